@@ -1,0 +1,1 @@
+"""Staged batch jobs that compose the library, and the command line."""

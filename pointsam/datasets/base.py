@@ -1,0 +1,50 @@
+"""What a data set must offer to be labelled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import Boxes, Frame, PointTruth
+
+
+class Dataset(Protocol):
+    """A data set on disk. A worker opens its own; opening must be cheap.
+
+    Attributes:
+        name: the module's name ("nuscenes").
+        root: the folder the user gave.
+        taxonomy: the classes of its truth, and the default classes of its labels.
+    """
+
+    name: str
+    root: Path
+    taxonomy: Taxonomy
+
+    def frame_ids(self, split: str | None = None) -> list[str]:
+        """All key frames, or those of a split, in (scene, time) order.
+
+        Raises:
+            DatasetError: DAT010 on an unknown split, DAT009 if there are none.
+        """
+
+    def frame(self, frame_id: str) -> Frame:
+        """One frame's paths, times and calibration; reads no sensor data.
+
+        Raises:
+            DatasetError: DAT010 on an unknown id, DAT003 on a dangling reference.
+            CalibrationError: on a pose or camera that cannot be.
+        """
+
+    def scene(self, frame_id: str) -> str:
+        """The scene of a frame, without building the frame."""
+
+    def boxes(self, frame_id: str) -> Boxes | None:
+        """True boxes in the LiDAR frame, None where the data set has no box labels for it."""
+
+    def point_truth(self, frame_id: str) -> PointTruth | None:
+        """True labels of every point: from panoptic labels if present, else from boxes, else None."""
+
+    def fingerprint(self) -> str:
+        """Hex digest of tables and calibration: equal digests give equal frames."""

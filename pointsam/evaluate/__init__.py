@@ -1,0 +1,1 @@
+"""How good labels are: panoptic quality and class-agnostic IoU."""

@@ -1,0 +1,1 @@
+"""Rigid transforms, cameras, projection, visibility and boxes. numpy only."""

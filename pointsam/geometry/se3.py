@@ -1,0 +1,100 @@
+"""Rigid transforms. `a_SE3_b` takes points of frame b to frame a, so that frames cancel when composed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pointsam.errors import CalibrationError
+
+# Published calibrations are rounded to 6-7 digits; anything farther from a rotation is a mistake, not rounding.
+_ROTATION_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class SE3:
+    """A rotation followed by a translation.
+
+    Args:
+        rotation: (3,3) float64, orthonormal with determinant +1.
+        translation_m: (3,) float64, metres.
+
+    Raises:
+        CalibrationError: CAL001 if `rotation` is no rotation, CAL003 on a wrong shape or a non-finite value.
+    """
+
+    rotation: NDArray[np.float64]
+    translation_m: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        rotation = np.array(self.rotation, dtype=np.float64)
+        translation = np.array(self.translation_m, dtype=np.float64)
+        if rotation.shape != (3, 3) or translation.shape != (3,):
+            raise CalibrationError(
+                "CAL003",
+                f"expected a (3,3) rotation and a (3,) translation, got {rotation.shape} and {translation.shape}",
+                "give the rotation as a 3x3 matrix and the translation as x, y, z in metres",
+            )
+        if not (np.isfinite(rotation).all() and np.isfinite(translation).all()):
+            raise CalibrationError("CAL003", "a pose holds NaN or infinity", "mend the calibration or pose table")
+        error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+        if error > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
+            raise CalibrationError(
+                "CAL001",
+                f"not a rotation: |R R^T - I| = {error:.2e}, det = {np.linalg.det(rotation):.3f}",
+                "check for a scaled, transposed-by-part or mirrored matrix, or a quaternion not in w, x, y, z order",
+            )
+        rotation.setflags(write=False)
+        translation.setflags(write=False)
+        object.__setattr__(self, "rotation", rotation)
+        object.__setattr__(self, "translation_m", translation)
+
+    @staticmethod
+    def identity() -> SE3:
+        """The transform of a frame to itself."""
+        return SE3(np.eye(3), np.zeros(3))
+
+    @staticmethod
+    def from_quaternion(wxyz: Sequence[float] | NDArray[np.float64], translation_m: ArrayLike) -> SE3:
+        """From a unit quaternion.
+
+        Args:
+            wxyz: (4,) scalar first, as nuScenes writes it; normalised here.
+            translation_m: (3,) metres.
+
+        Raises:
+            CalibrationError: CAL001 if the quaternion's length is not 1 (within 1e-3), CAL003 on a wrong shape.
+        """
+        q = np.asarray(wxyz, dtype=np.float64)
+        length = float(np.linalg.norm(q)) if q.shape == (4,) else float("nan")
+        if not abs(length - 1.0) <= _ROTATION_TOLERANCE:
+            raise CalibrationError(
+                "CAL001",
+                f"quaternion {q.tolist()} is not a rotation: length {length:.4f}, expected 1",
+                "write rotations as unit quaternions in w, x, y, z order",
+            )
+        w, x, y, z = q / length
+        rotation = np.array(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+                [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+                [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+            ]
+        )
+        return SE3(rotation, np.asarray(translation_m, dtype=np.float64))
+
+    def apply(self, xyz_m: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """(N,3) points of the source frame in the target frame, metres."""
+        return np.asarray(xyz_m, dtype=np.float64) @ self.rotation.T + self.translation_m
+
+    def inverse(self) -> SE3:
+        """b_SE3_a of a_SE3_b."""
+        return SE3(self.rotation.T, -self.rotation.T @ self.translation_m)
+
+    def __matmul__(self, other: SE3) -> SE3:
+        """a_SE3_b @ b_SE3_c = a_SE3_c."""
+        return SE3(self.rotation @ other.rotation, self.rotation @ other.translation_m + self.translation_m)

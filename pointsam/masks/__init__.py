@@ -1,0 +1,1 @@
+"""Promptable segmenters: image and prompts in, compressed masks out."""

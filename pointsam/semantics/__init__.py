@@ -1,0 +1,1 @@
+"""What class is where in an image."""

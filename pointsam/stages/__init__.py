@@ -1,0 +1,1 @@
+"""The method, one pure function a file: prompt, paint, lift, refine, merge, summarize."""

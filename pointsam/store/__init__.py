@@ -1,0 +1,1 @@
+"""Parquet labels on disk: schema, crash-only writer, reader, manifest."""
