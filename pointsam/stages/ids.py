@@ -1,0 +1,30 @@
+"""One numbering of the objects of a sweep, so that equal partitions are equal bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.types import NO_INSTANCE
+
+
+def canonical_ids(instance_id: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Renumber instances 0..K-1 by falling size; of two equal sizes the one whose first point comes earlier is first.
+
+    Args:
+        instance_id: (N,) any integers, NO_INSTANCE = none (kept).
+
+    Returns:
+        (N,) int32.
+
+    Source: architecture.md, label contract.
+    """
+    out = np.full(instance_id.shape, NO_INSTANCE, dtype=np.int32)
+    labelled = np.flatnonzero(instance_id != NO_INSTANCE)
+    _, first, index, count = np.unique(
+        instance_id[labelled], return_index=True, return_inverse=True, return_counts=True
+    )
+    rank = np.empty(len(first), dtype=np.int32)
+    rank[np.lexsort((first, -count))] = np.arange(len(first), dtype=np.int32)
+    out[labelled] = rank[index]
+    return out
