@@ -1,0 +1,75 @@
+"""From the LiDAR to the pixels of a camera, through both ego poses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.geometry.se3 import SE3
+from pointsam.types import CameraView, Sweep
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Where the points of a sweep fall in one image, in file order.
+
+    Args:
+        uv_px: (N,2) float64 column and row; NaN for a point behind the camera.
+        depth_m: (N,) float64, z of the camera frame.
+        valid: (N,) bool, far enough in front of the camera and strictly inside the image.
+    """
+
+    uv_px: NDArray[np.float64]
+    depth_m: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+
+    def pixels(self) -> NDArray[np.int32]:
+        """(V,2) int32 column and row, truncated, of the valid points in file order: image[v, u] is always inside."""
+        return self.uv_px[self.valid].astype(np.int32)
+
+
+def cam_SE3_lidar(sweep: Sweep, view: CameraView) -> SE3:
+    """Takes points of a sweep to the camera at its exposure, by the vehicle's motion in between.
+
+    Source: method.md A.5.
+    """
+    ego_cam_SE3_ego_lidar = _between(view.world_SE3_ego, sweep.world_SE3_ego)
+    return view.ego_SE3_cam.inverse() @ ego_cam_SE3_ego_lidar @ sweep.ego_SE3_lidar
+
+
+def key_SE3_sweep(key: Sweep, other: Sweep) -> SE3:
+    """Takes points of another sweep to the key sweep's LiDAR frame; only the vehicle moves, objects do not.
+
+    Source: method.md A.2, step 3.
+    """
+    return key.ego_SE3_lidar.inverse() @ _between(key.world_SE3_ego, other.world_SE3_ego) @ other.ego_SE3_lidar
+
+
+def project(
+    xyz_lidar_m: NDArray[np.floating[Any]], sweep: Sweep, view: CameraView, min_depth_m: float = 1.0
+) -> Projection:
+    """Project the points of a sweep into an image.
+
+    Args:
+        xyz_lidar_m: (N,3) points in the sweep's LiDAR frame, metres.
+        sweep: the sweep they belong to.
+        view: the image.
+        min_depth_m: valid points are strictly farther; nearer ones are mostly the vehicle itself.
+
+    Source: method.md A.5 (depth > 1, 1 < u < W-1, 1 < v < H-1).
+    """
+    uv, depth = view.camera.project(cam_SE3_lidar(sweep, view).apply(xyz_lidar_m))
+    u, v = uv[:, 0], uv[:, 1]
+    # NaN compares false, so points behind the camera or beyond its lens model drop out here.
+    valid = (depth > min_depth_m) & (u > 1) & (u < view.camera.width_px - 1)
+    valid &= (v > 1) & (v < view.camera.height_px - 1)
+    return Projection(uv, depth, valid)
+
+
+def _between(world_SE3_a: SE3, world_SE3_b: SE3) -> SE3:
+    """a_SE3_b; positions are subtracted first, so that world coordinates of any size cost no digits."""
+    to_a = world_SE3_a.rotation.T
+    return SE3(to_a @ world_SE3_b.rotation, to_a @ (world_SE3_b.translation_m - world_SE3_a.translation_m))

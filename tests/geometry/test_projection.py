@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.projection import cam_SE3_lidar, key_SE3_sweep, project
+from pointsam.geometry.se3 import SE3
+from pointsam.types import CameraView, Sweep
+
+CAM_FROM_EGO_AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # x right = -y left, y down = -z up, z = x
+CAMERA = PinholeCamera(np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]), width_px=100, height_px=80)
+
+
+def yaw(angle):
+    return np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+
+
+def sweep(world_SE3_ego=None, ego_SE3_lidar=None, path="sweep.bin", floats_per_point=5):
+    identity = SE3.identity()
+    return Sweep(path, floats_per_point, 0, ego_SE3_lidar or identity, world_SE3_ego or identity)
+
+
+def view(world_SE3_ego=None, ego_SE3_cam=None, camera=CAMERA):
+    mount = ego_SE3_cam or SE3(CAM_FROM_EGO_AXES.T, np.zeros(3))
+    return CameraView("CAM", "image.png", 0, camera, mount, world_SE3_ego or SE3.identity())
+
+
+def test_a_point_straight_ahead_hits_the_principal_point():
+    seen = project(np.array([[10.0, 0, 0]]), sweep(), view())
+    assert seen.uv_px.tolist() == [[50, 40]]
+    assert seen.depth_m.tolist() == [10]
+    assert seen.valid.tolist() == [True]
+
+
+def test_left_is_smaller_u_and_up_is_smaller_v():
+    seen = project(np.array([[10.0, 1, 2]]), sweep(), view())
+    assert seen.uv_px.tolist() == [[40, 20]]
+
+
+def test_the_vehicle_moves_between_sweep_and_exposure():
+    later = SE3(np.eye(3), np.array([2.0, 0, 0]))
+    seen = project(np.array([[10.0, 0, 0]]), sweep(), view(world_SE3_ego=later))
+    assert seen.depth_m.tolist() == [8]
+
+
+def test_validity_is_strict_at_the_borders_and_at_the_least_depth():
+    depth = 10.0
+    uv = np.array([[1, 40], [1.01, 40], [99, 40], [98.99, 40], [50, 1], [50, 1.01], [50, 79], [50, 78.99]])
+    inside = [False, True] * 4
+    xyz = np.column_stack([np.full(len(uv), depth), -(uv[:, 0] - 50) / 100 * depth, -(uv[:, 1] - 40) / 100 * depth])
+    assert project(xyz, sweep(), view()).valid.tolist() == inside
+    near = np.array([[1.0, 0, 0], [1.0001, 0, 0]])
+    assert project(near, sweep(), view()).valid.tolist() == [False, True]
+    assert project(near, sweep(), view(), min_depth_m=0.5).valid.all()
+
+
+def test_points_behind_the_camera_have_no_pixel():
+    seen = project(np.array([[-10.0, 0, 0], [0, 0, 0]]), sweep(), view())
+    assert not seen.valid.any()
+    assert np.isnan(seen.uv_px).all()
+
+
+def test_no_points_give_no_pixels():
+    seen = project(np.zeros((0, 3)), sweep(), view())
+    assert seen.uv_px.shape == (0, 2)
+    assert seen.pixels().shape == (0, 2)
+
+
+def test_pixels_are_truncated_and_keep_file_order():
+    xyz = np.array([[10.0, 0.01, 0.01], [-1, 0, 0], [10, -0.19, -0.19]])
+    pixels = project(xyz, sweep(), view()).pixels()
+    assert pixels.tolist() == [[49, 39], [51, 41]]
+    assert pixels.dtype == np.int32
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), st.floats(-3, 3))
+def test_world_coordinates_of_any_size_cost_no_precision(offset, angle):
+    """Moving the whole world must not move a pixel: the reference is the same scene at the world's origin."""
+    xyz = np.array([[10.0, 1, 0.5], [3.0, 0.4, -0.3], [60, -5, 2]])
+    step = SE3(yaw(0.02), np.array([0.5, 0.1, 0]))
+    here = project(xyz, sweep(SE3(yaw(angle), np.zeros(3))), view(SE3(yaw(angle), np.zeros(3)) @ step))
+    pose = SE3(yaw(angle), np.array(offset))
+    there = project(xyz, sweep(pose), view(pose @ step))
+    np.testing.assert_allclose(there.uv_px, here.uv_px, atol=1e-5)
+
+
+def test_a_neighbour_sweep_lands_where_the_world_stands_still():
+    mount = SE3(yaw(-1.5), np.array([0.9, 0, 1.8]))
+    key = sweep(SE3(yaw(0.3), np.array([411.0, 1180, 0])), mount)
+    other = sweep(SE3(yaw(0.32), np.array([411.5, 1180.2, 0])), mount)
+    xyz_world = np.array([[420.0, 1190, 1], [400, 1170, 0]])
+    seen_by = [(s.world_SE3_ego @ s.ego_SE3_lidar).inverse().apply(xyz_world) for s in (key, other)]
+    np.testing.assert_allclose(key_SE3_sweep(key, other).apply(seen_by[1]), seen_by[0], atol=1e-9)
+
+
+def test_the_key_sweep_is_its_own_neighbour():
+    key = sweep(SE3(yaw(0.3), np.array([411.0, 1180, 0])), SE3(yaw(-1.5), np.array([0.9, 0, 1.8])))
+    np.testing.assert_allclose(key_SE3_sweep(key, key).rotation, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(key_SE3_sweep(key, key).translation_m, 0, atol=1e-12)
+
+
+CHANNELS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_projection_is_the_devkits_on_every_point(devkit, devkit_sweep, devkit_cloud, channel):
+    """The devkit's four steps on a double-precision cloud; its own float32 cloud rounds world metres to 6e-5."""
+    from nuscenes.utils.geometry_utils import view_points
+    from pyquaternion import Quaternion
+
+    record = devkit.get("sample_data", devkit.sample[0]["data"][channel])
+    mount = devkit.get("calibrated_sensor", record["calibrated_sensor_token"])
+    pose = devkit.get("ego_pose", record["ego_pose_token"])
+    lidar = devkit.get("sample_data", devkit.sample[0]["data"]["LIDAR_TOP"])
+    xyz = devkit_cloud.points[:3].T.copy()
+
+    cloud = type(devkit_cloud)(devkit_cloud.points.astype(np.float64))
+    for step in (
+        devkit.get("calibrated_sensor", lidar["calibrated_sensor_token"]),
+        devkit.get("ego_pose", lidar["ego_pose_token"]),
+    ):
+        cloud.rotate(Quaternion(step["rotation"]).rotation_matrix)
+        cloud.translate(np.array(step["translation"]))
+    for step in (pose, mount):
+        cloud.translate(-np.array(step["translation"]))
+        cloud.rotate(Quaternion(step["rotation"]).rotation_matrix.T)
+    uv = view_points(cloud.points[:3], np.array(mount["camera_intrinsic"]), normalize=True)[:2].T
+    depth = cloud.points[2]
+    inside = (depth > 1) & (uv > 1).all(axis=1) & (uv[:, 0] < record["width"] - 1) & (uv[:, 1] < record["height"] - 1)
+
+    camera = PinholeCamera(np.array(mount["camera_intrinsic"]), record["width"], record["height"])
+    ours = project(
+        xyz,
+        devkit_sweep,
+        view(
+            SE3.from_quaternion(pose["rotation"], pose["translation"]),
+            SE3.from_quaternion(mount["rotation"], mount["translation"]),
+            camera,
+        ),
+    )
+
+    in_front = depth > 0
+    assert inside.sum() > 2000
+    np.testing.assert_allclose(ours.depth_m, depth, atol=1e-9)
+    np.testing.assert_allclose(ours.uv_px[in_front], uv[in_front], atol=1e-4)
+    np.testing.assert_array_equal(ours.valid, inside)
+
+
+def test_cam_SE3_lidar_chains_mounts_and_poses():
+    key = sweep(SE3(yaw(0.3), np.array([411.0, 1180, 0])), SE3(yaw(-1.5), np.array([0.9, 0, 1.8])))
+    eye = view(SE3(yaw(0.31), np.array([411.3, 1180.1, 0])))
+    chain = eye.ego_SE3_cam.inverse() @ eye.world_SE3_ego.inverse() @ key.world_SE3_ego @ key.ego_SE3_lidar
+    np.testing.assert_allclose(cam_SE3_lidar(key, eye).rotation, chain.rotation, atol=1e-12)
+    np.testing.assert_allclose(cam_SE3_lidar(key, eye).translation_m, chain.translation_m, atol=1e-9)
