@@ -1,0 +1,98 @@
+"""Which points lie in which oriented boxes, and the truth that follows from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.taxonomy import BACKGROUND
+from pointsam.types import NO_INSTANCE, Boxes, PointLabels, PointTruth
+
+NO_BOX = -1
+"""Index of a point in no box."""
+
+
+def box_members(
+    xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, margin_m: float = 0.0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every (point, box) pair where the point lies in the box; the surface belongs to the box.
+
+    Args:
+        xyz_lidar_m: (N,3) points, metres, in the frame of the boxes.
+        boxes: (M) boxes.
+        margin_m: every face is moved outwards by so much.
+
+    Returns:
+        point_index, box_index: (P,) int64 each, ordered by box, then point; a point in two boxes appears twice.
+    """
+    xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
+    half = boxes.size_lwh_m / 2 + margin_m
+    reach = np.linalg.norm(half, axis=1)
+    # Points sorted along x: each box looks only at the slab that its bounding sphere can touch.
+    order = np.argsort(xyz[:, 0], kind="stable")
+    x = xyz[order, 0]
+    first = np.searchsorted(x, boxes.center_m[:, 0] - reach, side="left")
+    last = np.searchsorted(x, boxes.center_m[:, 0] + reach, side="right")
+    members = [np.zeros(0, dtype=np.int64)]
+    for m in range(len(boxes)):
+        near = order[first[m] : last[m]]
+        near = near[np.abs(xyz[near, 1] - boxes.center_m[m, 1]) <= reach[m]]
+        local = (xyz[near] - boxes.center_m[m]) @ boxes.rotation[m]
+        members.append(np.sort(near[(np.abs(local) <= half[m]).all(axis=1)]))
+    sizes = [len(found) for found in members[1:]]
+    return np.concatenate(members), np.repeat(np.arange(len(boxes), dtype=np.int64), sizes)
+
+
+def points_in_boxes(xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, margin_m: float = 0.0) -> NDArray[np.int32]:
+    """The box of each point: of several, the one whose centre is nearest, and of equally near ones the first.
+
+    The nearest centre gives a person standing against a bus to the person.
+
+    Args:
+        xyz_lidar_m: (N,3) points, metres, in the frame of the boxes.
+        boxes: (M) boxes.
+        margin_m: every face is moved outwards by so much.
+
+    Returns:
+        (N,) int32 index into `boxes`, NO_BOX for a point in none.
+    """
+    point, box = box_members(xyz_lidar_m, boxes, margin_m)
+    distance = np.linalg.norm(np.asarray(xyz_lidar_m, dtype=np.float64)[point] - boxes.center_m[box], axis=1)
+    best_last = np.lexsort((-box, -distance, point))
+    index = np.full(len(xyz_lidar_m), NO_BOX, dtype=np.int32)
+    index[point[best_last]] = box[best_last]
+    return index
+
+
+def count_points(xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes) -> NDArray[np.int64]:
+    """(M,) int64 points in each box; a point in two boxes counts in both."""
+    return np.bincount(box_members(xyz_lidar_m, boxes)[1], minlength=len(boxes))
+
+
+def truth_from_boxes(xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, void_ring_m: float = 0.0) -> PointTruth:
+    """Per-point truth: an object is what its box holds.
+
+    A point's instance is the index of its box (`points_in_boxes` settles overlaps, void boxes included). Void are the
+    points of boxes of class BACKGROUND, and points in no box but nearer than `void_ring_m` to one, face by face:
+    boxes that miss a surface by that much must not make its points false.
+
+    Args:
+        xyz_lidar_m: (N,3) points, metres, in the frame of the boxes.
+        boxes: (M) boxes.
+        void_ring_m: width of the ring, metres.
+
+    Source: quality.md, box truth.
+    """
+    index = points_in_boxes(xyz_lidar_m, boxes)
+    inside = index != NO_BOX
+    class_id = np.full(len(index), BACKGROUND, dtype=np.uint8)
+    class_id[inside] = boxes.class_id[index[inside]]
+    void = inside & (class_id == BACKGROUND)
+    if void_ring_m > 0:
+        ring = np.zeros_like(inside)
+        ring[box_members(xyz_lidar_m, boxes, void_ring_m)[0]] = True
+        void |= ring & ~inside
+    labelled = class_id != BACKGROUND
+    return PointTruth(PointLabels(np.where(labelled, index, np.int32(NO_INSTANCE)), class_id), void, source="boxes")
