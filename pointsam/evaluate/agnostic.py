@@ -1,0 +1,149 @@
+"""Are the objects right, whatever they are called? Classes and the 15-point filter of panoptic quality left aside.
+
+Specification
+    Object, cluster   all non-void points of one (class, instance) of the truth, of the prediction.
+    Best IoU          of an object: the largest IoU with any cluster, of an object without any: 0. Classes are ignored.
+    Mean IoU          mean of the best IoU over objects of at least `min_points` points.
+    Recall            share of these objects whose best IoU is > 0.5.
+    Precision         share of the clusters of at least `min_points` non-void points whose best IoU with any object, of
+                      any size, is > 0.5.
+    Point precision   share of the non-void points in clusters that lie in an object.
+    Point recall      share of the non-void points in objects that lie in a cluster.
+    By class          objects by their true class, clusters by their predicted class; the match itself stays agnostic.
+
+A share of nothing is NaN. quality.md says why this stands beside panoptic quality: small objects are most of what a
+weak detector misses, and the benchmark's filter hides them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.errors import SchemaError
+from pointsam.evaluate.overlap import overlaps
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import PointLabels, PointTruth
+
+
+@dataclass(frozen=True)
+class ObjectQuality:
+    """Class-agnostic figures of a group of objects and clusters ("all", or one class)."""
+
+    name: str
+    num_objects: int
+    num_clusters: int
+    mean_iou: float
+    recall: float
+    precision: float
+
+
+@dataclass(frozen=True)
+class AgnosticQuality:
+    """The result, see the module's specification.
+
+    Args:
+        overall: all objects and clusters.
+        classes: every class of the taxonomy, in its order.
+        point_precision, point_recall: of the foreground.
+        num_frames: sweeps added.
+        min_points: size from which objects and clusters count.
+    """
+
+    overall: ObjectQuality
+    classes: tuple[ObjectQuality, ...]
+    point_precision: float
+    point_recall: float
+    num_frames: int
+    min_points: int
+
+
+class AgnosticAccumulator:
+    """Sums over sweeps; its memory does not grow with them.
+
+    Args:
+        taxonomy: classes of labels and truth.
+        min_points: size in non-void points from which objects and clusters count.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, min_points: int = 5) -> None:
+        self.taxonomy = taxonomy
+        self.min_points = min_points
+        self._num_frames = 0
+        self._counts = np.zeros((4, len(taxonomy.classes)), dtype=np.int64)  # objects, found, clusters, right
+        self._iou_sum = np.zeros(len(taxonomy.classes), dtype=np.float64)
+        self._points = np.zeros(3, dtype=np.int64)  # in both, in clusters, in objects
+
+    def add(self, labels: PointLabels, truth: PointTruth) -> None:
+        """Count one sweep.
+
+        Raises:
+            SchemaError: SCH003 if labels and truth have different numbers of points, SCH004 on an unknown class.
+        """
+        seen = overlaps(labels, truth, self.taxonomy)
+        iou = seen.iou
+        object_iou = np.zeros(len(seen.true_size))
+        np.maximum.at(object_iou, seen.true_index, iou)
+        cluster_iou = np.zeros(len(seen.pred_size))
+        np.maximum.at(cluster_iou, seen.pred_index, iou)
+
+        num_classes = len(self.taxonomy.classes)
+        objects, clusters = seen.true_size >= self.min_points, seen.pred_size >= self.min_points
+        counted = (
+            seen.true_class[objects],
+            seen.true_class[objects & (object_iou > 0.5)],
+            seen.pred_class[clusters],
+            seen.pred_class[clusters & (cluster_iou > 0.5)],
+        )
+        self._counts += np.stack([np.bincount(class_id, minlength=num_classes) for class_id in counted])
+        self._iou_sum += np.bincount(seen.true_class[objects], weights=object_iou[objects], minlength=num_classes)
+        self._points += (seen.num_foreground_shared, int(seen.pred_size.sum()), int(seen.true_size.sum()))
+        self._num_frames += 1
+
+    def merge(self, other: AgnosticAccumulator) -> None:
+        """Take in what another accumulator counted, as if its sweeps had been added here.
+
+        Raises:
+            SchemaError: SCH004 if the other counts other classes or other sizes.
+        """
+        if (other.taxonomy, other.min_points) != (self.taxonomy, self.min_points):
+            raise SchemaError(
+                "SCH004",
+                f"cannot merge counts of {other.taxonomy.name!r} with min_points {other.min_points} "
+                f"into {self.taxonomy.name!r} with {self.min_points}",
+                "evaluate all parts with the same taxonomy and the same min_points",
+            )
+        self._counts += other._counts
+        self._iou_sum += other._iou_sum
+        self._points += other._points
+        self._num_frames += other._num_frames
+
+    def result(self) -> AgnosticQuality:
+        """Shares of what was counted so far."""
+        classes = tuple(
+            _object_quality(name, self._counts[:, i], float(self._iou_sum[i]))
+            for i, name in enumerate(self.taxonomy.names)
+        )
+        both, in_clusters, in_objects = (int(n) for n in self._points)
+        return AgnosticQuality(
+            _object_quality("all", self._counts.sum(axis=1), float(self._iou_sum.sum())),
+            classes,
+            _share(both, in_clusters),
+            _share(both, in_objects),
+            self._num_frames,
+            self.min_points,
+        )
+
+
+def _object_quality(name: str, counts: NDArray[np.int64], iou_sum: float) -> ObjectQuality:
+    objects, found, clusters, right = (int(n) for n in counts)
+    return ObjectQuality(
+        name, objects, clusters, _share(iou_sum, objects), _share(found, objects), _share(right, clusters)
+    )
+
+
+def _share(part: float, whole: int) -> float:
+    return part / whole if whole else math.nan

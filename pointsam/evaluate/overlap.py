@@ -1,0 +1,105 @@
+"""How the predicted and the true objects of one sweep share points: the table every metric here is read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.errors import SchemaError
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import NO_INSTANCE, PointLabels, PointTruth
+
+
+@dataclass(frozen=True, eq=False)
+class Overlaps:
+    """Sizes and intersections of segments; a segment is all non-void points of one (class, instance).
+
+    Args:
+        pred_class: (P,) int64 class_id of each predicted segment.
+        pred_size: (P,) int64 points of each.
+        true_class: (T,) int64 class_id of each true segment.
+        true_size: (T,) int64 points of each.
+        pred_index: (K,) int64 predicted segment of each pair that shares a point.
+        true_index: (K,) int64 true segment of each pair.
+        shared: (K,) int64 points of each pair, all positive.
+        num_foreground_shared: points that are foreground in both.
+    """
+
+    pred_class: NDArray[np.int64]
+    pred_size: NDArray[np.int64]
+    true_class: NDArray[np.int64]
+    true_size: NDArray[np.int64]
+    pred_index: NDArray[np.int64]
+    true_index: NDArray[np.int64]
+    shared: NDArray[np.int64]
+    num_foreground_shared: int
+
+    @property
+    def iou(self) -> NDArray[np.float64]:
+        """(K,) intersection over union of each pair, in points."""
+        union = self.pred_size[self.pred_index] + self.true_size[self.true_index] - self.shared
+        return self.shared / union
+
+
+def overlaps(labels: PointLabels, truth: PointTruth, taxonomy: Taxonomy) -> Overlaps:
+    """Count what segments share, void points left out first.
+
+    Args:
+        labels: prediction for the N points of a sweep.
+        truth: truth for the same points.
+        taxonomy: classes of both.
+
+    Raises:
+        SchemaError: SCH003 if the two have different numbers of points, SCH004 on a class beyond the taxonomy.
+    """
+    if len(labels) != len(truth.labels):
+        raise SchemaError(
+            "SCH003",
+            f"labels of {len(labels)} points meet a truth of {len(truth.labels)}",
+            "evaluate against the data set that the labels were made from",
+        )
+    pred_at, pred_of_point, pred_class, pred_size = _segments(labels, truth.void, taxonomy)
+    true_at, true_of_point, true_class, true_size = _segments(truth.labels, truth.void, taxonomy)
+
+    true_of_sweep = np.full(len(labels), NO_INSTANCE, dtype=np.int64)
+    true_of_sweep[true_at] = true_of_point
+    true_under_pred = true_of_sweep[pred_at]
+    both = true_under_pred != NO_INSTANCE
+    cell, shared, _ = _count(pred_of_point[both] * len(true_size) + true_under_pred[both])
+    pred_index, true_index = np.divmod(cell, max(len(true_size), 1))
+    return Overlaps(
+        pred_class, pred_size, true_class, true_size, pred_index, true_index, shared, int(np.count_nonzero(both))
+    )
+
+
+def _segments(
+    labels: PointLabels, void: NDArray[np.bool_], taxonomy: Taxonomy
+) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Foreground point indices, their segment, and each segment's class and size."""
+    at = np.flatnonzero((labels.instance_id != NO_INSTANCE) & ~void)
+    class_id = labels.class_id[at].astype(np.int64)
+    if class_id.size and class_id.max() >= len(taxonomy.classes):
+        raise SchemaError(
+            "SCH004",
+            f"class_id {class_id.max()} does not exist in taxonomy {taxonomy.name!r}",
+            "evaluate with the taxonomy that the labels were made with",
+        )
+    instance_id = labels.instance_id[at].astype(np.int64)
+    span = int(instance_id.max(initial=0)) + 1  # ids are int32 and classes uint8: the product fits int64
+    key, size, of_point = _count(class_id * span + instance_id)
+    return at, of_point, key // span, size
+
+
+def _count(
+    key: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The different keys in ascending order, how often each occurs, and the index of every entry's key."""
+    if key.max(initial=0) > 8 * key.size:
+        unique, index, count = np.unique(key, return_inverse=True, return_counts=True)
+        return unique, count, index.reshape(-1)  # numpy 2.0 keeps the input's shape here, others do not
+    # Dense ids, the common case, need no sort: a third of the time.
+    count = np.bincount(key)
+    present = count > 0
+    return np.flatnonzero(present), count[present], (np.cumsum(present) - 1)[key]

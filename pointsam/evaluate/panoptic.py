@@ -1,0 +1,150 @@
+"""Panoptic quality of thing classes.
+
+Specification
+    Segment     all non-void points of one (class, instance). Void points leave prediction and truth before anything is
+                counted. True background is not void: a segment that spills over it loses IoU.
+    Match (TP)  a predicted and a true segment of the same class with IoU > 0.5, strictly, hence one-to-one. Segments of
+                any size match.
+    FP, FN      an unmatched predicted or true segment of at least `min_points` non-void points. Smaller ones count
+                neither way, so that the filter touches misses and false alarms only, never matches.
+    SQ          sum of IoU over matches / TP, 0 without a match.
+    RQ          TP / (TP + FP / 2 + FN / 2).
+    PQ          SQ * RQ.
+    Mean        over classes that were counted at all (TP + FP + FN > 0). Other classes are listed with NaN.
+
+All counts are summed over sweeps per class before the ratios are taken. Per class these are the values of the
+nuScenes-devkit's PanopticEval (to rounding), which for a class never counted says 0 and takes it, like its six stuff
+classes and unlike us, into the mean: on a few frames the devkit's mean is therefore lower than ours. Where all thing
+classes occur, our mean is the plain mean over thing classes that method.md A.8 reports.
+
+Source: Kirillov et al., Panoptic Segmentation, 2019; method.md A.8; nuscenes.eval.panoptic.PanopticEval.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.errors import SchemaError
+from pointsam.evaluate.overlap import overlaps
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import PointLabels, PointTruth
+
+
+@dataclass(frozen=True)
+class ClassQuality:
+    """One class's counts and ratios; pq, sq and rq are NaN where tp + fp + fn = 0."""
+
+    name: str
+    tp: int
+    fp: int
+    fn: int
+    iou_sum: float
+    pq: float
+    sq: float
+    rq: float
+
+
+@dataclass(frozen=True)
+class PanopticQuality:
+    """The result, see the module's specification.
+
+    Args:
+        pq, sq, rq: means over the classes that were counted, NaN if none was.
+        classes: every class of the taxonomy, in its order.
+        num_frames: sweeps added.
+        min_points: size from which an unmatched segment counts.
+    """
+
+    pq: float
+    sq: float
+    rq: float
+    classes: tuple[ClassQuality, ...]
+    num_frames: int
+    min_points: int
+
+
+class PanopticAccumulator:
+    """Sums counts over sweeps; its memory does not grow with them.
+
+    Args:
+        taxonomy: classes of labels and truth.
+        min_points: size in non-void points from which an unmatched segment counts; 15 is the nuScenes benchmark's.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, min_points: int = 15) -> None:
+        self.taxonomy = taxonomy
+        self.min_points = min_points
+        self._num_frames = 0
+        self._counts = np.zeros((3, len(taxonomy.classes)), dtype=np.int64)  # rows tp, fp, fn
+        self._iou_sum = np.zeros(len(taxonomy.classes), dtype=np.float64)
+
+    def add(self, labels: PointLabels, truth: PointTruth) -> None:
+        """Count one sweep.
+
+        Raises:
+            SchemaError: SCH003 if labels and truth have different numbers of points, SCH004 on an unknown class.
+        """
+        seen = overlaps(labels, truth, self.taxonomy)
+        iou = seen.iou
+        match = (iou > 0.5) & (seen.pred_class[seen.pred_index] == seen.true_class[seen.true_index])
+        missed = seen.true_size >= self.min_points
+        missed[seen.true_index[match]] = False
+        false_alarm = seen.pred_size >= self.min_points
+        false_alarm[seen.pred_index[match]] = False
+
+        num_classes = len(self.taxonomy.classes)
+        matched_class = seen.true_class[seen.true_index[match]]
+        counted = (matched_class, seen.pred_class[false_alarm], seen.true_class[missed])
+        self._counts += np.stack([np.bincount(class_id, minlength=num_classes) for class_id in counted])
+        self._iou_sum += np.bincount(matched_class, weights=iou[match], minlength=num_classes)
+        self._num_frames += 1
+
+    def merge(self, other: PanopticAccumulator) -> None:
+        """Take in what another accumulator counted, as if its sweeps had been added here.
+
+        Raises:
+            SchemaError: SCH004 if the other counts other classes or other sizes.
+        """
+        if (other.taxonomy, other.min_points) != (self.taxonomy, self.min_points):
+            raise SchemaError(
+                "SCH004",
+                f"cannot merge counts of {other.taxonomy.name!r} with min_points {other.min_points} "
+                f"into {self.taxonomy.name!r} with {self.min_points}",
+                "evaluate all parts with the same taxonomy and the same min_points",
+            )
+        self._counts += other._counts
+        self._iou_sum += other._iou_sum
+        self._num_frames += other._num_frames
+
+    def result(self) -> PanopticQuality:
+        """Ratios of what was counted so far."""
+        classes = tuple(
+            _class_quality(name, self._counts[:, i], float(self._iou_sum[i]))
+            for i, name in enumerate(self.taxonomy.names)
+        )
+        return PanopticQuality(
+            pq=_mean_counted([c.pq for c in classes]),
+            sq=_mean_counted([c.sq for c in classes]),
+            rq=_mean_counted([c.rq for c in classes]),
+            classes=classes,
+            num_frames=self._num_frames,
+            min_points=self.min_points,
+        )
+
+
+def _mean_counted(ratios: list[float]) -> float:
+    counted = [ratio for ratio in ratios if not math.isnan(ratio)]
+    return sum(counted) / len(counted) if counted else math.nan
+
+
+def _class_quality(name: str, counts: NDArray[np.int64], iou_sum: float) -> ClassQuality:
+    tp, fp, fn = (int(n) for n in counts)
+    if tp + fp + fn == 0:
+        return ClassQuality(name, 0, 0, 0, 0.0, math.nan, math.nan, math.nan)
+    sq = iou_sum / tp if tp else 0.0
+    rq = tp / (tp + 0.5 * fp + 0.5 * fn)
+    return ClassQuality(name, tp, fp, fn, iou_sum, sq * rq, sq, rq)

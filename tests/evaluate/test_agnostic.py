@@ -1,0 +1,100 @@
+import math
+
+import numpy as np
+import pytest
+
+from pointsam.errors import SchemaError
+from pointsam.evaluate.agnostic import AgnosticAccumulator
+from pointsam.taxonomy import BACKGROUND, KITTI, NUSCENES
+from pointsam.types import NO_INSTANCE, PointLabels, PointTruth
+
+CAR, TRUCK = NUSCENES.class_id("car"), NUSCENES.class_id("truck")
+NONE = (NO_INSTANCE, BACKGROUND)
+
+
+def sweep(*runs):
+    """Points in runs of (length, predicted (instance, class), true (instance, class) or 'void')."""
+    pred = [run[1] for run in runs for _ in range(run[0])]
+    true = [run[2] for run in runs for _ in range(run[0])]
+    void = np.array([t == "void" for t in true])
+    return _labels(pred), PointTruth(_labels([NONE if t == "void" else t for t in true]), void, "boxes")
+
+
+def _labels(rows):
+    table = np.array(rows).reshape(-1, 2)
+    return PointLabels(table[:, 0].astype(np.int32), table[:, 1].astype(np.uint8))
+
+
+def result_of(*runs):
+    accumulator = AgnosticAccumulator(NUSCENES)
+    accumulator.add(*sweep(*runs))
+    return accumulator.result()
+
+
+def test_the_best_cluster_speaks_for_an_object():
+    result = result_of((6, (0, CAR), (0, CAR)), (4, (1, CAR), (0, CAR)))
+    assert result.overall.mean_iou == pytest.approx(0.6)
+    assert result.overall.recall == 1.0
+
+
+def test_the_class_does_not_matter():
+    result = result_of((10, (0, TRUCK), (0, CAR)))
+    assert (result.overall.mean_iou, result.overall.precision) == (1.0, 1.0)
+
+
+def test_by_class_objects_go_with_truth_and_clusters_with_prediction():
+    result = result_of((10, (0, TRUCK), (0, CAR)))
+    car, truck = result.classes[CAR], result.classes[TRUCK]
+    assert (car.num_objects, car.num_clusters, car.recall) == (1, 0, 1.0)
+    assert (truck.num_objects, truck.num_clusters, truck.precision) == (0, 1, 1.0)
+
+
+def test_an_object_nobody_found_has_iou_zero():
+    result = result_of((10, (0, CAR), (0, CAR)), (10, NONE, (1, CAR)))
+    assert (result.overall.mean_iou, result.overall.recall) == (0.5, 0.5)
+
+
+def test_an_iou_of_exactly_a_half_is_not_found():
+    assert result_of((5, (0, CAR), (0, CAR)), (5, NONE, (0, CAR))).overall.recall == 0.0
+
+
+def test_objects_below_min_points_are_not_asked_for():
+    result = result_of((4, NONE, (0, CAR)), (5, (1, CAR), (1, CAR)))
+    assert (result.overall.num_objects, result.overall.recall) == (1, 1.0)
+
+
+def test_a_cluster_may_be_right_about_an_object_below_min_points():
+    result = result_of((4, (0, CAR), (0, CAR)), (1, (0, CAR), NONE))
+    assert (result.overall.num_objects, result.overall.precision) == (0, 1.0)
+
+
+def test_clusters_of_void_or_few_points_are_not_judged():
+    result = result_of((30, (0, CAR), "void"), (4, (0, CAR), NONE), (4, (1, CAR), NONE))
+    assert result.overall.num_clusters == 0
+    assert math.isnan(result.overall.precision)
+
+
+def test_point_shares_are_of_the_foreground_without_void():
+    result = result_of((6, (0, CAR), (0, CAR)), (2, (0, CAR), NONE), (4, NONE, (1, CAR)), (9, (0, CAR), "void"))
+    assert result.point_precision == pytest.approx(6 / 8)
+    assert result.point_recall == pytest.approx(6 / 10)
+
+
+def test_merged_parts_equal_the_whole():
+    frames = [
+        sweep((6, (0, CAR), (0, CAR)), (3, NONE, (0, CAR))),
+        sweep((9, (1, TRUCK), NONE), (8, (0, CAR), (2, CAR))),
+    ]
+    whole, left, right = (AgnosticAccumulator(NUSCENES) for _ in range(3))
+    for frame, part in zip(frames, (left, right), strict=True):
+        whole.add(*frame)
+        part.add(*frame)
+    left.merge(right)
+    assert repr(left.result()) == repr(whole.result())  # repr, for NaN is not equal to itself
+
+
+@pytest.mark.parametrize("other", [AgnosticAccumulator(KITTI), AgnosticAccumulator(NUSCENES, min_points=1)])
+def test_counts_of_another_kind_do_not_merge(other):
+    with pytest.raises(SchemaError, match="cannot merge") as caught:
+        AgnosticAccumulator(NUSCENES).merge(other)
+    assert caught.value.code == "SCH004"
