@@ -1,0 +1,106 @@
+"""What lies where in an output folder, and how its JSON files are read.
+
+run.json                                    per stage: key, resolved configuration, metadata, data set root
+<table>/scene=<scene>/<shard>.parquet       frames, points, clusters, masks
+manifest/<stage>.json                       the plan: all shards and their frames
+manifest/<stage>/<shard>.json               written last: this shard is done
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pointsam.errors import SchemaError, StoreError
+from pointsam.store.schema import SCHEMA_VERSION
+
+STAGE_TABLES: Mapping[str, tuple[str, ...]] = {"masks": ("masks",), "clusters": ("frames", "points", "clusters")}
+"""The tables each stage writes."""
+
+
+def run_path(out: Path) -> Path:
+    """OUT/run.json."""
+    return out / "run.json"
+
+
+def plan_path(out: Path, stage: str) -> Path:
+    """OUT/manifest/<stage>.json."""
+    return out / "manifest" / f"{stage}.json"
+
+
+def entry_path(out: Path, stage: str, shard: str) -> Path:
+    """OUT/manifest/<stage>/<shard>.json."""
+    return out / "manifest" / stage / f"{shard}.json"
+
+
+def table_path(out: Path, table: str, scene: str, shard: str) -> Path:
+    """OUT/<table>/scene=<scene>/<shard>.parquet."""
+    return out / table / f"scene={encode_scene(scene)}" / f"{shard}.parquet"
+
+
+def encode_scene(scene: str) -> str:
+    """A scene as part of a file name: percent-encoded as hive readers undo it, and never hidden (no leading . or _).
+
+    Raises:
+        SchemaError: SCH005 if the name is empty, which no folder can carry.
+    """
+    if not scene:
+        raise SchemaError("SCH005", "a frame has an empty scene name", "name the drive that the frame belongs to")
+    encoded = quote(scene, safe="")
+    return f"%{ord(encoded[0]):02X}{encoded[1:]}" if encoded[0] in "._" else encoded
+
+
+def read_run(out: Path) -> dict[str, Any]:
+    """The content of run.json.
+
+    Raises:
+        StoreError: OUT004 if there is none or it is damaged.
+        SchemaError: SCH003 if it is of another schema version.
+    """
+    path = run_path(out)
+    run = read_json(path)
+    if run is None and not path.exists():
+        raise StoreError(
+            "OUT004", f"{path} is missing: nothing was labelled here", f"pointsam-label run DATA --out {out}"
+        )
+    if run is None or "schema_version" not in run or not isinstance(run.get("stages"), dict):
+        raise StoreError("OUT004", f"{path} is damaged: not what a run writes", "restore it, or give another --out")
+    if run["schema_version"] != SCHEMA_VERSION:
+        raise other_version(path, run["schema_version"])
+    return run
+
+
+def read_entry(out: Path, stage: str, shard: str) -> dict[str, Any] | None:
+    """A shard's manifest entry, None if it is missing or damaged."""
+    entry = read_json(entry_path(out, stage, shard))
+    return entry if entry is not None and {"key", "tables", "failed", "stats"} <= entry.keys() else None
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, None if the file is missing or holds anything else."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def damaged_tables(out: Path, entry: Mapping[str, Any]) -> list[str]:
+    """Paths (below `out`) of an entry's table files that are missing or not of the stated size."""
+
+    def size(path: Path) -> int:
+        return path.stat().st_size if path.is_file() else -1
+
+    return [table["path"] for table in entry["tables"].values() if size(out / table["path"]) != table["bytes"]]
+
+
+def other_version(path: Path, version: Any) -> SchemaError:
+    """SCH003 for a file of another schema version."""
+    return SchemaError(
+        "SCH003",
+        f"{path} is of schema version {version}; this version of pointsam reads {SCHEMA_VERSION}",
+        "make the labels again with another --out, or read them with the version that made them",
+    )

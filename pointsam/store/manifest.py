@@ -1,0 +1,241 @@
+"""A stage of an output folder as shards that are done or not, whatever happened to the process that made them.
+
+A shard is done if and only if its manifest entry can be read, carries the run's key, and names files that exist with
+the stated size. The entry is written last, so a kill at any moment leaves a shard done or to be made again; a damaged
+entry and a file of another size mean the latter too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pointsam.errors import SchemaError, StoreError
+from pointsam.store import layout
+from pointsam.store.document import canonical_json, differences, digest
+from pointsam.store.files import locked, make_folder, store_errors, write_together
+from pointsam.store.schema import SCHEMA_VERSION, table_metadata
+from pointsam.store.writer import table_bytes
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some consecutive frames of one scene: what is written, and done, at once.
+
+    Args:
+        name: unique in the run and safe as a file name.
+        scene: the drive.
+        frame_ids: in the data set's order.
+    """
+
+    name: str
+    scene: str
+    frame_ids: tuple[str, ...]
+
+
+def plan_shards(frames: Sequence[tuple[str, str]], shard_frames: int) -> tuple[Shard, ...]:
+    """Cut (scene, frame_id) pairs into shards of at most `shard_frames`, scene by scene in order of appearance.
+
+    Raises:
+        SchemaError: SCH005 if `shard_frames` is not positive, a frame is listed twice or a scene has no name.
+    """
+    different = len({frame_id for _, frame_id in frames})
+    if shard_frames < 1 or different != len(frames):
+        raise SchemaError(
+            "SCH005",
+            f"cannot cut {len(frames)} frames ({different} different) into shards of {shard_frames}",
+            "list every frame once, and give a shard at least one frame",
+        )
+    by_scene: dict[str, list[str]] = {}
+    for scene, frame_id in frames:
+        by_scene.setdefault(scene, []).append(frame_id)
+    return tuple(
+        Shard(f"{layout.encode_scene(scene)}-{k:05d}", scene, tuple(members[start : start + shard_frames]))
+        for scene, members in by_scene.items()
+        for k, start in enumerate(range(0, len(members), shard_frames))
+    )
+
+
+def read_plan(out: Path, stage: str) -> tuple[Shard, ...] | None:
+    """The shards of a stage as planned, None if there is no such plan."""
+    plan = layout.read_json(layout.plan_path(out, stage))
+    if plan is None or "shards" not in plan:
+        return None
+    return tuple(Shard(item["name"], item["scene"], tuple(item["frame_ids"])) for item in plan["shards"])
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One stage of one output folder: what is to do, and the only way to write it. Cheap to hand to other processes.
+
+    Args:
+        out: the output folder.
+        stage: a key of layout.STAGE_TABLES.
+        key: sha256 of document, plan and schema version; equal keys mean interchangeable tables.
+        shards: the plan.
+        metadata: for the tables (`schema.table_metadata`).
+    """
+
+    out: Path
+    stage: str
+    key: str
+    shards: tuple[Shard, ...]
+    metadata: Mapping[str, Any]
+
+    @staticmethod
+    def open(
+        out: Path,
+        stage: str,
+        document: Mapping[str, Any],
+        shards: Sequence[Shard],
+        metadata: Mapping[str, Any],
+        data_root: Path | None = None,
+    ) -> Run:
+        """Start a stage in `out`, or continue it.
+
+        Args:
+            out: created if need be.
+            stage: a key of layout.STAGE_TABLES.
+            document: all that decides the tables' content, JSON values only.
+            shards: the plan, which is part of the key.
+            metadata: what the tables say of themselves; config, taxonomy and tool_version come from `document`.
+            data_root: where the data lay, kept for readers; no part of the key, because data may move.
+
+        Raises:
+            StoreError: OUT001 if the folder holds this stage made otherwise, OUT002, OUT003 if it cannot be written.
+            SchemaError: SCH003 if the metadata are not complete.
+        """
+        keyed, plan = _keyed(document, shards)
+        key = digest(keyed)
+        from_document = {name: document[name] for name in ("taxonomy", "tool_version") if name in document}
+        full = {**from_document, **metadata, "config": keyed, "key": key, "stage": stage}
+        table_metadata(full)
+        run = Run(Path(out), stage, key, tuple(shards), json.loads(canonical_json(full)))
+        root = None if data_root is None else str(Path(data_root).resolve())
+        entry = {"key": key, "document": run.metadata["config"], "metadata": run.metadata, "data_root": root}
+        with store_errors(run.out, 0):
+            make_folder(run.out)
+            with locked(run.out):
+                run._register(entry, plan)
+        return run
+
+    def done(self) -> set[str]:
+        """Names of the shards that need no more work."""
+        return {shard.name for shard in self.shards if self._entry_if_done(shard) is not None}
+
+    def pending(self, shard_of: tuple[int, int] = (0, 1), *, retry_failed: bool = False) -> list[Shard]:
+        """Shards still to make.
+
+        Args:
+            shard_of: (i, n) takes every n-th from the i-th on, so that n machines share a run without rendezvous.
+            retry_failed: also those that are done but hold a frame or an image that failed.
+
+        Raises:
+            SchemaError: SCH005 unless 0 <= i < n.
+        """
+        i, n = shard_of
+        if not 0 <= i < n:
+            raise SchemaError("SCH005", f"shard {i}/{n} does not exist", "count from 0: --shard 0/4 to --shard 3/4")
+        entries = ((shard, self._entry_if_done(shard)) for shard in self.shards[i::n])
+        return [shard for shard, entry in entries if entry is None or (retry_failed and entry["failed"])]
+
+    def commit(self, shard: Shard, tables: Mapping[str, Any], stats: Mapping[str, Any]) -> None:
+        """Write a shard's tables, then the entry that makes it done.
+
+        A shard that is already done without failures stays as it is: the first of two processes wins.
+
+        Args:
+            shard: one of the plan.
+            tables: pyarrow tables by name, exactly those of the stage.
+            stats: seconds, memory and the like: kept in the manifest, because tables must be equal on every run.
+
+        Raises:
+            StoreError: OUT001 if the stage was started anew with another configuration meanwhile, OUT002 if the disk
+                is full (no temporary file stays, finished shards stand), OUT003 if the folder cannot be written.
+            SchemaError: SCH003 on a table that is not the contract's.
+        """
+        files = self._files(shard, tables, stats)
+        with store_errors(self.out, sum(len(data) for _, data in files)), locked(self.out):
+            if layout.read_run(self.out)["stages"].get(self.stage, {}).get("key") != self.key:
+                raise StoreError(
+                    "OUT001",
+                    f"{self.out}: another process began {self.stage!r} with another configuration while this one ran",
+                    "give each configuration an --out of its own, then run the same command again",
+                )
+            entry = self._entry_if_done(shard)
+            if entry is None or entry["failed"]:
+                write_together(files)
+
+    def _files(self, shard: Shard, tables: Mapping[str, Any], stats: Mapping[str, Any]) -> list[tuple[Path, bytes]]:
+        names = layout.STAGE_TABLES[self.stage]
+        if set(tables) != set(names):
+            raise SchemaError(
+                "SCH003", f"stage {self.stage!r} got tables {sorted(tables)}", f"commit exactly: {', '.join(names)}"
+            )
+        files, described = [], {}
+        for name in names:
+            path, data = layout.table_path(self.out, name, shard.scene, shard.name), table_bytes(name, tables[name])
+            files.append((path, data))
+            described[name] = {
+                "path": path.relative_to(self.out).as_posix(),
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "bytes": len(data),
+                "rows": tables[name].num_rows,
+            }
+        seal = {
+            "key": self.key,
+            "tables": described,
+            "failed": tables[names[0]]["status"].to_pylist().count("failed"),
+            "stats": dict(stats),
+        }
+        text = json.dumps(seal, indent=1, allow_nan=False)
+        return [*files, (layout.entry_path(self.out, self.stage, shard.name), text.encode())]
+
+    def _entry_if_done(self, shard: Shard) -> dict[str, Any] | None:
+        entry = layout.read_entry(self.out, self.stage, shard.name)
+        done = entry is not None and entry["key"] == self.key and not layout.damaged_tables(self.out, entry)
+        return entry if done else None
+
+    def _register(self, entry: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+        """Bring run.json and the plan up to date; call it under the lock."""
+        path = layout.run_path(self.out)
+        stages = layout.read_run(self.out)["stages"] if path.exists() else {}
+        old = stages.get(self.stage)
+        if old is None or old["key"] != self.key:
+            self._refuse_if_written(old, entry)
+        if (old or {}).get("key") != self.key or layout.read_json(layout.plan_path(self.out, self.stage)) != plan:
+            write_together([(layout.plan_path(self.out, self.stage), canonical_json(plan).encode())])
+        if old != entry:
+            content = {"schema_version": SCHEMA_VERSION, "stages": {**stages, self.stage: entry}}
+            text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+            write_together([(path, text.encode())])
+
+    def _refuse_if_written(self, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
+        """The configuration of a stage may change only while nothing of it has been written."""
+        names = layout.STAGE_TABLES[self.stage]
+        tables = [path for name in names for path in (self.out / name).glob("scene=*/*.parquet")]
+        if not tables and not any((self.out / "manifest" / self.stage).glob("*.json")):
+            return
+        changes = ["its configuration is not known: run.json does not list it"]
+        if old is not None:
+            changes = differences(old["document"], new["document"])
+        folders = " ".join(str(self.out / name) for name in (*names, f"manifest/{self.stage}"))
+        raise StoreError(
+            "OUT001",
+            "\n    ".join([f"{self.out} holds {self.stage!r} made with another configuration:", *changes]),
+            f"give another --out, go back to the old configuration, or delete what is there: rm -r {folders}",
+        )
+
+
+def _keyed(document: Mapping[str, Any], shards: Sequence[Shard]) -> tuple[dict[str, Any], dict[str, Any]]:
+    plan = {"shards": [{**asdict(shard), "frame_ids": list(shard.frame_ids)} for shard in shards]}
+    summary = {
+        "shards": len(shards),
+        "frames": sum(len(shard.frame_ids) for shard in shards),
+        "sha256": digest(plan),
+    }
+    return {**document, "schema_version": SCHEMA_VERSION, "plan": summary}, plan

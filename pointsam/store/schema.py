@@ -1,0 +1,301 @@
+"""The label contract: four Parquet tables joined by `frame_id`, their rows, and rows to tables.
+
+The scene is no column: the folder `scene=<scene>` carries it (hive), and readers refuse a column that is in both.
+`docs/labels.md` says the same to users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pointsam.errors import SchemaError
+from pointsam.store.document import canonical_json
+from pointsam.types import Cluster, Detections, Masks, PointLabels
+
+SCHEMA_VERSION = 1
+"""Goes up with any change of a column's name, type or meaning."""
+
+METADATA_PREFIX = "pointsam."
+REQUIRED_METADATA = ("config", "taxonomy", "weights_sha256", "calibration_perturbation", "tool_version")
+"""What every file says of its making, so that labels of a noise run cannot pass for clean ones."""
+
+_MAX_CLUSTER_ID = int(np.iinfo(np.int16).max)
+
+
+def _required(name: str, kind: Any) -> Any:
+    return pa.field(name, kind, nullable=False)
+
+
+def _list(kind: Any) -> Any:
+    return pa.list_(pa.field("element", kind, nullable=False))
+
+
+def _vector(kind: Any, length: int) -> Any:
+    return pa.list_(pa.field("element", kind, nullable=False), length)
+
+
+_STATUS = [_required("status", pa.string()), _required("error_code", pa.string()), _required("error", pa.string())]
+
+FRAMES = pa.schema(
+    [
+        _required("frame_id", pa.string()),
+        _required("t_us", pa.int64()),
+        _required("num_points", pa.int32()),
+        _required("num_clusters", pa.int32()),
+        *_STATUS,
+        _required("calibration_hash", pa.string()),
+    ]
+)
+POINTS = pa.schema(
+    [
+        _required("frame_id", pa.string()),
+        _required("cluster_id", _list(pa.int16())),
+        _required("class_id", _list(pa.uint8())),
+        _required("views", _list(pa.uint8())),
+    ]
+)
+CLUSTERS = pa.schema(
+    [
+        _required("frame_id", pa.string()),
+        _required("cluster_id", pa.int16()),
+        _required("class_id", pa.uint8()),
+        _required("class_name", pa.string()),
+        _required("num_points", pa.int32()),
+        _required("center_lidar_m", _vector(pa.float64(), 3)),
+        _required("size_aabb_m", _vector(pa.float64(), 3)),
+        _required("radius_bev_m", pa.float64()),
+        _required("range_m", pa.float64()),
+        _required("cameras", _list(pa.string())),
+        _required("mask_ids", _list(pa.int32())),
+        _required("pred_iou", pa.float64()),
+        _required("stability", pa.float64()),
+        _required("class_share", pa.float64()),
+        _required("num_points_cut", pa.int32()),
+        _required("confidence", pa.float64()),
+    ]
+)
+MASKS = pa.schema(
+    [
+        _required("frame_id", pa.string()),
+        _required("camera", pa.string()),
+        *_STATUS,
+        _required("height_px", pa.int32()),
+        _required("width_px", pa.int32()),
+        _required("rle", _list(pa.binary())),
+        _required("pred_iou", _list(pa.float32())),
+        _required("stability", _list(pa.float32())),
+        _required("source", _list(pa.int32())),
+        _required("prompts_uv_px", _list(_vector(pa.int32(), 2))),
+        _required("detection_box_xyxy_px", _list(_vector(pa.float32(), 4))),
+        _required("detection_class_id", _list(pa.uint8())),
+        _required("detection_score", _list(pa.float32())),
+        pa.field("detection_rle", _list(pa.binary())),
+        _required("detection_instances", pa.bool_()),
+    ]
+)
+SCHEMAS: Mapping[str, Any] = {"frames": FRAMES, "points": POINTS, "clusters": CLUSTERS, "masks": MASKS}
+
+
+def _check(fits: bool, message: str) -> None:
+    if not fits:
+        raise SchemaError("SCH003", message, "build rows from one frame's results only")
+
+
+def _check_status(owner: str, status: str, error_code: str) -> None:
+    _check(
+        status in ("ok", "failed") and (status == "failed") == bool(error_code),
+        f"{owner} has status {status!r} and error_code {error_code!r}: need ok without a code, or failed with one",
+    )
+
+
+@dataclass(frozen=True)
+class FrameRow:
+    """What became of one frame (`frames`, one row).
+
+    Args:
+        frame_id: the data set's id.
+        scene: the drive, written as the folder's name.
+        t_us: time of the key sweep, microseconds.
+        num_points: points in the sweep's file, 0 where it could not be read.
+        num_clusters: labelled objects.
+        status: "ok" or "failed" (quarantined: it has no labels, which is not "no objects").
+        error_code: why it failed, a code of `pointsam.errors`; empty if ok.
+        error: the message.
+        calibration_hash: digest of the poses and intrinsics that were used.
+
+    Raises:
+        SchemaError: SCH003 on a status without its code, or a code without the status.
+    """
+
+    frame_id: str
+    scene: str
+    t_us: int
+    num_points: int
+    num_clusters: int = 0
+    status: str = "ok"
+    error_code: str = ""
+    error: str = ""
+    calibration_hash: str = ""
+
+    def __post_init__(self) -> None:
+        _check_status(f"frame {self.frame_id}", self.status, self.error_code)
+
+
+@dataclass(frozen=True, eq=False)
+class FrameLabels:
+    """All labels of one frame: a row of `frames`, one of `points`, and its rows of `clusters`.
+
+    Args:
+        frame: what became of it.
+        labels: (N,) class and cluster of every point, in file order of the sweep.
+        views: (N,) uint8, number of cameras that see the point.
+        clusters: by cluster_id, which is 0..M-1 and what `labels.instance_id` holds.
+
+    Raises:
+        SchemaError: SCH003 if the parts do not describe the same points and clusters.
+    """
+
+    frame: FrameRow
+    labels: PointLabels
+    views: NDArray[np.uint8]
+    clusters: tuple[Cluster, ...]
+
+    def __post_init__(self) -> None:
+        frame, n = self.frame, len(self.labels)
+        _check(
+            n == frame.num_points and self.views.shape == (n,),
+            f"frame {frame.frame_id} of {frame.num_points} points has {n} labels and {len(self.views)} view counts",
+        )
+        ids = [cluster.cluster_id for cluster in self.clusters]
+        _check(
+            ids == list(range(frame.num_clusters)) and int(self.labels.instance_id.max(initial=-1)) < len(ids),
+            f"frame {frame.frame_id}: cluster ids of its points and of its {frame.num_clusters} clusters differ",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ImageMasks:
+    """What the 2D stage found in one image (`masks`, one row).
+
+    Args:
+        frame_id: the data set's id.
+        camera: channel name.
+        status, error_code, error: as in `FrameRow`.
+        masks: candidates with scores, empty if failed.
+        detections: the classes' source, empty if failed.
+        prompts_uv_px: (P,2) int32 LiDAR-guided prompts.
+
+    Raises:
+        SchemaError: SCH003 on a wrong shape or a status without its code.
+    """
+
+    frame_id: str
+    camera: str
+    status: str
+    error_code: str
+    error: str
+    masks: Masks
+    detections: Detections
+    prompts_uv_px: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        name = f"image {self.camera} of frame {self.frame_id}"
+        _check_status(name, self.status, self.error_code)
+        shape = self.prompts_uv_px.shape
+        _check(len(shape) == 2 and shape[1] == 2, f"{name}: prompts must have shape (P, 2), got {shape}")
+
+
+def table_metadata(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
+    """File-level metadata: `pointsam.<key>`, text as it is and anything else as canonical JSON.
+
+    Raises:
+        SchemaError: SCH003 if one of REQUIRED_METADATA is missing.
+    """
+    missing = [key for key in REQUIRED_METADATA if key not in metadata]
+    _check(not missing, f"table metadata lacks {', '.join(missing)}")
+    entries = {**metadata, "schema_version": SCHEMA_VERSION}
+    return {
+        f"{METADATA_PREFIX}{key}".encode(): (value if isinstance(value, str) else canonical_json(value)).encode()
+        for key, value in sorted(entries.items())
+    }
+
+
+def frames_table(rows: Iterable[FrameLabels], metadata: Mapping[str, Any]) -> Any:
+    """`frames`, one row a frame, in the order given."""
+    records = [{name: getattr(row.frame, name) for name in FRAMES.names} for row in rows]
+    return _columns_to_table(FRAMES, records, metadata)
+
+
+def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, Any]) -> Any:
+    """`points`, one row a sweep.
+
+    Raises:
+        SchemaError: SCH006 if a frame has more clusters than int16 can number.
+    """
+    for row in rows:
+        _check_cluster_range(row)
+    columns = [
+        pa.array([row.frame.frame_id for row in rows], pa.string()),
+        _lists([row.labels.instance_id for row in rows], np.int16, POINTS.field("cluster_id").type),
+        _lists([row.labels.class_id for row in rows], np.uint8, POINTS.field("class_id").type),
+        _lists([row.views for row in rows], np.uint8, POINTS.field("views").type),
+    ]
+    return pa.Table.from_arrays(columns, schema=POINTS.with_metadata(table_metadata(metadata)))
+
+
+def clusters_table(rows: Iterable[FrameLabels], metadata: Mapping[str, Any]) -> Any:
+    """`clusters`, one row an object, by frame and then cluster_id.
+
+    Raises:
+        SchemaError: SCH006 if a frame has more clusters than int16 can number.
+    """
+    records = []
+    for row in rows:
+        _check_cluster_range(row)
+        records += [{"frame_id": row.frame.frame_id, **vars(cluster)} for cluster in row.clusters]
+    return _columns_to_table(CLUSTERS, records, metadata)
+
+
+def masks_table(rows: Iterable[ImageMasks], metadata: Mapping[str, Any]) -> Any:
+    """`masks`, one row an image, in the order given: by frame, then the data set's camera order."""
+    return _columns_to_table(MASKS, [_mask_record(row) for row in rows], metadata)
+
+
+def _mask_record(row: ImageMasks) -> dict[str, Any]:
+    masks, found = row.masks, row.detections
+    return {
+        **{name: getattr(row, name) for name in ("frame_id", "camera", "status", "error_code", "error")},
+        **{name: getattr(masks, name) for name in ("height_px", "width_px", "rle", "pred_iou", "stability", "source")},
+        "prompts_uv_px": list(row.prompts_uv_px),
+        "detection_box_xyxy_px": list(found.box_xyxy_px),
+        "detection_class_id": found.class_id,
+        "detection_score": found.score,
+        "detection_rle": found.rle,
+        "detection_instances": found.instances,
+    }
+
+
+def _columns_to_table(schema: Any, records: Sequence[Mapping[str, Any]], metadata: Mapping[str, Any]) -> Any:
+    columns = [pa.array([record[field.name] for record in records], field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema.with_metadata(table_metadata(metadata)))
+
+
+def _lists(arrays: Sequence[NDArray[Any]], dtype: Any, kind: Any) -> Any:
+    offsets = np.cumsum([0, *(len(array) for array in arrays)], dtype=np.int32)
+    values = np.concatenate([np.zeros(0, dtype), *(array.astype(dtype) for array in arrays)])
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), type=kind)
+
+
+def _check_cluster_range(row: FrameLabels) -> None:
+    if len(row.clusters) > _MAX_CLUSTER_ID + 1:
+        raise SchemaError(
+            "SCH006",
+            f"frame {row.frame.frame_id} has {len(row.clusters)} clusters; int16 numbers {_MAX_CLUSTER_ID + 1}",
+            "raise the mask thresholds or the smallest cluster size: no sweep holds that many objects",
+        )
