@@ -16,7 +16,7 @@ def as_text(panoptic: PanopticQuality, agnostic: AgnosticQuality) -> str:
     """One line a class and one for all; ratios in per cent, a dash where there was nothing to count."""
     mean = (panoptic.pq, panoptic.sq, panoptic.rq)
     counts = tuple(sum(getattr(c, field) for c in panoptic.classes) for field in ("tp", "fp", "fn"))
-    rows = [_HEADINGS]
+    rows: list[tuple[str, ...]] = [_HEADINGS]
     for c, a in zip(panoptic.classes, agnostic.classes, strict=True):
         rows.append(_row(c.name, (c.pq, c.sq, c.rq), (c.tp, c.fp, c.fn), a))
     rows.append(_row("mean / all", mean, counts, agnostic.overall))
@@ -26,8 +26,8 @@ def as_text(panoptic: PanopticQuality, agnostic: AgnosticQuality) -> str:
         [
             *lines,
             "",
-            f"{panoptic.num_frames} frames. PQ, SQ, RQ: per class, unmatched segments from {panoptic.min_points} points; "
-            "mean over classes with a count.",
+            f"Frames: {panoptic.num_frames}.",
+            f"PQ, SQ, RQ: misses and false alarms from {panoptic.min_points} points; mean over classes with any count.",
             f"IoU, recall, precision: whatever the class, objects and clusters from {agnostic.min_points} points.",
             f"Foreground points: precision {_percent(agnostic.point_precision)} %, "
             f"recall {_percent(agnostic.point_recall)} %.",

@@ -37,7 +37,7 @@ def test_columns_are_aligned(results):
 
 def test_the_text_says_what_was_counted(results):
     text = as_text(*results)
-    assert "1 frames" in text
+    assert "Frames: 1." in text
     assert "precision 100.0 %, recall 75.0 %" in text
 
 

@@ -1,0 +1,167 @@
+"""Labels as a nuScenes-panoptic result folder that the devkit's evaluator and the benchmark server read.
+
+Layout
+    DEST/panoptic/EVAL_SET/TOKEN_panoptic.npz   `data`, (N,) uint16: challenge class * 1000 + cluster_id + 1
+    DEST/EVAL_SET/submission.json               `meta`: the task and what the labels were made from
+
+TOKEN is the sample_data token of the key LiDAR sweep. The instance field names the cluster: value % 1000 - 1 is its
+cluster_id. Ids need only differ inside a class of a sweep; ours differ in the whole sweep. They are not consistent over
+time, so the task is segmentation, not tracking.
+
+Background is 0, the ignored class. The evaluator allows that in a prediction (the devkit's results format shows it) and
+counts it as a prediction of nothing: no false alarm, no right answer for a stuff point. Thing classes score as they
+would beside perfect stuff; stuff classes score 0, and the devkit takes them into its mean over all.
+
+Source: method.md A.8; nuscenes.eval.panoptic (evaluate, README).
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.errors import SchemaError, StoreError
+from pointsam.taxonomy import BACKGROUND, Taxonomy
+from pointsam.types import NO_INSTANCE, PointLabels
+
+CHALLENGE_CLASS: Mapping[str, int] = MappingProxyType(
+    {
+        "barrier": 1,
+        "bicycle": 2,
+        "bus": 3,
+        "car": 4,
+        "construction_vehicle": 5,
+        "motorcycle": 6,
+        "pedestrian": 7,
+        "traffic_cone": 8,
+        "trailer": 9,
+        "truck": 10,
+    }
+)
+"""Index of each thing class of the benchmark; 11 to 16 are stuff, which clusters are not."""
+
+_MAX_CLUSTER_ID = 998  # the instance field has three digits, 000 means stuff
+
+
+def encode(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.uint16]:
+    """Panoptic label of every point.
+
+    Args:
+        labels: (N,) labels; instance_id is the cluster_id.
+        taxonomy: their classes, by the benchmark's names.
+
+    Returns:
+        (N,) uint16, 0 = background.
+
+    Raises:
+        SchemaError: SCH004 if a class of the taxonomy or a class_id is none of the benchmark's, SCH006 on a cluster_id
+            above 998.
+    """
+    challenge_class = np.zeros(BACKGROUND + 1, dtype=np.int64)
+    challenge_class[: len(taxonomy.classes)] = _challenge_classes(taxonomy)
+    foreground = labels.instance_id != NO_INSTANCE
+    class_of_point = challenge_class[labels.class_id]
+    if not class_of_point[foreground].all():
+        unknown = labels.class_id[foreground & (class_of_point == 0)][0]
+        raise SchemaError(
+            "SCH004",
+            f"class_id {unknown} does not exist in taxonomy {taxonomy.name!r}",
+            "export with the taxonomy that the labels were made with",
+        )
+    largest = int(labels.instance_id.max(initial=0))
+    if largest > _MAX_CLUSTER_ID:
+        raise SchemaError(
+            "SCH006",
+            f"cluster_id {largest} does not fit nuScenes-panoptic: {_MAX_CLUSTER_ID} is the largest, "
+            "the next would silently change the class",
+            "raise the smallest number of points of a cluster, or export to a format with wider ids",
+        )
+    return np.where(foreground, class_of_point * 1000 + labels.instance_id + 1, 0).astype(np.uint16)
+
+
+def export_frame(
+    labels: PointLabels,
+    taxonomy: Taxonomy,
+    dest: Path,
+    lidar_token: str,
+    eval_set: str = "val",
+    overwrite: bool = False,
+) -> Path:
+    """Write one sweep's labels, whole or not at all.
+
+    Args:
+        labels: (N,) labels in file order of the sweep.
+        taxonomy: their classes, by the benchmark's names.
+        dest: result folder, made if missing.
+        lidar_token: sample_data token of the key LiDAR sweep.
+        eval_set: split that the frame belongs to: train, val, test, mini_train or mini_val.
+        overwrite: replace the file if it is there.
+
+    Returns:
+        The file written.
+
+    Raises:
+        SchemaError: as `encode`.
+        StoreError: OUT003 if the file is there already or cannot be written, OUT002 on a full disk.
+    """
+    content = io.BytesIO()
+    np.savez_compressed(content, data=encode(labels, taxonomy))
+    path = Path(dest) / "panoptic" / eval_set / f"{lidar_token}_panoptic.npz"
+    if path.exists() and not overwrite:
+        raise StoreError("OUT003", f"{path} is there already", "choose another --dest, or ask to overwrite it")
+    _write_whole(path, content.getvalue())
+    return path
+
+
+def write_submission(dest: Path, eval_set: str = "val") -> Path:
+    """Write the description that the benchmark demands beside the labels; the same for every run, so it is replaced.
+
+    Labels come from camera and LiDAR, and from 2D networks trained on other data (`use_external`).
+
+    Raises:
+        StoreError: OUT003 if it cannot be written, OUT002 on a full disk.
+    """
+    used = {"camera": True, "lidar": True, "radar": False, "map": False, "external": True}
+    meta = {"task": "segmentation", **{f"use_{source}": use for source, use in used.items()}}
+    path = Path(dest) / eval_set / "submission.json"
+    _write_whole(path, (json.dumps({"meta": meta}, indent=2) + "\n").encode())
+    return path
+
+
+def _challenge_classes(taxonomy: Taxonomy) -> list[int]:
+    foreign = [name for name in taxonomy.names if name not in CHALLENGE_CLASS]
+    if foreign:
+        raise SchemaError(
+            "SCH004",
+            f"nuScenes-panoptic has no class for {', '.join(foreign)} of taxonomy {taxonomy.name!r}",
+            f"label with classes out of: {', '.join(CHALLENGE_CLASS)}",
+        )
+    return [CHALLENGE_CLASS[name] for name in taxonomy.names]
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Through a temporary file beside it, so that no reader and no crash ever sees half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary.parent.is_dir():
+            temporary.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError("OUT002", f"no space left to write {path}", "free space and export again") from error
+        raise StoreError(
+            "OUT003", f"cannot write {path}: {error.strerror}", "choose a --dest that you may write to"
+        ) from error
