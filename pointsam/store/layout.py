@@ -73,10 +73,13 @@ def read_run(out: Path) -> dict[str, Any]:
     return run
 
 
-def read_entry(out: Path, stage: str, shard: str) -> dict[str, Any] | None:
-    """A shard's manifest entry, None if it is missing or damaged."""
+def entry_if_done(out: Path, stage: str, shard: str, key: str) -> dict[str, Any] | None:
+    """A shard's manifest entry; None unless it can be read, has this key, and its files have the stated sizes."""
     entry = read_json(entry_path(out, stage, shard))
-    return entry if entry is not None and {"key", "tables", "failed", "stats"} <= entry.keys() else None
+    if entry is None or not {"key", "tables", "failed", "stats"} <= entry.keys() or entry["key"] != key:
+        return None
+    sizes = ((out / table["path"], table["bytes"]) for table in entry["tables"].values())
+    return entry if all(path.is_file() and path.stat().st_size == size for path, size in sizes) else None
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -86,15 +89,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return content if isinstance(content, dict) else None
-
-
-def damaged_tables(out: Path, entry: Mapping[str, Any]) -> list[str]:
-    """Paths (below `out`) of an entry's table files that are missing or not of the stated size."""
-
-    def size(path: Path) -> int:
-        return path.stat().st_size if path.is_file() else -1
-
-    return [table["path"] for table in entry["tables"].values() if size(out / table["path"]) != table["bytes"]]
 
 
 def other_version(path: Path, version: Any) -> SchemaError:

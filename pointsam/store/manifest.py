@@ -196,9 +196,7 @@ class Run:
         return [*files, (layout.entry_path(self.out, self.stage, shard.name), text.encode())]
 
     def _entry_if_done(self, shard: Shard) -> dict[str, Any] | None:
-        entry = layout.read_entry(self.out, self.stage, shard.name)
-        done = entry is not None and entry["key"] == self.key and not layout.damaged_tables(self.out, entry)
-        return entry if done else None
+        return layout.entry_if_done(self.out, self.stage, shard.name, self.key)
 
     def _register(self, entry: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
         """Bring run.json and the plan up to date; call it under the lock."""

@@ -20,7 +20,6 @@ from pointsam.types import Cluster, Detections, Masks, PointLabels
 
 SCHEMA_VERSION = 1
 """Goes up with any change of a column's name, type or meaning."""
-
 METADATA_PREFIX = "pointsam."
 REQUIRED_METADATA = ("config", "taxonomy", "weights_sha256", "calibration_perturbation", "tool_version")
 """What every file says of its making, so that labels of a noise run cannot pass for clean ones."""

@@ -1,0 +1,200 @@
+"""Read an output folder: one shard in memory at a time, every file checked against its manifest entry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pointsam.errors import DatasetError, StoreError
+from pointsam.store import layout, rows
+from pointsam.store.manifest import Shard, read_plan
+from pointsam.store.schema import METADATA_PREFIX, SCHEMA_VERSION, FrameLabels, FrameRow, ImageMasks
+from pointsam.taxonomy import ClassSpec, Taxonomy
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """One table of one shard; rows of a frame are consecutive."""
+
+    shard: str
+    table: Any
+    rows_of: Mapping[str, range]
+
+
+class Labels:
+    """An output folder, finished or in the making. Opening reads run.json only; the rest is read when asked for.
+
+    Args:
+        out: the output folder.
+
+    Raises:
+        StoreError: OUT004 if nothing was made there.
+        SchemaError: SCH003 if it was made with another version of the tables.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = Path(out)
+        self._stages: Mapping[str, Any] = layout.read_run(self.out)["stages"]
+        self._plans: dict[str, dict[str, Shard]] = {}
+        self._loaded: dict[str, _Loaded] = {}
+
+    def document(self, stage: str) -> dict[str, Any]:
+        """The resolved configuration of a stage.
+
+        Raises:
+            StoreError: OUT004 if the stage was not run here; so for every method that takes a stage.
+        """
+        return dict(self._stage(stage)["document"])
+
+    def key(self, stage: str) -> str:
+        """Equal keys mean interchangeable tables."""
+        return str(self._stage(stage)["key"])
+
+    def metadata(self, stage: str) -> dict[str, Any]:
+        """What the stage's files carry: config, taxonomy, weights_sha256, calibration_perturbation, tool_version."""
+        return dict(self._stage(stage)["metadata"])
+
+    def data_root(self, stage: str = "clusters") -> Path | None:
+        """Where the data lay when the stage ran last, None if the run did not say."""
+        root = self._stage(stage)["data_root"]
+        return None if root is None else Path(root)
+
+    def selection(self, stage: str) -> list[tuple[str, str]]:
+        """(scene, frame_id) of every frame the stage is to have, done or not, in the data set's order."""
+        return [(shard.scene, frame_id) for frame_id, shard in self._plan(stage).items()]
+
+    def frame_ids(self, stage: str = "clusters") -> list[str]:
+        """Frames of the shards that are done, in the data set's order."""
+        return [frame_id for shard, _ in self._done(stage) for frame_id in shard.frame_ids]
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The classes of the labels."""
+        stage = "clusters" if "clusters" in self._stages else "masks"
+        taxonomy = self.metadata(stage)["taxonomy"]
+        return Taxonomy(taxonomy["name"], tuple(ClassSpec(**spec) for spec in taxonomy["classes"]))
+
+    @property
+    def taxonomy_names(self) -> tuple[str, ...]:
+        """Class names by class_id."""
+        return self.taxonomy.names
+
+    def stats(self, stage: str) -> dict[str, Any]:
+        """Seconds, memory and the like of every done shard, by shard name."""
+        return {shard.name: entry["stats"] for shard, entry in self._done(stage)}
+
+    def frames(self) -> list[FrameRow]:
+        """What became of every frame that is done, failed ones too."""
+        found = []
+        for shard, entry in self._done("clusters"):
+            loaded = self._load("frames", shard, entry)
+            found += [rows.frame_row(loaded.table, row, shard.scene) for row in range(loaded.table.num_rows)]
+        return found
+
+    def labels(self, frame_id: str) -> FrameLabels:
+        """All labels of one frame. Those of a failed frame are empty: look at `.frame.status`.
+
+        Raises:
+            DatasetError: DAT010 if the stage was not to label this frame.
+            StoreError: OUT004 if it is not done yet, or its file is damaged.
+        """
+        frames, points, clusters = (self._rows(name, "clusters", frame_id) for name in ("frames", "points", "clusters"))
+        scene = self._plan("clusters")[frame_id].scene
+        labels, views = rows.point_labels(points[0].table, points[1][0])
+        return FrameLabels(
+            rows.frame_row(frames[0].table, frames[1][0], scene),
+            labels,
+            views,
+            tuple(rows.cluster(clusters[0].table, row) for row in clusters[1]),
+        )
+
+    def masks(self, frame_id: str) -> dict[str, ImageMasks]:
+        """The images of one frame by camera, in the data set's order.
+
+        Raises:
+            DatasetError, StoreError: as `labels`.
+        """
+        loaded, members = self._rows("masks", "masks", frame_id)
+        images = [rows.image_masks(loaded.table, row) for row in members]
+        return {image.camera: image for image in images}
+
+    def _stage(self, stage: str) -> Mapping[str, Any]:
+        if stage not in self._stages:
+            raise StoreError(
+                "OUT004",
+                f"{self.out} has no {stage}: run.json lists {', '.join(self._stages) or 'nothing'}",
+                f"pointsam-label {stage} DATA --out {self.out}",
+            )
+        found: Mapping[str, Any] = self._stages[stage]
+        return found
+
+    def _plan(self, stage: str) -> dict[str, Shard]:
+        """The shard of every frame."""
+        self._stage(stage)
+        if stage not in self._plans:
+            shards = read_plan(self.out, stage)
+            if shards is None:
+                raise StoreError(
+                    "OUT004",
+                    f"{layout.plan_path(self.out, stage)} is missing or damaged",
+                    f"pointsam-label {stage} DATA --out {self.out} with the same options writes it again",
+                )
+            self._plans[stage] = {frame_id: shard for shard in shards for frame_id in shard.frame_ids}
+        return self._plans[stage]
+
+    def _done(self, stage: str) -> Iterator[tuple[Shard, dict[str, Any]]]:
+        for shard in dict.fromkeys(self._plan(stage).values()):
+            entry = self._entry(stage, shard)
+            if entry is not None:
+                yield shard, entry
+
+    def _entry(self, stage: str, shard: Shard) -> dict[str, Any] | None:
+        return layout.entry_if_done(self.out, stage, shard.name, self.key(stage))
+
+    def _rows(self, table: str, stage: str, frame_id: str) -> tuple[_Loaded, range]:
+        shard = self._plan(stage).get(frame_id)
+        if shard is None:
+            raise DatasetError(
+                "DAT010",
+                f"{self.out}: stage {stage!r} was not to do frame {frame_id!r}",
+                "list what is there: pointsam-label status OUT",
+            )
+        loaded = self._loaded.get(table)
+        if loaded is None or loaded.shard != shard.name:
+            entry = self._entry(stage, shard)
+            if entry is None:
+                raise StoreError(
+                    "OUT004",
+                    f"{self.out}: frame {frame_id!r} has no {table} yet (shard {shard.name} is not done)",
+                    f"finish the run: pointsam-label {stage} DATA --out {self.out} with the same options",
+                )
+            loaded = self._load(table, shard, entry)
+        return loaded, loaded.rows_of.get(frame_id, range(0))
+
+    def _load(self, name: str, shard: Shard, entry: Mapping[str, Any]) -> _Loaded:
+        described = entry["tables"][name]
+        path = self.out / described["path"]
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != described["sha256"]:
+            raise StoreError(
+                "OUT004",
+                f"{path} is damaged: its content is not what was written",
+                "delete the file and run the same command again: only its shard is made anew",
+            )
+        table = pq.ParquetFile(pa.BufferReader(content)).read().combine_chunks()
+        version = (table.schema.metadata or {}).get(f"{METADATA_PREFIX}schema_version".encode(), b"unknown").decode()
+        if version != str(SCHEMA_VERSION):
+            raise layout.other_version(path, version)
+        rows_of, start = {}, 0
+        for frame_id, count in Counter(table["frame_id"].to_pylist()).items():
+            rows_of[frame_id] = range(start, start + count)
+            start += count
+        self._loaded[name] = _Loaded(shard.name, table, rows_of)
+        return self._loaded[name]

@@ -1,0 +1,68 @@
+"""Rows of the tables back to the values they were made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.store.schema import CLUSTERS, FrameRow, ImageMasks
+from pointsam.types import Cluster, Detections, Masks, PointLabels
+
+
+def frame_row(table: Any, row: int, scene: str) -> FrameRow:
+    """A row of `frames`."""
+    return FrameRow(scene=scene, **{name: table[name][row].as_py() for name in table.column_names})
+
+
+def point_labels(table: Any, row: int) -> tuple[PointLabels, NDArray[np.uint8]]:
+    """A row of `points`: labels, and the number of cameras that see each point."""
+    labels = PointLabels(
+        _array(table["cluster_id"][row]).astype(np.int32), _array(table["class_id"][row]).astype(np.uint8)
+    )
+    return labels, _array(table["views"][row]).astype(np.uint8)
+
+
+def cluster(table: Any, row: int) -> Cluster:
+    """A row of `clusters`."""
+    values: dict[str, Any] = {name: table[name][row].as_py() for name in CLUSTERS.names if name != "frame_id"}
+    for name in ("center_lidar_m", "size_aabb_m", "cameras", "mask_ids"):
+        values[name] = tuple(values[name])
+    return Cluster(**values)
+
+
+def image_masks(table: Any, row: int) -> ImageMasks:
+    """A row of `masks`."""
+
+    def of(name: str) -> Any:
+        return table[name][row]
+
+    masks = Masks(
+        height_px=of("height_px").as_py(),
+        width_px=of("width_px").as_py(),
+        rle=tuple(of("rle").as_py()),
+        pred_iou=_array(of("pred_iou")),
+        stability=_array(of("stability")),
+        source=_array(of("source")),
+    )
+    rle = of("detection_rle").as_py()
+    detections = Detections(
+        box_xyxy_px=_vectors(of("detection_box_xyxy_px"), 4),
+        class_id=_array(of("detection_class_id")),
+        score=_array(of("detection_score")),
+        rle=None if rle is None else tuple(rle),
+        instances=of("detection_instances").as_py(),
+    )
+    names = ("frame_id", "camera", "status", "error_code", "error")
+    texts = {name: of(name).as_py() for name in names}
+    return ImageMasks(**texts, masks=masks, detections=detections, prompts_uv_px=_vectors(of("prompts_uv_px"), 2))
+
+
+def _array(scalar: Any) -> NDArray[Any]:
+    # Arrow's memory is read-only and lives as long as the shard; a value must outlive it.
+    return np.array(scalar.values)
+
+
+def _vectors(scalar: Any, length: int) -> NDArray[Any]:
+    return np.array(scalar.values.flatten()).reshape(-1, length)
