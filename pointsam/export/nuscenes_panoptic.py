@@ -17,10 +17,8 @@ Source: method.md A.8; nuscenes.eval.panoptic (evaluate, README).
 
 from __future__ import annotations
 
-import errno
 import io
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.errors import SchemaError, StoreError
+from pointsam.store.files import write_together
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
 
@@ -117,7 +116,7 @@ def export_frame(
     path = Path(dest) / "panoptic" / eval_set / f"{lidar_token}_panoptic.npz"
     if path.exists() and not overwrite:
         raise StoreError("OUT003", f"{path} is there already", "choose another --dest, or ask to overwrite it")
-    _write_whole(path, content.getvalue())
+    write_together([(path, content.getvalue())])
     return path
 
 
@@ -132,7 +131,7 @@ def write_submission(dest: Path, eval_set: str = "val") -> Path:
     used = {"camera": True, "lidar": True, "radar": False, "map": False, "external": True}
     meta = {"task": "segmentation", **{f"use_{source}": use for source, use in used.items()}}
     path = Path(dest) / eval_set / "submission.json"
-    _write_whole(path, (json.dumps({"meta": meta}, indent=2) + "\n").encode())
+    write_together([(path, (json.dumps({"meta": meta}, indent=2) + "\n").encode())])
     return path
 
 
@@ -145,23 +144,3 @@ def _challenge_classes(taxonomy: Taxonomy) -> list[int]:
             f"label with classes out of: {', '.join(CHALLENGE_CLASS)}",
         )
     return [CHALLENGE_CLASS[name] for name in taxonomy.names]
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Through a temporary file beside it, so that no reader and no crash ever sees half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary.parent.is_dir():
-            temporary.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreError("OUT002", f"no space left to write {path}", "free space and export again") from error
-        raise StoreError(
-            "OUT003", f"cannot write {path}: {error.strerror}", "choose a --dest that you may write to"
-        ) from error
