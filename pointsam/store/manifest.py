@@ -77,14 +77,12 @@ class Run:
         stage: a key of layout.STAGE_TABLES.
         key: sha256 of document, plan and schema version; equal keys mean interchangeable tables.
         shards: the plan.
-        metadata: for the tables (`schema.table_metadata`).
     """
 
     out: Path
     stage: str
     key: str
     shards: tuple[Shard, ...]
-    metadata: Mapping[str, Any]
 
     @staticmethod
     def open(
@@ -102,21 +100,23 @@ class Run:
             stage: a key of layout.STAGE_TABLES.
             document: all that decides the tables' content, JSON values only.
             shards: the plan, which is part of the key.
-            metadata: what the tables say of themselves; config, taxonomy and tool_version come from `document`.
+            metadata: what the tables say of themselves (`schema.table_metadata`), kept for readers.
             data_root: where the data lay, kept for readers; no part of the key, because data may move.
 
         Raises:
             StoreError: OUT001 if the folder holds this stage made otherwise, OUT002, OUT003 if it cannot be written.
             SchemaError: SCH003 if the metadata are not complete.
         """
+        table_metadata(metadata)  # complains now rather than after the first shard's work
         keyed, plan = _keyed(document, shards)
-        key = digest(keyed)
-        from_document = {name: document[name] for name in ("taxonomy", "tool_version") if name in document}
-        full = {**from_document, **metadata, "config": keyed, "key": key, "stage": stage}
-        table_metadata(full)
-        run = Run(Path(out), stage, key, tuple(shards), json.loads(canonical_json(full)))
-        root = None if data_root is None else str(Path(data_root).resolve())
-        entry = {"key": key, "document": run.metadata["config"], "metadata": run.metadata, "data_root": root}
+        run = Run(Path(out), stage, digest(keyed), tuple(shards))
+        entry = {
+            "key": run.key,
+            "document": keyed,
+            "metadata": dict(metadata),
+            "data_root": None if data_root is None else str(Path(data_root).resolve()),
+        }
+        entry = json.loads(canonical_json(entry))
         with store_errors(run.out, 0):
             make_folder(run.out)
             with locked(run.out):

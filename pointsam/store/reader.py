@@ -81,11 +81,6 @@ class Labels:
         taxonomy = self.metadata(stage)["taxonomy"]
         return Taxonomy(taxonomy["name"], tuple(ClassSpec(**spec) for spec in taxonomy["classes"]))
 
-    @property
-    def taxonomy_names(self) -> tuple[str, ...]:
-        """Class names by class_id."""
-        return self.taxonomy.names
-
     def stats(self, stage: str) -> dict[str, Any]:
         """Seconds, memory and the like of every done shard, by shard name."""
         return {shard.name: entry["stats"] for shard, entry in self._done(stage)}

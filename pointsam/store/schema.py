@@ -225,10 +225,9 @@ def table_metadata(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
     }
 
 
-def frames_table(rows: Iterable[FrameLabels], metadata: Mapping[str, Any]) -> Any:
+def frames_table(rows: Iterable[FrameRow], metadata: Mapping[str, Any]) -> Any:
     """`frames`, one row a frame, in the order given."""
-    records = [{name: getattr(row.frame, name) for name in FRAMES.names} for row in rows]
-    return _columns_to_table(FRAMES, records, metadata)
+    return _columns_to_table(FRAMES, [{name: getattr(row, name) for name in FRAMES.names} for row in rows], metadata)
 
 
 def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, Any]) -> Any:
