@@ -121,7 +121,7 @@ def test_a_sweep_without_objects_has_no_clusters():
 
 
 def test_evidence_of_another_sweep_is_refused():
-    with pytest.raises(SchemaError, match="SCH003.*REAR: 3 labels for 2 points"):
+    with pytest.raises(SchemaError, match=r"SCH003.*REAR: 3 labels for 2 points"):
         clusters([0, 0], evidence([0, 0, 0], "REAR"))
 
 

@@ -1,0 +1,124 @@
+"""LiDAR points become point prompts for SAM: projected, on a known class, spread by farthest-point sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.errors import SchemaError
+from pointsam.geometry.projection import key_SE3_sweep, project
+from pointsam.taxonomy import BACKGROUND
+from pointsam.types import CameraView, Frame
+
+
+@dataclass(frozen=True)
+class PromptConfig:
+    """Where prompts come from and how many there are.
+
+    Args:
+        sweeps: offsets of the sweeps that supply prompts, 0 = the key sweep.
+        close_m: neighbour sweeps lose their points with |x| and |y| below this: the vehicle's own roof.
+        max_prompts: most prompts of an image.
+        min_depth_m: nearest depth in front of a camera that counts.
+    """
+
+    sweeps: tuple[int, ...] = (0, 1, -1)  # method.md A.0 multiple_sweeps
+    close_m: float = 1.0  # A.0 min close distance
+    max_prompts: int = 256  # A.0 max_prompts
+    min_depth_m: float = 1.0  # A.0 projection
+
+
+def prompt_cloud(
+    frame: Frame, xyz_by_offset: Mapping[int, NDArray[np.float32]], config: PromptConfig
+) -> NDArray[np.float64]:
+    """The points of all sweeps that supply prompts, as seen from the key sweep.
+
+    Args:
+        frame: the key frame; its `neighbours` hold the poses.
+        xyz_by_offset: (N,3) points in metres by sweep offset, each in its own sweep's LiDAR frame. An offset of
+            `config.sweeps` without points (a data set of single sweeps) adds nothing.
+        config: which sweeps.
+
+    Returns:
+        (M,3) float64 metres in the key sweep's LiDAR frame; moving objects are not compensated.
+
+    Source: method.md A.2, steps 1 to 3.
+    """
+    clouds = [np.zeros((0, 3))]
+    for offset in config.sweeps:
+        if offset not in xyz_by_offset:
+            continue
+        xyz = xyz_by_offset[offset].astype(np.float64)
+        if offset != 0:
+            close = (np.abs(xyz[:, :2]) < config.close_m).all(axis=1)
+            xyz = key_SE3_sweep(frame.sweep, frame.neighbours[offset]).apply(xyz[~close])
+        clouds.append(xyz)
+    return np.concatenate(clouds)
+
+
+def prompt(
+    cloud_lidar_m: NDArray[np.float64],
+    frame: Frame,
+    view: CameraView,
+    semantic_map: NDArray[np.uint8],
+    config: PromptConfig,
+    rng: np.random.Generator,
+) -> NDArray[np.int32]:
+    """Pixels of one image to prompt with.
+
+    Args:
+        cloud_lidar_m: (M,3) from `prompt_cloud`.
+        frame: the key frame.
+        view: the camera.
+        semantic_map: (H,W) uint8 class of each pixel, BACKGROUND = none.
+        config: how many.
+        rng: draws the first of the sampled points; unused where all fit.
+
+    Returns:
+        (P,2) int32 different pixels (u, v) that have a class, P <= max_prompts: row by row where all fit, else in the
+        order of sampling.
+
+    Raises:
+        SchemaError: SCH003 if the class map is not of the camera's size.
+
+    Source: method.md A.2, steps 4 and 5.
+    """
+    size = (view.camera.height_px, view.camera.width_px)
+    if semantic_map.shape != size:
+        raise SchemaError(
+            "SCH003",
+            f"{frame.frame_id} {view.name}: class map of {semantic_map.shape} for a camera of {size} pixels (H, W)",
+            "calibrate the camera for the size of its image files",
+        )
+    u, v = project(cloud_lidar_m, frame.sweep, view, config.min_depth_m).pixels().T
+    foreground = semantic_map[v, u] != BACKGROUND
+    v, u = np.divmod(np.unique(v[foreground] * size[1] + u[foreground]), size[1])
+    uv: NDArray[np.int32] = np.stack([u, v], axis=1).astype(np.int32)
+    if len(uv) > config.max_prompts:
+        uv = uv[farthest_points(uv, config.max_prompts, int(rng.integers(len(uv))))]
+    return uv
+
+
+def farthest_points(uv_px: NDArray[np.int32], count: int, first: int) -> NDArray[np.int64]:
+    """Choose points one after another, each as far as can be from all chosen before.
+
+    Args:
+        uv_px: (P,2) integer pixels, P >= count.
+        count: how many to choose.
+        first: index of the first one.
+
+    Returns:
+        (count,) indices. Squared distances are integers, hence exact; of equally far points the lowest index is taken.
+    """
+    chosen = np.empty(count, dtype=np.int64)
+    chosen[0] = first
+    nearest = np.full(len(uv_px), np.iinfo(np.int64).max)
+    u, v = np.ascontiguousarray(uv_px.T, dtype=np.int64)
+    for i in range(1, count):
+        last = chosen[i - 1]
+        np.minimum(nearest, (u - u[last]) ** 2 + (v - v[last]) ** 2, out=nearest)
+        chosen[i] = nearest.argmax()
+    return chosen
