@@ -1,0 +1,209 @@
+"""Separability-Aware Refinement: masks and 3D components correct each other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.errors import DatasetError, SchemaError
+from pointsam.stages.contract import Groups, linked_components
+from pointsam.stages.ids import canonical_ids
+from pointsam.taxonomy import BACKGROUND, Taxonomy
+from pointsam.types import NO_INSTANCE, PointLabels
+
+_Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """What refinement may be told; the link floors and the vehicle and crowd classes are the taxonomy's.
+
+    Args:
+        enabled: False leaves the labels as they are, with canonical ids (--no-sar).
+        range_coef: link distance per metre of range (A.0 dist_coef).
+        dims: 3, or 2 for distance and range in the ground plane (A.0 cluster dim).
+        min_points: drop components with fewer points; 0 = keep all (A.0).
+        split_classes: points of different classes never link, vehicles apart (A.0 partition_different_class).
+        same_image_veto: points of two masks that one camera tells apart never link (quality.md; not published).
+
+    Raises:
+        SchemaError: SCH005 on a value out of range.
+    """
+
+    enabled: bool = True
+    range_coef: float = 0.04
+    dims: int = 3
+    min_points: int = 0
+    split_classes: bool = True
+    same_image_veto: bool = False
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.range_coef) and self.range_coef >= 0):
+            raise SchemaError(
+                "SCH005", f"refine.range_coef is {self.range_coef}", "use a finite number >= 0, like 0.04"
+            )
+        if self.dims not in (2, 3):
+            raise SchemaError("SCH005", f"refine.dims is {self.dims}", "use 3, or 2 for the ground plane")
+        if self.min_points < 0:
+            raise SchemaError("SCH005", f"refine.min_points is {self.min_points}", "use 0 to keep every component")
+
+
+def refine(
+    xyz_lidar_m: NDArray[np.floating[Any]],
+    labels: PointLabels,
+    taxonomy: Taxonomy,
+    config: RefineConfig,
+    cameras: NDArray[np.uint64] | None = None,
+) -> PointLabels:
+    """Keep of each mask the component it mostly covers, and give each component the mask that mostly covers it.
+
+    Two points link iff d2 < t * t, with t = max(range_coef * the larger range, the smaller of the two link floors) and
+    exclusions by class and mask; everything in float64, range from the LiDAR's origin. A component's class is the one
+    that most points of its mask in it have.
+
+    Ties, which the published code leaves open: a mask covering two components equally keeps the one with the earliest
+    point; a component covered equally by a mask and by nothing goes to the mask, by two masks to the one with the
+    earliest point in it; of two equally frequent classes the lower id wins.
+
+    Args:
+        xyz_lidar_m: (N,3) positions, metres.
+        labels: instance_id is the mask of each point, any non-negative ids.
+        taxonomy: of class_id; gives link floors, vehicles and crowds.
+        config: see there.
+        cameras: (Q,) bit set, by mask id, of the cameras whose images support the mask; for same_image_veto.
+
+    Returns:
+        Labels with canonical ids.
+
+    Raises:
+        SchemaError: SCH003 if the arrays do not fit together, SCH001 on a class beyond the taxonomy.
+        DatasetError: DAT007 if a labelled point is not finite.
+
+    Source: method.md A.6.
+    """
+    _check(xyz_lidar_m, labels, taxonomy, config, cameras)
+    if not config.enabled:
+        return PointLabels(canonical_ids(labels.instance_id), labels.class_id)
+    on = np.flatnonzero(labels.instance_id != NO_INSTANCE)
+    mask_id, mask = np.unique(labels.instance_id[on], return_inverse=True)
+    class_id = labels.class_id[on].astype(np.int64)
+    veto = cameras[mask_id] if cameras is not None and config.same_image_veto else None
+
+    xyz_m = xyz_lidar_m[on, : config.dims].astype(np.float64)
+    range_m = np.sqrt(_square_sum(xyz_m))
+    group, groups = _groups(class_id, mask, taxonomy, config.split_classes, veto)
+    component = _by_first_point(linked_components(xyz_m, config.range_coef * range_m, group, groups))
+    winner_class = _vote(component, mask, class_id, config.min_points)
+
+    out = PointLabels.empty(len(labels))
+    new_class = winner_class[component]
+    out.class_id[on] = new_class
+    out.instance_id[on] = np.where(new_class == BACKGROUND, NO_INSTANCE, component)
+    return PointLabels(canonical_ids(out.instance_id), out.class_id)
+
+
+def _square_sum(xyz_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of squares, axis by axis in order: the definition that exactness is measured against."""
+    total = np.zeros(len(xyz_m))
+    for axis in xyz_m.T:
+        total += axis * axis
+    return total
+
+
+def _groups(
+    class_id: _Ints, mask: _Ints, taxonomy: Taxonomy, split_classes: bool, veto: NDArray[np.uint64] | None
+) -> tuple[_Ints, Groups]:
+    """Points that the link rule cannot tell apart but by place: by class, and by mask where masks matter."""
+    vehicle = np.array([spec.vehicle for spec in taxonomy.classes])
+    crowd = np.array([spec.crowd for spec in taxonomy.classes])
+    floor_m = np.array([max(spec.link_floor_m, 0.0) for spec in taxonomy.classes], dtype=np.float64)
+    by_mask = np.where(crowd[class_id] if veto is None else True, mask + 1, 0)
+    base = mask.max(initial=0) + 2
+    key, group = np.unique(class_id * base + by_mask, return_inverse=True)
+    of_class, of_mask = key // base, key % base
+    seen_by = np.zeros(len(key), dtype=np.uint64) if veto is None else veto[of_mask - 1]
+
+    def may_link(g: _Ints, h: _Ints) -> NDArray[np.bool_]:
+        same_class, same_mask = of_class[g] == of_class[h], of_mask[g] == of_mask[h]
+        allowed = same_class | (vehicle[of_class[g]] & vehicle[of_class[h]]) | (not split_classes)
+        crowded = same_class & crowd[of_class[g]]
+        vetoed = (seen_by[g] & seen_by[h]) != 0
+        return np.asarray(allowed & (same_mask | ~(crowded | vetoed)))
+
+    # space 0 for vehicles, one a class for others, and one a mask in a crowd, whose masks are all alone
+    alone = 1 + len(vehicle) + np.arange(len(key))
+    space = np.where(vehicle[of_class], 0, np.where(crowd[of_class], alone, 1 + of_class))
+    return group, Groups(floor_m[of_class], space if split_classes else np.zeros_like(space), may_link)
+
+
+def _by_first_point(component: _Ints) -> _Ints:
+    """Number components in the order in which the points mention them."""
+    _, first, index = np.unique(component, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(rank[index])
+
+
+def _best(of: _Ints, count: _Ints, tie: _Ints) -> _Ints:
+    """Indices of the largest count for each value of `of`, in rising order of it; the smallest `tie` among equals."""
+    order = np.lexsort((tie, -count, of))
+    return np.asarray(order[np.diff(of[order], prepend=-1) != 0])
+
+
+def _vote(component: _Ints, mask: _Ints, class_id: _Ints, min_points: int) -> NDArray[np.uint8]:
+    """(K,) class of each component, BACKGROUND where it is dropped (A.6, steps 2 and 3)."""
+    size = np.bincount(component)
+    base = mask.max(initial=0) + 1
+    share, first, share_of_point, count = np.unique(
+        component * base + mask, return_index=True, return_inverse=True, return_counts=True
+    )
+    home = _best(share % base, count, share // base)
+    k = share[home] // base
+    assigned = np.bincount(k, weights=count[home], minlength=len(size)).astype(np.int64)
+    winner = home[_best(k, count[home], first[home])]
+    k = share[winner] // base
+    kept = (count[winner] >= size[k] - assigned[k]) & (size[k] >= min_points)
+
+    votes, votes_count = np.unique(share_of_point * (BACKGROUND + 1) + class_id, return_counts=True)
+    share_class = votes[_best(votes // (BACKGROUND + 1), votes_count, votes)] % (BACKGROUND + 1)
+    out = np.full(len(size), BACKGROUND, dtype=np.uint8)
+    out[k[kept]] = share_class[winner[kept]]
+    return out
+
+
+def _check(
+    xyz_lidar_m: NDArray[np.floating[Any]],
+    labels: PointLabels,
+    taxonomy: Taxonomy,
+    config: RefineConfig,
+    cameras: NDArray[np.uint64] | None,
+) -> None:
+    if xyz_lidar_m.shape != (len(labels), 3):
+        raise SchemaError(
+            "SCH003",
+            f"refine: xyz_lidar_m has shape {xyz_lidar_m.shape}, labels have {len(labels)} points",
+            "pass the points that were labelled, all of them, in file order",
+        )
+    on = labels.instance_id != NO_INSTANCE
+    if (labels.class_id[on] >= len(taxonomy.classes)).any():
+        raise SchemaError(
+            "SCH001",
+            f"refine: class_id {int(labels.class_id[on].max())} is not in taxonomy {taxonomy.name!r}",
+            "refine with the taxonomy that the labels were made with",
+        )
+    if not np.isfinite(xyz_lidar_m[on]).all():
+        raise DatasetError(
+            "DAT007", "refine: a labelled point has a coordinate that is not finite", "leave such points unlabelled"
+        )
+    num_masks = int(labels.instance_id.max(initial=NO_INSTANCE)) + 1
+    num_known = 0 if cameras is None else len(cameras)
+    if config.enabled and config.same_image_veto and num_known < num_masks:
+        raise SchemaError(
+            "SCH003",
+            f"refine: same_image_veto needs the cameras of {num_masks} masks, got {num_known}",
+            "pass cameras, one bit set a mask id",
+        )
