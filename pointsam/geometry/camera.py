@@ -31,10 +31,13 @@ class PinholeCamera:
     distortion: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        K = np.array(self.K, dtype=np.float64)
+        try:
+            K = np.array(self.K, dtype=np.float64)
+        except (TypeError, ValueError):
+            K = np.zeros(0)
         if K.shape != (3, 3) or not np.isfinite(K).all() or not np.allclose(K[2], (0, 0, 1)):
             raise CalibrationError(
-                "CAL002", f"not a 3x3 camera matrix: {K.tolist()}", "write K as [[fx, s, cx], [0, fy, cy], [0, 0, 1]]"
+                "CAL002", f"not a 3x3 camera matrix: {self.K!r}", "write K as [[fx, s, cx], [0, fy, cy], [0, 0, 1]]"
             )
         if not (K[0, 0] > 0 and K[1, 1] > 0):
             raise CalibrationError(
@@ -81,9 +84,10 @@ class PinholeCamera:
         x, y = xy[:, 0], xy[:, 1]
         r2 = x * x + y * y
         radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-        # Outside the monotone part of the radial polynomial far-off rays fold back into the image: they are not seen.
-        slope = 1 + r2 * (3 * k1 + r2 * (5 * k2 + r2 * 7 * k3))
-        radial = np.where(slope > 0, radial, np.nan)
+        # Past its first turning point the radial polynomial folds far-off rays back into the image: not seen.
+        turns = np.roots([7 * k3, 5 * k2, 3 * k1, 1])
+        limit = min((t.real for t in turns if t.real > 0 and abs(t.imag) < 1e-9 * abs(t)), default=np.inf)
+        radial = np.where(r2 < limit, radial, np.nan)
         return np.stack(
             [
                 x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),

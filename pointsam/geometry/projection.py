@@ -71,5 +71,5 @@ def project(
 
 def _between(world_SE3_a: SE3, world_SE3_b: SE3) -> SE3:
     """a_SE3_b; positions are subtracted first, so that world coordinates of any size cost no digits."""
-    to_a = world_SE3_a.rotation.T
+    to_a = world_SE3_a.inverse().rotation
     return SE3(to_a @ world_SE3_b.rotation, to_a @ (world_SE3_b.translation_m - world_SE3_a.translation_m))

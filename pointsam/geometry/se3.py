@@ -15,6 +15,15 @@ from pointsam.errors import CalibrationError
 _ROTATION_TOLERANCE = 1e-3
 
 
+def _floats(values: ArrayLike) -> NDArray[np.float64]:
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise CalibrationError(
+            "CAL003", f"not an array of numbers: {values!r}", "mend this rotation or translation"
+        ) from error
+
+
 @dataclass(frozen=True, eq=False)
 class SE3:
     """A rotation followed by a translation.
@@ -31,8 +40,8 @@ class SE3:
     translation_m: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        rotation = np.array(self.rotation, dtype=np.float64)
-        translation = np.array(self.translation_m, dtype=np.float64)
+        rotation = _floats(self.rotation)
+        translation = _floats(self.translation_m)
         if rotation.shape != (3, 3) or translation.shape != (3,):
             raise CalibrationError(
                 "CAL003",
@@ -69,8 +78,12 @@ class SE3:
         Raises:
             CalibrationError: CAL001 if the quaternion's length is not 1 (within 1e-3), CAL003 on a wrong shape.
         """
-        q = np.asarray(wxyz, dtype=np.float64)
-        length = float(np.linalg.norm(q)) if q.shape == (4,) else float("nan")
+        q = _floats(wxyz)
+        if q.shape != (4,):
+            raise CalibrationError(
+                "CAL003", f"a quaternion has 4 numbers, got {wxyz!r}", "write rotations as w, x, y, z"
+            )
+        length = float(np.linalg.norm(q))
         if not abs(length - 1.0) <= _ROTATION_TOLERANCE:
             raise CalibrationError(
                 "CAL001",
@@ -85,7 +98,7 @@ class SE3:
                 [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
             ]
         )
-        return SE3(rotation, np.asarray(translation_m, dtype=np.float64))
+        return SE3(rotation, _floats(translation_m))
 
     def apply(self, xyz_m: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """(N,3) points of the source frame in the target frame, metres."""
@@ -93,7 +106,9 @@ class SE3:
 
     def inverse(self) -> SE3:
         """b_SE3_a of a_SE3_b."""
-        return SE3(self.rotation.T, -self.rotation.T @ self.translation_m)
+        # Not the transpose: published rotations are rounded, and there and back must still be the identity.
+        back = np.linalg.inv(self.rotation)
+        return SE3(back, -back @ self.translation_m)
 
     def __matmul__(self, other: SE3) -> SE3:
         """a_SE3_b @ b_SE3_c = a_SE3_c."""

@@ -1,0 +1,59 @@
+import subprocess
+import sys
+
+import pytest
+
+from pointsam.datasets import DATASETS, open_dataset
+from pointsam.errors import DatasetError
+
+
+def test_a_kitti_folder_is_recognised(tiny_kitti):
+    assert open_dataset(tiny_kitti.root).name == "kitti"
+    assert open_dataset(str(tiny_kitti.root)).frame_ids() == ["000000", "000001"]
+
+
+def test_a_nuscenes_folder_is_recognised(nuscenes_root):
+    assert open_dataset(nuscenes_root).name == "nuscenes"
+    assert open_dataset(nuscenes_root, version="v1.0-mini").name == "nuscenes"
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_name_decides_over_what_lies_there(tmp_path, name):
+    """An empty folder is no data set of any name: the adapter itself says so."""
+    with pytest.raises(DatasetError) as raised:
+        open_dataset(tmp_path, name)
+    assert raised.value.code == "DAT002"
+
+
+def test_a_missing_root_is_DAT001(tmp_path):
+    with pytest.raises(DatasetError, match="gone") as raised:
+        open_dataset(tmp_path / "gone")
+    assert raised.value.code == "DAT001"
+
+
+def test_an_unrecognised_root_is_DAT002_and_says_what_was_looked_for(tmp_path):
+    with pytest.raises(DatasetError, match=r"sample_data\.json.*training/velodyne") as raised:
+        open_dataset(tmp_path)
+    assert raised.value.code == "DAT002"
+
+
+def test_an_unknown_name_is_DAT002_and_lists_the_known(tmp_path):
+    with pytest.raises(DatasetError, match="'waymo2'") as raised:
+        open_dataset(tmp_path, "waymo2")
+    assert raised.value.code == "DAT002"
+    assert "nuscenes, kitti" in raised.value.hint
+
+
+def test_a_version_of_kitti_is_refused(tiny_kitti):
+    with pytest.raises(DatasetError, match=r"v1\.0-mini") as raised:
+        open_dataset(tiny_kitti.root, version="v1.0-mini")
+    assert raised.value.code == "DAT010"
+
+
+def test_opening_kitti_loads_no_other_adapter(tiny_kitti):
+    code = (
+        "import sys; from pointsam.datasets import open_dataset\n"
+        f"open_dataset({str(tiny_kitti.root)!r})\n"
+        "assert not [m for m in sys.modules if 'nuscenes' in m or m in ('torch', 'pyarrow')]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
