@@ -1,0 +1,164 @@
+"""Masks and classes become one partition of the image: every pixel belongs to one object or to none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.errors import SchemaError
+from pointsam.masks.rle import area_px, decode_crop
+from pointsam.taxonomy import BACKGROUND, Taxonomy
+from pointsam.types import NO_INSTANCE, Detections, InstanceMap, Masks
+
+
+@dataclass(frozen=True)
+class PaintConfig:
+    """How masks share out an image.
+
+    Args:
+        cover_threshold: a mask of which more than this share is painted already, mostly in its own class, is a part.
+        order: "area", the published rule, or "score", which trusts masks prompted by detection boxes; see `paint`.
+    """
+
+    cover_threshold: float = 0.3  # method.md A.0 cover_threshold
+    order: Literal["area", "score"] = "area"  # A.4: largest first
+
+
+def semantic_map(
+    detections: Detections, height_px: int, width_px: int, overlap: Literal["score", "published"]
+) -> NDArray[np.uint8]:
+    """What class each pixel has.
+
+    Args:
+        detections: with masks.
+        height_px: image height.
+        width_px: image width.
+        overlap: who wins a pixel that several detections claim. "score": the higher score, of equal ones the first.
+            "published": the higher class_id, and inside a class the lower score, of equal ones the last.
+
+    Returns:
+        (H,W) uint8 class_id, BACKGROUND where nothing was detected.
+
+    Raises:
+        SchemaError: SCH003 if the detections have no masks.
+
+    Source: method.md A.1 for "published"; "score" is ours, a better detection should not lose to a worse one.
+    """
+    if detections.rle is None:
+        raise SchemaError("SCH003", "detections with boxes only", "cut their masks first: Segmenter.from_boxes")
+    index = np.arange(len(detections))
+    published = np.lexsort((index, -detections.score, detections.class_id))
+    order = published if overlap == "published" else np.lexsort((-index, detections.score))
+    semantic = np.full((height_px, width_px), BACKGROUND, dtype=np.uint8)
+    for i in order:
+        v, u, mask = decode_crop(detections.rle[i], height_px, width_px)
+        semantic[v, u][mask] = detections.class_id[i]
+    return semantic
+
+
+def paint(
+    masks: Masks, semantic: NDArray[np.uint8], detections: Detections, taxonomy: Taxonomy, config: PaintConfig
+) -> InstanceMap:
+    """Share out the pixels of an image among its masks.
+
+    order "area": masks are visited largest first (of equal areas the lower index first). A mask's class is the most
+    frequent one below it, background counting as a value; background discards it. Unless the class stands in rows, a
+    mask that is covered beyond the threshold, and most often by its own class, is a part of what is there and is
+    discarded. Every other mask overwrites what it finds, so rows of barriers fall apart into their smaller masks.
+
+    order "score": masks prompted by a box take their detection's class without a vote and are painted by rising score
+    (of equal scores the higher index first), so that the better detection keeps a contested pixel. Masks prompted by
+    points follow by the rule above, but never take a pixel of a box's mask. A box says which object is meant; the
+    largest mask of a point on it may well be the object and the wall behind it (quality.md).
+
+    Of equally frequent values the lowest class_id is the mode, hence any class before background. An instance that
+    lost all its pixels to later ones is not listed: every instance holds at least one pixel.
+
+    Args:
+        masks: candidates of the image.
+        semantic: (H,W) uint8 class of each pixel.
+        detections: what `masks.source` points to.
+        taxonomy: says which classes stand in rows.
+        config: the rule.
+
+    Returns:
+        Instances in the order of painting; `mask_id` is the index in `masks`.
+
+    Raises:
+        SchemaError: SCH003 if the class map is not of the masks' image.
+
+    Source: method.md A.4 for "area"; "score" is ours.
+    """
+    if semantic.shape != (masks.height_px, masks.width_px):
+        raise SchemaError(
+            "SCH003",
+            f"masks of {masks.height_px} x {masks.width_px} px on a class map of {semantic.shape}",
+            "give masks and classes of one image",
+        )
+    boxed = np.flatnonzero(masks.source >= 0) if config.order == "score" else np.zeros(0, dtype=np.int64)
+    boxed = boxed[np.lexsort((-boxed, detections.score[masks.source[boxed]]))]
+    free = np.setdiff1d(np.arange(len(masks)), boxed)
+    areas = np.array([area_px(masks.rle[i], masks.height_px, masks.width_px) for i in free], dtype=np.int64)
+    canvas = _Canvas(masks, taxonomy, config.cover_threshold)
+    for i in boxed:
+        canvas.add_box(int(i), int(detections.class_id[masks.source[i]]))
+    canvas.locked = len(canvas.mask_id)
+    for i in free[np.argsort(-areas, kind="stable")]:
+        canvas.add_point(int(i), semantic)
+    return canvas.finish()
+
+
+class _Canvas:
+    """F_inst and F_sem of method.md A.4, touched only inside a mask's bounding box."""
+
+    def __init__(self, masks: Masks, taxonomy: Taxonomy, cover_threshold: float) -> None:
+        self.masks = masks
+        self.rows = {class_id for class_id, spec in enumerate(taxonomy.classes) if spec.row}
+        self.cover_threshold = cover_threshold
+        self.instance = np.full((masks.height_px, masks.width_px), NO_INSTANCE, dtype=np.int32)
+        self.classes = np.full((masks.height_px, masks.width_px), BACKGROUND, dtype=np.uint8)
+        self.class_id: list[int] = []
+        self.mask_id: list[int] = []
+        self.locked = 0  # instances below this id keep their pixels
+
+    def add_box(self, i: int, class_id: int) -> None:
+        v, u, mask = decode_crop(self.masks.rle[i], self.masks.height_px, self.masks.width_px)
+        self._write(i, class_id, v, u, mask)
+
+    def add_point(self, i: int, semantic: NDArray[np.uint8]) -> None:
+        v, u, mask = decode_crop(self.masks.rle[i], self.masks.height_px, self.masks.width_px)
+        class_id = _mode(semantic[v, u][mask])
+        if class_id == BACKGROUND:
+            return
+        if class_id not in self.rows:
+            below = self.classes[v, u][mask]
+            cover = np.count_nonzero(below != BACKGROUND) / len(below)
+            if cover > self.cover_threshold and _mode(below) == class_id:
+                return
+        if self.locked:
+            held = self.instance[v, u]
+            mask = mask & ((held < 0) | (held >= self.locked))
+        self._write(i, class_id, v, u, mask)
+
+    def _write(self, i: int, class_id: int, v: slice, u: slice, mask: NDArray[np.bool_]) -> None:
+        self.instance[v, u][mask] = len(self.mask_id)
+        self.classes[v, u][mask] = class_id
+        self.class_id.append(class_id)
+        self.mask_id.append(i)
+
+    def finish(self) -> InstanceMap:
+        class_id = np.array(self.class_id, dtype=np.uint8)
+        mask_id = np.array(self.mask_id, dtype=np.int32)
+        visible = np.bincount(self.instance.ravel() + 1, minlength=len(mask_id) + 1)[1:] > 0
+        if not visible.all():
+            renumber = np.append(np.cumsum(visible) - 1, NO_INSTANCE).astype(np.int32)  # index -1 is the last
+            self.instance = renumber[self.instance]
+        return InstanceMap(self.instance, class_id[visible], mask_id[visible])
+
+
+def _mode(values: NDArray[np.uint8]) -> int:
+    """Most frequent value, the lowest of equal ones; BACKGROUND of none."""
+    return int(np.bincount(values).argmax()) if len(values) else BACKGROUND
