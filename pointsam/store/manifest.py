@@ -75,7 +75,7 @@ class Run:
     Args:
         out: the output folder.
         stage: a key of layout.STAGE_TABLES.
-        key: sha256 of document, plan and schema version; equal keys mean interchangeable tables.
+        key: sha256 of document, metadata, plan and schema version; equal keys mean equal tables.
         shards: the plan.
     """
 
@@ -108,8 +108,9 @@ class Run:
             SchemaError: SCH003 if the metadata are not complete.
         """
         table_metadata(metadata)  # complains now rather than after the first shard's work
-        keyed, plan = _keyed(document, shards)
-        run = Run(Path(out), stage, digest(keyed), tuple(shards))
+        plan = {"shards": [{**asdict(shard), "frame_ids": list(shard.frame_ids)} for shard in shards]}
+        keyed = {**document, "schema_version": SCHEMA_VERSION, "plan": _summary(shards, plan)}
+        run = Run(Path(out), stage, digest([keyed, dict(metadata)]), tuple(shards))
         entry = {
             "key": run.key,
             "document": keyed,
@@ -220,7 +221,7 @@ class Run:
             return
         changes = ["its configuration is not known: run.json does not list it"]
         if old is not None:
-            changes = differences(old["document"], new["document"])
+            changes = differences(*({**entry["metadata"], "config": None, **entry["document"]} for entry in (old, new)))
         folders = " ".join(str(self.out / name) for name in (*names, f"manifest/{self.stage}"))
         raise StoreError(
             "OUT001",
@@ -229,11 +230,9 @@ class Run:
         )
 
 
-def _keyed(document: Mapping[str, Any], shards: Sequence[Shard]) -> tuple[dict[str, Any], dict[str, Any]]:
-    plan = {"shards": [{**asdict(shard), "frame_ids": list(shard.frame_ids)} for shard in shards]}
-    summary = {
+def _summary(shards: Sequence[Shard], plan: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         "shards": len(shards),
         "frames": sum(len(shard.frame_ids) for shard in shards),
         "sha256": digest(plan),
     }
-    return {**document, "schema_version": SCHEMA_VERSION, "plan": summary}, plan

@@ -174,6 +174,7 @@ class Labels:
         return loaded, loaded.rows_of.get(frame_id, range(0))
 
     def _load(self, name: str, shard: Shard, entry: Mapping[str, Any]) -> _Loaded:
+        self._loaded.pop(name, None)  # never two shards of a table in memory
         described = entry["tables"][name]
         path = self.out / described["path"]
         content = path.read_bytes()

@@ -1,0 +1,234 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from store_samples import (
+    METADATA,
+    SHARDS,
+    failed_image,
+    fill,
+    frame_labels,
+    image_masks,
+    label_tables,
+    open_run,
+    tables_of,
+    tree,
+)
+
+from pointsam.errors import SchemaError, StoreError
+from pointsam.store.layout import encode_scene
+from pointsam.store.manifest import plan_shards
+from pointsam.store.schema import masks_table
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=30), st.integers(1, 7))
+def test_a_plan_holds_every_frame_once_in_shards_of_one_scene(scenes, size):
+    frames = [(scene, str(k)) for k, scene in enumerate(scenes)]
+    shards = plan_shards(frames, size)
+    assert sorted((s.scene, f) for s in shards for f in s.frame_ids) == sorted(frames)
+    assert all(0 < len(shard.frame_ids) <= size for shard in shards)
+    assert len({shard.name for shard in shards}) == len(shards)
+
+
+def test_shards_are_named_by_scene_and_number():
+    names = [shard.name for shard in plan_shards([("scene-0061", "a"), ("scene-0061", "b")], 1)]
+    assert names == ["scene-0061-00000", "scene-0061-00001"]
+
+
+@pytest.mark.parametrize(("frames", "size"), [([("a", "1")], 0), ([("a", "1"), ("b", "1")], 4), ([("", "1")], 4)])
+def test_no_plan_of_empty_shards_double_frames_or_nameless_scenes(frames, size):
+    with pytest.raises(SchemaError, match="SCH005"):
+        plan_shards(frames, size)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_a_scene_makes_a_visible_name_of_plain_characters(scene):
+    from urllib.parse import unquote
+
+    name = encode_scene(scene)
+    assert unquote(name) == scene
+    assert "/" not in name
+    assert name[0] not in "._"
+
+
+def test_a_new_run_has_everything_to_do(tmp_path):
+    run = open_run(tmp_path / "deep" / "out")
+    assert run.pending() == list(SHARDS)
+    assert run.done() == set()
+
+
+def test_a_committed_shard_is_done_for_good(tmp_path):
+    run = open_run(tmp_path)
+    run.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), {})
+    again = open_run(tmp_path)
+    assert again.done() == {SHARDS[1].name}
+    assert again.pending() == [SHARDS[0], *SHARDS[2:]]
+
+
+def test_shards_i_of_n_share_the_work_without_overlap(tmp_path):
+    run = open_run(tmp_path)
+    parts = [run.pending((i, 3)) for i in range(3)]
+    assert sorted(s.name for part in parts for s in part) == sorted(s.name for s in SHARDS)
+
+
+@pytest.mark.parametrize("shard_of", [(2, 2), (-1, 2), (0, 0)])
+def test_shard_i_of_n_counts_from_zero(tmp_path, shard_of):
+    with pytest.raises(SchemaError, match="SCH005"):
+        open_run(tmp_path).pending(shard_of)
+
+
+def test_two_runs_write_equal_bytes(tmp_path):
+    for out in ("a", "b"):
+        fill(tmp_path / out, "masks")
+        fill(tmp_path / out, "clusters")
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+
+
+def test_seconds_are_in_the_manifest_and_not_in_the_tables(tmp_path):
+    for out, seconds in (("a", 1.0), ("b", 2.0)):
+        run = open_run(tmp_path / out)
+        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {"seconds": seconds})
+    a, b = tree(tmp_path / "a"), tree(tmp_path / "b")
+    assert {name for name in a if a[name] != b[name]} == {f"manifest/clusters/{SHARDS[0].name}.json"}
+
+
+def test_another_configuration_is_refused_field_by_field(tmp_path):
+    run = open_run(tmp_path, document={"sar": {"kappa": 0.04, "floor": 1}, "seed": 0})
+    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+    with pytest.raises(StoreError) as caught:
+        open_run(tmp_path, document={"sar": {"kappa": 0.05, "floor": 1}, "seed": 0, "new": True})
+    assert caught.value.code == "OUT001"
+    lines = [line.strip() for line in caught.value.message.splitlines()[1:]]
+    assert lines == ["new: unset -> true", "sar.kappa: 0.04 -> 0.05"]
+    assert "another --out" in caught.value.hint
+    assert f"{tmp_path}/manifest/clusters" in caught.value.hint
+
+
+def test_a_noise_run_never_continues_a_clean_one(tmp_path):
+    fill(tmp_path)
+    with pytest.raises(StoreError, match="calibration_perturbation"):
+        open_run(tmp_path, metadata={**METADATA, "calibration_perturbation": "5 cm"})
+
+
+def test_another_selection_of_frames_is_refused(tmp_path):
+    fill(tmp_path)
+    with pytest.raises(StoreError, match=r"plan.frames: 7 -> 2"):
+        open_run(tmp_path, shards=SHARDS[:1])
+
+
+def test_deleting_what_the_hint_names_lets_another_configuration_in(tmp_path):
+    import shutil
+
+    fill(tmp_path)
+    with pytest.raises(StoreError) as caught:
+        open_run(tmp_path, document={"kappa": 1})
+    for folder in caught.value.hint.split("rm -r ")[1].split():
+        shutil.rmtree(folder)
+    assert open_run(tmp_path, document={"kappa": 1}).pending() == list(SHARDS)
+
+
+def test_the_configuration_may_change_while_nothing_is_written(tmp_path):
+    open_run(tmp_path, document={"kappa": 1})
+    assert open_run(tmp_path, document={"kappa": 2}).pending() == list(SHARDS)
+
+
+def test_a_run_that_was_replaced_meanwhile_may_not_write(tmp_path):
+    old = open_run(tmp_path, document={"kappa": 1})
+    open_run(tmp_path, document={"kappa": 2})
+    with pytest.raises(StoreError, match=r"OUT001.*another process"):
+        old.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+
+
+def test_tables_without_run_json_are_refused(tmp_path):
+    fill(tmp_path)
+    (tmp_path / "run.json").unlink()
+    with pytest.raises(StoreError, match=r"OUT001.*\n.*not known"):
+        open_run(tmp_path)
+
+
+def test_a_damaged_run_json_is_refused(tmp_path):
+    fill(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(StoreError, match=r"OUT004.*run.json is damaged"):
+        open_run(tmp_path)
+
+
+def test_the_stages_of_a_folder_do_not_disturb_each_other(tmp_path):
+    fill(tmp_path, "masks")
+    fill(tmp_path, "clusters")
+    assert open_run(tmp_path, "masks").pending() == []
+    assert set(json.loads((tmp_path / "run.json").read_text())["stages"]) == {"masks", "clusters"}
+
+
+def test_moved_data_is_no_other_configuration(tmp_path):
+    open_run(tmp_path, data_root=tmp_path / "here")
+    fill(tmp_path)
+    assert open_run(tmp_path, data_root=tmp_path / "there").pending() == []
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"key": 1}'])
+def test_a_damaged_manifest_entry_means_the_shard_is_made_again(tmp_path, damage):
+    fill(tmp_path / "whole")
+    run = fill(tmp_path / "out")
+    (tmp_path / "out" / "manifest" / "clusters" / f"{SHARDS[0].name}.json").write_text(damage)
+    assert run.pending() == [SHARDS[0]]
+    fill(tmp_path / "out")
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("change", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_a_missing_or_short_table_means_the_shard_is_made_again(tmp_path, change):
+    run = fill(tmp_path)
+    change(tmp_path / "points" / "scene=one" / f"{SHARDS[0].name}.parquet")
+    assert run.pending() == [SHARDS[0]]
+
+
+def test_a_lost_plan_is_written_again(tmp_path):
+    fill(tmp_path)
+    before = tree(tmp_path)
+    (tmp_path / "manifest" / "clusters.json").unlink()
+    open_run(tmp_path)
+    assert tree(tmp_path) == before
+
+
+def test_the_first_of_two_equal_shards_stands(tmp_path):
+    run = fill(tmp_path)
+    before = tree(tmp_path)
+    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {"second": True})
+    assert tree(tmp_path) == before
+
+
+def test_a_shard_with_a_failed_frame_is_done_but_can_be_retried(tmp_path):
+    run = open_run(tmp_path, shards=SHARDS[:1])
+    names = SHARDS[0].frame_ids
+    run.commit(SHARDS[0], label_tables([frame_labels(names[0]), frame_labels(names[1], failed=True)]), {})
+    assert run.pending() == []
+    assert run.pending(retry_failed=True) == [SHARDS[0]]
+    run.commit(SHARDS[0], label_tables([frame_labels(name) for name in names]), {})
+    assert run.pending(retry_failed=True) == []
+
+
+def test_a_failed_image_makes_a_masks_shard_worth_retrying(tmp_path):
+    run = open_run(tmp_path, "masks", shards=SHARDS[:1])
+    run.commit(SHARDS[0], {"masks": masks_table([image_masks("f0"), failed_image("f1")], METADATA)}, {})
+    assert run.pending(retry_failed=True) == [SHARDS[0]]
+
+
+def test_a_stage_writes_its_own_tables_only(tmp_path):
+    run = open_run(tmp_path, "masks")
+    with pytest.raises(SchemaError, match=r"SCH003.*got tables"):
+        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+
+
+def test_a_table_of_other_columns_is_refused(tmp_path):
+    run = open_run(tmp_path, "masks")
+    tables = tables_of("masks", SHARDS[0])
+    with pytest.raises(SchemaError, match=r"SCH003.*'masks' has columns"):
+        run.commit(SHARDS[0], {"masks": tables["masks"].drop_columns(["source"])}, {})
+
+
+def test_incomplete_metadata_is_refused_before_any_work(tmp_path):
+    with pytest.raises(SchemaError, match="SCH003"):
+        open_run(tmp_path / "out", metadata={"config": {}})
+    assert not (tmp_path / "out").exists()

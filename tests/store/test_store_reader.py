@@ -1,0 +1,214 @@
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from store_samples import (
+    FRAMES,
+    METADATA,
+    SHARDS,
+    fill,
+    frame_labels,
+    image_masks,
+    label_tables,
+    open_run,
+    tables_of,
+)
+
+from pointsam.errors import DatasetError, SchemaError, StoreError
+from pointsam.store import schema
+from pointsam.store.manifest import plan_shards
+from pointsam.store.reader import Labels
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Names of the table files that were read, in order."""
+    names, read = [], Path.read_bytes
+
+    def spy(path):
+        if path.suffix == ".parquet":
+            names.append(f"{path.parts[-3]}/{path.stem}")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", spy)
+    return names
+
+
+def test_frames_come_in_the_order_of_the_data_set(tmp_path):
+    fill(tmp_path)
+    labels = Labels(tmp_path)
+    assert labels.frame_ids() == [frame_id for _, frame_id in FRAMES]
+    assert [(row.scene, row.frame_id) for row in labels.frames()] == FRAMES
+
+
+def test_labels_are_those_that_were_written(tmp_path):
+    fill(tmp_path)
+    found, written = Labels(tmp_path).labels("f3"), frame_labels("f3", seed=3)
+    assert found.frame == written.frame
+    assert found.clusters == written.clusters
+    assert found.labels.instance_id.tolist() == written.labels.instance_id.tolist()
+    assert found.labels.class_id.tolist() == written.labels.class_id.tolist()
+    assert found.views.tolist() == written.views.tolist()
+
+
+def test_masks_come_by_camera_in_the_order_written(tmp_path):
+    fill(tmp_path, "masks")
+    found = Labels(tmp_path).masks("f3")
+    assert list(found) == ["left", "right"]
+    assert found["right"].masks.rle == image_masks("f3", "right", seed=35).masks.rle
+
+
+def test_a_frame_without_clusters_keeps_its_points(tmp_path):
+    run = open_run(tmp_path, shards=SHARDS[:1])
+    run.commit(SHARDS[0], label_tables([frame_labels("f0", num_clusters=0), frame_labels("f1")]), {})
+    found = Labels(tmp_path).labels("f0")
+    assert found.clusters == ()
+    assert len(found.labels) == 20
+
+
+def test_a_failed_frame_says_so_and_has_no_labels(tmp_path):
+    run = open_run(tmp_path, shards=SHARDS[:1])
+    run.commit(SHARDS[0], label_tables([frame_labels("f0", failed=True), frame_labels("f1")]), {})
+    found = Labels(tmp_path).labels("f0")
+    assert (found.frame.status, found.frame.error_code, len(found.labels)) == ("failed", "DAT006", 0)
+
+
+def test_one_frame_costs_its_own_shard_only(tmp_path, opened):
+    fill(tmp_path)
+    Labels(tmp_path).labels("f2")
+    assert opened == [f"{table}/{SHARDS[1].name}" for table in ("frames", "points", "clusters")]
+
+
+def test_all_frames_read_every_file_once(tmp_path, opened):
+    fill(tmp_path)
+    labels = Labels(tmp_path)
+    for frame_id in labels.frame_ids():
+        labels.labels(frame_id)
+    assert sorted(opened) == sorted(f"{t}/{s.name}" for t in ("frames", "points", "clusters") for s in SHARDS)
+
+
+def test_reading_everything_holds_one_shard(tmp_path):
+    shards = plan_shards([("one", f"f{k}") for k in range(16)], 2)
+    fill(tmp_path, shards=shards, num_points=100_000)
+    before, held = pa.total_allocated_bytes(), []
+    labels = Labels(tmp_path)
+    for frame_id in labels.frame_ids():
+        labels.labels(frame_id)
+        held.append(pa.total_allocated_bytes() - before)
+    assert held[0] > 2 * 100_000 * 4
+    assert max(held) < 1.5 * held[0]
+
+
+def test_values_outlive_the_shard_they_came_from(tmp_path):
+    fill(tmp_path, "masks")
+    labels = Labels(tmp_path)
+    kept = labels.masks("f0")["left"].masks.pred_iou
+    before = kept.copy()
+    for _, frame_id in FRAMES:
+        labels.masks(frame_id)
+    assert kept.flags.owndata
+    assert kept.tolist() == before.tolist()
+
+
+def test_a_folder_in_the_making_shows_what_is_done(tmp_path):
+    run = open_run(tmp_path)
+    run.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), {"seconds": 2})
+    labels = Labels(tmp_path)
+    assert labels.frame_ids() == list(SHARDS[1].frame_ids)
+    assert labels.selection("clusters") == FRAMES
+    assert labels.stats("clusters") == {SHARDS[1].name: {"seconds": 2}}
+    with pytest.raises(StoreError, match=r"OUT004.*'f0' has no frames yet"):
+        labels.labels("f0")
+
+
+def test_a_folder_explains_itself(tmp_path):
+    run = open_run(tmp_path, document={"kappa": 0.04}, data_root=Path("data"))
+    labels = Labels(tmp_path)
+    assert labels.document("clusters")["kappa"] == 0.04
+    assert labels.key("clusters") == run.key
+    assert labels.metadata("clusters") == METADATA
+    assert labels.taxonomy.names == ("car", "person")
+    assert labels.data_root() == Path("data").resolve()
+
+
+def test_every_file_explains_itself(tmp_path):
+    fill(tmp_path)
+    for path in tmp_path.glob("*/scene=*/*.parquet"):
+        said = pq.read_schema(path).metadata
+        assert said[b"pointsam.schema_version"] == b"1"
+        assert said[b"pointsam.config"] == b'{"kappa":0.04}'
+        assert said[b"pointsam.calibration_perturbation"] == b"none"
+
+
+def test_an_unknown_frame_is_named(tmp_path):
+    fill(tmp_path)
+    with pytest.raises(DatasetError, match=r"DAT010.*'nowhere'"):
+        Labels(tmp_path).labels("nowhere")
+
+
+@pytest.mark.parametrize("make", [lambda out: None, lambda out: out.mkdir()])
+def test_an_empty_place_names_the_command_that_fills_it(tmp_path, make):
+    make(tmp_path / "out")
+    with pytest.raises(StoreError, match="OUT004") as caught:
+        Labels(tmp_path / "out")
+    assert f"pointsam-label run DATA --out {tmp_path / 'out'}" in caught.value.hint
+
+
+def test_a_stage_that_did_not_run_names_its_command(tmp_path):
+    fill(tmp_path, "masks")
+    with pytest.raises(StoreError, match="OUT004") as caught:
+        Labels(tmp_path).labels("f0")
+    assert "pointsam-label clusters DATA" in caught.value.hint
+
+
+def test_a_table_changed_by_one_bit_is_not_believed(tmp_path):
+    fill(tmp_path)
+    path = tmp_path / "points" / "scene=one" / f"{SHARDS[0].name}.parquet"
+    content = bytearray(path.read_bytes())
+    content[40] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"OUT004.*damaged") as caught:
+        Labels(tmp_path).labels("f0")
+    assert str(path) in caught.value.message
+
+
+def test_deleting_a_damaged_table_makes_its_shard_again(tmp_path):
+    fill(tmp_path)
+    os.remove(tmp_path / "points" / "scene=one" / f"{SHARDS[0].name}.parquet")
+    fill(tmp_path)
+    assert len(Labels(tmp_path).labels("f0").labels) == 20
+
+
+def test_a_table_of_another_schema_version_is_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "SCHEMA_VERSION", 99)
+        fill(tmp_path)
+    with pytest.raises(SchemaError, match=r"SCH003.*parquet is of schema version 99"):
+        Labels(tmp_path).labels("f0")
+
+
+def test_a_folder_of_another_schema_version_is_refused(tmp_path):
+    fill(tmp_path)
+    path = tmp_path / "run.json"
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    with pytest.raises(SchemaError, match=r"SCH003.*run.json is of schema version 99"):
+        Labels(tmp_path)
+    with pytest.raises(SchemaError, match="SCH003"):
+        open_run(tmp_path)
+
+
+@pytest.mark.parametrize("scene", ["scene-0061", "a/b c=d%é", ".hidden", "_hidden", ".."])
+def test_any_scene_name_is_a_folder_that_hive_readers_read_back(tmp_path, scene):
+    shards = plan_shards([(scene, "f0")], 1)
+    fill(tmp_path, shards=shards)
+    assert Labels(tmp_path).labels("f0").frame.scene == scene
+    assert pq.read_table(tmp_path / "clusters")["scene"].to_pylist() == [scene] * 3
+
+
+def test_scenes_of_digits_stay_text_with_a_declared_partition(tmp_path):
+    fill(tmp_path, shards=plan_shards([("0001", "f0")], 1))
+    scene = ds.partitioning(pa.schema([("scene", pa.string())]), flavor="hive")
+    assert ds.dataset(tmp_path / "points", partitioning=scene).to_table()["scene"].to_pylist() == ["0001"]

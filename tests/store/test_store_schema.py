@@ -1,0 +1,192 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from store_samples import METADATA, failed_image, frame_labels, image_masks, label_tables
+
+from pointsam.errors import SchemaError
+from pointsam.store import rows
+from pointsam.store.schema import (
+    CLUSTERS,
+    FRAMES,
+    MASKS,
+    POINTS,
+    FrameLabels,
+    FrameRow,
+    ImageMasks,
+    clusters_table,
+    masks_table,
+    points_table,
+    table_metadata,
+)
+from pointsam.types import BACKGROUND, Cluster, Detections, Masks, PointLabels
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+floats = st.floats(allow_nan=False)
+int32s = st.integers(-(2**31), 2**31 - 1)
+
+
+def arrays(dtype, *shape):
+    return hnp.arrays(dtype, shape, elements=None if np.dtype(dtype).kind in "iu" else st.floats(0, 1, width=32))
+
+
+@st.composite
+def clusters(draw, cluster_id):
+    vector = st.tuples(floats, floats, floats)
+    cameras = draw(st.lists(texts, max_size=3))
+    return Cluster(
+        cluster_id,
+        draw(st.integers(0, 254)),
+        draw(texts),
+        draw(st.integers(0, 2**31 - 1)),
+        draw(vector),
+        draw(vector),
+        draw(floats),
+        draw(floats),
+        tuple(cameras),
+        tuple(draw(st.lists(int32s, min_size=len(cameras), max_size=len(cameras)))),
+        *(draw(floats) for _ in range(3)),
+        draw(st.integers(0, 2**31 - 1)),
+        draw(floats),
+    )
+
+
+@st.composite
+def labels_of_frames(draw):
+    n, m = draw(st.integers(0, 30)), draw(st.integers(0, 4))
+    ids = draw(hnp.arrays(np.int32, n, elements=st.integers(-1, m - 1)))
+    classes = draw(hnp.arrays(np.uint8, n, elements=st.integers(0, 254)))
+    frame = FrameRow(
+        draw(texts), draw(texts), draw(st.integers(-(2**63), 2**63 - 1)), n, m, calibration_hash=draw(texts)
+    )
+    return FrameLabels(
+        frame,
+        PointLabels(ids, np.where(ids < 0, BACKGROUND, classes).astype(np.uint8)),
+        draw(arrays(np.uint8, n)),
+        tuple(draw(clusters(k)) for k in range(m)),
+    )
+
+
+@st.composite
+def images(draw):
+    k, d, p = (draw(st.integers(0, 4)) for _ in range(3))
+    runs = st.binary(max_size=12)
+    masks = Masks(
+        draw(st.integers(0, 5000)),
+        draw(st.integers(0, 5000)),
+        tuple(draw(st.lists(runs, min_size=k, max_size=k))),
+        draw(arrays(np.float32, k)),
+        draw(arrays(np.float32, k)),
+        draw(arrays(np.int32, k)),
+    )
+    found = Detections(
+        draw(arrays(np.float32, d, 4)),
+        draw(arrays(np.uint8, d)),
+        draw(arrays(np.float32, d)),
+        draw(st.none() | st.lists(runs, min_size=d, max_size=d).map(tuple)),
+        draw(st.booleans()),
+    )
+    status, code = draw(st.sampled_from([("ok", ""), ("failed", "DAT005")]))
+    return ImageMasks(draw(texts), draw(texts), status, code, draw(texts), masks, found, draw(arrays(np.int32, p, 2)))
+
+
+def assert_same(a, b):
+    """Equal values of equal types, arrays bit for bit."""
+    assert type(a) is type(b)
+    if isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype
+        assert np.array_equal(a, b)
+    elif isinstance(a, PointLabels | Masks | Detections | ImageMasks | FrameLabels):
+        for name in vars(a):
+            assert_same(getattr(a, name), getattr(b, name))
+    else:
+        assert a == b
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(labels_of_frames(), max_size=3))
+def test_labels_come_back_as_they_went(frames):
+    tables = label_tables(frames)
+    start = 0
+    for k, frame in enumerate(frames):
+        labels, views = rows.point_labels(tables["points"], k)
+        stop = start + len(frame.clusters)
+        back = FrameLabels(
+            rows.frame_row(tables["frames"], k, frame.frame.scene),
+            labels,
+            views,
+            tuple(rows.cluster(tables["clusters"], row) for row in range(start, stop)),
+        )
+        assert_same(back, frame)
+        start = stop
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(images(), max_size=3))
+def test_masks_come_back_as_they_went(found):
+    table = masks_table(found, METADATA)
+    for k, image in enumerate(found):
+        assert_same(rows.image_masks(table, k), image)
+
+
+def test_tables_have_the_types_of_the_contract():
+    tables = label_tables([frame_labels("f0"), frame_labels("f1", failed=True)])
+    assert tables["frames"].schema.equals(FRAMES)
+    assert tables["points"].schema.equals(POINTS)
+    assert tables["clusters"].schema.equals(CLUSTERS)
+    assert masks_table([image_masks("f0"), failed_image("f0")], METADATA).schema.equals(MASKS)
+
+
+def test_a_sweep_is_one_row_of_int16_and_bytes():
+    kinds = {name: POINTS.field(name).type.value_type for name in ("cluster_id", "class_id", "views")}
+    assert kinds == {"cluster_id": pa.int16(), "class_id": pa.uint8(), "views": pa.uint8()}
+
+
+def frame_of_clusters(count):
+    frame = frame_labels("f0", num_clusters=1)
+    members = tuple(Cluster(**{**vars(frame.clusters[0]), "cluster_id": k}) for k in range(count))
+    row = FrameRow(**{**vars(frame.frame), "num_clusters": count})
+    return FrameLabels(row, frame.labels, frame.views, members)
+
+
+@pytest.mark.parametrize("table", [points_table, clusters_table])
+def test_the_32769th_cluster_of_a_frame_is_refused(table):
+    with pytest.raises(SchemaError, match=r"SCH006.*32769 clusters") as caught:
+        table([frame_of_clusters(32769)], METADATA)
+    assert "f0" in caught.value.message
+
+
+def test_the_32768th_cluster_of_a_frame_is_kept():
+    assert clusters_table([frame_of_clusters(32768)], METADATA)["cluster_id"][-1].as_py() == 32767
+
+
+@pytest.mark.parametrize("missing", ["config", "taxonomy", "weights_sha256", "calibration_perturbation"])
+def test_a_table_must_say_how_it_was_made(missing):
+    with pytest.raises(SchemaError, match=f"SCH003.*lacks {missing}"):
+        table_metadata({name: value for name, value in METADATA.items() if name != missing})
+
+
+@pytest.mark.parametrize(("status", "code"), [("ok", "DAT005"), ("failed", ""), ("maybe", "")])
+def test_a_row_fails_with_a_code_or_not_at_all(status, code):
+    with pytest.raises(SchemaError, match="SCH003"):
+        FrameRow("f0", "one", 0, 0, 0, status, code)
+
+
+def test_clusters_and_points_must_agree():
+    frame = frame_labels("f0", num_clusters=3)
+    with pytest.raises(SchemaError, match=r"SCH003.*cluster ids"):
+        FrameLabels(frame.frame, frame.labels, frame.views, frame.clusters[:2])
+
+
+def test_views_must_cover_every_point():
+    frame = frame_labels("f0")
+    with pytest.raises(SchemaError, match=r"SCH003.*view counts"):
+        FrameLabels(frame.frame, frame.labels, frame.views[1:], frame.clusters)
+
+
+def test_prompts_are_pairs():
+    image = image_masks("f0")
+    with pytest.raises(SchemaError, match=r"SCH003.*prompts"):
+        ImageMasks(**{**vars(image), "prompts_uv_px": image.prompts_uv_px.ravel()})
