@@ -1,0 +1,104 @@
+"""2D results that any network wrote to files; docs/precomputed_masks.md is the format's description for users."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.errors import DatasetError
+from pointsam.semantics import rle
+from pointsam.semantics.layouts import DOCS, LABELS, InstancePng, Layout, RleJson, SemanticPng
+from pointsam.taxonomy import LabelMapping
+from pointsam.types import CameraView, Detections, Frame
+
+
+class PrecomputedSemantics:
+    """Masks with labels, one image at `<masks_dir>/<camera>/<image stem>` with the suffixes of the folder's layout.
+
+    Args:
+        mapping: label names to the run's classes; labels that it leaves out are background.
+        masks_dir: the folder; what lies in it says which layout it has.
+
+    Raises:
+        DatasetError: DAT001 if there is no such folder, DAT002 if it has no layout or a mixture, DAT011 on a
+            malformed labels.json.
+    """
+
+    name = "precomputed"
+    weights_sha256 = ""
+
+    def __init__(self, mapping: LabelMapping, masks_dir: Path) -> None:
+        self._dir = masks_dir
+        self._layout = _layout(masks_dir, mapping)
+
+    def detect(self, image_rgb: NDArray[np.uint8], frame: Frame, view: CameraView) -> Detections:
+        """Masks of the view's image, never empty ones; boxes are the masks' own.
+
+        Raises:
+            DatasetError: DAT004 if the image has no file here, DAT011 if the file is damaged, malformed or of another
+                size than the image.
+            SchemaError: SCH001 on an id without a label.
+        """
+        stem = self._dir / view.name / view.image_path.stem
+        for suffix in self._layout.suffixes:
+            path = stem.with_name(stem.name + suffix)
+            if not path.is_file():
+                raise DatasetError(
+                    "DAT004",
+                    f"no {path}: {view.image_path.name} of {view.name} has no precomputed masks "
+                    f"({type(self._layout).__name__}: <masks dir>/<camera>/<image stem>{suffix})",
+                    f"write one for every image, also where nothing was found ({DOCS})",
+                )
+        height, width = image_rgb.shape[:2]
+        found = self._layout.read(stem, (height, width))
+        masks = tuple(counts for counts, _, _ in found)
+        return Detections(
+            rle.boxes(masks, height, width),
+            np.array([class_id for _, class_id, _ in found], dtype=np.uint8),
+            np.array([score for _, _, score in found], dtype=np.float32),
+            masks,
+            self._layout.instances,
+        )
+
+
+def fingerprint(masks_dir: Path) -> str:
+    """Hex digest of the names, sizes and times of all files: other masks must not pass for those a run began with.
+
+    Raises:
+        DatasetError: DAT001 if there is no such folder.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_folder(masks_dir).rglob("*")):
+        if path.is_file():
+            state = path.stat()
+            digest.update(f"{path.relative_to(masks_dir).as_posix()} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _layout(masks_dir: Path, mapping: LabelMapping) -> Layout:
+    there = _folder(masks_dir)
+    labels = (there / LABELS).is_file()
+    png, json = (next(there.glob(f"*/*{suffix}"), None) is not None for suffix in (".png", ".json"))
+    if labels and png and not json:
+        return SemanticPng(there / LABELS, mapping)
+    if png and json and not labels:
+        return InstancePng(mapping)
+    if json and not png and not labels:
+        return RleJson(mapping)
+    held = [name for name, held in ((LABELS, labels), ("<camera>/*.png", png), ("<camera>/*.json", json)) if held] or [
+        "no masks"
+    ]
+    raise DatasetError(
+        "DAT002",
+        f"{masks_dir} holds {' and '.join(held)}: not one of the layouts of precomputed masks",
+        f"keep {LABELS} with PNGs (semantic), or a JSON beside every PNG (instances), or JSONs alone (RLE): {DOCS}",
+    )
+
+
+def _folder(masks_dir: Path) -> Path:
+    if not masks_dir.is_dir():
+        raise DatasetError("DAT001", f"no folder {masks_dir}", "give the folder of the precomputed masks")
+    return masks_dir

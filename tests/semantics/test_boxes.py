@@ -1,0 +1,68 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pointsam.semantics.boxes import area, intersection, iou, nms
+
+WHOLE = st.integers(0, 12)
+
+
+@st.composite
+def scored_boxes(draw):
+    corners = draw(arrays(np.float32, (draw(st.integers(0, 12)), 4), elements=WHOLE.map(float)))
+    box = np.concatenate(
+        [np.minimum(corners[:, :2], corners[:, 2:]), np.maximum(corners[:, :2], corners[:, 2:])], axis=1
+    )
+    n = len(box)
+    label = draw(arrays(np.uint8, n, elements=st.integers(0, 1)))
+    score = draw(arrays(np.float32, n, elements=st.sampled_from([0.25, 0.5, 0.75])))
+    return box, label, score
+
+
+def test_iou_of_known_boxes():
+    a = np.array([[0, 0, 2, 2]], dtype=np.float32)
+    b = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [2, 0, 4, 2], [1, 1, 1, 1]], dtype=np.float32)
+    np.testing.assert_allclose(iou(a, b), [[1, 1 / 3, 0, 0]])
+
+
+def test_an_inside_out_box_has_no_area():
+    box = np.array([[5, 5, 2, 9]], dtype=np.float32)
+    assert area(box) == 0
+    assert intersection(box, box) == 0
+
+
+@given(scored_boxes(), st.sampled_from([0.3, 0.5, 0.9]))
+def test_no_two_kept_boxes_of_a_class_overlap_beyond_the_threshold(boxes, max_iou):
+    box, label, score = boxes
+    keep = nms(box, label, score, max_iou)
+    assert len(set(keep.tolist())) == len(keep)
+    same = label[keep][:, None] == label[keep][None]
+    np.fill_diagonal(same, False)
+    assert not ((iou(box[keep], box[keep]) > max_iou) & same).any()
+
+
+@given(scored_boxes(), st.sampled_from([0.3, 0.5, 0.9]))
+def test_every_dropped_box_has_a_kept_rival_that_scores_no_less(boxes, max_iou):
+    box, label, score = boxes
+    keep = nms(box, label, score, max_iou)
+    for i in np.setdiff1d(np.arange(len(box)), keep):
+        rivals = (iou(box[[i]], box[keep])[0] > max_iou) & (label[keep] == label[i]) & (score[keep] >= score[i])
+        assert rivals.any()
+
+
+@given(scored_boxes(), st.randoms(use_true_random=False))
+def test_the_order_of_the_input_does_not_show(boxes, random):
+    shuffle = list(range(len(boxes[0])))
+    random.shuffle(shuffle)
+    mixed = tuple(part[shuffle] for part in boxes)
+    kept, kept_mixed = (tuple(part[nms(*b, 0.5)] for part in b) for b in (boxes, mixed))
+    for part, part_mixed in zip(kept, kept_mixed, strict=True):
+        np.testing.assert_array_equal(part, part_mixed)
+
+
+def test_classes_do_not_suppress_each_other():
+    box = np.array([[0, 0, 9, 9], [0, 0, 9, 9]], dtype=np.float32)
+    score = np.array([0.9, 0.8], dtype=np.float32)
+    assert len(nms(box, np.array([0, 1], dtype=np.uint8), score, 0.5)) == 2
+    assert nms(box, np.array([0, 0], dtype=np.uint8), score, 0.5).tolist() == [0]

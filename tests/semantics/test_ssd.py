@@ -1,0 +1,159 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import resources
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from pointsam.errors import BackendError, SchemaError
+from pointsam.semantics import load_semantics, semantics_sha256, ssd
+from pointsam.semantics.coco import COCO_NAMES
+from pointsam.semantics.ssd import SsdConfig, SsdSemantics
+from pointsam.taxonomy import COCO_TO, KITTI, NUSCENES, ClassSpec, LabelMapping, Taxonomy
+
+pytest.importorskip("onnxruntime")
+
+
+SIGNS = LabelMapping(Taxonomy("signs", (ClassSpec("other"), ClassSpec("sign"))), {"stop sign": "sign"})
+
+
+def drawn_sign(width=640, height=480, centre=(300, 200), radius=100):
+    picture = Image.new("RGB", (width, height), (135, 175, 215))
+    draw = ImageDraw.Draw(picture)
+    x, y = centre
+    draw.rectangle([x - 5, y, x + 5, height], fill=(120, 120, 120))
+    turns = np.pi / 8 + np.arange(8) * np.pi / 4
+    corners = [(x + radius * np.cos(t), y + radius * np.sin(t)) for t in turns]
+    draw.polygon(corners, fill=(190, 20, 30))
+    draw.line([*corners, corners[0]], fill="white", width=6)
+    return np.array(picture)
+
+
+def model(mapping=SIGNS, threads=1, **config):
+    return SsdSemantics(mapping, SsdConfig(**config), threads)
+
+
+def test_the_bundled_model_finds_a_drawn_sign(frame, view_of):
+    found = model().detect(drawn_sign(), frame, view_of(480, 640))
+    assert found.class_id.tolist() == [SIGNS.taxonomy.class_id("sign")]
+    np.testing.assert_allclose(found.box_xyxy_px[0], [205, 105, 395, 295], atol=15)
+    assert found.rle is None
+    assert found.instances
+
+
+def test_a_sign_too_small_for_the_whole_image_is_found_in_a_tile(frame, view_of):
+    image, view = drawn_sign(1600, 900, centre=(1000, 500), radius=22), view_of(900, 1600)
+    assert len(model().detect(image, frame, view)) == 0
+    found = model(tile_px=400).detect(image, frame, view)
+    assert len(found) == 1
+    np.testing.assert_allclose(found.box_xyxy_px[0], [978, 478, 1022, 522], atol=8)
+
+
+def test_equal_images_give_equal_bytes_on_one_and_two_threads(frame, view_of):
+    image, view = drawn_sign(), view_of(480, 640)
+    one, two = (model(threads=t, score_threshold=0.01, tile_px=320).detect(image, frame, view) for t in (1, 2))
+    assert len(one) > 0
+    assert one.box_xyxy_px.tobytes() == two.box_xyxy_px.tobytes()
+    assert one.score.tobytes() == two.score.tobytes()
+
+
+def test_boxes_lie_in_the_image_and_scores_above_the_threshold(frame, view_of):
+    everything = LabelMapping(SIGNS.taxonomy, dict.fromkeys(COCO_NAMES.values(), "other"))
+    found = model(everything, score_threshold=0.02, tile_px=200).detect(drawn_sign(), frame, view_of(480, 640))
+    assert len(found) > 5
+    assert (found.box_xyxy_px >= 0).all()
+    assert (found.box_xyxy_px <= [640, 480, 640, 480]).all()
+    assert (found.score > np.float32(0.02)).all()
+    assert (np.diff(found.score) <= 0).all()
+
+
+def test_labels_outside_the_mapping_are_background(frame, view_of):
+    found = model(COCO_TO["nuscenes"]).detect(drawn_sign(), frame, view_of(480, 640))
+    assert len(found) == 0
+    assert found.box_xyxy_px.shape == (0, 4)
+
+
+def test_tiles_find_smaller_objects(nuscenes_root, frame, view_of):
+    (path,) = (nuscenes_root / "samples" / "CAM_FRONT").glob("*.jpg")
+    image, view = np.array(Image.open(path)), view_of(900, 1600)
+    person = NUSCENES.class_id("pedestrian")
+    whole, tiled = (model(COCO_TO["nuscenes"], tile_px=px).detect(image, frame, view).class_id for px in (0, 400))
+    assert np.sum(tiled == person) > np.sum(whole == person)
+
+
+def test_a_kitti_pedestrian_is_found_where_the_label_says(kitti_root, frame, view_of):
+    image = np.array(Image.open(kitti_root / "training" / "image_2" / "000000.png"))
+    found = model(COCO_TO["kitti"]).detect(image, frame, view_of(*image.shape[:2]))
+    people = found.box_xyxy_px[found.class_id == KITTI.class_id("pedestrian")]
+    assert len(people) == 1
+    np.testing.assert_allclose(people[0], [712.4, 143.0, 810.7, 307.9], atol=16)
+
+
+def test_the_model_has_one_column_a_coco_id():
+    (_, scores) = ssd._session(1).get_outputs()
+    assert scores.shape == [1, 1917, 90]
+    assert len(COCO_NAMES) == 80
+    assert (COCO_NAMES[1], COCO_NAMES[3], COCO_NAMES[13], COCO_NAMES[90]) == (
+        "person",
+        "car",
+        "stop sign",
+        "toothbrush",
+    )
+
+
+def test_loading_by_name_gives_the_model_with_its_digest():
+    loaded = load_semantics("ssd", mapping=COCO_TO["kitti"], masks_dir=None, config=SsdConfig())
+    assert loaded.name == "ssd"
+    assert loaded.weights_sha256 == semantics_sha256("ssd")
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    for call in (
+        lambda: semantics_sha256("htc"),
+        lambda: load_semantics("htc", mapping=None, masks_dir=None, config=None),
+    ):
+        with pytest.raises(SchemaError, match=r"SCH005.*'htc'(.|\n)*ssd, precomputed"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"score_threshold": 1.0}, {"nms_iou": 0.0}, {"tile_px": -1}, {"tile_px": 20}, {"tile_overlap": 0.95}],
+    ids=str,
+)
+def test_a_value_out_of_range_names_its_field(change):
+    with pytest.raises(SchemaError, match=f"SCH005.*{next(iter(change))}"):
+        replace(SsdConfig(), **change)
+
+
+def test_a_mapping_without_coco_labels_is_refused():
+    with pytest.raises(SchemaError, match=r"SCH001.*no label(.|\n)*precomputed"):
+        SsdSemantics(LabelMapping(NUSCENES, {"Lieferwagen": "truck"}), SsdConfig())
+
+
+def test_damaged_weights_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(resources, "files", lambda package: tmp_path)
+    with pytest.raises(BackendError, match="BCK001"):
+        model()
+    (tmp_path / "data" / ssd.WEIGHTS).write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(BackendError, match="BCK002"):
+        model()
+
+
+def test_without_onnxruntime_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(BackendError, match=r"BCK005(.|\n)*pointsam\[ssd\]"):
+        model()
+
+
+def test_naming_the_configuration_loads_no_runtime():
+    code = (
+        "import sys, json, pointsam.semantics.ssd, pointsam.semantics.precomputed; print(json.dumps(list(sys.modules)))"
+    )
+    loaded = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    assert "pointsam.semantics.ssd" in loaded
+    assert not {"onnxruntime", "pycocotools", "torch"} & set(loaded)
