@@ -1,0 +1,163 @@
+"""One picture of a frame: its cameras, the sweep from above, and what the colours mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from pointsam.geometry.projection import project
+from pointsam.report.bev import draw_bev
+from pointsam.report.overlay import ClassMask, draw_camera
+from pointsam.report.style import FAINT, GROUND, INK, RGB, class_rgb, cluster_rgb, font
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import NO_INSTANCE, Boxes, CameraView, Frame, PointLabels
+
+WIDTH_PX, BEV_PX = 2400, 1500
+_COLUMNS = 3
+_TableRow = tuple[RGB, tuple[str, ...]]
+_ClusterRow = tuple[int, str, int, float]
+_SURROUND = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT")
+_LINE_PX = 29
+
+_LEGEND = (
+    "Cameras: masks in the colour of their class.",
+    "Points: in the colour of their cluster, the same in all pictures; grey: no label.",
+    "From above: forward is up, rings every 10 m around the LiDAR.",
+)
+_LEGEND_BOXES = "White outlines: true boxes, the tick is the front; grey outlines: void."
+
+
+def draw_frame(
+    frame: Frame,
+    images: Mapping[str, NDArray[np.uint8]],
+    xyz_lidar_m: NDArray[np.floating[Any]],
+    labels: PointLabels,
+    masks: Mapping[str, Sequence[ClassMask]],
+    boxes: Boxes | None,
+    taxonomy: Taxonomy,
+) -> Image.Image:
+    """Draw a frame.
+
+    Args:
+        frame: the frame.
+        images: (H,W,3) RGB by camera name; cameras without an image are left out.
+        xyz_lidar_m: (N,3) points of the key sweep, LiDAR frame, file order.
+        labels: (N,) their clusters.
+        masks: by camera name, masks of the full-size image with their class; a camera may be missing.
+        boxes: true boxes, None where there are none.
+        taxonomy: classes of masks and labels.
+
+    Returns:
+        2400 px wide; six surround cameras stand as they look, front above back, others in the frame's order.
+    """
+    shown = _in_reading_order([view for view in frame.cameras if view.name in images])
+    columns = min(_COLUMNS, max(1, len(shown)))
+    tiles = [
+        draw_camera(
+            images[view.name],
+            view.name,
+            project(xyz_lidar_m, frame.sweep, view),
+            labels,
+            masks.get(view.name, ()),
+            taxonomy,
+            WIDTH_PX // columns,
+        )
+        for view in shown
+    ]
+    rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
+    heights = [max(tile.height for tile in row) for row in rows]
+    picture = Image.new("RGB", (WIDTH_PX, sum(heights) + BEV_PX), GROUND)
+    for i, row in enumerate(rows):
+        for j, tile in enumerate(row):
+            picture.paste(tile, (j * (WIDTH_PX // columns), sum(heights[:i])))
+    bev = draw_bev(xyz_lidar_m, labels, boxes, frame.sweep.ego_SE3_lidar, taxonomy, BEV_PX)
+    picture.paste(bev, (0, sum(heights)))
+    panel = _draw_panel(frame, xyz_lidar_m, labels, boxes, taxonomy, (WIDTH_PX - BEV_PX, BEV_PX))
+    picture.paste(panel, (BEV_PX, sum(heights)))
+    return picture
+
+
+def _in_reading_order(cameras: list[CameraView]) -> list[CameraView]:
+    if {view.name for view in cameras} == set(_SURROUND):
+        return sorted(cameras, key=lambda view: _SURROUND.index(view.name))
+    return cameras
+
+
+def _draw_panel(
+    frame: Frame,
+    xyz_lidar_m: NDArray[np.floating[Any]],
+    labels: PointLabels,
+    boxes: Boxes | None,
+    taxonomy: Taxonomy,
+    size_px: tuple[int, int],
+) -> Image.Image:
+    """Name of the frame, legend, classes, and the largest clusters as far as there is room."""
+    panel = Image.new("RGB", size_px, GROUND)
+    draw = ImageDraw.Draw(panel)
+    clusters = _clusters(xyz_lidar_m, labels, taxonomy)
+    num_labelled = sum(row[2] for row in clusters)
+    draw.text((30, 22), f"{frame.scene}   {frame.frame_id}", font=font(27), fill=INK)
+    summary = f"{len(clusters)} clusters on {num_labelled:,} of {len(labels):,} points"
+    if boxes is not None:
+        summary += f", {len(boxes)} true boxes"
+    draw.text((30, 64), summary, font=font(22), fill=INK)
+    v = 106
+    for line in _LEGEND if boxes is None else (*_LEGEND, _LEGEND_BOXES):
+        draw.text((30, v), line, font=font(20), fill=FAINT)
+        v += _LINE_PX
+
+    v = _draw_rows(draw, v + 22, ("class", "clusters", "points"), _class_rows(clusters, taxonomy), size_px[1])
+    rows: list[_TableRow] = [
+        (cluster_rgb(cluster), (f"{name} {cluster}", f"{points:,}", f"{range_m:.0f} m"))
+        for cluster, name, points, range_m in clusters
+    ]
+    _draw_rows(draw, v + 22, ("cluster", "points", "range"), rows, size_px[1])
+    return panel
+
+
+def _draw_rows(
+    draw: ImageDraw.ImageDraw,
+    v: int,
+    heading: tuple[str, ...],
+    rows: Sequence[_TableRow],
+    bottom: int,
+) -> int:
+    """Rows of a colour and three texts from `v` down; returns where they end."""
+    columns = ((72, "la"), (520, "ra"), (680, "ra"))
+    for (u, anchor), text in zip(columns, heading, strict=True):
+        draw.text((u, v), text, font=font(20), fill=FAINT, anchor=anchor)
+    v += _LINE_PX + 4
+    room = (bottom - v) // _LINE_PX - 1
+    for rgb, texts in rows[:room]:
+        draw.rectangle((30, v + 2, 56, v + 20), fill=rgb)
+        for (u, anchor), text in zip(columns, texts, strict=True):
+            draw.text((u, v), text, font=font(20), fill=INK, anchor=anchor)
+        v += _LINE_PX
+    if len(rows) > room:
+        draw.text((72, v), f"and {len(rows) - room} more", font=font(20), fill=FAINT)
+        v += _LINE_PX
+    return v
+
+
+def _class_rows(clusters: Sequence[_ClusterRow], taxonomy: Taxonomy) -> list[_TableRow]:
+    rows: list[_TableRow] = []
+    for class_id, name in enumerate(taxonomy.names):
+        sizes = [points for _, of_class, points, _ in clusters if of_class == name]
+        rows.append((class_rgb(class_id), (name, str(len(sizes)), f"{sum(sizes):,}")))
+    return rows
+
+
+def _clusters(xyz_lidar_m: NDArray[np.floating[Any]], labels: PointLabels, taxonomy: Taxonomy) -> list[_ClusterRow]:
+    """(id, class, points, range of the extent's middle) of each cluster, the largest first."""
+    clusters = []
+    for cluster in np.unique(labels.instance_id[labels.instance_id != NO_INSTANCE]):
+        member = np.flatnonzero(labels.instance_id == cluster)
+        xyz = xyz_lidar_m[member].astype(np.float64)
+        middle = (xyz.max(axis=0) + xyz.min(axis=0)) / 2
+        name = taxonomy.names[labels.class_id[member[0]]]
+        clusters.append((int(cluster), name, len(member), float(np.linalg.norm(middle))))
+    return sorted(clusters, key=lambda row: (-row[2], row[0]))

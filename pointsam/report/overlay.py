@@ -1,0 +1,100 @@
+"""One camera's image with its masks and the points that fall on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from pointsam.geometry.projection import Projection
+from pointsam.report.points import cluster_colours, paint_points, tag_clusters
+from pointsam.report.style import INK, class_rgb, font
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import NO_INSTANCE, PointLabels
+
+ClassMask = tuple["NDArray[np.bool_] | bytes", int]
+"""A mask, (H,W) bool or COCO compressed run lengths of that size, and its class_id."""
+
+_TINT, _OUTLINE = 0.30, 0.95
+_GREY = np.array((205, 205, 210), dtype=np.uint8)
+_MIN_POINTS_FOR_TAG = 8
+
+
+def draw_camera(
+    image_rgb: NDArray[np.uint8],
+    title: str,
+    projection: Projection,
+    labels: PointLabels,
+    masks: Sequence[ClassMask],
+    taxonomy: Taxonomy,
+    width_px: int,
+) -> Image.Image:
+    """Draw a camera.
+
+    Args:
+        image_rgb: (H,W,3) the image in full size.
+        title: written in the corner.
+        projection: where the N points of the sweep fall in the full-size image.
+        labels: (N,) their clusters.
+        masks: tinted and outlined in the colour of their class, the largest first.
+        taxonomy: classes of masks and labels.
+        width_px: width of the picture; the height follows.
+    """
+    height, width = image_rgb.shape[:2]
+    scale = width_px / width
+    size = (width_px, max(1, round(height * scale)))
+    canvas = np.array(Image.fromarray(image_rgb).resize(size, Image.Resampling.BILINEAR))
+    _paint_masks(canvas, masks, (height, width))
+    uv_px = np.floor((np.nan_to_num(projection.uv_px) + 0.5) * scale).astype(np.int64)
+    _paint_sweep(canvas, uv_px, projection, labels)
+
+    picture = Image.fromarray(canvas)
+    shown = np.flatnonzero(projection.valid & (labels.instance_id != NO_INSTANCE))
+    tag_clusters(picture, uv_px, labels, shown, taxonomy, size_px=15, min_points=_MIN_POINTS_FOR_TAG)
+    corner = ImageDraw.Draw(picture, "RGBA")
+    right, bottom = corner.textbbox((8, 5), title, font=font(18))[2:]
+    corner.rectangle((0, 0, right + 8, bottom + 6), fill=(0, 0, 0, 190))
+    corner.text((8, 5), title, font=font(18), fill=INK)
+    return picture
+
+
+def _paint_masks(canvas: NDArray[np.uint8], masks: Sequence[ClassMask], full_size: tuple[int, int]) -> None:
+    height, width = canvas.shape[:2]
+    rows = (np.arange(height) * full_size[0]) // height
+    columns = (np.arange(width) * full_size[1]) // width
+    small = [(_decoded(mask, full_size)[np.ix_(rows, columns)], class_id) for mask, class_id in masks]
+    for mask, class_id in sorted(small, key=lambda entry: -int(entry[0].sum())):
+        rgb = np.array(class_rgb(class_id), dtype=np.float64)
+        edge = mask & ~_eroded(_eroded(mask))
+        for region, opacity in ((mask & ~edge, _TINT), (edge, _OUTLINE)):
+            canvas[region] = (canvas[region] * (1 - opacity) + rgb * opacity).astype(np.uint8)
+
+
+def _paint_sweep(
+    canvas: NDArray[np.uint8], uv_px: NDArray[np.int64], projection: Projection, labels: PointLabels
+) -> None:
+    labelled = labels.instance_id != NO_INSTANCE
+    rest = np.flatnonzero(projection.valid & ~labelled)
+    paint_points(canvas, uv_px[rest], np.broadcast_to(_GREY, (len(rest), 3)), 0, opacity=0.55)
+    shown = np.flatnonzero(projection.valid & labelled)
+    shown = shown[np.argsort(-projection.depth_m[shown], kind="stable")]  # near points cover far ones
+    # A dark rim keeps a point visible on a car of its own colour.
+    paint_points(canvas, uv_px[shown], np.zeros((len(shown), 3), dtype=np.uint8), 2, opacity=0.5)
+    paint_points(canvas, uv_px[shown], cluster_colours(labels.instance_id[shown]), 1)
+
+
+def _decoded(mask: NDArray[np.bool_] | bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
+    if not isinstance(mask, bytes):
+        return mask
+    from pycocotools import mask as coco
+
+    decoded: NDArray[np.bool_] = coco.decode({"size": list(size), "counts": mask}).astype(bool)
+    return decoded
+
+
+def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    padded = np.pad(mask, 1)
+    inner: NDArray[np.bool_] = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:] & mask
+    return inner

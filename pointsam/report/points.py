@@ -1,0 +1,98 @@
+"""Points and the names of their clusters, drawn into any picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from pointsam.report.style import RGB, cluster_rgb, font
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import PointLabels
+
+_TAG_GAP_PX = 5
+
+
+def paint_points(
+    canvas: NDArray[np.uint8], uv_px: NDArray[np.int64], rgb: NDArray[np.uint8], radius_px: int, opacity: float = 1.0
+) -> None:
+    """Draw points as small squares into a picture; later ones cover earlier ones.
+
+    Args:
+        canvas: (H,W,3) uint8, changed in place.
+        uv_px: (K,2) integer centres; what falls outside is cut off.
+        rgb: (K,3) uint8.
+        radius_px: 0 draws single pixels, 1 squares of three by three.
+        opacity: 1 covers the picture, less lets it shine through.
+    """
+    reach = np.arange(-radius_px, radius_px + 1)
+    offsets = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2)
+    # Point by point, not offset by offset: a later point then covers all of an earlier one.
+    uv = (uv_px[:, None, :] + offsets).reshape(-1, 2)
+    colour = np.repeat(rgb, len(offsets), axis=0)
+    inside = (uv >= 0).all(axis=1) & (uv < (canvas.shape[1], canvas.shape[0])).all(axis=1)
+    u, v = uv[inside].T
+    below = canvas[v, u] * (1.0 - opacity)
+    canvas[v, u] = (below + colour[inside] * opacity).astype(np.uint8)
+
+
+def cluster_colours(cluster_id: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """(K,3) uint8 colour of each point's cluster."""
+    unique, index = np.unique(cluster_id, return_inverse=True)
+    table: NDArray[np.uint8] = np.array([cluster_rgb(int(one)) for one in unique], dtype=np.uint8).reshape(-1, 3)
+    colours: NDArray[np.uint8] = table[index.reshape(-1)]
+    return colours
+
+
+def tag_clusters(
+    picture: Image.Image,
+    uv_px: NDArray[np.int64],
+    labels: PointLabels,
+    shown: NDArray[np.intp],
+    taxonomy: Taxonomy,
+    size_px: int,
+    min_points: int,
+) -> None:
+    """Write class and id above clusters, the largest first, where there is room.
+
+    Args:
+        picture: drawn on in place.
+        uv_px: (N,2) pixel of every point of the sweep.
+        labels: (N,) their clusters.
+        shown: indices of the labelled points that are in the picture.
+        taxonomy: classes of the labels.
+        size_px: height of the letters.
+        min_points: clusters with fewer points in the picture go without.
+    """
+    cluster_id = labels.instance_id[shown]
+    clusters, first, count = np.unique(cluster_id, return_index=True, return_counts=True)
+    tags = _Tags(picture, size_px, uv_px[shown])
+    for i in np.lexsort((clusters, -count)):
+        if count[i] < min_points:
+            break
+        name = taxonomy.names[labels.class_id[shown[first[i]]]]
+        tags.place(uv_px[shown[cluster_id == clusters[i]]], f"{name} {clusters[i]}", cluster_rgb(int(clusters[i])))
+
+
+class _Tags:
+    """Short texts beside what they name, off each other and off labelled points; the first to come has the choice."""
+
+    def __init__(self, picture: Image.Image, size_px: int, keep_off_px: NDArray[np.int64]) -> None:
+        self._draw = ImageDraw.Draw(picture, "RGBA")
+        self._font = font(size_px)
+        self._taken = np.zeros((picture.height, picture.width), dtype=bool)
+        self._taken[keep_off_px[:, 1], keep_off_px[:, 0]] = True
+
+    def place(self, member_px: NDArray[np.int64], text: str, rgb: RGB) -> None:
+        """Draw a text above, right, left or below some pixels: where there is room first, else not at all."""
+        left, top, right, bottom = self._draw.textbbox((0, 0), text, font=self._font)
+        width, height = int(right - left) + 6, int(bottom - top) + 4
+        (u0, v0), (u1, v1) = member_px.min(axis=0) - _TAG_GAP_PX, member_px.max(axis=0) + _TAG_GAP_PX
+        middle_u, middle_v = (u0 + u1 - width) // 2, (v0 + v1 - height) // 2
+        for u, v in ((middle_u, v0 - height), (u1, middle_v), (u0 - width, middle_v), (middle_u, v1)):
+            area = self._taken[v : v + height, u : u + width]
+            if u >= 0 and v >= 0 and area.shape == (height, width) and not area.any():
+                area[...] = True
+                self._draw.rectangle((u, v, u + width - 1, v + height - 1), fill=(0, 0, 0, 170))
+                self._draw.text((u + 3 - left, v + 2 - top), text, font=self._font, fill=rgb)
+                return

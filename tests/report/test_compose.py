@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from pointsam.datasets import open_dataset
+from pointsam.datasets.io import read_image, read_points
+from pointsam.geometry.projection import project
+from pointsam.report.compose import BEV_PX, WIDTH_PX, draw_frame
+from pointsam.report.style import cluster_rgb
+from pointsam.taxonomy import NUSCENES
+from pointsam.types import PointLabels
+
+SURROUND = ["CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT"]
+
+
+def shades(names):
+    """An image a camera, each of its own grey."""
+    return {name: np.full((450, 800, 3), 40 + 20 * i, np.uint8) for i, name in enumerate(names)}
+
+
+def draw(frame, images, boxes=None):
+    return np.array(draw_frame(frame, images, np.zeros((5, 3)), PointLabels.empty(5), {}, boxes, NUSCENES))
+
+
+def test_six_surround_cameras_stand_as_they_look(make_frame):
+    canvas = draw(make_frame(SURROUND), shades(SURROUND))
+    assert canvas.shape == (2 * 450 + BEV_PX, WIDTH_PX, 3)
+    seen = [[SURROUND[(int(canvas[v, u, 0]) - 40) // 20] for u in (700, 1500, 2300)] for v in (400, 850)]
+    assert seen == [
+        ["CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT"],
+        ["CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT"],
+    ]
+
+
+def test_one_camera_takes_the_whole_width(make_frame):
+    canvas = draw(make_frame(["image_2"]), shades(["image_2"]))
+    assert canvas.shape == (WIDTH_PX * 450 // 800 + BEV_PX, WIDTH_PX, 3)
+
+
+def test_other_cameras_stand_in_a_grid_in_the_frames_order(make_frame):
+    names = [f"cam{i}" for i in range(5)]
+    canvas = draw(make_frame(names), shades(names))
+    assert [int(canvas[850, u, 0]) for u in (700, 1500)] == [40 + 20 * 3, 40 + 20 * 4]
+
+
+def test_a_camera_without_an_image_is_left_out(make_frame):
+    canvas = draw(make_frame(SURROUND), shades(["CAM_BACK"]))
+    assert canvas.shape == (WIDTH_PX * 450 // 800 + BEV_PX, WIDTH_PX, 3)
+
+
+def test_without_any_image_the_view_from_above_remains(make_frame, one_box):
+    assert draw(make_frame(SURROUND), {}, one_box).shape == (BEV_PX, WIDTH_PX, 3)
+
+
+def test_more_clusters_than_the_list_has_room_for(make_frame):
+    many = np.arange(300)
+    labels = PointLabels(many.astype(np.int32), (many % 10).astype(np.uint8))
+    picture = draw_frame(make_frame([]), {}, np.random.default_rng(0).normal(size=(300, 3)), labels, {}, None, NUSCENES)
+    assert picture.size == (WIDTH_PX, BEV_PX)
+
+
+@pytest.fixture(scope="module")
+def real(nuscenes_root):
+    dataset = open_dataset(nuscenes_root)
+    frame_id = dataset.frame_ids()[0]
+    return dataset, dataset.frame(frame_id), dataset.point_truth(frame_id).labels, dataset.boxes(frame_id)
+
+
+def test_points_of_the_real_truck_have_its_colour_in_the_front_camera(real):
+    dataset, frame, labels, boxes = real
+    xyz = read_points(frame.sweep)
+    images = {view.name: read_image(view.image_path) for view in frame.cameras}
+    canvas = np.array(draw_frame(frame, images, xyz, labels, {}, boxes, dataset.taxonomy))
+
+    truck = int(np.bincount(labels.instance_id[labels.class_id == NUSCENES.class_id("truck")]).argmax())
+    front = next(view for view in frame.cameras if view.name == "CAM_FRONT")
+    projection = project(xyz, frame.sweep, front)
+    member = projection.valid & (labels.instance_id == truck)
+    u, v = np.floor((projection.uv_px[member] + 0.5) / 2).astype(int).T
+    coloured = (canvas[v, u + 800] == cluster_rgb(truck)).all(axis=1)
+    assert member.sum() > 300
+    assert coloured.mean() > 0.95  # the rest lies behind nearer points of others
