@@ -1,0 +1,71 @@
+"""The truth side of nuScenes' tables: boxes, categories, label files."""
+
+from __future__ import annotations
+
+from array import array
+from pathlib import Path
+
+import numpy as np
+
+from pointsam.datasets.nuscenes_columns import Columns, Link, add_ranges, numbers, rows_of
+from pointsam.datasets.nuscenes_tables import read_rows, table_path
+from pointsam.errors import DatasetError
+
+BOX_TABLES = ("sample_annotation", "instance", "category")
+LABEL_TABLES = ("panoptic", "lidarseg")
+
+
+def read_categories(folder: Path) -> tuple[Columns, dict[str, int]]:
+    """Only the label packs' category.json numbers the categories; the plain one has no `index`."""
+    if not table_path(folder, "category").exists():
+        return {"name": [], "index": np.zeros(0, dtype=np.int32)}, {}
+    try:
+        rows = list(read_rows(folder, "category", {"token": str, "name": str, "index": int}))
+    except DatasetError:
+        rows = [(*row, -1) for row in read_rows(folder, "category", {"token": str, "name": str})]
+    columns = {"name": [row[1] for row in rows], "index": np.array([row[2] for row in rows], dtype=np.int32)}
+    return columns, rows_of(row[0] for row in rows)
+
+
+def read_boxes(folder: Path, samples: Columns, sample_row: dict[str, int], category_row: dict[str, int]) -> Columns:
+    """The boxes, grouped by sample in the table's own order; adds each sample's range to `samples`."""
+    tokens: list[str] = []
+    ints, floats = array("i"), array("d")
+    if table_path(folder, "sample_annotation").exists():
+        to_category = Link(folder, "instance", "category_token", "category", category_row)
+        instances = {
+            token: to_category(token, category)
+            for token, category in read_rows(folder, "instance", {"token": str, "category_token": str})
+        }
+        to_instance = Link(folder, "sample_annotation", "instance_token", "instance", instances)
+        to_sample = Link(folder, "sample_annotation", "sample_token", "sample", sample_row)
+        fields = {"token": str, "sample_token": str, "instance_token": str} | dict.fromkeys(
+            ("translation", "size", "rotation"), list
+        )
+        for token, sample, instance, translation, size, rotation in read_rows(folder, "sample_annotation", fields):
+            tokens.append(token)
+            ints.extend((to_sample(token, sample), to_instance(token, instance)))
+            for value, count in ((translation, 3), (size, 3), (rotation, 4)):
+                floats.extend(numbers(value, count))
+    pairs = np.array(ints, dtype=np.int32).reshape(-1, 2)
+    order = np.argsort(pairs[:, 0], kind="stable")
+    values = np.array(floats).reshape(-1, 10)[order]
+    add_ranges(samples, "box", pairs[order, 0].astype(np.int64))
+    return {
+        "token": [tokens[row] for row in order],
+        "translation": values[:, :3],
+        "size_wlh": values[:, 3:6],
+        "rotation": values[:, 6:],
+        "category": pairs[order, 1],
+    }
+
+
+def read_label_files(folder: Path, table: str, samples: Columns, sweeps: Columns) -> list[str]:
+    """Each sample's label file of one label pack, "" where it has none."""
+    files = [""] * len(samples["token"])
+    if table_path(folder, table).exists():
+        sample_of = {sweeps["token"][row]: sample for sample, row in enumerate(samples["lidar"]) if row >= 0}
+        link = Link(folder, table, "sample_data_token", "sample_data", sample_of)
+        for token, sweep, file in read_rows(folder, table, {"token": str, "sample_data_token": str, "filename": str}):
+            files[link(token, sweep)] = file
+    return files
