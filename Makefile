@@ -1,0 +1,27 @@
+# Two commands for a fresh machine. PYTHON may name another interpreter (3.10 to 3.12).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: label test check setup
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[all,dev]"
+	touch $@
+
+## make label DATA=/data/nuscenes OUT=out [ARGS="--split val"]: sets up and labels
+label: setup
+	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'usage: make label DATA=dataset-root OUT=output-folder [ARGS="--split val"]'; exit 2; }
+	$(BIN)/pointsam-label run "$(DATA)" --out "$(OUT)" $(ARGS)
+
+## make test: sets up and passes the tests
+test: setup
+	$(BIN)/python -m pytest
+
+## make check: what a contribution must pass besides the tests
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy

@@ -1,0 +1,82 @@
+"""What a run says at its end: what it made, what it cost, what was set aside, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipelines.jobs import Summary
+from pipelines.request import Request
+from pipelines.tables import text_table
+from pointsam.store.reader import Labels
+
+
+@dataclass(frozen=True)
+class Closing:
+    """The closing table of a call.
+
+    Args:
+        summaries: of each stage that ran.
+        clusters: class name -> (clusters, points) in the whole output folder, empty if only masks were made.
+        next_command: what to type next.
+        failures: frame_id -> code and message of every quarantined frame of this call.
+    """
+
+    summaries: tuple[Summary, ...]
+    clusters: dict[str, tuple[int, int]]
+    next_command: str
+    failures: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {**asdict(self), "summaries": [asdict(summary) for summary in self.summaries]}
+
+    def text(self) -> str:
+        """For the terminal."""
+        blocks = []
+        if self.clusters:
+            blocks.append(text_table(("class", "clusters", "points"), [(n, *c) for n, c in self.clusters.items()]))
+        blocks += [_cost(summary) for summary in self.summaries]
+        if self.failures:
+            lines = [f"  {frame_id}: {why}" for frame_id, why in self.failures.items()]
+            blocks.append("\n".join([f"{len(lines)} frames set aside (mend them, then --retry-failed):", *lines[:20]]))
+        return "\n\n".join([*blocks, f"next: {self.next_command}"])
+
+
+def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
+    """Read back what the stages wrote.
+
+    Args:
+        request: the call.
+        summaries: of the stages it ran.
+    """
+    clusters: dict[str, tuple[int, int]] = {}
+    next_command = f"pointsam-label clusters {request.data} --out {request.out}"
+    if summaries[-1].stage == "clusters":
+        labels = Labels(request.out)
+        clusters = {spec["name"]: (0, 0) for spec in labels.metadata("clusters")["taxonomy"]["classes"]}
+        first = ""
+        for frame in labels.frames():
+            first = first or (frame.frame_id if frame.num_clusters else "")
+            for cluster in labels.labels(frame.frame_id).clusters:
+                count, points = clusters[cluster.class_name]
+                clusters[cluster.class_name] = (count + 1, points + cluster.num_points)
+        next_command = f"pointsam-label inspect {request.out} {first or 'FRAME'} --png frame.png"
+    failures = {frame_id: why for summary in summaries for frame_id, why in summary.failures.items()}
+    return Closing(tuple(summaries), clusters, next_command, failures)
+
+
+def _cost(summary: Summary) -> str:
+    if summary.units == 0:
+        done = f"{summary.stage}: nothing left to do"
+    else:
+        steps = ", ".join(f"{name} {spent:.1f}" for name, spent in summary.seconds.items())
+        unit = "images" if summary.stage == "masks" else "frames"
+        done = (
+            f"{summary.stage}: {summary.units} {unit} in {summary.wall_seconds:.1f} s "
+            f"({summary.units / summary.wall_seconds:.2f} a second), largest worker {summary.peak_mb:.0f} MB\n"
+            f"  seconds by step, all workers: {steps}"
+        )
+    left = f"\n  {summary.shards_left} shards are left to other --shard calls" if summary.shards_left else ""
+    return done + left

@@ -1,0 +1,195 @@
+"""The two stages of labelling as resumable batch jobs: images to masks, masks to clusters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tqdm import tqdm
+
+from pipelines.config import parse
+from pipelines.engine import ordered_map
+from pipelines.request import Request
+from pipelines.worker import ClusterWorker, Done, MaskWorker, Task, start, work_on
+from pointsam import __version__
+from pointsam.datasets.base import Dataset
+from pointsam.errors import PointSamError, SchemaError
+from pointsam.masks.weights import sha256_of, verify
+from pointsam.semantics import semantics_sha256
+from pointsam.store.manifest import Run, Shard, plan_shards
+from pointsam.store.reader import Labels
+from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
+from pointsam.taxonomy import Taxonomy
+
+SHARD_FRAMES = 20
+"""Key frames a shard: what a kill can cost. nuScenes has 40 a scene."""
+
+
+@dataclass
+class Summary:
+    """What one call did to a stage.
+
+    Args:
+        stage: "masks" or "clusters".
+        units: images or frames done by this call.
+        frames_total: frames of the whole plan.
+        shards_left: shards that other machines (`--shard i/n`) still have to make.
+        failures: frame_id -> code and message, of this call.
+        seconds: by step, summed over workers.
+        wall_seconds: of this call.
+        peak_mb: resident memory of the largest worker.
+    """
+
+    stage: str
+    units: int = 0
+    frames_total: int = 0
+    shards_left: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    wall_seconds: float = 0.0
+    peak_mb: float = 0.0
+
+    def add(self, batch: Sequence[Done[Any]]) -> None:
+        """Count the parts of a shard."""
+        self.units += len(batch)
+        self.failures.update(_failures(batch))
+        self.peak_mb = max([self.peak_mb, *(done.peak_mb for done in batch)])
+        for done in batch:
+            for step, spent in done.seconds.items():
+                self.seconds[step] = self.seconds.get(step, 0.0) + spent
+
+
+def run_masks(request: Request) -> Summary:
+    """Stage one: detections and candidate masks of every image of the pending shards."""
+    dataset = request.open()
+    config = request.config.masks
+    mapping = request.label_mapping(dataset)
+    weights = {
+        "segmenter": verify(config.backend) if request.weights is None else sha256_of(request.weights),
+        "semantics": semantics_sha256(config.semantics, request.masks_dir),
+    }
+    document = {
+        "tool_version": __version__,
+        "recipe": request.config.recipe,
+        "dataset": {"name": dataset.name, "version": request.version, "fingerprint": dataset.fingerprint()},
+        "taxonomy": asdict(mapping.taxonomy),
+        "labels": dict(sorted(mapping.classes.items())),
+        "weights_sha256": weights,
+        "threads": request.threads,
+        "config": asdict(config),
+    }
+    shards = plan_shards(request.select(dataset), SHARD_FRAMES)
+    metadata = _metadata(document, weights)
+    run = Run.open(request.out, "masks", document, shards, metadata, data_root=request.data)
+    return _drive(
+        request,
+        run,
+        (MaskWorker, request),
+        lambda shard: [part for frame_id in shard.frame_ids for part in _images(dataset, frame_id)],
+        lambda rows: {"masks": masks_table(rows, metadata)},
+    )
+
+
+def run_clusters(request: Request) -> Summary:
+    """Stage two: clusters of every frame of the pending shards, from stored masks."""
+    source = Labels(request.masks_from or request.out)
+    made = source.document("masks")
+    dataset = request.open()
+    if made["dataset"]["fingerprint"] != dataset.fingerprint():
+        raise SchemaError(
+            "SCH004",
+            f"the masks in {source.out} were made of another data set, or of other tables, than {request.data}",
+            "give the root that the masks were made of, or make new masks: pointsam-label masks DATA --out OTHER",
+        )
+    taxonomy: Taxonomy = parse(Taxonomy, made["taxonomy"], "run.json")
+    document = {
+        "tool_version": __version__,
+        "recipe": request.config.recipe,
+        "dataset": made["dataset"],
+        "masks_key": source.key("masks"),
+        "taxonomy": made["taxonomy"],
+        "config": asdict(request.config.clusters),
+    }
+    chosen = request.select(dataset) if request.frames or request.split else source.selection("masks")
+    shards = plan_shards(chosen, SHARD_FRAMES)
+    metadata = _metadata(document, made["weights_sha256"])
+    run = Run.open(request.out, "clusters", document, shards, metadata, data_root=request.data)
+    return _drive(
+        request,
+        run,
+        (ClusterWorker, request, taxonomy),
+        lambda shard: [(frame_id, "") for frame_id in shard.frame_ids],
+        lambda rows: {
+            "frames": frames_table([row.frame for row in rows], metadata),
+            "points": points_table(rows, metadata),
+            "clusters": clusters_table(rows, metadata),
+        },
+    )
+
+
+def _metadata(document: Mapping[str, Any], weights: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "config": document,
+        "taxonomy": document["taxonomy"],
+        "weights_sha256": weights,
+        "calibration_perturbation": "none",
+        "tool_version": __version__,
+    }
+
+
+def _images(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
+    """(frame_id, camera) of a frame; a frame that cannot be built is one part, in which the worker meets the error."""
+    try:
+        return [(frame_id, view.name) for view in dataset.frame(frame_id).cameras]
+    except PointSamError:
+        return [(frame_id, "")]
+
+
+def _drive(
+    request: Request,
+    run: Run,
+    worker: tuple[Any, ...],
+    parts: Callable[[Shard], list[tuple[str, str]]],
+    tables: Callable[[list[Any]], dict[str, Any]],
+) -> Summary:
+    """Do the parts of every pending shard, and commit each shard as soon as its last part is there."""
+    begin = time.perf_counter()
+    pending = run.pending(request.shard, retry_failed=request.retry_failed)
+    summary = Summary(run.stage, frames_total=sum(len(shard.frame_ids) for shard in run.shards))
+    plan, batch = iter(pending), list[Done[Any]]()
+    with tqdm(total=sum(len(shard.frame_ids) for shard in pending), desc=run.stage, unit="frame", disable=None) as bar:
+        for done in ordered_map(work_on, _tasks(pending, parts), request.workers, start, worker):
+            batch.append(done)
+            bar.update(done.task.last_of_frame)
+            if done.task.last_of_shard:
+                shard = next(plan)
+                run.commit(shard, tables([d.row for d in batch]), _stats(batch))
+                summary.add(batch)
+                batch = []
+    summary.shards_left = len(run.pending())
+    summary.wall_seconds = time.perf_counter() - begin
+    return summary
+
+
+def _tasks(shards: Sequence[Shard], parts: Callable[[Shard], list[tuple[str, str]]]) -> Iterator[Task]:
+    for shard in shards:
+        listed = parts(shard)
+        for k, (frame_id, camera) in enumerate(listed):
+            last = k + 1 == len(listed)
+            yield Task(frame_id, camera, last or listed[k + 1][0] != frame_id, last)
+
+
+def _stats(batch: Sequence[Done[Any]]) -> dict[str, Any]:
+    """For the manifest: seconds by frame and step, failures by frame, and the largest worker."""
+    seconds: dict[str, dict[str, float]] = {}
+    for done in batch:
+        frame = seconds.setdefault(done.task.frame_id, {})
+        for step, spent in done.seconds.items():
+            frame[step] = round(frame.get(step, 0.0) + spent, 4)
+    return {"seconds": seconds, "failures": _failures(batch), "peak_mb": round(max(done.peak_mb for done in batch), 1)}
+
+
+def _failures(batch: Sequence[Done[Any]]) -> dict[str, str]:
+    return {done.task.frame_id: f"[{done.error.code}] {done.error.message}" for done in batch if done.error is not None}

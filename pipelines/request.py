@@ -1,0 +1,73 @@
+"""What the user asked for, as one value that every worker can act on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.config import LabelConfig
+from pointsam.datasets import open_dataset
+from pointsam.datasets.base import Dataset
+from pointsam.semantics.mapping import default_mapping, load_mapping
+from pointsam.taxonomy import LabelMapping
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of `pointsam-label run`, `masks` or `clusters`.
+
+    Args:
+        data: data set root.
+        out: output folder.
+        config: recipe with overrides.
+        dataset: name of the data set module, None to look.
+        version: version folder, where the data set has several.
+        frames: frame ids, empty for all of `split`.
+        split: split or scene name, None for everything.
+        mapping: file that takes the 2D labels to classes, None for the built-in one.
+        masks_dir: folder of precomputed 2D results.
+        weights: checkpoint of the segmenter, None for the known place.
+        device: "cpu" or "cuda[:i]".
+        threads: of each worker; part of the request and not of the machine, because sums depend on it.
+        workers: processes.
+        shard: (i, n) takes every n-th shard from i.
+        retry_failed: also redo shards that hold quarantined frames.
+        masks_from: output folder whose masks the clusters are made of, None for `out`.
+    """
+
+    data: Path
+    out: Path
+    config: LabelConfig
+    dataset: str | None = None
+    version: str | None = None
+    frames: tuple[str, ...] = ()
+    split: str | None = None
+    mapping: Path | None = None
+    masks_dir: Path | None = None
+    weights: Path | None = None
+    device: str = "cpu"
+    threads: int = 1
+    workers: int = 1
+    shard: tuple[int, int] = (0, 1)
+    retry_failed: bool = False
+    masks_from: Path | None = None
+
+    def open(self) -> Dataset:
+        """The data set."""
+        return open_dataset(self.data, self.dataset, version=self.version)
+
+    def label_mapping(self, dataset: Dataset) -> LabelMapping:
+        """From the user's file; else COCO names for the bundled detector and class names as they are for files."""
+        if self.mapping is not None:
+            return load_mapping(self.mapping)
+        return default_mapping(dataset.taxonomy, "coco" if self.config.masks.semantics == "ssd" else "same")
+
+    def select(self, dataset: Dataset) -> list[tuple[str, str]]:
+        """(scene, frame_id) of every frame asked for, in the data set's order."""
+        wanted = set(self.frames)
+        if not wanted:
+            return [(dataset.scene(frame_id), frame_id) for frame_id in dataset.frame_ids(self.split)]
+        known = [frame_id for frame_id in dataset.frame_ids(self.split) if frame_id in wanted]
+        for frame_id in wanted.difference(known):
+            dataset.frame(frame_id)  # raises what is wrong with it
+        return [(dataset.scene(frame_id), frame_id) for frame_id in known]

@@ -1,0 +1,172 @@
+"""What runs in a worker process: one image to masks, or one frame to clusters; a bad frame is set aside."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.config import MasksConfig, parse
+from pipelines.label import Stopwatch, frame_labels, image_masks
+from pipelines.request import Request
+from pointsam.datasets.base import Dataset
+from pointsam.datasets.io import read_image, read_points
+from pointsam.errors import DatasetError, PointSamError
+from pointsam.masks import load_segmenter
+from pointsam.masks.base import Segmenter
+from pointsam.semantics import load_semantics
+from pointsam.semantics.base import SemanticModel
+from pointsam.stages.prompt import prompt_cloud
+from pointsam.store.reader import Labels
+from pointsam.store.schema import FrameLabels, FrameRow, ImageMasks
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import Detections, Frame, Masks, PointLabels
+
+Row = TypeVar("Row", ImageMasks, FrameLabels)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image (camera given) or one frame of a shard."""
+
+    frame_id: str
+    camera: str
+    last_of_frame: bool
+    last_of_shard: bool
+
+
+@dataclass(frozen=True)
+class Done(Generic[Row]):
+    """A task's row and what it cost."""
+
+    task: Task
+    row: Row
+    error: PointSamError | None
+    seconds: dict[str, float]
+    peak_mb: float
+
+
+class MaskWorker:
+    """Holds the data set and the models of the 2D stage."""
+
+    def __init__(self, request: Request) -> None:
+        self.dataset: Dataset = request.open()
+        self.config: MasksConfig = request.config.masks
+        mapping = request.label_mapping(self.dataset)
+        self.taxonomy: Taxonomy = mapping.taxonomy
+        self.semantics: SemanticModel = load_semantics(
+            self.config.semantics, mapping=mapping, masks_dir=request.masks_dir, config=self.config.ssd
+        )
+        self.segmenter: Segmenter = load_segmenter(
+            self.config.backend, weights=request.weights, device=request.device, config=self.config.segment
+        )
+        self.cloud = lru_cache(maxsize=1)(self._cloud)
+        if request.device == "cpu":
+            import torch
+
+            torch.set_num_threads(request.threads)
+
+    def __call__(self, task: Task) -> Done[ImageMasks]:
+        """Masks of one image."""
+        watch = Stopwatch()
+
+        def work() -> ImageMasks:
+            frame = self.dataset.frame(task.frame_id)
+            view = next(view for view in frame.cameras if view.name == task.camera)
+            with watch("read"):
+                image = read_image(view.image_path, expect=(view.camera.height_px, view.camera.width_px))
+                cloud = self.cloud(task.frame_id) if self.config.prompts != "boxes" else np.zeros((0, 3))
+            return image_masks(
+                image, cloud, frame, view, self.semantics, self.segmenter, self.taxonomy, self.config, watch
+            )
+
+        def failed(error: PointSamError) -> ImageMasks:
+            none = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.uint8), np.zeros(0, np.float32), ())
+            no_prompts = np.zeros((0, 2), np.int32)
+            return ImageMasks(
+                task.frame_id, task.camera, "failed", error.code, error.message, Masks.empty(0, 0), none, no_prompts
+            )
+
+        return _guarded(work, failed, task, watch)
+
+    def _cloud(self, frame_id: str) -> NDArray[np.float64]:
+        frame = self.dataset.frame(frame_id)
+        sweeps = {0: frame.sweep, **frame.neighbours}
+        wanted = {offset: sweeps[offset] for offset in self.config.prompt.sweeps if offset in sweeps}
+        return prompt_cloud(frame, {k: read_points(sweep) for k, sweep in wanted.items()}, self.config.prompt)
+
+
+class ClusterWorker:
+    """Holds the data set and the stored masks of the 3D stage."""
+
+    def __init__(self, request: Request, taxonomy: Taxonomy) -> None:
+        self.dataset: Dataset = request.open()
+        self.config = request.config.clusters
+        self.taxonomy = taxonomy
+        self.masks = Labels(request.masks_from or request.out)
+        made: MasksConfig = parse(MasksConfig, self.masks.document("masks")["config"], "run.json")
+        self.overlap = made.semantic_overlap
+
+    def __call__(self, task: Task) -> Done[FrameLabels]:
+        """Clusters of one frame."""
+        watch = Stopwatch()
+
+        def work() -> FrameLabels:
+            with watch("read"):
+                images = self.masks.masks(task.frame_id)
+                for row in images.values():
+                    if row.status != "ok":
+                        raise DatasetError(row.error_code, row.error, "mend the file, then run with --retry-failed")
+                frame: Frame = self.dataset.frame(task.frame_id)
+                xyz = read_points(frame.sweep)
+            return frame_labels(frame, xyz, images, self.taxonomy, self.overlap, self.config, watch)
+
+        def failed(error: PointSamError) -> FrameLabels:
+            row = FrameRow(
+                task.frame_id, self.dataset.scene(task.frame_id), 0, 0, 0, "failed", error.code, error.message, ""
+            )
+            return FrameLabels(row, PointLabels.empty(0), np.zeros(0, np.uint8), ())
+
+        return _guarded(work, failed, task, watch)
+
+
+def start(kind: type[MaskWorker] | type[ClusterWorker], *arguments: object) -> None:
+    """Open this process's worker."""
+    global _worker
+    _worker = kind(*arguments)  # type: ignore[arg-type]
+
+
+def work_on(task: Task) -> Done[ImageMasks] | Done[FrameLabels]:
+    """Do one task with this process's worker."""
+    return _worker(task)
+
+
+_worker: MaskWorker | ClusterWorker
+
+
+def _guarded(
+    work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, watch: Stopwatch
+) -> Done[Row]:
+    """Set a bad frame aside; let what would meet every frame (model, configuration, disk, memory) stop the run."""
+    error: PointSamError | None = None
+    try:
+        row = work()
+    except PointSamError as raised:
+        if not raised.code.startswith(("DAT", "CAL")):
+            raise
+        error = raised
+    except (ArithmeticError, LookupError, ValueError, TypeError) as raised:
+        traceback.print_exc(file=sys.stderr)
+        message = f"{type(raised).__name__}: {raised} (frame {task.frame_id}, camera {task.camera or 'all'})"
+        error = PointSamError("INT001", message, "please report this with the traceback above")
+    if error is not None:
+        row = failed(error)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Done(task, row, error, watch.seconds, peak_mb)

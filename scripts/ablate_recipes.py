@@ -1,0 +1,86 @@
+"""What each switch of the default recipe gains: every variant on the same frames, one row each.
+
+    python scripts/ablate_recipes.py ROOT [ROOT ...] --work DIR [--variants FILE]
+
+Variants are the two recipes, the default recipe with one switch put back, and the paper recipe with one switch of ours.
+FILE may hold others: JSON {name: [recipe, "name=value", ...]}. Masks are made once for each setting of the 2D stage and
+kept in DIR, so that a second call only redoes what changed. Figures of a handful of frames are directions, not results.
+"""
+
+import argparse
+import hashlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from pipelines.config import RECIPES, with_overrides
+from pipelines.evaluate import evaluate
+from pipelines.jobs import run_clusters, run_masks
+from pipelines.request import Request
+from pipelines.tables import text_table
+
+
+def variants():
+    """Name -> (recipe, overrides)."""
+    listed = {
+        "paper": ["paper"],
+        "default": ["default"],
+        "default without SAR": ["default", "clusters.refine.enabled=false"],
+    }
+    listed["paper without SAR"] = ["paper", "clusters.refine.enabled=false"]
+    paper, default = (flat(asdict(RECIPES[name]())) for name in ("paper", "default"))
+    for name in sorted(k for k in default if default[k] != paper[k] and k != "recipe"):
+        listed[f"default, {name} as published"] = ["default", f"{name}={json.dumps(paper[name])}"]
+        listed[f"paper, {name} as ours"] = ["paper", f"{name}={json.dumps(default[name])}"]
+    return listed
+
+
+def flat(document, prefix=""):
+    """Dotted names to values."""
+    out = {}
+    for key, value in document.items():
+        out |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return out
+
+
+def score(root, work, recipe, overrides, workers):
+    """Evaluation report of one variant on one root."""
+    config = with_overrides(RECIPES[recipe](), overrides)
+    config = replace(config, recipe="ablation")
+
+    def folder(stage):
+        key = json.dumps([str(root), stage], sort_keys=True)
+        return work / hashlib.sha256(key.encode()).hexdigest()[:16]
+
+    masks_out, out = folder(asdict(config.masks)), folder(asdict(config))
+    request = Request(data=root, out=masks_out, config=config, workers=workers)
+    run_masks(request)
+    run_clusters(replace(request, out=out, masks_from=masks_out))
+    return evaluate(out, request.open())
+
+
+def main():
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("roots", type=Path, nargs="+")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--variants", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    listed = json.loads(args.variants.read_text()) if args.variants else variants()
+    for root in args.roots:
+        rows = []
+        for name, (recipe, *overrides) in listed.items():
+            report = score(root, args.work, recipe, overrides, args.workers)
+            quality, objects = report.panoptic, report.agnostic
+            counts = [sum(getattr(c, kind) for c in quality.classes) for kind in ("tp", "fp", "fn")]
+            whole = objects.overall
+            points = (objects.point_precision, objects.point_recall)
+            rows.append((name, quality.pq, quality.sq, quality.rq, *counts, whole.mean_iou, whole.recall, *points))
+        header = ("variant", "PQ", "SQ", "RQ", "TP", "FP", "FN", "IoU", "recall", "point prec", "point rec")
+        print(f"\n{root.name}: {quality.num_frames} frames")
+        print(text_table(header, rows))
+
+
+if __name__ == "__main__":
+    main()
