@@ -24,6 +24,7 @@ class ClassSpec:
         crowd: two masks of this class never link (A.0 cluster ignore_semantics).
         row: smaller masks overwrite larger ones when painting (A.0 generator ignore_semantics).
         role: "rider" may sit on a "ridden" one; both are then one object of the ridden class (quality.md).
+        needs_rider: of a "ridden" class: it means both together, alone it is nothing (a parked bicycle is no cyclist).
     """
 
     name: str
@@ -32,6 +33,7 @@ class ClassSpec:
     crowd: bool = False
     row: bool = False
     role: Literal["", "rider", "ridden"] = ""
+    needs_rider: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ KITTI = Taxonomy(
         ClassSpec("truck", vehicle=True),
         ClassSpec("tram", vehicle=True),
         ClassSpec("pedestrian", link_floor_m=0.65, crowd=True, role="rider"),
-        ClassSpec("cyclist", link_floor_m=0.65, role="ridden"),
+        ClassSpec("cyclist", link_floor_m=0.65, role="ridden", needs_rider=True),
     ),
 )
 """KITTI object classes that a camera can tell apart; Van, Person_sitting, Misc and DontCare are void in its truth."""
