@@ -3,6 +3,9 @@
 Points whose links are certain share a cell; two cells are joined, told apart or, where neither is certain, halved
 until the points themselves decide. Every bound is built from the very float operations of the pair test and rounding
 is monotone, so a bound never contradicts the test: the partition is that of the full graph, bit for bit.
+
+Cost follows the pairs of cells within reach of each other, and a cell holds one group. The worst input is one place
+where hundreds of groups that may link across are shuffled point by point.
 """
 
 from __future__ import annotations
@@ -165,20 +168,18 @@ def _candidates(cells: _Cells, groups: Groups) -> Iterator[tuple[_Ints, _Ints]]:
     radius = (reach[rank] + 2 * np.maximum.accumulate(half[rank])) * (1 + 1e-9) + slack
     aside = groups.space[cells.group] * (2.0 * radius.max() + 1.0)
     place = np.vstack((centre, aside)).T[rank]
-    tree = cKDTree(place)
-    step = np.cumsum(np.append(0, np.diff(np.floor(4 * np.log2(radius))) > 0))
-    parts = np.split(np.arange(len(rank)), np.flatnonzero(np.diff(step)) + 1)
+    step = np.diff(np.floor(4 * np.log2(radius)))
+    parts = np.split(np.arange(len(rank)), np.flatnonzero(step) + 1)
     while parts:
         part = parts.pop()
-        part_tree = cKDTree(place[part])
-        limit = radius[part[-1]]
-        if len(part) > 1 and part_tree.count_neighbors(tree, limit) > _MAX_CANDIDATES:
+        tree, nearer, limit = cKDTree(place[part]), cKDTree(place[: part[0]]), radius[part[-1]]
+        listed = tree.count_neighbors(nearer, limit) + tree.count_neighbors(tree, limit) // 2
+        if len(part) > 1 and listed > _MAX_CANDIDATES:
             parts.extend(np.array_split(part, 2))
             continue
-        near = part_tree.sparse_distance_matrix(tree, limit, output_type="ndarray")
-        i, j = part[near["i"]], near["j"]
-        keep = j < i
-        yield rank[i[keep]], rank[j[keep]]
+        across = tree.sparse_distance_matrix(nearer, limit, output_type="ndarray")
+        within = part[tree.query_pairs(limit, output_type="ndarray")]
+        yield rank[np.append(part[across["i"]], within[:, 0])], rank[np.append(across["j"], within[:, 1])]
 
 
 class _Halves:

@@ -134,10 +134,11 @@ def _groups(
         vetoed = (seen_by[g] & seen_by[h]) != 0
         return np.asarray(allowed & (same_mask | ~(crowded | vetoed)))
 
-    # space 0 for vehicles, one a class for others, and one a mask in a crowd, whose masks are all alone
-    alone = 1 + len(vehicle) + np.arange(len(key))
-    space = np.where(vehicle[of_class], 0, np.where(crowd[of_class], alone, 1 + of_class))
-    return group, Groups(floor_m[of_class], space if split_classes else np.zeros_like(space), may_link)
+    # masks are apart in a crowd (vehicles may still link across classes), and all are in the view of a shared camera
+    alone = (crowd & ~vehicle)[of_class] & split_classes | (np.bitwise_and.reduce(seen_by) != 0)
+    by_class = np.where(vehicle[of_class], 0, 1 + of_class) if split_classes else 0
+    space = np.unique(by_class * base + np.where(alone, of_mask, 0), return_inverse=True)[1]
+    return group, Groups(floor_m[of_class], space, may_link)
 
 
 def _by_first_point(component: _Ints) -> _Ints:

@@ -29,7 +29,7 @@ def refine_slowly(xyz, instance_id, class_id, taxonomy, config, cameras=None):
 
     owner = q.copy()
     for mask in np.unique(q):
-        home = max(np.unique(k), key=lambda c: (np.sum((k == c) & (q == mask)), -np.flatnonzero(k == c)[0]))
+        home = max(np.unique(k[q == mask]), key=lambda c: (np.sum((k == c) & (q == mask)), -np.flatnonzero(k == c)[0]))
         owner[(q == mask) & (k != home)] = -1
     objects = []
     for c in np.unique(k):

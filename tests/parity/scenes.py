@@ -147,5 +147,5 @@ def scene(seed, num_points=None):
         split_classes=bool(rng.random() < 0.75),
         same_image_veto=bool(rng.random() < 0.4),
     )
-    cameras = rng.integers(0, 8, 1000).astype(np.uint64)
+    cameras = (rng.integers(0, 8, 1000) | rng.choice([0, 0, 8])).astype(np.uint64)
     return Scene(f"{build.__name__[1:]}-{seed}", xyz, labels_of(mask, class_id), taxonomy, config, cameras)

@@ -1,0 +1,247 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsam.errors import DatasetError, SchemaError
+from pointsam.stages.refine import RefineConfig, refine
+from pointsam.taxonomy import NUSCENES
+from pointsam.types import PointLabels
+
+CAR, TRUCK, TRAILER, BIKE, PEDESTRIAN, BARRIER = (
+    NUSCENES.class_id(n) for n in ("car", "truck", "trailer", "bicycle", "pedestrian", "barrier")
+)
+PAPER = RefineConfig()
+
+
+def labels(instance_id, class_id):
+    instance_id = np.asarray(instance_id, dtype=np.int32)
+    return PointLabels(instance_id, np.where(instance_id < 0, 255, class_id).astype(np.uint8))
+
+
+def row(y_m, x_m=5.0):
+    """Points in a row across the view."""
+    return np.stack((np.full(len(y_m), x_m), np.asarray(y_m, dtype=float), np.zeros(len(y_m))), axis=1)
+
+
+def ids(xyz, mask, class_id, config=PAPER, cameras=None):
+    return refine(xyz, labels(mask, class_id), NUSCENES, config, cameras).instance_id.tolist()
+
+
+def test_points_nearer_than_the_floor_are_one_object():
+    assert ids(row([0, 0.999]), [0, 1], CAR) == [0, 0]
+
+
+def test_a_gap_of_exactly_the_link_distance_separates():
+    assert ids(row([0, 1.0]), [0, 1], CAR) == [0, 1]
+
+
+def test_small_classes_have_a_smaller_floor():
+    assert ids(row([0, 0.7]), [0, 1], BIKE) == [0, 1]
+    assert ids(row([0, 0.64]), [0, 1], BIKE) == [0, 0]
+
+
+def test_the_link_distance_grows_with_the_range_of_the_farther_point():
+    assert ids(np.array([[50.0, 0, 0], [52.05, 0, 0]]), [0, 1], CAR) == [0, 0]
+    assert ids(np.array([[50.0, 0, 0], [52.10, 0, 0]]), [0, 1], CAR) == [0, 1]
+
+
+def test_vehicles_link_across_classes_but_a_trailer_does_not():
+    assert ids(row([0, 0.5]), [0, 1], [CAR, TRUCK]) == [0, 0]
+    assert ids(row([0, 0.5]), [0, 1], [TRAILER, TRUCK]) == [0, 1]
+
+
+def test_the_smaller_floor_counts_where_classes_may_link():
+    together = RefineConfig(split_classes=False)
+    assert ids(row([0, 0.7]), [0, 1], [CAR, BIKE], together) == [0, 1]
+    assert ids(row([0, 0.6]), [0, 1], [CAR, BIKE], together) == [0, 0]
+
+
+@pytest.mark.parametrize("class_id", [PEDESTRIAN, BARRIER])
+def test_two_masks_of_a_crowd_never_link(class_id):
+    assert ids(row([0, 0.01, 0.02]), [0, 1, 1], class_id) == [1, 0, 0]
+
+
+def test_a_mask_keeps_the_component_it_covers_most_and_loses_its_bleed():
+    assert ids(row([0, 0.2, 0.4, 9, 9.2]), [3, 3, 3, 3, 3], CAR) == [0, 0, 0, -1, -1]
+
+
+def test_points_cut_from_another_mask_are_absorbed_with_the_class_of_the_component():
+    out = refine(row([0, 0.2, 0.4, 9, 9.2, 9.4]), labels([0, 0, 0, 0, 1, 1], [TRUCK] * 4 + [CAR] * 2), NUSCENES, PAPER)
+    assert out.instance_id.tolist() == [0, 0, 0, 1, 1, 1]
+    assert out.class_id.tolist() == [TRUCK] * 3 + [CAR] * 3
+
+
+def test_pieces_of_one_object_become_one():
+    assert ids(row([0, 0.5, 1.0, 1.5]), [7, 3, 5, 3], CAR) == [0, 0, 0, 0]
+
+
+def test_a_component_that_is_mostly_unassigned_is_background_though_a_mask_is_right():
+    assert ids(row([0, 0.1, 0.2, 0.3, 9, 9.1, 9.2]), [0] * 4 + [0, 0, 1], CAR) == [0, 0, 0, 0, -1, -1, -1]
+
+
+def test_a_mask_on_two_equal_components_keeps_that_of_the_earliest_point():
+    assert ids(row([9, 0, 9.2, 0.2]), [0, 0, 0, 0], CAR) == [0, -1, 0, -1]
+
+
+def test_a_mask_wins_a_tie_against_nothing():
+    assert ids(row([0, 0.1, 9, 9.1]), [0, 0, 0, 1], CAR) == [0, 0, 1, 1]
+
+
+def test_of_two_equal_masks_the_earlier_gives_the_class():
+    out = refine(row([0, 0.1]), labels([9, 2], [TRUCK, CAR]), NUSCENES, PAPER)
+    assert out.class_id.tolist() == [TRUCK, TRUCK]
+
+
+def test_a_mask_of_many_classes_has_the_most_frequent_one():
+    out = refine(row([0, 0.1, 0.2]), labels([0, 0, 0], [TRUCK, CAR, CAR]), NUSCENES, PAPER)
+    assert out.class_id.tolist() == [CAR] * 3
+
+
+def test_min_points_drops_smaller_components_only():
+    assert ids(row([0, 0.1, 9]), [0, 0, 1], CAR, RefineConfig(min_points=2)) == [0, 0, -1]
+
+
+def test_in_the_ground_plane_height_counts_neither_in_distance_nor_in_range():
+    stacked = np.array([[5.0, 0, 0], [5.0, 0, 3], [5.0, 1.1, 100]])
+    assert ids(stacked, [0, 1, 2], CAR, RefineConfig(dims=2)) == [0, 0, 1]
+
+
+def test_masks_that_share_a_camera_do_not_link_under_the_veto():
+    veto = RefineConfig(same_image_veto=True)
+    assert ids(row([0, 0.5]), [0, 1], CAR, veto, np.array([0b01, 0b11], dtype=np.uint64)) == [0, 1]
+
+
+def test_masks_of_different_cameras_link_under_the_veto():
+    veto = RefineConfig(same_image_veto=True)
+    assert ids(row([0, 0.5]), [0, 1], CAR, veto, np.array([0b01, 0b10], dtype=np.uint64)) == [0, 0]
+
+
+def test_cameras_mean_nothing_without_the_veto():
+    assert ids(row([0, 0.5]), [0, 1], CAR, PAPER, np.array([1, 1], dtype=np.uint64)) == [0, 0]
+
+
+def test_switched_off_it_only_renumbers():
+    given_labels = labels([4, -1, 2, 2], [CAR, 0, BARRIER, BARRIER])
+    out = refine(row([0, 1, 2, 90]), given_labels, NUSCENES, RefineConfig(enabled=False))
+    assert out.instance_id.tolist() == [1, -1, 0, 0]
+    assert np.array_equal(out.class_id, given_labels.class_id)
+
+
+@pytest.mark.parametrize("num_points", [0, 1, 2])
+def test_nothing_labelled_stays_nothing(num_points):
+    assert ids(np.zeros((num_points, 3)), np.full(num_points, -1), CAR) == [-1] * num_points
+
+
+def test_what_it_is_given_is_left_alone():
+    xyz, given_labels = row([0, 0.1, 9, 9.1, 9.2]), labels([0, 0, 0, 1, 1], CAR)
+    before = xyz.copy(), given_labels.instance_id.copy(), given_labels.class_id.copy()
+    refine(xyz, given_labels, NUSCENES, PAPER)
+    assert all(np.array_equal(a, b) for a, b in zip(before, (xyz, *vars(given_labels).values()), strict=True))
+
+
+@pytest.mark.parametrize("bad", [{"range_coef": -0.1}, {"range_coef": float("nan")}, {"dims": 4}, {"min_points": -1}])
+def test_a_bad_value_is_named(bad):
+    with pytest.raises(SchemaError, match=f"SCH005.*{next(iter(bad))}"):
+        RefineConfig(**bad)
+
+
+def test_points_that_do_not_fit_the_labels_are_refused():
+    with pytest.raises(SchemaError, match="SCH003"):
+        refine(row([0, 1]), labels([0], CAR), NUSCENES, PAPER)
+
+
+def test_a_class_beyond_the_taxonomy_is_refused():
+    with pytest.raises(SchemaError, match="SCH001"):
+        refine(row([0]), labels([0], 10), NUSCENES, PAPER)
+
+
+@pytest.mark.parametrize("cameras", [None, np.ones(1, dtype=np.uint64)])
+def test_the_veto_without_the_cameras_of_every_mask_is_refused(cameras):
+    with pytest.raises(SchemaError, match="same_image_veto"):
+        ids(row([0, 1]), [0, 1], CAR, RefineConfig(same_image_veto=True), cameras)
+
+
+def test_a_labelled_point_must_be_finite_and_others_need_not():
+    xyz = row([0, np.nan])
+    assert ids(xyz, [0, -1], CAR) == [0, -1]
+    with pytest.raises(DatasetError, match="DAT007"):
+        ids(xyz, [0, 0], CAR)
+
+
+@st.composite
+def crowded_places(draw):
+    """Up to 40 points on a lattice finer than the link distances, so that everything is near something."""
+    n = draw(st.integers(1, 40))
+    cells = draw(st.lists(st.tuples(*[st.integers(0, 12)] * 2, st.integers(0, 2)), min_size=n, max_size=n))
+    mask = draw(st.lists(st.integers(-1, 5), min_size=n, max_size=n))
+    class_of_mask = draw(st.lists(st.integers(0, 9), min_size=7, max_size=7))
+    return np.array(cells) * 0.4 + [4, -2, -1], labels(mask, np.array(class_of_mask)[mask])
+
+
+@given(crowded_places())
+def test_every_object_has_one_class_and_no_background_point(scene):
+    xyz, given_labels = scene
+    out = refine(xyz, given_labels, NUSCENES, PAPER)
+    assert np.all(out.instance_id[given_labels.instance_id < 0] == -1)
+    assert all(len(np.unique(out.class_id[out.instance_id == k])) == 1 for k in range(out.instance_id.max() + 1))
+
+
+@given(crowded_places())
+def test_an_object_of_a_crowd_comes_from_one_mask(scene):
+    xyz, given_labels = scene
+    out = refine(xyz, given_labels, NUSCENES, PAPER)
+    crowd = np.isin(out.class_id, (PEDESTRIAN, BARRIER))
+    for k in np.unique(out.instance_id[crowd]):
+        assert len(np.unique(given_labels.instance_id[out.instance_id == k])) == 1
+
+
+@given(crowded_places(), st.permutations(range(6)))
+def test_the_names_of_the_masks_do_not_matter(scene, names):
+    xyz, given_labels = scene
+    renamed = np.append(np.array(names) * 10**6, -1)[given_labels.instance_id]
+    out = refine(xyz, given_labels, NUSCENES, PAPER)
+    other = refine(xyz, labels(renamed, given_labels.class_id), NUSCENES, PAPER)
+    assert np.array_equal(out.instance_id, other.instance_id)
+    assert np.array_equal(out.class_id, other.class_id)
+
+
+@given(crowded_places())
+def test_single_precision_input_is_taken_at_its_value(scene):
+    xyz, given_labels = scene
+    single = refine(xyz.astype(np.float32), given_labels, NUSCENES, PAPER)
+    double = refine(xyz.astype(np.float32).astype(np.float64), given_labels, NUSCENES, PAPER)
+    assert np.array_equal(single.instance_id, double.instance_id)
+
+
+@given(crowded_places())
+def test_refining_twice_changes_nothing(scene):
+    xyz, given_labels = scene
+    once = refine(xyz, given_labels, NUSCENES, PAPER)
+    twice = refine(xyz, once, NUSCENES, PAPER)
+    assert np.array_equal(once.instance_id, twice.instance_id)
+    assert np.array_equal(once.class_id, twice.class_id)
+
+
+def test_refining_twice_may_change_more_where_classes_link():
+    # the bicycle between two cars takes their class, and with it their longer links
+    together = RefineConfig(split_classes=False)
+    xyz, mask, class_id = row([0, 0.1, 0.6, 1.5]), [0, 0, 1, 2], [CAR, CAR, BIKE, CAR]
+    once = refine(xyz, labels(mask, class_id), NUSCENES, together)
+    assert once.instance_id.tolist() == [0, 0, 0, 1]
+    assert refine(xyz, once, NUSCENES, together).instance_id.tolist() == [0, 0, 0, 0]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_order_of_the_points_matters_to_ties_alone(seed):
+    rng = np.random.default_rng(seed)
+    # objects of 10, 12, 14, ... points, far apart, with one or two points each in the next one's mask: no count ties
+    owner = np.repeat(np.arange(6), 10 + 2 * np.arange(6))
+    xyz = row(10.0 * owner) + rng.uniform(-0.3, 0.3, (len(owner), 3))
+    mask = owner.copy()
+    mask[np.flatnonzero(np.diff(owner, prepend=-1))[:5]] += 1
+    given_labels = labels(mask, CAR)
+    shuffle = rng.permutation(len(owner))
+    out = refine(xyz, given_labels, NUSCENES, PAPER)
+    shuffled = refine(xyz[shuffle], labels(mask[shuffle], CAR), NUSCENES, PAPER)
+    assert np.array_equal(out.instance_id[shuffle], shuffled.instance_id)
