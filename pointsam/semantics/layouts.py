@@ -59,7 +59,7 @@ class SemanticPng:
         self._class_of_id = np.full(256, BACKGROUND, dtype=np.uint8)
         self._known = np.zeros(256, dtype=np.bool_)
         for key, label in _object(labels, document(labels), "the file").items():
-            label_id = _id(labels, key, 255)
+            label_id = _id(labels, key, 0, 255)
             if not isinstance(label, str):
                 raise malformed(labels, f"[{key!r}] is {label!r}", "a label name")
             self._class_of_id[label_id] = mapping.class_id(label)
@@ -90,8 +90,8 @@ class InstancePng:
         path, names = (stem.with_name(stem.name + suffix) for suffix in self.suffixes)
         objects: dict[int, tuple[str, float]] = {}
         for key, value in _object(names, document(names), "the file").items():
-            entry = _object(names, value, f"[{key!r}]")
-            objects[_id(names, key, 65535)] = (_label(names, entry, f"[{key!r}]"), _score(names, entry, f"[{key!r}]"))
+            instance_id, entry = _id(names, key, 1, 65535), _object(names, value, f"[{key!r}]")
+            objects[instance_id] = (_label(names, entry, f"[{key!r}]"), _score(names, entry, f"[{key!r}]"))
         pixels = _png(path, size, _EIGHT_BIT + _SIXTEEN_BIT)
         ids = np.setdiff1d(pixels, [0])
         unnamed = np.setdiff1d(ids, list(objects))
@@ -204,9 +204,10 @@ def _score(path: Path, entry: dict[str, Any], where: str) -> float:
     return float(score)
 
 
-def _id(path: Path, key: str, largest: int) -> int:
-    if not (key.isascii() and key.isdigit() and len(key) <= 5 and int(key) <= largest and str(int(key)) == key):
-        raise malformed(path, f"the key {key!r} is no id", f'an id from "0" to "{largest}"')
+def _id(path: Path, key: str, smallest: int, largest: int) -> int:
+    digits = key.isascii() and key.isdigit() and len(key) <= 5
+    if not (digits and smallest <= int(key) <= largest and str(int(key)) == key):
+        raise malformed(path, f"the key {key!r} is no id", f'an id from "{smallest}" to "{largest}"')
     return int(key)
 
 

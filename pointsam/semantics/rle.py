@@ -28,6 +28,14 @@ def check(counts: bytes, num_pixels: int) -> None:
     Raises:
         ValueError: saying what is wrong.
     """
+    runs = _runs(counts)
+    if runs.min() < 0 or (runs[1:] == 0).any():
+        raise ValueError("a run of no or fewer pixels")
+    if runs.max() > num_pixels or runs.sum() != num_pixels:
+        raise ValueError(f"{runs.sum()} pixels instead of {num_pixels}")
+
+
+def _runs(counts: bytes) -> NDArray[np.int64]:
     code = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
     if len(code) == 0:
         raise ValueError("no run lengths")
@@ -40,15 +48,12 @@ def check(counts: bytes, num_pixels: int) -> None:
     if (last - first).max() >= _MAX_CHARACTERS:
         raise ValueError("a run longer than any image")
     place = 5 * (np.arange(len(code)) - np.repeat(first, last - first + 1))
-    runs = np.add.reduceat((code & 31) << place, first)
+    runs: NDArray[np.int64] = np.add.reduceat((code & 31) << place, first)
     # The highest bit of the last character is the sign.
     runs -= np.where(code[last] & 16, np.int64(32) << place[last], 0)
     runs[1::2] = np.cumsum(runs[1::2])
     runs[2::2] = np.cumsum(runs[2::2])
-    if runs.min() < 0 or (runs[1:] == 0).any():
-        raise ValueError("a run of no or fewer pixels")
-    if runs.max() > num_pixels or runs.sum() != num_pixels:
-        raise ValueError(f"{runs.sum()} pixels instead of {num_pixels}")
+    return runs
 
 
 def boxes(rle: tuple[bytes, ...], height_px: int, width_px: int) -> NDArray[np.float32]:
@@ -64,16 +69,14 @@ def boxes(rle: tuple[bytes, ...], height_px: int, width_px: int) -> NDArray[np.f
 
 def area(counts: bytes) -> int:
     """Pixels of a checked mask."""
-    from pycocotools import mask as coco
-
-    # The size does not enter the sum of the runs.
-    return int(coco.area({"size": [1, 1], "counts": counts}))
+    return int(_runs(counts)[1::2].sum())
 
 
 def united(a: bytes, b: bytes) -> bytes:
     """The pixels of either of two checked masks of one image."""
     from pycocotools import mask as coco
 
-    # Run lengths merge run by run: the size only has to be the same in both.
-    counts: bytes = coco.merge([{"size": [1, 1], "counts": a}, {"size": [1, 1], "counts": b}])["counts"]
+    # Run lengths merge run by run. The shape is of no matter, but its area is the memory that the C code takes.
+    size = [int(_runs(a).sum()), 1]
+    counts: bytes = coco.merge([{"size": size, "counts": a}, {"size": size, "counts": b}])["counts"]
     return counts

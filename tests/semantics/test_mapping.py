@@ -1,0 +1,132 @@
+import json
+
+import pytest
+
+from pointsam.errors import SchemaError
+from pointsam.semantics.mapping import default_mapping, load_mapping
+from pointsam.taxonomy import BACKGROUND, COCO_TO, KITTI, NUSCENES, ClassSpec, Taxonomy
+
+OWN = {
+    "name": "harbour",
+    "classes": [
+        {"name": "crane", "link_floor_m": 2, "vehicle": True},
+        {"name": "docker", "link_floor_m": 0.65, "crowd": True, "role": "rider"},
+        {"name": "scooter", "role": "ridden", "needs_rider": True},
+        {"name": "bollard", "row": True},
+    ],
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(document):
+        path = tmp_path / "mapping.json"
+        path.write_text(document if isinstance(document, str) else json.dumps(document))
+        return path
+
+    return write
+
+
+def test_a_file_maps_labels_to_a_built_in_taxonomy(write):
+    mapping = load_mapping(write({"taxonomy": "nuscenes", "labels": {"person": "pedestrian", "rider": "pedestrian"}}))
+    assert mapping.taxonomy == NUSCENES
+    assert mapping.class_id("rider") == NUSCENES.class_id("pedestrian")
+
+
+def test_a_label_left_out_is_background(write):
+    assert load_mapping(write({"taxonomy": "kitti", "labels": {"car": "car"}})).class_id("dog") == BACKGROUND
+
+
+def test_a_file_may_bring_its_own_classes_with_their_traits(write):
+    taxonomy = load_mapping(write({"taxonomy": OWN, "labels": {"moped": "scooter"}})).taxonomy
+    assert taxonomy == Taxonomy(
+        "harbour",
+        (
+            ClassSpec("crane", link_floor_m=2, vehicle=True),
+            ClassSpec("docker", link_floor_m=0.65, crowd=True, role="rider"),
+            ClassSpec("scooter", role="ridden", needs_rider=True),
+            ClassSpec("bollard", row=True),
+        ),
+    )
+
+
+def test_a_network_that_knows_cyclists_needs_no_rider(write):
+    def needs_rider(labels):
+        taxonomy = load_mapping(write({"taxonomy": "kitti", "labels": labels})).taxonomy
+        return taxonomy.classes[KITTI.class_id("cyclist")].needs_rider
+
+    assert needs_rider({"bicycle": "cyclist"})
+    assert not needs_rider({"cyclist": "cyclist"})
+    assert not default_mapping(KITTI, "same").taxonomy.classes[KITTI.class_id("cyclist")].needs_rider
+
+
+def one_class(**traits):
+    return {"taxonomy": {"name": "own", "classes": [{"name": "car", **traits}]}, "labels": {"car": "car"}}
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "says"),
+    [
+        ({"taxonomy": "nuscenes", "labels": {"car": "cra"}}, "SCH001", ["labels['car']", "'cra'", "car, truck"]),
+        ({"taxonomy": "nuscens", "labels": {"car": "car"}}, "SCH002", ["taxonomy", "'nuscens'", "nuscenes, kitti"]),
+        ({"taxonomy": "kitti", "labels": {"car": 3}}, "SCH002", ["labels['car'] is 3"]),
+        ({"taxonomy": "kitti", "labels": {"car": None}}, "SCH002", ["labels['car'] is None", "left out"]),
+        ({"taxonomy": "kitti", "labels": {}}, "SCH002", ["labels is {}"]),
+        ({"taxonomy": "kitti", "labels": ["car"]}, "SCH002", ["labels is ['car']"]),
+        ({"taxonomy": "kitti"}, "SCH002", ["lacks: labels"]),
+        ({"taxonomy": "kitti", "labels": {"a": "car"}, "label": 1}, "SCH002", ["unknown field: label"]),
+        ({"taxonomy": 5, "labels": {"car": "car"}}, "SCH002", ["taxonomy is 5"]),
+        ({"taxonomy": {"name": "own"}, "labels": {"a": "b"}}, "SCH002", ["taxonomy lacks: classes"]),
+        ({"taxonomy": {"name": 1, "classes": []}, "labels": {"a": "b"}}, "SCH002", ["taxonomy.name is 1"]),
+        ({"taxonomy": {"name": "own", "classes": "car"}, "labels": {"a": "b"}}, "SCH002", ["taxonomy.classes"]),
+        ({"taxonomy": {"name": "own", "classes": []}, "labels": {"a": "b"}}, "SCH002", ["'own' needs 1 to 254"]),
+        ({"taxonomy": {"name": "own", "classes": ["car"]}, "labels": {"a": "b"}}, "SCH002", ["classes[0] is 'car'"]),
+        (one_class(colour="red"), "SCH002", ["classes[0] has an unknown field: colour", "link_floor_m"]),
+        (one_class(vehicle=1), "SCH002", ["classes[0].vehicle is 1", "true or false"]),
+        (one_class(link_floor_m="1"), "SCH002", ["classes[0].link_floor_m is '1'", "positive"]),
+        (one_class(link_floor_m=-1), "SCH002", ["classes[0].link_floor_m is -1"]),
+        (one_class(link_floor_m=True), "SCH002", ["classes[0].link_floor_m is True"]),
+        (one_class(role="driver"), "SCH002", ["classes[0].role is 'driver'", "'rider'"]),
+        (one_class(role=[]), "SCH002", ["classes[0].role is []"]),
+        ({"taxonomy": {"name": "own", "classes": [{}]}, "labels": {"a": "b"}}, "SCH002", ["classes[0] lacks: name"]),
+        ([], "SCH002", ["the file is []"]),
+        ('{"taxonomy": "kitti", "labels": {"car": "car", "car": "truck"}}', "SCH002", ["'car' is there twice"]),
+        ('{"taxonomy": "kitti", "labels": {"car": NaN}}', "SCH002", ["NaN"]),
+        ('{"taxonomy": ', "SCH002", ["line 1"]),
+        ("[" * 100_000, "SCH002", ["nested too deeply"]),
+        ("\x00\xff", "SCH002", ["mapping.json"]),
+    ],
+    ids=lambda value: str(value)[:60] if isinstance(value, (dict, list)) else None,
+)
+def test_a_slip_names_file_field_and_way_out(write, document, code, says):
+    path = write(document)
+    with pytest.raises(SchemaError) as caught:
+        load_mapping(path)
+    assert caught.value.code == code
+    for text in [str(path), *says]:
+        assert text in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SchemaError, match=r"SCH002.*nowhere\.json: no such mapping file"):
+        load_mapping(tmp_path / "nowhere.json")
+
+
+def test_a_folder_is_no_mapping(tmp_path):
+    with pytest.raises(SchemaError, match=r"SCH002.*cannot be read"):
+        load_mapping(tmp_path)
+
+
+def test_coco_labels_are_known_to_the_built_in_taxonomies():
+    assert default_mapping(NUSCENES) is COCO_TO["nuscenes"]
+    assert default_mapping(KITTI, "coco") is COCO_TO["kitti"]
+
+
+def test_an_own_taxonomy_has_no_built_in_coco_mapping():
+    with pytest.raises(SchemaError, match=r"SCH001.*'harbour'(.|\n)*--mapping"):
+        default_mapping(Taxonomy("harbour", (ClassSpec("crane"),)))
+
+
+def test_same_names_map_to_themselves():
+    mapping = default_mapping(NUSCENES, "same")
+    assert [mapping.class_id(name) for name in NUSCENES.names] == list(range(10))

@@ -1,0 +1,276 @@
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pointsam.errors import DatasetError, SchemaError
+from pointsam.semantics import load_semantics, rle, semantics_sha256
+from pointsam.semantics.precomputed import PrecomputedSemantics, fingerprint
+from pointsam.taxonomy import NUSCENES, LabelMapping
+
+CAR, PERSON = NUSCENES.class_id("car"), NUSCENES.class_id("pedestrian")
+MAPPING = LabelMapping(NUSCENES, {"car": "car", "van": "car", "person": "pedestrian"})
+IMAGE = np.zeros((6, 8, 3), dtype=np.uint8)
+LABELS = {"0": "background", "1": "car", "2": "person", "3": "van", "7": "sky"}
+
+IDS = np.zeros((6, 8), dtype=np.uint8)
+IDS[1:3, 2:5] = 1
+IDS[4, 6:8] = 2
+IDS[0, 0] = 3
+IDS[5, 0] = 7
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Writes the files of one image by name: a dict or list as JSON, an array as PNG, bytes as they are."""
+
+    def write(**files):
+        for name, content in files.items():
+            path = tmp_path / ("labels.json" if name == "labels" else f"CAM_FRONT/drive_0001.{name}")
+            path.parent.mkdir(exist_ok=True)
+            if isinstance(content, np.ndarray):
+                Image.fromarray(content).save(path)
+            else:
+                path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def detect(frame, view_of):
+    def detect(masks_dir, mapping=MAPPING, **view):
+        return PrecomputedSemantics(mapping, masks_dir).detect(IMAGE, frame, view_of(6, 8, **view))
+
+    return detect
+
+
+def masks_of(found):
+    from pycocotools import mask as coco
+
+    return [coco.decode({"size": [6, 8], "counts": counts}).astype(np.bool_) for counts in found.rle]
+
+
+def entry(mask, label="car", score=0.75, **more):
+    return {
+        "segmentation": {"size": [6, 8], "counts": rle.encode(mask).decode()},
+        "label": label,
+        "score": score,
+        **more,
+    }
+
+
+def test_a_semantic_png_gives_one_mask_a_class(folder, detect):
+    found = detect(folder(labels=LABELS, png=IDS))
+    assert not found.instances
+    assert found.class_id.tolist() == [CAR, PERSON]
+    assert found.score.tolist() == [1, 1]
+    car, person = masks_of(found)
+    np.testing.assert_array_equal(car, (IDS == 1) | (IDS == 3))
+    np.testing.assert_array_equal(person, IDS == 2)
+    assert found.box_xyxy_px.tolist() == [[0, 0, 5, 3], [6, 4, 8, 5]]
+
+
+def test_a_palette_png_holds_ids_not_colours(folder, detect):
+    masks_dir = folder(labels=LABELS, png=IDS)
+    picture = Image.fromarray(IDS, mode="P")
+    picture.putpalette([200, 100, 50] * 256)
+    picture.save(masks_dir / "CAM_FRONT" / "drive_0001.png")
+    assert detect(masks_dir).class_id.tolist() == [CAR, PERSON]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_instance_png_gives_one_mask_an_object(folder, detect, dtype):
+    names = {
+        "1": {"label": "car", "score": 0.75},
+        "2": {"label": "person", "score": 0.5},
+        "3": {"label": "van", "score": 1},
+    }
+    names |= {"7": {"label": "sky", "score": 1}, "9": {"label": "car", "score": 0.25}}
+    large = IDS.astype(dtype)
+    if dtype is np.uint16:
+        large[large == 3], names["60000"] = 60000, names.pop("3")
+    found = detect(folder(png=large, json=names))
+    assert found.instances
+    assert found.class_id.tolist() == [CAR, PERSON, CAR]
+    assert found.score.tolist() == [0.75, 0.5, 1]
+    for mask, label_id in zip(masks_of(found), (1, 2, 3), strict=True):
+        np.testing.assert_array_equal(mask, label_id == IDS)
+
+
+def test_rle_gives_one_mask_an_entry_in_their_order(folder, detect):
+    entries = [entry(IDS == 2, "person"), entry(IDS == 1), entry(IDS == 7, "sky"), entry(IDS == 99, "car")]
+    found = detect(folder(json=entries))
+    assert found.instances
+    assert found.class_id.tolist() == [PERSON, CAR]
+    assert found.box_xyxy_px.tolist() == [[6, 4, 8, 5], [2, 1, 5, 3]]
+
+
+def test_rle_masks_may_overlap(folder, detect):
+    found = detect(folder(json=[entry(IDS < 2), entry(IDS < 3, "person")]))
+    np.testing.assert_array_equal(masks_of(found)[1], IDS < 3)
+
+
+def test_category_is_another_word_for_label_and_other_fields_are_ignored(folder, detect):
+    given = entry(IDS == 1, bbox=[0, 0, 1, 1])
+    given["category"] = given.pop("label")
+    found = detect(folder(json=[given]))
+    assert found.box_xyxy_px.tolist() == [[2, 1, 5, 3]]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [{"labels": LABELS, "png": IDS * 0}, {"png": IDS * 0, "json": {}}, {"json": []}],
+    ids=["semantic", "instance", "rle"],
+)
+def test_an_image_without_objects_is_no_error(folder, detect, files):
+    found = detect(folder(**files))
+    assert len(found) == 0
+    assert found.rle == ()
+    assert found.box_xyxy_px.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("files", "missing"),
+    [
+        ({"labels": LABELS, "png": IDS}, "CAM_BACK/drive_0002.png"),
+        ({"png": IDS, "json": {}}, "CAM_BACK/drive_0002.png"),
+        ({"json": []}, "CAM_BACK/drive_0002.json"),
+    ],
+    ids=["semantic", "instance", "rle"],
+)
+def test_an_image_without_a_file_names_the_path_and_the_rule(folder, detect, files, missing):
+    masks_dir = folder(**files)
+    with pytest.raises(DatasetError) as caught:
+        detect(masks_dir, camera="CAM_BACK", image="drive_0002.jpg")
+    assert caught.value.code == "DAT004"
+    assert str(masks_dir / missing) in str(caught.value)
+    assert "<masks dir>/<camera>/<image stem>" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "held"),
+    [
+        ({"labels": LABELS, "png": IDS, "json": {}}, r"labels\.json and .*\.png and .*\.json"),
+        ({"labels": LABELS, "json": []}, r"labels\.json and <camera>/\*\.json"),
+        ({"png": IDS}, r"<camera>/\*\.png"),
+        ({"labels": LABELS}, r"labels\.json"),
+        ({}, "no masks"),
+    ],
+    ids=["all three", "labels and json", "png alone", "labels alone", "nothing"],
+)
+def test_a_folder_of_no_or_several_layouts_is_refused(folder, files, held):
+    with pytest.raises(DatasetError, match=rf"DAT002.* holds {held}: not one of the layouts"):
+        PrecomputedSemantics(MAPPING, folder(**files))
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DatasetError, match=r"DAT001.*nowhere"):
+        PrecomputedSemantics(MAPPING, tmp_path / "nowhere")
+
+
+def test_an_id_that_labels_json_does_not_name_is_refused_with_file_and_id(folder, detect):
+    with pytest.raises(
+        SchemaError, match=r"SCH001.*drive_0001\.png: pixels with id 2, 3, .*labels\.json does not name"
+    ):
+        detect(folder(labels={"0": "background", "1": "car", "7": "sky"}, png=IDS))
+
+
+def test_an_instance_that_the_json_does_not_name_is_refused_with_file_and_id(folder, detect):
+    names = {str(i): {"label": "car", "score": 1} for i in (1, 2, 7)}
+    with pytest.raises(
+        SchemaError, match=r"SCH001.*drive_0001\.png: pixels with id 3, .*drive_0001\.json does not name"
+    ):
+        detect(folder(png=IDS, json=names))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"labels": LABELS, "png": np.zeros((6, 9), dtype=np.uint8)},
+        {"json": {}, "png": np.zeros((3, 4), dtype=np.uint16)},
+        {"json": [entry(IDS == 1) | {"segmentation": {"size": [8, 6], "counts": "`1"}}]},
+    ],
+    ids=["semantic", "instance", "rle"],
+)
+def test_masks_of_another_size_are_refused(folder, detect, files):
+    with pytest.raises(DatasetError, match=r"DAT011.* px, but the image has 8 x 6 px"):
+        detect(folder(**files))
+
+
+def segmentation(**change):
+    return [{"label": "car", "score": 1, "segmentation": {"size": [6, 8], "counts": "`1"} | change}]
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"json": b"[{"}, "line 1"),
+        ({"json": {}}, "the file is not a list"),
+        ({"json": [1]}, "[0] is not a JSON object"),
+        ({"json": [{"label": "car", "score": 1}]}, "[0].segmentation is not"),
+        ({"json": [{"score": 1}]}, "[0].label is None"),
+        ({"json": [{"label": "car"}]}, "[0].score is None"),
+        ({"json": [{"label": "car", "score": 1.5}]}, "[0].score is 1.5"),
+        ({"json": [{"label": "car", "score": True}]}, "[0].score is True"),
+        ({"json": b'[{"label": "car", "score": 1e999}]'}, "[0].score is inf"),
+        ({"json": b'[{"label": "car", "score": NaN}]'}, "NaN"),
+        ({"json": segmentation(size=[6])}, "[0].segmentation.size is [6]"),
+        ({"json": segmentation(size=["6", 8])}, "[0].segmentation.size is"),
+        ({"json": segmentation(size=6)}, "[0].segmentation.size is 6"),
+        ({"json": segmentation(counts=[48])}, "[0].segmentation.counts is a list"),
+        ({"json": segmentation(counts="\u0661")}, "[0].segmentation.counts: not ASCII"),
+        ({"json": segmentation(counts="1")}, "[0].segmentation.counts: 1 pixels instead of 48"),
+        ({"png": IDS, "json": []}, "the file is not a JSON object"),
+        ({"png": IDS, "json": {"1": "car"}}, "['1'] is not a JSON object"),
+        ({"png": IDS, "json": {"01": {}}}, "the key '01' is no id"),
+        ({"png": IDS, "json": {"70000": {}}}, "the key '70000' is no id"),
+        ({"png": IDS, "json": {"0": {}}}, "the key '0' is no id"),
+        ({"png": np.zeros((6, 8, 3), dtype=np.uint8), "json": {}}, "mode 'RGB'"),
+        ({"png": b"", "json": {}}, "not a readable PNG"),
+        ({"labels": [], "png": IDS}, "the file is not a JSON object"),
+        ({"labels": {"car": 1}, "png": IDS}, "the key 'car' is no id"),
+        ({"labels": {"300": "car"}, "png": IDS}, "the key '300' is no id"),
+        ({"labels": {"1": 2}, "png": IDS}, "['1'] is 2"),
+        ({"labels": b'{"1": "car", "1": "van"}', "png": IDS}, "'1' is there twice"),
+        ({"labels": LABELS, "png": IDS.astype(np.uint16)}, "8 bits"),
+    ],
+)
+def test_a_malformed_file_names_itself_and_the_field(folder, detect, files, says):
+    with pytest.raises(DatasetError) as caught:
+        detect(folder(**files))
+    assert caught.value.code == "DAT011"
+    assert says in str(caught.value)
+    assert "labels.json" in str(caught.value) or "drive_0001" in str(caught.value)
+
+
+def test_a_truncated_png_is_refused(folder, detect):
+    masks_dir = folder(labels=LABELS, png=np.random.default_rng(0).integers(0, 4, (6, 8), dtype=np.uint8))
+    path = masks_dir / "CAM_FRONT" / "drive_0001.png"
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(DatasetError, match=r"DAT011.*not a readable PNG"):
+        detect(masks_dir)
+
+
+def test_loading_by_name_needs_the_folder(folder):
+    masks_dir = folder(json=[])
+    assert load_semantics("precomputed", mapping=MAPPING, masks_dir=masks_dir, config=None).name == "precomputed"
+    for call in (
+        lambda: load_semantics("precomputed", mapping=MAPPING, masks_dir=None, config=None),
+        lambda: semantics_sha256("precomputed"),
+    ):
+        with pytest.raises(DatasetError, match=r"DAT001(.|\n)*--masks-dir"):
+            call()
+
+
+def test_the_fingerprint_changes_with_the_files(folder):
+    masks_dir = folder(json=[])
+    before = semantics_sha256("precomputed", masks_dir)
+    assert fingerprint(masks_dir) == before
+    path = masks_dir / "CAM_FRONT" / "drive_0001.json"
+    os.utime(path, ns=(0, 0))
+    touched = fingerprint(masks_dir)
+    (masks_dir / "CAM_FRONT" / "drive_0002.json").write_text("[]")
+    assert len({before, touched, fingerprint(masks_dir)}) == 3
