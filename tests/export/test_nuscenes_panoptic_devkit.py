@@ -7,10 +7,11 @@ import sys
 import numpy as np
 import pytest
 
+from pointsam.datasets.nuscenes import NuScenes
 from pointsam.evaluate.panoptic import PanopticAccumulator
-from pointsam.export.nuscenes_panoptic import CHALLENGE_CLASS, export_frame, write_submission
+from pointsam.export.nuscenes_panoptic import export_frame, write_submission
 from pointsam.taxonomy import BACKGROUND, NUSCENES
-from pointsam.types import NO_INSTANCE, PointLabels, PointTruth
+from pointsam.types import NO_INSTANCE, PointLabels
 
 pytest.importorskip("nuscenes.eval.panoptic.evaluate")
 
@@ -19,7 +20,7 @@ VERSION, EVAL_SET = "v1.0-mini", "mini_train"
 
 @pytest.fixture(scope="module")
 def root(nuscenes_root, tmp_path_factory):
-    """The real sample with panoptic truth made from its boxes: (nuScenes root, LiDAR token, truth values)."""
+    """The real sample as a nuScenes root with panoptic truth, made from its boxes."""
     root = tmp_path_factory.mktemp("nuscenes")
     for name in ("maps", "samples"):
         (root / name).symlink_to(nuscenes_root / name)
@@ -37,7 +38,7 @@ def root(nuscenes_root, tmp_path_factory):
         {"token": token, "sample_data_token": token, "filename": f"panoptic/{VERSION}/{token}_panoptic.npz"}
     ]
     _write_tables(root, tables)
-    return root, token, values
+    return root
 
 
 def _write_tables(root, tables):
@@ -83,20 +84,6 @@ def _truth_from_boxes(root, index):
     return token, np.where(times > 1, 0, values).astype(np.uint16)
 
 
-def our_truth(root, values):
-    """The same truth as PointTruth, through the devkit's own class mapper."""
-    from nuscenes.eval.panoptic.utils import PanopticClassMapper
-    from nuscenes.nuscenes import NuScenes
-
-    challenge = PanopticClassMapper(NuScenes(VERSION, str(root), verbose=False)).convert_label(values // 1000)
-    class_id = np.full(17, BACKGROUND, np.uint8)
-    for name, number in CHALLENGE_CLASS.items():
-        class_id[number] = NUSCENES.class_id(name)
-    classes = class_id[challenge]
-    instances = np.where(classes == BACKGROUND, NO_INSTANCE, values % 1000).astype(np.int32)
-    return PointTruth(PointLabels(instances, classes), challenge == 0, "panoptic")
-
-
 def worsened(labels, seed):
     """Objects lose points, two classes are swapped, neighbours merge, false alarms appear."""
     rng = np.random.default_rng(seed)
@@ -121,14 +108,17 @@ def evaluate_with_devkit(root, results, out):
     return json.loads((out / "segmentation-result.json").read_text())["segmentation"]
 
 
-def test_the_devkits_evaluator_scores_exported_labels_as_we_do(root, tmp_path):
-    nuscenes, token, values = root
-    truth = our_truth(nuscenes, values)
+def test_the_devkits_evaluator_scores_exported_labels_as_we_do(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path / "cache"))
+    dataset = NuScenes(root, VERSION)
+    (frame_id,) = dataset.frame_ids()
+    truth = dataset.point_truth(frame_id)
+    assert truth.source == "panoptic"
     labels = worsened(truth.labels, seed=0)
-    export_frame(labels, NUSCENES, tmp_path / "results", token, EVAL_SET)
+    export_frame(labels, NUSCENES, tmp_path / "results", dataset.lidar_token(frame_id), EVAL_SET)
     write_submission(tmp_path / "results", EVAL_SET)
 
-    theirs = evaluate_with_devkit(nuscenes, tmp_path / "results", tmp_path / "out")
+    theirs = evaluate_with_devkit(root, tmp_path / "results", tmp_path / "out")
     accumulator = PanopticAccumulator(NUSCENES)
     accumulator.add(labels, truth)
     ours = accumulator.result()

@@ -58,8 +58,9 @@ def test_more_clusters_than_the_list_has_room_for(make_frame):
     assert picture.size == (WIDTH_PX, BEV_PX)
 
 
-@pytest.fixture(scope="module")
-def real(nuscenes_root):
+@pytest.fixture
+def real(nuscenes_root, tmp_path, monkeypatch):
+    monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path))
     dataset = open_dataset(nuscenes_root)
     frame_id = dataset.frame_ids()[0]
     return dataset, dataset.frame(frame_id), dataset.point_truth(frame_id).labels, dataset.boxes(frame_id)
