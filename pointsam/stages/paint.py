@@ -122,6 +122,7 @@ class _Canvas:
         self.classes = np.full((masks.height_px, masks.width_px), BACKGROUND, dtype=np.uint8)
         self.class_id: list[int] = []
         self.mask_id: list[int] = []
+        self.box: list[tuple[slice, slice]] = []
         self.locked = 0  # instances below this id keep their pixels
 
     def add_box(self, i: int, class_id: int) -> None:
@@ -148,11 +149,12 @@ class _Canvas:
         self.classes[v, u][mask] = class_id
         self.class_id.append(class_id)
         self.mask_id.append(i)
+        self.box.append((v, u))
 
     def finish(self) -> InstanceMap:
         class_id = np.array(self.class_id, dtype=np.uint8)
         mask_id = np.array(self.mask_id, dtype=np.int32)
-        visible = np.bincount(self.instance.ravel() + 1, minlength=len(mask_id) + 1)[1:] > 0
+        visible = np.array([(self.instance[box] == k).any() for k, box in enumerate(self.box)], dtype=np.bool_)
         if not visible.all():
             renumber = np.append(np.cumsum(visible) - 1, NO_INSTANCE).astype(np.int32)  # index -1 is the last
             self.instance = renumber[self.instance]
