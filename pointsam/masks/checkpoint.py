@@ -1,0 +1,93 @@
+"""Weight files read as plain tensors - nothing in them is ever executed - and matched with their architecture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from pointsam.errors import BackendError
+
+_VIT_BY_WIDTH = {768: "sam_vit_b", 1024: "sam_vit_l", 1280: "sam_vit_h"}
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a .safetensors or torch file by name, on the CPU, floating point ones as float32.
+
+    Raises:
+        BackendError: BCK001 where the file is missing; BCK004 where it holds more than tensors, or is damaged;
+            BCK003 where it holds something else than named tensors.
+    """
+    if not path.is_file():
+        raise BackendError("BCK001", f"no weights at {path}", "check the path given for the weights")
+    try:
+        if path.suffix == ".safetensors":
+            content = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BackendError(
+            "BCK004",
+            f"{path} is damaged or holds more than tensors; it was not executed ({reason})",
+            "use the official file (`pointsam-label weights get NAME`), or save the bare state_dict as .safetensors",
+        ) from error
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise BackendError(
+            "BCK003",
+            f"{path} is not a table of tensors by name",
+            "save the model's state_dict, without a wrapper around it",
+        )
+    return {name: value.float() if value.is_floating_point() else value for name, value in content.items()}
+
+
+def architecture_of(tensors: dict[str, Tensor]) -> str | None:
+    """Name of the segmenter that the tensors look like, None for none of ours."""
+    if "image_encoder.patch_embed.seq.0.c.weight" in tensors:
+        return "mobile_sam"
+    position = tensors.get("image_encoder.pos_embed")
+    return None if position is None else _VIT_BY_WIDTH.get(position.shape[-1])
+
+
+def require_architecture(tensors: dict[str, Tensor], name: str, path: Path) -> None:
+    """Refuse weights that belong to another segmenter.
+
+    Raises:
+        BackendError: BCK003, naming the architecture found and the way to use it.
+    """
+    found = architecture_of(tensors)
+    if found == name:
+        return
+    if found is None:
+        raise BackendError(
+            "BCK003",
+            f"{path} holds no segmenter known here: {len(tensors)} tensors, the first {next(iter(tensors), None)!r}",
+            f"give weights of {name} with the names of the official file",
+        )
+    raise BackendError(
+        "BCK003", f"{path} holds weights of {found}, not of {name}", f"use --masks {found}, or give weights of {name}"
+    )
+
+
+def load_all(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Put the tensors into the model: every one used, none missing, all of the right shape.
+
+    Raises:
+        BackendError: BCK003 where they do not fit.
+    """
+    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    given = {name: tuple(value.shape) for name, value in tensors.items()}
+    wrong = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
+    if wrong:
+        name = wrong[0]
+        raise BackendError(
+            "BCK003",
+            f"{path} does not fit its architecture in {len(wrong)} tensors: "
+            f"{name} has shape {given.get(name)}, expected {wanted.get(name)}",
+            "use the official file (`pointsam-label weights get NAME`)",
+        )
+    model.load_state_dict(tensors, strict=True, assign=True)

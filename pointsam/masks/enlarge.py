@@ -1,0 +1,89 @@
+"""From the decoder's 256 x 256 logits to the image's own pixels, only where a mask can be.
+
+SAM enlarges four times, cuts the padding off and resizes to the image, both bilinear: along each axis one matrix with
+two to four entries a row. A mask covers part of its image, so only the block of rows and columns near it is made.
+Equal to `Sam.postprocess_masks` up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_SLACK = 1e-3  # rounding of the enlarged logits must not lift a pixel outside the block over the level
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """A block of enlarged logits; every pixel outside of it lies below the level asked for.
+
+    Args:
+        v_px, u_px: row and column of its first pixel.
+        logits: (h,w) float32, possibly of no rows or columns.
+    """
+
+    v_px: int
+    u_px: int
+    logits: Tensor
+
+
+class Enlarger:
+    """The two matrices of one image size.
+
+    Args:
+        low_px: side of the decoder's output, 256.
+        model_px: side of the network's padded input, 1024.
+        input_hw: height and width of the image within that input.
+        image_hw: height and width of the image.
+        device: where the logits are.
+    """
+
+    def __init__(
+        self, low_px: int, model_px: int, input_hw: tuple[int, int], image_hw: tuple[int, int], device: torch.device
+    ) -> None:
+        self._rows = _Axis(low_px, model_px, input_hw[0], image_hw[0], device)
+        self._columns = _Axis(low_px, model_px, input_hw[1], image_hw[1], device)
+
+    def crops(self, logits: Tensor, level: float) -> Iterator[Crop]:
+        """Enlarge (K,256,256) logits one by one, each where it can exceed `level`."""
+        hot = logits > level - _SLACK
+        bounds = torch.cat([span(hot.any(2)), span(hot.any(1))], dim=1).tolist()
+        for logit, (top, bottom, left, right) in zip(logits, bounds, strict=True):
+            v, rows = self._rows.block(top, bottom)
+            u, columns = self._columns.block(left, right)
+            matrix_v, matrix_u = self._rows.matrix[v, rows], self._columns.matrix[u, columns]
+            yield Crop(v.start, u.start, matrix_v @ logit[rows, columns] @ matrix_u.T)
+
+
+class _Axis:
+    """(image, low) matrix of both resizings along one axis, with the range of inputs of each output."""
+
+    def __init__(self, low_px: int, model_px: int, input_px: int, image_px: int, device: torch.device) -> None:
+        unit = torch.eye(low_px)[None]
+        model = functional.interpolate(unit, model_px, mode="linear", align_corners=False)[..., :input_px]
+        image = functional.interpolate(model, image_px, mode="linear", align_corners=False)[0].T.contiguous()
+        inputs = span(image != 0)
+        self.matrix = image.to(device)
+        self._first, self._end = inputs[:, 0].contiguous(), inputs[:, 1].contiguous()
+
+    def block(self, start: int, stop: int) -> tuple[slice, slice]:
+        """Outputs that inputs start..stop reach, and all inputs that these outputs need."""
+        low = int(torch.searchsorted(self._end, start, right=True))
+        high = int(torch.searchsorted(self._first, stop))
+        if low >= high:
+            return slice(0, 0), slice(0, 0)
+        return slice(low, high), slice(int(self._first[low]), int(self._end[high - 1]))
+
+
+def span(flags: Tensor) -> Tensor:
+    """First and one past the last true of (...,n) flags, as (...,2); zeros where none is."""
+    n = flags.shape[-1]
+    if n == 0:
+        return torch.zeros(*flags.shape[:-1], 2, dtype=torch.int64, device=flags.device)
+    first = flags.int().argmax(dim=-1)
+    end = n - flags.flip(-1).int().argmax(dim=-1)
+    return torch.stack([first, end], dim=-1) * flags.any(dim=-1, keepdim=True)

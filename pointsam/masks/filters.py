@@ -1,0 +1,35 @@
+"""The published filters of candidate masks (method.md A.3), on enlarged logits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchvision.ops import nms  # type: ignore[import-untyped]
+
+from pointsam.masks.config import SegmentConfig
+from pointsam.masks.enlarge import Crop, span
+
+
+def stability(crop: Crop, config: SegmentConfig) -> Tensor:
+    """Area above the raised threshold over area above the lowered one, 0 for an empty mask.
+
+    `crop` must reach down to the lowered threshold.
+    """
+    inner = torch.count_nonzero(crop.logits > config.mask_threshold + config.stability_offset)
+    outer = torch.count_nonzero(crop.logits > config.mask_threshold - config.stability_offset)
+    return inner / outer.clamp(min=1)
+
+
+def inclusive_box(crop: Crop, config: SegmentConfig) -> Tensor:
+    """(4,) first column, first row, last column, last row of the mask, as SAM's own generator measures boxes."""
+    mask = crop.logits > config.mask_threshold
+    rows, columns = span(mask.any(1)), span(mask.any(0))
+    return torch.stack(
+        [columns[0] + crop.u_px, rows[0] + crop.v_px, columns[1] + crop.u_px - 1, rows[1] + crop.v_px - 1]
+    )
+
+
+def suppress(box_xyxy_px: Tensor, pred_iou: Tensor, config: SegmentConfig) -> Tensor:
+    """Indices that non-maximum suppression keeps, best predicted IoU first, the earlier of two equals first."""
+    keep: Tensor = nms(box_xyxy_px.float().cpu(), pred_iou.float().cpu(), config.nms_iou)
+    return keep

@@ -1,0 +1,75 @@
+"""MobileSAM: SAM's own prompt encoder and mask decoder behind a TinyViT-5M image encoder.
+
+Source: Zhang et al., Faster Segment Anything (arXiv 2306.14289); TinyViT (arXiv 2207.10666) from timm.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import timm
+from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from segment_anything.modeling.common import LayerNorm2d
+from torch import Tensor, nn
+
+MODEL_PX = 1024
+_GRID = 64  # cells of the embedding a side
+_CHANNELS = 256
+_PIXEL_MEAN = [123.675, 116.28, 103.53]
+_PIXEL_STD = [58.395, 57.12, 57.375]
+
+
+class TinyVitEncoder(nn.Module):
+    """(1,3,1024,1024) normalised image to (1,256,64,64) embedding."""
+
+    img_size = MODEL_PX  # read by Sam
+
+    def __init__(self) -> None:
+        super().__init__()
+        body: Any = timm.create_model("tiny_vit_5m_224", pretrained=False, num_classes=0)
+        # MobileSAM leaves out the last halving, so that the grid is 64 x 64 as in SAM, not 32 x 32.
+        body.stages[3].downsample.conv2.conv.stride = (1, 1)
+        self.patch_embed = body.patch_embed
+        self.stages = body.stages
+        self.neck = nn.Sequential(
+            nn.Conv2d(body.num_features, _CHANNELS, kernel_size=1, bias=False),
+            LayerNorm2d(_CHANNELS),
+            nn.Conv2d(_CHANNELS, _CHANNELS, kernel_size=3, padding=1, bias=False),
+            LayerNorm2d(_CHANNELS),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Encode."""
+        features: Tensor = self.neck(self.stages(self.patch_embed(image)))
+        return features
+
+
+def build_mobile_sam() -> Sam:
+    """The network, without weights, on the CPU."""
+    transformer = TwoWayTransformer(depth=2, embedding_dim=_CHANNELS, mlp_dim=2048, num_heads=8)
+    sam = Sam(
+        TinyVitEncoder(),
+        PromptEncoder(_CHANNELS, (_GRID, _GRID), (MODEL_PX, MODEL_PX), mask_in_chans=16),
+        MaskDecoder(transformer_dim=_CHANNELS, transformer=transformer),
+        _PIXEL_MEAN,
+        _PIXEL_STD,
+    )
+    return sam.eval()
+
+
+def from_upstream_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename MobileSAM's own parameter names to timm's; the unused classifier head is left out.
+
+    The two differ in the names of the stem, of convolutions, and in where a halving belongs: at the end of a stage
+    upstream, at the start of the next in timm.
+    """
+    head = ("image_encoder.norm_head.", "image_encoder.head.")
+    return {_timm_name(name): value for name, value in tensors.items() if not name.startswith(head)}
+
+
+def _timm_name(name: str) -> str:
+    name = name.replace("patch_embed.seq.0.", "patch_embed.conv1.").replace("patch_embed.seq.2.", "patch_embed.conv2.")
+    name = re.sub(r"layers\.(\d)\.downsample", lambda match: f"stages.{int(match[1]) + 1}.downsample", name)
+    name = name.replace("image_encoder.layers.", "image_encoder.stages.")
+    return re.sub(r"\.c\.weight$", ".conv.weight", name)

@@ -1,0 +1,220 @@
+"""Where the weights of each segmenter come from, where they lie, and whether they are what they claim to be."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from types import MappingProxyType
+
+from pointsam.errors import BackendError, SchemaError, StoreError
+
+_BLOCK_BYTES = 1 << 20
+_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One published weight file.
+
+    Args:
+        name: the segmenter it is for.
+        file_name: its name in the cache, or in the package.
+        url: where it is published, None where the package carries it.
+        sha256: of the file.
+        num_bytes: its size.
+        licence: SPDX name.
+    """
+
+    name: str
+    file_name: str
+    url: str | None
+    sha256: str
+    num_bytes: int
+    licence: str = "Apache-2.0"
+
+
+def _official(name: str, file_name: str, sha256: str, num_bytes: int) -> WeightFile:
+    return WeightFile(
+        name, file_name, f"https://dl.fbaipublicfiles.com/segment_anything/{file_name}", sha256, num_bytes
+    )
+
+
+WEIGHTS: Mapping[str, WeightFile] = MappingProxyType(
+    {
+        weight.name: weight
+        for weight in (
+            WeightFile(
+                "mobile_sam",
+                "mobile_sam_fp16.safetensors",
+                None,
+                "050000ea1564f61c511e1d18d54b8d143aaa7b638eaf5aa1365af24105e410b0",
+                19_891_552,
+            ),
+            _official(
+                "sam_vit_b",
+                "sam_vit_b_01ec64.pth",
+                "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+                375_042_383,
+            ),
+            _official(
+                "sam_vit_l",
+                "sam_vit_l_0b3195.pth",
+                "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+                1_249_524_607,
+            ),
+            _official(
+                "sam_vit_h",
+                "sam_vit_h_4b8939.pth",
+                "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+                2_564_550_879,
+            ),
+        )
+    }
+)
+"""Every segmenter by name. Source: the model list of facebookresearch/segment-anything; mobile_sam see NOTICE."""
+
+
+def weight_file(name: str) -> WeightFile:
+    """The entry of a segmenter.
+
+    Raises:
+        SchemaError: SCH005 where there is none of that name.
+    """
+    if name not in WEIGHTS:
+        raise SchemaError("SCH005", f"there is no segmenter named {name!r}", f"use one of {', '.join(WEIGHTS)}")
+    return WEIGHTS[name]
+
+
+def cache_dir() -> Path:
+    """Folder of downloads: pointsam/weights under $POINTSAM_CACHE, else $XDG_CACHE_HOME, else ~/.cache."""
+    root = os.environ.get("POINTSAM_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "pointsam" / "weights"
+
+
+def local_path(name: str) -> Path:
+    """Where the weights of a segmenter lie, or would lie once fetched."""
+    weight = weight_file(name)
+    folder = Path(__file__).with_name("data") if weight.url is None else cache_dir()
+    return folder / weight.file_name
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file, 64 hexadecimal digits.
+
+    Raises:
+        BackendError: BCK001 where the file is missing.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+    except FileNotFoundError:
+        raise BackendError("BCK001", f"no weights at {path}", "check the path given for the weights") from None
+    return digest.hexdigest()
+
+
+def verify(name: str) -> str:
+    """Compare the local file of a segmenter with the published hash, which it returns.
+
+    Raises:
+        BackendError: BCK001 where the file is missing, BCK002 where it differs.
+    """
+    weight, path = weight_file(name), local_path(name)
+    if not path.is_file():
+        raise BackendError(
+            "BCK001",
+            f"the weights of {name} are not at {path}",
+            f"run `pointsam-label weights get {name}` (downloads {weight.url}, {weight.num_bytes / 1e6:.0f} MB), "
+            "or give the path of a copy",
+        )
+    found = sha256_of(path)
+    if found != weight.sha256:
+        raise _differs(weight, f"{path} is not the published file of {name}: sha256 is {found}")
+    return found
+
+
+def get(name: str, progress: Callable[[int, int], None] | None = None) -> Path:
+    """Download the weights of a segmenter into the cache, unless a good copy is there; returns their path.
+
+    The file appears under its name only when whole and verified.
+
+    Args:
+        name: a key of `WEIGHTS`.
+        progress: called with (bytes so far, bytes in all).
+
+    Raises:
+        BackendError: BCK001 where the download fails, BCK002 where it brings another file.
+        StoreError: OUT002 on a full disk, OUT003 where the cache cannot be written.
+    """
+    weight, path = weight_file(name), local_path(name)
+    if weight.url is None or (path.is_file() and sha256_of(path) == weight.sha256):
+        verify(name)
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, part = tempfile.mkstemp(prefix=f".{weight.file_name}.", dir=path.parent)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            found = _download(weight, weight.url, file.fileno(), progress)
+            os.fsync(file.fileno())
+        if found != weight.sha256:
+            raise _differs(weight, f"{weight.url} brought another file: sha256 is {found}")
+        os.replace(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+    return path
+
+
+def _download(weight: WeightFile, url: str, descriptor: int, progress: Callable[[int, int], None] | None) -> str:
+    digest, so_far = hashlib.sha256(), 0
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
+            while block := response.read(_BLOCK_BYTES):
+                digest.update(block)
+                _write(descriptor, block)
+                so_far += len(block)
+                if progress is not None:
+                    progress(so_far, weight.num_bytes)
+    except (OSError, HTTPException) as error:  # URLError, time-outs and resets are OSErrors
+        raise BackendError(
+            "BCK001",
+            f"could not download {url}: {error}",
+            f"offline? fetch that address on another machine and put the file at {local_path(weight.name)}",
+        ) from error
+    return digest.hexdigest()
+
+
+def _write(descriptor: int, block: bytes) -> None:
+    view = memoryview(block)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except OSError as error:
+            raise _unwritable(cache_dir(), error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> StoreError:
+    if error.errno == errno.ENOSPC:
+        return StoreError("OUT002", f"no space left in {folder}", "free some, or set POINTSAM_CACHE to another disk")
+    return StoreError("OUT003", f"cannot write to {folder}: {error}", "set POINTSAM_CACHE to a folder of yours")
+
+
+def _differs(weight: WeightFile, message: str) -> BackendError:
+    return BackendError(
+        "BCK002",
+        f"{message}, expected {weight.sha256}",
+        f"run `pointsam-label weights get {weight.name}`"
+        if weight.url is not None
+        else "install pointsam again: the file it carries is damaged",
+    )

@@ -1,0 +1,60 @@
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("torch", reason="needs pointsam[sam]")
+from pointsam.errors import BackendError, SchemaError
+from pointsam.masks import load_segmenter
+from pointsam.masks.weights import WEIGHTS, local_path
+
+
+def test_a_segmenter_knows_its_name_and_weights(mobile_sam):
+    assert (mobile_sam.name, mobile_sam.weights_sha256) == ("mobile_sam", WEIGHTS["mobile_sam"].sha256)
+
+
+def test_a_file_of_ones_own_is_loaded_wherever_it_lies(tmp_path):
+    copy = tmp_path / "mine.safetensors"
+    copy.symlink_to(local_path("mobile_sam"))
+    assert load_segmenter("mobile_sam", weights=copy).weights_sha256 == WEIGHTS["mobile_sam"].sha256
+
+
+def test_an_unknown_segmenter_is_refused():
+    with pytest.raises(SchemaError, match="SCH005"):
+        load_segmenter("sam_vit_x")
+
+
+@pytest.mark.parametrize("weights", [None, "nowhere.pth"])
+def test_missing_weights_are_named(tmp_path, monkeypatch, weights):
+    monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path))
+    with pytest.raises(BackendError, match="BCK001"):
+        load_segmenter("sam_vit_b", weights=weights and tmp_path / weights)
+
+
+def test_a_cached_file_that_is_not_the_published_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path))
+    path = local_path("sam_vit_b")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half a download")
+    with pytest.raises(BackendError, match="BCK002") as caught:
+        load_segmenter("sam_vit_b")
+    assert "weights get sam_vit_b" in caught.value.hint
+
+
+def test_a_missing_package_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "segment_anything", None)
+    with pytest.raises(BackendError, match=r"BCK005.*segment_anything") as caught:
+        load_segmenter("mobile_sam")
+    assert caught.value.hint == "pip install 'pointsam[sam]'"
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "abacus"])
+def test_a_device_that_is_not_there_is_refused(device):
+    with pytest.raises(BackendError, match=f"BCK006.*{device}"):
+        load_segmenter("mobile_sam", device=device)
+
+
+def test_importing_the_package_loads_no_network_library():
+    program = "import sys, pointsam.masks; print(sorted({'torch', 'timm', 'segment_anything'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs pointsam[sam]")
+from pycocotools import mask as coco  # noqa: E402
+from segment_anything import SamAutomaticMaskGenerator  # noqa: E402
+
+from pointsam.masks import SegmentConfig, predictor, rle  # noqa: E402
+
+DISC_CENTRE = np.array([[170, 140]], dtype=np.int32)
+THREE_POINTS = np.array([[170, 140], [375, 220], [60, 40]], dtype=np.int32)
+DISC_BOX = np.array([[110, 80, 230, 200]], dtype=np.float32)
+RECTANGLE_BOX = np.array([[320, 180, 430, 260]], dtype=np.float32)
+
+
+@pytest.fixture
+def segmenter_with(stock_sam):
+    def build(**config):
+        return predictor.SamSegmenter(
+            stock_sam, name="test", weights_sha256="", device=torch.device("cpu"), config=SegmentConfig(**config)
+        )
+
+    return build
+
+
+def iou(a, b):
+    return (a & b).sum() / (a | b).sum()
+
+
+def decoded(masks):
+    return [rle.decode(counts, masks.height_px, masks.width_px) for counts in masks.rle]
+
+
+def stock_masks(sam, image, uv_px):
+    """Meta's own automatic mask generator with the published thresholds, at our prompts."""
+    height, width = image.shape[:2]
+    generator = SamAutomaticMaskGenerator(
+        sam,
+        points_per_side=None,
+        point_grids=[uv_px / [width, height]],
+        points_per_batch=4,
+        pred_iou_thresh=0.7,
+        stability_score_thresh=0.8,
+        stability_score_offset=1.0,
+        box_nms_thresh=0.7,
+        output_mode="coco_rle",
+    )
+    return generator.generate(image)
+
+
+def assert_same(masks, stock):
+    assert len(masks) == len(stock) > 3
+    size = [masks.height_px, masks.width_px]
+    for i, expected in enumerate(stock):
+        overlap = coco.iou([{"size": size, "counts": masks.rle[i]}], [expected["segmentation"]], [False])
+        assert overlap[0, 0] > 0.9999
+    assert np.allclose(masks.pred_iou, [m["predicted_iou"] for m in stock], atol=1e-4)
+    assert np.allclose(masks.stability, [m["stability_score"] for m in stock], atol=1e-4)
+
+
+def test_points_give_what_sams_own_generator_gives(mobile_sam, stock_sam, disc_image, disc_embedding):
+    uv = np.array([[170, 140], [375, 220], [60, 40], [180, 100], [400, 60]], dtype=np.int32)
+    assert_same(mobile_sam.from_points(disc_embedding, uv), stock_masks(stock_sam, disc_image, uv))
+
+
+def test_points_on_a_street_give_what_sams_own_generator_gives(mobile_sam, stock_sam, street_image, street_embedding):
+    u, v = np.meshgrid([200, 600, 1000, 1400], [450, 550, 700])
+    uv = np.stack([u.ravel(), v.ravel()], axis=1).astype(np.int32)
+    assert_same(mobile_sam.from_points(street_embedding, uv), stock_masks(stock_sam, street_image, uv))
+
+
+def test_a_point_in_a_disc_finds_the_disc(mobile_sam, disc_embedding, disc):
+    masks = mobile_sam.from_points(disc_embedding, DISC_CENTRE)
+    assert max(iou(mask, disc) for mask in decoded(masks)) > 0.9
+    assert (masks.source == -1).all()
+
+
+def test_a_box_around_a_disc_finds_the_disc(mobile_sam, disc_embedding, disc):
+    masks = mobile_sam.from_boxes(disc_embedding, DISC_BOX)
+    assert len(masks) == 1
+    assert iou(decoded(masks)[0], disc) > 0.95
+    assert masks.pred_iou[0] > 0.8
+    assert masks.stability[0] > 0.9
+
+
+def test_boxes_keep_their_order_and_name_their_source(mobile_sam, disc_embedding):
+    boxes = np.concatenate([RECTANGLE_BOX, DISC_BOX, RECTANGLE_BOX, RECTANGLE_BOX, DISC_BOX])
+    masks = mobile_sam.from_boxes(disc_embedding, boxes)
+    assert masks.source.tolist() == [0, 1, 2, 3, 4]
+    columns = [rle.bbox_xyxy_px(counts, masks.height_px, masks.width_px)[0] > 300 for counts in masks.rle]
+    assert columns == [True, False, True, True, False]
+
+
+def test_a_box_that_finds_nothing_good_still_gets_its_mask(mobile_sam, disc_embedding):
+    grain = np.array([[5, 5, 12, 9]], dtype=np.float32)
+    assert len(mobile_sam.from_boxes(disc_embedding, np.concatenate([grain, DISC_BOX]))) == 2
+
+
+def test_no_prompts_give_no_masks(mobile_sam, disc_embedding):
+    for masks in (
+        mobile_sam.from_points(disc_embedding, np.zeros((0, 2), dtype=np.int32)),
+        mobile_sam.from_boxes(disc_embedding, np.zeros((0, 4), dtype=np.float32)),
+    ):
+        assert (len(masks), masks.height_px, masks.width_px) == (0, 300, 480)
+
+
+def test_points_that_pass_no_threshold_give_no_masks(segmenter_with, disc_embedding):
+    assert len(segmenter_with(stability_threshold=1.0).from_points(disc_embedding, DISC_CENTRE)) == 0
+
+
+def test_every_mask_of_a_point_passes_both_thresholds(segmenter_with, disc_embedding):
+    loose = segmenter_with(nms_iou=1.0).from_points(disc_embedding, THREE_POINTS)
+    iou_threshold, stability_threshold = np.sort(loose.pred_iou)[1], np.sort(loose.stability)[2]
+    strict = segmenter_with(
+        nms_iou=1.0, pred_iou_threshold=float(iou_threshold), stability_threshold=float(stability_threshold)
+    ).from_points(disc_embedding, THREE_POINTS)
+    passes = (loose.pred_iou > iou_threshold) & (loose.stability >= stability_threshold)
+    assert 0 < passes.sum() < len(loose)
+    assert strict.pred_iou.tolist() == loose.pred_iou[passes].tolist()
+
+
+def test_the_same_image_and_prompts_give_the_same_bytes(mobile_sam, disc_image, disc_embedding):
+    first = mobile_sam.from_points(disc_embedding, THREE_POINTS)
+    again = mobile_sam.from_points(mobile_sam.embed(disc_image), THREE_POINTS)
+    assert first.rle == again.rle
+    assert first.pred_iou.tobytes() == again.pred_iou.tobytes()
+    assert first.stability.tobytes() == again.stability.tobytes()
+
+
+def test_out_of_memory_halves_the_chunk_says_so_once_and_changes_nothing(segmenter_with, disc_embedding, monkeypatch):
+    segmenter = segmenter_with(chunk=4)
+    boxes = np.repeat(DISC_BOX, 5, axis=0) + np.arange(5, dtype=np.float32)[:, None]
+    expected = segmenter.from_boxes(disc_embedding, boxes)
+    real = predictor.decode
+
+    def two_fit(sam, image, prompts, masks):
+        if len(prompts) > 2:
+            raise torch.cuda.OutOfMemoryError
+        return real(sam, image, prompts, masks)
+
+    monkeypatch.setattr(predictor, "decode", two_fit)
+    with pytest.warns(UserWarning, match="decoding 2 prompts at once") as warned:
+        found = segmenter.from_boxes(disc_embedding, boxes)
+    assert len(warned) == 1
+    for a, b in zip(decoded(found), decoded(expected), strict=True):
+        assert iou(a, b) > 0.999
+
+
+def test_out_of_memory_with_one_prompt_is_not_hidden(segmenter_with, disc_embedding, monkeypatch):
+
+    def none_fits(*_):
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(predictor, "decode", none_fits)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        segmenter_with(chunk=1).from_boxes(disc_embedding, DISC_BOX)
+
+
+def test_half_precision_arithmetic_finds_the_same_disc_and_returns_float32(segmenter_with, disc_image, disc):
+    segmenter = segmenter_with(precision="bfloat16")
+    masks = segmenter.from_boxes(segmenter.embed(disc_image), DISC_BOX)
+    assert masks.pred_iou.dtype == masks.stability.dtype == np.float32
+    assert iou(decoded(masks)[0], disc) > 0.95

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from pycocotools import mask as coco
+
+from pointsam.errors import SchemaError
+from pointsam.masks import rle
+
+MASKS = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=40))
+
+
+def blob(height_px, width_px):
+    v, u = np.mgrid[:height_px, :width_px]
+    return (u - width_px * 0.6) ** 2 + 3 * (v - height_px * 0.3) ** 2 < (height_px * 0.2) ** 2
+
+
+@given(MASKS)
+def test_decoding_undoes_encoding(mask):
+    assert np.array_equal(rle.decode(rle.encode(mask), *mask.shape), mask)
+
+
+@given(MASKS)
+def test_decoding_agrees_with_pycocotools(mask):
+    counts = rle.encode(mask)
+    theirs = {"size": list(mask.shape), "counts": counts}
+    assert np.array_equal(rle.decode(counts, *mask.shape), coco.decode(theirs).astype(bool))
+    assert rle.area_px(counts, *mask.shape) == coco.area(theirs)
+    left, top, right, bottom = rle.bbox_xyxy_px(counts, *mask.shape)
+    assert [left, top, right - left, bottom - top] == coco.toBbox(theirs).tolist()
+
+
+@given(MASKS)
+def test_a_crop_holds_every_pixel_of_the_mask(mask):
+    rows, columns, crop = rle.decode_crop(rle.encode(mask), *mask.shape)
+    rebuilt = np.zeros_like(mask)
+    rebuilt[rows, columns] = crop
+    assert np.array_equal(rebuilt, mask)
+
+
+def test_a_crop_is_no_larger_than_the_mask():
+    mask = blob(90, 160)
+    _, _, crop = rle.decode_crop(rle.encode(mask), *mask.shape)
+    assert crop[0].any()
+    assert crop[-1].any()
+    assert crop[:, 0].any()
+    assert crop[:, -1].any()
+
+
+def test_long_runs_of_a_large_image_survive():
+    mask = blob(900, 1600)
+    assert np.array_equal(rle.decode(rle.encode(mask), 900, 1600), mask)
+
+
+def test_encoding_a_crop_equals_encoding_the_image():
+    mask = blob(90, 160)
+    rows, columns, crop = rle.decode_crop(rle.encode(mask), 90, 160)
+    assert rle.encode_crop(crop, rows.start, columns.start, 90, 160) == rle.encode(mask)
+
+
+def test_an_empty_mask_has_an_empty_crop_and_box():
+    counts = rle.encode(np.zeros((5, 7), dtype=bool))
+    rows, columns, crop = rle.decode_crop(counts, 5, 7)
+    assert (rows, columns, crop.size) == (slice(0, 0), slice(0, 0), 0)
+    assert rle.bbox_xyxy_px(counts, 5, 7) == (0, 0, 0, 0)
+
+
+@given(st.binary(max_size=30))
+def test_no_string_of_bytes_decodes_to_anything_but_a_whole_image(counts):
+    try:
+        mask = rle.decode(counts, 6, 9)
+    except SchemaError:
+        return
+    assert mask.shape == (6, 9)
+
+
+def test_runs_of_another_image_size_are_refused():
+    with pytest.raises(SchemaError, match="SCH003"):
+        rle.decode(rle.encode(blob(9, 16)), 16, 16)
