@@ -1,0 +1,95 @@
+"""Which LiDAR points other surfaces hide from a camera that stands elsewhere.
+
+The LiDAR sees every point it returns; the camera, half a metre away, does not: a point that the LiDAR sees over or past
+a nearer object lands on that object's pixels and takes its label (method.md A.9, edge 11). A depth buffer must close
+the gaps between scan lines, and as soon as its cells are coarse enough to do so it also hides the road and the feet of
+objects, because the row below is always nearer. Order tells the two apart. Moving the eye from LiDAR to camera shifts
+near points farther across the image than far ones; neighbours on one surface keep their order in this shift, whereas
+an occluder passes over what it hides. So a point is hidden if one of its nearest neighbours in the image is clearly
+nearer and passed over it. Nearest neighbours adapt to the density of the sensor: no size in pixels is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.geometry.projection import Projection, cam_SE3_lidar
+from pointsam.types import CameraView, Sweep
+
+# Depth seen from the LiDAR, for a point in front of the camera but beside or behind the LiDAR.
+_MIN_LIDAR_DEPTH_M = 0.1
+
+
+@dataclass(frozen=True)
+class VisibilityConfig:
+    """When a nearer neighbour hides a point.
+
+    The defaults were chosen on true boxes in six nuScenes and seven KITTI images: they hide 0.7 % (nuScenes) and
+    0.05 % (KITTI) of the points of objects in plain view, and 35 % and 25 % of the background points behind a box.
+
+    Args:
+        neighbours: nearest points in the image that may hide a point; more find more, and reach past silhouettes.
+        margin_m: a neighbour hides only what is deeper by this much ...
+        margin_share: ... plus this share of the neighbour's depth: an object must not hide its own far side.
+    """
+
+    neighbours: int = 16
+    margin_m: float = 1.0
+    margin_share: float = 0.15
+
+
+def occluded(
+    xyz_lidar_m: NDArray[np.floating[Any]],
+    projection: Projection,
+    sweep: Sweep,
+    view: CameraView,
+    config: VisibilityConfig | None = None,
+) -> NDArray[np.bool_]:
+    """Points inside the image that a nearer LiDAR surface hides from the camera.
+
+    Args:
+        xyz_lidar_m: (N,3) points in the sweep's LiDAR frame, metres.
+        projection: of these points into the view.
+        sweep: the sweep they belong to.
+        view: the image.
+        config: None = defaults.
+
+    Returns:
+        (N,) bool, False where the projection is not valid.
+    """
+    from scipy.spatial import cKDTree
+
+    config = config or VisibilityConfig()
+    hidden = np.zeros(len(projection.valid), dtype=bool)
+    uv, depth = projection.uv_px[projection.valid], projection.depth_m[projection.valid]
+    if len(uv) < 2:
+        return hidden
+    # The first neighbour is the point itself, or another at the very same place.
+    _, near = cKDTree(uv).query(uv, k=np.arange(2, min(config.neighbours + 2, len(uv) + 1)))
+    shift = _parallax(np.asarray(xyz_lidar_m)[projection.valid], sweep, view)
+    pass_by = shift[near] - shift[:, None]
+    offset = uv[near] - uv[:, None]
+    # A neighbour now at `offset` from the point was at offset - pass_by: it passed if the point lies between the two,
+    # and over the point, not along the next scan line, if the way it went is no shorter than the distance it kept.
+    way2 = (pass_by**2).sum(axis=2)
+    along = (pass_by * offset).sum(axis=2)
+    beside = np.abs(pass_by[..., 0] * offset[..., 1] - pass_by[..., 1] * offset[..., 0])
+    passed_over = (along >= 0) & (along < way2) & (beside <= way2)
+    clearly_nearer = depth[near] * (1 + config.margin_share) + config.margin_m < depth[:, None]
+    hidden[projection.valid] = (passed_over & clearly_nearer).any(axis=1)
+    return hidden
+
+
+def _parallax(xyz_lidar_m: NDArray[np.floating[Any]], sweep: Sweep, view: CameraView) -> NDArray[np.float64]:
+    """(V,2) pixels by which points move when the camera moves from the LiDAR's place to its own."""
+    to_camera = cam_SE3_lidar(sweep, view)
+    from_camera = to_camera.apply(xyz_lidar_m)
+    from_lidar = from_camera - to_camera.translation_m
+    lidar_depth = np.maximum(from_lidar[:, 2:], _MIN_LIDAR_DEPTH_M)
+    slope_change = from_camera[:, :2] / from_camera[:, 2:] - from_lidar[:, :2] / lidar_depth
+    shift: NDArray[np.float64] = slope_change @ view.camera.K[:2, :2].T
+    return shift

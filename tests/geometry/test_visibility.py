@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+
+from pointsam.geometry.boxes import points_in_boxes
+from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.projection import project
+from pointsam.geometry.se3 import SE3
+from pointsam.geometry.visibility import VisibilityConfig, occluded
+from pointsam.types import CameraView, Sweep
+
+LIDAR_HEIGHT_M = 1.8
+AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # cam_R_ego
+CAMERA = PinholeCamera(np.array([[700.0, 0, 600], [0, 700, 300], [0, 0, 1]]), 1200, 600)
+
+
+def rig(cam_xyz_m):
+    """A LiDAR above the origin of the ego frame and a camera that looks along x."""
+    still = SE3.identity()
+    sweep = Sweep("sweep.bin", 4, 0, SE3(np.eye(3), np.array([0, 0, LIDAR_HEIGHT_M])), still)
+    return sweep, CameraView("CAM", "image.png", 0, CAMERA, SE3(AXES.T, np.array(cam_xyz_m, dtype=float)), still)
+
+
+def scan(boxes):
+    """First returns of a spinning LiDAR over a road, boxes (x0, y0, z0, x1, y1, z1) on it, and a wall at 60 m.
+
+    Returns points in the LiDAR frame and what each hit: -1 road or wall, else the box.
+    """
+    azimuth, elevation = np.radians(np.arange(-35, 35, 0.2)), np.radians(np.arange(-24, 3, 0.4))
+    a, e = (grid.ravel() for grid in np.meshgrid(azimuth, elevation))
+    ray = np.column_stack([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
+    origin = np.array([0, 0, LIDAR_HEIGHT_M])
+    with np.errstate(divide="ignore"):
+        road = np.where(ray[:, 2] < 0, -LIDAR_HEIGHT_M / ray[:, 2], np.inf)
+        distance = np.minimum(road, 60 / ray[:, 0])
+        hit = np.full(len(ray), -1)
+        for m, box in enumerate(boxes):
+            low, high = (np.array(box[:3]) - origin) / ray, (np.array(box[3:]) - origin) / ray
+            enter, leave = np.minimum(low, high).max(axis=1), np.maximum(low, high).min(axis=1)
+            first = (enter < leave) & (enter > 0) & (enter < distance)
+            distance[first], hit[first] = enter[first], m
+    return ray * distance[:, None], hit
+
+
+def hidden_truth(xyz_lidar_m, cam_xyz_m, boxes, before=1 - 1e-6):
+    """The line from the camera to the point leaves a box before this share of its length."""
+    target = xyz_lidar_m + np.array([0, 0, LIDAR_HEIGHT_M])
+    eye = np.array(cam_xyz_m, dtype=float)
+    truth = np.zeros(len(target), dtype=bool)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for box in boxes:
+            low, high = (np.array(box[:3]) - eye) / (target - eye), (np.array(box[3:]) - eye) / (target - eye)
+            enter, leave = np.fmin(low, high).max(axis=1), np.fmax(low, high).min(axis=1)
+            truth |= (enter < leave) & (enter > 0) & (leave < before)
+    return truth
+
+
+CAR = (10, -1, 0.05, 14, 0.9, 1.5)
+BELOW = (0.3, 0, 0.9)
+BESIDE = (0, 1.2, 1.7)
+
+
+@pytest.mark.parametrize("place", [BELOW, BESIDE], ids=["camera below", "camera beside"])
+def test_what_the_lidar_sees_past_a_car_is_hidden_from_the_camera(place):
+    sweep, view = rig(place)
+    xyz, _ = scan([CAR])
+    seen = project(xyz, sweep, view)
+    truth = hidden_truth(xyz, place, [CAR], before=0.8) & seen.valid
+    found = occluded(xyz, seen, sweep, view)
+    assert truth.sum() > 100
+    assert (found & truth).sum() > 0.8 * truth.sum()
+
+
+@pytest.mark.parametrize("place", [BELOW, BESIDE], ids=["camera below", "camera beside"])
+def test_little_in_plain_view_is_hidden(place):
+    sweep, view = rig(place)
+    cars = [CAR, (25, 3, 0.05, 29, 5, 1.5)]
+    xyz, hit = scan(cars)
+    seen = project(xyz, sweep, view)
+    visible = seen.valid & ~hidden_truth(xyz, place, cars)
+    found = occluded(xyz, seen, sweep, view)
+    assert (found & visible).sum() < 0.02 * visible.sum()
+    assert not found[hit == 0].any()
+
+
+def test_an_empty_road_hides_nothing_of_itself():
+    sweep, view = rig(BELOW)
+    xyz, _ = scan([])
+    assert not occluded(xyz, project(xyz, sweep, view), sweep, view).any()
+
+
+def test_a_camera_in_the_lidars_place_sees_what_the_lidar_sees():
+    place = (0, 0, LIDAR_HEIGHT_M)
+    sweep, view = rig(place)
+    xyz, _ = scan([CAR])
+    assert not occluded(xyz, project(xyz, sweep, view), sweep, view).any()
+
+
+def test_what_is_less_than_the_margin_behind_is_not_hidden():
+    sweep, view = rig(BELOW)
+    xyz, _ = scan([CAR])
+    seen = project(xyz, sweep, view)
+    assert not occluded(xyz, seen, sweep, view, VisibilityConfig(margin_m=100)).any()
+
+
+def test_points_outside_the_image_are_not_called_hidden():
+    sweep, view = rig(BELOW)
+    xyz, _ = scan([CAR])
+    seen = project(xyz, sweep, view)
+    assert not occluded(xyz, seen, sweep, view)[~seen.valid].any()
+
+
+@pytest.mark.parametrize("num_points", [0, 1, 2, 5])
+def test_few_points_are_no_trouble(num_points):
+    sweep, view = rig(BELOW)
+    xyz = np.column_stack([np.full(num_points, 20.0), np.linspace(-1, 1, num_points), np.zeros(num_points)])
+    assert not occluded(xyz, project(xyz, sweep, view), sweep, view).any()
+
+
+def test_duplicated_points_share_their_fate():
+    sweep, view = rig(BELOW)
+    xyz, _ = scan([CAR])
+    twice = np.concatenate([xyz, xyz])
+    found = occluded(twice, project(twice, sweep, view), sweep, view)
+    assert found.any()
+    np.testing.assert_array_equal(found[: len(xyz)], found[len(xyz) :])
+
+
+def test_real_objects_in_plain_view_stay(kitti_root):
+    from pointsam.datasets.io import read_points
+    from pointsam.datasets.kitti import Kitti
+
+    kitti = Kitti(kitti_root)
+    for frame_id in kitti.frame_ids():
+        frame, boxes = kitti.frame(frame_id), kitti.boxes(frame_id)
+        xyz = read_points(frame.sweep)
+        seen = project(xyz, frame.sweep, frame.cameras[0])
+        inside = seen.valid & (points_in_boxes(xyz, boxes) >= 0)
+        found = occluded(xyz, seen, frame.sweep, frame.cameras[0])
+        assert (found & inside).sum() <= 0.02 * inside.sum()
+        assert found.any()
