@@ -37,6 +37,11 @@ def test_the_best_cluster_speaks_for_an_object():
     assert result.overall.recall == 1.0
 
 
+def test_the_best_object_speaks_for_a_cluster():
+    result = result_of((6, (0, CAR), (0, CAR)), (4, (0, CAR), (1, CAR)))
+    assert (result.overall.num_clusters, result.overall.precision) == (1, 1.0)
+
+
 def test_the_class_does_not_matter():
     result = result_of((10, (0, TRUCK), (0, CAR)))
     assert (result.overall.mean_iou, result.overall.precision) == (1.0, 1.0)

@@ -47,8 +47,10 @@ def test_an_unlabelled_point_is_one_grey_pixel(draw):
     assert changed.any(axis=2).sum() == 1
 
 
-def test_a_point_behind_the_camera_is_not_drawn(draw):
-    assert (draw([(-20, 5, -1)], [(3, 0)]) == draw()).all()
+@pytest.mark.parametrize("cluster", [(3, 0), NONE])
+@pytest.mark.parametrize("point", [(-20, 5, -1), (0.5, 0.1, -0.1)])
+def test_a_point_behind_or_too_near_the_camera_is_not_drawn(draw, point, cluster):
+    assert (draw([point], [cluster]) == draw()).all()
 
 
 def test_a_mask_is_tinted_and_outlined_in_its_class_colour(draw, image):

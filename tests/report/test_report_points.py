@@ -49,14 +49,18 @@ def test_the_classes_of_a_taxonomy_look_different():
     assert len({class_rgb(i) for i in range(len(NUSCENES.classes))}) == len(NUSCENES.classes)
 
 
-def test_tags_leave_points_and_each_other_uncovered(make_labels):
-    rng = np.random.default_rng(0)
-    uv = rng.integers(150, 250, (300, 2))
-    labels = make_labels(*((i % 6, i % 6) for i in range(300)))
+def test_tags_stand_where_no_point_and_no_tag_is(make_labels):
+    """A pole of one cluster, a cloud of another above it, a post of a third to the right."""
+    pole = np.array([(200, v) for v in range(200, 240)])
+    cloud = np.array([(u, v) for u in range(150, 250, 4) for v in range(150, 196, 4)])
+    post = pole[:30] + np.array((75, 5))
+    uv = np.concatenate([pole, cloud, post])
+    labels = make_labels(*[(0, 0)] * len(pole), *[(1, 1)] * len(cloud), *[(2, 2)] * len(post))
     picture = Image.new("RGB", (400, 400), (90, 90, 90))
-    tag_clusters(picture, uv, labels, np.arange(300), NUSCENES, size_px=14, min_points=5)
+    tag_clusters(picture, uv, labels, np.arange(len(uv)), NUSCENES, size_px=14, min_points=5)
     drawn = (np.array(picture) != 90).any(axis=2)
-    assert drawn.any()
+    assert drawn[120:150, 150:250].any()  # the cloud's, above it
+    assert drawn[200:240, 206:270].any()  # the pole's, right of it
     assert not drawn[uv[:, 1], uv[:, 0]].any()
 
 
