@@ -18,15 +18,18 @@ CAMERA_YAWS_DEG = {
 CATEGORIES = (
     "noise",
     "animal",
-    "human.pedestrian.adult",
-    "movable_object.trafficcone",
+    *(f"human.pedestrian.{kind}" for kind in ("adult", "child", "construction_worker", "personal_mobility")),
+    *(f"human.pedestrian.{kind}" for kind in ("police_officer", "stroller", "wheelchair")),
+    *(f"movable_object.{kind}" for kind in ("barrier", "debris", "pushable_pullable", "trafficcone")),
     "static_object.bicycle_rack",
-    "vehicle.bicycle",
-    "vehicle.car",
-    "flat.driveable_surface",
-    "static.manmade",
+    *(f"vehicle.{kind}" for kind in ("bicycle", "bus.bendy", "bus.rigid", "car", "construction")),
+    *(f"vehicle.{kind}" for kind in ("emergency.ambulance", "emergency.police", "motorcycle", "trailer", "truck")),
+    *(f"flat.{kind}" for kind in ("driveable_surface", "other", "sidewalk", "terrain")),
+    *(f"static.{kind}" for kind in ("manmade", "other", "vegetation")),
     "vehicle.ego",
 )
+"""In the order of the label packs: the position is the `index`."""
+
 BOX_KINDS = ("vehicle.car", "human.pedestrian.adult", "vehicle.bicycle", "static_object.bicycle_rack")
 SIZE_WLH = {
     "vehicle.car": (1.9, 4.5, 1.7),
