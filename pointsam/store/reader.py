@@ -184,7 +184,8 @@ class Labels:
                 f"{path} is damaged: its content is not what was written",
                 "delete the file and run the same command again: only its shard is made anew",
             )
-        table = pq.ParquetFile(pa.BufferReader(content)).read().combine_chunks()
+        # Arrow's pool threads may drop `content`, a Python object, while the interpreter ends: that aborts the process.
+        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False).combine_chunks()
         version = (table.schema.metadata or {}).get(f"{METADATA_PREFIX}schema_version".encode(), b"unknown").decode()
         if version != str(SCHEMA_VERSION):
             raise layout.other_version(path, version)
