@@ -212,7 +212,7 @@ def test_projection_is_kittis_own_on_every_point(kitti_root, frame_id):
     ahead = uvw[:, 2] > 0
     assert ahead.sum() > 50_000
     np.testing.assert_allclose(ours.depth_m, uvw[:, 2], atol=1e-12)
-    np.testing.assert_allclose(ours.uv_px[ahead], uvw[ahead, :2] / uvw[ahead, 2:], atol=1e-4)
+    np.testing.assert_allclose(ours.uv_px[ahead], uvw[ahead, :2] / uvw[ahead, 2:], atol=1e-4, rtol=1e-9)
 
 
 @pytest.mark.parametrize("frame_id", REAL)
