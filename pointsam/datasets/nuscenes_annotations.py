@@ -18,12 +18,12 @@ LABEL_TABLES = ("panoptic", "lidarseg")
 def read_categories(folder: Path) -> tuple[Columns, dict[str, int]]:
     """Only the label packs' category.json numbers the categories; the plain one has no `index`."""
     if not table_path(folder, "category").exists():
-        return {"name": [], "index": np.zeros(0, dtype=np.int32)}, {}
+        return {"name": [], "index": np.zeros(0, dtype=np.int64)}, {}
     try:
         rows = list(read_rows(folder, "category", {"token": str, "name": str, "index": int}))
     except DatasetError:
         rows = [(*row, -1) for row in read_rows(folder, "category", {"token": str, "name": str})]
-    columns = {"name": [row[1] for row in rows], "index": np.array([row[2] for row in rows], dtype=np.int32)}
+    columns = {"name": [row[1] for row in rows], "index": np.array([row[2] for row in rows], dtype=np.int64)}
     return columns, rows_of(row[0] for row in rows)
 
 

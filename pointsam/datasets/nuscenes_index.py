@@ -27,7 +27,7 @@ from pointsam.datasets.nuscenes_annotations import BOX_TABLES, LABEL_TABLES
 from pointsam.datasets.nuscenes_columns import Columns
 from pointsam.datasets.nuscenes_join import REQUIRED, join
 from pointsam.datasets.nuscenes_tables import table_path
-from pointsam.errors import StoreError
+from pointsam.errors import DatasetError, StoreError
 from pointsam.store.files import locked, make_folder
 
 _LAYOUT = "1"
@@ -117,9 +117,16 @@ def _of_table(table: pa.Table) -> Index:
 
 def _build(folder: Path, path: Path) -> Index:
     started = time.time()
-    groups = join(folder)
-    table = pa.table({name: _one_row(columns) for name, columns in groups.items()})
-    table = table.replace_schema_metadata({"fingerprint": _fingerprint(groups)})
+    try:
+        groups = join(folder)
+        table = pa.table({name: _one_row(columns) for name, columns in groups.items()})
+        table = table.replace_schema_metadata({"fingerprint": _fingerprint(groups)})
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise DatasetError(
+            "DAT011",
+            f"{folder}: a table holds a number beyond 64 bits or a character that is none: {error}",
+            "unpack the tables again",
+        ) from error
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:

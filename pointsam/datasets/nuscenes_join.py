@@ -169,12 +169,12 @@ def _chain(folder: Path, rows: list[tuple[Any, ...]]) -> Columns:
 
 
 def _transpose(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Columns:
-    """Rows to columns: strings stay a list, whole numbers become int32 (times int64)."""
+    """Rows to columns: strings stay a list, whole numbers become int64."""
     text = {"token", "file", "pose", "prev", "next"}
     columns: Columns = {}
     for index, name in enumerate(names):
         values = [row[index] for row in rows]
-        columns[name] = values if name in text else np.array(values, dtype=np.int64 if name == "t_us" else np.int32)
+        columns[name] = values if name in text else np.array(values, dtype=np.int64)
     return columns
 
 

@@ -127,7 +127,7 @@ def lidarseg_truth(
     category_names: Mapping[int, str],
     xyz_lidar_m: NDArray[np.floating[Any]],
     boxes: Boxes,
-    box_category: NDArray[np.int32],
+    box_category: NDArray[np.integer[Any]],
 ) -> PointTruth:
     """Truth from per-point categories and boxes, made as the panoptic labels were.
 

@@ -255,6 +255,16 @@ def test_two_samples_of_one_token_are_DAT011(tmp_path):
     assert raised.value.code == "DAT011"
 
 
+@pytest.mark.parametrize(("field", "value"), [("timestamp", 10**30), ("width", 10**30), ("filename", "\ud800")])
+def test_a_value_that_no_column_holds_is_DAT011(tmp_path, field, value):
+    def spoil(tables):
+        next(row for row in tables["sample_data"] if "samples/CAM" in row["filename"])[field] = value
+
+    with pytest.raises(DatasetError, match=VERSION) as raised:
+        NuScenes(make_root(tmp_path / "root", edit=spoil))
+    assert raised.value.code == "DAT011"
+
+
 def test_a_bad_table_leaves_no_index(tmp_path, cache):
     root = make_root(tmp_path / "root", edit=lambda tables: tables["scene"].clear())
     with pytest.raises(DatasetError):
