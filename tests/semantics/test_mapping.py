@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +132,12 @@ def test_an_own_taxonomy_has_no_built_in_coco_mapping():
 def test_same_names_map_to_themselves():
     mapping = default_mapping(NUSCENES, "same")
     assert [mapping.class_id(name) for name in NUSCENES.names] == list(range(10))
+
+
+@pytest.mark.parametrize("page", ["mapping.md", "precomputed_masks.md"])
+def test_the_mappings_of_the_documentation_load(write, page):
+    text = (Path(__file__).parents[2] / "docs" / page).read_text()
+    blocks = [block for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if '"taxonomy"' in block]
+    assert blocks
+    for block in blocks:
+        assert load_mapping(write(block)).classes
