@@ -100,14 +100,14 @@ class Labels:
             DatasetError: DAT010 if the stage was not to label this frame.
             StoreError: OUT004 if it is not done yet, or its file is damaged.
         """
-        frames, points, clusters = (self._rows(name, "clusters", frame_id) for name in ("frames", "points", "clusters"))
+        frames, points, clusters = (self._rows(name, "clusters", frame_id) for name in layout.STAGE_TABLES["clusters"])
         scene = self._plan("clusters")[frame_id].scene
-        labels, views = rows.point_labels(points[0].table, points[1][0])
+        labels, views = rows.point_labels(points[0], points[1][0])
         return FrameLabels(
-            rows.frame_row(frames[0].table, frames[1][0], scene),
+            rows.frame_row(frames[0], frames[1][0], scene),
             labels,
             views,
-            tuple(rows.cluster(clusters[0].table, row) for row in clusters[1]),
+            rows.clusters(*clusters),
         )
 
     def masks(self, frame_id: str) -> dict[str, ImageMasks]:
@@ -116,8 +116,8 @@ class Labels:
         Raises:
             DatasetError, StoreError: as `labels`.
         """
-        loaded, members = self._rows("masks", "masks", frame_id)
-        images = [rows.image_masks(loaded.table, row) for row in members]
+        table, members = self._rows("masks", "masks", frame_id)
+        images = [rows.image_masks(table, row) for row in members]
         return {image.camera: image for image in images}
 
     def _stage(self, stage: str) -> Mapping[str, Any]:
@@ -153,7 +153,8 @@ class Labels:
     def _entry(self, stage: str, shard: Shard) -> dict[str, Any] | None:
         return layout.entry_if_done(self.out, stage, shard.name, self.key(stage))
 
-    def _rows(self, table: str, stage: str, frame_id: str) -> tuple[_Loaded, range]:
+    def _rows(self, table: str, stage: str, frame_id: str) -> tuple[Any, range]:
+        """The table of the frame's shard, and the frame's rows in it."""
         shard = self._plan(stage).get(frame_id)
         if shard is None:
             raise DatasetError(
@@ -171,7 +172,7 @@ class Labels:
                     f"finish the run: pointsam-label {stage} DATA --out {self.out} with the same options",
                 )
             loaded = self._load(table, shard, entry)
-        return loaded, loaded.rows_of.get(frame_id, range(0))
+        return loaded.table, loaded.rows_of.get(frame_id, range(0))
 
     def _load(self, name: str, shard: Shard, entry: Mapping[str, Any]) -> _Loaded:
         self._loaded.pop(name, None)  # never two shards of a table in memory

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.store.schema import CLUSTERS, FrameRow, ImageMasks
+from pointsam.store.schema import FrameRow, ImageMasks
 from pointsam.types import Cluster, Detections, Masks, PointLabels
 
 
@@ -24,12 +24,14 @@ def point_labels(table: Any, row: int) -> tuple[PointLabels, NDArray[np.uint8]]:
     return labels, _array(table["views"][row]).astype(np.uint8)
 
 
-def cluster(table: Any, row: int) -> Cluster:
-    """A row of `clusters`."""
-    values: dict[str, Any] = {name: table[name][row].as_py() for name in CLUSTERS.names if name != "frame_id"}
-    for name in ("center_lidar_m", "size_aabb_m", "cameras", "mask_ids"):
-        values[name] = tuple(values[name])
-    return Cluster(**values)
+def clusters(table: Any, members: range) -> tuple[Cluster, ...]:
+    """Consecutive rows of `clusters`."""
+    found = []
+    for values in table.slice(members.start, len(members)).drop_columns(["frame_id"]).to_pylist():
+        for name in ("center_lidar_m", "size_aabb_m", "cameras", "mask_ids"):
+            values[name] = tuple(values[name])
+        found.append(Cluster(**values))
+    return tuple(found)
 
 
 def image_masks(table: Any, row: int) -> ImageMasks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -10,9 +11,26 @@ import pyarrow.parquet as pq
 from pointsam.errors import SchemaError
 from pointsam.store.schema import SCHEMAS
 
-# Level 3 is where the size of label lists stops falling fast (scripts/bench_store.py prints levels beside each other).
-ZSTD_LEVEL = 3
-_ROWS_PER_GROUP = 64
+# A choice by scripts/bench_store.py: above 9 time grows faster than size falls.
+ZSTD_LEVEL = 9
+# A shard is one row group: smaller ones repeat their overhead for each of the columns.
+_ROWS_PER_GROUP = 4096
+# Scores, metres and masks hardly repeat: a dictionary of them only adds its indices.
+_DICTIONARIES: Mapping[str, Any] = {
+    "frames": True,
+    "points": True,
+    "clusters": [
+        "frame_id",
+        "cluster_id",
+        "class_id",
+        "class_name",
+        "num_points",
+        "cameras.list.element",
+        "mask_ids.list.element",
+        "num_points_cut",
+    ],
+    "masks": ["frame_id", "camera", "status", "error_code", "error", "height_px", "width_px"],
+}
 
 
 def table_bytes(name: str, table: Any, zstd_level: int = ZSTD_LEVEL) -> bytes:
@@ -35,7 +53,6 @@ def table_bytes(name: str, table: Any, zstd_level: int = ZSTD_LEVEL) -> bytes:
         row_group_size=_ROWS_PER_GROUP,
         compression="zstd",
         compression_level=zstd_level,
-        # Masks differ from each other: a dictionary of them only costs time.
-        use_dictionary=["camera", "status", "error_code", "error"] if name == "masks" else True,
+        use_dictionary=_DICTIONARIES[name],
     )
     return bytes(sink.getvalue())

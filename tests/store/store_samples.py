@@ -31,9 +31,9 @@ FRAMES = [("one", f"f{k}") for k in range(5)] + [("two/é", f"g{k}") for k in ra
 SHARDS = plan_shards(FRAMES, 2)
 
 
-def frame_labels(frame_id, scene="one", num_points=20, num_clusters=3, seed=0, failed=False):
+def frame_labels(frame_id, scene="one", num_points=20, num_clusters=3, seed=0, failed=False, error="torn"):
     if failed:
-        row = FrameRow(frame_id, scene, 7, 0, 0, "failed", "DAT006", "not whole points", "")
+        row = FrameRow(frame_id, scene, 7, 0, 0, "failed", "DAT006", error)
         return FrameLabels(row, PointLabels.empty(0), np.zeros(0, np.uint8), ())
     rng = np.random.default_rng(seed)
     ids = rng.integers(NO_INSTANCE, num_clusters, num_points).astype(np.int32)

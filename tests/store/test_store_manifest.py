@@ -1,4 +1,6 @@
 import json
+import shutil
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -44,8 +46,6 @@ def test_no_plan_of_empty_shards_double_frames_or_nameless_scenes(frames, size):
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_a_scene_makes_a_visible_name_of_plain_characters(scene):
-    from urllib.parse import unquote
-
     name = encode_scene(scene)
     assert unquote(name) == scene
     assert "/" not in name
@@ -118,8 +118,6 @@ def test_another_selection_of_frames_is_refused(tmp_path):
 
 
 def test_deleting_what_the_hint_names_lets_another_configuration_in(tmp_path):
-    import shutil
-
     fill(tmp_path)
     with pytest.raises(StoreError) as caught:
         open_run(tmp_path, document={"kappa": 1})
@@ -182,6 +180,14 @@ def test_a_missing_or_short_table_means_the_shard_is_made_again(tmp_path, change
     run = fill(tmp_path)
     change(tmp_path / "points" / "scene=one" / f"{SHARDS[0].name}.parquet")
     assert run.pending() == [SHARDS[0]]
+
+
+def test_an_entry_copied_from_another_configuration_counts_for_nothing(tmp_path):
+    other = open_run(tmp_path / "other", document={"kappa": 1})
+    other.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+    run = open_run(tmp_path / "out")
+    shutil.copytree(tmp_path / "other", tmp_path / "out", dirs_exist_ok=True, ignore=shutil.ignore_patterns("run.json"))
+    assert run.done() == set()
 
 
 def test_a_lost_plan_is_written_again(tmp_path):

@@ -117,7 +117,7 @@ def test_labels_come_back_as_they_went(frames):
             rows.frame_row(tables["frames"], k, frame.frame.scene),
             labels,
             views,
-            tuple(rows.cluster(tables["clusters"], row) for row in range(start, stop)),
+            rows.clusters(tables["clusters"], range(start, stop)),
         )
         assert_same(back, frame)
         start = stop
