@@ -45,42 +45,40 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class _Boxes:
-    """Extent (D,K) of runs of points, and the squares of the smallest and the largest `range_link_m` in each (K,)."""
+    """Extents (D,K) of runs of points, and the square of the largest `range_link_m` in each (K,)."""
 
     lo: _Floats
     hi: _Floats
-    near2: _Floats
-    far2: _Floats
+    reach2: _Floats
 
     @staticmethod
     def of(xyz: _Floats, reach2: _Floats, start: _Ints, stop: _Ints) -> _Boxes:
-        """Boxes of the non-empty runs start:stop of (D,N) points."""
-        runs = np.stack((start, np.minimum(stop, xyz.shape[1] - 1)), axis=1).ravel()
-        last = stop == xyz.shape[1]
-
-        def reduce(by: np.ufunc, values: _Floats) -> _Floats:
-            out: _Floats = by.reduceat(values, runs, axis=-1)[..., ::2]
-            # reduceat takes no end behind the last item, so that item was left out where a run ends there
-            out[..., last] = by(out[..., last], values[..., -1:])
-            return out
-
+        """Boxes of the non-empty runs start:stop of (D,N) points that have one more column behind them."""
+        runs = np.stack((start, stop), axis=1).ravel()
         return _Boxes(
-            reduce(np.minimum, xyz), reduce(np.maximum, xyz), reduce(np.minimum, reach2), reduce(np.maximum, reach2)
+            np.minimum.reduceat(xyz, runs, axis=1)[:, ::2],
+            np.maximum.reduceat(xyz, runs, axis=1)[:, ::2],
+            np.maximum.reduceat(reach2, runs)[::2],
         )
 
 
-def _compare(a: _Boxes, i: _Ints, b: _Boxes, j: _Ints, floor2: _Floats) -> tuple[NDArray[np.bool_], _Floats, _Floats]:
-    """Whether all points of a[i] link to all of b[j]; squared gap between the boxes and link distance at most."""
+def _compare(box: _Boxes, i: _Ints, j: _Ints, floor2: _Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_], _Floats]:
+    """Which pairs of boxes certainly link, which may link, and the squared gap over the squared link distance.
+
+    The point with the longest reach links to all that lies within it, so one edge is certain once the boxes' whole
+    span does; and a cell whose own span does is connected.
+    """
     gap2 = np.zeros(len(i))
     span2 = np.zeros(len(i))
-    for axis in range(len(a.lo)):
-        up, down = b.hi[axis, j] - a.lo[axis, i], a.hi[axis, i] - b.lo[axis, j]
+    for lo, hi in zip(box.lo, box.hi, strict=True):
+        up, down = hi[j] - lo[i], hi[i] - lo[j]
         gap = np.maximum(np.maximum(-up, -down), 0.0)
         gap2 += gap * gap
         span = np.maximum(up, down)
         span2 += span * span
-    linked = span2 < np.maximum(np.maximum(a.near2[i], b.near2[j]), floor2)
-    return linked, gap2, np.maximum(np.maximum(a.far2[i], b.far2[j]), floor2)
+    link2 = np.maximum(np.maximum(box.reach2[i], box.reach2[j]), floor2)
+    linked = span2 < link2
+    return linked, (gap2 < link2) & ~linked, gap2
 
 
 class _Union:
@@ -105,8 +103,8 @@ class _Cells:
 
     Args:
         order: (N,) index of each sorted point in the input.
-        xyz: (D,N) sorted.
-        reach2: (N,) squared range term, sorted.
+        xyz: (D,N+1) sorted; the last column only ends the last cell.
+        reach2: (N+1,) squared range term, sorted.
         start: (K+1,) where each cell begins.
         box: (K,) extents.
         group: (K,) of each cell.
@@ -141,18 +139,20 @@ def _contract(xyz: _Floats, range_link_m: _Floats, group: _Ints, floor_m: _Float
     keys = np.vstack((group, level, cell))[:, order]
     fresh = np.ones(len(group), dtype=bool)
     fresh[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
-    xyz, reach2, group = xyz[:, order], (range_link_m * range_link_m)[order], group[order]
+    group = group[order]
+    padded = np.append(order, order[-1])
+    xyz, reach2 = xyz[:, padded], (range_link_m * range_link_m)[padded]
 
-    start = np.flatnonzero(fresh)
-    box = _Boxes.of(xyz, reach2, start, np.append(start[1:], len(fresh)))
-    itself = np.arange(len(start))
-    whole, _, _ = _compare(box, itself, box, itself, np.square(floor_m[group[start]]))
+    start = np.append(np.flatnonzero(fresh), len(fresh))
+    box = _Boxes.of(xyz, reach2, start[:-1], start[1:])
+    itself = np.arange(len(start) - 1)
+    whole, _, _ = _compare(box, itself, itself, np.square(floor_m[group[start[:-1]]]))
     if not whole.all():
         # far from the origin a coordinate's last bit can exceed a cell: such points stand alone
         fresh |= ~whole[np.cumsum(fresh) - 1]
-        start = np.flatnonzero(fresh)
-        box = _Boxes.of(xyz, reach2, start, np.append(start[1:], len(fresh)))
-    return _Cells(order, xyz, reach2, np.append(start, len(fresh)), box, group[start])
+        start = np.append(np.flatnonzero(fresh), len(fresh))
+        box = _Boxes.of(xyz, reach2, start[:-1], start[1:])
+    return _Cells(order, xyz, reach2, start, box, group[start[:-1]])
 
 
 def _candidates(cells: _Cells, groups: Groups) -> Iterator[tuple[_Ints, _Ints]]:
@@ -161,7 +161,7 @@ def _candidates(cells: _Cells, groups: Groups) -> Iterator[tuple[_Ints, _Ints]]:
     centre = (box.lo + box.hi) / 2
     extent = box.hi - box.lo
     half = np.sqrt((extent * extent).sum(axis=0)) / 2
-    reach = np.maximum(np.sqrt(box.far2), groups.floor_m[cells.group])
+    reach = np.maximum(np.sqrt(box.reach2), groups.floor_m[cells.group])
     rank = np.argsort(reach, kind="stable")
     slack = 8 * np.spacing(np.abs(centre).max() + reach.max())
     # the cell with the longer reach finds the other; neither's half diagonal exceeds the largest so far
@@ -209,9 +209,7 @@ class _Halves:
             total += len(start)
         self.child: _Ints = np.concatenate(children)
         boxes = [_Boxes.of(cells.xyz, cells.reach2, a, b) for a, b in zip(starts, stops, strict=True)]
-        self.box = _Boxes(
-            *(np.concatenate([getattr(b, name) for b in boxes], axis=-1) for name in ("lo", "hi", "near2", "far2"))
-        )
+        self.box = _Boxes(*(np.concatenate(x, axis=-1) for x in zip(*(vars(b).values() for b in boxes), strict=True)))
         extent = self.box.hi - self.box.lo
         self.size: _Floats = np.where(self.child < 0, -1.0, (extent * extent).sum(axis=0))
 
@@ -219,9 +217,9 @@ class _Halves:
 def _decide(halves: _Halves, i: _Ints, j: _Ints, root_i: _Ints, root_j: _Ints, floor2: _Floats, union: _Union) -> None:
     """Halve the larger of the two until each pair of runs is certainly linked or certainly not."""
     while len(i):
-        linked, gap2, most2 = _compare(halves.box, i, halves.box, j, floor2)
+        linked, open_, _ = _compare(halves.box, i, j, floor2)
         union.join(root_i[linked], root_j[linked])
-        open_ = (gap2 < most2) & union.apart(root_i, root_j)
+        open_ &= union.apart(root_i, root_j)
         i, j, floor2 = i[open_], j[open_], np.tile(floor2[open_], 2)
         root_i, root_j = np.tile(root_i[open_], 2), np.tile(root_j[open_], 2)
         swap = halves.size[j] > halves.size[i]
@@ -254,13 +252,13 @@ def linked_components(xyz_m: _Floats, range_link_m: _Floats, group: _Ints, group
     for i, j in _candidates(cells, groups):
         allowed = groups.may_link(cells.group[i], cells.group[j])
         i, j = i[allowed], j[allowed]
-        linked, gap2, most2 = _compare(cells.box, i, cells.box, j, _floor2(cells, groups, i, j))
+        linked, undecided, gap2 = _compare(cells.box, i, j, _floor2(cells, groups, i, j))
         union.join(i[linked], j[linked])
-        undecided = ~linked & (gap2 < most2) & union.apart(i, j)
-        left.append((i[undecided].astype(np.int32), j[undecided].astype(np.int32), gap2[undecided] / most2[undecided]))
-    first, second, nearness = (np.concatenate(x) for x in zip(*left, strict=True))
+        undecided &= union.apart(i, j)
+        left.append((i[undecided].astype(np.int32), j[undecided].astype(np.int32), gap2[undecided]))
+    first, second, gap2 = (np.concatenate(x) for x in zip(*left, strict=True))
     # likely links first: they settle many of the later pairs
-    queue = np.argsort(nearness, kind="stable")
+    queue = np.argsort(gap2, kind="stable")
     queue = queue[union.apart(first[queue], second[queue])]
     if len(queue):
         wanted, root = np.unique(np.concatenate((first[queue], second[queue])), return_inverse=True)
