@@ -63,7 +63,7 @@ class _Boxes:
 
 
 def _compare(box: _Boxes, i: _Ints, j: _Ints, floor2: _Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_], _Floats]:
-    """Which pairs of boxes certainly link, which may link, and the squared gap over the squared link distance.
+    """Which pairs of boxes certainly link, which may, and the squared gap between them.
 
     The point with the longest reach links to all that lies within it, so one edge is certain once the boxes' whole
     span does; and a cell whose own span does is connected.
