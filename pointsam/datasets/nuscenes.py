@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes_annotations import BOX_TABLES, LABEL_TABLES
@@ -115,7 +116,7 @@ class NuScenes:
         """Annotations at the key sweep's time, in its LiDAR frame; None where the version has none at all.
 
         Raises:
-            DatasetError: as `frame`.
+            DatasetError: as `frame`, and DAT011 on a size that is not three positive numbers.
             CalibrationError: CAL001 or CAL003 naming table, token and field.
         """
         if not self._index.num_rows("boxes"):
@@ -123,14 +124,13 @@ class NuScenes:
         rows = self._box_rows(frame_id)
         sweep = self._sweep(self._key_sweep(frame_id))
         lidar_SE3_world = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).inverse()
-        poses = [
-            lidar_SE3_world @ self._pose("boxes", "sample_annotation", row) for row in range(rows.start, rows.stop)
-        ]
+        in_world = (self._pose("boxes", "sample_annotation", row) for row in range(rows.start, rows.stop))
+        poses = [lidar_SE3_world @ world_SE3_box for world_SE3_box in in_world]
         names = self._index.strings("categories", "name").to_pylist()
         classes = [CATEGORIES.class_id(names[c]) for c in self._index.numbers("boxes", "category")[rows]]
         return Boxes(
             center_m=np.array([pose.translation_m for pose in poses]).reshape(-1, 3),
-            size_lwh_m=self._index.numbers("boxes", "size_wlh")[rows][:, [1, 0, 2]],
+            size_lwh_m=self._box_sizes(rows),
             rotation=np.array([pose.rotation for pose in poses]).reshape(-1, 3, 3),
             class_id=np.array(classes, dtype=np.uint8),
             token=tuple(self._index.strings("boxes", "token")[rows].to_pylist()),
@@ -195,6 +195,18 @@ class NuScenes:
     def _range(self, sample: int, what: str) -> tuple[int, int]:
         first, last = (int(self._index.numbers("samples", f"{what}_{end}")[sample]) for end in ("first", "last"))
         return first, last
+
+    def _box_sizes(self, rows: slice) -> NDArray[np.float64]:
+        size_wlh: NDArray[np.float64] = self._index.numbers("boxes", "size_wlh")[rows]
+        bad = np.flatnonzero(~((size_wlh > 0) & np.isfinite(size_wlh)).all(axis=1))
+        if len(bad):
+            token = self._index.strings("boxes", "token")[rows][int(bad[0])].as_py()
+            raise DatasetError(
+                "DAT011",
+                f"{self._table('sample_annotation')}: row {token!r}, field 'size' is not three positive numbers",
+                "write width, length and height in metres",
+            )
+        return size_wlh[:, [1, 0, 2]]
 
     def _sweep(self, row: int) -> Sweep:
         path, t_us, mounting, pose = self._exposure("sweeps", row)

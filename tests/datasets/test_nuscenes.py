@@ -303,6 +303,19 @@ class TestBadFrames:
         refused(raised, "CAL001", "sample_annotation.json", spoiled_token, "'rotation'")
         assert dataset.frame(frames[1])
 
+    @pytest.mark.parametrize("size", [[1, 0, 1], [1, -1, 1], [1, 1], [1, 1, None], [1, 1, float("inf")]])
+    def test_a_box_without_extent_is_DAT011(self, opened, size):
+        spoiled_token = token("scene-0061", "box", 2, 1)
+
+        def change(tables):
+            next(r for r in tables["sample_annotation"] if r["token"] == spoiled_token)["size"] = size
+
+        dataset, frames = self.spoiled(opened, change)
+        with pytest.raises(DatasetError) as raised:
+            dataset.boxes(frames[1])
+        refused(raised, "DAT011", "sample_annotation.json", spoiled_token, "'size'")
+        assert len(dataset.boxes(frames[0])) == 4
+
 
 def frame_of(row):
     return json.loads(row["filename"].rpartition("__")[2].partition(".")[0]) % 1_000_000 // SWEEP_US
