@@ -159,7 +159,7 @@ def evaluate(
     for report in reports:
         click.echo(report.text())
     if json_file is not None:
-        json_file.write_text(json.dumps([report.as_dict() for report in reports], indent=1) + "\n")
+        json_file.write_text(json.dumps([report.as_dict() for report in reports], indent=1, allow_nan=False) + "\n")
     click.echo(f"next: pointsam-label inspect {out} FRAME --png frame.png")
 
 

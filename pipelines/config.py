@@ -75,7 +75,13 @@ def default() -> LabelConfig:
     base = paper()
     return LabelConfig(
         "default",
-        replace(base.masks, prompts="boxes", semantic_overlap="score"),
+        replace(
+            base.masks,
+            prompts="boxes",
+            semantic_overlap="score",
+            ssd=replace(base.masks.ssd, tile_px=400, score_threshold=0.4),
+            riders=RiderConfig(enabled=True),
+        ),
         replace(
             base.clusters,
             paint=replace(base.clusters.paint, order="score"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ class Report:
 
     Args:
         out: the folder.
-        truth: what it was compared with: "panoptic", "lidarseg+boxes" or "boxes"; several are joined by "+".
+        truth: what it was compared with: "panoptic", "lidarseg" or "boxes"; several are joined by "+".
         panoptic: PQ, SQ, RQ by class.
         agnostic: IoU and recall of objects whatever their class.
         failed: quarantined frames, not scored.
@@ -39,8 +40,9 @@ class Report:
     without_truth: int
 
     def as_dict(self) -> dict[str, Any]:
-        """For --json."""
-        return {**asdict(self), "out": str(self.out)}
+        """For --json: NaN, a share of nothing, becomes null."""
+        values: dict[str, Any] = _without_nan({**asdict(self), "out": str(self.out)})
+        return values
 
     def text(self) -> str:
         """For the terminal."""
@@ -66,6 +68,14 @@ class Report:
         if self.without_truth:
             notes.append(f"{self.without_truth} frames have no truth and were not scored")
         return "\n".join(notes)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def evaluate(out: Path, dataset: Dataset) -> Report:

@@ -62,7 +62,11 @@ class MaskWorker:
         mapping = request.label_mapping(self.dataset)
         self.taxonomy: Taxonomy = mapping.taxonomy
         self.semantics: SemanticModel = load_semantics(
-            self.config.semantics, mapping=mapping, masks_dir=request.masks_dir, config=self.config.ssd
+            self.config.semantics,
+            mapping=mapping,
+            masks_dir=request.masks_dir,
+            config=self.config.ssd,
+            threads=request.threads,
         )
         self.segmenter: Segmenter = load_segmenter(
             self.config.backend, weights=request.weights, device=request.device, config=self.config.segment

@@ -171,7 +171,7 @@ class PointTruth:
     Args:
         labels: the true objects.
         void: (N,) bool, points that count neither for nor against.
-        source: "panoptic" or "boxes".
+        source: where it is from: "panoptic", "lidarseg" (with boxes) or "boxes".
     """
 
     labels: PointLabels
