@@ -21,10 +21,13 @@ class PaintConfig:
     Args:
         cover_threshold: a mask of which more than this share is painted already, mostly in its own class, is a part.
         order: "area", the published rule, or "score", which trusts masks prompted by detection boxes; see `paint`.
+        duplicate_share: in order "score", a mask that shares more than this of the smaller of the two with a better
+            one of its class (or of another vehicle class) shows the same object and joins it; 1 keeps every mask apart.
     """
 
     cover_threshold: float = 0.3  # method.md A.0 cover_threshold
     order: Literal["area", "score"] = "area"  # A.4: largest first
+    duplicate_share: float = 0.8  # ours: on real frames second looks share 0.99 of their pixels, neighbours up to 0.33
 
 
 def semantic_map(
@@ -69,10 +72,11 @@ def paint(
     mask that is covered beyond the threshold, and most often by its own class, is a part of what is there and is
     discarded. Every other mask overwrites what it finds, so rows of barriers fall apart into their smaller masks.
 
-    order "score": masks prompted by a box take their detection's class without a vote and are painted by rising score
-    (of equal scores the higher index first), so that the better detection keeps a contested pixel. Masks prompted by
-    points follow by the rule above, but never take a pixel of a box's mask. A box says which object is meant; the
-    largest mask of a point on it may well be the object and the wall behind it (quality.md).
+    order "score": masks prompted by a box take their detection's class without a vote and are painted by falling score
+    (of equal scores the lower index first) on the pixels that are still free. A second look at an object gives it the
+    pixels that it adds (`duplicate_share`). Masks prompted by points follow by the rule above, but never take a pixel
+    of a box's mask. A box says which object is meant; the largest mask of a point on it may well be the object and the
+    wall behind it (docs/recipes.md).
 
     Of equally frequent values the lowest class_id is the mode, hence any class before background. An instance that
     lost all its pixels to later ones is not listed: every instance holds at least one pixel.
@@ -99,10 +103,10 @@ def paint(
             "give masks and classes of one image",
         )
     boxed = np.flatnonzero(masks.source >= 0) if config.order == "score" else np.zeros(0, dtype=np.int64)
-    boxed = boxed[np.lexsort((-boxed, detections.score[masks.source[boxed]]))]
+    boxed = boxed[np.argsort(-detections.score[masks.source[boxed]], kind="stable")]
     free = np.setdiff1d(np.arange(len(masks)), boxed)
     areas = np.array([area_px(masks.rle[i], masks.height_px, masks.width_px) for i in free], dtype=np.int64)
-    canvas = _Canvas(masks, taxonomy, config.cover_threshold)
+    canvas = _Canvas(masks, taxonomy, config)
     for i in boxed:
         canvas.add_box(int(i), int(detections.class_id[masks.source[i]]))
     canvas.locked = len(canvas.mask_id)
@@ -114,20 +118,37 @@ def paint(
 class _Canvas:
     """F_inst and F_sem of method.md A.4, touched only inside a mask's bounding box."""
 
-    def __init__(self, masks: Masks, taxonomy: Taxonomy, cover_threshold: float) -> None:
+    def __init__(self, masks: Masks, taxonomy: Taxonomy, config: PaintConfig) -> None:
         self.masks = masks
+        self.taxonomy = taxonomy
         self.rows = {class_id for class_id, spec in enumerate(taxonomy.classes) if spec.row}
-        self.cover_threshold = cover_threshold
+        self.config = config
         self.instance = np.full((masks.height_px, masks.width_px), NO_INSTANCE, dtype=np.int32)
         self.classes = np.full((masks.height_px, masks.width_px), BACKGROUND, dtype=np.uint8)
         self.class_id: list[int] = []
         self.mask_id: list[int] = []
+        self.area_px: list[int] = []
         self.box: list[tuple[slice, slice]] = []
         self.locked = 0  # instances below this id keep their pixels
 
     def add_box(self, i: int, class_id: int) -> None:
         v, u, mask = decode_crop(self.masks.rle[i], self.masks.height_px, self.masks.width_px)
+        held = self.instance[v, u]
+        area_px = np.count_nonzero(mask)
+        shared_px = np.bincount(held[mask] + 1, minlength=len(self.mask_id) + 1)[1:]
+        mask &= held == NO_INSTANCE
+        for k in np.argsort(-shared_px, kind="stable"):
+            smaller = min(area_px, self.area_px[k])
+            if self._may_be_one(class_id, self.class_id[k]) and shared_px[k] > self.config.duplicate_share * smaller:
+                self.instance[v, u][mask] = k
+                self.classes[v, u][mask] = self.class_id[k]
+                return
+        self.area_px.append(area_px)
         self._write(i, class_id, v, u, mask)
+
+    def _may_be_one(self, class_id: int, other: int) -> bool:
+        a, b = self.taxonomy.classes[class_id], self.taxonomy.classes[other]
+        return class_id == other or (a.vehicle and b.vehicle)
 
     def add_point(self, i: int, semantic: NDArray[np.uint8]) -> None:
         v, u, mask = decode_crop(self.masks.rle[i], self.masks.height_px, self.masks.width_px)
@@ -137,7 +158,7 @@ class _Canvas:
         if class_id not in self.rows:
             below = self.classes[v, u][mask]
             cover = np.count_nonzero(below != BACKGROUND) / len(below)
-            if cover > self.cover_threshold and _mode(below) == class_id:
+            if cover > self.config.cover_threshold and _mode(below) == class_id:
                 return
         if self.locked:
             held = self.instance[v, u]

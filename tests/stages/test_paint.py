@@ -11,6 +11,7 @@ from pointsam.types import NO_INSTANCE, Detections, Masks
 
 CAR, TRUCK, PEDESTRIAN, BARRIER = 0, 1, 7, 9
 AREA, SCORE = PaintConfig(order="area"), PaintConfig(order="score")
+APART = PaintConfig(order="score", duplicate_share=1.0)
 H, W = 10, 20
 
 
@@ -131,15 +132,39 @@ def test_a_box_mask_takes_the_class_of_its_detection_without_a_vote():
 
 
 def test_the_better_detection_keeps_a_contested_pixel():
-    found = detections((LEFT, CAR, 0.9), (ALL, TRUCK, 0.5))
+    found = detections((LEFT, PEDESTRIAN, 0.9), (ALL, TRUCK, 0.5))
     painted = paint(candidates(ALL, LEFT, source=[1, 0]), classes_of(), found, NUSCENES, SCORE)
-    assert painted.class_id[painted.instance_id[0]].tolist() == [CAR] * 10 + [TRUCK] * 10
+    assert painted.class_id[painted.instance_id[0]].tolist() == [PEDESTRIAN] * 10 + [TRUCK] * 10
+
+
+@pytest.mark.parametrize(("first", "second"), [(CAR, CAR), (CAR, TRUCK), (PEDESTRIAN, PEDESTRIAN)])
+def test_a_second_look_at_an_object_joins_the_better_one(first, second):
+    found = detections((LEFT, first, 0.9), (ALL, second, 0.5))
+    painted = paint(candidates(LEFT, ALL, source=[0, 1]), classes_of(), found, NUSCENES, SCORE)
+    assert (painted.mask_id.tolist(), painted.class_id.tolist()) == ([0], [first])
+    assert (painted.instance_id == 0).all()
+
+
+def test_an_object_on_another_is_no_second_look():
+    found = detections((LEFT, PEDESTRIAN, 0.9), (ALL, CAR, 0.5))
+    assert len(paint(candidates(LEFT, ALL, source=[0, 1]), classes_of(), found, NUSCENES, SCORE).mask_id) == 2
+
+
+def test_neighbours_that_share_an_edge_stay_two():
+    found = detections((block(0, 10, 0, 12), CAR, 0.9), (block(0, 10, 8, 20), CAR, 0.5))
+    masks = candidates(block(0, 10, 0, 12), block(0, 10, 8, 20), source=[0, 1])
+    assert len(paint(masks, classes_of(), found, NUSCENES, SCORE).mask_id) == 2
+
+
+def test_a_duplicate_share_of_one_keeps_every_mask_apart():
+    found = detections((LEFT, CAR, 0.9), (ALL, CAR, 0.5))
+    assert len(paint(candidates(LEFT, ALL, source=[0, 1]), classes_of(), found, NUSCENES, APART).mask_id) == 2
 
 
 def test_of_equally_good_detections_the_mask_listed_first_wins():
-    found = detections((LEFT, CAR, 0.5), (ALL, TRUCK, 0.5))
+    found = detections((LEFT, CAR, 0.5), (ALL, PEDESTRIAN, 0.5))
     painted = paint(candidates(ALL, LEFT, source=[1, 0]), classes_of(), found, NUSCENES, SCORE)
-    assert painted.class_id.tolist() == [TRUCK]
+    assert painted.class_id.tolist() == [PEDESTRIAN]
 
 
 def test_a_point_mask_never_takes_a_pixel_from_a_box_mask():
@@ -161,7 +186,7 @@ def test_masks_and_classes_of_different_images_are_refused():
 
 
 @settings(max_examples=100, deadline=None)
-@given(seed=st.integers(0, 2**32), config=st.sampled_from([AREA, SCORE]))
+@given(seed=st.integers(0, 2**32), config=st.sampled_from([AREA, APART]))
 def test_the_result_is_a_partition_into_masks_with_a_class(seed, config):
     rng = np.random.default_rng(seed)
     edges = np.sort(rng.integers(0, [[H + 1], [W + 1]], (int(rng.integers(0, 12)), 2, 2)))
@@ -177,6 +202,6 @@ def test_the_result_is_a_partition_into_masks_with_a_class(seed, config):
     for instance, mask in enumerate(painted.mask_id):
         inside = decode({"size": [H, W], "counts": masks.rle[mask]}).astype(bool)
         assert inside[painted.instance_id == instance].all()
-        boxed = config is SCORE and source[mask] >= 0
+        boxed = config is APART and source[mask] >= 0
         expected = found.class_id[source[mask]] if boxed else np.bincount(semantic[inside]).argmax()
         assert painted.class_id[instance] == expected
