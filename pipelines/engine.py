@@ -1,7 +1,8 @@
-"""Local processes: ordered results from any number of workers, with a bounded queue."""
+"""Ordered results from any number of workers: processes of this machine, or Ray actors on a cluster."""
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,10 @@ from pointsam.errors import BackendError
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+ENGINES = ("local", "ray")
+_AHEAD = 4
+"""Tasks under way a worker: enough that none waits, few enough that results do not pile up."""
+
 
 def ordered_map(
     work: Callable[[Task], Result],
@@ -21,39 +26,108 @@ def ordered_map(
     workers: int,
     initialise: Callable[..., None],
     arguments: tuple[Any, ...],
+    engine: str = "local",
+    gpus_per_worker: float = 0.0,
 ) -> Iterator[Result]:
     """`work` over `tasks`, results in the order of the tasks.
 
     Args:
         work: a module-level function.
         tasks: consumed lazily: at most four a worker are under way.
-        workers: 1 runs in this process.
+        workers: "local" runs one worker in this process.
         initialise: called once a worker with `arguments`, before its first task.
         arguments: for `initialise`.
+        engine: "local" processes, or "ray" actors (a running cluster if Ray finds one, else this machine).
+        gpus_per_worker: for Ray's scheduler.
 
     Raises:
-        BackendError: BCK007 if a worker process dies.
+        BackendError: BCK007 if a worker dies, BCK005 if Ray is asked for and not installed.
     """
+    if engine == "ray":
+        return _on_ray(work, tasks, workers, initialise, arguments, gpus_per_worker)
     if workers == 1:
-        initialise(*arguments)
-        yield from map(work, tasks)
-        return
+        return _here(work, tasks, initialise, arguments)
+    return _in_processes(work, tasks, workers, initialise, arguments)
+
+
+def _here(
+    work: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    initialise: Callable[..., None],
+    arguments: tuple[Any, ...],
+) -> Iterator[Result]:
+    initialise(*arguments)
+    yield from map(work, tasks)
+
+
+def _in_processes(
+    work: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    workers: int,
+    initialise: Callable[..., None],
+    arguments: tuple[Any, ...],
+) -> Iterator[Result]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initialise, arguments) as pool:
         under_way: deque[Future[Result]] = deque()
         try:
             for task in tasks:
                 under_way.append(pool.submit(work, task))
-                if len(under_way) >= 4 * workers:
+                if len(under_way) >= _AHEAD * workers:
                     yield under_way.popleft().result()
             while under_way:
                 yield under_way.popleft().result()
         except BrokenProcessPool:
-            raise BackendError(
-                "BCK007",
-                "a worker process died, most likely killed for want of memory",
-                "run the same command again with fewer --workers: finished shards are kept",
-            ) from None
+            raise _died() from None
         finally:
             for future in under_way:
                 future.cancel()
+
+
+def _on_ray(
+    work: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    workers: int,
+    initialise: Callable[..., None],
+    arguments: tuple[Any, ...],
+    gpus: float,
+) -> Iterator[Result]:
+    try:
+        import ray
+    except ImportError:
+        raise BackendError("BCK005", "--engine ray needs Ray", "pip install 'pointsam[ray]'") from None
+
+    class Worker:
+        def start(self) -> None:
+            initialise(*arguments)
+
+        def do(self, task: Any) -> Any:
+            return work(task)
+
+    ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+    kind: Any = ray.remote(num_cpus=1, num_gpus=gpus)(Worker)
+    actors = [kind.remote() for _ in range(workers)]
+    under_way: deque[Any] = deque()
+    try:
+        ray.get([actor.start.remote() for actor in actors])
+        for k, task in enumerate(tasks):
+            under_way.append(actors[k % workers].do.remote(task))
+            if len(under_way) >= _AHEAD * workers:
+                yield ray.get(under_way.popleft())
+        while under_way:
+            yield ray.get(under_way.popleft())
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    except ray.exceptions.RayActorError:
+        raise _died() from None
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+
+
+def _died() -> BackendError:
+    return BackendError(
+        "BCK007",
+        "a worker died, most likely killed for want of memory",
+        "run the same command again with fewer --workers: finished shards are kept",
+    )

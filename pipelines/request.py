@@ -8,6 +8,7 @@ from pathlib import Path
 from pipelines.config import LabelConfig
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
+from pointsam.errors import DatasetError
 from pointsam.semantics.mapping import default_mapping, load_mapping
 from pointsam.taxonomy import LabelMapping
 
@@ -30,6 +31,7 @@ class Request:
         device: "cpu" or "cuda[:i]".
         threads: of each worker; part of the request and not of the machine, because sums depend on it.
         workers: processes.
+        engine: where they run: "local" or "ray".
         shard: (i, n) takes every n-th shard from i.
         retry_failed: also redo shards that hold quarantined frames.
         masks_from: output folder whose masks the clusters are made of, None for `out`.
@@ -48,6 +50,7 @@ class Request:
     device: str = "cpu"
     threads: int = 1
     workers: int = 1
+    engine: str = "local"
     shard: tuple[int, int] = (0, 1)
     retry_failed: bool = False
     masks_from: Path | None = None
@@ -63,11 +66,20 @@ class Request:
         return default_mapping(dataset.taxonomy, "coco" if self.config.masks.semantics == "ssd" else "same")
 
     def select(self, dataset: Dataset) -> list[tuple[str, str]]:
-        """(scene, frame_id) of every frame asked for, in the data set's order."""
+        """(scene, frame_id) of every frame asked for, in the data set's order.
+
+        Raises:
+            DatasetError: DAT009 or DAT010 as `Dataset.frame_ids`, DAT010 on a frame that is unknown or not in `split`.
+        """
+        chosen = dataset.frame_ids(self.split)
         wanted = set(self.frames)
-        if not wanted:
-            return [(dataset.scene(frame_id), frame_id) for frame_id in dataset.frame_ids(self.split)]
-        known = [frame_id for frame_id in dataset.frame_ids(self.split) if frame_id in wanted]
-        for frame_id in wanted.difference(known):
-            dataset.frame(frame_id)  # raises what is wrong with it
-        return [(dataset.scene(frame_id), frame_id) for frame_id in known]
+        for frame_id in sorted(wanted.difference(chosen)):
+            dataset.frame(frame_id)  # raises if there is none
+            raise DatasetError(
+                "DAT010",
+                f"frame {frame_id!r} of {dataset.root} is not in {f'split {self.split!r}' if self.split else 'any split'}",
+                "name the split that holds the frame with --split, or leave the frame out",
+            )
+        if wanted:
+            chosen = [frame_id for frame_id in chosen if frame_id in wanted]
+        return [(dataset.scene(frame_id), frame_id) for frame_id in chosen]
