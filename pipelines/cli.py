@@ -28,13 +28,14 @@ _DATA_OPTIONS = (
     click.option("--out", type=_PATH, required=True, help="Output folder; running again continues it."),
     click.option("--dataset", help="nuscenes or kitti; guessed from the folder when left out."),
     click.option("--version", help="Version folder of the tables, where there are several (v1.0-trainval)."),
-    click.option("--frames", default="", help="Comma-separated frame ids."),
+    click.option("--frames", help="Comma-separated frame ids."),
     click.option("--split", help="Split or scene name (train, val, scene-0061)."),
     click.option("--recipe", type=click.Choice(["default", "paper"]), default="default", show_default=True),
     click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe."),
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
     click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core on cpu, else 1]"),
+    click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
     click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads a worker."),
     click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Every N-th shard from I."),
     click.option("--retry-failed", is_flag=True, help="Redo shards that hold quarantined frames."),
@@ -153,13 +154,15 @@ def evaluate(
     """Panoptic quality and class-agnostic IoU of OUT against the truth in DATA."""
     from pipelines.evaluate import evaluate as score
     from pointsam.datasets import open_dataset
+    from pointsam.store.files import write_together
 
     truth = open_dataset(data, dataset, version=version)
     reports = [score(folder, truth) for folder in (out, against) if folder is not None]
     for report in reports:
         click.echo(report.text())
     if json_file is not None:
-        json_file.write_text(json.dumps([report.as_dict() for report in reports], indent=1, allow_nan=False) + "\n")
+        figures = json.dumps([report.as_dict() for report in reports], indent=1, allow_nan=False) + "\n"
+        write_together([(json_file, figures.encode())])
     click.echo(f"next: pointsam-label inspect {out} FRAME --png frame.png")
 
 
@@ -240,12 +243,13 @@ def _request(options: dict[str, Any]) -> Request:
         config=config,
         dataset=options["dataset"],
         version=options["version"],
-        frames=tuple(f for f in options["frames"].split(",") if f),
+        frames=_frames(options["frames"]),
         split=options["split"],
         mapping=options.get("mapping"),
         masks_dir=options.get("masks_dir"),
         weights=options.get("weights"),
         device=device,
+        engine=options["engine"],
         threads=options["threads"],
         workers=options["workers"] or (len(os.sched_getaffinity(0)) if device == "cpu" else 1),
         shard=_shard(options["shard"]),
@@ -254,9 +258,16 @@ def _request(options: dict[str, Any]) -> Request:
     )
 
 
+def _frames(text: str | None) -> tuple[str, ...]:
+    frames = tuple(name for name in (text or "").split(",") if name)
+    if text is not None and not frames:
+        raise click.BadParameter("no frame id; leave it out for all frames", param_hint="--frames")
+    return frames
+
+
 def _shard(text: str) -> tuple[int, int]:
     index, _, count = text.partition("/")
-    if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
         raise click.BadParameter(f"{text!r}: write I/N with 0 <= I < N, for example 0/4", param_hint="--shard")
     return int(index), int(count)
 

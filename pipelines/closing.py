@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from textwrap import indent
 from typing import Any
 
 from pipelines.jobs import Summary
@@ -20,7 +21,7 @@ class Closing:
         summaries: of each stage that ran.
         clusters: class name -> (clusters, points) in the whole output folder, empty if only masks were made.
         next_command: what to type next.
-        failures: frame_id -> code and message of every quarantined frame of this call.
+        failures: frame_id -> code, message and hint of every quarantined frame.
     """
 
     summaries: tuple[Summary, ...]
@@ -39,7 +40,7 @@ class Closing:
             blocks.append(text_table(("class", "clusters", "points"), [(n, *c) for n, c in self.clusters.items()]))
         blocks += [_cost(summary) for summary in self.summaries]
         if self.failures:
-            lines = [f"  {frame_id}: {why}" for frame_id, why in self.failures.items()]
+            lines = [f"  frame {frame_id}: {indent(why, '  ').lstrip()}" for frame_id, why in self.failures.items()]
             blocks.append("\n".join([f"{len(lines)} frames set aside (mend them, then --retry-failed):", *lines[:20]]))
         return "\n\n".join([*blocks, f"next: {self.next_command}"])
 
@@ -63,7 +64,8 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
                 count, points = clusters[cluster.class_name]
                 clusters[cluster.class_name] = (count + 1, points + cluster.num_points)
         next_command = f"pointsam-label inspect {request.out} {first or 'FRAME'} --png frame.png"
-    failures = {frame_id: why for summary in summaries for frame_id, why in summary.failures.items()}
+    # The first stage that set a frame aside knows best why.
+    failures = {frame_id: why for summary in reversed(summaries) for frame_id, why in summary.failures.items()}
     return Closing(tuple(summaries), clusters, next_command, failures)
 
 

@@ -100,8 +100,8 @@ def draw(out: Path, frame_id: str, png: Path, data: Path | None = None) -> None:
     labels = Labels(out)
     document = labels.document("clusters")
     root = data or labels.data_root("clusters")
-    if root is None:
-        raise DatasetError("DAT001", f"{out} does not say where its data lie", "give --data ROOT")
+    if root is None or not root.is_dir():
+        raise DatasetError("DAT001", f"the data of {out} are not at {root}", "say with --data ROOT where they are now")
     dataset = open_dataset(root, document["dataset"]["name"], version=document["dataset"]["version"])
     frame, found = dataset.frame(frame_id), labels.labels(frame_id)
     masks = {

@@ -16,6 +16,7 @@ from pipelines.worker import ClusterWorker, Done, MaskWorker, Task, start, work_
 from pointsam import __version__
 from pointsam.datasets.base import Dataset
 from pointsam.errors import PointSamError, SchemaError
+from pointsam.masks import require_device
 from pointsam.masks.weights import sha256_of, verify
 from pointsam.semantics import semantics_sha256
 from pointsam.store.manifest import Run, Shard, plan_shards
@@ -36,7 +37,7 @@ class Summary:
         units: images or frames done by this call.
         frames_total: frames of the whole plan.
         shards_left: shards that other machines (`--shard i/n`) still have to make.
-        failures: frame_id -> code and message, of this call.
+        failures: frame_id -> code, message and hint, in the shards of this call, whether it made them or found them.
         seconds: by step, summed over workers.
         wall_seconds: of this call.
         peak_mb: resident memory of the largest worker.
@@ -54,7 +55,6 @@ class Summary:
     def add(self, batch: Sequence[Done[Any]]) -> None:
         """Count the parts of a shard."""
         self.units += len(batch)
-        self.failures.update(_failures(batch))
         self.peak_mb = max([self.peak_mb, *(done.peak_mb for done in batch)])
         for done in batch:
             for step, spent in done.seconds.items():
@@ -63,6 +63,8 @@ class Summary:
 
 def run_masks(request: Request) -> Summary:
     """Stage one: detections and candidate masks of every image of the pending shards."""
+    if request.device != "cpu":
+        require_device(request.device)  # opening a large data set can take a minute, hearing this must not
     dataset = request.open()
     config = request.config.masks
     mapping = request.label_mapping(dataset)
@@ -156,11 +158,12 @@ def _drive(
 ) -> Summary:
     """Do the parts of every pending shard, and commit each shard as soon as its last part is there."""
     begin = time.perf_counter()
+    gpus = 1.0 if run.stage == "masks" and request.device != "cpu" else 0.0
     pending = run.pending(request.shard, retry_failed=request.retry_failed)
     summary = Summary(run.stage, frames_total=sum(len(shard.frame_ids) for shard in run.shards))
     plan, batch = iter(pending), list[Done[Any]]()
     with tqdm(total=sum(len(shard.frame_ids) for shard in pending), desc=run.stage, unit="frame", disable=None) as bar:
-        for done in ordered_map(work_on, _tasks(pending, parts), request.workers, start, worker):
+        for done in ordered_map(work_on, _tasks(pending, parts), request.workers, start, worker, request.engine, gpus):
             batch.append(done)
             bar.update(done.task.last_of_frame)
             if done.task.last_of_shard:
@@ -168,7 +171,11 @@ def _drive(
                 run.commit(shard, tables([d.row for d in batch]), _stats(batch))
                 summary.add(batch)
                 batch = []
-    summary.shards_left = len(run.pending())
+    index, count = request.shard
+    stats = Labels(request.out).stats(run.stage)
+    for shard in run.shards[index::count]:
+        summary.failures.update(stats[shard.name]["failures"])
+    summary.shards_left = len(run.shards) - len(stats)
     summary.wall_seconds = time.perf_counter() - begin
     return summary
 
@@ -188,8 +195,5 @@ def _stats(batch: Sequence[Done[Any]]) -> dict[str, Any]:
         frame = seconds.setdefault(done.task.frame_id, {})
         for step, spent in done.seconds.items():
             frame[step] = round(frame.get(step, 0.0) + spent, 4)
-    return {"seconds": seconds, "failures": _failures(batch), "peak_mb": round(max(done.peak_mb for done in batch), 1)}
-
-
-def _failures(batch: Sequence[Done[Any]]) -> dict[str, str]:
-    return {done.task.frame_id: f"[{done.error.code}] {done.error.message}" for done in batch if done.error is not None}
+    failures = {done.task.frame_id: str(done.error) for done in batch if done.error is not None}
+    return {"seconds": seconds, "failures": failures, "peak_mb": round(max(done.peak_mb for done in batch), 1)}

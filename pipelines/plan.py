@@ -59,7 +59,7 @@ def plan(request: Request) -> Plan:
     frames = request.select(dataset)
     probe = frames[len(frames) // 2][1]
     with tempfile.TemporaryDirectory() as folder:
-        small = replace(request, out=Path(folder), frames=(probe,), split=None, workers=1, shard=(0, 1))
+        small = replace(request, out=Path(folder), frames=(probe,), workers=1, shard=(0, 1))
         masks = run_masks(replace(small, masks_from=None))
         clusters = run_clusters(replace(small, masks_from=None))
         num_bytes = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))

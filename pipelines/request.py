@@ -75,9 +75,10 @@ class Request:
         wanted = set(self.frames)
         for frame_id in sorted(wanted.difference(chosen)):
             dataset.frame(frame_id)  # raises if there is none
+            where = f"split {self.split!r}" if self.split else "the frames that no --split means"
             raise DatasetError(
                 "DAT010",
-                f"frame {frame_id!r} of {dataset.root} is not in {f'split {self.split!r}' if self.split else 'any split'}",
+                f"frame {frame_id!r} of {dataset.root} is not in {where}",
                 "name the split that holds the frame with --split, or leave the frame out",
             )
         if wanted:

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -69,13 +69,13 @@ class MaskWorker:
             threads=request.threads,
         )
         self.segmenter: Segmenter = load_segmenter(
-            self.config.backend, weights=request.weights, device=request.device, config=self.config.segment
+            self.config.backend,
+            weights=request.weights,
+            device=request.device,
+            config=self.config.segment,
+            threads=request.threads,
         )
         self.cloud = lru_cache(maxsize=1)(self._cloud)
-        if request.device == "cpu":
-            import torch
-
-            torch.set_num_threads(request.threads)
 
     def __call__(self, task: Task) -> Done[ImageMasks]:
         """Masks of one image."""
@@ -142,17 +142,17 @@ class ClusterWorker:
 
 
 def start(kind: type[MaskWorker] | type[ClusterWorker], *arguments: object) -> None:
-    """Open this process's worker."""
+    """Say what this process's worker is. The first task opens it: a pool reports a task's error, not its start's."""
     global _worker
-    _worker = kind(*arguments)  # type: ignore[arg-type]
+    _worker = cache(lambda: kind(*arguments))  # type: ignore[arg-type]
 
 
 def work_on(task: Task) -> Done[ImageMasks] | Done[FrameLabels]:
     """Do one task with this process's worker."""
-    return _worker(task)
+    return _worker()(task)
 
 
-_worker: MaskWorker | ClusterWorker
+_worker: Callable[[], MaskWorker | ClusterWorker]
 
 
 def _guarded(

@@ -1,6 +1,7 @@
 """Real samples for tests: a folder named by POINTSAM_SHARED, else `shared` beside the checkout."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,26 @@ def nuscenes_root():
 @pytest.fixture(scope="session")
 def kitti_root():
     return _need(SHARED / "data" / "kitti_object")
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """A function that mounts a small memory disk."""
+    folders = []
+
+    def mount(options):
+        folder = tmp_path / f"disk{len(folders)}"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        try:
+            mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except OSError:
+            mounted = False
+        if not mounted:
+            pytest.skip("mounting a file system is not permitted here")
+        folders.append(folder)
+        return folder
+
+    yield mount
+    for folder in folders:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -14,13 +14,18 @@ from pointsam.masks.weights import WEIGHTS, local_path, sha256_of, verify, weigh
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["WEIGHTS", "SegmentConfig", "Segmenter", "load_segmenter"]
+__all__ = ["WEIGHTS", "SegmentConfig", "Segmenter", "load_segmenter", "require_device"]
 
 _PACKAGES = ("torch", "torchvision", "segment_anything", "timm", "safetensors")
 
 
 def load_segmenter(
-    name: str, *, weights: Path | None = None, device: str = "cpu", config: SegmentConfig | None = None
+    name: str,
+    *,
+    weights: Path | None = None,
+    device: str = "cpu",
+    config: SegmentConfig | None = None,
+    threads: int | None = None,
 ) -> Segmenter:
     """Build a segmenter with its weights, ready to embed.
 
@@ -30,6 +35,7 @@ def load_segmenter(
             its published hash.
         device: as torch names it: cpu, cuda, cuda:1.
         config: thresholds, chunk and precision; None for the published ones.
+        threads: CPU threads of torch in this process; None leaves them as they are.
 
     Raises:
         SchemaError: SCH005 on an unknown name.
@@ -37,8 +43,12 @@ def load_segmenter(
             unsafe or damaged, BCK005 package not installed, BCK006 device not available.
     """
     weight_file(name)
-    _require_packages()
-    torch_device = _available(device)
+    _require(*_PACKAGES)
+    torch_device = require_device(device)
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
     sha256 = verify(name) if weights is None else sha256_of(weights)
     path = local_path(name) if weights is None else weights
 
@@ -61,22 +71,28 @@ def load_segmenter(
     )
 
 
-def _require_packages() -> None:
-    for package in _PACKAGES:
-        try:
-            importlib.import_module(package)
-        except (ImportError, RuntimeError) as error:  # torchvision beside a torch it was not built for: RuntimeError
-            raise BackendError("BCK005", f"cannot import {package}: {error}", "pip install 'pointsam[sam]'") from error
+def require_device(device: str) -> torch.device:
+    """The device, if it is here; the quickest thing to ask before a long job.
 
-
-def _available(device: str) -> torch.device:
+    Raises:
+        BackendError: BCK005 without torch, BCK006 if the device is not available.
+    """
+    _require("torch")
     import torch
 
     try:
         wanted = torch.device(device)
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+        torch.zeros(1, device=wanted).item()  # the device "meta" makes tensors, but holds nothing
+    except (RuntimeError, AssertionError, ImportError) as error:  # torch asserts that it was built with CUDA
         raise BackendError(
             "BCK006", f"device {device!r} is not available: {str(error).splitlines()[0]}", "use --device cpu"
         ) from error
     return wanted
+
+
+def _require(*packages: str) -> None:
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except (ImportError, RuntimeError) as error:  # torchvision beside a torch it was not built for: RuntimeError
+            raise BackendError("BCK005", f"cannot import {package}: {error}", "pip install 'pointsam[sam]'") from error

@@ -110,15 +110,17 @@ def sha256_of(path: Path) -> str:
     """Hash of a file, 64 hexadecimal digits.
 
     Raises:
-        BackendError: BCK001 where the file is missing.
+        BackendError: BCK001 where the file is missing or cannot be read.
     """
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
-    except FileNotFoundError:
-        raise BackendError("BCK001", f"no weights at {path}", "check the path given for the weights") from None
+    except OSError as error:
+        raise BackendError(
+            "BCK001", f"no weights at {path} ({error.strerror})", "check the path given for the weights"
+        ) from error
     return digest.hexdigest()
 
 

@@ -92,7 +92,7 @@ def store_errors(folder: Path, needed_bytes: int) -> Iterator[None]:
         raise StoreError(
             "OUT003",
             f"cannot write in {folder}: {error.strerror} ({error.filename})",
-            "give --out a folder that you may write, on a disk that is not mounted read-only",
+            "give a folder that you may write, on a disk that is not mounted read-only",
         ) from error
 
 

@@ -66,11 +66,16 @@ def read_run(out: Path) -> dict[str, Any]:
         raise StoreError(
             "OUT004", f"{path} is missing: nothing was labelled here", f"pointsam-label run DATA --out {out}"
         )
-    if run is None or "schema_version" not in run or not isinstance(run.get("stages"), dict):
+    if run is None or "schema_version" not in run or not _are_stages(run.get("stages")):
         raise StoreError("OUT004", f"{path} is damaged: not what a run writes", "restore it, or give another --out")
     if run["schema_version"] != SCHEMA_VERSION:
         raise other_version(path, run["schema_version"])
     return run
+
+
+def _are_stages(value: Any) -> bool:
+    fields = {"key", "document", "metadata", "data_root"}
+    return isinstance(value, dict) and all(isinstance(s, dict) and fields <= s.keys() for s in value.values())
 
 
 def entry_if_done(out: Path, stage: str, shard: str, key: str) -> dict[str, Any] | None:

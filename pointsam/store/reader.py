@@ -160,7 +160,7 @@ class Labels:
             raise DatasetError(
                 "DAT010",
                 f"{self.out}: stage {stage!r} was not to do frame {frame_id!r}",
-                "list what is there: pointsam-label status OUT",
+                f"make its {stage} first: pointsam-label {stage} DATA --frames {frame_id} --out OTHER",
             )
         loaded = self._loaded.get(table)
         if loaded is None or loaded.shard != shard.name:

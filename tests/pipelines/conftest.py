@@ -1,12 +1,16 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
+from helpers.commands import label
 from helpers.nuscenes_root import make_root
 from pycocotools import mask
 
 from pointsam.datasets.nuscenes import NuScenes
 from pointsam.geometry.projection import project
+from pointsam.masks import rle
+from pointsam.types import Masks
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +44,44 @@ def write_masks(dataset, folder):
             path = folder / view.name / f"{view.image_path.stem}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(entries))
+
+
+class Scissors:
+    """Cuts out every box."""
+
+    name, weights_sha256 = "mobile_sam", ""
+
+    def embed(self, image_rgb):
+        return image_rgb.shape[:2]
+
+    def from_points(self, shape, uv_px):
+        return Masks.empty(*shape)
+
+    def from_boxes(self, shape, box_xyxy_px):
+        boxes = box_xyxy_px.astype(int)
+        runs = tuple(rle.encode_crop(np.ones((y2 - y1, x2 - x1), bool), y1, x1, *shape) for x1, y1, x2, y2 in boxes)
+        sure = np.ones(len(boxes), dtype=np.float32)
+        return Masks(*shape, runs, sure, sure, np.arange(len(boxes), dtype=np.int32))
+
+
+@pytest.fixture
+def scissors(monkeypatch):
+    monkeypatch.setattr("pipelines.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
+
+
+@pytest.fixture
+def root(drive, tmp_path):
+    """A copy of the drive, to be spoilt: a car in each of two frames."""
+    shutil.copytree(drive[0], tmp_path / "root")
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def run(drive, root, tmp_path):
+    """A function that runs the whole job on the copy, into tmp_path/out unless told otherwise."""
+
+    def call(*more, out=tmp_path / "out"):
+        known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
+        return label("run", root, "--out", out, *known, *more)
+
+    return call

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -127,20 +126,6 @@ def test_a_picture_is_drawn(once, tmp_path):
 
     label("inspect", once[0], 1, "--png", tmp_path / "frame.png")
     assert Image.open(tmp_path / "frame.png").width > 1000
-
-
-def test_a_bad_image_sets_its_frame_aside_and_the_run_goes_on(drive, tmp_path):
-    root, masks = tmp_path / "root", drive[1]
-    shutil.copytree(drive[0], root)
-    image = sorted((root / "samples" / "CAM_FRONT").iterdir())[0]
-    good = image.read_bytes()
-    image.write_bytes(good[: len(good) // 2])
-    said = label(*options((root, masks), tmp_path / "out", "--workers", 1), rc=3)
-    assert "DAT005" in said
-    assert image.name in said
-    image.write_bytes(good)
-    label(*options((root, masks), tmp_path / "out", "--workers", 1, "--retry-failed"))
-    assert "failed" not in label("inspect", tmp_path / "out", 0, "--json")
 
 
 def test_exported_labels_are_one_file_a_frame(once, drive, tmp_path):

@@ -5,7 +5,6 @@ import os
 import pickle
 import random
 import signal
-import subprocess
 import time
 
 import pytest
@@ -126,29 +125,6 @@ def test_wherever_the_disk_fills_up_nothing_torn_stays(tmp_path, whole_two, monk
         assert tree(out) == whole_two
         step += 1
     assert step > 4 * (len(TWO) - 1)
-
-
-@pytest.fixture
-def mounted(tmp_path):
-    """A function that mounts a small memory disk."""
-    folders = []
-
-    def mount(options):
-        folder = tmp_path / f"disk{len(folders)}"
-        folder.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-        try:
-            mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-        except OSError:
-            mounted = False
-        if not mounted:
-            pytest.skip("mounting a file system is not permitted here")
-        folders.append(folder)
-        return folder
-
-    yield mount
-    for folder in folders:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_really_full_disk_keeps_finished_shards_and_room_lets_the_run_go_on(tmp_path, mounted):

@@ -1,0 +1,28 @@
+"""The command line in this process, and what its output folder holds."""
+
+from click.testing import CliRunner
+
+from pipelines.cli import main
+
+
+def label(*arguments):
+    """An exception that is not the command's own exit, hence a traceback to the user, fails the test."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def refused(result, code, *names):
+    """Exit code 2, the error's code, what is named, and a way out."""
+    assert result.exit_code == 2, result.output
+    assert f"error [{code}] " in result.output
+    for name in names:
+        assert str(name) in result.output
+    _, _, hint = result.output.partition("\n  hint: ")
+    assert hint.strip()
+
+
+def tables(out):
+    return {path.relative_to(out): path.read_bytes() for path in sorted(out.glob("*/scene=*/*.parquet"))}
+
+
+def temporaries(out):
+    return [path for path in out.rglob("*") if path.name.endswith(".tmp")]
