@@ -20,6 +20,7 @@ from pointsam.stages.merge import MergeConfig
 from pointsam.stages.paint import PaintConfig
 from pointsam.stages.prompt import PromptConfig
 from pointsam.stages.refine import RefineConfig
+from pointsam.stages.trim import TrimConfig
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class ClustersConfig:
     lift: LiftConfig = LiftConfig()
     refine: RefineConfig = RefineConfig()
     merge: MergeConfig = MergeConfig()
+    trim: TrimConfig = TrimConfig()
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def default() -> LabelConfig:
             paint=replace(base.clusters.paint, order="score"),
             refine=replace(base.clusters.refine, same_image_veto=True),
             merge=replace(base.clusters.merge, rule="order_free"),
+            lift=replace(base.clusters.lift, occlusion=True),
+            trim=TrimConfig(enabled=True),
         ),
     )
 

@@ -22,6 +22,7 @@ from pointsam.stages.paint import paint, semantic_map
 from pointsam.stages.prompt import prompt
 from pointsam.stages.refine import refine
 from pointsam.stages.summarize import Evidence, summarize
+from pointsam.stages.trim import trim
 from pointsam.store.schema import FrameLabels, FrameRow, ImageMasks
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import CameraView, Detections, Frame, Masks
@@ -108,7 +109,7 @@ def frame_labels(
         taxonomy: the run's classes.
         overlap: `semantic_overlap` of the 2D stage that made the masks.
         config: the 3D stage.
-        watch: gets the seconds of paint, lift, refine, merge and summarize.
+        watch: gets the seconds of paint, lift, refine, merge, trim and summarize.
     """
     views = np.zeros(len(xyz_lidar_m), dtype=np.uint8)
     evidence, by_camera = [], []
@@ -137,6 +138,8 @@ def frame_labels(
         merged = merge(by_camera, config.merge)
     with watch("refine"):
         refined = refine(xyz_lidar_m, merged.labels, taxonomy, config.refine, merged.cameras)
+    with watch("trim"):
+        refined = trim(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.trim)
     with watch("summarize"):
         labels, clusters = summarize(xyz_lidar_m, refined, evidence, taxonomy)
     summary = FrameRow(

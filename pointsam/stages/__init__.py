@@ -1,1 +1,1 @@
-"""The method, one pure function a file: prompt, paint, lift, refine, merge, summarize."""
+"""The method, one pure function a file: prompt, paint, lift, refine, merge, trim, summarize."""

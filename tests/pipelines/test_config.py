@@ -29,6 +29,7 @@ PUBLISHED = {  # method.md A.0
     "clusters.refine.dims": 3,
     "clusters.merge.rule": "sequential",
     "clusters.merge.ratio": 0.5,
+    "clusters.trim.enabled": False,
 }
 
 
