@@ -23,10 +23,10 @@ from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
 from pointsam.masks import load_segmenter
-from pointsam.masks.rle import decode
 from pointsam.report.bev import BevView
 from pointsam.report.points import cluster_colours, paint_points, tag_clusters
 from pointsam.report.style import FAINT, GROUND, INK, cluster_rgb, font
+from pointsam.rle import decode
 from pointsam.stages.lift import LiftConfig, lift
 from pointsam.stages.paint import paint, semantic_map
 from pointsam.stages.trim import TrimConfig

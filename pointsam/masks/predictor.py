@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
-from pointsam.masks import rle
+from pointsam import rle
 from pointsam.masks.config import SegmentConfig
 from pointsam.masks.decoder import MULTI_MASK, SINGLE_MASK, ImageTokens, decode, image_tokens
 from pointsam.masks.enlarge import Crop, Enlarger

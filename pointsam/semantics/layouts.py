@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pointsam import rle
 from pointsam.errors import DatasetError, SchemaError
-from pointsam.semantics import rle
 from pointsam.semantics.jsonfile import read_json
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 
@@ -127,7 +127,7 @@ class RleJson:
             label, score = _label(path, entry, f"[{i}]"), _score(path, entry, f"[{i}]")
             counts = _counts(path, entry, f"[{i}].segmentation", size)
             class_id = self._mapping.class_id(label)
-            if class_id != BACKGROUND and rle.area(counts) > 0:
+            if class_id != BACKGROUND and rle.area_px(counts, *size) > 0:
                 found.append((counts, class_id, score))
         return found
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam import rle
 from pointsam.errors import DatasetError
-from pointsam.semantics import rle
 from pointsam.semantics.layouts import DOCS, LABELS, InstancePng, Layout, RleJson, SemanticPng
 from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame
@@ -56,7 +56,7 @@ class PrecomputedSemantics:
         found = self._layout.read(stem, (height, width))
         masks = tuple(counts for counts, _, _ in found)
         return Detections(
-            rle.boxes(masks, height, width),
+            np.array([rle.bbox_xyxy_px(counts, height, width) for counts in masks], dtype=np.float32).reshape(-1, 4),
             np.array([class_id for _, class_id, _ in found], dtype=np.uint8),
             np.array([score for _, _, score in found], dtype=np.float32),
             masks,

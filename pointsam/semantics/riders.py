@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.rle import united
 from pointsam.semantics.boxes import area, intersection
-from pointsam.semantics.rle import united
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import Detections
 

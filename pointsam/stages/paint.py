@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.errors import SchemaError
-from pointsam.masks.rle import area_px, decode_crop
+from pointsam.rle import area_px, decode_crop
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, Detections, InstanceMap, Masks
 

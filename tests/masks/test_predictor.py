@@ -5,7 +5,8 @@ torch = pytest.importorskip("torch", reason="needs pointsam[sam]")
 from pycocotools import mask as coco  # noqa: E402
 from segment_anything import SamAutomaticMaskGenerator  # noqa: E402
 
-from pointsam.masks import SegmentConfig, predictor, rle  # noqa: E402
+from pointsam import rle  # noqa: E402
+from pointsam.masks import SegmentConfig, predictor  # noqa: E402
 
 DISC_CENTRE = np.array([[170, 140]], dtype=np.int32)
 THREE_POINTS = np.array([[170, 140], [375, 220], [60, 40]], dtype=np.int32)

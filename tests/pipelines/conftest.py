@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 from helpers.commands import label
 from helpers.nuscenes_root import make_root
-from pycocotools import mask
 
+from pointsam import rle
 from pointsam.datasets.nuscenes import NuScenes
 from pointsam.geometry.projection import project
-from pointsam.masks import rle
 from pointsam.types import Masks
 
 
@@ -36,10 +35,9 @@ def write_masks(dataset, folder):
                 seen = project(center + signs * size / 2 @ rotation.T, frame.sweep, view)
                 if class_id < len(names) and seen.valid.all():
                     (u0, v0), (u1, v1) = seen.uv_px.min(axis=0), seen.uv_px.max(axis=0)
-                    inside = np.zeros((view.camera.height_px, view.camera.width_px), dtype=np.uint8, order="F")
-                    inside[int(v0) : int(v1) + 1, int(u0) : int(u1) + 1] = 1
-                    rle = mask.encode(inside)
-                    segmentation = {"size": rle["size"], "counts": rle["counts"].decode()}
+                    inside = np.zeros((view.camera.height_px, view.camera.width_px), dtype=np.bool_)
+                    inside[int(v0) : int(v1) + 1, int(u0) : int(u1) + 1] = True
+                    segmentation = {"size": inside.shape, "counts": rle.encode(inside).decode()}
                     entries.append({"segmentation": segmentation, "label": names[class_id], "score": 0.9})
             path = folder / view.name / f"{view.image_path.stem}.json"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsam.semantics import rle
+from pointsam import rle
 from pointsam.semantics.riders import RiderConfig, ride
 from pointsam.semantics.ssd import SsdConfig, SsdSemantics
 from pointsam.taxonomy import COCO_TO, KITTI, NUSCENES

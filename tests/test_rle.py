@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
+from pointsam import rle
 from pointsam.errors import SchemaError
-from pointsam.masks import rle
 
 MASKS = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=40))
 
@@ -29,6 +29,13 @@ def test_decoding_agrees_with_pycocotools(mask):
     assert rle.area_px(counts, *mask.shape) == coco.area(theirs)
     left, top, right, bottom = rle.bbox_xyxy_px(counts, *mask.shape)
     assert [left, top, right - left, bottom - top] == coco.toBbox(theirs).tolist()
+
+
+@given(MASKS)
+def test_a_box_holds_exactly_the_mask(mask):
+    v, u = np.nonzero(mask)
+    holds = (u.min(), v.min(), u.max() + 1, v.max() + 1) if len(v) else (0, 0, 0, 0)
+    assert rle.bbox_xyxy_px(rle.encode(mask), *mask.shape) == holds
 
 
 @given(MASKS)
@@ -66,6 +73,45 @@ def test_an_empty_mask_has_an_empty_crop_and_box():
     assert rle.bbox_xyxy_px(counts, 5, 7) == (0, 0, 0, 0)
 
 
+@given(MASKS, st.integers(0, 99))
+def test_the_union_has_the_pixels_of_either(mask, seed):
+    other = np.random.default_rng(seed).random(mask.shape) < 0.5
+    assert rle.united(rle.encode(mask), rle.encode(other)) == rle.encode(mask | other)
+
+
+def test_masks_of_different_images_do_not_unite():
+    with pytest.raises(ValueError, match="256 pixels instead of 144"):
+        rle.united(rle.encode(blob(9, 16)), rle.encode(blob(16, 16)))
+
+
+# pycocotools trusts run lengths, and writes past its memory where they do not fit: none may pass that do not.
+
+
+@given(MASKS)
+def test_what_pycocotools_writes_is_accepted(mask):
+    runs = rle.check(rle.encode(mask), mask.size)
+    assert runs[1::2].sum() == mask.sum()
+
+
+@given(MASKS)
+def test_another_number_of_pixels_is_refused(mask):
+    for pixels in (mask.size - 1, mask.size + 1):
+        with pytest.raises(ValueError, match="pixels instead of"):
+            rle.check(rle.encode(mask), pixels)
+
+
+@given(MASKS, st.data())
+def test_what_passes_decodes_to_the_image_whatever_was_done_to_it(mask, data):
+    counts = bytearray(rle.encode(mask))
+    counts[data.draw(st.integers(0, len(counts) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        rle.check(bytes(counts), mask.size)
+    except ValueError:
+        return
+    decoded = coco.decode({"size": list(mask.shape), "counts": bytes(counts)}).astype(np.bool_)
+    assert rle.encode(decoded) == bytes(counts)
+
+
 @given(st.binary(max_size=30))
 def test_no_string_of_bytes_decodes_to_anything_but_a_whole_image(counts):
     try:
@@ -73,6 +119,28 @@ def test_no_string_of_bytes_decodes_to_anything_but_a_whole_image(counts):
     except SchemaError:
         return
     assert mask.shape == (6, 9)
+
+
+@pytest.mark.parametrize(
+    ("counts", "problem"),
+    [
+        (b"", "no run lengths"),
+        (b"\x00", "a character"),
+        (b"~", "a character"),
+        (b"P", "cut off"),
+        (b"PPPPPPPP0", "longer than any image"),
+        (b"o" * 40 + b"0", "longer than any image"),
+        (b"O", "no or fewer pixels"),
+        (b"403020", "no or fewer pixels"),
+        (b"40", "no or fewer pixels"),
+        (b"5", "5 pixels instead of 4"),
+    ],
+)
+def test_hostile_run_lengths_are_refused_with_a_reason(counts, problem):
+    with pytest.raises(ValueError, match=problem):
+        rle.check(counts, 4)
+    with pytest.raises(SchemaError, match=f"SCH003.*2 x 2.*{problem}"):
+        rle.decode_crop(counts, 2, 2)
 
 
 def test_runs_of_another_image_size_are_refused():

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco
 
 from pointsam.errors import SchemaError
+
+# Five bits a character: seven make more than any image has pixels.
+_MAX_CHARACTERS = 7
 
 
 def encode(mask: NDArray[np.bool_]) -> bytes:
@@ -18,6 +20,8 @@ def encode(mask: NDArray[np.bool_]) -> bytes:
 
     Source: pycocotools, the COCO API.
     """
+    from pycocotools import mask as coco
+
     counts: bytes = coco.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"]
     return counts
 
@@ -33,9 +37,9 @@ def decode(rle: bytes, height_px: int, width_px: int) -> NDArray[np.bool_]:
     """Expand to an (H,W) mask.
 
     Raises:
-        SchemaError: SCH003 where the runs do not fill the image exactly.
+        SchemaError: SCH003 where the runs do not fill the image exactly; so for all that take the image's size.
     """
-    counts = _counts(rle, height_px, width_px)
+    counts = _runs_of_image(rle, height_px, width_px)
     ones = np.arange(len(counts)) % 2 == 1
     return np.repeat(ones, counts).reshape(width_px, height_px).T
 
@@ -44,9 +48,6 @@ def decode_crop(rle: bytes, height_px: int, width_px: int) -> tuple[slice, slice
     """Expand only the bounding box: (rows, columns, (h,w) mask) with `image[rows, columns][mask]` the mask's pixels.
 
     Cost grows with the box, not with the image. An empty mask gives empty slices.
-
-    Raises:
-        SchemaError: SCH003 where the runs do not fill the image exactly.
     """
     first, last = _runs_of_ones(rle, height_px, width_px)
     rows, columns = _bounds(first, last, height_px)
@@ -61,7 +62,7 @@ def decode_crop(rle: bytes, height_px: int, width_px: int) -> tuple[slice, slice
 
 def area_px(rle: bytes, height_px: int, width_px: int) -> int:
     """Number of pixels of the mask."""
-    return int(_counts(rle, height_px, width_px)[1::2].sum())
+    return int(_runs_of_image(rle, height_px, width_px)[1::2].sum())
 
 
 def bbox_xyxy_px(rle: bytes, height_px: int, width_px: int) -> tuple[int, int, int, int]:
@@ -70,13 +71,81 @@ def bbox_xyxy_px(rle: bytes, height_px: int, width_px: int) -> tuple[int, int, i
     return columns.start, rows.start, columns.stop, rows.stop
 
 
+def united(a: bytes, b: bytes) -> bytes:
+    """The pixels of either of two masks of one image.
+
+    Raises:
+        ValueError: if they are malformed or of images with different numbers of pixels.
+    """
+    from pycocotools import mask as coco
+
+    # Run lengths merge run by run. The shape is of no matter, but its area is the memory that the C code takes.
+    num_pixels = int(_parse(a).sum())
+    check(a, num_pixels)
+    check(b, num_pixels)
+    size = [num_pixels, 1]
+    counts: bytes = coco.merge([{"size": size, "counts": a}, {"size": size, "counts": b}])["counts"]
+    return counts
+
+
+def check(rle: bytes, num_pixels: int) -> NDArray[np.int64]:
+    """Refuse run lengths that do not describe an image of so many pixels.
+
+    Args:
+        rle: COCO's text form: numbers of five bits a character, least first, bit 5 = goes on, bit 4 of the last = the
+            sign; from the fourth number on the difference to the one two before.
+        num_pixels: height times width.
+
+    Returns:
+        (R,) run lengths, background first; only the first may be 0.
+
+    Raises:
+        ValueError: saying what is wrong.
+    """
+    runs = _parse(rle)
+    if runs.min() < 0 or (runs[1:] == 0).any():
+        raise ValueError("a run of no or fewer pixels")
+    if runs.max() > num_pixels or runs.sum() != num_pixels:
+        raise ValueError(f"{runs.sum()} pixels instead of {num_pixels}")
+    return runs
+
+
+def _parse(rle: bytes) -> NDArray[np.int64]:
+    code = np.frombuffer(rle, dtype=np.uint8).astype(np.int64) - 48
+    if len(code) == 0:
+        raise ValueError("no run lengths")
+    if code.min() < 0 or code.max() > 63:
+        raise ValueError("a character that compressed run lengths do not have")
+    last = np.flatnonzero(code < 32)
+    if len(last) == 0 or last[-1] != len(code) - 1:
+        raise ValueError("cut off in the middle of a number")
+    first = np.concatenate([[0], last[:-1] + 1])
+    if (last - first).max() >= _MAX_CHARACTERS:
+        raise ValueError("a run longer than any image")
+    place = 5 * (np.arange(len(code)) - np.repeat(first, last - first + 1))
+    runs: NDArray[np.int64] = np.add.reduceat((code & 31) << place, first)
+    runs -= np.where(code[last] & 16, np.int64(32) << place[last], 0)
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return runs
+
+
+def _runs_of_image(rle: bytes, height_px: int, width_px: int) -> NDArray[np.int64]:
+    """(R,) run lengths, background first."""
+    try:
+        return check(rle, height_px * width_px)
+    except ValueError as error:
+        raise SchemaError(
+            "SCH003",
+            f"a mask's run lengths do not describe an image of {height_px} x {width_px} pixels: {error}",
+            "compress masks with COCO's RLE at the image's own height and width",
+        ) from error
+
+
 def _runs_of_ones(rle: bytes, height_px: int, width_px: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First and last pixel of every run of the mask, counted column by column."""
-    ends = np.cumsum(_counts(rle, height_px, width_px))
-    last = ends[1::2] - 1
-    first = ends[0::2][: len(last)]
-    filled = first <= last
-    return first[filled], last[filled]
+    ends = np.cumsum(_runs_of_image(rle, height_px, width_px))
+    return ends[0::2][: len(ends) // 2], ends[1::2] - 1
 
 
 def _bounds(first: NDArray[np.int64], last: NDArray[np.int64], height_px: int) -> tuple[slice, slice]:
@@ -86,33 +155,3 @@ def _bounds(first: NDArray[np.int64], last: NDArray[np.int64], height_px: int) -
     if (first // height_px != last // height_px).any():
         return slice(0, height_px), columns
     return slice(int((first % height_px).min()), int((last % height_px).max()) + 1), columns
-
-
-def _counts(rle: bytes, height_px: int, width_px: int) -> NDArray[np.int64]:
-    """(R,) run lengths, background first.
-
-    A count is written in groups of five bits, lowest first, as characters from 48 on: bit 5 says that more follow, bit
-    4 of the last is the sign. From the fourth on a count is stored as the difference to the last but one.
-    """
-    code = np.frombuffer(rle, dtype=np.uint8).astype(np.int64) - 48
-    is_last = (code & 0x20) == 0
-    if len(code) == 0 or not is_last[-1] or code.min() < 0 or code.max() > 0x3F:
-        raise _malformed(height_px, width_px)
-    start = np.flatnonzero(np.concatenate([[True], is_last[:-1]]))
-    place = np.arange(len(code)) - np.repeat(start, np.diff(np.append(start, len(code))))
-    counts = np.add.reduceat((code & 0x1F) << (5 * place), start)
-    negative = (code[is_last] & 0x10) != 0
-    counts[negative] -= np.int64(1) << (5 * (place[is_last][negative] + 1))
-    counts[1::2] = np.cumsum(counts[1::2])
-    counts[2::2] = np.cumsum(counts[2::2])
-    if counts.min() < 0 or counts.sum() != height_px * width_px:
-        raise _malformed(height_px, width_px)
-    return counts
-
-
-def _malformed(height_px: int, width_px: int) -> SchemaError:
-    return SchemaError(
-        "SCH003",
-        f"a mask's run lengths do not describe an image of {height_px} x {width_px} pixels",
-        "compress masks with COCO's RLE at the image's own height and width",
-    )
