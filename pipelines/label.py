@@ -1,10 +1,10 @@
-"""The method on one frame, from images to clusters. Pure: models and values in, values out."""
+"""The method on one frame, from images to clusters: models and values in, values out."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -44,7 +44,7 @@ class Stopwatch:
 
 def image_masks(
     image_rgb: NDArray[np.uint8],
-    cloud_lidar_m: NDArray[np.float64],
+    read_cloud: Callable[[], NDArray[np.float64]],
     frame: Frame,
     view: CameraView,
     semantics: SemanticModel,
@@ -57,14 +57,14 @@ def image_masks(
 
     Args:
         image_rgb: (H,W,3) RGB.
-        cloud_lidar_m: (M,3) points that supply prompts, from `prompt_cloud`; unused when only boxes prompt.
+        read_cloud: gives the (M,3) points that supply prompts, from `prompt_cloud`; called only if points prompt.
         frame: the key frame.
         view: the camera of the image.
         semantics: says what class is where.
         segmenter: cuts the masks.
         taxonomy: the run's classes.
         config: the 2D stage.
-        watch: gets the seconds of detect, encode, decode and prompt.
+        watch: gets the seconds of detect, encode, decode, read and prompt.
     """
     height, width = image_rgb.shape[:2]
     with watch("detect"):
@@ -80,6 +80,8 @@ def image_masks(
     if found.rle is None:
         found = replace(found, rle=by_box.rle)
     if config.prompts != "boxes" or not found.instances:
+        with watch("read"):
+            cloud_lidar_m = read_cloud()
         with watch("prompt"):
             semantic = semantic_map(found, height, width, config.semantic_overlap)
             rng = generator(config.seed, frame.frame_id, view.name, "prompt")

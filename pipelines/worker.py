@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from pipelines.label import Stopwatch, frame_labels, image_masks
 from pipelines.request import Request
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image, read_points
-from pointsam.errors import DatasetError, PointSamError
+from pointsam.errors import PointSamError
 from pointsam.masks import load_segmenter
 from pointsam.masks.base import Segmenter
 from pointsam.semantics import load_semantics
@@ -86,7 +86,7 @@ class MaskWorker:
             view = next(view for view in frame.cameras if view.name == task.camera)
             with watch("read"):
                 image = read_image(view.image_path, expect=(view.camera.height_px, view.camera.width_px))
-                cloud = self.cloud(task.frame_id) if self.config.prompts != "boxes" else np.zeros((0, 3))
+            cloud = partial(self.cloud, task.frame_id)
             return image_masks(
                 image, cloud, frame, view, self.semantics, self.segmenter, self.taxonomy, self.config, watch
             )
@@ -127,7 +127,7 @@ class ClusterWorker:
                 images = self.masks.masks(task.frame_id)
                 for row in images.values():
                     if row.status != "ok":
-                        raise DatasetError(row.error_code, row.error, "mend the file, then run with --retry-failed")
+                        raise PointSamError(row.error_code, row.error, "mend the file, then run with --retry-failed")
                 frame: Frame = self.dataset.frame(task.frame_id)
                 xyz = read_points(frame.sweep)
             return frame_labels(frame, xyz, images, self.taxonomy, self.overlap, self.config, watch)
@@ -163,7 +163,7 @@ def _guarded(
     try:
         row = work()
     except PointSamError as raised:
-        if not raised.code.startswith(("DAT", "CAL")):
+        if not raised.code.startswith(("DAT", "CAL", "INT")):
             raise
         error = raised
     except (ArithmeticError, LookupError, ValueError, TypeError) as raised:

@@ -1,0 +1,51 @@
+import json
+
+import numpy as np
+import pytest
+from helpers.commands import label
+from PIL import Image
+
+from pointsam.datasets.nuscenes import NuScenes
+from pointsam.store.reader import Labels
+
+
+@pytest.fixture
+def class_maps(root, tmp_path):
+    """A semantic PNG of every image, all of it car."""
+    folder = tmp_path / "class_maps"
+    for frame_id in NuScenes(root).frame_ids():
+        for view in NuScenes(root).frame(frame_id).cameras:
+            path = folder / view.name / f"{view.image_path.stem}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((view.camera.height_px, view.camera.width_px), 1, dtype=np.uint8)).save(path)
+    (folder / "labels.json").write_text(json.dumps({"1": "car"}))
+    return folder
+
+
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_a_class_map_is_prompted_with_points_for_it_has_no_boxes(root, class_maps, tmp_path, scissors, recipe):
+    options = ("--semantics", "precomputed", "--masks-dir", class_maps, "--recipe", recipe, "--workers", 1)
+    result = label("masks", root, "--out", tmp_path / "out", *options)
+    assert result.exit_code == 0, result.output
+    frame_id = NuScenes(root).frame_ids()[0]
+    assert all(len(row.prompts_uv_px) for row in Labels(tmp_path / "out").masks(frame_id).values())
+
+
+def test_an_image_that_met_a_defect_of_ours_sets_its_frame_aside_in_both_stages(
+    run, root, tmp_path, scissors, monkeypatch
+):
+    bad, _ = NuScenes(root).frame_ids()
+
+    def image_masks(image, cloud, frame, *others):
+        if frame.frame_id == bad:
+            raise ValueError("a defect")
+        return real(image, cloud, frame, *others)
+
+    from pipelines import worker
+
+    real = worker.image_masks
+    monkeypatch.setattr(worker, "image_masks", image_masks)
+    result = run()
+    assert result.exit_code == 3, result.output
+    assert f"frame {bad}: [INT001] ValueError: a defect" in result.output
+    assert [row.status for row in Labels(tmp_path / "out").frames()] == ["failed", "ok"]
