@@ -8,14 +8,13 @@ temporary name, synced and renamed: no worker ever sees half a file.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import time
 import uuid
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pointsam.cache import cache_dir, cache_error
 from pointsam.datasets.nuscenes_annotations import BOX_TABLES, LABEL_TABLES
 from pointsam.datasets.nuscenes_columns import Columns
 from pointsam.datasets.nuscenes_join import REQUIRED, join
 from pointsam.datasets.nuscenes_tables import table_path
-from pointsam.errors import DatasetError, StoreError
+from pointsam.errors import DatasetError
 from pointsam.store.files import locked, make_folder
 
 _LAYOUT = "1"
@@ -81,21 +81,22 @@ def open_index(folder: Path) -> Index:
     path = index_path(folder)
     index = _load(path)
     if index is None:
-        with _cache_errors(path):
+        try:
             make_folder(path.parent)
             with locked(path.parent):  # of many workers one builds, the others wait and find its file
                 index = _load(path) or _build(folder, path)
+        except OSError as error:
+            raise cache_error(path.parent, error) from error
     return index
 
 
 def index_path(folder: Path) -> Path:
-    """Where the index of these tables, as they are now, belongs: POINTSAM_CACHE, XDG_CACHE_HOME or ~/.cache."""
+    """Where the index of these tables, as they are now, belongs in the cache."""
     tables = [table_path(folder, name) for name in (*REQUIRED, *BOX_TABLES, *LABEL_TABLES)]
     stats = [(path.name, path.stat()) for path in tables if path.exists()]
     state = [_LAYOUT, *(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)]
-    cache = os.environ.get("POINTSAM_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     of_folder, of_tables = _short_hash(str(folder.resolve())), _short_hash("\n".join(state))
-    return Path(cache) / "pointsam" / "nuscenes" / of_folder / f"{of_tables}.arrow"
+    return cache_dir("nuscenes") / of_folder / f"{of_tables}.arrow"
 
 
 def _short_hash(text: str) -> str:
@@ -147,19 +148,6 @@ def _forget_older(path: Path, started: float) -> None:
         with suppress(OSError):
             if other != path and other.stat().st_mtime < started:
                 other.unlink()
-
-
-@contextmanager
-def _cache_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise StoreError(
-            "OUT002" if full else "OUT003",
-            f"cannot write the index of nuScenes' tables to {path.parent}: {error.strerror or error}",
-            ("free some space, or " if full else "") + "set POINTSAM_CACHE to a folder of yours on a local disk",
-        ) from error
 
 
 def _one_row(columns: Columns) -> pa.ListArray:

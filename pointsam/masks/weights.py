@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import tempfile
@@ -14,7 +13,8 @@ from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
 
-from pointsam.errors import BackendError, SchemaError, StoreError
+from pointsam.cache import cache_dir, cache_error
+from pointsam.errors import BackendError, SchemaError
 
 _BLOCK_BYTES = 1 << 20
 _TIMEOUT_S = 60
@@ -93,16 +93,10 @@ def weight_file(name: str) -> WeightFile:
     return WEIGHTS[name]
 
 
-def cache_dir() -> Path:
-    """Folder of downloads: pointsam/weights under $POINTSAM_CACHE, else $XDG_CACHE_HOME, else ~/.cache."""
-    root = os.environ.get("POINTSAM_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "pointsam" / "weights"
-
-
 def local_path(name: str) -> Path:
     """Where the weights of a segmenter lie, or would lie once fetched."""
     weight = weight_file(name)
-    folder = Path(__file__).with_name("data") if weight.url is None else cache_dir()
+    folder = Path(__file__).with_name("data") if weight.url is None else cache_dir("weights")
     return folder / weight.file_name
 
 
@@ -165,7 +159,7 @@ def get(name: str, progress: Callable[[int, int], None] | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, part = tempfile.mkstemp(prefix=f".{weight.file_name}.", dir=path.parent)
     except OSError as error:
-        raise _unwritable(path.parent, error) from error
+        raise cache_error(path.parent, error) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             found = _download(weight, weight.url, file.fileno(), progress)
@@ -203,13 +197,7 @@ def _write(descriptor: int, block: bytes) -> None:
         try:
             view = view[os.write(descriptor, view) :]
         except OSError as error:
-            raise _unwritable(cache_dir(), error) from error
-
-
-def _unwritable(folder: Path, error: OSError) -> StoreError:
-    if error.errno == errno.ENOSPC:
-        return StoreError("OUT002", f"no space left in {folder}", "free some, or set POINTSAM_CACHE to another disk")
-    return StoreError("OUT003", f"cannot write to {folder}: {error}", "set POINTSAM_CACHE to a folder of yours")
+            raise cache_error(cache_dir("weights"), error) from error
 
 
 def _differs(weight: WeightFile, message: str) -> BackendError:

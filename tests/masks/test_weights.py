@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from pointsam.cache import cache_dir
 from pointsam.errors import BackendError, SchemaError, StoreError
 from pointsam.masks import weights
 from pointsam.masks.weights import WeightFile
@@ -24,7 +25,7 @@ def published(tmp_path, monkeypatch):
 
 
 def leftovers():
-    return [path for path in weights.cache_dir().iterdir() if path.name != "tiny.pth"]
+    return [path for path in cache_dir("weights").iterdir() if path.name != "tiny.pth"]
 
 
 def test_the_embedded_weights_are_the_ones_the_table_states():
@@ -36,14 +37,6 @@ def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(SchemaError, match="SCH005") as caught:
         weights.local_path("sam_vit_x")
     assert "sam_vit_h" in caught.value.hint
-
-
-def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.delenv("POINTSAM_CACHE", raising=False)
-    assert weights.cache_dir() == tmp_path / "xdg" / "pointsam" / "weights"
-    monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path / "own"))
-    assert weights.cache_dir() == tmp_path / "own" / "pointsam" / "weights"
 
 
 def test_missing_weights_name_the_command_and_the_address(tmp_path, monkeypatch):
@@ -83,7 +76,7 @@ def test_a_download_of_another_file_is_thrown_away(published):
     published.write_bytes(b"not what was published")
     with pytest.raises(BackendError, match="BCK002"):
         weights.get("tiny")
-    assert list(weights.cache_dir().iterdir()) == []
+    assert list(cache_dir("weights").iterdir()) == []
 
 
 def test_offline_says_where_to_put_a_copy(published):
@@ -91,7 +84,7 @@ def test_offline_says_where_to_put_a_copy(published):
     with pytest.raises(BackendError, match="BCK001") as caught:
         weights.get("tiny")
     assert str(weights.local_path("tiny")) in caught.value.hint
-    assert list(weights.cache_dir().iterdir()) == []
+    assert list(cache_dir("weights").iterdir()) == []
 
 
 def test_a_full_disk_leaves_nothing_behind(published, monkeypatch):
@@ -101,7 +94,7 @@ def test_a_full_disk_leaves_nothing_behind(published, monkeypatch):
     monkeypatch.setattr(weights.os, "write", full)
     with pytest.raises(StoreError, match="OUT002"):
         weights.get("tiny")
-    assert list(weights.cache_dir().iterdir()) == []
+    assert list(cache_dir("weights").iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_made_is_named(published, tmp_path, monkeypatch):
