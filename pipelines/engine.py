@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -68,7 +70,7 @@ def _in_processes(
     arguments: tuple[Any, ...],
 ) -> Iterator[Result]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initialise, arguments) as pool:
+    with ProcessPoolExecutor(workers, context, _begin, (initialise, arguments)) as pool:
         under_way: deque[Future[Result]] = deque()
         try:
             for task in tasks:
@@ -82,6 +84,19 @@ def _in_processes(
         finally:
             for future in under_way:
                 future.cancel()
+
+
+def _begin(initialise: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    initialise(*arguments)
+
+
+def _die_with_parent() -> None:
+    """A killed parent cannot stop its workers: each would wait for a task, with its models in memory, for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _on_ray(

@@ -1,4 +1,8 @@
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +25,18 @@ def _fail(x):
 
 def _die(x):
     os._exit(1)
+
+
+def _say_who(x):
+    time.sleep(0.05)
+    return os.getpid()
+
+
+def _running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @pytest.fixture(params=["local", "ray"])
@@ -58,3 +74,29 @@ def test_tasks_are_taken_only_as_they_are_needed():
 def test_a_worker_that_dies_is_an_error_that_says_so(engine):
     with pytest.raises(BackendError, match="BCK007"):
         list(ordered_map(_die, range(3), 2, _nothing, (), engine))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    script = tmp_path / "main.py"
+    script.write_text(
+        "from test_engine import _nothing, _say_who, ordered_map\n"
+        "if __name__ == '__main__':\n"
+        "    for pid in ordered_map(_say_who, range(10_000), 2, _nothing, ()):\n"
+        "        print(pid, flush=True)\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
+    parent = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    workers = {int(parent.stdout.readline()) for _ in range(20)}
+    assert all(map(_running, workers))
+    parent.send_signal(signal.SIGKILL)
+    parent.communicate()
+    end = time.monotonic() + 10
+    while any(map(_running, workers)) and time.monotonic() < end:
+        time.sleep(0.1)
+    left = [pid for pid in workers if _running(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
