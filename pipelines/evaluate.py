@@ -9,14 +9,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipelines.config import parse
 from pipelines.tables import text_table
 from pointsam.datasets.base import Dataset
 from pointsam.errors import DatasetError, SchemaError
 from pointsam.evaluate.agnostic import AgnosticAccumulator, AgnosticQuality
 from pointsam.evaluate.panoptic import PanopticAccumulator, PanopticQuality
 from pointsam.store.reader import Labels
-from pointsam.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def evaluate(out: Path, dataset: Dataset) -> Report:
         DatasetError: DAT009 if no frame can be scored.
     """
     labels = Labels(out)
-    taxonomy: Taxonomy = parse(Taxonomy, labels.metadata("clusters")["taxonomy"], str(out))
+    taxonomy = labels.taxonomy
     if taxonomy.names != dataset.taxonomy.names:
         raise SchemaError(
             "SCH004",

@@ -6,11 +6,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pipelines.config import parse
 from pointsam.datasets.nuscenes import NuScenes
 from pointsam.export.nuscenes_panoptic import export_frame, write_submission
 from pointsam.store.reader import Labels
-from pointsam.taxonomy import Taxonomy
 
 
 def export_nuscenes_panoptic(
@@ -30,13 +28,12 @@ def export_nuscenes_panoptic(
         number of frames written; quarantined ones are left out.
     """
     labels = Labels(out)
-    taxonomy: Taxonomy = parse(Taxonomy, labels.metadata("clusters")["taxonomy"], str(out))
     dataset = NuScenes(data, version)
     count = 0
     for frame in tqdm(labels.frames(), desc="export", unit="frame", disable=None):
         if frame.status == "ok":
             token = dataset.lidar_token(frame.frame_id)
-            export_frame(labels.labels(frame.frame_id).labels, taxonomy, dest, token, eval_set, overwrite)
+            export_frame(labels.labels(frame.frame_id).labels, labels.taxonomy, dest, token, eval_set, overwrite)
             count += 1
     write_submission(dest, eval_set)
     return count

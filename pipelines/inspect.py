@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.config import parse
 from pipelines.tables import text_table
 from pointsam.datasets import open_dataset
 from pointsam.datasets.io import read_image, read_points
@@ -16,7 +15,6 @@ from pointsam.errors import DatasetError
 from pointsam.store.files import write_together
 from pointsam.store.reader import Labels
 from pointsam.store.schema import FrameLabels
-from pointsam.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +118,7 @@ def draw(out: Path, frame_id: str, png: Path, data: Path | None = None) -> None:
         found.labels,
         masks,
         dataset.boxes(frame_id),
-        parse(Taxonomy, labels.metadata("clusters")["taxonomy"], str(out)),
+        labels.taxonomy,
     )
     content = io.BytesIO()
     picture.save(content, format="PNG")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointsam.errors import DatasetError
+from pointsam.images import DAMAGED
 from pointsam.types import Sweep
 
-# What Pillow's decoders raise on damaged files.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 
 
@@ -110,7 +107,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         try:
             with Image.open(stream) as image:
                 yield image
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise DatasetError(
                 "DAT005", f"{path}: not a readable image ({error})", "fetch the file again, it is damaged or cut off"
             ) from error

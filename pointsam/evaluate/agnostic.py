@@ -23,7 +23,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
 from pointsam.evaluate.overlap import overlaps
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import PointLabels, PointTruth
@@ -102,24 +101,6 @@ class AgnosticAccumulator:
         self._iou_sum += np.bincount(seen.true_class[objects], weights=object_iou[objects], minlength=num_classes)
         self._points += (seen.num_foreground_shared, int(seen.pred_size.sum()), int(seen.true_size.sum()))
         self._num_frames += 1
-
-    def merge(self, other: AgnosticAccumulator) -> None:
-        """Take in what another accumulator counted, as if its sweeps had been added here.
-
-        Raises:
-            SchemaError: SCH004 if the other counts other classes or other sizes.
-        """
-        if (other.taxonomy, other.min_points) != (self.taxonomy, self.min_points):
-            raise SchemaError(
-                "SCH004",
-                f"cannot merge counts of {other.taxonomy.name!r} with min_points {other.min_points} "
-                f"into {self.taxonomy.name!r} with {self.min_points}",
-                "evaluate all parts with the same taxonomy and the same min_points",
-            )
-        self._counts += other._counts
-        self._iou_sum += other._iou_sum
-        self._points += other._points
-        self._num_frames += other._num_frames
 
     def result(self) -> AgnosticQuality:
         """Shares of what was counted so far."""

@@ -28,7 +28,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
 from pointsam.evaluate.overlap import overlaps
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import PointLabels, PointTruth
@@ -102,23 +101,6 @@ class PanopticAccumulator:
         self._counts += np.stack([np.bincount(class_id, minlength=num_classes) for class_id in counted])
         self._iou_sum += np.bincount(matched_class, weights=iou[match], minlength=num_classes)
         self._num_frames += 1
-
-    def merge(self, other: PanopticAccumulator) -> None:
-        """Take in what another accumulator counted, as if its sweeps had been added here.
-
-        Raises:
-            SchemaError: SCH004 if the other counts other classes or other sizes.
-        """
-        if (other.taxonomy, other.min_points) != (self.taxonomy, self.min_points):
-            raise SchemaError(
-                "SCH004",
-                f"cannot merge counts of {other.taxonomy.name!r} with min_points {other.min_points} "
-                f"into {self.taxonomy.name!r} with {self.min_points}",
-                "evaluate all parts with the same taxonomy and the same min_points",
-            )
-        self._counts += other._counts
-        self._iou_sum += other._iou_sum
-        self._num_frames += other._num_frames
 
     def result(self) -> PanopticQuality:
         """Ratios of what was counted so far."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,14 +11,13 @@ from PIL import Image
 
 from pointsam import rle
 from pointsam.errors import DatasetError, SchemaError
+from pointsam.images import DAMAGED
 from pointsam.semantics.jsonfile import read_json
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 
 DOCS = "docs/precomputed_masks.md"
 LABELS = "labels.json"
 
-# What Pillow's decoders raise on damaged files.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 _EIGHT_BIT = ("L", "P")
 _SIXTEEN_BIT = ("I;16", "I;16B", "I")
 
@@ -161,7 +158,7 @@ def _png(path: Path, size: tuple[int, int], modes: tuple[str, ...]) -> NDArray[n
                 bits = "8 or 16 bits" if len(modes) > len(_EIGHT_BIT) else "8 bits"
                 raise malformed(path, f"pixels of mode {image.mode!r}", f"one channel of {bits} or a palette")
             return np.asarray(image).astype(np.int32)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise malformed(path, f"not a readable PNG ({error})", "the file again: it is damaged or cut off,") from error
 
 

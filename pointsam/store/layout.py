@@ -67,7 +67,7 @@ def read_run(out: Path) -> dict[str, Any]:
             "OUT004", f"{path} is missing: nothing was labelled here", f"pointsam-label run DATA --out {out}"
         )
     if run is None or "schema_version" not in run or not _are_stages(run.get("stages")):
-        raise StoreError("OUT004", f"{path} is damaged: not what a run writes", "restore it, or give another --out")
+        raise damaged(path, "not what a run writes")
     if run["schema_version"] != SCHEMA_VERSION:
         raise other_version(path, run["schema_version"])
     return run
@@ -94,6 +94,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def damaged(path: Path, why: str) -> StoreError:
+    """OUT004 for a file that nobody but a run writes and that is not as a run writes it."""
+    return StoreError("OUT004", f"{path} is damaged: {why}", "restore it, or give another --out")
 
 
 def other_version(path: Path, version: Any) -> SchemaError:

@@ -76,10 +76,17 @@ class Labels:
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The classes of the labels."""
+        """The classes of the labels.
+
+        Raises:
+            StoreError: OUT004 if run.json is damaged.
+        """
         stage = "clusters" if "clusters" in self._stages else "masks"
         taxonomy = self.metadata(stage)["taxonomy"]
-        return Taxonomy(taxonomy["name"], tuple(ClassSpec(**spec) for spec in taxonomy["classes"]))
+        try:
+            return Taxonomy(taxonomy["name"], tuple(ClassSpec(**spec) for spec in taxonomy["classes"]))
+        except (KeyError, TypeError) as error:
+            raise layout.damaged(layout.run_path(self.out), f"no taxonomy in stage {stage!r}") from error
 
     def stats(self, stage: str) -> dict[str, Any]:
         """Seconds, memory and the like of every done shard, by shard name."""

@@ -20,11 +20,6 @@ PUBLISHED_ORDER = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.fixture
 def opened(tmp_path):
     """Makes a root and opens it."""

@@ -17,11 +17,6 @@ devkit = pytest.importorskip("nuscenes.nuscenes")
 VERSION = "v1.0-mini"
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.fixture(params=["real", "made up"])
 def pair(request, tmp_path):
     """Our data set and the devkit's, of one root."""

@@ -18,11 +18,6 @@ CAR, PEDESTRIAN = NUSCENES.class_id("car"), NUSCENES.class_id("pedestrian")
 NUM_POINTS = 400
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path / "cache"))
-
-
 def label(name, instance=0):
     return INDEX[name] * 1000 + instance
 

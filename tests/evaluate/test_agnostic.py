@@ -3,9 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from pointsam.errors import SchemaError
 from pointsam.evaluate.agnostic import AgnosticAccumulator
-from pointsam.taxonomy import BACKGROUND, KITTI, NUSCENES
+from pointsam.taxonomy import BACKGROUND, NUSCENES
 from pointsam.types import NO_INSTANCE, PointLabels, PointTruth
 
 CAR, TRUCK = NUSCENES.class_id("car"), NUSCENES.class_id("truck")
@@ -83,23 +82,3 @@ def test_point_shares_are_of_the_foreground_without_void():
     result = result_of((6, (0, CAR), (0, CAR)), (2, (0, CAR), NONE), (4, NONE, (1, CAR)), (9, (0, CAR), "void"))
     assert result.point_precision == pytest.approx(6 / 8)
     assert result.point_recall == pytest.approx(6 / 10)
-
-
-def test_merged_parts_equal_the_whole():
-    frames = [
-        sweep((6, (0, CAR), (0, CAR)), (3, NONE, (0, CAR))),
-        sweep((9, (1, TRUCK), NONE), (8, (0, CAR), (2, CAR))),
-    ]
-    whole, left, right = (AgnosticAccumulator(NUSCENES) for _ in range(3))
-    for frame, part in zip(frames, (left, right), strict=True):
-        whole.add(*frame)
-        part.add(*frame)
-    left.merge(right)
-    assert repr(left.result()) == repr(whole.result())  # repr, for NaN is not equal to itself
-
-
-@pytest.mark.parametrize("other", [AgnosticAccumulator(KITTI), AgnosticAccumulator(NUSCENES, min_points=1)])
-def test_counts_of_another_kind_do_not_merge(other):
-    with pytest.raises(SchemaError, match="cannot merge") as caught:
-        AgnosticAccumulator(NUSCENES).merge(other)
-    assert caught.value.code == "SCH004"

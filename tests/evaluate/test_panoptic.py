@@ -3,9 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from pointsam.errors import SchemaError
 from pointsam.evaluate.panoptic import PanopticAccumulator
-from pointsam.taxonomy import BACKGROUND, KITTI, NUSCENES
+from pointsam.taxonomy import BACKGROUND, NUSCENES
 from pointsam.types import NO_INSTANCE, PointLabels, PointTruth
 
 CAR, TRUCK, PEDESTRIAN = (NUSCENES.class_id(name) for name in ("car", "truck", "pedestrian"))
@@ -99,20 +98,3 @@ def test_a_class_never_counted_is_nan_and_not_in_the_mean():
 
 def test_nothing_added_is_nan():
     assert math.isnan(PanopticAccumulator(NUSCENES).result().pq)
-
-
-def test_merged_parts_equal_the_whole():
-    frames = [scene((20, CAR, CAR), (30, TRUCK, None)), one_object(60, 20, 10), one_object(16, 40, 4, PEDESTRIAN)]
-    whole, left, right = (PanopticAccumulator(NUSCENES) for _ in range(3))
-    for i, frame in enumerate(frames):
-        whole.add(*frame)
-        (left if i % 2 else right).add(*frame)
-    left.merge(right)
-    assert repr(left.result()) == repr(whole.result())  # repr, for NaN is not equal to itself
-
-
-@pytest.mark.parametrize("other", [PanopticAccumulator(KITTI), PanopticAccumulator(NUSCENES, min_points=1)])
-def test_counts_of_another_kind_do_not_merge(other):
-    with pytest.raises(SchemaError, match="cannot merge") as caught:
-        PanopticAccumulator(NUSCENES).merge(other)
-    assert caught.value.code == "SCH004"

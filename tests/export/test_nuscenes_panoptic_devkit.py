@@ -108,8 +108,7 @@ def evaluate_with_devkit(root, results, out):
     return json.loads((out / "segmentation-result.json").read_text())["segmentation"]
 
 
-def test_the_devkits_evaluator_scores_exported_labels_as_we_do(root, tmp_path, monkeypatch):
-    monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path / "cache"))
+def test_the_devkits_evaluator_scores_exported_labels_as_we_do(root, tmp_path):
     dataset = NuScenes(root, VERSION)
     (frame_id,) = dataset.frame_ids()
     truth = dataset.point_truth(frame_id)

@@ -5,26 +5,13 @@ import zipfile
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs pointsam[sam]")
+from helpers.checkpoints import Trap, plain_pickle  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from pointsam.errors import BackendError  # noqa: E402
 from pointsam.masks import load_segmenter  # noqa: E402
 from pointsam.masks.checkpoint import load_all, read_tensors, require_architecture  # noqa: E402
 from pointsam.masks.sam import build_sam  # noqa: E402
-
-
-class Trap:
-    """Unpickling it would create a file."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return open, (self.path, "w")
-
-
-def plain_pickle(path, content):
-    path.write_bytes(pickle.dumps(content, protocol=2))
 
 
 def torch_zip(path, content):

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers.checkpoints import Trap, plain_pickle
 from helpers.commands import label, refused, tables, temporaries
 from helpers.nuscenes_root import token
 
@@ -227,16 +228,6 @@ def test_a_device_that_is_absent_is_told_before_anything_is_read(tmp_path):
 # A checkpoint that is not what it should be is met when a worker opens it.
 
 
-class Trap:
-    """Unpickling it creates a file."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return open, (self.path, "w")
-
-
 @pytest.fixture
 def checkpoint(tmp_path):
     """A function that writes a checkpoint: of another architecture, or one that runs code when it is trusted."""
@@ -247,7 +238,7 @@ def checkpoint(tmp_path):
         if kind == "other":
             torch.save({"image_encoder.pos_embed": torch.zeros(1, 2, 2, 768)}, path)
         else:
-            path.write_bytes(pickle.dumps({"weight": Trap(tmp_path / "executed")}, protocol=2))
+            plain_pickle(path, {"weight": Trap(tmp_path / "executed")})
         return path
 
     return write

@@ -59,8 +59,7 @@ def test_more_clusters_than_the_list_has_room_for(make_frame):
 
 
 @pytest.fixture
-def real(nuscenes_root, tmp_path, monkeypatch):
-    monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path))
+def real(nuscenes_root):
     dataset = open_dataset(nuscenes_root)
     frame_id = dataset.frame_ids()[0]
     return dataset, dataset.frame(frame_id), dataset.point_truth(frame_id).labels, dataset.boxes(frame_id)

@@ -134,6 +134,12 @@ def test_a_folder_explains_itself(tmp_path):
     assert labels.data_root() == Path("data").resolve()
 
 
+def test_a_taxonomy_that_is_none_is_damage(tmp_path):
+    open_run(tmp_path, metadata={**METADATA, "taxonomy": {"name": "two"}})
+    with pytest.raises(StoreError, match=r"OUT004.*run\.json is damaged"):
+        _ = Labels(tmp_path).taxonomy
+
+
 def test_every_file_explains_itself(tmp_path):
     fill(tmp_path)
     for path in tmp_path.glob("*/scene=*/*.parquet"):
