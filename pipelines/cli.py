@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +33,7 @@ _DATA_OPTIONS = (
     click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe."),
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
-    click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core on cpu, else 1]"),
+    click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, for masks on a GPU 1]"),
     click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
     click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads a worker."),
     click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Every N-th shard from I."),
@@ -90,7 +89,7 @@ def run(**options: Any) -> None:
     """Masks, then clusters: the whole job."""
     request = _request(options)
     if options["dry_run"]:
-        _plan(request, options["as_json"])
+        _plan(request, ("masks", "clusters"), options["as_json"])
         return
     from pipelines.jobs import run_clusters, run_masks
 
@@ -103,7 +102,7 @@ def masks(**options: Any) -> None:
     """Only the 2D stage: detections and candidate masks of every image."""
     request = _request(options)
     if options["dry_run"]:
-        _plan(request, options["as_json"])
+        _plan(request, ("masks",), options["as_json"])
         return
     from pipelines.jobs import run_masks
 
@@ -117,7 +116,7 @@ def clusters(**options: Any) -> None:
     """Only the 3D stage: clusters from stored masks, without touching a network."""
     request = _request(options)
     if options["dry_run"]:
-        _plan(request, options["as_json"])
+        _plan(request, ("clusters",), options["as_json"])
         return
     from pipelines.jobs import run_clusters
 
@@ -236,7 +235,6 @@ def _request(options: dict[str, Any]) -> Request:
     config = replace(config, masks=replace(config.masks, **{k: v for k, v in fields.items() if v is not None}))
     overrides = (*options["overrides"], *(["clusters.refine.enabled=false"] if options.get("no_sar") else []))
     config = with_overrides(config, overrides)
-    device = options["device"]
     return Request(
         data=options["data"],
         out=options["out"],
@@ -248,10 +246,10 @@ def _request(options: dict[str, Any]) -> Request:
         mapping=options.get("mapping"),
         masks_dir=options.get("masks_dir"),
         weights=options.get("weights"),
-        device=device,
+        device=options["device"],
         engine=options["engine"],
         threads=options["threads"],
-        workers=options["workers"] or (len(os.sched_getaffinity(0)) if device == "cpu" else 1),
+        workers=options["workers"],
         shard=_shard(options["shard"]),
         retry_failed=options["retry_failed"],
         masks_from=options.get("masks_from"),
@@ -272,10 +270,10 @@ def _shard(text: str) -> tuple[int, int]:
     return int(index), int(count)
 
 
-def _plan(request: Request, as_json: bool) -> None:
+def _plan(request: Request, stages: tuple[str, ...], as_json: bool) -> None:
     from pipelines.plan import plan
 
-    estimate = plan(request)
+    estimate = plan(request, stages)
     click.echo(json.dumps(estimate.as_dict(), indent=1) if as_json else estimate.text())
 
 

@@ -82,14 +82,14 @@ def run_masks(request: Request) -> Summary:
         "threads": request.threads,
         "config": asdict(config),
     }
-    shards = plan_shards(request.select(dataset), SHARD_FRAMES)
+    shards = plan_shards(select(request, dataset, "masks"), SHARD_FRAMES)
     metadata = _metadata(document, weights)
     run = Run.open(request.out, "masks", document, shards, metadata, data_root=request.data)
     return _drive(
         request,
         run,
         (MaskWorker, request),
-        lambda shard: [part for frame_id in shard.frame_ids for part in _images(dataset, frame_id)],
+        lambda shard: [part for frame_id in shard.frame_ids for part in images_of(dataset, frame_id)],
         lambda rows: {"masks": masks_table(rows, metadata)},
     )
 
@@ -114,8 +114,7 @@ def run_clusters(request: Request) -> Summary:
         "taxonomy": made["taxonomy"],
         "config": asdict(request.config.clusters),
     }
-    chosen = request.select(dataset) if request.frames or request.split else source.selection("masks")
-    shards = plan_shards(chosen, SHARD_FRAMES)
+    shards = plan_shards(select(request, dataset, "clusters"), SHARD_FRAMES)
     metadata = _metadata(document, made["weights_sha256"])
     run = Run.open(request.out, "clusters", document, shards, metadata, data_root=request.data)
     return _drive(
@@ -131,6 +130,13 @@ def run_clusters(request: Request) -> Summary:
     )
 
 
+def select(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, str]]:
+    """(scene, frame_id) of the frames of a stage; without a choice, clusters are made of every frame with masks."""
+    if stage == "clusters" and not (request.frames or request.split):
+        return Labels(request.masks_from or request.out).selection("masks")
+    return request.select(dataset)
+
+
 def _metadata(document: Mapping[str, Any], weights: Mapping[str, str]) -> dict[str, Any]:
     return {
         "config": document,
@@ -141,7 +147,7 @@ def _metadata(document: Mapping[str, Any], weights: Mapping[str, str]) -> dict[s
     }
 
 
-def _images(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
+def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
     """(frame_id, camera) of a frame; a frame that cannot be built is one part, in which the worker meets the error."""
     try:
         return [(frame_id, view.name) for view in dataset.frame(frame_id).cameras]
@@ -163,7 +169,9 @@ def _drive(
     summary = Summary(run.stage, frames_total=sum(len(shard.frame_ids) for shard in run.shards))
     plan, batch = iter(pending), list[Done[Any]]()
     with tqdm(total=sum(len(shard.frame_ids) for shard in pending), desc=run.stage, unit="frame", disable=None) as bar:
-        for done in ordered_map(work_on, _tasks(pending, parts), request.workers, start, worker, request.engine, gpus):
+        for done in ordered_map(
+            work_on, _tasks(pending, parts), request.workers_for(run.stage), start, worker, request.engine, gpus
+        ):
             batch.append(done)
             bar.update(done.task.last_of_frame)
             if done.task.last_of_shard:

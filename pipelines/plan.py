@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.jobs import run_clusters, run_masks
+from pipelines.jobs import images_of, run_clusters, run_masks, select
 from pipelines.request import Request
 
 
@@ -18,10 +18,10 @@ class Plan:
     Args:
         frames: key frames of the selection.
         images: images of the selection, from the probed frame's cameras.
-        hours: wall time with the workers and device asked for.
+        hours: wall time with these workers and this device.
         megabytes: of the output folder.
         probe: the frame that was measured.
-        workers: processes the hours are for.
+        workers: processes the hours are for, by stage.
         notes: what went wrong with the probe, if anything.
     """
 
@@ -30,7 +30,7 @@ class Plan:
     hours: float
     megabytes: float
     probe: str
-    workers: int
+    workers: dict[str, int]
     notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -39,9 +39,10 @@ class Plan:
 
     def text(self) -> str:
         """For the terminal."""
+        workers = " and ".join(f"{count} workers for {stage}" for stage, count in self.workers.items())
         lines = [
             f"{self.frames} frames, {self.images} images",
-            f"about {self.hours:.2f} hours with {self.workers} workers and {self.megabytes:.1f} MB of disk "
+            f"about {self.hours:.2f} hours with {workers} and {self.megabytes:.1f} MB of disk "
             f"(measured on frame {self.probe}; nothing was written)",
             *self.notes,
             "next: the same command without --dry-run",
@@ -49,30 +50,34 @@ class Plan:
         return "\n".join(lines)
 
 
-def plan(request: Request) -> Plan:
-    """Label the middle frame of the selection into a temporary folder, time it, and scale up.
+def plan(request: Request, stages: tuple[str, ...]) -> Plan:
+    """Do the middle frame of the selection into a temporary folder, time it, and scale up.
 
     Args:
         request: as for the run; nothing is written to its output folder.
+        stages: what the run will do, out of "masks" and "clusters".
     """
     dataset = request.open()
-    frames = request.select(dataset)
+    frames = select(request, dataset, stages[0])
     probe = frames[len(frames) // 2][1]
+    masks_from = request.masks_from or (None if "masks" in stages else request.out)
     with tempfile.TemporaryDirectory() as folder:
-        small = replace(request, out=Path(folder), frames=(probe,), workers=1, shard=(0, 1))
-        masks = run_masks(replace(small, masks_from=None))
-        clusters = run_clusters(replace(small, masks_from=None))
+        small = replace(
+            request, out=Path(folder), frames=(probe,), workers=1, engine="local", shard=(0, 1), masks_from=masks_from
+        )
+        done = [{"masks": run_masks, "clusters": run_clusters}[stage](small) for stage in stages]
         num_bytes = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))
-    seconds = sum(masks.seconds.values()) + sum(clusters.seconds.values())
+    workers = {stage: request.workers_for(stage) for stage in stages}
+    seconds = sum(sum(summary.seconds.values()) / workers[summary.stage] for summary in done)
     share = len(frames[request.shard[0] :: request.shard[1]])
-    failures = {**masks.failures, **clusters.failures}
+    failures = {frame_id: why for summary in done for frame_id, why in summary.failures.items()}
     notes = tuple(f"the probed frame was set aside: {why}" for why in failures.values())
     return Plan(
         frames=share,
-        images=share * masks.units,
-        hours=seconds * share / request.workers / 3600,
+        images=share * len(images_of(dataset, probe)),
+        hours=seconds * share / 3600,
         megabytes=num_bytes * share / 1e6,
         probe=probe,
-        workers=request.workers,
+        workers=workers,
         notes=notes,
     )

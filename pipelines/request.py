@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class Request:
         weights: checkpoint of the segmenter, None for the known place.
         device: "cpu" or "cuda[:i]".
         threads: of each worker; part of the request and not of the machine, because sums depend on it.
-        workers: processes.
+        workers: processes, None for as many as suit the stage.
         engine: where they run: "local" or "ray".
         shard: (i, n) takes every n-th shard from i.
         retry_failed: also redo shards that hold quarantined frames.
@@ -49,7 +50,7 @@ class Request:
     weights: Path | None = None
     device: str = "cpu"
     threads: int = 1
-    workers: int = 1
+    workers: int | None = None
     engine: str = "local"
     shard: tuple[int, int] = (0, 1)
     retry_failed: bool = False
@@ -58,6 +59,15 @@ class Request:
     def open(self) -> Dataset:
         """The data set."""
         return open_dataset(self.data, self.dataset, version=self.version)
+
+    def workers_for(self, stage: str) -> int:
+        """Processes of a stage: as asked, else one a core, but a single one where a GPU does the work."""
+        if self.workers is not None:
+            return self.workers
+        if stage == "masks" and self.device != "cpu":
+            return 1
+        # macOS does not say which cores this process may use
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def label_mapping(self, dataset: Dataset) -> LabelMapping:
         """From the user's file; else COCO names for the bundled detector and class names as they are for files."""

@@ -121,6 +121,17 @@ def test_a_dry_run_says_what_it_will_take_and_writes_nothing(drive, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_counts_only_the_stages_of_its_command(once, drive, tmp_path):
+    again = ("clusters", drive[0], "--out", tmp_path / "out", "--masks-from", once[0], "--dry-run", "--json")
+    clusters = json.loads(label(*again, "--workers", 3))
+    whole = json.loads(label(*options(drive, tmp_path / "out", "--dry-run", "--json", "--workers", 3)))
+    assert clusters["workers"] == {"clusters": 3}
+    assert whole["workers"] == {"masks": 3, "clusters": 3}
+    assert (clusters["frames"], clusters["images"]) == (whole["frames"], whole["images"])
+    assert clusters["hours"] < whole["hours"]
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_picture_is_drawn(once, tmp_path):
     from PIL import Image
 
