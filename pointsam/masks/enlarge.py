@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -45,8 +46,8 @@ class Enlarger:
     def __init__(
         self, low_px: int, model_px: int, input_hw: tuple[int, int], image_hw: tuple[int, int], device: torch.device
     ) -> None:
-        self._rows = _Axis(low_px, model_px, input_hw[0], image_hw[0], device)
-        self._columns = _Axis(low_px, model_px, input_hw[1], image_hw[1], device)
+        self._rows = _axis(low_px, model_px, input_hw[0], image_hw[0], device)
+        self._columns = _axis(low_px, model_px, input_hw[1], image_hw[1], device)
 
     def crops(self, logits: Tensor, level: float) -> Iterator[Crop]:
         """Enlarge (K,256,256) logits one by one, each where it can exceed `level`."""
@@ -77,6 +78,11 @@ class _Axis:
         if low >= high:
             return slice(0, 0), slice(0, 0)
         return slice(low, high), slice(int(self._first[low]), int(self._end[high - 1]))
+
+
+@lru_cache(maxsize=8)  # a run's images have few sizes, and a GPU waits for these milliseconds
+def _axis(low_px: int, model_px: int, input_px: int, image_px: int, device: torch.device) -> _Axis:
+    return _Axis(low_px, model_px, input_px, image_px, device)
 
 
 def span(flags: Tensor) -> Tensor:
