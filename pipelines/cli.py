@@ -128,15 +128,16 @@ def clusters(**options: Any) -> None:
 @click.argument("frame")
 @click.option("--png", type=_PATH, help="Draw the cameras and a bird's-eye view.")
 @click.option("--data", type=_PATH, help="Data set root, if it has moved since the run.")
+@click.option("--masks-from", type=_PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
 @click.option("--json", "as_json", is_flag=True, help="Print the clusters as JSON.")
-def inspect(out: Path, frame: str, png: Path | None, data: Path | None, as_json: bool) -> None:
+def inspect(out: Path, frame: str, png: Path | None, data: Path | None, masks_from: Path | None, as_json: bool) -> None:
     """Tell the story of every cluster of FRAME (an id, or its position in the run)."""
     from pipelines.inspect import draw, story
 
     document = story(out, frame)
     click.echo(json.dumps(document.as_dict(), indent=1) if as_json else document.text())
     if png is not None:
-        draw(out, document.frame_id, png, data)
+        draw(out, document.frame_id, png, data, masks_from)
         click.echo(f"drew {png}", err=as_json)
 
 

@@ -64,6 +64,7 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
                 count, points = clusters[cluster.class_name]
                 clusters[cluster.class_name] = (count + 1, points + cluster.num_points)
         next_command = f"pointsam-label inspect {request.out} {first or 'FRAME'} --png frame.png"
+        next_command += f" --masks-from {request.masks_from}" if request.masks_from else ""
     # The first stage that set a frame aside knows best why.
     failures = {frame_id: why for summary in reversed(summaries) for frame_id, why in summary.failures.items()}
     return Closing(tuple(summaries), clusters, next_command, failures)

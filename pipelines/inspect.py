@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from pipelines.tables import text_table
 from pointsam.datasets import open_dataset
 from pointsam.datasets.io import read_image, read_points
-from pointsam.errors import DatasetError
+from pointsam.errors import DatasetError, SchemaError
 from pointsam.store.files import write_together
 from pointsam.store.reader import Labels
 from pointsam.store.schema import FrameLabels
@@ -81,7 +82,7 @@ def story(out: Path, frame: str) -> Story:
     return Story(labels.labels(frame))
 
 
-def draw(out: Path, frame_id: str, png: Path, data: Path | None = None) -> None:
+def draw(out: Path, frame_id: str, png: Path, data: Path | None = None, masks_from: Path | None = None) -> None:
     """Draw the cameras and the bird's-eye view of a frame, with true boxes where there are any.
 
     Args:
@@ -89,9 +90,12 @@ def draw(out: Path, frame_id: str, png: Path, data: Path | None = None) -> None:
         frame_id: a finished frame.
         png: file to write.
         data: data set root, None for where it lay when the run was made.
+        masks_from: folder whose masks the clusters were made of, None for `out`.
 
     Raises:
-        DatasetError: DAT001 if the data are no longer there; what reading images and points raises.
+        DatasetError: DAT001 if the data are no longer there, DAT010 if the frame was set aside; what reading images
+            and points raises.
+        SchemaError: SCH004 if the clusters were made of other masks.
     """
     from pointsam.report.compose import draw_frame
 
@@ -100,8 +104,16 @@ def draw(out: Path, frame_id: str, png: Path, data: Path | None = None) -> None:
     root = data or labels.data_root("clusters")
     if root is None or not root.is_dir():
         raise DatasetError("DAT001", f"the data of {out} are not at {root}", "say with --data ROOT where they are now")
+    source = _masks_of(document, masks_from or out)
     dataset = open_dataset(root, document["dataset"]["name"], version=document["dataset"]["version"])
-    frame, found = dataset.frame(frame_id), labels.labels(frame_id)
+    found = labels.labels(frame_id)
+    if found.frame.status != "ok":
+        raise DatasetError(
+            "DAT010",
+            f"{out}: frame {frame_id!r} was set aside, it has no labels to draw",
+            "mend it, then --retry-failed",
+        )
+    frame = dataset.frame(frame_id)
     masks = {
         camera: [
             (row.masks.rle[mask_id], cluster.class_id)
@@ -109,7 +121,7 @@ def draw(out: Path, frame_id: str, png: Path, data: Path | None = None) -> None:
             for name, mask_id in zip(cluster.cameras, cluster.mask_ids, strict=True)
             if name == camera
         ]
-        for camera, row in labels.masks(frame_id).items()
+        for camera, row in source.masks(frame_id).items()
     }
     picture = draw_frame(
         frame,
@@ -123,3 +135,15 @@ def draw(out: Path, frame_id: str, png: Path, data: Path | None = None) -> None:
     content = io.BytesIO()
     picture.save(content, format="PNG")
     write_together([(png, content.getvalue())])
+
+
+def _masks_of(document: Mapping[str, Any], folder: Path) -> Labels:
+    """The folder with the masks that clusters of this configuration were made of: another's have other mask ids."""
+    source = Labels(folder)
+    if "masks" not in source.stages or source.key("masks") != document["masks_key"]:
+        raise SchemaError(
+            "SCH004",
+            f"the masks that the clusters were made of are not in {folder}",
+            "say with --masks-from FOLDER where they are",
+        )
+    return source

@@ -45,6 +45,11 @@ class Labels:
         self._plans: dict[str, dict[str, Shard]] = {}
         self._loaded: dict[str, _Loaded] = {}
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """What was begun here: "masks", "clusters" or both."""
+        return tuple(self._stages)
+
     def document(self, stage: str) -> dict[str, Any]:
         """The resolved configuration of a stage.
 

@@ -96,8 +96,12 @@ def test_another_configuration_is_refused_with_the_field_that_differs(once, driv
 
 def test_clusters_are_made_again_from_the_masks_of_another_folder(once, drive, tmp_path):
     out = tmp_path / "out"
-    label("clusters", drive[0], "--out", out, "--masks-from", once[0], "--no-sar", "--workers", 1)
+    made = label("clusters", drive[0], "--out", out, "--masks-from", once[0], "--no-sar", "--workers", 1)
     assert not (out / "masks").exists()
+    assert f"--png frame.png --masks-from {once[0]}" in made
+    label("inspect", out, 0, "--png", tmp_path / "frame.png", "--masks-from", once[0])
+    assert (tmp_path / "frame.png").exists()
+    assert "SCH004" in label("inspect", out, 0, "--png", tmp_path / "other.png", rc=2)
     said = label("eval", once[0], drive[0], "--against", out, "--json", tmp_path / "eval.json")
     ours, without = json.loads((tmp_path / "eval.json").read_text())
     assert (ours["out"], without["out"]) == (str(once[0]), str(out))

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.commands import label
+from helpers.commands import label, refused
 from PIL import Image
 
 from pointsam.datasets.nuscenes import NuScenes
@@ -49,3 +49,5 @@ def test_an_image_that_met_a_defect_of_ours_sets_its_frame_aside_in_both_stages(
     assert result.exit_code == 3, result.output
     assert f"frame {bad}: [INT001] ValueError: a defect" in result.output
     assert [row.status for row in Labels(tmp_path / "out").frames()] == ["failed", "ok"]
+    drawn = label("inspect", tmp_path / "out", bad, "--png", tmp_path / "frame.png")
+    refused(drawn, "DAT010", bad, "--retry-failed")
