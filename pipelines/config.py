@@ -21,6 +21,7 @@ from pointsam.stages.paint import PaintConfig
 from pointsam.stages.prompt import PromptConfig
 from pointsam.stages.refine import RefineConfig
 from pointsam.stages.trim import TrimConfig
+from pointsam.store.document import canonical_json
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
         assignments: `clusters.refine.range_coef=0.05`; values are JSON, bare words are strings.
 
     Raises:
-        SchemaError: SCH005 on an unknown field or a value of the wrong kind.
+        SchemaError: SCH005 on an unknown field, or a value of the wrong kind or out of range.
     """
     document = asdict(config)
     for assignment in assignments:
@@ -122,6 +123,12 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
             )
         node[leaf] = _value(text.strip())
     changed: LabelConfig = parse(LabelConfig, document, "--set " + " ".join(assignments))
+    try:
+        canonical_json(asdict(changed))
+    except ValueError:
+        raise SchemaError(
+            "SCH005", f"--set {' '.join(assignments)}: NaN or infinity", "no field takes such a value"
+        ) from None
     return changed
 
 

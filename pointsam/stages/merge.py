@@ -37,10 +37,17 @@ class MergeConfig:
     Args:
         rule: see the module.
         ratio: two instances are one object if they share at least this part of the smaller one.
+
+    Raises:
+        SchemaError: SCH005 on a ratio outside (0, 1].
     """
 
     rule: Literal["order_free", "sequential"] = "sequential"  # method.md A.7
     ratio: float = 0.5  # A.0 merge_ratio
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ratio <= 1:
+            raise SchemaError("SCH005", f"merge.ratio is {self.ratio}", "use a share above 0, at most 1")
 
 
 @dataclass(frozen=True, eq=False)

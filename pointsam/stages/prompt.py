@@ -23,12 +23,21 @@ class PromptConfig:
         close_m: neighbour sweeps lose their points with |x| and |y| below this: the vehicle's own roof.
         max_prompts: most prompts of an image.
         min_depth_m: nearest depth in front of a camera that counts.
+
+    Raises:
+        SchemaError: SCH005 without a sweep or a prompt.
     """
 
     sweeps: tuple[int, ...] = (0, 1, -1)  # method.md A.0 multiple_sweeps
     close_m: float = 1.0  # A.0 min close distance
     max_prompts: int = 256  # A.0 max_prompts
     min_depth_m: float = 1.0  # A.0 projection
+
+    def __post_init__(self) -> None:
+        if not self.sweeps:
+            raise SchemaError("SCH005", "prompt.sweeps is empty", "name one at least: 0 is the key sweep")
+        if self.max_prompts < 1:
+            raise SchemaError("SCH005", f"prompt.max_prompts is {self.max_prompts}", "use a whole number from 1")
 
 
 def prompt_cloud(

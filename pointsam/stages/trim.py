@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from pointsam.errors import SchemaError
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
@@ -25,12 +26,23 @@ class TrimConfig:
         layer_m: height above the cluster's lowest points in which a point may be road.
         reach_m: such a point stays if a higher point of the cluster is this near in the ground plane.
         min_body: clusters with fewer points above the layer are left alone: they need all they have.
+
+    Raises:
+        SchemaError: SCH005 on a negative distance, or a body of no point.
     """
 
     enabled: bool = False
     layer_m: float = 0.25
     reach_m: float = 0.5
     min_body: int = 3
+
+    def __post_init__(self) -> None:
+        if self.layer_m < 0 or self.reach_m < 0 or self.min_body < 1:
+            raise SchemaError(
+                "SCH005",
+                f"trim: layer_m {self.layer_m}, reach_m {self.reach_m}, min_body {self.min_body}",
+                "use distances from 0 and a body of at least 1 point",
+            )
 
 
 def trim(

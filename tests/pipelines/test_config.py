@@ -69,6 +69,23 @@ def test_a_value_of_the_wrong_kind_is_refused_with_the_field(assignment):
     assert assignment.partition("=")[0] in raised.value.message
 
 
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "clusters.lift.min_depth_m=NaN",
+        "clusters.paint.cover_threshold=1e999",
+        "masks.prompt.max_prompts=0",
+        "masks.prompt.sweeps=[]",
+        "clusters.merge.ratio=0",
+        "clusters.trim.min_body=0",
+        "clusters.trim.reach_m=-1",
+    ],
+)
+def test_a_value_that_no_frame_could_use_is_refused_before_the_run(assignment):
+    with pytest.raises(SchemaError, match="SCH005"):
+        with_overrides(RECIPES["paper"](), [assignment])
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_survives_its_document(name):
     recipe = RECIPES[name]()
