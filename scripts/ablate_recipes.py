@@ -2,8 +2,8 @@
 
     python scripts/ablate_recipes.py ROOT [ROOT ...] --work DIR [--variants FILE]
 
-Variants are the two recipes, the default recipe with one switch put back, and the paper recipe with one switch of ours.
-FILE may hold others: JSON {name: [recipe, "name=value", ...]}. Masks are made once for each setting of the 2D stage and
+Variants are the two recipes with and without SAR, and the default recipe with one switch put back as published. FILE
+may hold others: JSON {name: [recipe, "name=value", ...]}. Masks are made once for each setting of the 2D stage and
 kept in DIR, so that a second call only redoes what changed. Figures of a handful of frames are directions, not results.
 """
 
@@ -22,16 +22,12 @@ from pipelines.tables import text_table
 
 def variants():
     """Name -> (recipe, overrides)."""
-    listed = {
-        "paper": ["paper"],
-        "default": ["default"],
-        "default without SAR": ["default", "clusters.refine.enabled=false"],
-    }
-    listed["paper without SAR"] = ["paper", "clusters.refine.enabled=false"]
+    off = "clusters.refine.enabled=false"
+    listed = {"paper": ["paper"], "paper without SAR": ["paper", off]}
+    listed |= {"default": ["default"], "default without SAR": ["default", off]}
     paper, default = (flat(asdict(RECIPES[name]())) for name in ("paper", "default"))
     for name in sorted(k for k in default if default[k] != paper[k] and k != "recipe"):
-        listed[f"default, {name} as published"] = ["default", f"{name}={json.dumps(paper[name])}"]
-        listed[f"paper, {name} as ours"] = ["paper", f"{name}={json.dumps(default[name])}"]
+        listed[f"{name}={json.dumps(paper[name])}"] = ["default", f"{name}={json.dumps(paper[name])}"]
     return listed
 
 
