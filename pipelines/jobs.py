@@ -80,6 +80,7 @@ def run_masks(request: Request) -> Summary:
         "labels": dict(sorted(mapping.classes.items())),
         "weights_sha256": weights,
         "threads": request.threads,
+        "device": request.device.partition(":")[0],  # a GPU sums in another order than a CPU
         "config": asdict(config),
     }
     shards = plan_shards(select(request, dataset, "masks"), SHARD_FRAMES)

@@ -22,6 +22,13 @@ def test_an_output_folder_made_with_another_configuration(run, tmp_path, scissor
     assert tables(tmp_path / "out") == before
 
 
+def test_an_output_folder_made_on_another_kind_of_device(run, tmp_path, scissors, monkeypatch):
+    monkeypatch.setattr("pipelines.jobs.require_device", lambda _device: None)
+    assert run("--device", "cuda:1").exit_code == 0
+    assert run("--device", "cuda").exit_code == 0
+    refused(run("--device", "cpu"), "OUT001", tmp_path / "out", 'device: "cuda" -> "cpu"')
+
+
 def test_a_full_disk_keeps_finished_shards_and_room_lets_the_run_go_on(run, tmp_path, scissors, mounted):
     assert run(out=tmp_path / "roomy").exit_code == 0
     blocks = sum(math.ceil(path.stat().st_size / 4096) for path in (tmp_path / "roomy").rglob("*") if path.is_file())
