@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from shlex import quote
 from textwrap import indent
 from typing import Any
 
@@ -53,7 +54,9 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
         summaries: of the stages it ran.
     """
     clusters: dict[str, tuple[int, int]] = {}
-    next_command = f"pointsam-label clusters {request.data} --out {request.out}"
+    next_command = (
+        f"pointsam-label clusters {quote(str(request.data))} --out {quote(str(request.out))}{_options(request)}"
+    )
     if summaries[-1].stage == "clusters":
         labels = Labels(request.out)
         clusters = {spec["name"]: (0, 0) for spec in labels.metadata("clusters")["taxonomy"]["classes"]}
@@ -63,11 +66,18 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
             for cluster in labels.labels(frame.frame_id).clusters:
                 count, points = clusters[cluster.class_name]
                 clusters[cluster.class_name] = (count + 1, points + cluster.num_points)
-        next_command = f"pointsam-label inspect {request.out} {first or 'FRAME'} --png frame.png"
-        next_command += f" --masks-from {request.masks_from}" if request.masks_from else ""
+        next_command = f"pointsam-label inspect {quote(str(request.out))} {first or 'FRAME'} --png frame.png"
+        next_command += f" --masks-from {quote(str(request.masks_from))}" if request.masks_from else ""
     # The first stage that set a frame aside knows best why.
     failures = {frame_id: why for summary in reversed(summaries) for frame_id, why in summary.failures.items()}
     return Closing(tuple(summaries), clusters, next_command, failures)
+
+
+def _options(request: Request) -> str:
+    """What the next stage must be told again to label the same data by the same recipe."""
+    recipe = None if request.config.recipe == "default" else request.config.recipe
+    given = {"dataset": request.dataset, "version": request.version, "recipe": recipe}
+    return "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
 
 
 def _cost(summary: Summary) -> str:

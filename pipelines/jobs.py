@@ -63,7 +63,7 @@ class Summary:
 
 def run_masks(request: Request) -> Summary:
     """Stage one: detections and candidate masks of every image of the pending shards."""
-    if request.device != "cpu":
+    if request.device != "cpu" and request.engine == "local":  # Ray's driver may have no GPU where its workers have
         require_device(request.device)  # opening a large data set can take a minute, hearing this must not
     dataset = request.open()
     config = request.config.masks

@@ -1,10 +1,12 @@
 import json
+import shlex
 
 import numpy as np
 import pytest
 from helpers.commands import label, refused
 from PIL import Image
 
+from pipelines.engine import ordered_map
 from pointsam.datasets.nuscenes import NuScenes
 from pointsam.store.reader import Labels
 
@@ -29,6 +31,28 @@ def test_a_class_map_is_prompted_with_points_for_it_has_no_boxes(root, class_map
     assert result.exit_code == 0, result.output
     frame_id = NuScenes(root).frame_ids()[0]
     assert all(len(row.prompts_uv_px) for row in Labels(tmp_path / "out").masks(frame_id).values())
+
+
+def test_the_next_command_after_masks_is_of_the_same_recipe_and_tables(drive, root, tmp_path, scissors):
+    files = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
+    out = tmp_path / "an out"
+    said = label("masks", root, "--out", out, "--version", "v1.0-mini", "--recipe", "paper", *files).output
+    next_command = said.rpartition("next: pointsam-label ")[2]
+    made = label(*shlex.split(next_command), "--workers", 1)
+    assert made.exit_code == 0, made.output
+    document = Labels(out).document("clusters")
+    assert (document["recipe"], document["dataset"]["version"]) == ("paper", "v1.0-mini")
+
+
+def test_ray_workers_may_have_a_device_that_the_driver_lacks(run, scissors, monkeypatch):
+    def here(work, tasks, _workers, initialise, arguments, _engine, gpus):
+        asked.append(gpus)
+        return ordered_map(work, tasks, 1, initialise, arguments)
+
+    asked = []
+    monkeypatch.setattr("pipelines.jobs.ordered_map", here)
+    assert run("--engine", "ray", "--device", "cuda").exit_code == 0
+    assert asked == [1.0, 0.0]
 
 
 def test_an_image_that_met_a_defect_of_ours_sets_its_frame_aside_in_both_stages(
