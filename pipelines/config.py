@@ -109,7 +109,7 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
     Raises:
         SchemaError: SCH005 on an unknown field, or a value of the wrong kind or out of range.
     """
-    document = asdict(config)
+    document = {"masks": asdict(config.masks), "clusters": asdict(config.clusters)}  # a recipe keeps its name
     for assignment in assignments:
         path, separator, text = assignment.partition("=")
         *parents, leaf = path.strip().split(".")
@@ -117,12 +117,12 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
         for name in parents:
             node = node.get(name) if isinstance(node, dict) else None
         if not separator or not isinstance(node, dict) or leaf not in node or isinstance(node[leaf], dict):
-            known = ", ".join(sorted(_leaves(asdict(config))))
+            known = ", ".join(sorted(_leaves(document)))
             raise SchemaError(
                 "SCH005", f"--set {assignment!r} names no field", f"write NAME=VALUE with one of: {known}"
             )
         node[leaf] = _value(text.strip())
-    changed: LabelConfig = parse(LabelConfig, document, "--set " + " ".join(assignments))
+    changed: LabelConfig = parse(LabelConfig, {"recipe": config.recipe, **document}, "--set " + " ".join(assignments))
     try:
         canonical_json(asdict(changed))
     except ValueError:

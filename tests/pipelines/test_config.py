@@ -53,7 +53,14 @@ def test_a_field_is_changed_by_its_dotted_name_and_nothing_else():
 
 @pytest.mark.parametrize(
     "assignment",
-    ["clusters.refine.kappa=1", "refine=1", "clusters.refine=1", "clusters.refine.range_coef", "a.b.c.d=1"],
+    [
+        "clusters.refine.kappa=1",
+        "refine=1",
+        "clusters.refine=1",
+        "clusters.refine.range_coef",
+        "a.b.c.d=1",
+        "recipe=paper",
+    ],
 )
 def test_an_unknown_field_is_refused_with_the_known_ones(assignment):
     with pytest.raises(SchemaError) as raised:
