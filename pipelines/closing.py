@@ -61,11 +61,10 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
         labels = Labels(request.out)
         clusters = {spec["name"]: (0, 0) for spec in labels.metadata("clusters")["taxonomy"]["classes"]}
         first = ""
-        for frame in labels.frames():
-            first = first or (frame.frame_id if frame.num_clusters else "")
-            for cluster in labels.labels(frame.frame_id).clusters:
-                count, points = clusters[cluster.class_name]
-                clusters[cluster.class_name] = (count + 1, points + cluster.num_points)
+        for frame_id, name, size in labels.cluster_sizes():
+            first = first or frame_id
+            count, points = clusters[name]
+            clusters[name] = (count + 1, points + size)
         next_command = f"pointsam-label inspect {quote(str(request.out))} {first or 'FRAME'} --png frame.png"
         next_command += f" --masks-from {quote(str(request.masks_from))}" if request.masks_from else ""
     # The first stage that set a frame aside knows best why.

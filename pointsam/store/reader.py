@@ -105,6 +105,13 @@ class Labels:
             found += [rows.frame_row(loaded.table, row, shard.scene) for row in range(loaded.table.num_rows)]
         return found
 
+    def cluster_sizes(self) -> Iterator[tuple[str, str, int]]:
+        """(frame_id, class name, number of points) of every cluster that is done; no point is read for it."""
+        for shard, entry in self._done("clusters"):
+            table = self._load("clusters", shard, entry).table
+            columns = (table[name].to_pylist() for name in ("frame_id", "class_name", "num_points"))
+            yield from zip(*columns, strict=True)
+
     def labels(self, frame_id: str) -> FrameLabels:
         """All labels of one frame. Those of a failed frame are empty: look at `.frame.status`.
 
