@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
@@ -30,8 +30,8 @@ def ordered_map(
     arguments: tuple[Any, ...],
     engine: str = "local",
     gpus_per_worker: float = 0.0,
-) -> Iterator[Result]:
-    """`work` over `tasks`, results in the order of the tasks.
+) -> Generator[Result, None, None]:
+    """`work` over `tasks`, results in the order of the tasks; close it to stop early, what is not begun is left.
 
     Args:
         work: a module-level function.
@@ -57,7 +57,7 @@ def _here(
     tasks: Iterable[Task],
     initialise: Callable[..., None],
     arguments: tuple[Any, ...],
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     initialise(*arguments)
     yield from map(work, tasks)
 
@@ -68,7 +68,7 @@ def _in_processes(
     workers: int,
     initialise: Callable[..., None],
     arguments: tuple[Any, ...],
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _begin, (initialise, arguments)) as pool:
         under_way: deque[Future[Result]] = deque()
@@ -106,7 +106,7 @@ def _on_ray(
     initialise: Callable[..., None],
     arguments: tuple[Any, ...],
     gpus: float,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     try:
         import ray
     except ImportError:

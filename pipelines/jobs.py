@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -169,10 +170,11 @@ def _drive(
     pending = run.pending(request.shard, retry_failed=request.retry_failed)
     summary = Summary(run.stage, frames_total=sum(len(shard.frame_ids) for shard in run.shards))
     plan, batch = iter(pending), list[Done[Any]]()
-    with tqdm(total=sum(len(shard.frame_ids) for shard in pending), desc=run.stage, unit="frame", disable=None) as bar:
-        for done in ordered_map(
-            work_on, _tasks(pending, parts), request.workers_for(run.stage), start, worker, request.engine, gpus
-        ):
+    todo = sum(len(shard.frame_ids) for shard in pending)
+    workers = request.workers_for(run.stage)
+    results = ordered_map(work_on, _tasks(pending, parts), workers, start, worker, request.engine, gpus)
+    with closing(results), tqdm(total=todo, desc=run.stage, unit="frame", disable=None) as bar:
+        for done in results:
             batch.append(done)
             bar.update(done.task.last_of_frame)
             if done.task.last_of_shard:
