@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -71,21 +70,17 @@ def test_shards_on_two_machines_write_the_same_bytes(once, drive, tmp_path):
     assert digests(tmp_path / "out") == digests(once[0])
 
 
-def test_killed_at_any_moment_a_second_call_completes_the_same_bytes(once, drive, tmp_path):
-    moments = random.Random(0)
-    for trial in range(3):
-        out = tmp_path / f"out{trial}"
-        process = subprocess.Popen(
-            (*COMMAND, *map(str, options(drive, out, "--workers", 2))),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        time.sleep(moments.uniform(1, 12))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        label(*options(drive, out, "--workers", 2))
-        assert digests(out) == digests(once[0])
+@pytest.mark.parametrize("sign", ["run.json", "masks/scene=*/*.parquet", "frames/scene=*/*.parquet"])
+def test_killed_at_any_moment_a_second_call_completes_the_same_bytes(once, drive, tmp_path, sign):
+    out = tmp_path / "out"
+    command = (*COMMAND, *map(str, options(drive, out, "--workers", 2)))
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    while process.poll() is None and not any(out.glob(sign)):
+        time.sleep(0.0005)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    label(*options(drive, out, "--workers", 2))
+    assert digests(out) == digests(once[0])
 
 
 def test_another_configuration_is_refused_with_the_field_that_differs(once, drive):
