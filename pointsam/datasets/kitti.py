@@ -159,15 +159,16 @@ class Kitti:
         return PointTruth(labels, ~labelled & (truth.void | dont_care | ~seen.valid), truth.source)
 
     def fingerprint(self) -> str:
-        """Hex digest over the contents of all calibration files and the names and sizes of all sensor files."""
+        """Hex digest over the names of all LiDAR files and the contents of all calibration files.
+
+        Not their sizes, nor the images: a file that was cut off must be mended within the run that set it aside.
+        """
         digest = hashlib.sha256()
         for folder in FOLDERS:
             for number in _stems(self.root / folder / "velodyne", ".bin"):
                 files = _FrameFiles.of(self.root / folder, number)
-                sizes = [path.stat().st_size if path.is_file() else -1 for path in (files.velodyne, files.image)]
-                digest.update(f"{folder}/{number} {sizes}\n".encode())
-                if files.calibration.is_file():
-                    digest.update(files.calibration.read_bytes())
+                calibration = files.calibration.read_bytes() if files.calibration.is_file() else b""
+                digest.update(f"{folder}/{number} {len(calibration)}\n".encode() + calibration)
         return digest.hexdigest()
 
     def _files(self, frame_id: str) -> _FrameFiles:

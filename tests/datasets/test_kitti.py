@@ -180,13 +180,16 @@ def test_points_in_a_void_box_are_void(tiny_kitti):
     assert Kitti(tiny_kitti.root).point_truth("000000").void.tolist() == [True, False]
 
 
-def test_the_fingerprint_follows_sensors_and_calibration_but_not_labels(tiny_kitti):
+def test_the_fingerprint_follows_frames_and_calibration_but_not_labels_or_mended_files(tiny_kitti):
     kitti = Kitti(tiny_kitti.root)
     first = kitti.fingerprint()
     assert kitti.fingerprint() == first
     tiny_kitti.path("label_2").write_text("")
     assert kitti.fingerprint() == first
     tiny_kitti.path("velodyne").write_bytes(bytes(160))
+    tiny_kitti.path("image_2").write_bytes(b"")
+    assert kitti.fingerprint() == first
+    tiny_kitti.path("velodyne").with_name("000777.bin").write_bytes(bytes(160))
     second = kitti.fingerprint()
     assert second != first
     calib = tiny_kitti.path("calib")
