@@ -65,29 +65,34 @@ class PrecomputedSemantics:
 
 
 def fingerprint(masks_dir: Path) -> str:
-    """Hex digest of the names, sizes and times of all files: other masks must not pass for those a run began with.
+    """Hex digest of what all masks rest on: the layout and what labels.json says; the same wherever the folder lies.
+
+    Mask files are no part of it, so that a missing or damaged one can be mended for `--retry-failed`. Other masks for
+    frames that are done are for the user to tell: they need a new output folder.
 
     Raises:
-        DatasetError: DAT001 if there is no such folder.
+        DatasetError: DAT001 if there is no such folder, DAT002 if it has no layout or a mixture.
     """
-    digest = hashlib.sha256()
-    for path in sorted(_folder(masks_dir).rglob("*")):
-        if path.is_file():
-            state = path.stat()
-            digest.update(f"{path.relative_to(masks_dir).as_posix()} {state.st_size} {state.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    kind = _kind(masks_dir)
+    labels = (masks_dir / LABELS).read_bytes() if issubclass(kind, SemanticPng) else b""
+    return hashlib.sha256(kind.__name__.encode() + b"\n" + labels).hexdigest()
 
 
 def _layout(masks_dir: Path, mapping: LabelMapping) -> Layout:
+    kind = _kind(masks_dir)
+    return SemanticPng(masks_dir / LABELS, mapping) if issubclass(kind, SemanticPng) else kind(mapping)
+
+
+def _kind(masks_dir: Path) -> type[SemanticPng] | type[InstancePng] | type[RleJson]:
     there = _folder(masks_dir)
     labels = (there / LABELS).is_file()
     png, json = (next(there.glob(f"*/*{suffix}"), None) is not None for suffix in (".png", ".json"))
     if labels and png and not json:
-        return SemanticPng(there / LABELS, mapping)
+        return SemanticPng
     if png and json and not labels:
-        return InstancePng(mapping)
+        return InstancePng
     if json and not png and not labels:
-        return RleJson(mapping)
+        return RleJson
     held = [name for name, held in ((LABELS, labels), ("<camera>/*.png", png), ("<camera>/*.json", json)) if held] or [
         "no masks"
     ]

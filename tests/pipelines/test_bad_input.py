@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -117,6 +118,20 @@ def test_a_frame_set_aside_is_told_again_until_it_is_mended(run, root, tmp_path,
     image.write_bytes(whole)
     assert run("--retry-failed").exit_code == 0
     assert run().exit_code == 0
+    assert {row.status for row in Labels(tmp_path / "out").frames()} == {"ok"}
+
+
+@pytest.mark.parametrize(("damage", "code"), [(lambda path: path.unlink(), "DAT004"), (keep(0.5), "DAT011")])
+def test_a_mended_mask_file_is_retried(run, drive, tmp_path, scissors, damage, code):
+    masks_dir = shutil.copytree(drive[1], tmp_path / "masks")
+    path = next((masks_dir / "CAM_FRONT").iterdir())
+    whole = path.read_bytes()
+    damage(path)
+    result = run("--masks-dir", masks_dir)
+    assert result.exit_code == 3
+    assert f"[{code}] " in result.output
+    path.write_bytes(whole)
+    assert run("--masks-dir", masks_dir, "--retry-failed").exit_code == 0
     assert {row.status for row in Labels(tmp_path / "out").frames()} == {"ok"}
 
 

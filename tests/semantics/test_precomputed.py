@@ -1,5 +1,5 @@
 import json
-import os
+import shutil
 
 import numpy as np
 import pytest
@@ -266,12 +266,28 @@ def test_loading_by_name_needs_the_folder(folder):
             call()
 
 
-def test_the_fingerprint_changes_with_the_files(folder):
-    masks_dir = folder(json=[])
+def test_the_fingerprint_is_of_layout_and_labels_not_of_mask_files(folder, tmp_path):
+    masks_dir = folder(labels=LABELS, png=IDS)
     before = semantics_sha256("precomputed", masks_dir)
     assert fingerprint(masks_dir) == before
-    path = masks_dir / "CAM_FRONT" / "drive_0001.json"
-    os.utime(path, ns=(0, 0))
-    touched = fingerprint(masks_dir)
-    (masks_dir / "CAM_FRONT" / "drive_0002.json").write_text("[]")
-    assert len({before, touched, fingerprint(masks_dir)}) == 3
+    copy = shutil.copytree(masks_dir, tmp_path / "copies" / "copy")
+    (copy / "CAM_FRONT" / "drive_0001.png").write_bytes(b"damaged")
+    (copy / "CAM_FRONT" / "drive_0002.png").write_bytes(b"new")
+    assert fingerprint(copy) == before
+    (copy / "labels.json").write_text(json.dumps(LABELS | {"9": "truck"}))
+    assert fingerprint(copy) != before
+
+
+def test_every_layout_has_a_fingerprint_of_its_own(folder):
+    masks_dir = folder(labels={}, png=IDS)
+    found = {fingerprint(masks_dir)}
+    (masks_dir / "labels.json").unlink()
+    found.add(fingerprint(folder(json={})))
+    (masks_dir / "CAM_FRONT" / "drive_0001.png").unlink()
+    found.add(fingerprint(masks_dir))
+    assert len(found) == 3
+
+
+def test_a_folder_without_a_layout_has_no_fingerprint(folder):
+    with pytest.raises(DatasetError, match="DAT002"):
+        fingerprint(folder(labels=LABELS))
