@@ -203,16 +203,15 @@ def weights_ls() -> None:
 @click.argument("name")
 def weights_get(name: str) -> None:
     """Download a checkpoint and check its hash."""
-    from tqdm import tqdm
-
+    from pipelines.progress import progress
     from pointsam.masks.weights import get, weight_file
 
-    with tqdm(total=weight_file(name).num_bytes, unit="B", unit_scale=True, disable=None) as bar:
+    with progress(total=weight_file(name).num_bytes, unit="B", unit_scale=True) as bar:
 
-        def progress(done: int, _total: int) -> None:
+        def advance(done: int, _total: int) -> None:
             bar.update(done - bar.n)
 
-        path = get(name, progress)
+        path = get(name, advance)
     click.echo(f"{path}\nnext: pointsam-label run DATA --out OUT --masks {name}")
 
 

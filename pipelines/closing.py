@@ -42,7 +42,8 @@ class Closing:
         blocks += [_cost(summary) for summary in self.summaries]
         if self.failures:
             lines = [f"  frame {frame_id}: {indent(why, '  ').lstrip()}" for frame_id, why in self.failures.items()]
-            blocks.append("\n".join([f"{len(lines)} frames set aside (mend them, then --retry-failed):", *lines[:20]]))
+            head = f"{len(lines)} frames set aside; mend them, then --retry-failed (mended tables: a new --out):"
+            blocks.append("\n".join([head, *lines[:20]]))
         return "\n\n".join([*blocks, f"next: {self.next_command}"])
 
 
@@ -83,7 +84,7 @@ def _cost(summary: Summary) -> str:
     if summary.units == 0:
         done = f"{summary.stage}: nothing left to do"
     else:
-        steps = ", ".join(f"{name} {spent:.1f}" for name, spent in summary.seconds.items())
+        steps = ", ".join(f"{name} {spent:.2f}" for name, spent in summary.seconds.items())
         unit = "images" if summary.stage == "masks" else "frames"
         done = (
             f"{summary.stage}: {summary.units} {unit} in {summary.wall_seconds:.1f} s "

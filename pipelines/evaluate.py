@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from pipelines.progress import progress
 from pipelines.tables import text_table
 from pointsam.datasets.base import Dataset
 from pointsam.errors import DatasetError, SchemaError
@@ -94,7 +93,7 @@ def evaluate(out: Path, dataset: Dataset) -> Report:
     panoptic, agnostic = PanopticAccumulator(taxonomy), AgnosticAccumulator(taxonomy)
     failed = without_truth = 0
     sources: set[str] = set()
-    for frame in tqdm(labels.frames(), desc="eval", unit="frame", disable=None):
+    for frame in progress(labels.frames(), desc="eval", unit="frame"):
         if frame.status != "ok":
             failed += 1
             continue

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tqdm import tqdm
-
+from pipelines.progress import progress
 from pointsam.datasets.nuscenes import NuScenes
 from pointsam.export.nuscenes_panoptic import export_frame, write_submission
 from pointsam.store.reader import Labels
@@ -30,7 +29,7 @@ def export_nuscenes_panoptic(
     labels = Labels(out)
     dataset = NuScenes(data, version)
     count = 0
-    for frame in tqdm(labels.frames(), desc="export", unit="frame", disable=None):
+    for frame in progress(labels.frames(), desc="export", unit="frame"):
         if frame.status == "ok":
             token = dataset.lidar_token(frame.frame_id)
             export_frame(labels.labels(frame.frame_id).labels, labels.taxonomy, dest, token, eval_set, overwrite)

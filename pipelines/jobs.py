@@ -8,10 +8,9 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tqdm import tqdm
-
 from pipelines.config import parse
 from pipelines.engine import ordered_map
+from pipelines.progress import progress
 from pipelines.request import Request
 from pipelines.worker import ClusterWorker, Done, MaskWorker, Task, start, work_on
 from pointsam import __version__
@@ -173,7 +172,7 @@ def _drive(
     todo = sum(len(shard.frame_ids) for shard in pending)
     workers = request.workers_for(run.stage)
     results = ordered_map(work_on, _tasks(pending, parts), workers, start, worker, request.engine, gpus)
-    with closing(results), tqdm(total=todo, desc=run.stage, unit="frame", disable=None) as bar:
+    with closing(results), progress(total=todo, desc=run.stage, unit="frame") as bar:
         for done in results:
             batch.append(done)
             bar.update(done.task.last_of_frame)

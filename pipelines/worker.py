@@ -18,7 +18,7 @@ from pipelines.label import Stopwatch, frame_labels, image_masks
 from pipelines.request import Request
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image, read_points
-from pointsam.errors import PointSamError
+from pointsam.errors import BackendError, PointSamError
 from pointsam.masks import load_segmenter
 from pointsam.masks.base import Segmenter
 from pointsam.semantics import load_semantics
@@ -170,7 +170,14 @@ def _guarded(
         traceback.print_exc(file=sys.stderr)
         message = f"{type(raised).__name__}: {raised} (frame {task.frame_id}, camera {task.camera or 'all'})"
         error = PointSamError("INT001", message, "please report this with the traceback above")
+    except (RuntimeError, MemoryError) as raised:  # what torch and a full memory raise
+        traceback.print_exc(file=sys.stderr)
+        raise BackendError(
+            "BCK008",
+            f"{type(raised).__name__} at frame {task.frame_id}, camera {task.camera or 'all'}: {raised}",
+            "run the same command again, with fewer --workers if memory is short: finished shards are kept",
+        ) from None
     if error is not None:
         row = failed(error)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
     return Done(task, row, error, watch.seconds, peak_mb)

@@ -8,7 +8,7 @@ Codes
     CAL001 not a rotation          CAL002 bad intrinsics                   CAL003 malformed calibration
     BCK001 weights missing         BCK002 weights differ from their hash   BCK003 weights of another architecture
     BCK004 unsafe checkpoint       BCK005 package not installed            BCK006 device not available
-    BCK007 a worker process died
+    BCK007 a worker process died            BCK008 the model or the memory failed at a frame
     SCH001 unknown class           SCH002 malformed mapping or taxonomy    SCH003 table of another schema
     SCH004 taxonomies differ       SCH005 bad configuration value          SCH006 ids beyond a format's range
     OUT001 made with another configuration   OUT002 disk full   OUT003 not writable   OUT004 nothing there yet

@@ -94,7 +94,7 @@ def test_a_frame_is_set_aside_and_the_others_are_labelled(run, root, tmp_path, s
     bad, good = NuScenes(root).frame_ids()
     result = run("--recipe", recipe)
     assert result.exit_code == 3, result.output
-    assert "1 frames set aside (mend them, then --retry-failed)" in result.output
+    assert "1 frames set aside; mend them, then --retry-failed" in result.output
     assert f"frame {bad}: [{code}] " in result.output
     assert all(str(name) in result.output for name in named)
     assert "    hint: " in result.output

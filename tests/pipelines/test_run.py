@@ -19,7 +19,7 @@ COMMAND = (sys.executable, "-m", "pipelines.cli")
 def label(*arguments, rc=0):
     done = subprocess.run((*COMMAND, *map(str, arguments)), capture_output=True, text=True, timeout=300)
     assert done.returncode == rc, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return done.stdout if rc == 0 else done.stdout + done.stderr
 
 
 def options(drive, out, *more):

@@ -75,3 +75,11 @@ def test_an_image_that_met_a_defect_of_ours_sets_its_frame_aside_in_both_stages(
     assert [row.status for row in Labels(tmp_path / "out").frames()] == ["failed", "ok"]
     drawn = label("inspect", tmp_path / "out", bad, "--png", tmp_path / "frame.png")
     refused(drawn, "DAT010", bad, "--retry-failed")
+
+
+def test_a_model_or_memory_that_fails_stops_the_run_and_names_the_frame(run, root, scissors, monkeypatch):
+    def image_masks(*_):
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr("pipelines.worker.image_masks", image_masks)
+    refused(run(), "BCK008", NuScenes(root).frame_ids()[0], "fewer --workers")
