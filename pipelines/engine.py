@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
@@ -43,7 +43,8 @@ def ordered_map(
         gpus_per_worker: for Ray's scheduler.
 
     Raises:
-        BackendError: BCK007 if a worker dies, BCK005 if Ray is asked for and not installed.
+        BackendError: BCK007 if a worker dies, BCK005 if Ray is asked for and not installed, BCK006 if its cluster is
+            too small for the workers.
     """
     if engine == "ray":
         return _on_ray(work, tasks, workers, initialise, arguments, gpus_per_worker)
@@ -120,6 +121,8 @@ def _on_ray(
             return work(task)
 
     ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+    resources: Any = ray.cluster_resources
+    _require_room(resources(), workers, gpus)
     kind: Any = ray.remote(num_cpus=1, num_gpus=gpus)(Worker)
     actors = [kind.remote() for _ in range(workers)]
     under_way: deque[Any] = deque()
@@ -138,6 +141,20 @@ def _on_ray(
     finally:
         for actor in actors:
             ray.kill(actor)
+
+
+def _require_room(held: Mapping[str, float], workers: int, gpus: float) -> None:
+    """Ray would wait for ever, and silently, for a worker that the cluster has no room for."""
+    for resource, share in (("CPU", 1.0), ("GPU", gpus)):
+        there = held.get(resource, 0.0)
+        if workers * share > there:
+            raise BackendError(
+                "BCK006",
+                f"{workers} workers want {workers * share:g} {resource}s, and Ray's cluster has {there:g}",
+                f"lower --workers to {there // share:g}"
+                if there >= share
+                else f"start Ray where it finds a {resource}, or use --engine local",
+            )
 
 
 def _died() -> BackendError:

@@ -60,6 +60,11 @@ class Request:
         """The data set."""
         return open_dataset(self.data, self.dataset, version=self.version)
 
+    @property
+    def worker_device(self) -> str:
+        """The device as a worker sees it: Ray shows each worker only the GPU that it gave it, as number 0."""
+        return self.device.partition(":")[0] if self.engine == "ray" else self.device
+
     def workers_for(self, stage: str) -> int:
         """Processes of a stage: as asked, else one a core, but a single one where a GPU does the work."""
         if self.workers is not None:

@@ -76,6 +76,31 @@ def test_a_worker_that_dies_is_an_error_that_says_so(engine):
         list(ordered_map(_die, range(3), 2, _nothing, (), engine))
 
 
+@pytest.mark.parametrize(
+    ("workers", "gpus", "says"),
+    [
+        (1000, 0.0, "1000 workers want 1000 CPUs, and Ray's cluster has 2"),
+        (2, 1.0, "2 workers want 2 GPUs, and Ray's cluster has 1"),
+    ],
+)
+def test_more_workers_than_the_cluster_has_room_for_are_refused(monkeypatch, workers, gpus, says):
+    ray = pytest.importorskip("ray", reason="needs pointsam[ray]")
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0, "GPU": 1.0})
+    with pytest.raises(BackendError, match=f"BCK006.*{says}") as caught:
+        next(ordered_map(_square, range(3), workers, _nothing, (), "ray", gpus))
+    assert "--workers" in caught.value.hint
+
+
+def test_a_gpu_that_the_cluster_lacks_is_told():
+    ray = pytest.importorskip("ray", reason="needs pointsam[ray]")
+    ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False)
+    if ray.cluster_resources().get("GPU"):
+        pytest.skip("there is a GPU here")
+    with pytest.raises(BackendError, match=r"BCK006.*cluster has 0") as caught:
+        next(ordered_map(_square, range(3), 1, _nothing, (), "ray", 1.0))
+    assert "--engine local" in caught.value.hint
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_workers_end_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "main.py"

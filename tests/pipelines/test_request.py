@@ -19,3 +19,8 @@ def test_a_gpu_gets_one_worker_and_what_runs_on_the_cpu_one_a_core(monkeypatch):
     on_gpu, on_cpu = (Request(HERE, HERE, default(), device=device) for device in ("cuda", "cpu"))
     assert (on_gpu.workers_for("masks"), on_gpu.workers_for("clusters")) == (1, 6)
     assert (on_cpu.workers_for("masks"), on_cpu.workers_for("clusters")) == (6, 6)
+
+
+@pytest.mark.parametrize(("engine", "device"), [("local", "cuda:1"), ("ray", "cuda")])
+def test_a_worker_of_ray_takes_the_gpu_that_ray_gave_it(engine, device):
+    assert Request(HERE, HERE, default(), device="cuda:1", engine=engine).worker_device == device
