@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pointsam.errors import SchemaError
+from pointsam.ranges import require
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
@@ -37,12 +37,7 @@ class SegmentConfig:
 
     def __post_init__(self) -> None:
         for name in ("pred_iou_threshold", "stability_threshold", "nms_iou"):
-            _require(0.0 <= getattr(self, name) <= 1.0, name, getattr(self, name), "a number from 0 to 1")
-        _require(self.stability_offset > 0.0, "stability_offset", self.stability_offset, "a number above 0")
-        _require(self.chunk is None or self.chunk >= 1, "chunk", self.chunk, "a whole number from 1, or nothing")
-        _require(self.precision in PRECISIONS, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
-
-
-def _require(holds: bool, name: str, value: object, wanted: str) -> None:
-    if not holds:
-        raise SchemaError("SCH005", f"SegmentConfig.{name} is {value!r}", f"give {wanted}")
+            require(0.0 <= getattr(self, name) <= 1.0, f"segment.{name}", getattr(self, name), "a number from 0 to 1")
+        require(self.stability_offset > 0.0, "segment.stability_offset", self.stability_offset, "a number above 0")
+        require(self.chunk is None or self.chunk >= 1, "segment.chunk", self.chunk, "a whole number from 1, or nothing")
+        require(self.precision in PRECISIONS, "segment.precision", self.precision, f"one of {', '.join(PRECISIONS)}")

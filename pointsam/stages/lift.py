@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pointsam.errors import SchemaError
 from pointsam.geometry.projection import project
 from pointsam.geometry.visibility import occluded
+from pointsam.ranges import require
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import NO_INSTANCE, CameraView, Frame, InstanceMap, PointLabels
 
@@ -21,10 +23,16 @@ class LiftConfig:
     Args:
         min_depth_m: nearest depth in front of the camera that counts.
         occlusion: leave out points that others hide from the camera.
+
+    Raises:
+        SchemaError: SCH005 on a depth that is not above 0.
     """
 
     min_depth_m: float = 1.0  # method.md A.0 projection
     occlusion: bool = False  # A.5: no occlusion test
+
+    def __post_init__(self) -> None:
+        require(0 < self.min_depth_m < math.inf, "lift.min_depth_m", self.min_depth_m, "metres above 0")
 
 
 @dataclass(frozen=True, eq=False)

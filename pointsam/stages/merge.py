@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.errors import SchemaError
+from pointsam.ranges import require
 from pointsam.stages.ids import canonical_ids
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import NO_INSTANCE, PointLabels
@@ -46,8 +47,7 @@ class MergeConfig:
     ratio: float = 0.5  # A.0 merge_ratio
 
     def __post_init__(self) -> None:
-        if not 0 < self.ratio <= 1:
-            raise SchemaError("SCH005", f"merge.ratio is {self.ratio}", "use a share above 0, at most 1")
+        require(0 < self.ratio <= 1, "merge.ratio", self.ratio, "a share above 0, at most 1")
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.errors import SchemaError
+from pointsam.ranges import require
 from pointsam.rle import area_px, decode_crop
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, Detections, InstanceMap, Masks
@@ -23,11 +24,18 @@ class PaintConfig:
         order: "area", the published rule, or "score", which trusts masks prompted by detection boxes; see `paint`.
         duplicate_share: in order "score", a mask that shares more than this of the smaller of the two with a better
             one of its class (or of another vehicle class) shows the same object and joins it; 1 keeps every mask apart.
+
+    Raises:
+        SchemaError: SCH005 on a share outside [0, 1].
     """
 
     cover_threshold: float = 0.3  # method.md A.0 cover_threshold
     order: Literal["area", "score"] = "area"  # A.4: largest first
     duplicate_share: float = 0.95  # ours: second looks share 0.99 of their pixels on real frames, two cars less
+
+    def __post_init__(self) -> None:
+        for name in ("cover_threshold", "duplicate_share"):
+            require(0 <= getattr(self, name) <= 1, f"paint.{name}", getattr(self, name), "a share from 0 to 1")
 
 
 def semantic_map(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.errors import DatasetError, SchemaError
+from pointsam.ranges import require
 from pointsam.stages.contract import Groups, linked_components
 from pointsam.stages.ids import canonical_ids
 from pointsam.taxonomy import BACKGROUND, Taxonomy
@@ -42,14 +43,9 @@ class RefineConfig:
     same_image_veto: bool = False
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.range_coef) and self.range_coef >= 0):
-            raise SchemaError(
-                "SCH005", f"refine.range_coef is {self.range_coef}", "use a finite number >= 0, like 0.04"
-            )
-        if self.dims not in (2, 3):
-            raise SchemaError("SCH005", f"refine.dims is {self.dims}", "use 3, or 2 for the ground plane")
-        if self.min_points < 0:
-            raise SchemaError("SCH005", f"refine.min_points is {self.min_points}", "use 0 to keep every component")
+        require(0 <= self.range_coef < math.inf, "refine.range_coef", self.range_coef, "a number from 0, like 0.04")
+        require(self.dims in (2, 3), "refine.dims", self.dims, "3, or 2 for the ground plane")
+        require(self.min_points >= 0, "refine.min_points", self.min_points, "0 to keep every component, or more")
 
 
 def refine(

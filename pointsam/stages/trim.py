@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from pointsam.errors import SchemaError
 from pointsam.geometry.se3 import SE3
+from pointsam.ranges import require
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
 
@@ -28,7 +29,7 @@ class TrimConfig:
         min_body: clusters with fewer points above the layer are left alone: they need all they have.
 
     Raises:
-        SchemaError: SCH005 on a negative distance, or a body of no point.
+        SchemaError: SCH005 on a value out of range.
     """
 
     enabled: bool = False
@@ -37,12 +38,9 @@ class TrimConfig:
     min_body: int = 3
 
     def __post_init__(self) -> None:
-        if self.layer_m < 0 or self.reach_m < 0 or self.min_body < 1:
-            raise SchemaError(
-                "SCH005",
-                f"trim: layer_m {self.layer_m}, reach_m {self.reach_m}, min_body {self.min_body}",
-                "use distances from 0 and a body of at least 1 point",
-            )
+        for name in ("layer_m", "reach_m"):
+            require(0 <= getattr(self, name) < math.inf, f"trim.{name}", getattr(self, name), "metres from 0")
+        require(self.min_body >= 1, "trim.min_body", self.min_body, "a whole number of points from 1")
 
 
 def trim(
