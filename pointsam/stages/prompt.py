@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from pointsam.errors import SchemaError
 from pointsam.geometry.projection import key_SE3_sweep, project
+from pointsam.ranges import require
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import CameraView, Frame
 
@@ -19,13 +21,13 @@ class PromptConfig:
     """Where prompts come from and how many there are.
 
     Args:
-        sweeps: offsets of the sweeps that supply prompts, 0 = the key sweep.
+        sweeps: offsets of the sweeps that supply prompts, 0 = the key sweep, -1 and 1 = those before and after it.
         close_m: neighbour sweeps lose their points with |x| and |y| below this: the vehicle's own roof.
         max_prompts: most prompts of an image.
         min_depth_m: nearest depth in front of a camera that counts.
 
     Raises:
-        SchemaError: SCH005 without a sweep or a prompt.
+        SchemaError: SCH005 on a value out of range.
     """
 
     sweeps: tuple[int, ...] = (0, 1, -1)  # method.md A.0 multiple_sweeps
@@ -34,10 +36,11 @@ class PromptConfig:
     min_depth_m: float = 1.0  # A.0 projection
 
     def __post_init__(self) -> None:
-        if not self.sweeps:
-            raise SchemaError("SCH005", "prompt.sweeps is empty", "name one at least: 0 is the key sweep")
-        if self.max_prompts < 1:
-            raise SchemaError("SCH005", f"prompt.max_prompts is {self.max_prompts}", "use a whole number from 1")
+        known = bool(self.sweeps) and set(self.sweeps) <= {-1, 0, 1}  # a Frame has no others
+        require(known, "prompt.sweeps", self.sweeps, "one or more of -1, 0 and 1: the key sweep is 0")
+        require(0 <= self.close_m < math.inf, "prompt.close_m", self.close_m, "metres from 0")
+        require(self.max_prompts >= 1, "prompt.max_prompts", self.max_prompts, "a whole number from 1")
+        require(0 < self.min_depth_m < math.inf, "prompt.min_depth_m", self.min_depth_m, "metres above 0")
 
 
 def prompt_cloud(
