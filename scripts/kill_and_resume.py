@@ -1,14 +1,16 @@
-"""Kill `pointsam-label run` with SIGKILL at random moments, run it again, and compare every table's bytes.
+"""Kill the parent of `pointsam-label run` with SIGKILL at random moments, run it again, compare every table's bytes.
 
     python scripts/kill_and_resume.py ROOT --trials 10 --workers 2 [-- OPTIONS OF run ...]
 
-Also compares 1, 2 and 4 workers. Exits with 1 if any byte differs.
+Only kills of a running command count, and its workers must end by themselves. Also compares 1, 2 and 4 workers. Exits
+with 1 if any byte differs.
 """
 
 import argparse
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +19,19 @@ import time
 from pathlib import Path
 
 COMMAND = (sys.executable, "-m", "pipelines.cli", "run")
+WORKERS_END_S = 60
+DRAWS = 100
 
 
 def digests(out):
     """Every table's bytes, by path."""
     tables = sorted(out.glob("*/scene=*/*.parquet"))
     return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in tables}
+
+
+def shards_done(out):
+    """How many shards of both stages a manifest entry says are done."""
+    return len(list(out.glob("manifest/*/*.json")))
 
 
 def start(root, out, workers, options):
@@ -41,6 +50,32 @@ def finish(root, out, workers, options):
     return time.perf_counter() - begin
 
 
+def killed(process, moment):
+    """Kill the parent after so many seconds and wait for its workers; False if it had ended before."""
+    try:
+        _, error = process.communicate(timeout=moment)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        try:
+            _, error = process.communicate(timeout=WORKERS_END_S)  # workers hold the other end of the pipe
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            sys.exit(f"workers still ran {WORKERS_END_S} s after their parent was killed")
+    if process.returncode not in (0, -signal.SIGKILL):
+        sys.exit(f"run failed with {process.returncode}: {error.decode()}")
+    return process.returncode != 0
+
+
+def interrupt(args, out, moments, seconds):
+    """Start the command and kill it at a moment drawn anew until one lies before its end; returns the moment."""
+    for _ in range(DRAWS):
+        moment = moments.uniform(0, seconds)
+        if killed(start(args.root, out, args.workers, args.options), moment):
+            return moment
+        shutil.rmtree(out)
+    raise SystemExit(f"the command ended before each of {DRAWS} moments")
+
+
 def main():
     """Parse, kill, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -55,22 +90,19 @@ def main():
         whole = Path(folder) / "whole"
         seconds = finish(args.root, whole, args.workers, args.options)
         expected = digests(whole)
+        if not expected:
+            sys.exit("the run wrote no table: there is nothing to compare")
         print(f"uninterrupted, {args.workers} workers: {seconds:.1f} s, {len(expected)} tables", flush=True)
         different = 0
         for trial in range(args.trials):
             out = Path(folder) / f"killed{trial}"
-            process = start(args.root, out, args.workers, args.options)
-            moment = moments.uniform(0, seconds)
-            time.sleep(moment)
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            left = len(digests(out))
+            moment = interrupt(args, out, moments, seconds)
+            done, left = shards_done(out), len(digests(out))
             finish(args.root, out, args.workers, args.options)
             same = digests(out) == expected
             different += not same
-            print(
-                f"killed after {moment:5.1f} s with {left} tables there: {'same' if same else 'DIFFERENT'}", flush=True
-            )
+            verdict = "same" if same else "DIFFERENT"
+            print(f"killed after {moment:5.1f} s, {done} shards done, {left} tables there: {verdict}", flush=True)
         for workers in {1, 2, 4} - {args.workers}:
             out = Path(folder) / f"workers{workers}"
             seconds = finish(args.root, out, workers, args.options)
