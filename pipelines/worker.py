@@ -71,7 +71,7 @@ class MaskWorker:
         self.segmenter: Segmenter = load_segmenter(
             self.config.backend,
             weights=request.weights,
-            device=request.device,
+            device=request.worker_device,
             config=self.config.segment,
             threads=request.threads,
         )
