@@ -1,6 +1,6 @@
 """Kill the parent of `pointsam-label run` with SIGKILL at random moments, run it again, compare every table's bytes.
 
-    python scripts/kill_and_resume.py ROOT --trials 10 --workers 2 [-- OPTIONS OF run ...]
+    python scripts/kill_and_resume.py ROOT --trials 10 --workers 2 [OPTIONS OF run ...]
 
 Only kills of a running command count, and its workers must end by themselves. Also compares 1, 2 and 4 workers. Exits
 with 1 if any byte differs.
@@ -83,8 +83,7 @@ def main():
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("options", nargs="*")
-    args = parser.parse_args()
+    args, args.options = parser.parse_known_args()
     moments = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"

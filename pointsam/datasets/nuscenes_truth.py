@@ -59,9 +59,12 @@ def read_panoptic(path: Path, num_points: int) -> NDArray[np.int32]:
         DatasetError: DAT004 if the file cannot be opened, DAT011 if it is no such file or not of `num_points` labels.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        arrays = np.load(path, allow_pickle=False)
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one bare array")
+        with arrays:
             labels: NDArray[np.int32] = arrays["data"].astype(np.int32)
-    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(
             "DAT011", f"{path} is no panoptic label file: {error}", "unpack the panoptic labels again"
         ) from error
