@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -163,7 +164,7 @@ def evaluate(
     if json_file is not None:
         figures = json.dumps([report.as_dict() for report in reports], indent=1, allow_nan=False) + "\n"
         write_together([(json_file, figures.encode())])
-    click.echo(f"next: pointsam-label inspect {out} FRAME --png frame.png")
+    click.echo(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png")
 
 
 @main.command()
