@@ -40,9 +40,10 @@ class Plan:
     def text(self) -> str:
         """For the terminal."""
         workers = " and ".join(f"{count} workers for {stage}" for stage, count in self.workers.items())
+        time = f"{self.hours:.1f} hours" if self.hours >= 1 else f"{self.hours * 60:.1f} minutes"
         lines = [
             f"{self.frames} frames, {self.images} images",
-            f"about {self.hours:.2f} hours with {workers} and {self.megabytes:.1f} MB of disk "
+            f"about {time} with {workers} and {self.megabytes:.1f} MB of disk "
             f"(measured on frame {self.probe}; nothing was written)",
             *self.notes,
             "next: the same command without --dry-run",
