@@ -17,7 +17,6 @@ from pointsam.errors import BackendError
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-ENGINES = ("local", "ray")
 _AHEAD = 4
 """Tasks under way a worker: enough that none waits, few enough that results do not pile up."""
 

@@ -35,7 +35,6 @@ class Summary:
     Args:
         stage: "masks" or "clusters".
         units: images or frames done by this call.
-        frames_total: frames of the whole plan.
         shards_left: shards that other machines (`--shard i/n`) still have to make.
         failures: frame_id -> code, message and hint, in the shards of this call, whether it made them or found them.
         seconds: by step, summed over workers.
@@ -45,7 +44,6 @@ class Summary:
 
     stage: str
     units: int = 0
-    frames_total: int = 0
     shards_left: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -167,7 +165,7 @@ def _drive(
     begin = time.perf_counter()
     gpus = 1.0 if run.stage == "masks" and request.device != "cpu" else 0.0
     pending = run.pending(request.shard, retry_failed=request.retry_failed)
-    summary = Summary(run.stage, frames_total=sum(len(shard.frame_ids) for shard in run.shards))
+    summary = Summary(run.stage)
     plan, batch = iter(pending), list[Done[Any]]()
     todo = sum(len(shard.frame_ids) for shard in pending)
     workers = request.workers_for(run.stage)

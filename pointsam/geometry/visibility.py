@@ -28,8 +28,8 @@ _MIN_LIDAR_DEPTH_M = 0.1
 class VisibilityConfig:
     """When a nearer neighbour hides a point.
 
-    The defaults were chosen on true boxes in six nuScenes and seven KITTI images: they hide 0.7 % (nuScenes) and
-    0.05 % (KITTI) of the points of objects in plain view, and 35 % and 25 % of the background points behind a box.
+    The defaults were chosen on true boxes in real images, and err on the side of seeing: refinement can cut a point
+    of the background, but it cannot bring back a point of an object. docs/recipes.md has what the test of sight gains.
 
     Args:
         neighbours: nearest points in the image that may hide a point; more find more, and reach past silhouettes.
