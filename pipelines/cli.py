@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipelines.arguments import frame_list, shard_of
+from pipelines.cli_world import demo, synth
 from pointsam import __version__
 from pointsam.errors import PointSamError
 
@@ -44,8 +46,8 @@ _DATA_OPTIONS = (
 )
 _MASKS_OPTIONS = (
     click.option("--masks", "backend", help="mobile_sam, sam_vit_b, sam_vit_l or sam_vit_h."),
-    click.option("--semantics", help="ssd or precomputed."),
-    click.option("--masks-dir", type=_PATH, help="Folder of precomputed 2D results (docs/precomputed_masks.md)."),
+    click.option("--semantics", help="ssd, precomputed or oracle."),
+    click.option("--masks-dir", type=_PATH, help="Folder of precomputed or true masks (docs/precomputed_masks.md)."),
     click.option("--mapping", type=_PATH, help="JSON file that takes 2D labels to classes (docs/mapping.md)."),
     click.option("--weights", type=_PATH, help="Checkpoint of the segmenter; a known one is found by name."),
 )
@@ -225,6 +227,10 @@ def weights_verify(name: str) -> None:
     click.echo(f"{name}: sha256 {verify(name)} as published")
 
 
+main.add_command(synth)
+main.add_command(demo)
+
+
 def _request(options: dict[str, Any]) -> Request:
     from dataclasses import replace
 
@@ -242,7 +248,7 @@ def _request(options: dict[str, Any]) -> Request:
         config=config,
         dataset=options["dataset"],
         version=options["version"],
-        frames=_frames(options["frames"]),
+        frames=frame_list(options["frames"]),
         split=options["split"],
         mapping=options.get("mapping"),
         masks_dir=options.get("masks_dir"),
@@ -251,24 +257,10 @@ def _request(options: dict[str, Any]) -> Request:
         engine=options["engine"],
         threads=options["threads"],
         workers=options["workers"],
-        shard=_shard(options["shard"]),
+        shard=shard_of(options["shard"]),
         retry_failed=options["retry_failed"],
         masks_from=options.get("masks_from"),
     )
-
-
-def _frames(text: str | None) -> tuple[str, ...]:
-    frames = tuple(name for name in (text or "").split(",") if name)
-    if text is not None and not frames:
-        raise click.BadParameter("no frame id; leave it out for all frames", param_hint="--frames")
-    return frames
-
-
-def _shard(text: str) -> tuple[int, int]:
-    index, _, count = text.partition("/")
-    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
-        raise click.BadParameter(f"{text!r}: write I/N with 0 <= I < N, for example 0/4", param_hint="--shard")
-    return int(index), int(count)
 
 
 def _plan(request: Request, stages: tuple[str, ...], as_json: bool) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pointsam.errors import SchemaError
 from pointsam.masks.config import SegmentConfig
+from pointsam.semantics.oracle import OracleConfig
 from pointsam.semantics.riders import RiderConfig
 from pointsam.semantics.ssd import SsdConfig
 from pointsam.stages.lift import LiftConfig
@@ -30,7 +31,7 @@ class MasksConfig:
 
     Args:
         backend: promptable segmenter, see `pointsam-label weights ls`.
-        semantics: source of classes, "ssd" or "precomputed".
+        semantics: source of classes, "ssd", "precomputed" or "oracle".
         prompts: what SAM is asked: LiDAR points (the paper), boxes of the 2D detections, or both.
         semantic_overlap: who wins a pixel of the class map where detections overlap: "score", the higher score, or
             "published", the higher class and inside a class the lower score (method.md A.1).
@@ -43,6 +44,7 @@ class MasksConfig:
     semantic_overlap: Literal["score", "published"] = "published"
     seed: int = 0
     ssd: SsdConfig = SsdConfig()
+    oracle: OracleConfig = OracleConfig()
     riders: RiderConfig = RiderConfig()
     prompt: PromptConfig = PromptConfig()
     segment: SegmentConfig = SegmentConfig()

@@ -68,7 +68,7 @@ def run_masks(request: Request) -> Summary:
     mapping = request.label_mapping(dataset)
     weights = {
         "segmenter": verify(config.backend) if request.weights is None else sha256_of(request.weights),
-        "semantics": semantics_sha256(config.semantics, request.masks_dir),
+        "semantics": semantics_sha256(config.semantics, request.semantics_dir),
     }
     document = {
         "tool_version": __version__,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.config import ClustersConfig, MasksConfig
+from pointsam.draws import generator
 from pointsam.masks.base import Segmenter
 from pointsam.semantics.base import SemanticModel
 from pointsam.semantics.riders import ride
@@ -68,7 +69,9 @@ def image_masks(
     """
     height, width = image_rgb.shape[:2]
     with watch("detect"):
-        found = ride(semantics.detect(image_rgb, frame, view), taxonomy, config.riders)
+        found = semantics.detect(image_rgb, frame, view)
+        if semantics.riders_apart:
+            found = ride(found, taxonomy, config.riders)
     masks, uv = Masks.empty(height, width), np.zeros((0, 2), dtype=np.int32)
     if len(found) == 0:
         return ImageMasks(frame.frame_id, view.name, "ok", "", "", masks, replace(found, rle=()), uv)
@@ -153,12 +156,6 @@ def frame_labels(
         calibration_hash=calibration_hash(frame),
     )
     return FrameLabels(summary, labels, views, clusters)
-
-
-def generator(seed: int, *names: str) -> np.random.Generator:
-    """A random generator that depends on nothing but the seed and names: same draw on any worker, in any order."""
-    digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
-    return np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
 
 
 def calibration_hash(frame: Frame) -> str:

@@ -11,6 +11,7 @@ from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.errors import DatasetError
 from pointsam.semantics.mapping import default_mapping, load_mapping
+from pointsam.semantics.oracle import TRUTH
 from pointsam.taxonomy import LabelMapping
 
 
@@ -27,7 +28,7 @@ class Request:
         frames: frame ids, empty for all of `split`.
         split: split or scene name, None for everything.
         mapping: file that takes the 2D labels to classes, None for the built-in one.
-        masks_dir: folder of precomputed 2D results.
+        masks_dir: folder of precomputed 2D results, or of the truth that "oracle" reads, None for its known place.
         weights: checkpoint of the segmenter, None for the known place.
         device: "cpu" or "cuda[:i]".
         threads: of each worker; part of the request and not of the machine, because sums depend on it.
@@ -65,14 +66,20 @@ class Request:
         """The device as a worker sees it: Ray shows each worker only the GPU that it gave it, as number 0."""
         return self.device.partition(":")[0] if self.engine == "ray" else self.device
 
+    @property
+    def semantics_dir(self) -> Path | None:
+        """The files that the source of classes reads, None where it has none."""
+        if self.masks_dir is None and self.config.masks.semantics == "oracle":
+            return self.data / TRUTH
+        return self.masks_dir
+
     def workers_for(self, stage: str) -> int:
         """Processes of a stage: as asked, else one a core, but a single one where a GPU does the work."""
         if self.workers is not None:
             return self.workers
         if stage == "masks" and self.device != "cpu":
             return 1
-        # macOS does not say which cores this process may use
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cores()
 
     def label_mapping(self, dataset: Dataset) -> LabelMapping:
         """From the user's file; else COCO names for the bundled detector and class names as they are for files."""
@@ -99,3 +106,9 @@ class Request:
         if wanted:
             chosen = [frame_id for frame_id in chosen if frame_id in wanted]
         return [(dataset.scene(frame_id), frame_id) for frame_id in chosen]
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    # macOS does not say which
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -64,8 +64,10 @@ class MaskWorker:
         self.semantics: SemanticModel = load_semantics(
             self.config.semantics,
             mapping=mapping,
-            masks_dir=request.masks_dir,
+            masks_dir=request.semantics_dir,
             config=self.config.ssd,
+            oracle=self.config.oracle,
+            seed=self.config.seed,
             threads=request.threads,
         )
         self.segmenter: Segmenter = load_segmenter(
@@ -155,6 +157,11 @@ def work_on(task: Task) -> Done[ImageMasks] | Done[FrameLabels]:
 _worker: Callable[[], MaskWorker | ClusterWorker]
 
 
+def peak_mb() -> float:
+    """Resident memory of this process at its largest, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
+
+
 def _guarded(
     work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, watch: Stopwatch
 ) -> Done[Row]:
@@ -179,5 +186,4 @@ def _guarded(
         ) from None
     if error is not None:
         row = failed(error)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
-    return Done(task, row, error, watch.seconds, peak_mb)
+    return Done(task, row, error, watch.seconds, peak_mb())

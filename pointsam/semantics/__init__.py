@@ -12,36 +12,50 @@ from pointsam.errors import DatasetError, SchemaError
 
 if TYPE_CHECKING:
     from pointsam.semantics.base import SemanticModel
+    from pointsam.semantics.oracle import OracleConfig
     from pointsam.semantics.ssd import SsdConfig
     from pointsam.taxonomy import LabelMapping
 
-SEMANTICS = ("ssd", "precomputed")
+SEMANTICS = ("ssd", "precomputed", "oracle")
 """Names that `load_semantics` knows."""
 
 
 def load_semantics(
-    name: str, *, mapping: LabelMapping, masks_dir: Path | None, config: SsdConfig, threads: int = 1
+    name: str,
+    *,
+    mapping: LabelMapping,
+    masks_dir: Path | None,
+    config: SsdConfig,
+    oracle: OracleConfig | None = None,
+    seed: int = 0,
+    threads: int = 1,
 ) -> SemanticModel:
     """A source of 2D classes by name.
 
     Args:
-        name: "ssd", the bundled detector, or "precomputed", files that another network wrote.
+        name: "ssd", the bundled detector, "precomputed", files that another network wrote, or "oracle", the truth.
         mapping: label names to the run's classes.
-        masks_dir: the files of "precomputed".
+        masks_dir: the files of "precomputed" or "oracle".
         config: of "ssd".
+        oracle: the dials of "oracle", None for the truth as it is.
+        seed: of the draws of "oracle".
         threads: CPU threads of one inference of "ssd"; the result does not depend on it.
 
     Raises:
         SchemaError: SCH005 on an unknown name; else what the model's own class raises.
-        DatasetError: DAT001 if "precomputed" has no folder.
+        DatasetError: DAT001 if "precomputed" or "oracle" has no folder.
     """
     if _known(name) == "ssd":
         from pointsam.semantics.ssd import SsdSemantics
 
         return SsdSemantics(mapping, config, threads)
+    if name == "oracle":
+        from pointsam.semantics.oracle import OracleConfig, OracleSemantics
+
+        return OracleSemantics(mapping, _given(name, masks_dir), oracle or OracleConfig(), seed)
     from pointsam.semantics.precomputed import PrecomputedSemantics
 
-    return PrecomputedSemantics(mapping, _given(masks_dir))
+    return PrecomputedSemantics(mapping, _given(name, masks_dir))
 
 
 def semantics_sha256(name: str, masks_dir: Path | None = None) -> str:
@@ -49,15 +63,19 @@ def semantics_sha256(name: str, masks_dir: Path | None = None) -> str:
 
     Raises:
         SchemaError: SCH005 on an unknown name.
-        DatasetError: DAT001 if "precomputed" has no folder.
+        DatasetError: DAT001 if "precomputed" or "oracle" has no folder.
     """
     if _known(name) == "ssd":
         from pointsam.semantics.ssd import WEIGHTS_SHA256
 
         return WEIGHTS_SHA256
+    if name == "oracle":
+        from pointsam.semantics import oracle
+
+        return oracle.fingerprint(_given(name, masks_dir))
     from pointsam.semantics.precomputed import fingerprint
 
-    return fingerprint(_given(masks_dir))
+    return fingerprint(_given(name, masks_dir))
 
 
 def _known(name: str) -> str:
@@ -66,9 +84,9 @@ def _known(name: str) -> str:
     return name
 
 
-def _given(masks_dir: Path | None) -> Path:
+def _given(name: str, masks_dir: Path | None) -> Path:
     if masks_dir is None:
         raise DatasetError(
-            "DAT001", "semantics precomputed has no folder", "give one with --masks-dir (docs/precomputed_masks.md)"
+            "DAT001", f"semantics {name} has no folder", "give one with --masks-dir (docs/precomputed_masks.md)"
         )
     return masks_dir

@@ -29,6 +29,7 @@ class PrecomputedSemantics:
 
     name = "precomputed"
     weights_sha256 = ""
+    riders_apart = True
 
     def __init__(self, mapping: LabelMapping, masks_dir: Path) -> None:
         self._dir = masks_dir
@@ -73,17 +74,17 @@ def fingerprint(masks_dir: Path) -> str:
     Raises:
         DatasetError: DAT001 if there is no such folder, DAT002 if it has no layout or a mixture.
     """
-    kind = _kind(masks_dir)
+    kind = layout_kind(masks_dir)
     labels = (masks_dir / LABELS).read_bytes() if issubclass(kind, SemanticPng) else b""
     return hashlib.sha256(kind.__name__.encode() + b"\n" + labels).hexdigest()
 
 
-def _layout(masks_dir: Path, mapping: LabelMapping) -> Layout:
-    kind = _kind(masks_dir)
-    return SemanticPng(masks_dir / LABELS, mapping) if issubclass(kind, SemanticPng) else kind(mapping)
+def layout_kind(masks_dir: Path) -> type[SemanticPng] | type[InstancePng] | type[RleJson]:
+    """The layout that the files of a folder have.
 
-
-def _kind(masks_dir: Path) -> type[SemanticPng] | type[InstancePng] | type[RleJson]:
+    Raises:
+        DatasetError: DAT001 if there is no such folder, DAT002 if it has no layout or a mixture.
+    """
     there = _folder(masks_dir)
     labels = (there / LABELS).is_file()
     png, json = (next(there.glob(f"*/*{suffix}"), None) is not None for suffix in (".png", ".json"))
@@ -101,6 +102,11 @@ def _kind(masks_dir: Path) -> type[SemanticPng] | type[InstancePng] | type[RleJs
         f"{masks_dir} holds {' and '.join(held)}: not one of the layouts of precomputed masks",
         f"keep {LABELS} with PNGs (semantic), or a JSON beside every PNG (instances), or JSONs alone (RLE): {DOCS}",
     )
+
+
+def _layout(masks_dir: Path, mapping: LabelMapping) -> Layout:
+    kind = layout_kind(masks_dir)
+    return SemanticPng(masks_dir / LABELS, mapping) if issubclass(kind, SemanticPng) else kind(mapping)
 
 
 def _folder(masks_dir: Path) -> Path:

@@ -78,6 +78,7 @@ class SsdSemantics:
 
     name = "ssd"
     weights_sha256 = WEIGHTS_SHA256
+    riders_apart = True
 
     def __init__(self, mapping: LabelMapping, config: SsdConfig, threads: int = 1) -> None:
         known = {k: mapping.class_id(label) for k, label in COCO_NAMES.items()}

@@ -17,8 +17,12 @@ from urllib.parse import quote
 from pointsam.errors import SchemaError, StoreError
 from pointsam.store.schema import SCHEMA_VERSION
 
-STAGE_TABLES: Mapping[str, tuple[str, ...]] = {"masks": ("masks",), "clusters": ("frames", "points", "clusters")}
-"""The tables each stage writes."""
+STAGE_TABLES: Mapping[str, tuple[str, ...]] = {
+    "masks": ("masks",),
+    "clusters": ("frames", "points", "clusters"),
+    "synth": (),
+}
+"""The tables each stage writes; a synthetic root's are nuScenes' own."""
 
 
 def run_path(out: Path) -> Path:
@@ -81,9 +85,9 @@ def _are_stages(value: Any) -> bool:
 def entry_if_done(out: Path, stage: str, shard: str, key: str) -> dict[str, Any] | None:
     """A shard's manifest entry; None unless it can be read, has this key, and its files have the stated sizes."""
     entry = read_json(entry_path(out, stage, shard))
-    if entry is None or not {"key", "tables", "failed", "stats"} <= entry.keys() or entry["key"] != key:
+    if entry is None or not {"key", "files", "failed", "stats"} <= entry.keys() or entry["key"] != key:
         return None
-    sizes = ((out / table["path"], table["bytes"]) for table in entry["tables"].values())
+    sizes = ((out / path, file["bytes"]) for path, file in entry["files"].items())
     return entry if all(path.is_file() and path.stat().st_size == size for path, size in sizes) else None
 
 

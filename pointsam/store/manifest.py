@@ -159,7 +159,28 @@ class Run:
                 is full (no temporary file stays, finished shards stand), OUT003 if the folder cannot be written.
             SchemaError: SCH003 on a table that is not the contract's.
         """
-        files = self._files(shard, tables, stats)
+        names = layout.STAGE_TABLES[self.stage]
+        if set(tables) != set(names):
+            raise SchemaError(
+                "SCH003", f"stage {self.stage!r} got tables {sorted(tables)}", f"commit exactly: {', '.join(names)}"
+            )
+        paths = [layout.table_path(self.out, name, shard.scene, shard.name) for name in names]
+        files = [(path, table_bytes(name, tables[name])) for path, name in zip(paths, names, strict=True)]
+        failed = tables[names[0]]["status"].to_pylist().count("failed")
+        self.commit_files(shard, files, failed, stats)
+
+    def commit_files(
+        self, shard: Shard, files: Sequence[tuple[Path, bytes]], failed: int, stats: Mapping[str, Any]
+    ) -> None:
+        """As `commit`, for a stage whose output is files of any kind.
+
+        Args:
+            shard: one of the plan.
+            files: path below `out` and content of each.
+            failed: how many frames or images of the shard could not be made.
+            stats: as for `commit`.
+        """
+        files = [*files, self._seal(shard, files, failed, stats)]
         with store_errors(self.out, sum(len(data) for _, data in files)), locked(self.out):
             if layout.read_run(self.out)["stages"].get(self.stage, {}).get("key") != self.key:
                 raise StoreError(
@@ -171,30 +192,17 @@ class Run:
             if entry is None or entry["failed"]:
                 write_together(files)
 
-    def _files(self, shard: Shard, tables: Mapping[str, Any], stats: Mapping[str, Any]) -> list[tuple[Path, bytes]]:
-        names = layout.STAGE_TABLES[self.stage]
-        if set(tables) != set(names):
-            raise SchemaError(
-                "SCH003", f"stage {self.stage!r} got tables {sorted(tables)}", f"commit exactly: {', '.join(names)}"
-            )
-        files, described = [], {}
-        for name in names:
-            path, data = layout.table_path(self.out, name, shard.scene, shard.name), table_bytes(name, tables[name])
-            files.append((path, data))
-            described[name] = {
-                "path": path.relative_to(self.out).as_posix(),
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "bytes": len(data),
-                "rows": tables[name].num_rows,
-            }
-        seal = {
-            "key": self.key,
-            "tables": described,
-            "failed": tables[names[0]]["status"].to_pylist().count("failed"),
-            "stats": dict(stats),
+    def _seal(
+        self, shard: Shard, files: Sequence[tuple[Path, bytes]], failed: int, stats: Mapping[str, Any]
+    ) -> tuple[Path, bytes]:
+        """The manifest entry that says that a shard is done."""
+        described = {
+            path.relative_to(self.out).as_posix(): {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+            for path, data in files
         }
-        text = json.dumps(seal, indent=1, allow_nan=False)
-        return [*files, (layout.entry_path(self.out, self.stage, shard.name), text.encode())]
+        entry = {"key": self.key, "files": described, "failed": failed, "stats": dict(stats)}
+        text = json.dumps(entry, indent=1, allow_nan=False)
+        return layout.entry_path(self.out, self.stage, shard.name), text.encode()
 
     def _entry_if_done(self, shard: Shard) -> dict[str, Any] | None:
         return layout.entry_if_done(self.out, self.stage, shard.name, self.key)

@@ -195,10 +195,9 @@ class Labels:
 
     def _load(self, name: str, shard: Shard, entry: Mapping[str, Any]) -> _Loaded:
         self._loaded.pop(name, None)  # never two shards of a table in memory
-        described = entry["tables"][name]
-        path = self.out / described["path"]
+        path = layout.table_path(self.out, name, shard.scene, shard.name)
         content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != described["sha256"]:
+        if hashlib.sha256(content).hexdigest() != entry["files"][path.relative_to(self.out).as_posix()]["sha256"]:
             raise StoreError(
                 "OUT004",
                 f"{path} is damaged: its content is not what was written",

@@ -1,0 +1,21 @@
+"""Values of command-line options that click has no type for."""
+
+from __future__ import annotations
+
+import click
+
+
+def frame_list(text: str | None) -> tuple[str, ...]:
+    """Comma-separated frame ids, () for none given."""
+    frames = tuple(name for name in (text or "").split(",") if name)
+    if text is not None and not frames:
+        raise click.BadParameter("no frame id; leave it out for all frames", param_hint="--frames")
+    return frames
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """The I/N of --shard."""
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise click.BadParameter(f"{text!r}: write I/N with 0 <= I < N, for example 0/4", param_hint="--shard")
+    return int(index), int(count)

@@ -1,0 +1,220 @@
+"""What annotators and label packs say of a key frame: boxes with visibility, a category for every point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.geometry.boxes import count_points
+from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.se3 import SE3
+from pointsam.synth.lidar import EGO, NOTHING, Scan
+from pointsam.synth.raycast import MISS, RayScene
+from pointsam.synth.rig import EGO_SE3_LIDAR, beam_delay_s
+from pointsam.synth.world import Thing, World
+from pointsam.types import Boxes
+
+MARGIN_M = 0.06
+"""Boxes are so much larger than the thing on all sides but below: three standard deviations of the range noise."""
+
+REACH_M = 110.0
+CATEGORIES = (
+    "noise",
+    "animal",
+    *(f"human.pedestrian.{kind}" for kind in ("adult", "child", "construction_worker", "personal_mobility")),
+    *(f"human.pedestrian.{kind}" for kind in ("police_officer", "stroller", "wheelchair")),
+    *(f"movable_object.{kind}" for kind in ("barrier", "debris", "pushable_pullable", "trafficcone")),
+    "static_object.bicycle_rack",
+    *(f"vehicle.{kind}" for kind in ("bicycle", "bus.bendy", "bus.rigid", "car", "construction")),
+    *(f"vehicle.{kind}" for kind in ("emergency.ambulance", "emergency.police", "motorcycle", "trailer", "truck")),
+    *(f"flat.{kind}" for kind in ("driveable_surface", "other", "sidewalk", "terrain")),
+    *(f"static.{kind}" for kind in ("manmade", "other", "vegetation")),
+    "vehicle.ego",
+)
+"""nuScenes' categories in the order of its label packs: the position is the label."""
+
+_INSTANCES_PER_CATEGORY = 1000
+_VISIBILITY = (0.4, 0.6, 0.8)
+_SAMPLES = 20
+"""Rays a side of an object's image with which its visible share is measured."""
+
+
+@dataclass(frozen=True)
+class BoxRow:
+    """One object at one key frame.
+
+    Args:
+        object_id: of the thing.
+        center_m: (x, y, z) in the world.
+        yaw: radians.
+        size_lwh_m: with `MARGIN_M`.
+        speed_mps: how fast it is.
+        hits: returns of the key sweep that met it.
+        num_lidar_pts: points of the key sweep inside the box, whatever they met.
+        visibility: nuScenes' token "1" (up to 40 %) to "4" (80 to 100 %), of its pixels in all cameras.
+    """
+
+    object_id: int
+    center_m: tuple[float, float, float]
+    yaw: float
+    size_lwh_m: tuple[float, float, float]
+    speed_mps: float
+    hits: int
+    num_lidar_pts: int
+    visibility: str
+
+
+def beam_time_s(world: World, thing: Thing, t_s: float) -> float:
+    """When, in the sweep that ends at `t_s`, the beam passes the middle of a thing.
+
+    A box stands where the LiDAR saw its thing, as annotators draw it: a car that moves is measured up to 50 ms before
+    the sweep's time stamp.
+    """
+    time = t_s
+    for _ in range(3):  # the beam turns so much faster than anything moves that the second step is already exact
+        lidar_SE3_thing = (world.world_SE3_ego(time) @ EGO_SE3_LIDAR).inverse() @ thing.world_SE3_thing(time)
+        time = t_s - float(beam_delay_s(lidar_SE3_thing.translation_m[None, :2])[0])
+    return time
+
+
+def boxes(world: World, t_s: float, scan: Scan, visibility: dict[int, str]) -> list[BoxRow]:
+    """Boxes of all things that bear one within `REACH_M`.
+
+    Args:
+        world: the scene.
+        t_s: end of the key sweep, seconds from the start of the scene.
+        scan: the key sweep.
+        visibility: token by object_id; "1" where it is missing.
+    """
+    here = world.world_SE3_ego(t_s)
+    near = [
+        thing
+        for thing in world.boxed
+        if np.linalg.norm(thing.world_SE3_thing(t_s).translation_m - here.translation_m) < REACH_M
+    ]
+    hits = np.bincount(np.maximum(scan.object_id, 0), scan.object_id >= 0, len(world.things)).astype(int)
+    poses, rows = [], []
+    for thing in near:
+        time = beam_time_s(world, thing, t_s) if thing.moves or world.ego.moves else t_s
+        pose = thing.world_SE3_thing(time)
+        length, width, height = thing.asset.size_lwh_m
+        size = (length + 2 * MARGIN_M, width + 2 * MARGIN_M, height + MARGIN_M)
+        poses.append(SE3(pose.rotation, pose.translation_m + np.array((0.0, 0.0, size[2] / 2))))
+        speed = 0.0 if thing.track is None else float(thing.track.speed.at(time))
+        rows.append((thing.object_id, size, speed))
+    inside = _count(scan, here @ EGO_SE3_LIDAR, poses, [size for _, size, _ in rows])
+    return [
+        BoxRow(
+            object_id,
+            (float(pose.translation_m[0]), float(pose.translation_m[1]), float(pose.translation_m[2])),
+            float(np.arctan2(pose.rotation[1, 0], pose.rotation[0, 0])),
+            size,
+            speed,
+            int(hits[object_id]),
+            int(count),
+            visibility.get(object_id, "1"),
+        )
+        for (object_id, size, speed), pose, count in zip(rows, poses, inside, strict=True)
+    ]
+
+
+def _count(
+    scan: Scan, world_SE3_lidar: SE3, poses: list[SE3], sizes: list[tuple[float, float, float]]
+) -> NDArray[np.int64]:
+    back = world_SE3_lidar.inverse()
+    local = [back @ pose for pose in poses]
+    found = Boxes(
+        np.array([pose.translation_m for pose in local]).reshape(-1, 3),
+        np.array(sizes, dtype=np.float64).reshape(-1, 3),
+        np.array([pose.rotation for pose in local]).reshape(-1, 3, 3),
+        np.zeros(len(local), dtype=np.uint8),
+        tuple(str(k) for k in range(len(local))),
+    )
+    return count_points(scan.xyz_lidar_m, found)
+
+
+def point_labels(world: World, scan: Scan) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """Labels of every point.
+
+    The vehicle itself, and rays that did not return, which lie at the sensor, are vehicle.ego, as in nuScenes.
+
+    Returns:
+        category: (N,) position in CATEGORIES (lidarseg); panoptic: (N,) category * 1000 + instance.
+    """
+    ego = CATEGORIES.index("vehicle.ego")
+    category_of = np.array([CATEGORIES.index(thing.asset.category) for thing in world.things] + [ego], dtype=np.uint8)
+    instance_of = np.array([thing.instance for thing in world.things] + [0], dtype=np.uint16)
+    index = np.where(np.isin(scan.object_id, (EGO, NOTHING)), len(world.things), scan.object_id)
+    category = category_of[index]
+    return category, category.astype(np.uint16) * np.uint16(_INSTANCES_PER_CATEGORY) + instance_of[index]
+
+
+class Silhouettes:
+    """Measures which share of a thing's pixels cameras see, by rays at the thing alone."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._scene = lru_cache(maxsize=2048)(self._build)
+
+    def _build(self, object_id: int, pose: int) -> RayScene:
+        mesh = self._world.things[object_id].asset.poses[pose]
+        return RayScene(mesh.vertices_m, mesh.triangles)
+
+    def add(
+        self,
+        seen: dict[int, list[int]],
+        object_map: NDArray[np.int32],
+        camera: PinholeCamera,
+        world_SE3_cam: SE3,
+        t_s: float,
+    ) -> None:
+        """Count one image: `seen[object_id]` becomes [visible, all] sampled pixels.
+
+        Args:
+            seen: counts so far.
+            object_map: (H,W) object_id of every pixel.
+            camera: of the image.
+            world_SE3_cam: its pose at the exposure.
+            t_s: when it exposed.
+        """
+        for thing in self._world.boxed:
+            cam_SE3_thing = world_SE3_cam.inverse() @ thing.world_SE3_thing(t_s)
+            window = _window(thing, cam_SE3_thing, camera)
+            if window is None:
+                continue
+            u0, v0, u1, v1 = window
+            step_u, step_v = (max(1, int(np.ceil((high - low) / _SAMPLES))) for low, high in ((u0, u1), (v0, v1)))
+            v, u = (grid.ravel() for grid in np.mgrid[v0:v1:step_v, u0:u1:step_u])
+            pixel = np.column_stack([u, v, np.ones(len(u))]) @ np.linalg.inv(camera.K).T
+            back = cam_SE3_thing.inverse()
+            scene = self._scene(thing.object_id, thing.pose_index(t_s))
+            alone = scene.cast(back.translation_m, pixel @ back.rotation.T).triangle != MISS
+            counts = seen.setdefault(thing.object_id, [0, 0])
+            counts[0] += int(np.count_nonzero(object_map[v[alone], u[alone]] == thing.object_id))
+            counts[1] += int(np.count_nonzero(alone))
+
+
+def visibility_tokens(seen: dict[int, list[int]]) -> dict[int, str]:
+    """NuScenes' visibility token of each object from its sampled pixels."""
+    return {
+        object_id: str(1 + int(np.searchsorted(_VISIBILITY, visible / whole, side="right")))
+        for object_id, (visible, whole) in seen.items()
+        if whole
+    }
+
+
+def _window(thing: Thing, cam_SE3_thing: SE3, camera: PinholeCamera) -> tuple[int, int, int, int] | None:
+    """Pixels that may show a thing: left, top, right, bottom, the latter exclusive; None if there are none."""
+    length, width, height = thing.asset.size_lwh_m
+    corner = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0.0, 1.0)])
+    uv, depth = camera.project(cam_SE3_thing.apply(corner * (length, width, height)))
+    if (depth < 0.2).all() or depth.min() > REACH_M:
+        return None
+    if (depth < 0.2).any():
+        uv = np.array([(0, 0), (camera.width_px, camera.height_px)], dtype=np.float64)
+    low = np.maximum(np.floor(uv.min(axis=0)), 0).astype(int)
+    high = np.minimum(np.ceil(uv.max(axis=0)) + 1, (camera.width_px, camera.height_px)).astype(int)
+    return None if (high <= low).any() else (int(low[0]), int(low[1]), int(high[0]), int(high[1]))

@@ -1,0 +1,172 @@
+"""One key frame of a scene, with the sweeps that lead to it: everything that comes to lie on disk."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from pointsam.draws import generator
+from pointsam.geometry.se3 import SE3
+from pointsam.synth.annotate import BoxRow, Silhouettes, boxes, point_labels, visibility_tokens
+from pointsam.synth.exposure import Studio, instance_files, jpeg
+from pointsam.synth.lidar import Lidar
+from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY, MountedCamera
+from pointsam.synth.tables import LIDAR, VERSION, quaternion, token
+from pointsam.synth.world import World
+
+TRUTH_2D = "truth2d"
+_MAP_PX_PER_M = 10
+
+
+@dataclass(eq=False)
+class Film:
+    """A scene being recorded.
+
+    Args:
+        world: the scene.
+        cameras: the rig.
+        name: nuScenes' scene name.
+        logfile: prefix of its sensor files.
+        start_us: time stamp of t = 0.
+        seed: of all noise.
+    """
+
+    world: World
+    cameras: tuple[MountedCamera, ...]
+    name: str
+    logfile: str
+    start_us: int
+    seed: int
+    _studio: Studio = field(init=False)
+    _lidar: Lidar = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._studio, self._lidar = Studio(self.world), Lidar(self.world, rain=self.world.weather.wetness > 0.5)
+
+    @cached_property
+    def _silhouettes(self) -> Silhouettes:
+        return Silhouettes(self.world)
+
+    def record(self, frame: int) -> tuple[dict[str, bytes], dict[str, Any]]:
+        """A key frame and the sweeps since the one before.
+
+        Returns:
+            files: path relative to the root -> content; row: what the tables need, JSON values only.
+        """
+        key_us = frame * SWEEPS_PER_KEY * SWEEP_US
+        files: dict[str, bytes] = {}
+        data = [self._image(mounted, key_us, files) for mounted in self.cameras]
+        visibility = visibility_tokens(self._seen)
+        for back in range(min(frame, 1) * (SWEEPS_PER_KEY - 1), 0, -1):
+            data.append(self._sweep(key_us - back * SWEEP_US, False, files))
+        key = self._sweep(key_us, True, files)
+        scan = self._last_scan
+        category, panoptic = point_labels(self.world, scan)
+        packed = io.BytesIO()
+        np.savez_compressed(packed, data=panoptic)
+        labels = {
+            "lidarseg": f"lidarseg/{VERSION}/{key['token']}_lidarseg.bin",
+            "panoptic": f"panoptic/{VERSION}/{key['token']}_panoptic.npz",
+        }
+        files[labels["lidarseg"]], files[labels["panoptic"]] = category.tobytes(), packed.getvalue()
+        found = boxes(self.world, key_us * 1e-6, scan, visibility)
+        row = {
+            "sample_token": token("sample", self.name, frame),
+            "t_us": self.start_us + key_us,
+            "data": [*data, key],
+            "labels": labels,
+            "boxes": [self._box(box) for box in found],
+        }
+        return files, row
+
+    def _image(self, mounted: MountedCamera, key_us: int, files: dict[str, bytes]) -> dict[str, Any]:
+        t_us = key_us - mounted.delay_us
+        t_s = t_us * 1e-6
+        if mounted is self.cameras[0]:
+            self._seen: dict[int, list[int]] = {}
+        photo = self._studio.take(mounted, t_s, generator(self.seed, self.name, mounted.name, str(t_us)))
+        pose = self.world.world_SE3_ego(t_s) @ mounted.ego_SE3_cam
+        self._silhouettes.add(self._seen, photo.object_id, mounted.camera, pose, t_s)
+        stem = f"{self.logfile}__{mounted.name}__{self.start_us + t_us}"
+        row = self._data(mounted.name, t_us, True, f"samples/{mounted.name}/{stem}.jpg")
+        row.update(height=mounted.camera.height_px, width=mounted.camera.width_px)
+        files[row["file"]] = jpeg(photo.rgb)
+        png, entries = instance_files(self.world, photo)
+        files[f"{TRUTH_2D}/{mounted.name}/{stem}.png"] = png
+        files[f"{TRUTH_2D}/{mounted.name}/{stem}.json"] = entries
+        return row
+
+    def _sweep(self, t_us: int, key: bool, files: dict[str, bytes]) -> dict[str, Any]:
+        scan = self._lidar.scan(t_us, generator(self.seed, self.name, LIDAR, str(t_us)))
+        self._last_scan = scan
+        folder = "samples" if key else "sweeps"
+        name = f"{self.logfile}__{LIDAR}__{self.start_us + t_us}.pcd.bin"
+        row = self._data(LIDAR, t_us, key, f"{folder}/{LIDAR}/{name}")
+        files[row["file"]] = scan.file_bytes()
+        return row
+
+    def _data(self, channel: str, t_us: int, key: bool, file: str) -> dict[str, Any]:
+        pose = self.world.world_SE3_ego(t_us * 1e-6)
+        return {
+            "token": token("sample_data", self.name, channel, t_us),
+            "channel": channel,
+            "t_us": self.start_us + t_us,
+            "key": key,
+            "file": file,
+            "height": 0,
+            "width": 0,
+            "translation": (pose.translation_m + self._to_map).tolist(),
+            "rotation": quaternion(pose.rotation),
+        }
+
+    @cached_property
+    def _to_map(self) -> Any:
+        """(3,) shift from the world to the map, whose coordinates are all positive."""
+        low, _ = self.world.street.bounds_m()
+        return np.array([-low[0], -low[1], 0.0])
+
+    def _box(self, box: BoxRow) -> dict[str, Any]:
+        thing = self.world.things[box.object_id]
+        length, width, height = box.size_lwh_m
+        turn = SE3.from_quaternion((np.cos(box.yaw / 2), 0.0, 0.0, np.sin(box.yaw / 2)), (0.0, 0.0, 0.0))
+        return {
+            "object_id": box.object_id,
+            "category": thing.asset.category,
+            "attribute": attribute(thing.asset.category, thing.asset.ridden, thing.moves, box.speed_mps),
+            "translation": (np.array(box.center_m) + self._to_map).tolist(),
+            "size_wlh": [width, length, height],
+            "rotation": quaternion(turn.rotation),
+            "hits": box.hits,
+            "num_lidar_pts": box.num_lidar_pts,
+            "visibility": box.visibility,
+        }
+
+    def map_png(self) -> bytes:
+        """The drivable ground at 10 pixels a metre, 255 where one may drive; the map's origin is at the bottom left."""
+        low, high = self.world.street.bounds_m()
+        width, height = (int(np.ceil((b - a) * _MAP_PX_PER_M)) for a, b in zip(low, high, strict=True))
+        image = Image.new("L", (width, height))
+        draw = ImageDraw.Draw(image)
+        for outline in self.world.street.drivable_outlines_m():
+            uv = (outline - low) * _MAP_PX_PER_M
+            draw.polygon([(float(u), float(height - v)) for u, v in uv], fill=255)
+        sink = io.BytesIO()
+        image.save(sink, "PNG")
+        return sink.getvalue()
+
+
+def attribute(category: str, ridden: bool, moves: bool, speed_mps: float) -> str:
+    """NuScenes' attribute of an object, "" where its category has none."""
+    moving = speed_mps > 0.2
+    if category in ("vehicle.bicycle", "vehicle.motorcycle"):
+        return "cycle.with_rider" if ridden else "cycle.without_rider"
+    if category.startswith("vehicle."):
+        return "vehicle.moving" if moving else "vehicle.stopped" if moves else "vehicle.parked"
+    if category.startswith("human.pedestrian."):
+        return "pedestrian.moving" if moving else "pedestrian.standing"
+    return ""

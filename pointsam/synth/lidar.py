@@ -1,0 +1,251 @@
+"""A rolling LiDAR: every ray is cast at its own time, from where the sensor then is, at things where they then are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.geometry.se3 import SE3
+from pointsam.synth.material import Material
+from pointsam.synth.mesh import Mesh, box, join, placed
+from pointsam.synth.raycast import MISS, RayScene
+from pointsam.synth.rig import (
+    COLUMNS,
+    EGO_SE3_LIDAR,
+    ELEVATION_RAD,
+    RINGS,
+    column_azimuth,
+    column_delay_s,
+)
+from pointsam.synth.world import Thing, World
+
+EGO, NOTHING = -2, -1
+"""object_id of a return from the ego vehicle itself, and of a ray that did not return."""
+
+_NEAREST_M, _RANGE_NOISE_M = 0.4, 0.018
+_SURE_RANGE_M, _REACH_M, _FADE_M = 40.0, 62.0, 6.0
+_POSES_KEPT = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One revolution, column by column, rings from below in each column, as in nuScenes' files.
+
+    Args:
+        xyz_lidar_m: (N,3) float32 in the LiDAR frame at the end of the sweep, the vehicle's own motion taken out; a
+            ray that did not return lies where the sensor was.
+        intensity: (N,) float32, whole numbers 0 to 255.
+        ring: (N,) float32.
+        object_id: (N,) int32 what was met: an index of World.things, EGO or NOTHING.
+        delay_s: (N,) float64 how long before the end of the sweep it was measured.
+    """
+
+    xyz_lidar_m: NDArray[np.float32]
+    intensity: NDArray[np.float32]
+    ring: NDArray[np.float32]
+    object_id: NDArray[np.int32]
+    delay_s: NDArray[np.float64]
+
+    def file_bytes(self) -> bytes:
+        """As nuScenes' .pcd.bin holds it: x, y, z, intensity, ring of every point as little-endian float32."""
+        return np.column_stack([self.xyz_lidar_m, self.intensity, self.ring]).astype("<f4").tobytes()
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """Opaque triangles with what the LiDAR needs of each."""
+
+    scene: RayScene
+    normal: NDArray[np.float32]
+    reflectance: NDArray[np.float32]
+    gloss: NDArray[np.float32]
+    owner: NDArray[np.int32]
+
+
+class Lidar:
+    """The sensor in a world.
+
+    Args:
+        world: the scene.
+        rain: spray on the road and a shorter reach.
+    """
+
+    def __init__(self, world: World, *, rain: bool = False) -> None:
+        self._world, self._rain = world, rain
+        self._moving = [thing for thing in world.things if thing.moves]
+        self._target = lru_cache(maxsize=_POSES_KEPT)(self._build)
+
+    @cached_property
+    def _static(self) -> _Target:
+        parts, owners = [], []
+        for thing in self._world.things:
+            if not thing.moves:
+                pose = thing.world_SE3_thing(0.0)
+                mesh = thing.asset.poses[thing.pose_index(0.0)]
+                parts.append(placed(mesh, pose))
+                owners.append(np.full(len(mesh.triangles), thing.object_id, dtype=np.int32))
+        return _target(join(*parts), np.concatenate(owners))
+
+    def _build(self, object_id: int, pose: int) -> _Target:
+        mesh = self._world.things[object_id].asset.poses[pose]
+        return _target(mesh, np.full(len(mesh.triangles), object_id, dtype=np.int32))
+
+    @cached_property
+    def _ego(self) -> _Target:
+        mesh = _ego_vehicle()
+        return _target(mesh, np.full(len(mesh.triangles), EGO, dtype=np.int32))
+
+    def scan(self, t_us: int, rng: np.random.Generator) -> Scan:
+        """The sweep that ends at a time.
+
+        Args:
+            t_us: microseconds from the start of the scene.
+            rng: of noise and drop-outs.
+        """
+        world = self._world
+        time = t_us * 1e-6 - column_delay_s()
+        xyz, yaw = world.ego.pose(time)
+        turn = _turns(yaw)
+        world_R_lidar = turn @ EGO_SE3_LIDAR.rotation
+        start = xyz + turn @ EGO_SE3_LIDAR.translation_m
+        azimuth = column_azimuth()[:, None]
+        flat, up = np.cos(ELEVATION_RAD), np.sin(ELEVATION_RAD)
+        ray_lidar = np.stack(
+            [flat * np.cos(azimuth), flat * np.sin(azimuth), np.broadcast_to(up, (COLUMNS, RINGS))], axis=2
+        )
+        ray = np.einsum("cij,crj->cri", world_R_lidar, ray_lidar)
+
+        met = _Met(COLUMNS * RINGS)
+        start_of_ray = np.repeat(start, RINGS, axis=0)
+        flat_ray = ray.reshape(-1, 3)
+        everything = np.arange(COLUMNS * RINGS)
+        met.add(self._static, everything, start_of_ray, flat_ray, np.eye(3)[None])
+        in_ego = np.einsum("cji,crj->cri", turn, ray).reshape(-1, 3)
+        met.add(self._ego, everything, EGO_SE3_LIDAR.translation_m, in_ego, np.repeat(turn, RINGS, axis=0))
+        for thing in self._moving:
+            self._meet(thing, time, start, ray, met)
+        return self._measure(met, start_of_ray, flat_ray, world.world_SE3_ego(t_us * 1e-6), rng)
+
+    def _meet(
+        self,
+        thing: Thing,
+        time: NDArray[np.float64],
+        start: NDArray[np.float64],
+        ray: NDArray[np.float64],
+        met: _Met,
+    ) -> None:
+        """Cast the columns that may touch a moving thing in the thing's own frame at each column's time."""
+        assert thing.track is not None
+        xyz, yaw = thing.track.pose(time)
+        length, width, _ = thing.asset.size_lwh_m
+        radius = float(np.hypot(length, width)) / 2 + 0.05
+        to = (xyz - start)[:, :2]
+        distance = np.linalg.norm(to, axis=1)
+        ahead = ray[:, 0, :2] / np.linalg.norm(ray[:, 0, :2], axis=1, keepdims=True)
+        along = np.einsum("ij,ij->i", to, ahead)
+        aside = np.abs(to[:, 0] * ahead[:, 1] - to[:, 1] * ahead[:, 0])
+        columns = np.flatnonzero((aside < radius) & (along > -radius) & (distance < 110.0))
+        travelled = thing.track.speed.travelled(time[columns])
+        poses = np.array([thing.asset.phase(float(m)) for m in travelled], dtype=np.int64)
+        for pose in np.unique(poses):
+            c = columns[poses == pose]
+            turn = _turns(yaw[c])
+            origin = np.einsum("cji,cj->ci", turn, start[c] - xyz[c])
+            local = np.einsum("cji,crj->cri", turn, ray[c])
+            index = (c[:, None] * RINGS + np.arange(RINGS)).ravel()
+            target = self._target(thing.object_id, int(pose))
+            met.add(
+                target, index, np.repeat(origin, RINGS, axis=0), local.reshape(-1, 3), np.repeat(turn, RINGS, axis=0)
+            )
+
+    def _measure(
+        self,
+        met: _Met,
+        start: NDArray[np.float64],
+        ray: NDArray[np.float64],
+        world_SE3_ego: SE3,
+        rng: np.random.Generator,
+    ) -> Scan:
+        n = len(ray)
+        luck, noise, flicker = rng.random(n), rng.normal(0, _RANGE_NOISE_M, n), rng.normal(0, 1.5, n)
+        cosine = np.abs(np.einsum("ij,ij->i", met.normal, ray))
+        signal = met.reflectance * (0.25 + 0.75 * cosine)
+        reach = _SURE_RANGE_M + _REACH_M * np.sqrt(met.reflectance * cosine)
+        reach *= 0.75 if self._rain else 1.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            chance = (0.995 - 0.25 * met.gloss * (1 - cosine)) / (1 + np.exp((met.distance - reach) / _FADE_M))
+        back = np.isfinite(met.distance) & (met.distance > _NEAREST_M) & (luck < chance)
+        if self._rain:
+            back = self._spray(met, back, rng)
+        distance = np.where(back, met.distance + noise, 0.0)
+        world_SE3_lidar = world_SE3_ego @ EGO_SE3_LIDAR
+        xyz = world_SE3_lidar.inverse().apply(start + ray * distance[:, None])
+        intensity = np.where(back, np.clip(np.round(255 * np.minimum(signal, 1.0) ** 1.4 + flicker), 0, 255), 0)
+        return Scan(
+            xyz.astype(np.float32),
+            intensity.astype(np.float32),
+            np.tile(np.arange(RINGS, dtype=np.float32), COLUMNS),
+            np.where(back, met.owner, NOTHING).astype(np.int32),
+            np.repeat(column_delay_s(), RINGS),
+        )
+
+    def _spray(self, met: _Met, back: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Wet roads swallow rays that graze them."""
+        wet = (met.normal[:, 2] > 0.9) & (met.distance > 12.0)
+        return back & ~(wet & (rng.random(len(back)) < 0.45))
+
+
+class _Met:
+    """The nearest surface of every ray so far."""
+
+    def __init__(self, n: int) -> None:
+        self.distance = np.full(n, np.inf)
+        self.normal = np.zeros((n, 3))
+        self.reflectance, self.gloss = np.zeros((2, n))
+        self.owner = np.full(n, NOTHING, dtype=np.int32)
+
+    def add(
+        self,
+        target: _Target,
+        index: NDArray[np.int64],
+        origin: NDArray[np.float64],
+        ray: NDArray[np.float64],
+        world_R_target: NDArray[np.float64],
+    ) -> None:
+        """Rays `index`, given in the target's frame."""
+        hits = target.scene.cast(origin, ray)
+        nearer = (hits.triangle != MISS) & (hits.distance < self.distance[index])
+        at, triangle = index[nearer], hits.triangle[nearer]
+        self.distance[at] = hits.distance[nearer]
+        turn = world_R_target[nearer] if len(world_R_target) > 1 else world_R_target
+        self.normal[at] = np.einsum("nij,nj->ni", np.broadcast_to(turn, (len(at), 3, 3)), target.normal[triangle])
+        self.reflectance[at], self.gloss[at] = target.reflectance[triangle], target.gloss[triangle]
+        self.owner[at] = target.owner[triangle]
+
+
+def _target(mesh: Mesh, owner: NDArray[np.int32]) -> _Target:
+    clear = np.array([m.clear for m in mesh.materials])[mesh.material_id]
+    triangles, materials = mesh.triangles[~clear], mesh.material_id[~clear]
+    a, b, c = (mesh.vertices_m[triangles[:, k]].astype(np.float64) for k in range(3))
+    cross = np.cross(b - a, c - a)
+    normal = cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-12)
+    reflectance = np.array([m.lidar_reflectance for m in mesh.materials], dtype=np.float32)
+    gloss = np.array([m.gloss for m in mesh.materials], dtype=np.float32)
+    scene = RayScene(mesh.vertices_m, triangles)
+    return _Target(scene, normal.astype(np.float32), reflectance[materials], gloss[materials], owner[~clear])
+
+
+def _turns(yaw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,3,3) rotations about z."""
+    c, s, zero, one = np.cos(yaw), np.sin(yaw), np.zeros_like(yaw), np.ones_like(yaw)
+    turns: NDArray[np.float64] = np.stack([c, -s, zero, s, c, zero, zero, zero, one], axis=1).reshape(-1, 3, 3)
+    return turns
+
+
+def _ego_vehicle() -> Mesh:
+    """Roof and bonnet below the sensor: what nuScenes labels vehicle.ego."""
+    paint = Material((0.5, 0.5, 0.5), gloss=0.4)
+    return join(box((1.48, 1.2, 0.06), (0.56, 0.0, 1.44), paint), box((0.5, 1.4, 0.1), (2.7, 0.0, 0.87), paint))

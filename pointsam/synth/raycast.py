@@ -1,0 +1,135 @@
+"""Open3D's ray-casting scene (Embree), loaded only where rays are cast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.errors import BackendError
+
+MISS = -1
+"""Triangle of a ray that meets nothing."""
+
+
+@cache
+def open3d() -> Any:
+    """The package `open3d`.
+
+    Its wheels need the system's libusb-1.0, which a bare machine lacks; the wheel `libusb-package` carries one.
+
+    Raises:
+        BackendError: BCK005 if the package is not installed or its system library is nowhere.
+    """
+    hint = "pip install 'pointsam[synth]'"
+    try:
+        try:
+            import open3d as package
+        except ImportError as error:
+            if "libusb" not in str(error):
+                raise
+            import ctypes
+
+            import libusb_package
+
+            hint = "pip install libusb-package, or let the system install libusb-1.0-0"
+            ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
+            import open3d as package
+    except (ImportError, OSError) as error:
+        raise BackendError("BCK005", f"ray casting needs open3d ({error})", hint) from error
+    return package
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """What rays met.
+
+    Args:
+        distance: (N,) float32 in lengths of the ray's direction, infinite for a miss.
+        triangle: (N,) int64 index of the triangle, MISS for none.
+        uv: (N,2) float32 barycentric coordinates: the point is (1 - u - v) a + u b + v c.
+    """
+
+    distance: NDArray[np.float32]
+    triangle: NDArray[np.int64]
+    uv: NDArray[np.float32]
+
+
+class RayScene:
+    """Triangles that rays can be cast at.
+
+    Args:
+        vertices_m: (V,3).
+        triangles: (T,3).
+        threads: of Embree.
+    """
+
+    def __init__(self, vertices_m: NDArray[np.float32], triangles: NDArray[np.int32], threads: int = 1) -> None:
+        self._empty = len(triangles) == 0
+        if not self._empty:
+            tensor = open3d().core.Tensor.from_numpy
+            self._scene = open3d().t.geometry.RaycastingScene(nthreads=threads)
+            vertices = np.ascontiguousarray(vertices_m, dtype=np.float32)
+            self._scene.add_triangles(tensor(vertices), tensor(np.ascontiguousarray(triangles, dtype=np.uint32)))
+
+    def cast(self, origin_m: NDArray[np.floating[Any]], direction: NDArray[np.floating[Any]]) -> Hits:
+        """First hits of (N,3) rays, or of (3,) one origin for all."""
+        if self._empty or len(direction) == 0:
+            n = len(direction)
+            return Hits(np.full(n, np.inf, np.float32), np.full(n, MISS, np.int64), np.zeros((n, 2), np.float32))
+        found = self._scene.cast_rays(self._rays(origin_m, direction))
+        triangle = found["primitive_ids"].numpy().astype(np.int64)
+        distance = found["t_hit"].numpy()
+        triangle[~np.isfinite(distance)] = MISS
+        return Hits(distance, triangle, found["primitive_uvs"].numpy())
+
+    def blocked(
+        self, origin_m: NDArray[np.floating[Any]], direction: NDArray[np.floating[Any]], near_m: float, far_m: float
+    ) -> NDArray[np.bool_]:
+        """(N,) whether anything lies on the ray between two distances."""
+        if self._empty or len(direction) == 0:
+            return np.zeros(len(direction), dtype=np.bool_)
+        hit: NDArray[np.bool_] = self._scene.test_occlusions(self._rays(origin_m, direction), near_m, far_m).numpy()
+        return hit
+
+    @staticmethod
+    def _rays(origin_m: NDArray[np.floating[Any]], direction: NDArray[np.floating[Any]]) -> Any:
+        rays = np.empty((len(direction), 6), dtype=np.float32)
+        rays[:, :3] = origin_m
+        rays[:, 3:] = direction
+        return open3d().core.Tensor.from_numpy(rays)
+
+
+class RaySceneUnion:
+    """Several scenes as one: what stands still is built once, what moves anew.
+
+    Args:
+        scenes: each with its number of triangles; triangles count on from one scene to the next.
+    """
+
+    def __init__(self, scenes: Sequence[tuple[RayScene, int]]) -> None:
+        self._scenes = [scene for scene, _ in scenes]
+        self._starts = np.cumsum([0, *(count for _, count in scenes)])
+
+    def cast(self, origin_m: NDArray[np.floating[Any]], direction: NDArray[np.floating[Any]]) -> Hits:
+        """As RayScene.cast."""
+        first, *others = (scene.cast(origin_m, direction) for scene in self._scenes)
+        distance, triangle, uv = first.distance.copy(), first.triangle.copy(), first.uv.copy()
+        for start, hits in zip(self._starts[1:], others, strict=False):
+            nearer = np.flatnonzero(hits.distance < distance)
+            distance[nearer], uv[nearer] = hits.distance[nearer], hits.uv[nearer]
+            triangle[nearer] = hits.triangle[nearer] + start
+        return Hits(distance, triangle, uv)
+
+    def blocked(
+        self, origin_m: NDArray[np.floating[Any]], direction: NDArray[np.floating[Any]], near_m: float, far_m: float
+    ) -> NDArray[np.bool_]:
+        """As RayScene.blocked."""
+        hit = np.zeros(len(direction), dtype=np.bool_)
+        for scene in self._scenes:
+            hit |= scene.blocked(origin_m, direction, near_m, far_m)
+        return hit

@@ -1,0 +1,297 @@
+"""nuScenes' tables from what was recorded of each scene, written scene by scene so that memory does not grow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from pointsam.store.files import make_folder, store_errors, temporary_of
+from pointsam.synth.annotate import CATEGORIES
+from pointsam.synth.rig import EGO_SE3_LIDAR, MountedCamera
+
+VERSION = "v1.0-trainval"
+"""The version folder: tools of the field know the splits of this one by its name."""
+
+TABLES = (
+    *("sensor", "calibrated_sensor", "category", "attribute", "visibility", "log", "map", "scene", "sample"),
+    *("sample_data", "ego_pose", "instance", "sample_annotation", "lidarseg", "panoptic"),
+)
+LIDAR = "LIDAR_TOP"
+_ATTRIBUTES = {
+    "vehicle.moving": "Vehicle is moving.",
+    "vehicle.stopped": "Vehicle, with a driver, is currently stationary.",
+    "vehicle.parked": "Vehicle is stationary with no intent to move.",
+    "cycle.with_rider": "There is a rider on the bicycle or motorcycle.",
+    "cycle.without_rider": "There is no rider on the bicycle or motorcycle.",
+    "pedestrian.sitting_lying_down": "The human is sitting or lying down.",
+    "pedestrian.standing": "The human is standing.",
+    "pedestrian.moving": "The human is moving.",
+}
+_VISIBILITY = {"1": "v0-40", "2": "v40-60", "3": "v60-80", "4": "v80-100"}
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SceneRecord:
+    """What is known of a scene when all its frames are there.
+
+    Args:
+        name: nuScenes' scene name.
+        logfile: prefix of its sensor files.
+        description: of the scene.
+        date: when it was captured, year-month-day.
+        map_file: of the drivable ground, relative to the root.
+        frames: per key frame, in order: what `pointsam.synth.frame` recorded.
+    """
+
+    name: str
+    logfile: str
+    description: str
+    date: str
+    map_file: str
+    frames: Sequence[Row]
+
+
+def token(*parts: object) -> str:
+    """32 hex digits that depend on nothing but the parts."""
+    return hashlib.md5("/".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
+
+
+def write_tables(
+    root: Path, cameras: Sequence[MountedCamera], scenes: Iterable[SceneRecord], splits: Mapping[str, Sequence[str]]
+) -> None:
+    """Write the version folder; every table is there whole or not at all.
+
+    Args:
+        root: the data set's root.
+        cameras: the rig.
+        scenes: consumed one by one.
+        splits: split -> scene names, for splits.json.
+
+    Raises:
+        StoreError: OUT002 if the disk is full, OUT003 if the folder cannot be written.
+    """
+    folder = root / VERSION
+    with store_errors(folder, 0):
+        make_folder(folder)
+        files = {name: temporary_of(folder / f"{name}.json").open("w", encoding="utf-8") for name in TABLES}
+        try:
+            writer = _Writer(files)
+            _fixed(writer, cameras)
+            for scene in scenes:
+                _scene(writer, scene)
+            writer.end()
+        finally:
+            for file in files.values():
+                file.close()
+        temporary_of(folder / "splits.json").write_text(json.dumps(splits, indent=1), encoding="utf-8")
+        for name in (*TABLES, "splits"):
+            os.replace(temporary_of(folder / f"{name}.json"), folder / f"{name}.json")
+
+
+class _Writer:
+    """Rows into the open files of all tables."""
+
+    def __init__(self, files: Mapping[str, IO[str]]) -> None:
+        self._files = files
+        self._empty = dict.fromkeys(files, True)
+
+    def add(self, table: str, rows: Iterable[Row]) -> None:
+        """Append rows to a table."""
+        file = self._files[table]
+        for row in rows:
+            file.write("[\n" if self._empty[table] else ",\n")
+            json.dump(row, file)
+            self._empty[table] = False
+
+    def end(self) -> None:
+        """Close the lists and have the disk keep them."""
+        for name, file in self._files.items():
+            file.write("[]\n" if self._empty[name] else "\n]\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _fixed(writer: _Writer, cameras: Sequence[MountedCamera]) -> None:
+    poses = {LIDAR: EGO_SE3_LIDAR, **{m.name: m.ego_SE3_cam for m in cameras}}
+    intrinsics: dict[str, Any] = {LIDAR: [], **{m.name: m.camera.K.tolist() for m in cameras}}
+    kinds = {LIDAR: "lidar", **{m.name: "camera" for m in cameras}}
+    writer.add("sensor", ({"token": token("sensor", c), "channel": c, "modality": kinds[c]} for c in kinds))
+    writer.add(
+        "calibrated_sensor",
+        (
+            {
+                "token": token("calibrated_sensor", c),
+                "sensor_token": token("sensor", c),
+                "translation": pose.translation_m.tolist(),
+                "rotation": quaternion(pose.rotation),
+                "camera_intrinsic": intrinsics[c],
+            }
+            for c, pose in poses.items()
+        ),
+    )
+    names = enumerate(CATEGORIES)
+    writer.add("category", ({"token": _category(n), "name": n, "description": n, "index": i} for i, n in names))
+    attributes = _ATTRIBUTES.items()
+    writer.add("attribute", ({"token": _attribute(n), "name": n, "description": text} for n, text in attributes))
+    levels = _VISIBILITY.items()
+    writer.add("visibility", ({"token": k, "level": v, "description": f"visible share {v}"} for k, v in levels))
+
+
+def _scene(writer: _Writer, scene: SceneRecord) -> None:
+    scene_token, log = token("scene", scene.name), token("log", scene.logfile)
+    samples = [frame["sample_token"] for frame in scene.frames]
+    writer.add(
+        "log",
+        [
+            {
+                "token": log,
+                "logfile": scene.logfile,
+                "vehicle": "synthetic",
+                "date_captured": scene.date,
+                "location": "synthetic",
+            }
+        ],
+    )
+    mask = {"token": token("map", scene.logfile), "log_tokens": [log], "category": "semantic_prior"}
+    writer.add("map", [{**mask, "filename": scene.map_file}])
+    writer.add(
+        "scene",
+        [
+            {
+                "token": scene_token,
+                "log_token": log,
+                "nbr_samples": len(samples),
+                "first_sample_token": samples[0],
+                "last_sample_token": samples[-1],
+                "name": scene.name,
+                "description": scene.description,
+            }
+        ],
+    )
+    writer.add(
+        "sample",
+        (
+            {
+                "token": frame["sample_token"],
+                "timestamp": frame["t_us"],
+                **_links(samples, i),
+                "scene_token": scene_token,
+            }
+            for i, frame in enumerate(scene.frames)
+        ),
+    )
+    _sensor_data(writer, scene)
+    _annotations(writer, scene, samples)
+
+
+def _sensor_data(writer: _Writer, scene: SceneRecord) -> None:
+    chains: dict[str, list[str]] = {}
+    for frame in scene.frames:
+        for row in frame["data"]:
+            chains.setdefault(row["channel"], []).append(row["token"])
+    position = dict.fromkeys(chains, 0)
+    for frame in scene.frames:
+        for row in frame["data"]:
+            channel = row["channel"]
+            image = channel != LIDAR
+            writer.add(
+                "sample_data",
+                [
+                    {
+                        "token": row["token"],
+                        "sample_token": frame["sample_token"],
+                        "ego_pose_token": row["token"],
+                        "calibrated_sensor_token": token("calibrated_sensor", channel),
+                        "timestamp": row["t_us"],
+                        "fileformat": "jpg" if image else "pcd",
+                        "is_key_frame": row["key"],
+                        "height": row["height"],
+                        "width": row["width"],
+                        "filename": row["file"],
+                        **_links(chains[channel], position[channel]),
+                    }
+                ],
+            )
+            pose = {"translation": row["translation"], "rotation": row["rotation"]}
+            writer.add("ego_pose", [{"token": row["token"], "timestamp": row["t_us"], **pose}])
+            position[channel] += 1
+        for pack, file in frame["labels"].items():
+            key = next(row["token"] for row in frame["data"] if row["channel"] == LIDAR and row["key"])
+            writer.add(pack, [{"token": key, "sample_data_token": key, "filename": file}])
+
+
+def _annotations(writer: _Writer, scene: SceneRecord, samples: Sequence[str]) -> None:
+    """A track is annotated without gaps from the first to the last key frame in which the LiDAR meets its object."""
+    boxes = [{box["object_id"]: box for box in frame["boxes"]} for frame in scene.frames]
+    met: dict[int, list[int]] = {}
+    for i, frame in enumerate(boxes):
+        for object_id, box in frame.items():
+            if box["hits"] > 0:
+                met.setdefault(object_id, []).append(i)
+    for object_id, when in sorted(met.items()):
+        frames = [i for i in range(when[0], when[-1] + 1) if object_id in boxes[i]]
+        tokens = [token("sample_annotation", scene.name, object_id, i) for i in frames]
+        instance = token("instance", scene.name, object_id)
+        first = boxes[frames[0]][object_id]
+        writer.add(
+            "instance",
+            [
+                {
+                    "token": instance,
+                    "category_token": _category(first["category"]),
+                    "nbr_annotations": len(tokens),
+                    "first_annotation_token": tokens[0],
+                    "last_annotation_token": tokens[-1],
+                }
+            ],
+        )
+        writer.add(
+            "sample_annotation",
+            (_annotation(boxes[i][object_id], tokens, k, samples[i], instance) for k, i in enumerate(frames)),
+        )
+
+
+def _annotation(box: Row, tokens: Sequence[str], k: int, sample: str, instance: str) -> Row:
+    return {
+        "token": tokens[k],
+        "sample_token": sample,
+        "instance_token": instance,
+        "visibility_token": box["visibility"],
+        "attribute_tokens": [_attribute(box["attribute"])] if box["attribute"] else [],
+        "translation": box["translation"],
+        "size": box["size_wlh"],
+        "rotation": box["rotation"],
+        **_links(tokens, k),
+        "num_lidar_pts": box["num_lidar_pts"],
+        "num_radar_pts": 0,
+    }
+
+
+def _links(tokens: Sequence[str], i: int) -> dict[str, str]:
+    return {"prev": tokens[i - 1] if i else "", "next": tokens[i + 1] if i + 1 < len(tokens) else ""}
+
+
+def _category(name: str) -> str:
+    return token("category", name)
+
+
+def _attribute(name: str) -> str:
+    return token("attribute", name)
+
+
+def quaternion(rotation: Any) -> list[float]:
+    """(w, x, y, z) of a (3,3) rotation."""
+    from scipy.spatial.transform import Rotation
+
+    x, y, z, w = Rotation.from_matrix(np.asarray(rotation)).as_quat()
+    sign = -1.0 if w < 0 else 1.0
+    return [float(sign * v) for v in (w, x, y, z)]

@@ -1,0 +1,236 @@
+"""Everything that annotators box: vehicles on the road and at the kerb, people, work zones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pointsam.synth.asset import Asset
+from pointsam.synth.assets import buses, cars, construction, people, roadside, trucks, two_wheelers
+from pointsam.synth.drive import Drive
+from pointsam.synth.landscape import LOT_DEPTH_M
+from pointsam.synth.motion import Speed, Track
+from pointsam.synth.plan import Plan
+from pointsam.synth.street import Block, Junction
+
+_WALK_MPS = (1.35, 0.22)
+Rng = np.random.Generator
+
+
+def populate(plan: Plan, drive: Drive, duration_s: float, crowd: float) -> None:
+    """Fill a street whose work zones and landscape stand.
+
+    Args:
+        plan: the street; lanes that a work zone takes are known to it.
+        drive: how traffic moves.
+        duration_s: of the scene.
+        crowd: how busy this scene is, 1 on average.
+    """
+    _park_at_kerbs(plan, crowd)
+    for block in plan.street.blocks:
+        if block.interior == "lot":
+            _fill_lot(plan, block, crowd)
+    _lanes(plan, drive, crowd, duration_s)
+    for junction in plan.street.junctions:
+        _side_street(plan, drive, junction, crowd)
+    for block in plan.street.blocks:
+        _two_wheelers_at_walls(plan, block, crowd)
+        _walkers(plan, drive, block, duration_s, crowd)
+    if drive.junction is not None:
+        _crossing_people(plan, drive, drive.junction)
+
+
+def _park_at_kerbs(plan: Plan, crowd: float) -> None:
+    street, rng = plan.street, plan.rng
+    if not street.parking_m:
+        return
+    for block in street.blocks:
+        filled = np.clip(rng.normal(0.5, 0.25) * crowd, 0, 0.95)
+        at, end = block.start_m + 9.0, block.end_m - 9.0
+        while at < end:
+            asset = trucks.truck(rng) if rng.random() < 0.07 else cars.car(rng)
+            length = asset.size_lwh_m[0]
+            if rng.random() < filled and at + length < end:
+                facing = (0.0 if block.side < 0 else np.pi) + rng.normal(0, 0.02)
+                d = block.side * (street.kerb_m - 0.25 - asset.size_lwh_m[1] / 2 + rng.normal(0, 0.05))
+                plan.stand(asset, at + length / 2, d, facing)
+            at += length + rng.uniform(0.7, 2.0)
+
+
+def _fill_lot(plan: Plan, block: Block, crowd: float) -> None:
+    """Rows of parked cars behind the sidewalk."""
+    street, rng = plan.street, plan.rng
+    filled = np.clip(rng.normal(0.45, 0.2) * crowd, 0.05, 0.9)
+    for row in np.arange(4.0, LOT_DEPTH_M - 4, 8.5):
+        for at in np.arange(block.start_m + street.sidewalk_m + 3, block.end_m - street.sidewalk_m - 3, 2.9):
+            if rng.random() < filled:
+                facing = rng.choice((-1, 1)) * np.pi / 2 + rng.normal(0, 0.03)
+                d = block.side * (street.kerb_m + street.sidewalk_m + row + rng.normal(0, 0.25))
+                plan.stand(cars.car(rng), at + rng.normal(0, 0.1), d, facing)
+
+
+def _lanes(plan: Plan, drive: Drive, crowd: float, duration_s: float) -> None:
+    """Moving traffic; every vehicle of a lane keeps its distance, because all share one speed."""
+    street, rng = plan.street, plan.rng
+    for side in (1, -1):
+        for lane in range(street.lanes):
+            d = street.lane_d(lane, side)
+            own = side == -1 and lane == drive.lane
+            ahead = rng.uniform(9, 30) if own else rng.uniform(-8, 8)
+            for way, first in ((1, ahead), (-1, -rng.uniform(9, 30) if own else ahead - rng.uniform(8, 30))):
+                _convoy(plan, drive, side, d, first, way, crowd, duration_s)
+
+
+def _convoy(
+    plan: Plan, drive: Drive, side: int, d: float, first: float, way: int, crowd: float, duration_s: float
+) -> None:
+    """Vehicles from a place on, forwards or backwards; `first` and all else counts along their own direction."""
+    rng, street = plan.rng, plan.street
+    at, course = first, 0.0 if side < 0 else np.pi
+    while abs(at) < 130.0:
+        members, length = _vehicle(rng)
+        middle = at + way * length / 2
+        start = middle * -side  # their +s is ours where side is -1
+        if _lane_is_free(plan, drive, start, d, length, side, duration_s):
+            for asset, offset in members:
+                plan.move(
+                    asset, Track(street.road, start + offset * -side, d + rng.normal(0, 0.12), course, drive.speed)
+                )
+        at += way * (length + 4.0 + rng.exponential(22.0 / max(crowd, 0.2)))
+
+
+def _lane_is_free(plan: Plan, drive: Drive, s: float, d: float, length: float, side: int, duration_s: float) -> bool:
+    """Not in what stands on the lane at any time, nor across the junction while others cross it."""
+    run = float(drive.speed.travelled(duration_s)[0]) * -side
+    low, high = min(s, s + run) - length / 2, max(s, s + run) + length / 2
+    if not plan.free((low + high) / 2, d, (high - low) / 2, 0.9):
+        return False
+    if drive.junction is None:
+        return True
+    halt = s + float(drive.speed.travelled(drive.stop_s[0])[0]) * -side
+    return abs(halt - drive.junction.s_m) > drive.junction.half_width_m + length / 2 + 5.5
+
+
+def _vehicle(rng: Rng) -> tuple[list[tuple[Asset, float]], float]:
+    """One road user, or a tractor with its trailer: assets with offsets along the direction, and the whole length."""
+    kind = rng.choice(
+        ("car", "truck", "bus", "rig", "motorcycle", "bicycle"), p=(0.785, 0.095, 0.03, 0.045, 0.025, 0.02)
+    )
+    if kind == "rig":
+        tractor, trailer = trucks.tractor(rng), trucks.trailer(rng)
+        gap = trucks.coupled_offset_m(tractor, trailer)
+        length = gap + (tractor.size_lwh_m[0] + trailer.size_lwh_m[0]) / 2
+        front = length / 2 - tractor.size_lwh_m[0] / 2
+        return [(tractor, front), (trailer, front - gap)], length
+    make: dict[str, Callable[[Rng], Asset]] = {
+        "car": cars.car,
+        "truck": trucks.truck,
+        "bus": buses.bus,
+        "motorcycle": lambda r: two_wheelers.motorcycle(r, True),
+        "bicycle": lambda r: two_wheelers.bicycle(r, True),
+    }
+    asset = make[str(kind)](rng)
+    return [(asset, 0.0)], asset.size_lwh_m[0]
+
+
+def _side_street(plan: Plan, drive: Drive, junction: Junction, crowd: float) -> None:
+    """Vehicles that wait at the junction, or that cross it while the main street stands."""
+    street, rng = plan.street, plan.rng
+    crossing = junction is drive.junction
+    for side in (1, -1):  # where they come from
+        s, course = junction.s_m - side * junction.half_width_m / 2, -side * np.pi / 2
+        if crossing:
+            for moment in np.arange(drive.stop_s[0] + 1.5, drive.stop_s[1] - 2.5, 2.6):
+                if rng.random() < 0.45:
+                    start = side * 8.0 * moment
+                    plan.move(cars.car(rng), Track(street.road, s, start, course, Speed.steady(8.0)))
+            continue
+        at = street.kerb_m + 6.0
+        for _ in range(int(rng.poisson(1.1 * crowd))):
+            asset = trucks.truck(rng) if rng.random() < 0.12 else cars.car(rng)
+            plan.stand(asset, s, side * (at + asset.size_lwh_m[0] / 2), course)
+            at += asset.size_lwh_m[0] + rng.uniform(1.5, 4.0)
+            if at > 60:
+                break
+
+
+def _two_wheelers_at_walls(plan: Plan, block: Block, crowd: float) -> None:
+    rng, street = plan.rng, plan.street
+    for at in plan.along(block.start_m + 6, block.end_m - 6, 70.0 / crowd):
+        for k in range(int(rng.integers(1, 4))):
+            make = two_wheelers.bicycle if rng.random() < 0.5 else two_wheelers.motorcycle
+            d = block.side * (street.kerb_m + street.sidewalk_m - 0.9)
+            plan.stand(make(rng, False), at + 0.9 * k, d, np.pi / 2 + rng.normal(0, 0.15))
+
+
+def _walkers(plan: Plan, drive: Drive, block: Block, duration_s: float, crowd: float) -> None:
+    rng, street = plan.rng, plan.street
+    for at in plan.along(block.start_m + 3, block.end_m - 3, 13.0 / crowd):
+        walking = not drive.still and rng.random() < 0.6
+        way, pace = int(rng.choice((1, -1))), float(np.clip(rng.normal(*_WALK_MPS), 0.7, 2.0))
+        room = (block.end_m - 1.5 - at) if way > 0 else (at - block.start_m - 1.5)
+        d = street.kerb_m + rng.uniform(1.4, max(1.5, street.sidewalk_m - 0.5))
+        for k in range(1 + int(rng.random() < 0.35) * int(rng.integers(1, 3))):
+            kind = "child" if rng.random() < 0.02 else "adult"
+            asset = people.pedestrian(rng, walking, kind)
+            s, off = at + rng.normal(0, 0.25), block.side * (d + 0.65 * k)
+            if not walking:
+                plan.stand(asset, s, off, rng.uniform(0, 2 * np.pi), gap_m=0.0)
+            elif plan.free(s, off, 0.3, 0.3):
+                speed = _until(pace, max(0.5, room - 1) / pace, duration_s)
+                plan.move(asset, Track(street.road, s, off, 0.0 if way > 0 else np.pi, speed, street.height_m(s, off)))
+
+
+def _until(pace: float, stop_s: float, duration_s: float) -> Speed:
+    if stop_s >= duration_s + 1:
+        return Speed.steady(pace)
+    return Speed((max(0.0, stop_s - 0.6), stop_s), (pace, 0.0))
+
+
+def _crossing_people(plan: Plan, drive: Drive, junction: Junction) -> None:
+    """People who use the crossing while the traffic stands."""
+    rng, street = plan.rng, plan.street
+    for way in (1, -1):  # before and behind the junction
+        for _ in range(int(rng.integers(0, 4))):
+            side = int(rng.choice((1, -1)))
+            pace = float(np.clip(rng.normal(*_WALK_MPS), 0.9, 2.0))
+            s = junction.s_m - way * (junction.half_width_m + 3.0 + rng.uniform(-1.3, 1.3))
+            begin = drive.stop_s[0] + rng.uniform(-0.5, 2.5)
+            width = 2 * street.kerb_m - 0.6
+            speed = Speed(
+                (begin, begin + 0.3, begin + width / pace, begin + width / pace + 0.3), (0.0, pace, pace, 0.0)
+            )
+            track = Track(street.road, s, side * (street.kerb_m - 0.3), -side * np.pi / 2, speed)
+            plan.move(people.pedestrian(rng, True, "adult"), track)
+
+
+def work_zone(plan: Plan, drive: Drive) -> None:
+    """A stretch of the kerb lane closed by barriers and cones, with machines and workers inside."""
+    rng, street = plan.rng, plan.street
+    side = int(rng.choice((1, -1)))
+    lane_closed = street.lanes > 1 and (side == 1 or drive.lane < street.lanes - 1)
+    depth = street.parking_m + (street.lane_m if lane_closed else 0.0)
+    if depth < 2:
+        return
+    length = rng.uniform(14, 45)
+    start = rng.uniform(8, 55)
+    line = side * (street.kerb_m - depth + 0.4)
+    kind = str(rng.choice(("jersey", "plastic", "fence")))
+    for at in np.arange(start, start + length, 2.6):
+        plan.stand(roadside.barrier(rng, kind), at, line, np.pi / 2 + rng.normal(0, 0.02), gap_m=-0.2)
+    for k, at in enumerate(np.arange(start - 14, start - 1, 2.2)):
+        plan.stand(roadside.traffic_cone(rng), at, side * (street.kerb_m - 0.5 - depth * k / 7), gap_m=0.0)
+    for at in plan.along(start, start + length, 4.0):
+        plan.stand(roadside.traffic_cone(rng), at, line + side * rng.uniform(0.7, 1.2), gap_m=0.0)
+    middle = side * (street.kerb_m - depth / 2 + 0.4)
+    for _ in range(int(rng.integers(1, 3))):
+        at = rng.uniform(start + 4, start + length - 4)
+        plan.stand(construction.construction_vehicle(rng), at, middle, rng.choice((0, np.pi)) + rng.normal(0, 0.15))
+    if rng.random() < 0.4:
+        plan.stand(trucks.truck(rng), rng.uniform(start + 4, start + length - 4), middle, 0.0)
+    for _ in range(int(rng.integers(1, 5))):
+        worker = people.pedestrian(rng, False, "construction_worker")
+        at, d = rng.uniform(start, start + length), side * (street.kerb_m - rng.uniform(0.4, depth - 0.8))
+        plan.stand(worker, at, d, rng.uniform(0, 6), gap_m=0.0)
+    plan.take(start + length / 2, side * (street.kerb_m - depth / 2), length / 2, depth / 2)

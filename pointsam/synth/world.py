@@ -1,0 +1,117 @@
+"""One scene: everything in it, where it is at any time, and the geometry that rays meet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from pointsam.geometry.se3 import SE3
+from pointsam.synth.asset import Asset
+from pointsam.synth.drive import Drive, cruise_mps, draw_drive
+from pointsam.synth.landscape import furnish
+from pointsam.synth.light import Weather, draw
+from pointsam.synth.mesh import rotation
+from pointsam.synth.motion import Track
+from pointsam.synth.plan import Plan
+from pointsam.synth.street import Street, draw_street
+from pointsam.synth.traffic import populate, work_zone
+
+WeatherName = Literal["day", "overcast", "night", "rain"]
+
+
+@dataclass(frozen=True, eq=False)
+class Thing:
+    """Something in the world.
+
+    Args:
+        object_id: its position in `World.things`.
+        asset: meshes, box, category.
+        track: None for a mesh in world coordinates.
+        instance: number among the things of its category from 1 on, 0 if it bears no box.
+    """
+
+    object_id: int
+    asset: Asset
+    track: Track | None
+    instance: int
+
+    @property
+    def moves(self) -> bool:
+        """Whether it ever does."""
+        return self.track is not None and self.track.moves
+
+    def pose_index(self, t_s: float) -> int:
+        """Which of the asset's poses it shows."""
+        return 0 if self.track is None else self.asset.phase(float(self.track.speed.travelled(t_s)[0]))
+
+    def world_SE3_thing(self, t_s: float) -> SE3:
+        """Where it is."""
+        if self.track is None:
+            return SE3.identity()
+        xyz, yaw = self.track.pose(t_s)
+        return SE3(rotation(float(yaw[0])), xyz[0])
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """A scene.
+
+    Args:
+        things: by object_id.
+        street: the ground that it all stands on.
+        ego: track of the ego vehicle's origin.
+        weather: light and air.
+        description: in nuScenes' manner.
+    """
+
+    things: tuple[Thing, ...]
+    street: Street
+    ego: Track
+    weather: Weather
+    description: str
+
+    def world_SE3_ego(self, t_s: float) -> SE3:
+        """Pose of the ego vehicle."""
+        xyz, yaw = self.ego.pose(t_s)
+        return SE3(rotation(float(yaw[0])), xyz[0])
+
+    @cached_property
+    def boxed(self) -> tuple[Thing, ...]:
+        """What annotators label."""
+        return tuple(thing for thing in self.things if thing.instance)
+
+
+def build(rng: np.random.Generator, weather: WeatherName, duration_s: float, *, still: bool = False) -> World:
+    """A scene from a random generator.
+
+    Args:
+        rng: decides everything.
+        weather: kind of light and air.
+        duration_s: how long the scene lasts, from t = 0.
+        still: nothing moves, the ego vehicle neither.
+    """
+    cruise = cruise_mps(rng)
+    street = draw_street(rng, cruise * duration_s)
+    drive = draw_drive(rng, street, cruise, duration_s, still)
+    plan = Plan(street, rng)
+    if rng.random() < 0.35:
+        work_zone(plan, drive)
+    furnish(plan)
+    populate(plan, drive, duration_s, crowd=float(rng.lognormal(-0.1, 0.45)))
+    count: Counter[str] = Counter()
+    things: list[Thing] = []
+    for placed in plan.placed:
+        count[placed.asset.category] += placed.labelled
+        instance = count[placed.asset.category] if placed.labelled else 0
+        things.append(Thing(len(things), placed.asset, placed.track, instance))
+    return World(tuple(things), street, drive.ego(street), draw(weather, rng), _describe(drive, weather, count))
+
+
+def _describe(drive: Drive, weather: str, count: Counter[str]) -> str:
+    story = "wait at junction" if drive.junction else "drive" if drive.speed.moves else "parked"
+    most = ", ".join(f"{n} {name.split('.')[-1]}" for name, n in count.most_common(3))
+    return f"Synthetic, {weather}, {story}, {most}"
