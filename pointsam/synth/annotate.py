@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -163,23 +164,20 @@ class Silhouettes:
         mesh = self._world.things[object_id].asset.poses[pose]
         return RayScene(mesh.vertices_m, mesh.triangles)
 
-    def add(
-        self,
-        seen: dict[int, list[int]],
-        object_map: NDArray[np.int32],
-        camera: PinholeCamera,
-        world_SE3_cam: SE3,
-        t_s: float,
-    ) -> None:
-        """Count one image: `seen[object_id]` becomes [visible, all] sampled pixels.
+    def count(
+        self, object_map: NDArray[np.int32], camera: PinholeCamera, world_SE3_cam: SE3, t_s: float
+    ) -> dict[int, tuple[float, float]]:
+        """Pixels of one image by object_id: those that show the object, and those that would if it were alone.
+
+        Estimated from a grid of at most 20 x 20 pixels an object.
 
         Args:
-            seen: counts so far.
             object_map: (H,W) object_id of every pixel.
             camera: of the image.
             world_SE3_cam: its pose at the exposure.
             t_s: when it exposed.
         """
+        counts = {}
         for thing in self._world.boxed:
             cam_SE3_thing = world_SE3_cam.inverse() @ thing.world_SE3_thing(t_s)
             window = _window(thing, cam_SE3_thing, camera)
@@ -190,20 +188,27 @@ class Silhouettes:
             v, u = (grid.ravel() for grid in np.mgrid[v0:v1:step_v, u0:u1:step_u])
             pixel = np.column_stack([u, v, np.ones(len(u))]) @ np.linalg.inv(camera.K).T
             back = cam_SE3_thing.inverse()
-            scene = self._scene(thing.object_id, thing.pose_index(t_s))
+            scene = self._scene(thing.object_id, thing.pose_indices(t_s)[0])
             alone = scene.cast(back.translation_m, pixel @ back.rotation.T).triangle != MISS
-            counts = seen.setdefault(thing.object_id, [0, 0])
-            counts[0] += int(np.count_nonzero(object_map[v[alone], u[alone]] == thing.object_id))
-            counts[1] += int(np.count_nonzero(alone))
+            if alone.any():
+                shown = np.count_nonzero(object_map[v[alone], u[alone]] == thing.object_id)
+                area = step_u * step_v
+                counts[thing.object_id] = (float(shown * area), float(np.count_nonzero(alone) * area))
+        return counts
 
 
-def visibility_tokens(seen: dict[int, list[int]]) -> dict[int, str]:
-    """NuScenes' visibility token of each object from its sampled pixels."""
-    return {
-        object_id: str(1 + int(np.searchsorted(_VISIBILITY, visible / whole, side="right")))
-        for object_id, (visible, whole) in seen.items()
-        if whole
-    }
+def visibility_tokens(images: Sequence[Mapping[int, tuple[float, float]]]) -> dict[int, str]:
+    """Token of nuScenes' visibility by object_id: which share of its pixels in all cameras is seen.
+
+    Args:
+        images: of each camera, what `Silhouettes.count` says.
+    """
+    total: dict[int, NDArray[np.float64]] = {}
+    for counts in images:
+        for object_id, pixels in counts.items():
+            total[object_id] = total.get(object_id, np.zeros(2)) + pixels
+    shares = {object_id: seen / whole for object_id, (seen, whole) in total.items()}
+    return {object_id: str(1 + int(np.searchsorted(_VISIBILITY, s, "right"))) for object_id, s in shares.items()}
 
 
 def _window(thing: Thing, cam_SE3_thing: SE3, camera: PinholeCamera) -> tuple[int, int, int, int] | None:

@@ -44,4 +44,4 @@ class Asset:
         """Which pose it shows after so many metres."""
         if self.cycle_m <= 0:
             return 0
-        return int(travelled_m / self.cycle_m * len(self.poses)) % len(self.poses)
+        return int(np.floor(travelled_m / self.cycle_m * len(self.poses))) % len(self.poses)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -53,7 +53,7 @@ class Studio:
 
 
 def _placed(thing: Thing, t_s: float) -> tuple[Any, Any, int]:
-    return thing.asset.poses[thing.pose_index(t_s)], thing.world_SE3_thing(t_s), thing.object_id
+    return thing.mesh(t_s), thing.world_SE3_thing(t_s), thing.object_id
 
 
 def _merged(a: Snapshot, b: Snapshot) -> Snapshot:
@@ -83,10 +83,16 @@ def jpeg(rgb: NDArray[np.uint8]) -> bytes:
     return sink.getvalue()
 
 
-def instance_files(world: World, photo: Photo) -> tuple[bytes, bytes]:
+def instance_files(world: World, photo: Photo, shares: Mapping[int, float]) -> tuple[bytes, bytes]:
     """True instances of an image as docs/precomputed_masks.md lays them out: a 16-bit PNG and its JSON.
 
-    Objects of the ten detection classes, numbered from 1 by their object_id; everything else is 0.
+    Args:
+        world: the scene.
+        photo: the image.
+        shares: which part of each object's pixels in this image nothing hides, by object_id; kept as `visible`.
+
+    Returns:
+        Objects of the ten detection classes, numbered from 1 by their object_id; everything else is 0.
     """
     present = np.unique(photo.object_id[photo.object_id >= 0])
     number = np.zeros(len(world.things) + 1, dtype=np.uint16)
@@ -97,7 +103,9 @@ def instance_files(world: World, photo: Photo) -> tuple[bytes, bytes]:
         if thing.instance and class_id != BACKGROUND:
             number[object_id] = len(entries) + 1
             label = CATEGORIES.taxonomy.names[class_id]
-            entries[str(len(entries) + 1)] = {"label": label, "score": 1.0, "object_id": object_id}
+            visible = round(shares.get(object_id, 1.0), 3)
+            entry = {"label": label, "score": 1.0, "object_id": object_id, "visible": visible}
+            entries[str(len(entries) + 1)] = entry
     sink = io.BytesIO()
     Image.fromarray(number[photo.object_id]).save(sink, "PNG")  # -1, the sky, is the last entry: 0
     return sink.getvalue(), json.dumps(entries).encode()

@@ -12,14 +12,14 @@ from PIL import Image, ImageDraw
 
 from pointsam.draws import generator
 from pointsam.geometry.se3 import SE3
+from pointsam.semantics.oracle import TRUTH
 from pointsam.synth.annotate import BoxRow, Silhouettes, boxes, point_labels, visibility_tokens
 from pointsam.synth.exposure import Studio, instance_files, jpeg
-from pointsam.synth.lidar import Lidar
+from pointsam.synth.lidar import Lidar, Scan
 from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY, MountedCamera
 from pointsam.synth.tables import LIDAR, VERSION, quaternion, token
 from pointsam.synth.world import World
 
-TRUTH_2D = "truth2d"
 _MAP_PX_PER_M = 10
 
 
@@ -60,12 +60,10 @@ class Film:
         """
         key_us = frame * SWEEPS_PER_KEY * SWEEP_US
         files: dict[str, bytes] = {}
-        data = [self._image(mounted, key_us, files) for mounted in self.cameras]
-        visibility = visibility_tokens(self._seen)
-        for back in range(min(frame, 1) * (SWEEPS_PER_KEY - 1), 0, -1):
-            data.append(self._sweep(key_us - back * SWEEP_US, False, files))
-        key = self._sweep(key_us, True, files)
-        scan = self._last_scan
+        images = [self._image(mounted, key_us, files) for mounted in self.cameras]
+        between = range(min(frame, 1) * (SWEEPS_PER_KEY - 1), 0, -1)
+        sweeps = [self._sweep(key_us - back * SWEEP_US, False, files)[0] for back in between]
+        key, scan = self._sweep(key_us, True, files)
         category, panoptic = point_labels(self.world, scan)
         packed = io.BytesIO()
         np.savez_compressed(packed, data=panoptic)
@@ -74,41 +72,42 @@ class Film:
             "panoptic": f"panoptic/{VERSION}/{key['token']}_panoptic.npz",
         }
         files[labels["lidarseg"]], files[labels["panoptic"]] = category.tobytes(), packed.getvalue()
+        visibility = visibility_tokens([counts for _, counts in images])
         found = boxes(self.world, key_us * 1e-6, scan, visibility)
         row = {
             "sample_token": token("sample", self.name, frame),
             "t_us": self.start_us + key_us,
-            "data": [*data, key],
+            "data": [*(row for row, _ in images), *sweeps, key],
             "labels": labels,
             "boxes": [self._box(box) for box in found],
         }
         return files, row
 
-    def _image(self, mounted: MountedCamera, key_us: int, files: dict[str, bytes]) -> dict[str, Any]:
+    def _image(
+        self, mounted: MountedCamera, key_us: int, files: dict[str, bytes]
+    ) -> tuple[dict[str, Any], dict[int, tuple[float, float]]]:
+        """Row of sample_data, and by object_id how many of its pixels are seen and how many it has."""
         t_us = key_us - mounted.delay_us
         t_s = t_us * 1e-6
-        if mounted is self.cameras[0]:
-            self._seen: dict[int, list[int]] = {}
         photo = self._studio.take(mounted, t_s, generator(self.seed, self.name, mounted.name, str(t_us)))
         pose = self.world.world_SE3_ego(t_s) @ mounted.ego_SE3_cam
-        self._silhouettes.add(self._seen, photo.object_id, mounted.camera, pose, t_s)
+        counts = self._silhouettes.count(photo.object_id, mounted.camera, pose, t_s)
         stem = f"{self.logfile}__{mounted.name}__{self.start_us + t_us}"
         row = self._data(mounted.name, t_us, True, f"samples/{mounted.name}/{stem}.jpg")
         row.update(height=mounted.camera.height_px, width=mounted.camera.width_px)
         files[row["file"]] = jpeg(photo.rgb)
-        png, entries = instance_files(self.world, photo)
-        files[f"{TRUTH_2D}/{mounted.name}/{stem}.png"] = png
-        files[f"{TRUTH_2D}/{mounted.name}/{stem}.json"] = entries
-        return row
+        png, entries = instance_files(self.world, photo, {k: seen / whole for k, (seen, whole) in counts.items()})
+        files[f"{TRUTH}/{mounted.name}/{stem}.png"] = png
+        files[f"{TRUTH}/{mounted.name}/{stem}.json"] = entries
+        return row, counts
 
-    def _sweep(self, t_us: int, key: bool, files: dict[str, bytes]) -> dict[str, Any]:
+    def _sweep(self, t_us: int, key: bool, files: dict[str, bytes]) -> tuple[dict[str, Any], Scan]:
         scan = self._lidar.scan(t_us, generator(self.seed, self.name, LIDAR, str(t_us)))
-        self._last_scan = scan
         folder = "samples" if key else "sweeps"
         name = f"{self.logfile}__{LIDAR}__{self.start_us + t_us}.pcd.bin"
         row = self._data(LIDAR, t_us, key, f"{folder}/{LIDAR}/{name}")
         files[row["file"]] = scan.file_bytes()
-        return row
+        return row, scan
 
     def _data(self, channel: str, t_us: int, key: bool, file: str) -> dict[str, Any]:
         pose = self.world.world_SE3_ego(t_us * 1e-6)

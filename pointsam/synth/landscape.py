@@ -22,7 +22,9 @@ def furnish(plan: Plan) -> None:
     shapes = _Shapes(plan.rng)
     for block in plan.street.blocks:
         _kerbside(plan, block, shapes)
-        {"grass": _park, "paved": _frontage, "lot": _behind_lot}[block.interior](plan, block, shapes)
+        {"grass": _park, "paved": _frontage, "lot": _behind_lot, "site": _behind_lot}[block.interior](
+            plan, block, shapes
+        )
         _second_row(plan, block)
     _close_ends(plan)
     plan.placed.append(Placed(_horizon(), None, False))

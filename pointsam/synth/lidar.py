@@ -84,7 +84,7 @@ class Lidar:
         for thing in self._world.things:
             if not thing.moves:
                 pose = thing.world_SE3_thing(0.0)
-                mesh = thing.asset.poses[thing.pose_index(0.0)]
+                mesh = thing.mesh(0.0)
                 parts.append(placed(mesh, pose))
                 owners.append(np.full(len(mesh.triangles), thing.object_id, dtype=np.int32))
         return _target(join(*parts), np.concatenate(owners))
@@ -148,8 +148,7 @@ class Lidar:
         along = np.einsum("ij,ij->i", to, ahead)
         aside = np.abs(to[:, 0] * ahead[:, 1] - to[:, 1] * ahead[:, 0])
         columns = np.flatnonzero((aside < radius) & (along > -radius) & (distance < 110.0))
-        travelled = thing.track.speed.travelled(time[columns])
-        poses = np.array([thing.asset.phase(float(m)) for m in travelled], dtype=np.int64)
+        poses = np.array(thing.pose_indices(time[columns]), dtype=np.int64)
         for pose in np.unique(poses):
             c = columns[poses == pose]
             turn = _turns(yaw[c])

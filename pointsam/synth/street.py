@@ -18,7 +18,6 @@ DEPTH_M = 95.0
 _PAINT_HEIGHT_M = 0.006
 _STEP_M = 4.0
 
-ASPHALT = Material((0.085, 0.086, 0.09), "asphalt", (0.05, 0.05, 0.053), 4.0, reflectance=0.1)
 PAINT = Material((0.62, 0.62, 0.6), "noise", (0.45, 0.45, 0.44), 1.5, reflectance=0.55)
 KERB_STONE = Material((0.33, 0.32, 0.31), "concrete", (0.25, 0.25, 0.24), 2.0, reflectance=0.3)
 
@@ -43,7 +42,7 @@ class Block:
     Args:
         side: +1 left, -1 right.
         start_m, end_m: along the road.
-        interior: what lies behind the sidewalk: "grass", "paved" or "lot" (a car park).
+        interior: what lies behind the sidewalk: "grass", "paved", "lot" (a car park) or "site" (building works).
     """
 
     side: int
@@ -62,7 +61,8 @@ class Street:
         lane_m: width of a lane.
         parking_m: width of the parking lane at each kerb, 0 for none.
         sidewalk_m: width of the sidewalks.
-        paving: material of the sidewalks.
+        asphalt: material of the road.
+        paving: of the sidewalks.
         junctions: by rising s.
         start_m, end_m: where the street begins and ends.
         blocks: between the junctions, on both sides.
@@ -73,6 +73,7 @@ class Street:
     lane_m: float
     parking_m: float
     sidewalk_m: float
+    asphalt: Material
     paving: Material
     junctions: tuple[Junction, ...]
     start_m: float
@@ -90,18 +91,21 @@ class Street:
 
     def height_m(self, s_m: float, d_m: float) -> float:
         """Height of the ground."""
-        if abs(d_m) <= self.kerb_m or any(abs(s_m - j.s_m) < j.half_width_m for j in self.junctions):
-            return 0.0
-        return KERB_HEIGHT_M
+        return 0.0 if abs(d_m) <= self.kerb_m or self.in_junction(s_m) else KERB_HEIGHT_M
+
+    def in_junction(self, s_m: float) -> bool:
+        """Whether a side street crosses here."""
+        return any(abs(s_m - j.s_m) < j.half_width_m for j in self.junctions)
 
     def ground(self) -> list[Asset]:
         """Everything flat, in world coordinates."""
         s = self._cuts(self.start_m, self.end_m)
-        road = [self.patch(s, np.array([-self.kerb_m, self.kerb_m]), 0.0, ASPHALT)]
+        road = [self.patch(s, np.array([-self.kerb_m, self.kerb_m]), 0.0, self.asphalt)]
         for j in self.junctions:
             across = self._cuts(j.s_m - j.half_width_m, j.s_m + j.half_width_m)
             road += [
-                self.patch(across, np.sort(side * np.array([self.kerb_m, DEPTH_M])), 0.0, ASPHALT) for side in (1, -1)
+                self.patch(across, np.sort(side * np.array([self.kerb_m, DEPTH_M])), 0.0, self.asphalt)
+                for side in (1, -1)
             ]
         sidewalk = [self._sidewalk(block) for block in self.blocks]
         inner: dict[str, list[Mesh]] = {}
@@ -190,7 +194,8 @@ class Street:
                 "flat.other",
                 Material((0.2, 0.195, 0.185), "paving", (0.13, 0.13, 0.125), 1.0, reflectance=0.25),
             ),
-            "lot": ("flat.driveable_surface", ASPHALT),
+            "lot": ("flat.driveable_surface", self.asphalt),
+            "site": ("flat.terrain", Material((0.2, 0.15, 0.1), "noise", (0.13, 0.1, 0.07), 2.0, reflectance=0.3)),
         }[block.interior]
         s = self._cuts(block.start_m + self.sidewalk_m, block.end_m - self.sidewalk_m)
         depth = np.sort(block.side * np.array([self.kerb_m + self.sidewalk_m, DEPTH_M]))
@@ -248,6 +253,9 @@ def draw_street(rng: np.random.Generator, travel_m: float) -> Street:
         rng.uniform(0.5, 1.2),
         reflectance=0.25,
     )
+    dark = rng.uniform(0.1, 0.17)
+    worn = (dark * 0.55, dark * 0.55, dark * 0.56)
+    asphalt = Material((dark, dark * 0.99, dark * 0.96), "asphalt", worn, 4.0, reflectance=0.1)
     start, end = -150.0, travel_m + 150.0
     junctions = []
     at = rng.uniform(-60.0, 25.0)
@@ -256,14 +264,24 @@ def draw_street(rng: np.random.Generator, travel_m: float) -> Street:
         at += rng.uniform(75.0, 150.0)
     edges = [start, *(e for j in junctions for e in (j.s_m - j.half_width_m, j.s_m + j.half_width_m)), end]
     pieces = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > 15]
-    kinds = ("grass", "paved", "lot")
+    kinds = ("grass", "paved", "lot", "site")
     blocks = tuple(
-        Block(side, a, b, str(rng.choice(kinds, p=(0.42, 0.36, 0.22)))) for a, b in pieces for side in (1, -1)
+        Block(side, a, b, str(rng.choice(kinds, p=(0.41, 0.37, 0.17, 0.05)))) for a, b in pieces for side in (1, -1)
     )
     lanes = int(rng.choice((1, 2, 3), p=(0.3, 0.5, 0.2)))
     parking = float(rng.choice((0.0, 2.3), p=(0.35, 0.65)))
     return Street(
-        road, lanes, rng.uniform(3.1, 3.6), parking, rng.uniform(2.4, 4.5), paving, tuple(junctions), start, end, blocks
+        road,
+        lanes,
+        rng.uniform(3.1, 3.6),
+        parking,
+        rng.uniform(2.4, 4.5),
+        asphalt,
+        paving,
+        tuple(junctions),
+        start,
+        end,
+        blocks,
     )
 
 

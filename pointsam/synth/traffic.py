@@ -1,4 +1,4 @@
-"""Everything that annotators box: vehicles on the road and at the kerb, people, work zones."""
+"""Most of what annotators box: vehicles on the road and at the kerb, people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pointsam.synth.asset import Asset
-from pointsam.synth.assets import buses, cars, construction, people, roadside, trucks, two_wheelers
+from pointsam.synth.assets import buses, cars, people, trucks, two_wheelers
 from pointsam.synth.drive import Drive
 from pointsam.synth.landscape import LOT_DEPTH_M
 from pointsam.synth.motion import Speed, Track
@@ -46,7 +46,7 @@ def _park_at_kerbs(plan: Plan, crowd: float) -> None:
     if not street.parking_m:
         return
     for block in street.blocks:
-        filled = np.clip(rng.normal(0.5, 0.25) * crowd, 0, 0.95)
+        filled = np.clip(rng.normal(0.36, 0.2) * crowd, 0, 0.95)
         at, end = block.start_m + 9.0, block.end_m - 9.0
         while at < end:
             asset = trucks.truck(rng) if rng.random() < 0.07 else cars.car(rng)
@@ -61,7 +61,7 @@ def _park_at_kerbs(plan: Plan, crowd: float) -> None:
 def _fill_lot(plan: Plan, block: Block, crowd: float) -> None:
     """Rows of parked cars behind the sidewalk."""
     street, rng = plan.street, plan.rng
-    filled = np.clip(rng.normal(0.45, 0.2) * crowd, 0.05, 0.9)
+    filled = np.clip(rng.normal(0.3, 0.15) * crowd, 0.05, 0.9)
     for row in np.arange(4.0, LOT_DEPTH_M - 4, 8.5):
         for at in np.arange(block.start_m + street.sidewalk_m + 3, block.end_m - street.sidewalk_m - 3, 2.9):
             if rng.random() < filled:
@@ -97,7 +97,7 @@ def _convoy(
                 plan.move(
                     asset, Track(street.road, start + offset * -side, d + rng.normal(0, 0.12), course, drive.speed)
                 )
-        at += way * (length + 4.0 + rng.exponential(22.0 / max(crowd, 0.2)))
+        at += way * (length + 4.0 + rng.exponential(30.0 / max(crowd, 0.2)))
 
 
 def _lane_is_free(plan: Plan, drive: Drive, s: float, d: float, length: float, side: int, duration_s: float) -> bool:
@@ -115,7 +115,7 @@ def _lane_is_free(plan: Plan, drive: Drive, s: float, d: float, length: float, s
 def _vehicle(rng: Rng) -> tuple[list[tuple[Asset, float]], float]:
     """One road user, or a tractor with its trailer: assets with offsets along the direction, and the whole length."""
     kind = rng.choice(
-        ("car", "truck", "bus", "rig", "motorcycle", "bicycle"), p=(0.785, 0.095, 0.03, 0.045, 0.025, 0.02)
+        ("car", "truck", "bus", "rig", "motorcycle", "bicycle"), p=(0.725, 0.125, 0.045, 0.07, 0.02, 0.015)
     )
     if kind == "rig":
         tractor, trailer = trucks.tractor(rng), trucks.trailer(rng)
@@ -157,7 +157,7 @@ def _side_street(plan: Plan, drive: Drive, junction: Junction, crowd: float) -> 
 
 def _two_wheelers_at_walls(plan: Plan, block: Block, crowd: float) -> None:
     rng, street = plan.rng, plan.street
-    for at in plan.along(block.start_m + 6, block.end_m - 6, 70.0 / crowd):
+    for at in plan.along(block.start_m + 6, block.end_m - 6, 170.0 / crowd):
         for k in range(int(rng.integers(1, 4))):
             make = two_wheelers.bicycle if rng.random() < 0.5 else two_wheelers.motorcycle
             d = block.side * (street.kerb_m + street.sidewalk_m - 0.9)
@@ -166,7 +166,7 @@ def _two_wheelers_at_walls(plan: Plan, block: Block, crowd: float) -> None:
 
 def _walkers(plan: Plan, drive: Drive, block: Block, duration_s: float, crowd: float) -> None:
     rng, street = plan.rng, plan.street
-    for at in plan.along(block.start_m + 3, block.end_m - 3, 13.0 / crowd):
+    for at in plan.along(block.start_m + 3, block.end_m - 3, 33.0 / crowd):
         walking = not drive.still and rng.random() < 0.6
         way, pace = int(rng.choice((1, -1))), float(np.clip(rng.normal(*_WALK_MPS), 0.7, 2.0))
         room = (block.end_m - 1.5 - at) if way > 0 else (at - block.start_m - 1.5)
@@ -203,34 +203,3 @@ def _crossing_people(plan: Plan, drive: Drive, junction: Junction) -> None:
             )
             track = Track(street.road, s, side * (street.kerb_m - 0.3), -side * np.pi / 2, speed)
             plan.move(people.pedestrian(rng, True, "adult"), track)
-
-
-def work_zone(plan: Plan, drive: Drive) -> None:
-    """A stretch of the kerb lane closed by barriers and cones, with machines and workers inside."""
-    rng, street = plan.rng, plan.street
-    side = int(rng.choice((1, -1)))
-    lane_closed = street.lanes > 1 and (side == 1 or drive.lane < street.lanes - 1)
-    depth = street.parking_m + (street.lane_m if lane_closed else 0.0)
-    if depth < 2:
-        return
-    length = rng.uniform(14, 45)
-    start = rng.uniform(8, 55)
-    line = side * (street.kerb_m - depth + 0.4)
-    kind = str(rng.choice(("jersey", "plastic", "fence")))
-    for at in np.arange(start, start + length, 2.6):
-        plan.stand(roadside.barrier(rng, kind), at, line, np.pi / 2 + rng.normal(0, 0.02), gap_m=-0.2)
-    for k, at in enumerate(np.arange(start - 14, start - 1, 2.2)):
-        plan.stand(roadside.traffic_cone(rng), at, side * (street.kerb_m - 0.5 - depth * k / 7), gap_m=0.0)
-    for at in plan.along(start, start + length, 4.0):
-        plan.stand(roadside.traffic_cone(rng), at, line + side * rng.uniform(0.7, 1.2), gap_m=0.0)
-    middle = side * (street.kerb_m - depth / 2 + 0.4)
-    for _ in range(int(rng.integers(1, 3))):
-        at = rng.uniform(start + 4, start + length - 4)
-        plan.stand(construction.construction_vehicle(rng), at, middle, rng.choice((0, np.pi)) + rng.normal(0, 0.15))
-    if rng.random() < 0.4:
-        plan.stand(trucks.truck(rng), rng.uniform(start + 4, start + length - 4), middle, 0.0)
-    for _ in range(int(rng.integers(1, 5))):
-        worker = people.pedestrian(rng, False, "construction_worker")
-        at, d = rng.uniform(start, start + length), side * (street.kerb_m - rng.uniform(0.4, depth - 0.8))
-        plan.stand(worker, at, d, rng.uniform(0, 6), gap_m=0.0)
-    plan.take(start + length / 2, side * (street.kerb_m - depth / 2), length / 2, depth / 2)

@@ -8,17 +8,21 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.asset import Asset
 from pointsam.synth.drive import Drive, cruise_mps, draw_drive
 from pointsam.synth.landscape import furnish
 from pointsam.synth.light import Weather, draw
-from pointsam.synth.mesh import rotation
+from pointsam.synth.mesh import Mesh, rotation
 from pointsam.synth.motion import Track
 from pointsam.synth.plan import Plan
 from pointsam.synth.street import Street, draw_street
-from pointsam.synth.traffic import populate, work_zone
+from pointsam.synth.traffic import populate
+from pointsam.synth.works import building_site, road_works
+
+_GOLDEN_RATIO = 0.6180339887498949
 
 WeatherName = Literal["day", "overcast", "night", "rain"]
 
@@ -44,9 +48,16 @@ class Thing:
         """Whether it ever does."""
         return self.track is not None and self.track.moves
 
-    def pose_index(self, t_s: float) -> int:
-        """Which of the asset's poses it shows."""
-        return 0 if self.track is None else self.asset.phase(float(self.track.speed.travelled(t_s)[0]))
+    def pose_indices(self, t_s: ArrayLike) -> list[int]:
+        """Which of the asset's poses it shows at (N,) times; people side by side are not in step."""
+        if self.track is None or len(self.asset.poses) == 1:
+            return [0] * np.size(t_s)
+        ahead = (self.object_id * _GOLDEN_RATIO % 1) * self.asset.cycle_m
+        return [self.asset.phase(metres + ahead) for metres in self.track.speed.travelled(np.atleast_1d(t_s)).tolist()]
+
+    def mesh(self, t_s: float) -> Mesh:
+        """Its surface, in its own frame."""
+        return self.asset.poses[self.pose_indices(t_s)[0]]
 
     def world_SE3_thing(self, t_s: float) -> SE3:
         """Where it is."""
@@ -99,7 +110,10 @@ def build(rng: np.random.Generator, weather: WeatherName, duration_s: float, *, 
     drive = draw_drive(rng, street, cruise, duration_s, still)
     plan = Plan(street, rng)
     if rng.random() < 0.35:
-        work_zone(plan, drive)
+        road_works(plan, drive)
+    for block in street.blocks:
+        if block.interior == "site":
+            building_site(plan, block)
     furnish(plan)
     populate(plan, drive, duration_s, crowd=float(rng.lognormal(-0.1, 0.45)))
     count: Counter[str] = Counter()

@@ -238,11 +238,12 @@ KINDS: tuple[tuple[float, Callable[[Rng], Shape]], ...] = (
 
 
 def car(rng: np.random.Generator) -> Asset:
-    """A parked or driving passenger car, empty."""
+    """A passenger car, empty; a pick-up counts as a truck, as nuScenes counts it."""
     weights = np.array([w for w, _ in KINDS])
     shape = KINDS[rng.choice(len(KINDS), p=weights / weights.sum())][1](rng)
     shape = replace(shape, face=int(rng.integers(4)), plate_half_m=float(rng.choice([0.26, 0.16])))
-    return Asset.of("vehicle.car", car_mesh(shape, body_paint(rng), rng))
+    category = "vehicle.truck" if shape.bed else "vehicle.car"
+    return Asset.of(category, car_mesh(shape, body_paint(rng), rng))
 
 
 def car_mesh(shape: Shape, body: Material, rng: Rng) -> Mesh:
