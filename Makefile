@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: label test check setup
+.PHONY: demo label test check setup
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[all,dev]"
 	touch $@
+
+## make demo: sets up, renders a small world, labels and scores it, and writes a page of pictures
+demo: setup
+	$(BIN)/pointsam-label demo $(ARGS)
 
 ## make label DATA=/data/nuscenes OUT=out [ARGS="--split val"]: sets up and labels
 label: setup

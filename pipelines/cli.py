@@ -77,13 +77,13 @@ class _Errors(click.Group):
 @click.group(cls=_Errors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="pointsam-label")
 def main() -> None:
-    r"""Label LiDAR from cameras: SAM masks, lifted, refined and written as Parquet clusters.
+    """Label LiDAR from cameras: SAM masks, lifted, refined and written as Parquet clusters.
 
     \b
     pointsam-label run /data/nuscenes --out out --split val
     pointsam-label inspect out FRAME --png frame.png
     pointsam-label eval out /data/nuscenes
-    """
+    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
 
 
 @main.command()

@@ -25,6 +25,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Every N-th shard from I.")
+@click.option("--dry-run", is_flag=True, help="Say how many frames, hours and bytes; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def synth(
     dest: Path,
@@ -36,20 +37,26 @@ def synth(
     workers: int | None,
     engine: str,
     shard: str,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
-    r"""Render a made-up world as a nuScenes root in DEST, with truth for every point and pixel.
+    """Render a made-up world as a nuScenes root in DEST, with truth for every point and pixel.
 
     Running it again continues. Equal options give equal bytes.
 
     \b
     pointsam-label synth world --scenes 10
     pointsam-label run world --out labels --split val --semantics oracle
-    """
+    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
     from pipelines.request import cores
-    from pipelines.synth import SynthConfig, synthesize
+    from pipelines.synth import plan_synth, synthesize
+    from pipelines.synth_config import SynthConfig
 
     config = SynthConfig(scenes=scenes, frames=frames, seed=seed, preset=preset, scale=scale)
+    if dry_run:
+        plan = plan_synth(config, workers or cores())
+        click.echo(json.dumps(plan.as_dict(), indent=1) if as_json else plan.text())
+        return
     made = synthesize(config, dest, workers=workers or cores(), engine=engine, shard=shard_of(shard))
     click.echo(json.dumps(made.as_dict(), indent=1) if as_json else made.text())
     if made.frames_left == 0:

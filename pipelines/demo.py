@@ -12,7 +12,8 @@ from pipelines.evaluate import Report, evaluate
 from pipelines.inspect import draw, story
 from pipelines.jobs import run_clusters, run_masks
 from pipelines.request import Request
-from pipelines.synth import SynthConfig, synthesize
+from pipelines.synth import synthesize
+from pipelines.synth_config import SynthConfig
 from pointsam.store.files import write_together
 from pointsam.store.reader import Labels
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from pipelines.engine import ordered_map
 from pipelines.progress import progress
+from pipelines.synth_config import PRESETS, SynthConfig
 from pipelines.worker import peak_mb
 from pointsam import __version__
-from pointsam.datasets.nuscenes_splits import split_scenes
 from pointsam.draws import generator
-from pointsam.errors import SchemaError
-from pointsam.store.manifest import Run, Shard, plan_shards
+from pointsam.errors import BackendError, StoreError
+from pointsam.store.manifest import Run, Shard, plan_shards, read_plan
 from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY
 
 STAGE = "synth"
@@ -29,63 +29,9 @@ SHARD_FRAMES = 5
 ROWS = "synth"
 """Folder of what each shard recorded for the tables."""
 
-PRESETS: Mapping[str, Mapping[str, float]] = {
-    "mixed": {"day": 0.45, "overcast": 0.24, "rain": 0.19, "night": 0.12},
-    "day": {"day": 1.0},
-    "overcast": {"overcast": 1.0},
-    "night": {"night": 1.0},
-    "rain": {"rain": 1.0},
-    "still": {"day": 1.0},
-}
-"""Weathers with their shares; `mixed` has nuScenes' share of rain and night, in `still` nothing moves."""
-
 _NOON_US = 1_577_880_000_000_000
 _FIRST_DAY = datetime.date(2020, 1, 1)
 _DAY_US = 86_400_000_000
-
-
-@dataclass(frozen=True)
-class SynthConfig:
-    """What a root holds; equal values give equal bytes.
-
-    Args:
-        scenes: number of scenes, up to 750: every fifth, from the first on, is one of nuScenes' val split.
-        frames: key frames a scene, half a second apart; nuScenes has 40.
-        seed: of everything.
-        preset: a key of PRESETS.
-        scale: of the images; 1 is 1600 x 900 pixels.
-
-    Raises:
-        SchemaError: SCH005 on a value out of range.
-    """
-
-    scenes: int = 1
-    frames: int = 40
-    seed: int = 0
-    preset: str = "mixed"
-    scale: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name, fits, domain in (
-            ("scenes", 1 <= self.scenes <= 750, "1 to 750, the scenes that nuScenes has names for in these shares"),
-            ("frames", 1 <= self.frames <= 400, "1 to 400"),
-            ("preset", self.preset in PRESETS, ", ".join(PRESETS)),
-            ("scale", 0.1 <= self.scale <= 2, "0.1 to 2"),
-        ):
-            if not fits:
-                raise SchemaError("SCH005", f"synth {name} = {getattr(self, name)}", f"choose {domain}")
-
-    @property
-    def scene_names(self) -> tuple[str, ...]:
-        """NuScenes' own names, so that every tool finds the scenes in its splits."""
-        names = {split: iter(sorted(split_scenes(split))) for split in ("train", "val")}
-        return tuple(next(names["val" if i % 5 == 0 else "train"]) for i in range(self.scenes))
-
-    @property
-    def splits(self) -> dict[str, list[str]]:
-        """Split -> scene names."""
-        names = self.scene_names
-        return {"train": [n for i, n in enumerate(names) if i % 5], "val": list(names[::5])}
 
 
 @dataclass(frozen=True)
@@ -126,6 +72,52 @@ class SynthSummary:
         return done + (left if self.frames_left else "")
 
 
+@dataclass(frozen=True)
+class SynthPlan:
+    """What a root is expected to take, measured on the first key frames of one scene.
+
+    Args:
+        frames: key frames.
+        hours: with these workers.
+        megabytes: of the root.
+        workers: processes.
+    """
+
+    frames: int
+    hours: float
+    megabytes: float
+    workers: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """For the terminal."""
+        time_needed = f"{self.hours:.1f} hours" if self.hours >= 1 else f"{self.hours * 60:.1f} minutes"
+        return (
+            f"{self.frames} key frames: about {time_needed} with {self.workers} workers and {self.megabytes:.0f} MB of "
+            "disk (measured on one scene; nothing was written)\nnext: the same command without --dry-run"
+        )
+
+
+def plan_synth(config: SynthConfig, workers: int) -> SynthPlan:
+    """Build the middle scene, record two of its key frames, and scale up; nothing is written."""
+    begin = time.perf_counter()
+    film = _build(config, config.scenes // 2)
+    first, _ = film.record(0)  # makes ready what all others share
+    ready = time.perf_counter()
+    frame = min(1, config.frames - 1)
+    files, _ = film.record(frame)
+    each = time.perf_counter() - ready
+    frames = config.scenes * config.frames
+    # Every worker builds every scene: the frames of a scene are shared out among them.
+    seconds = config.scenes * (ready - begin) + (frames - config.scenes) * each / workers
+    first_bytes, next_bytes = (sum(map(len, made.values())) for made in (first, files))
+    total = config.scenes * first_bytes + (frames - config.scenes) * next_bytes
+    return SynthPlan(frames, seconds / 3600, total / 1e6, workers)
+
+
 def synthesize(
     config: SynthConfig,
     out: Path,
@@ -144,12 +136,14 @@ def synthesize(
         shard: (i, n) makes every n-th shard from i.
 
     Raises:
-        StoreError: OUT001 if the folder holds a root made otherwise, OUT002, OUT003 if it cannot be written.
+        StoreError: OUT001 if the folder holds a root made otherwise, be it a real one; OUT002, OUT003 if it cannot be
+            written.
         BackendError: BCK005 if open3d is not installed.
     """
     from pointsam.synth.raycast import open3d
 
     open3d()  # says at once what is missing, not in every worker
+    _refuse_foreign(out)
     begin = time.perf_counter()
     document = {"tool_version": __version__, "config": asdict(config)}
     metadata = {
@@ -182,6 +176,19 @@ def synthesize(
     if left == 0:
         _write_tables(config, run)
     return SynthSummary(out, len(tasks), left, time.perf_counter() - begin, peak, written / 1e6)
+
+
+def _refuse_foreign(out: Path) -> None:
+    """A data set that was not made here must not get a single file of ours."""
+    from pointsam.synth.tables import VERSION
+
+    there = [name for name in (VERSION, "samples", "sweeps", "maps") if (out / name).exists()]
+    if there and read_plan(out, STAGE) is None:
+        raise StoreError(
+            "OUT001",
+            f"{out} holds {', '.join(there)} of a data set that pointsam did not make",
+            "give a folder that is empty or not there yet",
+        )
 
 
 def _rows_path(out: Path, shard: Shard) -> Path:
@@ -235,8 +242,15 @@ def _build(config: SynthConfig, scene: int) -> Any:
 
 def _record(frame_id: str) -> tuple[dict[str, bytes], dict[str, Any], float]:
     scene, _, frame = frame_id.partition("/")
-    film = _film(int(scene))
-    files, row = film.record(int(frame))
+    try:
+        film = _film(int(scene))
+        files, row = film.record(int(frame))
+    except (RuntimeError, MemoryError) as raised:  # what Embree and a full memory raise
+        raise BackendError(
+            "BCK008",
+            f"{type(raised).__name__} at scene {scene}, frame {frame}: {raised}",
+            "run the same command again, with fewer --workers if memory is short: finished shards are kept",
+        ) from raised
     if frame == "0":
         row.update(description=film.world.description, map_file=f"maps/{film.logfile}.png")
         files[row["map_file"]] = film.map_png()

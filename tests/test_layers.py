@@ -42,5 +42,13 @@ def test_torch_is_imported_in_masks_only(folder):
     assert set(importers("torch", folder)) <= set(importers("torch", "masks"))
 
 
+def test_the_world_is_imported_by_no_other_part():
+    assert all("synth" in path.relative_to(ROOT).parts for path in importers("pointsam.synth", ""))
+
+
+def test_open3d_is_imported_in_one_place():
+    assert importers("open3d", "") == [ROOT / "synth" / "raycast.py"]
+
+
 def test_the_probe_sees_an_import():
     assert ROOT / "masks" / "checkpoint.py" in importers("torch", "masks")

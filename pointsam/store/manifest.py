@@ -230,7 +230,9 @@ class Run:
         changes = ["its configuration is not known: run.json does not list it"]
         if old is not None:
             changes = differences(*({**entry["metadata"], "config": None, **entry["document"]} for entry in (old, new)))
-        folders = " ".join(str(self.out / name) for name in (*names, f"manifest/{self.stage}"))
+        # A stage without tables has its files all over the folder: parts of two makings must not mix.
+        kept = (*names, f"manifest/{self.stage}") if names else ("",)
+        folders = " ".join(str(self.out / name) for name in kept)
         raise StoreError(
             "OUT001",
             "\n    ".join([f"{self.out} holds {self.stage!r} made with another configuration:", *changes]),

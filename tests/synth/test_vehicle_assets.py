@@ -11,13 +11,13 @@ from pointsam.synth.assets.construction import construction_vehicle
 from pointsam.synth.assets.trucks import coupled_offset_m, tractor, trailer, truck
 from pointsam.synth.raycast import RayScene
 
-KINDS = {
-    "car": (car, "vehicle.car", ((3.7, 5.3), (1.7, 2.05), (1.4, 1.95)), 6000),
-    "truck": (truck, "vehicle.truck", ((5.3, 9.0), (2.0, 2.95), (2.1, 3.8)), 9000),
-    "tractor": (tractor, "vehicle.truck", ((5.0, 7.2), (2.6, 2.95), (2.7, 3.9)), 9000),
-    "trailer": (trailer, "vehicle.trailer", ((10.5, 13.6), (2.4, 3.0), (2.0, 4.1)), 9000),
-    "bus": (bus, "vehicle.bus.rigid", ((11.0, 12.5), (2.8, 3.0), (3.2, 3.6)), 9000),
-    "construction": (construction_vehicle, "vehicle.construction", ((5.0, 7.8), (2.3, 3.2), (2.6, 3.5)), 9000),
+KINDS = {  # nuScenes counts pick-ups as trucks
+    "car": (car, {"vehicle.car", "vehicle.truck"}, ((3.7, 5.3), (1.7, 2.05), (1.4, 1.95)), 6000),
+    "truck": (truck, {"vehicle.truck"}, ((5.3, 9.0), (2.0, 2.95), (2.1, 3.8)), 9000),
+    "tractor": (tractor, {"vehicle.truck"}, ((5.0, 7.2), (2.6, 2.95), (2.7, 3.9)), 9000),
+    "trailer": (trailer, {"vehicle.trailer"}, ((10.5, 13.6), (2.4, 3.0), (2.0, 4.1)), 9000),
+    "bus": (bus, {"vehicle.bus.rigid"}, ((11.0, 12.5), (2.8, 3.0), (3.2, 3.6)), 9000),
+    "construction": (construction_vehicle, {"vehicle.construction"}, ((5.0, 7.8), (2.3, 3.2), (2.6, 3.5)), 9000),
 }
 MEAN_LWH_M = {
     "car": (4.6, 1.95, 1.73),
@@ -44,8 +44,8 @@ def clear(mesh):
 
 def test_is_of_its_class_and_size(kind):
     name, fleet = kind
-    _, category, ranges, _ = KINDS[name]
-    assert {asset.category for asset in fleet} == {category}
+    _, categories, ranges, _ = KINDS[name]
+    assert {asset.category for asset in fleet} == categories
     sizes = np.array([asset.size_lwh_m for asset in fleet])
     for axis, (least, most) in enumerate(ranges):
         assert least <= sizes[:, axis].min()

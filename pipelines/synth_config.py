@@ -1,0 +1,63 @@
+"""What a synthetic root holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pointsam.datasets.nuscenes_splits import split_scenes
+from pointsam.errors import SchemaError
+
+PRESETS: Mapping[str, Mapping[str, float]] = {
+    "mixed": {"day": 0.45, "overcast": 0.24, "rain": 0.19, "night": 0.12},
+    "day": {"day": 1.0},
+    "overcast": {"overcast": 1.0},
+    "night": {"night": 1.0},
+    "rain": {"rain": 1.0},
+    "still": {"day": 1.0},
+}
+"""Weathers with their shares; `mixed` has nuScenes' share of rain and night, in `still` nothing moves."""
+
+
+@dataclass(frozen=True)
+class SynthConfig:
+    """What a root holds; equal values give equal bytes.
+
+    Args:
+        scenes: number of scenes, up to 750: every fifth, from the first on, is one of nuScenes' val split.
+        frames: key frames a scene, half a second apart; nuScenes has 40.
+        seed: of everything.
+        preset: a key of PRESETS.
+        scale: of the images; 1 is 1600 x 900 pixels.
+
+    Raises:
+        SchemaError: SCH005 on a value out of range.
+    """
+
+    scenes: int = 1
+    frames: int = 40
+    seed: int = 0
+    preset: str = "mixed"
+    scale: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, fits, domain in (
+            ("scenes", 1 <= self.scenes <= 750, "1 to 750, the scenes that nuScenes has names for in these shares"),
+            ("frames", 1 <= self.frames <= 400, "1 to 400"),
+            ("preset", self.preset in PRESETS, ", ".join(PRESETS)),
+            ("scale", 0.1 <= self.scale <= 2, "0.1 to 2"),
+        ):
+            if not fits:
+                raise SchemaError("SCH005", f"synth {name} = {getattr(self, name)}", f"choose {domain}")
+
+    @property
+    def scene_names(self) -> tuple[str, ...]:
+        """NuScenes' own names, so that every tool finds the scenes in its splits."""
+        names = {split: iter(sorted(split_scenes(split))) for split in ("train", "val")}
+        return tuple(next(names["val" if i % 5 == 0 else "train"]) for i in range(self.scenes))
+
+    @property
+    def splits(self) -> dict[str, list[str]]:
+        """Split -> scene names."""
+        names = self.scene_names
+        return {"train": [n for i, n in enumerate(names) if i % 5], "val": list(names[::5])}
