@@ -15,7 +15,9 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("dest", type=_PATH)
-@click.option("--scenes", type=int, default=1, show_default=True, help="Scenes; every fifth is of the val split.")
+@click.option(
+    "--scenes", type=int, default=1, show_default=True, help="Scenes; two of up to ten, then a fifth, are val."
+)
 @click.option("--frames", type=int, default=40, show_default=True, help="Key frames a scene, at 2 Hz.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +142,7 @@ def synthesize(
     from pointsam.synth.raycast import open3d
 
     open3d()  # says at once what is missing, not in every worker
-    _refuse_foreign(out)
+    _refuse_foreign(config, out)
     begin = time.perf_counter()
     document = {"tool_version": __version__, "config": asdict(config)}
     metadata = {
@@ -178,11 +177,9 @@ def synthesize(
     return SynthSummary(out, len(tasks), left, time.perf_counter() - begin, peak, written / 1e6)
 
 
-def _refuse_foreign(out: Path) -> None:
+def _refuse_foreign(config: SynthConfig, out: Path) -> None:
     """A data set that was not made here must not get a single file of ours."""
-    from pointsam.synth.tables import VERSION
-
-    there = [name for name in (VERSION, "samples", "sweeps", "maps") if (out / name).exists()]
+    there = [name for name in (config.version, "samples", "sweeps", "maps") if (out / name).exists()]
     if there and read_plan(out, STAGE) is None:
         raise StoreError(
             "OUT001",
@@ -213,7 +210,7 @@ def _write_tables(config: SynthConfig, run: Run) -> None:
                 name, _logfile(config, i), rows[0]["description"], day.isoformat(), rows[0]["map_file"], rows
             )
 
-    write_tables(run.out, cameras(config.scale), scenes(), config.splits)
+    write_tables(run.out / config.version, cameras(config.scale), scenes(), config.splits)
 
 
 def _logfile(config: SynthConfig, scene: int) -> str:
@@ -221,9 +218,23 @@ def _logfile(config: SynthConfig, scene: int) -> str:
 
 
 def _start(config: SynthConfig) -> None:
-    """Say what this process makes; a scene is built with its first frame and kept until the next scene's."""
-    global _film
-    _film = lru_cache(maxsize=1)(lambda scene: _build(config, scene))
+    """Say what this process makes."""
+    global _films
+    _films = _Films(config)
+
+
+class _Films:
+    """The scene in hand: built with its first frame, dropped before the next is built, for each fills its memory."""
+
+    def __init__(self, config: SynthConfig) -> None:
+        self._config = config
+        self._scene, self._film = -1, None
+
+    def __call__(self, scene: int) -> Any:
+        if scene != self._scene:
+            self._film = None
+            self._scene, self._film = scene, _build(self._config, scene)
+        return self._film
 
 
 def _build(config: SynthConfig, scene: int) -> Any:
@@ -237,13 +248,13 @@ def _build(config: SynthConfig, scene: int) -> Any:
     duration_s = (config.frames - 1) * SWEEPS_PER_KEY * SWEEP_US * 1e-6
     world = build(rng, weather, duration_s, still=config.preset == "still")  # type: ignore[arg-type]
     name, logfile = config.scene_names[scene], _logfile(config, scene)
-    return Film(world, cameras(config.scale), name, logfile, _NOON_US + scene * _DAY_US, config.seed)
+    return Film(world, cameras(config.scale), config.version, name, logfile, _NOON_US + scene * _DAY_US, config.seed)
 
 
 def _record(frame_id: str) -> tuple[dict[str, bytes], dict[str, Any], float]:
     scene, _, frame = frame_id.partition("/")
     try:
-        film = _film(int(scene))
+        film = _films(int(scene))
         files, row = film.record(int(frame))
     except (RuntimeError, MemoryError) as raised:  # what Embree and a full memory raise
         raise BackendError(
@@ -257,4 +268,4 @@ def _record(frame_id: str) -> tuple[dict[str, bytes], dict[str, Any], float]:
     return files, row, peak_mb()
 
 
-_film: Any
+_films: _Films

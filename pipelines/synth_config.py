@@ -18,13 +18,15 @@ PRESETS: Mapping[str, Mapping[str, float]] = {
 }
 """Weathers with their shares; `mixed` has nuScenes' share of rain and night, in `still` nothing moves."""
 
+_MINI_SCENES = 10
+
 
 @dataclass(frozen=True)
 class SynthConfig:
     """What a root holds; equal values give equal bytes.
 
     Args:
-        scenes: number of scenes, up to 750: every fifth, from the first on, is one of nuScenes' val split.
+        scenes: number of scenes, up to 750.
         frames: key frames a scene, half a second apart; nuScenes has 40.
         seed: of everything.
         preset: a key of PRESETS.
@@ -51,13 +53,26 @@ class SynthConfig:
                 raise SchemaError("SCH005", f"synth {name} = {getattr(self, name)}", f"choose {domain}")
 
     @property
+    def version(self) -> str:
+        """The version folder: up to ten scenes are named as v1.0-mini's are, more as v1.0-trainval's.
+
+        Tools of the field know splits by these names. The devkit's panoptic evaluator wants every scene of a split: of
+        mini_val there are two, of val 150.
+        """
+        return "v1.0-mini" if self.scenes <= _MINI_SCENES else "v1.0-trainval"
+
+    @property
     def scene_names(self) -> tuple[str, ...]:
-        """NuScenes' own names, so that every tool finds the scenes in its splits."""
-        names = {split: iter(sorted(split_scenes(split))) for split in ("train", "val")}
-        return tuple(next(names["val" if i % 5 == 0 else "train"]) for i in range(self.scenes))
+        """NuScenes' own names: mini_val's first, or every fifth, from the first on, one of val."""
+        train, val = ("mini_train", "mini_val") if self.version == "v1.0-mini" else ("train", "val")
+        names = {split: iter(sorted(split_scenes(split))) for split in (train, val)}
+        if self.version == "v1.0-mini":
+            return (*names[val], *names[train])[: self.scenes]
+        return tuple(next(names[train if i % 5 else val]) for i in range(self.scenes))
 
     @property
     def splits(self) -> dict[str, list[str]]:
-        """Split -> scene names."""
+        """Scene names of `train` and `val`, whatever the version."""
+        held_out = split_scenes("mini_val" if self.version == "v1.0-mini" else "val")
         names = self.scene_names
-        return {"train": [n for i, n in enumerate(names) if i % 5], "val": list(names[::5])}
+        return {"train": [n for n in names if n not in held_out], "val": [n for n in names if n in held_out]}

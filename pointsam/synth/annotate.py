@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from pointsam.geometry.boxes import count_points
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.lidar import EGO, NOTHING, Scan
-from pointsam.synth.raycast import MISS, RayScene
+from pointsam.synth.raycast import MISS, SCENES_KEPT, RayScene
 from pointsam.synth.rig import EGO_SE3_LIDAR, beam_delay_s
 from pointsam.synth.world import Thing, World
 from pointsam.types import Boxes
@@ -158,11 +158,7 @@ class Silhouettes:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._scene = lru_cache(maxsize=2048)(self._build)
-
-    def _build(self, object_id: int, pose: int) -> RayScene:
-        mesh = self._world.things[object_id].asset.poses[pose]
-        return RayScene(mesh.vertices_m, mesh.triangles)
+        self._scene = lru_cache(maxsize=SCENES_KEPT)(partial(_alone, world))
 
     def count(
         self, object_map: NDArray[np.int32], camera: PinholeCamera, world_SE3_cam: SE3, t_s: float
@@ -195,6 +191,11 @@ class Silhouettes:
                 area = step_u * step_v
                 counts[thing.object_id] = (float(shown * area), float(np.count_nonzero(alone) * area))
         return counts
+
+
+def _alone(world: World, object_id: int, pose: int) -> RayScene:
+    mesh = world.things[object_id].asset.poses[pose]
+    return RayScene(mesh.vertices_m, mesh.triangles)
 
 
 def visibility_tokens(images: Sequence[Mapping[int, tuple[float, float]]]) -> dict[int, str]:

@@ -17,7 +17,7 @@ from pointsam.synth.annotate import BoxRow, Silhouettes, boxes, point_labels, vi
 from pointsam.synth.exposure import Studio, instance_files, jpeg
 from pointsam.synth.lidar import Lidar, Scan
 from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY, MountedCamera
-from pointsam.synth.tables import LIDAR, VERSION, quaternion, token
+from pointsam.synth.tables import LIDAR, quaternion, token
 from pointsam.synth.world import World
 
 _MAP_PX_PER_M = 10
@@ -30,6 +30,7 @@ class Film:
     Args:
         world: the scene.
         cameras: the rig.
+        version: name of the version folder.
         name: nuScenes' scene name.
         logfile: prefix of its sensor files.
         start_us: time stamp of t = 0.
@@ -38,6 +39,7 @@ class Film:
 
     world: World
     cameras: tuple[MountedCamera, ...]
+    version: str
     name: str
     logfile: str
     start_us: int
@@ -68,8 +70,8 @@ class Film:
         packed = io.BytesIO()
         np.savez_compressed(packed, data=panoptic)
         labels = {
-            "lidarseg": f"lidarseg/{VERSION}/{key['token']}_lidarseg.bin",
-            "panoptic": f"panoptic/{VERSION}/{key['token']}_panoptic.npz",
+            "lidarseg": f"lidarseg/{self.version}/{key['token']}_lidarseg.bin",
+            "panoptic": f"panoptic/{self.version}/{key['token']}_panoptic.npz",
         }
         files[labels["lidarseg"]], files[labels["panoptic"]] = category.tobytes(), packed.getvalue()
         visibility = visibility_tokens([counts for _, counts in images])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.material import Material
 from pointsam.synth.mesh import Mesh, box, join, placed
-from pointsam.synth.raycast import MISS, RayScene
+from pointsam.synth.raycast import MISS, SCENES_KEPT, RayScene
 from pointsam.synth.rig import (
     COLUMNS,
     EGO_SE3_LIDAR,
@@ -27,7 +27,6 @@ EGO, NOTHING = -2, -1
 
 _NEAREST_M, _RANGE_NOISE_M = 0.4, 0.018
 _SURE_RANGE_M, _REACH_M, _FADE_M = 40.0, 62.0, 6.0
-_POSES_KEPT = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +75,7 @@ class Lidar:
     def __init__(self, world: World, *, rain: bool = False) -> None:
         self._world, self._rain = world, rain
         self._moving = [thing for thing in world.things if thing.moves]
-        self._target = lru_cache(maxsize=_POSES_KEPT)(self._build)
+        self._target = lru_cache(maxsize=SCENES_KEPT)(partial(_alone, world))
 
     @cached_property
     def _static(self) -> _Target:
@@ -88,10 +87,6 @@ class Lidar:
                 parts.append(placed(mesh, pose))
                 owners.append(np.full(len(mesh.triangles), thing.object_id, dtype=np.int32))
         return _target(join(*parts), np.concatenate(owners))
-
-    def _build(self, object_id: int, pose: int) -> _Target:
-        mesh = self._world.things[object_id].asset.poses[pose]
-        return _target(mesh, np.full(len(mesh.triangles), object_id, dtype=np.int32))
 
     @cached_property
     def _ego(self) -> _Target:
@@ -223,6 +218,11 @@ class _Met:
         self.normal[at] = np.einsum("nij,nj->ni", np.broadcast_to(turn, (len(at), 3, 3)), target.normal[triangle])
         self.reflectance[at], self.gloss[at] = target.reflectance[triangle], target.gloss[triangle]
         self.owner[at] = target.owner[triangle]
+
+
+def _alone(world: World, object_id: int, pose: int) -> _Target:
+    mesh = world.things[object_id].asset.poses[pose]
+    return _target(mesh, np.full(len(mesh.triangles), object_id, dtype=np.int32))
 
 
 def _target(mesh: Mesh, owner: NDArray[np.int32]) -> _Target:

@@ -48,6 +48,14 @@ class Plan:
             return False
         return all(abs(s_m - s) >= half_s_m + hs or abs(d_m - d) >= half_d_m + hd for s, d, hs, hd in self._taken)
 
+    def way_m(self, s_m: float, d_m: float, way: int, half_m: float) -> float:
+        """How far one may go along the road, +1 towards +s, before something stands in the way; 0 if it does here."""
+        return min(
+            (max(0.0, way * (s - s_m) - hs - half_m))
+            for s, d, hs, hd in [*self._taken, (s_m + way * 1e6, d_m, 0.0, 1.0)]
+            if abs(d - d_m) < hd + half_m and way * (s - s_m) > -hs - half_m
+        )
+
     def take(self, s_m: float, d_m: float, half_s_m: float, half_d_m: float) -> None:
         """Keep a rectangle free of all that comes later."""
         self._taken.append((s_m, d_m, half_s_m, half_d_m))

@@ -15,6 +15,9 @@ from pointsam.errors import BackendError
 MISS = -1
 """Triangle of a ray that meets nothing."""
 
+SCENES_KEPT = 300
+"""How many scenes a cache may hold: Open3D crashes with some 1,000 alive in one process, each an Embree device."""
+
 
 @cache
 def open3d() -> Any:

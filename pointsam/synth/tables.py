@@ -16,9 +16,6 @@ from pointsam.store.files import make_folder, store_errors, temporary_of
 from pointsam.synth.annotate import CATEGORIES
 from pointsam.synth.rig import EGO_SE3_LIDAR, MountedCamera
 
-VERSION = "v1.0-trainval"
-"""The version folder: tools of the field know the splits of this one by its name."""
-
 TABLES = (
     *("sensor", "calibrated_sensor", "category", "attribute", "visibility", "log", "map", "scene", "sample"),
     *("sample_data", "ego_pose", "instance", "sample_annotation", "lidarseg", "panoptic"),
@@ -66,12 +63,12 @@ def token(*parts: object) -> str:
 
 
 def write_tables(
-    root: Path, cameras: Sequence[MountedCamera], scenes: Iterable[SceneRecord], splits: Mapping[str, Sequence[str]]
+    folder: Path, cameras: Sequence[MountedCamera], scenes: Iterable[SceneRecord], splits: Mapping[str, Sequence[str]]
 ) -> None:
     """Write the version folder; every table is there whole or not at all.
 
     Args:
-        root: the data set's root.
+        folder: the version folder.
         cameras: the rig.
         scenes: consumed one by one.
         splits: split -> scene names, for splits.json.
@@ -79,7 +76,6 @@ def write_tables(
     Raises:
         StoreError: OUT002 if the disk is full, OUT003 if the folder cannot be written.
     """
-    folder = root / VERSION
     with store_errors(folder, 0):
         make_folder(folder)
         files = {name: temporary_of(folder / f"{name}.json").open("w", encoding="utf-8") for name in TABLES}

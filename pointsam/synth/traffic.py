@@ -12,9 +12,13 @@ from pointsam.synth.drive import Drive
 from pointsam.synth.landscape import LOT_DEPTH_M
 from pointsam.synth.motion import Speed, Track
 from pointsam.synth.plan import Plan
-from pointsam.synth.street import Block, Junction
+from pointsam.synth.street import KERB_HEIGHT_M, Block, Junction
 
 _WALK_MPS = (1.35, 0.22)
+_WALKING = 0.6
+"""Share of the people on sidewalks."""
+_PEOPLE_M = 21.0
+"""How many metres of sidewalk there are to a group of people."""
 Rng = np.random.Generator
 
 
@@ -36,7 +40,10 @@ def populate(plan: Plan, drive: Drive, duration_s: float, crowd: float) -> None:
         _side_street(plan, drive, junction, crowd)
     for block in plan.street.blocks:
         _two_wheelers_at_walls(plan, block, crowd)
-        _walkers(plan, drive, block, duration_s, crowd)
+        share = 0.0 if drive.still else _WALKING
+        _standers(plan, block, crowd, 1 - share)
+        if share:
+            _walkers(plan, block, duration_s, crowd, share)
     if drive.junction is not None:
         _crossing_people(plan, drive, drive.junction)
 
@@ -157,45 +164,69 @@ def _side_street(plan: Plan, drive: Drive, junction: Junction, crowd: float) -> 
 
 def _two_wheelers_at_walls(plan: Plan, block: Block, crowd: float) -> None:
     rng, street = plan.rng, plan.street
-    for at in plan.along(block.start_m + 6, block.end_m - 6, 170.0 / crowd):
+    for at in plan.along(block.start_m + 6, block.end_m - 6, 250.0 / crowd):
         for k in range(int(rng.integers(1, 4))):
             make = two_wheelers.bicycle if rng.random() < 0.5 else two_wheelers.motorcycle
-            d = block.side * (street.kerb_m + street.sidewalk_m - 0.9)
-            plan.stand(make(rng, False), at + 0.9 * k, d, np.pi / 2 + rng.normal(0, 0.15))
+            d = block.side * (street.kerb_m + street.sidewalk_m - 0.35)
+            plan.stand(make(rng, False), at + 2.3 * k, d, rng.choice((0, np.pi)) + rng.normal(0, 0.08))
 
 
-def _walkers(plan: Plan, drive: Drive, block: Block, duration_s: float, crowd: float) -> None:
+def _pedestrian(rng: Rng, walking: bool) -> Asset:
+    return people.pedestrian(rng, walking, "child" if rng.random() < 0.02 else "adult")
+
+
+def _standers(plan: Plan, block: Block, crowd: float, share: float) -> None:
+    """People alone or in groups who stand on the sidewalk."""
     rng, street = plan.rng, plan.street
-    for at in plan.along(block.start_m + 3, block.end_m - 3, 33.0 / crowd):
-        walking = not drive.still and rng.random() < 0.6
-        way, pace = int(rng.choice((1, -1))), float(np.clip(rng.normal(*_WALK_MPS), 0.7, 2.0))
-        room = (block.end_m - 1.5 - at) if way > 0 else (at - block.start_m - 1.5)
-        d = street.kerb_m + rng.uniform(1.4, max(1.5, street.sidewalk_m - 0.5))
-        for k in range(1 + int(rng.random() < 0.35) * int(rng.integers(1, 3))):
-            kind = "child" if rng.random() < 0.02 else "adult"
-            asset = people.pedestrian(rng, walking, kind)
-            s, off = at + rng.normal(0, 0.25), block.side * (d + 0.65 * k)
-            if not walking:
-                plan.stand(asset, s, off, rng.uniform(0, 2 * np.pi), gap_m=0.0)
-            elif plan.free(s, off, 0.3, 0.3):
-                speed = _until(pace, max(0.5, room - 1) / pace, duration_s)
-                plan.move(asset, Track(street.road, s, off, 0.0 if way > 0 else np.pi, speed, street.height_m(s, off)))
+    for at in plan.along(block.start_m + 3, block.end_m - 3, _PEOPLE_M / crowd / share):
+        d = street.kerb_m + (street.sidewalk_m - 0.3 if rng.random() < 0.7 else 1.3)  # at the wall, or at the kerb
+        for k in range(_group(rng)):
+            s, off = at + 0.7 * k, block.side * (d + rng.normal(0, 0.1))
+            plan.stand(_pedestrian(rng, False), s, off, rng.uniform(0, 2 * np.pi), gap_m=0.0)
 
 
-def _until(pace: float, stop_s: float, duration_s: float) -> Speed:
-    if stop_s >= duration_s + 1:
-        return Speed.steady(pace)
-    return Speed((max(0.0, stop_s - 0.6), stop_s), (pace, 0.0))
+def _walkers(plan: Plan, block: Block, duration_s: float, crowd: float, share: float) -> None:
+    """People who walk along the sidewalk in files of one pace each.
+
+    Who would meet something in time stops before it, and has the file alone: others would walk into him.
+    """
+    rng, street = plan.rng, plan.street
+    files = np.arange(street.kerb_m + 1.4, max(street.kerb_m + 1.5, street.kerb_m + street.sidewalk_m - 0.4), 0.75)
+    ways = rng.choice((1, -1), len(files)).tolist()
+    paces = np.clip(rng.normal(*_WALK_MPS, len(files)), 0.7, 2.0).tolist()
+    walking = [0] * len(files)
+    for at in plan.along(block.start_m + 3, block.end_m - 3, _PEOPLE_M / crowd / share):
+        first = int(rng.integers(len(files)))
+        for k in range(first, min(first + _group(rng), len(files))):
+            d, way, pace = block.side * files[k], ways[k], paces[k]
+            room = min(plan.way_m(at, d, way, 0.4), _to_edge(block, at, way))
+            far = room > pace * (duration_s + 1.0)
+            if (not far and (room < 4 or walking[k])) or walking[k] < 0:
+                continue
+            walking[k] = walking[k] + 1 if far else -1
+            stop_s = room / pace
+            speed = Speed.steady(pace) if far else Speed((stop_s - 0.6, stop_s), (pace, 0.0))
+            plan.move(
+                _pedestrian(rng, True), Track(street.road, at, d, 0.0 if way > 0 else np.pi, speed, KERB_HEIGHT_M)
+            )
+
+
+def _group(rng: Rng) -> int:
+    return 1 + int(rng.random() < 0.35) * int(rng.integers(1, 3))
+
+
+def _to_edge(block: Block, s_m: float, way: int) -> float:
+    return (block.end_m - s_m if way > 0 else s_m - block.start_m) - 0.5
 
 
 def _crossing_people(plan: Plan, drive: Drive, junction: Junction) -> None:
     """People who use the crossing while the traffic stands."""
     rng, street = plan.rng, plan.street
     for way in (1, -1):  # before and behind the junction
-        for _ in range(int(rng.integers(0, 4))):
+        for file_m in rng.permutation((-1.2, -0.4, 0.4, 1.2))[: int(rng.integers(0, 4))]:
             side = int(rng.choice((1, -1)))
             pace = float(np.clip(rng.normal(*_WALK_MPS), 0.9, 2.0))
-            s = junction.s_m - way * (junction.half_width_m + 3.0 + rng.uniform(-1.3, 1.3))
+            s = junction.s_m - way * (junction.half_width_m + 3.0 + file_m)
             begin = drive.stop_s[0] + rng.uniform(-0.5, 2.5)
             width = 2 * street.kerb_m - 0.6
             speed = Speed(

@@ -1,0 +1,121 @@
+"""Camera, LiDAR and annotations are of one world: they agree to the ray where nothing moves."""
+
+import numpy as np
+import pytest
+
+from pointsam.synth.annotate import MARGIN_M, Silhouettes, beam_time_s, boxes, visibility_tokens
+from pointsam.synth.exposure import Studio
+from pointsam.synth.lidar import Lidar
+from pointsam.synth.rig import SWEEP_US
+
+pytestmark = pytest.mark.usefixtures("open3d")
+
+T_US = 1_000_000
+CLOSE_M = 0.15
+SIGMA_M = 0.018
+
+
+@pytest.fixture(scope="module")
+def seen(still, draw, in_world):
+    """For every camera: its photo, and object_id and pixels of the returns that nothing hides from it."""
+    world, studio = still.world, Studio(still.world)
+    scan = Lidar(world).scan(T_US, draw("scan"))
+    returns = scan.object_id >= 0
+    xyz, label = in_world(world, scan, T_US)[returns], scan.object_id[returns]
+    out = []
+    for mounted in still.cameras:
+        photo = studio.take(mounted, T_US * 1e-6, draw("photo", mounted.name))
+        pose = world.world_SE3_ego(T_US * 1e-6) @ mounted.ego_SE3_cam
+        uv, depth = mounted.camera.project(pose.inverse().apply(xyz))
+        height, width = photo.object_id.shape
+        inside = (depth > 1) & (uv >= 0).all(axis=1) & (uv[:, 0] <= width - 1) & (uv[:, 1] <= height - 1)
+        ray = xyz[inside] - pose.translation_m
+        length = np.linalg.norm(ray, axis=1)
+        hits = studio._static.scene.cast(pose.translation_m, ray / length[:, None])
+        free = hits.distance > length - CLOSE_M
+        out.append((photo, label[inside][free], np.rint(uv[inside][free]).astype(int)))
+    return out
+
+
+def test_a_return_falls_on_the_pixels_of_its_object(seen):
+    right = total = 0
+    for photo, label, uv in seen:
+        # Noise of the range, and rounding to a pixel, may carry a point over an outline: the 3 x 3 pixels around count.
+        height, width = photo.object_id.shape
+        around = [
+            photo.object_id[np.clip(uv[:, 1] + dv, 0, height - 1), np.clip(uv[:, 0] + du, 0, width - 1)] == label
+            for dv in (-1, 0, 1)
+            for du in (-1, 0, 1)
+        ]
+        right += np.any(around, axis=0).sum()
+        total += len(label)
+    assert total > 5000
+    assert right / total > 0.995
+
+
+def test_most_fall_on_the_very_pixel(seen):
+    exact = np.concatenate([photo.object_id[uv[:, 1], uv[:, 0]] == label for photo, label, uv in seen])
+    assert exact.mean() > 0.97
+
+
+def returns_in_boxes(film, scan, in_world, slack):
+    """(share, worst metres outside) of the returns of boxed things, with `slack(thing)` metres to spare."""
+    world, xyz = film.world, in_world(film.world, scan, T_US)
+    outside = []
+    for row in boxes(world, T_US * 1e-6, scan, {}):
+        mine = xyz[scan.object_id == row.object_id]
+        if len(mine) == 0:
+            continue
+        c, s = np.cos(row.yaw), np.sin(row.yaw)
+        local = (mine - row.center_m) @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+        beyond = np.abs(local) - np.array(row.size_lwh_m) / 2
+        beyond[:, 2] -= 2 * SIGMA_M  # the box stands on the ground, without a margin below
+        outside.append(beyond.max(axis=1) - slack(world.things[row.object_id], row))
+    outside = np.concatenate(outside)
+    return (outside <= 0).mean(), outside.max()
+
+
+def test_boxes_hold_their_points_where_nothing_moves(still, draw, in_world):
+    scan = Lidar(still.world).scan(T_US, draw("scan"))
+    share, worst = returns_in_boxes(still, scan, in_world, lambda thing, row: 0.0)
+    assert share > 0.995
+    assert worst < 5 * SIGMA_M - MARGIN_M + 0.01
+
+
+def test_boxes_hold_their_points_where_things_move(moving, draw, in_world):
+    """The beam needs a moment to pass a thing, in which that goes on."""
+    scan = Lidar(moving.world).scan(T_US, draw("scan"))
+
+    def slack(thing, row):
+        delay = scan.delay_s[scan.object_id == thing.object_id]
+        t = T_US * 1e-6 - delay
+        return row.speed_mps * np.abs(t - beam_time_s(moving.world, thing, T_US * 1e-6)).max() if thing.moves else 0.0
+
+    share, worst = returns_in_boxes(moving, scan, in_world, slack)
+    assert share > 0.995
+    assert worst < 5 * SIGMA_M - MARGIN_M + 0.01
+
+
+def test_a_box_stands_where_the_beam_met_its_thing(moving):
+    for thing in moving.world.boxed:
+        assert T_US - SWEEP_US <= beam_time_s(moving.world, thing, T_US * 1e-6) * 1e6 <= T_US
+
+
+def test_visibility_is_the_share_of_pixels_that_are_seen(still):
+    world, mounted = still.world, still.cameras[0]
+    pose = world.world_SE3_ego(0.0) @ mounted.ego_SE3_cam
+    height, width = mounted.camera.height_px, mounted.camera.width_px
+    silhouettes = Silhouettes(world)
+    nothing = silhouettes.count(np.full((height, width), -1, np.int32), mounted.camera, pose, 0.0)
+    assert nothing
+    assert all(seen == 0 < whole for seen, whole in nothing.values())
+    for object_id in list(nothing)[:5]:
+        everywhere = np.full((height, width), object_id, np.int32)
+        seen, whole = silhouettes.count(everywhere, mounted.camera, pose, 0.0)[object_id]
+        assert seen == whole
+
+
+def test_visibility_sums_all_cameras_into_the_four_levels():
+    images = [{1: (10.0, 100.0), 2: (50.0, 100.0), 4: (1.0, 1.0)}, {1: (0.0, 20.0), 2: (20.0, 100.0), 3: (70.0, 100.0)}]
+    assert visibility_tokens([{2: (50.0, 100.0)}]) == {2: "2"}
+    assert visibility_tokens(images) == {1: "1", 2: "1", 3: "3", 4: "4"}

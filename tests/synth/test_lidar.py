@@ -1,0 +1,147 @@
+"""Every return lies on what it is labelled with, where that was when the ray met it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pointsam.geometry.se3 import SE3
+from pointsam.synth.asset import Asset
+from pointsam.synth.lidar import EGO, NOTHING, Lidar
+from pointsam.synth.material import Material
+from pointsam.synth.mesh import box, surface
+from pointsam.synth.motion import Road, Speed, Track
+from pointsam.synth.rig import COLUMNS, ELEVATION_RAD, RINGS, beam_delay_s
+from pointsam.synth.world import Thing
+
+pytestmark = pytest.mark.usefixtures("open3d")
+
+NOISE_M = 0.018
+T_US = 2_000_000
+STRAIGHT = Road(0.0, 400.0, 0.0, 0.0)
+BRIGHT = Material((0.8, 0.8, 0.8))
+
+
+def distance_m(mesh, xyz_m):
+    """(N,) distance of points to the opaque surface of a mesh."""
+    from pointsam.synth.raycast import open3d
+
+    clear = np.array([m.clear for m in mesh.materials])[mesh.material_id]
+    tensor = open3d().core.Tensor.from_numpy
+    scene = open3d().t.geometry.RaycastingScene()
+    scene.add_triangles(tensor(mesh.vertices_m), tensor(mesh.triangles[~clear].astype(np.uint32)))
+    return scene.compute_distance(tensor(np.ascontiguousarray(xyz_m, dtype=np.float32))).numpy()
+
+
+def off_surface_m(film, scan, in_world):
+    """(N,) of all returns but the vehicle's own: distance to the thing they are labelled with, at their own time."""
+    world, xyz = film.world, in_world(film.world, scan, T_US)
+    out = np.zeros(len(xyz))
+    for object_id in np.unique(scan.object_id[scan.object_id >= 0]):
+        thing = world.things[object_id]
+        mine = np.flatnonzero(scan.object_id == object_id)
+        if thing.track is None:
+            out[mine] = distance_m(thing.asset.poses[0], xyz[mine])
+            continue
+        for delay in np.unique(scan.delay_s[mine]) if thing.moves else [0.0]:
+            now = mine[scan.delay_s[mine] == delay] if thing.moves else mine
+            t = T_US * 1e-6 - delay
+            local = thing.world_SE3_thing(t).inverse().apply(xyz[now])
+            out[now] = distance_m(thing.mesh(t), local)
+    return out
+
+
+@pytest.mark.parametrize("kind", ["still", "moving"])
+def test_returns_lie_on_the_surface_of_their_object(kind, request, draw, in_world):
+    film = request.getfixturevalue(kind)
+    scan = Lidar(film.world).scan(T_US, draw("scan"))
+    met = scan.object_id >= 0
+    assert met.sum() > 10_000
+    assert len(np.unique(scan.object_id[met])) > 50
+    assert off_surface_m(film, scan, in_world)[met].max() < 5 * NOISE_M + 1e-3
+
+
+def test_the_same_draw_gives_the_same_bytes(moving, draw):
+    a, b = (Lidar(moving.world).scan(T_US, draw("scan")).file_bytes() for _ in range(2))
+    assert a == b
+    assert len(a) == COLUMNS * RINGS * 20
+
+
+def test_points_come_column_by_column_from_the_lowest_ring(still, draw):
+    scan = Lidar(still.world).scan(T_US, draw("scan"))
+    assert scan.ring[: 2 * RINGS].tolist() == [*range(RINGS), *range(RINGS)]
+    back = scan.object_id >= 0
+    xyz = scan.xyz_lidar_m[back].astype(float)
+    elevation = np.arcsin(xyz[:, 2] / np.linalg.norm(xyz, axis=1))
+    np.testing.assert_allclose(elevation, ELEVATION_RAD[scan.ring[back].astype(int)], atol=1e-4)
+    np.testing.assert_allclose(beam_delay_s(xyz), scan.delay_s[back], atol=1e-6)
+
+
+def test_a_ray_without_return_lies_where_the_sensor_was(moving, draw, in_world):
+    scan = Lidar(moving.world).scan(T_US, draw("scan"))
+    lost = np.flatnonzero(scan.object_id == NOTHING)
+    assert len(lost) > 1000
+    assert (scan.intensity[lost] == 0).all()
+    xyz = in_world(moving.world, scan, T_US)
+    from pointsam.synth.rig import EGO_SE3_LIDAR
+
+    for i in lost[::500]:
+        sensor = moving.world.world_SE3_ego(T_US * 1e-6 - scan.delay_s[i]) @ EGO_SE3_LIDAR
+        np.testing.assert_allclose(xyz[i], sensor.translation_m, atol=1e-4)
+
+
+def test_the_vehicle_sees_its_own_roof(still, draw):
+    scan = Lidar(still.world).scan(T_US, draw("scan"))
+    assert 1000 < (scan.object_id == EGO).sum() < 6000
+    assert np.linalg.norm(scan.xyz_lidar_m[scan.object_id == EGO], axis=1).max() < 3
+
+
+def made_up(still, *tracks):
+    """Boxes on tracks, 2 m high and 4 by 2 m, on a large floor, around the vehicle at rest."""
+    floor = surface([(-90, -90, 0), (90, -90, 0), (90, 90, 0), (-90, 90, 0)], [(0, 1, 2), (0, 2, 3)], BRIGHT)
+    things = [Thing(0, Asset("flat.driveable_surface", (floor,), (180.0, 180.0, 0.0)), None, 0)]
+    for track in tracks:
+        asset = Asset.of("vehicle.car", box((4, 2, 2), (0, 0, 1), BRIGHT))
+        things.append(Thing(len(things), asset, track, len(things)))
+    return replace(still.world, things=tuple(things), ego=Track(STRAIGHT, 0.0, 0.0))
+
+
+def test_a_crossing_box_is_met_where_it_is_when_the_beam_passes(still, draw):
+    # It drives across from the right, 20 m ahead, at 30 m/s: in 37.5 ms, the beam's way from the front to the end of
+    # the sweep, it goes on by 1.1 m.
+    speed = Speed.steady(30.0)
+    world = made_up(still, Track(STRAIGHT, 20.0, -60.0, np.pi / 2, speed))
+    scan = Lidar(world).scan(T_US, draw("scan"))
+    mine = scan.object_id == 1
+    assert mine.sum() > 50
+    middle_left = -np.median(scan.xyz_lidar_m[mine, 0])
+    assert middle_left == pytest.approx(-30.0 * np.mean(scan.delay_s[mine]), abs=0.15)
+    assert np.mean(scan.delay_s[mine]) == pytest.approx(0.0375, abs=0.003)
+
+
+def test_a_nearer_thing_hides_a_farther_one(still, draw):
+    world = made_up(still, Track(STRAIGHT, 12.0, 0.0), Track(STRAIGHT, 30.0, 0.0, speed=Speed.steady(1e-6)))
+    scan = Lidar(world).scan(T_US, draw("scan"))
+    assert (scan.object_id == 1).sum() > 100
+    assert (scan.object_id == 2).sum() == 0
+
+
+def test_rain_shortens_the_reach(still, draw):
+    dry, wet = (Lidar(still.world, rain=rain).scan(T_US, draw("scan")) for rain in (False, True))
+    far = [np.count_nonzero(np.linalg.norm(s.xyz_lidar_m[s.object_id >= 0], axis=1) > 40) for s in (dry, wet)]
+    assert far[1] < 0.7 * far[0]
+
+
+def test_motion_of_the_vehicle_is_taken_out(moving, draw, in_world):
+    """What stands still stays put from sweep to sweep, though the vehicle drives on."""
+    lidar = Lidar(moving.world)
+    walls = [t.object_id for t in moving.world.things if t.asset.category == "static.manmade" and not t.moves]
+    for t_us in (T_US, T_US + 500_000):
+        scan = lidar.scan(t_us, draw("scan", str(t_us)))
+        mine = np.isin(scan.object_id, walls)
+        xyz = in_world(moving.world, scan, t_us)[mine]
+        for object_id in np.unique(scan.object_id[mine])[:5]:
+            thing = moving.world.things[object_id]
+            some = xyz[scan.object_id[mine] == object_id]
+            local = SE3.inverse(thing.world_SE3_thing(0.0)).apply(some)
+            assert distance_m(thing.asset.poses[0], local).max() < 5 * NOISE_M + 1e-3
