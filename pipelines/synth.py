@@ -103,11 +103,11 @@ class SynthPlan:
 def plan_synth(config: SynthConfig, workers: int) -> SynthPlan:
     """Build the middle scene, record two of its key frames, and scale up; nothing is written."""
     begin = time.perf_counter()
-    film = _build(config, config.scenes // 2)
-    first, _ = film.record(0)  # makes ready what all others share
+    scene = film(config, config.scenes // 2)
+    first, _ = scene.record(0)  # makes ready what all others share
     ready = time.perf_counter()
     frame = min(1, config.frames - 1)
-    files, _ = film.record(frame)
+    files, _ = scene.record(frame)
     each = time.perf_counter() - ready
     frames = config.scenes * config.frames
     # Every worker builds every scene: the frames of a scene are shared out among them.
@@ -233,11 +233,12 @@ class _Films:
     def __call__(self, scene: int) -> Any:
         if scene != self._scene:
             self._film = None
-            self._scene, self._film = scene, _build(self._config, scene)
+            self._scene, self._film = scene, film(self._config, scene)
         return self._film
 
 
-def _build(config: SynthConfig, scene: int) -> Any:
+def film(config: SynthConfig, scene: int) -> Any:
+    """A scene of a root, ready to be recorded (`pointsam.synth.frame.Film`)."""
     from pointsam.synth.frame import Film
     from pointsam.synth.rig import cameras
     from pointsam.synth.world import build
@@ -252,19 +253,19 @@ def _build(config: SynthConfig, scene: int) -> Any:
 
 
 def _record(frame_id: str) -> tuple[dict[str, bytes], dict[str, Any], float]:
-    scene, _, frame = frame_id.partition("/")
+    number, _, frame = frame_id.partition("/")
     try:
-        film = _films(int(scene))
-        files, row = film.record(int(frame))
+        scene = _films(int(number))
+        files, row = scene.record(int(frame))
     except (RuntimeError, MemoryError) as raised:  # what Embree and a full memory raise
         raise BackendError(
             "BCK008",
-            f"{type(raised).__name__} at scene {scene}, frame {frame}: {raised}",
+            f"{type(raised).__name__} at scene {number}, frame {frame}: {raised}",
             "run the same command again, with fewer --workers if memory is short: finished shards are kept",
         ) from raised
     if frame == "0":
-        row.update(description=film.world.description, map_file=f"maps/{film.logfile}.png")
-        files[row["map_file"]] = film.map_png()
+        row.update(description=scene.world.description, map_file=f"maps/{scene.logfile}.png")
+        files[row["map_file"]] = scene.map_png()
     return files, row, peak_mb()
 
 

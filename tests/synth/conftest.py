@@ -17,11 +17,11 @@ def open3d():
 
 def film_of(preset, scene=0, **changes):
     """A scene as the generator makes it, without rendering anything."""
-    from pipelines.synth import _build
+    from pipelines.synth import film as make
     from pipelines.synth_config import SynthConfig
 
     config = replace(SynthConfig(scenes=10, frames=20, preset=preset, scale=0.25), **changes)
-    return _build(config, scene)
+    return make(config, scene)
 
 
 @pytest.fixture(scope="session")

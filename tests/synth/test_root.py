@@ -76,12 +76,12 @@ def test_stated_points_are_those_that_the_devkit_counts(devkit):
 
 def test_velocities_are_those_of_the_actors(devkit, root):
     """A box stands where the beam met its thing, up to 50 ms before the time stamp: up to 5 % where that jumps."""
-    from pipelines.synth import _build
+    from pipelines.synth import film as make
 
     config, path = root
     errors = []
     for scene in range(config.scenes):
-        world = _build(config, scene).world
+        world = make(config, scene).world
         (rows,) = (json.loads(p.read_text()) for p in (path / "synth").glob(f"{config.scene_names[scene]}*"))
         name_of = {}
         for frame, row in enumerate(rows):
