@@ -12,9 +12,10 @@ from pointsam.synth.drive import Drive
 from pointsam.synth.landscape import LOT_DEPTH_M
 from pointsam.synth.motion import Speed, Track
 from pointsam.synth.plan import Plan
-from pointsam.synth.street import KERB_HEIGHT_M, Block, Junction
+from pointsam.synth.street import DEPTH_M, KERB_HEIGHT_M, Block, Junction
 
 _WALK_MPS = (1.35, 0.22)
+_CROSSING_MPS = 5.0
 _WALKING = 0.6
 """Share of the people on sidewalks."""
 _PEOPLE_M = 21.0
@@ -37,7 +38,7 @@ def populate(plan: Plan, drive: Drive, duration_s: float, crowd: float) -> None:
             _fill_lot(plan, block, crowd)
     _lanes(plan, drive, crowd, duration_s)
     for junction in plan.street.junctions:
-        _side_street(plan, drive, junction, crowd)
+        _side_street(plan, drive, junction, crowd, duration_s)
     for block in plan.street.blocks:
         _two_wheelers_at_walls(plan, block, crowd)
         share = 0.0 if drive.still else _WALKING
@@ -141,7 +142,7 @@ def _vehicle(rng: Rng) -> tuple[list[tuple[Asset, float]], float]:
     return [(asset, 0.0)], asset.size_lwh_m[0]
 
 
-def _side_street(plan: Plan, drive: Drive, junction: Junction, crowd: float) -> None:
+def _side_street(plan: Plan, drive: Drive, junction: Junction, crowd: float, duration_s: float) -> None:
     """Vehicles that wait at the junction, or that cross it while the main street stands."""
     street, rng = plan.street, plan.rng
     crossing = junction is drive.junction
@@ -150,8 +151,10 @@ def _side_street(plan: Plan, drive: Drive, junction: Junction, crowd: float) -> 
         if crossing:
             for moment in np.arange(drive.stop_s[0] + 1.5, drive.stop_s[1] - 2.5, 2.6):
                 if rng.random() < 0.45:
-                    start = side * 8.0 * moment
-                    plan.move(cars.car(rng), Track(street.road, s, start, course, Speed.steady(8.0)))
+                    asset, farthest = cars.car(rng), _CROSSING_MPS * max(moment, duration_s - moment)
+                    if farthest < DEPTH_M - 4 and plan.free(s, 0.0, 1.1, DEPTH_M):
+                        start = side * _CROSSING_MPS * moment
+                        plan.move(asset, Track(street.road, s, start, course, Speed.steady(_CROSSING_MPS)))
             continue
         at = street.kerb_m + 6.0
         for _ in range(int(rng.poisson(1.1 * crowd))):
@@ -233,4 +236,6 @@ def _crossing_people(plan: Plan, drive: Drive, junction: Junction) -> None:
                 (begin, begin + 0.3, begin + width / pace, begin + width / pace + 0.3), (0.0, pace, pace, 0.0)
             )
             track = Track(street.road, s, side * (street.kerb_m - 0.3), -side * np.pi / 2, speed)
-            plan.move(people.pedestrian(rng, True, "adult"), track)
+            asset = people.pedestrian(rng, True, "adult")
+            if begin + width / pace < drive.stop_s[1]:  # over before the traffic goes on
+                plan.move(asset, track)
