@@ -45,7 +45,7 @@ FORWARD_M = 3.0, 33.0
 MIN_PX = 150
 NOTES = (((20.0, -8.0), "past silhouettes"),)
 TINT = 0.65
-PANEL_RGB, EDGE_RGB = (24, 25, 30), (66, 69, 80)
+PANEL_RGB = (24, 25, 30)
 
 
 def detections(world, object_map):

@@ -202,14 +202,6 @@ def revolve(profile_rz_m: ArrayLike, material: Material, segments: int = 16, axi
     return loft(rings, material, **how)
 
 
-def ellipsoid(center_m: Sequence[float], radii_m: Sequence[float], material: Material, segments: int = 12) -> Mesh:
-    """An ellipsoid with its poles along z."""
-    polar = np.linspace(np.pi * 0.999, np.pi * 0.001, max(4, segments // 2 + 1))
-    ball = revolve(np.column_stack([np.sin(polar), np.cos(polar)]), material, segments)
-    vertices = ball.vertices_m * np.asarray(radii_m) + np.asarray(center_m)
-    return surface(vertices, ball.triangles, material, crease_deg=80)
-
-
 def limb(
     from_m: Sequence[float],
     to_m: Sequence[float],

@@ -21,7 +21,6 @@ Rng = np.random.Generator
 FLOOR_M = 1.18
 """Height of a trailer's floor."""
 WHEEL_M = 0.5
-LOADS: tuple[Rgb, ...] = ((0.42, 0.3, 0.17), (0.3, 0.3, 0.32), (0.5, 0.16, 0.06), (0.6, 0.58, 0.5))
 COLOURS: tuple[Rgb, ...] = (
     (0.75, 0.75, 0.74),
     (0.75, 0.75, 0.74),
