@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POINTSAM_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def open3d():
+    """For what casts rays; the package itself is loaded by `pointsam.synth.raycast` only."""
+    if find_spec("open3d") is None:
+        pytest.skip("needs open3d: pip install 'pointsam[synth]'")
 
 
 def _need(path):

@@ -19,7 +19,7 @@ from pointsam.synth.world import Thing, World
 from pointsam.types import Boxes
 
 MARGIN_M = 0.06
-"""Boxes are so much larger than the thing on all sides but below: three standard deviations of the range noise."""
+"""Boxes are so much larger than the thing on all sides but below: annotators leave room for all that bleeds out."""
 
 REACH_M = 110.0
 CATEGORIES = (

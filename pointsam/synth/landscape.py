@@ -56,8 +56,8 @@ def _kerbside(plan: Plan, block: Block, shapes: _Shapes) -> None:
             plan.stand(shapes.traffic_light, at, d, facing_road, labelled=False)
     for at in plan.along(block.start_m + 4, block.end_m - 3, 28.0):
         plan.stand(shapes.lamp, at, d, facing_road, labelled=False)
-    if rng.random() < 0.55:
-        for at in plan.along(block.start_m + 6, block.end_m - 5, rng.uniform(8, 14)):
+    if rng.random() < 0.7:
+        for at in plan.along(block.start_m + 6, block.end_m - 5, rng.uniform(7, 13)):
             plan.stand(shapes.tree(), at, d, rng.uniform(0, 2 * np.pi), labelled=False, gap_m=-1.5)
     for make, spacing_m in ((scenery.sign, 26.0), (scenery.furniture, 24.0), (scenery.bollard, 40.0)):
         for at in plan.along(block.start_m + 3, block.end_m - 3, spacing_m):
@@ -81,13 +81,13 @@ def _park(plan: Plan, block: Block, shapes: _Shapes) -> None:
         while at + 8.0 < end:
             plan.stand(make(rng, 7.6), at + 3.8, side * (edge + 0.7), 0.0, labelled=False)
             at += 7.8 if rng.random() < 0.85 else 11.0
-    for _ in range(int((end - start) / 5)):
+    for _ in range(int((end - start) / 3)):
         s, d = rng.uniform(start + 3, end - 3), side * (edge + rng.uniform(3.5, 28))
         plan.stand(shapes.tree(), s, d, rng.uniform(0, 6), labelled=False, gap_m=-1.0)
         s, d = rng.uniform(start + 2, end - 2), side * (edge + rng.uniform(2.0, 18))
         plan.stand(shapes.bush(), s, d, rng.uniform(0, 6), labelled=False)
-    if rng.random() < 0.6:
-        _row_of_buildings(plan, block, rng.uniform(16, 26))
+    if rng.random() < 0.8:
+        _row_of_buildings(plan, block, rng.uniform(12, 22))
 
 
 def _frontage(plan: Plan, block: Block, shapes: _Shapes) -> None:

@@ -25,8 +25,12 @@ from pointsam.synth.world import Thing, World
 EGO, NOTHING = -2, -1
 """object_id of a return from the ego vehicle itself, and of a ray that did not return."""
 
-_NEAREST_M, _RANGE_NOISE_M = 0.4, 0.018
+_NEAREST_M, _RANGE_NOISE_M = 0.4, 0.008
 _SURE_RANGE_M, _REACH_M, _FADE_M = 40.0, 62.0, 6.0
+_DIFFUSE_TOP, _RETRO_TOP, _RETRO_REFLECTANCE = 100.0, 255.0, 0.88
+"""An HDL-32E reports 0 to 100 for diffuse surfaces and up to 255 for retro-reflectors (its software 2.0)."""
+_SPECKLE = 0.4
+"""Standard deviation of the logarithm of the intensities of one surface."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +168,10 @@ class Lidar:
         rng: np.random.Generator,
     ) -> Scan:
         n = len(ray)
-        luck, noise, flicker = rng.random(n), rng.normal(0, _RANGE_NOISE_M, n), rng.normal(0, 1.5, n)
+        luck, noise, speckle = rng.random(n), rng.normal(0, _RANGE_NOISE_M, n), rng.normal(0, _SPECKLE, n)
         cosine = np.abs(np.einsum("ij,ij->i", met.normal, ray))
-        signal = met.reflectance * (0.25 + 0.75 * cosine)
+        top = np.where(met.reflectance > _RETRO_REFLECTANCE, _RETRO_TOP, _DIFFUSE_TOP)
+        signal = np.minimum(met.reflectance * (0.5 + 0.5 * cosine) * np.exp(speckle), 1.0)
         reach = _SURE_RANGE_M + _REACH_M * np.sqrt(met.reflectance * cosine)
         reach *= 0.75 if self._rain else 1.0
         with np.errstate(over="ignore", invalid="ignore"):
@@ -177,7 +182,7 @@ class Lidar:
         distance = np.where(back, met.distance + noise, 0.0)
         world_SE3_lidar = world_SE3_ego @ EGO_SE3_LIDAR
         xyz = world_SE3_lidar.inverse().apply(start + ray * distance[:, None])
-        intensity = np.where(back, np.clip(np.round(255 * np.minimum(signal, 1.0) ** 1.4 + flicker), 0, 255), 0)
+        intensity = np.where(back, np.round(top * signal), 0.0)
         return Scan(
             xyz.astype(np.float32),
             intensity.astype(np.float32),
@@ -247,4 +252,4 @@ def _turns(yaw: NDArray[np.float64]) -> NDArray[np.float64]:
 def _ego_vehicle() -> Mesh:
     """Roof and bonnet below the sensor: what nuScenes labels vehicle.ego."""
     paint = Material((0.5, 0.5, 0.5), gloss=0.4)
-    return join(box((1.48, 1.2, 0.06), (0.56, 0.0, 1.44), paint), box((0.5, 1.4, 0.1), (2.7, 0.0, 0.87), paint))
+    return join(box((1.78, 1.2, 0.06), (0.86, 0.0, 1.44), paint), box((0.16, 1.3, 0.1), (2.72, 0.0, 0.99), paint))

@@ -93,9 +93,9 @@ class Street:
         """Height of the ground."""
         return 0.0 if abs(d_m) <= self.kerb_m or self.in_junction(s_m) else KERB_HEIGHT_M
 
-    def in_junction(self, s_m: float) -> bool:
-        """Whether a side street crosses here."""
-        return any(abs(s_m - j.s_m) < j.half_width_m for j in self.junctions)
+    def in_junction(self, s_m: float, beside_m: float = 0.0) -> bool:
+        """Whether a side street crosses here, or so many metres beside."""
+        return any(abs(s_m - j.s_m) < j.half_width_m + beside_m for j in self.junctions)
 
     def ground(self) -> list[Asset]:
         """Everything flat, in world coordinates."""
@@ -266,7 +266,7 @@ def draw_street(rng: np.random.Generator, travel_m: float) -> Street:
     pieces = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > 15]
     kinds = ("grass", "paved", "lot", "site")
     blocks = tuple(
-        Block(side, a, b, str(rng.choice(kinds, p=(0.41, 0.37, 0.17, 0.05)))) for a, b in pieces for side in (1, -1)
+        Block(side, a, b, str(rng.choice(kinds, p=(0.46, 0.34, 0.15, 0.05)))) for a, b in pieces for side in (1, -1)
     )
     lanes = int(rng.choice((1, 2, 3), p=(0.3, 0.5, 0.2)))
     parking = float(rng.choice((0.0, 2.3), p=(0.35, 0.65)))
@@ -275,7 +275,7 @@ def draw_street(rng: np.random.Generator, travel_m: float) -> Street:
         lanes,
         rng.uniform(3.1, 3.6),
         parking,
-        rng.uniform(2.4, 4.5),
+        rng.uniform(2.0, 3.8),
         asphalt,
         paving,
         tuple(junctions),

@@ -14,11 +14,13 @@ from pointsam.synth.motion import Speed, Track
 from pointsam.synth.plan import Plan
 from pointsam.synth.street import DEPTH_M, KERB_HEIGHT_M, Block, Junction
 
+_IN_SIGHT_M = 130.0
 _WALK_MPS = (1.35, 0.22)
+_HURRY_MPS = 2.2
 _CROSSING_MPS = 5.0
 _WALKING = 0.6
 """Share of the people on sidewalks."""
-_PEOPLE_M = 21.0
+_PEOPLE_M = 17.0
 """How many metres of sidewalk there are to a group of people."""
 Rng = np.random.Generator
 
@@ -54,14 +56,14 @@ def _park_at_kerbs(plan: Plan, crowd: float) -> None:
     if not street.parking_m:
         return
     for block in street.blocks:
-        filled = np.clip(rng.normal(0.36, 0.2) * crowd, 0, 0.95)
+        filled = np.clip(rng.normal(0.28, 0.2) * crowd, 0, 0.95)
         at, end = block.start_m + 9.0, block.end_m - 9.0
         while at < end:
-            asset = trucks.truck(rng) if rng.random() < 0.07 else cars.car(rng)
-            length = asset.size_lwh_m[0]
-            if rng.random() < filled and at + length < end:
+            asset = trucks.truck(rng) if rng.random() < 0.05 else cars.car(rng)
+            length, width, _ = asset.size_lwh_m
+            if rng.random() < filled and at + length < end and width < street.parking_m + 0.4:
                 facing = (0.0 if block.side < 0 else np.pi) + rng.normal(0, 0.02)
-                d = block.side * (street.kerb_m - 0.25 - asset.size_lwh_m[1] / 2 + rng.normal(0, 0.05))
+                d = block.side * (street.kerb_m - 0.25 - width / 2 + rng.normal(0, 0.05))
                 plan.stand(asset, at + length / 2, d, facing)
             at += length + rng.uniform(0.7, 2.0)
 
@@ -85,7 +87,7 @@ def _lanes(plan: Plan, drive: Drive, crowd: float, duration_s: float) -> None:
         for lane in range(street.lanes):
             d = street.lane_d(lane, side)
             own = side == -1 and lane == drive.lane
-            ahead = rng.uniform(9, 30) if own else rng.uniform(-8, 8)
+            ahead = rng.uniform(9, 30) if own else rng.uniform(-8, 45)
             for way, first in ((1, ahead), (-1, -rng.uniform(9, 30) if own else ahead - rng.uniform(8, 30))):
                 _convoy(plan, drive, side, d, first, way, crowd, duration_s)
 
@@ -96,23 +98,29 @@ def _convoy(
     """Vehicles from a place on, forwards or backwards; `first` and all else counts along their own direction."""
     rng, street = plan.rng, plan.street
     at, course = first, 0.0 if side < 0 else np.pi
-    while abs(at) < 130.0:
+    # Who comes towards us at last in sight is far away at first: both go on.
+    reach = _IN_SIGHT_M + (2 * float(drive.speed.travelled(duration_s)[0]) if side > 0 > way else 0.0)
+    while abs(at) < reach:
         members, length = _vehicle(rng)
+        width = max(asset.size_lwh_m[1] for asset, _ in members)
+        sway = max(0.0, (street.lane_m - width) / 2 - 0.05)
         middle = at + way * length / 2
         start = middle * -side  # their +s is ours where side is -1
-        if _lane_is_free(plan, drive, start, d, length, side, duration_s):
+        if _lane_is_free(plan, drive, start, d, (length, width), side, duration_s):
             for asset, offset in members:
-                plan.move(
-                    asset, Track(street.road, start + offset * -side, d + rng.normal(0, 0.12), course, drive.speed)
-                )
-        at += way * (length + 4.0 + rng.exponential(30.0 / max(crowd, 0.2)))
+                aside = float(np.clip(rng.normal(0, 0.12), -sway, sway))
+                plan.move(asset, Track(street.road, start + offset * -side, d + aside, course, drive.speed))
+        at += way * (length + 4.0 + rng.exponential(40.0 / max(crowd, 0.2)))
 
 
-def _lane_is_free(plan: Plan, drive: Drive, s: float, d: float, length: float, side: int, duration_s: float) -> bool:
+def _lane_is_free(
+    plan: Plan, drive: Drive, s: float, d: float, size_lw_m: tuple[float, float], side: int, duration_s: float
+) -> bool:
     """Not in what stands on the lane at any time, nor across the junction while others cross it."""
+    length, width = size_lw_m
     run = float(drive.speed.travelled(duration_s)[0]) * -side
     low, high = min(s, s + run) - length / 2, max(s, s + run) + length / 2
-    if not plan.free((low + high) / 2, d, (high - low) / 2, 0.9):
+    if not plan.free((low + high) / 2, d, (high - low) / 2, width / 2):
         return False
     if drive.junction is None:
         return True
@@ -123,7 +131,7 @@ def _lane_is_free(plan: Plan, drive: Drive, s: float, d: float, length: float, s
 def _vehicle(rng: Rng) -> tuple[list[tuple[Asset, float]], float]:
     """One road user, or a tractor with its trailer: assets with offsets along the direction, and the whole length."""
     kind = rng.choice(
-        ("car", "truck", "bus", "rig", "motorcycle", "bicycle"), p=(0.725, 0.125, 0.045, 0.07, 0.02, 0.015)
+        ("car", "truck", "bus", "rig", "motorcycle", "bicycle"), p=(0.785, 0.07, 0.035, 0.065, 0.025, 0.02)
     )
     if kind == "rig":
         tractor, trailer = trucks.tractor(rng), trucks.trailer(rng)
@@ -158,7 +166,7 @@ def _side_street(plan: Plan, drive: Drive, junction: Junction, crowd: float, dur
             continue
         at = street.kerb_m + 6.0
         for _ in range(int(rng.poisson(1.1 * crowd))):
-            asset = trucks.truck(rng) if rng.random() < 0.12 else cars.car(rng)
+            asset = trucks.truck(rng) if rng.random() < 0.06 else cars.car(rng)
             plan.stand(asset, s, side * (at + asset.size_lwh_m[0] / 2), course)
             at += asset.size_lwh_m[0] + rng.uniform(1.5, 4.0)
             if at > 60:
@@ -232,6 +240,9 @@ def _crossing_people(plan: Plan, drive: Drive, junction: Junction) -> None:
             s = junction.s_m - way * (junction.half_width_m + 3.0 + file_m)
             begin = drive.stop_s[0] + rng.uniform(-0.5, 2.5)
             width = 2 * street.kerb_m - 0.6
+            pace = max(pace, width / max(drive.stop_s[1] + 0.5 - begin, 1.0))
+            if pace > _HURRY_MPS:  # not across before the traffic goes on
+                continue
             speed = Speed(
                 (begin, begin + 0.3, begin + width / pace, begin + width / pace + 0.3), (0.0, pace, pace, 0.0)
             )

@@ -11,6 +11,8 @@ from pointsam.synth.street import Block
 
 _BARRIERS = ("jersey", "plastic", "fence")
 _SITE_DEPTH_M = 24.0
+_CROSSING_M = 6.0
+"""From a junction to the far side of its stop lines."""
 
 
 def road_works(plan: Plan, drive: Drive) -> None:
@@ -31,9 +33,11 @@ def road_works(plan: Plan, drive: Drive) -> None:
     middle = side * (street.kerb_m - depth / 2 + 0.5)
     if depth > 3.6:
         for at in plan.along(start + 3, start + length - 3, 13.0):
-            plan.stand(construction.construction_vehicle(rng), at, middle, rng.choice((0, np.pi)), gap_m=0.0)
-    if rng.random() < 0.4:
-        plan.stand(trucks.truck(rng), rng.uniform(start + 4, start + length - 4), middle, 0.0)
+            if not _keep_clear(plan, at, middle):
+                plan.stand(construction.construction_vehicle(rng), at, middle, rng.choice((0, np.pi)), gap_m=0.0)
+    at = rng.uniform(start + 4, start + length - 4)
+    if rng.random() < 0.4 and not _keep_clear(plan, at, middle):
+        plan.stand(trucks.truck(rng), at, middle, 0.0)
     _workers(plan, (start, start + length), (line + side, side * street.kerb_m), 5)
     plan.take(start + length / 2, side * (street.kerb_m - depth / 2), length / 2, depth / 2)
 
@@ -56,17 +60,24 @@ def _barriers(plan: Plan, start_m: float, end_m: float, d_m: float) -> None:
     rng = plan.rng
     kind = str(rng.choice(_BARRIERS))
     for at in np.arange(start_m, end_m, 2.6):
-        if not plan.street.in_junction(at):
+        if not _keep_clear(plan, at, d_m):
             plan.stand(roadside.barrier(rng, kind), at, d_m, np.pi / 2 + rng.normal(0, 0.02), gap_m=-0.2)
 
 
 def _cone(plan: Plan, s_m: float, d_m: float) -> None:
-    if not plan.street.in_junction(s_m):
+    if not _keep_clear(plan, s_m, d_m):
         plan.stand(roadside.traffic_cone(plan.rng), s_m, d_m, gap_m=0.0)
+
+
+def _keep_clear(plan: Plan, s_m: float, d_m: float) -> bool:
+    """Whether traffic crosses here: a junction, or on the road the crossings before and behind it."""
+    return plan.street.in_junction(s_m, _CROSSING_M if abs(d_m) < plan.street.kerb_m else 0.0)
 
 
 def _workers(plan: Plan, s_m: tuple[float, float], d_m: tuple[float, float], most: int) -> None:
     rng = plan.rng
     for _ in range(int(rng.integers(1, most))):
         worker = people.pedestrian(rng, False, "construction_worker")
-        plan.stand(worker, rng.uniform(*s_m), rng.uniform(min(d_m), max(d_m)), rng.uniform(0, 2 * np.pi), gap_m=0.0)
+        s, d = rng.uniform(*s_m), rng.uniform(min(d_m), max(d_m))
+        if not _keep_clear(plan, s, d):
+            plan.stand(worker, s, d, rng.uniform(0, 2 * np.pi), gap_m=0.0)

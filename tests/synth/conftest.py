@@ -1,18 +1,20 @@
 """One moving world, one in which nothing moves, and one written root for all tests of the generator."""
 
 from dataclasses import replace
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 from pointsam.draws import generator
+from pointsam.synth.asset import Asset
+from pointsam.synth.material import Material
+from pointsam.synth.mesh import box, surface
+from pointsam.synth.motion import Road, Track
+from pointsam.synth.rig import EGO_SE3_LIDAR
+from pointsam.synth.world import Thing
 
-
-@pytest.fixture(scope="session")
-def open3d():
-    if find_spec("open3d") is None:
-        pytest.skip("needs open3d: pip install 'pointsam[synth]'")
+STRAIGHT = Road(0.0, 400.0, 0.0, 0.0)
+BRIGHT = Material((0.8, 0.8, 0.8))
 
 
 def film_of(preset, scene=0, **changes):
@@ -70,8 +72,6 @@ def root(open3d, tmp_path_factory):
 
 def world_from_lidar(world, t_us):
     """world_SE3_lidar at the end of a sweep."""
-    from pointsam.synth.rig import EGO_SE3_LIDAR
-
     return world.world_SE3_ego(t_us * 1e-6) @ EGO_SE3_LIDAR
 
 
@@ -79,3 +79,26 @@ def world_from_lidar(world, t_us):
 def in_world():
     """A function that gives the (N,3) world positions of a scan's points."""
     return lambda world, scan, t_us: world_from_lidar(world, t_us).apply(np.float64(scan.xyz_lidar_m))
+
+
+@pytest.fixture(scope="session")
+def made_up(still):
+    """A function that makes a world of a large floor and the vehicle at rest, looking along +s of a straight road.
+
+    The tracks are those of cars, boxes of 4 x 2 x 2 m, with object_id 1, 2, ...; `walls` are pairs of a size and a
+    place (s, d).
+    """
+    floor = surface([(-90, -90, 0), (90, -90, 0), (90, 90, 0), (-90, 90, 0)], [(0, 1, 2), (0, 2, 3)], BRIGHT)
+
+    def make(*tracks, walls=()):
+        assets = [Asset("flat.driveable_surface", (floor,), (180.0, 180.0, 0.0))]
+        assets += [Asset.of("vehicle.car", box((4, 2, 2), (0, 0, 1), BRIGHT)) for _ in tracks]
+        assets += [Asset.of("static.manmade", box(size, (0, 0, 0), BRIGHT)) for size, _ in walls]
+        places = [None, *tracks, *(Track(STRAIGHT, s, d) for _, (s, d) in walls)]
+        things = [
+            Thing(k, asset, place, k if 0 < k <= len(tracks) else 0)
+            for k, (asset, place) in enumerate(zip(assets, places, strict=True))
+        ]
+        return replace(still.world, things=tuple(things), ego=Track(STRAIGHT, 0.0, 0.0))
+
+    return make

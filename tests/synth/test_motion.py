@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsam.synth.motion import STILL, Road, Speed, Track
@@ -46,6 +46,26 @@ def test_velocity_is_the_speed_in_the_direction_that_the_thing_faces(course):
     _, yaw = track.pose(0.0)
     assert np.hypot(*velocity) == pytest.approx(7.0, rel=1e-3)
     assert np.arctan2(velocity[1], velocity[0]) == pytest.approx(np.arctan2(np.sin(yaw[0]), np.cos(yaw[0])), abs=2e-3)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.floats(-np.pi, np.pi), st.floats(-15, 15), st.floats(-1, 9))
+def test_velocities_add_up_to_the_way_between_two_poses(course, d, begin):
+    track = Track(ROAD, 20.0, d, course, STOP_AND_GO)
+    edges = np.linspace(begin, begin + 1.0, 101)
+    middles = (edges[1:] + edges[:-1]) / 2
+    way = sum(track.velocity(float(t)) for t in middles) / len(middles)
+    (first, last), _ = track.pose(edges[[0, -1]])
+    np.testing.assert_allclose(way, (last - first)[:2], atol=5e-3)
+
+
+@pytest.mark.parametrize("d", [-12.0, 0.0, 12.0])
+def test_who_drives_along_the_inside_of_a_bend_is_slower(d):
+    track = Track(ROAD, 20.0, d, 0.0, Speed.steady(7.0))
+    _, _, (before, after) = ROAD.place([19.0, 21.0], [0.0, 0.0])
+    bend = (after - before) / 2
+    assert abs(bend) > 1e-3
+    assert np.hypot(*track.velocity(0.0)) == pytest.approx(7.0 * (1 - bend * d), rel=2e-3)
 
 
 def test_pose_takes_many_times_at_once():

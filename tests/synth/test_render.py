@@ -1,5 +1,4 @@
 from dataclasses import replace
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from pointsam.synth.material import Material
 from pointsam.synth.mesh import box, join, rotation, surface
 from pointsam.synth.render import photograph, snapshot
 
-pytestmark = pytest.mark.skipif(find_spec("open3d") is None, reason="needs open3d")
+pytestmark = pytest.mark.usefixtures("open3d")
 
 GREY = Material((0.3, 0.3, 0.3))
 FORWARD = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], float)  # the camera looks along x

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pointsam.datasets.nuscenes import NuScenes
 from pointsam.taxonomy import NUSCENES
@@ -104,16 +105,33 @@ def test_velocities_are_those_of_the_actors(devkit, root):
 
 
 def test_the_vehicle_drives_on_the_drivable_ground_of_the_map(devkit):
-    from nuscenes.utils.map_mask import MapMask
-
     for scene in devkit.scene:
-        log = next(m for m in devkit.map if scene["log_token"] in m["log_tokens"])
-        mask = MapMask(f"{devkit.dataroot}/{log['filename']}", resolution=0.1)
-        sample = devkit.get("sample", scene["first_sample_token"])
-        pose = devkit.get("ego_pose", sample["data"]["LIDAR_TOP"])
-        x, y = pose["translation"][:2]
-        assert mask.is_on_mask(x, y)[0]
-        assert not mask.is_on_mask(x + 60, y + 75)[0] or not mask.is_on_mask(x - 60, y + 75)[0]
+        mask = next(m for m in devkit.map if scene["log_token"] in m["log_tokens"])["mask"]
+        samples = chain(devkit.sample, scene["first_sample_token"])
+        places = [
+            devkit.get("ego_pose", d["ego_pose_token"]) for d in devkit.sample_data if d["sample_token"] in samples
+        ]
+        xy = np.array([pose["translation"][:2] for pose in places])
+        assert mask.is_on_mask(xy[:, 0], xy[:, 1]).all()
+        assert not mask.is_on_mask(*(xy[0] + (60, 75)))[0] or not mask.is_on_mask(*(xy[0] + (-60, 75)))[0]
+
+
+def test_cameras_expose_within_the_key_sweep_the_left_front_first(devkit):
+    for sample in devkit.sample:
+        data = {channel: devkit.get("sample_data", token) for channel, token in sample["data"].items()}
+        assert data["LIDAR_TOP"]["timestamp"] == sample["timestamp"]
+        before_us = {c: sample["timestamp"] - row["timestamp"] for c, row in data.items() if c.startswith("CAM")}
+        assert all(0 <= delay < 50_000 for delay in before_us.values())
+        assert max(before_us, key=before_us.get) == "CAM_FRONT_LEFT"
+        assert min(before_us, key=before_us.get) == "CAM_BACK_LEFT"
+
+
+def test_splits_are_named_beside_the_tables(root):
+    config, path = root
+    assert json.loads((path / config.version / "splits.json").read_text()) == {
+        "train": [],
+        "val": ["scene-0103", "scene-0916"],
+    }
 
 
 def predictions(devkit, samples):
@@ -213,4 +231,8 @@ def test_truth_of_the_images_is_a_folder_of_instances(root):
     for image in itertools.islice(sorted((path / "samples").glob("CAM_*/*.jpg")), 6):
         stem = path / "truth2d" / image.parent.name / image.stem
         entries = json.loads(stem.with_suffix(".json").read_text())
+        numbers = np.array(Image.open(stem.with_suffix(".png")))
+        assert numbers.shape[::-1] == Image.open(image).size
+        assert {int(number) for number in entries} == set(np.unique(numbers).tolist()) - {0}
         assert all(0 <= entry["visible"] <= 1 for entry in entries.values())
+        assert {entry["label"] for entry in entries.values()} <= set(NUSCENES.names)

@@ -1,7 +1,5 @@
 """What the vehicles of the synthetic world must be."""
 
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 
@@ -26,7 +24,7 @@ MEAN_LWH_M = {
     "bus": (11.8, 2.9, 3.4),
     "construction": (6.4, 2.8, 3.2),
 }
-casts_rays = pytest.mark.skipif(find_spec("open3d") is None, reason="needs open3d")
+casts_rays = pytest.mark.usefixtures("open3d")
 GLAZED = sorted(set(KINDS) - {"trailer"})
 
 
