@@ -26,7 +26,7 @@ from pointsam.stages.summarize import Evidence, summarize
 from pointsam.stages.trim import trim
 from pointsam.store.schema import FrameLabels, FrameRow, ImageMasks
 from pointsam.taxonomy import Taxonomy
-from pointsam.types import CameraView, Detections, Frame, Masks
+from pointsam.types import NO_INSTANCE, CameraView, Detections, Frame, Masks
 
 
 @dataclass
@@ -116,7 +116,7 @@ def frame_labels(
         config: the 3D stage.
         watch: gets the seconds of paint, lift, refine, merge, trim and summarize.
     """
-    views = np.zeros(len(xyz_lidar_m), dtype=np.uint8)
+    views, covered = np.zeros((2, len(xyz_lidar_m)), dtype=np.uint8)
     evidence, by_camera = [], []
     for view in frame.cameras:
         row = images[view.name]
@@ -129,6 +129,7 @@ def frame_labels(
             alone = np.ones(len(instances.mask_id), dtype=np.uint64)  # all masks come from one camera
             by_camera.append(refine(xyz_lidar_m, lifted.labels, taxonomy, config.refine, alone))
         views += lifted.seen
+        covered += lifted.labels.instance_id != NO_INSTANCE
         evidence.append(
             Evidence(
                 view.name,
@@ -155,7 +156,7 @@ def frame_labels(
         num_clusters=len(clusters),
         calibration_hash=calibration_hash(frame),
     )
-    return FrameLabels(summary, labels, views, clusters)
+    return FrameLabels(summary, labels, views, covered, clusters)
 
 
 def calibration_hash(frame: Frame) -> str:

@@ -138,7 +138,8 @@ class ClusterWorker:
             row = FrameRow(
                 task.frame_id, self.dataset.scene(task.frame_id), 0, 0, 0, "failed", error.code, error.message, ""
             )
-            return FrameLabels(row, PointLabels.empty(0), np.zeros(0, np.uint8), ())
+            none = np.zeros(0, np.uint8)
+            return FrameLabels(row, PointLabels.empty(0), none, none, ())
 
         return _guarded(work, failed, task, watch)
 

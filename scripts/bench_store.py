@@ -69,7 +69,7 @@ def sweep(seed):
     )
     views = np.repeat(rng.integers(0, 3, AZIMUTHS // 35), 35 * BEAMS).astype(np.uint8)
     frame = FrameRow(f"{seed:032x}", "scene", seed * 500_000, ids.size, OBJECTS, calibration_hash=f"{seed:016x}")
-    return FrameLabels(frame, PointLabels(ids, classes), views, clusters)
+    return FrameLabels(frame, PointLabels(ids, classes), views, (ids != -1).astype(np.uint8), clusters)
 
 
 def image(seed, camera):

@@ -121,11 +121,12 @@ class Labels:
         """
         frames, points, clusters = (self._rows(name, "clusters", frame_id) for name in layout.STAGE_TABLES["clusters"])
         scene = self._plan("clusters")[frame_id].scene
-        labels, views = rows.point_labels(points[0], points[1][0])
+        labels, views, covered = rows.point_labels(points[0], points[1][0])
         return FrameLabels(
             rows.frame_row(frames[0], frames[1][0], scene),
             labels,
             views,
+            covered,
             rows.clusters(*clusters),
         )
 

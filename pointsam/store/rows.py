@@ -16,12 +16,13 @@ def frame_row(table: Any, row: int, scene: str) -> FrameRow:
     return FrameRow(scene=scene, **{name: table[name][row].as_py() for name in table.column_names})
 
 
-def point_labels(table: Any, row: int) -> tuple[PointLabels, NDArray[np.uint8]]:
-    """A row of `points`: labels, and the number of cameras that see each point."""
+def point_labels(table: Any, row: int) -> tuple[PointLabels, NDArray[np.uint8], NDArray[np.uint8]]:
+    """A row of `points`: labels, and of each point the number of cameras that see it, and whose masks cover it."""
     labels = PointLabels(
         _array(table["cluster_id"][row]).astype(np.int32), _array(table["class_id"][row]).astype(np.uint8)
     )
-    return labels, _array(table["views"][row]).astype(np.uint8)
+    views, covered = (_array(table[name][row]).astype(np.uint8) for name in ("views", "covered"))
+    return labels, views, covered
 
 
 def clusters(table: Any, members: range) -> tuple[Cluster, ...]:

@@ -18,7 +18,7 @@ from pointsam.errors import SchemaError
 from pointsam.store.document import canonical_json
 from pointsam.types import Cluster, Detections, Masks, PointLabels
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Goes up with any change of a column's name, type or meaning."""
 METADATA_PREFIX = "pointsam."
 REQUIRED_METADATA = ("config", "taxonomy", "weights_sha256", "calibration_perturbation", "tool_version")
@@ -57,6 +57,7 @@ POINTS = pa.schema(
         _required("cluster_id", _list(pa.int16())),
         _required("class_id", _list(pa.uint8())),
         _required("views", _list(pa.uint8())),
+        _required("covered", _list(pa.uint8())),
     ]
 )
 CLUSTERS = pa.schema(
@@ -154,6 +155,7 @@ class FrameLabels:
         frame: what became of it.
         labels: (N,) class and cluster of every point, in file order of the sweep.
         views: (N,) uint8, number of cameras that see the point.
+        covered: (N,) uint8, number of cameras of which a painted mask lies on the point.
         clusters: by cluster_id, which is 0..M-1 and what `labels.instance_id` holds.
 
     Raises:
@@ -163,13 +165,15 @@ class FrameLabels:
     frame: FrameRow
     labels: PointLabels
     views: NDArray[np.uint8]
+    covered: NDArray[np.uint8]
     clusters: tuple[Cluster, ...]
 
     def __post_init__(self) -> None:
         frame, n = self.frame, len(self.labels)
         _check(
-            n == frame.num_points and self.views.shape == (n,),
-            f"frame {frame.frame_id} of {frame.num_points} points has {n} labels and {len(self.views)} view counts",
+            n == frame.num_points and self.views.shape == self.covered.shape == (n,),
+            f"frame {frame.frame_id} of {frame.num_points} points has {n} labels, {len(self.views)} view counts and "
+            f"{len(self.covered)} counts of masks",
         )
         ids = [cluster.cluster_id for cluster in self.clusters]
         _check(
@@ -243,6 +247,7 @@ def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, Any]) -> An
         _lists([row.labels.instance_id for row in rows], np.int16, POINTS.field("cluster_id").type),
         _lists([row.labels.class_id for row in rows], np.uint8, POINTS.field("class_id").type),
         _lists([row.views for row in rows], np.uint8, POINTS.field("views").type),
+        _lists([row.covered for row in rows], np.uint8, POINTS.field("covered").type),
     ]
     return pa.Table.from_arrays(columns, schema=POINTS.with_metadata(table_metadata(metadata)))
 

@@ -87,7 +87,7 @@ NO_OUTPUT = {
     "damaged": lambda path: (path.mkdir(), (path / "run.json").write_text('{"stages": {')),
     "begun by hand": lambda path: (
         path.mkdir(),
-        (path / "run.json").write_text('{"schema_version": 1, "stages": {"masks": {}, "clusters": {}}}'),
+        (path / "run.json").write_text('{"schema_version": 2, "stages": {"masks": {}, "clusters": {}}}'),
     ),
 }
 

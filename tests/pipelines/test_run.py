@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pointsam.store.reader import Labels
+from pointsam.types import NO_INSTANCE
+
 pytest.importorskip("torch", reason="needs pointsam[sam]")
 
 COMMAND = (sys.executable, "-m", "pipelines.cli")
@@ -48,6 +51,16 @@ def test_a_run_writes_four_tables_and_says_what_to_type_next(once):
     summary = json.loads(label("inspect", out, 0, "--json"))
     assert summary["status"] == "ok"
     assert summary["clusters"][0]["cameras"]
+
+
+def test_points_tell_whether_masks_covered_them(once):
+    labels = Labels(once[0])
+    for frame_id in labels.frame_ids():
+        found = labels.labels(frame_id)
+        labelled = found.labels.instance_id != NO_INSTANCE
+        assert labelled.any()
+        assert (found.covered[labelled] > 0).all()
+        assert (found.covered <= found.views).all()
 
 
 def test_a_second_call_has_nothing_to_do_and_changes_nothing(once, drive):

@@ -52,6 +52,7 @@ def test_labels_are_those_that_were_written(tmp_path):
     assert found.labels.instance_id.tolist() == written.labels.instance_id.tolist()
     assert found.labels.class_id.tolist() == written.labels.class_id.tolist()
     assert found.views.tolist() == written.views.tolist()
+    assert found.covered.tolist() == written.covered.tolist()
 
 
 def test_sizes_of_clusters_are_read_without_the_points(tmp_path, opened):
@@ -153,7 +154,7 @@ def test_every_file_explains_itself(tmp_path):
     fill(tmp_path)
     for path in tmp_path.glob("*/scene=*/*.parquet"):
         said = pq.read_schema(path).metadata
-        assert said[b"pointsam.schema_version"] == b"1"
+        assert said[b"pointsam.schema_version"] == b"2"
         assert said[b"pointsam.config"] == b'{"kappa":0.04}'
         assert said[b"pointsam.calibration_perturbation"] == b"none"
 
@@ -208,7 +209,7 @@ def test_a_table_of_another_schema_version_is_refused(tmp_path, monkeypatch):
 def test_a_folder_of_another_schema_version_is_refused(tmp_path):
     fill(tmp_path)
     path = tmp_path / "run.json"
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
     with pytest.raises(SchemaError, match=r"SCH003.*run.json is of schema version 99"):
         Labels(tmp_path)
     with pytest.raises(SchemaError, match="SCH003"):

@@ -65,6 +65,7 @@ def labels_of_frames(draw):
         frame,
         PointLabels(ids, np.where(ids < 0, BACKGROUND, classes).astype(np.uint8)),
         draw(arrays(np.uint8, n)),
+        draw(arrays(np.uint8, n)),
         tuple(draw(clusters(k)) for k in range(m)),
     )
 
@@ -111,12 +112,13 @@ def test_labels_come_back_as_they_went(frames):
     tables = label_tables(frames)
     start = 0
     for k, frame in enumerate(frames):
-        labels, views = rows.point_labels(tables["points"], k)
+        labels, views, covered = rows.point_labels(tables["points"], k)
         stop = start + len(frame.clusters)
         back = FrameLabels(
             rows.frame_row(tables["frames"], k, frame.frame.scene),
             labels,
             views,
+            covered,
             rows.clusters(tables["clusters"], range(start, stop)),
         )
         assert_same(back, frame)
@@ -140,15 +142,15 @@ def test_tables_have_the_types_of_the_contract():
 
 
 def test_a_sweep_is_one_row_of_int16_and_bytes():
-    kinds = {name: POINTS.field(name).type.value_type for name in ("cluster_id", "class_id", "views")}
-    assert kinds == {"cluster_id": pa.int16(), "class_id": pa.uint8(), "views": pa.uint8()}
+    kinds = {name: POINTS.field(name).type.value_type for name in ("cluster_id", "class_id", "views", "covered")}
+    assert kinds == {"cluster_id": pa.int16(), "class_id": pa.uint8(), "views": pa.uint8(), "covered": pa.uint8()}
 
 
 def frame_of_clusters(count):
     frame = frame_labels("f0", num_clusters=1)
     members = tuple(Cluster(**{**vars(frame.clusters[0]), "cluster_id": k}) for k in range(count))
     row = FrameRow(**{**vars(frame.frame), "num_clusters": count})
-    return FrameLabels(row, frame.labels, frame.views, members)
+    return FrameLabels(row, frame.labels, frame.views, frame.covered, members)
 
 
 @pytest.mark.parametrize("table", [points_table, clusters_table])
@@ -177,13 +179,14 @@ def test_a_row_fails_with_a_code_or_not_at_all(status, code):
 def test_clusters_and_points_must_agree():
     frame = frame_labels("f0", num_clusters=3)
     with pytest.raises(SchemaError, match=r"SCH003.*cluster ids"):
-        FrameLabels(frame.frame, frame.labels, frame.views, frame.clusters[:2])
+        FrameLabels(frame.frame, frame.labels, frame.views, frame.covered, frame.clusters[:2])
 
 
-def test_views_must_cover_every_point():
+@pytest.mark.parametrize("column", ["views", "covered"])
+def test_views_and_masks_are_counted_for_every_point(column):
     frame = frame_labels("f0")
     with pytest.raises(SchemaError, match=r"SCH003.*view counts"):
-        FrameLabels(frame.frame, frame.labels, frame.views[1:], frame.clusters)
+        FrameLabels(**{**vars(frame), column: getattr(frame, column)[1:]})
 
 
 def test_prompts_are_pairs():
