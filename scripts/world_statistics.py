@@ -1,6 +1,7 @@
 """What a nuScenes root is full of, beside what nuScenes has published of itself.
 
-Per class: boxes that hold a LiDAR point, by key frame; points by box; and where the points of a sweep lie.
+Per class: boxes by key frame, those that hold a LiDAR point, and points by such a box; and what the points of a sweep
+belong to, where there are lidarseg labels. The published cuboids are all that were annotated, with a point or without.
 
     python scripts/world_statistics.py WORLD
 """
@@ -15,9 +16,10 @@ from pipelines.progress import progress
 from pipelines.tables import text_table
 from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes import NuScenes
+from pointsam.datasets.nuscenes_truth import CATEGORIES as CLASSES
 from pointsam.geometry.boxes import count_points
 from pointsam.synth.annotate import CATEGORIES
-from pointsam.taxonomy import BACKGROUND
+from pointsam.taxonomy import BACKGROUND, NUSCENES
 
 KEY_FRAMES = 34_149
 PUBLISHED = {
@@ -32,8 +34,9 @@ PUBLISHED = {
     "traffic_cone": (97_959, 736_239),
     "barrier": (152_087, 9_305_106),
 }
-"""Cuboids and lidarseg points of nuScenes' train and val scenes, from the table of the nuScenes-lidarseg page."""
+"""All cuboids, and lidarseg points, of nuScenes' train and val scenes: the table of the nuScenes-lidarseg page."""
 STUFF = {
+    "noise": 2_061_156,
     "flat.driveable_surface": 316_958_899,
     "flat.other": 8_559_216,
     "flat.sidewalk": 70_197_461,
@@ -44,16 +47,17 @@ STUFF = {
 }
 """Lidarseg points of the categories that are no objects, from the same table."""
 ALL_POINTS = 1_106_713_569 + 78_942_623
+"""Background and foreground in that table: 0.16 % more than the categories here, the rest being rare ones."""
 
 
 def gather(dataset):
-    """Class -> [(points, range)] of every box with a point, and category -> points."""
+    """Class -> [(points, range)] of every box, and category -> points."""
     boxes_of, stuff = defaultdict(list), Counter()
     for frame_id in progress(dataset.frame_ids(), desc="count", unit="frame"):
         frame, boxes = dataset.frame(frame_id), dataset.boxes(frame_id)
         points = count_points(read_points(frame.sweep), boxes)
         for class_id, count, center in zip(boxes.class_id, points, boxes.center_m, strict=True):
-            if class_id != BACKGROUND and count:
+            if class_id != BACKGROUND:
                 boxes_of[dataset.taxonomy.names[class_id]].append((count, np.hypot(*center[:2])))
         pack = dataset.root / "lidarseg" / dataset.version / f"{dataset.lidar_token(frame_id)}_lidarseg.bin"
         if pack.exists():
@@ -70,21 +74,36 @@ def main():
     dataset = NuScenes(args.root, args.version)
     frames = len(dataset.frame_ids())
     boxes_of, stuff = gather(dataset)
-    rows = []
-    for name, (boxes, points) in PUBLISHED.items():
-        found = np.array(boxes_of[name] or [(np.nan, np.nan)], dtype=float)
-        here = (len(boxes_of[name]) / frames, boxes / KEY_FRAMES, found[:, 0].mean(), points / boxes)
-        rows.append((name, *here, float(np.median(found[:, 0])), float(np.median(found[:, 1]))))
-    totals = (sum(map(len, boxes_of.values())), sum(boxes for boxes, _ in PUBLISHED.values()))
-    rows.append(("all", totals[0] / frames, totals[1] / KEY_FRAMES, *[float("nan")] * 4))
+    nan, rows = float("nan"), []
+    for name, (cuboids, points) in PUBLISHED.items():
+        every = np.array(boxes_of[name], dtype=float).reshape(-1, 2)
+        found = every[every[:, 0] > 0]
+        middle = np.median(found, axis=0).tolist() if len(found) else (nan, nan)
+        mean = found[:, 0].mean() if len(found) else nan
+        counts = (len(every) / frames, cuboids / KEY_FRAMES, len(found) / frames)
+        rows.append((name, *counts, float(mean), points / cuboids, *middle))
+    rows.append(("all", *(sum(row[k] for row in rows) for k in (1, 2, 3)), *[nan] * 4))
     print(f"{args.root}: {frames} key frames; nuScenes as published")
-    heads = ("a key frame", "nuScenes", "points a box", "nuScenes", "median points", "median range, m")
-    print(text_table(("boxes with a point", *heads), rows))
+    heads = ("a key frame", "nuScenes", "with a point", "points a box", "nuScenes", "median points", "median range, m")
+    print(text_table(("boxes", *heads), rows))
     if stuff:
-        names, whole = dict(enumerate(CATEGORIES)), sum(stuff.values())
-        share = {names[index]: 100 * count / whole for index, count in stuff.items()}
-        lines = [(name, share.get(name, 0.0), 100 * points / ALL_POINTS) for name, points in STUFF.items()]
+        whole = sum(stuff.values())
+        label = {index: points_of(name) for index, name in enumerate(CATEGORIES)}
+        share = Counter()
+        for index, count in stuff.items():
+            share[label[index]] += 100 * count / whole
+        published = {name: points for name, (_, points) in PUBLISHED.items()} | STUFF
+        lines = [(name, float(share[name]), 100 * points / ALL_POINTS) for name, points in published.items()]
+        lines.append(("others", float(share["others"]), 100 - sum(line[2] for line in lines)))
         print("\n" + text_table(("points, %", "here", "nuScenes"), lines))
+
+
+def points_of(category):
+    """The row that counts the points of a category."""
+    if category in STUFF:
+        return category
+    class_id = CLASSES.class_id(category)
+    return "others" if class_id == BACKGROUND else NUSCENES.names[class_id]
 
 
 if __name__ == "__main__":
