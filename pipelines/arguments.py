@@ -1,8 +1,26 @@
-"""Values of command-line options that click has no type for."""
+"""What the command lines share: how errors are told, and options that click has no type for."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
+
+from pointsam.errors import PointSamError
+
+BAD_INPUT = 2
+
+
+class UserErrors(click.Group):
+    """Turns errors made for users into one message and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click, but for those errors."""
+        try:
+            return super().invoke(ctx)
+        except PointSamError as error:
+            click.echo(f"error {error}", err=True)
+            ctx.exit(BAD_INPUT)
 
 
 def frame_list(text: str | None) -> tuple[str, ...]:

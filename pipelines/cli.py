@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.arguments import frame_list, shard_of
+from pipelines.arguments import UserErrors, frame_list, shard_of
 from pipelines.cli_world import demo, synth
 from pointsam import __version__
-from pointsam.errors import PointSamError
 
 if TYPE_CHECKING:
     from pipelines.jobs import Summary
     from pipelines.request import Request
 
-BAD_INPUT = 2
 QUARANTINED = 3
 
 _PATH = click.Path(path_type=Path)
@@ -63,18 +61,7 @@ def _options(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Any], Any]:
     return decorate
 
 
-class _Errors(click.Group):
-    """Turns errors made for users into one message and exit code 2."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except PointSamError as error:
-            click.echo(f"error {error}", err=True)
-            ctx.exit(BAD_INPUT)
-
-
-@click.group(cls=_Errors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="pointsam-label")
 def main() -> None:
     """Label LiDAR from cameras: SAM masks, lifted, refined and written as Parquet clusters.

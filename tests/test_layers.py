@@ -38,8 +38,8 @@ def test_geometry_and_stages_import_nothing_above_them(below, above):
 
 
 @pytest.mark.parametrize("folder", ["", "../pipelines"])
-def test_torch_is_imported_in_masks_only(folder):
-    assert set(importers("torch", folder)) <= set(importers("torch", "masks"))
+def test_torch_is_imported_in_masks_and_detect_only(folder):
+    assert set(importers("torch", folder)) <= {*importers("torch", "masks"), *importers("torch", "detect")}
 
 
 def test_the_world_is_imported_by_no_other_part():

@@ -1,0 +1,1 @@
+"""3D detection trained on coarse labels."""
