@@ -1,0 +1,247 @@
+"""Coarse labels: groups of points with a class and no box, whoever made them.
+
+One type for all sources: PointSAM's tables, clusters simulated from boxes as published, a human's three clicks, mere
+centres. What a trainer takes from a cluster is its class, its centre, its radius and which points are its own.
+
+Source: method.md B.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.errors import SchemaError
+from pointsam.geometry.boxes import box_members
+from pointsam.store.schema import FrameLabels
+from pointsam.types import NO_INSTANCE, Boxes
+
+Kind = Literal["tables", "simulated", "clicks", "centers", "none"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class CoarseConfig:
+    """Where coarse labels come from.
+
+    Args:
+        kind: "tables" of a labelling run; "simulated" from boxes, each axis enlarged; "clicks" of a human in
+            bird's-eye view; "centers" without points; "none".
+        enlarge: range of the factor of each axis of a simulated cluster.
+        redraw: draw them anew at every epoch, as published; else once by seed.
+        click_noise_m: standard deviation of a click, each axis.
+        center_noise_m: standard deviation of a centre label, each axis of the ground plane.
+        min_confidence: clusters of the tables below are no clusters, and their points unknown.
+        unknown_unseen: points that no camera sees are unknown.
+        unknown_dropped: points that a mask covered and refinement took away are unknown.
+        seed: of all draws.
+
+    Raises:
+        SchemaError: SCH005 on an unknown kind or a factor below 1.
+    """
+
+    kind: Kind = "tables"
+    enlarge: tuple[float, float] = (1.0, 1.1)
+    redraw: bool = False
+    click_noise_m: float = 0.15
+    center_noise_m: float = 0.25
+    min_confidence: float = 0.0
+    unknown_unseen: bool = True
+    unknown_dropped: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise SchemaError("SCH005", f"coarse labels: no kind {self.kind!r}", f"use one of: {', '.join(KINDS)}")
+        if not 1.0 <= self.enlarge[0] <= self.enlarge[1]:
+            raise SchemaError("SCH005", f"coarse labels: enlarge {self.enlarge}", "give two rising factors from 1 on")
+
+
+@dataclass(frozen=True, eq=False)
+class CoarseLabels:
+    """Clusters of one sweep.
+
+    Args:
+        cluster_id: (N,) int32 of every point, NO_INSTANCE for none.
+        class_id: (M,) uint8 by cluster.
+        center_m: (M,3) float64 mid-point of the extent, LiDAR frame (method.md B.1).
+        radius_m: (M,) float64 largest distance of a point from it in the ground plane.
+        num_points: (M,) int64.
+        unknown: (N,) bool, points that may be of an object nobody labelled.
+    """
+
+    cluster_id: NDArray[np.int32]
+    class_id: NDArray[np.uint8]
+    center_m: NDArray[np.float64]
+    radius_m: NDArray[np.float64]
+    num_points: NDArray[np.int64]
+    unknown: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.class_id)
+
+    @staticmethod
+    def empty(num_points: int) -> CoarseLabels:
+        """No cluster."""
+        return of_points(
+            np.zeros((num_points, 3)), np.full(num_points, NO_INSTANCE, np.int32), np.zeros(0, dtype=np.uint8)
+        )
+
+
+def of_points(
+    xyz_lidar_m: NDArray[np.floating[Any]],
+    cluster_id: NDArray[np.integer[Any]],
+    class_id: NDArray[np.uint8],
+    unknown: NDArray[np.bool_] | None = None,
+) -> CoarseLabels:
+    """Clusters from the id of each point; ids without a point vanish, the others close ranks.
+
+    Args:
+        xyz_lidar_m: (N,3).
+        cluster_id: (N,) index into `class_id`, NO_INSTANCE for none.
+        class_id: (M,).
+        unknown: (N,) as in `CoarseLabels`, none by default.
+
+    Raises:
+        SchemaError: SCH006 on an id beyond the classes.
+    """
+    if int(cluster_id.max(initial=NO_INSTANCE)) >= len(class_id):
+        raise SchemaError(
+            "SCH006",
+            f"a point is of cluster {int(cluster_id.max())}, but there are {len(class_id)}",
+            "labels and clusters are of different runs: label the frame again",
+        )
+    member = np.flatnonzero(cluster_id != NO_INSTANCE)
+    present, dense = np.unique(cluster_id[member], return_inverse=True)
+    xyz = np.asarray(xyz_lidar_m, dtype=np.float64)[member]
+    low, high = np.full((len(present), 3), np.inf), np.full((len(present), 3), -np.inf)
+    np.minimum.at(low, dense, xyz)
+    np.maximum.at(high, dense, xyz)
+    center = (low + high) / 2
+    radius = np.zeros(len(present))
+    np.maximum.at(radius, dense, np.linalg.norm(xyz[:, :2] - center[dense, :2], axis=1))
+    ids = np.full(len(cluster_id), NO_INSTANCE, dtype=np.int32)
+    ids[member] = dense
+    count = np.bincount(dense, minlength=len(present))
+    none = np.zeros(len(ids), dtype=bool)
+    return CoarseLabels(ids, class_id[present], center, radius, count, none if unknown is None else unknown)
+
+
+def from_tables(labels: FrameLabels, xyz_lidar_m: NDArray[np.floating[Any]], config: CoarseConfig) -> CoarseLabels:
+    """What a labelling run wrote of a frame.
+
+    Args:
+        labels: of the frame.
+        xyz_lidar_m: (N,3) its sweep.
+        config: what of it counts.
+
+    Raises:
+        SchemaError: SCH003 if the labels are of another sweep.
+    """
+    if len(labels.labels) != len(xyz_lidar_m):
+        raise SchemaError(
+            "SCH003",
+            f"frame {labels.frame.frame_id}: {len(labels.labels)} labels for a sweep of {len(xyz_lidar_m)} points",
+            "the labels were made for other data: label this data set",
+        )
+    kept = np.array([cluster.confidence >= config.min_confidence for cluster in labels.clusters], dtype=bool)
+    class_id = np.array([cluster.class_id for cluster in labels.clusters], dtype=np.uint8)
+    ids = labels.labels.instance_id
+    doubtful = (ids != NO_INSTANCE) & ~np.append(kept, True)[ids]
+    unlabelled = ids == NO_INSTANCE
+    unknown = doubtful.copy()
+    if config.unknown_unseen:
+        unknown |= unlabelled & (labels.views == 0)
+    if config.unknown_dropped:
+        unknown |= unlabelled & (labels.covered > 0)
+    return of_points(xyz_lidar_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown)
+
+
+def from_boxes(
+    xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, config: CoarseConfig, rng: np.random.Generator
+) -> CoarseLabels:
+    """What an annotator would give who is spared the box.
+
+    "simulated": the points in the box with each axis enlarged by its own factor. "clicks": the points in the
+    parallelogram of three clicks near corners, seen from above, at the box's heights (which spares the ground).
+    "centers": a position, no points.
+
+    Args:
+        xyz_lidar_m: (N,3).
+        boxes: (M) of the objects without a box label.
+        config: the kind and its noise.
+        rng: of the noise.
+    """
+    if config.kind == "centers":
+        noise = np.column_stack([rng.normal(0, config.center_noise_m, (len(boxes), 2)), np.zeros(len(boxes))])
+        none = CoarseLabels.empty(len(xyz_lidar_m))
+        zero = np.zeros(len(boxes))
+        return CoarseLabels(
+            none.cluster_id, boxes.class_id, boxes.center_m + noise, zero, zero.astype(np.int64), none.unknown
+        )
+    if config.kind == "simulated":
+        size = boxes.size_lwh_m * rng.uniform(*config.enlarge, (len(boxes), 3))
+        point, box = box_members(xyz_lidar_m, Boxes(boxes.center_m, size, boxes.rotation, boxes.class_id, boxes.token))
+    else:
+        point, box = _clicked(np.asarray(xyz_lidar_m, dtype=np.float64), boxes, config.click_noise_m, rng)
+    ids = np.full(len(xyz_lidar_m), NO_INSTANCE, dtype=np.int32)
+    ids[point[::-1]] = box[::-1]  # a point in several goes to the first
+    return of_points(xyz_lidar_m, ids, boxes.class_id)
+
+
+def _clicked(
+    xyz: NDArray[np.float64], boxes: Boxes, noise_m: float, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Members of the parallelograms through three noisy corners, by box, then point."""
+    sign = np.array([(1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)]) / 2
+    points, owners = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    noise = rng.normal(0, noise_m, (len(boxes), 3, 2))
+    for m in range(len(boxes)):
+        length, width, height = boxes.size_lwh_m[m]
+        corner = (sign * (length, width)) @ boxes.rotation[m][:2, :2].T + boxes.center_m[m, :2] + noise[m]
+        side = np.column_stack([corner[0] - corner[1], corner[2] - corner[1]])
+        if abs(np.linalg.det(side)) < 1e-6:
+            continue
+        near = np.flatnonzero(np.abs(xyz[:, 2] - boxes.center_m[m, 2]) <= height / 2)
+        share = np.linalg.solve(side, (xyz[near, :2] - corner[1]).T)
+        inside = near[((share >= 0) & (share <= 1)).all(axis=0)]
+        points.append(inside)
+        owners.append(np.full(len(inside), m, dtype=np.int64))
+    return np.concatenate(points), np.concatenate(owners)
+
+
+def without_boxed(
+    labels: CoarseLabels, xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, share: float = 0.5
+) -> CoarseLabels:
+    """Take away the clusters of objects that have a box: else one object would be two peaks (method.md B.3).
+
+    Args:
+        labels: clusters.
+        xyz_lidar_m: (N,3) their points.
+        boxes: the budget's boxes of the frame.
+        share: a cluster with more of its points than this in one box of its class is that box's object.
+    """
+    point, box = box_members(xyz_lidar_m, boxes)
+    owner = labels.cluster_id[point]
+    same = owner != NO_INSTANCE
+    same[same] = labels.class_id[owner[same]] == boxes.class_id[box[same]]
+    shared = np.zeros((len(labels), max(len(boxes), 1)), dtype=np.int64)
+    np.add.at(shared, (owner[same], box[same]), 1)
+    gone = shared.max(axis=1) > share * labels.num_points
+    if not gone.any():
+        return labels
+    ids = np.where(np.append(gone, False)[labels.cluster_id], NO_INSTANCE, labels.cluster_id)
+    left = np.flatnonzero(~gone)
+    dense = np.full(len(gone) + 1, NO_INSTANCE, dtype=np.int32)
+    dense[left] = np.arange(len(left))
+    return CoarseLabels(
+        dense[ids],
+        labels.class_id[left],
+        labels.center_m[left],
+        labels.radius_m[left],
+        labels.num_points[left],
+        labels.unknown,
+    )
