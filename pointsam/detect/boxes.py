@@ -1,0 +1,201 @@
+"""Boxes in torch: exact overlap of rotated rectangles, non-maximum suppression, points inside.
+
+A box is a row x, y, z of its middle, length, width, height, yaw about z: metres and radians, LiDAR frame. N, M boxes,
+P pairs or points. No compiled extension; pairs that cannot touch are culled before anything is cut.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+_PAIRS = 1 << 15
+"""Pairs that are cut at once: bounds the memory."""
+_EPS = 1e-9
+
+
+def corners_bev(boxes: Tensor) -> Tensor:
+    """(N,4,2) corners in the ground plane, counter-clockwise."""
+    sign = boxes.new_tensor([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])
+    local = boxes[:, None, 3:5] * sign
+    c, s = torch.cos(boxes[:, 6, None]), torch.sin(boxes[:, 6, None])
+    x, y = local.unbind(2)
+    return torch.stack([c * x - s * y, s * x + c * y], dim=2) + boxes[:, None, :2]
+
+
+def intersection_bev(a: Tensor, b: Tensor) -> Tensor:
+    """(P,) area that two rectangles share, pair by pair, in float64.
+
+    `a` is cut by the four sides of `b` in turn (Sutherland and Hodgman); each cut leaves a convex polygon.
+
+    Args:
+        a: (P,7) boxes.
+        b: (P,7) boxes.
+    """
+    a, b = a.double(), b.double()
+    middle = a[:, :2].clone()
+    a, b = a.clone(), b.clone()
+    a[:, :2] -= middle  # near the origin, for the sake of precision far out
+    b[:, :2] -= middle
+    polygon, fence = corners_bev(a), corners_bev(b)
+    for k in range(4):
+        polygon = _cut(polygon, fence[:, k], fence[:, (k + 1) % 4])
+    following = polygon.roll(-1, dims=1)
+    cross = polygon[..., 0] * following[..., 1] - polygon[..., 1] * following[..., 0]
+    return cross.sum(dim=1).clamp(min=0) / 2
+
+
+def _cut(polygon: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """What is left of a line: (P,K,2) to (P,2K,2), where corners may repeat.
+
+    Every side gives two corners: its first point, drawn onto the line if it is right of it, and where it crosses.
+    """
+    way = (end - start)[:, None]
+    from_start = polygon - start[:, None]
+    side = way[..., 0] * from_start[..., 1] - way[..., 1] * from_start[..., 0]  # > 0: left, inside
+    following, side_next = polygon.roll(-1, dims=1), side.roll(-1, dims=1)
+    crosses = (side >= 0) != (side_next >= 0)
+    step = side - side_next
+    share = torch.where(crosses, side / torch.where(step.abs() < _EPS, torch.full_like(step, _EPS), step), 0)
+    crossing = polygon + share[..., None] * (following - polygon)
+    inside = (side >= 0)[..., None]
+    # A corner that is cut away is replaced by one that is kept, so that the polygon keeps its area and its length.
+    first = torch.where(inside, polygon, crossing)
+    second = torch.where(crosses[..., None], crossing, first)
+    gone = ~inside[..., 0] & ~crosses
+    out = torch.stack([first, second], dim=2).flatten(1, 2)
+    gone = torch.stack([gone, gone], dim=2).flatten(1, 2)
+    return _without(out, gone)
+
+
+def _without(polygon: Tensor, gone: Tensor) -> Tensor:
+    """Move each corner that is gone onto the last kept one before it; a polygon without any becomes a point."""
+    size = gone.shape[1]
+    place = torch.arange(size, device=gone.device).expand_as(gone)
+    last = torch.where(gone, -1, place).cummax(dim=1).values
+    wrapped = torch.where(last < 0, last[:, -1:], last)
+    kept = polygon.gather(1, wrapped.clamp(min=0)[..., None].expand_as(polygon))
+    return torch.where((wrapped >= 0)[..., None], kept, torch.zeros_like(kept))
+
+
+def overlapping_pairs(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """(P,) indices into `a` and `b` of pairs whose circumscribed circles meet, ordered by `a`, then `b`."""
+    reach_a, reach_b = (torch.linalg.norm(boxes[:, 3:5], dim=1) / 2 for boxes in (a, b))
+    rows = max(1, (_PAIRS * 16) // max(len(b), 1))
+    found = []
+    for start in range(0, len(a), rows):
+        some = slice(start, start + rows)
+        apart = torch.linalg.norm(a[some, None, :2] - b[None, :, :2], dim=2)
+        i, j = (apart <= reach_a[some, None] + reach_b[None]).nonzero(as_tuple=True)
+        found.append((i + start, j))
+    if not found:
+        none = torch.zeros(0, dtype=torch.int64, device=a.device)
+        return none, none
+    return torch.cat([i for i, _ in found]), torch.cat([j for _, j in found])
+
+
+def _shared_area(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    parts = [intersection_bev(a[p], b[q]) for p, q in zip(torch.split(i, _PAIRS), torch.split(j, _PAIRS), strict=True)]
+    return torch.cat(parts) if parts else a.new_zeros(0, dtype=torch.float64)
+
+
+def iou_bev(a: Tensor, b: Tensor) -> Tensor:
+    """(N,M) intersection over union in the ground plane, exact for any yaw."""
+    i, j = overlapping_pairs(a, b)
+    shared = _shared_area(a, b, i, j)
+    area_a, area_b = ((boxes[:, 3] * boxes[:, 4]).double() for boxes in (a, b))
+    return _scattered(shared, area_a[i] + area_b[j] - shared, i, j, a, b)
+
+
+def iou_3d(a: Tensor, b: Tensor) -> Tensor:
+    """(N,M) intersection over union of volumes; boxes stand upright."""
+    i, j = overlapping_pairs(a, b)
+    (low_a, high_a), (low_b, high_b) = (
+        ((boxes[:, 2] - boxes[:, 5] / 2).double(), (boxes[:, 2] + boxes[:, 5] / 2).double()) for boxes in (a, b)
+    )
+    height = (torch.minimum(high_a[i], high_b[j]) - torch.maximum(low_a[i], low_b[j])).clamp(min=0)
+    shared = _shared_area(a, b, i, j) * height
+    volume_a, volume_b = (boxes[:, 3:6].double().prod(dim=1) for boxes in (a, b))
+    return _scattered(shared, volume_a[i] + volume_b[j] - shared, i, j, a, b)
+
+
+def _scattered(shared: Tensor, union: Tensor, i: Tensor, j: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    iou = a.new_zeros(len(a), len(b))
+    iou[i, j] = (shared / union.clamp(min=_EPS)).to(iou.dtype)
+    return iou
+
+
+def nearest_bev(boxes: Tensor) -> Tensor:
+    """(N,4) x0, y0, x1, y1 of each box turned to the nearest multiple of 90 degrees (SECOND's matching)."""
+    turned = torch.remainder(boxes[:, 6] + math.pi / 4, math.pi) >= math.pi / 2
+    half = torch.where(turned[:, None], boxes[:, [4, 3]], boxes[:, [3, 4]]) / 2
+    return torch.cat([boxes[:, :2] - half, boxes[:, :2] + half], dim=1)
+
+
+def iou_aligned(a: Tensor, b: Tensor) -> Tensor:
+    """(N,M) intersection over union of (N,4) and (M,4) axis-aligned rectangles x0, y0, x1, y1."""
+    side = (torch.minimum(a[:, None, 2:], b[None, :, 2:]) - torch.maximum(a[:, None, :2], b[None, :, :2])).clamp(min=0)
+    shared = side.prod(dim=2)
+    area_a, area_b = ((rectangles[:, 2:] - rectangles[:, :2]).prod(dim=1) for rectangles in (a, b))
+    return shared / (area_a[:, None] + area_b[None] - shared).clamp(min=_EPS)
+
+
+def nms_bev(boxes: Tensor, scores: Tensor, iou_threshold: float, most: int | None = None) -> Tensor:
+    """Greedy non-maximum suppression with exact rotated overlap.
+
+    Args:
+        boxes: (N,7).
+        scores: (N,); of equal ones the first goes first.
+        iou_threshold: a box that overlaps a better one by more goes.
+        most: keep so many at most.
+
+    Returns:
+        (K,) int64 what is kept, by falling score.
+    """
+    order = torch.argsort(scores, descending=True, stable=True)
+    i, j = overlapping_pairs(boxes[order], boxes[order])
+    i, j = i[i < j], j[i < j]
+    ranked = boxes[order]
+    shared = _shared_area(ranked, ranked, i, j)
+    area = (ranked[:, 3] * ranked[:, 4]).double()
+    over = shared / (area[i] + area[j] - shared).clamp(min=_EPS) > iou_threshold
+    i, j = i[over].cpu(), j[over].cpu()
+    ends = torch.searchsorted(i, torch.arange(len(boxes)), right=True).tolist()
+    rivals, alive = j.tolist(), [True] * len(boxes)
+    kept: list[int] = []
+    start = 0
+    for k, end in enumerate(ends):
+        if alive[k]:
+            kept.append(k)
+            if len(kept) == most:
+                break
+            for rival in rivals[start:end]:
+                alive[rival] = False
+        start = end
+    return order[torch.tensor(kept, dtype=torch.int64, device=order.device)]
+
+
+def points_in_boxes(xyz: Tensor, boxes: Tensor, chunk: int = 1 << 24) -> tuple[Tensor, Tensor]:
+    """Every (point, box) pair where the point lies in the box, the surface included: no cap on either.
+
+    Args:
+        xyz: (P,3).
+        boxes: (N,7).
+        chunk: points times boxes that are looked at together.
+
+    Returns:
+        point, box: (K,) int64 each, ordered by box, then point.
+    """
+    rows = max(1, chunk // max(len(xyz), 1))
+    found = [(xyz.new_zeros(0, dtype=torch.int64),) * 2]
+    for start in range(0, len(boxes), rows):
+        some = boxes[start : start + rows, None]
+        offset = xyz[None] - some[..., :3]
+        c, s = torch.cos(some[..., 6]), torch.sin(some[..., 6])
+        along = (offset[..., 0] * c + offset[..., 1] * s).abs() <= some[..., 3] / 2
+        aside = (offset[..., 1] * c - offset[..., 0] * s).abs() <= some[..., 4] / 2
+        box, point = (along & aside & (offset[..., 2].abs() <= some[..., 5] / 2)).nonzero(as_tuple=True)
+        found.append((point, box + start))
+    return torch.cat([point for point, _ in found]), torch.cat([box for _, box in found])

@@ -1,0 +1,118 @@
+"""The grid of a detector, and points sorted into it without loss.
+
+P points, K of them inside of the grid, V voxels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pointsam.errors import SchemaError
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A box of voxels.
+
+    Args:
+        range_m: x0, y0, z0, x1, y1, z1, LiDAR frame.
+        voxel_m: size along x, y, z.
+
+    Raises:
+        SchemaError: SCH005 on sizes that are not above 0, or that do not divide the range; it names the range that
+            works.
+    """
+
+    range_m: tuple[float, float, float, float, float, float]
+    voxel_m: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        low, high = self.range_m[:3], self.range_m[3:]
+        if min(self.voxel_m) <= 0 or any(b <= a for a, b in zip(low, high, strict=True)):
+            raise SchemaError("SCH005", f"grid: range {self.range_m}, voxels {self.voxel_m}", "give sizes above 0")
+        counts = [(b - a) / v for a, b, v in zip(low, high, self.voxel_m, strict=True)]
+        if any(abs(count - round(count)) > 1e-4 for count in counts):
+            raise SchemaError(
+                "SCH005",
+                f"grid: voxels of {self.voxel_m} m do not divide the range {self.range_m}",
+                f"use the range {self._grown([math.ceil(count - 1e-4) for count in counts])}",
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along x, y, z."""
+        x, y, z = (round((b - a) / v) for a, b, v in zip(self.range_m[:3], self.range_m[3:], self.voxel_m, strict=True))
+        return x, y, z
+
+    def require_stride(self, stride: int) -> None:
+        """Refuse a grid that a network of this stride in the ground plane would cut.
+
+        Raises:
+            SchemaError: SCH005, naming the nearest larger range that works.
+        """
+        x, y, z = self.shape
+        if x % stride or y % stride:
+            counts = [math.ceil(x / stride) * stride, math.ceil(y / stride) * stride, z]
+            raise SchemaError(
+                "SCH005",
+                f"grid: {x} x {y} voxels are no multiple of the network's stride {stride}",
+                f"use the range {self._grown(counts)}",
+            )
+
+    def _grown(self, counts: list[int]) -> tuple[float, ...]:
+        """The range with so many voxels, about the same middle."""
+        middle = [(a + b) / 2 for a, b in zip(self.range_m[:3], self.range_m[3:], strict=True)]
+        half = [count * size / 2 for count, size in zip(counts, self.voxel_m, strict=True)]
+        low = [round(m - h, 6) for m, h in zip(middle, half, strict=True)]
+        return (*low, *(round(m + h, 6) for m, h in zip(middle, half, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class Voxels:
+    """Which voxel each point is in.
+
+    Args:
+        coordinate: (V,4) int64 batch, z, y, x; sorted, unique.
+        point: (K,) int64 the points inside, rising.
+        voxel: (K,) int64 their voxels.
+    """
+
+    coordinate: Tensor
+    point: Tensor
+    voxel: Tensor
+
+
+def voxelize(xyz: Tensor, batch: Tensor, grid: Grid) -> Voxels:
+    """Sort points into voxels: every point of the grid, however many a voxel holds.
+
+    Args:
+        xyz: (P,3) metres.
+        batch: (P,) int64 the sample of each.
+        grid: the lower faces belong to it, the upper ones do not.
+    """
+    low, size = xyz.new_tensor(grid.range_m[:3]), xyz.new_tensor(grid.voxel_m)
+    x, y, z = grid.shape
+    index = torch.floor((xyz - low) / size).to(torch.int64)
+    inside = ((index >= 0) & (index < index.new_tensor([x, y, z]))).all(dim=1)
+    point = inside.nonzero(as_tuple=True)[0]
+    i, j, k = index[point].unbind(1)
+    key, voxel = torch.unique(((batch[point] * z + k) * y + j) * x + i, return_inverse=True)
+    columns = [key // (x * y * z), key // (x * y) % z, key // x % y, key % x]
+    return Voxels(torch.stack(columns, dim=1), point, voxel)
+
+
+def scatter_mean(values: Tensor, index: Tensor, size: int) -> Tensor:
+    """(size,C) means of (K,C) values by index; 0 where there is none."""
+    total = values.new_zeros(size, values.shape[1]).index_add_(0, index, values)
+    count = torch.bincount(index, minlength=size).clamp(min=1)
+    return total / count[:, None].to(values.dtype)
+
+
+def scatter_max(values: Tensor, index: Tensor, size: int) -> Tensor:
+    """(size,C) largest of (K,C) values by index; 0 where there is none."""
+    out = values.new_zeros(size, values.shape[1])
+    return out.scatter_reduce(0, index[:, None].expand_as(values), values, "amax", include_self=False)

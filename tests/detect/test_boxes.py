@@ -1,0 +1,150 @@
+"""Overlap of rotated boxes is exact: shapely says the same."""
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+geometry = pytest.importorskip("shapely.geometry", reason="needs shapely")
+affinity = pytest.importorskip("shapely.affinity")
+
+from pointsam.detect.boxes import (  # noqa: E402
+    corners_bev,
+    intersection_bev,
+    iou_3d,
+    iou_aligned,
+    iou_bev,
+    nearest_bev,
+    nms_bev,
+    points_in_boxes,
+)
+from pointsam.geometry.boxes import box_members  # noqa: E402
+from pointsam.types import Boxes  # noqa: E402
+
+
+def polygon(box):
+    x, y, _, length, width, _, yaw = box
+    flat = geometry.box(-length / 2, -width / 2, length / 2, width / 2)
+    return affinity.translate(affinity.rotate(flat, yaw, origin=(0, 0), use_radians=True), x, y)
+
+
+def boxes(rng, n, spread=6.0):
+    """float32, as a network gives them."""
+    place = np.column_stack([rng.uniform(-spread, spread, (n, 2)), rng.uniform(-1, 1, n)])
+    size = rng.uniform(0.3, 6.0, (n, 3))
+    return torch.from_numpy(np.column_stack([place, size, rng.uniform(-7, 7, n)]).astype(np.float32))
+
+
+def shared_area(a, b):
+    return np.array([polygon(p).intersection(polygon(q)).area for p, q in zip(a.tolist(), b.tolist(), strict=True)])
+
+
+def test_the_shared_area_of_random_pairs(rng_of):
+    a, b = (boxes(rng_of(k), 2000, 3.0) for k in (0, 1))
+    expected = shared_area(a, b)
+    assert (expected > 0).mean() > 0.5
+    assert (expected == 0).any()
+    assert intersection_bev(a, b).numpy() == pytest.approx(expected, abs=1e-6)
+
+
+UNIT = [0.0, 0.0, 0.0, 4.0, 2.0, 1.0, 0.0]
+HOSTILE = {
+    "identical": (UNIT, UNIT),
+    "a quarter turn": (UNIT, [0, 0, 0, 4, 2, 1, math.pi / 2]),
+    "half a turn": (UNIT, [0, 0, 0, 4, 2, 1, math.pi]),
+    "touching sides": (UNIT, [4, 0, 0, 4, 2, 1, 0]),
+    "touching corners": (UNIT, [4, 2, 0, 4, 2, 1, 0]),
+    "a shared side": (UNIT, [1, 0, 0, 4, 2, 1, 0]),
+    "inside": (UNIT, [0.2, 0.1, 0, 1, 1, 1, 0.7]),
+    "around": ([0, 0, 0, 1, 1, 1, 0.7], UNIT),
+    "a cross": (UNIT, [0, 0, 0, 0.1, 20, 1, 0]),
+    "a hair": (UNIT, [0, 0, 0, 1e-4, 3, 1, 0.5]),
+    "far out": ([9e3, -9e3, 0, 4, 2, 1, 0.3], [9e3 + 1, -9e3 + 0.5, 0, 4, 2, 1, 1.1]),
+    "a corner on a side": (UNIT, [2 + math.sqrt(2), 0, 0, 2, 2, 1, math.pi / 4]),
+    "apart": (UNIT, [50, 0, 0, 4, 2, 1, 0]),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_shared_area_of_hostile_pairs(name):
+    a, b = (torch.tensor([box], dtype=torch.float64) for box in HOSTILE[name])
+    assert intersection_bev(a, b).numpy() == pytest.approx(shared_area(a, b), abs=1e-6)
+    assert intersection_bev(b, a).numpy() == pytest.approx(shared_area(a, b), abs=1e-6)
+
+
+def test_iou_of_all_pairs(rng_of):
+    a, b = boxes(rng_of(2), 40), boxes(rng_of(3), 30)
+    polygons = [[polygon(box) for box in some.tolist()] for some in (a, b)]
+    expected = [[p.intersection(q).area / p.union(q).area for q in polygons[1]] for p in polygons[0]]
+    assert iou_bev(a, b).numpy() == pytest.approx(np.array(expected), abs=1e-5)
+
+
+def test_iou_in_three_dimensions_counts_the_shared_height():
+    a = torch.tensor([UNIT])
+    b = torch.tensor([[1.0, 0, 0.5, 4, 2, 1, 0], [0, 0, 1.0, 4, 2, 1, 0], [0, 0, 0, 4, 2, 1, 0]])
+    assert iou_3d(a, b)[0].tolist() == pytest.approx([3 * 2 * 0.5 / (8 + 8 - 3), 0.0, 1.0])
+
+
+def test_no_box_no_overlap():
+    none, one = torch.zeros(0, 7), torch.tensor([UNIT])
+    for function in (iou_bev, iou_3d):
+        assert function(none, one).shape == (0, 1)
+        assert function(one, none).shape == (1, 0)
+    assert len(nms_bev(none, torch.zeros(0), 0.5)) == 0
+    assert len(points_in_boxes(torch.zeros(5, 3), none)[0]) == 0
+
+
+def test_corners_run_counter_clockwise():
+    x, y = corners_bev(torch.tensor([[1.0, 2, 0, 4, 2, 1, 0.4]]))[0].T
+    assert (x * y.roll(-1) - y * x.roll(-1)).sum() / 2 == pytest.approx(8)
+
+
+@pytest.mark.parametrize(
+    ("yaw", "turned"),
+    [(0, False), (0.7, False), (0.9, True), (math.pi / 2, True), (3.0, False), (-1.2, True), (4.8, True)],
+)
+def test_the_nearest_upright_rectangle(yaw, turned):
+    rectangle = nearest_bev(torch.tensor([[1.0, 2.0, 0, 4, 2, 1, yaw]]))[0].tolist()
+    assert rectangle == pytest.approx([0, 0, 2, 4] if turned else [-1, 1, 3, 3])
+
+
+def test_upright_rectangles_overlap_as_boxes_without_yaw(rng_of):
+    a, b = boxes(rng_of(4), 20), boxes(rng_of(5), 20)
+    a[:, 6] = b[:, 6] = 0
+    assert iou_aligned(nearest_bev(a), nearest_bev(b)).numpy() == pytest.approx(iou_bev(a, b).numpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.2, 0.7])
+def test_suppression_keeps_what_a_plain_loop_keeps(threshold, rng_of):
+    some, scores = boxes(rng_of(6), 150), torch.from_numpy(rng_of(7).choice(20, 150) / 20)
+    order = sorted(range(150), key=lambda k: (-scores[k].item(), k))
+    polygons = [polygon(box) for box in some.tolist()]
+    kept = []
+    for k in order:
+        rivals = (polygons[k].intersection(polygons[r]).area / polygons[k].union(polygons[r]).area for r in kept)
+        if all(iou <= threshold for iou in rivals):
+            kept.append(k)
+    assert nms_bev(some, scores, threshold).tolist() == kept
+    assert nms_bev(some, scores, threshold, most=3).tolist() == kept[:3]
+
+
+def test_points_in_boxes_are_those_of_the_evaluation(rng_of):
+    some = boxes(rng_of(8), 60).double()
+    xyz = rng_of(9).uniform(-7, 7, (3000, 3)) * (1, 1, 0.3)
+    c, s, zero, one = np.cos(some[:, 6]), np.sin(some[:, 6]), np.zeros(60), np.ones(60)
+    rotation = np.stack([c, -s, zero, s, c, zero, zero, zero, one], axis=1).reshape(-1, 3, 3)
+    theirs = Boxes(
+        some[:, :3].numpy(), some[:, 3:6].numpy(), rotation, np.zeros(60, dtype=np.uint8), tuple(map(str, range(60)))
+    )
+    point, box = points_in_boxes(torch.from_numpy(xyz), some, chunk=9000)  # three boxes at a time
+    expected = box_members(xyz, theirs)
+    assert len(point) > 3000  # points in many boxes at once are there many times
+    assert np.array_equal(point.numpy(), expected[0])
+    assert np.array_equal(box.numpy(), expected[1])
+
+
+def test_the_surface_belongs_to_the_box():
+    box = torch.tensor([UNIT])
+    xyz = torch.tensor([[2.0, 1.0, 0.5], [2.001, 0, 0], [0, 1.001, 0], [0, 0, 0.501]])
+    assert points_in_boxes(xyz, box)[0].tolist() == [0]
