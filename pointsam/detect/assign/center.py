@@ -1,0 +1,161 @@
+"""Centre-based assignment: one peak an object, whether it has a box or is a mere cluster.
+
+Both kinds peak at the middle of what is visible; only boxes say where the true middle, size and heading are.
+H, W cells of a map along y and x, C classes of a head, K regressed objects.
+
+Source: method.md B.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pointsam.detect.scene import Scene
+
+CODE = ("x", "y", "z", "log length", "log width", "log height", "cos yaw", "sin yaw", "vx", "vy")
+"""What a head regresses, in this order."""
+_OVERLAP = 0.1
+_MOST_OBJECTS = 500
+
+
+@dataclass(frozen=True)
+class CenterMap:
+    """A head's map.
+
+    Args:
+        origin_m: x, y of the map's lower corner.
+        cell_m: length of a cell along x, y.
+        shape: H, W.
+        classes: class_id of each channel.
+        smallest_radius: of a peak, cells, by channel; that of every cluster.
+        ignore_unknown: leave cells that hold unknown points, and their neighbours, out of the loss.
+    """
+
+    origin_m: tuple[float, float]
+    cell_m: tuple[float, float]
+    shape: tuple[int, int]
+    classes: tuple[int, ...]
+    smallest_radius: tuple[int, ...]
+    ignore_unknown: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class CenterTargets:
+    """What one head should say of a batch.
+
+    Args:
+        heat: (S,C,H,W) 1 at the cell of each object, falling off around it; S samples.
+        counted: (S,H,W) bool, cells where a missing object is wrong.
+        num_peaks: objects, boxes and clusters.
+        sample, row, column: (K,) cells at which boxes are regressed.
+        code: (K,10) as CODE; the velocity is NaN where unknown.
+    """
+
+    heat: Tensor
+    counted: Tensor
+    num_peaks: int
+    sample: Tensor
+    row: Tensor
+    column: Tensor
+    code: Tensor
+
+
+def center_targets(scenes: Sequence[Scene], head: CenterMap) -> CenterTargets:
+    """Targets of a batch."""
+    heats, counted, rows, peaks = [], [], [], 0
+    for index, scene in enumerate(scenes):
+        cell, channel, radius, box = _peaks(scene, head)
+        heat = splat(cell, channel, radius, (len(head.classes), *head.shape))
+        heats.append(heat)
+        counted.append(_counted(scene, head, heat))
+        peaks += len(cell)
+        boxed = box >= 0
+        at = torch.cat([torch.full_like(cell[boxed, :1], index), cell[boxed]], dim=1)
+        rows.append((at, _code(scene, box[boxed], cell[boxed], head)))
+    sample, column, row = torch.cat([at for at, _ in rows]).unbind(1)
+    code = torch.cat([code for _, code in rows])
+    return CenterTargets(torch.stack(heats), torch.stack(counted), peaks, sample, row, column, code)
+
+
+def _peaks(scene: Scene, head: CenterMap) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(N,2) cell x, y, (N,) channel, radius and box (-1: a cluster) of a head's objects, boxes first."""
+    channel_of = torch.full((256,), -1, device=scene.xyz.device)
+    channel_of[list(head.classes)] = torch.arange(len(head.classes), device=scene.xyz.device)
+    centers = torch.cat([scene.visible_center, scene.cluster_center])
+    channel = channel_of[torch.cat([scene.box_class, scene.cluster_class])]
+    none = torch.full_like(scene.cluster_class, -1)
+    box = torch.cat([torch.arange(len(scene.boxes), device=none.device), none])
+    place = (centers[:, :2] - centers.new_tensor(head.origin_m)) / centers.new_tensor(head.cell_m)
+    height, width = head.shape
+    size = place.new_tensor([width, height])
+    ours = ((channel >= 0) & ((place >= 0) & (place < size)).all(dim=1)).nonzero(as_tuple=True)[0][:_MOST_OBJECTS]
+    place, channel, box = place[ours], channel[ours], box[ours]
+    cell = torch.minimum(place, size - 0.5).floor().long()
+    radius = torch.tensor(head.smallest_radius, device=cell.device)[channel]
+    boxed = box >= 0
+    own = gaussian_radius(scene.boxes[box[boxed], 3] / head.cell_m[0], scene.boxes[box[boxed], 4] / head.cell_m[1])
+    radius[boxed] = torch.maximum(own.floor().long(), radius[boxed])
+    return cell, channel, radius, box
+
+
+def gaussian_radius(length: Tensor, width: Tensor, overlap: float = _OVERLAP) -> Tensor:
+    """(N,) how far, in cells, a rectangle may be off and still overlap by so much: CornerNet's least of three cases."""
+    o, both, area = overlap, length + width, length * width
+    r1 = (both + torch.sqrt(both**2 - 4 * area * (1 - o) / (1 + o))) / 2
+    r2 = (2 * both + torch.sqrt(4 * both**2 - 16 * (1 - o) * area)) / 2
+    r3 = (-2 * o * both + torch.sqrt(4 * o**2 * both**2 - 16 * o * (o - 1) * area)) / 2
+    return torch.minimum(torch.minimum(r1, r2), r3)
+
+
+def splat(cell: Tensor, channel: Tensor, radius: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """(C,H,W) the larger of all objects' bells, sigma (2r + 1) / 6, cut off at the radius.
+
+    Args:
+        cell: (N,2) x, y.
+        channel: (N,).
+        radius: (N,) cells.
+        shape: C, H, W.
+    """
+    heat = torch.zeros(shape, device=cell.device)
+    if len(cell) == 0:
+        return heat
+    reach = int(radius.max())
+    step = torch.arange(-reach, reach + 1, device=cell.device)
+    dy, dx = (d.flatten() for d in torch.meshgrid(step, step, indexing="ij"))
+    x, y = cell[:, :1] + dx, cell[:, 1:] + dy
+    sigma = (2 * radius[:, None] + 1) / 6
+    bell = torch.exp(-(dx**2 + dy**2) / (2 * sigma**2))
+    inside = (dx.abs() <= radius[:, None]) & (dy.abs() <= radius[:, None])
+    inside &= (x >= 0) & (x < shape[2]) & (y >= 0) & (y < shape[1])
+    flat = (channel[:, None] * shape[1] + y) * shape[2] + x
+    heat.view(-1).scatter_reduce_(0, flat[inside], bell[inside], "amax")
+    return heat
+
+
+def _counted(scene: Scene, head: CenterMap, heat: Tensor) -> Tensor:
+    """All cells, but for those around unknown points and away from all that is labelled."""
+    counted = torch.ones(head.shape, dtype=torch.bool, device=heat.device)
+    if not head.ignore_unknown:
+        return counted
+    xy = scene.xyz[scene.unknown, :2]
+    cell = ((xy - xy.new_tensor(head.origin_m)) / xy.new_tensor(head.cell_m)).floor().long()
+    inside = ((cell >= 0) & (cell < cell.new_tensor([head.shape[1], head.shape[0]]))).all(dim=1)
+    column, row = cell[inside].unbind(1)
+    unknown = torch.zeros(head.shape, device=heat.device)
+    unknown[row, column] = 1.0
+    around = functional.max_pool2d(unknown[None], 3, stride=1, padding=1)[0] > 0
+    return ~(around & (heat.amax(dim=0) == 0))
+
+
+def _code(scene: Scene, box: Tensor, cell: Tensor, head: CenterMap) -> Tensor:
+    """(K,10) of boxes; the offset is from the cell of the visible middle and may lie far outside of [0, 1)."""
+    boxes = scene.boxes[box]
+    true = (boxes[:, :2] - boxes.new_tensor(head.origin_m)) / boxes.new_tensor(head.cell_m)
+    yaw = boxes[:, 6:7]
+    parts = [true - cell, boxes[:, 2:3], boxes[:, 3:6].log(), yaw.cos(), yaw.sin(), scene.velocity[box]]
+    return torch.cat(parts, dim=1)

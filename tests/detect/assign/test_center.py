@@ -1,0 +1,155 @@
+"""One peak an object; the slow twin is the rule, written plainly."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from pointsam.detect.assign.center import CenterMap, center_targets, gaussian_radius, splat  # noqa: E402
+from pointsam.detect.scene import Scene  # noqa: E402
+
+HEAD = CenterMap((-20.0, -16.0), (0.8, 0.4), (80, 50), classes=(3, 1), smallest_radius=(3, 2))
+
+
+def scene_of(rng, boxes=12, clusters=30, points=400):
+    def places(n):
+        return np.column_stack([rng.uniform(-24, 24, n), rng.uniform(-20, 20, n), rng.uniform(-1, 1, n)])
+
+    middle = places(boxes)
+    box = np.column_stack([middle, rng.uniform(0.4, 12, (boxes, 3)), rng.uniform(-4, 4, boxes)])
+    return Scene(
+        torch.from_numpy(box).float(),
+        torch.from_numpy(rng.integers(0, 5, boxes)),
+        torch.from_numpy(rng.normal(0, 3, (boxes, 2))).float(),
+        torch.from_numpy(middle + rng.normal(0, 1, (boxes, 3))).float(),
+        torch.from_numpy(rng.integers(0, 5, clusters)),
+        torch.from_numpy(places(clusters)).float(),
+        torch.from_numpy(rng.integers(1, 50, clusters)),
+        torch.from_numpy(places(points)).float(),
+        torch.full((points,), -1),
+        torch.from_numpy(rng.random(points) < 0.1),
+    )
+
+
+def plain_radius(h, w, o=0.1):
+    r1 = (h + w + math.sqrt((h + w) ** 2 - 4 * h * w * (1 - o) / (1 + o))) / 2
+    b2 = 2 * (h + w)
+    r2 = (b2 + math.sqrt(b2**2 - 16 * (1 - o) * h * w)) / 2
+    b3 = -2 * o * (h + w)
+    r3 = (b3 + math.sqrt(b3**2 - 16 * o * (o - 1) * h * w)) / 2
+    return min(r1, r2, r3)
+
+
+def plain(scene, head):
+    """Heat of one sample and the (column, row, code) of its boxes, object by object (method.md B.5)."""
+    height, width = head.shape
+    heat, rows, peaks = np.zeros((len(head.classes), height, width)), [], 0
+    objects = [(c.item(), p, k) for k, (c, p) in enumerate(zip(scene.box_class, scene.visible_center, strict=True))]
+    objects += [(c.item(), p, None) for c, p in zip(scene.cluster_class, scene.cluster_center, strict=True)]
+    for class_id, place, box in objects:
+        if class_id not in head.classes:
+            continue
+        hx, hy = ((place[i].item() - head.origin_m[i]) / head.cell_m[i] for i in (0, 1))
+        if not (0 <= hx < width and 0 <= hy < height):
+            continue
+        peaks += 1
+        cx, cy = math.floor(min(hx, width - 0.5)), math.floor(min(hy, height - 0.5))
+        channel = head.classes.index(class_id)
+        r = head.smallest_radius[channel]
+        if box is not None:
+            _, _, _, length, wide, _, _ = scene.boxes[box].tolist()
+            r = max(math.floor(plain_radius(length / head.cell_m[0], wide / head.cell_m[1])), r)
+            x, y, z, length, wide, tall, yaw = scene.boxes[box].tolist()
+            true = [(v - head.origin_m[i]) / head.cell_m[i] - c for i, (v, c) in enumerate(((x, cx), (y, cy)))]
+            sizes = [math.log(v) for v in (length, wide, tall)]
+            rows.append((cx, cy, [*true, z, *sizes, math.cos(yaw), math.sin(yaw), *scene.velocity[box].tolist()]))
+        sigma = (2 * r + 1) / 6
+        for y in range(max(0, cy - r), min(height, cy + r + 1)):
+            for x in range(max(0, cx - r), min(width, cx + r + 1)):
+                bell = math.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * sigma**2))
+                heat[channel, y, x] = max(heat[channel, y, x], bell)
+    return heat, rows, peaks
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_targets_are_those_of_the_plain_rule(seed, rng_of):
+    scenes = [scene_of(rng_of(seed)), scene_of(rng_of(seed + 100), boxes=3)]
+    found = center_targets(scenes, HEAD)
+    rows, peaks = [], 0
+    for k, scene in enumerate(scenes):
+        heat, mine, count = plain(scene, HEAD)
+        assert found.heat[k].numpy() == pytest.approx(heat, abs=1e-6)
+        rows += [(k, *row) for row in mine]
+        peaks += count
+    assert found.num_peaks == peaks > len(rows) > 0
+    cells = list(zip(found.sample.tolist(), found.column.tolist(), found.row.tolist(), strict=True))
+    assert cells == [row[:3] for row in rows]
+    assert found.code.numpy() == pytest.approx(np.array([row[3] for row in rows]), abs=1e-4)
+
+
+def test_a_cluster_peaks_with_the_smallest_radius_and_regresses_nothing(rng_of):
+    scene = replace(
+        scene_of(rng_of(1), boxes=0, clusters=1), cluster_class=torch.tensor([1]), cluster_center=torch.zeros(1, 3)
+    )
+    found = center_targets([scene], HEAD)
+    assert found.num_peaks == 1
+    assert len(found.code) == 0
+    assert (found.heat[0, 1] > 0).sum() == 25  # radius 2
+    assert found.heat[0, 1, 40, 25] == 1
+
+
+def test_the_offset_points_from_the_visible_middle_to_the_true_one():
+    box = torch.tensor([[10.0, 0, 0, 12, 3, 3, 0]])
+    none, empty = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3)
+    visible = torch.tensor([[5.0, 0, 0]])  # only the near end is seen
+    velocity = torch.zeros(1, 2)
+    scene = Scene(box, torch.tensor([3]), velocity, visible, none, empty, none, empty, none, none.bool())
+    found = center_targets([scene], HEAD)
+    cell = math.floor((5 + 20) / 0.8)
+    assert found.column.tolist() == [cell]
+    assert found.code[0, 0].item() == pytest.approx((10 + 20) / 0.8 - cell)
+    assert found.code[0, 0] > 6
+
+
+def test_boxes_come_before_clusters_when_there_are_too_many(rng_of):
+    scene = scene_of(rng_of(2), boxes=0, clusters=700)
+    inside = replace(
+        scene, cluster_class=torch.full((700,), 3), cluster_center=scene.cluster_center * torch.tensor([0.5, 0.5, 1])
+    )
+    assert center_targets([inside], HEAD).num_peaks == 500
+
+
+def test_unknown_points_excuse_their_surroundings_but_nothing_labelled(rng_of):
+    scene = scene_of(rng_of(3))
+    off, on = (center_targets([scene], replace(HEAD, ignore_unknown=flag)) for flag in (False, True))
+    assert off.counted.all()
+    assert torch.equal(on.heat, off.heat)
+    expected = np.ones(HEAD.shape, dtype=bool)
+    labelled = off.heat[0].amax(dim=0).numpy() > 0
+    for x, y, _ in scene.xyz[scene.unknown].tolist():
+        cx, cy = math.floor((x + 20) / 0.8), math.floor((y + 16) / 0.4)
+        if 0 <= cx < 50 and 0 <= cy < 80:
+            expected[max(cy - 1, 0) : cy + 2, max(cx - 1, 0) : cx + 2] = False
+    assert not expected.all()
+    assert np.array_equal(on.counted[0].numpy(), expected | labelled)
+
+
+def test_an_empty_scene_has_no_target(rng_of):
+    found = center_targets([scene_of(rng_of(4), boxes=0, clusters=0)], HEAD)
+    assert found.num_peaks == 0
+    assert found.heat.sum() == 0
+    assert found.code.shape == (0, 10)
+
+
+def test_the_nominal_size_of_a_cluster_gives_no_radius_at_all():
+    assert gaussian_radius(torch.tensor([0.1]), torch.tensor([0.1])).item() == pytest.approx(0.04, abs=0.01)
+
+
+def test_of_overlapping_bells_the_larger_counts():
+    cells, channels = torch.tensor([[5, 5], [6, 5]]), torch.zeros(2, dtype=torch.int64)
+    together = splat(cells, channels, torch.tensor([2, 4]), (1, 12, 12))
+    alone = [splat(cells[k : k + 1], channels[:1], torch.tensor([r]), (1, 12, 12)) for k, r in ((0, 2), (1, 4))]
+    assert torch.equal(together, torch.maximum(*alone))
