@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sar_oracle import refine_slowly
-from scenes import BUILDERS, scene
+from helpers.sar_oracle import refine_slowly
+from helpers.scenes import BUILDERS, scene
 
 from pointsam.stages import contract
 from pointsam.stages.refine import refine

@@ -8,7 +8,7 @@ import signal
 import time
 
 import pytest
-from store_samples import (
+from helpers.store_samples import (
     METADATA,
     SHARDS,
     die_at,

@@ -3,9 +3,7 @@ import shutil
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from store_samples import (
+from helpers.store_samples import (
     METADATA,
     SHARDS,
     failed_image,
@@ -17,6 +15,8 @@ from store_samples import (
     tables_of,
     tree,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pointsam.errors import SchemaError, StoreError
 from pointsam.store.layout import encode_scene

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from store_samples import (
+from helpers.store_samples import (
     FRAMES,
     METADATA,
     SHARDS,

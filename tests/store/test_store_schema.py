@@ -1,10 +1,10 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from helpers.store_samples import METADATA, failed_image, frame_labels, image_masks, label_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from store_samples import METADATA, failed_image, frame_labels, image_masks, label_tables
 
 from pointsam.errors import SchemaError
 from pointsam.store import rows
