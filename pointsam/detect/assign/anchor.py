@@ -1,0 +1,197 @@
+"""Anchor assignment: boxes by overlap of rectangles, clusters by overlap of points, and both joined.
+
+Every place of a map carries, for each class, one anchor a rotation (0 and 90 degrees). A place's points in an anchor
+are counted exactly and without looking at pairs: an upright rectangle holds a point at a contiguous range of columns
+and of rows, so that four entries of a difference table a point, summed up, are the counts of all anchors.
+
+Shapes: H, W rows and columns of the map; R rotations; M clusters, B boxes of the class. Source: method.md B.7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pointsam.detect.boxes import iou_aligned, nearest_bev
+from pointsam.detect.scene import Scene
+from pointsam.ranges import require
+
+POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
+_ROTATIONS = (0.0, torch.pi / 2)
+
+
+@dataclass(frozen=True)
+class AnchorClass:
+    """Anchors of one class.
+
+    Args:
+        class_id: of the run's taxonomy.
+        size_lwh_m: length, width, height.
+        center_z_m: height of their middle, LiDAR frame.
+        box_iou: at and above the first an anchor is positive, below the second negative; between it is ignored.
+        cluster_iou: likewise for the overlap with clusters, of points.
+
+    Raises:
+        SchemaError: SCH005 on thresholds out of order or a size that is none.
+    """
+
+    class_id: int
+    size_lwh_m: tuple[float, float, float]
+    center_z_m: float
+    box_iou: tuple[float, float]
+    cluster_iou: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        require(min(self.size_lwh_m) > 0, "anchors.size_lwh_m", self.size_lwh_m, "lengths above 0")
+        for name in ("box_iou", "cluster_iou"):
+            high, low = getattr(self, name)
+            require(1 >= high >= low > 0, f"anchors.{name}", (high, low), "two falling shares of (0, 1]")
+
+
+@dataclass(frozen=True)
+class AnchorMap:
+    """Where anchors stand: the middles of the cells.
+
+    Args:
+        origin_m: x, y of the map's lower corner.
+        cell_m: length of a cell along x, y.
+        shape: H, W.
+        classes: of the anchors.
+        ignore_unknown: anchors that hold unknown points are not negative but ignored.
+    """
+
+    origin_m: tuple[float, float]
+    cell_m: tuple[float, float]
+    shape: tuple[int, int]
+    classes: tuple[AnchorClass, ...]
+    ignore_unknown: bool = False
+
+    def boxes(self, anchors: AnchorClass, device: torch.device | None = None) -> Tensor:
+        """(R,H,W,7) anchors of a class."""
+        (x, y), (h, w) = self._middles(device), self.shape
+        out = torch.empty(len(_ROTATIONS), h, w, 7, device=device)
+        out[..., 0], out[..., 1], out[..., 2] = x[None, None, :], y[None, :, None], anchors.center_z_m
+        out[..., 3:6] = out.new_tensor(anchors.size_lwh_m)
+        out[..., 6] = out.new_tensor(_ROTATIONS)[:, None, None]
+        return out
+
+    def _middles(self, device: torch.device | None) -> tuple[Tensor, Tensor]:
+        x, y = (torch.arange(count, device=device) + 0.5 for count in reversed(self.shape))
+        return self.origin_m[0] + x * self.cell_m[0], self.origin_m[1] + y * self.cell_m[1]
+
+    def counts(self, xy: Tensor, group: Tensor, num_groups: int, anchors: AnchorClass) -> Tensor:
+        """(num_groups,R,H,W) int64 number of points of each group in each anchor's rectangle, all heights, edges too.
+
+        Args:
+            xy: (P,2).
+            group: (P,) group of each.
+            num_groups: G.
+            anchors: their class.
+        """
+        h, w = self.shape
+        counts = []
+        for yaw in _ROTATIONS:
+            length, width = anchors.size_lwh_m[1::-1] if yaw else anchors.size_lwh_m[:2]
+            spans = []
+            for middle, half, place in zip(
+                self._middles(xy.device), (length / 2, width / 2), xy.unbind(1), strict=True
+            ):
+                place = place.to(middle.dtype).contiguous()
+                first = torch.searchsorted((middle + half).contiguous(), place)
+                spans.append((first, torch.searchsorted((middle - half).contiguous(), place, right=True)))
+            (x0, x1), (y0, y1) = spans
+            met = (x0 < x1) & (y0 < y1)
+            steps = torch.zeros(num_groups * (h + 1) * (w + 1), dtype=torch.int64, device=xy.device)
+            base = group * (h + 1)
+            for row, column, sign in ((y0, x0, 1), (y0, x1, -1), (y1, x0, -1), (y1, x1, 1)):
+                at = ((base + row) * (w + 1) + column)[met]
+                steps.index_add_(0, at, torch.full_like(at, sign))
+            counts.append(steps.view(num_groups, h + 1, w + 1).cumsum(1).cumsum(2)[:, :h, :w])
+        return torch.stack(counts, dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class AnchorTargets:
+    """What the anchors of one sample should say; K classes.
+
+    Args:
+        label: (K,R,H,W) int8 POSITIVE, NEGATIVE or IGNORED.
+        box: (K,R,H,W) int64 index of the box to regress, -1 for none: of anchors positive by a box, whatever a cluster
+            made of their label.
+    """
+
+    label: Tensor
+    box: Tensor
+
+
+def anchor_targets(scene: Scene, anchor_map: AnchorMap) -> AnchorTargets:
+    """Assign one sample's boxes and clusters; wherever clusters do not say negative, they overrule boxes."""
+    labels, boxes = [], []
+    unknown = scene.xyz[scene.unknown, :2]
+    for anchors in anchor_map.classes:
+        ours = (scene.box_class == anchors.class_id).nonzero(as_tuple=True)[0]
+        rectangles = nearest_bev(anchor_map.boxes(anchors, scene.xyz.device).view(-1, 7))
+        overlap = iou_aligned(rectangles, nearest_bev(scene.boxes[ours]))
+        label, owner = _matched(overlap, *anchors.box_iou)
+        by_cluster, _ = _matched(_cluster_overlap(scene, anchor_map, anchors), *anchors.cluster_iou)
+        positive = label == POSITIVE
+        box = torch.full_like(owner, -1)
+        box[positive] = ours[owner[positive]]
+        label = torch.where(by_cluster == NEGATIVE, label, by_cluster)
+        if anchor_map.ignore_unknown:
+            held = anchor_map.counts(unknown, torch.zeros_like(unknown[:, 0], dtype=torch.int64), 1, anchors)
+            label[(label == NEGATIVE) & (held.flatten() > 0)] = IGNORED
+        shape = (len(_ROTATIONS), *anchor_map.shape)
+        labels.append(label.view(shape))
+        boxes.append(box.view(shape))
+    return AnchorTargets(torch.stack(labels), torch.stack(boxes))
+
+
+def _cluster_overlap(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass) -> Tensor:
+    """(A,M) overlap of a class' anchors and clusters (method.md B.6): points of the whole scene, every height."""
+    ours = (scene.cluster_class == anchors.class_id).nonzero(as_tuple=True)[0]
+    if len(ours) == 0:
+        return scene.xyz.new_zeros(len(_ROTATIONS) * anchor_map.shape[0] * anchor_map.shape[1], 0)
+    rank = torch.full((len(scene.cluster_class) + 1,), -1, device=ours.device)
+    rank[ours] = torch.arange(len(ours), device=ours.device)
+    owner = rank[scene.cluster_id]  # -1, no cluster, reads the last entry
+    member = owner >= 0
+    xy = scene.xyz[:, :2]
+    held = anchor_map.counts(xy, torch.zeros_like(owner), 1, anchors)
+    shared = anchor_map.counts(xy[member], owner[member], len(ours), anchors)
+    union = held + scene.cluster_points[ours, None, None, None] - shared
+    return (shared.double() / (union.double() + 1e-6)).float().flatten(1).T
+
+
+def _matched(overlap: Tensor, high: float, low: float) -> tuple[Tensor, Tensor]:
+    """(A,) label and (A,) best object of each anchor; the best anchors of each object are positive if they touch it."""
+    count, objects = overlap.shape
+    label = torch.full((count,), NEGATIVE, dtype=torch.int8, device=overlap.device)
+    if objects == 0:
+        return label, torch.full((count,), -1, device=overlap.device)
+    most, owner = overlap.max(dim=1)
+    best = overlap.max(dim=0).values
+    label[most >= low] = IGNORED
+    label[(most >= high) | ((overlap == best) & (best > 0)).any(dim=1)] = POSITIVE
+    return label, owner
+
+
+def sine_difference(found: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Angles so that their difference is sin(found - wanted): turned about by 180 degrees costs nothing (SECOND)."""
+    return found.sin() * wanted.cos(), found.cos() * wanted.sin()
+
+
+def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
+    """(K,7) residuals of boxes to their anchors: offsets by the anchor's diagonal and height, logs of sizes, yaw."""
+    diagonal = torch.linalg.norm(anchors[:, 3:5], dim=1, keepdim=True)
+    offset = (boxes[:, :3] - anchors[:, :3]) / torch.cat([diagonal, diagonal, anchors[:, 5:6]], dim=1)
+    return torch.cat([offset, (boxes[:, 3:6] / anchors[:, 3:6]).log(), boxes[:, 6:] - anchors[:, 6:]], dim=1)
+
+
+def decode(residuals: Tensor, anchors: Tensor) -> Tensor:
+    """(K,7) boxes; undoes `encode`."""
+    diagonal = torch.linalg.norm(anchors[:, 3:5], dim=1, keepdim=True)
+    middle = residuals[:, :3] * torch.cat([diagonal, diagonal, anchors[:, 5:6]], dim=1) + anchors[:, :3]
+    return torch.cat([middle, residuals[:, 3:6].exp() * anchors[:, 3:6], residuals[:, 6:] + anchors[:, 6:]], dim=1)

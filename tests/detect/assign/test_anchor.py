@@ -1,0 +1,148 @@
+"""Anchors, boxes and clusters; the slow twin looks at every anchor and every point."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from helpers.detect_scenes import scene_of  # noqa: E402
+
+from pointsam.detect.assign.anchor import (  # noqa: E402
+    IGNORED,
+    NEGATIVE,
+    POSITIVE,
+    AnchorClass,
+    AnchorMap,
+    anchor_targets,
+    decode,
+    encode,
+)
+from pointsam.detect.scene import Scene  # noqa: E402
+from pointsam.errors import SchemaError  # noqa: E402
+
+CAR = AnchorClass(0, (4.0, 1.7, 1.5), -1.0, box_iou=(0.6, 0.45), cluster_iou=(0.8, 0.1))
+PERSON = AnchorClass(2, (0.8, 0.6, 1.7), -0.9, box_iou=(0.5, 0.35), cluster_iou=(0.6, 0.15))
+MAP = AnchorMap((-8.0, -6.4), (0.8, 0.8), (16, 20), (CAR, PERSON))
+
+
+def upright(box):
+    """Rectangle of the nearest of 0 and 90 degrees."""
+    x, y, _, length, width, _, yaw = (float(v) for v in box)
+    turned = abs(math.sin(yaw)) > abs(math.cos(yaw))
+    dx, dy = (width, length) if turned else (length, width)
+    return np.array([x - dx / 2, y - dy / 2, x + dx / 2, y + dy / 2], dtype=np.float32)
+
+
+def rectangle_iou(a, b):
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    shared = float(np.prod(np.maximum(sides, 0)))
+    return shared / (float(np.prod(a[2:] - a[:2])) + float(np.prod(b[2:] - b[:2])) - shared)
+
+
+def point_iou(held, members, count):
+    shared = len(held & members)
+    return shared / (len(held) + count - shared + 1e-6)
+
+
+def matched(table, high, low):
+    """Label and best object of each row of a table of overlaps."""
+    if not table.shape[1]:
+        return [NEGATIVE] * len(table), [-1] * len(table)
+    labels = [POSITIVE if row.max() >= high else IGNORED if row.max() >= low else NEGATIVE for row in table]
+    for k in range(table.shape[1]):
+        best = table[:, k].max()
+        for a in np.flatnonzero(table[:, k] == best):
+            if best > 0:
+                labels[a] = POSITIVE
+    return labels, table.argmax(axis=1).tolist()
+
+
+def plain(scene, anchor_map, anchors):
+    """Labels and boxes of a class' anchors, anchor by anchor (method.md B.7)."""
+    grid = anchor_map.boxes(anchors).view(-1, 7).numpy()
+    rectangles = [upright(anchor) for anchor in grid]
+    boxes = [k for k, c in enumerate(scene.box_class.tolist()) if c == anchors.class_id]
+    clusters = [m for m, c in enumerate(scene.cluster_class.tolist()) if c == anchors.class_id]
+    xy = scene.xyz[:, :2].numpy()
+    members = {m: set(np.flatnonzero(scene.cluster_id.numpy() == m)) for m in clusters}
+    by_box, by_cluster = np.zeros((len(grid), len(boxes))), np.zeros((len(grid), len(clusters)))
+    unknown = []
+    for a, (x0, y0, x1, y1) in enumerate(rectangles):
+        held = set(np.flatnonzero((xy[:, 0] >= x0) & (xy[:, 0] <= x1) & (xy[:, 1] >= y0) & (xy[:, 1] <= y1)))
+        by_box[a] = [rectangle_iou(rectangles[a], upright(scene.boxes[b])) for b in boxes]
+        by_cluster[a] = [point_iou(held, members[m], scene.cluster_points[m].item()) for m in clusters]
+        unknown.append(any(scene.unknown[p] for p in held))
+    box_label, owner = matched(by_box.astype(np.float32), *anchors.box_iou)
+    cluster_label, _ = matched(by_cluster.astype(np.float32), *anchors.cluster_iou)
+    label = [b if c == NEGATIVE else c for b, c in zip(box_label, cluster_label, strict=True)]
+    box = [boxes[o] if b == POSITIVE else -1 for b, o in zip(box_label, owner, strict=True)]
+    if anchor_map.ignore_unknown:
+        label = [IGNORED if value == NEGATIVE and u else value for value, u in zip(label, unknown, strict=True)]
+    return label, box
+
+
+@pytest.mark.parametrize("ignore", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_targets_are_those_of_the_plain_rule(seed, ignore, rng_of):
+    scene, anchor_map = scene_of(rng_of(seed)), replace(MAP, ignore_unknown=ignore)
+    found = anchor_targets(scene, anchor_map)
+    for k, anchors in enumerate(anchor_map.classes):
+        label, box = plain(scene, anchor_map, anchors)
+        assert found.label[k].flatten().tolist() == label
+        assert found.box[k].flatten().tolist() == box
+    assert {POSITIVE, NEGATIVE, IGNORED} <= set(found.label.flatten().tolist())
+
+
+def test_a_cluster_teaches_the_class_and_never_the_geometry(rng_of):
+    found = anchor_targets(scene_of(rng_of(1), boxes=0, clusters=8), MAP)
+    assert (found.label == POSITIVE).any()
+    assert (found.box == -1).all()
+
+
+def test_a_cluster_overrules_a_box_in_the_class_but_not_in_the_regression():
+    cloud = torch.rand(40, 3) * torch.tensor([4.0, 1.7, 1.0]) - torch.tensor([2.0, 0.85, 1.5])
+    owned = torch.arange(40) < 20  # an anchor holds all points, a cluster half of them: neither sure nor excluded
+    box = torch.tensor([[0.0, 0, -1, 4, 1.7, 1.5, 0]])
+    none = torch.zeros(1, dtype=torch.int64)
+    ids = torch.where(owned, 0, -1)
+    scene = Scene(box, none, torch.zeros(1, 2), box[:, :3], none, cloud[:1], torch.tensor([20]), cloud, ids, ~owned)
+    crowd = replace(scene, xyz=torch.cat([cloud, torch.tensor([[0.5, 0.0, 0.0]])]), cluster_id=torch.cat([ids, none]))
+    crowd = replace(crowd, cluster_points=torch.tensor([21]), unknown=torch.cat([scene.unknown, none.bool()]))
+    found = anchor_targets(crowd, MAP)
+    both = (found.box[0] >= 0) & (found.label[0] == IGNORED)
+    assert both.any()
+
+
+def test_the_best_anchor_of_a_cluster_is_positive_even_below_the_threshold():
+    far = torch.tensor([[7.9, 6.3, 0.0]])  # one point in a corner, with much around it
+    xyz = torch.cat([far, far - torch.rand(30, 1) * torch.tensor([1.0, 1, 0])])
+    none, empty = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3)
+    ids = torch.full((31,), -1)
+    ids[0] = 0
+    scene = Scene(
+        torch.zeros(0, 7), none, torch.zeros(0, 2), empty, torch.tensor([0]), far, torch.tensor([1]), xyz, ids, ids < -1
+    )
+    assert (anchor_targets(scene, MAP).label[0] == POSITIVE).any()
+
+
+def test_counts_are_exact_on_the_edges_of_anchors():
+    x = torch.tensor([-7.6 + 2.0, -7.6 - 2.0])  # both ends of the first column's cars
+    xy = torch.stack([x, torch.full_like(x, -6.0)], dim=1)
+    counts = MAP.counts(xy, torch.zeros(2, dtype=torch.int64), 1, CAR)
+    assert counts[0, 0, 0, 0] == 2
+
+
+def test_residuals_decode_to_the_boxes(rng_of):
+    anchors = MAP.boxes(CAR).view(-1, 7)[:50]
+    boxes = torch.from_numpy(
+        np.column_stack([rng_of(0).uniform(0.5, 5, (50, 6)), rng_of(1).uniform(-3, 3, 50)])
+    ).float()
+    assert torch.allclose(decode(encode(boxes, anchors), anchors), boxes, atol=1e-5)
+
+
+def test_thresholds_out_of_order_are_refused():
+    with pytest.raises(SchemaError, match=r"anchors\.cluster_iou is \(0\.1, 0\.8\)"):
+        replace(CAR, cluster_iou=(0.1, 0.8))
