@@ -1,0 +1,78 @@
+"""Losses: every object teaches its class, boxes alone teach geometry, each normalised by what it counts.
+
+All are summed here and divided by counts over the whole batch, across processes too: N processes then give the losses
+of one with N times the batch. Source: method.md B.5, B.7, B.8.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, distributed
+from torch.nn import functional
+
+_HEAT_FLOOR = 1e-4
+"""Heat is kept this far from 0 and 1 (method.md B.5)."""
+
+
+def across(total: Tensor | float, like: Tensor) -> Tensor:
+    """A count summed over all processes, and divided by their number: the mean of gradients then is that of the whole.
+
+    Args:
+        total: this process' count.
+        like: a tensor on the device of the losses.
+    """
+    value = torch.as_tensor(total, dtype=torch.float32, device=like.device).detach().clone()
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(value)
+        value /= distributed.get_world_size()
+    return value
+
+
+def heat_focal(logits: Tensor, heat: Tensor, counted: Tensor) -> Tensor:
+    """Scalar, the sum of CornerNet's focal loss over the cells that count.
+
+    Args:
+        logits: (S,C,H,W).
+        heat: (S,C,H,W) wanted, 1 at peaks.
+        counted: (S,H,W) bool.
+    """
+    p = logits.float().sigmoid().clamp(_HEAT_FLOOR, 1 - _HEAT_FLOOR)
+    at_peak = (1 - p) ** 2 * p.log()
+    elsewhere = (1 - heat) ** 4 * p**2 * (1 - p).log()
+    return -(torch.where(heat == 1, at_peak, elsewhere) * counted[:, None]).sum()
+
+
+def masked_l1(found: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+    """Scalar, the weighted sum of differences, 0 where nothing is wanted (NaN).
+
+    Args:
+        found: (K,D).
+        wanted: (K,D).
+        weights: (D,).
+    """
+    known = wanted.isfinite()
+    return ((found.float() - torch.where(known, wanted, 0)).abs() * known * weights).sum()
+
+
+def masked_smooth_l1(found: Tensor, wanted: Tensor, weights: Tensor, beta: float = 1 / 9) -> Tensor:
+    """As `masked_l1`, rounded off below beta."""
+    known = wanted.isfinite()
+    apart = functional.smooth_l1_loss(
+        found.float(), torch.where(known, wanted, found.float()), reduction="none", beta=beta
+    )
+    return (apart * known * weights).sum()
+
+
+def sigmoid_focal(logits: Tensor, positive: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """(...) focal loss of each entry.
+
+    Args:
+        logits: (...).
+        positive: (...) bool.
+        alpha: share of the positive ones' weight.
+        gamma: the larger, the less what is sure counts.
+    """
+    logits, wanted = logits.float(), positive.float()
+    cross = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    off = torch.where(positive, 1 - logits.sigmoid(), logits.sigmoid())
+    return torch.where(positive, alpha, 1 - alpha) * off**gamma * cross

@@ -1,0 +1,1 @@
+"""Networks from points to a map in bird's-eye view."""

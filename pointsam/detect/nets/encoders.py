@@ -1,0 +1,235 @@
+"""Points to a map: pillars, or sparse voxels flattened at last.
+
+P points with F features: x, y, z, and what the sweep gives besides (intensity, age). S samples.
+Source: PointPillars (arXiv 1812.05784), SECOND (Sensors 18(10), 2018), CenterPoint (arXiv 2006.11275).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pointsam.detect.grid import Grid, Voxels, scatter_max, scatter_mean, voxelize
+from pointsam.detect.nets.norm import BatchNorm, norm_relu
+from pointsam.detect.sparse import SparseConv3d, SparseModule, SparseSequential, SparseTensor, SubMConv3d
+from pointsam.ranges import require
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """How points become a map.
+
+    Args:
+        kind: "pillar" or "voxel".
+        pillar_channels: of a pillar.
+        voxel_channels: of the four stages of the voxel network, each at half the resolution of the one before.
+        voxel_out: channels of each of its last layers, before they are laid beside one another.
+        residual: voxel stages of residual blocks (CenterPoint) in place of plain ones (SECOND).
+    """
+
+    kind: Literal["pillar", "voxel"] = "pillar"
+    pillar_channels: int = 64
+    voxel_channels: tuple[int, int, int, int] = (16, 32, 64, 128)
+    voxel_out: int = 128
+    residual: bool = True
+
+    def __post_init__(self) -> None:
+        widths = (self.pillar_channels, self.voxel_out, *self.voxel_channels)
+        require(min(widths) > 0, "encoder.channels", widths, "numbers from 1")
+
+
+class PillarEncoder(nn.Module):
+    """Largest features of each pillar's points.
+
+    Args:
+        grid: one voxel high.
+        features: F.
+        config: the channels.
+
+    Raises:
+        SchemaError: SCH005 on a grid of several layers.
+    """
+
+    stride = 1
+
+    def __init__(self, grid: Grid, features: int, config: EncoderConfig) -> None:
+        super().__init__()
+        require(grid.shape[2] == 1, "grid.voxel_m", grid.voxel_m, "pillars as high as the range")
+        self.grid, self.channels = grid, config.pillar_channels
+        self.layer = nn.Sequential(nn.Linear(features + 5, self.channels, bias=False), *norm_relu(self.channels))
+
+    def forward(self, points: Tensor, sample: Tensor, samples: int) -> Tensor:
+        """(S,C,H,W) of (P,F) points of `samples` samples."""
+        voxels = voxelize(points[:, :3], sample, self.grid)
+        inside = points[voxels.point]
+        count = len(voxels.coordinate)
+        mean = scatter_mean(inside[:, :3], voxels.voxel, count)[voxels.voxel]
+        middle = _middles(voxels, self.grid).to(points.dtype)[voxels.voxel]
+        features = torch.cat([inside, inside[:, :3] - mean, inside[:, :2] - middle[:, :2]], dim=1)
+        pillars = scatter_max(self.layer(features), voxels.voxel, count)
+        w, h, _ = self.grid.shape
+        batch, _, y, x = voxels.coordinate.unbind(1)
+        flat = pillars.new_zeros(samples * h * w, self.channels).index_copy(0, (batch * h + y) * w + x, pillars)
+        return flat.view(samples, h, w, self.channels).permute(0, 3, 1, 2).contiguous()
+
+
+def _middles(voxels: Voxels, grid: Grid) -> Tensor:
+    """(V,3) middle of each voxel."""
+    low = torch.tensor(grid.range_m[:3], device=voxels.coordinate.device)
+    return low + (voxels.coordinate[:, [3, 2, 1]] + 0.5) * low.new_tensor(grid.voxel_m)
+
+
+class _Residual(SparseModule):
+    """Two submanifold convolutions around which features may pass."""
+
+    def __init__(self, channels: int, key: str) -> None:
+        super().__init__()
+        self.first, self.second = (SubMConv3d(channels, channels, 3, bias=False, indice_key=key) for _ in range(2))
+        self.norms = nn.ModuleList([BatchNorm(channels), BatchNorm(channels)])
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        inner = self.first(x)
+        inner = self.second(inner.replace(self.norms[0](inner.features).relu()))
+        return x.replace((self.norms[1](inner.features) + x.features).relu())
+
+
+class VoxelEncoder(nn.Module):
+    """Sparse convolutions to an eighth of the resolution; the layers that are left at last become channels.
+
+    Args:
+        grid: of voxels; its height is divided by 16.
+        features: F.
+        config: the channels.
+    """
+
+    stride = 8
+
+    def __init__(self, grid: Grid, features: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.grid = grid
+        x, y, z = grid.shape
+        self.shape = (z + 1, y, x)  # one layer more, as published: halved four times, it leaves whole layers
+        widths = config.voxel_channels
+        self.first = SparseSequential(
+            SubMConv3d(features, widths[0], 3, bias=False, indice_key="stage0"), *norm_relu(widths[0])
+        )
+        stages = [self._stage(widths[0], widths[0], 0, config.residual)]
+        height = z + 1
+        for level in range(1, 4):
+            above = 0 if level == 3 else 1
+            stages.append(self._stage(widths[level - 1], widths[level], level, config.residual, above))
+            height = (height + 2 * above - 3) // 2 + 1
+        self.stages = nn.ModuleList(stages)
+        self.last = SparseSequential(
+            SparseConv3d(widths[3], config.voxel_out, (3, 1, 1), stride=(2, 1, 1), bias=False),
+            *norm_relu(config.voxel_out),
+        )
+        layers = (height - 3) // 2 + 1
+        require(layers > 0, "grid.voxel_m", grid.voxel_m, f"a height of 40 voxels or so, {z} are too few")
+        self.channels = config.voxel_out * layers
+
+    @staticmethod
+    def _stage(before: int, width: int, level: int, residual: bool, above: int | None = None) -> SparseSequential:
+        key = f"stage{level}"
+        layers: list[nn.Module] = []
+        if above is not None:
+            layers = [SparseConv3d(before, width, 3, stride=2, padding=(above, 1, 1), bias=False), *norm_relu(width)]
+        for _ in range(2):
+            plain = (SubMConv3d(width, width, 3, bias=False, indice_key=key), *norm_relu(width))
+            layers += [_Residual(width, key)] if residual else plain
+        return SparseSequential(*layers)
+
+    def forward(self, points: Tensor, sample: Tensor, samples: int) -> Tensor:
+        """(S,C,H/8,W/8) of (P,F) points of `samples` samples."""
+        voxels = voxelize(points[:, :3], sample, self.grid)
+        mean = scatter_mean(points[voxels.point], voxels.voxel, len(voxels.coordinate))
+        x: SparseTensor = self.first(SparseTensor(mean, voxels.coordinate, self.shape, samples))
+        for stage in self.stages:
+            x = stage(x)
+        out: SparseTensor = self.last(x)
+        return out.dense().flatten(1, 2)
+
+
+Encoder = PillarEncoder | VoxelEncoder
+
+
+def build_encoder(grid: Grid, features: int, config: EncoderConfig) -> Encoder:
+    """The encoder of a configuration."""
+    return PillarEncoder(grid, features, config) if config.kind == "pillar" else VoxelEncoder(grid, features, config)
+
+
+@dataclass(frozen=True)
+class NeckConfig:
+    """Convolutions in bird's-eye view, stage after stage, each brought to the first one's output and laid together.
+
+    Args:
+        layers: convolutions of each stage after its first.
+        strides: of each stage's first convolution.
+        channels: of each stage.
+        up_channels: of each stage's contribution.
+        out_stride: of the result, in cells of the input.
+    """
+
+    layers: tuple[int, ...] = (3, 5, 5)
+    strides: tuple[int, ...] = (2, 2, 2)
+    channels: tuple[int, ...] = (64, 128, 256)
+    up_channels: tuple[int, ...] = (128, 128, 128)
+    out_stride: int = 4
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.layers), len(self.strides), len(self.channels), len(self.up_channels)}
+        require(len(lengths) == 1 and bool(self.layers), "neck.layers", self.layers, "one entry a stage in all four")
+
+
+class Neck(nn.Module):
+    """SECOND's and PointPillars' map network.
+
+    Args:
+        channels: of the encoder's map.
+        config: the stages.
+    """
+
+    def __init__(self, channels: int, config: NeckConfig) -> None:
+        super().__init__()
+        self.stages, self.ups = nn.ModuleList(), nn.ModuleList()
+        self.channels, self.stride = sum(config.up_channels), config.out_stride
+        self.deepest = 1
+        for layers, stride, width, up in zip(
+            config.layers, config.strides, config.channels, config.up_channels, strict=True
+        ):
+            self.deepest *= stride
+            self.stages.append(nn.Sequential(*_conv(channels, width, stride), *_repeat(width, layers)))
+            self.ups.append(_scaled(width, up, self.deepest, config.out_stride))
+            channels = width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S,C,H/out_stride,W/out_stride)."""
+        outs = []
+        for stage, up in zip(self.stages, self.ups, strict=True):
+            x = stage(x)
+            outs.append(up(x))
+        return torch.cat(outs, dim=1)
+
+
+def _conv(channels: int, width: int, stride: int = 1) -> list[nn.Module]:
+    return [nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False), *norm_relu(width)]
+
+
+def _repeat(width: int, times: int) -> Sequence[nn.Module]:
+    return [layer for _ in range(times) for layer in _conv(width, width)]
+
+
+def _scaled(width: int, up: int, stride: int, wanted: int) -> nn.Sequential:
+    """From one stride to another, either way."""
+    require(
+        stride % wanted == 0 or wanted % stride == 0, "neck.out_stride", wanted, "a multiple or part of each stride"
+    )
+    if stride >= wanted:
+        step = stride // wanted
+        return nn.Sequential(nn.ConvTranspose2d(width, up, step, stride=step, bias=False), *norm_relu(up))
+    step = wanted // stride
+    return nn.Sequential(nn.Conv2d(width, up, step, stride=step, bias=False), *norm_relu(up))

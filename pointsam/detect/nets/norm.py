@@ -1,0 +1,60 @@
+"""Batch normalisation over all processes, on any backend: torch's own synchronises on CUDA alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.distributed import nn as collective
+from torch.nn.modules.batchnorm import _BatchNorm
+
+EPS, MOMENTUM = 1e-3, 0.01
+
+
+class BatchNorm(_BatchNorm):
+    """Over rows (N,C) or maps (N,C,H,W); with one process, torch's own.
+
+    N processes give what one gives with their rows together. Rows may be none in one process.
+
+    Args:
+        channels: C.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=EPS, momentum=MOMENTUM)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() not in (2, 4):
+            raise ValueError(f"expected (N,C) or (N,C,H,W), got {tuple(input.shape)}")
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise."""
+        alone = not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1
+        if not self.training or (alone and input.numel() // self.num_features > 1):
+            return super().forward(input)
+        axes = [axis for axis in range(input.dim()) if axis != 1]
+        values = input.double()
+        count = values.new_tensor([float(input.numel() // self.num_features)])
+        sums = torch.cat([values.sum(axes), (values**2).sum(axes), count])
+        if not alone:
+            sums = collective.all_reduce(sums)  # type: ignore[no-untyped-call]
+        total, squares, count = torch.split(sums, [self.num_features, self.num_features, 1])
+        count = count.clamp(min=1)
+        mean = total / count
+        variance = (squares / count - mean**2).clamp(min=0)
+        self._remember(mean.detach(), variance.detach(), count.detach())
+        shape = [1, -1] + [1] * (input.dim() - 2)
+        scale = self.weight.double() * (variance + self.eps).rsqrt()
+        out = (values - mean.view(shape)) * scale.view(shape) + self.bias.double().view(shape)
+        return out.to(input.dtype)
+
+    def _remember(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        unbiased = variance * count / (count - 1).clamp(min=1)
+        with torch.no_grad():
+            for running, value in ((self.running_mean, mean), (self.running_var, unbiased)):
+                assert running is not None  # tracked always
+                running.lerp_(value.to(running.dtype), MOMENTUM)
+
+
+def norm_relu(channels: int) -> list[nn.Module]:
+    """What follows every convolution."""
+    return [BatchNorm(channels), nn.ReLU(inplace=True)]
