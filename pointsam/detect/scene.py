@@ -22,7 +22,7 @@ class Scene:
         cluster_points: (M,) int64 number of their points in the key sweep.
         xyz: (P,3) points of the key sweep.
         cluster_id: (P,) int64 cluster of each, -1 for none.
-        unknown: (P,) bool points that may be of an object nobody labelled.
+        unknown: (P,) bool points that may be of an object nobody labelled: what is about them is not background.
     """
 
     boxes: Tensor

@@ -29,3 +29,10 @@ def scene_of(rng, boxes=4, clusters=6):
         ids,
         torch.from_numpy(rng.random(len(points)) < 0.05),
     )
+
+
+def box_scene(boxes, classes, velocity=None):
+    """Boxes alone, without a point."""
+    none, empty = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3)
+    velocity = torch.zeros(len(boxes), 2) if velocity is None else velocity
+    return Scene(boxes, classes, velocity, boxes[:, :3], none, empty, none, empty, none, none.bool())

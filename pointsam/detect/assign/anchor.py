@@ -59,14 +59,12 @@ class AnchorMap:
         cell_m: length of a cell along x, y.
         shape: H, W.
         classes: of the anchors.
-        ignore_unknown: anchors that hold unknown points are not negative but ignored.
     """
 
     origin_m: tuple[float, float]
     cell_m: tuple[float, float]
     shape: tuple[int, int]
     classes: tuple[AnchorClass, ...]
-    ignore_unknown: bool = False
 
     def boxes(self, anchors: AnchorClass, device: torch.device | None = None) -> Tensor:
         """(R,H,W,7) anchors of a class."""
@@ -127,7 +125,10 @@ class AnchorTargets:
 
 
 def anchor_targets(scene: Scene, anchor_map: AnchorMap) -> AnchorTargets:
-    """Assign one sample's boxes and clusters; wherever clusters do not say negative, they overrule boxes."""
+    """Assign one sample's boxes and clusters; wherever clusters do not say negative, they overrule boxes.
+
+    Anchors that hold unknown points are ignored in place of negative.
+    """
     labels, boxes = [], []
     unknown = scene.xyz[scene.unknown, :2]
     for anchors in anchor_map.classes:
@@ -140,9 +141,8 @@ def anchor_targets(scene: Scene, anchor_map: AnchorMap) -> AnchorTargets:
         box = torch.full_like(owner, -1)
         box[positive] = ours[owner[positive]]
         label = torch.where(by_cluster == NEGATIVE, label, by_cluster)
-        if anchor_map.ignore_unknown:
-            held = anchor_map.counts(unknown, torch.zeros_like(unknown[:, 0], dtype=torch.int64), 1, anchors)
-            label[(label == NEGATIVE) & (held.flatten() > 0)] = IGNORED
+        held = anchor_map.counts(unknown, torch.zeros_like(unknown[:, 0], dtype=torch.int64), 1, anchors)
+        label[(label == NEGATIVE) & (held.flatten() > 0)] = IGNORED
         shape = (len(_ROTATIONS), *anchor_map.shape)
         labels.append(label.view(shape))
         boxes.append(box.view(shape))

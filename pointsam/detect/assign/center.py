@@ -33,7 +33,6 @@ class CenterMap:
         shape: H, W.
         classes: class_id of each channel.
         smallest_radius: of a peak, cells, by channel; that of every cluster.
-        ignore_unknown: leave cells that hold unknown points, and their neighbours, out of the loss.
     """
 
     origin_m: tuple[float, float]
@@ -41,7 +40,6 @@ class CenterMap:
     shape: tuple[int, int]
     classes: tuple[int, ...]
     smallest_radius: tuple[int, ...]
-    ignore_unknown: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,9 +137,6 @@ def splat(cell: Tensor, channel: Tensor, radius: Tensor, shape: tuple[int, int, 
 
 def _counted(scene: Scene, head: CenterMap, heat: Tensor) -> Tensor:
     """All cells, but for those around unknown points and away from all that is labelled."""
-    counted = torch.ones(head.shape, dtype=torch.bool, device=heat.device)
-    if not head.ignore_unknown:
-        return counted
     xy = scene.xyz[scene.unknown, :2]
     cell = ((xy - xy.new_tensor(head.origin_m)) / xy.new_tensor(head.cell_m)).floor().long()
     inside = ((cell >= 0) & (cell < cell.new_tensor([head.shape[1], head.shape[0]]))).all(dim=1)

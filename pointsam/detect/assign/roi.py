@@ -27,7 +27,6 @@ class RoiConfig:
         easy_iou: background below is easy.
         hard_share: of the background, at most, that is hard.
         confidence_iou: confidence is 0 below the first, 1 above the second, linear between.
-        ignore_unknown: leave background proposals that hold unknown points out of the confidence loss.
 
     Raises:
         SchemaError: SCH005 on a value out of range.
@@ -39,7 +38,6 @@ class RoiConfig:
     easy_iou: float = 0.1
     hard_share: float = 0.8
     confidence_iou: tuple[float, float] = (0.25, 0.75)
-    ignore_unknown: bool = False
 
     def __post_init__(self) -> None:
         require(0 < self.most_foreground <= self.samples, "roi.most_foreground", self.most_foreground, "1 to samples")
@@ -73,7 +71,7 @@ class RoiTargets:
     Args:
         proposal: (T,) which; with repetitions.
         confidence: (T,) in [0,1].
-        counted: (T,) bool, whether the confidence counts.
+        counted: (T,) bool, whether the confidence counts: not that of background which holds unknown points.
         box: (T,) the box to regress, -1 for none.
     """
 
@@ -122,9 +120,7 @@ def roi_targets(match: RoiMatch, config: RoiConfig, generator: torch.Generator) 
     iou, box = match.iou[proposal], match.box[proposal]
     low, high = config.confidence_iou
     confidence = ((iou - low) / (high - low)).clamp(0, 1)
-    counted = torch.ones_like(box, dtype=torch.bool)
-    if config.ignore_unknown:
-        counted = ~(match.unknown[proposal] & (iou < config.foreground_iou))
+    counted = ~(match.unknown[proposal] & (iou < config.foreground_iou))
     return RoiTargets(proposal, confidence, counted, torch.where(iou > config.foreground_iou, box, -1))
 
 

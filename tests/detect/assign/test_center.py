@@ -124,7 +124,8 @@ def test_boxes_come_before_clusters_when_there_are_too_many(rng_of):
 
 def test_unknown_points_excuse_their_surroundings_but_nothing_labelled(rng_of):
     scene = scene_of(rng_of(3))
-    off, on = (center_targets([scene], replace(HEAD, ignore_unknown=flag)) for flag in (False, True))
+    sure = replace(scene, unknown=torch.zeros_like(scene.unknown))
+    off, on = (center_targets([some], HEAD) for some in (sure, scene))
     assert off.counted.all()
     assert torch.equal(on.heat, off.heat)
     expected = np.ones(HEAD.shape, dtype=bool)

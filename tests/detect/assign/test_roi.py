@@ -107,8 +107,8 @@ def test_a_cluster_teaches_confidence_and_no_box():
 def test_unknown_points_excuse_background_only():
     known = match(boxed=2, easy=3)
     found = replace(known, unknown=torch.ones(5, dtype=torch.bool))
-    assert drawn(found).counted.all()
-    counted = drawn(found, RoiConfig(ignore_unknown=True)).counted
+    assert drawn(known).counted.all()
+    counted = drawn(found).counted
     assert counted[:2].all()
     assert not counted[2:].any()
 

@@ -1,0 +1,160 @@
+"""A detector: points to a map, a map to boxes, and perhaps a second look.
+
+One class for CenterPoint on pillars or voxels, SECOND, and two stages on either: parts differ, the way is the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pointsam.detect.grid import Grid
+from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig
+from pointsam.detect.heads.base import Losses, MapShape
+from pointsam.detect.heads.center import CenterHead, CenterHeadConfig
+from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig
+from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig, build_encoder
+from pointsam.detect.predictions import Predictions
+from pointsam.detect.scene import Scene
+from pointsam.ranges import require
+from pointsam.taxonomy import Taxonomy
+
+FEATURES = 5
+"""Of a point: x, y, z in metres, intensity, age in seconds."""
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """A detector; one of the two heads, and a second stage or none.
+
+    Args:
+        grid: range and voxels.
+        encoder: points to map.
+        neck: map to map.
+        center, anchor: the head.
+        roi: the second stage.
+
+    Raises:
+        SchemaError: SCH005 on no head or two, or on a grid that the network's stride cuts.
+    """
+
+    grid: Grid
+    encoder: EncoderConfig
+    neck: NeckConfig
+    center: CenterHeadConfig | None = None
+    anchor: AnchorHeadConfig | None = None
+    roi: RoiHeadConfig | None = None
+
+    def __post_init__(self) -> None:
+        require((self.center is None) != (self.anchor is None), "detector", "two heads or none", "center or anchor")
+        deepest = 8 if self.encoder.kind == "voxel" else 1
+        for stride in self.neck.strides:
+            deepest *= stride
+        self.grid.require_stride(deepest)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What it detects."""
+        head = self.center or self.anchor
+        assert head is not None  # checked above
+        return head.class_names
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """S samples.
+
+    Args:
+        frame_ids: of the samples.
+        points: (P,FEATURES) of each, the key sweep's first.
+        num_key: points of the key sweep of each.
+        scenes: labels of each, with `xyz` the key sweep's points; none for prediction.
+    """
+
+    frame_ids: tuple[str, ...]
+    points: tuple[Tensor, ...]
+    num_key: tuple[int, ...]
+    scenes: tuple[Scene, ...] = ()
+
+    def to(self, device: torch.device) -> Batch:
+        """On a device."""
+
+        def moved(value: Tensor) -> Tensor:
+            return value.to(device, non_blocking=True)
+
+        scenes = tuple(
+            Scene(**{field.name: moved(getattr(scene, field.name)) for field in dataclasses.fields(scene)})
+            for scene in self.scenes
+        )
+        return Batch(self.frame_ids, tuple(moved(points) for points in self.points), self.num_key, scenes)
+
+    def pin_memory(self) -> Batch:
+        """For the data loader."""
+        return dataclasses.replace(self, points=tuple(points.pin_memory() for points in self.points))
+
+    @property
+    def key_points(self) -> list[Tensor]:
+        """(P,FEATURES) of each sample's key sweep."""
+        return [points[:count] for points, count in zip(self.points, self.num_key, strict=True)]
+
+
+class Detector(nn.Module):
+    """A detector.
+
+    Args:
+        config: its parts.
+        taxonomy: of the labels; predictions carry its class ids.
+
+    Raises:
+        SchemaError: SCH001 on a class that the taxonomy lacks.
+    """
+
+    def __init__(self, config: DetectorConfig, taxonomy: Taxonomy) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = build_encoder(config.grid, FEATURES, config.encoder)
+        self.neck = Neck(self.encoder.channels, config.neck)
+        place = MapShape.of(config.grid, self.encoder.stride * self.neck.stride)
+        class_ids = {name: taxonomy.class_id(name) for name in config.class_names}
+        self.head: CenterHead | AnchorHead
+        if config.center is not None:
+            self.head = CenterHead(self.neck.channels, place, class_ids, config.center)
+        else:
+            assert config.anchor is not None  # checked by the configuration
+            self.head = AnchorHead(self.neck.channels, place, class_ids, config.anchor)
+        self.roi = None if config.roi is None else RoiHead(self.neck.channels, FEATURES, place, config.roi)
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Losses | list[Predictions]:
+        """Losses in training, predictions else.
+
+        Args:
+            batch: with scenes in training.
+            generator: of the second stage's sampling, for training.
+        """
+        x = self.map(batch.points)
+        said = self.head(x)
+        if not self.training:
+            return self._predict(batch, x, said)
+        losses = self.head.loss(said, batch.scenes)
+        if self.roi is not None:
+            with torch.no_grad():
+                proposals = [found.detached() for found in self.head.propose(said)]
+            generator = torch.Generator().manual_seed(0) if generator is None else generator
+            losses |= self.roi.loss(x, batch.key_points, proposals, batch.scenes, generator)
+        return losses
+
+    def map(self, points: Sequence[Tensor]) -> Tensor:
+        """(S,C,H,W) map of the samples' points."""
+        sample = torch.cat([torch.full((len(own),), k, device=own.device) for k, own in enumerate(points)])
+        out: Tensor = self.neck(self.encoder(torch.cat(list(points)), sample, len(points)))
+        return out
+
+    def _predict(self, batch: Batch, x: Tensor, said: object) -> list[Predictions]:
+        head: CenterHead | AnchorHead = self.head
+        if self.roi is None:
+            return head.predict(said)  # type: ignore[arg-type]
+        return self.roi.predict(x, batch.key_points, head.propose(said))  # type: ignore[arg-type]

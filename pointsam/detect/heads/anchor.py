@@ -1,0 +1,195 @@
+"""SECOND's head: anchors with a class, residuals and a direction.
+
+Every anchor has one class logit, that of its own class. Source: SECOND (Sensors 18(10), 2018); losses method.md B.7.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pointsam.detect.assign.anchor import (
+    IGNORED,
+    POSITIVE,
+    AnchorClass,
+    AnchorMap,
+    anchor_targets,
+    decode,
+    encode,
+    sine_difference,
+)
+from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, MapShape
+from pointsam.detect.losses import masked_smooth_l1, sigmoid_focal
+from pointsam.detect.predictions import Predictions
+from pointsam.detect.scene import Scene
+from pointsam.ranges import require
+
+_CODE = 9
+"""Seven residuals and a velocity."""
+_TURN = math.pi / 4
+"""Directions are told apart at this angle, where no object stands still (SECOND)."""
+
+
+@dataclass(frozen=True)
+class AnchorSpec:
+    """Anchors of a class by name; fields as in `AnchorClass`."""
+
+    name: str
+    size_lwh_m: tuple[float, float, float]
+    center_z_m: float
+    box_iou: tuple[float, float]
+    cluster_iou: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class AnchorHeadConfig:
+    """An anchor head.
+
+    Args:
+        anchors: of every class.
+        class_weight, box_weight, direction_weight: of the three losses.
+        velocity_weight: of velocities in the box loss.
+        score_threshold: anchors below are dropped.
+        candidates: anchors that are decoded, of all classes together.
+        nms_iou: overlap in bird's-eye view from which the weaker of two boxes of a class goes.
+        most: boxes a sample.
+        proposals: boxes a sample that a second stage looks at.
+        proposal_nms_iou: their overlap.
+    """
+
+    anchors: tuple[AnchorSpec, ...]
+    class_weight: float = 1.0
+    box_weight: float = 2.0
+    direction_weight: float = 0.2
+    velocity_weight: float = 0.2
+    score_threshold: float = 0.1
+    candidates: int = 1000
+    nms_iou: float = 0.1
+    most: int = 300
+    proposals: int = 256
+    proposal_nms_iou: float = 0.8
+
+    def __post_init__(self) -> None:
+        require(
+            len(set(self.class_names)) == len(self.anchors) > 0, "anchor.anchors", self.class_names, "every class once"
+        )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """All classes."""
+        return tuple(spec.name for spec in self.anchors)
+
+
+@dataclass(frozen=True, eq=False)
+class AnchorOutput:
+    """What the head says: (S,K,R,H,W) class logits, (...,9) residuals and velocity, (...,2) direction logits."""
+
+    logits: Tensor
+    residuals: Tensor
+    direction: Tensor
+
+
+class AnchorHead(nn.Module):
+    """An anchor head.
+
+    Args:
+        channels: of the map.
+        place: the map.
+        class_ids: of the class names.
+        config: the rest.
+    """
+
+    anchors: Tensor
+    weights: Tensor
+
+    def __init__(self, channels: int, place: MapShape, class_ids: dict[str, int], config: AnchorHeadConfig) -> None:
+        super().__init__()
+        self.config = config
+        classes = tuple(
+            AnchorClass(class_ids[a.name], a.size_lwh_m, a.center_z_m, a.box_iou, a.cluster_iou) for a in config.anchors
+        )
+        self.map = AnchorMap(place.origin_m, place.cell_m, place.shape, classes)
+        anchors = torch.stack([self.map.boxes(some) for some in classes])
+        self.register_buffer("anchors", anchors, persistent=False)
+        weights = torch.tensor([1.0] * 7 + [config.velocity_weight] * 2)
+        self.register_buffer("weights", weights, persistent=False)
+        self.kinds = anchors.shape[0] * anchors.shape[1]
+        self.layer = nn.Conv2d(channels, self.kinds * (1 + _CODE + 2), 1)
+        with torch.no_grad():
+            nn.init.normal_(self.layer.weight, std=0.01)
+            self.layer.bias.zero_()  # type: ignore[union-attr]
+            self.layer.bias[: self.kinds] = PRIOR_LOGIT  # type: ignore[index]
+
+    def forward(self, x: Tensor) -> AnchorOutput:
+        """Logits, residuals and directions of a map (S,C,H,W)."""
+        parts = torch.split(self.layer(x), [self.kinds, self.kinds * _CODE, self.kinds * 2], dim=1)
+        k, r, h, w, _ = self.anchors.shape
+        logits, residuals, direction = (part.view(len(x), k, r, -1, h, w).movedim(3, -1) for part in parts)
+        return AnchorOutput(logits[..., 0], residuals, direction)
+
+    def loss(self, said: AnchorOutput, scenes: Sequence[Scene]) -> Losses:
+        """Class, box and direction loss: the mean of samples, each normalised by its own counts."""
+        terms = [self._sample_loss(said, index, scene) for index, scene in enumerate(scenes)]
+        names_weights = (
+            ("class", self.config.class_weight),
+            ("box", self.config.box_weight),
+            ("direction", self.config.direction_weight),
+        )
+        return {
+            name: torch.stack(part).mean() * weight
+            for (name, weight), part in zip(names_weights, zip(*terms, strict=True), strict=True)
+        }
+
+    def _sample_loss(self, said: AnchorOutput, index: int, scene: Scene) -> tuple[Tensor, Tensor, Tensor]:
+        targets = anchor_targets(scene, self.map)
+        positive = targets.label == POSITIVE
+        focal = sigmoid_focal(said.logits[index], positive) * (targets.label != IGNORED)
+        class_loss = focal.sum() / positive.sum().clamp(min=1)
+        boxed = targets.box >= 0
+        count = boxed.sum().clamp(min=1)
+        box, anchors = targets.box[boxed], self.anchors[boxed]
+        wanted = torch.cat([encode(scene.boxes[box], anchors), scene.velocity[box]], dim=1)
+        found = said.residuals[index][boxed].float()
+        yaw_found, yaw_wanted = sine_difference(found[:, 6:7], wanted[:, 6:7])
+        found = torch.cat([found[:, :6], yaw_found, found[:, 7:]], dim=1)
+        wanted = torch.cat([wanted[:, :6], yaw_wanted, wanted[:, 7:]], dim=1)
+        box_loss = masked_smooth_l1(found, wanted, self.weights) / count
+        way = half_turn(scene.boxes[box, 6])
+        direction_loss = functional.cross_entropy(said.direction[index][boxed].float(), way, reduction="sum") / count
+        return class_loss, box_loss, direction_loss
+
+    def predict(self, said: AnchorOutput) -> list[Predictions]:
+        """Boxes of each sample, the best first."""
+        return [found.best_of_classes(self.config.most, self.config.nms_iou) for found in self._decoded(said)]
+
+    def propose(self, said: AnchorOutput) -> list[Predictions]:
+        """What a second stage looks at: more boxes, however low their score."""
+        every = self._decoded(said, 0.0)
+        return [found.best(self.config.proposals, self.config.proposal_nms_iou) for found in every]
+
+    def _decoded(self, said: AnchorOutput, threshold: float | None = None) -> list[Predictions]:
+        threshold = self.config.score_threshold if threshold is None else threshold
+        k, r, h, w, _ = self.anchors.shape
+        classes = said.logits.new_tensor([some.class_id for some in self.map.classes], dtype=torch.int64)
+        score, flat = said.logits.float().sigmoid().flatten(1).topk(min(self.config.candidates, k * r * h * w), dim=1)
+        out = []
+        for sample in range(len(score)):
+            kept = flat[sample, score[sample] >= threshold]
+            residuals = said.residuals[sample].reshape(-1, _CODE)[kept].float()
+            boxes = decode(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
+            way = said.direction[sample].reshape(-1, 2)[kept].argmax(dim=1)
+            yaw = torch.remainder(boxes[:, 6] - _TURN, math.pi) + _TURN + math.pi * way
+            boxes = torch.cat([boxes[:, :6], yaw[:, None]], dim=1)
+            best = score[sample, : len(kept)]
+            out.append(Predictions(boxes, best, classes[kept // (r * h * w)], residuals[:, 7:]))
+        return out
+
+
+def half_turn(yaw: Tensor) -> Tensor:
+    """(K,) 0 or 1: which half of the circle, from 45 degrees on, an object faces."""
+    return (torch.remainder(yaw - _TURN, 2 * math.pi) >= math.pi).long()

@@ -1,0 +1,239 @@
+"""A second stage: every point in a proposal has its say on how good it is and how it is to be mended.
+
+Features come from points, not from voxels: all points of the key sweep, with the map's features beneath them. So the
+stage stands on pillars as on voxels, nothing is lost to the sampling of key points (whose farthest-point search has no
+fast form in plain torch), and cluster ids, which live on points, meet their features without a detour.
+
+P points, K pairs of a point and a proposal, R proposals, G cells along a proposal's side. Source: PV-RCNN
+(arXiv 1912.13192), Part-A2 (arXiv 1907.03670) for the cells; targets and losses method.md B.8.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pointsam.detect.assign.roi import RoiConfig, match_rois, roi_targets
+from pointsam.detect.boxes import corners_bev, points_in_boxes
+from pointsam.detect.grid import scatter_max
+from pointsam.detect.heads.base import Losses, MapShape
+from pointsam.detect.losses import across, masked_smooth_l1, sigmoid_focal
+from pointsam.detect.nets.norm import norm_relu
+from pointsam.detect.predictions import Predictions
+from pointsam.detect.scene import Scene
+
+_RING_M = 0.2
+"""Points within a box enlarged by so much, but not in it, are neither foreground nor background (method.md B.8)."""
+
+
+@dataclass(frozen=True)
+class RoiHeadConfig:
+    """A second stage.
+
+    Args:
+        sampling: of proposals in training.
+        cells: G.
+        point_channels: of a point's features.
+        channels: of a proposal's.
+        enlarge_m: proposals are enlarged by so much, each axis, before points are gathered.
+        confidence_weight, box_weight, corner_weight, point_weight: of the four losses.
+        test_proposals: the best proposals, which are looked at when predicting.
+        score_threshold: boxes below are dropped.
+        nms_iou: overlap in bird's-eye view from which the weaker of two boxes of a class goes.
+        most: boxes a sample.
+    """
+
+    sampling: RoiConfig = RoiConfig()  # noqa: RUF009 - frozen
+    cells: int = 6
+    point_channels: int = 32
+    channels: int = 256
+    enlarge_m: float = 0.5
+    confidence_weight: float = 1.0
+    box_weight: float = 1.0
+    corner_weight: float = 1.0
+    point_weight: float = 1.0
+    test_proposals: int = 100
+    score_threshold: float = 0.1
+    nms_iou: float = 0.1
+    most: int = 300
+
+
+class RoiHead(nn.Module):
+    """A second stage.
+
+    Args:
+        channels: of the map.
+        features: of a point: x, y, z and the rest.
+        place: the map.
+        config: the rest.
+    """
+
+    def __init__(self, channels: int, features: int, place: MapShape, config: RoiHeadConfig) -> None:
+        super().__init__()
+        self.place, self.config = place, config
+        width = config.point_channels
+        self.points = nn.Sequential(nn.Linear(channels + features - 2, width, bias=False), *norm_relu(width))
+        self.foreground = nn.Linear(width, 1)
+        self.local = nn.Sequential(nn.Linear(width + 7, width, bias=False), *norm_relu(width))
+        cells = config.cells**3
+        self.trunk = nn.Sequential(
+            nn.Linear(cells * width, config.channels, bias=False),
+            *norm_relu(config.channels),
+            nn.Linear(config.channels, config.channels, bias=False),
+            *norm_relu(config.channels),
+        )
+        self.confidence = nn.Linear(config.channels, 1)
+        self.residuals = nn.Linear(config.channels, 7)
+        for last in (self.confidence, self.residuals):
+            nn.init.normal_(last.weight, std=0.001)
+            nn.init.zeros_(last.bias)
+
+    def loss(
+        self,
+        x: Tensor,
+        points: Sequence[Tensor],
+        proposals: Sequence[Predictions],
+        scenes: Sequence[Scene],
+        generator: torch.Generator,
+    ) -> Losses:
+        """The four losses.
+
+        Args:
+            x: (S,C,H,W) the map.
+            points: (P,F) of each sample, key sweep, in the order of its scene.
+            proposals: of each sample, without gradients.
+            scenes: of labels.
+            generator: of the sampling.
+        """
+        matches = [match_rois(s, p.boxes, p.class_id) for s, p in zip(scenes, proposals, strict=True)]
+        targets = [roi_targets(match, self.config.sampling, generator) for match in matches]
+        rois = [p.boxes[t.proposal] for p, t in zip(proposals, targets, strict=True)]
+        features, logits = self._point_features(x, points)
+        trunk = self._roi_features(features, points, rois)
+        confidence, residuals = self.confidence(trunk)[:, 0], self.residuals(trunk)
+        counted, wanted = (torch.cat([getattr(t, name) for t in targets]) for name in ("counted", "confidence"))
+        cross = functional.binary_cross_entropy_with_logits(confidence.float(), wanted, reduction="none")
+        boxed = torch.cat([t.box for t in targets]) >= 0
+        truth = torch.cat([s.boxes[t.box[t.box >= 0]] for s, t in zip(scenes, targets, strict=True)])
+        base, found = torch.cat(rois)[boxed], residuals[boxed].float()
+        apart = masked_smooth_l1(found, encode_roi(truth, base), found.new_ones(7))
+        corners = _corner_distance(decode_roi(found, base), truth)
+        boxes = across(len(truth), x).clamp(min=1)
+        point_loss = _point_loss(logits, points, scenes, x)
+        config = self.config
+        return {
+            "roi confidence": (cross * counted).sum()
+            / across(counted.sum(), x).clamp(min=1)
+            * config.confidence_weight,
+            "roi box": apart / boxes * config.box_weight,
+            "roi corner": corners.sum() / boxes * config.corner_weight,
+            "roi point": point_loss * config.point_weight,
+        }
+
+    def predict(self, x: Tensor, points: Sequence[Tensor], proposals: Sequence[Predictions]) -> list[Predictions]:
+        """Mended boxes of each sample, the best first; arguments as those of `loss`."""
+        some = [p.best(self.config.test_proposals) for p in proposals]
+        features, _ = self._point_features(x, points)
+        trunk = self._roi_features(features, points, [p.boxes for p in some])
+        counts = [len(p) for p in some]
+        scores = torch.split(self.confidence(trunk)[:, 0].float().sigmoid(), counts)
+        mended = torch.split(self.residuals(trunk).float(), counts)
+        out = []
+        for p, score, residuals in zip(some, scores, mended, strict=True):
+            found = Predictions(decode_roi(residuals.clamp(-10, 10), p.boxes), score, p.class_id, p.velocity)
+            sure = found[score >= self.config.score_threshold]
+            out.append(sure.best_of_classes(self.config.most, self.config.nms_iou))
+        return out
+
+    def _point_features(self, x: Tensor, points: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """(P,width) of each sample, weighted by how likely a point is of an object, and all (ΣP,) logits of that."""
+        height, width = self.place.shape
+        rows = []
+        for k, own in enumerate(points):
+            at = (own[:, :2] - own.new_tensor(self.place.origin_m)) / own.new_tensor(self.place.cell_m)
+            at = (at / at.new_tensor([width, height]) * 2 - 1)[None, None]
+            beneath = functional.grid_sample(x[k : k + 1].float(), at, align_corners=False)[0, :, 0].T
+            rows.append(torch.cat([beneath, own[:, 2:]], dim=1))
+        features = self.points(torch.cat(rows))
+        logits = self.foreground(features)[:, 0]
+        weighted = features * logits.sigmoid()[:, None]
+        return list(torch.split(weighted, [len(own) for own in points])), logits
+
+    def _roi_features(self, features: list[Tensor], points: Sequence[Tensor], rois: Sequence[Tensor]) -> Tensor:
+        """(ΣR,channels) of all proposals: the largest features of the points in each of its cells."""
+        cells, parts, owner, start = self.config.cells, [], [], 0
+        for own, feature, boxes in zip(points, features, rois, strict=True):
+            large = torch.cat([boxes[:, :3], boxes[:, 3:6] + self.config.enlarge_m, boxes[:, 6:]], dim=1)
+            point, roi = points_in_boxes(own[:, :3], large)
+            local = _into(own[point, :3], large[roi])
+            share = local / large[roi, 3:6] + 0.5
+            at = (share * cells).long().clamp(0, cells - 1)
+            owner.append((roi + start) * cells**3 + (at[:, 2] * cells + at[:, 1]) * cells + at[:, 0])
+            size = large[roi, 3:6].log()
+            far = torch.linalg.norm(own[point, :2], dim=1, keepdim=True) / 50
+            parts.append(torch.cat([feature[point], share - 0.5, size, far], dim=1))
+            start += len(boxes)
+        pooled = scatter_max(self.local(torch.cat(parts)), torch.cat(owner), start * cells**3)
+        out: Tensor = self.trunk(pooled.view(start, -1))
+        return out
+
+
+def _into(xyz: Tensor, boxes: Tensor) -> Tensor:
+    """(K,3) points in the frames of their boxes."""
+    offset = xyz - boxes[:, :3]
+    c, s = boxes[:, 6].cos(), boxes[:, 6].sin()
+    x, y = offset[:, 0], offset[:, 1]
+    return torch.stack([c * x + s * y, c * y - s * x, offset[:, 2]], dim=1)
+
+
+def encode_roi(boxes: Tensor, rois: Tensor) -> Tensor:
+    """(N,7) residuals in the frames of proposals; the yaw is that of the nearer of both ways, in [-90, 90) degrees."""
+    diagonal = torch.linalg.norm(rois[:, 3:5], dim=1, keepdim=True)
+    offset = _into(boxes[:, :3], rois) / torch.cat([diagonal, diagonal, rois[:, 5:6]], dim=1)
+    turn = torch.remainder(boxes[:, 6:] - rois[:, 6:] + math.pi / 2, math.pi) - math.pi / 2
+    return torch.cat([offset, (boxes[:, 3:6] / rois[:, 3:6]).log(), turn], dim=1)
+
+
+def decode_roi(residuals: Tensor, rois: Tensor) -> Tensor:
+    """(N,7) boxes; undoes `encode_roi` but for half turns."""
+    diagonal = torch.linalg.norm(rois[:, 3:5], dim=1, keepdim=True)
+    local = residuals[:, :3] * torch.cat([diagonal, diagonal, rois[:, 5:6]], dim=1)
+    c, s = rois[:, 6].cos(), rois[:, 6].sin()
+    x, y = local[:, 0], local[:, 1]
+    middle = torch.stack([c * x - s * y, s * x + c * y, local[:, 2]], dim=1) + rois[:, :3]
+    return torch.cat([middle, residuals[:, 3:6].exp() * rois[:, 3:6], residuals[:, 6:] + rois[:, 6:]], dim=1)
+
+
+def _corner_distance(found: Tensor, truth: Tensor) -> Tensor:
+    """(N,) mean distance of the eight corners, rounded off below a metre; whichever way a box faces."""
+    ways = [_corners(truth), _corners(torch.cat([truth[:, :6], truth[:, 6:] + math.pi], dim=1))]
+    apart = torch.stack([torch.linalg.norm(_corners(found) - way, dim=2) for way in ways]).amin(dim=0)
+    return functional.smooth_l1_loss(apart, torch.zeros_like(apart), reduction="none").mean(dim=1)
+
+
+def _corners(boxes: Tensor) -> Tensor:
+    flat = corners_bev(boxes)
+    ends = [boxes[:, 2] + sign * boxes[:, 5] / 2 for sign in (-1, 1)]
+    return torch.cat([torch.cat([flat, end[:, None, None].expand(-1, 4, 1)], dim=2) for end in ends], dim=1)
+
+
+def _point_loss(logits: Tensor, points: Sequence[Tensor], scenes: Sequence[Scene], like: Tensor) -> Tensor:
+    """Is a point in a box or of a cluster? In the ring about boxes, and where it is unknown, nobody is asked."""
+    wanted, counted = [], []
+    for own, scene in zip(points, scenes, strict=True):
+        inside = torch.zeros(len(own), dtype=torch.bool, device=own.device)
+        ring = inside.clone()
+        inside[points_in_boxes(own[:, :3], scene.boxes)[0]] = True
+        large = torch.cat([scene.boxes[:, :3], scene.boxes[:, 3:6] + _RING_M, scene.boxes[:, 6:]], dim=1)
+        ring[points_in_boxes(own[:, :3], large)[0]] = True
+        positive = inside | (scene.cluster_id >= 0)
+        wanted.append(positive)
+        counted.append(positive | ~(ring | scene.unknown))
+    positive = torch.cat(wanted)
+    total = (sigmoid_focal(logits, positive) * torch.cat(counted)).sum()
+    return total / across(positive.sum(), like).clamp(min=1)

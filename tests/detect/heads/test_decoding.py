@@ -1,0 +1,107 @@
+"""What a head is taught is what it then says: targets put in place of outputs decode to the boxes."""
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from dataclasses import replace  # noqa: E402
+
+from helpers.detect_scenes import box_scene  # noqa: E402
+
+from pointsam.detect.assign.anchor import anchor_targets, encode  # noqa: E402
+from pointsam.detect.assign.center import center_targets  # noqa: E402
+from pointsam.detect.boxes import iou_3d  # noqa: E402
+from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOutput, AnchorSpec, half_turn  # noqa: E402
+from pointsam.detect.heads.base import MapShape  # noqa: E402
+from pointsam.detect.heads.center import CenterHead, CenterHeadConfig  # noqa: E402
+from pointsam.detect.heads.roi import decode_roi, encode_roi  # noqa: E402
+
+PLACE = MapShape((-16.0, -12.8), (0.8, 0.8), (32, 40))
+IDS = {"car": 4, "person": 2}
+BOXES = torch.tensor(
+    [
+        [-9.3, 4.1, -1.0, 4.2, 1.8, 1.6, 2.5],
+        [6.2, -7.7, -0.8, 3.9, 1.6, 1.4, -0.4],
+        [2.0, 3.3, -0.9, 0.7, 0.6, 1.8, 0.1],
+    ]
+)
+CLASSES = torch.tensor([4, 4, 2])
+VELOCITY = torch.tensor([[3.0, -1.0], [0.0, 0.5], [math.nan, math.nan]])
+
+
+def agree(found, boxes=BOXES):
+    """The prediction of each box, in its order."""
+    overlap = iou_3d(boxes, found.boxes)
+    best = overlap.argmax(dim=1)
+    assert (overlap.amax(dim=1) > 0.999).all()
+    turn = torch.remainder(found.boxes[best, 6] - boxes[:, 6] + math.pi, 2 * math.pi) - math.pi
+    assert turn.abs().max() < 1e-3  # not half a turn off either
+    return best
+
+
+def test_a_centre_head_says_the_boxes_it_is_taught():
+    config = CenterHeadConfig((("car",), ("person",)), {"person": 2})
+    head = CenterHead(8, PLACE, IDS, config)
+    scene = box_scene(BOXES, CLASSES, VELOCITY)
+    said = []
+    for target_map in head.maps:
+        targets = center_targets([scene], target_map)
+        heat = torch.logit(targets.heat.clamp(1e-4, 1 - 1e-4))
+        code = torch.zeros(1, 10, *PLACE.shape)
+        code[0, :, targets.row, targets.column] = targets.code.nan_to_num(0).T
+        said.append((torch.where(targets.heat == 1, heat, -9.0), code))
+    found = head.predict(said)[0]
+    best = agree(found)
+    assert len(found) == 3
+    assert torch.equal(found.class_id[best], CLASSES)
+    assert torch.allclose(found.velocity[best[:2]], VELOCITY[:2])
+    assert head.loss(said, [scene])["box"] == 0
+
+
+def test_an_anchor_head_says_the_boxes_it_is_taught():
+    car = AnchorSpec("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.6, 0.1))
+    person = AnchorSpec("person", (0.8, 0.6, 1.7), -0.9, (0.5, 0.35), (0.6, 0.15))
+    head = AnchorHead(8, PLACE, IDS, AnchorHeadConfig((car, person)))
+    scene = box_scene(BOXES, CLASSES, VELOCITY)
+    targets = anchor_targets(scene, head.map)
+    boxed = targets.box >= 0
+    box = targets.box[boxed]
+    residuals, direction = torch.zeros(*boxed.shape, 9), torch.zeros(*boxed.shape, 2)
+    residuals[boxed] = torch.cat([encode(scene.boxes[box], head.anchors[boxed]), VELOCITY[box].nan_to_num(0)], dim=1)
+    residuals[boxed, 6] += math.pi * (torch.arange(len(box)) % 3)  # the sine does not see half turns
+    direction[boxed, half_turn(scene.boxes[box, 6])] = 30.0
+    logits = torch.where(boxed, 9.0, -9.0)
+    said = AnchorOutput(logits[None], residuals[None], direction[None])
+    found = head.predict(said)[0]
+    best = agree(found)
+    assert len(found) == 3
+    assert torch.equal(found.class_id[best], CLASSES)
+    assert torch.allclose(found.velocity[best[:2]], VELOCITY[:2])
+    losses = head.loss(said, [scene])
+    assert losses["box"].item() == pytest.approx(0, abs=1e-6)
+    assert losses["direction"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_residuals_of_a_second_stage_mend_a_proposal():
+    rois = BOXES + torch.tensor([0.4, -0.3, 0.1, 0.2, -0.1, 0.1, 0.3])
+    assert torch.allclose(decode_roi(encode_roi(BOXES, rois), rois), BOXES, atol=1e-5)
+    turned = replace_yaw(rois, rois[:, 6] + math.pi)
+    assert encode_roi(BOXES, turned)[:, 6].abs().max() < 0.4  # the proposal's way is kept
+
+
+def replace_yaw(boxes, yaw):
+    return torch.cat([boxes[:, :6], yaw[:, None]], dim=1)
+
+
+def test_clusters_move_the_class_loss_alone():
+    config = CenterHeadConfig((("car", "person"),), {})
+    head = CenterHead(8, PLACE, IDS, config)
+    scene = box_scene(BOXES, CLASSES, VELOCITY)
+    more = replace(scene, cluster_class=torch.tensor([4]), cluster_center=torch.tensor([[0.0, 0, 0]]))
+    more = replace(more, cluster_points=torch.tensor([7]))
+    said = head(torch.randn(1, 8, *PLACE.shape, generator=torch.Generator().manual_seed(0)))
+    without, with_cluster = head.loss(said, [scene]), head.loss(said, [more])
+    assert torch.equal(without["box"], with_cluster["box"])
+    assert not torch.equal(without["heat"], with_cluster["heat"])
