@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pointsam.taxonomy import Taxonomy
-from pointsam.types import Boxes, Frame, PointTruth
+from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
 
 class Dataset(Protocol):
@@ -42,6 +45,12 @@ class Dataset(Protocol):
 
     def boxes(self, frame_id: str) -> Boxes | None:
         """True boxes in the LiDAR frame, None where the data set has no box labels for it."""
+
+    def velocities_mps(self, frame_id: str) -> NDArray[np.float64] | None:
+        """(M,2) of the `boxes`, along x and y of the LiDAR frame, over ground; NaN where unknown. None if none is."""
+
+    def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
+        """Up to `count` sweeps before the frame's own, the latest first; fewer at the beginning of a recording."""
 
     def point_truth(self, frame_id: str) -> PointTruth | None:
         """True labels of every point: from panoptic labels if present, else from boxes, else None."""

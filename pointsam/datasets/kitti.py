@@ -133,6 +133,13 @@ class Kitti:
             return None
         return _boxes(frame_id, read_labels(files.labels), read_calibration(files.calibration))
 
+    def velocities_mps(self, frame_id: str) -> None:
+        """None: frames are single."""
+
+    def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
+        """None, likewise."""
+        return []
+
     def point_truth(self, frame_id: str) -> PointTruth | None:
         """Truth from boxes.
 

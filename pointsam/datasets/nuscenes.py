@@ -136,6 +136,29 @@ class NuScenes:
             token=tuple(self._index.strings("boxes", "token")[rows].to_pylist()),
         )
 
+    def velocities_mps(self, frame_id: str) -> NDArray[np.float64] | None:
+        """(M,2) of the boxes, LiDAR frame, from the annotations before and after as the devkit's `box_velocity`."""
+        if not self._index.num_rows("boxes"):
+            return None
+        sweep = self._sweep(self._key_sweep(frame_id))
+        world_R_lidar = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).rotation
+        in_world: NDArray[np.float64] = self._index.numbers("boxes", "velocity")[self._box_rows(frame_id)]
+        return (in_world @ world_R_lidar)[:, :2]
+
+    def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
+        """Up to `count` sweeps before the key sweep, the latest first.
+
+        Raises:
+            DatasetError, CalibrationError: as `frame`.
+        """
+        row, rows = self._key_sweep(frame_id), []
+        for _ in range(count):
+            row = int(self._index.numbers("sweeps", "prev")[row])
+            if row < 0:
+                break
+            rows.append(row)
+        return [self._sweep(earlier) for earlier in rows]
+
     def point_truth(self, frame_id: str) -> PointTruth | None:
         """From panoptic labels, else from lidarseg labels and boxes, else from boxes, else None.
 

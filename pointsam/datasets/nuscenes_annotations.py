@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from array import array
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pointsam.datasets.nuscenes_columns import Columns, Link, add_ranges, numbers, rows_of
 from pointsam.datasets.nuscenes_tables import read_rows, table_path
@@ -13,6 +15,8 @@ from pointsam.errors import DatasetError
 
 BOX_TABLES = ("sample_annotation", "instance", "category")
 LABEL_TABLES = ("panoptic", "lidarseg")
+
+_LONGEST_GAP_S = 1.5
 
 
 def read_categories(folder: Path) -> tuple[Columns, dict[str, int]]:
@@ -34,8 +38,10 @@ def read_boxes(folder: Path, samples: Columns, sample_row: dict[str, int], categ
     if table_path(folder, "sample_annotation").exists():
         to_category = Link(folder, "instance", "category_token", "category", category_row)
         instances = {
-            token: to_category(token, category)
-            for token, category in read_rows(folder, "instance", {"token": str, "category_token": str})
+            token: (row, to_category(token, category))
+            for row, (token, category) in enumerate(
+                read_rows(folder, "instance", {"token": str, "category_token": str})
+            )
         }
         to_instance = Link(folder, "sample_annotation", "instance_token", "instance", instances)
         to_sample = Link(folder, "sample_annotation", "sample_token", "sample", sample_row)
@@ -44,20 +50,48 @@ def read_boxes(folder: Path, samples: Columns, sample_row: dict[str, int], categ
         )
         for token, sample, instance, translation, size, rotation in read_rows(folder, "sample_annotation", fields):
             tokens.append(token)
-            ints.extend((to_sample(token, sample), to_instance(token, instance)))
+            ints.extend((to_sample(token, sample), *to_instance(token, instance)))
             for value, count in ((translation, 3), (size, 3), (rotation, 4)):
                 floats.extend(numbers(value, count))
-    pairs = np.array(ints, dtype=np.int32).reshape(-1, 2)
-    order = np.argsort(pairs[:, 0], kind="stable")
+    links = np.array(ints, dtype=np.int32).reshape(-1, 3)
+    order = np.argsort(links[:, 0], kind="stable")
+    links = links[order]
     values = np.array(floats).reshape(-1, 10)[order]
-    add_ranges(samples, "box", pairs[order, 0].astype(np.int64))
+    add_ranges(samples, "box", links[:, 0].astype(np.int64))
     return {
         "token": [tokens[row] for row in order],
         "translation": values[:, :3],
         "size_wlh": values[:, 3:6],
         "rotation": values[:, 6:],
-        "category": pairs[order, 1],
+        "category": links[:, 2],
+        "velocity": velocities(values[:, :3], links[:, 1], samples["t_us"][links[:, 0]]),
     }
+
+
+def velocities(
+    position_m: NDArray[np.float64], instance: NDArray[np.integer[Any]], t_us: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(N,3) metres a second: from an object's annotation before to the one after, as the devkit's `box_velocity`.
+
+    Args:
+        position_m: (N,3) world frame.
+        instance: (N,) the object of each annotation.
+        t_us: (N,) its time.
+
+    Returns:
+        NaN for an object seen once, and across gaps of more than 1.5 s (of 3 s, where there are two neighbours).
+    """
+    order = np.lexsort((t_us, instance))
+    at = np.arange(len(order))
+    same = np.append(instance[order][1:] == instance[order][:-1], False) if len(order) else np.zeros(0, dtype=bool)
+    has_next, has_prev = same, np.append(False, same[:-1])[: len(order)]
+    first, last = order[at - has_prev], order[at + has_next]
+    seconds = (t_us[last] - t_us[first]) * 1e-6
+    limit = _LONGEST_GAP_S * np.where(has_next & has_prev, 2, 1)
+    known = (has_next | has_prev) & (seconds > 0) & (seconds <= limit)
+    out = np.full((len(order), 3), np.nan)
+    out[order[known]] = (position_m[last] - position_m[first])[known] / seconds[known, None]
+    return out
 
 
 def read_label_files(folder: Path, table: str, samples: Columns, sweeps: Columns) -> list[str]:

@@ -104,6 +104,25 @@ def test_velocities_are_those_of_the_actors(devkit, root):
     assert np.median(error[speed > 1] / speed[speed > 1]) < 0.01
 
 
+def test_velocities_are_the_devkits_and_past_sweeps_its_chain(devkit, root):
+    ours = NuScenes(root[1])
+    known = 0
+    for sample in devkit.sample:
+        boxes, sweep = ours.boxes(sample["token"]), ours.frame(sample["token"]).sweep
+        expected = np.array([devkit.box_velocity(token) for token in boxes.token])
+        world_R_lidar = sweep.world_SE3_ego.rotation @ sweep.ego_SE3_lidar.rotation
+        found = ours.velocities_mps(sample["token"])
+        np.testing.assert_allclose(found, (expected @ world_R_lidar)[:, :2], atol=1e-9)
+        known += np.isfinite(found).sum()
+        row, files = devkit.get("sample_data", sample["data"]["LIDAR_TOP"]), []
+        for _ in range(4):
+            if row["prev"]:
+                row = devkit.get("sample_data", row["prev"])
+                files.append(root[1] / row["filename"])
+        assert [past.path for past in ours.past_sweeps(sample["token"], 4)] == files
+    assert known > 50
+
+
 def test_the_vehicle_drives_on_the_drivable_ground_of_the_map(devkit):
     for scene in devkit.scene:
         mask = next(m for m in devkit.map if scene["log_token"] in m["log_tokens"])["mask"]
