@@ -43,7 +43,7 @@ def draw_budget(dataset: Dataset, split: str | None, config: BudgetConfig, path:
 def _objects(dataset: Dataset, split: str | None, count: bool) -> Objects:
     """All boxes of the taxonomy's classes; points are counted only if someone asks, since it reads every sweep."""
     frame_ids = dataset.frame_ids(split)
-    frame, token, class_id, range_m, num_points = [], [], [], [], []
+    frame, token, class_id, range_m, num_points, velocity = [], [], [], [], [], []
     for index, frame_id in enumerate(progress(frame_ids, desc="objects", unit="frame")):
         boxes = dataset.boxes(frame_id)
         if boxes is None:
@@ -59,6 +59,8 @@ def _objects(dataset: Dataset, split: str | None, count: bool) -> Objects:
         class_id.append(boxes.class_id[ours])
         range_m.append(np.linalg.norm(boxes.center_m[ours, :2], axis=1))
         num_points.append(points[ours])
+        known = dataset.velocities_mps(frame_id)
+        velocity.append(np.full((len(ours), 2), np.nan) if known is None else known[ours])
     return Objects(
         tuple(frame_ids),
         np.concatenate(frame),
@@ -66,6 +68,7 @@ def _objects(dataset: Dataset, split: str | None, count: bool) -> Objects:
         np.concatenate(class_id),
         np.concatenate(range_m),
         np.concatenate(num_points),
+        np.concatenate(velocity),
     )
 
 

@@ -9,6 +9,7 @@ Source: method.md B.2 (the published masks were never released with their genera
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -20,6 +21,9 @@ from pointsam.errors import SchemaError
 
 CLUSTER_COST = 0.14
 """What a coarse label costs, an accurate box being 1 (method.md B.1)."""
+
+Velocity = tuple[float, float] | None
+"""Metres a second along x and y of the LiDAR frame."""
 
 Rule = Literal["object", "class", "stratified", "frame", "cost"]
 RULES: tuple[Rule, ...] = get_args(Rule)
@@ -40,6 +44,7 @@ class Objects:
         class_id: (N,) class of each.
         range_m: (N,) distance from the LiDAR in the ground plane.
         num_points: (N,) points of the key sweep inside.
+        velocity_mps: (N,2) along x and y of the LiDAR frame, NaN where unknown.
     """
 
     frame_ids: tuple[str, ...]
@@ -48,6 +53,7 @@ class Objects:
     class_id: NDArray[np.uint8]
     range_m: NDArray[np.float64]
     num_points: NDArray[np.int64]
+    velocity_mps: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.token)
@@ -91,16 +97,18 @@ class Budget:
     """What may be known of a data set.
 
     Args:
-        frames: tokens of the boxed objects by frame; a frame that is missing here carries no label of any kind.
+        frames: by frame, the boxed objects' tokens with their velocities (LiDAR frame, None = unknown); a frame that
+            is missing here carries no label of any kind. Velocities are kept here, since what tells them, boxes of
+            other frames, is mostly outside of the budget: they are part of a box, as an annotator gives it.
         description: how it was drawn and what it costs, JSON values only; "objects" are the candidates, and costs are
             parts of what boxes for all of them would cost.
     """
 
-    frames: Mapping[str, frozenset[str]]
+    frames: Mapping[str, Mapping[str, Velocity]]
     description: Mapping[str, object] = field(default_factory=dict)
 
-    def boxed(self, frame_id: str) -> frozenset[str]:
-        """Tokens of the frame's boxes.
+    def boxed(self, frame_id: str) -> Mapping[str, Velocity]:
+        """Tokens of the frame's boxes, and their velocities.
 
         Raises:
             SchemaError: SCH003 if nothing was to be labelled in this frame.
@@ -151,13 +159,15 @@ def draw(objects: Objects, names: Sequence[str], config: BudgetConfig) -> Budget
             boxed |= _lowest(lot, candidate & (objects.class_id == class_id), config.fraction)
     else:
         boxed = _in_proportion(_stratum(objects), lot, candidate, config.fraction)
-    by_frame: dict[str, list[str]] = {
-        frame_id: [] for frame_id, some in zip(objects.frame_ids, labelled, strict=True) if some
+    by_frame: dict[str, dict[str, Velocity]] = {
+        frame_id: {} for frame_id, some in zip(objects.frame_ids, labelled, strict=True) if some
     }
     for index in np.flatnonzero(boxed):
-        by_frame[objects.frame_ids[objects.frame[index]]].append(objects.token[index])
+        vx, vy = objects.velocity_mps[index].tolist()
+        known = math.isfinite(vx) and math.isfinite(vy)
+        by_frame[objects.frame_ids[objects.frame[index]]][objects.token[index]] = (vx, vy) if known else None
     description = _describe(objects, names, candidate, boxed, labelled, config)
-    return Budget({frame_id: frozenset(tokens) for frame_id, tokens in by_frame.items()}, description)
+    return Budget(by_frame, description)
 
 
 def _lot(seed: int, *names: str) -> float:

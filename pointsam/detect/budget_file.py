@@ -5,20 +5,23 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pointsam.detect.budget import Budget
+from pointsam.detect.budget import Budget, Velocity
 from pointsam.errors import SchemaError
 from pointsam.store.document import canonical_json
 from pointsam.store.files import write_together
 
-VERSION = 1
+VERSION = 2
 _SCHEMA = pa.schema(
     [
         pa.field("frame_id", pa.string(), nullable=False),
         pa.field("boxes", pa.list_(pa.field("element", pa.string(), nullable=False)), nullable=False),
+        pa.field("velocity_x_mps", pa.list_(pa.float64()), nullable=False),
+        pa.field("velocity_y_mps", pa.list_(pa.float64()), nullable=False),
     ]
 )
 _VERSION_KEY, _DESCRIPTION_KEY = b"pointsam.budget_version", b"pointsam.budget"
@@ -31,7 +34,13 @@ def write_budget(path: Path, budget: Budget) -> None:
         StoreError: OUT002 or OUT003 if it cannot be written.
     """
     metadata = {_VERSION_KEY: str(VERSION), _DESCRIPTION_KEY: canonical_json(dict(budget.description))}
-    columns = [list(budget.frames), [sorted(tokens) for tokens in budget.frames.values()]]
+    tokens = [sorted(boxes) for boxes in budget.frames.values()]
+    velocities = [
+        [boxes[token] or (None, None) for token in some]
+        for some, boxes in zip(tokens, budget.frames.values(), strict=True)
+    ]
+    along = [[[velocity[axis] for velocity in some] for some in velocities] for axis in (0, 1)]
+    columns: list[list[Any]] = [list(budget.frames), tokens, *along]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA.with_metadata(metadata)), sink, compression="zstd")
@@ -53,6 +62,9 @@ def read_budget(path: Path) -> Budget:
     version = metadata.get(_VERSION_KEY, b"none").decode()
     if version != str(VERSION) or not table.schema.remove_metadata().equals(_SCHEMA):
         raise SchemaError("SCH003", f"{path}: budget version {version}, this is version {VERSION}", way)
-    frames = zip(table["frame_id"].to_pylist(), table["boxes"].to_pylist(), strict=True)
-    description = json.loads(metadata[_DESCRIPTION_KEY])
-    return Budget({frame_id: frozenset(tokens) for frame_id, tokens in frames}, description)
+    frames: dict[str, dict[str, Velocity]] = {}
+    for row in table.to_pylist():
+        pairs = zip(row["velocity_x_mps"], row["velocity_y_mps"], strict=True)
+        velocities = [None if vx is None else (vx, vy) for vx, vy in pairs]
+        frames[row["frame_id"]] = dict(zip(row["boxes"], velocities, strict=True))
+    return Budget(frames, json.loads(metadata[_DESCRIPTION_KEY]))
