@@ -14,6 +14,7 @@ from pointsam.errors import DatasetError
 from pointsam.images import DAMAGED
 from pointsam.types import Sweep
 
+_COLUMNS = {3: "x, y or z", 4: "x, y, z or intensity"}
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 
 
@@ -24,8 +25,24 @@ def read_points(sweep: Sweep) -> NDArray[np.float32]:
         (N,3) float32, metres, LiDAR frame, file order, N > 0, all finite.
 
     Raises:
+        DatasetError: as `read_values`.
+    """
+    return read_values(sweep, 3)
+
+
+def read_values(sweep: Sweep, count: int) -> NDArray[np.float32]:
+    """Positions of a sweep and what its points carry besides.
+
+    Args:
+        sweep: on disk.
+        count: columns, from 3 on; the fourth is the intensity in nuScenes and KITTI.
+
+    Returns:
+        (N,count) float32, metres, LiDAR frame, file order, N > 0, all finite.
+
+    Raises:
         DatasetError: DAT004 if the file is missing or may not be read, DAT006 if its size is not a multiple of a
-            point's, DAT007 on NaN or infinite coordinates, DAT008 if it holds no point.
+            point's, DAT007 on NaN or infinite values, DAT008 if it holds no point.
     """
     try:
         raw = np.fromfile(sweep.path, dtype=np.uint8)
@@ -43,15 +60,16 @@ def read_points(sweep: Sweep) -> NDArray[np.float32]:
             f"({point_bytes} bytes), {len(raw) % point_bytes} are left over",
             "the download was probably cut off: fetch the file again, and check the number of values per point",
         )
-    xyz = raw.view("<f4").reshape(-1, sweep.floats_per_point)[:, :3].astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(xyz).all(axis=1))
+    values = raw.view("<f4").reshape(-1, sweep.floats_per_point)[:, :count].astype(np.float32)
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(bad):
         raise DatasetError(
             "DAT007",
-            f"{sweep.path}: x, y or z is NaN or infinite in {len(bad)} of {len(xyz)} points, first at index {bad[0]}",
+            f"{sweep.path}: {_COLUMNS[count]} is NaN or infinite in {len(bad)} of {len(values)} points, first at index "
+            f"{bad[0]}",
             "remove these points from the file, or mend the export; labels follow file order, so none is dropped here",
         )
-    return xyz
+    return values
 
 
 def read_image(path: Path, expect: tuple[int, int] | None = None) -> NDArray[np.uint8]:
