@@ -48,7 +48,7 @@ class RoiHeadConfig:
         most: boxes a sample.
     """
 
-    sampling: RoiConfig = RoiConfig()  # noqa: RUF009 - frozen
+    sampling: RoiConfig = RoiConfig()
     cells: int = 6
     point_channels: int = 32
     channels: int = 256

@@ -59,7 +59,7 @@ def match(boxed=0, class_only=0, hard=0, easy=0):
     return RoiMatch(torch.tensor(iou), torch.tensor(box), torch.zeros(len(iou), dtype=torch.bool))
 
 
-def drawn(found, config=RoiConfig()):  # noqa: B008 - frozen
+def drawn(found, config=RoiConfig()):
     return roi_targets(found, config, torch.Generator().manual_seed(0))
 
 

@@ -1,0 +1,119 @@
+"""A tiny data set that a detector can be trained on, and labels of it as a labelling run writes them."""
+
+import json
+import shutil
+from dataclasses import asdict
+
+import numpy as np
+from helpers.nuscenes_root import make_root
+
+from pointsam.datasets.io import read_points
+from pointsam.datasets.nuscenes import NuScenes
+from pointsam.detect.budget import BudgetConfig, Objects, draw
+from pointsam.geometry.boxes import box_members, count_points
+from pointsam.stages.summarize import summarize
+from pointsam.store.manifest import Run, plan_shards
+from pointsam.store.reader import Labels
+from pointsam.store.schema import FrameLabels, FrameRow, clusters_table, frames_table, points_table
+from pointsam.taxonomy import BACKGROUND
+from pointsam.types import PointLabels
+
+CLASSES = ("car", "pedestrian", "bicycle")
+
+
+def make_world(path, scenes=("scene-0061", "scene-0103"), samples=4, boxes=8, edit=None):
+    """A root whose sweeps show its boxes: 30 points in each, a fifth of the way below their roofs, and some ground."""
+    root = make_root(path, scenes=scenes, samples_per_scene=samples, boxes_per_sample=boxes, edit=edit)
+    dataset, rng = NuScenes(root), np.random.default_rng(0)
+    for frame_id in dataset.frame_ids():
+        boxes_of = dataset.boxes(frame_id)
+        for sweep in (dataset.frame(frame_id).sweep, *dataset.past_sweeps(frame_id, 2)):
+            local = rng.uniform(-0.45, 0.45, (len(boxes_of), 30, 3)) * boxes_of.size_lwh_m[:, None]
+            inside = np.einsum("bij,bpj->bpi", boxes_of.rotation, local) + boxes_of.center_m[:, None]
+            ground = np.column_stack([rng.uniform(-25, 25, (200, 2)), np.full(200, -1.8)])
+            values = np.zeros((200 + 30 * len(boxes_of), 5), dtype="<f4")
+            values[:, :3] = np.concatenate([inside.reshape(-1, 3), ground])
+            values[:, 3] = rng.integers(0, 256, len(values))
+            values.tofile(sweep.path)
+    return NuScenes(root)
+
+
+def pruned_copy(world, path, kept):
+    """The same root without the boxes that are not among the tokens of `kept`."""
+    shutil.copytree(world.root, path)
+    table = path / world.version / "sample_annotation.json"
+    rows = [{**row, "prev": "", "next": ""} for row in json.loads(table.read_text()) if row["token"] in kept]
+    table.write_text(json.dumps(rows))
+    return NuScenes(path)
+
+
+def make_labels(out, dataset, frame_ids=None, missing=(), failed=(), noise="none", taxonomy=None, confidence=None):
+    """Labels of the true points of every box but those of `missing` tokens; `failed` frames are quarantined.
+
+    Points of a box that is missing count as covered by a mask, as those that refinement took away do.
+    """
+    taxonomy = dataset.taxonomy if taxonomy is None else taxonomy
+    frame_ids = dataset.frame_ids() if frame_ids is None else frame_ids
+    metadata = {
+        "config": {},
+        "taxonomy": asdict(taxonomy),
+        "weights_sha256": {},
+        "calibration_perturbation": noise,
+        "tool_version": "1",
+    }
+    document = {"dataset": {"name": dataset.name, "version": None, "fingerprint": dataset.fingerprint()}}
+    shards = plan_shards([(dataset.scene(frame_id), frame_id) for frame_id in frame_ids], 3)
+    run = Run.open(out, "clusters", document, shards, metadata)
+    for shard in shards:
+        rows = [_labels(dataset, frame_id, missing, frame_id in failed, confidence) for frame_id in shard.frame_ids]
+        tables = {
+            "frames": frames_table([row.frame for row in rows], metadata),
+            "points": points_table(rows, metadata),
+            "clusters": clusters_table(rows, metadata),
+        }
+        run.commit(shard, tables, {"frames": len(rows), "failures": {}})
+    return Labels(out)
+
+
+def _labels(dataset, frame_id, missing, failed, confidence):
+    scene, sweep = dataset.scene(frame_id), dataset.frame(frame_id).sweep
+    if failed:
+        row = FrameRow(frame_id, scene, sweep.t_us, 0, 0, "failed", "DAT006", "torn")
+        return FrameLabels(row, PointLabels.empty(0), *np.zeros((2, 0), np.uint8), ())
+    xyz, boxes = read_points(sweep), dataset.boxes(frame_id)
+    ids = np.full(len(xyz), -1, dtype=np.int32)
+    lost = np.zeros(len(xyz), dtype=np.uint8)
+    for point, box in zip(*box_members(xyz, boxes), strict=True):
+        if boxes.token[box] in missing:
+            lost[point] = 1
+        elif boxes.class_id[box] != BACKGROUND:
+            ids[point] = box
+    classes = np.append(boxes.class_id, np.uint8(BACKGROUND))[ids]
+    labels, clusters = summarize(xyz, PointLabels(ids, classes), [], dataset.taxonomy)
+    if confidence is not None:
+        clusters = tuple(type(c)(**{**asdict(c), "confidence": confidence}) for c in clusters)
+    row = FrameRow(frame_id, scene, sweep.t_us, len(xyz), len(clusters))
+    return FrameLabels(row, labels, np.ones(len(xyz), dtype=np.uint8), np.maximum(lost, ids >= 0), clusters)
+
+
+def make_budget(dataset, fraction=0.4, rule="class", **options):
+    """As the command draws it."""
+    frame, token, classes, points, velocity = [], [], [], [], []
+    for index, frame_id in enumerate(dataset.frame_ids()):
+        boxes = dataset.boxes(frame_id)
+        ours = np.flatnonzero(boxes.class_id != BACKGROUND)
+        frame += [index] * len(ours)
+        token += [boxes.token[k] for k in ours]
+        classes += boxes.class_id[ours].tolist()
+        points += count_points(read_points(dataset.frame(frame_id).sweep), boxes)[ours].tolist()
+        velocity += dataset.velocities_mps(frame_id)[ours].tolist()
+    objects = Objects(
+        tuple(dataset.frame_ids()),
+        np.array(frame),
+        tuple(token),
+        np.array(classes, dtype=np.uint8),
+        np.zeros(len(token)),
+        np.array(points),
+        np.array(velocity),
+    )
+    return draw(objects, dataset.taxonomy.names, BudgetConfig(fraction, rule, **options))
