@@ -1,0 +1,130 @@
+"""Average precision: the devkit's figures on random boxes, and cases worked out by hand."""
+
+import numpy as np
+import pytest
+
+from pointsam.evaluate.detection import DISTANCES_M, DetectionAccumulator, FrameBoxes, average_precision
+
+NAMES = ("car", "pedestrian")
+
+
+def boxes(rows):
+    """From (x, y, class_id, score)."""
+    rows = np.array(rows, dtype=float).reshape(-1, 4)
+    xyz = np.column_stack([rows[:, :2], np.zeros(len(rows))])
+    size = np.tile([4.0, 2.0, 1.5], (len(rows), 1))
+    return FrameBoxes(xyz, size, np.zeros(len(rows)), rows[:, 2].astype(int), rows[:, 3])
+
+
+def scored(found, true, **options):
+    accumulator = DetectionAccumulator(NAMES, **options)
+    for f, t in zip(found, true, strict=True):
+        accumulator.add(boxes(f), boxes(t))
+    return accumulator.result()
+
+
+def test_perfect_boxes_are_worth_one():
+    rows = [(0, 5, 0, 0.9), (10, 3, 1, 0.8)]
+    result = scored([rows], [[(x, y, c, 7) for x, y, c, _ in rows]])
+    assert result.mean_ap == pytest.approx(1)
+    assert [c.num_objects for c in result.classes] == [1, 1]
+
+
+def test_one_of_two_with_a_better_miss_before_it():
+    """Precision is 0 at the miss, 1/2 at the hit, which reaches recall 1/2: so it rises from 0 to 1/2, then is 0."""
+    ap, pairs = average_precision(
+        [boxes([(0, 0, 0, 0.5), (30, 0, 0, 0.9)])], [boxes([(0, 0, 0, 1), (9, 9, 0, 1)])], 2.0
+    )
+    recall = np.linspace(0, 1, 101)[11:]
+    expected = np.where(recall <= 0.5, recall - 0.1, 0).mean() / 0.9
+    assert ap == pytest.approx(expected)
+    assert pairs == [(0, 0, 0)]
+
+
+def test_an_object_is_taken_once_and_by_the_better():
+    true = [boxes([(0, 0, 0, 1)])]
+    _, pairs = average_precision([boxes([(0.1, 0, 0, 0.2), (0.3, 0, 0, 0.9)])], true, 0.5)
+    assert pairs == [(0, 1, 0)]
+
+
+def test_frames_do_not_mix():
+    assert average_precision([boxes([(0, 0, 0, 1)]), boxes([])], [boxes([]), boxes([(0, 0, 0, 1)])], 2.0)[0] == 0
+
+
+def test_a_class_without_objects_is_not_in_the_mean():
+    result = scored([[(0, 5, 0, 0.9), (3, 3, 1, 0.9)]], [[(0, 5, 0, 9)]])
+    assert result.mean_ap == pytest.approx(1)
+    assert np.isnan(result.classes[1].ap)
+
+
+def test_what_is_far_or_without_points_does_not_count():
+    result = scored([[(0, 5, 1, 0.9), (41, 0, 1, 0.99)]], [[(0, 5, 1, 1), (8, 8, 1, 0), (41, 0, 1, 50)]])
+    assert result.classes[1].num_objects == 1
+    assert result.classes[1].ap == pytest.approx(1)
+
+
+def test_ranges_are_scored_apart():
+    result = scored([[(5, 0, 0, 0.9)]], [[(5, 0, 0, 1), (30, 0, 0, 1)]])
+    assert result.classes[0].by_range[:2] == pytest.approx((1, 0))
+    assert np.isnan(result.classes[0].by_range[2])
+
+
+def test_errors_are_those_of_pairs():
+    found = FrameBoxes(
+        np.array([[3.0, 4, 0]]), np.array([[4.0, 2, 1]]), np.array([3.0]), np.array([0]), np.array([1.0])
+    )
+    true = FrameBoxes(
+        np.array([[3.0, 5, 9]]), np.array([[4.0, 2, 2]]), np.array([-3.0]), np.array([0]), np.array([5.0])
+    )
+    accumulator = DetectionAccumulator(NAMES)
+    accumulator.add(found, true)
+    car = accumulator.result().classes[0]
+    assert (car.translation_m, car.scale) == pytest.approx((1, 0.5))
+    assert car.yaw_rad == pytest.approx(2 * np.pi - 6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_is_the_devkits_average_precision(seed):
+    pytest.importorskip("nuscenes.eval.detection.algo", reason="needs the devkit")
+    from nuscenes.eval.common.data_classes import EvalBoxes
+    from nuscenes.eval.common.utils import center_distance
+    from nuscenes.eval.detection.algo import accumulate, calc_ap
+    from nuscenes.eval.detection.data_classes import DetectionBox
+
+    rng = np.random.default_rng(seed)
+    true = [np.column_stack([rng.uniform(-20, 20, (n, 2)), np.zeros(n), np.ones(n)]) for n in rng.integers(0, 9, 12)]
+    found = []
+    for rows in true:
+        near = rows[rng.random(len(rows)) < 0.7]
+        near = near + rng.normal(0, 1, near.shape) * [1, 1, 0, 0]
+        wrong = np.column_stack([rng.uniform(-20, 20, (4, 2)), np.zeros(4), np.ones(4)])
+        both = np.concatenate([near, wrong])
+        both[:, 3] = rng.random(len(both))
+        found.append(both)
+
+    def theirs(frames, scored):
+        out = EvalBoxes()
+        for k, rows in enumerate(frames):
+            out.add_boxes(
+                str(k),
+                [
+                    DetectionBox(
+                        sample_token=str(k),
+                        translation=(x, y, 0.0),
+                        size=(2.0, 4.0, 1.5),
+                        rotation=(1.0, 0.0, 0.0, 0.0),
+                        velocity=(0.0, 0.0),
+                        detection_name="car",
+                        detection_score=float(score) if scored else -1.0,
+                        attribute_name="",
+                    )
+                    for x, y, _, score in rows
+                ],
+            )
+        return out
+
+    for limit in DISTANCES_M:
+        data = accumulate(theirs(true, False), theirs(found, True), "car", center_distance, limit)
+        ours, _ = average_precision([boxes(f) for f in found], [boxes(t) for t in true], limit)
+        assert ours == pytest.approx(calc_ap(data, 0.1, 0.1), abs=1e-12)
+    assert 0 < ours < 1
