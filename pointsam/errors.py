@@ -12,6 +12,7 @@ Codes
     SCH001 unknown class           SCH002 malformed mapping or taxonomy    SCH003 table of another schema
     SCH004 taxonomies differ       SCH005 bad configuration value          SCH006 ids beyond a format's range
     OUT001 made with another configuration   OUT002 disk full   OUT003 not writable   OUT004 nothing there yet
+    TRN001 the loss is no number   TRN002 too many bad frames
     INT001 a defect of this library: the frame is set aside, please report it
 """
 
@@ -51,6 +52,10 @@ class BackendError(PointSamError):
 
 class SchemaError(PointSamError):
     """Classes, mappings, configuration or tables that do not fit together (SCH...)."""
+
+
+class TrainingError(PointSamError):
+    """A training run that cannot go on (TRN...)."""
 
 
 class StoreError(PointSamError):

@@ -1,0 +1,205 @@
+"""Named recipes: complete configurations with the published schedules (method.md B.4, B.5, B.7, B.10).
+
+Ours and the published ones differ in three things, which `as_published` turns back: regions where labels may be
+missing are left out of the losses, resampling counts clusters, and clusters come from PointSAM's tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+from pointsam.detect.augment import AugmentConfig
+from pointsam.detect.coarse import CoarseConfig
+from pointsam.detect.detector import DetectorConfig
+from pointsam.detect.grid import Grid
+from pointsam.detect.heads.anchor import AnchorHeadConfig, AnchorSpec
+from pointsam.detect.heads.center import CenterHeadConfig
+from pointsam.detect.heads.roi import RoiHeadConfig
+from pointsam.detect.nets.encoders import EncoderConfig, NeckConfig
+from pointsam.detect.paste import PasteConfig
+from pointsam.detect.recipe import Recipe, TrainConfig
+from pointsam.detect.sample import PointsConfig
+from pointsam.detect.training_set import DataConfig
+
+_GROUPS = (
+    ("car",),
+    ("truck", "construction_vehicle"),
+    ("bus", "trailer"),
+    ("barrier",),
+    ("motorcycle", "bicycle"),
+    ("pedestrian", "traffic_cone"),
+)
+_SMALL_PEAKS = {"pedestrian": 2, "traffic_cone": 2}
+_NUSCENES_PASTE = {
+    "car": 2,
+    "truck": 3,
+    "construction_vehicle": 7,
+    "bus": 4,
+    "trailer": 6,
+    "barrier": 2,
+    "motorcycle": 6,
+    "bicycle": 6,
+    "pedestrian": 2,
+    "traffic_cone": 2,
+}
+_LARGE, _SMALL = (0.8, 0.1), (0.6, 0.15)
+"""Cluster thresholds of large and small objects (method.md B.7, KITTI)."""
+_NUSCENES_ANCHORS = (
+    AnchorSpec("car", (4.63, 1.97, 1.74), -0.95, (0.6, 0.45), _LARGE),
+    AnchorSpec("truck", (6.93, 2.51, 2.84), -0.6, (0.55, 0.4), _LARGE),
+    AnchorSpec("construction_vehicle", (6.37, 2.85, 3.19), -0.225, (0.5, 0.35), _LARGE),
+    AnchorSpec("bus", (10.5, 2.94, 3.47), -0.085, (0.55, 0.4), _LARGE),
+    AnchorSpec("trailer", (12.29, 2.90, 3.87), 0.115, (0.5, 0.35), _LARGE),
+    AnchorSpec("barrier", (0.50, 2.53, 0.98), -1.33, (0.55, 0.4), _SMALL),
+    AnchorSpec("motorcycle", (2.11, 0.77, 1.47), -1.085, (0.5, 0.3), _SMALL),
+    AnchorSpec("bicycle", (1.70, 0.60, 1.28), -1.18, (0.5, 0.35), _SMALL),
+    AnchorSpec("pedestrian", (0.73, 0.67, 1.77), -0.935, (0.6, 0.4), _SMALL),
+    AnchorSpec("traffic_cone", (0.41, 0.41, 1.07), -1.285, (0.6, 0.4), _SMALL),
+)
+_KITTI_ANCHORS = (
+    AnchorSpec("car", (3.9, 1.6, 1.56), -1.0, (0.6, 0.45), (0.8, 0.1)),
+    AnchorSpec("pedestrian", (0.8, 0.6, 1.73), 0.265, (0.5, 0.35), (0.6, 0.15)),
+    AnchorSpec("cyclist", (1.76, 0.6, 1.73), 0.265, (0.5, 0.35), (0.6, 0.15)),
+)
+_WAYMO_ANCHORS = (
+    AnchorSpec("vehicle", (4.7, 2.1, 1.7), 0.85, (0.55, 0.4), (0.7, 0.05)),
+    AnchorSpec("pedestrian", (0.91, 0.86, 1.73), 0.865, (0.5, 0.35), (0.6, 0.15)),
+    AnchorSpec("cyclist", (1.78, 0.84, 1.78), 0.89, (0.5, 0.35), (0.6, 0.15)),
+)
+_WIDE_NECK = NeckConfig((5, 5), (1, 2), (128, 256), (256, 256), 1)
+_SMALL_NECK = NeckConfig((2, 2, 2), (2, 2, 2), (32, 64, 96), (32, 32, 32), 2)
+_PILLARS = Grid((-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), (0.4, 0.4, 8.0))
+
+
+def synthetic_small() -> Recipe:
+    """CenterPoint on wide pillars, for a CPU and minutes."""
+    center = CenterHeadConfig(_GROUPS, _SMALL_PEAKS, default_radius=2, channels=32)
+    detector = DetectorConfig(_PILLARS, EncoderConfig("pillar", 32), _SMALL_NECK, center=center)
+    data = DataConfig(
+        points=PointsConfig(past_sweeps=2),
+        paste=PasteConfig(_NUSCENES_PASTE, off_last_epochs=3),
+        resample="none",
+    )
+    train = TrainConfig(epochs=20, learning_rate=0.004, eval_epochs=10, workers=1)
+    return Recipe("synthetic-small", detector, data, train)
+
+
+def synthetic_small_second() -> Recipe:
+    """SECOND on wide pillars, for a CPU and minutes."""
+    base = synthetic_small()
+    head = AnchorHeadConfig(_NUSCENES_ANCHORS, nms_iou=0.2)
+    detector = replace(base.detector, center=None, anchor=head)
+    return replace(base, name="synthetic-small-second", detector=detector)
+
+
+def synthetic() -> Recipe:
+    """CenterPoint on pillars of 0.2 m, for one GPU."""
+    base = nuscenes_centerpoint_pillar()
+    data = replace(base.data, repeat=1)
+    train = replace(base.train, epochs=30, batch_size=8, learning_rate=0.002, precision="bf16", eval_epochs=10)
+    return replace(base, name="synthetic", data=data, train=train)
+
+
+def nuscenes_centerpoint_voxel() -> Recipe:
+    """CenterPoint on voxels of 0.075 m, the paper's headline detector."""
+    grid = Grid((-54.0, -54.0, -5.0, 54.0, 54.0, 3.0), (0.075, 0.075, 0.2))
+    center = CenterHeadConfig(_GROUPS, _SMALL_PEAKS)
+    detector = DetectorConfig(grid, EncoderConfig("voxel", residual=True), _WIDE_NECK, center=center)
+    return Recipe("nuscenes-centerpoint-voxel", detector, _nuscenes_data(), TrainConfig(batch_size=6))
+
+
+def nuscenes_centerpoint_pillar() -> Recipe:
+    """CenterPoint on pillars of 0.2 m."""
+    grid = Grid((-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), (0.2, 0.2, 8.0))
+    detector = DetectorConfig(
+        grid, EncoderConfig("pillar"), NeckConfig(), center=CenterHeadConfig(_GROUPS, _SMALL_PEAKS)
+    )
+    return Recipe("nuscenes-centerpoint-pillar", detector, _nuscenes_data(), TrainConfig(batch_size=6))
+
+
+def _nuscenes_data() -> DataConfig:
+    return DataConfig(PointsConfig(past_sweeps=9), paste=PasteConfig(_NUSCENES_PASTE), repeat=2)
+
+
+def kitti_second() -> Recipe:
+    """SECOND."""
+    grid = Grid((0.0, -40.0, -3.0, 70.4, 40.0, 1.0), (0.05, 0.05, 0.1))
+    head = AnchorHeadConfig(_KITTI_ANCHORS, nms_iou=0.01, velocity_weight=0.0)
+    detector = DetectorConfig(grid, EncoderConfig("voxel", residual=False), _WIDE_NECK, anchor=head)
+    data = DataConfig(
+        PointsConfig(intensity_full=1.0, in_view_only=True),
+        augment=AugmentConfig(flip_x=False, scale=(0.95, 1.05), shift_m=0.0),
+        paste=PasteConfig({"car": 15, "pedestrian": 10, "cyclist": 10}, whole_scene=False, off_last_epochs=0),
+        repeat=3,
+    )
+    return Recipe("kitti-second", detector, data, TrainConfig(epochs=80, learning_rate=0.003))
+
+
+def kitti_two_stage() -> Recipe:
+    """SECOND with a second stage over points, of PV-RCNN's class."""
+    base = kitti_second()
+    detector = replace(base.detector, roi=RoiHeadConfig())
+    train = replace(base.train, batch_size=2, learning_rate=0.01)
+    return replace(base, name="kitti-two-stage", detector=detector, train=train)
+
+
+def waymo_centerpoint() -> Recipe:
+    """CenterPoint without residual blocks."""
+    center = CenterHeadConfig(
+        (("vehicle", "pedestrian", "cyclist"),),
+        {"pedestrian": 2, "cyclist": 2},
+        box_weight=2.0,
+        code_weights=(1.0,) * 8 + (0.0, 0.0),
+    )
+    detector = DetectorConfig(_waymo_grid(), EncoderConfig("voxel", residual=False), _WIDE_NECK, center=center)
+    return Recipe("waymo-centerpoint", detector, _waymo_data(), TrainConfig(epochs=30, learning_rate=0.003))
+
+
+def waymo_second() -> Recipe:
+    """SECOND."""
+    head = AnchorHeadConfig(_WAYMO_ANCHORS, nms_iou=0.1, velocity_weight=0.0)
+    detector = DetectorConfig(_waymo_grid(), EncoderConfig("voxel", residual=False), _WIDE_NECK, anchor=head)
+    return Recipe("waymo-second", detector, _waymo_data(), TrainConfig(epochs=30, learning_rate=0.003))
+
+
+def _waymo_grid() -> Grid:
+    return Grid((-75.2, -75.2, -2.0, 75.2, 75.2, 4.0), (0.1, 0.1, 0.15))
+
+
+def _waymo_data() -> DataConfig:
+    return DataConfig(
+        PointsConfig(intensity_full=1.0),
+        augment=AugmentConfig(scale=(0.95, 1.05), shift_m=0.0),
+        paste=PasteConfig({"vehicle": 15, "pedestrian": 10, "cyclist": 10}, margin_m=1.0),
+    )
+
+
+def as_published(recipe: Recipe) -> Recipe:
+    """The published rules: clusters simulated anew at every access, no ignore regions, frames without boxes unused."""
+    coarse = CoarseConfig("simulated", redraw=True, unknown_unseen=False, unknown_dropped=False)
+    return replace(recipe, name=f"{recipe.name}-paper", data=replace(recipe.data, coarse=coarse, resample="boxes"))
+
+
+_PUBLISHED = (
+    nuscenes_centerpoint_voxel,
+    nuscenes_centerpoint_pillar,
+    kitti_second,
+    kitti_two_stage,
+    waymo_centerpoint,
+    waymo_second,
+)
+
+
+def _paper(build: Callable[[], Recipe]) -> Recipe:
+    return as_published(build())
+
+
+def _all() -> dict[str, Callable[[], Recipe]]:
+    ours = (synthetic_small, synthetic_small_second, synthetic, *_PUBLISHED)
+    named: dict[str, Callable[[], Recipe]] = {build().name: build for build in ours}
+    return named | {_paper(build).name: partial(_paper, build) for build in _PUBLISHED}
+
+
+RECIPES: Mapping[str, Callable[[], Recipe]] = _all()
