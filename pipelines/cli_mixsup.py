@@ -65,5 +65,119 @@ def budget(
     click.echo(f"wrote {out}", err=as_json)
 
 
+_DATA_OPTIONS = (
+    click.option("--data", type=_PATH, required=True, help="The data set's root."),
+    click.option("--dataset", help="nuscenes or kitti; guessed when left out."),
+    click.option("--version", help="Version folder of the tables."),
+    click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
+)
+
+
+def _data_options(command: Any) -> Any:
+    for option in reversed(_DATA_OPTIONS):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("recipe")
+@_data_options
+@click.option("--budget", type=_PATH, required=True, help="Which objects carry boxes; see `mixsup-train budget`.")
+@click.option("--labels", type=_PATH, help="Output folder of pointsam-label.")
+@click.option("--out", type=_PATH, required=True, help="The run's folder; running again goes on.")
+@click.option("--val", default="val", show_default=True, help="Split to validate on; empty for none.")
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
+@click.option("--seed", type=int, help="Of weights and all draws.")
+@click.option("--allow-noise", is_flag=True, help="Take labels of a run with perturbed calibration.")
+@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
+def fit(recipe: str, overrides: tuple[str, ...], seed: int | None, val: str, as_json: bool, **options: Any) -> None:
+    """Train RECIPE (a name of `mixsup-train recipes`, or a .json file) on boxes and clusters.
+
+    \b
+    mixsup-train fit synthetic-small --data world --labels out --budget budget.parquet --out run
+    torchrun --nproc-per-node 8 -m pipelines.cli_mixsup fit ... --device cuda
+    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    from pipelines.detect_recipe import load_recipe
+    from pipelines.fit import FitRequest
+    from pipelines.fit import fit as run_fit
+
+    changes = overrides if seed is None else (*overrides, f"train.seed={seed}")
+    request = FitRequest(load_recipe(recipe, changes), val=val or None, **options)
+    fitted = run_fit(request)
+    if fitted.score is not None:
+        click.echo(json.dumps(fitted.score.as_dict()) if as_json else fitted.score.text())
+    click.echo(
+        f"{request.out}: {fitted.steps} steps in {fitted.seconds:.0f} s\n"
+        f"next: mixsup-train eval {request.out} --data {request.data}",
+        err=as_json,
+    )
+
+
+@main.command("eval")
+@click.argument("run", type=_PATH)
+@_data_options
+@click.option("--split", default="val", show_default=True)
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--json", "json_path", type=_PATH, help="Write the scores there.")
+def evaluate(run: Path, split: str, device: str, workers: int, json_path: Path | None, **options: Any) -> None:
+    """Detect a split with the best checkpoint of RUN and score it."""
+    from pipelines.predict import evaluate_run
+    from pointsam.masks import require_device
+
+    require_device(device)
+    score = evaluate_run(run, _opened(**options), split, device, workers)
+    click.echo(score.text())
+    if json_path is not None:
+        json_path.write_text(json.dumps(score.as_dict(), indent=1))
+        click.echo(f"wrote {json_path}")
+
+
+@main.command()
+@click.argument("run", type=_PATH)
+@_data_options
+@click.option("--split", help="Split or scene name; all frames when left out.")
+@click.option("--dest", type=_PATH, required=True, help="Folder for the detections.")
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def predict(run: Path, split: str | None, dest: Path, device: str, workers: int, as_json: bool, **options: Any) -> None:
+    """Detect with the best checkpoint of RUN and write a Parquet table, for nuScenes results JSON as well."""
+    from pipelines.predict import predict as run_predict
+    from pointsam.masks import require_device
+
+    require_device(device)
+    made = run_predict(run, _opened(**options), split, dest, device, workers)
+    if as_json:
+        click.echo(json.dumps(made))
+        return
+    for frame_id, why in made["bad"].items():
+        click.echo(f"frame {frame_id} was left out: {why}", err=True)
+    click.echo(f"{made['boxes']} boxes in {made['frames']} frames: {', '.join(made['files'])}")
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field.")
+def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
+    """List the recipes, or print one as JSON, to be changed and given to `fit` as a file."""
+    from pipelines.detect_recipe import document_of, load_recipe
+    from pointsam.detect.recipes import RECIPES
+
+    if name is not None:
+        click.echo(json.dumps(document_of(load_recipe(name, overrides)), indent=1))
+        return
+    for known, build in RECIPES.items():
+        detector = build().detector
+        x, y, z = detector.grid.shape
+        head = "centers" if detector.center is not None else "anchors"
+        stages = ", two stages" if detector.roi is not None else ""
+        click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {head}{stages}")
+
+
+def _opened(data: Path, dataset: str | None, version: str | None) -> Any:
+    from pointsam.datasets import open_dataset
+
+    return open_dataset(data, dataset, version=version)
+
+
 if __name__ == "__main__":
     main()

@@ -112,6 +112,18 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
         SchemaError: SCH005 on an unknown field, or a value of the wrong kind or out of range.
     """
     document = {"masks": asdict(config.masks), "clusters": asdict(config.clusters)}  # a recipe keeps its name
+    assign(document, assignments)
+    changed: LabelConfig = parse(LabelConfig, {"recipe": config.recipe, **document}, "--set " + " ".join(assignments))
+    require_finite(asdict(changed), assignments)
+    return changed
+
+
+def assign(document: dict[str, Any], assignments: Sequence[str]) -> None:
+    """Change fields of a configuration's `asdict` form, in place.
+
+    Raises:
+        SchemaError: SCH005 on an unknown field.
+    """
     for assignment in assignments:
         path, separator, text = assignment.partition("=")
         *parents, leaf = path.strip().split(".")
@@ -124,14 +136,20 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
                 "SCH005", f"--set {assignment!r} names no field", f"write NAME=VALUE with one of: {known}"
             )
         node[leaf] = _value(text.strip())
-    changed: LabelConfig = parse(LabelConfig, {"recipe": config.recipe, **document}, "--set " + " ".join(assignments))
+
+
+def require_finite(document: Mapping[str, Any], assignments: Sequence[str]) -> None:
+    """Refuse NaN and infinity, which JSON has no word for.
+
+    Raises:
+        SchemaError: SCH005 naming the assignments.
+    """
     try:
-        canonical_json(asdict(changed))
+        canonical_json(document)
     except ValueError:
         raise SchemaError(
             "SCH005", f"--set {' '.join(assignments)}: NaN or infinity", "no field takes such a value"
         ) from None
-    return changed
 
 
 def parse(kind: type[Any], document: Mapping[str, Any], where: str) -> Any:

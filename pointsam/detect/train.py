@@ -6,7 +6,6 @@ the same whether one process does it or several.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pointsam.detect.checkpoint import Checkpoint, Place, save_checkpoint
@@ -27,7 +26,6 @@ from pointsam.taxonomy import Taxonomy
 
 _MOST_BAD = 0.1
 """Share of an epoch's frames that may be unreadable before the run stops."""
-_ENVIRONMENT = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
 
 
 @dataclass(frozen=True)
@@ -165,7 +163,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
-        values = {name: float(value) for name, value in {**losses, "loss": total}.items()}
+        values = {name: float(value.detach()) for name, value in {**losses, "loss": total}.items()}
         if not torch.isfinite(norm):  # of all processes: a loss that is no number spoils the gradients of each
             self._stop(item, values, float(norm))
         self.optimizer.step()
@@ -191,11 +189,3 @@ class Trainer:
                 f"{len(self._bad)} of {frames} frames cannot be read, the last is {frame_id!r}: {error}",
                 "check the data set: pointsam-label check DATA",
             )
-
-
-def process_of_many() -> tuple[int, int, int]:
-    """Rank, number of processes and rank on this machine, of a group started by torchrun; (0, 1, 0) alone."""
-    rank, world, local = (int(os.environ.get(name, default)) for name, default in _ENVIRONMENT)
-    if world > 1 and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return rank, world, local

@@ -1,0 +1,264 @@
+"""`mixsup-train fit`: train, log, save, validate, and end with the table.
+
+A run folder holds fit.json (all that decides the weights), last.safetensors and best.safetensors, losses.csv, events
+for TensorBoard, and scores.json. Running again goes on; with anything else decided otherwise it refuses.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.detect_recipe import document_of
+from pipelines.predict import BEST, LAST, Score, detections, score
+from pipelines.progress import progress
+from pointsam.datasets import open_dataset
+from pointsam.datasets.base import Dataset
+from pointsam.detect.budget_file import read_budget
+from pointsam.detect.checkpoint import Checkpoint
+from pointsam.detect.devices import Processes
+from pointsam.detect.recipe import Recipe
+from pointsam.detect.train import Report, Trainer
+from pointsam.detect.training_set import TrainingSet, check_labels
+from pointsam.errors import StoreError
+from pointsam.store.document import canonical_json, differences
+from pointsam.store.files import make_folder, write_together
+from pointsam.store.reader import Labels
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """One call of `fit`.
+
+    Args:
+        recipe: what to train.
+        data: the data set's root.
+        budget: its file.
+        out: the run folder.
+        labels: output folder of a labelling run, if the recipe wants one.
+        dataset, version: as `open_dataset` takes them.
+        val: split to validate on, None for none.
+        device: "cpu", "cuda", "cuda:1".
+        allow_noise: take labels of a run with perturbed calibration.
+    """
+
+    recipe: Recipe
+    data: Path
+    budget: Path
+    out: Path
+    labels: Path | None = None
+    dataset: str | None = None
+    version: str | None = None
+    val: str | None = "val"
+    device: str = "cpu"
+    allow_noise: bool = False
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a run came to.
+
+    Args:
+        score: of the best checkpoint, None without validation.
+        steps: done in this call.
+        seconds: it took, without validation.
+        bad: frames that could not be read.
+    """
+
+    score: Score | None
+    steps: int
+    seconds: float
+    bad: dict[str, str]
+
+
+def fit(request: FitRequest) -> Fitted:
+    """Train to the end of the recipe, going on where an earlier call stopped.
+
+    Raises:
+        SchemaError: SCH003 to SCH005 on data, labels, budget and recipe that do not fit together.
+        StoreError: OUT001 if the folder holds another run.
+        BackendError: BCK006 if the device is absent.
+        TrainingError: TRN001, TRN002.
+    """
+    with Processes.join(request.device) as processes:
+        dataset = open_dataset(request.data, request.dataset, version=request.version)
+        labels = None if request.labels is None else Labels(request.labels)
+        if labels is not None:
+            check_labels(labels, dataset, request.allow_noise)
+        val_ids = [] if request.val is None else dataset.frame_ids(request.val)
+        recipe = request.recipe
+        data = TrainingSet(
+            dataset,
+            read_budget(request.budget),
+            labels,
+            recipe.detector.class_names,
+            recipe.detector.grid.range_m,
+            recipe.data,
+            recipe.train.seed,
+            lambda frames: progress(frames, desc="budget", unit="frame", disable=not processes.first),
+        )
+        data.fill_bank(lambda frames: progress(frames, desc="paste bank", unit="frame", disable=not processes.first))
+        trainer = Trainer(recipe, data, dataset.taxonomy, processes.device, processes.rank, processes.count)
+        run = _RunFolder(request, dataset, labels, processes.first)
+        if run.last.exists():
+            trainer.load(Checkpoint(run.last))
+        return _train(request, trainer, run, dataset, val_ids, processes)
+
+
+def _train(
+    request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str], processes: Processes
+) -> Fitted:
+    config, bad = request.recipe.train, dict[str, str]()
+    result: Score | None = None
+    begin, validating, saved, done = time.perf_counter(), 0.0, time.perf_counter(), 0
+    bar = progress(
+        initial=trainer.place.step, total=trainer.num_steps, desc="train", unit="step", disable=not processes.first
+    )
+    with bar, run.logs(trainer.place.step) as log:
+        for report in trainer.run():
+            done += 1
+            bad.update(report.bad)
+            bar.update()
+            bar.set_postfix(epoch=report.epoch + 1, loss=f"{report.losses['loss']:.3f}", refresh=False)
+            log.step(report)
+            epochs = report.epoch + 1
+            due = report.last_of_epoch and (epochs % config.eval_epochs == 0 or epochs == config.epochs)
+            if processes.first and due and val_ids:
+                began = time.perf_counter()
+                result = _validate(request, trainer, run, dataset, val_ids)
+                log.score(report.step, result)
+                validating += time.perf_counter() - began
+            late = time.perf_counter() - saved > 60 * config.checkpoint_minutes
+            if processes.first and (report.last_of_epoch or late):
+                trainer.save(run.last, run.about)
+                saved = time.perf_counter()
+            if report.last_of_epoch:
+                processes.wait()
+        if result is None and val_ids and processes.first:  # nothing was left to do
+            result = _validate(request, trainer, run, dataset, val_ids)
+    return Fitted(result, done, time.perf_counter() - begin - validating, bad)
+
+
+def _validate(request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str]) -> Score:
+    """Score the network as it is, and keep it if it is the best so far."""
+    bad: dict[str, str] = {}
+    workers = request.recipe.train.workers
+    found = list(detections(trainer.model, request.recipe, dataset, val_ids, workers, bad))
+    result = score(dataset, found, str(request.val), bad)
+    value = result.quality.mean_ap
+    if trainer.place.best is None or value > trainer.place.best:
+        trainer.save(run.best, run.about, best=value)
+    run.keep_score(trainer.place.step, result)
+    return result
+
+
+class _RunFolder:
+    """The files of a run."""
+
+    def __init__(self, request: FitRequest, dataset: Dataset, labels: Labels | None, writes: bool) -> None:
+        self.out, self.writes = request.out, writes
+        self.last, self.best = self.out / LAST, self.out / BEST
+        recipe = document_of(request.recipe)
+        self.about = {"recipe": recipe, "taxonomy": asdict(dataset.taxonomy)}
+        decides: dict[str, Any] = {
+            **self.about,
+            "dataset": dataset.fingerprint(),
+            "labels": None if labels is None else labels.key("clusters"),
+            "budget": hashlib.sha256(request.budget.read_bytes()).hexdigest(),
+        }
+        path = self.out / "fit.json"
+        if path.exists():
+            before = json.loads(path.read_text())
+            changed = differences(_without_free(before), _without_free(decides))
+            if changed:
+                raise StoreError(
+                    "OUT001",
+                    f"{self.out} holds another run: {'; '.join(changed[:5])}",
+                    "give another --out, or the same recipe, data, labels and budget to go on",
+                )
+        elif writes:
+            make_folder(self.out)
+            write_together([(path, canonical_json(decides).encode())])
+
+    def logs(self, step: int) -> _Logs:
+        """Where steps are written; what an earlier call wrote beyond `step` is dropped, since it is done again."""
+        return _Logs(self.out, step, self.writes)
+
+    def keep_score(self, step: int, result: Score) -> None:
+        """Add to scores.json."""
+        path = self.out / "scores.json"
+        scores = json.loads(path.read_text()) if path.exists() else {}
+        scores[str(step)] = result.as_dict()
+        write_together([(path, json.dumps(scores).encode())])
+
+
+def _without_free(decides: Mapping[str, Any]) -> dict[str, Any]:
+    """What may differ between calls: how often one looks and saves, and how many processes read."""
+    train = {
+        key: value
+        for key, value in decides["recipe"]["train"].items()
+        if key not in ("workers", "eval_epochs", "checkpoint_minutes")
+    }
+    return {**decides, "recipe": {**decides["recipe"], "train": train}}
+
+
+class _Logs:
+    """losses.csv and events for TensorBoard."""
+
+    def __init__(self, out: Path, step: int, writes: bool) -> None:
+        self._path, self._events, self._step, self._writes = out / "losses.csv", out / "events", step, writes
+        self._file: Any = None
+
+    def __enter__(self) -> _Logs:
+        if self._writes:
+            from torch.utils.tensorboard import SummaryWriter
+
+            kept = list(_rows_until(self._path, self._step)) if self._path.exists() else []
+            self._file = self._path.open("w", newline="", buffering=1)
+            self._csv: csv.DictWriter[str] | None = None
+            for row in kept:
+                self._write(row)
+            self._board = SummaryWriter(str(self._events), purge_step=self._step + 1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._board.close()
+
+    def step(self, report: Report) -> None:
+        """One line and one event a term."""
+        if self._file is None:
+            return
+        values = {**report.losses, "learning_rate": report.learning_rate, "grad_norm": report.grad_norm}
+        timing = {"seconds": round(report.seconds, 4), "data_seconds": round(report.data_seconds, 4)}
+        self._write({"step": report.step, "epoch": report.epoch, **values, **timing})
+        for name, value in values.items():
+            self._board.add_scalar(name.replace(" ", "_"), value, report.step)
+
+    def score(self, step: int, result: Score) -> None:
+        """Validation, as events."""
+        if self._file is None:
+            return
+        self._board.add_scalar("val/mean_ap", result.quality.mean_ap, step)
+        if result.official is not None:
+            self._board.add_scalar("val/NDS", result.official["NDS"], step)
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        if self._csv is None:
+            self._csv = csv.DictWriter(self._file, list(row))
+            self._csv.writeheader()
+        self._csv.writerow(row)
+
+
+def _rows_until(path: Path, step: int) -> Iterator[dict[str, str]]:
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row.get("step", "").isdecimal() and int(row["step"]) <= step and None not in row.values():
+                yield row

@@ -1,0 +1,172 @@
+"""Detections on disk: a Parquet table, one row a box, and nuScenes' results JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pointsam.detect.predictions import Predictions
+from pointsam.evaluate.detection import FrameBoxes
+from pointsam.geometry.se3 import SE3
+from pointsam.store.document import canonical_json
+from pointsam.store.files import write_together
+
+VERSION = 1
+_NUSCENES_MOST = 500
+"""Boxes a sample in a submission."""
+_MOVES_MPS = 0.2
+
+
+def _vector(length: int) -> Any:
+    return pa.list_(pa.field("element", pa.float32(), nullable=False), length)
+
+
+SCHEMA = pa.schema(
+    [
+        pa.field("frame_id", pa.string(), nullable=False),
+        pa.field("class_id", pa.uint8(), nullable=False),
+        pa.field("class_name", pa.string(), nullable=False),
+        pa.field("score", pa.float32(), nullable=False),
+        pa.field("center_lidar_m", _vector(3), nullable=False),
+        pa.field("size_lwh_m", _vector(3), nullable=False),
+        pa.field("yaw_rad", pa.float32(), nullable=False),
+        pa.field("velocity_lidar_mps", _vector(2), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Boxes found in one frame, by falling score, as `Predictions`, in numpy.
+
+    Args:
+        frame_id: of the frame.
+        boxes: (N,7).
+        score: (N,).
+        class_id: (N,).
+        velocity: (N,2).
+    """
+
+    frame_id: str
+    boxes: NDArray[np.float32]
+    score: NDArray[np.float32]
+    class_id: NDArray[np.int64]
+    velocity: NDArray[np.float32]
+
+    @staticmethod
+    def of(frame_id: str, found: Predictions) -> Detections:
+        """From the detector's output."""
+        parts = (found.boxes, found.score, found.class_id, found.velocity)
+        return Detections(frame_id, *(part.detach().cpu().numpy() for part in parts))
+
+    def frame_boxes(self) -> FrameBoxes:
+        """For evaluation."""
+        boxes = self.boxes.astype(np.float64)
+        return FrameBoxes(boxes[:, :3], boxes[:, 3:6], boxes[:, 6], self.class_id, self.score.astype(np.float64))
+
+
+def write_detections(path: Path, found: Iterable[Detections], names: Sequence[str], about: Mapping[str, Any]) -> None:
+    """Write whole or not at all.
+
+    Args:
+        path: of the Parquet file.
+        found: of all frames.
+        names: class names by class_id.
+        about: of the run; JSON values.
+
+    Raises:
+        StoreError: OUT002 or OUT003 if it cannot be written.
+    """
+    metadata = {"pointsam.detections_version": str(VERSION), "pointsam.about": canonical_json(dict(about))}
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, SCHEMA.with_metadata(metadata), compression="zstd") as writer:
+        for frame in found:
+            writer.write_table(_table(frame, names))
+    write_together([(path, sink.getvalue())])
+
+
+def _table(frame: Detections, names: Sequence[str]) -> Any:
+    def vectors(values: NDArray[np.float32]) -> Any:
+        flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).ravel())
+        return pa.FixedSizeListArray.from_arrays(flat, type=_vector(values.shape[1]))
+
+    columns = [
+        pa.array([frame.frame_id] * len(frame.score), pa.string()),
+        pa.array(frame.class_id.astype(np.uint8)),
+        pa.array([names[k] for k in frame.class_id], pa.string()),
+        pa.array(frame.score),
+        vectors(frame.boxes[:, :3]),
+        vectors(frame.boxes[:, 3:6]),
+        pa.array(np.ascontiguousarray(frame.boxes[:, 6])),
+        vectors(frame.velocity),
+    ]
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def nuscenes_results(found: Iterable[tuple[Detections, SE3]], names: Sequence[str]) -> dict[str, Any]:
+    """What nuScenes' detection evaluator reads; JSON values.
+
+    Args:
+        found: detections of every frame of a split, each with its world_SE3_lidar.
+        names: class names by class_id.
+    """
+    meta = dict.fromkeys(("use_camera", "use_radar", "use_map", "use_external"), False) | {"use_lidar": True}
+    return {"meta": meta, "results": {frame.frame_id: _rows(frame, pose, names) for frame, pose in found}}
+
+
+def _rows(frame: Detections, world_SE3_lidar: SE3, names: Sequence[str]) -> list[dict[str, Any]]:
+    from scipy.spatial.transform import Rotation
+
+    boxes = frame.boxes[:_NUSCENES_MOST].astype(np.float64)
+    if len(boxes) == 0:
+        return []
+    centers = world_SE3_lidar.apply(boxes[:, :3])
+    turns = Rotation.from_matrix(world_SE3_lidar.rotation) * Rotation.from_euler("z", boxes[:, 6:7])
+    flat = np.column_stack([frame.velocity[: len(boxes)], np.zeros(len(boxes))])
+    velocity = flat @ world_SE3_lidar.rotation.T
+    out = []
+    for k, (x, y, z, w) in enumerate(turns.as_quat()):
+        name = names[frame.class_id[k]]
+        out.append(
+            {
+                "sample_token": frame.frame_id,
+                "translation": centers[k].tolist(),
+                "size": boxes[k, [4, 3, 5]].tolist(),
+                "rotation": [w, x, y, z],
+                "velocity": velocity[k, :2].tolist(),
+                "detection_name": name,
+                "detection_score": float(frame.score[k]),
+                "attribute_name": attribute(name, float(np.linalg.norm(velocity[k, :2]))),
+            }
+        )
+    return out
+
+
+def attribute(name: str, speed_mps: float) -> str:
+    """NuScenes' attribute of an object, guessed from its speed, as is custom: it is not detected."""
+    moves = speed_mps > _MOVES_MPS
+    if name in ("car", "truck", "bus", "trailer", "construction_vehicle"):
+        return "vehicle.moving" if moves else "vehicle.parked"
+    if name in ("bicycle", "motorcycle"):
+        return "cycle.with_rider" if moves else "cycle.without_rider"
+    if name == "pedestrian":
+        return "pedestrian.moving" if moves else "pedestrian.standing"
+    return ""
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write whole or not at all.
+
+    Raises:
+        StoreError: OUT002 or OUT003 if it cannot be written.
+    """
+    write_together([(path, json.dumps(document).encode())])

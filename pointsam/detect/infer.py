@@ -1,0 +1,33 @@
+"""Frames through a trained detector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from pointsam.datasets.base import Dataset
+from pointsam.detect.detections import Detections
+from pointsam.detect.detector import Batch, Detector
+from pointsam.detect.loader import FrameItems, frame_loader
+from pointsam.detect.sample import PointsConfig
+
+
+def detect_frames(
+    detector: Detector, dataset: Dataset, frame_ids: Sequence[str], config: PointsConfig, workers: int
+) -> Iterator[Detections | tuple[str, str]]:
+    """Boxes of each frame, in order; of a frame that cannot be read, its id and why."""
+    device = next(detector.parameters()).device
+    items = FrameItems(dataset, frame_ids, config, detector.config.grid.range_m)
+    was_training = detector.training
+    detector.eval()
+    try:
+        for item in frame_loader(items, workers):
+            if not isinstance(item, Batch):
+                yield item
+                continue
+            with torch.no_grad():
+                (found,) = detector(item.to(device))
+            yield Detections.of(item.frame_ids[0], found)
+    finally:
+        detector.train(was_training)
