@@ -1,0 +1,194 @@
+"""The training loop: the same losses after a break, in several processes, and without the boxes outside the budget."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from helpers.recipes import STILL, detector, tiny  # noqa: E402
+from helpers.training import CLASSES, make_budget, make_labels, make_world, pruned_copy  # noqa: E402
+
+from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
+from pointsam.detect.recipe import TrainConfig  # noqa: E402
+from pointsam.detect.train import Trainer  # noqa: E402
+from pointsam.detect.training_set import TrainingSet  # noqa: E402
+from pointsam.errors import SchemaError, TrainingError  # noqa: E402
+
+CPU = torch.device("cpu")
+KINDS = ("center-pillar", "center-voxel", "second", "two-stage", "two-stage-center")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("world") / "root")
+
+
+@pytest.fixture(scope="module")
+def labels(world, tmp_path_factory):
+    return make_labels(tmp_path_factory.mktemp("labels") / "out", world)
+
+
+@pytest.fixture(scope="module")
+def budget(world):
+    return make_budget(world)
+
+
+def fed(recipe, world, budget, labels):
+    data = TrainingSet(world, budget, labels, CLASSES, recipe.detector.grid.range_m, recipe.data, recipe.train.seed)
+    data.fill_bank()
+    return data
+
+
+def trainer_of(recipe, world, budget, labels, rank=0, processes=1):
+    return Trainer(recipe, fed(recipe, world, budget, labels), world.taxonomy, CPU, rank, processes)
+
+
+def losses(trainer):
+    return [report.losses for report in trainer.run()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_detector_learns_and_every_weight_is_moved(kind, world, budget, labels):
+    trainer = trainer_of(tiny(kind, epochs=6, learning_rate=0.005), world, budget, labels)
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    found = losses(trainer)
+    assert len(found) == 24
+    first, last = (sum(step["loss"] for step in some) for some in (found[:4], found[-4:]))
+    assert last < 0.8 * first
+    still = [name for name, p in trainer.model.named_parameters() if torch.equal(before[name], p)]
+    assert [name for name in still if not name.startswith("roi.residuals")] == []  # no proposal may be good yet
+
+
+@pytest.mark.parametrize("kind", ["center-pillar", "two-stage"])
+def test_a_run_that_was_broken_off_goes_on_to_the_same_losses(kind, world, budget, labels, tmp_path):
+    whole = losses(trainer_of(tiny(kind), world, budget, labels))
+    first = trainer_of(tiny(kind), world, budget, labels)
+    begun = []
+    for report in first.run():
+        begun.append(report.losses)
+        if report.step == 3:  # amid an epoch
+            first.save(tmp_path / "c.safetensors", {"recipe": {}}, best=0.5)
+            break
+    second = trainer_of(tiny(kind), world, budget, labels)
+    second.load(Checkpoint(tmp_path / "c.safetensors"))
+    assert (second.place.step, second.place.best) == (3, 0.5)
+    assert begun + losses(second) == whole
+
+
+def test_equal_seeds_give_equal_losses_and_others_do_not(world, budget, labels):
+    one, again, other = (losses(trainer_of(tiny(seed=seed), world, budget, labels)) for seed in (1, 1, 2))
+    assert one == again != other
+
+
+@pytest.mark.parametrize("kind", ["center-pillar", "second"])
+def test_boxes_outside_of_the_budget_never_reach_a_loss(kind, world, budget, labels, tmp_path):
+    """All of them are deleted from the tables: the same losses to the last bit."""
+    kept = {token for boxes in budget.frames.values() for token in boxes}
+    pruned = pruned_copy(world, tmp_path / "pruned", kept)
+    assert losses(trainer_of(tiny(kind), pruned, budget, labels)) == losses(
+        trainer_of(tiny(kind), world, budget, labels)
+    )
+
+
+def _process(rank, port, recipe, parts, queue):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    queue.put((rank, losses(trainer_of(recipe, *parts, rank, 2))))
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("kind", ["center-pillar", "second"])
+def test_two_processes_give_the_losses_of_one_with_twice_the_batch(kind, world, budget, labels, free_port):
+    alone = losses(trainer_of(tiny(kind, batch_size=4), world, budget, labels))
+    context = torch.multiprocessing.get_context("fork")
+    queue = context.Queue()
+    recipe = tiny(kind, batch_size=2)
+    args = (free_port, recipe, (world, budget, labels), queue)
+    workers = [context.Process(target=_process, args=(rank, *args)) for rank in range(2)]
+    for worker in workers:
+        worker.start()
+    found = dict(queue.get(timeout=120) for _ in workers)
+    for worker in workers:
+        worker.join(60)
+    for step, (a, b, both) in enumerate(zip(found[0], found[1], alone, strict=True)):
+        for name, value in both.items():
+            assert (a[name] + b[name]) / 2 == pytest.approx(value, rel=2e-3), (step, name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_trains(kind, world, budget, labels):
+    half = losses(trainer_of(tiny(kind, epochs=1, precision="bf16"), world, budget, labels))
+    full = losses(trainer_of(tiny(kind, epochs=1), world, budget, labels))
+    assert half[0]["loss"] == pytest.approx(full[0]["loss"], rel=0.05)
+    assert half[0] != full[0]
+
+
+class TestBadInput:
+    def test_a_loss_that_is_no_number_stops_and_names_the_frames(self, world, budget, labels):
+        trainer = trainer_of(tiny(), world, budget, labels)
+        steps = trainer.run()
+        next(steps)
+        with torch.no_grad():
+            trainer.model.head.heats[0][-1].bias.fill_(math.nan)
+        frames = [trainer._steps.data.frame_ids[k] for k in trainer._steps.data.order(0)[2:4]]
+        with pytest.raises(
+            TrainingError, match=rf"TRN001.*step 2: no number: heat, loss of frames {', '.join(frames)}"
+        ):
+            next(steps)
+        weights = [p for name, p in trainer.model.named_parameters() if "heats.0" not in name]
+        assert all(p.isfinite().all() for p in weights)  # the step was not taken
+
+    def test_a_bad_frame_is_told_and_another_stands_in(self, world, budget, labels):
+        frame = world.frame(world.frame_ids()[1])
+        content = frame.sweep.path.read_bytes()
+        try:
+            frame.sweep.path.write_bytes(content[:-3])
+            recipe = replace(tiny(epochs=1), data=replace(tiny().data, paste=replace(tiny().data.paste, counts={})))
+            trainer = trainer_of(recipe, world, budget, labels)
+            with pytest.raises(TrainingError, match=rf"TRN002.*1 of 8 frames.*{frame.frame_id}.*DAT006"):
+                losses(trainer)  # one of eight is more than a tenth
+        finally:
+            frame.sweep.path.write_bytes(content)
+
+    def test_too_few_frames_for_a_step(self, world, budget, labels):
+        with pytest.raises(TrainingError, match=r"TRN002.*8 frames make no step of 9"):
+            trainer_of(tiny(batch_size=9), world, budget, labels)
+
+    def test_a_checkpoint_of_another_network(self, world, budget, labels, tmp_path):
+        trainer_of(tiny(), world, budget, labels).save(tmp_path / "c", {})
+        with pytest.raises(SchemaError, match=r"SCH003.*another network"):
+            trainer_of(tiny("second"), world, budget, labels).load(Checkpoint(tmp_path / "c"))
+
+    @pytest.mark.parametrize("content", [None, b"", b"\x80\x04K\x01.", b"\x10" + bytes(7) + b'{"a":{}}        '])
+    def test_a_file_that_is_no_checkpoint(self, content, tmp_path):
+        if content is not None:
+            (tmp_path / "c").write_bytes(content)
+        with pytest.raises(SchemaError, match=r"SCH003.*no readable checkpoint"):
+            Checkpoint(tmp_path / "c")
+
+
+class TestSchedule:
+    def test_one_cycle(self):
+        config = TrainConfig(learning_rate=1.0)
+        rates = [config.cycle(step, 1000) for step in range(1000)]
+        assert rates[0] == pytest.approx((0.1, 0.95))
+        assert rates[400] == pytest.approx((1.0, 0.85))
+        assert 1e-5 < rates[-1][0] < 2e-5
+        assert rates[-1][1] == pytest.approx(0.95, abs=1e-5)
+        assert max(rates)[0] == 1.0
+
+    def test_pasting_ends_before_the_last_epochs(self, world, budget, labels):
+        trainer = trainer_of(tiny(epochs=3), world, budget, labels)
+        pasted = {report.epoch: trainer._steps.paste for report in trainer.run()}
+        assert pasted == {0: True, 1: True, 2: False}
+
+
+def test_nothing_but_the_budget_and_the_labels_is_learnt(world, budget, tmp_path):
+    """Without clusters, and still, the heat of an object outside the budget is that of background."""
+    recipe = replace(tiny(), data=replace(tiny().data, augment=STILL), detector=detector("center-pillar"))
+    labels = make_labels(tmp_path / "out", world)
+    data = fed(recipe, world, budget, labels)
+    peaks = sum(len(s.boxes) + len(s.cluster_class) for s in (data.raw(k, 0).scene() for k in range(8)))
+    assert peaks == sum((world.boxes(f).class_id != 255).sum() for f in data.frame_ids)

@@ -1,0 +1,64 @@
+"""Detectors small enough for a test: 64 x 64 pillars or voxels about the tiny world of `helpers.training`."""
+
+from dataclasses import replace
+
+from helpers.training import CLASSES
+
+from pointsam.detect.augment import AugmentConfig
+from pointsam.detect.coarse import CoarseConfig
+from pointsam.detect.detector import DetectorConfig
+from pointsam.detect.grid import Grid
+from pointsam.detect.heads.anchor import AnchorHeadConfig, AnchorSpec
+from pointsam.detect.heads.center import CenterHeadConfig
+from pointsam.detect.heads.roi import RoiHeadConfig
+from pointsam.detect.nets.encoders import EncoderConfig, NeckConfig
+from pointsam.detect.paste import PasteConfig
+from pointsam.detect.recipe import Recipe, TrainConfig
+from pointsam.detect.training_set import DataConfig
+
+PILLARS = Grid((-25.6, -25.6, -5.0, 25.6, 25.6, 3.0), (0.8, 0.8, 8.0))
+VOXELS = Grid((-25.6, -25.6, -5.0, 25.6, 25.6, 3.0), (0.1, 0.1, 0.2))
+CENTER = CenterHeadConfig((("car", "pedestrian"), ("bicycle",)), {}, default_radius=1, channels=32)
+ANCHOR = AnchorHeadConfig(
+    (
+        AnchorSpec("car", (4.5, 1.9, 1.7), -0.95, (0.6, 0.45), (0.6, 0.1)),
+        AnchorSpec("pedestrian", (0.7, 0.7, 1.8), -0.9, (0.5, 0.35), (0.6, 0.15)),
+        AnchorSpec("bicycle", (1.8, 0.6, 1.4), -1.1, (0.5, 0.35), (0.6, 0.15)),
+    )
+)
+NECK = NeckConfig((1, 1), (1, 2), (24, 32), (16, 16), 1)
+STILL = AugmentConfig(False, False, 0.0, (1.0, 1.0), 0.0)
+
+
+def detector(kind):
+    """One of center-pillar, center-voxel, second, two-stage."""
+    pillar, voxel = EncoderConfig("pillar", 24), EncoderConfig("voxel", voxel_channels=(8, 8, 16, 16), voxel_out=16)
+    parts = {
+        "center-pillar": {"grid": PILLARS, "encoder": pillar, "center": CENTER},
+        "center-voxel": {"grid": VOXELS, "encoder": voxel, "center": CENTER},
+        "second": {"grid": PILLARS, "encoder": pillar, "anchor": ANCHOR},
+        "two-stage": {
+            "grid": PILLARS,
+            "encoder": pillar,
+            "anchor": replace(ANCHOR, proposals=48),
+            "roi": RoiHeadConfig(cells=3, point_channels=16, channels=64),
+        },
+        "two-stage-center": {
+            "grid": PILLARS,
+            "encoder": pillar,
+            "center": replace(CENTER, proposals=48),
+            "roi": RoiHeadConfig(cells=3, point_channels=16, channels=64),
+        },
+    }[kind]
+    return DetectorConfig(neck=NECK, **parts)
+
+
+def tiny(kind="center-pillar", **train):
+    """A recipe of a few steps."""
+    data = DataConfig(
+        coarse=CoarseConfig("tables"),
+        paste=PasteConfig(dict.fromkeys(CLASSES, 3), off_last_epochs=1),
+        resample="none",
+    )
+    defaults = {"epochs": 2, "batch_size": 2, "learning_rate": 0.002, "workers": 0, "eval_epochs": 2}
+    return Recipe("tiny", detector(kind), data, TrainConfig(**{**defaults, **train}))
