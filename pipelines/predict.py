@@ -165,8 +165,8 @@ def _official(
         return None, "the data set is not nuScenes"
     if find_spec("nuscenes") is None:
         return None, "it is not installed: pip install 'pointsam[nuscenes]'"
-    if bad:
-        return None, "frames are missing"
+    if bad or not any(len(frame.score) for frame in found):
+        return None, "frames are missing" if bad else "nothing was found"
     ours = {frame.frame_id for frame in found}
     version: str = dataset.version  # type: ignore[attr-defined]
     kind = "mini_" if version.endswith("mini") else ""

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from torch import nn  # noqa: E402
 
-from pointsam.detect.nets.norm import BatchNorm  # noqa: E402
+from pointsam.detect.nets.norm import MOMENTUM, BatchNorm  # noqa: E402
 
 
 def _rows(rank):
@@ -31,7 +31,7 @@ def test_two_processes_are_one(free_port):
     found = {rank: parts for rank, *parts in (queue.get(timeout=60) for _ in workers)}
     for worker in workers:
         worker.join(60)
-    norm = nn.BatchNorm1d(4, eps=1e-3, momentum=0.01)
+    norm = nn.BatchNorm1d(4, eps=1e-3, momentum=MOMENTUM)
     rows = torch.cat([_rows(0), _rows(1)]).requires_grad_()
     out = norm(rows)
     (out**3).sum().backward()
@@ -43,7 +43,7 @@ def test_two_processes_are_one(free_port):
 
 @pytest.mark.parametrize("shape", [(7, 4), (2, 4, 3, 5)])
 def test_one_process_is_torchs_own(shape):
-    ours, theirs = BatchNorm(4), (nn.BatchNorm1d if len(shape) == 2 else nn.BatchNorm2d)(4, eps=1e-3, momentum=0.01)
+    ours, theirs = BatchNorm(4), (nn.BatchNorm1d if len(shape) == 2 else nn.BatchNorm2d)(4, eps=1e-3, momentum=MOMENTUM)
     x = torch.randn(shape)
     assert torch.equal(ours(x), theirs(x))
     assert torch.equal(ours.eval()(x), theirs.eval()(x))
