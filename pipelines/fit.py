@@ -6,11 +6,10 @@ for TensorBoard, and scores.json. Running again goes on; with anything else deci
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,9 @@ from pointsam.datasets.base import Dataset
 from pointsam.detect.budget_file import read_budget
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.devices import Processes
+from pointsam.detect.logs import TrainingLog
 from pointsam.detect.recipe import Recipe
-from pointsam.detect.train import Report, Trainer
+from pointsam.detect.train import Trainer
 from pointsam.detect.training_set import TrainingSet, check_labels
 from pointsam.errors import StoreError
 from pointsam.store.document import canonical_json, differences
@@ -132,7 +132,7 @@ def _train(
             if processes.first and due and val_ids:
                 began = time.perf_counter()
                 result = _validate(request, trainer, run, dataset, val_ids)
-                log.score(report.step, result)
+                log.validated(report.step, _curves(result))
                 validating += time.perf_counter() - began
             late = time.perf_counter() - saved > 60 * config.checkpoint_minutes
             if processes.first and (report.last_of_epoch or late):
@@ -156,6 +156,12 @@ def _validate(request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: D
         trainer.save(run.best, run.about, best=value)
     run.keep_score(trainer.place.step, result)
     return result
+
+
+def _curves(result: Score) -> dict[str, float]:
+    """What TensorBoard draws of a validation."""
+    curves = {"val/mean_ap": result.quality.mean_ap}
+    return curves if result.official is None else {**curves, "val/NDS": result.official["NDS"]}
 
 
 class _RunFolder:
@@ -186,9 +192,9 @@ class _RunFolder:
             make_folder(self.out)
             write_together([(path, canonical_json(decides).encode())])
 
-    def logs(self, step: int) -> _Logs:
+    def logs(self, step: int) -> TrainingLog:
         """Where steps are written; what an earlier call wrote beyond `step` is dropped, since it is done again."""
-        return _Logs(self.out, step, self.writes)
+        return TrainingLog(self.out, step, self.writes)
 
     def keep_score(self, step: int, result: Score) -> None:
         """Add to scores.json."""
@@ -206,59 +212,3 @@ def _without_free(decides: Mapping[str, Any]) -> dict[str, Any]:
         if key not in ("workers", "eval_epochs", "checkpoint_minutes")
     }
     return {**decides, "recipe": {**decides["recipe"], "train": train}}
-
-
-class _Logs:
-    """losses.csv and events for TensorBoard."""
-
-    def __init__(self, out: Path, step: int, writes: bool) -> None:
-        self._path, self._events, self._step, self._writes = out / "losses.csv", out / "events", step, writes
-        self._file: Any = None
-
-    def __enter__(self) -> _Logs:
-        if self._writes:
-            from torch.utils.tensorboard import SummaryWriter
-
-            kept = list(_rows_until(self._path, self._step)) if self._path.exists() else []
-            self._file = self._path.open("w", newline="", buffering=1)
-            self._csv: csv.DictWriter[str] | None = None
-            for row in kept:
-                self._write(row)
-            self._board = SummaryWriter(str(self._events), purge_step=self._step + 1)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._board.close()
-
-    def step(self, report: Report) -> None:
-        """One line and one event a term."""
-        if self._file is None:
-            return
-        values = {**report.losses, "learning_rate": report.learning_rate, "grad_norm": report.grad_norm}
-        timing = {"seconds": round(report.seconds, 4), "data_seconds": round(report.data_seconds, 4)}
-        self._write({"step": report.step, "epoch": report.epoch, **values, **timing})
-        for name, value in values.items():
-            self._board.add_scalar(name.replace(" ", "_"), value, report.step)
-
-    def score(self, step: int, result: Score) -> None:
-        """Validation, as events."""
-        if self._file is None:
-            return
-        self._board.add_scalar("val/mean_ap", result.quality.mean_ap, step)
-        if result.official is not None:
-            self._board.add_scalar("val/NDS", result.official["NDS"], step)
-
-    def _write(self, row: Mapping[str, Any]) -> None:
-        if self._csv is None:
-            self._csv = csv.DictWriter(self._file, list(row))
-            self._csv.writeheader()
-        self._csv.writerow(row)
-
-
-def _rows_until(path: Path, step: int) -> Iterator[dict[str, str]]:
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            if row.get("step", "").isdecimal() and int(row["step"]) <= step and None not in row.values():
-                yield row

@@ -21,6 +21,7 @@ from pointsam.store.document import canonical_json
 from pointsam.store.files import write_together
 
 _MODEL, _OPTIMIZER = "model.", "optimizer."
+_ABOUT = "pointsam"
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ def save_checkpoint(
     for index, name in enumerate(_names(model)):
         for key, value in moments.get(index, {}).items():
             tensors[f"{_OPTIMIZER}{name}/{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
-    metadata = {"about": canonical_json(dict(about)), "place": canonical_json(asdict(place))}
-    write_together([(path, save(tensors, metadata))])
+    document = canonical_json({"about": dict(about), "place": asdict(place)})  # one entry: several have no order
+    write_together([(path, save(tensors, {_ABOUT: document}))])
 
 
 def _names(model: nn.Module) -> list[str]:
@@ -78,9 +79,9 @@ class Checkpoint:
         self.path = path
         try:
             with safe_open(str(path), "pt") as file:
-                metadata = file.metadata() or {}
-                self.about: dict[str, Any] = json.loads(metadata["about"])
-                self.place = Place(**json.loads(metadata["place"]))
+                document = json.loads((file.metadata() or {})[_ABOUT])
+                self.about: dict[str, Any] = document["about"]
+                self.place = Place(**document["place"])
                 self._tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise SchemaError(

@@ -1,0 +1,70 @@
+"""What a training run writes down of each step."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pointsam.detect.train import Report
+
+
+class TrainingLog:
+    """losses.csv and events for TensorBoard of a run folder.
+
+    Args:
+        out: the folder.
+        step: steps done; what an earlier call wrote beyond is dropped, since it is done again.
+        writes: False in all processes but the first.
+    """
+
+    def __init__(self, out: Path, step: int, writes: bool) -> None:
+        self._path, self._events, self._step, self._writes = out / "losses.csv", out / "events", step, writes
+        self._file: Any = None
+
+    def __enter__(self) -> TrainingLog:
+        if self._writes:
+            from torch.utils.tensorboard import SummaryWriter
+
+            kept = list(_rows_until(self._path, self._step)) if self._path.exists() else []
+            self._file = self._path.open("w", newline="", buffering=1)
+            self._csv: csv.DictWriter[str] | None = None
+            for row in kept:
+                self._write(row)
+            self._board = SummaryWriter(str(self._events), purge_step=self._step + 1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._board.close()
+
+    def step(self, report: Report) -> None:
+        """One line and one event a term."""
+        if self._file is None:
+            return
+        values = {**report.losses, "learning_rate": report.learning_rate, "grad_norm": report.grad_norm}
+        timing = {"seconds": round(report.seconds, 4), "data_seconds": round(report.data_seconds, 4)}
+        self._write({"step": report.step, "epoch": report.epoch, **values, **timing})
+        for name, value in values.items():
+            self._board.add_scalar(name.replace(" ", "_"), value, report.step)
+
+    def validated(self, step: int, values: Mapping[str, float]) -> None:
+        """Figures of a validation, as events."""
+        if self._file is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        if self._csv is None:
+            self._csv = csv.DictWriter(self._file, list(row))
+            self._csv.writeheader()
+        self._csv.writerow(row)
+
+
+def _rows_until(path: Path, step: int) -> Iterator[dict[str, str]]:
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row.get("step", "").isdecimal() and int(row["step"]) <= step and None not in row.values():
+                yield row

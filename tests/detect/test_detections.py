@@ -1,0 +1,98 @@
+"""Detections on disk: what goes in comes out, and true boxes come out as nuScenes' annotations."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from helpers.training import make_world  # noqa: E402
+
+from pointsam.detect.detections import Detections, attribute, nuscenes_results, write_detections  # noqa: E402
+from pointsam.detect.predictions import Predictions, together  # noqa: E402
+from pointsam.detect.sample import rows  # noqa: E402
+
+
+def true_detections(world):
+    for frame_id in world.frame_ids():
+        boxes, sweep = world.boxes(frame_id), world.frame(frame_id).sweep
+        ours = boxes.class_id != 255
+        velocity = world.velocities_mps(frame_id)[ours].astype(np.float32)
+        score = np.linspace(1, 0.5, ours.sum()).astype(np.float32)
+        found = Detections(frame_id, rows(boxes)[ours], score, boxes.class_id[ours].astype(int), velocity)
+        yield found, sweep.world_SE3_ego @ sweep.ego_SE3_lidar
+
+
+def test_true_boxes_are_the_annotations(tmp_path):
+    world = make_world(tmp_path / "root", samples=2)
+    results = nuscenes_results(true_detections(world), world.taxonomy.names)["results"]
+    table = json.loads((world.root / world.version / "sample_annotation.json").read_text())
+    kept = 0
+    for frame_id, found in results.items():
+        theirs = [row for row in table if row["sample_token"] == frame_id]
+        for row in found:
+            same = min(theirs, key=lambda r: np.linalg.norm(np.subtract(r["translation"], row["translation"])))
+            assert row["translation"] == pytest.approx(same["translation"], abs=1e-6)
+            assert row["size"] == pytest.approx(same["size"])
+            assert abs(np.dot(row["rotation"], same["rotation"])) == pytest.approx(1)
+            kept += 1
+    assert kept == sum((world.boxes(f).class_id != 255).sum() for f in world.frame_ids())
+
+
+def test_a_table_has_a_row_a_box(tmp_path):
+    world = make_world(tmp_path / "root", samples=2)
+    found = [frame for frame, _ in true_detections(world)]
+    write_detections(tmp_path / "d.parquet", found, world.taxonomy.names, {"split": "val"})
+    table = pq.read_table(tmp_path / "d.parquet")
+    assert table["frame_id"].to_pylist() == [f.frame_id for f in found for _ in f.score]
+    assert np.array(table["center_lidar_m"].to_pylist()) == pytest.approx(
+        np.concatenate([f.boxes[:, :3] for f in found]), abs=1e-5
+    )
+    assert np.array(table["yaw_rad"].to_pylist()) == pytest.approx(
+        np.concatenate([f.boxes[:, 6] for f in found]), abs=1e-6
+    )
+    assert set(table["class_name"].to_pylist()) == {"car", "pedestrian", "bicycle"}
+    assert json.loads(table.schema.metadata[b"pointsam.about"]) == {"split": "val"}
+
+
+def test_frames_without_boxes_have_no_rows_but_are_in_the_results(tmp_path):
+    world = make_world(tmp_path / "root", samples=2)
+    (frame, pose), *_ = true_detections(world)
+    none = Detections(frame.frame_id, frame.boxes[:0], frame.score[:0], frame.class_id[:0], frame.velocity[:0])
+    assert nuscenes_results([(none, pose)], world.taxonomy.names)["results"] == {frame.frame_id: []}
+    write_detections(tmp_path / "d.parquet", [none], world.taxonomy.names, {})
+    assert pq.read_table(tmp_path / "d.parquet").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "slow", "fast"),
+    [
+        ("car", "vehicle.parked", "vehicle.moving"),
+        ("bicycle", "cycle.without_rider", "cycle.with_rider"),
+        ("pedestrian", "pedestrian.standing", "pedestrian.moving"),
+        ("barrier", "", ""),
+    ],
+)
+def test_attributes_are_guessed_from_speed(name, slow, fast):
+    assert (attribute(name, 0.1), attribute(name, 2.0)) == (slow, fast)
+
+
+def some(score, class_id):
+    boxes = torch.tensor([[0.0, 0, 0, 4, 2, 1.5, 0], [0.3, 0, 0, 4, 2, 1.5, 0], [9.0, 0, 0, 4, 2, 1.5, 0]])
+    return Predictions(boxes, torch.tensor(score), torch.tensor(class_id), torch.zeros(3, 2))
+
+
+def test_the_better_of_two_that_overlap_stays():
+    assert some([0.5, 0.9, 0.2], [0, 0, 0]).best(10, 0.2).score.tolist() == pytest.approx([0.9, 0.2])
+    assert some([0.5, 0.9, 0.2], [0, 0, 0]).best(1, 0.2).score.tolist() == pytest.approx([0.9])
+    assert some([0.5, 0.9, 0.2], [0, 0, 0]).best(2).score.tolist() == pytest.approx([0.9, 0.5])
+
+
+def test_a_class_suppresses_its_own_only():
+    assert some([0.5, 0.9, 0.2], [0, 1, 0]).best_of_classes(10, 0.2).score.tolist() == pytest.approx([0.9, 0.5, 0.2])
+
+
+def test_parts_are_laid_together():
+    assert len(together([some([0.1, 0.2, 0.3], [0, 0, 0])] * 2)) == 6

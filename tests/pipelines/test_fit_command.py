@@ -1,0 +1,206 @@
+"""`mixsup-train fit`, `eval`, `predict` and `recipes` as a user calls them."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from click.testing import CliRunner  # noqa: E402
+from helpers.commands import refused, temporaries  # noqa: E402
+from helpers.recipes import tiny  # noqa: E402
+from helpers.training import make_budget, make_labels, make_world  # noqa: E402
+
+from pipelines.cli_mixsup import main  # noqa: E402
+from pipelines.detect_recipe import document_of, load_recipe  # noqa: E402
+from pointsam.detect import train as loop  # noqa: E402
+from pointsam.detect.budget_file import write_budget  # noqa: E402
+from pointsam.detect.recipes import RECIPES  # noqa: E402
+
+
+def train(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a root, labels, a budget and a recipe."""
+    folder = tmp_path_factory.mktemp("fit")
+    world = make_world(folder / "root", scenes=("scene-0061", "scene-0103"))
+    make_labels(folder / "labels", world)
+    write_budget(folder / "budget.parquet", make_budget(world))
+    (folder / "tiny.json").write_text(json.dumps(document_of(tiny())))
+    return folder
+
+
+def arguments(made, out, **changed):
+    options = {"data": "root", "labels": "labels", "budget": "budget.parquet"} | changed
+    paths = [part for name, value in options.items() if value for part in (f"--{name}", made / value)]
+    return ["fit", made / "tiny.json", *paths, "--out", out, "--val", "mini_val"]
+
+
+@pytest.fixture(scope="module")
+def run(made, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "run"
+    result = train(*arguments(made, out))
+    assert result.exit_code == 0, result.output
+    return out, result
+
+
+def test_it_ends_with_the_table_and_what_to_type_next(made, run):
+    out, result = run
+    assert "pedestrian" in result.output
+    assert "4 frames; AP by distance of middles" in result.output
+    assert f"next: mixsup-train eval {out} --data {made / 'root'}" in result.output
+
+
+def test_it_leaves_weights_logs_and_scores(run):
+    out, _ = run
+    assert {path.name for path in out.iterdir()} >= {"fit.json", "last.safetensors", "best.safetensors", "losses.csv"}
+    rows = list(csv.DictReader((out / "losses.csv").open()))
+    assert [int(row["step"]) for row in rows] == list(range(1, 9))
+    assert all(np.isfinite(float(row["loss"])) for row in rows)
+    assert list((out / "events").glob("events*"))
+    scores = json.loads((out / "scores.json").read_text())
+    assert set(scores) == {"8"}
+    assert not temporaries(out)
+
+
+def test_running_again_finds_nothing_to_do_and_scores(made, run):
+    out, _ = run
+    before = (out / "losses.csv").read_text()
+    result = train(*arguments(made, out))
+    assert result.exit_code == 0, result.output
+    assert "0 steps" in result.output
+    assert (out / "losses.csv").read_text() == before
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_weights(made, run, tmp_path, monkeypatch):
+    out, _ = run
+    steps = loop.Trainer._step
+
+    def broken(self, item):
+        if self.place.step == 6:
+            raise KeyboardInterrupt
+        return steps(self, item)
+
+    monkeypatch.setattr(loop.Trainer, "_step", broken)
+    assert train(*arguments(made, tmp_path / "run")).exit_code == 1
+    monkeypatch.undo()
+    result = train(*arguments(made, tmp_path / "run"))
+    assert result.exit_code == 0, result.output
+    assert "4 steps" in result.output  # from the end of the first epoch
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (out / name).read_bytes()
+    whole, broken_off = (list(csv.DictReader((folder / "losses.csv").open())) for folder in (out, tmp_path / "run"))
+    assert [row["loss"] for row in whole] == [row["loss"] for row in broken_off]
+
+
+def test_eval_scores_the_best_checkpoint(made, run, tmp_path):
+    out, _ = run
+    path = tmp_path / "scores.json"
+    result = train("eval", out, "--data", made / "root", "--split", "mini_val", "--workers", 0, "--json", path)
+    assert result.exit_code == 0, result.output
+    assert json.loads(path.read_text())["quality"]["num_frames"] == 4
+    assert "AP by distance" in result.output
+
+
+def test_predict_writes_the_same_boxes_twice(made, run, tmp_path):
+    out, _ = run
+    options = ["--data", made / "root", "--split", "mini_val", "--dest", tmp_path, "--workers", 0, "--json"]
+    result = train("predict", out, *options)
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    table = pq.read_table(tmp_path / "detections.parquet")
+    results = json.loads((tmp_path / "results_nusc.json").read_text())["results"]
+    assert said["boxes"] == table.num_rows == sum(len(rows) for rows in results.values())
+    assert said["frames"] == len(results) == 4
+    scores = table["score"].to_pylist()
+    assert sorted(scores) == sorted(row["detection_score"] for rows in results.values() for row in rows)
+
+
+def test_another_recipe_is_refused_with_what_differs(made, run):
+    out, _ = run
+    result = train(*arguments(made, out), "--set", "train.learning_rate=0.1")
+    refused(result, "OUT001", out, "learning_rate: 0.002 -> 0.1")
+
+
+def test_how_often_one_looks_may_change(made, run):
+    out, _ = run
+    assert train(*arguments(made, out), "--set", "train.eval_epochs=1").exit_code == 0
+
+
+class TestBadInput:
+    def test_cuda_asked_for_and_absent(self, made, tmp_path):
+        if torch.cuda.is_available():
+            pytest.skip("there is a GPU here")
+        refused(train(*arguments(made, tmp_path / "run"), "--device", "cuda"), "BCK006", "cuda")
+        assert not (tmp_path / "run").exists()
+
+    def test_a_grid_that_the_stride_cuts(self, made, tmp_path):
+        grid = "detector.grid.range_m=[-24.8,-24.8,-5,24.8,24.8,3]"
+        stride = "detector.neck.strides=[2,2]"
+        refused(
+            train(*arguments(made, tmp_path / "run"), "--set", grid, "--set", stride),
+            "SCH005",
+            "stride 4",
+            "use the range",
+        )
+
+    def test_a_grid_that_the_voxels_do_not_divide(self, made, tmp_path):
+        result = train(*arguments(made, tmp_path / "run"), "--set", "detector.grid.voxel_m=[0.7,0.7,8.0]")
+        refused(result, "SCH005", "do not divide", "use the range")
+
+    def test_labels_of_another_data_set(self, made, tmp_path):
+        other = make_world(tmp_path / "other", scenes=("scene-0553",), samples=2)
+        make_labels(tmp_path / "labels", other)
+        refused(train(*arguments(made, tmp_path / "run", labels=tmp_path / "labels")), "SCH003", "another data set")
+
+    def test_labels_of_another_schema(self, made, tmp_path):
+        make_labels(tmp_path / "labels", make_world(tmp_path / "other", samples=2))
+        path = tmp_path / "labels" / "run.json"
+        path.write_text(re.sub(r'("schema_version": ?)2', r"\g<1>1", path.read_text()))
+        refused(train(*arguments(made, tmp_path / "run", labels=tmp_path / "labels")), "SCH003", "schema version 1")
+
+    def test_an_unknown_split(self, made, tmp_path):
+        refused(train(*arguments(made, tmp_path / "run"), "--val", "dev"), "DAT010", "dev")
+
+    def test_no_budget(self, made, tmp_path):
+        refused(train(*arguments(made, tmp_path / "run", budget="none.parquet")), "SCH003", "none.parquet")
+
+    def test_a_run_without_a_checkpoint(self, made, tmp_path):
+        refused(train("eval", tmp_path, "--data", made / "root"), "SCH003", "last.safetensors")
+
+
+class TestRecipes:
+    def test_all_are_listed(self):
+        output = train("recipes").output
+        assert all(name in output for name in RECIPES)
+
+    @pytest.mark.parametrize("name", list(RECIPES))
+    def test_every_recipe_prints_as_a_file_that_is_the_recipe(self, name, tmp_path):
+        path = tmp_path / "r.json"
+        path.write_text(train("recipes", name).output)
+        assert load_recipe(str(path)) == RECIPES[name]()
+
+    def test_a_field_that_no_recipe_has_is_refused(self, tmp_path):
+        document = document_of(tiny())
+        document["train"]["learning_rte"] = 1
+        (tmp_path / "r.json").write_text(json.dumps(document))
+        refused(train("recipes", tmp_path / "r.json"), "SCH005", "train.learning_rte")
+
+    def test_an_unknown_name_is_refused_with_the_known_ones(self):
+        refused(train("recipes", "nuscenes"), "SCH005", "synthetic-small")
+
+    def test_the_published_rules_are_named_and_differ_in_three_things(self):
+        ours, paper = (load_recipe(name) for name in ("nuscenes-centerpoint-voxel", "nuscenes-centerpoint-voxel-paper"))
+        assert paper.detector == ours.detector
+        assert paper.train == ours.train
+        assert (paper.data.resample, ours.data.resample) == ("boxes", "objects")
+        assert not paper.data.coarse.unknown_dropped
+        assert ours.data.coarse.unknown_dropped
+        assert (paper.data.coarse.kind, ours.data.coarse.kind) == ("simulated", "tables")
