@@ -150,7 +150,7 @@ def _validate(request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: D
     bad: dict[str, str] = {}
     workers = request.recipe.train.workers
     found = list(detections(trainer.model, request.recipe, dataset, val_ids, workers, bad))
-    result = score(dataset, found, str(request.val), bad)
+    result = score(dataset, found, bad)
     value = result.quality.mean_ap
     if trainer.place.best is None or value > trainer.place.best:
         trainer.save(run.best, run.about, best=value)
@@ -161,7 +161,8 @@ def _validate(request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: D
 def _curves(result: Score) -> dict[str, float]:
     """What TensorBoard draws of a validation."""
     curves = {"val/mean_ap": result.quality.mean_ap}
-    return curves if result.official is None else {**curves, "val/NDS": result.official["NDS"]}
+    figures = result.official.figures or {}
+    return curves | {f"val/{name}": figures[name] for name in ("mAP", "NDS") if name in figures}
 
 
 class _RunFolder:

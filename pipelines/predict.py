@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipelines.detect_recipe import recipe_of
+from pipelines.official import Official, official, posed
 from pipelines.progress import progress
 from pipelines.tables import text_table
 from pointsam.datasets.base import Dataset
@@ -30,8 +27,6 @@ from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import BACKGROUND
 
 BEST, LAST = "best.safetensors", "last.safetensors"
-_ERRORS = {"trans_err": "mATE", "scale_err": "mASE", "orient_err": "mAOE", "vel_err": "mAVE", "attr_err": "mAAE"}
-_OFFICIAL_SPLITS = ("train", "val", "mini_train", "mini_val")
 
 
 @dataclass(frozen=True)
@@ -82,19 +77,17 @@ class Score:
 
     Args:
         quality: average precision by distance of middles.
-        official: nuScenes' own figures, None where its evaluator does not apply.
-        note: why not.
+        official: the data set's own figures, or why there are none.
         bad: frames that could not be read.
     """
 
     quality: DetectionQuality
-    official: dict[str, Any] | None
-    note: str
+    official: Official
     bad: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
         """For --json: NaN becomes null."""
-        text = json.dumps({"quality": asdict(self.quality), "nuscenes": self.official, "bad": self.bad})
+        text = json.dumps({"quality": asdict(self.quality), "official": self.official.figures, "bad": self.bad})
         document: dict[str, Any] = json.loads(text.replace("NaN", "null"))
         return document
 
@@ -112,14 +105,7 @@ class Score:
             text_table(header, rows),
             f"{self.quality.num_frames} frames; AP by distance of middles, mean of 0.5, 1, 2 and 4 m (nuScenes)",
         ]
-        if self.official is not None:
-            o = self.official
-            lines.append(
-                f"nuScenes' evaluator: mAP {o['mAP']:.4f}, NDS {o['NDS']:.4f}, mATE {o['mATE']:.3f}, "
-                f"mASE {o['mASE']:.3f}, mAOE {o['mAOE']:.3f}, mAVE {o['mAVE']:.3f}, mAAE {o['mAAE']:.3f}"
-            )
-        else:
-            lines.append(f"nuScenes' evaluator was not run: {self.note}")
+        lines.append(self.official.text)
         if self.bad:
             lines.append(
                 f"{len(self.bad)} frames could not be read and were not scored, the first: {next(iter(self.bad))}"
@@ -148,64 +134,12 @@ def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
     )
 
 
-def score(dataset: Dataset, found: Sequence[Detections], split: str, bad: dict[str, str]) -> Score:
-    """Score detections of a split by our own rule, and by nuScenes' where it applies."""
+def score(dataset: Dataset, found: Sequence[Detections], bad: dict[str, str]) -> Score:
+    """Score detections by our own rule, and by the data set's where it applies."""
     accumulator = DetectionAccumulator(dataset.taxonomy.names)
     for frame in found:
         accumulator.add(frame.frame_boxes(), truth_of(dataset, frame.frame_id))
-    official, note = _official(dataset, found, split, bad)
-    return Score(accumulator.result(), official, note, bad)
-
-
-def _official(
-    dataset: Dataset, found: Sequence[Detections], split: str, bad: dict[str, str]
-) -> tuple[dict[str, Any] | None, str]:
-    """The devkit's figures, or None and why."""
-    if dataset.name != "nuscenes":
-        return None, "the data set is not nuScenes"
-    if find_spec("nuscenes") is None:
-        return None, "it is not installed: pip install 'pointsam[nuscenes]'"
-    if bad or not any(len(frame.score) for frame in found):
-        return None, "frames are missing" if bad else "nothing was found"
-    ours = {frame.frame_id for frame in found}
-    version: str = dataset.version  # type: ignore[attr-defined]
-    kind = "mini_" if version.endswith("mini") else ""
-    fits = [s for s in _OFFICIAL_SPLITS if s.startswith("mini_") == bool(kind) and _frames(dataset, s) == ours]
-    if not fits:
-        return None, f"the frames of {split!r} are not those of one of its splits in {version}"
-    from nuscenes.eval.common.config import config_factory
-    from nuscenes.eval.detection.evaluate import DetectionEval
-    from nuscenes.nuscenes import NuScenes
-
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        path = Path(folder) / "results.json"
-        write_json(path, nuscenes_results(_posed(dataset, found), dataset.taxonomy.names))
-        devkit = NuScenes(version, str(dataset.root), verbose=False)
-        config = config_factory("detection_cvpr_2019")
-        evaluation = DetectionEval(devkit, config, str(path), fits[0], folder, verbose=False)
-        metrics, _ = evaluation.evaluate()
-    summary = metrics.serialize()
-    errors = {_ERRORS[name]: value for name, value in summary["tp_errors"].items()}
-    return {
-        "split": fits[0],
-        "mAP": summary["mean_ap"],
-        "NDS": summary["nd_score"],
-        **errors,
-        "AP": summary["mean_dist_aps"],
-    }, ""
-
-
-def _frames(dataset: Dataset, split: str) -> set[str]:
-    try:
-        return set(dataset.frame_ids(split))
-    except DatasetError:
-        return set()
-
-
-def _posed(dataset: Dataset, found: Sequence[Detections]) -> Iterator[tuple[Detections, Any]]:
-    for frame in found:
-        sweep = dataset.frame(frame.frame_id).sweep
-        yield frame, sweep.world_SE3_ego @ sweep.ego_SE3_lidar
+    return Score(accumulator.result(), official(dataset, found, bad), bad)
 
 
 def predict(run: Path, dataset: Dataset, split: str | None, dest: Path, device: str, workers: int) -> dict[str, Any]:
@@ -223,7 +157,7 @@ def predict(run: Path, dataset: Dataset, split: str | None, dest: Path, device: 
     write_detections(files[0], found, dataset.taxonomy.names, about)
     if dataset.name == "nuscenes":
         files.append(dest / "results_nusc.json")
-        write_json(files[1], nuscenes_results(_posed(dataset, found), dataset.taxonomy.names))
+        write_json(files[1], nuscenes_results(posed(dataset, found), dataset.taxonomy.names))
     boxes = sum(len(frame.score) for frame in found)
     return {"frames": len(found), "boxes": boxes, "bad": bad, "files": [str(path) for path in files]}
 
@@ -234,4 +168,4 @@ def evaluate_run(run: Path, dataset: Dataset, split: str, device: str, workers: 
     bad: dict[str, str] = {}
     frame_ids = dataset.frame_ids(split)
     found = list(detections(loaded.detector, loaded.recipe, dataset, frame_ids, workers, bad))
-    return score(dataset, found, split, bad)
+    return score(dataset, found, bad)

@@ -133,6 +133,15 @@ class Kitti:
             return None
         return _boxes(frame_id, read_labels(files.labels), read_calibration(files.calibration))
 
+    def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
+        """A frame's label file, line by line; None where it has none.
+
+        Raises:
+            DatasetError: as `boxes`.
+        """
+        path = self._files(frame_id).labels
+        return read_labels(path) if path.is_file() else None
+
     def velocities_mps(self, frame_id: str) -> None:
         """None: frames are single."""
 

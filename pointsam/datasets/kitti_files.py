@@ -62,6 +62,8 @@ class LabelRow:
         size_hwl_m: height, width, length.
         bottom_rect_m: centre of the box's bottom face in the rectified camera frame.
         rotation_y: heading about the camera's y axis, radians; 0 points along its x axis.
+        truncated: share outside of the image.
+        occluded: 0 visible, 1 partly, 2 largely hidden, 3 unknown.
     """
 
     line: int
@@ -70,6 +72,8 @@ class LabelRow:
     size_hwl_m: tuple[float, float, float]
     bottom_rect_m: tuple[float, float, float]
     rotation_y: float
+    truncated: float = 0.0
+    occluded: int = 0
 
     def rect_SE3_box(self) -> SE3:
         """From the box's own frame (x along length, y along width, z up, origin in its centre)."""
@@ -163,4 +167,6 @@ def _label(path: Path, line: int, text: str) -> LabelRow:
     if kind != "DontCare" and min(numbers[7:10]) <= 0:
         raise malformed(f"height, width, length must be positive, got {numbers[7:10]}")
     left, top, right, bottom, height, width, length, x, y, z, rotation_y = numbers[3:14]
-    return LabelRow(line, kind, (left, top, right, bottom), (height, width, length), (x, y, z), rotation_y)
+    truncated, occluded = numbers[0], int(numbers[1])
+    box, size = (left, top, right, bottom), (height, width, length)
+    return LabelRow(line, kind, box, size, (x, y, z), rotation_y, truncated, occluded)

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
 
+from pointsam.detect.boxes import iou_3d, iou_bev
 from pointsam.detect.predictions import Predictions
 from pointsam.evaluate.detection import FrameBoxes
 from pointsam.geometry.se3 import SE3
@@ -72,6 +74,12 @@ class Detections:
         """For evaluation."""
         boxes = self.boxes.astype(np.float64)
         return FrameBoxes(boxes[:, :3], boxes[:, 3:6], boxes[:, 6], self.class_id, self.score.astype(np.float64))
+
+
+def overlaps(found: NDArray[np.floating[Any]], true: NDArray[np.floating[Any]]) -> dict[str, NDArray[np.float64]]:
+    """(N,M) exact overlaps of (N,7) and (M,7) boxes, "3d" and "bev"."""
+    a, b = (torch.from_numpy(np.ascontiguousarray(boxes, dtype=np.float64)).view(-1, 7) for boxes in (found, true))
+    return {"3d": iou_3d(a, b).numpy(), "bev": iou_bev(a, b).numpy()}
 
 
 def write_detections(path: Path, found: Iterable[Detections], names: Sequence[str], about: Mapping[str, Any]) -> None:

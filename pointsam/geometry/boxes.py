@@ -71,6 +71,14 @@ def count_points(xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes) -> NDArra
     return np.bincount(box_members(xyz_lidar_m, boxes)[1], minlength=len(boxes))
 
 
+def corners(boxes: Boxes) -> NDArray[np.float64]:
+    """(M,8,3) corners in the frame of the boxes."""
+    sign = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+    local = sign[None] * boxes.size_lwh_m[:, None]
+    turned: NDArray[np.float64] = np.einsum("mij,mkj->mki", boxes.rotation, local) + boxes.center_m[:, None]
+    return turned
+
+
 def truth_from_boxes(xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, void_ring_m: float = 0.0) -> PointTruth:
     """Per-point truth: an object is what its box holds.
 
