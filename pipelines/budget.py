@@ -34,13 +34,13 @@ def draw_budget(dataset: Dataset, split: str | None, config: BudgetConfig, path:
     """
     if path.exists():
         raise StoreError("OUT001", f"{path} is there already", "give another name, or delete it if nothing needs it")
-    objects = _objects(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
+    objects = objects_of(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
     budget = draw(objects, dataset.taxonomy.names, config)
     write_budget(path, Budget(budget.frames, {**budget.description, "dataset": dataset.name, "split": split}))
     return budget
 
 
-def _objects(dataset: Dataset, split: str | None, count: bool) -> Objects:
+def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
     """All boxes of the taxonomy's classes; points are counted only if someone asks, since it reads every sweep."""
     frame_ids = dataset.frame_ids(split)
     frame, token, class_id, range_m, num_points, velocity = [], [], [], [], [], []

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "parity"))
-from sar_oracle import refine_slowly
-from scenes import labels_of, noisy_objects
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from helpers.sar_oracle import refine_slowly
+from helpers.scenes import labels_of, noisy_objects
 
 from pointsam.stages.refine import RefineConfig, refine
 from pointsam.taxonomy import NUSCENES

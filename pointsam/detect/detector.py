@@ -126,6 +126,10 @@ class Detector(nn.Module):
         else:
             assert config.anchor is not None  # checked by the configuration
             self.head = AnchorHead(self.neck.channels, place, class_ids, config.anchor)
+        # Channels last: a step on a CPU takes three quarters of the time (scripts/bench_train.py), and pillars come so.
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                layer.to(memory_format=torch.channels_last)
         self.roi = None if config.roi is None else RoiHead(self.neck.channels, FEATURES, place, config.roi)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Losses | list[Predictions]:
@@ -150,7 +154,8 @@ class Detector(nn.Module):
     def map(self, points: Sequence[Tensor]) -> Tensor:
         """(S,C,H,W) map of the samples' points."""
         sample = torch.cat([torch.full((len(own),), k, device=own.device) for k, own in enumerate(points)])
-        out: Tensor = self.neck(self.encoder(torch.cat(list(points)), sample, len(points)))
+        x: Tensor = self.encoder(torch.cat(list(points)), sample, len(points))
+        out: Tensor = self.neck(x.contiguous(memory_format=torch.channels_last))
         return out
 
     def _predict(self, batch: Batch, x: Tensor, said: object) -> list[Predictions]:

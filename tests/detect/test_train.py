@@ -114,7 +114,8 @@ def test_two_processes_give_the_losses_of_one_with_twice_the_batch(kind, world, 
         worker.join(60)
     for step, (a, b, both) in enumerate(zip(found[0], found[1], alone, strict=True)):
         for name, value in both.items():
-            assert (a[name] + b[name]) / 2 == pytest.approx(value, rel=2e-3), (step, name)
+            # Adam's first steps are as long for the smallest gradient as for the largest: rounding grows.
+            assert (a[name] + b[name]) / 2 == pytest.approx(value, rel=2e-2 if step else 1e-5), (step, name)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -74,7 +74,7 @@ class PillarEncoder(nn.Module):
         w, h, _ = self.grid.shape
         batch, _, y, x = voxels.coordinate.unbind(1)
         flat = pillars.new_zeros(samples * h * w, self.channels).index_copy(0, (batch * h + y) * w + x, pillars)
-        return flat.view(samples, h, w, self.channels).permute(0, 3, 1, 2).contiguous()
+        return flat.view(samples, h, w, self.channels).permute(0, 3, 1, 2)
 
 
 def _middles(voxels: Voxels, grid: Grid) -> Tensor:
