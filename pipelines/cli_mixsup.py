@@ -173,6 +173,53 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
         click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {head}{stages}")
 
 
+@main.command()
+@click.argument("name", type=click.Choice(["supervision"]))
+@click.option("--recipe", default="synthetic-small", show_default=True)
+@click.option("--data", type=_PATH, required=True, help="The data set's root.")
+@click.option("--labels", type=_PATH, help="Output folder of pointsam-label for the training split.")
+@click.option("--out", type=_PATH, required=True, help="Folder of all runs; running again goes on.")
+@click.option("--seeds", default="0", show_default=True, help="Comma-separated.")
+@click.option("--fraction", type=float, default=0.1, show_default=True, help="Of the boxes.")
+@click.option("--train-split", default="train", show_default=True)
+@click.option("--val-split", default="val", show_default=True)
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--only", default="", help="Comma-separated positions of settings, from 0.")
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
+def experiment(
+    name: str,
+    recipe: str,
+    data: Path,
+    labels: Path | None,
+    out: Path,
+    seeds: str,
+    fraction: float,
+    train_split: str,
+    val_split: str,
+    device: str,
+    only: str,
+    overrides: tuple[str, ...],
+) -> None:
+    """Train one detector on all boxes, a tenth of the frames, and a tenth of the boxes with clusters; compare.
+
+    \b
+    mixsup-train experiment supervision --data world --labels labels --out runs --seeds 0,1,2
+    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    from pipelines.detect_recipe import load_recipe
+    from pipelines.experiment import supervision
+
+    splits = (train_split, val_split)
+    chosen = load_recipe(recipe, overrides)
+    click.echo(supervision(chosen, data, labels, out, _numbers(seeds), fraction, splits, device, _numbers(only)))
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part]
+    except ValueError:
+        raise click.BadParameter(f"{text!r}: write whole numbers with commas") from None
+
+
 def _opened(data: Path, dataset: str | None, version: str | None) -> Any:
     from pointsam.datasets import open_dataset
 
