@@ -9,6 +9,7 @@ import click
 from pointsam.errors import PointSamError
 
 BAD_INPUT = 2
+QUARANTINED = 3
 
 
 class UserErrors(click.Group):

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.arguments import UserErrors, frame_list, shard_of
+from pipelines.arguments import QUARANTINED, UserErrors, frame_list, shard_of
 from pipelines.cli_world import demo, synth
 from pointsam import __version__
 
 if TYPE_CHECKING:
     from pipelines.jobs import Summary
     from pipelines.request import Request
-
-QUARANTINED = 3
 
 _PATH = click.Path(path_type=Path)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pipelines.arguments import UserErrors
+from pipelines.arguments import QUARANTINED, UserErrors
 from pointsam import __version__
 
 _PATH = click.Path(path_type=Path)
@@ -106,11 +107,16 @@ def fit(recipe: str, overrides: tuple[str, ...], seed: int | None, val: str, as_
     fitted = run_fit(request)
     if fitted.score is not None:
         click.echo(json.dumps(fitted.score.as_dict()) if as_json else fitted.score.text())
+    _tell_bad(fitted.bad)
+    if fitted.quarantined:
+        click.echo(f"{fitted.quarantined} frames have no labels: the labelling run had set them aside", err=True)
     click.echo(
         f"{request.out}: {fitted.steps} steps in {fitted.seconds:.0f} s\n"
         f"next: mixsup-train eval {request.out} --data {request.data}",
         err=as_json,
     )
+    if fitted.bad or fitted.quarantined:
+        sys.exit(QUARANTINED)
 
 
 @main.command("eval")
@@ -130,6 +136,9 @@ def evaluate(run: Path, split: str, device: str, workers: int, json_path: Path |
     if json_path is not None:
         json_path.write_text(json.dumps(score.as_dict(), indent=1))
         click.echo(f"wrote {json_path}")
+    if score.bad:
+        _tell_bad(score.bad)
+        sys.exit(QUARANTINED)
 
 
 @main.command()
@@ -146,12 +155,11 @@ def predict(run: Path, split: str | None, dest: Path, device: str, workers: int,
 
     require_device(device)
     made = run_predict(run, _opened(**options), split, dest, device, workers)
-    if as_json:
-        click.echo(json.dumps(made))
-        return
-    for frame_id, why in made["bad"].items():
-        click.echo(f"frame {frame_id} was left out: {why}", err=True)
-    click.echo(f"{made['boxes']} boxes in {made['frames']} frames: {', '.join(made['files'])}")
+    said = f"{made['boxes']} boxes in {made['frames']} frames: {', '.join(made['files'])}"
+    click.echo(json.dumps(made) if as_json else said)
+    if made["bad"]:
+        _tell_bad(made["bad"])
+        sys.exit(QUARANTINED)
 
 
 @main.command()
@@ -218,6 +226,11 @@ def _numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",") if part]
     except ValueError:
         raise click.BadParameter(f"{text!r}: write whole numbers with commas") from None
+
+
+def _tell_bad(bad: dict[str, str]) -> None:
+    for frame_id, why in bad.items():
+        click.echo(f"frame {frame_id} was left out: {why}", err=True)
 
 
 def _opened(data: Path, dataset: str | None, version: str | None) -> Any:

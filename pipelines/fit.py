@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +68,15 @@ class Fitted:
         score: of the best checkpoint, None without validation.
         steps: done in this call.
         seconds: it took, without validation.
-        bad: frames that could not be read.
+        bad: frames that could not be read, and why; others stood in for them.
+        quarantined: frames that the labelling run had set aside, which were not trained on.
     """
 
     score: Score | None
     steps: int
     seconds: float
     bad: dict[str, str]
+    quarantined: int
 
 
 def fit(request: FitRequest) -> Fitted:
@@ -108,7 +110,8 @@ def fit(request: FitRequest) -> Fitted:
         run = _RunFolder(request, dataset, labels, processes.first)
         if run.last.exists():
             trainer.load(Checkpoint(run.last))
-        return _train(request, trainer, run, dataset, val_ids, processes)
+        fitted = _train(request, trainer, run, dataset, val_ids, processes)
+        return replace(fitted, quarantined=data.num_failed)
 
 
 def _train(
@@ -142,7 +145,7 @@ def _train(
                 processes.wait()
         if result is None and val_ids and processes.first:  # nothing was left to do
             result = _validate(request, trainer, run, dataset, val_ids)
-    return Fitted(result, done, time.perf_counter() - begin - validating, bad)
+    return Fitted(result, done, time.perf_counter() - begin - validating, bad, 0)
 
 
 def _validate(request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str]) -> Score:

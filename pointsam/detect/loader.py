@@ -32,9 +32,12 @@ class Key:
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A batch of samples, and the frames that could not be read, with the reasons: others stand in for them."""
+    """A batch of samples, and the frames that could not be read, with the reasons: others stand in for them.
 
-    batch: Batch
+    There is no batch where too many in a row were bad.
+    """
+
+    batch: Batch | None
     bad: tuple[tuple[str, str], ...] = ()
 
 
@@ -56,7 +59,7 @@ class TrainingItems(Dataset[Item]):
                 continue
             points = torch.from_numpy(sample.points)
             return Item(Batch((sample.frame_id,), (points,), (sample.num_key,), (sample.scene(),)), tuple(bad))
-        raise RuntimeError("\n".join(f"{frame_id}: {error}" for frame_id, error in bad))
+        return Item(None, tuple(bad))
 
 
 class Steps:
@@ -110,10 +113,13 @@ class FrameItems(Dataset[Batch | tuple[str, str]]):
 
 def together(items: Sequence[Item]) -> Item:
     """Samples of a step as one batch."""
-    batches = [item.batch for item in items]
+    batches = [item.batch for item in items if item.batch is not None]
+    bad = tuple(part for item in items for part in item.bad)
+    if len(batches) < len(items):
+        return Item(None, bad)
     fields = ("frame_ids", "points", "num_key", "scenes")
     joined = {name: tuple(part for batch in batches for part in getattr(batch, name)) for name in fields}
-    return Item(Batch(**joined), tuple(part for item in items for part in item.bad))
+    return Item(Batch(**joined), bad)
 
 
 def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[Any]:

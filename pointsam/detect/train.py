@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pointsam.detect.checkpoint import Checkpoint, Place, save_checkpoint
-from pointsam.detect.detector import Detector
+from pointsam.detect.detector import Batch, Detector
 from pointsam.detect.loader import Item, Steps, training_loader
 from pointsam.detect.recipe import Recipe
 from pointsam.detect.training_set import TrainingSet
@@ -139,9 +139,8 @@ class Trainer:
             began = time.perf_counter()
             for item in training_loader(self._steps, config.workers, self.device):
                 waited = time.perf_counter() - began
-                losses, rate, norm = self._step(item)
+                losses, rate, norm = self._step(self._readable(item))
                 self.place = Place(self.place.step + 1, self.place.best)
-                self._check_bad(item)
                 last = self.place.step % self.steps_per_epoch == 0
                 seconds = time.perf_counter() - began
                 yield Report(self.place.step, epoch, last, losses, rate, norm, seconds, waited, item.bad)
@@ -149,12 +148,12 @@ class Trainer:
                     break
                 began = time.perf_counter()
 
-    def _step(self, item: Item) -> tuple[dict[str, float], float, float]:
+    def _step(self, batch: Batch) -> tuple[dict[str, float], float, float]:
         config, step = self.recipe.train, self.place.step
         rate, momentum = config.cycle(step, self.num_steps)
         for group in self.optimizer.param_groups:
             group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
-        batch = item.batch.to(self.device)
+        batch = batch.to(self.device)
         draws = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 1009 + self.rank)
         self.network.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
@@ -165,13 +164,13 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
         values = {name: float(value.detach()) for name, value in {**losses, "loss": total}.items()}
         if not torch.isfinite(norm):  # of all processes: a loss that is no number spoils the gradients of each
-            self._stop(item, values, float(norm))
+            self._stop(batch, values, float(norm))
         self.optimizer.step()
         return values, rate, float(norm)
 
-    def _stop(self, item: Item, losses: Mapping[str, float], norm: float) -> None:
+    def _stop(self, batch: Batch, losses: Mapping[str, float], norm: float) -> None:
         wrong = [name for name, value in losses.items() if value != value or abs(value) == float("inf")]
-        frames = ", ".join(item.batch.frame_ids)
+        frames = ", ".join(batch.frame_ids)
         what = f"{', '.join(wrong)} of frames {frames}" if wrong else f"the gradient (norm {norm}) with frames {frames}"
         raise TrainingError(
             "TRN001",
@@ -179,13 +178,15 @@ class Trainer:
             "the last checkpoint is kept; look at these frames, lower train.learning_rate, or train in fp32",
         )
 
-    def _check_bad(self, item: Item) -> None:
+    def _readable(self, item: Item) -> Batch:
+        """The batch, unless too many frames of the epoch were bad."""
         self._bad |= {frame_id for frame_id, _ in item.bad}
         frames = len(self._steps.data.frame_ids)
-        if len(self._bad) > _MOST_BAD * frames:
+        if item.batch is None or len(self._bad) > _MOST_BAD * frames:
             frame_id, error = item.bad[-1]
             raise TrainingError(
                 "TRN002",
                 f"{len(self._bad)} of {frames} frames cannot be read, the last is {frame_id!r}: {error}",
-                "check the data set: pointsam-label check DATA",
+                "mend these files, or draw a budget for frames that are whole",
             )
+        return item.batch

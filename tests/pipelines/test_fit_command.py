@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from helpers.training import make_budget, make_labels, make_world  # noqa: E402
 
 from pipelines.cli_mixsup import main  # noqa: E402
 from pipelines.detect_recipe import document_of, load_recipe  # noqa: E402
+from pointsam.datasets.nuscenes import NuScenes  # noqa: E402
 from pointsam.detect import train as loop  # noqa: E402
 from pointsam.detect.budget_file import write_budget  # noqa: E402
 from pointsam.detect.recipes import RECIPES  # noqa: E402
@@ -132,6 +134,40 @@ def test_another_recipe_is_refused_with_what_differs(made, run):
 def test_how_often_one_looks_may_change(made, run):
     out, _ = run
     assert train(*arguments(made, out), "--set", "train.eval_epochs=1").exit_code == 0
+
+
+class TestBadFrames:
+    @pytest.fixture
+    def torn(self, made, tmp_path):
+        """The root with one sweep of the validation split cut off."""
+        root = tmp_path / "root"
+        shutil.copytree(made / "root", root)
+        dataset = NuScenes(root)
+        frame = dataset.frame(dataset.frame_ids("mini_val")[1])
+        frame.sweep.path.write_bytes(frame.sweep.path.read_bytes()[:-3])
+        return root, frame.frame_id
+
+    def test_eval_scores_the_others_and_exits_with_3(self, run, torn):
+        root, frame_id = torn
+        result = train("eval", run[0], "--data", root, "--split", "mini_val", "--workers", 0)
+        assert result.exit_code == 3
+        assert "3 frames; AP by distance" in result.output
+        assert f"frame {frame_id} was left out: [DAT006]" in result.output
+
+    def test_predict_writes_the_others_and_exits_with_3(self, run, torn, tmp_path):
+        root, frame_id = torn
+        options = ["--data", root, "--split", "mini_val", "--dest", tmp_path / "found", "--workers", 0, "--json"]
+        result = train("predict", run[0], *options)
+        assert result.exit_code == 3
+        assert list(json.loads(result.stdout)["bad"]) == [frame_id]
+        assert frame_id not in json.loads((tmp_path / "found" / "results_nusc.json").read_text())["results"]
+
+    def test_fit_says_how_many_were_quarantined(self, made, tmp_path):
+        world = NuScenes(made / "root")
+        make_labels(tmp_path / "labels", world, failed={world.frame_ids()[0]})
+        result = train(*arguments(made, tmp_path / "run", labels=tmp_path / "labels"), "--set", "train.epochs=1")
+        assert result.exit_code == 3
+        assert "1 frames have no labels" in result.output
 
 
 class TestBadInput:
