@@ -105,6 +105,8 @@ def fit(recipe: str, overrides: tuple[str, ...], seed: int | None, val: str, as_
     changes = overrides if seed is None else (*overrides, f"train.seed={seed}")
     request = FitRequest(load_recipe(recipe, changes), val=val or None, **options)
     fitted = run_fit(request)
+    if not fitted.first:
+        return
     if fitted.score is not None:
         click.echo(json.dumps(fitted.score.as_dict()) if as_json else fitted.score.text())
     _tell_bad(fitted.bad)

@@ -70,13 +70,15 @@ class Fitted:
         seconds: it took, without validation.
         bad: frames that could not be read, and why; others stood in for them.
         quarantined: frames that the labelling run had set aside, which were not trained on.
+        first: of several processes, whether this is the one that tells.
     """
 
     score: Score | None
     steps: int
     seconds: float
     bad: dict[str, str]
-    quarantined: int
+    quarantined: int = 0
+    first: bool = True
 
 
 def fit(request: FitRequest) -> Fitted:
@@ -111,7 +113,7 @@ def fit(request: FitRequest) -> Fitted:
         if run.last.exists():
             trainer.load(Checkpoint(run.last))
         fitted = _train(request, trainer, run, dataset, val_ids, processes)
-        return replace(fitted, quarantined=data.num_failed)
+        return replace(fitted, quarantined=data.num_failed, first=processes.first)
 
 
 def _train(
@@ -145,7 +147,7 @@ def _train(
                 processes.wait()
         if result is None and val_ids and processes.first:  # nothing was left to do
             result = _validate(request, trainer, run, dataset, val_ids)
-    return Fitted(result, done, time.perf_counter() - begin - validating, bad, 0)
+    return Fitted(result, done, time.perf_counter() - begin - validating, bad)
 
 
 def _validate(request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str]) -> Score:
