@@ -22,7 +22,9 @@ from pointsam.datasets.base import Dataset
 from pointsam.detect.budget_file import read_budget
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.devices import Processes
+from pointsam.detect.loader import cut_bank
 from pointsam.detect.logs import TrainingLog
+from pointsam.detect.paste import PasteBank
 from pointsam.detect.recipe import Recipe
 from pointsam.detect.train import Trainer
 from pointsam.detect.training_set import TrainingSet, check_labels
@@ -107,9 +109,9 @@ def fit(request: FitRequest) -> Fitted:
             recipe.train.seed,
             lambda frames: progress(frames, desc="budget", unit="frame", disable=not processes.first),
         )
-        data.fill_bank(lambda frames: progress(frames, desc="paste bank", unit="frame", disable=not processes.first))
         trainer = Trainer(recipe, data, dataset.taxonomy, processes.device, processes.rank, processes.count)
         run = _RunFolder(request, dataset, labels, processes.first)
+        data.bank = run.bank(data)
         if run.last.exists():
             trainer.load(Checkpoint(run.last))
         fitted = _train(request, trainer, run, dataset, val_ids, processes)
@@ -174,7 +176,7 @@ class _RunFolder:
     """The files of a run."""
 
     def __init__(self, request: FitRequest, dataset: Dataset, labels: Labels | None, writes: bool) -> None:
-        self.out, self.writes = request.out, writes
+        self.out, self.writes, self.workers = request.out, writes, request.recipe.train.workers
         self.last, self.best = self.out / LAST, self.out / BEST
         recipe = document_of(request.recipe)
         self.about = {"recipe": recipe, "taxonomy": asdict(dataset.taxonomy)}
@@ -197,6 +199,22 @@ class _RunFolder:
         elif writes:
             make_folder(self.out)
             write_together([(path, canonical_json(decides).encode())])
+
+    def bank(self, data: TrainingSet) -> PasteBank:
+        """Objects to paste: those of an earlier call, else cut anew and kept."""
+        path = self.out / "paste.npz"
+        bank = PasteBank.load(path)
+        if bank is None:
+            bank = cut_bank(
+                data,
+                self.workers,
+                lambda frames, count: progress(
+                    frames, desc="paste bank", unit="frame", total=count, disable=not self.writes
+                ),
+            )
+            if self.writes:
+                bank.save(path)
+        return bank
 
     def logs(self, step: int) -> TrainingLog:
         """Where steps are written; what an earlier call wrote beyond `step` is dropped, since it is done again."""

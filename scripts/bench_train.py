@@ -21,6 +21,7 @@ from pipelines.detect_recipe import load_recipe
 from pointsam.datasets import open_dataset
 from pointsam.detect.budget import BudgetConfig, draw
 from pointsam.detect.coarse import CoarseConfig
+from pointsam.detect.loader import cut_bank
 from pointsam.detect.train import Trainer
 from pointsam.detect.training_set import TrainingSet
 
@@ -66,7 +67,7 @@ def make_trainer(args):
     budget = draw(objects_of(dataset, args.split, count=True), dataset.taxonomy.names, BudgetConfig(1.0))
     names, grid = recipe.detector.class_names, recipe.detector.grid
     data = TrainingSet(dataset, budget, None, names, grid.range_m, recipe.data)
-    data.fill_bank()
+    data.bank = cut_bank(data, recipe.train.workers)
     return Trainer(recipe, data, dataset.taxonomy, torch.device(args.device))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from pointsam.datasets.base import Dataset as Frames
 from pointsam.detect.detector import Batch
+from pointsam.detect.paste import PasteBank
 from pointsam.detect.sample import PointsConfig, in_view, read_cloud
 from pointsam.detect.training_set import TrainingSet
-from pointsam.errors import PointSamError
+from pointsam.errors import DatasetError, PointSamError
 
 _SUBSTITUTES = 10
 """How many other frames are tried in place of a bad one."""
@@ -60,6 +61,36 @@ class TrainingItems(Dataset[Item]):
             points = torch.from_numpy(sample.points)
             return Item(Batch((sample.frame_id,), (points,), (sample.num_key,), (sample.scene(),)), tuple(bad))
         return Item(None, tuple(bad))
+
+
+class _Cut(Dataset[PasteBank | None]):
+    """The objects of frames that may be pasted; None of a frame that cannot be read."""
+
+    def __init__(self, data: TrainingSet) -> None:
+        self.data, self.indices = data, data.with_boxes()
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, place: int) -> PasteBank | None:
+        try:
+            sample = self.data.raw(int(self.indices[place]), 0)
+        except DatasetError:
+            return None
+        return PasteBank.cut(sample, self.data.config.paste.min_points)
+
+
+def cut_bank(data: TrainingSet, workers: int, watch: Callable[[Any, int], Iterable[Any]] = lambda x, _: x) -> PasteBank:
+    """Cut the budget's boxes out of their frames, for copy-paste.
+
+    Args:
+        data: the training set.
+        workers: processes that read.
+        watch: wraps the loop, given its length.
+    """
+    cuts = _Cut(data)
+    loader = DataLoader(cuts, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)
+    return PasteBank.join(bank for bank in watch(loader, len(cuts)) if bank is not None)
 
 
 class Steps:

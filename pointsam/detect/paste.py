@@ -5,8 +5,12 @@ Source: method.md B.4.
 
 from __future__ import annotations
 
+import io
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +20,7 @@ from pointsam.detect.boxes import intersection_bev, overlapping_pairs
 from pointsam.detect.sample import Sample, oriented
 from pointsam.geometry.boxes import box_members
 from pointsam.ranges import require
+from pointsam.store.files import write_together
 from pointsam.types import NO_INSTANCE
 
 
@@ -67,28 +72,55 @@ class PasteBank:
         return len(self.box_class)
 
     @staticmethod
-    def cut(samples: Iterable[Sample], min_points: int) -> PasteBank:
-        """The boxed objects of samples, with the points of all sweeps inside."""
-        boxes, classes, velocities, points, num_key = [], [], [], [], []
-        for sample in samples:
-            point, box = box_members(sample.points[:, :3], oriented(sample.boxes))
-            for k in range(len(sample.boxes)):
-                own = point[box == k]
-                keys = int((own < sample.num_key).sum())
-                if keys >= min_points:
-                    boxes.append(sample.boxes[k])
-                    classes.append(sample.box_class[k])
-                    velocities.append(sample.velocity[k])
-                    points.append(sample.points[np.sort(own)])
-                    num_key.append(keys)
-        return PasteBank(
-            np.array(boxes, dtype=np.float64).reshape(-1, 7),
-            np.array(classes, dtype=np.int64),
-            np.array(velocities, dtype=np.float64).reshape(-1, 2),
-            np.concatenate([np.zeros((0, 5), dtype=np.float32), *points]),
-            np.cumsum([0, *(len(p) for p in points)]).astype(np.int64),
-            np.array(num_key, dtype=np.int64),
-        )
+    def cut(sample: Sample, min_points: int) -> PasteBank:
+        """The boxed objects of a sample, with the points of all sweeps inside."""
+        point, box = box_members(sample.points[:, :3], oriented(sample.boxes))
+        members = [point[box == k] for k in range(len(sample.boxes))]
+        keys = np.array([(own < sample.num_key).sum() for own in members], dtype=np.int64)
+        kept = np.flatnonzero(keys >= min_points)
+        some = [members[k] for k in kept]
+        start = np.cumsum([0, *(len(own) for own in some)]).astype(np.int64)
+        points = sample.points[np.concatenate([np.zeros(0, dtype=np.int64), *some])]
+        return PasteBank(sample.boxes[kept], sample.box_class[kept], sample.velocity[kept], points, start, keys[kept])
+
+    @staticmethod
+    def join(banks: Iterable[PasteBank]) -> PasteBank:
+        """All of several, in their order."""
+        every = [_EMPTY, *banks]
+        ends = np.cumsum([bank.start[-1] for bank in every])
+        start = np.concatenate([bank.start[:-1] + end - bank.start[-1] for bank, end in zip(every, ends, strict=True)])
+        fields = {name: np.concatenate([getattr(bank, name) for bank in every]) for name in _PLAIN}
+        return PasteBank(**fields, start=np.append(start, ends[-1]))
+
+    def save(self, path: Path) -> None:
+        """Write whole or not at all.
+
+        Raises:
+            StoreError: OUT002 or OUT003 if it cannot be written.
+        """
+        sink = io.BytesIO()
+        np.savez(sink, **{name: getattr(self, name) for name in (*_PLAIN, "start")})
+        write_together([(path, sink.getvalue())])
+
+    @staticmethod
+    def load(path: Path) -> PasteBank | None:
+        """What `save` wrote, None if it is not there or damaged: then it is cut anew."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return PasteBank(**{name: arrays[name] for name in (*_PLAIN, "start")})
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
+            return None
+
+
+_PLAIN = ("boxes", "box_class", "velocity", "points", "num_key")
+_EMPTY = PasteBank(
+    np.zeros((0, 7)),
+    np.zeros(0, dtype=np.int64),
+    np.zeros((0, 2)),
+    np.zeros((0, 5), dtype=np.float32),
+    np.zeros(1, dtype=np.int64),
+    np.zeros(0, dtype=np.int64),
+)
 
 
 def pasted(

@@ -105,14 +105,12 @@ class TrainingSet:
                 f"the budget holds no box of: {', '.join(missing)}",
                 "nothing can teach their geometry: draw with --rule class, or leave them out of the recipe",
             )
-        self.bank = PasteBank.cut([], 1)
+        self.bank = PasteBank.join([])
 
-    def fill_bank(self, watch: Watch = iter) -> None:
-        """Cut the budget's boxes out of their frames, for copy-paste."""
-        if any(self.config.paste.counts.values()):
-            boxed = np.flatnonzero(self._boxed.any(axis=1))
-            samples = (self.raw(int(index), epoch=0) for index in watch(boxed))
-            self.bank = PasteBank.cut(samples, self.config.paste.min_points)
+    def with_boxes(self) -> NDArray[np.int64]:
+        """Indices of frames that may give objects to paste; none where nothing is pasted."""
+        wanted = any(self.config.paste.counts.values())
+        return np.flatnonzero(self._boxed.any(axis=1)) if wanted else np.zeros(0, dtype=np.int64)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Indices of frames in the order of an epoch.

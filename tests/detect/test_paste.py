@@ -16,7 +16,7 @@ from pointsam.detect.paste import PasteBank, PasteConfig, pasted
 
 COUNTS = {0: 6, 1: 6, 2: 6}
 CONFIG = PasteConfig(min_points=3)
-BANK = PasteBank.cut([replace(sample_of(seed), frame_id=str(seed)) for seed in range(20, 26)], 3)
+BANK = PasteBank.join(PasteBank.cut(sample_of(seed), 3) for seed in range(20, 26))
 
 
 def outline(box):
@@ -73,14 +73,34 @@ def test_a_sample_is_filled_up_to_the_counts():
 
 def test_the_bank_holds_each_object_with_all_its_points():
     sample = sample_of(4)
-    bank = PasteBank.cut([sample], 1)
+    bank = PasteBank.cut(sample, 1)
     for k, tags in enumerate(in_boxes(sample)):
         own = bank.points[bank.start[k] : bank.start[k + 1]]
         assert set(own[:, 3].tolist()) == tags
         assert (own[: bank.num_key[k], 4] == 0).all()
-    assert len(PasteBank.cut([sample], 1000)) == 0
+    assert len(PasteBank.cut(sample, 1000)) == 0
 
 
 def test_an_empty_bank_pastes_nothing():
     sample = sample_of(5)
-    assert pasted(sample, PasteBank.cut([], 1), COUNTS, CONFIG, np.random.default_rng(0)) is sample
+    assert pasted(sample, PasteBank.join([]), COUNTS, CONFIG, np.random.default_rng(0)) is sample
+
+
+def test_a_bank_comes_back_as_it_went_and_a_damaged_one_not_at_all(tmp_path):
+    path = tmp_path / "paste.npz"
+    assert PasteBank.load(path) is None
+    BANK.save(path)
+    back = PasteBank.load(path)
+    for name in ("boxes", "box_class", "velocity", "points", "start", "num_key"):
+        assert np.array_equal(getattr(back, name), getattr(BANK, name))
+    path.write_bytes(path.read_bytes()[:-200])
+    assert PasteBank.load(path) is None
+
+
+def test_a_joined_bank_holds_the_objects_of_each():
+    parts = [PasteBank.cut(sample_of(seed), 3) for seed in range(3)]
+    bank = PasteBank.join(parts)
+    own = [part.points[part.start[k] : part.start[k + 1]] for part in parts for k in range(len(part))]
+    assert len(bank) == len(own)
+    for k, points in enumerate(own):
+        assert np.array_equal(bank.points[bank.start[k] : bank.start[k + 1]], points)

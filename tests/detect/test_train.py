@@ -11,6 +11,7 @@ from helpers.recipes import STILL, detector, tiny  # noqa: E402
 from helpers.training import CLASSES, make_budget, make_labels, make_world, pruned_copy  # noqa: E402
 
 from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
+from pointsam.detect.loader import cut_bank  # noqa: E402
 from pointsam.detect.recipe import TrainConfig  # noqa: E402
 from pointsam.detect.train import Trainer  # noqa: E402
 from pointsam.detect.training_set import TrainingSet  # noqa: E402
@@ -37,7 +38,7 @@ def budget(world):
 
 def fed(recipe, world, budget, labels):
     data = TrainingSet(world, budget, labels, CLASSES, recipe.detector.grid.range_m, recipe.data, recipe.train.seed)
-    data.fill_bank()
+    data.bank = cut_bank(data, 0)
     return data
 
 

@@ -11,6 +11,7 @@ from helpers.training import CLASSES, make_budget, make_labels, make_world, prun
 
 from pointsam.detect.budget import Budget
 from pointsam.detect.coarse import CoarseConfig
+from pointsam.detect.loader import cut_bank
 from pointsam.detect.paste import PasteConfig
 from pointsam.detect.sample import PointsConfig, visible_centers
 from pointsam.detect.training_set import DataConfig, TrainingSet, check_labels
@@ -143,7 +144,7 @@ def test_equal_places_give_equal_samples_whoever_asks(world, budget, labels, pas
     counts = PasteConfig(counts={"car": 5, "pedestrian": 5})
     one, other = (fed(world, budget, labels, paste=counts) for _ in range(2))
     for data in (one, other):
-        data.fill_bank()
+        data.bank = cut_bank(data, 0)
     for place in (3, 0):
         a, b = one.sample(2, 1, place, paste), other.sample(2, 1, place, paste)
         assert np.array_equal(a.points, b.points)
@@ -238,7 +239,7 @@ def test_boxes_outside_of_the_budget_may_be_deleted(tmp_path, labels, world, bud
     assert sum(len(pruned.boxes(f)) for f in pruned.frame_ids()) == len(kept)
     whole, part = (fed(root, budget, labels, paste=PasteConfig(counts={"car": 9})) for root in (world, pruned))
     for data in (whole, part):
-        data.fill_bank()
+        data.bank = cut_bank(data, 0)
     assert len(whole.bank) == len(part.bank) > 0
     assert whole.order(0).tolist() == part.order(0).tolist()
     for place in range(6):

@@ -21,7 +21,7 @@ from torch.nn import functional
 from pointsam.detect.assign.roi import RoiConfig, match_rois, roi_targets
 from pointsam.detect.boxes import corners_bev, points_in_boxes
 from pointsam.detect.grid import scatter_max
-from pointsam.detect.heads.base import Losses, MapShape
+from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, MapShape
 from pointsam.detect.losses import across, masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.norm import norm_relu
 from pointsam.detect.predictions import Predictions
@@ -79,6 +79,7 @@ class RoiHead(nn.Module):
         width = config.point_channels
         self.points = nn.Sequential(nn.Linear(channels + features - 2, width, bias=False), *norm_relu(width))
         self.foreground = nn.Linear(width, 1)
+        nn.init.constant_(self.foreground.bias, PRIOR_LOGIT)
         self.local = nn.Sequential(nn.Linear(width + 7, width, bias=False), *norm_relu(width))
         cells = config.cells**3
         self.trunk = nn.Sequential(
