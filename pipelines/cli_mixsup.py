@@ -90,8 +90,11 @@ def _data_options(command: Any) -> Any:
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
 @click.option("--seed", type=int, help="Of weights and all draws.")
 @click.option("--allow-noise", is_flag=True, help="Take labels of a run with perturbed calibration.")
+@click.option("--dry-run", is_flag=True, help="Say what would be trained on; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
-def fit(recipe: str, overrides: tuple[str, ...], seed: int | None, val: str, as_json: bool, **options: Any) -> None:
+def fit(
+    recipe: str, overrides: tuple[str, ...], seed: int | None, val: str, dry_run: bool, as_json: bool, **options: Any
+) -> None:
     """Train RECIPE (a name of `mixsup-train recipes`, or a .json file) on boxes and clusters.
 
     \b
@@ -99,11 +102,14 @@ def fit(recipe: str, overrides: tuple[str, ...], seed: int | None, val: str, as_
     torchrun --nproc-per-node 8 -m pipelines.cli_mixsup fit ... --device cuda
     """  # noqa: D301 - click looks for the character, not for a backslash and a letter
     from pipelines.detect_recipe import load_recipe
-    from pipelines.fit import FitRequest
+    from pipelines.fit import FitRequest, plan
     from pipelines.fit import fit as run_fit
 
     changes = overrides if seed is None else (*overrides, f"train.seed={seed}")
     request = FitRequest(load_recipe(recipe, changes), val=val or None, **options)
+    if dry_run:
+        click.echo(plan(request))
+        return
     fitted = run_fit(request)
     if not fitted.first:
         return

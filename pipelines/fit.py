@@ -17,6 +17,7 @@ from typing import Any
 from pipelines.detect_recipe import document_of
 from pipelines.predict import BEST, LAST, Score, detections, score
 from pipelines.progress import progress
+from pipelines.tables import text_table
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.detect.budget_file import read_budget
@@ -93,22 +94,8 @@ def fit(request: FitRequest) -> Fitted:
         TrainingError: TRN001, TRN002.
     """
     with Processes.join(request.device) as processes:
-        dataset = open_dataset(request.data, request.dataset, version=request.version)
-        labels = None if request.labels is None else Labels(request.labels)
-        if labels is not None:
-            check_labels(labels, dataset, request.allow_noise)
-        val_ids = [] if request.val is None else dataset.frame_ids(request.val)
-        recipe = request.recipe
-        data = TrainingSet(
-            dataset,
-            read_budget(request.budget),
-            labels,
-            recipe.detector.class_names,
-            recipe.detector.grid.range_m,
-            recipe.data,
-            recipe.train.seed,
-            lambda frames: progress(frames, desc="budget", unit="frame", disable=not processes.first),
-        )
+        data, val_ids = _opened(request, processes.first)
+        dataset, labels, recipe = data.dataset, data.labels, request.recipe
         trainer = Trainer(recipe, data, dataset.taxonomy, processes.device, processes.rank, processes.count)
         run = _RunFolder(request, dataset, labels, processes.first)
         data.bank = run.bank(data)
@@ -116,6 +103,48 @@ def fit(request: FitRequest) -> Fitted:
             trainer.load(Checkpoint(run.last))
         fitted = _train(request, trainer, run, dataset, val_ids, processes)
         return replace(fitted, quarantined=data.num_failed, first=processes.first)
+
+
+def _opened(request: FitRequest, tells: bool) -> tuple[TrainingSet, list[str]]:
+    """The frames to train on, and the ids of those to validate on; what does not fit together is refused here."""
+    dataset = open_dataset(request.data, request.dataset, version=request.version)
+    labels = None if request.labels is None else Labels(request.labels)
+    if labels is not None:
+        check_labels(labels, dataset, request.allow_noise)
+    val_ids = [] if request.val is None else dataset.frame_ids(request.val)
+    recipe = request.recipe
+    data = TrainingSet(
+        dataset,
+        read_budget(request.budget),
+        labels,
+        recipe.detector.class_names,
+        recipe.detector.grid.range_m,
+        recipe.data,
+        recipe.train.seed,
+        lambda frames: progress(frames, desc="budget", unit="frame", disable=not tells),
+    )
+    return data, val_ids
+
+
+def plan(request: FitRequest) -> str:
+    """What a call would train on, for --dry-run; nothing is written.
+
+    Raises:
+        As `fit`.
+    """
+    with Processes.join(request.device) as processes:
+        data, val_ids = _opened(request, False)
+    config = request.recipe.train
+    samples = len(data.order(0))
+    steps = samples // (config.batch_size * processes.count)
+    rows = [(name, *counts) for name, counts in data.frames_by_class().items()]
+    lines = [
+        text_table(("class", "frames with boxes", "with boxes or clusters"), rows),
+        f"{len(data.frame_ids)} frames, {data.num_failed} quarantined; {samples} samples an epoch, {steps} steps of "
+        f"{config.batch_size} in {processes.count} processes, {config.epochs} epochs",
+        f"{len(val_ids)} frames to validate",
+    ]
+    return "\n".join(lines)
 
 
 def _train(

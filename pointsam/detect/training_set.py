@@ -107,6 +107,12 @@ class TrainingSet:
             )
         self.bank = PasteBank.join([])
 
+    def frames_by_class(self) -> dict[str, tuple[int, int]]:
+        """Frames with boxes, and frames with boxes or clusters, of each trained class."""
+        names = [self.dataset.taxonomy.names[k] for k in self.class_ids]
+        columns = zip(self._boxed.sum(axis=0).tolist(), self._met.sum(axis=0).tolist(), strict=True)
+        return dict(zip(names, columns, strict=True))
+
     def with_boxes(self) -> NDArray[np.int64]:
         """Indices of frames that may give objects to paste; none where nothing is pasted."""
         wanted = any(self.config.paste.counts.values())

@@ -136,6 +136,14 @@ def test_how_often_one_looks_may_change(made, run):
     assert train(*arguments(made, out), "--set", "train.eval_epochs=1").exit_code == 0
 
 
+def test_a_dry_run_says_what_it_would_train_on_and_writes_nothing(made, tmp_path):
+    result = train(*arguments(made, tmp_path / "run"), "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "8 frames, 0 quarantined; 8 samples an epoch, 4 steps of 2" in result.output
+    assert "4 frames to validate" in result.output
+    assert not (tmp_path / "run").exists()
+
+
 class TestBadFrames:
     @pytest.fixture
     def torn(self, made, tmp_path):
