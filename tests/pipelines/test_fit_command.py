@@ -21,6 +21,7 @@ from pipelines.detect_recipe import document_of, load_recipe  # noqa: E402
 from pointsam.datasets.nuscenes import NuScenes  # noqa: E402
 from pointsam.detect import train as loop  # noqa: E402
 from pointsam.detect.budget_file import write_budget  # noqa: E402
+from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
 from pointsam.detect.recipes import RECIPES  # noqa: E402
 
 
@@ -179,6 +180,22 @@ class TestBadFrames:
 
 
 class TestBadInput:
+    def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(self, made, tmp_path, monkeypatch):
+        step = loop.Trainer._step
+
+        def spoilt(self, batch):
+            if self.place.step == 5:
+                with torch.no_grad():
+                    self.model.head.heats[0][-1].bias.fill_(float("nan"))
+            return step(self, batch)
+
+        monkeypatch.setattr(loop.Trainer, "_step", spoilt)
+        refused(train(*arguments(made, tmp_path / "run")), "TRN001", "step 6", "heat")
+        checkpoint = Checkpoint(tmp_path / "run" / "last.safetensors")
+        assert checkpoint.place.step == 4
+        rows = list(csv.DictReader((tmp_path / "run" / "losses.csv").open()))
+        assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5"]
+
     def test_cuda_asked_for_and_absent(self, made, tmp_path):
         if torch.cuda.is_available():
             pytest.skip("there is a GPU here")
