@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -187,7 +188,7 @@ def _validate(request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: D
     workers = request.recipe.train.workers
     found = list(detections(trainer.model, request.recipe, dataset, val_ids, workers, bad))
     result = score(dataset, found, bad)
-    value = result.quality.mean_ap
+    value = 0.0 if math.isnan(result.quality.mean_ap) else result.quality.mean_ap
     if trainer.place.best is None or value > trainer.place.best:
         trainer.save(run.best, run.about, best=value)
     run.keep_score(trainer.place.step, result)

@@ -77,6 +77,8 @@ class Trainer:
         processes: int = 1,
     ) -> None:
         torch.manual_seed(recipe.train.seed)
+        if device.type == "cuda":  # the same sums in the same order, wherever torch has such an algorithm
+            torch.use_deterministic_algorithms(True, warn_only=True)
         self.recipe, self.device, self.rank = recipe, device, rank
         self.model = Detector(recipe.detector, taxonomy).to(device)
         self.network: nn.Module = self.model
