@@ -43,7 +43,7 @@ def load_segmenter(
             unsafe or damaged, BCK005 package not installed, BCK006 device not available.
     """
     weight_file(name)
-    _require(*_PACKAGES)
+    require_packages("sam", *_PACKAGES)
     torch_device = require_device(device)
     if threads is not None:
         import torch
@@ -77,7 +77,7 @@ def require_device(device: str) -> torch.device:
     Raises:
         BackendError: BCK005 without torch, BCK006 if the device is not available.
     """
-    _require("torch")
+    require_packages("sam", "torch")
     import torch
 
     try:
@@ -90,9 +90,20 @@ def require_device(device: str) -> torch.device:
     return wanted
 
 
-def _require(*packages: str) -> None:
+def require_packages(extra: str, *packages: str) -> None:
+    """Import packages that only some of the tool needs.
+
+    Args:
+        extra: of this package, that brings them.
+        packages: their import names.
+
+    Raises:
+        BackendError: BCK005 naming the package and the extra.
+    """
     for package in packages:
         try:
             importlib.import_module(package)
         except (ImportError, RuntimeError) as error:  # torchvision beside a torch it was not built for: RuntimeError
-            raise BackendError("BCK005", f"cannot import {package}: {error}", "pip install 'pointsam[sam]'") from error
+            raise BackendError(
+                "BCK005", f"cannot import {package}: {error}", f"pip install 'pointsam[{extra}]'"
+            ) from error
