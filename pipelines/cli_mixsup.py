@@ -74,6 +74,12 @@ _DATA_OPTIONS = (
 )
 
 
+def _need_torch() -> None:
+    from pointsam.masks import require_packages
+
+    require_packages("detect", "torch", "safetensors", "tensorboard")
+
+
 def _data_options(command: Any) -> Any:
     for option in reversed(_DATA_OPTIONS):
         command = option(command)
@@ -101,6 +107,7 @@ def fit(
     mixsup-train fit synthetic-small --data world --labels out --budget budget.parquet --out run
     torchrun --nproc-per-node 8 -m pipelines.cli_mixsup fit ... --device cuda
     """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    _need_torch()
     from pipelines.detect_recipe import load_recipe
     from pipelines.fit import FitRequest, plan
     from pipelines.fit import fit as run_fit
@@ -135,6 +142,7 @@ def fit(
 @click.option("--json", "json_path", type=_PATH, help="Write the scores there.")
 def evaluate(run: Path, split: str, device: str, workers: int, json_path: Path | None, **options: Any) -> None:
     """Detect a split with the best checkpoint of RUN and score it."""
+    _need_torch()
     from pipelines.predict import evaluate_run
     from pointsam.masks import require_device
 
@@ -158,6 +166,7 @@ def evaluate(run: Path, split: str, device: str, workers: int, json_path: Path |
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def predict(run: Path, split: str | None, dest: Path, device: str, workers: int, as_json: bool, **options: Any) -> None:
     """Detect with the best checkpoint of RUN and write a Parquet table, for nuScenes results JSON as well."""
+    _need_torch()
     from pipelines.predict import predict as run_predict
     from pointsam.masks import require_device
 
@@ -175,6 +184,7 @@ def predict(run: Path, split: str | None, dest: Path, device: str, workers: int,
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field.")
 def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
     """List the recipes, or print one as JSON, to be changed and given to `fit` as a file."""
+    _need_torch()
     from pipelines.detect_recipe import document_of, load_recipe
     from pointsam.detect.recipes import RECIPES
 
@@ -221,6 +231,7 @@ def experiment(
     \b
     mixsup-train experiment supervision --data world --labels labels --out runs --seeds 0,1,2
     """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    _need_torch()
     from pipelines.detect_recipe import load_recipe
     from pipelines.experiment import supervision
 

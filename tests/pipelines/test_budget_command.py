@@ -1,6 +1,7 @@
 """`mixsup-train budget` on a small nuScenes root."""
 
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -58,3 +59,10 @@ def test_a_data_set_without_boxes_has_nothing_to_draw_from(tmp_path):
 
 def test_an_unknown_rule_is_refused_before_anything_is_read(tmp_path):
     refused(train("budget", tmp_path, "--out", tmp_path / "b", "--rule", "luck"), "SCH005", "luck", "stratified")
+
+
+@pytest.mark.parametrize("command", [["recipes"], ["fit", "x", "--data", "d", "--budget", "b", "--out", "o"]])
+def test_training_without_its_packages_says_which_to_install(command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "torch", sys.modules.get("torch", sys))
+    refused(train(*command), "BCK005", "safetensors", "pointsam[detect]")
