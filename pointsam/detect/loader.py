@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, Dataset
 
 from pointsam.datasets.base import Dataset as Frames
@@ -166,7 +167,9 @@ def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoa
 
 
 def _one_thread(_: int) -> None:
+    """Workers are as many as cores: inside of each, threads of torch and of numpy's BLAS only get in the way."""
     torch.set_num_threads(1)
+    threadpool_limits(1)
 
 
 def frame_loader(items: FrameItems, workers: int) -> DataLoader[Any]:

@@ -168,16 +168,18 @@ def read_cloud(dataset: Dataset, frame: Frame, config: PointsConfig) -> tuple[ND
     parts = [_with_age(key, 0.0, config)]
     for sweep in dataset.past_sweeps(frame.frame_id, config.past_sweeps):
         values = read_values(sweep, 4)
-        values = values[np.linalg.norm(values[:, :2], axis=1) > _OWN_RADIUS_M]
+        values = values[(values[:, :2] ** 2).sum(axis=1) > _OWN_RADIUS_M**2]
         values[:, :3] = key_SE3_sweep(frame.sweep, sweep).apply(values[:, :3])
         parts.append(_with_age(values, (frame.sweep.t_us - sweep.t_us) * 1e-6, config))
     return np.concatenate(parts), len(key)
 
 
 def _with_age(values: NDArray[np.float32], age_s: float, config: PointsConfig) -> NDArray[np.float32]:
-    intensity = np.clip(values[:, 3:] / config.intensity_full, 0, 1)
-    aged: NDArray[np.float32] = np.column_stack([values[:, :3], intensity, np.full(len(values), age_s)])
-    return aged.astype(np.float32)
+    aged = np.empty((len(values), 5), dtype=np.float32)
+    aged[:, :3] = values[:, :3]
+    np.clip(values[:, 3] / config.intensity_full, 0, 1, out=aged[:, 3])
+    aged[:, 4] = age_s
+    return aged
 
 
 def in_view(points: NDArray[np.float32], frame: Frame) -> NDArray[np.bool_]:
