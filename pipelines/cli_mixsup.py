@@ -77,7 +77,7 @@ _DATA_OPTIONS = (
 def _need_torch() -> None:
     from pointsam.masks import require_packages
 
-    require_packages("detect", "torch", "safetensors", "tensorboard", "threadpoolctl")
+    require_packages("detect", "torch", "safetensors", "tensorboard")
 
 
 def _data_options(command: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pipelines.config import MasksConfig, parse
 from pipelines.label import Stopwatch, frame_labels, image_masks
@@ -144,10 +145,15 @@ class ClusterWorker:
         return _guarded(work, failed, task, watch)
 
 
-def start(kind: type[MaskWorker] | type[ClusterWorker], *arguments: object) -> None:
-    """Say what this process's worker is. The first task opens it: a pool reports a task's error, not its start's."""
+def start(kind: type[MaskWorker] | type[ClusterWorker], request: Request, *arguments: object) -> None:
+    """Say what this process's worker is. The first task opens it: a pool reports a task's error, not its start's.
+
+    numpy's BLAS is held to the worker's threads: on busy cores, threads for the inverse of a 3 x 3 matrix wait for each
+    other a hundred times as long as it takes.
+    """
     global _worker
-    _worker = cache(lambda: kind(*arguments))  # type: ignore[arg-type]
+    threadpool_limits(request.threads, user_api="blas")
+    _worker = cache(lambda: kind(request, *arguments))  # type: ignore[arg-type]
 
 
 def work_on(task: Task) -> Done[ImageMasks] | Done[FrameLabels]:

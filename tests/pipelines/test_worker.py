@@ -1,12 +1,15 @@
 import json
 import shlex
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers.commands import label, refused
 from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from pipelines.engine import ordered_map
+from pipelines.worker import ClusterWorker, start
 from pointsam.datasets.nuscenes import NuScenes
 from pointsam.store.reader import Labels
 
@@ -83,3 +86,9 @@ def test_a_model_or_memory_that_fails_stops_the_run_and_names_the_frame(run, roo
 
     monkeypatch.setattr("pipelines.worker.image_masks", image_masks)
     refused(run(), "BCK008", NuScenes(root).frame_ids()[0], "fewer --workers")
+
+
+def test_a_workers_blas_has_no_more_threads_than_the_worker():
+    with threadpool_limits(limits=None):  # put back what was
+        start(ClusterWorker, SimpleNamespace(threads=1))
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
