@@ -38,7 +38,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For --json: NaN, a share of nothing, becomes null."""
-        values: dict[str, Any] = _without_nan({**asdict(self), "out": str(self.out)})
+        values: dict[str, Any] = without_nan({**asdict(self), "out": str(self.out)})
         return values
 
     def text(self) -> str:
@@ -67,11 +67,12 @@ class Report:
         return "\n".join(notes)
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """JSON values with null for NaN."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

@@ -34,15 +34,18 @@ class Setting:
         name: for the table.
         budget: which boxes may be seen.
         coarse: what the other objects give.
-        labels: whether it needs those of a labelling run.
         repeat: of the frames in an epoch.
     """
 
     name: str
     budget: BudgetConfig
     coarse: CoarseConfig
-    labels: bool = False
     repeat: int = 1
+
+    @property
+    def labels(self) -> bool:
+        """Whether it needs those of a labelling run."""
+        return self.coarse.kind == "tables"
 
     @property
     def folder(self) -> str:
@@ -63,8 +66,8 @@ def settings(fraction: float) -> tuple[Setting, ...]:
         Setting(ALL, BudgetConfig(1.0), none),
         Setting(f"{share} of the frames", BudgetConfig(fraction, "frame"), none, repeat=round(1 / fraction)),
         Setting(f"{share} and simulated clusters", some, CoarseConfig("simulated")),
-        Setting(f"{share} and PointSAM", some, blind, labels=True),
-        Setting(f"{share} and PointSAM, ignore regions", some, CoarseConfig("tables"), labels=True),
+        Setting(f"{share} and PointSAM", some, blind),
+        Setting(f"{share} and PointSAM, ignore regions", some, CoarseConfig("tables")),
     )
 
 

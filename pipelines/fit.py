@@ -151,7 +151,7 @@ def plan(request: FitRequest) -> str:
 def _train(
     request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str], processes: Processes
 ) -> Fitted:
-    config, bad = request.recipe.train, dict[str, str]()
+    config, bad = request.recipe.train, dict(trainer.data.bad)
     result: Score | None = None
     begin, validating, saved, done = time.perf_counter(), 0.0, time.perf_counter(), 0
     bar = progress(

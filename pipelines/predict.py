@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.detect_recipe import recipe_of
+from pipelines.evaluate import without_nan
 from pipelines.official import Official, official, posed
 from pipelines.progress import progress
 from pipelines.tables import text_table
@@ -21,6 +21,7 @@ from pointsam.detect.detections import Detections, nuscenes_results, write_detec
 from pointsam.detect.detector import Detector
 from pointsam.detect.infer import detect_frames
 from pointsam.detect.recipe import Recipe
+from pointsam.detect.sample import rows
 from pointsam.errors import DatasetError, SchemaError
 from pointsam.evaluate.detection import RANGE_BINS_M, DetectionAccumulator, DetectionQuality, FrameBoxes
 from pointsam.geometry.boxes import count_points
@@ -29,17 +30,8 @@ from pointsam.taxonomy import BACKGROUND
 BEST, LAST = "best.safetensors", "last.safetensors"
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A trained detector and its recipe."""
-
-    recipe: Recipe
-    detector: Detector
-    path: Path
-
-
-def load_run(run: Path, dataset: Dataset, device: str) -> Loaded:
-    """The best checkpoint of a run, else the last.
+def load_run(run: Path, dataset: Dataset, device: str) -> tuple[Detector, Recipe]:
+    """The best checkpoint of a run, else the last, and its recipe.
 
     Raises:
         SchemaError: SCH003 if there is none, SCH004 if it was trained on other classes than the data set has.
@@ -56,7 +48,7 @@ def load_run(run: Path, dataset: Dataset, device: str) -> Loaded:
         )
     detector = Detector(recipe.detector, dataset.taxonomy).to(device)
     checkpoint.load_model(detector)
-    return Loaded(recipe, detector, path)
+    return detector, recipe
 
 
 def detections(
@@ -87,25 +79,26 @@ class Score:
 
     def as_dict(self) -> dict[str, Any]:
         """For --json: NaN becomes null."""
-        text = json.dumps({"quality": asdict(self.quality), "official": self.official.figures, "bad": self.bad})
-        document: dict[str, Any] = json.loads(text.replace("NaN", "null"))
+        figures = {"quality": asdict(self.quality), "official": self.official.figures, "bad": self.bad}
+        document: dict[str, Any] = without_nan(figures)
         return document
 
     def text(self) -> str:
         """For the terminal."""
         ranges = [f"{low:.0f}-{high:.0f} m" if high < 1000 else f"> {low:.0f} m" for low, high in RANGE_BINS_M]
         header = ("class", "objects", "AP", *ranges, "trans. m", "scale", "yaw rad")
-        rows: list[tuple[object, ...]] = [
+        lines_of: list[tuple[object, ...]] = [
             (c.name, c.num_objects, c.ap, *c.by_range, c.translation_m, c.scale, c.yaw_rad)
             for c in self.quality.classes
         ]
         count = sum(c.num_objects for c in self.quality.classes)
-        rows.append(("all", count, self.quality.mean_ap, *[float("nan")] * (3 + len(ranges))))
+        lines_of.append(("all", count, self.quality.mean_ap, *[float("nan")] * (3 + len(ranges))))
         lines = [
-            text_table(header, rows),
-            f"{self.quality.num_frames} frames; AP by distance of middles, mean of 0.5, 1, 2 and 4 m (nuScenes)",
+            text_table(header, lines_of),
+            f"{self.quality.num_frames} frames; AP by distance of middles, mean of 0.5, 1, 2 and 4 m, within nuScenes' "
+            "range of each class",
+            self.official.text,
         ]
-        lines.append(self.official.text)
         if self.bad:
             lines.append(
                 f"{len(self.bad)} frames could not be read and were not scored, the first: {next(iter(self.bad))}"
@@ -124,14 +117,9 @@ def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
         raise DatasetError("DAT011", f"{dataset.root}: frame {frame_id!r} has no boxes", "score a split that has them")
     points = count_points(read_points(dataset.frame(frame_id).sweep), boxes)
     ours = boxes.class_id != BACKGROUND
-    yaw = np.arctan2(boxes.rotation[:, 1, 0], boxes.rotation[:, 0, 0])
-    return FrameBoxes(
-        boxes.center_m[ours],
-        boxes.size_lwh_m[ours],
-        yaw[ours],
-        boxes.class_id[ours].astype(np.int64),
-        points[ours].astype(np.float64),
-    )
+    true = rows(boxes)[ours]
+    classes, score = boxes.class_id[ours].astype(np.int64), points[ours].astype(np.float64)
+    return FrameBoxes(true[:, :3], true[:, 3:6], true[:, 6], classes, score)
 
 
 def score(dataset: Dataset, found: Sequence[Detections], bad: dict[str, str]) -> Score:
@@ -148,11 +136,10 @@ def predict(run: Path, dataset: Dataset, split: str | None, dest: Path, device: 
     Returns:
         What was written, JSON values.
     """
-    loaded = load_run(run, dataset, device)
+    detector, recipe = load_run(run, dataset, device)
     bad: dict[str, str] = {}
-    frame_ids = dataset.frame_ids(split)
-    found = list(detections(loaded.detector, loaded.recipe, dataset, frame_ids, workers, bad))
-    about = {"recipe": loaded.recipe.name, "dataset": dataset.fingerprint(), "split": split}
+    found = list(detections(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
+    about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
     files = [dest / "detections.parquet"]
     write_detections(files[0], found, dataset.taxonomy.names, about)
     if dataset.name == "nuscenes":
@@ -164,8 +151,7 @@ def predict(run: Path, dataset: Dataset, split: str | None, dest: Path, device: 
 
 def evaluate_run(run: Path, dataset: Dataset, split: str, device: str, workers: int) -> Score:
     """Detect a split with the best checkpoint of a run and score it."""
-    loaded = load_run(run, dataset, device)
+    detector, recipe = load_run(run, dataset, device)
     bad: dict[str, str] = {}
-    frame_ids = dataset.frame_ids(split)
-    found = list(detections(loaded.detector, loaded.recipe, dataset, frame_ids, workers, bad))
+    found = list(detections(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
     return score(dataset, found, bad)

@@ -149,7 +149,7 @@ def start(kind: type[MaskWorker] | type[ClusterWorker], request: Request, *argum
     """Say what this process's worker is. The first task opens it: a pool reports a task's error, not its start's.
 
     numpy's BLAS is held to the worker's threads: on busy cores, threads for the inverse of a 3 x 3 matrix wait for each
-    other a hundred times as long as it takes.
+    other, and lifting took three times as long.
     """
     global _worker
     threadpool_limits(request.threads, user_api="blas")

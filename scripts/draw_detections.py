@@ -35,10 +35,10 @@ def main():
     parser.add_argument("--score", type=float, default=0.3, help="Weaker boxes are not drawn.")
     args = parser.parse_args()
     dataset = open_dataset(args.world)
-    loaded = load_run(args.run, dataset, "cpu")
+    detector, recipe = load_run(args.run, dataset, "cpu")
     frame_ids = dataset.frame_ids(args.split)
     frame_ids = frame_ids[:: max(1, len(frame_ids) // args.count)][: args.count]
-    found = detections(loaded.detector, loaded.recipe, dataset, frame_ids, 0, {})
+    found = detections(detector, recipe, dataset, frame_ids, 0, {})
     pictures = [draw(dataset, frame, args.score) for frame in found]
     columns = 2 if len(pictures) > 1 else 1
     sheet = Image.new("RGB", (columns * SIDE_PX, -(-len(pictures) // columns) * SIDE_PX), GROUND)

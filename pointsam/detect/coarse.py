@@ -83,6 +83,19 @@ class CoarseLabels:
     def __len__(self) -> int:
         return len(self.class_id)
 
+    def keep(self, kept: NDArray[np.bool_]) -> CoarseLabels:
+        """Some of the clusters; points of the others are of none."""
+        dense = np.full(len(kept) + 1, NO_INSTANCE, dtype=np.int32)
+        dense[np.flatnonzero(kept)] = np.arange(kept.sum())
+        return CoarseLabels(
+            dense[self.cluster_id],
+            self.class_id[kept],
+            self.center_m[kept],
+            self.radius_m[kept],
+            self.num_points[kept],
+            self.unknown,
+        )
+
     @staticmethod
     def empty(num_points: int) -> CoarseLabels:
         """No cluster."""
@@ -231,17 +244,4 @@ def without_boxed(
     shared = np.zeros((len(labels), max(len(boxes), 1)), dtype=np.int64)
     np.add.at(shared, (owner[same], box[same]), 1)
     gone = shared.max(axis=1) > share * labels.num_points
-    if not gone.any():
-        return labels
-    ids = np.where(np.append(gone, False)[labels.cluster_id], NO_INSTANCE, labels.cluster_id)
-    left = np.flatnonzero(~gone)
-    dense = np.full(len(gone) + 1, NO_INSTANCE, dtype=np.int32)
-    dense[left] = np.arange(len(left))
-    return CoarseLabels(
-        dense[ids],
-        labels.class_id[left],
-        labels.center_m[left],
-        labels.radius_m[left],
-        labels.num_points[left],
-        labels.unknown,
-    )
+    return labels.keep(~gone) if gone.any() else labels

@@ -95,10 +95,9 @@ def write_detections(path: Path, found: Iterable[Detections], names: Sequence[st
         StoreError: OUT002 or OUT003 if it cannot be written.
     """
     metadata = {"pointsam.detections_version": str(VERSION), "pointsam.about": canonical_json(dict(about))}
+    table = pa.concat_tables([SCHEMA.empty_table(), *(_table(frame, names) for frame in found)])
     sink = io.BytesIO()
-    with pq.ParquetWriter(sink, SCHEMA.with_metadata(metadata), compression="zstd") as writer:
-        for frame in found:
-            writer.write_table(_table(frame, names))
+    pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd")
     write_together([(path, sink.getvalue())])
 
 

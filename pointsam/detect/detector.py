@@ -126,7 +126,7 @@ class Detector(nn.Module):
         else:
             assert config.anchor is not None  # checked by the configuration
             self.head = AnchorHead(self.neck.channels, place, class_ids, config.anchor)
-        # Channels last: a step on a CPU takes three quarters of the time (scripts/bench_train.py), and pillars come so.
+        # Channels last: pillars come so, and convolutions are the faster for it.
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 layer.to(memory_format=torch.channels_last)
@@ -137,7 +137,7 @@ class Detector(nn.Module):
 
         Args:
             batch: with scenes in training.
-            generator: of the second stage's sampling, for training.
+            generator: of the second stage's sampling; torch's own if none.
         """
         x = self.map(batch.points)
         said = self.head(x)
@@ -146,8 +146,7 @@ class Detector(nn.Module):
         losses = self.head.loss(said, batch.scenes)
         if self.roi is not None:
             with torch.no_grad():
-                proposals = [found.detached() for found in self.head.propose(said)]
-            generator = torch.Generator().manual_seed(0) if generator is None else generator
+                proposals = self.head.propose(said)
             losses |= self.roi.loss(x, batch.key_points, proposals, batch.scenes, generator)
         return losses
 

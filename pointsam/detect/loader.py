@@ -16,7 +16,7 @@ from pointsam.detect.detector import Batch
 from pointsam.detect.paste import PasteBank
 from pointsam.detect.sample import PointsConfig, in_view, read_cloud
 from pointsam.detect.training_set import TrainingSet
-from pointsam.errors import DatasetError, PointSamError
+from pointsam.errors import CalibrationError, DatasetError, PointSamError
 
 _SUBSTITUTES = 10
 """How many other frames are tried in place of a bad one."""
@@ -76,7 +76,7 @@ class _Cut(Dataset[PasteBank | None]):
     def __getitem__(self, place: int) -> PasteBank | None:
         try:
             sample = self.data.raw(int(self.indices[place]), 0)
-        except DatasetError:
+        except (DatasetError, CalibrationError):
             return None
         return PasteBank.cut(sample, self.data.config.paste.min_points)
 

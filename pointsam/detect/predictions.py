@@ -44,10 +44,6 @@ class Predictions:
         parts = [self[self.class_id == k].best(most, iou_threshold) for k in torch.unique(self.class_id).tolist()]
         return together(parts).best(most) if parts else self
 
-    def detached(self) -> Predictions:
-        """Without gradients."""
-        return Predictions(self.boxes.detach(), self.score.detach(), self.class_id, self.velocity.detach())
-
 
 def together(parts: Sequence[Predictions]) -> Predictions:
     """One after the other."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,20 +54,6 @@ class TrainConfig:
         require(0 < self.warm_share < 1, "train.warm_share", self.warm_share, "a share between 0 and 1")
         require(self.workers >= 0, "train.workers", self.workers, "0 or more")
         require(all(0 < m < 1 for m in self.momentum), "train.momentum", self.momentum, "two numbers between 0 and 1")
-
-    def cycle(self, step: int, steps: int) -> tuple[float, float]:
-        """Learning rate and momentum of a step; half cosines up and down."""
-        top = max(1, int(steps * self.warm_share))
-        low, high = self.learning_rate / self.start_division, self.learning_rate
-        outer, inner = self.momentum
-        if step < top:
-            return _between(low, high, step / top), _between(outer, inner, step / top)
-        share = (step - top) / max(1, steps - top)
-        return _between(high, low / self.end_division, share), _between(inner, outer, share)
-
-
-def _between(start: float, end: float, share: float) -> float:
-    return end + (start - end) / 2 * (math.cos(math.pi * min(share, 1.0)) + 1)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pointsam.detect.scene import Scene
 from pointsam.geometry.boxes import box_members
 from pointsam.geometry.projection import key_SE3_sweep, project
 from pointsam.ranges import require
-from pointsam.types import NO_INSTANCE, Boxes, Frame
+from pointsam.types import Boxes, Frame
 
 _OWN_RADIUS_M = 1.0
 """Points of past sweeps nearer than this are of the own vehicle, which has moved since."""
@@ -97,18 +97,7 @@ class Sample:
 
     def keep_clusters(self, kept: NDArray[np.bool_]) -> Sample:
         """Some of the clusters; points of the others are of none."""
-        c = self.clusters
-        dense = np.full(len(kept) + 1, NO_INSTANCE, dtype=np.int32)
-        dense[np.flatnonzero(kept)] = np.arange(kept.sum())
-        some = CoarseLabels(
-            dense[c.cluster_id],
-            c.class_id[kept],
-            c.center_m[kept],
-            c.radius_m[kept],
-            c.num_points[kept],
-            c.unknown,
-        )
-        return replace(self, clusters=some)
+        return replace(self, clusters=self.clusters.keep(kept))
 
     def keep_boxes(self, kept: NDArray[np.bool_]) -> Sample:
         """Some of the boxes."""

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import OneCycleLR
 
 from pointsam.detect.checkpoint import Checkpoint, Place, save_checkpoint
 from pointsam.detect.detector import Batch, Detector
@@ -92,9 +93,11 @@ class Trainer:
             betas=(config.momentum[0], 0.99),
             weight_decay=config.weight_decay,
         )
+        self.data = data
         self._steps = Steps(data, config.batch_size, rank, processes)
-        self.steps_per_epoch = self._steps_of(0)
+        self.steps_per_epoch = self._count_steps()
         self.place = Place()
+        self._schedule = self._one_cycle(0)
         self._bad: set[str] = set()
 
     @property
@@ -102,13 +105,12 @@ class Trainer:
         """Of the whole run."""
         return self.steps_per_epoch * self.recipe.train.epochs
 
-    def _steps_of(self, epoch: int) -> int:
-        self._steps.epoch, self._steps.first = epoch, 0
+    def _count_steps(self) -> int:
         steps = len(self._steps)
         if steps == 0:
             raise TrainingError(
                 "TRN002",
-                f"{len(self._steps.data.order(epoch))} frames make no step of {self._steps.batch_size} samples in each "
+                f"{len(self.data.order(0))} frames make no step of {self._steps.batch_size} samples in each "
                 f"of {self._steps.processes} processes",
                 "lower train.batch_size, or train on more frames",
             )
@@ -124,6 +126,22 @@ class Trainer:
         checkpoint.load_model(self.model)
         checkpoint.load_optimizer(self.model, self.optimizer)
         self.place = checkpoint.place
+        self._schedule = self._one_cycle(self.place.step)
+
+    def _one_cycle(self, step: int) -> OneCycleLR:
+        """Rate and momentum from a step on; they follow from the step alone."""
+        config = self.recipe.train
+        return OneCycleLR(
+            self.optimizer,
+            config.learning_rate,
+            total_steps=self.num_steps,
+            pct_start=config.warm_share,
+            max_momentum=config.momentum[0],
+            base_momentum=config.momentum[1],
+            div_factor=config.start_division,
+            final_div_factor=config.end_division,
+            last_epoch=step - 1,
+        )
 
     def run(self) -> Iterator[Report]:
         """Train on, step by step, to the end of the recipe.
@@ -152,9 +170,7 @@ class Trainer:
 
     def _step(self, batch: Batch) -> tuple[dict[str, float], float, float]:
         config, step = self.recipe.train, self.place.step
-        rate, momentum = config.cycle(step, self.num_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
+        rate = float(self._schedule.get_last_lr()[0])
         batch = batch.to(self.device)
         draws = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 1009 + self.rank)
         self.network.train()
@@ -168,6 +184,7 @@ class Trainer:
         if not torch.isfinite(norm):  # of all processes: a loss that is no number spoils the gradients of each
             self._stop(batch, values, float(norm))
         self.optimizer.step()
+        self._schedule.step()
         return values, rate, float(norm)
 
     def _stop(self, batch: Batch, losses: Mapping[str, float], norm: float) -> None:
@@ -183,7 +200,7 @@ class Trainer:
     def _readable(self, item: Item) -> Batch:
         """The batch, unless too many frames of the epoch were bad."""
         self._bad |= {frame_id for frame_id, _ in item.bad}
-        frames = len(self._steps.data.frame_ids)
+        frames = len(self.data.frame_ids)
         if item.batch is None or len(self._bad) > _MOST_BAD * frames:
             frame_id, error = item.bad[-1]
             raise TrainingError(

@@ -19,7 +19,7 @@ from pointsam.detect.budget import Budget
 from pointsam.detect.coarse import CoarseConfig, CoarseLabels
 from pointsam.detect.paste import PasteBank, PasteConfig, pasted
 from pointsam.detect.sample import PointsConfig, Sample, in_view, read_cloud, rows
-from pointsam.errors import SchemaError
+from pointsam.errors import CalibrationError, DatasetError, SchemaError
 from pointsam.ranges import require
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import BACKGROUND
@@ -70,6 +70,11 @@ class TrainingSet:
         seed: of all draws.
         watch: wraps the loop over frames in which boxes and clusters are counted.
 
+    Attributes:
+        frame_ids: that are trained on.
+        num_failed: frames that the labelling run had set aside.
+        bad: frames whose boxes cannot be read, and why.
+
     Raises:
         SchemaError: SCH003 on a budget or labels of other data, SCH004 on labels of other classes, SCH005 on a class
             without a single box; and what reading raises.
@@ -92,9 +97,11 @@ class TrainingSet:
         self._trained = np.isin(np.arange(256), self.class_ids)
         failed = _failed(labels) if config.coarse.kind == "tables" else set()
         frame_ids = [frame_id for frame_id in budget.frames if frame_id not in failed]
+        self.bad: dict[str, str] = {}
         boxed, coarsely = self._count(frame_ids, watch)
-        # Without coarse labels a frame without boxes says nothing: objects may well be there.
-        used = boxed.any(axis=1) if config.coarse.kind == "none" else np.ones(len(frame_ids), dtype=bool)
+        used = np.array([frame_id not in self.bad for frame_id in frame_ids], dtype=bool)
+        if config.coarse.kind == "none":  # a frame without boxes says nothing: objects may well be there
+            used &= boxed.any(axis=1)
         self.frame_ids = tuple(frame_id for frame_id, keep in zip(frame_ids, used, strict=True) if keep)
         self.num_failed = len(budget.frames) - len(frame_ids)
         self._boxed, self._met = boxed[used], (boxed | coarsely)[used]
@@ -198,13 +205,17 @@ class TrainingSet:
         return boxes, velocity, some_of(everything, ~mine & trained) if from_boxes else None
 
     def _count(self, frame_ids: list[str], watch: Watch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(F,C) whether a frame has boxes, and clusters, of each trained class."""
+        """(F,C) whether a frame has boxes, and clusters, of each trained class; frames without either may be bad."""
         column = {class_id: k for k, class_id in enumerate(self.class_ids)}
         boxed = np.zeros((len(frame_ids), len(column)), dtype=bool)
         coarsely = np.zeros_like(boxed)
         clusters = self._table_classes(frame_ids)
         for index in watch(range(len(frame_ids))):
-            boxes, _, rest = self._labels(frame_ids[index])
+            try:
+                boxes, _, rest = self._labels(frame_ids[index])
+            except (DatasetError, CalibrationError) as error:
+                self.bad[frame_ids[index]] = str(error)
+                continue
             boxed[index, [column[c] for c in boxes.class_id]] = True
             others = clusters.get(frame_ids[index], set()) if rest is None else set(rest.class_id.tolist())
             coarsely[index, [column[c] for c in others if c in column]] = True

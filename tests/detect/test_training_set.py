@@ -21,21 +21,6 @@ from pointsam.taxonomy import Taxonomy
 RANGE = (-30.0, -30.0, -5.0, 30.0, 30.0, 3.0)
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return make_world(tmp_path_factory.mktemp("world") / "root")
-
-
-@pytest.fixture(scope="module")
-def labels(world, tmp_path_factory):
-    return make_labels(tmp_path_factory.mktemp("labels") / "out", world)
-
-
-@pytest.fixture(scope="module")
-def budget(world):
-    return make_budget(world)
-
-
 def fed(world, budget, labels=None, kind="tables", classes=CLASSES, **options):
     config = DataConfig(coarse=CoarseConfig(kind=kind), **options)
     return TrainingSet(world, budget, labels, classes, RANGE, config)
@@ -166,12 +151,22 @@ class TestOrder:
         assert set(empty) & drawn["objects"]
         assert not set(empty) & drawn["boxes"]
 
-    def test_classes_are_met_equally_often(self, world, budget, labels):
-        data = fed(world, budget, labels, resample="boxes", repeat=50)
+    def test_a_class_that_few_frames_have_is_drawn_as_often_as_the_others(self, world, labels):
+        """Bicycles are boxed in one frame alone: it is drawn for them in every third place, and for the others too."""
+        everything = make_budget(world, 1.0)
+        bicycle, (first, *others) = world.taxonomy.class_id("bicycle"), world.frame_ids()
+        kept = {first: everything.frames[first]}
+        for frame_id in others:
+            boxes = world.boxes(frame_id)
+            gone = {token for token, c in zip(boxes.token, boxes.class_id, strict=True) if c == bicycle}
+            kept[frame_id] = {t: v for t, v in everything.frames[frame_id].items() if t not in gone}
+        data = fed(world, Budget(kept), labels, resample="boxes", repeat=50)
         order = data.order(0)
-        boxed = np.array([[c in data.raw(k, 0).box_class for c in data.class_ids] for k in range(len(data.frame_ids))])
-        assert len(order) == pytest.approx(boxed.sum() * 50, abs=3)
-        assert data.order(0).tolist() == order.tolist() != data.order(1).tolist()
+        assert len(order) == pytest.approx((8 + 8 + 1) * 50, abs=3)  # pairs of a frame and a class in it
+        share = np.bincount(order, minlength=8) / len(order)
+        assert share[0] == pytest.approx(1 / 3 + 2 / 3 / 8, abs=0.05)
+        assert share[1:] == pytest.approx(2 / 3 / 8, abs=0.05)
+        assert order.tolist() == data.order(0).tolist() != data.order(1).tolist()
 
 
 class TestBadInput:

@@ -7,10 +7,11 @@ from dataclasses import asdict
 import numpy as np
 from helpers.nuscenes_root import make_root
 
+from pipelines.budget import objects_of
 from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes import NuScenes
-from pointsam.detect.budget import BudgetConfig, Objects, draw
-from pointsam.geometry.boxes import box_members, count_points
+from pointsam.detect.budget import BudgetConfig, draw
+from pointsam.geometry.boxes import box_members
 from pointsam.stages.summarize import summarize
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.reader import Labels
@@ -96,24 +97,6 @@ def _labels(dataset, frame_id, missing, failed, confidence):
     return FrameLabels(row, labels, np.ones(len(xyz), dtype=np.uint8), np.maximum(lost, ids >= 0), clusters)
 
 
-def make_budget(dataset, fraction=0.4, rule="class", **options):
+def make_budget(dataset, fraction=0.4, rule="class"):
     """As the command draws it."""
-    frame, token, classes, points, velocity = [], [], [], [], []
-    for index, frame_id in enumerate(dataset.frame_ids()):
-        boxes = dataset.boxes(frame_id)
-        ours = np.flatnonzero(boxes.class_id != BACKGROUND)
-        frame += [index] * len(ours)
-        token += [boxes.token[k] for k in ours]
-        classes += boxes.class_id[ours].tolist()
-        points += count_points(read_points(dataset.frame(frame_id).sweep), boxes)[ours].tolist()
-        velocity += dataset.velocities_mps(frame_id)[ours].tolist()
-    objects = Objects(
-        tuple(dataset.frame_ids()),
-        np.array(frame),
-        tuple(token),
-        np.array(classes, dtype=np.uint8),
-        np.zeros(len(token)),
-        np.array(points),
-        np.array(velocity),
-    )
-    return draw(objects, dataset.taxonomy.names, BudgetConfig(fraction, rule, **options))
+    return draw(objects_of(dataset, None, count=True), dataset.taxonomy.names, BudgetConfig(fraction, rule))

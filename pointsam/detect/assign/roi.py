@@ -108,13 +108,13 @@ def _most(overlap: Tensor) -> tuple[Tensor, Tensor]:
     return most, where
 
 
-def roi_targets(match: RoiMatch, config: RoiConfig, generator: torch.Generator) -> RoiTargets:
+def roi_targets(match: RoiMatch, config: RoiConfig, generator: torch.Generator | None) -> RoiTargets:
     """Sample proposals and say what they should say.
 
     Args:
         match: of one sample.
         config: the rule.
-        generator: of the draws, on the CPU.
+        generator: of the draws, on the CPU; torch's own if none.
     """
     proposal = _sampled(match, config, generator)
     iou, box = match.iou[proposal], match.box[proposal]
@@ -124,7 +124,7 @@ def roi_targets(match: RoiMatch, config: RoiConfig, generator: torch.Generator) 
     return RoiTargets(proposal, confidence, counted, torch.where(iou > config.foreground_iou, box, -1))
 
 
-def _sampled(match: RoiMatch, config: RoiConfig, generator: torch.Generator) -> Tensor:
+def _sampled(match: RoiMatch, config: RoiConfig, generator: torch.Generator | None) -> Tensor:
     foreground = match.iou >= config.foreground_iou
     boxed, class_only = _places(foreground & (match.box >= 0)), _places(foreground & (match.box < 0))
     hard = _places(~foreground & (match.iou >= config.easy_iou))
@@ -146,7 +146,7 @@ def _places(mask: Tensor) -> Tensor:
     return mask.nonzero(as_tuple=True)[0]
 
 
-def _drawn(among: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def _drawn(among: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
     """(count,) with replacement; none of none."""
     if len(among) == 0:
         return among

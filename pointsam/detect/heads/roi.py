@@ -100,7 +100,7 @@ class RoiHead(nn.Module):
         points: Sequence[Tensor],
         proposals: Sequence[Predictions],
         scenes: Sequence[Scene],
-        generator: torch.Generator,
+        generator: torch.Generator | None,
     ) -> Losses:
         """The four losses.
 

@@ -197,13 +197,13 @@ class Neck(nn.Module):
         super().__init__()
         self.stages, self.ups = nn.ModuleList(), nn.ModuleList()
         self.channels, self.stride = sum(config.up_channels), config.out_stride
-        self.deepest = 1
+        deepest = 1
         for layers, stride, width, up in zip(
             config.layers, config.strides, config.channels, config.up_channels, strict=True
         ):
-            self.deepest *= stride
+            deepest *= stride
             self.stages.append(nn.Sequential(*_conv(channels, width, stride), *_repeat(width, layers)))
-            self.ups.append(_scaled(width, up, self.deepest, config.out_stride))
+            self.ups.append(_scaled(width, up, deepest, config.out_stride))
             channels = width
 
     def forward(self, x: Tensor) -> Tensor:

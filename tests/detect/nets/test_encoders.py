@@ -82,7 +82,7 @@ def test_pillars_want_one_layer():
 def test_stages_are_brought_to_one_resolution(out_stride):
     neck = Neck(6, NeckConfig((1, 1), (2, 2), (8, 12), (4, 5), out_stride))
     assert neck(torch.zeros(2, 6, 24, 40)).shape == (2, 9, 24 // out_stride, 40 // out_stride)
-    assert (neck.channels, neck.deepest) == (9, 4)
+    assert (neck.channels, neck.stride) == (9, out_stride)
 
 
 def test_stages_of_unequal_lists_are_refused():
