@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
+from pointsam.detect.assign.anchor import AnchorClass
 from pointsam.detect.augment import AugmentConfig
 from pointsam.detect.coarse import CoarseConfig
 from pointsam.detect.detector import DetectorConfig
 from pointsam.detect.grid import Grid
-from pointsam.detect.heads.anchor import AnchorHeadConfig, AnchorSpec
+from pointsam.detect.heads.anchor import AnchorHeadConfig
 from pointsam.detect.heads.center import CenterHeadConfig
 from pointsam.detect.heads.roi import RoiHeadConfig
 from pointsam.detect.nets.encoders import EncoderConfig, NeckConfig
@@ -51,26 +52,26 @@ _CODE_WEIGHTS = (1.0,) * 8 + (0.2, 0.2)
 _LARGE, _SMALL = (0.8, 0.1), (0.6, 0.15)
 """Cluster thresholds of large and small objects (method.md B.7, KITTI)."""
 _NUSCENES_ANCHORS = (
-    AnchorSpec("car", (4.63, 1.97, 1.74), -0.95, (0.6, 0.45), _LARGE),
-    AnchorSpec("truck", (6.93, 2.51, 2.84), -0.6, (0.55, 0.4), _LARGE),
-    AnchorSpec("construction_vehicle", (6.37, 2.85, 3.19), -0.225, (0.5, 0.35), _LARGE),
-    AnchorSpec("bus", (10.5, 2.94, 3.47), -0.085, (0.55, 0.4), _LARGE),
-    AnchorSpec("trailer", (12.29, 2.90, 3.87), 0.115, (0.5, 0.35), _LARGE),
-    AnchorSpec("barrier", (0.50, 2.53, 0.98), -1.33, (0.55, 0.4), _SMALL),
-    AnchorSpec("motorcycle", (2.11, 0.77, 1.47), -1.085, (0.5, 0.3), _SMALL),
-    AnchorSpec("bicycle", (1.70, 0.60, 1.28), -1.18, (0.5, 0.35), _SMALL),
-    AnchorSpec("pedestrian", (0.73, 0.67, 1.77), -0.935, (0.6, 0.4), _SMALL),
-    AnchorSpec("traffic_cone", (0.41, 0.41, 1.07), -1.285, (0.6, 0.4), _SMALL),
+    AnchorClass("car", (4.63, 1.97, 1.74), -0.95, (0.6, 0.45), _LARGE),
+    AnchorClass("truck", (6.93, 2.51, 2.84), -0.6, (0.55, 0.4), _LARGE),
+    AnchorClass("construction_vehicle", (6.37, 2.85, 3.19), -0.225, (0.5, 0.35), _LARGE),
+    AnchorClass("bus", (10.5, 2.94, 3.47), -0.085, (0.55, 0.4), _LARGE),
+    AnchorClass("trailer", (12.29, 2.90, 3.87), 0.115, (0.5, 0.35), _LARGE),
+    AnchorClass("barrier", (0.50, 2.53, 0.98), -1.33, (0.55, 0.4), _SMALL),
+    AnchorClass("motorcycle", (2.11, 0.77, 1.47), -1.085, (0.5, 0.3), _SMALL),
+    AnchorClass("bicycle", (1.70, 0.60, 1.28), -1.18, (0.5, 0.35), _SMALL),
+    AnchorClass("pedestrian", (0.73, 0.67, 1.77), -0.935, (0.6, 0.4), _SMALL),
+    AnchorClass("traffic_cone", (0.41, 0.41, 1.07), -1.285, (0.6, 0.4), _SMALL),
 )
 _KITTI_ANCHORS = (
-    AnchorSpec("car", (3.9, 1.6, 1.56), -1.0, (0.6, 0.45), (0.8, 0.1)),
-    AnchorSpec("pedestrian", (0.8, 0.6, 1.73), 0.265, (0.5, 0.35), (0.6, 0.15)),
-    AnchorSpec("cyclist", (1.76, 0.6, 1.73), 0.265, (0.5, 0.35), (0.6, 0.15)),
+    AnchorClass("car", (3.9, 1.6, 1.56), -1.0, (0.6, 0.45), (0.8, 0.1)),
+    AnchorClass("pedestrian", (0.8, 0.6, 1.73), 0.265, (0.5, 0.35), (0.6, 0.15)),
+    AnchorClass("cyclist", (1.76, 0.6, 1.73), 0.265, (0.5, 0.35), (0.6, 0.15)),
 )
 _WAYMO_ANCHORS = (
-    AnchorSpec("vehicle", (4.7, 2.1, 1.7), 0.85, (0.55, 0.4), (0.7, 0.05)),
-    AnchorSpec("pedestrian", (0.91, 0.86, 1.73), 0.865, (0.5, 0.35), (0.6, 0.15)),
-    AnchorSpec("cyclist", (1.78, 0.84, 1.78), 0.89, (0.5, 0.35), (0.6, 0.15)),
+    AnchorClass("vehicle", (4.7, 2.1, 1.7), 0.85, (0.55, 0.4), (0.7, 0.05)),
+    AnchorClass("pedestrian", (0.91, 0.86, 1.73), 0.865, (0.5, 0.35), (0.6, 0.15)),
+    AnchorClass("cyclist", (1.78, 0.84, 1.78), 0.89, (0.5, 0.35), (0.6, 0.15)),
 )
 _WIDE_NECK = NeckConfig((5, 5), (1, 2), (128, 256), (256, 256), 1)
 _SMALL_NECK = NeckConfig((2, 2, 2), (2, 2, 2), (32, 64, 96), (32, 32, 32), 2)

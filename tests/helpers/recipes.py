@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from helpers.training import CLASSES
 
+from pointsam.detect.assign.anchor import AnchorClass
 from pointsam.detect.augment import AugmentConfig
 from pointsam.detect.coarse import CoarseConfig
 from pointsam.detect.detector import DetectorConfig
 from pointsam.detect.grid import Grid
-from pointsam.detect.heads.anchor import AnchorHeadConfig, AnchorSpec
+from pointsam.detect.heads.anchor import AnchorHeadConfig
 from pointsam.detect.heads.center import CenterHeadConfig
 from pointsam.detect.heads.roi import RoiHeadConfig
 from pointsam.detect.nets.encoders import EncoderConfig, NeckConfig
@@ -21,9 +22,9 @@ VOXELS = Grid((-25.6, -25.6, -5.0, 25.6, 25.6, 3.0), (0.1, 0.1, 0.2))
 CENTER = CenterHeadConfig((("car", "pedestrian"), ("bicycle",)), {}, default_radius=1, channels=32)
 ANCHOR = AnchorHeadConfig(
     (
-        AnchorSpec("car", (4.5, 1.9, 1.7), -0.95, (0.6, 0.45), (0.6, 0.1)),
-        AnchorSpec("pedestrian", (0.7, 0.7, 1.8), -0.9, (0.5, 0.35), (0.6, 0.15)),
-        AnchorSpec("bicycle", (1.8, 0.6, 1.4), -1.1, (0.5, 0.35), (0.6, 0.15)),
+        AnchorClass("car", (4.5, 1.9, 1.7), -0.95, (0.6, 0.45), (0.6, 0.1)),
+        AnchorClass("pedestrian", (0.7, 0.7, 1.8), -0.9, (0.5, 0.35), (0.6, 0.15)),
+        AnchorClass("bicycle", (1.8, 0.6, 1.4), -1.1, (0.5, 0.35), (0.6, 0.15)),
     )
 )
 NECK = NeckConfig((1, 1), (1, 2), (24, 32), (16, 16), 1)

@@ -27,7 +27,7 @@ class AnchorClass:
     """Anchors of one class.
 
     Args:
-        class_id: of the run's taxonomy.
+        name: of the class.
         size_lwh_m: length, width, height.
         center_z_m: height of their middle, LiDAR frame.
         box_iou: at and above the first an anchor is positive, below the second negative; between it is ignored.
@@ -37,7 +37,7 @@ class AnchorClass:
         SchemaError: SCH005 on thresholds out of order or a size that is none.
     """
 
-    class_id: int
+    name: str
     size_lwh_m: tuple[float, float, float]
     center_z_m: float
     box_iou: tuple[float, float]
@@ -59,12 +59,14 @@ class AnchorMap:
         cell_m: length of a cell along x, y.
         shape: H, W.
         classes: of the anchors.
+        class_ids: of these classes.
     """
 
     origin_m: tuple[float, float]
     cell_m: tuple[float, float]
     shape: tuple[int, int]
     classes: tuple[AnchorClass, ...]
+    class_ids: tuple[int, ...]
 
     def boxes(self, anchors: AnchorClass, device: torch.device | None = None) -> Tensor:
         """(R,H,W,7) anchors of a class."""
@@ -131,12 +133,12 @@ def anchor_targets(scene: Scene, anchor_map: AnchorMap) -> AnchorTargets:
     """
     labels, boxes = [], []
     unknown = scene.xyz[scene.unknown, :2]
-    for anchors in anchor_map.classes:
-        ours = (scene.box_class == anchors.class_id).nonzero(as_tuple=True)[0]
+    for anchors, class_id in zip(anchor_map.classes, anchor_map.class_ids, strict=True):
+        ours = (scene.box_class == class_id).nonzero(as_tuple=True)[0]
         rectangles = nearest_bev(anchor_map.boxes(anchors, scene.xyz.device).view(-1, 7))
         overlap = iou_aligned(rectangles, nearest_bev(scene.boxes[ours]))
         label, owner = _matched(overlap, *anchors.box_iou)
-        by_cluster, _ = _matched(_cluster_overlap(scene, anchor_map, anchors), *anchors.cluster_iou)
+        by_cluster, _ = _matched(_cluster_overlap(scene, anchor_map, anchors, class_id), *anchors.cluster_iou)
         positive = label == POSITIVE
         box = torch.full_like(owner, -1)
         box[positive] = ours[owner[positive]]
@@ -149,9 +151,9 @@ def anchor_targets(scene: Scene, anchor_map: AnchorMap) -> AnchorTargets:
     return AnchorTargets(torch.stack(labels), torch.stack(boxes))
 
 
-def _cluster_overlap(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass) -> Tensor:
+def _cluster_overlap(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> Tensor:
     """(A,M) overlap of a class' anchors and clusters (method.md B.6): points of the whole scene, every height."""
-    ours = (scene.cluster_class == anchors.class_id).nonzero(as_tuple=True)[0]
+    ours = (scene.cluster_class == class_id).nonzero(as_tuple=True)[0]
     if len(ours) == 0:
         return scene.xyz.new_zeros(len(_ROTATIONS) * anchor_map.shape[0] * anchor_map.shape[1], 0)
     rank = torch.full((len(scene.cluster_class) + 1,), -1, device=ours.device)

@@ -36,17 +36,6 @@ _TURN = math.pi / 4
 
 
 @dataclass(frozen=True)
-class AnchorSpec:
-    """Anchors of a class by name; fields as in `AnchorClass`."""
-
-    name: str
-    size_lwh_m: tuple[float, float, float]
-    center_z_m: float
-    box_iou: tuple[float, float]
-    cluster_iou: tuple[float, float]
-
-
-@dataclass(frozen=True)
 class AnchorHeadConfig:
     """An anchor head.
 
@@ -62,7 +51,7 @@ class AnchorHeadConfig:
         proposal_nms_iou: their overlap.
     """
 
-    anchors: tuple[AnchorSpec, ...]
+    anchors: tuple[AnchorClass, ...]
     class_weight: float = 1.0
     box_weight: float = 2.0
     direction_weight: float = 0.2
@@ -82,7 +71,7 @@ class AnchorHeadConfig:
     @property
     def class_names(self) -> tuple[str, ...]:
         """All classes."""
-        return tuple(spec.name for spec in self.anchors)
+        return tuple(some.name for some in self.anchors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +99,9 @@ class AnchorHead(nn.Module):
     def __init__(self, channels: int, place: MapShape, class_ids: dict[str, int], config: AnchorHeadConfig) -> None:
         super().__init__()
         self.config = config
-        classes = tuple(
-            AnchorClass(class_ids[a.name], a.size_lwh_m, a.center_z_m, a.box_iou, a.cluster_iou) for a in config.anchors
-        )
-        self.map = AnchorMap(place.origin_m, place.cell_m, place.shape, classes)
-        anchors = torch.stack([self.map.boxes(some) for some in classes])
+        ids = tuple(class_ids[name] for name in config.class_names)
+        self.map = AnchorMap(place.origin_m, place.cell_m, place.shape, config.anchors, ids)
+        anchors = torch.stack([self.map.boxes(some) for some in config.anchors])
         self.register_buffer("anchors", anchors, persistent=False)
         weights = torch.tensor([1.0] * 7 + [config.velocity_weight] * 2)
         self.register_buffer("weights", weights, persistent=False)
@@ -175,7 +162,7 @@ class AnchorHead(nn.Module):
     def _decoded(self, said: AnchorOutput, threshold: float | None = None) -> list[Predictions]:
         threshold = self.config.score_threshold if threshold is None else threshold
         k, r, h, w, _ = self.anchors.shape
-        classes = said.logits.new_tensor([some.class_id for some in self.map.classes], dtype=torch.int64)
+        classes = torch.tensor(self.map.class_ids, device=said.logits.device)
         score, flat = said.logits.float().sigmoid().flatten(1).topk(min(self.config.candidates, k * r * h * w), dim=1)
         out = []
         for sample in range(len(score)):

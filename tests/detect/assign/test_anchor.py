@@ -23,9 +23,9 @@ from pointsam.detect.assign.anchor import (  # noqa: E402
 from pointsam.detect.scene import Scene  # noqa: E402
 from pointsam.errors import SchemaError  # noqa: E402
 
-CAR = AnchorClass(0, (4.0, 1.7, 1.5), -1.0, box_iou=(0.6, 0.45), cluster_iou=(0.8, 0.1))
-PERSON = AnchorClass(2, (0.8, 0.6, 1.7), -0.9, box_iou=(0.5, 0.35), cluster_iou=(0.6, 0.15))
-MAP = AnchorMap((-8.0, -6.4), (0.8, 0.8), (16, 20), (CAR, PERSON))
+CAR = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, box_iou=(0.6, 0.45), cluster_iou=(0.8, 0.1))
+PERSON = AnchorClass("person", (0.8, 0.6, 1.7), -0.9, box_iou=(0.5, 0.35), cluster_iou=(0.6, 0.15))
+MAP = AnchorMap((-8.0, -6.4), (0.8, 0.8), (16, 20), (CAR, PERSON), (0, 2))
 
 
 def upright(box):
@@ -60,12 +60,12 @@ def matched(table, high, low):
     return labels, table.argmax(axis=1).tolist()
 
 
-def plain(scene, anchor_map, anchors):
+def plain(scene, anchor_map, anchors, class_id):
     """Labels and boxes of a class' anchors, anchor by anchor (method.md B.7)."""
     grid = anchor_map.boxes(anchors).view(-1, 7).numpy()
     rectangles = [upright(anchor) for anchor in grid]
-    boxes = [k for k, c in enumerate(scene.box_class.tolist()) if c == anchors.class_id]
-    clusters = [m for m, c in enumerate(scene.cluster_class.tolist()) if c == anchors.class_id]
+    boxes = [k for k, c in enumerate(scene.box_class.tolist()) if c == class_id]
+    clusters = [m for m, c in enumerate(scene.cluster_class.tolist()) if c == class_id]
     xy = scene.xyz[:, :2].numpy()
     members = {m: set(np.flatnonzero(scene.cluster_id.numpy() == m)) for m in clusters}
     by_box, by_cluster = np.zeros((len(grid), len(boxes))), np.zeros((len(grid), len(clusters)))
@@ -87,8 +87,8 @@ def plain(scene, anchor_map, anchors):
 def test_targets_are_those_of_the_plain_rule(seed, rng_of):
     scene = scene_of(rng_of(seed))
     found = anchor_targets(scene, MAP)
-    for k, anchors in enumerate(MAP.classes):
-        label, box = plain(scene, MAP, anchors)
+    for k, (anchors, class_id) in enumerate(zip(MAP.classes, MAP.class_ids, strict=True)):
+        label, box = plain(scene, MAP, anchors, class_id)
         assert found.label[k].flatten().tolist() == label
         assert found.box[k].flatten().tolist() == box
     assert {POSITIVE, NEGATIVE, IGNORED} <= set(found.label.flatten().tolist())

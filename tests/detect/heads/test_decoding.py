@@ -10,10 +10,10 @@ from dataclasses import replace  # noqa: E402
 
 from helpers.detect_scenes import box_scene  # noqa: E402
 
-from pointsam.detect.assign.anchor import anchor_targets, encode  # noqa: E402
+from pointsam.detect.assign.anchor import AnchorClass, anchor_targets, encode  # noqa: E402
 from pointsam.detect.assign.center import center_targets  # noqa: E402
 from pointsam.detect.boxes import iou_3d  # noqa: E402
-from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOutput, AnchorSpec, half_turn  # noqa: E402
+from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOutput, half_turn  # noqa: E402
 from pointsam.detect.heads.base import MapShape  # noqa: E402
 from pointsam.detect.heads.center import CenterHead, CenterHeadConfig  # noqa: E402
 from pointsam.detect.heads.roi import decode_roi, encode_roi  # noqa: E402
@@ -61,8 +61,8 @@ def test_a_centre_head_says_the_boxes_it_is_taught():
 
 
 def test_an_anchor_head_says_the_boxes_it_is_taught():
-    car = AnchorSpec("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.6, 0.1))
-    person = AnchorSpec("person", (0.8, 0.6, 1.7), -0.9, (0.5, 0.35), (0.6, 0.15))
+    car = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.6, 0.1))
+    person = AnchorClass("person", (0.8, 0.6, 1.7), -0.9, (0.5, 0.35), (0.6, 0.15))
     head = AnchorHead(8, PLACE, IDS, AnchorHeadConfig((car, person)))
     scene = box_scene(BOXES, CLASSES, VELOCITY)
     targets = anchor_targets(scene, head.map)
