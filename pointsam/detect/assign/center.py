@@ -33,6 +33,8 @@ class CenterMap:
         shape: H, W.
         classes: class_id of each channel.
         smallest_radius: of a peak, cells, by channel; that of every cluster.
+        reach: cells about a box's peak in which it is regressed too. Published: 0, at the peak alone. Where clusters
+            see half of an object, heat peaks off the middle, and a cell that never learned a box decodes anything.
     """
 
     origin_m: tuple[float, float]
@@ -40,6 +42,7 @@ class CenterMap:
     shape: tuple[int, int]
     classes: tuple[int, ...]
     smallest_radius: tuple[int, ...]
+    reach: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +53,7 @@ class CenterTargets:
         heat: (S,C,H,W) 1 at the cell of each object, falling off around it; S samples.
         counted: (S,H,W) bool, cells where a missing object is wrong.
         num_peaks: objects, boxes and clusters.
-        sample, row, column: (K,) cells at which boxes are regressed.
+        sample, row, column: (K,) cells at which boxes are regressed, those of peaks first.
         code: (K,10) as CODE; the velocity is NaN where unknown.
     """
 
@@ -72,9 +75,9 @@ def center_targets(scenes: Sequence[Scene], head: CenterMap) -> CenterTargets:
         heats.append(heat)
         counted.append(_counted(scene, head, heat))
         peaks += len(cell)
-        boxed = box >= 0
-        at = torch.cat([torch.full_like(cell[boxed, :1], index), cell[boxed]], dim=1)
-        rows.append((at, _code(scene, box[boxed], cell[boxed], head)))
+        cell, box = _regressed(cell, box, head)
+        at = torch.cat([torch.full_like(cell[:, :1], index), cell], dim=1)
+        rows.append((at, _code(scene, box, cell, head)))
     sample, column, row = torch.cat([at for at, _ in rows]).unbind(1)
     code = torch.cat([code for _, code in rows])
     return CenterTargets(torch.stack(heats), torch.stack(counted), peaks, sample, row, column, code)
@@ -99,6 +102,23 @@ def _peaks(scene: Scene, head: CenterMap) -> tuple[Tensor, Tensor, Tensor, Tenso
     own = gaussian_radius(scene.boxes[box[boxed], 3] / head.cell_m[0], scene.boxes[box[boxed], 4] / head.cell_m[1])
     radius[boxed] = torch.maximum(own.floor().long(), radius[boxed])
     return cell, channel, radius, box
+
+
+def _regressed(cell: Tensor, box: Tensor, head: CenterMap) -> tuple[Tensor, Tensor]:
+    """(K,2) cells where boxes are regressed, and (K,) which: each at its peak, and about it where no peak is nearer."""
+    step = torch.arange(-head.reach, head.reach + 1, device=cell.device)
+    offset = torch.cartesian_prod(step, step)
+    height, width = head.shape
+    about = (cell[:, None] + offset).flatten(0, 1)
+    owner = torch.arange(len(cell), device=cell.device).repeat_interleave(len(offset))
+    far = (offset**2).sum(dim=1).repeat(len(cell))
+    inside = ((about >= 0) & (about < about.new_tensor([width, height]))).all(dim=1).nonzero(as_tuple=True)[0]
+    order = inside[torch.argsort(far[inside], stable=True)]
+    _, place = torch.unique(about[order, 1] * width + about[order, 0], return_inverse=True)
+    rank = torch.arange(len(order), device=cell.device)
+    nearest = torch.full_like(rank, len(order)).scatter_reduce(0, place, rank, "amin")[place] == rank
+    kept = order[(nearest | (far[order] == 0)) & (box[owner[order]] >= 0)]
+    return about[kept], box[owner[kept]]
 
 
 def gaussian_radius(length: Tensor, width: Tensor, overlap: float = _OVERLAP) -> Tensor:

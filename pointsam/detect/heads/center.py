@@ -31,6 +31,7 @@ class CenterHeadConfig:
         groups: class names of each heat branch; classes of one group suppress each other.
         smallest_radius: of a peak in cells, by class name; `default_radius` for the others.
         default_radius: cells.
+        reach: cells about a box's peak in which it is regressed too (assign.center.CenterMap).
         channels: of the shared layer and the branches.
         class_weight: of the heat loss.
         box_weight: of the regression loss.
@@ -46,6 +47,7 @@ class CenterHeadConfig:
     groups: tuple[tuple[str, ...], ...]
     smallest_radius: dict[str, int]
     default_radius: int = 3
+    reach: int = 0
     channels: int = 64
     class_weight: float = 1.0
     box_weight: float = 0.25
@@ -96,6 +98,7 @@ class CenterHead(nn.Module):
                 place.shape,
                 tuple(class_ids[name] for name in group),
                 tuple(config.smallest_radius.get(name, config.default_radius) for name in group),
+                config.reach,
             )
             for group in config.groups
         ]

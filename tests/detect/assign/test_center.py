@@ -114,6 +114,40 @@ def test_the_offset_points_from_the_visible_middle_to_the_true_one():
     assert found.code[0, 0] > 6
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_reach_regresses_a_box_in_each_cell_about_its_peak_that_is_nearest_to_it(seed, rng_of):
+    scene = scene_of(rng_of(seed), boxes=40, clusters=60)
+    found = center_targets([scene], replace(HEAD, reach=2))
+    peaks = center_targets([scene], HEAD)
+    code_of_cell = dict(zip(_cells(found), found.code.tolist(), strict=True))
+    boxed = list(zip(_cells(peaks), peaks.code.tolist(), strict=True))
+    every = [(column, row) for row, column in (peaks.heat[0] == 1).amax(dim=0).nonzero().tolist()]
+    around = {(x + dx, y + dy) for (x, y), _ in boxed for dx in range(-2, 3) for dy in range(-2, 3)}
+    taught = 0
+    for x, y in sorted(around):
+        if not (0 <= x < 50 and 0 <= y < 80):
+            assert (x, y) not in code_of_cell
+            continue
+        far = sorted(
+            ((px - x) ** 2 + (py - y) ** 2, (px, py)) for px, py in every if max(abs(px - x), abs(py - y)) <= 2
+        )
+        if len(far) > 1 and far[0][0] == far[1][0]:
+            continue  # a tie may go either way
+        mine = [(peak, code) for peak, code in boxed if peak == far[0][1]]
+        assert ((x, y) in code_of_cell) == bool(mine)
+        if len(mine) == 1:
+            (px, py), code = mine[0]
+            there = [code[0] + px - x, code[1] + py - y, *code[2:]]
+            assert code_of_cell[x, y] == pytest.approx(there, abs=1e-4)
+            taught += 1
+    assert taught > 5 * len(boxed) > 0
+    assert torch.equal(found.heat, peaks.heat)
+
+
+def _cells(targets):
+    return list(zip(targets.column.tolist(), targets.row.tolist(), strict=True))
+
+
 def test_boxes_come_before_clusters_when_there_are_too_many(rng_of):
     scene = scene_of(rng_of(2), boxes=0, clusters=700)
     inside = replace(

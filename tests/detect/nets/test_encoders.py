@@ -88,3 +88,15 @@ def test_stages_are_brought_to_one_resolution(out_stride):
 def test_stages_of_unequal_lists_are_refused():
     with pytest.raises(SchemaError, match=r"neck\.layers"):
         NeckConfig(layers=(3,))
+
+
+@pytest.mark.parametrize(("grid", "kind", "residual"), KINDS)
+def test_places_are_read_in_full_precision_whatever_the_network_runs_in(grid, kind, residual):
+    encoder = encoder_of(grid, kind, residual)
+    read = []
+    first = encoder.layer if kind == "pillar" else encoder.first
+    first.register_forward_hook(lambda _, __, out: read.append(getattr(out, "features", out)))
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            encoder(cloud(), torch.arange(600) % 2, 2)
+    assert torch.equal(*read)
