@@ -37,6 +37,7 @@ class CoarseConfig:
         min_confidence: clusters of the tables below are no clusters, and their points unknown.
         unknown_unseen: points that no camera sees are unknown.
         unknown_dropped: points that a mask covered and refinement took away are unknown.
+        own_m: unseen points nearer to the sensor than this, from above, are the vehicle's own: known background.
         seed: of all draws.
 
     Raises:
@@ -51,6 +52,7 @@ class CoarseConfig:
     min_confidence: float = 0.0
     unknown_unseen: bool = True
     unknown_dropped: bool = True
+    own_m: float = 2.5
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -167,7 +169,8 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: NDArray[np.floating[Any]], con
     unlabelled = ids == NO_INSTANCE
     unknown = doubtful.copy()
     if config.unknown_unseen:
-        unknown |= unlabelled & (labels.views == 0)
+        own = (np.asarray(xyz_lidar_m)[:, :2] ** 2).sum(axis=1) < config.own_m**2
+        unknown |= unlabelled & (labels.views == 0) & ~own
     if config.unknown_dropped:
         unknown |= unlabelled & (labels.covered > 0)
     return of_points(xyz_lidar_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown)

@@ -118,6 +118,12 @@ def test_each_kind_of_the_unknown_can_be_left_out(off, unknown):
     assert np.flatnonzero(found.unknown).tolist() == unknown
 
 
+def test_the_vehicle_itself_is_background_though_no_camera_sees_it():
+    near = np.where(np.arange(6)[:, None] == 4, [1.5, -1.9, 0.0], XYZ)
+    assert np.flatnonzero(from_tables(tables(), near, CoarseConfig()).unknown).tolist() == [5]
+    assert np.flatnonzero(from_tables(tables(), near, CoarseConfig(own_m=2.4)).unknown).tolist() == [4, 5]
+
+
 def test_a_doubtful_cluster_is_no_cluster_and_no_background_either():
     found = from_tables(tables(), XYZ, CoarseConfig(min_confidence=0.5))
     assert found.cluster_id.tolist() == [0, 0, -1, -1, -1, -1]
