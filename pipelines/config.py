@@ -90,7 +90,7 @@ def default() -> LabelConfig:
         replace(
             base.clusters,
             paint=replace(base.clusters.paint, order="score"),
-            refine=replace(base.clusters.refine, same_image_veto=True),
+            refine=replace(base.clusters.refine, same_image_veto=True, rings=3.5),
             merge=replace(base.clusters.merge, rule="order_free"),
             lift=replace(base.clusters.lift, occlusion=True),
             trim=TrimConfig(enabled=True),

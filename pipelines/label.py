@@ -117,7 +117,7 @@ def frame_labels(
         watch: gets the seconds of paint, lift, refine, merge, trim and summarize.
     """
     views, covered = np.zeros((2, len(xyz_lidar_m)), dtype=np.uint8)
-    evidence, by_camera = [], []
+    evidence, by_camera, ring_gap_rad = [], [], frame.sweep.ring_gap_rad
     for view in frame.cameras:
         row = images[view.name]
         with watch("paint"):
@@ -127,7 +127,7 @@ def frame_labels(
             lifted = lift(xyz_lidar_m, frame, view, instances, config.lift)
         with watch("refine"):
             alone = np.ones(len(instances.mask_id), dtype=np.uint64)  # all masks come from one camera
-            by_camera.append(refine(xyz_lidar_m, lifted.labels, taxonomy, config.refine, alone))
+            by_camera.append(refine(xyz_lidar_m, lifted.labels, taxonomy, config.refine, alone, ring_gap_rad))
         views += lifted.seen
         covered += lifted.labels.instance_id != NO_INSTANCE
         evidence.append(
@@ -143,7 +143,7 @@ def frame_labels(
     with watch("merge"):
         merged = merge(by_camera, config.merge)
     with watch("refine"):
-        refined = refine(xyz_lidar_m, merged.labels, taxonomy, config.refine, merged.cameras)
+        refined = refine(xyz_lidar_m, merged.labels, taxonomy, config.refine, merged.cameras, ring_gap_rad)
     with watch("trim"):
         refined = trim(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.trim)
     with watch("summarize"):

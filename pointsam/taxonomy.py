@@ -35,6 +35,11 @@ class ClassSpec:
     role: Literal["", "rider", "ridden"] = ""
     needs_rider: bool = False
 
+    @property
+    def large(self) -> bool:
+        """Vehicles and the like: what links at a metre and more."""
+        return self.link_floor_m >= 1.0
+
 
 @dataclass(frozen=True)
 class Taxonomy:

@@ -44,6 +44,7 @@ class Sweep:
         t_us: time stamp, microseconds.
         ego_SE3_lidar: mounting of the sensor.
         world_SE3_ego: pose of the vehicle at `t_us`.
+        ring_gap_rad: angle between neighbouring rings, 0 where nobody knows.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Sweep:
     t_us: int
     ego_SE3_lidar: SE3
     world_SE3_ego: SE3
+    ring_gap_rad: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

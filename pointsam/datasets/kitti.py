@@ -8,6 +8,7 @@ The ego frame is the LiDAR's; the frames carry no time and no pose.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,9 @@ from pointsam.types import NO_INSTANCE, Boxes, CameraView, Frame, PointLabels, P
 
 FOLDERS = ("training", "testing")
 CAMERA = "image_2"
+
+_RING_GAP_RAD = math.radians(26.8 / 63)
+"""HDL-64E, mean of its two blocks."""
 
 VOID_RING_M = 0.3
 """Labelled cars miss their near face by 0.2 to 0.4 m (quality.md): points so near to a box are void."""
@@ -113,7 +117,7 @@ class Kitti:
             ego_SE3_cam=calibration.cam_SE3_lidar(camera).inverse(),
             world_SE3_ego=still,
         )
-        sweep = Sweep(files.velodyne, floats_per_point=4, t_us=0, ego_SE3_lidar=still, world_SE3_ego=still)
+        sweep = Sweep(files.velodyne, 4, 0, ego_SE3_lidar=still, world_SE3_ego=still, ring_gap_rad=_RING_GAP_RAD)
         return Frame(frame_id, self.scene(frame_id), sweep, neighbours={}, cameras=(view,))
 
     def scene(self, frame_id: str) -> str:

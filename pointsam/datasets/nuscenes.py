@@ -7,6 +7,7 @@ data set when it is opened; a pose, a camera or a missing key sweep that spoils 
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from pathlib import Path
 
@@ -31,6 +32,8 @@ NEIGHBOURS = (-1, 1)
 """Sweeps that a frame carries beside its own, in revolutions (method.md A.2)."""
 
 FLOATS_PER_POINT = 5
+_RING_GAP_RAD = math.radians(41.33 / 31)
+"""HDL-32E."""
 
 
 class NuScenes:
@@ -233,7 +236,7 @@ class NuScenes:
 
     def _sweep(self, row: int) -> Sweep:
         path, t_us, mounting, pose = self._exposure("sweeps", row)
-        return Sweep(path, FLOATS_PER_POINT, t_us, mounting, pose)
+        return Sweep(path, FLOATS_PER_POINT, t_us, mounting, pose, _RING_GAP_RAD)
 
     def _camera(self, row: int) -> CameraView:
         path, t_us, mounting, pose = self._exposure("images", row)

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import minimum_filter
 
 from pointsam.errors import SchemaError
 from pointsam.geometry.boxes import box_members
@@ -21,6 +22,7 @@ from pointsam.types import NO_INSTANCE, Boxes
 
 Kind = Literal["tables", "simulated", "clicks", "centers", "none"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+_AROUND_M, _FARTHEST_M = 6.4, 320.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class CoarseConfig:
         min_confidence: clusters of the tables below are no clusters, and their points unknown.
         unknown_unseen: points that no camera sees are unknown.
         unknown_dropped: points that a mask covered and refinement took away are unknown.
-        own_m: unseen points nearer to the sensor than this, from above, are the vehicle's own: known background.
+        own_m: unknown points nearer to the sensor than this, from above, are the vehicle's own: known background.
+        ground_m: so are those less than this above the lowest point around: an object lost stands on the ground.
         seed: of all draws.
 
     Raises:
@@ -53,6 +56,7 @@ class CoarseConfig:
     unknown_unseen: bool = True
     unknown_dropped: bool = True
     own_m: float = 2.5
+    ground_m: float = 0.3
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -167,13 +171,30 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: NDArray[np.floating[Any]], con
     ids = labels.labels.instance_id
     doubtful = (ids != NO_INSTANCE) & ~np.append(kept, True)[ids]
     unlabelled = ids == NO_INSTANCE
-    unknown = doubtful.copy()
+    unknown = np.zeros(len(ids), dtype=bool)
     if config.unknown_unseen:
-        own = (np.asarray(xyz_lidar_m)[:, :2] ** 2).sum(axis=1) < config.own_m**2
-        unknown |= unlabelled & (labels.views == 0) & ~own
+        unknown |= unlabelled & (labels.views == 0)
     if config.unknown_dropped:
         unknown |= unlabelled & (labels.covered > 0)
-    return of_points(xyz_lidar_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown)
+    if unknown.any():
+        xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
+        unknown &= (xyz[:, :2] ** 2).sum(axis=1) >= config.own_m**2
+        unknown &= height_m(xyz) >= config.ground_m
+    return of_points(xyz_lidar_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown | doubtful)
+
+
+def height_m(xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) height of points above the lowest one around, within 6 to 13 m: the rings of a far road are that sparse.
+
+    On a slope the ground itself has some height: it errs on the side of what is not ground.
+    """
+    half = int(_FARTHEST_M / _AROUND_M)
+    cell = np.clip(np.floor(xyz_lidar_m[:, :2] / _AROUND_M), -half, half).astype(np.int64) + half
+    lowest = np.full((2 * half + 1, 2 * half + 1), np.inf)
+    np.minimum.at(lowest, tuple(cell.T), xyz_lidar_m[:, 2])
+    lowest = minimum_filter(lowest, size=3, mode="constant", cval=np.inf)
+    height: NDArray[np.float64] = xyz_lidar_m[:, 2] - lowest[tuple(cell.T)]
+    return height
 
 
 def from_boxes(

@@ -26,6 +26,8 @@ class RefineConfig:
     Args:
         enabled: False leaves the labels as they are, with canonical ids (--no-sar).
         range_coef: link distance per metre of range (A.0 dist_coef).
+        rings: classes whose link floor is a metre or more link over so many gaps between the sensor's rings, where
+            that is farther: the panes of a vehicle send nothing back, and its roof is its own (not published).
         dims: 3, or 2 for distance and range in the ground plane (A.0 cluster dim).
         min_points: drop components with fewer points; 0 = keep all (A.0).
         split_classes: points of different classes never link, vehicles apart (A.0 partition_different_class).
@@ -37,6 +39,7 @@ class RefineConfig:
 
     enabled: bool = True
     range_coef: float = 0.04
+    rings: float = 0.0
     dims: int = 3
     min_points: int = 0
     split_classes: bool = True
@@ -44,6 +47,7 @@ class RefineConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.range_coef < math.inf, "refine.range_coef", self.range_coef, "a number from 0, like 0.04")
+        require(0 <= self.rings < math.inf, "refine.rings", self.rings, "a number from 0, like 3.5")
         require(self.dims in (2, 3), "refine.dims", self.dims, "3, or 2 for the ground plane")
         require(self.min_points >= 0, "refine.min_points", self.min_points, "0 to keep every component, or more")
 
@@ -54,12 +58,14 @@ def refine(
     taxonomy: Taxonomy,
     config: RefineConfig,
     cameras: NDArray[np.uint64] | None = None,
+    ring_gap_rad: float = 0.0,
 ) -> PointLabels:
     """Keep of each mask the component it mostly covers, and give each component the mask that mostly covers it.
 
     Two points link iff d2 < t * t, with t = max(range_coef * the larger range, the smaller of the two link floors) and
-    exclusions by class and mask; everything in float64, range from the LiDAR's origin. A component's class is the one
-    that most points of its mask in it have.
+    exclusions by class and mask; everything in float64, range from the LiDAR's origin. With `rings` the coefficient of
+    large classes is rings * ring_gap_rad, where that is more. A component's class is the one that most points of its
+    mask in it have.
 
     Ties, which the published code leaves open: a mask covering two components equally keeps the one with the earliest
     point; a component covered equally by a mask and by nothing goes to the mask, by two masks to the one with the
@@ -71,6 +77,7 @@ def refine(
         taxonomy: of class_id; gives link floors, vehicles and crowds.
         config: see there.
         cameras: (Q,) bit set, by mask id, of the cameras whose images support the mask; for same_image_veto.
+        ring_gap_rad: of the sweep; 0 leaves `rings` without effect.
 
     Returns:
         Labels with canonical ids.
@@ -92,7 +99,9 @@ def refine(
     xyz_m = xyz_lidar_m[on, : config.dims].astype(np.float64)
     range_m = np.sqrt(_square_sum(xyz_m))
     group, groups = _groups(class_id, mask, taxonomy, config.split_classes, veto)
-    component = _by_first_point(linked_components(xyz_m, config.range_coef * range_m, group, groups))
+    large = np.array([spec.large for spec in taxonomy.classes])[class_id]
+    reach_m = np.where(large, max(config.range_coef, config.rings * ring_gap_rad), config.range_coef) * range_m
+    component = _by_first_point(linked_components(xyz_m, reach_m, group, groups))
     winner_class = _vote(component, mask, class_id, config.min_points)
 
     out = PointLabels.empty(len(labels))

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from pointsam.detect.coarse import CoarseConfig, CoarseLabels, from_boxes, from_tables, of_points, without_boxed
+from pointsam.detect.coarse import (
+    CoarseConfig,
+    CoarseLabels,
+    from_boxes,
+    from_tables,
+    height_m,
+    of_points,
+    without_boxed,
+)
 from pointsam.errors import SchemaError
 from pointsam.store.schema import FrameLabels, FrameRow
 from pointsam.types import NO_INSTANCE, Boxes, Cluster, PointLabels
@@ -119,9 +127,29 @@ def test_each_kind_of_the_unknown_can_be_left_out(off, unknown):
 
 
 def test_the_vehicle_itself_is_background_though_no_camera_sees_it():
-    near = np.where(np.arange(6)[:, None] == 4, [1.5, -1.9, 0.0], XYZ)
+    near = np.where(np.arange(6)[:, None] == 4, [1.5, -1.9, 9.0], XYZ)
     assert np.flatnonzero(from_tables(tables(), near, CoarseConfig()).unknown).tolist() == [5]
     assert np.flatnonzero(from_tables(tables(), near, CoarseConfig(own_m=2.4)).unknown).tolist() == [4, 5]
+
+
+def test_ground_is_background_though_no_camera_sees_it(rng):
+    xyz = np.column_stack([rng.uniform(-30, 30, (6, 2)) + 60, rng.uniform(0, 0.2, 6)])
+    xyz[5, 2] = 1.0  # what refinement took away stands above the ground
+    xyz[5, :2] = xyz[0, :2] + 4
+    assert np.flatnonzero(from_tables(tables(), xyz, CoarseConfig()).unknown).tolist() == [5]
+    assert np.flatnonzero(from_tables(tables(), xyz, CoarseConfig(ground_m=0.0)).unknown).tolist() == [4, 5]
+
+
+def test_height_is_that_above_the_lowest_point_around(rng):
+    xyz = np.column_stack([rng.uniform(-60, 60, (500, 2)), rng.normal(0, 1, 500)])
+    height = height_m(xyz)
+    for k in range(0, 500, 7):
+        apart = np.abs(xyz[:, :2] - xyz[k, :2]).max(axis=1)
+        least, most = (xyz[k, 2] - xyz[apart < reach, 2].min() for reach in (6.4, 12.8))
+        assert least <= height[k] <= most
+    far = np.array([[1e7, -1e7, 0.0], [1e7, -1e7, 2.0]])
+    assert height_m(far).tolist() == [0.0, 2.0]
+    assert len(height_m(np.zeros((0, 3)))) == 0
 
 
 def test_a_doubtful_cluster_is_no_cluster_and_no_background_either():

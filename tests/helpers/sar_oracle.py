@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 
-def refine_slowly(xyz, instance_id, class_id, taxonomy, config, cameras=None):
+def refine_slowly(xyz, instance_id, class_id, taxonomy, config, cameras=None, ring_gap_rad=0.0):
     """Returns (instance_id, class_id); ids are ordered by (-size, first point)."""
     on = np.flatnonzero(instance_id >= 0)
     p, s, q = xyz[on, : config.dims].astype(np.float64), class_id[on].astype(int), instance_id[on].astype(int)
@@ -13,8 +13,9 @@ def refine_slowly(xyz, instance_id, class_id, taxonomy, config, cameras=None):
         return out_id, out_class
 
     d2 = sum((a[:, None] - a[None, :]) ** 2 for a in p.T)
-    reach = config.range_coef * np.sqrt(sum(a**2 for a in p.T))
     floor = np.array([spec.link_floor_m for spec in taxonomy.classes])[s]
+    coefficient = np.where(floor >= 1, np.maximum(config.range_coef, config.rings * ring_gap_rad), config.range_coef)
+    reach = coefficient * np.sqrt(sum(a**2 for a in p.T))
     t = np.maximum(np.maximum.outer(reach, reach), np.minimum.outer(floor, floor))
     edge = d2 < t * t
     same_class, same_mask = np.equal.outer(s, s), np.equal.outer(q, q)

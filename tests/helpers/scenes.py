@@ -30,10 +30,11 @@ class Scene:
     taxonomy: Taxonomy
     config: RefineConfig
     cameras: np.ndarray
+    ring_gap_rad: float
 
     @property
     def arguments(self):
-        return self.xyz, self.labels, self.taxonomy, self.config, self.cameras
+        return self.xyz, self.labels, self.taxonomy, self.config, self.cameras, self.ring_gap_rad
 
 
 def labels_of(instance_id, class_id):
@@ -146,6 +147,8 @@ def scene(seed, num_points=None):
         min_points=int(rng.choice([0, 0, 4])),
         split_classes=bool(rng.random() < 0.75),
         same_image_veto=bool(rng.random() < 0.4),
+        rings=float(rng.choice([0.0, 3.5, 9.0])),
     )
     cameras = (rng.integers(0, 8, 1000) | rng.choice([0, 0, 8])).astype(np.uint64)
-    return Scene(f"{build.__name__[1:]}-{seed}", xyz, labels_of(mask, class_id), taxonomy, config, cameras)
+    gap = float(rng.choice([0.0, 0.0074, 0.0233]))
+    return Scene(f"{build.__name__[1:]}-{seed}", xyz, labels_of(mask, class_id), taxonomy, config, cameras, gap)

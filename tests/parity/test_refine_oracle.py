@@ -16,8 +16,9 @@ SMALL_SEEDS = 100 * len(BUILDERS)
 def same(a_scene, config=None):
     got = refine(*a_scene.arguments)
     config = a_scene.config if config is None else config
+    xyz, labels, taxonomy, _, cameras, ring_gap_rad = a_scene.arguments
     instance_id, class_id = refine_slowly(
-        a_scene.xyz, a_scene.labels.instance_id, a_scene.labels.class_id, a_scene.taxonomy, config, a_scene.cameras
+        xyz, labels.instance_id, labels.class_id, taxonomy, config, cameras, ring_gap_rad
     )
     return np.array_equal(got.instance_id, instance_id) and np.array_equal(got.class_id, class_id)
 
@@ -45,7 +46,14 @@ def test_working_in_small_parts_changes_nothing(monkeypatch):
 
 @pytest.mark.parametrize(
     "other",
-    [{"range_coef": 0.08}, {"dims": 2}, {"min_points": 6}, {"split_classes": False}, {"same_image_veto": True}],
+    [
+        {"range_coef": 0.08},
+        {"dims": 2},
+        {"min_points": 6},
+        {"split_classes": False},
+        {"same_image_veto": True},
+        {"rings": 5},
+    ],
     ids=lambda other: next(iter(other)),
 )
 def test_the_comparison_would_notice_another_rule(other):

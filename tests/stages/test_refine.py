@@ -107,6 +107,14 @@ def test_in_the_ground_plane_height_counts_neither_in_distance_nor_in_range():
     assert ids(stacked, [0, 1, 2], CAR, RefineConfig(dims=2)) == [0, 0, 1]
 
 
+def test_large_objects_link_over_missing_rings_and_small_ones_do_not():
+    far, over = row([0, 1.5], x_m=30.0), RefineConfig(rings=3)
+    for class_id, gap, expected in ((CAR, 0.02, [0, 0]), (CAR, 0.0, [0, 1]), (PEDESTRIAN, 0.02, [0, 1])):
+        found = refine(far, labels([0, 1], class_id), NUSCENES, over, None, gap)
+        assert found.instance_id.tolist() == expected
+    assert ids(far, [0, 1], CAR, over) == [0, 1]  # nobody knows the sensor
+
+
 def test_masks_that_share_a_camera_do_not_link_under_the_veto():
     veto = RefineConfig(same_image_veto=True)
     assert ids(row([0, 0.5]), [0, 1], CAR, veto, np.array([0b01, 0b11], dtype=np.uint64)) == [0, 1]
@@ -140,7 +148,9 @@ def test_what_it_is_given_is_left_alone():
     assert all(np.array_equal(a, b) for a, b in zip(before, (xyz, *vars(given_labels).values()), strict=True))
 
 
-@pytest.mark.parametrize("bad", [{"range_coef": -0.1}, {"range_coef": float("nan")}, {"dims": 4}, {"min_points": -1}])
+@pytest.mark.parametrize(
+    "bad", [{"range_coef": -0.1}, {"range_coef": float("nan")}, {"dims": 4}, {"min_points": -1}, {"rings": -1}]
+)
 def test_a_bad_value_is_named(bad):
     with pytest.raises(SchemaError, match=f"SCH005.*{next(iter(bad))}"):
         RefineConfig(**bad)
