@@ -133,25 +133,34 @@ def inspect(out: Path, frame: str, png: Path | None, data: Path | None, masks_fr
 @click.argument("out", type=_PATH)
 @click.argument("data", type=_PATH)
 @click.option("--json", "json_file", type=_PATH, help="Also write the figures here.")
+@click.option("--markdown", type=_PATH, help="Also write the tables here.")
+@click.option("--parquet", type=_PATH, help="Also write one row an object and a cluster here.")
 @click.option("--against", type=_PATH, help="A second output folder, shown beside.")
 @click.option("--dataset", help="nuscenes or kitti; guessed when left out.")
 @click.option("--version", help="Version folder of the tables.")
-def evaluate(
-    out: Path, data: Path, json_file: Path | None, against: Path | None, dataset: str | None, version: str | None
-) -> None:
-    """Panoptic quality and class-agnostic IoU of OUT against the truth in DATA."""
-    from pipelines.evaluate import evaluate as score
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+def evaluate(out: Path, data: Path, dataset: str | None, version: str | None, **options: Any) -> None:
+    """Judge the labels of OUT by the truth in DATA: panoptic, class-agnostic and semantic quality, by bins."""
+    from pipelines.evaluate import run_eval
     from pointsam.datasets import open_dataset
-    from pointsam.store.files import write_together
 
-    truth = open_dataset(data, dataset, version=version)
-    reports = [score(folder, truth) for folder in (out, against) if folder is not None]
-    for report in reports:
-        click.echo(report.text())
-    if json_file is not None:
-        figures = json.dumps([report.as_dict() for report in reports], indent=1, allow_nan=False) + "\n"
-        write_together([(json_file, figures.encode())])
+    click.echo(run_eval(out, open_dataset(data, dataset, version=version), **options))
     click.echo(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png")
+
+
+@main.command()
+@click.argument("out", type=_PATH)
+@click.argument("data", type=_PATH, required=False)
+@click.option("--dest", type=_PATH, required=True, help="Folder of the page.")
+@click.option("--masks-from", type=_PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
+@click.option("--frames", "count", type=click.IntRange(1), default=12, show_default=True, help="Frames to show.")
+@click.option("--overwrite", is_flag=True, help="Replace the folder if it is there.")
+def report(out: Path, data: Path | None, dest: Path, masks_from: Path | None, count: int, overwrite: bool) -> None:
+    """A page on the labels of OUT: figures, curves, the worst and best frames, and a 3D view. Opens from a file."""
+    from pipelines.report import write_report
+
+    page = write_report(out, dest, data, masks_from, count, overwrite)
+    click.echo(f"wrote {page}\nnext: open it in a browser; no server is needed")
 
 
 @main.command()

@@ -8,9 +8,10 @@ from html import escape
 from pathlib import Path
 
 from pipelines.config import default
-from pipelines.evaluate import Report, evaluate
+from pipelines.evaluate import evaluate
 from pipelines.inspect import draw, story
 from pipelines.jobs import run_clusters, run_masks
+from pipelines.quality import Report
 from pipelines.request import Request
 from pipelines.synth import synthesize
 from pipelines.synth_config import SynthConfig
@@ -87,6 +88,7 @@ def _page(reports: Sequence[Report], pictures: Sequence[tuple[str, str]], folder
 
 
 def _row(name: str, report: Report) -> str:
-    whole = report.agnostic.overall
-    figures = (report.panoptic.pq, whole.mean_iou, whole.recall, report.agnostic.point_precision)
+    quality = report.quality
+    whole = quality.agnostic.overall
+    figures = (quality.panoptic.pq, whole.mean_iou, whole.recall, quality.agnostic.point_precision)
     return f"<tr><td>{name}</td>" + "".join(f"<td>{value:.3f}</td>" for value in figures) + "</tr>"

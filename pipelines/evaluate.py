@@ -2,98 +2,87 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
+from pipelines.compare import compare
+from pipelines.judge import FrameVerdict, Judge
 from pipelines.progress import progress
-from pipelines.tables import text_table
+from pipelines.quality import Report
+from pipelines.verdicts import verdict_writer
 from pointsam.datasets.base import Dataset
-from pointsam.errors import DatasetError, SchemaError
-from pointsam.evaluate.agnostic import AgnosticAccumulator, AgnosticQuality
-from pointsam.evaluate.panoptic import PanopticAccumulator, PanopticQuality
+from pointsam.errors import DatasetError, SchemaError, StoreError
+from pointsam.store.files import write_together
 from pointsam.store.reader import Labels
 
 
-@dataclass(frozen=True)
-class Report:
-    """Figures of one output folder.
+def run_eval(
+    out: Path,
+    dataset: Dataset,
+    json_file: Path | None = None,
+    markdown: Path | None = None,
+    parquet: Path | None = None,
+    against: Path | None = None,
+    overwrite: bool = False,
+) -> str:
+    """Score a folder, or two, and write what was asked for.
 
     Args:
         out: the folder.
-        truth: what it was compared with: "panoptic", "lidarseg" or "boxes"; several are joined by "+".
-        panoptic: PQ, SQ, RQ by class.
-        agnostic: IoU and recall of objects whatever their class.
-        failed: quarantined frames, not scored.
-        without_truth: frames that the data set has no truth for, not scored.
+        dataset: with the truth.
+        json_file: for the figures of both.
+        markdown: for the tables.
+        parquet: for one row an object and a cluster of `out`.
+        against: a second folder.
+        overwrite: replace files that are there.
+
+    Returns:
+        The tables.
+
+    Raises:
+        StoreError: OUT003 if a file is there already or cannot be written; and what `evaluate` raises.
     """
-
-    out: Path
-    truth: str
-    panoptic: PanopticQuality
-    agnostic: AgnosticQuality
-    failed: int
-    without_truth: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """For --json: NaN, a share of nothing, becomes null."""
-        values: dict[str, Any] = without_nan({**asdict(self), "out": str(self.out)})
-        return values
-
-    def text(self) -> str:
-        """For the terminal."""
-        quality, objects = self.panoptic, self.agnostic
-        rows: list[tuple[object, ...]] = [
-            (c.name, c.pq, c.sq, c.rq, c.tp, c.fp, c.fn, o.num_objects, o.mean_iou, o.recall, o.precision)
-            for c, o in zip(quality.classes, objects.classes, strict=True)
-        ]
-        whole = objects.overall
-        counts = [sum(getattr(c, name) for c in quality.classes) for name in ("tp", "fp", "fn")]
-        mean = (quality.pq, quality.sq, quality.rq)
-        rows.append(("all", *mean, *counts, whole.num_objects, whole.mean_iou, whole.recall, whole.precision))
-        header = ("class", "PQ", "SQ", "RQ", "TP", "FP", "FN", "objects", "IoU", "recall", "precision")
-        notes = [
-            f"{self.out}: {quality.num_frames} frames against {self.truth}",
-            text_table(header, rows),
-            f"PQ counts unmatched segments of {quality.min_points} points or more; objects, IoU, recall and precision "
-            f"are class-agnostic, from {objects.min_points} points on.",
-            f"foreground points: precision {objects.point_precision:.3f}, recall {objects.point_recall:.3f}",
-        ]
-        if self.failed:
-            notes.append(f"{self.failed} quarantined frames were not scored")
-        if self.without_truth:
-            notes.append(f"{self.without_truth} frames have no truth and were not scored")
-        return "\n".join(notes)
+    for path in (json_file, markdown, parquet):
+        if path is not None and path.exists() and not overwrite:
+            raise StoreError("OUT003", f"{path} is there already", "choose another name, or pass --overwrite")
+    with ExitStack() as stack:
+        rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
+        reports = [evaluate(out, dataset, rows.add if rows is not None else lambda _: None)]
+    if against is not None:
+        reports.append(evaluate(against, dataset))
+    pages = [report.text() for report in reports]
+    page = "\n\n".join(report.markdown() for report in reports)
+    if against is not None:
+        beside = compare(*reports)
+        pages.append(beside.text())
+        page += "\n" + beside.markdown() + "\n"
+    if json_file is not None:
+        figures = json.dumps([report.as_dict() for report in reports], indent=1, allow_nan=False) + "\n"
+        write_together([(json_file, figures.encode())])
+    if markdown is not None:
+        write_together([(markdown, page.encode())])
+    return "\n\n".join(pages)
 
 
-def without_nan(value: Any) -> Any:
-    """JSON values with null for NaN."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def evaluate(out: Path, dataset: Dataset) -> Report:
+def evaluate(out: Path, dataset: Dataset, watch: Callable[[FrameVerdict], None] = lambda _: None) -> Report:
     """Score every finished frame of an output folder.
+
+    Args:
+        out: the folder.
+        dataset: with the truth.
+        watch: is shown every frame's verdict.
 
     Raises:
         SchemaError: SCH004 if the labels are of other classes than the truth.
         DatasetError: DAT009 if no frame can be scored.
     """
     labels = Labels(out)
-    taxonomy = labels.taxonomy
-    if taxonomy.names != dataset.taxonomy.names:
-        raise SchemaError(
-            "SCH004",
-            f"{out} has classes {list(taxonomy.names)}, the truth of {dataset.root} has {list(dataset.taxonomy.names)}",
-            "score labels against the data set they were made of, with a mapping to its classes",
-        )
-    panoptic, agnostic = PanopticAccumulator(taxonomy), AgnosticAccumulator(taxonomy)
+    _check_classes(labels, dataset)
     failed = without_truth = 0
     sources: set[str] = set()
+    judge = None
     for frame in progress(labels.frames(), desc="eval", unit="frame"):
         if frame.status != "ok":
             failed += 1
@@ -102,14 +91,25 @@ def evaluate(out: Path, dataset: Dataset) -> Report:
         if truth is None:
             without_truth += 1
             continue
-        found = labels.labels(frame.frame_id).labels
-        panoptic.add(found, truth)
-        agnostic.add(found, truth)
+        if judge is None:
+            cameras = tuple(view.name for view in dataset.frame(frame.frame_id).cameras)
+            judge = Judge(dataset, labels.taxonomy, cameras)
+        watch(judge.add(labels.labels(frame.frame_id), truth))
         sources.add(truth.source)
-    if not sources:
+    if judge is None:
         raise DatasetError(
             "DAT009",
             f"no frame of {out} can be scored: {failed} quarantined, {without_truth} without truth in {dataset.root}",
             "score a split that has boxes or panoptic labels",
         )
-    return Report(out, "+".join(sorted(sources)), panoptic.result(), agnostic.result(), failed, without_truth)
+    return Report(out, "+".join(sorted(sources)), judge.result(), failed, without_truth)
+
+
+def _check_classes(labels: Labels, dataset: Dataset) -> None:
+    if labels.taxonomy.names != dataset.taxonomy.names:
+        raise SchemaError(
+            "SCH004",
+            f"{labels.out} has classes {list(labels.taxonomy.names)}, the truth of {dataset.root} has "
+            f"{list(dataset.taxonomy.names)}",
+            "score labels against the data set they were made of, with a mapping to its classes",
+        )

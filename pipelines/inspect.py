@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.parts import Source
 from pipelines.tables import text_table
-from pointsam.datasets import open_dataset
-from pointsam.datasets.io import read_image, read_points
-from pointsam.errors import DatasetError, SchemaError
+from pointsam.errors import DatasetError
 from pointsam.store.files import write_together
 from pointsam.store.reader import Labels
 from pointsam.store.schema import FrameLabels
@@ -99,51 +97,17 @@ def draw(out: Path, frame_id: str, png: Path, data: Path | None = None, masks_fr
     """
     from pointsam.report.compose import draw_frame
 
-    labels = Labels(out)
-    document = labels.document("clusters")
-    root = data or labels.data_root("clusters")
-    if root is None or not root.is_dir():
-        raise DatasetError("DAT001", f"the data of {out} are not at {root}", "say with --data ROOT where they are now")
-    source = _masks_of(document, masks_from or out)
-    dataset = open_dataset(root, document["dataset"]["name"], version=document["dataset"]["version"])
-    found = labels.labels(frame_id)
-    if found.frame.status != "ok":
-        raise DatasetError(
-            "DAT010",
-            f"{out}: frame {frame_id!r} was set aside, it has no labels to draw",
-            "mend it, then --retry-failed",
-        )
-    frame = dataset.frame(frame_id)
-    masks = {
-        camera: [
-            (row.masks.rle[mask_id], cluster.class_id)
-            for cluster in found.clusters
-            for name, mask_id in zip(cluster.cameras, cluster.mask_ids, strict=True)
-            if name == camera
-        ]
-        for camera, row in source.masks(frame_id).items()
-    }
+    source = Source(out, data, masks_from)
+    parts = source.parts(frame_id)
     picture = draw_frame(
-        frame,
-        {view.name: read_image(view.image_path) for view in frame.cameras},
-        read_points(frame.sweep),
-        found.labels,
-        masks,
-        dataset.boxes(frame_id),
-        labels.taxonomy,
+        parts.frame,
+        parts.images,
+        parts.xyz_lidar_m,
+        parts.found.labels,
+        parts.masks,
+        parts.boxes,
+        source.labels.taxonomy,
     )
     content = io.BytesIO()
     picture.save(content, format="PNG")
     write_together([(png, content.getvalue())])
-
-
-def _masks_of(document: Mapping[str, Any], folder: Path) -> Labels:
-    """The folder with the masks that clusters of this configuration were made of: another's have other mask ids."""
-    source = Labels(folder)
-    if "masks" not in source.stages or source.key("masks") != document["masks_key"]:
-        raise SchemaError(
-            "SCH004",
-            f"the masks that the clusters were made of are not in {folder}",
-            "say with --masks-from FOLDER where they are",
-        )
-    return source

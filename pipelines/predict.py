@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from pipelines.detect_recipe import recipe_of
-from pipelines.evaluate import without_nan
 from pipelines.official import Official, official, posed
 from pipelines.progress import progress
+from pipelines.quality import without_nan
 from pipelines.tables import text_table
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_points

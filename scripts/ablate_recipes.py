@@ -68,7 +68,7 @@ def main():
         rows = []
         for name, (recipe, *overrides) in listed.items():
             report = score(root, args.work, recipe, overrides, args.workers)
-            quality, objects = report.panoptic, report.agnostic
+            quality, objects = report.quality.panoptic, report.quality.agnostic
             counts = [sum(getattr(c, kind) for c in quality.classes) for kind in ("tp", "fp", "fn")]
             whole = objects.overall
             points = (objects.point_precision, objects.point_recall)

@@ -5,6 +5,7 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SHARED = Path(os.environ.get("POINTSAM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
@@ -16,6 +17,12 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POINTSAM_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def rng_of():
+    """Random numbers by seed."""
+    return np.random.default_rng
 
 
 @pytest.fixture(scope="session")

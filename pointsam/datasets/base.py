@@ -19,11 +19,13 @@ class Dataset(Protocol):
         name: the module's name ("nuscenes").
         root: the folder the user gave.
         taxonomy: the classes of its truth, and the default classes of its labels.
+        visibility_levels: how much of an object may be seen, from the least; empty if its boxes do not tell.
     """
 
     name: str
     root: Path
     taxonomy: Taxonomy
+    visibility_levels: tuple[str, ...]
 
     def frame_ids(self, split: str | None = None) -> list[str]:
         """All key frames, or those of a split, in (scene, time) order.
@@ -45,6 +47,9 @@ class Dataset(Protocol):
 
     def boxes(self, frame_id: str) -> Boxes | None:
         """True boxes in the LiDAR frame, None where the data set has no box labels for it."""
+
+    def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
+        """(M,) place in `visibility_levels` of each of the `boxes`, -1 where unknown. None if none is told."""
 
     def velocities_mps(self, frame_id: str) -> NDArray[np.float64] | None:
         """(M,2) of the `boxes`, along x and y of the LiDAR frame, over ground; NaN where unknown. None if none is."""

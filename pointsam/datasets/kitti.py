@@ -52,6 +52,7 @@ class Kitti:
 
     name = "kitti"
     taxonomy = KITTI
+    visibility_levels: tuple[str, ...] = ("largely hidden", "partly hidden", "visible")
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
@@ -145,6 +146,17 @@ class Kitti:
         """
         path = self._files(frame_id).labels
         return read_labels(path) if path.is_file() else None
+
+    def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
+        """(M,) level of each of the boxes, from the label file's `occluded`.
+
+        Raises:
+            DatasetError: as `boxes`.
+        """
+        rows = self.label_rows(frame_id)
+        if rows is None:
+            return None
+        return np.array([2 - row.occluded for row in rows if row.kind != "DontCare"], dtype=np.int8)
 
     def velocities_mps(self, frame_id: str) -> None:
         """None: frames are single."""

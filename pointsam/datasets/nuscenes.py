@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.datasets.io import read_points
-from pointsam.datasets.nuscenes_annotations import BOX_TABLES, LABEL_TABLES
+from pointsam.datasets.nuscenes_annotations import BOX_TABLES, LABEL_TABLES, VISIBILITY
 from pointsam.datasets.nuscenes_index import open_index
 from pointsam.datasets.nuscenes_join import LIDAR, REQUIRED
 from pointsam.datasets.nuscenes_splits import SPLITS, own_splits, split_scenes
@@ -51,6 +51,7 @@ class NuScenes:
 
     name = "nuscenes"
     taxonomy = NUSCENES
+    visibility_levels: tuple[str, ...] = VISIBILITY
 
     def __init__(self, root: Path, version: str | None = None) -> None:
         self.root = Path(root)
@@ -138,6 +139,13 @@ class NuScenes:
             class_id=np.array(classes, dtype=np.uint8),
             token=tuple(self._index.strings("boxes", "token")[rows].to_pylist()),
         )
+
+    def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
+        """(M,) level of each of the boxes, as annotated: its pixels in all cameras that nothing hides."""
+        if not self._index.num_rows("boxes"):
+            return None
+        level: NDArray[np.int8] = self._index.numbers("boxes", "visibility")[self._box_rows(frame_id)]
+        return level
 
     def velocities_mps(self, frame_id: str) -> NDArray[np.float64] | None:
         """(M,2) of the boxes, LiDAR frame, from the annotations before and after as the devkit's `box_velocity`."""

@@ -16,6 +16,10 @@ from pointsam.errors import DatasetError
 BOX_TABLES = ("sample_annotation", "instance", "category")
 LABEL_TABLES = ("panoptic", "lidarseg")
 
+VISIBILITY = ("0-40 %", "40-60 %", "60-80 %", "80-100 %")
+"""How much of an object all cameras see, by the position of its visibility_token in VISIBILITY_TOKENS."""
+VISIBILITY_TOKENS = "1234"
+
 _LONGEST_GAP_S = 1.5
 
 
@@ -34,7 +38,7 @@ def read_categories(folder: Path) -> tuple[Columns, dict[str, int]]:
 def read_boxes(folder: Path, samples: Columns, sample_row: dict[str, int], category_row: dict[str, int]) -> Columns:
     """The boxes, grouped by sample in the table's own order; adds each sample's range to `samples`."""
     tokens: list[str] = []
-    ints, floats = array("i"), array("d")
+    ints, floats, seen = array("i"), array("d"), array("b")
     if table_path(folder, "sample_annotation").exists():
         to_category = Link(folder, "instance", "category_token", "category", category_row)
         instances = {
@@ -45,11 +49,12 @@ def read_boxes(folder: Path, samples: Columns, sample_row: dict[str, int], categ
         }
         to_instance = Link(folder, "sample_annotation", "instance_token", "instance", instances)
         to_sample = Link(folder, "sample_annotation", "sample_token", "sample", sample_row)
-        fields = {"token": str, "sample_token": str, "instance_token": str} | dict.fromkeys(
-            ("translation", "size", "rotation"), list
-        )
-        for token, sample, instance, translation, size, rotation in read_rows(folder, "sample_annotation", fields):
+        strings = ("token", "sample_token", "instance_token", "visibility_token")
+        fields = dict.fromkeys(strings, str) | dict.fromkeys(("translation", "size", "rotation"), list)
+        rows = read_rows(folder, "sample_annotation", fields, {"visibility_token": ""})
+        for token, sample, instance, visibility, translation, size, rotation in rows:
             tokens.append(token)
+            seen.append(VISIBILITY_TOKENS.find(visibility) if len(visibility) == 1 else -1)
             ints.extend((to_sample(token, sample), *to_instance(token, instance)))
             for value, count in ((translation, 3), (size, 3), (rotation, 4)):
                 floats.extend(numbers(value, count))
@@ -64,6 +69,7 @@ def read_boxes(folder: Path, samples: Columns, sample_row: dict[str, int], categ
         "size_wlh": values[:, 3:6],
         "rotation": values[:, 6:],
         "category": links[:, 2],
+        "visibility": np.array(seen, dtype=np.int8)[order],
         "velocity": velocities(values[:, :3], links[:, 1], samples["t_us"][links[:, 0]]),
     }
 

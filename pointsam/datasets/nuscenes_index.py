@@ -30,7 +30,7 @@ from pointsam.datasets.nuscenes_tables import table_path
 from pointsam.errors import DatasetError
 from pointsam.store.files import locked, make_folder
 
-_LAYOUT = "2"
+_LAYOUT = "3"
 """Changes whenever the index's columns do."""
 
 _FRAME_GROUPS = ("samples", "sweeps", "images", "calibrations", "poses")

@@ -50,7 +50,8 @@ def join(folder: Path) -> dict[str, Columns]:
         images: token, file, t_us, calibration, pose, width_px, height_px.
         calibrations: token, channel, translation (N,3), rotation (N,4), intrinsic (N,9).
         poses: token, translation, rotation.
-        boxes: token, translation, size_wlh, rotation, category, velocity (N,3; NaN = unknown); in the world frame.
+        boxes: token, translation, size_wlh, rotation, category, velocity (N,3; NaN = unknown),
+            visibility (level from 0, -1 = unknown); in the world frame.
         categories: name, index (-1 = the table gives none).
 
     Raises:

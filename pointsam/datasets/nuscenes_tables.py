@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn, TextIO
 
 from pointsam.errors import DatasetError
@@ -20,13 +21,16 @@ def table_path(folder: Path, table: str) -> Path:
     return folder / f"{table}.json"
 
 
-def read_rows(folder: Path, table: str, fields: Mapping[str, type]) -> Iterator[tuple[Any, ...]]:
+def read_rows(
+    folder: Path, table: str, fields: Mapping[str, type], optional: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[tuple[Any, ...]]:
     """The rows of one table, each as the tuple of `fields`' values, in file order.
 
     Args:
         folder: the version folder.
         table: its name, without `.json`.
         fields: field name -> the Python type that its JSON value must have; other fields of a row are ignored.
+        optional: what stands in for those of the fields that a row may lack.
 
     Raises:
         DatasetError: DAT004 if the table cannot be read; DAT011 naming file and offset on malformed JSON, or file,
@@ -39,8 +43,10 @@ def read_rows(folder: Path, table: str, fields: Mapping[str, type]) -> Iterator[
         with path.open(encoding="utf-8") as file:
             for number, row in enumerate(_objects(file, path)):
                 try:
+                    for name, value in optional.items():
+                        row.setdefault(name, value)
                     values = pick(row)
-                except (KeyError, TypeError):
+                except (KeyError, TypeError, AttributeError):
                     _refuse_row(path, number, row, fields)
                 if tuple(map(type, values)) != kinds:
                     _refuse_row(path, number, row, fields)

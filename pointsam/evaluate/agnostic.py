@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.evaluate.overlap import overlaps
+from pointsam.evaluate.overlap import Overlaps, overlaps
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import PointLabels, PointTruth
 
@@ -60,6 +60,14 @@ class AgnosticQuality:
     min_points: int
 
 
+def best_iou(seen: Overlaps) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(T,) best IoU of each true segment with any predicted one, (P,) of each predicted one with any true one."""
+    of_object, of_cluster = np.zeros(len(seen.true_size)), np.zeros(len(seen.pred_size))
+    np.maximum.at(of_object, seen.true_index, seen.iou)
+    np.maximum.at(of_cluster, seen.pred_index, seen.iou)
+    return of_object, of_cluster
+
+
 class AgnosticAccumulator:
     """Sums over sweeps; its memory does not grow with them.
 
@@ -82,13 +90,11 @@ class AgnosticAccumulator:
         Raises:
             SchemaError: SCH003 if labels and truth have different numbers of points, SCH004 on an unknown class.
         """
-        seen = overlaps(labels, truth, self.taxonomy)
-        iou = seen.iou
-        object_iou = np.zeros(len(seen.true_size))
-        np.maximum.at(object_iou, seen.true_index, iou)
-        cluster_iou = np.zeros(len(seen.pred_size))
-        np.maximum.at(cluster_iou, seen.pred_index, iou)
+        self.add_overlaps(overlaps(labels, truth, self.taxonomy))
 
+    def add_overlaps(self, seen: Overlaps) -> None:
+        """Count one sweep whose segments were already compared."""
+        object_iou, cluster_iou = best_iou(seen)
         num_classes = len(self.taxonomy.classes)
         objects, clusters = seen.true_size >= self.min_points, seen.pred_size >= self.min_points
         counted = (
@@ -105,12 +111,12 @@ class AgnosticAccumulator:
     def result(self) -> AgnosticQuality:
         """Shares of what was counted so far."""
         classes = tuple(
-            _object_quality(name, self._counts[:, i], float(self._iou_sum[i]))
+            object_quality(name, self._counts[:, i], float(self._iou_sum[i]))
             for i, name in enumerate(self.taxonomy.names)
         )
         both, in_clusters, in_objects = (int(n) for n in self._points)
         return AgnosticQuality(
-            _object_quality("all", self._counts.sum(axis=1), float(self._iou_sum.sum())),
+            object_quality("all", self._counts.sum(axis=1), float(self._iou_sum.sum())),
             classes,
             _share(both, in_clusters),
             _share(both, in_objects),
@@ -119,7 +125,8 @@ class AgnosticAccumulator:
         )
 
 
-def _object_quality(name: str, counts: NDArray[np.int64], iou_sum: float) -> ObjectQuality:
+def object_quality(name: str, counts: NDArray[np.int64], iou_sum: float) -> ObjectQuality:
+    """Shares of (objects, found, clusters, right) and the sum of best IoU."""
     objects, found, clusters, right = (int(n) for n in counts)
     return ObjectQuality(
         name, objects, clusters, _share(iou_sum, objects), _share(found, objects), _share(right, clusters)

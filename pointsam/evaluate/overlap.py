@@ -11,6 +11,8 @@ from pointsam.errors import SchemaError
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels, PointTruth
 
+_Segments = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
@@ -18,23 +20,40 @@ class Overlaps:
 
     Args:
         pred_class: (P,) int64 class_id of each predicted segment.
+        pred_id: (P,) int64 its instance_id.
         pred_size: (P,) int64 points of each.
         true_class: (T,) int64 class_id of each true segment.
+        true_id: (T,) int64 its instance_id.
         true_size: (T,) int64 points of each.
         pred_index: (K,) int64 predicted segment of each pair that shares a point.
         true_index: (K,) int64 true segment of each pair.
         shared: (K,) int64 points of each pair, all positive.
         num_foreground_shared: points that are foreground in both.
+        pred_at: (F,) int64 points that are predicted foreground and not void.
+        pred_of: (F,) int64 predicted segment of each.
+        true_of_point: (N,) int64 true segment of each point of the sweep, NO_INSTANCE for none; void points have none.
     """
 
     pred_class: NDArray[np.int64]
+    pred_id: NDArray[np.int64]
     pred_size: NDArray[np.int64]
     true_class: NDArray[np.int64]
+    true_id: NDArray[np.int64]
     true_size: NDArray[np.int64]
     pred_index: NDArray[np.int64]
     true_index: NDArray[np.int64]
     shared: NDArray[np.int64]
     num_foreground_shared: int
+    pred_at: NDArray[np.int64]
+    pred_of: NDArray[np.int64]
+    true_of_point: NDArray[np.int64]
+
+    @property
+    def pred_of_point(self) -> NDArray[np.int64]:
+        """(N,) predicted segment of each point of the sweep, as `true_of_point`."""
+        out = np.full_like(self.true_of_point, NO_INSTANCE)
+        out[self.pred_at] = self.pred_of
+        return out
 
     @property
     def iou(self) -> NDArray[np.float64]:
@@ -60,24 +79,24 @@ def overlaps(labels: PointLabels, truth: PointTruth, taxonomy: Taxonomy) -> Over
             f"labels of {len(labels)} points meet a truth of {len(truth.labels)}",
             "evaluate against the data set that the labels were made from",
         )
-    pred_at, pred_of_point, pred_class, pred_size = _segments(labels, truth.void, taxonomy)
-    true_at, true_of_point, true_class, true_size = _segments(truth.labels, truth.void, taxonomy)
+    pred_at, pred_of, pred = _segments(labels, truth.void, taxonomy)
+    true_at, true_of, true = _segments(truth.labels, truth.void, taxonomy)
 
-    true_of_sweep = np.full(len(labels), NO_INSTANCE, dtype=np.int64)
-    true_of_sweep[true_at] = true_of_point
-    true_under_pred = true_of_sweep[pred_at]
+    true_of_point = np.full(len(labels), NO_INSTANCE, dtype=np.int64)
+    true_of_point[true_at] = true_of
+    true_under_pred = true_of_point[pred_at]
     both = true_under_pred != NO_INSTANCE
-    cell, shared, _ = _count(pred_of_point[both] * len(true_size) + true_under_pred[both])
-    pred_index, true_index = np.divmod(cell, max(len(true_size), 1))
-    return Overlaps(
-        pred_class, pred_size, true_class, true_size, pred_index, true_index, shared, int(np.count_nonzero(both))
-    )
+    num_true = len(true[0])
+    cell, shared, _ = _count(pred_of[both] * num_true + true_under_pred[both])
+    pred_index, true_index = np.divmod(cell, max(num_true, 1))
+    num_shared = int(np.count_nonzero(both))
+    return Overlaps(*pred, *true, pred_index, true_index, shared, num_shared, pred_at, pred_of, true_of_point)
 
 
 def _segments(
     labels: PointLabels, void: NDArray[np.bool_], taxonomy: Taxonomy
-) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Foreground point indices, their segment, and each segment's class and size."""
+) -> tuple[NDArray[np.intp], NDArray[np.int64], _Segments]:
+    """Foreground point indices, their segment, and each segment's class, instance and size."""
     at = np.flatnonzero((labels.instance_id != NO_INSTANCE) & ~void)
     class_id = labels.class_id[at].astype(np.int64)
     if class_id.size and class_id.max() >= len(taxonomy.classes):
@@ -89,7 +108,8 @@ def _segments(
     instance_id = labels.instance_id[at].astype(np.int64)
     span = int(instance_id.max(initial=0)) + 1  # ids are int32 and classes uint8: the product fits int64
     key, size, of_point = _count(class_id * span + instance_id)
-    return at, of_point, key // span, size
+    class_of, instance_of = np.divmod(key, span)
+    return at, of_point, (class_of, instance_of, size)
 
 
 def _count(

@@ -23,12 +23,13 @@ Source: Kirillov et al., Panoptic Segmentation, 2019; method.md A.8; nuscenes.ev
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.evaluate.overlap import overlaps
+from pointsam.evaluate.overlap import Overlaps, overlaps
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import PointLabels, PointTruth
 
@@ -66,6 +67,34 @@ class PanopticQuality:
     min_points: int
 
 
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """What became of the segments of one sweep.
+
+    Args:
+        pair: (K,) bool of the overlapping pairs, matches.
+        iou: (K,) float64 of the pairs.
+        missed: (T,) bool, true segments that count as FN.
+        false_alarm: (P,) bool, predicted segments that count as FP.
+    """
+
+    pair: NDArray[np.bool_]
+    iou: NDArray[np.float64]
+    missed: NDArray[np.bool_]
+    false_alarm: NDArray[np.bool_]
+
+
+def match(seen: Overlaps, min_points: int) -> Matches:
+    """Match the segments of a sweep, see the module's specification."""
+    iou = seen.iou
+    pair = (iou > 0.5) & (seen.pred_class[seen.pred_index] == seen.true_class[seen.true_index])
+    missed = seen.true_size >= min_points
+    missed[seen.true_index[pair]] = False
+    false_alarm = seen.pred_size >= min_points
+    false_alarm[seen.pred_index[pair]] = False
+    return Matches(pair, iou, missed, false_alarm)
+
+
 class PanopticAccumulator:
     """Sums counts over sweeps; its memory does not grow with them.
 
@@ -87,43 +116,42 @@ class PanopticAccumulator:
         Raises:
             SchemaError: SCH003 if labels and truth have different numbers of points, SCH004 on an unknown class.
         """
-        seen = overlaps(labels, truth, self.taxonomy)
-        iou = seen.iou
-        match = (iou > 0.5) & (seen.pred_class[seen.pred_index] == seen.true_class[seen.true_index])
-        missed = seen.true_size >= self.min_points
-        missed[seen.true_index[match]] = False
-        false_alarm = seen.pred_size >= self.min_points
-        false_alarm[seen.pred_index[match]] = False
+        self.add_overlaps(overlaps(labels, truth, self.taxonomy))
 
+    def add_overlaps(self, seen: Overlaps) -> None:
+        """Count one sweep whose segments were already compared."""
+        found = match(seen, self.min_points)
         num_classes = len(self.taxonomy.classes)
-        matched_class = seen.true_class[seen.true_index[match]]
-        counted = (matched_class, seen.pred_class[false_alarm], seen.true_class[missed])
+        matched_class = seen.true_class[seen.true_index[found.pair]]
+        counted = (matched_class, seen.pred_class[found.false_alarm], seen.true_class[found.missed])
         self._counts += np.stack([np.bincount(class_id, minlength=num_classes) for class_id in counted])
-        self._iou_sum += np.bincount(matched_class, weights=iou[match], minlength=num_classes)
+        self._iou_sum += np.bincount(matched_class, weights=found.iou[found.pair], minlength=num_classes)
         self._num_frames += 1
 
     def result(self) -> PanopticQuality:
         """Ratios of what was counted so far."""
         classes = tuple(
-            _class_quality(name, self._counts[:, i], float(self._iou_sum[i]))
+            class_quality(name, self._counts[:, i], float(self._iou_sum[i]))
             for i, name in enumerate(self.taxonomy.names)
         )
         return PanopticQuality(
-            pq=_mean_counted([c.pq for c in classes]),
-            sq=_mean_counted([c.sq for c in classes]),
-            rq=_mean_counted([c.rq for c in classes]),
+            pq=mean_counted([c.pq for c in classes]),
+            sq=mean_counted([c.sq for c in classes]),
+            rq=mean_counted([c.rq for c in classes]),
             classes=classes,
             num_frames=self._num_frames,
             min_points=self.min_points,
         )
 
 
-def _mean_counted(ratios: list[float]) -> float:
+def mean_counted(ratios: Iterable[float]) -> float:
+    """Mean of what is not NaN, NaN of nothing."""
     counted = [ratio for ratio in ratios if not math.isnan(ratio)]
     return sum(counted) / len(counted) if counted else math.nan
 
 
-def _class_quality(name: str, counts: NDArray[np.int64], iou_sum: float) -> ClassQuality:
+def class_quality(name: str, counts: NDArray[np.int64], iou_sum: float) -> ClassQuality:
+    """Ratios of (tp, fp, fn) and the sum of IoU over matches."""
     tp, fp, fn = (int(n) for n in counts)
     if tp + fp + fn == 0:
         return ClassQuality(name, 0, 0, 0, 0.0, math.nan, math.nan, math.nan)

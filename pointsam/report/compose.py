@@ -54,7 +54,7 @@ def draw_frame(
     Returns:
         2400 px wide; six surround cameras stand as they look, front above back, others in the frame's order.
     """
-    shown = _in_reading_order([view for view in frame.cameras if view.name in images])
+    shown = in_reading_order([view for view in frame.cameras if view.name in images])
     columns = min(_COLUMNS, max(1, len(shown)))
     tiles = [
         draw_camera(
@@ -81,7 +81,8 @@ def draw_frame(
     return picture
 
 
-def _in_reading_order(cameras: list[CameraView]) -> list[CameraView]:
+def in_reading_order(cameras: list[CameraView]) -> list[CameraView]:
+    """Six surround cameras as they look, front above back; others as they come."""
     if {view.name for view in cameras} == set(_SURROUND):
         return sorted(cameras, key=lambda view: _SURROUND.index(view.name))
     return cameras

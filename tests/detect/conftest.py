@@ -1,14 +1,8 @@
-"""Random numbers by name."""
+"""A tiny data set, its labels and its budget."""
 
 import socket
 
-import numpy as np
 import pytest
-
-
-@pytest.fixture
-def rng_of():
-    return np.random.default_rng
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from helpers.commands import label
 from helpers.nuscenes_root import make_root
+from helpers.segmenters import Scissors
 
 from pointsam import rle
 from pointsam.datasets.nuscenes import NuScenes
 from pointsam.geometry.projection import project
-from pointsam.types import Masks
 
 
 @pytest.fixture(scope="session")
@@ -42,24 +42,6 @@ def write_masks(dataset, folder):
             path = folder / view.name / f"{view.image_path.stem}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(entries))
-
-
-class Scissors:
-    """Cuts out every box."""
-
-    name, weights_sha256 = "mobile_sam", ""
-
-    def embed(self, image_rgb):
-        return image_rgb.shape[:2]
-
-    def from_points(self, shape, uv_px):
-        return Masks.empty(*shape)
-
-    def from_boxes(self, shape, box_xyxy_px):
-        boxes = box_xyxy_px.astype(int)
-        runs = tuple(rle.encode_crop(np.ones((y2 - y1, x2 - x1), bool), y1, x1, *shape) for x1, y1, x2, y2 in boxes)
-        sure = np.ones(len(boxes), dtype=np.float32)
-        return Masks(*shape, runs, sure, sure, np.arange(len(boxes), dtype=np.int32))
 
 
 @pytest.fixture

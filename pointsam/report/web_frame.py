@@ -1,0 +1,79 @@
+"""One frame as a script of data for the page's viewer."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.geometry.boxes import corners
+from pointsam.report.style import class_rgb, cluster_rgb
+from pointsam.store.schema import FrameLabels
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import Boxes, Cluster
+
+_PER_METRE = 100
+"""Positions are kept in centimetres: int16 reaches 327 m."""
+_REACH = np.iinfo(np.int16)
+
+
+def frame_script(
+    name: str,
+    xyz_lidar_m: NDArray[np.floating[Any]],
+    found: FrameLabels,
+    taxonomy: Taxonomy,
+    boxes: Boxes | None,
+    outcomes: Mapping[int, tuple[str, float]] | None = None,
+    objects: tuple[NDArray[np.int32], Sequence[dict[str, Any]]] | None = None,
+) -> str:
+    """JavaScript that hands a frame to the viewer.
+
+    Args:
+        name: of the frame in the page.
+        xyz_lidar_m: (N,3) its sweep.
+        found: its labels.
+        taxonomy: of the labels.
+        boxes: to be drawn.
+        outcomes: what became of each cluster and its best IoU, by cluster_id; None without truth.
+        objects: (N,) true instance of every point, and a row an object; None without truth.
+    """
+    centimetres = np.clip(np.round(np.asarray(xyz_lidar_m) * _PER_METRE), _REACH.min, _REACH.max)
+    data: dict[str, Any] = {
+        "xyz": _packed(centimetres),
+        "cluster": _packed(found.labels.instance_id),
+        "object": None if objects is None else _packed(objects[0]),
+        "objects": None if objects is None else list(objects[1]),
+        "clusters": [_row(cluster, outcomes) for cluster in found.clusters],
+        "class_colours": {spec: class_rgb(k) for k, spec in enumerate(taxonomy.names)},
+        "boxes": [] if boxes is None else np.round(corners(boxes).reshape(-1, 24), 2).tolist(),
+    }
+    return f"POINTSAM.add({json.dumps(name)}, {json.dumps(data, separators=(',', ':'), allow_nan=False)});\n"
+
+
+def _row(cluster: Cluster, outcomes: Mapping[int, tuple[str, float]] | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": cluster.cluster_id,
+        "class": cluster.class_name,
+        "points": cluster.num_points,
+        "cut": cluster.num_points_cut,
+        "range_m": round(cluster.range_m, 2),
+        "size_m": [round(edge, 2) for edge in cluster.size_aabb_m],
+        "sources": [f"{camera} mask {mask}" for camera, mask in zip(cluster.cameras, cluster.mask_ids, strict=True)],
+        "pred_iou": round(cluster.pred_iou, 3),
+        "stability": round(cluster.stability, 3),
+        "class_share": round(cluster.class_share, 3),
+        "confidence": round(cluster.confidence, 3),
+        "colour": cluster_rgb(cluster.cluster_id),
+    }
+    if outcomes is not None:
+        outcome, best_iou = outcomes.get(cluster.cluster_id, ("", 0.0))
+        row |= {"outcome": outcome, "best_iou": round(best_iou, 3)}
+    return row
+
+
+def _packed(values: NDArray[Any]) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<i2").tobytes()).decode()

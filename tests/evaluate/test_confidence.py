@@ -1,0 +1,66 @@
+"""The binned figures against plain ones over all clusters."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from pointsam.evaluate.confidence import ConfidenceAccumulator
+
+
+def found(*batches):
+    accumulator = ConfidenceAccumulator()
+    for confidence, iou in batches:
+        accumulator.add(np.asarray(confidence, dtype=float), np.asarray(iou, dtype=float))
+    return accumulator.result()
+
+
+@pytest.fixture
+def clusters(rng_of):
+    rng = rng_of(3)
+    iou = rng.random(4000)
+    return np.clip(0.4 + 0.5 * iou + rng.normal(0, 0.15, 4000), 0, 1), iou
+
+
+def test_ranks_are_those_of_scipy_and_of_all_pairs(clusters):
+    confidence, iou = clusters
+    result = found(clusters)
+    right = iou > 0.5
+    pairs = confidence[right][:, None] - confidence[~right]
+    assert result.spearman == pytest.approx(spearmanr(confidence, iou).statistic, abs=2e-3)
+    assert result.auroc == pytest.approx(((pairs > 0) + (pairs == 0) / 2).mean(), abs=2e-3)
+    assert 0.7 < result.auroc < 0.95
+
+
+def test_bins_and_calibration_error_are_the_plain_ones(clusters):
+    confidence, iou = clusters
+    result, gaps = found(clusters), 0.0
+    for k, one in enumerate(result.bins):
+        inside = np.minimum((confidence * 10).astype(int), 9) == k
+        assert one.num_clusters == inside.sum()
+        if inside.any():
+            plain = (confidence[inside].mean(), iou[inside].mean(), (iou[inside] > 0.5).mean())
+            assert (one.mean_confidence, one.mean_iou, one.share_right) == pytest.approx(plain)
+            gaps += inside.sum() * abs(plain[0] - plain[2])
+    assert result.ece == pytest.approx(gaps / len(iou))
+
+
+def test_the_order_and_number_of_sweeps_does_not_matter(clusters):
+    confidence, iou = clusters
+    parts = [(confidence[a : a + 500], iou[a : a + 500]) for a in range(0, 4000, 500)]
+    assert found(*reversed(parts)).auroc == found(clusters).auroc
+
+
+def test_confidence_that_tells_nothing_and_everything():
+    iou = [0.1, 0.2, 0.9, 0.8]
+    assert found(([0.7] * 4, iou)).auroc == 0.5
+    assert found(([0.1, 0.2, 0.9, 0.8], iou)).auroc == 1.0
+    assert found(([0.9, 0.8, 0.1, 0.2], iou)).spearman == pytest.approx(-1.0)
+
+
+def test_nothing_to_compare_is_nan():
+    empty = found()
+    assert empty.num_clusters == 0
+    assert all(math.isnan(value) for value in (empty.ece, empty.auroc, empty.spearman))
+    assert math.isnan(found(([0.5, 0.6], [0.9, 0.8])).auroc)  # all right
