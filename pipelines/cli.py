@@ -47,6 +47,18 @@ _MASKS_OPTIONS = (
     click.option("--mapping", type=_PATH, help="JSON file that takes 2D labels to classes (docs/mapping.md)."),
     click.option("--weights", type=_PATH, help="Checkpoint of the segmenter; a known one is found by name."),
 )
+_FORMATS = (
+    "nuscenes-panoptic",
+    "nuscenes-lidarseg",
+    "nuscenes-boxes",
+    "semantickitti",
+    "kitti",
+    "openpcdet",
+    "mmdet3d",
+    "coco",
+    "ply",
+    "pcd",
+)  # those of pipelines.export, which is slow to import: a test holds them together
 _CLUSTERS_OPTIONS = (click.option("--no-sar", is_flag=True, help="Leave out separability-aware refinement."),)
 
 
@@ -166,17 +178,21 @@ def report(out: Path, data: Path | None, dest: Path, masks_from: Path | None, co
 @main.command()
 @click.argument("out", type=_PATH)
 @click.argument("data", type=_PATH)
-@click.option("--to", "form", type=click.Choice(["nuscenes-panoptic"]), required=True)
+@click.option("--to", "form", type=click.Choice(_FORMATS), required=True)
 @click.option("--dest", type=_PATH, required=True, help="Folder to write to.")
 @click.option("--version", help="Version folder of the tables.")
-@click.option("--eval-set", default="val", show_default=True, help="Name of the split the files are meant for.")
+@click.option("--eval-set", "split", default="val", show_default=True, help="Split that the files are meant for.")
+@click.option("--masks-from", type=_PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-def export(out: Path, data: Path, form: str, dest: Path, version: str | None, eval_set: str, overwrite: bool) -> None:
-    """Labels in another tool's format."""
-    from pipelines.export import export_nuscenes_panoptic
+def export(out: Path, data: Path, form: str, dest: Path, **options: Any) -> None:
+    """Labels in another tool's format (docs/exports.md)."""
+    from pipelines.export import FORMATS
+    from pipelines.export import export as write
 
-    count = export_nuscenes_panoptic(out, data, dest, version=version, eval_set=eval_set, overwrite=overwrite)
+    count = write(out, data, dest, form, **options)
     click.echo(f"wrote {count} frames to {dest} ({form})")
+    if FORMATS[form].note:
+        click.echo(f"note: {FORMATS[form].note}")
 
 
 @main.group()

@@ -2,37 +2,165 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipelines.progress import progress
+from pointsam.datasets import open_dataset
+from pointsam.datasets.base import Dataset
+from pointsam.datasets.io import read_values
+from pointsam.datasets.kitti import Kitti
 from pointsam.datasets.nuscenes import NuScenes
-from pointsam.export.nuscenes_panoptic import export_frame, write_submission
+from pointsam.errors import DatasetError, SchemaError, StoreError
+from pointsam.export.boxes import kitti, nuscenes_results, nuscenes_rows
+from pointsam.export.clouds import pcd, ply
+from pointsam.export.coco import coco_rows, coco_split
+from pointsam.export.detection import mmdet3d, mmdet3d_info, mmdet3d_split, openpcdet, openpcdet_split
+from pointsam.export.item import Files, Item
+from pointsam.export.lidarseg import lidarseg
+from pointsam.export.nuscenes_panoptic import panoptic, submission
+from pointsam.export.semantickitti import semantickitti
+from pointsam.store.files import write_together
 from pointsam.store.reader import Labels
 
 
-def export_nuscenes_panoptic(
-    out: Path, data: Path, dest: Path, *, version: str | None, eval_set: str, overwrite: bool
-) -> int:
-    """Write every finished frame as nuScenes-panoptic, and the description the benchmark demands.
+@dataclass(frozen=True)
+class Done:
+    """What is known at the end of an export.
 
     Args:
-        out: output folder of a run on nuScenes-format data.
-        data: that data's root.
+        split: its name.
+        names: of the frames.
+        rows: what `Format.row` gave for each.
+        class_names: of the taxonomy.
+    """
+
+    split: str
+    names: Sequence[str]
+    rows: Sequence[Any]
+    class_names: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Args:
+        frame: files of a frame, given the split's name.
+        row: what a frame adds to the files of the whole; kept until the end.
+        close: files of the whole.
+        nuscenes: whether frames are named by nuScenes' own tokens.
+        note: a warning worth saying.
+    """
+
+    frame: Callable[[Item, str], Files] = lambda _item, _split: {}
+    row: Callable[[Item], Any] = lambda _item: None
+    close: Callable[[Done], Files] = lambda _done: {}
+    nuscenes: bool = False
+    note: str = ""
+
+
+_GUESSED = "boxes are fitted to clusters: sizes are guessed from the class, and which end is the front nobody knows"
+
+FORMATS: dict[str, Format] = {
+    "nuscenes-panoptic": Format(panoptic, close=lambda done: submission(done.split), nuscenes=True),
+    "nuscenes-lidarseg": Format(lidarseg, nuscenes=True),
+    "nuscenes-boxes": Format(
+        row=lambda item: (item.frame.frame_id, nuscenes_rows(item)),
+        close=lambda done: nuscenes_results(dict(done.rows)),
+        nuscenes=True,
+        note=_GUESSED,
+    ),
+    "semantickitti": Format(lambda item, _: semantickitti(item)),
+    "kitti": Format(lambda item, _: kitti(item), note=_GUESSED),
+    "openpcdet": Format(
+        lambda item, _: openpcdet(item), close=lambda done: openpcdet_split(done.names, done.split), note=_GUESSED
+    ),
+    "mmdet3d": Format(
+        lambda item, _: mmdet3d(item),
+        mmdet3d_info,
+        lambda done: mmdet3d_split(done.rows, done.class_names, done.split),
+        note=f"{_GUESSED}; the annotation file is JSON, which mmengine loads as it does pickle",
+    ),
+    "coco": Format(
+        row=coco_rows,
+        close=lambda done: coco_split([row for rows in done.rows for row in rows], done.class_names, done.split),
+    ),
+    "ply": Format(lambda item, _: ply(item)),
+    "pcd": Format(lambda item, _: pcd(item)),
+}
+
+
+def export(
+    out: Path,
+    data: Path,
+    dest: Path,
+    form: str,
+    version: str | None = None,
+    split: str = "val",
+    masks_from: Path | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Write every finished frame.
+
+    Args:
+        out: output folder of a run.
+        data: root of its data.
         dest: folder to write to.
-        version: version folder of the tables, where there are several.
-        eval_set: split the frames belong to.
+        form: one of FORMATS.
+        version: version folder of nuScenes tables, where there are several.
+        split: name of the split that the frames are meant for.
+        masks_from: folder whose masks the clusters were made of, None for `out`; for COCO.
         overwrite: replace files that are there.
 
     Returns:
-        number of frames written; quarantined ones are left out.
+        Number of frames written; quarantined ones are left out.
+
+    Raises:
+        SchemaError: SCH004 if the format knows no such classes or data, SCH006 on ids beyond its range.
+        StoreError: OUT003 if a file is there already or cannot be written, OUT002 on a full disk.
+        DatasetError: DAT009 if there is nothing to write; and what reading raises.
     """
-    labels = Labels(out)
-    dataset = NuScenes(data, version)
-    count = 0
-    for frame in progress(labels.frames(), desc="export", unit="frame"):
-        if frame.status == "ok":
-            token = dataset.lidar_token(frame.frame_id)
-            export_frame(labels.labels(frame.frame_id).labels, labels.taxonomy, dest, token, eval_set, overwrite)
-            count += 1
-    write_submission(dest, eval_set)
-    return count
+    labels, spec = Labels(out), FORMATS[form]
+    dataset = open_dataset(data, labels.document("clusters")["dataset"]["name"], version=version)
+    if spec.nuscenes and not isinstance(dataset, NuScenes):
+        raise SchemaError("SCH004", f"{form} names frames by nuScenes' tokens: {data} has none", "use another format")
+    masks = Labels(masks_from or out)
+    good = [frame.frame_id for frame in labels.frames() if frame.status == "ok"]
+    if not good:
+        raise DatasetError("DAT009", f"{out} holds no labelled frame", "mend what was set aside, then --retry-failed")
+    names, rows = [], []
+    for number, frame_id in enumerate(progress(good, desc="export", unit="frame")):
+        item = _item(number, frame_id, labels, masks, dataset)
+        _write(dest, spec.frame(item, split), overwrite)
+        names.append(item.name)
+        rows.append(spec.row(item))
+    _write(dest, spec.close(Done(split, names, rows, labels.taxonomy.names)), overwrite)
+    return len(good)
+
+
+def _item(number: int, frame_id: str, labels: Labels, masks: Labels, dataset: Dataset) -> Item:
+    name = dataset.lidar_token(frame_id) if isinstance(dataset, NuScenes) else frame_id
+    return Item(
+        number,
+        name,
+        labels.labels(frame_id),
+        labels.taxonomy,
+        lambda: dataset.frame(frame_id),
+        lambda: read_values(dataset.frame(frame_id).sweep, 4),
+        lambda: masks.masks(frame_id),
+        dataset.rect_SE3_lidar(frame_id) if isinstance(dataset, Kitti) else None,
+    )
+
+
+def _write(dest: Path, files: Files, overwrite: bool) -> None:
+    """Files that are there already, and the same, are left alone."""
+    new = [(dest / name, content) for name, content in files.items()]
+    new = [(path, content) for path, content in new if not (path.is_file() and path.read_bytes() == content)]
+    for path, _ in new:
+        if path.exists() and not overwrite:
+            raise StoreError("OUT003", f"{path} is there already", "choose another --dest, or pass --overwrite")
+    if new:
+        write_together(new)

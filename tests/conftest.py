@@ -49,6 +49,14 @@ def kitti_root():
 
 
 @pytest.fixture
+def tiny_kitti(tmp_path):
+    """Two training frames and one testing frame; `add` writes more, `path` names a file of one."""
+    from helpers.kitti_root import make_kitti
+
+    return make_kitti(tmp_path / "kitti")
+
+
+@pytest.fixture
 def mounted(tmp_path):
     """A function that mounts a small memory disk."""
     folders = []

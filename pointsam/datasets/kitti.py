@@ -138,6 +138,14 @@ class Kitti:
             return None
         return _boxes(frame_id, read_labels(files.labels), read_calibration(files.calibration))
 
+    def rect_SE3_lidar(self, frame_id: str) -> SE3:
+        """The frame that labels stand in: camera 0's, rectified.
+
+        Raises:
+            DatasetError, CalibrationError: as `boxes`.
+        """
+        return read_calibration(self._files(frame_id).calibration).rect_SE3_lidar
+
     def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
         """A frame's label file, line by line; None where it has none.
 

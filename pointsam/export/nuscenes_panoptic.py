@@ -20,14 +20,13 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError, StoreError
-from pointsam.store.files import write_together
+from pointsam.errors import SchemaError
+from pointsam.export.item import Files, Item
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
 
@@ -50,6 +49,26 @@ CHALLENGE_CLASS: Mapping[str, int] = MappingProxyType(
 _MAX_CLUSTER_ID = 998  # the instance field has three digits, 000 means stuff
 
 
+def challenge_of_point(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.int64]:
+    """(N,) class of the benchmark, 0 = background.
+
+    Raises:
+        SchemaError: SCH004 if a class of the taxonomy or a class_id is none of the benchmark's.
+    """
+    challenge_class = np.zeros(BACKGROUND + 1, dtype=np.int64)
+    challenge_class[: len(taxonomy.classes)] = _challenge_classes(taxonomy)
+    foreground = labels.instance_id != NO_INSTANCE
+    class_of_point = challenge_class[labels.class_id]
+    if not class_of_point[foreground].all():
+        unknown = labels.class_id[foreground & (class_of_point == 0)][0]
+        raise SchemaError(
+            "SCH004",
+            f"class_id {unknown} does not exist in taxonomy {taxonomy.name!r}",
+            "export with the taxonomy that the labels were made with",
+        )
+    return class_of_point
+
+
 def encode(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.uint16]:
     """Panoptic label of every point.
 
@@ -64,17 +83,8 @@ def encode(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.uint16]:
         SchemaError: SCH004 if a class of the taxonomy or a class_id is none of the benchmark's, SCH006 on a cluster_id
             above 998.
     """
-    challenge_class = np.zeros(BACKGROUND + 1, dtype=np.int64)
-    challenge_class[: len(taxonomy.classes)] = _challenge_classes(taxonomy)
     foreground = labels.instance_id != NO_INSTANCE
-    class_of_point = challenge_class[labels.class_id]
-    if not class_of_point[foreground].all():
-        unknown = labels.class_id[foreground & (class_of_point == 0)][0]
-        raise SchemaError(
-            "SCH004",
-            f"class_id {unknown} does not exist in taxonomy {taxonomy.name!r}",
-            "export with the taxonomy that the labels were made with",
-        )
+    class_of_point = challenge_of_point(labels, taxonomy)
     largest = int(labels.instance_id.max(initial=0))
     if largest > _MAX_CLUSTER_ID:
         raise SchemaError(
@@ -86,53 +96,29 @@ def encode(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.uint16]:
     return np.where(foreground, class_of_point * 1000 + labels.instance_id + 1, 0).astype(np.uint16)
 
 
-def export_frame(
-    labels: PointLabels,
-    taxonomy: Taxonomy,
-    dest: Path,
-    lidar_token: str,
-    eval_set: str = "val",
-    overwrite: bool = False,
-) -> Path:
-    """Write one sweep's labels, whole or not at all.
+def panoptic(item: Item, eval_set: str) -> Files:
+    """A frame's file.
 
     Args:
-        labels: (N,) labels in file order of the sweep.
-        taxonomy: their classes, by the benchmark's names.
-        dest: result folder, made if missing.
-        lidar_token: sample_data token of the key LiDAR sweep.
-        eval_set: split that the frame belongs to: train, val, test, mini_train or mini_val.
-        overwrite: replace the file if it is there.
-
-    Returns:
-        The file written.
+        item: the frame; its name is the sample_data token of the key sweep.
+        eval_set: split that it belongs to: train, val, test, mini_train or mini_val.
 
     Raises:
         SchemaError: as `encode`.
-        StoreError: OUT003 if the file is there already or cannot be written, OUT002 on a full disk.
     """
     content = io.BytesIO()
-    np.savez_compressed(content, data=encode(labels, taxonomy))
-    path = Path(dest) / "panoptic" / eval_set / f"{lidar_token}_panoptic.npz"
-    if path.exists() and not overwrite:
-        raise StoreError("OUT003", f"{path} is there already", "choose another --dest, or ask to overwrite it")
-    write_together([(path, content.getvalue())])
-    return path
+    np.savez_compressed(content, data=encode(item.found.labels, item.taxonomy))
+    return {f"panoptic/{eval_set}/{item.name}_panoptic.npz": content.getvalue()}
 
 
-def write_submission(dest: Path, eval_set: str = "val") -> Path:
-    """Write the description that the benchmark demands beside the labels; the same for every run, so it is replaced.
+def submission(eval_set: str) -> Files:
+    """The description that the benchmark demands beside the labels.
 
     Labels come from camera and LiDAR, and from 2D networks trained on other data (`use_external`).
-
-    Raises:
-        StoreError: OUT003 if it cannot be written, OUT002 on a full disk.
     """
     used = {"camera": True, "lidar": True, "radar": False, "map": False, "external": True}
     meta = {"task": "segmentation", **{f"use_{source}": use for source, use in used.items()}}
-    path = Path(dest) / eval_set / "submission.json"
-    write_together([(path, (json.dumps({"meta": meta}, indent=2) + "\n").encode())])
-    return path
+    return {f"{eval_set}/submission.json": (json.dumps({"meta": meta}, indent=2) + "\n").encode()}
 
 
 def _challenge_classes(taxonomy: Taxonomy) -> list[int]:

@@ -6,10 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+from helpers.exports import item_of
 
 from pointsam.datasets.nuscenes import NuScenes
 from pointsam.evaluate.panoptic import PanopticAccumulator
-from pointsam.export.nuscenes_panoptic import export_frame, write_submission
+from pointsam.export.nuscenes_panoptic import panoptic, submission
+from pointsam.store.files import write_together
 from pointsam.taxonomy import BACKGROUND, NUSCENES
 from pointsam.types import NO_INSTANCE, PointLabels
 
@@ -114,8 +116,8 @@ def test_the_devkits_evaluator_scores_exported_labels_as_we_do(root, tmp_path):
     truth = dataset.point_truth(frame_id)
     assert truth.source == "panoptic"
     labels = worsened(truth.labels, seed=0)
-    export_frame(labels, NUSCENES, tmp_path / "results", dataset.lidar_token(frame_id), EVAL_SET)
-    write_submission(tmp_path / "results", EVAL_SET)
+    files = panoptic(item_of(labels, name=dataset.lidar_token(frame_id)), EVAL_SET) | submission(EVAL_SET)
+    write_together([(tmp_path / "results" / name, content) for name, content in files.items()])
 
     theirs = evaluate_with_devkit(root, tmp_path / "results", tmp_path / "out")
     accumulator = PanopticAccumulator(NUSCENES)

@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 from PIL import Image
 
 CALIB = """P0: 100 0 50 0 0 100 40 0 0 0 1 0
@@ -15,10 +14,8 @@ CAR = "Car 0.00 0 0.0 30 20 70 60 1.5 1.6 4.0 0.0 1.0 10.0 0.0\n"
 WIDTH_PX, HEIGHT_PX = 100, 80
 
 
-@pytest.fixture
-def tiny_kitti(tmp_path):
+def make_kitti(root):
     """Two training frames and one testing frame; `add` writes more, `path` names a file of one."""
-    root = tmp_path / "kitti"
 
     def path(part, number="000000", folder="training"):
         suffix = {"velodyne": "bin", "image_2": "png"}.get(part, "txt")

@@ -1,0 +1,113 @@
+"""Boxes fitted to clusters, for tools that draw and mend boxes (CVAT, Xtreme1) and for evaluators.
+
+Layout
+    kitti            DEST/label_2/NAME.txt       KITTI object labels with a score, in camera 2's rectified frame
+    nuscenes-boxes   DEST/results_nusc.json      nuScenes detection results, world frame
+
+Which end of a box is its front nobody knows; velocities are 0.
+
+Source: KITTI object development kit, readme.txt; nuscenes.eval.detection, README.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from pointsam.errors import SchemaError
+from pointsam.export.item import Files, Item
+from pointsam.export.nuscenes_panoptic import CHALLENGE_CLASS
+from pointsam.geometry.boxes import corners
+from pointsam.geometry.projection import cam_SE3_lidar
+
+KITTI_KINDS: Mapping[str, str] = MappingProxyType(
+    {"car": "Car", "truck": "Truck", "tram": "Tram", "pedestrian": "Pedestrian", "cyclist": "Cyclist"}
+)
+_MOST, _NEAREST_M = 500, 0.1
+
+
+def kitti(item: Item) -> Files:
+    """A frame's label file; boxes that the camera does not see are left out.
+
+    Raises:
+        SchemaError: SCH004 on a class that KITTI lacks, or data of another kind.
+    """
+    _known(item, KITTI_KINDS, "KITTI")
+    to_rect = item.rect_SE3_lidar
+    if to_rect is None:
+        raise SchemaError(
+            "SCH004", "KITTI's labels stand in its camera's frame: these data are others", "--to openpcdet"
+        )
+    (view,) = item.frame.cameras
+    camera = view.camera
+    to_camera = cam_SE3_lidar(item.frame.sweep, view)
+    lines = []
+    turned = corners(item.boxes)
+    for k, cluster in enumerate(item.found.clusters):
+        seen = to_camera.apply(turned[k])
+        before = seen[seen[:, 2] > _NEAREST_M]
+        if len(before) == 0:
+            continue
+        length, width, height = item.boxes.size_lwh_m[k]
+        x, y, z = to_rect.apply(item.boxes.center_m[k])
+        ahead = to_rect.rotation @ item.boxes.rotation[k][:, 0]
+        rotation_y = float(np.arctan2(-ahead[2], ahead[0]))
+        uv = before[:, :2] / before[:, 2:] * camera.K[[0, 1], [0, 1]] + camera.K[:2, 2]
+        last = (camera.width_px - 1, camera.height_px - 1)
+        (left, top), (right, bottom) = (np.clip(side, 0, last) for side in (uv.min(axis=0), uv.max(axis=0)))
+        if left == right or top == bottom:
+            continue
+        alpha = float(np.arctan2(np.sin(rotation_y - np.arctan2(x, z)), np.cos(rotation_y - np.arctan2(x, z))))
+        numbers = (alpha, left, top, right, bottom, height, width, length, x, y + height / 2, z, rotation_y)
+        values = " ".join(f"{value:.2f}" for value in numbers)
+        lines.append(f"{KITTI_KINDS[cluster.class_name]} 0.00 3 {values} {cluster.confidence:.4f}\n")
+    return {f"label_2/{item.name}.txt": "".join(lines).encode()}
+
+
+def nuscenes_rows(item: Item) -> list[dict[str, Any]]:
+    """A frame's detections.
+
+    Raises:
+        SchemaError: SCH004 on a class that nuScenes lacks.
+    """
+    _known(item, CHALLENGE_CLASS, "nuScenes")
+    sweep = item.frame.sweep
+    world_SE3_lidar = sweep.world_SE3_ego @ sweep.ego_SE3_lidar
+    rows = []
+    for k, cluster in enumerate(item.found.clusters[:_MOST]):
+        x, y, z, w = Rotation.from_matrix(world_SE3_lidar.rotation @ item.boxes.rotation[k]).as_quat()
+        length, width, height = item.boxes.size_lwh_m[k]
+        rows.append(
+            {
+                "sample_token": item.frame.frame_id,
+                "translation": world_SE3_lidar.apply(item.boxes.center_m[k]).tolist(),
+                "size": [width, length, height],
+                "rotation": [w, x, y, z],
+                "velocity": [0.0, 0.0],
+                "detection_name": cluster.class_name,
+                "detection_score": cluster.confidence,
+                "attribute_name": "",
+            }
+        )
+    return rows
+
+
+def nuscenes_results(rows: Mapping[str, list[dict[str, Any]]]) -> Files:
+    """The file of a split: camera and LiDAR, and 2D networks trained on other data."""
+    meta = {"use_camera": True, "use_lidar": True, "use_radar": False, "use_map": False, "use_external": True}
+    return {"results_nusc.json": (json.dumps({"meta": meta, "results": dict(rows)}) + "\n").encode()}
+
+
+def _known(item: Item, classes: Mapping[str, Any], what: str) -> None:
+    foreign = [name for name in item.taxonomy.names if name not in classes]
+    if foreign:
+        raise SchemaError(
+            "SCH004",
+            f"{what} has no class for {', '.join(foreign)} of taxonomy {item.taxonomy.name!r}",
+            f"label with classes out of: {', '.join(classes)}",
+        )

@@ -1,0 +1,68 @@
+"""COCO instance segmentation of the camera images: the masks that built clusters, as compressed run lengths.
+
+Layout
+    DEST/instances_SPLIT.json    images, annotations, categories (ids from 1), as pycocotools reads them
+
+An annotation carries more than COCO asks for: `cluster_id`, `pred_iou`, `stability` and the frame's id.
+
+Source: the COCO data format; pycocotools.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pointsam import rle
+from pointsam.export.item import Files, Item
+
+
+def coco_rows(item: Item) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Each image of a frame with its annotations; ids are given later."""
+    out = []
+    for view in item.frame.cameras:
+        row = item.masks[view.name]
+        height, width = view.camera.height_px, view.camera.width_px
+        image = {
+            "file_name": view.image_path.name,
+            "height": height,
+            "width": width,
+            "camera": view.name,
+            "frame_id": item.frame.frame_id,
+        }
+        annotations = []
+        for cluster in item.found.clusters:
+            for camera, mask_id in zip(cluster.cameras, cluster.mask_ids, strict=True):
+                if camera != view.name:
+                    continue
+                rows, columns, crop = rle.decode_crop(row.masks.rle[mask_id], height, width)
+                annotations.append(
+                    {
+                        "category_id": cluster.class_id + 1,
+                        "segmentation": {"size": [height, width], "counts": row.masks.rle[mask_id].decode()},
+                        "area": int(crop.sum()),
+                        "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
+                        "iscrowd": 0,
+                        "score": round(cluster.confidence, 4),
+                        "cluster_id": cluster.cluster_id,
+                        "pred_iou": round(float(row.masks.pred_iou[mask_id]), 4),
+                        "stability": round(float(row.masks.stability[mask_id]), 4),
+                    }
+                )
+        out.append((image, annotations))
+    return out
+
+
+def coco_split(
+    rows: Sequence[tuple[dict[str, Any], list[dict[str, Any]]]], class_names: Sequence[str], split: str
+) -> Files:
+    """The file of a split."""
+    images, annotations = [], []
+    for image_id, (image, found) in enumerate(rows, start=1):
+        images.append({"id": image_id, **image})
+        annotations += [{"image_id": image_id, **one} for one in found]
+    annotations = [{"id": k, **one} for k, one in enumerate(annotations, start=1)]
+    categories = [{"id": k + 1, "name": name} for k, name in enumerate(class_names)]
+    document = {"images": images, "annotations": annotations, "categories": categories}
+    return {f"instances_{split}.json": (json.dumps(document) + "\n").encode()}

@@ -1,0 +1,93 @@
+"""Training data for OpenPCDet's and MMDetection3D's custom data sets; boxes are fitted to the clusters.
+
+OpenPCDet reads its layout as it is and makes its own info files from it (`custom_dataset create_custom_infos`).
+    DEST/points/NAME.npy         (N,4) float32 x, y, z, intensity
+    DEST/labels/NAME.txt         a line a box: x y z dx dy dz heading class
+    DEST/ImageSets/SPLIT.txt     names
+MMDetection3D (1.x) reads an annotation file, which mmengine loads from JSON as well as from pickle: ours is JSON.
+    DEST/points/NAME.bin         (N,4) float32
+    DEST/labels/NAME.bin         (N,) uint8 class of every point, 255 = none; for its segmenters
+    DEST/pointsam_infos_SPLIT.json    metainfo and data_list, `ann_file` of a Det3DDataset
+
+Both: metres, LiDAR frame, x forward where the sensor has it so, z up, box origin in its middle.
+MMDetection3D's own box origin is the bottom's middle: its `bbox_3d` has z there.
+
+Source: OpenPCDet docs/CUSTOM_DATASET_TUTORIAL.md; MMDetection3D docs/en/advanced_guides/customize_dataset.md.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.export.item import Files, Item
+
+_DIGITS = 4
+
+
+def openpcdet(item: Item) -> Files:
+    """A frame's points and labels."""
+    points = io.BytesIO()
+    np.save(points, _four(item), allow_pickle=False)
+    lines = [
+        " ".join([*(f"{value:.{_DIGITS}f}" for value in row), item.taxonomy.names[class_id]])
+        for row, class_id in zip(_rows(item), item.boxes.class_id, strict=True)
+    ]
+    text = "".join(f"{line}\n" for line in lines)
+    return {f"points/{item.name}.npy": points.getvalue(), f"labels/{item.name}.txt": text.encode()}
+
+
+def openpcdet_split(names: Sequence[str], split: str) -> Files:
+    """The list of the frames of a split."""
+    return {f"ImageSets/{split}.txt": "".join(f"{name}\n" for name in names).encode()}
+
+
+def mmdet3d(item: Item) -> Files:
+    """A frame's points and point labels."""
+    classes = item.found.labels.class_id.astype("u1")
+    return {f"points/{item.name}.bin": _four(item).tobytes(), f"labels/{item.name}.bin": classes.tobytes()}
+
+
+def mmdet3d_info(item: Item) -> dict[str, Any]:
+    """A frame's entry of the annotation file."""
+    instances = []
+    rows = _rows(item)
+    rows[:, 2] -= rows[:, 5] / 2
+    for row, class_id, cluster in zip(rows, item.boxes.class_id, item.found.clusters, strict=True):
+        instances.append(
+            {
+                "bbox_3d": [round(float(value), _DIGITS) for value in row],
+                "bbox_label_3d": int(class_id),
+                "num_lidar_pts": cluster.num_points,
+                "score": round(cluster.confidence, _DIGITS),
+            }
+        )
+    return {
+        "sample_idx": item.number,
+        "lidar_points": {"lidar_path": f"{item.name}.bin", "num_pts_feats": 4},
+        "pts_semantic_mask_path": f"{item.name}.bin",
+        "instances": instances,
+    }
+
+
+def mmdet3d_split(infos: Sequence[dict[str, Any]], class_names: Sequence[str], split: str) -> Files:
+    """The annotation file of a split."""
+    categories = {name: k for k, name in enumerate(class_names)}
+    document = {"metainfo": {"categories": categories, "dataset": "pointsam"}, "data_list": list(infos)}
+    return {f"pointsam_infos_{split}.json": (json.dumps(document) + "\n").encode()}
+
+
+def _four(item: Item) -> NDArray[np.float32]:
+    return np.column_stack([item.points[:, :3], item.intensity]).astype("<f4")
+
+
+def _rows(item: Item) -> NDArray[np.float64]:
+    """(M,7) x, y, z, length, width, height, heading."""
+    boxes = item.boxes
+    yaw = np.arctan2(boxes.rotation[:, 1, 0], boxes.rotation[:, 0, 0])
+    return np.column_stack([boxes.center_m, boxes.size_lwh_m, yaw])

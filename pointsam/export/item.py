@@ -1,0 +1,71 @@
+"""What an exporter may ask for of one labelled frame; read when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.geometry.fit import fit_boxes
+from pointsam.geometry.se3 import SE3
+from pointsam.store.schema import FrameLabels, ImageMasks
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import Boxes, Frame
+
+Files = Mapping[str, bytes]
+"""Names below the destination, and contents."""
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One frame.
+
+    Args:
+        number: its position in the export, from 0.
+        name: of its files: the key sweep's own name in its data set.
+        found: its labels.
+        taxonomy: their classes.
+        read_frame: gives cameras and poses.
+        read_points: gives the (N,F) rows of the sweep, x, y, z first.
+        read_masks: gives the images by camera.
+        rect_SE3_lidar: KITTI's frame of labels, None for other data.
+    """
+
+    number: int
+    name: str
+    found: FrameLabels
+    taxonomy: Taxonomy
+    read_frame: Callable[[], Frame]
+    read_points: Callable[[], NDArray[np.float32]]
+    read_masks: Callable[[], Mapping[str, ImageMasks]]
+    rect_SE3_lidar: SE3 | None = None
+
+    @cached_property
+    def frame(self) -> Frame:
+        """Cameras and poses."""
+        return self.read_frame()
+
+    @cached_property
+    def points(self) -> NDArray[np.float32]:
+        """(N,F) rows of the sweep."""
+        return self.read_points()
+
+    @cached_property
+    def boxes(self) -> Boxes:
+        """Fitted to the clusters, in the order of their ids."""
+        return fit_boxes(self.points[:, :3], self.found.labels, self.taxonomy)
+
+    @cached_property
+    def masks(self) -> Mapping[str, ImageMasks]:
+        """The images."""
+        return self.read_masks()
+
+    @property
+    def intensity(self) -> NDArray[np.float32]:
+        """(N,) as the file has it, zeros where it has none."""
+        points: NDArray[Any] = self.points
+        return points[:, 3] if points.shape[1] > 3 else np.zeros(len(points), dtype=np.float32)

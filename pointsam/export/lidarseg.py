@@ -1,0 +1,24 @@
+"""nuScenes-lidarseg: one byte a point.
+
+Layout
+    DEST/lidarseg/EVAL_SET/TOKEN_lidarseg.bin    (N,) uint8 class of the benchmark, 0 = no object found
+
+TOKEN is the sample_data token of the key sweep. Only the ten thing classes (1 to 10) occur.
+
+Source: nuscenes.eval.lidarseg, README.
+"""
+
+from __future__ import annotations
+
+from pointsam.export.item import Files, Item
+from pointsam.export.nuscenes_panoptic import challenge_of_point
+
+
+def lidarseg(item: Item, eval_set: str) -> Files:
+    """A frame's file.
+
+    Raises:
+        SchemaError: SCH004 on a class that is none of the benchmark's.
+    """
+    classes = challenge_of_point(item.found.labels, item.taxonomy)
+    return {f"lidarseg/{eval_set}/{item.name}_lidarseg.bin": classes.astype("u1").tobytes()}

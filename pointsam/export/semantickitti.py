@@ -1,0 +1,65 @@
+"""SemanticKITTI: one `.label` of uint32 a sweep, class in the lower 16 bits, instance in the upper.
+
+Layout
+    DEST/labels/NAME.label    (N,) little-endian uint32; 0 = unlabelled, instances from 1
+
+Source: SemanticKITTI API, semantic-kitti.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from pointsam.errors import SchemaError
+from pointsam.export.item import Files, Item
+from pointsam.types import NO_INSTANCE
+
+CLASSES: Mapping[str, int] = MappingProxyType(
+    {
+        "car": 10,
+        "bicycle": 11,
+        "bus": 13,
+        "motorcycle": 15,
+        "tram": 16,
+        "truck": 18,
+        "construction_vehicle": 20,
+        "trailer": 20,
+        "pedestrian": 30,
+        "cyclist": 31,
+        "barrier": 99,
+        "traffic_cone": 99,
+    }
+)
+"""20 is other-vehicle, 16 on-rails, 31 bicyclist, 99 other-object."""
+
+_LARGEST_ID = 0xFFFF - 1
+
+
+def semantickitti(item: Item) -> Files:
+    """A frame's file.
+
+    Raises:
+        SchemaError: SCH004 on a class that SemanticKITTI lacks, SCH006 on an id beyond 16 bits.
+    """
+    foreign = [name for name in item.taxonomy.names if name not in CLASSES]
+    if foreign:
+        raise SchemaError(
+            "SCH004",
+            f"SemanticKITTI has no class for {', '.join(foreign)} of taxonomy {item.taxonomy.name!r}",
+            f"label with classes out of: {', '.join(CLASSES)}",
+        )
+    labels = item.found.labels
+    if int(labels.instance_id.max(initial=0)) > _LARGEST_ID:
+        raise SchemaError(
+            "SCH006",
+            f"frame {item.name}: cluster_id {labels.instance_id.max()} does not fit SemanticKITTI's 16 bits",
+            "raise the smallest number of points of a cluster",
+        )
+    semantic = np.zeros(256, dtype=np.uint32)
+    semantic[: len(item.taxonomy.names)] = [CLASSES[name] for name in item.taxonomy.names]
+    value = semantic[labels.class_id] | ((labels.instance_id + 1).astype(np.uint32) << 16)
+    value[labels.instance_id == NO_INSTANCE] = 0
+    return {f"labels/{item.name}.label": value.astype("<u4").tobytes()}

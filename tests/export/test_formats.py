@@ -1,0 +1,117 @@
+"""Each format read back by a parser of its own, or by the target's reader where one installs."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from helpers.exports import item_of, labels_of, objects
+
+from pointsam.errors import SchemaError
+from pointsam.export.clouds import pcd, ply
+from pointsam.export.detection import mmdet3d, mmdet3d_info, mmdet3d_split, openpcdet, openpcdet_split
+from pointsam.export.lidarseg import lidarseg
+from pointsam.export.semantickitti import CLASSES, semantickitti
+from pointsam.geometry.boxes import box_members
+from pointsam.taxonomy import KITTI, NUSCENES, ClassSpec, Taxonomy
+
+
+@pytest.fixture(params=range(3))
+def item(request, rng_of):
+    labels, points = objects(rng_of(request.param))
+    return item_of(labels, points)
+
+
+def test_semantickitti_has_the_class_below_and_the_instance_above(item):
+    ((name, content),) = semantickitti(item).items()
+    assert name == "labels/abc.label"
+    value = np.frombuffer(content, dtype=np.uint32)  # as the API reads it
+    labels = item.found.labels
+    none = labels.instance_id < 0
+    assert (value[none] == 0).all()
+    assert np.array_equal(value >> 16, labels.instance_id + 1)
+    names = np.array(NUSCENES.names)[labels.class_id[~none]]
+    assert (value[~none] & 0xFFFF).tolist() == [CLASSES[name] for name in names]
+
+
+def test_semantickitti_refuses_ids_beyond_16_bits_and_classes_it_lacks():
+    fits, beyond = labels_of([65534], [0]), labels_of([65535], [0])
+    raw = item_of(fits)
+    object.__setattr__(raw.found, "labels", fits)
+    assert np.frombuffer(semantickitti(raw)["labels/abc.label"], dtype=np.uint32)[0] >> 16 == 65535
+    object.__setattr__(raw.found, "labels", beyond)
+    with pytest.raises(SchemaError, match="65535 does not fit") as caught:
+        semantickitti(raw)
+    assert caught.value.code == "SCH006"
+    foreign = Taxonomy("zoo", (ClassSpec("zebra"),))
+    with pytest.raises(SchemaError, match=r"SCH004.*zebra"):
+        semantickitti(item_of(labels_of([0], [0]), taxonomy=foreign))
+
+
+def test_lidarseg_is_a_byte_a_point(item):
+    ((name, content),) = lidarseg(item, "val").items()
+    assert name == "lidarseg/val/abc_lidarseg.bin"
+    value = np.frombuffer(content, dtype=np.uint8)
+    assert np.array_equal(value == 0, item.found.labels.instance_id < 0)
+    cars = item.found.labels.class_id == NUSCENES.class_id("car")
+    assert (value[cars] == 4).all()
+    with pytest.raises(SchemaError, match="SCH004"):
+        lidarseg(item_of(labels_of([0], [0]), taxonomy=KITTI), "val")
+
+
+@pytest.mark.parametrize(("write", "suffix"), [(ply, "ply"), (pcd, "pcd")])
+def test_open3d_reads_the_clouds(item, write, suffix, tmp_path, open3d):
+    import open3d as o3d
+
+    ((name, content),) = write(item).items()
+    assert name == f"abc.{suffix}"
+    path = tmp_path / name
+    path.write_bytes(content)
+    read = o3d.t.io.read_point_cloud(str(path))
+    assert np.allclose(read.point.positions.numpy(), item.points[:, :3])
+    assert np.allclose(read.point.intensity.numpy().ravel(), item.intensity)
+    assert read.point["cluster"].numpy().ravel().tolist() == item.found.labels.instance_id.tolist()
+    assert read.point["class"].numpy().ravel().tolist() == item.found.labels.class_id.tolist()
+
+
+def test_openpcdet_reads_points_and_a_line_a_box(item):
+    files = openpcdet(item) | openpcdet_split(["abc"], "train")
+    assert set(files) == {"points/abc.npy", "labels/abc.txt", "ImageSets/train.txt"}
+    assert files["ImageSets/train.txt"] == b"abc\n"
+    points = np.load(io.BytesIO(files["points/abc.npy"]), allow_pickle=False)
+    assert np.array_equal(points, item.points)
+    lines = [line.split(" ") for line in files["labels/abc.txt"].decode().splitlines()]
+    boxes = np.array([line[:7] for line in lines], dtype=np.float32)  # as OpenPCDet parses it
+    assert [line[7] for line in lines] == [cluster.class_name for cluster in item.found.clusters]
+    assert np.allclose(boxes[:, :3], item.boxes.center_m, atol=1e-4)
+    assert np.allclose(boxes[:, 3:6], item.boxes.size_lwh_m, atol=1e-4)
+    heading = np.stack([np.cos(boxes[:, 6]), np.sin(boxes[:, 6])], axis=1)
+    assert np.allclose(heading, item.boxes.rotation[:, :2, 0], atol=1e-4)
+
+
+def test_mmdet3d_has_boxes_from_the_bottom_in_json(item):
+    files = mmdet3d(item) | mmdet3d_split([mmdet3d_info(item)], NUSCENES.names, "train")
+    points = np.frombuffer(files["points/abc.bin"], dtype=np.float32).reshape(-1, 4)
+    assert np.array_equal(points, item.points)
+    assert np.frombuffer(files["labels/abc.bin"], dtype=np.uint8).tolist() == item.found.labels.class_id.tolist()
+    document = json.loads(files["pointsam_infos_train.json"])
+    assert document["metainfo"]["categories"]["truck"] == NUSCENES.class_id("truck")
+    (info,) = document["data_list"]
+    assert info["lidar_points"] == {"lidar_path": "abc.bin", "num_pts_feats": 4}
+    boxes = np.array([one["bbox_3d"] for one in info["instances"]])
+    assert np.allclose(boxes[:, 2] + boxes[:, 5] / 2, item.boxes.center_m[:, 2], atol=1e-3)
+    assert [one["bbox_label_3d"] for one in info["instances"]] == item.boxes.class_id.tolist()
+
+
+def test_a_fitted_box_holds_its_cluster(item):
+    point, box = box_members(item.points[:, :3], item.boxes, margin_m=1e-3)
+    held = {(int(p), int(b)) for p, b in zip(point, box, strict=True)}
+    labels = item.found.labels.instance_id
+    assert all((int(p), int(labels[p])) in held for p in np.flatnonzero(labels >= 0))
+
+
+def test_a_frame_without_clusters_is_written_empty():
+    empty = item_of(labels_of([-1, -1], [255, 255]))
+    assert openpcdet(empty)["labels/abc.txt"] == b""
+    assert mmdet3d_info(empty)["instances"] == []
+    assert not np.frombuffer(semantickitti(empty)["labels/abc.label"], dtype=np.uint32).any()

@@ -1,0 +1,156 @@
+"""`pointsam-label export` on whole runs: read back by the targets' readers, and never written over other files."""
+
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+from helpers.commands import label, refused
+from helpers.nuscenes_root import make_root
+from helpers.segmenters import Scissors
+from helpers.training import make_labels
+
+from pipelines.cli import _FORMATS
+from pipelines.export import FORMATS
+from pointsam import rle
+from pointsam.datasets.kitti import Kitti
+from pointsam.datasets.nuscenes import NuScenes
+from pointsam.geometry.fit import fit_boxes
+from pointsam.store.reader import Labels
+
+
+@pytest.fixture(scope="module")
+def out(drive, tmp_path_factory):
+    """A run whose masks are the true boxes' rectangles."""
+    root, masks = drive
+    folder = tmp_path_factory.mktemp("out") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
+        known = ("--semantics", "precomputed", "--masks-dir", masks, "--workers", 1)
+        assert label("run", root, "--out", folder, *known).exit_code == 0
+    return folder
+
+
+def test_the_command_knows_every_format():
+    assert set(_FORMATS) == set(FORMATS)
+
+
+@pytest.mark.parametrize("form", sorted(set(FORMATS) - {"kitti"}))
+def test_a_run_is_written_again_as_it_is_and_refused_if_it_changed(drive, out, tmp_path, form):
+    command = ("export", out, drive[0], "--to", form, "--dest", tmp_path / "dest", "--eval-set", "mini_val")
+    result = label(*command)
+    assert result.exit_code == 0, result.output
+    assert f"wrote 2 frames to {tmp_path / 'dest'} ({form})" in result.output
+    assert ("note: boxes are fitted" in result.output) == (form in ("nuscenes-boxes", "openpcdet", "mmdet3d"))
+    files = {path: path.read_bytes() for path in (tmp_path / "dest").rglob("*") if path.is_file()}
+    assert files
+    assert label(*command).exit_code == 0
+    spoilt = sorted(files)[0]
+    spoilt.write_bytes(b"precious")
+    refused(label(*command), "OUT003", spoilt)
+    assert spoilt.read_bytes() == b"precious"
+    assert label(*command, "--overwrite").exit_code == 0
+    assert {path: path.read_bytes() for path in files} == files
+
+
+def test_pycocotools_reads_the_masks_that_built_the_clusters(drive, out, tmp_path):
+    from pycocotools.coco import COCO
+
+    assert label("export", out, drive[0], "--to", "coco", "--dest", tmp_path).exit_code == 0
+    read = COCO(str(tmp_path / "instances_val.json"))
+    labels = Labels(out)
+    expected = 0
+    for frame_id in labels.frame_ids():
+        masks = labels.masks(frame_id)
+        for cluster in labels.labels(frame_id).clusters:
+            for camera, mask_id in zip(cluster.cameras, cluster.mask_ids, strict=True):
+                (image,) = (i for i in read.imgs.values() if (i["frame_id"], i["camera"]) == (frame_id, camera))
+                found = [a for a in read.imgToAnns[image["id"]] if a["cluster_id"] == cluster.cluster_id]
+                whole = rle.decode(masks[camera].masks.rle[mask_id], image["height"], image["width"])
+                (one,) = (a for a in found if np.array_equal(read.annToMask(a).astype(bool), whole))
+                assert one["area"] == whole.sum()
+                rows, columns = np.nonzero(whole)
+                size = [np.ptp(columns) + 1, np.ptp(rows) + 1]
+                assert one["bbox"] == [columns.min(), rows.min(), *size]
+                assert read.cats[one["category_id"]]["name"] == cluster.class_name
+                expected += 1
+    assert len(read.anns) == expected > 0
+    assert len(read.imgs) == 12
+
+
+def test_the_devkit_reads_boxes_and_finds_them_where_they_were_fitted(drive, out, tmp_path):
+    loaders = pytest.importorskip("nuscenes.eval.common.loaders", reason="needs nuscenes-devkit")
+    from nuscenes.eval.detection.data_classes import DetectionBox
+
+    assert label("export", out, drive[0], "--to", "nuscenes-boxes", "--dest", tmp_path).exit_code == 0
+    boxes, meta = loaders.load_prediction(str(tmp_path / "results_nusc.json"), 500, DetectionBox)
+    assert [name for name, used in meta.items() if used] == ["use_camera", "use_lidar", "use_external"]
+    dataset, labels = NuScenes(drive[0]), Labels(out)
+    assert set(boxes.sample_tokens) == set(labels.frame_ids())
+    for frame_id in labels.frame_ids():
+        sweep = dataset.frame(frame_id).sweep
+        clusters = labels.labels(frame_id).clusters
+        assert [box.detection_name for box in boxes[frame_id]] == [cluster.class_name for cluster in clusters]
+        lidar_SE3_world = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).inverse()
+        for box, cluster in zip(boxes[frame_id], clusters, strict=True):
+            middle = lidar_SE3_world.apply(np.array(box.translation))
+            assert np.linalg.norm(middle - cluster.center_lidar_m) < 4  # beside what is seen of it
+
+
+def test_kitti_reads_its_labels_back_as_the_boxes_that_were_fitted(tiny_kitti, tmp_path):
+    rng = np.random.default_rng(0)
+    cloud = np.column_stack([rng.uniform(8, 12, 300), rng.uniform(-0.9, 0.9, 300), rng.uniform(-1.6, 0, 300)])
+    behind = cloud * [-1, 1, 1]
+    tiny_kitti.add("000005", points=np.column_stack([np.concatenate([cloud, behind]), np.zeros(600)]))
+    world = Kitti(tiny_kitti.root)
+    out = tmp_path / "out"
+    make_labels(out, world, ["000005"])
+    found = Labels(out).labels("000005")
+    assert len(found.clusters) == 1
+    assert label("export", out, tiny_kitti.root, "--to", "kitti", "--dest", tmp_path / "dest").exit_code == 0
+    text = (tmp_path / "dest" / "label_2" / "000005.txt").read_text()
+    tiny_kitti.path("label_2", "000005").write_text(text)
+    read = Kitti(tiny_kitti.root).boxes("000005")
+    xyz = np.concatenate([cloud, behind]).astype(np.float32)
+    fitted = fit_boxes(xyz, found.labels, world.taxonomy)
+    assert len(read) == len(fitted) == 1
+    assert read.center_m == pytest.approx(fitted.center_m, abs=0.02)
+    assert read.size_lwh_m == pytest.approx(fitted.size_lwh_m, abs=0.02)
+    assert abs((read.rotation[0].T @ fitted.rotation[0])[0, 0]) > 0.999
+
+
+def test_data_without_tokens_and_data_without_a_rectified_camera_are_refused(drive, out, tiny_kitti, tmp_path):
+    world = Kitti(tiny_kitti.root)
+    make_labels(tmp_path / "kitti", world, ["000000"])
+    command = ("export", tmp_path / "kitti", tiny_kitti.root, "--dest", tmp_path / "dest", "--to")
+    refused(label(*command, "nuscenes-panoptic"), "SCH004", "nuScenes' tokens")
+    refused(label("export", out, drive[0], "--dest", tmp_path / "dest", "--to", "kitti"), "SCH004", "KITTI")
+    assert not (tmp_path / "dest").exists()
+
+
+def test_quarantined_frames_are_left_out(tmp_path):
+    world = NuScenes(make_root(tmp_path / "root", samples_per_scene=3))
+    bad = world.frame_ids()[1]
+    make_labels(tmp_path / "out", world, failed={bad})
+    result = label("export", tmp_path / "out", world.root, "--to", "mmdet3d", "--dest", tmp_path / "dest")
+    assert result.exit_code == 0, result.output
+    infos = json.loads((tmp_path / "dest" / "pointsam_infos_val.json").read_text())["data_list"]
+    assert len(infos) == len(world.frame_ids()) - 1
+    assert not any(world.lidar_token(bad) in info["lidar_points"]["lidar_path"] for info in infos)
+
+
+def test_a_full_disk_leaves_no_file_behind(drive, out, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    command = ("export", out, drive[0], "--to", "nuscenes-panoptic", "--dest", tmp_path / "dest")
+    refused(label(*command), "OUT002", "disk full")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_destination_that_cannot_be_written_is_named(drive, out, tmp_path):
+    (tmp_path / "file").write_text("")
+    command = ("export", out, drive[0], "--to", "ply", "--dest", tmp_path / "file")
+    refused(label(*command), "OUT003", tmp_path / "file")
