@@ -58,6 +58,7 @@ _FORMATS = (
     "coco",
     "ply",
     "pcd",
+    "rerun",
 )  # those of pipelines.export, which is slow to import: a test holds them together
 _CLUSTERS_OPTIONS = (click.option("--no-sar", is_flag=True, help="Leave out separability-aware refinement."),)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from pointsam.export.item import Files, Item
 from pointsam.export.lidarseg import lidarseg
 from pointsam.export.nuscenes_panoptic import panoptic, submission
 from pointsam.export.semantickitti import semantickitti
-from pointsam.store.files import write_together
+from pointsam.report.recording import Recording
+from pointsam.store.files import make_folder, store_errors, temporary_of, write_together
 from pointsam.store.reader import Labels
 
 
@@ -90,6 +91,7 @@ FORMATS: dict[str, Format] = {
     ),
     "ply": Format(lambda item, _: ply(item)),
     "pcd": Format(lambda item, _: pcd(item)),
+    "rerun": Format(note="open it with the viewer of the same release: rerun FILE"),
 }
 
 
@@ -131,14 +133,34 @@ def export(
     good = [frame.frame_id for frame in labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "mend what was set aside, then --retry-failed")
+    items = (_item(number, frame_id, labels, masks, dataset) for number, frame_id in enumerate(good))
+    watched = progress(items, total=len(good), desc="export", unit="frame")
+    if form == "rerun":
+        _record(dest / f"{split}.rrd", watched, dataset, overwrite)
+        return len(good)
     names, rows = [], []
-    for number, frame_id in enumerate(progress(good, desc="export", unit="frame")):
-        item = _item(number, frame_id, labels, masks, dataset)
+    for item in watched:
         _write(dest, spec.frame(item, split), overwrite)
         names.append(item.name)
         rows.append(spec.row(item))
     _write(dest, spec.close(Done(split, names, rows, labels.taxonomy.names)), overwrite)
     return len(good)
+
+
+def _record(path: Path, items: Iterable[Item], dataset: Dataset, overwrite: bool) -> None:
+    """A recording is one file, written as frames come; it has its name when it is whole."""
+    if path.exists() and not overwrite:
+        raise StoreError("OUT003", f"{path} is there already", "choose another --dest, or pass --overwrite")
+    temporary = temporary_of(path)
+    with store_errors(path.parent, 0):
+        make_folder(path.parent)
+        try:
+            with Recording(temporary) as recording:
+                for item in items:
+                    recording.add(item, dataset.boxes(item.frame.frame_id))
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _item(number: int, frame_id: str, labels: Labels, masks: Labels, dataset: Dataset) -> Item:

@@ -1,15 +1,18 @@
 """`pointsam-label export` on whole runs: read back by the targets' readers, and never written over other files."""
 
 import errno
+import io
 import json
 import os
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from helpers.commands import label, refused
+from helpers.commands import label, refused, temporaries
 from helpers.nuscenes_root import make_root
 from helpers.segmenters import Scissors
 from helpers.training import make_labels
+from PIL import Image
 
 from pipelines.cli import _FORMATS
 from pipelines.export import FORMATS
@@ -36,7 +39,7 @@ def test_the_command_knows_every_format():
     assert set(_FORMATS) == set(FORMATS)
 
 
-@pytest.mark.parametrize("form", sorted(set(FORMATS) - {"kitti"}))
+@pytest.mark.parametrize("form", sorted(set(FORMATS) - {"kitti", "rerun"}))
 def test_a_run_is_written_again_as_it_is_and_refused_if_it_changed(drive, out, tmp_path, form):
     command = ("export", out, drive[0], "--to", form, "--dest", tmp_path / "dest", "--eval-set", "mini_val")
     result = label(*command)
@@ -118,6 +121,34 @@ def test_kitti_reads_its_labels_back_as_the_boxes_that_were_fitted(tiny_kitti, t
     assert read.center_m == pytest.approx(fitted.center_m, abs=0.02)
     assert read.size_lwh_m == pytest.approx(fitted.size_lwh_m, abs=0.02)
     assert abs((read.rotation[0].T @ fitted.rotation[0])[0, 0]) > 0.999
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_recording_holds_points_masks_and_boxes_along_time(drive, out, tmp_path):
+    pytest.importorskip("rerun", reason="needs pointsam[rerun]")
+    from rerun.dataframe import load_recording
+
+    command = ("export", out, drive[0], "--to", "rerun", "--dest", tmp_path)
+    assert label(*command).exit_code == 0
+    refused(label(*command), "OUT003", tmp_path / "val.rrd")
+    assert temporaries(tmp_path) == []
+    recording = load_recording(str(tmp_path / "val.rrd"))
+    labels, dataset = Labels(out), NuScenes(drive[0])
+    table = recording.view(index="frame", contents="/**").select().read_all()
+    rows = table.select([field.name for field in table.schema if not pa.types.is_timestamp(field.type)]).to_pylist()
+    assert [row["frame"] for row in rows] == [0, 1]
+    for row, frame_id in zip(rows, labels.frame_ids(), strict=True):
+        found, boxes = labels.labels(frame_id), dataset.boxes(frame_id)
+        assert len(row["/lidar/points:Position3D"]) == len(row["/lidar/points:Color"]) == len(found.labels)
+        coloured = np.array(row["/lidar/points:Color"]) != row["/lidar/points:Color"][0]
+        assert coloured.any()
+        assert row["/lidar/fitted:Text"] == [f"{c.class_name} {c.cluster_id}" for c in found.clusters]
+        assert np.allclose(row["/lidar/true:PoseTranslation3D"], boxes.center_m[boxes.class_id != 255], atol=1e-3)
+        for view in dataset.frame(frame_id).cameras:
+            assert bytes(row[f"/lidar/{view.name}/image:Blob"][0]) == view.image_path.read_bytes()
+            mask = Image.open(io.BytesIO(bytes(row[f"/lidar/{view.name}/image/masks:Blob"][0])))
+            built = any(view.name in cluster.cameras for cluster in found.clusters)
+            assert (np.asarray(mask)[..., 3] > 0).any() == built
 
 
 def test_data_without_tokens_and_data_without_a_rectified_camera_are_refused(drive, out, tiny_kitti, tmp_path):
