@@ -24,7 +24,7 @@ _PATH = click.Path(path_type=Path)
 _DATA_OPTIONS = (
     click.argument("data", type=_PATH),
     click.option("--out", type=_PATH, required=True, help="Output folder; running again continues it."),
-    click.option("--dataset", help="nuscenes or kitti; guessed from the folder when left out."),
+    click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed from the folder when left out."),
     click.option("--version", help="Version folder of the tables, where there are several (v1.0-trainval)."),
     click.option("--frames", help="Comma-separated frame ids."),
     click.option("--split", help="Split or scene name (train, val, scene-0061)."),
@@ -149,7 +149,7 @@ def inspect(out: Path, frame: str, png: Path | None, data: Path | None, masks_fr
 @click.option("--markdown", type=_PATH, help="Also write the tables here.")
 @click.option("--parquet", type=_PATH, help="Also write one row an object and a cluster here.")
 @click.option("--against", type=_PATH, help="A second output folder, shown beside.")
-@click.option("--dataset", help="nuscenes or kitti; guessed when left out.")
+@click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed when left out.")
 @click.option("--version", help="Version folder of the tables.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 def evaluate(out: Path, data: Path, dataset: str | None, version: str | None, **options: Any) -> None:

@@ -137,7 +137,20 @@ KITTI = Taxonomy(
 )
 """KITTI object classes that a camera can tell apart; Van, Person_sitting, Misc and DontCare are void in its truth."""
 
-TAXONOMIES: Mapping[str, Taxonomy] = MappingProxyType({t.name: t for t in (NUSCENES, KITTI)})
+SEMANTICKITTI = Taxonomy(
+    "semantickitti",
+    (
+        ClassSpec("car", vehicle=True),
+        ClassSpec("truck", vehicle=True),
+        ClassSpec("other_vehicle", vehicle=True),
+        ClassSpec("person", link_floor_m=0.65, crowd=True, role="rider"),
+        ClassSpec("bicyclist", link_floor_m=0.65, role="ridden", needs_rider=True),
+        ClassSpec("motorcyclist", link_floor_m=0.65, role="ridden", needs_rider=True),
+    ),
+)
+"""SemanticKITTI's things; a cycle without a rider is void in its truth."""
+
+TAXONOMIES: Mapping[str, Taxonomy] = MappingProxyType({t.name: t for t in (NUSCENES, KITTI, SEMANTICKITTI)})
 
 COCO_TO: Mapping[str, LabelMapping] = MappingProxyType(
     {
@@ -155,6 +168,18 @@ COCO_TO: Mapping[str, LabelMapping] = MappingProxyType(
         "kitti": LabelMapping(
             KITTI,
             {"car": "car", "truck": "truck", "train": "tram", "person": "pedestrian", "bicycle": "cyclist"},
+        ),
+        "semantickitti": LabelMapping(
+            SEMANTICKITTI,
+            {
+                "car": "car",
+                "truck": "truck",
+                "bus": "other_vehicle",
+                "train": "other_vehicle",
+                "person": "person",
+                "bicycle": "bicyclist",
+                "motorcycle": "motorcyclist",
+            },
         ),
     }
 )

@@ -9,7 +9,7 @@ from pointsam.errors import DatasetError
 
 __all__ = ["DATASETS", "Dataset", "open_dataset"]
 
-DATASETS: tuple[str, ...] = ("nuscenes", "kitti")
+DATASETS: tuple[str, ...] = ("nuscenes", "kitti", "semantickitti")
 """Names that `open_dataset` takes."""
 
 
@@ -35,12 +35,16 @@ def open_dataset(root: Path, name: str | None = None, version: str | None = None
         from pointsam.datasets.nuscenes import NuScenes
 
         return NuScenes(root, version)
+    if name in DATASETS and version is not None:
+        raise DatasetError("DAT010", f"{root}: {name} has no version {version!r}", "leave the version out")
     if name == "kitti":
         from pointsam.datasets.kitti import Kitti
 
-        if version is not None:
-            raise DatasetError("DAT010", f"{root}: KITTI has no version {version!r}", "leave the version out")
         return Kitti(root)
+    if name == "semantickitti":
+        from pointsam.datasets.semantickitti import SemanticKitti
+
+        return SemanticKitti(root)
     raise DatasetError("DAT002", f"no data set is called {name!r}", f"use one of: {', '.join(DATASETS)}")
 
 
@@ -49,9 +53,11 @@ def _guess(root: Path) -> str:
         return "nuscenes"
     if any((root / folder / "velodyne").is_dir() for folder in ("training", "testing")):
         return "kitti"
+    if next(root.glob("sequences/*/velodyne"), None) is not None:
+        return "semantickitti"
     raise DatasetError(
         "DAT002",
-        f"{root}: no data set recognised; looked for */sample_data.json (nuscenes) and training/velodyne or "
-        "testing/velodyne (kitti)",
+        f"{root}: no data set recognised; looked for */sample_data.json (nuscenes), training/velodyne or "
+        "testing/velodyne (kitti) and sequences/*/velodyne (semantickitti)",
         f"give the folder that directly holds these, or name the data set: {', '.join(DATASETS)}",
     )

@@ -12,9 +12,9 @@ from pointsam.errors import CalibrationError, DatasetError
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 
-# The tracking release writes the second names.
+# The tracking release writes the second names; that of odometry the third, and its images are rectified already.
 _RECTIFICATION = ("R0_rect", "R_rect")
-_MOUNTING = ("Tr_velo_to_cam", "Tr_velo_cam")
+_MOUNTING = ("Tr_velo_to_cam", "Tr_velo_cam", "Tr")
 _PROJECTION = ("P2",)
 
 KINDS = frozenset({"Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", "DontCare"})
@@ -96,6 +96,8 @@ def read_calibration(path: Path) -> Calibration:
         if line:
             key, *numbers = line.replace(":", " ", 1).split()
             values[key] = numbers
+    if "Tr" in values:
+        values.setdefault(_RECTIFICATION[0], ["1", "0", "0", "0", "1", "0", "0", "0", "1"])
     projection = _matrix(path, values, _PROJECTION, (3, 4))
     rectification = _rigid(path, _RECTIFICATION[0], _matrix(path, values, _RECTIFICATION, (3, 3)), np.zeros(3))
     mounting = _matrix(path, values, _MOUNTING, (3, 4))

@@ -29,6 +29,10 @@ CLASSES: Mapping[str, int] = MappingProxyType(
         "trailer": 20,
         "pedestrian": 30,
         "cyclist": 31,
+        "person": 30,
+        "bicyclist": 31,
+        "motorcyclist": 32,
+        "other_vehicle": 20,
         "barrier": 99,
         "traffic_cone": 99,
     }

@@ -32,8 +32,12 @@ TYPICAL_LWH_M: Mapping[str, tuple[float, float, float]] = {
     "traffic_cone": (0.41, 0.41, 1.07),
     "cyclist": (1.76, 0.60, 1.73),
     "tram": (16.0, 2.6, 3.5),
+    "other_vehicle": (8.0, 2.6, 3.0),
+    "person": (0.73, 0.67, 1.77),
+    "bicyclist": (1.76, 0.60, 1.73),
+    "motorcyclist": (2.11, 0.77, 1.73),
 }
-"""Mean sizes of annotated boxes, nuScenes' where it has the class, else KITTI's."""
+"""Mean sizes of annotated boxes, nuScenes' where it has the class, else KITTI's; a guess for "other_vehicle"."""
 
 _ANGLES = np.deg2rad(np.arange(0.0, 90.0, 1.0))
 _CLOSEST_M = 0.05

@@ -84,12 +84,16 @@ def _labels(dataset, frame_id, missing, failed, confidence):
     xyz, boxes = read_points(sweep), dataset.boxes(frame_id)
     ids = np.full(len(xyz), -1, dtype=np.int32)
     lost = np.zeros(len(xyz), dtype=np.uint8)
-    for point, box in zip(*box_members(xyz, boxes), strict=True):
-        if boxes.token[box] in missing:
-            lost[point] = 1
-        elif boxes.class_id[box] != BACKGROUND:
-            ids[point] = box
-    classes = np.append(boxes.class_id, np.uint8(BACKGROUND))[ids]
+    if boxes is None:
+        truth = dataset.point_truth(frame_id).labels
+        ids, classes = truth.instance_id, truth.class_id
+    else:
+        for point, box in zip(*box_members(xyz, boxes), strict=True):
+            if boxes.token[box] in missing:
+                lost[point] = 1
+            elif boxes.class_id[box] != BACKGROUND:
+                ids[point] = box
+        classes = np.append(boxes.class_id, np.uint8(BACKGROUND))[ids]
     labels, clusters = summarize(xyz, PointLabels(ids, classes), [], dataset.taxonomy)
     if confidence is not None:
         clusters = tuple(type(c)(**{**asdict(c), "confidence": confidence}) for c in clusters)
