@@ -77,17 +77,21 @@ class Source:
                 "mend it, then --retry-failed",
             )
         frame = self.dataset.frame(frame_id)
-        masks = {
+        images = {view.name: read_image(view.image_path) for view in frame.cameras}
+        return Parts(frame, found, read_points(frame.sweep), images, self.masks(found), self.dataset.boxes(frame_id))
+
+    def masks(self, found: FrameLabels) -> dict[str, list[tuple[bytes, int]]]:
+        """By camera, the masks that built a frame's clusters, with their class."""
+        images = self._masks.masks(found.frame.frame_id)
+        return {
             camera: [
                 (row.masks.rle[mask_id], cluster.class_id)
                 for cluster in found.clusters
                 for name, mask_id in zip(cluster.cameras, cluster.mask_ids, strict=True)
                 if name == camera
             ]
-            for camera, row in self._masks.masks(frame_id).items()
+            for camera, row in images.items()
         }
-        images = {view.name: read_image(view.image_path) for view in frame.cameras}
-        return Parts(frame, found, read_points(frame.sweep), images, masks, self.dataset.boxes(frame_id))
 
 
 def _masks_of(document: Mapping[str, Any], folder: Path) -> Labels:

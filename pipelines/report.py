@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines.evaluate import evaluate
+from pipelines.image_quality import image_quality
 from pipelines.judge import MIN_POINTS_OBJECTS, FrameVerdict
 from pipelines.parts import Parts, Source
 from pipelines.progress import progress
@@ -121,7 +122,8 @@ def write_report(
                 _frame(temporary, f"{k:03d}", source, frame_id, why)
                 for k, (frame_id, why) in enumerate(progress(chosen, desc="report", unit="frame"))
             ]
-            (temporary / "index.html").write_text(_page(source, report, chosen, figures, len(good)))
+            masks = image_quality(source, good)
+            (temporary / "index.html").write_text(_page(source, report, masks, chosen, figures, len(good)))
             if dest.exists():
                 shutil.rmtree(dest)
             temporary.rename(dest)
@@ -222,7 +224,12 @@ def _outcomes(
 
 
 def _page(
-    source: Source, report: Report | None, chosen: Sequence[tuple[str, str]], figures: Sequence[str], good: int
+    source: Source,
+    report: Report | None,
+    masks: Table | None,
+    chosen: Sequence[tuple[str, str]],
+    figures: Sequence[str],
+    good: int,
 ) -> str:
     labels = source.labels
     names = [f"{k:03d}" for k in range(len(chosen))]
@@ -232,6 +239,8 @@ def _page(
         f"PointSAM {__version__}. {len(chosen)} of them are shown: the worst and the best, where there is truth, and "
         "some in between. White boxes are true ones."
     )
+    tables = [_counts(source)] if report is None else report.tables()
+    tables += [] if masks is None else [masks]
     outcomes = _OUTCOMES if report is not None else ("none",)
     start = ", ".join(str(part) for part in (list(labels.taxonomy.names), list(outcomes), repr(names[0])))
     colours = ["cluster", "class", *(["outcome"] if report is not None else [])]
@@ -245,7 +254,7 @@ def _page(
         colours="".join(f"<option>{name}</option>" for name in colours),
         gallery="".join(figures),
         charts="" if report is None else _charts(report),
-        tables=_counts(source).html() if report is None else "".join(table.html() for table in report.tables()),
+        tables="".join(table.html() for table in tables),
         notes="" if report is None else escape("\n".join(report.notes())),
         start=start,
     )

@@ -7,20 +7,18 @@ pixel truth, where only the estimate can be told.
 """
 
 import argparse
-import json
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from pipelines.tables import text_table
 from pointsam import rle
 from pointsam.datasets import open_dataset
 from pointsam.datasets.io import read_image
+from pointsam.datasets.truth2d import image_truth
 from pointsam.masks import load_segmenter
 from pointsam.semantics.mapping import default_mapping
-from pointsam.semantics.oracle import TRUTH
 from pointsam.semantics.ssd import SsdConfig, SsdSemantics
 
 HEIGHTS_PX = (10, 20, 40, 80, 160, 10_000)
@@ -35,20 +33,14 @@ def images(dataset, split, most):
     return [pairs[i] for i in keep]
 
 
-def true_objects(folder, view, taxonomy):
-    """(class_id, visible share, (H,W) mask) of every object of an image."""
-    stem = folder / view.name / view.image_path.stem
-    ids = np.array(Image.open(stem.with_suffix(".png")))
-    for key, entry in json.loads(stem.with_suffix(".json").read_text()).items():
-        yield taxonomy.class_id(entry["label"]), entry["visible"], ids == int(key)
-
-
 def against_truth(dataset, segmenter, pairs):
     """(class_id, height of the box in pixels, visible share, IoU, predicted IoU) of every object."""
     rows = []
     for _, view in pairs:
         image, objects, boxes = read_image(view.image_path), [], []
-        for class_id, visible, mask in true_objects(dataset.root / TRUTH, view, dataset.taxonomy):
+        truth = image_truth(dataset.root, view, dataset.taxonomy)
+        for instance, class_id, visible in zip(truth.instance_id, truth.class_id, truth.visible, strict=True):
+            mask = truth.ids == instance
             v, u = np.nonzero(mask)
             if np.ptp(v) + 1 >= HEIGHTS_PX[0]:
                 objects.append((class_id, np.ptp(v) + 1, visible, mask))

@@ -1,0 +1,69 @@
+"""The true instances of a camera's image, where a data root has them: truth2d/CAMERA/IMAGE.png and .json.
+
+Layout as docs/precomputed_masks.md has instance maps, with `visible` for each object (docs/synthetic.md).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pointsam.errors import DatasetError
+from pointsam.images import DAMAGED
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import CameraView
+
+FOLDER = "truth2d"
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTruth:
+    """Of one image.
+
+    Args:
+        ids: (H,W) int64 instance of every pixel, 0 = none.
+        instance_id: (K,) its instances.
+        class_id: (K,) of each.
+        visible: (K,) share of its pixels in this image that nothing hides.
+    """
+
+    ids: NDArray[np.int64]
+    instance_id: NDArray[np.int64]
+    class_id: NDArray[np.int64]
+    visible: NDArray[np.float64]
+
+
+def has_image_truth(root: Path) -> bool:
+    """Whether a data root has any."""
+    return (root / FOLDER).is_dir()
+
+
+def image_truth(root: Path, view: CameraView, taxonomy: Taxonomy) -> ImageTruth | None:
+    """The truth of a camera's image, None where it has none.
+
+    Raises:
+        DatasetError: DAT011 on a damaged file, naming it.
+        SchemaError: SCH001 on a class that the taxonomy lacks.
+    """
+    stem = root / FOLDER / view.name / view.image_path.stem
+    picture, table = stem.with_suffix(".png"), stem.with_suffix(".json")
+    if not picture.is_file():
+        return None
+    try:
+        with Image.open(picture) as image:
+            ids = np.asarray(image).astype(np.int64)
+        rows = [
+            (int(key), taxonomy.class_id(entry["label"]), float(entry.get("visible", 1.0)))
+            for key, entry in json.loads(table.read_text()).items()
+        ]
+    except (*DAMAGED, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(
+            "DAT011", f"{picture} and {table.name} are no true instances: {error}", "make this image's truth again"
+        ) from error
+    found = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    return ImageTruth(ids, found[:, 0].astype(np.int64), found[:, 1].astype(np.int64), found[:, 2])

@@ -1,0 +1,58 @@
+"""True instances of images: read, absent, damaged."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pointsam.datasets.truth2d import has_image_truth, image_truth
+from pointsam.errors import DatasetError, SchemaError
+from pointsam.taxonomy import NUSCENES
+
+VIEW = SimpleNamespace(name="CAM_FRONT", image_path=SimpleNamespace(stem="one"))
+
+
+@pytest.fixture
+def stem(tmp_path):
+    """One image with a car, half hidden, and a truck."""
+    folder = tmp_path / "truth2d" / "CAM_FRONT"
+    folder.mkdir(parents=True)
+    ids = np.zeros((20, 30), dtype=np.uint8)
+    ids[2:5, 3:9], ids[10:12, 20:22] = 1, 4
+    Image.fromarray(ids).save(folder / "one.png")
+    table = {"1": {"label": "car", "visible": 0.5}, "4": {"label": "truck"}}
+    (folder / "one.json").write_text(json.dumps(table))
+    return folder / "one"
+
+
+def test_instances_have_a_class_and_what_is_seen_of_them(tmp_path, stem):
+    truth = image_truth(tmp_path, VIEW, NUSCENES)
+    assert truth.instance_id.tolist() == [1, 4]
+    assert [NUSCENES.names[k] for k in truth.class_id] == ["car", "truck"]
+    assert truth.visible.tolist() == [0.5, 1.0]
+    assert [(truth.ids == k).sum() for k in (1, 4)] == [18, 4]
+    assert has_image_truth(tmp_path)
+
+
+def test_an_image_without_any_has_none(tmp_path, stem):
+    stem.with_suffix(".png").unlink()
+    assert image_truth(tmp_path, VIEW, NUSCENES) is None
+    assert not has_image_truth(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("text", ["{", '{"1": {}}', '{"x": {"label": "car"}}', "[1]"])
+def test_a_damaged_table_is_named(tmp_path, stem, text):
+    stem.with_suffix(".json").write_text(text)
+    with pytest.raises(DatasetError, match=r"DAT011.*one\.png"):
+        image_truth(tmp_path, VIEW, NUSCENES)
+
+
+def test_a_cut_off_picture_and_a_foreign_class_are_refused(tmp_path, stem):
+    stem.with_suffix(".json").write_text('{"1": {"label": "zebra"}}')
+    with pytest.raises(SchemaError, match=r"SCH001.*zebra"):
+        image_truth(tmp_path, VIEW, NUSCENES)
+    stem.with_suffix(".png").write_bytes(stem.with_suffix(".png").read_bytes()[:60])
+    with pytest.raises(DatasetError, match="DAT011"):
+        image_truth(tmp_path, VIEW, NUSCENES)
