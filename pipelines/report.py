@@ -235,9 +235,9 @@ def _page(
     names = [f"{k:03d}" for k in range(len(chosen))]
     document = labels.document("clusters")
     summary = (
-        f"{good} frames of {escape(str(source.dataset.root))}, recipe {escape(str(document['recipe']))}, "
-        f"PointSAM {__version__}. {len(chosen)} of them are shown: the worst and the best, where there is truth, and "
-        "some in between. White boxes are true ones."
+        f"Data: {escape(str(source.dataset.root))}. Recipe: {escape(str(document['recipe']))}, PointSAM {__version__}. "
+        f"Frames labelled: {good}. Shown: {len(chosen)}, the worst and the best, where there is truth, and some in "
+        "between. White boxes are true ones."
     )
     tables = [_counts(source)] if report is None else report.tables()
     tables += [] if masks is None else [masks]
