@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from pipelines.quality import Report
 from pipelines.tables import Table
-from pointsam.errors import SchemaError
 
 
 def compare(ours: Report, other: Report) -> Table:
-    """Classes and bins of both, and the differences, ours less the other's.
-
-    Raises:
-        SchemaError: SCH004 if they have different classes.
-    """
-    names = [tuple(c.name for c in report.quality.panoptic.classes) for report in (ours, other)]
-    if names[0] != names[1]:
-        raise SchemaError(
-            "SCH004",
-            f"{ours.out} has classes {list(names[0])}, {other.out} has {list(names[1])}",
-            "compare runs with the same classes",
-        )
+    """Classes and bins of both, scored on one data set, and the differences, ours less the other's."""
     theirs = _figures(other)
     rows: list[tuple[object, ...]] = []
     nan = (float("nan"),) * 3

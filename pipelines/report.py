@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -17,11 +16,12 @@ from PIL import Image
 
 from pipelines.evaluate import evaluate
 from pipelines.image_quality import image_quality
-from pipelines.judge import MIN_POINTS_OBJECTS, FrameVerdict
+from pipelines.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
 from pipelines.parts import Parts, Source
 from pipelines.progress import progress
 from pipelines.quality import Report
 from pipelines.tables import Table
+from pipelines.verdicts import outcomes_of
 from pointsam import __version__
 from pointsam.errors import DatasetError, StoreError
 from pointsam.geometry.projection import project
@@ -60,18 +60,6 @@ _PAGE = """<!doctype html>
 """
 
 
-@dataclass(frozen=True, eq=False)
-class _Verdicts:
-    """What is kept of each frame's verdict: one number; and the whole of those that are shown."""
-
-    scores: dict[str, float]
-
-    def add(self, verdict: FrameVerdict) -> None:
-        large = verdict.seen.true_size >= MIN_POINTS_OBJECTS
-        if large.any():
-            self.scores[verdict.frame_id] = float(verdict.object_iou[large].mean())
-
-
 def write_report(
     out: Path,
     dest: Path,
@@ -100,17 +88,23 @@ def write_report(
     if dest.exists() and not overwrite:
         raise StoreError("OUT003", f"{dest} is there already", "choose another --dest, or pass --overwrite")
     source = Source(out, data, masks_from)
-    verdicts = _Verdicts({})
+    scores: dict[str, float] = {}
+
+    def keep(verdict: FrameVerdict) -> None:
+        large = verdict.seen.true_size >= MIN_POINTS_OBJECTS
+        if large.any():
+            scores[verdict.frame_id] = float(verdict.object_iou[large].mean())
+
     report: Report | None = None
     try:
-        report = evaluate(out, source.dataset, verdicts.add)
+        report = evaluate(out, source.dataset, keep)
     except DatasetError as error:
         if error.code != "DAT009":
             raise
     good = [frame.frame_id for frame in source.labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "look at the failures: pointsam-label run ...")
-    chosen = choose(good, verdicts.scores, count)
+    chosen = choose(good, scores, count)
     temporary = temporary_of(dest)
     with store_errors(dest.parent, 0):
         shutil.rmtree(temporary, ignore_errors=True)
@@ -200,9 +194,6 @@ def _outcomes(
     source: Source, parts: Parts
 ) -> tuple[dict[int, tuple[str, float]] | None, tuple[NDArray[np.int32], list[dict[str, Any]]] | None]:
     """What became of clusters and true objects of a frame; None without truth."""
-    from pipelines.judge import Judge
-    from pipelines.verdicts import outcomes_of
-
     truth = source.dataset.point_truth(parts.frame.frame_id)
     if truth is None:
         return None, None

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pointsam.errors import SchemaError
-from pointsam.export.item import Files, Item
+from pointsam.export.item import Files, Item, require_known
 from pointsam.export.nuscenes_panoptic import CHALLENGE_CLASS
 from pointsam.geometry.boxes import corners
 from pointsam.geometry.projection import cam_SE3_lidar
@@ -37,7 +37,7 @@ def kitti(item: Item) -> Files:
     Raises:
         SchemaError: SCH004 on a class that KITTI lacks, or data of another kind.
     """
-    _known(item, KITTI_KINDS, "KITTI")
+    require_known(item.taxonomy, KITTI_KINDS, "KITTI")
     to_rect = item.rect_SE3_lidar
     if to_rect is None:
         raise SchemaError(
@@ -75,7 +75,7 @@ def nuscenes_rows(item: Item) -> list[dict[str, Any]]:
     Raises:
         SchemaError: SCH004 on a class that nuScenes lacks.
     """
-    _known(item, CHALLENGE_CLASS, "nuScenes")
+    require_known(item.taxonomy, CHALLENGE_CLASS, "nuScenes")
     sweep = item.frame.sweep
     world_SE3_lidar = sweep.world_SE3_ego @ sweep.ego_SE3_lidar
     rows = []
@@ -101,13 +101,3 @@ def nuscenes_results(rows: Mapping[str, list[dict[str, Any]]]) -> Files:
     """The file of a split: camera and LiDAR, and 2D networks trained on other data."""
     meta = {"use_camera": True, "use_lidar": True, "use_radar": False, "use_map": False, "use_external": True}
     return {"results_nusc.json": (json.dumps({"meta": meta, "results": dict(rows)}) + "\n").encode()}
-
-
-def _known(item: Item, classes: Mapping[str, Any], what: str) -> None:
-    foreign = [name for name in item.taxonomy.names if name not in classes]
-    if foreign:
-        raise SchemaError(
-            "SCH004",
-            f"{what} has no class for {', '.join(foreign)} of taxonomy {item.taxonomy.name!r}",
-            f"label with classes out of: {', '.join(classes)}",
-        )

@@ -57,7 +57,7 @@ def pcd(item: Item) -> Files:
 def _rows(item: Item, fields: list[tuple[str, str]]) -> NDArray[np.void]:
     rows = np.zeros(len(item.points), dtype=fields)
     rows["x"], rows["y"], rows["z"] = item.points[:, :3].T
-    rows["intensity"] = item.intensity
+    rows["intensity"] = item.points[:, 3]
     rows["cluster"], rows["class"] = item.found.labels.instance_id, item.found.labels.class_id
     return rows
 

@@ -83,7 +83,7 @@ def mmdet3d_split(infos: Sequence[dict[str, Any]], class_names: Sequence[str], s
 
 
 def _four(item: Item) -> NDArray[np.float32]:
-    return np.column_stack([item.points[:, :3], item.intensity]).astype("<f4")
+    return item.points.astype("<f4")
 
 
 def _rows(item: Item) -> NDArray[np.float64]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.errors import SchemaError
 from pointsam.geometry.fit import fit_boxes
 from pointsam.geometry.se3 import SE3
 from pointsam.store.schema import FrameLabels, ImageMasks
@@ -30,7 +30,7 @@ class Item:
         found: its labels.
         taxonomy: their classes.
         read_frame: gives cameras and poses.
-        read_points: gives the (N,F) rows of the sweep, x, y, z first.
+        read_points: gives the (N,4) rows of the sweep, x, y, z, intensity.
         read_masks: gives the images by camera.
         rect_SE3_lidar: KITTI's frame of labels, None for other data.
     """
@@ -51,7 +51,7 @@ class Item:
 
     @cached_property
     def points(self) -> NDArray[np.float32]:
-        """(N,F) rows of the sweep."""
+        """(N,4) rows of the sweep."""
         return self.read_points()
 
     @cached_property
@@ -64,8 +64,17 @@ class Item:
         """The images."""
         return self.read_masks()
 
-    @property
-    def intensity(self) -> NDArray[np.float32]:
-        """(N,) as the file has it, zeros where it has none."""
-        points: NDArray[Any] = self.points
-        return points[:, 3] if points.shape[1] > 3 else np.zeros(len(points), dtype=np.float32)
+
+def require_known(taxonomy: Taxonomy, classes: Collection[str], what: str) -> None:
+    """Every class of a taxonomy must be one of a format's.
+
+    Raises:
+        SchemaError: SCH004 naming those that are not.
+    """
+    foreign = [name for name in taxonomy.names if name not in classes]
+    if foreign:
+        raise SchemaError(
+            "SCH004",
+            f"{what} has no class for {', '.join(foreign)} of taxonomy {taxonomy.name!r}",
+            f"label with classes out of: {', '.join(classes)}",
+        )

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.errors import SchemaError
-from pointsam.export.item import Files, Item
+from pointsam.export.item import Files, Item, require_known
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
 
@@ -55,8 +55,9 @@ def challenge_of_point(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.in
     Raises:
         SchemaError: SCH004 if a class of the taxonomy or a class_id is none of the benchmark's.
     """
+    require_known(taxonomy, CHALLENGE_CLASS, "nuScenes-panoptic")
     challenge_class = np.zeros(BACKGROUND + 1, dtype=np.int64)
-    challenge_class[: len(taxonomy.classes)] = _challenge_classes(taxonomy)
+    challenge_class[: len(taxonomy.classes)] = [CHALLENGE_CLASS[name] for name in taxonomy.names]
     foreground = labels.instance_id != NO_INSTANCE
     class_of_point = challenge_class[labels.class_id]
     if not class_of_point[foreground].all():
@@ -119,14 +120,3 @@ def submission(eval_set: str) -> Files:
     used = {"camera": True, "lidar": True, "radar": False, "map": False, "external": True}
     meta = {"task": "segmentation", **{f"use_{source}": use for source, use in used.items()}}
     return {f"{eval_set}/submission.json": (json.dumps({"meta": meta}, indent=2) + "\n").encode()}
-
-
-def _challenge_classes(taxonomy: Taxonomy) -> list[int]:
-    foreign = [name for name in taxonomy.names if name not in CHALLENGE_CLASS]
-    if foreign:
-        raise SchemaError(
-            "SCH004",
-            f"nuScenes-panoptic has no class for {', '.join(foreign)} of taxonomy {taxonomy.name!r}",
-            f"label with classes out of: {', '.join(CHALLENGE_CLASS)}",
-        )
-    return [CHALLENGE_CLASS[name] for name in taxonomy.names]

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from pointsam.errors import SchemaError
-from pointsam.export.item import Files, Item
+from pointsam.export.item import Files, Item, require_known
 from pointsam.types import NO_INSTANCE
 
 CLASSES: Mapping[str, int] = MappingProxyType(
@@ -48,13 +48,7 @@ def semantickitti(item: Item) -> Files:
     Raises:
         SchemaError: SCH004 on a class that SemanticKITTI lacks, SCH006 on an id beyond 16 bits.
     """
-    foreign = [name for name in item.taxonomy.names if name not in CLASSES]
-    if foreign:
-        raise SchemaError(
-            "SCH004",
-            f"SemanticKITTI has no class for {', '.join(foreign)} of taxonomy {item.taxonomy.name!r}",
-            f"label with classes out of: {', '.join(CLASSES)}",
-        )
+    require_known(item.taxonomy, CLASSES, "SemanticKITTI")
     labels = item.found.labels
     if int(labels.instance_id.max(initial=0)) > _LARGEST_ID:
         raise SchemaError(

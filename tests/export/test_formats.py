@@ -69,7 +69,7 @@ def test_open3d_reads_the_clouds(item, write, suffix, tmp_path, open3d):
     path.write_bytes(content)
     read = o3d.t.io.read_point_cloud(str(path))
     assert np.allclose(read.point.positions.numpy(), item.points[:, :3])
-    assert np.allclose(read.point.intensity.numpy().ravel(), item.intensity)
+    assert np.allclose(read.point.intensity.numpy().ravel(), item.points[:, 3])
     assert read.point["cluster"].numpy().ravel().tolist() == item.found.labels.instance_id.tolist()
     assert read.point["class"].numpy().ravel().tolist() == item.found.labels.class_id.tolist()
 

@@ -65,3 +65,15 @@ def run(drive, root, tmp_path):
         return label("run", root, "--out", out, *known, *more)
 
     return call
+
+
+@pytest.fixture(scope="module")
+def out(drive, tmp_path_factory):
+    """A run whose masks are the true boxes' rectangles."""
+    root, masks = drive
+    folder = tmp_path_factory.mktemp("out") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
+        known = ("--semantics", "precomputed", "--masks-dir", masks, "--workers", 1)
+        assert label("run", root, "--out", folder, *known).exit_code == 0
+    return folder

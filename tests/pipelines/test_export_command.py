@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 from helpers.commands import label, refused, temporaries
 from helpers.nuscenes_root import make_root
-from helpers.segmenters import Scissors
 from helpers.training import make_labels
 from PIL import Image
 
@@ -21,18 +20,6 @@ from pointsam.datasets.kitti import Kitti
 from pointsam.datasets.nuscenes import NuScenes
 from pointsam.geometry.fit import fit_boxes
 from pointsam.store.reader import Labels
-
-
-@pytest.fixture(scope="module")
-def out(drive, tmp_path_factory):
-    """A run whose masks are the true boxes' rectangles."""
-    root, masks = drive
-    folder = tmp_path_factory.mktemp("out") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
-        known = ("--semantics", "precomputed", "--masks-dir", masks, "--workers", 1)
-        assert label("run", root, "--out", folder, *known).exit_code == 0
-    return folder
 
 
 def test_the_command_knows_every_format():

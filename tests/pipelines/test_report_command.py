@@ -7,7 +7,6 @@ import shutil
 import numpy as np
 import pytest
 from helpers.commands import label, refused
-from helpers.segmenters import Scissors
 from PIL import Image
 
 from pipelines.report import choose
@@ -16,18 +15,6 @@ from pointsam.store.reader import Labels
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
 )
-
-
-@pytest.fixture(scope="module")
-def out(drive, tmp_path_factory):
-    """A run whose masks are the true boxes' rectangles."""
-    root, masks = drive
-    folder = tmp_path_factory.mktemp("out") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
-        known = ("--semantics", "precomputed", "--masks-dir", masks, "--workers", 1)
-        assert label("run", root, "--out", folder, *known).exit_code == 0
-    return folder
 
 
 @pytest.fixture(scope="module")
