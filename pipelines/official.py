@@ -20,10 +20,10 @@ from pointsam.datasets.kitti import Kitti
 from pointsam.datasets.kitti_files import LabelRow
 from pointsam.datasets.nuscenes import NuScenes
 from pointsam.detect.detections import Detections, nuscenes_results, overlaps, write_json
-from pointsam.detect.sample import oriented, rows
+from pointsam.detect.sample import oriented
 from pointsam.errors import DatasetError
 from pointsam.evaluate.kitti import LEVELS, MIN_IOU, SIMILAR, KittiFrame, average_precision_r40
-from pointsam.geometry.boxes import corners
+from pointsam.geometry.boxes import corners, rows
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Frame

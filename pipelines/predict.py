@@ -21,10 +21,9 @@ from pointsam.detect.detections import Detections, nuscenes_results, write_detec
 from pointsam.detect.detector import Detector
 from pointsam.detect.infer import detect_frames
 from pointsam.detect.recipe import Recipe
-from pointsam.detect.sample import rows
 from pointsam.errors import DatasetError, SchemaError
 from pointsam.evaluate.detection import RANGE_BINS_M, DetectionAccumulator, DetectionQuality, FrameBoxes
-from pointsam.geometry.boxes import count_points
+from pointsam.geometry.boxes import count_points, rows
 from pointsam.taxonomy import BACKGROUND
 
 BEST, LAST = "best.safetensors", "last.safetensors"

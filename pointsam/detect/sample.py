@@ -141,12 +141,6 @@ def oriented(boxes: NDArray[np.float64]) -> Boxes:
     return Boxes(boxes[:, :3], boxes[:, 3:6], rotation, np.zeros(len(boxes), dtype=np.uint8), ("",) * len(boxes))
 
 
-def rows(boxes: Boxes) -> NDArray[np.float64]:
-    """(B,7) x, y, z, length, width, height, yaw; boxes are stood upright."""
-    yaw = np.arctan2(boxes.rotation[:, 1, 0], boxes.rotation[:, 0, 0])
-    return np.column_stack([boxes.center_m, boxes.size_lwh_m, yaw]).astype(np.float64).reshape(-1, 7)
-
-
 def read_cloud(dataset: Dataset, frame: Frame, config: PointsConfig) -> tuple[NDArray[np.float32], int]:
     """(P,5) points of the key sweep in file order, then of those before it, moved into its frame; and K.
 

@@ -18,8 +18,9 @@ from pointsam.detect.augment import AugmentConfig, augmented, cropped
 from pointsam.detect.budget import Budget
 from pointsam.detect.coarse import CoarseConfig, CoarseLabels
 from pointsam.detect.paste import PasteBank, PasteConfig, pasted
-from pointsam.detect.sample import PointsConfig, Sample, in_view, read_cloud, rows
+from pointsam.detect.sample import PointsConfig, Sample, in_view, read_cloud
 from pointsam.errors import CalibrationError, DatasetError, SchemaError
+from pointsam.geometry.boxes import rows
 from pointsam.ranges import require
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import BACKGROUND

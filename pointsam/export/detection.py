@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.export.item import Files, Item
+from pointsam.geometry.boxes import rows
 
 _DIGITS = 4
 
@@ -36,7 +37,7 @@ def openpcdet(item: Item) -> Files:
     np.save(points, _four(item), allow_pickle=False)
     lines = [
         " ".join([*(f"{value:.{_DIGITS}f}" for value in row), item.taxonomy.names[class_id]])
-        for row, class_id in zip(_rows(item), item.boxes.class_id, strict=True)
+        for row, class_id in zip(rows(item.boxes), item.boxes.class_id, strict=True)
     ]
     text = "".join(f"{line}\n" for line in lines)
     return {f"points/{item.name}.npy": points.getvalue(), f"labels/{item.name}.txt": text.encode()}
@@ -56,9 +57,9 @@ def mmdet3d(item: Item) -> Files:
 def mmdet3d_info(item: Item) -> dict[str, Any]:
     """A frame's entry of the annotation file."""
     instances = []
-    rows = _rows(item)
-    rows[:, 2] -= rows[:, 5] / 2
-    for row, class_id, cluster in zip(rows, item.boxes.class_id, item.found.clusters, strict=True):
+    bottom = rows(item.boxes)
+    bottom[:, 2] -= bottom[:, 5] / 2
+    for row, class_id, cluster in zip(bottom, item.boxes.class_id, item.found.clusters, strict=True):
         instances.append(
             {
                 "bbox_3d": [round(float(value), _DIGITS) for value in row],
@@ -84,10 +85,3 @@ def mmdet3d_split(infos: Sequence[dict[str, Any]], class_names: Sequence[str], s
 
 def _four(item: Item) -> NDArray[np.float32]:
     return item.points.astype("<f4")
-
-
-def _rows(item: Item) -> NDArray[np.float64]:
-    """(M,7) x, y, z, length, width, height, heading."""
-    boxes = item.boxes
-    yaw = np.arctan2(boxes.rotation[:, 1, 0], boxes.rotation[:, 0, 0])
-    return np.column_stack([boxes.center_m, boxes.size_lwh_m, yaw])

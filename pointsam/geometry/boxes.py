@@ -79,6 +79,12 @@ def corners(boxes: Boxes) -> NDArray[np.float64]:
     return turned
 
 
+def rows(boxes: Boxes) -> NDArray[np.float64]:
+    """(B,7) x, y, z, length, width, height, yaw; boxes are stood upright."""
+    yaw = np.arctan2(boxes.rotation[:, 1, 0], boxes.rotation[:, 0, 0])
+    return np.column_stack([boxes.center_m, boxes.size_lwh_m, yaw]).astype(np.float64).reshape(-1, 7)
+
+
 def truth_from_boxes(xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, void_ring_m: float = 0.0) -> PointTruth:
     """Per-point truth: an object is what its box holds.
 

@@ -12,7 +12,7 @@ from helpers.training import make_world  # noqa: E402
 
 from pointsam.detect.detections import Detections, attribute, nuscenes_results, write_detections  # noqa: E402
 from pointsam.detect.predictions import Predictions, together  # noqa: E402
-from pointsam.detect.sample import rows  # noqa: E402
+from pointsam.geometry.boxes import rows  # noqa: E402
 
 
 def true_detections(world):

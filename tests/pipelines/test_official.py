@@ -12,7 +12,7 @@ from helpers.training import make_world  # noqa: E402
 from pipelines.official import _heights_px, official  # noqa: E402
 from pointsam.datasets.kitti import Kitti  # noqa: E402
 from pointsam.detect.detections import Detections  # noqa: E402
-from pointsam.detect.sample import rows  # noqa: E402
+from pointsam.geometry.boxes import rows  # noqa: E402
 
 
 def true_detections(dataset, frame_ids):
