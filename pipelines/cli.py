@@ -60,6 +60,7 @@ _FORMATS = (
     "pcd",
     "rerun",
 )  # those of pipelines.export, which is slow to import: a test holds them together
+_TRUTHS = ("panoptic", "lidarseg", "semantickitti", "boxes")
 _CLUSTERS_OPTIONS = (click.option("--no-sar", is_flag=True, help="Leave out separability-aware refinement."),)
 
 
@@ -149,6 +150,7 @@ def inspect(out: Path, frame: str, png: Path | None, data: Path | None, masks_fr
 @click.option("--markdown", type=_PATH, help="Also write the tables here.")
 @click.option("--parquet", type=_PATH, help="Also write one row an object and a cluster here.")
 @click.option("--against", type=_PATH, help="A second output folder, shown beside.")
+@click.option("--truth", type=click.Choice(_TRUTHS), help="What to compare with.  [default: the best in DATA]")
 @click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed when left out.")
 @click.option("--version", help="Version folder of the tables.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")

@@ -25,6 +25,7 @@ def run_eval(
     markdown: Path | None = None,
     parquet: Path | None = None,
     against: Path | None = None,
+    truth: str | None = None,
     overwrite: bool = False,
 ) -> str:
     """Score a folder, or two, and write what was asked for.
@@ -36,6 +37,7 @@ def run_eval(
         markdown: for the tables.
         parquet: for one row an object and a cluster of `out`.
         against: a second folder.
+        truth: what to compare with, the best there is if None.
         overwrite: replace files that are there.
 
     Returns:
@@ -49,9 +51,9 @@ def run_eval(
             raise StoreError("OUT003", f"{path} is there already", "choose another name, or pass --overwrite")
     with ExitStack() as stack:
         rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
-        reports = [evaluate(out, dataset, rows.add if rows is not None else lambda _: None)]
+        reports = [evaluate(out, dataset, truth, rows.add if rows is not None else lambda _: None)]
     if against is not None:
-        reports.append(evaluate(against, dataset))
+        reports.append(evaluate(against, dataset, truth))
     pages = [report.text() for report in reports]
     page = "\n\n".join(report.markdown() for report in reports)
     if against is not None:
@@ -66,12 +68,15 @@ def run_eval(
     return "\n\n".join(pages)
 
 
-def evaluate(out: Path, dataset: Dataset, watch: Callable[[FrameVerdict], None] = lambda _: None) -> Report:
+def evaluate(
+    out: Path, dataset: Dataset, truth: str | None = None, watch: Callable[[FrameVerdict], None] = lambda _: None
+) -> Report:
     """Score every finished frame of an output folder.
 
     Args:
         out: the folder.
         dataset: with the truth.
+        truth: its source (Dataset.point_truth).
         watch: is shown every frame's verdict.
 
     Raises:
@@ -87,20 +92,21 @@ def evaluate(out: Path, dataset: Dataset, watch: Callable[[FrameVerdict], None] 
         if frame.status != "ok":
             failed += 1
             continue
-        truth = dataset.point_truth(frame.frame_id)
-        if truth is None:
+        true = dataset.point_truth(frame.frame_id, truth)
+        if true is None:
             without_truth += 1
             continue
         if judge is None:
             cameras = tuple(view.name for view in dataset.frame(frame.frame_id).cameras)
             judge = Judge(dataset, labels.taxonomy, cameras)
-        watch(judge.add(labels.labels(frame.frame_id), truth))
-        sources.add(truth.source)
+        watch(judge.add(labels.labels(frame.frame_id), true))
+        sources.add(true.source)
     if judge is None:
         raise DatasetError(
             "DAT009",
-            f"no frame of {out} can be scored: {failed} quarantined, {without_truth} without truth in {dataset.root}",
-            "score a split that has boxes or panoptic labels",
+            f"no frame of {out} can be scored: {failed} quarantined, {without_truth} without "
+            f"{truth or 'truth'} in {dataset.root}",
+            "score a split that has boxes or panoptic labels" if truth is None else "leave out --truth",
         )
     return Report(out, "+".join(sorted(sources)), judge.result(), failed, without_truth)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_points
+from pointsam.errors import SchemaError
 from pointsam.evaluate.agnostic import AgnosticAccumulator, AgnosticQuality, best_iou
 from pointsam.evaluate.attributes import dimensions, members_of
 from pointsam.evaluate.confidence import ConfidenceAccumulator, ConfidenceQuality
@@ -92,7 +93,10 @@ class Judge:
                 what reading the sweep raises.
         """
         frame_id = found.frame.frame_id
-        seen = overlaps(found.labels, truth, self._taxonomy)
+        try:
+            seen = overlaps(found.labels, truth, self._taxonomy)
+        except SchemaError as error:
+            raise SchemaError(error.code, f"frame {frame_id}: {error.message}", error.hint) from error
         frame = self._dataset.frame(frame_id)
         members = members_of(
             seen,

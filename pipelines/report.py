@@ -97,7 +97,7 @@ def write_report(
 
     report: Report | None = None
     try:
-        report = evaluate(out, source.dataset, keep)
+        report = evaluate(out, source.dataset, watch=keep)
     except DatasetError as error:
         if error.code != "DAT009":
             raise

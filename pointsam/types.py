@@ -173,7 +173,7 @@ class PointTruth:
     Args:
         labels: the true objects.
         void: (N,) bool, points that count neither for nor against.
-        source: where it is from: "panoptic", "lidarseg" (with boxes) or "boxes".
+        source: where it is from: "panoptic", "lidarseg" (with boxes), "semantickitti" or "boxes".
     """
 
     labels: PointLabels

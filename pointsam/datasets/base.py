@@ -57,8 +57,13 @@ class Dataset(Protocol):
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
         """Up to `count` sweeps before the frame's own, the latest first; fewer at the beginning of a recording."""
 
-    def point_truth(self, frame_id: str) -> PointTruth | None:
-        """True labels of every point: from panoptic labels if present, else from boxes, else None."""
+    def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
+        """True labels of every point, None if there are none.
+
+        Args:
+            frame_id: of the frame.
+            source: one of `PointTruth.source`; the best that is there if None.
+        """
 
     def fingerprint(self) -> str:
         """Hex digest of tables and calibration: equal digests give equal frames."""

@@ -173,8 +173,8 @@ class Kitti:
         """None, likewise."""
         return []
 
-    def point_truth(self, frame_id: str) -> PointTruth | None:
-        """Truth from boxes.
+    def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
+        """Truth from boxes, the only source.
 
         Void are a ring of VOID_RING_M around the boxes, what the image shows inside DontCare regions, and all that
         camera 2 does not see: nothing there was labelled.
@@ -184,7 +184,7 @@ class Kitti:
             CalibrationError: as `frame`.
         """
         boxes = self.boxes(frame_id)
-        if boxes is None:
+        if boxes is None or source not in (None, "boxes"):
             return None
         frame = self.frame(frame_id)
         xyz = read_points(frame.sweep)

@@ -170,17 +170,24 @@ class NuScenes:
             rows.append(row)
         return [self._sweep(earlier) for earlier in rows]
 
-    def point_truth(self, frame_id: str) -> PointTruth | None:
+    def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
         """From panoptic labels, else from lidarseg labels and boxes, else from boxes, else None.
+
+        Args:
+            frame_id: of the frame.
+            source: only from "panoptic", "lidarseg" or "boxes".
 
         Raises:
             DatasetError: as `frame` and `read_points`; DAT004 on a missing label file, DAT011 on one that does not fit
                 the sweep, or if category.json lacks the label packs' `index`.
         """
         sample = self._sample(frame_id)
-        panoptic, lidarseg = (self._index.strings("samples", pack)[sample].as_py() for pack in LABEL_TABLES)
+        panoptic, lidarseg = (
+            self._index.strings("samples", pack)[sample].as_py() if source in (None, pack) else ""
+            for pack in LABEL_TABLES
+        )
         boxes = None if panoptic else self.boxes(frame_id)
-        if not panoptic and boxes is None:
+        if not panoptic and (boxes is None or source not in (None, "lidarseg" if lidarseg else "boxes")):
             return None
         xyz = read_points(self._sweep(self._key_sweep(frame_id)))
         if boxes is None:

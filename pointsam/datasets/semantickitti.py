@@ -138,8 +138,8 @@ class SemanticKitti:
         place = numbers.index(number)
         return [self._sweep(name, other) for other in numbers[max(0, place - count) : place][::-1]]
 
-    def point_truth(self, frame_id: str) -> PointTruth | None:
-        """Truth from labels/*.label, None where there is none.
+    def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
+        """Truth from labels/*.label, the only source; None where there is none.
 
         Void are unlabelled points, things without an instance, cycles without a rider, and all that camera 2 does not
         see: nothing there can be labelled from images.
@@ -149,7 +149,7 @@ class SemanticKitti:
         """
         name, number = self._parts(frame_id)
         path = self._folder(name) / "labels" / f"{number}.label"
-        if not path.is_file():
+        if not path.is_file() or source not in (None, "semantickitti"):
             return None
         frame = self.frame(frame_id)
         xyz = read_points(frame.sweep)

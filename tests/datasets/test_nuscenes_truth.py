@@ -118,9 +118,9 @@ class TestPacks:
         return make_root(tmp_path / "root", samples_per_scene=1, numbered_categories=True)
 
     @staticmethod
-    def truth(root):
+    def truth(root, source=None):
         dataset = NuScenes(root)
-        return dataset.point_truth(dataset.frame_ids()[0])
+        return dataset.point_truth(dataset.frame_ids()[0], source)
 
     CARS = np.full(NUM_POINTS, label("vehicle.car", 5))
     ROAD = np.full(NUM_POINTS, INDEX["flat.driveable_surface"])
@@ -150,6 +150,15 @@ class TestPacks:
         truth = self.truth(root)
         assert truth.source == "panoptic"
         assert (truth.labels.class_id == CAR).all()
+
+    def test_a_source_that_is_asked_for_is_taken_or_nothing(self, root):
+        assert self.truth(root, "boxes").source == "boxes"
+        assert self.truth(root, "lidarseg") is self.truth(root, "panoptic") is None
+        self.pack(root, "lidarseg", self.ROAD)
+        self.pack(root, "panoptic", self.CARS)
+        for source in ("boxes", "lidarseg", "panoptic"):
+            assert self.truth(root, source).source == source
+        assert self.truth(root, "semantickitti") is None
 
     def test_panoptic_needs_no_boxes(self, root):
         self.pack(root, "panoptic", self.CARS)

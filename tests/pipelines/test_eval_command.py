@@ -1,6 +1,7 @@
 """`pointsam-label eval` on a tiny data set: figures, rows, comparison, and what it refuses."""
 
 import json
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -10,6 +11,7 @@ from helpers.commands import label, refused
 from helpers.training import make_labels, make_world
 
 from pipelines.evaluate import evaluate
+from pointsam.datasets.kitti import Kitti
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +87,36 @@ def test_a_file_that_is_there_is_kept(world, outs, tmp_path, option):
     assert path.read_text() == "precious"
     assert label("eval", outs / "all", world.root, option, path, "--overwrite").exit_code == 0
     assert path.read_bytes() != b"precious"
+
+
+def test_frames_of_another_root_are_refused(outs, tmp_path):
+    other = make_world(tmp_path / "other", scenes=("scene-0916",))
+    refused(label("eval", outs / "all", other.root, "--json", tmp_path / "eval.json"), "DAT010", other.root)
+    assert not (tmp_path / "eval.json").exists()
+
+
+def test_sweeps_that_have_changed_since_are_refused(world, outs, tmp_path):
+    shutil.copytree(world.root, tmp_path / "root")
+    frame_id = world.frame_ids()[1]
+    sweep = tmp_path / "root" / world.frame(frame_id).sweep.path.relative_to(world.root)
+    sweep.write_bytes(sweep.read_bytes()[:-20])
+    refused(label("eval", outs / "all", tmp_path / "root", "--parquet", tmp_path / "rows"), "SCH003", frame_id)
+    assert not list(tmp_path.glob("rows*"))
+
+
+def test_frames_without_truth_are_left_out_and_said(tiny_kitti, tmp_path):
+    make_labels(tmp_path / "out", Kitti(tiny_kitti.root), ["000000", "000001"])
+    tiny_kitti.path("label_2", "000001").unlink()
+    report = evaluate(tmp_path / "out", Kitti(tiny_kitti.root))
+    assert (report.without_truth, report.quality.panoptic.num_frames) == (1, 1)
+    assert "1 frames have no truth and were not scored" in report.text()
+
+
+def test_labels_of_other_classes_than_the_truth_are_refused(world, tiny_kitti, tmp_path):
+    make_labels(tmp_path / "out", Kitti(tiny_kitti.root), ["000000"])
+    refused(label("eval", tmp_path / "out", world.root), "SCH004", tmp_path / "out", world.root, "cyclist")
+
+
+def test_truth_that_is_not_there_is_refused_by_name(world, outs):
+    assert label("eval", outs / "all", world.root, "--truth", "boxes").exit_code == 0
+    refused(label("eval", outs / "all", world.root, "--truth", "panoptic"), "DAT009", "8 without panoptic")

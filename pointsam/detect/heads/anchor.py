@@ -25,6 +25,7 @@ from pointsam.detect.assign.anchor import (
 )
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, MapShape
 from pointsam.detect.losses import masked_smooth_l1, sigmoid_focal
+from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions
 from pointsam.detect.scene import Scene
 from pointsam.ranges import require
@@ -41,6 +42,7 @@ class AnchorHeadConfig:
 
     Args:
         anchors: of every class.
+        channels: of a convolution between the map and the anchors; 0 for none, as published for KITTI.
         class_weight, box_weight, direction_weight: of the three losses.
         velocity_weight: of velocities in the box loss.
         score_threshold: anchors below are dropped.
@@ -52,6 +54,7 @@ class AnchorHeadConfig:
     """
 
     anchors: tuple[AnchorClass, ...]
+    channels: int = 0
     class_weight: float = 1.0
     box_weight: float = 2.0
     direction_weight: float = 0.2
@@ -106,15 +109,17 @@ class AnchorHead(nn.Module):
         weights = torch.tensor([1.0] * 7 + [config.velocity_weight] * 2)
         self.register_buffer("weights", weights, persistent=False)
         self.kinds = anchors.shape[0] * anchors.shape[1]
-        self.layer = nn.Conv2d(channels, self.kinds * (1 + _CODE + 2), 1)
+        last = nn.Conv2d(config.channels or channels, self.kinds * (1 + _CODE + 2), 1)
         with torch.no_grad():
-            nn.init.normal_(self.layer.weight, std=0.01)
-            self.layer.bias.zero_()  # type: ignore[union-attr]
-            self.layer.bias[: self.kinds] = PRIOR_LOGIT  # type: ignore[index]
+            nn.init.normal_(last.weight, std=0.01)
+            last.bias.zero_()  # type: ignore[union-attr]
+            last.bias[: self.kinds] = PRIOR_LOGIT  # type: ignore[index]
+        between = conv_norm_relu(channels, config.channels) if config.channels else []
+        self.layers = nn.Sequential(*between, last)
 
     def forward(self, x: Tensor) -> AnchorOutput:
         """Logits, residuals and directions of a map (S,C,H,W)."""
-        parts = torch.split(self.layer(x), [self.kinds, self.kinds * _CODE, self.kinds * 2], dim=1)
+        parts = torch.split(self.layers(x), [self.kinds, self.kinds * _CODE, self.kinds * 2], dim=1)
         k, r, h, w, _ = self.anchors.shape
         logits, residuals, direction = (part.view(len(x), k, r, -1, h, w).movedim(3, -1) for part in parts)
         return AnchorOutput(logits[..., 0], residuals, direction)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from pointsam.detect.grid import Grid
-from pointsam.detect.nets.norm import norm_relu
+from pointsam.detect.nets.norm import conv_norm_relu
 
 Losses = dict[str, Tensor]
 """Terms by name, weighted; their sum is trained on."""
@@ -43,4 +43,4 @@ def branch(channels: int, width: int, outputs: int, bias: float = 0.0) -> nn.Seq
     """Two convolutions to some outputs, the last with a bias."""
     last = nn.Conv2d(width, outputs, 3, padding=1)
     nn.init.constant_(last.bias, bias)  # type: ignore[arg-type]
-    return nn.Sequential(nn.Conv2d(channels, width, 3, padding=1, bias=False), *norm_relu(width), last)
+    return nn.Sequential(*conv_norm_relu(channels, width), last)

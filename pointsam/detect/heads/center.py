@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pointsam.detect.assign.center import CODE, CenterMap, center_targets
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, MapShape, branch
 from pointsam.detect.losses import across, heat_focal, masked_l1
-from pointsam.detect.nets.norm import norm_relu
+from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions, together
 from pointsam.detect.scene import Scene
 from pointsam.ranges import require
@@ -88,7 +88,7 @@ class CenterHead(nn.Module):
         super().__init__()
         self.config = config
         width = config.channels
-        self.shared = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1, bias=False), *norm_relu(width))
+        self.shared = nn.Sequential(*conv_norm_relu(channels, width))
         self.heats = nn.ModuleList([branch(width, width, len(group), PRIOR_LOGIT) for group in config.groups])
         self.codes = nn.ModuleList([branch(width, width, len(CODE)) for _ in config.groups])
         self.maps = [

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pointsam.detect.grid import Grid, Voxels, scatter_max, scatter_mean, voxelize
-from pointsam.detect.nets.norm import BatchNorm, norm_relu
+from pointsam.detect.nets.norm import BatchNorm, conv_norm_relu, norm_relu
 from pointsam.detect.sparse import SparseConv3d, SparseModule, SparseSequential, SparseTensor, SubMConv3d
 from pointsam.ranges import require
 
@@ -204,7 +204,7 @@ class Neck(nn.Module):
             config.layers, config.strides, config.channels, config.up_channels, strict=True
         ):
             deepest *= stride
-            self.stages.append(nn.Sequential(*_conv(channels, width, stride), *_repeat(width, layers)))
+            self.stages.append(nn.Sequential(*conv_norm_relu(channels, width, stride), *_repeat(width, layers)))
             self.ups.append(_scaled(width, up, deepest, config.out_stride))
             channels = width
 
@@ -217,12 +217,8 @@ class Neck(nn.Module):
         return torch.cat(outs, dim=1)
 
 
-def _conv(channels: int, width: int, stride: int = 1) -> list[nn.Module]:
-    return [nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False), *norm_relu(width)]
-
-
 def _repeat(width: int, times: int) -> Sequence[nn.Module]:
-    return [layer for _ in range(times) for layer in _conv(width, width)]
+    return [layer for _ in range(times) for layer in conv_norm_relu(width, width)]
 
 
 def _scaled(width: int, up: int, stride: int, wanted: int) -> nn.Sequential:

@@ -59,3 +59,8 @@ class BatchNorm(_BatchNorm):
 def norm_relu(channels: int) -> list[nn.Module]:
     """What follows every convolution."""
     return [BatchNorm(channels), nn.ReLU(inplace=True)]
+
+
+def conv_norm_relu(channels: int, width: int, stride: int = 1) -> list[nn.Module]:
+    """A convolution of 3x3 cells and what follows it."""
+    return [nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False), *norm_relu(width)]
