@@ -30,6 +30,7 @@ _DATA_OPTIONS = (
     click.option("--split", help="Split or scene name (train, val, scene-0061)."),
     click.option("--recipe", type=click.Choice(["default", "paper"]), default="default", show_default=True),
     click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe."),
+    click.option("--noise", multiple=True, metavar="NAME=VALUE", help="Perturb the calibration (docs/robustness.md)."),
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
     click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, for masks on a GPU 1]"),
@@ -247,7 +248,7 @@ main.add_command(demo)
 def _request(options: dict[str, Any]) -> Request:
     from dataclasses import replace
 
-    from pipelines.config import RECIPES, with_overrides
+    from pipelines.config import RECIPES, noise_of, with_overrides
     from pipelines.request import Request
 
     config = RECIPES[options["recipe"]]()
@@ -273,6 +274,7 @@ def _request(options: dict[str, Any]) -> Request:
         shard=shard_of(options["shard"]),
         retry_failed=options["retry_failed"],
         masks_from=options.get("masks_from"),
+        noise=noise_of(options["noise"]),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.errors import SchemaError
 from pointsam.masks.config import SegmentConfig
 from pointsam.semantics.oracle import OracleConfig
@@ -118,8 +119,8 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
     return changed
 
 
-def assign(document: dict[str, Any], assignments: Sequence[str]) -> None:
-    """Change fields of a configuration's `asdict` form, in place.
+def assign(document: dict[str, Any], assignments: Sequence[str], option: str = "--set") -> None:
+    """Change fields of a configuration's `asdict` form, in place; `option` is what the user wrote them after.
 
     Raises:
         SchemaError: SCH005 on an unknown field.
@@ -133,9 +134,21 @@ def assign(document: dict[str, Any], assignments: Sequence[str]) -> None:
         if not separator or not isinstance(node, dict) or leaf not in node or isinstance(node[leaf], dict):
             known = ", ".join(sorted(_leaves(document)))
             raise SchemaError(
-                "SCH005", f"--set {assignment!r} names no field", f"write NAME=VALUE with one of: {known}"
+                "SCH005", f"{option} {assignment!r} names no field", f"write NAME=VALUE with one of: {known}"
             )
         node[leaf] = _value(text.strip())
+
+
+def noise_of(assignments: Sequence[str]) -> Noise:
+    """A calibration error from `rotation_deg=0.5` and the like.
+
+    Raises:
+        SchemaError: SCH005 on an unknown field, or a value of the wrong kind or out of range.
+    """
+    document = asdict(CLEAN)
+    assign(document, assignments, "--noise")
+    noise: Noise = parse(Noise, document, "--noise " + " ".join(assignments))
+    return noise
 
 
 def require_finite(document: Mapping[str, Any], assignments: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from pipelines.progress import progress
 from pipelines.request import Request
 from pipelines.worker import ClusterWorker, Done, MaskWorker, Task, start, work_on
 from pointsam import __version__
+from pointsam.calibration.perturb import CLEAN
 from pointsam.datasets.base import Dataset
 from pointsam.errors import PointSamError, SchemaError
 from pointsam.masks import require_device
@@ -80,9 +81,10 @@ def run_masks(request: Request) -> Summary:
         "threads": request.threads,
         "device": request.device.partition(":")[0],  # a GPU sums in another order than a CPU
         "config": asdict(config),
+        **_noise(request),
     }
     shards = plan_shards(select(request, dataset, "masks"), SHARD_FRAMES)
-    metadata = _metadata(document, weights)
+    metadata = _metadata(document, weights, request)
     run = Run.open(request.out, "masks", document, shards, metadata, data_root=request.data)
     return _drive(
         request,
@@ -112,9 +114,10 @@ def run_clusters(request: Request) -> Summary:
         "masks_key": source.key("masks"),
         "taxonomy": made["taxonomy"],
         "config": asdict(request.config.clusters),
+        **_noise(request),
     }
     shards = plan_shards(select(request, dataset, "clusters"), SHARD_FRAMES)
-    metadata = _metadata(document, made["weights_sha256"])
+    metadata = _metadata(document, made["weights_sha256"], request)
     run = Run.open(request.out, "clusters", document, shards, metadata, data_root=request.data)
     return _drive(
         request,
@@ -136,12 +139,17 @@ def select(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, st
     return request.select(dataset)
 
 
-def _metadata(document: Mapping[str, Any], weights: Mapping[str, str]) -> dict[str, Any]:
+def _noise(request: Request) -> dict[str, Any]:
+    """Part of the document; clean runs have none."""
+    return {} if request.noise == CLEAN else {"noise": asdict(request.noise)}
+
+
+def _metadata(document: Mapping[str, Any], weights: Mapping[str, str], request: Request) -> dict[str, Any]:
     return {
         "config": document,
         "taxonomy": document["taxonomy"],
         "weights_sha256": weights,
-        "calibration_perturbation": "none",
+        "calibration_perturbation": request.noise.text(),
         "tool_version": __version__,
     }
 

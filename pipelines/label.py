@@ -26,7 +26,7 @@ from pointsam.stages.summarize import Evidence, summarize
 from pointsam.stages.trim import trim
 from pointsam.store.schema import FrameLabels, FrameRow, ImageMasks
 from pointsam.taxonomy import Taxonomy
-from pointsam.types import NO_INSTANCE, CameraView, Detections, Frame, Masks
+from pointsam.types import NO_INSTANCE, CameraView, Detections, Frame, InstanceMap, Masks
 
 
 @dataclass
@@ -96,12 +96,27 @@ def image_masks(
     return ImageMasks(frame.frame_id, view.name, "ok", "", "", masks, found, uv)
 
 
+def instance_map(
+    row: ImageMasks, taxonomy: Taxonomy, overlap: Literal["score", "published"], config: ClustersConfig
+) -> InstanceMap:
+    """The partition of an image (method.md A.4).
+
+    Args:
+        row: its masks.
+        taxonomy: the run's classes.
+        overlap: `semantic_overlap` of the 2D stage that made the masks.
+        config: the 3D stage.
+    """
+    semantic = semantic_map(row.detections, row.masks.height_px, row.masks.width_px, overlap)
+    return paint(row.masks, semantic, row.detections, taxonomy, config.paint)
+
+
 def frame_labels(
     frame: Frame,
     xyz_lidar_m: NDArray[np.float32],
     images: Mapping[str, ImageMasks],
+    painted: Callable[[str], InstanceMap],
     taxonomy: Taxonomy,
-    overlap: Literal["score", "published"],
     config: ClustersConfig,
     watch: Stopwatch,
 ) -> FrameLabels:
@@ -111,8 +126,8 @@ def frame_labels(
         frame: the key frame.
         xyz_lidar_m: (N,3) points of the key sweep.
         images: masks by camera name, one for every camera of the frame.
+        painted: gives the `instance_map` of a camera; asked for one by one, not all need be in memory.
         taxonomy: the run's classes.
-        overlap: `semantic_overlap` of the 2D stage that made the masks.
         config: the 3D stage.
         watch: gets the seconds of paint, lift, refine, merge, trim and summarize.
     """
@@ -121,8 +136,7 @@ def frame_labels(
     for view in frame.cameras:
         row = images[view.name]
         with watch("paint"):
-            semantic = semantic_map(row.detections, view.camera.height_px, view.camera.width_px, overlap)
-            instances = paint(row.masks, semantic, row.detections, taxonomy, config.paint)
+            instances = painted(view.name)
         with watch("lift"):
             lifted = lift(xyz_lidar_m, frame, view, instances, config.lift)
         with watch("refine"):

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.config import parse
+from pipelines.perturbed import with_noise
+from pointsam.calibration.perturb import Noise
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image, read_points
@@ -61,7 +64,8 @@ class Source:
             raise DatasetError("DAT001", f"the data of {out} are not at {root}", "say with --data ROOT where they are")
         self._masks = _masks_of(document, masks_from or out)
         made_of = document["dataset"]
-        self.dataset: Dataset = open_dataset(root, made_of["name"], version=made_of["version"])
+        noise: Noise = parse(Noise, document.get("noise", {}), "run.json")
+        self.dataset: Dataset = with_noise(open_dataset(root, made_of["name"], version=made_of["version"]), noise)
 
     def parts(self, frame_id: str) -> Parts:
         """Read a frame.

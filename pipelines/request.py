@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.config import LabelConfig
+from pipelines.perturbed import with_noise
+from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.errors import DatasetError
@@ -37,6 +39,7 @@ class Request:
         shard: (i, n) takes every n-th shard from i.
         retry_failed: also redo shards that hold quarantined frames.
         masks_from: output folder whose masks the clusters are made of, None for `out`.
+        noise: what is wrong with the calibration, for studies.
     """
 
     data: Path
@@ -56,10 +59,11 @@ class Request:
     shard: tuple[int, int] = (0, 1)
     retry_failed: bool = False
     masks_from: Path | None = None
+    noise: Noise = CLEAN
 
     def open(self) -> Dataset:
-        """The data set."""
-        return open_dataset(self.data, self.dataset, version=self.version)
+        """The data set, with the calibration that `noise` makes of it."""
+        return with_noise(open_dataset(self.data, self.dataset, version=self.version), self.noise)
 
     @property
     def worker_device(self) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from pipelines.config import MasksConfig, parse
-from pipelines.label import Stopwatch, frame_labels, image_masks
+from pipelines.label import Stopwatch, frame_labels, image_masks, instance_map
 from pipelines.request import Request
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image, read_points
@@ -28,7 +28,7 @@ from pointsam.stages.prompt import prompt_cloud
 from pointsam.store.reader import Labels
 from pointsam.store.schema import FrameLabels, FrameRow, ImageMasks
 from pointsam.taxonomy import Taxonomy
-from pointsam.types import Detections, Frame, Masks, PointLabels
+from pointsam.types import Detections, Frame, InstanceMap, Masks, PointLabels
 
 Row = TypeVar("Row", ImageMasks, FrameLabels)
 
@@ -133,7 +133,11 @@ class ClusterWorker:
                         raise PointSamError(row.error_code, row.error, "mend the file, then run with --retry-failed")
                 frame: Frame = self.dataset.frame(task.frame_id)
                 xyz = read_points(frame.sweep)
-            return frame_labels(frame, xyz, images, self.taxonomy, self.overlap, self.config, watch)
+
+            def painted(camera: str) -> InstanceMap:
+                return instance_map(images[camera], self.taxonomy, self.overlap, self.config)
+
+            return frame_labels(frame, xyz, images, painted, self.taxonomy, self.config, watch)
 
         def failed(error: PointSamError) -> FrameLabels:
             row = FrameRow(

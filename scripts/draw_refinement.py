@@ -74,7 +74,7 @@ def label(mounted, image, xyz_lidar_m, found):
     semantic = semantic_map(found, *image.shape[:2], overlap)
     instances = paint(masks, semantic, found, NUSCENES, clusters.paint)
     lifted = lift(xyz_lidar_m, frame, view, instances, clusters.lift).labels
-    refined = frame_labels(frame, xyz_lidar_m, {view.name: row}, NUSCENES, overlap, clusters, Stopwatch())
+    refined = frame_labels(frame, xyz_lidar_m, {view.name: row}, lambda _: instances, NUSCENES, clusters, Stopwatch())
     return masks, renumbered(lifted, masks.source[instances.mask_id]), refined, project(xyz_lidar_m, frame.sweep, view)
 
 

@@ -1,0 +1,180 @@
+"""A calibration that is wrong by a known amount, and the motion of the vehicle that such errors need.
+
+Rotations and translations are of each camera, in its own frame and about its own centre. Draws are made once and then
+scaled: of one seed, a larger error points the same way as a smaller one, so that curves over the size are smooth.
+
+Source: the published noise is uniform, in cm (method.md, table 14); the rest is ours.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import expm, logm
+from scipy.spatial.transform import Rotation
+
+from pointsam.draws import generator
+from pointsam.errors import SchemaError
+from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.se3 import SE3
+from pointsam.ranges import require
+from pointsam.types import CameraView, Frame, Sweep
+
+SIZES = ("rotation_deg", "translation_m", "focal", "center_px", "time_ms", "ego_m", "ego_deg", "dropped")
+"""The fields of `Noise` that do something; the others say how."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What is wrong with a calibration; all zero is nothing.
+
+    Args:
+        rotation_deg: size of each camera's rotation error.
+        translation_m: size of each camera's translation error.
+        axis: "direction" is a random one; "each" draws x, y and z on their own; "x", "y", "z" is that of the camera.
+        law: the size is "fixed" (its sign is drawn), or drawn from U(-size, size), or N(0, size).
+        focal: relative error of both focal lengths of a camera.
+        center_px: error of the principal point.
+        time_ms: by how much the stamps of all cameras are late: images are placed where the vehicle was then.
+        ego_m, ego_deg: error of the vehicle's pose at each exposure, always of "law" and "axis", drawn for every frame.
+        dropped: cameras that are missing.
+        scope: errors are the "rig"'s, one draw for all frames, or drawn for every "frame".
+        seed: of the draws.
+
+    Raises:
+        SchemaError: SCH005 on a negative size.
+    """
+
+    rotation_deg: float = 0.0
+    translation_m: float = 0.0
+    axis: Literal["direction", "each", "x", "y", "z"] = "direction"
+    law: Literal["fixed", "uniform", "gaussian"] = "fixed"
+    focal: float = 0.0
+    center_px: float = 0.0
+    time_ms: float = 0.0
+    ego_m: float = 0.0
+    ego_deg: float = 0.0
+    dropped: int = 0
+    scope: Literal["rig", "frame"] = "rig"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in SIZES:
+            value = abs(self.time_ms) if name == "time_ms" else getattr(self, name)
+            require(0 <= value < math.inf, f"noise.{name}", value, "a size from 0")
+        require(self.focal < 1, "noise.focal", self.focal, "a share below 1")
+
+    def text(self) -> str:
+        """What tables say of it: its fields that are not the default's, "none" if nothing is wrong."""
+        changed = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        changed = changed if any(changed.get(name) for name in SIZES) else {}
+        return ", ".join(f"{name}={value}" for name, value in changed.items()) or "none"
+
+
+CLEAN = Noise()
+
+
+def perturb(frame: Frame, noise: Noise) -> Frame:
+    """The frame as a wrong calibration shows it.
+
+    Raises:
+        SchemaError: SCH005 if no camera would be left, or if a time offset meets a frame that tells of no motion.
+    """
+    views = _remaining(frame, noise)
+    return replace(frame, cameras=tuple(_perturbed(frame, view, noise) for view in views))
+
+
+def _remaining(frame: Frame, noise: Noise) -> tuple[CameraView, ...]:
+    if noise.dropped >= len(frame.cameras):
+        raise SchemaError(
+            "SCH005",
+            f"noise.dropped is {noise.dropped}, and frame {frame.frame_id} has {len(frame.cameras)} cameras",
+            "leave one at least",
+        )
+    order = _rng(frame, noise, noise.scope, "dropped").permutation(len(frame.cameras))
+    kept = sorted(order[noise.dropped :])
+    return tuple(frame.cameras[k] for k in kept)
+
+
+def _perturbed(frame: Frame, view: CameraView, noise: Noise) -> CameraView:
+    def error(rotation_deg: float, translation_m: float, scope: str, name: str) -> SE3:
+        rotation = _vector(_rng(frame, noise, scope, view.name, name, "rotation"), noise) * math.radians(rotation_deg)
+        shift = _vector(_rng(frame, noise, scope, view.name, name, "translation"), noise) * translation_m
+        return SE3(Rotation.from_rotvec(rotation).as_matrix(), shift)
+
+    pose = moved(frame, view, noise.time_ms * 1e-3) if noise.time_ms else view.world_SE3_ego
+    return replace(
+        view,
+        camera=_intrinsics(frame, view, noise),
+        ego_SE3_cam=view.ego_SE3_cam @ error(noise.rotation_deg, noise.translation_m, noise.scope, "mounting"),
+        world_SE3_ego=pose @ error(noise.ego_deg, noise.ego_m, "frame", "ego"),
+    )
+
+
+def _intrinsics(frame: Frame, view: CameraView, noise: Noise) -> PinholeCamera:
+    if not (noise.focal or noise.center_px):
+        return view.camera
+    K = np.array(view.camera.K)
+    focal, center = (_rng(frame, noise, noise.scope, view.name, name) for name in ("focal", "center"))
+    K[:2, :2] *= 1 + noise.focal * _sizes(focal, noise, 1)[0]
+    K[:2, 2] += noise.center_px * _vector(center, replace(noise, axis="direction"), 2)
+    return replace(view.camera, K=K)
+
+
+def _rng(frame: Frame, noise: Noise, scope: str, *names: str) -> np.random.Generator:
+    return generator(noise.seed, "noise", *names, *([frame.frame_id] if scope == "frame" else []))
+
+
+def _sizes(rng: np.random.Generator, noise: Noise, count: int) -> NDArray[np.float64]:
+    """Draws of the law, for a size of 1."""
+    if noise.law == "uniform":
+        return rng.uniform(-1, 1, count)
+    if noise.law == "gaussian":
+        return rng.standard_normal(count)
+    return rng.choice([-1.0, 1.0], count)
+
+
+def _vector(rng: np.random.Generator, noise: Noise, count: int = 3) -> NDArray[np.float64]:
+    """An error vector of size 1."""
+    if noise.axis == "each":
+        return _sizes(rng, noise, count)
+    if noise.axis == "direction":
+        way = rng.standard_normal(count)
+        way *= _sizes(rng, noise, 1)[0] / np.linalg.norm(way)
+        return way
+    out = np.zeros(count)
+    out["xyz".index(noise.axis)] = _sizes(rng, noise, 1)[0]
+    return out
+
+
+def moved(frame: Frame, view: CameraView, seconds: float) -> SE3:
+    """Pose of the vehicle so long after a camera's exposure, at the speed and turn rate of the sweeps around it.
+
+    Raises:
+        SchemaError: SCH005 if the frame has no second sweep to tell the motion.
+    """
+    middle_us = view.t_us + seconds * 5e5
+    first, second = _around(frame, middle_us)
+    a_SE3_b = first.world_SE3_ego.inverse() @ second.world_SE3_ego
+    step = np.eye(4)
+    step[:3, :3], step[:3, 3] = a_SE3_b.rotation, a_SE3_b.translation_m
+    step = expm(logm(step).real * (seconds * 1e6 / (second.t_us - first.t_us)))
+    return view.world_SE3_ego @ SE3(step[:3, :3], step[:3, 3])
+
+
+def _around(frame: Frame, t_us: float) -> tuple[Sweep, Sweep]:
+    """The two successive sweeps that a time lies between, or the nearest two."""
+    by_time = {sweep.t_us: sweep for sweep in (frame.sweep, *frame.neighbours.values())}
+    sweeps = [by_time[t] for t in sorted(by_time)]
+    if len(sweeps) < 2:
+        raise SchemaError(
+            "SCH005",
+            f"frame {frame.frame_id} has a single sweep, which tells no motion for noise.time_ms",
+            "use recordings with sweeps before and after, or leave the time alone",
+        )
+    later = min(max(int(np.searchsorted([sweep.t_us for sweep in sweeps], t_us)), 1), len(sweeps) - 1)
+    return sweeps[later - 1], sweeps[later]
