@@ -84,9 +84,9 @@ def run_masks(request: Request) -> Summary:
         **_noise(request),
     }
     shards = plan_shards(select(request, dataset, "masks"), SHARD_FRAMES)
-    metadata = _metadata(document, weights, request)
+    metadata = metadata_of(document, weights, request.noise.text())
     run = Run.open(request.out, "masks", document, shards, metadata, data_root=request.data)
-    return _drive(
+    return drive(
         request,
         run,
         (MaskWorker, request),
@@ -117,9 +117,9 @@ def run_clusters(request: Request) -> Summary:
         **_noise(request),
     }
     shards = plan_shards(select(request, dataset, "clusters"), SHARD_FRAMES)
-    metadata = _metadata(document, made["weights_sha256"], request)
+    metadata = metadata_of(document, made["weights_sha256"], request.noise.text())
     run = Run.open(request.out, "clusters", document, shards, metadata, data_root=request.data)
-    return _drive(
+    return drive(
         request,
         run,
         (ClusterWorker, request, taxonomy),
@@ -144,12 +144,13 @@ def _noise(request: Request) -> dict[str, Any]:
     return {} if request.noise == CLEAN else {"noise": asdict(request.noise)}
 
 
-def _metadata(document: Mapping[str, Any], weights: Mapping[str, str], request: Request) -> dict[str, Any]:
+def metadata_of(document: Mapping[str, Any], weights: Mapping[str, str], perturbation: str) -> dict[str, Any]:
+    """What the tables of a stage say of themselves."""
     return {
         "config": document,
         "taxonomy": document["taxonomy"],
         "weights_sha256": weights,
-        "calibration_perturbation": request.noise.text(),
+        "calibration_perturbation": perturbation,
         "tool_version": __version__,
     }
 
@@ -162,7 +163,7 @@ def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
         return [(frame_id, "")]
 
 
-def _drive(
+def drive(
     request: Request,
     run: Run,
     worker: tuple[Any, ...],

@@ -26,7 +26,7 @@ from pointsam.stages.summarize import Evidence, summarize
 from pointsam.stages.trim import trim
 from pointsam.store.schema import FrameLabels, FrameRow, ImageMasks
 from pointsam.taxonomy import Taxonomy
-from pointsam.types import NO_INSTANCE, CameraView, Detections, Frame, InstanceMap, Masks
+from pointsam.types import NO_INSTANCE, CameraView, Detections, Frame, InstanceMap, Masks, PointLabels
 
 
 @dataclass
@@ -111,6 +111,25 @@ def instance_map(
     return paint(row.masks, semantic, row.detections, taxonomy, config.paint)
 
 
+@dataclass(frozen=True, eq=False)
+class Lifted:
+    """What the cameras of a frame say about its sweep, before refinement.
+
+    Args:
+        labels: (N,) labels of each camera, instance_id an index into its image's instances.
+        num_masks: instances of each image.
+        views: (N,) uint8 number of cameras that see a point.
+        covered: (N,) uint8 number of cameras with a mask over it.
+        evidence: of each camera.
+    """
+
+    labels: tuple[PointLabels, ...]
+    num_masks: tuple[int, ...]
+    views: NDArray[np.uint8]
+    covered: NDArray[np.uint8]
+    evidence: tuple[Evidence, ...]
+
+
 def frame_labels(
     frame: Frame,
     xyz_lidar_m: NDArray[np.float32],
@@ -131,17 +150,29 @@ def frame_labels(
         config: the 3D stage.
         watch: gets the seconds of paint, lift, refine, merge, trim and summarize.
     """
+    lifted = lifted_labels(frame, xyz_lidar_m, images, painted, config, watch)
+    return refined_labels(frame, xyz_lidar_m, lifted, taxonomy, config, watch)
+
+
+def lifted_labels(
+    frame: Frame,
+    xyz_lidar_m: NDArray[np.float32],
+    images: Mapping[str, ImageMasks],
+    painted: Callable[[str], InstanceMap],
+    config: ClustersConfig,
+    watch: Stopwatch,
+) -> Lifted:
+    """The first half of `frame_labels`, all that needs the calibration."""
     views, covered = np.zeros((2, len(xyz_lidar_m)), dtype=np.uint8)
-    evidence, by_camera, ring_gap_rad = [], [], frame.sweep.ring_gap_rad
+    labels, num_masks, evidence = [], [], []
     for view in frame.cameras:
         row = images[view.name]
         with watch("paint"):
             instances = painted(view.name)
         with watch("lift"):
             lifted = lift(xyz_lidar_m, frame, view, instances, config.lift)
-        with watch("refine"):
-            alone = np.ones(len(instances.mask_id), dtype=np.uint64)  # all masks come from one camera
-            by_camera.append(refine(xyz_lidar_m, lifted.labels, taxonomy, config.refine, alone, ring_gap_rad))
+        labels.append(lifted.labels)
+        num_masks.append(len(instances.mask_id))
         views += lifted.seen
         covered += lifted.labels.instance_id != NO_INSTANCE
         evidence.append(
@@ -154,6 +185,23 @@ def frame_labels(
                 _scores(row.masks, row.detections, instances.mask_id, instances.class_id),
             )
         )
+    return Lifted(tuple(labels), tuple(num_masks), views, covered, tuple(evidence))
+
+
+def refined_labels(
+    frame: Frame,
+    xyz_lidar_m: NDArray[np.float32],
+    lifted: Lifted,
+    taxonomy: Taxonomy,
+    config: ClustersConfig,
+    watch: Stopwatch,
+) -> FrameLabels:
+    """The second half of `frame_labels`: refined by camera, merged, refined again."""
+    by_camera, ring_gap_rad = [], frame.sweep.ring_gap_rad
+    with watch("refine"):
+        for labels, count in zip(lifted.labels, lifted.num_masks, strict=True):
+            alone = np.ones(count, dtype=np.uint64)  # all masks come from one camera
+            by_camera.append(refine(xyz_lidar_m, labels, taxonomy, config.refine, alone, ring_gap_rad))
     with watch("merge"):
         merged = merge(by_camera, config.merge)
     with watch("refine"):
@@ -161,7 +209,7 @@ def frame_labels(
     with watch("trim"):
         refined = trim(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.trim)
     with watch("summarize"):
-        labels, clusters = summarize(xyz_lidar_m, refined, evidence, taxonomy)
+        found, clusters = summarize(xyz_lidar_m, refined, lifted.evidence, taxonomy)
     summary = FrameRow(
         frame_id=frame.frame_id,
         scene=frame.scene,
@@ -170,7 +218,7 @@ def frame_labels(
         num_clusters=len(clusters),
         calibration_hash=calibration_hash(frame),
     )
-    return FrameLabels(summary, labels, views, covered, clusters)
+    return FrameLabels(summary, found, lifted.views, lifted.covered, clusters)
 
 
 def calibration_hash(frame: Frame) -> str:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from pointsam.store.schema import FrameLabels, FrameRow, ImageMasks
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import Detections, Frame, InstanceMap, Masks, PointLabels
 
-Row = TypeVar("Row", ImageMasks, FrameLabels)
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class MaskWorker:
                 task.frame_id, task.camera, "failed", error.code, error.message, Masks.empty(0, 0), none, no_prompts
             )
 
-        return _guarded(work, failed, task, watch)
+        return guarded(work, failed, task, watch)
 
     def _cloud(self, frame_id: str) -> NDArray[np.float64]:
         frame = self.dataset.frame(frame_id)
@@ -127,10 +127,7 @@ class ClusterWorker:
 
         def work() -> FrameLabels:
             with watch("read"):
-                images = self.masks.masks(task.frame_id)
-                for row in images.values():
-                    if row.status != "ok":
-                        raise PointSamError(row.error_code, row.error, "mend the file, then run with --retry-failed")
+                images = images_read(self.masks, task.frame_id)
                 frame: Frame = self.dataset.frame(task.frame_id)
                 xyz = read_points(frame.sweep)
 
@@ -146,10 +143,23 @@ class ClusterWorker:
             none = np.zeros(0, np.uint8)
             return FrameLabels(row, PointLabels.empty(0), none, none, ())
 
-        return _guarded(work, failed, task, watch)
+        return guarded(work, failed, task, watch)
 
 
-def start(kind: type[MaskWorker] | type[ClusterWorker], request: Request, *arguments: object) -> None:
+def images_read(source: Labels, frame_id: str) -> dict[str, ImageMasks]:
+    """Masks of a frame by camera.
+
+    Raises:
+        PointSamError: that of an image that was set aside; what reading raises.
+    """
+    images = source.masks(frame_id)
+    for row in images.values():
+        if row.status != "ok":
+            raise PointSamError(row.error_code, row.error, "mend the file, then run with --retry-failed")
+    return images
+
+
+def start(kind: Callable[..., Callable[[Task], Done[Any]]], request: Request, *arguments: object) -> None:
     """Say what this process's worker is. The first task opens it: a pool reports a task's error, not its start's.
 
     numpy's BLAS is held to the worker's threads: on busy cores, threads for the inverse of a 3 x 3 matrix wait for each
@@ -157,15 +167,15 @@ def start(kind: type[MaskWorker] | type[ClusterWorker], request: Request, *argum
     """
     global _worker
     threadpool_limits(request.threads, user_api="blas")
-    _worker = cache(lambda: kind(request, *arguments))  # type: ignore[arg-type]
+    _worker = cache(lambda: kind(request, *arguments))
 
 
-def work_on(task: Task) -> Done[ImageMasks] | Done[FrameLabels]:
+def work_on(task: Task) -> Done[Any]:
     """Do one task with this process's worker."""
     return _worker()(task)
 
 
-_worker: Callable[[], MaskWorker | ClusterWorker]
+_worker: Callable[[], Callable[[Task], Done[Any]]]
 
 
 def peak_mb() -> float:
@@ -173,9 +183,7 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
 
 
-def _guarded(
-    work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, watch: Stopwatch
-) -> Done[Row]:
+def guarded(work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, watch: Stopwatch) -> Done[Row]:
     """Set a bad frame aside; let what would meet every frame (model, configuration, disk, memory) stop the run."""
     error: PointSamError | None = None
     try:

@@ -1,7 +1,7 @@
 """What lies where in an output folder, and how its JSON files are read.
 
 run.json                                    per stage: key, resolved configuration, metadata, data set root
-<table>/scene=<scene>/<shard>.parquet       frames, points, clusters, masks
+<table>/scene=<scene>/<shard>.parquet       frames, points, clusters, masks; cells
 manifest/<stage>.json                       the plan: all shards and their frames
 manifest/<stage>/<shard>.json               written last: this shard is done
 """
@@ -20,6 +20,7 @@ from pointsam.store.schema import SCHEMA_VERSION
 STAGE_TABLES: Mapping[str, tuple[str, ...]] = {
     "masks": ("masks",),
     "clusters": ("frames", "points", "clusters"),
+    "noise": ("cells",),
     "synth": (),
 }
 """The tables each stage writes; a synthetic root's are nuScenes' own."""

@@ -105,6 +105,11 @@ class Labels:
             found += [rows.frame_row(loaded.table, row, shard.scene) for row in range(loaded.table.num_rows)]
         return found
 
+    def cells(self) -> Iterator[tuple[str, Any]]:
+        """Scene and `cells` table of every shard of a noise sweep that is done."""
+        for shard, entry in self._done("noise"):
+            yield shard.scene, self._load("cells", shard, entry).table
+
     def cluster_sizes(self) -> Iterator[tuple[str, str, int]]:
         """(frame_id, class name, number of points) of every cluster that is done; no point is read for it."""
         for shard, entry in self._done("clusters"):

@@ -27,11 +27,13 @@ REQUIRED_METADATA = ("config", "taxonomy", "weights_sha256", "calibration_pertur
 _MAX_CLUSTER_ID = int(np.iinfo(np.int16).max)
 
 
-def _required(name: str, kind: Any) -> Any:
+def required(name: str, kind: Any) -> Any:
+    """A column without gaps."""
     return pa.field(name, kind, nullable=False)
 
 
-def _list(kind: Any) -> Any:
+def list_of(kind: Any) -> Any:
+    """Lists without gaps."""
     return pa.list_(pa.field("element", kind, nullable=False))
 
 
@@ -39,67 +41,66 @@ def _vector(kind: Any, length: int) -> Any:
     return pa.list_(pa.field("element", kind, nullable=False), length)
 
 
-_STATUS = [_required("status", pa.string()), _required("error_code", pa.string()), _required("error", pa.string())]
+STATUS = [required("status", pa.string()), required("error_code", pa.string()), required("error", pa.string())]
 
 FRAMES = pa.schema(
     [
-        _required("frame_id", pa.string()),
-        _required("t_us", pa.int64()),
-        _required("num_points", pa.int32()),
-        _required("num_clusters", pa.int32()),
-        *_STATUS,
-        _required("calibration_hash", pa.string()),
+        required("frame_id", pa.string()),
+        required("t_us", pa.int64()),
+        required("num_points", pa.int32()),
+        required("num_clusters", pa.int32()),
+        *STATUS,
+        required("calibration_hash", pa.string()),
     ]
 )
 POINTS = pa.schema(
     [
-        _required("frame_id", pa.string()),
-        _required("cluster_id", _list(pa.int16())),
-        _required("class_id", _list(pa.uint8())),
-        _required("views", _list(pa.uint8())),
-        _required("covered", _list(pa.uint8())),
+        required("frame_id", pa.string()),
+        required("cluster_id", list_of(pa.int16())),
+        required("class_id", list_of(pa.uint8())),
+        required("views", list_of(pa.uint8())),
+        required("covered", list_of(pa.uint8())),
     ]
 )
 CLUSTERS = pa.schema(
     [
-        _required("frame_id", pa.string()),
-        _required("cluster_id", pa.int16()),
-        _required("class_id", pa.uint8()),
-        _required("class_name", pa.string()),
-        _required("num_points", pa.int32()),
-        _required("center_lidar_m", _vector(pa.float64(), 3)),
-        _required("size_aabb_m", _vector(pa.float64(), 3)),
-        _required("radius_bev_m", pa.float64()),
-        _required("range_m", pa.float64()),
-        _required("cameras", _list(pa.string())),
-        _required("mask_ids", _list(pa.int32())),
-        _required("pred_iou", pa.float64()),
-        _required("stability", pa.float64()),
-        _required("class_share", pa.float64()),
-        _required("num_points_cut", pa.int32()),
-        _required("confidence", pa.float64()),
+        required("frame_id", pa.string()),
+        required("cluster_id", pa.int16()),
+        required("class_id", pa.uint8()),
+        required("class_name", pa.string()),
+        required("num_points", pa.int32()),
+        required("center_lidar_m", _vector(pa.float64(), 3)),
+        required("size_aabb_m", _vector(pa.float64(), 3)),
+        required("radius_bev_m", pa.float64()),
+        required("range_m", pa.float64()),
+        required("cameras", list_of(pa.string())),
+        required("mask_ids", list_of(pa.int32())),
+        required("pred_iou", pa.float64()),
+        required("stability", pa.float64()),
+        required("class_share", pa.float64()),
+        required("num_points_cut", pa.int32()),
+        required("confidence", pa.float64()),
     ]
 )
 MASKS = pa.schema(
     [
-        _required("frame_id", pa.string()),
-        _required("camera", pa.string()),
-        *_STATUS,
-        _required("height_px", pa.int32()),
-        _required("width_px", pa.int32()),
-        _required("rle", _list(pa.binary())),
-        _required("pred_iou", _list(pa.float32())),
-        _required("stability", _list(pa.float32())),
-        _required("source", _list(pa.int32())),
-        _required("prompts_uv_px", _list(_vector(pa.int32(), 2))),
-        _required("detection_box_xyxy_px", _list(_vector(pa.float32(), 4))),
-        _required("detection_class_id", _list(pa.uint8())),
-        _required("detection_score", _list(pa.float32())),
-        pa.field("detection_rle", _list(pa.binary())),
-        _required("detection_instances", pa.bool_()),
+        required("frame_id", pa.string()),
+        required("camera", pa.string()),
+        *STATUS,
+        required("height_px", pa.int32()),
+        required("width_px", pa.int32()),
+        required("rle", list_of(pa.binary())),
+        required("pred_iou", list_of(pa.float32())),
+        required("stability", list_of(pa.float32())),
+        required("source", list_of(pa.int32())),
+        required("prompts_uv_px", list_of(_vector(pa.int32(), 2))),
+        required("detection_box_xyxy_px", list_of(_vector(pa.float32(), 4))),
+        required("detection_class_id", list_of(pa.uint8())),
+        required("detection_score", list_of(pa.float32())),
+        pa.field("detection_rle", list_of(pa.binary())),
+        required("detection_instances", pa.bool_()),
     ]
 )
-SCHEMAS: Mapping[str, Any] = {"frames": FRAMES, "points": POINTS, "clusters": CLUSTERS, "masks": MASKS}
 
 
 def _check(fits: bool, message: str) -> None:
@@ -107,7 +108,8 @@ def _check(fits: bool, message: str) -> None:
         raise SchemaError("SCH003", message, "build rows from one frame's results only")
 
 
-def _check_status(owner: str, status: str, error_code: str) -> None:
+def check_status(owner: str, status: str, error_code: str) -> None:
+    """Refuse a row that neither worked nor says why."""
     _check(
         status in ("ok", "failed") and (status == "failed") == bool(error_code),
         f"{owner} has status {status!r} and error_code {error_code!r}: need ok without a code, or failed with one",
@@ -144,7 +146,7 @@ class FrameRow:
     calibration_hash: str = ""
 
     def __post_init__(self) -> None:
-        _check_status(f"frame {self.frame_id}", self.status, self.error_code)
+        check_status(f"frame {self.frame_id}", self.status, self.error_code)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +211,7 @@ class ImageMasks:
 
     def __post_init__(self) -> None:
         name = f"image {self.camera} of frame {self.frame_id}"
-        _check_status(name, self.status, self.error_code)
+        check_status(name, self.status, self.error_code)
         shape = self.prompts_uv_px.shape
         _check(len(shape) == 2 and shape[1] == 2, f"{name}: prompts must have shape (P, 2), got {shape}")
 
@@ -231,7 +233,7 @@ def table_metadata(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
 
 def frames_table(rows: Iterable[FrameRow], metadata: Mapping[str, Any]) -> Any:
     """`frames`, one row a frame, in the order given."""
-    return _columns_to_table(FRAMES, [{name: getattr(row, name) for name in FRAMES.names} for row in rows], metadata)
+    return columns_to_table(FRAMES, [{name: getattr(row, name) for name in FRAMES.names} for row in rows], metadata)
 
 
 def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, Any]) -> Any:
@@ -262,12 +264,12 @@ def clusters_table(rows: Iterable[FrameLabels], metadata: Mapping[str, Any]) -> 
     for row in rows:
         _check_cluster_range(row)
         records += [{"frame_id": row.frame.frame_id, **vars(cluster)} for cluster in row.clusters]
-    return _columns_to_table(CLUSTERS, records, metadata)
+    return columns_to_table(CLUSTERS, records, metadata)
 
 
 def masks_table(rows: Iterable[ImageMasks], metadata: Mapping[str, Any]) -> Any:
     """`masks`, one row an image, in the order given: by frame, then the data set's camera order."""
-    return _columns_to_table(MASKS, [_mask_record(row) for row in rows], metadata)
+    return columns_to_table(MASKS, [_mask_record(row) for row in rows], metadata)
 
 
 def _mask_record(row: ImageMasks) -> dict[str, Any]:
@@ -284,7 +286,8 @@ def _mask_record(row: ImageMasks) -> dict[str, Any]:
     }
 
 
-def _columns_to_table(schema: Any, records: Sequence[Mapping[str, Any]], metadata: Mapping[str, Any]) -> Any:
+def columns_to_table(schema: Any, records: Sequence[Mapping[str, Any]], metadata: Mapping[str, Any]) -> Any:
+    """Records to a table that says what it was made of."""
     columns = [pa.array([record[field.name] for record in records], field.type) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema.with_metadata(table_metadata(metadata)))
 

@@ -9,7 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pointsam.errors import SchemaError
-from pointsam.store.schema import SCHEMAS
+from pointsam.store.cells import CELLS
+from pointsam.store.schema import CLUSTERS, FRAMES, MASKS, POINTS
+
+SCHEMAS: Mapping[str, Any] = {
+    "frames": FRAMES,
+    "points": POINTS,
+    "clusters": CLUSTERS,
+    "masks": MASKS,
+    "cells": CELLS,
+}
 
 # A choice by scripts/bench_store.py: above 9 time grows faster than size falls.
 ZSTD_LEVEL = 9
@@ -30,6 +39,7 @@ _DICTIONARIES: Mapping[str, Any] = {
         "num_points_cut",
     ],
     "masks": ["frame_id", "camera", "status", "error_code", "error", "height_px", "width_px"],
+    "cells": ["frame_id", "status", "error_code", "error", "cell", "sar"],
 }
 
 

@@ -1,0 +1,80 @@
+"""The command that studies wrong calibrations: `pointsam-label noise`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from typing import Any
+
+import click
+
+from pipelines.arguments import QUARANTINED
+from pipelines.cli_options import DATA_OPTIONS, MASKS_OPTIONS, PATH, options_of, request_of
+
+_KINDS = (
+    "published",
+    "rotation",
+    "pitch",
+    "yaw",
+    "roll",
+    "translation",
+    "time",
+    "focal",
+    "center",
+    "pose",
+    "heading",
+    "dropped",
+)  # those of pipelines.noise, which is slow to import: a test holds them together
+
+
+@click.command()
+@options_of(DATA_OPTIONS, MASKS_OPTIONS)
+@click.option("--masks-from", type=PATH, help="Folder of a labelling run, whose masks to use.")
+@click.option("--remask", is_flag=True, help="Make masks anew in every cell, prompts through its wrong calibration.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="[default: rotation, translation]")
+@click.option("--levels", multiple=True, metavar="KIND=A,B,C", help="Other sizes than a kind's own.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Draws a size.")
+def noise(**options: Any) -> None:
+    """Label DATA through calibrations that are wrong by known amounts, with SAR and without, and judge the labels.
+
+    \b
+    pointsam-label run WORLD --out labels --split val
+    pointsam-label noise WORLD --out sweep --masks-from labels --kind rotation --kind time
+    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    from dataclasses import replace
+
+    from pipelines.noise import cells_of, run_noise
+    from pipelines.noise_report import write_sweep
+
+    if options["remask"] == (options["masks_from"] is not None):
+        raise click.BadParameter("give either the masks to use, or --remask", param_hint="--masks-from")
+    request = request_of(options)
+    cells = cells_of(
+        options["kinds"] or ("rotation", "translation"), _levels(options["levels"]), options["seeds"], request.noise
+    )
+    if options["dry_run"]:
+        click.echo(f"{len(cells)} cells, each with SAR and without: " + ", ".join(cell.name for cell in cells))
+        return
+    summary = run_noise(replace(request, noise=type(request.noise)()), cells, options["remask"])
+    if summary.shards_left:
+        click.echo(f"{summary.shards_left} shards are left; when all are done, run again without --shard for curves")
+        return
+    text = write_sweep(request.out)
+    click.echo(json.dumps({"out": str(request.out), "cells": len(cells)}) if options["as_json"] else text)
+    click.echo(f"next: look at {shlex.quote(str(request.out / 'noise.md'))}", err=options["as_json"])
+    if summary.failures:
+        for frame_id, why in summary.failures.items():
+            click.echo(f"frame {frame_id}: {why}", err=True)
+        sys.exit(QUARANTINED)
+
+
+def _levels(texts: tuple[str, ...]) -> dict[str, list[float]]:
+    found = {}
+    for text in texts:
+        kind, _, numbers = text.partition("=")
+        try:
+            found[kind] = [float(number) for number in numbers.split(",")]
+        except ValueError:
+            raise click.BadParameter(f"{text!r}: write KIND=0.1,0.5", param_hint="--levels") from None
+    return found

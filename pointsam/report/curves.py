@@ -1,0 +1,80 @@
+"""Curves with confidence bands as PNG and SVG, equal bytes for equal figures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.errors import BackendError
+
+_COLOURS = ("#c44e52", "#2f6db5", "#4c9a5b", "#8a63b3", "#c98a2b", "#5b6770")
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One curve.
+
+    Args:
+        name: for the legend.
+        x, y: (L,) its points.
+        band: (L,2) low and high about it, None for none.
+        dashed: how it is drawn; a curve without points in between ("marks") shows figures from elsewhere.
+        marks: draw points alone.
+    """
+
+    name: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    band: NDArray[np.float64] | None = None
+    dashed: bool = False
+    marks: bool = False
+
+
+def draw(title: str, axes: tuple[str, str], lines: Sequence[Line], from_zero: bool = True) -> dict[str, bytes]:
+    """A chart by suffix, ".png" and ".svg".
+
+    Args:
+        title: above it.
+        axes: names of x and y.
+        lines: in the order of the legend.
+        from_zero: whether y begins at 0.
+
+    Raises:
+        BackendError: BCK005 if matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise BackendError("BCK005", "figures need matplotlib", "pip install 'pointsam[plots]'") from None
+
+    with matplotlib.rc_context({"svg.hashsalt": "pointsam", "font.size": 9, "svg.fonttype": "path"}):
+        figure: Any = Figure(figsize=(5.6, 3.5), layout="constrained")
+        place = figure.subplots()
+        for k, line in enumerate(lines):
+            colour = _COLOURS[k % len(_COLOURS)]
+            style: dict[str, Any] = (
+                {"linestyle": "none", "marker": "x", "ms": 7} if line.marks else {"marker": "o", "ms": 3}
+            )
+            if line.dashed and not line.marks:
+                style["linestyle"] = "--"
+            place.plot(line.x, line.y, color=colour, label=line.name, lw=1.6, **style)
+            if line.band is not None:
+                place.fill_between(line.x, line.band[:, 0], line.band[:, 1], color=colour, alpha=0.18, lw=0)
+        place.set(title=title, xlabel=axes[0], ylabel=axes[1])
+        if from_zero:
+            place.set_ylim(bottom=0)
+        place.grid(alpha=0.3, lw=0.5)
+        place.spines[["top", "right"]].set_visible(False)
+        place.legend(frameon=False)
+        out = {}
+        for suffix, about in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
+            sink = io.BytesIO()
+            figure.savefig(sink, format=suffix[1:], dpi=150, metadata=about)
+            out[suffix] = sink.getvalue()
+    return out

@@ -1,0 +1,64 @@
+"""The `cells` table of a noise sweep: what became of a frame under a calibration error, refined or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pointsam.store.schema import STATUS, check_status, columns_to_table, list_of, required
+
+CELLS = pa.schema(
+    [
+        required("frame_id", pa.string()),
+        *STATUS,
+        required("cell", pa.string()),
+        required("sar", pa.bool_()),
+        required("tp", list_of(pa.int32())),
+        required("fp", list_of(pa.int32())),
+        required("fn", list_of(pa.int32())),
+        required("iou_sum", list_of(pa.float64())),
+        required("num_objects", pa.int32()),
+        required("num_found", pa.int32()),
+        required("object_iou_sum", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class CellRow:
+    """One frame in one cell (`cells`, one row); a failed frame has one row without a cell.
+
+    Args:
+        frame_id: of the frame.
+        cell: name of the calibration error, as the sweep's document lists it.
+        sar: whether labels were refined.
+        tp, fp, fn, iou_sum: (C,) counts of panoptic quality by class (pointsam.evaluate.panoptic).
+        num_objects, num_found, object_iou_sum: class-agnostic (pointsam.evaluate.agnostic).
+        status, error_code, error: as in `frames`.
+    """
+
+    frame_id: str
+    cell: str
+    sar: bool
+    tp: NDArray[Any]
+    fp: NDArray[Any]
+    fn: NDArray[Any]
+    iou_sum: NDArray[Any]
+    num_objects: int
+    num_found: int
+    object_iou_sum: float
+    status: str = "ok"
+    error_code: str = ""
+    error: str = ""
+
+    def __post_init__(self) -> None:
+        check_status(f"frame {self.frame_id}", self.status, self.error_code)
+
+
+def cells_table(rows: Iterable[CellRow], metadata: Mapping[str, Any]) -> Any:
+    """`cells`, one row a frame, cell and choice of refinement, in the order given."""
+    return columns_to_table(CELLS, [{name: getattr(row, name) for name in CELLS.names} for row in rows], metadata)
