@@ -12,7 +12,7 @@ import click
 
 from pipelines.arguments import QUARANTINED, UserErrors
 from pipelines.cli_options import CLUSTERS_OPTIONS, DATA_OPTIONS, MASKS_OPTIONS, PATH, options_of, request_of
-from pipelines.cli_robustness import noise
+from pipelines.cli_robustness import calibrate, noise
 from pipelines.cli_world import demo, synth
 from pointsam import __version__
 
@@ -204,6 +204,7 @@ def weights_verify(name: str) -> None:
 
 
 main.add_command(noise)
+main.add_command(calibrate)
 main.add_command(synth)
 main.add_command(demo)
 

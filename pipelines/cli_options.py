@@ -25,6 +25,7 @@ DATA_OPTIONS = (
     click.option("--recipe", type=click.Choice(["default", "paper"]), default="default", show_default=True),
     click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe."),
     click.option("--noise", multiple=True, metavar="NAME=VALUE", help="Perturb the calibration (docs/robustness.md)."),
+    click.option("--calibration", type=PATH, help="Mend the calibration by a file of pointsam-label calibrate."),
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
     click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, for masks on a GPU 1]"),
@@ -91,4 +92,5 @@ def request_of(options: dict[str, Any]) -> Request:
         retry_failed=options["retry_failed"],
         masks_from=options.get("masks_from"),
         noise=noise_of(options["noise"]),
+        calibration=options["calibration"],
     )

@@ -1,10 +1,11 @@
-"""The command that studies wrong calibrations: `pointsam-label noise`."""
+"""The commands about wrong calibrations: `pointsam-label noise` and `pointsam-label calibrate`."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -67,6 +68,46 @@ def noise(**options: Any) -> None:
         for frame_id, why in summary.failures.items():
             click.echo(f"frame {frame_id}: {why}", err=True)
         sys.exit(QUARANTINED)
+
+
+@click.command()
+@click.argument("data", type=PATH)
+@click.option("--masks-from", type=PATH, required=True, help="Folder of a labelling run, whose masks to use.")
+@click.option("--out", "dest", type=PATH, required=True, help="The JSON file.")
+@click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed from the folder when left out.")
+@click.option("--version", help="Version folder of the tables, where there are several.")
+@click.option(
+    "--frames", "most", type=click.IntRange(2), default=100, show_default=True, help="Frames of a rig to use."
+)
+@click.option("--noise", multiple=True, metavar="NAME=VALUE", help="Perturb the calibration first, to see it found.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+def calibrate(
+    data: Path,
+    masks_from: Path,
+    dest: Path,
+    dataset: str | None,
+    version: str | None,
+    most: int,
+    noise: tuple[str, ...],
+    overwrite: bool,
+) -> None:
+    """Find the errors of camera mountings and times in DATA, by objects that masks and LiDAR both show.
+
+    \b
+    pointsam-label masks /data/mine --out labels
+    pointsam-label calibrate /data/mine --masks-from labels --out calibration.json
+    pointsam-label clusters /data/mine --out labels --calibration calibration.json
+    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    from pipelines.calibrate import calibrate as find
+    from pipelines.config import default, noise_of
+    from pipelines.request import Request
+
+    request = Request(data, masks_from, default(), dataset=dataset, version=version, noise=noise_of(noise))
+    click.echo(find(request, dest, most, overwrite))
+    file = shlex.quote(str(dest))
+    click.echo(
+        f"next: pointsam-label clusters {shlex.quote(str(data))} --out OUT --masks-from ... --calibration {file}"
+    )
 
 
 def _levels(texts: tuple[str, ...]) -> dict[str, list[float]]:

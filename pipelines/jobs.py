@@ -81,7 +81,7 @@ def run_masks(request: Request) -> Summary:
         "threads": request.threads,
         "device": request.device.partition(":")[0],  # a GPU sums in another order than a CPU
         "config": asdict(config),
-        **_noise(request),
+        **_calibration(request),
     }
     shards = plan_shards(select(request, dataset, "masks"), SHARD_FRAMES)
     metadata = metadata_of(document, weights, request.noise.text())
@@ -114,7 +114,7 @@ def run_clusters(request: Request) -> Summary:
         "masks_key": source.key("masks"),
         "taxonomy": made["taxonomy"],
         "config": asdict(request.config.clusters),
-        **_noise(request),
+        **_calibration(request),
     }
     shards = plan_shards(select(request, dataset, "clusters"), SHARD_FRAMES)
     metadata = metadata_of(document, made["weights_sha256"], request.noise.text())
@@ -139,9 +139,13 @@ def select(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, st
     return request.select(dataset)
 
 
-def _noise(request: Request) -> dict[str, Any]:
-    """Part of the document; clean runs have none."""
-    return {} if request.noise == CLEAN else {"noise": asdict(request.noise)}
+def _calibration(request: Request) -> dict[str, Any]:
+    """Part of the document, of runs whose calibration is not that of the data set."""
+    changed: dict[str, Any] = {} if request.noise == CLEAN else {"noise": asdict(request.noise)}
+    correction = request.correction()
+    if correction is not None:
+        changed["calibration"] = {rig: one.as_dict() for rig, one in correction.items()}
+    return changed
 
 
 def metadata_of(document: Mapping[str, Any], weights: Mapping[str, str], perturbation: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.config import parse
-from pipelines.perturbed import with_noise
+from pipelines.perturbed import with_calibration
+from pointsam.calibration.correction import RigCorrection
 from pointsam.calibration.perturb import Noise
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
@@ -65,7 +66,9 @@ class Source:
         self._masks = _masks_of(document, masks_from or out)
         made_of = document["dataset"]
         noise: Noise = parse(Noise, document.get("noise", {}), "run.json")
-        self.dataset: Dataset = with_noise(open_dataset(root, made_of["name"], version=made_of["version"]), noise)
+        rigs = {rig: RigCorrection.from_dict(one) for rig, one in document.get("calibration", {}).items()}
+        plain = open_dataset(root, made_of["name"], version=made_of["version"])
+        self.dataset: Dataset = with_calibration(plain, noise, rigs or None)
 
     def parts(self, frame_id: str) -> Parts:
         """Read a frame.

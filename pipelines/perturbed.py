@@ -1,26 +1,54 @@
-"""A data set whose calibration is wrong, for everything that reads its frames."""
+"""A data set whose calibration was made wrong, or mended, for everything that reads its frames."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from pointsam.calibration.correction import RigCorrection, mended, rig_of
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets.base import Dataset
+from pointsam.errors import SchemaError
 from pointsam.types import Frame
 
 
-def with_noise(dataset: Dataset, noise: Noise) -> Dataset:
-    """The same data set, but for its frames; it is the same root, hence its fingerprint stays."""
-    return dataset if noise == CLEAN else cast(Dataset, _Perturbed(dataset, noise))
+def with_calibration(dataset: Dataset, noise: Noise, correction: Mapping[str, RigCorrection] | None) -> Dataset:
+    """The same data set but for its frames, first made wrong, then mended; it is the same root: its fingerprint stays.
+
+    Args:
+        dataset: as it is on disk.
+        noise: what to make wrong.
+        correction: by rig (pointsam.calibration.correction), None for none; a frame of another rig is SCH004.
+    """
+    if noise != CLEAN:
+        dataset = _changed(dataset, lambda frame: perturb(frame, noise))
+    if correction is None:
+        return dataset
+
+    def mend(frame: Frame) -> Frame:
+        rig = rig_of(frame)
+        if rig not in correction:
+            raise SchemaError(
+                "SCH004",
+                f"the calibration file knows rigs {', '.join(correction)}, and frame {frame.frame_id} is of rig {rig}",
+                "calibrate with frames of every rig: pointsam-label calibrate",
+            )
+        return mended(frame, correction[rig])
+
+    return _changed(dataset, mend)
 
 
-class _Perturbed:
-    def __init__(self, dataset: Dataset, noise: Noise) -> None:
-        self._dataset, self._noise = dataset, noise
+def _changed(dataset: Dataset, change: Callable[[Frame], Frame]) -> Dataset:
+    return cast(Dataset, _Changed(dataset, change))
+
+
+class _Changed:
+    def __init__(self, dataset: Dataset, change: Callable[[Frame], Frame]) -> None:
+        self._dataset, self._change = dataset, change
 
     def frame(self, frame_id: str) -> Frame:
-        """As the data set's, seen through the wrong calibration."""
-        return perturb(self._dataset.frame(frame_id), self._noise)
+        """As the data set's, with another calibration."""
+        return self._change(self._dataset.frame(frame_id))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._dataset, name)

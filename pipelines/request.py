@@ -6,8 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.calibration_file import read_correction
 from pipelines.config import LabelConfig
-from pipelines.perturbed import with_noise
+from pipelines.perturbed import with_calibration
+from pointsam.calibration.correction import RigCorrection
 from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
@@ -40,6 +42,7 @@ class Request:
         retry_failed: also redo shards that hold quarantined frames.
         masks_from: output folder whose masks the clusters are made of, None for `out`.
         noise: what is wrong with the calibration, for studies.
+        calibration: file of `pointsam-label calibrate` that mends it.
     """
 
     data: Path
@@ -60,10 +63,20 @@ class Request:
     retry_failed: bool = False
     masks_from: Path | None = None
     noise: Noise = CLEAN
+    calibration: Path | None = None
 
     def open(self) -> Dataset:
-        """The data set, with the calibration that `noise` makes of it."""
-        return with_noise(open_dataset(self.data, self.dataset, version=self.version), self.noise)
+        """The data set, with the calibration that `noise` and `calibration` make of it."""
+        dataset = open_dataset(self.data, self.dataset, version=self.version)
+        return with_calibration(dataset, self.noise, self.correction())
+
+    def correction(self) -> dict[str, RigCorrection] | None:
+        """What `calibration` holds.
+
+        Raises:
+            SchemaError: SCH003 or SCH005 if it is no such file.
+        """
+        return None if self.calibration is None else read_correction(self.calibration)
 
     @property
     def worker_device(self) -> str:

@@ -1,4 +1,4 @@
-"""A calibration that is wrong by a known amount, and the motion of the vehicle that such errors need.
+"""A calibration that is wrong by a known amount.
 
 Rotations and translations are of each camera, in its own frame and about its own centre. Draws are made once and then
 scaled: of one seed, a larger error points the same way as a smaller one, so that curves over the size are smooth.
@@ -14,15 +14,15 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm, logm
 from scipy.spatial.transform import Rotation
 
+from pointsam.calibration.motion import moved, twist
 from pointsam.draws import generator
 from pointsam.errors import SchemaError
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.ranges import require
-from pointsam.types import CameraView, Frame, Sweep
+from pointsam.types import CameraView, Frame
 
 SIZES = ("rotation_deg", "translation_m", "focal", "center_px", "time_ms", "ego_m", "ego_deg", "dropped")
 """The fields of `Noise` that do something; the others say how."""
@@ -106,7 +106,9 @@ def _perturbed(frame: Frame, view: CameraView, noise: Noise) -> CameraView:
         shift = _vector(_rng(frame, noise, scope, view.name, name, "translation"), noise) * translation_m
         return SE3(Rotation.from_rotvec(rotation).as_matrix(), shift)
 
-    pose = moved(frame, view, noise.time_ms * 1e-3) if noise.time_ms else view.world_SE3_ego
+    pose = view.world_SE3_ego
+    if noise.time_ms:
+        pose = moved(pose, twist(frame, view.t_us + noise.time_ms * 500), noise.time_ms * 1e-3)
     return replace(
         view,
         camera=_intrinsics(frame, view, noise),
@@ -149,32 +151,3 @@ def _vector(rng: np.random.Generator, noise: Noise, count: int = 3) -> NDArray[n
     out = np.zeros(count)
     out["xyz".index(noise.axis)] = _sizes(rng, noise, 1)[0]
     return out
-
-
-def moved(frame: Frame, view: CameraView, seconds: float) -> SE3:
-    """Pose of the vehicle so long after a camera's exposure, at the speed and turn rate of the sweeps around it.
-
-    Raises:
-        SchemaError: SCH005 if the frame has no second sweep to tell the motion.
-    """
-    middle_us = view.t_us + seconds * 5e5
-    first, second = _around(frame, middle_us)
-    a_SE3_b = first.world_SE3_ego.inverse() @ second.world_SE3_ego
-    step = np.eye(4)
-    step[:3, :3], step[:3, 3] = a_SE3_b.rotation, a_SE3_b.translation_m
-    step = expm(logm(step).real * (seconds * 1e6 / (second.t_us - first.t_us)))
-    return view.world_SE3_ego @ SE3(step[:3, :3], step[:3, 3])
-
-
-def _around(frame: Frame, t_us: float) -> tuple[Sweep, Sweep]:
-    """The two successive sweeps that a time lies between, or the nearest two."""
-    by_time = {sweep.t_us: sweep for sweep in (frame.sweep, *frame.neighbours.values())}
-    sweeps = [by_time[t] for t in sorted(by_time)]
-    if len(sweeps) < 2:
-        raise SchemaError(
-            "SCH005",
-            f"frame {frame.frame_id} has a single sweep, which tells no motion for noise.time_ms",
-            "use recordings with sweeps before and after, or leave the time alone",
-        )
-    later = min(max(int(np.searchsorted([sweep.t_us for sweep in sweeps], t_us)), 1), len(sweeps) - 1)
-    return sweeps[later - 1], sweeps[later]

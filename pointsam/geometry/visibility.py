@@ -70,7 +70,7 @@ def occluded(
         return hidden
     # The first neighbour is the point itself, or another at the very same place.
     _, near = cKDTree(uv).query(uv, k=np.arange(2, min(config.neighbours + 2, len(uv) + 1)))
-    shift = _parallax(np.asarray(xyz_lidar_m)[projection.valid], sweep, view)
+    shift = parallax(np.asarray(xyz_lidar_m)[projection.valid], sweep, view)
     pass_by = shift[near] - shift[:, None]
     offset = uv[near] - uv[:, None]
     # A neighbour now at `offset` from the point was at offset - pass_by: it passed if the point lies between the two,
@@ -84,7 +84,7 @@ def occluded(
     return hidden
 
 
-def _parallax(xyz_lidar_m: NDArray[np.floating[Any]], sweep: Sweep, view: CameraView) -> NDArray[np.float64]:
+def parallax(xyz_lidar_m: NDArray[np.floating[Any]], sweep: Sweep, view: CameraView) -> NDArray[np.float64]:
     """(V,2) pixels by which points move when the camera moves from the LiDAR's place to its own."""
     to_camera = cam_SE3_lidar(sweep, view)
     from_camera = to_camera.apply(xyz_lidar_m)

@@ -1,0 +1,206 @@
+"""`pointsam-label calibrate`: what the masks of a run and the LiDAR say about the calibration they were made with.
+
+Every rig is solved three times, with all of its frames and with either half. What the halves do not agree on is not
+known, and a correction that is smaller than what the method can tell is not made: cameras then stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.calibration_file import VERSION, CameraVerdict, RigVerdict
+from pipelines.config import MasksConfig, parse
+from pipelines.label import instance_map
+from pipelines.progress import progress
+from pipelines.request import Request
+from pipelines.tables import text_table
+from pipelines.worker import images_read
+from pointsam.calibration.correction import RigCorrection, as_SE3, rig_of
+from pointsam.calibration.silhouettes import Look, look
+from pointsam.calibration.solve import evidence_of, solve
+from pointsam.datasets.base import Dataset
+from pointsam.datasets.io import read_points
+from pointsam.errors import DatasetError, PointSamError, SchemaError, StoreError
+from pointsam.store.files import write_together
+from pointsam.store.reader import Labels
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import CameraView, Frame
+
+FLOOR_DEG = 0.2
+"""A correction that moves what objects show by less is not made: so much is found on true calibrations too."""
+MOST_DOUBT_DEG = 0.15
+FLOOR_MS, MIN_SPEED_MPS = 5.0, 1.0
+MIN_OBJECTS = 12
+"""Of a camera, in either half of the frames."""
+
+
+def calibrate(request: Request, dest: Path, most_frames: int = 60, overwrite: bool = False) -> str:
+    """Find what is wrong with the calibration, and write it.
+
+    Args:
+        request: the data, and whose masks to use.
+        dest: the JSON file.
+        most_frames: of a rig, evenly over its recordings.
+        overwrite: replace the file if it is there.
+
+    Returns:
+        A table.
+
+    Raises:
+        StoreError: OUT003 if the file is there.
+        SchemaError: SCH004 if the masks are of other data.
+        DatasetError: DAT009 if no frame can be read.
+    """
+    if dest.exists() and not overwrite:
+        raise StoreError("OUT003", f"{dest} is there already", "choose another name, or pass --overwrite")
+    source, dataset = Labels(request.masks_from or request.out), request.open()
+    made = source.document("masks")
+    if made["dataset"]["fingerprint"] != dataset.fingerprint():
+        raise SchemaError(
+            "SCH004",
+            f"the masks in {source.out} were made of another data set, or of other tables, than {request.data}",
+            "give the root that the masks were made of",
+        )
+    rigs, failed = _rigs(dataset, [frame_id for _, frame_id in source.selection("masks")])
+    chosen = {rig: [ids[k] for k in _evenly(len(ids), most_frames)] for rig, ids in rigs.items()}
+    found: dict[str, RigVerdict] = {}
+    with progress(total=sum(map(len, chosen.values())), desc="calibrate", unit="frame") as bar:
+        for rig, ids in chosen.items():
+            frames, looks = [], []
+            for frame_id in ids:
+                try:
+                    frame = dataset.frame(frame_id)
+                    looks.append(_looks(request, source, frame))
+                    frames.append(frame)
+                except PointSamError as error:
+                    failed[frame_id] = str(error)
+                bar.update()
+            if frames:
+                found[rig] = judge(frames, looks)
+    if not found:
+        raise DatasetError("DAT009", f"no frame of {source.out} can be read: {failed}", "mend them, or use others")
+    document = {
+        "version": VERSION,
+        "dataset": made["dataset"],
+        "masks_key": source.key("masks"),
+        "calibration_perturbation": request.noise.text(),
+        "rigs": {rig: asdict(verdict) for rig, verdict in found.items()},
+        "failed": failed,
+    }
+    write_together([(dest, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())])
+    return _text(found, failed)
+
+
+def _looks(request: Request, source: Labels, frame: Frame) -> list[Look]:
+    made: MasksConfig = parse(MasksConfig, source.document("masks")["config"], "run.json")
+    taxonomy: Taxonomy = source.taxonomy
+    images, clusters = images_read(source, frame.frame_id), request.config.clusters
+    painted = {name: instance_map(row, taxonomy, made.semantic_overlap, clusters) for name, row in images.items()}
+    return look(frame, read_points(frame.sweep), painted)
+
+
+def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    rigs: dict[str, list[str]] = {}
+    failed = {}
+    for frame_id in frame_ids:
+        try:
+            rigs.setdefault(rig_of(dataset.frame(frame_id)), []).append(frame_id)
+        except PointSamError as error:
+            failed[frame_id] = str(error)
+    return rigs, failed
+
+
+def _evenly(count: int, most: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
+def judge(frames: Sequence[Frame], looks: Sequence[Sequence[Look]]) -> RigVerdict:
+    """What the frames of one rig say.
+
+    Args:
+        frames: of the rig.
+        looks: of each.
+    """
+    views = {view.name: view for view in frames[0].cameras}
+    speed = float(np.median([np.linalg.norm(of[0].rate[:3, 3]) for of in looks]))
+    parts = [[one for of in some for one in of] for some in (looks, looks[::2], looks[1::2])]
+    with_time = speed > MIN_SPEED_MPS
+    whole, *halves = _solved(parts, views, with_time)
+    doubt_ms = abs(halves[0].time_s - halves[1].time_s) * 500
+    time_status = "unknown"
+    if with_time and doubt_ms < 2 * FLOOR_MS:
+        time_status = "mended" if abs(whole.time_s) * 1e3 > max(FLOOR_MS, 2 * doubt_ms) else "right"
+    if with_time and time_status != "mended":
+        whole, *halves = _solved(parts, views, False)
+    cameras = {name: _camera(parts[0], view, whole, halves) for name, view in views.items()}
+    return RigVerdict(len(frames), speed, time_status, round(whole.time_s * 1e3, 3), round(doubt_ms, 3), cameras)
+
+
+def _solved(parts: Sequence[Sequence[Look]], views: Mapping[str, CameraView], with_time: bool) -> list[RigCorrection]:
+    return [solve(some, views, with_time, MIN_OBJECTS) for some in parts]
+
+
+def _camera(
+    looks: Sequence[Look], view: CameraView, whole: RigCorrection, halves: Sequence[RigCorrection]
+) -> CameraVerdict:
+    xyz, objects = evidence_of(looks, view, whole)
+    zero = (0.0, 0.0, 0.0)
+    if not all(view.name in one.cameras for one in (whole, *halves)):
+        return CameraVerdict("unknown", objects, 0.0, 0.0, zero, zero, zero, zero)
+    six, a, b = (one.cameras[view.name] for one in (whole, *halves))
+    shift, doubt = _apart(xyz, six, np.zeros(6)), _apart(xyz, a, b) / 2
+    apart = np.abs(a - b) / 2
+    status = "mended" if shift > max(FLOOR_DEG, 2 * doubt) else "right"
+    status = "unknown" if doubt > MOST_DOUBT_DEG and shift < 4 * doubt else status
+    kept = six if status == "mended" else np.zeros(6)
+    return CameraVerdict(
+        status,
+        objects,
+        round(shift, 4),
+        round(doubt, 4),
+        _rounded(np.rad2deg(kept[:3])),
+        _rounded(kept[3:]),
+        _rounded(np.rad2deg(apart[:3])),
+        _rounded(apart[3:]),
+    )
+
+
+def _apart(xyz_cam_m: NDArray[np.float64], one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Degrees between where two corrections place points, root mean square."""
+    rays = [as_SE3(six).inverse().apply(xyz_cam_m) for six in (one, other)]
+    rays = [ray / np.linalg.norm(ray, axis=1, keepdims=True) for ray in rays]
+    return float(np.rad2deg(np.sqrt(np.mean(np.sum((rays[0] - rays[1]) ** 2, axis=1)))))
+
+
+def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(round(float(value), 5) for value in values)
+
+
+def _text(found: Mapping[str, RigVerdict], failed: Mapping[str, str]) -> str:
+    pages = []
+    header = ("camera", "verdict", "objects", "moves deg", "doubt deg", "rotation x y z deg", "translation x y z m")
+    for rig, verdict in found.items():
+        rows = [
+            (
+                name,
+                one.status,
+                one.objects,
+                one.shift_deg,
+                one.doubt_deg,
+                " ".join(f"{value:+.2f}" for value in one.rotation_deg),
+                " ".join(f"{value:+.3f}" for value in one.translation_m),
+            )
+            for name, one in verdict.cameras.items()
+        ]
+        told = f"rig {rig}: {verdict.frames} frames at {verdict.speed_mps:.1f} m/s"
+        doubt = f"{verdict.time_ms:+.1f} ms, doubt {verdict.time_doubt_ms:.1f} ms"
+        pages.append(f"{told}\n{text_table(header, rows)}\ntime of the images: {verdict.time_status}, {doubt}")
+    if failed:
+        pages.append(f"{len(failed)} frames were left out: " + "; ".join(f"{k}: {v}" for k, v in failed.items()))
+    return "\n\n".join(pages)

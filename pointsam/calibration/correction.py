@@ -1,0 +1,78 @@
+"""What is to be mended of a calibration, by rig, and the frame as it then is.
+
+A rig is all frames whose cameras and LiDAR are mounted and made alike: one car between two calibrations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from pointsam.calibration.motion import moved, twist
+from pointsam.geometry.se3 import SE3
+from pointsam.types import CameraView, Frame
+
+Six = NDArray[np.float64]
+"""(6,) rotation vector, radians, and translation, metres, of a camera in its own frame: what its mounting lacks."""
+
+
+@dataclass(frozen=True, eq=False)
+class RigCorrection:
+    """Of one rig.
+
+    Args:
+        cameras: by name; others are right.
+        time_s: by how much later than stamped the images were exposed.
+    """
+
+    cameras: Mapping[str, Six]
+    time_s: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; `from_dict` undoes it."""
+        return {"time_s": self.time_s, "cameras": {name: six.tolist() for name, six in self.cameras.items()}}
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> RigCorrection:
+        """From `as_dict`."""
+        cameras = {name: np.array(six, dtype=np.float64) for name, six in values["cameras"].items()}
+        return RigCorrection(cameras, float(values["time_s"]))
+
+
+def rig_of(frame: Frame) -> str:
+    """12 hex digits over mountings and intrinsics."""
+    digest = hashlib.sha256(_bytes(frame.sweep.ego_SE3_lidar))
+    for view in frame.cameras:
+        intrinsics = np.append(view.camera.K.ravel(), view.camera.distortion)
+        digest.update(view.name.encode() + intrinsics.astype("<f8").tobytes() + _bytes(view.ego_SE3_cam))
+    return digest.hexdigest()[:12]
+
+
+def mended(frame: Frame, correction: RigCorrection) -> Frame:
+    """The frame with its cameras where they are."""
+    return replace(frame, cameras=tuple(_mended(frame, view, correction) for view in frame.cameras))
+
+
+def _mended(frame: Frame, view: CameraView, correction: RigCorrection) -> CameraView:
+    pose, seconds = view.world_SE3_ego, correction.time_s
+    if seconds:
+        pose = moved(pose, twist(frame, view.t_us + seconds * 5e5), seconds)
+    mounting = view.ego_SE3_cam
+    if view.name in correction.cameras:
+        mounting = mounting @ as_SE3(correction.cameras[view.name])
+    return replace(view, ego_SE3_cam=mounting, world_SE3_ego=pose)
+
+
+def as_SE3(six: Six) -> SE3:
+    """Of a rotation vector and a translation."""
+    return SE3(Rotation.from_rotvec(six[:3]).as_matrix(), six[3:])
+
+
+def _bytes(pose: SE3) -> bytes:
+    return pose.rotation.astype("<f8").tobytes() + pose.translation_m.astype("<f8").tobytes()

@@ -1,0 +1,192 @@
+"""Errors of a calibration found from silhouettes: a made-up street of posts and boxes, seen by three cameras."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from pipelines.calibrate import FLOOR_DEG, judge
+from pipelines.calibration_file import RigVerdict
+from pointsam.calibration.correction import RigCorrection, as_SE3, mended, rig_of
+from pointsam.calibration.perturb import Noise, perturb
+from pointsam.calibration.silhouettes import MARGIN_PX, look, silhouettes
+from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.projection import project
+from pointsam.geometry.se3 import SE3
+from pointsam.types import CameraView, Frame, InstanceMap, Sweep
+
+CAMERA = PinholeCamera(np.array([[500.0, 0, 400], [0, 500, 225], [0, 0, 1]]), 800, 450)
+AHEAD = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], dtype=float)  # columns: the camera's x, y, z in the vehicle
+LIDAR_M = 1.8
+
+
+def pose(t_us, speed_mps):
+    return SE3(np.eye(3), [speed_mps * t_us * 1e-6, 0, 0])
+
+
+def street(rng, speed_mps):
+    """A frame, its sweep, and true masks: boxes on a plain, dense scan lines, three cameras looking ahead and aside."""
+    views = []
+    for k, yaw in enumerate((0, 70, -70)):
+        mount = SE3(Rotation.from_euler("z", yaw, degrees=True).as_matrix() @ AHEAD, [0.5, 0.0, 1.5])
+        views.append(CameraView(f"cam{k}", Path(), 5_000 * k, CAMERA, mount, pose(5_000 * k, speed_mps)))
+    sweeps = [Sweep(Path(), 5, t, SE3(np.eye(3), [0, 0, LIDAR_M]), pose(t, speed_mps)) for t in (-50_000, 0, 50_000)]
+    frame = Frame("f", "s", sweeps[1], {-1: sweeps[0], 1: sweeps[2]}, tuple(views))
+    angle = np.linspace(-1.9, 1.9, 18) + rng.uniform(-0.03, 0.03, 18)
+    reach = rng.uniform(8, 25, 18)
+    center = np.column_stack([reach * np.cos(angle), reach * np.sin(angle)])
+    size = rng.uniform(0.6, 1.1, (18, 2)) * [1, 1.6]
+    xyz, owner = scan(center, size)
+    masks = {view.name: rendered(frame, view, center, size) for view in views}
+    return frame, xyz.astype(np.float32), owner, masks
+
+
+def scan(center, size):
+    """Where the LiDAR's rays end: on upright squares of a width and height, or on the plain."""
+    azimuth, elevation = np.meshgrid(np.arange(-2.1, 2.1, 0.0035), np.deg2rad(np.arange(-20, 6, 0.6)))
+    way = np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], -1)
+    way = way.reshape(-1, 3)
+    distance, owner = hit(np.array([0, 0, LIDAR_M]), way, center, size)
+    kept = distance < 60
+    return (way * distance[:, None])[kept], owner[kept]
+
+
+def hit(eye, way, center, size):
+    """Distance along each ray to the nearest square, or to the plain (owner -1)."""
+    with np.errstate(divide="ignore"):
+        distance = np.where(way[:, 2] < 0, -eye[2] / way[:, 2], np.inf)
+    owner = np.full(len(way), -1)
+    for k, (middle, (wide, high)) in enumerate(zip(center, size, strict=True)):
+        normal = np.append(middle / np.linalg.norm(middle), 0.0)
+        across = np.array([-normal[1], normal[0], 0.0])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = (np.append(middle, 0.0) - eye) @ normal / (way @ normal)
+        at = eye + way * np.where((t > 0) & np.isfinite(t), t, 0)[:, None] - np.append(middle, 0.0)
+        on = (t > 0) & (np.abs(at @ across) < wide / 2) & (at[:, 2] > 0) & (at[:, 2] < high) & (t < distance)
+        distance[on], owner[on] = t[on], k
+    return distance, owner
+
+
+def rendered(frame, view, center, size):
+    """The partition that a perfect segmenter would give."""
+    u, v = np.meshgrid(np.arange(800), np.arange(450))
+    rays = np.stack([(u - 400) / 500, (v - 225) / 500, np.ones_like(u, dtype=float)], -1).reshape(-1, 3)
+    drift = view.world_SE3_ego.translation_m
+    eye = view.ego_SE3_cam.translation_m + drift
+    _, owner = hit(eye, rays @ view.ego_SE3_cam.rotation.T, center, size)
+    shown, instance = np.unique(owner[owner >= 0], return_inverse=True)
+    out = np.full(owner.shape, -1, dtype=np.int32)
+    out[owner >= 0] = instance
+    zeros = np.zeros(len(shown), dtype=np.uint8)
+    return InstanceMap(out.reshape(450, 800), zeros, np.arange(len(shown), dtype=np.int32))
+
+
+@pytest.fixture(scope="module")
+def drive():
+    """Streets at several speeds: at one speed alone an offset of time is a shift of the cameras."""
+    rng = np.random.default_rng(0)
+    return [street(rng, speed) for speed in (2.0, 14.0, 5.0, 11.0, 8.0, 3.0, 12.0, 6.0)]
+
+
+def judged(drive, noise):
+    frames = [perturb(frame, noise) for frame, *_ in drive]
+    looks = [look(frame, xyz, masks) for frame, (_, xyz, _, masks) in zip(frames, drive, strict=True)]
+    return frames, judge(frames, looks)
+
+
+def errors(drive, frames, verdict):
+    """By how much the worst camera is still off: degrees across the image, metres.
+
+    Nothing stands above these objects that would tell their tops: tilts are not seen.
+    """
+    left = []
+    for (true, *_), wrong in zip(drive, frames, strict=True):
+        for before, after in zip(true.cameras, mended(wrong, verdict.correction()).cameras, strict=True):
+            step = before.ego_SE3_cam.inverse() @ after.ego_SE3_cam
+            turn = Rotation.from_matrix(step.rotation).as_rotvec(degrees=True)
+            left.append((abs(turn[1]), np.linalg.norm(step.translation_m)))
+    return np.array(left).max(axis=0)
+
+
+def test_a_scan_shows_what_the_masks_show(drive):
+    frame, xyz, owner, masks = drive[0]
+    for view in frame.cameras:
+        seen = project(xyz, frame.sweep, view)
+        u, v = seen.pixels().T
+        inside = masks[view.name].instance_id[v, u] >= 0
+        assert np.mean(inside[owner[seen.valid] >= 0]) > 0.93
+
+
+def test_a_true_calibration_is_left_as_it_is(drive):
+    _, verdict = judged(drive, Noise())
+    assert {one.status for one in verdict.cameras.values()} == {"right"}
+    assert verdict.time_status == "right"
+    assert all(one.shift_deg < FLOOR_DEG for one in verdict.cameras.values())
+    correction = verdict.correction()
+    assert (correction.cameras, correction.time_s) == ({}, 0.0)
+
+
+def test_errors_of_mounting_and_time_are_found(drive):
+    frames, verdict = judged(drive, Noise(rotation_deg=0.8, translation_m=0.08, time_ms=40.0, seed=2))
+    assert {one.status for one in verdict.cameras.values()} == {"mended"}
+    assert verdict.time_status == "mended"
+    assert verdict.time_ms == pytest.approx(-40, abs=4)
+    before = errors(drive, frames, RigVerdict(0, 0.0, "right", 0.0, 0.0, {}))
+    after = errors(drive, frames, verdict)
+    assert before == pytest.approx((0.66, 0.08), abs=0.05)
+    assert after[0] < 0.25
+    assert after[1] < before[1]
+
+
+def test_doubt_is_told_and_few_objects_are_not_enough(drive):
+    few = drive[:2]
+    for _, verdict in (judged(few, Noise(rotation_deg=1.0)), judged(few[:1], Noise(rotation_deg=1.0))):
+        for one in verdict.cameras.values():
+            assert one.status == "unknown" or one.doubt_deg < one.shift_deg / 2
+    assert {one.status for one in verdict.cameras.values()} == {"unknown"}
+    assert verdict.correction().cameras == {}
+
+
+def test_a_vehicle_that_stands_tells_no_time(drive):
+    still = []
+    for frame, *rest in drive:
+        sweeps = {k: replace(sweep, world_SE3_ego=SE3.identity()) for k, sweep in frame.neighbours.items()}
+        views = tuple(replace(view, world_SE3_ego=SE3.identity()) for view in frame.cameras)
+        still.append((replace(frame, neighbours=sweeps, cameras=views), *rest))
+    _, verdict = judged(still, Noise())
+    assert (verdict.time_status, verdict.time_ms) == ("unknown", 0.0)
+
+
+def test_a_field_is_the_distance_to_the_edge():
+    image = np.full((200, 300), -1, dtype=np.int32)
+    image[80:120, 100:160] = 0
+    image[0:40, 0:40] = 1  # cut by the border
+    image[150:155, 200:205] = 2  # too small
+    (cut,) = silhouettes(image)
+    place = np.array([[100, 99], [130, 100], [98, 100]]) - cut.origin_px.astype(int)
+    assert [float(cut.field_px[y, x]) for x, y in place] == [0.5, 19.5, -1.5]
+    assert cut.origin_px.tolist() == [100 - MARGIN_PX, 80 - MARGIN_PX]
+
+
+def test_a_rig_is_its_mountings_and_intrinsics(drive):
+    frame = drive[0][0]
+    assert rig_of(frame) == rig_of(replace(frame, frame_id="other", scene="other"))
+    assert rig_of(frame) != rig_of(perturb(frame, Noise(rotation_deg=0.1)))
+
+
+def test_a_correction_is_what_the_mounting_lacks(drive):
+    frame = drive[0][0]
+    six = np.array([0.01, -0.02, 0.03, 0.1, 0.2, -0.1])
+    wrong = replace(
+        frame,
+        cameras=tuple(replace(v, ego_SE3_cam=v.ego_SE3_cam @ as_SE3(six).inverse()) for v in frame.cameras),
+    )
+    right = mended(wrong, RigCorrection(dict.fromkeys(("cam0", "cam1", "cam2"), six)))
+    for a, b in zip(frame.cameras, right.cameras, strict=True):
+        assert np.allclose(a.ego_SE3_cam.translation_m, b.ego_SE3_cam.translation_m)
+        assert np.allclose(a.ego_SE3_cam.rotation, b.ego_SE3_cam.rotation)
+    again = RigCorrection.from_dict(RigCorrection({"cam0": six}, 0.01).as_dict())
+    assert np.array_equal(again.cameras["cam0"], six)
+    assert again.time_s == 0.01
