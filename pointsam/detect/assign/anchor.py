@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pointsam.detect.boxes import iou_aligned, nearest_bev, points_in_boxes
+from pointsam.detect.boxes import iou_aligned, nearest_bev
 from pointsam.detect.scene import Scene
 from pointsam.ranges import require
 
@@ -60,7 +60,6 @@ class AnchorMap:
         shape: H, W.
         classes: of the anchors.
         class_ids: of these classes.
-        by_points: boxes match by the overlap of points too, as clusters do.
     """
 
     origin_m: tuple[float, float]
@@ -68,7 +67,6 @@ class AnchorMap:
     shape: tuple[int, int]
     classes: tuple[AnchorClass, ...]
     class_ids: tuple[int, ...]
-    by_points: bool = False
 
     def boxes(self, anchors: AnchorClass, device: torch.device | None = None) -> Tensor:
         """(R,H,W,7) anchors of a class."""
@@ -131,9 +129,6 @@ class AnchorTargets:
 def anchor_targets(scene: Scene, anchor_map: AnchorMap) -> AnchorTargets:
     """Assign one sample's boxes and clusters; wherever clusters do not say negative, they overrule boxes.
 
-    By points an anchor far off an object's middle holds it as well as one upon it: with few rings hit, clusters make
-    positive what boxes never regress. `by_points` lets a box speak for these anchors too (not published).
-
     Anchors that hold unknown points are ignored in place of negative.
     """
     labels, boxes = [], []
@@ -143,10 +138,6 @@ def anchor_targets(scene: Scene, anchor_map: AnchorMap) -> AnchorTargets:
         rectangles = nearest_bev(anchor_map.boxes(anchors, scene.xyz.device).view(-1, 7))
         overlap = iou_aligned(rectangles, nearest_bev(scene.boxes[ours]))
         label, owner = _matched(overlap, *anchors.box_iou)
-        if anchor_map.by_points:
-            held_by, nearest = _matched(_box_overlap(scene, anchor_map, anchors, ours), *anchors.cluster_iou)
-            owner = torch.where((held_by == POSITIVE) & (label != POSITIVE), nearest, owner)
-            label = torch.where((held_by == POSITIVE) | (label == NEGATIVE), held_by, label)
         by_cluster, _ = _matched(_cluster_overlap(scene, anchor_map, anchors, class_id), *anchors.cluster_iou)
         positive = label == POSITIVE
         box = torch.full_like(owner, -1)
@@ -163,28 +154,16 @@ def anchor_targets(scene: Scene, anchor_map: AnchorMap) -> AnchorTargets:
 def _cluster_overlap(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> Tensor:
     """(A,M) overlap of a class' anchors and clusters (method.md B.6): points of the whole scene, every height."""
     ours = (scene.cluster_class == class_id).nonzero(as_tuple=True)[0]
+    if len(ours) == 0:
+        return scene.xyz.new_zeros(len(_ROTATIONS) * anchor_map.shape[0] * anchor_map.shape[1], 0)
     rank = torch.full((len(scene.cluster_class) + 1,), -1, device=ours.device)
     rank[ours] = torch.arange(len(ours), device=ours.device)
     owner = rank[scene.cluster_id]  # -1, no cluster, reads the last entry
-    member = (owner >= 0).nonzero(as_tuple=True)[0]
-    return _point_overlap(scene, anchor_map, anchors, member, owner[member], scene.cluster_points[ours])
-
-
-def _box_overlap(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, ours: Tensor) -> Tensor:
-    """(A,B) as `_cluster_overlap`, of the points in each of some boxes."""
-    point, box = points_in_boxes(scene.xyz, scene.boxes[ours])
-    return _point_overlap(scene, anchor_map, anchors, point, box, torch.bincount(box, minlength=len(ours)))
-
-
-def _point_overlap(
-    scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, member: Tensor, owner: Tensor, size: Tensor
-) -> Tensor:
-    if len(size) == 0:
-        return scene.xyz.new_zeros(len(_ROTATIONS) * anchor_map.shape[0] * anchor_map.shape[1], 0)
+    member = owner >= 0
     xy = scene.xyz[:, :2]
-    held = anchor_map.counts(xy, torch.zeros(len(xy), dtype=torch.int64, device=xy.device), 1, anchors)
-    shared = anchor_map.counts(xy[member], owner, len(size), anchors)
-    union = held + size[:, None, None, None] - shared
+    held = anchor_map.counts(xy, torch.zeros_like(owner), 1, anchors)
+    shared = anchor_map.counts(xy[member], owner[member], len(ours), anchors)
+    union = held + scene.cluster_points[ours, None, None, None] - shared
     return (shared.double() / (union.double() + 1e-6)).float().flatten(1).T
 
 

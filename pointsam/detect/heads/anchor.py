@@ -43,7 +43,6 @@ class AnchorHeadConfig:
     Args:
         anchors: of every class.
         channels: of a convolution between the map and the anchors; 0 for none, as published for KITTI.
-        by_points: boxes match by their points too (assign.anchor_targets).
         class_weight, box_weight, direction_weight: of the three losses.
         velocity_weight: of velocities in the box loss.
         score_threshold: anchors below are dropped.
@@ -56,7 +55,6 @@ class AnchorHeadConfig:
 
     anchors: tuple[AnchorClass, ...]
     channels: int = 0
-    by_points: bool = False
     class_weight: float = 1.0
     box_weight: float = 2.0
     direction_weight: float = 0.2
@@ -105,7 +103,7 @@ class AnchorHead(nn.Module):
         super().__init__()
         self.config = config
         ids = tuple(class_ids[name] for name in config.class_names)
-        self.map = AnchorMap(place.origin_m, place.cell_m, place.shape, config.anchors, ids, config.by_points)
+        self.map = AnchorMap(place.origin_m, place.cell_m, place.shape, config.anchors, ids)
         anchors = torch.stack([self.map.boxes(some) for some in config.anchors])
         self.register_buffer("anchors", anchors, persistent=False)
         weights = torch.tensor([1.0] * 7 + [config.velocity_weight] * 2)

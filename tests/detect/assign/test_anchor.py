@@ -47,16 +47,6 @@ def point_iou(held, members, count):
     return shared / (len(held) + count - shared + 1e-6)
 
 
-def inside(box, xyz):
-    """Points of a box, turned into its frame."""
-    x, y, z, length, width, height, yaw = (float(v) for v in box)
-    d = xyz.double().numpy() - (x, y, z)
-    local = np.stack(
-        [d[:, 0] * math.cos(yaw) + d[:, 1] * math.sin(yaw), d[:, 1] * math.cos(yaw) - d[:, 0] * math.sin(yaw), d[:, 2]]
-    )
-    return set(np.flatnonzero((np.abs(local.T) <= (length / 2, width / 2, height / 2)).all(axis=1)))
-
-
 def matched(table, high, low):
     """Label and best object of each row of a table of overlaps."""
     if not table.shape[1]:
@@ -79,23 +69,13 @@ def plain(scene, anchor_map, anchors, class_id):
     xy = scene.xyz[:, :2].numpy()
     members = {m: set(np.flatnonzero(scene.cluster_id.numpy() == m)) for m in clusters}
     by_box, by_cluster = np.zeros((len(grid), len(boxes))), np.zeros((len(grid), len(clusters)))
-    in_box = {b: inside(scene.boxes[b], scene.xyz) for b in boxes}
-    by_points = np.zeros((len(grid), len(boxes)))
     unknown = []
     for a, (x0, y0, x1, y1) in enumerate(rectangles):
         held = set(np.flatnonzero((xy[:, 0] >= x0) & (xy[:, 0] <= x1) & (xy[:, 1] >= y0) & (xy[:, 1] <= y1)))
         by_box[a] = [rectangle_iou(rectangles[a], upright(scene.boxes[b])) for b in boxes]
-        by_points[a] = [point_iou(held, in_box[b], len(in_box[b])) for b in boxes]
         by_cluster[a] = [point_iou(held, members[m], scene.cluster_points[m].item()) for m in clusters]
         unknown.append(any(scene.unknown[p] for p in held))
     box_label, owner = matched(by_box.astype(np.float32), *anchors.box_iou)
-    if anchor_map.by_points:
-        held_by, nearest = matched(by_points.astype(np.float32), *anchors.cluster_iou)
-        for a, (before, points) in enumerate(zip(list(box_label), held_by, strict=True)):
-            if points == POSITIVE and before != POSITIVE:
-                box_label[a], owner[a] = POSITIVE, nearest[a]
-            elif before == NEGATIVE:
-                box_label[a] = points
     cluster_label, _ = matched(by_cluster.astype(np.float32), *anchors.cluster_iou)
     label = [b if c == NEGATIVE else c for b, c in zip(box_label, cluster_label, strict=True)]
     box = [boxes[o] if b == POSITIVE else -1 for b, o in zip(box_label, owner, strict=True)]
@@ -103,13 +83,12 @@ def plain(scene, anchor_map, anchors, class_id):
     return label, box
 
 
-@pytest.mark.parametrize("by_points", [False, True])
 @pytest.mark.parametrize("seed", range(6))
-def test_targets_are_those_of_the_plain_rule(seed, by_points, rng_of):
-    scene, anchor_map = scene_of(rng_of(seed)), replace(MAP, by_points=by_points)
-    found = anchor_targets(scene, anchor_map)
+def test_targets_are_those_of_the_plain_rule(seed, rng_of):
+    scene = scene_of(rng_of(seed))
+    found = anchor_targets(scene, MAP)
     for k, (anchors, class_id) in enumerate(zip(MAP.classes, MAP.class_ids, strict=True)):
-        label, box = plain(scene, anchor_map, anchors, class_id)
+        label, box = plain(scene, MAP, anchors, class_id)
         assert found.label[k].flatten().tolist() == label
         assert found.box[k].flatten().tolist() == box
     assert {POSITIVE, NEGATIVE, IGNORED} <= set(found.label.flatten().tolist())
@@ -133,20 +112,6 @@ def test_a_cluster_overrules_a_box_in_the_class_but_not_in_the_regression():
     found = anchor_targets(crowd, MAP)
     both = (found.box[0] >= 0) & (found.label[0] == IGNORED)
     assert both.any()
-
-
-def test_by_points_a_box_is_regressed_wherever_a_cluster_of_its_points_would_be_positive():
-    car = torch.tensor([[0.0, 0, -1, 4, 1.7, 1.5, 0]])
-    rear = torch.tensor([-1.9, -0.75, -1.5]) + torch.rand(30, 3) * torch.tensor([0.05, 1.5, 1.0])
-    kind, none = torch.zeros(1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
-    nowhere, known = torch.full((30,), -1), torch.zeros(30, dtype=torch.bool)
-    boxed = Scene(car, kind, car[:, 3:5], car[:, :3], none, rear[:0], none, rear, nowhere, known)
-    points = torch.tensor([30]), rear, nowhere + 1, known
-    cluster = Scene(car[:0], none, car[:0, 3:5], car[:0, :3], kind, rear[:1], *points)
-    taught = anchor_targets(cluster, MAP).label == POSITIVE
-    as_published, ours = (anchor_targets(boxed, replace(MAP, by_points=how)).box >= 0 for how in (False, True))
-    assert (taught & ~as_published).sum() > 5
-    assert (ours | ~taught).all()
 
 
 def test_the_best_anchor_of_a_cluster_is_positive_even_below_the_threshold():
