@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipelines.calibration_file import VERSION, CameraVerdict, RigVerdict
 from pipelines.config import MasksConfig, parse
+from pipelines.jobs import opened
 from pipelines.label import instance_map
 from pipelines.progress import progress
 from pipelines.request import Request
@@ -26,21 +27,21 @@ from pointsam.calibration.silhouettes import Look, look
 from pointsam.calibration.solve import evidence_of, solve
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_points
-from pointsam.errors import DatasetError, PointSamError, SchemaError, StoreError
+from pointsam.errors import DatasetError, PointSamError, StoreError
 from pointsam.store.files import write_together
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import CameraView, Frame
 
-FLOOR_DEG = 0.2
-"""A correction that moves what objects show by less is not made: so much is found on true calibrations too."""
+FLOOR_DEG = 0.25
+"""A correction that moves what objects show by less is not made: nearly so much is found on true calibrations too."""
 MOST_DOUBT_DEG = 0.15
 FLOOR_MS, MIN_SPEED_MPS = 5.0, 1.0
 MIN_OBJECTS = 12
 """Of a camera, in either half of the frames."""
 
 
-def calibrate(request: Request, dest: Path, most_frames: int = 60, overwrite: bool = False) -> str:
+def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = False) -> str:
     """Find what is wrong with the calibration, and write it.
 
     Args:
@@ -59,14 +60,7 @@ def calibrate(request: Request, dest: Path, most_frames: int = 60, overwrite: bo
     """
     if dest.exists() and not overwrite:
         raise StoreError("OUT003", f"{dest} is there already", "choose another name, or pass --overwrite")
-    source, dataset = Labels(request.masks_from or request.out), request.open()
-    made = source.document("masks")
-    if made["dataset"]["fingerprint"] != dataset.fingerprint():
-        raise SchemaError(
-            "SCH004",
-            f"the masks in {source.out} were made of another data set, or of other tables, than {request.data}",
-            "give the root that the masks were made of",
-        )
+    source, dataset = opened(request)
     rigs, failed = _rigs(dataset, [frame_id for _, frame_id in source.selection("masks")])
     chosen = {rig: [ids[k] for k in _evenly(len(ids), most_frames)] for rig, ids in rigs.items()}
     found: dict[str, RigVerdict] = {}
@@ -79,7 +73,7 @@ def calibrate(request: Request, dest: Path, most_frames: int = 60, overwrite: bo
                     looks.append(_looks(request, source, frame))
                     frames.append(frame)
                 except PointSamError as error:
-                    failed[frame_id] = str(error)
+                    failed[frame_id] = _set_aside(error)
                 bar.update()
             if frames:
                 found[rig] = judge(frames, looks)
@@ -87,7 +81,7 @@ def calibrate(request: Request, dest: Path, most_frames: int = 60, overwrite: bo
         raise DatasetError("DAT009", f"no frame of {source.out} can be read: {failed}", "mend them, or use others")
     document = {
         "version": VERSION,
-        "dataset": made["dataset"],
+        "dataset": source.document("masks")["dataset"],
         "masks_key": source.key("masks"),
         "calibration_perturbation": request.noise.text(),
         "rigs": {rig: asdict(verdict) for rig, verdict in found.items()},
@@ -112,8 +106,15 @@ def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[st
         try:
             rigs.setdefault(rig_of(dataset.frame(frame_id)), []).append(frame_id)
         except PointSamError as error:
-            failed[frame_id] = str(error)
+            failed[frame_id] = _set_aside(error)
     return rigs, failed
+
+
+def _set_aside(error: PointSamError) -> str:
+    """What to say of a frame that cannot be read; what would meet every frame stops the run."""
+    if not error.code.startswith(("DAT", "CAL")):
+        raise error
+    return str(error)
 
 
 def _evenly(count: int, most: int) -> NDArray[np.int64]:

@@ -78,7 +78,7 @@ def read_correction(path: Path) -> dict[str, RigCorrection]:
     """
     try:
         document: Any = json.loads(path.read_text())
-        version = document["version"]
+        version, rigs = document["version"], document["rigs"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SchemaError(
             "SCH005", f"{path} is no calibration file: {error}", "make one: pointsam-label calibrate"
@@ -87,5 +87,5 @@ def read_correction(path: Path) -> dict[str, RigCorrection]:
         raise SchemaError(
             "SCH003", f"{path} is of version {version}, this is {VERSION}", "make it again: pointsam-label calibrate"
         )
-    rigs: dict[str, RigVerdict] = parse(dict[str, RigVerdict], document["rigs"], str(path))
-    return {rig: verdict.correction() for rig, verdict in rigs.items()}
+    verdicts: dict[str, RigVerdict] = parse(dict[str, RigVerdict], rigs, str(path))
+    return {rig: verdict.correction() for rig, verdict in verdicts.items()}

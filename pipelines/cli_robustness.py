@@ -47,9 +47,14 @@ def noise(**options: Any) -> None:
 
     from pipelines.noise import cells_of, run_noise
     from pipelines.noise_report import write_sweep
+    from pointsam.calibration.perturb import CLEAN
+    from pointsam.report.curves import matplotlib
 
     if options["remask"] == (options["masks_from"] is not None):
         raise click.BadParameter("give either the masks to use, or --remask", param_hint="--masks-from")
+    if options["calibration"] is not None:
+        raise click.BadParameter("a sweep makes many rigs of one, a file knows but one", param_hint="--calibration")
+    matplotlib()  # says now what curves will want, not after hours
     request = request_of(options)
     cells = cells_of(
         options["kinds"] or ("rotation", "translation"), _levels(options["levels"]), options["seeds"], request.noise
@@ -57,7 +62,7 @@ def noise(**options: Any) -> None:
     if options["dry_run"]:
         click.echo(f"{len(cells)} cells, each with SAR and without: " + ", ".join(cell.name for cell in cells))
         return
-    summary = run_noise(replace(request, noise=type(request.noise)()), cells, options["remask"])
+    summary = run_noise(replace(request, noise=CLEAN), cells, options["remask"])
     if summary.shards_left:
         click.echo(f"{summary.shards_left} shards are left; when all are done, run again without --shard for curves")
         return
@@ -104,10 +109,8 @@ def calibrate(
 
     request = Request(data, masks_from, default(), dataset=dataset, version=version, noise=noise_of(noise))
     click.echo(find(request, dest, most, overwrite))
-    file = shlex.quote(str(dest))
-    click.echo(
-        f"next: pointsam-label clusters {shlex.quote(str(data))} --out OUT --masks-from ... --calibration {file}"
-    )
+    root, masks, file = (shlex.quote(str(path)) for path in (data, masks_from, dest))
+    click.echo(f"next: pointsam-label clusters {root} --out OUT --masks-from {masks} --calibration {file}")
 
 
 def _levels(texts: tuple[str, ...]) -> dict[str, list[float]]:

@@ -97,15 +97,8 @@ def run_masks(request: Request) -> Summary:
 
 def run_clusters(request: Request) -> Summary:
     """Stage two: clusters of every frame of the pending shards, from stored masks."""
-    source = Labels(request.masks_from or request.out)
+    source, dataset = opened(request)
     made = source.document("masks")
-    dataset = request.open()
-    if made["dataset"]["fingerprint"] != dataset.fingerprint():
-        raise SchemaError(
-            "SCH004",
-            f"the masks in {source.out} were made of another data set, or of other tables, than {request.data}",
-            "give the root that the masks were made of, or make new masks: pointsam-label masks DATA --out OTHER",
-        )
     taxonomy: Taxonomy = parse(Taxonomy, made["taxonomy"], "run.json")
     document = {
         "tool_version": __version__,
@@ -130,6 +123,23 @@ def run_clusters(request: Request) -> Summary:
             "clusters": clusters_table(rows, metadata),
         },
     )
+
+
+def opened(request: Request) -> tuple[Labels, Dataset]:
+    """The masks of a request, and the data that they were made of.
+
+    Raises:
+        SchemaError: SCH004 if they were made of other data.
+        StoreError: OUT004 if there are none.
+    """
+    source, dataset = Labels(request.masks_from or request.out), request.open()
+    if source.document("masks")["dataset"]["fingerprint"] != dataset.fingerprint():
+        raise SchemaError(
+            "SCH004",
+            f"the masks in {source.out} were made of another data set, or of other tables, than {request.data}",
+            "give the root that the masks were made of, or make new masks: pointsam-label masks DATA --out OTHER",
+        )
+    return source, dataset
 
 
 def select(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.config import MasksConfig, parse
-from pipelines.jobs import SHARD_FRAMES, Summary, drive, metadata_of, run_masks, select
+from pipelines.jobs import SHARD_FRAMES, Summary, drive, metadata_of, opened, run_masks, select
 from pipelines.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC
 from pipelines.label import Stopwatch, instance_map, lifted_labels, refined_labels
 from pipelines.request import Request
@@ -41,31 +41,31 @@ class Kind:
 
     Args:
         unit: of the levels, for axes.
-        fields: of `Noise` that take the level.
+        field: of `Noise` that takes the level.
         levels: the default ones.
         how: other fields of `Noise`.
     """
 
     unit: str
-    fields: tuple[str, ...]
+    field: str
     levels: tuple[float, ...]
     how: Mapping[str, Any]
 
 
 _DEGREES, _METRES = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0), (0.05, 0.1, 0.2, 0.3, 0.5)
 KINDS: Mapping[str, Kind] = {
-    "published": Kind("m, uniform on each axis", ("translation_m",), (0.05, 0.1), {"axis": "each", "law": "uniform"}),
-    "rotation": Kind("degrees", ("rotation_deg",), _DEGREES, {}),
-    "pitch": Kind("degrees", ("rotation_deg",), _DEGREES, {"axis": "x"}),
-    "yaw": Kind("degrees", ("rotation_deg",), _DEGREES, {"axis": "y"}),
-    "roll": Kind("degrees", ("rotation_deg",), _DEGREES, {"axis": "z"}),
-    "translation": Kind("m", ("translation_m",), _METRES, {}),
-    "time": Kind("ms", ("time_ms",), (10.0, 25.0, 50.0, 75.0, 100.0), {}),
-    "focal": Kind("share of the focal length", ("focal",), (0.005, 0.01, 0.02, 0.05), {}),
-    "center": Kind("px", ("center_px",), (5.0, 10.0, 20.0, 40.0), {}),
-    "pose": Kind("m, at each exposure", ("ego_m",), _METRES, {}),
-    "heading": Kind("degrees, at each exposure", ("ego_deg",), _DEGREES, {"axis": "direction"}),
-    "dropped": Kind("cameras", ("dropped",), (1, 2, 3, 4, 5), {}),
+    "published": Kind("m, uniform on each axis", "translation_m", (0.05, 0.1), {"axis": "each", "law": "uniform"}),
+    "rotation": Kind("degrees", "rotation_deg", _DEGREES, {}),
+    "pitch": Kind("degrees", "rotation_deg", _DEGREES, {"axis": "x"}),
+    "yaw": Kind("degrees", "rotation_deg", _DEGREES, {"axis": "y"}),
+    "roll": Kind("degrees", "rotation_deg", _DEGREES, {"axis": "z"}),
+    "translation": Kind("m", "translation_m", _METRES, {}),
+    "time": Kind("ms", "time_ms", (10.0, 25.0, 50.0, 75.0, 100.0), {}),
+    "focal": Kind("share of the focal length", "focal", (0.005, 0.01, 0.02, 0.05), {}),
+    "center": Kind("px", "center_px", (5.0, 10.0, 20.0, 40.0), {}),
+    "pose": Kind("m, at each exposure", "ego_m", _METRES, {}),
+    "heading": Kind("degrees, at each exposure", "ego_deg", _DEGREES, {}),
+    "dropped": Kind("cameras", "dropped", (1, 2, 3, 4, 5), {}),
 }
 
 
@@ -110,8 +110,8 @@ def cells_of(
             if level == 0:
                 continue  # the clean cell
             for seed in range(seeds):
-                how: dict[str, Any] = {**asdict(base), **kind.how, "seed": base.seed + seed}
-                how |= dict.fromkeys(kind.fields, int(level) if name == "dropped" else float(level))
+                size = int(level) if name == "dropped" else float(level)
+                how = {**asdict(base), **kind.how, "seed": base.seed + seed, kind.field: size}
                 noise: Noise = parse(Noise, how, f"--levels {name}={level:g}")
                 cells.append(Cell(f"{name}={level:g}/{seed}", name, float(level), noise))
     return tuple(cells)
@@ -206,14 +206,9 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
     if remask:
         for cell, folder in zip(cells, folders, strict=True):
             run_masks(replace(request, out=folder, noise=cell.noise))
-    source = Labels(folders[0])
-    made, dataset = source.document("masks"), request.open()
-    if made["dataset"]["fingerprint"] != dataset.fingerprint():
-        raise SchemaError(
-            "SCH004",
-            f"the masks in {source.out} were made of another data set, or of other tables, than {request.data}",
-            "give the root that the masks were made of",
-        )
+    request = replace(request, masks_from=folders[0])
+    source, dataset = opened(request)
+    made = source.document("masks")
     document = {
         "tool_version": __version__,
         "recipe": request.config.recipe,
@@ -224,7 +219,7 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
         "remask": remask,
         "cells": [asdict(cell) for cell in cells],
     }
-    shards = plan_shards(select(replace(request, masks_from=folders[0]), dataset, "clusters"), SHARD_FRAMES)
+    shards = plan_shards(select(request, dataset, "clusters"), SHARD_FRAMES)
     metadata = metadata_of(document, made["weights_sha256"], f"a sweep of {len(cells)} cells")
     run = Run.open(request.out, "noise", document, shards, metadata, data_root=request.data)
     taxonomy: Taxonomy = parse(Taxonomy, made["taxonomy"], "run.json")

@@ -59,8 +59,8 @@ class Curve:
         level: (L,).
         pq: (L,) mean of the seeds.
         low, high: (L,) bounds of 95 % of the bootstrap's draws over scenes and seeds.
-        seeds: (L,) lowest and highest of the seeds, (L,2).
-        breaks: level at which the share LOSSES is lost, its low and high bound; NaN beyond the last level.
+        seeds: (L,2) lowest and highest of the seeds.
+        breaks: level at which each of LOSSES is lost, its low and high bound; infinity beyond the last level.
     """
 
     kind: str

@@ -35,6 +35,19 @@ class Line:
     marks: bool = False
 
 
+def matplotlib() -> Any:
+    """The package.
+
+    Raises:
+        BackendError: BCK005 if it is not installed.
+    """
+    try:
+        import matplotlib as package
+    except ImportError:
+        raise BackendError("BCK005", "figures need matplotlib", "pip install 'pointsam[plots]'") from None
+    return package
+
+
 def draw(title: str, axes: tuple[str, str], lines: Sequence[Line], from_zero: bool = True) -> dict[str, bytes]:
     """A chart by suffix, ".png" and ".svg".
 
@@ -47,13 +60,10 @@ def draw(title: str, axes: tuple[str, str], lines: Sequence[Line], from_zero: bo
     Raises:
         BackendError: BCK005 if matplotlib is not installed.
     """
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise BackendError("BCK005", "figures need matplotlib", "pip install 'pointsam[plots]'") from None
+    from_matplotlib = matplotlib()
+    from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({"svg.hashsalt": "pointsam", "font.size": 9, "svg.fonttype": "path"}):
+    with from_matplotlib.rc_context({"svg.hashsalt": "pointsam", "font.size": 9, "svg.fonttype": "path"}):
         figure: Any = Figure(figsize=(5.6, 3.5), layout="constrained")
         place = figure.subplots()
         for k, line in enumerate(lines):

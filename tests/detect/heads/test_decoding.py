@@ -105,3 +105,13 @@ def test_clusters_move_the_class_loss_alone():
     without, with_cluster = head.loss(said, [scene]), head.loss(said, [more])
     assert torch.equal(without["box"], with_cluster["box"])
     assert not torch.equal(without["heat"], with_cluster["heat"])
+
+
+@pytest.mark.parametrize("channels", [0, 16])
+def test_a_fresh_anchor_head_believes_that_almost_everywhere_is_nothing(channels):
+    car = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.6, 0.1))
+    head = AnchorHead(8, PLACE, IDS, AnchorHeadConfig((car,), channels))
+    said = head(torch.randn(2, 8, *PLACE.shape))
+    assert said.residuals.shape == (2, 1, 2, *PLACE.shape, 9)
+    assert said.logits.sigmoid().mean().item() == pytest.approx(0.01, rel=0.1)
+    assert sum(isinstance(layer, torch.nn.Conv2d) for layer in head.modules()) == 1 + (channels > 0)
