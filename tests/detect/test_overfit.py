@@ -21,7 +21,10 @@ def world(tmp_path_factory):
     return make_world(tmp_path_factory.mktemp("world") / "root", scenes=("scene-0061",))
 
 
-@pytest.mark.parametrize("kind", ["center-pillar", "center-voxel", "second", "two-stage", "two-stage-center"])
+KINDS = ("center-pillar", "center-voxel", "second", "second-centers", "two-stage", "two-stage-center")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_four_frames_are_learnt_by_heart(kind, world):
     torch.manual_seed(0)
     data = DataConfig(coarse=CoarseConfig("none"), augment=STILL, resample="none")

@@ -32,12 +32,13 @@ STILL = AugmentConfig(False, False, 0.0, (1.0, 1.0), 0.0)
 
 
 def detector(kind):
-    """One of center-pillar, center-voxel, second, two-stage."""
+    """One of center-pillar, center-voxel, second, second-centers, two-stage, two-stage-center."""
     pillar, voxel = EncoderConfig("pillar", 24), EncoderConfig("voxel", voxel_channels=(8, 8, 16, 16), voxel_out=16)
     parts = {
         "center-pillar": {"grid": PILLARS, "encoder": pillar, "center": CENTER},
         "center-voxel": {"grid": VOXELS, "encoder": voxel, "center": CENTER},
         "second": {"grid": PILLARS, "encoder": pillar, "anchor": ANCHOR},
+        "second-centers": {"grid": PILLARS, "encoder": pillar, "anchor": replace(ANCHOR, match="centers")},
         "two-stage": {
             "grid": PILLARS,
             "encoder": pillar,

@@ -1,4 +1,4 @@
-"""Anchor assignment: boxes by overlap of rectangles, clusters by overlap of points, and both joined.
+"""Anchor assignment: boxes by overlap of rectangles, clusters by overlap of points, and both joined; or by centres.
 
 Every place of a map carries, for each class, one anchor a rotation (0 and 90 degrees). A place's points in an anchor
 are counted exactly and without looking at pairs: an upright rectangle holds a point at a contiguous range of columns
@@ -10,6 +10,7 @@ Shapes: H, W rows and columns of the map; R rotations; M clusters, B boxes of th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from pointsam.detect.scene import Scene
 from pointsam.ranges import require
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
+Match = Literal["overlap", "centers"]
 _ROTATIONS = (0.0, torch.pi / 2)
 
 
@@ -70,14 +72,15 @@ class AnchorMap:
 
     def boxes(self, anchors: AnchorClass, device: torch.device | None = None) -> Tensor:
         """(R,H,W,7) anchors of a class."""
-        (x, y), (h, w) = self._middles(device), self.shape
+        (x, y), (h, w) = self.middles(device), self.shape
         out = torch.empty(len(_ROTATIONS), h, w, 7, device=device)
         out[..., 0], out[..., 1], out[..., 2] = x[None, None, :], y[None, :, None], anchors.center_z_m
         out[..., 3:6] = out.new_tensor(anchors.size_lwh_m)
         out[..., 6] = out.new_tensor(_ROTATIONS)[:, None, None]
         return out
 
-    def _middles(self, device: torch.device | None) -> tuple[Tensor, Tensor]:
+    def middles(self, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+        """(W,) x and (H,) y of the cells' middles."""
         x, y = (torch.arange(count, device=device) + 0.5 for count in reversed(self.shape))
         return self.origin_m[0] + x * self.cell_m[0], self.origin_m[1] + y * self.cell_m[1]
 
@@ -95,9 +98,7 @@ class AnchorMap:
         for yaw in _ROTATIONS:
             length, width = anchors.size_lwh_m[1::-1] if yaw else anchors.size_lwh_m[:2]
             spans = []
-            for middle, half, place in zip(
-                self._middles(xy.device), (length / 2, width / 2), xy.unbind(1), strict=True
-            ):
+            for middle, half, place in zip(self.middles(xy.device), (length / 2, width / 2), xy.unbind(1), strict=True):
                 place = place.to(middle.dtype).contiguous()
                 first = torch.searchsorted((middle + half).contiguous(), place)
                 spans.append((first, torch.searchsorted((middle - half).contiguous(), place, right=True)))
@@ -118,37 +119,101 @@ class AnchorTargets:
 
     Args:
         label: (K,R,H,W) int8 POSITIVE, NEGATIVE or IGNORED.
-        box: (K,R,H,W) int64 index of the box to regress, -1 for none: of anchors positive by a box, whatever a cluster
-            made of their label.
+        box: (K,R,H,W) int64 index of the box to regress, -1 for none: of anchors positive by a box, by overlap whatever
+            a cluster made of their label.
     """
 
     label: Tensor
     box: Tensor
 
 
-def anchor_targets(scene: Scene, anchor_map: AnchorMap) -> AnchorTargets:
-    """Assign one sample's boxes and clusters; wherever clusters do not say negative, they overrule boxes.
+def anchor_targets(scene: Scene, anchor_map: AnchorMap, match: Match = "overlap") -> AnchorTargets:
+    """Assign one sample's boxes and clusters; anchors that hold unknown points are ignored in place of negative.
 
-    Anchors that hold unknown points are ignored in place of negative.
+    Args:
+        scene: of labels.
+        anchor_map: the anchors.
+        match: "overlap", the published rule: wherever clusters do not say negative, they overrule boxes; or "centers":
+            both kinds are matched by the middle of what is visible, as in centre heads.
     """
+    rule = {"overlap": _by_overlap, "centers": _by_centers}[match]
     labels, boxes = [], []
     unknown = scene.xyz[scene.unknown, :2]
     for anchors, class_id in zip(anchor_map.classes, anchor_map.class_ids, strict=True):
-        ours = (scene.box_class == class_id).nonzero(as_tuple=True)[0]
-        rectangles = nearest_bev(anchor_map.boxes(anchors, scene.xyz.device).view(-1, 7))
-        overlap = iou_aligned(rectangles, nearest_bev(scene.boxes[ours]))
-        label, owner = _matched(overlap, *anchors.box_iou)
-        by_cluster, _ = _matched(_cluster_overlap(scene, anchor_map, anchors, class_id), *anchors.cluster_iou)
-        positive = label == POSITIVE
-        box = torch.full_like(owner, -1)
-        box[positive] = ours[owner[positive]]
-        label = torch.where(by_cluster == NEGATIVE, label, by_cluster)
+        label, box = rule(scene, anchor_map, anchors, class_id)
         held = anchor_map.counts(unknown, torch.zeros_like(unknown[:, 0], dtype=torch.int64), 1, anchors)
         label[(label == NEGATIVE) & (held.flatten() > 0)] = IGNORED
         shape = (len(_ROTATIONS), *anchor_map.shape)
         labels.append(label.view(shape))
         boxes.append(box.view(shape))
     return AnchorTargets(torch.stack(labels), torch.stack(boxes))
+
+
+def _by_overlap(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> tuple[Tensor, Tensor]:
+    """(A,) label and box of the anchors of a class (method.md B.7)."""
+    ours = (scene.box_class == class_id).nonzero(as_tuple=True)[0]
+    label, owner = _matched(_box_overlap(scene.boxes[ours], anchor_map, anchors), *anchors.box_iou)
+    by_cluster, _ = _matched(_cluster_overlap(scene, anchor_map, anchors, class_id), *anchors.cluster_iou)
+    positive = label == POSITIVE
+    box = torch.full_like(owner, -1)
+    box[positive] = ours[owner[positive]]
+    return torch.where(by_cluster == NEGATIVE, label, by_cluster), box
+
+
+def _by_centers(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> tuple[Tensor, Tensor]:
+    """(A,) label and box of the anchors of a class.
+
+    Positive are the anchors within half a width of an object's visible middle, the nearest in any case: of a box at the
+    rotation nearest to its heading, of a cluster at the one under which it overlaps an anchor most; its other rotation
+    is ignored there, and so are all other anchors that overlap an object by the lower threshold.
+    """
+    ours = (scene.box_class == class_id).nonzero(as_tuple=True)[0]
+    by_box = _box_overlap(scene.boxes[ours], anchor_map, anchors)
+    by_cluster = _cluster_overlap(scene, anchor_map, anchors, class_id)
+    yaw, cells = scene.boxes[ours, 6], anchor_map.shape[0] * anchor_map.shape[1]
+    turned = (yaw.sin().abs() > yaw.cos().abs()).long()
+    best = by_cluster.view(len(_ROTATIONS), cells, -1).amax(dim=1).argmax(dim=0)
+    near, owner = _near(
+        torch.cat([scene.visible_center[ours], scene.cluster_center[scene.cluster_class == class_id]]),
+        anchor_map,
+        min(anchors.size_lwh_m[:2]) / 2,
+    )
+    rotation = torch.cat([turned, best])
+    boxed = near & (owner < len(ours))
+    label = torch.full((len(_ROTATIONS), cells), NEGATIVE, dtype=torch.int8, device=near.device)
+    for overlap, (_, low) in ((by_box, anchors.box_iou), (by_cluster, anchors.cluster_iou)):
+        if overlap.shape[1]:
+            label[(overlap.amax(dim=1) >= low).view_as(label)] = IGNORED
+    label[:, near & ~boxed] = IGNORED
+    box = torch.full(label.shape, -1, device=near.device)
+    if len(rotation):
+        at = near.nonzero(as_tuple=True)[0]
+        label[rotation[owner[at]], at] = POSITIVE
+        at = boxed.nonzero(as_tuple=True)[0]
+        box[rotation[owner[at]], at] = ours[owner[at]]
+    return label.flatten(), box.flatten()
+
+
+def _near(centers: Tensor, anchor_map: AnchorMap, radius_m: float) -> tuple[Tensor, Tensor]:
+    """(H*W,) whether a cell lies near to a middle (N,3) inside the map, and the nearest of these."""
+    x, y = anchor_map.middles(centers.device)
+    at = torch.cartesian_prod(y, x).flip(1)
+    if len(centers) == 0:
+        none = torch.zeros(len(at), dtype=torch.int64, device=at.device)
+        return none.bool(), none
+    far = torch.linalg.norm(at[:, None] - centers[:, :2], dim=2)
+    half = at.new_tensor(anchor_map.cell_m) / 2
+    outside = ((centers[:, :2] < at[0] - half) | (centers[:, :2] >= at[-1] + half)).any(dim=1)
+    far[:, outside] = torch.inf
+    least, owner = far.min(dim=1)
+    near = (least <= radius_m) | ((far == far.amin(dim=0)) & far.isfinite()).any(dim=1)
+    return near, owner
+
+
+def _box_overlap(boxes: Tensor, anchor_map: AnchorMap, anchors: AnchorClass) -> Tensor:
+    """(A,B) overlap of a class' anchors and boxes as rectangles of the nearest of 0 and 90 degrees."""
+    rectangles = nearest_bev(anchor_map.boxes(anchors, boxes.device).view(-1, 7))
+    return iou_aligned(rectangles, nearest_bev(boxes))
 
 
 def _cluster_overlap(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> Tensor:

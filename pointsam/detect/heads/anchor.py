@@ -18,6 +18,7 @@ from pointsam.detect.assign.anchor import (
     POSITIVE,
     AnchorClass,
     AnchorMap,
+    Match,
     anchor_targets,
     decode,
     encode,
@@ -43,6 +44,7 @@ class AnchorHeadConfig:
     Args:
         anchors: of every class.
         channels: of a convolution between the map and the anchors; 0 for none, as published for KITTI.
+        match: how anchors meet boxes and clusters: "overlap", as published, or "centers" (see `anchor_targets`).
         class_weight, box_weight, direction_weight: of the three losses.
         velocity_weight: of velocities in the box loss.
         score_threshold: anchors below are dropped.
@@ -55,6 +57,7 @@ class AnchorHeadConfig:
 
     anchors: tuple[AnchorClass, ...]
     channels: int = 0
+    match: Match = "overlap"
     class_weight: float = 1.0
     box_weight: float = 2.0
     direction_weight: float = 0.2
@@ -138,7 +141,7 @@ class AnchorHead(nn.Module):
         }
 
     def _sample_loss(self, said: AnchorOutput, index: int, scene: Scene) -> tuple[Tensor, Tensor, Tensor]:
-        targets = anchor_targets(scene, self.map)
+        targets = anchor_targets(scene, self.map, self.config.match)
         positive = targets.label == POSITIVE
         focal = sigmoid_focal(said.logits[index], positive) * (targets.label != IGNORED)
         class_loss = focal.sum() / positive.sum().clamp(min=1)

@@ -60,8 +60,8 @@ def matched(table, high, low):
     return labels, table.argmax(axis=1).tolist()
 
 
-def plain(scene, anchor_map, anchors, class_id):
-    """Labels and boxes of a class' anchors, anchor by anchor (method.md B.7)."""
+def overlaps(scene, anchor_map, anchors, class_id):
+    """Overlaps (A,B), (A,M) of anchors with boxes and clusters, whose numbers, and which hold unknown points."""
     grid = anchor_map.boxes(anchors).view(-1, 7).numpy()
     rectangles = [upright(anchor) for anchor in grid]
     boxes = [k for k, c in enumerate(scene.box_class.tolist()) if c == class_id]
@@ -75,27 +75,66 @@ def plain(scene, anchor_map, anchors, class_id):
         by_box[a] = [rectangle_iou(rectangles[a], upright(scene.boxes[b])) for b in boxes]
         by_cluster[a] = [point_iou(held, members[m], scene.cluster_points[m].item()) for m in clusters]
         unknown.append(any(scene.unknown[p] for p in held))
-    box_label, owner = matched(by_box.astype(np.float32), *anchors.box_iou)
-    cluster_label, _ = matched(by_cluster.astype(np.float32), *anchors.cluster_iou)
+    return by_box.astype(np.float32), by_cluster.astype(np.float32), boxes, clusters, unknown
+
+
+def plain(scene, anchor_map, anchors, class_id):
+    """Labels and boxes of a class' anchors, anchor by anchor (method.md B.7)."""
+    by_box, by_cluster, boxes, _, unknown = overlaps(scene, anchor_map, anchors, class_id)
+    box_label, owner = matched(by_box, *anchors.box_iou)
+    cluster_label, _ = matched(by_cluster, *anchors.cluster_iou)
     label = [b if c == NEGATIVE else c for b, c in zip(box_label, cluster_label, strict=True)]
     box = [boxes[o] if b == POSITIVE else -1 for b, o in zip(box_label, owner, strict=True)]
     label = [IGNORED if value == NEGATIVE and u else value for value, u in zip(label, unknown, strict=True)]
     return label, box
 
 
+def plain_by_centers(scene, anchor_map, anchors, class_id):
+    """The same where both kinds are matched by their visible middles: cell by cell, the nearest object decides."""
+    by_box, by_cluster, boxes, clusters, unknown = overlaps(scene, anchor_map, anchors, class_id)
+    grid = anchor_map.boxes(anchors).view(2, -1, 7).numpy()
+    cells, half = grid.shape[1], np.float32(anchor_map.cell_m[0] / 2)
+    objects = [(scene.visible_center[b], b) for b in boxes] + [(scene.cluster_center[m], -1) for m in clusters]
+    turns = [abs(math.sin(scene.boxes[b, 6])) > abs(math.cos(scene.boxes[b, 6])) for b in boxes]
+    turns += [by_cluster[cells:, j].max() > by_cluster[:cells, j].max() for j in range(len(clusters))]
+    far = np.full((cells, len(objects)), np.inf, dtype=np.float32)
+    for j, (center, _) in enumerate(objects):
+        offset = grid[0, :, :2] - center[:2].numpy()
+        if (np.abs(offset) <= half).all(axis=1).any():  # inside the map
+            far[:, j] = np.linalg.norm(offset, axis=1)
+    label = [
+        IGNORED if max([*b, 0]) >= anchors.box_iou[1] or max([*c, 0]) >= anchors.cluster_iou[1] else NEGATIVE
+        for b, c in zip(by_box, by_cluster, strict=True)
+    ]
+    box = [-1] * (2 * cells)
+    for cell, row in enumerate(far):
+        nearest = [j for j in range(len(objects)) if row[j] < np.inf and row[j] == far[:, j].min()]
+        if not len(row) or not (row.min() <= min(anchors.size_lwh_m[:2]) / 2 or nearest):
+            continue
+        j = int(row.argmin())
+        if objects[j][1] < 0:
+            label[cell] = label[cells + cell] = IGNORED
+        label[turns[j] * cells + cell] = POSITIVE
+        box[turns[j] * cells + cell] = objects[j][1]
+    label = [IGNORED if value == NEGATIVE and u else value for value, u in zip(label, unknown, strict=True)]
+    return label, box
+
+
+@pytest.mark.parametrize(("match", "twin"), [("overlap", plain), ("centers", plain_by_centers)])
 @pytest.mark.parametrize("seed", range(6))
-def test_targets_are_those_of_the_plain_rule(seed, rng_of):
+def test_targets_are_those_of_the_plain_rule(seed, match, twin, rng_of):
     scene = scene_of(rng_of(seed))
-    found = anchor_targets(scene, MAP)
+    found = anchor_targets(scene, MAP, match)
     for k, (anchors, class_id) in enumerate(zip(MAP.classes, MAP.class_ids, strict=True)):
-        label, box = plain(scene, MAP, anchors, class_id)
+        label, box = twin(scene, MAP, anchors, class_id)
         assert found.label[k].flatten().tolist() == label
         assert found.box[k].flatten().tolist() == box
     assert {POSITIVE, NEGATIVE, IGNORED} <= set(found.label.flatten().tolist())
 
 
-def test_a_cluster_teaches_the_class_and_never_the_geometry(rng_of):
-    found = anchor_targets(scene_of(rng_of(1), boxes=0, clusters=8), MAP)
+@pytest.mark.parametrize("match", ["overlap", "centers"])
+def test_a_cluster_teaches_the_class_and_never_the_geometry(match, rng_of):
+    found = anchor_targets(scene_of(rng_of(1), boxes=0, clusters=8), MAP, match)
     assert (found.label == POSITIVE).any()
     assert (found.box == -1).all()
 
@@ -112,6 +151,20 @@ def test_a_cluster_overrules_a_box_in_the_class_but_not_in_the_regression():
     found = anchor_targets(crowd, MAP)
     both = (found.box[0] >= 0) & (found.label[0] == IGNORED)
     assert both.any()
+
+
+def test_by_centers_a_half_seen_box_is_found_and_regressed_where_a_half_seen_cluster_would_be():
+    near_side = torch.rand(30, 3) * torch.tensor([4.0, 0.2, 1.0]) - torch.tensor([2.0, 0.85, 1.5])
+    middle = (near_side.amin(dim=0) + near_side.amax(dim=0))[None] / 2
+    none, ids = torch.zeros(0, dtype=torch.int64), torch.zeros(30, dtype=torch.int64)
+    box, one = torch.tensor([[0.0, 0, -1, 4, 1.7, 1.5, 0]]), torch.zeros(1, dtype=torch.int64)
+    unknown = ids > 0
+    boxed = Scene(box, one, torch.zeros(1, 2), middle, none, middle[:0], none, near_side, ids - 1, unknown)
+    cluster = Scene(box[:0], none, torch.zeros(0, 2), middle[:0], one, middle, one + 30, near_side, ids, unknown)
+    by_box, by_cluster = (anchor_targets(scene, MAP, "centers") for scene in (boxed, cluster))
+    assert torch.equal(by_box.label[0, 0] == POSITIVE, by_cluster.label[0, 0] == POSITIVE)
+    assert torch.equal(by_box.box[0] == 0, by_box.label[0] == POSITIVE)
+    assert (by_box.label[0] == POSITIVE).any()
 
 
 def test_the_best_anchor_of_a_cluster_is_positive_even_below_the_threshold():
