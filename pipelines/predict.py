@@ -23,6 +23,7 @@ from pointsam.detect.infer import detect_frames
 from pointsam.detect.recipe import Recipe
 from pointsam.errors import DatasetError, SchemaError
 from pointsam.evaluate.detection import RANGE_BINS_M, DetectionAccumulator, DetectionQuality, FrameBoxes
+from pointsam.evaluate.failures import KINDS, Failures, failures
 from pointsam.geometry.boxes import count_points, rows
 from pointsam.taxonomy import BACKGROUND
 
@@ -68,18 +69,21 @@ class Score:
 
     Args:
         quality: average precision by distance of middles.
+        failures: what costs it, by class.
         official: the data set's own figures, or why there are none.
         bad: frames that could not be read.
     """
 
     quality: DetectionQuality
+    failures: tuple[Failures, ...]
     official: Official
     bad: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
         """For --json: NaN becomes null."""
-        figures = {"quality": asdict(self.quality), "official": self.official.figures, "bad": self.bad}
-        document: dict[str, Any] = without_nan(figures)
+        costs = [asdict(one) for one in self.failures]
+        figures = {"quality": asdict(self.quality), "failures": costs, "official": self.official.figures}
+        document: dict[str, Any] = without_nan(figures | {"bad": self.bad})
         return document
 
     def text(self) -> str:
@@ -96,6 +100,7 @@ class Score:
             text_table(header, lines_of),
             f"{self.quality.num_frames} frames; AP by distance of middles, mean of 0.5, 1, 2 and 4 m, within nuScenes' "
             "range of each class",
+            self._failures(),
             self.official.text,
         ]
         if self.bad:
@@ -103,6 +108,13 @@ class Score:
                 f"{len(self.bad)} frames could not be read and were not scored, the first: {next(iter(self.bad))}"
             )
         return "\n".join(lines)
+
+    def _failures(self) -> str:
+        rows: list[tuple[object, ...]] = [(one.name, *one.gains) for one in self.failures]
+        counted = [one.gains for one in self.failures if not np.isnan(one.gains[0])]
+        rows.append(("all", *(np.mean(counted, axis=0) if counted else [float("nan")] * len(KINDS))))
+        title = "AP gained if one kind of error were mended (misplaced, wrong class, double, on background, missed)"
+        return f"\n{title}\n{text_table(('class', *KINDS), rows)}\n"
 
 
 def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
@@ -126,7 +138,8 @@ def score(dataset: Dataset, found: Sequence[Detections], bad: dict[str, str]) ->
     accumulator = DetectionAccumulator(dataset.taxonomy.names)
     for frame in found:
         accumulator.add(frame.frame_boxes(), truth_of(dataset, frame.frame_id))
-    return Score(accumulator.result(), official(dataset, found, bad), bad)
+    costs = failures(*accumulator.frames, dataset.taxonomy.names)
+    return Score(accumulator.result(), costs, official(dataset, found, bad), bad)
 
 
 def predict(run: Path, dataset: Dataset, split: str | None, dest: Path, device: str, workers: int) -> dict[str, Any]:

@@ -125,6 +125,11 @@ class DetectionAccumulator:
         known = boxes[boxes.class_id < len(limit)]
         return known[known.range_m < limit[known.class_id]]
 
+    @property
+    def frames(self) -> tuple[list[FrameBoxes], list[FrameBoxes]]:
+        """Found and true boxes that count, by frame."""
+        return self._found, self._true
+
     def result(self) -> DetectionQuality:
         """Figures of all frames so far."""
         classes = tuple(self._class(k, name) for k, name in enumerate(self.names))
