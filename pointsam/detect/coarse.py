@@ -41,6 +41,7 @@ class CoarseConfig:
         unknown_dropped: points that a mask covered and refinement took away are unknown.
         own_m: unknown points nearer to the sensor than this, from above, are the vehicle's own: known background.
         ground_m: so are those less than this above the lowest point around: an object lost stands on the ground.
+        as_boxes: take the extent of every cluster for a box, what a trainer without mixed supervision would have to.
         seed: of all draws.
 
     Raises:
@@ -57,6 +58,7 @@ class CoarseConfig:
     unknown_dropped: bool = True
     own_m: float = 2.5
     ground_m: float = 0.3
+    as_boxes: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

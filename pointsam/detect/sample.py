@@ -21,6 +21,8 @@ from pointsam.geometry.projection import key_SE3_sweep, project
 from pointsam.ranges import require
 from pointsam.types import Boxes, Frame
 
+_LEAST_SIDE_M = 0.1
+"""Of a box about a cluster: the logarithm of a size is learned."""
 _OWN_RADIUS_M = 1.0
 """Points of past sweeps nearer than this are of the own vehicle, which has moved since."""
 
@@ -103,6 +105,22 @@ class Sample:
         """Some of the boxes."""
         return replace(self, boxes=self.boxes[kept], box_class=self.box_class[kept], velocity=self.velocity[kept])
 
+    def clusters_as_boxes(self) -> Sample:
+        """The extents of clusters along the axes as boxes, heading along their longer side; no cluster is left."""
+        low, high = _extents(self.points[: self.num_key, :3], self.clusters.cluster_id, len(self.clusters))
+        kept = np.isfinite(low).all(axis=1)
+        size = np.maximum(high[kept] - low[kept], _LEAST_SIDE_M)
+        turned = size[:, 1] > size[:, 0]
+        size[turned, :2] = size[turned, 1::-1]
+        boxes = np.column_stack([(low[kept] + high[kept]) / 2, size, np.where(turned, np.pi / 2, 0.0)])
+        return replace(
+            self,
+            boxes=np.concatenate([self.boxes, boxes]),
+            box_class=np.concatenate([self.box_class, self.clusters.class_id[kept].astype(np.int64)]),
+            velocity=np.concatenate([self.velocity, np.full((len(boxes), 2), np.nan)]),
+            clusters=self.clusters.keep(np.zeros(len(self.clusters), dtype=bool)),
+        )
+
     def scene(self) -> Scene:
         """Labels as tensors; a box' visible centre is that of its points of the key sweep (method.md B.3 step 7)."""
         xyz, c = self.points[: self.num_key, :3], self.clusters
@@ -127,11 +145,20 @@ class Sample:
 def visible_centers(xyz: NDArray[np.floating[Any]], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     """(B,3) mid-points of the extents of the points in boxes; a box' own middle where it holds none."""
     point, box = box_members(xyz, oriented(boxes))
-    low, high = np.full((len(boxes), 3), np.inf), np.full((len(boxes), 3), -np.inf)
-    np.minimum.at(low, box, xyz[point].astype(np.float64))
-    np.maximum.at(high, box, xyz[point].astype(np.float64))
+    low, high = _extents(xyz[point], box, len(boxes))
     empty = np.isinf(low[:, :1])
     return np.where(empty, boxes[:, :3], (np.where(empty, 0, low) + np.where(empty, 0, high)) / 2)
+
+
+def _extents(
+    xyz: NDArray[np.floating[Any]], group: NDArray[np.integer[Any]], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(G,3) lowest and highest of the points of each group, infinite of a group without one; -1 is no group."""
+    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
+    member = np.flatnonzero(group >= 0)
+    np.minimum.at(low, group[member], xyz[member].astype(np.float64))
+    np.maximum.at(high, group[member], xyz[member].astype(np.float64))
+    return low, high
 
 
 def oriented(boxes: NDArray[np.float64]) -> Boxes:

@@ -168,6 +168,8 @@ class TrainingSet:
         clusters = self._clusters(frame_id, xyz, boxes, rest, epoch)
         sample = Sample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
         sample = sample.keep_clusters(self._trained[clusters.class_id])
+        if self.config.coarse.as_boxes:
+            sample = sample.clusters_as_boxes()
         return sample.keep_points(in_view(points, frame)) if self.config.points.in_view_only else sample
 
     def _clusters(

@@ -63,6 +63,23 @@ def test_simulated_clusters_may_be_drawn_anew_each_epoch(world, budget):
     assert data.raw(0, 0).clusters.center_m.tolist() != data.raw(0, 1).clusters.center_m.tolist()
 
 
+def test_clusters_may_be_taken_for_boxes_as_a_trainer_without_mixed_supervision_would(world, budget, labels):
+    mixed = fed(world, budget, labels)
+    plain = TrainingSet(
+        world, budget, labels, CLASSES, RANGE, DataConfig(coarse=CoarseConfig(kind="tables", as_boxes=True))
+    )
+    for index in range(len(mixed.frame_ids)):
+        before, after = mixed.raw(index, 0), plain.raw(index, 0)
+        known = len(before.boxes)
+        assert len(after.clusters) == 0
+        assert (after.clusters.cluster_id == -1).all()
+        assert np.array_equal(after.boxes[:known], before.boxes)
+        assert after.boxes[known:, :3] == pytest.approx(before.clusters.center_m, abs=1e-6)
+        assert after.box_class[known:].tolist() == before.clusters.class_id.tolist()
+        assert (after.boxes[known:, 3] >= after.boxes[known:, 4]).all()
+        assert np.isnan(after.velocity[known:]).all()
+
+
 def test_classes_that_are_not_trained_are_background(world, budget, labels):
     sample = fed(world, budget, labels, classes=("car",)).raw(0, 0)
     car = world.taxonomy.class_id("car")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from pointsam.detect.scene import Scene
 
 CODE = ("x", "y", "z", "log length", "log width", "log height", "cos yaw", "sin yaw", "vx", "vy")
 """What a head regresses, in this order."""
+Peak = Literal["visible", "true"]
 _OVERLAP = 0.1
 _MOST_OBJECTS = 500
 
@@ -35,6 +37,7 @@ class CenterMap:
         smallest_radius: of a peak, cells, by channel; that of every cluster.
         reach: cells about a box's peak in which it is regressed too. Published: 0, at the peak alone. Where clusters
             see half of an object, heat peaks off the middle, and a cell that never learned a box decodes anything.
+        peak: of a box: the middle of its visible points, as of clusters, or its true middle, as in plain CenterPoint.
     """
 
     origin_m: tuple[float, float]
@@ -43,6 +46,7 @@ class CenterMap:
     classes: tuple[int, ...]
     smallest_radius: tuple[int, ...]
     reach: int = 0
+    peak: Peak = "visible"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,20 +91,20 @@ def _peaks(scene: Scene, head: CenterMap) -> tuple[Tensor, Tensor, Tensor, Tenso
     """(N,2) cell x, y, (N,) channel, radius and box (-1: a cluster) of a head's objects, boxes first."""
     channel_of = torch.full((256,), -1, device=scene.xyz.device)
     channel_of[list(head.classes)] = torch.arange(len(head.classes), device=scene.xyz.device)
-    centers = torch.cat([scene.visible_center, scene.cluster_center])
+    boxed = scene.visible_center if head.peak == "visible" else scene.boxes[:, :3]
+    centers = torch.cat([boxed, scene.cluster_center])
     channel = channel_of[torch.cat([scene.box_class, scene.cluster_class])]
     none = torch.full_like(scene.cluster_class, -1)
     box = torch.cat([torch.arange(len(scene.boxes), device=none.device), none])
     place = (centers[:, :2] - centers.new_tensor(head.origin_m)) / centers.new_tensor(head.cell_m)
-    height, width = head.shape
-    size = place.new_tensor([width, height])
+    size = place.new_tensor([head.shape[1], head.shape[0]])
     ours = ((channel >= 0) & ((place >= 0) & (place < size)).all(dim=1)).nonzero(as_tuple=True)[0][:_MOST_OBJECTS]
     place, channel, box = place[ours], channel[ours], box[ours]
     cell = torch.minimum(place, size - 0.5).floor().long()
     radius = torch.tensor(head.smallest_radius, device=cell.device)[channel]
-    boxed = box >= 0
-    own = gaussian_radius(scene.boxes[box[boxed], 3] / head.cell_m[0], scene.boxes[box[boxed], 4] / head.cell_m[1])
-    radius[boxed] = torch.maximum(own.floor().long(), radius[boxed])
+    of_box = box >= 0
+    length, width = (scene.boxes[box[of_box], 3:5] / centers.new_tensor(head.cell_m)).unbind(1)
+    radius[of_box] = torch.maximum(gaussian_radius(length, width).floor().long(), radius[of_box])
     return cell, channel, radius, box
 
 

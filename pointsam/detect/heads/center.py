@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pointsam.detect.assign.center import CODE, CenterMap, center_targets
+from pointsam.detect.assign.center import CODE, CenterMap, Peak, center_targets
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, MapShape, branch
 from pointsam.detect.losses import across, heat_focal, masked_l1
 from pointsam.detect.nets.norm import conv_norm_relu
@@ -32,6 +32,7 @@ class CenterHeadConfig:
         smallest_radius: of a peak in cells, by class name; `default_radius` for the others.
         default_radius: cells.
         reach: cells about a box's peak in which it is regressed too (assign.center.CenterMap).
+        peak: of a box: "visible" or "true" (there, too).
         channels: of the shared layer and the branches.
         class_weight: of the heat loss.
         box_weight: of the regression loss.
@@ -48,6 +49,7 @@ class CenterHeadConfig:
     smallest_radius: dict[str, int]
     default_radius: int = 3
     reach: int = 0
+    peak: Peak = "visible"
     channels: int = 64
     class_weight: float = 1.0
     box_weight: float = 0.25
@@ -99,6 +101,7 @@ class CenterHead(nn.Module):
                 tuple(class_ids[name] for name in group),
                 tuple(config.smallest_radius.get(name, config.default_radius) for name in group),
                 config.reach,
+                config.peak,
             )
             for group in config.groups
         ]

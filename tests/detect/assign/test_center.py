@@ -47,7 +47,8 @@ def plain(scene, head):
     """Heat of one sample and the (column, row, code) of its boxes, object by object (method.md B.5)."""
     height, width = head.shape
     heat, rows, peaks = np.zeros((len(head.classes), height, width)), [], 0
-    objects = [(c.item(), p, k) for k, (c, p) in enumerate(zip(scene.box_class, scene.visible_center, strict=True))]
+    middles = scene.visible_center if head.peak == "visible" else scene.boxes[:, :3]
+    objects = [(c.item(), p, k) for k, (c, p) in enumerate(zip(scene.box_class, middles, strict=True))]
     objects += [(c.item(), p, None) for c, p in zip(scene.cluster_class, scene.cluster_center, strict=True)]
     for class_id, place, box in objects:
         if class_id not in head.classes:
@@ -74,13 +75,15 @@ def plain(scene, head):
     return heat, rows, peaks
 
 
+@pytest.mark.parametrize("peak", ["visible", "true"])
 @pytest.mark.parametrize("seed", range(6))
-def test_targets_are_those_of_the_plain_rule(seed, rng_of):
+def test_targets_are_those_of_the_plain_rule(seed, peak, rng_of):
+    head = replace(HEAD, peak=peak)
     scenes = [scene_of(rng_of(seed)), scene_of(rng_of(seed + 100), boxes=3)]
-    found = center_targets(scenes, HEAD)
+    found = center_targets(scenes, head)
     rows, peaks = [], 0
     for k, scene in enumerate(scenes):
-        heat, mine, count = plain(scene, HEAD)
+        heat, mine, count = plain(scene, head)
         assert found.heat[k].numpy() == pytest.approx(heat, abs=1e-6)
         rows += [(k, *row) for row in mine]
         peaks += count
