@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -200,13 +201,16 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.argument("name", type=click.Choice(["supervision"]))
+@click.argument("name")
 @click.option("--recipe", default="synthetic-small", show_default=True)
 @click.option("--data", type=_PATH, required=True, help="The data set's root.")
 @click.option("--labels", type=_PATH, help="Output folder of pointsam-label for the training split.")
-@click.option("--out", type=_PATH, required=True, help="Folder of all runs; running again goes on.")
+@click.option("--wrong", type=_PATH, multiple=True, help="noise: labels made through a wrong calibration. Repeatable.")
+@click.option("--other", type=_PATH, help="transfer: another root, whose validation split is scored as well.")
+@click.option("--out", type=_PATH, required=True, help="Folder of all runs and the page; running again goes on.")
 @click.option("--seeds", default="0", show_default=True, help="Comma-separated.")
 @click.option("--fraction", type=float, default=0.1, show_default=True, help="Of the boxes.")
+@click.option("--cost", type=float, default=0.226, show_default=True, help="cost: of labels; boxes everywhere are 1.")
 @click.option("--train-split", default="train", show_default=True)
 @click.option("--val-split", default="val", show_default=True)
 @click.option("--device", default="cpu", show_default=True)
@@ -215,29 +219,48 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
 def experiment(
     name: str,
     recipe: str,
-    data: Path,
-    labels: Path | None,
-    out: Path,
-    seeds: str,
     fraction: float,
+    cost: float,
+    labels: Path | None,
+    wrong: tuple[Path, ...],
+    seeds: str,
     train_split: str,
     val_split: str,
-    device: str,
     only: str,
     overrides: tuple[str, ...],
+    **options: Any,
 ) -> None:
-    """Train one detector on all boxes, a tenth of the frames, and a tenth of the boxes with clusters; compare.
+    """Train one detector under several kinds of supervision and compare: a table, a figure and a page.
+
+    \b
+    supervision  all boxes, a tenth of the frames, a tenth of the boxes with clusters
+    coarse       simulated clusters, three clicks, centers, PointSAM
+    boxes        1 to 100 % of the boxes, with clusters and without
+    cost         a fixed cost divided between boxes and clusters
+    noise        labels made through wrong calibrations (--wrong)
+    assignment   pieces of the label assignment taken away
+    transfer     as supervision, scored in another world as well (--other)
 
     \b
     mixsup-train experiment supervision --data world --labels labels --out runs --seeds 0,1,2
     """  # noqa: D301 - click looks for the character, not for a backslash and a letter
     _need_torch()
     from pipelines.detect_recipe import load_recipe
-    from pipelines.experiment import supervision
+    from pipelines.experiment import ExperimentRequest, run_experiment
+    from pipelines.experiments import Inputs
 
-    splits = (train_split, val_split)
-    chosen = load_recipe(recipe, overrides)
-    click.echo(supervision(chosen, data, labels, out, _numbers(seeds), fraction, splits, device, _numbers(only)))
+    inputs = Inputs(load_recipe(recipe, overrides), fraction, cost, labels, wrong)
+    command = shlex.join(["mixsup-train", *sys.argv[1:]])
+    splits, places = (train_split, val_split), _numbers(only)
+    done = run_experiment(
+        ExperimentRequest(name, inputs, seeds=_numbers(seeds), splits=splits, only=places, command=command, **options)
+    )
+    click.echo(done.text)
+    click.echo(f"wrote {done.page}")
+    for setting, why in done.failed.items():
+        click.echo(f"{setting} was not trained: {why}", err=True)
+    if done.failed:
+        sys.exit(QUARANTINED)
 
 
 def _numbers(text: str) -> list[int]:

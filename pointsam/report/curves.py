@@ -1,9 +1,9 @@
-"""Curves with confidence bands as PNG and SVG, equal bytes for equal figures."""
+"""Curves with bands, and bars, as PNG and SVG, equal bytes for equal figures."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,24 +48,36 @@ def matplotlib() -> Any:
     return package
 
 
-def draw(title: str, axes: tuple[str, str], lines: Sequence[Line], from_zero: bool = True) -> dict[str, bytes]:
-    """A chart by suffix, ".png" and ".svg".
+@dataclass(frozen=True)
+class Bar:
+    """One bar.
+
+    Args:
+        name: beside it.
+        values: as long as their mean; each is a dot.
+    """
+
+    name: str
+    values: Sequence[float]
+
+
+def draw(
+    title: str, axes: tuple[str, str], lines: Sequence[Line], from_zero: bool = True, log_x: bool = False
+) -> dict[str, bytes]:
+    """Curves by suffix, ".png" and ".svg".
 
     Args:
         title: above it.
         axes: names of x and y.
         lines: in the order of the legend.
         from_zero: whether y begins at 0.
+        log_x: whether x is drawn by its logarithm.
 
     Raises:
         BackendError: BCK005 if matplotlib is not installed.
     """
-    from_matplotlib = matplotlib()
-    from matplotlib.figure import Figure
 
-    with from_matplotlib.rc_context({"svg.hashsalt": "pointsam", "font.size": 9, "svg.fonttype": "path"}):
-        figure: Any = Figure(figsize=(5.6, 3.5), layout="constrained")
-        place = figure.subplots()
+    def fill(place: Any) -> None:
         for k, line in enumerate(lines):
             colour = _COLOURS[k % len(_COLOURS)]
             style: dict[str, Any] = (
@@ -76,12 +88,54 @@ def draw(title: str, axes: tuple[str, str], lines: Sequence[Line], from_zero: bo
             place.plot(line.x, line.y, color=colour, label=line.name, lw=1.6, **style)
             if line.band is not None:
                 place.fill_between(line.x, line.band[:, 0], line.band[:, 1], color=colour, alpha=0.18, lw=0)
-        place.set(title=title, xlabel=axes[0], ylabel=axes[1])
+        place.set(xlabel=axes[0], ylabel=axes[1])
+        if log_x:
+            place.set_xscale("log")
+            ticks = sorted({float(x) for line in lines for x in line.x})
+            place.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+            place.minorticks_off()
         if from_zero:
             place.set_ylim(bottom=0)
         place.grid(alpha=0.3, lw=0.5)
+        if lines:
+            place.legend(frameon=False)
+
+    return _chart(title, 3.5, fill)
+
+
+def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
+    """Bars to the right, the first on top, by suffix, ".png" and ".svg".
+
+    Args:
+        title: above them.
+        axis: name of x.
+        rows: the bars.
+
+    Raises:
+        BackendError: BCK005 if matplotlib is not installed.
+    """
+
+    def fill(place: Any) -> None:
+        for k, row in enumerate(rows):
+            place.barh(k, float(np.mean(row.values)), height=0.6, color=_COLOURS[1], alpha=0.75)
+            place.plot(row.values, [k] * len(row.values), "o", ms=3, color=_COLOURS[5])
+        place.set(xlabel=axis, ylim=(len(rows) - 0.4, -0.6))
+        place.set_yticks(range(len(rows)), [row.name for row in rows])
+        place.grid(axis="x", alpha=0.3, lw=0.5)
+
+    return _chart(title, 0.9 + 0.3 * len(rows), fill)
+
+
+def _chart(title: str, height: float, fill: Callable[[Any], None]) -> dict[str, bytes]:
+    from_matplotlib = matplotlib()
+    from matplotlib.figure import Figure
+
+    with from_matplotlib.rc_context({"svg.hashsalt": "pointsam", "font.size": 9, "svg.fonttype": "path"}):
+        figure: Any = Figure(figsize=(5.6, height), layout="constrained")
+        place = figure.subplots()
+        fill(place)
+        place.set_title(title)
         place.spines[["top", "right"]].set_visible(False)
-        place.legend(frameon=False)
         out = {}
         for suffix, about in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
             sink = io.BytesIO()
