@@ -24,6 +24,7 @@ _PATH = click.Path(path_type=Path)
     "--preset", default="mixed", show_default=True, help="mixed, day, overcast, night, rain, or still: nothing moves."
 )
 @click.option("--scale", type=float, default=0.5, show_default=True, help="Size of the images; 1 is 1600 x 900.")
+@click.option("--rig", default="nuscenes", show_default=True, help="nuscenes: 6 cameras, 32 beams; kitti: 1 and 64.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Every N-th shard from I.")
@@ -36,6 +37,7 @@ def synth(
     seed: int,
     preset: str,
     scale: float,
+    rig: str,
     workers: int | None,
     engine: str,
     shard: str,
@@ -54,7 +56,7 @@ def synth(
     from pipelines.synth import plan_synth, synthesize
     from pipelines.synth_config import SynthConfig
 
-    config = SynthConfig(scenes=scenes, frames=frames, seed=seed, preset=preset, scale=scale)
+    config = SynthConfig(scenes=scenes, frames=frames, seed=seed, preset=preset, scale=scale, rig=rig)
     if dry_run:
         plan = plan_synth(config, workers or cores())
         click.echo(json.dumps(plan.as_dict(), indent=1) if as_json else plan.text())

@@ -193,7 +193,7 @@ def _rows_path(out: Path, shard: Shard) -> Path:
 
 
 def _write_tables(config: SynthConfig, run: Run) -> None:
-    from pointsam.synth.rig import cameras
+    from pointsam.synth.rig import rig
     from pointsam.synth.tables import SceneRecord, write_tables
 
     parts: dict[str, list[Shard]] = {}
@@ -210,7 +210,7 @@ def _write_tables(config: SynthConfig, run: Run) -> None:
                 name, _logfile(config, i), rows[0]["description"], day.isoformat(), rows[0]["map_file"], rows
             )
 
-    write_tables(run.out / config.version, cameras(config.scale), scenes(), config.splits)
+    write_tables(run.out / config.version, rig(config.rig, config.scale), scenes(), config.splits)
 
 
 def _logfile(config: SynthConfig, scene: int) -> str:
@@ -240,7 +240,7 @@ class _Films:
 def film(config: SynthConfig, scene: int) -> Any:
     """A scene of a root, ready to be recorded (`pointsam.synth.frame.Film`)."""
     from pointsam.synth.frame import Film
-    from pointsam.synth.rig import cameras
+    from pointsam.synth.rig import rig
     from pointsam.synth.world import build
 
     rng = generator(config.seed, config.preset, str(scene), "world")
@@ -249,7 +249,8 @@ def film(config: SynthConfig, scene: int) -> Any:
     duration_s = (config.frames - 1) * SWEEPS_PER_KEY * SWEEP_US * 1e-6
     world = build(rng, weather, duration_s, still=config.preset == "still")  # type: ignore[arg-type]
     name, logfile = config.scene_names[scene], _logfile(config, scene)
-    return Film(world, cameras(config.scale), config.version, name, logfile, _NOON_US + scene * _DAY_US, config.seed)
+    sensors, start_us = rig(config.rig, config.scale), _NOON_US + scene * _DAY_US
+    return Film(world, sensors, config.version, name, logfile, start_us, config.seed)
 
 
 def _record(frame_id: str) -> tuple[dict[str, bytes], dict[str, Any], float]:

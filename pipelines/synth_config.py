@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pointsam.datasets.nuscenes_splits import split_scenes
 from pointsam.errors import SchemaError
+from pointsam.synth.rig import RIGS
 
 PRESETS: Mapping[str, Mapping[str, float]] = {
     "mixed": {"day": 0.45, "overcast": 0.24, "rain": 0.19, "night": 0.12},
@@ -31,6 +32,7 @@ class SynthConfig:
         seed: of everything.
         preset: a key of PRESETS.
         scale: of the images; 1 is 1600 x 900 pixels.
+        rig: of the sensors, one of RIGS.
 
     Raises:
         SchemaError: SCH005 on a value out of range.
@@ -41,12 +43,14 @@ class SynthConfig:
     seed: int = 0
     preset: str = "mixed"
     scale: float = 0.5
+    rig: str = "nuscenes"
 
     def __post_init__(self) -> None:
         for name, fits, domain in (
             ("scenes", 1 <= self.scenes <= 750, "1 to 750, the scenes that nuScenes has names for in these shares"),
             ("frames", 1 <= self.frames <= 400, "1 to 400"),
             ("preset", self.preset in PRESETS, ", ".join(PRESETS)),
+            ("rig", self.rig in RIGS, ", ".join(RIGS)),
             ("scale", 0.1 <= self.scale <= 2, "0.1 to 2"),
         ):
             if not fits:

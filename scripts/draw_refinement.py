@@ -33,12 +33,13 @@ from pointsam.stages.trim import TrimConfig
 from pointsam.store.schema import ImageMasks
 from pointsam.synth.exposure import Studio
 from pointsam.synth.lidar import Lidar
-from pointsam.synth.rig import EGO_SE3_LIDAR
+from pointsam.synth.rig import rig
 from pointsam.taxonomy import NUSCENES
 from pointsam.types import NO_INSTANCE, CameraView, Detections, Frame, PointLabels, Sweep
 
 SEED, SCENE, FORWARD_M = 14, 2, (3.0, 33.0)
 WIDTH_PX, GAP_PX, HEAD_PX, BEV_HEIGHT_PX = 976, 16, 92, 560
+LIDAR = rig().lidar
 TITLES = (
     "1  SAM cuts the objects out of the image",
     "2  Each LiDAR point takes the mask it falls on",
@@ -65,7 +66,7 @@ def label(mounted, image, xyz_lidar_m, found):
     config = default()
     clusters = replace(config.clusters, lift=LiftConfig(), trim=TrimConfig())
     view = CameraView(mounted.name, Path(), 0, mounted.camera, mounted.ego_SE3_cam, SE3.identity())
-    frame = Frame("street", "street", Sweep(Path(), 5, 0, EGO_SE3_LIDAR, SE3.identity()), {}, (view,))
+    frame = Frame("street", "street", Sweep(Path(), 5, 0, LIDAR.ego_SE3_lidar, SE3.identity()), {}, (view,))
     segmenter = load_segmenter(config.masks.backend, config=config.masks.segment)
     masks = segmenter.from_boxes(segmenter.embed(image), found.box_xyxy_px)
     found = Detections(found.box_xyxy_px, found.class_id, found.score, masks.rle)
@@ -121,8 +122,8 @@ def bev_panel(xyz_lidar_m, labels, outlines_lidar_m, tagged):
     """The sweep from above with true boxes in white, and the clusters' names if so wished."""
     side = 2 * WIDTH_PX  # twice as fine as shown
     half_side_m = np.ptp(FORWARD_M) / 2 * WIDTH_PX / BEV_HEIGHT_PX
-    origin = EGO_SE3_LIDAR.translation_m
-    view = BevView(EGO_SE3_LIDAR.rotation, (np.mean(FORWARD_M) - origin[0], 0.0), half_side_m, side)
+    origin = LIDAR.ego_SE3_lidar.translation_m
+    view = BevView(LIDAR.ego_SE3_lidar.rotation, (np.mean(FORWARD_M) - origin[0], 0.0), half_side_m, side)
     canvas = np.tile(np.array(PANEL_RGB, dtype=np.uint8), (side, side, 1))
     uv = np.floor(view.uv_px(xyz_lidar_m)).astype(np.int64)
     labelled = labels.instance_id != NO_INSTANCE
@@ -166,14 +167,14 @@ def main():
     parser.add_argument("picture", type=Path)
     picture = parser.parse_args().picture
     scene = film(SynthConfig(scenes=10, preset="still", seed=SEED, scale=WIDTH_PX / 1600), SCENE)
-    world, mounted = scene.world, scene.cameras[0]
+    world, mounted = scene.world, scene.rig.cameras[0]
     photo = Studio(world).take(mounted, 0.0, generator(SEED, "photo"))
-    scan = Lidar(world).scan(0, generator(SEED, "scan"))
+    scan = Lidar(world, scene.rig.lidar).scan(0, generator(SEED, "scan"))
     things, found = detections(world, photo.object_id)
     index = np.array([things.index(t) if t in things else NO_INSTANCE for t in world.things] + [NO_INSTANCE])
     truth = index[np.maximum(scan.object_id, -1)]
     masks, lifted, refined, projection = label(mounted, photo.rgb, scan.xyz_lidar_m, found)
-    outlines_m = [outline_lidar_m(thing, world.world_SE3_ego(0.0) @ EGO_SE3_LIDAR) for thing in things]
+    outlines_m = [outline_lidar_m(thing, world.world_SE3_ego(0.0) @ LIDAR.ego_SE3_lidar) for thing in things]
     asked_for = [int(masks.source[cluster.mask_ids[0]]) for cluster in refined.clusters]
     right_before, before = right_points(lifted, truth)
     right_after, after = right_points(renumbered(refined.labels, asked_for), truth)

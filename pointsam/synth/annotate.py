@@ -14,7 +14,7 @@ from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.lidar import EGO, NOTHING, Scan
 from pointsam.synth.raycast import MISS, SCENES_KEPT, RayScene
-from pointsam.synth.rig import EGO_SE3_LIDAR, beam_delay_s
+from pointsam.synth.rig import beam_delay_s
 from pointsam.synth.world import Thing, World
 from pointsam.types import Boxes
 
@@ -68,7 +68,7 @@ class BoxRow:
     visibility: str
 
 
-def beam_time_s(world: World, thing: Thing, t_s: float) -> float:
+def beam_time_s(world: World, thing: Thing, t_s: float, ego_SE3_lidar: SE3) -> float:
     """When, in the sweep that ends at `t_s`, the beam passes the middle of a thing.
 
     A box stands where the LiDAR saw its thing, as annotators draw it: a car that moves is measured up to 50 ms before
@@ -76,7 +76,7 @@ def beam_time_s(world: World, thing: Thing, t_s: float) -> float:
     """
     time = t_s
     for _ in range(3):  # the beam turns so much faster than anything moves that the second step is already exact
-        lidar_SE3_thing = (world.world_SE3_ego(time) @ EGO_SE3_LIDAR).inverse() @ thing.world_SE3_thing(time)
+        lidar_SE3_thing = (world.world_SE3_ego(time) @ ego_SE3_lidar).inverse() @ thing.world_SE3_thing(time)
         time = t_s - float(beam_delay_s(lidar_SE3_thing.translation_m[None, :2])[0])
     return time
 
@@ -99,14 +99,14 @@ def boxes(world: World, t_s: float, scan: Scan, visibility: dict[int, str]) -> l
     hits = np.bincount(np.maximum(scan.object_id, 0), scan.object_id >= 0, len(world.things)).astype(int)
     poses, rows = [], []
     for thing in near:
-        time = beam_time_s(world, thing, t_s) if thing.moves or world.ego.moves else t_s
+        time = beam_time_s(world, thing, t_s, scan.ego_SE3_lidar) if thing.moves or world.ego.moves else t_s
         pose = thing.world_SE3_thing(time)
         length, width, height = thing.asset.size_lwh_m
         size = (length + 2 * MARGIN_M, width + 2 * MARGIN_M, height + MARGIN_M)
         poses.append(SE3(pose.rotation, pose.translation_m + np.array((0.0, 0.0, size[2] / 2))))
         speed = 0.0 if thing.track is None else float(thing.track.speed.at(time))
         rows.append((thing.object_id, size, speed))
-    inside = _count(scan, here @ EGO_SE3_LIDAR, poses, [size for _, size, _ in rows])
+    inside = _count(scan, here @ scan.ego_SE3_lidar, poses, [size for _, size, _ in rows])
     return [
         BoxRow(
             object_id,

@@ -16,7 +16,7 @@ from pointsam.semantics.oracle import TRUTH
 from pointsam.synth.annotate import BoxRow, Silhouettes, boxes, point_labels, visibility_tokens
 from pointsam.synth.exposure import Studio, instance_files, jpeg
 from pointsam.synth.lidar import Lidar, Scan
-from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY, MountedCamera
+from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY, MountedCamera, Rig
 from pointsam.synth.tables import LIDAR, quaternion, token
 from pointsam.synth.world import World
 
@@ -29,7 +29,7 @@ class Film:
 
     Args:
         world: the scene.
-        cameras: the rig.
+        rig: the sensors.
         version: name of the version folder.
         name: nuScenes' scene name.
         logfile: prefix of its sensor files.
@@ -38,7 +38,7 @@ class Film:
     """
 
     world: World
-    cameras: tuple[MountedCamera, ...]
+    rig: Rig
     version: str
     name: str
     logfile: str
@@ -48,7 +48,8 @@ class Film:
     _lidar: Lidar = field(init=False)
 
     def __post_init__(self) -> None:
-        self._studio, self._lidar = Studio(self.world), Lidar(self.world, rain=self.world.weather.wetness > 0.5)
+        rain = self.world.weather.wetness > 0.5
+        self._studio, self._lidar = Studio(self.world), Lidar(self.world, self.rig.lidar, rain=rain)
 
     @cached_property
     def _silhouettes(self) -> Silhouettes:
@@ -62,7 +63,7 @@ class Film:
         """
         key_us = frame * SWEEPS_PER_KEY * SWEEP_US
         files: dict[str, bytes] = {}
-        images = [self._image(mounted, key_us, files) for mounted in self.cameras]
+        images = [self._image(mounted, key_us, files) for mounted in self.rig.cameras]
         between = range(min(frame, 1) * (SWEEPS_PER_KEY - 1), 0, -1)
         sweeps = [self._sweep(key_us - back * SWEEP_US, False, files)[0] for back in between]
         key, scan = self._sweep(key_us, True, files)

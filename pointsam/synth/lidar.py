@@ -12,14 +12,7 @@ from pointsam.geometry.se3 import SE3
 from pointsam.synth.material import Material
 from pointsam.synth.mesh import Mesh, box, join, placed
 from pointsam.synth.raycast import MISS, SCENES_KEPT, RayScene
-from pointsam.synth.rig import (
-    COLUMNS,
-    EGO_SE3_LIDAR,
-    ELEVATION_RAD,
-    RINGS,
-    column_azimuth,
-    column_delay_s,
-)
+from pointsam.synth.rig import LidarModel
 from pointsam.synth.world import Thing, World
 
 EGO, NOTHING = -2, -1
@@ -44,6 +37,7 @@ class Scan:
         ring: (N,) float32.
         object_id: (N,) int32 what was met: an index of World.things, EGO or NOTHING.
         delay_s: (N,) float64 how long before the end of the sweep it was measured.
+        ego_SE3_lidar: mounting of the sensor.
     """
 
     xyz_lidar_m: NDArray[np.float32]
@@ -51,6 +45,7 @@ class Scan:
     ring: NDArray[np.float32]
     object_id: NDArray[np.int32]
     delay_s: NDArray[np.float64]
+    ego_SE3_lidar: SE3
 
     def file_bytes(self) -> bytes:
         """As nuScenes' .pcd.bin holds it: x, y, z, intensity, ring of every point as little-endian float32."""
@@ -73,11 +68,12 @@ class Lidar:
 
     Args:
         world: the scene.
+        model: its rings and mounting.
         rain: spray on the road and a shorter reach.
     """
 
-    def __init__(self, world: World, *, rain: bool = False) -> None:
-        self._world, self._rain = world, rain
+    def __init__(self, world: World, model: LidarModel, *, rain: bool = False) -> None:
+        self._world, self._model, self._rain = world, model, rain
         self._moving = [thing for thing in world.things if thing.moves]
         self._target = lru_cache(maxsize=SCENES_KEPT)(partial(_alone, world))
 
@@ -104,26 +100,27 @@ class Lidar:
             t_us: microseconds from the start of the scene.
             rng: of noise and drop-outs.
         """
-        world = self._world
-        time = t_us * 1e-6 - column_delay_s()
+        world, model = self._world, self._model
+        rings, rays = model.rings, model.columns * model.rings
+        time = t_us * 1e-6 - model.delay_s()
         xyz, yaw = world.ego.pose(time)
         turn = _turns(yaw)
-        world_R_lidar = turn @ EGO_SE3_LIDAR.rotation
-        start = xyz + turn @ EGO_SE3_LIDAR.translation_m
-        azimuth = column_azimuth()[:, None]
-        flat, up = np.cos(ELEVATION_RAD), np.sin(ELEVATION_RAD)
+        world_R_lidar = turn @ model.ego_SE3_lidar.rotation
+        start = xyz + turn @ model.ego_SE3_lidar.translation_m
+        azimuth = model.azimuth_rad()[:, None]
+        flat, up = np.cos(model.elevation_rad), np.sin(model.elevation_rad)
         ray_lidar = np.stack(
-            [flat * np.cos(azimuth), flat * np.sin(azimuth), np.broadcast_to(up, (COLUMNS, RINGS))], axis=2
+            [flat * np.cos(azimuth), flat * np.sin(azimuth), np.broadcast_to(up, (model.columns, rings))], axis=2
         )
         ray = np.einsum("cij,crj->cri", world_R_lidar, ray_lidar)
 
-        met = _Met(COLUMNS * RINGS)
-        start_of_ray = np.repeat(start, RINGS, axis=0)
+        met = _Met(rays)
+        start_of_ray = np.repeat(start, rings, axis=0)
         flat_ray = ray.reshape(-1, 3)
-        everything = np.arange(COLUMNS * RINGS)
+        everything = np.arange(rays)
         met.add(self._static, everything, start_of_ray, flat_ray, np.eye(3)[None])
         in_ego = np.einsum("cji,crj->cri", turn, ray).reshape(-1, 3)
-        met.add(self._ego, everything, EGO_SE3_LIDAR.translation_m, in_ego, np.repeat(turn, RINGS, axis=0))
+        met.add(self._ego, everything, model.ego_SE3_lidar.translation_m, in_ego, np.repeat(turn, rings, axis=0))
         for thing in self._moving:
             self._meet(thing, time, start, ray, met)
         return self._measure(met, start_of_ray, flat_ray, world.world_SE3_ego(t_us * 1e-6), rng)
@@ -138,6 +135,7 @@ class Lidar:
     ) -> None:
         """Cast the columns that may touch a moving thing in the thing's own frame at each column's time."""
         assert thing.track is not None
+        rings = self._model.rings
         xyz, yaw = thing.track.pose(time)
         length, width, _ = thing.asset.size_lwh_m
         radius = float(np.hypot(length, width)) / 2 + 0.05
@@ -153,10 +151,10 @@ class Lidar:
             turn = _turns(yaw[c])
             origin = np.einsum("cji,cj->ci", turn, start[c] - xyz[c])
             local = np.einsum("cji,crj->cri", turn, ray[c])
-            index = (c[:, None] * RINGS + np.arange(RINGS)).ravel()
+            index = (c[:, None] * rings + np.arange(rings)).ravel()
             target = self._target(thing.object_id, int(pose))
             met.add(
-                target, index, np.repeat(origin, RINGS, axis=0), local.reshape(-1, 3), np.repeat(turn, RINGS, axis=0)
+                target, index, np.repeat(origin, rings, axis=0), local.reshape(-1, 3), np.repeat(turn, rings, axis=0)
             )
 
     def _measure(
@@ -180,15 +178,16 @@ class Lidar:
         if self._rain:
             back = self._spray(met, back, rng)
         distance = np.where(back, met.distance + noise, 0.0)
-        world_SE3_lidar = world_SE3_ego @ EGO_SE3_LIDAR
+        world_SE3_lidar = world_SE3_ego @ self._model.ego_SE3_lidar
         xyz = world_SE3_lidar.inverse().apply(start + ray * distance[:, None])
         intensity = np.where(back, np.round(top * signal), 0.0)
         return Scan(
             xyz.astype(np.float32),
             intensity.astype(np.float32),
-            np.tile(np.arange(RINGS, dtype=np.float32), COLUMNS),
+            np.tile(np.arange(self._model.rings, dtype=np.float32), self._model.columns),
             np.where(back, met.owner, NOTHING).astype(np.int32),
-            np.repeat(column_delay_s(), RINGS),
+            np.repeat(self._model.delay_s(), self._model.rings),
+            self._model.ego_SE3_lidar,
         )
 
     def _spray(self, met: _Met, back: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from pointsam.store.files import make_folder, store_errors, temporary_of
 from pointsam.synth.annotate import CATEGORIES
-from pointsam.synth.rig import EGO_SE3_LIDAR, MountedCamera
+from pointsam.synth.rig import Rig
 
 TABLES = (
     *("sensor", "calibrated_sensor", "category", "attribute", "visibility", "log", "map", "scene", "sample"),
@@ -62,14 +62,12 @@ def token(*parts: object) -> str:
     return hashlib.md5("/".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
 
 
-def write_tables(
-    folder: Path, cameras: Sequence[MountedCamera], scenes: Iterable[SceneRecord], splits: Mapping[str, Sequence[str]]
-) -> None:
+def write_tables(folder: Path, rig: Rig, scenes: Iterable[SceneRecord], splits: Mapping[str, Sequence[str]]) -> None:
     """Write the version folder; every table is there whole or not at all.
 
     Args:
         folder: the version folder.
-        cameras: the rig.
+        rig: the sensors.
         scenes: consumed one by one.
         splits: split -> scene names, for splits.json.
 
@@ -81,7 +79,7 @@ def write_tables(
         files = {name: temporary_of(folder / f"{name}.json").open("w", encoding="utf-8") for name in TABLES}
         try:
             writer = _Writer(files)
-            _fixed(writer, cameras)
+            _fixed(writer, rig)
             for scene in scenes:
                 _scene(writer, scene)
             writer.end()
@@ -116,8 +114,9 @@ class _Writer:
             os.fsync(file.fileno())
 
 
-def _fixed(writer: _Writer, cameras: Sequence[MountedCamera]) -> None:
-    poses = {LIDAR: EGO_SE3_LIDAR, **{m.name: m.ego_SE3_cam for m in cameras}}
+def _fixed(writer: _Writer, rig: Rig) -> None:
+    cameras = rig.cameras
+    poses = {LIDAR: rig.lidar.ego_SE3_lidar, **{m.name: m.ego_SE3_cam for m in cameras}}
     intrinsics: dict[str, Any] = {LIDAR: [], **{m.name: m.camera.K.tolist() for m in cameras}}
     kinds = {LIDAR: "lidar", **{m.name: "camera" for m in cameras}}
     writer.add("sensor", ({"token": token("sensor", c), "channel": c, "modality": kinds[c]} for c in kinds))

@@ -10,7 +10,6 @@ from pointsam.synth.asset import Asset
 from pointsam.synth.material import Material
 from pointsam.synth.mesh import box, surface
 from pointsam.synth.motion import Road, Track
-from pointsam.synth.rig import EGO_SE3_LIDAR
 from pointsam.synth.world import Thing
 
 STRAIGHT = Road(0.0, 400.0, 0.0, 0.0)
@@ -70,15 +69,15 @@ def root(open3d, tmp_path_factory):
     return config, out
 
 
-def world_from_lidar(world, t_us):
-    """world_SE3_lidar at the end of a sweep."""
-    return world.world_SE3_ego(t_us * 1e-6) @ EGO_SE3_LIDAR
-
-
 @pytest.fixture(scope="session")
 def in_world():
     """A function that gives the (N,3) world positions of a scan's points."""
-    return lambda world, scan, t_us: world_from_lidar(world, t_us).apply(np.float64(scan.xyz_lidar_m))
+
+    def places(world, scan, t_us):
+        world_SE3_lidar = world.world_SE3_ego(t_us * 1e-6) @ scan.ego_SE3_lidar
+        return world_SE3_lidar.apply(np.float64(scan.xyz_lidar_m))
+
+    return places
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,11 @@ from pointsam.synth.annotate import MARGIN_M, Silhouettes, beam_time_s, boxes, v
 from pointsam.synth.exposure import Studio
 from pointsam.synth.lidar import Lidar
 from pointsam.synth.motion import Road, Track
-from pointsam.synth.rig import SWEEP_US
+from pointsam.synth.rig import SWEEP_US, rig
 
 pytestmark = pytest.mark.usefixtures("open3d")
 
+LIDAR = rig().lidar
 T_US = 1_000_000
 STRAIGHT = Road(0.0, 400.0, 0.0, 0.0)
 CLOSE_M = 0.15
@@ -21,11 +22,11 @@ SIGMA_M = 0.008
 def seen(still, draw, in_world):
     """For every camera: its photo, and object_id and pixels of the returns that nothing hides from it."""
     world, studio = still.world, Studio(still.world)
-    scan = Lidar(world).scan(T_US, draw("scan"))
+    scan = Lidar(world, LIDAR).scan(T_US, draw("scan"))
     returns = scan.object_id >= 0
     xyz, label = in_world(world, scan, T_US)[returns], scan.object_id[returns]
     out = []
-    for mounted in still.cameras:
+    for mounted in still.rig.cameras:
         photo = studio.take(mounted, T_US * 1e-6, draw("photo", mounted.name))
         pose = world.world_SE3_ego(T_US * 1e-6) @ mounted.ego_SE3_cam
         uv, depth = mounted.camera.project(pose.inverse().apply(xyz))
@@ -88,7 +89,7 @@ def returns_in_boxes(film, scan, in_world, slack):
 
 
 def test_boxes_hold_their_points_where_nothing_moves(still, draw, in_world):
-    scan = Lidar(still.world).scan(T_US, draw("scan"))
+    scan = Lidar(still.world, LIDAR).scan(T_US, draw("scan"))
     share, worst = returns_in_boxes(still, scan, in_world, lambda thing, row: 0.0)
     assert share > 0.995
     assert worst < 5 * SIGMA_M - MARGIN_M + 0.01
@@ -96,12 +97,12 @@ def test_boxes_hold_their_points_where_nothing_moves(still, draw, in_world):
 
 def test_boxes_hold_their_points_where_things_move(moving, draw, in_world):
     """The beam needs a moment to pass a thing, in which that goes on."""
-    scan = Lidar(moving.world).scan(T_US, draw("scan"))
+    scan = Lidar(moving.world, LIDAR).scan(T_US, draw("scan"))
 
     def slack(thing, row):
         delay = scan.delay_s[scan.object_id == thing.object_id]
-        t = T_US * 1e-6 - delay
-        return row.speed_mps * np.abs(t - beam_time_s(moving.world, thing, T_US * 1e-6)).max() if thing.moves else 0.0
+        met = beam_time_s(moving.world, thing, T_US * 1e-6, LIDAR.ego_SE3_lidar)
+        return row.speed_mps * np.abs(T_US * 1e-6 - delay - met).max() if thing.moves else 0.0
 
     share, worst = returns_in_boxes(moving, scan, in_world, slack)
     assert share > 0.995
@@ -110,11 +111,11 @@ def test_boxes_hold_their_points_where_things_move(moving, draw, in_world):
 
 def test_a_box_stands_where_the_beam_met_its_thing(moving):
     for thing in moving.world.boxed:
-        assert T_US - SWEEP_US <= beam_time_s(moving.world, thing, T_US * 1e-6) * 1e6 <= T_US
+        assert T_US - SWEEP_US <= beam_time_s(moving.world, thing, T_US * 1e-6, LIDAR.ego_SE3_lidar) * 1e6 <= T_US
 
 
 def test_visibility_is_the_share_of_pixels_that_are_seen(still):
-    world, mounted = still.world, still.cameras[0]
+    world, mounted = still.world, still.rig.cameras[0]
     pose = world.world_SE3_ego(0.0) @ mounted.ego_SE3_cam
     height, width = mounted.camera.height_px, mounted.camera.width_px
     silhouettes = Silhouettes(world)
@@ -130,12 +131,12 @@ def test_visibility_is_the_share_of_pixels_that_are_seen(still):
 def test_what_hides_behind_a_wall_is_hardly_visible_and_what_stands_free_is(made_up, still, draw):
     places = (15.0, 0.0), (15.0, 6.0), (15.0, -6.0)  # behind a wall, free, and half of it over a low wall
     walls = [((0.3, 3.4, 4.0), (9.0, 0.0)), ((0.3, 6.0, 1.0), (12.5, -5.4))]
-    world, mounted = made_up(*(Track(STRAIGHT, s, d) for s, d in places), walls=walls), still.cameras[0]
+    world, mounted = made_up(*(Track(STRAIGHT, s, d) for s, d in places), walls=walls), still.rig.cameras[0]
     photo = Studio(world).take(mounted, 0.0, draw("photo"))
     pose = world.world_SE3_ego(0.0) @ mounted.ego_SE3_cam
     tokens = visibility_tokens([Silhouettes(world).count(photo.object_id, mounted.camera, pose, 0.0)])
     assert tokens == {1: "1", 2: "4", 3: "2"}
-    rows = boxes(world, 0.0, Lidar(world).scan(0, draw("scan")), tokens)
+    rows = boxes(world, 0.0, Lidar(world, LIDAR).scan(0, draw("scan")), tokens)
     assert {row.object_id: row.visibility for row in rows} == tokens
 
 

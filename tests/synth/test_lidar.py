@@ -8,11 +8,12 @@ import pytest
 from pointsam.synth.assets.people import pedestrian
 from pointsam.synth.lidar import EGO, NOTHING, Lidar
 from pointsam.synth.motion import Road, Speed, Track
-from pointsam.synth.rig import COLUMNS, EGO_SE3_LIDAR, ELEVATION_RAD, RINGS, beam_delay_s, column_azimuth
+from pointsam.synth.rig import RIGS, beam_delay_s, rig
 from pointsam.synth.world import Thing
 
 pytestmark = pytest.mark.usefixtures("open3d")
 
+LIDAR = rig().lidar
 NOISE_M = 0.008
 T_US = 2_000_000
 STRAIGHT = Road(0.0, 400.0, 0.0, 0.0)
@@ -67,7 +68,7 @@ def off_surface_m(world, scan, in_world):
 @pytest.mark.parametrize("kind", ["still", "moving"])
 def test_returns_lie_on_the_surface_of_their_object(kind, request, draw, in_world):
     film = request.getfixturevalue(kind)
-    scan = Lidar(film.world).scan(T_US, draw("scan"))
+    scan = Lidar(film.world, LIDAR).scan(T_US, draw("scan"))
     met = scan.object_id >= 0
     assert met.sum() > 10_000
     assert len(np.unique(scan.object_id[met])) > 50
@@ -81,61 +82,67 @@ def test_who_walks_is_met_in_the_pose_of_that_moment(made_up, draw, in_world):
         for k in range(1, 9)
     ]
     world = replace(floor, things=(*floor.things, *walkers))
-    scan = Lidar(world).scan(T_US, draw("scan"))
+    scan = Lidar(world, LIDAR).scan(T_US, draw("scan"))
     assert len({walker.pose_indices(T_US * 1e-6)[0] for walker in walkers}) > 3
     assert np.count_nonzero(scan.object_id > 0) > 500
     assert off_surface_m(world, scan, in_world)[scan.object_id >= 0].max() < 5 * NOISE_M + 1e-3
 
 
 def test_the_same_draw_gives_the_same_bytes(moving, draw):
-    a, b = (Lidar(moving.world).scan(T_US, draw("scan")).file_bytes() for _ in range(2))
+    a, b = (Lidar(moving.world, LIDAR).scan(T_US, draw("scan")).file_bytes() for _ in range(2))
     assert a == b
-    assert len(a) == COLUMNS * RINGS * 20
+    assert len(a) == LIDAR.columns * LIDAR.rings * 20
 
 
-def test_points_come_column_by_column_from_the_lowest_ring(still, draw):
-    scan = Lidar(still.world).scan(T_US, draw("scan"))
-    assert scan.ring[: 2 * RINGS].tolist() == [*range(RINGS), *range(RINGS)]
+@pytest.mark.parametrize("name", RIGS)
+def test_points_come_column_by_column_from_the_lowest_ring(name, still, draw):
+    lidar = rig(name).lidar
+    scan = Lidar(still.world, lidar).scan(T_US, draw("scan"))
+    assert len(scan.ring) == lidar.columns * lidar.rings
+    assert scan.ring[: 2 * lidar.rings].tolist() == [*range(lidar.rings), *range(lidar.rings)]
     back = scan.object_id >= 0
     xyz = scan.xyz_lidar_m[back].astype(float)
     elevation = np.arcsin(xyz[:, 2] / np.linalg.norm(xyz, axis=1))
-    np.testing.assert_allclose(elevation, ELEVATION_RAD[scan.ring[back].astype(int)], atol=1e-4)
+    np.testing.assert_allclose(elevation, lidar.elevation_rad[scan.ring[back].astype(int)], atol=1e-4)
     np.testing.assert_allclose(beam_delay_s(xyz), scan.delay_s[back], atol=1e-6)
 
 
-def test_every_point_lies_on_the_beam_as_it_was_at_its_own_time(moving, draw, in_world):
-    scan = Lidar(moving.world).scan(T_US, draw("scan"))
-    xyz = in_world(moving.world, scan, T_US).reshape(COLUMNS, RINGS, 3)
-    back = (scan.object_id >= 0).reshape(COLUMNS, RINGS)
-    delay = scan.delay_s.reshape(COLUMNS, RINGS)
-    for column in range(0, COLUMNS, 40):
-        sensor = moving.world.world_SE3_ego(T_US * 1e-6 - delay[column, 0]) @ EGO_SE3_LIDAR
+@pytest.mark.parametrize("name", RIGS)
+def test_every_point_lies_on_the_beam_as_it_was_at_its_own_time(name, moving, draw, in_world):
+    lidar = rig(name).lidar
+    shape = (lidar.columns, lidar.rings)
+    scan = Lidar(moving.world, lidar).scan(T_US, draw("scan"))
+    xyz = in_world(moving.world, scan, T_US).reshape(*shape, 3)
+    back = (scan.object_id >= 0).reshape(shape)
+    delay = scan.delay_s.reshape(shape)
+    for column in range(0, lidar.columns, 40):
+        sensor = moving.world.world_SE3_ego(T_US * 1e-6 - delay[column, 0]) @ lidar.ego_SE3_lidar
         local = sensor.inverse().apply(xyz[column, back[column]])
-        turned = np.arctan2(local[:, 1], local[:, 0]) - column_azimuth()[column]
+        turned = np.arctan2(local[:, 1], local[:, 0]) - lidar.azimuth_rad()[column]
         elevation = np.arctan2(local[:, 2], np.hypot(local[:, 0], local[:, 1]))
         np.testing.assert_allclose(np.sin(turned), 0, atol=1e-4)
-        np.testing.assert_allclose(elevation, ELEVATION_RAD[back[column]], atol=1e-4)
+        np.testing.assert_allclose(elevation, lidar.elevation_rad[back[column]], atol=1e-4)
 
 
 def test_intensities_are_whole_numbers_of_a_byte(moving, draw):
-    intensity = Lidar(moving.world).scan(T_US, draw("scan")).intensity
+    intensity = Lidar(moving.world, LIDAR).scan(T_US, draw("scan")).intensity
     np.testing.assert_array_equal(intensity, intensity.astype(np.uint8))
     assert len(np.unique(intensity)) > 20
 
 
 def test_a_ray_without_return_lies_where_the_sensor_was(moving, draw, in_world):
-    scan = Lidar(moving.world).scan(T_US, draw("scan"))
+    scan = Lidar(moving.world, LIDAR).scan(T_US, draw("scan"))
     lost = np.flatnonzero(scan.object_id == NOTHING)
     assert len(lost) > 1000
     assert (scan.intensity[lost] == 0).all()
     xyz = in_world(moving.world, scan, T_US)
     for i in lost[::500]:
-        sensor = moving.world.world_SE3_ego(T_US * 1e-6 - scan.delay_s[i]) @ EGO_SE3_LIDAR
+        sensor = moving.world.world_SE3_ego(T_US * 1e-6 - scan.delay_s[i]) @ LIDAR.ego_SE3_lidar
         np.testing.assert_allclose(xyz[i], sensor.translation_m, atol=1e-4)
 
 
 def test_the_vehicle_sees_its_own_roof(still, draw):
-    scan = Lidar(still.world).scan(T_US, draw("scan"))
+    scan = Lidar(still.world, LIDAR).scan(T_US, draw("scan"))
     assert 1000 < (scan.object_id == EGO).sum() < 6000
     assert np.linalg.norm(scan.xyz_lidar_m[scan.object_id == EGO], axis=1).max() < 3
 
@@ -145,7 +152,7 @@ def test_a_crossing_box_is_met_where_it_is_when_the_beam_passes(made_up, draw):
     # the sweep, it goes on by 1.1 m.
     speed = Speed.steady(30.0)
     world = made_up(Track(STRAIGHT, 20.0, -60.0, np.pi / 2, speed))
-    scan = Lidar(world).scan(T_US, draw("scan"))
+    scan = Lidar(world, LIDAR).scan(T_US, draw("scan"))
     mine = scan.object_id == 1
     assert mine.sum() > 50
     middle_left = -np.median(scan.xyz_lidar_m[mine, 0])
@@ -155,20 +162,20 @@ def test_a_crossing_box_is_met_where_it_is_when_the_beam_passes(made_up, draw):
 
 def test_a_nearer_thing_hides_a_farther_one(made_up, draw):
     world = made_up(Track(STRAIGHT, 12.0, 0.0), Track(STRAIGHT, 30.0, 0.0, speed=Speed.steady(1e-6)))
-    scan = Lidar(world).scan(T_US, draw("scan"))
+    scan = Lidar(world, LIDAR).scan(T_US, draw("scan"))
     assert (scan.object_id == 1).sum() > 100
     assert (scan.object_id == 2).sum() == 0
 
 
 def test_rain_shortens_the_reach(still, draw):
-    dry, wet = (Lidar(still.world, rain=rain).scan(T_US, draw("scan")) for rain in (False, True))
+    dry, wet = (Lidar(still.world, LIDAR, rain=rain).scan(T_US, draw("scan")) for rain in (False, True))
     far = [np.count_nonzero(np.linalg.norm(s.xyz_lidar_m[s.object_id >= 0], axis=1) > 40) for s in (dry, wet)]
     assert far[1] < 0.7 * far[0]
 
 
 def test_motion_of_the_vehicle_is_taken_out(moving, draw, in_world):
     """What stands still stays put from sweep to sweep, though the vehicle drives on."""
-    lidar = Lidar(moving.world)
+    lidar = Lidar(moving.world, LIDAR)
     walls = [t.object_id for t in moving.world.things if t.asset.category == "static.manmade" and not t.moves]
     for t_us in (T_US, T_US + 500_000):
         scan = lidar.scan(t_us, draw("scan", str(t_us)))

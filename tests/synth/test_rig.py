@@ -1,55 +1,67 @@
 import numpy as np
 import pytest
 
-from pointsam.synth.rig import (
-    COLUMNS,
-    EGO_SE3_LIDAR,
-    ELEVATION_RAD,
-    SWEEP_US,
-    beam_delay_s,
-    cameras,
-    column_azimuth,
-    column_delay_s,
-)
+from pointsam.synth.rig import RIGS, SWEEP_US, beam_delay_s, rig
 
-CAMERAS = cameras()
+NUSCENES, KITTI = (rig(name) for name in ("nuscenes", "kitti"))
+MOUNTED = [(name, mounted) for name in RIGS for mounted in rig(name).cameras]
 
 
-@pytest.mark.parametrize("mounted", CAMERAS, ids=lambda m: m.name)
-def test_a_camera_exposes_when_the_beam_passes_its_axis(mounted):
-    column = np.abs(column_delay_s() * 1e6 - mounted.delay_us).argmin()
-    azimuth = column_azimuth()[column]
-    beam_ego = EGO_SE3_LIDAR.rotation @ (np.cos(azimuth), np.sin(azimuth), 0)
+@pytest.mark.parametrize(("name", "mounted"), MOUNTED, ids=lambda value: getattr(value, "name", value))
+def test_a_camera_exposes_when_the_beam_passes_its_axis(name, mounted):
+    lidar = rig(name).lidar
+    column = np.abs(lidar.delay_s() * 1e6 - mounted.delay_us).argmin()
+    azimuth = lidar.azimuth_rad()[column]
+    beam_ego = lidar.ego_SE3_lidar.rotation @ (np.cos(azimuth), np.sin(azimuth), 0)
     axis_ego = mounted.ego_SE3_cam.rotation[:, 2]
-    assert np.degrees(np.arccos(beam_ego @ axis_ego)) < 360 / COLUMNS
+    assert np.degrees(np.arccos(beam_ego @ axis_ego)) < 360 / lidar.columns
 
 
 def test_cameras_expose_clockwise_from_the_left_front_within_one_sweep():
-    order = sorted(CAMERAS, key=lambda m: -m.delay_us)
+    order = sorted(NUSCENES.cameras, key=lambda m: -m.delay_us)
     names = [m.name.removeprefix("CAM_") for m in order]
     assert names == ["FRONT_LEFT", "FRONT", "FRONT_RIGHT", "BACK_RIGHT", "BACK", "BACK_LEFT"]
-    assert all(0 <= m.delay_us < SWEEP_US for m in CAMERAS)
+    assert all(0 <= m.delay_us < SWEEP_US for m in NUSCENES.cameras)
 
 
-def test_the_beam_turns_clockwise_once_a_sweep():
-    assert (np.diff(column_azimuth()) < 0).all()
-    assert (np.diff(column_delay_s()) < 0).all()
-    assert np.ptp(column_azimuth()) == pytest.approx(2 * np.pi * (1 - 1 / COLUMNS))
+@pytest.mark.parametrize("name", RIGS)
+def test_the_beam_turns_clockwise_once_a_sweep(name):
+    lidar = rig(name).lidar
+    assert (np.diff(lidar.azimuth_rad()) < 0).all()
+    assert (np.diff(lidar.delay_s()) < 0).all()
+    assert np.ptp(lidar.azimuth_rad()) == pytest.approx(2 * np.pi * (1 - 1 / lidar.columns))
 
 
-def test_a_point_is_passed_when_its_column_is_measured():
-    azimuth = column_azimuth()
+@pytest.mark.parametrize("name", RIGS)
+def test_a_point_is_passed_when_its_column_is_measured(name):
+    lidar = rig(name).lidar
+    azimuth = lidar.azimuth_rad()
     points = 20 * np.column_stack([np.cos(azimuth), np.sin(azimuth)])
-    np.testing.assert_allclose(beam_delay_s(points), column_delay_s(), atol=1e-9)
+    np.testing.assert_allclose(beam_delay_s(points), lidar.delay_s(), atol=1e-9)
 
 
 def test_rings_are_those_of_the_32_beam_sensor():
-    assert np.degrees(ELEVATION_RAD[[0, 31]]) == pytest.approx([-30.67, 10.67], abs=0.01)
-    assert np.ptp(np.diff(ELEVATION_RAD)) < 1e-12
+    elevation = NUSCENES.lidar.elevation_rad
+    assert np.degrees(elevation[[0, 31]]) == pytest.approx([-30.67, 10.67], abs=0.01)
+    assert np.ptp(np.diff(elevation)) < 1e-12
+
+
+def test_rings_are_those_of_the_64_beam_sensor():
+    elevation = np.degrees(KITTI.lidar.elevation_rad)
+    assert len(elevation) == 64
+    assert elevation[[0, 63]] == pytest.approx([-24.8, 2.0], abs=0.01)
+    assert np.diff(elevation)[:31] == pytest.approx(1 / 2)
+    assert np.diff(elevation)[32:] == pytest.approx(1 / 3)
+
+
+def test_the_camera_of_the_second_rig_is_kittis():
+    (mounted,) = KITTI.cameras
+    assert (mounted.camera.width_px, mounted.camera.height_px) == (1242, 375)
+    assert mounted.camera.K[0, 0] == 721.5
 
 
 def test_scaling_an_image_keeps_every_direction():
-    for full, half in zip(CAMERAS, cameras(0.5), strict=True):
+    for full, half in zip(NUSCENES.cameras, rig(scale=0.5).cameras, strict=True):
         assert (half.camera.width_px, half.camera.height_px) == (800, 450)
         points = np.array([[1.0, 0.4, 9.0], [-3.0, -1.0, 12.0]])
         corner = [m.camera.project(points)[0] + 0.5 for m in (full, half)]  # from the corner of the first pixel

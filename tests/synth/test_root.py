@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pointsam.datasets.io import read_values
 from pointsam.datasets.nuscenes import NuScenes
+from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import NUSCENES
 
 pytestmark = pytest.mark.usefixtures("open3d")
@@ -255,3 +257,20 @@ def test_truth_of_the_images_is_a_folder_of_instances(root):
         assert {int(number) for number in entries} == set(np.unique(numbers).tolist()) - {0}
         assert all(0 <= entry["visible"] <= 1 for entry in entries.values())
         assert {entry["label"] for entry in entries.values()} <= set(NUSCENES.names)
+
+
+def test_a_root_may_be_of_another_rig(tmp_path, open3d):
+    from pipelines.synth import synthesize
+    from pipelines.synth_config import SynthConfig
+
+    synthesize(SynthConfig(scenes=1, frames=1, preset="day", scale=0.2, rig="kitti"), tmp_path)
+    dataset = NuScenes(tmp_path)
+    frame = dataset.frame(dataset.frame_ids()[0])
+    (view,) = frame.cameras
+    assert (view.camera.width_px, view.camera.height_px) == (248, 75)
+    points = read_values(frame.sweep, 4)
+    assert len(points) == 2083 * 64
+    boxes = dataset.boxes(frame.frame_id)
+    assert np.median(count_points(points[:, :3], boxes)) > 10
+    truth = dataset.point_truth(frame.frame_id)
+    assert (truth.labels.instance_id >= 0).sum() > 500
