@@ -109,8 +109,9 @@ def calibrate(
 
     request = Request(data, masks_from, default(), dataset=dataset, version=version, noise=noise_of(noise))
     click.echo(find(request, dest, most, overwrite))
-    root, masks, file = (shlex.quote(str(path)) for path in (data, masks_from, dest))
-    click.echo(f"next: pointsam-label clusters {root} --out OUT --masks-from {masks} --calibration {file}")
+    given = [str(data), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]
+    given += [word for value in noise for word in ("--noise", value)]
+    click.echo(f"next: pointsam-label clusters {shlex.join(given)}")
 
 
 def _levels(texts: tuple[str, ...]) -> dict[str, list[float]]:
