@@ -1,6 +1,7 @@
 """`pointsam-label calibrate`, and `--calibration`, which takes its file."""
 
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -82,6 +83,14 @@ def test_what_is_not_seen_is_unknown_and_changes_nothing(drive, out, tmp_path):
     assert {one["status"] for one in rig["cameras"].values()} == {"unknown"}
     assert clusters(drive, out, tmp_path / "same", "--calibration", file).exit_code == 0
     assert points_of(tmp_path / "same") == points_of(out)
+
+
+def test_the_next_command_looks_through_the_same_error(drive, out, tmp_path):
+    done = label("calibrate", drive[0], "--masks-from", out, "--out", tmp_path / "file.json", *WRONG)
+    (command,) = (line.partition("pointsam-label ")[2] for line in done.output.splitlines() if line.startswith("next:"))
+    words = [word.replace("OUT", str(tmp_path / "next")) for word in shlex.split(command)]
+    assert label(*words).exit_code == 0
+    assert Labels(tmp_path / "next").metadata("clusters")["calibration_perturbation"] != "none"
 
 
 def test_a_file_that_is_there_is_kept(drive, out, tmp_path):
