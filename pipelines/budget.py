@@ -18,7 +18,9 @@ from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import BACKGROUND
 
 
-def draw_budget(dataset: Dataset, split: str | None, config: BudgetConfig, path: Path) -> Budget:
+def draw_budget(
+    dataset: Dataset, split: str | None, config: BudgetConfig, path: Path, objects: Objects | None = None
+) -> Budget:
     """Draw the budget of a split and write it.
 
     Args:
@@ -26,6 +28,7 @@ def draw_budget(dataset: Dataset, split: str | None, config: BudgetConfig, path:
         split: None for all frames.
         config: how to draw.
         path: of the file; it must not be there, since a training run may hang on it.
+        objects: of the split with their points, if they have been counted before.
 
     Raises:
         StoreError: OUT001 if the file is there.
@@ -34,7 +37,8 @@ def draw_budget(dataset: Dataset, split: str | None, config: BudgetConfig, path:
     """
     if path.exists():
         raise StoreError("OUT001", f"{path} is there already", "give another name, or delete it if nothing needs it")
-    objects = objects_of(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
+    if objects is None:
+        objects = objects_of(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
     budget = draw(objects, dataset.taxonomy.names, config)
     write_budget(path, Budget(budget.frames, {**budget.description, "dataset": dataset.name, "split": split}))
     return budget

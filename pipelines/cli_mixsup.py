@@ -210,7 +210,7 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
 @click.option("--out", type=_PATH, required=True, help="Folder of all runs and the page; running again goes on.")
 @click.option("--seeds", default="0", show_default=True, help="Comma-separated.")
 @click.option("--fraction", type=float, default=0.1, show_default=True, help="Of the boxes.")
-@click.option("--cost", type=float, default=0.226, show_default=True, help="cost: of labels; boxes everywhere are 1.")
+@click.option("--cost", type=float, default=0.15, show_default=True, help="cost: of labels; boxes everywhere are 1.")
 @click.option("--train-split", default="train", show_default=True)
 @click.option("--val-split", default="val", show_default=True)
 @click.option("--device", default="cpu", show_default=True)
@@ -233,7 +233,7 @@ def experiment(
     """Train one detector under several kinds of supervision and compare: a table, a figure and a page.
 
     \b
-    supervision  all boxes, a tenth of the frames, a tenth of the boxes with clusters
+    supervision  all boxes, some frames (--fraction), some boxes with clusters
     coarse       simulated clusters, three clicks, centers, PointSAM
     boxes        1 to 100 % of the boxes, with clusters and without
     cost         a fixed cost divided between boxes and clusters
@@ -252,14 +252,14 @@ def experiment(
     inputs = Inputs(load_recipe(recipe, overrides), fraction, cost, labels, wrong)
     command = shlex.join(["mixsup-train", *sys.argv[1:]])
     splits, places = (train_split, val_split), _numbers(only)
-    done = run_experiment(
+    page = run_experiment(
         ExperimentRequest(name, inputs, seeds=_numbers(seeds), splits=splits, only=places, command=command, **options)
     )
-    click.echo(done.text)
-    click.echo(f"wrote {done.page}")
-    for setting, why in done.failed.items():
-        click.echo(f"{setting} was not trained: {why}", err=True)
-    if done.failed:
+    click.echo(page.text)
+    click.echo(f"wrote {page.path}")
+    for what, why in page.left_out.items():
+        click.echo(f"left out: {what}: {why}", err=True)
+    if page.left_out:
         sys.exit(QUARANTINED)
 
 

@@ -23,7 +23,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--preset", default="mixed", show_default=True, help="mixed, day, overcast, night, rain, or still: nothing moves."
 )
-@click.option("--scale", type=float, default=0.5, show_default=True, help="Size of the images; 1 is 1600 x 900.")
+@click.option("--scale", type=float, default=0.5, show_default=True, help="Size of the images; 1 is the cameras' own.")
 @click.option("--rig", default="nuscenes", show_default=True, help="nuscenes: 6 cameras, 32 beams; kitti: 1 and 64.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)

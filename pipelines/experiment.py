@@ -1,7 +1,7 @@
 """Run a named experiment: train what is not done, score it, and write its page.
 
 Each setting and seed is a run folder of its own, so that a broken-off experiment goes on where it stopped. All take the
-same number of steps: what has fewer frames repeats them.
+same number of steps: an epoch is as many samples as the split has frames, whatever the budget leaves of them.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.budget import draw_budget
-from pipelines.experiment_page import Row, write_page
-from pipelines.experiments import EXPERIMENTS, Inputs, Setting
-from pipelines.fit import FitRequest, fit
-from pipelines.predict import evaluate_run
+from pipelines.budget import draw_budget, objects_of
+from pipelines.experiment_page import Page, Row, write_page
+from pipelines.experiments import EXPERIMENTS, Inputs, Setting, without_boxes
+from pipelines.fit import FitRequest, finished, fit
+from pipelines.predict import LAST, evaluate_run
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
-from pointsam.detect.budget import Budget
+from pointsam.detect.budget import Budget, Objects
 from pointsam.detect.budget_file import read_budget
+from pointsam.detect.training_set import check_labels
 from pointsam.errors import SchemaError
 from pointsam.report.curves import matplotlib
 from pointsam.store.files import make_folder, write_together
+from pointsam.store.reader import Labels
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class ExperimentRequest:
         splits: to train and to validate on.
         device: as `fit` takes it.
         only: positions of settings, all if none.
-        other: a root with the same classes whose validation split is scored as well.
+        other: a root with the same classes and splits, the other world of an experiment in two.
         command: that asked for it, for the page.
     """
 
@@ -55,86 +57,120 @@ class ExperimentRequest:
     command: str = ""
 
 
-@dataclass(frozen=True)
-class Done:
-    """What came of it.
-
-    Args:
-        text: the tables.
-        page: the page's path.
-        failed: by setting that cannot be trained, why.
-    """
-
-    text: str
-    page: Path
-    failed: dict[str, str]
-
-
-def run_experiment(request: ExperimentRequest) -> Done:
-    """Train every setting and seed that is not done, and write the page of what is.
+def run_experiment(request: ExperimentRequest) -> Page:
+    """Train every setting and seed that is not done, and write the page of all that are.
 
     Raises:
-        SchemaError: SCH005 on a position that is none, or if no setting can be trained; and what reading raises.
+        SchemaError: SCH003 to SCH005 on inputs that do not fit together, before anything is trained, or if no setting
+            can be trained.
         BackendError: BCK005 without matplotlib; and what `fit` raises.
     """
     matplotlib()
+    experiment, chosen, worlds = _checked(request)
+    make_folder(request.out)
+    rows, left_out = [], dict[str, str]()
+    for index, setting in enumerate(chosen):
+        budget_path, budget = worlds[setting.elsewhere].budget(request, setting)
+        classes = request.inputs.recipe.detector.class_names
+        boxes = {name: counts["boxes"] for name, counts in _table(budget.description["classes"]).items()}
+        why = without_boxes(setting, boxes, classes)
+        if why is not None:
+            left_out[setting.name] = why
+            continue
+        scores = []
+        for seed in request.seeds:
+            wanted = _request(request, worlds, setting, seed, budget_path, budget)
+            if not request.only or index in request.only:
+                fitted = fit(wanted)
+                left_out |= {f"{wanted.out.name}, frame {frame_id}": why for frame_id, why in fitted.bad.items()}
+                if fitted.quarantined:
+                    left_out[wanted.out.name] = f"{fitted.quarantined} frames have no labels"
+            score = finished(wanted)
+            if score is not None:
+                left_out |= {f"{wanted.out.name}, frame {frame_id}": why for frame_id, why in score["bad"].items()}
+                away = _away(request, worlds, setting, wanted) if experiment.two_worlds else None
+                scores.append({"home": score, "away": away} if not setting.elsewhere else {"home": away, "away": score})
+        if scores:
+            rows.append(Row(setting, _cost(setting, budget), scores))
+    if left_out and not rows:
+        raise SchemaError("SCH005", f"nothing can be trained: {next(iter(left_out.values()))}", "mend this first")
+    return write_page(request.name, experiment, rows, request.out, request.command, request.device, left_out)
+
+
+class _World:
+    """A root, and the objects of its training split, counted when a budget is drawn first."""
+
+    def __init__(self, dataset: Dataset, path: Path, prefix: str) -> None:
+        self.dataset, self.path, self.prefix = dataset, path, prefix
+        self._objects: Objects | None = None
+
+    def budget(self, request: ExperimentRequest, setting: Setting) -> tuple[Path, Budget]:
+        """The file of a setting's budget, drawn if it is not there."""
+        config = setting.budget
+        share = f"-{config.box_share:g}" if config.rule == "cost" else ""
+        path = request.out / f"{self.prefix}-{config.rule}-{config.fraction:g}{share}.parquet"
+        if not path.exists():
+            if self._objects is None:
+                self._objects = objects_of(self.dataset, request.splits[0], count=True)
+            draw_budget(self.dataset, request.splits[0], config, path, self._objects)
+        budget = read_budget(path)
+        if budget.description["split"] != request.splits[0]:
+            raise SchemaError(
+                "SCH003",
+                f"{path} was drawn from split {budget.description['split']!r}, not {request.splits[0]!r}",
+                "give another --out",
+            )
+        return path, budget
+
+
+def _checked(request: ExperimentRequest) -> tuple[Any, list[Setting], list[_World]]:
+    """The experiment, its settings, and its one or two worlds; all that can be wrong is found here."""
     if request.name not in EXPERIMENTS:
         raise SchemaError("SCH005", f"no experiment {request.name!r}", f"use one of: {', '.join(EXPERIMENTS)}")
     experiment = EXPERIMENTS[request.name]
+    if experiment.two_worlds != (request.other is not None):
+        told = "in which other world?" if experiment.two_worlds else "it knows of no other world"
+        hint = "give --other ROOT" if experiment.two_worlds else "leave --other out"
+        raise SchemaError("SCH005", f"experiment {request.name}: {told}", hint)
+    if not request.seeds:
+        raise SchemaError("SCH005", "--seeds names none", "give --seeds 0, or 0,1,2")
     chosen = experiment.settings(request.inputs)
     if any(not 0 <= k < len(chosen) for k in request.only):
         told = f"--only {list(request.only)}: there are settings 0 to {len(chosen) - 1}"
         raise SchemaError("SCH005", told, "give those")
-    if request.name == "transfer" and request.other is None:
-        raise SchemaError("SCH005", "experiment transfer: in which other world?", "give --other ROOT")
     dataset = open_dataset(request.data)
-    other = None if request.other is None else open_dataset(request.other)
-    make_folder(request.out)
-    rows, failed = [], {}
-    for index, setting in enumerate(chosen):
-        budget_path, budget = _budget(request, dataset, setting)
-        scores = []
-        for seed in request.seeds:
-            run = request.out / f"{setting.folder}-{seed}"
-            if not request.only or index in request.only:
-                try:
-                    fit(_request(request, setting, seed, run, budget_path, budget))
-                except SchemaError as error:  # a budget without a box of some class, say: the others can be trained
-                    failed[setting.name] = str(error)
-                    break
-            if (run / "scores.json").exists():
-                scores.append(_last(run) | {"other": _elsewhere(run, other, request)})
-        if scores:
-            rows.append(Row(setting, _cost(setting, budget), scores))
-    if failed and not rows:
-        raise SchemaError("SCH005", f"nothing can be trained: {next(iter(failed.values()))}", "mend this first")
-    text, page = write_page(request.name, experiment, rows, request.out, request.command)
-    return Done(text, page, failed)
-
-
-def _budget(request: ExperimentRequest, dataset: Dataset, setting: Setting) -> tuple[Path, Budget]:
-    config = setting.budget
-    share = f"-{config.box_share:g}" if config.rule == "cost" else ""
-    path = request.out / f"budget-{config.rule}-{config.fraction:g}{share}.parquet"
-    if not path.exists():
-        draw_budget(dataset, request.splits[0], config, path)
-    return path, read_budget(path)
+    worlds = [_World(dataset, request.data, "budget")]
+    if request.other is not None:
+        other = open_dataset(request.other)
+        if other.taxonomy.names != dataset.taxonomy.names:
+            told = f"{other.root} has {list(other.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}"
+            raise SchemaError("SCH004", told, "give a world with the same classes")
+        worlds.append(_World(other, request.other, "budget-other"))
+    for world in worlds:
+        for split in request.splits:
+            world.dataset.frame_ids(split)
+    for folder in dict.fromkeys(setting.labels for setting in chosen if setting.labels is not None):
+        check_labels(Labels(folder), dataset, allow_noise=folder in request.inputs.wrong)
+    return experiment, chosen, worlds
 
 
 def _request(
-    request: ExperimentRequest, setting: Setting, seed: int, run: Path, budget_path: Path, budget: Budget
+    request: ExperimentRequest,
+    worlds: Sequence[_World],
+    setting: Setting,
+    seed: int,
+    budget_path: Path,
+    budget: Budget,
 ) -> FitRequest:
     recipe = request.inputs.recipe if setting.change is None else setting.change(request.inputs.recipe)
-    boxed = sum(1 for boxes in budget.frames.values() if boxes)
-    used = boxed if setting.coarse.kind == "none" else len(budget.frames)
-    repeat = max(round(int(str(budget.description["frames"])) / max(used, 1)), 1)
-    food = replace(recipe.data, coarse=setting.coarse, repeat=recipe.data.repeat * repeat)
-    mine = replace(recipe, data=food, train=replace(recipe.train, seed=seed))
+    samples = int(str(budget.description["frames"])) * recipe.data.repeat
+    coarse = replace(recipe.data.coarse, **setting.coarse)  # type: ignore[arg-type]
+    food = replace(recipe.data, coarse=coarse, samples=samples)
     return FitRequest(
-        mine,
-        request.data,
+        replace(recipe, data=food, train=replace(recipe.train, seed=seed)),
+        worlds[setting.elsewhere].path,
         budget_path,
-        run,
+        request.out / f"{setting.folder}-{seed}",
         setting.labels,
         val=request.splits[1],
         device=request.device,
@@ -144,22 +180,21 @@ def _request(
 
 def _cost(setting: Setting, budget: Budget) -> float:
     """Parts of boxing everything; what PointSAM labels costs nothing."""
-    free = setting.coarse.kind in ("none", "tables")
+    free = setting.coarse["kind"] in ("none", "tables")
     return float(str(budget.description["cost_boxes_only" if free else "cost_with_clusters"]))
 
 
-def _last(run: Path) -> dict[str, Any]:
-    scores: dict[str, dict[str, Any]] = json.loads((run / "scores.json").read_text())
-    return scores[max(scores, key=int)]
-
-
-def _elsewhere(run: Path, other: Dataset | None, request: ExperimentRequest) -> dict[str, Any] | None:
-    """Scores on the other root, made once."""
-    if other is None:
-        return None
-    path = run / f"elsewhere-{other.fingerprint()[:12]}.json"
+def _away(request: ExperimentRequest, worlds: Sequence[_World], setting: Setting, run: FitRequest) -> dict[str, Any]:
+    """Scores of a finished run in the world that it was not trained in, made once."""
+    dataset, split = worlds[not setting.elsewhere].dataset, request.splits[1]
+    path = run.out / f"away-{dataset.fingerprint()[:12]}-{split}.json"
     if not path.exists():
-        score = evaluate_run(run, other, request.splits[1], request.device, request.inputs.recipe.train.workers)
+        score = evaluate_run(run.out, dataset, split, request.device, run.recipe.train.workers, LAST)
         write_together([(path, json.dumps(score.as_dict()).encode())])
     document: dict[str, Any] = json.loads(path.read_text())
     return document
+
+
+def _table(value: Any) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = value
+    return found

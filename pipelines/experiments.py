@@ -5,20 +5,22 @@ A training is named for what it is, so that experiments share those that they ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pointsam.detect.budget import BudgetConfig
-from pointsam.detect.coarse import CoarseConfig
+from pointsam.detect.budget import CLUSTER_COST, BudgetConfig
 from pointsam.detect.recipe import Recipe
 from pointsam.errors import SchemaError
 from pointsam.store.reader import Labels
 
 ALL = "all boxes"
-_NONE = CoarseConfig("none")
-_NO_IGNORE = CoarseConfig("tables", unknown_unseen=False, unknown_dropped=False)
-_FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_Coarse = Mapping[str, object]
+_NONE: _Coarse = {"kind": "none"}
+_SIMULATED: _Coarse = {"kind": "simulated"}
+_TABLES: _Coarse = {"kind": "tables"}
+_NO_IGNORE: _Coarse = {"kind": "tables", "unknown_unseen": False, "unknown_dropped": False}
+_FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 _BOX_SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -27,21 +29,23 @@ class Setting:
     """One training, but for its seed.
 
     Args:
-        name: for the table.
+        name: for the table; it tells trainings apart.
         budget: which boxes may be seen.
-        coarse: what the other objects give.
+        coarse: what the other objects give: the fields of the recipe's coarse labels that differ.
         labels: output folder of a labelling run, where coarse labels are its tables.
         change: of the recipe.
         curve, x: of the figure, where the experiment draws curves.
+        elsewhere: trained in the other world.
     """
 
     name: str
     budget: BudgetConfig
-    coarse: CoarseConfig = _NONE
+    coarse: _Coarse = field(default_factory=lambda: dict(_NONE))
     labels: Path | None = None
     change: Callable[[Recipe], Recipe] | None = None
     curve: str = ""
     x: float = 0.0
+    elsewhere: bool = False
 
     @property
     def folder(self) -> str:
@@ -63,7 +67,7 @@ class Inputs:
 
     recipe: Recipe
     fraction: float = 0.1
-    cost: float = 0.226
+    cost: float = 0.15
     labels: Path | None = None
     wrong: tuple[Path, ...] = ()
 
@@ -76,11 +80,13 @@ class Experiment:
         question: that it answers.
         settings: its trainings.
         axis: name of the x axis where the figure shows curves; without it, bars.
+        two_worlds: every run is scored in another world as well.
     """
 
     question: str
     settings: Callable[[Inputs], list[Setting]]
     axis: str = ""
+    two_worlds: bool = False
 
 
 def _boxes(fraction: float) -> Setting:
@@ -91,7 +97,7 @@ def _boxes(fraction: float) -> Setting:
     return Setting(name, BudgetConfig(fraction, "frame"), curve="boxes of whole frames", x=100 * fraction)
 
 
-def _mixed(fraction: float, name: str, coarse: CoarseConfig, labels: Path | None = None) -> Setting:
+def _mixed(fraction: float, name: str, coarse: _Coarse, labels: Path | None = None) -> Setting:
     budget = BudgetConfig(fraction, "class")
     full = f"{_percent(fraction)} and {name}"
     return Setting(full, budget, coarse, labels, curve=f"boxes and {name}", x=100 * fraction)
@@ -101,42 +107,52 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g}%"
 
 
-def _pointsam(inputs: Inputs, ignore: bool = True) -> list[Setting]:
+def _pointsam(inputs: Inputs, fraction: float | None = None) -> list[Setting]:
     if inputs.labels is None:
         return []
-    if ignore:
-        return [_mixed(inputs.fraction, "PointSAM, ignore regions", CoarseConfig("tables"), inputs.labels)]
-    return [_mixed(inputs.fraction, "PointSAM", _NO_IGNORE, inputs.labels)]
+    return [_mixed(fraction or inputs.fraction, "PointSAM, ignore regions", _TABLES, inputs.labels)]
 
 
-def _simulated(inputs: Inputs) -> Setting:
-    return _mixed(inputs.fraction, "simulated clusters", CoarseConfig("simulated"))
+def _pointsam_alone(inputs: Inputs) -> list[Setting]:
+    return [] if inputs.labels is None else [_mixed(inputs.fraction, "PointSAM", _NO_IGNORE, inputs.labels)]
+
+
+def _simulated(fraction: float) -> Setting:
+    return _mixed(fraction, "simulated clusters", _SIMULATED)
 
 
 def _supervision(inputs: Inputs) -> list[Setting]:
-    boxes = [_boxes(1.0), _boxes(inputs.fraction)]
-    return [*boxes, _simulated(inputs), *_pointsam(inputs, False), *_pointsam(inputs)]
+    ours = [*_pointsam_alone(inputs), *_pointsam(inputs)]
+    return [_boxes(1.0), _boxes(inputs.fraction), _simulated(inputs.fraction), *ours]
+
+
+def _transfer(inputs: Inputs) -> list[Setting]:
+    there = replace(_boxes(1.0), name=f"{ALL} of the other world", elsewhere=True)
+    return [*_supervision(inputs), there]
 
 
 def _coarse(inputs: Inputs) -> list[Setting]:
-    kinds = (("three clicks", CoarseConfig("clicks")), ("centers", CoarseConfig("centers")))
-    humans = [_simulated(inputs), *(_mixed(inputs.fraction, name, coarse) for name, coarse in kinds)]
-    return [_boxes(1.0), _boxes(inputs.fraction), *humans, *_pointsam(inputs)]
+    kinds = (("three clicks", "clicks"), ("centers", "centers"))
+    other = [_mixed(inputs.fraction, name, {"kind": kind}) for name, kind in kinds]
+    boxes = [_boxes(1.0), _boxes(inputs.fraction)]
+    return [*boxes, _simulated(inputs.fraction), *other, *_pointsam(inputs)]
 
 
 def _fractions(inputs: Inputs) -> list[Setting]:
-    mixed = [_mixed(share, "simulated clusters", CoarseConfig("simulated")) for share in _FRACTIONS[:-1]]
-    own = [_mixed(s, "PointSAM, ignore regions", CoarseConfig("tables"), inputs.labels) for s in _FRACTIONS[:-1]]
-    return [*(_boxes(share) for share in _FRACTIONS), *mixed, *(own if inputs.labels is not None else [])]
+    alone = [_boxes(share) for share in (*_FRACTIONS, 1.0)]
+    ours = [setting for share in _FRACTIONS for setting in _pointsam(inputs, share)]
+    return [*alone, *map(_simulated, _FRACTIONS), *ours]
 
 
 def _split(inputs: Inputs) -> list[Setting]:
-    out = [replace(_boxes(1.0), curve="", x=100.0)]
+    """Shares of boxes under which all frames together cost so much; with fewer boxes the cost could not be spent."""
+    out = [replace(_boxes(1.0), curve="")]
     for share in _BOX_SHARES:
-        name = f"{_percent(inputs.cost)} of the cost, {_percent(share)} of the labels boxes"
-        coarse = _NONE if share == 1.0 else CoarseConfig("simulated")
-        budget = BudgetConfig(inputs.cost, "cost", box_share=share)
-        out.append(Setting(name, budget, coarse, curve=f"{_percent(inputs.cost)} of the cost", x=100 * share))
+        if share + CLUSTER_COST * (1 - share) >= inputs.cost:
+            name = f"{_percent(inputs.cost)} of the cost, {_percent(share)} of the labels boxes"
+            budget = BudgetConfig(inputs.cost, "cost", box_share=share)
+            coarse = _NONE if share == 1.0 else _SIMULATED
+            out.append(Setting(name, budget, coarse, curve=f"{_percent(inputs.cost)} of the cost", x=100 * share))
     return out
 
 
@@ -147,68 +163,72 @@ def _noise(inputs: Inputs) -> list[Setting]:
             "experiment noise: there are no labels of a wrong calibration",
             "give --labels OUT, and --wrong OTHER for each made by pointsam-label clusters --noise",
         )
-    out = [_boxes(1.0), *_pointsam(inputs)]
-    for folder in inputs.wrong:
-        noise = Labels(folder).metadata("clusters")["calibration_perturbation"]
-        name = f"PointSAM, ignore regions, {noise}"
-        out.append(_mixed(inputs.fraction, name, CoarseConfig("tables"), folder))
-    return out
+    noises = [Labels(folder).metadata("clusters")["calibration_perturbation"] for folder in inputs.wrong]
+    if "none" in noises or len(set(noises)) < len(noises):
+        told = ", ".join(f"{folder}: {noise}" for folder, noise in zip(inputs.wrong, noises, strict=True))
+        raise SchemaError(
+            "SCH005", f"experiment noise: {told}", "give each wrong calibration once, and the right one as --labels"
+        )
+    wrong = zip(noises, inputs.wrong, strict=True)
+    share = inputs.fraction
+    return [_boxes(1.0), *_pointsam(inputs), *(_mixed(share, noise, _TABLES, folder) for noise, folder in wrong)]
 
 
 def _assignment(inputs: Inputs) -> list[Setting]:
-    """Each piece of the label assignment taken away from what `inputs` has best: PointSAM's labels, else simulated."""
-    base = (_pointsam(inputs) or [_simulated(inputs)])[0]
-    plain = replace(base, name=f"{base.name}, as boxes", coarse=replace(base.coarse, as_boxes=True))
-    without = [plain, *_pointsam(inputs, False)]
+    """Each piece of the assignment taken away from the best that is at hand: PointSAM's labels, else simulated ones."""
+    base = (_pointsam(inputs) or [_simulated(inputs.fraction)])[0]
+    as_boxes = replace(base, name=f"{base.name}, as boxes", coarse={**base.coarse, "as_boxes": True})
     detector = inputs.recipe.detector
+    changes: list[tuple[str, Callable[[Recipe], Recipe]]] = []
     if detector.center is not None:
-        without.append(_changed(base, "true peaks", _with_true_peaks))
+        changes.append(("true peaks", _center(peak="true")))
         if detector.center.reach:
-            without.append(_changed(base, "no reach", _without_reach))
+            changes.append(("no reach", _center(reach=0)))
     if detector.anchor is not None:
         if detector.anchor.match == "centers":
-            without.append(_changed(base, "overlap", _by_overlap))
-        without.append(_changed(base, "overlap, one threshold", _one_threshold))
-    return [_boxes(1.0), base, *without]
+            changes.append(("by overlap", _anchor(match="overlap")))
+        changes.append(("by overlap, one threshold", _one_threshold))
+    without = [replace(base, name=f"{base.name}, {name}", change=change) for name, change in changes]
+    return [_boxes(1.0), base, as_boxes, *_pointsam_alone(inputs), *without]
 
 
-def _changed(base: Setting, name: str, change: Callable[[Recipe], Recipe]) -> Setting:
-    return replace(base, name=f"{base.name}, {name}", change=change)
+def _center(**fields: object) -> Callable[[Recipe], Recipe]:
+    def change(recipe: Recipe) -> Recipe:
+        assert recipe.detector.center is not None
+        head = replace(recipe.detector.center, **fields)  # type: ignore[arg-type]
+        return replace(recipe, detector=replace(recipe.detector, center=head))
+
+    return change
 
 
-def _with_true_peaks(recipe: Recipe) -> Recipe:
-    assert recipe.detector.center is not None
-    return _detector(recipe, center=replace(recipe.detector.center, peak="true"))
+def _anchor(**fields: object) -> Callable[[Recipe], Recipe]:
+    def change(recipe: Recipe) -> Recipe:
+        assert recipe.detector.anchor is not None
+        head = replace(recipe.detector.anchor, **fields)  # type: ignore[arg-type]
+        return replace(recipe, detector=replace(recipe.detector, anchor=head))
 
-
-def _without_reach(recipe: Recipe) -> Recipe:
-    assert recipe.detector.center is not None
-    return _detector(recipe, center=replace(recipe.detector.center, reach=0))
-
-
-def _by_overlap(recipe: Recipe) -> Recipe:
-    assert recipe.detector.anchor is not None
-    return _detector(recipe, anchor=replace(recipe.detector.anchor, match="overlap"))
+    return change
 
 
 def _one_threshold(recipe: Recipe) -> Recipe:
     """Clusters meet anchors by the thresholds of boxes."""
-    recipe = _by_overlap(recipe)
     assert recipe.detector.anchor is not None
     anchors = tuple(replace(some, cluster_iou=some.box_iou) for some in recipe.detector.anchor.anchors)
-    return _detector(recipe, anchor=replace(recipe.detector.anchor, anchors=anchors))
+    return _anchor(match="overlap", anchors=anchors)(recipe)
 
 
-def _detector(recipe: Recipe, **parts: object) -> Recipe:
-    return replace(recipe, detector=replace(recipe.detector, **parts))  # type: ignore[arg-type]
+def without_boxes(setting: Setting, boxes: Mapping[str, int], classes: Sequence[str]) -> str | None:
+    """Why a setting cannot be trained with so many boxes by class, None if it can."""
+    missing = [name for name in classes if not boxes.get(name)]
+    return f"{setting.name}: its budget holds no box of {', '.join(missing)}" if missing else None
 
 
 EXPERIMENTS: Mapping[str, Experiment] = {
-    "supervision": Experiment("What are clusters worth beside a tenth of the boxes?", _supervision),
+    "supervision": Experiment("What are clusters worth beside a few boxes?", _supervision),
     "coarse": Experiment("Which kind of coarse label is worth what it costs?", _coarse),
     "boxes": Experiment("How many boxes are needed, with clusters and without?", _fractions, "% of the boxes"),
     "cost": Experiment("How is a fixed cost best divided between boxes and clusters?", _split, "% of labels boxes"),
     "noise": Experiment("What does a wrong calibration of the labeler cost the detector?", _noise),
     "assignment": Experiment("What is each piece of the label assignment worth?", _assignment),
-    "transfer": Experiment("Do detectors hold in another world than they were trained in?", _supervision),
+    "transfer": Experiment("Do detectors hold in another world?", _transfer, two_worlds=True),
 }

@@ -35,6 +35,9 @@ from pointsam.store.document import canonical_json, differences
 from pointsam.store.files import make_folder, write_together
 from pointsam.store.reader import Labels
 
+SCORES = "scores.json"
+"""Scores of each validation, by step."""
+
 
 @dataclass(frozen=True)
 class FitRequest:
@@ -148,6 +151,23 @@ def plan(request: FitRequest) -> str:
     return "\n".join(lines)
 
 
+def finished(request: FitRequest) -> dict[str, Any] | None:
+    """Scores of a run's last step, None of a run that has not come to its end.
+
+    Raises:
+        StoreError: OUT001 if the folder holds another run; and what opening data and labels raises.
+    """
+    path = request.out / SCORES
+    if not path.exists():
+        return None
+    labels = None if request.labels is None else Labels(request.labels)
+    dataset = open_dataset(request.data, request.dataset, version=request.version)
+    _RunFolder(request, dataset, labels, writes=False)
+    scores: dict[str, dict[str, Any]] = json.loads(path.read_text())
+    last = scores[max(scores, key=int)]
+    return last if last["epochs"] == request.recipe.train.epochs else None
+
+
 def _train(
     request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str], processes: Processes
 ) -> Fitted:
@@ -168,7 +188,7 @@ def _train(
             due = report.last_of_epoch and (epochs % config.eval_epochs == 0 or epochs == config.epochs)
             if processes.first and due and val_ids:
                 began = time.perf_counter()
-                result = _validate(request, trainer, run, dataset, val_ids)
+                result = _validate(request, trainer, run, dataset, val_ids, epochs)
                 log.validated(report.step, _curves(result))
                 validating += time.perf_counter() - began
             late = time.perf_counter() - saved > 60 * config.checkpoint_minutes
@@ -178,11 +198,13 @@ def _train(
             if report.last_of_epoch:
                 processes.wait()
         if result is None and val_ids and processes.first:  # nothing was left to do
-            result = _validate(request, trainer, run, dataset, val_ids)
+            result = _validate(request, trainer, run, dataset, val_ids, config.epochs)
     return Fitted(result, done, time.perf_counter() - begin - validating, bad)
 
 
-def _validate(request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str]) -> Score:
+def _validate(
+    request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str], epochs: int
+) -> Score:
     """Score the network as it is, and keep it if it is the best so far."""
     bad: dict[str, str] = {}
     workers = request.recipe.train.workers
@@ -191,7 +213,7 @@ def _validate(request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: D
     value = 0.0 if math.isnan(result.quality.mean_ap) else result.quality.mean_ap
     if trainer.place.best is None or value > trainer.place.best:
         trainer.save(run.best, run.about, best=value)
-    run.keep_score(trainer.place.step, result)
+    run.keep_score(trainer.place.step, epochs, result)
     return result
 
 
@@ -250,11 +272,11 @@ class _RunFolder:
         """Where steps are written; what an earlier call wrote beyond `step` is dropped, since it is done again."""
         return TrainingLog(self.out, step, self.writes)
 
-    def keep_score(self, step: int, result: Score) -> None:
+    def keep_score(self, step: int, epochs: int, result: Score) -> None:
         """Add to scores.json."""
-        path = self.out / "scores.json"
+        path = self.out / SCORES
         scores = json.loads(path.read_text()) if path.exists() else {}
-        scores[str(step)] = result.as_dict()
+        scores[str(step)] = {"epochs": epochs, **result.as_dict()}
         write_together([(path, json.dumps(scores).encode())])
 
 

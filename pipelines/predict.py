@@ -30,13 +30,13 @@ from pointsam.taxonomy import BACKGROUND
 BEST, LAST = "best.safetensors", "last.safetensors"
 
 
-def load_run(run: Path, dataset: Dataset, device: str) -> tuple[Detector, Recipe]:
-    """The best checkpoint of a run, else the last, and its recipe.
+def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tuple[Detector, Recipe]:
+    """The best checkpoint of a run, else the last, and its recipe; `first` says which is wanted first.
 
     Raises:
         SchemaError: SCH003 if there is none, SCH004 if it was trained on other classes than the data set has.
     """
-    path = run / BEST if (run / BEST).exists() else run / LAST
+    path = run / first if (run / first).exists() else run / LAST
     checkpoint = Checkpoint(path)
     recipe = recipe_of(checkpoint.about["recipe"], str(path))
     names = tuple(spec["name"] for spec in checkpoint.about["taxonomy"]["classes"])
@@ -161,9 +161,9 @@ def predict(run: Path, dataset: Dataset, split: str | None, dest: Path, device: 
     return {"frames": len(found), "boxes": boxes, "bad": bad, "files": [str(path) for path in files]}
 
 
-def evaluate_run(run: Path, dataset: Dataset, split: str, device: str, workers: int) -> Score:
-    """Detect a split with the best checkpoint of a run and score it."""
-    detector, recipe = load_run(run, dataset, device)
+def evaluate_run(run: Path, dataset: Dataset, split: str, device: str, workers: int, first: str = BEST) -> Score:
+    """Detect a split with the best checkpoint of a run, or as `load_run` has it, and score it."""
+    detector, recipe = load_run(run, dataset, device, first)
     bad: dict[str, str] = {}
     found = list(detections(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
     return score(dataset, found, bad)

@@ -31,7 +31,7 @@ class SynthConfig:
         frames: key frames a scene, half a second apart; nuScenes has 40.
         seed: of everything.
         preset: a key of PRESETS.
-        scale: of the images; 1 is 1600 x 900 pixels.
+        scale: of the images; 1 is the real cameras' size.
         rig: of the sensors, one of RIGS.
 
     Raises:

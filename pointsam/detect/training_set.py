@@ -45,6 +45,7 @@ class DataConfig:
         resample: "objects" draws frames so that each class is met in as many, clusters counted too; "boxes" as
             published, which never draws a frame without a box; "none" takes each frame once.
         repeat: draw so many times as many.
+        samples: draw exactly so many an epoch, in place of `repeat`; None: as many as there are.
     """
 
     points: PointsConfig = PointsConfig()
@@ -53,9 +54,11 @@ class DataConfig:
     paste: PasteConfig = field(default_factory=PasteConfig)
     resample: Literal["objects", "boxes", "none"] = "objects"
     repeat: int = 1
+    samples: int | None = None
 
     def __post_init__(self) -> None:
         require(self.repeat >= 1, "data.repeat", self.repeat, "1 or more")
+        require(self.samples is None or self.samples >= 1, "data.samples", self.samples, "1 or more, or null")
 
 
 class TrainingSet:
@@ -133,12 +136,18 @@ class TrainingSet:
         there are pairs of a frame and a class in it (CBGS, arXiv 1908.09492).
         """
         rng = np.random.default_rng((self.seed, epoch, 0))
+        frames, wanted = len(self.frame_ids), self.config.samples
         if self.config.resample == "none":
-            return np.concatenate([rng.permutation(len(self.frame_ids)) for _ in range(self.config.repeat)])
+            wanted = frames * self.config.repeat if wanted is None else wanted
+            turns = [rng.permutation(frames) for _ in range(-(-wanted // max(frames, 1)))]
+            order: NDArray[np.int64] = np.concatenate([np.zeros(0, dtype=np.int64), *turns])
+            return order[:wanted]
         met = self._boxed if self.config.resample == "boxes" else self._met
         classes = np.flatnonzero(met.any(axis=0))
-        each = int(met.sum() * self.config.repeat / max(len(classes), 1))
-        drawn = [rng.choice(np.flatnonzero(met[:, k]), each) for k in classes]
+        count = max(len(classes), 1)
+        wanted = int(met.sum() * self.config.repeat / count) * count if wanted is None else wanted
+        each = wanted // count + (np.arange(count) < wanted % count)
+        drawn = [rng.choice(np.flatnonzero(met[:, k]), n) for k, n in zip(classes, each, strict=False)]
         return rng.permutation(np.concatenate([np.zeros(0, dtype=np.int64), *drawn]))
 
     def sample(self, index: int, epoch: int, place: int, paste: bool = True) -> Sample:
@@ -156,7 +165,8 @@ class TrainingSet:
         if paste and len(self.bank):
             counts = {self.dataset.taxonomy.class_id(name): n for name, n in config.paste.counts.items()}
             sample = pasted(sample, self.bank, counts, config.paste, rng)
-        return cropped(augmented(sample, config.augment, rng), self.range_m)
+        sample = cropped(augmented(sample, config.augment, rng), self.range_m)
+        return sample.clusters_as_boxes() if config.coarse.as_boxes else sample
 
     def raw(self, index: int, epoch: int) -> Sample:
         """A frame with the labels that the budget allows, as recorded."""
@@ -168,8 +178,6 @@ class TrainingSet:
         clusters = self._clusters(frame_id, xyz, boxes, rest, epoch)
         sample = Sample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
         sample = sample.keep_clusters(self._trained[clusters.class_id])
-        if self.config.coarse.as_boxes:
-            sample = sample.clusters_as_boxes()
         return sample.keep_points(in_view(points, frame)) if self.config.points.in_view_only else sample
 
     def _clusters(

@@ -3,7 +3,8 @@
 Every wrong detection and every object that was not found is of one kind:
 
 * place: the object is of its class, and within 4 m but not within 0.5 m;
-* class: no object of its class is within 4 m, but one of another class is within 2 m;
+* class: no object of its class is within 4 m, but one of another class is within 2 m: mended, it is of that class, or
+  nothing where that object is found already;
 * double: all objects of its class within 4 m are taken by better detections;
 * background: none of these, nothing is there;
 * missed: no detection of its class is within 4 m of the object.
@@ -50,49 +51,68 @@ def failures(found: _Frames, true: _Frames, names: Sequence[str]) -> tuple[Failu
         true: by frame.
         names: class names by class_id.
     """
-    right_class = [_right_class(f, t) for f, t in zip(found, true, strict=True)]
-    return tuple(Failures(name, *_class(found, true, right_class, k)) for k, name in enumerate(names))
+    by_class = [_Found.of(_of(found, k), _of(true, k)) for k in range(len(names))]
+    right = [_right_class(frame, *pair, by_class) for frame, pair in enumerate(zip(found, true, strict=True))]
+    return tuple(Failures(name, *_class(found, true, right, by_class[k], k)) for k, name in enumerate(names))
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Boxes of one class by frame, and which detections took an object at 4 m, and which objects were taken."""
+
+    found: list[FrameBoxes]
+    true: list[FrameBoxes]
+    hit: list[NDArray[np.bool_]]
+    taken: list[NDArray[np.bool_]]
+    misplaced: int
+
+    @staticmethod
+    def of(found: list[FrameBoxes], true: list[FrameBoxes]) -> _Found:
+        hit, taken = ([np.zeros(len(frame.score), dtype=bool) for frame in frames] for frames in (found, true))
+        misplaced = 0
+        for k, f, t in average_precision(found, true, _FAR_M)[1]:
+            hit[k][f] = taken[k][t] = True
+            misplaced += bool(_distance(found[k], true[k])[f, t] >= min(DISTANCES_M))
+        return _Found(found, true, hit, taken, misplaced)
 
 
 def _class(
-    found: _Frames, true: _Frames, right_class: list[NDArray[np.int64]], class_id: int
+    found: _Frames, true: _Frames, right: list[NDArray[np.int64]], mine: _Found, class_id: int
 ) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    mine, objects = _of(found, class_id), _of(true, class_id)
-    pairs = average_precision(mine, objects, _FAR_M)[1]
-    near = [_distance(f, t).min(axis=1, initial=np.inf) < _FAR_M for f, t in zip(mine, objects, strict=True)]
-    taken, hit = ([np.zeros(len(frame.score), dtype=bool) for frame in frames] for frames in (objects, mine))
-    misplaced = 0
-    for k, f, t in pairs:
-        taken[k][t] = hit[k][f] = True
-        misplaced += bool(_distance(mine[k], objects[k])[f, t] >= min(DISTANCES_M))
-    other = [right[f.class_id == class_id] != class_id for f, right in zip(found, right_class, strict=True)]
-    double = [n & ~h for n, h in zip(near, hit, strict=True)]
+    near = [_distance(f, t).min(axis=1, initial=np.inf) < _FAR_M for f, t in zip(mine.found, mine.true, strict=True)]
+    other = [one[f.class_id == class_id] != class_id for f, one in zip(found, right, strict=True)]
+    double = [n & ~h for n, h in zip(near, mine.hit, strict=True)]
     nothing = [~n & ~o for n, o in zip(near, other, strict=True)]
 
     def without(drop: list[NDArray[np.bool_]]) -> list[FrameBoxes]:
-        return [f[~d] for f, d in zip(mine, drop, strict=True)]
+        return [f[~d] for f, d in zip(mine.found, drop, strict=True)]
 
-    renamed = [replace(f, class_id=right) for f, right in zip(found, right_class, strict=True)]
+    renamed = [replace(f, class_id=one) for f, one in zip(found, right, strict=True)]
+    left = [t[held] for t, held in zip(mine.true, mine.taken, strict=True)]
+    ap = _mean_ap(mine.found, mine.true)
     mended = (
-        average_precision(mine, objects, _FAR_M)[0],
-        _mean_ap(_of(renamed, class_id), objects),
-        _mean_ap(without(double), objects),
-        _mean_ap(without(nothing), objects),
-        _mean_ap(mine, [t[held] for t, held in zip(objects, taken, strict=True)]),
+        average_precision(mine.found, mine.true, _FAR_M)[0],
+        _mean_ap(_of(renamed, class_id), mine.true),
+        _mean_ap(without(double), mine.true),
+        _mean_ap(without(nothing), mine.true),
+        _mean_ap(mine.found, left) if any(len(t.score) for t in left) else 1.0 + 0 * ap,  # NaN without an object
     )
-    ap = _mean_ap(mine, objects)
-    counts = (int(sum(map(np.sum, some))) for some in (other, double, nothing, [~t for t in taken]))
-    return tuple(value - ap for value in mended), (misplaced, *counts)
+    counts = (int(sum(map(np.sum, some))) for some in (other, double, nothing, [~t for t in mine.taken]))
+    return tuple(value - ap for value in mended), (mine.misplaced, *counts)
 
 
-def _right_class(found: FrameBoxes, true: FrameBoxes) -> NDArray[np.int64]:
-    """(N,) the class a detection should have: its own, but where only an object of another class is near."""
+def _right_class(frame: int, found: FrameBoxes, true: FrameBoxes, by_class: list[_Found]) -> NDArray[np.int64]:
+    """(N,) the class a detection should have; -1 where it should not be."""
     out = found.class_id.copy()
     if len(true.score):
+        taken = np.zeros(len(true.score), dtype=bool)
+        for k, one in enumerate(by_class):
+            taken[true.class_id == k] = one.taken[frame]
         distance = _distance(found, true)
         own = np.where(found.class_id[:, None] == true.class_id, distance, np.inf).min(axis=1)
         wrong = (own >= _FAR_M) & (distance.min(axis=1) < _CLASS_M)
-        out[wrong] = true.class_id[distance.argmin(axis=1)[wrong]]
+        nearest = distance.argmin(axis=1)[wrong]
+        out[wrong] = np.where(taken[nearest], -1, true.class_id[nearest])
     return out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import fill as fill_text
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from pointsam.errors import BackendError
 
+_NAME_WIDTH = 36
+"""Letters of a line."""
 _COLOURS = ("#c44e52", "#2f6db5", "#4c9a5b", "#8a63b3", "#c98a2b", "#5b6770")
 
 
@@ -55,10 +58,12 @@ class Bar:
     Args:
         name: beside it.
         values: as long as their mean; each is a dot.
+        away: a second, paler bar below, none if empty.
     """
 
     name: str
     values: Sequence[float]
+    away: Sequence[float] = ()
 
 
 def draw(
@@ -117,13 +122,16 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
 
     def fill(place: Any) -> None:
         for k, row in enumerate(rows):
-            place.barh(k, float(np.mean(row.values)), height=0.6, color=_COLOURS[1], alpha=0.75)
-            place.plot(row.values, [k] * len(row.values), "o", ms=3, color=_COLOURS[5])
+            for values, colour, offset in ((row.values, _COLOURS[1], 0.0), (row.away, _COLOURS[4], 0.3)):
+                if len(values):
+                    at = k + offset - 0.15 * bool(row.away)
+                    place.barh(at, float(np.mean(values)), height=0.3 if row.away else 0.6, color=colour, alpha=0.75)
+                    place.plot(values, [at] * len(values), "o", ms=3, color=_COLOURS[5])
         place.set(xlabel=axis, ylim=(len(rows) - 0.4, -0.6))
-        place.set_yticks(range(len(rows)), [row.name for row in rows])
+        place.set_yticks(range(len(rows)), [fill_text(row.name, _NAME_WIDTH) for row in rows])
         place.grid(axis="x", alpha=0.3, lw=0.5)
 
-    return _chart(title, 0.9 + 0.3 * len(rows), fill)
+    return _chart(title, 0.9 + 0.4 * len(rows), fill)
 
 
 def _chart(title: str, height: float, fill: Callable[[Any], None]) -> dict[str, bytes]:

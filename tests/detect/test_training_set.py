@@ -69,7 +69,7 @@ def test_clusters_may_be_taken_for_boxes_as_a_trainer_without_mixed_supervision_
         world, budget, labels, CLASSES, RANGE, DataConfig(coarse=CoarseConfig(kind="tables", as_boxes=True))
     )
     for index in range(len(mixed.frame_ids)):
-        before, after = mixed.raw(index, 0), plain.raw(index, 0)
+        before, after = mixed.sample(index, 0, index), plain.sample(index, 0, index)
         known = len(before.boxes)
         assert len(after.clusters) == 0
         assert (after.clusters.cluster_id == -1).all()

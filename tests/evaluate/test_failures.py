@@ -66,3 +66,16 @@ def test_frames_do_not_mix():
     here, there = boxes((0, 0, CAR, 0.9)), boxes()
     one = failures([here, there], [there, here], NAMES)[CAR]
     assert one.counts == (0, 0, 0, 1, 1)
+
+
+def test_a_class_that_was_never_found_misses_all_of_it():
+    one = car(boxes(), boxes((0, 0, CAR, 9)))
+    assert dict(zip(KINDS, one.gains, strict=True)) == pytest.approx(dict.fromkeys(KINDS, 0.0) | {"missed": 1.0})
+
+
+def test_a_wrong_class_upon_an_object_that_is_found_is_nothing_when_mended():
+    found = boxes((0, 0, CAR, 0.9), (20, 0, CAR, 0.7), (0, 0.3, PERSON, 0.8))
+    true = boxes((0, 0, CAR, 9), (20, 0, CAR, 9), (40, 0, PERSON, 9))
+    a_car, a_person = failures([found], [true], NAMES)
+    assert a_car.gains[KINDS.index("class")] == pytest.approx(0)
+    assert a_person.counts == (0, 1, 0, 0, 1)

@@ -1,21 +1,24 @@
 """`mixsup-train experiment`: every setting trained once, and a page of what is there."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from click.testing import CliRunner  # noqa: E402
 from helpers.commands import refused  # noqa: E402
-from helpers.recipes import tiny  # noqa: E402
+from helpers.recipes import CENTER, tiny  # noqa: E402
 from helpers.training import make_labels, make_world  # noqa: E402
 
 from pipelines.cli_mixsup import main  # noqa: E402
 from pipelines.detect_recipe import document_of  # noqa: E402
 from pipelines.experiment_page import Row, tables  # noqa: E402
 from pipelines.experiments import EXPERIMENTS, Inputs, Setting  # noqa: E402
-from pointsam.detect.budget import BudgetConfig  # noqa: E402
+from pointsam.datasets import open_dataset  # noqa: E402
+from pointsam.detect.budget import BudgetConfig, Objects, draw  # noqa: E402
 from pointsam.evaluate.failures import KINDS  # noqa: E402
 
 pytest.importorskip("matplotlib", reason="needs pointsam[plots]")
@@ -30,12 +33,11 @@ def made(tmp_path_factory):
     return folder
 
 
+REACHING = replace(tiny(), detector=replace(tiny().detector, center=replace(CENTER, reach=1)))
+
+
 def settings(name, kind="center-pillar", **inputs):
-    return EXPERIMENTS[name].settings(Inputs(tiny(kind), **inputs))
-
-
-def names(name, *kind, **inputs):
-    return [setting.name for setting in settings(name, *kind, **inputs)]
+    return EXPERIMENTS[name].settings(Inputs(**{"recipe": tiny(kind), **inputs}))
 
 
 def experiment(made, *more, name="supervision"):
@@ -75,36 +77,73 @@ def test_a_part_may_be_asked_for(made, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["50pc_of_the_frames-0"]
 
 
-def test_another_experiment_takes_the_runs_that_it_has_in_common(made, tmp_path):
+def test_another_experiment_takes_the_runs_that_it_has_in_common(made):
     result = experiment(made, "--only", "2", name="coarse")
     assert result.exit_code == 0, result.output
+    rows = [line for line in result.stdout.splitlines() if "boxes" in line or "50%" in line]
     for name in ("all boxes", "50% and simulated clusters", "50% and PointSAM, ignore regions"):
-        assert name in result.stdout  # trained above
-    assert "three clicks" not in result.stdout.split("50% and simulated")[0]
+        assert any(row.startswith(name) for row in rows)  # trained above
+    assert "three clicks" not in result.stdout
+
+
+def test_runs_of_another_recipe_are_not_taken_for_ones_own(made):
+    refused(
+        experiment(made, "--only", "1", "--set", "train.learning_rate=0.1"), "OUT001", "all_boxes-0", "learning_rate"
+    )
+
+
+def test_a_run_that_has_not_come_to_its_end_is_no_row(made, tmp_path):
+    result = experiment(made, "--out", tmp_path, "--only", "0")
+    assert "all boxes" in result.stdout
+    path = tmp_path / "all_boxes-0" / "scores.json"
+    scores = json.loads(path.read_text())
+    (last,) = scores.values()
+    last["epochs"] = 0
+    path.write_text(json.dumps(scores))
+    result = experiment(made, "--out", tmp_path, "--only", "1")
+    assert "50% of the frames" in result.stdout
+    assert "all boxes" not in result.stdout
 
 
 def test_detectors_are_scored_in_another_world_as_well(made):
-    result = experiment(made, "--other", made / "root", "--only", "0", name="transfer")
+    result = experiment(made, "--other", made / "root", "--only", "0,5", name="transfer")
     assert result.exit_code == 0, result.output
-    header, _, whole = result.stdout.splitlines()[1:4]
-    assert "elsewhere" in header
+    header, _, *rows = result.stdout.splitlines()[1:9]
     at = {name: k for k, name in enumerate(header.replace("of all", "share").split())}
-    values = whole.replace("all boxes", "boxes").split()
-    assert values[at["elsewhere"]] == values[at["mAP"]]  # it is the same world
-    assert len(list((made / "runs" / "all_boxes-0").glob("elsewhere-*.json"))) == 1
+    for name in ("all boxes", "all boxes of the other world"):
+        (row,) = (row for row in rows if row.replace(name, "").startswith("  ") and row.startswith(name))
+        values = row.replace(name, "x").split()
+        assert values[at["elsewhere"]] == values[at["mAP"]]  # it is the same world
+    assert len(list((made / "runs" / "all_boxes-0").glob("away-*-mini_val.json"))) == 1
 
 
-def test_a_setting_that_cannot_be_trained_is_told_and_the_others_are(made, tmp_path):
-    result = experiment(made, "--out", tmp_path, "--cost", "0.02", "--only", "0,1", name="cost")
-    assert result.exit_code == 3, result.output
-    assert "all boxes" in result.stdout
-    assert "2% of the cost, 2% of the labels boxes was not trained: [SCH005]" in result.stderr
+def test_labels_of_wrong_calibrations_are_rows(made, tmp_path):
+    wrong = make_labels(tmp_path / "wrong", open_dataset(made / "root"), noise="rotation_deg=1").out
+    result = experiment(made, "--wrong", wrong, "--only", "2", name="noise")
+    assert result.exit_code == 0, result.output
+    assert "50% and rotation_deg=1" in result.stdout
+    for bad in (made / "labels", wrong):  # a right one, and the same again
+        refused(
+            experiment(made, "--wrong", wrong, "--wrong", bad, name="noise"), "SCH005", "each wrong calibration once"
+        )
+
+
+def test_a_curve_is_drawn_and_what_cannot_be_trained_is_told(made, tmp_path):
+    result = experiment(made, "--out", tmp_path, "--cost", "0.5", "--only", "1", name="cost")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "cost.svg").read_bytes().startswith(b"<?xml")
+    poor = experiment(made, "--out", tmp_path / "poor", "--cost", "0.02", "--only", "0,1", name="cost")
+    assert poor.exit_code == 3, poor.output
+    assert "2% of the cost, 2% of the labels boxes: its budget holds no box of" in poor.stderr
+    assert "Left out: 2% of the cost" in (tmp_path / "poor" / "cost.md").read_text()
 
 
 @pytest.mark.parametrize(
     ("name", "more", "said"),
     [
         ("supervision", ("--only", "7"), "0 to 4"),
+        ("supervision", ("--seeds", ""), "--seeds"),
+        ("supervision", ("--other", "x"), "no other world"),
         ("transfer", (), "--other ROOT"),
         ("noise", (), "--wrong"),
         ("nothing", (), "supervision, coarse, boxes"),
@@ -115,9 +154,35 @@ def test_what_is_missing_is_told_before_anything_is_trained(made, tmp_path, name
     assert not (tmp_path / "runs").exists()
 
 
+def test_labels_of_another_root_are_refused_before_anything_is_trained(made, tmp_path):
+    make_labels(tmp_path / "labels", make_world(tmp_path / "root", scenes=("scene-0061",)))
+    refused(experiment(made, "--labels", tmp_path / "labels", "--out", tmp_path / "runs"), "SCH003", "another data set")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("resample", ["none", "objects"])
+def test_all_take_the_same_number_of_steps(made, tmp_path, resample):
+    more = ("--out", tmp_path, "--set", f"data.resample={resample}", "--cost", "0.5")
+    steps = set()
+    for name in ("supervision", "cost"):
+        assert experiment(made, *more, name=name).exit_code == 0
+    for path in tmp_path.glob("*/scores.json"):
+        steps |= set(json.loads(path.read_text()))
+    assert len(list(tmp_path.glob("*/scores.json"))) > 6
+    assert len(steps) == 1
+
+
+def test_what_a_recipe_says_of_coarse_labels_holds_but_for_what_a_setting_is_about(made, tmp_path):
+    assert experiment(made, "--out", tmp_path, "--only", "2", "--set", "data.coarse.seed=7").exit_code == 0
+    coarse = json.loads((tmp_path / "50pc_and_simulated_clusters-0" / "fit.json").read_text())["recipe"]["data"][
+        "coarse"
+    ]
+    assert (coarse["kind"], coarse["seed"]) == ("simulated", 7)
+
+
 def test_coarse_labels_of_every_kind_meet_the_same_boxes():
     mine = settings("coarse", labels="labels")
-    assert [setting.coarse.kind for setting in mine] == ["none", "none", "simulated", "clicks", "centers", "tables"]
+    assert [setting.coarse["kind"] for setting in mine] == ["none", "none", "simulated", "clicks", "centers", "tables"]
     assert len({setting.budget for setting in mine[2:]}) == 1
 
 
@@ -132,30 +197,40 @@ def test_boxes_are_a_curve_with_clusters_and_one_without():
     assert all(x[:6] == pytest.approx([1, 2, 5, 10, 20, 50]) for x in curves.values())
 
 
+@pytest.mark.parametrize("cost", [0.15, 0.226, 0.5])
+def test_every_division_of_a_cost_costs_the_same(cost):
+    frame = np.repeat(np.arange(500), 20)
+    ones, still = np.ones(len(frame), dtype=np.int64), np.zeros((len(frame), 2))
+    names = [tuple(map(str, range(count))) for count in (500, len(frame))]
+    objects = Objects(names[0], frame, names[1], ones.astype(np.uint8), 10.0 * ones, 9 * ones, still)
+    mine = settings("cost", cost=cost)[1:]
+    for setting in mine:
+        spent = draw(objects, ("car", "pedestrian"), setting.budget).description
+        share = "cost_boxes_only" if setting.coarse["kind"] == "none" else "cost_with_clusters"
+        assert spent[share] == pytest.approx(cost, abs=0.005)
+    assert len(mine) >= 2
+
+
 def test_each_ablation_changes_one_thing():
-    centers = settings("assignment", labels="labels")
-    assert names("assignment", "second-centers")[3:] == [
-        "10% and simulated clusters, overlap",
-        "10% and simulated clusters, overlap, one threshold",
-    ]
-    base, plain, blind, peaks = centers[1:]
-    assert plain.coarse.as_boxes
-    assert not base.coarse.as_boxes
-    assert base.coarse.unknown_unseen
-    assert not blind.coarse.unknown_unseen
-    changed = peaks.change(tiny()).detector
-    assert changed.center.peak == "true"
-    assert changed.center != tiny().detector.center
-    one = settings("assignment", "second-centers")[-1].change(tiny("second-centers")).detector.anchor
-    assert one.match == "overlap"
-    assert all(anchors.cluster_iou == anchors.box_iou for anchors in one.anchors)
+    base, plain, blind, peaks, reach = settings("assignment", labels="labels", recipe=REACHING)[1:]
+    assert plain.coarse == {**base.coarse, "as_boxes": True}
+    assert blind.coarse == {**base.coarse, "unknown_unseen": False, "unknown_dropped": False}
+    center = REACHING.detector.center
+    assert peaks.change(REACHING).detector == replace(REACHING.detector, center=replace(center, peak="true"))
+    assert reach.change(REACHING).detector == replace(REACHING.detector, center=replace(center, reach=0))
+    base, plain, overlap, one = settings("assignment", "second-centers")[1:]
+    anchor = tiny("second-centers").detector.anchor
+    assert overlap.change(tiny("second-centers")).detector.anchor == replace(anchor, match="overlap")
+    changed = one.change(tiny("second-centers")).detector.anchor
+    assert changed.match == "overlap"
+    assert all(anchors.cluster_iou == anchors.box_iou for anchors in changed.anchors)
 
 
 def score(value, nds=None):
     classes = [{"name": "car", "num_objects": 3, "ap": value}, {"name": "bus", "num_objects": 0, "ap": None}]
     gains = [{"name": "car", "gains": [0.1] * len(KINDS)}, {"name": "bus", "gains": [None] * len(KINDS)}]
     quality = {"mean_ap": value, "classes": classes}
-    return {"quality": quality, "failures": gains, "official": nds and {"NDS": nds}, "other": None}
+    return {"home": {"quality": quality, "failures": gains, "official": nds and {"NDS": nds}}, "away": None}
 
 
 def test_the_table_has_means_spreads_and_shares():
@@ -168,3 +243,8 @@ def test_the_table_has_means_spreads_and_shares():
     assert whole == ["all", "boxes", "1.000", "1", "0.800", "-", "1.000", "0.700", "0.800"]
     assert some == ["some", "0.500", "2", "0.500", "0.200", "0.625", "-", "0.500"]
     assert failures.splitlines()[-1].split() == ["some", *["0.100"] * len(KINDS)]
+
+
+def test_a_split_without_an_object_has_no_figures():
+    (row,) = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, [score(None)])])[0].rows
+    assert np.isnan(row[3])

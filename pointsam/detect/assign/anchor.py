@@ -163,9 +163,10 @@ def _by_overlap(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, class
 def _by_centers(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> tuple[Tensor, Tensor]:
     """(A,) label and box of the anchors of a class.
 
-    Positive are the anchors within half a width of an object's visible middle, the nearest in any case: of a box at the
-    rotation nearest to its heading, of a cluster at the one under which it overlaps an anchor most; its other rotation
-    is ignored there, and so are all other anchors that overlap an object by the lower threshold.
+    Positive are the anchors within half a width of an object's visible middle, and the nearest; where several are near,
+    the nearest of them has the anchor. Of a box it is the rotation nearest to its heading, of a cluster the one under
+    which it overlaps an anchor most; its other rotation is ignored there, and so are all other anchors that overlap an
+    object by the lower threshold.
     """
     ours = (scene.box_class == class_id).nonzero(as_tuple=True)[0]
     by_box = _box_overlap(scene.boxes[ours], anchor_map, anchors)
