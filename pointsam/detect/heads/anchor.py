@@ -44,6 +44,8 @@ class AnchorHeadConfig:
     Args:
         anchors: of every class.
         channels: of a convolution between the map and the anchors; 0 for none, as published for KITTI.
+        balance: divide the class loss of each class by its own positives, as centre heads do. Published: by those of
+            all, so that what is rare or small hardly counts beside the many anchors of cars.
         match: how anchors meet boxes and clusters: "overlap", as published, or "centers" (see `anchor_targets`).
         class_weight, box_weight, direction_weight: of the three losses.
         velocity_weight: of velocities in the box loss.
@@ -57,6 +59,7 @@ class AnchorHeadConfig:
 
     anchors: tuple[AnchorClass, ...]
     channels: int = 0
+    balance: bool = False
     match: Match = "overlap"
     class_weight: float = 1.0
     box_weight: float = 2.0
@@ -144,7 +147,8 @@ class AnchorHead(nn.Module):
         targets = anchor_targets(scene, self.map, self.config.match)
         positive = targets.label == POSITIVE
         focal = sigmoid_focal(said.logits[index], positive) * (targets.label != IGNORED)
-        class_loss = focal.sum() / positive.sum().clamp(min=1)
+        parts = (1, 2, 3) if self.config.balance else (0, 1, 2, 3)
+        class_loss = (focal.sum(parts) / positive.sum(parts).clamp(min=1)).sum()
         boxed = targets.box >= 0
         count = boxed.sum().clamp(min=1)
         box, anchors = targets.box[boxed], self.anchors[boxed]

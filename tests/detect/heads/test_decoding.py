@@ -84,6 +84,23 @@ def test_an_anchor_head_says_the_boxes_it_is_taught():
     assert losses["direction"].item() == pytest.approx(0, abs=1e-6)
 
 
+def test_in_balance_a_class_counts_by_its_own_positives():
+    car = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.6, 0.1))
+    person = AnchorClass("person", (0.8, 0.6, 1.7), -0.9, (0.5, 0.35), (0.6, 0.15))
+    scene = box_scene(BOXES, CLASSES, VELOCITY)
+    classes = {}
+    for name, anchors in (("car", (car,)), ("person", (person,)), ("both", (car, person))):
+        for balance in (False, True):
+            head = AnchorHead(8, PLACE, IDS, AnchorHeadConfig(anchors, balance=balance))
+            shape = (1, len(anchors), 2, *PLACE.shape)
+            said = AnchorOutput(torch.zeros(shape), torch.zeros(*shape, 9), torch.zeros(*shape, 2))
+            classes[name, balance] = head.loss(said, [scene])["class"].item()
+    alone = [classes[name, False] for name in ("car", "person")]
+    assert [classes[name, True] for name in ("car", "person")] == alone
+    assert classes["both", True] == pytest.approx(sum(alone))
+    assert classes["both", False] < classes["both", True]
+
+
 def test_residuals_of_a_second_stage_mend_a_proposal():
     rois = BOXES + torch.tensor([0.4, -0.3, 0.1, 0.2, -0.1, 0.1, 0.3])
     assert torch.allclose(decode_roi(encode_roi(BOXES, rois), rois), BOXES, atol=1e-5)
