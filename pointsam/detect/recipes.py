@@ -98,7 +98,7 @@ def synthetic_small() -> Recipe:
 def synthetic_small_second() -> Recipe:
     """SECOND on wide pillars, for a CPU and minutes."""
     base = synthetic_small()
-    head = AnchorHeadConfig(_NUSCENES_ANCHORS, channels=64, nms_iou=0.2)
+    head = AnchorHeadConfig(_NUSCENES_ANCHORS, channels=64, match="centers", balance=True, nms_iou=0.2)
     detector = replace(base.detector, center=None, anchor=head)
     return replace(base, name="synthetic-small-second", detector=detector)
 
