@@ -80,21 +80,25 @@ def run_experiment(request: ExperimentRequest) -> Page:
         scores = []
         for seed in request.seeds:
             wanted = _request(request, worlds, setting, seed, budget_path, budget)
-            if not request.only or index in request.only:
-                fitted = fit(wanted)
-                left_out |= {f"{wanted.out.name}, frame {frame_id}": why for frame_id, why in fitted.bad.items()}
-                if fitted.quarantined:
-                    left_out[wanted.out.name] = f"{fitted.quarantined} frames have no labels"
             score = finished(wanted)
+            if score is None and (not request.only or index in request.only):
+                fit(wanted)
+                score = finished(wanted)
             if score is not None:
-                left_out |= {f"{wanted.out.name}, frame {frame_id}": why for frame_id, why in score["bad"].items()}
+                frames = {**score["left_out"], **score["bad"]}
+                left_out |= {f"{wanted.out.name}, frame {frame_id}": why for frame_id, why in frames.items()}
+                if score["quarantined"]:
+                    left_out[wanted.out.name] = f"{score['quarantined']} frames have no labels"
                 away = _away(request, worlds, setting, wanted) if experiment.two_worlds else None
                 scores.append({"home": score, "away": away} if not setting.elsewhere else {"home": away, "away": score})
         if scores:
             rows.append(Row(setting, _cost(setting, budget), scores))
     if left_out and not rows:
         raise SchemaError("SCH005", f"nothing can be trained: {next(iter(left_out.values()))}", "mend this first")
-    return write_page(request.name, experiment, rows, request.out, request.command, request.device, left_out)
+    seeds = ", ".join(map(str, request.seeds))
+    about = [f"`{request.command}`"] if request.command else []
+    about.append(f"Seeds {seeds}; device {request.device}.")
+    return write_page(request.name, experiment, rows, request.out, about, left_out)
 
 
 class _World:

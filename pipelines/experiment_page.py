@@ -60,11 +60,18 @@ def write_page(
     experiment: Experiment,
     rows: Sequence[Row],
     out: Path,
-    command: str,
-    device: str,
+    about: Sequence[str],
     left_out: Mapping[str, str],
 ) -> Page:
     """Write NAME.md, NAME.png and NAME.svg.
+
+    Args:
+        name: of the experiment.
+        experiment: its question.
+        rows: its trainings.
+        out: the folder.
+        about: paragraphs: how it was made.
+        left_out: as in `Page`.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
@@ -73,10 +80,10 @@ def write_page(
     found = tables(rows)
     parts = [f"# {name}\n\n{experiment.question}", *(table.markdown() for table in found)]
     parts += [f"Left out: {what}: {why}" for what, why in left_out.items()]
-    parts += [f"`{command}`" if command else "", f"Page written on {_hardware(device)}."]
+    parts += [*about, f"Written on {_hardware()}."]
     files = [(out / f"{name}{suffix}", content) for suffix, content in _figure(name, experiment, rows).items()]
     parts.append(f"![{experiment.question}]({name}.png)")
-    page = "\n\n".join(part for part in parts if part) + "\n"
+    page = "\n\n".join(parts) + "\n"
     write_together([*files, (out / f"{name}.md", page.encode())])
     return Page("\n\n".join(table.text() for table in found), out / f"{name}.md", left_out)
 
@@ -134,5 +141,5 @@ def _figure(name: str, experiment: Experiment, rows: Sequence[Row]) -> dict[str,
     return draw(name, (experiment.axis, "mAP"), lines, log_x=True)
 
 
-def _hardware(device: str) -> str:
-    return f"{platform.machine()}, {os.cpu_count()} cores, device {device}, Python {platform.python_version()}"
+def _hardware() -> str:
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

@@ -188,7 +188,7 @@ def _train(
             due = report.last_of_epoch and (epochs % config.eval_epochs == 0 or epochs == config.epochs)
             if processes.first and due and val_ids:
                 began = time.perf_counter()
-                result = _validate(request, trainer, run, dataset, val_ids, epochs)
+                result = _validate(request, trainer, run, dataset, val_ids, epochs, bad)
                 log.validated(report.step, _curves(result))
                 validating += time.perf_counter() - began
             late = time.perf_counter() - saved > 60 * config.checkpoint_minutes
@@ -198,12 +198,18 @@ def _train(
             if report.last_of_epoch:
                 processes.wait()
         if result is None and val_ids and processes.first:  # nothing was left to do
-            result = _validate(request, trainer, run, dataset, val_ids, config.epochs)
+            result = _validate(request, trainer, run, dataset, val_ids, config.epochs, bad)
     return Fitted(result, done, time.perf_counter() - begin - validating, bad)
 
 
 def _validate(
-    request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str], epochs: int
+    request: FitRequest,
+    trainer: Trainer,
+    run: _RunFolder,
+    dataset: Dataset,
+    val_ids: list[str],
+    epochs: int,
+    left_out: Mapping[str, str],
 ) -> Score:
     """Score the network as it is, and keep it if it is the best so far."""
     bad: dict[str, str] = {}
@@ -213,7 +219,8 @@ def _validate(
     value = 0.0 if math.isnan(result.quality.mean_ap) else result.quality.mean_ap
     if trainer.place.best is None or value > trainer.place.best:
         trainer.save(run.best, run.about, best=value)
-    run.keep_score(trainer.place.step, epochs, result)
+    trained = {"epochs": epochs, "left_out": dict(left_out), "quarantined": trainer.data.num_failed}
+    run.keep_score(trainer.place.step, trained, result)
     return result
 
 
@@ -272,11 +279,11 @@ class _RunFolder:
         """Where steps are written; what an earlier call wrote beyond `step` is dropped, since it is done again."""
         return TrainingLog(self.out, step, self.writes)
 
-    def keep_score(self, step: int, epochs: int, result: Score) -> None:
-        """Add to scores.json."""
+    def keep_score(self, step: int, trained: Mapping[str, Any], result: Score) -> None:
+        """Add to scores.json, with what was trained until then."""
         path = self.out / SCORES
         scores = json.loads(path.read_text()) if path.exists() else {}
-        scores[str(step)] = {"epochs": epochs, **result.as_dict()}
+        scores[str(step)] = {**trained, **result.as_dict()}
         write_together([(path, json.dumps(scores).encode())])
 
 

@@ -138,6 +138,16 @@ def test_a_curve_is_drawn_and_what_cannot_be_trained_is_told(made, tmp_path):
     assert "Left out: 2% of the cost" in (tmp_path / "poor" / "cost.md").read_text()
 
 
+def test_frames_that_were_not_trained_on_are_told_every_time(made, tmp_path):
+    world = open_dataset(made / "root")
+    make_labels(tmp_path / "labels", world, failed=world.frame_ids("mini_train")[:1])
+    for _ in range(2):
+        result = experiment(made, "--labels", tmp_path / "labels", "--out", tmp_path / "runs", "--only", "4")
+        assert result.exit_code == 3, result.output
+        assert "50pc_and_PointSAM_ignore_regions-0: 1 frames have no labels" in result.stderr
+    assert "1 frames have no labels" in (tmp_path / "runs" / "supervision.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("name", "more", "said"),
     [
