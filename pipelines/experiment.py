@@ -14,7 +14,7 @@ from typing import Any
 
 from pipelines.budget import draw_budget, objects_of
 from pipelines.experiment_page import Page, Row, write_page
-from pipelines.experiments import EXPERIMENTS, Inputs, Setting, without_boxes
+from pipelines.experiments import EXPERIMENTS, Experiment, Inputs, Setting
 from pipelines.fit import FitRequest, finished, fit
 from pipelines.predict import LAST, evaluate_run
 from pointsam.datasets import open_dataset
@@ -71,11 +71,10 @@ def run_experiment(request: ExperimentRequest) -> Page:
     rows, left_out = [], dict[str, str]()
     for index, setting in enumerate(chosen):
         budget_path, budget = worlds[setting.elsewhere].budget(request, setting)
-        classes = request.inputs.recipe.detector.class_names
-        boxes = {name: counts["boxes"] for name, counts in _table(budget.description["classes"]).items()}
-        why = without_boxes(setting, boxes, classes)
-        if why is not None:
-            left_out[setting.name] = why
+        drawn: Any = budget.description["classes"]
+        missing = [name for name in request.inputs.recipe.detector.class_names if not drawn[name]["boxes"]]
+        if missing:
+            left_out[setting.name] = f"its budget holds no box of {', '.join(missing)}"
             continue
         scores = []
         for seed in request.seeds:
@@ -94,7 +93,8 @@ def run_experiment(request: ExperimentRequest) -> Page:
         if scores:
             rows.append(Row(setting, _cost(setting, budget), scores))
     if left_out and not rows:
-        raise SchemaError("SCH005", f"nothing can be trained: {next(iter(left_out.values()))}", "mend this first")
+        what, why = next(iter(left_out.items()))
+        raise SchemaError("SCH005", f"nothing can be trained: {what}: {why}", "mend this first")
     seeds = ", ".join(map(str, request.seeds))
     about = [f"`{request.command}`"] if request.command else []
     about.append(f"Seeds {seeds}; device {request.device}.")
@@ -127,7 +127,7 @@ class _World:
         return path, budget
 
 
-def _checked(request: ExperimentRequest) -> tuple[Any, list[Setting], list[_World]]:
+def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], list[_World]]:
     """The experiment, its settings, and its one or two worlds; all that can be wrong is found here."""
     if request.name not in EXPERIMENTS:
         raise SchemaError("SCH005", f"no experiment {request.name!r}", f"use one of: {', '.join(EXPERIMENTS)}")
@@ -167,9 +167,9 @@ def _request(
     budget: Budget,
 ) -> FitRequest:
     recipe = request.inputs.recipe if setting.change is None else setting.change(request.inputs.recipe)
-    samples = int(str(budget.description["frames"])) * recipe.data.repeat
+    frames: Any = budget.description["frames"]
     coarse = replace(recipe.data.coarse, **setting.coarse)  # type: ignore[arg-type]
-    food = replace(recipe.data, coarse=coarse, samples=samples)
+    food = replace(recipe.data, coarse=coarse, samples=frames * recipe.data.repeat)
     return FitRequest(
         replace(recipe, data=food, train=replace(recipe.train, seed=seed)),
         worlds[setting.elsewhere].path,
@@ -185,7 +185,8 @@ def _request(
 def _cost(setting: Setting, budget: Budget) -> float:
     """Parts of boxing everything; what PointSAM labels costs nothing."""
     free = setting.coarse["kind"] in ("none", "tables")
-    return float(str(budget.description["cost_boxes_only" if free else "cost_with_clusters"]))
+    cost: Any = budget.description["cost_boxes_only" if free else "cost_with_clusters"]
+    return float(cost)
 
 
 def _away(request: ExperimentRequest, worlds: Sequence[_World], setting: Setting, run: FitRequest) -> dict[str, Any]:
@@ -197,8 +198,3 @@ def _away(request: ExperimentRequest, worlds: Sequence[_World], setting: Setting
         write_together([(path, json.dumps(score.as_dict()).encode())])
     document: dict[str, Any] = json.loads(path.read_text())
     return document
-
-
-def _table(value: Any) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = value
-    return found

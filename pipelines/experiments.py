@@ -5,9 +5,10 @@ A training is named for what it is, so that experiments share those that they ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from pointsam.detect.budget import CLUSTER_COST, BudgetConfig
 from pointsam.detect.recipe import Recipe
@@ -181,31 +182,23 @@ def _assignment(inputs: Inputs) -> list[Setting]:
     detector = inputs.recipe.detector
     changes: list[tuple[str, Callable[[Recipe], Recipe]]] = []
     if detector.center is not None:
-        changes.append(("true peaks", _center(peak="true")))
+        changes.append(("true peaks", _head("center", peak="true")))
         if detector.center.reach:
-            changes.append(("no reach", _center(reach=0)))
+            changes.append(("no reach", _head("center", reach=0)))
     if detector.anchor is not None:
         if detector.anchor.match == "centers":
-            changes.append(("by overlap", _anchor(match="overlap")))
+            changes.append(("by overlap", _head("anchor", match="overlap")))
         changes.append(("by overlap, one threshold", _one_threshold))
     without = [replace(base, name=f"{base.name}, {name}", change=change) for name, change in changes]
     return [_boxes(1.0), base, as_boxes, *_pointsam_alone(inputs), *without]
 
 
-def _center(**fields: object) -> Callable[[Recipe], Recipe]:
+def _head(part: Literal["center", "anchor"], **fields: object) -> Callable[[Recipe], Recipe]:
+    """A change of a recipe's head."""
+
     def change(recipe: Recipe) -> Recipe:
-        assert recipe.detector.center is not None
-        head = replace(recipe.detector.center, **fields)  # type: ignore[arg-type]
-        return replace(recipe, detector=replace(recipe.detector, center=head))
-
-    return change
-
-
-def _anchor(**fields: object) -> Callable[[Recipe], Recipe]:
-    def change(recipe: Recipe) -> Recipe:
-        assert recipe.detector.anchor is not None
-        head = replace(recipe.detector.anchor, **fields)  # type: ignore[arg-type]
-        return replace(recipe, detector=replace(recipe.detector, anchor=head))
+        head = replace(getattr(recipe.detector, part), **fields)
+        return replace(recipe, detector=replace(recipe.detector, **{part: head}))
 
     return change
 
@@ -214,13 +207,7 @@ def _one_threshold(recipe: Recipe) -> Recipe:
     """Clusters meet anchors by the thresholds of boxes."""
     assert recipe.detector.anchor is not None
     anchors = tuple(replace(some, cluster_iou=some.box_iou) for some in recipe.detector.anchor.anchors)
-    return _anchor(match="overlap", anchors=anchors)(recipe)
-
-
-def without_boxes(setting: Setting, boxes: Mapping[str, int], classes: Sequence[str]) -> str | None:
-    """Why a setting cannot be trained with so many boxes by class, None if it can."""
-    missing = [name for name in classes if not boxes.get(name)]
-    return f"{setting.name}: its budget holds no box of {', '.join(missing)}" if missing else None
+    return _head("anchor", match="overlap", anchors=anchors)(recipe)
 
 
 EXPERIMENTS: Mapping[str, Experiment] = {

@@ -58,7 +58,7 @@ class Bar:
     Args:
         name: beside it.
         values: as long as their mean; each is a dot.
-        away: a second, paler bar below, none if empty.
+        away: a second bar below, of the same elsewhere; none if empty.
     """
 
     name: str
@@ -122,11 +122,15 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
 
     def fill(place: Any) -> None:
         for k, row in enumerate(rows):
-            for values, colour, offset in ((row.values, _COLOURS[1], 0.0), (row.away, _COLOURS[4], 0.3)):
+            height = 0.3 if row.away else 0.6
+            parts = ((row.values, "here", _COLOURS[1], 0.0), (row.away, "elsewhere", _COLOURS[4], 0.3))
+            for values, name, colour, offset in parts:
                 if len(values):
                     at = k + offset - 0.15 * bool(row.away)
-                    place.barh(at, float(np.mean(values)), height=0.3 if row.away else 0.6, color=colour, alpha=0.75)
+                    place.barh(at, float(np.mean(values)), height, color=colour, alpha=0.75, label="" if k else name)
                     place.plot(values, [at] * len(values), "o", ms=3, color=_COLOURS[5])
+        if any(row.away for row in rows):
+            place.legend(frameon=False)
         place.set(xlabel=axis, ylim=(len(rows) - 0.4, -0.6))
         place.set_yticks(range(len(rows)), [fill_text(row.name, _NAME_WIDTH) for row in rows])
         place.grid(axis="x", alpha=0.3, lw=0.5)

@@ -135,6 +135,7 @@ def test_a_curve_is_drawn_and_what_cannot_be_trained_is_told(made, tmp_path):
     poor = experiment(made, "--out", tmp_path / "poor", "--cost", "0.02", "--only", "0,1", name="cost")
     assert poor.exit_code == 3, poor.output
     assert "2% of the cost, 2% of the labels boxes: its budget holds no box of" in poor.stderr
+    assert poor.stderr.count("2% of the labels boxes: ") == 1
     assert "Left out: 2% of the cost" in (tmp_path / "poor" / "cost.md").read_text()
 
 
