@@ -130,7 +130,7 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
                     place.barh(at, float(np.mean(values)), height, color=colour, alpha=0.75, label="" if k else name)
                     place.plot(values, [at] * len(values), "o", ms=3, color=_COLOURS[5])
         if any(row.away for row in rows):
-            place.legend(frameon=False)
+            place.legend(frameon=False, loc="lower right")
         place.set(xlabel=axis, ylim=(len(rows) - 0.4, -0.6))
         place.set_yticks(range(len(rows)), [fill_text(row.name, _NAME_WIDTH) for row in rows])
         place.grid(axis="x", alpha=0.3, lw=0.5)
