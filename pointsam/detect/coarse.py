@@ -22,7 +22,8 @@ from pointsam.types import NO_INSTANCE, Boxes
 
 Kind = Literal["tables", "simulated", "clicks", "centers", "none"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-_AROUND_M, _FARTHEST_M = 6.4, 320.0
+_FARTHEST_M = 320.0
+_NEAR_M, _NEAR_CELL_M, _CELL_M = 12.0, 1.6, 6.4
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,12 @@ class CoarseConfig:
         click_noise_m: standard deviation of a click, each axis.
         center_noise_m: standard deviation of a centre label, each axis of the ground plane.
         min_confidence: clusters of the tables below are no clusters, and their points unknown.
+        min_points: nor are those with fewer points.
         unknown_unseen: points that no camera sees are unknown.
         unknown_dropped: points that a mask covered and refinement took away are unknown.
         own_m: unknown points nearer to the sensor than this, from above, are the vehicle's own: known background.
         ground_m: so are those less than this above the lowest point around: an object lost stands on the ground.
+        tallest_m: and those higher: no object is as high.
         as_boxes: take the extent of every cluster for a box, what a trainer without mixed supervision would have to.
         seed: of all draws.
 
@@ -54,10 +57,12 @@ class CoarseConfig:
     click_noise_m: float = 0.15
     center_noise_m: float = 0.25
     min_confidence: float = 0.0
+    min_points: int = 1
     unknown_unseen: bool = True
     unknown_dropped: bool = True
     own_m: float = 2.5
     ground_m: float = 0.3
+    tallest_m: float = 4.5
     as_boxes: bool = False
     seed: int = 0
 
@@ -168,9 +173,11 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: NDArray[np.floating[Any]], con
             f"frame {labels.frame.frame_id}: {len(labels.labels)} labels for a sweep of {len(xyz_lidar_m)} points",
             "the labels were made for other data: label this data set",
         )
-    kept = np.array([cluster.confidence >= config.min_confidence for cluster in labels.clusters], dtype=bool)
+    confidence = np.array([cluster.confidence for cluster in labels.clusters], dtype=np.float64)
     class_id = np.array([cluster.class_id for cluster in labels.clusters], dtype=np.uint8)
     ids = labels.labels.instance_id
+    count = np.bincount(ids[ids != NO_INSTANCE], minlength=len(class_id))
+    kept = (confidence >= config.min_confidence) & (count >= config.min_points)
     doubtful = (ids != NO_INSTANCE) & ~np.append(kept, True)[ids]
     unlabelled = ids == NO_INSTANCE
     unknown = np.zeros(len(ids), dtype=bool)
@@ -181,21 +188,28 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: NDArray[np.floating[Any]], con
     if unknown.any():
         xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
         unknown &= (xyz[:, :2] ** 2).sum(axis=1) >= config.own_m**2
-        unknown &= height_m(xyz) >= config.ground_m
+        height = height_m(xyz)
+        unknown &= (height >= config.ground_m) & (height <= config.tallest_m)
     return of_points(xyz_lidar_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown | doubtful)
 
 
 def height_m(xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) height of points above the lowest one around, within 6 to 13 m: the rings of a far road are that sparse.
+    """(N,) height of points above the lowest one around.
 
-    On a slope the ground itself has some height: it errs on the side of what is not ground.
+    Around is within 1.6 to 3.2 m near the sensor, so that a road that climbs is no higher than itself, and within 6.4
+    to 12.8 m beyond: the rings of a far road are that sparse.
     """
-    half = int(_FARTHEST_M / _AROUND_M)
-    cell = np.clip(np.floor(xyz_lidar_m[:, :2] / _AROUND_M), -half, half).astype(np.int64) + half
+    near: NDArray[np.bool_] = (xyz_lidar_m[:, :2] ** 2).sum(axis=1) < _NEAR_M**2
+    return np.where(near, _above_lowest(xyz_lidar_m, _NEAR_CELL_M), _above_lowest(xyz_lidar_m, _CELL_M))
+
+
+def _above_lowest(xyz: NDArray[np.float64], cell_m: float) -> NDArray[np.float64]:
+    half = int(_FARTHEST_M / cell_m)
+    cell = np.clip(np.floor(xyz[:, :2] / cell_m), -half, half).astype(np.int64) + half
     lowest = np.full((2 * half + 1, 2 * half + 1), np.inf)
-    np.minimum.at(lowest, tuple(cell.T), xyz_lidar_m[:, 2])
+    np.minimum.at(lowest, tuple(cell.T), xyz[:, 2])
     lowest = minimum_filter(lowest, size=3, mode="constant", cval=np.inf)
-    height: NDArray[np.float64] = xyz_lidar_m[:, 2] - lowest[tuple(cell.T)]
+    height: NDArray[np.float64] = xyz[:, 2] - lowest[tuple(cell.T)]
     return height
 
 

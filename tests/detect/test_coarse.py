@@ -110,7 +110,7 @@ def tables(confidence=(0.9, 0.2)):
     return FrameLabels(FrameRow("f", "s", 0, 6, 2), labels, views, covered, clusters)
 
 
-XYZ = np.arange(18.0).reshape(6, 3)
+XYZ = np.arange(18.0).reshape(6, 3) * (1, 1, 0.25)
 
 
 def test_tables_give_their_clusters_and_what_nobody_can_know():
@@ -127,7 +127,7 @@ def test_each_kind_of_the_unknown_can_be_left_out(off, unknown):
 
 
 def test_the_vehicle_itself_is_background_though_no_camera_sees_it():
-    near = np.where(np.arange(6)[:, None] == 4, [1.5, -1.9, 9.0], XYZ)
+    near = np.where(np.arange(6)[:, None] == 4, [2.4, 0.3, 3.0], XYZ)
     assert np.flatnonzero(from_tables(tables(), near, CoarseConfig()).unknown).tolist() == [5]
     assert np.flatnonzero(from_tables(tables(), near, CoarseConfig(own_m=2.4)).unknown).tolist() == [4, 5]
 
@@ -140,22 +140,42 @@ def test_ground_is_background_though_no_camera_sees_it(rng):
     assert np.flatnonzero(from_tables(tables(), xyz, CoarseConfig(ground_m=0.0)).unknown).tolist() == [4, 5]
 
 
+def test_what_is_higher_than_any_object_is_background_though_no_camera_sees_it():
+    high = np.where(np.arange(6)[:, None] == 4, XYZ[4] + (0, 0, 4.6), XYZ)
+    assert np.flatnonzero(from_tables(tables(), high, CoarseConfig()).unknown).tolist() == [5]
+    assert np.flatnonzero(from_tables(tables(), high, CoarseConfig(tallest_m=9.0)).unknown).tolist() == [4, 5]
+
+
 def test_height_is_that_above_the_lowest_point_around(rng):
-    xyz = np.column_stack([rng.uniform(-60, 60, (500, 2)), rng.normal(0, 1, 500)])
+    xyz = np.column_stack([rng.uniform(-60, 60, (4000, 2)), rng.normal(0, 1, 4000)])
     height = height_m(xyz)
-    for k in range(0, 500, 7):
+    for k in range(0, 4000, 7):
+        cell = 1.6 if np.hypot(*xyz[k, :2]) < 12 else 6.4
         apart = np.abs(xyz[:, :2] - xyz[k, :2]).max(axis=1)
-        least, most = (xyz[k, 2] - xyz[apart < reach, 2].min() for reach in (6.4, 12.8))
+        least, most = (xyz[k, 2] - xyz[apart < reach, 2].min() for reach in (cell, 2 * cell))
         assert least <= height[k] <= most
     far = np.array([[1e7, -1e7, 0.0], [1e7, -1e7, 2.0]])
     assert height_m(far).tolist() == [0.0, 2.0]
     assert len(height_m(np.zeros((0, 3)))) == 0
 
 
+def test_a_road_that_climbs_has_no_height_near_the_sensor():
+    x, y = np.meshgrid(np.arange(-8, 8, 0.4), np.arange(-8, 8, 0.4))
+    road = np.column_stack([x.ravel(), y.ravel(), 0.08 * x.ravel()])
+    assert height_m(road).max() < 0.3
+
+
 def test_a_doubtful_cluster_is_no_cluster_and_no_background_either():
     found = from_tables(tables(), XYZ, CoarseConfig(min_confidence=0.5))
     assert found.cluster_id.tolist() == [0, 0, -1, -1, -1, -1]
     assert np.flatnonzero(found.unknown).tolist() == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("min_points", "clusters"), [(2, 2), (3, 0)])
+def test_so_is_a_cluster_of_few_points(min_points, clusters):
+    found = from_tables(tables(), XYZ, CoarseConfig(min_points=min_points))
+    assert len(found) == clusters
+    assert found.unknown[:4].tolist() == [clusters == 0] * 4
 
 
 def test_labels_of_another_sweep_are_refused():
