@@ -142,10 +142,8 @@ def of_points(
         )
     member = np.flatnonzero(cluster_id != NO_INSTANCE)
     present, dense = np.unique(cluster_id[member], return_inverse=True)
-    xyz = np.asarray(xyz_lidar_m, dtype=np.float64)[member]
-    low, high = np.full((len(present), 3), np.inf), np.full((len(present), 3), -np.inf)
-    np.minimum.at(low, dense, xyz)
-    np.maximum.at(high, dense, xyz)
+    xyz = np.asarray(xyz_lidar_m)[member]
+    low, high = extents(xyz, dense, len(present))
     center = (low + high) / 2
     radius = np.zeros(len(present))
     np.maximum.at(radius, dense, np.linalg.norm(xyz[:, :2] - center[dense, :2], axis=1))
@@ -154,6 +152,17 @@ def of_points(
     count = np.bincount(dense, minlength=len(present))
     none = np.zeros(len(ids), dtype=bool)
     return CoarseLabels(ids, class_id[present], center, radius, count, none if unknown is None else unknown)
+
+
+def extents(
+    xyz: NDArray[np.floating[Any]], group: NDArray[np.integer[Any]], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(G,3) lowest and highest of the points of each group, infinite of a group without one; -1 is no group."""
+    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
+    member = np.flatnonzero(group >= 0)
+    np.minimum.at(low, group[member], xyz[member].astype(np.float64))
+    np.maximum.at(high, group[member], xyz[member].astype(np.float64))
+    return low, high
 
 
 def from_tables(labels: FrameLabels, xyz_lidar_m: NDArray[np.floating[Any]], config: CoarseConfig) -> CoarseLabels:

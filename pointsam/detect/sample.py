@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_values
-from pointsam.detect.coarse import CoarseLabels, of_points
+from pointsam.detect.coarse import CoarseLabels, extents, of_points
 from pointsam.detect.scene import Scene
 from pointsam.geometry.boxes import box_members
 from pointsam.geometry.projection import key_SE3_sweep, project
@@ -107,7 +107,7 @@ class Sample:
 
     def clusters_as_boxes(self) -> Sample:
         """The extents of clusters along the axes as boxes, heading along their longer side; no cluster is left."""
-        low, high = _extents(self.points[: self.num_key, :3], self.clusters.cluster_id, len(self.clusters))
+        low, high = extents(self.points[: self.num_key, :3], self.clusters.cluster_id, len(self.clusters))
         kept = np.isfinite(low).all(axis=1)
         size = np.maximum(high[kept] - low[kept], _LEAST_SIDE_M)
         turned = size[:, 1] > size[:, 0]
@@ -145,20 +145,9 @@ class Sample:
 def visible_centers(xyz: NDArray[np.floating[Any]], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     """(B,3) mid-points of the extents of the points in boxes; a box' own middle where it holds none."""
     point, box = box_members(xyz, oriented(boxes))
-    low, high = _extents(xyz[point], box, len(boxes))
+    low, high = extents(xyz[point], box, len(boxes))
     empty = np.isinf(low[:, :1])
     return np.where(empty, boxes[:, :3], (np.where(empty, 0, low) + np.where(empty, 0, high)) / 2)
-
-
-def _extents(
-    xyz: NDArray[np.floating[Any]], group: NDArray[np.integer[Any]], count: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(G,3) lowest and highest of the points of each group, infinite of a group without one; -1 is no group."""
-    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
-    member = np.flatnonzero(group >= 0)
-    np.minimum.at(low, group[member], xyz[member].astype(np.float64))
-    np.maximum.at(high, group[member], xyz[member].astype(np.float64))
-    return low, high
 
 
 def oriented(boxes: NDArray[np.float64]) -> Boxes:
