@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from pipelines.progress import progress
 from pipelines.request import Request
 from pipelines.tables import text_table
 from pipelines.worker import images_read
-from pointsam.calibration.correction import RigCorrection, as_SE3, rig_of
+from pointsam.calibration.correction import RigCorrection, Six, as_SE3, rig_of
 from pointsam.calibration.silhouettes import Look, look
 from pointsam.calibration.solve import evidence_of, solve
 from pointsam.datasets.base import Dataset
@@ -39,6 +39,8 @@ MOST_DOUBT_DEG = 0.15
 FLOOR_MS, MIN_SPEED_MPS = 5.0, 1.0
 MIN_OBJECTS = 12
 """Of a camera, in either half of the frames."""
+MIN_CAMERAS = 3
+"""Whose median says whether a whole rig is off: then a camera need not say it alone."""
 
 
 def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = False) -> str:
@@ -139,36 +141,73 @@ def judge(frames: Sequence[Frame], looks: Sequence[Sequence[Look]]) -> RigVerdic
         time_status = "mended" if abs(whole.time_s) * 1e3 > max(FLOOR_MS, 2 * doubt_ms) else "right"
     if with_time and time_status != "mended":
         whole, *halves = _solved(parts, views, False)
-    cameras = {name: _camera(parts[0], view, whole, halves) for name, view in views.items()}
-    return RigVerdict(len(frames), speed, time_status, round(whole.time_s * 1e3, 3), round(doubt_ms, 3), cameras)
+    moves = {name: _moves(parts[0], view, whole, halves) for name, view in views.items()}
+    return RigVerdict(
+        len(frames), speed, time_status, round(whole.time_s * 1e3, 3), round(doubt_ms, 3), camera_verdicts(moves)
+    )
 
 
 def _solved(parts: Sequence[Sequence[Look]], views: Mapping[str, CameraView], with_time: bool) -> list[RigCorrection]:
     return [solve(some, views, with_time, MIN_OBJECTS) for some in parts]
 
 
-def _camera(
-    looks: Sequence[Look], view: CameraView, whole: RigCorrection, halves: Sequence[RigCorrection]
-) -> CameraVerdict:
+@dataclass(frozen=True, eq=False)
+class Move:
+    """What was found of a camera.
+
+    Args:
+        objects: that it rests on.
+        six: the correction.
+        apart: half of what the halves differ by.
+        shift_deg, doubt_deg: by how much both move what objects show, root mean square.
+        solved: with all frames and with either half.
+    """
+
+    objects: int
+    six: Six
+    apart: Six
+    shift_deg: float = 0.0
+    doubt_deg: float = 0.0
+    solved: bool = False
+
+
+def _moves(looks: Sequence[Look], view: CameraView, whole: RigCorrection, halves: Sequence[RigCorrection]) -> Move:
     xyz, objects = evidence_of(looks, view, whole)
-    zero = (0.0, 0.0, 0.0)
     if not all(view.name in one.cameras for one in (whole, *halves)):
-        return CameraVerdict("unknown", objects, 0.0, 0.0, zero, zero, zero, zero)
+        return Move(objects, np.zeros(6), np.zeros(6))
     six, a, b = (one.cameras[view.name] for one in (whole, *halves))
-    shift, doubt = _apart(xyz, six, np.zeros(6)), _apart(xyz, a, b) / 2
-    apart = np.abs(a - b) / 2
-    status = "mended" if shift > max(FLOOR_DEG, 2 * doubt) else "right"
-    status = "unknown" if doubt > MOST_DOUBT_DEG and shift < 4 * doubt else status
-    kept = six if status == "mended" else np.zeros(6)
+    return Move(objects, six, np.abs(a - b) / 2, _apart(xyz, six, np.zeros(6)), _apart(xyz, a, b) / 2, True)
+
+
+def camera_verdicts(moves: Mapping[str, Move]) -> dict[str, CameraVerdict]:
+    """Which cameras are mended.
+
+    Where half of the cameras or more are off, all are taken to be: any correction that is larger than its doubt then
+    helps. Else a camera is mended that is off beyond doubt, and beyond what is found on true calibrations too.
+    """
+    shifts = [move.shift_deg for move in moves.values() if move.solved]
+    all_off = len(shifts) >= MIN_CAMERAS and float(np.median(shifts)) > FLOOR_DEG
+    return {name: _verdict(move, all_off) for name, move in moves.items()}
+
+
+def _verdict(move: Move, all_off: bool) -> CameraVerdict:
+    if all_off:
+        status = "mended" if move.shift_deg > move.doubt_deg else "unknown"
+    elif move.doubt_deg > MOST_DOUBT_DEG and move.shift_deg < 4 * move.doubt_deg:
+        status = "unknown"
+    else:
+        status = "mended" if move.shift_deg > max(FLOOR_DEG, 2 * move.doubt_deg) else "right"
+    status = status if move.solved else "unknown"
+    kept = move.six if status == "mended" else np.zeros(6)
     return CameraVerdict(
         status,
-        objects,
-        round(shift, 4),
-        round(doubt, 4),
+        move.objects,
+        round(move.shift_deg, 4),
+        round(move.doubt_deg, 4),
         _rounded(np.rad2deg(kept[:3])),
         _rounded(kept[3:]),
-        _rounded(np.rad2deg(apart[:3])),
-        _rounded(apart[3:]),
+        _rounded(np.rad2deg(move.apart[:3])),
+        _rounded(move.apart[3:]),
     )
 
 

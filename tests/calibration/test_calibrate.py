@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pipelines.calibrate import FLOOR_DEG, judge
+from pipelines.calibrate import FLOOR_DEG, Move, camera_verdicts, judge
 from pipelines.calibration_file import RigVerdict
 from pointsam.calibration.correction import RigCorrection, as_SE3, mended, rig_of
 from pointsam.calibration.perturb import Noise, perturb
@@ -147,6 +147,29 @@ def test_doubt_is_told_and_few_objects_are_not_enough(drive):
             assert one.status == "unknown" or one.doubt_deg < one.shift_deg / 2
     assert {one.status for one in verdict.cameras.values()} == {"unknown"}
     assert verdict.correction().cameras == {}
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        ([(0.3, 0.1), (0.1, 0.1), (0.2, 0.1)], ["mended", "right", "right"]),
+        ([(0.3, 0.1), (0.3, 0.1), (0.2, 0.15)], ["mended"] * 3),  # most are off: the third is, too
+        ([(0.3, 0.1), (0.3, 0.1), (0.2, 0.25)], ["mended", "mended", "unknown"]),
+        ([(0.9, 0.1), (0.9, 0.1), None, None], ["mended", "mended", "unknown", "unknown"]),
+        ([(0.3, 0.1), (0.3, 0.16), None], ["mended", "unknown", "unknown"]),  # two are no rig
+        ([(0.9, 0.2), (0.2, 0.2), (0.2, 0.05), (0.1, 0.05)], ["mended", "unknown", "right", "right"]),
+    ],
+)
+def test_where_most_cameras_are_off_all_are_mended(found, wanted):
+    six = np.full(6, 0.01)
+    moves = {
+        f"cam{k}": Move(9, six, six) if one is None else Move(50, six, six, *one, solved=True)
+        for k, one in enumerate(found)
+    }
+    verdicts = camera_verdicts(moves)
+    assert [one.status for one in verdicts.values()] == wanted
+    for one in verdicts.values():
+        assert (one.translation_m != (0.0, 0.0, 0.0)) == (one.status == "mended")
 
 
 def test_a_vehicle_that_stands_tells_no_time(drive):
