@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.experiments import ALL, Experiment, Setting
 from pipelines.tables import Table
+from pointsam.evaluate.detection import interval
 from pointsam.evaluate.failures import KINDS
 from pointsam.report.curves import Bar, Line, bars, draw
 from pointsam.store.files import write_together
@@ -38,6 +40,14 @@ class Row:
     def values(self, where: str = "home") -> list[float]:
         """Mean average precision of each seed; none where nothing was scored."""
         return [_number(score[where]["quality"]["mean_ap"]) for score in self.scores if score[where]]
+
+    def draws(self) -> NDArray[np.float64]:
+        """(D,) mean average precision of the seeds over scenes drawn with replacement; empty where none were drawn."""
+        drawn = [score["home"]["quality"].get("draws", ()) for score in self.scores]
+        if not drawn or not all(map(len, drawn)):
+            return np.zeros(0)
+        mean: NDArray[np.float64] = np.mean([[_number(value) for value in one] for one in drawn], axis=0)
+        return mean
 
 
 @dataclass(frozen=True)
@@ -90,27 +100,43 @@ def write_page(
 
 def tables(rows: Sequence[Row]) -> list[Table]:
     """Average precision of each setting, its share of that of all boxes, and by class; and what kind of errors cost."""
-    whole = next((_mean(row.values()) for row in rows if row.setting.name == ALL), _NAN)
+    all_boxes = next((row for row in rows if row.setting.name == ALL), None)
+    whole = _mean(all_boxes.values()) if all_boxes else _NAN
     away = any(row.values("away") for row in rows)
-    classes = list(dict.fromkeys(c["name"] for row in rows for c in _classes(row) if c["num_objects"]))
-    header = ["supervision", "cost", "seeds", "mAP", "spread", "of all", "NDS", *(["elsewhere"] * away), *classes]
+    objects = {c["name"]: c["num_objects"] for row in rows for c in _classes(row) if c["num_objects"]}
+    classes = list(objects)
+    header = ["supervision", "cost", "seeds", "mAP", "spread", "of all", "95 %", "NDS", *(["elsewhere"] * away)]
+    header += [f"{name} ({count})" for name, count in objects.items()]
     quality, costs = [], []
     for row in rows:
         values = row.values()
         spread = max(values) - min(values) if len(values) > 1 else _NAN
         nds = [score["home"]["official"]["NDS"] for score in row.scores if score["home"]["official"]]
         mean = _mean(values)
-        shares = (mean / whole if whole else _NAN, _mean(nds), *([_mean(row.values("away"))] * away))
+        share = (mean / whole if whole else _NAN, _share_interval(row, all_boxes))
+        shares = (*share, _mean(nds), *([_mean(row.values("away"))] * away))
         by_class = [_mean([_of(s["home"]["quality"]["classes"], name)["ap"] for s in row.scores]) for name in classes]
         quality.append((row.setting.name, row.cost, len(values), mean, spread, *shares, *by_class))
         gains = [_of(s["home"]["failures"], name)["gains"] for s in row.scores for name in classes]
         costs.append((row.setting.name, *(_mean(kind) for kind in zip(*gains, strict=True))))
     note = (
         "cost of labels: boxes everywhere are 1, every coarse label of a human is 0.14, PointSAM's are 0; "
-        "mAP: mean of seeds; spread: worst to best"
+        "mAP: mean of seeds; spread: worst to best; 95 %: of the share, over scenes of the validation split drawn with "
+        "replacement; after a class the number of its objects there"
     )
     failures = Table("mAP gained if one kind of error were mended", ("supervision", *KINDS), costs)
     return [Table("average precision", header, quality, note), failures]
+
+
+def _share_interval(row: Row, all_boxes: Row | None) -> str:
+    """What the share is in 95 % of the draws; both see the same ones."""
+    if all_boxes is None or row is all_boxes:
+        return "-"
+    mine, whole = row.draws(), all_boxes.draws()
+    if len(mine) != len(whole) or not (whole > 0).any():
+        return "-"
+    low, high = interval(mine[whole > 0] / whole[whole > 0])
+    return f"{low:.2f} to {high:.2f}"
 
 
 def _classes(row: Row) -> list[dict[str, Any]]:

@@ -99,7 +99,8 @@ class Score:
         lines = [
             text_table(header, lines_of),
             f"{self.quality.num_frames} frames; AP by distance of middles, mean of 0.5, 1, 2 and 4 m, within nuScenes' "
-            "range of each class",
+            "range of each class; over scenes drawn with replacement 95 % of means are from "
+            "{:.3f} to {:.3f}".format(*self.quality.interval),
             self._failures(),
             self.official.text,
         ]
@@ -137,7 +138,7 @@ def score(dataset: Dataset, found: Sequence[Detections], bad: dict[str, str]) ->
     """Score detections by our own rule, and by the data set's where it applies."""
     accumulator = DetectionAccumulator(dataset.taxonomy.names)
     for frame in found:
-        accumulator.add(frame.frame_boxes(), truth_of(dataset, frame.frame_id))
+        accumulator.add(frame.frame_boxes(), truth_of(dataset, frame.frame_id), dataset.scene(frame.frame_id))
     costs = failures(*accumulator.frames, dataset.taxonomy.names)
     return Score(accumulator.result(), costs, official(dataset, found, bad), bad)
 

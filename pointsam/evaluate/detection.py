@@ -3,15 +3,21 @@
 Per class: predictions of all frames by falling score; each takes the nearest object of its class and frame that is
 left, if it is near enough. Precision is interpolated at 101 recalls; what is below a recall or precision of 0.1 does
 not count. Source: nuScenes (arXiv 1903.11027), section 3.1.
+
+Few scenes hold few objects of a rare class, whose precision weighs as much as that of cars: the mean over scenes drawn
+with replacement tells how far it can be trusted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pointsam.draws import generator
 
 DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
 CLASS_RANGE_M: Mapping[str, float] = {
@@ -30,6 +36,8 @@ CLASS_RANGE_M: Mapping[str, float] = {
 RANGE_BINS_M = ((0.0, 20.0), (20.0, 40.0), (40.0, 1000.0))
 _RECALLS = np.linspace(0, 1, 101)
 _LEAST = 0.1
+_DRAWS, _FEWEST_SCENES = 200, 5
+"""Of scenes; of frames, where scenes are fewer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +100,19 @@ class DetectionQuality:
         classes: each.
         mean_ap: over classes with an object.
         num_frames: scored.
+        draws: the mean over scenes drawn with replacement, frames where scenes are few. All detections of the same
+            frames see the same draws, so that they can be compared draw by draw.
     """
 
     classes: tuple[ClassAP, ...]
     mean_ap: float
     num_frames: int
+    draws: tuple[float, ...] = ()
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Bounds of 95 % of the draws, NaN without one."""
+        return interval(self.draws)
 
 
 @dataclass
@@ -114,9 +130,11 @@ class DetectionAccumulator:
     min_points: int = 1
     _found: list[FrameBoxes] = field(default_factory=list)
     _true: list[FrameBoxes] = field(default_factory=list)
+    _scene: list[str] = field(default_factory=list)
 
-    def add(self, found: FrameBoxes, true: FrameBoxes) -> None:
-        """One frame."""
+    def add(self, found: FrameBoxes, true: FrameBoxes, scene: str) -> None:
+        """One frame of a scene."""
+        self._scene.append(scene)
         self._found.append(self._in_range(found))
         self._true.append(self._in_range(true[true.score >= self.min_points]))
 
@@ -132,13 +150,33 @@ class DetectionAccumulator:
 
     def result(self) -> DetectionQuality:
         """Figures of all frames so far."""
-        classes = tuple(self._class(k, name) for k, name in enumerate(self.names))
+        found, true = (
+            [self._of_class(boxes, k) for k in range(len(self.names))] for boxes in (self._found, self._true)
+        )
+        classes = tuple(map(self._class, self.names, found, true))
         present = [c.ap for c in classes if c.num_objects]
-        return DetectionQuality(classes, float(np.mean(present)) if present else float("nan"), len(self._true))
+        mean = float(np.mean(present)) if present else float("nan")
+        draws = _mean([self._drawn(f, t) for f, t, c in zip(found, true, classes, strict=True) if c.num_objects])
+        return DetectionQuality(classes, mean, len(self._true), draws)
 
-    def _class(self, class_id: int, name: str) -> ClassAP:
-        found = [f[f.class_id == class_id] for f in self._found]
-        true = [t[t.class_id == class_id] for t in self._true]
+    def _drawn(self, found: list[FrameBoxes], true: list[FrameBoxes]) -> NDArray[np.float64]:
+        """(D,) average precision of a class in each draw, NaN where none of its objects was drawn."""
+        names = self._scene if len(set(self._scene)) >= _FEWEST_SCENES else range(len(self._scene))
+        _, scene = np.unique(np.asarray(names), return_inverse=True)
+        count = int(scene.max()) + 1
+        times = generator(0, "detection", "bootstrap").multinomial(count, np.full(count, 1 / count), _DRAWS)
+        total = times[:, scene] @ np.array([len(t.score) for t in true])
+        by_distance = []
+        for limit in DISTANCES_M:
+            frame, hit, _ = matched(found, true, limit)
+            by_distance.append([_precision(hit, w[frame], n) for w, n in zip(times[:, scene], total, strict=True)])
+        drawn: NDArray[np.float64] = np.mean(by_distance, axis=0)
+        return drawn
+
+    def _of_class(self, frames: list[FrameBoxes], class_id: int) -> list[FrameBoxes]:
+        return [boxes[boxes.class_id == class_id] for boxes in frames]
+
+    def _class(self, name: str, found: list[FrameBoxes], true: list[FrameBoxes]) -> ClassAP:
         by_distance = tuple(average_precision(found, true, limit)[0] for limit in DISTANCES_M)
         by_range = []
         for low, high in RANGE_BINS_M:
@@ -164,7 +202,15 @@ def average_precision(found: Sequence[FrameBoxes], true: Sequence[FrameBoxes], l
     total = sum(len(t.score) for t in true)
     if total == 0:
         return float("nan"), []
-    frame = np.concatenate([np.full(len(f.score), k) for k, f in enumerate(found)])
+    _, hit, pairs = matched(found, true, limit_m)
+    return _precision(hit, np.ones(len(hit)), total), pairs
+
+
+def matched(
+    found: Sequence[FrameBoxes], true: Sequence[FrameBoxes], limit_m: float
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], Pairs]:
+    """(N,) the frame of every prediction by falling score, (N,) whether it takes an object, and the pairs."""
+    frame = np.concatenate([np.full(len(f.score), k, dtype=np.int64) for k, f in enumerate(found)])
     row = np.concatenate([np.arange(len(f.score)) for f in found])
     score = np.concatenate([f.score for f in found])
     apart = [
@@ -182,13 +228,37 @@ def average_precision(found: Sequence[FrameBoxes], true: Sequence[FrameBoxes], l
             t = int(distance.argmin())
             taken[k][t] = hit[rank] = True
             pairs.append((k, r, t))
-    if not pairs:
-        return 0.0, []
-    hits = np.cumsum(hit)
-    precision = hits / np.arange(1, len(hits) + 1)
-    at = np.interp(_RECALLS, hits / total, precision, right=0)
+    return frame[order], hit, pairs
+
+
+def _precision(hit: NDArray[np.bool_], times: NDArray[Any], total: int) -> float:
+    """Average precision of predictions by falling score, each counted so many times, NaN without an object."""
+    if total == 0:
+        return float("nan")
+    there = times > 0
+    hits, every = np.cumsum((hit * times)[there]), np.cumsum(times[there])
+    if not len(hits) or hits[-1] == 0:
+        return 0.0
+    at = np.interp(_RECALLS, hits / total, hits / every, right=0)
     counted = at[round(100 * _LEAST) + 1 :]
-    return float(np.mean(np.maximum(counted - _LEAST, 0)) / (1 - _LEAST)), pairs
+    return float(np.mean(np.maximum(counted - _LEAST, 0)) / (1 - _LEAST))
+
+
+def _mean(drawn: list[NDArray[np.float64]]) -> tuple[float, ...]:
+    """By draw, over the classes of which it has objects; none without a class."""
+    if not drawn:
+        return ()
+    present = np.isfinite(drawn)
+    total = np.where(present, drawn, 0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
+    return tuple(np.where(present.any(axis=0), total, np.nan).round(6).tolist())
+
+
+def interval(draws: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
+    """Bounds of 95 % of draws, NaN without one."""
+    known = np.array(draws, dtype=np.float64)
+    known = known[np.isfinite(known)]
+    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+    return float(low), float(high)
 
 
 def _errors(found: Sequence[FrameBoxes], true: Sequence[FrameBoxes], pairs: Pairs) -> tuple[float, float, float]:

@@ -18,8 +18,8 @@ def boxes(rows):
 
 def scored(found, true, **options):
     accumulator = DetectionAccumulator(NAMES, **options)
-    for f, t in zip(found, true, strict=True):
-        accumulator.add(boxes(f), boxes(t))
+    for k, (f, t) in enumerate(zip(found, true, strict=True)):
+        accumulator.add(boxes(f), boxes(t), f"scene {k:02}")
     return accumulator.result()
 
 
@@ -51,6 +51,43 @@ def test_frames_do_not_mix():
     assert average_precision([boxes([(0, 0, 0, 1)]), boxes([])], [boxes([]), boxes([(0, 0, 0, 1)])], 2.0)[0] == 0
 
 
+def drawn_frames(rng, frames=12):
+    true = [np.column_stack([rng.uniform(-20, 20, (n, 2)), rng.integers(0, 2, n), np.ones(n)]) for n in range(frames)]
+    moved = [rows + rng.normal(0, 1, rows.shape) * [1, 1, 0, 0] for rows in true]
+    return [np.column_stack([rows[:, :3], rng.random(len(rows))]) for rows in moved], true
+
+
+def test_a_draw_is_the_mean_of_the_scenes_drawn(rng_of, monkeypatch):
+    found, true = drawn_frames(rng_of(1))
+    times = rng_of(2).integers(0, 2, (20, len(true)))  # none twice: then it is the figure of those frames
+
+    class Fixed:
+        def multinomial(self, *_):
+            return times
+
+    monkeypatch.setattr("pointsam.evaluate.detection.generator", lambda *_: Fixed())
+    draws = scored(found, true).draws
+    for drawn, value in zip(times, draws, strict=True):
+        kept = np.flatnonzero(drawn)
+        alone = scored([found[k] for k in kept], [true[k] for k in kept])
+        assert value == pytest.approx(alone.mean_ap, abs=1e-6)
+
+
+def test_the_interval_holds_the_mean_and_is_narrower_with_more_scenes(rng_of):
+    few, many = (scored(*drawn_frames(rng_of(3), frames)) for frames in (8, 30))
+    for quality in (few, many):
+        low, high = quality.interval
+        assert low < quality.mean_ap < high
+        assert len(quality.draws) == 200
+    assert np.subtract(*few.interval[::-1]) > np.subtract(*many.interval[::-1])
+    assert few.draws == scored(*drawn_frames(rng_of(3), 8)).draws
+
+
+def test_nothing_to_score_has_no_interval():
+    assert np.isnan(scored([[]], [[]]).interval).all()
+    assert scored([], []).draws == ()
+
+
 def test_a_class_without_objects_is_not_in_the_mean():
     result = scored([[(0, 5, 0, 0.9), (3, 3, 1, 0.9)]], [[(0, 5, 0, 9)]])
     assert result.mean_ap == pytest.approx(1)
@@ -77,7 +114,7 @@ def test_errors_are_those_of_pairs():
         np.array([[3.0, 5, 9]]), np.array([[4.0, 2, 2]]), np.array([-3.0]), np.array([0]), np.array([5.0])
     )
     accumulator = DetectionAccumulator(NAMES)
-    accumulator.add(found, true)
+    accumulator.add(found, true, "scene")
     car = accumulator.result().classes[0]
     assert (car.translation_m, car.scale) == pytest.approx((1, 0.5))
     assert car.yaw_rad == pytest.approx(2 * np.pi - 6)

@@ -237,10 +237,10 @@ def test_each_ablation_changes_one_thing():
     assert all(anchors.cluster_iou == anchors.box_iou for anchors in changed.anchors)
 
 
-def score(value, nds=None):
+def score(value, nds=None, draws=()):
     classes = [{"name": "car", "num_objects": 3, "ap": value}, {"name": "bus", "num_objects": 0, "ap": None}]
     gains = [{"name": "car", "gains": [0.1] * len(KINDS)}, {"name": "bus", "gains": [None] * len(KINDS)}]
-    quality = {"mean_ap": value, "classes": classes}
+    quality = {"mean_ap": value, "classes": classes, "draws": draws}
     return {"home": {"quality": quality, "failures": gains, "official": nds and {"NDS": nds}}, "away": None}
 
 
@@ -251,9 +251,19 @@ def test_the_table_has_means_spreads_and_shares():
     ]
     quality, failures = (table.text() for table in tables(rows))
     whole, some = (line.split() for line in quality.splitlines()[3:5])
-    assert whole == ["all", "boxes", "1.000", "1", "0.800", "-", "1.000", "0.700", "0.800"]
-    assert some == ["some", "0.500", "2", "0.500", "0.200", "0.625", "-", "0.500"]
+    assert whole == ["all", "boxes", "1.000", "1", "0.800", "-", "1.000", "-", "0.700", "0.800"]
+    assert some == ["some", "0.500", "2", "0.500", "0.200", "0.625", "-", "-", "0.500"]
     assert failures.splitlines()[-1].split() == ["some", *["0.100"] * len(KINDS)]
+
+
+def test_the_share_is_told_as_far_as_the_scenes_allow():
+    """Draw by draw: what all detectors find hard in a draw does not widen it."""
+    whole = Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, [score(0.8, draws=(0.8, 0.4, 0.0, None))])
+    some = Row(Setting("some", BudgetConfig(0.5)), 0.5, [score(0.4, draws=(0.4, 0.2, 0.1, None))] * 2)
+    table = tables([whole, some])[0]
+    at = list(table.header).index("95 %")
+    assert [row[at] for row in table.rows] == ["-", "0.50 to 0.50"]
+    assert "car (3)" in table.header
 
 
 def test_a_split_without_an_object_has_no_figures():
