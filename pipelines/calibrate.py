@@ -1,7 +1,8 @@
 """`pointsam-label calibrate`: what the masks of a run and the LiDAR say about the calibration they were made with.
 
 Every rig is solved three times, with all of its frames and with either half. What the halves do not agree on is not
-known, and a correction that is smaller than what the method can tell is not made: cameras then stay as they are.
+known, and a correction that is smaller than what the method can tell is not made, unless the whole rig is off: cameras
+then stay as they are.
 """
 
 from __future__ import annotations
@@ -34,13 +35,14 @@ from pointsam.taxonomy import Taxonomy
 from pointsam.types import CameraView, Frame
 
 FLOOR_DEG = 0.25
-"""A correction that moves what objects show by less is not made: nearly so much is found on true calibrations too."""
+"""A correction that moves what objects show by less is not made, unless the whole rig is off: nearly so much is found
+on true calibrations too."""
 MOST_DOUBT_DEG = 0.15
 FLOOR_MS, MIN_SPEED_MPS = 5.0, 1.0
 MIN_OBJECTS = 12
 """Of a camera, in either half of the frames."""
 MIN_CAMERAS = 3
-"""Whose median says whether a whole rig is off: then a camera need not say it alone."""
+"""Whose median says whether a whole rig is off."""
 
 
 def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = False) -> str:
@@ -170,6 +172,11 @@ class Move:
     doubt_deg: float = 0.0
     solved: bool = False
 
+    @property
+    def agrees(self) -> bool:
+        """Whether the halves are near enough to each other to say anything."""
+        return self.solved and (self.doubt_deg <= MOST_DOUBT_DEG or self.shift_deg >= 4 * self.doubt_deg)
+
 
 def _moves(looks: Sequence[Look], view: CameraView, whole: RigCorrection, halves: Sequence[RigCorrection]) -> Move:
     xyz, objects = evidence_of(looks, view, whole)
@@ -182,22 +189,22 @@ def _moves(looks: Sequence[Look], view: CameraView, whole: RigCorrection, halves
 def camera_verdicts(moves: Mapping[str, Move]) -> dict[str, CameraVerdict]:
     """Which cameras are mended.
 
-    Where half of the cameras or more are off, all are taken to be: any correction that is larger than its doubt then
-    helps. Else a camera is mended that is off beyond doubt, and beyond what is found on true calibrations too.
+    Where the median shift of MIN_CAMERAS or more whose halves agree exceeds FLOOR_DEG, the whole rig is off, and every
+    correction is made that is larger than its doubt. Else a camera is mended that is off beyond doubt, and beyond what
+    is found on true calibrations too.
     """
-    shifts = [move.shift_deg for move in moves.values() if move.solved]
+    shifts = [move.shift_deg for move in moves.values() if move.agrees]
     all_off = len(shifts) >= MIN_CAMERAS and float(np.median(shifts)) > FLOOR_DEG
     return {name: _verdict(move, all_off) for name, move in moves.items()}
 
 
 def _verdict(move: Move, all_off: bool) -> CameraVerdict:
     if all_off:
-        status = "mended" if move.shift_deg > move.doubt_deg else "unknown"
-    elif move.doubt_deg > MOST_DOUBT_DEG and move.shift_deg < 4 * move.doubt_deg:
+        status = "mended" if move.solved and move.shift_deg > move.doubt_deg else "unknown"
+    elif not move.agrees:
         status = "unknown"
     else:
         status = "mended" if move.shift_deg > max(FLOOR_DEG, 2 * move.doubt_deg) else "right"
-    status = status if move.solved else "unknown"
     kept = move.six if status == "mended" else np.zeros(6)
     return CameraVerdict(
         status,

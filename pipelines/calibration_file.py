@@ -22,7 +22,8 @@ class CameraVerdict:
     """What is said of one camera.
 
     Args:
-        status: "mended", "right", "unknown" (too few objects, or halves that disagree).
+        status: "mended", "right", "unknown" (too few objects, or halves that disagree; where the whole rig is off, a
+            correction no larger than its doubt).
         objects: that it rests on.
         shift_deg: by how much the correction moves what objects show, root mean square.
         doubt_deg: half of what the two halves differ by, likewise.

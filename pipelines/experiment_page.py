@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipelines.experiments import ALL, Experiment, Setting
 from pipelines.tables import Table
-from pointsam.evaluate.detection import interval
+from pointsam.evaluate.bootstrap import interval
 from pointsam.evaluate.failures import KINDS
 from pointsam.report.curves import Bar, Line, bars, draw
 from pointsam.store.files import write_together
@@ -42,11 +42,9 @@ class Row:
         return [_number(score[where]["quality"]["mean_ap"]) for score in self.scores if score[where]]
 
     def draws(self) -> NDArray[np.float64]:
-        """(D,) mean average precision of the seeds over scenes drawn with replacement; empty where none were drawn."""
-        drawn = [score["home"]["quality"].get("draws", ()) for score in self.scores]
-        if not drawn or not all(map(len, drawn)):
-            return np.zeros(0)
-        mean: NDArray[np.float64] = np.mean([[_number(value) for value in one] for one in drawn], axis=0)
+        """(D,) mean average precision of the seeds over what was drawn with replacement."""
+        drawn = [[_number(value) for value in score["home"]["quality"]["draws"]] for score in self.scores]
+        mean: NDArray[np.float64] = np.mean(drawn, axis=0)
         return mean
 
 
@@ -121,8 +119,8 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         costs.append((row.setting.name, *(_mean(kind) for kind in zip(*gains, strict=True))))
     note = (
         "cost of labels: boxes everywhere are 1, every coarse label of a human is 0.14, PointSAM's are 0; "
-        "mAP: mean of seeds; spread: worst to best; 95 %: of the share, over scenes of the validation split drawn with "
-        "replacement; after a class the number of its objects there"
+        "mAP: mean of seeds; spread: worst to best; 95 %: of the share, over scenes of the validation split (frames, "
+        "where scenes are few) drawn with replacement; after a class the number of its objects there"
     )
     failures = Table("mAP gained if one kind of error were mended", ("supervision", *KINDS), costs)
     return [Table("average precision", header, quality, note), failures]
@@ -133,7 +131,9 @@ def _share_interval(row: Row, all_boxes: Row | None) -> str:
     if all_boxes is None or row is all_boxes:
         return "-"
     mine, whole = row.draws(), all_boxes.draws()
-    if len(mine) != len(whole) or not (whole > 0).any():
+    if len({score["home"]["quality"]["num_frames"] for row in (row, all_boxes) for score in row.scores}) > 1:
+        return "-"  # frames could not be read: the draws differ
+    if not (whole > 0).any():
         return "-"
     low, high = interval(mine[whole > 0] / whole[whole > 0])
     return f"{low:.2f} to {high:.2f}"

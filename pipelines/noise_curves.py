@@ -16,12 +16,11 @@ from pipelines.noise import KINDS, Cell
 from pipelines.tables import Table
 from pointsam.draws import generator
 from pointsam.errors import StoreError
+from pointsam.evaluate.bootstrap import FEWEST_SCENES, times_drawn
 from pointsam.store.reader import Labels
 
 _DRAWS = 1000
 """Of the bootstrap."""
-_FEW_SCENES = 5
-"""With fewer scenes frames are drawn in their place; they are alike, so that bands are then too narrow."""
 LOSSES = (0.05, 0.2)
 """Shares of the clean quality whose loss is looked for."""
 _PANOPTIC = ("tp", "fp", "fn", "iou_sum")
@@ -87,7 +86,7 @@ def read_counts(out: Path) -> Counts:
     if left:
         raise StoreError("OUT004", f"{out}: {left} frames of the sweep are not done", "run the same command again")
     place = {(cell.name, sar): (k, int(sar)) for k, cell in enumerate(cells) for sar in (False, True)}
-    few = len({scene for scene, _ in tables}) < _FEW_SCENES
+    few = len({scene for scene, _ in tables}) < FEWEST_SCENES
     panoptic: dict[str, NDArray[np.float64]] = {}
     objects: dict[str, NDArray[np.float64]] = {}
     failed = num_frames = 0
@@ -133,7 +132,7 @@ def curves(counts: Counts) -> list[Curve]:
 def _resampled(counts: Counts) -> NDArray[np.float64]:
     """(draw,cell,sar) quality of scenes drawn with replacement; all cells see the same draws."""
     units = len(counts.unit)
-    weights = generator(0, "noise", "bootstrap").multinomial(units, np.full(units, 1 / units), _DRAWS)
+    weights = times_drawn(units, _DRAWS, "noise")
     flat = counts.panoptic.reshape(units, -1)
     return panoptic_quality((weights @ flat).reshape(_DRAWS, *counts.panoptic.shape[1:]))
 

@@ -99,8 +99,7 @@ class Score:
         lines = [
             text_table(header, lines_of),
             f"{self.quality.num_frames} frames; AP by distance of middles, mean of 0.5, 1, 2 and 4 m, within nuScenes' "
-            "range of each class; over scenes drawn with replacement 95 % of means are from "
-            "{:.3f} to {:.3f}".format(*self.quality.interval),
+            "range of each class" + self._interval(),
             self._failures(),
             self.official.text,
         ]
@@ -109,6 +108,12 @@ class Score:
                 f"{len(self.bad)} frames could not be read and were not scored, the first: {next(iter(self.bad))}"
             )
         return "\n".join(lines)
+
+    def _interval(self) -> str:
+        low, high = self.quality.interval
+        if np.isnan(low):
+            return ""
+        return f"; over {self.quality.unit} drawn with replacement 95 % of means are from {low:.3f} to {high:.3f}"
 
     def _failures(self) -> str:
         rows: list[tuple[object, ...]] = [(one.name, *one.gains) for one in self.failures]

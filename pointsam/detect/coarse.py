@@ -38,12 +38,12 @@ class CoarseConfig:
         click_noise_m: standard deviation of a click, each axis.
         center_noise_m: standard deviation of a centre label, each axis of the ground plane.
         min_confidence: clusters of the tables below are no clusters, and their points unknown.
-        min_points: nor are those with fewer points.
+        min_points: clusters of the tables with fewer points are treated likewise.
         unknown_unseen: points that no camera sees are unknown.
         unknown_dropped: points that a mask covered and refinement took away are unknown.
         own_m: unknown points nearer to the sensor than this, from above, are the vehicle's own: known background.
         ground_m: so are those less than this above the lowest point around: an object lost stands on the ground.
-        tallest_m: and those higher: no object is as high.
+        tallest_m: so are those more than this above what is within 1.6 to 3.2 m: few objects are as high.
         as_boxes: take the extent of every cluster for a box, what a trainer without mixed supervision would have to.
         seed: of all draws.
 
@@ -197,22 +197,23 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: NDArray[np.floating[Any]], con
     if unknown.any():
         xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
         unknown &= (xyz[:, :2] ** 2).sum(axis=1) >= config.own_m**2
-        height = height_m(xyz)
-        unknown &= (height >= config.ground_m) & (height <= config.tallest_m)
+        above_m = above_lowest_m(xyz, _NEAR_CELL_M)
+        unknown &= (height_m(xyz) >= config.ground_m) & (above_m <= config.tallest_m)
     return of_points(xyz_lidar_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown | doubtful)
 
 
 def height_m(xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) height of points above the lowest one around.
 
-    Around is within 1.6 to 3.2 m near the sensor, so that a road that climbs is no higher than itself, and within 6.4
-    to 12.8 m beyond: the rings of a far road are that sparse.
+    Around is within 1.6 to 3.2 m near the sensor, so that ground up to 9 % steep stays below 0.3 m, and within 6.4 to
+    12.8 m beyond 12 m, where rings are that sparse: there a slope has some height and errs on the side of the unknown.
     """
     near: NDArray[np.bool_] = (xyz_lidar_m[:, :2] ** 2).sum(axis=1) < _NEAR_M**2
-    return np.where(near, _above_lowest(xyz_lidar_m, _NEAR_CELL_M), _above_lowest(xyz_lidar_m, _CELL_M))
+    return np.where(near, above_lowest_m(xyz_lidar_m, _NEAR_CELL_M), above_lowest_m(xyz_lidar_m, _CELL_M))
 
 
-def _above_lowest(xyz: NDArray[np.float64], cell_m: float) -> NDArray[np.float64]:
+def above_lowest_m(xyz: NDArray[np.float64], cell_m: float) -> NDArray[np.float64]:
+    """(N,) height above the lowest point in the same and the eight neighbouring cells, seen from above."""
     half = int(_FARTHEST_M / cell_m)
     cell = np.clip(np.floor(xyz[:, :2] / cell_m), -half, half).astype(np.int64) + half
     lowest = np.full((2 * half + 1, 2 * half + 1), np.inf)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.draws import generator
+from pointsam.evaluate.bootstrap import FEWEST_SCENES, interval, times_drawn
 
 DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
 CLASS_RANGE_M: Mapping[str, float] = {
@@ -36,8 +36,7 @@ CLASS_RANGE_M: Mapping[str, float] = {
 RANGE_BINS_M = ((0.0, 20.0), (20.0, 40.0), (40.0, 1000.0))
 _RECALLS = np.linspace(0, 1, 101)
 _LEAST = 0.1
-_DRAWS, _FEWEST_SCENES = 200, 5
-"""Of scenes; of frames, where scenes are fewer."""
+_DRAWS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,14 +99,16 @@ class DetectionQuality:
         classes: each.
         mean_ap: over classes with an object.
         num_frames: scored.
-        draws: the mean over scenes drawn with replacement, frames where scenes are few. All detections of the same
-            frames see the same draws, so that they can be compared draw by draw.
+        draws: the mean over units drawn with replacement. All detections of the same frames see the same draws, so that
+            they can be compared draw by draw.
+        unit: "scenes", or "frames" where scenes are few: too narrow then, since those of a scene are alike.
     """
 
     classes: tuple[ClassAP, ...]
     mean_ap: float
     num_frames: int
-    draws: tuple[float, ...] = ()
+    draws: tuple[float, ...]
+    unit: str
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -150,41 +151,23 @@ class DetectionAccumulator:
 
     def result(self) -> DetectionQuality:
         """Figures of all frames so far."""
+        unit = "scenes" if len(set(self._scene)) >= FEWEST_SCENES else "frames"
+        times = self._times(unit)
         found, true = (
-            [self._of_class(boxes, k) for k in range(len(self.names))] for boxes in (self._found, self._true)
+            [[boxes[boxes.class_id == k] for boxes in frames] for k in range(len(self.names))] for frames in self.frames
         )
-        classes = tuple(map(self._class, self.names, found, true))
-        present = [c.ap for c in classes if c.num_objects]
+        both = [_class(*of, times) for of in zip(self.names, found, true, strict=True)]
+        present = [quality.ap for quality, _ in both if quality.num_objects]
         mean = float(np.mean(present)) if present else float("nan")
-        draws = _mean([self._drawn(f, t) for f, t, c in zip(found, true, classes, strict=True) if c.num_objects])
-        return DetectionQuality(classes, mean, len(self._true), draws)
+        draws = _mean([drawn for quality, drawn in both if quality.num_objects]) if len(times) else ()
+        return DetectionQuality(tuple(quality for quality, _ in both), mean, len(self._true), draws, unit)
 
-    def _drawn(self, found: list[FrameBoxes], true: list[FrameBoxes]) -> NDArray[np.float64]:
-        """(D,) average precision of a class in each draw, NaN where none of its objects was drawn."""
-        names = self._scene if len(set(self._scene)) >= _FEWEST_SCENES else range(len(self._scene))
-        _, scene = np.unique(np.asarray(names), return_inverse=True)
-        count = int(scene.max()) + 1
-        times = generator(0, "detection", "bootstrap").multinomial(count, np.full(count, 1 / count), _DRAWS)
-        total = times[:, scene] @ np.array([len(t.score) for t in true])
-        by_distance = []
-        for limit in DISTANCES_M:
-            frame, hit, _ = matched(found, true, limit)
-            by_distance.append([_precision(hit, w[frame], n) for w, n in zip(times[:, scene], total, strict=True)])
-        drawn: NDArray[np.float64] = np.mean(by_distance, axis=0)
-        return drawn
-
-    def _of_class(self, frames: list[FrameBoxes], class_id: int) -> list[FrameBoxes]:
-        return [boxes[boxes.class_id == class_id] for boxes in frames]
-
-    def _class(self, name: str, found: list[FrameBoxes], true: list[FrameBoxes]) -> ClassAP:
-        by_distance = tuple(average_precision(found, true, limit)[0] for limit in DISTANCES_M)
-        by_range = []
-        for low, high in RANGE_BINS_M:
-            near, there = ([b[(b.range_m >= low) & (b.range_m < high)] for b in boxes] for boxes in (found, true))
-            by_range.append(float(np.mean([average_precision(near, there, limit)[0] for limit in DISTANCES_M])))
-        errors = _errors(found, true, average_precision(found, true, 2.0)[1])
-        count = sum(len(t.score) for t in true)
-        return ClassAP(name, count, float(np.mean(by_distance)), by_distance, tuple(by_range), *errors)
+    def _times(self, unit: str) -> NDArray[np.int64]:
+        """(D,F) how often each frame is in each draw; no draw of a single scene or frame."""
+        names = self._scene if unit == "scenes" else range(len(self._scene))
+        index = np.unique(np.asarray(names), return_inverse=True)[1]
+        count = len(set(names))
+        return times_drawn(count, _DRAWS, "detection")[:, index] if count > 1 else np.zeros((0, count), dtype=np.int64)
 
 
 Pairs = list[tuple[int, int, int]]
@@ -253,12 +236,26 @@ def _mean(drawn: list[NDArray[np.float64]]) -> tuple[float, ...]:
     return tuple(np.where(present.any(axis=0), total, np.nan).round(6).tolist())
 
 
-def interval(draws: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
-    """Bounds of 95 % of draws, NaN without one."""
-    known = np.array(draws, dtype=np.float64)
-    known = known[np.isfinite(known)]
-    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-    return float(low), float(high)
+def _class(
+    name: str, found: list[FrameBoxes], true: list[FrameBoxes], times: NDArray[np.int64]
+) -> tuple[ClassAP, NDArray[np.float64]]:
+    """Figures of a class, and (D,) its average precision in each draw, NaN where none of its objects is in it."""
+    objects = np.array([len(t.score) for t in true])
+    count = int(objects.sum())
+    if count == 0:
+        none = (float("nan"),)
+        empty = ClassAP(name, 0, *none, none * len(DISTANCES_M), none * len(RANGE_BINS_M), *none * 3)
+        return empty, np.full(len(times), np.nan)
+    matches = [matched(found, true, limit) for limit in DISTANCES_M]
+    by_distance = tuple(_precision(hit, np.ones(len(hit)), count) for _, hit, _ in matches)
+    drawn = [[_precision(hit, w[frame], int(w @ objects)) for w in times] for frame, hit, _ in matches]
+    by_range = []
+    for low, high in RANGE_BINS_M:
+        near, there = ([b[(b.range_m >= low) & (b.range_m < high)] for b in boxes] for boxes in (found, true))
+        by_range.append(float(np.mean([average_precision(near, there, limit)[0] for limit in DISTANCES_M])))
+    errors = _errors(found, true, matches[DISTANCES_M.index(2.0)][2])
+    quality = ClassAP(name, count, float(np.mean(by_distance)), by_distance, tuple(by_range), *errors)
+    return quality, np.mean(drawn, axis=0)
 
 
 def _errors(found: Sequence[FrameBoxes], true: Sequence[FrameBoxes], pairs: Pairs) -> tuple[float, float, float]:

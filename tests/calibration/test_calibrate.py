@@ -153,14 +153,16 @@ def test_doubt_is_told_and_few_objects_are_not_enough(drive):
     ("found", "wanted"),
     [
         ([(0.3, 0.1), (0.1, 0.1), (0.2, 0.1)], ["mended", "right", "right"]),
-        ([(0.3, 0.1), (0.3, 0.1), (0.2, 0.15)], ["mended"] * 3),  # most are off: the third is, too
+        ([(0.3, 0.1), (0.3, 0.1), (0.2, 0.15)], ["mended"] * 3),  # the median is: so is the third
         ([(0.3, 0.1), (0.3, 0.1), (0.2, 0.25)], ["mended", "mended", "unknown"]),
-        ([(0.9, 0.1), (0.9, 0.1), None, None], ["mended", "mended", "unknown", "unknown"]),
+        ([(0.3, 0.1), (0.3, 0.1), (0.2, 0.15), None, None, None], ["mended"] * 3 + ["unknown"] * 3),
+        ([(0.46, 0.17)] * 3, ["unknown"] * 3),  # no halves agree
+        ([(0.3, 0.05)] * 3 + [(0.46, 0.17), (0.3, 0.31)], ["mended"] * 4 + ["unknown"]),
         ([(0.3, 0.1), (0.3, 0.16), None], ["mended", "unknown", "unknown"]),  # two are no rig
         ([(0.9, 0.2), (0.2, 0.2), (0.2, 0.05), (0.1, 0.05)], ["mended", "unknown", "right", "right"]),
     ],
 )
-def test_where_most_cameras_are_off_all_are_mended(found, wanted):
+def test_a_rig_whose_median_is_off_is_mended_whole(found, wanted):
     six = np.full(6, 0.01)
     moves = {
         f"cam{k}": Move(9, six, six) if one is None else Move(50, six, six, *one, solved=True)

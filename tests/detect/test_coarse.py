@@ -141,7 +141,7 @@ def test_ground_is_background_though_no_camera_sees_it(rng):
 
 
 def test_what_is_higher_than_any_object_is_background_though_no_camera_sees_it():
-    high = np.where(np.arange(6)[:, None] == 4, XYZ[4] + (0, 0, 4.6), XYZ)
+    high = np.where(np.arange(6)[:, None] == 4, XYZ[3] + (1, 1, 4.6), XYZ)
     assert np.flatnonzero(from_tables(tables(), high, CoarseConfig()).unknown).tolist() == [5]
     assert np.flatnonzero(from_tables(tables(), high, CoarseConfig(tallest_m=9.0)).unknown).tolist() == [4, 5]
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pointsam.evaluate.bootstrap import times_drawn
 from pointsam.evaluate.detection import DISTANCES_M, DetectionAccumulator, FrameBoxes, average_precision
 
 NAMES = ("car", "pedestrian")
@@ -65,7 +66,7 @@ def test_a_draw_is_the_mean_of_the_scenes_drawn(rng_of, monkeypatch):
         def multinomial(self, *_):
             return times
 
-    monkeypatch.setattr("pointsam.evaluate.detection.generator", lambda *_: Fixed())
+    monkeypatch.setattr("pointsam.evaluate.bootstrap.generator", lambda *_: Fixed())
     draws = scored(found, true).draws
     for drawn, value in zip(times, draws, strict=True):
         kept = np.flatnonzero(drawn)
@@ -86,6 +87,22 @@ def test_the_interval_holds_the_mean_and_is_narrower_with_more_scenes(rng_of):
 def test_nothing_to_score_has_no_interval():
     assert np.isnan(scored([[]], [[]]).interval).all()
     assert scored([], []).draws == ()
+    assert scored([[(0, 5, 0, 0.9)]], [[(0, 5, 0, 9)]]).draws == ()  # one frame tells nothing of others
+
+
+def test_a_scene_that_is_drawn_twice_counts_twice():
+    hit, missed = [[(0, 5, 0, 0.9)], [(0, 5, 0, 7)]], [[(9, 9, 0, 0.8)], [(0, 5, 0, 7)]]
+    draws = np.array(scored(*zip(*[hit, *[missed] * 5], strict=True)).draws)
+    times = times_drawn(6, len(draws), "detection")
+    assert (times.sum(axis=1) == 6).all()
+    share = times[:, 0] / 6  # of objects found, all before any miss
+    expected = [(np.maximum(np.where(np.linspace(0, 1, 101)[11:] <= s, 1, 0) - 0.1, 0)).mean() / 0.9 for s in share]
+    assert draws == pytest.approx(np.array(expected), abs=0.02)
+
+
+def test_few_scenes_are_drawn_by_frame():
+    assert scored(*drawn_frames(np.random.default_rng(0), 4)).unit == "frames"
+    assert scored(*drawn_frames(np.random.default_rng(0), 5)).unit == "scenes"
 
 
 def test_a_class_without_objects_is_not_in_the_mean():

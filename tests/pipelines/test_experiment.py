@@ -237,10 +237,10 @@ def test_each_ablation_changes_one_thing():
     assert all(anchors.cluster_iou == anchors.box_iou for anchors in changed.anchors)
 
 
-def score(value, nds=None, draws=()):
+def score(value, nds=None, draws=(), frames=9):
     classes = [{"name": "car", "num_objects": 3, "ap": value}, {"name": "bus", "num_objects": 0, "ap": None}]
     gains = [{"name": "car", "gains": [0.1] * len(KINDS)}, {"name": "bus", "gains": [None] * len(KINDS)}]
-    quality = {"mean_ap": value, "classes": classes, "draws": draws}
+    quality = {"mean_ap": value, "classes": classes, "draws": draws, "num_frames": frames}
     return {"home": {"quality": quality, "failures": gains, "official": nds and {"NDS": nds}}, "away": None}
 
 
@@ -264,6 +264,8 @@ def test_the_share_is_told_as_far_as_the_scenes_allow():
     at = list(table.header).index("95 %")
     assert [row[at] for row in table.rows] == ["-", "0.50 to 0.50"]
     assert "car (3)" in table.header
+    fewer = Row(some.setting, 1.0, [score(0.4, draws=(0.4, 0.2, 0.1, None), frames=8)])
+    assert tables([whole, fewer])[0].rows[1][at] == "-"  # not the same draws
 
 
 def test_a_split_without_an_object_has_no_figures():
