@@ -141,17 +141,23 @@ def fit(
 @click.option("--split", default="val", show_default=True)
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--json", "json_path", type=_PATH, help="Write the scores there.")
-def evaluate(run: Path, split: str, device: str, workers: int, json_path: Path | None, **options: Any) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+def evaluate(
+    run: Path, split: str, device: str, workers: int, json_path: Path | None, overwrite: bool, **options: Any
+) -> None:
     """Detect a split with the best checkpoint of RUN and score it."""
     _need_torch()
     from pipelines.predict import evaluate_run
     from pointsam.masks import require_device
+    from pointsam.store.files import require_free, write_together
 
     require_device(device)
+    if json_path is not None:
+        require_free(json_path, overwrite)
     score = evaluate_run(run, _opened(**options), split, device, workers)
     click.echo(score.text())
     if json_path is not None:
-        json_path.write_text(json.dumps(score.as_dict(), indent=1))
+        write_together([(json_path, json.dumps(score.as_dict(), indent=1).encode())])
         click.echo(f"wrote {json_path}")
     if score.bad:
         _tell_bad(score.bad)
@@ -164,15 +170,25 @@ def evaluate(run: Path, split: str, device: str, workers: int, json_path: Path |
 @click.option("--split", help="Split or scene name; all frames when left out.")
 @click.option("--dest", type=_PATH, required=True, help="Folder for the detections.")
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
-def predict(run: Path, split: str | None, dest: Path, device: str, workers: int, as_json: bool, **options: Any) -> None:
+def predict(
+    run: Path,
+    split: str | None,
+    dest: Path,
+    device: str,
+    workers: int,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Detect with the best checkpoint of RUN and write a Parquet table, for nuScenes results JSON as well."""
     _need_torch()
     from pipelines.predict import predict as run_predict
     from pointsam.masks import require_device
 
     require_device(device)
-    made = run_predict(run, _opened(**options), split, dest, device, workers)
+    made = run_predict(run, _opened(**options), split, dest, device, workers, overwrite)
     said = f"{made['boxes']} boxes in {made['frames']} frames: {', '.join(made['files'])}"
     click.echo(json.dumps(made) if as_json else said)
     if made["bad"]:
@@ -203,7 +219,7 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("name")
 @click.option("--recipe", default="synthetic-small", show_default=True)
-@click.option("--data", type=_PATH, required=True, help="The data set's root.")
+@_data_options
 @click.option("--labels", type=_PATH, help="Output folder of pointsam-label for the training split.")
 @click.option("--wrong", type=_PATH, multiple=True, help="noise: labels made through a wrong calibration. Repeatable.")
 @click.option("--other", type=_PATH, help="transfer: another root, whose validation split is scored as well.")
@@ -213,7 +229,6 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
 @click.option("--cost", type=float, default=0.15, show_default=True, help="cost: of labels; boxes everywhere are 1.")
 @click.option("--train-split", default="train", show_default=True)
 @click.option("--val-split", default="val", show_default=True)
-@click.option("--device", default="cpu", show_default=True)
 @click.option("--only", default="", help="Comma-separated positions of settings, from 0.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
 def experiment(

@@ -13,8 +13,8 @@ from pipelines.progress import progress
 from pipelines.quality import Report
 from pipelines.verdicts import verdict_writer
 from pointsam.datasets.base import Dataset
-from pointsam.errors import DatasetError, SchemaError, StoreError
-from pointsam.store.files import write_together
+from pointsam.errors import DatasetError, SchemaError
+from pointsam.store.files import require_free, write_together
 from pointsam.store.reader import Labels
 
 
@@ -47,8 +47,8 @@ def run_eval(
         StoreError: OUT003 if a file is there already or cannot be written; and what `evaluate` raises.
     """
     for path in (json_file, markdown, parquet):
-        if path is not None and path.exists() and not overwrite:
-            raise StoreError("OUT003", f"{path} is there already", "choose another name, or pass --overwrite")
+        if path is not None:
+            require_free(path, overwrite)
     with ExitStack() as stack:
         rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
         reports = [evaluate(out, dataset, truth, rows.add if rows is not None else lambda _: None)]

@@ -40,6 +40,7 @@ class ExperimentRequest:
         seeds: of training; budgets are drawn once.
         splits: to train and to validate on.
         device: as `fit` takes it.
+        dataset, version: of `data`, as `open_dataset` takes them.
         only: positions of settings, all if none.
         other: a root with the same classes and splits, the other world of an experiment in two.
         command: that asked for it, for the page.
@@ -52,6 +53,8 @@ class ExperimentRequest:
     seeds: Sequence[int] = (0,)
     splits: tuple[str, str] = ("train", "val")
     device: str = "cpu"
+    dataset: str | None = None
+    version: str | None = None
     only: Sequence[int] = ()
     other: Path | None = None
     command: str = ""
@@ -84,11 +87,11 @@ def run_experiment(request: ExperimentRequest) -> Page:
                 fit(wanted)
                 score = finished(wanted)
             if score is not None:
-                frames = {**score["left_out"], **score["bad"]}
+                away = _away(request, worlds, setting, wanted) if experiment.two_worlds else None
+                frames = {**score["left_out"], **score["bad"], **({} if away is None else away["bad"])}
                 left_out |= {f"{wanted.out.name}, frame {frame_id}": why for frame_id, why in frames.items()}
                 if score["quarantined"]:
                     left_out[wanted.out.name] = f"{score['quarantined']} frames have no labels"
-                away = _away(request, worlds, setting, wanted) if experiment.two_worlds else None
                 scores.append({"home": score, "away": away} if not setting.elsewhere else {"home": away, "away": score})
         if scores:
             rows.append(Row(setting, _cost(setting, budget), scores))
@@ -142,7 +145,7 @@ def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], lis
     if any(not 0 <= k < len(chosen) for k in request.only):
         told = f"--only {list(request.only)}: there are settings 0 to {len(chosen) - 1}"
         raise SchemaError("SCH005", told, "give those")
-    dataset = open_dataset(request.data)
+    dataset = open_dataset(request.data, request.dataset, version=request.version)
     worlds = [_World(dataset, request.data, "budget")]
     if request.other is not None:
         other = open_dataset(request.other)
@@ -176,6 +179,7 @@ def _request(
         budget_path,
         request.out / f"{setting.folder}-{seed}",
         setting.labels,
+        **({} if setting.elsewhere else {"dataset": request.dataset, "version": request.version}),
         val=request.splits[1],
         device=request.device,
         allow_noise=setting.labels in request.inputs.wrong,

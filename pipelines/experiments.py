@@ -133,8 +133,8 @@ def _transfer(inputs: Inputs) -> list[Setting]:
 
 
 def _coarse(inputs: Inputs) -> list[Setting]:
-    kinds = (("three clicks", "clicks"), ("centers", "centers"))
-    other = [_mixed(inputs.fraction, name, {"kind": kind}) for name, kind in kinds]
+    kinds = {"three clicks": "clicks"} | ({"centers": "centers"} if inputs.recipe.takes_centers else {})
+    other = [_mixed(inputs.fraction, name, {"kind": kind}) for name, kind in kinds.items()]
     boxes = [_boxes(1.0), _boxes(inputs.fraction)]
     return [*boxes, _simulated(inputs.fraction), *other, *_pointsam(inputs)]
 

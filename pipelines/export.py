@@ -13,7 +13,7 @@ from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_values
 from pointsam.datasets.kitti import Kitti
 from pointsam.datasets.nuscenes import NuScenes
-from pointsam.errors import DatasetError, SchemaError, StoreError
+from pointsam.errors import DatasetError, SchemaError
 from pointsam.export.boxes import kitti, nuscenes_results, nuscenes_rows
 from pointsam.export.clouds import pcd, ply
 from pointsam.export.coco import coco_rows, coco_split
@@ -23,7 +23,7 @@ from pointsam.export.lidarseg import lidarseg
 from pointsam.export.nuscenes_panoptic import panoptic, submission
 from pointsam.export.semantickitti import semantickitti
 from pointsam.report.recording import Recording
-from pointsam.store.files import make_folder, store_errors, temporary_of, write_together
+from pointsam.store.files import make_folder, require_free, store_errors, temporary_of, write_together
 from pointsam.store.reader import Labels
 
 
@@ -149,8 +149,7 @@ def export(
 
 def _record(path: Path, items: Iterable[Item], dataset: Dataset, overwrite: bool) -> None:
     """A recording is one file, written as frames come; it has its name when it is whole."""
-    if path.exists() and not overwrite:
-        raise StoreError("OUT003", f"{path} is there already", "choose another --dest, or pass --overwrite")
+    require_free(path, overwrite)
     temporary = temporary_of(path)
     with store_errors(path.parent, 0):
         make_folder(path.parent)
@@ -182,7 +181,6 @@ def _write(dest: Path, files: Files, overwrite: bool) -> None:
     new = [(dest / name, content) for name, content in files.items()]
     new = [(path, content) for path, content in new if not (path.is_file() and path.read_bytes() == content)]
     for path, _ in new:
-        if path.exists() and not overwrite:
-            raise StoreError("OUT003", f"{path} is there already", "choose another --dest, or pass --overwrite")
+        require_free(path, overwrite)
     if new:
         write_together(new)

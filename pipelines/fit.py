@@ -23,7 +23,7 @@ from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.detect.budget_file import read_budget
 from pointsam.detect.checkpoint import Checkpoint
-from pointsam.detect.devices import Processes
+from pointsam.detect.devices import Processes, process_count
 from pointsam.detect.loader import cut_bank
 from pointsam.detect.logs import TrainingLog
 from pointsam.detect.paste import PasteBank
@@ -72,7 +72,7 @@ class Fitted:
     """What a run came to.
 
     Args:
-        score: of the best checkpoint, None without validation.
+        score: of the network after the last step, None without validation.
         steps: done in this call.
         seconds: it took, without validation.
         bad: frames that could not be read, and why; others stood in for them.
@@ -157,13 +157,11 @@ def finished(request: FitRequest) -> dict[str, Any] | None:
     Raises:
         StoreError: OUT001 if the folder holds another run; and what opening data and labels raises.
     """
-    path = request.out / SCORES
-    if not path.exists():
+    if not (request.out / SCORES).exists():
         return None
     labels = None if request.labels is None else Labels(request.labels)
     dataset = open_dataset(request.data, request.dataset, version=request.version)
-    _RunFolder(request, dataset, labels, writes=False)
-    scores: dict[str, dict[str, Any]] = json.loads(path.read_text())
+    scores = _RunFolder(request, dataset, labels, writes=False).scores()
     last = scores[max(scores, key=int)]
     return last if last["epochs"] == request.recipe.train.epochs else None
 
@@ -171,7 +169,7 @@ def finished(request: FitRequest) -> dict[str, Any] | None:
 def _train(
     request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str], processes: Processes
 ) -> Fitted:
-    config, bad = request.recipe.train, dict(trainer.data.bad)
+    config, bad = request.recipe.train, {**run.left_out(), **trainer.data.bad}
     result: Score | None = None
     begin, validating, saved, done = time.perf_counter(), 0.0, time.perf_counter(), 0
     bar = progress(
@@ -186,31 +184,27 @@ def _train(
             log.step(report)
             epochs = report.epoch + 1
             due = report.last_of_epoch and (epochs % config.eval_epochs == 0 or epochs == config.epochs)
-            if processes.first and due and val_ids:
+            validates = processes.first and due and bool(val_ids)
+            if validates:
                 began = time.perf_counter()
-                result = _validate(request, trainer, run, dataset, val_ids, epochs, bad)
+                result = _validate(request, trainer, run, dataset, val_ids)
                 log.validated(report.step, _curves(result))
                 validating += time.perf_counter() - began
             late = time.perf_counter() - saved > 60 * config.checkpoint_minutes
             if processes.first and (report.last_of_epoch or late):
                 trainer.save(run.last, run.about)
                 saved = time.perf_counter()
+            if validates and result is not None:  # last, so that a score means that its weights are kept
+                run.keep_score(trainer, epochs, bad, result)
             if report.last_of_epoch:
                 processes.wait()
         if result is None and val_ids and processes.first:  # nothing was left to do
-            result = _validate(request, trainer, run, dataset, val_ids, config.epochs, bad)
+            result = _validate(request, trainer, run, dataset, val_ids)
+            run.keep_score(trainer, config.epochs, bad, result)
     return Fitted(result, done, time.perf_counter() - begin - validating, bad)
 
 
-def _validate(
-    request: FitRequest,
-    trainer: Trainer,
-    run: _RunFolder,
-    dataset: Dataset,
-    val_ids: list[str],
-    epochs: int,
-    left_out: Mapping[str, str],
-) -> Score:
+def _validate(request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str]) -> Score:
     """Score the network as it is, and keep it if it is the best so far."""
     bad: dict[str, str] = {}
     workers = request.recipe.train.workers
@@ -219,8 +213,6 @@ def _validate(
     value = 0.0 if math.isnan(result.quality.mean_ap) else result.quality.mean_ap
     if trainer.place.best is None or value > trainer.place.best:
         trainer.save(run.best, run.about, best=value)
-    trained = {"epochs": epochs, "left_out": dict(left_out), "quarantined": trainer.data.num_failed}
-    run.keep_score(trainer.place.step, trained, result)
     return result
 
 
@@ -243,6 +235,8 @@ class _RunFolder:
             **self.about,
             "dataset": dataset.fingerprint(),
             "labels": None if labels is None else labels.key("clusters"),
+            "val": request.val,
+            "processes": process_count(),
             "budget": hashlib.sha256(request.budget.read_bytes()).hexdigest(),
         }
         path = self.out / "fit.json"
@@ -253,7 +247,7 @@ class _RunFolder:
                 raise StoreError(
                     "OUT001",
                     f"{self.out} holds another run: {'; '.join(changed[:5])}",
-                    "give another --out, or the same recipe, data, labels and budget to go on",
+                    "give another --out, or all as it was to go on: recipe, data, labels, budget, --val, processes",
                 )
         elif writes:
             make_folder(self.out)
@@ -279,12 +273,23 @@ class _RunFolder:
         """Where steps are written; what an earlier call wrote beyond `step` is dropped, since it is done again."""
         return TrainingLog(self.out, step, self.writes)
 
-    def keep_score(self, step: int, trained: Mapping[str, Any], result: Score) -> None:
-        """Add to scores.json, with what was trained until then."""
+    def left_out(self) -> dict[str, str]:
+        """Bad frames that earlier calls met until the last validation, and why."""
+        scores = self.scores()
+        return dict(scores[max(scores, key=int)]["left_out"]) if scores else {}
+
+    def scores(self) -> dict[str, dict[str, Any]]:
+        """Of each validation, by step."""
         path = self.out / SCORES
-        scores = json.loads(path.read_text()) if path.exists() else {}
-        scores[str(step)] = {**trained, **result.as_dict()}
-        write_together([(path, json.dumps(scores).encode())])
+        found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+        return found
+
+    def keep_score(self, trainer: Trainer, epochs: int, left_out: Mapping[str, str], result: Score) -> None:
+        """Add to scores.json, with what was trained until then."""
+        scores = self.scores()
+        trained = {"epochs": epochs, "left_out": dict(left_out), "quarantined": trainer.data.num_failed}
+        scores[str(trainer.place.step)] = {**trained, **result.as_dict()}
+        write_together([(self.out / SCORES, json.dumps(scores).encode())])
 
 
 def _without_free(decides: Mapping[str, Any]) -> dict[str, Any]:

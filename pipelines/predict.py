@@ -25,6 +25,7 @@ from pointsam.errors import DatasetError, SchemaError
 from pointsam.evaluate.detection import RANGE_BINS_M, DetectionAccumulator, DetectionQuality, FrameBoxes
 from pointsam.evaluate.failures import KINDS, Failures, failures
 from pointsam.geometry.boxes import count_points, rows
+from pointsam.store.files import require_free
 from pointsam.taxonomy import BACKGROUND
 
 BEST, LAST = "best.safetensors", "last.safetensors"
@@ -148,20 +149,28 @@ def score(dataset: Dataset, found: Sequence[Detections], bad: dict[str, str]) ->
     return Score(accumulator.result(), costs, official(dataset, found, bad), bad)
 
 
-def predict(run: Path, dataset: Dataset, split: str | None, dest: Path, device: str, workers: int) -> dict[str, Any]:
+def predict(
+    run: Path, dataset: Dataset, split: str | None, dest: Path, device: str, workers: int, overwrite: bool = False
+) -> dict[str, Any]:
     """Detect a split and write it: `detections.parquet`, and for nuScenes `results_nusc.json`.
 
     Returns:
         What was written, JSON values.
+
+    Raises:
+        StoreError: OUT003 if a file is there already; and what `load_run` raises.
     """
+    files = [dest / "detections.parquet"]
+    if dataset.name == "nuscenes":
+        files.append(dest / "results_nusc.json")
+    for path in files:
+        require_free(path, overwrite)
     detector, recipe = load_run(run, dataset, device)
     bad: dict[str, str] = {}
     found = list(detections(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
     about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
-    files = [dest / "detections.parquet"]
     write_detections(files[0], found, dataset.taxonomy.names, about)
     if dataset.name == "nuscenes":
-        files.append(dest / "results_nusc.json")
         write_json(files[1], nuscenes_results(posed(dataset, found), dataset.taxonomy.names))
     boxes = sum(len(frame.score) for frame in found)
     return {"frames": len(found), "boxes": boxes, "bad": bad, "files": [str(path) for path in files]}

@@ -23,14 +23,14 @@ from pipelines.quality import Report
 from pipelines.tables import Table
 from pipelines.verdicts import outcomes_of
 from pointsam import __version__
-from pointsam.errors import DatasetError, StoreError
+from pointsam.errors import DatasetError
 from pointsam.geometry.projection import project
 from pointsam.report.bev import draw_bev
 from pointsam.report.charts import bar_chart, line_chart
 from pointsam.report.compose import in_reading_order
 from pointsam.report.overlay import draw_camera
 from pointsam.report.web_frame import frame_script
-from pointsam.store.files import make_folder, store_errors, temporary_of
+from pointsam.store.files import make_folder, require_free, store_errors, temporary_of
 
 _CAMERA_PX, _ALONE_PX, _BEV_PX, _QUALITY = 720, 1600, 1100, 82
 _ASSETS = ("three.js", "viewer.js", "page.css")
@@ -85,8 +85,7 @@ def write_report(
         StoreError: OUT003 if the folder is there already or cannot be written, OUT002 on a full disk.
         DatasetError: DAT009 if no frame was labelled; and what reading raises.
     """
-    if dest.exists() and not overwrite:
-        raise StoreError("OUT003", f"{dest} is there already", "choose another --dest, or pass --overwrite")
+    require_free(dest, overwrite)
     source = Source(out, data, masks_from)
     scores: dict[str, float] = {}
 

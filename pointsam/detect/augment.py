@@ -74,16 +74,18 @@ def moved(sample: Sample, linear: NDArray[np.float64], shift: NDArray[np.float64
 def cropped(sample: Sample, range_m: tuple[float, ...]) -> Sample:
     """What is inside of a range: points by where they are, boxes and clusters by their middle in the ground plane.
 
+    A cluster's middle is that of all its points: where it is outside, none of them is left (method.md B.3 step 5).
+
     Args:
         sample: any.
         range_m: x0, y0, z0, x1, y1, z1.
     """
     low, high = np.array(range_m[:3]), np.array(range_m[3:])
     inside = ((sample.points[:, :3] >= low) & (sample.points[:, :3] < high)).all(axis=1)
-    out = sample.keep_points(inside)
 
     def within(middle: NDArray[np.float64]) -> NDArray[np.bool_]:
         fits: NDArray[np.bool_] = ((middle[:, :2] >= low[:2]) & (middle[:, :2] < high[:2])).all(axis=1)
         return fits
 
-    return out.keep_boxes(within(out.boxes)).keep_clusters(within(out.clusters.center_m))
+    kept = sample.keep_boxes(within(sample.boxes)).keep_clusters(within(sample.clusters.center_m))
+    return kept.keep_points(inside)

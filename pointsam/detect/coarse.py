@@ -34,7 +34,7 @@ class CoarseConfig:
         kind: "tables" of a labelling run; "simulated" from boxes, each axis enlarged; "clicks" of a human in
             bird's-eye view; "centers" without points; "none".
         enlarge: range of the factor of each axis of a simulated cluster.
-        redraw: draw them anew at every epoch, as published; else once by seed.
+        redraw: draw them anew at every access, as published; else once by seed.
         click_noise_m: standard deviation of a click, each axis.
         center_noise_m: standard deviation of a centre label, each axis of the ground plane.
         min_confidence: clusters of the tables below are no clusters, and their points unknown.

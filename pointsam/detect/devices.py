@@ -52,9 +52,12 @@ class Processes:
         Raises:
             BackendError: BCK006 if the device is absent.
         """
-        rank, count, local = (int(os.environ.get(name, default)) for name, default in _ENVIRONMENT)
+        rank, local = (int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK"))
+        count = process_count()
         chosen = require_device(f"cuda:{local}" if count > 1 and device == "cuda" else device)
         if count > 1:
+            if chosen.type == "cuda":
+                torch.cuda.set_device(chosen)  # NCCL's barrier takes the current one
             backend = "nccl" if chosen.type == "cuda" else "gloo"
             distributed.init_process_group(backend, timeout=_PATIENCE)
         try:
@@ -64,5 +67,6 @@ class Processes:
                 distributed.destroy_process_group()
 
 
-_ENVIRONMENT = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
-"""What torchrun sets."""
+def process_count() -> int:
+    """Processes that torchrun started, or one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))

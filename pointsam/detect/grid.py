@@ -6,6 +6,7 @@ P points, K of them inside of the grid, V voxels.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,8 +24,8 @@ class Grid:
         voxel_m: size along x, y, z.
 
     Raises:
-        SchemaError: SCH005 on sizes that are not above 0, or that do not divide the range; it names the range that
-            works.
+        SchemaError: SCH005 on sizes that are not above 0, or that do not divide the range; it names the nearest range
+            that works.
     """
 
     range_m: tuple[float, float, float, float, float, float]
@@ -39,7 +40,7 @@ class Grid:
             raise SchemaError(
                 "SCH005",
                 f"grid: voxels of {self.voxel_m} m do not divide the range {self.range_m}",
-                f"use the range {self._grown([math.ceil(count - 1e-4) for count in counts])}",
+                f"use the range {self._nearest(counts, (1, 1, 1))}",
             )
 
     @property
@@ -52,19 +53,19 @@ class Grid:
         """Refuse a grid that a network of this stride in the ground plane would cut.
 
         Raises:
-            SchemaError: SCH005, naming the nearest larger range that works.
+            SchemaError: SCH005, naming the nearest range that works.
         """
         x, y, z = self.shape
         if x % stride or y % stride:
-            counts = [math.ceil(x / stride) * stride, math.ceil(y / stride) * stride, z]
             raise SchemaError(
                 "SCH005",
                 f"grid: {x} x {y} voxels are no multiple of the network's stride {stride}",
-                f"use the range {self._grown(counts)}",
+                f"use the range {self._nearest((x, y, z), (stride, stride, 1))}",
             )
 
-    def _grown(self, counts: list[int]) -> tuple[float, ...]:
-        """The range with so many voxels, about the same middle."""
+    def _nearest(self, counts: Sequence[float], of: Sequence[int]) -> tuple[float, ...]:
+        """The range with the nearest multiples of `of` of voxels, about the same middle."""
+        counts = [max(1, math.floor(count / n + 0.5)) * n for count, n in zip(counts, of, strict=True)]
         middle = [(a + b) / 2 for a, b in zip(self.range_m[:3], self.range_m[3:], strict=True)]
         half = [count * size / 2 for count, size in zip(counts, self.voxel_m, strict=True)]
         low = [round(m - h, 6) for m, h in zip(middle, half, strict=True)]

@@ -16,7 +16,7 @@ from pointsam.detect.detector import Batch
 from pointsam.detect.paste import PasteBank
 from pointsam.detect.sample import PointsConfig, in_view, read_cloud
 from pointsam.detect.training_set import TrainingSet
-from pointsam.errors import CalibrationError, DatasetError, PointSamError
+from pointsam.errors import PointSamError
 
 _SUBSTITUTES = 10
 """How many other frames are tried in place of a bad one."""
@@ -41,6 +41,10 @@ class Item:
 
     batch: Batch | None
     bad: tuple[tuple[str, str], ...] = ()
+
+    def pin_memory(self) -> Item:
+        """For the data loader."""
+        return self if self.batch is None else Item(self.batch.pin_memory(), self.bad)
 
 
 class TrainingItems(Dataset[Item]):
@@ -76,7 +80,7 @@ class _Cut(Dataset[PasteBank | None]):
     def __getitem__(self, place: int) -> PasteBank | None:
         try:
             sample = self.data.raw(int(self.indices[place]), 0)
-        except (DatasetError, CalibrationError):
+        except PointSamError:  # told when training comes to it
             return None
         return PasteBank.cut(sample, self.data.config.paste.min_points)
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pointsam.detect.detector import DetectorConfig
 from pointsam.detect.training_set import DataConfig
+from pointsam.errors import SchemaError
 from pointsam.ranges import require
 
 
@@ -65,9 +66,27 @@ class Recipe:
         detector: the network.
         data: its food.
         train: the schedule.
+
+    Raises:
+        SchemaError: SCH005 on coarse labels that the detector cannot meet.
     """
 
     name: str
     detector: DetectorConfig
     data: DataConfig
     train: TrainConfig
+
+    def __post_init__(self) -> None:
+        if self.data.coarse.kind == "centers" and not self.takes_centers:
+            raise SchemaError(
+                "SCH005",
+                f"recipe {self.name}: data.coarse.kind is 'centers', which have no points, and anchors that match by "
+                "overlap and second stages meet clusters by their points: they would be background",
+                "set detector.anchor.match=centers and detector.roi=null, or choose another data.coarse.kind",
+            )
+
+    @property
+    def takes_centers(self) -> bool:
+        """Whether it can be trained on centres without points."""
+        anchor = self.detector.anchor
+        return self.detector.roi is None and (anchor is None or anchor.match == "centers")

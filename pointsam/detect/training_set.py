@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from pointsam.detect.coarse import CoarseConfig, CoarseLabels
 from pointsam.detect.paste import PasteBank, PasteConfig, pasted
 from pointsam.detect.sample import PointsConfig, Sample, in_view, read_cloud
 from pointsam.errors import CalibrationError, DatasetError, SchemaError
-from pointsam.geometry.boxes import rows
+from pointsam.geometry.boxes import count_points, rows
 from pointsam.ranges import require
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import BACKGROUND
@@ -99,6 +99,7 @@ class TrainingSet:
         self.range_m = range_m
         self.class_ids = tuple(dataset.taxonomy.class_id(name) for name in classes)
         self._trained = np.isin(np.arange(256), self.class_ids)
+        self._pasted = {dataset.taxonomy.class_id(name): count for name, count in config.paste.counts.items()}
         failed = _failed(labels) if config.coarse.kind == "tables" else set()
         frame_ids = [frame_id for frame_id in budget.frames if frame_id not in failed]
         self.bad: dict[str, str] = {}
@@ -160,28 +161,27 @@ class TrainingSet:
             paste: whether objects are pasted.
         """
         rng = np.random.default_rng((self.seed, epoch, 1, place))
-        sample = self.raw(index, epoch)
+        sample = self.raw(index, epoch, place)
         config = self.config
         if paste and len(self.bank):
-            counts = {self.dataset.taxonomy.class_id(name): n for name, n in config.paste.counts.items()}
-            sample = pasted(sample, self.bank, counts, config.paste, rng)
+            sample = pasted(sample, self.bank, self._pasted, config.paste, rng)
         sample = cropped(augmented(sample, config.augment, rng), self.range_m)
         return sample.clusters_as_boxes() if config.coarse.as_boxes else sample
 
-    def raw(self, index: int, epoch: int) -> Sample:
-        """A frame with the labels that the budget allows, as recorded."""
+    def raw(self, index: int, *draw: int) -> Sample:
+        """A frame with the labels that the budget allows, as recorded; `draw` tells accesses apart for `redraw`."""
         frame_id = self.frame_ids[index]
         frame = self.dataset.frame(frame_id)
         points, num_key = read_cloud(self.dataset, frame, self.config.points)
         boxes, velocity, rest = self._labels(frame_id)
         xyz = points[:num_key, :3]
-        clusters = self._clusters(frame_id, xyz, boxes, rest, epoch)
+        clusters = self._clusters(frame_id, xyz, boxes, rest, draw)
         sample = Sample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
         sample = sample.keep_clusters(self._trained[clusters.class_id])
         return sample.keep_points(in_view(points, frame)) if self.config.points.in_view_only else sample
 
     def _clusters(
-        self, frame_id: str, xyz: NDArray[np.float32], boxes: Boxes, rest: Boxes | None, epoch: int
+        self, frame_id: str, xyz: NDArray[np.float32], boxes: Boxes, rest: Boxes | None, draw: tuple[int, ...]
     ) -> CoarseLabels:
         config = self.config.coarse
         if config.kind == "none":
@@ -191,8 +191,9 @@ class TrainingSet:
             found = coarse.from_tables(self.labels.labels(frame_id), xyz, config)
             return coarse.without_boxed(found, xyz, boxes)
         assert rest is not None  # the budget was drawn from boxes
-        draw = epoch if config.redraw else 0
-        rng = np.random.default_rng((config.seed, draw, *frame_id.encode()))
+        least: Any = self.budget.description.get("min_points", 0)  # others were never up for a label
+        rest = some_of(rest, count_points(xyz, rest) >= least)
+        rng = np.random.default_rng((config.seed, *(draw if config.redraw else (0,)), *frame_id.encode()))
         return coarse.from_boxes(xyz, rest, config, rng)
 
     def _labels(self, frame_id: str) -> tuple[Boxes, NDArray[np.float64], Boxes | None]:

@@ -51,6 +51,16 @@ def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
                     temporary.unlink()
 
 
+def require_free(path: Path, overwrite: bool) -> None:
+    """Refuse to replace what is there, unless it was asked for.
+
+    Raises:
+        StoreError: OUT003.
+    """
+    if path.exists() and not overwrite:
+        raise StoreError("OUT003", f"{path} is there already", "choose another name, or pass --overwrite")
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and its parents so that they survive a power cut."""
     if path.is_dir():

@@ -55,11 +55,14 @@ def test_gradients_of_means_and_maxima():
         assert (function(values, index, 5)[1] == 0).all()
 
 
-def test_a_grid_that_voxels_do_not_divide_is_refused_with_one_that_works():
+def test_a_grid_that_voxels_do_not_divide_is_refused_with_the_nearest_that_works():
     with pytest.raises(SchemaError, match="SCH005") as caught:
         Grid((-50.0, -50.0, -5.0, 50.0, 50.0, 3.0), (0.3, 0.25, 8.0))
-    assert "(-50.1, -50.0, -5.0, 50.1, 50.0, 3.0)" in caught.value.hint
-    Grid((-50.1, -50.0, -5.0, 50.1, 50.0, 3.0), (0.3, 0.25, 8.0))
+    assert "(-49.95, -50.0, -5.0, 49.95, 50.0, 3.0)" in caught.value.hint
+    Grid((-49.95, -50.0, -5.0, 49.95, 50.0, 3.0), (0.3, 0.25, 8.0))
+    with pytest.raises(SchemaError) as caught:  # the nearest may be the next larger one
+        Grid((-50.1, -50.1, -5.0, 50.1, 50.1, 3.0), (0.25, 0.25, 8.0))
+    assert "(-50.125, -50.125, -5.0, 50.125, 50.125, 3.0)" in caught.value.hint
 
 
 def test_a_grid_that_the_stride_does_not_divide_is_refused_with_one_that_works():

@@ -7,8 +7,10 @@ import pytest
 
 pytest.importorskip("torch", reason="needs torch")
 
+from helpers.recipes import STILL
 from helpers.training import CLASSES, make_budget, make_labels, make_world, pruned_copy
 
+from pointsam.datasets.io import read_points
 from pointsam.detect.budget import Budget
 from pointsam.detect.coarse import CoarseConfig
 from pointsam.detect.loader import cut_bank
@@ -16,6 +18,7 @@ from pointsam.detect.paste import PasteConfig
 from pointsam.detect.sample import PointsConfig, visible_centers
 from pointsam.detect.training_set import DataConfig, TrainingSet, check_labels
 from pointsam.errors import SchemaError
+from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import Taxonomy
 
 RANGE = (-30.0, -30.0, -5.0, 30.0, 30.0, 3.0)
@@ -57,10 +60,36 @@ def test_coarse_labels_may_be_made_of_the_other_boxes(world, budget, kind):
     assert data.raw(0, 1).clusters.center_m.tolist() == sample.clusters.center_m.tolist()  # drawn once
 
 
-def test_simulated_clusters_may_be_drawn_anew_each_epoch(world, budget):
-    config = DataConfig(coarse=CoarseConfig(kind="centers", redraw=True))
+def test_simulated_clusters_may_be_drawn_anew_at_every_access(world, budget):
+    """An epoch may take a frame twice."""
+    config = DataConfig(coarse=CoarseConfig(kind="centers", redraw=True), augment=STILL)
     data = TrainingSet(world, budget, None, CLASSES, RANGE, config)
-    assert data.raw(0, 0).clusters.center_m.tolist() != data.raw(0, 1).clusters.center_m.tolist()
+    drawn = [data.sample(0, epoch, place).clusters.center_m.tolist() for epoch, place in ((0, 0), (0, 1), (1, 0))]
+    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
+    assert data.sample(0, 0, 1).clusters.center_m.tolist() == drawn[1]
+
+
+@pytest.mark.parametrize("kind", ["simulated", "clicks", "centers"])
+def test_objects_that_were_no_candidates_have_no_coarse_label(world, budget, kind):
+    """What the budget counts as labels, and costs, is what is trained on."""
+    frame_id = world.frame_ids()[0]
+    points = count_points(read_points(world.frame(frame_id).sweep), world.boxes(frame_id))
+    tokens, classes = world.boxes(frame_id).token, world.boxes(frame_id).class_id
+    least = int(np.sort(points[classes != 255])[-2])
+    some = Budget({f: dict(boxes) for f, boxes in budget.frames.items()}, {"min_points": least})
+    wanted = [
+        token
+        for token, count, class_id in zip(tokens, points, classes, strict=True)
+        if count >= least and class_id != 255 and token not in some.boxed(frame_id)
+    ]
+    assert 0 < len(wanted) < (classes != 255).sum() - len(some.boxed(frame_id))
+    data = fed(world, some, kind=kind)
+    assert len(data.raw(data.frame_ids.index(frame_id)).clusters) == len(wanted)
+
+
+def test_a_class_to_paste_that_there_is_none_of_is_refused_at_once(world, budget):
+    with pytest.raises(SchemaError, match=r"SCH001.*unicorn"):
+        fed(world, budget, kind="simulated", paste=PasteConfig(counts={"unicorn": 2}))
 
 
 def test_clusters_may_be_taken_for_boxes_as_a_trainer_without_mixed_supervision_would(world, budget, labels):

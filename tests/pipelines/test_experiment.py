@@ -19,7 +19,9 @@ from pipelines.experiment_page import Row, tables  # noqa: E402
 from pipelines.experiments import EXPERIMENTS, Inputs, Setting  # noqa: E402
 from pointsam.datasets import open_dataset  # noqa: E402
 from pointsam.detect.budget import BudgetConfig, Objects, draw  # noqa: E402
+from pointsam.errors import SchemaError  # noqa: E402
 from pointsam.evaluate.failures import KINDS  # noqa: E402
+from pointsam.taxonomy import BACKGROUND  # noqa: E402
 
 pytest.importorskip("matplotlib", reason="needs pointsam[plots]")
 
@@ -105,16 +107,29 @@ def test_a_run_that_has_not_come_to_its_end_is_no_row(made, tmp_path):
     assert "all boxes" not in result.stdout
 
 
+def objects_of(world):
+    return sum((world.boxes(frame_id).class_id != BACKGROUND).sum() for frame_id in world.frame_ids("mini_val"))
+
+
 def test_detectors_are_scored_in_another_world_as_well(made):
-    result = experiment(made, "--other", made / "root", "--only", "0,5", name="transfer")
+    make_world(made / "other", scenes=("scene-0061", "scene-0103"), boxes=5)
+    result = experiment(made, "--other", made / "other", "--only", "0,5", name="transfer")
     assert result.exit_code == 0, result.output
     header, _, *rows = result.stdout.splitlines()[1:9]
     at = {name: k for k, name in enumerate(header.replace("of all", "share").split())}
+    objects = {"mAP": objects_of(open_dataset(made / "root")), "elsewhere": objects_of(open_dataset(made / "other"))}
+    assert objects["mAP"] > objects["elsewhere"] > 0
     for name in ("all boxes", "all boxes of the other world"):
+        folder = made / "runs" / f"{name.replace(' ', '_')}-0"
+        (own,) = json.loads((folder / "scores.json").read_text()).values()
+        (path,) = folder.glob("away-*-mini_val.json")
+        away = json.loads(path.read_text())
+        here, there = (own, away) if name == "all boxes" else (away, own)
         (row,) = (row for row in rows if row.replace(name, "").startswith("  ") and row.startswith(name))
         values = row.replace(name, "x").split()
-        assert values[at["elsewhere"]] == values[at["mAP"]]  # it is the same world
-    assert len(list((made / "runs" / "all_boxes-0").glob("away-*-mini_val.json"))) == 1
+        for column, score in (("mAP", here), ("elsewhere", there)):
+            assert sum(one["num_objects"] for one in score["quality"]["classes"]) == objects[column]
+            assert values[at[column]] == f"{score['quality']['mean_ap']:.3f}"
 
 
 def test_labels_of_wrong_calibrations_are_rows(made, tmp_path):
@@ -165,6 +180,10 @@ def test_what_is_missing_is_told_before_anything_is_trained(made, tmp_path, name
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_version_of_the_tables_may_be_named(made, tmp_path):
+    refused(experiment(made, "--out", tmp_path / "runs", "--version", "v9"), "DAT002", "v9")
+
+
 def test_labels_of_another_root_are_refused_before_anything_is_trained(made, tmp_path):
     make_labels(tmp_path / "labels", make_world(tmp_path / "root", scenes=("scene-0061",)))
     refused(experiment(made, "--labels", tmp_path / "labels", "--out", tmp_path / "runs"), "SCH003", "another data set")
@@ -189,6 +208,16 @@ def test_what_a_recipe_says_of_coarse_labels_holds_but_for_what_a_setting_is_abo
         "coarse"
     ]
     assert (coarse["kind"], coarse["seed"]) == ("simulated", 7)
+
+
+def test_centers_are_left_out_where_labels_are_met_by_their_points():
+    names = [setting.name for setting in settings("coarse", "second", labels="labels")]
+    assert names == [setting.name for setting in settings("coarse", "second-centers", labels="labels")][:4] + names[4:]
+    assert "10% and centers" not in names
+    data = tiny("second").data
+    food = replace(data, coarse=replace(data.coarse, kind="centers"))
+    with pytest.raises(SchemaError, match=r"SCH005.*'centers'"):
+        replace(tiny("second"), data=food)
 
 
 def test_coarse_labels_of_every_kind_meet_the_same_boxes():

@@ -112,6 +112,19 @@ def test_eval_scores_the_best_checkpoint(made, run, tmp_path):
     assert "AP by distance" in result.output
 
 
+def test_what_is_there_is_replaced_when_asked(made, run, tmp_path):
+    (tmp_path / "scores.json").write_text("mine")
+    evaluation = ["eval", run[0], "--data", made / "root", "--split", "mini_val", "--json", tmp_path / "scores.json"]
+    refused(train(*evaluation), "OUT003", "scores.json", "--overwrite")
+    (tmp_path / "results_nusc.json").write_text("mine")
+    prediction = ["predict", run[0], "--data", made / "root", "--split", "mini_val", "--dest", tmp_path]
+    refused(train(*prediction, "--workers", 0), "OUT003", "results_nusc.json", "--overwrite")
+    assert (tmp_path / "results_nusc.json").read_text() == (tmp_path / "scores.json").read_text() == "mine"
+    assert train(*evaluation, "--workers", 0, "--overwrite").exit_code == 0
+    assert train(*prediction, "--workers", 0, "--overwrite").exit_code == 0
+    assert json.loads((tmp_path / "results_nusc.json").read_text())["results"]
+
+
 def test_predict_writes_the_same_boxes_twice(made, run, tmp_path):
     out, _ = run
     options = ["--data", made / "root", "--split", "mini_val", "--dest", tmp_path, "--workers", 0, "--json"]
@@ -130,6 +143,35 @@ def test_another_recipe_is_refused_with_what_differs(made, run):
     out, _ = run
     result = train(*arguments(made, out), "--set", "train.learning_rate=0.1")
     refused(result, "OUT001", out, "learning_rate: 0.002 -> 0.1")
+
+
+def test_another_validation_split_is_refused(made, run):
+    """best.safetensors and the scores are of the one that the run began with."""
+    out, _ = run
+    refused(train(*arguments(made, out), "--val", "mini_train"), "OUT001", 'val: "mini_val" -> "mini_train"')
+
+
+def test_another_number_of_processes_is_refused(made, run, monkeypatch):
+    """A step then takes another number of samples: the schedule would end too soon, or not at all."""
+    monkeypatch.setattr("pipelines.fit.process_count", lambda: 2)
+    refused(train(*arguments(made, run[0])), "OUT001", "processes: 1 -> 2")
+
+
+def test_a_score_is_kept_after_the_weights_that_it_is_of(made, tmp_path, monkeypatch):
+    save = loop.Trainer.save
+
+    def broken(self, path, about, **options):
+        if path.name == "last.safetensors" and self.place.step == 8:
+            raise KeyboardInterrupt
+        save(self, path, about, **options)
+
+    monkeypatch.setattr(loop.Trainer, "save", broken)
+    assert train(*arguments(made, tmp_path / "run")).exit_code == 1
+    assert (tmp_path / "run" / "best.safetensors").exists()
+    assert not (tmp_path / "run" / "scores.json").exists()
+    monkeypatch.undo()
+    assert train(*arguments(made, tmp_path / "run")).exit_code == 0
+    assert set(json.loads((tmp_path / "run" / "scores.json").read_text())) == {"8"}
 
 
 def test_how_often_one_looks_may_change(made, run):
@@ -162,6 +204,19 @@ class TestBadFrames:
         assert result.exit_code == 3
         assert "3 frames; AP by distance" in result.output
         assert f"frame {frame_id} was left out: [DAT006]" in result.output
+
+    def test_a_frame_that_another_stood_in_for_is_told_every_time(self, made, tmp_path, monkeypatch):
+        shutil.copytree(made / "root", tmp_path / "root")
+        dataset = NuScenes(tmp_path / "root")
+        frame = dataset.frame(dataset.frame_ids("mini_train")[1])
+        frame.sweep.path.write_bytes(frame.sweep.path.read_bytes()[:-3])
+        monkeypatch.setattr(loop, "_MOST_BAD", 0.5)
+        for _ in range(2):
+            result = train(*arguments(made, tmp_path / "run", data=tmp_path / "root"))
+            assert result.exit_code == 3, result.output
+            assert f"frame {frame.frame_id} was left out: [DAT006]" in result.output
+        (scores,) = json.loads((tmp_path / "run" / "scores.json").read_text()).values()
+        assert list(scores["left_out"]) == [frame.frame_id]
 
     def test_predict_writes_the_others_and_exits_with_3(self, run, torn, tmp_path):
         root, frame_id = torn
