@@ -11,13 +11,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.errors import SchemaError
+from pointsam.ranges import require
 
 CLUSTER_COST = 0.14
 """What a coarse label costs, an accurate box being 1 (method.md B.1)."""
@@ -86,10 +87,8 @@ class BudgetConfig:
     def __post_init__(self) -> None:
         for name in ("fraction", "box_share"):
             value = getattr(self, name)
-            if not 0 < value <= 1:
-                raise SchemaError("SCH005", f"budget: {name} is {value}", "give a share above 0 and up to 1")
-        if self.rule not in RULES:
-            raise SchemaError("SCH005", f"budget: no rule {self.rule!r}", f"use one of: {', '.join(RULES)}")
+            require(0 < value <= 1, f"budget.{name}", value, "a share above 0 and up to 1")
+        require(self.rule in RULES, "budget.rule", self.rule, f"one of: {', '.join(RULES)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,11 +237,7 @@ def _describe(
         for k, name in enumerate(names)
     }
     return {
-        "rule": config.rule,
-        "fraction": config.fraction,
-        "box_share": config.box_share,
-        "min_points": config.min_points,
-        "seed": config.seed,
+        **asdict(config),
         "frames": len(objects.frame_ids),
         "labelled_frames": int(labelled.sum()),
         "objects": candidates,

@@ -8,8 +8,8 @@ Source: method.md B.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from scipy.ndimage import minimum_filter
 
 from pointsam.errors import SchemaError
 from pointsam.geometry.boxes import box_members
+from pointsam.ranges import require
 from pointsam.store.schema import FrameLabels
 from pointsam.types import NO_INSTANCE, Boxes
 
@@ -67,10 +68,8 @@ class CoarseConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise SchemaError("SCH005", f"coarse labels: no kind {self.kind!r}", f"use one of: {', '.join(KINDS)}")
-        if not 1.0 <= self.enlarge[0] <= self.enlarge[1]:
-            raise SchemaError("SCH005", f"coarse labels: enlarge {self.enlarge}", "give two rising factors from 1 on")
+        require(self.kind in KINDS, "coarse.kind", self.kind, f"one of: {', '.join(KINDS)}")
+        require(1.0 <= self.enlarge[0] <= self.enlarge[1], "coarse.enlarge", self.enlarge, "two rising numbers from 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +91,7 @@ class CoarseLabels:
     radius_m: NDArray[np.float64]
     num_points: NDArray[np.int64]
     unknown: NDArray[np.bool_]
+    BY_CLUSTER: ClassVar = ("class_id", "center_m", "radius_m", "num_points")
 
     def __len__(self) -> int:
         return len(self.class_id)
@@ -100,14 +100,8 @@ class CoarseLabels:
         """Some of the clusters; points of the others are of none."""
         dense = np.full(len(kept) + 1, NO_INSTANCE, dtype=np.int32)
         dense[np.flatnonzero(kept)] = np.arange(kept.sum())
-        return CoarseLabels(
-            dense[self.cluster_id],
-            self.class_id[kept],
-            self.center_m[kept],
-            self.radius_m[kept],
-            self.num_points[kept],
-            self.unknown,
-        )
+        some = {name: getattr(self, name)[kept] for name in self.BY_CLUSTER}
+        return replace(self, cluster_id=dense[self.cluster_id], **some)
 
     @staticmethod
     def empty(num_points: int) -> CoarseLabels:
@@ -127,19 +121,10 @@ def of_points(
 
     Args:
         xyz_lidar_m: (N,3).
-        cluster_id: (N,) index into `class_id`, NO_INSTANCE for none.
+        cluster_id: (N,) index into `class_id`, NO_INSTANCE for none; tables vouch for it (`FrameLabels`).
         class_id: (M,).
         unknown: (N,) as in `CoarseLabels`, none by default.
-
-    Raises:
-        SchemaError: SCH006 on an id beyond the classes.
     """
-    if int(cluster_id.max(initial=NO_INSTANCE)) >= len(class_id):
-        raise SchemaError(
-            "SCH006",
-            f"a point is of cluster {int(cluster_id.max())}, but there are {len(class_id)}",
-            "labels and clusters are of different runs: label the frame again",
-        )
     member = np.flatnonzero(cluster_id != NO_INSTANCE)
     present, dense = np.unique(cluster_id[member], return_inverse=True)
     xyz = np.asarray(xyz_lidar_m)[member]

@@ -106,17 +106,17 @@ def _table(frame: Detections, names: Sequence[str]) -> Any:
         flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).ravel())
         return pa.FixedSizeListArray.from_arrays(flat, type=_vector(values.shape[1]))
 
-    columns = [
-        pa.array([frame.frame_id] * len(frame.score), pa.string()),
-        pa.array(frame.class_id.astype(np.uint8)),
-        pa.array([names[k] for k in frame.class_id], pa.string()),
-        pa.array(frame.score),
-        vectors(frame.boxes[:, :3]),
-        vectors(frame.boxes[:, 3:6]),
-        pa.array(np.ascontiguousarray(frame.boxes[:, 6])),
-        vectors(frame.velocity),
-    ]
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
+    columns = {
+        "frame_id": [frame.frame_id] * len(frame.score),
+        "class_id": frame.class_id.astype(np.uint8),
+        "class_name": [names[k] for k in frame.class_id],
+        "score": frame.score,
+        "center_lidar_m": vectors(frame.boxes[:, :3]),
+        "size_lwh_m": vectors(frame.boxes[:, 3:6]),
+        "yaw_rad": np.ascontiguousarray(frame.boxes[:, 6]),
+        "velocity_lidar_mps": vectors(frame.velocity),
+    }
+    return pa.table(columns, schema=SCHEMA)
 
 
 def nuscenes_results(found: Iterable[tuple[Detections, SE3]], names: Sequence[str]) -> dict[str, Any]:

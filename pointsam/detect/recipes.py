@@ -33,18 +33,8 @@ _GROUPS = (
     ("pedestrian", "traffic_cone"),
 )
 _SMALL_PEAKS = {"pedestrian": 2, "traffic_cone": 2}
-_NUSCENES_PASTE = {
-    "car": 2,
-    "truck": 3,
-    "construction_vehicle": 7,
-    "bus": 4,
-    "trailer": 6,
-    "barrier": 2,
-    "motorcycle": 6,
-    "bicycle": 6,
-    "pedestrian": 2,
-    "traffic_cone": 2,
-}
+_NUSCENES_CLASSES = tuple(name for group in _GROUPS for name in group)
+_NUSCENES_PASTE = dict(zip(_NUSCENES_CLASSES, (2, 3, 7, 4, 6, 2, 6, 6, 2, 2), strict=True))
 _SYNTHETIC_PASTE = dict.fromkeys(_NUSCENES_PASTE, 2) | {"motorcycle": 3, "bicycle": 3}
 """Fewer of the rare ones: seven construction vehicles in each of few hundred frames are seen everywhere afterwards."""
 _CODE_WEIGHTS = (1.0,) * 8 + (0.2, 0.2)

@@ -82,20 +82,11 @@ class Sample:
         """Centres, radii and counts of clusters from the points as they are; those without a point ever stay."""
         old = self.clusters
         label = of_points(self.points[: self.num_key, :3], old.cluster_id, old.class_id, old.unknown)
-        mere = np.flatnonzero(old.num_points == 0)
-        if len(mere) == 0:
-            return replace(self, clusters=label)
-        return replace(
-            self,
-            clusters=CoarseLabels(
-                label.cluster_id,
-                np.concatenate([label.class_id, old.class_id[mere]]),
-                np.concatenate([label.center_m, old.center_m[mere]]),
-                np.concatenate([label.radius_m, old.radius_m[mere]]),
-                np.concatenate([label.num_points, old.num_points[mere]]),
-                label.unknown,
-            ),
-        )
+        mere = old.num_points == 0
+        of_all = {
+            name: np.concatenate([getattr(label, name), getattr(old, name)[mere]]) for name in CoarseLabels.BY_CLUSTER
+        }
+        return replace(self, clusters=replace(label, **of_all))
 
     def keep_clusters(self, kept: NDArray[np.bool_]) -> Sample:
         """Some of the clusters; points of the others are of none."""

@@ -55,8 +55,12 @@ def test_clusters_without_a_point_vanish_and_the_others_close_ranks():
 
 
 def test_an_id_beyond_the_clusters_is_refused():
-    with pytest.raises(SchemaError, match=r"SCH006.*cluster 4"):
-        of_points(np.zeros((2, 3)), np.array([0, 4], dtype=np.int32), np.zeros(4, dtype=np.uint8))
+    """Where labels come from: the tables."""
+    ids = np.array([0, 1], dtype=np.int32)
+    zero = np.zeros(2, dtype=np.uint8)
+    row = FrameRow("f", "scene", 1, 2, 0, "ok")
+    with pytest.raises(SchemaError, match=r"SCH003.*frame f: cluster ids"):
+        FrameLabels(row, PointLabels(ids, zero), zero, zero, ())
 
 
 def test_a_simulated_cluster_holds_the_points_of_its_box_enlarged_by_up_to_a_tenth(rng):

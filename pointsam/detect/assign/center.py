@@ -100,7 +100,7 @@ def _peaks(scene: Scene, head: CenterMap) -> tuple[Tensor, Tensor, Tensor, Tenso
     size = place.new_tensor([head.shape[1], head.shape[0]])
     ours = ((channel >= 0) & ((place >= 0) & (place < size)).all(dim=1)).nonzero(as_tuple=True)[0][:_MOST_OBJECTS]
     place, channel, box = place[ours], channel[ours], box[ours]
-    cell = torch.minimum(place, size - 0.5).floor().long()
+    cell = place.floor().long()
     radius = torch.tensor(head.smallest_radius, device=cell.device)[channel]
     of_box = box >= 0
     length, width = (scene.boxes[box[of_box], 3:5] / centers.new_tensor(head.cell_m)).unbind(1)

@@ -132,18 +132,13 @@ class AnchorHead(nn.Module):
 
     def loss(self, said: AnchorOutput, scenes: Sequence[Scene]) -> Losses:
         """Class, box and direction loss: the mean of samples, each normalised by its own counts."""
-        terms = [self._sample_loss(said, index, scene) for index, scene in enumerate(scenes)]
-        names_weights = (
-            ("class", self.config.class_weight),
-            ("box", self.config.box_weight),
-            ("direction", self.config.direction_weight),
-        )
-        return {
-            name: torch.stack(part).mean() * weight
-            for (name, weight), part in zip(names_weights, zip(*terms, strict=True), strict=True)
-        }
+        terms = torch.stack([self._sample_loss(said, index, scene) for index, scene in enumerate(scenes)]).mean(dim=0)
+        config = self.config
+        weights = {"class": config.class_weight, "box": config.box_weight, "direction": config.direction_weight}
+        return {name: term * weight for (name, weight), term in zip(weights.items(), terms, strict=True)}
 
-    def _sample_loss(self, said: AnchorOutput, index: int, scene: Scene) -> tuple[Tensor, Tensor, Tensor]:
+    def _sample_loss(self, said: AnchorOutput, index: int, scene: Scene) -> Tensor:
+        """(3,) class, box and direction loss of a sample."""
         targets = anchor_targets(scene, self.map, self.config.match)
         positive = targets.label == POSITIVE
         focal = sigmoid_focal(said.logits[index], positive) * (targets.label != IGNORED)
@@ -160,7 +155,7 @@ class AnchorHead(nn.Module):
         box_loss = masked_smooth_l1(found, wanted, self.weights) / count
         way = half_turn(scene.boxes[box, 6])
         direction_loss = functional.cross_entropy(said.direction[index][boxed].float(), way, reduction="sum") / count
-        return class_loss, box_loss, direction_loss
+        return torch.stack([class_loss, box_loss, direction_loss])
 
     def predict(self, said: AnchorOutput) -> list[Predictions]:
         """Boxes of each sample, the best first."""
