@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pointsam.detect.grid import Grid
+from pointsam.detect.grid import Grid, MapShape
 from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig
-from pointsam.detect.heads.base import Losses, MapShape
+from pointsam.detect.heads.base import Losses
 from pointsam.detect.heads.center import CenterHead, CenterHeadConfig
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig
 from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig, build_encoder

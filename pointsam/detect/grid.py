@@ -72,6 +72,28 @@ class Grid:
         return (*low, *(round(m + h, 6) for m, h in zip(middle, half, strict=True)))
 
 
+@dataclass(frozen=True)
+class MapShape:
+    """A detector's map.
+
+    Args:
+        origin_m: x, y of its lower corner.
+        cell_m: length of a cell along x, y.
+        shape: H, W, its rows (y) and columns (x).
+    """
+
+    origin_m: tuple[float, float]
+    cell_m: tuple[float, float]
+    shape: tuple[int, int]
+
+    @staticmethod
+    def of(grid: Grid, stride: int) -> MapShape:
+        """The map of a grid at a stride."""
+        x, y, _ = grid.shape
+        cell = (grid.voxel_m[0] * stride, grid.voxel_m[1] * stride)
+        return MapShape((grid.range_m[0], grid.range_m[1]), cell, (y // stride, x // stride))
+
+
 @dataclass(frozen=True, eq=False)
 class Voxels:
     """Which voxel each point is in.

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pointsam.detect.boxes import iou_aligned, nearest_bev
+from pointsam.detect.grid import MapShape
 from pointsam.detect.scene import Scene
 from pointsam.ranges import require
 
@@ -53,20 +54,15 @@ class AnchorClass:
 
 
 @dataclass(frozen=True)
-class AnchorMap:
+class AnchorMap(MapShape):
     """Where anchors stand: the middles of the cells.
 
     Args:
-        origin_m: x, y of the map's lower corner.
-        cell_m: length of a cell along x, y.
-        shape: H, W.
+        origin_m, cell_m, shape: as in `MapShape`.
         classes: of the anchors.
         class_ids: of these classes.
     """
 
-    origin_m: tuple[float, float]
-    cell_m: tuple[float, float]
-    shape: tuple[int, int]
     classes: tuple[AnchorClass, ...]
     class_ids: tuple[int, ...]
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pointsam.detect.grid import MapShape
 from pointsam.detect.scene import Scene
 
 CODE = ("x", "y", "z", "log length", "log width", "log height", "cos yaw", "sin yaw", "vx", "vy")
@@ -26,13 +27,11 @@ _MOST_OBJECTS = 500
 
 
 @dataclass(frozen=True)
-class CenterMap:
+class CenterMap(MapShape):
     """A head's map.
 
     Args:
-        origin_m: x, y of the map's lower corner.
-        cell_m: length of a cell along x, y.
-        shape: H, W.
+        origin_m, cell_m, shape: as in `MapShape`.
         classes: class_id of each channel.
         smallest_radius: of a peak, cells, by channel; that of every cluster.
         reach: cells about a box's peak in which it is regressed too. Published: 0, at the peak alone. Where clusters
@@ -40,9 +39,6 @@ class CenterMap:
         peak: of a box: the middle of its visible points, as of clusters, or its true middle, as in plain CenterPoint.
     """
 
-    origin_m: tuple[float, float]
-    cell_m: tuple[float, float]
-    shape: tuple[int, int]
     classes: tuple[int, ...]
     smallest_radius: tuple[int, ...]
     reach: int = 0

@@ -24,7 +24,8 @@ from pointsam.detect.assign.anchor import (
     encode,
     sine_difference,
 )
-from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, MapShape
+from pointsam.detect.grid import MapShape
+from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
 from pointsam.detect.losses import masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions
@@ -109,7 +110,7 @@ class AnchorHead(nn.Module):
         super().__init__()
         self.config = config
         ids = tuple(class_ids[name] for name in config.class_names)
-        self.map = AnchorMap(place.origin_m, place.cell_m, place.shape, config.anchors, ids)
+        self.map = AnchorMap(**vars(place), classes=config.anchors, class_ids=ids)
         anchors = torch.stack([self.map.boxes(some) for some in config.anchors])
         self.register_buffer("anchors", anchors, persistent=False)
         weights = torch.tensor([1.0] * 7 + [config.velocity_weight] * 2)

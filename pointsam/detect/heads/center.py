@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from pointsam.detect.assign.center import CODE, CenterMap, Peak, center_targets
-from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, MapShape, branch
+from pointsam.detect.grid import MapShape
+from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, branch
 from pointsam.detect.losses import across, heat_focal, masked_l1
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions, together
@@ -95,13 +96,11 @@ class CenterHead(nn.Module):
         self.codes = nn.ModuleList([branch(width, width, len(CODE)) for _ in config.groups])
         self.maps = [
             CenterMap(
-                place.origin_m,
-                place.cell_m,
-                place.shape,
-                tuple(class_ids[name] for name in group),
-                tuple(config.smallest_radius.get(name, config.default_radius) for name in group),
-                config.reach,
-                config.peak,
+                **vars(place),
+                classes=tuple(class_ids[name] for name in group),
+                smallest_radius=tuple(config.smallest_radius.get(name, config.default_radius) for name in group),
+                reach=config.reach,
+                peak=config.peak,
             )
             for group in config.groups
         ]

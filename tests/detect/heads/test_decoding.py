@@ -13,8 +13,8 @@ from helpers.detect_scenes import box_scene  # noqa: E402
 from pointsam.detect.assign.anchor import AnchorClass, anchor_targets, encode  # noqa: E402
 from pointsam.detect.assign.center import center_targets  # noqa: E402
 from pointsam.detect.boxes import iou_3d  # noqa: E402
+from pointsam.detect.grid import MapShape  # noqa: E402
 from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOutput, half_turn  # noqa: E402
-from pointsam.detect.heads.base import MapShape  # noqa: E402
 from pointsam.detect.heads.center import CenterHead, CenterHeadConfig  # noqa: E402
 from pointsam.detect.heads.roi import decode_roi, encode_roi  # noqa: E402
 
