@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipelines.calibration_file import VERSION, CameraVerdict, RigVerdict
 from pipelines.config import MasksConfig, parse
-from pipelines.jobs import opened
+from pipelines.jobs import opened, perturbation
 from pipelines.label import Stopwatch, instance_map
 from pipelines.progress import progress
 from pipelines.request import Request
@@ -86,7 +86,7 @@ def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = 
         "version": VERSION,
         "dataset": source.document("masks")["dataset"],
         "masks_key": source.key("masks"),
-        "calibration_perturbation": request.noise.text(),
+        "calibration_perturbation": perturbation(source, request.noise),
         "rigs": {rig: asdict(verdict) for rig, verdict in found.items()},
         "failed": failed,
     }
