@@ -26,7 +26,7 @@ _KINDS = (
     "pose",
     "heading",
     "dropped",
-)  # those of pipelines.noise, which is slow to import: a test holds them together
+)  # those of pipelines.noise_cells, which is slow to import: a test holds them together
 
 
 @click.command()
@@ -45,7 +45,8 @@ def noise(**options: Any) -> None:
     """  # noqa: D301 - click looks for the character, not for a backslash and a letter
     from dataclasses import replace
 
-    from pipelines.noise import cells_of, run_noise
+    from pipelines.noise import run_noise
+    from pipelines.noise_cells import cells_of
     from pipelines.noise_report import write_sweep
     from pointsam.calibration.perturb import CLEAN
     from pointsam.report.curves import matplotlib

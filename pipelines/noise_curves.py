@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.config import parse
-from pipelines.noise import KINDS, Cell
+from pipelines.noise_cells import KINDS, Cell
 from pipelines.tables import Table
 from pointsam.draws import generator
 from pointsam.errors import StoreError

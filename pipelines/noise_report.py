@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipelines.noise import KINDS
+from pipelines.noise_cells import KINDS
 from pipelines.noise_curves import LOSSES, Counts, Curve, cell_table, curves, read_counts, tables
 from pipelines.quality import without_nan
 from pointsam.report.curves import Line, draw

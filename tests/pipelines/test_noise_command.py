@@ -11,10 +11,7 @@ from helpers.commands import label, refused, tables
 from helpers.masks import write_masks
 from helpers.training import make_world
 
-from pipelines.cli_robustness import _KINDS
-from pipelines.noise import KINDS, cells_of
 from pipelines.noise_curves import LOSSES, _crossing, curves, panoptic_quality, read_counts
-from pointsam.calibration.perturb import Noise
 from pointsam.evaluate.panoptic import class_quality, mean_counted
 from pointsam.store.reader import Labels
 
@@ -147,18 +144,6 @@ def test_a_frame_without_truth_is_set_aside(drive, out, tmp_path):
         table.write_text("[]")
     done = label("noise", tmp_path / "root", "--out", tmp_path / "sweep", "--masks-from", out, *GRID, "--workers", 1)
     refused(done, "OUT004", "every frame of the sweep was set aside")
-
-
-def test_the_command_knows_every_kind():
-    assert tuple(KINDS) == _KINDS
-
-
-def test_cells_share_what_is_asked_for_all():
-    cells = cells_of(["time", "roll"], {"roll": [0, 0.5], "time": [20]}, 2, Noise(scope="frame", seed=5))
-    assert [cell.name for cell in cells] == ["clean", "time=20/0", "time=20/1", "roll=0.5/0", "roll=0.5/1"]
-    assert {cell.noise.scope for cell in cells} == {"frame"}
-    assert [cell.noise.seed for cell in cells] == [5, 5, 6, 5, 6]
-    assert cells[-1].noise == Noise(rotation_deg=0.5, axis="z", scope="frame", seed=6)
 
 
 def test_quality_of_counts_is_that_of_the_accumulator():

@@ -118,3 +118,20 @@ def test_an_error_that_fits_no_frame_is_refused_before_anything_is_written(drive
     which = ("--frames", ",".join(of_scene(drive, SINGLE))) if frames else ()
     refused(clusters(drive, tmp_path / "out", out, "--noise", noise, *which), "SCH005", lacks)
     assert not (tmp_path / "out").exists()
+
+
+def sweep(drive, folder, masks, *more):
+    pytest.importorskip("matplotlib", reason="needs pointsam[plots]")
+    return label("noise", drive[0].root, "--out", folder, "--masks-from", masks, "--workers", 1, *more)
+
+
+def test_a_sweep_takes_no_masks_of_a_wrong_calibration(drive, turned, tmp_path):
+    refused(sweep(drive, tmp_path / "sweep", turned), "SCH003", turned, "rotation_deg=3.0")
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_sweep_over_frames_that_tell_no_motion_is_refused(drive, out, tmp_path):
+    single = ",".join(of_scene(drive, SINGLE))
+    done = sweep(drive, tmp_path / "sweep", out, "--kind", "rotation", "--kind", "time", "--frames", single)
+    refused(done, "SCH005", "time=10/0 fits none of 2 frames", "has a single sweep")
+    assert not (tmp_path / "sweep").exists()
