@@ -126,8 +126,29 @@ def sweep(drive, folder, masks, *more):
 
 
 def test_a_sweep_takes_no_masks_of_a_wrong_calibration(drive, turned, tmp_path):
-    refused(sweep(drive, tmp_path / "sweep", turned), "SCH003", turned, "rotation_deg=3.0")
+    for more in ((), ("--dry-run",)):
+        refused(sweep(drive, tmp_path / "sweep", turned, *more), "SCH003", turned, "rotation_deg=3.0")
     assert not (tmp_path / "sweep").exists()
+
+
+def test_a_sweep_sets_aside_a_frame_that_an_error_does_not_fit(drive, out, tmp_path):
+    done = sweep(drive, tmp_path, out, "--kind", "time", "--levels", "time=20", "--json")
+    assert done.exit_code == 3, done.output
+    single = of_scene(drive, SINGLE)
+    assert list(json.loads(done.stdout)["failures"]) == single
+    document = json.loads((tmp_path / "noise.json").read_text())
+    assert (document["num_frames"], document["failed"]) == (2, len(single))
+
+
+def test_a_shard_tells_what_it_set_aside(drive, out, tmp_path):
+    told = []
+    for shard in ("0/2", "1/2"):
+        done = sweep(drive, tmp_path / shard, out, "--kind", "time", "--levels", "time=20", "--json", "--shard", shard)
+        told.append((done.exit_code, json.loads(done.stdout)))
+        assert all(f"frame {frame_id}: [CAL004]" in done.stderr for frame_id in told[-1][1]["failures"])
+    assert [code for code, _ in told] == [0, 3]
+    assert [list(document["failures"]) for _, document in told] == [[], of_scene(drive, SINGLE)]
+    assert [document["shards_left"] for _, document in told] == [1, 1]
 
 
 def test_a_sweep_over_frames_that_tell_no_motion_is_refused(drive, out, tmp_path):
