@@ -8,31 +8,35 @@ then stay as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.calibration_file import VERSION, CameraVerdict, RigVerdict
 from pipelines.config import MasksConfig, parse
-from pipelines.jobs import opened
-from pipelines.label import instance_map
+from pipelines.jobs import opened, perturbation
+from pipelines.label import Stopwatch, instance_map
 from pipelines.progress import progress
 from pipelines.request import Request
 from pipelines.tables import text_table
-from pipelines.worker import images_read
+from pipelines.worker import Task, guarded, images_read
 from pointsam.calibration.correction import RigCorrection, Six, as_SE3, rig_of
 from pointsam.calibration.silhouettes import Look, look
 from pointsam.calibration.solve import evidence_of, solve
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_points
-from pointsam.errors import DatasetError, PointSamError, StoreError
-from pointsam.store.files import write_together
+from pointsam.errors import DatasetError
+from pointsam.store.files import require_free, write_together
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import CameraView, Frame
+
+_T = TypeVar("_T")
 
 FLOOR_DEG = 0.25
 """A correction that moves what objects show by less is not made, unless the whole rig is off: nearly so much is found
@@ -51,7 +55,7 @@ def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = 
     Args:
         request: the data, and whose masks to use.
         dest: the JSON file.
-        most_frames: of a rig, evenly over its recordings.
+        most_frames: of a rig, evenly over its recordings; those that labelling would set aside are left out.
         overwrite: replace the file if it is there.
 
     Returns:
@@ -62,32 +66,26 @@ def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = 
         SchemaError: SCH004 if the masks are of other data.
         DatasetError: DAT009 if no frame can be read.
     """
-    if dest.exists() and not overwrite:
-        raise StoreError("OUT003", f"{dest} is there already", "choose another name, or pass --overwrite")
+    require_free(dest, overwrite)
     source, dataset = opened(request)
     rigs, failed = _rigs(dataset, [frame_id for _, frame_id in source.selection("masks")])
     chosen = {rig: [ids[k] for k in _evenly(len(ids), most_frames)] for rig, ids in rigs.items()}
     found: dict[str, RigVerdict] = {}
     with progress(total=sum(map(len, chosen.values())), desc="calibrate", unit="frame") as bar:
         for rig, ids in chosen.items():
-            frames, looks = [], []
+            seen = []
             for frame_id in ids:
-                try:
-                    frame = dataset.frame(frame_id)
-                    looks.append(_looks(request, source, frame))
-                    frames.append(frame)
-                except PointSamError as error:
-                    failed[frame_id] = _set_aside(error)
+                seen += _tried(partial(_seen, request, source, dataset, frame_id), frame_id, failed)
                 bar.update()
-            if frames:
-                found[rig] = judge(frames, looks)
+            if seen:
+                found[rig] = judge([frame for frame, _ in seen], [looks for _, looks in seen])
     if not found:
         raise DatasetError("DAT009", f"no frame of {source.out} can be read: {failed}", "mend them, or use others")
     document = {
         "version": VERSION,
         "dataset": source.document("masks")["dataset"],
         "masks_key": source.key("masks"),
-        "calibration_perturbation": request.noise.text(),
+        "calibration_perturbation": perturbation(source, request.noise),
         "rigs": {rig: asdict(verdict) for rig, verdict in found.items()},
         "failed": failed,
     }
@@ -95,30 +93,30 @@ def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = 
     return _text(found, failed)
 
 
-def _looks(request: Request, source: Labels, frame: Frame) -> list[Look]:
+def _seen(request: Request, source: Labels, dataset: Dataset, frame_id: str) -> tuple[Frame, list[Look]]:
+    frame = dataset.frame(frame_id)
     made: MasksConfig = parse(MasksConfig, source.document("masks")["config"], "run.json")
     taxonomy: Taxonomy = source.taxonomy
-    images, clusters = images_read(source, frame.frame_id), request.config.clusters
+    images, clusters = images_read(source, frame_id), request.config.clusters
     painted = {name: instance_map(row, taxonomy, made.semantic_overlap, clusters) for name, row in images.items()}
-    return look(frame, read_points(frame.sweep), painted)
+    return frame, look(frame, read_points(frame.sweep), painted)
 
 
 def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
     rigs: dict[str, list[str]] = {}
-    failed = {}
+    failed = dict[str, str]()
     for frame_id in frame_ids:
-        try:
-            rigs.setdefault(rig_of(dataset.frame(frame_id)), []).append(frame_id)
-        except PointSamError as error:
-            failed[frame_id] = _set_aside(error)
+        for frame in _tried(partial(dataset.frame, frame_id), frame_id, failed):
+            rigs.setdefault(rig_of(frame), []).append(frame_id)
     return rigs, failed
 
 
-def _set_aside(error: PointSamError) -> str:
-    """What to say of a frame that cannot be read; what would meet every frame stops the run."""
-    if not error.code.startswith(("DAT", "CAL")):
-        raise error
-    return str(error)
+def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> list[_T]:
+    """What `work` gives, or nothing of a frame that labelling would set aside too: then `failed` tells why."""
+    done = guarded(lambda: [work()], lambda _: [], Task(frame_id, "", True, True), Stopwatch())
+    if done.error is not None:
+        failed[frame_id] = str(done.error)
+    return done.row
 
 
 def _evenly(count: int, most: int) -> NDArray[np.int64]:
@@ -138,8 +136,9 @@ def judge(frames: Sequence[Frame], looks: Sequence[Sequence[Look]]) -> RigVerdic
     with_time = speed > MIN_SPEED_MPS
     whole, *halves = _solved(parts, views, with_time)
     doubt_ms = abs(halves[0].time_s - halves[1].time_s) * 500
+    shown = all(one.cameras for one in (whole, *halves))
     time_status = "unknown"
-    if with_time and doubt_ms < 2 * FLOOR_MS:
+    if with_time and shown and doubt_ms < 2 * FLOOR_MS:
         time_status = "mended" if abs(whole.time_s) * 1e3 > max(FLOOR_MS, 2 * doubt_ms) else "right"
     if with_time and time_status != "mended":
         whole, *halves = _solved(parts, views, False)
@@ -246,8 +245,10 @@ def _text(found: Mapping[str, RigVerdict], failed: Mapping[str, str]) -> str:
             for name, one in verdict.cameras.items()
         ]
         told = f"rig {rig}: {verdict.frames} frames at {verdict.speed_mps:.1f} m/s"
-        doubt = f"{verdict.time_ms:+.1f} ms, doubt {verdict.time_doubt_ms:.1f} ms"
-        pages.append(f"{told}\n{text_table(header, rows)}\ntime of the images: {verdict.time_status}, {doubt}")
+        time = verdict.time_status
+        if time != "unknown":
+            time += f", {verdict.time_ms:+.1f} ms, doubt {verdict.time_doubt_ms:.1f} ms"
+        pages.append(f"{told}\n{text_table(header, rows)}\ntime of the images: {time}")
     if failed:
         pages.append(f"{len(failed)} frames were left out: " + "; ".join(f"{k}: {v}" for k, v in failed.items()))
     return "\n\n".join(pages)

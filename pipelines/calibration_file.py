@@ -48,7 +48,7 @@ class RigVerdict:
     Args:
         frames: used.
         speed_mps: median of the vehicle over them.
-        time_status: as a camera's; "unknown" where the vehicle hardly moves.
+        time_status: as a camera's; "unknown" where the vehicle hardly moves, or no camera shows enough objects.
         time_ms: by how much later than stamped images were exposed; 0 unless mended.
         time_doubt_ms: half of the halves' difference.
         cameras: by name.

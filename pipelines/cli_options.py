@@ -26,7 +26,7 @@ DATA_OPTIONS = (
     click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe."),
     click.option("--noise", multiple=True, metavar="NAME=VALUE", help="Perturb the calibration (docs/robustness.md)."),
     click.option("--calibration", type=PATH, help="Mend the calibration by a file of pointsam-label calibrate."),
-    click.option("--seed", type=int, default=0, show_default=True),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of the masks; --noise has its own (seed=1)."),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
     click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, for masks on a GPU 1]"),
     click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),

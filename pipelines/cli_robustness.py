@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from pipelines.arguments import QUARANTINED
 from pipelines.cli_options import DATA_OPTIONS, MASKS_OPTIONS, PATH, options_of, request_of
@@ -26,7 +27,7 @@ _KINDS = (
     "pose",
     "heading",
     "dropped",
-)  # those of pipelines.noise, which is slow to import: a test holds them together
+)  # those of pipelines.noise_cells, which is slow to import: a test holds them together
 
 
 @click.command()
@@ -35,7 +36,7 @@ _KINDS = (
 @click.option("--remask", is_flag=True, help="Make masks anew in every cell, prompts through its wrong calibration.")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="[default: rotation, translation]")
 @click.option("--levels", multiple=True, metavar="KIND=A,B,C", help="Other sizes than a kind's own.")
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Draws a size.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Draws a size; time is not drawn.")
 def noise(**options: Any) -> None:
     """Label DATA through calibrations that are wrong by known amounts, with SAR and without, and judge the labels.
 
@@ -45,33 +46,41 @@ def noise(**options: Any) -> None:
     """  # noqa: D301 - click looks for the character, not for a backslash and a letter
     from dataclasses import replace
 
-    from pipelines.noise import cells_of, run_noise
+    from pipelines.noise import frames_of, run_noise
+    from pipelines.noise_cells import cells_of
     from pipelines.noise_report import write_sweep
     from pointsam.calibration.perturb import CLEAN
     from pointsam.report.curves import matplotlib
 
-    if options["remask"] == (options["masks_from"] is not None):
+    remask, as_json = options["remask"], options["as_json"]
+    if remask == (options["masks_from"] is not None):
         raise click.BadParameter("give either the masks to use, or --remask", param_hint="--masks-from")
     if options["calibration"] is not None:
         raise click.BadParameter("a sweep makes many rigs of one, a file knows but one", param_hint="--calibration")
+    if not remask:
+        _refuse_masks_options(options["overrides"])
     matplotlib()  # says now what curves will want, not after hours
     request = request_of(options)
-    cells = cells_of(
-        options["kinds"] or ("rotation", "translation"), _levels(options["levels"]), options["seeds"], request.noise
-    )
+    kinds = options["kinds"] or ("rotation", "translation")
+    cells = cells_of(kinds, _levels(options["levels"]), options["seeds"], request.noise)
+    request = replace(request, noise=CLEAN)
     if options["dry_run"]:
-        click.echo(f"{len(cells)} cells, each with SAR and without: " + ", ".join(cell.name for cell in cells))
+        frames, names = len(frames_of(request, cells, remask)), [cell.name for cell in cells]
+        told = f"{frames} frames, {len(cells)} cells, each with SAR and without: {', '.join(names)}"
+        click.echo(json.dumps({"frames": frames, "cells": names}) if as_json else told)
         return
-    summary = run_noise(replace(request, noise=CLEAN), cells, options["remask"])
-    if summary.shards_left:
-        click.echo(f"{summary.shards_left} shards are left; when all are done, run again without --shard for curves")
-        return
-    text = write_sweep(request.out)
-    click.echo(json.dumps({"out": str(request.out), "cells": len(cells)}) if options["as_json"] else text)
-    click.echo(f"next: look at {shlex.quote(str(request.out / 'noise.md'))}", err=options["as_json"])
+    summary = run_noise(request, cells, remask)
+    for frame_id, why in summary.failures.items():
+        click.echo(f"frame {frame_id}: {why}", err=True)
+    left = summary.shards_left
+    if left:
+        text = f"{left} shards are left; when all are done, run again without --shard for curves"
+    else:
+        text = write_sweep(request.out, shlex.join(["pointsam-label", *sys.argv[1:]]))
+        text += f"\nnext: look at {shlex.quote(str(request.out / 'noise.md'))}"
+    about = {"out": str(request.out), "cells": len(cells), "shards_left": left, "failures": summary.failures}
+    click.echo(json.dumps(about) if as_json else text)
     if summary.failures:
-        for frame_id, why in summary.failures.items():
-            click.echo(f"frame {frame_id}: {why}", err=True)
         sys.exit(QUARANTINED)
 
 
@@ -114,10 +123,30 @@ def calibrate(
     click.echo(f"next: pointsam-label clusters {shlex.join(given)}")
 
 
+def _refuse_masks_options(overrides: tuple[str, ...]) -> None:
+    """Without --remask nothing of the masks can be chosen: they are there."""
+    names = {
+        "backend": "--masks",
+        "semantics": "--semantics",
+        "masks_dir": "--masks-dir",
+        "mapping": "--mapping",
+        "weights": "--weights",
+        "seed": "--seed",
+    }
+    source = click.get_current_context().get_parameter_source
+    given = [option for name, option in names.items() if source(name) is not ParameterSource.DEFAULT]
+    given += [f"--set {override}" for override in overrides if override.strip().startswith("masks.")]
+    if given:
+        hint = "errors have a seed of their own, --noise seed=1" if given == ["--seed"] else "they are for --remask"
+        raise click.BadParameter(f"the masks of --masks-from are made already; {hint}", param_hint=", ".join(given))
+
+
 def _levels(texts: tuple[str, ...]) -> dict[str, list[float]]:
-    found = {}
+    found = dict[str, list[float]]()
     for text in texts:
         kind, _, numbers = text.partition("=")
+        if kind in found:
+            raise click.BadParameter(f"{kind} twice: write all its sizes after one", param_hint="--levels")
         try:
             found[kind] = [float(number) for number in numbers.split(",")]
         except ValueError:

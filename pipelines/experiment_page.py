@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.experiments import ALL, Experiment, Setting
+from pipelines.hardware import hardware
 from pipelines.tables import Table
 from pointsam.evaluate.bootstrap import interval
 from pointsam.evaluate.failures import KINDS
@@ -88,7 +87,7 @@ def write_page(
     found = tables(rows)
     parts = [f"# {name}\n\n{experiment.question}", *(table.markdown() for table in found)]
     parts += [f"Left out: {what}: {why}" for what, why in left_out.items()]
-    parts += [*about, f"Written on {_hardware()}."]
+    parts += [*about, f"Written on {hardware()}."]
     files = [(out / f"{name}{suffix}", content) for suffix, content in _figure(name, experiment, rows).items()]
     parts.append(f"![{experiment.question}]({name}.png)")
     page = "\n\n".join(parts) + "\n"
@@ -165,7 +164,3 @@ def _figure(name: str, experiment: Experiment, rows: Sequence[Row]) -> dict[str,
         x, y = np.array([row.setting.x for row in mine]), np.array([_mean(row.values()) for row in mine])
         lines.append(Line(curve, x, y, band))
     return draw(name, (experiment.axis, "mAP"), lines, log_x=True)
-
-
-def _hardware() -> str:
-    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

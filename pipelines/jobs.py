@@ -10,11 +10,12 @@ from typing import Any
 
 from pipelines.config import parse
 from pipelines.engine import ordered_map
+from pipelines.perturbed import require_fit
 from pipelines.progress import progress
 from pipelines.request import Request
 from pipelines.worker import ClusterWorker, Done, MaskWorker, Task, start, work_on
 from pointsam import __version__
-from pointsam.calibration.perturb import CLEAN
+from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets.base import Dataset
 from pointsam.errors import PointSamError, SchemaError
 from pointsam.masks import require_device
@@ -83,7 +84,7 @@ def run_masks(request: Request) -> Summary:
         "config": asdict(config),
         **_calibration(request),
     }
-    shards = plan_shards(select(request, dataset, "masks"), SHARD_FRAMES)
+    shards = plan_shards(_fitting(request, dataset, "masks"), SHARD_FRAMES)
     metadata = metadata_of(document, weights, request.noise.text())
     run = Run.open(request.out, "masks", document, shards, metadata, data_root=request.data)
     return drive(
@@ -109,8 +110,8 @@ def run_clusters(request: Request) -> Summary:
         "config": asdict(request.config.clusters),
         **_calibration(request),
     }
-    shards = plan_shards(select(request, dataset, "clusters"), SHARD_FRAMES)
-    metadata = metadata_of(document, made["weights_sha256"], request.noise.text())
+    shards = plan_shards(_fitting(request, dataset, "clusters"), SHARD_FRAMES)
+    metadata = metadata_of(document, made["weights_sha256"], perturbation(source, request.noise))
     run = Run.open(request.out, "clusters", document, shards, metadata, data_root=request.data)
     return drive(
         request,
@@ -147,6 +148,22 @@ def select(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, st
     if stage == "clusters" and not (request.frames or request.split):
         return Labels(request.masks_from or request.out).selection("masks")
     return request.select(dataset)
+
+
+def _fitting(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, str]]:
+    """As `select`; a calibration that fits none of the frames is refused before anything is written."""
+    frames = select(request, dataset, stage)
+    if _calibration(request):
+        require_fit(dataset, [frame_id for _, frame_id in frames], {"the calibration asked for": CLEAN})
+    return frames
+
+
+def perturbation(masks: Labels, noise: Noise) -> str:
+    """What is said of what is made of masks with a calibration error: theirs too, unless it is the same."""
+    made, own = masks.metadata("masks")["calibration_perturbation"], noise.text()
+    if made in ("none", own):
+        return own
+    return f"masks: {made}" + ("" if own == "none" else f"; {own}")
 
 
 def _calibration(request: Request) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """`pointsam-label noise`: label the same frames through many wrong calibrations, and count what becomes of them.
 
-Masks are made once. Every frame is read and painted once, lifted once a cell, and refined or not; only counts are kept.
-A cell's labels can be had as `pointsam-label clusters --noise` with the cell's fields.
+Every frame is read once, painted once (if masks are made anew, once a cell), lifted once a cell, and refined or not;
+only counts are kept. A cell's labels can be had as `pointsam-label clusters --noise` with its fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,103 +18,24 @@ from pipelines.config import MasksConfig, parse
 from pipelines.jobs import SHARD_FRAMES, Summary, drive, metadata_of, opened, run_masks, select
 from pipelines.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC
 from pipelines.label import Stopwatch, instance_map, lifted_labels, refined_labels
+from pipelines.noise_cells import Cell
+from pipelines.perturbed import require_fit
 from pipelines.request import Request
 from pipelines.worker import Done, Task, guarded, images_read
 from pointsam import __version__
-from pointsam.calibration.perturb import CLEAN, Noise, perturb
+from pointsam.calibration.perturb import perturb
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_points
 from pointsam.errors import DatasetError, PointSamError, SchemaError
 from pointsam.evaluate.agnostic import AgnosticAccumulator
 from pointsam.evaluate.overlap import overlaps
 from pointsam.evaluate.panoptic import PanopticAccumulator
+from pointsam.semantics.precomputed import layout_kind
 from pointsam.store.cells import CellRow, cells_table
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import InstanceMap, PointLabels, PointTruth
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One way in which a calibration is wrong.
-
-    Args:
-        unit: of the levels, for axes.
-        field: of `Noise` that takes the level.
-        levels: the default ones.
-        how: other fields of `Noise`.
-    """
-
-    unit: str
-    field: str
-    levels: tuple[float, ...]
-    how: Mapping[str, Any]
-
-
-_DEGREES, _METRES = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0), (0.05, 0.1, 0.2, 0.3, 0.5)
-KINDS: Mapping[str, Kind] = {
-    "published": Kind("m, uniform on each axis", "translation_m", (0.05, 0.1), {"axis": "each", "law": "uniform"}),
-    "rotation": Kind("degrees", "rotation_deg", _DEGREES, {}),
-    "pitch": Kind("degrees", "rotation_deg", _DEGREES, {"axis": "x"}),
-    "yaw": Kind("degrees", "rotation_deg", _DEGREES, {"axis": "y"}),
-    "roll": Kind("degrees", "rotation_deg", _DEGREES, {"axis": "z"}),
-    "translation": Kind("m", "translation_m", _METRES, {}),
-    "time": Kind("ms", "time_ms", (10.0, 25.0, 50.0, 75.0, 100.0), {}),
-    "focal": Kind("share of the focal length", "focal", (0.005, 0.01, 0.02, 0.05), {}),
-    "center": Kind("px", "center_px", (5.0, 10.0, 20.0, 40.0), {}),
-    "pose": Kind("m, at each exposure", "ego_m", _METRES, {}),
-    "heading": Kind("degrees, at each exposure", "ego_deg", _DEGREES, {}),
-    "dropped": Kind("cameras", "dropped", (1, 2, 3, 4, 5), {}),
-}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One calibration error of a sweep.
-
-    Args:
-        name: unique in the sweep.
-        kind: "clean" or one of KINDS.
-        level: its size.
-        noise: the error itself.
-    """
-
-    name: str
-    kind: str
-    level: float
-    noise: Noise
-
-
-def cells_of(
-    kinds: Sequence[str], levels: Mapping[str, Sequence[float]], seeds: int, base: Noise = CLEAN
-) -> tuple[Cell, ...]:
-    """The clean cell, then every kind, level and seed.
-
-    Args:
-        kinds: of KINDS.
-        levels: of a kind, where the default ones will not do.
-        seeds: draws a level.
-        base: fields that all cells share, such as its scope or an error under the swept one; a kind's own win.
-
-    Raises:
-        SchemaError: SCH005 on an unknown kind, or a level that is none.
-    """
-    unknown = [name for name in (*kinds, *levels) if name not in KINDS]
-    if unknown or not kinds:
-        raise SchemaError("SCH005", f"no kind of noise {unknown or 'at all'}", f"name some of {', '.join(KINDS)}")
-    cells = [Cell("clean", "clean", 0.0, base)]
-    for name in dict.fromkeys(kinds):
-        kind = KINDS[name]
-        for level in levels.get(name, kind.levels):
-            if level == 0:
-                continue  # the clean cell
-            for seed in range(seeds):
-                size = int(level) if name == "dropped" else float(level)
-                how = {**asdict(base), **kind.how, "seed": base.seed + seed, kind.field: size}
-                noise: Noise = parse(Noise, how, f"--levels {name}={level:g}")
-                cells.append(Cell(f"{name}={level:g}/{seed}", name, float(level), noise))
-    return tuple(cells)
 
 
 class NoiseWorker:
@@ -191,6 +112,35 @@ class NoiseWorker:
         return CellRow(frame_id, cell, sar, tp, fp, fn, iou_sum, objects.num_objects, found, iou)
 
 
+def frames_of(request: Request, cells: Sequence[Cell], remask: bool = False) -> list[tuple[str, str]]:
+    """(scene, frame_id) of the frames of a sweep; nothing is written.
+
+    Args:
+        request: as for `run_noise`.
+        cells: likewise.
+        remask: likewise.
+
+    Raises:
+        SchemaError: SCH003 on masks of a wrong calibration, SCH004 on masks of other data, SCH005 if a cell fits no
+            frame, or if masks are to be made anew that would be the same in every cell.
+        StoreError, DatasetError: as `run_clusters`.
+    """
+    if remask:
+        _require_asking(request)
+        dataset = request.open()
+        frames = request.select(dataset)
+    else:
+        source, dataset = opened(request)
+        made = source.metadata("masks")["calibration_perturbation"]
+        if made != "none":
+            told = f"the masks in {source.out} were made with a perturbed calibration ({made})"
+            hint = "give masks of the true calibration, or --remask in place of --masks-from"
+            raise SchemaError("SCH003", f"{told}: a sweep starts from the true one", hint)
+        frames = select(request, dataset, "clusters")
+    require_fit(dataset, [frame_id for _, frame_id in frames], {cell.name: cell.noise for cell in cells})
+    return frames
+
+
 def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -> Summary:
     """Count every frame in every cell; running again goes on.
 
@@ -200,15 +150,14 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
         remask: make masks anew for every cell, prompts through its calibration, below OUT/masks_of.
 
     Raises:
-        SchemaError, StoreError, DatasetError, BackendError: as `run_clusters`, `run_masks`.
+        SchemaError, StoreError, DatasetError, BackendError: as `frames_of`, `run_masks`.
     """
+    shards = plan_shards(frames_of(request, cells, remask), SHARD_FRAMES)
     folders = tuple(_masks_of(request, cell) if remask else request.masks_from or request.out for cell in cells)
     if remask:
         for cell, folder in zip(cells, folders, strict=True):
             run_masks(replace(request, out=folder, noise=cell.noise))
-    request = replace(request, masks_from=folders[0])
-    source, dataset = opened(request)
-    made = source.document("masks")
+    made = Labels(folders[0]).document("masks")
     document = {
         "tool_version": __version__,
         "recipe": request.config.recipe,
@@ -219,7 +168,6 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
         "remask": remask,
         "cells": [asdict(cell) for cell in cells],
     }
-    shards = plan_shards(select(request, dataset, "clusters"), SHARD_FRAMES)
     metadata = metadata_of(document, made["weights_sha256"], f"a sweep of {len(cells)} cells")
     run = Run.open(request.out, "noise", document, shards, metadata, data_root=request.data)
     taxonomy: Taxonomy = parse(Taxonomy, made["taxonomy"], "run.json")
@@ -230,6 +178,20 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
         lambda shard: [(frame_id, "") for frame_id in shard.frame_ids],
         lambda rows: {"cells": cells_table([cell for row in rows for cell in row], metadata)},
     )
+
+
+def _require_asking(request: Request) -> None:
+    """Refuse masks that no calibration changes: where boxes prompt, no point does."""
+    masks, folder = request.config.masks, request.semantics_dir
+    by_boxes = masks.prompts == "boxes"
+    if by_boxes and masks.semantics == "precomputed" and folder is not None:
+        by_boxes = layout_kind(folder).instances  # a mask of a whole class has no box: points prompt
+    if by_boxes:
+        raise SchemaError(
+            "SCH005",
+            "--remask: boxes prompt (masks.prompts=boxes), so masks would be the same in every cell",
+            "let points prompt: --set masks.prompts=points, or --recipe paper; else reuse masks with --masks-from",
+        )
 
 
 def _masks_of(request: Request, cell: Cell) -> Path:

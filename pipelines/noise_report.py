@@ -5,25 +5,38 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from pipelines.noise import KINDS
-from pipelines.noise_curves import LOSSES, Counts, Curve, cell_table, curves, read_counts, tables
+from pipelines.hardware import hardware
+from pipelines.noise_cells import KINDS
+from pipelines.noise_counts import Counts, cell_table, read_counts
+from pipelines.noise_curves import LOSSES, Banded, Curve, curves, shift
 from pipelines.quality import without_nan
+from pipelines.tables import Table
 from pointsam.report.curves import Line, draw
 from pointsam.store.files import write_together
 
 _PUBLISHED_M = np.array([0.0, 0.05, 0.1])
 _PUBLISHED_PQ = {True: np.array([0.637, 0.628, 0.606]), False: np.array([0.449, 0.438, 0.414])}
 """MixSup, table 14: nuScenes, uniform noise (method.md)."""
+_NOTE = (
+    "95 %: of draws of scenes and seeds; what is lost, and by how much SAR moves a size, is taken draw by draw. "
+    "beyond: not reached by the last size; open: no bound, for one of the two is not reached."
+)
 
 
-def write_sweep(out: Path) -> str:
+def write_sweep(out: Path, command: str) -> str:
     """Write cells.parquet, noise.json, noise.md and the curves of a finished sweep.
+
+    Args:
+        out: of the sweep.
+        command: that asked for it, for the page.
 
     Returns:
         The tables.
@@ -37,33 +50,82 @@ def write_sweep(out: Path) -> str:
     pages = tables(found)
     files = [(out / "cells.parquet", _parquet(cell_table(counts))), (out / "noise.json", _json(counts, found))]
     page = [f"# Calibration errors\n\n{_about(counts)}", *(table.markdown() for table in pages)]
-    for kind in dict.fromkeys(curve.kind for curve in found):
-        drawn = draw(kind, (KINDS[kind].unit, "PQ"), _lines(kind, found))
-        files += [(out / f"{kind}{suffix}", content) for suffix, content in drawn.items()]
-        page.append(f"![{kind}]({kind}.png)")
+    page += [f"`{command}`", f"Seeds {', '.join(map(str, counts.seeds))}. Written on {hardware()}."]
+    for kind, pair in _by_kind(found):
+        lost = [_line(curve, curve.lost) for curve in pair]
+        figures = ((kind, "PQ", _lines(kind, pair)), (f"{kind}_lost", "share of the clean PQ lost", lost))
+        for name, axis, lines in figures:
+            drawn = draw(kind, (KINDS[kind].unit, axis), lines, from_zero=name == kind)
+            files += [(out / f"{name}{suffix}", content) for suffix, content in drawn.items()]
+            page.append(f"![{name}]({name}.png)")
     files.append((out / "noise.md", ("\n\n".join(page) + "\n").encode()))
     write_together(files)
     return "\n\n".join([*(table.text() for table in pages), _about(counts)])
 
 
+def tables(found: Sequence[Curve]) -> list[Table]:
+    """Quality and loss by level, where labels break, and what refinement moves."""
+    names = ("PQ without SAR", "PQ with SAR", "lost without", "lost with")
+    header = [column for name in names for column in (name, "95 %")]
+    pages, breaks = [], []
+    for kind, (without, refined) in _by_kind(found):
+        unit, figures = KINDS[kind].unit, (without.pq, refined.pq, without.lost, refined.lost)
+        rows = [
+            (f"{level:g}", *(text for of in figures for text in _banded(*of[k])), refined.pq[k, 0] - without.pq[k, 0])
+            for k, level in enumerate(without.level)
+        ]
+        pages.append(Table(kind, (unit, *header, "SAR gains"), rows))
+        for curve in (without, refined):
+            told = (_told(one, "beyond") for one in curve.breaks)
+            breaks.append((f"{kind}, {_name(curve)}", unit, *told))
+        moved = (_told(shift(without, refined, k), "open", "+") for k in range(len(LOSSES)))
+        breaks.append((f"{kind}, moved by SAR", unit, *moved))
+    return [
+        *pages,
+        Table("Where labels break", ("error", "unit", *(f"{x:.0%} of PQ lost" for x in LOSSES)), breaks, _NOTE),
+    ]
+
+
+def _by_kind(found: Sequence[Curve]) -> list[tuple[str, tuple[Curve, Curve]]]:
+    """The curves of each kind, without refinement and with it."""
+    return [(without.kind, (without, refined)) for without, refined in zip(found[::2], found[1::2], strict=True)]
+
+
+def _name(curve: Curve) -> str:
+    return f"{'with' if curve.sar else 'without'} SAR"
+
+
+def _banded(value: float, low: float, high: float) -> tuple[float, str]:
+    return float(value), "-" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
+
+
+def _told(found: Banded, infinite: str, sign: str = "") -> str:
+    if math.isnan(found[1]):
+        return "-"
+    level, low, high = (infinite if not math.isfinite(value) else f"{value:{sign}.3g}" for value in found)
+    return f"{level} ({low} to {high})"
+
+
 def _about(counts: Counts) -> str:
     drawn = "frames" if len(counts.unit) == counts.num_frames else "scenes"
-    told = f"{counts.num_frames} frames, {len(counts.cells)} cells; bands: {len(counts.unit)} {drawn} and seeds redrawn"
+    told = (
+        f"{counts.num_frames} frames, {len(counts.cells)} cells, masks {counts.masks} in every cell; "
+        f"bands: {len(counts.unit)} {drawn} and seeds redrawn"
+    )
     return f"{told}; {counts.failed} frames set aside" if counts.failed else told
 
 
-def _lines(kind: str, found: list[Curve]) -> list[Line]:
-    lines = []
-    for curve in found:
-        if curve.kind == kind:
-            band = np.stack([curve.low, curve.high], axis=1)
-            name = "with SAR" if curve.sar else "without SAR"
-            lines.append(Line(name, curve.level, curve.pq, band, dashed=not curve.sar))
+def _lines(kind: str, pair: Sequence[Curve]) -> list[Line]:
+    lines = [_line(curve, curve.pq) for curve in pair]
     if kind == "published":
         for sar, quality in _PUBLISHED_PQ.items():
             name = f"published, {'with' if sar else 'without'} SAR"
             lines.append(Line(name, _PUBLISHED_M, quality, marks=True))
     return lines
+
+
+def _line(curve: Curve, figure: NDArray[np.float64]) -> Line:
+    return Line(_name(curve), curve.level, figure[:, 0], figure[:, 1:], dashed=not curve.sar)
 
 
 def _parquet(table: Any) -> bytes:
@@ -72,30 +134,39 @@ def _parquet(table: Any) -> bytes:
     return sink.getvalue()
 
 
-def _json(counts: Counts, found: list[Curve]) -> bytes:
+def _json(counts: Counts, found: Sequence[Curve]) -> bytes:
     document = {
         "num_frames": counts.num_frames,
         "failed": counts.failed,
+        "masks": counts.masks,
+        "seeds": counts.seeds,
         "curves": [
             {
                 "kind": curve.kind,
                 "unit": KINDS[curve.kind].unit,
                 "sar": curve.sar,
                 "level": curve.level.tolist(),
-                "pq": curve.pq.tolist(),
-                "low": curve.low.tolist(),
-                "high": curve.high.tolist(),
+                **dict(zip(("pq", "low", "high"), curve.pq.T.tolist(), strict=True)),
+                **dict(zip(("lost", "lost_low", "lost_high"), curve.lost.T.tolist(), strict=True)),
                 "seeds": curve.seeds.tolist(),
-                "breaks": [
-                    {"lost": share, "level": _finite(level), "low": _finite(low), "high": _finite(high)}
-                    for share, (level, low, high) in zip(LOSSES, curve.breaks, strict=True)
-                ],
+                "breaks": _levels("level", curve.breaks),
             }
             for curve in found
+        ],
+        "moved_by_sar": [
+            {
+                "kind": kind,
+                "unit": KINDS[kind].unit,
+                "breaks": _levels("by", [shift(*pair, k) for k in range(len(LOSSES))]),
+            }
+            for kind, pair in _by_kind(found)
         ],
     }
     return (json.dumps(without_nan(document), indent=1, allow_nan=False) + "\n").encode()
 
 
-def _finite(value: float) -> float | None:
-    return None if math.isinf(value) else value
+def _levels(name: str, found: Sequence[Banded]) -> list[dict[str, float | None]]:
+    """At each of LOSSES; None where there is none, or it is not reached."""
+    keys = (name, "low", "high")
+    finite = ([value if math.isfinite(value) else None for value in one] for one in found)
+    return [{"lost": share, **dict(zip(keys, one, strict=True))} for share, one in zip(LOSSES, finite, strict=True)]

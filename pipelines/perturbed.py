@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from pointsam.calibration.correction import RigCorrection, mended, rig_of
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets.base import Dataset
-from pointsam.errors import SchemaError
+from pointsam.errors import CalibrationError, DatasetError, PointSamError, SchemaError
 from pointsam.types import Frame
 
 
@@ -36,6 +36,30 @@ def with_calibration(dataset: Dataset, noise: Noise, correction: Mapping[str, Ri
         return mended(frame, correction[rig])
 
     return _changed(dataset, mend)
+
+
+def require_fit(dataset: Dataset, frame_ids: Sequence[str], noises: Mapping[str, Noise]) -> None:
+    """Refuse a change of the calibration that fits no frame; single frames that it does not fit are set aside later.
+
+    Args:
+        dataset: the frames as they are, or as a calibration made them already.
+        frame_ids: of those to label.
+        noises: by what to call them.
+
+    Raises:
+        SchemaError: SCH005 naming the noise, and what the frames lack.
+    """
+    for name, noise in noises.items():
+        lacks: PointSamError | None = None
+        for frame_id in frame_ids:
+            try:
+                perturb(dataset.frame(frame_id), noise)
+                break
+            except (DatasetError, CalibrationError) as error:
+                lacks = error if error.code == "CAL004" else lacks
+        else:
+            if lacks is not None:
+                raise SchemaError("SCH005", f"{name} fits none of {len(frame_ids)} frames: {lacks.message}", lacks.hint)
 
 
 def _changed(dataset: Dataset, change: Callable[[Frame], Frame]) -> Dataset:

@@ -6,6 +6,7 @@ Codes
     DAT007 non-finite points       DAT008 empty sweep                      DAT009 zero frames
     DAT010 unknown frame or split  DAT011 malformed table, label or mask file
     CAL001 not a rotation          CAL002 bad intrinsics                   CAL003 malformed calibration
+    CAL004 a frame lacks what a change of its calibration needs: a camera to spare, a second sweep
     BCK001 weights missing         BCK002 weights differ from their hash   BCK003 weights of another architecture
     BCK004 unsafe checkpoint       BCK005 package not installed            BCK006 device not available
     BCK007 a worker process died            BCK008 the model or the memory failed at a frame

@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from pointsam.calibration.motion import moved, twist
 from pointsam.draws import generator
-from pointsam.errors import SchemaError
+from pointsam.errors import CalibrationError
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.ranges import require
@@ -82,7 +82,7 @@ def perturb(frame: Frame, noise: Noise) -> Frame:
     """The frame as a wrong calibration shows it.
 
     Raises:
-        SchemaError: SCH005 if no camera would be left, or if a time offset meets a frame that tells of no motion.
+        CalibrationError: CAL004 if no camera would be left, or if a time offset meets a frame that tells of no motion.
     """
     views = _remaining(frame, noise)
     return replace(frame, cameras=tuple(_perturbed(frame, view, noise) for view in views))
@@ -90,8 +90,8 @@ def perturb(frame: Frame, noise: Noise) -> Frame:
 
 def _remaining(frame: Frame, noise: Noise) -> tuple[CameraView, ...]:
     if noise.dropped >= len(frame.cameras):
-        raise SchemaError(
-            "SCH005",
+        raise CalibrationError(
+            "CAL004",
             f"noise.dropped is {noise.dropped}, and frame {frame.frame_id} has {len(frame.cameras)} cameras",
             "leave one at least",
         )

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, minimum_filter
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from pointsam.calibration.motion import twist
+from pointsam.geometry.height import above_lowest_m
 from pointsam.geometry.projection import cam_SE3_lidar, project
 from pointsam.geometry.visibility import occluded, parallax
 from pointsam.stages.contract import Groups, linked_components
@@ -32,7 +33,8 @@ _MIN_AREA_PX, _MIN_POINTS = 150, 8
 _OWN_M = 2.5
 """Returns of the vehicle itself."""
 _GROUND_M, _ABOVE_M = 0.12, 0.3
-"""Below the first a point is ground, above the second it is not."""
+"""Above the lowest point within a cell or two: below the first a point is ground, above the second it is not."""
+_CELL_M = 1.0
 _FOOT_M = 0.6
 _PARALLAX = 0.003
 """Radians between how far the object and a point shift from the LiDAR's eye to the camera's."""
@@ -96,7 +98,7 @@ def look(frame: Frame, xyz_lidar_m: NDArray[np.floating[Any]], painted: Mapping[
         xyz_lidar_m: (N,3) its sweep.
         painted: partition of each image by camera.
     """
-    height = _height(frame.sweep.ego_SE3_lidar.apply(xyz_lidar_m))
+    height = above_lowest_m(frame.sweep.ego_SE3_lidar.apply(xyz_lidar_m), _CELL_M)
     away = np.linalg.norm(xyz_lidar_m[:, :2], axis=1) > _OWN_M
     component = _components(xyz_lidar_m, away & (height > _ABOVE_M))
     ground = away & (height < _GROUND_M)
@@ -180,17 +182,6 @@ def _evidence(
     kept = ours | other
     weight = np.where(ours, ours.sum(), max(other.sum(), 1)) ** -0.5
     return Evidence(near[kept], ours[kept], weight[kept])
-
-
-def _height(xyz_ego_m: _Floats) -> _Floats:
-    """(N,) above the lowest point within a metre or two."""
-    cell = np.floor(xyz_ego_m[:, :2]).astype(np.int64)
-    cell -= cell.min(axis=0)
-    lowest = np.full(cell.max(axis=0) + 1, np.inf)
-    np.minimum.at(lowest, tuple(cell.T), xyz_ego_m[:, 2])
-    lowest = minimum_filter(lowest, size=3, mode="nearest")
-    height: _Floats = xyz_ego_m[:, 2] - lowest[tuple(cell.T)]
-    return height
 
 
 def _components(xyz_lidar_m: NDArray[np.floating[Any]], which: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -13,17 +13,16 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import minimum_filter
 
 from pointsam.errors import SchemaError
 from pointsam.geometry.boxes import box_members
+from pointsam.geometry.height import above_lowest_m
 from pointsam.ranges import require
 from pointsam.store.schema import FrameLabels
 from pointsam.types import NO_INSTANCE, Boxes
 
 Kind = Literal["tables", "simulated", "clicks", "centers", "none"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-_FARTHEST_M = 320.0
 _NEAR_M, _NEAR_CELL_M, _CELL_M = 12.0, 1.6, 6.4
 
 
@@ -195,17 +194,6 @@ def height_m(xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     near: NDArray[np.bool_] = (xyz_lidar_m[:, :2] ** 2).sum(axis=1) < _NEAR_M**2
     return np.where(near, above_lowest_m(xyz_lidar_m, _NEAR_CELL_M), above_lowest_m(xyz_lidar_m, _CELL_M))
-
-
-def above_lowest_m(xyz: NDArray[np.float64], cell_m: float) -> NDArray[np.float64]:
-    """(N,) height above the lowest point in the same and the eight neighbouring cells, seen from above."""
-    half = int(_FARTHEST_M / cell_m)
-    cell = np.clip(np.floor(xyz[:, :2] / cell_m), -half, half).astype(np.int64) + half
-    lowest = np.full((2 * half + 1, 2 * half + 1), np.inf)
-    np.minimum.at(lowest, tuple(cell.T), xyz[:, 2])
-    lowest = minimum_filter(lowest, size=3, mode="constant", cval=np.inf)
-    height: NDArray[np.float64] = xyz[:, 2] - lowest[tuple(cell.T)]
-    return height
 
 
 def from_boxes(

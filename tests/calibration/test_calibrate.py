@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pipelines.calibrate import FLOOR_DEG, Move, camera_verdicts, judge
+from pipelines.calibrate import FLOOR_DEG, MIN_SPEED_MPS, Move, camera_verdicts, judge
 from pipelines.calibration_file import RigVerdict
 from pointsam.calibration.correction import RigCorrection, as_SE3, mended, rig_of
 from pointsam.calibration.perturb import Noise, perturb
@@ -182,6 +182,29 @@ def test_a_vehicle_that_stands_tells_no_time(drive):
         still.append((replace(frame, neighbours=sweeps, cameras=views), *rest))
     _, verdict = judged(still, Noise())
     assert (verdict.time_status, verdict.time_ms) == ("unknown", 0.0)
+
+
+@pytest.mark.parametrize("blind", [slice(None), slice(0, None, 2), slice(1, None, 2)])
+def test_where_a_half_of_the_frames_shows_nothing_no_time_is_told(drive, blind):
+    seen = list(drive)
+    for k in range(len(drive))[blind]:
+        frame, xyz, owner, masks = drive[k]
+        none = {name: replace(one, instance_id=np.full_like(one.instance_id, -1)) for name, one in masks.items()}
+        seen[k] = (frame, xyz, owner, none)
+    _, verdict = judged(seen, Noise())
+    assert verdict.speed_mps > MIN_SPEED_MPS
+    assert (verdict.time_status, verdict.time_ms) == ("unknown", 0.0)
+
+
+def test_a_stray_return_changes_nothing(drive):
+    frame, xyz, _, masks = drive[0]
+    stray = np.array([[3e5, -3e5, 1.0]], dtype=np.float32)
+    for one, other in zip(look(frame, xyz, masks), look(frame, np.concatenate([xyz, stray]), masks), strict=True):
+        assert np.array_equal(one.xyz_ego_m, other.xyz_ego_m)
+        assert np.array_equal(one.ground, other.ground)
+        assert np.array_equal(
+            np.unique(one.component, return_inverse=True)[1], np.unique(other.component, return_inverse=True)[1]
+        )
 
 
 def test_a_field_is_the_distance_to_the_edge():

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
-from pointsam.errors import SchemaError
+from pointsam.errors import CalibrationError, SchemaError
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.geometry.se3 import SE3
@@ -118,7 +118,7 @@ def test_late_stamps_place_an_image_where_the_vehicle_was_then(time_ms):
 
 def test_late_stamps_need_a_second_sweep():
     for neighbours in ((), (0, 0)):
-        with pytest.raises(SchemaError, match=r"SCH005.*frame a has a single sweep"):
+        with pytest.raises(CalibrationError, match=r"CAL004.*frame a has a single sweep"):
             perturb(frame(neighbours=neighbours), Noise(time_ms=5.0))
 
 
@@ -139,7 +139,7 @@ def test_dropped_cameras_are_gone_the_others_in_order():
     left = [view.name for view in perturb(frame(), Noise(dropped=1)).cameras]
     assert len(left) == 2
     assert left == [view.name for view in frame().cameras if view.name in left]
-    with pytest.raises(SchemaError, match=r"SCH005(?s:.)*leave one at least"):
+    with pytest.raises(CalibrationError, match=r"CAL004(?s:.)*leave one at least"):
         perturb(frame(), Noise(dropped=3))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers.commands import label, refused
 from helpers.masks import write_masks
+from helpers.segmenters import Scissors
 from helpers.training import make_world
 
 from pipelines.inspect import story
@@ -116,6 +117,35 @@ def test_a_frame_that_cannot_be_read_is_left_out_and_named(drive, out, tmp_path)
     assert done.exit_code == 0, done.output
     assert "1 frames were left out" in done.output
     assert list(json.loads((tmp_path / "file.json").read_text())["failed"]) == [bad]
+
+
+def test_an_image_that_met_a_defect_leaves_its_frame_out(drive, tmp_path, monkeypatch):
+    class Blunt(Scissors):
+        """Fails at the first image that shows something."""
+
+        def embed(self, image_rgb):
+            if type(self).sharp:
+                return super().embed(image_rgb)
+            type(self).sharp = True
+            raise ValueError("blunt")
+
+        sharp = False
+
+    monkeypatch.setattr("pipelines.worker.load_segmenter", lambda *_args, **_kwargs: Blunt())
+    known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
+    assert label("masks", drive[0], "--out", tmp_path / "masks", *known).exit_code == 3
+    done = label("calibrate", drive[0], "--masks-from", tmp_path / "masks", "--out", tmp_path / "file.json")
+    assert done.exit_code == 0, done.output
+    (why,) = json.loads((tmp_path / "file.json").read_text())["failed"].values()
+    assert "[INT001] ValueError: blunt" in why
+
+
+def test_nothing_seen_tells_no_time(drive, out, tmp_path):
+    done = label("calibrate", drive[0], "--masks-from", out, "--out", tmp_path / "file.json")
+    assert "time of the images: unknown\n" in done.output
+    (rig,) = json.loads((tmp_path / "file.json").read_text())["rigs"].values()
+    assert rig["speed_mps"] > 1
+    assert rig["time_status"] == "unknown"
 
 
 @pytest.mark.parametrize(

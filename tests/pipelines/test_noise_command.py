@@ -1,21 +1,15 @@
 """`pointsam-label noise`: cells are what labelling through the same error gives, and what a sweep makes of them."""
 
 import json
-import math
 import shutil
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from helpers.commands import label, refused, tables
 from helpers.masks import write_masks
 from helpers.training import make_world
 
-from pipelines.cli_robustness import _KINDS
-from pipelines.noise import KINDS, cells_of
-from pipelines.noise_curves import LOSSES, _crossing, curves, panoptic_quality, read_counts
-from pointsam.calibration.perturb import Noise
-from pointsam.evaluate.panoptic import class_quality, mean_counted
+from pipelines.hardware import hardware
 from pointsam.store.reader import Labels
 
 pytest.importorskip("matplotlib", reason="needs pointsam[plots]")
@@ -81,7 +75,7 @@ def test_labels_of_a_wrong_calibration_say_so(drive, out, tmp_path):
 def test_a_sweep_leaves_tables_curves_and_a_page(sweep):
     folder, said = sweep
     page = (folder / "noise.md").read_text()
-    for kind in ("rotation", "dropped"):
+    for kind in ("rotation", "rotation_lost", "dropped", "dropped_lost"):
         assert f"![{kind}]({kind}.png)" in page
         assert (folder / f"{kind}.png").read_bytes().startswith(b"\x89PNG")
         assert b"</svg>" in (folder / f"{kind}.svg").read_bytes()
@@ -95,8 +89,27 @@ def test_a_sweep_leaves_tables_curves_and_a_page(sweep):
     ]
     for curve in document["curves"]:
         assert curve["pq"][0] >= curve["pq"][-1]
-        for value, low, high in zip(curve["pq"], curve["low"], curve["high"], strict=True):
-            assert low - 1e-9 <= value <= high + 1e-9
+        assert curve["lost"][0] == 0
+        assert curve["lost"][-1] == pytest.approx(1 - curve["pq"][-1] / curve["pq"][0])
+        for name, (low, high) in {"pq": ("low", "high"), "lost": ("lost_low", "lost_high")}.items():
+            for band in zip(curve[low], curve[name], curve[high], strict=True):
+                assert list(band) == pytest.approx(sorted(band))
+    assert [moved["kind"] for moved in document["moved_by_sar"]] == ["rotation", "dropped"]
+    for moved in document["moved_by_sar"]:
+        assert [set(one) for one in moved["breaks"]] == [{"lost", "by", "low", "high"}] * 2
+
+
+def test_a_sweep_says_how_it_was_made(drive, out, sweep, tmp_path, monkeypatch):
+    words = ["noise", str(drive[0]), "--out", str(tmp_path), "--masks-from", str(out), *map(str, GRID)]
+    monkeypatch.setattr("sys.argv", ["/somewhere/pointsam-label", *words])
+    assert label(*words, "--workers", 1).exit_code == 0
+    page = (tmp_path / "noise.md").read_text()
+    assert f"`pointsam-label {' '.join(words)}`\n" in page
+    assert f"Seeds 0, 1. Written on {hardware()}.\n" in page
+    assert "masks reused in every cell" in page
+    document = json.loads((tmp_path / "noise.json").read_text())
+    assert (document["masks"], document["seeds"]) == ("reused", [0, 1])
+    assert set(pq.read_table(tmp_path / "cells.parquet")["masks"].to_pylist()) == {"reused"}
 
 
 def test_a_sweep_goes_on_and_two_workers_count_the_same(drive, out, sweep, tmp_path):
@@ -115,6 +128,9 @@ def test_masks_made_anew_ask_through_the_wrong_calibration(drive, scissors, tmp_
     grid = ("--kind", "yaw", "--levels", "yaw=3", "--seeds", 1, "--remask")
     done = label("noise", drive[0], "--out", tmp_path, *known, *grid)
     assert done.exit_code == 0, done.output
+    assert "masks re-made in every cell" in (tmp_path / "noise.md").read_text()
+    assert json.loads((tmp_path / "noise.json").read_text())["masks"] == "re-made"
+    assert set(pq.read_table(tmp_path / "cells.parquet")["masks"].to_pylist()) == {"re-made"}
     clean, wrong = Labels(tmp_path / "masks_of" / "clean"), Labels(tmp_path / "masks_of" / "yaw=3-0")
     assert wrong.metadata("masks")["calibration_perturbation"] == "rotation_deg=3.0, axis=y"
     frame_id = clean.frame_ids("masks")[0]
@@ -122,22 +138,72 @@ def test_masks_made_anew_ask_through_the_wrong_calibration(drive, scissors, tmp_
     assert asked[0] != asked[1]
 
 
+@pytest.mark.parametrize("prompts", [(), ("--set", "masks.prompts=boxes", "--recipe", "paper")])
+def test_masks_that_no_calibration_changes_are_not_made_anew(drive, tmp_path, prompts):
+    known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--remask")
+    done = label("noise", drive[0], "--out", tmp_path / "sweep", *known, *prompts)
+    refused(done, "SCH005", "masks.prompts=boxes", "--set masks.prompts=points", "--recipe paper")
+    assert not (tmp_path / "sweep").exists()
+
+
+@pytest.mark.parametrize("prompts", [("--recipe", "paper"), ("--set", "masks.prompts=both")])
+def test_masks_that_points_prompt_are_made_anew(drive, tmp_path, prompts):
+    known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--remask", "--dry-run")
+    done = label("noise", drive[0], "--out", tmp_path / "sweep", *known, *prompts)
+    assert done.exit_code == 0, done.output
+
+
+def test_points_prompt_where_a_mask_holds_a_whole_class(drive, tmp_path):
+    folder = tmp_path / "semantic" / "CAM_FRONT"
+    folder.mkdir(parents=True)
+    (folder.parent / "labels.json").write_text("{}")
+    (folder / "a.png").touch()
+    known = ("--semantics", "precomputed", "--masks-dir", folder.parent, "--remask", "--dry-run")
+    assert label("noise", drive[0], "--out", tmp_path / "sweep", *known).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--levels", "rotation=a"), "write KIND=0.1,0.5"),
+        (("--levels", "rotation="), "write KIND=0.1,0.5"),
+        (("--levels", "rotation=1", "--levels", "rotation=2"), "rotation twice"),
         (("--levels", "rotations=1"), "no kind of noise"),
+        (("--levels", "yaw=1"), "not swept"),
         (("--levels", "rotation=-1"), "a size from 0"),
         (("--levels", "focal=1.5", "--kind", "focal"), "a share below 1"),
+        (("--levels", "dropped=6", "--kind", "dropped"), "dropped=6/0 fits none of 4 frames"),
         (("--noise", "rotation=1"), "names no field"),
         (("--noise", "law=normal"), "'uniform' or 'gaussian'"),
+        (("--noise", "rotation_deg=0.5", "--kind", "translation"), "starts from the true calibration"),
         (("--remask",), "give either the masks to use, or --remask"),
+        (("--masks", "sam_vit_b"), "made already"),
+        (("--semantics", "oracle"), "made already"),
+        (("--masks-dir", "."), "made already"),
+        (("--mapping", "file.json"), "made already"),
+        (("--weights", "file.pt"), "made already"),
+        (("--set", "masks.prompts=points"), "made already"),
+        (("--seed", "0"), "--noise seed=1"),
     ],
 )
 def test_a_grid_that_is_none_is_refused(drive, out, tmp_path, options, message):
     done = label("noise", drive[0], "--out", tmp_path / "sweep", "--masks-from", out, *options)
     assert done.exit_code == 2
-    assert message in done.output
+    assert message in " ".join(done.output.replace("│", " ").split())
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_how_errors_are_drawn_may_be_chosen(drive, out, tmp_path):
+    how = ("--noise", "scope=frame", "--noise", "law=gaussian", "--noise", "axis=each", "--noise", "seed=4")
+    done = label("noise", drive[0], "--out", tmp_path / "sweep", "--masks-from", out, *how, "--dry-run")
+    assert done.exit_code == 0, done.output
+
+
+def test_a_dry_run_tells_frames_and_cells(drive, out, tmp_path):
+    asked = ("noise", drive[0], "--out", tmp_path / "sweep", "--masks-from", out, *GRID, "--dry-run")
+    cells = ["clean", *(f"{name}/{seed}" for name in ("rotation=1", "rotation=4", "dropped=1") for seed in (0, 1))]
+    assert "4 frames, 7 cells, each with SAR and without: " + ", ".join(cells) in label(*asked).stdout
+    assert json.loads(label(*asked, "--json").stdout) == {"frames": 4, "cells": cells}
     assert not (tmp_path / "sweep").exists()
 
 
@@ -147,50 +213,3 @@ def test_a_frame_without_truth_is_set_aside(drive, out, tmp_path):
         table.write_text("[]")
     done = label("noise", tmp_path / "root", "--out", tmp_path / "sweep", "--masks-from", out, *GRID, "--workers", 1)
     refused(done, "OUT004", "every frame of the sweep was set aside")
-
-
-def test_the_command_knows_every_kind():
-    assert tuple(KINDS) == _KINDS
-
-
-def test_cells_share_what_is_asked_for_all():
-    cells = cells_of(["time", "roll"], {"roll": [0, 0.5], "time": [20]}, 2, Noise(scope="frame", seed=5))
-    assert [cell.name for cell in cells] == ["clean", "time=20/0", "time=20/1", "roll=0.5/0", "roll=0.5/1"]
-    assert {cell.noise.scope for cell in cells} == {"frame"}
-    assert [cell.noise.seed for cell in cells] == [5, 5, 6, 5, 6]
-    assert cells[-1].noise == Noise(rotation_deg=0.5, axis="z", scope="frame", seed=6)
-
-
-def test_quality_of_counts_is_that_of_the_accumulator():
-    rng = np.random.default_rng(0)
-    counts = rng.integers(0, 5, (7, 4, 10)).astype(float)
-    counts[:, 3] = counts[:, 0] * 0.8
-    counts[:, :, 3] = 0  # a class that never occurs
-    expected = [mean_counted([class_quality("", case[:3, k], case[3, k]).pq for k in range(10)]) for case in counts]
-    assert panoptic_quality(counts) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("pq_at", "share", "level"),
-    [([1, 0.9, 0.5], 0.05, 0.5), ([1, 0.9, 0.5], 0.2, 1.25), ([1, 0.9, 0.5], 0.6, math.inf), ([0.8, 0.72], 0.1, 1.0)],
-)
-def test_labels_break_where_the_line_between_two_levels_does(pq_at, share, level):
-    levels = np.arange(len(pq_at), dtype=float)
-    assert _crossing(levels, np.array(pq_at, float), share) == pytest.approx(level)
-
-
-def test_bands_narrow_with_the_number_of_frames(sweep):
-    counts = read_counts(sweep[0])
-    few = curves(counts)
-    wide = {(c.kind, c.sar): c.high - c.low for c in few}
-    many = type(counts)(
-        counts.cells,
-        tuple(str(k) for k in range(50 * len(counts.unit))),
-        np.tile(counts.panoptic, (50, 1, 1, 1, 1)),
-        np.tile(counts.objects, (50, 1, 1, 1)),
-        0,
-        50 * counts.num_frames,
-    )
-    for curve in curves(many):
-        assert (curve.high - curve.low <= wide[curve.kind, curve.sar] + 1e-9).all()
-        assert len(curve.breaks) == len(LOSSES)
