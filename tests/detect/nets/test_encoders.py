@@ -68,9 +68,15 @@ def test_every_weight_gets_a_gradient(grid, kind, residual):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in encoder.parameters())
 
 
-def test_a_sweep_without_points_is_an_empty_map():
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("grid", "kind", "residual"), KINDS)
+def test_a_sweep_without_points_is_an_empty_map(grid, kind, residual, training):
     none = torch.zeros(0, dtype=torch.int64)
-    assert (encoder_of(PILLARS, "pillar", False).train()(torch.zeros(0, 5), none, 1) == 0).all()
+    encoder = encoder_of(grid, kind, residual).train(training)
+    w, h, _ = grid.shape
+    found = encoder(torch.zeros(0, 5), none, 1)
+    assert found.shape == (1, encoder.channels, h // encoder.stride, w // encoder.stride)
+    assert (found == 0).all()
 
 
 def test_pillars_want_one_layer():
