@@ -164,15 +164,24 @@ def _noise(inputs: Inputs) -> list[Setting]:
             "experiment noise: there are no labels of a wrong calibration",
             "give --labels OUT, and --wrong OTHER for each made by pointsam-label clusters --noise",
         )
-    noises = [Labels(folder).metadata("clusters")["calibration_perturbation"] for folder in inputs.wrong]
-    if "none" in noises or len(set(noises)) < len(noises):
-        told = ", ".join(f"{folder}: {noise}" for folder, noise in zip(inputs.wrong, noises, strict=True))
+    made = [_made_through(Labels(folder)) for folder in inputs.wrong]
+    if "none" in made or len(set(made)) < len(made):
+        told = ", ".join(f"{folder}: {name}" for folder, name in zip(inputs.wrong, made, strict=True))
         raise SchemaError(
             "SCH005", f"experiment noise: {told}", "give each wrong calibration once, and the right one as --labels"
         )
-    wrong = zip(noises, inputs.wrong, strict=True)
+    wrong = zip(made, inputs.wrong, strict=True)
     share = inputs.fraction
-    return [_boxes(1.0), *_pointsam(inputs), *(_mixed(share, noise, _TABLES, folder) for noise, folder in wrong)]
+    return [_boxes(1.0), *_pointsam(inputs), *(_mixed(share, name, _TABLES, folder) for name, folder in wrong)]
+
+
+def _made_through(labels: Labels) -> str:
+    """What tells labels of one data set apart: the error of their calibration, whether it was mended, and SAR."""
+    document = labels.document("clusters")
+    parts = [labels.metadata("clusters")["calibration_perturbation"]]
+    parts += ["mended"] * ("calibration" in document)
+    parts += ["without SAR"] * (not document["config"]["refine"]["enabled"])
+    return ", ".join(parts)
 
 
 def _assignment(inputs: Inputs) -> list[Setting]:

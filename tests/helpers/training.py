@@ -48,10 +48,13 @@ def pruned_copy(world, path, kept):
     return NuScenes(path)
 
 
-def make_labels(out, dataset, frame_ids=None, missing=(), failed=(), noise="none", taxonomy=None, confidence=None):
+def make_labels(
+    out, dataset, frame_ids=None, missing=(), failed=(), noise="none", taxonomy=None, confidence=None, **document
+):
     """Labels of the true points of every box but those of `missing` tokens; `failed` frames are quarantined.
 
-    Points of a box that is missing count as covered by a mask, as those that refinement took away do.
+    Points of a box that is missing count as covered by a mask, as those that refinement took away do. `document` is
+    what else the run says of itself.
     """
     taxonomy = dataset.taxonomy if taxonomy is None else taxonomy
     frame_ids = dataset.frame_ids() if frame_ids is None else frame_ids
@@ -62,7 +65,8 @@ def make_labels(out, dataset, frame_ids=None, missing=(), failed=(), noise="none
         "calibration_perturbation": noise,
         "tool_version": "1",
     }
-    document = {"dataset": {"name": dataset.name, "version": None, "fingerprint": dataset.fingerprint()}}
+    made = {"dataset": {"name": dataset.name, "version": None, "fingerprint": dataset.fingerprint()}}
+    document = {**made, "config": {"refine": {"enabled": True}}, **document}
     shards = plan_shards([(dataset.scene(frame_id), frame_id) for frame_id in frame_ids], 3)
     run = Run.open(out, "clusters", document, shards, metadata)
     for shard in shards:

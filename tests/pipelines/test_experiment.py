@@ -143,6 +143,17 @@ def test_labels_of_wrong_calibrations_are_rows(made, tmp_path):
         )
 
 
+def test_labels_of_one_wrong_calibration_may_be_mended_or_without_refinement(made, tmp_path):
+    world, noise = open_dataset(made / "root"), "rotation_deg=1"
+    wrong = [
+        make_labels(tmp_path / "wrong", world, noise=noise).out,
+        make_labels(tmp_path / "mended", world, noise=noise, calibration={"rig": {}}).out,
+        make_labels(tmp_path / "plain", world, noise=noise, config={"refine": {"enabled": False}}).out,
+    ]
+    names = [setting.name for setting in settings("noise", labels=made / "labels", wrong=tuple(wrong))]
+    assert names[-3:] == [f"10% and {noise}{how}" for how in ("", ", mended", ", without SAR")]
+
+
 def test_a_curve_is_drawn_and_what_cannot_be_trained_is_told(made, tmp_path):
     result = experiment(made, "--out", tmp_path, "--cost", "0.5", "--only", "1", name="cost")
     assert result.exit_code == 0, result.output
