@@ -101,10 +101,12 @@ class Budget:
             other frames, is mostly outside of the budget: they are part of a box, as an annotator gives it.
         description: how it was drawn and what it costs, JSON values only; "objects" are the candidates, and costs are
             parts of what boxes for all of them would cost.
+        name: for errors: its file.
     """
 
     frames: Mapping[str, Mapping[str, Velocity]]
     description: Mapping[str, object] = field(default_factory=dict)
+    name: str = "the budget"
 
     def boxed(self, frame_id: str) -> Mapping[str, Velocity]:
         """Tokens of the frame's boxes, and their velocities.
@@ -116,7 +118,7 @@ class Budget:
         if found is None:
             raise SchemaError(
                 "SCH003",
-                f"the budget has no frame {frame_id!r}",
+                f"{self.name} has no frame {frame_id!r}",
                 "draw a budget for this split: mixsup-train budget DATA --split NAME --out FILE",
             )
         return found

@@ -67,4 +67,4 @@ def read_budget(path: Path) -> Budget:
         pairs = zip(row["velocity_x_mps"], row["velocity_y_mps"], strict=True)
         velocities = [None if vx is None else (vx, vy) for vx, vy in pairs]
         frames[row["frame_id"]] = dict(zip(row["boxes"], velocities, strict=True))
-    return Budget(frames, json.loads(metadata[_DESCRIPTION_KEY]))
+    return Budget(frames, json.loads(metadata[_DESCRIPTION_KEY]), str(path))

@@ -14,18 +14,20 @@ _HEAT_FLOOR = 1e-4
 """Heat is kept this far from 0 and 1 (method.md B.5)."""
 
 
-def across(total: Tensor | float, like: Tensor) -> Tensor:
-    """A count summed over all processes, and divided by their number: the mean of gradients then is that of the whole.
+def divisor(count: Tensor | float, like: Tensor) -> Tensor:
+    """What to divide a sum by: the count over all processes, 1 at least, divided by their number.
+
+    The mean of the processes' gradients then is the gradient of the whole.
 
     Args:
-        total: this process' count.
+        count: this process'.
         like: a tensor on the device of the losses.
     """
-    value = torch.as_tensor(total, dtype=torch.float32, device=like.device).detach().clone()
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.all_reduce(value)
-        value /= distributed.get_world_size()
-    return value
+    value = torch.as_tensor(count, dtype=torch.float32, device=like.device).detach().clone()
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return value.clamp(min=1)
+    distributed.all_reduce(value)
+    return value.clamp(min=1) / distributed.get_world_size()
 
 
 def heat_focal(logits: Tensor, heat: Tensor, counted: Tensor) -> Tensor:

@@ -114,7 +114,7 @@ class TrainingSet:
         if missing:
             raise SchemaError(
                 "SCH005",
-                f"the budget holds no box of: {', '.join(missing)}",
+                f"{budget.name} holds no box of: {', '.join(missing)}",
                 "nothing can teach their geometry: draw with --rule class, or leave them out of the recipe",
             )
         self.bank = PasteBank.join([])

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from pointsam.detect.losses import across, heat_focal, masked_l1, masked_smooth_l1, sigmoid_focal  # noqa: E402
+from pointsam.detect.losses import divisor, heat_focal, masked_l1, masked_smooth_l1, sigmoid_focal  # noqa: E402
 
 
 def sigmoid(x):
@@ -73,5 +73,6 @@ def test_sigmoid_focal_is_retinanets(rng_of):
         assert value == pytest.approx((0.25 if yes else 0.75) * (1 - p) ** 2 * -math.log(p), rel=1e-4)
 
 
-def test_one_process_counts_for_itself():
-    assert across(7, torch.zeros(1)).item() == 7
+@pytest.mark.parametrize(("count", "by"), [(7, 7), (1, 1), (0, 1)])
+def test_one_process_counts_for_itself_and_nothing_divides_by_one(count, by):
+    assert divisor(count, torch.zeros(1)).item() == by

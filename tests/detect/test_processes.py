@@ -4,6 +4,7 @@ In single precision they part at once: where a unit is all but 0, rounding decid
 much of small gradients as of large ones.
 """
 
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -16,6 +17,7 @@ from helpers.training import CLASSES  # noqa: E402
 from pointsam.detect import train as loop  # noqa: E402
 from pointsam.detect.detector import Detector  # noqa: E402
 from pointsam.detect.loader import cut_bank  # noqa: E402
+from pointsam.detect.paste import PasteConfig  # noqa: E402
 from pointsam.detect.training_set import TrainingSet  # noqa: E402
 
 STEPS = 2
@@ -33,7 +35,8 @@ class Precise(Detector):
 def reports(recipe, world, budget, labels, rank=0, processes=1):
     """Losses and the norm of the gradient of the first steps."""
     data = TrainingSet(world, budget, labels, CLASSES, recipe.detector.grid.range_m, recipe.data)
-    data.bank = cut_bank(data, 0)
+    if recipe.data.paste.counts:
+        data.bank = cut_bank(data, 0)
     trainer = loop.Trainer(recipe, data, world.taxonomy, torch.device("cpu"), rank, processes)
     return [{**report.losses, "gradient": report.grad_norm} for report in islice(trainer.run(), STEPS)]
 
@@ -45,13 +48,17 @@ def _process(rank, port, recipe, parts, queue):
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("kind", ["center-voxel", "second"])
-def test_two_processes_are_one_with_twice_the_batch(kind, world, budget, labels, free_port, monkeypatch):
+@pytest.mark.parametrize(("kind", "pastes"), [("center-voxel", True), ("second", True), ("center-pillar", False)])
+def test_two_processes_are_one_with_twice_the_batch(kind, pastes, world, budget, labels, free_port, monkeypatch):
+    """Also where there is nothing pasted, so that a class may have fewer boxes in a step than there are processes."""
     monkeypatch.setattr(loop, "Detector", Precise)
-    alone = reports(tiny(kind, batch_size=4), world, budget, labels)
+    whole, half = (tiny(kind, batch_size=size) for size in (4, 2))
+    if not pastes:
+        whole, half = (replace(some, data=replace(some.data, paste=PasteConfig())) for some in (whole, half))
+    alone = reports(whole, world, budget, labels)
     context = torch.multiprocessing.get_context("fork")
     queue = context.Queue()
-    args = (free_port, tiny(kind, batch_size=2), (world, budget, labels), queue)
+    args = (free_port, half, (world, budget, labels), queue)
     workers = [context.Process(target=_process, args=(rank, *args)) for rank in range(2)]
     for worker in workers:
         worker.start()

@@ -92,7 +92,7 @@ def test_a_class_without_a_box_in_the_budget(fit, world, tmp_path):
     }
     write_budget(tmp_path / "budget.parquet", Budget(kept, every.description))
     result = fit()
-    refused(result, "SCH005", "no box of: bicycle")
+    refused(result, "SCH005", f"{tmp_path / 'budget.parquet'} holds no box of: bicycle")
     assert "--rule class" in hint(result)
 
 

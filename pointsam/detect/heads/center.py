@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pointsam.detect.assign.center import CODE, CenterMap, Peak, center_targets
 from pointsam.detect.grid import MapShape
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, branch
-from pointsam.detect.losses import across, heat_focal, masked_l1
+from pointsam.detect.losses import divisor, heat_focal, masked_l1
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions, together
 from pointsam.detect.scene import Scene
@@ -116,10 +116,9 @@ class CenterHead(nn.Module):
         heat_loss, box_loss = [], []
         for (heat, code), target_map in zip(said, self.maps, strict=True):
             targets = center_targets(scenes, target_map)
-            peaks, boxes = across(targets.num_peaks, heat), across(len(targets.code), heat)
-            heat_loss.append(heat_focal(heat, targets.heat, targets.counted) / torch.where(peaks > 0, peaks, 1))
+            heat_loss.append(heat_focal(heat, targets.heat, targets.counted) / divisor(targets.num_peaks, heat))
             found = code[targets.sample, :, targets.row, targets.column]
-            box_loss.append(masked_l1(found, targets.code, self.code_weights) / boxes.clamp(min=1))
+            box_loss.append(masked_l1(found, targets.code, self.code_weights) / divisor(len(targets.code), heat))
         return {
             "heat": torch.stack(heat_loss).sum() * self.config.class_weight,
             "box": torch.stack(box_loss).sum() * self.config.box_weight,

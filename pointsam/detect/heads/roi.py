@@ -22,7 +22,7 @@ from pointsam.detect.assign.roi import RoiConfig, match_rois, roi_targets
 from pointsam.detect.boxes import corners_bev, points_in_boxes
 from pointsam.detect.grid import MapShape, scatter_max
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
-from pointsam.detect.losses import across, masked_smooth_l1, sigmoid_focal
+from pointsam.detect.losses import divisor, masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.norm import norm_relu
 from pointsam.detect.predictions import Predictions
 from pointsam.detect.scene import Scene
@@ -124,13 +124,11 @@ class RoiHead(nn.Module):
         base, found = torch.cat(rois)[boxed], residuals[boxed].float()
         apart = masked_smooth_l1(found, encode_roi(truth, base), found.new_ones(7))
         corners = _corner_distance(decode_roi(found, base), truth)
-        boxes = across(len(truth), x).clamp(min=1)
+        boxes = divisor(len(truth), x)
         point_loss = _point_loss(logits, points, scenes, x)
         config = self.config
         return {
-            "roi confidence": (cross * counted).sum()
-            / across(counted.sum(), x).clamp(min=1)
-            * config.confidence_weight,
+            "roi confidence": (cross * counted).sum() / divisor(counted.sum(), x) * config.confidence_weight,
             "roi box": apart / boxes * config.box_weight,
             "roi corner": corners.sum() / boxes * config.corner_weight,
             "roi point": point_loss * config.point_weight,
@@ -180,7 +178,7 @@ class RoiHead(nn.Module):
             parts.append(torch.cat([feature[point], share - 0.5, size, far], dim=1))
             start += len(boxes)
         pooled = scatter_max(self.local(torch.cat(parts)), torch.cat(owner), start * cells**3)
-        out: Tensor = self.trunk(pooled.view(start, -1))
+        out: Tensor = self.trunk(pooled.view(start, cells**3 * pooled.shape[1]))
         return out
 
 
@@ -237,4 +235,4 @@ def _point_loss(logits: Tensor, points: Sequence[Tensor], scenes: Sequence[Scene
         counted.append(positive | ~(ring | scene.unknown))
     positive = torch.cat(wanted)
     total = (sigmoid_focal(logits, positive) * torch.cat(counted)).sum()
-    return total / across(positive.sum(), like).clamp(min=1)
+    return total / divisor(positive.sum(), like)

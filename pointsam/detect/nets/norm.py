@@ -39,9 +39,9 @@ class BatchNorm(_BatchNorm):
         if not alone:
             sums = collective.all_reduce(sums)  # type: ignore[no-untyped-call]
         total, squares, count = torch.split(sums, [self.num_features, self.num_features, 1])
-        count = count.clamp(min=1)
-        mean = total / count
-        variance = (squares / count - mean**2).clamp(min=0)
+        rows = count.clamp(min=1)
+        mean = total / rows
+        variance = (squares / rows - mean**2).clamp(min=0)
         self._remember(mean.detach(), variance.detach(), count.detach())
         shape = [1, -1] + [1] * (input.dim() - 2)
         scale = self.weight.double() * (variance + self.eps).rsqrt()
@@ -50,10 +50,11 @@ class BatchNorm(_BatchNorm):
 
     def _remember(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
         unbiased = variance * count / (count - 1).clamp(min=1)
+        share = MOMENTUM * (count > 0)  # no row says nothing
         with torch.no_grad():
             for running, value in ((self.running_mean, mean), (self.running_var, unbiased)):
                 assert running is not None  # tracked always
-                running.lerp_(value.to(running.dtype), MOMENTUM)
+                running.lerp_(value.to(running.dtype), share.to(running.dtype))
 
 
 def norm_relu(channels: int) -> list[nn.Module]:

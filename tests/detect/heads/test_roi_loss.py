@@ -183,6 +183,12 @@ class TestProposals:
         assert found["box"] == pytest.approx(2.0 * rounded_off(raised_m / 1.6, 1 / 9), abs=1e-5)
         assert found["confidence"] == pytest.approx(1.5 * math.log(2))
 
+    def test_without_proposals_only_points_are_asked(self, rng_of):
+        """As where the first stage says no number: it is then told of the step, not of a shape."""
+        found = losses_of([scene_of(rng_of(0), boxes=2, clusters=3)], [proposals_of(BOX[:0], NONE)])
+        assert found["confidence"] == found["box"] == found["corner"] == 0
+        assert found["point"] > 0
+
     def test_a_cluster_teaches_confidence_alone(self):
         """It holds all points of the proposal and no other."""
         xyz = BOX[:, :3] + torch.linspace(-0.5, 0.5, 9)[:, None]

@@ -53,3 +53,10 @@ def test_one_process_is_torchs_own(shape):
 def test_one_row_or_none_is_no_error(rows):
     """A crop may leave a sample a single pillar."""
     assert BatchNorm(4)(torch.randn(rows, 4)).isfinite().all()
+
+
+def test_no_row_says_nothing_of_the_statistics():
+    norm = BatchNorm(4)
+    norm(torch.zeros(0, 4))
+    assert norm.running_mean.tolist() == [0] * 4
+    assert norm.running_var.tolist() == [1] * 4
