@@ -48,7 +48,9 @@ def _process(rank, port, recipe, parts, queue):
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize(("kind", "pastes"), [("center-voxel", True), ("second", True), ("center-pillar", False)])
+@pytest.mark.parametrize(
+    ("kind", "pastes"), [("center-voxel", True), ("second", True), ("center-pillar", True), ("center-pillar", False)]
+)
 def test_two_processes_are_one_with_twice_the_batch(kind, pastes, world, budget, labels, free_port, monkeypatch):
     """Also where there is nothing pasted, so that a class may have fewer boxes in a step than there are processes."""
     monkeypatch.setattr(loop, "Detector", Precise)

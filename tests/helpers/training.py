@@ -105,6 +105,20 @@ def _labels(dataset, frame_id, missing, failed, confidence):
     return FrameLabels(row, labels, np.ones(len(xyz), dtype=np.uint8), np.maximum(lost, ids >= 0), clusters)
 
 
+def break_off(monkeypatch, after):
+    """Training is stopped when so many steps are done, as by Ctrl-C, until the patch is undone."""
+    from pointsam.detect.train import Trainer
+
+    step = Trainer._step
+
+    def broken(self, batch):
+        if self.place.step == after:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    monkeypatch.setattr(Trainer, "_step", broken)
+
+
 def make_budget(dataset, fraction=0.4, rule="class"):
     """As the command draws it."""
     return draw(objects_of(dataset, None, count=True), dataset.taxonomy.names, BudgetConfig(fraction, rule))

@@ -9,12 +9,11 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from click.testing import CliRunner  # noqa: E402
 from helpers.recipes import tiny  # noqa: E402
-from helpers.training import make_budget, make_labels, make_world  # noqa: E402
+from helpers.training import break_off, make_budget, make_labels, make_world  # noqa: E402
 
 from pipelines import fit as fitting  # noqa: E402
 from pipelines.cli_mixsup import main  # noqa: E402
 from pipelines.detect_recipe import document_of  # noqa: E402
-from pointsam.detect import train as loop  # noqa: E402
 from pointsam.detect.budget_file import write_budget  # noqa: E402
 from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
 
@@ -83,16 +82,9 @@ def test_the_best_is_kept_beside_the_last(precisions, best, fit, tmp_path):
 
 
 def test_a_run_that_goes_on_remembers_the_best(fit, tmp_path, monkeypatch):
-    step = loop.Trainer._step
-
-    def broken(self, batch):
-        if self.place.step == 6:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
-    monkeypatch.setattr(loop.Trainer, "_step", broken)
-    (first,) = fit(0.5, exit_code=1)
-    monkeypatch.setattr(loop.Trainer, "_step", step)
+    with monkeypatch.context() as until:
+        break_off(until, 6)
+        (first,) = fit(0.5, exit_code=1)
     (second,) = fit(0.3)
     assert holds(kept(tmp_path, "best"), first)
     assert holds(kept(tmp_path, "last"), second)

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from click.testing import CliRunner  # noqa: E402
 from helpers.commands import refused, temporaries  # noqa: E402
 from helpers.recipes import tiny  # noqa: E402
-from helpers.training import make_budget, make_labels, make_world  # noqa: E402
+from helpers.training import break_off, make_budget, make_labels, make_world  # noqa: E402
 
 from pipelines.cli_mixsup import main  # noqa: E402
 from pipelines.detect_recipe import document_of, load_recipe  # noqa: E402
@@ -84,16 +84,9 @@ def test_running_again_finds_nothing_to_do_and_scores(made, run):
 
 def test_a_run_that_was_killed_goes_on_to_the_same_weights(made, run, tmp_path, monkeypatch):
     out, _ = run
-    steps = loop.Trainer._step
-
-    def broken(self, item):
-        if self.place.step == 6:
-            raise KeyboardInterrupt
-        return steps(self, item)
-
-    monkeypatch.setattr(loop.Trainer, "_step", broken)
-    assert train(*arguments(made, tmp_path / "run")).exit_code == 1
-    monkeypatch.undo()
+    with monkeypatch.context() as until:
+        break_off(until, 6)
+        assert train(*arguments(made, tmp_path / "run")).exit_code == 1
     result = train(*arguments(made, tmp_path / "run"))
     assert result.exit_code == 0, result.output
     assert "4 steps" in result.output  # from the end of the first epoch
