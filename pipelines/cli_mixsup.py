@@ -229,8 +229,9 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
 @click.option("--cost", type=float, default=0.15, show_default=True, help="cost: of labels; boxes everywhere are 1.")
 @click.option("--train-split", default="train", show_default=True)
 @click.option("--val-split", default="val", show_default=True)
-@click.option("--only", default="", help="Comma-separated positions of settings, from 0.")
+@click.option("--only", default="", help="Comma-separated positions of settings, from 0, as --dry-run lists them.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
+@click.option("--dry-run", is_flag=True, help="List the settings and what is done of them; write nothing.")
 def experiment(
     name: str,
     recipe: str,
@@ -243,6 +244,7 @@ def experiment(
     val_split: str,
     only: str,
     overrides: tuple[str, ...],
+    dry_run: bool,
     **options: Any,
 ) -> None:
     """Train one detector under several kinds of supervision and compare: a table, a figure and a page.
@@ -261,15 +263,20 @@ def experiment(
     """  # noqa: D301 - click looks for the character, not for a backslash and a letter
     _need_torch()
     from pipelines.detect_recipe import load_recipe
-    from pipelines.experiment import ExperimentRequest, run_experiment
+    from pipelines.experiment import ExperimentRequest, planned, run_experiment
     from pipelines.experiments import Inputs
+    from pipelines.tables import text_table
 
     inputs = Inputs(load_recipe(recipe, overrides), fraction, cost, labels, wrong)
     command = shlex.join(["mixsup-train", *sys.argv[1:]])
     splits, places = (train_split, val_split), _numbers(only)
-    page = run_experiment(
-        ExperimentRequest(name, inputs, seeds=_numbers(seeds), splits=splits, only=places, command=command, **options)
+    request = ExperimentRequest(
+        name, inputs, seeds=_numbers(seeds), splits=splits, only=places, command=command, **options
     )
+    if dry_run:
+        click.echo(text_table(("", "supervision", "done, seeds"), planned(request)))
+        return
+    page = run_experiment(request)
     click.echo(page.text)
     click.echo(f"wrote {page.path}")
     for what, why in page.left_out.items():

@@ -22,7 +22,7 @@ from pointsam.datasets.base import Dataset
 from pointsam.detect.budget import Budget, Objects
 from pointsam.detect.budget_file import read_budget
 from pointsam.detect.training_set import check_labels
-from pointsam.errors import SchemaError
+from pointsam.errors import SchemaError, TrainingError
 from pointsam.report.curves import matplotlib
 from pointsam.store.files import make_folder, write_together
 from pointsam.store.reader import Labels
@@ -37,7 +37,7 @@ class ExperimentRequest:
         inputs: what its settings are made of.
         data: the root.
         out: folder of all runs and the page.
-        seeds: of training; budgets are drawn once.
+        seeds: of training, and of the budget that it sees.
         splits: to train and to validate on.
         device: as `fit` takes it.
         dataset, version: of `data`, as `open_dataset` takes them.
@@ -73,35 +73,70 @@ def run_experiment(request: ExperimentRequest) -> Page:
     make_folder(request.out)
     rows, left_out = [], dict[str, str]()
     for index, setting in enumerate(chosen):
-        budget_path, budget = worlds[setting.elsewhere].budget(request, setting)
-        drawn: Any = budget.description["classes"]
-        missing = [name for name in request.inputs.recipe.detector.class_names if not drawn[name]["boxes"]]
-        if missing:
-            left_out[setting.name] = f"its budget holds no box of {', '.join(missing)}"
-            continue
-        scores = []
+        scores, costs = [], []
         for seed in request.seeds:
-            wanted = _request(request, worlds, setting, seed, budget_path, budget)
+            path, budget = worlds[setting.elsewhere].budget(request, setting, seed)
+            wanted = _request(request, worlds, setting, seed, path, budget)
+            run = f"{setting.name}, seed {seed}"
+            why = _unfit(request, budget)
+            if why is None and (not request.only or index in request.only):
+                why = _trained(wanted)
+            if why is not None:
+                left_out[run] = why
+                continue
             score = finished(wanted)
-            if score is None and (not request.only or index in request.only):
-                fit(wanted)
-                score = finished(wanted)
             if score is not None:
                 away = _away(request, worlds, setting, wanted) if experiment.two_worlds else None
                 frames = {**score["left_out"], **score["bad"], **({} if away is None else away["bad"])}
-                left_out |= {f"{wanted.out.name}, frame {frame_id}": why for frame_id, why in frames.items()}
+                left_out |= {f"{run}, frame {frame_id}": told for frame_id, told in frames.items()}
                 if score["quarantined"]:
-                    left_out[wanted.out.name] = f"{score['quarantined']} frames have no labels"
+                    left_out[run] = f"{score['quarantined']} frames have no labels"
                 scores.append({"home": score, "away": away} if not setting.elsewhere else {"home": away, "away": score})
+                costs.append(_cost(setting, budget))
         if scores:
-            rows.append(Row(setting, _cost(setting, budget), scores))
+            rows.append(Row(setting, sum(costs) / len(costs), scores))
     if left_out and not rows:
         what, why = next(iter(left_out.items()))
         raise SchemaError("SCH005", f"nothing can be trained: {what}: {why}", "mend this first")
     seeds = ", ".join(map(str, request.seeds))
     about = [f"`{request.command}`"] if request.command else []
-    about.append(f"Seeds {seeds}; device {request.device}.")
+    about.append(f"Seeds, each of a budget and a training: {seeds}; device {request.device}.")
     return write_page(request.name, experiment, rows, request.out, about, left_out)
+
+
+def planned(request: ExperimentRequest) -> list[tuple[int, str, str]]:
+    """Position, name and finished seeds of each setting, for --dry-run; nothing is written.
+
+    Raises:
+        As `run_experiment`, of inputs that do not fit together.
+    """
+    _, chosen, worlds = _checked(request)
+    rows = []
+    for index, setting in enumerate(chosen):
+        done = []
+        for seed in request.seeds:
+            path = worlds[setting.elsewhere].budget_path(request, setting, seed)
+            if path.exists() and finished(_request(request, worlds, setting, seed, path, read_budget(path))):
+                done.append(str(seed))
+        rows.append((index, setting.name, ",".join(done) or "-"))
+    return rows
+
+
+def _unfit(request: ExperimentRequest, budget: Budget) -> str | None:
+    """Why a budget cannot be trained on."""
+    drawn: Any = budget.description["classes"]
+    missing = [name for name in request.inputs.recipe.detector.class_names if not drawn[name]["boxes"]]
+    return f"its budget holds no box of {', '.join(missing)}" if missing else None
+
+
+def _trained(wanted: FitRequest) -> str | None:
+    """Train to the end, if that is not done, or say why it is impossible: the other settings go on."""
+    try:
+        if finished(wanted) is None:
+            fit(wanted)
+    except TrainingError as error:
+        return f"{error.code}: {error.message}; {error.hint}"
+    return None
 
 
 class _World:
@@ -111,14 +146,19 @@ class _World:
         self.dataset, self.path, self.prefix = dataset, path, prefix
         self._objects: Objects | None = None
 
-    def budget(self, request: ExperimentRequest, setting: Setting) -> tuple[Path, Budget]:
-        """The file of a setting's budget, drawn if it is not there."""
+    def budget_path(self, request: ExperimentRequest, setting: Setting, seed: int) -> Path:
+        """Where the budget of a setting and seed is kept."""
         config = setting.budget
         share = f"-{config.box_share:g}" if config.rule == "cost" else ""
-        path = request.out / f"{self.prefix}-{config.rule}-{config.fraction:g}{share}.parquet"
+        return request.out / f"{self.prefix}-{config.rule}-{config.fraction:g}{share}-{seed}.parquet"
+
+    def budget(self, request: ExperimentRequest, setting: Setting, seed: int) -> tuple[Path, Budget]:
+        """The file of a setting's budget, drawn if it is not there."""
+        path = self.budget_path(request, setting, seed)
         if not path.exists():
             if self._objects is None:
                 self._objects = objects_of(self.dataset, request.splits[0], count=True)
+            config = replace(setting.budget, seed=seed)
             draw_budget(self.dataset, request.splits[0], config, path, self._objects)
         budget = read_budget(path)
         if budget.description["split"] != request.splits[0]:

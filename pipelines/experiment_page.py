@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.experiments import ALL, Experiment, Setting
-from pipelines.hardware import hardware
 from pipelines.tables import Table
 from pointsam.evaluate.bootstrap import interval
 from pointsam.evaluate.failures import KINDS
@@ -87,7 +86,7 @@ def write_page(
     found = tables(rows)
     parts = [f"# {name}\n\n{experiment.question}", *(table.markdown() for table in found)]
     parts += [f"Left out: {what}: {why}" for what, why in left_out.items()]
-    parts += [*about, f"Written on {hardware()}."]
+    parts += [*about, f"Trained on {'; '.join(_machines(rows))}."]
     files = [(out / f"{name}{suffix}", content) for suffix, content in _figure(name, experiment, rows).items()]
     parts.append(f"![{experiment.question}]({name}.png)")
     page = "\n\n".join(parts) + "\n"
@@ -136,6 +135,12 @@ def _share_interval(row: Row, all_boxes: Row | None) -> str:
         return "-"
     low, high = interval(mine[whole > 0] / whole[whole > 0])
     return f"{low:.2f} to {high:.2f}"
+
+
+def _machines(rows: Sequence[Row]) -> list[str]:
+    """On which runs came to their end."""
+    runs = [run for row in rows for score in row.scores for run in score.values() if run]
+    return sorted({str(run["machine"]) for run in runs if "machine" in run})  # other worlds are scored afterwards
 
 
 def _classes(row: Row) -> list[dict[str, Any]]:

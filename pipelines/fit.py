@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.detect_recipe import document_of
+from pipelines.hardware import hardware
 from pipelines.predict import BEST, LAST, Score, detections, score
 from pipelines.progress import progress
 from pipelines.tables import text_table
@@ -287,7 +288,12 @@ class _RunFolder:
     def keep_score(self, trainer: Trainer, epochs: int, left_out: Mapping[str, str], result: Score) -> None:
         """Add to scores.json, with what was trained until then."""
         scores = self.scores()
-        trained = {"epochs": epochs, "left_out": dict(left_out), "quarantined": trainer.data.num_failed}
+        trained = {
+            "epochs": epochs,
+            "left_out": dict(left_out),
+            "quarantined": trainer.data.num_failed,
+            "machine": hardware(),
+        }
         scores[str(trainer.place.step)] = {**trained, **result.as_dict()}
         write_together([(self.out / SCORES, json.dumps(scores).encode())])
 

@@ -1,4 +1,4 @@
-"""What a page says of the machine that wrote it."""
+"""What a page says of a machine."""
 
 from __future__ import annotations
 

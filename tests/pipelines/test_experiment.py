@@ -17,9 +17,11 @@ from pipelines.cli_mixsup import main  # noqa: E402
 from pipelines.detect_recipe import document_of  # noqa: E402
 from pipelines.experiment_page import Row, tables  # noqa: E402
 from pipelines.experiments import EXPERIMENTS, Inputs, Setting  # noqa: E402
+from pipelines.fit import fit  # noqa: E402
 from pointsam.datasets import open_dataset  # noqa: E402
 from pointsam.detect.budget import BudgetConfig, Objects, draw  # noqa: E402
-from pointsam.errors import SchemaError  # noqa: E402
+from pointsam.detect.budget_file import read_budget  # noqa: E402
+from pointsam.errors import SchemaError, TrainingError  # noqa: E402
 from pointsam.evaluate.failures import KINDS  # noqa: E402
 from pointsam.taxonomy import BACKGROUND  # noqa: E402
 
@@ -160,8 +162,8 @@ def test_a_curve_is_drawn_and_what_cannot_be_trained_is_told(made, tmp_path):
     assert (tmp_path / "cost.svg").read_bytes().startswith(b"<?xml")
     poor = experiment(made, "--out", tmp_path / "poor", "--cost", "0.02", "--only", "0,1", name="cost")
     assert poor.exit_code == 3, poor.output
-    assert "2% of the cost, 2% of the labels boxes: its budget holds no box of" in poor.stderr
-    assert poor.stderr.count("2% of the labels boxes: ") == 1
+    assert "2% of the cost, 2% of the labels boxes, seed 0: its budget holds no box of" in poor.stderr
+    assert poor.stderr.count("2% of the labels boxes, ") == 1
     assert "Left out: 2% of the cost" in (tmp_path / "poor" / "cost.md").read_text()
 
 
@@ -171,7 +173,7 @@ def test_frames_that_were_not_trained_on_are_told_every_time(made, tmp_path):
     for _ in range(2):
         result = experiment(made, "--labels", tmp_path / "labels", "--out", tmp_path / "runs", "--only", "4")
         assert result.exit_code == 3, result.output
-        assert "50pc_and_PointSAM_ignore_regions-0: 1 frames have no labels" in result.stderr
+        assert "50% and PointSAM, ignore regions, seed 0: 1 frames have no labels" in result.stderr
     assert "1 frames have no labels" in (tmp_path / "runs" / "supervision.md").read_text()
 
 
@@ -211,6 +213,41 @@ def test_all_take_the_same_number_of_steps(made, tmp_path, resample):
         steps |= set(json.loads(path.read_text()))
     assert len(list(tmp_path.glob("*/scores.json"))) > 6
     assert len(steps) == 1
+
+
+def test_a_seed_is_of_the_budget_and_of_the_training(made, tmp_path):
+    assert experiment(made, "--out", tmp_path, "--seeds", "0,1", "--only", "1").exit_code == 0
+    frames = [read_budget(path).frames for path in sorted(tmp_path.glob("budget-frame-0.5-*.parquet"))]
+    assert len(frames) == 2
+    assert frames[0] != frames[1]
+    recipes = [json.loads((tmp_path / f"50pc_of_the_frames-{k}" / "fit.json").read_text())["recipe"] for k in (0, 1)]
+    assert [recipe["train"]["seed"] for recipe in recipes] == [0, 1]
+
+
+def test_settings_and_what_is_done_of_them_are_listed_without_writing(made, tmp_path):
+    nothing = experiment(made, "--out", tmp_path / "runs", "--dry-run")
+    assert not (tmp_path / "runs").exists()
+    listed = [line.split() for line in nothing.stdout.splitlines()[2:]]
+    names = [setting.name for setting in settings("supervision", fraction=0.5, labels=made / "labels")]
+    assert [" ".join(line[1:-1]) for line in listed] == names
+    assert [line[0] for line in listed] == list("01234")
+    assert {line[-1] for line in listed} == {"-"}
+    assert experiment(made, "--out", tmp_path / "runs", "--seeds", "3", "--only", "1").exit_code == 0
+    some = experiment(made, "--out", tmp_path / "runs", "--seeds", "0,3", "--dry-run")
+    assert [line.split()[-1] for line in some.stdout.splitlines()[2:]] == ["-", "3", "-", "-", "-"]
+
+
+def test_a_training_that_breaks_off_does_not_keep_the_others(made, tmp_path, monkeypatch):
+    def breaks(wanted):
+        if wanted.recipe.data.coarse.kind == "simulated":
+            raise TrainingError("TRN001", "step 3: no number", "train in fp32")
+        return fit(wanted)
+
+    monkeypatch.setattr("pipelines.experiment.fit", breaks)
+    result = experiment(made, "--out", tmp_path, "--only", "1,2,3")
+    assert result.exit_code == 3, result.output
+    assert "50% and simulated clusters, seed 0: TRN001: step 3: no number; train in fp32" in result.stderr
+    assert [name in result.stdout for name in ("50% of the frames", "simulated", "50% and PointSAM")] == [1, 0, 1]
 
 
 def test_what_a_recipe_says_of_coarse_labels_holds_but_for_what_a_setting_is_about(made, tmp_path):
