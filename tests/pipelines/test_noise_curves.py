@@ -8,7 +8,7 @@ import pytest
 from pipelines.noise_cells import cells_of
 from pipelines.noise_counts import Counts, panoptic_quality
 from pipelines.noise_curves import LOSSES, Curve, _crossing, bounds, curves, shift
-from pipelines.noise_report import _lines, tables
+from pipelines.noise_report import tables
 from pointsam.evaluate.panoptic import class_quality, mean_counted
 
 SCENES = (0.9, 0.5)
@@ -129,15 +129,15 @@ def test_tables_tell_quality_loss_breaks_and_what_refinement_moves():
     assert [row[3] for row in breaks.rows] == ["0.5 (0.4 to 0.667)", "0.816 (0.8 to 0.833)", "+0.316 (+0.167 to +0.4)"]
 
 
-def test_published_figures_lie_over_the_published_noise():
-    of = {kind: tuple(curves(counts_of(LEFT, cells_of([kind], {kind: [0.1]}, 2)))) for kind in ("published", "pose")}
-    names = ["without SAR", "with SAR"]
-    assert [line.name for line in _lines("pose", of["pose"])] == names
-    drawn = {line.name: line for line in _lines("published", of["published"])}
-    assert list(drawn) == [*names, "published, with SAR", "published, without SAR"]
-    for sar, quality in (("with", [0.637, 0.628, 0.606]), ("without", [0.449, 0.438, 0.414])):
-        line = drawn[f"published, {sar} SAR"]
-        assert (line.marks, line.x.tolist(), line.y.tolist()) == (True, [0.0, 0.05, 0.1], quality)
+def test_published_figures_stand_beside_the_published_noise():
+    of = {kind: curves(counts_of(LEFT, cells_of([kind], {kind: [0.1]}, 2))) for kind in ("published", "pose")}
+    assert [table.title for table in tables(of["pose"])] == ["pose", "Where labels break"]
+    (reported,) = (table for table in tables(of["published"]) if table.title.startswith("published ("))
+    for row, (level, without, refined) in zip(
+        reported.rows, [("0", 0.449, 0.637), ("0.05", 0.438, 0.628), ("0.1", 0.414, 0.606)], strict=True
+    ):
+        lost = (1 - without / 0.449, 1 - refined / 0.637)
+        assert row == (level, without, refined, *(pytest.approx(share) for share in lost))
 
 
 def test_quality_of_counts_is_that_of_the_accumulator():
