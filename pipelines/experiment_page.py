@@ -14,7 +14,7 @@ from pipelines.experiments import ALL, Experiment, Setting
 from pipelines.tables import Table
 from pointsam.evaluate.bootstrap import interval
 from pointsam.evaluate.failures import KINDS
-from pointsam.report.curves import Bar, Line, bars, draw
+from pointsam.report.curves import Bar, Line, Panel, bars, draw
 from pointsam.store.files import write_together
 
 _NAN = float("nan")
@@ -168,4 +168,4 @@ def _figure(name: str, experiment: Experiment, rows: Sequence[Row]) -> dict[str,
         band = np.array([(min(row.values()), max(row.values())) for row in mine])
         x, y = np.array([row.setting.x for row in mine]), np.array([_mean(row.values()) for row in mine])
         lines.append(Line(curve, x, y, band))
-    return draw(name, (experiment.axis, "mAP"), lines, log_x=True)
+    return draw([Panel(name, experiment.axis, "mAP", lines, log_x=True)])

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from pipelines.hardware import hardware
 from pipelines.noise_cells import KINDS
@@ -19,7 +18,7 @@ from pipelines.noise_counts import Counts, cell_table, read_counts
 from pipelines.noise_curves import LOSSES, Banded, Curve, curves, shift
 from pipelines.quality import without_nan
 from pipelines.tables import Table
-from pointsam.report.curves import Line, draw
+from pointsam.report.curves import Line, Panel, draw
 from pointsam.store.files import write_together
 
 _PUBLISHED_M = np.array([0.0, 0.05, 0.1])
@@ -53,15 +52,10 @@ def write_sweep(out: Path, command: str) -> str:
     files = [(out / "cells.parquet", _parquet(cell_table(counts))), (out / "noise.json", _json(counts, found))]
     page = [f"# Calibration errors\n\n{_about(counts)}", *(table.markdown() for table in pages)]
     page += [f"`{command}`", f"Seeds {', '.join(map(str, counts.seeds))}. Written on {hardware()}."]
-    for kind, pair in _by_kind(found):
-        quality, lost = ([_line(curve, getattr(curve, name)) for curve in pair] for name in ("pq", "lost"))
-        if kind == "published":
-            quality, lost = [*quality, *_published_lines(_PUBLISHED_PQ)], [*lost, *_published_lines(_PUBLISHED_LOST)]
-        figures = ((kind, "PQ", quality), (f"{kind}_lost", "share of the clean PQ lost", lost))
-        for name, axis, lines in figures:
-            drawn = draw(kind, (KINDS[kind].unit, axis), lines, from_zero=name == kind)
-            files += [(out / f"{name}{suffix}", content) for suffix, content in drawn.items()]
-            page.append(f"![{name}]({name}.png)")
+    for name, figure, axis in (("noise", "pq", "PQ"), ("noise_lost", "lost", "share of the clean PQ lost")):
+        panels = [_panel(kind, pair, figure, axis) for kind, pair in _by_kind(found)]
+        files += [(out / f"{name}{suffix}", content) for suffix, content in draw(panels).items()]
+        page.append(f"![{axis}]({name}.png)")
     files.append((out / "noise.md", ("\n\n".join(page) + "\n").encode()))
     write_together(files)
     return "\n\n".join([*(table.text() for table in pages), _about(counts)])
@@ -123,15 +117,18 @@ def _about(counts: Counts) -> str:
     return f"{told}; {counts.failed} frames set aside" if counts.failed else told
 
 
-def _published_lines(figures: Mapping[bool, NDArray[np.float64]]) -> list[Line]:
-    return [
-        Line(f"published, {'with' if sar else 'without'} SAR", _PUBLISHED_M, values, marks=True)
-        for sar, values in figures.items()
-    ]
-
-
-def _line(curve: Curve, figure: NDArray[np.float64]) -> Line:
-    return Line(_name(curve), curve.level, figure[:, 0], figure[:, 1:], dashed=not curve.sar)
+def _panel(kind: str, pair: Sequence[Curve], figure: str, axis: str) -> Panel:
+    lines = []
+    for curve in pair:
+        values = getattr(curve, figure)
+        lines.append(Line(_name(curve), curve.level, values[:, 0], values[:, 1:], dashed=not curve.sar))
+    if kind == "published":
+        reported = _PUBLISHED_PQ if figure == "pq" else _PUBLISHED_LOST
+        lines += [
+            Line(f"published, {'with' if sar else 'without'} SAR", _PUBLISHED_M, values, marks=True)
+            for sar, values in reported.items()
+        ]
+    return Panel(kind, KINDS[kind].unit, axis, lines, from_zero=figure == "pq")
 
 
 def _parquet(table: Any) -> bytes:

@@ -66,46 +66,70 @@ class Bar:
     away: Sequence[float] = ()
 
 
-def draw(
-    title: str, axes: tuple[str, str], lines: Sequence[Line], from_zero: bool = True, log_x: bool = False
-) -> dict[str, bytes]:
-    """Curves by suffix, ".png" and ".svg".
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Curves over the same axes.
 
     Args:
-        title: above it.
-        axes: names of x and y.
+        title: above them.
+        x, y: names of the axes.
         lines: in the order of the legend.
         from_zero: whether y begins at 0.
         log_x: whether x is drawn by its logarithm.
+    """
+
+    title: str
+    x: str
+    y: str
+    lines: Sequence[Line]
+    from_zero: bool = True
+    log_x: bool = False
+
+
+def draw(panels: Sequence[Panel]) -> dict[str, bytes]:
+    """Panels side by side, three in a row, by suffix, ".png" and ".svg"; one legend for those of equal names.
+
+    Args:
+        panels: one or more.
 
     Raises:
         BackendError: BCK005 if matplotlib is not installed.
     """
 
-    def fill(place: Any) -> None:
-        for k, line in enumerate(lines):
-            colour = _COLOURS[k % len(_COLOURS)]
-            style: dict[str, Any] = (
-                {"linestyle": "none", "marker": "x", "ms": 7} if line.marks else {"marker": "o", "ms": 3}
-            )
-            if line.dashed and not line.marks:
-                style["linestyle"] = "--"
-            place.plot(line.x, line.y, color=colour, label=line.name, lw=1.6, **style)
-            if line.band is not None:
-                place.fill_between(line.x, line.band[:, 0], line.band[:, 1], color=colour, alpha=0.18, lw=0)
-        place.set(xlabel=axes[0], ylabel=axes[1])
-        if log_x:
-            place.set_xscale("log")
-            ticks = sorted({float(x) for line in lines for x in line.x})
-            place.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
-            place.minorticks_off()
-        if from_zero:
-            place.set_ylim(bottom=0)
-        place.grid(alpha=0.3, lw=0.5)
-        if lines:
-            place.legend(frameon=False)
+    def fill(places: Sequence[Any]) -> None:
+        for place in places[len(panels) :]:
+            place.set_axis_off()
+        told: list[str] = []
+        for panel, place in zip(panels, places, strict=False):
+            _plot(panel, place)
+            names = [line.name for line in panel.lines]
+            if names != told:
+                place.legend(frameon=False)
+                told = names
 
-    return _chart(title, 3.5, fill)
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    return _chart((rows, columns), (5.6, 3.5) if columns == 1 else (3.4 * columns, 2.5 * rows), fill)
+
+
+def _plot(panel: Panel, place: Any) -> None:
+    for k, line in enumerate(panel.lines):
+        colour = _COLOURS[k % len(_COLOURS)]
+        style: dict[str, Any] = {"linestyle": "--" if line.dashed else "-", "marker": "o", "ms": 3}
+        if line.marks:
+            style = {"linestyle": "none", "marker": "x", "ms": 7}
+        place.plot(line.x, line.y, color=colour, label=line.name, lw=1.6, **style)
+        if line.band is not None:
+            place.fill_between(line.x, line.band[:, 0], line.band[:, 1], color=colour, alpha=0.18, lw=0)
+    place.set(title=panel.title, xlabel=panel.x, ylabel=panel.y)
+    if panel.log_x:
+        place.set_xscale("log")
+        ticks = sorted({float(x) for line in panel.lines for x in line.x})
+        place.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+        place.minorticks_off()
+    if panel.from_zero:
+        place.set_ylim(bottom=0)
+    place.grid(alpha=0.3, lw=0.5)
 
 
 def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
@@ -120,7 +144,8 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
         BackendError: BCK005 if matplotlib is not installed.
     """
 
-    def fill(place: Any) -> None:
+    def fill(places: Sequence[Any]) -> None:
+        (place,) = places
         for k, row in enumerate(rows):
             height = 0.3 if row.away else 0.6
             parts = ((row.values, "here", _COLOURS[1], 0.0), (row.away, "elsewhere", _COLOURS[4], 0.3))
@@ -131,23 +156,26 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
                     place.plot(values, [at] * len(values), "o", ms=3, color=_COLOURS[5])
         if any(row.away for row in rows):
             place.legend(frameon=False, loc="lower right")
-        place.set(xlabel=axis, ylim=(len(rows) - 0.4, -0.6))
+        place.set(title=title, xlabel=axis, ylim=(len(rows) - 0.4, -0.6))
         place.set_yticks(range(len(rows)), [fill_text(row.name, _NAME_WIDTH) for row in rows])
         place.grid(axis="x", alpha=0.3, lw=0.5)
 
-    return _chart(title, 0.9 + 0.4 * len(rows), fill)
+    return _chart((1, 1), (5.6, 0.9 + 0.4 * len(rows)), fill)
 
 
-def _chart(title: str, height: float, fill: Callable[[Any], None]) -> dict[str, bytes]:
+def _chart(
+    shape: tuple[int, int], size: tuple[float, float], fill: Callable[[Sequence[Any]], None]
+) -> dict[str, bytes]:
+    """Axes in rows and columns, filled; size in inches."""
     from_matplotlib = matplotlib()
     from matplotlib.figure import Figure
 
     with from_matplotlib.rc_context({"svg.hashsalt": "pointsam", "font.size": 9, "svg.fonttype": "path"}):
-        figure: Any = Figure(figsize=(5.6, height), layout="constrained")
-        place = figure.subplots()
-        fill(place)
-        place.set_title(title)
-        place.spines[["top", "right"]].set_visible(False)
+        figure: Any = Figure(figsize=size, layout="constrained")
+        places = list(figure.subplots(*shape, squeeze=False).flat)
+        fill(places)
+        for place in places:
+            place.spines[["top", "right"]].set_visible(False)
         out = {}
         for suffix, about in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
             sink = io.BytesIO()

@@ -75,10 +75,10 @@ def test_labels_of_a_wrong_calibration_say_so(drive, out, tmp_path):
 def test_a_sweep_leaves_tables_curves_and_a_page(sweep):
     folder, said = sweep
     page = (folder / "noise.md").read_text()
-    for kind in ("rotation", "rotation_lost", "dropped", "dropped_lost"):
-        assert f"![{kind}]({kind}.png)" in page
-        assert (folder / f"{kind}.png").read_bytes().startswith(b"\x89PNG")
-        assert b"</svg>" in (folder / f"{kind}.svg").read_bytes()
+    for name in ("noise", "noise_lost"):
+        assert f"]({name}.png)" in page
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert b"</svg>" in (folder / f"{name}.svg").read_bytes()
     assert "Where labels break" in said
     document = json.loads((folder / "noise.json").read_text())
     assert [(c["kind"], c["sar"], c["level"]) for c in document["curves"]] == [
@@ -119,7 +119,7 @@ def test_a_sweep_goes_on_and_two_workers_count_the_same(drive, out, sweep, tmp_p
         assert done.exit_code == 0, done.output
         assert ("1 shards are left" in done.output) == (shard == "0/2")
     assert tables(tmp_path) == tables(sweep[0])
-    for name in ("cells.parquet", "noise.json", "noise.md", "rotation.png", "rotation.svg"):
+    for name in ("cells.parquet", "noise.json", "noise.md", "noise.png", "noise_lost.svg"):
         assert (tmp_path / name).read_bytes() == (sweep[0] / name).read_bytes()
 
 

@@ -8,7 +8,7 @@ import pytest
 from pipelines.noise_cells import cells_of
 from pipelines.noise_counts import Counts, panoptic_quality
 from pipelines.noise_curves import LOSSES, Curve, _crossing, bounds, curves, shift
-from pipelines.noise_report import tables
+from pipelines.noise_report import _panel, tables
 from pointsam.evaluate.panoptic import class_quality, mean_counted
 
 SCENES = (0.9, 0.5)
@@ -138,6 +138,13 @@ def test_published_figures_stand_beside_the_published_noise():
     ):
         lost = (1 - without / 0.449, 1 - refined / 0.637)
         assert row == (level, without, refined, *(pytest.approx(share) for share in lost))
+    for figure, column in (("pq", 1), ("lost", 3)):
+        drawn = {kind: _panel(kind, pair, figure, "").lines for kind, pair in of.items()}
+        assert [line.name for line in drawn["pose"]] == ["without SAR", "with SAR"]
+        for line, at in zip(drawn["published"][2:], (column, column + 1), strict=True):
+            assert line.marks
+            assert line.x.tolist() == [0.0, 0.05, 0.1]
+            assert line.y.tolist() == [row[at] for row in reported.rows]
 
 
 def test_quality_of_counts_is_that_of_the_accumulator():
