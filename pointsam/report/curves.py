@@ -59,11 +59,13 @@ class Bar:
         name: beside it.
         values: as long as their mean; each is a dot.
         away: a second bar below, of the same elsewhere; none if empty.
+        band: low and high about the mean, a line; none if NaN.
     """
 
     name: str
     values: Sequence[float]
     away: Sequence[float] = ()
+    band: tuple[float, float] = (np.nan, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +156,7 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
                     at = k + offset - 0.15 * bool(row.away)
                     place.barh(at, float(np.mean(values)), height, color=colour, alpha=0.75, label="" if k else name)
                     place.plot(values, [at] * len(values), "o", ms=3, color=_COLOURS[5])
+            place.plot(row.band, [k - 0.15 * bool(row.away)] * 2, lw=1, color=_COLOURS[5])
         if any(row.away for row in rows):
             place.legend(frameon=False, loc="lower right")
         place.set(title=title, xlabel=axis, ylim=(len(rows) - 0.4, -0.6))

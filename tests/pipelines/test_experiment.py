@@ -345,6 +345,13 @@ def test_the_share_is_told_as_far_as_the_scenes_allow():
     assert tables([whole, fewer])[0].rows[1][at] == "-"  # not the same draws
 
 
+def test_a_figure_shows_how_far_scenes_and_seeds_are_apart():
+    draws = tuple(np.linspace(0.3, 0.5, 201))
+    row = Row(Setting("some", BudgetConfig(0.5)), 0.5, [score(0.4, draws=draws), score(0.9, draws=draws)])
+    assert row.band() == pytest.approx((0.305, 0.9))
+    assert np.isnan(Row(row.setting, 0.5, [score(None)]).band()).all()
+
+
 def test_a_split_without_an_object_has_no_figures():
     (row,) = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, [score(None)])])[0].rows
     assert np.isnan(row[3])
