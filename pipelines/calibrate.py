@@ -8,6 +8,7 @@ then stay as they are.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -41,7 +42,9 @@ _T = TypeVar("_T")
 FLOOR_DEG = 0.25
 """A correction that moves what objects show by less is not made, unless the whole rig is off: nearly so much is found
 on true calibrations too."""
-MOST_DOUBT_DEG = 0.15
+BIAS_DEG = 0.15
+"""Median of what is found on true calibrations: both halves share it, so that their difference does not tell of it."""
+MOST_APART_DEG = 0.15
 FLOOR_MS, MIN_SPEED_MPS = 5.0, 1.0
 MIN_OBJECTS = 12
 """Of a camera, in either half of the frames."""
@@ -160,7 +163,7 @@ class Move:
         objects: that it rests on.
         six: the correction.
         apart: half of what the halves differ by.
-        shift_deg, doubt_deg: by how much both move what objects show, root mean square.
+        shift_deg, apart_deg: by how much both move what objects show, root mean square.
         solved: with all frames and with either half.
     """
 
@@ -168,13 +171,13 @@ class Move:
     six: Six
     apart: Six
     shift_deg: float = 0.0
-    doubt_deg: float = 0.0
+    apart_deg: float = 0.0
     solved: bool = False
 
     @property
     def agrees(self) -> bool:
         """Whether the halves are near enough to each other to say anything."""
-        return self.solved and (self.doubt_deg <= MOST_DOUBT_DEG or self.shift_deg >= 4 * self.doubt_deg)
+        return self.solved and (self.apart_deg <= MOST_APART_DEG or self.shift_deg >= 4 * self.apart_deg)
 
 
 def _moves(looks: Sequence[Look], view: CameraView, whole: RigCorrection, halves: Sequence[RigCorrection]) -> Move:
@@ -189,8 +192,8 @@ def camera_verdicts(moves: Mapping[str, Move]) -> dict[str, CameraVerdict]:
     """Which cameras are mended.
 
     Where the median shift of MIN_CAMERAS or more whose halves agree exceeds FLOOR_DEG, the whole rig is off, and every
-    correction is made that is larger than its doubt. Else a camera is mended that is off beyond doubt, and beyond what
-    is found on true calibrations too.
+    correction is made that is larger than what its halves are apart. Else a camera is mended that is off by more than
+    twice that, and beyond what is found on true calibrations too.
     """
     shifts = [move.shift_deg for move in moves.values() if move.agrees]
     all_off = len(shifts) >= MIN_CAMERAS and float(np.median(shifts)) > FLOOR_DEG
@@ -199,17 +202,17 @@ def camera_verdicts(moves: Mapping[str, Move]) -> dict[str, CameraVerdict]:
 
 def _verdict(move: Move, all_off: bool) -> CameraVerdict:
     if all_off:
-        status = "mended" if move.solved and move.shift_deg > move.doubt_deg else "unknown"
+        status = "mended" if move.solved and move.shift_deg > move.apart_deg else "unknown"
     elif not move.agrees:
         status = "unknown"
     else:
-        status = "mended" if move.shift_deg > max(FLOOR_DEG, 2 * move.doubt_deg) else "right"
+        status = "mended" if move.shift_deg > max(FLOOR_DEG, 2 * move.apart_deg) else "right"
     kept = move.six if status == "mended" else np.zeros(6)
     return CameraVerdict(
         status,
         move.objects,
         round(move.shift_deg, 4),
-        round(move.doubt_deg, 4),
+        round(math.hypot(move.apart_deg, BIAS_DEG), 4),
         _rounded(np.rad2deg(kept[:3])),
         _rounded(kept[3:]),
         _rounded(np.rad2deg(move.apart[:3])),

@@ -23,10 +23,11 @@ class CameraVerdict:
 
     Args:
         status: "mended", "right", "unknown" (too few objects, or halves that disagree; where the whole rig is off, a
-            correction no larger than its doubt).
+            correction no larger than what they are apart).
         objects: that it rests on.
         shift_deg: by how much the correction moves what objects show, root mean square.
-        doubt_deg: half of what the two halves differ by, likewise.
+        doubt_deg: half of what the two halves differ by, likewise, and what they may have wrong in common, as a root of
+            squares; about one standard deviation.
         rotation_deg, translation_m: of the correction, in the camera's frame; zero unless mended.
         rotation_doubt_deg, translation_doubt_m: half of the halves' difference, by axis.
     """

@@ -1,0 +1,80 @@
+"""How far the cameras of a data set are off before and after `pointsam-label calibrate`, where the error is known.
+
+    python scripts/recovered_calibration.py ROOT FOUND [FOUND ...]
+
+ROOT has the true calibration; each FOUND is a file that `calibrate --noise` wrote, which names the error. A rotation
+and a translation make up for each other, so the angle by which points 20 m away appear elsewhere is told as well, with
+the doubt that the file gives for it.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.calibration_file import read_correction
+from pipelines.config import noise_of
+from pointsam.calibration.correction import mended, rig_of
+from pointsam.calibration.perturb import CLEAN, perturb
+from pointsam.datasets import open_dataset
+
+DEPTH_M = 20.0
+
+
+def errors(true, found):
+    """Degrees, centimetres, and root mean square degrees of points 20 m away, by which a mounting is off."""
+    off = true.ego_SE3_cam.inverse() @ found.ego_SE3_cam
+    angle = np.degrees(np.arccos(np.clip((np.trace(off.rotation) - 1) / 2, -1, 1)))
+    width, height = true.camera.width_px, true.camera.height_px
+    u, v = np.meshgrid(np.linspace(0, width, 9), np.linspace(height / 3, height, 5))
+    rays = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], axis=1) @ np.linalg.inv(true.camera.K).T
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    seen = off.apply(rays * DEPTH_M)
+    seen /= np.linalg.norm(seen, axis=1, keepdims=True)
+    return angle, 100 * np.linalg.norm(off.translation_m), np.degrees(np.sqrt(((seen - rays) ** 2).sum(axis=1).mean()))
+
+
+def main():
+    """Parse, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("found", type=Path, nargs="+")
+    args = parser.parse_args()
+    dataset = open_dataset(args.root)
+    before, after, within = [], [], []
+    print("camera           verdict   before: deg    cm  at 20 m   after: deg    cm  at 20 m   doubt")
+    for path in args.found:
+        document = json.loads(path.read_text())
+        told = document["calibration_perturbation"]
+        print(f"{path}: {told}")
+        noise = CLEAN if told == "none" else noise_of(told.split(", "))
+        corrections = read_correction(path)
+        done = set()
+        for frame_id in dataset.frame_ids(None):
+            true = dataset.frame(frame_id)
+            wrong = perturb(true, noise)
+            rig = rig_of(wrong)
+            if rig not in done and rig in corrections:
+                done.add(rig)
+                verdicts = document["rigs"][rig]["cameras"]
+                right = mended(wrong, corrections[rig])
+                for view, off, back in zip(true.cameras, wrong.cameras, right.cameras, strict=True):
+                    told = verdicts[view.name]
+                    before.append(errors(view, off))
+                    after.append(errors(view, back))
+                    within.append(after[-1][2] / told["doubt_deg"] if told["status"] == "mended" else np.nan)
+                    figures = (*before[-1], *after[-1], told["doubt_deg"])
+                    row = "{:11.2f} {:5.1f} {:8.2f} {:12.2f} {:5.1f} {:8.2f} {:7.2f}".format(*figures)
+                    print(f"{view.name:<16} {told['status']:<8} {row}")
+            if len(done) == len(corrections):
+                break
+    for name, found in (("before", before), ("after", after)):
+        print("median {}: {:.2f} degrees, {:.1f} cm, {:.2f} degrees at 20 m".format(name, *np.median(found, axis=0)))
+    ratio = np.array(within)[np.isfinite(within)]
+    told = ", ".join(f"{np.mean(ratio < k):.0%} within {k}" for k in (1, 2, 3))
+    print(f"{len(ratio)} mended cameras, error at 20 m in doubts: {told}")
+
+
+if __name__ == "__main__":
+    main()
