@@ -23,7 +23,7 @@ from pipelines.config import MasksConfig, parse
 from pipelines.jobs import opened, perturbation
 from pipelines.label import Stopwatch, instance_map
 from pipelines.progress import progress
-from pipelines.request import Request
+from pipelines.request import Request, evenly
 from pipelines.tables import text_table
 from pipelines.worker import Task, guarded, images_read
 from pointsam.calibration.correction import RigCorrection, Six, as_SE3, rig_of
@@ -72,7 +72,7 @@ def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = 
     require_free(dest, overwrite)
     source, dataset = opened(request)
     rigs, failed = _rigs(dataset, [frame_id for _, frame_id in source.selection("masks")])
-    chosen = {rig: [ids[k] for k in _evenly(len(ids), most_frames)] for rig, ids in rigs.items()}
+    chosen = {rig: evenly(ids, most_frames) for rig, ids in rigs.items()}
     found: dict[str, RigVerdict] = {}
     with progress(total=sum(map(len, chosen.values())), desc="calibrate", unit="frame") as bar:
         for rig, ids in chosen.items():
@@ -120,10 +120,6 @@ def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> lis
     if done.error is not None:
         failed[frame_id] = str(done.error)
     return done.row
-
-
-def _evenly(count: int, most: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
 def judge(frames: Sequence[Frame], looks: Sequence[Sequence[Look]]) -> RigVerdict:

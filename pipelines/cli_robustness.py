@@ -91,7 +91,7 @@ def noise(**options: Any) -> None:
 @click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed from the folder when left out.")
 @click.option("--version", help="Version folder of the tables, where there are several.")
 @click.option(
-    "--frames", "most", type=click.IntRange(2), default=100, show_default=True, help="Frames of a rig to use."
+    "--sample", "most", type=click.IntRange(2), default=100, show_default=True, help="Frames of a rig, spread evenly."
 )
 @click.option("--noise", multiple=True, metavar="NAME=VALUE", help="Perturb the calibration first, to see it found.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")

@@ -12,7 +12,7 @@ from pipelines.config import parse
 from pipelines.engine import ordered_map
 from pipelines.perturbed import require_fit
 from pipelines.progress import progress
-from pipelines.request import Request
+from pipelines.request import Request, evenly
 from pipelines.worker import ClusterWorker, Done, MaskWorker, Task, start, work_on
 from pointsam import __version__
 from pointsam.calibration.perturb import CLEAN, Noise
@@ -146,7 +146,7 @@ def opened(request: Request) -> tuple[Labels, Dataset]:
 def select(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, str]]:
     """(scene, frame_id) of the frames of a stage; without a choice, clusters are made of every frame with masks."""
     if stage == "clusters" and not (request.frames or request.split):
-        return Labels(request.masks_from or request.out).selection("masks")
+        return evenly(Labels(request.masks_from or request.out).selection("masks"), request.sample)
     return request.select(dataset)
 
 

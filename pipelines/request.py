@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from pipelines.calibration_file import read_correction
 from pipelines.config import LabelConfig
@@ -17,6 +21,8 @@ from pointsam.errors import DatasetError
 from pointsam.semantics.mapping import default_mapping, load_mapping
 from pointsam.semantics.oracle import TRUTH
 from pointsam.taxonomy import LabelMapping
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Request:
         version: version folder, where the data set has several.
         frames: frame ids, empty for all of `split`.
         split: split or scene name, None for everything.
+        sample: how many frames of these, spread evenly; None for all.
         mapping: file that takes the 2D labels to classes, None for the built-in one.
         masks_dir: folder of precomputed 2D results, or of the truth that "oracle" reads, None for its known place.
         weights: checkpoint of the segmenter, None for the known place.
@@ -52,6 +59,7 @@ class Request:
     version: str | None = None
     frames: tuple[str, ...] = ()
     split: str | None = None
+    sample: int | None = None
     mapping: Path | None = None
     masks_dir: Path | None = None
     weights: Path | None = None
@@ -122,7 +130,15 @@ class Request:
             )
         if wanted:
             chosen = [frame_id for frame_id in chosen if frame_id in wanted]
-        return [(dataset.scene(frame_id), frame_id) for frame_id in chosen]
+        return [(dataset.scene(frame_id), frame_id) for frame_id in evenly(chosen, self.sample)]
+
+
+def evenly(items: Sequence[_T], most: int | None) -> list[_T]:
+    """So many of them, from the first to the last; all if there are no more, or for None."""
+    count = len(items)
+    if most is None or count <= most:
+        return list(items)
+    return [items[k] for k in np.linspace(0, count - 1, most).round().astype(int)]
 
 
 def cores() -> int:

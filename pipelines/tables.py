@@ -61,5 +61,5 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def cell(value: object) -> str:
     """A value as tables show it: three digits, a dash for NaN."""
     if isinstance(value, float):
-        return "-" if math.isnan(value) else f"{value:.3f}"
+        return "-" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}"  # no -0.000
     return str(value)

@@ -204,6 +204,7 @@ def test_a_dry_run_tells_frames_and_cells(drive, out, tmp_path):
     cells = ["clean", *(f"{name}/{seed}" for name in ("rotation=1", "rotation=4", "dropped=1") for seed in (0, 1))]
     assert "4 frames, 7 cells, each with SAR and without: " + ", ".join(cells) in label(*asked).stdout
     assert json.loads(label(*asked, "--json").stdout) == {"frames": 4, "cells": cells}
+    assert json.loads(label(*asked, "--json", "--sample", 3).stdout) == {"frames": 3, "cells": cells}
     assert not (tmp_path / "sweep").exists()
 
 
