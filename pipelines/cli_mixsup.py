@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import click
 
 from pipelines.arguments import QUARANTINED, UserErrors
+from pipelines.cli_experiment import experiment
+from pipelines.cli_options import PATH, ROOT_OPTIONS, need_torch, options_of
 from pointsam import __version__
-
-_PATH = click.Path(path_type=Path)
 
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -23,8 +22,8 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("data", type=_PATH)
-@click.option("--out", type=_PATH, required=True, help="The budget file (Parquet); never replaced.")
+@click.argument("data", type=PATH)
+@click.option("--out", type=PATH, required=True, help="The budget file (Parquet); never replaced.")
 @click.option("--fraction", type=float, default=0.1, show_default=True, help="Share of objects, frames or cost.")
 @click.option(
     "--rule",
@@ -67,32 +66,12 @@ def budget(
     click.echo(f"wrote {out}", err=as_json)
 
 
-_DATA_OPTIONS = (
-    click.option("--data", type=_PATH, required=True, help="The data set's root."),
-    click.option("--dataset", help="nuscenes or kitti; guessed when left out."),
-    click.option("--version", help="Version folder of the tables."),
-    click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
-)
-
-
-def _need_torch() -> None:
-    from pointsam.masks import require_packages
-
-    require_packages("detect", "torch", "safetensors", "tensorboard")
-
-
-def _data_options(command: Any) -> Any:
-    for option in reversed(_DATA_OPTIONS):
-        command = option(command)
-    return command
-
-
 @main.command()
 @click.argument("recipe")
-@_data_options
-@click.option("--budget", type=_PATH, required=True, help="Which objects carry boxes; see `mixsup-train budget`.")
-@click.option("--labels", type=_PATH, help="Output folder of pointsam-label.")
-@click.option("--out", type=_PATH, required=True, help="The run's folder; running again goes on.")
+@options_of(ROOT_OPTIONS)
+@click.option("--budget", type=PATH, required=True, help="Which objects carry boxes; see `mixsup-train budget`.")
+@click.option("--labels", type=PATH, help="Output folder of pointsam-label.")
+@click.option("--out", type=PATH, required=True, help="The run's folder; running again goes on.")
 @click.option("--val", default="val", show_default=True, help="Split to validate on; empty for none.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
 @click.option("--seed", type=int, help="Of weights and all draws.")
@@ -108,10 +87,11 @@ def fit(
     mixsup-train fit synthetic-small --data world --labels out --budget budget.parquet --out run
     torchrun --nproc-per-node 8 -m pipelines.cli_mixsup fit ... --device cuda
     """  # noqa: D301 - click looks for the character, not for a backslash and a letter
-    _need_torch()
+    need_torch()
     from pipelines.detect_recipe import load_recipe
-    from pipelines.fit import FitRequest, plan
     from pipelines.fit import fit as run_fit
+    from pipelines.fit import plan
+    from pipelines.run_folder import FitRequest
 
     changes = overrides if seed is None else (*overrides, f"train.seed={seed}")
     request = FitRequest(load_recipe(recipe, changes), val=val or None, **options)
@@ -136,17 +116,17 @@ def fit(
 
 
 @main.command("eval")
-@click.argument("run", type=_PATH)
-@_data_options
+@click.argument("run", type=PATH)
+@options_of(ROOT_OPTIONS)
 @click.option("--split", default="val", show_default=True)
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--json", "json_path", type=_PATH, help="Write the scores there.")
+@click.option("--json", "json_path", type=PATH, help="Write the scores there.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
 def evaluate(
     run: Path, split: str, device: str, workers: int, json_path: Path | None, overwrite: bool, **options: Any
 ) -> None:
     """Detect a split with the best checkpoint of RUN and score it."""
-    _need_torch()
+    need_torch()
     from pipelines.predict import evaluate_run
     from pointsam.masks import require_device
     from pointsam.store.files import require_free, write_together
@@ -165,10 +145,10 @@ def evaluate(
 
 
 @main.command()
-@click.argument("run", type=_PATH)
-@_data_options
+@click.argument("run", type=PATH)
+@options_of(ROOT_OPTIONS)
 @click.option("--split", help="Split or scene name; all frames when left out.")
-@click.option("--dest", type=_PATH, required=True, help="Folder for the detections.")
+@click.option("--dest", type=PATH, required=True, help="Folder for the detections.")
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
@@ -183,7 +163,7 @@ def predict(
     **options: Any,
 ) -> None:
     """Detect with the best checkpoint of RUN and write a Parquet table, for nuScenes results JSON as well."""
-    _need_torch()
+    need_torch()
     from pipelines.predict import predict as run_predict
     from pointsam.masks import require_device
 
@@ -201,7 +181,7 @@ def predict(
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field.")
 def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
     """List the recipes, or print one as JSON, to be changed and given to `fit` as a file."""
-    _need_torch()
+    need_torch()
     from pipelines.detect_recipe import document_of, load_recipe
     from pointsam.detect.recipes import RECIPES
 
@@ -216,82 +196,6 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
         click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {head}{stages}")
 
 
-@main.command()
-@click.argument("name")
-@click.option("--recipe", default="synthetic-small", show_default=True)
-@_data_options
-@click.option("--labels", type=_PATH, help="Output folder of pointsam-label for the training split.")
-@click.option("--wrong", type=_PATH, multiple=True, help="noise: labels made through a wrong calibration. Repeatable.")
-@click.option("--other", type=_PATH, help="transfer: another root, whose validation split is scored as well.")
-@click.option("--out", type=_PATH, required=True, help="Folder of all runs and the page; running again goes on.")
-@click.option("--seeds", default="0", show_default=True, help="Comma-separated.")
-@click.option("--fraction", type=float, default=0.1, show_default=True, help="Of the boxes.")
-@click.option("--cost", type=float, default=0.15, show_default=True, help="cost: of labels; boxes everywhere are 1.")
-@click.option("--train-split", default="train", show_default=True)
-@click.option("--val-split", default="val", show_default=True)
-@click.option("--only", default="", help="Comma-separated positions of settings, from 0, as --dry-run lists them.")
-@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
-@click.option("--dry-run", is_flag=True, help="List the settings and what is done of them; write nothing.")
-def experiment(
-    name: str,
-    recipe: str,
-    fraction: float,
-    cost: float,
-    labels: Path | None,
-    wrong: tuple[Path, ...],
-    seeds: str,
-    train_split: str,
-    val_split: str,
-    only: str,
-    overrides: tuple[str, ...],
-    dry_run: bool,
-    **options: Any,
-) -> None:
-    """Train one detector under several kinds of supervision and compare: a table, a figure and a page.
-
-    \b
-    supervision  all boxes, some frames (--fraction), some boxes with clusters
-    coarse       simulated clusters, three clicks, centers, PointSAM
-    boxes        1 to 100 % of the boxes, with clusters and without
-    cost         a fixed cost divided between boxes and clusters
-    noise        labels made through wrong calibrations (--wrong)
-    assignment   pieces of the label assignment taken away
-    transfer     as supervision, scored in another world as well (--other)
-
-    \b
-    mixsup-train experiment supervision --data world --labels labels --out runs --seeds 0,1,2
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
-    _need_torch()
-    from pipelines.detect_recipe import load_recipe
-    from pipelines.experiment import ExperimentRequest, planned, run_experiment
-    from pipelines.experiments import Inputs
-    from pipelines.tables import text_table
-
-    inputs = Inputs(load_recipe(recipe, overrides), fraction, cost, labels, wrong)
-    command = shlex.join(["mixsup-train", *sys.argv[1:]])
-    splits, places = (train_split, val_split), _numbers(only)
-    request = ExperimentRequest(
-        name, inputs, seeds=_numbers(seeds), splits=splits, only=places, command=command, **options
-    )
-    if dry_run:
-        click.echo(text_table(("", "supervision", "done, seeds"), planned(request)))
-        return
-    page = run_experiment(request)
-    click.echo(page.text)
-    click.echo(f"wrote {page.path}")
-    for what, why in page.left_out.items():
-        click.echo(f"left out: {what}: {why}", err=True)
-    if page.left_out:
-        sys.exit(QUARANTINED)
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",") if part]
-    except ValueError:
-        raise click.BadParameter(f"{text!r}: write whole numbers with commas") from None
-
-
 def _tell_bad(bad: dict[str, str]) -> None:
     for frame_id, why in bad.items():
         click.echo(f"frame {frame_id} was left out: {why}", err=True)
@@ -302,6 +206,8 @@ def _opened(data: Path, dataset: str | None, version: str | None) -> Any:
 
     return open_dataset(data, dataset, version=version)
 
+
+main.add_command(experiment)
 
 if __name__ == "__main__":
     main()

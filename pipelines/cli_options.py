@@ -1,4 +1,4 @@
-"""Options that commands of `pointsam-label` share, and what they ask for."""
+"""Options that commands share, and what they ask for."""
 
 from __future__ import annotations
 
@@ -44,6 +44,13 @@ MASKS_OPTIONS = (
     click.option("--mapping", type=PATH, help="JSON file that takes 2D labels to classes (docs/mapping.md)."),
     click.option("--weights", type=PATH, help="Checkpoint of the segmenter; a known one is found by name."),
 )
+ROOT_OPTIONS = (
+    click.option("--data", type=PATH, required=True, help="The data set's root."),
+    click.option("--dataset", help="nuscenes or kitti; guessed when left out."),
+    click.option("--version", help="Version folder of the tables."),
+    click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
+)
+"""Of `mixsup-train`."""
 CLUSTERS_OPTIONS = (click.option("--no-sar", is_flag=True, help="Leave out separability-aware refinement."),)
 
 
@@ -56,6 +63,17 @@ def options_of(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Any], Any
         return command
 
     return decorate
+
+
+def need_torch() -> None:
+    """Refuse to train without the packages for it.
+
+    Raises:
+        BackendError: BCK005.
+    """
+    from pointsam.masks import require_packages
+
+    require_packages("detect", "torch", "safetensors", "tensorboard")
 
 
 def request_of(options: dict[str, Any]) -> Request:

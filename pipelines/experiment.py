@@ -15,8 +15,9 @@ from typing import Any
 from pipelines.budget import draw_budget, objects_of
 from pipelines.experiment_page import Page, Row, write_page
 from pipelines.experiments import EXPERIMENTS, Experiment, Inputs, Setting
-from pipelines.fit import FitRequest, finished, fit
+from pipelines.fit import finished, fit
 from pipelines.predict import LAST, evaluate_run
+from pipelines.run_folder import FitRequest
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.detect.budget import Budget, Objects

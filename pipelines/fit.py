@@ -1,71 +1,24 @@
-"""`mixsup-train fit`: train, log, save, validate, and end with the table.
-
-A run folder holds fit.json (all that decides the weights), last.safetensors and best.safetensors, losses.csv, events
-for TensorBoard, and scores.json. Running again goes on; with anything else decided otherwise it refuses.
-"""
+"""`mixsup-train fit`: train, log, save, validate, and end with the table."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.detect_recipe import document_of
-from pipelines.hardware import hardware
-from pipelines.predict import BEST, LAST, Score, detections, score
+from pipelines.predict import Score, detections, score
 from pipelines.progress import progress
+from pipelines.run_folder import SCORES, FitRequest, RunFolder
 from pipelines.tables import text_table
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.detect.budget_file import read_budget
 from pointsam.detect.checkpoint import Checkpoint
-from pointsam.detect.devices import Processes, process_count
-from pointsam.detect.loader import cut_bank
-from pointsam.detect.logs import TrainingLog
-from pointsam.detect.paste import PasteBank
-from pointsam.detect.recipe import Recipe
+from pointsam.detect.devices import Processes
 from pointsam.detect.train import Trainer
 from pointsam.detect.training_set import TrainingSet, check_labels
-from pointsam.errors import StoreError
-from pointsam.store.document import canonical_json, differences
-from pointsam.store.files import make_folder, write_together
 from pointsam.store.reader import Labels
-
-SCORES = "scores.json"
-"""Scores of each validation, by step."""
-
-
-@dataclass(frozen=True)
-class FitRequest:
-    """One call of `fit`.
-
-    Args:
-        recipe: what to train.
-        data: the data set's root.
-        budget: its file.
-        out: the run folder.
-        labels: output folder of a labelling run, if the recipe wants one.
-        dataset, version: as `open_dataset` takes them.
-        val: split to validate on, None for none.
-        device: "cpu", "cuda", "cuda:1".
-        allow_noise: take labels of a run with perturbed calibration.
-    """
-
-    recipe: Recipe
-    data: Path
-    budget: Path
-    out: Path
-    labels: Path | None = None
-    dataset: str | None = None
-    version: str | None = None
-    val: str | None = "val"
-    device: str = "cpu"
-    allow_noise: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +55,7 @@ def fit(request: FitRequest) -> Fitted:
         data, val_ids = _opened(request, processes.first)
         dataset, labels, recipe = data.dataset, data.labels, request.recipe
         trainer = Trainer(recipe, data, dataset.taxonomy, processes.device, processes.rank, processes.count)
-        run = _RunFolder(request, dataset, labels, processes.first)
+        run = RunFolder(request, dataset, labels, processes.first)
         data.bank = run.bank(data)
         if run.last.exists():
             trainer.load(Checkpoint(run.last))
@@ -162,13 +115,13 @@ def finished(request: FitRequest) -> dict[str, Any] | None:
         return None
     labels = None if request.labels is None else Labels(request.labels)
     dataset = open_dataset(request.data, request.dataset, version=request.version)
-    scores = _RunFolder(request, dataset, labels, writes=False).scores()
+    scores = RunFolder(request, dataset, labels, writes=False).scores()
     last = scores[max(scores, key=int)]
     return last if last["epochs"] == request.recipe.train.epochs else None
 
 
 def _train(
-    request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str], processes: Processes
+    request: FitRequest, trainer: Trainer, run: RunFolder, dataset: Dataset, val_ids: list[str], processes: Processes
 ) -> Fitted:
     config, bad = request.recipe.train, {**run.left_out(), **trainer.data.bad}
     result: Score | None = None
@@ -205,7 +158,7 @@ def _train(
     return Fitted(result, done, time.perf_counter() - begin - validating, bad)
 
 
-def _validate(request: FitRequest, trainer: Trainer, run: _RunFolder, dataset: Dataset, val_ids: list[str]) -> Score:
+def _validate(request: FitRequest, trainer: Trainer, run: RunFolder, dataset: Dataset, val_ids: list[str]) -> Score:
     """Score the network as it is, and keep it if it is the best so far."""
     bad: dict[str, str] = {}
     workers = request.recipe.train.workers
@@ -222,87 +175,3 @@ def _curves(result: Score) -> dict[str, float]:
     curves = {"val/mean_ap": result.quality.mean_ap}
     figures = result.official.figures or {}
     return curves | {f"val/{name}": figures[name] for name in ("mAP", "NDS") if name in figures}
-
-
-class _RunFolder:
-    """The files of a run."""
-
-    def __init__(self, request: FitRequest, dataset: Dataset, labels: Labels | None, writes: bool) -> None:
-        self.out, self.writes, self.workers = request.out, writes, request.recipe.train.workers
-        self.last, self.best = self.out / LAST, self.out / BEST
-        recipe = document_of(request.recipe)
-        self.about = {"recipe": recipe, "taxonomy": asdict(dataset.taxonomy)}
-        decides: dict[str, Any] = {
-            **self.about,
-            "dataset": dataset.fingerprint(),
-            "labels": None if labels is None else labels.key("clusters"),
-            "val": request.val,
-            "processes": process_count(),
-            "budget": hashlib.sha256(request.budget.read_bytes()).hexdigest(),
-        }
-        path = self.out / "fit.json"
-        if path.exists():
-            before = json.loads(path.read_text())
-            changed = differences(_without_free(before), _without_free(decides))
-            if changed:
-                raise StoreError(
-                    "OUT001",
-                    f"{self.out} holds another run: {'; '.join(changed[:5])}",
-                    "give another --out, or all as it was to go on: recipe, data, labels, budget, --val, processes",
-                )
-        elif writes:
-            make_folder(self.out)
-            write_together([(path, canonical_json(decides).encode())])
-
-    def bank(self, data: TrainingSet) -> PasteBank:
-        """Objects to paste: those of an earlier call, else cut anew and kept."""
-        path = self.out / "paste.npz"
-        bank = PasteBank.load(path)
-        if bank is None:
-            bank = cut_bank(
-                data,
-                self.workers,
-                lambda frames, count: progress(
-                    frames, desc="paste bank", unit="frame", total=count, disable=not self.writes
-                ),
-            )
-            if self.writes:
-                bank.save(path)
-        return bank
-
-    def logs(self, step: int) -> TrainingLog:
-        """Where steps are written; what an earlier call wrote beyond `step` is dropped, since it is done again."""
-        return TrainingLog(self.out, step, self.writes)
-
-    def left_out(self) -> dict[str, str]:
-        """Bad frames that earlier calls met until the last validation, and why."""
-        scores = self.scores()
-        return dict(scores[max(scores, key=int)]["left_out"]) if scores else {}
-
-    def scores(self) -> dict[str, dict[str, Any]]:
-        """Of each validation, by step."""
-        path = self.out / SCORES
-        found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
-        return found
-
-    def keep_score(self, trainer: Trainer, epochs: int, left_out: Mapping[str, str], result: Score) -> None:
-        """Add to scores.json, with what was trained until then."""
-        scores = self.scores()
-        trained = {
-            "epochs": epochs,
-            "left_out": dict(left_out),
-            "quarantined": trainer.data.num_failed,
-            "machine": hardware(),
-        }
-        scores[str(trainer.place.step)] = {**trained, **result.as_dict()}
-        write_together([(self.out / SCORES, json.dumps(scores).encode())])
-
-
-def _without_free(decides: Mapping[str, Any]) -> dict[str, Any]:
-    """What may differ between calls: how often one looks and saves, and how many processes read."""
-    train = {
-        key: value
-        for key, value in decides["recipe"]["train"].items()
-        if key not in ("workers", "eval_epochs", "checkpoint_minutes")
-    }
-    return {**decides, "recipe": {**decides["recipe"], "train": train}}

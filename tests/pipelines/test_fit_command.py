@@ -146,7 +146,7 @@ def test_another_validation_split_is_refused(made, run):
 
 def test_another_number_of_processes_is_refused(made, run, monkeypatch):
     """A step then takes another number of samples: the schedule would end too soon, or not at all."""
-    monkeypatch.setattr("pipelines.fit.process_count", lambda: 2)
+    monkeypatch.setattr("pipelines.run_folder.process_count", lambda: 2)
     refused(train(*arguments(made, run[0])), "OUT001", "processes: 1 -> 2")
 
 
