@@ -22,6 +22,7 @@ _SIMULATED: _Coarse = {"kind": "simulated"}
 _TABLES: _Coarse = {"kind": "tables"}
 _NO_IGNORE: _Coarse = {"kind": "tables", "unknown_unseen": False, "unknown_dropped": False}
 _FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+_TRUE = "true calibration"
 _BOX_SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -165,7 +166,7 @@ def _noise(inputs: Inputs) -> list[Setting]:
             "give --labels OUT, and --wrong OTHER for each made by pointsam-label clusters --noise",
         )
     made = [_made_through(Labels(folder)) for folder in inputs.wrong]
-    if "none" in made or len(set(made)) < len(made):
+    if _TRUE in made or len(set(made)) < len(made):
         told = ", ".join(f"{folder}: {name}" for folder, name in zip(inputs.wrong, made, strict=True))
         raise SchemaError(
             "SCH005", f"experiment noise: {told}", "give each wrong calibration once, and the right one as --labels"
@@ -178,7 +179,8 @@ def _noise(inputs: Inputs) -> list[Setting]:
 def _made_through(labels: Labels) -> str:
     """What tells labels of one data set apart: the error of their calibration, whether it was mended, and SAR."""
     document = labels.document("clusters")
-    parts = [labels.metadata("clusters")["calibration_perturbation"]]
+    wrong = labels.metadata("clusters")["calibration_perturbation"]
+    parts = [_TRUE if wrong == "none" else wrong]
     parts += ["mended"] * ("calibration" in document)
     parts += ["without SAR"] * (not document["config"]["refine"]["enabled"])
     return ", ".join(parts)

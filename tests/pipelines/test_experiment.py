@@ -151,9 +151,11 @@ def test_labels_of_one_wrong_calibration_may_be_mended_or_without_refinement(mad
         make_labels(tmp_path / "wrong", world, noise=noise).out,
         make_labels(tmp_path / "mended", world, noise=noise, calibration={"rig": {}}).out,
         make_labels(tmp_path / "plain", world, noise=noise, config={"refine": {"enabled": False}}).out,
+        make_labels(tmp_path / "true", world, config={"refine": {"enabled": False}}).out,
     ]
     names = [setting.name for setting in settings("noise", labels=made / "labels", wrong=tuple(wrong))]
-    assert names[-3:] == [f"10% and {noise}{how}" for how in ("", ", mended", ", without SAR")]
+    told = (noise, f"{noise}, mended", f"{noise}, without SAR", "true calibration, without SAR")
+    assert names[-4:] == [f"10% and {one}" for one in told]
 
 
 def test_a_curve_is_drawn_and_what_cannot_be_trained_is_told(made, tmp_path):
