@@ -208,7 +208,8 @@ def _verdict(move: Move, all_off: bool) -> CameraVerdict:
         status,
         move.objects,
         round(move.shift_deg, 4),
-        round(math.hypot(move.apart_deg, BIAS_DEG), 4),
+        round(move.apart_deg, 4),
+        round(math.hypot(move.apart_deg, BIAS_DEG), 4) if move.solved else None,
         _rounded(np.rad2deg(kept[:3])),
         _rounded(kept[3:]),
         _rounded(np.rad2deg(move.apart[:3])),
@@ -229,7 +230,8 @@ def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
 
 def _text(found: Mapping[str, RigVerdict], failed: Mapping[str, str]) -> str:
     pages = []
-    header = ("camera", "verdict", "objects", "moves deg", "doubt deg", "rotation x y z deg", "translation x y z m")
+    angles, sixes = ("moves deg", "halves deg", "doubt deg"), ("rotation x y z deg", "translation x y z m")
+    header = ("camera", "verdict", "objects", *angles, *sixes)
     for rig, verdict in found.items():
         rows = [
             (
@@ -237,7 +239,8 @@ def _text(found: Mapping[str, RigVerdict], failed: Mapping[str, str]) -> str:
                 one.status,
                 one.objects,
                 one.shift_deg,
-                one.doubt_deg,
+                one.apart_deg,
+                math.nan if one.doubt_deg is None else one.doubt_deg,
                 " ".join(f"{value:+.2f}" for value in one.rotation_deg),
                 " ".join(f"{value:+.3f}" for value in one.translation_m),
             )

@@ -14,7 +14,7 @@ from pipelines.config import parse
 from pointsam.calibration.correction import RigCorrection
 from pointsam.errors import SchemaError
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class CameraVerdict:
             correction no larger than what they are apart).
         objects: that it rests on.
         shift_deg: by how much the correction moves what objects show, root mean square.
-        doubt_deg: half of what the two halves differ by, likewise, and what they may have wrong in common, as a root of
-            squares; about one standard deviation.
+        apart_deg: half of what the two halves differ by, likewise.
+        doubt_deg: that, and what both may have wrong in common, as a root of squares, about one standard deviation;
+            None where nothing was found.
         rotation_deg, translation_m: of the correction, in the camera's frame; zero unless mended.
         rotation_doubt_deg, translation_doubt_m: half of the halves' difference, by axis.
     """
@@ -35,7 +36,8 @@ class CameraVerdict:
     status: str
     objects: int
     shift_deg: float
-    doubt_deg: float
+    apart_deg: float
+    doubt_deg: float | None
     rotation_deg: tuple[float, ...]
     translation_m: tuple[float, ...]
     rotation_doubt_deg: tuple[float, ...]

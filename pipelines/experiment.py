@@ -117,8 +117,10 @@ def planned(request: ExperimentRequest) -> list[tuple[int, str, str]]:
         done = []
         for seed in request.seeds:
             path = worlds[setting.elsewhere].budget_path(request, setting, seed)
-            if path.exists() and finished(_request(request, worlds, setting, seed, path, read_budget(path))):
-                done.append(str(seed))
+            if path.exists():
+                budget = worlds[setting.elsewhere].drawn(request, path)
+                if finished(_request(request, worlds, setting, seed, path, budget)):
+                    done.append(str(seed))
         rows.append((index, setting.name, ",".join(done) or "-"))
     return rows
 
@@ -161,6 +163,15 @@ class _World:
                 self._objects = objects_of(self.dataset, request.splits[0], count=True)
             config = replace(setting.budget, seed=seed)
             draw_budget(self.dataset, request.splits[0], config, path, self._objects)
+        return path, self.drawn(request, path)
+
+    @staticmethod
+    def drawn(request: ExperimentRequest, path: Path) -> Budget:
+        """A budget that is there.
+
+        Raises:
+            SchemaError: SCH003 if it is of another split.
+        """
         budget = read_budget(path)
         if budget.description["split"] != request.splits[0]:
             raise SchemaError(
@@ -168,7 +179,7 @@ class _World:
                 f"{path} was drawn from split {budget.description['split']!r}, not {request.splits[0]!r}",
                 "give another --out",
             )
-        return path, budget
+        return budget
 
 
 def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], list[_World]]:

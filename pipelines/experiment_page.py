@@ -91,7 +91,8 @@ def write_page(
     found = tables(rows)
     parts = [f"# {name}\n\n{experiment.question}", *(table.markdown() for table in found)]
     parts += [f"Left out: {what}: {why}" for what, why in left_out.items()]
-    parts += [*about, f"Trained on {'; '.join(_machines(rows))}."]
+    machines = _machines(rows)
+    parts += [*about, *([f"Trained on {'; '.join(machines)}."] if machines else [])]
     files = [(out / f"{name}{suffix}", content) for suffix, content in _figure(name, experiment, rows).items()]
     parts.append(f"![{experiment.question}]({name}.png)")
     page = "\n\n".join(parts) + "\n"

@@ -63,8 +63,9 @@ def main():
                     told = verdicts[view.name]
                     before.append(errors(view, off))
                     after.append(errors(view, back))
-                    within.append(after[-1][2] / told["doubt_deg"] if told["status"] == "mended" else np.nan)
-                    figures = (*before[-1], *after[-1], told["doubt_deg"])
+                    doubt = np.nan if told["doubt_deg"] is None else told["doubt_deg"]
+                    within.append(after[-1][2] / doubt if told["status"] == "mended" else np.nan)
+                    figures = (*before[-1], *after[-1], doubt)
                     row = "{:11.2f} {:5.1f} {:8.2f} {:12.2f} {:5.1f} {:8.2f} {:7.2f}".format(*figures)
                     print(f"{view.name:<16} {told['status']:<8} {row}")
             if len(done) == len(corrections):

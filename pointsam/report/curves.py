@@ -101,13 +101,13 @@ def draw(panels: Sequence[Panel]) -> dict[str, bytes]:
     def fill(places: Sequence[Any]) -> None:
         for place in places[len(panels) :]:
             place.set_axis_off()
-        told: list[str] = []
+        told = set[tuple[str, ...]]()
         for panel, place in zip(panels, places, strict=False):
             _plot(panel, place)
-            names = [line.name for line in panel.lines]
-            if names != told:
+            names = tuple(line.name for line in panel.lines)
+            if names not in told:
                 place.legend(frameon=False)
-                told = names
+                told.add(names)
 
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)

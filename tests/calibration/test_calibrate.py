@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pipelines.calibrate import BIAS_DEG, FLOOR_DEG, MIN_SPEED_MPS, Move, camera_verdicts, judge
+from pipelines.calibrate import FLOOR_DEG, MIN_SPEED_MPS, Move, camera_verdicts, judge
 from pipelines.calibration_file import RigVerdict
 from pointsam.calibration.correction import RigCorrection, as_SE3, mended, rig_of
 from pointsam.calibration.perturb import Noise, perturb
@@ -172,8 +172,14 @@ def test_a_rig_whose_median_is_off_is_mended_whole(found, wanted):
     assert [one.status for one in verdicts.values()] == wanted
     for one in verdicts.values():
         assert (one.translation_m != (0.0, 0.0, 0.0)) == (one.status == "mended")
-    for one, move in zip(verdicts.values(), moves.values(), strict=True):  # halves that agree may both be wrong
-        assert one.doubt_deg == pytest.approx(np.hypot(move.apart_deg, BIAS_DEG), abs=1e-4)
+
+
+def test_halves_that_agree_may_both_be_wrong_and_nothing_found_is_no_doubt():
+    six = np.full(6, 0.01)
+    moves = {"seen": Move(50, six, six, 0.3, 0.1, solved=True), "blind": Move(3, np.zeros(6), np.zeros(6))}
+    verdicts = camera_verdicts(moves)
+    assert (verdicts["seen"].apart_deg, verdicts["seen"].doubt_deg) == (0.1, 0.1803)
+    assert (verdicts["blind"].status, verdicts["blind"].doubt_deg) == ("unknown", None)
 
 
 def test_a_vehicle_that_stands_tells_no_time(drive):

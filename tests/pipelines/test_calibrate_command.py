@@ -11,6 +11,7 @@ from helpers.masks import write_masks
 from helpers.segmenters import Scissors
 from helpers.training import make_world
 
+from pipelines.calibration_file import VERSION
 from pipelines.inspect import story
 from pipelines.parts import Source
 from pointsam.calibration.correction import rig_of
@@ -42,13 +43,13 @@ def mending(root, path, **changes):
             lacks = after.ego_SE3_cam.inverse() @ before.ego_SE3_cam
             angle = np.rad2deg(np.arctan2(lacks.rotation[0, 2], lacks.rotation[2, 2]))
             cameras[before.name] = {
-                "status": "mended", "objects": 50, "shift_deg": 3.0, "doubt_deg": 0.1,
+                "status": "mended", "objects": 50, "shift_deg": 3.0, "apart_deg": 0.1, "doubt_deg": 0.18,
                 "rotation_deg": [0.0, angle, 0.0], "translation_m": lacks.translation_m.tolist(),
                 "rotation_doubt_deg": [0.0] * 3, "translation_doubt_m": [0.0] * 3,
             }  # fmt: skip
         still = {"frames": 4, "speed_mps": 0.0, "time_status": "unknown", "time_ms": 0.0, "time_doubt_ms": 0.0}
         rigs[rig_of(wrong)] = {**still, "cameras": cameras}
-    path.write_text(json.dumps({"version": 1, "rigs": rigs, **changes}))
+    path.write_text(json.dumps({"version": VERSION, "rigs": rigs, **changes}))
     return path
 
 
@@ -150,7 +151,7 @@ def test_nothing_seen_tells_no_time(drive, out, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("", "SCH005"), ("[]", "SCH005"), ('{"version": 1}', "SCH005"), ('{"version": 1, "rigs": {"a": 1}}', "SCH005")],
+    [("", "SCH005"), ("[]", "SCH005"), ('{"version": 2}', "SCH005"), ('{"version": 2, "rigs": {"a": 1}}', "SCH005")],
 )
 def test_a_file_that_is_none_is_refused(drive, out, tmp_path, text, code):
     file = tmp_path / "file.json"
@@ -160,7 +161,7 @@ def test_a_file_that_is_none_is_refused(drive, out, tmp_path, text, code):
 
 
 def test_another_version_and_another_rig_are_refused(drive, out, tmp_path):
-    later = mending(drive[0], tmp_path / "later.json", version=2)
+    later = mending(drive[0], tmp_path / "later.json", version=VERSION + 1)
     refused(clusters(drive, out, tmp_path / "a", "--calibration", later), "SCH003", later)
     other = mending(drive[0], tmp_path / "other.json")  # of the wrong calibration, which these frames do not have
     refused(clusters(drive, out, tmp_path / "b", "--calibration", other), "SCH004", "is of rig")

@@ -237,6 +237,8 @@ def test_settings_and_what_is_done_of_them_are_listed_without_writing(made, tmp_
     assert experiment(made, "--out", tmp_path / "runs", "--seeds", "3", "--only", "1").exit_code == 0
     some = experiment(made, "--out", tmp_path / "runs", "--seeds", "0,3", "--dry-run")
     assert [line.split()[-1] for line in some.stdout.splitlines()[2:]] == ["-", "3", "-", "-", "-"]
+    other = experiment(made, "--out", tmp_path / "runs", "--seeds", "3", "--dry-run", "--train-split", "mini_val")
+    refused(other, "SCH003", "drawn from split 'mini_train'")
 
 
 def test_a_training_that_breaks_off_does_not_keep_the_others(made, tmp_path, monkeypatch):

@@ -41,7 +41,8 @@ def test_a_sample_is_spread_evenly_from_the_first_to_the_last(count, most, chose
 def test_a_sample_takes_nothing_twice_and_leaves_equal_gaps(count, most):
     chosen = evenly(range(count), most)
     gaps = {later - sooner for sooner, later in pairwise(chosen)}
-    assert len(chosen) == most
+    assert len(set(chosen)) == most
+    assert (chosen[0], chosen[-1]) == (0, count - 1)
     assert max(gaps) - min(gaps) <= 1
 
 
