@@ -105,7 +105,7 @@ def draw(panels: Sequence[Panel]) -> dict[str, bytes]:
         for panel, place in zip(panels, places, strict=False):
             _plot(panel, place)
             names = tuple(line.name for line in panel.lines)
-            if names not in told:
+            if names and names not in told:
                 place.legend(frameon=False)
                 told.add(names)
 
