@@ -14,8 +14,6 @@ import sys
 import time
 from pathlib import Path
 
-from pointsam.datasets import open_dataset
-
 KINDS = ("rotation", "translation", "time", "published", "dropped")
 CELLS = 60
 
@@ -33,19 +31,6 @@ def measured(*args):
     return wall
 
 
-def frames_of(root, split, count):
-    """Frames spread over scenes: the first of every scene, then the second, until there are enough."""
-    scenes = {}
-    dataset = open_dataset(root)
-    for frame_id in dataset.frame_ids(split):
-        scenes.setdefault(dataset.scene(frame_id), []).append(frame_id)
-    longest = max(map(len, scenes.values()))
-    ordered = [frames[k] for k in range(longest) for frames in scenes.values() if k < len(frames)]
-    if len(ordered) < count:
-        sys.exit(f"{root} has {len(ordered)} frames in split {split}, not {count}: give --frames")
-    return ordered[:count]
-
-
 def main():
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -57,9 +42,8 @@ def main():
     args = parser.parse_args()
     if args.work.exists():
         sys.exit(f"{args.work} is there: what is done would not be timed, give another --work")
-    frames = ",".join(frames_of(args.root, args.split, args.frames))
     labels = args.work / "labels"
-    chosen = ("--frames", frames, "--workers", args.workers)
+    chosen = ("--split", args.split, "--sample", args.frames, "--workers", args.workers)
     kinds = [part for kind in KINDS for part in ("--kind", kind)]
     one = measured("run", args.root, "--out", labels, "--semantics", "oracle", *chosen)
     again = measured("clusters", args.root, "--out", args.work / "again", "--masks-from", labels, *chosen)
