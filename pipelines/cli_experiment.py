@@ -19,7 +19,8 @@ from pipelines.cli_options import PATH, ROOT_OPTIONS, need_torch, options_of
 @options_of(ROOT_OPTIONS)
 @click.option("--labels", type=PATH, help="Output folder of pointsam-label for the training split.")
 @click.option("--wrong", type=PATH, multiple=True, help="noise: labels made through a wrong calibration. Repeatable.")
-@click.option("--other", type=PATH, help="transfer: another root, whose validation split is scored as well.")
+@click.option("--other", type=PATH, help="Another root: its validation split is scored as well.")
+@click.option("--other-split", default="", help="Another split to score there, such as train.")
 @click.option("--out", type=PATH, required=True, help="Folder of all runs and the page; running again goes on.")
 @click.option("--seeds", default="0", show_default=True, help="Comma-separated.")
 @click.option("--fraction", type=float, default=0.1, show_default=True, help="Of the boxes.")
@@ -53,7 +54,7 @@ def experiment(
     cost         a fixed cost divided between boxes and clusters
     noise        labels made through wrong calibrations (--wrong)
     assignment   pieces of the label assignment taken away
-    transfer     as supervision, scored in another world as well (--other)
+    transfer     as supervision, and all boxes of another world (--other), all scored in both
 
     \b
     mixsup-train experiment supervision --data world --labels labels --out runs --seeds 0,1,2

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.budget import draw_budget, objects_of
-from pipelines.experiment_page import Page, Row, write_page
+from pipelines.experiment_page import AWAY, HOME, Page, Row, write_page
 from pipelines.experiments import EXPERIMENTS, Experiment, Inputs, Setting
 from pipelines.fit import finished, fit
 from pipelines.predict import LAST, evaluate_run
@@ -43,7 +43,8 @@ class ExperimentRequest:
         device: as `fit` takes it.
         dataset, version: of `data`, as `open_dataset` takes them.
         only: positions of settings, all if none.
-        other: a root with the same classes and splits, the other world of an experiment in two.
+        other: a root with the same classes, whose `other_split` every detector is scored on as well.
+        other_split: the validation split if empty.
         command: that asked for it, for the page.
     """
 
@@ -58,6 +59,7 @@ class ExperimentRequest:
     version: str | None = None
     only: Sequence[int] = ()
     other: Path | None = None
+    other_split: str = ""
     command: str = ""
 
 
@@ -87,12 +89,12 @@ def run_experiment(request: ExperimentRequest) -> Page:
                 continue
             score = finished(wanted)
             if score is not None:
-                away = _away(request, worlds, setting, wanted) if experiment.two_worlds else None
+                away = _away(request, worlds, setting, wanted)
                 frames = {**score["left_out"], **score["bad"], **({} if away is None else away["bad"])}
                 left_out |= {f"{run}, frame {frame_id}": told for frame_id, told in frames.items()}
                 if score["quarantined"]:
                     left_out[run] = f"{score['quarantined']} frames have no labels"
-                scores.append({"home": score, "away": away} if not setting.elsewhere else {"home": away, "away": score})
+                scores.append({HOME: away, AWAY: score} if setting.elsewhere else {HOME: score, AWAY: away})
                 costs.append(_cost(setting, budget))
         if scores:
             rows.append(Row(setting, sum(costs) / len(costs), scores))
@@ -187,10 +189,11 @@ def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], lis
     if request.name not in EXPERIMENTS:
         raise SchemaError("SCH005", f"no experiment {request.name!r}", f"use one of: {', '.join(EXPERIMENTS)}")
     experiment = EXPERIMENTS[request.name]
-    if experiment.two_worlds != (request.other is not None):
-        told = "in which other world?" if experiment.two_worlds else "it knows of no other world"
-        hint = "give --other ROOT" if experiment.two_worlds else "leave --other out"
-        raise SchemaError("SCH005", f"experiment {request.name}: {told}", hint)
+    if experiment.two_worlds and request.other is None:
+        raise SchemaError("SCH005", f"experiment {request.name}: in which other world?", "give --other ROOT")
+    if request.other_split and (experiment.two_worlds or request.other is None):
+        told = "it trains there, and validates on that" if experiment.two_worlds else "there is no --other"
+        raise SchemaError("SCH005", f"--other-split {request.other_split}: {told}", "leave it out")
     if not request.seeds:
         raise SchemaError("SCH005", "--seeds names none", "give --seeds 0, or 0,1,2")
     chosen = experiment.settings(request.inputs)
@@ -205,9 +208,10 @@ def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], lis
             told = f"{other.root} has {list(other.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}"
             raise SchemaError("SCH004", told, "give a world with the same classes")
         worlds.append(_World(other, request.other, "budget-other"))
-    for world in worlds:
-        for split in request.splits:
-            world.dataset.frame_ids(split)
+    for split in request.splits:
+        dataset.frame_ids(split)
+    for split in request.splits if experiment.two_worlds else [_other_split(request)]:
+        worlds[-1].dataset.frame_ids(split)
     for folder in dict.fromkeys(setting.labels for setting in chosen if setting.labels is not None):
         check_labels(Labels(folder), dataset, allow_noise=folder in request.inputs.wrong)
     return experiment, chosen, worlds
@@ -245,9 +249,17 @@ def _cost(setting: Setting, budget: Budget) -> float:
     return float(cost)
 
 
-def _away(request: ExperimentRequest, worlds: Sequence[_World], setting: Setting, run: FitRequest) -> dict[str, Any]:
-    """Scores of a finished run in the world that it was not trained in, made once."""
-    dataset, split = worlds[not setting.elsewhere].dataset, request.splits[1]
+def _other_split(request: ExperimentRequest) -> str:
+    return request.other_split or request.splits[1]
+
+
+def _away(
+    request: ExperimentRequest, worlds: Sequence[_World], setting: Setting, run: FitRequest
+) -> dict[str, Any] | None:
+    """Scores of a finished run in the world that it was not trained in, made once; None if there is one world."""
+    if len(worlds) == 1:
+        return None
+    dataset, split = worlds[not setting.elsewhere].dataset, _other_split(request)
     path = run.out / f"away-{dataset.fingerprint()[:12]}-{split}.json"
     if not path.exists():
         score = evaluate_run(run.out, dataset, split, request.device, run.recipe.train.workers, LAST)

@@ -17,6 +17,8 @@ from pointsam.evaluate.failures import KINDS
 from pointsam.report.curves import Bar, Line, Panel, bars, draw
 from pointsam.store.files import write_together
 
+HOME, AWAY = "home", "away"
+"""The experiment's world, and another one that detectors are scored in as well."""
 _NAN = float("nan")
 
 
@@ -27,7 +29,7 @@ class Row:
     Args:
         setting: what was trained.
         cost: of its labels, in parts of boxing everything.
-        scores: of each seed, "home" and "away": scores in the experiment's world, and in the other one or None, as
+        scores: of each seed, HOME and AWAY: scores in the experiment's world, and in the other one or None, as
             scores.json has them.
     """
 
@@ -35,20 +37,20 @@ class Row:
     cost: float
     scores: Sequence[Mapping[str, Any]]
 
-    def values(self, where: str = "home") -> list[float]:
+    def values(self, where: str = HOME) -> list[float]:
         """Mean average precision of each seed; none where nothing was scored."""
         return [_number(score[where]["quality"]["mean_ap"]) for score in self.scores if score[where]]
 
-    def draws(self) -> NDArray[np.float64]:
+    def draws(self, where: str = HOME) -> NDArray[np.float64]:
         """(D,) mean average precision of the seeds over what was drawn with replacement."""
-        drawn = [[_number(value) for value in score["home"]["quality"]["draws"]] for score in self.scores]
+        drawn = [[_number(value) for value in score[where]["quality"]["draws"]] for score in self.scores]
         mean: NDArray[np.float64] = np.mean(drawn, axis=0)
         return mean
 
-    def band(self) -> tuple[float, float]:
+    def band(self, where: str = HOME) -> tuple[float, float]:
         """Bounds of mean average precision: 95 % of the draws, and every seed; NaN if there are none."""
-        low, high = interval(self.draws())
-        return float(np.fmin.reduce([low, *self.values()])), float(np.fmax.reduce([high, *self.values()]))
+        values, (low, high) = self.values(where), interval(self.draws(where))
+        return float(np.fmin.reduce([low, *values])), float(np.fmax.reduce([high, *values]))
 
 
 @dataclass(frozen=True)
@@ -103,22 +105,21 @@ def write_page(
 def tables(rows: Sequence[Row]) -> list[Table]:
     """Average precision of each setting, its share of that of all boxes, and by class; and what kind of errors cost."""
     all_boxes = next((row for row in rows if row.setting.name == ALL), None)
-    whole = _mean(all_boxes.values()) if all_boxes else _NAN
-    away = any(row.values("away") for row in rows)
     objects = {c["name"]: c["num_objects"] for row in rows for c in _classes(row) if c["num_objects"]}
     classes = list(objects)
-    header = ["supervision", "cost", "seeds", "mAP", "spread", "of all", "95 %", "NDS", *(["elsewhere"] * away)]
+    away = _scored_away(rows)
+    header = ["supervision", "cost", "seeds", "mAP", "spread", "of all", "95 %", "NDS"]
+    header += ["elsewhere", "of all there", "95 % there"] if away else []
     header += [f"{name} ({count})" for name, count in objects.items()]
     quality, costs = [], []
     for row in rows:
         values = row.values()
         spread = max(values) - min(values) if len(values) > 1 else _NAN
         nds = [score["home"]["official"]["NDS"] for score in row.scores if score["home"]["official"]]
-        mean = _mean(values)
-        share = (mean / whole if whole else _NAN, _share_interval(row, all_boxes))
-        shares = (*share, _mean(nds), *([_mean(row.values("away"))] * away))
+        shares = [*_share(row, all_boxes, HOME), _mean(nds)]
+        shares += [_mean(row.values(AWAY)), *_share(row, all_boxes, AWAY)] if away else []
         by_class = [_mean([_of(s["home"]["quality"]["classes"], name)["ap"] for s in row.scores]) for name in classes]
-        quality.append((row.setting.name, row.cost, len(values), mean, spread, *shares, *by_class))
+        quality.append((row.setting.name, row.cost, len(values), _mean(values), spread, *shares, *by_class))
         gains = [_of(s["home"]["failures"], name)["gains"] for s in row.scores for name in classes]
         costs.append((row.setting.name, *(_mean(kind) for kind in zip(*gains, strict=True))))
     note = (
@@ -127,21 +128,28 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         "where scenes are few) drawn with replacement; after a class the number of its objects there; in the figure "
         "lines and bands hold the mAP of every seed and of 95 % of those draws, dots are seeds"
     )
+    note += "; elsewhere: mAP in the other world, and there likewise" if away else ""
     failures = Table("mAP gained if one kind of error were mended", ("supervision", *KINDS), costs)
     return [Table("average precision", header, quality, note), failures]
 
 
-def _share_interval(row: Row, all_boxes: Row | None) -> str:
-    """What the share is in 95 % of the draws; both see the same ones."""
+def _scored_away(rows: Sequence[Row]) -> bool:
+    return any(row.values(AWAY) for row in rows)
+
+
+def _share(row: Row, all_boxes: Row | None, where: str) -> tuple[float, str]:
+    """Of all boxes' mAP, and what that is in 95 % of the draws; both see the same ones."""
+    whole = _mean(all_boxes.values(where)) if all_boxes else _NAN
+    share = _mean(row.values(where)) / whole if whole else _NAN
     if all_boxes is None or row is all_boxes:
-        return "-"
-    mine, whole = row.draws(), all_boxes.draws()
-    if len({score["home"]["quality"]["num_frames"] for row in (row, all_boxes) for score in row.scores}) > 1:
-        return "-"  # frames could not be read: the draws differ
-    if not (whole > 0).any():
-        return "-"
-    low, high = interval(mine[whole > 0] / whole[whole > 0])
-    return f"{low:.2f} to {high:.2f}"
+        return share, "-"
+    mine, theirs = row.draws(where), all_boxes.draws(where)
+    if len({score[where]["quality"]["num_frames"] for row in (row, all_boxes) for score in row.scores}) > 1:
+        return share, "-"  # frames could not be read: the draws differ
+    if not (theirs > 0).any():
+        return share, "-"
+    low, high = interval(mine[theirs > 0] / theirs[theirs > 0])
+    return share, f"{low:.2f} to {high:.2f}"
 
 
 def _machines(rows: Sequence[Row]) -> list[str]:
@@ -167,13 +175,17 @@ def _mean(values: Sequence[float | None]) -> float:
 
 
 def _figure(name: str, experiment: Experiment, rows: Sequence[Row]) -> dict[str, bytes]:
+    places = [HOME, AWAY] if _scored_away(rows) else [HOME]
     if not experiment.axis:
-        shown = [Bar(row.setting.name, row.values(), row.values("away"), row.band()) for row in rows]
+        shown = [Bar(row.setting.name, *((row.values(where), row.band(where)) for where in places)) for row in rows]
         return bars(name, "mAP", shown)
-    lines = []
-    for curve in dict.fromkeys(row.setting.curve for row in rows if row.setting.curve):
-        mine = sorted((row for row in rows if row.setting.curve == curve), key=lambda row: row.setting.x)
-        band = np.array([row.band() for row in mine])
-        x, y = np.array([row.setting.x for row in mine]), np.array([_mean(row.values()) for row in mine])
-        lines.append(Line(curve, x, y, band))
-    return draw([Panel(name, experiment.axis, "mAP", lines, log_x=True)])
+    panels = []
+    for where, title in zip(places, (name, f"{name}, elsewhere"), strict=False):
+        lines = []
+        for curve in dict.fromkeys(row.setting.curve for row in rows if row.setting.curve):
+            mine = sorted((row for row in rows if row.setting.curve == curve), key=lambda row: row.setting.x)
+            band = np.array([row.band(where) for row in mine])
+            x, y = np.array([row.setting.x for row in mine]), np.array([_mean(row.values(where)) for row in mine])
+            lines.append(Line(curve, x, y, band))
+        panels.append(Panel(title, experiment.axis, "mAP", lines, log_x=True))
+    return draw(panels)

@@ -82,7 +82,7 @@ class Experiment:
         question: that it answers.
         settings: its trainings.
         axis: name of the x axis where the figure shows curves; without it, bars.
-        two_worlds: every run is scored in another world as well.
+        two_worlds: it trains in another world as well.
     """
 
     question: str

@@ -57,15 +57,13 @@ class Bar:
 
     Args:
         name: beside it.
-        values: as long as their mean; each is a dot.
-        away: a second bar below, of the same elsewhere; none if empty.
-        band: low and high about the mean, a line; none if NaN.
+        here: values, as long as their mean, each a dot; and low and high about the mean, a line, none if NaN.
+        elsewhere: a second bar below, of the same elsewhere.
     """
 
     name: str
-    values: Sequence[float]
-    away: Sequence[float] = ()
-    band: tuple[float, float] = (np.nan, np.nan)
+    here: tuple[Sequence[float], tuple[float, float]]
+    elsewhere: tuple[Sequence[float], tuple[float, float]] = ((), (np.nan, np.nan))
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,15 +147,15 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
     def fill(places: Sequence[Any]) -> None:
         (place,) = places
         for k, row in enumerate(rows):
-            height = 0.3 if row.away else 0.6
-            parts = ((row.values, "here", _COLOURS[1], 0.0), (row.away, "elsewhere", _COLOURS[4], 0.3))
-            for values, name, colour, offset in parts:
-                if len(values):
-                    at = k + offset - 0.15 * bool(row.away)
-                    place.barh(at, float(np.mean(values)), height, color=colour, alpha=0.75, label="" if k else name)
+            two = bool(row.elsewhere[0])
+            parts = ((row.here, "here", _COLOURS[1], -0.15), (row.elsewhere, "elsewhere", _COLOURS[4], 0.15))
+            for (values, band), name, colour, offset in parts:
+                if values:
+                    at, height, label = k + two * offset, 0.3 if two else 0.6, "" if k else name
+                    place.barh(at, float(np.mean(values)), height, color=colour, alpha=0.75, label=label)
                     place.plot(values, [at] * len(values), "o", ms=3, color=_COLOURS[5])
-            place.plot(row.band, [k - 0.15 * bool(row.away)] * 2, lw=1, color=_COLOURS[5])
-        if any(row.away for row in rows):
+                    place.plot(band, [at] * 2, lw=1, color=_COLOURS[5])
+        if any(row.elsewhere[0] for row in rows):
             place.legend(frameon=False, loc="lower right")
         place.set(title=title, xlabel=axis, ylim=(len(rows) - 0.4, -0.6))
         place.set_yticks(range(len(rows)), [fill_text(row.name, _NAME_WIDTH) for row in rows])

@@ -117,8 +117,8 @@ def test_detectors_are_scored_in_another_world_as_well(made):
     make_world(made / "other", scenes=("scene-0061", "scene-0103"), boxes=5)
     result = experiment(made, "--other", made / "other", "--only", "0,5", name="transfer")
     assert result.exit_code == 0, result.output
-    header, _, *rows = result.stdout.splitlines()[1:9]
-    at = {name: k for k, name in enumerate(header.replace("of all", "share").split())}
+    page = (made / "runs" / "transfer.md").read_text()
+    header, _, *rows = ([cell.strip() for cell in line.split("|")] for line in page.splitlines() if line[:1] == "|")
     objects = {"mAP": objects_of(open_dataset(made / "root")), "elsewhere": objects_of(open_dataset(made / "other"))}
     assert objects["mAP"] > objects["elsewhere"] > 0
     for name in ("all boxes", "all boxes of the other world"):
@@ -127,11 +127,21 @@ def test_detectors_are_scored_in_another_world_as_well(made):
         (path,) = folder.glob("away-*-mini_val.json")
         away = json.loads(path.read_text())
         here, there = (own, away) if name == "all boxes" else (away, own)
-        (row,) = (row for row in rows if row.replace(name, "").startswith("  ") and row.startswith(name))
-        values = row.replace(name, "x").split()
+        row = next(row for row in rows if row[1] == name)
         for column, score in (("mAP", here), ("elsewhere", there)):
             assert sum(one["num_objects"] for one in score["quality"]["classes"]) == objects[column]
-            assert values[at[column]] == f"{score['quality']['mean_ap']:.3f}"
+            assert row[header.index(column)] == f"{score['quality']['mean_ap']:.3f}"
+
+
+def test_another_split_may_be_scored_there(made):
+    make_world(made / "third", scenes=("scene-0061", "scene-0103"), boxes=5)
+    there = ("--other", made / "third", "--other-split")
+    result = experiment(made, *there, "mini_train", "--only", "1")
+    assert result.exit_code == 0, result.output
+    assert "of all there" in result.stdout
+    scored = {path.parent.name for path in (made / "runs").glob("*/away-*-mini_train.json")}
+    assert scored == {f"{setting.folder}-0" for setting in settings("supervision", fraction=0.5, labels="labels")}
+    refused(experiment(made, *there, "nowhere", "--only", "1"), "DAT010", "nowhere")
 
 
 def test_labels_of_wrong_calibrations_are_rows(made, tmp_path):
@@ -184,8 +194,9 @@ def test_frames_that_were_not_trained_on_are_told_every_time(made, tmp_path):
     [
         ("supervision", ("--only", "7"), "0 to 4"),
         ("supervision", ("--seeds", ""), "--seeds"),
-        ("supervision", ("--other", "x"), "no other world"),
+        ("supervision", ("--other-split", "x"), "there is no --other"),
         ("transfer", (), "--other ROOT"),
+        ("transfer", ("--other", "x", "--other-split", "y"), "it trains there"),
         ("noise", (), "--wrong"),
         ("nothing", (), "supervision, coarse, boxes"),
     ],
@@ -318,11 +329,11 @@ def test_each_ablation_changes_one_thing():
     assert all(anchors.cluster_iou == anchors.box_iou for anchors in changed.anchors)
 
 
-def score(value, nds=None, draws=(), frames=9):
+def score(value, nds=None, draws=(), frames=9, away=None):
     classes = [{"name": "car", "num_objects": 3, "ap": value}, {"name": "bus", "num_objects": 0, "ap": None}]
     gains = [{"name": "car", "gains": [0.1] * len(KINDS)}, {"name": "bus", "gains": [None] * len(KINDS)}]
     quality = {"mean_ap": value, "classes": classes, "draws": draws, "num_frames": frames}
-    return {"home": {"quality": quality, "failures": gains, "official": nds and {"NDS": nds}}, "away": None}
+    return {"home": {"quality": quality, "failures": gains, "official": nds and {"NDS": nds}}, "away": away}
 
 
 def test_the_table_has_means_spreads_and_shares():
@@ -347,6 +358,18 @@ def test_the_share_is_told_as_far_as_the_scenes_allow():
     assert "car (3)" in table.header
     fewer = Row(some.setting, 1.0, [score(0.4, draws=(0.4, 0.2, 0.1, None), frames=8)])
     assert tables([whole, fewer])[0].rows[1][at] == "-"  # not the same draws
+
+
+def test_shares_elsewhere_are_of_what_all_boxes_reach_there():
+    rows = [
+        Row(Setting(name, BudgetConfig(1.0)), 1.0, [score(0.8, away=score(value, draws=(value / 2, 2 * value))["home"])])
+        for name, value in (("all boxes", 0.4), ("some", 0.1))
+    ]
+    table = tables(rows)[0]
+    at = list(table.header).index("elsewhere")
+    assert table.header[at : at + 3] == ["elsewhere", "of all there", "95 % there"]
+    assert [tuple(row[at : at + 3]) for row in table.rows] == [(0.4, 1.0, "-"), (0.1, 0.25, "0.25 to 0.25")]
+    assert rows[1].band("away") == pytest.approx((0.05375, 0.19625))
 
 
 def test_a_figure_shows_how_far_scenes_and_seeds_are_apart():
