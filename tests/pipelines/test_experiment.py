@@ -362,7 +362,9 @@ def test_the_share_is_told_as_far_as_the_scenes_allow():
 
 def test_shares_elsewhere_are_of_what_all_boxes_reach_there():
     rows = [
-        Row(Setting(name, BudgetConfig(1.0)), 1.0, [score(0.8, away=score(value, draws=(value / 2, 2 * value))["home"])])
+        Row(
+            Setting(name, BudgetConfig(1.0)), 1.0, [score(0.8, away=score(value, draws=(value / 2, 2 * value))["home"])]
+        )
         for name, value in (("all boxes", 0.4), ("some", 0.1))
     ]
     table = tables(rows)[0]
