@@ -109,17 +109,16 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     classes = list(objects)
     away = _scored_away(rows)
     header = ["supervision", "cost", "seeds", "mAP", "spread", "of all", "95 %", "NDS"]
-    header += ["elsewhere", "of all there", "95 % there"] if away else []
+    header += ["elsewhere", "spread there", "of all there", "95 % there"] if away else []
     header += [f"{name} ({count})" for name, count in objects.items()]
     quality, costs = [], []
     for row in rows:
         values = row.values()
-        spread = max(values) - min(values) if len(values) > 1 else _NAN
         nds = [score["home"]["official"]["NDS"] for score in row.scores if score["home"]["official"]]
         shares = [*_share(row, all_boxes, HOME), _mean(nds)]
-        shares += [_mean(row.values(AWAY)), *_share(row, all_boxes, AWAY)] if away else []
+        shares += [_mean(row.values(AWAY)), _spread(row, AWAY), *_share(row, all_boxes, AWAY)] if away else []
         by_class = [_mean([_of(s["home"]["quality"]["classes"], name)["ap"] for s in row.scores]) for name in classes]
-        quality.append((row.setting.name, row.cost, len(values), _mean(values), spread, *shares, *by_class))
+        quality.append((row.setting.name, row.cost, len(values), _mean(values), _spread(row, HOME), *shares, *by_class))
         gains = [_of(s["home"]["failures"], name)["gains"] for s in row.scores for name in classes]
         costs.append((row.setting.name, *(_mean(kind) for kind in zip(*gains, strict=True))))
     note = (
@@ -129,12 +128,27 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         "lines and bands hold the mAP of every seed and of 95 % of those draws, dots are seeds"
     )
     note += "; elsewhere: mAP in the other world, and there likewise" if away else ""
+    for where, by in (("here", _by_seed(rows, HOME)), ("elsewhere", _by_seed(rows, AWAY))):
+        note += f"; seeds of a row differ {where} by {by:.3f} (standard deviation, of all rows)" if by == by else ""
     failures = Table("mAP gained if one kind of error were mended", ("supervision", *KINDS), costs)
     return [Table("average precision", header, quality, note), failures]
 
 
 def _scored_away(rows: Sequence[Row]) -> bool:
     return any(row.values(AWAY) for row in rows)
+
+
+def _spread(row: Row, where: str) -> float:
+    """Worst to best seed."""
+    values = row.values(where)
+    return max(values) - min(values) if len(values) > 1 else _NAN
+
+
+def _by_seed(rows: Sequence[Row], where: str) -> float:
+    """Standard deviation of the seeds about the mean of their row, all rows pooled; NaN if none has two."""
+    seeds = [values for row in rows if len(values := row.values(where)) > 1]
+    freedom = sum(len(values) - 1 for values in seeds)
+    return float(np.sqrt(sum(np.var(values) * len(values) for values in seeds) / freedom)) if freedom else _NAN
 
 
 def _share(row: Row, all_boxes: Row | None, where: str) -> tuple[float, str]:
@@ -188,4 +202,4 @@ def _figure(name: str, experiment: Experiment, rows: Sequence[Row]) -> dict[str,
             x, y = np.array([row.setting.x for row in mine]), np.array([_mean(row.values(where)) for row in mine])
             lines.append(Line(curve, x, y, band))
         panels.append(Panel(title, experiment.axis, "mAP", lines, log_x=True))
-    return draw(panels)
+    return draw(panels, same_y=True)

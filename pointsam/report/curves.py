@@ -86,11 +86,12 @@ class Panel:
     log_x: bool = False
 
 
-def draw(panels: Sequence[Panel]) -> dict[str, bytes]:
+def draw(panels: Sequence[Panel], same_y: bool = False) -> dict[str, bytes]:
     """Panels side by side, three in a row, by suffix, ".png" and ".svg"; one legend for those of equal names.
 
     Args:
         panels: one or more.
+        same_y: all reach as high as the highest.
 
     Raises:
         BackendError: BCK005 if matplotlib is not installed.
@@ -106,6 +107,10 @@ def draw(panels: Sequence[Panel]) -> dict[str, bytes]:
             if names and names not in told:
                 place.legend(frameon=False)
                 told.add(names)
+        if same_y:
+            high = max(place.get_ylim()[1] for place in places[: len(panels)])
+            for place in places[: len(panels)]:
+                place.set_ylim(top=high)
 
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)

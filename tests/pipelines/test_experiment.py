@@ -361,17 +361,27 @@ def test_the_share_is_told_as_far_as_the_scenes_allow():
 
 
 def test_shares_elsewhere_are_of_what_all_boxes_reach_there():
-    rows = [
-        Row(
-            Setting(name, BudgetConfig(1.0)), 1.0, [score(0.8, away=score(value, draws=(value / 2, 2 * value))["home"])]
-        )
-        for name, value in (("all boxes", 0.4), ("some", 0.1))
-    ]
+    def row(name, *values):
+        away = [score(value, draws=(value / 2, 2 * value))["home"] for value in values]
+        return Row(Setting(name, BudgetConfig(1.0)), 1.0, [score(0.8, away=one) for one in away])
+
+    rows = [row("all boxes", 0.4), row("some", 0.1, 0.1)]
     table = tables(rows)[0]
     at = list(table.header).index("elsewhere")
-    assert table.header[at : at + 3] == ["elsewhere", "of all there", "95 % there"]
-    assert [tuple(row[at : at + 3]) for row in table.rows] == [(0.4, 1.0, "-"), (0.1, 0.25, "0.25 to 0.25")]
+    assert table.header[at : at + 4] == ["elsewhere", "spread there", "of all there", "95 % there"]
+    assert table.rows[0][at + 2 : at + 4] == (1.0, "-")
+    assert table.rows[1][at : at + 4] == (0.1, 0.0, 0.25, "0.25 to 0.25")
     assert rows[1].band("away") == pytest.approx((0.05375, 0.19625))
+
+
+def test_how_far_seeds_differ_is_told_of_all_rows_that_have_two():
+    """Rows of two seeds 0.2 apart and of one: about their mean they deviate by 0.2 / sqrt(2)."""
+    some = [score(0.4, away=score(0.1)["home"]), score(0.6, away=score(0.4)["home"])]
+    rows = [Row(Setting(name, BudgetConfig(1.0)), 1.0, some[:count]) for name, count in (("a", 2), ("b", 2), ("c", 1))]
+    note = tables(rows)[0].note
+    assert "seeds of a row differ here by 0.141" in note
+    assert "seeds of a row differ elsewhere by 0.212" in note
+    assert "seeds of a row" not in tables(rows[2:])[0].note
 
 
 def test_a_figure_shows_how_far_scenes_and_seeds_are_apart():

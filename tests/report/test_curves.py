@@ -1,5 +1,7 @@
 """Curves: panels and their legends."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -34,3 +36,17 @@ def test_panels_stand_three_in_a_row_and_nothing_stands_where_there_is_none():
 
 def test_equal_figures_are_equal_bytes():
     assert draw([panel("a")]) == draw([panel("a")])
+
+
+def test_panels_of_the_same_y_axis_reach_as_high_as_the_highest():
+    """The same curve in both panels is drawn at the same heights, though the other of the first one is higher."""
+    low, high = Line("low", np.array([0.0, 1.0]), np.array([0.0, 1.0])), Line("high", np.array([0.0]), np.array([9.0]))
+    panels = [Panel("left", "x", "y", [low, high]), Panel("right", "x", "y", [low])]
+
+    def heights(same_y):
+        paths = re.findall(
+            rb'd="M [\d.]+ ([\d.]+) \nL [\d.]+ ([\d.]+) \n" clip-path[^>]*stroke: #c44e52', draw(panels, same_y)[".svg"]
+        )
+        return [tuple(map(float, path)) for path in paths]
+
+    assert len(set(heights(True))) == 1 < len(set(heights(False))) == len(heights(True)) == 2
