@@ -161,8 +161,9 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
                     place.plot(values, [at] * len(values), "o", ms=3, color=_COLOURS[5])
                     place.plot(band, [at] * 2, lw=1, color=_COLOURS[5])
         if any(row.elsewhere[0] for row in rows):
-            place.legend(frameon=False, loc="lower right")
-        place.set(title=title, xlabel=axis, ylim=(len(rows) - 0.4, -0.6))
+            place.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
+        place.set_title(title, loc="left")
+        place.set(xlabel=axis, ylim=(len(rows) - 0.4, -0.6))
         place.set_yticks(range(len(rows)), [fill_text(row.name, _NAME_WIDTH) for row in rows])
         place.grid(axis="x", alpha=0.3, lw=0.5)
 
