@@ -91,7 +91,7 @@ def draw(panels: Sequence[Panel], same_y: bool = False) -> dict[str, bytes]:
 
     Args:
         panels: one or more.
-        same_y: all reach as high as the highest.
+        same_y: they share their y axis.
 
     Raises:
         BackendError: BCK005 if matplotlib is not installed.
@@ -107,14 +107,10 @@ def draw(panels: Sequence[Panel], same_y: bool = False) -> dict[str, bytes]:
             if names and names not in told:
                 place.legend(frameon=False)
                 told.add(names)
-        if same_y:
-            high = max(place.get_ylim()[1] for place in places[: len(panels)])
-            for place in places[: len(panels)]:
-                place.set_ylim(top=high)
 
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    return _chart((rows, columns), (5.6, 3.5) if columns == 1 else (3.4 * columns, 2.5 * rows), fill)
+    return _chart((rows, columns), (5.6, 3.5) if columns == 1 else (3.4 * columns, 2.5 * rows), fill, same_y)
 
 
 def _plot(panel: Panel, place: Any) -> None:
@@ -171,7 +167,7 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
 
 
 def _chart(
-    shape: tuple[int, int], size: tuple[float, float], fill: Callable[[Sequence[Any]], None]
+    shape: tuple[int, int], size: tuple[float, float], fill: Callable[[Sequence[Any]], None], same_y: bool = False
 ) -> dict[str, bytes]:
     """Axes in rows and columns, filled; size in inches."""
     from_matplotlib = matplotlib()
@@ -179,7 +175,7 @@ def _chart(
 
     with from_matplotlib.rc_context({"svg.hashsalt": "pointsam", "font.size": 9, "svg.fonttype": "path"}):
         figure: Any = Figure(figsize=size, layout="constrained")
-        places = list(figure.subplots(*shape, squeeze=False).flat)
+        places = list(figure.subplots(*shape, squeeze=False, sharey=same_y).flat)
         fill(places)
         for place in places:
             place.spines[["top", "right"]].set_visible(False)
