@@ -84,7 +84,7 @@ def experiment(
 
 
 def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",") if part]
-    except ValueError:
-        raise click.BadParameter(f"{text!r}: write whole numbers with commas") from None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts) or len(set(map(int, parts))) < len(parts):
+        raise click.BadParameter(f"{text!r}: write whole numbers from 0 with commas, each once")
+    return [int(part) for part in parts]

@@ -22,10 +22,10 @@ from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.detect.budget import Budget, Objects
 from pointsam.detect.budget_file import read_budget
-from pointsam.detect.training_set import check_labels
+from pointsam.detect.labelled import check_labels, require_labelled
 from pointsam.errors import SchemaError, TrainingError
 from pointsam.report.curves import matplotlib
-from pointsam.store.files import make_folder, write_together
+from pointsam.store.files import locked, make_folder, write_together
 from pointsam.store.reader import Labels
 
 
@@ -139,7 +139,7 @@ def _trained(wanted: FitRequest) -> str | None:
     try:
         if finished(wanted) is None:
             fit(wanted)
-    except TrainingError as error:
+    except (TrainingError, SchemaError) as error:
         return f"{error.code}: {error.message}; {error.hint}"
     return None
 
@@ -147,24 +147,26 @@ def _trained(wanted: FitRequest) -> str | None:
 class _World:
     """A root, and the objects of its training split, counted when a budget is drawn first."""
 
-    def __init__(self, dataset: Dataset, path: Path, prefix: str) -> None:
-        self.dataset, self.path, self.prefix = dataset, path, prefix
+    def __init__(self, dataset: Dataset, path: Path) -> None:
+        self.dataset, self.path = dataset, path
         self._objects: Objects | None = None
 
     def budget_path(self, request: ExperimentRequest, setting: Setting, seed: int) -> Path:
         """Where the budget of a setting and seed is kept."""
         config = setting.budget
         share = f"-{config.box_share:g}" if config.rule == "cost" else ""
-        return request.out / f"{self.prefix}-{config.rule}-{config.fraction:g}{share}-{seed}.parquet"
+        of = f"{'other-' * setting.elsewhere}{self.dataset.fingerprint()[:12]}"  # worlds may share frame ids
+        return request.out / f"budget-{of}-{config.rule}-{config.fraction:g}{share}-{seed}.parquet"
 
     def budget(self, request: ExperimentRequest, setting: Setting, seed: int) -> tuple[Path, Budget]:
         """The file of a setting's budget, drawn if it is not there."""
         path = self.budget_path(request, setting, seed)
-        if not path.exists():
-            if self._objects is None:
-                self._objects = objects_of(self.dataset, request.splits[0], count=True)
-            config = replace(setting.budget, seed=seed)
-            draw_budget(self.dataset, request.splits[0], config, path, self._objects)
+        with locked(request.out):  # of two calls one draws
+            if not path.exists():
+                if self._objects is None:
+                    self._objects = objects_of(self.dataset, request.splits[0], count=True)
+                config = replace(setting.budget, seed=seed)
+                draw_budget(self.dataset, request.splits[0], config, path, self._objects)
         return path, self.drawn(request, path)
 
     @staticmethod
@@ -194,6 +196,8 @@ def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], lis
     if request.other_split and (experiment.two_worlds or request.other is None):
         told = "it trains there, and validates on that" if experiment.two_worlds else "there is no --other"
         raise SchemaError("SCH005", f"--other-split {request.other_split}: {told}", "leave it out")
+    if request.inputs.wrong and request.name != "noise":
+        raise SchemaError("SCH005", f"experiment {request.name} has no use for --wrong", "leave it out")
     if not request.seeds:
         raise SchemaError("SCH005", "--seeds names none", "give --seeds 0, or 0,1,2")
     chosen = experiment.settings(request.inputs)
@@ -201,19 +205,21 @@ def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], lis
         told = f"--only {list(request.only)}: there are settings 0 to {len(chosen) - 1}"
         raise SchemaError("SCH005", told, "give those")
     dataset = open_dataset(request.data, request.dataset, version=request.version)
-    worlds = [_World(dataset, request.data, "budget")]
+    worlds = [_World(dataset, request.data)]
     if request.other is not None:
         other = open_dataset(request.other)
         if other.taxonomy.names != dataset.taxonomy.names:
             told = f"{other.root} has {list(other.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}"
             raise SchemaError("SCH004", told, "give a world with the same classes")
-        worlds.append(_World(other, request.other, "budget-other"))
+        worlds.append(_World(other, request.other))
     for split in request.splits:
         dataset.frame_ids(split)
     for split in request.splits if experiment.two_worlds else [_other_split(request)]:
         worlds[-1].dataset.frame_ids(split)
     for folder in dict.fromkeys(setting.labels for setting in chosen if setting.labels is not None):
-        check_labels(Labels(folder), dataset, allow_noise=folder in request.inputs.wrong)
+        labels = Labels(folder)
+        check_labels(labels, dataset, allow_noise=folder in request.inputs.wrong)
+        require_labelled(labels, dataset, dataset.frame_ids(request.splits[0]))
     return experiment, chosen, worlds
 
 
@@ -261,8 +267,8 @@ def _away(
         return None
     dataset, split = worlds[not setting.elsewhere].dataset, _other_split(request)
     path = run.out / f"away-{dataset.fingerprint()[:12]}-{split}.json"
-    if not path.exists():
-        score = evaluate_run(run.out, dataset, split, request.device, run.recipe.train.workers, LAST)
-        write_together([(path, json.dumps(score.as_dict()).encode())])
-    document: dict[str, Any] = json.loads(path.read_text())
+    document: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    if not document or document["bad"]:  # frames that could not be read may be mended
+        document = evaluate_run(run.out, dataset, split, request.device, run.recipe.train.workers, LAST).as_dict()
+        write_together([(path, json.dumps(document).encode())])
     return document

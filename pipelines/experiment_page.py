@@ -19,6 +19,7 @@ from pointsam.store.files import write_together
 
 HOME, AWAY = "home", "away"
 """The experiment's world, and another one that detectors are scored in as well."""
+_OFFICIAL = ("NDS", "mATE", "mASE")
 _NAN = float("nan")
 
 
@@ -103,35 +104,54 @@ def write_page(
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
-    """Average precision of each setting, its share of that of all boxes, and by class; and what kind of errors cost."""
+    """Average precision of each setting and its share of that of all boxes; by class; and what kind of errors cost."""
     all_boxes = next((row for row in rows if row.setting.name == ALL), None)
-    objects = {c["name"]: c["num_objects"] for row in rows for c in _classes(row) if c["num_objects"]}
-    classes = list(objects)
-    away = _scored_away(rows)
-    header = ["supervision", "cost", "seeds", "mAP", "spread", "of all", "95 %", "NDS"]
-    header += ["elsewhere", "spread there", "of all there", "95 % there"] if away else []
-    header += [f"{name} ({count})" for name, count in objects.items()]
-    quality, costs = [], []
+    places = [HOME, AWAY] if _scored_away(rows) else [HOME]
+    header = ["supervision", "cost", "seeds", "mAP", "spread", "of all", "95 %"]
+    header += ["elsewhere", "spread there", "of all there", "95 % there"] * (len(places) - 1)
+    quality = []
     for row in rows:
-        values = row.values()
-        nds = [score["home"]["official"]["NDS"] for score in row.scores if score["home"]["official"]]
-        shares = [*_share(row, all_boxes, HOME), _mean(nds)]
-        shares += [_mean(row.values(AWAY)), _spread(row, AWAY), *_share(row, all_boxes, AWAY)] if away else []
-        by_class = [_mean([_of(s["home"]["quality"]["classes"], name)["ap"] for s in row.scores]) for name in classes]
-        quality.append((row.setting.name, row.cost, len(values), _mean(values), _spread(row, HOME), *shares, *by_class))
-        gains = [_of(s["home"]["failures"], name)["gains"] for s in row.scores for name in classes]
-        costs.append((row.setting.name, *(_mean(kind) for kind in zip(*gains, strict=True))))
+        shares = [(_mean(row.values(at)), _spread(row, at), *_share(row, all_boxes, at)) for at in places]
+        quality.append((row.setting.name, row.cost, len(row.values()), *(cell for share in shares for cell in share)))
     note = (
         "cost of labels: boxes everywhere are 1, every coarse label of a human is 0.14, PointSAM's are 0; "
         "mAP: mean of seeds; spread: worst to best; 95 %: of the share, over scenes of the validation split (frames, "
-        "where scenes are few) drawn with replacement; after a class the number of its objects there; in the figure "
-        "lines and bands hold the mAP of every seed and of 95 % of those draws, dots are seeds"
+        "where scenes are few) drawn with replacement; in the figure lines and bands hold the mAP of every seed and of "
+        "95 % of those draws, dots are seeds"
     )
-    note += "; elsewhere: mAP in the other world, and there likewise" if away else ""
+    note += "; elsewhere: mAP in the other world, and there likewise" if AWAY in places else ""
     for where, by in (("here", _by_seed(rows, HOME)), ("elsewhere", _by_seed(rows, AWAY))):
         note += f"; seeds of a row differ {where} by {by:.3f} (standard deviation, of all rows)" if by == by else ""
-    failures = Table("mAP gained if one kind of error were mended", ("supervision", *KINDS), costs)
-    return [Table("average precision", header, quality, note), failures]
+    return [Table("average precision", header, quality, note), *(_by_class(rows, at) for at in places), _failures(rows)]
+
+
+def _by_class(rows: Sequence[Row], where: str) -> Table:
+    """NuScenes' own figures, where it gives any, and average precision of every class that has objects."""
+    objects = _objects(rows, where)
+    header = ("supervision", *_OFFICIAL, *(f"{name} ({count})" for name, count in objects.items()))
+    lines = []
+    for row in rows:
+        scores = [score[where] for score in row.scores if score[where]]
+        official = [_mean([one["official"][key] for one in scores if one["official"]]) for key in _OFFICIAL]
+        by_class = [_mean([_of(one["quality"]["classes"], name)["ap"] for one in scores]) for name in objects]
+        lines.append((row.setting.name, *official, *by_class))
+    note = "after a class the number of its objects; NDS, mATE (m), mASE: as nuScenes' devkit gives them, mean of seeds"
+    return Table("by class" if where == HOME else "by class, elsewhere", header, lines, note)
+
+
+def _failures(rows: Sequence[Row]) -> Table:
+    lines = []
+    for row in rows:
+        gains = [_of(one["home"]["failures"], name)["gains"] for one in row.scores for name in _objects(rows, HOME)]
+        lines.append((row.setting.name, *(_mean(kind) for kind in zip(*gains, strict=True))))
+    return Table("mAP gained if one kind of error were mended", ("supervision", *KINDS), lines)
+
+
+def _objects(rows: Sequence[Row], where: str) -> dict[str, int]:
+    """How many of each class; those that have none are left out."""
+    scores = [score[where] for row in rows for score in row.scores if score[where]]
+    classes = [one for score in scores for one in score["quality"]["classes"]]
+    return {one["name"]: one["num_objects"] for one in classes if one["num_objects"]}
 
 
 def _scored_away(rows: Sequence[Row]) -> bool:
@@ -170,10 +190,6 @@ def _machines(rows: Sequence[Row]) -> list[str]:
     """On which runs came to their end."""
     runs = [run for row in rows for score in row.scores for run in score.values() if run]
     return sorted({str(run["machine"]) for run in runs if "machine" in run})  # other worlds are scored afterwards
-
-
-def _classes(row: Row) -> list[dict[str, Any]]:
-    return [one for score in row.scores for one in score["home"]["quality"]["classes"]]
 
 
 def _of(values: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:

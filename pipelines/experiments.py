@@ -13,6 +13,7 @@ from typing import Literal
 from pointsam.detect.budget import CLUSTER_COST, BudgetConfig
 from pointsam.detect.recipe import Recipe
 from pointsam.errors import SchemaError
+from pointsam.ranges import require
 from pointsam.store.reader import Labels
 
 ALL = "all boxes"
@@ -65,6 +66,9 @@ class Inputs:
         cost: of labels, in parts of boxing everything, that "cost" divides.
         labels: of a labelling run of the training split; without them the settings that want labels are left out.
         wrong: of labelling runs through wrong calibrations.
+
+    Raises:
+        SchemaError: SCH005 on a fraction or a cost that is none.
     """
 
     recipe: Recipe
@@ -72,6 +76,10 @@ class Inputs:
     cost: float = 0.15
     labels: Path | None = None
     wrong: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(0 < self.fraction <= 1, "--fraction", self.fraction, "a share of the boxes, above 0 up to 1")
+        require(0 < self.cost <= 1, "--cost", self.cost, "a part of boxing everything, above 0 up to 1")
 
 
 @dataclass(frozen=True)

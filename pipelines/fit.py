@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +17,10 @@ from pointsam.datasets.base import Dataset
 from pointsam.detect.budget_file import read_budget
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.devices import Processes
+from pointsam.detect.labelled import check_labels
 from pointsam.detect.train import Trainer
-from pointsam.detect.training_set import TrainingSet, check_labels
+from pointsam.detect.training_set import TrainingSet
+from pointsam.store.files import locked
 from pointsam.store.reader import Labels
 
 
@@ -56,10 +59,11 @@ def fit(request: FitRequest) -> Fitted:
         dataset, labels, recipe = data.dataset, data.labels, request.recipe
         trainer = Trainer(recipe, data, dataset.taxonomy, processes.device, processes.rank, processes.count)
         run = RunFolder(request, dataset, labels, processes.first)
-        data.bank = run.bank(data)
-        if run.last.exists():
-            trainer.load(Checkpoint(run.last))
-        fitted = _train(request, trainer, run, dataset, val_ids, processes)
+        with locked(run.out) if processes.first else nullcontext():  # another call waits, and goes on from there
+            data.bank = run.bank(data)
+            if run.last.exists():
+                trainer.load(Checkpoint(run.last))
+            fitted = _train(request, trainer, run, dataset, val_ids, processes)
         return replace(fitted, quarantined=data.num_failed, first=processes.first)
 
 

@@ -31,7 +31,7 @@ def with_calibration(dataset: Dataset, noise: Noise, correction: Mapping[str, Ri
             raise SchemaError(
                 "SCH004",
                 f"the calibration file knows rigs {', '.join(correction)}, and frame {frame.frame_id} is of rig {rig}",
-                "calibrate with frames of every rig: pointsam-label calibrate",
+                "calibrate with frames of every rig, and under the same --noise: pointsam-label calibrate",
             )
         return mended(frame, correction[rig])
 

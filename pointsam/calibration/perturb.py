@@ -26,6 +26,7 @@ from pointsam.types import CameraView, Frame
 
 SIZES = ("rotation_deg", "translation_m", "focal", "center_px", "time_ms", "ego_m", "ego_deg", "dropped")
 """The fields of `Noise` that do something; the others say how."""
+_LARGEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Noise:
         seed: of the draws.
 
     Raises:
-        SchemaError: SCH005 on a negative size.
+        SchemaError: SCH005 on a size below 0 or beyond 1e6.
     """
 
     rotation_deg: float = 0.0
@@ -65,7 +66,7 @@ class Noise:
     def __post_init__(self) -> None:
         for name in SIZES:
             value = abs(self.time_ms) if name == "time_ms" else getattr(self, name)
-            require(0 <= value < math.inf, f"noise.{name}", value, "a size from 0")
+            require(0 <= value <= _LARGEST, f"noise.{name}", value, f"a size from 0 to {_LARGEST:g}")
         require(self.focal < 1, "noise.focal", self.focal, "a share below 1")
 
     def text(self) -> str:

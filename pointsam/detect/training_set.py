@@ -17,6 +17,7 @@ from pointsam.detect import coarse
 from pointsam.detect.augment import AugmentConfig, augmented, cropped
 from pointsam.detect.budget import Budget
 from pointsam.detect.coarse import CoarseConfig, CoarseLabels
+from pointsam.detect.labelled import require_labelled
 from pointsam.detect.paste import PasteBank, PasteConfig, pasted
 from pointsam.detect.sample import PointsConfig, Sample, in_view, read_cloud
 from pointsam.errors import CalibrationError, DatasetError, SchemaError
@@ -239,16 +240,7 @@ class TrainingSet:
             return {}
         if self.labels is None:
             raise SchemaError("SCH005", "the recipe wants labels and none were given", "give --labels OUT")
-        done = set(self.labels.frame_ids())
-        missing = [frame_id for frame_id in frame_ids if frame_id not in done]
-        if missing:
-            raise SchemaError(
-                "SCH003",
-                f"{self.labels.out} has no labels of {len(missing)} of the budget's {len(frame_ids)} frames, the first "
-                f"is {missing[0]!r}",
-                f"label them: pointsam-label run {self.dataset.root} --out {self.labels.out}, or draw a budget for the "
-                "split that is labelled",
-            )
+        require_labelled(self.labels, self.dataset, frame_ids)
         classes: dict[str, set[int]] = {}
         for frame_id, name, _ in self.labels.cluster_sizes():
             classes.setdefault(frame_id, set()).add(self.dataset.taxonomy.class_id(name))
@@ -264,37 +256,3 @@ def some_of(boxes: Boxes, which: NDArray[np.bool_]) -> Boxes:
 def _failed(labels: Labels | None) -> set[str]:
     """Quarantined frames: they have no labels, which is not "no objects"."""
     return set() if labels is None else {row.frame_id for row in labels.frames() if row.status != "ok"}
-
-
-def check_labels(labels: Labels, dataset: Dataset, allow_noise: bool = False) -> None:
-    """Refuse labels that do not belong to a data set.
-
-    Args:
-        labels: of a labelling run.
-        dataset: to train on.
-        allow_noise: take labels of a run with perturbed calibration, for experiments.
-
-    Raises:
-        SchemaError: SCH003 on labels of another data set or of a noise run, SCH004 on other classes.
-        StoreError: OUT004 if there are no clusters.
-    """
-    made = labels.document("clusters")["dataset"]
-    if made["fingerprint"] != dataset.fingerprint():
-        raise SchemaError(
-            "SCH003",
-            f"{labels.out} labels another data set ({made['name']}) than {dataset.root}: their fingerprints differ",
-            f"label this one: pointsam-label run {dataset.root} --out OTHER",
-        )
-    if labels.taxonomy.names != dataset.taxonomy.names:
-        raise SchemaError(
-            "SCH004",
-            f"{labels.out} has classes {list(labels.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}",
-            "label with a mapping to the data set's classes",
-        )
-    noise = labels.metadata("clusters")["calibration_perturbation"]
-    if noise != "none" and not allow_noise:
-        raise SchemaError(
-            "SCH003",
-            f"{labels.out} was made with a perturbed calibration ({noise})",
-            "train on labels of a clean run, or give --allow-noise to study what noise does",
-        )

@@ -13,10 +13,11 @@ from helpers.training import CLASSES, make_budget, make_labels, make_world, prun
 from pointsam.datasets.io import read_points
 from pointsam.detect.budget import Budget
 from pointsam.detect.coarse import CoarseConfig
+from pointsam.detect.labelled import check_labels
 from pointsam.detect.loader import cut_bank
 from pointsam.detect.paste import PasteConfig
 from pointsam.detect.sample import PointsConfig, visible_centers
-from pointsam.detect.training_set import DataConfig, TrainingSet, check_labels
+from pointsam.detect.training_set import DataConfig, TrainingSet
 from pointsam.errors import SchemaError
 from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import Taxonomy

@@ -195,6 +195,9 @@ def test_frames_that_were_not_trained_on_are_told_every_time(made, tmp_path):
         ("supervision", ("--only", "7"), "0 to 4"),
         ("supervision", ("--seeds", ""), "--seeds"),
         ("supervision", ("--other-split", "x"), "there is no --other"),
+        ("supervision", ("--wrong", "x"), "no use for --wrong"),
+        ("cost", ("--cost", "2"), "--cost"),
+        ("supervision", ("--fraction", "0"), "--fraction"),
         ("transfer", (), "--other ROOT"),
         ("transfer", ("--other", "x", "--other-split", "y"), "it trains there"),
         ("noise", (), "--wrong"),
@@ -216,6 +219,50 @@ def test_labels_of_another_root_are_refused_before_anything_is_trained(made, tmp
     assert not (tmp_path / "runs").exists()
 
 
+def test_labels_of_a_part_of_the_split_are_refused_before_anything_is_trained(made, tmp_path):
+    world = open_dataset(made / "root")
+    make_labels(tmp_path / "labels", world, frame_ids=world.frame_ids("mini_train")[:1])
+    for more in ((), ("--dry-run",)):
+        result = experiment(made, "--labels", tmp_path / "labels", "--out", tmp_path / "runs", *more)
+        refused(result, "SCH003", "no labels of")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--only"])
+@pytest.mark.parametrize("numbers", ["-1", "0,0", "one"])
+def test_seeds_and_positions_are_numbers_from_zero_each_once(made, option, numbers):
+    result = experiment(made, option, numbers, "--dry-run")
+    assert result.exit_code == 2
+    assert "whole numbers from 0 with commas, each once" in result.stderr
+
+
+def test_worlds_that_share_frame_ids_have_budgets_of_their_own(made, tmp_path):
+    def later(tables):
+        for row in tables["calibrated_sensor"]:
+            row["translation"][2] += 0.1
+
+    worlds = [
+        make_world(tmp_path / name, scenes=("scene-0061", "scene-0103"), edit=edit)
+        for name, edit in (("one", None), ("two", later))
+    ]
+    assert worlds[0].frame_ids() == worlds[1].frame_ids()
+    for world in worlds:
+        result = experiment(made, "--out", tmp_path / "runs", "--other", world.root, "--only", "0", name="transfer")
+        assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "runs").glob("budget-other-*.parquet"))) == 2
+
+
+def test_frames_that_could_not_be_read_elsewhere_are_looked_at_again(made, tmp_path):
+    other = make_world(tmp_path / "other", scenes=("scene-0061", "scene-0103"))
+    sweep = other.frame(other.frame_ids("mini_val")[0]).sweep.path
+    whole = sweep.read_bytes()
+    sweep.write_bytes(b"torn")
+    more = ("--out", tmp_path / "runs", "--only", "1", "--other", tmp_path / "other")
+    assert experiment(made, *more).exit_code == 3
+    sweep.write_bytes(whole)
+    assert experiment(made, *more).exit_code == 0
+
+
 @pytest.mark.parametrize("resample", ["none", "objects"])
 def test_all_take_the_same_number_of_steps(made, tmp_path, resample):
     more = ("--out", tmp_path, "--set", f"data.resample={resample}", "--cost", "0.5")
@@ -230,7 +277,7 @@ def test_all_take_the_same_number_of_steps(made, tmp_path, resample):
 
 def test_a_seed_is_of_the_budget_and_of_the_training(made, tmp_path):
     assert experiment(made, "--out", tmp_path, "--seeds", "0,1", "--only", "1").exit_code == 0
-    frames = [read_budget(path).frames for path in sorted(tmp_path.glob("budget-frame-0.5-*.parquet"))]
+    frames = [read_budget(path).frames for path in sorted(tmp_path.glob("budget-*-frame-0.5-*.parquet"))]
     assert len(frames) == 2
     assert frames[0] != frames[1]
     recipes = [json.loads((tmp_path / f"50pc_of_the_frames-{k}" / "fit.json").read_text())["recipe"] for k in (0, 1)]
@@ -252,10 +299,11 @@ def test_settings_and_what_is_done_of_them_are_listed_without_writing(made, tmp_
     refused(other, "SCH003", "drawn from split 'mini_train'")
 
 
-def test_a_training_that_breaks_off_does_not_keep_the_others(made, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [TrainingError, SchemaError])
+def test_a_training_that_breaks_off_does_not_keep_the_others(made, tmp_path, monkeypatch, error):
     def breaks(wanted):
         if wanted.recipe.data.coarse.kind == "simulated":
-            raise TrainingError("TRN001", "step 3: no number", "train in fp32")
+            raise error("TRN001", "step 3: no number", "train in fp32")
         return fit(wanted)
 
     monkeypatch.setattr("pipelines.experiment.fit", breaks)
@@ -333,7 +381,8 @@ def score(value, nds=None, draws=(), frames=9, away=None):
     classes = [{"name": "car", "num_objects": 3, "ap": value}, {"name": "bus", "num_objects": 0, "ap": None}]
     gains = [{"name": "car", "gains": [0.1] * len(KINDS)}, {"name": "bus", "gains": [None] * len(KINDS)}]
     quality = {"mean_ap": value, "classes": classes, "draws": draws, "num_frames": frames}
-    return {"home": {"quality": quality, "failures": gains, "official": nds and {"NDS": nds}}, "away": away}
+    official = nds and {"NDS": nds, "mATE": 0.4, "mASE": 0.2}
+    return {"home": {"quality": quality, "failures": gains, "official": official}, "away": away}
 
 
 def test_the_table_has_means_spreads_and_shares():
@@ -341,10 +390,14 @@ def test_the_table_has_means_spreads_and_shares():
         Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, [score(0.8, 0.7)]),
         Row(Setting("some", BudgetConfig(0.5)), 0.5, [score(0.4), score(0.6)]),
     ]
-    quality, failures = (table.text() for table in tables(rows))
+    quality, classes, failures = (table.text() for table in tables(rows))
     whole, some = (line.split() for line in quality.splitlines()[3:5])
-    assert whole == ["all", "boxes", "1.000", "1", "0.800", "-", "1.000", "-", "0.700", "0.800"]
-    assert some == ["some", "0.500", "2", "0.500", "0.200", "0.625", "-", "-", "0.500"]
+    assert whole == ["all", "boxes", "1.000", "1", "0.800", "-", "1.000", "-"]
+    assert some == ["some", "0.500", "2", "0.500", "0.200", "0.625", "-"]
+    assert classes.splitlines()[1].split() == ["supervision", "NDS", "mATE", "mASE", "car", "(3)"]
+    whole, some = (line.split() for line in classes.splitlines()[3:5])
+    assert whole == ["all", "boxes", "0.700", "0.400", "0.200", "0.800"]
+    assert some == ["some", "-", "-", "-", "0.500"]
     assert failures.splitlines()[-1].split() == ["some", *["0.100"] * len(KINDS)]
 
 
@@ -355,7 +408,6 @@ def test_the_share_is_told_as_far_as_the_scenes_allow():
     table = tables([whole, some])[0]
     at = list(table.header).index("95 %")
     assert [row[at] for row in table.rows] == ["-", "0.50 to 0.50"]
-    assert "car (3)" in table.header
     fewer = Row(some.setting, 1.0, [score(0.4, draws=(0.4, 0.2, 0.1, None), frames=8)])
     assert tables([whole, fewer])[0].rows[1][at] == "-"  # not the same draws
 
@@ -372,6 +424,9 @@ def test_shares_elsewhere_are_of_what_all_boxes_reach_there():
     assert table.rows[0][at + 2 : at + 4] == (1.0, "-")
     assert table.rows[1][at : at + 4] == (0.1, 0.0, 0.25, "0.25 to 0.25")
     assert rows[1].band("away") == pytest.approx((0.05375, 0.19625))
+    here, there = tables(rows)[1:3]
+    assert (here.title, there.title) == ("by class", "by class, elsewhere")
+    assert [[row[-1] for row in one.rows] for one in (here, there)] == [[0.8, 0.8], [0.4, 0.1]]
 
 
 def test_how_far_seeds_differ_is_told_of_all_rows_that_have_two():

@@ -1,7 +1,9 @@
 """`mixsup-train fit`, `eval`, `predict` and `recipes` as a user calls them."""
 
 import csv
+import fcntl
 import json
+import os
 import re
 import shutil
 
@@ -165,6 +167,24 @@ def test_a_score_is_kept_after_the_weights_that_it_is_of(made, tmp_path, monkeyp
     monkeypatch.undo()
     assert train(*arguments(made, tmp_path / "run")).exit_code == 0
     assert set(json.loads((tmp_path / "run" / "scores.json").read_text())) == {"8"}
+
+
+def test_two_calls_do_not_write_into_one_folder_at_once(made, tmp_path, monkeypatch):
+    step, refusals = loop.Trainer._step, []
+
+    def watched(self, batch):
+        descriptor = os.open(tmp_path / "run", os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as another call would, which waits
+        except BlockingIOError as refusal:
+            refusals.append(refusal)
+        finally:
+            os.close(descriptor)
+        return step(self, batch)
+
+    monkeypatch.setattr(loop.Trainer, "_step", watched)
+    assert train(*arguments(made, tmp_path / "run")).exit_code == 0
+    assert len(refusals) == 8
 
 
 def test_how_often_one_looks_may_change(made, run):
