@@ -30,7 +30,7 @@ class CameraVerdict:
         doubt_deg: that, and what both may have wrong in common, as a root of squares, about one standard deviation;
             None where nothing was found.
         rotation_deg, translation_m: of the correction, in the camera's frame; zero unless mended.
-        rotation_doubt_deg, translation_doubt_m: half of the halves' difference, by axis.
+        rotation_doubt_deg, translation_doubt_m: by axis, as doubt_deg.
     """
 
     status: str
@@ -40,8 +40,8 @@ class CameraVerdict:
     doubt_deg: float | None
     rotation_deg: tuple[float, ...]
     translation_m: tuple[float, ...]
-    rotation_doubt_deg: tuple[float, ...]
-    translation_doubt_m: tuple[float, ...]
+    rotation_doubt_deg: tuple[float, ...] | None
+    translation_doubt_m: tuple[float, ...] | None
 
 
 @dataclass(frozen=True)

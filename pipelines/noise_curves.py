@@ -102,7 +102,8 @@ def _curve(cells: tuple[Cell, ...], kind: str, sar: bool, whole: _Floats, draws:
     at = np.zeros((len(level), len(seeds)), dtype=np.int64)
     for k in mine:
         at[np.searchsorted(level, cells[k].level), seeds.index(cells[k].noise.seed)] = k
-    chosen = generator(0, "noise", "seeds").integers(0, len(seeds), (len(draws), len(seeds)))
+    few = max(len(seeds) - 1, 1)  # one less than there are gives their mean the spread that it has (Rao and Wu 1988)
+    chosen = generator(0, "noise", "seeds").integers(0, len(seeds), (len(draws), few))
     means = draws[np.arange(len(draws))[:, None, None], at[:, chosen].transpose(1, 0, 2)].mean(axis=2)
     by_seed = whole[at]
     pq = by_seed.mean(axis=1)

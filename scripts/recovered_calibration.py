@@ -57,7 +57,11 @@ def main():
             rig = rig_of(wrong)
             if rig not in done and rig in corrections:
                 done.add(rig)
-                verdicts = document["rigs"][rig]["cameras"]
+                verdict = document["rigs"][rig]
+                verdicts = verdict["cameras"]
+                left = noise.time_ms + 1e3 * corrections[rig].time_s
+                doubt = verdict["time_doubt_ms"]
+                print(f"time {verdict['time_status']}: {noise.time_ms:+.1f} -> {left:+.1f} ms, doubt {doubt:.1f}")
                 right = mended(wrong, corrections[rig])
                 for view, off, back in zip(true.cameras, wrong.cameras, right.cameras, strict=True):
                     told = verdicts[view.name]

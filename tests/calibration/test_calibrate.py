@@ -179,7 +179,11 @@ def test_halves_that_agree_may_both_be_wrong_and_nothing_found_is_no_doubt():
     moves = {"seen": Move(50, six, six, 0.3, 0.1, solved=True), "blind": Move(3, np.zeros(6), np.zeros(6))}
     verdicts = camera_verdicts(moves)
     assert (verdicts["seen"].apart_deg, verdicts["seen"].doubt_deg) == (0.1, 0.1803)
-    assert (verdicts["blind"].status, verdicts["blind"].doubt_deg) == ("unknown", None)
+    assert verdicts["seen"].rotation_doubt_deg == pytest.approx([np.hypot(np.rad2deg(0.01), 0.15)] * 3, abs=1e-5)
+    assert verdicts["seen"].translation_doubt_m == pytest.approx([np.hypot(0.01, 0.03)] * 3, abs=1e-5)
+    blind = verdicts["blind"]
+    doubts = (blind.doubt_deg, blind.rotation_doubt_deg, blind.translation_doubt_m)
+    assert (blind.status, *doubts) == ("unknown", None, None, None)
 
 
 def test_a_vehicle_that_stands_tells_no_time(drive):

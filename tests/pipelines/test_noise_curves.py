@@ -31,7 +31,7 @@ def counts_of(left, cells=None, objects=10):
 def test_a_band_holds_what_scenes_and_seeds_can_be():
     without, refined = curves(counts_of(LEFT))
     assert (without.sar, refined.sar) == (False, True)
-    # both scenes easy, or both hard, comes in a quarter of the draws each; with one seed twice in a sixteenth each
+    # both scenes easy, or both hard, comes in a quarter of the draws each; with either seed in an eighth each
     assert without.pq == pytest.approx(np.array([(0.7, 0.5, 0.9), (0.42, 0.5 * 0.5, 0.9 * 0.7)]))
     assert refined.pq[1] == pytest.approx([0.7 * 0.755, 0.5 * 0.75, 0.9 * 0.76])
     assert without.seeds == pytest.approx(np.array([(0.7, 0.7), (0.35, 0.49)]))
@@ -48,6 +48,14 @@ def test_scenes_that_lose_differently_widen_the_band_of_what_is_lost():
     counts.panoptic[0, 1:, :, 3] = 10 * 0.9 * 0.8  # the easy scene loses less
     for curve in curves(counts):
         assert curve.lost[1] == pytest.approx([1 - (0.72 + 0.25) / 1.4, 0.2, 0.5])
+
+
+def test_the_mean_of_few_seeds_is_as_doubtful_as_their_deviation_says():
+    """Lost is 0.5, 0.4 and 0.3: they deviate by 0.1, so that their mean does by 0.1 / sqrt(3)."""
+    cells = cells_of(["rotation"], {"rotation": [1]}, 3)
+    for curve in curves(counts_of(dict.fromkeys(LEFT, (0.5, 0.6, 0.7)), cells)):
+        lost = LOSSES[0] / curve.crossings[:, 0]
+        assert lost.std() == pytest.approx(0.1 / math.sqrt(3), rel=0.03)
 
 
 def test_labels_break_between_the_levels_of_every_draw():
