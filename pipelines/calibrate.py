@@ -48,7 +48,7 @@ BIAS_M = 0.03
 """The same of a camera's place, by axis: with it mended cameras are within one doubt of the truth as often as they
 should be."""
 MOST_APART_DEG = 0.15
-FLOOR_MS, MIN_SPEED_MPS = 5.0, 1.0
+FLOOR_MS, BIAS_MS, MIN_SPEED_MPS = 5.0, 2.5, 1.0
 MIN_OBJECTS = 12
 """Of a camera, in either half of the frames."""
 MIN_CAMERAS = 3
@@ -137,17 +137,16 @@ def judge(frames: Sequence[Frame], looks: Sequence[Sequence[Look]]) -> RigVerdic
     parts = [[one for of in some for one in of] for some in (looks, looks[::2], looks[1::2])]
     with_time = speed > MIN_SPEED_MPS
     whole, *halves = _solved(parts, views, with_time)
-    doubt_ms = abs(halves[0].time_s - halves[1].time_s) * 500
+    apart_ms = abs(halves[0].time_s - halves[1].time_s) * 500
     shown = all(one.cameras for one in (whole, *halves))
     time_status = "unknown"
-    if with_time and shown and doubt_ms < 2 * FLOOR_MS:
-        time_status = "mended" if abs(whole.time_s) * 1e3 > max(FLOOR_MS, 2 * doubt_ms) else "right"
+    if with_time and shown and apart_ms < 2 * FLOOR_MS:
+        time_status = "mended" if abs(whole.time_s) * 1e3 > max(FLOOR_MS, 2 * apart_ms) else "right"
     if with_time and time_status != "mended":
         whole, *halves = _solved(parts, views, False)
     moves = {name: _moves(parts[0], view, whole, halves) for name, view in views.items()}
-    return RigVerdict(
-        len(frames), speed, time_status, round(whole.time_s * 1e3, 3), round(doubt_ms, 3), camera_verdicts(moves)
-    )
+    time_ms, doubt_ms = round(whole.time_s * 1e3, 3), round(math.hypot(apart_ms, BIAS_MS), 3)
+    return RigVerdict(len(frames), speed, time_status, time_ms, doubt_ms, camera_verdicts(moves))
 
 
 def _solved(parts: Sequence[Sequence[Look]], views: Mapping[str, CameraView], with_time: bool) -> list[RigCorrection]:

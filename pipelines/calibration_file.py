@@ -53,7 +53,7 @@ class RigVerdict:
         speed_mps: median of the vehicle over them.
         time_status: as a camera's; "unknown" where the vehicle hardly moves, or no camera shows enough objects.
         time_ms: by how much later than stamped images were exposed; 0 unless mended.
-        time_doubt_ms: half of the halves' difference.
+        time_doubt_ms: as a camera's doubt_deg.
         cameras: by name.
     """
 

@@ -133,6 +133,7 @@ def test_errors_of_mounting_and_time_are_found(drive):
     assert {one.status for one in verdict.cameras.values()} == {"mended"}
     assert verdict.time_status == "mended"
     assert verdict.time_ms == pytest.approx(-40, abs=4)
+    assert verdict.time_doubt_ms > 2.5  # what halves have in common
     before = errors(drive, frames, RigVerdict(0, 0.0, "right", 0.0, 0.0, {}))
     after = errors(drive, frames, verdict)
     assert before == pytest.approx((1.24, 0.08), abs=0.05)
