@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from pipelines.calibration_file import read_correction
 from pipelines.config import noise_of
@@ -20,6 +21,13 @@ from pointsam.calibration.perturb import CLEAN, perturb
 from pointsam.datasets import open_dataset
 
 DEPTH_M = 20.0
+
+
+def by_axis(true, found, told):
+    """(6) errors about and along the axes of a camera, in doubts that are told for each."""
+    off = true.ego_SE3_cam.inverse() @ found.ego_SE3_cam
+    turn = Rotation.from_matrix(off.rotation).as_rotvec(degrees=True)
+    return np.abs([*turn, *off.translation_m]) / [*told["rotation_doubt_deg"], *told["translation_doubt_m"]]
 
 
 def errors(true, found):
@@ -42,7 +50,7 @@ def main():
     parser.add_argument("found", type=Path, nargs="+")
     args = parser.parse_args()
     dataset = open_dataset(args.root)
-    before, after, within = [], [], []
+    before, after, within, axes = [], [], [], []
     print("camera           verdict   before: deg    cm  at 20 m   after: deg    cm  at 20 m   doubt")
     for path in args.found:
         document = json.loads(path.read_text())
@@ -68,7 +76,9 @@ def main():
                     before.append(errors(view, off))
                     after.append(errors(view, back))
                     doubt = np.nan if told["doubt_deg"] is None else told["doubt_deg"]
-                    within.append(after[-1][2] / doubt if told["status"] == "mended" else np.nan)
+                    if told["status"] == "mended":
+                        within.append(after[-1][2] / doubt)
+                        axes.append(by_axis(view, back, told))
                     figures = (*before[-1], *after[-1], doubt)
                     row = "{:11.2f} {:5.1f} {:8.2f} {:12.2f} {:5.1f} {:8.2f} {:7.2f}".format(*figures)
                     print(f"{view.name:<16} {told['status']:<8} {row}")
@@ -76,9 +86,14 @@ def main():
                 break
     for name, found in (("before", before), ("after", after)):
         print("median {}: {:.2f} degrees, {:.1f} cm, {:.2f} degrees at 20 m".format(name, *np.median(found, axis=0)))
-    ratio = np.array(within)[np.isfinite(within)]
-    told = ", ".join(f"{np.mean(ratio < k):.0%} within {k}" for k in (1, 2, 3))
-    print(f"{len(ratio)} mended cameras, error at 20 m in doubts: {told}")
+    kinds = {
+        "at 20 m": within,
+        "of the angle by axis": [row[:3] for row in axes],
+        "of the place by axis": [row[3:] for row in axes],
+    }
+    for name, ratio in kinds.items() if within else ():
+        told = ", ".join(f"{np.mean(np.array(ratio) < k):.0%} within {k}" for k in (1, 2, 3))
+        print(f"{len(within)} mended cameras, error {name} in doubts: {told}")
 
 
 if __name__ == "__main__":
