@@ -135,7 +135,10 @@ def _by_class(rows: Sequence[Row], where: str) -> Table:
         official = [_mean([one["official"][key] for one in scores if one["official"]]) for key in _OFFICIAL]
         by_class = [_mean([_of(one["quality"]["classes"], name)["ap"] for one in scores]) for name in objects]
         lines.append((row.setting.name, *official, *by_class))
-    note = "after a class the number of its objects; NDS, mATE (m), mASE: as nuScenes' devkit gives them, mean of seeds"
+    note = (
+        "after a class the number of its objects; NDS, mATE (m), mASE: of nuScenes' devkit, with errors of 1 for a "
+        "class hardly found; means of seeds"
+    )
     return Table("by class" if where == HOME else "by class, elsewhere", header, lines, note)
 
 
