@@ -44,11 +44,11 @@ FLOOR_DEG = 0.25
 on true calibrations too."""
 BIAS_DEG = 0.15
 """Median of what is found on true calibrations: both halves share it, so that their difference does not tell of it."""
-BIAS_M = 0.03
-"""The same of a camera's place, by axis: with it mended cameras are within one doubt of the truth as often as they
-should be."""
+BIAS_M, BIAS_MS = 0.03, 2.5
+"""What halves share of a place, by axis, and of a time: chosen on known errors, of whose rest they cover as much as one
+standard deviation should (docs/robustness.md)."""
 MOST_APART_DEG = 0.15
-FLOOR_MS, BIAS_MS, MIN_SPEED_MPS = 5.0, 2.5, 1.0
+FLOOR_MS, MIN_SPEED_MPS = 5.0, 1.0
 MIN_OBJECTS = 12
 """Of a camera, in either half of the frames."""
 MIN_CAMERAS = 3

@@ -132,7 +132,7 @@ def _by_class(rows: Sequence[Row], where: str) -> Table:
     lines = []
     for row in rows:
         scores = [score[where] for score in row.scores if score[where]]
-        official = [_mean([one["official"][key] for one in scores if one["official"]]) for key in _OFFICIAL]
+        official = [_mean([(one["official"] or {}).get(key) for one in scores]) for key in _OFFICIAL]  # KITTI: others
         by_class = [_mean([_of(one["quality"]["classes"], name)["ap"] for one in scores]) for name in objects]
         lines.append((row.setting.name, *official, *by_class))
     note = (

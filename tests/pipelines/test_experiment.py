@@ -401,6 +401,14 @@ def test_the_table_has_means_spreads_and_shares():
     assert failures.splitlines()[-1].split() == ["some", *["0.100"] * len(KINDS)]
 
 
+@pytest.mark.parametrize("figures", [None, {"Car 3d": {"easy": 0.1}}])
+def test_data_sets_without_figures_of_nuscenes_have_a_table_all_the_same(figures):
+    one = score(0.8)
+    one["home"]["official"] = figures
+    classes = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, [one])])[1]
+    assert classes.text().splitlines()[3].split() == ["all", "boxes", "-", "-", "-", "0.800"]
+
+
 def test_the_share_is_told_as_far_as_the_scenes_allow():
     """Draw by draw: what all detectors find hard in a draw does not widen it."""
     whole = Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, [score(0.8, draws=(0.8, 0.4, 0.0, None))])
