@@ -401,12 +401,26 @@ def test_the_table_has_means_spreads_and_shares():
     assert failures.splitlines()[-1].split() == ["some", *["0.100"] * len(KINDS)]
 
 
-@pytest.mark.parametrize("figures", [None, {"Car 3d": {"easy": 0.1}}])
-def test_data_sets_without_figures_of_nuscenes_have_a_table_all_the_same(figures):
+@pytest.mark.parametrize(
+    ("figures", "names", "values"),
+    [
+        (None, [], []),
+        (
+            {"Car 3d": {"easy": 0.9, "moderate": 0.7}, "Car bev": {"easy": 1.0, "moderate": 0.8}},
+            ["Car 3d, moderate"],
+            [0.7],
+        ),
+        ({"Cyclist 3d": {"moderate": None}}, ["Cyclist 3d, moderate"], [None]),
+    ],
+)
+def test_a_table_has_the_figures_that_a_data_set_has_of_its_own(figures, names, values):
     one = score(0.8)
     one["home"]["official"] = figures
     classes = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, [one])])[1]
-    assert classes.text().splitlines()[3].split() == ["all", "boxes", "-", "-", "-", "0.800"]
+    assert list(classes.header) == ["supervision", *names, "car (3)"]
+    found = [None if value != value else value for value in classes.rows[0][1:]]
+    assert found == pytest.approx([*values, 0.8])
+    assert ("KITTI" in classes.text()) == (figures is not None)
 
 
 def test_the_share_is_told_as_far_as_the_scenes_allow():
