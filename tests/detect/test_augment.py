@@ -16,7 +16,7 @@ SEEDS = st.integers(0, 10_000)
 STRONG = AugmentConfig(rotation_rad=np.pi, scale=(0.7, 1.4), shift_m=3.0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS)
 def test_ids_and_members_of_boxes_survive(seed):
     sample = sample_of(seed % 7)
@@ -26,7 +26,7 @@ def test_ids_and_members_of_boxes_survive(seed):
     assert after.points[:, 3:].tolist() == sample.points[:, 3:].tolist()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS, st.floats(5, 60))
 def test_a_crop_loses_only_what_is_outside(seed, half):
     sample = augmented(sample_of(seed % 7), STRONG, np.random.default_rng(seed))
@@ -41,7 +41,7 @@ def test_a_crop_loses_only_what_is_outside(seed, half):
     assert len(after.boxes) == (np.abs(sample.boxes[:, :2]) < half).all(axis=1).sum()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SEEDS)
 def test_clusters_are_measured_from_the_points_they_have(seed):
     after = cropped(augmented(sample_of(seed % 7), STRONG, np.random.default_rng(seed)), (-20, -20, -3, 20, 20, 3))

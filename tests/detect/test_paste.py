@@ -25,7 +25,7 @@ def outline(box):
     return affinity.translate(affinity.rotate(flat, yaw, origin=(0, 0), use_radians=True), x, y)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_pasted_objects_touch_neither_boxes_nor_clusters_nor_each_other(seed):
     sample = sample_of(seed % 9)
@@ -42,7 +42,7 @@ def test_pasted_objects_touch_neither_boxes_nor_clusters_nor_each_other(seed):
     assert len(new) > 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_ids_survive_and_pasted_points_are_of_no_cluster(seed):
     sample = sample_of(seed % 9)

@@ -61,7 +61,7 @@ def test_no_points_are_in_no_boxes():
     assert points_in_boxes(np.zeros((0, 3)), boxes((0, 0, 0, 1, 1, 1, 0))).tolist() == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 12), st.sampled_from([0.0, 0.4]))
 def test_members_are_those_of_the_plain_rule(seed, num_boxes, margin_m):
     rng = np.random.default_rng(seed)

@@ -43,7 +43,7 @@ def permuted_scenes(draw):
     return cameras, draw(st.permutations(range(len(cameras))))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(permuted_scenes())
 def test_order_free_labels_ignore_camera_order_and_camera_bits_follow_it(scene):
     cameras, order = scene
@@ -62,7 +62,7 @@ def test_sequential_labels_depend_on_camera_order():
 
 
 @pytest.mark.parametrize("config", [ORDER_FREE, SEQUENTIAL])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cameras=scenes())
 def test_exactly_the_points_some_camera_labelled_are_labelled(config, cameras):
     labelled = np.any([c.instance_id != NO_INSTANCE for c in cameras], axis=0)
@@ -71,7 +71,7 @@ def test_exactly_the_points_some_camera_labelled_are_labelled(config, cameras):
 
 
 @pytest.mark.parametrize("config", [ORDER_FREE, SEQUENTIAL])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cameras=scenes())
 def test_one_camera_stays_as_it_is(config, cameras):
     only = PointLabels(cameras[0].instance_id, np.where(cameras[0].instance_id < 0, 255, CAR).astype(np.uint8))
@@ -81,7 +81,7 @@ def test_one_camera_stays_as_it_is(config, cameras):
     assert set(merged.cameras.tolist()) <= {1}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cameras=scenes())
 def test_order_free_never_joins_two_instances_of_one_camera(cameras):
     merged = merge(cameras, MergeConfig(rule="order_free", ratio=1e-9)).labels.instance_id
@@ -104,7 +104,7 @@ def scenes_without_conflict(draw):
     return cameras
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scenes_without_conflict())
 def test_both_rules_agree_where_nothing_conflicts(cameras):
     one, other = merge(cameras, ORDER_FREE), merge(cameras, SEQUENTIAL)

@@ -185,7 +185,7 @@ def test_masks_and_classes_of_different_images_are_refused():
         paint(candidates(), np.zeros((H, W - 1), np.uint8), detections(), NUSCENES, AREA)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 2**32), config=st.sampled_from([AREA, APART]))
 def test_the_result_is_a_partition_into_masks_with_a_class(seed, config):
     rng = np.random.default_rng(seed)

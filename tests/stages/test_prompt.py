@@ -46,7 +46,7 @@ def test_points_outside_the_image_or_too_near_prompt_nothing(one_camera_frame, r
     assert prompts(cloud, one_camera_frame).shape == (0, 2)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 2**32), count=st.integers(0, 400), most=st.integers(1, 50))
 def test_prompts_are_different_lidar_pixels_with_a_class(one_camera_frame, ray, seed, count, most):
     rng = np.random.default_rng(seed)

@@ -133,7 +133,7 @@ def frames(draw):
     return final, [evidence(draw(ids), f"CAM{c}") for c in range(draw(st.integers(0, 3)))]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(frames())
 def test_shares_are_shares_and_points_are_counted_once(frame):
     final, cameras = frame

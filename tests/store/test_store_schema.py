@@ -106,7 +106,7 @@ def assert_same(a, b):
         assert a == b
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(labels_of_frames(), max_size=3))
 def test_labels_come_back_as_they_went(frames):
     tables = label_tables(frames)
@@ -125,7 +125,7 @@ def test_labels_come_back_as_they_went(frames):
         start = stop
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(images(), max_size=3))
 def test_masks_come_back_as_they_went(found):
     table = masks_table(found, METADATA)

@@ -48,7 +48,7 @@ def test_velocity_is_the_speed_in_the_direction_that_the_thing_faces(course):
     assert np.arctan2(velocity[1], velocity[0]) == pytest.approx(np.arctan2(np.sin(yaw[0]), np.cos(yaw[0])), abs=2e-3)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.floats(-np.pi, np.pi), st.floats(-15, 15), st.floats(-1, 9))
 def test_velocities_add_up_to_the_way_between_two_poses(course, d, begin):
     track = Track(ROAD, 20.0, d, course, STOP_AND_GO)
