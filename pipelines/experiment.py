@@ -25,7 +25,7 @@ from pointsam.detect.budget_file import read_budget
 from pointsam.detect.labelled import check_labels, require_labelled
 from pointsam.errors import SchemaError, TrainingError
 from pointsam.report.curves import matplotlib
-from pointsam.store.files import locked, make_folder, write_together
+from pointsam.store.files import claimed, write_together
 from pointsam.store.reader import Labels
 
 
@@ -73,19 +73,19 @@ def run_experiment(request: ExperimentRequest) -> Page:
     """
     matplotlib()
     experiment, chosen, worlds = _checked(request)
-    make_folder(request.out)
     rows, left_out = [], dict[str, str]()
     for index, setting in enumerate(chosen):
-        scores, costs = [], []
+        scores, costs = dict[int, dict[str, Any]](), []
+        asked = not request.only or index in request.only
         for seed in request.seeds:
             path, budget = worlds[setting.elsewhere].budget(request, setting, seed)
             wanted = _request(request, worlds, setting, seed, path, budget)
             run = f"{setting.name}, seed {seed}"
             why = _unfit(request, budget)
-            if why is None and (not request.only or index in request.only):
+            if why is None and asked:
                 why = _trained(wanted)
             if why is not None:
-                left_out[run] = why
+                left_out |= {run: why} if asked else {}
                 continue
             score = finished(wanted)
             if score is not None:
@@ -94,7 +94,7 @@ def run_experiment(request: ExperimentRequest) -> Page:
                 left_out |= {f"{run}, frame {frame_id}": told for frame_id, told in frames.items()}
                 if score["quarantined"]:
                     left_out[run] = f"{score['quarantined']} frames have no labels"
-                scores.append({HOME: away, AWAY: score} if setting.elsewhere else {HOME: score, AWAY: away})
+                scores[seed] = {HOME: away, AWAY: score} if setting.elsewhere else {HOME: score, AWAY: away}
                 costs.append(_cost(setting, budget))
         if scores:
             rows.append(Row(setting, sum(costs) / len(costs), scores))
@@ -161,7 +161,7 @@ class _World:
     def budget(self, request: ExperimentRequest, setting: Setting, seed: int) -> tuple[Path, Budget]:
         """The file of a setting's budget, drawn if it is not there."""
         path = self.budget_path(request, setting, seed)
-        with locked(request.out):  # of two calls one draws
+        with claimed(request.out):  # of two calls one draws
             if not path.exists():
                 if self._objects is None:
                     self._objects = objects_of(self.dataset, request.splits[0], count=True)
@@ -267,8 +267,9 @@ def _away(
         return None
     dataset, split = worlds[not setting.elsewhere].dataset, _other_split(request)
     path = run.out / f"away-{dataset.fingerprint()[:12]}-{split}.json"
-    document: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    if not document or document["bad"]:  # frames that could not be read may be mended
-        document = evaluate_run(run.out, dataset, split, request.device, run.recipe.train.workers, LAST).as_dict()
-        write_together([(path, json.dumps(document).encode())])
+    with claimed(run.out):  # of two calls one looks
+        document: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        if not document or document["bad"]:  # frames that could not be read may be mended
+            document = evaluate_run(run.out, dataset, split, request.device, run.recipe.train.workers, LAST).as_dict()
+            write_together([(path, json.dumps(document).encode())])
     return document

@@ -20,7 +20,7 @@ from pointsam.detect.devices import Processes
 from pointsam.detect.labelled import check_labels
 from pointsam.detect.train import Trainer
 from pointsam.detect.training_set import TrainingSet
-from pointsam.store.files import locked
+from pointsam.store.files import claimed
 from pointsam.store.reader import Labels
 
 
@@ -50,7 +50,7 @@ def fit(request: FitRequest) -> Fitted:
 
     Raises:
         SchemaError: SCH003 to SCH005 on data, labels, budget and recipe that do not fit together.
-        StoreError: OUT001 if the folder holds another run.
+        StoreError: OUT001 if the folder holds another run, OUT002 or OUT003 if it cannot be written.
         BackendError: BCK006 if the device is absent.
         TrainingError: TRN001, TRN002.
     """
@@ -58,8 +58,8 @@ def fit(request: FitRequest) -> Fitted:
         data, val_ids = _opened(request, processes.first)
         dataset, labels, recipe = data.dataset, data.labels, request.recipe
         trainer = Trainer(recipe, data, dataset.taxonomy, processes.device, processes.rank, processes.count)
-        run = RunFolder(request, dataset, labels, processes.first)
-        with locked(run.out) if processes.first else nullcontext():  # another call waits, and goes on from there
+        with claimed(request.out) if processes.first else nullcontext():  # another call waits, and goes on from there
+            run = RunFolder(request, dataset, labels, processes.first)
             data.bank = run.bank(data)
             if run.last.exists():
                 trainer.load(Checkpoint(run.last))

@@ -19,7 +19,7 @@ from pipelines.noise_curves import LOSSES, Banded, Curve, curves, shift
 from pipelines.quality import without_nan
 from pipelines.tables import Table
 from pointsam.report.curves import Line, Panel, draw
-from pointsam.store.files import write_together
+from pointsam.store.files import claimed, write_together
 
 _PUBLISHED_M = np.array([0.0, 0.05, 0.1])
 _PUBLISHED_PQ = {False: np.array([0.449, 0.438, 0.414]), True: np.array([0.637, 0.628, 0.606])}
@@ -57,7 +57,8 @@ def write_sweep(out: Path, command: str) -> str:
         files += [(out / f"{name}{suffix}", content) for suffix, content in draw(panels).items()]
         page.append(f"![{axis}]({name}.png)")
     files.append((out / "noise.md", ("\n\n".join(page) + "\n").encode()))
-    write_together(files)
+    with claimed(out):  # calls of other shards may be at their end too
+        write_together(files)
     return "\n\n".join([*(table.text() for table in pages), _about(counts)])
 
 

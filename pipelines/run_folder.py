@@ -27,7 +27,7 @@ from pointsam.detect.train import Trainer
 from pointsam.detect.training_set import TrainingSet
 from pointsam.errors import StoreError
 from pointsam.store.document import canonical_json, differences
-from pointsam.store.files import make_folder, write_together
+from pointsam.store.files import write_together
 from pointsam.store.reader import Labels
 
 SCORES = "scores.json"
@@ -99,7 +99,6 @@ class RunFolder:
                     "give another --out, or all as it was to go on: recipe, data, labels, budget, --val, processes",
                 )
         elif writes:
-            make_folder(self.out)
             write_together([(path, canonical_json(decides).encode())])
 
     def bank(self, data: TrainingSet) -> PasteBank:

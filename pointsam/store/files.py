@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from pointsam.errors import StoreError
@@ -85,6 +85,20 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """As `locked`, of a folder that is made if it is not there.
+
+    Raises:
+        StoreError: OUT002 or OUT003 if it cannot be.
+    """
+    with ExitStack() as held:
+        with store_errors(folder, 0):
+            make_folder(folder)
+            held.enter_context(locked(folder))
+        yield
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """The command line in this process, and what its output folder holds."""
 
+import fcntl
+import os
+
 from click.testing import CliRunner
 
 from pipelines.cli import main
@@ -18,6 +21,25 @@ def refused(result, code, *names):
         assert str(name) in result.output
     _, _, hint = result.output.partition("\n  hint: ")
     assert hint.strip()
+
+
+def watch_lock(monkeypatch, module, folder_of):
+    """Whether another call would have to wait, of each call of a module's `write_together`; gathered as they come."""
+    write, held = module.write_together, []
+
+    def watched(files):
+        descriptor = os.open(folder_of(files), os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.append(False)
+        except BlockingIOError:
+            held.append(True)
+        finally:
+            os.close(descriptor)
+        write(files)
+
+    monkeypatch.setattr(module, "write_together", watched)
+    return held
 
 
 def tables(out):

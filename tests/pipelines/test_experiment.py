@@ -1,6 +1,7 @@
 """`mixsup-train experiment`: every setting trained once, and a page of what is there."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from click.testing import CliRunner  # noqa: E402
-from helpers.commands import refused  # noqa: E402
+from helpers.commands import refused, watch_lock  # noqa: E402
 from helpers.recipes import CENTER, tiny  # noqa: E402
 from helpers.training import make_labels, make_world  # noqa: E402
 
+from pipelines import experiment as experiment_module  # noqa: E402
+from pipelines import experiment_page  # noqa: E402
 from pipelines.cli_mixsup import main  # noqa: E402
 from pipelines.detect_recipe import document_of  # noqa: E402
 from pipelines.experiment_page import Row, tables  # noqa: E402
@@ -98,15 +101,15 @@ def test_runs_of_another_recipe_are_not_taken_for_ones_own(made):
 
 def test_a_run_that_has_not_come_to_its_end_is_no_row(made, tmp_path):
     result = experiment(made, "--out", tmp_path, "--only", "0")
-    assert "all boxes" in result.stdout
+    assert "\nall boxes" in result.stdout
     path = tmp_path / "all_boxes-0" / "scores.json"
     scores = json.loads(path.read_text())
     (last,) = scores.values()
     last["epochs"] = 0
     path.write_text(json.dumps(scores))
     result = experiment(made, "--out", tmp_path, "--only", "1")
-    assert "50% of the frames" in result.stdout
-    assert "all boxes" not in result.stdout
+    assert "\n50% of the frames" in result.stdout
+    assert "\nall boxes" not in result.stdout
 
 
 def objects_of(world):
@@ -177,6 +180,26 @@ def test_a_curve_is_drawn_and_what_cannot_be_trained_is_told(made, tmp_path):
     assert "2% of the cost, 2% of the labels boxes, seed 0: its budget holds no box of" in poor.stderr
     assert poor.stderr.count("2% of the labels boxes, ") == 1
     assert "Left out: 2% of the cost" in (tmp_path / "poor" / "cost.md").read_text()
+
+
+def test_what_was_not_asked_for_and_cannot_be_trained_is_no_failure(made, tmp_path):
+    result = experiment(made, "--out", tmp_path, "--cost", "0.02", "--only", "0", name="cost")
+    assert (result.exit_code, result.stderr.count("its budget holds no box")) == (0, 0)
+
+
+@pytest.mark.parametrize("module", [experiment_module, experiment_page])
+def test_scores_elsewhere_and_the_page_are_written_while_others_wait(made, monkeypatch, tmp_path, module):
+    runs = tmp_path / "runs"
+    shutil.copytree(made / "runs", runs, ignore=shutil.ignore_patterns("away-*"))  # all are trained
+    held = watch_lock(monkeypatch, module, lambda files: files[-1][0].parent)
+    result = experiment(made, "--out", runs, "--only", "0", "--other", made / "root", "--other-split", "mini_train")
+    assert result.exit_code == 0, result.output
+    assert held
+    assert all(held)
+
+
+def test_a_folder_that_cannot_be_made_is_told(made):
+    refused(experiment(made, "--out", made / "tiny.json" / "runs"), "OUT003", "tiny.json")
 
 
 def test_frames_that_were_not_trained_on_are_told_every_time(made, tmp_path):
@@ -322,9 +345,10 @@ def test_what_a_recipe_says_of_coarse_labels_holds_but_for_what_a_setting_is_abo
 
 
 def test_centers_are_left_out_where_labels_are_met_by_their_points():
-    names = [setting.name for setting in settings("coarse", "second", labels="labels")]
-    assert names == [setting.name for setting in settings("coarse", "second-centers", labels="labels")][:4] + names[4:]
-    assert "10% and centers" not in names
+    by_points = [setting.name for setting in settings("coarse", "second", labels="labels")]
+    by_centers = [setting.name for setting in settings("coarse", "second-centers", labels="labels")]
+    assert "10% and centers" in by_centers
+    assert by_points == [name for name in by_centers if name != "10% and centers"]
     data = tiny("second").data
     food = replace(data, coarse=replace(data.coarse, kind="centers"))
     with pytest.raises(SchemaError, match=r"SCH005.*'centers'"):
@@ -387,13 +411,13 @@ def score(value, nds=None, draws=(), frames=9, away=None):
 
 def test_the_table_has_means_spreads_and_shares():
     rows = [
-        Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, [score(0.8, 0.7)]),
-        Row(Setting("some", BudgetConfig(0.5)), 0.5, [score(0.4), score(0.6)]),
+        Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, {0: score(0.8, 0.7)}),
+        Row(Setting("some", BudgetConfig(0.5)), 0.5, {0: score(0.4), 1: score(0.6)}),
     ]
     quality, classes, failures = (table.text() for table in tables(rows))
     whole, some = (line.split() for line in quality.splitlines()[3:5])
     assert whole == ["all", "boxes", "1.000", "1", "0.800", "-", "1.000", "-"]
-    assert some == ["some", "0.500", "2", "0.500", "0.200", "0.625", "-"]
+    assert some == ["some", "0.500", "2", "0.500", "0.200", "0.500", "-"]  # of the seed that both have
     assert classes.splitlines()[1].split() == ["supervision", "NDS", "mATE", "mASE", "car", "(3)"]
     whole, some = (line.split() for line in classes.splitlines()[3:5])
     assert whole == ["all", "boxes", "0.700", "0.400", "0.200", "0.800"]
@@ -416,7 +440,7 @@ def test_the_table_has_means_spreads_and_shares():
 def test_a_table_has_the_figures_that_a_data_set_has_of_its_own(figures, names, values):
     one = score(0.8)
     one["home"]["official"] = figures
-    classes = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, [one])])[1]
+    classes = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, {0: one})])[1]
     assert list(classes.header) == ["supervision", *names, "car (3)"]
     found = [None if value != value else value for value in classes.rows[0][1:]]
     assert found == pytest.approx([*values, 0.8])
@@ -425,21 +449,39 @@ def test_a_table_has_the_figures_that_a_data_set_has_of_its_own(figures, names, 
 
 def test_the_share_is_told_as_far_as_the_scenes_allow():
     """Draw by draw: what all detectors find hard in a draw does not widen it."""
-    whole = Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, [score(0.8, draws=(0.8, 0.4, 0.0, None))])
-    some = Row(Setting("some", BudgetConfig(0.5)), 0.5, [score(0.4, draws=(0.4, 0.2, 0.1, None))] * 2)
+    whole = Row(
+        Setting("all boxes", BudgetConfig(1.0)), 1.0, dict.fromkeys((0, 1), score(0.8, draws=(0.8, 0.4, 0.0, None)))
+    )
+    some = Row(Setting("some", BudgetConfig(0.5)), 0.5, dict.fromkeys((0, 1), score(0.4, draws=(0.4, 0.2, 0.1, None))))
     table = tables([whole, some])[0]
     at = list(table.header).index("95 %")
     assert [row[at] for row in table.rows] == ["-", "0.50 to 0.50"]
-    fewer = Row(some.setting, 1.0, [score(0.4, draws=(0.4, 0.2, 0.1, None), frames=8)])
+    fewer = Row(some.setting, 1.0, {0: score(0.4, draws=(0.4, 0.2, 0.1, None), frames=8)})
     assert tables([whole, fewer])[0].rows[1][at] == "-"  # not the same draws
+
+
+def test_a_share_is_of_the_seeds_that_all_boxes_have_too():
+    def row(name, **values):
+        by_seed = {int(seed[1:]): score(value, draws=(value, value / 2)) for seed, value in values.items()}
+        return Row(Setting(name, BudgetConfig(1.0)), 1.0, by_seed)
+
+    whole = row("all boxes", s0=0.8, s1=0.4)
+    table = tables([whole, row("first", s0=0.4), row("second", s1=0.4), row("both", s0=0.2, s1=0.4), row("no", s2=0.4)])
+    of_all = list(table[0].header).index("of all")
+    found = {row[0]: row[of_all : of_all + 2] for row in table[0].rows}
+    assert found["first"] == (0.5, "0.50 to 0.50")
+    assert found["second"] == (1.0, "1.00 to 1.00")
+    assert found["both"] == (pytest.approx(0.5), "0.50 to 0.50")
+    assert np.isnan(found["no"][0])
+    assert found["no"][1] == "-"
 
 
 def test_shares_elsewhere_are_of_what_all_boxes_reach_there():
     def row(name, *values):
         away = [score(value, draws=(value / 2, 2 * value))["home"] for value in values]
-        return Row(Setting(name, BudgetConfig(1.0)), 1.0, [score(0.8, away=one) for one in away])
+        return Row(Setting(name, BudgetConfig(1.0)), 1.0, {k: score(0.8, away=one) for k, one in enumerate(away)})
 
-    rows = [row("all boxes", 0.4), row("some", 0.1, 0.1)]
+    rows = [row("all boxes", 0.4, 0.4), row("some", 0.1, 0.1)]
     table = tables(rows)[0]
     at = list(table.header).index("elsewhere")
     assert table.header[at : at + 4] == ["elsewhere", "spread there", "of all there", "95 % there"]
@@ -453,8 +495,9 @@ def test_shares_elsewhere_are_of_what_all_boxes_reach_there():
 
 def test_how_far_seeds_differ_is_told_of_all_rows_that_have_two():
     """Rows of two seeds 0.2 apart and of one: about their mean they deviate by 0.2 / sqrt(2)."""
-    some = [score(0.4, away=score(0.1)["home"]), score(0.6, away=score(0.4)["home"])]
-    rows = [Row(Setting(name, BudgetConfig(1.0)), 1.0, some[:count]) for name, count in (("a", 2), ("b", 2), ("c", 1))]
+    some = {0: score(0.4, away=score(0.1)["home"]), 1: score(0.6, away=score(0.4)["home"])}
+    two = [Row(Setting(name, BudgetConfig(1.0)), 1.0, some) for name in "ab"]
+    rows = [*two, Row(Setting("c", BudgetConfig(1.0)), 1.0, {0: some[0]})]
     note = tables(rows)[0].note
     assert "seeds of a row differ here by 0.141" in note
     assert "seeds of a row differ elsewhere by 0.212" in note
@@ -463,11 +506,11 @@ def test_how_far_seeds_differ_is_told_of_all_rows_that_have_two():
 
 def test_a_figure_shows_how_far_scenes_and_seeds_are_apart():
     draws = tuple(np.linspace(0.3, 0.5, 201))
-    row = Row(Setting("some", BudgetConfig(0.5)), 0.5, [score(0.4, draws=draws), score(0.9, draws=draws)])
+    row = Row(Setting("some", BudgetConfig(0.5)), 0.5, {0: score(0.4, draws=draws), 1: score(0.9, draws=draws)})
     assert row.band() == pytest.approx((0.305, 0.9))
-    assert np.isnan(Row(row.setting, 0.5, [score(None)]).band()).all()
+    assert np.isnan(Row(row.setting, 0.5, {0: score(None)}).band()).all()
 
 
 def test_a_split_without_an_object_has_no_figures():
-    (row,) = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, [score(None)])])[0].rows
+    (row,) = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, {0: score(None)})])[0].rows
     assert np.isnan(row[3])

@@ -14,10 +14,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from click.testing import CliRunner  # noqa: E402
-from helpers.commands import refused, temporaries  # noqa: E402
+from helpers.commands import refused, temporaries, watch_lock  # noqa: E402
 from helpers.recipes import tiny  # noqa: E402
 from helpers.training import break_off, make_budget, make_labels, make_world  # noqa: E402
 
+from pipelines import run_folder  # noqa: E402
 from pipelines.cli_mixsup import main  # noqa: E402
 from pipelines.detect_recipe import document_of, load_recipe  # noqa: E402
 from pointsam.datasets.nuscenes import NuScenes  # noqa: E402
@@ -185,6 +186,16 @@ def test_two_calls_do_not_write_into_one_folder_at_once(made, tmp_path, monkeypa
     monkeypatch.setattr(loop.Trainer, "_step", watched)
     assert train(*arguments(made, tmp_path / "run")).exit_code == 0
     assert len(refusals) == 8
+
+
+def test_what_a_run_is_and_its_scores_are_written_while_others_wait(made, tmp_path, monkeypatch):
+    held = watch_lock(monkeypatch, run_folder, lambda _: tmp_path / "run")
+    assert train(*arguments(made, tmp_path / "run")).exit_code == 0
+    assert held == [True, True]
+
+
+def test_a_folder_that_cannot_be_made_is_told(made):
+    refused(train(*arguments(made, made / "tiny.json" / "run")), "OUT003", "tiny.json")
 
 
 def test_how_often_one_looks_may_change(made, run):
