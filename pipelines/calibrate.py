@@ -76,16 +76,16 @@ def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = 
     source, dataset = opened(request)
     rigs, failed = _rigs(dataset, [frame_id for _, frame_id in source.selection("masks")])
     chosen = {rig: evenly(ids, most_frames) for rig, ids in rigs.items()}
-    found: dict[str, RigVerdict] = {}
+    found, shown = dict[str, RigVerdict](), False
     with progress(total=sum(map(len, chosen.values())), desc="calibrate", unit="frame") as bar:
         for rig, ids in chosen.items():
             seen = []
             for frame_id in ids:
                 seen += _tried(partial(_seen, request, source, dataset, frame_id), frame_id, failed)
                 bar.update()
-            if seen:
-                found[rig] = judge([frame for frame, _ in seen], [looks for _, looks in seen])
-    if not found:
+            shown |= bool(seen)
+            found[rig] = judge(*zip(*seen, strict=True)) if seen else _unseen(dataset.frame(ids[0]))
+    if not shown:
         raise DatasetError("DAT009", f"no frame of {source.out} can be read: {failed}", "mend them, or use others")
     document = {
         "version": VERSION,
@@ -125,6 +125,12 @@ def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> lis
     return done.row
 
 
+def _unseen(frame: Frame) -> RigVerdict:
+    """Of a rig none of whose sweeps or images can be read: its frames are labelled as they are."""
+    nothing = {view.name: Move(0, np.zeros(6), np.zeros(6)) for view in frame.cameras}
+    return RigVerdict(0, 0.0, "unknown", 0.0, None, camera_verdicts(nothing))
+
+
 def judge(frames: Sequence[Frame], looks: Sequence[Sequence[Look]]) -> RigVerdict:
     """What the frames of one rig say.
 
@@ -138,15 +144,23 @@ def judge(frames: Sequence[Frame], looks: Sequence[Sequence[Look]]) -> RigVerdic
     with_time = speed > MIN_SPEED_MPS
     whole, *halves = _solved(parts, views, with_time)
     apart_ms = abs(halves[0].time_s - halves[1].time_s) * 500
-    shown = all(one.cameras for one in (whole, *halves))
-    time_status = "unknown"
-    if with_time and shown and apart_ms < 2 * FLOOR_MS:
-        time_status = "mended" if abs(whole.time_s) * 1e3 > max(FLOOR_MS, 2 * apart_ms) else "right"
+    shown = with_time and all(one.cameras for one in (whole, *halves))
+    time_status = time_verdict(whole.time_s * 1e3, apart_ms) if shown else "unknown"
+    time_ms = round(whole.time_s * 1e3, 3) if time_status == "mended" else 0.0
     if with_time and time_status != "mended":
         whole, *halves = _solved(parts, views, False)
     moves = {name: _moves(parts[0], view, whole, halves) for name, view in views.items()}
-    time_ms, doubt_ms = round(whole.time_s * 1e3, 3), round(math.hypot(apart_ms, BIAS_MS), 3)
+    doubt_ms = round(math.hypot(apart_ms, BIAS_MS), 3) if shown else None
     return RigVerdict(len(frames), speed, time_status, time_ms, doubt_ms, camera_verdicts(moves))
+
+
+def time_verdict(time_ms: float, apart_ms: float) -> str:
+    """Of an offset of time, half of what its halves differ by being `apart_ms`; as a camera's, below."""
+    if apart_ms >= 2 * FLOOR_MS:
+        return "unknown"
+    if abs(time_ms) <= FLOOR_MS:
+        return "right"
+    return "mended" if abs(time_ms) > 2 * apart_ms else "unknown"
 
 
 def _solved(parts: Sequence[Sequence[Look]], views: Mapping[str, CameraView], with_time: bool) -> list[RigCorrection]:
@@ -190,8 +204,8 @@ def camera_verdicts(moves: Mapping[str, Move]) -> dict[str, CameraVerdict]:
     """Which cameras are mended.
 
     Where the median shift of MIN_CAMERAS or more whose halves agree exceeds FLOOR_DEG, the whole rig is off, and every
-    correction is made that is larger than what its halves are apart. Else a camera is mended that is off by more than
-    twice that, and beyond what is found on true calibrations too.
+    correction is made that is larger than what its halves are apart. Else a camera is right that is off by no more than
+    what is found on true calibrations too, and mended if it is off by more than twice what its halves are apart.
     """
     shifts = [move.shift_deg for move in moves.values() if move.agrees]
     all_off = len(shifts) >= MIN_CAMERAS and float(np.median(shifts)) > FLOOR_DEG
@@ -203,8 +217,10 @@ def _verdict(move: Move, all_off: bool) -> CameraVerdict:
         status = "mended" if move.solved and move.shift_deg > move.apart_deg else "unknown"
     elif not move.agrees:
         status = "unknown"
+    elif move.shift_deg <= FLOOR_DEG:
+        status = "right"
     else:
-        status = "mended" if move.shift_deg > max(FLOOR_DEG, 2 * move.apart_deg) else "right"
+        status = "mended" if move.shift_deg > 2 * move.apart_deg else "unknown"
     kept = move.six if status == "mended" else np.zeros(6)
     return CameraVerdict(
         status,

@@ -23,7 +23,7 @@ class CameraVerdict:
 
     Args:
         status: "mended", "right", "unknown" (too few objects, or halves that disagree; where the whole rig is off, a
-            correction no larger than what they are apart).
+            correction no larger than what they are apart, else one that is not twice as large).
         objects: that it rests on.
         shift_deg: by how much the correction moves what objects show, root mean square.
         apart_deg: half of what the two halves differ by, likewise.
@@ -53,7 +53,7 @@ class RigVerdict:
         speed_mps: median of the vehicle over them.
         time_status: as a camera's; "unknown" where the vehicle hardly moves, or no camera shows enough objects.
         time_ms: by how much later than stamped images were exposed; 0 unless mended.
-        time_doubt_ms: as a camera's doubt_deg.
+        time_doubt_ms: as a camera's doubt_deg, None where nothing was found.
         cameras: by name.
     """
 
@@ -61,7 +61,7 @@ class RigVerdict:
     speed_mps: float
     time_status: str
     time_ms: float
-    time_doubt_ms: float
+    time_doubt_ms: float | None
     cameras: Mapping[str, CameraVerdict]
 
     def correction(self) -> RigCorrection:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines.config import parse
 from pipelines.engine import ordered_map
-from pipelines.perturbed import require_fit
+from pipelines.perturbed import require_fit, require_rigs
 from pipelines.progress import progress
 from pipelines.request import Request, evenly
 from pipelines.worker import ClusterWorker, Done, MaskWorker, Task, start, work_on
@@ -151,10 +151,13 @@ def select(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, st
 
 
 def _fitting(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, str]]:
-    """As `select`; a calibration that fits none of the frames is refused before anything is written."""
+    """As `select`; a calibration that fits none, or a file that lacks the rig of one, is refused before all writing."""
     frames = select(request, dataset, stage)
+    frame_ids = [frame_id for _, frame_id in frames]
+    if request.calibration is not None:
+        require_rigs(dataset, frame_ids)
     if _calibration(request):
-        require_fit(dataset, [frame_id for _, frame_id in frames], {"the calibration asked for": CLEAN})
+        require_fit(dataset, frame_ids, {"the calibration asked for": CLEAN})
     return frames
 
 

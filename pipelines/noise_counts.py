@@ -68,7 +68,7 @@ def read_counts(out: Path) -> Counts:
     if left:
         raise StoreError("OUT004", f"{out}: {left} frames of the sweep are not done", "run the same command again")
     place = {(cell.name, sar): (k, int(sar)) for k, cell in enumerate(cells) for sar in (False, True)}
-    few = len({scene for scene, _ in tables}) < FEWEST_SCENES
+    few = len({scene for scene, table in tables if "ok" in table["status"].to_pylist()}) < FEWEST_SCENES
     panoptic: dict[str, NDArray[np.float64]] = {}
     objects: dict[str, NDArray[np.float64]] = {}
     failed = num_frames = 0

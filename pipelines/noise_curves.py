@@ -87,8 +87,10 @@ def bounds(draws: _Floats) -> _Floats:
 
 
 def _resampled(counts: Counts) -> _Floats:
-    """(draw,cell,sar) quality of scenes drawn with replacement; all cells see the same draws."""
+    """(draw,cell,sar) quality of scenes drawn with replacement; all cells see the same draws. NaN of a single one."""
     units = len(counts.unit)
+    if units == 1:  # always drawn itself: that would look as if nothing were in doubt
+        return np.full((_DRAWS, *counts.panoptic.shape[1:3]), np.nan)
     weights = times_drawn(units, _DRAWS, "noise")
     flat = counts.panoptic.reshape(units, -1)
     return panoptic_quality((weights @ flat).reshape(_DRAWS, *counts.panoptic.shape[1:]))

@@ -103,18 +103,17 @@ def _banded(value: float, low: float, high: float) -> tuple[float, str]:
 
 
 def _told(found: Banded, infinite: str, sign: str = "") -> str:
-    if math.isnan(found[1]):
-        return "-"
     level, low, high = (infinite if not math.isfinite(value) else f"{value:{sign}.3g}" for value in found)
+    if math.isnan(found[1]):
+        return "-" if math.isnan(found[0]) else level
     return f"{level} ({low} to {high})"
 
 
 def _about(counts: Counts) -> str:
     drawn = "frames" if len(counts.unit) == counts.num_frames else "scenes"
-    told = (
-        f"{counts.num_frames} frames, {len(counts.cells)} cells, masks {counts.masks} in every cell; "
-        f"bands: {len(counts.unit)} {drawn} and seeds redrawn"
-    )
+    units = len(counts.unit)
+    told = f"{counts.num_frames} frames, {len(counts.cells)} cells, masks {counts.masks} in every cell; bands: "
+    told += f"{units} {drawn} and seeds redrawn" if units > 1 else "none, of a single frame or scene"
     return f"{told}; {counts.failed} frames set aside" if counts.failed else told
 
 

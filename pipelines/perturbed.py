@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from pointsam.calibration.correction import RigCorrection, mended, rig_of
@@ -36,6 +37,21 @@ def with_calibration(dataset: Dataset, noise: Noise, correction: Mapping[str, Ri
         return mended(frame, correction[rig])
 
     return _changed(dataset, mend)
+
+
+def require_rigs(dataset: Dataset, frame_ids: Sequence[str]) -> None:
+    """Refuse a calibration file that does not know the rig of a frame; frames that cannot be read are set aside later.
+
+    Args:
+        dataset: as the file mends it.
+        frame_ids: of those to label.
+
+    Raises:
+        SchemaError: SCH004.
+    """
+    for frame_id in frame_ids:
+        with suppress(DatasetError, CalibrationError):
+            dataset.frame(frame_id)
 
 
 def require_fit(dataset: Dataset, frame_ids: Sequence[str], noises: Mapping[str, Noise]) -> None:

@@ -68,8 +68,8 @@ def main():
                 verdict = document["rigs"][rig]
                 verdicts = verdict["cameras"]
                 left = noise.time_ms + 1e3 * corrections[rig].time_s
-                doubt = verdict["time_doubt_ms"]
-                print(f"time {verdict['time_status']}: {noise.time_ms:+.1f} -> {left:+.1f} ms, doubt {doubt:.1f}")
+                doubt = "-" if (told_ms := verdict["time_doubt_ms"]) is None else f"{told_ms:.1f}"
+                print(f"time {verdict['time_status']}: {noise.time_ms:+.1f} -> {left:+.1f} ms, doubt {doubt}")
                 right = mended(wrong, corrections[rig])
                 for view, off, back in zip(true.cameras, wrong.cameras, right.cameras, strict=True):
                     told = verdicts[view.name]

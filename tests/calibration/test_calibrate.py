@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pipelines.calibrate import FLOOR_DEG, MIN_SPEED_MPS, Move, camera_verdicts, judge
+from pipelines.calibrate import FLOOR_DEG, MIN_SPEED_MPS, Move, camera_verdicts, judge, time_verdict
 from pipelines.calibration_file import RigVerdict
 from pointsam.calibration.correction import RigCorrection, as_SE3, mended, rig_of
 from pointsam.calibration.perturb import Noise, perturb
@@ -134,26 +134,42 @@ def test_errors_of_mounting_and_time_are_found(drive):
     assert verdict.time_status == "mended"
     assert verdict.time_ms == pytest.approx(-40, abs=4)
     assert verdict.time_doubt_ms > 2.5  # what halves have in common
-    before = errors(drive, frames, RigVerdict(0, 0.0, "right", 0.0, 0.0, {}))
+    assert all(one.doubt_deg < one.shift_deg / 2 for one in verdict.cameras.values())
+    before = errors(drive, frames, RigVerdict(0, 0.0, "right", 0.0, None, {}))
     after = errors(drive, frames, verdict)
     assert before == pytest.approx((1.24, 0.08), abs=0.05)
     assert after[0] < 0.25
     assert after[1] < before[1]
 
 
-def test_doubt_is_told_and_few_objects_are_not_enough(drive):
-    few = drive[:2]
-    for _, verdict in (judged(few, Noise(rotation_deg=1.0)), judged(few[:1], Noise(rotation_deg=1.0))):
-        for one in verdict.cameras.values():
-            assert one.status == "unknown" or one.doubt_deg < one.shift_deg / 2
-    assert {one.status for one in verdict.cameras.values()} == {"unknown"}
+@pytest.mark.parametrize("frames", [1, 2])
+def test_few_objects_are_not_enough(drive, frames):
+    _, verdict = judged(drive[:frames], Noise(rotation_deg=1.0))
+    assert {(one.status, one.doubt_deg) for one in verdict.cameras.values()} == {("unknown", None)}
+    assert (verdict.time_status, verdict.time_ms, verdict.time_doubt_ms) == ("unknown", 0.0, None)
     assert verdict.correction().cameras == {}
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "apart_ms", "wanted"),
+    [
+        (4.0, 1.0, "right"),
+        (-4.0, 9.0, "right"),
+        (-8.0, 1.0, "mended"),
+        (8.0, 4.5, "unknown"),
+        (15.0, 9.0, "unknown"),
+        (90.0, 10.0, "unknown"),
+    ],
+)
+def test_a_time_that_halves_do_not_bear_out_is_unknown(time_ms, apart_ms, wanted):
+    assert time_verdict(time_ms, apart_ms) == wanted
 
 
 @pytest.mark.parametrize(
     ("found", "wanted"),
     [
         ([(0.3, 0.1), (0.1, 0.1), (0.2, 0.1)], ["mended", "right", "right"]),
+        ([(0.29, 0.149), (0.1, 0.1), (0.25, 0.14)], ["unknown", "right", "right"]),
         ([(0.3, 0.1), (0.3, 0.1), (0.2, 0.15)], ["mended"] * 3),  # the median is: so is the third
         ([(0.3, 0.1), (0.3, 0.1), (0.2, 0.25)], ["mended", "mended", "unknown"]),
         ([(0.3, 0.1), (0.3, 0.1), (0.2, 0.15), None, None, None], ["mended"] * 3 + ["unknown"] * 3),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers.commands import label, refused
 from helpers.masks import write_masks
+from helpers.nuscenes_root import token
 from helpers.segmenters import Scissors
 from helpers.training import make_world
 
@@ -165,6 +166,60 @@ def test_another_version_and_another_rig_are_refused(drive, out, tmp_path):
     refused(clusters(drive, out, tmp_path / "a", "--calibration", later), "SCH003", later)
     other = mending(drive[0], tmp_path / "other.json")  # of the wrong calibration, which these frames do not have
     refused(clusters(drive, out, tmp_path / "b", "--calibration", other), "SCH004", "is of rig")
+    assert not (tmp_path / "b").exists()
+
+
+SECOND = "scene-0103"
+
+
+def moved(tables):
+    """The second scene has its front camera elsewhere."""
+    front = next(row for row in tables["calibrated_sensor"] if row["token"] == token("calibrated", "CAM_FRONT"))
+    x, y, z = front["translation"]
+    tables["calibrated_sensor"].append({**front, "token": "moved", "translation": [x + 0.1, y, z]})
+    for row in tables["sample_data"]:
+        if f"CAM_FRONT/{SECOND}" in row["filename"]:
+            row["calibrated_sensor_token"] = "moved"
+
+
+@pytest.fixture
+def two_rigs(tmp_path, scissors):
+    """A root of two rigs, and masks of it."""
+    world = make_world(tmp_path / "root", samples=2, edit=moved)
+    write_masks(world, tmp_path / "masks")
+    known = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks", "--workers", 1)
+    assert label("run", world.root, "--out", tmp_path / "out", *known).exit_code == 0
+    return world, tmp_path / "out"
+
+
+def test_a_rig_of_which_nothing_can_be_read_is_unknown_and_its_frames_are_set_aside(two_rigs, tmp_path):
+    world, out = two_rigs
+    for frame_id in world.frame_ids():
+        if world.scene(frame_id) == SECOND:
+            world.frame(frame_id).sweep.path.write_bytes(b"torn")
+    file = tmp_path / "file.json"
+    assert label("calibrate", world.root, "--masks-from", out, "--out", file).exit_code == 0
+    rigs = json.loads(file.read_text())["rigs"]
+    assert [rig["frames"] for rig in rigs.values()] == [2, 0]
+    assert {one["status"] for rig in rigs.values() for one in rig["cameras"].values()} == {"unknown"}
+    assert clusters((world.root,), out, tmp_path / "next", "--calibration", file).exit_code == 3
+    assert [row.status for row in Labels(tmp_path / "next").frames()] == ["ok"] * 2 + ["failed"] * 2
+
+
+def test_a_file_that_lacks_a_rig_is_refused_before_anything_is_written(two_rigs, tmp_path):
+    world, out = two_rigs
+    file = tmp_path / "file.json"
+    assert label("calibrate", world.root, "--masks-from", out, "--out", file).exit_code == 0
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps({**document, "rigs": dict(list(document["rigs"].items())[:1])}))
+    refused(clusters((world.root,), out, tmp_path / "next", "--calibration", file), "SCH004", "is of rig")
+    assert not (tmp_path / "next").exists()
+
+
+def test_the_next_command_opens_the_same_tables(drive, out, tmp_path):
+    where = ("--dataset", "nuscenes", "--version", NuScenes(drive[0]).version)
+    done = label("calibrate", drive[0], "--masks-from", out, "--out", tmp_path / "file.json", *where)
+    assert " ".join(where) in done.output.partition("next: ")[2]
 
 
 def test_a_sweep_takes_no_file(drive, out, tmp_path):

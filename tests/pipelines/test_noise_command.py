@@ -5,11 +5,14 @@ import shutil
 
 import pyarrow.parquet as pq
 import pytest
-from helpers.commands import label, refused, tables
+from helpers.commands import label, refused, tables, watch_lock
 from helpers.masks import write_masks
 from helpers.training import make_world
 
+from pipelines import noise_report
 from pipelines.hardware import hardware
+from pipelines.noise_counts import read_counts
+from pointsam.datasets.nuscenes import NuScenes
 from pointsam.store.reader import Labels
 
 pytest.importorskip("matplotlib", reason="needs pointsam[plots]")
@@ -97,6 +100,36 @@ def test_a_sweep_leaves_tables_curves_and_a_page(sweep):
     assert [moved["kind"] for moved in document["moved_by_sar"]] == ["rotation", "dropped"]
     for moved in document["moved_by_sar"]:
         assert [set(one) for one in moved["breaks"]] == [{"lost", "by", "low", "high"}] * 2
+
+
+def test_scenes_are_drawn_where_they_are_many_and_frames_where_few_scenes_have_any(sweep, monkeypatch):
+    frames = read_counts(sweep[0])
+    assert (len(frames.unit), frames.num_frames) == (4, 4)
+    monkeypatch.setattr("pipelines.noise_counts.FEWEST_SCENES", 2)
+    scenes = read_counts(sweep[0])
+    assert scenes.unit == ("scene-0061", "scene-0103")
+    assert scenes.panoptic.sum(axis=0) == pytest.approx(frames.panoptic.sum(axis=0))
+    assert len(frames.panoptic) == 2 * len(scenes.panoptic)
+
+
+def test_a_scene_all_of_whose_frames_were_set_aside_is_none(drive, out, tmp_path, monkeypatch):
+    shutil.copytree(drive[0], tmp_path / "root")
+    world = NuScenes(tmp_path / "root")
+    for frame_id in world.frame_ids()[2:]:
+        world.frame(frame_id).sweep.path.write_bytes(b"torn")
+    grid = ("--kind", "dropped", "--levels", "dropped=1", "--seeds", 1, "--workers", 1)
+    done = label("noise", world.root, "--out", tmp_path / "sweep", "--masks-from", out, *grid)
+    assert done.exit_code == 3
+    monkeypatch.setattr("pipelines.noise_counts.FEWEST_SCENES", 2)
+    counts = read_counts(tmp_path / "sweep")
+    assert (list(counts.unit), counts.failed) == (world.frame_ids()[:2], 2)
+
+
+def test_what_a_sweep_leaves_is_written_while_others_wait(drive, out, tmp_path, monkeypatch):
+    held = watch_lock(monkeypatch, noise_report, lambda _: tmp_path)
+    done = label("noise", drive[0], "--out", tmp_path, "--masks-from", out, "--kind", "time", "--workers", 1)
+    assert done.exit_code == 0, done.output
+    assert held == [True]
 
 
 def test_a_sweep_says_how_it_was_made(drive, out, sweep, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from pipelines.noise_cells import cells_of
 from pipelines.noise_counts import Counts, panoptic_quality
 from pipelines.noise_curves import LOSSES, Curve, _crossing, bounds, curves, shift
-from pipelines.noise_report import _panel, tables
+from pipelines.noise_report import _about, _panel, tables
 from pointsam.evaluate.panoptic import class_quality, mean_counted
 
 SCENES = (0.9, 0.5)
@@ -119,6 +119,30 @@ def test_nothing_to_lose_is_no_loss():
         assert np.isnan(curve.breaks).all()
     assert np.isnan(shift(*pair, 0)).all()
     assert [row[2:] for row in tables(pair)[-1].rows] == [("-", "-")] * 3
+
+
+def test_a_single_scene_or_frame_tells_of_no_spread():
+    two = counts_of(LEFT)
+    one = Counts(two.cells, ("easy",), two.panoptic[:1], two.objects[:1], 0, 1)
+    pair = curves(one)
+    for curve in pair:
+        assert np.isnan(curve.pq[:, 1:]).all()
+        assert np.isnan(curve.lost[:, 1:]).all()
+    quality, breaks = tables(pair)
+    assert quality.rows[1][1:5] == (pytest.approx(0.54), "-", pytest.approx(0.6795), "-")
+    assert [row[3] for row in breaks.rows] == ["0.5", "0.816", "+0.316"]
+    assert "bands: none" in _about(one)
+
+
+def test_sizes_that_are_not_reached_are_beyond_and_differences_open():
+    mild = curves(counts_of({False: (0.9, 0.9), True: (0.97, 0.99)}))
+    none = curves(counts_of(dict.fromkeys(LEFT, (0.99, 0.99))))
+    assert [row[2:] for row in tables(mild)[-1].rows] == [
+        ("0.5 (0.5 to 0.5)", "beyond (beyond to beyond)"),
+        ("beyond (beyond to beyond)", "beyond (beyond to beyond)"),
+        ("open (open to open)", "open (open to open)"),
+    ]
+    assert {cell for row in tables(none)[-1].rows[:2] for cell in row[2:]} == {"beyond (beyond to beyond)"}
 
 
 def test_tables_tell_quality_loss_breaks_and_what_refinement_moves():
