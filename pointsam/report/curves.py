@@ -105,7 +105,7 @@ def draw(panels: Sequence[Panel], same_y: bool = False) -> dict[str, bytes]:
             _plot(panel, place)
             names = tuple(line.name for line in panel.lines)
             if names and names not in told:
-                place.legend(frameon=False)
+                place.legend(frameon=False, fontsize="small", handlelength=1.2)
                 told.add(names)
 
     columns = min(3, len(panels))
