@@ -22,8 +22,8 @@ class CameraVerdict:
     """What is said of one camera.
 
     Args:
-        status: "mended", "right", "unknown" (too few objects, or halves that disagree; where the whole rig is off, a
-            correction no larger than what they are apart, else one that is not twice as large).
+        status: "mended", "right", "unknown" (too few objects, halves that disagree, or a correction that they do not
+            bear out).
         objects: that it rests on.
         shift_deg: by how much the correction moves what objects show, root mean square.
         apart_deg: half of what the two halves differ by, likewise.

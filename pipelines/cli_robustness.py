@@ -119,10 +119,8 @@ def calibrate(
     request = Request(data, masks_from, default(), dataset=dataset, version=version, noise=noise_of(noise))
     click.echo(find(request, dest, most, overwrite))
     given = [str(data), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]
-    given += [
-        word for name, value in (("dataset", dataset), ("version", version)) if value for word in (f"--{name}", value)
-    ]
-    given += [word for value in noise for word in ("--noise", value)]
+    same = [("--dataset", dataset), ("--version", version), *(("--noise", value) for value in noise)]
+    given += [word for option, value in same if value for word in (option, value)]
     click.echo(f"next: pointsam-label clusters {shlex.join(given)}")
 
 

@@ -85,7 +85,8 @@ def run_experiment(request: ExperimentRequest) -> Page:
             if why is None and asked:
                 why = _trained(wanted)
             if why is not None:
-                left_out |= {run: why} if asked else {}
+                if asked:
+                    left_out[run] = why
                 continue
             score = finished(wanted)
             if score is not None:

@@ -198,18 +198,16 @@ def _by_seed(rows: Sequence[Row], where: str) -> float:
 
 def _share(row: Row, all_boxes: Row | None, where: str) -> tuple[float, str]:
     """Of all boxes' mAP, and what that is in 95 % of the draws; both of the same seeds, and of the same draws."""
-    common = row.by_seed.keys() & all_boxes.by_seed.keys() if all_boxes else set()
-    if all_boxes is None or not common:
+    if all_boxes is None:
         return _NAN, "-"
-    if row is not all_boxes:
-        row, all_boxes = row.of(common), all_boxes.of(common)
-    whole = _mean(all_boxes.values(where))
-    share = _mean(row.values(where)) / whole if whole else _NAN
-    if row is all_boxes:
+    common = row.by_seed.keys() & all_boxes.by_seed.keys()
+    some, whole = row.of(common), all_boxes.of(common)
+    of_whole = _mean(whole.values(where))
+    share = _mean(some.values(where)) / of_whole if of_whole else _NAN
+    frames = {score[where]["quality"]["num_frames"] for one in (some, whole) for score in one.scores}
+    if row is all_boxes or len(frames) != 1:  # frames could not be read: the draws differ
         return share, "-"
-    mine, theirs = row.draws(where), all_boxes.draws(where)
-    if len({score[where]["quality"]["num_frames"] for row in (row, all_boxes) for score in row.scores}) > 1:
-        return share, "-"  # frames could not be read: the draws differ
+    mine, theirs = some.draws(where), whole.draws(where)
     if not (theirs > 0).any():
         return share, "-"
     low, high = interval(mine[theirs > 0] / theirs[theirs > 0])

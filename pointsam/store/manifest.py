@@ -17,7 +17,7 @@ from typing import Any
 from pointsam.errors import SchemaError, StoreError
 from pointsam.store import layout
 from pointsam.store.document import canonical_json, differences, digest
-from pointsam.store.files import locked, make_folder, store_errors, write_together
+from pointsam.store.files import claimed, locked, store_errors, write_together
 from pointsam.store.schema import SCHEMA_VERSION, table_metadata
 from pointsam.store.writer import table_bytes
 
@@ -118,10 +118,8 @@ class Run:
             "data_root": None if data_root is None else str(Path(data_root).resolve()),
         }
         entry = json.loads(canonical_json(entry))
-        with store_errors(run.out, 0):
-            make_folder(run.out)
-            with locked(run.out):
-                run._register(entry, plan)
+        with store_errors(run.out, 0), claimed(run.out):
+            run._register(entry, plan)
         return run
 
     def done(self) -> set[str]:
