@@ -1,0 +1,105 @@
+"""Documents of version 0.1.0 still open (tests/data/v0_1_0/README.md says how they were made)."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from helpers.commands import label
+from helpers.masks import write_masks
+from helpers.nuscenes_root import make_root
+from helpers.segmenters import Scissors
+
+from pipelines.calibration_file import read_correction
+from pointsam.datasets.nuscenes import NuScenes
+from pointsam.detect.budget_file import read_budget
+from pointsam.semantics.mapping import load_mapping
+from pointsam.store.reader import Labels
+
+FOLDER = Path(__file__).parent / "data" / "v0_1_0"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """The data that the run folder was made of."""
+    return make_root(
+        tmp_path_factory.mktemp("v0_1_0") / "root",
+        scenes=("scene-0061", "scene-0103"),
+        samples_per_scene=1,
+        boxes_per_sample=2,
+    )
+
+
+@pytest.fixture
+def out(tmp_path):
+    """A copy of the run folder, which a command may go on with."""
+    return shutil.copytree(FOLDER / "labels", tmp_path / "labels")
+
+
+@pytest.fixture(autouse=True)
+def scissors(monkeypatch):
+    monkeypatch.setattr("pipelines.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
+
+
+def test_labels_and_masks_of_a_run_folder_open():
+    labels = Labels(FOLDER / "labels")
+    assert labels.stages == ("clusters", "masks")
+    assert labels.taxonomy.names[:2] == ("car", "truck")
+    found = [labels.labels(frame_id) for frame_id in labels.frame_ids()]
+    assert [len(frame.clusters) for frame in found] == [2, 1]
+    assert [int((frame.labels.instance_id >= 0).sum()) for frame in found] == [4, 5]
+    assert [sum(len(image.masks) for image in labels.masks(frame_id).values()) for frame_id in labels.frame_ids()] == [
+        2,
+        2,
+    ]
+
+
+def test_a_run_folder_is_judged_shown_and_exported(root, out, tmp_path):
+    assert label("eval", out, root).exit_code == 0
+    assert label("inspect", out, "0", "--data", root, "--png", tmp_path / "frame.png").exit_code == 0
+    assert label("export", out, root, "--to", "coco", "--dest", tmp_path / "coco").exit_code == 0
+    assert label("report", out, root, "--dest", tmp_path / "page").exit_code == 0
+
+
+def test_a_finished_run_has_nothing_left_to_do(root, out, tmp_path):
+    write_masks(NuScenes(root), tmp_path / "masks")
+    before = {path: path.read_bytes() for path in out.rglob("*.parquet")}
+    result = label("run", root, "--out", out, "--semantics", "precomputed", "--masks-dir", tmp_path / "masks")
+    assert result.exit_code == 0, result.output
+    assert {path: path.read_bytes() for path in out.rglob("*.parquet")} == before
+
+
+def test_clusters_are_made_anew_from_its_masks_to_the_same_tables(root, tmp_path):
+    result = label("clusters", root, "--out", tmp_path / "again", "--masks-from", FOLDER / "labels")
+    assert result.exit_code == 0, result.output
+    for name in ("points", "clusters", "frames"):
+        for path in (FOLDER / "labels" / name).rglob("*.parquet"):
+            again = tmp_path / "again" / path.relative_to(FOLDER / "labels")
+            assert pq.ParquetFile(again).read().equals(pq.ParquetFile(path).read()), path.name
+
+
+def test_a_noise_sweep_opens():
+    cells = list(Labels(FOLDER / "noise").cells())
+    assert [scene for scene, _ in cells] == ["scene-0061", "scene-0103"]
+    assert all(table.num_rows > 0 for _, table in cells)
+
+
+def test_a_calibration_file_opens():
+    (correction,) = read_correction(FOLDER / "calibration.json").values()
+    assert list(correction.cameras) == ["CAM_FRONT"]
+    np.testing.assert_allclose(correction.cameras["CAM_FRONT"], [np.deg2rad(0.5), 0, 0, 0, 0.1, 0])
+
+
+def test_a_mapping_file_opens():
+    mapping = load_mapping(FOLDER / "mapping.json")
+    assert mapping.taxonomy.names == ("car", "docker", "bicycle")
+    assert mapping.class_id("person") == 1
+    assert mapping.taxonomy.classes[1].crowd
+
+
+def test_a_budget_opens():
+    budget = read_budget(FOLDER / "budget.parquet")
+    assert budget.description["fraction"] == pytest.approx(0.4)
+    assert len(budget.frames) == 8
+    assert sum(len(boxes) for boxes in budget.frames.values()) == 18
