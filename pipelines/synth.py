@@ -18,6 +18,7 @@ from pipelines.worker import peak_mb
 from pointsam import __version__
 from pointsam.draws import generator
 from pointsam.errors import BackendError, StoreError
+from pointsam.open3d_loader import load_open3d
 from pointsam.store.manifest import Run, Shard, plan_shards, read_plan
 from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY
 
@@ -139,9 +140,7 @@ def synthesize(
             written.
         BackendError: BCK005 if open3d is not installed.
     """
-    from pointsam.synth.raycast import open3d
-
-    open3d()  # says at once what is missing, not in every worker
+    load_open3d()  # says at once what is missing, not in every worker
     _refuse_foreign(config, out)
     begin = time.perf_counter()
     document = {"tool_version": __version__, "config": asdict(config)}

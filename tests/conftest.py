@@ -40,9 +40,12 @@ def rng_of():
 
 @pytest.fixture(scope="session")
 def open3d():
-    """For what casts rays; the package itself is loaded by `pointsam.synth.raycast` only."""
+    """The package, for what casts rays or reads clouds."""
     if find_spec("open3d") is None:
         pytest.skip("needs open3d: pip install 'pointsam[synth]'")
+    from pointsam.open3d_loader import load_open3d
+
+    return load_open3d()
 
 
 def _need(path):

@@ -4,47 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import BackendError
+from pointsam.open3d_loader import load_open3d
 
 MISS = -1
 """Triangle of a ray that meets nothing."""
 
 SCENES_KEPT = 300
 """How many scenes a cache may hold: Open3D crashes with some 1,000 alive in one process, each an Embree device."""
-
-
-@cache
-def open3d() -> Any:
-    """The package `open3d`.
-
-    Its wheels need the system's libusb-1.0, which a bare machine lacks; the wheel `libusb-package` carries one.
-
-    Raises:
-        BackendError: BCK005 if the package is not installed or its system library is nowhere.
-    """
-    hint = "pip install 'pointsam[synth]'"
-    try:
-        try:
-            import open3d as package
-        except ImportError as error:
-            if "libusb" not in str(error):
-                raise
-            import ctypes
-
-            import libusb_package
-
-            hint = "pip install libusb-package, or let the system install libusb-1.0-0"
-            ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
-            import open3d as package
-    except (ImportError, OSError) as error:
-        raise BackendError("BCK005", f"ray casting needs open3d ({error})", hint) from error
-    return package
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +45,8 @@ class RayScene:
     def __init__(self, vertices_m: NDArray[np.float32], triangles: NDArray[np.int32], threads: int = 1) -> None:
         self._empty = len(triangles) == 0
         if not self._empty:
-            tensor = open3d().core.Tensor.from_numpy
-            self._scene = open3d().t.geometry.RaycastingScene(nthreads=threads)
+            tensor = load_open3d().core.Tensor.from_numpy
+            self._scene = load_open3d().t.geometry.RaycastingScene(nthreads=threads)
             vertices = np.ascontiguousarray(vertices_m, dtype=np.float32)
             self._scene.add_triangles(tensor(vertices), tensor(np.ascontiguousarray(triangles, dtype=np.uint32)))
 
@@ -104,7 +75,7 @@ class RayScene:
         rays = np.empty((len(direction), 6), dtype=np.float32)
         rays[:, :3] = origin_m
         rays[:, 3:] = direction
-        return open3d().core.Tensor.from_numpy(rays)
+        return load_open3d().core.Tensor.from_numpy(rays)
 
 
 class RaySceneUnion:

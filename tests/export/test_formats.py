@@ -61,13 +61,11 @@ def test_lidarseg_is_a_byte_a_point(item):
 
 @pytest.mark.parametrize(("write", "suffix"), [(ply, "ply"), (pcd, "pcd")])
 def test_open3d_reads_the_clouds(item, write, suffix, tmp_path, open3d):
-    import open3d as o3d
-
     ((name, content),) = write(item).items()
     assert name == f"abc.{suffix}"
     path = tmp_path / name
     path.write_bytes(content)
-    read = o3d.t.io.read_point_cloud(str(path))
+    read = open3d.t.io.read_point_cloud(str(path))
     assert np.allclose(read.point.positions.numpy(), item.points[:, :3])
     assert np.allclose(read.point.intensity.numpy().ravel(), item.points[:, 3])
     assert read.point["cluster"].numpy().ravel().tolist() == item.found.labels.instance_id.tolist()

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pointsam.open3d_loader import load_open3d
 from pointsam.synth.assets.people import pedestrian
 from pointsam.synth.lidar import EGO, NOTHING, Lidar
 from pointsam.synth.motion import Road, Speed, Track
@@ -21,11 +22,9 @@ STRAIGHT = Road(0.0, 400.0, 0.0, 0.0)
 
 def distance_m(mesh, xyz_m):
     """(N,) distance of points to the opaque surface of a mesh."""
-    from pointsam.synth.raycast import open3d
-
     clear = np.array([m.clear for m in mesh.materials])[mesh.material_id]
-    tensor = open3d().core.Tensor.from_numpy
-    scene = open3d().t.geometry.RaycastingScene()
+    tensor = load_open3d().core.Tensor.from_numpy
+    scene = load_open3d().t.geometry.RaycastingScene()
     scene.add_triangles(tensor(mesh.vertices_m), tensor(mesh.triangles[~clear].astype(np.uint32)))
     distance = scene.compute_distance(tensor(np.ascontiguousarray(xyz_m, dtype=np.float32))).numpy()
     # Open3D's nearest point is centimetres off on long thin faces: what seems far is measured again.
