@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointsam.errors import DatasetError
-from pointsam.images import DAMAGED
+from pointsam.images import DAMAGED, PHOTO_FORMATS, open_image
 from pointsam.types import Sweep
 
 _COLUMNS = {3: "x, y or z", 4: "x, y, z or intensity"}
@@ -76,15 +76,15 @@ def read_image(path: Path, expect: tuple[int, int] | None = None) -> NDArray[np.
     """An image, fully decoded.
 
     Args:
-        path: any format that Pillow reads, 8 bits a channel.
+        path: JPEG, PNG, WebP, BMP or TIFF, 8 bits a channel.
         expect: (height_px, width_px) of the calibration.
 
     Returns:
         (H,W,3) uint8 RGB.
 
     Raises:
-        DatasetError: DAT004 if the file is missing or may not be read, DAT005 if it is empty, truncated, damaged, no
-            image, deeper than 8 bits a channel or of another size than expected.
+        DatasetError: DAT004 if the file is missing or may not be read, DAT005 if it is empty, truncated, damaged, of
+            another format, deeper than 8 bits a channel or of another size than expected.
     """
     with _opened(path) as image:
         if expect is not None and (image.height, image.width) != tuple(expect):
@@ -107,7 +107,8 @@ def image_size(path: Path) -> tuple[int, int]:
     """(height_px, width_px) from the file's header; the pixels are not decoded.
 
     Raises:
-        DatasetError: DAT004 if the file is missing or may not be read, DAT005 if its header is no image's.
+        DatasetError: DAT004 if the file is missing or may not be read, DAT005 if its header is that of no format of
+            `read_image`.
     """
     with _opened(path) as image:
         return image.height, image.width
@@ -123,11 +124,13 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise _unreadable("image", path, error) from error
     with stream:
         try:
-            with Image.open(stream) as image:
+            with open_image(stream, PHOTO_FORMATS) as image:
                 yield image
         except DAMAGED as error:
             raise DatasetError(
-                "DAT005", f"{path}: not a readable image ({error})", "fetch the file again, it is damaged or cut off"
+                "DAT005",
+                f"{path}: not a readable image ({error})",
+                "fetch the file again if it is damaged or cut off, or convert it to JPEG or PNG",
             ) from error
 
 

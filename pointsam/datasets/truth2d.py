@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pointsam.errors import DatasetError
-from pointsam.images import DAMAGED
+from pointsam.images import DAMAGED, MASK_FORMATS, open_image
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import CameraView
 
@@ -55,7 +54,7 @@ def image_truth(root: Path, view: CameraView, taxonomy: Taxonomy) -> ImageTruth 
     if not picture.is_file():
         return None
     try:
-        with Image.open(picture) as image:
+        with open_image(picture, MASK_FORMATS) as image:
             ids = np.asarray(image).astype(np.int64)
         rows = [
             (int(key), taxonomy.class_id(entry["label"]), float(entry.get("visible", 1.0)))

@@ -7,11 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pointsam import rle
 from pointsam.errors import DatasetError, SchemaError
-from pointsam.images import DAMAGED
+from pointsam.images import DAMAGED, MASK_FORMATS, open_image
 from pointsam.semantics.jsonfile import read_json
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 
@@ -150,7 +149,7 @@ def malformed(path: Path, problem: str, wanted: str) -> DatasetError:
 
 def _png(path: Path, size: tuple[int, int], modes: tuple[str, ...]) -> NDArray[np.int32]:
     try:
-        with Image.open(path) as image:
+        with open_image(path, MASK_FORMATS) as image:
             # Before the pixels are decoded: a wrong size is cheap to refuse, and may be a bomb.
             if (image.height, image.width) != size:
                 raise _other_size(path, (image.height, image.width), size)

@@ -56,3 +56,9 @@ def test_a_cut_off_picture_and_a_foreign_class_are_refused(tmp_path, stem):
     stem.with_suffix(".png").write_bytes(stem.with_suffix(".png").read_bytes()[:60])
     with pytest.raises(DatasetError, match="DAT011"):
         image_truth(tmp_path, VIEW, NUSCENES)
+
+
+def test_a_picture_that_is_no_png_is_refused(tmp_path, stem):
+    Image.new("L", (30, 20)).save(stem.with_suffix(".png"), "GIF")
+    with pytest.raises(DatasetError, match=r"DAT011.*one\.png.*content is not PNG"):
+        image_truth(tmp_path, VIEW, NUSCENES)
