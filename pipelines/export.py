@@ -22,6 +22,7 @@ from pointsam.export.item import Files, Item
 from pointsam.export.lidarseg import lidarseg
 from pointsam.export.nuscenes_panoptic import panoptic, submission
 from pointsam.export.semantickitti import semantickitti
+from pointsam.paths import path_under
 from pointsam.report.recording import Recording
 from pointsam.store.files import make_folder, require_free, store_errors, temporary_of, write_together
 from pointsam.store.reader import Labels
@@ -63,6 +64,7 @@ class Format:
     note: str = ""
 
 
+_MEND_NAME = "mend the frame's token or id in the data set, or --eval-set: file names are made of these"
 _GUESSED = "boxes are fitted to clusters: sizes are guessed from the class, and which end is the front nobody knows"
 
 FORMATS: dict[str, Format] = {
@@ -123,7 +125,8 @@ def export(
     Raises:
         SchemaError: SCH004 if the format knows no such classes or data, SCH006 on ids beyond its range.
         StoreError: OUT003 if a file is there already or cannot be written, OUT002 on a full disk.
-        DatasetError: DAT009 if there is nothing to write; and what reading raises.
+        DatasetError: DAT009 if there is nothing to write, DAT011 on a token or id that cannot name a file; and what
+            reading raises.
     """
     labels, spec = Labels(out), FORMATS[form]
     dataset = open_dataset(data, labels.document("clusters")["dataset"]["name"], version=version)
@@ -136,7 +139,7 @@ def export(
     items = (_item(number, frame_id, labels, masks, dataset) for number, frame_id in enumerate(good))
     watched = progress(items, total=len(good), desc="export", unit="frame")
     if form == "rerun":
-        _record(dest / f"{split}.rrd", watched, dataset, overwrite)
+        _record(path_under(dest, f"{split}.rrd", _MEND_NAME), watched, dataset, overwrite)
         return len(good)
     names, rows = [], []
     for item in watched:
@@ -177,8 +180,8 @@ def _item(number: int, frame_id: str, labels: Labels, masks: Labels, dataset: Da
 
 
 def _write(dest: Path, files: Files, overwrite: bool) -> None:
-    """Files that are there already, and the same, are left alone."""
-    new = [(dest / name, content) for name, content in files.items()]
+    """Files that are there already, and the same, are left alone; a name that leaves the folder is refused."""
+    new = [(path_under(dest, name, _MEND_NAME), content) for name, content in files.items()]
     new = [(path, content) for path, content in new if not (path.is_file() and path.read_bytes() == content)]
     for path, _ in new:
         require_free(path, overwrite)

@@ -25,6 +25,7 @@ from pointsam.errors import CalibrationError, DatasetError
 from pointsam.geometry.boxes import truth_from_boxes
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
+from pointsam.paths import require_name
 from pointsam.taxonomy import NUSCENES
 from pointsam.types import Boxes, CameraView, Frame, PointTruth, Sweep
 
@@ -88,15 +89,20 @@ class NuScenes:
         return scene
 
     def lidar_token(self, frame_id: str) -> str:
-        """sample_data token of the key sweep, by which nuScenes names label files."""
-        token: str = self._index.strings("sweeps", "token")[self._key_sweep(frame_id)].as_py()
-        return token
+        """sample_data token of the key sweep, by which nuScenes names label files.
+
+        Raises:
+            DatasetError: DAT010 on an unknown sample, DAT011 on one without key sweep, or if the token of any key
+                sweep cannot name a file: that is said before the first file is written.
+        """
+        return self._lidar_tokens[self._key_sweep(frame_id)]
 
     def frame(self, frame_id: str) -> Frame:
         """Paths, times and calibration of one sample; reads no sensor data.
 
         Raises:
-            DatasetError: DAT010 on an unknown token, DAT011 on a sample without key sweep or cameras.
+            DatasetError: DAT010 on an unknown token, DAT011 on a sample without key sweep or cameras, or on a camera
+                whose channel cannot name a file.
             CalibrationError: CAL001, CAL002 or CAL003 naming table, token and field.
         """
         sample = self._sample(frame_id)
@@ -224,6 +230,19 @@ class NuScenes:
             )
         return row
 
+    @cached_property
+    def _lidar_tokens(self) -> dict[int, str]:
+        """Token of every key sweep, by row."""
+        tokens, found = self._index.strings("sweeps", "token"), {}
+        for sample, row in enumerate(self._index.numbers("samples", "lidar").tolist()):
+            if row < 0:
+                continue
+            token = found[row] = tokens[row].as_py()
+            frame_id = self._index.strings("samples", "token")[sample].as_py()
+            where = f"{self._table('sample_data')}: key sweep of sample {frame_id!r}, field 'token'"
+            require_name(token, where, "unpack the tables again, or give the row a token of letters and digits")
+        return found
+
     def _walk(self, sweep: int, offset: int) -> int:
         links = self._index.numbers("sweeps", "next" if offset > 0 else "prev")
         for _ in range(abs(offset)):
@@ -258,6 +277,9 @@ class NuScenes:
         calibration = self._index.numbers("images", "calibration")[row]
         channel = self._index.strings("calibrations", "channel")[calibration].as_py()
         width, height = (int(self._index.numbers("images", name)[row]) for name in ("width_px", "height_px"))
+        require_name(
+            channel, f"{self._table('sensor')}: field 'channel'", "name the channel with letters, digits and _"
+        )
         try:
             intrinsic = self._index.numbers("calibrations", "intrinsic")[calibration]
             camera = PinholeCamera(intrinsic.reshape(3, 3), width, height)

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pointsam.errors import SchemaError, StoreError
+from pointsam.paths import name_problem
 from pointsam.store.schema import SCHEMA_VERSION
 
 STAGE_TABLES: Mapping[str, tuple[str, ...]] = {
@@ -50,12 +51,20 @@ def encode_scene(scene: str) -> str:
     """A scene as part of a file name: percent-encoded as hive readers undo it, and never hidden (no leading . or _).
 
     Raises:
-        SchemaError: SCH005 if the name is empty, which no folder can carry.
+        SchemaError: SCH005 if the name is empty or too long, which no folder can carry.
     """
     if not scene:
         raise SchemaError("SCH005", "a frame has an empty scene name", "name the drive that the frame belongs to")
     encoded = quote(scene, safe="")
-    return f"%{ord(encoded[0]):02X}{encoded[1:]}" if encoded[0] in "._" else encoded
+    encoded = f"%{ord(encoded[0]):02X}{encoded[1:]}" if encoded[0] in "._" else encoded
+    problem = name_problem(f"{encoded}-00000.parquet")
+    if problem:
+        raise SchemaError(
+            "SCH005",
+            f"the scene name {scene[:80]!r} cannot be that of a folder: {problem} as percent-encoded",
+            "give the drive a shorter name",
+        )
+    return encoded
 
 
 def read_run(out: Path) -> dict[str, Any]:

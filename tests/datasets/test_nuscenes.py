@@ -2,7 +2,16 @@ import json
 
 import numpy as np
 import pytest
-from helpers.nuscenes_root import HEIGHT_PX, START_US, SWEEP_US, WIDTH_PX, make_root, token, yaw_quaternion
+from helpers.nuscenes_root import (
+    HEIGHT_PX,
+    START_US,
+    SWEEP_US,
+    WIDTH_PX,
+    make_root,
+    rename_last_key_sweep,
+    token,
+    yaw_quaternion,
+)
 from scipy.spatial.transform import Rotation
 
 from pointsam.datasets.io import read_image, read_points
@@ -124,6 +133,23 @@ class TestFrameIds:
                 with pytest.raises(DatasetError) as raised:
                     ask(unknown)
                 refused(raised, "DAT010", repr(unknown), "sample.json")
+
+    def test_a_key_sweep_whose_token_cannot_name_a_file_is_DAT011_for_every_frame(self, opened):
+        dataset = opened(edit=rename_last_key_sweep("../x"))
+        assert dataset.frame(dataset.frame_ids()[-1])
+        for frame_id in dataset.frame_ids():
+            with pytest.raises(DatasetError) as raised:
+                dataset.lidar_token(frame_id)
+            refused(raised, "DAT011", "sample_data.json", repr(dataset.frame_ids()[-1]), "'../x'")
+
+    def test_a_camera_whose_channel_cannot_name_a_file_is_DAT011(self, opened):
+        def spoil(tables):
+            next(row for row in tables["sensor"] if row["channel"] == "CAM_BACK")["channel"] = "/../../x"
+
+        dataset = opened(edit=spoil)
+        with pytest.raises(DatasetError) as raised:
+            dataset.frame(dataset.frame_ids()[0])
+        refused(raised, "DAT011", "sensor.json", "'/../../x'", "absolute")
 
 
 class TestFrame:

@@ -85,6 +85,18 @@ def make_root(
     return root
 
 
+def rename_last_key_sweep(name):
+    """An `edit` of make_root that gives the last sample's LiDAR key frame another token."""
+
+    def edit(tables):
+        of_last = [row for row in tables["sample_data"] if row["sample_token"] == tables["sample"][-1]["token"]]
+        (key,) = {row["token"] for row in of_last if row["is_key_frame"] and "LIDAR_TOP" in row["filename"]}
+        for row in tables["sample_data"]:
+            row.update({field: name for field in ("token", "prev", "next") if row[field] == key})
+
+    return edit
+
+
 def write_table(folder, name, rows):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(rows, indent=1))

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from helpers.commands import label, refused, temporaries
-from helpers.nuscenes_root import make_root
+from helpers.nuscenes_root import make_root, rename_last_key_sweep
 from helpers.training import make_labels
 from PIL import Image
 
@@ -18,6 +18,7 @@ from pipelines.export import FORMATS
 from pointsam import rle
 from pointsam.datasets.kitti import Kitti
 from pointsam.datasets.nuscenes import NuScenes
+from pointsam.export.item import Item
 from pointsam.geometry.fit import fit_boxes
 from pointsam.store.reader import Labels
 
@@ -156,6 +157,36 @@ def test_quarantined_frames_are_left_out(tmp_path):
     infos = json.loads((tmp_path / "dest" / "pointsam_infos_val.json").read_text())["data_list"]
     assert len(infos) == len(world.frame_ids()) - 1
     assert not any(world.lidar_token(bad) in info["lidar_points"]["lidar_path"] for info in infos)
+
+
+@pytest.mark.parametrize("form", sorted(set(FORMATS) - {"kitti"}))
+def test_a_token_that_leaves_the_folder_stops_the_export_before_it_writes(tmp_path, form):
+    if form == "rerun":
+        pytest.importorskip("rerun", reason="needs pointsam[rerun]")
+    world = NuScenes(make_root(tmp_path / "root", edit=rename_last_key_sweep("../../pwn")))
+    make_labels(tmp_path / "out", world)
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    command = ("export", tmp_path / "out", world.root, "--to", form, "--dest", tmp_path / "a" / "b")
+    refused(label(*command), "DAT011", "sample_data.json", world.frame_ids()[-1], "../../pwn")
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("form", ["semantickitti", "openpcdet", "mmdet3d", "ply", "pcd"])
+def test_a_frame_id_that_leaves_the_folder_is_refused(tiny_kitti, tmp_path, form, monkeypatch):
+    world = Kitti(tiny_kitti.root)
+    make_labels(tmp_path / "out", world, ["000000"])
+    monkeypatch.setattr("pipelines.export.Item", lambda number, name, *rest: Item(number, f"../{name}", *rest))
+    command = ("export", tmp_path / "out", tiny_kitti.root, "--to", form, "--dest", tmp_path / "dest")
+    refused(label(*command), "DAT011", "../000000", "frame's token or id")
+    assert not (tmp_path / "dest").exists()
+    assert not list(tmp_path.rglob("000000.*[dl]"))
+
+
+@pytest.mark.parametrize("form", ["nuscenes-panoptic", "coco", "rerun"])
+def test_the_name_of_the_split_stays_in_the_folder(drive, out, tmp_path, form):
+    command = ("export", out, drive[0], "--to", form, "--dest", tmp_path / "dest", "--eval-set", "/../../x")
+    refused(label(*command), "DAT011", "/../../x", "--eval-set")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_leaves_no_file_behind(drive, out, tmp_path, monkeypatch):

@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsam.errors import SchemaError, StoreError
-from pointsam.store.layout import encode_scene
+from pointsam.store.files import temporary_of
+from pointsam.store.layout import encode_scene, table_path
 from pointsam.store.manifest import plan_shards
 from pointsam.store.schema import masks_table
 
@@ -44,12 +45,27 @@ def test_no_plan_of_empty_shards_double_frames_or_nameless_scenes(frames, size):
         plan_shards(frames, size)
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=19))
 def test_a_scene_makes_a_visible_name_of_plain_characters(scene):
     name = encode_scene(scene)
     assert unquote(name) == scene
     assert "/" not in name
     assert name[0] not in "._"
+
+
+@pytest.mark.parametrize("scene", ["../../x", "/x", "..", "C:\\x", "a\0b", "a/b"])
+def test_a_scene_of_any_name_stays_in_its_folder(tmp_path, scene):
+    path = table_path(tmp_path, "frames", scene, encode_scene(scene))
+    assert path.relative_to(tmp_path / "frames").parent.name.startswith("scene=")
+    assert not {"..", "/", "\\", "\0", ":"} & {*path.relative_to(tmp_path).parts, *path.name}
+
+
+def test_a_scene_name_fits_into_a_file_name_or_is_refused_at_the_start(tmp_path):
+    (shard,) = plan_shards([("n" * 236, "a")], 1)
+    temporary_of(table_path(tmp_path, "frames", "s", shard.name)).parent.mkdir(parents=True)
+    temporary_of(table_path(tmp_path, "frames", "s", shard.name)).touch()
+    with pytest.raises(SchemaError, match=r"SCH005.*scene name 'n+'.*longer than"):
+        plan_shards([("n" * 237, "a")], 1)
 
 
 def test_a_new_run_has_everything_to_do(tmp_path):
