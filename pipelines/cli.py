@@ -132,7 +132,7 @@ def evaluate(out: Path, data: Path, dataset: str | None, version: str | None, **
 @click.option("--dest", type=PATH, required=True, help="Folder of the page.")
 @click.option("--masks-from", type=PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
 @click.option("--frames", "count", type=click.IntRange(1), default=12, show_default=True, help="Frames to show.")
-@click.option("--overwrite", is_flag=True, help="Replace the folder if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace the page that is there; no other folder is replaced.")
 def report(out: Path, data: Path | None, dest: Path, masks_from: Path | None, count: int, overwrite: bool) -> None:
     """A page on the labels of OUT: figures, curves, the worst and best frames, and a 3D view. Opens from a file."""
     from pipelines.report import write_report

@@ -70,6 +70,11 @@ class Source:
         plain = open_dataset(root, made_of["name"], version=made_of["version"])
         self.dataset: Dataset = with_calibration(plain, noise, rigs or None)
 
+    def folders(self) -> list[Path]:
+        """Folders that hold the labels, their masks and their data, now and when the run was made."""
+        recorded = self.labels.data_root("clusters")
+        return [self.labels.out, self._masks.out, self.dataset.root, *([] if recorded is None else [recorded])]
+
     def parts(self, frame_id: str) -> Parts:
         """Read a frame.
 

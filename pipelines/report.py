@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
@@ -17,6 +16,7 @@ from PIL import Image
 from pipelines.evaluate import evaluate
 from pipelines.image_quality import image_quality
 from pipelines.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
+from pipelines.page_folder import page_folder, require_replaceable
 from pipelines.parts import Parts, Source
 from pipelines.progress import progress
 from pipelines.quality import Report
@@ -30,7 +30,6 @@ from pointsam.report.charts import bar_chart, line_chart
 from pointsam.report.compose import in_reading_order
 from pointsam.report.overlay import draw_camera
 from pointsam.report.web_frame import frame_script
-from pointsam.store.files import make_folder, require_free, store_errors, temporary_of
 
 _CAMERA_PX, _ALONE_PX, _BEV_PX, _QUALITY = 720, 1600, 1100, 82
 _ASSETS = ("three.js", "viewer.js", "page.css")
@@ -76,17 +75,18 @@ def write_report(
         data: data set root, None for where it lay when the run was made.
         masks_from: folder whose masks the clusters were made of, None for `out`.
         count: frames to show: the worst, the best, and some in between.
-        overwrite: replace the folder if it is there.
+        overwrite: replace the page that is there; any other folder is refused.
 
     Returns:
         The page.
 
     Raises:
-        StoreError: OUT003 if the folder is there already or cannot be written, OUT002 on a full disk.
+        StoreError: OUT003 if `dest` may not be replaced (pipelines.page_folder) or cannot be written, OUT002 on a full
+            disk.
         DatasetError: DAT009 if no frame was labelled; and what reading raises.
     """
-    require_free(dest, overwrite)
     source = Source(out, data, masks_from)
+    require_replaceable(dest, overwrite, source.folders())
     scores: dict[str, float] = {}
 
     def keep(verdict: FrameVerdict) -> None:
@@ -104,24 +104,16 @@ def write_report(
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "look at the failures: pointsam-label run ...")
     chosen = choose(good, scores, count)
-    temporary = temporary_of(dest)
-    with store_errors(dest.parent, 0):
-        shutil.rmtree(temporary, ignore_errors=True)
-        make_folder(temporary / "frames")
-        try:
-            for name in _ASSETS:
-                (temporary / name).write_bytes((files("pointsam.report") / "web" / name).read_bytes())
-            figures = [
-                _frame(temporary, f"{k:03d}", source, frame_id, why)
-                for k, (frame_id, why) in enumerate(progress(chosen, desc="report", unit="frame"))
-            ]
-            masks = image_quality(source, good)
-            (temporary / "index.html").write_text(_page(source, report, masks, chosen, figures, len(good)))
-            if dest.exists():
-                shutil.rmtree(dest)
-            temporary.rename(dest)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with page_folder(dest, overwrite) as folder:
+        (folder / "frames").mkdir()
+        for name in _ASSETS:
+            (folder / name).write_bytes((files("pointsam.report") / "web" / name).read_bytes())
+        figures = [
+            _frame(folder, f"{k:03d}", source, frame_id, why)
+            for k, (frame_id, why) in enumerate(progress(chosen, desc="report", unit="frame"))
+        ]
+        masks = image_quality(source, good)
+        (folder / "index.html").write_text(_page(source, report, masks, chosen, figures, len(good)))
     return dest / "index.html"
 
 

@@ -1,6 +1,8 @@
 """The page of a run, in a real browser: opened from a file, clicked on, filtered."""
 
+import errno
 import io
+import os
 import re
 import shutil
 
@@ -131,6 +133,47 @@ def test_a_page_that_is_there_is_kept(out, page, tmp_path):
     (tmp_path / "there" / "precious").write_text("x")
     refused(label("report", out, "--dest", tmp_path / "there"), "OUT003", tmp_path / "there")
     assert (tmp_path / "there" / "precious").exists()
+
+
+def test_overwrite_replaces_a_page(out, page, tmp_path):
+    shutil.copytree(page, tmp_path / "page")
+    (tmp_path / "page" / "index.html").write_text("old")
+    result = label("report", out, "--dest", tmp_path / "page", "--overwrite", "--frames", 1)
+    assert result.exit_code == 0, result.output
+    assert "frames against boxes" in (tmp_path / "page" / "index.html").read_text()
+    assert not list((tmp_path / "page" / "frames").glob("001*"))
+    assert [path.name for path in tmp_path.iterdir()] == ["page"]
+
+
+def test_overwrite_keeps_other_folders(out, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years")
+    refused(label("report", out, "--dest", tmp_path / "thesis", "--overwrite"), "OUT003", "chapter.tex")
+    assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years"
+
+
+def test_overwrite_keeps_labels_masks_and_data(drive, out, tmp_path):
+    """Data are protected where they are now, and where they were when the run was made."""
+    done = label("clusters", drive[0], "--out", tmp_path / "labels", "--masks-from", out, "--workers", 1)
+    assert done.exit_code == 0, done.output
+    shutil.copytree(drive[0], tmp_path / "moved")
+    before = {folder: sorted(folder.rglob("*")) for folder in (drive[0], out, tmp_path)}
+    for folder in (tmp_path / "labels", out, drive[0], tmp_path / "moved"):
+        dest = ("--dest", folder / "page", "--masks-from", out, "--overwrite")
+        refused(label("report", tmp_path / "labels", tmp_path / "moved", *dest), "OUT003", f"page lies in {folder}")
+    assert {folder: sorted(folder.rglob("*")) for folder in before} == before
+
+
+def test_a_failure_leaves_the_old_page(out, page, tmp_path, monkeypatch):
+    shutil.copytree(page, tmp_path / "page")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pipelines.report.image_quality", full)
+    refused(label("report", out, "--dest", tmp_path / "page", "--overwrite", "--frames", 1), "OUT002", "disk full")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_the_worst_the_best_and_some_in_between_are_shown():
