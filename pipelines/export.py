@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.parts import Source
 from pipelines.progress import progress
-from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_values
 from pointsam.datasets.kitti import Kitti
@@ -22,10 +22,9 @@ from pointsam.export.item import Files, Item
 from pointsam.export.lidarseg import lidarseg
 from pointsam.export.nuscenes_panoptic import panoptic, submission
 from pointsam.export.semantickitti import semantickitti
-from pointsam.paths import path_under
+from pointsam.paths import path_under, require_name
 from pointsam.report.recording import Recording
 from pointsam.store.files import make_folder, require_free, store_errors, temporary_of, write_together
-from pointsam.store.reader import Labels
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ class Format:
         row: what a frame adds to the files of the whole; kept until the end.
         close: files of the whole.
         nuscenes: whether frames are named by nuScenes' own tokens.
+        masks: whether it holds masks; the others need no folder of masks.
         note: a warning worth saying.
     """
 
@@ -61,6 +61,7 @@ class Format:
     row: Callable[[Item], Any] = lambda _item: None
     close: Callable[[Done], Files] = lambda _done: {}
     nuscenes: bool = False
+    masks: bool = False
     note: str = ""
 
 
@@ -90,10 +91,11 @@ FORMATS: dict[str, Format] = {
     "coco": Format(
         row=coco_rows,
         close=lambda done: coco_split([row for rows in done.rows for row in rows], done.class_names, done.split),
+        masks=True,
     ),
     "ply": Format(lambda item, _: ply(item)),
     "pcd": Format(lambda item, _: pcd(item)),
-    "rerun": Format(note="open it with the viewer of the same release: rerun FILE"),
+    "rerun": Format(masks=True, note="open it with the viewer of the same release: rerun FILE"),
 }
 
 
@@ -107,50 +109,57 @@ def export(
     masks_from: Path | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Write every finished frame.
+    """Write every finished frame, through the cameras as the run saw them: with its noise and its calibration.
 
     Args:
         out: output folder of a run.
         data: root of its data.
         dest: folder to write to.
         form: one of FORMATS.
-        version: version folder of nuScenes tables, where there are several.
+        version: version folder of nuScenes tables, None for the run's.
         split: name of the split that the frames are meant for.
-        masks_from: folder whose masks the clusters were made of, None for `out`; for COCO.
+        masks_from: folder whose masks the clusters were made of, None for `out`; for formats that hold masks.
         overwrite: replace files that are there.
 
     Returns:
         Number of frames written; quarantined ones are left out.
 
     Raises:
-        SchemaError: SCH004 if the format knows no such classes or data, SCH006 on ids beyond its range.
+        SchemaError: SCH004 if the format knows no such classes or data, or holds masks and `masks_from` has others than
+            those of the clusters, SCH006 on ids beyond its range.
         StoreError: OUT003 if a file is there already or cannot be written, OUT002 on a full disk.
         DatasetError: DAT009 if there is nothing to write, DAT011 on a token or id that cannot name a file; and what
             reading raises.
     """
-    labels, spec = Labels(out), FORMATS[form]
-    dataset = open_dataset(data, labels.document("clusters")["dataset"]["name"], version=version)
-    if spec.nuscenes and not isinstance(dataset, NuScenes):
+    source, spec = Source(out, data, masks_from, version), FORMATS[form]
+    labels = source.labels
+    if spec.nuscenes and not isinstance(source.truth, NuScenes):
         raise SchemaError("SCH004", f"{form} names frames by nuScenes' tokens: {data} has none", "use another format")
-    masks = Labels(masks_from or out)
     good = [frame.frame_id for frame in labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "mend what was set aside, then --retry-failed")
-    items = (_item(number, frame_id, labels, masks, dataset) for number, frame_id in enumerate(good))
+    truth = source.truth
+    names = [truth.lidar_token(frame_id) if isinstance(truth, NuScenes) else frame_id for frame_id in good]
+    for name in (split, *names):  # refuse names and other masks before any file is written
+        require_name(name, f"{out}: frame or --eval-set", _MEND_NAME)
+    if spec.masks:
+        _ = source.masks_source
+    items = (
+        _item(number, name, frame_id, source) for number, (name, frame_id) in enumerate(zip(names, good, strict=True))
+    )
     watched = progress(items, total=len(good), desc="export", unit="frame")
     if form == "rerun":
-        _record(path_under(dest, f"{split}.rrd", _MEND_NAME), watched, dataset, overwrite)
+        _record(path_under(dest, f"{split}.rrd", _MEND_NAME), watched, source.truth, overwrite)
         return len(good)
-    names, rows = [], []
+    rows = []
     for item in watched:
         _write(dest, spec.frame(item, split), overwrite)
-        names.append(item.name)
         rows.append(spec.row(item))
     _write(dest, spec.close(Done(split, names, rows, labels.taxonomy.names)), overwrite)
     return len(good)
 
 
-def _record(path: Path, items: Iterable[Item], dataset: Dataset, overwrite: bool) -> None:
+def _record(path: Path, items: Iterable[Item], truth: Dataset, overwrite: bool) -> None:
     """A recording is one file, written as frames come; it has its name when it is whole."""
     require_free(path, overwrite)
     temporary = temporary_of(path)
@@ -159,23 +168,23 @@ def _record(path: Path, items: Iterable[Item], dataset: Dataset, overwrite: bool
         try:
             with Recording(temporary) as recording:
                 for item in items:
-                    recording.add(item, dataset.boxes(item.frame.frame_id))
+                    recording.add(item, truth.boxes(item.frame.frame_id))
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def _item(number: int, frame_id: str, labels: Labels, masks: Labels, dataset: Dataset) -> Item:
-    name = dataset.lidar_token(frame_id) if isinstance(dataset, NuScenes) else frame_id
+def _item(number: int, name: str, frame_id: str, source: Source) -> Item:
+    truth, dataset = source.truth, source.dataset
     return Item(
         number,
         name,
-        labels.labels(frame_id),
-        labels.taxonomy,
+        source.labels.labels(frame_id),
+        source.labels.taxonomy,
         lambda: dataset.frame(frame_id),
-        lambda: read_values(dataset.frame(frame_id).sweep, 4),
-        lambda: masks.masks(frame_id),
-        dataset.rect_SE3_lidar(frame_id) if isinstance(dataset, Kitti) else None,
+        lambda: read_values(truth.frame(frame_id).sweep, 4),
+        lambda: source.masks_source.masks(frame_id),
+        truth.rect_SE3_lidar(frame_id) if isinstance(truth, Kitti) else None,
     )
 
 

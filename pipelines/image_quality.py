@@ -21,8 +21,8 @@ def image_quality(source: Source, frame_ids: Sequence[str]) -> Table | None:
     Raises:
         DatasetError: DAT011 on a damaged truth file.
     """
-    root, taxonomy = source.dataset.root, source.labels.taxonomy
-    if not has_image_truth(root) or source.dataset.taxonomy.names != taxonomy.names:
+    root, taxonomy = source.truth.root, source.labels.taxonomy
+    if not has_image_truth(root) or source.truth.taxonomy.names != taxonomy.names:
         return None
     accumulator, images = ImageAccumulator(taxonomy), 0
     for frame_id in progress(frame_ids, desc="masks", unit="frame"):

@@ -96,7 +96,7 @@ def write_report(
 
     report: Report | None = None
     try:
-        report = evaluate(out, source.dataset, watch=keep)
+        report = evaluate(out, source.truth, watch=keep)
     except DatasetError as error:
         if error.code != "DAT009":
             raise
@@ -185,11 +185,11 @@ def _outcomes(
     source: Source, parts: Parts
 ) -> tuple[dict[int, tuple[str, float]] | None, tuple[NDArray[np.int32], list[dict[str, Any]]] | None]:
     """What became of clusters and true objects of a frame; None without truth."""
-    truth = source.dataset.point_truth(parts.frame.frame_id)
+    truth = source.truth.point_truth(parts.frame.frame_id)
     if truth is None:
         return None, None
-    cameras = tuple(view.name for view in parts.frame.cameras)
-    verdict = Judge(source.dataset, source.labels.taxonomy, cameras).add(parts.found, truth)
+    cameras = tuple(view.name for view in source.truth.frame(parts.frame.frame_id).cameras)
+    verdict = Judge(source.truth, source.labels.taxonomy, cameras).add(parts.found, truth)
     of_objects, of_clusters = outcomes_of(verdict)
     seen, names = verdict.seen, verdict.class_names
     clusters = {
@@ -217,7 +217,7 @@ def _page(
     names = [f"{k:03d}" for k in range(len(chosen))]
     document = labels.document("clusters")
     summary = (
-        f"Data: {escape(str(source.dataset.root))}. Recipe: {escape(str(document['recipe']))}, PointSAM {__version__}. "
+        f"Data: {escape(str(source.truth.root))}. Recipe: {escape(str(document['recipe']))}, PointSAM {__version__}. "
         f"Frames labelled: {good}. Shown: {len(chosen)}, the worst and the best, where there is truth, and some in "
         "between. White boxes are true ones."
     )

@@ -15,11 +15,15 @@ from PIL import Image
 
 from pipelines.cli import _FORMATS
 from pipelines.export import FORMATS
+from pipelines.parts import Source
 from pointsam import rle
+from pointsam.calibration.correction import RigCorrection, rig_of
+from pointsam.calibration.perturb import Noise, perturb
 from pointsam.datasets.kitti import Kitti
 from pointsam.datasets.nuscenes import NuScenes
 from pointsam.export.item import Item
 from pointsam.geometry.fit import fit_boxes
+from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.store.reader import Labels
 
 
@@ -70,6 +74,103 @@ def test_pycocotools_reads_the_masks_that_built_the_clusters(drive, out, tmp_pat
     assert len(read.imgs) == 12
 
 
+def recorded(path):
+    """Rows of a recording, by frame."""
+    from rerun.dataframe import load_recording
+
+    table = load_recording(str(path)).view(index="frame", contents="/**").select().read_all()
+    return table.select([field.name for field in table.schema if not pa.types.is_timestamp(field.type)]).to_pylist()
+
+
+@pytest.fixture
+def remade(drive, out, tmp_path):
+    """A function that makes clusters of `out`'s masks anew; their folder holds no masks of its own."""
+
+    def call(*more, folder=tmp_path / "remade"):
+        done = label("clusters", drive[0], "--out", folder, "--masks-from", out, "--workers", 1, *more)
+        assert done.exit_code == 0, done.output
+        return folder
+
+    return call
+
+
+@pytest.mark.parametrize("form", sorted(name for name, form in FORMATS.items() if form.masks))
+def test_other_masks_than_those_of_the_clusters_are_refused(drive, remade, tmp_path, form):
+    command = ("export", remade(), drive[0], "--to", form, "--dest", tmp_path / "dest")
+    refused(label(*command), "SCH004", tmp_path / "remade", "--masks-from")
+    refused(label(*command, "--masks-from", tmp_path / "none"), "OUT004", tmp_path / "none")
+    assert not (tmp_path / "dest").exists()
+
+
+def test_masks_of_the_same_folder_that_the_clusters_were_not_made_of_are_refused(drive, remade, scissors, tmp_path):
+    known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1, "--seed", 7)
+    assert label("masks", drive[0], "--out", tmp_path / "both", *known).exit_code == 0
+    both = remade(folder=tmp_path / "both")
+    command = ("export", both, drive[0], "--to", "coco", "--dest", tmp_path / "dest")
+    refused(label(*command), "SCH004", both)
+    assert not (tmp_path / "dest").exists()
+
+
+def test_masks_of_another_folder_are_found_where_it_is_named(drive, out, remade, tmp_path):
+    command = ("export", remade(), drive[0], "--to", "coco", "--dest", tmp_path / "dest", "--masks-from", out)
+    assert label(*command).exit_code == 0
+    assert label("export", out, drive[0], "--to", "coco", "--dest", tmp_path / "same").exit_code == 0
+    name = "instances_val.json"
+    assert (tmp_path / "dest" / name).read_bytes() == (tmp_path / "same" / name).read_bytes()
+
+
+def test_formats_without_masks_need_no_folder_of_masks(drive, remade, tmp_path):
+    folder = remade()
+    for name, form in FORMATS.items():
+        if not form.masks and name != "kitti":
+            done = label("export", folder, drive[0], "--to", name, "--dest", tmp_path / name, "--eval-set", "mini_val")
+            assert done.exit_code == 0, done.output
+
+
+def test_images_are_of_the_cameras_that_the_run_had(drive, out, remade, tmp_path):
+    folder = remade("--noise", "dropped=2")
+    command = ("export", folder, drive[0], "--to", "coco", "--dest", tmp_path / "dest", "--masks-from", out)
+    assert label(*command).exit_code == 0
+    images = json.loads((tmp_path / "dest" / "instances_val.json").read_text())["images"]
+    source = Source(folder)
+    expected = [(k, v.name) for k in source.labels.frame_ids() for v in source.dataset.frame(k).cameras]
+    assert [(image["frame_id"], image["camera"]) for image in images] == expected
+    assert len(expected) == 8
+
+
+def test_a_recording_shows_the_cameras_as_the_run_saw_them(drive, out, remade, tmp_path):
+    pytest.importorskip("rerun", reason="needs pointsam[rerun]")
+    folder = remade("--noise", "rotation_deg=5")
+    command = ("export", folder, drive[0], "--to", "rerun", "--dest", tmp_path, "--masks-from", out)
+    assert label(*command).exit_code == 0
+    for row, frame_id in zip(recorded(tmp_path / "val.rrd"), Labels(folder).frame_ids(), strict=True):
+        true = NuScenes(drive[0]).frame(frame_id)
+        wrong = perturb(true, Noise(rotation_deg=5.0))
+        for plain, view in zip(true.cameras, wrong.cameras, strict=True):
+            (columns,) = row[f"/lidar/{view.name}:TransformMat3x3"]
+            rotation = np.reshape(columns, (3, 3)).T
+            assert np.allclose(rotation, cam_SE3_lidar(wrong.sweep, view).rotation.T, atol=1e-6)
+            assert not np.allclose(rotation, cam_SE3_lidar(true.sweep, plain).rotation.T, atol=1e-2)
+
+
+def test_kitti_image_boxes_are_where_the_run_saw_the_camera(tiny_kitti, tmp_path):
+    """What stands in the camera's own frame is the data set's: its labels are read with its own calibration."""
+    rng = np.random.default_rng(0)
+    cloud = np.column_stack([rng.uniform(8, 12, 300), rng.uniform(-0.9, 0.9, 300), rng.uniform(-1.6, 0, 300)])
+    tiny_kitti.add("000005", points=np.column_stack([cloud, np.zeros(300)]))
+    world, numbers = Kitti(tiny_kitti.root), {}
+    frame = world.frame("000005")
+    turned = RigCorrection({view.name: np.array([0, np.deg2rad(5), 0, 0, 0, 0]) for view in frame.cameras})
+    for name, changed in (("plain", {}), ("turned", {"calibration": {rig_of(frame): turned.as_dict()}})):
+        make_labels(tmp_path / name, world, ["000005"], **changed)
+        dest = tmp_path / f"{name}-labels"
+        done = label("export", tmp_path / name, tiny_kitti.root, "--to", "kitti", "--dest", dest)
+        assert done.exit_code == 0, done.output
+        numbers[name] = (dest / "label_2" / "000005.txt").read_text().split()
+    assert numbers["plain"][4:8] != numbers["turned"][4:8]
+    assert numbers["plain"][8:] == numbers["turned"][8:]
+
+
 def test_the_devkit_reads_boxes_and_finds_them_where_they_were_fitted(drive, out, tmp_path):
     loaders = pytest.importorskip("nuscenes.eval.common.loaders", reason="needs nuscenes-devkit")
     from nuscenes.eval.detection.data_classes import DetectionBox
@@ -114,16 +215,11 @@ def test_kitti_reads_its_labels_back_as_the_boxes_that_were_fitted(tiny_kitti, t
 @pytest.mark.filterwarnings("error")
 def test_a_recording_holds_points_masks_and_boxes_along_time(drive, out, tmp_path):
     pytest.importorskip("rerun", reason="needs pointsam[rerun]")
-    from rerun.dataframe import load_recording
-
     command = ("export", out, drive[0], "--to", "rerun", "--dest", tmp_path)
     assert label(*command).exit_code == 0
     refused(label(*command), "OUT003", tmp_path / "val.rrd")
     assert temporaries(tmp_path) == []
-    recording = load_recording(str(tmp_path / "val.rrd"))
-    labels, dataset = Labels(out), NuScenes(drive[0])
-    table = recording.view(index="frame", contents="/**").select().read_all()
-    rows = table.select([field.name for field in table.schema if not pa.types.is_timestamp(field.type)]).to_pylist()
+    labels, dataset, rows = Labels(out), NuScenes(drive[0]), recorded(tmp_path / "val.rrd")
     assert [row["frame"] for row in rows] == [0, 1]
     for row, frame_id in zip(rows, labels.frame_ids(), strict=True):
         found, boxes = labels.labels(frame_id), dataset.boxes(frame_id)

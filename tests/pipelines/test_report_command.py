@@ -11,7 +11,9 @@ import pytest
 from helpers.commands import label, refused
 from PIL import Image
 
+from pipelines.evaluate import evaluate
 from pipelines.report import choose
+from pointsam.datasets.nuscenes import NuScenes
 from pointsam.store.reader import Labels
 
 CHROMIUM = next(
@@ -133,6 +135,18 @@ def test_a_page_that_is_there_is_kept(out, page, tmp_path):
     (tmp_path / "there" / "precious").write_text("x")
     refused(label("report", out, "--dest", tmp_path / "there"), "OUT003", tmp_path / "there")
     assert (tmp_path / "there" / "precious").exists()
+
+
+def test_figures_are_those_of_eval_and_pictures_are_of_the_cameras_of_the_run(drive, out, tmp_path):
+    known = ("--masks-from", out, "--workers", 1, "--noise", "dropped=2", "--noise", "rotation_deg=5")
+    assert label("clusters", drive[0], "--out", tmp_path / "noisy", *known).exit_code == 0
+    result = label("report", tmp_path / "noisy", "--dest", tmp_path / "page", "--masks-from", out)
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "page" / "index.html").read_text()
+    tables = evaluate(tmp_path / "noisy", NuScenes(drive[0])).tables()
+    assert any("CAM_FRONT" in table.html() for table in tables)
+    assert all(table.html() in text for table in tables)
+    assert len(list((tmp_path / "page" / "frames").glob("000-CAM*.jpg"))) == 4
 
 
 def test_overwrite_replaces_a_page(out, page, tmp_path):
