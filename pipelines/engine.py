@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
-from pointsam.errors import BackendError
+from pointsam.base.errors import BackendError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

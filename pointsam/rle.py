@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 
 # Five bits a character: seven make more than any image has pixels.
 _MAX_CHARACTERS = 7

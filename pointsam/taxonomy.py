@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 
 BACKGROUND = 255
 """class_id of a pixel or point without a class."""

@@ -13,11 +13,11 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from pipelines.config import RECIPES, with_overrides
-from pipelines.evaluate import evaluate
-from pipelines.jobs import run_clusters, run_masks
-from pipelines.request import Request
-from pipelines.tables import text_table
+from pipelines.labelling.jobs import run_clusters, run_masks
+from pipelines.labelling.request import Request
+from pipelines.review.evaluate import evaluate
+from pointsam.base.tables import text_table
+from pointsam.stages.recipes import RECIPES, with_overrides
 
 
 def variants():

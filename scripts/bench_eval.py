@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.judge import Judge
 from pointsam.datasets import open_dataset
 from pointsam.datasets.io import read_points
+from pointsam.evaluate.judge import Judge
 from pointsam.stages.summarize import summarize
-from pointsam.store.schema import FrameLabels, FrameRow
 from pointsam.taxonomy import BACKGROUND
-from pointsam.types import NO_INSTANCE, PointLabels
+from pointsam.types import NO_INSTANCE, FrameLabels, FrameRow, PointLabels
 
 _WARM, _DIFFERENT = 100, 20
 

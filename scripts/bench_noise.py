@@ -21,7 +21,7 @@ CELLS = 60
 def measured(*args):
     """Run pointsam-label, print what it took, return wall seconds."""
     start = time.perf_counter()
-    child = subprocess.Popen([sys.executable, "-m", "pipelines.cli", *map(str, args)], stdout=subprocess.DEVNULL)
+    child = subprocess.Popen([sys.executable, "-m", "pipelines.cli.label", *map(str, args)], stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(child.pid, 0)  # with those of its own children
     wall = time.perf_counter() - start
     if status:

@@ -170,7 +170,7 @@ def build(root):
 
 def ours(root, frames=FRAMES_TO_OPEN):
     """Open the index; then the frames, with their boxes. Returns the times before, between and after."""
-    from pointsam.datasets.nuscenes import NuScenes
+    from pointsam.datasets.nuscenes.dataset import NuScenes
 
     started = time.perf_counter()
     dataset = NuScenes(root)

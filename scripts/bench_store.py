@@ -16,17 +16,10 @@ import numpy as np
 
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.reader import Labels
-from pointsam.store.schema import (
-    FrameLabels,
-    FrameRow,
-    ImageMasks,
-    clusters_table,
-    frames_table,
-    masks_table,
-    points_table,
-)
+from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
 from pointsam.store.writer import ZSTD_LEVEL, table_bytes
-from pointsam.types import BACKGROUND, NO_INSTANCE, Cluster, Detections, Masks, PointLabels
+from pointsam.taxonomy import BACKGROUND
+from pointsam.types import NO_INSTANCE, Cluster, Detections, FrameLabels, FrameRow, ImageMasks, Masks, PointLabels
 
 BEAMS, AZIMUTHS, OBJECTS, SHARD_FRAMES = 32, 1085, 30, 20
 METADATA = {

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from pipelines.budget import objects_of
-from pipelines.detect_recipe import load_recipe
+from pipelines.training.budget import objects_of
+from pipelines.training.recipe_file import load_recipe
 from pointsam.datasets import open_dataset
-from pointsam.detect.budget import BudgetConfig, draw
-from pointsam.detect.coarse import CoarseConfig
-from pointsam.detect.loader import cut_bank
+from pointsam.detect.data.budget import BudgetConfig, draw
+from pointsam.detect.data.coarse import CoarseConfig
+from pointsam.detect.data.loader import cut_bank
+from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.train import Trainer
-from pointsam.detect.training_set import TrainingSet
 
 WARM = 5
 

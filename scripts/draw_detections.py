@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipelines.predict import detections, load_run, truth_of
+from pipelines.training.predict import detections, load_run, truth_of
 from pointsam.datasets import open_dataset
 from pointsam.datasets.io import read_points
-from pointsam.detect.sample import oriented
+from pointsam.detect.data.sample import oriented
 from pointsam.evaluate.detection import CLASS_RANGE_M
 from pointsam.report.bev import BevView
 from pointsam.report.points import paint_points

@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipelines.config import default
-from pipelines.label import Stopwatch, frame_labels
-from pipelines.synth import film
-from pipelines.synth_config import SynthConfig
-from pointsam.datasets.nuscenes_truth import CATEGORIES
-from pointsam.draws import generator
+from pipelines.world.config import SynthConfig
+from pipelines.world.render import film
+from pointsam.base.runtime import Stopwatch
+from pointsam.base.seeding import generator
+from pointsam.datasets.nuscenes.truth import CATEGORIES
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
 from pointsam.masks import load_segmenter
@@ -27,15 +26,16 @@ from pointsam.report.bev import BevView
 from pointsam.report.points import cluster_colours, paint_points, tag_clusters
 from pointsam.report.style import FAINT, GROUND, INK, cluster_rgb, font
 from pointsam.rle import decode
+from pointsam.stages.frame import frame_labels
 from pointsam.stages.lift import LiftConfig, lift
 from pointsam.stages.paint import paint, semantic_map
+from pointsam.stages.recipes import default
 from pointsam.stages.trim import TrimConfig
-from pointsam.store.schema import ImageMasks
 from pointsam.synth.exposure import Studio
 from pointsam.synth.lidar import Lidar
 from pointsam.synth.rig import rig
 from pointsam.taxonomy import NUSCENES
-from pointsam.types import NO_INSTANCE, CameraView, Detections, Frame, PointLabels, Sweep
+from pointsam.types import NO_INSTANCE, CameraView, Detections, Frame, ImageMasks, PointLabels, Sweep
 
 SEED, SCENE, FORWARD_M = 14, 2, (3.0, 33.0)
 WIDTH_PX, GAP_PX, HEAD_PX, BEV_HEIGHT_PX = 976, 16, 92, 560

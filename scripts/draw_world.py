@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from pointsam.datasets.io import read_image, read_points
-from pointsam.datasets.nuscenes import NuScenes
+from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.report.compose import draw_frame
 
 

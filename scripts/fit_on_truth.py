@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from shapely.geometry import Polygon
 
-from pipelines.progress import progress
-from pipelines.tables import text_table
+from pointsam.base.progress import progress
+from pointsam.base.tables import text_table
 from pointsam.datasets import open_dataset
 from pointsam.datasets.io import read_points
 from pointsam.geometry.boxes import box_members, corners

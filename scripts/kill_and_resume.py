@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-COMMAND = (sys.executable, "-m", "pipelines.cli", "run")
+COMMAND = (sys.executable, "-m", "pipelines.cli.label", "run")
 WORKERS_END_S = 60
 DRAWS = 100
 

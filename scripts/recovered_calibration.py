@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from pipelines.calibration_file import read_correction
-from pipelines.config import noise_of
+from pipelines.robustness.cells import noise_of
 from pointsam.calibration.correction import mended, rig_of
+from pointsam.calibration.file import read_correction
 from pointsam.calibration.perturb import CLEAN, perturb
 from pointsam.datasets import open_dataset
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.tables import text_table
 from pointsam import rle
+from pointsam.base.tables import text_table
 from pointsam.datasets import open_dataset
 from pointsam.datasets.io import read_image
 from pointsam.datasets.truth2d import image_truth

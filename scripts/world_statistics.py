@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.progress import progress
-from pipelines.tables import text_table
+from pointsam.base.progress import progress
+from pointsam.base.tables import text_table
 from pointsam.datasets.io import read_points
-from pointsam.datasets.nuscenes import NuScenes
-from pointsam.datasets.nuscenes_truth import CATEGORIES as CLASSES
+from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.datasets.nuscenes.truth import CATEGORIES as CLASSES
 from pointsam.geometry.boxes import count_points
 from pointsam.synth.annotate import CATEGORIES
 from pointsam.taxonomy import BACKGROUND, NUSCENES

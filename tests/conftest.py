@@ -43,7 +43,7 @@ def open3d():
     """The package, for what casts rays or reads clouds."""
     if find_spec("open3d") is None:
         pytest.skip("needs open3d: pip install 'pointsam[synth]'")
-    from pointsam.open3d_loader import load_open3d
+    from pointsam.base.open3d_loader import load_open3d
 
     return load_open3d()
 

@@ -11,9 +11,9 @@ from helpers.masks import write_masks
 from helpers.nuscenes_root import make_root
 from helpers.segmenters import Scissors
 
-from pipelines.calibration_file import read_correction
-from pointsam.datasets.nuscenes import NuScenes
-from pointsam.detect.budget_file import read_budget
+from pointsam.calibration.file import read_correction
+from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.detect.data.budget_file import read_budget
 from pointsam.semantics.mapping import load_mapping
 from pointsam.store.reader import Labels
 
@@ -39,7 +39,7 @@ def out(tmp_path):
 
 @pytest.fixture(autouse=True)
 def scissors(monkeypatch):
-    monkeypatch.setattr("pipelines.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
+    monkeypatch.setattr("pipelines.labelling.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
 
 
 def test_labels_and_masks_of_a_run_folder_open():

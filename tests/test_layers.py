@@ -1,15 +1,42 @@
-"""Which part of the tree may import which (CONTRIBUTING.md, "How the house is built")."""
+"""Which part of the tree may import which (docs/architecture.md)."""
 
 import ast
 from pathlib import Path
 
 import pytest
 
+import pipelines
 import pointsam
 
-ROOT = Path(pointsam.__file__).parent
-TESTS = Path(__file__).parent
-SIBLINGS = ("datasets", "masks", "semantics")
+ROOT, PIPELINES = Path(pointsam.__file__).parent, Path(pipelines.__file__).parent
+
+LAYERS = (
+    ("base",),
+    ("taxonomy", "rle"),
+    ("types", "geometry"),
+    ("datasets", "masks", "semantics", "store"),
+    ("stages",),
+    ("calibration", "evaluate", "report"),
+    ("export", "synth", "detect"),
+)
+"""Parts of `pointsam`, from the ground up: each imports from the layers below it only."""
+
+TOGETHER = {"types", "geometry"}
+"""The one pair that shares a layer: values hold poses, and geometry takes values."""
+
+UNITS = {
+    "engine": set(),
+    "tasks": set(),
+    "calibrated": set(),
+    "labelling": {"engine", "tasks", "calibrated"},
+    "review": {"calibrated"},
+    "robustness": {"labelling", "tasks", "calibrated"},
+    "training": set(),
+    "world": {"engine", "labelling", "review"},
+    "cli": {"labelling", "review", "robustness", "training", "world"},
+    "cli_mixsup": {"cli"},
+}
+"""Parts of `pipelines`, and the other parts that each may import."""
 
 
 def imports(path):
@@ -23,35 +50,61 @@ def imports(path):
 
 def importers(name, folder):
     """Files below `folder` that import the package `name`."""
-    files = ROOT.joinpath(folder).rglob("*.py")
-    return [path for path in files if any(f"{found}.".startswith(f"{name}.") for found in imports(path))]
+    return [path for path in folder.rglob("*.py") if any(f"{found}.".startswith(f"{name}.") for found in imports(path))]
 
 
-@pytest.mark.parametrize(("one", "other"), [(a, b) for a in SIBLINGS for b in SIBLINGS if a != b])
-def test_siblings_do_not_import_each_other(one, other):
-    assert importers(f"pointsam.{other}", one) == []
+def parts_imported(package, root, part):
+    """Parts of `package` that one of its parts imports."""
+    files = [root / f"{part}.py"] if (root / f"{part}.py").exists() else (root / part).rglob("*.py")
+    names = [name.split(".") for path in files for name in imports(path)]
+    return {name[1] for name in names if name[0] == package and len(name) > 1 and not name[1].startswith("_")} - {part}
 
 
-@pytest.mark.parametrize("above", ["pointsam.stages", "pointsam.store", "pointsam.report", "pipelines"])
-@pytest.mark.parametrize("below", ["geometry", "stages"])
-def test_geometry_and_stages_import_nothing_above_them(below, above):
-    assert above == f"pointsam.{below}" or importers(above, below) == []
+def parts_of(root):
+    return {path.stem for path in root.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()} - {
+        "__init__"
+    }
 
 
-@pytest.mark.parametrize("folder", ["", "../pipelines"])
-def test_torch_is_imported_in_masks_and_detect_only(folder):
-    assert set(importers("torch", folder)) <= {*importers("torch", "masks"), *importers("torch", "detect")}
+def test_every_part_has_its_place():
+    assert parts_of(ROOT) == {part for layer in LAYERS for part in layer}
+    assert parts_of(PIPELINES) == set(UNITS)
 
 
-def test_the_world_is_imported_by_no_other_part():
-    assert all("synth" in path.relative_to(ROOT).parts for path in importers("pointsam.synth", ""))
+@pytest.mark.parametrize(("level", "part"), [(k, part) for k, layer in enumerate(LAYERS) for part in layer])
+def test_a_part_of_the_library_imports_what_lies_below_it(level, part):
+    below = {name for layer in LAYERS[:level] for name in layer}
+    if part in TOGETHER:
+        below |= TOGETHER
+    assert parts_imported("pointsam", ROOT, part) <= below
 
 
-@pytest.mark.parametrize("folder", [ROOT, ROOT.parent / "pipelines", TESTS, TESTS.parent / "scripts"])
+@pytest.mark.parametrize("part", UNITS)
+def test_a_part_of_the_pipelines_imports_those_that_it_is_built_on(part):
+    assert parts_imported("pipelines", PIPELINES, part) <= UNITS[part]
+
+
+def test_the_library_does_not_know_its_pipelines():
+    assert importers("pipelines", ROOT) == []
+
+
+@pytest.mark.parametrize("part", ["stages", "masks", "semantics"])
+def test_the_trainer_knows_labels_through_the_store_only(part):
+    assert importers(f"pointsam.{part}", ROOT / "detect") == []
+
+
+def test_torch_is_imported_by_networks_only():
+    """`require_device` asks for a device before a long job."""
+    allowed = {*importers("torch", ROOT / "masks"), *importers("torch", ROOT / "detect"), ROOT / "base" / "runtime.py"}
+    assert {*importers("torch", ROOT), *importers("torch", PIPELINES)} <= allowed
+
+
+@pytest.mark.parametrize("folder", [ROOT, PIPELINES, ROOT.parent / "tests", ROOT.parent / "scripts"])
 def test_open3d_is_imported_in_one_place(folder):
     """A plain import fails on a machine without the system's libusb."""
-    assert importers("open3d", folder) == [path for path in [ROOT / "open3d_loader.py"] if folder == ROOT]
+    assert importers("open3d", folder) == [path for path in [ROOT / "base" / "open3d_loader.py"] if folder == ROOT]
 
 
 def test_the_probe_sees_an_import():
-    assert ROOT / "masks" / "checkpoint.py" in importers("torch", "masks")
+    assert ROOT / "masks" / "checkpoint.py" in importers("torch", ROOT / "masks")
+    assert "masks" in parts_imported("pointsam", ROOT, "stages")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import expm, logm
 
-from pointsam.errors import CalibrationError
+from pointsam.base.errors import CalibrationError
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Frame, Sweep
 

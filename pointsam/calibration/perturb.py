@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from pointsam.base.errors import CalibrationError
+from pointsam.base.ranges import require
+from pointsam.base.seeding import generator
 from pointsam.calibration.motion import moved, twist
-from pointsam.draws import generator
-from pointsam.errors import CalibrationError
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
-from pointsam.ranges import require
 from pointsam.types import CameraView, Frame
 
 SIZES = ("rotation_deg", "translation_m", "focal", "center_px", "time_ms", "ego_m", "ego_deg", "dropped")

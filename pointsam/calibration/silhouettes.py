@@ -24,7 +24,7 @@ from pointsam.calibration.motion import twist
 from pointsam.geometry.height import above_lowest_m
 from pointsam.geometry.projection import cam_SE3_lidar, project
 from pointsam.geometry.visibility import occluded, parallax
-from pointsam.stages.contract import Groups, linked_components
+from pointsam.stages.contraction import Groups, linked_components
 from pointsam.types import Frame, InstanceMap
 
 MARGIN_PX = 48

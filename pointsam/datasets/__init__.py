@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pointsam.base.errors import DatasetError
 from pointsam.datasets.base import Dataset
-from pointsam.errors import DatasetError
 
 __all__ = ["DATASETS", "Dataset", "open_dataset"]
 
@@ -32,17 +32,17 @@ def open_dataset(root: Path, name: str | None = None, version: str | None = None
         )
     name = name or _guess(root)
     if name == "nuscenes":
-        from pointsam.datasets.nuscenes import NuScenes
+        from pointsam.datasets.nuscenes.dataset import NuScenes
 
         return NuScenes(root, version)
     if name in DATASETS and version is not None:
         raise DatasetError("DAT010", f"{root}: {name} has no version {version!r}", "leave the version out")
     if name == "kitti":
-        from pointsam.datasets.kitti import Kitti
+        from pointsam.datasets.kitti.objects import Kitti
 
         return Kitti(root)
     if name == "semantickitti":
-        from pointsam.datasets.semantickitti import SemanticKitti
+        from pointsam.datasets.kitti.semantic import SemanticKitti
 
         return SemanticKitti(root)
     raise DatasetError("DAT002", f"no data set is called {name!r}", f"use one of: {', '.join(DATASETS)}")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pointsam.errors import DatasetError
-from pointsam.images import DAMAGED, PHOTO_FORMATS, open_image
+from pointsam.base.errors import DatasetError
+from pointsam.base.images import DAMAGED, PHOTO_FORMATS, open_image
 from pointsam.types import Sweep
 
 _COLUMNS = {3: "x, y or z", 4: "x, y, z or intensity"}

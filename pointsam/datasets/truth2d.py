@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import DatasetError
-from pointsam.images import DAMAGED, MASK_FORMATS, open_image
+from pointsam.base.errors import DatasetError
+from pointsam.base.images import DAMAGED, MASK_FORMATS, open_image
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import CameraView
 

@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from pointsam.errors import SchemaError
-from pointsam.store.document import canonical_json
-from pointsam.store.files import write_together
+from pointsam.base.document import canonical_json
+from pointsam.base.errors import SchemaError
+from pointsam.base.files import write_together
 
 _MODEL, _OPTIMIZER = "model.", "optimizer."
 _ABOUT = "pointsam"

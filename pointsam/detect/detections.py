@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
+from pointsam.base.document import canonical_json
+from pointsam.base.files import write_together
 from pointsam.detect.boxes import iou_3d, iou_bev
 from pointsam.detect.predictions import Predictions
 from pointsam.evaluate.detection import FrameBoxes
 from pointsam.geometry.se3 import SE3
-from pointsam.store.document import canonical_json
-from pointsam.store.files import write_together
 
 VERSION = 1
 _NUSCENES_MOST = 500

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pointsam.detect.grid import Grid, MapShape
+from pointsam.base.ranges import require
 from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig
 from pointsam.detect.heads.base import Losses
 from pointsam.detect.heads.center import CenterHead, CenterHeadConfig
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig
 from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig, build_encoder
+from pointsam.detect.nets.grid import Grid, MapShape
 from pointsam.detect.predictions import Predictions
 from pointsam.detect.scene import Scene
-from pointsam.ranges import require
 from pointsam.taxonomy import Taxonomy
 
 FEATURES = 5

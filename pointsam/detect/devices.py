@@ -11,7 +11,7 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
-from pointsam.masks import require_device
+from pointsam.base.runtime import require_device
 
 _PATIENCE = timedelta(hours=3)
 """How long processes wait for the first one's validation."""

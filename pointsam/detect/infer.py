@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from pointsam.datasets.base import Dataset
+from pointsam.detect.data.loader import FrameItems, frame_loader
+from pointsam.detect.data.sample import PointsConfig
 from pointsam.detect.detections import Detections
 from pointsam.detect.detector import Batch, Detector
-from pointsam.detect.loader import FrameItems, frame_loader
-from pointsam.detect.sample import PointsConfig
 
 
 def detect_frames(

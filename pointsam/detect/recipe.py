@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pointsam.base.errors import SchemaError
+from pointsam.base.ranges import require
+from pointsam.detect.data.training_set import DataConfig
 from pointsam.detect.detector import DetectorConfig
-from pointsam.detect.training_set import DataConfig
-from pointsam.errors import SchemaError
-from pointsam.ranges import require
 
 
 @dataclass(frozen=True)

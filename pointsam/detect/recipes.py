@@ -11,18 +11,18 @@ from dataclasses import replace
 from functools import partial
 
 from pointsam.detect.assign.anchor import AnchorClass
-from pointsam.detect.augment import AugmentConfig
-from pointsam.detect.coarse import CoarseConfig
+from pointsam.detect.data.augment import AugmentConfig
+from pointsam.detect.data.coarse import CoarseConfig
+from pointsam.detect.data.paste import PasteConfig
+from pointsam.detect.data.sample import PointsConfig
+from pointsam.detect.data.training_set import DataConfig
 from pointsam.detect.detector import DetectorConfig
-from pointsam.detect.grid import Grid
 from pointsam.detect.heads.anchor import AnchorHeadConfig
 from pointsam.detect.heads.center import CenterHeadConfig
 from pointsam.detect.heads.roi import RoiHeadConfig
 from pointsam.detect.nets.encoders import EncoderConfig, NeckConfig
-from pointsam.detect.paste import PasteConfig
+from pointsam.detect.nets.grid import Grid
 from pointsam.detect.recipe import Recipe, TrainConfig
-from pointsam.detect.sample import PointsConfig
-from pointsam.detect.training_set import DataConfig
 
 _GROUPS = (
     ("car",),

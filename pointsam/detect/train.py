@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import OneCycleLR
 
+from pointsam.base.errors import TrainingError
 from pointsam.detect.checkpoint import Checkpoint, Place, save_checkpoint
+from pointsam.detect.data.loader import Item, Steps, training_loader
+from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Batch, Detector
-from pointsam.detect.loader import Item, Steps, training_loader
 from pointsam.detect.recipe import Recipe
-from pointsam.detect.training_set import TrainingSet
-from pointsam.errors import TrainingError
 from pointsam.taxonomy import Taxonomy
 
 _MOST_BAD = 0.1

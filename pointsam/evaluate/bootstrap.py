@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.draws import generator
+from pointsam.base.seeding import generator
 
 FEWEST_SCENES = 5
 """With fewer, frames are drawn in their place; those of a scene are alike, which makes intervals too narrow."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels, PointTruth
 

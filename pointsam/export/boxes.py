@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.export.item import Files, Item, require_known
 from pointsam.export.nuscenes_panoptic import CHALLENGE_CLASS
 from pointsam.geometry.boxes import corners

@@ -9,12 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.geometry.fit import fit_boxes
 from pointsam.geometry.se3 import SE3
-from pointsam.store.schema import FrameLabels, ImageMasks
 from pointsam.taxonomy import Taxonomy
-from pointsam.types import Boxes, Frame
+from pointsam.types import Boxes, Frame, FrameLabels, ImageMasks
 
 Files = Mapping[str, bytes]
 """Names below the destination, and contents."""

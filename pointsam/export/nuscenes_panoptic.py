@@ -25,7 +25,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.export.item import Files, Item, require_known
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.export.item import Files, Item, require_known
 from pointsam.types import NO_INSTANCE
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import CalibrationError
+from pointsam.base.errors import CalibrationError
 
 
 @dataclass(frozen=True, eq=False)

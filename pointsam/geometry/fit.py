@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import NO_INSTANCE, Boxes, PointLabels
 

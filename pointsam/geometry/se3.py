@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pointsam.errors import CalibrationError
+from pointsam.base.errors import CalibrationError
 
 # Published calibrations are rounded to 6-7 digits; anything farther from a rotation is a mistake, not rounding.
 _ROTATION_TOLERANCE = 1e-3

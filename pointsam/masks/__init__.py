@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pointsam.errors import BackendError
+from pointsam.base.runtime import require_device, require_packages
 from pointsam.masks.base import Segmenter
 from pointsam.masks.config import SegmentConfig
 from pointsam.masks.weights import WEIGHTS, local_path, sha256_of, verify, weight_file
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["WEIGHTS", "SegmentConfig", "Segmenter", "load_segmenter", "require_device"]
+__all__ = ["WEIGHTS", "SegmentConfig", "Segmenter", "load_segmenter"]
 
 _PACKAGES = ("torch", "torchvision", "segment_anything", "timm", "safetensors")
 
@@ -69,41 +64,3 @@ def load_segmenter(
     return SamSegmenter(
         sam, name=name, weights_sha256=sha256, device=torch_device, config=SegmentConfig() if config is None else config
     )
-
-
-def require_device(device: str) -> torch.device:
-    """The device, if it is here; the quickest thing to ask before a long job.
-
-    Raises:
-        BackendError: BCK005 without torch, BCK006 if the device is not available.
-    """
-    require_packages("sam", "torch")
-    import torch
-
-    try:
-        wanted = torch.device(device)
-        torch.zeros(1, device=wanted).item()  # the device "meta" makes tensors, but holds nothing
-    except (RuntimeError, AssertionError, ImportError) as error:  # torch asserts that it was built with CUDA
-        raise BackendError(
-            "BCK006", f"device {device!r} is not available: {str(error).splitlines()[0]}", "use --device cpu"
-        ) from error
-    return wanted
-
-
-def require_packages(extra: str, *packages: str) -> None:
-    """Import packages that only some of the tool needs.
-
-    Args:
-        extra: of this package, that brings them.
-        packages: their import names.
-
-    Raises:
-        BackendError: BCK005 naming the package and the extra.
-    """
-    for package in packages:
-        try:
-            importlib.import_module(package)
-        except (ImportError, RuntimeError) as error:  # torchvision beside a torch it was not built for: RuntimeError
-            raise BackendError(
-                "BCK005", f"cannot import {package}: {error}", f"pip install 'pointsam[{extra}]'"
-            ) from error

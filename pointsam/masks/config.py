@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pointsam.ranges import require
+from pointsam.base.ranges import require
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 

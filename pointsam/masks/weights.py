@@ -13,8 +13,8 @@ from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
 
-from pointsam.cache import cache_dir, cache_error
-from pointsam.errors import BackendError, SchemaError
+from pointsam.base.cache import cache_dir, cache_error
+from pointsam.base.errors import BackendError, SchemaError
 
 _BLOCK_BYTES = 1 << 20
 _TIMEOUT_S = 60

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import BackendError
+from pointsam.base.errors import BackendError
 
 _NAME_WIDTH = 36
 """Letters of a line."""

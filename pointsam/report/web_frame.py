@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from pointsam.geometry.boxes import corners
 from pointsam.report.style import class_rgb, cluster_rgb
-from pointsam.store.schema import FrameLabels
 from pointsam.taxonomy import Taxonomy
-from pointsam.types import Boxes, Cluster
+from pointsam.types import Boxes, Cluster, FrameLabels
 
 _PER_METRE = 100
 """Positions are kept in centimetres: int16 reaches 327 m."""

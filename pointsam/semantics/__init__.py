@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pointsam.errors import DatasetError, SchemaError
+from pointsam.base.errors import DatasetError, SchemaError
 
 if TYPE_CHECKING:
     from pointsam.semantics.base import SemanticModel

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.semantics.jsonfile import read_json
 from pointsam.taxonomy import COCO_TO, TAXONOMIES, ClassSpec, LabelMapping, Taxonomy
 

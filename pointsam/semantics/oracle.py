@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam import rle
-from pointsam.draws import generator
-from pointsam.errors import DatasetError
-from pointsam.ranges import require
+from pointsam.base.errors import DatasetError
+from pointsam.base.ranges import require
+from pointsam.base.seeding import generator
 from pointsam.semantics import precomputed
 from pointsam.semantics.layouts import InstancePng
 from pointsam.taxonomy import LabelMapping

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam import rle
-from pointsam.errors import DatasetError
+from pointsam.base.errors import DatasetError
 from pointsam.semantics.layouts import DOCS, LABELS, InstancePng, Layout, RleJson, SemanticPng
 from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame

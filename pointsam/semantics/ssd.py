@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pointsam.errors import BackendError, SchemaError
+from pointsam.base.errors import BackendError, SchemaError
 from pointsam.semantics.boxes import area, nms
 from pointsam.semantics.coco import COCO_NAMES
 from pointsam.semantics.tiles import Window, cut, windows

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
+from pointsam.base.ranges import require
 from pointsam.geometry.projection import project
 from pointsam.geometry.visibility import occluded
-from pointsam.ranges import require
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import NO_INSTANCE, CameraView, Frame, InstanceMap, PointLabels
 

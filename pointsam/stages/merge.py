@@ -22,8 +22,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
-from pointsam.ranges import require
+from pointsam.base.errors import SchemaError
+from pointsam.base.ranges import require
 from pointsam.stages.ids import canonical_ids
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import NO_INSTANCE, PointLabels

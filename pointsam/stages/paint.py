@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
-from pointsam.ranges import require
+from pointsam.base.errors import SchemaError
+from pointsam.base.ranges import require
 from pointsam.rle import area_px, decode_crop
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, Detections, InstanceMap, Masks

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
+from pointsam.base.ranges import require
 from pointsam.geometry.projection import key_SE3_sweep, project
-from pointsam.ranges import require
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import CameraView, Frame
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import DatasetError, SchemaError
-from pointsam.ranges import require
-from pointsam.stages.contract import Groups, linked_components
+from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.ranges import require
+from pointsam.stages.contraction import Groups, linked_components
 from pointsam.stages.ids import canonical_ids
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels

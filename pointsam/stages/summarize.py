@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.stages.ids import canonical_ids
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import NO_INSTANCE, Cluster, PointLabels

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pointsam.store.schema import STATUS, check_status, columns_to_table, list_of, required
+from pointsam.store.schema import STATUS, columns_to_table, list_of, required
+from pointsam.types.validation import check_status
 
 CELLS = pa.schema(
     [

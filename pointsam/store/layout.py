@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pointsam.errors import SchemaError, StoreError
-from pointsam.paths import name_problem
+from pointsam.base.errors import SchemaError, StoreError
+from pointsam.base.paths import name_problem
 from pointsam.store.schema import SCHEMA_VERSION
 
 STAGE_TABLES: Mapping[str, tuple[str, ...]] = {

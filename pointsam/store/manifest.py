@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pointsam.errors import SchemaError, StoreError
+from pointsam.base.document import canonical_json, differences, digest
+from pointsam.base.errors import SchemaError, StoreError
+from pointsam.base.files import claimed, locked, store_errors, write_together
 from pointsam.store import layout
-from pointsam.store.document import canonical_json, differences, digest
-from pointsam.store.files import claimed, locked, store_errors, write_together
 from pointsam.store.schema import SCHEMA_VERSION, table_metadata
 from pointsam.store.writer import table_bytes
 

@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pointsam.errors import DatasetError, StoreError
+from pointsam.base.errors import DatasetError, StoreError
 from pointsam.store import layout, rows
 from pointsam.store.manifest import Shard, read_plan
-from pointsam.store.schema import METADATA_PREFIX, SCHEMA_VERSION, FrameLabels, FrameRow, ImageMasks
+from pointsam.store.schema import METADATA_PREFIX, SCHEMA_VERSION
 from pointsam.taxonomy import ClassSpec, Taxonomy
+from pointsam.types import FrameLabels, FrameRow, ImageMasks
 
 
 @dataclass(frozen=True, eq=False)

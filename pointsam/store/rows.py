@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.store.schema import FrameRow, ImageMasks
-from pointsam.types import Cluster, Detections, Masks, PointLabels
+from pointsam.types import Cluster, Detections, FrameRow, ImageMasks, Masks, PointLabels
 
 
 def frame_row(table: Any, row: int, scene: str) -> FrameRow:

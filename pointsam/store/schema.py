@@ -7,16 +7,16 @@ The scene is no column: the folder `scene=<scene>` carries it (hive), and reader
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
-from pointsam.store.document import canonical_json
-from pointsam.types import Cluster, Detections, Masks, PointLabels
+from pointsam.base.document import canonical_json
+from pointsam.base.errors import SchemaError
+from pointsam.types import FrameLabels, FrameRow, ImageMasks
+from pointsam.types.validation import check_row
 
 SCHEMA_VERSION = 2
 """Goes up with any change of a column's name, type or meaning."""
@@ -103,119 +103,6 @@ MASKS = pa.schema(
 )
 
 
-def _check(fits: bool, message: str) -> None:
-    if not fits:
-        raise SchemaError("SCH003", message, "build rows from one frame's results only")
-
-
-def check_status(owner: str, status: str, error_code: str) -> None:
-    """Refuse a row that neither worked nor says why."""
-    _check(
-        status in ("ok", "failed") and (status == "failed") == bool(error_code),
-        f"{owner} has status {status!r} and error_code {error_code!r}: need ok without a code, or failed with one",
-    )
-
-
-@dataclass(frozen=True)
-class FrameRow:
-    """What became of one frame (`frames`, one row).
-
-    Args:
-        frame_id: the data set's id.
-        scene: the drive, written as the folder's name.
-        t_us: time of the key sweep, microseconds.
-        num_points: points in the sweep's file, 0 where it could not be read.
-        num_clusters: labelled objects.
-        status: "ok" or "failed" (quarantined: it has no labels, which is not "no objects").
-        error_code: why it failed, a code of `pointsam.errors`; empty if ok.
-        error: the message.
-        calibration_hash: digest of the poses and intrinsics that were used.
-
-    Raises:
-        SchemaError: SCH003 on a status without its code, or a code without the status.
-    """
-
-    frame_id: str
-    scene: str
-    t_us: int
-    num_points: int
-    num_clusters: int = 0
-    status: str = "ok"
-    error_code: str = ""
-    error: str = ""
-    calibration_hash: str = ""
-
-    def __post_init__(self) -> None:
-        check_status(f"frame {self.frame_id}", self.status, self.error_code)
-
-
-@dataclass(frozen=True, eq=False)
-class FrameLabels:
-    """All labels of one frame: a row of `frames`, one of `points`, and its rows of `clusters`.
-
-    Args:
-        frame: what became of it.
-        labels: (N,) class and cluster of every point, in file order of the sweep.
-        views: (N,) uint8, number of cameras that see the point.
-        covered: (N,) uint8, number of cameras of which a painted mask lies on the point.
-        clusters: by cluster_id, which is 0..M-1 and what `labels.instance_id` holds.
-
-    Raises:
-        SchemaError: SCH003 if the parts do not describe the same points and clusters.
-    """
-
-    frame: FrameRow
-    labels: PointLabels
-    views: NDArray[np.uint8]
-    covered: NDArray[np.uint8]
-    clusters: tuple[Cluster, ...]
-
-    def __post_init__(self) -> None:
-        frame, n = self.frame, len(self.labels)
-        _check(
-            n == frame.num_points and self.views.shape == self.covered.shape == (n,),
-            f"frame {frame.frame_id} of {frame.num_points} points has {n} labels, {len(self.views)} view counts and "
-            f"{len(self.covered)} counts of masks",
-        )
-        ids = [cluster.cluster_id for cluster in self.clusters]
-        _check(
-            ids == list(range(frame.num_clusters)) and int(self.labels.instance_id.max(initial=-1)) < len(ids),
-            f"frame {frame.frame_id}: cluster ids of its points and of its {frame.num_clusters} clusters differ",
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class ImageMasks:
-    """What the 2D stage found in one image (`masks`, one row).
-
-    Args:
-        frame_id: the data set's id.
-        camera: channel name.
-        status, error_code, error: as in `FrameRow`.
-        masks: candidates with scores, empty if failed.
-        detections: the classes' source, empty if failed.
-        prompts_uv_px: (P,2) int32 LiDAR-guided prompts.
-
-    Raises:
-        SchemaError: SCH003 on a wrong shape or a status without its code.
-    """
-
-    frame_id: str
-    camera: str
-    status: str
-    error_code: str
-    error: str
-    masks: Masks
-    detections: Detections
-    prompts_uv_px: NDArray[np.int32]
-
-    def __post_init__(self) -> None:
-        name = f"image {self.camera} of frame {self.frame_id}"
-        check_status(name, self.status, self.error_code)
-        shape = self.prompts_uv_px.shape
-        _check(len(shape) == 2 and shape[1] == 2, f"{name}: prompts must have shape (P, 2), got {shape}")
-
-
 def table_metadata(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
     """File-level metadata: `pointsam.<key>`, text as it is and anything else as canonical JSON.
 
@@ -223,7 +110,7 @@ def table_metadata(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
         SchemaError: SCH003 if one of REQUIRED_METADATA is missing.
     """
     missing = [key for key in REQUIRED_METADATA if key not in metadata]
-    _check(not missing, f"table metadata lacks {', '.join(missing)}")
+    check_row(not missing, f"table metadata lacks {', '.join(missing)}")
     entries = {**metadata, "schema_version": SCHEMA_VERSION}
     return {
         f"{METADATA_PREFIX}{key}".encode(): (value if isinstance(value, str) else canonical_json(value)).encode()

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.store.cells import CELLS
 from pointsam.store.schema import CLUSTERS, FRAMES, MASKS, POINTS
 

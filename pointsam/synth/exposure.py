@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pointsam.datasets.nuscenes_truth import CATEGORIES
+from pointsam.datasets.nuscenes.truth import CATEGORIES
 from pointsam.synth.lamps import ego_lamps, lamps
 from pointsam.synth.light import PointLight
 from pointsam.synth.raycast import RaySceneUnion

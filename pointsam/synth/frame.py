@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pointsam.draws import generator
+from pointsam.base.seeding import generator
 from pointsam.geometry.se3 import SE3
 from pointsam.semantics.oracle import TRUTH
 from pointsam.synth.annotate import BoxRow, Silhouettes, boxes, point_labels, visibility_tokens

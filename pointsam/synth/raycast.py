@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.open3d_loader import load_open3d
+from pointsam.base.open3d_loader import load_open3d
 
 MISS = -1
 """Triangle of a ray that meets nothing."""

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from pointsam.store.files import make_folder, store_errors, temporary_of
+from pointsam.base.files import make_folder, store_errors, temporary_of
 from pointsam.synth.annotate import CATEGORIES
 from pointsam.synth.rig import Rig
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 
 TEXELS = 512
 """Side of a noise tile."""

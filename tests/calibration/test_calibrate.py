@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pipelines.calibrate import FLOOR_DEG, MIN_SPEED_MPS, Move, camera_verdicts, judge, time_verdict
-from pipelines.calibration_file import RigVerdict
+from pipelines.robustness.calibrate import FLOOR_DEG, MIN_SPEED_MPS, Move, camera_verdicts, judge, time_verdict
 from pointsam.calibration.correction import RigCorrection, as_SE3, mended, rig_of
+from pointsam.calibration.file import RigVerdict
 from pointsam.calibration.perturb import Noise, perturb
 from pointsam.calibration.silhouettes import MARGIN_PX, look, silhouettes
 from pointsam.geometry.camera import PinholeCamera

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from pointsam.base.errors import CalibrationError, SchemaError
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
-from pointsam.errors import CalibrationError, SchemaError
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.geometry.se3 import SE3

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pointsam.base.errors import DatasetError
 from pointsam.datasets.io import image_size, read_image, read_points
-from pointsam.errors import DatasetError
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Sweep
 

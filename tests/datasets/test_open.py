@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
+from pointsam.base.errors import DatasetError
 from pointsam.datasets import DATASETS, open_dataset
-from pointsam.errors import DatasetError
 
 
 def test_a_kitti_folder_is_recognised(tiny_kitti):

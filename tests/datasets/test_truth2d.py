@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.datasets.truth2d import has_image_truth, image_truth
-from pointsam.errors import DatasetError, SchemaError
 from pointsam.taxonomy import NUSCENES
 
 VIEW = SimpleNamespace(name="CAM_FRONT", image_path=SimpleNamespace(stem="one"))

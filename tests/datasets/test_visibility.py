@@ -3,8 +3,8 @@
 import numpy as np
 from helpers.nuscenes_root import make_root
 
-from pointsam.datasets.kitti import Kitti
-from pointsam.datasets.nuscenes import NuScenes
+from pointsam.datasets.kitti.objects import Kitti
+from pointsam.datasets.nuscenes.dataset import NuScenes
 
 ROW = "{kind} 0.00 {occluded} 0.0 30 20 70 60 1.5 1.6 4.0 0.0 1.0 10.0 0.0\n"
 

@@ -10,9 +10,9 @@ from dataclasses import replace  # noqa: E402
 from helpers.recipes import detector  # noqa: E402
 from helpers.training import make_world  # noqa: E402
 
+from pointsam.detect.data.sample import PointsConfig  # noqa: E402
 from pointsam.detect.detector import Batch, Detector  # noqa: E402
 from pointsam.detect.infer import detect_frames  # noqa: E402
-from pointsam.detect.sample import PointsConfig  # noqa: E402
 from pointsam.taxonomy import NUSCENES  # noqa: E402
 
 FAR = torch.tensor([[900.0, 0, 0, 0.5, 0], [0, 0, 90.0, 0.5, 0]])

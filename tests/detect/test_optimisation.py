@@ -10,8 +10,8 @@ from helpers.recipes import tiny  # noqa: E402
 from helpers.training import CLASSES  # noqa: E402
 
 from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
+from pointsam.detect.data.training_set import TrainingSet  # noqa: E402
 from pointsam.detect.train import Trainer  # noqa: E402
-from pointsam.detect.training_set import TrainingSet  # noqa: E402
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from helpers.recipes import STILL, tiny  # noqa: E402
 from helpers.training import CLASSES, make_budget, make_world  # noqa: E402
 
-from pipelines.predict import score  # noqa: E402
-from pointsam.detect.coarse import CoarseConfig  # noqa: E402
+from pipelines.training.predict import score  # noqa: E402
+from pointsam.detect.data.coarse import CoarseConfig  # noqa: E402
+from pointsam.detect.data.training_set import DataConfig, TrainingSet  # noqa: E402
 from pointsam.detect.infer import detect_frames  # noqa: E402
 from pointsam.detect.train import Trainer  # noqa: E402
-from pointsam.detect.training_set import DataConfig, TrainingSet  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ from helpers.recipes import tiny  # noqa: E402
 from helpers.training import CLASSES  # noqa: E402
 
 from pointsam.detect import train as loop  # noqa: E402
+from pointsam.detect.data.loader import cut_bank  # noqa: E402
+from pointsam.detect.data.paste import PasteConfig  # noqa: E402
+from pointsam.detect.data.training_set import TrainingSet  # noqa: E402
 from pointsam.detect.detector import Detector  # noqa: E402
-from pointsam.detect.loader import cut_bank  # noqa: E402
-from pointsam.detect.paste import PasteConfig  # noqa: E402
-from pointsam.detect.training_set import TrainingSet  # noqa: E402
 
 STEPS = 2
 

@@ -9,11 +9,11 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from helpers.recipes import tiny  # noqa: E402
 from helpers.training import CLASSES, make_budget, make_labels, make_world, pruned_copy  # noqa: E402
 
+from pointsam.base.errors import CalibrationError, SchemaError, TrainingError  # noqa: E402
 from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
-from pointsam.detect.loader import cut_bank  # noqa: E402
+from pointsam.detect.data.loader import cut_bank  # noqa: E402
+from pointsam.detect.data.training_set import TrainingSet  # noqa: E402
 from pointsam.detect.train import Trainer  # noqa: E402
-from pointsam.detect.training_set import TrainingSet  # noqa: E402
-from pointsam.errors import CalibrationError, SchemaError, TrainingError  # noqa: E402
 
 CPU = torch.device("cpu")
 KINDS = ("center-pillar", "center-voxel", "second", "two-stage", "two-stage-center")

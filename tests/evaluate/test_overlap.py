@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.evaluate.overlap import overlaps
 from pointsam.taxonomy import KITTI, NUSCENES
 from pointsam.types import PointLabels, PointTruth

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers.exports import item_of, labels_of, objects
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.export.clouds import pcd, ply
 from pointsam.export.detection import mmdet3d, mmdet3d_info, mmdet3d_split, openpcdet, openpcdet_split
 from pointsam.export.lidarseg import lidarseg

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from helpers.exports import item_of, labels_of
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.export.nuscenes_panoptic import encode, panoptic, submission
 from pointsam.taxonomy import KITTI, NUSCENES
 from pointsam.types import PointLabels

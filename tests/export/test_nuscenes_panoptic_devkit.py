@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from helpers.exports import item_of
 
-from pointsam.datasets.nuscenes import NuScenes
+from pointsam.base.files import write_together
+from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.evaluate.panoptic import PanopticAccumulator
 from pointsam.export.nuscenes_panoptic import panoptic, submission
-from pointsam.store.files import write_together
 from pointsam.taxonomy import BACKGROUND, NUSCENES
 from pointsam.types import NO_INSTANCE, PointLabels
 

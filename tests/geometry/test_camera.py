@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pointsam.errors import CalibrationError
+from pointsam.base.errors import CalibrationError
 from pointsam.geometry.camera import PinholeCamera
 
 K = np.array([[1266.4, 0, 816.3], [0, 1266.4, 491.5], [0, 0, 1]])

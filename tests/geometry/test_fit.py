@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.geometry.fit import TYPICAL_LWH_M, fit_box, fit_boxes, rectangle_angle
 from pointsam.taxonomy import KITTI, NUSCENES, ClassSpec, Taxonomy
 from pointsam.types import PointLabels

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsam.errors import CalibrationError
+from pointsam.base.errors import CalibrationError
 from pointsam.geometry.se3 import SE3
 
 unit_quaternions = (

@@ -127,7 +127,7 @@ def test_duplicated_points_share_their_fate():
 
 def test_real_objects_in_plain_view_stay(kitti_root):
     from pointsam.datasets.io import read_points
-    from pointsam.datasets.kitti import Kitti
+    from pointsam.datasets.kitti.objects import Kitti
 
     kitti = Kitti(kitti_root)
     for frame_id in kitti.frame_ids():

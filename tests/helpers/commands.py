@@ -5,7 +5,7 @@ import os
 
 from click.testing import CliRunner
 
-from pipelines.cli import main
+from pipelines.cli.label import main
 
 
 def label(*arguments):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pointsam.detect.coarse import of_points
-from pointsam.detect.sample import Sample, oriented
+from pointsam.detect.data.coarse import of_points
+from pointsam.detect.data.sample import Sample, oriented
 from pointsam.geometry.boxes import box_members
 
 

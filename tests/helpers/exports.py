@@ -4,9 +4,8 @@ import numpy as np
 
 from pointsam.export.item import Item
 from pointsam.stages.summarize import summarize
-from pointsam.store.schema import FrameLabels, FrameRow
 from pointsam.taxonomy import NUSCENES
-from pointsam.types import PointLabels
+from pointsam.types import FrameLabels, FrameRow, PointLabels
 
 
 def labels_of(instance_id, class_id):

@@ -5,17 +5,17 @@ from dataclasses import replace
 from helpers.training import CLASSES
 
 from pointsam.detect.assign.anchor import AnchorClass
-from pointsam.detect.augment import AugmentConfig
-from pointsam.detect.coarse import CoarseConfig
+from pointsam.detect.data.augment import AugmentConfig
+from pointsam.detect.data.coarse import CoarseConfig
+from pointsam.detect.data.paste import PasteConfig
+from pointsam.detect.data.training_set import DataConfig
 from pointsam.detect.detector import DetectorConfig
-from pointsam.detect.grid import Grid
 from pointsam.detect.heads.anchor import AnchorHeadConfig
 from pointsam.detect.heads.center import CenterHeadConfig
 from pointsam.detect.heads.roi import RoiHeadConfig
 from pointsam.detect.nets.encoders import EncoderConfig, NeckConfig
-from pointsam.detect.paste import PasteConfig
+from pointsam.detect.nets.grid import Grid
 from pointsam.detect.recipe import Recipe, TrainConfig
-from pointsam.detect.training_set import DataConfig
 
 PILLARS = Grid((-25.6, -25.6, -5.0, 25.6, 25.6, 3.0), (0.8, 0.8, 8.0))
 VOXELS = Grid((-25.6, -25.6, -5.0, 25.6, 25.6, 3.0), (0.1, 0.1, 0.2))

@@ -9,16 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from pointsam.store.manifest import Run, plan_shards
-from pointsam.store.schema import (
-    FrameLabels,
-    FrameRow,
-    ImageMasks,
-    clusters_table,
-    frames_table,
-    masks_table,
-    points_table,
-)
-from pointsam.types import BACKGROUND, NO_INSTANCE, Cluster, Detections, Masks, PointLabels
+from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
+from pointsam.taxonomy import BACKGROUND
+from pointsam.types import NO_INSTANCE, Cluster, Detections, FrameLabels, FrameRow, ImageMasks, Masks, PointLabels
 
 METADATA = {
     "config": {"kappa": 0.04},

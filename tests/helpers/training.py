@@ -7,17 +7,17 @@ from dataclasses import asdict
 import numpy as np
 from helpers.nuscenes_root import make_root
 
-from pipelines.budget import objects_of
+from pipelines.training.budget import objects_of
 from pointsam.datasets.io import read_points
-from pointsam.datasets.nuscenes import NuScenes
-from pointsam.detect.budget import BudgetConfig, draw
+from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.detect.data.budget import BudgetConfig, draw
 from pointsam.geometry.boxes import box_members
 from pointsam.stages.summarize import summarize
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.reader import Labels
-from pointsam.store.schema import FrameLabels, FrameRow, clusters_table, frames_table, points_table
+from pointsam.store.schema import clusters_table, frames_table, points_table
 from pointsam.taxonomy import BACKGROUND
-from pointsam.types import PointLabels
+from pointsam.types import FrameLabels, FrameRow, PointLabels
 
 CLASSES = ("car", "pedestrian", "bicycle")
 

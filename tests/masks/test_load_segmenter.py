@@ -4,7 +4,7 @@ import sys
 import pytest
 
 pytest.importorskip("torch", reason="needs pointsam[sam]")
-from pointsam.errors import BackendError, SchemaError
+from pointsam.base.errors import BackendError, SchemaError
 from pointsam.masks import load_segmenter
 from pointsam.masks.weights import WEIGHTS, local_path
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.masks import SegmentConfig
 
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from pointsam.cache import cache_dir
-from pointsam.errors import BackendError, SchemaError, StoreError
+from pointsam.base.cache import cache_dir
+from pointsam.base.errors import BackendError, SchemaError, StoreError
 from pointsam.masks import weights
 from pointsam.masks.weights import WeightFile
 

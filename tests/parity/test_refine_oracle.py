@@ -7,7 +7,7 @@ import pytest
 from helpers.sar_oracle import refine_slowly
 from helpers.scenes import BUILDERS, scene
 
-from pointsam.stages import contract
+from pointsam.stages import contraction as contract
 from pointsam.stages.refine import refine
 
 SMALL_SEEDS = 100 * len(BUILDERS)

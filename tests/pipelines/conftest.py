@@ -6,7 +6,7 @@ from helpers.masks import write_masks
 from helpers.nuscenes_root import make_root
 from helpers.segmenters import Scissors
 
-from pointsam.datasets.nuscenes import NuScenes
+from pointsam.datasets.nuscenes.dataset import NuScenes
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def drive(tmp_path_factory):
 
 @pytest.fixture
 def scissors(monkeypatch):
-    monkeypatch.setattr("pipelines.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
+    monkeypatch.setattr("pipelines.labelling.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def out(drive, tmp_path_factory):
     root, masks = drive
     folder = tmp_path_factory.mktemp("out") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
+        patch.setattr("pipelines.labelling.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
         known = ("--semantics", "precomputed", "--masks-dir", masks, "--workers", 1)
         assert label("run", root, "--out", folder, *known).exit_code == 0
     return folder

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.engine import ordered_map
-from pointsam.errors import BackendError
+from pointsam.base.errors import BackendError
 
 
 def _nothing():

@@ -24,7 +24,7 @@ def test_importing_the_library_loads_no_network():
 @pytest.mark.parametrize("command", ["", "run", "inspect", "eval", "weights", "synth", "demo"])
 def test_help_loads_no_network(command):
     arguments = [*command.split(), "--help"]
-    assert loaded(f"from pipelines.cli import main; main({arguments!r}, standalone_mode=False)") == []
+    assert loaded(f"from pipelines.cli.label import main; main({arguments!r}, standalone_mode=False)") == []
 
 
 def test_the_probe_sees_a_loaded_package():

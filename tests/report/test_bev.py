@@ -4,8 +4,8 @@ import pytest
 from pointsam.geometry.se3 import SE3
 from pointsam.report.bev import BevView, draw_bev, fit_view
 from pointsam.report.style import INK, UNLABELLED, cluster_rgb
-from pointsam.taxonomy import NUSCENES
-from pointsam.types import BACKGROUND, Boxes, PointLabels
+from pointsam.taxonomy import BACKGROUND, NUSCENES
+from pointsam.types import Boxes, PointLabels
 
 LIDAR_X_IS_RIGHT = SE3(np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]), np.array([0.9, 0.0, 1.8]))
 LIDAR_X_IS_FORWARD = SE3(np.eye(3), np.zeros(3))

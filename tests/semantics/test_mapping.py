@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.semantics.mapping import default_mapping, load_mapping
 from pointsam.taxonomy import BACKGROUND, COCO_TO, KITTI, NUSCENES, ClassSpec, Taxonomy
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pointsam import rle
-from pointsam.errors import DatasetError, SchemaError
+from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.semantics import load_semantics, semantics_sha256
 from pointsam.semantics.mapping import default_mapping
 from pointsam.semantics.oracle import OracleConfig, OracleSemantics

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from pointsam import rle
-from pointsam.errors import DatasetError, SchemaError
+from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.semantics import load_semantics, semantics_sha256
 from pointsam.semantics.precomputed import PrecomputedSemantics, fingerprint
 from pointsam.taxonomy import NUSCENES, LabelMapping

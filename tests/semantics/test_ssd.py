@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from pointsam.errors import BackendError, SchemaError
+from pointsam.base.errors import BackendError, SchemaError
 from pointsam.semantics import load_semantics, semantics_sha256, ssd
 from pointsam.semantics.coco import COCO_NAMES
 from pointsam.semantics.ssd import SsdConfig, SsdSemantics

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
 
-from pointsam.stages.contract import Groups, linked_components
+from pointsam.stages.contraction import Groups, linked_components
 from pointsam.stages.ids import canonical_ids
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.geometry.se3 import SE3
 from pointsam.stages.lift import LiftConfig, lift
 from pointsam.taxonomy import BACKGROUND

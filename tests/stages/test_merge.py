@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.stages.ids import canonical_ids
 from pointsam.stages.merge import MergeConfig, merge
 from pointsam.types import NO_INSTANCE, PointLabels

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.mask import decode, encode
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.stages.paint import PaintConfig, paint, semantic_map
 from pointsam.taxonomy import BACKGROUND, NUSCENES
 from pointsam.types import NO_INSTANCE, Detections, Masks

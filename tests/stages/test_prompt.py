@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.stages.prompt import PromptConfig, farthest_points, prompt, prompt_cloud
 from pointsam.taxonomy import BACKGROUND
 

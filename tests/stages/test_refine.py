@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsam.errors import DatasetError, SchemaError
+from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.stages.refine import RefineConfig, refine
 from pointsam.taxonomy import NUSCENES
 from pointsam.types import PointLabels

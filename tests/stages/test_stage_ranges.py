@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.stages.lift import LiftConfig
 from pointsam.stages.merge import MergeConfig
 from pointsam.stages.paint import PaintConfig

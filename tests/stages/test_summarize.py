@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.stages.summarize import Evidence, summarize
 from pointsam.taxonomy import BACKGROUND, NUSCENES
 from pointsam.types import NO_INSTANCE, PointLabels

@@ -22,8 +22,8 @@ from helpers.store_samples import (
     tree,
 )
 
-from pointsam.errors import StoreError
-from pointsam.store import files
+from pointsam.base import files
+from pointsam.base.errors import StoreError
 from pointsam.store.manifest import Run
 from pointsam.store.reader import Labels
 

@@ -18,8 +18,8 @@ from helpers.store_samples import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsam.errors import SchemaError, StoreError
-from pointsam.store.files import temporary_of
+from pointsam.base.errors import SchemaError, StoreError
+from pointsam.base.files import temporary_of
 from pointsam.store.layout import encode_scene, table_path
 from pointsam.store.manifest import plan_shards
 from pointsam.store.schema import masks_table

@@ -17,7 +17,7 @@ from helpers.store_samples import (
     tables_of,
 )
 
-from pointsam.errors import DatasetError, SchemaError, StoreError
+from pointsam.base.errors import DatasetError, SchemaError, StoreError
 from pointsam.store import schema
 from pointsam.store.manifest import plan_shards
 from pointsam.store.reader import Labels

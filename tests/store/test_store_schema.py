@@ -6,22 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.store import rows
 from pointsam.store.schema import (
     CLUSTERS,
     FRAMES,
     MASKS,
     POINTS,
-    FrameLabels,
-    FrameRow,
-    ImageMasks,
     clusters_table,
     masks_table,
     points_table,
     table_metadata,
 )
-from pointsam.types import BACKGROUND, Cluster, Detections, Masks, PointLabels
+from pointsam.taxonomy import BACKGROUND
+from pointsam.types import Cluster, Detections, FrameLabels, FrameRow, ImageMasks, Masks, PointLabels
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 floats = st.floats(allow_nan=False)

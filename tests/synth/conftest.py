@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pointsam.draws import generator
+from pointsam.base.seeding import generator
 from pointsam.synth.asset import Asset
 from pointsam.synth.material import Material
 from pointsam.synth.mesh import box, surface
@@ -18,8 +18,8 @@ BRIGHT = Material((0.8, 0.8, 0.8))
 
 def film_of(preset, scene=0, **changes):
     """A scene as the generator makes it, without rendering anything."""
-    from pipelines.synth import film as make
-    from pipelines.synth_config import SynthConfig
+    from pipelines.world.config import SynthConfig
+    from pipelines.world.render import film as make
 
     config = replace(SynthConfig(scenes=10, frames=20, preset=preset, scale=0.25), **changes)
     return make(config, scene)
@@ -59,8 +59,8 @@ def draw():
 @pytest.fixture(scope="session")
 def root(open3d, tmp_path_factory):
     """A written root of two scenes, those of nuScenes' mini_val, with four key frames each."""
-    from pipelines.synth import synthesize
-    from pipelines.synth_config import SynthConfig
+    from pipelines.world.config import SynthConfig
+    from pipelines.world.render import synthesize
 
     out = tmp_path_factory.mktemp("synthetic") / "world"
     config = SynthConfig(scenes=2, frames=4, seed=2, preset="day", scale=0.15)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pointsam.open3d_loader import load_open3d
+from pointsam.base.open3d_loader import load_open3d
 from pointsam.synth.assets.people import pedestrian
 from pointsam.synth.lidar import EGO, NOTHING, Lidar
 from pointsam.synth.motion import Road, Speed, Track

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.light import WEATHERS, PointLight, draw, sky_rgb

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pointsam.datasets.io import read_values
-from pointsam.datasets.nuscenes import NuScenes
+from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import NUSCENES
 
@@ -79,7 +79,7 @@ def test_stated_points_are_those_that_the_devkit_counts(devkit):
 
 def test_velocities_are_those_of_the_actors(devkit, root):
     """A box stands where the beam met its thing, up to 50 ms before the time stamp: up to 5 % where that jumps."""
-    from pipelines.synth import film as make
+    from pipelines.world.render import film as make
 
     config, path = root
     errors = []
@@ -260,8 +260,8 @@ def test_truth_of_the_images_is_a_folder_of_instances(root):
 
 
 def test_a_root_may_be_of_another_rig(tmp_path, open3d):
-    from pipelines.synth import synthesize
-    from pipelines.synth_config import SynthConfig
+    from pipelines.world.config import SynthConfig
+    from pipelines.world.render import synthesize
 
     synthesize(SynthConfig(scenes=1, frames=1, preset="day", scale=0.2, rig="kitti"), tmp_path)
     dataset = NuScenes(tmp_path)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pointsam.errors import SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.synth.texture import NAMES, lit_windows, pattern, tile_noise
 
 UP = np.array([0, 0, 1], np.float32)

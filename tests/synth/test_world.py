@@ -161,7 +161,7 @@ def test_the_same_seed_makes_the_same_world(film):
 
 
 def test_all_ten_classes_occur(worlds):
-    from pointsam.datasets.nuscenes_truth import CATEGORIES
+    from pointsam.datasets.nuscenes.truth import CATEGORIES
     from pointsam.taxonomy import NUSCENES
 
     classes = {CATEGORIES.class_id(t.asset.category) for world in worlds for t in world.boxed}

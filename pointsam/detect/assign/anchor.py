@@ -15,10 +15,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pointsam.base.ranges import require
 from pointsam.detect.boxes import iou_aligned, nearest_bev
-from pointsam.detect.grid import MapShape
+from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.scene import Scene
-from pointsam.ranges import require
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 Match = Literal["overlap", "centers"]

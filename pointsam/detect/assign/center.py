@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pointsam.detect.grid import MapShape
+from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.scene import Scene
 
 CODE = ("x", "y", "z", "log length", "log width", "log height", "cos yaw", "sin yaw", "vx", "vy")

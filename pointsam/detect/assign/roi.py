@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pointsam.base.ranges import require
 from pointsam.detect.assign.overlap import box_cluster_iou
 from pointsam.detect.boxes import iou_3d, points_in_boxes
 from pointsam.detect.scene import Scene
-from pointsam.ranges import require
 
 
 @dataclass(frozen=True)

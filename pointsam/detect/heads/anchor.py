@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pointsam.base.ranges import require
 from pointsam.detect.assign.anchor import (
     IGNORED,
     POSITIVE,
@@ -24,13 +25,12 @@ from pointsam.detect.assign.anchor import (
     encode,
     sine_difference,
 )
-from pointsam.detect.grid import MapShape
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
 from pointsam.detect.losses import masked_smooth_l1, sigmoid_focal
+from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions
 from pointsam.detect.scene import Scene
-from pointsam.ranges import require
 
 _CODE = 9
 """Seven residuals and a velocity."""

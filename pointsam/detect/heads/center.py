@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pointsam.base.ranges import require
 from pointsam.detect.assign.center import CODE, CenterMap, Peak, center_targets
-from pointsam.detect.grid import MapShape
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, branch
 from pointsam.detect.losses import divisor, heat_focal, masked_l1
+from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions, together
 from pointsam.detect.scene import Scene
-from pointsam.ranges import require
 
 _LARGEST_LOG = 4.0
 """Logarithm of a size in metres beyond which nothing is decoded: an untrained head may say anything."""

@@ -20,9 +20,9 @@ from torch.nn import functional
 
 from pointsam.detect.assign.roi import RoiConfig, match_rois, roi_targets
 from pointsam.detect.boxes import corners_bev, points_in_boxes
-from pointsam.detect.grid import MapShape, scatter_max
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
 from pointsam.detect.losses import divisor, masked_smooth_l1, sigmoid_focal
+from pointsam.detect.nets.grid import MapShape, scatter_max
 from pointsam.detect.nets.norm import norm_relu
 from pointsam.detect.predictions import Predictions
 from pointsam.detect.scene import Scene

@@ -13,10 +13,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pointsam.detect.grid import Grid, Voxels, scatter_max, scatter_mean, voxelize
+from pointsam.base.ranges import require
+from pointsam.detect.nets.grid import Grid, Voxels, scatter_max, scatter_mean, voxelize
 from pointsam.detect.nets.norm import BatchNorm, conv_norm_relu, norm_relu
-from pointsam.detect.sparse import SparseConv3d, SparseModule, SparseSequential, SparseTensor, SubMConv3d
-from pointsam.ranges import require
+from pointsam.detect.nets.sparse import SparseConv3d, SparseModule, SparseSequential, SparseTensor, SubMConv3d
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers.detect_scenes import scene_of  # noqa: E402
 
+from pointsam.base.errors import SchemaError  # noqa: E402
 from pointsam.detect.assign.anchor import (  # noqa: E402
     IGNORED,
     NEGATIVE,
@@ -21,7 +22,6 @@ from pointsam.detect.assign.anchor import (  # noqa: E402
     encode,
 )
 from pointsam.detect.scene import Scene  # noqa: E402
-from pointsam.errors import SchemaError  # noqa: E402
 
 CAR = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, box_iou=(0.6, 0.45), cluster_iou=(0.8, 0.1))
 PERSON = AnchorClass("person", (0.8, 0.6, 1.7), -0.9, box_iou=(0.5, 0.35), cluster_iou=(0.6, 0.15))

@@ -9,9 +9,9 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers.detect_scenes import scene_of  # noqa: E402
 
+from pointsam.base.errors import SchemaError  # noqa: E402
 from pointsam.detect.assign.roi import RoiConfig, RoiMatch, match_rois, roi_targets  # noqa: E402
 from pointsam.detect.boxes import iou_3d, points_in_boxes  # noqa: E402
-from pointsam.errors import SchemaError  # noqa: E402
 
 
 def proposals(scene, rng, count=60):

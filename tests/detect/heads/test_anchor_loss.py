@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from helpers.detect_scenes import scene_of  # noqa: E402
 
 from pointsam.detect.assign.anchor import IGNORED, POSITIVE, AnchorClass, anchor_targets  # noqa: E402
-from pointsam.detect.grid import MapShape  # noqa: E402
 from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOutput  # noqa: E402
+from pointsam.detect.nets.grid import MapShape  # noqa: E402
 from pointsam.detect.scene import Scene  # noqa: E402
 
 PLACE = MapShape((-10.0, -8.0), (0.8, 0.8), (20, 25))

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from helpers.detect_scenes import scene_of  # noqa: E402
 
 from pointsam.detect.assign.center import center_targets  # noqa: E402
-from pointsam.detect.grid import MapShape  # noqa: E402
 from pointsam.detect.heads.center import CenterHead, CenterHeadConfig  # noqa: E402
+from pointsam.detect.nets.grid import MapShape  # noqa: E402
 
 PLACE = MapShape((-10.0, -8.0), (0.8, 0.8), (20, 25))
 IDS = {"car": 0, "person": 1, "cone": 2}

@@ -13,10 +13,10 @@ from helpers.detect_scenes import box_scene  # noqa: E402
 from pointsam.detect.assign.anchor import AnchorClass, anchor_targets, encode  # noqa: E402
 from pointsam.detect.assign.center import center_targets  # noqa: E402
 from pointsam.detect.boxes import iou_3d  # noqa: E402
-from pointsam.detect.grid import MapShape  # noqa: E402
 from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOutput, half_turn  # noqa: E402
 from pointsam.detect.heads.center import CenterHead, CenterHeadConfig  # noqa: E402
 from pointsam.detect.heads.roi import decode_roi, encode_roi  # noqa: E402
+from pointsam.detect.nets.grid import MapShape  # noqa: E402
 
 PLACE = MapShape((-16.0, -12.8), (0.8, 0.8), (32, 40))
 IDS = {"car": 4, "person": 2}

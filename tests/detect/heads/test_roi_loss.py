@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from helpers.detect_scenes import scene_of  # noqa: E402
 
 from pointsam.detect.assign.roi import match_rois, roi_targets  # noqa: E402
-from pointsam.detect.grid import MapShape  # noqa: E402
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig  # noqa: E402
+from pointsam.detect.nets.grid import MapShape  # noqa: E402
 from pointsam.detect.predictions import Predictions  # noqa: E402
 from pointsam.detect.scene import Scene  # noqa: E402
 

@@ -4,9 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from pointsam.detect.grid import Grid  # noqa: E402
+from pointsam.base.errors import SchemaError  # noqa: E402
 from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig, build_encoder  # noqa: E402
-from pointsam.errors import SchemaError  # noqa: E402
+from pointsam.detect.nets.grid import Grid  # noqa: E402
 
 PILLARS = Grid((-8.0, -4.8, -3.0, 8.0, 4.8, 1.0), (0.4, 0.4, 4.0))
 VOXELS = Grid((-8.0, -4.8, -3.0, 8.0, 4.8, 1.0), (0.2, 0.2, 0.1))

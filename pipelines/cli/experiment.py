@@ -1,0 +1,90 @@
+"""The command `mixsup-train experiment`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.cli.arguments import QUARANTINED
+from pipelines.cli.options import PATH, ROOT_OPTIONS, need_torch, options_of
+
+
+@click.command()
+@click.argument("name")
+@click.option("--recipe", default="synthetic-small", show_default=True)
+@options_of(ROOT_OPTIONS)
+@click.option("--labels", type=PATH, help="Output folder of pointsam-label for the training split.")
+@click.option("--wrong", type=PATH, multiple=True, help="noise: labels made through a wrong calibration. Repeatable.")
+@click.option("--other", type=PATH, help="Another root: its validation split is scored as well.")
+@click.option("--other-split", default="", help="Another split to score there, such as train.")
+@click.option("--out", type=PATH, required=True, help="Folder of all runs and the page; running again goes on.")
+@click.option("--seeds", default="0", show_default=True, help="Comma-separated.")
+@click.option("--fraction", type=float, default=0.1, show_default=True, help="Of the boxes.")
+@click.option("--cost", type=float, default=0.15, show_default=True, help="cost: of labels; boxes everywhere are 1.")
+@click.option("--train-split", default="train", show_default=True)
+@click.option("--val-split", default="val", show_default=True)
+@click.option("--only", default="", help="Comma-separated positions of settings, from 0, as --dry-run lists them.")
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
+@click.option("--dry-run", is_flag=True, help="List the settings and what is done of them; write nothing.")
+def experiment(
+    name: str,
+    recipe: str,
+    fraction: float,
+    cost: float,
+    labels: Path | None,
+    wrong: tuple[Path, ...],
+    seeds: str,
+    train_split: str,
+    val_split: str,
+    only: str,
+    overrides: tuple[str, ...],
+    dry_run: bool,
+    **options: Any,
+) -> None:
+    """Train one detector under several kinds of supervision and compare: a table, a figure and a page.
+
+    \b
+    supervision  all boxes, some frames (--fraction), some boxes with clusters
+    coarse       simulated clusters, three clicks, centers, PointSAM
+    boxes        1 to 100 % of the boxes, with clusters and without
+    cost         a fixed cost divided between boxes and clusters
+    noise        labels made through wrong calibrations (--wrong)
+    assignment   pieces of the label assignment taken away
+    transfer     as supervision, and all boxes of another world (--other), all scored in both
+
+    \b
+    mixsup-train experiment supervision --data world --labels labels --out runs --seeds 0,1,2
+    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    need_torch()
+    from pipelines.training.experiment import ExperimentRequest, planned, run_experiment
+    from pipelines.training.recipe_file import load_recipe
+    from pipelines.training.settings import Inputs
+    from pointsam.base.tables import text_table
+
+    inputs = Inputs(load_recipe(recipe, overrides), fraction, cost, labels, wrong)
+    command = shlex.join(["mixsup-train", *sys.argv[1:]])
+    splits, places = (train_split, val_split), _numbers(only)
+    request = ExperimentRequest(
+        name, inputs, seeds=_numbers(seeds), splits=splits, only=places, command=command, **options
+    )
+    if dry_run:
+        click.echo(text_table(("", "supervision", "done, seeds"), planned(request)))
+        return
+    page = run_experiment(request)
+    click.echo(page.text)
+    click.echo(f"wrote {page.path}")
+    for what, why in page.left_out.items():
+        click.echo(f"left out: {what}: {why}", err=True)
+    if page.left_out:
+        sys.exit(QUARANTINED)
+
+
+def _numbers(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts) or len(set(map(int, parts))) < len(parts):
+        raise click.BadParameter(f"{text!r}: write whole numbers from 0 with commas, each once")
+    return [int(part) for part in parts]

@@ -1,0 +1,230 @@
+"""`pointsam-label`: the command line. Imports what it runs only after the arguments are checked."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipelines.cli.arguments import QUARANTINED, UserErrors
+from pipelines.cli.options import CLUSTERS_OPTIONS, DATA_OPTIONS, MASKS_OPTIONS, PATH, options_of, request_of
+from pipelines.cli.robustness import calibrate, noise
+from pipelines.cli.world import demo, synth
+from pointsam import __version__
+
+if TYPE_CHECKING:
+    from pipelines.labelling.jobs import Summary
+    from pipelines.labelling.request import Request
+
+_FORMATS = (
+    "nuscenes-panoptic",
+    "nuscenes-lidarseg",
+    "nuscenes-boxes",
+    "semantickitti",
+    "kitti",
+    "openpcdet",
+    "mmdet3d",
+    "coco",
+    "ply",
+    "pcd",
+    "rerun",
+)  # those of pipelines.review.export, which is slow to import: a test holds them together
+_TRUTHS = ("panoptic", "lidarseg", "semantickitti", "boxes")
+
+
+@click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="pointsam-label")
+def main() -> None:
+    """Label LiDAR from cameras: SAM masks, lifted, refined and written as Parquet clusters.
+
+    \b
+    pointsam-label run /data/nuscenes --out out --split val
+    pointsam-label inspect out FRAME --png frame.png
+    pointsam-label eval out /data/nuscenes
+    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+
+
+@main.command()
+@options_of(DATA_OPTIONS, MASKS_OPTIONS, CLUSTERS_OPTIONS)
+def run(**options: Any) -> None:
+    """Masks, then clusters: the whole job."""
+    request = request_of(options)
+    if options["dry_run"]:
+        _plan(request, ("masks", "clusters"), options["as_json"])
+        return
+    from pipelines.labelling.jobs import run_clusters, run_masks
+
+    _close(request, [run_masks(request), run_clusters(request)], options["as_json"])
+
+
+@main.command()
+@options_of(DATA_OPTIONS, MASKS_OPTIONS)
+def masks(**options: Any) -> None:
+    """Only the 2D stage: detections and candidate masks of every image."""
+    request = request_of(options)
+    if options["dry_run"]:
+        _plan(request, ("masks",), options["as_json"])
+        return
+    from pipelines.labelling.jobs import run_masks
+
+    _close(request, [run_masks(request)], options["as_json"])
+
+
+@main.command()
+@options_of(DATA_OPTIONS, CLUSTERS_OPTIONS)
+@click.option("--masks-from", type=PATH, help="Folder whose masks to use.  [default: OUT]")
+def clusters(**options: Any) -> None:
+    """Only the 3D stage: clusters from stored masks, without touching a network."""
+    request = request_of(options)
+    if options["dry_run"]:
+        _plan(request, ("clusters",), options["as_json"])
+        return
+    from pipelines.labelling.jobs import run_clusters
+
+    _close(request, [run_clusters(request)], options["as_json"])
+
+
+@main.command()
+@click.argument("out", type=PATH)
+@click.argument("frame")
+@click.option("--png", type=PATH, help="Draw the cameras and a bird's-eye view.")
+@click.option("--data", type=PATH, help="Data set root, if it has moved since the run.")
+@click.option("--masks-from", type=PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
+@click.option("--json", "as_json", is_flag=True, help="Print the clusters as JSON.")
+def inspect(out: Path, frame: str, png: Path | None, data: Path | None, masks_from: Path | None, as_json: bool) -> None:
+    """Tell the story of every cluster of FRAME (an id, or its position in the run)."""
+    from pipelines.review.inspect import draw, story
+
+    document = story(out, frame)
+    click.echo(json.dumps(document.as_dict(), indent=1) if as_json else document.text())
+    if png is not None:
+        draw(out, document.frame_id, png, data, masks_from)
+        click.echo(f"drew {png}", err=as_json)
+
+
+@main.command("eval")
+@click.argument("out", type=PATH)
+@click.argument("data", type=PATH)
+@click.option("--json", "json_file", type=PATH, help="Also write the figures here.")
+@click.option("--markdown", type=PATH, help="Also write the tables here.")
+@click.option("--parquet", type=PATH, help="Also write one row an object and a cluster here.")
+@click.option("--against", type=PATH, help="A second output folder, shown beside.")
+@click.option("--truth", type=click.Choice(_TRUTHS), help="What to compare with.  [default: the best in DATA]")
+@click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed when left out.")
+@click.option("--version", help="Version folder of the tables.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+def evaluate(out: Path, data: Path, dataset: str | None, version: str | None, **options: Any) -> None:
+    """Judge the labels of OUT by the truth in DATA: panoptic, class-agnostic and semantic quality, by bins."""
+    from pipelines.review.evaluate import run_eval
+    from pointsam.datasets import open_dataset
+
+    click.echo(run_eval(out, open_dataset(data, dataset, version=version), **options))
+    click.echo(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png")
+
+
+@main.command()
+@click.argument("out", type=PATH)
+@click.argument("data", type=PATH, required=False)
+@click.option("--dest", type=PATH, required=True, help="Folder of the page.")
+@click.option("--masks-from", type=PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
+@click.option("--frames", "count", type=click.IntRange(1), default=12, show_default=True, help="Frames to show.")
+@click.option("--overwrite", is_flag=True, help="Replace the page that is there; no other folder is replaced.")
+def report(out: Path, data: Path | None, dest: Path, masks_from: Path | None, count: int, overwrite: bool) -> None:
+    """A page on the labels of OUT: figures, curves, the worst and best frames, and a 3D view. Opens from a file."""
+    from pipelines.review.report import write_report
+
+    page = write_report(out, dest, data, masks_from, count, overwrite)
+    click.echo(f"wrote {page}\nnext: open it in a browser; no server is needed")
+
+
+@main.command()
+@click.argument("out", type=PATH)
+@click.argument("data", type=PATH)
+@click.option("--to", "form", type=click.Choice(_FORMATS), required=True)
+@click.option("--dest", type=PATH, required=True, help="Folder to write to.")
+@click.option("--version", help="Version folder of the tables.")
+@click.option("--eval-set", "split", default="val", show_default=True, help="Split that the files are meant for.")
+@click.option("--masks-from", type=PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+def export(out: Path, data: Path, form: str, dest: Path, **options: Any) -> None:
+    """Labels in another tool's format (docs/exports.md)."""
+    from pipelines.review.export import FORMATS
+    from pipelines.review.export import export as write
+
+    count = write(out, data, dest, form, **options)
+    click.echo(f"wrote {count} frames to {dest} ({form})")
+    if FORMATS[form].note:
+        click.echo(f"note: {FORMATS[form].note}")
+
+
+@main.group()
+def weights() -> None:
+    """The models: list, fetch, verify."""
+
+
+@weights.command("ls")
+def weights_ls() -> None:
+    """Every known checkpoint, its licence, and whether it is here."""
+    from pointsam.masks.weights import WEIGHTS, local_path
+
+    for name, known in WEIGHTS.items():
+        here = local_path(name)
+        state, origin = "here" if here.exists() else "not here", known.url or "(in the package)"
+        click.echo(f"{name:12} {known.num_bytes / 1e6:7.0f} MB  {known.licence:11} {state:9} {origin}")
+    click.echo("next: pointsam-label weights get NAME")
+
+
+@weights.command("get")
+@click.argument("name")
+def weights_get(name: str) -> None:
+    """Download a checkpoint and check its hash."""
+    from pointsam.base.progress import progress
+    from pointsam.masks.weights import get, weight_file
+
+    with progress(total=weight_file(name).num_bytes, unit="B", unit_scale=True) as bar:
+
+        def advance(done: int, _total: int) -> None:
+            bar.update(done - bar.n)
+
+        path = get(name, advance)
+    click.echo(f"{path}\nnext: pointsam-label run DATA --out OUT --masks {name}")
+
+
+@weights.command("verify")
+@click.argument("name")
+def weights_verify(name: str) -> None:
+    """Compare a checkpoint that is here with its published hash."""
+    from pointsam.masks.weights import verify
+
+    click.echo(f"{name}: sha256 {verify(name)} as published")
+
+
+main.add_command(noise)
+main.add_command(calibrate)
+main.add_command(synth)
+main.add_command(demo)
+
+
+def _plan(request: Request, stages: tuple[str, ...], as_json: bool) -> None:
+    from pipelines.labelling.plan import plan
+
+    estimate = plan(request, stages)
+    click.echo(json.dumps(estimate.as_dict(), indent=1) if as_json else estimate.text())
+
+
+def _close(request: Request, summaries: list[Summary], as_json: bool) -> None:
+    """The closing table, the next command, and exit code 3 if frames were set aside."""
+    from pipelines.labelling.closing import closing
+
+    document = closing(request, summaries)
+    click.echo(json.dumps(document.as_dict(), indent=1) if as_json else document.text())
+    if document.failures:
+        sys.exit(QUARANTINED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""The commands about wrong calibrations: `pointsam-label noise` and `pointsam-label calibrate`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from pipelines.cli.arguments import QUARANTINED
+from pipelines.cli.options import DATA_OPTIONS, MASKS_OPTIONS, PATH, options_of, request_of
+
+_KINDS = (
+    "published",
+    "rotation",
+    "pitch",
+    "yaw",
+    "roll",
+    "translation",
+    "time",
+    "focal",
+    "center",
+    "pose",
+    "heading",
+    "dropped",
+)  # those of pipelines.robustness.cells, which is slow to import: a test holds them together
+
+
+@click.command()
+@options_of(DATA_OPTIONS, MASKS_OPTIONS)
+@click.option("--masks-from", type=PATH, help="Folder of a labelling run, whose masks to use.")
+@click.option("--remask", is_flag=True, help="Make masks anew in every cell, prompts through its wrong calibration.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="[default: rotation, translation]")
+@click.option("--levels", multiple=True, metavar="KIND=A,B,C", help="Other sizes than a kind's own.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Draws a size; time is not drawn.")
+def noise(**options: Any) -> None:
+    """Label DATA through calibrations that are wrong by known amounts, with SAR and without, and judge the labels.
+
+    \b
+    pointsam-label run WORLD --out labels --split val
+    pointsam-label noise WORLD --out sweep --masks-from labels --kind rotation --kind time
+    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    from dataclasses import replace
+
+    from pipelines.robustness.cells import cells_of
+    from pipelines.robustness.page import write_sweep
+    from pipelines.robustness.sweep import frames_of, run_noise
+    from pointsam.calibration.perturb import CLEAN
+    from pointsam.report.curves import matplotlib
+
+    remask, as_json = options["remask"], options["as_json"]
+    if remask == (options["masks_from"] is not None):
+        raise click.BadParameter("give either the masks to use, or --remask", param_hint="--masks-from")
+    if options["calibration"] is not None:
+        raise click.BadParameter("a sweep makes many rigs of one, a file knows but one", param_hint="--calibration")
+    if not remask:
+        _refuse_masks_options(options["overrides"])
+    matplotlib()  # says now what curves will want, not after hours
+    request = request_of(options)
+    kinds = options["kinds"] or ("rotation", "translation")
+    cells = cells_of(kinds, _levels(options["levels"]), options["seeds"], request.noise)
+    request = replace(request, noise=CLEAN)
+    if options["dry_run"]:
+        frames, names = len(frames_of(request, cells, remask)), [cell.name for cell in cells]
+        told = f"{frames} frames, {len(cells)} cells, each with SAR and without: {', '.join(names)}"
+        click.echo(json.dumps({"frames": frames, "cells": names}) if as_json else told)
+        return
+    summary = run_noise(request, cells, remask)
+    for frame_id, why in summary.failures.items():
+        click.echo(f"frame {frame_id}: {why}", err=True)
+    left = summary.shards_left
+    if left:
+        text = f"{left} shards are left; when all are done, run again without --shard for curves"
+    else:
+        text = write_sweep(request.out, shlex.join(["pointsam-label", *sys.argv[1:]]))
+        text += f"\nnext: look at {shlex.quote(str(request.out / 'noise.md'))}"
+    about = {"out": str(request.out), "cells": len(cells), "shards_left": left, "failures": summary.failures}
+    click.echo(json.dumps(about) if as_json else text)
+    if summary.failures:
+        sys.exit(QUARANTINED)
+
+
+@click.command()
+@click.argument("data", type=PATH)
+@click.option("--masks-from", type=PATH, required=True, help="Folder of a labelling run, whose masks to use.")
+@click.option("--out", "dest", type=PATH, required=True, help="The JSON file.")
+@click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed from the folder when left out.")
+@click.option("--version", help="Version folder of the tables, where there are several.")
+@click.option(
+    "--sample", "most", type=click.IntRange(2), default=100, show_default=True, help="Frames of a rig, spread evenly."
+)
+@click.option("--noise", multiple=True, metavar="NAME=VALUE", help="Perturb the calibration first, to see it found.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+def calibrate(
+    data: Path,
+    masks_from: Path,
+    dest: Path,
+    dataset: str | None,
+    version: str | None,
+    most: int,
+    noise: tuple[str, ...],
+    overwrite: bool,
+) -> None:
+    """Find the errors of camera mountings and times in DATA, by objects that masks and LiDAR both show.
+
+    \b
+    pointsam-label masks /data/mine --out labels
+    pointsam-label calibrate /data/mine --masks-from labels --out calibration.json
+    pointsam-label clusters /data/mine --out labels --calibration calibration.json
+    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    from pipelines.labelling.request import Request
+    from pipelines.robustness.calibrate import calibrate as find
+    from pipelines.robustness.cells import noise_of
+    from pointsam.stages.recipes import default
+
+    request = Request(data, masks_from, default(), dataset=dataset, version=version, noise=noise_of(noise))
+    click.echo(find(request, dest, most, overwrite))
+    given = [str(data), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]
+    same = [("--dataset", dataset), ("--version", version), *(("--noise", value) for value in noise)]
+    given += [word for option, value in same if value for word in (option, value)]
+    click.echo(f"next: pointsam-label clusters {shlex.join(given)}")
+
+
+def _refuse_masks_options(overrides: tuple[str, ...]) -> None:
+    """Without --remask nothing of the masks can be chosen: they are there."""
+    names = {
+        "backend": "--masks",
+        "semantics": "--semantics",
+        "masks_dir": "--masks-dir",
+        "mapping": "--mapping",
+        "weights": "--weights",
+        "seed": "--seed",
+    }
+    source = click.get_current_context().get_parameter_source
+    given = [option for name, option in names.items() if source(name) is not ParameterSource.DEFAULT]
+    given += [f"--set {override}" for override in overrides if override.strip().startswith("masks.")]
+    if given:
+        hint = "errors have a seed of their own, --noise seed=1" if given == ["--seed"] else "they are for --remask"
+        raise click.BadParameter(f"the masks of --masks-from are made already; {hint}", param_hint=", ".join(given))
+
+
+def _levels(texts: tuple[str, ...]) -> dict[str, list[float]]:
+    found = dict[str, list[float]]()
+    for text in texts:
+        kind, _, numbers = text.partition("=")
+        if kind in found:
+            raise click.BadParameter(f"{kind} twice: write all its sizes after one", param_hint="--levels")
+        try:
+            found[kind] = [float(number) for number in numbers.split(",")]
+        except ValueError:
+            raise click.BadParameter(f"{text!r}: write KIND=0.1,0.5", param_hint="--levels") from None
+    return found

@@ -1,0 +1,213 @@
+"""`mixsup-train`: the command line of the trainer. Imports what it runs only after the arguments are checked."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.cli.arguments import QUARANTINED, UserErrors
+from pipelines.cli.experiment import experiment
+from pipelines.cli.options import PATH, ROOT_OPTIONS, need_torch, options_of
+from pointsam import __version__
+
+
+@click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="mixsup-train")
+def main() -> None:
+    """3D detectors from clusters and a few boxes."""
+
+
+@main.command()
+@click.argument("data", type=PATH)
+@click.option("--out", type=PATH, required=True, help="The budget file (Parquet); never replaced.")
+@click.option("--fraction", type=float, default=0.1, show_default=True, help="Share of objects, frames or cost.")
+@click.option(
+    "--rule",
+    default="object",
+    show_default=True,
+    help="object, class, stratified (class, range, points), frame, or cost (boxes and clusters of some frames).",
+)
+@click.option("--box-share", type=float, default=0.1, show_default=True, help="With --rule cost: share of boxes.")
+@click.option("--min-points", type=click.IntRange(0), default=1, show_default=True, help="Fewer: no candidate.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--split", help="Split or scene name (train, scene-0061).")
+@click.option("--dataset", help="nuscenes or kitti; guessed when left out.")
+@click.option("--version", help="Version folder of the tables.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def budget(
+    data: Path,
+    out: Path,
+    fraction: float,
+    rule: Any,
+    box_share: float,
+    min_points: int,
+    seed: int,
+    split: str | None,
+    dataset: str | None,
+    version: str | None,
+    as_json: bool,
+) -> None:
+    """Draw which objects of DATA carry boxes, write it to a file, and say what it would cost to annotate.
+
+    \b
+    mixsup-train budget /data/nuscenes --split train --fraction 0.1 --out budget.parquet
+    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    from pipelines.training.budget import draw_budget, summary
+    from pointsam.datasets import open_dataset
+    from pointsam.detect.data.budget import BudgetConfig
+
+    config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
+    drawn = draw_budget(open_dataset(data, dataset, version=version), split, config, out)
+    click.echo(json.dumps(dict(drawn.description), indent=1) if as_json else summary(drawn))
+    click.echo(f"wrote {out}", err=as_json)
+
+
+@main.command()
+@click.argument("recipe")
+@options_of(ROOT_OPTIONS)
+@click.option("--budget", type=PATH, required=True, help="Which objects carry boxes; see `mixsup-train budget`.")
+@click.option("--labels", type=PATH, help="Output folder of pointsam-label.")
+@click.option("--out", type=PATH, required=True, help="The run's folder; running again goes on.")
+@click.option("--val", default="val", show_default=True, help="Split to validate on; empty for none.")
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
+@click.option("--seed", type=int, help="Of weights and all draws.")
+@click.option("--allow-noise", is_flag=True, help="Take labels of a run with perturbed calibration.")
+@click.option("--dry-run", is_flag=True, help="Say what would be trained on; write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
+def fit(
+    recipe: str, overrides: tuple[str, ...], seed: int | None, val: str, dry_run: bool, as_json: bool, **options: Any
+) -> None:
+    """Train RECIPE (a name of `mixsup-train recipes`, or a .json file) on boxes and clusters.
+
+    \b
+    mixsup-train fit synthetic-small --data world --labels out --budget budget.parquet --out run
+    torchrun --nproc-per-node 8 -m pipelines.cli.train fit ... --device cuda
+    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    need_torch()
+    from pipelines.training.fit import fit as run_fit
+    from pipelines.training.fit import plan
+    from pipelines.training.recipe_file import load_recipe
+    from pipelines.training.run_folder import FitRequest
+
+    changes = overrides if seed is None else (*overrides, f"train.seed={seed}")
+    request = FitRequest(load_recipe(recipe, changes), val=val or None, **options)
+    if dry_run:
+        click.echo(plan(request))
+        return
+    fitted = run_fit(request)
+    if not fitted.first:
+        return
+    if fitted.score is not None:
+        click.echo(json.dumps(fitted.score.as_dict()) if as_json else fitted.score.text())
+    _tell_bad(fitted.bad)
+    if fitted.quarantined:
+        click.echo(f"{fitted.quarantined} frames have no labels: the labelling run had set them aside", err=True)
+    click.echo(
+        f"{request.out}: {fitted.steps} steps in {fitted.seconds:.0f} s\n"
+        f"next: mixsup-train eval {request.out} --data {request.data}",
+        err=as_json,
+    )
+    if fitted.bad or fitted.quarantined:
+        sys.exit(QUARANTINED)
+
+
+@main.command("eval")
+@click.argument("run", type=PATH)
+@options_of(ROOT_OPTIONS)
+@click.option("--split", default="val", show_default=True)
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--json", "json_path", type=PATH, help="Write the scores there.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+def evaluate(
+    run: Path, split: str, device: str, workers: int, json_path: Path | None, overwrite: bool, **options: Any
+) -> None:
+    """Detect a split with the best checkpoint of RUN and score it."""
+    need_torch()
+    from pipelines.training.predict import evaluate_run
+    from pointsam.base.files import require_free, write_together
+    from pointsam.base.runtime import require_device
+
+    require_device(device)
+    if json_path is not None:
+        require_free(json_path, overwrite)
+    score = evaluate_run(run, _opened(**options), split, device, workers)
+    click.echo(score.text())
+    if json_path is not None:
+        write_together([(json_path, json.dumps(score.as_dict(), indent=1).encode())])
+        click.echo(f"wrote {json_path}")
+    if score.bad:
+        _tell_bad(score.bad)
+        sys.exit(QUARANTINED)
+
+
+@main.command()
+@click.argument("run", type=PATH)
+@options_of(ROOT_OPTIONS)
+@click.option("--split", help="Split or scene name; all frames when left out.")
+@click.option("--dest", type=PATH, required=True, help="Folder for the detections.")
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def predict(
+    run: Path,
+    split: str | None,
+    dest: Path,
+    device: str,
+    workers: int,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Detect with the best checkpoint of RUN and write a Parquet table, for nuScenes results JSON as well."""
+    need_torch()
+    from pipelines.training.predict import predict as run_predict
+    from pointsam.base.runtime import require_device
+
+    require_device(device)
+    made = run_predict(run, _opened(**options), split, dest, device, workers, overwrite)
+    said = f"{made['boxes']} boxes in {made['frames']} frames: {', '.join(made['files'])}"
+    click.echo(json.dumps(made) if as_json else said)
+    if made["bad"]:
+        _tell_bad(made["bad"])
+        sys.exit(QUARANTINED)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field.")
+def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
+    """List the recipes, or print one as JSON, to be changed and given to `fit` as a file."""
+    need_torch()
+    from pipelines.training.recipe_file import document_of, load_recipe
+    from pointsam.detect.recipes import RECIPES
+
+    if name is not None:
+        click.echo(json.dumps(document_of(load_recipe(name, overrides)), indent=1))
+        return
+    for known, build in RECIPES.items():
+        detector = build().detector
+        x, y, z = detector.grid.shape
+        head = "centers" if detector.center is not None else "anchors"
+        stages = ", two stages" if detector.roi is not None else ""
+        click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {head}{stages}")
+
+
+def _tell_bad(bad: dict[str, str]) -> None:
+    for frame_id, why in bad.items():
+        click.echo(f"frame {frame_id} was left out: {why}", err=True)
+
+
+def _opened(data: Path, dataset: str | None, version: str | None) -> Any:
+    from pointsam.datasets import open_dataset
+
+    return open_dataset(data, dataset, version=version)
+
+
+main.add_command(experiment)
+
+if __name__ == "__main__":
+    main()

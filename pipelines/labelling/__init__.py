@@ -1,0 +1,1 @@
+"""`pointsam-label run`, `masks` and `clusters`: staged, resumable batch jobs."""

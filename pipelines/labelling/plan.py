@@ -1,0 +1,84 @@
+"""`--dry-run`: how much there is to do, and what it will cost, measured on one frame of the data."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipelines.labelling.jobs import images_of, run_clusters, run_masks, select
+from pipelines.labelling.request import Request
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is expected to take.
+
+    Args:
+        frames: key frames of the selection.
+        images: images of the selection, from the probed frame's cameras.
+        hours: wall time with these workers and this device.
+        megabytes: of the output folder.
+        probe: the frame that was measured.
+        workers: processes the hours are for, by stage.
+        notes: what went wrong with the probe, if anything.
+    """
+
+    frames: int
+    images: int
+    hours: float
+    megabytes: float
+    probe: str
+    workers: dict[str, int]
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """For the terminal."""
+        workers = " and ".join(f"{count} workers for {stage}" for stage, count in self.workers.items())
+        time = f"{self.hours:.1f} hours" if self.hours >= 1 else f"{self.hours * 60:.1f} minutes"
+        lines = [
+            f"{self.frames} frames, {self.images} images",
+            f"about {time} with {workers} and {self.megabytes:.1f} MB of disk "
+            f"(measured on frame {self.probe}; nothing was written)",
+            *self.notes,
+            "next: the same command without --dry-run",
+        ]
+        return "\n".join(lines)
+
+
+def plan(request: Request, stages: tuple[str, ...]) -> Plan:
+    """Do the middle frame of the selection into a temporary folder, time it, and scale up.
+
+    Args:
+        request: as for the run; nothing is written to its output folder.
+        stages: what the run will do, out of "masks" and "clusters".
+    """
+    dataset = request.open()
+    frames = select(request, dataset, stages[0])
+    probe = frames[len(frames) // 2][1]
+    masks_from = request.masks_from or (None if "masks" in stages else request.out)
+    with tempfile.TemporaryDirectory() as folder:
+        small = replace(
+            request, out=Path(folder), frames=(probe,), workers=1, engine="local", shard=(0, 1), masks_from=masks_from
+        )
+        done = [{"masks": run_masks, "clusters": run_clusters}[stage](small) for stage in stages]
+        num_bytes = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))
+    workers = {stage: request.workers_for(stage) for stage in stages}
+    seconds = sum(sum(summary.seconds.values()) / workers[summary.stage] for summary in done)
+    share = len(frames[request.shard[0] :: request.shard[1]])
+    failures = {frame_id: why for summary in done for frame_id, why in summary.failures.items()}
+    notes = tuple(f"the probed frame was set aside: {why}" for why in failures.values())
+    return Plan(
+        frames=share,
+        images=share * len(images_of(dataset, probe)),
+        hours=seconds * share / 3600,
+        megabytes=num_bytes * share / 1e6,
+        probe=probe,
+        workers=workers,
+        notes=notes,
+    )

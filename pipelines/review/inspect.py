@@ -1,0 +1,113 @@
+"""`pointsam-label inspect`: the story of every cluster of a frame, in words and as a picture."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.review.opened import Source
+from pointsam.base.errors import DatasetError
+from pointsam.base.files import write_together
+from pointsam.base.tables import text_table
+from pointsam.store.reader import Labels
+from pointsam.types import FrameLabels
+
+
+@dataclass(frozen=True, eq=False)
+class Story:
+    """What is known of one frame.
+
+    Args:
+        found: its labels.
+    """
+
+    found: FrameLabels
+
+    @property
+    def frame_id(self) -> str:
+        """Of the frame."""
+        return self.found.frame.frame_id
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {**asdict(self.found.frame), "clusters": [asdict(cluster) for cluster in self.found.clusters]}
+
+    def text(self) -> str:
+        """For the terminal."""
+        frame = self.found.frame
+        head = f"frame {frame.frame_id}, scene {frame.scene}, {frame.num_points} points, {frame.num_clusters} clusters"
+        if frame.status != "ok":
+            return f"{head}\nset aside: [{frame.error_code}] {frame.error}"
+        seen = int((self.found.views > 0).sum())
+        header = ("id", "class", "points", "cut", "range m", "size m", "conf", "pred IoU", "share", "masks")
+        rows = [
+            (
+                c.cluster_id,
+                c.class_name,
+                c.num_points,
+                c.num_points_cut,
+                f"{c.range_m:.1f}",
+                "x".join(f"{edge:.1f}" for edge in c.size_aabb_m),
+                c.confidence,
+                c.pred_iou,
+                c.class_share,
+                " ".join(f"{camera}:{n}" for camera, n in Counter(c.cameras).items()),
+            )
+            for c in self.found.clusters
+        ]
+        return f"{head}; {seen} points are seen by a camera\n{text_table(header, rows)}"
+
+
+def story(out: Path, frame: str) -> Story:
+    """Find a frame by its id, or by its position in the run.
+
+    Raises:
+        DatasetError: DAT010 if the run has no such frame.
+    """
+    labels = Labels(out)
+    ids = labels.frame_ids()
+    if frame not in ids and frame.isdigit() and int(frame) < len(ids):
+        frame = ids[int(frame)]
+    if frame not in ids:
+        raise DatasetError(
+            "DAT010",
+            f"{out} holds no finished frame {frame!r}",
+            f"give one of its {len(ids)} frame ids or a position from 0, for example {ids[0] if ids else '(none yet)'}",
+        )
+    return Story(labels.labels(frame))
+
+
+def draw(out: Path, frame_id: str, png: Path, data: Path | None = None, masks_from: Path | None = None) -> None:
+    """Draw the cameras and the bird's-eye view of a frame, with true boxes where there are any.
+
+    Args:
+        out: output folder.
+        frame_id: a finished frame.
+        png: file to write.
+        data: data set root, None for where it lay when the run was made.
+        masks_from: folder whose masks the clusters were made of, None for `out`.
+
+    Raises:
+        DatasetError: DAT001 if the data are no longer there, DAT010 if the frame was set aside; what reading images
+            and points raises.
+        SchemaError: SCH004 if the clusters were made of other masks.
+    """
+    from pointsam.report.compose import draw_frame
+
+    source = Source(out, data, masks_from)
+    parts = source.parts(frame_id)
+    picture = draw_frame(
+        parts.frame,
+        parts.images,
+        parts.xyz_lidar_m,
+        parts.found.labels,
+        parts.masks,
+        parts.boxes,
+        source.labels.taxonomy,
+    )
+    content = io.BytesIO()
+    picture.save(content, format="PNG")
+    write_together([(png, content.getvalue())])

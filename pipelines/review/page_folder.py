@@ -1,0 +1,101 @@
+"""The folder of a report page: which folders a new page may replace, and how it replaces them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pointsam.base.errors import StoreError
+from pointsam.base.files import make_folder, require_free, store_errors
+
+MARKER = ".pointsam-report"
+"""A file of this name says that `report` made the folder."""
+
+_FILES = (MARKER, "index.html", "three.js", "viewer.js", "page.css")
+_FRAME_FILE = re.compile(r"\d{3,}(-.*)?\.(js|jpg)")
+_START = b"POINTSAM.start("
+
+
+def require_replaceable(dest: Path, overwrite: bool, sources: Sequence[Path] = ()) -> None:
+    """Refuse a folder that a page must not take the place of.
+
+    Args:
+        dest: folder of the new page.
+        overwrite: whether a page, or an empty folder, may be replaced.
+        sources: folders that the page is made from; `dest` may be none of them, contain none and lie in none.
+
+    Raises:
+        StoreError: OUT003.
+    """
+    place = dest.resolve()
+    for source in sources:
+        held = source.resolve()
+        if place.is_relative_to(held) or held.is_relative_to(place):
+            relation = "is" if place == held else "contains" if held.is_relative_to(place) else "lies in"
+            raise StoreError(
+                "OUT003",
+                f"{dest} {relation} {source}, which the page is made from",
+                "give a --dest beside the labels, the masks and the data",
+            )
+    require_free(dest, overwrite)
+    with store_errors(place, 0):
+        foreign = _foreign(place) if place.exists() else None
+    if foreign is not None:
+        raise StoreError(
+            "OUT003",
+            f"{dest} is not a page of pointsam-label report: {foreign}",
+            "choose another --dest, or remove it yourself: --overwrite replaces pages only",
+        )
+
+
+@contextmanager
+def page_folder(dest: Path, overwrite: bool) -> Iterator[Path]:
+    """A folder to write a page into; it takes the place of `dest` when the block ends without an error.
+
+    Two renames do so; the old page is deleted after them. After an error the old page is as it was, and nothing of the
+    new one is left.
+
+    Raises:
+        StoreError: OUT003 if `dest` may not be replaced or cannot be written, OUT002 on a full disk.
+    """
+    place = dest.resolve()
+    with store_errors(place.parent, 0):
+        make_folder(place.parent)
+        work = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".tmp", dir=place.parent))
+        new, old = work / "new", work / "old"
+        try:
+            new.mkdir()
+            (new / MARKER).write_text("A page of pointsam-label report: report --overwrite may replace this folder.\n")
+            yield new
+            require_replaceable(dest, overwrite)  # again: others may have written there in the meantime
+            if place.exists():
+                place.rename(old)
+            new.rename(place)
+        finally:
+            if old.exists() and new.exists():  # the second rename failed
+                old.rename(place)
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _foreign(folder: Path) -> str | None:
+    """Why a folder is no page; None for a page and for an empty folder. Pages of version 0.1.0 have no marker."""
+    if not folder.is_dir():
+        return "it is a file"
+    frames = folder / "frames"
+    others = [path for path in folder.iterdir() if path != frames and (path.name not in _FILES or path.is_dir())]
+    if not others and frames.is_dir():
+        others = [path for path in frames.iterdir() if not _FRAME_FILE.fullmatch(path.name) or path.is_dir()]
+    if others:
+        return f"it holds {min(others).relative_to(folder)}"
+    page = folder / "index.html"
+    if (
+        any(folder.iterdir())
+        and not (folder / MARKER).is_file()
+        and not (page.is_file() and _START in page.read_bytes())
+    ):
+        return f"it has neither {MARKER} nor the index.html of a page"
+    return None

@@ -1,0 +1,269 @@
+"""`pointsam-label report`: a page that opens from a file and needs nobody else."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipelines.review.evaluate import evaluate
+from pipelines.review.image_quality import image_quality
+from pipelines.review.opened import Parts, Source
+from pipelines.review.page_folder import page_folder, require_replaceable
+from pointsam import __version__
+from pointsam.base.errors import DatasetError
+from pointsam.base.progress import progress
+from pointsam.base.tables import Table
+from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
+from pointsam.evaluate.quality import Report
+from pointsam.evaluate.verdicts import outcomes_of
+from pointsam.geometry.projection import project
+from pointsam.report.bev import draw_bev
+from pointsam.report.charts import bar_chart, line_chart
+from pointsam.report.compose import in_reading_order
+from pointsam.report.overlay import draw_camera
+from pointsam.report.web_frame import frame_script
+
+_CAMERA_PX, _ALONE_PX, _BEV_PX, _QUALITY = 720, 1600, 1100, 82
+_ASSETS = ("three.js", "viewer.js", "page.css")
+_OUTCOMES = ("TP", "FP", "FN", "")
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><link rel="stylesheet" href="page.css"></head><body>
+<h1>{title}</h1>
+<p>{summary}</p>
+<h2>Frames</h2>
+<ul id="frames">{frames}</ul>
+<div id="stage"><div><div id="view"></div>
+<p class="tools"><label>colour <select id="colour">{colours}</select></label>
+<label><input type="checkbox" id="unlabelled" checked>points without label</label>
+<label><input type="checkbox" id="boxes" checked>true boxes</label>
+<button data-look="behind">from behind</button> <button data-look="above">from above</button>
+<button data-look="side">from the side</button></p>
+<div id="filters"></div></div>
+<div><div id="story"></div><ul id="clusters"></ul></div></div>
+<div id="gallery">{gallery}</div>
+<div class="charts">{charts}</div>
+{tables}
+<p class="note">{notes}</p>
+<script src="three.js"></script><script src="viewer.js"></script>
+<script>POINTSAM.start({start});</script>
+</body></html>
+"""
+
+
+def write_report(
+    out: Path,
+    dest: Path,
+    data: Path | None = None,
+    masks_from: Path | None = None,
+    count: int = 12,
+    overwrite: bool = False,
+) -> Path:
+    """Judge the labels of a folder, where there is truth, and write the page.
+
+    Args:
+        out: output folder.
+        dest: folder of the page.
+        data: data set root, None for where it lay when the run was made.
+        masks_from: folder whose masks the clusters were made of, None for `out`.
+        count: frames to show: the worst, the best, and some in between.
+        overwrite: replace the page that is there; any other folder is refused.
+
+    Returns:
+        The page.
+
+    Raises:
+        StoreError: OUT003 if `dest` may not be replaced (`page_folder`) or cannot be written, OUT002 on a full disk.
+        DatasetError: DAT009 if no frame was labelled; and what reading raises.
+    """
+    source = Source(out, data, masks_from)
+    require_replaceable(dest, overwrite, source.folders())
+    scores: dict[str, float] = {}
+
+    def keep(verdict: FrameVerdict) -> None:
+        large = verdict.seen.true_size >= MIN_POINTS_OBJECTS
+        if large.any():
+            scores[verdict.frame_id] = float(verdict.object_iou[large].mean())
+
+    report: Report | None = None
+    try:
+        report = evaluate(out, source.truth, watch=keep)
+    except DatasetError as error:
+        if error.code != "DAT009":
+            raise
+    good = [frame.frame_id for frame in source.labels.frames() if frame.status == "ok"]
+    if not good:
+        raise DatasetError("DAT009", f"{out} holds no labelled frame", "look at the failures: pointsam-label run ...")
+    chosen = choose(good, scores, count)
+    with page_folder(dest, overwrite) as folder:
+        (folder / "frames").mkdir()
+        for name in _ASSETS:
+            (folder / name).write_bytes((files("pointsam.report") / "web" / name).read_bytes())
+        figures = [
+            _frame(folder, f"{k:03d}", source, frame_id, why)
+            for k, (frame_id, why) in enumerate(progress(chosen, desc="report", unit="frame"))
+        ]
+        masks = image_quality(source, good)
+        (folder / "index.html").write_text(_page(source, report, masks, chosen, figures, len(good)))
+    return dest / "index.html"
+
+
+def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> list[tuple[str, str]]:
+    """Frames to show and why: a third the worst, a third the best, the rest spread over the run.
+
+    Args:
+        frame_ids: all, in their order.
+        scores: mean IoU of objects of a frame, where there is truth.
+        count: how many.
+    """
+    ranked = sorted(scores, key=lambda frame_id: (scores[frame_id], frame_id))
+    third = count // 3 if ranked else 0
+    chosen = {frame_id: f"worst, IoU {scores[frame_id]:.2f}" for frame_id in ranked[:third]}
+    for frame_id in ranked[::-1][:third]:
+        chosen.setdefault(frame_id, f"best, IoU {scores[frame_id]:.2f}")
+    left = [frame_id for frame_id in frame_ids if frame_id not in chosen]
+    room = min(count - len(chosen), len(left))
+    for k in range(room):
+        frame_id = left[k * len(left) // room]
+        chosen[frame_id] = f"IoU {scores[frame_id]:.2f}" if frame_id in scores else ""
+    return list(chosen.items())
+
+
+def _frame(folder: Path, name: str, source: Source, frame_id: str, why: str) -> str:
+    """Write a frame's data and pictures; returns its part of the gallery."""
+    parts, taxonomy = source.parts(frame_id), source.labels.taxonomy
+    outcomes, objects = _outcomes(source, parts)
+    script = frame_script(name, parts.xyz_lidar_m, parts.found, taxonomy, parts.boxes, outcomes, objects)
+    (folder / "frames" / f"{name}.js").write_text(script)
+    views = in_reading_order([view for view in parts.frame.cameras if view.name in parts.images])
+    width = _ALONE_PX if len(views) == 1 else _CAMERA_PX
+    pictures = []
+    for view in views:
+        picture = draw_camera(
+            parts.images[view.name],
+            view.name,
+            project(parts.xyz_lidar_m, parts.frame.sweep, view),
+            parts.found.labels,
+            parts.masks.get(view.name, ()),
+            taxonomy,
+            width,
+        )
+        pictures.append(_picture(folder, f"{name}-{view.name}", picture))
+    above = draw_bev(
+        parts.xyz_lidar_m,
+        parts.found.labels,
+        parts.boxes,
+        parts.frame.sweep.ego_SE3_lidar,
+        taxonomy,
+        _BEV_PX,
+    )
+    one = " one" if len(views) == 1 else ""
+    caption = " ".join(part for part in (parts.frame.scene, frame_id, why) if part)
+    return (
+        f'<figure data-frame="{name}" hidden><div class="cameras{one}">{"".join(pictures)}</div>'
+        f"{_picture(folder, f'{name}-above', above)}<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _picture(folder: Path, name: str, picture: Image.Image) -> str:
+    content = io.BytesIO()
+    picture.save(content, format="JPEG", quality=_QUALITY)
+    (folder / "frames" / f"{name}.jpg").write_bytes(content.getvalue())
+    return f'<img data-src="frames/{escape(name)}.jpg" alt="{escape(name)}">'
+
+
+def _outcomes(
+    source: Source, parts: Parts
+) -> tuple[dict[int, tuple[str, float]] | None, tuple[NDArray[np.int32], list[dict[str, Any]]] | None]:
+    """What became of clusters and true objects of a frame; None without truth."""
+    truth = source.truth.point_truth(parts.frame.frame_id)
+    if truth is None:
+        return None, None
+    cameras = tuple(view.name for view in source.truth.frame(parts.frame.frame_id).cameras)
+    verdict = Judge(source.truth, source.labels.taxonomy, cameras).add(parts.found, truth)
+    of_objects, of_clusters = outcomes_of(verdict)
+    seen, names = verdict.seen, verdict.class_names
+    clusters = {
+        int(k): (outcome, float(iou))
+        for k, outcome, iou in zip(seen.pred_id, of_clusters, verdict.cluster_iou, strict=True)
+    }
+    objects = [
+        {"id": int(k), "class": names[c], "points": int(n), "best_iou": round(float(iou), 3), "outcome": outcome}
+        for k, c, n, iou, outcome in zip(
+            seen.true_id, seen.true_class, seen.true_size, verdict.object_iou, of_objects, strict=True
+        )
+    ]
+    return clusters, (truth.labels.instance_id, objects)
+
+
+def _page(
+    source: Source,
+    report: Report | None,
+    masks: Table | None,
+    chosen: Sequence[tuple[str, str]],
+    figures: Sequence[str],
+    good: int,
+) -> str:
+    labels = source.labels
+    names = [f"{k:03d}" for k in range(len(chosen))]
+    document = labels.document("clusters")
+    summary = (
+        f"Data: {escape(str(source.truth.root))}. Recipe: {escape(str(document['recipe']))}, PointSAM {__version__}. "
+        f"Frames labelled: {good}. Shown: {len(chosen)}, the worst and the best, where there is truth, and some in "
+        "between. White boxes are true ones."
+    )
+    tables = [_counts(source)] if report is None else report.tables()
+    tables += [] if masks is None else [masks]
+    outcomes = _OUTCOMES if report is not None else ("none",)
+    start = ", ".join(str(part) for part in (list(labels.taxonomy.names), list(outcomes), repr(names[0])))
+    colours = ["cluster", "class", *(["outcome"] if report is not None else [])]
+    return _PAGE.format(
+        title=f"Labels of {escape(labels.out.name)}",
+        summary=summary,
+        frames="".join(
+            f'<li data-frame="{name}">{escape(f"{k} {why}".strip())}</li>'
+            for k, (name, (_, why)) in enumerate(zip(names, chosen, strict=True))
+        ),
+        colours="".join(f"<option>{name}</option>" for name in colours),
+        gallery="".join(figures),
+        charts="" if report is None else _charts(report),
+        tables="".join(table.html() for table in tables),
+        notes="" if report is None else escape("\n".join(report.notes())),
+        start=start,
+    )
+
+
+def _counts(source: Source) -> Table:
+    """Clusters by class, where there is no truth to judge them by."""
+    rows = {name: [0, 0] for name in source.labels.taxonomy.names}
+    for _, name, size in source.labels.cluster_sizes():
+        rows[name][0] += 1
+        rows[name][1] += size
+    listed = [(name, *counts) for name, counts in rows.items()]
+    return Table("No truth: clusters by class", ("class", "clusters", "points"), listed)
+
+
+def _charts(report: Report) -> str:
+    charts = []
+    for dimension in ("range", "points", "visibility"):
+        bins = [one for one in report.quality.bins if one.dimension == dimension]
+        if bins:
+            names = [one.bin.replace(" m", "").replace(" and more", "+").replace(" %", "") for one in bins]
+            series = (
+                ("PQ", [one.pq for one in bins]),
+                ("IoU", [one.objects.mean_iou for one in bins]),
+                ("recall", [one.objects.recall for one in bins]),
+            )
+            charts.append(bar_chart(f"by {dimension}", names, series))
+    found = report.quality.confidence
+    points = [(one.mean_confidence, one.share_right) for one in found.bins]
+    charts.append(line_chart("share of right clusters by confidence", (("right", points),), diagonal=True))
+    return "".join(charts)

@@ -1,0 +1,1 @@
+"""Calibration errors: sweeps over them, and finding them."""

@@ -1,0 +1,277 @@
+"""`pointsam-label calibrate`: what the masks of a run and the LiDAR say about the calibration they were made with.
+
+Every rig is solved three times, with all of its frames and with either half. What the halves do not agree on is not
+known, and a correction that is smaller than what the method can tell is not made, unless the whole rig is off: cameras
+then stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.labelling.jobs import opened, perturbation
+from pipelines.labelling.request import Request
+from pipelines.labelling.worker import images_read
+from pipelines.tasks import Task, guarded
+from pointsam.base.config import parse
+from pointsam.base.errors import DatasetError
+from pointsam.base.files import require_free, write_together
+from pointsam.base.progress import progress
+from pointsam.base.runtime import Stopwatch, evenly
+from pointsam.base.tables import text_table
+from pointsam.calibration.correction import RigCorrection, Six, as_SE3, rig_of
+from pointsam.calibration.file import VERSION, CameraVerdict, RigVerdict
+from pointsam.calibration.silhouettes import Look, look
+from pointsam.calibration.solve import evidence_of, solve
+from pointsam.datasets.base import Dataset
+from pointsam.datasets.io import read_points
+from pointsam.stages.frame import instance_map
+from pointsam.stages.recipes import MasksConfig
+from pointsam.store.reader import Labels
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import CameraView, Frame
+
+_T = TypeVar("_T")
+
+FLOOR_DEG = 0.25
+"""A correction that moves what objects show by less is not made, unless the whole rig is off: nearly so much is found
+on true calibrations too."""
+BIAS_DEG = 0.15
+"""Median of what is found on true calibrations: both halves share it, so that their difference does not tell of it."""
+BIAS_M, BIAS_MS = 0.03, 2.5
+"""What halves share of a place, by axis, and of a time: chosen on known errors, of whose rest they cover as much as one
+standard deviation should (docs/robustness.md)."""
+MOST_APART_DEG = 0.15
+FLOOR_MS, MIN_SPEED_MPS = 5.0, 1.0
+MIN_OBJECTS = 12
+"""Of a camera, in either half of the frames."""
+MIN_CAMERAS = 3
+"""Whose median says whether a whole rig is off."""
+
+
+def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = False) -> str:
+    """Find what is wrong with the calibration, and write it.
+
+    Args:
+        request: the data, and whose masks to use.
+        dest: the JSON file.
+        most_frames: of a rig, evenly over its recordings; those that labelling would set aside are left out.
+        overwrite: replace the file if it is there.
+
+    Returns:
+        A table.
+
+    Raises:
+        StoreError: OUT003 if the file is there.
+        SchemaError: SCH004 if the masks are of other data.
+        DatasetError: DAT009 if no frame can be read.
+    """
+    require_free(dest, overwrite)
+    source, dataset = opened(request)
+    rigs, failed = _rigs(dataset, [frame_id for _, frame_id in source.selection("masks")])
+    chosen = {rig: evenly(ids, most_frames) for rig, ids in rigs.items()}
+    found, shown = dict[str, RigVerdict](), False
+    with progress(total=sum(map(len, chosen.values())), desc="calibrate", unit="frame") as bar:
+        for rig, ids in chosen.items():
+            seen = []
+            for frame_id in ids:
+                seen += _tried(partial(_seen, request, source, dataset, frame_id), frame_id, failed)
+                bar.update()
+            shown |= bool(seen)
+            found[rig] = judge(*zip(*seen, strict=True)) if seen else _unseen(dataset.frame(ids[0]))
+    if not shown:
+        raise DatasetError("DAT009", f"no frame of {source.out} can be read: {failed}", "mend them, or use others")
+    document = {
+        "version": VERSION,
+        "dataset": source.document("masks")["dataset"],
+        "masks_key": source.key("masks"),
+        "calibration_perturbation": perturbation(source, request.noise),
+        "rigs": {rig: asdict(verdict) for rig, verdict in found.items()},
+        "failed": failed,
+    }
+    write_together([(dest, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())])
+    return _text(found, failed)
+
+
+def _seen(request: Request, source: Labels, dataset: Dataset, frame_id: str) -> tuple[Frame, list[Look]]:
+    frame = dataset.frame(frame_id)
+    made: MasksConfig = parse(MasksConfig, source.document("masks")["config"], "run.json")
+    taxonomy: Taxonomy = source.taxonomy
+    images, clusters = images_read(source, frame_id), request.config.clusters
+    painted = {name: instance_map(row, taxonomy, made.semantic_overlap, clusters) for name, row in images.items()}
+    return frame, look(frame, read_points(frame.sweep), painted)
+
+
+def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    rigs: dict[str, list[str]] = {}
+    failed = dict[str, str]()
+    for frame_id in frame_ids:
+        for frame in _tried(partial(dataset.frame, frame_id), frame_id, failed):
+            rigs.setdefault(rig_of(frame), []).append(frame_id)
+    return rigs, failed
+
+
+def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> list[_T]:
+    """What `work` gives, or nothing of a frame that labelling would set aside too: then `failed` tells why."""
+    done = guarded(lambda: [work()], lambda _: [], Task(frame_id, "", True, True), Stopwatch())
+    if done.error is not None:
+        failed[frame_id] = str(done.error)
+    return done.row
+
+
+def _unseen(frame: Frame) -> RigVerdict:
+    """Of a rig none of whose sweeps or images can be read: its frames are labelled as they are."""
+    nothing = {view.name: Move(0, np.zeros(6), np.zeros(6)) for view in frame.cameras}
+    return RigVerdict(0, 0.0, "unknown", 0.0, None, camera_verdicts(nothing))
+
+
+def judge(frames: Sequence[Frame], looks: Sequence[Sequence[Look]]) -> RigVerdict:
+    """What the frames of one rig say.
+
+    Args:
+        frames: of the rig.
+        looks: of each.
+    """
+    views = {view.name: view for view in frames[0].cameras}
+    speed = float(np.median([np.linalg.norm(of[0].rate[:3, 3]) for of in looks]))
+    parts = [[one for of in some for one in of] for some in (looks, looks[::2], looks[1::2])]
+    with_time = speed > MIN_SPEED_MPS
+    whole, *halves = _solved(parts, views, with_time)
+    apart_ms = abs(halves[0].time_s - halves[1].time_s) * 500
+    shown = with_time and all(one.cameras for one in (whole, *halves))
+    time_status = time_verdict(whole.time_s * 1e3, apart_ms) if shown else "unknown"
+    time_ms = round(whole.time_s * 1e3, 3) if time_status == "mended" else 0.0
+    if with_time and time_status != "mended":
+        whole, *halves = _solved(parts, views, False)
+    moves = {name: _moves(parts[0], view, whole, halves) for name, view in views.items()}
+    doubt_ms = round(math.hypot(apart_ms, BIAS_MS), 3) if shown else None
+    return RigVerdict(len(frames), speed, time_status, time_ms, doubt_ms, camera_verdicts(moves))
+
+
+def time_verdict(time_ms: float, apart_ms: float) -> str:
+    """Of an offset of time, half of what its halves differ by being `apart_ms`; as a camera's, below."""
+    if apart_ms >= 2 * FLOOR_MS:
+        return "unknown"
+    if abs(time_ms) <= FLOOR_MS:
+        return "right"
+    return "mended" if abs(time_ms) > 2 * apart_ms else "unknown"
+
+
+def _solved(parts: Sequence[Sequence[Look]], views: Mapping[str, CameraView], with_time: bool) -> list[RigCorrection]:
+    return [solve(some, views, with_time, MIN_OBJECTS) for some in parts]
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """What was found of a camera.
+
+    Args:
+        objects: that it rests on.
+        six: the correction.
+        apart: half of what the halves differ by.
+        shift_deg, apart_deg: by how much both move what objects show, root mean square.
+        solved: with all frames and with either half.
+    """
+
+    objects: int
+    six: Six
+    apart: Six
+    shift_deg: float = 0.0
+    apart_deg: float = 0.0
+    solved: bool = False
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the halves are near enough to each other to say anything."""
+        return self.solved and (self.apart_deg <= MOST_APART_DEG or self.shift_deg >= 4 * self.apart_deg)
+
+
+def _moves(looks: Sequence[Look], view: CameraView, whole: RigCorrection, halves: Sequence[RigCorrection]) -> Move:
+    xyz, objects = evidence_of(looks, view, whole)
+    if not all(view.name in one.cameras for one in (whole, *halves)):
+        return Move(objects, np.zeros(6), np.zeros(6))
+    six, a, b = (one.cameras[view.name] for one in (whole, *halves))
+    return Move(objects, six, np.abs(a - b) / 2, _apart(xyz, six, np.zeros(6)), _apart(xyz, a, b) / 2, True)
+
+
+def camera_verdicts(moves: Mapping[str, Move]) -> dict[str, CameraVerdict]:
+    """Which cameras are mended.
+
+    Where the median shift of MIN_CAMERAS or more whose halves agree exceeds FLOOR_DEG, the whole rig is off, and every
+    correction is made that is larger than what its halves are apart. Else a camera is right that is off by no more than
+    what is found on true calibrations too, and mended if it is off by more than twice what its halves are apart.
+    """
+    shifts = [move.shift_deg for move in moves.values() if move.agrees]
+    all_off = len(shifts) >= MIN_CAMERAS and float(np.median(shifts)) > FLOOR_DEG
+    return {name: _verdict(move, all_off) for name, move in moves.items()}
+
+
+def _verdict(move: Move, all_off: bool) -> CameraVerdict:
+    if all_off:
+        status = "mended" if move.solved and move.shift_deg > move.apart_deg else "unknown"
+    elif not move.agrees:
+        status = "unknown"
+    elif move.shift_deg <= FLOOR_DEG:
+        status = "right"
+    else:
+        status = "mended" if move.shift_deg > 2 * move.apart_deg else "unknown"
+    kept = move.six if status == "mended" else np.zeros(6)
+    return CameraVerdict(
+        status,
+        move.objects,
+        round(move.shift_deg, 4),
+        round(move.apart_deg, 4),
+        round(math.hypot(move.apart_deg, BIAS_DEG), 4) if move.solved else None,
+        _rounded(np.rad2deg(kept[:3])),
+        _rounded(kept[3:]),
+        _rounded(np.hypot(np.rad2deg(move.apart[:3]), BIAS_DEG)) if move.solved else None,
+        _rounded(np.hypot(move.apart[3:], BIAS_M)) if move.solved else None,
+    )
+
+
+def _apart(xyz_cam_m: NDArray[np.float64], one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Degrees between where two corrections place points, root mean square."""
+    rays = [as_SE3(six).inverse().apply(xyz_cam_m) for six in (one, other)]
+    rays = [ray / np.linalg.norm(ray, axis=1, keepdims=True) for ray in rays]
+    return float(np.rad2deg(np.sqrt(np.mean(np.sum((rays[0] - rays[1]) ** 2, axis=1)))))
+
+
+def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(round(float(value), 5) for value in values)
+
+
+def _text(found: Mapping[str, RigVerdict], failed: Mapping[str, str]) -> str:
+    pages = []
+    angles, sixes = ("moves deg", "halves deg", "doubt deg"), ("rotation x y z deg", "translation x y z m")
+    header = ("camera", "verdict", "objects", *angles, *sixes)
+    for rig, verdict in found.items():
+        rows = [
+            (
+                name,
+                one.status,
+                one.objects,
+                one.shift_deg,
+                one.apart_deg,
+                math.nan if one.doubt_deg is None else one.doubt_deg,
+                " ".join(f"{value:+.2f}" for value in one.rotation_deg),
+                " ".join(f"{value:+.3f}" for value in one.translation_m),
+            )
+            for name, one in verdict.cameras.items()
+        ]
+        told = f"rig {rig}: {verdict.frames} frames at {verdict.speed_mps:.1f} m/s"
+        time = verdict.time_status
+        if time != "unknown":
+            time += f", {verdict.time_ms:+.1f} ms, doubt {verdict.time_doubt_ms:.1f} ms"
+        pages.append(f"{told}\n{text_table(header, rows)}\ntime of the images: {time}")
+    if failed:
+        pages.append(f"{len(failed)} frames were left out: " + "; ".join(f"{k}: {v}" for k, v in failed.items()))
+    return "\n\n".join(pages)

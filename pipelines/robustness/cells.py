@@ -1,0 +1,126 @@
+"""What a sweep goes through: kinds of calibration errors, their sizes, and draws of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pointsam.base.config import assign, parse
+from pointsam.base.errors import SchemaError
+from pointsam.calibration.perturb import CLEAN, Noise
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way in which a calibration is wrong.
+
+    Args:
+        unit: of the levels, for axes.
+        field: of `Noise` that takes the level.
+        levels: the default ones.
+        how: other fields of `Noise`.
+        drawn: whether a seed makes a difference; a kind that is not is done once a level.
+    """
+
+    unit: str
+    field: str
+    levels: tuple[float, ...]
+    how: Mapping[str, Any]
+    drawn: bool = True
+
+
+_DEGREES, _METRES = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0), (0.05, 0.1, 0.2, 0.3, 0.5)
+KINDS: Mapping[str, Kind] = {
+    "published": Kind("m, uniform on each axis", "translation_m", (0.05, 0.1), {"axis": "each", "law": "uniform"}),
+    "rotation": Kind("degrees", "rotation_deg", _DEGREES, {}),
+    "pitch": Kind("degrees", "rotation_deg", _DEGREES, {"axis": "x"}),
+    "yaw": Kind("degrees", "rotation_deg", _DEGREES, {"axis": "y"}),
+    "roll": Kind("degrees", "rotation_deg", _DEGREES, {"axis": "z"}),
+    "translation": Kind("m", "translation_m", _METRES, {}),
+    "time": Kind("ms", "time_ms", (10.0, 25.0, 50.0, 75.0, 100.0), {}, drawn=False),
+    "focal": Kind("share of the focal length", "focal", (0.005, 0.01, 0.02, 0.05), {}),
+    "center": Kind("px", "center_px", (5.0, 10.0, 20.0, 40.0), {}),
+    "pose": Kind("m, at each exposure", "ego_m", _METRES, {}),
+    "heading": Kind("degrees, at each exposure", "ego_deg", _DEGREES, {}),
+    "dropped": Kind("cameras", "dropped", (1, 2, 3, 4, 5), {}),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One calibration error of a sweep.
+
+    Args:
+        name: unique in the sweep.
+        kind: "clean" or one of KINDS.
+        level: its size.
+        noise: the error itself.
+    """
+
+    name: str
+    kind: str
+    level: float
+    noise: Noise
+
+
+def cells_of(
+    kinds: Sequence[str], levels: Mapping[str, Sequence[float]], seeds: int, how: Noise = CLEAN
+) -> tuple[Cell, ...]:
+    """The clean cell, then every kind, level and seed.
+
+    Args:
+        kinds: of KINDS.
+        levels: of one of these kinds, where the default ones will not do; 0 is the clean cell.
+        seeds: draws a level, of kinds that are drawn.
+        how: fields that all cells share: scope, law, axis, first seed; a kind's own win.
+
+    Raises:
+        SchemaError: SCH005 on an unknown kind, on levels that are none or of another kind, and on an error that all
+            cells would have.
+    """
+    unknown = [name for name in (*kinds, *levels) if name not in KINDS]
+    if unknown or not kinds:
+        raise SchemaError("SCH005", f"no kind of noise {unknown or 'at all'}", f"name some of {', '.join(KINDS)}")
+    if how.text() != "none":
+        hint = "give sizes as --levels; --noise says how errors are drawn: scope, law, axis, seed"
+        raise SchemaError("SCH005", f"--noise {how.text()}: a sweep starts from the true calibration", hint)
+    idle = [name for name in levels if name not in kinds]
+    if idle:
+        raise SchemaError("SCH005", f"--levels of {', '.join(idle)}, which is not swept", f"add --kind {idle[0]}")
+    cells = [Cell("clean", "clean", 0.0, how)]
+    for name in dict.fromkeys(kinds):
+        kind = KINDS[name]
+        for level in _levels(name, levels.get(name, kind.levels)):
+            size = int(level) if name == "dropped" else float(level)
+            for seed in range(seeds if kind.drawn else 1):
+                fields = {**asdict(how), **kind.how, "seed": how.seed + seed, kind.field: size}
+                noise: Noise = parse(Noise, fields, f"--levels {name}={level:g}")
+                cells.append(Cell(f"{name}={level:g}/{seed}", name, float(level), noise))
+    return tuple(cells)
+
+
+def _levels(name: str, levels: Sequence[float]) -> list[float]:
+    """Without the clean one."""
+    found = [level for level in levels if level != 0]
+    told = f"--levels {name}={','.join(f'{level:g}' for level in levels)}"
+    if not found or not all(0 < level < math.inf for level in found):
+        raise SchemaError("SCH005", f"{told}: not a size from 0 on, or nothing but 0", "give sizes above 0")
+    if len({f"{level:g}" for level in found}) < len(found):
+        raise SchemaError("SCH005", f"{told}: two sizes are one", "give each once; six digits tell them apart")
+    if name == "dropped" and not all(float(level).is_integer() for level in found):
+        raise SchemaError("SCH005", f"{told}: a part of a camera cannot be missing", "give whole numbers")
+    return found
+
+
+def noise_of(assignments: Sequence[str]) -> Noise:
+    """A calibration error from `rotation_deg=0.5` and the like.
+
+    Raises:
+        SchemaError: SCH005 on an unknown field, or a value of the wrong kind or out of range.
+    """
+    document = asdict(CLEAN)
+    assign(document, assignments, "--noise")
+    noise: Noise = parse(Noise, document, "--noise " + " ".join(assignments))
+    return noise

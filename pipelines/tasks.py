@@ -1,0 +1,60 @@
+"""One image or one frame as a task of a worker; a bad one is set aside."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pointsam.base.errors import BackendError, PointSamError
+from pointsam.base.runtime import Stopwatch, peak_mb
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image (camera given) or one frame of a shard."""
+
+    frame_id: str
+    camera: str
+    last_of_frame: bool
+    last_of_shard: bool
+
+
+@dataclass(frozen=True)
+class Done(Generic[Row]):
+    """A task's row and what it cost."""
+
+    task: Task
+    row: Row
+    error: PointSamError | None
+    seconds: dict[str, float]
+    peak_mb: float
+
+
+def guarded(work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, watch: Stopwatch) -> Done[Row]:
+    """Set a bad frame aside; let what would meet every frame (model, configuration, disk, memory) stop the run."""
+    error: PointSamError | None = None
+    try:
+        row = work()
+    except PointSamError as raised:
+        if not raised.code.startswith(("DAT", "CAL", "INT")):
+            raise
+        error = raised
+    except (ArithmeticError, LookupError, ValueError, TypeError) as raised:
+        traceback.print_exc(file=sys.stderr)
+        message = f"{type(raised).__name__}: {raised} (frame {task.frame_id}, camera {task.camera or 'all'})"
+        error = PointSamError("INT001", message, "please report this with the traceback above")
+    except (RuntimeError, MemoryError) as raised:  # what torch and a full memory raise
+        traceback.print_exc(file=sys.stderr)
+        raise BackendError(
+            "BCK008",
+            f"{type(raised).__name__} at frame {task.frame_id}, camera {task.camera or 'all'}: {raised}",
+            "run the same command again, with fewer --workers if memory is short: finished shards are kept",
+        ) from None
+    if error is not None:
+        row = failed(error)
+    return Done(task, row, error, watch.seconds, peak_mb())

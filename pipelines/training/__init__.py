@@ -1,0 +1,1 @@
+"""`mixsup-train`: budgets, training, detection, experiments."""

@@ -1,0 +1,276 @@
+"""Run a named experiment: train what is not done, score it, and write its page.
+
+Each setting and seed is a run folder of its own, so that a broken-off experiment goes on where it stopped. All take the
+same number of steps: an epoch is as many samples as the split has frames, whatever the budget leaves of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipelines.training.budget import draw_budget, objects_of
+from pipelines.training.experiment_page import AWAY, HOME, Page, Row, write_page
+from pipelines.training.fit import finished, fit
+from pipelines.training.predict import LAST, evaluate_run
+from pipelines.training.run_folder import FitRequest
+from pipelines.training.settings import EXPERIMENTS, Experiment, Inputs, Setting
+from pointsam.base.errors import SchemaError, TrainingError
+from pointsam.base.files import claimed, write_together
+from pointsam.datasets import open_dataset
+from pointsam.datasets.base import Dataset
+from pointsam.detect.data.budget import Budget, Objects
+from pointsam.detect.data.budget_file import read_budget
+from pointsam.detect.data.labelled import check_labels, require_labelled
+from pointsam.report.curves import matplotlib
+from pointsam.store.reader import Labels
+
+
+@dataclass(frozen=True)
+class ExperimentRequest:
+    """One call.
+
+    Args:
+        name: a key of EXPERIMENTS.
+        inputs: what its settings are made of.
+        data: the root.
+        out: folder of all runs and the page.
+        seeds: of training, and of the budget that it sees.
+        splits: to train and to validate on.
+        device: as `fit` takes it.
+        dataset, version: of `data`, as `open_dataset` takes them.
+        only: positions of settings, all if none.
+        other: a root with the same classes, whose `other_split` every detector is scored on as well.
+        other_split: the validation split if empty.
+        command: that asked for it, for the page.
+    """
+
+    name: str
+    inputs: Inputs
+    data: Path
+    out: Path
+    seeds: Sequence[int] = (0,)
+    splits: tuple[str, str] = ("train", "val")
+    device: str = "cpu"
+    dataset: str | None = None
+    version: str | None = None
+    only: Sequence[int] = ()
+    other: Path | None = None
+    other_split: str = ""
+    command: str = ""
+
+
+def run_experiment(request: ExperimentRequest) -> Page:
+    """Train every setting and seed that is not done, and write the page of all that are.
+
+    Raises:
+        SchemaError: SCH003 to SCH005 on inputs that do not fit together, before anything is trained, or if no setting
+            can be trained.
+        BackendError: BCK005 without matplotlib; and what `fit` raises.
+    """
+    matplotlib()
+    experiment, chosen, worlds = _checked(request)
+    rows, left_out = [], dict[str, str]()
+    for index, setting in enumerate(chosen):
+        scores, costs = dict[int, dict[str, Any]](), []
+        asked = not request.only or index in request.only
+        for seed in request.seeds:
+            path, budget = worlds[setting.elsewhere].budget(request, setting, seed)
+            wanted = _request(request, worlds, setting, seed, path, budget)
+            run = f"{setting.name}, seed {seed}"
+            why = _unfit(request, budget)
+            if why is None and asked:
+                why = _trained(wanted)
+            if why is not None:
+                if asked:
+                    left_out[run] = why
+                continue
+            score = finished(wanted)
+            if score is not None:
+                away = _away(request, worlds, setting, wanted)
+                frames = {**score["left_out"], **score["bad"], **({} if away is None else away["bad"])}
+                left_out |= {f"{run}, frame {frame_id}": told for frame_id, told in frames.items()}
+                if score["quarantined"]:
+                    left_out[run] = f"{score['quarantined']} frames have no labels"
+                scores[seed] = {HOME: away, AWAY: score} if setting.elsewhere else {HOME: score, AWAY: away}
+                costs.append(_cost(setting, budget))
+        if scores:
+            rows.append(Row(setting, sum(costs) / len(costs), scores))
+    if left_out and not rows:
+        what, why = next(iter(left_out.items()))
+        raise SchemaError("SCH005", f"nothing can be trained: {what}: {why}", "mend this first")
+    seeds = ", ".join(map(str, request.seeds))
+    about = [f"`{request.command}`"] if request.command else []
+    about.append(f"Seeds, each of a budget and a training: {seeds}; device {request.device}.")
+    return write_page(request.name, experiment, rows, request.out, about, left_out)
+
+
+def planned(request: ExperimentRequest) -> list[tuple[int, str, str]]:
+    """Position, name and finished seeds of each setting, for --dry-run; nothing is written.
+
+    Raises:
+        As `run_experiment`, of inputs that do not fit together.
+    """
+    _, chosen, worlds = _checked(request)
+    rows = []
+    for index, setting in enumerate(chosen):
+        done = []
+        for seed in request.seeds:
+            path = worlds[setting.elsewhere].budget_path(request, setting, seed)
+            if path.exists():
+                budget = worlds[setting.elsewhere].drawn(request, path)
+                if finished(_request(request, worlds, setting, seed, path, budget)):
+                    done.append(str(seed))
+        rows.append((index, setting.name, ",".join(done) or "-"))
+    return rows
+
+
+def _unfit(request: ExperimentRequest, budget: Budget) -> str | None:
+    """Why a budget cannot be trained on."""
+    drawn: Any = budget.description["classes"]
+    missing = [name for name in request.inputs.recipe.detector.class_names if not drawn[name]["boxes"]]
+    return f"its budget holds no box of {', '.join(missing)}" if missing else None
+
+
+def _trained(wanted: FitRequest) -> str | None:
+    """Train to the end, if that is not done, or say why it is impossible: the other settings go on."""
+    try:
+        if finished(wanted) is None:
+            fit(wanted)
+    except (TrainingError, SchemaError) as error:
+        return f"{error.code}: {error.message}; {error.hint}"
+    return None
+
+
+class _World:
+    """A root, and the objects of its training split, counted when a budget is drawn first."""
+
+    def __init__(self, dataset: Dataset, path: Path) -> None:
+        self.dataset, self.path = dataset, path
+        self._objects: Objects | None = None
+
+    def budget_path(self, request: ExperimentRequest, setting: Setting, seed: int) -> Path:
+        """Where the budget of a setting and seed is kept."""
+        config = setting.budget
+        share = f"-{config.box_share:g}" if config.rule == "cost" else ""
+        of = f"{'other-' * setting.elsewhere}{self.dataset.fingerprint()[:12]}"  # worlds may share frame ids
+        return request.out / f"budget-{of}-{config.rule}-{config.fraction:g}{share}-{seed}.parquet"
+
+    def budget(self, request: ExperimentRequest, setting: Setting, seed: int) -> tuple[Path, Budget]:
+        """The file of a setting's budget, drawn if it is not there."""
+        path = self.budget_path(request, setting, seed)
+        with claimed(request.out):  # of two calls one draws
+            if not path.exists():
+                if self._objects is None:
+                    self._objects = objects_of(self.dataset, request.splits[0], count=True)
+                config = replace(setting.budget, seed=seed)
+                draw_budget(self.dataset, request.splits[0], config, path, self._objects)
+        return path, self.drawn(request, path)
+
+    @staticmethod
+    def drawn(request: ExperimentRequest, path: Path) -> Budget:
+        """A budget that is there.
+
+        Raises:
+            SchemaError: SCH003 if it is of another split.
+        """
+        budget = read_budget(path)
+        if budget.description["split"] != request.splits[0]:
+            raise SchemaError(
+                "SCH003",
+                f"{path} was drawn from split {budget.description['split']!r}, not {request.splits[0]!r}",
+                "give another --out",
+            )
+        return budget
+
+
+def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], list[_World]]:
+    """The experiment, its settings, and its one or two worlds; all that can be wrong is found here."""
+    if request.name not in EXPERIMENTS:
+        raise SchemaError("SCH005", f"no experiment {request.name!r}", f"use one of: {', '.join(EXPERIMENTS)}")
+    experiment = EXPERIMENTS[request.name]
+    if experiment.two_worlds and request.other is None:
+        raise SchemaError("SCH005", f"experiment {request.name}: in which other world?", "give --other ROOT")
+    if request.other_split and (experiment.two_worlds or request.other is None):
+        told = "it trains there, and validates on that" if experiment.two_worlds else "there is no --other"
+        raise SchemaError("SCH005", f"--other-split {request.other_split}: {told}", "leave it out")
+    if request.inputs.wrong and request.name != "noise":
+        raise SchemaError("SCH005", f"experiment {request.name} has no use for --wrong", "leave it out")
+    if not request.seeds:
+        raise SchemaError("SCH005", "--seeds names none", "give --seeds 0, or 0,1,2")
+    chosen = experiment.settings(request.inputs)
+    if any(not 0 <= k < len(chosen) for k in request.only):
+        told = f"--only {list(request.only)}: there are settings 0 to {len(chosen) - 1}"
+        raise SchemaError("SCH005", told, "give those")
+    dataset = open_dataset(request.data, request.dataset, version=request.version)
+    worlds = [_World(dataset, request.data)]
+    if request.other is not None:
+        other = open_dataset(request.other)
+        if other.taxonomy.names != dataset.taxonomy.names:
+            told = f"{other.root} has {list(other.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}"
+            raise SchemaError("SCH004", told, "give a world with the same classes")
+        worlds.append(_World(other, request.other))
+    for split in request.splits:
+        dataset.frame_ids(split)
+    for split in request.splits if experiment.two_worlds else [_other_split(request)]:
+        worlds[-1].dataset.frame_ids(split)
+    for folder in dict.fromkeys(setting.labels for setting in chosen if setting.labels is not None):
+        labels = Labels(folder)
+        check_labels(labels, dataset, allow_noise=folder in request.inputs.wrong)
+        require_labelled(labels, dataset, dataset.frame_ids(request.splits[0]))
+    return experiment, chosen, worlds
+
+
+def _request(
+    request: ExperimentRequest,
+    worlds: Sequence[_World],
+    setting: Setting,
+    seed: int,
+    budget_path: Path,
+    budget: Budget,
+) -> FitRequest:
+    recipe = request.inputs.recipe if setting.change is None else setting.change(request.inputs.recipe)
+    frames: Any = budget.description["frames"]
+    coarse = replace(recipe.data.coarse, **setting.coarse)  # type: ignore[arg-type]
+    food = replace(recipe.data, coarse=coarse, samples=frames * recipe.data.repeat)
+    return FitRequest(
+        replace(recipe, data=food, train=replace(recipe.train, seed=seed)),
+        worlds[setting.elsewhere].path,
+        budget_path,
+        request.out / f"{setting.folder}-{seed}",
+        setting.labels,
+        **({} if setting.elsewhere else {"dataset": request.dataset, "version": request.version}),
+        val=request.splits[1],
+        device=request.device,
+        allow_noise=setting.labels in request.inputs.wrong,
+    )
+
+
+def _cost(setting: Setting, budget: Budget) -> float:
+    """Parts of boxing everything; what PointSAM labels costs nothing."""
+    free = setting.coarse["kind"] in ("none", "tables")
+    cost: Any = budget.description["cost_boxes_only" if free else "cost_with_clusters"]
+    return float(cost)
+
+
+def _other_split(request: ExperimentRequest) -> str:
+    return request.other_split or request.splits[1]
+
+
+def _away(
+    request: ExperimentRequest, worlds: Sequence[_World], setting: Setting, run: FitRequest
+) -> dict[str, Any] | None:
+    """Scores of a finished run in the world that it was not trained in, made once; None if there is one world."""
+    if len(worlds) == 1:
+        return None
+    dataset, split = worlds[not setting.elsewhere].dataset, _other_split(request)
+    path = run.out / f"away-{dataset.fingerprint()[:12]}-{split}.json"
+    with claimed(run.out):  # of two calls one looks
+        document: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        if not document or document["bad"]:  # frames that could not be read may be mended
+            document = evaluate_run(run.out, dataset, split, request.device, run.recipe.train.workers, LAST).as_dict()
+            write_together([(path, json.dumps(document).encode())])
+    return document

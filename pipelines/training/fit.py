@@ -1,0 +1,181 @@
+"""`mixsup-train fit`: train, log, save, validate, and end with the table."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipelines.training.predict import Score, detections, score
+from pipelines.training.run_folder import SCORES, FitRequest, RunFolder
+from pointsam.base.files import claimed
+from pointsam.base.progress import progress
+from pointsam.base.tables import text_table
+from pointsam.datasets import open_dataset
+from pointsam.datasets.base import Dataset
+from pointsam.detect.checkpoint import Checkpoint
+from pointsam.detect.data.budget_file import read_budget
+from pointsam.detect.data.labelled import check_labels
+from pointsam.detect.data.training_set import TrainingSet
+from pointsam.detect.devices import Processes
+from pointsam.detect.train import Trainer
+from pointsam.store.reader import Labels
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a run came to.
+
+    Args:
+        score: of the network after the last step, None without validation.
+        steps: done in this call.
+        seconds: it took, without validation.
+        bad: frames that could not be read, and why; others stood in for them.
+        quarantined: frames that the labelling run had set aside, which were not trained on.
+        first: of several processes, whether this is the one that tells.
+    """
+
+    score: Score | None
+    steps: int
+    seconds: float
+    bad: dict[str, str]
+    quarantined: int = 0
+    first: bool = True
+
+
+def fit(request: FitRequest) -> Fitted:
+    """Train to the end of the recipe, going on where an earlier call stopped.
+
+    Raises:
+        SchemaError: SCH003 to SCH005 on data, labels, budget and recipe that do not fit together.
+        StoreError: OUT001 if the folder holds another run, OUT002 or OUT003 if it cannot be written.
+        BackendError: BCK006 if the device is absent.
+        TrainingError: TRN001, TRN002.
+    """
+    with Processes.join(request.device) as processes:
+        data, val_ids = _opened(request, processes.first)
+        dataset, labels, recipe = data.dataset, data.labels, request.recipe
+        trainer = Trainer(recipe, data, dataset.taxonomy, processes.device, processes.rank, processes.count)
+        with claimed(request.out) if processes.first else nullcontext():  # another call waits, and goes on from there
+            run = RunFolder(request, dataset, labels, processes.first)
+            data.bank = run.bank(data)
+            if run.last.exists():
+                trainer.load(Checkpoint(run.last))
+            fitted = _train(request, trainer, run, dataset, val_ids, processes)
+        return replace(fitted, quarantined=data.num_failed, first=processes.first)
+
+
+def _opened(request: FitRequest, tells: bool) -> tuple[TrainingSet, list[str]]:
+    """The frames to train on, and the ids of those to validate on; what does not fit together is refused here."""
+    dataset = open_dataset(request.data, request.dataset, version=request.version)
+    labels = None if request.labels is None else Labels(request.labels)
+    if labels is not None:
+        check_labels(labels, dataset, request.allow_noise)
+    val_ids = [] if request.val is None else dataset.frame_ids(request.val)
+    recipe = request.recipe
+    data = TrainingSet(
+        dataset,
+        read_budget(request.budget),
+        labels,
+        recipe.detector.class_names,
+        recipe.detector.grid.range_m,
+        recipe.data,
+        recipe.train.seed,
+        lambda frames: progress(frames, desc="budget", unit="frame", disable=not tells),
+    )
+    return data, val_ids
+
+
+def plan(request: FitRequest) -> str:
+    """What a call would train on, for --dry-run; nothing is written.
+
+    Raises:
+        As `fit`.
+    """
+    with Processes.join(request.device) as processes:
+        data, val_ids = _opened(request, False)
+    config = request.recipe.train
+    samples = len(data.order(0))
+    steps = samples // (config.batch_size * processes.count)
+    rows = [(name, *counts) for name, counts in data.frames_by_class().items()]
+    lines = [
+        text_table(("class", "frames with boxes", "with boxes or clusters"), rows),
+        f"{len(data.frame_ids)} frames, {data.num_failed} quarantined; {samples} samples an epoch, {steps} steps of "
+        f"{config.batch_size} in {processes.count} processes, {config.epochs} epochs",
+        f"{len(val_ids)} frames to validate",
+    ]
+    return "\n".join(lines)
+
+
+def finished(request: FitRequest) -> dict[str, Any] | None:
+    """Scores of a run's last step, None of a run that has not come to its end.
+
+    Raises:
+        StoreError: OUT001 if the folder holds another run; and what opening data and labels raises.
+    """
+    if not (request.out / SCORES).exists():
+        return None
+    labels = None if request.labels is None else Labels(request.labels)
+    dataset = open_dataset(request.data, request.dataset, version=request.version)
+    scores = RunFolder(request, dataset, labels, writes=False).scores()
+    last = scores[max(scores, key=int)]
+    return last if last["epochs"] == request.recipe.train.epochs else None
+
+
+def _train(
+    request: FitRequest, trainer: Trainer, run: RunFolder, dataset: Dataset, val_ids: list[str], processes: Processes
+) -> Fitted:
+    config, bad = request.recipe.train, {**run.left_out(), **trainer.data.bad}
+    result: Score | None = None
+    begin, validating, saved, done = time.perf_counter(), 0.0, time.perf_counter(), 0
+    bar = progress(
+        initial=trainer.place.step, total=trainer.num_steps, desc="train", unit="step", disable=not processes.first
+    )
+    with bar, run.logs(trainer.place.step) as log:
+        for report in trainer.run():
+            done += 1
+            bad.update(report.bad)
+            bar.update()
+            bar.set_postfix(epoch=report.epoch + 1, loss=f"{report.losses['loss']:.3f}", refresh=False)
+            log.step(report)
+            epochs = report.epoch + 1
+            due = report.last_of_epoch and (epochs % config.eval_epochs == 0 or epochs == config.epochs)
+            validates = processes.first and due and bool(val_ids)
+            if validates:
+                began = time.perf_counter()
+                result = _validate(request, trainer, run, dataset, val_ids)
+                log.validated(report.step, _curves(result))
+                validating += time.perf_counter() - began
+            late = time.perf_counter() - saved > 60 * config.checkpoint_minutes
+            if processes.first and (report.last_of_epoch or late):
+                trainer.save(run.last, run.about)
+                saved = time.perf_counter()
+            if validates and result is not None:  # last, so that a score means that its weights are kept
+                run.keep_score(trainer, epochs, bad, result)
+            if report.last_of_epoch:
+                processes.wait()
+        if result is None and val_ids and processes.first:  # nothing was left to do
+            result = _validate(request, trainer, run, dataset, val_ids)
+            run.keep_score(trainer, config.epochs, bad, result)
+    return Fitted(result, done, time.perf_counter() - begin - validating, bad)
+
+
+def _validate(request: FitRequest, trainer: Trainer, run: RunFolder, dataset: Dataset, val_ids: list[str]) -> Score:
+    """Score the network as it is, and keep it if it is the best so far."""
+    bad: dict[str, str] = {}
+    workers = request.recipe.train.workers
+    found = list(detections(trainer.model, request.recipe, dataset, val_ids, workers, bad))
+    result = score(dataset, found, bad)
+    value = 0.0 if math.isnan(result.quality.mean_ap) else result.quality.mean_ap
+    if trainer.place.best is None or value > trainer.place.best:
+        trainer.save(run.best, run.about, best=value)
+    return result
+
+
+def _curves(result: Score) -> dict[str, float]:
+    """What TensorBoard draws of a validation."""
+    curves = {"val/mean_ap": result.quality.mean_ap}
+    figures = result.official.figures or {}
+    return curves | {f"val/{name}": figures[name] for name in ("mAP", "NDS") if name in figures}

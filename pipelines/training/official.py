@@ -1,0 +1,163 @@
+"""The figures that a data set's own evaluation gives: nuScenes' by its devkit, KITTI's at 40 recalls."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import DatasetError
+from pointsam.base.tables import text_table
+from pointsam.datasets.base import Dataset
+from pointsam.datasets.kitti.files import LabelRow
+from pointsam.datasets.kitti.objects import Kitti
+from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.detect.data.sample import oriented
+from pointsam.detect.detections import Detections, nuscenes_results, overlaps, write_json
+from pointsam.evaluate.kitti import LEVELS, MIN_IOU, SIMILAR, KittiFrame, average_precision_r40
+from pointsam.geometry.boxes import corners, rows
+from pointsam.geometry.projection import cam_SE3_lidar
+from pointsam.geometry.se3 import SE3
+from pointsam.types import Frame
+
+_SPLITS = ("train", "val", "mini_train", "mini_val")
+_ERRORS = {"trans_err": "mATE", "scale_err": "mASE", "orient_err": "mAOE", "vel_err": "mAVE", "attr_err": "mAAE"}
+
+
+@dataclass(frozen=True)
+class Official:
+    """A data set's own figures.
+
+    Args:
+        text: for the terminal; where there are none, why.
+        figures: JSON values, or None.
+    """
+
+    text: str
+    figures: dict[str, Any] | None = None
+
+
+def official(dataset: Dataset, found: Sequence[Detections], bad: dict[str, str]) -> Official:
+    """Score detections as the data set does.
+
+    Args:
+        dataset: any.
+        found: in all frames that could be read.
+        bad: frames that could not.
+    """
+    if isinstance(dataset, Kitti):
+        return _kitti(dataset, found)
+    if not isinstance(dataset, NuScenes):
+        return Official(f"{dataset.name} has no evaluation of its own here")
+    return _nuscenes(dataset, found, bad)
+
+
+def _nuscenes(dataset: NuScenes, found: Sequence[Detections], bad: dict[str, str]) -> Official:
+    def without(why: str) -> Official:
+        return Official(f"nuScenes' evaluator was not run: {why}")
+
+    if find_spec("nuscenes") is None:
+        return without("it is not installed: pip install 'pointsam[nuscenes]'")
+    if bad or not any(len(frame.score) for frame in found):
+        return without("frames are missing" if bad else "nothing was found")
+    ours = {frame.frame_id for frame in found}
+    mini = dataset.version.endswith("mini")
+    fits = [split for split in _SPLITS if split.startswith("mini_") == mini and _frames(dataset, split) == ours]
+    if not fits:
+        return without(f"these are not the frames of one of its splits in {dataset.version}")
+    from nuscenes import nuscenes as devkit
+    from nuscenes.eval.common.config import config_factory
+    from nuscenes.eval.detection.evaluate import DetectionEval
+
+    with tempfile.TemporaryDirectory() as folder, _silence():
+        path = Path(folder) / "results.json"
+        write_json(path, nuscenes_results(posed(dataset, found), dataset.taxonomy.names))
+        tables = devkit.NuScenes(dataset.version, str(dataset.root), verbose=False)
+        config = config_factory("detection_cvpr_2019")
+        metrics, _ = DetectionEval(tables, config, str(path), fits[0], folder, verbose=False).evaluate()
+    summary = metrics.serialize()
+    errors = {_ERRORS[name]: value for name, value in summary["tp_errors"].items()}
+    figures = {"split": fits[0], "mAP": summary["mean_ap"], "NDS": summary["nd_score"], **errors}
+    said = ", ".join(f"{name} {value:.4f}" for name, value in figures.items() if name != "split")
+    return Official(f"nuScenes' evaluator on {fits[0]}: {said}", {**figures, "AP": summary["mean_dist_aps"]})
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """The devkit's own words and bars."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def _frames(dataset: NuScenes, split: str) -> set[str]:
+    try:
+        return set(dataset.frame_ids(split))
+    except DatasetError:
+        return set()
+
+
+def posed(dataset: Dataset, found: Sequence[Detections]) -> Iterator[tuple[Detections, SE3]]:
+    """Detections with their world_SE3_lidar."""
+    for frame in found:
+        sweep = dataset.frame(frame.frame_id).sweep
+        yield frame, sweep.world_SE3_ego @ sweep.ego_SE3_lidar
+
+
+def _kitti(dataset: Kitti, found: Sequence[Detections]) -> Official:
+    figures: dict[str, Any] = {}
+    table: list[tuple[object, ...]] = []
+    for kind, min_iou in MIN_IOU.items():
+        class_id = dataset.taxonomy.class_id(kind.lower())
+        for view in ("3d", "bev"):
+            frames = [_kitti_frame(dataset, frame, kind, class_id, view) for frame in found]
+            values = {level.name: average_precision_r40(frames, level, min_iou) for level in LEVELS}
+            figures[f"{kind} {view}"] = {name: None if value != value else value for name, value in values.items()}
+            table.append((f"{kind} {view}, IoU {min_iou}", *values.values()))
+    head = ("KITTI AP R40", *(level.name for level in LEVELS))
+    return Official(text_table(head, table), figures)
+
+
+def _kitti_frame(dataset: Kitti, found: Detections, kind: str, class_id: int, view: str) -> KittiFrame:
+    labels = dataset.label_rows(found.frame_id)
+    if labels is None:
+        raise DatasetError("DAT011", f"{dataset.root}: frame {found.frame_id!r} has no labels", "score training frames")
+    boxes = dataset.boxes(found.frame_id)
+    assert boxes is not None  # there are labels
+    true = rows(boxes)
+    objects = [label for label in labels if label.kind != "DontCare"]  # as `boxes` has them
+    ours = np.array([label.kind in (kind, SIMILAR.get(kind)) for label in objects], dtype=bool)
+    some = [label for label, keep in zip(objects, ours, strict=True) if keep]
+    mine = found.class_id == class_id
+    height = _heights_px(dataset.frame(found.frame_id), found.boxes[mine].astype(np.float64))
+    return KittiFrame(
+        overlaps(found.boxes[mine], true[ours])[view],
+        found.score[mine].astype(np.float64),
+        height,
+        np.array([label.kind != kind for label in some], dtype=bool),
+        np.array([_height(label) for label in some], dtype=np.float64),
+        np.array([label.occluded for label in some], dtype=np.int64),
+        np.array([label.truncated for label in some], dtype=np.float64),
+    )
+
+
+def _height(label: LabelRow) -> float:
+    return label.box_xyxy_px[3] - label.box_xyxy_px[1]
+
+
+def _heights_px(frame: Frame, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) height of boxes in the image, cut off at its borders; 0 behind the camera."""
+    view = frame.cameras[0]
+    in_cam = cam_SE3_lidar(frame.sweep, view).apply(corners(oriented(boxes)).reshape(-1, 3)).reshape(-1, 8, 3)
+    ahead = in_cam[..., 2] > 0
+    v = in_cam[..., 1] / np.where(ahead, in_cam[..., 2], 1) * view.camera.K[1, 1] + view.camera.K[1, 2]
+    v = np.clip(v, 0, view.camera.height_px)
+    height: NDArray[np.float64] = np.where(ahead.all(axis=1), v.max(axis=1) - v.min(axis=1), 0)
+    return height

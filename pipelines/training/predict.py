@@ -1,0 +1,183 @@
+"""Detect, score and write: `mixsup-train predict` and `eval`, and the validation of `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.training.official import Official, official, posed
+from pipelines.training.recipe_file import recipe_of
+from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.files import require_free
+from pointsam.base.progress import progress
+from pointsam.base.tables import text_table, without_nan
+from pointsam.datasets.base import Dataset
+from pointsam.datasets.io import read_points
+from pointsam.detect.checkpoint import Checkpoint
+from pointsam.detect.detections import Detections, nuscenes_results, write_detections, write_json
+from pointsam.detect.detector import Detector
+from pointsam.detect.infer import detect_frames
+from pointsam.detect.recipe import Recipe
+from pointsam.evaluate.detection import RANGE_BINS_M, DetectionAccumulator, DetectionQuality, FrameBoxes
+from pointsam.evaluate.failures import KINDS, Failures, failures
+from pointsam.geometry.boxes import count_points, rows
+from pointsam.taxonomy import BACKGROUND
+
+BEST, LAST = "best.safetensors", "last.safetensors"
+
+
+def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tuple[Detector, Recipe]:
+    """The best checkpoint of a run, else the last, and its recipe; `first` says which is wanted first.
+
+    Raises:
+        SchemaError: SCH003 if there is none, SCH004 if it was trained on other classes than the data set has.
+    """
+    path = run / first if (run / first).exists() else run / LAST
+    checkpoint = Checkpoint(path)
+    recipe = recipe_of(checkpoint.about["recipe"], str(path))
+    names = tuple(spec["name"] for spec in checkpoint.about["taxonomy"]["classes"])
+    if names != dataset.taxonomy.names:
+        raise SchemaError(
+            "SCH004",
+            f"{path} tells {list(names)} apart, {dataset.root} has {list(dataset.taxonomy.names)}",
+            "give a data set with the classes it was trained on",
+        )
+    detector = Detector(recipe.detector, dataset.taxonomy).to(device)
+    checkpoint.load_model(detector)
+    return detector, recipe
+
+
+def detections(
+    detector: Detector, recipe: Recipe, dataset: Dataset, frame_ids: Sequence[str], workers: int, bad: dict[str, str]
+) -> Iterator[Detections]:
+    """Detect frame by frame, in order; frames that cannot be read are put into `bad`."""
+    found = detect_frames(detector, dataset, frame_ids, recipe.data.points, workers)
+    for result in progress(found, desc="detect", unit="frame", total=len(frame_ids)):
+        if isinstance(result, Detections):
+            yield result
+        else:
+            bad[result[0]] = result[1]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good detections are.
+
+    Args:
+        quality: average precision by distance of middles.
+        failures: what costs it, by class.
+        official: the data set's own figures, or why there are none.
+        bad: frames that could not be read.
+    """
+
+    quality: DetectionQuality
+    failures: tuple[Failures, ...]
+    official: Official
+    bad: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json: NaN becomes null."""
+        costs = [asdict(one) for one in self.failures]
+        figures = {"quality": asdict(self.quality), "failures": costs, "official": self.official.figures}
+        document: dict[str, Any] = without_nan(figures | {"bad": self.bad})
+        return document
+
+    def text(self) -> str:
+        """For the terminal."""
+        ranges = [f"{low:.0f}-{high:.0f} m" if high < 1000 else f"> {low:.0f} m" for low, high in RANGE_BINS_M]
+        header = ("class", "objects", "AP", *ranges, "trans. m", "scale", "yaw rad")
+        lines_of: list[tuple[object, ...]] = [
+            (c.name, c.num_objects, c.ap, *c.by_range, c.translation_m, c.scale, c.yaw_rad)
+            for c in self.quality.classes
+        ]
+        count = sum(c.num_objects for c in self.quality.classes)
+        lines_of.append(("all", count, self.quality.mean_ap, *[float("nan")] * (3 + len(ranges))))
+        lines = [
+            text_table(header, lines_of),
+            f"{self.quality.num_frames} frames; AP by distance of middles, mean of 0.5, 1, 2 and 4 m, within nuScenes' "
+            "range of each class" + self._interval(),
+            self._failures(),
+            self.official.text,
+        ]
+        if self.bad:
+            lines.append(
+                f"{len(self.bad)} frames could not be read and were not scored, the first: {next(iter(self.bad))}"
+            )
+        return "\n".join(lines)
+
+    def _interval(self) -> str:
+        low, high = self.quality.interval
+        if np.isnan(low):
+            return ""
+        return f"; over {self.quality.unit} drawn with replacement 95 % of means are from {low:.3f} to {high:.3f}"
+
+    def _failures(self) -> str:
+        rows: list[tuple[object, ...]] = [(one.name, *one.gains) for one in self.failures]
+        counted = [one.gains for one in self.failures if not np.isnan(one.gains[0])]
+        rows.append(("all", *(np.mean(counted, axis=0) if counted else [float("nan")] * len(KINDS))))
+        title = "AP gained if one kind of error were mended (misplaced, wrong class, double, on background, missed)"
+        return f"\n{title}\n{text_table(('class', *KINDS), rows)}\n"
+
+
+def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
+    """True boxes of a frame, with their numbers of points.
+
+    Raises:
+        DatasetError: DAT011 where the data set has none.
+    """
+    boxes = dataset.boxes(frame_id)
+    if boxes is None:
+        raise DatasetError("DAT011", f"{dataset.root}: frame {frame_id!r} has no boxes", "score a split that has them")
+    points = count_points(read_points(dataset.frame(frame_id).sweep), boxes)
+    ours = boxes.class_id != BACKGROUND
+    true = rows(boxes)[ours]
+    classes, score = boxes.class_id[ours].astype(np.int64), points[ours].astype(np.float64)
+    return FrameBoxes(true[:, :3], true[:, 3:6], true[:, 6], classes, score)
+
+
+def score(dataset: Dataset, found: Sequence[Detections], bad: dict[str, str]) -> Score:
+    """Score detections by our own rule, and by the data set's where it applies."""
+    accumulator = DetectionAccumulator(dataset.taxonomy.names)
+    for frame in found:
+        accumulator.add(frame.frame_boxes(), truth_of(dataset, frame.frame_id), dataset.scene(frame.frame_id))
+    costs = failures(*accumulator.frames, dataset.taxonomy.names)
+    return Score(accumulator.result(), costs, official(dataset, found, bad), bad)
+
+
+def predict(
+    run: Path, dataset: Dataset, split: str | None, dest: Path, device: str, workers: int, overwrite: bool = False
+) -> dict[str, Any]:
+    """Detect a split and write it: `detections.parquet`, and for nuScenes `results_nusc.json`.
+
+    Returns:
+        What was written, JSON values.
+
+    Raises:
+        StoreError: OUT003 if a file is there already; and what `load_run` raises.
+    """
+    files = [dest / "detections.parquet"]
+    if dataset.name == "nuscenes":
+        files.append(dest / "results_nusc.json")
+    for path in files:
+        require_free(path, overwrite)
+    detector, recipe = load_run(run, dataset, device)
+    bad: dict[str, str] = {}
+    found = list(detections(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
+    about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
+    write_detections(files[0], found, dataset.taxonomy.names, about)
+    if dataset.name == "nuscenes":
+        write_json(files[1], nuscenes_results(posed(dataset, found), dataset.taxonomy.names))
+    boxes = sum(len(frame.score) for frame in found)
+    return {"frames": len(found), "boxes": boxes, "bad": bad, "files": [str(path) for path in files]}
+
+
+def evaluate_run(run: Path, dataset: Dataset, split: str, device: str, workers: int, first: str = BEST) -> Score:
+    """Detect a split with the best checkpoint of a run, or as `load_run` has it, and score it."""
+    detector, recipe = load_run(run, dataset, device, first)
+    bad: dict[str, str] = {}
+    found = list(detections(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
+    return score(dataset, found, bad)

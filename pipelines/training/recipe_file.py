@@ -1,0 +1,69 @@
+"""Recipes of detectors by name, from a file, and changed by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pointsam.base.config import assign, parse, require_finite
+from pointsam.base.errors import SchemaError
+from pointsam.detect.recipe import Recipe
+from pointsam.detect.recipes import RECIPES
+
+
+def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
+    """A named recipe, or one of a JSON file, with fields changed.
+
+    Args:
+        name: a key of RECIPES, or the path of a file that `mixsup-train recipes NAME` printed.
+        assignments: `train.epochs=5`; values are JSON, bare words are strings.
+
+    Raises:
+        SchemaError: SCH005 on an unknown name or field, a file that is no recipe, or a value out of range.
+    """
+    if name in RECIPES:
+        document = document_of(RECIPES[name]())
+    elif Path(name).suffix == ".json":
+        document = _read(Path(name))
+    else:
+        raise SchemaError("SCH005", f"no recipe {name!r}", f"give a .json file or one of: {', '.join(RECIPES)}")
+    assign(document, assignments)
+    recipe = recipe_of(document, f"recipe {name}")
+    require_finite(document_of(recipe), assignments)
+    return recipe
+
+
+def recipe_of(document: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe from its document; a field that no recipe has is an error, not a comment.
+
+    Raises:
+        SchemaError: SCH005 naming `where` and the field.
+    """
+    recipe: Recipe = parse(Recipe, document, where)
+    unknown = sorted(_fields(document) - _fields(document_of(recipe)))
+    if unknown:
+        raise SchemaError("SCH005", f"{where}: no field {unknown[0]!r}", "mixsup-train recipes NAME prints every field")
+    return recipe
+
+
+def document_of(recipe: Recipe) -> dict[str, Any]:
+    """JSON values only, tuples as lists."""
+    document: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return document
+
+
+def _fields(node: Any, prefix: str = "") -> set[str]:
+    if isinstance(node, Mapping):
+        return {path for key, item in node.items() for path in ({prefix + key} | _fields(item, f"{prefix}{key}."))}
+    return set()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SchemaError("SCH005", f"{path}: no recipe ({error})", "mixsup-train recipes NAME prints one") from error
+    return document

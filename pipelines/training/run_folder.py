@@ -1,0 +1,155 @@
+"""What decides a training run, and the files that it leaves.
+
+A run folder holds fit.json (all that decides the weights), last.safetensors and best.safetensors, losses.csv, events
+for TensorBoard, and scores.json. Running again goes on; with anything else decided otherwise it refuses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.training.predict import BEST, LAST, Score
+from pipelines.training.recipe_file import document_of
+from pointsam.base.document import canonical_json, differences
+from pointsam.base.errors import StoreError
+from pointsam.base.files import write_together
+from pointsam.base.hardware import hardware
+from pointsam.base.progress import progress
+from pointsam.datasets.base import Dataset
+from pointsam.detect.data.loader import cut_bank
+from pointsam.detect.data.paste import PasteBank
+from pointsam.detect.data.training_set import TrainingSet
+from pointsam.detect.devices import process_count
+from pointsam.detect.logs import TrainingLog
+from pointsam.detect.recipe import Recipe
+from pointsam.detect.train import Trainer
+from pointsam.store.reader import Labels
+
+SCORES = "scores.json"
+"""Scores of each validation, by step."""
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """One call of `fit`.
+
+    Args:
+        recipe: what to train.
+        data: the data set's root.
+        budget: its file.
+        out: the run folder.
+        labels: output folder of a labelling run, if the recipe wants one.
+        dataset, version: as `open_dataset` takes them.
+        val: split to validate on, None for none.
+        device: "cpu", "cuda", "cuda:1".
+        allow_noise: take labels of a run with perturbed calibration.
+    """
+
+    recipe: Recipe
+    data: Path
+    budget: Path
+    out: Path
+    labels: Path | None = None
+    dataset: str | None = None
+    version: str | None = None
+    val: str | None = "val"
+    device: str = "cpu"
+    allow_noise: bool = False
+
+
+class RunFolder:
+    """The files of a run.
+
+    Args:
+        request: that decides it; a folder of another one is refused.
+        dataset: that it opens.
+        labels: likewise.
+        writes: whether this process does.
+
+    Raises:
+        StoreError: OUT001 if the folder holds another run.
+    """
+
+    def __init__(self, request: FitRequest, dataset: Dataset, labels: Labels | None, writes: bool) -> None:
+        self.out, self.writes, self.workers = request.out, writes, request.recipe.train.workers
+        self.last, self.best = self.out / LAST, self.out / BEST
+        recipe = document_of(request.recipe)
+        self.about = {"recipe": recipe, "taxonomy": asdict(dataset.taxonomy)}
+        decides: dict[str, Any] = {
+            **self.about,
+            "dataset": dataset.fingerprint(),
+            "labels": None if labels is None else labels.key("clusters"),
+            "val": request.val,
+            "processes": process_count(),
+            "budget": hashlib.sha256(request.budget.read_bytes()).hexdigest(),
+        }
+        path = self.out / "fit.json"
+        if path.exists():
+            before = json.loads(path.read_text())
+            changed = differences(_without_free(before), _without_free(decides))
+            if changed:
+                raise StoreError(
+                    "OUT001",
+                    f"{self.out} holds another run: {'; '.join(changed[:5])}",
+                    "give another --out, or all as it was to go on: recipe, data, labels, budget, --val, processes",
+                )
+        elif writes:
+            write_together([(path, canonical_json(decides).encode())])
+
+    def bank(self, data: TrainingSet) -> PasteBank:
+        """Objects to paste: those of an earlier call, else cut anew and kept."""
+        path = self.out / "paste.npz"
+        bank = PasteBank.load(path)
+        if bank is None:
+            bank = cut_bank(
+                data,
+                self.workers,
+                lambda frames, count: progress(
+                    frames, desc="paste bank", unit="frame", total=count, disable=not self.writes
+                ),
+            )
+            if self.writes:
+                bank.save(path)
+        return bank
+
+    def logs(self, step: int) -> TrainingLog:
+        """Where steps are written; what an earlier call wrote beyond `step` is dropped, since it is done again."""
+        return TrainingLog(self.out, step, self.writes)
+
+    def left_out(self) -> dict[str, str]:
+        """Bad frames that earlier calls met until the last validation, and why."""
+        scores = self.scores()
+        return dict(scores[max(scores, key=int)]["left_out"]) if scores else {}
+
+    def scores(self) -> dict[str, dict[str, Any]]:
+        """Of each validation, by step."""
+        path = self.out / SCORES
+        found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+        return found
+
+    def keep_score(self, trainer: Trainer, epochs: int, left_out: Mapping[str, str], result: Score) -> None:
+        """Add to scores.json, with what was trained until then."""
+        scores = self.scores()
+        trained = {
+            "epochs": epochs,
+            "left_out": dict(left_out),
+            "quarantined": trainer.data.num_failed,
+            "machine": hardware(),
+        }
+        scores[str(trainer.place.step)] = {**trained, **result.as_dict()}
+        write_together([(self.out / SCORES, json.dumps(scores).encode())])
+
+
+def _without_free(decides: Mapping[str, Any]) -> dict[str, Any]:
+    """What may differ between calls: how often one looks and saves, and how many processes read."""
+    train = {
+        key: value
+        for key, value in decides["recipe"]["train"].items()
+        if key not in ("workers", "eval_epochs", "checkpoint_minutes")
+    }
+    return {**decides, "recipe": {**decides["recipe"], "train": train}}

@@ -1,0 +1,240 @@
+"""The experiments that `mixsup-train experiment` knows: which trainings each is made of.
+
+A training is named for what it is, so that experiments share those that they have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from pointsam.base.errors import SchemaError
+from pointsam.base.ranges import require
+from pointsam.detect.data.budget import CLUSTER_COST, BudgetConfig
+from pointsam.detect.recipe import Recipe
+from pointsam.store.reader import Labels
+
+ALL = "all boxes"
+_Coarse = Mapping[str, object]
+_NONE: _Coarse = {"kind": "none"}
+_SIMULATED: _Coarse = {"kind": "simulated"}
+_TABLES: _Coarse = {"kind": "tables"}
+_NO_IGNORE: _Coarse = {"kind": "tables", "unknown_unseen": False, "unknown_dropped": False}
+_FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+_TRUE = "true calibration"
+_BOX_SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One training, but for its seed.
+
+    Args:
+        name: for the table; it tells trainings apart.
+        budget: which boxes may be seen.
+        coarse: what the other objects give: the fields of the recipe's coarse labels that differ.
+        labels: output folder of a labelling run, where coarse labels are its tables.
+        change: of the recipe.
+        curve, x: of the figure, where the experiment draws curves.
+        elsewhere: trained in the other world.
+    """
+
+    name: str
+    budget: BudgetConfig
+    coarse: _Coarse = field(default_factory=lambda: dict(_NONE))
+    labels: Path | None = None
+    change: Callable[[Recipe], Recipe] | None = None
+    curve: str = ""
+    x: float = 0.0
+    elsewhere: bool = False
+
+    @property
+    def folder(self) -> str:
+        """Of its runs."""
+        return self.name.replace(" ", "_").replace("%", "pc").replace(",", "").replace("=", "-")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What settings are made of.
+
+    Args:
+        recipe: the detector.
+        fraction: of the boxes.
+        cost: of labels, in parts of boxing everything, that "cost" divides.
+        labels: of a labelling run of the training split; without them the settings that want labels are left out.
+        wrong: of labelling runs through wrong calibrations.
+
+    Raises:
+        SchemaError: SCH005 on a fraction or a cost that is none.
+    """
+
+    recipe: Recipe
+    fraction: float = 0.1
+    cost: float = 0.15
+    labels: Path | None = None
+    wrong: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(0 < self.fraction <= 1, "--fraction", self.fraction, "a share of the boxes, above 0 up to 1")
+        require(0 < self.cost <= 1, "--cost", self.cost, "a part of boxing everything, above 0 up to 1")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question.
+
+    Args:
+        question: that it answers.
+        settings: its trainings.
+        axis: name of the x axis where the figure shows curves; without it, bars.
+        two_worlds: it trains in another world as well.
+    """
+
+    question: str
+    settings: Callable[[Inputs], list[Setting]]
+    axis: str = ""
+    two_worlds: bool = False
+
+
+def _boxes(fraction: float) -> Setting:
+    """Boxes alone: of some frames, since an object without a label is background to a detector."""
+    if fraction == 1.0:
+        return Setting(ALL, BudgetConfig(1.0), curve="boxes of whole frames", x=100.0)
+    name = f"{_percent(fraction)} of the frames"
+    return Setting(name, BudgetConfig(fraction, "frame"), curve="boxes of whole frames", x=100 * fraction)
+
+
+def _mixed(fraction: float, name: str, coarse: _Coarse, labels: Path | None = None) -> Setting:
+    budget = BudgetConfig(fraction, "class")
+    full = f"{_percent(fraction)} and {name}"
+    return Setting(full, budget, coarse, labels, curve=f"boxes and {name}", x=100 * fraction)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"
+
+
+def _pointsam(inputs: Inputs, fraction: float | None = None) -> list[Setting]:
+    if inputs.labels is None:
+        return []
+    return [_mixed(fraction or inputs.fraction, "PointSAM, ignore regions", _TABLES, inputs.labels)]
+
+
+def _pointsam_alone(inputs: Inputs) -> list[Setting]:
+    return [] if inputs.labels is None else [_mixed(inputs.fraction, "PointSAM", _NO_IGNORE, inputs.labels)]
+
+
+def _simulated(fraction: float) -> Setting:
+    return _mixed(fraction, "simulated clusters", _SIMULATED)
+
+
+def _supervision(inputs: Inputs) -> list[Setting]:
+    ours = [*_pointsam_alone(inputs), *_pointsam(inputs)]
+    return [_boxes(1.0), _boxes(inputs.fraction), _simulated(inputs.fraction), *ours]
+
+
+def _transfer(inputs: Inputs) -> list[Setting]:
+    there = replace(_boxes(1.0), name=f"{ALL} of the other world", elsewhere=True)
+    return [*_supervision(inputs), there]
+
+
+def _coarse(inputs: Inputs) -> list[Setting]:
+    kinds = {"three clicks": "clicks"} | ({"centers": "centers"} if inputs.recipe.takes_centers else {})
+    other = [_mixed(inputs.fraction, name, {"kind": kind}) for name, kind in kinds.items()]
+    boxes = [_boxes(1.0), _boxes(inputs.fraction)]
+    return [*boxes, _simulated(inputs.fraction), *other, *_pointsam(inputs)]
+
+
+def _fractions(inputs: Inputs) -> list[Setting]:
+    alone = [_boxes(share) for share in (*_FRACTIONS, 1.0)]
+    ours = [setting for share in _FRACTIONS for setting in _pointsam(inputs, share)]
+    return [*alone, *map(_simulated, _FRACTIONS), *ours]
+
+
+def _split(inputs: Inputs) -> list[Setting]:
+    """Shares of boxes under which all frames together cost so much; with fewer boxes the cost could not be spent."""
+    out = [replace(_boxes(1.0), curve="")]
+    for share in _BOX_SHARES:
+        if share + CLUSTER_COST * (1 - share) >= inputs.cost:
+            name = f"{_percent(inputs.cost)} of the cost, {_percent(share)} of the labels boxes"
+            budget = BudgetConfig(inputs.cost, "cost", box_share=share)
+            coarse = _NONE if share == 1.0 else _SIMULATED
+            out.append(Setting(name, budget, coarse, curve=f"{_percent(inputs.cost)} of the cost", x=100 * share))
+    return out
+
+
+def _noise(inputs: Inputs) -> list[Setting]:
+    if inputs.labels is None or not inputs.wrong:
+        raise SchemaError(
+            "SCH005",
+            "experiment noise: there are no labels of a wrong calibration",
+            "give --labels OUT, and --wrong OTHER for each made by pointsam-label clusters --noise",
+        )
+    made = [_made_through(Labels(folder)) for folder in inputs.wrong]
+    if _TRUE in made or len(set(made)) < len(made):
+        told = ", ".join(f"{folder}: {name}" for folder, name in zip(inputs.wrong, made, strict=True))
+        raise SchemaError(
+            "SCH005", f"experiment noise: {told}", "give each wrong calibration once, and the right one as --labels"
+        )
+    wrong = zip(made, inputs.wrong, strict=True)
+    share = inputs.fraction
+    return [_boxes(1.0), *_pointsam(inputs), *(_mixed(share, name, _TABLES, folder) for name, folder in wrong)]
+
+
+def _made_through(labels: Labels) -> str:
+    """What tells labels of one data set apart: the error of their calibration, whether it was mended, and SAR."""
+    document = labels.document("clusters")
+    wrong = labels.metadata("clusters")["calibration_perturbation"]
+    parts = [_TRUE if wrong == "none" else wrong]
+    parts += ["mended"] * ("calibration" in document)
+    parts += ["without SAR"] * (not document["config"]["refine"]["enabled"])
+    return ", ".join(parts)
+
+
+def _assignment(inputs: Inputs) -> list[Setting]:
+    """Each piece of the assignment taken away from the best that is at hand: PointSAM's labels, else simulated ones."""
+    base = (_pointsam(inputs) or [_simulated(inputs.fraction)])[0]
+    as_boxes = replace(base, name=f"{base.name}, as boxes", coarse={**base.coarse, "as_boxes": True})
+    detector = inputs.recipe.detector
+    changes: list[tuple[str, Callable[[Recipe], Recipe]]] = []
+    if detector.center is not None:
+        changes.append(("true peaks", _head("center", peak="true")))
+        if detector.center.reach:
+            changes.append(("no reach", _head("center", reach=0)))
+    if detector.anchor is not None:
+        if detector.anchor.match == "centers":
+            changes.append(("by overlap", _head("anchor", match="overlap")))
+        changes.append(("by overlap, one threshold", _one_threshold))
+    without = [replace(base, name=f"{base.name}, {name}", change=change) for name, change in changes]
+    return [_boxes(1.0), base, as_boxes, *_pointsam_alone(inputs), *without]
+
+
+def _head(part: Literal["center", "anchor"], **fields: object) -> Callable[[Recipe], Recipe]:
+    """A change of a recipe's head."""
+
+    def change(recipe: Recipe) -> Recipe:
+        head = replace(getattr(recipe.detector, part), **fields)
+        return replace(recipe, detector=replace(recipe.detector, **{part: head}))
+
+    return change
+
+
+def _one_threshold(recipe: Recipe) -> Recipe:
+    """Clusters meet anchors by the thresholds of boxes."""
+    assert recipe.detector.anchor is not None
+    anchors = tuple(replace(some, cluster_iou=some.box_iou) for some in recipe.detector.anchor.anchors)
+    return _head("anchor", match="overlap", anchors=anchors)(recipe)
+
+
+EXPERIMENTS: Mapping[str, Experiment] = {
+    "supervision": Experiment("What are clusters worth beside a few boxes?", _supervision),
+    "coarse": Experiment("Which kind of coarse label is worth what it costs?", _coarse),
+    "boxes": Experiment("How many boxes are needed, with clusters and without?", _fractions, "% of the boxes"),
+    "cost": Experiment("How is a fixed cost best divided between boxes and clusters?", _split, "% of labels boxes"),
+    "noise": Experiment("What does a wrong calibration of the labeler cost the detector?", _noise),
+    "assignment": Experiment("What is each piece of the label assignment worth?", _assignment),
+    "transfer": Experiment("Do detectors hold in another world?", _transfer, two_worlds=True),
+}

@@ -1,0 +1,272 @@
+"""`pointsam-label synth`: a synthetic nuScenes root as a resumable batch job."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.engine import ordered_map
+from pipelines.world.config import PRESETS, SynthConfig
+from pointsam import __version__
+from pointsam.base.errors import BackendError, StoreError
+from pointsam.base.open3d_loader import load_open3d
+from pointsam.base.progress import progress
+from pointsam.base.runtime import peak_mb
+from pointsam.base.seeding import generator
+from pointsam.store.manifest import Run, Shard, plan_shards, read_plan
+from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY
+
+STAGE = "synth"
+SHARD_FRAMES = 5
+"""Key frames a shard: what a kill can cost."""
+
+ROWS = "synth"
+"""Folder of what each shard recorded for the tables."""
+
+_NOON_US = 1_577_880_000_000_000
+_FIRST_DAY = datetime.date(2020, 1, 1)
+_DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class SynthSummary:
+    """What one call did.
+
+    Args:
+        out: the root.
+        frames: key frames made by this call.
+        frames_left: key frames that other `--shard` calls still have to make; the tables are written when none is.
+        wall_seconds: of this call.
+        peak_mb: resident memory of the largest worker.
+        megabytes: written by this call.
+    """
+
+    out: Path
+    frames: int
+    frames_left: int
+    wall_seconds: float
+    peak_mb: float
+    megabytes: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {**asdict(self), "out": str(self.out)}
+
+    def text(self) -> str:
+        """For the terminal."""
+        if self.frames == 0:
+            done = f"{self.out}: nothing left to do"
+        else:
+            done = (
+                f"{self.out}: {self.frames} key frames in {self.wall_seconds:.1f} s "
+                f"({self.frames / self.wall_seconds:.2f} a second), {self.megabytes:.0f} MB, "
+                f"largest worker {self.peak_mb:.0f} MB"
+            )
+        left = f"\n{self.frames_left} key frames are left to other --shard calls; the last writes the tables"
+        return done + (left if self.frames_left else "")
+
+
+@dataclass(frozen=True)
+class SynthPlan:
+    """What a root is expected to take, measured on the first key frames of one scene.
+
+    Args:
+        frames: key frames.
+        hours: with these workers.
+        megabytes: of the root.
+        workers: processes.
+    """
+
+    frames: int
+    hours: float
+    megabytes: float
+    workers: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """For the terminal."""
+        time_needed = f"{self.hours:.1f} hours" if self.hours >= 1 else f"{self.hours * 60:.1f} minutes"
+        return (
+            f"{self.frames} key frames: about {time_needed} with {self.workers} workers and {self.megabytes:.0f} MB of "
+            "disk (measured on one scene; nothing was written)\nnext: the same command without --dry-run"
+        )
+
+
+def plan_synth(config: SynthConfig, workers: int) -> SynthPlan:
+    """Build the middle scene, record two of its key frames, and scale up; nothing is written."""
+    begin = time.perf_counter()
+    scene = film(config, config.scenes // 2)
+    first, _ = scene.record(0)  # makes ready what all others share
+    ready = time.perf_counter()
+    frame = min(1, config.frames - 1)
+    files, _ = scene.record(frame)
+    each = time.perf_counter() - ready
+    frames = config.scenes * config.frames
+    # Every worker builds every scene: the frames of a scene are shared out among them.
+    seconds = config.scenes * (ready - begin) + (frames - config.scenes) * each / workers
+    first_bytes, next_bytes = (sum(map(len, made.values())) for made in (first, files))
+    total = config.scenes * first_bytes + (frames - config.scenes) * next_bytes
+    return SynthPlan(frames, seconds / 3600, total / 1e6, workers)
+
+
+def synthesize(
+    config: SynthConfig,
+    out: Path,
+    *,
+    workers: int = 1,
+    engine: str = "local",
+    shard: tuple[int, int] = (0, 1),
+) -> SynthSummary:
+    """Make a root, or go on with one.
+
+    Args:
+        config: what it holds.
+        out: the root.
+        workers: processes.
+        engine: "local" or "ray".
+        shard: (i, n) makes every n-th shard from i.
+
+    Raises:
+        StoreError: OUT001 if the folder holds a root made otherwise, be it a real one; OUT002, OUT003 if it cannot be
+            written.
+        BackendError: BCK005 if open3d is not installed.
+    """
+    load_open3d()  # says at once what is missing, not in every worker
+    _refuse_foreign(config, out)
+    begin = time.perf_counter()
+    document = {"tool_version": __version__, "config": asdict(config)}
+    metadata = {
+        "config": document,
+        "taxonomy": {},
+        "weights_sha256": {},
+        "calibration_perturbation": "none",
+        "tool_version": __version__,
+    }
+    frames = [(name, f"{i}/{k}") for i, name in enumerate(config.scene_names) for k in range(config.frames)]
+    run = Run.open(out, STAGE, document, plan_shards(frames, SHARD_FRAMES), metadata)
+    pending = run.pending(shard)
+    tasks = [frame_id for part in pending for frame_id in part.frame_ids]
+    peak, written = 0.0, 0
+    results = ordered_map(_record, tasks, workers, _start, (config,), engine)
+    with closing(results), progress(total=len(tasks), desc=STAGE, unit="frame") as bar:
+        for part in pending:
+            files: list[tuple[Path, bytes]] = []
+            rows = []
+            for _ in part.frame_ids:
+                made, row, memory = next(results)
+                files += [(out / name, content) for name, content in made.items()]
+                rows.append(row)
+                peak = max(peak, memory)
+                bar.update()
+            files.append((_rows_path(out, part), json.dumps(rows).encode()))
+            run.commit_files(part, files, failed=0, stats={"peak_mb": peak})
+            written += sum(len(content) for _, content in files)
+    left = sum(len(part.frame_ids) for part in run.pending())
+    if left == 0:
+        _write_tables(config, run)
+    return SynthSummary(out, len(tasks), left, time.perf_counter() - begin, peak, written / 1e6)
+
+
+def _refuse_foreign(config: SynthConfig, out: Path) -> None:
+    """A data set that was not made here must not get a single file of ours."""
+    there = [name for name in (config.version, "samples", "sweeps", "maps") if (out / name).exists()]
+    if there and read_plan(out, STAGE) is None:
+        raise StoreError(
+            "OUT001",
+            f"{out} holds {', '.join(there)} of a data set that pointsam did not make",
+            "give a folder that is empty or not there yet",
+        )
+
+
+def _rows_path(out: Path, shard: Shard) -> Path:
+    return out / ROWS / f"{shard.name}.json"
+
+
+def _write_tables(config: SynthConfig, run: Run) -> None:
+    from pointsam.synth.rig import rig
+    from pointsam.synth.tables import SceneRecord, write_tables
+
+    parts: dict[str, list[Shard]] = {}
+    for shard in run.shards:
+        parts.setdefault(shard.scene, []).append(shard)
+
+    def scenes() -> Iterator[SceneRecord]:
+        for i, name in enumerate(config.scene_names):
+            rows: list[Mapping[str, Any]] = []
+            for shard in parts[name]:
+                rows += json.loads(_rows_path(run.out, shard).read_bytes())
+            day = _FIRST_DAY + datetime.timedelta(days=i)
+            yield SceneRecord(
+                name, _logfile(config, i), rows[0]["description"], day.isoformat(), rows[0]["map_file"], rows
+            )
+
+    write_tables(run.out / config.version, rig(config.rig, config.scale), scenes(), config.splits)
+
+
+def _logfile(config: SynthConfig, scene: int) -> str:
+    return f"synth-{config.preset}-{config.seed}-{scene:04d}"
+
+
+def _start(config: SynthConfig) -> None:
+    """Say what this process makes."""
+    global _films
+    _films = _Films(config)
+
+
+class _Films:
+    """The scene in hand: built with its first frame, dropped before the next is built, for each fills its memory."""
+
+    def __init__(self, config: SynthConfig) -> None:
+        self._config = config
+        self._scene, self._film = -1, None
+
+    def __call__(self, scene: int) -> Any:
+        if scene != self._scene:
+            self._film = None
+            self._scene, self._film = scene, film(self._config, scene)
+        return self._film
+
+
+def film(config: SynthConfig, scene: int) -> Any:
+    """A scene of a root, ready to be recorded (`pointsam.synth.frame.Film`)."""
+    from pointsam.synth.frame import Film
+    from pointsam.synth.rig import rig
+    from pointsam.synth.world import build
+
+    rng = generator(config.seed, config.preset, str(scene), "world")
+    weathers: Sequence[str] = tuple(PRESETS[config.preset])
+    weather = str(rng.choice(weathers, p=tuple(PRESETS[config.preset].values())))
+    duration_s = (config.frames - 1) * SWEEPS_PER_KEY * SWEEP_US * 1e-6
+    world = build(rng, weather, duration_s, still=config.preset == "still")  # type: ignore[arg-type]
+    name, logfile = config.scene_names[scene], _logfile(config, scene)
+    sensors, start_us = rig(config.rig, config.scale), _NOON_US + scene * _DAY_US
+    return Film(world, sensors, config.version, name, logfile, start_us, config.seed)
+
+
+def _record(frame_id: str) -> tuple[dict[str, bytes], dict[str, Any], float]:
+    number, _, frame = frame_id.partition("/")
+    try:
+        scene = _films(int(number))
+        files, row = scene.record(int(frame))
+    except (RuntimeError, MemoryError) as raised:  # what Embree and a full memory raise
+        raise BackendError(
+            "BCK008",
+            f"{type(raised).__name__} at scene {number}, frame {frame}: {raised}",
+            "run the same command again, with fewer --workers if memory is short: finished shards are kept",
+        ) from raised
+    if frame == "0":
+        row.update(description=scene.world.description, map_file=f"maps/{scene.logfile}.png")
+        files[row["map_file"]] = scene.map_png()
+    return files, row, peak_mb()
+
+
+_films: _Films

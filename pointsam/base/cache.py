@@ -1,0 +1,23 @@
+"""The user's cache: what can be made or fetched again, such as weights and indices of tables."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from pointsam.base.errors import StoreError
+
+
+def cache_dir(kind: str) -> Path:
+    """The folder pointsam/<kind> under $POINTSAM_CACHE, else $XDG_CACHE_HOME, else ~/.cache; it need not exist."""
+    root = os.environ.get("POINTSAM_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "pointsam" / kind
+
+
+def cache_error(folder: Path, error: OSError) -> StoreError:
+    """The operating system's refusal to write to the cache as an error that says the way out: OUT002 or OUT003."""
+    message = f"cannot write to the cache {folder}: {error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError("OUT002", message, "free some space, or set POINTSAM_CACHE to a folder on another disk")
+    return StoreError("OUT003", message, "set POINTSAM_CACHE to a folder of yours on a local disk")

@@ -1,0 +1,76 @@
+"""Configuration dataclasses: change fields by dotted name, and check every value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pointsam.base.document import canonical_json
+from pointsam.base.errors import SchemaError
+
+
+def assign(document: dict[str, Any], assignments: Sequence[str], option: str = "--set") -> None:
+    """Change fields of a configuration's `asdict` form, in place; `option` is what the user wrote them after.
+
+    Raises:
+        SchemaError: SCH005 on an unknown field.
+    """
+    for assignment in assignments:
+        path, separator, text = assignment.partition("=")
+        *parents, leaf = path.strip().split(".")
+        node: Any = document
+        for name in parents:
+            node = node.get(name) if isinstance(node, dict) else None
+        if not separator or not isinstance(node, dict) or leaf not in node or isinstance(node[leaf], dict):
+            known = ", ".join(sorted(_leaves(document)))
+            raise SchemaError(
+                "SCH005", f"{option} {assignment!r} names no field", f"write NAME=VALUE with one of: {known}"
+            )
+        node[leaf] = _value(text.strip())
+
+
+def require_finite(document: Mapping[str, Any], assignments: Sequence[str]) -> None:
+    """Refuse NaN and infinity, which JSON has no word for.
+
+    Raises:
+        SchemaError: SCH005 naming the assignments.
+    """
+    try:
+        canonical_json(document)
+    except ValueError:
+        raise SchemaError(
+            "SCH005", f"--set {' '.join(assignments)}: NaN or infinity", "no field takes such a value"
+        ) from None
+
+
+def parse(kind: type[Any], document: Mapping[str, Any], where: str) -> Any:
+    """A configuration dataclass from its `asdict` form, every value checked.
+
+    Raises:
+        SchemaError: SCH005 naming `where` and the field.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise SchemaError(
+            "SCH005", f"{where}: {field}: {first['msg']}, got {first['input']!r}", "see docs/recipes.md for every field"
+        ) from None
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _leaves(document: Mapping[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key, value in document.items():
+        names += _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
+    return names

@@ -1,0 +1,148 @@
+"""Files that are there whole or not at all, also after a kill or a power cut."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from pointsam.base.errors import StoreError
+
+
+def temporary_of(path: Path) -> Path:
+    """The name a file has until it is whole. A killed writer leaves it; the next writer of `path` replaces it.
+
+    The leading dot and the suffix keep it out of every reader's sight (pyarrow, DuckDB and globs for *.parquet).
+    """
+    return path.with_name(f".{path.name}.tmp")
+
+
+def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
+    """Write files so that the last one is only ever seen when all the others are complete.
+
+    All are written and synced under temporary names first: a full disk is met before anything has its final name.
+
+    Raises:
+        StoreError: OUT002 if the disk is full, OUT003 if the folder cannot be written. No temporary file stays.
+    """
+    total = sum(len(data) for _, data in files)
+    temporaries = [temporary_of(path) for path, _ in files]
+    with store_errors(files[-1][0].parent, total):
+        try:
+            for temporary, (path, data) in zip(temporaries, files, strict=True):
+                make_folder(path.parent)
+                _write_synced(temporary, data)
+            *members, (seal, _) = files
+            if members:
+                seal.unlink(missing_ok=True)  # an older seal must not vouch for a mixture of old and new
+                _sync_folder(seal.parent)
+            for path, _ in members:
+                os.replace(temporary_of(path), path)
+            for folder in sorted({path.parent for path, _ in members}):
+                _sync_folder(folder)
+            os.replace(temporary_of(seal), seal)
+            _sync_folder(seal.parent)
+        finally:
+            for temporary in temporaries:
+                with suppress(OSError):
+                    temporary.unlink()
+
+
+def require_free(path: Path, overwrite: bool) -> None:
+    """Refuse to replace what is there, unless it was asked for.
+
+    Raises:
+        StoreError: OUT003.
+    """
+    if path.exists() and not overwrite:
+        raise StoreError("OUT003", f"{path} is there already", "choose another name, or pass --overwrite")
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents so that they survive a power cut."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock against other processes; the kernel drops it when the holder dies.
+
+    A file system without locks is served without: one writer a shard stays safe there.
+    """
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """As `locked`, of a folder that is made if it is not there.
+
+    Raises:
+        StoreError: OUT002 or OUT003 if it cannot be.
+    """
+    with ExitStack() as held:
+        with store_errors(folder, 0):
+            make_folder(folder)
+            held.enter_context(locked(folder))
+        yield
+
+
+@contextmanager
+def store_errors(folder: Path, needed_bytes: int) -> Iterator[None]:
+    """Turn the operating system's refusals to write into errors that say the way out."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(
+                "OUT002",
+                f"disk full: {folder} needs {needed_bytes:,} bytes more{_free_of(folder)}",
+                "free space or raise the quota, then run the same command again: finished shards are kept",
+            ) from error
+        raise StoreError(
+            "OUT003",
+            f"cannot write in {folder}: {error.strerror} ({error.filename})",
+            "give a folder that you may write, on a disk that is not mounted read-only",
+        ) from error
+
+
+def _free_of(folder: Path) -> str:
+    existing = next((parent for parent in (folder, *folder.parents) if parent.exists()), Path())
+    try:
+        return f", {shutil.disk_usage(existing).free:,} are free"
+    except OSError:
+        return ""
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with suppress(FileNotFoundError):
+        path.unlink()
+    with path.open("xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,37 @@
+"""Loads open3d, with the system library that its wheels need."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from pointsam.base.errors import BackendError
+
+
+@cache
+def load_open3d() -> Any:
+    """The package `open3d`.
+
+    Its wheels need the system's libusb-1.0, which a bare machine lacks; the wheel `libusb-package` carries one. A plain
+    `import open3d` fails on such a machine, so everything that needs open3d, tests included, gets it here.
+
+    Raises:
+        BackendError: BCK005 if the package is not installed or its system library is nowhere.
+    """
+    hint = "pip install 'pointsam[synth]'"
+    try:
+        try:
+            import open3d as package
+        except ImportError as error:
+            if "libusb" not in str(error):
+                raise
+            hint = "pip install libusb-package, or let the system install libusb-1.0-0"
+            import ctypes
+
+            import libusb_package
+
+            ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
+            import open3d as package
+    except (ImportError, OSError) as error:
+        raise BackendError("BCK005", f"ray casting needs open3d ({error})", hint) from error
+    return package

@@ -1,0 +1,94 @@
+"""The machine and its packages: cores, memory, devices, time."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from pointsam.base.errors import BackendError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def require_device(device: str) -> torch.device:
+    """The device, if it is here; the quickest thing to ask before a long job.
+
+    Raises:
+        BackendError: BCK005 without torch, BCK006 if the device is not available.
+    """
+    require_packages("sam", "torch")
+    import torch
+
+    try:
+        wanted = torch.device(device)
+        torch.zeros(1, device=wanted).item()  # the device "meta" makes tensors, but holds nothing
+    except (RuntimeError, AssertionError, ImportError) as error:  # torch asserts that it was built with CUDA
+        raise BackendError(
+            "BCK006", f"device {device!r} is not available: {str(error).splitlines()[0]}", "use --device cpu"
+        ) from error
+    return wanted
+
+
+def require_packages(extra: str, *packages: str) -> None:
+    """Import packages that only some of the tool needs.
+
+    Args:
+        extra: of this package, that brings them.
+        packages: their import names.
+
+    Raises:
+        BackendError: BCK005 naming the package and the extra.
+    """
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except (ImportError, RuntimeError) as error:  # torchvision beside a torch it was not built for: RuntimeError
+            raise BackendError(
+                "BCK005", f"cannot import {package}: {error}", f"pip install 'pointsam[{extra}]'"
+            ) from error
+
+
+_T = TypeVar("_T")
+
+
+def evenly(items: Sequence[_T], most: int | None) -> list[_T]:
+    """So many of them, from the first to the last; all if there are no more, or for None."""
+    count = len(items)
+    if most is None or count <= most:
+        return list(items)
+    return [items[k] for k in np.linspace(0, count - 1, most).round().astype(int)]
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    # macOS does not say which
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def peak_mb() -> float:
+    """Resident memory of this process at its largest, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Add the time of the block to a stage."""
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start

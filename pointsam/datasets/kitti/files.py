@@ -1,0 +1,174 @@
+"""KITTI's text files: calib/*.txt and label_2/*.txt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.se3 import SE3
+
+# The tracking release writes the second names; that of odometry the third, and its images are rectified already.
+_RECTIFICATION = ("R0_rect", "R_rect")
+_MOUNTING = ("Tr_velo_to_cam", "Tr_velo_cam", "Tr")
+_PROJECTION = ("P2",)
+
+KINDS = frozenset({"Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", "DontCare"})
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """One frame's calibration.
+
+    Args:
+        path: the file it came from.
+        P2_px: (3,4) float64 projection of the rectified frame (that of labels) into camera 2.
+        rect_SE3_lidar: R0_rect Tr_velo_to_cam.
+    """
+
+    path: Path
+    P2_px: NDArray[np.float64]
+    rect_SE3_lidar: SE3
+
+    def camera(self, width_px: int, height_px: int) -> PinholeCamera:
+        """Camera 2.
+
+        Raises:
+            CalibrationError: CAL002 naming the file, if P2 is no pinhole camera's.
+        """
+        try:
+            return PinholeCamera(self.P2_px[:, :3], width_px, height_px)
+        except CalibrationError as error:
+            raise CalibrationError(error.code, f"{self.path}, P2: {error.message}", error.hint) from error
+
+    def cam_SE3_lidar(self, camera: PinholeCamera) -> SE3:
+        """Camera 2 seen from the LiDAR: P2 = K [I | t], so its fourth column is K t, the offset from camera 0."""
+        offset_m = np.linalg.solve(camera.K, self.P2_px[:, 3])
+        return SE3(np.eye(3), offset_m) @ self.rect_SE3_lidar
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One object of a label file.
+
+    Args:
+        line: number in the file, from 1.
+        kind: KITTI's class name.
+        box_xyxy_px: 2D box in the image of camera 2.
+        size_hwl_m: height, width, length.
+        bottom_rect_m: centre of the box's bottom face in the rectified camera frame.
+        rotation_y: heading about the camera's y axis, radians; 0 points along its x axis.
+        truncated: share outside of the image.
+        occluded: 0 visible, 1 partly, 2 largely hidden, 3 unknown.
+    """
+
+    line: int
+    kind: str
+    box_xyxy_px: tuple[float, float, float, float]
+    size_hwl_m: tuple[float, float, float]
+    bottom_rect_m: tuple[float, float, float]
+    rotation_y: float
+    truncated: float = 0.0
+    occluded: int = 0
+
+    def rect_SE3_box(self) -> SE3:
+        """From the box's own frame (x along length, y along width, z up, origin in its centre)."""
+        c, s = np.cos(self.rotation_y), np.sin(self.rotation_y)
+        x, y, z = self.bottom_rect_m
+        rotation = np.array([[c, s, 0], [0, 0, -1], [-s, c, 0]])
+        return SE3(rotation, np.array([x, y - self.size_hwl_m[0] / 2, z]))
+
+
+def read_calibration(path: Path) -> Calibration:
+    """A calibration file; keys may end in a colon or not.
+
+    Raises:
+        DatasetError: DAT004 if the file is missing.
+        CalibrationError: naming file and key: CAL003 on a missing key, a wrong number of values or a value that is no
+            finite number, CAL001 on a rotation that is not one.
+    """
+    values: dict[str, list[str]] = {}
+    for line in _lines(path, "calibration file"):
+        if line:
+            key, *numbers = line.replace(":", " ", 1).split()
+            values[key] = numbers
+    if "Tr" in values:
+        values.setdefault(_RECTIFICATION[0], ["1", "0", "0", "0", "1", "0", "0", "0", "1"])
+    projection = _matrix(path, values, _PROJECTION, (3, 4))
+    rectification = _rigid(path, _RECTIFICATION[0], _matrix(path, values, _RECTIFICATION, (3, 3)), np.zeros(3))
+    mounting = _matrix(path, values, _MOUNTING, (3, 4))
+    cam0_SE3_lidar = _rigid(path, _MOUNTING[0], mounting[:, :3], mounting[:, 3])
+    return Calibration(path, projection, rectification @ cam0_SE3_lidar)
+
+
+def read_labels(path: Path) -> tuple[LabelRow, ...]:
+    """A label file, DontCare regions included.
+
+    Raises:
+        DatasetError: DAT004 if the file is missing, DAT011 naming file and line of a malformed row.
+    """
+    rows = enumerate(_lines(path, "label file"), start=1)
+    return tuple(_label(path, line, text) for line, text in rows if text)
+
+
+def _lines(path: Path, what: str) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(errors="replace").splitlines()]
+    except OSError as error:
+        raise DatasetError(
+            "DAT004", f"{path}: {what} cannot be read ({error.strerror})", "complete the download of the data set"
+        ) from error
+
+
+def _matrix(
+    path: Path, values: dict[str, list[str]], names: tuple[str, ...], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    name = next((name for name in names if name in values), None)
+    hint = f"a calibration file has a line '{names[0]}:' with {shape[0] * shape[1]} numbers"
+    if name is None:
+        raise CalibrationError("CAL003", f"{path}: no key {names[0]}", hint)
+    try:
+        numbers = np.array([float(text) for text in values[name]])
+    except ValueError as error:
+        raise CalibrationError("CAL003", f"{path}, {name}: {error}", hint) from error
+    if len(numbers) != shape[0] * shape[1] or not np.isfinite(numbers).all():
+        raise CalibrationError(
+            "CAL003", f"{path}, {name}: expected {shape[0] * shape[1]} finite numbers, got {values[name]}", hint
+        )
+    return numbers.reshape(shape)
+
+
+def _rigid(path: Path, name: str, rotation: NDArray[np.float64], translation_m: NDArray[np.float64]) -> SE3:
+    try:
+        return SE3(rotation, translation_m)
+    except CalibrationError as error:
+        raise CalibrationError(error.code, f"{path}, {name}: {error.message}", error.hint) from error
+
+
+def _label(path: Path, line: int, text: str) -> LabelRow:
+    kind, *fields = text.split()
+    hint = "a row is: type truncated occluded alpha left top right bottom height width length x y z rotation_y [score]"
+
+    def malformed(what: str) -> DatasetError:
+        return DatasetError("DAT011", f"{path}, line {line}: {what}", hint)
+
+    if kind not in KINDS:
+        raise malformed(f"unknown type {kind!r}, expected one of {', '.join(sorted(KINDS))}")
+    if len(fields) not in (14, 15):
+        raise malformed(f"{len(fields) + 1} columns, expected 15 or 16")
+    try:
+        numbers = [float(field) for field in fields]
+    except ValueError as error:
+        raise malformed(str(error)) from error
+    if not np.isfinite(numbers).all():
+        raise malformed("NaN or infinity")
+    if kind != "DontCare" and min(numbers[7:10]) <= 0:
+        raise malformed(f"height, width, length must be positive, got {numbers[7:10]}")
+    left, top, right, bottom, height, width, length, x, y, z, rotation_y = numbers[3:14]
+    truncated, occluded = numbers[0], int(numbers[1])
+    box, size = (left, top, right, bottom), (height, width, length)
+    return LabelRow(line, kind, box, size, (x, y, z), rotation_y, truncated, occluded)

@@ -1,0 +1,249 @@
+"""SemanticKITTI: KITTI's odometry sequences with a label for every point.
+
+Layout: sequences/NN with velodyne/*.bin, image_2/*.png, calib.txt and, where there are any, poses.txt, times.txt and
+labels/*.label. Frames go by "NN_NNNNNN". The ego frame is the LiDAR's; image and sweep have one time and one pose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.datasets.io import image_size, read_points
+from pointsam.datasets.kitti.files import Calibration, read_calibration
+from pointsam.geometry.projection import project
+from pointsam.geometry.se3 import SE3
+from pointsam.taxonomy import BACKGROUND, SEMANTICKITTI
+from pointsam.types import NO_INSTANCE, Boxes, CameraView, Frame, PointLabels, PointTruth, Sweep
+
+CAMERA = "image_2"
+SPLITS = {
+    "train": ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10"),
+    "val": ("08",),
+    "test": tuple(str(number) for number in range(11, 22)),
+}
+NEIGHBOURS = (-1, 1)
+_RING_GAP_RAD = math.radians(26.8 / 63)
+_VALUES = 12
+
+_THINGS = {10: "car", 18: "truck", 20: "other_vehicle", 13: "other_vehicle", 16: "other_vehicle", 30: "person"}
+_THINGS |= {31: "bicyclist", 32: "motorcyclist", 252: "car", 253: "bicyclist", 254: "person", 255: "motorcyclist"}
+_THINGS |= {256: "other_vehicle", 257: "other_vehicle", 258: "truck", 259: "other_vehicle"}
+"""Label to class; those from 252 on are the moving ones."""
+_VOID = (0, 1, 11, 15, 52, 99)
+"""Unlabelled, outlier, cycles without a rider, other structure, other object."""
+
+
+class SemanticKitti:
+    """A folder with sequences/.
+
+    Args:
+        root: the folder.
+
+    Raises:
+        DatasetError: DAT001 if it is missing, DAT002 if it has no sequences/*/velodyne.
+    """
+
+    name = "semantickitti"
+    taxonomy = SEMANTICKITTI
+    visibility_levels: tuple[str, ...] = ()
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        if not self.root.is_dir():
+            raise DatasetError("DAT001", f"{self.root}: no such folder", "check the path")
+        self._here = sorted(path.parent.name for path in self.root.glob("sequences/*/velodyne"))
+        if not self._here:
+            raise DatasetError(
+                "DAT002",
+                f"{self.root}: no SemanticKITTI folder, it has no sequences/*/velodyne",
+                "give the folder that holds sequences/",
+            )
+
+    def frame_ids(self, split: str | None = None) -> list[str]:
+        """Frames of all sequences that are here, of a split's (train, val, test), or of one by its number ("08").
+
+        Raises:
+            DatasetError: DAT010 on an unknown split or sequence, DAT009 if there are no frames.
+        """
+        wanted = self._here if split is None else SPLITS.get(split, (split,))
+        found = [name for name in wanted if name in self._here]
+        if split is not None and split not in SPLITS and not found:
+            raise DatasetError(
+                "DAT010",
+                f"{self.root}: no split or sequence {split!r}",
+                f"use one of: {', '.join((*SPLITS, *self._here))}",
+            )
+        frames = [
+            f"{name}_{path.stem}" for name in found for path in sorted((self._folder(name) / "velodyne").glob("*.bin"))
+        ]
+        if not frames:
+            raise DatasetError("DAT009", f"{self.root}: zero frames in {split or 'all sequences'}", "unpack velodyne/")
+        return frames
+
+    def frame(self, frame_id: str) -> Frame:
+        """One frame; of the image only the header is read, of the LiDAR file nothing.
+
+        Raises:
+            DatasetError: DAT010 on an unknown id, DAT004 if image or calibration are missing, DAT005 on an image
+                without a readable header, DAT011 on a malformed poses.txt or times.txt.
+            CalibrationError: CAL001, CAL002, CAL003, naming file and key.
+        """
+        name, number = self._parts(frame_id)
+        image = self._folder(name) / CAMERA / f"{number}.png"
+        height_px, width_px = image_size(image)
+        calibration = self._calibration(name)
+        camera = calibration.camera(width_px, height_px)
+        sweep = self._sweep(name, number)
+        view = CameraView(
+            name=CAMERA,
+            image_path=image,
+            t_us=sweep.t_us,
+            camera=camera,
+            ego_SE3_cam=calibration.cam_SE3_lidar(camera).inverse(),
+            world_SE3_ego=sweep.world_SE3_ego,
+        )
+        numbers = self._numbers(name)
+        place, last = numbers.index(number), len(numbers) - 1
+        near = {offset: numbers[min(max(place + offset, 0), last)] for offset in NEIGHBOURS}
+        posed = self._poses(name) is not None
+        neighbours = {offset: self._sweep(name, other) for offset, other in near.items()} if posed else {}
+        return Frame(frame_id, name, sweep, neighbours, (view,))
+
+    def scene(self, frame_id: str) -> str:
+        """Its sequence."""
+        return self._parts(frame_id)[0]
+
+    def boxes(self, frame_id: str) -> Boxes | None:
+        """None: there are no boxes."""
+
+    def visibility(self, frame_id: str) -> None:
+        """None, likewise."""
+
+    def velocities_mps(self, frame_id: str) -> None:
+        """None, likewise."""
+
+    def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
+        """Up to `count` sweeps before the frame's, the latest first; none without poses.txt."""
+        name, number = self._parts(frame_id)
+        if self._poses(name) is None:
+            return []
+        numbers = self._numbers(name)
+        place = numbers.index(number)
+        return [self._sweep(name, other) for other in numbers[max(0, place - count) : place][::-1]]
+
+    def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
+        """Truth from labels/*.label, the only source; None where there is none.
+
+        Void are unlabelled points, things without an instance, cycles without a rider, and all that camera 2 does not
+        see: nothing there can be labelled from images.
+
+        Raises:
+            DatasetError: DAT011 if the labels are not of the sweep's points; as `frame` and `read_points`.
+        """
+        name, number = self._parts(frame_id)
+        path = self._folder(name) / "labels" / f"{number}.label"
+        if not path.is_file() or source not in (None, "semantickitti"):
+            return None
+        frame = self.frame(frame_id)
+        xyz = read_points(frame.sweep)
+        value = np.fromfile(path, dtype="<u1")
+        if len(value) != 4 * len(xyz):
+            raise DatasetError(
+                "DAT011",
+                f"{path} holds {len(value)} bytes, the sweep {len(xyz)} points of 4",
+                "take labels and velodyne of the same release",
+            )
+        value = value.view("<u4")
+        semantic, instance = value & 0xFFFF, value >> 16
+        table = np.full(0x10000, BACKGROUND, dtype=np.uint8)
+        for label, kind in _THINGS.items():
+            table[label] = self.taxonomy.class_id(kind)
+        class_id = table[semantic]
+        seen = project(xyz, frame.sweep, frame.cameras[0]).valid
+        nameless = (class_id != BACKGROUND) & (instance == 0)
+        void = np.isin(semantic, _VOID) | nameless | ~seen
+        ours = (class_id != BACKGROUND) & ~void
+        labels = PointLabels(
+            np.where(ours, instance.astype(np.int32), np.int32(NO_INSTANCE)),
+            np.where(ours, class_id, np.uint8(BACKGROUND)),
+        )
+        return PointTruth(labels, void, "semantickitti")
+
+    def fingerprint(self) -> str:
+        """Hex digest over the names of all LiDAR files and the contents of calibration, poses and times."""
+        digest = hashlib.sha256()
+        for name in self._here:
+            for file in ("calib.txt", "poses.txt", "times.txt"):
+                path = self._folder(name) / file
+                content = path.read_bytes() if path.is_file() else b""
+                digest.update(f"{name}/{file} {len(content)}\n".encode() + content)
+            digest.update(" ".join(self._numbers(name)).encode())
+        return digest.hexdigest()
+
+    def _folder(self, name: str) -> Path:
+        return self.root / "sequences" / name
+
+    def _parts(self, frame_id: str) -> tuple[str, str]:
+        name, _, number = frame_id.partition("_")
+        if name not in self._here or number not in self._numbers(name):
+            raise DatasetError(
+                "DAT010", f"{self.root}: no frame {frame_id!r}", "frame ids are sequence and number: 08_000123"
+            )
+        return name, number
+
+    @lru_cache(maxsize=32)  # noqa: B019 - a worker has one data set and keeps it
+    def _numbers(self, name: str) -> tuple[str, ...]:
+        return tuple(sorted(path.stem for path in (self._folder(name) / "velodyne").glob("*.bin")))
+
+    @lru_cache(maxsize=32)  # noqa: B019
+    def _calibration(self, name: str) -> Calibration:
+        return read_calibration(self._folder(name) / "calib.txt")
+
+    @lru_cache(maxsize=32)  # noqa: B019
+    def _poses(self, name: str) -> NDArray[np.float64] | None:
+        """(N,12) first three rows of world_SE3_cam0, one a frame of the whole sequence; the world is the first cam0."""
+        return _table(self._folder(name) / "poses.txt", _VALUES)
+
+    @lru_cache(maxsize=32)  # noqa: B019
+    def _times(self, name: str) -> NDArray[np.float64] | None:
+        return _table(self._folder(name) / "times.txt", 1)
+
+    def _sweep(self, name: str, number: str) -> Sweep:
+        poses, times, row = self._poses(name), self._times(name), int(number)
+        pose = SE3.identity()
+        if poses is not None:
+            world_SE3_cam0 = _pose(self._folder(name) / "poses.txt", poses, row)
+            pose = world_SE3_cam0 @ self._calibration(name).rect_SE3_lidar
+        t_us = 0 if times is None or row >= len(times) else round(float(times[row, 0]) * 1e6)
+        path = self._folder(name) / "velodyne" / f"{number}.bin"
+        return Sweep(path, 4, t_us, ego_SE3_lidar=SE3.identity(), world_SE3_ego=pose, ring_gap_rad=_RING_GAP_RAD)
+
+
+def _table(path: Path, width: int) -> NDArray[np.float64] | None:
+    if not path.is_file():
+        return None
+    words = path.read_text(errors="replace").split()
+    try:
+        values = np.array(words, dtype=np.float64).reshape(-1, width)
+    except ValueError as error:
+        raise DatasetError("DAT011", f"{path}: not {width} numbers a line: {error}", "complete the download") from error
+    if not len(values) or not np.isfinite(values).all():
+        raise DatasetError("DAT011", f"{path}: a line has not {width} finite numbers", "complete the download")
+    return values
+
+
+def _pose(path: Path, poses: NDArray[np.float64], row: int) -> SE3:
+    if row >= len(poses):
+        raise DatasetError("DAT011", f"{path} has {len(poses)} lines, frame {row} has none", "complete the download")
+    matrix = poses[row].reshape(3, 4)
+    try:
+        return SE3(matrix[:, :3], matrix[:, 3])
+    except CalibrationError as error:
+        raise CalibrationError(error.code, f"{path}, line {row + 1}: {error.message}", error.hint) from error

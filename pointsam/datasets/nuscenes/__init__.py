@@ -1,0 +1,1 @@
+"""nuScenes and all data sets in its table format."""

@@ -1,0 +1,363 @@
+"""nuScenes: six cameras, one LiDAR at 20 Hz, key frames at 2 Hz.
+
+Layout: a version folder with the JSON tables (v1.0-mini, v1.0-trainval, v1.0-test, or of any other name) beside
+samples/ and sweeps/. Frames are samples and go by their token. Tables that point nowhere or are malformed stop the
+data set when it is opened; a pose, a camera or a missing key sweep that spoils single frames stops only those.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.base.paths import require_name
+from pointsam.datasets.io import read_points
+from pointsam.datasets.nuscenes.annotations import BOX_TABLES, LABEL_TABLES, VISIBILITY
+from pointsam.datasets.nuscenes.index import open_index
+from pointsam.datasets.nuscenes.join import LIDAR, REQUIRED
+from pointsam.datasets.nuscenes.splits import SPLITS, own_splits, split_scenes
+from pointsam.datasets.nuscenes.tables import table_path
+from pointsam.datasets.nuscenes.truth import CATEGORIES, lidarseg_truth, panoptic_truth, read_lidarseg, read_panoptic
+from pointsam.geometry.boxes import truth_from_boxes
+from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.se3 import SE3
+from pointsam.taxonomy import NUSCENES
+from pointsam.types import Boxes, CameraView, Frame, PointTruth, Sweep
+
+NEIGHBOURS = (-1, 1)
+"""Sweeps that a frame carries beside its own, in revolutions (method.md A.2)."""
+
+FLOATS_PER_POINT = 5
+_RING_GAP_RAD = math.radians(41.33 / 31)
+"""HDL-32E."""
+
+
+class NuScenes:
+    """A nuScenes root.
+
+    Args:
+        root: the folder that holds the version folder, samples/ and sweeps/.
+        version: the version folder's name; None where there is only one.
+
+    Raises:
+        DatasetError: DAT001 if the root is missing, DAT002 if there is no version folder, several and none was named,
+            or a table is missing; DAT003 on a token that points nowhere, DAT011 on a malformed table.
+        StoreError: if the index cannot be written to the cache.
+    """
+
+    name = "nuscenes"
+    taxonomy = NUSCENES
+    visibility_levels: tuple[str, ...] = VISIBILITY
+
+    def __init__(self, root: Path, version: str | None = None) -> None:
+        self.root = Path(root)
+        self.version = _find_version(self.root, version)
+        self._index = open_index(self.root / self.version)
+
+    def frame_ids(self, split: str | None = None) -> list[str]:
+        """Sample tokens in (scene, time) order.
+
+        Args:
+            split: None for all; the name of a scene; a key of the version folder's `splits.json`
+                ({split: [scene names]}); or train, val, test, mini_train, mini_val.
+
+        Raises:
+            DatasetError: DAT010 on an unknown split, DAT009 if there are no frames in it.
+        """
+        tokens: list[str] = self._index.strings("samples", "token").to_pylist()
+        if split is not None:
+            scenes = self._index.strings("samples", "scene").to_pylist()
+            wanted = self._split_scenes(split, set(scenes))
+            tokens = [token for token, scene in zip(tokens, scenes, strict=True) if scene in wanted]
+        if not tokens:
+            where = f"{self.root / self.version}" + (f", split {split!r}" if split else "")
+            raise DatasetError(
+                "DAT009",
+                f"{where}: zero frames; sample.json has {self._index.num_rows('samples')} rows",
+                "choose another version folder or another split",
+            )
+        return tokens
+
+    def scene(self, frame_id: str) -> str:
+        """The scene's name."""
+        scene: str = self._index.strings("samples", "scene")[self._sample(frame_id)].as_py()
+        return scene
+
+    def lidar_token(self, frame_id: str) -> str:
+        """sample_data token of the key sweep, by which nuScenes names label files.
+
+        Raises:
+            DatasetError: DAT010 on an unknown sample, DAT011 on one without key sweep, or if the token of any key
+                sweep cannot name a file: that is said before the first file is written.
+        """
+        return self._lidar_tokens[self._key_sweep(frame_id)]
+
+    def frame(self, frame_id: str) -> Frame:
+        """Paths, times and calibration of one sample; reads no sensor data.
+
+        Raises:
+            DatasetError: DAT010 on an unknown token, DAT011 on a sample without key sweep or cameras, or on a camera
+                whose channel cannot name a file.
+            CalibrationError: CAL001, CAL002 or CAL003 naming table, token and field.
+        """
+        sample = self._sample(frame_id)
+        key = self._key_sweep(frame_id)
+        images = range(*self._range(sample, "camera"))
+        if not images:
+            raise DatasetError(
+                "DAT011",
+                f"{self._table('sample_data')}: sample {frame_id!r} has no camera key frame",
+                "restore the rows with is_key_frame of its cameras, or leave the frame out",
+            )
+        return Frame(
+            frame_id,
+            self.scene(frame_id),
+            self._sweep(key),
+            {offset: self._sweep(self._walk(key, offset)) for offset in NEIGHBOURS},
+            tuple(self._camera(image) for image in images),
+        )
+
+    def boxes(self, frame_id: str) -> Boxes | None:
+        """Annotations at the key sweep's time, in its LiDAR frame; None where the version has none at all.
+
+        Raises:
+            DatasetError: as `frame`, and DAT011 on a size that is not three positive numbers.
+            CalibrationError: CAL001 or CAL003 naming table, token and field.
+        """
+        if not self._index.num_rows("boxes"):
+            return None
+        rows = self._box_rows(frame_id)
+        sweep = self._sweep(self._key_sweep(frame_id))
+        lidar_SE3_world = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).inverse()
+        in_world = (self._pose("boxes", "sample_annotation", row) for row in range(rows.start, rows.stop))
+        poses = [lidar_SE3_world @ world_SE3_box for world_SE3_box in in_world]
+        names = self._index.strings("categories", "name").to_pylist()
+        classes = [CATEGORIES.class_id(names[c]) for c in self._index.numbers("boxes", "category")[rows]]
+        return Boxes(
+            center_m=np.array([pose.translation_m for pose in poses]).reshape(-1, 3),
+            size_lwh_m=self._box_sizes(rows),
+            rotation=np.array([pose.rotation for pose in poses]).reshape(-1, 3, 3),
+            class_id=np.array(classes, dtype=np.uint8),
+            token=tuple(self._index.strings("boxes", "token")[rows].to_pylist()),
+        )
+
+    def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
+        """(M,) level of each of the boxes, as annotated: its pixels in all cameras that nothing hides."""
+        if not self._index.num_rows("boxes"):
+            return None
+        level: NDArray[np.int8] = self._index.numbers("boxes", "visibility")[self._box_rows(frame_id)]
+        return level
+
+    def velocities_mps(self, frame_id: str) -> NDArray[np.float64] | None:
+        """(M,2) of the boxes, LiDAR frame, from the annotations before and after as the devkit's `box_velocity`."""
+        if not self._index.num_rows("boxes"):
+            return None
+        sweep = self._sweep(self._key_sweep(frame_id))
+        world_R_lidar = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).rotation
+        in_world: NDArray[np.float64] = self._index.numbers("boxes", "velocity")[self._box_rows(frame_id)]
+        return (in_world @ world_R_lidar)[:, :2]
+
+    def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
+        """Up to `count` sweeps before the key sweep, the latest first.
+
+        Raises:
+            DatasetError, CalibrationError: as `frame`.
+        """
+        row, rows = self._key_sweep(frame_id), []
+        for _ in range(count):
+            row = int(self._index.numbers("sweeps", "prev")[row])
+            if row < 0:
+                break
+            rows.append(row)
+        return [self._sweep(earlier) for earlier in rows]
+
+    def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
+        """From panoptic labels, else from lidarseg labels and boxes, else from boxes, else None.
+
+        Args:
+            frame_id: of the frame.
+            source: only from "panoptic", "lidarseg" or "boxes".
+
+        Raises:
+            DatasetError: as `frame` and `read_points`; DAT004 on a missing label file, DAT011 on one that does not fit
+                the sweep, or if category.json lacks the label packs' `index`.
+        """
+        sample = self._sample(frame_id)
+        panoptic, lidarseg = (
+            self._index.strings("samples", pack)[sample].as_py() if source in (None, pack) else ""
+            for pack in LABEL_TABLES
+        )
+        boxes = None if panoptic else self.boxes(frame_id)
+        if not panoptic and (boxes is None or source not in (None, "lidarseg" if lidarseg else "boxes")):
+            return None
+        xyz = read_points(self._sweep(self._key_sweep(frame_id)))
+        if boxes is None:
+            return panoptic_truth(read_panoptic(self.root / panoptic, len(xyz)), self._category_names)
+        if not lidarseg:
+            return truth_from_boxes(xyz, boxes)
+        category = read_lidarseg(self.root / lidarseg, len(xyz))
+        box_category = self._index.numbers("boxes", "category")[self._box_rows(frame_id)]
+        numbers = self._index.numbers("categories", "index")[box_category]
+        return lidarseg_truth(category, self._category_names, xyz, boxes, numbers)
+
+    def fingerprint(self) -> str:
+        """sha256 over all that frames are made of; boxes and label packs may come or go without changing it."""
+        return self._index.fingerprint
+
+    def _table(self, table: str) -> Path:
+        return table_path(self.root / self.version, table)
+
+    def _sample(self, frame_id: str) -> int:
+        row = self._index.find_sample(frame_id)
+        if row is None:
+            raise DatasetError(
+                "DAT010", f"{self._table('sample')}: no sample {frame_id!r}", "give a token that frame_ids() lists"
+            )
+        return row
+
+    def _key_sweep(self, frame_id: str) -> int:
+        row = int(self._index.numbers("samples", "lidar")[self._sample(frame_id)])
+        if row < 0:
+            raise DatasetError(
+                "DAT011",
+                f"{self._table('sample_data')}: sample {frame_id!r} has no {LIDAR} key frame",
+                "restore its row with is_key_frame, or leave the frame out",
+            )
+        return row
+
+    @cached_property
+    def _lidar_tokens(self) -> dict[int, str]:
+        """Token of every key sweep, by row."""
+        tokens, found = self._index.strings("sweeps", "token"), {}
+        for sample, row in enumerate(self._index.numbers("samples", "lidar").tolist()):
+            if row < 0:
+                continue
+            token = found[row] = tokens[row].as_py()
+            frame_id = self._index.strings("samples", "token")[sample].as_py()
+            where = f"{self._table('sample_data')}: key sweep of sample {frame_id!r}, field 'token'"
+            require_name(token, where, "unpack the tables again, or give the row a token of letters and digits")
+        return found
+
+    def _walk(self, sweep: int, offset: int) -> int:
+        links = self._index.numbers("sweeps", "next" if offset > 0 else "prev")
+        for _ in range(abs(offset)):
+            sweep = int(links[sweep]) if links[sweep] >= 0 else sweep
+        return sweep
+
+    def _box_rows(self, frame_id: str) -> slice:
+        return slice(*self._range(self._sample(frame_id), "box"))
+
+    def _range(self, sample: int, what: str) -> tuple[int, int]:
+        first, last = (int(self._index.numbers("samples", f"{what}_{end}")[sample]) for end in ("first", "last"))
+        return first, last
+
+    def _box_sizes(self, rows: slice) -> NDArray[np.float64]:
+        size_wlh: NDArray[np.float64] = self._index.numbers("boxes", "size_wlh")[rows]
+        bad = np.flatnonzero(~((size_wlh > 0) & np.isfinite(size_wlh)).all(axis=1))
+        if len(bad):
+            token = self._index.strings("boxes", "token")[rows][int(bad[0])].as_py()
+            raise DatasetError(
+                "DAT011",
+                f"{self._table('sample_annotation')}: row {token!r}, field 'size' is not three positive numbers",
+                "write width, length and height in metres",
+            )
+        return size_wlh[:, [1, 0, 2]]
+
+    def _sweep(self, row: int) -> Sweep:
+        path, t_us, mounting, pose = self._exposure("sweeps", row)
+        return Sweep(path, FLOATS_PER_POINT, t_us, mounting, pose, _RING_GAP_RAD)
+
+    def _camera(self, row: int) -> CameraView:
+        path, t_us, mounting, pose = self._exposure("images", row)
+        calibration = self._index.numbers("images", "calibration")[row]
+        channel = self._index.strings("calibrations", "channel")[calibration].as_py()
+        width, height = (int(self._index.numbers("images", name)[row]) for name in ("width_px", "height_px"))
+        require_name(
+            channel, f"{self._table('sensor')}: field 'channel'", "name the channel with letters, digits and _"
+        )
+        try:
+            intrinsic = self._index.numbers("calibrations", "intrinsic")[calibration]
+            camera = PinholeCamera(intrinsic.reshape(3, 3), width, height)
+        except CalibrationError as error:
+            token = self._index.strings("calibrations", "token")[calibration].as_py()
+            raise CalibrationError(
+                error.code,
+                f"{self._table('calibrated_sensor')}: row {token!r}, field 'camera_intrinsic' of {channel} (image "
+                f"{path.name}): {error.message}",
+                error.hint,
+            ) from error
+        return CameraView(channel, path, t_us, camera, mounting, pose)
+
+    def _exposure(self, group: str, row: int) -> tuple[Path, int, SE3, SE3]:
+        """Path, time, ego_SE3_sensor and world_SE3_ego of one row of sample_data."""
+        return (
+            self.root / self._index.strings(group, "file")[row].as_py(),
+            int(self._index.numbers(group, "t_us")[row]),
+            self._pose("calibrations", "calibrated_sensor", self._index.numbers(group, "calibration")[row]),
+            self._pose("poses", "ego_pose", self._index.numbers(group, "pose")[row]),
+        )
+
+    def _pose(self, group: str, table: str, row: int) -> SE3:
+        try:
+            return SE3.from_quaternion(
+                self._index.numbers(group, "rotation")[row], self._index.numbers(group, "translation")[row]
+            )
+        except CalibrationError as error:
+            token = self._index.strings(group, "token")[int(row)].as_py()
+            field = "rotation" if error.code == "CAL001" else "translation"
+            raise CalibrationError(
+                error.code, f"{self._table(table)}: row {token!r}, field {field!r}: {error.message}", error.hint
+            ) from error
+
+    def _split_scenes(self, split: str, present: set[str]) -> frozenset[str]:
+        if split in present:
+            return frozenset({split})
+        own = own_splits(self._table("splits"))
+        if split in own:
+            return frozenset(own[split])
+        if split in SPLITS:
+            return split_scenes(split)
+        raise DatasetError(
+            "DAT010",
+            f"{self.root / self.version}: no split {split!r}",
+            f"use the name of a scene, one of {', '.join((*own, *SPLITS))}, or add it to splits.json in this folder",
+        )
+
+    @cached_property
+    def _category_names(self) -> dict[int, str]:
+        numbers = self._index.numbers("categories", "index")
+        if (numbers < 0).any():
+            raise DatasetError(
+                "DAT011",
+                f"{self._table('category')}: a row has no whole number in its field 'index', which label files need",
+                "this is the table of nuScenes without labels: put back the one of nuScenes-lidarseg or -panoptic",
+            )
+        return dict(zip(numbers.tolist(), self._index.strings("categories", "name").to_pylist(), strict=True))
+
+
+def _find_version(root: Path, version: str | None) -> str:
+    if not root.is_dir():
+        raise DatasetError("DAT001", f"{root}: no such folder", "check the path")
+    if version is None:
+        found = sorted(path.parent.name for path in root.glob("*/sample_data.json"))
+        if len(found) != 1:
+            what = f"several version folders: {', '.join(found)}" if found else "no folder with sample_data.json in it"
+            way = "name one of them" if found else "give the folder that holds v1.0-mini, v1.0-trainval or the like"
+            raise DatasetError("DAT002", f"{root}: {what}", way)
+        version = found[0]
+    needed = [*REQUIRED]
+    if table_path(root / version, "sample_annotation").exists():
+        needed += BOX_TABLES
+    missing = [f"{name}.json" for name in needed if not table_path(root / version, name).is_file()]
+    if missing:
+        raise DatasetError(
+            "DAT002",
+            f"{root / version}: not a nuScenes version folder, {', '.join(missing)} is missing",
+            "unpack the metadata archive of this version into the root",
+        )
+    return version

@@ -1,0 +1,178 @@
+"""The cached, memory-mapped index of a nuScenes version folder.
+
+Reading the JSON tables of v1.0-trainval takes most of a minute, opening the index milliseconds. One Arrow file holds
+every group of `nuscenes_join.join` as one list of structs; it lies in the user's cache, under a name made of the
+folder and of each table's name, size and time of change, so that changed tables are read again. It is written to a
+temporary name, synced and renamed: no worker ever sees half a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import uuid
+from bisect import bisect_left
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pointsam.base.cache import cache_dir, cache_error
+from pointsam.base.errors import DatasetError
+from pointsam.base.files import locked, make_folder
+from pointsam.datasets.nuscenes.annotations import BOX_TABLES, LABEL_TABLES
+from pointsam.datasets.nuscenes.columns import Columns
+from pointsam.datasets.nuscenes.join import REQUIRED, join
+from pointsam.datasets.nuscenes.tables import table_path
+
+_LAYOUT = "3"
+"""Changes whenever the index's columns do."""
+
+_FRAME_GROUPS = ("samples", "sweeps", "images", "calibrations", "poses")
+_TRUTH_COLUMNS = ("box_first", "box_last", *LABEL_TABLES)
+
+
+class Index:
+    """An open index: columns by group, nothing copied.
+
+    Attributes:
+        fingerprint: sha256 over all that frames are made of (not boxes or label files), the same on every machine.
+    """
+
+    def __init__(self, groups: Mapping[str, pa.StructArray], fingerprint: str) -> None:
+        self._groups = groups
+        self.fingerprint = fingerprint
+
+    def num_rows(self, group: str) -> int:
+        """Length of a group."""
+        return len(self._groups[group])
+
+    def find_sample(self, token: str) -> int | None:
+        """Row of a sample, by binary search; None if there is none."""
+        tokens, order = self.strings("samples", "token"), self.numbers("samples", "by_token")
+        at = bisect_left(order, token, key=lambda row: tokens[row].as_py())
+        row = int(order[at]) if at < len(order) else -1
+        return row if row >= 0 and tokens[row].as_py() == token else None
+
+    def strings(self, group: str, column: str) -> pa.StringArray:
+        """A column of strings."""
+        return self._groups[group].field(column)
+
+    def numbers(self, group: str, column: str) -> NDArray[Any]:
+        """(N,) or (N,k) column of numbers."""
+        values = self._groups[group].field(column)
+        if not pa.types.is_fixed_size_list(values.type):
+            return np.asarray(values.to_numpy())
+        return np.asarray(values.values.to_numpy().reshape(len(values), values.type.list_size))
+
+
+def open_index(folder: Path) -> Index:
+    """The index of a version folder, built if the cache has none that fits.
+
+    Raises:
+        DatasetError: what `join` raises.
+        StoreError: OUT002 or OUT003 if the cache cannot be written.
+    """
+    path = index_path(folder)
+    index = _load(path)
+    if index is None:
+        try:
+            make_folder(path.parent)
+            with locked(path.parent):  # of many workers one builds, the others wait and find its file
+                index = _load(path) or _build(folder, path)
+        except OSError as error:
+            raise cache_error(path.parent, error) from error
+    return index
+
+
+def index_path(folder: Path) -> Path:
+    """Where the index of these tables, as they are now, belongs in the cache."""
+    tables = [table_path(folder, name) for name in (*REQUIRED, *BOX_TABLES, *LABEL_TABLES)]
+    stats = [(path.name, path.stat()) for path in tables if path.exists()]
+    state = [_LAYOUT, *(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)]
+    of_folder, of_tables = _short_hash(str(folder.resolve())), _short_hash("\n".join(state))
+    return cache_dir("nuscenes") / of_folder / f"{of_tables}.arrow"
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:32]
+
+
+def _load(path: Path) -> Index | None:
+    """None if there is no index or it is damaged: then it is built again."""
+    try:
+        return _of_table(pa.ipc.open_file(pa.memory_map(str(path))).read_all())
+    except (OSError, pa.ArrowInvalid):
+        return None
+
+
+def _of_table(table: pa.Table) -> Index:
+    groups = {name: table[name].chunk(0).values for name in table.column_names}
+    return Index(groups, table.schema.metadata[b"fingerprint"].decode())
+
+
+def _build(folder: Path, path: Path) -> Index:
+    started = time.time()
+    try:
+        groups = join(folder)
+        table = pa.table({name: _one_row(columns) for name, columns in groups.items()})
+        table = table.replace_schema_metadata({"fingerprint": _fingerprint(groups)})
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise DatasetError(
+            "DAT011",
+            f"{folder}: a table holds a number beyond 64 bits or a character that is none: {error}",
+            "unpack the tables again",
+        ) from error
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            with pa.ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _forget_older(path, started)
+    return _load(path) or _of_table(table)  # mapped, so that the builder's memory is given back
+
+
+def _forget_older(path: Path, started: float) -> None:
+    """Removes indices of tables that have changed since, and what killed builders left."""
+    for other in path.parent.iterdir():
+        with suppress(OSError):
+            if other != path and other.stat().st_mtime < started:
+                other.unlink()
+
+
+def _one_row(columns: Columns) -> pa.ListArray:
+    """A group as a list of one item, so that groups of different lengths share a file."""
+    arrays = [_array(values) for values in columns.values()]
+    rows = pa.StructArray.from_arrays(arrays, names=list(columns))
+    return pa.ListArray.from_arrays(pa.array([0, len(rows)], type=pa.int32()), rows)
+
+
+def _array(values: Any) -> pa.Array:
+    if isinstance(values, list):
+        return pa.array(values, type=pa.string())
+    if values.ndim == 1:
+        return pa.array(values)
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[1])
+
+
+def _fingerprint(groups: dict[str, Columns]) -> str:
+    digest = hashlib.sha256()
+    for group in _FRAME_GROUPS:
+        for name, values in groups[group].items():
+            if name in _TRUTH_COLUMNS:
+                continue
+            text = isinstance(values, list)
+            content = "\0".join(values).encode() if text else np.ascontiguousarray(values).tobytes()
+            digest.update(f"{group}.{name} {len(content)}\n".encode())
+            digest.update(content)
+    return digest.hexdigest()

@@ -1,0 +1,183 @@
+"""nuScenes' categories as classes, and its label packs as per-point truth."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import DatasetError
+from pointsam.geometry.boxes import box_members
+from pointsam.taxonomy import BACKGROUND, NUSCENES, LabelMapping
+from pointsam.types import NO_INSTANCE, Boxes, PointLabels, PointTruth
+
+CATEGORIES = LabelMapping(
+    NUSCENES,
+    {
+        "vehicle.car": "car",
+        "vehicle.truck": "truck",
+        "vehicle.trailer": "trailer",
+        "vehicle.bus.bendy": "bus",
+        "vehicle.bus.rigid": "bus",
+        "vehicle.construction": "construction_vehicle",
+        "vehicle.bicycle": "bicycle",
+        "vehicle.motorcycle": "motorcycle",
+        "human.pedestrian.adult": "pedestrian",
+        "human.pedestrian.child": "pedestrian",
+        "human.pedestrian.construction_worker": "pedestrian",
+        "human.pedestrian.police_officer": "pedestrian",
+        "movable_object.trafficcone": "traffic_cone",
+        "movable_object.barrier": "barrier",
+    },
+)
+"""Categories to the ten detection classes."""
+
+STUFF = frozenset(
+    {
+        "flat.driveable_surface",
+        "flat.other",
+        "flat.sidewalk",
+        "flat.terrain",
+        "static.manmade",
+        "static.vegetation",
+    }
+)
+"""Categories that are certainly no object. The rest - noise, animals, strollers, the ego vehicle, ... - is void."""
+
+_INSTANCES_PER_CATEGORY = 1000
+
+
+def read_panoptic(path: Path, num_points: int) -> NDArray[np.int32]:
+    """(N,) labels, category index * 1000 + instance, of an .npz with the key `data`.
+
+    Raises:
+        DatasetError: DAT004 if the file cannot be opened, DAT011 if it is no such file or not of `num_points` labels.
+    """
+    try:
+        arrays = np.load(path, allow_pickle=False)
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one bare array")
+        with arrays:
+            labels: NDArray[np.int32] = arrays["data"].astype(np.int32)
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DatasetError(
+            "DAT011", f"{path} is no panoptic label file: {error}", "unpack the panoptic labels again"
+        ) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return _fitting(path, labels, num_points)
+
+
+def read_lidarseg(path: Path, num_points: int) -> NDArray[np.int32]:
+    """(N,) category index of every point, of a file of bytes.
+
+    Raises:
+        DatasetError: DAT004 if the file cannot be opened, DAT011 if it is not of `num_points` labels.
+    """
+    try:
+        labels = np.fromfile(path, dtype=np.uint8).astype(np.int32)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return _fitting(path, labels, num_points)
+
+
+def _fitting(path: Path, labels: NDArray[np.int32], num_points: int) -> NDArray[np.int32]:
+    if labels.shape != (num_points,):
+        raise DatasetError(
+            "DAT011",
+            f"{path}: labels of shape {labels.shape} for a sweep of {num_points} points",
+            "labels and sweeps are from different releases: unpack both again",
+        )
+    return labels
+
+
+def _unreadable(path: Path, error: OSError) -> DatasetError:
+    return DatasetError(
+        "DAT004",
+        f"cannot read the label file {path}: {error.strerror or error}",
+        "unpack the label pack into the root, or remove its table (panoptic.json, lidarseg.json) to do without",
+    )
+
+
+def panoptic_truth(labels: NDArray[np.int32], category_names: Mapping[int, str]) -> PointTruth:
+    """Truth from panoptic labels.
+
+    Things of the ten classes are instances. Void are all other categories that are not `STUFF`, and points of a thing
+    with instance 0: the annotators gave them to no box or to several, and they are not one more object, as which the
+    devkit counts them.
+
+    Args:
+        labels: (N,) category index * 1000 + instance.
+        category_names: index -> category.
+
+    Raises:
+        DatasetError: DAT011 on an index without category.
+    """
+    class_id, stuff = _semantics(labels // _INSTANCES_PER_CATEGORY, category_names)
+    thing = (class_id != BACKGROUND) & (labels % _INSTANCES_PER_CATEGORY > 0)
+    instance_id = np.full(len(labels), NO_INSTANCE, dtype=np.int32)
+    instance_id[thing] = np.unique(labels[thing], return_inverse=True)[1].reshape(-1)
+    return _truth(instance_id, class_id, ~thing & ~stuff, "panoptic")
+
+
+def lidarseg_truth(
+    category: NDArray[np.int32],
+    category_names: Mapping[int, str],
+    xyz_lidar_m: NDArray[np.floating[Any]],
+    boxes: Boxes,
+    box_category: NDArray[np.integer[Any]],
+) -> PointTruth:
+    """Truth from per-point categories and boxes, made as the panoptic labels were.
+
+    A point is of the box that holds it and has its category; void where several do or none, and as in
+    `panoptic_truth`. The instance is the index of the box.
+
+    Args:
+        category: (N,) category index.
+        category_names: index -> category.
+        xyz_lidar_m: (N,3) points, metres.
+        boxes: (M) boxes.
+        box_category: (M,) category index of each.
+
+    Raises:
+        DatasetError: DAT011 on an index without category.
+    """
+    class_id, stuff = _semantics(category, category_names)
+    point, box = box_members(xyz_lidar_m, boxes)
+    same = (category[point] == box_category[box]) & (class_id[point] != BACKGROUND)
+    point, box = point[same], box[same]
+    thing = np.bincount(point, minlength=len(category)) == 1
+    instance_id = np.full(len(category), NO_INSTANCE, dtype=np.int32)
+    instance_id[point] = box
+    return _truth(np.where(thing, instance_id, np.int32(NO_INSTANCE)), class_id, ~thing & ~stuff, "lidarseg")
+
+
+def _semantics(
+    category: NDArray[np.int32], category_names: Mapping[int, str]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Class of each point, and whether it is stuff."""
+    present, inverse = np.unique(category, return_inverse=True)
+    unknown = [int(index) for index in present if int(index) not in category_names]
+    if unknown:
+        raise DatasetError(
+            "DAT011",
+            f"labels hold category index {unknown[0]}, which category.json does not number",
+            "use the category.json that comes with the label pack (nuScenes-lidarseg or -panoptic)",
+        )
+    names = [category_names[int(index)] for index in present]
+    class_id = np.array([CATEGORIES.class_id(name) for name in names], dtype=np.uint8)
+    stuff = np.array([name in STUFF for name in names], dtype=bool)
+    inverse = inverse.reshape(-1)
+    return class_id[inverse], stuff[inverse]
+
+
+def _truth(
+    instance_id: NDArray[np.int32], class_id: NDArray[np.uint8], void: NDArray[np.bool_], source: str
+) -> PointTruth:
+    class_id = np.where(instance_id == NO_INSTANCE, np.uint8(BACKGROUND), class_id)
+    return PointTruth(PointLabels(instance_id, class_id), void, source)

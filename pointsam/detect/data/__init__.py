@@ -1,0 +1,1 @@
+"""What the trainer trains on: budgets, clusters, samples, augmentation, batches."""

@@ -1,0 +1,91 @@
+"""Flips, turns, scales and shifts of a whole sample: points, boxes and clusters with the same draw.
+
+The middle of an extent does not turn with its points, so clusters are measured anew after a turn, as the visible
+centres of boxes are (method.md B.4 names the published mismatch).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.ranges import require
+from pointsam.detect.data.sample import Sample
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Draws of a sample; the defaults are nuScenes' as published.
+
+    Args:
+        flip_x, flip_y: mirror the axis in every second sample.
+        rotation_rad: turn by up to so much either way.
+        scale: factors from the first to the second.
+        shift_m: standard deviation of a shift, each axis.
+    """
+
+    flip_x: bool = True
+    flip_y: bool = True
+    rotation_rad: float = 0.7853981633974483
+    scale: tuple[float, float] = (0.9, 1.1)
+    shift_m: float = 0.5
+
+    def __post_init__(self) -> None:
+        require(0 <= self.rotation_rad <= np.pi, "augment.rotation_rad", self.rotation_rad, "0 to pi")
+        require(0 < self.scale[0] <= self.scale[1], "augment.scale", self.scale, "two rising factors above 0")
+        require(self.shift_m >= 0, "augment.shift_m", self.shift_m, "0 or more")
+
+
+def augmented(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -> Sample:
+    """A sample flipped, turned, scaled and shifted by chance."""
+    mirror = [-1.0 if on and rng.random() < 0.5 else 1.0 for on in (config.flip_x, config.flip_y)]
+    angle = rng.uniform(-config.rotation_rad, config.rotation_rad)
+    scale, shift = rng.uniform(*config.scale), rng.normal(0, config.shift_m, 3)
+    c, s = np.cos(angle), np.sin(angle)
+    linear = np.diag([1.0, 1.0, 1.0])
+    linear[:2, :2] = scale * np.array([[c, -s], [s, c]]) @ np.diag(mirror)
+    linear[2, 2] = scale
+    return moved(sample, linear, shift)
+
+
+def moved(sample: Sample, linear: NDArray[np.float64], shift: NDArray[np.float64]) -> Sample:
+    """A sample whose every place x is linear @ x + shift.
+
+    Args:
+        sample: any.
+        linear: (3,3) a turn about z, mirrored or not, times a scale.
+        shift: (3,) metres.
+    """
+    scale = linear[2, 2]
+    points = sample.points.copy()
+    points[:, :3] = points[:, :3].astype(np.float64) @ linear.T + shift
+    boxes = sample.boxes.copy()
+    boxes[:, :3] = boxes[:, :3] @ linear.T + shift
+    boxes[:, 3:6] *= scale
+    ahead = np.column_stack([np.cos(boxes[:, 6]), np.sin(boxes[:, 6])]) @ linear[:2, :2].T
+    boxes[:, 6] = np.arctan2(ahead[:, 1], ahead[:, 0])
+    clusters = replace(sample.clusters, center_m=sample.clusters.center_m @ linear.T + shift)
+    velocity = sample.velocity @ linear[:2, :2].T
+    return replace(sample, points=points, boxes=boxes, velocity=velocity, clusters=clusters).measured()
+
+
+def cropped(sample: Sample, range_m: tuple[float, ...]) -> Sample:
+    """What is inside of a range: points by where they are, boxes and clusters by their middle in the ground plane.
+
+    A cluster's middle is that of all its points: where it is outside, none of them is left (method.md B.3 step 5).
+
+    Args:
+        sample: any.
+        range_m: x0, y0, z0, x1, y1, z1.
+    """
+    low, high = np.array(range_m[:3]), np.array(range_m[3:])
+    inside = ((sample.points[:, :3] >= low) & (sample.points[:, :3] < high)).all(axis=1)
+
+    def within(middle: NDArray[np.float64]) -> NDArray[np.bool_]:
+        fits: NDArray[np.bool_] = ((middle[:, :2] >= low[:2]) & (middle[:, :2] < high[:2])).all(axis=1)
+        return fits
+
+    kept = sample.keep_boxes(within(sample.boxes)).keep_clusters(within(sample.clusters.center_m))
+    return kept.keep_points(inside)

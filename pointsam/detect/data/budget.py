@@ -1,0 +1,251 @@
+"""The supervision budget: which objects carry boxes, and in which frames anything is labelled at all.
+
+A budget is a file, drawn once: nothing outside it may reach a loss. An object's lot depends on the seed and its own
+token alone, so that a data set that grows keeps the boxes it has.
+
+Source: method.md B.2 (the published masks were never released with their generator) and B.11 (cost).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import SchemaError
+from pointsam.base.ranges import require
+
+CLUSTER_COST = 0.14
+"""What a coarse label costs, an accurate box being 1 (method.md B.1)."""
+
+Velocity = tuple[float, float] | None
+"""Metres a second along x and y of the LiDAR frame."""
+
+Rule = Literal["object", "class", "stratified", "frame", "cost"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+
+_RANGE_M = (20.0, 40.0)
+_POINTS = (5, 20, 100)
+"""Edges of the strata, with the class."""
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """All objects of a data set that one might label.
+
+    Args:
+        frame_ids: every frame, with objects or without, in the data set's order.
+        frame: (N,) index into `frame_ids`, not falling.
+        token: (N) the data set's names of the boxes.
+        class_id: (N,) class of each.
+        range_m: (N,) distance from the LiDAR in the ground plane.
+        num_points: (N,) points of the key sweep inside.
+        velocity_mps: (N,2) along x and y of the LiDAR frame, NaN where unknown.
+    """
+
+    frame_ids: tuple[str, ...]
+    frame: NDArray[np.int64]
+    token: tuple[str, ...]
+    class_id: NDArray[np.uint8]
+    range_m: NDArray[np.float64]
+    num_points: NDArray[np.int64]
+    velocity_mps: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.token)
+
+
+@dataclass(frozen=True)
+class BudgetConfig:
+    """How boxes are chosen.
+
+    Args:
+        fraction: of the objects ("object", "class", "stratified"), of the frames ("frame"), or of the cost of boxing
+            every candidate ("cost").
+        rule: "object" draws among all objects, as published; "class" the fraction of each class, one at least;
+            "stratified" in proportion from class, range and number of points; "frame" all objects of some frames;
+            "cost" takes frames until boxes and clusters together cost the fraction, `box_share` of them boxes.
+        box_share: share of boxes among what "cost" labels.
+        min_points: objects with fewer points are no candidates; their frames' labels leave them out.
+        seed: of all lots.
+
+    Raises:
+        SchemaError: SCH005 on a share outside (0, 1] or an unknown rule.
+    """
+
+    fraction: float = 0.1
+    rule: Rule = "object"
+    box_share: float = 0.1
+    min_points: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("fraction", "box_share"):
+            value = getattr(self, name)
+            require(0 < value <= 1, f"budget.{name}", value, "a share above 0 and up to 1")
+        require(self.rule in RULES, "budget.rule", self.rule, f"one of: {', '.join(RULES)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Budget:
+    """What may be known of a data set.
+
+    Args:
+        frames: by frame, the boxed objects' tokens with their velocities (LiDAR frame, None = unknown); a frame that
+            is missing here carries no label of any kind. Velocities are kept here, since what tells them, boxes of
+            other frames, is mostly outside of the budget: they are part of a box, as an annotator gives it.
+        description: how it was drawn and what it costs, JSON values only; "objects" are the candidates, and costs are
+            parts of what boxes for all of them would cost.
+        name: for errors: its file.
+    """
+
+    frames: Mapping[str, Mapping[str, Velocity]]
+    description: Mapping[str, object] = field(default_factory=dict)
+    name: str = "the budget"
+
+    def boxed(self, frame_id: str) -> Mapping[str, Velocity]:
+        """Tokens of the frame's boxes, and their velocities.
+
+        Raises:
+            SchemaError: SCH003 if nothing was to be labelled in this frame.
+        """
+        found = self.frames.get(frame_id)
+        if found is None:
+            raise SchemaError(
+                "SCH003",
+                f"{self.name} has no frame {frame_id!r}",
+                "draw a budget for this split: mixsup-train budget DATA --split NAME --out FILE",
+            )
+        return found
+
+
+def draw(objects: Objects, names: Sequence[str], config: BudgetConfig) -> Budget:
+    """Choose.
+
+    Args:
+        objects: of the split to train on.
+        names: class names by class_id.
+        config: the rule.
+
+    Raises:
+        SchemaError: SCH005 if there is no candidate.
+    """
+    candidate = objects.num_points >= config.min_points
+    if not candidate.any():
+        raise SchemaError(
+            "SCH005",
+            f"budget: none of {len(objects)} objects has {config.min_points} points or more",
+            "choose another split, or lower min_points",
+        )
+    lot = np.array([_lot(config.seed, "object", token) for token in objects.token])
+    frame_lot = np.array([_lot(config.seed, "frame", frame_id) for frame_id in objects.frame_ids])
+    labelled = np.ones(len(objects.frame_ids), dtype=bool)
+    if config.rule == "frame":
+        boxed_frames = np.zeros_like(labelled)
+        boxed_frames[np.argsort(frame_lot, kind="stable")[: _count(config.fraction, len(labelled))]] = True
+        boxed = boxed_frames[objects.frame] & candidate
+    elif config.rule == "cost":
+        labelled = _affordable(objects, candidate, frame_lot, config)
+        boxed = _lowest(lot, candidate & labelled[objects.frame], config.box_share)
+    elif config.rule == "object":
+        boxed = _lowest(lot, candidate, config.fraction)
+    elif config.rule == "class":
+        boxed = np.zeros(len(objects), dtype=bool)
+        for class_id in np.unique(objects.class_id[candidate]):
+            boxed |= _lowest(lot, candidate & (objects.class_id == class_id), config.fraction)
+    else:
+        boxed = _in_proportion(_stratum(objects), lot, candidate, config.fraction)
+    by_frame: dict[str, dict[str, Velocity]] = {
+        frame_id: {} for frame_id, some in zip(objects.frame_ids, labelled, strict=True) if some
+    }
+    for index in np.flatnonzero(boxed):
+        vx, vy = objects.velocity_mps[index].tolist()
+        known = math.isfinite(vx) and math.isfinite(vy)
+        by_frame[objects.frame_ids[objects.frame[index]]][objects.token[index]] = (vx, vy) if known else None
+    description = _describe(objects, names, candidate, boxed, labelled, config)
+    return Budget(by_frame, description)
+
+
+def _lot(seed: int, *names: str) -> float:
+    """In [0,1), of nothing but the seed and names."""
+    digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2.0**64
+
+
+def _count(share: float, of: int) -> int:
+    """At least one: a class without a single box cannot be trained."""
+    return min(of, max(1, round(share * of)))
+
+
+def _lowest(lot: NDArray[np.float64], among: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    index = np.flatnonzero(among)
+    chosen = np.zeros(len(lot), dtype=bool)
+    if len(index):
+        chosen[index[np.argsort(lot[index], kind="stable")[: _count(share, len(index))]]] = True
+    return chosen
+
+
+def _stratum(objects: Objects) -> NDArray[np.int64]:
+    bins = np.searchsorted(_RANGE_M, objects.range_m, "right"), np.searchsorted(_POINTS, objects.num_points, "right")
+    stratum: NDArray[np.int64] = (objects.class_id.astype(np.int64) * 8 + bins[0]) * 8 + bins[1]
+    return stratum
+
+
+def _in_proportion(
+    stratum: NDArray[np.int64], lot: NDArray[np.float64], among: NDArray[np.bool_], share: float
+) -> NDArray[np.bool_]:
+    """Every 1/share-th in order of stratum and lot: each stratum gets its share to within one."""
+    index = np.flatnonzero(among)
+    order = index[np.lexsort((lot[index], stratum[index]))]
+    count = _count(share, len(order))
+    chosen = np.zeros(len(lot), dtype=bool)
+    chosen[order[np.floor((np.arange(count) + 0.5) * len(order) / count).astype(np.int64)]] = True
+    return chosen
+
+
+def _affordable(
+    objects: Objects, candidate: NDArray[np.bool_], frame_lot: NDArray[np.float64], config: BudgetConfig
+) -> NDArray[np.bool_]:
+    """Frames in order of their lots, as many as the fraction of the cost pays for."""
+    each = config.box_share + CLUSTER_COST * (1 - config.box_share)
+    cost = np.bincount(objects.frame[candidate], minlength=len(frame_lot)) * each
+    order = np.argsort(frame_lot, kind="stable")
+    count = int(np.searchsorted(np.cumsum(cost[order]), config.fraction * candidate.sum(), "right"))
+    labelled = np.zeros(len(frame_lot), dtype=bool)
+    labelled[order[: max(count, 1)]] = True
+    return labelled
+
+
+def _describe(
+    objects: Objects,
+    names: Sequence[str],
+    candidate: NDArray[np.bool_],
+    boxed: NDArray[np.bool_],
+    labelled: NDArray[np.bool_],
+    config: BudgetConfig,
+) -> dict[str, object]:
+    boxes, candidates = int(boxed.sum()), int(candidate.sum())
+    clusters = int((candidate & labelled[objects.frame]).sum()) - boxes
+    by_class = {
+        name: {
+            "objects": int((candidate & (objects.class_id == k)).sum()),
+            "boxes": int((boxed & (objects.class_id == k)).sum()),
+        }
+        for k, name in enumerate(names)
+    }
+    return {
+        **asdict(config),
+        "frames": len(objects.frame_ids),
+        "labelled_frames": int(labelled.sum()),
+        "objects": candidates,
+        "boxes": boxes,
+        "clusters": clusters,
+        "cost_boxes_only": boxes / candidates,
+        "cost_with_clusters": (boxes + CLUSTER_COST * clusters) / candidates,
+        "classes": by_class,
+    }

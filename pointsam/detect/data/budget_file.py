@@ -1,0 +1,70 @@
+"""Budgets on disk: one Parquet row a labelled frame."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pointsam.base.document import canonical_json
+from pointsam.base.errors import SchemaError
+from pointsam.base.files import write_together
+from pointsam.detect.data.budget import Budget, Velocity
+
+VERSION = 2
+_SCHEMA = pa.schema(
+    [
+        pa.field("frame_id", pa.string(), nullable=False),
+        pa.field("boxes", pa.list_(pa.field("element", pa.string(), nullable=False)), nullable=False),
+        pa.field("velocity_x_mps", pa.list_(pa.float64()), nullable=False),
+        pa.field("velocity_y_mps", pa.list_(pa.float64()), nullable=False),
+    ]
+)
+_VERSION_KEY, _DESCRIPTION_KEY = b"pointsam.budget_version", b"pointsam.budget"
+
+
+def write_budget(path: Path, budget: Budget) -> None:
+    """Write whole or not at all; equal budgets give equal bytes.
+
+    Raises:
+        StoreError: OUT002 or OUT003 if it cannot be written.
+    """
+    metadata = {_VERSION_KEY: str(VERSION), _DESCRIPTION_KEY: canonical_json(dict(budget.description))}
+    tokens = [sorted(boxes) for boxes in budget.frames.values()]
+    velocities = [
+        [boxes[token] or (None, None) for token in some]
+        for some, boxes in zip(tokens, budget.frames.values(), strict=True)
+    ]
+    along = [[[velocity[axis] for velocity in some] for some in velocities] for axis in (0, 1)]
+    columns: list[list[Any]] = [list(budget.frames), tokens, *along]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA.with_metadata(metadata)), sink, compression="zstd")
+    write_together([(path, sink.getvalue())])
+
+
+def read_budget(path: Path) -> Budget:
+    """Read a budget.
+
+    Raises:
+        SchemaError: SCH003 if the file is missing, no budget, or one of another version.
+    """
+    way = "draw it: mixsup-train budget DATA --fraction 0.1 --out FILE"
+    try:
+        table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise SchemaError("SCH003", f"{path}: no readable budget ({error})", way) from error
+    metadata = table.schema.metadata or {}
+    version = metadata.get(_VERSION_KEY, b"none").decode()
+    if version != str(VERSION) or not table.schema.remove_metadata().equals(_SCHEMA):
+        raise SchemaError("SCH003", f"{path}: budget version {version}, this is version {VERSION}", way)
+    frames: dict[str, dict[str, Velocity]] = {}
+    for row in table.to_pylist():
+        pairs = zip(row["velocity_x_mps"], row["velocity_y_mps"], strict=True)
+        velocities = [None if vx is None else (vx, vy) for vx, vy in pairs]
+        frames[row["frame_id"]] = dict(zip(row["boxes"], velocities, strict=True))
+    return Budget(frames, json.loads(metadata[_DESCRIPTION_KEY]), str(path))

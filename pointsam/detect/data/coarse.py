@@ -1,0 +1,269 @@
+"""Coarse labels: groups of points with a class and no box, whoever made them.
+
+One type for all sources: PointSAM's tables, clusters simulated from boxes as published, a human's three clicks, mere
+centres. What a trainer takes from a cluster is its class, its centre, its radius and which points are its own.
+
+Source: method.md B.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import SchemaError
+from pointsam.base.ranges import require
+from pointsam.geometry.boxes import box_members
+from pointsam.geometry.height import above_lowest_m
+from pointsam.types import NO_INSTANCE, Boxes, FrameLabels
+
+Kind = Literal["tables", "simulated", "clicks", "centers", "none"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_NEAR_M, _NEAR_CELL_M, _CELL_M = 12.0, 1.6, 6.4
+
+
+@dataclass(frozen=True)
+class CoarseConfig:
+    """Where coarse labels come from.
+
+    Args:
+        kind: "tables" of a labelling run; "simulated" from boxes, each axis enlarged; "clicks" of a human in
+            bird's-eye view; "centers" without points; "none".
+        enlarge: range of the factor of each axis of a simulated cluster.
+        redraw: draw them anew at every access, as published; else once by seed.
+        click_noise_m: standard deviation of a click, each axis.
+        center_noise_m: standard deviation of a centre label, each axis of the ground plane.
+        min_confidence: clusters of the tables below are no clusters, and their points unknown.
+        min_points: clusters of the tables with fewer points are treated likewise.
+        unknown_unseen: points that no camera sees are unknown.
+        unknown_dropped: points that a mask covered and refinement took away are unknown.
+        own_m: unknown points nearer to the sensor than this, from above, are the vehicle's own: known background.
+        ground_m: so are those less than this above the lowest point around: an object lost stands on the ground.
+        tallest_m: so are those more than this above what is within 1.6 to 3.2 m: few objects are as high.
+        as_boxes: take the extent of every cluster for a box, what a trainer without mixed supervision would have to.
+        seed: of all draws.
+
+    Raises:
+        SchemaError: SCH005 on an unknown kind or a factor below 1.
+    """
+
+    kind: Kind = "tables"
+    enlarge: tuple[float, float] = (1.0, 1.1)
+    redraw: bool = False
+    click_noise_m: float = 0.15
+    center_noise_m: float = 0.25
+    min_confidence: float = 0.0
+    min_points: int = 1
+    unknown_unseen: bool = True
+    unknown_dropped: bool = True
+    own_m: float = 2.5
+    ground_m: float = 0.3
+    tallest_m: float = 4.5
+    as_boxes: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(self.kind in KINDS, "coarse.kind", self.kind, f"one of: {', '.join(KINDS)}")
+        require(1.0 <= self.enlarge[0] <= self.enlarge[1], "coarse.enlarge", self.enlarge, "two rising numbers from 1")
+
+
+@dataclass(frozen=True, eq=False)
+class CoarseLabels:
+    """Clusters of one sweep.
+
+    Args:
+        cluster_id: (N,) int32 of every point, NO_INSTANCE for none.
+        class_id: (M,) uint8 by cluster.
+        center_m: (M,3) float64 mid-point of the extent, LiDAR frame (method.md B.1).
+        radius_m: (M,) float64 largest distance of a point from it in the ground plane.
+        num_points: (M,) int64.
+        unknown: (N,) bool, points that may be of an object nobody labelled.
+    """
+
+    cluster_id: NDArray[np.int32]
+    class_id: NDArray[np.uint8]
+    center_m: NDArray[np.float64]
+    radius_m: NDArray[np.float64]
+    num_points: NDArray[np.int64]
+    unknown: NDArray[np.bool_]
+    BY_CLUSTER: ClassVar = ("class_id", "center_m", "radius_m", "num_points")
+
+    def __len__(self) -> int:
+        return len(self.class_id)
+
+    def keep(self, kept: NDArray[np.bool_]) -> CoarseLabels:
+        """Some of the clusters; points of the others are of none."""
+        dense = np.full(len(kept) + 1, NO_INSTANCE, dtype=np.int32)
+        dense[np.flatnonzero(kept)] = np.arange(kept.sum())
+        some = {name: getattr(self, name)[kept] for name in self.BY_CLUSTER}
+        return replace(self, cluster_id=dense[self.cluster_id], **some)
+
+    @staticmethod
+    def empty(num_points: int) -> CoarseLabels:
+        """No cluster."""
+        return of_points(
+            np.zeros((num_points, 3)), np.full(num_points, NO_INSTANCE, np.int32), np.zeros(0, dtype=np.uint8)
+        )
+
+
+def of_points(
+    xyz_lidar_m: NDArray[np.floating[Any]],
+    cluster_id: NDArray[np.integer[Any]],
+    class_id: NDArray[np.uint8],
+    unknown: NDArray[np.bool_] | None = None,
+) -> CoarseLabels:
+    """Clusters from the id of each point; ids without a point vanish, the others close ranks.
+
+    Args:
+        xyz_lidar_m: (N,3).
+        cluster_id: (N,) index into `class_id`, NO_INSTANCE for none; tables vouch for it (`FrameLabels`).
+        class_id: (M,).
+        unknown: (N,) as in `CoarseLabels`, none by default.
+    """
+    member = np.flatnonzero(cluster_id != NO_INSTANCE)
+    present, dense = np.unique(cluster_id[member], return_inverse=True)
+    xyz = np.asarray(xyz_lidar_m)[member]
+    low, high = extents(xyz, dense, len(present))
+    center = (low + high) / 2
+    radius = np.zeros(len(present))
+    np.maximum.at(radius, dense, np.linalg.norm(xyz[:, :2] - center[dense, :2], axis=1))
+    ids = np.full(len(cluster_id), NO_INSTANCE, dtype=np.int32)
+    ids[member] = dense
+    count = np.bincount(dense, minlength=len(present))
+    none = np.zeros(len(ids), dtype=bool)
+    return CoarseLabels(ids, class_id[present], center, radius, count, none if unknown is None else unknown)
+
+
+def extents(
+    xyz: NDArray[np.floating[Any]], group: NDArray[np.integer[Any]], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(G,3) lowest and highest of the points of each group, infinite of a group without one; -1 is no group."""
+    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
+    member = np.flatnonzero(group >= 0)
+    np.minimum.at(low, group[member], xyz[member].astype(np.float64))
+    np.maximum.at(high, group[member], xyz[member].astype(np.float64))
+    return low, high
+
+
+def from_tables(labels: FrameLabels, xyz_lidar_m: NDArray[np.floating[Any]], config: CoarseConfig) -> CoarseLabels:
+    """What a labelling run wrote of a frame.
+
+    Args:
+        labels: of the frame.
+        xyz_lidar_m: (N,3) its sweep.
+        config: what of it counts.
+
+    Raises:
+        SchemaError: SCH003 if the labels are of another sweep.
+    """
+    if len(labels.labels) != len(xyz_lidar_m):
+        raise SchemaError(
+            "SCH003",
+            f"frame {labels.frame.frame_id}: {len(labels.labels)} labels for a sweep of {len(xyz_lidar_m)} points",
+            "the labels were made for other data: label this data set",
+        )
+    confidence = np.array([cluster.confidence for cluster in labels.clusters], dtype=np.float64)
+    class_id = np.array([cluster.class_id for cluster in labels.clusters], dtype=np.uint8)
+    ids = labels.labels.instance_id
+    count = np.bincount(ids[ids != NO_INSTANCE], minlength=len(class_id))
+    kept = (confidence >= config.min_confidence) & (count >= config.min_points)
+    doubtful = (ids != NO_INSTANCE) & ~np.append(kept, True)[ids]
+    unlabelled = ids == NO_INSTANCE
+    unknown = np.zeros(len(ids), dtype=bool)
+    if config.unknown_unseen:
+        unknown |= unlabelled & (labels.views == 0)
+    if config.unknown_dropped:
+        unknown |= unlabelled & (labels.covered > 0)
+    if unknown.any():
+        xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
+        unknown &= (xyz[:, :2] ** 2).sum(axis=1) >= config.own_m**2
+        above_m = above_lowest_m(xyz, _NEAR_CELL_M)
+        unknown &= (height_m(xyz) >= config.ground_m) & (above_m <= config.tallest_m)
+    return of_points(xyz_lidar_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown | doubtful)
+
+
+def height_m(xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) height of points above the lowest one around.
+
+    Around is within 1.6 to 3.2 m near the sensor, so that ground up to 9 % steep stays below 0.3 m, and within 6.4 to
+    12.8 m beyond 12 m, where rings are that sparse: there a slope has some height and errs on the side of the unknown.
+    """
+    near: NDArray[np.bool_] = (xyz_lidar_m[:, :2] ** 2).sum(axis=1) < _NEAR_M**2
+    return np.where(near, above_lowest_m(xyz_lidar_m, _NEAR_CELL_M), above_lowest_m(xyz_lidar_m, _CELL_M))
+
+
+def from_boxes(
+    xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, config: CoarseConfig, rng: np.random.Generator
+) -> CoarseLabels:
+    """What an annotator would give who is spared the box.
+
+    "simulated": the points in the box with each axis enlarged by its own factor. "clicks": the points in the
+    parallelogram of three clicks near corners, seen from above, at the box's heights (which spares the ground).
+    "centers": a position, no points.
+
+    Args:
+        xyz_lidar_m: (N,3).
+        boxes: (M) of the objects without a box label.
+        config: the kind and its noise.
+        rng: of the noise.
+    """
+    if config.kind == "centers":
+        noise = np.column_stack([rng.normal(0, config.center_noise_m, (len(boxes), 2)), np.zeros(len(boxes))])
+        none = CoarseLabels.empty(len(xyz_lidar_m))
+        zero = np.zeros(len(boxes))
+        return CoarseLabels(
+            none.cluster_id, boxes.class_id, boxes.center_m + noise, zero, zero.astype(np.int64), none.unknown
+        )
+    if config.kind == "simulated":
+        size = boxes.size_lwh_m * rng.uniform(*config.enlarge, (len(boxes), 3))
+        point, box = box_members(xyz_lidar_m, Boxes(boxes.center_m, size, boxes.rotation, boxes.class_id, boxes.token))
+    else:
+        point, box = _clicked(np.asarray(xyz_lidar_m, dtype=np.float64), boxes, config.click_noise_m, rng)
+    ids = np.full(len(xyz_lidar_m), NO_INSTANCE, dtype=np.int32)
+    ids[point[::-1]] = box[::-1]  # a point in several goes to the first
+    return of_points(xyz_lidar_m, ids, boxes.class_id)
+
+
+def _clicked(
+    xyz: NDArray[np.float64], boxes: Boxes, noise_m: float, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Members of the parallelograms through three noisy corners, by box, then point."""
+    sign = np.array([(1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)]) / 2
+    points, owners = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    noise = rng.normal(0, noise_m, (len(boxes), 3, 2))
+    for m in range(len(boxes)):
+        length, width, height = boxes.size_lwh_m[m]
+        corner = (sign * (length, width)) @ boxes.rotation[m][:2, :2].T + boxes.center_m[m, :2] + noise[m]
+        side = np.column_stack([corner[0] - corner[1], corner[2] - corner[1]])
+        if abs(np.linalg.det(side)) < 1e-6:
+            continue
+        near = np.flatnonzero(np.abs(xyz[:, 2] - boxes.center_m[m, 2]) <= height / 2)
+        share = np.linalg.solve(side, (xyz[near, :2] - corner[1]).T)
+        inside = near[((share >= 0) & (share <= 1)).all(axis=0)]
+        points.append(inside)
+        owners.append(np.full(len(inside), m, dtype=np.int64))
+    return np.concatenate(points), np.concatenate(owners)
+
+
+def without_boxed(
+    labels: CoarseLabels, xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, share: float = 0.5
+) -> CoarseLabels:
+    """Take away the clusters of objects that have a box: else one object would be two peaks (method.md B.3).
+
+    Args:
+        labels: clusters.
+        xyz_lidar_m: (N,3) their points.
+        boxes: the budget's boxes of the frame.
+        share: a cluster with more of its points than this in one box of its class is that box's object.
+    """
+    point, box = box_members(xyz_lidar_m, boxes)
+    owner = labels.cluster_id[point]
+    same = owner != NO_INSTANCE
+    same[same] = labels.class_id[owner[same]] == boxes.class_id[box[same]]
+    shared = np.zeros((len(labels), max(len(boxes), 1)), dtype=np.int64)
+    np.add.at(shared, (owner[same], box[same]), 1)
+    gone = shared.max(axis=1) > share * labels.num_points
+    return labels.keep(~gone) if gone.any() else labels

@@ -1,0 +1,181 @@
+"""Batches: read and augmented by worker processes, in an order that depends on the epoch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch.utils.data import DataLoader, Dataset
+
+from pointsam.base.errors import PointSamError
+from pointsam.datasets.base import Dataset as Frames
+from pointsam.detect.data.paste import PasteBank
+from pointsam.detect.data.sample import PointsConfig, in_view, read_cloud
+from pointsam.detect.data.training_set import TrainingSet
+from pointsam.detect.detector import Batch
+
+_SUBSTITUTES = 10
+"""How many other frames are tried in place of a bad one."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A sample to be made: which frame, at which place of which epoch, with pasted objects or without."""
+
+    index: int
+    epoch: int
+    place: int
+    paste: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A batch of samples, and the frames that could not be read, with the reasons: others stand in for them.
+
+    There is no batch where too many in a row were bad.
+    """
+
+    batch: Batch | None
+    bad: tuple[tuple[str, str], ...] = ()
+
+    def pin_memory(self) -> Item:
+        """For the data loader."""
+        return self if self.batch is None else Item(self.batch.pin_memory(), self.bad)
+
+
+class TrainingItems(Dataset[Item]):
+    """Samples of a training set by key."""
+
+    def __init__(self, data: TrainingSet) -> None:
+        self.data = data
+
+    def __getitem__(self, key: Key) -> Item:
+        """One sample; where its frame is bad, that of the next frame that is not."""
+        bad = []
+        for offset in range(_SUBSTITUTES):
+            index = (key.index + offset) % len(self.data.frame_ids)
+            try:
+                sample = self.data.sample(index, key.epoch, key.place, key.paste)
+            except PointSamError as error:
+                bad.append((self.data.frame_ids[index], str(error)))
+                continue
+            points = torch.from_numpy(sample.points)
+            return Item(Batch((sample.frame_id,), (points,), (sample.num_key,), (sample.scene(),)), tuple(bad))
+        return Item(None, tuple(bad))
+
+
+class _Cut(Dataset[PasteBank | None]):
+    """The objects of frames that may be pasted; None of a frame that cannot be read."""
+
+    def __init__(self, data: TrainingSet) -> None:
+        self.data, self.indices = data, data.with_boxes()
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, place: int) -> PasteBank | None:
+        try:
+            sample = self.data.raw(int(self.indices[place]), 0)
+        except PointSamError:  # told when training comes to it
+            return None
+        return PasteBank.cut(sample, self.data.config.paste.min_points)
+
+
+def cut_bank(data: TrainingSet, workers: int, watch: Callable[[Any, int], Iterable[Any]] = lambda x, _: x) -> PasteBank:
+    """Cut the budget's boxes out of their frames, for copy-paste.
+
+    Args:
+        data: the training set.
+        workers: processes that read.
+        watch: wraps the loop, given its length.
+    """
+    cuts = _Cut(data)
+    loader = DataLoader(cuts, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)
+    return PasteBank.join(bank for bank in watch(loader, len(cuts)) if bank is not None)
+
+
+class Steps:
+    """The keys of every step of an epoch, for one of several processes.
+
+    A step takes the next `batch_size` places for each process in turn: N processes together see what one sees with N
+    times the batch. What is left over at the end is dropped.
+    """
+
+    def __init__(self, data: TrainingSet, batch_size: int, rank: int, processes: int) -> None:
+        self.data, self.batch_size, self.rank, self.processes = data, batch_size, rank, processes
+        self.epoch, self.first, self.paste = 0, 0, True
+
+    def __len__(self) -> int:
+        return len(self.data.order(self.epoch)) // (self.batch_size * self.processes) - self.first
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        order = self.data.order(self.epoch)
+        whole = self.batch_size * self.processes
+        for step in range(self.first, len(order) // whole):
+            start = step * whole + self.rank * self.batch_size
+            places = range(start, start + self.batch_size)
+            yield [Key(int(order[place]), self.epoch, place, self.paste) for place in places]
+
+
+class FrameItems(Dataset[Batch | tuple[str, str]]):
+    """Points of frames, without labels."""
+
+    def __init__(
+        self, frames: Frames, frame_ids: Sequence[str], config: PointsConfig, range_m: Sequence[float]
+    ) -> None:
+        self.frames, self.frame_ids, self.config = frames, list(frame_ids), config
+        self.low, self.high = np.array(range_m[:3]), np.array(range_m[3:])
+
+    def __len__(self) -> int:
+        return len(self.frame_ids)
+
+    def __getitem__(self, index: int) -> Batch | tuple[str, str]:
+        """One frame's points in the range, or its id and why it cannot be read."""
+        frame_id = self.frame_ids[index]
+        try:
+            frame = self.frames.frame(frame_id)
+            points, num_key = read_cloud(self.frames, frame, self.config)
+            kept = ((points[:, :3] >= self.low) & (points[:, :3] < self.high)).all(axis=1)
+            if self.config.in_view_only:
+                kept &= in_view(points, frame)
+        except PointSamError as error:
+            return frame_id, str(error)
+        return Batch((frame_id,), (torch.from_numpy(points[kept]),), (int(kept[:num_key].sum()),))
+
+
+def together(items: Sequence[Item]) -> Item:
+    """Samples of a step as one batch."""
+    batches = [item.batch for item in items if item.batch is not None]
+    bad = tuple(part for item in items for part in item.bad)
+    if len(batches) < len(items):
+        return Item(None, bad)
+    fields = ("frame_ids", "points", "num_key", "scenes")
+    joined = {name: tuple(part for batch in batches for part in getattr(batch, name)) for name in fields}
+    return Item(Batch(**joined), bad)
+
+
+def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[Any]:
+    """Batches of the epoch that `steps` is set to; workers start anew with each."""
+    return DataLoader(
+        TrainingItems(steps.data),
+        batch_sampler=steps,
+        collate_fn=together,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(_: int) -> None:
+    """Workers are as many as cores: inside of each, threads of torch and of numpy's BLAS only get in the way."""
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+
+
+def frame_loader(items: FrameItems, workers: int) -> DataLoader[Any]:
+    """Frames one by one, in order."""
+    return DataLoader(items, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)

@@ -1,0 +1,196 @@
+"""Copy-paste: objects of the budget's boxes, put into other samples where they hit neither boxes nor clusters.
+
+Source: method.md B.4.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pointsam.base.files import write_together
+from pointsam.base.ranges import require
+from pointsam.detect.boxes import intersection_bev, overlapping_pairs
+from pointsam.detect.data.sample import Sample, oriented
+from pointsam.geometry.boxes import box_members
+from pointsam.types import NO_INSTANCE
+
+
+@dataclass(frozen=True)
+class PasteConfig:
+    """How many objects are pasted.
+
+    Args:
+        counts: by class name, how many of a class a sample is filled up to.
+        whole_scene: count the sample's own boxes (not its clusters, as published) towards them.
+        min_points: of the key sweep, that an object must have to be pasted.
+        margin_m: kept clear about clusters, added to their radius (method.md B.1).
+        off_last_epochs: epochs at the end without pasting.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    whole_scene: bool = True
+    min_points: int = 5
+    margin_m: float = 0.25
+    off_last_epochs: int = 5
+
+    def __post_init__(self) -> None:
+        require(all(count >= 0 for count in self.counts.values()), "paste.counts", self.counts, "numbers from 0")
+        require(self.min_points >= 1, "paste.min_points", self.min_points, "1 or more")
+        require(self.off_last_epochs >= 0, "paste.off_last_epochs", self.off_last_epochs, "0 or more")
+
+
+@dataclass(frozen=True, eq=False)
+class PasteBank:
+    """Objects cut out of samples, N of them with Q points together.
+
+    Args:
+        boxes: (N,7).
+        box_class: (N,) int64.
+        velocity: (N,2).
+        points: (Q,5) as in `Sample`, each object's one after the other, those of the key sweep first.
+        start: (N+1,) where each object's points begin.
+        num_key: (N,) how many of them are of the key sweep.
+    """
+
+    boxes: NDArray[np.float64]
+    box_class: NDArray[np.int64]
+    velocity: NDArray[np.float64]
+    points: NDArray[np.float32]
+    start: NDArray[np.int64]
+    num_key: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.box_class)
+
+    @staticmethod
+    def cut(sample: Sample, min_points: int) -> PasteBank:
+        """The boxed objects of a sample, with the points of all sweeps inside."""
+        point, box = box_members(sample.points[:, :3], oriented(sample.boxes))
+        members = [point[box == k] for k in range(len(sample.boxes))]
+        keys = np.array([(own < sample.num_key).sum() for own in members], dtype=np.int64)
+        kept = np.flatnonzero(keys >= min_points)
+        some = [members[k] for k in kept]
+        start = np.cumsum([0, *(len(own) for own in some)]).astype(np.int64)
+        points = sample.points[np.concatenate([np.zeros(0, dtype=np.int64), *some])]
+        return PasteBank(sample.boxes[kept], sample.box_class[kept], sample.velocity[kept], points, start, keys[kept])
+
+    @staticmethod
+    def join(banks: Iterable[PasteBank]) -> PasteBank:
+        """All of several, in their order."""
+        every = [_EMPTY, *banks]
+        ends = np.cumsum([bank.start[-1] for bank in every])
+        start = np.concatenate([bank.start[:-1] + end - bank.start[-1] for bank, end in zip(every, ends, strict=True)])
+        fields = {name: np.concatenate([getattr(bank, name) for bank in every]) for name in _PLAIN}
+        return PasteBank(**fields, start=np.append(start, ends[-1]))
+
+    def save(self, path: Path) -> None:
+        """Write whole or not at all.
+
+        Raises:
+            StoreError: OUT002 or OUT003 if it cannot be written.
+        """
+        sink = io.BytesIO()
+        np.savez(sink, **{name: getattr(self, name) for name in (*_PLAIN, "start")})
+        write_together([(path, sink.getvalue())])
+
+    @staticmethod
+    def load(path: Path) -> PasteBank | None:
+        """What `save` wrote, None if it is not there or damaged: then it is cut anew."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return PasteBank(**{name: arrays[name] for name in (*_PLAIN, "start")})
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
+            return None
+
+
+_PLAIN = ("boxes", "box_class", "velocity", "points", "num_key")
+_EMPTY = PasteBank(
+    np.zeros((0, 7)),
+    np.zeros(0, dtype=np.int64),
+    np.zeros((0, 2)),
+    np.zeros((0, 5), dtype=np.float32),
+    np.zeros(1, dtype=np.int64),
+    np.zeros(0, dtype=np.int64),
+)
+
+
+def pasted(
+    sample: Sample, bank: PasteBank, counts: Mapping[int, int], config: PasteConfig, rng: np.random.Generator
+) -> Sample:
+    """A sample with objects of the bank where they fit.
+
+    What the sample has inside of a pasted box is taken away; pasted points are of no cluster.
+
+    Args:
+        sample: where to.
+        bank: where from.
+        counts: by class_id, as in the configuration.
+        config: the rest.
+        rng: of the draws.
+    """
+    drawn = []
+    for class_id in sorted(counts):
+        own = np.flatnonzero(bank.box_class == class_id)
+        there = int((sample.box_class == class_id).sum()) if config.whole_scene else 0
+        drawn.append(rng.permutation(own)[: max(counts[class_id] - there, 0)])
+    chosen = _fitting(sample, bank, np.concatenate([np.zeros(0, dtype=np.int64), *drawn]), config.margin_m)
+    if len(chosen) == 0:
+        return sample
+    boxes = bank.boxes[chosen]
+    free = np.ones(len(sample.points), dtype=bool)
+    free[box_members(sample.points[:, :3], oriented(boxes))[0]] = False
+    out = sample.keep_points(free)
+    spans = [(bank.start[k], bank.start[k] + bank.num_key[k], bank.start[k + 1]) for k in chosen]
+    key = np.concatenate([bank.points[start:middle] for start, middle, _ in spans])
+    past = np.concatenate([bank.points[middle:end] for _, middle, end in spans])
+    clusters = replace(
+        out.clusters,
+        cluster_id=np.append(out.clusters.cluster_id, np.full(len(key), NO_INSTANCE, dtype=np.int32)),
+        unknown=np.append(out.clusters.unknown, np.zeros(len(key), dtype=bool)),
+    )
+    return replace(
+        out,
+        points=np.concatenate([out.points[: out.num_key], key, out.points[out.num_key :], past]),
+        boxes=np.concatenate([out.boxes, boxes]),
+        box_class=np.concatenate([out.box_class, bank.box_class[chosen]]),
+        velocity=np.concatenate([out.velocity, bank.velocity[chosen]]),
+        clusters=clusters,
+    )
+
+
+def _fitting(sample: Sample, bank: PasteBank, drawn: NDArray[np.int64], margin_m: float) -> NDArray[np.int64]:
+    """Those that hit nothing, nor each other: of two the first drawn stays."""
+    boxes = bank.boxes[drawn]
+    clear = ~_hits_discs(boxes, sample.clusters.center_m[:, :2], sample.clusters.radius_m + margin_m)
+    drawn, boxes = drawn[clear], boxes[clear]
+    everything = np.concatenate([sample.boxes, boxes])
+    a, b = torch.from_numpy(boxes), torch.from_numpy(everything)
+    i, j = overlapping_pairs(a, b)
+    meets = np.zeros((len(boxes), len(everything)), dtype=bool)
+    meets[i, j] = (intersection_bev(a[i], b[j]) > 0).numpy()
+    there = np.append(np.ones(len(sample.boxes), dtype=bool), np.zeros(len(boxes), dtype=bool))
+    for k in range(len(boxes)):
+        there[len(sample.boxes) + k] = not (meets[k] & there).any()
+    fits: NDArray[np.int64] = drawn[there[len(sample.boxes) :]]
+    return fits
+
+
+def _hits_discs(
+    boxes: NDArray[np.float64], center: NDArray[np.float64], radius: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """(N,) whether a box touches any disc, seen from above."""
+    offset = center[None] - boxes[:, None, :2]
+    c, s = np.cos(boxes[:, 6, None]), np.sin(boxes[:, 6, None])
+    local = np.stack([c * offset[..., 0] + s * offset[..., 1], c * offset[..., 1] - s * offset[..., 0]], axis=2)
+    beyond = np.maximum(np.abs(local) - boxes[:, None, 3:5] / 2, 0)
+    hit: NDArray[np.bool_] = (np.linalg.norm(beyond, axis=2) <= radius).any(axis=1)
+    return hit

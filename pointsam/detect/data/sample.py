@@ -1,0 +1,180 @@
+"""One training sample before it becomes tensors: points of several sweeps, boxes of the budget, clusters.
+
+P points with FEATURES columns, K of them of the key sweep, which come first; B boxes, M clusters. LiDAR frame, metres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pointsam.base.ranges import require
+from pointsam.datasets.base import Dataset
+from pointsam.datasets.io import read_values
+from pointsam.detect.data.coarse import CoarseLabels, extents, of_points
+from pointsam.detect.scene import Scene
+from pointsam.geometry.boxes import box_members
+from pointsam.geometry.projection import key_SE3_sweep, project
+from pointsam.types import Boxes, Frame
+
+_LEAST_SIDE_M = 0.1
+"""Of a box about a cluster: the logarithm of a size is learned."""
+_OWN_RADIUS_M = 1.0
+"""Points of past sweeps nearer than this are of the own vehicle, which has moved since."""
+
+
+@dataclass(frozen=True)
+class PointsConfig:
+    """Which points a detector sees.
+
+    Args:
+        past_sweeps: before the key sweep.
+        intensity_full: the sensor's largest intensity; 255 in nuScenes, 1 in KITTI.
+        in_view_only: points that some camera sees, as KITTI's boxes are.
+    """
+
+    past_sweeps: int = 0
+    intensity_full: float = 255.0
+    in_view_only: bool = False
+
+    def __post_init__(self) -> None:
+        require(0 <= self.past_sweeps <= 100, "points.past_sweeps", self.past_sweeps, "0 to 100")
+        require(self.intensity_full > 0, "points.intensity_full", self.intensity_full, "a number above 0")
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A sample; every method gives a new one.
+
+    Args:
+        frame_id: of the key frame.
+        points: (P,5) float32 x, y, z, intensity (0 to 1), age in seconds.
+        boxes: (B,7) float64 x, y, z, length, width, height, yaw.
+        box_class: (B,) int64.
+        velocity: (B,2) float64 metres a second, NaN where unknown.
+        clusters: of the K points of the key sweep.
+    """
+
+    frame_id: str
+    points: NDArray[np.float32]
+    boxes: NDArray[np.float64]
+    box_class: NDArray[np.int64]
+    velocity: NDArray[np.float64]
+    clusters: CoarseLabels
+
+    @property
+    def num_key(self) -> int:
+        """K."""
+        return len(self.clusters.cluster_id)
+
+    def keep_points(self, kept: NDArray[np.bool_]) -> Sample:
+        """Some of the points; clusters that lose all vanish, the others are measured anew."""
+        key = kept[: self.num_key]
+        clusters = self.clusters
+        some = replace(clusters, cluster_id=clusters.cluster_id[key], unknown=clusters.unknown[key])
+        return replace(self, points=self.points[kept], clusters=some).measured()
+
+    def measured(self) -> Sample:
+        """Centres, radii and counts of clusters from the points as they are; those without a point ever stay."""
+        old = self.clusters
+        label = of_points(self.points[: self.num_key, :3], old.cluster_id, old.class_id, old.unknown)
+        mere = old.num_points == 0
+        of_all = {
+            name: np.concatenate([getattr(label, name), getattr(old, name)[mere]]) for name in CoarseLabels.BY_CLUSTER
+        }
+        return replace(self, clusters=replace(label, **of_all))
+
+    def keep_clusters(self, kept: NDArray[np.bool_]) -> Sample:
+        """Some of the clusters; points of the others are of none."""
+        return replace(self, clusters=self.clusters.keep(kept))
+
+    def keep_boxes(self, kept: NDArray[np.bool_]) -> Sample:
+        """Some of the boxes."""
+        return replace(self, boxes=self.boxes[kept], box_class=self.box_class[kept], velocity=self.velocity[kept])
+
+    def clusters_as_boxes(self) -> Sample:
+        """The extents of clusters along the axes as boxes, heading along their longer side; no cluster is left."""
+        low, high = extents(self.points[: self.num_key, :3], self.clusters.cluster_id, len(self.clusters))
+        kept = np.isfinite(low).all(axis=1)
+        size = np.maximum(high[kept] - low[kept], _LEAST_SIDE_M)
+        turned = size[:, 1] > size[:, 0]
+        size[turned, :2] = size[turned, 1::-1]
+        boxes = np.column_stack([(low[kept] + high[kept]) / 2, size, np.where(turned, np.pi / 2, 0.0)])
+        return replace(
+            self,
+            boxes=np.concatenate([self.boxes, boxes]),
+            box_class=np.concatenate([self.box_class, self.clusters.class_id[kept].astype(np.int64)]),
+            velocity=np.concatenate([self.velocity, np.full((len(boxes), 2), np.nan)]),
+            clusters=self.clusters.keep(np.zeros(len(self.clusters), dtype=bool)),
+        )
+
+    def scene(self) -> Scene:
+        """Labels as tensors; a box' visible centre is that of its points of the key sweep (method.md B.3 step 7)."""
+        xyz, c = self.points[: self.num_key, :3], self.clusters
+
+        def floats(values: NDArray[np.floating[Any]]) -> torch.Tensor:
+            return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+        return Scene(
+            floats(self.boxes),
+            torch.from_numpy(self.box_class),
+            floats(self.velocity),
+            floats(visible_centers(xyz, self.boxes)),
+            torch.from_numpy(c.class_id.astype(np.int64)),
+            floats(c.center_m),
+            torch.from_numpy(c.num_points.astype(np.int64)),
+            floats(xyz),
+            torch.from_numpy(c.cluster_id.astype(np.int64)),
+            torch.from_numpy(c.unknown),
+        )
+
+
+def visible_centers(xyz: NDArray[np.floating[Any]], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(B,3) mid-points of the extents of the points in boxes; a box' own middle where it holds none."""
+    point, box = box_members(xyz, oriented(boxes))
+    low, high = extents(xyz[point], box, len(boxes))
+    empty = np.isinf(low[:, :1])
+    return np.where(empty, boxes[:, :3], (np.where(empty, 0, low) + np.where(empty, 0, high)) / 2)
+
+
+def oriented(boxes: NDArray[np.float64]) -> Boxes:
+    """(B,7) rows as boxes without class or name."""
+    c, s, zero, one = np.cos(boxes[:, 6]), np.sin(boxes[:, 6]), np.zeros(len(boxes)), np.ones(len(boxes))
+    rotation = np.stack([c, -s, zero, s, c, zero, zero, zero, one], axis=1).reshape(-1, 3, 3)
+    return Boxes(boxes[:, :3], boxes[:, 3:6], rotation, np.zeros(len(boxes), dtype=np.uint8), ("",) * len(boxes))
+
+
+def read_cloud(dataset: Dataset, frame: Frame, config: PointsConfig) -> tuple[NDArray[np.float32], int]:
+    """(P,5) points of the key sweep in file order, then of those before it, moved into its frame; and K.
+
+    Raises:
+        DatasetError: as `read_values`.
+    """
+    key = read_values(frame.sweep, 4)
+    parts = [_with_age(key, 0.0, config)]
+    for sweep in dataset.past_sweeps(frame.frame_id, config.past_sweeps):
+        values = read_values(sweep, 4)
+        values = values[(values[:, :2] ** 2).sum(axis=1) > _OWN_RADIUS_M**2]
+        values[:, :3] = key_SE3_sweep(frame.sweep, sweep).apply(values[:, :3])
+        parts.append(_with_age(values, (frame.sweep.t_us - sweep.t_us) * 1e-6, config))
+    return np.concatenate(parts), len(key)
+
+
+def _with_age(values: NDArray[np.float32], age_s: float, config: PointsConfig) -> NDArray[np.float32]:
+    aged = np.empty((len(values), 5), dtype=np.float32)
+    aged[:, :3] = values[:, :3]
+    np.clip(values[:, 3] / config.intensity_full, 0, 1, out=aged[:, 3])
+    aged[:, 4] = age_s
+    return aged
+
+
+def in_view(points: NDArray[np.float32], frame: Frame) -> NDArray[np.bool_]:
+    """(P,) whether a camera sees each point."""
+    seen = np.zeros(len(points), dtype=bool)
+    for camera in frame.cameras:
+        seen |= project(points[:, :3], frame.sweep, camera).valid
+    return seen

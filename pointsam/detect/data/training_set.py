@@ -1,0 +1,258 @@
+"""What a training run is fed: frames of a budget with their boxes and coarse labels, augmented, in a drawn order.
+
+Every draw depends on the seed, the epoch and the place in it alone: not on the number of workers or processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import CalibrationError, DatasetError, SchemaError
+from pointsam.base.ranges import require
+from pointsam.datasets.base import Dataset
+from pointsam.detect.data import coarse
+from pointsam.detect.data.augment import AugmentConfig, augmented, cropped
+from pointsam.detect.data.budget import Budget
+from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels
+from pointsam.detect.data.labelled import require_labelled
+from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
+from pointsam.detect.data.sample import PointsConfig, Sample, in_view, read_cloud
+from pointsam.geometry.boxes import count_points, rows
+from pointsam.store.reader import Labels
+from pointsam.taxonomy import BACKGROUND
+from pointsam.types import Boxes
+
+Watch = Callable[[Iterable[int]], Iterable[int]]
+"""Wraps a loop, to show how far it is."""
+
+
+_NO_BOXES = Boxes(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3, 3)), np.zeros(0, dtype=np.uint8), ())
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is fed.
+
+    Args:
+        points: which points.
+        coarse: where clusters come from.
+        augment: flips, turns, scales, shifts.
+        paste: objects from other samples.
+        resample: "objects" draws frames so that each class is met in as many, clusters counted too; "boxes" as
+            published, which never draws a frame without a box; "none" takes each frame once.
+        repeat: draw so many times as many.
+        samples: draw exactly so many an epoch, in place of `repeat`; None: as many as there are.
+    """
+
+    points: PointsConfig = PointsConfig()
+    coarse: CoarseConfig = CoarseConfig()
+    augment: AugmentConfig = AugmentConfig()
+    paste: PasteConfig = field(default_factory=PasteConfig)
+    resample: Literal["objects", "boxes", "none"] = "objects"
+    repeat: int = 1
+    samples: int | None = None
+
+    def __post_init__(self) -> None:
+        require(self.repeat >= 1, "data.repeat", self.repeat, "1 or more")
+        require(self.samples is None or self.samples >= 1, "data.samples", self.samples, "1 or more, or null")
+
+
+class TrainingSet:
+    """Frames of a budget.
+
+    Args:
+        dataset: where sweeps and the budget's boxes are.
+        budget: the frames, and which boxes may be seen.
+        labels: of a labelling run, where coarse labels are "tables".
+        classes: names of those that are trained; others are background.
+        range_m: of the detector's grid.
+        config: the rest.
+        seed: of all draws.
+        watch: wraps the loop over frames in which boxes and clusters are counted.
+
+    Attributes:
+        frame_ids: that are trained on.
+        num_failed: frames that the labelling run had set aside.
+        bad: frames whose boxes cannot be read, and why.
+
+    Raises:
+        SchemaError: SCH003 on a budget or labels of other data, SCH004 on labels of other classes, SCH005 on a class
+            without a single box; and what reading raises.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        budget: Budget,
+        labels: Labels | None,
+        classes: tuple[str, ...],
+        range_m: tuple[float, ...],
+        config: DataConfig,
+        seed: int = 0,
+        watch: Watch = iter,
+    ) -> None:
+        self.dataset, self.budget, self.labels, self.config, self.seed = dataset, budget, labels, config, seed
+        self.range_m = range_m
+        self.class_ids = tuple(dataset.taxonomy.class_id(name) for name in classes)
+        self._trained = np.isin(np.arange(256), self.class_ids)
+        self._pasted = {dataset.taxonomy.class_id(name): count for name, count in config.paste.counts.items()}
+        failed = _failed(labels) if config.coarse.kind == "tables" else set()
+        frame_ids = [frame_id for frame_id in budget.frames if frame_id not in failed]
+        self.bad: dict[str, str] = {}
+        boxed, coarsely = self._count(frame_ids, watch)
+        used = np.array([frame_id not in self.bad for frame_id in frame_ids], dtype=bool)
+        if config.coarse.kind == "none":  # a frame without boxes says nothing: objects may well be there
+            used &= boxed.any(axis=1)
+        self.frame_ids = tuple(frame_id for frame_id, keep in zip(frame_ids, used, strict=True) if keep)
+        self.num_failed = len(budget.frames) - len(frame_ids)
+        self._boxed, self._met = boxed[used], (boxed | coarsely)[used]
+        missing = [name for name, any_of in zip(classes, boxed.any(axis=0), strict=True) if not any_of]
+        if missing:
+            raise SchemaError(
+                "SCH005",
+                f"{budget.name} holds no box of: {', '.join(missing)}",
+                "nothing can teach their geometry: draw with --rule class, or leave them out of the recipe",
+            )
+        self.bank = PasteBank.join([])
+
+    def frames_by_class(self) -> dict[str, tuple[int, int]]:
+        """Frames with boxes, and frames with boxes or clusters, of each trained class."""
+        names = [self.dataset.taxonomy.names[k] for k in self.class_ids]
+        columns = zip(self._boxed.sum(axis=0).tolist(), self._met.sum(axis=0).tolist(), strict=True)
+        return dict(zip(names, columns, strict=True))
+
+    def with_boxes(self) -> NDArray[np.int64]:
+        """Indices of frames that may give objects to paste; none where nothing is pasted."""
+        wanted = any(self.config.paste.counts.values())
+        return np.flatnonzero(self._boxed.any(axis=1)) if wanted else np.zeros(0, dtype=np.int64)
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Indices of frames in the order of an epoch.
+
+        Class-balanced resampling draws, for each class, the same number of frames that have it; together as many as
+        there are pairs of a frame and a class in it (CBGS, arXiv 1908.09492).
+        """
+        rng = np.random.default_rng((self.seed, epoch, 0))
+        frames, wanted = len(self.frame_ids), self.config.samples
+        if self.config.resample == "none":
+            wanted = frames * self.config.repeat if wanted is None else wanted
+            turns = [rng.permutation(frames) for _ in range(-(-wanted // max(frames, 1)))]
+            order: NDArray[np.int64] = np.concatenate([np.zeros(0, dtype=np.int64), *turns])
+            return order[:wanted]
+        met = self._boxed if self.config.resample == "boxes" else self._met
+        classes = np.flatnonzero(met.any(axis=0))
+        count = max(len(classes), 1)
+        wanted = int(met.sum() * self.config.repeat / count) * count if wanted is None else wanted
+        each = wanted // count + (np.arange(count) < wanted % count)
+        drawn = [rng.choice(np.flatnonzero(met[:, k]), n) for k, n in zip(classes, each, strict=False)]
+        return rng.permutation(np.concatenate([np.zeros(0, dtype=np.int64), *drawn]))
+
+    def sample(self, index: int, epoch: int, place: int, paste: bool = True) -> Sample:
+        """The augmented sample at a place of an epoch.
+
+        Args:
+            index: of its frame.
+            epoch: from 0.
+            place: in the epoch's order.
+            paste: whether objects are pasted.
+        """
+        rng = np.random.default_rng((self.seed, epoch, 1, place))
+        sample = self.raw(index, epoch, place)
+        config = self.config
+        if paste and len(self.bank):
+            sample = pasted(sample, self.bank, self._pasted, config.paste, rng)
+        sample = cropped(augmented(sample, config.augment, rng), self.range_m)
+        return sample.clusters_as_boxes() if config.coarse.as_boxes else sample
+
+    def raw(self, index: int, *draw: int) -> Sample:
+        """A frame with the labels that the budget allows, as recorded; `draw` tells accesses apart for `redraw`."""
+        frame_id = self.frame_ids[index]
+        frame = self.dataset.frame(frame_id)
+        points, num_key = read_cloud(self.dataset, frame, self.config.points)
+        boxes, velocity, rest = self._labels(frame_id)
+        xyz = points[:num_key, :3]
+        clusters = self._clusters(frame_id, xyz, boxes, rest, draw)
+        sample = Sample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
+        sample = sample.keep_clusters(self._trained[clusters.class_id])
+        return sample.keep_points(in_view(points, frame)) if self.config.points.in_view_only else sample
+
+    def _clusters(
+        self, frame_id: str, xyz: NDArray[np.float32], boxes: Boxes, rest: Boxes | None, draw: tuple[int, ...]
+    ) -> CoarseLabels:
+        config = self.config.coarse
+        if config.kind == "none":
+            return CoarseLabels.empty(len(xyz))
+        if config.kind == "tables":
+            assert self.labels is not None  # checked when counting
+            found = coarse.from_tables(self.labels.labels(frame_id), xyz, config)
+            return coarse.without_boxed(found, xyz, boxes)
+        assert rest is not None  # the budget was drawn from boxes
+        least: Any = self.budget.description.get("min_points", 0)  # others were never up for a label
+        rest = some_of(rest, count_points(xyz, rest) >= least)
+        rng = np.random.default_rng((config.seed, *(draw if config.redraw else (0,)), *frame_id.encode()))
+        return coarse.from_boxes(xyz, rest, config, rng)
+
+    def _labels(self, frame_id: str) -> tuple[Boxes, NDArray[np.float64], Boxes | None]:
+        """Boxes of the budget, their velocities, and the other boxes where coarse labels are made of them."""
+        allowed = self.budget.boxed(frame_id)
+        from_boxes = self.config.coarse.kind in ("simulated", "clicks", "centers")
+        everything = self.dataset.boxes(frame_id) if allowed or from_boxes else None
+        if everything is None:
+            everything = _NO_BOXES
+        unknown = set(allowed) - set(everything.token)
+        if unknown:
+            raise SchemaError(
+                "SCH003",
+                f"frame {frame_id!r} of {self.dataset.root} has no box {min(unknown)!r}, which the budget names",
+                "the budget was drawn from other data: draw it from this data set",
+            )
+        trained = self._trained[everything.class_id] & (everything.class_id != BACKGROUND)
+        mine = np.array([token in allowed for token in everything.token], dtype=bool)
+        boxes = some_of(everything, mine & trained)
+        velocity = np.array([allowed[token] or (np.nan, np.nan) for token in boxes.token]).reshape(-1, 2)
+        return boxes, velocity, some_of(everything, ~mine & trained) if from_boxes else None
+
+    def _count(self, frame_ids: list[str], watch: Watch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """(F,C) whether a frame has boxes, and clusters, of each trained class; frames without either may be bad."""
+        column = {class_id: k for k, class_id in enumerate(self.class_ids)}
+        boxed = np.zeros((len(frame_ids), len(column)), dtype=bool)
+        coarsely = np.zeros_like(boxed)
+        clusters = self._table_classes(frame_ids)
+        for index in watch(range(len(frame_ids))):
+            try:
+                boxes, _, rest = self._labels(frame_ids[index])
+            except (DatasetError, CalibrationError) as error:
+                self.bad[frame_ids[index]] = str(error)
+                continue
+            boxed[index, [column[c] for c in boxes.class_id]] = True
+            others = clusters.get(frame_ids[index], set()) if rest is None else set(rest.class_id.tolist())
+            coarsely[index, [column[c] for c in others if c in column]] = True
+        return boxed, coarsely
+
+    def _table_classes(self, frame_ids: list[str]) -> Mapping[str, set[int]]:
+        """Classes of the clusters of each frame of the tables; complains of frames that have no labels."""
+        if self.config.coarse.kind != "tables":
+            return {}
+        if self.labels is None:
+            raise SchemaError("SCH005", "the recipe wants labels and none were given", "give --labels OUT")
+        require_labelled(self.labels, self.dataset, frame_ids)
+        classes: dict[str, set[int]] = {}
+        for frame_id, name, _ in self.labels.cluster_sizes():
+            classes.setdefault(frame_id, set()).add(self.dataset.taxonomy.class_id(name))
+        return classes
+
+
+def some_of(boxes: Boxes, which: NDArray[np.bool_]) -> Boxes:
+    """A part of them."""
+    tokens = tuple(token for token, keep in zip(boxes.token, which, strict=True) if keep)
+    return Boxes(boxes.center_m[which], boxes.size_lwh_m[which], boxes.rotation[which], boxes.class_id[which], tokens)
+
+
+def _failed(labels: Labels | None) -> set[str]:
+    """Quarantined frames: they have no labels, which is not "no objects"."""
+    return set() if labels is None else {row.frame_id for row in labels.frames() if row.status != "ok"}

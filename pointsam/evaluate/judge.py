@@ -1,0 +1,148 @@
+"""Everything that is said about the labels of one folder, frame by frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import SchemaError
+from pointsam.datasets.base import Dataset
+from pointsam.datasets.io import read_points
+from pointsam.evaluate.agnostic import AgnosticAccumulator, AgnosticQuality, best_iou
+from pointsam.evaluate.attributes import dimensions, members_of
+from pointsam.evaluate.confidence import ConfidenceAccumulator, ConfidenceQuality
+from pointsam.evaluate.overlap import Overlaps, overlaps
+from pointsam.evaluate.panoptic import PanopticAccumulator, PanopticQuality, match
+from pointsam.evaluate.semantic import SemanticAccumulator, SemanticQuality
+from pointsam.evaluate.slices import BinQuality, Members, SliceAccumulator
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import FrameLabels, PointTruth
+
+MIN_POINTS_PANOPTIC, MIN_POINTS_OBJECTS = 15, 5
+
+
+@dataclass(frozen=True)
+class Quality:
+    """All figures of one folder."""
+
+    panoptic: PanopticQuality
+    agnostic: AgnosticQuality
+    semantic: SemanticQuality
+    confidence: ConfidenceQuality
+    bins: tuple[BinQuality, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameVerdict:
+    """What became of the segments of one frame.
+
+    Args:
+        frame_id: of the frame.
+        seen: its segments.
+        object_iou: (T,) best IoU of each true segment.
+        cluster_iou: (P,) best IoU of each cluster.
+        matched_objects: (T,) bool, matches of panoptic quality.
+        matched_clusters: (P,) bool.
+        missed: (T,) bool, counted as FN.
+        false_alarm: (P,) bool, counted as FP.
+        confidence: (P,) of the clusters.
+        members: bins by dimension.
+        bins: their names, by dimension.
+        class_names: by class_id.
+    """
+
+    frame_id: str
+    seen: Overlaps
+    object_iou: NDArray[np.float64]
+    cluster_iou: NDArray[np.float64]
+    matched_objects: NDArray[np.bool_]
+    matched_clusters: NDArray[np.bool_]
+    missed: NDArray[np.bool_]
+    false_alarm: NDArray[np.bool_]
+    confidence: NDArray[np.float64]
+    members: dict[str, Members]
+    bins: dict[str, tuple[str, ...]]
+    class_names: tuple[str, ...]
+
+
+class Judge:
+    """Sums over the frames of a folder; its memory does not grow with them.
+
+    Args:
+        dataset: gives sweeps, cameras, boxes.
+        taxonomy: of labels and truth.
+        cameras: of the rig.
+    """
+
+    def __init__(self, dataset: Dataset, taxonomy: Taxonomy, cameras: tuple[str, ...]) -> None:
+        self._dataset, self._taxonomy, self._cameras = dataset, taxonomy, cameras
+        self._panoptic = PanopticAccumulator(taxonomy, MIN_POINTS_PANOPTIC)
+        self._agnostic = AgnosticAccumulator(taxonomy, MIN_POINTS_OBJECTS)
+        self._semantic, self._confidence = SemanticAccumulator(taxonomy), ConfidenceAccumulator()
+        self._dimensions = dimensions(cameras, dataset.visibility_levels)
+        self._bins = SliceAccumulator(taxonomy, self._dimensions, MIN_POINTS_PANOPTIC, MIN_POINTS_OBJECTS)
+
+    def add(self, found: FrameLabels, truth: PointTruth) -> FrameVerdict:
+        """Count one frame.
+
+        Raises:
+            SchemaError: SCH003 if labels and truth have different numbers of points, SCH004 on an unknown class; and
+                what reading the sweep raises.
+        """
+        frame_id = found.frame.frame_id
+        try:
+            seen = overlaps(found.labels, truth, self._taxonomy)
+        except SchemaError as error:
+            raise SchemaError(error.code, f"frame {frame_id}: {error.message}", error.hint) from error
+        frame = self._dataset.frame(frame_id)
+        members = members_of(
+            seen,
+            read_points(frame.sweep),
+            frame,
+            self._cameras,
+            self._dataset.boxes(frame_id),
+            self._dataset.visibility(frame_id),
+            len(self._dataset.visibility_levels),
+        )
+        self._panoptic.add_overlaps(seen)
+        self._agnostic.add_overlaps(seen)
+        self._semantic.add(found.labels, truth)
+        self._bins.add(seen, members)
+        verdict = self._verdict(frame_id, seen, found, members)
+        large = seen.pred_size >= MIN_POINTS_OBJECTS
+        self._confidence.add(verdict.confidence[large], verdict.cluster_iou[large])
+        return verdict
+
+    def result(self) -> Quality:
+        """Figures of all frames added."""
+        return Quality(
+            self._panoptic.result(),
+            self._agnostic.result(),
+            self._semantic.result(),
+            self._confidence.result(),
+            self._bins.result(),
+        )
+
+    def _verdict(self, frame_id: str, seen: Overlaps, found: FrameLabels, members: dict[str, Members]) -> FrameVerdict:
+        object_iou, cluster_iou = best_iou(seen)
+        outcome = match(seen, MIN_POINTS_PANOPTIC)
+        matched_objects, matched_clusters = np.zeros(len(object_iou), bool), np.zeros(len(cluster_iou), bool)
+        matched_objects[seen.true_index[outcome.pair]] = True
+        matched_clusters[seen.pred_index[outcome.pair]] = True
+        confidence = np.array([cluster.confidence for cluster in found.clusters], dtype=np.float64)
+        return FrameVerdict(
+            frame_id,
+            seen,
+            object_iou,
+            cluster_iou,
+            matched_objects,
+            matched_clusters,
+            outcome.missed,
+            outcome.false_alarm,
+            confidence[seen.pred_id],
+            members,
+            self._dimensions,
+            self._taxonomy.names,
+        )

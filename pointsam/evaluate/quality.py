@@ -1,0 +1,107 @@
+"""What `pointsam-label eval` says of one folder: as a document, in the terminal, as a page."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pointsam.base.tables import Table, cell, without_nan
+from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC, Quality
+
+_RATIOS = ("PQ", "SQ", "RQ")
+_OBJECTS = ("objects", "IoU", "recall", "precision")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Figures of one output folder.
+
+    Args:
+        out: the folder.
+        truth: what it was compared with: "panoptic", "lidarseg", "semantickitti" or "boxes"; several are joined by "+".
+        quality: the figures.
+        failed: quarantined frames, not scored.
+        without_truth: frames that the data set has no truth for, not scored.
+    """
+
+    out: Path
+    truth: str
+    quality: Quality
+    failed: int
+    without_truth: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json: NaN, a share of nothing, becomes null."""
+        values: dict[str, Any] = without_nan(
+            {
+                "out": str(self.out),
+                "truth": self.truth,
+                "failed": self.failed,
+                "without_truth": self.without_truth,
+                **asdict(self.quality),
+            }
+        )
+        return values
+
+    def tables(self) -> list[Table]:
+        """Everything, the most wanted first."""
+        return [self._classes(), self._bins(), self._confidence()]
+
+    def text(self) -> str:
+        """For the terminal."""
+        return "\n\n".join([*(table.text() for table in self.tables()), *self.notes()])
+
+    def markdown(self) -> str:
+        """A page."""
+        return "\n\n".join(["# Label quality", *(table.markdown() for table in self.tables()), *self.notes()]) + "\n"
+
+    def notes(self) -> list[str]:
+        """What was left out."""
+        notes = []
+        if self.failed:
+            notes.append(f"{self.failed} quarantined frames were not scored")
+        if self.without_truth:
+            notes.append(f"{self.without_truth} frames have no truth and were not scored")
+        return notes
+
+    def _classes(self) -> Table:
+        panoptic, agnostic, semantic = self.quality.panoptic, self.quality.agnostic, self.quality.semantic
+        rows: list[tuple[object, ...]] = [
+            (c.name, c.pq, c.sq, c.rq, c.tp, c.fp, c.fn, o.num_objects, o.mean_iou, o.recall, o.precision, s)
+            for c, o, s in zip(panoptic.classes, agnostic.classes, semantic.iou, strict=True)
+        ]
+        counts = [sum(getattr(c, name) for c in panoptic.classes) for name in ("tp", "fp", "fn")]
+        whole = agnostic.overall
+        shares = (whole.num_objects, whole.mean_iou, whole.recall, whole.precision, semantic.mean_iou)
+        rows.append(("all", panoptic.pq, panoptic.sq, panoptic.rq, *counts, *shares))
+        note = (
+            f"PQ counts unmatched segments of {MIN_POINTS_PANOPTIC} points or more; objects, IoU, recall and precision "
+            f"are class-agnostic, from {MIN_POINTS_OBJECTS} points on; semantic: IoU of all points of a class\n"
+            f"foreground points: precision {cell(agnostic.point_precision)}, recall {cell(agnostic.point_recall)}"
+        )
+        title = f"{self.out}: {panoptic.num_frames} frames against {self.truth}"
+        return Table(title, ("class", *_RATIOS, "TP", "FP", "FN", *_OBJECTS, "semantic"), rows, note)
+
+    def _bins(self) -> Table:
+        rows = []
+        for one in self.quality.bins:
+            counts = [sum(getattr(c, name) for c in one.classes) for name in ("tp", "fp", "fn")]
+            o = one.objects
+            figures = (one.pq, one.sq, one.rq, *counts, o.num_objects, o.mean_iou, o.recall, o.precision)
+            rows.append((f"{one.dimension}: {one.bin}", *figures))
+        return Table("by what objects are like", ("bin", *_RATIOS, "TP", "FP", "FN", *_OBJECTS), rows)
+
+    def _confidence(self) -> Table:
+        found = self.quality.confidence
+        rows = [
+            (f"{b.low:.1f}-{b.high:.1f}", b.num_clusters, b.mean_confidence, b.mean_iou, b.share_right)
+            for b in found.bins
+            if b.num_clusters
+        ]
+        note = (
+            f"AUROC {cell(found.auroc)}: the chance that a right cluster is more confident than a wrong one; "
+            f"rank correlation with IoU {cell(found.spearman)}; calibration error {cell(found.ece)}"
+        )
+        header = ("confidence", "clusters", "mean", "IoU", "share right")
+        return Table("does confidence tell good clusters from bad ones?", header, rows, note)

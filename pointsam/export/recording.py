@@ -1,0 +1,133 @@
+"""A run as a Rerun recording: cameras, masks, points, clusters and boxes along a time line.
+
+Entities
+    lidar                    the key sweep's frame; the time lines `frame` (position in the run) and `time`
+    lidar/points             the sweep, coloured by cluster
+    lidar/fitted             boxes fitted to clusters, named by class and cluster
+    lidar/true               true boxes, where there are any
+    lidar/CAMERA             where the camera was when it exposed, seen from the sweep's frame
+    lidar/CAMERA/image       its image, with `masks` in the colours of classes and `points` upon it
+
+Source: the Rerun SDK (rerun.io), an optional extra: pip install "pointsam[rerun]".
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pointsam import rle
+from pointsam.base.errors import BackendError
+from pointsam.export.item import Item
+from pointsam.geometry.projection import cam_SE3_lidar, project
+from pointsam.report.points import cluster_colours
+from pointsam.report.style import UNLABELLED, class_rgb
+from pointsam.taxonomy import BACKGROUND
+from pointsam.types import NO_INSTANCE, Boxes, CameraView
+
+_OPACITY = 110
+
+
+class Recording:
+    """Writes frames as they come.
+
+    Args:
+        path: of the .rrd file.
+
+    Raises:
+        BackendError: BCK005 without the Rerun SDK.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import rerun
+        except ImportError as error:
+            raise BackendError("BCK005", "no Rerun SDK", 'pip install "pointsam[rerun]"') from error
+        self._rerun = rerun
+        self._stream = rerun.RecordingStream("pointsam", recording_id=path.stem)
+        self._stream.save(str(path))
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.flush()
+        self._stream.disconnect()
+
+    def add(self, item: Item, true_boxes: Boxes | None) -> None:
+        """Write one frame.
+
+        Args:
+            item: the frame.
+            true_boxes: in its LiDAR frame, None where there are none.
+        """
+        rr, labels = self._rerun, item.found.labels
+        self._stream.set_time("frame", sequence=item.number)
+        self._stream.set_time("time", timestamp=item.frame.sweep.t_us * 1e-6)
+        xyz = item.points[:, :3]
+        colours = np.full((len(xyz), 3), UNLABELLED, dtype=np.uint8)
+        member = labels.instance_id != NO_INSTANCE
+        colours[member] = cluster_colours(labels.instance_id[member])
+        self._log("lidar/points", rr.Points3D(xyz, colors=colours, radii=0.04))
+        names = [f"{cluster.class_name} {cluster.cluster_id}" for cluster in item.found.clusters]
+        self._log("lidar/fitted", self._boxes(item.boxes, names))
+        if true_boxes is not None:
+            kept = true_boxes.class_id != BACKGROUND
+            self._log("lidar/true", self._boxes(true_boxes, None, kept))
+        for view in item.frame.cameras:
+            self._camera(item, view, xyz, colours, member)
+
+    def _camera(
+        self, item: Item, view: CameraView, xyz: NDArray[Any], colours: NDArray[np.uint8], member: NDArray[np.bool_]
+    ) -> None:
+        rr, camera, sweep = self._rerun, view.camera, item.frame.sweep
+        pose = cam_SE3_lidar(sweep, view).inverse()
+        size = [camera.width_px, camera.height_px]
+        self._log(f"lidar/{view.name}", rr.Transform3D(translation=pose.translation_m, mat3x3=pose.rotation))
+        self._log(f"lidar/{view.name}/image", rr.Pinhole(image_from_camera=camera.K, resolution=size))
+        self._log(f"lidar/{view.name}/image", rr.EncodedImage(path=view.image_path))
+        png = io.BytesIO()
+        Image.fromarray(_mask_image(item, view), mode="RGBA").save(png, format="PNG", compress_level=3)
+        masks = rr.EncodedImage(contents=png.getvalue(), media_type="image/png", draw_order=1.0)
+        self._log(f"lidar/{view.name}/image/masks", masks)
+        seen = project(xyz, sweep, view)
+        shown = seen.valid & member
+        self._log(f"lidar/{view.name}/image/points", rr.Points2D(seen.uv_px[shown], colors=colours[shown], radii=2.0))
+
+    def _boxes(self, boxes: Boxes, names: list[str] | None, kept: NDArray[np.bool_] | None = None) -> Any:
+        from scipy.spatial.transform import Rotation
+
+        some = np.ones(len(boxes), dtype=bool) if kept is None else kept
+        turns = Rotation.from_matrix(boxes.rotation[some]).as_quat() if some.any() else np.zeros((0, 4))
+        white = np.full((int(some.sum()), 3), 235, dtype=np.uint8)
+        colours = np.array([class_rgb(int(k)) for k in boxes.class_id[some]], dtype=np.uint8).reshape(-1, 3)
+        return self._rerun.Boxes3D(
+            centers=boxes.center_m[some],
+            half_sizes=boxes.size_lwh_m[some] / 2,
+            quaternions=turns,
+            colors=white if names is None else colours,
+            labels=names,
+        )
+
+    def _log(self, entity: str, value: Any) -> None:
+        self._stream.log(entity, value)
+
+
+def _mask_image(item: Item, view: CameraView) -> NDArray[np.uint8]:
+    """(H,W,4) masks that built clusters in the colours of their classes, smaller ones above larger ones."""
+    height, width = view.camera.height_px, view.camera.width_px
+    image = np.zeros((height, width, 4), dtype=np.uint8)
+    pieces = [
+        (*rle.decode_crop(item.masks[view.name].masks.rle[mask_id], height, width), cluster.class_id)
+        for cluster in item.found.clusters
+        for camera, mask_id in zip(cluster.cameras, cluster.mask_ids, strict=True)
+        if camera == view.name
+    ]
+    for rows, columns, inside, class_id in sorted(pieces, key=lambda piece: -int(piece[2].sum())):
+        image[rows, columns][inside] = (*class_rgb(class_id), _OPACITY)
+    return image

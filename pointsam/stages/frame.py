@@ -1,0 +1,252 @@
+"""The method on one frame, from images to clusters: models and values in, values out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.runtime import Stopwatch
+from pointsam.base.seeding import generator
+from pointsam.masks.base import Segmenter
+from pointsam.semantics.base import SemanticModel
+from pointsam.semantics.riders import ride
+from pointsam.stages.lift import lift
+from pointsam.stages.merge import merge
+from pointsam.stages.paint import paint, semantic_map
+from pointsam.stages.prompt import prompt
+from pointsam.stages.recipes import ClustersConfig, MasksConfig
+from pointsam.stages.refine import refine
+from pointsam.stages.summarize import Evidence, summarize
+from pointsam.stages.trim import trim
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import (
+    NO_INSTANCE,
+    CameraView,
+    Detections,
+    Frame,
+    FrameLabels,
+    FrameRow,
+    ImageMasks,
+    InstanceMap,
+    Masks,
+    PointLabels,
+)
+
+
+def image_masks(
+    image_rgb: NDArray[np.uint8],
+    read_cloud: Callable[[], NDArray[np.float64]],
+    frame: Frame,
+    view: CameraView,
+    semantics: SemanticModel,
+    segmenter: Segmenter,
+    taxonomy: Taxonomy,
+    config: MasksConfig,
+    watch: Stopwatch,
+) -> ImageMasks:
+    """Detections with masks, and candidate masks, of one image (method.md A.1 to A.3).
+
+    Args:
+        image_rgb: (H,W,3) RGB.
+        read_cloud: gives the (M,3) points that supply prompts, from `prompt_cloud`; called only if points prompt.
+        frame: the key frame.
+        view: the camera of the image.
+        semantics: says what class is where.
+        segmenter: cuts the masks.
+        taxonomy: the run's classes.
+        config: the 2D stage.
+        watch: gets the seconds of detect, encode, decode, read and prompt.
+    """
+    height, width = image_rgb.shape[:2]
+    with watch("detect"):
+        found = semantics.detect(image_rgb, frame, view)
+        if semantics.riders_apart:
+            found = ride(found, taxonomy, config.riders)
+    masks, uv = Masks.empty(height, width), np.zeros((0, 2), dtype=np.int32)
+    if len(found) == 0:
+        return ImageMasks(frame.frame_id, view.name, "ok", "", "", masks, replace(found, rle=()), uv)
+    with watch("encode"):
+        embedding = segmenter.embed(image_rgb)
+    box_prompts = config.prompts != "points" and found.instances
+    with watch("decode"):
+        by_box = segmenter.from_boxes(embedding, found.box_xyxy_px) if box_prompts or found.rle is None else masks
+    if found.rle is None:
+        found = replace(found, rle=by_box.rle)
+    if config.prompts != "boxes" or not found.instances:
+        with watch("read"):
+            cloud_lidar_m = read_cloud()
+        with watch("prompt"):
+            semantic = semantic_map(found, height, width, config.semantic_overlap)
+            rng = generator(config.seed, frame.frame_id, view.name, "prompt")
+            uv = prompt(cloud_lidar_m, frame, view, semantic, config.prompt, rng)
+        with watch("decode"):
+            masks = segmenter.from_points(embedding, uv)
+    if box_prompts:
+        masks = _joined(by_box, masks)
+    return ImageMasks(frame.frame_id, view.name, "ok", "", "", masks, found, uv)
+
+
+def instance_map(
+    row: ImageMasks, taxonomy: Taxonomy, overlap: Literal["score", "published"], config: ClustersConfig
+) -> InstanceMap:
+    """The partition of an image (method.md A.4).
+
+    Args:
+        row: its masks.
+        taxonomy: the run's classes.
+        overlap: `semantic_overlap` of the 2D stage that made the masks.
+        config: the 3D stage.
+    """
+    semantic = semantic_map(row.detections, row.masks.height_px, row.masks.width_px, overlap)
+    return paint(row.masks, semantic, row.detections, taxonomy, config.paint)
+
+
+@dataclass(frozen=True, eq=False)
+class Lifted:
+    """What the cameras of a frame say about its sweep, before refinement.
+
+    Args:
+        labels: (N,) labels of each camera, instance_id an index into its image's instances.
+        num_masks: instances of each image.
+        views: (N,) uint8 number of cameras that see a point.
+        covered: (N,) uint8 number of cameras with a mask over it.
+        evidence: of each camera.
+    """
+
+    labels: tuple[PointLabels, ...]
+    num_masks: tuple[int, ...]
+    views: NDArray[np.uint8]
+    covered: NDArray[np.uint8]
+    evidence: tuple[Evidence, ...]
+
+
+def frame_labels(
+    frame: Frame,
+    xyz_lidar_m: NDArray[np.float32],
+    images: Mapping[str, ImageMasks],
+    painted: Callable[[str], InstanceMap],
+    taxonomy: Taxonomy,
+    config: ClustersConfig,
+    watch: Stopwatch,
+) -> FrameLabels:
+    """Clusters of one frame from the masks of its images (method.md A.4 to A.7).
+
+    Args:
+        frame: the key frame.
+        xyz_lidar_m: (N,3) points of the key sweep.
+        images: masks by camera name, one for every camera of the frame.
+        painted: gives the `instance_map` of a camera; asked for one by one, not all need be in memory.
+        taxonomy: the run's classes.
+        config: the 3D stage.
+        watch: gets the seconds of paint, lift, refine, merge, trim and summarize.
+    """
+    lifted = lifted_labels(frame, xyz_lidar_m, images, painted, config, watch)
+    return refined_labels(frame, xyz_lidar_m, lifted, taxonomy, config, watch)
+
+
+def lifted_labels(
+    frame: Frame,
+    xyz_lidar_m: NDArray[np.float32],
+    images: Mapping[str, ImageMasks],
+    painted: Callable[[str], InstanceMap],
+    config: ClustersConfig,
+    watch: Stopwatch,
+) -> Lifted:
+    """The first half of `frame_labels`, all that needs the calibration."""
+    views, covered = np.zeros((2, len(xyz_lidar_m)), dtype=np.uint8)
+    labels, num_masks, evidence = [], [], []
+    for view in frame.cameras:
+        row = images[view.name]
+        with watch("paint"):
+            instances = painted(view.name)
+        with watch("lift"):
+            lifted = lift(xyz_lidar_m, frame, view, instances, config.lift)
+        labels.append(lifted.labels)
+        num_masks.append(len(instances.mask_id))
+        views += lifted.seen
+        covered += lifted.labels.instance_id != NO_INSTANCE
+        evidence.append(
+            Evidence(
+                view.name,
+                lifted.labels,
+                instances.mask_id,
+                row.masks.pred_iou[instances.mask_id],
+                row.masks.stability[instances.mask_id],
+                _scores(row.masks, row.detections, instances.mask_id, instances.class_id),
+            )
+        )
+    return Lifted(tuple(labels), tuple(num_masks), views, covered, tuple(evidence))
+
+
+def refined_labels(
+    frame: Frame,
+    xyz_lidar_m: NDArray[np.float32],
+    lifted: Lifted,
+    taxonomy: Taxonomy,
+    config: ClustersConfig,
+    watch: Stopwatch,
+) -> FrameLabels:
+    """The second half of `frame_labels`: refined by camera, merged, refined again."""
+    by_camera, ring_gap_rad = [], frame.sweep.ring_gap_rad
+    with watch("refine"):
+        for labels, count in zip(lifted.labels, lifted.num_masks, strict=True):
+            alone = np.ones(count, dtype=np.uint64)  # all masks come from one camera
+            by_camera.append(refine(xyz_lidar_m, labels, taxonomy, config.refine, alone, ring_gap_rad))
+    with watch("merge"):
+        merged = merge(by_camera, config.merge)
+    with watch("refine"):
+        refined = refine(xyz_lidar_m, merged.labels, taxonomy, config.refine, merged.cameras, ring_gap_rad)
+    with watch("trim"):
+        refined = trim(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.trim)
+    with watch("summarize"):
+        found, clusters = summarize(xyz_lidar_m, refined, lifted.evidence, taxonomy)
+    summary = FrameRow(
+        frame_id=frame.frame_id,
+        scene=frame.scene,
+        t_us=frame.sweep.t_us,
+        num_points=len(xyz_lidar_m),
+        num_clusters=len(clusters),
+        calibration_hash=calibration_hash(frame),
+    )
+    return FrameLabels(summary, found, lifted.views, lifted.covered, clusters)
+
+
+def calibration_hash(frame: Frame) -> str:
+    """16 hex digits over every pose and camera that took part."""
+    digest = hashlib.sha256()
+    poses = [frame.sweep.ego_SE3_lidar, frame.sweep.world_SE3_ego]
+    for view in frame.cameras:
+        poses += [view.ego_SE3_cam, view.world_SE3_ego]
+        digest.update(view.camera.K.astype("<f8").tobytes())
+        digest.update(np.asarray(view.camera.distortion, dtype="<f8").tobytes())
+    for pose in poses:
+        digest.update(pose.rotation.astype("<f8").tobytes() + pose.translation_m.astype("<f8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _joined(first: Masks, second: Masks) -> Masks:
+    return Masks(
+        first.height_px,
+        first.width_px,
+        first.rle + second.rle,
+        np.concatenate([first.pred_iou, second.pred_iou]),
+        np.concatenate([first.stability, second.stability]),
+        np.concatenate([first.source, second.source]),
+    )
+
+
+def _scores(
+    masks: Masks, found: Detections, mask_id: NDArray[np.int32], class_id: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Semantic score of each instance: its own detection's, else the best of its class in the image."""
+    best = np.zeros(256, dtype=np.float32)
+    np.maximum.at(best, found.class_id, found.score)
+    source = masks.source[mask_id]
+    if len(found) == 0:
+        return best[class_id]
+    return np.where(source >= 0, found.score[np.maximum(source, 0)], best[class_id])

@@ -1,0 +1,26 @@
+"""The values that flow between stages: frozen, validated, numpy only.
+
+Frames of reference: `lidar` (the key sweep's sensor), `cam` (x right, y down, z forward), `ego`, `world`.
+Images are indexed [v, u]; pixels are (u, v) = (column, row).
+"""
+
+from pointsam.types.frames import CameraView, Frame, Sweep
+from pointsam.types.images import Detections, ImageMasks, InstanceMap, Masks
+from pointsam.types.labels import NO_INSTANCE, Boxes, Cluster, FrameLabels, FrameRow, PointLabels, PointTruth
+
+__all__ = [
+    "NO_INSTANCE",
+    "Boxes",
+    "CameraView",
+    "Cluster",
+    "Detections",
+    "Frame",
+    "FrameLabels",
+    "FrameRow",
+    "ImageMasks",
+    "InstanceMap",
+    "Masks",
+    "PointLabels",
+    "PointTruth",
+    "Sweep",
+]

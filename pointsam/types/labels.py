@@ -1,0 +1,206 @@
+"""Points and objects in 3D: boxes, labels, truth, clusters, and all labels of a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import SchemaError
+from pointsam.taxonomy import BACKGROUND
+from pointsam.types.validation import check_row, check_shapes, check_status
+
+NO_INSTANCE = -1
+"""instance_id or cluster_id of a pixel or point that belongs to none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """Oriented 3D boxes in the key sweep's LiDAR frame.
+
+    Args:
+        center_m: (M,3) float64.
+        size_lwh_m: (M,3) float64 length along the box's x, width along y, height along z.
+        rotation: (M,3,3) float64, lidar_R_box.
+        class_id: (M,) uint8; BACKGROUND marks void (points inside are neither right nor wrong).
+        token: the data set's own name of each box.
+    """
+
+    center_m: NDArray[np.float64]
+    size_lwh_m: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    class_id: NDArray[np.uint8]
+    token: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        m = len(self.token)
+        check_shapes(
+            self,
+            center_m=(self.center_m, (m, 3)),
+            size_lwh_m=(self.size_lwh_m, (m, 3)),
+            rotation=(self.rotation, (m, 3, 3)),
+            class_id=(self.class_id, (m,)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.token)
+
+
+@dataclass(frozen=True, eq=False)
+class PointLabels:
+    """A class and an instance for every point of a sweep, in file order.
+
+    Args:
+        instance_id: (N,) int32, NO_INSTANCE = none.
+        class_id: (N,) uint8, BACKGROUND exactly where instance_id is NO_INSTANCE.
+
+    Raises:
+        SchemaError: SCH003 on shapes that differ or a point with only one of the two.
+    """
+
+    instance_id: NDArray[np.int32]
+    class_id: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        check_shapes(self, instance_id=(self.instance_id, (None,)), class_id=(self.class_id, self.instance_id.shape))
+        if not np.array_equal(self.instance_id == NO_INSTANCE, self.class_id == BACKGROUND):
+            raise SchemaError(
+                "SCH003",
+                "a point has an instance without a class, or a class without an instance",
+                "set instance_id = -1 and class_id = 255 together",
+            )
+
+    def __len__(self) -> int:
+        return len(self.instance_id)
+
+    @staticmethod
+    def empty(num_points: int) -> PointLabels:
+        """All background."""
+        return PointLabels(
+            np.full(num_points, NO_INSTANCE, dtype=np.int32), np.full(num_points, BACKGROUND, dtype=np.uint8)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PointTruth:
+    """What evaluation compares with.
+
+    Args:
+        labels: the true objects.
+        void: (N,) bool, points that count neither for nor against.
+        source: where it is from: "panoptic", "lidarseg" (with boxes), "semantickitti" or "boxes".
+    """
+
+    labels: PointLabels
+    void: NDArray[np.bool_]
+    source: str
+
+    def __post_init__(self) -> None:
+        check_shapes(self, void=(self.void, (len(self.labels),)))
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One labelled object and why it is there (the `clusters` table, one row).
+
+    Args:
+        cluster_id: dense in its frame, ordered by (-num_points, first point index).
+        class_id, class_name: its class.
+        num_points: points of the key sweep.
+        center_lidar_m: mid-point of the axis-aligned extent, (max + min) / 2 - not the mean (method.md B.1).
+        size_aabb_m: axis-aligned extent.
+        radius_bev_m: largest distance from the centre in the ground plane, without safety margin.
+        range_m: distance of the centre from the LiDAR.
+        cameras: names of the cameras whose masks built it, in the frame's order.
+        mask_ids: index of each contributing mask in its image, aligned with `cameras` (a camera may repeat).
+        pred_iou: mean predicted IoU of those masks, weighted by points.
+        stability: mean stability, weighted likewise.
+        class_share: share of its masked points whose mask had its class.
+        num_points_cut: points that its masks covered and refinement took away.
+        confidence: in [0,1], see `pointsam.stages.summarize`.
+    """
+
+    cluster_id: int
+    class_id: int
+    class_name: str
+    num_points: int
+    center_lidar_m: tuple[float, float, float]
+    size_aabb_m: tuple[float, float, float]
+    radius_bev_m: float
+    range_m: float
+    cameras: tuple[str, ...] = field(default=())
+    mask_ids: tuple[int, ...] = field(default=())
+    pred_iou: float = 0.0
+    stability: float = 0.0
+    class_share: float = 0.0
+    num_points_cut: int = 0
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True)
+class FrameRow:
+    """What became of one frame (`frames`, one row).
+
+    Args:
+        frame_id: the data set's id.
+        scene: the drive, written as the folder's name.
+        t_us: time of the key sweep, microseconds.
+        num_points: points in the sweep's file, 0 where it could not be read.
+        num_clusters: labelled objects.
+        status: "ok" or "failed" (quarantined: it has no labels, which is not "no objects").
+        error_code: why it failed, a code of `pointsam.base.errors`; empty if ok.
+        error: the message.
+        calibration_hash: digest of the poses and intrinsics that were used.
+
+    Raises:
+        SchemaError: SCH003 on a status without its code, or a code without the status.
+    """
+
+    frame_id: str
+    scene: str
+    t_us: int
+    num_points: int
+    num_clusters: int = 0
+    status: str = "ok"
+    error_code: str = ""
+    error: str = ""
+    calibration_hash: str = ""
+
+    def __post_init__(self) -> None:
+        check_status(f"frame {self.frame_id}", self.status, self.error_code)
+
+
+@dataclass(frozen=True, eq=False)
+class FrameLabels:
+    """All labels of one frame: a row of `frames`, one of `points`, and its rows of `clusters`.
+
+    Args:
+        frame: what became of it.
+        labels: (N,) class and cluster of every point, in file order of the sweep.
+        views: (N,) uint8, number of cameras that see the point.
+        covered: (N,) uint8, number of cameras of which a painted mask lies on the point.
+        clusters: by cluster_id, which is 0..M-1 and what `labels.instance_id` holds.
+
+    Raises:
+        SchemaError: SCH003 if the parts do not describe the same points and clusters.
+    """
+
+    frame: FrameRow
+    labels: PointLabels
+    views: NDArray[np.uint8]
+    covered: NDArray[np.uint8]
+    clusters: tuple[Cluster, ...]
+
+    def __post_init__(self) -> None:
+        frame, n = self.frame, len(self.labels)
+        check_row(
+            n == frame.num_points and self.views.shape == self.covered.shape == (n,),
+            f"frame {frame.frame_id} of {frame.num_points} points has {n} labels, {len(self.views)} view counts and "
+            f"{len(self.covered)} counts of masks",
+        )
+        ids = [cluster.cluster_id for cluster in self.clusters]
+        check_row(
+            ids == list(range(frame.num_clusters)) and int(self.labels.instance_id.max(initial=-1)) < len(ids),
+            f"frame {frame.frame_id}: cluster ids of its points and of its {frame.num_clusters} clusters differ",
+        )

@@ -1,0 +1,30 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from pointsam.base.cache import cache_dir, cache_error
+
+
+def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.delenv("POINTSAM_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_dir("weights") == tmp_path / "home" / ".cache" / "pointsam" / "weights"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_dir("weights") == tmp_path / "xdg" / "pointsam" / "weights"
+    monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path / "own"))
+    assert cache_dir("weights") == tmp_path / "own" / "pointsam" / "weights"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.ENOSPC, "OUT002"), (errno.EDQUOT, "OUT002"), (errno.EACCES, "OUT003"), (errno.EROFS, "OUT003")],
+)
+def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(number, code):
+    error = cache_error(Path("there"), OSError(number, os.strerror(number)))
+    assert error.code == code
+    assert "there" in error.message
+    assert os.strerror(number) in error.message
+    assert "POINTSAM_CACHE" in error.hint

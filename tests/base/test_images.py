@@ -1,0 +1,75 @@
+"""Which image files are opened, and by which decoder."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import EpsImagePlugin, Image
+
+import pointsam
+from pointsam.base.errors import DatasetError
+from pointsam.base.images import MASK_FORMATS, PHOTO_FORMATS, open_image
+from pointsam.datasets.io import image_size, read_image
+from pointsam.semantics.layouts import InstancePng
+from pointsam.taxonomy import NUSCENES, LabelMapping
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 6\n%%EndComments\nshowpage\n%%EOF\n"
+PACKAGE = Path(pointsam.__file__).parent
+
+
+def content(form):
+    if form == "EPS":
+        return POSTSCRIPT
+    sink = io.BytesIO()
+    Image.new("L", (8, 6), 1).save(sink, form)
+    return sink.getvalue()
+
+
+@pytest.fixture
+def no_program(monkeypatch):
+    """Pillow must not come to start Ghostscript."""
+
+    def started(*_args, **_more):
+        raise AssertionError("Ghostscript was started")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", started)
+
+
+@pytest.mark.parametrize("form", PHOTO_FORMATS)
+def test_a_camera_image_may_have_any_of_the_formats(tmp_path, form):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content(form))
+    assert read_image(path).shape == (6, 8, 3)
+
+
+@pytest.mark.parametrize("form", ["EPS", "GIF", "PPM"])
+@pytest.mark.parametrize("read", [read_image, image_size])
+def test_a_camera_image_of_another_format_is_DAT005(tmp_path, no_program, read, form):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content(form))
+    with pytest.raises(DatasetError, match=r"photo\.jpg.*JPEG, PNG, WEBP, BMP or TIFF") as caught:
+        read(path)
+    assert caught.value.code == "DAT005"
+    assert "convert" in caught.value.hint
+
+
+@pytest.mark.parametrize("form", ["EPS", "GIF", "BMP", "TIFF"])
+def test_a_mask_that_is_no_png_is_DAT011(tmp_path, no_program, form):
+    (tmp_path / "one.png").write_bytes(content(form))
+    (tmp_path / "one.json").write_text('{"1": {"label": "car", "score": 1}}')
+    layout = InstancePng(LabelMapping(NUSCENES, {"car": "car"}))
+    with pytest.raises(DatasetError, match=r"DAT011.*one\.png.*content is not PNG"):
+        layout.read(tmp_path / "one", (6, 8))
+    (tmp_path / "one.png").write_bytes(content("PNG"))
+    assert len(layout.read(tmp_path / "one", (6, 8))) == 1
+
+
+def test_a_missing_file_stays_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        open_image(tmp_path / "gone.png", MASK_FORMATS)
+
+
+@pytest.mark.parametrize("folder", [PACKAGE, PACKAGE.parent / "pipelines", PACKAGE.parent / "scripts"])
+def test_images_are_opened_in_one_place(folder):
+    openers = [path for path in folder.rglob("*.py") if "Image.open(" in path.read_text()]
+    assert openers == [path for path in [PACKAGE / "base" / "images.py"] if folder == PACKAGE]

@@ -1,0 +1,118 @@
+"""SemanticKITTI, laid out anew from made-up files; its labels come back as our exporter wrote them."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers.commands import label
+from helpers.training import make_labels
+from PIL import Image
+
+from pointsam.base.errors import DatasetError
+from pointsam.datasets import open_dataset
+from pointsam.datasets.kitti.semantic import SemanticKitti
+from pointsam.geometry.projection import key_SE3_sweep
+from pointsam.taxonomy import BACKGROUND
+
+CALIB = "P2: 100 0 50 -6 0 100 40 0.5 0 0 1 0.01\nTr: 0 -1 0 0 0 0 -1 -0.1 1 0 0 -0.3\n"
+AHEAD, BEHIND = (10.0, 0.0, 0.0, 0.1), (-10.0, 0.0, 0.0, 0.1)
+
+
+def write(root, name="08", frames=3, points=(AHEAD, AHEAD, AHEAD, AHEAD, BEHIND), values=None, poses=True):
+    folder = root / "sequences" / name
+    for part in ("velodyne", "image_2", "labels"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    (folder / "calib.txt").write_text(CALIB)
+    for k in range(frames):
+        np.asarray(points, dtype="<f4").tofile(folder / "velodyne" / f"{k:06d}.bin")
+        Image.new("RGB", (100, 80)).save(folder / "image_2" / f"{k:06d}.png")
+        if values is not None:
+            np.asarray(values, dtype="<u4").tofile(folder / "labels" / f"{k:06d}.label")
+    if poses:  # the camera drives a metre a frame along its own z, which is the LiDAR's x
+        rows = [f"1 0 0 0 0 1 0 0 0 0 1 {k}" for k in range(frames)]
+        (folder / "poses.txt").write_text("\n".join(rows) + "\n")
+        (folder / "times.txt").write_text("\n".join(f"{0.1 * k:e}" for k in range(frames)) + "\n")
+    return SemanticKitti(root)
+
+
+def packed(semantic, instance):
+    return semantic | instance << 16
+
+
+def test_it_is_known_by_its_folders_and_lists_splits_and_sequences(tmp_path):
+    write(tmp_path, "00", 2)
+    world = write(tmp_path, "08", 3)
+    assert isinstance(open_dataset(tmp_path), SemanticKitti)
+    assert world.frame_ids() == ["00_000000", "00_000001", "08_000000", "08_000001", "08_000002"]
+    assert world.frame_ids("val") == world.frame_ids("08") == world.frame_ids()[2:]
+    assert world.frame_ids("train") == world.frame_ids()[:2]
+    assert world.scene("08_000001") == "08"
+    with pytest.raises(DatasetError, match=r"DAT010.*'nope'"):
+        world.frame_ids("nope")
+    with pytest.raises(DatasetError, match="DAT009"):
+        world.frame_ids("test")
+    with pytest.raises(DatasetError, match=r"DAT010.*08_000009"):
+        world.frame("08_000009")
+
+
+def test_sweeps_are_a_metre_apart_along_x(tmp_path):
+    world = write(tmp_path)
+    frame = world.frame("08_000001")
+    assert frame.sweep.t_us == 100_000
+    before, after = (key_SE3_sweep(frame.sweep, frame.neighbours[k]).translation_m for k in (-1, 1))
+    assert before == pytest.approx([-1, 0, 0], abs=1e-9)
+    assert after == pytest.approx([1, 0, 0], abs=1e-9)
+    assert [sweep.path.stem for sweep in world.past_sweeps("08_000002", 5)] == ["000001", "000000"]
+
+
+def test_without_poses_frames_stand_alone(tmp_path):
+    world = write(tmp_path, poses=False)
+    assert dict(world.frame("08_000001").neighbours) == {}
+    assert world.past_sweeps("08_000001", 3) == []
+
+
+def test_truth_has_things_with_an_instance_that_the_camera_sees(tmp_path):
+    values = [packed(252, 7), packed(10, 0), packed(11, 4), packed(40, 0), packed(10, 7)]
+    world = write(tmp_path, values=values)
+    truth = world.point_truth("08_000000")
+    car = world.taxonomy.class_id("car")
+    assert truth.labels.class_id.tolist() == [car, BACKGROUND, BACKGROUND, BACKGROUND, BACKGROUND]
+    assert truth.labels.instance_id[0] == 7
+    assert truth.void.tolist() == [False, True, True, False, True]  # nameless, cycle alone, road, behind the camera
+    assert truth.source == "semantickitti"
+
+
+def test_no_labels_is_no_truth_and_labels_of_another_sweep_are_refused(tmp_path):
+    assert write(tmp_path / "a").point_truth("08_000000") is None
+    with pytest.raises(DatasetError, match=r"DAT011.*16 bytes"):
+        write(tmp_path / "b", values=[0, 0, 0, 0]).point_truth("08_000000")
+
+
+@pytest.mark.parametrize(("file", "text"), [("poses.txt", "1 2 3\n"), ("times.txt", "soon\n"), ("poses.txt", "")])
+def test_a_malformed_file_is_named(tmp_path, file, text):
+    world = write(tmp_path)
+    (tmp_path / "sequences" / "08" / file).write_text(text)
+    with pytest.raises(DatasetError, match=f"DAT011.*{file}"):
+        SemanticKitti(world.root).frame("08_000001")
+
+
+def test_what_the_exporter_writes_is_read_as_the_same_truth_and_scores_one(tmp_path):
+    rng = np.random.default_rng(0)
+    middles = np.repeat([(12.0, 2.0, 0.0, 0.0), (20.0, -4.0, 0.0, 0.0)], 40, axis=0)
+    points = middles + np.column_stack([rng.uniform(-1, 1, (80, 3)), np.zeros(80)])
+    values = np.repeat([packed(10, 1), packed(18, 2)], 40)
+    world = write(tmp_path / "root", points=points, values=values)
+    truth = world.point_truth("08_000000")
+    assert (truth.labels.instance_id > 0).all()
+
+    out = tmp_path / "out"
+    make_labels(out, world)
+    said = label("eval", out, world.root, "--json", tmp_path / "eval.json")
+    assert said.exit_code == 0, said.output
+    assert "3 frames against semantickitti" in said.output
+    assert json.loads((tmp_path / "eval.json").read_text())[0]["panoptic"]["pq"] == 1.0
+    done = label("export", out, world.root, "--to", "semantickitti", "--dest", tmp_path / "dest")
+    assert done.exit_code == 0, done.output
+    read = np.fromfile(tmp_path / "dest" / "labels" / "08_000000.label", dtype="<u4")
+    assert ((read & 0xFFFF) == values & 0xFFFF).all()
+    assert len(np.unique(read)) == 2

@@ -1,0 +1,119 @@
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pointsam.base.errors import DatasetError
+from pointsam.datasets.nuscenes import tables as nuscenes_tables
+from pointsam.datasets.nuscenes.tables import read_rows
+
+FIELDS = {"token": str, "n": int}
+
+
+def read(folder, text, fields=FIELDS):
+    data = text if isinstance(text, bytes) else text.encode()
+    (folder / "t.json").write_bytes(data)
+    return list(read_rows(folder, "t", fields))
+
+
+@pytest.fixture
+def tiny_blocks(monkeypatch):
+    monkeypatch.setattr(nuscenes_tables, "_BLOCK_CHARS", 64)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=60)
+@given(extra=st.lists(JSON, max_size=12), indent=st.sampled_from([None, 0, 2]), block=st.integers(1, 40))
+def test_rows_are_those_of_json_whatever_the_layout_and_the_block(tmp_path_factory, extra, indent, block):
+    rows = [{"x": value, "token": f"t{i}", "n": i} for i, value in enumerate(extra)]
+    text = json.dumps(rows, indent=indent, ensure_ascii=False)
+    longest = max((len(json.dumps(row, indent=indent, ensure_ascii=False)) for row in rows), default=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nuscenes_tables, "_BLOCK_CHARS", longest * 2 + block)
+        assert read(tmp_path_factory.mktemp("t"), text) == [(row["token"], row["n"]) for row in rows]
+
+
+@pytest.mark.parametrize("text", ["[]", " [ ] \n", "[\n\n]"])
+def test_an_empty_list_has_no_rows(tmp_path, text):
+    assert read(tmp_path, text) == []
+
+
+def test_other_fields_are_ignored(tmp_path):
+    assert read(tmp_path, '[{"token": "a", "n": 1, "m": [{"token": "b"}, "},{"]}]') == [("a", 1)]
+
+
+def test_one_field_comes_as_a_tuple_too(tmp_path):
+    assert read(tmp_path, '[{"token": "a"}]', {"token": str}) == [("a",)]
+
+
+@pytest.mark.parametrize(
+    ("text", "offset"),
+    [
+        ("", 0),
+        ("  {}", 2),
+        ('{"token": "a", "n": 1}', 0),
+        ('[{"token": "a", "n": 1}', 23),
+        ('[{"token": "a", "n": 1},', 24),
+        ('[{"token": "a", "n": 1},]', 24),
+        ('[{"token": "a", "n": 1} {', 24),
+        ('[{"token": "a", "n": }]', 21),
+        ('[{"token": "a", "n": 1}] []', 25),
+    ],
+)
+def test_malformed_json_names_file_and_offset(tmp_path, tiny_blocks, text, offset):
+    with pytest.raises(DatasetError) as raised:
+        read(tmp_path, text)
+    assert raised.value.code == "DAT011"
+    assert f"t.json is malformed at character {offset}:" in raised.value.message
+
+
+def test_the_offset_counts_from_the_start_of_a_file_of_many_blocks(tmp_path, tiny_blocks):
+    row = '{"token": "a", "n": 1},'
+    with pytest.raises(DatasetError, match=f"at character {1 + 40 * len(row)}:"):
+        read(tmp_path, "[" + row * 40 + "oops]")
+
+
+def test_a_row_without_end_is_given_up_after_a_block(tmp_path, tiny_blocks):
+    """A string that is never closed must not pull gigabytes into memory."""
+    with pytest.raises(DatasetError, match="at character 11"):
+        read(tmp_path, '[{"token": "' + "a" * 100_000)
+
+
+def test_nesting_beyond_the_decoders_depth_is_malformed(tmp_path):
+    with pytest.raises(DatasetError, match="malformed at character 1"):
+        read(tmp_path, "[" * 200_000)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('{"token": "a"}', r"row 1 \(token 'a'\): field 'n' is missing, expected int"),
+        ('{"token": "a", "n": "1"}', r"row 1 \(token 'a'\): field 'n' is '1', expected int"),
+        ('{"token": null, "n": 1}', r"row 1 \(token None\): field 'token' is None, expected str"),
+        ("7", "row 1 is not a JSON object"),
+    ],
+)
+def test_a_row_of_another_form_names_row_and_field(tmp_path, row, message):
+    with pytest.raises(DatasetError, match=message) as raised:
+        read(tmp_path, f'[{{"token": "z", "n": 0}}, {row}]')
+    assert raised.value.code == "DAT011"
+
+
+def test_text_that_is_not_utf8_is_DAT011(tmp_path):
+    with pytest.raises(DatasetError, match="UTF-8") as raised:
+        read(tmp_path, b"[\xff\xfe]")
+    assert raised.value.code == "DAT011"
+
+
+def test_a_table_that_is_a_folder_is_DAT004(tmp_path):
+    (tmp_path / "t.json").mkdir()
+    with pytest.raises(DatasetError, match="cannot read") as raised:
+        list(read_rows(tmp_path, "t", FIELDS))
+    assert raised.value.code == "DAT004"

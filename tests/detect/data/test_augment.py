@@ -1,0 +1,91 @@
+"""Ids survive every transform, and what lay in a box lies in it afterwards."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs torch")
+
+from helpers.detect_samples import in_boxes, owners, sample_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pointsam.base.errors import SchemaError
+from pointsam.detect.data.augment import AugmentConfig, augmented, cropped, moved
+
+SEEDS = st.integers(0, 10_000)
+STRONG = AugmentConfig(rotation_rad=np.pi, scale=(0.7, 1.4), shift_m=3.0)
+
+
+@settings(max_examples=30)
+@given(SEEDS)
+def test_ids_and_members_of_boxes_survive(seed):
+    sample = sample_of(seed % 7)
+    after = augmented(sample, STRONG, np.random.default_rng(seed))
+    assert owners(after) == owners(sample)
+    assert in_boxes(after) == in_boxes(sample)
+    assert after.points[:, 3:].tolist() == sample.points[:, 3:].tolist()
+
+
+@settings(max_examples=30)
+@given(SEEDS, st.floats(5, 60))
+def test_a_crop_loses_only_what_is_outside(seed, half):
+    sample = augmented(sample_of(seed % 7), STRONG, np.random.default_rng(seed))
+    after = cropped(sample, (-half, -half, -2.0, half, half, 1.0))
+    xyz = sample.points[:, :3]
+    inside = ((xyz >= [-half, -half, -2]) & (xyz < [half, half, 1])).all(axis=1)
+    assert after.points.tolist() == sample.points[inside].tolist()
+    fits = (np.abs(sample.clusters.center_m[:, :2]) < half).all(axis=1)  # of all points, also those that are cut off
+    before, now = owners(sample.keep_clusters(fits)), owners(after)
+    assert now == {tag: before[tag] for tag in now}
+    assert set(after.clusters.class_id.tolist()) == {owner for owner, _ in now.values()} - {-1}
+    assert len(after.boxes) == (np.abs(sample.boxes[:, :2]) < half).all(axis=1).sum()
+
+
+@settings(max_examples=20)
+@given(SEEDS)
+def test_clusters_are_measured_from_the_points_they_have(seed):
+    after = cropped(augmented(sample_of(seed % 7), STRONG, np.random.default_rng(seed)), (-20, -20, -3, 20, 20, 3))
+    c, xyz = after.clusters, after.points[: after.num_key, :3].astype(float)
+    for m in range(len(c)):
+        own = xyz[c.cluster_id == m]
+        assert c.num_points[m] == len(own) > 0
+        assert c.center_m[m] == pytest.approx((own.min(axis=0) + own.max(axis=0)) / 2, abs=1e-5)
+        assert c.radius_m[m] == pytest.approx(np.linalg.norm(own[:, :2] - c.center_m[m, :2], axis=1).max(), abs=1e-5)
+
+
+@pytest.mark.parametrize(("mirror", "yaw"), [((1, -1), -0.3), ((-1, 1), np.pi - 0.3), ((-1, -1), 0.3 - np.pi)])
+def test_mirrors_turn_headings_and_velocities(mirror, yaw):
+    sample = sample_of(1)
+    sample.boxes[:, 6] = 0.3
+    after = moved(sample, np.diag([*mirror, 1.0]), np.zeros(3))
+    assert after.boxes[:, 6] == pytest.approx(yaw)
+    assert after.velocity == pytest.approx(sample.velocity * mirror)
+    assert after.boxes[:, :2] == pytest.approx(sample.boxes[:, :2] * mirror)
+
+
+def test_scale_is_of_sizes_and_velocities_too():
+    sample = sample_of(2)
+    after = moved(sample, np.eye(3) * 2, np.array([1.0, 0, 0]))
+    assert after.boxes[:, 3:6] == pytest.approx(sample.boxes[:, 3:6] * 2)
+    assert after.velocity == pytest.approx(sample.velocity * 2)
+    assert after.clusters.radius_m == pytest.approx(sample.clusters.radius_m * 2, rel=1e-5)
+
+
+def test_equal_seeds_give_equal_samples_and_others_do_not():
+    one, again, other = (augmented(sample_of(0), AugmentConfig(), np.random.default_rng(s)) for s in (1, 1, 2))
+    assert np.array_equal(one.points, again.points)
+    assert not np.array_equal(one.points, other.points)
+
+
+def test_nothing_to_do_changes_nothing():
+    still = AugmentConfig(False, False, 0.0, (1.0, 1.0), 0.0)
+    sample = sample_of(3)
+    after = augmented(sample, still, np.random.default_rng(0))
+    assert np.array_equal(after.points, sample.points)
+    assert after.boxes[:, :6] == pytest.approx(sample.boxes[:, :6])
+
+
+@pytest.mark.parametrize("bad", [{"rotation_rad": 4.0}, {"scale": (1.1, 0.9)}, {"shift_m": float("nan")}])
+def test_values_out_of_range_are_refused(bad):
+    with pytest.raises(SchemaError, match=f"SCH005.*augment\\.{next(iter(bad))}"):
+        AugmentConfig(**bad)

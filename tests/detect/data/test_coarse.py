@@ -1,0 +1,215 @@
+"""Clusters: a class, a middle, a radius, and which points are whose."""
+
+import numpy as np
+import pytest
+
+from pointsam.base.errors import SchemaError
+from pointsam.detect.data.coarse import (
+    CoarseConfig,
+    CoarseLabels,
+    from_boxes,
+    from_tables,
+    height_m,
+    of_points,
+    without_boxed,
+)
+from pointsam.types import NO_INSTANCE, Boxes, Cluster, FrameLabels, FrameRow, PointLabels
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(5)
+
+
+def boxes_at(*centers, size=(4.0, 2.0, 1.6), yaw=0.3, class_id=0):
+    m, (c, s) = len(centers), (np.cos(yaw), np.sin(yaw))
+    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    return Boxes(
+        np.array(centers, dtype=float).reshape(m, 3),
+        np.tile(np.array(size), (m, 1)),
+        np.tile(turn, (m, 1, 1)),
+        np.full(m, class_id, dtype=np.uint8),
+        tuple(f"t{k}" for k in range(m)),
+    )
+
+
+def test_the_centre_is_the_middle_of_the_extent_and_not_the_mean(rng):
+    xyz = rng.normal(0, 3, (500, 3))
+    ids = rng.integers(-1, 6, 500).astype(np.int32)
+    found = of_points(xyz, ids, np.arange(6, dtype=np.uint8))
+    for k in range(6):
+        mine = xyz[ids == k]
+        middle = (mine.min(axis=0) + mine.max(axis=0)) / 2
+        assert found.center_m[k] == pytest.approx(middle)
+        assert found.radius_m[k] == pytest.approx(max(np.hypot(*(p - middle)[:2]) for p in mine))
+        assert found.num_points[k] == len(mine)
+    assert np.array_equal(found.cluster_id, ids)
+
+
+def test_clusters_without_a_point_vanish_and_the_others_close_ranks():
+    ids = np.array([3, 3, NO_INSTANCE, 1], dtype=np.int32)
+    found = of_points(np.zeros((4, 3)), ids, np.array([9, 8, 7, 6], dtype=np.uint8))
+    assert found.cluster_id.tolist() == [1, 1, NO_INSTANCE, 0]
+    assert found.class_id.tolist() == [8, 6]
+
+
+def test_an_id_beyond_the_clusters_is_refused():
+    """Where labels come from: the tables."""
+    ids = np.array([0, 1], dtype=np.int32)
+    zero = np.zeros(2, dtype=np.uint8)
+    row = FrameRow("f", "scene", 1, 2, 0, "ok")
+    with pytest.raises(SchemaError, match=r"SCH003.*frame f: cluster ids"):
+        FrameLabels(row, PointLabels(ids, zero), zero, zero, ())
+
+
+def test_a_simulated_cluster_holds_the_points_of_its_box_enlarged_by_up_to_a_tenth(rng):
+    boxes = boxes_at((0, 0, 0), (3.0, 1.5, 0))
+    xyz = rng.uniform(-6, 6, (20_000, 3)) * (1, 1, 0.3)
+    found = from_boxes(xyz, boxes, CoarseConfig("simulated"), rng)
+    local = [(xyz - boxes.center_m[k]) @ boxes.rotation[k] / boxes.size_lwh_m[k] for k in (0, 1)]
+    inside, outside = ([(np.abs(x) <= 0.5 * f).all(axis=1) for x in local] for f in (1.0, 1.1))
+    assert (found.cluster_id[inside[0]] == 0).all()  # of several boxes the first has the point
+    assert (found.cluster_id[inside[1] & ~outside[0]] == 1).all()
+    assert (found.cluster_id[~outside[0] & ~outside[1]] == NO_INSTANCE).all()
+    assert (found.cluster_id[~inside[0] & ~inside[1]] != NO_INSTANCE).any()
+
+
+def test_three_exact_clicks_are_the_box_from_above_and_noisy_ones_are_near_it(rng):
+    boxes = boxes_at((1.0, 2.0, 0.0))
+    xyz = rng.uniform(-5, 5, (20_000, 3)) * (1, 1, 0.3)
+    exact = from_boxes(xyz, boxes, CoarseConfig("clicks", click_noise_m=0.0), rng)
+    truth = from_boxes(xyz, boxes, CoarseConfig("simulated", enlarge=(1.0, 1.0)), rng)
+    assert np.array_equal(exact.cluster_id, truth.cluster_id)
+    noisy = from_boxes(xyz, boxes, CoarseConfig("clicks", click_noise_m=0.15), rng)
+    both, either = (
+        ((noisy.cluster_id == 0) & (truth.cluster_id == 0)),
+        (noisy.cluster_id == 0) | (truth.cluster_id == 0),
+    )
+    assert 0.6 < both.sum() / either.sum() < 1
+
+
+def test_a_centre_has_a_place_and_no_points(rng):
+    boxes = boxes_at((1.0, 2.0, 0.5), (20.0, 0, 0))
+    found = from_boxes(np.zeros((5, 3)), boxes, CoarseConfig("centers", center_noise_m=0.1), rng)
+    assert np.abs(found.center_m - boxes.center_m).max() < 0.6
+    assert found.num_points.tolist() == [0, 0]
+    assert (found.cluster_id == NO_INSTANCE).all()
+
+
+@pytest.mark.parametrize("kind", ["simulated", "clicks", "centers"])
+def test_no_box_gives_no_cluster(kind, rng):
+    assert len(from_boxes(np.ones((7, 3)), boxes_at(), CoarseConfig(kind), rng)) == 0
+
+
+def tables(confidence=(0.9, 0.2)):
+    """Six points: two clusters of two, one point nobody saw, one that a mask covered in vain."""
+    ids = np.array([0, 0, 1, 1, -1, -1], dtype=np.int32)
+    labels = PointLabels(ids, np.array([4, 4, 7, 7, 255, 255], dtype=np.uint8))
+    clusters = tuple(
+        Cluster(k, c, "x", 2, (0, 0, 0), (0, 0, 0), 0.0, 0.0, confidence=p)
+        for k, (c, p) in enumerate(zip((4, 7), confidence, strict=True))
+    )
+    views, covered = (np.array(v, dtype=np.uint8) for v in ((1, 1, 2, 1, 0, 1), (1, 1, 1, 1, 0, 1)))
+    return FrameLabels(FrameRow("f", "s", 0, 6, 2), labels, views, covered, clusters)
+
+
+XYZ = np.arange(18.0).reshape(6, 3) * (1, 1, 0.25)
+
+
+def test_tables_give_their_clusters_and_what_nobody_can_know():
+    found = from_tables(tables(), XYZ, CoarseConfig())
+    assert found.cluster_id.tolist() == [0, 0, 1, 1, -1, -1]
+    assert found.class_id.tolist() == [4, 7]
+    assert found.unknown.tolist() == [False] * 4 + [True, True]
+
+
+@pytest.mark.parametrize(("off", "unknown"), [("unknown_unseen", [5]), ("unknown_dropped", [4])])
+def test_each_kind_of_the_unknown_can_be_left_out(off, unknown):
+    found = from_tables(tables(), XYZ, CoarseConfig(**{off: False}))
+    assert np.flatnonzero(found.unknown).tolist() == unknown
+
+
+def test_the_vehicle_itself_is_background_though_no_camera_sees_it():
+    near = np.where(np.arange(6)[:, None] == 4, [2.4, 0.3, 3.0], XYZ)
+    assert np.flatnonzero(from_tables(tables(), near, CoarseConfig()).unknown).tolist() == [5]
+    assert np.flatnonzero(from_tables(tables(), near, CoarseConfig(own_m=2.4)).unknown).tolist() == [4, 5]
+
+
+def test_ground_is_background_though_no_camera_sees_it(rng):
+    xyz = np.column_stack([rng.uniform(-30, 30, (6, 2)) + 60, rng.uniform(0, 0.2, 6)])
+    xyz[5, 2] = 1.0  # what refinement took away stands above the ground
+    xyz[5, :2] = xyz[0, :2] + 4
+    assert np.flatnonzero(from_tables(tables(), xyz, CoarseConfig()).unknown).tolist() == [5]
+    assert np.flatnonzero(from_tables(tables(), xyz, CoarseConfig(ground_m=0.0)).unknown).tolist() == [4, 5]
+
+
+def test_what_is_higher_than_any_object_is_background_though_no_camera_sees_it():
+    high = np.where(np.arange(6)[:, None] == 4, XYZ[3] + (1, 1, 4.6), XYZ)
+    assert np.flatnonzero(from_tables(tables(), high, CoarseConfig()).unknown).tolist() == [5]
+    assert np.flatnonzero(from_tables(tables(), high, CoarseConfig(tallest_m=9.0)).unknown).tolist() == [4, 5]
+
+
+def test_height_is_that_above_the_lowest_point_around(rng):
+    xyz = np.column_stack([rng.uniform(-60, 60, (4000, 2)), rng.normal(0, 1, 4000)])
+    height = height_m(xyz)
+    for k in range(0, 4000, 7):
+        cell = 1.6 if np.hypot(*xyz[k, :2]) < 12 else 6.4
+        apart = np.abs(xyz[:, :2] - xyz[k, :2]).max(axis=1)
+        least, most = (xyz[k, 2] - xyz[apart < reach, 2].min() for reach in (cell, 2 * cell))
+        assert least <= height[k] <= most
+    far = np.array([[1e7, -1e7, 0.0], [1e7, -1e7, 2.0]])
+    assert height_m(far).tolist() == [0.0, 2.0]
+    assert len(height_m(np.zeros((0, 3)))) == 0
+
+
+def test_a_road_that_climbs_has_no_height_near_the_sensor():
+    x, y = np.meshgrid(np.arange(-8, 8, 0.4), np.arange(-8, 8, 0.4))
+    road = np.column_stack([x.ravel(), y.ravel(), 0.08 * x.ravel()])
+    assert height_m(road).max() < 0.3
+
+
+def test_a_doubtful_cluster_is_no_cluster_and_no_background_either():
+    found = from_tables(tables(), XYZ, CoarseConfig(min_confidence=0.5))
+    assert found.cluster_id.tolist() == [0, 0, -1, -1, -1, -1]
+    assert np.flatnonzero(found.unknown).tolist() == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("min_points", "clusters"), [(2, 2), (3, 0)])
+def test_so_is_a_cluster_of_few_points(min_points, clusters):
+    found = from_tables(tables(), XYZ, CoarseConfig(min_points=min_points))
+    assert len(found) == clusters
+    assert found.unknown[:4].tolist() == [clusters == 0] * 4
+
+
+def test_labels_of_another_sweep_are_refused():
+    with pytest.raises(SchemaError, match=r"SCH003.*6 labels.*5 points"):
+        from_tables(tables(), XYZ[:5], CoarseConfig())
+
+
+def test_the_cluster_of_an_object_with_a_box_goes(rng):
+    boxes = boxes_at((0, 0, 0), (20, 0, 0), (40, 0, 0))
+    xyz = np.concatenate([rng.normal(0, 0.3, (30, 3)) + c for c in boxes.center_m])
+    labels = from_boxes(xyz, boxes, CoarseConfig("simulated"), rng)
+    assert len(labels) == 3
+    left = without_boxed(labels, xyz, boxes_at((20, 0, 0)))
+    assert len(left) == 2
+    assert left.cluster_id.tolist() == np.select([labels.cluster_id == 0, labels.cluster_id == 2], [0, 1], -1).tolist()
+    assert left.center_m[1] == pytest.approx(labels.center_m[2])
+
+
+def test_a_box_of_another_class_takes_no_cluster_away(rng):
+    xyz = rng.normal(0, 0.3, (30, 3))
+    labels = from_boxes(xyz, boxes_at((0, 0, 0)), CoarseConfig("simulated"), rng)
+    assert without_boxed(labels, xyz, boxes_at((0, 0, 0), class_id=3)) is labels
+
+
+def test_no_labels_at_all():
+    none = CoarseLabels.empty(4)
+    assert len(none) == 0
+    assert (none.cluster_id == NO_INSTANCE).all()
+
+
+@pytest.mark.parametrize("bad", [{"kind": "guess"}, {"enlarge": (0.9, 1.1)}, {"enlarge": (1.2, 1.1)}])
+def test_values_that_mean_nothing_are_refused(bad):
+    with pytest.raises(SchemaError, match="SCH005"):
+        CoarseConfig(**bad)

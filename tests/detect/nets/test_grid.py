@@ -1,0 +1,84 @@
+"""No point is lost on the way into the grid."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from pointsam.base.errors import SchemaError  # noqa: E402
+from pointsam.detect.nets.grid import Grid, scatter_max, scatter_mean, voxelize  # noqa: E402
+
+GRID = Grid((-8.0, -4.0, -2.0, 8.0, 4.0, 2.0), (0.5, 0.25, 1.0))
+
+
+def cloud(rng, n=5000):
+    xyz = torch.from_numpy(rng.uniform(-10, 10, (n, 3)) * (1, 0.6, 0.3))
+    return xyz, torch.from_numpy(rng.integers(0, 3, n))
+
+
+def test_every_point_inside_is_in_the_voxel_that_holds_it(rng_of):
+    xyz, batch = cloud(rng_of(0))
+    voxels = voxelize(xyz, batch, GRID)
+    inside = ((xyz >= torch.tensor(GRID.range_m[:3])) & (xyz < torch.tensor(GRID.range_m[3:]))).all(dim=1)
+    assert torch.equal(voxels.point, inside.nonzero()[:, 0])
+    assert 1000 < len(voxels.point) < 5000
+    at = voxels.coordinate[voxels.voxel]
+    assert torch.equal(at[:, 0], batch[voxels.point])
+    low = at[:, [3, 2, 1]] * torch.tensor(GRID.voxel_m) + torch.tensor(GRID.range_m[:3])
+    offset = xyz[voxels.point] - low
+    assert (offset >= -1e-9).all()
+    assert (offset < torch.tensor(GRID.voxel_m) + 1e-9).all()
+
+
+def test_voxels_are_sorted_and_unique(rng_of):
+    coordinate = voxelize(*cloud(rng_of(1)), GRID).coordinate.tolist()
+    assert coordinate == sorted(coordinate)
+    assert len({tuple(row) for row in coordinate}) == len(coordinate)
+
+
+def test_means_and_maxima_are_those_of_a_plain_loop(rng_of):
+    xyz, batch = cloud(rng_of(2))
+    voxels = voxelize(xyz, batch, GRID)
+    values, size = xyz[voxels.point], len(voxels.coordinate)
+    mean, most = scatter_mean(values, voxels.voxel, size), scatter_max(values, voxels.voxel, size)
+    for k in range(0, size, 17):
+        mine = values[voxels.voxel == k].numpy()
+        assert mean[k].numpy() == pytest.approx(mine.mean(axis=0))
+        assert np.array_equal(most[k].numpy(), mine.max(axis=0))
+
+
+def test_gradients_of_means_and_maxima():
+    values = torch.randn(9, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    index = torch.tensor([0, 2, 2, 0, 4, 4, 4, 2, 0])
+    for function in (scatter_mean, scatter_max):
+        assert torch.autograd.gradcheck(lambda v, f=function: f(v, index, 5), values)
+        assert (function(values, index, 5)[1] == 0).all()
+
+
+def test_a_grid_that_voxels_do_not_divide_is_refused_with_the_nearest_that_works():
+    with pytest.raises(SchemaError, match="SCH005") as caught:
+        Grid((-50.0, -50.0, -5.0, 50.0, 50.0, 3.0), (0.3, 0.25, 8.0))
+    assert "(-49.95, -50.0, -5.0, 49.95, 50.0, 3.0)" in caught.value.hint
+    Grid((-49.95, -50.0, -5.0, 49.95, 50.0, 3.0), (0.3, 0.25, 8.0))
+    with pytest.raises(SchemaError) as caught:  # the nearest may be the next larger one
+        Grid((-50.1, -50.1, -5.0, 50.1, 50.1, 3.0), (0.25, 0.25, 8.0))
+    assert "(-50.125, -50.125, -5.0, 50.125, 50.125, 3.0)" in caught.value.hint
+
+
+def test_a_grid_that_the_stride_does_not_divide_is_refused_with_one_that_works():
+    grid = Grid((-51.0, -51.2, -5.0, 51.0, 51.2, 3.0), (0.2, 0.2, 8.0))
+    with pytest.raises(SchemaError, match=r"SCH005.*stride 8") as caught:
+        grid.require_stride(8)
+    assert "(-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)" in caught.value.hint
+    Grid((-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), (0.2, 0.2, 8.0)).require_stride(8)
+
+
+@pytest.mark.parametrize("bad", [((0, 0, 0, 1, 1, 1), (0, 1, 1)), ((0, 0, 0, 1, -1, 1), (1, 1, 1))])
+def test_sizes_that_mean_nothing_are_refused(bad):
+    with pytest.raises(SchemaError, match="SCH005"):
+        Grid(*bad)
+
+
+def test_an_empty_cloud_has_no_voxel():
+    voxels = voxelize(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), GRID)
+    assert voxels.coordinate.shape == (0, 4)

@@ -1,0 +1,54 @@
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipelines.labelling.request import Request
+from pointsam.base.runtime import evenly
+from pointsam.stages.recipes import default
+
+HERE = Path()
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1"])
+def test_the_workers_asked_for_do_every_stage(device):
+    request = Request(HERE, HERE, default(), device=device, workers=3)
+    assert {request.workers_for(stage) for stage in ("masks", "clusters")} == {3}
+
+
+def test_a_gpu_gets_one_worker_and_what_runs_on_the_cpu_one_a_core(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(6)), raising=False)
+    on_gpu, on_cpu = (Request(HERE, HERE, default(), device=device) for device in ("cuda", "cpu"))
+    assert (on_gpu.workers_for("masks"), on_gpu.workers_for("clusters")) == (1, 6)
+    assert (on_cpu.workers_for("masks"), on_cpu.workers_for("clusters")) == (6, 6)
+
+
+@pytest.mark.parametrize(("engine", "device"), [("local", "cuda:1"), ("ray", "cuda")])
+def test_a_worker_of_ray_takes_the_gpu_that_ray_gave_it(engine, device):
+    assert Request(HERE, HERE, default(), device="cuda:1", engine=engine).worker_device == device
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "chosen"),
+    [(10, None, list(range(10))), (10, 10, list(range(10))), (3, 9, [0, 1, 2]), (11, 3, [0, 5, 10]), (4, 1, [0])],
+)
+def test_a_sample_is_spread_evenly_from_the_first_to_the_last(count, most, chosen):
+    assert evenly(range(count), most) == chosen
+
+
+@pytest.mark.parametrize("count", [29, 280, 1001])
+@pytest.mark.parametrize("most", [2, 13, 28])
+def test_a_sample_takes_nothing_twice_and_leaves_equal_gaps(count, most):
+    chosen = evenly(range(count), most)
+    gaps = {later - sooner for sooner, later in pairwise(chosen)}
+    assert len(set(chosen)) == most
+    assert (chosen[0], chosen[-1]) == (0, count - 1)
+    assert max(gaps) - min(gaps) <= 1
+
+
+def test_a_sample_is_of_the_frames_asked_for():
+    ids = [f"{k}" for k in range(9)]
+    dataset = SimpleNamespace(frame_ids=lambda split: ids, scene=lambda frame_id: "scene")
+    asked = Request(HERE, HERE, default(), frames=("2", "3", "5", "7"), sample=2)
+    assert asked.select(dataset) == [("scene", "2"), ("scene", "7")]

@@ -1,0 +1,156 @@
+"""The whole job on a made-up drive, with the real MobileSAM."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pointsam.store.reader import Labels
+from pointsam.types import NO_INSTANCE
+
+pytest.importorskip("torch", reason="needs pointsam[sam]")
+
+COMMAND = (sys.executable, "-m", "pipelines.cli.label")
+
+
+def label(*arguments, rc=0):
+    done = subprocess.run((*COMMAND, *map(str, arguments)), capture_output=True, text=True, timeout=300)
+    assert done.returncode == rc, done.stdout + done.stderr
+    return done.stdout if rc == 0 else done.stdout + done.stderr
+
+
+def options(drive, out, *more):
+    root, masks = drive
+    return ("run", root, "--out", out, "--semantics", "precomputed", "--masks-dir", masks, *more)
+
+
+def digests(out):
+    """Every table's bytes."""
+    tables = sorted(Path(out).glob("*/scene=*/*.parquet"))
+    assert tables
+    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in tables}
+
+
+@pytest.fixture(scope="module")
+def once(drive, tmp_path_factory):
+    """An uninterrupted run with one worker: (folder, what it printed)."""
+    out = tmp_path_factory.mktemp("once") / "out"
+    return out, label(*options(drive, out, "--workers", 1))
+
+
+def test_a_run_writes_four_tables_and_says_what_to_type_next(once):
+    out, said = once
+    assert {path.name for path in out.iterdir()} == {"run.json", "manifest", "masks", "frames", "points", "clusters"}
+    assert f"next: pointsam-label inspect {out}" in said
+    summary = json.loads(label("inspect", out, 0, "--json"))
+    assert summary["status"] == "ok"
+    assert summary["clusters"][0]["cameras"]
+
+
+def test_points_tell_whether_masks_covered_them(once):
+    labels = Labels(once[0])
+    for frame_id in labels.frame_ids():
+        found = labels.labels(frame_id)
+        labelled = found.labels.instance_id != NO_INSTANCE
+        assert labelled.any()
+        assert (found.covered[labelled] > 0).all()
+        assert (found.covered <= found.views).all()
+
+
+def test_a_second_call_has_nothing_to_do_and_changes_nothing(once, drive):
+    out, _ = once
+    before = digests(out)
+    assert "masks: nothing left to do" in label(*options(drive, out, "--workers", 1))
+    assert digests(out) == before
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_any_number_of_workers_writes_the_same_bytes(once, drive, tmp_path, workers):
+    label(*options(drive, tmp_path / "out", "--workers", workers))
+    assert digests(tmp_path / "out") == digests(once[0])
+
+
+def test_shards_on_two_machines_write_the_same_bytes(once, drive, tmp_path):
+    said = label(*options(drive, tmp_path / "out", "--shard", "1/2", "--workers", 1))
+    assert "shards are left to other --shard calls" in said
+    label(*options(drive, tmp_path / "out", "--shard", "0/2", "--workers", 1))
+    assert digests(tmp_path / "out") == digests(once[0])
+
+
+@pytest.mark.parametrize("sign", ["run.json", "masks/scene=*/*.parquet", "frames/scene=*/*.parquet"])
+def test_killed_at_any_moment_a_second_call_completes_the_same_bytes(once, drive, tmp_path, sign):
+    out = tmp_path / "out"
+    command = (*COMMAND, *map(str, options(drive, out, "--workers", 2)))
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    while process.poll() is None and not any(out.glob(sign)):
+        time.sleep(0.0005)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    label(*options(drive, out, "--workers", 2))
+    assert digests(out) == digests(once[0])
+
+
+def test_another_configuration_is_refused_with_the_field_that_differs(once, drive):
+    said = label(*options(drive, once[0], "--set", "clusters.refine.range_coef=0.05"), rc=2)
+    assert "OUT001" in said
+    assert "config.refine.range_coef: 0.04 -> 0.05" in said
+
+
+def test_clusters_are_made_again_from_the_masks_of_another_folder(once, drive, tmp_path):
+    out = tmp_path / "out"
+    made = label("clusters", drive[0], "--out", out, "--masks-from", once[0], "--no-sar", "--workers", 1)
+    assert not (out / "masks").exists()
+    assert f"--png frame.png --masks-from {once[0]}" in made
+    label("inspect", out, 0, "--png", tmp_path / "frame.png", "--masks-from", once[0])
+    assert (tmp_path / "frame.png").exists()
+    assert "SCH004" in label("inspect", out, 0, "--png", tmp_path / "other.png", rc=2)
+    said = label("eval", once[0], drive[0], "--against", out, "--json", tmp_path / "eval.json")
+    ours, without = json.loads((tmp_path / "eval.json").read_text())
+    assert (ours["out"], without["out"]) == (str(once[0]), str(out))
+    assert ours["panoptic"]["num_frames"] == 2
+    assert "2 frames against" in said
+
+
+def test_masks_and_clusters_are_the_two_halves_of_run(once, drive, tmp_path):
+    root, masks = drive
+    out = tmp_path / "out"
+    label("masks", root, "--out", out, "--semantics", "precomputed", "--masks-dir", masks, "--workers", 1)
+    label("clusters", root, "--out", out, "--workers", 1)
+    assert digests(out) == digests(once[0])
+
+
+def test_a_dry_run_says_what_it_will_take_and_writes_nothing(drive, tmp_path):
+    plan = json.loads(label(*options(drive, tmp_path / "out", "--dry-run", "--json")))
+    assert (plan["frames"], plan["images"]) == (2, 12)
+    assert plan["hours"] > 0
+    assert plan["megabytes"] > 0
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_counts_only_the_stages_of_its_command(once, drive, tmp_path):
+    again = ("clusters", drive[0], "--out", tmp_path / "out", "--masks-from", once[0], "--dry-run", "--json")
+    clusters = json.loads(label(*again, "--workers", 3))
+    whole = json.loads(label(*options(drive, tmp_path / "out", "--dry-run", "--json", "--workers", 3)))
+    assert clusters["workers"] == {"clusters": 3}
+    assert whole["workers"] == {"masks": 3, "clusters": 3}
+    assert (clusters["frames"], clusters["images"]) == (whole["frames"], whole["images"])
+    assert clusters["hours"] < whole["hours"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_is_drawn(once, tmp_path):
+    from PIL import Image
+
+    label("inspect", once[0], 1, "--png", tmp_path / "frame.png")
+    assert Image.open(tmp_path / "frame.png").width > 1000
+
+
+def test_exported_labels_are_one_file_a_frame(once, drive, tmp_path):
+    label("export", once[0], drive[0], "--to", "nuscenes-panoptic", "--dest", tmp_path)
+    assert len(list((tmp_path / "panoptic" / "val").glob("*_panoptic.npz"))) == 2

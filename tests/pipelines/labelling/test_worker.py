@@ -1,0 +1,94 @@
+import json
+import shlex
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from helpers.commands import label, refused
+from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from pipelines.engine import ordered_map
+from pipelines.labelling.worker import ClusterWorker, start
+from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.store.reader import Labels
+
+
+@pytest.fixture
+def class_maps(root, tmp_path):
+    """A semantic PNG of every image, all of it car."""
+    folder = tmp_path / "class_maps"
+    for frame_id in NuScenes(root).frame_ids():
+        for view in NuScenes(root).frame(frame_id).cameras:
+            path = folder / view.name / f"{view.image_path.stem}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((view.camera.height_px, view.camera.width_px), 1, dtype=np.uint8)).save(path)
+    (folder / "labels.json").write_text(json.dumps({"1": "car"}))
+    return folder
+
+
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_a_class_map_is_prompted_with_points_for_it_has_no_boxes(root, class_maps, tmp_path, scissors, recipe):
+    options = ("--semantics", "precomputed", "--masks-dir", class_maps, "--recipe", recipe, "--workers", 1)
+    result = label("masks", root, "--out", tmp_path / "out", *options)
+    assert result.exit_code == 0, result.output
+    frame_id = NuScenes(root).frame_ids()[0]
+    assert all(len(row.prompts_uv_px) for row in Labels(tmp_path / "out").masks(frame_id).values())
+
+
+def test_the_next_command_after_masks_is_of_the_same_recipe_and_tables(drive, root, tmp_path, scissors):
+    files = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
+    out = tmp_path / "an out"
+    said = label("masks", root, "--out", out, "--version", "v1.0-mini", "--recipe", "paper", *files).output
+    next_command = said.rpartition("next: pointsam-label ")[2]
+    made = label(*shlex.split(next_command), "--workers", 1)
+    assert made.exit_code == 0, made.output
+    document = Labels(out).document("clusters")
+    assert (document["recipe"], document["dataset"]["version"]) == ("paper", "v1.0-mini")
+
+
+def test_ray_workers_may_have_a_device_that_the_driver_lacks(run, scissors, monkeypatch):
+    def here(work, tasks, _workers, initialise, arguments, _engine, gpus):
+        asked.append(gpus)
+        return ordered_map(work, tasks, 1, initialise, arguments)
+
+    asked = []
+    monkeypatch.setattr("pipelines.labelling.jobs.ordered_map", here)
+    assert run("--engine", "ray", "--device", "cuda").exit_code == 0
+    assert asked == [1.0, 0.0]
+
+
+def test_an_image_that_met_a_defect_of_ours_sets_its_frame_aside_in_both_stages(
+    run, root, tmp_path, scissors, monkeypatch
+):
+    bad, _ = NuScenes(root).frame_ids()
+
+    def image_masks(image, cloud, frame, *others):
+        if frame.frame_id == bad:
+            raise ValueError("a defect")
+        return real(image, cloud, frame, *others)
+
+    from pipelines.labelling import worker
+
+    real = worker.image_masks
+    monkeypatch.setattr(worker, "image_masks", image_masks)
+    result = run()
+    assert result.exit_code == 3, result.output
+    assert f"frame {bad}: [INT001] ValueError: a defect" in result.output
+    assert [row.status for row in Labels(tmp_path / "out").frames()] == ["failed", "ok"]
+    drawn = label("inspect", tmp_path / "out", bad, "--png", tmp_path / "frame.png")
+    refused(drawn, "DAT010", bad, "--retry-failed")
+
+
+def test_a_model_or_memory_that_fails_stops_the_run_and_names_the_frame(run, root, scissors, monkeypatch):
+    def image_masks(*_):
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr("pipelines.labelling.worker.image_masks", image_masks)
+    refused(run(), "BCK008", NuScenes(root).frame_ids()[0], "fewer --workers")
+
+
+def test_a_workers_blas_has_no_more_threads_than_the_worker():
+    with threadpool_limits(limits=None):  # put back what was
+        start(ClusterWorker, SimpleNamespace(threads=1))
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}

@@ -1,0 +1,122 @@
+"""`pointsam-label eval` on a tiny data set: figures, rows, comparison, and what it refuses."""
+
+import json
+import shutil
+from collections import Counter
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from helpers.commands import label, refused
+from helpers.training import make_labels, make_world
+
+from pipelines.review.evaluate import evaluate
+from pointsam.datasets.kitti.objects import Kitti
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("world") / "root")
+
+
+@pytest.fixture(scope="module")
+def outs(world, tmp_path_factory):
+    """Labels of all objects but every fifth, and of all."""
+    folder = tmp_path_factory.mktemp("labels")
+    tokens = [token for frame_id in world.frame_ids() for token in world.boxes(frame_id).token]
+    make_labels(folder / "some", world, missing=set(tokens[::5]))
+    make_labels(folder / "all", world)
+    return folder
+
+
+def test_rows_add_up_to_the_figures(world, outs, tmp_path):
+    rows, figures = tmp_path / "rows.parquet", tmp_path / "eval.json"
+    assert label("eval", outs / "some", world.root, "--parquet", rows, "--json", figures).exit_code == 0
+    (report,) = json.loads(figures.read_text())
+    table = pq.read_table(rows).to_pylist()
+    outcomes = Counter((row["kind"], row["outcome"]) for row in table)
+    sums = {name: sum(c[name] for c in report["panoptic"]["classes"]) for name in ("tp", "fp", "fn")}
+    assert outcomes["object", "TP"] == outcomes["cluster", "TP"] == sums["tp"] > 0
+    assert outcomes["object", "FN"] == sums["fn"] > 0
+    assert outcomes["cluster", "FP"] == sums["fp"]
+    large = [row for row in table if row["num_points"] >= 5]
+    objects = [row for row in large if row["kind"] == "object"]
+    assert report["agnostic"]["overall"]["num_objects"] == len(objects)
+    assert report["agnostic"]["overall"]["mean_iou"] == pytest.approx(np.mean([o["best_iou"] for o in objects]))
+    bins = {(one["dimension"], one["bin"]): one for one in report["bins"]}
+    for name in ("20-30 m", "50 m and more"):
+        inside = [row for row in objects if row["range"] == name]
+        assert bins["range", name]["objects"]["num_objects"] == len(inside)
+    for camera in {name for row in objects for name in row["cameras"]}:
+        inside = [row for row in objects if camera in row["cameras"]]
+        assert bins["camera", camera]["objects"]["num_objects"] == len(inside)
+    whole = sum(one["objects"]["num_objects"] for one in report["bins"] if one["dimension"] == "overlap")
+    assert whole == len(objects)
+    assert bins["visibility", "80-100 %"]["objects"]["num_objects"] == len(objects)  # as this root annotates all
+    assert {row["visibility"] for row in table if row["kind"] == "cluster"} == {None}
+    assert all((row["confidence"] is None) == (row["kind"] == "object") for row in table)
+
+
+def test_two_runs_stand_side_by_side(world, outs, tmp_path):
+    page, figures = tmp_path / "eval.md", tmp_path / "eval.json"
+    files = ("--markdown", page, "--json", figures)
+    said = label("eval", outs / "some", world.root, "--against", outs / "all", *files).stdout
+    some, whole = json.loads(figures.read_text())
+    pq_some, pq_all = some["panoptic"]["pq"], whole["panoptic"]["pq"]
+    assert pq_all > pq_some
+    row = next(line for line in said.splitlines() if line.startswith("all ") and line.count(".") >= 9 and "-0." in line)
+    assert row.split()[1:4] == [f"{pq_some:.3f}", f"{pq_all:.3f}", f"{pq_some - pq_all:.3f}"]
+    text = page.read_text()
+    assert text.count("# Label quality") == 2
+    assert f"| all | {pq_some:.3f} | {pq_all:.3f} | {pq_some - pq_all:.3f} |" in text
+
+
+def test_a_frame_that_was_set_aside_is_counted_and_said(world, tmp_path):
+    bad = world.frame_ids()[2]
+    make_labels(tmp_path / "out", world, failed={bad})
+    report = evaluate(tmp_path / "out", world)
+    assert (report.failed, report.quality.panoptic.num_frames) == (1, len(world.frame_ids()) - 1)
+    assert "1 quarantined frames were not scored" in report.text()
+
+
+@pytest.mark.parametrize("option", ["--json", "--markdown", "--parquet"])
+def test_a_file_that_is_there_is_kept(world, outs, tmp_path, option):
+    path = tmp_path / "there"
+    path.write_text("precious")
+    refused(label("eval", outs / "all", world.root, option, path), "OUT003", path)
+    assert path.read_text() == "precious"
+    assert label("eval", outs / "all", world.root, option, path, "--overwrite").exit_code == 0
+    assert path.read_bytes() != b"precious"
+
+
+def test_frames_of_another_root_are_refused(outs, tmp_path):
+    other = make_world(tmp_path / "other", scenes=("scene-0916",))
+    refused(label("eval", outs / "all", other.root, "--json", tmp_path / "eval.json"), "DAT010", other.root)
+    assert not (tmp_path / "eval.json").exists()
+
+
+def test_sweeps_that_have_changed_since_are_refused(world, outs, tmp_path):
+    shutil.copytree(world.root, tmp_path / "root")
+    frame_id = world.frame_ids()[1]
+    sweep = tmp_path / "root" / world.frame(frame_id).sweep.path.relative_to(world.root)
+    sweep.write_bytes(sweep.read_bytes()[:-20])
+    refused(label("eval", outs / "all", tmp_path / "root", "--parquet", tmp_path / "rows"), "SCH003", frame_id)
+    assert not list(tmp_path.glob("rows*"))
+
+
+def test_frames_without_truth_are_left_out_and_said(tiny_kitti, tmp_path):
+    make_labels(tmp_path / "out", Kitti(tiny_kitti.root), ["000000", "000001"])
+    tiny_kitti.path("label_2", "000001").unlink()
+    report = evaluate(tmp_path / "out", Kitti(tiny_kitti.root))
+    assert (report.without_truth, report.quality.panoptic.num_frames) == (1, 1)
+    assert "1 frames have no truth and were not scored" in report.text()
+
+
+def test_labels_of_other_classes_than_the_truth_are_refused(world, tiny_kitti, tmp_path):
+    make_labels(tmp_path / "out", Kitti(tiny_kitti.root), ["000000"])
+    refused(label("eval", tmp_path / "out", world.root), "SCH004", tmp_path / "out", world.root, "cyclist")
+
+
+def test_truth_that_is_not_there_is_refused_by_name(world, outs):
+    assert label("eval", outs / "all", world.root, "--truth", "boxes").exit_code == 0
+    refused(label("eval", outs / "all", world.root, "--truth", "panoptic"), "DAT009", "8 without panoptic")

@@ -1,0 +1,301 @@
+"""`pointsam-label export` on whole runs: read back by the targets' readers, and never written over other files."""
+
+import errno
+import io
+import json
+import os
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from helpers.commands import label, refused, temporaries
+from helpers.nuscenes_root import make_root, rename_last_key_sweep
+from helpers.training import make_labels
+from PIL import Image
+
+from pipelines.cli.label import _FORMATS
+from pipelines.review.export import FORMATS
+from pipelines.review.opened import Source
+from pointsam import rle
+from pointsam.calibration.correction import RigCorrection, rig_of
+from pointsam.calibration.perturb import Noise, perturb
+from pointsam.datasets.kitti.objects import Kitti
+from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.export.item import Item
+from pointsam.geometry.fit import fit_boxes
+from pointsam.geometry.projection import cam_SE3_lidar
+from pointsam.store.reader import Labels
+
+
+def test_the_command_knows_every_format():
+    assert set(_FORMATS) == set(FORMATS)
+
+
+@pytest.mark.parametrize("form", sorted(set(FORMATS) - {"kitti", "rerun"}))
+def test_a_run_is_written_again_as_it_is_and_refused_if_it_changed(drive, out, tmp_path, form):
+    command = ("export", out, drive[0], "--to", form, "--dest", tmp_path / "dest", "--eval-set", "mini_val")
+    result = label(*command)
+    assert result.exit_code == 0, result.output
+    assert f"wrote 2 frames to {tmp_path / 'dest'} ({form})" in result.output
+    assert ("note: boxes are fitted" in result.output) == (form in ("nuscenes-boxes", "openpcdet", "mmdet3d"))
+    files = {path: path.read_bytes() for path in (tmp_path / "dest").rglob("*") if path.is_file()}
+    assert files
+    assert label(*command).exit_code == 0
+    spoilt = sorted(files)[0]
+    spoilt.write_bytes(b"precious")
+    refused(label(*command), "OUT003", spoilt)
+    assert spoilt.read_bytes() == b"precious"
+    assert label(*command, "--overwrite").exit_code == 0
+    assert {path: path.read_bytes() for path in files} == files
+
+
+def test_pycocotools_reads_the_masks_that_built_the_clusters(drive, out, tmp_path):
+    from pycocotools.coco import COCO
+
+    assert label("export", out, drive[0], "--to", "coco", "--dest", tmp_path).exit_code == 0
+    read = COCO(str(tmp_path / "instances_val.json"))
+    labels = Labels(out)
+    expected = 0
+    for frame_id in labels.frame_ids():
+        masks = labels.masks(frame_id)
+        for cluster in labels.labels(frame_id).clusters:
+            for camera, mask_id in zip(cluster.cameras, cluster.mask_ids, strict=True):
+                (image,) = (i for i in read.imgs.values() if (i["frame_id"], i["camera"]) == (frame_id, camera))
+                found = [a for a in read.imgToAnns[image["id"]] if a["cluster_id"] == cluster.cluster_id]
+                whole = rle.decode(masks[camera].masks.rle[mask_id], image["height"], image["width"])
+                (one,) = (a for a in found if np.array_equal(read.annToMask(a).astype(bool), whole))
+                assert one["area"] == whole.sum()
+                rows, columns = np.nonzero(whole)
+                size = [np.ptp(columns) + 1, np.ptp(rows) + 1]
+                assert one["bbox"] == [columns.min(), rows.min(), *size]
+                assert read.cats[one["category_id"]]["name"] == cluster.class_name
+                expected += 1
+    assert len(read.anns) == expected > 0
+    assert len(read.imgs) == 12
+
+
+def recorded(path):
+    """Rows of a recording, by frame."""
+    from rerun.dataframe import load_recording
+
+    table = load_recording(str(path)).view(index="frame", contents="/**").select().read_all()
+    return table.select([field.name for field in table.schema if not pa.types.is_timestamp(field.type)]).to_pylist()
+
+
+@pytest.fixture
+def remade(drive, out, tmp_path):
+    """A function that makes clusters of `out`'s masks anew; their folder holds no masks of its own."""
+
+    def call(*more, folder=tmp_path / "remade"):
+        done = label("clusters", drive[0], "--out", folder, "--masks-from", out, "--workers", 1, *more)
+        assert done.exit_code == 0, done.output
+        return folder
+
+    return call
+
+
+@pytest.mark.parametrize("form", sorted(name for name, form in FORMATS.items() if form.masks))
+def test_other_masks_than_those_of_the_clusters_are_refused(drive, remade, tmp_path, form):
+    command = ("export", remade(), drive[0], "--to", form, "--dest", tmp_path / "dest")
+    refused(label(*command), "SCH004", tmp_path / "remade", "--masks-from")
+    refused(label(*command, "--masks-from", tmp_path / "none"), "OUT004", tmp_path / "none")
+    assert not (tmp_path / "dest").exists()
+
+
+def test_masks_of_the_same_folder_that_the_clusters_were_not_made_of_are_refused(drive, remade, scissors, tmp_path):
+    known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1, "--seed", 7)
+    assert label("masks", drive[0], "--out", tmp_path / "both", *known).exit_code == 0
+    both = remade(folder=tmp_path / "both")
+    command = ("export", both, drive[0], "--to", "coco", "--dest", tmp_path / "dest")
+    refused(label(*command), "SCH004", both)
+    assert not (tmp_path / "dest").exists()
+
+
+def test_masks_of_another_folder_are_found_where_it_is_named(drive, out, remade, tmp_path):
+    command = ("export", remade(), drive[0], "--to", "coco", "--dest", tmp_path / "dest", "--masks-from", out)
+    assert label(*command).exit_code == 0
+    assert label("export", out, drive[0], "--to", "coco", "--dest", tmp_path / "same").exit_code == 0
+    name = "instances_val.json"
+    assert (tmp_path / "dest" / name).read_bytes() == (tmp_path / "same" / name).read_bytes()
+
+
+def test_formats_without_masks_need_no_folder_of_masks(drive, remade, tmp_path):
+    folder = remade()
+    for name, form in FORMATS.items():
+        if not form.masks and name != "kitti":
+            done = label("export", folder, drive[0], "--to", name, "--dest", tmp_path / name, "--eval-set", "mini_val")
+            assert done.exit_code == 0, done.output
+
+
+def test_images_are_of_the_cameras_that_the_run_had(drive, out, remade, tmp_path):
+    folder = remade("--noise", "dropped=2")
+    command = ("export", folder, drive[0], "--to", "coco", "--dest", tmp_path / "dest", "--masks-from", out)
+    assert label(*command).exit_code == 0
+    images = json.loads((tmp_path / "dest" / "instances_val.json").read_text())["images"]
+    source = Source(folder)
+    expected = [(k, v.name) for k in source.labels.frame_ids() for v in source.dataset.frame(k).cameras]
+    assert [(image["frame_id"], image["camera"]) for image in images] == expected
+    assert len(expected) == 8
+
+
+def test_a_recording_shows_the_cameras_as_the_run_saw_them(drive, out, remade, tmp_path):
+    pytest.importorskip("rerun", reason="needs pointsam[rerun]")
+    folder = remade("--noise", "rotation_deg=5")
+    command = ("export", folder, drive[0], "--to", "rerun", "--dest", tmp_path, "--masks-from", out)
+    assert label(*command).exit_code == 0
+    for row, frame_id in zip(recorded(tmp_path / "val.rrd"), Labels(folder).frame_ids(), strict=True):
+        true = NuScenes(drive[0]).frame(frame_id)
+        wrong = perturb(true, Noise(rotation_deg=5.0))
+        for plain, view in zip(true.cameras, wrong.cameras, strict=True):
+            (columns,) = row[f"/lidar/{view.name}:TransformMat3x3"]
+            rotation = np.reshape(columns, (3, 3)).T
+            assert np.allclose(rotation, cam_SE3_lidar(wrong.sweep, view).rotation.T, atol=1e-6)
+            assert not np.allclose(rotation, cam_SE3_lidar(true.sweep, plain).rotation.T, atol=1e-2)
+
+
+def test_kitti_image_boxes_are_where_the_run_saw_the_camera(tiny_kitti, tmp_path):
+    """What stands in the camera's own frame is the data set's: its labels are read with its own calibration."""
+    rng = np.random.default_rng(0)
+    cloud = np.column_stack([rng.uniform(8, 12, 300), rng.uniform(-0.9, 0.9, 300), rng.uniform(-1.6, 0, 300)])
+    tiny_kitti.add("000005", points=np.column_stack([cloud, np.zeros(300)]))
+    world, numbers = Kitti(tiny_kitti.root), {}
+    frame = world.frame("000005")
+    turned = RigCorrection({view.name: np.array([0, np.deg2rad(5), 0, 0, 0, 0]) for view in frame.cameras})
+    for name, changed in (("plain", {}), ("turned", {"calibration": {rig_of(frame): turned.as_dict()}})):
+        make_labels(tmp_path / name, world, ["000005"], **changed)
+        dest = tmp_path / f"{name}-labels"
+        done = label("export", tmp_path / name, tiny_kitti.root, "--to", "kitti", "--dest", dest)
+        assert done.exit_code == 0, done.output
+        numbers[name] = (dest / "label_2" / "000005.txt").read_text().split()
+    assert numbers["plain"][4:8] != numbers["turned"][4:8]
+    assert numbers["plain"][8:] == numbers["turned"][8:]
+
+
+def test_the_devkit_reads_boxes_and_finds_them_where_they_were_fitted(drive, out, tmp_path):
+    loaders = pytest.importorskip("nuscenes.eval.common.loaders", reason="needs nuscenes-devkit")
+    from nuscenes.eval.detection.data_classes import DetectionBox
+
+    assert label("export", out, drive[0], "--to", "nuscenes-boxes", "--dest", tmp_path).exit_code == 0
+    boxes, meta = loaders.load_prediction(str(tmp_path / "results_nusc.json"), 500, DetectionBox)
+    assert [name for name, used in meta.items() if used] == ["use_camera", "use_lidar", "use_external"]
+    dataset, labels = NuScenes(drive[0]), Labels(out)
+    assert set(boxes.sample_tokens) == set(labels.frame_ids())
+    for frame_id in labels.frame_ids():
+        sweep = dataset.frame(frame_id).sweep
+        clusters = labels.labels(frame_id).clusters
+        assert [box.detection_name for box in boxes[frame_id]] == [cluster.class_name for cluster in clusters]
+        lidar_SE3_world = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).inverse()
+        for box, cluster in zip(boxes[frame_id], clusters, strict=True):
+            middle = lidar_SE3_world.apply(np.array(box.translation))
+            assert np.linalg.norm(middle - cluster.center_lidar_m) < 4  # beside what is seen of it
+
+
+def test_kitti_reads_its_labels_back_as_the_boxes_that_were_fitted(tiny_kitti, tmp_path):
+    rng = np.random.default_rng(0)
+    cloud = np.column_stack([rng.uniform(8, 12, 300), rng.uniform(-0.9, 0.9, 300), rng.uniform(-1.6, 0, 300)])
+    behind = cloud * [-1, 1, 1]
+    tiny_kitti.add("000005", points=np.column_stack([np.concatenate([cloud, behind]), np.zeros(600)]))
+    world = Kitti(tiny_kitti.root)
+    out = tmp_path / "out"
+    make_labels(out, world, ["000005"])
+    found = Labels(out).labels("000005")
+    assert len(found.clusters) == 1
+    assert label("export", out, tiny_kitti.root, "--to", "kitti", "--dest", tmp_path / "dest").exit_code == 0
+    text = (tmp_path / "dest" / "label_2" / "000005.txt").read_text()
+    tiny_kitti.path("label_2", "000005").write_text(text)
+    read = Kitti(tiny_kitti.root).boxes("000005")
+    xyz = np.concatenate([cloud, behind]).astype(np.float32)
+    fitted = fit_boxes(xyz, found.labels, world.taxonomy)
+    assert len(read) == len(fitted) == 1
+    assert read.center_m == pytest.approx(fitted.center_m, abs=0.02)
+    assert read.size_lwh_m == pytest.approx(fitted.size_lwh_m, abs=0.02)
+    assert abs((read.rotation[0].T @ fitted.rotation[0])[0, 0]) > 0.999
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_recording_holds_points_masks_and_boxes_along_time(drive, out, tmp_path):
+    pytest.importorskip("rerun", reason="needs pointsam[rerun]")
+    command = ("export", out, drive[0], "--to", "rerun", "--dest", tmp_path)
+    assert label(*command).exit_code == 0
+    refused(label(*command), "OUT003", tmp_path / "val.rrd")
+    assert temporaries(tmp_path) == []
+    labels, dataset, rows = Labels(out), NuScenes(drive[0]), recorded(tmp_path / "val.rrd")
+    assert [row["frame"] for row in rows] == [0, 1]
+    for row, frame_id in zip(rows, labels.frame_ids(), strict=True):
+        found, boxes = labels.labels(frame_id), dataset.boxes(frame_id)
+        assert len(row["/lidar/points:Position3D"]) == len(row["/lidar/points:Color"]) == len(found.labels)
+        coloured = np.array(row["/lidar/points:Color"]) != row["/lidar/points:Color"][0]
+        assert coloured.any()
+        assert row["/lidar/fitted:Text"] == [f"{c.class_name} {c.cluster_id}" for c in found.clusters]
+        assert np.allclose(row["/lidar/true:PoseTranslation3D"], boxes.center_m[boxes.class_id != 255], atol=1e-3)
+        for view in dataset.frame(frame_id).cameras:
+            assert bytes(row[f"/lidar/{view.name}/image:Blob"][0]) == view.image_path.read_bytes()
+            mask = Image.open(io.BytesIO(bytes(row[f"/lidar/{view.name}/image/masks:Blob"][0])))
+            built = any(view.name in cluster.cameras for cluster in found.clusters)
+            assert (np.asarray(mask)[..., 3] > 0).any() == built
+
+
+def test_data_without_tokens_and_data_without_a_rectified_camera_are_refused(drive, out, tiny_kitti, tmp_path):
+    world = Kitti(tiny_kitti.root)
+    make_labels(tmp_path / "kitti", world, ["000000"])
+    command = ("export", tmp_path / "kitti", tiny_kitti.root, "--dest", tmp_path / "dest", "--to")
+    refused(label(*command, "nuscenes-panoptic"), "SCH004", "nuScenes' tokens")
+    refused(label("export", out, drive[0], "--dest", tmp_path / "dest", "--to", "kitti"), "SCH004", "KITTI")
+    assert not (tmp_path / "dest").exists()
+
+
+def test_quarantined_frames_are_left_out(tmp_path):
+    world = NuScenes(make_root(tmp_path / "root", samples_per_scene=3))
+    bad = world.frame_ids()[1]
+    make_labels(tmp_path / "out", world, failed={bad})
+    result = label("export", tmp_path / "out", world.root, "--to", "mmdet3d", "--dest", tmp_path / "dest")
+    assert result.exit_code == 0, result.output
+    infos = json.loads((tmp_path / "dest" / "pointsam_infos_val.json").read_text())["data_list"]
+    assert len(infos) == len(world.frame_ids()) - 1
+    assert not any(world.lidar_token(bad) in info["lidar_points"]["lidar_path"] for info in infos)
+
+
+@pytest.mark.parametrize("form", sorted(set(FORMATS) - {"kitti"}))
+def test_a_token_that_leaves_the_folder_stops_the_export_before_it_writes(tmp_path, form):
+    if form == "rerun":
+        pytest.importorskip("rerun", reason="needs pointsam[rerun]")
+    world = NuScenes(make_root(tmp_path / "root", edit=rename_last_key_sweep("../../pwn")))
+    make_labels(tmp_path / "out", world)
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    command = ("export", tmp_path / "out", world.root, "--to", form, "--dest", tmp_path / "a" / "b")
+    refused(label(*command), "DAT011", "sample_data.json", world.frame_ids()[-1], "../../pwn")
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("form", ["semantickitti", "openpcdet", "mmdet3d", "ply", "pcd"])
+def test_a_frame_id_that_leaves_the_folder_is_refused(tiny_kitti, tmp_path, form, monkeypatch):
+    world = Kitti(tiny_kitti.root)
+    make_labels(tmp_path / "out", world, ["000000"])
+    monkeypatch.setattr("pipelines.review.export.Item", lambda number, name, *rest: Item(number, f"../{name}", *rest))
+    command = ("export", tmp_path / "out", tiny_kitti.root, "--to", form, "--dest", tmp_path / "dest")
+    refused(label(*command), "DAT011", "../000000", "frame's token or id")
+    assert not (tmp_path / "dest").exists()
+    assert not list(tmp_path.rglob("000000.*[dl]"))
+
+
+@pytest.mark.parametrize("form", ["nuscenes-panoptic", "coco", "rerun"])
+def test_the_name_of_the_split_stays_in_the_folder(drive, out, tmp_path, form):
+    command = ("export", out, drive[0], "--to", form, "--dest", tmp_path / "dest", "--eval-set", "/../../x")
+    refused(label(*command), "DAT011", "/../../x", "--eval-set")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_no_file_behind(drive, out, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    command = ("export", out, drive[0], "--to", "nuscenes-panoptic", "--dest", tmp_path / "dest")
+    refused(label(*command), "OUT002", "disk full")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_destination_that_cannot_be_written_is_named(drive, out, tmp_path):
+    (tmp_path / "file").write_text("")
+    command = ("export", out, drive[0], "--to", "ply", "--dest", tmp_path / "file")
+    refused(label(*command), "OUT003", tmp_path / "file")

@@ -1,0 +1,201 @@
+"""The page of a run, in a real browser: opened from a file, clicked on, filtered."""
+
+import errno
+import io
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+from helpers.commands import label, refused
+from PIL import Image
+
+from pipelines.review.evaluate import evaluate
+from pipelines.review.report import choose
+from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.store.reader import Labels
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
+)
+
+
+@pytest.fixture(scope="module")
+def page(out, tmp_path_factory):
+    dest = tmp_path_factory.mktemp("page") / "report"
+    result = label("report", out, "--dest", dest)
+    assert result.exit_code == 0, result.output
+    return dest
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if not CHROMIUM:
+        pytest.skip("needs Chromium or Chrome on the path")
+    graphics = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+    with sync.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *graphics])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def tab(browser, page):
+    """The open page, its first frame shown; an error in a script or a file that is missing fails the test."""
+    opened = browser.new_page(viewport={"width": 1400, "height": 1100})
+    wrong = []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("requestfailed", lambda request: wrong.append(request.url))
+    opened.on("request", lambda request: None if request.url.startswith("file:") else wrong.append(request.url))
+    opened.goto((page / "index.html").as_uri())
+    opened.wait_for_function("document.body.dataset.ready === '000'")
+    yield opened
+    opened.close()
+    assert wrong == []
+
+
+def clusters_of(out, place):
+    labels = Labels(out)
+    return labels.labels(labels.frame_ids()[place]).clusters
+
+
+def canvas(tab):
+    return np.asarray(Image.open(io.BytesIO(tab.locator("#view canvas").screenshot())).convert("RGB")).astype(int)
+
+
+def test_the_first_frame_lists_its_clusters_and_shows_its_pictures(tab, out):
+    rows = tab.locator("#clusters li").all_inner_texts()
+    expected = [f"{c.class_name} {c.cluster_id}, {c.num_points} points" for c in clusters_of(out, 0)]
+    assert len(expected) > 0
+    assert all(row.startswith(start) for row, start in zip(rows, expected, strict=True))
+    shown = tab.locator("#gallery figure:visible img")
+    assert shown.count() == 7  # six cameras and the view from above
+    assert shown.evaluate_all("all => all.every(image => image.complete && image.naturalWidth > 300)")
+
+
+def test_the_cloud_is_drawn_and_a_filter_takes_a_class_away(tab, out):
+    name = clusters_of(out, 0)[0].class_name
+    before, rows = canvas(tab), tab.locator("#clusters li").count()
+    assert (before.max(axis=2) > 60).sum() > 100
+    coloured = (before.max(axis=2) - before.min(axis=2) > 60).sum()
+    assert coloured > 5
+    tab.locator(f'input[data-filter="{name}"]').uncheck()
+    same = sum(c.class_name == name for c in clusters_of(out, 0))
+    assert tab.locator("#clusters li").count() == rows - same
+    after = canvas(tab)
+    assert (after.max(axis=2) - after.min(axis=2) > 60).sum() < coloured
+    tab.locator(f'input[data-filter="{name}"]').check()
+    assert np.array_equal(canvas(tab), before)
+
+
+def test_a_row_and_a_point_tell_the_story_of_their_cluster(tab, out):
+    cluster = clusters_of(out, 0)[0]
+    tab.locator(f'#clusters li[data-cluster="{cluster.cluster_id}"]').click()
+    story = tab.locator("#story").inner_text()
+    assert f"{cluster.class_name} {cluster.cluster_id}: {cluster.num_points} points" in story
+    for camera, mask in zip(cluster.cameras, cluster.mask_ids, strict=True):
+        assert f"{camera} mask {mask}" in story
+    assert f"confidence {cluster.confidence:.2f}" in story
+    assert re.search(r"best IoU with a true object \d\.\d\d", story)
+    tab.evaluate("POINTSAM.select(null)")
+    assert "Click on a point" in tab.locator("#story").inner_text()
+    tab.mouse.click(*tab.evaluate(f"POINTSAM.pixelOf({cluster.cluster_id})"))
+    assert tab.evaluate("POINTSAM.state.selected") == cluster.cluster_id
+    tab.mouse.click(*(tab.locator("#view").bounding_box()[side] + 3 for side in "xy"))  # the sky
+    assert tab.evaluate("POINTSAM.state.selected") is None
+
+
+def test_another_frame_and_another_colour(tab, out):
+    tab.locator('#frames li[data-frame="001"]').click()
+    tab.wait_for_function("document.body.dataset.ready === '001'")
+    assert tab.locator("#clusters li").count() == len(clusters_of(out, 1))
+    before = canvas(tab)
+    tab.locator("#colour").select_option("outcome")
+    assert not np.array_equal(canvas(tab), before)
+
+
+def test_figures_and_curves_are_in_the_page_without_any_script(page):
+    text = (page / "index.html").read_text()
+    assert "frames against boxes" in text
+    assert text.count("<svg") == 4
+    assert "http" not in text
+    assert not re.search(r"\bnan\b", text)
+
+
+def test_a_frame_takes_less_than_three_megabytes(page):
+    for name in ("000", "001"):
+        size = sum(path.stat().st_size for path in (page / "frames").glob(f"{name}*"))
+        assert 100_000 < size < 3_000_000
+
+
+def test_a_page_that_is_there_is_kept(out, page, tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "precious").write_text("x")
+    refused(label("report", out, "--dest", tmp_path / "there"), "OUT003", tmp_path / "there")
+    assert (tmp_path / "there" / "precious").exists()
+
+
+def test_figures_are_those_of_eval_and_pictures_are_of_the_cameras_of_the_run(drive, out, tmp_path):
+    known = ("--masks-from", out, "--workers", 1, "--noise", "dropped=2", "--noise", "rotation_deg=5")
+    assert label("clusters", drive[0], "--out", tmp_path / "noisy", *known).exit_code == 0
+    result = label("report", tmp_path / "noisy", "--dest", tmp_path / "page", "--masks-from", out)
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "page" / "index.html").read_text()
+    tables = evaluate(tmp_path / "noisy", NuScenes(drive[0])).tables()
+    assert any("CAM_FRONT" in table.html() for table in tables)
+    assert all(table.html() in text for table in tables)
+    assert len(list((tmp_path / "page" / "frames").glob("000-CAM*.jpg"))) == 4
+
+
+def test_overwrite_replaces_a_page(out, page, tmp_path):
+    shutil.copytree(page, tmp_path / "page")
+    (tmp_path / "page" / "index.html").write_text("old")
+    result = label("report", out, "--dest", tmp_path / "page", "--overwrite", "--frames", 1)
+    assert result.exit_code == 0, result.output
+    assert "frames against boxes" in (tmp_path / "page" / "index.html").read_text()
+    assert not list((tmp_path / "page" / "frames").glob("001*"))
+    assert [path.name for path in tmp_path.iterdir()] == ["page"]
+
+
+def test_overwrite_keeps_other_folders(out, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years")
+    refused(label("report", out, "--dest", tmp_path / "thesis", "--overwrite"), "OUT003", "chapter.tex")
+    assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years"
+
+
+def test_overwrite_keeps_labels_masks_and_data(drive, out, tmp_path):
+    """Data are protected where they are now, and where they were when the run was made."""
+    done = label("clusters", drive[0], "--out", tmp_path / "labels", "--masks-from", out, "--workers", 1)
+    assert done.exit_code == 0, done.output
+    shutil.copytree(drive[0], tmp_path / "moved")
+    before = {folder: sorted(folder.rglob("*")) for folder in (drive[0], out, tmp_path)}
+    for folder in (tmp_path / "labels", out, drive[0], tmp_path / "moved"):
+        dest = ("--dest", folder / "page", "--masks-from", out, "--overwrite")
+        refused(label("report", tmp_path / "labels", tmp_path / "moved", *dest), "OUT003", f"page lies in {folder}")
+    assert {folder: sorted(folder.rglob("*")) for folder in before} == before
+
+
+def test_a_failure_leaves_the_old_page(out, page, tmp_path, monkeypatch):
+    shutil.copytree(page, tmp_path / "page")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pipelines.review.report.image_quality", full)
+    refused(label("report", out, "--dest", tmp_path / "page", "--overwrite", "--frames", 1), "OUT002", "disk full")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_the_worst_the_best_and_some_in_between_are_shown():
+    ids = [f"f{k}" for k in range(30)]
+    scores = {name: k / 30 for k, name in enumerate(ids)}
+    chosen = dict(choose(ids, scores, 9))
+    assert [name for name, why in chosen.items() if "worst" in why] == ["f0", "f1", "f2"]
+    assert [name for name, why in chosen.items() if "best" in why] == ["f29", "f28", "f27"]
+    assert len(chosen) == 9
+    assert len(choose(ids, {}, 9)) == 9
+    assert len(choose(ids[:4], dict.fromkeys(ids[:4], 0.5), 9)) == 4

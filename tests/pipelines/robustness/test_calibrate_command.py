@@ -1,0 +1,229 @@
+"""`pointsam-label calibrate`, and `--calibration`, which takes its file."""
+
+import json
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+from helpers.commands import label, refused
+from helpers.masks import write_masks
+from helpers.nuscenes_root import token
+from helpers.segmenters import Scissors
+from helpers.training import make_world
+
+from pipelines.review.inspect import story
+from pipelines.review.opened import Source
+from pointsam.calibration.correction import rig_of
+from pointsam.calibration.file import VERSION
+from pointsam.calibration.perturb import Noise, perturb
+from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.store.reader import Labels
+
+WRONG = ("--noise", "rotation_deg=3", "--noise", "axis=y", "--noise", "translation_m=0.2")
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory):
+    """A root whose sweeps show its boxes, and good 2D results for it."""
+    folder = tmp_path_factory.mktemp("world")
+    world = make_world(folder / "root", samples=2)
+    write_masks(world, folder / "masks")
+    return world.root, folder / "masks"
+
+
+def mending(root, path, **changes):
+    """A file that undoes WRONG: every camera is turned back by its own error."""
+    dataset = NuScenes(root)
+    rigs = {}
+    for frame_id in dataset.frame_ids():
+        true = dataset.frame(frame_id)
+        wrong = perturb(true, Noise(rotation_deg=3.0, axis="y", translation_m=0.2))
+        cameras = {}
+        for before, after in zip(true.cameras, wrong.cameras, strict=True):
+            lacks = after.ego_SE3_cam.inverse() @ before.ego_SE3_cam
+            angle = np.rad2deg(np.arctan2(lacks.rotation[0, 2], lacks.rotation[2, 2]))
+            cameras[before.name] = {
+                "status": "mended", "objects": 50, "shift_deg": 3.0, "apart_deg": 0.1, "doubt_deg": 0.18,
+                "rotation_deg": [0.0, angle, 0.0], "translation_m": lacks.translation_m.tolist(),
+                "rotation_doubt_deg": [0.0] * 3, "translation_doubt_m": [0.0] * 3,
+            }  # fmt: skip
+        still = {"frames": 4, "speed_mps": 0.0, "time_status": "unknown", "time_ms": 0.0, "time_doubt_ms": 0.0}
+        rigs[rig_of(wrong)] = {**still, "cameras": cameras}
+    path.write_text(json.dumps({"version": VERSION, "rigs": rigs, **changes}))
+    return path
+
+
+def clusters(drive, out, to, *more):
+    return label("clusters", drive[0], "--out", to, "--masks-from", out, "--workers", 1, *more)
+
+
+def points_of(folder):
+    labels = Labels(folder)
+    return [labels.labels(frame_id).labels.instance_id.tolist() for frame_id in labels.frame_ids()]
+
+
+def test_a_file_that_undoes_an_error_gives_the_labels_of_the_true_calibration(drive, out, tmp_path):
+    file = mending(drive[0], tmp_path / "file.json")
+    assert clusters(drive, out, tmp_path / "wrong", *WRONG).exit_code == 0
+    assert clusters(drive, out, tmp_path / "mended", *WRONG, "--calibration", file).exit_code == 0
+    assert points_of(tmp_path / "wrong") != points_of(out)
+    assert points_of(tmp_path / "mended") == points_of(out)
+    file.unlink()  # the labels know what they were made with
+    frame_id = Labels(out).frame_ids()[0]
+    drawn = Source(tmp_path / "mended", masks_from=out).dataset.frame(frame_id).cameras
+    for view, true in zip(drawn, NuScenes(drive[0]).frame(frame_id).cameras, strict=True):
+        assert np.allclose(view.ego_SE3_cam.translation_m, true.ego_SE3_cam.translation_m, atol=1e-6)
+    assert story(tmp_path / "mended", frame_id).as_dict()["status"] == "ok"
+
+
+def test_what_is_not_seen_is_unknown_and_changes_nothing(drive, out, tmp_path):
+    file = tmp_path / "calibration.json"
+    done = label("calibrate", drive[0], "--masks-from", out, "--out", file)
+    assert done.exit_code == 0, done.output
+    assert f"--masks-from {out} --calibration {file}" in done.output
+    (rig,) = json.loads(file.read_text())["rigs"].values()
+    assert {one["status"] for one in rig["cameras"].values()} == {"unknown"}
+    assert clusters(drive, out, tmp_path / "same", "--calibration", file).exit_code == 0
+    assert points_of(tmp_path / "same") == points_of(out)
+
+
+def test_the_next_command_looks_through_the_same_error(drive, out, tmp_path):
+    done = label("calibrate", drive[0], "--masks-from", out, "--out", tmp_path / "file.json", *WRONG)
+    (command,) = (line.partition("pointsam-label ")[2] for line in done.output.splitlines() if line.startswith("next:"))
+    words = [word.replace("OUT", str(tmp_path / "next")) for word in shlex.split(command)]
+    assert label(*words).exit_code == 0
+    assert Labels(tmp_path / "next").metadata("clusters")["calibration_perturbation"] != "none"
+
+
+def test_a_file_that_is_there_is_kept(drive, out, tmp_path):
+    file = tmp_path / "precious"
+    file.write_text("precious")
+    refused(label("calibrate", drive[0], "--masks-from", out, "--out", file), "OUT003", file)
+    assert file.read_text() == "precious"
+
+
+def test_masks_of_other_data_are_refused(out, tmp_path):
+    other = make_world(tmp_path / "other", scenes=("scene-0916",))
+    done = label("calibrate", other.root, "--masks-from", out, "--out", tmp_path / "file.json")
+    refused(done, "SCH004", out, other.root)
+    assert not (tmp_path / "file.json").exists()
+
+
+def test_a_frame_that_cannot_be_read_is_left_out_and_named(drive, out, tmp_path):
+    shutil.copytree(drive[0], tmp_path / "root")
+    world = NuScenes(tmp_path / "root")
+    bad = world.frame_ids()[1]
+    world.frame(bad).sweep.path.write_bytes(b"torn")
+    done = label("calibrate", world.root, "--masks-from", out, "--out", tmp_path / "file.json")
+    assert done.exit_code == 0, done.output
+    assert "1 frames were left out" in done.output
+    assert list(json.loads((tmp_path / "file.json").read_text())["failed"]) == [bad]
+
+
+def test_an_image_that_met_a_defect_leaves_its_frame_out(drive, tmp_path, monkeypatch):
+    class Blunt(Scissors):
+        """Fails at the first image that shows something."""
+
+        def embed(self, image_rgb):
+            if type(self).sharp:
+                return super().embed(image_rgb)
+            type(self).sharp = True
+            raise ValueError("blunt")
+
+        sharp = False
+
+    monkeypatch.setattr("pipelines.labelling.worker.load_segmenter", lambda *_args, **_kwargs: Blunt())
+    known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
+    assert label("masks", drive[0], "--out", tmp_path / "masks", *known).exit_code == 3
+    done = label("calibrate", drive[0], "--masks-from", tmp_path / "masks", "--out", tmp_path / "file.json")
+    assert done.exit_code == 0, done.output
+    (why,) = json.loads((tmp_path / "file.json").read_text())["failed"].values()
+    assert "[INT001] ValueError: blunt" in why
+
+
+def test_nothing_seen_tells_no_time(drive, out, tmp_path):
+    done = label("calibrate", drive[0], "--masks-from", out, "--out", tmp_path / "file.json")
+    assert "time of the images: unknown\n" in done.output
+    (rig,) = json.loads((tmp_path / "file.json").read_text())["rigs"].values()
+    assert rig["speed_mps"] > 1
+    assert rig["time_status"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("", "SCH005"), ("[]", "SCH005"), ('{"version": 2}', "SCH005"), ('{"version": 2, "rigs": {"a": 1}}', "SCH005")],
+)
+def test_a_file_that_is_none_is_refused(drive, out, tmp_path, text, code):
+    file = tmp_path / "file.json"
+    file.write_text(text)
+    refused(clusters(drive, out, tmp_path / "out", "--calibration", file), code, file)
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_version_and_another_rig_are_refused(drive, out, tmp_path):
+    later = mending(drive[0], tmp_path / "later.json", version=VERSION + 1)
+    refused(clusters(drive, out, tmp_path / "a", "--calibration", later), "SCH003", later)
+    other = mending(drive[0], tmp_path / "other.json")  # of the wrong calibration, which these frames do not have
+    refused(clusters(drive, out, tmp_path / "b", "--calibration", other), "SCH004", "is of rig")
+    assert not (tmp_path / "b").exists()
+
+
+SECOND = "scene-0103"
+
+
+def moved(tables):
+    """The second scene has its front camera elsewhere."""
+    front = next(row for row in tables["calibrated_sensor"] if row["token"] == token("calibrated", "CAM_FRONT"))
+    x, y, z = front["translation"]
+    tables["calibrated_sensor"].append({**front, "token": "moved", "translation": [x + 0.1, y, z]})
+    for row in tables["sample_data"]:
+        if f"CAM_FRONT/{SECOND}" in row["filename"]:
+            row["calibrated_sensor_token"] = "moved"
+
+
+@pytest.fixture
+def two_rigs(tmp_path, scissors):
+    """A root of two rigs, and masks of it."""
+    world = make_world(tmp_path / "root", samples=2, edit=moved)
+    write_masks(world, tmp_path / "masks")
+    known = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks", "--workers", 1)
+    assert label("run", world.root, "--out", tmp_path / "out", *known).exit_code == 0
+    return world, tmp_path / "out"
+
+
+def test_a_rig_of_which_nothing_can_be_read_is_unknown_and_its_frames_are_set_aside(two_rigs, tmp_path):
+    world, out = two_rigs
+    for frame_id in world.frame_ids():
+        if world.scene(frame_id) == SECOND:
+            world.frame(frame_id).sweep.path.write_bytes(b"torn")
+    file = tmp_path / "file.json"
+    assert label("calibrate", world.root, "--masks-from", out, "--out", file).exit_code == 0
+    rigs = json.loads(file.read_text())["rigs"]
+    assert [rig["frames"] for rig in rigs.values()] == [2, 0]
+    assert {one["status"] for rig in rigs.values() for one in rig["cameras"].values()} == {"unknown"}
+    assert clusters((world.root,), out, tmp_path / "next", "--calibration", file).exit_code == 3
+    assert [row.status for row in Labels(tmp_path / "next").frames()] == ["ok"] * 2 + ["failed"] * 2
+
+
+def test_a_file_that_lacks_a_rig_is_refused_before_anything_is_written(two_rigs, tmp_path):
+    world, out = two_rigs
+    file = tmp_path / "file.json"
+    assert label("calibrate", world.root, "--masks-from", out, "--out", file).exit_code == 0
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps({**document, "rigs": dict(list(document["rigs"].items())[:1])}))
+    refused(clusters((world.root,), out, tmp_path / "next", "--calibration", file), "SCH004", "is of rig")
+    assert not (tmp_path / "next").exists()
+
+
+def test_the_next_command_opens_the_same_tables(drive, out, tmp_path):
+    where = ("--dataset", "nuscenes", "--version", NuScenes(drive[0]).version)
+    done = label("calibrate", drive[0], "--masks-from", out, "--out", tmp_path / "file.json", *where)
+    assert " ".join(where) in done.output.partition("next: ")[2]
+
+
+def test_a_sweep_takes_no_file(drive, out, tmp_path):
+    file = mending(drive[0], tmp_path / "file.json")
+    done = label("noise", drive[0], "--out", tmp_path / "sweep", "--masks-from", out, "--calibration", file)
+    assert done.exit_code == 2
+    assert "a file knows but one" in done.output

@@ -1,0 +1,91 @@
+"""`mixsup-train fit` keeps two networks: the last, and the one that validated best."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from click.testing import CliRunner  # noqa: E402
+from helpers.recipes import tiny  # noqa: E402
+from helpers.training import break_off, make_budget, make_labels, make_world  # noqa: E402
+
+from pipelines.cli.train import main  # noqa: E402
+from pipelines.training import fit as fitting  # noqa: E402
+from pipelines.training.recipe_file import document_of  # noqa: E402
+from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
+from pointsam.detect.data.budget_file import write_budget  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a root, labels, a budget and a recipe that validates after each of two epochs of four steps."""
+    folder = tmp_path_factory.mktemp("best")
+    world = make_world(folder / "root", scenes=("scene-0061", "scene-0103"))
+    make_labels(folder / "labels", world)
+    write_budget(folder / "budget.parquet", make_budget(world))
+    (folder / "tiny.json").write_text(json.dumps(document_of(tiny(eval_epochs=1))))
+    return folder
+
+
+@pytest.fixture
+def fit(made, tmp_path, monkeypatch):
+    """A function that trains as if validations came to some precisions; it gives the weights of each."""
+    detections, score = fitting.detections, fitting.score
+
+    def call(*precisions, exit_code=0):
+        left, validated = list(precisions), []
+
+        def watched(model, *arguments):
+            validated.append({name: value.clone() for name, value in model.state_dict().items()})
+            return detections(model, *arguments)
+
+        def scored(*arguments):
+            found = score(*arguments)
+            return replace(found, quality=replace(found.quality, mean_ap=left.pop(0)))
+
+        monkeypatch.setattr(fitting, "detections", watched)
+        monkeypatch.setattr(fitting, "score", scored)
+        options = {"data": "root", "labels": "labels", "budget": "budget.parquet"}
+        paths = [part for name, value in options.items() for part in (f"--{name}", str(made / value))]
+        arguments = ["fit", str(made / "tiny.json"), *paths, "--out", str(tmp_path / "run"), "--val", "mini_val"]
+        result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+        assert result.exit_code == exit_code, result.output
+        assert not left
+        return validated
+
+    return call
+
+
+def kept(folder, name):
+    return Checkpoint(folder / "run" / f"{name}.safetensors")
+
+
+def holds(checkpoint, weights):
+    return all(torch.equal(value, checkpoint._tensors[f"model.{name}"]) for name, value in weights.items())
+
+
+@pytest.mark.parametrize(
+    ("precisions", "best"),
+    [((0.5, 0.3), 0), ((0.3, 0.5), 1), ((0.4, 0.4), 0), ((float("nan"), 0.1), 1), ((float("nan"), 0.0), 0)],
+)
+def test_the_best_is_kept_beside_the_last(precisions, best, fit, tmp_path):
+    """Of equals the earlier; what could not be scored is worth nothing."""
+    first, second = fit(*precisions)
+    assert not holds(kept(tmp_path, "last"), first)
+    assert holds(kept(tmp_path, "last"), second)
+    assert holds(kept(tmp_path, "best"), (first, second)[best])
+    assert kept(tmp_path, "best").place.step == (4, 8)[best]
+    value = 0.0 if precisions[best] != precisions[best] else precisions[best]
+    assert kept(tmp_path, "last").place.best == kept(tmp_path, "best").place.best == value
+
+
+def test_a_run_that_goes_on_remembers_the_best(fit, tmp_path, monkeypatch):
+    with monkeypatch.context() as until:
+        break_off(until, 6)
+        (first,) = fit(0.5, exit_code=1)
+    (second,) = fit(0.3)
+    assert holds(kept(tmp_path, "best"), first)
+    assert holds(kept(tmp_path, "last"), second)
+    assert set(json.loads((tmp_path / "run" / "scores.json").read_text())) == {"4", "8"}

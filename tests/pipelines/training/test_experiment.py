@@ -1,0 +1,516 @@
+"""`mixsup-train experiment`: every setting trained once, and a page of what is there."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from click.testing import CliRunner  # noqa: E402
+from helpers.commands import refused, watch_lock  # noqa: E402
+from helpers.recipes import CENTER, tiny  # noqa: E402
+from helpers.training import make_labels, make_world  # noqa: E402
+
+from pipelines.cli.train import main  # noqa: E402
+from pipelines.training import experiment as experiment_module  # noqa: E402
+from pipelines.training import experiment_page  # noqa: E402
+from pipelines.training.experiment_page import Row, tables  # noqa: E402
+from pipelines.training.fit import fit  # noqa: E402
+from pipelines.training.recipe_file import document_of  # noqa: E402
+from pipelines.training.settings import EXPERIMENTS, Inputs, Setting  # noqa: E402
+from pointsam.base.errors import SchemaError, TrainingError  # noqa: E402
+from pointsam.datasets import open_dataset  # noqa: E402
+from pointsam.detect.data.budget import BudgetConfig, Objects, draw  # noqa: E402
+from pointsam.detect.data.budget_file import read_budget  # noqa: E402
+from pointsam.evaluate.failures import KINDS  # noqa: E402
+from pointsam.taxonomy import BACKGROUND  # noqa: E402
+
+pytest.importorskip("matplotlib", reason="needs pointsam[plots]")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiment")
+    world = make_world(folder / "root", scenes=("scene-0061", "scene-0103"))
+    make_labels(folder / "labels", world)
+    (folder / "tiny.json").write_text(json.dumps(document_of(tiny(epochs=1, batch_size=2))))
+    return folder
+
+
+REACHING = replace(tiny(), detector=replace(tiny().detector, center=replace(CENTER, reach=1)))
+
+
+def settings(name, kind="center-pillar", **inputs):
+    return EXPERIMENTS[name].settings(Inputs(**{"recipe": tiny(kind), **inputs}))
+
+
+def experiment(made, *more, name="supervision"):
+    paths = [
+        "--recipe",
+        made / "tiny.json",
+        "--data",
+        made / "root",
+        "--labels",
+        made / "labels",
+        "--out",
+        made / "runs",
+    ]
+    splits = ["--train-split", "mini_train", "--val-split", "mini_val", "--fraction", "0.5"]
+    arguments = ["experiment", name, *paths, *splits, *more]
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def test_every_setting_is_a_run_and_a_row(made):
+    result = experiment(made)
+    assert result.exit_code == 0, result.output
+    mine = settings("supervision", fraction=0.5, labels=made / "labels")
+    assert len(mine) == 5
+    page = (made / "runs" / "supervision.md").read_text()
+    for setting in mine:
+        assert f"| {setting.name} |" in page
+        assert (made / "runs" / f"{setting.folder}-0" / "last.safetensors").exists()
+    assert "![" in page
+    assert (made / "runs" / "supervision.png").stat().st_size > 1000
+    again = experiment(made)
+    assert again.stdout == result.stdout  # nothing was left to do
+
+
+def test_a_part_may_be_asked_for(made, tmp_path):
+    result = experiment(made, "--out", tmp_path, "--only", "1")
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["50pc_of_the_frames-0"]
+
+
+def test_another_experiment_takes_the_runs_that_it_has_in_common(made):
+    result = experiment(made, "--only", "2", name="coarse")
+    assert result.exit_code == 0, result.output
+    rows = [line for line in result.stdout.splitlines() if "boxes" in line or "50%" in line]
+    for name in ("all boxes", "50% and simulated clusters", "50% and PointSAM, ignore regions"):
+        assert any(row.startswith(name) for row in rows)  # trained above
+    assert "three clicks" not in result.stdout
+
+
+def test_runs_of_another_recipe_are_not_taken_for_ones_own(made):
+    refused(
+        experiment(made, "--only", "1", "--set", "train.learning_rate=0.1"), "OUT001", "all_boxes-0", "learning_rate"
+    )
+
+
+def test_a_run_that_has_not_come_to_its_end_is_no_row(made, tmp_path):
+    result = experiment(made, "--out", tmp_path, "--only", "0")
+    assert "\nall boxes" in result.stdout
+    path = tmp_path / "all_boxes-0" / "scores.json"
+    scores = json.loads(path.read_text())
+    (last,) = scores.values()
+    last["epochs"] = 0
+    path.write_text(json.dumps(scores))
+    result = experiment(made, "--out", tmp_path, "--only", "1")
+    assert "\n50% of the frames" in result.stdout
+    assert "\nall boxes" not in result.stdout
+
+
+def objects_of(world):
+    return sum((world.boxes(frame_id).class_id != BACKGROUND).sum() for frame_id in world.frame_ids("mini_val"))
+
+
+def test_detectors_are_scored_in_another_world_as_well(made):
+    make_world(made / "other", scenes=("scene-0061", "scene-0103"), boxes=5)
+    result = experiment(made, "--other", made / "other", "--only", "0,5", name="transfer")
+    assert result.exit_code == 0, result.output
+    page = (made / "runs" / "transfer.md").read_text()
+    header, _, *rows = ([cell.strip() for cell in line.split("|")] for line in page.splitlines() if line[:1] == "|")
+    objects = {"mAP": objects_of(open_dataset(made / "root")), "elsewhere": objects_of(open_dataset(made / "other"))}
+    assert objects["mAP"] > objects["elsewhere"] > 0
+    for name in ("all boxes", "all boxes of the other world"):
+        folder = made / "runs" / f"{name.replace(' ', '_')}-0"
+        (own,) = json.loads((folder / "scores.json").read_text()).values()
+        (path,) = folder.glob("away-*-mini_val.json")
+        away = json.loads(path.read_text())
+        here, there = (own, away) if name == "all boxes" else (away, own)
+        row = next(row for row in rows if row[1] == name)
+        for column, score in (("mAP", here), ("elsewhere", there)):
+            assert sum(one["num_objects"] for one in score["quality"]["classes"]) == objects[column]
+            assert row[header.index(column)] == f"{score['quality']['mean_ap']:.3f}"
+
+
+def test_another_split_may_be_scored_there(made):
+    make_world(made / "third", scenes=("scene-0061", "scene-0103"), boxes=5)
+    there = ("--other", made / "third", "--other-split")
+    result = experiment(made, *there, "mini_train", "--only", "1")
+    assert result.exit_code == 0, result.output
+    assert "of all there" in result.stdout
+    scored = {path.parent.name for path in (made / "runs").glob("*/away-*-mini_train.json")}
+    assert scored == {f"{setting.folder}-0" for setting in settings("supervision", fraction=0.5, labels="labels")}
+    refused(experiment(made, *there, "nowhere", "--only", "1"), "DAT010", "nowhere")
+
+
+def test_labels_of_wrong_calibrations_are_rows(made, tmp_path):
+    wrong = make_labels(tmp_path / "wrong", open_dataset(made / "root"), noise="rotation_deg=1").out
+    result = experiment(made, "--wrong", wrong, "--only", "2", name="noise")
+    assert result.exit_code == 0, result.output
+    assert "50% and rotation_deg=1" in result.stdout
+    for bad in (made / "labels", wrong):  # a right one, and the same again
+        refused(
+            experiment(made, "--wrong", wrong, "--wrong", bad, name="noise"), "SCH005", "each wrong calibration once"
+        )
+
+
+def test_labels_of_one_wrong_calibration_may_be_mended_or_without_refinement(made, tmp_path):
+    world, noise = open_dataset(made / "root"), "rotation_deg=1"
+    wrong = [
+        make_labels(tmp_path / "wrong", world, noise=noise).out,
+        make_labels(tmp_path / "mended", world, noise=noise, calibration={"rig": {}}).out,
+        make_labels(tmp_path / "plain", world, noise=noise, config={"refine": {"enabled": False}}).out,
+        make_labels(tmp_path / "true", world, config={"refine": {"enabled": False}}).out,
+    ]
+    names = [setting.name for setting in settings("noise", labels=made / "labels", wrong=tuple(wrong))]
+    told = (noise, f"{noise}, mended", f"{noise}, without SAR", "true calibration, without SAR")
+    assert names[-4:] == [f"10% and {one}" for one in told]
+
+
+def test_a_curve_is_drawn_and_what_cannot_be_trained_is_told(made, tmp_path):
+    result = experiment(made, "--out", tmp_path, "--cost", "0.5", "--only", "1", name="cost")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "cost.svg").read_bytes().startswith(b"<?xml")
+    poor = experiment(made, "--out", tmp_path / "poor", "--cost", "0.02", "--only", "0,1", name="cost")
+    assert poor.exit_code == 3, poor.output
+    assert "2% of the cost, 2% of the labels boxes, seed 0: its budget holds no box of" in poor.stderr
+    assert poor.stderr.count("2% of the labels boxes, ") == 1
+    assert "Left out: 2% of the cost" in (tmp_path / "poor" / "cost.md").read_text()
+
+
+def test_what_was_not_asked_for_and_cannot_be_trained_is_no_failure(made, tmp_path):
+    result = experiment(made, "--out", tmp_path, "--cost", "0.02", "--only", "0", name="cost")
+    assert (result.exit_code, result.stderr.count("its budget holds no box")) == (0, 0)
+
+
+@pytest.mark.parametrize("module", [experiment_module, experiment_page])
+def test_scores_elsewhere_and_the_page_are_written_while_others_wait(made, monkeypatch, tmp_path, module):
+    runs = tmp_path / "runs"
+    shutil.copytree(made / "runs", runs, ignore=shutil.ignore_patterns("away-*"))  # all are trained
+    held = watch_lock(monkeypatch, module, lambda files: files[-1][0].parent)
+    result = experiment(made, "--out", runs, "--only", "0", "--other", made / "root", "--other-split", "mini_train")
+    assert result.exit_code == 0, result.output
+    assert held
+    assert all(held)
+
+
+def test_a_folder_that_cannot_be_made_is_told(made):
+    refused(experiment(made, "--out", made / "tiny.json" / "runs"), "OUT003", "tiny.json")
+
+
+def test_frames_that_were_not_trained_on_are_told_every_time(made, tmp_path):
+    world = open_dataset(made / "root")
+    make_labels(tmp_path / "labels", world, failed=world.frame_ids("mini_train")[:1])
+    for _ in range(2):
+        result = experiment(made, "--labels", tmp_path / "labels", "--out", tmp_path / "runs", "--only", "4")
+        assert result.exit_code == 3, result.output
+        assert "50% and PointSAM, ignore regions, seed 0: 1 frames have no labels" in result.stderr
+    assert "1 frames have no labels" in (tmp_path / "runs" / "supervision.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "said"),
+    [
+        ("supervision", ("--only", "7"), "0 to 4"),
+        ("supervision", ("--seeds", ""), "--seeds"),
+        ("supervision", ("--other-split", "x"), "there is no --other"),
+        ("supervision", ("--wrong", "x"), "no use for --wrong"),
+        ("cost", ("--cost", "2"), "--cost"),
+        ("supervision", ("--fraction", "0"), "--fraction"),
+        ("transfer", (), "--other ROOT"),
+        ("transfer", ("--other", "x", "--other-split", "y"), "it trains there"),
+        ("noise", (), "--wrong"),
+        ("nothing", (), "supervision, coarse, boxes"),
+    ],
+)
+def test_what_is_missing_is_told_before_anything_is_trained(made, tmp_path, name, more, said):
+    refused(experiment(made, "--out", tmp_path / "runs", *more, name=name), "SCH005", said)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_version_of_the_tables_may_be_named(made, tmp_path):
+    refused(experiment(made, "--out", tmp_path / "runs", "--version", "v9"), "DAT002", "v9")
+
+
+def test_labels_of_another_root_are_refused_before_anything_is_trained(made, tmp_path):
+    make_labels(tmp_path / "labels", make_world(tmp_path / "root", scenes=("scene-0061",)))
+    refused(experiment(made, "--labels", tmp_path / "labels", "--out", tmp_path / "runs"), "SCH003", "another data set")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_labels_of_a_part_of_the_split_are_refused_before_anything_is_trained(made, tmp_path):
+    world = open_dataset(made / "root")
+    make_labels(tmp_path / "labels", world, frame_ids=world.frame_ids("mini_train")[:1])
+    for more in ((), ("--dry-run",)):
+        result = experiment(made, "--labels", tmp_path / "labels", "--out", tmp_path / "runs", *more)
+        refused(result, "SCH003", "no labels of")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--only"])
+@pytest.mark.parametrize("numbers", ["-1", "0,0", "one"])
+def test_seeds_and_positions_are_numbers_from_zero_each_once(made, option, numbers):
+    result = experiment(made, option, numbers, "--dry-run")
+    assert result.exit_code == 2
+    assert "whole numbers from 0 with commas, each once" in result.stderr
+
+
+def test_worlds_that_share_frame_ids_have_budgets_of_their_own(made, tmp_path):
+    def later(tables):
+        for row in tables["calibrated_sensor"]:
+            row["translation"][2] += 0.1
+
+    worlds = [
+        make_world(tmp_path / name, scenes=("scene-0061", "scene-0103"), edit=edit)
+        for name, edit in (("one", None), ("two", later))
+    ]
+    assert worlds[0].frame_ids() == worlds[1].frame_ids()
+    for world in worlds:
+        result = experiment(made, "--out", tmp_path / "runs", "--other", world.root, "--only", "0", name="transfer")
+        assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "runs").glob("budget-other-*.parquet"))) == 2
+
+
+def test_frames_that_could_not_be_read_elsewhere_are_looked_at_again(made, tmp_path):
+    other = make_world(tmp_path / "other", scenes=("scene-0061", "scene-0103"))
+    sweep = other.frame(other.frame_ids("mini_val")[0]).sweep.path
+    whole = sweep.read_bytes()
+    sweep.write_bytes(b"torn")
+    more = ("--out", tmp_path / "runs", "--only", "1", "--other", tmp_path / "other")
+    assert experiment(made, *more).exit_code == 3
+    sweep.write_bytes(whole)
+    assert experiment(made, *more).exit_code == 0
+
+
+@pytest.mark.parametrize("resample", ["none", "objects"])
+def test_all_take_the_same_number_of_steps(made, tmp_path, resample):
+    more = ("--out", tmp_path, "--set", f"data.resample={resample}", "--cost", "0.5")
+    steps = set()
+    for name in ("supervision", "cost"):
+        assert experiment(made, *more, name=name).exit_code == 0
+    for path in tmp_path.glob("*/scores.json"):
+        steps |= set(json.loads(path.read_text()))
+    assert len(list(tmp_path.glob("*/scores.json"))) > 6
+    assert len(steps) == 1
+
+
+def test_a_seed_is_of_the_budget_and_of_the_training(made, tmp_path):
+    assert experiment(made, "--out", tmp_path, "--seeds", "0,1", "--only", "1").exit_code == 0
+    frames = [read_budget(path).frames for path in sorted(tmp_path.glob("budget-*-frame-0.5-*.parquet"))]
+    assert len(frames) == 2
+    assert frames[0] != frames[1]
+    recipes = [json.loads((tmp_path / f"50pc_of_the_frames-{k}" / "fit.json").read_text())["recipe"] for k in (0, 1)]
+    assert [recipe["train"]["seed"] for recipe in recipes] == [0, 1]
+
+
+def test_settings_and_what_is_done_of_them_are_listed_without_writing(made, tmp_path):
+    nothing = experiment(made, "--out", tmp_path / "runs", "--dry-run")
+    assert not (tmp_path / "runs").exists()
+    listed = [line.split() for line in nothing.stdout.splitlines()[2:]]
+    names = [setting.name for setting in settings("supervision", fraction=0.5, labels=made / "labels")]
+    assert [" ".join(line[1:-1]) for line in listed] == names
+    assert [line[0] for line in listed] == list("01234")
+    assert {line[-1] for line in listed} == {"-"}
+    assert experiment(made, "--out", tmp_path / "runs", "--seeds", "3", "--only", "1").exit_code == 0
+    some = experiment(made, "--out", tmp_path / "runs", "--seeds", "0,3", "--dry-run")
+    assert [line.split()[-1] for line in some.stdout.splitlines()[2:]] == ["-", "3", "-", "-", "-"]
+    other = experiment(made, "--out", tmp_path / "runs", "--seeds", "3", "--dry-run", "--train-split", "mini_val")
+    refused(other, "SCH003", "drawn from split 'mini_train'")
+
+
+@pytest.mark.parametrize("error", [TrainingError, SchemaError])
+def test_a_training_that_breaks_off_does_not_keep_the_others(made, tmp_path, monkeypatch, error):
+    def breaks(wanted):
+        if wanted.recipe.data.coarse.kind == "simulated":
+            raise error("TRN001", "step 3: no number", "train in fp32")
+        return fit(wanted)
+
+    monkeypatch.setattr("pipelines.training.experiment.fit", breaks)
+    result = experiment(made, "--out", tmp_path, "--only", "1,2,3")
+    assert result.exit_code == 3, result.output
+    assert "50% and simulated clusters, seed 0: TRN001: step 3: no number; train in fp32" in result.stderr
+    assert [name in result.stdout for name in ("50% of the frames", "simulated", "50% and PointSAM")] == [1, 0, 1]
+
+
+def test_what_a_recipe_says_of_coarse_labels_holds_but_for_what_a_setting_is_about(made, tmp_path):
+    assert experiment(made, "--out", tmp_path, "--only", "2", "--set", "data.coarse.seed=7").exit_code == 0
+    coarse = json.loads((tmp_path / "50pc_and_simulated_clusters-0" / "fit.json").read_text())["recipe"]["data"][
+        "coarse"
+    ]
+    assert (coarse["kind"], coarse["seed"]) == ("simulated", 7)
+
+
+def test_centers_are_left_out_where_labels_are_met_by_their_points():
+    by_points = [setting.name for setting in settings("coarse", "second", labels="labels")]
+    by_centers = [setting.name for setting in settings("coarse", "second-centers", labels="labels")]
+    assert "10% and centers" in by_centers
+    assert by_points == [name for name in by_centers if name != "10% and centers"]
+    data = tiny("second").data
+    food = replace(data, coarse=replace(data.coarse, kind="centers"))
+    with pytest.raises(SchemaError, match=r"SCH005.*'centers'"):
+        replace(tiny("second"), data=food)
+
+
+def test_coarse_labels_of_every_kind_meet_the_same_boxes():
+    mine = settings("coarse", labels="labels")
+    assert [setting.coarse["kind"] for setting in mine] == ["none", "none", "simulated", "clicks", "centers", "tables"]
+    assert len({setting.budget for setting in mine[2:]}) == 1
+
+
+def test_boxes_are_a_curve_with_clusters_and_one_without():
+    mine = settings("boxes", labels="labels")
+    curves = {curve: [s.x for s in mine if s.curve == curve] for curve in {s.curve for s in mine}}
+    assert sorted(curves) == [
+        "boxes and PointSAM, ignore regions",
+        "boxes and simulated clusters",
+        "boxes of whole frames",
+    ]
+    assert all(x[:6] == pytest.approx([1, 2, 5, 10, 20, 50]) for x in curves.values())
+
+
+@pytest.mark.parametrize("cost", [0.15, 0.226, 0.5])
+def test_every_division_of_a_cost_costs_the_same(cost):
+    frame = np.repeat(np.arange(500), 20)
+    ones, still = np.ones(len(frame), dtype=np.int64), np.zeros((len(frame), 2))
+    names = [tuple(map(str, range(count))) for count in (500, len(frame))]
+    objects = Objects(names[0], frame, names[1], ones.astype(np.uint8), 10.0 * ones, 9 * ones, still)
+    mine = settings("cost", cost=cost)[1:]
+    for setting in mine:
+        spent = draw(objects, ("car", "pedestrian"), setting.budget).description
+        share = "cost_boxes_only" if setting.coarse["kind"] == "none" else "cost_with_clusters"
+        assert spent[share] == pytest.approx(cost, abs=0.005)
+    assert len(mine) >= 2
+
+
+def test_each_ablation_changes_one_thing():
+    base, plain, blind, peaks, reach = settings("assignment", labels="labels", recipe=REACHING)[1:]
+    assert plain.coarse == {**base.coarse, "as_boxes": True}
+    assert blind.coarse == {**base.coarse, "unknown_unseen": False, "unknown_dropped": False}
+    center = REACHING.detector.center
+    assert peaks.change(REACHING).detector == replace(REACHING.detector, center=replace(center, peak="true"))
+    assert reach.change(REACHING).detector == replace(REACHING.detector, center=replace(center, reach=0))
+    base, plain, overlap, one = settings("assignment", "second-centers")[1:]
+    anchor = tiny("second-centers").detector.anchor
+    assert overlap.change(tiny("second-centers")).detector.anchor == replace(anchor, match="overlap")
+    changed = one.change(tiny("second-centers")).detector.anchor
+    assert changed.match == "overlap"
+    assert all(anchors.cluster_iou == anchors.box_iou for anchors in changed.anchors)
+
+
+def score(value, nds=None, draws=(), frames=9, away=None):
+    classes = [{"name": "car", "num_objects": 3, "ap": value}, {"name": "bus", "num_objects": 0, "ap": None}]
+    gains = [{"name": "car", "gains": [0.1] * len(KINDS)}, {"name": "bus", "gains": [None] * len(KINDS)}]
+    quality = {"mean_ap": value, "classes": classes, "draws": draws, "num_frames": frames}
+    official = nds and {"NDS": nds, "mATE": 0.4, "mASE": 0.2}
+    return {"home": {"quality": quality, "failures": gains, "official": official}, "away": away}
+
+
+def test_the_table_has_means_spreads_and_shares():
+    rows = [
+        Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, {0: score(0.8, 0.7)}),
+        Row(Setting("some", BudgetConfig(0.5)), 0.5, {0: score(0.4), 1: score(0.6)}),
+    ]
+    quality, classes, failures = (table.text() for table in tables(rows))
+    whole, some = (line.split() for line in quality.splitlines()[3:5])
+    assert whole == ["all", "boxes", "1.000", "1", "0.800", "-", "1.000", "-"]
+    assert some == ["some", "0.500", "2", "0.500", "0.200", "0.500", "-"]  # of the seed that both have
+    assert classes.splitlines()[1].split() == ["supervision", "NDS", "mATE", "mASE", "car", "(3)"]
+    whole, some = (line.split() for line in classes.splitlines()[3:5])
+    assert whole == ["all", "boxes", "0.700", "0.400", "0.200", "0.800"]
+    assert some == ["some", "-", "-", "-", "0.500"]
+    assert failures.splitlines()[-1].split() == ["some", *["0.100"] * len(KINDS)]
+
+
+@pytest.mark.parametrize(
+    ("figures", "names", "values"),
+    [
+        (None, [], []),
+        (
+            {"Car 3d": {"easy": 0.9, "moderate": 0.7}, "Car bev": {"easy": 1.0, "moderate": 0.8}},
+            ["Car 3d, moderate"],
+            [0.7],
+        ),
+        ({"Cyclist 3d": {"moderate": None}}, ["Cyclist 3d, moderate"], [None]),
+    ],
+)
+def test_a_table_has_the_figures_that_a_data_set_has_of_its_own(figures, names, values):
+    one = score(0.8)
+    one["home"]["official"] = figures
+    classes = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, {0: one})])[1]
+    assert list(classes.header) == ["supervision", *names, "car (3)"]
+    found = [None if value != value else value for value in classes.rows[0][1:]]
+    assert found == pytest.approx([*values, 0.8])
+    assert ("KITTI" in classes.text()) == (figures is not None)
+
+
+def test_the_share_is_told_as_far_as_the_scenes_allow():
+    """Draw by draw: what all detectors find hard in a draw does not widen it."""
+    whole = Row(
+        Setting("all boxes", BudgetConfig(1.0)), 1.0, dict.fromkeys((0, 1), score(0.8, draws=(0.8, 0.4, 0.0, None)))
+    )
+    some = Row(Setting("some", BudgetConfig(0.5)), 0.5, dict.fromkeys((0, 1), score(0.4, draws=(0.4, 0.2, 0.1, None))))
+    table = tables([whole, some])[0]
+    at = list(table.header).index("95 %")
+    assert [row[at] for row in table.rows] == ["-", "0.50 to 0.50"]
+    fewer = Row(some.setting, 1.0, {0: score(0.4, draws=(0.4, 0.2, 0.1, None), frames=8)})
+    assert tables([whole, fewer])[0].rows[1][at] == "-"  # not the same draws
+
+
+def test_a_share_is_of_the_seeds_that_all_boxes_have_too():
+    def row(name, **values):
+        by_seed = {int(seed[1:]): score(value, draws=(value, value / 2)) for seed, value in values.items()}
+        return Row(Setting(name, BudgetConfig(1.0)), 1.0, by_seed)
+
+    whole = row("all boxes", s0=0.8, s1=0.4)
+    table = tables([whole, row("first", s0=0.4), row("second", s1=0.4), row("both", s0=0.2, s1=0.4), row("no", s2=0.4)])
+    of_all = list(table[0].header).index("of all")
+    found = {row[0]: row[of_all : of_all + 2] for row in table[0].rows}
+    assert found["first"] == (0.5, "0.50 to 0.50")
+    assert found["second"] == (1.0, "1.00 to 1.00")
+    assert found["both"] == (pytest.approx(0.5), "0.50 to 0.50")
+    assert np.isnan(found["no"][0])
+    assert found["no"][1] == "-"
+
+
+def test_shares_elsewhere_are_of_what_all_boxes_reach_there():
+    def row(name, *values):
+        away = [score(value, draws=(value / 2, 2 * value))["home"] for value in values]
+        return Row(Setting(name, BudgetConfig(1.0)), 1.0, {k: score(0.8, away=one) for k, one in enumerate(away)})
+
+    rows = [row("all boxes", 0.4, 0.4), row("some", 0.1, 0.1)]
+    table = tables(rows)[0]
+    at = list(table.header).index("elsewhere")
+    assert table.header[at : at + 4] == ["elsewhere", "spread there", "of all there", "95 % there"]
+    assert table.rows[0][at + 2 : at + 4] == (1.0, "-")
+    assert table.rows[1][at : at + 4] == (0.1, 0.0, 0.25, "0.25 to 0.25")
+    assert rows[1].band("away") == pytest.approx((0.05375, 0.19625))
+    here, there = tables(rows)[1:3]
+    assert (here.title, there.title) == ("by class", "by class, elsewhere")
+    assert [[row[-1] for row in one.rows] for one in (here, there)] == [[0.8, 0.8], [0.4, 0.1]]
+
+
+def test_how_far_seeds_differ_is_told_of_all_rows_that_have_two():
+    """Rows of two seeds 0.2 apart and of one: about their mean they deviate by 0.2 / sqrt(2)."""
+    some = {0: score(0.4, away=score(0.1)["home"]), 1: score(0.6, away=score(0.4)["home"])}
+    two = [Row(Setting(name, BudgetConfig(1.0)), 1.0, some) for name in "ab"]
+    rows = [*two, Row(Setting("c", BudgetConfig(1.0)), 1.0, {0: some[0]})]
+    note = tables(rows)[0].note
+    assert "seeds of a row differ here by 0.141" in note
+    assert "seeds of a row differ elsewhere by 0.212" in note
+    assert "seeds of a row" not in tables(rows[2:])[0].note
+
+
+def test_a_figure_shows_how_far_scenes_and_seeds_are_apart():
+    draws = tuple(np.linspace(0.3, 0.5, 201))
+    row = Row(Setting("some", BudgetConfig(0.5)), 0.5, {0: score(0.4, draws=draws), 1: score(0.9, draws=draws)})
+    assert row.band() == pytest.approx((0.305, 0.9))
+    assert np.isnan(Row(row.setting, 0.5, {0: score(None)}).band()).all()
+
+
+def test_a_split_without_an_object_has_no_figures():
+    (row,) = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, {0: score(None)})])[0].rows
+    assert np.isnan(row[3])

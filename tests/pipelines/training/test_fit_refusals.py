@@ -1,0 +1,121 @@
+"""`mixsup-train fit` refuses what does not fit together, names the file and says the way out; it writes nothing."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from click.testing import CliRunner  # noqa: E402
+from helpers.commands import refused  # noqa: E402
+from helpers.recipes import tiny  # noqa: E402
+from helpers.training import make_budget, make_labels, make_world  # noqa: E402
+
+from pipelines.cli.train import main  # noqa: E402
+from pipelines.training.recipe_file import document_of  # noqa: E402
+from pointsam.detect.data.budget import Budget  # noqa: E402
+from pointsam.detect.data.budget_file import write_budget  # noqa: E402
+from pointsam.taxonomy import ClassSpec, Taxonomy  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("refusals") / "root", scenes=("scene-0061", "scene-0103"))
+
+
+@pytest.fixture
+def fit(world, tmp_path):
+    """A function that calls it on labels and a budget in tmp_path; the budget is a good one unless there is one."""
+
+    def call(*more, labels="labels"):
+        if not (tmp_path / "budget.parquet").exists():
+            write_budget(tmp_path / "budget.parquet", make_budget(world))
+        (tmp_path / "tiny.json").write_text(json.dumps(document_of(tiny(epochs=1))))
+        paths = ["--data", world.root, "--budget", tmp_path / "budget.parquet", "--out", tmp_path / "run"]
+        paths += ["--labels", tmp_path / labels] if labels else []
+        arguments = [str(part) for part in ("fit", tmp_path / "tiny.json", *paths, "--val", "mini_val", *more)]
+        result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+        assert result.exit_code == 0 or not (tmp_path / "run").exists()
+        return result
+
+    return call
+
+
+def hint(result):
+    return result.output.partition("\n  hint: ")[2]
+
+
+def test_labels_of_a_noise_run_unless_one_studies_noise(fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world, noise="rotation 1 deg")
+    result = fit()
+    refused(result, "SCH003", tmp_path / "labels", "perturbed calibration (rotation 1 deg)")
+    assert "--allow-noise" in hint(result)
+    assert fit("--allow-noise", "--dry-run").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        lambda classes: classes[:9],
+        lambda classes: classes[::-1],
+        lambda classes: (*classes, ClassSpec("animal")),
+        lambda classes: (replace(classes[0], name="auto"), *classes[1:]),
+    ],
+    ids=["fewer", "another order", "more", "another name"],
+)
+def test_labels_of_another_taxonomy(classes, fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world, taxonomy=Taxonomy("other", classes(world.taxonomy.classes)))
+    result = fit()
+    refused(result, "SCH004", tmp_path / "labels", world.root)
+    assert "mapping" in hint(result)
+
+
+def test_labels_of_another_data_set(fit, world, tmp_path):
+    make_labels(tmp_path / "labels", make_world(tmp_path / "other", scenes=("scene-0553",), samples=2))
+    result = fit()
+    refused(result, "SCH003", tmp_path / "labels", world.root, "another data set (nuscenes)")
+    assert f"pointsam-label run {world.root}" in hint(result)
+
+
+def test_a_class_without_a_box_in_the_budget(fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    bicycle = world.taxonomy.class_id("bicycle")
+    every = make_budget(world, 1.0)
+    kept = {
+        frame_id: {
+            token: every.frames[frame_id][token]
+            for token, class_id in zip(world.boxes(frame_id).token, world.boxes(frame_id).class_id, strict=True)
+            if token in every.frames[frame_id] and class_id != bicycle
+        }
+        for frame_id in every.frames
+    }
+    write_budget(tmp_path / "budget.parquet", Budget(kept, every.description))
+    result = fit()
+    refused(result, "SCH005", f"{tmp_path / 'budget.parquet'} holds no box of: bicycle")
+    assert "--rule class" in hint(result)
+
+
+def test_a_frame_without_labels(fit, world, tmp_path):
+    first, second, *labelled = world.frame_ids()
+    make_labels(tmp_path / "labels", world, labelled)
+    result = fit()
+    refused(result, "SCH003", tmp_path / "labels", "no labels of 2 of the budget's 8 frames", first)
+    assert second not in result.output
+    assert f"pointsam-label run {world.root} --out {tmp_path / 'labels'}" in hint(result)
+
+
+def test_no_labels_at_all(fit):
+    result = fit(labels=None)
+    refused(result, "SCH005", "the recipe wants labels")
+    assert "--labels" in hint(result)
+
+
+def test_a_budget_of_another_data_set(fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    frames = make_budget(world).frames
+    frame_id = next(frame_id for frame_id, boxes in frames.items() if boxes)
+    write_budget(tmp_path / "budget.parquet", Budget({**frames, frame_id: {"alien": None}}))
+    result = fit()
+    refused(result, "SCH003", world.root, frame_id, "'alien'")
+    assert "draw it from this data set" in hint(result)

@@ -1,0 +1,100 @@
+from dataclasses import asdict
+
+import pytest
+
+from pointsam.base.config import parse
+from pointsam.base.errors import SchemaError
+from pointsam.stages.recipes import RECIPES, LabelConfig, with_overrides
+
+PUBLISHED = {  # method.md A.0
+    "masks.prompt.sweeps": (0, 1, -1),
+    "masks.prompt.close_m": 1.0,
+    "masks.prompt.max_prompts": 256,
+    "masks.ssd.score_threshold": 0.3,
+    "masks.segment.pred_iou_threshold": 0.7,
+    "masks.segment.stability_threshold": 0.8,
+    "masks.segment.stability_offset": 1.0,
+    "masks.segment.mask_threshold": 0.0,
+    "masks.segment.nms_iou": 0.7,
+    "masks.prompts": "points",
+    "masks.semantic_overlap": "published",
+    "masks.riders.enabled": False,
+    "clusters.paint.order": "area",
+    "clusters.paint.cover_threshold": 0.3,
+    "clusters.lift.min_depth_m": 1.0,
+    "clusters.lift.occlusion": False,
+    "clusters.refine.range_coef": 0.04,
+    "clusters.refine.min_points": 0,
+    "clusters.refine.split_classes": True,
+    "clusters.refine.same_image_veto": False,
+    "clusters.refine.dims": 3,
+    "clusters.merge.rule": "sequential",
+    "clusters.merge.ratio": 0.5,
+    "clusters.trim.enabled": False,
+}
+
+
+def field(config, dotted):
+    for name in dotted.split("."):
+        config = getattr(config, name)
+    return config
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_paper_recipe_has_every_published_default(name):
+    assert field(RECIPES["paper"](), name) == PUBLISHED[name]
+
+
+def test_a_field_is_changed_by_its_dotted_name_and_nothing_else():
+    paper = RECIPES["paper"]()
+    changed = with_overrides(paper, ["clusters.refine.range_coef=0.05", "masks.prompts=both"])
+    assert (changed.clusters.refine.range_coef, changed.masks.prompts) == (0.05, "both")
+    assert with_overrides(changed, ["clusters.refine.range_coef=0.04", "masks.prompts=points"]) == paper
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "clusters.refine.kappa=1",
+        "refine=1",
+        "clusters.refine=1",
+        "clusters.refine.range_coef",
+        "a.b.c.d=1",
+        "recipe=paper",
+    ],
+)
+def test_an_unknown_field_is_refused_with_the_known_ones(assignment):
+    with pytest.raises(SchemaError) as raised:
+        with_overrides(RECIPES["paper"](), [assignment])
+    assert raised.value.code == "SCH005"
+    assert "clusters.refine.range_coef" in raised.value.hint
+
+
+@pytest.mark.parametrize("assignment", ["clusters.refine.range_coef=wide", "masks.prompts=lines", "masks.seed=1.5"])
+def test_a_value_of_the_wrong_kind_is_refused_with_the_field(assignment):
+    with pytest.raises(SchemaError) as raised:
+        with_overrides(RECIPES["paper"](), [assignment])
+    assert assignment.partition("=")[0] in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "clusters.lift.min_depth_m=NaN",
+        "clusters.paint.cover_threshold=1e999",
+        "masks.prompt.max_prompts=0",
+        "masks.prompt.sweeps=[]",
+        "clusters.merge.ratio=0",
+        "clusters.trim.min_body=0",
+        "clusters.trim.reach_m=-1",
+    ],
+)
+def test_a_value_that_no_frame_could_use_is_refused_before_the_run(assignment):
+    with pytest.raises(SchemaError, match="SCH005"):
+        with_overrides(RECIPES["paper"](), [assignment])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_survives_its_document(name):
+    recipe = RECIPES[name]()
+    assert parse(LabelConfig, asdict(recipe), "test") == recipe
