@@ -1,0 +1,68 @@
+"""Recipes, checkpoints and run folders of mixsup-train 0.1.0 still open (tests/data/v0_1_0/detect/README.md)."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from click.testing import CliRunner  # noqa: E402
+from helpers.training import make_world  # noqa: E402
+
+from pipelines.cli.train import main  # noqa: E402
+from pipelines.training.predict import load_run  # noqa: E402
+from pipelines.training.recipe_file import document_of, load_recipe  # noqa: E402
+from pointsam.detect.detector import Batch  # noqa: E402
+
+OLD = Path(__file__).parents[1] / "data" / "v0_1_0" / "detect"
+EXPECTED = json.loads((OLD / "expected.json").read_text())
+RUNS = ("center", "two_stage")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("v0_1_0") / "root")
+
+
+@pytest.mark.parametrize("name", ["center", "anchor", "two_stage"])
+def test_a_recipe_opens_and_prints_as_a_file_that_is_the_recipe(name, tmp_path):
+    recipe = load_recipe(str(OLD / f"{name}.json"))
+    assert recipe.name == name
+    assert recipe.detector.class_names == ("car", "pedestrian", "bicycle")
+    assert (recipe.detector.roi is None) == (name != "two_stage")
+    (tmp_path / "again.json").write_text(json.dumps(document_of(recipe)))
+    assert load_recipe(str(tmp_path / "again.json")) == recipe
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_checkpoint_predicts_the_same_boxes(name, world):
+    expected = EXPECTED[name]
+    points = torch.tensor([[*row, 0.0] for row in EXPECTED["points"]])
+    detector, recipe = load_run(OLD / f"run_{name}", world, "cpu")
+    with torch.no_grad():
+        (found,) = detector.eval()(Batch(("frame",), (points,), (len(points),)))
+    assert recipe == load_recipe(str(OLD / f"{name}.json"))
+    assert len(found) == expected["count"]
+    first = len(expected["score"])
+    torch.testing.assert_close(found.score[:first], torch.tensor(expected["score"]), rtol=0, atol=1e-4)
+    torch.testing.assert_close(found.boxes[:first], torch.tensor(expected["boxes"]), rtol=0, atol=1e-3)
+    assert found.class_id[:first].tolist() == expected["class_id"]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_goes_on_to_the_same_losses(name, world, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(OLD / f"run_{name}", run)
+    fit = json.loads((run / "fit.json").read_text())
+    fit["dataset"] = world.fingerprint()  # poses are sines: the last bit may differ between machines
+    (run / "fit.json").write_text(json.dumps(fit))
+    paths = ["--data", world.root, "--budget", OLD / "budget.parquet", "--out", run]
+    arguments = [str(part) for part in ("fit", OLD / f"{name}.json", *paths, "--val", "")]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "4 steps" in result.output
+    found = [float(row["loss"]) for row in csv.DictReader((run / "losses.csv").open())]
+    assert found == pytest.approx(EXPECTED[name]["losses"][12:], rel=0.01)
