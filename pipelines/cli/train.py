@@ -191,9 +191,8 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
     for known, build in RECIPES.items():
         detector = build().detector
         x, y, z = detector.grid.shape
-        head = "centers" if detector.center is not None else "anchors"
         stages = ", two stages" if detector.roi is not None else ""
-        click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {head}{stages}")
+        click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {detector.head.description}{stages}")
 
 
 def _tell_bad(bad: dict[str, str]) -> None:

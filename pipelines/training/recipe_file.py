@@ -13,6 +13,8 @@ from pointsam.base.errors import SchemaError
 from pointsam.detect.recipe import Recipe
 from pointsam.detect.recipes import RECIPES
 
+_HEADS_0_1_0 = ("center", "anchor")
+
 
 def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
     """A named recipe, or one of a JSON file, with fields changed.
@@ -30,6 +32,7 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
         document = _read(Path(name))
     else:
         raise SchemaError("SCH005", f"no recipe {name!r}", f"give a .json file or one of: {', '.join(RECIPES)}")
+    document = upgraded(document, f"recipe {name}")
     assign(document, assignments)
     recipe = recipe_of(document, f"recipe {name}")
     require_finite(document_of(recipe), assignments)
@@ -37,16 +40,47 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
 
 
 def recipe_of(document: Mapping[str, Any], where: str) -> Recipe:
-    """A recipe from its document; a field that no recipe has is an error, not a comment.
+    """A recipe from its document, of this version or 0.1.0; a field that no recipe has is an error, not a comment.
 
     Raises:
         SchemaError: SCH005 naming `where` and the field.
     """
+    document = upgraded(document, where)
     recipe: Recipe = parse(Recipe, document, where)
     unknown = sorted(_fields(document) - _fields(document_of(recipe)))
     if unknown:
         raise SchemaError("SCH005", f"{where}: no field {unknown[0]!r}", "mixsup-train recipes NAME prints every field")
     return recipe
+
+
+def upgraded(document: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A recipe's document in today's form.
+
+    Version 0.1.0 had two fields for the head, `detector.center` and `detector.anchor`, one of them null. Today
+    `detector.head` holds it, and its `kind` says which it is.
+
+    Args:
+        document: as it was read, of either version; it is not changed.
+        where: it was read, for the error.
+
+    Raises:
+        SchemaError: SCH005 on what is no document, or one of 0.1.0 with two heads or none.
+    """
+    if not isinstance(document, Mapping):
+        raise SchemaError("SCH005", f"{where} is no recipe", "mixsup-train recipes NAME prints one")
+    detector = document.get("detector")
+    if not isinstance(detector, Mapping) or "head" in detector or detector.keys().isdisjoint(_HEADS_0_1_0):
+        return dict(document)
+    heads = [(kind, detector[kind]) for kind in _HEADS_0_1_0 if detector.get(kind) is not None]
+    if len(heads) != 1:
+        raise SchemaError(
+            "SCH005",
+            f"{where}: detector has {len(heads)} heads",
+            "give one, as detector.head with its kind",
+        )
+    kind, head = heads[0]
+    others = {name: value for name, value in detector.items() if name not in _HEADS_0_1_0}
+    return {**document, "detector": {**others, "head": {"kind": kind, **head} if isinstance(head, Mapping) else head}}
 
 
 def document_of(recipe: Recipe) -> dict[str, Any]:

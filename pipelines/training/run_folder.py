@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.training.predict import BEST, LAST, Score
-from pipelines.training.recipe_file import document_of
+from pipelines.training.recipe_file import document_of, upgraded
 from pointsam.base.document import canonical_json, differences
 from pointsam.base.errors import StoreError
 from pointsam.base.files import write_together
@@ -91,6 +91,7 @@ class RunFolder:
         path = self.out / "fit.json"
         if path.exists():
             before = json.loads(path.read_text())
+            before["recipe"] = upgraded(before["recipe"], str(path))
             changed = differences(_without_free(before), _without_free(decides))
             if changed:
                 raise StoreError(

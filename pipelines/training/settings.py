@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 from pointsam.detect.data.budget import CLUSTER_COST, BudgetConfig
+from pointsam.detect.heads.union import HeadUnion
 from pointsam.detect.recipe import Recipe
 from pointsam.store.reader import Labels
 
@@ -198,35 +199,16 @@ def _assignment(inputs: Inputs) -> list[Setting]:
     """Each piece of the assignment taken away from the best that is at hand: PointSAM's labels, else simulated ones."""
     base = (_pointsam(inputs) or [_simulated(inputs.fraction)])[0]
     as_boxes = replace(base, name=f"{base.name}, as boxes", coarse={**base.coarse, "as_boxes": True})
-    detector = inputs.recipe.detector
-    changes: list[tuple[str, Callable[[Recipe], Recipe]]] = []
-    if detector.center is not None:
-        changes.append(("true peaks", _head("center", peak="true")))
-        if detector.center.reach:
-            changes.append(("no reach", _head("center", reach=0)))
-    if detector.anchor is not None:
-        if detector.anchor.match == "centers":
-            changes.append(("by overlap", _head("anchor", match="overlap")))
-        changes.append(("by overlap, one threshold", _one_threshold))
-    without = [replace(base, name=f"{base.name}, {name}", change=change) for name, change in changes]
+    without = [
+        replace(base, name=f"{base.name}, {name}", change=partial(_with_head, head))
+        for name, head in inputs.recipe.detector.head.ablations().items()
+    ]
     return [_boxes(1.0), base, as_boxes, *_pointsam_alone(inputs), *without]
 
 
-def _head(part: Literal["center", "anchor"], **fields: object) -> Callable[[Recipe], Recipe]:
-    """A change of a recipe's head."""
-
-    def change(recipe: Recipe) -> Recipe:
-        head = replace(getattr(recipe.detector, part), **fields)
-        return replace(recipe, detector=replace(recipe.detector, **{part: head}))
-
-    return change
-
-
-def _one_threshold(recipe: Recipe) -> Recipe:
-    """Clusters meet anchors by the thresholds of boxes."""
-    assert recipe.detector.anchor is not None
-    anchors = tuple(replace(some, cluster_iou=some.box_iou) for some in recipe.detector.anchor.anchors)
-    return _head("anchor", match="overlap", anchors=anchors)(recipe)
+def _with_head(head: HeadUnion, recipe: Recipe) -> Recipe:
+    """A recipe with another head."""
+    return replace(recipe, detector=replace(recipe.detector, head=head))
 
 
 EXPERIMENTS: Mapping[str, Experiment] = {

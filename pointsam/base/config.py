@@ -56,9 +56,10 @@ def parse(kind: type[Any], document: Mapping[str, Any], where: str) -> Any:
         return TypeAdapter(kind).validate_python(document)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        field = _dotted(first["loc"], document)
+        got = "" if isinstance(first["input"], Mapping) else f", got {first['input']!r}"
         raise SchemaError(
-            "SCH005", f"{where}: {field}: {first['msg']}, got {first['input']!r}", "see docs/recipes.md for every field"
+            "SCH005", f"{where}: {field}: {first['msg']}{got}", "see docs/recipes.md for every field"
         ) from None
 
 
@@ -74,3 +75,15 @@ def _leaves(document: Mapping[str, Any], prefix: str = "") -> list[str]:
     for key, value in document.items():
         names += _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
     return names
+
+
+def _dotted(location: Sequence[int | str], document: Mapping[str, Any]) -> str:
+    """A field's name as `--set` takes it: pydantic puts the `kind` of a tagged union between two names."""
+    names: list[str] = []
+    node: Any = document
+    for part in location:
+        if isinstance(node, Mapping) and part not in node and part == node.get("kind"):
+            continue
+        names.append(str(part))
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return ".".join(names)

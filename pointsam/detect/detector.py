@@ -8,15 +8,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pointsam.base.ranges import require
-from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig
 from pointsam.detect.heads.base import Losses
-from pointsam.detect.heads.center import CenterHead, CenterHeadConfig
+from pointsam.detect.heads.protocol import Head, HeadConfig
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig
+from pointsam.detect.heads.union import HeadUnion
 from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig, build_encoder
 from pointsam.detect.nets.grid import Grid, MapShape
 from pointsam.detect.predictions import Predictions
@@ -29,28 +29,26 @@ FEATURES = 5
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """A detector; one of the two heads, and a second stage or none.
+    """A detector: a head, and a second stage or none.
 
     Args:
         grid: range and voxels.
         encoder: points to map.
         neck: map to map.
-        center, anchor: the head.
+        head: map to boxes.
         roi: the second stage.
 
     Raises:
-        SchemaError: SCH005 on no head or two, or on a grid that the network's stride cuts.
+        SchemaError: SCH005 on a grid that the network's stride cuts.
     """
 
     grid: Grid
     encoder: EncoderConfig
     neck: NeckConfig
-    center: CenterHeadConfig | None = None
-    anchor: AnchorHeadConfig | None = None
+    head: HeadUnion
     roi: RoiHeadConfig | None = None
 
     def __post_init__(self) -> None:
-        require((self.center is None) != (self.anchor is None), "detector", "two heads or none", "center or anchor")
         deepest = 8 if self.encoder.kind == "voxel" else 1
         for stride in self.neck.strides:
             deepest *= stride
@@ -59,9 +57,7 @@ class DetectorConfig:
     @property
     def class_names(self) -> tuple[str, ...]:
         """What it detects."""
-        head = self.center or self.anchor
-        assert head is not None  # checked above
-        return head.class_names
+        return self.head.class_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,12 +116,8 @@ class Detector(nn.Module):
         self.neck = Neck(self.encoder.channels, config.neck)
         place = MapShape.of(config.grid, self.encoder.stride * self.neck.stride)
         class_ids = {name: taxonomy.class_id(name) for name in config.class_names}
-        self.head: CenterHead | AnchorHead
-        if config.center is not None:
-            self.head = CenterHead(self.neck.channels, place, class_ids, config.center)
-        else:
-            assert config.anchor is not None  # checked by the configuration
-            self.head = AnchorHead(self.neck.channels, place, class_ids, config.anchor)
+        head: HeadConfig = config.head
+        self.head: Head[Any] = head.build(self.neck.channels, place, class_ids)
         # Channels last: pillars come so, and convolutions are the faster for it.
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
@@ -140,13 +132,15 @@ class Detector(nn.Module):
             generator: of the second stage's sampling; torch's own if none.
         """
         x = self.map(batch.points)
-        said = self.head(x)
+        output = self.head(x)
         if not self.training:
-            return self._predict(batch, x, said)
-        losses = self.head.loss(said, batch.scenes)
+            if self.roi is None:
+                return self.head.predict(output)
+            return self.roi.predict(x, batch.key_points, self.head.propose(output))
+        losses = self.head.loss(output, batch.scenes)
         if self.roi is not None:
             with torch.no_grad():
-                proposals = self.head.propose(said)
+                proposals = self.head.propose(output)
             losses |= self.roi.loss(x, batch.key_points, proposals, batch.scenes, generator)
         return losses
 
@@ -156,9 +150,3 @@ class Detector(nn.Module):
         x: Tensor = self.encoder(torch.cat(list(points)), sample, len(points))
         out: Tensor = self.neck(x.contiguous(memory_format=torch.channels_last))
         return out
-
-    def _predict(self, batch: Batch, x: Tensor, said: object) -> list[Predictions]:
-        head: CenterHead | AnchorHead = self.head
-        if self.roi is None:
-            return head.predict(said)  # type: ignore[arg-type]
-        return self.roi.predict(x, batch.key_points, head.propose(said))  # type: ignore[arg-type]

@@ -82,11 +82,10 @@ class Recipe:
                 "SCH005",
                 f"recipe {self.name}: data.coarse.kind is 'centers', which have no points, and anchors that match by "
                 "overlap and second stages meet clusters by their points: they would be background",
-                "set detector.anchor.match=centers and detector.roi=null, or choose another data.coarse.kind",
+                "set detector.head.match=centers (anchors) and detector.roi=null, or choose another data.coarse.kind",
             )
 
     @property
     def takes_centers(self) -> bool:
         """Whether it can be trained on centres without points."""
-        anchor = self.detector.anchor
-        return self.detector.roi is None and (anchor is None or anchor.match == "centers")
+        return self.detector.roi is None and self.detector.head.takes_centers

@@ -72,10 +72,10 @@ _PILLARS = Grid((-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), (0.4, 0.4, 8.0))
 
 def synthetic_small() -> Recipe:
     """CenterPoint on wide pillars, for a CPU and minutes."""
-    center = CenterHeadConfig(
+    head = CenterHeadConfig(
         _GROUPS, _SMALL_PEAKS, default_radius=2, reach=_REACH, channels=32, code_weights=_CODE_WEIGHTS
     )
-    detector = DetectorConfig(_PILLARS, EncoderConfig("pillar", 32), _SMALL_NECK, center=center)
+    detector = DetectorConfig(_PILLARS, EncoderConfig("pillar", 32), _SMALL_NECK, head)
     data = DataConfig(
         points=PointsConfig(past_sweeps=2),
         paste=PasteConfig(_SYNTHETIC_PASTE, off_last_epochs=3),
@@ -89,15 +89,15 @@ def synthetic_small_second() -> Recipe:
     """SECOND on wide pillars, for a CPU and minutes."""
     base = synthetic_small()
     head = AnchorHeadConfig(_NUSCENES_ANCHORS, channels=64, match="centers", balance=True, nms_iou=0.2)
-    detector = replace(base.detector, center=None, anchor=head)
+    detector = replace(base.detector, head=head)
     return replace(base, name="synthetic-small-second", detector=detector)
 
 
 def synthetic() -> Recipe:
     """CenterPoint on pillars of 0.2 m, for one GPU."""
     base = nuscenes_centerpoint_pillar()
-    center = CenterHeadConfig(_GROUPS, _SMALL_PEAKS, reach=_REACH, code_weights=_CODE_WEIGHTS)
-    detector = replace(base.detector, center=center)
+    head = CenterHeadConfig(_GROUPS, _SMALL_PEAKS, reach=_REACH, code_weights=_CODE_WEIGHTS)
+    detector = replace(base.detector, head=head)
     data = replace(base.data, paste=PasteConfig(_SYNTHETIC_PASTE), repeat=1)
     train = replace(base.train, epochs=30, batch_size=8, learning_rate=0.002, precision="bf16", eval_epochs=10)
     return replace(base, name="synthetic", detector=detector, data=data, train=train)
@@ -106,17 +106,15 @@ def synthetic() -> Recipe:
 def nuscenes_centerpoint_voxel() -> Recipe:
     """CenterPoint on voxels of 0.075 m, the paper's headline detector."""
     grid = Grid((-54.0, -54.0, -5.0, 54.0, 54.0, 3.0), (0.075, 0.075, 0.2))
-    center = CenterHeadConfig(_GROUPS, _SMALL_PEAKS)
-    detector = DetectorConfig(grid, EncoderConfig("voxel", residual=True), _WIDE_NECK, center=center)
+    head = CenterHeadConfig(_GROUPS, _SMALL_PEAKS)
+    detector = DetectorConfig(grid, EncoderConfig("voxel", residual=True), _WIDE_NECK, head)
     return Recipe("nuscenes-centerpoint-voxel", detector, _nuscenes_data(), TrainConfig(batch_size=6))
 
 
 def nuscenes_centerpoint_pillar() -> Recipe:
     """CenterPoint on pillars of 0.2 m."""
     grid = Grid((-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), (0.2, 0.2, 8.0))
-    detector = DetectorConfig(
-        grid, EncoderConfig("pillar"), NeckConfig(), center=CenterHeadConfig(_GROUPS, _SMALL_PEAKS)
-    )
+    detector = DetectorConfig(grid, EncoderConfig("pillar"), NeckConfig(), CenterHeadConfig(_GROUPS, _SMALL_PEAKS))
     return Recipe("nuscenes-centerpoint-pillar", detector, _nuscenes_data(), TrainConfig(batch_size=6))
 
 
@@ -128,7 +126,7 @@ def kitti_second() -> Recipe:
     """SECOND."""
     grid = Grid((0.0, -40.0, -3.0, 70.4, 40.0, 1.0), (0.05, 0.05, 0.1))
     head = AnchorHeadConfig(_KITTI_ANCHORS, nms_iou=0.01, velocity_weight=0.0)
-    detector = DetectorConfig(grid, EncoderConfig("voxel", residual=False), _WIDE_NECK, anchor=head)
+    detector = DetectorConfig(grid, EncoderConfig("voxel", residual=False), _WIDE_NECK, head)
     data = DataConfig(
         PointsConfig(intensity_full=1.0, in_view_only=True),
         augment=AugmentConfig(flip_x=False, scale=(0.95, 1.05), shift_m=0.0),
@@ -148,20 +146,20 @@ def kitti_two_stage() -> Recipe:
 
 def waymo_centerpoint() -> Recipe:
     """CenterPoint without residual blocks."""
-    center = CenterHeadConfig(
+    head = CenterHeadConfig(
         (("vehicle", "pedestrian", "cyclist"),),
         {"pedestrian": 2, "cyclist": 2},
         box_weight=2.0,
         code_weights=(1.0,) * 8 + (0.0, 0.0),
     )
-    detector = DetectorConfig(_waymo_grid(), EncoderConfig("voxel", residual=False), _WIDE_NECK, center=center)
+    detector = DetectorConfig(_waymo_grid(), EncoderConfig("voxel", residual=False), _WIDE_NECK, head)
     return Recipe("waymo-centerpoint", detector, _waymo_data(), TrainConfig(epochs=30, learning_rate=0.003))
 
 
 def waymo_second() -> Recipe:
     """SECOND."""
     head = AnchorHeadConfig(_WAYMO_ANCHORS, nms_iou=0.1, velocity_weight=0.0)
-    detector = DetectorConfig(_waymo_grid(), EncoderConfig("voxel", residual=False), _WIDE_NECK, anchor=head)
+    detector = DetectorConfig(_waymo_grid(), EncoderConfig("voxel", residual=False), _WIDE_NECK, head)
     return Recipe("waymo-second", detector, _waymo_data(), TrainConfig(epochs=30, learning_rate=0.003))
 
 

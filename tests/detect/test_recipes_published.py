@@ -136,12 +136,12 @@ def test_food_of_waymo(name):
 def test_centre_heads_peak_where_both_kinds_are_seen_and_regress_there_alone(name):
     """method.md B.5: radii of peaks, weights of the heat."""
     center = {
-        "detector.center.peak": "visible",
-        "detector.center.reach": 0,
-        "detector.center.class_weight": 1.0,
+        "detector.head.peak": "visible",
+        "detector.head.reach": 0,
+        "detector.head.class_weight": 1.0,
     }
     holds(name, center)
-    head = RECIPES[name]().detector.center
+    head = RECIPES[name]().detector.head
     small = {"pedestrian", "traffic_cone"} if name in NUSCENES else {"pedestrian", "cyclist"}
     radii = {c: head.smallest_radius.get(c, head.default_radius) for c in head.class_names}
     assert radii == {c: 2 if c in small else 3 for c in head.class_names}
@@ -151,12 +151,12 @@ def test_centre_heads_peak_where_both_kinds_are_seen_and_regress_there_alone(nam
 def test_weights_of_geometry_of_nuscenes(name):
     """method.md B.5: less for the heading, entries 7 and 8 of a code."""
     weights = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.2, 0.2, 1.0, 1.0)
-    holds(name, {"detector.center.box_weight": 0.25, "detector.center.code_weights": weights})
+    holds(name, {"detector.head.box_weight": 0.25, "detector.head.code_weights": weights})
 
 
 def test_weights_of_geometry_of_waymo():
     """method.md B.5; its boxes carry no velocity."""
-    expected = {"detector.center.box_weight": 2.0, "detector.center.code_weights": (1.0,) * 8 + (0.0, 0.0)}
+    expected = {"detector.head.box_weight": 2.0, "detector.head.code_weights": (1.0,) * 8 + (0.0, 0.0)}
     holds("waymo-centerpoint-paper", expected)
 
 
@@ -170,7 +170,7 @@ def test_weights_of_geometry_of_waymo():
 def test_anchors(name, thresholds):
     """method.md B.7: overlaps with boxes and clusters, weights of the losses."""
     thresholds = thresholds | dict.fromkeys(("pedestrian", "cyclist"), ((0.5, 0.35), (0.6, 0.15)))
-    head = RECIPES[name]().detector.anchor
+    head = RECIPES[name]().detector.head
     assert {anchors.name: (anchors.box_iou, anchors.cluster_iou) for anchors in head.anchors} == thresholds
     assert (head.class_weight, head.box_weight, head.direction_weight) == (1.0, 2.0, 0.2)
     assert (head.match, head.balance) == ("overlap", False)

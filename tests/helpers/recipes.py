@@ -35,20 +35,20 @@ def detector(kind):
     """One of center-pillar, center-voxel, second, second-centers, two-stage, two-stage-center."""
     pillar, voxel = EncoderConfig("pillar", 24), EncoderConfig("voxel", voxel_channels=(8, 8, 16, 16), voxel_out=16)
     parts = {
-        "center-pillar": {"grid": PILLARS, "encoder": pillar, "center": CENTER},
-        "center-voxel": {"grid": VOXELS, "encoder": voxel, "center": CENTER},
-        "second": {"grid": PILLARS, "encoder": pillar, "anchor": ANCHOR},
-        "second-centers": {"grid": PILLARS, "encoder": pillar, "anchor": replace(ANCHOR, match="centers")},
+        "center-pillar": {"grid": PILLARS, "encoder": pillar, "head": CENTER},
+        "center-voxel": {"grid": VOXELS, "encoder": voxel, "head": CENTER},
+        "second": {"grid": PILLARS, "encoder": pillar, "head": ANCHOR},
+        "second-centers": {"grid": PILLARS, "encoder": pillar, "head": replace(ANCHOR, match="centers")},
         "two-stage": {
             "grid": PILLARS,
             "encoder": pillar,
-            "anchor": replace(ANCHOR, proposals=48),
+            "head": replace(ANCHOR, proposals=48),
             "roi": RoiHeadConfig(cells=3, point_channels=16, channels=64),
         },
         "two-stage-center": {
             "grid": PILLARS,
             "encoder": pillar,
-            "center": replace(CENTER, proposals=48),
+            "head": replace(CENTER, proposals=48),
             "roi": RoiHeadConfig(cells=3, point_channels=16, channels=64),
         },
     }[kind]

@@ -6,8 +6,9 @@ Every anchor has one class logit, that of its own class. Source: SECOND (Sensors
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,7 @@ class AnchorHeadConfig:
     """An anchor head.
 
     Args:
+        kind: of the head.
         anchors: of every class.
         channels: of a convolution between the map and the anchors; 0 for none, as published for KITTI.
         balance: divide the class loss of each class by its own positives, as centre heads do. Published: by those of
@@ -58,6 +60,7 @@ class AnchorHeadConfig:
         proposal_nms_iou: their overlap.
     """
 
+    kind: Literal["anchor"] = field(default="anchor", kw_only=True)
     anchors: tuple[AnchorClass, ...]
     channels: int = 0
     balance: bool = False
@@ -72,16 +75,33 @@ class AnchorHeadConfig:
     most: int = 300
     proposals: int = 256
     proposal_nms_iou: float = 0.8
+    description: ClassVar[str] = "anchors"
 
     def __post_init__(self) -> None:
         require(
-            len(set(self.class_names)) == len(self.anchors) > 0, "anchor.anchors", self.class_names, "every class once"
+            len(set(self.class_names)) == len(self.anchors) > 0, "head.anchors", self.class_names, "every class once"
         )
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """All classes."""
         return tuple(some.name for some in self.anchors)
+
+    @property
+    def takes_centers(self) -> bool:
+        """Whether it can be trained on centres without points: overlaps are of points."""
+        return self.match == "centers"
+
+    def ablations(self) -> dict[str, AnchorHeadConfig]:
+        """Anchors that match by overlap, and clusters that meet them by the thresholds of boxes."""
+        by_overlap = replace(self, match="overlap")
+        anchors = tuple(replace(some, cluster_iou=some.box_iou) for some in self.anchors)
+        found = {"by overlap": by_overlap} if self.match == "centers" else {}
+        return found | {"by overlap, one threshold": replace(by_overlap, anchors=anchors)}
+
+    def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> AnchorHead:
+        """The network."""
+        return AnchorHead(channels, place, class_ids, self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +126,7 @@ class AnchorHead(nn.Module):
     anchors: Tensor
     weights: Tensor
 
-    def __init__(self, channels: int, place: MapShape, class_ids: dict[str, int], config: AnchorHeadConfig) -> None:
+    def __init__(self, channels: int, place: MapShape, class_ids: Mapping[str, int], config: AnchorHeadConfig) -> None:
         super().__init__()
         self.config = config
         ids = tuple(class_ids[name] for name in config.class_names)

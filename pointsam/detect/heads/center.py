@@ -5,8 +5,9 @@ Source: CenterPoint (arXiv 2006.11275); losses method.md B.5. Unlike CenterPoint
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ class CenterHeadConfig:
     """A centre head.
 
     Args:
+        kind: of the head.
         groups: class names of each heat branch; classes of one group suppress each other.
         smallest_radius: of a peak in cells, by class name; `default_radius` for the others.
         default_radius: cells.
@@ -46,6 +48,7 @@ class CenterHeadConfig:
         proposal_nms_iou: their overlap.
     """
 
+    kind: Literal["center"] = field(default="center", kw_only=True)
     groups: tuple[tuple[str, ...], ...]
     smallest_radius: dict[str, int]
     default_radius: int = 3
@@ -61,18 +64,27 @@ class CenterHeadConfig:
     most: int = 300
     proposals: int = 256
     proposal_nms_iou: float = 0.8
+    description: ClassVar[str] = "centers"
+    takes_centers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         names = [name for group in self.groups for name in group]
-        require(bool(names) and len(set(names)) == len(names), "center.groups", self.groups, "every class once")
-        require(
-            len(self.code_weights) == len(CODE), "center.code_weights", self.code_weights, f"one a number of {CODE}"
-        )
+        require(bool(names) and len(set(names)) == len(names), "head.groups", self.groups, "every class once")
+        require(len(self.code_weights) == len(CODE), "head.code_weights", self.code_weights, f"one a number of {CODE}")
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """All classes."""
         return tuple(name for group in self.groups for name in group)
+
+    def ablations(self) -> dict[str, CenterHeadConfig]:
+        """Boxes that peak at their true middles, and boxes that are regressed at their peaks alone."""
+        found = {"true peaks": replace(self, peak="true")}
+        return found | ({"no reach": replace(self, reach=0)} if self.reach else {})
+
+    def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> CenterHead:
+        """The network."""
+        return CenterHead(channels, place, class_ids, self)
 
 
 class CenterHead(nn.Module):
@@ -87,7 +99,7 @@ class CenterHead(nn.Module):
 
     code_weights: Tensor
 
-    def __init__(self, channels: int, place: MapShape, class_ids: dict[str, int], config: CenterHeadConfig) -> None:
+    def __init__(self, channels: int, place: MapShape, class_ids: Mapping[str, int], config: CenterHeadConfig) -> None:
         super().__init__()
         self.config = config
         width = config.channels

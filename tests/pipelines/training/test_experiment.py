@@ -40,7 +40,7 @@ def made(tmp_path_factory):
     return folder
 
 
-REACHING = replace(tiny(), detector=replace(tiny().detector, center=replace(CENTER, reach=1)))
+REACHING = replace(tiny(), detector=replace(tiny().detector, head=replace(CENTER, reach=1)))
 
 
 def settings(name, kind="center-pillar", **inputs):
@@ -390,13 +390,13 @@ def test_each_ablation_changes_one_thing():
     base, plain, blind, peaks, reach = settings("assignment", labels="labels", recipe=REACHING)[1:]
     assert plain.coarse == {**base.coarse, "as_boxes": True}
     assert blind.coarse == {**base.coarse, "unknown_unseen": False, "unknown_dropped": False}
-    center = REACHING.detector.center
-    assert peaks.change(REACHING).detector == replace(REACHING.detector, center=replace(center, peak="true"))
-    assert reach.change(REACHING).detector == replace(REACHING.detector, center=replace(center, reach=0))
+    head = REACHING.detector.head
+    assert peaks.change(REACHING).detector == replace(REACHING.detector, head=replace(head, peak="true"))
+    assert reach.change(REACHING).detector == replace(REACHING.detector, head=replace(head, reach=0))
     base, plain, overlap, one = settings("assignment", "second-centers")[1:]
-    anchor = tiny("second-centers").detector.anchor
-    assert overlap.change(tiny("second-centers")).detector.anchor == replace(anchor, match="overlap")
-    changed = one.change(tiny("second-centers")).detector.anchor
+    anchor = tiny("second-centers").detector.head
+    assert overlap.change(tiny("second-centers")).detector.head == replace(anchor, match="overlap")
+    changed = one.change(tiny("second-centers")).detector.head
     assert changed.match == "overlap"
     assert all(anchors.cluster_iou == anchors.box_iou for anchors in changed.anchors)
 

@@ -17,7 +17,7 @@ from pipelines.training.predict import load_run  # noqa: E402
 from pipelines.training.recipe_file import document_of, load_recipe  # noqa: E402
 from pointsam.detect.detector import Batch  # noqa: E402
 
-OLD = Path(__file__).parents[1] / "data" / "v0_1_0" / "detect"
+OLD = Path(__file__).parents[2] / "data" / "v0_1_0" / "detect"
 EXPECTED = json.loads((OLD / "expected.json").read_text())
 RUNS = ("center", "two_stage")
 

@@ -1,0 +1,65 @@
+"""Recipes as documents: one head, told by its kind, and what is wrong is named as `--set` takes it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from pipelines.training.recipe_file import document_of, load_recipe, recipe_of, upgraded  # noqa: E402
+from pointsam.base.errors import SchemaError  # noqa: E402
+
+OLD = Path(__file__).parents[1] / "data" / "v0_1_0" / "detect"
+
+
+def old(name, **detector):
+    """A document of version 0.1.0, with fields of its detector changed."""
+    document = json.loads((OLD / f"{name}.json").read_text())
+    return {**document, "detector": {**document["detector"], **detector}}
+
+
+@pytest.mark.parametrize("kind", ["center", "anchor"])
+def test_the_head_of_an_old_document_keeps_its_fields_and_gets_its_kind(kind):
+    before = old(kind)
+    document = upgraded(before, "old.json")
+    assert document["detector"]["head"] == {"kind": kind, **before["detector"][kind]}
+    assert document == document_of(recipe_of(before, "old.json"))
+    assert before == old(kind)
+
+
+def test_a_document_of_today_stays_as_it_is():
+    document = document_of(load_recipe("synthetic-small"))
+    assert upgraded(document, "new.json") == document
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (old("center", anchor=old("anchor")["detector"]["anchor"]), "old.json: detector has 2 heads"),
+        (old("center", center=None), "old.json: detector has 0 heads"),
+        (old("center", center=3), r"old.json: detector.head: .*, got 3"),
+        (
+            old("center", head={"kind": "center", "groups": [["car"]], "smallest_radius": {}}),
+            "no field 'detector.anchor'",
+        ),
+        ([], "old.json is no recipe"),
+    ],
+)
+def test_what_is_no_recipe_of_either_version_is_refused(document, told):
+    with pytest.raises(SchemaError, match=f"SCH005.*{told}"):
+        recipe_of(document, "old.json")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "told"),
+    [
+        ("detector.head.reach=far", r"detector\.head\.reach: .*, got 'far'"),
+        ("detector.head.kind=points", r"detector\.head: .*'points'.*'center', 'anchor'$"),
+        ("detector.head.kind=anchor", r"detector\.head\.anchors: Field required$"),
+    ],
+)
+def test_a_wrong_value_is_named_as_it_is_set(assignment, told):
+    with pytest.raises(SchemaError) as error:
+        load_recipe("synthetic-small", [assignment])
+    error.match(rf"(?m)^\[SCH005\] recipe synthetic-small: {told}")
