@@ -1,0 +1,90 @@
+"""A third head, as plain as can be: a class and a box in every cell. What `heads/x.py` and `assign/x.py` would hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+from helpers.recipes import tiny
+from torch import nn
+from torch.nn import functional
+
+from pointsam.detect.heads.base import PRIOR_LOGIT
+from pointsam.detect.predictions import Predictions
+
+
+def cell_targets(scene, place, class_ids):
+    """(K,H,W) 1 in the cells of objects of each class, and (B,2) row and column of the boxes inside of the map."""
+    heat = torch.zeros(len(class_ids), *place.shape)
+    for channel, class_id in enumerate(class_ids):
+        middles = torch.cat(
+            [scene.visible_center[scene.box_class == class_id], scene.cluster_center[scene.cluster_class == class_id]]
+        )
+        row, column, inside = cells(middles, place)
+        heat[channel, row[inside], column[inside]] = 1
+    return heat, *cells(scene.visible_center, place)
+
+
+def cells(middles, place):
+    """(N,) row, column, and whether they are inside of the map."""
+    column, row = (
+        ((middles[:, :2] - middles.new_tensor(place.origin_m)) / middles.new_tensor(place.cell_m)).long().unbind(1)
+    )
+    return row, column, (row >= 0) & (row < place.shape[0]) & (column >= 0) & (column < place.shape[1])
+
+
+@dataclass(frozen=True)
+class ToyHeadConfig:
+    class_names: tuple[str, ...]
+    kind: Literal["toy"] = "toy"
+    box_weight: float = 0.1
+    most: int = 20
+    description: ClassVar[str] = "cells"
+    takes_centers: ClassVar[bool] = True
+
+    def ablations(self):
+        return {"no boxes": replace(self, box_weight=0.0)}
+
+    def build(self, channels, place, class_ids):
+        return ToyHead(channels, place, class_ids, self)
+
+
+class ToyHead(nn.Module):
+    def __init__(self, channels, place, class_ids, config):
+        super().__init__()
+        self.place, self.config = place, config
+        self.class_ids = tuple(class_ids[name] for name in config.class_names)
+        self.logits, self.boxes = nn.Conv2d(channels, len(self.class_ids), 1), nn.Conv2d(channels, 7, 1)
+        nn.init.constant_(self.logits.bias, PRIOR_LOGIT)
+
+    def forward(self, x):
+        return self.logits(x), self.boxes(x)
+
+    def loss(self, output, scenes):
+        heat, box = [], []
+        for logits, boxes, scene in zip(*output, scenes, strict=True):
+            wanted, row, column, inside = cell_targets(scene, self.place, self.class_ids)
+            heat.append(functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum"))
+            found = boxes[:, row[inside], column[inside]].T
+            box.append(functional.smooth_l1_loss(found, scene.boxes[inside], reduction="sum"))
+        return {"heat": torch.stack(heat).mean(), "box": torch.stack(box).mean() * self.config.box_weight}
+
+    def predict(self, output):
+        return [self._best(*sample) for sample in zip(*output, strict=True)]
+
+    def propose(self, output):
+        return self.predict(output)
+
+    def _best(self, logits, boxes):
+        score, at = logits.sigmoid().flatten().topk(self.config.most)
+        channel, cell = at // logits[0].numel(), at % logits[0].numel()
+        found = boxes.flatten(1)[:, cell].T
+        found = torch.cat([found[:, :3], found[:, 3:6].abs() + 0.1, found[:, 6:]], dim=1)
+        return Predictions(found, score, torch.tensor(self.class_ids)[channel], torch.zeros(len(score), 2))
+
+
+def toy():
+    """What a function of `recipes.py` would give."""
+    base = tiny(learning_rate=0.01)
+    return replace(base, name="toy", detector=replace(base.detector, head=ToyHeadConfig(("car", "pedestrian"))))
