@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ from pointsam.detect.recipe import Recipe
 from pointsam.detect.recipes import RECIPES
 
 _HEADS_0_1_0 = ("center", "anchor")
+"""The fields of `detector` of which one held the head."""
 
 
 def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
@@ -21,7 +23,8 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
 
     Args:
         name: a key of RECIPES, or the path of a file that `mixsup-train recipes NAME` printed.
-        assignments: `train.epochs=5`; values are JSON, bare words are strings.
+        assignments: `train.epochs=5`; values are JSON, bare words are strings. Version 0.1.0's names of the head's
+            fields still work, with a warning.
 
     Raises:
         SchemaError: SCH005 on an unknown name or field, a file that is no recipe, or a value out of range.
@@ -33,7 +36,7 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
     else:
         raise SchemaError("SCH005", f"no recipe {name!r}", f"give a .json file or one of: {', '.join(RECIPES)}")
     document = upgraded(document, f"recipe {name}")
-    assign(document, assignments)
+    assign(document, _renamed(assignments, document))
     recipe = recipe_of(document, f"recipe {name}")
     require_finite(document_of(recipe), assignments)
     return recipe
@@ -81,6 +84,18 @@ def upgraded(document: Mapping[str, Any], where: str) -> dict[str, Any]:
     kind, head = heads[0]
     others = {name: value for name, value in detector.items() if name not in _HEADS_0_1_0}
     return {**document, "detector": {**others, "head": {"kind": kind, **head} if isinstance(head, Mapping) else head}}
+
+
+def _renamed(assignments: Sequence[str], document: Mapping[str, Any]) -> list[str]:
+    """Assignments with today's names of the head's fields in place of 0.1.0's, as `detector.center.reach=1`."""
+    detector = document.get("detector")
+    head = detector.get("head") if isinstance(detector, Mapping) else None
+    kind = head.get("kind") if isinstance(head, Mapping) else None
+    old, new = f"detector.{kind}.", "detector.head."
+    if kind not in _HEADS_0_1_0 or not any(text.strip().startswith(old) for text in assignments):
+        return list(assignments)
+    warnings.warn(f"--set {old}NAME is now {new}NAME; the old name still works", FutureWarning, stacklevel=3)
+    return [new + text.strip().removeprefix(old) if text.strip().startswith(old) else text for text in assignments]
 
 
 def document_of(recipe: Recipe) -> dict[str, Any]:

@@ -52,6 +52,27 @@ def test_what_is_no_recipe_of_either_version_is_refused(document, told):
 
 
 @pytest.mark.parametrize(
+    ("name", "assignment", "today"),
+    [
+        ("synthetic-small", "detector.center.reach=3", "detector.head.reach=3"),
+        ("synthetic-small-second", " detector.anchor.match=overlap", "detector.head.match=overlap"),
+        (str(OLD / "center.json"), "detector.center.most=7", "detector.head.most=7"),
+    ],
+)
+def test_an_old_name_of_a_field_works_and_says_the_new_one_once(name, assignment, today):
+    with pytest.warns(FutureWarning, match=r"is now detector\.head\.NAME") as told:
+        recipe = load_recipe(name, [assignment, assignment, "train.epochs=3"])
+    assert len(told) == 1
+    assert recipe == load_recipe(name, [today, "train.epochs=3"])
+
+
+def test_an_old_name_of_another_head_is_refused_with_the_names_of_today():
+    with pytest.raises(SchemaError, match=r"detector\.anchor\.nms_iou=0\.1' names no field.*") as error:
+        load_recipe("synthetic-small", ["detector.anchor.nms_iou=0.1"])
+    assert "detector.head.nms_iou" in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("assignment", "told"),
     [
         ("detector.head.reach=far", r"detector\.head\.reach: .*, got 'far'"),

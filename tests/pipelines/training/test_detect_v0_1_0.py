@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from click.testing import CliRunner  # noqa: E402
+from helpers.commands import refused  # noqa: E402
 from helpers.training import make_world  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
@@ -52,16 +53,26 @@ def test_a_checkpoint_predicts_the_same_boxes(name, world):
     assert found.class_id[:first].tolist() == expected["class_id"]
 
 
+def fit(name, world, run, *more):
+    """Call `fit` again on a copy of an old run."""
+    shutil.copytree(OLD / f"run_{name}", run)
+    decides = json.loads((run / "fit.json").read_text())
+    decides["dataset"] = world.fingerprint()  # poses are sines: the last bit may differ between machines
+    (run / "fit.json").write_text(json.dumps(decides))
+    paths = ["--data", world.root, "--budget", OLD / "budget.parquet", "--out", run]
+    arguments = [str(part) for part in ("fit", OLD / f"{name}.json", *paths, "--val", "", *more)]
+    return CliRunner().invoke(main, arguments, catch_exceptions=False)
+
+
+def test_a_run_of_another_head_is_refused_by_its_field_of_today(world, tmp_path):
+    result = fit("center", world, tmp_path / "run", "--set", "detector.head.reach=0")
+    refused(result, "OUT001", "holds another run: recipe.detector.head.reach: 1 -> 0\n")
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_goes_on_to_the_same_losses(name, world, tmp_path):
     run = tmp_path / "run"
-    shutil.copytree(OLD / f"run_{name}", run)
-    fit = json.loads((run / "fit.json").read_text())
-    fit["dataset"] = world.fingerprint()  # poses are sines: the last bit may differ between machines
-    (run / "fit.json").write_text(json.dumps(fit))
-    paths = ["--data", world.root, "--budget", OLD / "budget.parquet", "--out", run]
-    arguments = [str(part) for part in ("fit", OLD / f"{name}.json", *paths, "--val", "")]
-    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    result = fit(name, world, run)
     assert result.exit_code == 0, result.output
     assert "4 steps" in result.output
     found = [float(row["loss"]) for row in csv.DictReader((run / "losses.csv").open())]
