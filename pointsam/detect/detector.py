@@ -17,7 +17,7 @@ from pointsam.detect.heads.base import Losses
 from pointsam.detect.heads.protocol import Head, HeadConfig
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig
 from pointsam.detect.heads.union import HeadUnion
-from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig, build_encoder
+from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig
 from pointsam.detect.nets.grid import Grid, MapShape
 from pointsam.detect.predictions import Predictions
 from pointsam.detect.scene import Scene
@@ -49,7 +49,7 @@ class DetectorConfig:
     roi: RoiHeadConfig | None = None
 
     def __post_init__(self) -> None:
-        deepest = 8 if self.encoder.kind == "voxel" else 1
+        deepest = self.encoder.stride
         for stride in self.neck.strides:
             deepest *= stride
         self.grid.require_stride(deepest)
@@ -112,7 +112,7 @@ class Detector(nn.Module):
     def __init__(self, config: DetectorConfig, taxonomy: Taxonomy) -> None:
         super().__init__()
         self.config = config
-        self.encoder = build_encoder(config.grid, FEATURES, config.encoder)
+        self.encoder = config.encoder.build(config.grid, FEATURES)
         self.neck = Neck(self.encoder.channels, config.neck)
         place = MapShape.of(config.grid, self.encoder.stride * self.neck.stride)
         class_ids = {name: taxonomy.class_id(name) for name in config.class_names}

@@ -6,7 +6,7 @@ Source: PointPillars (arXiv 1812.05784), SECOND (Sensors 18(10), 2018), CenterPo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +40,15 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         widths = (self.pillar_channels, self.voxel_out, *self.voxel_channels)
         require(min(widths) > 0, "encoder.channels", widths, "numbers from 1")
+
+    @property
+    def stride(self) -> int:
+        """Voxels along a cell of the map."""
+        return _ENCODERS[self.kind].stride
+
+    def build(self, grid: Grid, features: int) -> Encoder:
+        """The network, for points of so many features."""
+        return _ENCODERS[self.kind](grid, features, self)
 
 
 class PillarEncoder(nn.Module):
@@ -157,11 +166,7 @@ class VoxelEncoder(nn.Module):
 
 
 Encoder = PillarEncoder | VoxelEncoder
-
-
-def build_encoder(grid: Grid, features: int, config: EncoderConfig) -> Encoder:
-    """The encoder of a configuration."""
-    return PillarEncoder(grid, features, config) if config.kind == "pillar" else VoxelEncoder(grid, features, config)
+_ENCODERS: Mapping[str, type[PillarEncoder] | type[VoxelEncoder]] = {"pillar": PillarEncoder, "voxel": VoxelEncoder}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from pointsam.base.errors import SchemaError  # noqa: E402
-from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig, build_encoder  # noqa: E402
+from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig  # noqa: E402
 from pointsam.detect.nets.grid import Grid  # noqa: E402
 
 PILLARS = Grid((-8.0, -4.8, -3.0, 8.0, 4.8, 1.0), (0.4, 0.4, 4.0))
@@ -23,7 +23,7 @@ def cloud(count=600, seed=0):
 def encoder_of(grid, kind, residual):
     torch.manual_seed(0)
     config = EncoderConfig(kind, 6, (4, 4, 6, 8), 5, residual)  # type: ignore[arg-type]
-    return build_encoder(grid, 5, config).eval()
+    return config.build(grid, 5).eval()
 
 
 @pytest.mark.parametrize(("grid", "kind", "residual"), KINDS)
@@ -81,7 +81,7 @@ def test_a_sweep_without_points_is_an_empty_map(grid, kind, residual, training):
 
 def test_pillars_want_one_layer():
     with pytest.raises(SchemaError, match="pillars as high as the range"):
-        build_encoder(VOXELS, 5, SMALL)
+        SMALL.build(VOXELS, 5)
 
 
 @pytest.mark.parametrize("out_stride", [1, 2, 4])
