@@ -33,4 +33,4 @@ check: setup
 ## make docs: sets up and builds the documentation into site/; a broken link or reference fails the build
 docs: setup
 	$(BIN)/python scripts/draw_architecture.py docs/architecture.svg
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
