@@ -51,7 +51,7 @@ def numbers(value: list[Any], count: int) -> Any:
     """`count` floats; NaN where the table holds something else, so that the frame's own check names the row."""
     try:
         floats = array("d", value)
-    except (TypeError, OverflowError):
+    except TypeError:
         return [np.nan] * count
     return floats if len(floats) == count else [np.nan] * count
 

@@ -23,7 +23,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pointsam.base.cache import cache_dir, cache_error
-from pointsam.base.errors import DatasetError
 from pointsam.base.files import locked, make_folder
 from pointsam.datasets.nuscenes.annotations import BOX_TABLES, LABEL_TABLES
 from pointsam.datasets.nuscenes.columns import Columns
@@ -118,16 +117,9 @@ def _of_table(table: pa.Table) -> Index:
 
 def _build(folder: Path, path: Path) -> Index:
     started = time.time()
-    try:
-        groups = join(folder)
-        table = pa.table({name: _one_row(columns) for name, columns in groups.items()})
-        table = table.replace_schema_metadata({"fingerprint": _fingerprint(groups)})
-    except (OverflowError, UnicodeEncodeError) as error:
-        raise DatasetError(
-            "DAT011",
-            f"{folder}: a table holds a number beyond 64 bits or a character that is none: {error}",
-            "unpack the tables again",
-        ) from error
+    groups = join(folder)
+    table = pa.table({name: _one_row(columns) for name, columns in groups.items()})
+    table = table.replace_schema_metadata({"fingerprint": _fingerprint(groups)})
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn, TextIO
+from typing import Any, BinaryIO, NoReturn
+
+import ijson
 
 from pointsam.base.errors import DatasetError
 
-_BLOCK_CHARS = 1 << 22
-_SPACE = re.compile(r"[ \t\r\n]*")
+_BLOCK_BYTES = 1 << 13
+_MAX_ROW_BYTES = 1 << 22
+_MAX_DEPTH = 1000
+_NON_FINITE = re.compile(rb'(?<![\w"-])-?(?:NaN|Infinity)(?![\w"])')
 
 
 def table_path(folder: Path, table: str) -> Path:
@@ -33,14 +36,14 @@ def read_rows(
         optional: what stands in for those of the fields that a row may lack.
 
     Raises:
-        DatasetError: DAT004 if the table cannot be read; DAT011 naming file and offset on malformed JSON, or file,
-            row and field on a field that is missing or of another type.
+        DatasetError: DAT004 if the table cannot be read; DAT011 naming file and row on malformed JSON, or file, row
+            and field on a field that is missing or of another type.
     """
     path = table_path(folder, table)
     pick = itemgetter(*fields) if len(fields) > 1 else lambda row: (row[next(iter(fields))],)
     kinds = tuple(fields.values())
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             for number, row in enumerate(_objects(file, path)):
                 try:
                     for name, value in optional.items():
@@ -53,8 +56,6 @@ def read_rows(
                 yield values
     except OSError as error:
         raise DatasetError("DAT004", f"cannot read {path}: {error.strerror}", "restore the table") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError("DAT011", f"{path} is not UTF-8 text: {error}", "unpack the tables again") from error
 
 
 def _refuse_row(path: Path, number: int, row: Any, fields: Mapping[str, type]) -> NoReturn:
@@ -66,68 +67,50 @@ def _refuse_row(path: Path, number: int, row: Any, fields: Mapping[str, type]) -
     raise DatasetError("DAT011", f"{path}, row {number} {what}", "write the table as nuScenes' schema says") from None
 
 
-def _objects(file: TextIO, path: Path) -> Iterator[Any]:
+def _objects(file: BinaryIO, path: Path) -> Iterator[Any]:
     """The items of a file's one JSON list, decoded one at a time."""
-    decode = json.JSONDecoder().raw_decode
-    text = _Window(file, path)
-    text.expect("[")
-    if text.peek() == "]":
-        return text.end()
-    while True:
-        text.peek()
-        try:
-            item, stop = decode(text.chars, text.at)
-        except (ValueError, RecursionError) as error:
-            # The row may go on in the next block; one that is longer than a whole block is no row.
-            if len(text.chars) - text.at > _BLOCK_CHARS or not text.grow():
-                text.refuse(getattr(error, "pos", text.at), getattr(error, "msg", "nested too deep"))
-            continue
-        text.at = stop
-        yield item
-        if text.peek() == "]":
-            return text.end()
-        text.expect(",")
-
-
-class _Window:
-    """The part of a text file around a reading position."""
-
-    def __init__(self, file: TextIO, path: Path) -> None:
-        self._file, self._path = file, path
-        self.chars, self.at, self._before = "", 0, 0
-
-    def grow(self) -> bool:
-        """Drop what was read and add a block; False, with nothing moved, at the end of the file."""
-        block = self._file.read(_BLOCK_CHARS)
-        if block:
-            self.chars, self._before, self.at = self.chars[self.at :] + block, self._before + self.at, 0
-        return bool(block)
-
-    def peek(self) -> str:
-        """The next character that is not white space, "" at the end of the file."""
-        while True:
-            # The pattern matches the empty string, so there always is a match.
-            self.at = _SPACE.match(self.chars, self.at).end()  # type: ignore[union-attr]
-            if self.at < len(self.chars):
-                return self.chars[self.at]
-            if not self.grow():
-                return ""
-
-    def expect(self, char: str) -> None:
-        """Step over `char`."""
-        if self.peek() != char:
-            self.refuse(self.at, f"expected {char!r}")
-        self.at += 1
-
-    def end(self) -> None:
-        """Step over the closing bracket, behind which nothing may stand."""
-        self.at += 1
-        if self.peek():
-            self.refuse(self.at, "text after the end of the list")
-
-    def refuse(self, at: int, why: str) -> NoReturn:
+    source = _Source(file)
+    try:
+        if next(ijson.basic_parse(source, buf_size=_BLOCK_BYTES))[0] != "start_array":
+            raise ijson.JSONError("the file is not a list")
+        file.seek(0)
+        for item in ijson.items(source, "item", use_float=True, buf_size=_BLOCK_BYTES):
+            source.end_row()
+            yield item
+    except ijson.JSONError as error:
+        reason = str(error).removeprefix("b'").replace("\\n", "\n").partition("\n")[0]  # the rest quotes the file
         raise DatasetError(
             "DAT011",
-            f"{self._path} is malformed at character {self._before + at}: {why}",
+            f"{path} is malformed after {source.rows:,} rows: {reason}",
             "the file may be cut short or badly edited: a table is one JSON list of objects; unpack it again",
         ) from None
+
+
+class _Source:
+    """A file as ijson reads it. ijson limits neither a row's length nor its depth, and knows no NaN or Infinity.
+
+    Python writes those two words; null in their place lets the frame's own check name the row.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.rows = self._num_bytes = self._depth = 0
+
+    def end_row(self) -> None:
+        """Count the row; its length and depth are not the next one's."""
+        self.rows += 1
+        self._num_bytes = self._depth = 0
+
+    def read(self, size: int) -> bytes:
+        """The next block, of about `size` bytes; it ends in no word that is replaced."""
+        block = self._file.read(size)
+        for _ in range(len("-Infinity") if size else 0):
+            if block[-1:].isalpha() or block[-1:] == b"-":
+                block += self._file.read(1)
+        if b"NaN" in block or b"Infinity" in block:
+            block = _NON_FINITE.sub(b"null", block)
+        self._num_bytes += len(block)
+        self._depth += sum(map(block.count, (b"[", b"{"))) - sum(map(block.count, (b"]", b"}")))
+        if self._num_bytes > _MAX_ROW_BYTES or self._depth > _MAX_DEPTH:
+            raise ijson.JSONError("a row without end")
+        return block

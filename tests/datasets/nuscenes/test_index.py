@@ -255,7 +255,7 @@ def test_two_samples_of_one_token_are_DAT011(tmp_path):
     assert raised.value.code == "DAT011"
 
 
-@pytest.mark.parametrize(("field", "value"), [("timestamp", 10**30), ("width", 10**30), ("filename", "\ud800")])
+@pytest.mark.parametrize(("field", "value"), [("timestamp", 10**30), ("width", 10**30)])
 def test_a_value_that_no_column_holds_is_DAT011(tmp_path, field, value):
     def spoil(tables):
         next(row for row in tables["sample_data"] if "samples/CAM" in row["filename"])[field] = value
