@@ -8,7 +8,6 @@ Specification
     AUROC        chance that a right cluster is more confident than a wrong one, ties count half. 0.5 tells nothing.
     Spearman     rank correlation of confidence and IoU.
 
-Ranks are those of a grid of 1/200: two clusters within one cell count as equal, and memory does not grow with them.
 Source: ECE, Naeini et al., AAAI 2015; Guo et al., ICML 2017.
 """
 
@@ -22,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 10
-_CELLS = 200
 
 
 @dataclass(frozen=True)
@@ -49,59 +47,43 @@ class ConfidenceQuality:
 
 
 class ConfidenceAccumulator:
-    """Sums over sweeps; its memory does not grow with them."""
+    """Keeps confidence and IoU of every cluster: 16 bytes each."""
 
     def __init__(self) -> None:
-        self._sums = np.zeros((4, BINS))  # clusters, confidence, IoU, right
-        self._grid = np.zeros((_CELLS, _CELLS), dtype=np.int64)  # confidence, IoU
-        self._right = np.zeros((2, _CELLS), dtype=np.int64)  # wrong and right clusters by confidence
+        self._sweeps: list[NDArray[np.float64]] = [np.zeros((2, 0))]
 
     def add(self, confidence: NDArray[np.floating[Any]], iou: NDArray[np.floating[Any]]) -> None:
-        """Count the clusters of one sweep.
+        """Keep the clusters of one sweep.
 
         Args:
             confidence: (K,) in [0,1].
             iou: (K,) in [0,1], with the best object.
         """
-        right = iou > 0.5
-        at = _cell(confidence, BINS)
-        rows = (np.ones(len(at)), confidence, iou, right)
-        self._sums += np.stack([np.bincount(at, weights=row, minlength=BINS) for row in rows])
-        cell = _cell(confidence, _CELLS)
-        np.add.at(self._grid, (cell, _cell(iou, _CELLS)), 1)
-        np.add.at(self._right, (right.astype(np.int64), cell), 1)
+        self._sweeps.append(np.array([confidence, iou], dtype=np.float64))
 
     def result(self) -> ConfidenceQuality:
-        """Figures of what was counted so far."""
-        count, *sums = self._sums
-        number = int(count.sum())
-        with np.errstate(invalid="ignore"):
-            confidence, iou, right = (total / count for total in sums)
-        full = count > 0
-        ece = float((count * np.abs(confidence - right))[full].sum() / number) if number else math.nan
-        bins = tuple(
-            ConfidenceBin(k / BINS, (k + 1) / BINS, int(n), float(c), float(i), float(r))
-            for k, (n, c, i, r) in enumerate(zip(count, confidence, iou, right, strict=True))
-        )
-        return ConfidenceQuality(number, ece, self._auroc(), self._spearman(), bins)
+        """Figures of what was added so far."""
+        from scipy.stats import binned_statistic
 
-    def _auroc(self) -> float:
-        wrong, right = self._right
-        pairs = int(wrong.sum()) * int(right.sum())
-        below = np.cumsum(wrong) - wrong
-        return float((right * (below + wrong / 2)).sum() / pairs) if pairs else math.nan
-
-    def _spearman(self) -> float:
-        sizes = [self._grid.sum(axis=1 - axis) for axis in (0, 1)]
-        x, y = (np.cumsum(size) - (size - 1) / 2 for size in sizes)  # mid-ranks
-        number = self._grid.sum()
-        if number == 0:
-            return math.nan
-        x, y = (rank - (rank * size).sum() / number for rank, size in zip((x, y), sizes, strict=True))
-        spread = math.sqrt((x**2 * sizes[0]).sum() * (y**2 * sizes[1]).sum())
-        return float(x @ self._grid @ y / spread) if spread else math.nan
+        confidence, iou = np.concatenate(self._sweeps, axis=1)
+        right, edges, means = iou > 0.5, np.arange(BINS + 1) / BINS, np.full((3, BINS), np.nan)
+        if len(iou):
+            means = binned_statistic(confidence, [confidence, iou, right], "mean", edges).statistic
+        count = np.histogram(confidence, edges)[0]
+        ece = float(np.nansum(count * np.abs(means[0] - means[2])) / len(iou)) if len(iou) else math.nan
+        rows = zip(edges[:-1].tolist(), edges[1:].tolist(), count.tolist(), *means.tolist(), strict=True)
+        bins = tuple(ConfidenceBin(*row) for row in rows)
+        return ConfidenceQuality(len(iou), ece, _auroc(right, confidence), _spearman(confidence, iou), bins)
 
 
-def _cell(value: NDArray[np.floating[Any]], cells: int) -> NDArray[np.int64]:
-    place: NDArray[np.int64] = np.clip((np.asarray(value) * cells).astype(np.int64), 0, cells - 1)
-    return place
+def _auroc(right: NDArray[np.bool_], confidence: NDArray[np.float64]) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(right, confidence)) if right.any() and not right.all() else math.nan
+
+
+def _spearman(confidence: NDArray[np.float64], iou: NDArray[np.float64]) -> float:
+    from scipy.stats import spearmanr
+
+    varied = len(iou) > 0 and np.ptp(confidence) > 0 and np.ptp(iou) > 0
+    return float(spearmanr(confidence, iou).statistic) if varied else math.nan

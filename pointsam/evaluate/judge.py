@@ -68,7 +68,7 @@ class FrameVerdict:
 
 
 class Judge:
-    """Sums over the frames of a folder; its memory does not grow with them.
+    """Sums over the frames of a folder; its memory grows with them by 16 bytes a cluster.
 
     Args:
         dataset: gives sweeps, cameras, boxes.
