@@ -186,11 +186,7 @@ def weights_get(name: str) -> None:
     from pointsam.masks.weights import get, weight_file
 
     with progress(total=weight_file(name).num_bytes, unit="B", unit_scale=True) as bar:
-
-        def advance(done: int, _total: int) -> None:
-            bar.update(done - bar.n)
-
-        path = get(name, advance)
+        path = get(name, bar)
     click.echo(f"{path}\nnext: pointsam-label run DATA --out OUT --masks {name}")
 
 

@@ -6,13 +6,20 @@ import errno
 import os
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from pointsam.base.errors import StoreError
 
 
 def cache_dir(kind: str) -> Path:
-    """The folder pointsam/<kind> under $POINTSAM_CACHE, else $XDG_CACHE_HOME, else ~/.cache; it need not exist."""
-    root = os.environ.get("POINTSAM_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "pointsam" / kind
+    """The folder pointsam/<kind> under $POINTSAM_CACHE, else <kind> in the user's cache; it need not exist.
+
+    Version 0.1.0 used $XDG_CACHE_HOME or ~/.cache on every system; what lies there is found.
+    """
+    if own := os.environ.get("POINTSAM_CACHE"):
+        return Path(own) / "pointsam" / kind
+    earlier = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pointsam" / kind
+    return earlier if earlier.is_dir() else user_cache_path("pointsam", appauthor=False) / kind
 
 
 def cache_error(folder: Path, error: OSError) -> StoreError:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING, NoReturn
 
 from pointsam.base.cache import cache_dir, cache_error
 from pointsam.base.errors import BackendError, SchemaError
 
-_BLOCK_BYTES = 1 << 20
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
 _TIMEOUT_S = 60
 
 
@@ -106,16 +103,14 @@ def sha256_of(path: Path) -> str:
     Raises:
         BackendError: BCK001 where the file is missing or cannot be read.
     """
-    digest = hashlib.sha256()
+    import pooch
+
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
+        return str(pooch.file_hash(path))
     except OSError as error:
         raise BackendError(
             "BCK001", f"no weights at {path} ({error.strerror})", "check the path given for the weights"
         ) from error
-    return digest.hexdigest()
 
 
 def verify(name: str) -> str:
@@ -138,66 +133,41 @@ def verify(name: str) -> str:
     return found
 
 
-def get(name: str, progress: Callable[[int, int], None] | None = None) -> Path:
+def get(name: str, bar: tqdm[NoReturn] | None = None) -> Path:
     """Download the weights of a segmenter into the cache, unless a good copy is there; returns their path.
 
     The file appears under its name only when whole and verified.
 
     Args:
         name: a key of `WEIGHTS`.
-        progress: called with (bytes so far, bytes in all).
+        bar: shows how far the download is.
 
     Raises:
         BackendError: BCK001 where the download fails, BCK002 where it brings another file.
         StoreError: OUT002 on a full disk, OUT003 where the cache cannot be written.
     """
+    import pooch
+    from requests import RequestException
+
     weight, path = weight_file(name), local_path(name)
-    if weight.url is None or (path.is_file() and sha256_of(path) == weight.sha256):
+    if weight.url is None:
         verify(name)
         return path
+    pooch.get_logger().setLevel("WARNING")
+    download = pooch.HTTPDownloader(progressbar=False if bar is None else bar, timeout=_TIMEOUT_S)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, part = tempfile.mkstemp(prefix=f".{weight.file_name}.", dir=path.parent)
-    except OSError as error:
-        raise cache_error(path.parent, error) from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            found = _download(weight, weight.url, file.fileno(), progress)
-            os.fsync(file.fileno())
-        if found != weight.sha256:
-            raise _differs(weight, f"{weight.url} brought another file: sha256 is {found}")
-        os.replace(part, path)
-    finally:
-        Path(part).unlink(missing_ok=True)
-    return path
-
-
-def _download(weight: WeightFile, url: str, descriptor: int, progress: Callable[[int, int], None] | None) -> str:
-    digest, so_far = hashlib.sha256(), 0
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
-            while block := response.read(_BLOCK_BYTES):
-                digest.update(block)
-                _write(descriptor, block)
-                so_far += len(block)
-                if progress is not None:
-                    progress(so_far, weight.num_bytes)
-    except (OSError, HTTPException) as error:  # URLError, time-outs and resets are OSErrors
+        pooch.retrieve(weight.url, f"sha256:{weight.sha256}", path.name, path.parent, downloader=download)
+    except RequestException as error:
         raise BackendError(
             "BCK001",
-            f"could not download {url}: {error}",
-            f"offline? fetch that address on another machine and put the file at {local_path(weight.name)}",
+            f"could not download {weight.url}: {error}",
+            f"offline? fetch that address on another machine and put the file at {path}",
         ) from error
-    return digest.hexdigest()
-
-
-def _write(descriptor: int, block: bytes) -> None:
-    view = memoryview(block)
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except OSError as error:
-            raise cache_error(cache_dir("weights"), error) from error
+    except OSError as error:
+        raise cache_error(path.parent, error) from error
+    except ValueError as error:
+        raise _differs(weight, f"{weight.url} brought another file") from error
+    return path
 
 
 def _differs(weight: WeightFile, message: str) -> BackendError:

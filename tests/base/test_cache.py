@@ -28,3 +28,13 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(number, code):
     assert "there" in error.message
     assert os.strerror(number) in error.message
     assert "POINTSAM_CACHE" in error.hint
+
+
+def test_a_cache_of_version_0_1_0_is_found(tmp_path, monkeypatch):
+    monkeypatch.delenv("POINTSAM_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("pointsam.base.cache.user_cache_path", lambda name, appauthor: tmp_path / "system" / name)
+    assert cache_dir("weights") == tmp_path / "system" / "pointsam" / "weights"
+    (tmp_path / ".cache" / "pointsam" / "weights").mkdir(parents=True)
+    assert cache_dir("weights") == tmp_path / ".cache" / "pointsam" / "weights"

@@ -1,8 +1,13 @@
 import errno
 import hashlib
 import os
+import shutil
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
+from tqdm import tqdm
 
 from pointsam.base.cache import cache_dir
 from pointsam.base.errors import BackendError, SchemaError, StoreError
@@ -12,16 +17,27 @@ from pointsam.masks.weights import WeightFile
 CONTENT = b"weights" * 1000
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """A small file published under a local address, in place of the real table."""
+    """A small file published by this machine, in place of the real table."""
     source = tmp_path / "server" / "tiny.pth"
     source.parent.mkdir()
     source.write_bytes(CONTENT)
-    entry = WeightFile("tiny", "tiny.pth", source.as_uri(), hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+    monkeypatch.setenv("NO_PROXY", "*")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=source.parent))
+    url = f"http://127.0.0.1:{server.server_port}/tiny.pth"
+    entry = WeightFile("tiny", "tiny.pth", url, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
     monkeypatch.setattr(weights, "WEIGHTS", {"tiny": entry})
     monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path / "cache"))
-    return source
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    yield source
+    server.shutdown()
+    server.server_close()
 
 
 def leftovers():
@@ -54,10 +70,10 @@ def test_a_file_that_differs_is_refused(published):
 
 
 def test_a_download_arrives_whole_verified_and_without_leftovers(published):
-    seen = []
-    path = weights.get("tiny", progress=lambda done, total: seen.append((done, total)))
+    with tqdm(total=1, disable=None) as bar:
+        path = weights.get("tiny", bar)
     assert path.read_bytes() == CONTENT
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert bar.total == len(CONTENT)
     assert leftovers() == []
 
 
@@ -91,7 +107,7 @@ def test_a_full_disk_leaves_nothing_behind(published, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(weights.os, "write", full)
+    monkeypatch.setattr(shutil, "move", full)
     with pytest.raises(StoreError, match="OUT002"):
         weights.get("tiny")
     assert list(cache_dir("weights").iterdir()) == []
