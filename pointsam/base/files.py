@@ -5,11 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock
+
 from pointsam.base.errors import StoreError
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems without locks answer."""
 
 
 def temporary_of(path: Path) -> Path:
@@ -72,19 +79,21 @@ def make_folder(path: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock against other processes; the kernel drops it when the holder dies.
+    """Hold the lock of a folder, the file `.lock` in it, against other processes; it ends with the holder.
 
-    A file system without locks is served without: one writer a shard stays safe there.
+    Where the file system has no locks, a warning says so and nothing is held: one writer a shard stays safe there.
     """
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
+    lock = FileLock(folder / ".lock")
     try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+        warnings.warn(f"{folder}: no lock to be had ({error}); run one command at a time in this folder", stacklevel=3)
+    try:
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 @contextmanager
@@ -138,6 +147,8 @@ def _write_synced(path: Path, data: bytes) -> None:
 
 
 def _sync_folder(path: Path) -> None:
+    if sys.platform == "win32":  # cannot open a folder
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -76,7 +75,13 @@ def cores() -> int:
 
 
 def peak_mb() -> float:
-    """Resident memory of this process at its largest, MB."""
+    """Resident memory of this process at its largest, MB of 1024 * 1024 bytes; on Windows of its working set."""
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 1024**2
+    import resource  # psutil knows no peak on Linux and macOS, `resource` is not there on Windows
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
 
 

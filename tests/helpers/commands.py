@@ -1,9 +1,7 @@
 """The command line in this process, and what its output folder holds."""
 
-import fcntl
-import os
-
 from click.testing import CliRunner
+from filelock import FileLock, Timeout
 
 from pipelines.cli.label import main
 
@@ -23,19 +21,21 @@ def refused(result, code, *names):
     assert hint.strip()
 
 
+def is_locked(folder):
+    """Whether another call would have to wait for the folder."""
+    try:
+        with FileLock(folder / ".lock").acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def watch_lock(monkeypatch, module, folder_of):
     """Whether another call would have to wait, of each call of a module's `write_together`; gathered as they come."""
     write, held = module.write_together, []
 
     def watched(files):
-        descriptor = os.open(folder_of(files), os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held.append(False)
-        except BlockingIOError:
-            held.append(True)
-        finally:
-            os.close(descriptor)
+        held.append(is_locked(folder_of(files)))
         write(files)
 
     monkeypatch.setattr(module, "write_together", watched)

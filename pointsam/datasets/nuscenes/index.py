@@ -136,7 +136,7 @@ def _build(folder: Path, path: Path) -> Index:
 
 def _forget_older(path: Path, started: float) -> None:
     """Removes indices of tables that have changed since, and what killed builders left."""
-    for other in path.parent.iterdir():
+    for other in path.parent.glob("*.arrow*"):
         with suppress(OSError):
             if other != path and other.stat().st_mtime < started:
                 other.unlink()

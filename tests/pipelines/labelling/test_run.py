@@ -46,7 +46,8 @@ def once(drive, tmp_path_factory):
 
 def test_a_run_writes_four_tables_and_says_what_to_type_next(once):
     out, said = once
-    assert {path.name for path in out.iterdir()} == {"run.json", "manifest", "masks", "frames", "points", "clusters"}
+    names = {path.name for path in out.glob("[!.]*")}
+    assert names == {"run.json", "manifest", "masks", "frames", "points", "clusters"}
     assert f"next: pointsam-label inspect {out}" in said
     summary = json.loads(label("inspect", out, 0, "--json"))
     assert summary["status"] == "ok"

@@ -1,9 +1,7 @@
 """`mixsup-train fit`, `eval`, `predict` and `recipes` as a user calls them."""
 
 import csv
-import fcntl
 import json
-import os
 import re
 import shutil
 
@@ -14,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from click.testing import CliRunner  # noqa: E402
-from helpers.commands import refused, temporaries, watch_lock  # noqa: E402
+from helpers.commands import is_locked, refused, temporaries, watch_lock  # noqa: E402
 from helpers.recipes import tiny  # noqa: E402
 from helpers.training import break_off, make_budget, make_labels, make_world  # noqa: E402
 
@@ -171,21 +169,15 @@ def test_a_score_is_kept_after_the_weights_that_it_is_of(made, tmp_path, monkeyp
 
 
 def test_two_calls_do_not_write_into_one_folder_at_once(made, tmp_path, monkeypatch):
-    step, refusals = loop.Trainer._step, []
+    step, held = loop.Trainer._step, []
 
     def watched(self, batch):
-        descriptor = os.open(tmp_path / "run", os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as another call would, which waits
-        except BlockingIOError as refusal:
-            refusals.append(refusal)
-        finally:
-            os.close(descriptor)
+        held.append(is_locked(tmp_path / "run"))
         return step(self, batch)
 
     monkeypatch.setattr(loop.Trainer, "_step", watched)
     assert train(*arguments(made, tmp_path / "run")).exit_code == 0
-    assert len(refusals) == 8
+    assert held == [True] * 8
 
 
 def test_what_a_run_is_and_its_scores_are_written_while_others_wait(made, tmp_path, monkeypatch):
