@@ -8,6 +8,21 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from tabulate import DataRow, TableFormat, tabulate
+
+_ROW = DataRow("| ", " | ", " |")
+_MARKDOWN = TableFormat(
+    None,
+    lambda widths, _: "|---|" + "---:|" * (len(widths) - 1),
+    None,
+    None,
+    _ROW,
+    _ROW,
+    padding=0,
+    with_header_hide=[],
+)
+"""As "pipe", without the spaces that align columns: a longer name changes one line of a page, not all."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -32,31 +47,27 @@ class Table:
 
     def markdown(self) -> str:
         """For a Markdown page."""
-        head = ["| " + " | ".join(self.header) + " |", "|---|" + "---:|" * (len(self.header) - 1)]
-        body = ["| " + " | ".join(cell(value).replace("|", "\\|") for value in row) + " |" for row in self.rows]
+        rows = [[cell(value).replace("|", "\\|") for value in row] for row in self.rows]
         title = f"## {self.title}\n" if self.title else ""
-        return "\n".join(part for part in (title, *head, *body, f"\n{self.note}" if self.note else "") if part)
+        note = f"\n{self.note}" if self.note else ""
+        return "\n".join(part for part in (title, _formatted(self.header, rows, _MARKDOWN), note) if part)
 
     def html(self) -> str:
         """For a page."""
-        head = "".join(f"<th>{escape(name)}</th>" for name in self.header)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell(value))}</td>" for value in row) + "</tr>" for row in self.rows
-        )
         title = f"<h2>{escape(self.title)}</h2>" if self.title else ""
         note = f'<p class="note">{escape(self.note)}</p>' if self.note else ""
-        return f'{title}<div class="wide"><table><tr>{head}</tr>{body}</table></div>{note}'
+        return f'{title}<div class="wide">{_formatted(self.header, self.rows, "html")}</div>{note}'
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns aligned: the first to the left, the others to the right; NaN is shown as a dash."""
-    cells = [list(header), *([cell(value) for value in row] for row in rows)]
-    widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
-    lines = []
-    for row in cells:
-        others = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join([row[0].ljust(widths[0]), *others]).rstrip())
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    return _formatted(header, rows, "simple")
+
+
+def _formatted(header: Sequence[str], rows: Sequence[Sequence[object]], form: str | TableFormat) -> str:
+    cells = [[cell(value) for value in row] for row in rows]
+    sides = ("left", *["right"] * (len(header) - 1)) if rows and form == "simple" else None
+    return tabulate(cells, header, form, colalign=sides, stralign=None, disable_numparse=True)
 
 
 def cell(value: object) -> str:
