@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -29,34 +30,22 @@ from pointsam.report.bev import draw_bev
 from pointsam.report.charts import bar_chart, line_chart
 from pointsam.report.compose import in_reading_order
 from pointsam.report.overlay import draw_camera
+from pointsam.report.pages import page
 from pointsam.report.web_frame import frame_script
 
 _CAMERA_PX, _ALONE_PX, _BEV_PX, _QUALITY = 720, 1600, 1100, 82
 _ASSETS = ("three.js", "viewer.js", "page.css")
 _OUTCOMES = ("TP", "FP", "FN", "")
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><link rel="stylesheet" href="page.css"></head><body>
-<h1>{title}</h1>
-<p>{summary}</p>
-<h2>Frames</h2>
-<ul id="frames">{frames}</ul>
-<div id="stage"><div><div id="view"></div>
-<p class="tools"><label>colour <select id="colour">{colours}</select></label>
-<label><input type="checkbox" id="unlabelled" checked>points without label</label>
-<label><input type="checkbox" id="boxes" checked>true boxes</label>
-<button data-look="behind">from behind</button> <button data-look="above">from above</button>
-<button data-look="side">from the side</button></p>
-<div id="filters"></div></div>
-<div><div id="story"></div><ul id="clusters"></ul></div></div>
-<div id="gallery">{gallery}</div>
-<div class="charts">{charts}</div>
-{tables}
-<p class="note">{notes}</p>
-<script src="three.js"></script><script src="viewer.js"></script>
-<script>POINTSAM.start({start});</script>
-</body></html>
-"""
+
+@dataclass(frozen=True)
+class _Figure:
+    """A frame of the page: its script is NAME.js, its pictures are those of its cameras and NAME-above."""
+
+    name: str
+    why: str
+    caption: str
+    cameras: tuple[str, ...]
 
 
 def write_report(
@@ -112,7 +101,7 @@ def write_report(
             for k, (frame_id, why) in enumerate(progress(chosen, desc="report", unit="frame"))
         ]
         masks = image_quality(source, good)
-        (folder / "index.html").write_text(_page(source, report, masks, chosen, figures, len(good)))
+        (folder / "index.html").write_text(_page(source, report, masks, figures, len(good)))
     return dest / "index.html"
 
 
@@ -137,8 +126,8 @@ def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> li
     return list(chosen.items())
 
 
-def _frame(folder: Path, name: str, source: Source, frame_id: str, why: str) -> str:
-    """Write a frame's data and pictures; returns its part of the gallery."""
+def _frame(folder: Path, name: str, source: Source, frame_id: str, why: str) -> _Figure:
+    """Write a frame's data and pictures."""
     parts, taxonomy = source.parts(frame_id), source.labels.taxonomy
     outcomes, objects = _outcomes(source, parts)
     script = frame_script(name, parts.xyz_lidar_m, parts.found, taxonomy, parts.boxes, outcomes, objects)
@@ -165,19 +154,17 @@ def _frame(folder: Path, name: str, source: Source, frame_id: str, why: str) -> 
         taxonomy,
         _BEV_PX,
     )
-    one = " one" if len(views) == 1 else ""
+    _picture(folder, f"{name}-above", above)
     caption = " ".join(part for part in (parts.frame.scene, frame_id, why) if part)
-    return (
-        f'<figure data-frame="{name}" hidden><div class="cameras{one}">{"".join(pictures)}</div>'
-        f"{_picture(folder, f'{name}-above', above)}<figcaption>{escape(caption)}</figcaption></figure>"
-    )
+    return _Figure(name, why, caption, tuple(pictures))
 
 
 def _picture(folder: Path, name: str, picture: Image.Image) -> str:
+    """Write a picture; returns its name."""
     content = io.BytesIO()
     picture.save(content, format="JPEG", quality=_QUALITY)
     (folder / "frames" / f"{name}.jpg").write_bytes(content.getvalue())
-    return f'<img data-src="frames/{escape(name)}.jpg" alt="{escape(name)}">'
+    return name
 
 
 def _outcomes(
@@ -204,40 +191,23 @@ def _outcomes(
     return clusters, (truth.labels.instance_id, objects)
 
 
-def _page(
-    source: Source,
-    report: Report | None,
-    masks: Table | None,
-    chosen: Sequence[tuple[str, str]],
-    figures: Sequence[str],
-    good: int,
-) -> str:
+def _page(source: Source, report: Report | None, masks: Table | None, figures: Sequence[_Figure], good: int) -> str:
     labels = source.labels
-    names = [f"{k:03d}" for k in range(len(chosen))]
-    document = labels.document("clusters")
-    summary = (
-        f"Data: {escape(str(source.truth.root))}. Recipe: {escape(str(document['recipe']))}, PointSAM {__version__}. "
-        f"Frames labelled: {good}. Shown: {len(chosen)}, the worst and the best, where there is truth, and some in "
-        "between. White boxes are true ones."
-    )
     tables = [_counts(source)] if report is None else report.tables()
-    tables += [] if masks is None else [masks]
-    outcomes = _OUTCOMES if report is not None else ("none",)
-    start = ", ".join(str(part) for part in (list(labels.taxonomy.names), list(outcomes), repr(names[0])))
-    colours = ["cluster", "class", *(["outcome"] if report is not None else [])]
-    return _PAGE.format(
-        title=f"Labels of {escape(labels.out.name)}",
-        summary=summary,
-        frames="".join(
-            f'<li data-frame="{name}">{escape(f"{k} {why}".strip())}</li>'
-            for k, (name, (_, why)) in enumerate(zip(names, chosen, strict=True))
-        ),
-        colours="".join(f"<option>{name}</option>" for name in colours),
-        gallery="".join(figures),
+    return page(
+        "report.html",
+        title=f"Labels of {labels.out.name}",
+        root=source.truth.root,
+        recipe=labels.document("clusters")["recipe"],
+        version=__version__,
+        good=good,
+        figures=figures,
+        colours=["cluster", "class"] if report is None else ["cluster", "class", "outcome"],
         charts="" if report is None else _charts(report),
-        tables="".join(table.html() for table in tables),
-        notes="" if report is None else escape("\n".join(report.notes())),
-        start=start,
+        tables=tables if masks is None else [*tables, masks],
+        notes="" if report is None else "\n".join(report.notes()),
+        classes=list(labels.taxonomy.names),
+        outcomes=["none"] if report is None else _OUTCOMES,
     )
 
 
@@ -251,7 +221,7 @@ def _counts(source: Source) -> Table:
     return Table("No truth: clusters by class", ("class", "clusters", "points"), listed)
 
 
-def _charts(report: Report) -> str:
+def _charts(report: Report) -> Markup:
     charts = []
     for dimension in ("range", "points", "visibility"):
         bins = [one for one in report.quality.bins if one.dimension == dimension]
@@ -266,4 +236,4 @@ def _charts(report: Report) -> str:
     found = report.quality.confidence
     points = [(one.mean_confidence, one.share_right) for one in found.bins]
     charts.append(line_chart("share of right clusters by confidence", (("right", points),), diagonal=True))
-    return "".join(charts)
+    return Markup("").join(charts)

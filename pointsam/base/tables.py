@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
+from markupsafe import Markup
 from tabulate import DataRow, TableFormat, tabulate
 
 _ROW = DataRow("| ", " | ", " |")
@@ -52,11 +52,9 @@ class Table:
         note = f"\n{self.note}" if self.note else ""
         return "\n".join(part for part in (title, _formatted(self.header, rows, _MARKDOWN), note) if part)
 
-    def html(self) -> str:
-        """For a page."""
-        title = f"<h2>{escape(self.title)}</h2>" if self.title else ""
-        note = f'<p class="note">{escape(self.note)}</p>' if self.note else ""
-        return f'{title}<div class="wide">{_formatted(self.header, self.rows, "html")}</div>{note}'
+    def html(self) -> Markup:
+        """For a page: without title and note."""
+        return Markup(_formatted(self.header, self.rows, "html"))
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
+
+from markupsafe import Markup, escape
 
 from pointsam.report.style import RGB, class_rgb
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 380, 200, 34, 26, 40
 
 
-def bar_chart(title: str, names: Sequence[str], series: Sequence[tuple[str, Sequence[float]]]) -> str:
+def bar_chart(title: str, names: Sequence[str], series: Sequence[tuple[str, Sequence[float]]]) -> Markup:
     """Groups of bars between 0 and 1; NaN leaves a gap.
 
     Args:
@@ -38,7 +39,9 @@ def bar_chart(title: str, names: Sequence[str], series: Sequence[tuple[str, Sequ
     return _svg([*parts, *_legend([name for name, _ in series])])
 
 
-def line_chart(title: str, series: Sequence[tuple[str, Sequence[tuple[float, float]]]], diagonal: bool = False) -> str:
+def line_chart(
+    title: str, series: Sequence[tuple[str, Sequence[tuple[float, float]]]], diagonal: bool = False
+) -> Markup:
     """Lines in the unit square.
 
     Args:
@@ -78,8 +81,8 @@ def _legend(names: Sequence[str]) -> list[str]:
     ]
 
 
-def _svg(parts: Sequence[str]) -> str:
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}">{"".join(parts)}</svg>'
+def _svg(parts: Sequence[str]) -> Markup:
+    return Markup(f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}">{"".join(parts)}</svg>')
 
 
 def _x(value: float) -> float:

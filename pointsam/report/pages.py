@@ -1,0 +1,25 @@
+"""Web pages from the templates in `web`; what stands in them is escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+@cache
+def _templates() -> Environment:
+    loader = PackageLoader("pointsam.report", "web")
+    return Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+
+
+def page(template: str, **values: object) -> str:
+    """A page.
+
+    Args:
+        template: name of a file in `web`.
+        values: what it shows; `markupsafe.Markup` stands as it is, all else is escaped.
+    """
+    return _templates().get_template(template).render(values)
