@@ -50,7 +50,6 @@ def noise(**options: Any) -> None:
     from pipelines.robustness.page import write_sweep
     from pipelines.robustness.sweep import frames_of, run_noise
     from pointsam.calibration.perturb import CLEAN
-    from pointsam.report.curves import matplotlib
 
     remask, as_json = options["remask"], options["as_json"]
     if remask == (options["masks_from"] is not None):
@@ -59,7 +58,6 @@ def noise(**options: Any) -> None:
         raise click.BadParameter("a sweep makes many rigs of one, a file knows but one", param_hint="--calibration")
     if not remask:
         _refuse_masks_options(options["overrides"])
-    matplotlib()  # says now what curves will want, not after hours
     request = request_of(options)
     kinds = options["kinds"] or ("rotation", "translation")
     cells = cells_of(kinds, _levels(options["levels"]), options["seeds"], request.noise)

@@ -43,7 +43,6 @@ def write_sweep(out: Path, command: str) -> str:
 
     Raises:
         StoreError: OUT004 if it is not finished, OUT002 or OUT003 if it cannot be written.
-        BackendError: BCK005 without matplotlib.
     """
     counts = read_counts(out)
     found = curves(counts)

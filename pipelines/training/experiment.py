@@ -25,7 +25,6 @@ from pointsam.datasets.base import Dataset
 from pointsam.detect.data.budget import Budget, Objects
 from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.labelled import check_labels, require_labelled
-from pointsam.report.curves import matplotlib
 from pointsam.store.reader import Labels
 
 
@@ -69,9 +68,8 @@ def run_experiment(request: ExperimentRequest) -> Page:
     Raises:
         SchemaError: SCH003 to SCH005 on inputs that do not fit together, before anything is trained, or if no setting
             can be trained.
-        BackendError: BCK005 without matplotlib; and what `fit` raises.
+        PointSamError: what `fit` raises.
     """
-    matplotlib()
     experiment, chosen, worlds = _checked(request)
     rows, left_out = [], dict[str, str]()
     for index, setting in enumerate(chosen):

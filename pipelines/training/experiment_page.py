@@ -99,7 +99,6 @@ def write_page(
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
-        BackendError: BCK005 without matplotlib.
     """
     found = tables(rows)
     parts = [f"# {name}\n\n{experiment.question}", *(table.markdown() for table in found)]

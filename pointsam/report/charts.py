@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from markupsafe import Markup, escape
+import numpy as np
+from markupsafe import Markup
 
-from pointsam.report.style import RGB, class_rgb
+from pointsam.report.style import FAINT, GROUND, class_rgb
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 380, 200, 34, 26, 40
+_SIZE_INCHES = (3.9, 2.2)
+_SERIES_CLASSES = (0, 7, 9)
+"""Classes whose colours the series have."""
+_XMLNS = re.compile(r' xmlns(:\w+)?="[^"]*"')
+_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
 def bar_chart(title: str, names: Sequence[str], series: Sequence[tuple[str, Sequence[float]]]) -> Markup:
@@ -20,23 +27,16 @@ def bar_chart(title: str, names: Sequence[str], series: Sequence[tuple[str, Sequ
         names: of the groups.
         series: name and one value a group.
     """
-    step = (_WIDTH - _LEFT) / max(len(names), 1)
-    width = step * 0.8 / max(len(series), 1)
-    parts = [_frame(title)]
-    for s, (_, values) in enumerate(series):
-        for k, value in enumerate(values):
-            if math.isnan(value):
-                continue
-            x, y = _LEFT + k * step + step * 0.1 + s * width, _y(value)
-            label = f"{names[k]}: {value:.3f}"
-            parts.append(
-                f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_y(0) - y:.1f}" fill="{_colour(s)}">'
-                f"<title>{escape(label)}</title></rect>"
-            )
-    for k, name in enumerate(names):
-        x = _LEFT + (k + 0.5) * step
-        parts.append(f'<text x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 14}" text-anchor="middle">{escape(name)}</text>')
-    return _svg([*parts, *_legend([name for name, _ in series])])
+
+    def draw(axes: Any) -> None:
+        width = 0.8 / max(len(series), 1)
+        for k, (name, values) in enumerate(series):
+            left = np.arange(len(names)) - 0.4 + k * width
+            axes.bar(left, values, width, align="edge", color=_colour(k), label=name)
+        axes.set_xticks(range(len(names)), names)
+        axes.set_xlim(-0.5, max(len(names), 1) - 0.5)
+
+    return _svg(title, draw)
 
 
 def line_chart(
@@ -49,54 +49,50 @@ def line_chart(
         series: name and points (x, y); points with a NaN are left out.
         diagonal: whether to draw y = x.
     """
-    parts = [_frame(title)]
-    if diagonal:
-        parts.append(
-            f'<line x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}" stroke="#50525a" stroke-dasharray="3"/>'
+
+    def draw(axes: Any) -> None:
+        if diagonal:
+            axes.plot([0, 1], [0, 1], "--", lw=1, color=_css(FAINT), alpha=0.5)
+        for k, (name, points) in enumerate(series):
+            xy = np.array(points, dtype=np.float64).reshape(-1, 2)
+            axes.plot(*xy[np.isfinite(xy).all(axis=1)].T, "o-", ms=3, color=_colour(k), label=name)
+        axes.set(xlim=(0, 1), xticks=(0, 0.5, 1))
+
+    return _svg(title, draw)
+
+
+def _svg(title: str, draw: Callable[[Any], None]) -> Markup:
+    """A chart in the page's colours; equal bytes for equal figures."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    style: Any = {"svg.hashsalt": "pointsam", "svg.fonttype": "none", "font.size": 8}
+    style |= dict.fromkeys(("text.color", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor"), _css(FAINT))
+    with rc_context(style):
+        figure: Any = Figure(figsize=_SIZE_INCHES, layout="constrained", facecolor=_css(GROUND))
+        axes = figure.add_subplot(facecolor="none")
+        draw(axes)
+        axes.set(ylim=(0, 1), yticks=(0, 0.5, 1))
+        axes.set_title(title, loc="left", fontsize=9)
+        axes.grid(axis="y", alpha=0.25, lw=0.5)
+        axes.set_axisbelow(True)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        figure.legend(
+            loc="outside lower left",
+            frameon=False,
+            handlelength=1,
+            ncols=max(len(axes.get_legend_handles_labels()[0]), 1),
         )
-    for s, (_, points) in enumerate(series):
-        known = [(x, y) for x, y in points if not (math.isnan(x) or math.isnan(y))]
-        path = " ".join(f"{_x(x):.1f},{_y(y):.1f}" for x, y in known)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{_colour(s)}" stroke-width="2"/>')
-        parts += [f'<circle cx="{_x(x):.1f}" cy="{_y(y):.1f}" r="2.5" fill="{_colour(s)}"/>' for x, y in known]
-    for value in (0, 0.5, 1):
-        parts.append(f'<text x="{_x(value)}" y="{_HEIGHT - _BOTTOM + 14}" text-anchor="middle">{value:g}</text>')
-    return _svg([*parts, *_legend([name for name, _ in series])])
-
-
-def _frame(title: str) -> str:
-    lines = "".join(
-        f'<line x1="{_LEFT}" y1="{_y(v)}" x2="{_WIDTH}" y2="{_y(v)}" stroke="#2c2e36"/>'
-        f'<text x="{_LEFT - 6}" y="{_y(v) + 4}" text-anchor="end">{v:g}</text>'
-        for v in (0, 0.5, 1)
-    )
-    return f'<text x="{_LEFT}" y="14">{escape(title)}</text>{lines}'
-
-
-def _legend(names: Sequence[str]) -> list[str]:
-    return [
-        f'<rect x="{_LEFT + 90 * s}" y="{_HEIGHT - 14}" width="9" height="9" fill="{_colour(s)}"/>'
-        f'<text x="{_LEFT + 90 * s + 13}" y="{_HEIGHT - 6}">{escape(name)}</text>'
-        for s, name in enumerate(names)
-    ]
-
-
-def _svg(parts: Sequence[str]) -> Markup:
-    return Markup(f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}">{"".join(parts)}</svg>')
-
-
-def _x(value: float) -> float:
-    return _LEFT + value * (_WIDTH - _LEFT - 8)
-
-
-def _y(value: float) -> float:
-    return _HEIGHT - _BOTTOM - value * (_HEIGHT - _BOTTOM - _TOP)
+        sink = io.StringIO()
+        figure.savefig(sink, format="svg", metadata=_METADATA)
+    text = sink.getvalue()
+    return Markup(_XMLNS.sub("", text[text.index("<svg") :]))  # HTML needs no name spaces
 
 
 def _colour(series: int) -> str:
-    return css(class_rgb((0, 7, 9)[series % 3]))
+    return _css(class_rgb(_SERIES_CLASSES[series % len(_SERIES_CLASSES)]))
 
 
-def css(rgb: RGB) -> str:
-    """A colour for a page."""
-    return f"rgb({rgb[0]},{rgb[1]},{rgb[2]})"
+def _css(rgb: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*rgb)

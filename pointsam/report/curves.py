@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import BackendError
-
 _NAME_WIDTH = 36
 """Letters of a line."""
 _COLOURS = ("#c44e52", "#2f6db5", "#4c9a5b", "#8a63b3", "#c98a2b", "#5b6770")
@@ -36,19 +34,6 @@ class Line:
     band: NDArray[np.float64] | None = None
     dashed: bool = False
     marks: bool = False
-
-
-def matplotlib() -> Any:
-    """The package.
-
-    Raises:
-        BackendError: BCK005 if it is not installed.
-    """
-    try:
-        import matplotlib as package
-    except ImportError:
-        raise BackendError("BCK005", "figures need matplotlib", "pip install 'pointsam[plots]'") from None
-    return package
 
 
 @dataclass(frozen=True)
@@ -92,9 +77,6 @@ def draw(panels: Sequence[Panel], same_y: bool = False) -> dict[str, bytes]:
     Args:
         panels: one or more.
         same_y: they share their y axis.
-
-    Raises:
-        BackendError: BCK005 if matplotlib is not installed.
     """
 
     def fill(places: Sequence[Any]) -> None:
@@ -140,9 +122,6 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
         title: above them.
         axis: name of x.
         rows: the bars.
-
-    Raises:
-        BackendError: BCK005 if matplotlib is not installed.
     """
 
     def fill(places: Sequence[Any]) -> None:
@@ -170,10 +149,10 @@ def _chart(
     shape: tuple[int, int], size: tuple[float, float], fill: Callable[[Sequence[Any]], None], same_y: bool = False
 ) -> dict[str, bytes]:
     """Axes in rows and columns, filled; size in inches."""
-    from_matplotlib = matplotlib()
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with from_matplotlib.rc_context({"svg.hashsalt": "pointsam", "font.size": 9, "svg.fonttype": "path"}):
+    with rc_context({"svg.hashsalt": "pointsam", "font.size": 9, "svg.fonttype": "path"}):
         figure: Any = Figure(figsize=size, layout="constrained")
         places = list(figure.subplots(*shape, squeeze=False, sharey=same_y).flat)
         fill(places)

@@ -5,8 +5,6 @@ import re
 import numpy as np
 import pytest
 
-pytest.importorskip("matplotlib", reason="needs pointsam[plots]")
-
 from pointsam.report.curves import Line, Panel, draw
 
 

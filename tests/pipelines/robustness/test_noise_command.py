@@ -15,8 +15,6 @@ from pointsam.base.hardware import hardware
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.store.reader import Labels
 
-pytest.importorskip("matplotlib", reason="needs pointsam[plots]")
-
 GRID = ("--kind", "rotation", "--levels", "rotation=0,1,4", "--kind", "dropped", "--levels", "dropped=1", "--seeds", 2)
 
 

@@ -121,7 +121,6 @@ def test_an_error_that_fits_no_frame_is_refused_before_anything_is_written(drive
 
 
 def sweep(drive, folder, masks, *more):
-    pytest.importorskip("matplotlib", reason="needs pointsam[plots]")
     return label("noise", drive[0].root, "--out", folder, "--masks-from", masks, "--workers", 1, *more)
 
 

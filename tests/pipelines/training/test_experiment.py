@@ -28,8 +28,6 @@ from pointsam.detect.data.budget_file import read_budget  # noqa: E402
 from pointsam.evaluate.failures import KINDS  # noqa: E402
 from pointsam.taxonomy import BACKGROUND  # noqa: E402
 
-pytest.importorskip("matplotlib", reason="needs pointsam[plots]")
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
