@@ -33,5 +33,5 @@ def load_open3d() -> Any:
             ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
             import open3d as package
     except (ImportError, OSError) as error:
-        raise BackendError("BCK005", f"ray casting needs open3d ({error})", hint) from error
+        raise BackendError("BCK005", f"open3d cannot be loaded ({error})", hint) from error
     return package

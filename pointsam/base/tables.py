@@ -12,16 +12,16 @@ from tabulate import DataRow, TableFormat, tabulate
 
 _ROW = DataRow("| ", " | ", " |")
 _MARKDOWN = TableFormat(
-    None,
-    lambda widths, _: "|---|" + "---:|" * (len(widths) - 1),
-    None,
-    None,
-    _ROW,
-    _ROW,
+    lineabove=None,
+    linebelowheader=lambda widths, _: "|---|" + "---:|" * (len(widths) - 1),
+    linebetweenrows=None,
+    linebelow=None,
+    headerrow=_ROW,
+    datarow=_ROW,
     padding=0,
     with_header_hide=[],
 )
-"""As "pipe", without the spaces that align columns: a longer name changes one line of a page, not all."""
+"""As "pipe", without padding: a longer name changes one line of a page, not all."""
 
 
 @dataclass(frozen=True)

@@ -6,60 +6,67 @@ Layout
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.errors import BackendError
+from pointsam.base.open3d_loader import load_open3d
 from pointsam.export.item import Files, Item
 from pointsam.report.points import cluster_colours
 from pointsam.report.style import UNLABELLED
 from pointsam.types import NO_INSTANCE
 
-_FIELDS = (("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "<f4"), ("cluster", "<i4"), ("class", "u1"))
-_PLY_TYPES = {"<f4": "float", "<i4": "int", "u1": "uchar"}
-_PCD_TYPES = {"<f4": ("4", "F"), "<i4": ("4", "I"), "<u4": ("4", "U"), "u1": ("1", "U")}
-
 
 def ply(item: Item) -> Files:
-    """A frame as PLY (Stanford triangle format, binary little-endian)."""
-    fields = [*_FIELDS, ("red", "u1"), ("green", "u1"), ("blue", "u1")]
-    rows = _rows(item, fields)
-    for axis, name in enumerate(("red", "green", "blue")):
-        rows[name] = _colours(item)[:, axis]
-    head = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}"]
-    head += [f"property {_PLY_TYPES[kind]} {name}" for name, kind in fields]
-    return {f"{item.name}.ply": "\n".join([*head, "end_header", ""]).encode() + rows.tobytes()}
+    """A frame as PLY (Stanford triangle format, binary little-endian), written by open3d.
+
+    Raises:
+        BackendError: BCK005 if open3d is not installed, BCK008 if it cannot write the frame.
+    """
+    open3d = load_open3d()
+    tensor = open3d.core.Tensor.from_numpy
+    cloud = open3d.t.geometry.PointCloud(tensor(np.ascontiguousarray(item.points[:, :3], dtype=np.float32)))
+    cloud.point["colors"] = tensor(_colours(item))
+    for name, values in _scalars(item).items():
+        cloud.point[name] = tensor(values[:, None])
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "cloud.ply"
+        if not open3d.t.io.write_point_cloud(str(path), cloud):
+            raise BackendError("BCK008", f"open3d could not write frame {item.name} as PLY", "export it --to pcd")
+        return {f"{item.name}.ply": path.read_bytes()}
 
 
 def pcd(item: Item) -> Files:
-    """A frame as PCD 0.7 (Point Cloud Library, binary); the colour is packed as PCL has it."""
-    fields = [*_FIELDS, ("rgb", "<u4")]
-    rows = _rows(item, fields)
+    """A frame as PCD 0.7 (Point Cloud Library, binary), written by pypcd4; the colour is packed as PCL has it.
+
+    Raises:
+        BackendError: BCK005 if pypcd4 is not installed.
+    """
+    try:
+        from pypcd4.pypcd4 import PointCloud
+    except ImportError as error:
+        raise BackendError("BCK005", f"PCD needs pypcd4 ({error})", "pip install 'pointsam[clouds]'") from error
+
     colour = _colours(item).astype(np.uint32)
-    rows["rgb"] = colour[:, 0] << 16 | colour[:, 1] << 8 | colour[:, 2]
-    sizes = [_PCD_TYPES[kind] for _, kind in fields]
-    head = [
-        "# .PCD v0.7 - Point Cloud Data file format",
-        "VERSION 0.7",
-        "FIELDS " + " ".join(name for name, _ in fields),
-        "SIZE " + " ".join(size for size, _ in sizes),
-        "TYPE " + " ".join(kind for _, kind in sizes),
-        "COUNT " + " ".join("1" for _ in fields),
-        f"WIDTH {len(rows)}",
-        "HEIGHT 1",
-        "VIEWPOINT 0 0 0 1 0 0 0",
-        f"POINTS {len(rows)}",
-        "DATA binary",
-        "",
-    ]
-    return {f"{item.name}.pcd": "\n".join(head).encode() + rows.tobytes()}
+    rgb = colour[:, 0] << 16 | colour[:, 1] << 8 | colour[:, 2]
+    columns = {**dict(zip("xyz", item.points[:, :3].T, strict=True)), **_scalars(item), "rgb": rgb}
+    types = [np.float32] * 3 + [values.dtype for values in list(columns.values())[3:]]
+    content = io.BytesIO()
+    PointCloud.from_points(list(columns.values()), list(columns), types).save(content)
+    return {f"{item.name}.pcd": content.getvalue()}
 
 
-def _rows(item: Item, fields: list[tuple[str, str]]) -> NDArray[np.void]:
-    rows = np.zeros(len(item.points), dtype=fields)
-    rows["x"], rows["y"], rows["z"] = item.points[:, :3].T
-    rows["intensity"] = item.points[:, 3]
-    rows["cluster"], rows["class"] = item.found.labels.instance_id, item.found.labels.class_id
-    return rows
+def _scalars(item: Item) -> dict[str, NDArray[np.generic]]:
+    labels = item.found.labels
+    return {
+        "intensity": item.points[:, 3].astype(np.float32),
+        "cluster": labels.instance_id.astype(np.int32),
+        "class": labels.class_id.astype(np.uint8),
+    }
 
 
 def _colours(item: Item) -> NDArray[np.uint8]:

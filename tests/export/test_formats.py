@@ -2,17 +2,20 @@
 
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
 from helpers.exports import item_of, labels_of, objects
 
-from pointsam.base.errors import SchemaError
+from pointsam.base.errors import BackendError, SchemaError
 from pointsam.export.clouds import pcd, ply
 from pointsam.export.detection import mmdet3d, mmdet3d_info, mmdet3d_split, openpcdet, openpcdet_split
 from pointsam.export.lidarseg import lidarseg
 from pointsam.export.semantickitti import CLASSES, semantickitti
 from pointsam.geometry.boxes import box_members
+from pointsam.report.points import cluster_colours
+from pointsam.report.style import UNLABELLED
 from pointsam.taxonomy import KITTI, NUSCENES, ClassSpec, Taxonomy
 
 
@@ -61,6 +64,7 @@ def test_lidarseg_is_a_byte_a_point(item):
 
 @pytest.mark.parametrize(("write", "suffix"), [(ply, "ply"), (pcd, "pcd")])
 def test_open3d_reads_the_clouds(item, write, suffix, tmp_path, open3d):
+    pytest.importorskip("pypcd4", reason="needs pointsam[clouds]")
     ((name, content),) = write(item).items()
     assert name == f"abc.{suffix}"
     path = tmp_path / name
@@ -70,6 +74,27 @@ def test_open3d_reads_the_clouds(item, write, suffix, tmp_path, open3d):
     assert np.allclose(read.point.intensity.numpy().ravel(), item.points[:, 3])
     assert read.point["cluster"].numpy().ravel().tolist() == item.found.labels.instance_id.tolist()
     assert read.point["class"].numpy().ravel().tolist() == item.found.labels.class_id.tolist()
+    ids = item.found.labels.instance_id
+    grey = np.array(UNLABELLED, dtype=np.uint8)
+    assert np.array_equal(read.point.colors.numpy()[ids < 0], np.broadcast_to(grey, ((ids < 0).sum(), 3)))
+    assert np.array_equal(read.point.colors.numpy()[ids >= 0], cluster_colours(ids[ids >= 0]))
+
+
+def test_equal_frames_are_equal_bytes(item, open3d):
+    pytest.importorskip("pypcd4", reason="needs pointsam[clouds]")
+    assert ply(item) == ply(item)
+    assert pcd(item) == pcd(item)
+
+
+def test_pcd_without_pypcd4_names_the_extra(item, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypcd4.pypcd4", None)
+    with pytest.raises(BackendError, match=r"BCK005(.|\n)*pointsam\[clouds\]"):
+        pcd(item)
+
+
+def test_a_frame_that_open3d_does_not_write_is_named(open3d):
+    with pytest.raises(BackendError, match=r"BCK008.*abc"):
+        ply(item_of(labels_of([], []), np.zeros((0, 4), np.float32)))
 
 
 def test_openpcdet_reads_points_and_a_line_a_box(item):

@@ -5,7 +5,18 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "open3d", "nuscenes", "onnxruntime", "timm", "segment_anything")
+HEAVY = (
+    "torch",
+    "open3d",
+    "nuscenes",
+    "onnxruntime",
+    "timm",
+    "segment_anything",
+    "sklearn",
+    "matplotlib",
+    "pooch",
+    "jinja2",
+)
 PROBE = "import sys; {code}; sys.exit(' '.join(sorted(set({heavy!r}) & set(sys.modules))) or 0)"
 
 
