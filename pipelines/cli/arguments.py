@@ -20,7 +20,7 @@ class UserErrors(click.Group):
         try:
             return super().invoke(ctx)
         except PointSamError as error:
-            click.echo(f"error {error}", err=True)
+            click.echo(f"error {error}\n  more: pointsam-label explain {error.code}", err=True)
             ctx.exit(BAD_INPUT)
 
 

@@ -161,6 +161,20 @@ def export(out: Path, data: Path, form: str, dest: Path, **options: Any) -> None
         click.echo(f"note: {FORMATS[form].note}")
 
 
+@main.command()
+@click.argument("code", required=False)
+def explain(code: str | None) -> None:
+    """What an error CODE means and what to do about it; without a code, all of them."""
+    from pointsam.base.explanations import explain as text_of
+    from pointsam.base.explanations import titles
+
+    if code is not None:
+        click.echo(text_of(code))
+        return
+    click.echo("\n".join(f"{known}  {title}" for known, title in titles().items()))
+    click.echo("next: pointsam-label explain CODE")
+
+
 @main.group()
 def weights() -> None:
     """The models: list, fetch, verify."""
