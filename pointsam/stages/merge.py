@@ -202,7 +202,7 @@ def _agglomerate(nodes: _Nodes, edges: list[tuple[int, int]]) -> tuple[NDArray[n
     cameras = np.append(np.uint64(1) << nodes.camera.astype(np.uint64), np.uint64(0))
     for a, b in edges:
         keep, gone = group[a], group[b]
-        if keep != gone and not cameras[keep] & cameras[gone]:
+        if not cameras[keep] & cameras[gone]:  # a group shares its cameras with itself
             group[group == gone] = keep
             cameras[keep] |= cameras[gone]
     return group, cameras

@@ -48,7 +48,7 @@ def semantic_map(
         height_px: image height.
         width_px: image width.
         overlap: who wins a pixel that several detections claim. "score": the higher score, of equal ones the first.
-            "published": the higher class_id, and inside a class the lower score, of equal ones the last.
+            "published": the higher class_id.
 
     Returns:
         (H,W) uint8 class_id, BACKGROUND where nothing was detected.
@@ -61,8 +61,7 @@ def semantic_map(
     if detections.rle is None:
         raise SchemaError("SCH003", "detections with boxes only", "cut their masks first: Segmenter.from_boxes")
     index = np.arange(len(detections))
-    published = np.lexsort((index, -detections.score, detections.class_id))
-    order = published if overlap == "published" else np.lexsort((-index, detections.score))
+    order = np.argsort(detections.class_id) if overlap == "published" else np.lexsort((-index, detections.score))
     semantic = np.full((height_px, width_px), BACKGROUND, dtype=np.uint8)
     for i in order:
         v, u, mask = decode_crop(detections.rle[i], height_px, width_px)

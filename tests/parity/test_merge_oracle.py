@@ -53,7 +53,7 @@ def random_cameras(rng):
     return cameras
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(3))
 def test_equals_the_rule_on_hostile_scenes(seed):
     rng = np.random.default_rng(seed)
     for _ in range(100):

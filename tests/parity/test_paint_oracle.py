@@ -50,7 +50,7 @@ def random_image(rng):
     return masks, semantic[:height, :width].astype(np.uint8)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(3))
 def test_equals_the_rule_on_hostile_images(seed):
     rng = np.random.default_rng(seed)
     for _ in range(50):

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
 
@@ -55,6 +55,7 @@ def test_points_whose_coordinates_are_coarser_than_a_cell_are_told_apart():
     assert components(line(2.0**53, 2.0**53 + 2, 2.0**53 + 2), free([1.0])) == [1, 0, 0]
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([2, 3]), st.sampled_from([0.05, 0.3, 1.0, 30.0]))
 def test_the_partition_is_that_of_the_full_graph(seed, dims, spread_m):
     rng = np.random.default_rng(seed)
@@ -69,13 +70,3 @@ def test_the_partition_is_that_of_the_full_graph(seed, dims, spread_m):
     t = np.maximum(np.maximum.outer(range_link_m, range_link_m), floor)
     full = connected_components((d2 < t * t) & allowed[group][:, group], directed=False)[1]
     assert components(xyz, groups, group, range_link_m) == canonical_ids(full).tolist()
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_the_order_of_the_points_does_not_matter(seed):
-    rng = np.random.default_rng(seed)
-    xyz, shuffle = rng.uniform(0, 6, (80, 3)), rng.permutation(80)
-    shuffled = linked_components(xyz[shuffle], np.zeros(80), np.zeros(80, int), free([1.0]))
-    unshuffled = np.empty(80, dtype=int)
-    unshuffled[shuffle] = shuffled
-    assert components(xyz, free([1.0])) == canonical_ids(unshuffled).tolist()

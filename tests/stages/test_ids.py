@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -21,6 +21,7 @@ def test_ids_beyond_32_bits_are_renumbered():
     assert canonical_ids(np.array([2**40, 5, 2**40])).tolist() == [0, 1, 0]
 
 
+@settings(max_examples=30)
 @given(IDS)
 def test_the_partition_is_kept(ids):
     out = canonical_ids(ids)
@@ -29,12 +30,14 @@ def test_the_partition_is_kept(ids):
     assert len(pairs) == len(set(ids.tolist())) == len(set(out.tolist()))
 
 
+@settings(max_examples=30)
 @given(IDS, st.permutations(range(7)))
 def test_old_names_do_not_matter(ids, names):
     renamed = np.where(ids < 0, ids, np.asarray(names, dtype=np.int32)[ids])
     assert np.array_equal(canonical_ids(ids), canonical_ids(renamed))
 
 
+@settings(max_examples=30)
 @given(IDS)
 def test_renumbering_twice_changes_nothing(ids):
     once = canonical_ids(ids)

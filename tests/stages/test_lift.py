@@ -45,6 +45,12 @@ def test_points_the_camera_cannot_see_stay_background(one_camera_frame, ray, tru
     assert not out.seen.any()
 
 
+@pytest.mark.parametrize(("depth_m", "least_m", "seen"), [(1.01, 1.0, True), (1.9, 2.0, False), (2.1, 2.0, True)])
+def test_points_nearer_than_configured_are_not_seen(one_camera_frame, ray, truck, depth_m, least_m, seen):
+    out = lifted(ray([(25, 15)], depth_m), one_camera_frame, truck, LiftConfig(min_depth_m=least_m))
+    assert out.seen.tolist() == [seen]
+
+
 def test_the_published_rule_sees_through_what_stands_in_front(one_camera_frame, ray, truck):
     xyz = np.concatenate([ray([(25.5, 15.5)], 5.0), ray([(25.5, 15.5)], 40.0)])
     assert lifted(xyz, one_camera_frame, truck).labels.instance_id.tolist() == [1, 1]

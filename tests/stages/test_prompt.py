@@ -25,6 +25,7 @@ def test_neighbour_sweeps_alone_lose_what_is_close_in_both_x_and_y(one_camera_fr
     xyz = np.array([[0.9, -0.9, 5], [1.0, 0.5, 5], [0.5, -2.0, 5]], dtype=np.float32)
     assert len(prompt_cloud(one_camera_frame, {0: xyz}, CONFIG)) == 3
     np.testing.assert_allclose(prompt_cloud(one_camera_frame, {1: xyz}, CONFIG), xyz[1:])
+    np.testing.assert_allclose(prompt_cloud(one_camera_frame, {1: xyz}, PromptConfig(close_m=1.1)), xyz[2:])
 
 
 def test_only_the_sweeps_of_the_configuration_supply_prompts(one_camera_frame):
@@ -46,7 +47,19 @@ def test_points_outside_the_image_or_too_near_prompt_nothing(one_camera_frame, r
     assert prompts(cloud, one_camera_frame).shape == (0, 2)
 
 
-@settings(max_examples=50)
+@pytest.mark.parametrize(("depth_m", "least_m", "seen"), [(1.01, 1.0, 1), (1.0, 1.0, 0), (1.9, 2.0, 0), (2.1, 2.0, 1)])
+def test_points_nearer_than_configured_prompt_nothing(one_camera_frame, ray, depth_m, least_m, seen):
+    config = PromptConfig(min_depth_m=least_m)
+    assert len(prompts(ray([(30, 20)], depth_m), one_camera_frame, config=config)) == seen
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pixels_that_all_fit_come_row_by_row(one_camera_frame, ray, seed):
+    cloud, fit = ray([(20.5, 10.5), (5.5, 11.5), (9.5, 10.5)]), PromptConfig(max_prompts=3)
+    assert prompts(cloud, one_camera_frame, config=fit, seed=seed).tolist() == [[9, 10], [20, 10], [5, 11]]
+
+
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32), count=st.integers(0, 400), most=st.integers(1, 50))
 def test_prompts_are_different_lidar_pixels_with_a_class(one_camera_frame, ray, seed, count, most):
     rng = np.random.default_rng(seed)
@@ -84,15 +97,3 @@ def test_every_sampled_point_is_as_far_from_the_chosen_as_can_be():
 def test_of_equally_far_points_the_lowest_index_is_taken():
     uv = np.array([[5, 5], [5, 9], [9, 5], [0, 5]])
     assert farthest_points(uv, 4, first=0).tolist() == [0, 3, 1, 2]
-
-
-def test_sampled_points_spread_wider_than_random_ones():
-    rng = np.random.default_rng(0)
-    uv = np.unique(rng.integers(0, 900, (2000, 2)), axis=0)
-
-    def closest(chosen):
-        distance2 = ((uv[chosen, None] - uv[None, chosen]) ** 2).sum(axis=2)
-        return np.sqrt(distance2[np.triu_indices(len(chosen), 1)].min())
-
-    random = max(closest(rng.choice(len(uv), 50, replace=False)) for _ in range(20))
-    assert closest(farthest_points(uv, 50, first=0)) > 3 * random

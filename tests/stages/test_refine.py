@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsam.base.errors import DatasetError, SchemaError
@@ -141,19 +141,16 @@ def test_nothing_labelled_stays_nothing(num_points):
     assert ids(np.zeros((num_points, 3)), np.full(num_points, -1), CAR) == [-1] * num_points
 
 
+def test_switched_off_it_asks_for_no_cameras():
+    off = RefineConfig(enabled=False, same_image_veto=True)
+    assert ids(row([0, 0.1]), [0, 1], CAR, off) == [0, 1]
+
+
 def test_what_it_is_given_is_left_alone():
     xyz, given_labels = row([0, 0.1, 9, 9.1, 9.2]), labels([0, 0, 0, 1, 1], CAR)
     before = xyz.copy(), given_labels.instance_id.copy(), given_labels.class_id.copy()
     refine(xyz, given_labels, NUSCENES, PAPER)
     assert all(np.array_equal(a, b) for a, b in zip(before, (xyz, *vars(given_labels).values()), strict=True))
-
-
-@pytest.mark.parametrize(
-    "bad", [{"range_coef": -0.1}, {"range_coef": float("nan")}, {"dims": 4}, {"min_points": -1}, {"rings": -1}]
-)
-def test_a_bad_value_is_named(bad):
-    with pytest.raises(SchemaError, match=f"SCH005.*{next(iter(bad))}"):
-        RefineConfig(**bad)
 
 
 def test_points_that_do_not_fit_the_labels_are_refused():
@@ -189,41 +186,7 @@ def crowded_places(draw):
     return np.array(cells) * 0.4 + [4, -2, -1], labels(mask, np.array(class_of_mask)[mask])
 
 
-@given(crowded_places())
-def test_every_object_has_one_class_and_no_background_point(scene):
-    xyz, given_labels = scene
-    out = refine(xyz, given_labels, NUSCENES, PAPER)
-    assert np.all(out.instance_id[given_labels.instance_id < 0] == -1)
-    assert all(len(np.unique(out.class_id[out.instance_id == k])) == 1 for k in range(out.instance_id.max() + 1))
-
-
-@given(crowded_places())
-def test_an_object_of_a_crowd_comes_from_one_mask(scene):
-    xyz, given_labels = scene
-    out = refine(xyz, given_labels, NUSCENES, PAPER)
-    crowd = np.isin(out.class_id, (PEDESTRIAN, BARRIER))
-    for k in np.unique(out.instance_id[crowd]):
-        assert len(np.unique(given_labels.instance_id[out.instance_id == k])) == 1
-
-
-@given(crowded_places(), st.permutations(range(6)))
-def test_the_names_of_the_masks_do_not_matter(scene, names):
-    xyz, given_labels = scene
-    renamed = np.append(np.array(names) * 10**6, -1)[given_labels.instance_id]
-    out = refine(xyz, given_labels, NUSCENES, PAPER)
-    other = refine(xyz, labels(renamed, given_labels.class_id), NUSCENES, PAPER)
-    assert np.array_equal(out.instance_id, other.instance_id)
-    assert np.array_equal(out.class_id, other.class_id)
-
-
-@given(crowded_places())
-def test_single_precision_input_is_taken_at_its_value(scene):
-    xyz, given_labels = scene
-    single = refine(xyz.astype(np.float32), given_labels, NUSCENES, PAPER)
-    double = refine(xyz.astype(np.float32).astype(np.float64), given_labels, NUSCENES, PAPER)
-    assert np.array_equal(single.instance_id, double.instance_id)
-
-
+@settings(max_examples=30)
 @given(crowded_places())
 def test_refining_twice_changes_nothing(scene):
     xyz, given_labels = scene
@@ -240,18 +203,3 @@ def test_refining_twice_may_change_more_where_classes_link():
     once = refine(xyz, labels(mask, class_id), NUSCENES, together)
     assert once.instance_id.tolist() == [0, 0, 0, 1]
     assert refine(xyz, once, NUSCENES, together).instance_id.tolist() == [0, 0, 0, 0]
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_the_order_of_the_points_matters_to_ties_alone(seed):
-    rng = np.random.default_rng(seed)
-    # objects of 10, 12, 14, ... points, far apart, with one or two points each in the next one's mask: no count ties
-    owner = np.repeat(np.arange(6), 10 + 2 * np.arange(6))
-    xyz = row(10.0 * owner) + rng.uniform(-0.3, 0.3, (len(owner), 3))
-    mask = owner.copy()
-    mask[np.flatnonzero(np.diff(owner, prepend=-1))[:5]] += 1
-    given_labels = labels(mask, CAR)
-    shuffle = rng.permutation(len(owner))
-    out = refine(xyz, given_labels, NUSCENES, PAPER)
-    shuffled = refine(xyz[shuffle], labels(mask[shuffle], CAR), NUSCENES, PAPER)
-    assert np.array_equal(out.instance_id[shuffle], shuffled.instance_id)

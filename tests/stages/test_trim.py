@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from pointsam.geometry.se3 import SE3
 from pointsam.stages.trim import TrimConfig, trim
@@ -58,3 +59,30 @@ def test_every_object_is_judged_by_itself():
 def test_nothing_labelled_is_nothing_to_trim():
     empty = PointLabels.empty(4)
     assert trim(np.zeros((4, 3), np.float32), SE3.identity(), empty, NUSCENES, ON).instance_id.tolist() == [-1] * 4
+
+
+@pytest.mark.parametrize(
+    ("dx", "z", "kept"), [(0.49, -1.7, True), (0.51, -1.7, False), (0.51, -1.46, False), (0.51, -1.44, True)]
+)
+def test_road_is_what_lies_low_and_apart_from_the_body(dx, z, kept):
+    standing = np.repeat(BODY[:1], 50, axis=0)  # the lowest points are the ground
+    assert trimmed(np.concatenate([BODY, standing, [[10.0 + dx, 0.0, z]]]))[-1] == kept
+
+
+@pytest.mark.parametrize(("dx", "z", "kept"), [(0.9, -1.7, True), (1.1, -1.3, False), (1.1, -1.1, True)])
+def test_the_height_and_reach_are_those_configured(dx, z, kept):
+    standing = np.repeat(BODY[:1], 50, axis=0)
+    config = TrimConfig(enabled=True, layer_m=0.5, reach_m=1.0)
+    assert trimmed(np.concatenate([BODY, standing, [[10.0 + dx, 0.0, z]]]), config=config)[-1] == kept
+
+
+@pytest.mark.parametrize(("body", "kept"), [(2, True), (3, False)])
+def test_as_few_points_as_configured_are_a_body(body, kept):
+    xyz = np.concatenate([BODY[-body:], ROAD[-1:]])
+    assert trimmed(xyz)[-1] == kept
+    assert trimmed(xyz, config=TrimConfig(enabled=True, min_body=body + 1)) == [True] * (body + 1)
+
+
+def test_nearness_is_measured_in_the_ground_plane_and_in_both_directions():
+    aside = np.array([[10.0, 0.4, -1.7], [10.0, -0.6, -1.7], [10.4, 0.4, -1.7]])
+    assert trimmed(np.concatenate([BODY[6:], aside]))[-3:] == [True, False, False]
