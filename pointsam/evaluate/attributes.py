@@ -70,17 +70,16 @@ def members_of(
         visibility: (M,) level of each box, -1 if unknown.
         levels: number of levels.
     """
-    sides = ((seen.true_of_point, len(seen.true_size)), (seen.pred_of_point, len(seen.pred_size)))
+    sides = ((seen.true_of_point, seen.true_size), (seen.pred_of_point, seen.pred_size))
     inside = _inside(xyz_lidar_m, frame, cameras)
     found: dict[str, list[NDArray[np.bool_]]] = {"range": [], "points": [], "camera": [], "overlap": []}
-    for segment, count in sides:
+    for segment, size in sides:
         at = np.flatnonzero(segment >= 0)
         of = segment[at]
-        size = np.maximum(np.bincount(of, minlength=count), 1)
-        mean = np.column_stack([np.bincount(of, weights=xyz_lidar_m[at, k], minlength=count) / size for k in (0, 1)])
+        mean = np.column_stack([np.bincount(of, weights=xyz_lidar_m[at, k]) / size for k in (0, 1)])
         found["range"].append(_binned(np.linalg.norm(mean, axis=1), RANGE_M))
         found["points"].append(_binned(size, NUM_POINTS))
-        share = np.column_stack([np.bincount(of, weights=column[at], minlength=count) / size for column in inside])
+        share = np.column_stack([np.bincount(of, weights=column[at]) / size for column in inside])
         sees = share >= _INSIDE
         number = sees.sum(axis=1)
         found["camera"].append(np.column_stack([sees, number == 0]))
@@ -114,8 +113,6 @@ def _level(
     point, box = box_members(xyz_lidar_m, boxes)
     owner = seen.true_of_point[point]
     point, box, owner = point[owner >= 0], box[owner >= 0], owner[owner >= 0]
-    if len(owner) == 0:
-        return level
     pair, count = np.unique(owner * len(boxes) + box, return_counts=True)
     segment, of_box = np.divmod(pair, len(boxes))
     order = np.lexsort((of_box, -count, segment))

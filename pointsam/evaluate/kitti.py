@@ -122,16 +122,11 @@ def _thresholds(scores: NDArray[np.float64], wanted: int) -> list[float]:
 def _count(frame: KittiFrame, level: Level, min_iou: float, threshold: float) -> tuple[int, int]:
     """Right and wrong detections from a score on: each object takes the one that meets it best."""
     forgiven, small = frame.forgiven(level), frame.height_px < level.min_height_px
-    free = frame.score >= threshold
-    asked = free & ~small
+    free = (frame.score >= threshold) & ~small
     right = 0
-    taken = np.zeros(len(free), dtype=bool)
     for g in range(frame.iou.shape[1]):
-        able = free & ~taken & (frame.iou[:, g] > min_iou)
-        large, little = np.flatnonzero(able & ~small), np.flatnonzero(able & small)
-        if len(large):
-            taken[large[frame.iou[large, g].argmax()]] = True
+        able = np.flatnonzero(free & (frame.iou[:, g] > min_iou))
+        if len(able):
+            free[able[frame.iou[able, g].argmax()]] = False
             right += not forgiven[g]
-        elif len(little):
-            taken[little[0]] = True
-    return right, int((asked & ~taken).sum())
+    return right, int(free.sum())

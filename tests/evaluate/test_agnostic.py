@@ -59,7 +59,22 @@ def test_an_object_nobody_found_has_iou_zero():
 
 
 def test_an_iou_of_exactly_a_half_is_not_found():
-    assert result_of((5, (0, CAR), (0, CAR)), (5, NONE, (0, CAR))).overall.recall == 0.0
+    result = result_of((5, (0, CAR), (0, CAR)), (5, NONE, (0, CAR)))
+    assert (result.overall.num_clusters, result.overall.recall, result.overall.precision) == (1, 0.0, 0.0)
+
+
+def test_sweeps_are_summed():
+    accumulator = AgnosticAccumulator(NUSCENES, min_points=3)
+    accumulator.add(*sweep((3, (0, CAR), (0, CAR)), (2, (7, TRUCK), NONE)))
+    accumulator.add(*sweep((3, (0, CAR), (0, TRUCK)), (1, (0, CAR), NONE), (3, NONE, (1, CAR))))
+    result = accumulator.result()
+    assert (result.num_frames, result.min_points) == (2, 3)
+    assert (result.point_precision, result.point_recall) == pytest.approx((6 / 9, 6 / 9))
+    car, truck = result.classes[CAR], result.classes[TRUCK]
+    assert (car.name, car.num_objects, car.num_clusters, car.mean_iou, car.recall) == ("car", 2, 2, 0.5, 0.5)
+    assert (truck.num_objects, truck.num_clusters, truck.mean_iou, truck.recall) == (1, 0, 0.75, 1.0)
+    assert (car.precision, math.isnan(truck.precision)) == (1.0, True)
+    assert result.overall.mean_iou == pytest.approx(1.75 / 3)
 
 
 def test_objects_below_min_points_are_not_asked_for():

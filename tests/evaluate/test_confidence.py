@@ -18,8 +18,8 @@ def found(*batches):
 @pytest.fixture
 def clusters(rng_of):
     rng = rng_of(3)
-    iou = rng.random(4000)
-    return np.abs(0.4 + 0.5 * iou + rng.normal(0, 0.15, 4000)) / 2, iou
+    iou = rng.random(1000)
+    return np.abs(0.4 + 0.5 * iou + rng.normal(0, 0.15, 1000)) / 2, iou
 
 
 def test_ranks_are_those_of_all_clusters_and_pairs(clusters):
@@ -48,7 +48,7 @@ def test_bins_and_calibration_error_are_the_plain_ones(clusters):
 
 def test_the_order_and_number_of_sweeps_does_not_matter(clusters):
     confidence, iou = clusters
-    parts = [(confidence[a : a + 500], iou[a : a + 500]) for a in range(0, 4000, 500)]
+    parts = [(confidence[a : a + 250], iou[a : a + 250]) for a in range(0, 1000, 250)]
     assert found(*reversed(parts)).auroc == found(clusters).auroc
 
 
@@ -57,6 +57,27 @@ def test_confidence_that_tells_nothing_and_everything():
     assert found(([0.7] * 4, iou)).auroc == 0.5
     assert found(([0.1, 0.2, 0.9, 0.8], iou)).auroc == 1.0
     assert found(([0.9, 0.8, 0.1, 0.2], iou)).spearman == pytest.approx(-1.0)
+
+
+def test_ranks_with_ties_are_exact_where_cells_tell_all_values_apart():
+    confidence, iou = [0.31, 0.31, 0.52, 0.75, 0.75, 0.75, 0.98], [0.1, 0.6, 0.6, 0.2, 0.7, 0.9, 0.9]
+    result = found((confidence, iou))
+    assert result.spearman == pytest.approx(spearmanr(confidence, iou).statistic, abs=1e-12)
+    assert result.auroc == pytest.approx((0.5 + 1 + 1.5 + 1.5 + 2) / 10)
+
+
+def test_the_bins_share_out_all_confidences():
+    result = found(([0.0, 0.0999, 0.1, 0.95, 1.0], [0.5, 0.51, 0.0, 1.0, 0.8]))
+    assert [(one.low, one.high) for one in result.bins] == [(k / 10, (k + 1) / 10) for k in range(10)]
+    assert [one.num_clusters for one in result.bins] == [2, 1, 0, 0, 0, 0, 0, 0, 0, 2]
+    assert (result.bins[0].share_right, result.bins[9].mean_iou) == (0.5, pytest.approx(0.9))
+    assert math.isnan(result.bins[2].mean_iou)
+    assert result.num_clusters == 5
+    assert result.ece == pytest.approx((2 * (0.5 - 0.04995) + 0.1 + 2 * 0.025) / 5)
+
+
+def test_one_confidence_for_all_has_no_rank():
+    assert math.isnan(found(([0.7, 0.7], [0.1, 0.9])).spearman)
 
 
 def test_nothing_to_compare_is_nan():

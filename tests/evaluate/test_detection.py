@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from pointsam.evaluate.bootstrap import times_drawn
-from pointsam.evaluate.detection import DISTANCES_M, DetectionAccumulator, FrameBoxes, average_precision
+from pointsam.evaluate.detection import (
+    CLASS_RANGE_M,
+    DISTANCES_M,
+    DetectionAccumulator,
+    FrameBoxes,
+    average_precision,
+)
 
 NAMES = ("car", "pedestrian")
 
@@ -137,7 +143,83 @@ def test_errors_are_those_of_pairs():
     assert car.yaw_rad == pytest.approx(2 * np.pi - 6)
 
 
-@pytest.mark.parametrize("seed", range(4))
+def test_errors_are_means_over_pairs_nearer_than_two_metres():
+    true = boxes([(0, 0, 0, 5), (20, 0, 0, 5), (0, 20, 0, 5)])
+    found = FrameBoxes(
+        np.array([[0, 1.5, 0], [21, 0, 0], [0, 22.1, 0]]),
+        np.array([[2.0, 4, 1.5], [4, 2, 1.5], [9, 9, 9]]),
+        np.array([0.3, -0.5, 2.0]),
+        np.zeros(3, dtype=int),
+        np.array([0.7, 0.8, 0.9]),
+    )
+    accumulator = DetectionAccumulator(NAMES)
+    accumulator.add(found, true, "scene")
+    car = accumulator.result().classes[0]
+    assert (car.translation_m, car.scale, car.yaw_rad) == pytest.approx((1.25, (1 - 6 / 18) / 2, 0.4))
+    assert np.isnan(accumulator.result().classes[1].scale)
+
+
+def test_objects_of_nuscenes_count_as_far_as_there():
+    limits = dict.fromkeys(("car", "truck", "bus", "trailer", "construction_vehicle"), 50)
+    limits |= dict.fromkeys(("pedestrian", "motorcycle", "bicycle"), 40) | {"traffic_cone": 30, "barrier": 30}
+    assert limits == CLASS_RANGE_M
+    assert DISTANCES_M == (0.5, 1.0, 2.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("distance_m", "points", "options", "count"),
+    [
+        (39.99, 1, {}, 1),
+        (40.0, 1, {}, 0),
+        (39.99, 0, {}, 0),
+        (39.99, 4, {"min_points": 5}, 0),
+        (39.99, 5, {"min_points": 5}, 1),
+        (59.9, 5, {"class_range_m": {"pedestrian": 60}}, 1),
+        (999.0, 5, {"class_range_m": {}}, 1),
+    ],
+)
+def test_objects_count_that_are_near_and_full_enough(distance_m, points, options, count):
+    x, y = 0.6 * distance_m, 0.8 * distance_m
+    assert scored([[]], [[(x, y, 1, points)]], **options).classes[1].num_objects == count
+
+
+def test_boxes_of_a_class_without_a_name_do_not_count():
+    assert [c.num_objects for c in scored([[(1, 1, 2, 0.9)]], [[(1, 1, 1, 5), (5, 5, 2, 5)]]).classes] == [0, 1]
+
+
+def test_an_object_is_taken_from_less_than_the_limit():
+    true = [boxes([(3, 4, 0, 1)])]
+    assert average_precision([boxes([(0, 0, 0, 1)])], true, 5.0)[1] == []
+    assert average_precision([boxes([(0, 0, 0, 1)])], true, 5.01)[1] == [(0, 0, 0)]
+
+
+def test_a_detection_takes_the_nearest_object_that_is_left():
+    found, true = boxes([(0, 0, 0, 0.9), (0.2, 0, 0, 0.8)]), boxes([(1, 0, 0, 5), (0.5, 0, 0, 5)])
+    assert average_precision([found], [true], 2.0)[1] == [(0, 0, 1), (0, 1, 0)]
+
+
+@pytest.mark.parametrize(("range_m", "bin_"), [(19.9, 0), (20.0, 1), (39.9, 1), (40.0, 2)])
+def test_a_border_belongs_to_the_farther_range(range_m, bin_):
+    rows = [(0, range_m, 0, 5)]
+    by_range = scored([rows], [rows]).classes[0].by_range
+    assert by_range[bin_] == pytest.approx(1)
+    assert np.isnan(by_range).sum() == 2
+
+
+def test_a_draw_without_an_object_has_no_figure():
+    draws = np.array(scored([[(0, 5, 0, 0.9)], *[[]] * 5], [[(0, 5, 0, 7)], *[[]] * 5]).draws)
+    without = times_drawn(6, 200, "detection")[:, 0] == 0
+    assert (np.isnan(draws) == without).all()
+    assert draws[~without] == pytest.approx(1)
+
+
+def test_draws_have_six_digits(rng_of):
+    draws = np.array(scored(*drawn_frames(rng_of(3), 6)).draws)
+    assert (draws == draws.round(6)).all()
+    assert (draws != draws.round(5)).any()
+
+
+@pytest.mark.parametrize("seed", range(2))
 def test_it_is_the_devkits_average_precision(seed):
     pytest.importorskip("nuscenes.eval.detection.algo", reason="needs the devkit")
     from nuscenes.eval.common.data_classes import EvalBoxes

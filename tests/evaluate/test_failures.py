@@ -44,6 +44,34 @@ def test_mending_the_only_kind_of_error_makes_it_perfect(kind, found, true):
     assert counts[KINDS.index(kind)] == 1
 
 
+@pytest.mark.parametrize(
+    ("found_class", "distance_m", "counts"),
+    [
+        (CAR, 0.49, (0, 0, 0, 0, 0)),
+        (CAR, 0.5, (1, 0, 0, 0, 0)),
+        (CAR, 3.99, (1, 0, 0, 0, 0)),
+        (CAR, 4.0, (0, 0, 0, 1, 1)),
+        (PERSON, 1.99, (0, 1, 0, 0, 1)),
+        (PERSON, 2.0, (0, 0, 0, 1, 1)),
+    ],
+)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_distance_decides_what_an_error_is(found_class, distance_m, counts, axis):
+    place = np.eye(2)[axis] * distance_m
+    both = failures([boxes((*place, found_class, 0.9))], [boxes((0, 0, CAR, 9))], NAMES)
+    assert [one.name for one in both] == ["car", "pedestrian"]
+    assert tuple(np.add(both[CAR].counts, both[PERSON].counts)) == counts
+    assert both[found_class].counts[:4] == counts[:4]
+
+
+@pytest.mark.parametrize(("own_m", "kind"), [(3.9, "double"), (4.0, "class")])
+def test_near_its_own_class_a_second_detection_is_a_double(own_m, kind):
+    found = boxes((0, 0, CAR, 0.9), (own_m, 0, CAR, 0.8))
+    true = boxes((0, 0, CAR, 9), (own_m, 1, PERSON, 9))
+    counts = dict(zip(KINDS, car(found, true).counts, strict=True))
+    assert counts == dict.fromkeys(KINDS, 0) | {kind: 1}
+
+
 def test_perfect_boxes_have_nothing_to_gain():
     rows = boxes((0, 5, CAR, 0.9), (10, 3, CAR, 0.8))
     one = car(rows, rows)

@@ -25,7 +25,52 @@ def picture(rng, objects=12, masks=15, shape=(120, 160)):
     return truth, found
 
 
-@pytest.mark.parametrize("seed", range(4))
+def rectangles(*heights, width=1, visible=1.0):
+    """Cars of given heights, side by side, and their masks."""
+    ids = np.zeros((200, width * len(heights)), dtype=np.int64)
+    for k, height in enumerate(heights):
+        ids[:height, k * width : (k + 1) * width] = k + 1
+    count = len(heights)
+    truth = ImageTruth(ids, np.arange(1, count + 1), np.zeros(count, np.int64), np.full(count, visible))
+    return truth, [ids == k for k in truth.instance_id]
+
+
+def counted(truth, masks):
+    accumulator = ImageAccumulator(NUSCENES)
+    accumulator.add(truth, [(rle.encode(mask), class_id) for mask, class_id in masks])
+    return {one.name: one for one in accumulator.result()}
+
+
+def test_bands_begin_at_their_first_height():
+    result = counted(rectangles(19, 20, 39, 40, 79, 80, 159, 160, 199)[0], [])
+    names = {"0-19 px high": 1, "20-39 px high": 2, "40-79 px high": 2, "80-159 px high": 2, "160 px high and more": 2}
+    assert {name: one.num_objects for name, one in result.items() if "high" in name} == names
+
+
+@pytest.mark.parametrize(("visible", "band"), [(0.8, "clear"), (0.79, "hidden in part")])
+def test_what_is_seen_of_an_object_makes_it_clear(visible, band):
+    result = counted(rectangles(20, 30, visible=visible)[0], [])
+    assert {one.name for one in result.values() if one.num_objects == 2} == {"all", "car", "20-39 px high", band}
+
+
+def test_an_object_counts_from_sixteen_pixels():
+    assert counted(rectangles(15, 16)[0], [])["all"].num_objects == 1
+
+
+def test_an_object_takes_its_best_mask_which_covers_more_than_a_half():
+    truth, (left, right) = rectangles(20, 40)
+    half = left & (np.arange(200) < 10)[:, None]  # IoU 0.5 exactly
+    most = right & (np.arange(200) < 30)[:, None]  # IoU 0.75, of another class
+    some = right & (np.arange(200) < 24)[:, None]  # IoU 0.6
+    result = counted(truth, [(half, 0), (some, 0), (most, 1)])
+    whole = result["all"]
+    assert (whole.mean_iou, whole.recall, whole.class_share) == (0.625, 0.5, 0.0)
+    assert (whole.num_masks, whole.precision) == (3, pytest.approx(2 / 3))
+    assert (result["car"].num_masks, result["car"].precision, result["truck"].precision) == (2, 0.5, 1.0)
+    assert result["clear"].num_masks == 0
+
+
+@pytest.mark.parametrize("seed", range(2))
 def test_figures_are_those_of_whole_masks(seed, rng_of):
     rng = rng_of(seed)
     accumulator, objects, masks = ImageAccumulator(NUSCENES), [], []

@@ -26,6 +26,19 @@ def test_counts_points_shared_by_each_pair_of_segments():
     assert seen.num_foreground_shared == 4
 
 
+def test_every_point_names_its_segments():
+    seen = overlaps(
+        labels_of([4, 9, -1, 4, 9], [0, 1, 255, 0, 1]),
+        truth_of([7, -1, 8, 7, 8], [2, 255, 1, 2, 1], [False, False, False, True, False]),
+        NUSCENES,
+    )
+    assert [*zip(seen.pred_class, seen.pred_id, seen.pred_size, strict=True)] == [(0, 4, 1), (1, 9, 2)]
+    assert [*zip(seen.true_class, seen.true_id, seen.true_size, strict=True)] == [(1, 8, 2), (2, 7, 1)]
+    assert seen.pred_of_point.tolist() == [0, 1, -1, -1, 1]
+    assert seen.true_of_point.tolist() == [1, -1, 0, -1, 0]
+    assert seen.iou.tolist() == pytest.approx([1.0, 1 / 3])
+
+
 def test_one_id_in_two_classes_is_two_segments():
     seen = overlaps(labels_of([3, 3], [0, 1]), truth_of([-1, -1], [255, 255]), NUSCENES)
     assert sorted(seen.pred_class) == [0, 1]

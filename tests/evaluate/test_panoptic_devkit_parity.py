@@ -47,13 +47,13 @@ def devkit_rows(labels):
 
 
 @pytest.mark.parametrize("min_points", [1, 15])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(2))
 def test_counts_and_ratios_equal_the_devkits(seed, min_points):
     rng = np.random.default_rng(seed)
     ours = PanopticAccumulator(NUSCENES, min_points)
     theirs = devkit.PanopticEval(STUFF + 1, ignore=[IGNORE], min_points=min_points)
-    for _ in range(25):
-        labels, truth = random_scene(rng, int(rng.choice([1, 40, 3000, 3000])))
+    for _ in range(15):
+        labels, truth = random_scene(rng, int(rng.choice([1, 40, 1500, 1500])))
         ours.add(labels, truth)
         pred_class, pred_instance = devkit_rows(labels)
         true_class, true_instance = devkit_rows(truth.labels)
@@ -64,7 +64,7 @@ def test_counts_and_ratios_equal_the_devkits(seed, min_points):
     things = slice(1, STUFF)
     for field, counts in (("tp", theirs.pan_tp), ("fp", theirs.pan_fp), ("fn", theirs.pan_fn)):
         assert [getattr(c, field) for c in result.classes] == counts[things].tolist()
-    assert sum(c.tp for c in result.classes) > 50
+    assert sum(c.tp for c in result.classes) > 20
     np.testing.assert_allclose([c.iou_sum for c in result.classes], theirs.pan_iou[things], rtol=0, atol=1e-9)
     for field, ratios in zip(("pq", "sq", "rq"), theirs.getPQ()[3:], strict=True):
         np.testing.assert_allclose([getattr(c, field) for c in result.classes], ratios[things], rtol=0, atol=1e-9)

@@ -78,8 +78,8 @@ def test_every_bin_counts_its_own(rng_of):
 
 def test_a_bin_of_everything_is_the_whole(rng_of):
     rng = rng_of(5)
-    whole = SliceAccumulator(NUSCENES, {"all": ("all",)})
-    panoptic, agnostic = PanopticAccumulator(NUSCENES), AgnosticAccumulator(NUSCENES)
+    whole = SliceAccumulator(NUSCENES, {"all": ("all",)}, 30, 50)
+    panoptic, agnostic = PanopticAccumulator(NUSCENES, 30), AgnosticAccumulator(NUSCENES, 50)
     for _ in range(5):
         seen = overlaps(*sweep(rng), NUSCENES)
         every = Members(*(np.ones((len(size), 1), dtype=bool) for size in (seen.true_size, seen.pred_size)))
@@ -90,7 +90,11 @@ def test_a_bin_of_everything_is_the_whole(rng_of):
     assert (one.pq, one.sq, one.rq) == pytest.approx((panoptic.result().pq, panoptic.result().sq, panoptic.result().rq))
     overall = agnostic.result().overall
     assert (one.objects.num_objects, one.objects.num_clusters) == (overall.num_objects, overall.num_clusters)
-    assert (one.objects.mean_iou, one.objects.recall) == pytest.approx((overall.mean_iou, overall.recall))
+    expected = (overall.mean_iou, overall.recall, overall.precision)
+    assert (one.objects.mean_iou, one.objects.recall, one.objects.precision) == pytest.approx(expected)
+    for mine, whole_class in zip(one.class_objects, agnostic.result().classes, strict=True):
+        assert mine.name == whole_class.name
+        assert mine.mean_iou == pytest.approx(whole_class.mean_iou, nan_ok=True)
     assert 0.2 < one.pq < 0.95
 
 
