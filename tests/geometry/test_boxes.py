@@ -3,7 +3,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsam.geometry.boxes import NO_BOX, box_members, count_points, points_in_boxes, truth_from_boxes
+from pointsam.geometry.boxes import (
+    NO_BOX,
+    box_members,
+    corners,
+    count_points,
+    points_in_boxes,
+    rows,
+    truth_from_boxes,
+)
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import NO_INSTANCE, Boxes
@@ -49,6 +57,27 @@ def test_counting_counts_a_shared_point_in_both():
     assert count_points(np.array([[0.0, 0, 0], [-2.5, 0, 0]]), twins).tolist() == [2, 1, 0]
 
 
+def test_members_are_ordered_by_box_then_point():
+    xyz = np.array([[3.0, 0, 0], [1, 0, 0], [2, 0, 0], [9, 0, 0]])
+    point, box = box_members(xyz, boxes((2, 0, 0, 4, 1, 1, 0), (2.5, 0, 0, 1, 1, 1, 0)))
+    assert (point.tolist(), box.tolist()) == ([0, 1, 2, 0, 2], [0, 0, 0, 1, 1])
+
+
+@pytest.mark.parametrize(("margin_m", "box"), [(0.0, NO_BOX), (0.29, NO_BOX), (0.31, 0)])
+def test_a_margin_moves_every_face(margin_m, box):
+    for point in ((2.3, 0, 0), (0, -1.3, 0), (0, 0, 0.8)):
+        assert points_in_boxes(np.array([point]), boxes((0, 0, 0, 4, 2, 1, 0)), margin_m).tolist() == [box]
+
+
+def test_corners_and_rows_follow_the_heading():
+    one = boxes((10, 20, 30, 4, 2, 1, np.pi / 2), (0, 0, 0, 2, 4, 6, -0.3))
+    xyz = [(x, y, z) for y in (18, 22) for x in (11, 9) for z in (29.5, 30.5)]
+    np.testing.assert_allclose(corners(one)[0], xyz, atol=1e-12)
+    expected = [[10, 20, 30, 4, 2, 1, np.pi / 2], [0, 0, 0, 2, 4, 6, -0.3]]
+    np.testing.assert_allclose(rows(one), expected, atol=1e-12)
+    assert rows(boxes()).shape == (0, 7)
+
+
 @pytest.mark.parametrize("num_points", [0, 3])
 def test_no_boxes_hold_no_points(num_points):
     xyz = np.zeros((num_points, 3), dtype=np.float32)
@@ -61,7 +90,7 @@ def test_no_points_are_in_no_boxes():
     assert points_in_boxes(np.zeros((0, 3)), boxes((0, 0, 0, 1, 1, 1, 0))).tolist() == []
 
 
-@settings(max_examples=40)
+@settings(max_examples=12)
 @given(st.integers(0, 10**6), st.integers(1, 12), st.sampled_from([0.0, 0.4]))
 def test_members_are_those_of_the_plain_rule(seed, num_boxes, margin_m):
     rng = np.random.default_rng(seed)

@@ -44,6 +44,27 @@ def test_rays_beyond_the_lens_model_do_not_fold_back_into_the_image():
 
 
 @pytest.mark.parametrize(
+    ("distortion", "slope"),
+    [
+        ((-1 / 3, 0, 0, 0), 1.0),
+        ((0, -1 / 5, 0, 0), 1.0),
+        ((0, 0, 0, 0, -1 / 7), 1.0),
+        ((-1 / 12, 0, 0, 0), 2.0),
+        ((-0.5, 0.1, 0, 0, 0.0), 1.0),
+    ],
+)
+def test_the_lens_model_ends_where_the_image_radius_turns(distortion, slope):
+    uv, _ = PinholeCamera(K, 1600, 900, distortion).project(np.array([[0, 0.99 * slope, 1], [0, 1.01 * slope, 1]]))
+    assert np.isnan(uv[:, 0]).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("distortion", [(0.1, 0.1, 0, 0), (-0.3, 0.1, 0, 0)])
+def test_a_lens_model_whose_radius_never_turns_has_no_end(distortion):
+    uv, _ = PinholeCamera(K, 1600, 900, distortion).project(np.array([[30.0, 20, 1]]))
+    assert np.isfinite(uv).all()
+
+
+@pytest.mark.parametrize(
     "bad",
     [
         np.diag([0.0, 1266, 1]),
@@ -62,7 +83,7 @@ def test_a_matrix_of_no_camera_is_CAL002(bad):
     assert raised.value.code == "CAL002"
 
 
-@pytest.mark.parametrize("size", [(0, 900), (1600, -1)])
+@pytest.mark.parametrize("size", [(0, 900), (1600, 0), (-1, 900)])
 def test_an_empty_image_is_CAL002(size):
     with pytest.raises(CalibrationError) as raised:
         PinholeCamera(K, *size)
@@ -74,3 +95,7 @@ def test_distortion_of_another_model_is_CAL002(distortion):
     with pytest.raises(CalibrationError) as raised:
         PinholeCamera(K, 1600, 900, distortion)
     assert raised.value.code == "CAL002"
+
+
+def test_the_smallest_camera_is_one():
+    assert PinholeCamera(np.diag([0.1, 0.1, 1.0]), 1, 1).project(np.array([[0.0, 0, 1]]))[0].tolist() == [[0, 0]]

@@ -16,3 +16,13 @@ def test_a_stray_return_costs_no_memory_and_changes_nothing_near():
     height = above_lowest_m(np.concatenate([near, far]), 1.0)
     assert height[:500].tolist() == above_lowest_m(near, 1.0).tolist()
     assert height[500:].tolist() == [0.0, 0.0]
+
+
+def test_cells_have_the_edge_asked_for():
+    xyz = np.array([[0.4, 0.4, 3.0], [0.9, 0.4, 1.0], [1.1, 0.4, 0.0], [0.4, -0.9, 2.0], [0.4, -0.4, 2.5]])
+    assert above_lowest_m(xyz, 0.5).tolist() == [2.0, 1.0, 0.0, 0.0, 1.5]
+
+
+def test_the_rim_is_at_320_metres():
+    xyz = np.array([[319.5, 0.5, 5.0], [400.0, 0.5, 3.0], [317.5, 0.5, 0.0], [-330.0, -0.5, 1.0], [-319.5, -0.5, 4.0]])
+    assert above_lowest_m(xyz, 1.0).tolist() == [2.0, 0.0, 0.0, 0.0, 3.0]

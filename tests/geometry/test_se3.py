@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsam.base.errors import CalibrationError
@@ -28,12 +28,14 @@ def test_the_right_transform_applies_first():
     assert (step @ QUARTER_TURN_LEFT).apply(np.zeros((1, 3))).tolist() == [[2, 2, 3]]
 
 
+@settings(max_examples=20)
 @given(transforms, transforms, positions)
 def test_composing_is_applying_twice(a_SE3_b, b_SE3_c, point):
     twice = a_SE3_b.apply(b_SE3_c.apply(point[None]))
     np.testing.assert_allclose((a_SE3_b @ b_SE3_c).apply(point[None]), twice, atol=1e-9)
 
 
+@settings(max_examples=20)
 @given(transforms, positions)
 def test_there_and_back_is_where_it_was(a_SE3_b, point):
     np.testing.assert_allclose(a_SE3_b.inverse().apply(a_SE3_b.apply(point[None])), point[None], atol=1e-9)
@@ -45,6 +47,7 @@ def test_there_and_back_holds_for_a_rotation_of_few_digits():
     np.testing.assert_allclose((coarse.inverse() @ coarse).rotation, np.eye(3), atol=1e-12)
 
 
+@settings(max_examples=20)
 @given(unit_quaternions)
 def test_quaternions_are_scalar_first(q):
     """The angle of the rotation is twice the arc cosine of the first number, its axis the other three."""
@@ -81,6 +84,27 @@ def test_a_quaternion_not_of_unit_length_is_CAL001(q):
     with pytest.raises(CalibrationError) as raised:
         SE3.from_quaternion(q, np.zeros(3))
     assert raised.value.code == "CAL001"
+
+
+def test_a_rotation_may_be_rounded_to_three_digits():
+    for scale, error in ((1 + 4.9e-4, None), (1 - 4.9e-4, None), (1 + 5.1e-4, "CAL001"), (1 - 5.1e-4, "CAL001")):
+        assert _code(lambda scale=scale: SE3(np.eye(3) * scale, np.zeros(3))) == error
+
+
+@pytest.mark.parametrize(("length", "error"), [(1.0009, None), (0.9991, None), (1.0011, "CAL001"), (0.9989, "CAL001")])
+def test_a_quaternion_is_normalised_within_a_thousandth(length, error):
+    q = np.array([0.1, -0.7, 0.1, 0.7]) * length
+    assert _code(lambda: SE3.from_quaternion(q, np.zeros(3))) == error
+    if error is None:
+        expected = [[0.0, -0.28, -0.96], [0.0, -0.96, 0.28], [-1.0, 0.0, 0.0]]
+        np.testing.assert_allclose(SE3.from_quaternion(q, np.zeros(3)).rotation, expected, atol=1e-12)
+
+
+def _code(call):
+    try:
+        call()
+    except CalibrationError as error:
+        return error.code
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pointsam.geometry.boxes import points_in_boxes
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
-from pointsam.geometry.visibility import VisibilityConfig, occluded
+from pointsam.geometry.visibility import VisibilityConfig, occluded, parallax
 from pointsam.types import CameraView, Sweep
 
 LIDAR_HEIGHT_M = 1.8
@@ -25,7 +25,7 @@ def scan(boxes):
 
     Returns points in the LiDAR frame and what each hit: -1 road or wall, else the box.
     """
-    azimuth, elevation = np.radians(np.arange(-35, 35, 0.2)), np.radians(np.arange(-24, 3, 0.4))
+    azimuth, elevation = np.radians(np.arange(-35, 35, 0.3)), np.radians(np.arange(-24, 3, 0.6))
     a, e = (grid.ravel() for grid in np.meshgrid(azimuth, elevation))
     ray = np.column_stack([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
     origin = np.array([0, 0, LIDAR_HEIGHT_M])
@@ -116,13 +116,64 @@ def test_few_points_are_no_trouble(num_points):
     assert not occluded(xyz, project(xyz, sweep, view), sweep, view).any()
 
 
-def test_duplicated_points_share_their_fate():
-    sweep, view = rig(BELOW)
-    xyz, _ = scan([CAR])
-    twice = np.concatenate([xyz, xyz])
-    found = occluded(twice, project(twice, sweep, view), sweep, view)
-    assert found.any()
-    np.testing.assert_array_equal(found[: len(xyz)], found[len(xyz) :])
+def seen_at(*uv_and_depth):
+    """LiDAR points that the camera half a metre beside the LiDAR sees at these pixels and depths."""
+    u, v, depth = np.array(uv_and_depth, dtype=float).T
+    xyz_cam = np.column_stack([(u - 600) / 700 * depth, (v - 300) / 700 * depth, depth])
+    return xyz_cam @ AXES + np.array([0, 0.5, 0])
+
+
+def hidden(*uv_and_depth, **options):
+    sweep, view = rig((0, 0.5, LIDAR_HEIGHT_M))
+    xyz = seen_at(*uv_and_depth)
+    config = VisibilityConfig(**options) if options else None
+    return occluded(xyz, project(xyz, sweep, view), sweep, view, config).tolist()
+
+
+@pytest.mark.parametrize(
+    ("offset_px", "expected"),
+    [((1, 0), True), ((62, 0), True), ((64, 0), False), ((-1, 0), False), ((30, 62), True), ((30, -64), False)],
+)
+def test_a_near_point_hides_what_it_passed_over(offset_px, expected):
+    # between LiDAR and camera a point at 5 m moves by 70 px and one at 50 m by 7 px
+    assert hidden((600, 300, 50), (600 + offset_px[0], 300 + offset_px[1], 5)) == [expected, False]
+
+
+@pytest.mark.parametrize(
+    ("depth_m", "options", "expected"),
+    [
+        (6.7, {}, False),
+        (6.8, {}, True),
+        (9.4, {"margin_m": 2.0, "margin_share": 0.5}, False),
+        (9.6, {"margin_m": 2.0, "margin_share": 0.5}, True),
+    ],
+)
+def test_only_what_is_clearly_deeper_is_hidden(depth_m, options, expected):
+    assert hidden((600, 300, depth_m), (605, 300, 5), **options) == [expected, False]
+
+
+@pytest.mark.parametrize(("neighbours", "expected"), [(1, False), (2, True)])
+def test_as_many_neighbours_may_hide_as_configured(neighbours, expected):
+    points = (600, 300, 50), (601, 300, 50), (605, 300, 5)
+    assert hidden(*points, neighbours=neighbours)[0] == expected
+    assert hidden(*points)[0]
+
+
+def test_sixteen_neighbours_may_hide_unless_configured():
+    road = [(600, 300 + k, 50) for k in range(15)]
+    assert hidden(*road, (620, 300, 5))[0]
+    assert not hidden(*road, (600, 299, 50), (599, 300, 50), (620, 300, 5))[0]
+
+
+def test_points_shift_by_baseline_over_depth():
+    sweep, view = rig((0, 0.5, LIDAR_HEIGHT_M - 0.2))
+    xyz = np.array([[5.0, 2, 1], [50.0, -3, 0]])
+    np.testing.assert_allclose(parallax(xyz, sweep, view), [[70, -28], [7, -2.8]])
+
+
+def test_a_point_beside_the_lidar_shifts_as_if_a_little_in_front_of_it():
+    sweep, view = rig((-5, 0, LIDAR_HEIGHT_M))
+    np.testing.assert_allclose(parallax(np.array([[-2.0, 1, 0]]), sweep, view), [[700 * (-1 / 3 + 10), 0]], atol=1e-9)
 
 
 def test_real_objects_in_plain_view_stay(kitti_root):
