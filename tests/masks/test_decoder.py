@@ -13,14 +13,13 @@ def original(sam, embedding, sparse, dense, multimask_output):
     return sam.mask_decoder(embedding, sam.prompt_encoder.get_dense_pe(), sparse, dense, multimask_output)
 
 
-@pytest.mark.parametrize("prompts", [1, 3])
-def test_points_decode_as_in_segment_anything(stock_sam, embedding, prompts):
-    uv = torch.tensor([[[300.0, 200.0]], [[700.0, 500.0]], [[0.0, 1023.0]]])[:prompts]
+def test_points_decode_as_in_segment_anything(stock_sam, embedding):
+    uv = torch.tensor([[[300.0, 200.0]], [[0.0, 1023.0]]])
     with torch.inference_mode():
-        sparse, dense = stock_sam.prompt_encoder(points=(uv, torch.ones(prompts, 1)), boxes=None, masks=None)
+        sparse, dense = stock_sam.prompt_encoder(points=(uv, torch.ones(2, 1)), boxes=None, masks=None)
         logits, pred_iou = decode(stock_sam, image_tokens(stock_sam, embedding), sparse, MULTI_MASK)
         expected_logits, expected_iou = original(stock_sam, embedding, sparse, dense, True)
-    assert logits.shape == (prompts, 3, 256, 256)
+    assert logits.shape == (2, 3, 256, 256)
     assert torch.allclose(logits, expected_logits, atol=1e-3)
     assert torch.allclose(pred_iou, expected_iou, atol=1e-5)
 

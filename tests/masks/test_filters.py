@@ -25,6 +25,24 @@ def test_an_empty_mask_is_not_stable():
     assert stability(Crop(0, 0, torch.zeros(0, 0)), CONFIG) == 0.0
 
 
+LEVELS = torch.tensor([[-9.0, -1.0, -0.5, 0.5, 1.0, 1.5]])
+
+
+@pytest.mark.parametrize(("config", "share"), [({}, 1 / 4), ({"mask_threshold": 0.5, "stability_offset": 0.5}, 1 / 3)])
+def test_both_levels_of_the_stability_are_strict(config, share):
+    assert stability(Crop(0, 0, LEVELS), SegmentConfig(**config)) == pytest.approx(share)
+
+
+def test_a_mask_of_one_sure_pixel_is_stable():
+    assert stability(Crop(0, 0, torch.tensor([[-5.0, 5.0]])), CONFIG) == 1.0
+
+
+@pytest.mark.parametrize(("threshold", "first"), [(-0.5, 3), (0.0, 3), (0.5, 4), (1.4, 5)])
+def test_a_box_holds_the_pixels_above_the_mask_threshold(threshold, first):
+    box = inclusive_box(Crop(20, 10, LEVELS), SegmentConfig(mask_threshold=threshold))
+    assert box.tolist() == [10 + first, 20, 15, 20]
+
+
 def test_a_box_is_that_of_sams_generator_and_shifted_with_the_crop(logits):
     logits[:3], logits[:, 50:] = -1, -1
     expected = batched_mask_to_box((logits > 0)[None])[0]

@@ -48,10 +48,19 @@ def test_a_missing_package_names_the_extra(monkeypatch):
     assert caught.value.hint == "pip install 'pointsam[sam]'"
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "abacus"])
+@pytest.mark.parametrize("device", ["cuda:99", "abacus", "meta"])
 def test_a_device_that_is_not_there_is_refused(device):
     with pytest.raises(BackendError, match=f"BCK006.*{device}"):
         load_segmenter("mobile_sam", device=device)
+
+
+@pytest.mark.parametrize(("threads", "set_to"), [(3, [3]), (None, [])])
+def test_threads_are_set_only_where_asked_for(tmp_path, monkeypatch, threads, set_to):
+    asked = []
+    monkeypatch.setattr("torch.set_num_threads", asked.append)
+    with pytest.raises(BackendError):
+        load_segmenter("sam_vit_b", weights=tmp_path / "nowhere.pth", threads=threads)
+    assert asked == set_to
 
 
 def test_importing_the_package_loads_no_network_library():
