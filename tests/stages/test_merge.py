@@ -173,6 +173,11 @@ def test_a_point_of_two_equally_seen_and_large_instances_goes_to_the_earlier(swa
     assert text(merge([late, early] if swap else [early, late], MergeConfig("order_free", 0.5))) == "aaabb"
 
 
+def test_a_point_of_two_equally_seen_and_large_instances_goes_to_the_one_with_the_largest_mask():
+    cameras = [camera("aaaa..."), camera("...bbb."), camera("....ccc")]
+    assert text(merge(cameras, ORDER_FREE)) == text(merge(cameras[::-1], ORDER_FREE)) == "aaaabbb"
+
+
 def test_of_two_equally_frequent_classes_the_lower_is_taken():
     merged = merge([camera("aa", {"a": TRUCK}), camera("aa", {"a": CAR})], ORDER_FREE)
     assert merged.labels.class_id.tolist() == [CAR] * 2
