@@ -112,7 +112,7 @@ def _level(
     level = np.full(len(seen.true_size), -1, dtype=np.int64)
     point, box = box_members(xyz_lidar_m, boxes)
     owner = seen.true_of_point[point]
-    point, box, owner = point[owner >= 0], box[owner >= 0], owner[owner >= 0]
+    box, owner = box[owner >= 0], owner[owner >= 0]
     pair, count = np.unique(owner * len(boxes) + box, return_counts=True)
     segment, of_box = np.divmod(pair, len(boxes))
     order = np.lexsort((of_box, -count, segment))

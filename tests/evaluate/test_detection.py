@@ -94,6 +94,7 @@ def test_nothing_to_score_has_no_interval():
     assert np.isnan(scored([[]], [[]]).interval).all()
     assert scored([], []).draws == ()
     assert scored([[(0, 5, 0, 0.9)]], [[(0, 5, 0, 9)]]).draws == ()  # one frame tells nothing of others
+    assert scored([[(0, 5, 0, 0.9)]] * 2, [[(0, 5, 0, 9)]] * 2).draws == pytest.approx([1.0] * 200)
 
 
 def test_a_scene_that_is_drawn_twice_counts_twice():
