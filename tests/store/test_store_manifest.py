@@ -15,7 +15,7 @@ from helpers.store_samples import (
     tables_of,
     tree,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsam.base.errors import SchemaError, StoreError
@@ -25,6 +25,7 @@ from pointsam.store.manifest import plan_shards
 from pointsam.store.schema import masks_table
 
 
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from("abc"), max_size=30), st.integers(1, 7))
 def test_a_plan_holds_every_frame_once_in_shards_of_one_scene(scenes, size):
     frames = [(scene, str(k)) for k, scene in enumerate(scenes)]
@@ -45,6 +46,7 @@ def test_no_plan_of_empty_shards_double_frames_or_nameless_scenes(frames, size):
         plan_shards(frames, size)
 
 
+@settings(max_examples=30)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=19))
 def test_a_scene_makes_a_visible_name_of_plain_characters(scene):
     name = encode_scene(scene)
@@ -68,6 +70,31 @@ def test_a_scene_name_fits_into_a_file_name_or_is_refused_at_the_start(tmp_path)
         plan_shards([("n" * 237, "a")], 1)
 
 
+def test_a_plan_cuts_each_scene_in_the_order_of_its_frames():
+    frames = [("b", "1"), ("a", "2"), ("b", "3"), ("b", "4"), ("a", "5")]
+    cut = [(shard.name, shard.scene, shard.frame_ids) for shard in plan_shards(frames, 2)]
+    assert cut == [("b-00000", "b", ("1", "3")), ("b-00001", "b", ("4",)), ("a-00000", "a", ("2", "5"))]
+
+
+@pytest.mark.parametrize(
+    ("scene", "name"), [("a/b é", "a%2Fb%20%C3%A9"), (".x", "%2Ex"), ("_x", "%5Fx"), ("x_.", "x_.")]
+)
+def test_a_scene_is_percent_encoded(scene, name):
+    assert encode_scene(scene) == name
+
+
+def test_files_of_a_run_are_json_for_people(tmp_path):
+    fill(tmp_path, shards=SHARDS[:1])
+    open_run(tmp_path, "masks", metadata={**METADATA, "tool_version": "é"})
+    run, entry = (tmp_path / name for name in ("run.json", f"manifest/clusters/{SHARDS[0].name}.json"))
+    text = json.dumps(json.loads(run.read_text()), indent=2, sort_keys=True, ensure_ascii=False)
+    assert run.read_text() == text + "\n"
+    assert entry.read_text() == json.dumps(json.loads(entry.read_text()), indent=1)
+    assert json.loads(entry.read_text())["failed"] == 0
+    plan = json.loads((tmp_path / "manifest" / "clusters.json").read_text())
+    assert plan == {"shards": [{"name": "one-00000", "scene": "one", "frame_ids": ["f0", "f1"]}]}
+
+
 def test_a_new_run_has_everything_to_do(tmp_path):
     run = open_run(tmp_path / "deep" / "out")
     assert run.pending() == list(SHARDS)
@@ -77,6 +104,7 @@ def test_a_new_run_has_everything_to_do(tmp_path):
 def test_a_committed_shard_is_done_for_good(tmp_path):
     run = open_run(tmp_path)
     run.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), {})
+    assert run.pending((1, 2)) == [SHARDS[3]]
     again = open_run(tmp_path)
     assert again.done() == {SHARDS[1].name}
     assert again.pending() == [SHARDS[0], *SHARDS[2:]]
@@ -85,7 +113,7 @@ def test_a_committed_shard_is_done_for_good(tmp_path):
 def test_shards_i_of_n_share_the_work_without_overlap(tmp_path):
     run = open_run(tmp_path)
     parts = [run.pending((i, 3)) for i in range(3)]
-    assert sorted(s.name for part in parts for s in part) == sorted(s.name for s in SHARDS)
+    assert parts == [[SHARDS[0], SHARDS[3]], [SHARDS[1]], [SHARDS[2]]]
 
 
 @pytest.mark.parametrize("shard_of", [(2, 2), (-1, 2), (0, 0)])
@@ -161,9 +189,12 @@ def test_tables_without_run_json_are_refused(tmp_path):
         open_run(tmp_path)
 
 
-def test_a_damaged_run_json_is_refused(tmp_path):
-    fill(tmp_path)
-    (tmp_path / "run.json").write_text("{")
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", '{"stages": {}}', '{"schema_version": 2}', '{"schema_version": 2, "stages": {"masks": {"key": ""}}}'],
+)
+def test_a_damaged_run_json_is_refused(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
     with pytest.raises(StoreError, match=r"OUT004.*run.json is damaged"):
         open_run(tmp_path)
 

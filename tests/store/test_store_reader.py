@@ -101,14 +101,14 @@ def test_all_frames_read_every_file_once(tmp_path, opened):
 
 
 def test_reading_everything_holds_one_shard(tmp_path):
-    shards = plan_shards([("one", f"f{k}") for k in range(16)], 2)
-    fill(tmp_path, shards=shards, num_points=100_000)
+    shards = plan_shards([("one", f"f{k}") for k in range(8)], 2)
+    fill(tmp_path, shards=shards, num_points=30_000)
     before, held = pa.total_allocated_bytes(), []
     labels = Labels(tmp_path)
     for frame_id in labels.frame_ids():
         labels.labels(frame_id)
         held.append(pa.total_allocated_bytes() - before)
-    assert held[0] > 2 * 100_000 * 4
+    assert held[0] > 2 * 30_000 * 4
     assert max(held) < 1.5 * held[0]
 
 

@@ -18,6 +18,7 @@ from pointsam.store.schema import (
     points_table,
     table_metadata,
 )
+from pointsam.store.writer import SCHEMAS
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import Cluster, Detections, FrameLabels, FrameRow, ImageMasks, Masks, PointLabels
 
@@ -104,7 +105,7 @@ def assert_same(a, b):
         assert a == b
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(st.lists(labels_of_frames(), max_size=3))
 def test_labels_come_back_as_they_went(frames):
     tables = label_tables(frames)
@@ -123,7 +124,7 @@ def test_labels_come_back_as_they_went(frames):
         start = stop
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(st.lists(images(), max_size=3))
 def test_masks_come_back_as_they_went(found):
     table = masks_table(found, METADATA)
@@ -139,6 +140,21 @@ def test_tables_have_the_types_of_the_contract():
     assert masks_table([image_masks("f0"), failed_image("f0")], METADATA).schema.equals(MASKS)
 
 
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_only_the_masks_of_detections_may_be_missing(name):
+    assert [field.name for field in SCHEMAS[name] if field.nullable] == ["detection_rle"] * (name == "masks")
+    kinds = [field.type for field in SCHEMAS[name]]
+    while kinds := [kind for kind in kinds if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)]:
+        assert not any(kind.value_field.nullable for kind in kinds)
+        kinds = [kind.value_type for kind in kinds]
+
+
+def test_vectors_have_the_lengths_of_the_contract():
+    assert [CLUSTERS.field(name).type.list_size for name in ("center_lidar_m", "size_aabb_m")] == [3, 3]
+    assert MASKS.field("prompts_uv_px").type.value_type.list_size == 2
+    assert MASKS.field("detection_box_xyxy_px").type.value_type.list_size == 4
+
+
 def test_a_sweep_is_one_row_of_int16_and_bytes():
     kinds = {name: POINTS.field(name).type.value_type for name in ("cluster_id", "class_id", "views", "covered")}
     assert kinds == {"cluster_id": pa.int16(), "class_id": pa.uint8(), "views": pa.uint8(), "covered": pa.uint8()}
@@ -146,7 +162,7 @@ def test_a_sweep_is_one_row_of_int16_and_bytes():
 
 def frame_of_clusters(count):
     frame = frame_labels("f0", num_clusters=1)
-    members = tuple(Cluster(**{**vars(frame.clusters[0]), "cluster_id": k}) for k in range(count))
+    members = tuple(Cluster(k, 0, "car", 1, (0.0,) * 3, (0.0,) * 3, 0.0, 0.0) for k in range(count))
     row = FrameRow(**{**vars(frame.frame), "num_clusters": count})
     return FrameLabels(row, frame.labels, frame.views, frame.covered, members)
 
@@ -180,6 +196,23 @@ def test_clusters_and_points_must_agree():
         FrameLabels(frame.frame, frame.labels, frame.views, frame.covered, frame.clusters[:2])
 
 
+def test_points_are_of_the_clusters_there_are():
+    frame = frame_labels("f0", num_clusters=3)
+    assert frame.labels.instance_id.max() == 2
+    two = FrameRow(**{**vars(frame.frame), "num_clusters": 2})
+    with pytest.raises(SchemaError, match=r"SCH003.*cluster ids"):
+        FrameLabels(two, frame.labels, frame.views, frame.covered, frame.clusters[:2])
+    nothing = FrameRow("f0", "one", 0, 1)
+    FrameLabels(nothing, PointLabels.empty(1), *np.zeros((2, 1), np.uint8), ())
+
+
+def test_metadata_are_text_or_canonical_json():
+    said = table_metadata({**METADATA, "config": {"b": 1, "a": "é"}})
+    assert said[b"pointsam.config"] == '{"a":"é","b":1}'.encode()
+    assert said[b"pointsam.calibration_perturbation"] == b"none"
+    assert said[b"pointsam.schema_version"] == b"2"
+
+
 @pytest.mark.parametrize("column", ["views", "covered"])
 def test_views_and_masks_are_counted_for_every_point(column):
     frame = frame_labels("f0")
@@ -191,3 +224,5 @@ def test_prompts_are_pairs():
     image = image_masks("f0")
     with pytest.raises(SchemaError, match=r"SCH003.*prompts"):
         ImageMasks(**{**vars(image), "prompts_uv_px": image.prompts_uv_px.ravel()})
+    with pytest.raises(SchemaError, match=r"SCH003.*prompts"):
+        ImageMasks(**{**vars(image), "prompts_uv_px": np.zeros((2, 3), np.int32)})
