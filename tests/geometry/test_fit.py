@@ -77,6 +77,14 @@ def test_one_face_is_filled_up_away_from_the_sensor(x, y, center, yaw):
     assert np.degrees(angle) == pytest.approx(yaw)
 
 
+def test_of_two_equal_faces_the_first_axis_is_the_length_if_it_is_a_side():
+    width = 3.0
+    corner = np.concatenate([face((10, 10 + width), (5, 5)), face((10, 10), (5, 5 + width))])
+    assert fit_box(corner, CAR)[1][:2] == pytest.approx((L, width))
+    end = np.concatenate([face((10, 12), (5, 5)), face((10, 10), (5, 7))])
+    assert fit_box(end, CAR)[0][:2] == pytest.approx((11, 5 + L / 2))
+
+
 @pytest.mark.parametrize(("top", "height"), [(-0.5, H), (H - 1, H), (1.5, 2.5)])
 def test_a_box_stands_on_its_lowest_point_and_is_as_high_as_usual_at_least(top, height):
     found, size, _ = fit_box(face((10, 13), (5, 5), (-1.0, top)), CAR)

@@ -45,11 +45,13 @@ def test_the_vehicle_moves_between_sweep_and_exposure():
 
 
 def test_validity_is_strict_at_the_borders_and_at_the_least_depth():
-    depth = 10.0
+    depth = 100.0
     uv = np.array([[1, 40], [1.01, 40], [99, 40], [98.99, 40], [50, 1], [50, 1.01], [50, 79], [50, 78.99]])
     inside = [False, True] * 4
     xyz = np.column_stack([np.full(len(uv), depth), -(uv[:, 0] - 50) / 100 * depth, -(uv[:, 1] - 40) / 100 * depth])
-    assert project(xyz, sweep(), view()).valid.tolist() == inside
+    seen = project(xyz, sweep(), view())
+    assert seen.uv_px[::2].tolist() == uv[::2].tolist()  # on the border to the last bit
+    assert seen.valid.tolist() == inside
     near = np.array([[1.0, 0, 0], [1.0001, 0, 0]])
     assert project(near, sweep(), view()).valid.tolist() == [False, True]
     assert project(near, sweep(), view(), min_depth_m=0.5).valid.all()
