@@ -1,9 +1,9 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pointsam.semantics.boxes import area, intersection, iou, nms
+from pointsam.semantics.boxes import area, by_score, intersection, iou, nms
 
 WHOLE = st.integers(0, 12)
 
@@ -32,6 +32,7 @@ def test_an_inside_out_box_has_no_area():
     assert intersection(box, box) == 0
 
 
+@settings(max_examples=30)
 @given(scored_boxes(), st.sampled_from([0.3, 0.5, 0.9]))
 def test_no_two_kept_boxes_of_a_class_overlap_beyond_the_threshold(boxes, max_iou):
     box, label, score = boxes
@@ -42,6 +43,7 @@ def test_no_two_kept_boxes_of_a_class_overlap_beyond_the_threshold(boxes, max_io
     assert not ((iou(box[keep], box[keep]) > max_iou) & same).any()
 
 
+@settings(max_examples=30)
 @given(scored_boxes(), st.sampled_from([0.3, 0.5, 0.9]))
 def test_every_dropped_box_has_a_kept_rival_that_scores_no_less(boxes, max_iou):
     box, label, score = boxes
@@ -51,6 +53,7 @@ def test_every_dropped_box_has_a_kept_rival_that_scores_no_less(boxes, max_iou):
         assert rivals.any()
 
 
+@settings(max_examples=30)
 @given(scored_boxes(), st.randoms(use_true_random=False))
 def test_the_order_of_the_input_does_not_show(boxes, random):
     shuffle = list(range(len(boxes[0])))
@@ -66,3 +69,24 @@ def test_classes_do_not_suppress_each_other():
     score = np.array([0.9, 0.8], dtype=np.float32)
     assert len(nms(box, np.array([0, 1], dtype=np.uint8), score, 0.5)) == 2
     assert nms(box, np.array([0, 0], dtype=np.uint8), score, 0.5).tolist() == [0]
+
+
+def test_equal_scores_are_ordered_by_class_then_left_top_right_bottom():
+    box = np.array(
+        [[1, 5, 9, 9], [2, 0, 9, 9], [2, 0, 8, 9], [2, 0, 8, 7], [9, 9, 9, 9], [0, 0, 1, 1]], dtype=np.float32
+    )
+    class_id, score = np.array([1, 1, 1, 1, 0, 1], dtype=np.uint8), np.array([0.5] * 5 + [0.4], dtype=np.float32)
+    assert by_score(box, class_id, score).tolist() == [4, 0, 3, 2, 1, 5]
+
+
+def test_a_box_must_overlap_by_more_than_the_threshold_to_go():
+    box = np.array([[0, 0, 2, 2], [0, 0, 2, 1]], dtype=np.float32)
+    label, score = np.zeros(2, dtype=np.uint8), np.array([0.5, 0.6], dtype=np.float32)
+    assert nms(box, label, score, 0.5).tolist() == [1, 0]
+    assert nms(box, label, score, 0.49).tolist() == [1]
+
+
+def test_what_was_dropped_drops_nothing():
+    box = np.array([[0, 0, 10, 1], [4, 0, 14, 1], [8, 0, 18, 1]], dtype=np.float32)
+    assert nms(box, np.zeros(3, np.uint8), np.array([0.9, 0.8, 0.7], np.float32), 0.45).tolist() == [0, 1, 2]
+    assert nms(box, np.zeros(3, np.uint8), np.array([0.9, 0.8, 0.7], np.float32), 0.2).tolist() == [0, 2]

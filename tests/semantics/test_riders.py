@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsam import rle
@@ -69,6 +69,29 @@ def test_somebody_who_does_not_rise_above_the_bicycle_does_not_ride():
 
 def test_a_giant_does_not_ride():
     assert not joins((150, 40, 230, 300))
+
+
+@pytest.mark.parametrize(
+    ("rides", "stands_by"),
+    [
+        ((250, 130, 310, 280), (251, 130, 311, 280)),
+        ((70, 130, 130, 280), (69, 130, 129, 280)),
+        ((150, 175, 220, 300), (150, 176, 220, 300)),
+        ((150, 150, 220, 240), (150, 150, 220, 239)),
+        ((150, 130, 220, 310), (150, 130, 220, 311)),
+        ((150, 80, 220, 300), (150, 79, 220, 300)),
+    ],
+    ids=["right", "left", "rise", "hides", "feet", "height"],
+)
+def test_a_rider_may_be_as_far_off_as_the_limits_say(rides, stands_by):
+    assert joins(rides)
+    assert not joins(stands_by)
+
+
+def test_half_of_the_narrower_of_the_two_is_beside_the_other():
+    narrow = (100, 200, 200, 300)
+    assert joins((20, 130, 150, 280), cycle=narrow)
+    assert not joins((20, 130, 149, 280), cycle=narrow)
 
 
 def test_off_is_off():
@@ -147,18 +170,21 @@ def streets(draw):
     return found
 
 
+@settings(max_examples=30)
 @given(streets(), st.randoms(use_true_random=False))
 def test_the_order_of_the_detections_does_not_show(street, random):
     mixed = random.sample(street, len(street))
     assert rows(ride(detections(*street), NUSCENES, ON)) == rows(ride(detections(*mixed), NUSCENES, ON))
 
 
+@settings(max_examples=30)
 @given(streets())
 def test_a_second_ride_changes_nothing(street):
     once = ride(detections(*street), NUSCENES, ON)
     assert rows(ride(once, NUSCENES, ON)) == rows(once)
 
 
+@settings(max_examples=30)
 @given(streets())
 def test_every_joint_object_costs_one_rider_and_nothing_else_changes(street):
     before = detections(*street)

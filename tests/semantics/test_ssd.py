@@ -121,12 +121,105 @@ def test_an_unknown_name_lists_the_known_ones():
 
 @pytest.mark.parametrize(
     "change",
-    [{"score_threshold": 1.0}, {"nms_iou": 0.0}, {"tile_px": -1}, {"tile_px": 20}, {"tile_overlap": 0.95}],
+    [
+        {"score_threshold": 1.0},
+        {"score_threshold": -0.01},
+        {"nms_iou": 0.0},
+        {"nms_iou": 1.01},
+        {"tile_px": -1},
+        {"tile_px": 63},
+        {"tile_overlap": 0.9},
+        {"tile_overlap": -0.01},
+    ],
     ids=str,
 )
 def test_a_value_out_of_range_names_its_field(change):
     with pytest.raises(SchemaError, match=f"SCH005.*{next(iter(change))}"):
         replace(SsdConfig(), **change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"score_threshold": 0.0}, {"nms_iou": 1.0}, {"tile_px": 64}, {"tile_overlap": 0.0}, {"tile_overlap": 0.89}],
+    ids=str,
+)
+def test_the_ends_of_a_range_are_in_it(change):
+    assert vars(SsdConfig(**change)).items() >= change.items()
+
+
+class Session:
+    """A network that sees three boxes, whatever it looks at."""
+
+    def __init__(self, boxes, scores):
+        self.boxes, self.scores, self.seen = boxes, scores, []
+
+    def get_inputs(self):
+        return [type("Input", (), {"name": "image"})]
+
+    def run(self, outputs, feed):
+        self.seen.append(feed["image"])
+        scores = np.zeros((1, len(self.boxes), 90), dtype=np.float32)
+        for k, (category, score) in enumerate(self.scores):
+            scores[0, k, category - 1] = score
+        return np.array(self.boxes, dtype=np.float32)[None, :, None], scores
+
+
+@pytest.fixture
+def found_by(monkeypatch, frame, view_of):
+    def find(boxes, scores, image, mapping=COCO_TO["nuscenes"], **config):
+        session = Session(boxes, scores)
+        monkeypatch.setattr(ssd, "_session", lambda threads: session)
+        found = model(mapping, **config).detect(image, frame, view_of(*image.shape[:2]))
+        return found, session.seen
+
+    return find
+
+
+def test_boxes_are_shares_of_the_window_top_first(found_by):
+    image = np.zeros((50, 100, 3), dtype=np.uint8)
+    boxes = [(0.1, 0.2, 0.5, 0.6), (-0.2, 0.5, 0.4, 1.3), (0.2, 1.0, 0.4, 1.2)]
+    found, _ = found_by(boxes, [(1, 0.4), (3, 0.75), (3, 0.9)], image)  # the last lies outside
+    np.testing.assert_allclose(found.box_xyxy_px, [[50, 0, 100, 20], [20, 5, 60, 25]], atol=1e-4)
+    assert found.class_id.tolist() == [NUSCENES.class_id("car"), NUSCENES.class_id("pedestrian")]
+    assert found.score.tolist() == [0.75, np.float32(0.4)]
+
+
+def test_a_score_must_exceed_the_threshold(found_by):
+    boxes, image = [(0.1, 0.1, 0.3, 0.3), (0.5, 0.5, 0.9, 0.9)], np.zeros((50, 100, 3), dtype=np.uint8)
+    found, _ = found_by(boxes, [(3, 0.5), (3, 0.5 + 2**-10)], image, score_threshold=0.5)
+    np.testing.assert_allclose(found.box_xyxy_px, [[50, 25, 90, 45]], atol=1e-4)
+
+
+def test_pixels_go_from_minus_one_to_one_in_squares_of_300(found_by):
+    image = np.zeros((50, 100, 3), dtype=np.uint8)
+    image[:, 50:], image[..., 2] = 255, 255
+    _, (seen,) = found_by([(0, 0, 1, 1)], [(1, 0.9)], image)
+    assert (seen.shape, seen.dtype) == ((1, 300, 300, 3), np.float32)
+    assert seen[0, 150, 10].tolist() == [-1, -1, 1]
+    assert seen[0, 150, 290].tolist() == [1, 1, 1]
+
+
+def test_tiles_look_beside_the_whole_and_lose_what_their_borders_cut(found_by):
+    image = np.zeros((100, 180, 3), dtype=np.uint8)
+    inner, cut = (0.2, 0.03, 0.6, 0.5), (0.1, 0.01, 0.15, 0.4)  # 3 and 1 px from the left border of a tile
+    found, seen = found_by([inner, cut], [(3, 0.75), (1, 0.5)], image, tile_px=100, nms_iou=1.0)
+    assert len(seen) == 3  # the whole and two tiles, at 0 and 80
+    assert len(found.box_xyxy_px) == 5
+    cars = found.box_xyxy_px[found.class_id == NUSCENES.class_id("car")]
+    np.testing.assert_allclose(cars, [[3, 20, 50, 60], [5.4, 20, 90, 60], [83, 20, 130, 60]], atol=1e-3)
+    people = found.box_xyxy_px[found.class_id == NUSCENES.class_id("pedestrian")]
+    np.testing.assert_allclose(people, [[1, 10, 40, 15], [1.8, 10, 72, 15]], atol=1e-3)
+
+
+def test_an_image_that_is_one_tile_is_looked_at_once(found_by):
+    _, seen = found_by([(0, 0, 1, 1)], [(3, 0.9)], np.zeros((64, 64, 3), dtype=np.uint8), tile_px=64)
+    assert len(seen) == 1
+
+
+def test_of_two_looks_at_an_object_the_better_one_stays(found_by):
+    boxes = [(0.1, 0.1, 0.5, 0.5), (0.1, 0.1, 0.5, 0.45), (0.1, 0.1, 0.5, 0.2)]
+    found, _ = found_by(boxes, [(3, 0.5), (3, 0.75), (3, 0.625)], np.zeros((100, 100, 3), dtype=np.uint8))
+    np.testing.assert_allclose(found.box_xyxy_px, [[10, 10, 45, 50], [10, 10, 20, 50]], atol=1e-4)
 
 
 def test_a_mapping_without_coco_labels_is_refused():
