@@ -214,6 +214,11 @@ def test_a_draw_without_an_object_has_no_figure():
     assert draws[~without] == pytest.approx(1)
 
 
+def test_a_class_that_a_draw_lacks_is_not_in_its_mean():
+    rows = [[(0, 5, 0, 9)], *[[(0, 5, 1, 9)]] * 5]
+    assert scored(rows, rows).draws == pytest.approx([1.0] * 200)
+
+
 def test_draws_have_six_digits(rng_of):
     draws = np.array(scored(*drawn_frames(rng_of(3), 6)).draws)
     assert (draws == draws.round(6)).all()

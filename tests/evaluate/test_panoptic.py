@@ -95,6 +95,8 @@ def test_a_class_never_counted_is_nan_and_not_in_the_mean():
     assert [c.name for c in result.classes if not math.isnan(c.pq)] == ["car", "truck"]
     assert (result.pq, result.sq, result.rq) == pytest.approx((0.5, 0.5, 0.5))
     assert (result.num_frames, result.min_points) == (1, 15)
+    absent = result.classes[PEDESTRIAN]
+    assert (absent.tp, absent.fp, absent.fn, absent.iou_sum) == (0, 0, 0, 0.0)
 
 
 def test_nothing_added_is_nan():
