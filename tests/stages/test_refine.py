@@ -8,8 +8,8 @@ from pointsam.stages.refine import RefineConfig, refine
 from pointsam.taxonomy import NUSCENES
 from pointsam.types import PointLabels
 
-CAR, TRUCK, TRAILER, BIKE, PEDESTRIAN, BARRIER = (
-    NUSCENES.class_id(n) for n in ("car", "truck", "trailer", "bicycle", "pedestrian", "barrier")
+CAR, TRUCK, TRAILER, BUS, BIKE, PEDESTRIAN, BARRIER = (
+    NUSCENES.class_id(n) for n in ("car", "truck", "trailer", "bus", "bicycle", "pedestrian", "barrier")
 )
 PAPER = RefineConfig()
 
@@ -96,6 +96,14 @@ def test_of_two_equal_masks_the_earlier_gives_the_class():
 def test_a_mask_of_many_classes_has_the_most_frequent_one():
     out = refine(row([0, 0.1, 0.2]), labels([0, 0, 0], [TRUCK, CAR, CAR]), NUSCENES, PAPER)
     assert out.class_id.tolist() == [CAR] * 3
+
+
+def test_many_objects_have_their_own_most_frequent_class():
+    two = [[CAR, TRUCK, TRUCK], [CAR, BUS, BUS]]
+    y = np.concatenate([30.0 * k + np.array([0, 0.1, 0.2]) for k in range(300)])
+    classes = np.concatenate([two[k % 3 % 2] for k in range(300)])
+    out = refine(row(y, x_m=0.0), labels(np.repeat(np.arange(300), 3), classes), NUSCENES, RefineConfig(range_coef=0.0))
+    assert out.class_id.tolist() == np.repeat([two[k % 3 % 2][1] for k in range(300)], 3).tolist()
 
 
 def test_min_points_drops_smaller_components_only():

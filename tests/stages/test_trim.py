@@ -86,3 +86,11 @@ def test_as_few_points_as_configured_are_a_body(body, kept):
 def test_nearness_is_measured_in_the_ground_plane_and_in_both_directions():
     aside = np.array([[10.0, 0.4, -1.7], [10.0, -0.6, -1.7], [10.4, 0.4, -1.7]])
     assert trimmed(np.concatenate([BODY[6:], aside]))[-3:] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("x", "z", "kept"), [(10.5, -2.0, True), (10.5, -1.75, True), (10.75, -1.75, True), (10.75, -2.0, False)]
+)
+def test_the_limits_themselves_are_no_road(x, z, kept):
+    body = np.array([[10.0, 0.0, -2.0]] * 60 + [[10.0, 0.0, height] for height in (-1.5, -1.0, 0.0)])
+    assert trimmed(np.concatenate([body, [[x, 0.0, z]]]))[-1] == kept
