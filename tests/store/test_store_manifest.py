@@ -22,6 +22,7 @@ from pointsam.base.errors import SchemaError, StoreError
 from pointsam.base.files import temporary_of
 from pointsam.store.layout import encode_scene, table_path
 from pointsam.store.manifest import plan_shards
+from pointsam.store.reader import Labels
 from pointsam.store.schema import masks_table
 
 
@@ -84,8 +85,8 @@ def test_a_scene_is_percent_encoded(scene, name):
 
 
 def test_files_of_a_run_are_json_for_people(tmp_path):
-    fill(tmp_path, shards=SHARDS[:1])
     open_run(tmp_path, "masks", metadata={**METADATA, "tool_version": "é"})
+    fill(tmp_path, shards=SHARDS[:1])
     run, entry = (tmp_path / name for name in ("run.json", f"manifest/clusters/{SHARDS[0].name}.json"))
     text = json.dumps(json.loads(run.read_text()), indent=2, sort_keys=True, ensure_ascii=False)
     assert run.read_text() == text + "\n"
@@ -279,6 +280,20 @@ def test_a_table_of_other_columns_is_refused(tmp_path):
     tables = tables_of("masks", SHARDS[0])
     with pytest.raises(SchemaError, match=r"SCH003.*'masks' has columns"):
         run.commit(SHARDS[0], {"masks": tables["masks"].drop_columns(["source"])}, {})
+
+
+def test_what_is_no_number_is_not_written_to_the_manifest(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        open_run(tmp_path).commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {"seconds": float("nan")})
+
+
+@pytest.mark.parametrize("damage", [None, "{}", "["])
+def test_a_lost_plan_is_told_to_readers(tmp_path, damage):
+    fill(tmp_path)
+    plan = tmp_path / "manifest" / "clusters.json"
+    plan.unlink() if damage is None else plan.write_text(damage)
+    with pytest.raises(StoreError, match=r"OUT004.*clusters\.json is missing or damaged"):
+        Labels(tmp_path).frame_ids()
 
 
 def test_incomplete_metadata_is_refused_before_any_work(tmp_path):
