@@ -41,7 +41,7 @@ def shared_area(a, b):
 
 
 def test_the_shared_area_of_random_pairs(rng_of):
-    a, b = (boxes(rng_of(k), 2000, 3.0) for k in (0, 1))
+    a, b = (boxes(rng_of(k), 400, 3.0) for k in (0, 1))
     expected = shared_area(a, b)
     assert (expected > 0).mean() > 0.5
     assert (expected == 0).any()
@@ -117,8 +117,8 @@ def test_upright_rectangles_overlap_as_boxes_without_yaw(rng_of):
 
 @pytest.mark.parametrize("threshold", [0.0, 0.2, 0.7])
 def test_suppression_keeps_what_a_plain_loop_keeps(threshold, rng_of):
-    some, scores = boxes(rng_of(6), 150), torch.from_numpy(rng_of(7).choice(20, 150) / 20)
-    order = sorted(range(150), key=lambda k: (-scores[k].item(), k))
+    some, scores = boxes(rng_of(6), 60), torch.from_numpy(rng_of(7).choice(20, 60) / 20)
+    order = sorted(range(60), key=lambda k: (-scores[k].item(), k))
     polygons = [polygon(box) for box in some.tolist()]
     kept = []
     for k in order:
@@ -148,3 +148,27 @@ def test_the_surface_belongs_to_the_box():
     box = torch.tensor([UNIT])
     xyz = torch.tensor([[2.0, 1.0, 0.5], [2.001, 0, 0], [0, 1.001, 0], [0, 0, 0.501]])
     assert points_in_boxes(xyz, box)[0].tolist() == [0]
+
+
+@pytest.mark.parametrize(("yaw", "turned"), [(45.1, True), (44.9, False), (134.9, True), (135.1, False), (-45.1, True)])
+def test_rectangles_turn_at_half_of_a_right_angle(yaw, turned):
+    rectangle = nearest_bev(torch.tensor([[0.0, 0, 0, 4, 2, 1, math.radians(yaw)]]))[0].tolist()
+    assert rectangle == pytest.approx([-1, -2, 1, 2] if turned else [-2, -1, 2, 1])
+
+
+@pytest.mark.parametrize(("threshold", "kept"), [(0.34, [1, 0]), (0.33, [1])])
+def test_a_box_is_suppressed_by_more_than_the_threshold(threshold, kept):
+    pair = torch.tensor([UNIT, [2.0, 0, 0, 4, 2, 1, 0]])  # a third of the union
+    assert nms_bev(pair, torch.tensor([0.5, 0.6]), threshold).tolist() == kept
+
+
+def test_a_box_that_was_suppressed_suppresses_nothing():
+    chain = torch.tensor([[2.0 * k, 0, 0, 4, 2, 1, 0] for k in range(3)])
+    assert nms_bev(chain, torch.tensor([0.9, 0.8, 0.7]), 0.2).tolist() == [0, 2]
+
+
+def test_faces_of_a_turned_box():
+    box = torch.tensor([[1.0, 2, 3, 4, 2, 1, math.pi / 2]])
+    inside = [[1.99, 2, 3], [0.01, 2, 3], [1, 3.99, 3], [1, 0.01, 3], [1, 2, 3.49], [1, 2, 2.51]]
+    outside = [[2.01, 2, 3], [-0.01, 2, 3], [1, 4.01, 3], [1, -0.01, 3], [1, 2, 3.51], [1, 2, 2.49]]
+    assert points_in_boxes(torch.tensor(inside + outside), box)[0].tolist() == list(range(6))

@@ -13,6 +13,7 @@ from helpers.training import make_world  # noqa: E402
 from pointsam.detect.detections import Detections, attribute, nuscenes_results, write_detections  # noqa: E402
 from pointsam.detect.predictions import Predictions, together  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402
+from pointsam.geometry.se3 import SE3  # noqa: E402
 
 
 def true_detections(world):
@@ -76,7 +77,7 @@ def test_frames_without_boxes_have_no_rows_but_are_in_the_results(tmp_path):
     ],
 )
 def test_attributes_are_guessed_from_speed(name, slow, fast):
-    assert (attribute(name, 0.1), attribute(name, 2.0)) == (slow, fast)
+    assert (attribute(name, 0.2), attribute(name, 0.21)) == (slow, fast)
 
 
 def some(score, class_id):
@@ -96,3 +97,36 @@ def test_a_class_suppresses_its_own_only():
 
 def test_parts_are_laid_together():
     assert len(together([some([0.1, 0.2, 0.3], [0, 0, 0])] * 2)) == 6
+
+
+def test_results_are_in_the_world_and_at_most_five_hundred():
+    boxes = np.tile(np.array([[1.0, 2, 3, 4, 2, 1.5, 0.5]], dtype=np.float32), (501, 1))
+    velocity = np.tile(np.array([[3.0, 1]], dtype=np.float32), (501, 1))
+    score = np.linspace(1, 0, 501, dtype=np.float32)
+    left = SE3(np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), np.array([100.0, 200, 0]))
+    found = Detections("f", boxes, score, np.ones(501, dtype=np.int64), velocity)
+    document = nuscenes_results([(found, left)], ("bus", "car"))
+    assert document["meta"] == {
+        "use_camera": False, "use_radar": False, "use_map": False, "use_external": False, "use_lidar": True,
+    }  # fmt: skip
+    rows_ = document["results"]["f"]
+    assert len(rows_) == 500
+    turn = np.pi / 2 + 0.5
+    assert rows_[0] == {
+        "sample_token": "f",
+        "translation": pytest.approx([98, 201, 3]),
+        "size": pytest.approx([2, 4, 1.5]),
+        "rotation": pytest.approx([np.cos(turn / 2), 0, 0, np.sin(turn / 2)]),
+        "velocity": pytest.approx([-1, 3]),
+        "detection_name": "car",
+        "detection_score": 1.0,
+        "attribute_name": "vehicle.moving",
+    }
+
+
+def test_boxes_for_evaluation_are_in_double_precision():
+    found = some([0.5, 0.9, 0.2], [0, 1, 0])
+    boxes = Detections.of("f", found).frame_boxes()
+    assert boxes.center_m.tolist() == [[0, 0, 0], [pytest.approx(0.3), 0, 0], [9, 0, 0]]
+    assert (boxes.size_lwh_m.tolist()[0], boxes.yaw_rad.tolist()) == ([4, 2, 1.5], [0, 0, 0])
+    assert boxes.center_m.dtype == boxes.score.dtype == np.float64

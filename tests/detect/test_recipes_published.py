@@ -32,6 +32,10 @@ def test_there_are_recipes_of_all_three_data_sets():
     ("name", "batch_size", "epochs", "learning_rate", "repeat", "off_last_epochs"),
     [
         ("nuscenes-centerpoint-voxel-paper", 6, 20, 0.001, 2, 5),
+        ("nuscenes-centerpoint-pillar-paper", 6, 20, 0.001, 2, 5),
+        ("synthetic-small", 4, 20, 0.004, 1, 3),
+        ("synthetic-small-second", 4, 20, 0.004, 1, 3),
+        ("synthetic", 8, 30, 0.002, 1, 5),
         ("kitti-second-paper", 4, 80, 0.003, 3, 0),
         ("kitti-two-stage-paper", 2, 80, 0.01, 3, 0),
         ("waymo-centerpoint-paper", 4, 30, 0.003, 1, 5),
@@ -234,3 +238,53 @@ def test_a_fresh_detector_says_boxes_of_its_classes(name):
     assert found.boxes.isfinite().all()
     assert (found.boxes[:, 3:6] > 0).all()
     assert set(found.class_id.tolist()) <= set(range(len(detector.config.class_names)))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "synthetic-small",
+            {
+                "detector.grid.range_m": (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0),
+                "detector.grid.voxel_m": (0.4, 0.4, 8.0),
+                "detector.encoder.kind": "pillar",
+                "detector.encoder.pillar_channels": 32,
+                "detector.center.default_radius": 2,
+                "detector.center.reach": 1,
+                "detector.center.channels": 32,
+                "detector.anchor": None,
+                "data.points.past_sweeps": 2,
+                "data.resample": "none",
+                "train.eval_epochs": 10,
+                "train.workers": 1,
+            },
+        ),
+        (
+            "synthetic-small-second",
+            {
+                "detector.center": None,
+                "detector.anchor.channels": 64,
+                "detector.anchor.match": "centers",
+                "detector.anchor.balance": True,
+                "detector.anchor.nms_iou": 0.2,
+            },
+        ),
+        (
+            "synthetic",
+            {
+                "detector.grid.voxel_m": (0.2, 0.2, 8.0),
+                "detector.center.reach": 1,
+                "data.points.past_sweeps": 9,
+                "train.precision": "bf16",
+                "train.eval_epochs": 10,
+            },
+        ),
+    ],
+)
+def test_recipes_of_synthetic_worlds(name, expected):
+    holds(name, expected)
+    counts = RECIPES[name]().data.paste.counts
+    assert set(counts) == set(RECIPES["nuscenes-centerpoint-pillar"]().data.paste.counts)
+    assert {name for name, count in counts.items() if count == 3} == {"motorcycle", "bicycle"}
+    assert set(counts.values()) == {2, 3}

@@ -44,7 +44,7 @@ def augmented(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -
     angle = rng.uniform(-config.rotation_rad, config.rotation_rad)
     scale, shift = rng.uniform(*config.scale), rng.normal(0, config.shift_m, 3)
     c, s = np.cos(angle), np.sin(angle)
-    linear = np.diag([1.0, 1.0, 1.0])
+    linear = np.zeros((3, 3))
     linear[:2, :2] = scale * np.array([[c, -s], [s, c]]) @ np.diag(mirror)
     linear[2, 2] = scale
     return moved(sample, linear, shift)

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from pointsam.base.errors import SchemaError
 from pointsam.detect.data.augment import AugmentConfig, augmented, cropped, moved
+from pointsam.detect.data.coarse import of_points
+from pointsam.detect.data.sample import Sample
 
 SEEDS = st.integers(0, 10_000)
 STRONG = AugmentConfig(rotation_rad=np.pi, scale=(0.7, 1.4), shift_m=3.0)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(SEEDS)
 def test_ids_and_members_of_boxes_survive(seed):
     sample = sample_of(seed % 7)
@@ -26,7 +28,7 @@ def test_ids_and_members_of_boxes_survive(seed):
     assert after.points[:, 3:].tolist() == sample.points[:, 3:].tolist()
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(SEEDS, st.floats(5, 60))
 def test_a_crop_loses_only_what_is_outside(seed, half):
     sample = augmented(sample_of(seed % 7), STRONG, np.random.default_rng(seed))
@@ -41,7 +43,7 @@ def test_a_crop_loses_only_what_is_outside(seed, half):
     assert len(after.boxes) == (np.abs(sample.boxes[:, :2]) < half).all(axis=1).sum()
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(SEEDS)
 def test_clusters_are_measured_from_the_points_they_have(seed):
     after = cropped(augmented(sample_of(seed % 7), STRONG, np.random.default_rng(seed)), (-20, -20, -3, 20, 20, 3))
@@ -75,6 +77,39 @@ def test_equal_seeds_give_equal_samples_and_others_do_not():
     one, again, other = (augmented(sample_of(0), AugmentConfig(), np.random.default_rng(s)) for s in (1, 1, 2))
     assert np.array_equal(one.points, again.points)
     assert not np.array_equal(one.points, other.points)
+
+
+def test_a_crop_has_its_lower_faces_and_not_its_upper_ones():
+    low, high = np.array([-10.0, -20, -2]), np.array([30.0, 40, 1])
+    xyz = np.array([low, high, *(np.where(np.arange(3) == axis, high, low) for axis in range(3)), (29.9, 39.9, 0.9)])
+    cloud = np.column_stack([xyz, np.zeros((6, 2))]).astype(np.float32)
+    labels = of_points(np.zeros((6, 3)), np.full(6, -1, np.int32), np.zeros(0, np.uint8))
+    boxes = np.column_stack([xyz, np.ones((6, 3)), np.zeros(6)])
+    after = cropped(Sample("f", cloud, boxes, np.arange(6), np.zeros((6, 2)), labels), (*low, *high))
+    assert after.points[:, :3].tolist() == cloud[[0, 5], :3].tolist()
+    assert after.box_class.tolist() == [0, 4, 5]  # height is of no matter to a box
+
+
+def test_draws_fill_the_ranges_of_the_configuration(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "pointsam.detect.data.augment.moved", lambda sample, linear, shift: seen.append((linear, shift))
+    )
+    rng, config = np.random.default_rng(0), AugmentConfig(rotation_rad=0.5, scale=(0.8, 1.4), shift_m=2.0)
+    for _ in range(2000):
+        augmented(None, config, rng)
+    linear, shift = (np.array(some) for some in zip(*seen, strict=True))
+    scale = linear[:, 2, 2]
+    assert (scale.min(), scale.max()) == pytest.approx((0.8, 1.4), abs=0.01)
+    plane = linear[:, :2, :2] / scale[:, None, None]
+    mirror_x, mirror_y = np.sign(plane[:, 0, 0]), np.sign(plane[:, 1, 1])
+    angle = np.arcsin(plane[:, 1, 0] * mirror_x)
+    assert (angle.min(), angle.max()) == pytest.approx((-0.5, 0.5), abs=0.01)
+    assert plane[:, 0, 1] * mirror_y == pytest.approx(-np.sin(angle))
+    assert ((mirror_x < 0).mean(), (mirror_y < 0).mean()) == pytest.approx((0.5, 0.5), abs=0.05)
+    assert abs(np.corrcoef(mirror_x, mirror_y)[0, 1]) < 0.1
+    assert shift.std(axis=0) == pytest.approx([2.0] * 3, rel=0.08)
+    assert abs(shift.mean()) < 0.1
 
 
 def test_nothing_to_do_changes_nothing():

@@ -1,11 +1,13 @@
 """A budget is drawn once, for good reasons, and says what it costs."""
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import pytest
 
 from pointsam.base.errors import SchemaError
+from pointsam.detect.data import budget_file
 from pointsam.detect.data.budget import CLUSTER_COST, RULES, BudgetConfig, Objects, draw
 from pointsam.detect.data.budget_file import read_budget, write_budget
 
@@ -104,6 +106,71 @@ def test_cost_pays_for_boxes_and_clusters_of_whole_frames_and_no_more():
     assert said["boxes"] == pytest.approx(0.1 * (said["boxes"] + said["clusters"]), abs=1)
 
 
+def few_objects():
+    """Four candidates and one object without points in three frames, the second of them empty."""
+    return Objects(
+        ("f0", "f1", "f2"),
+        np.array([0, 0, 2, 2, 2]),
+        ("a", "b", "c", "d", "e"),
+        np.array([0, 1, 0, 0, 1], dtype=np.uint8),
+        np.array([10.0, 20, 39, 40, 50]),
+        np.array([4, 5, 19, 0, 100]),
+        np.array([[1.0, -2], [np.nan, 0], [0, np.nan], [0, 0], [0.5, 0]]),
+    )
+
+
+def lots(names, kind, seed=0):
+    """The names by rising lot: the first 64 bits of a hash of seed, kind and name."""
+    digest = {name: hashlib.sha256(f"{seed}\0{kind}\0{name}".encode()).digest()[:8] for name in names}
+    return sorted(names, key=digest.__getitem__)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("fraction", "count"), [(0.1, 1), (0.6, 2), (0.9, 4), (1.0, 4)])
+def test_boxes_are_those_with_the_lowest_lots(fraction, count, seed):
+    budget = draw(few_objects(), NAMES, BudgetConfig(fraction, seed=seed))
+    assert boxed(budget) == set(lots(["a", "b", "c", "e"], "object", seed)[:count])
+    assert list(budget.frames) == ["f0", "f1", "f2"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_frames_are_those_with_the_lowest_lots(seed):
+    budget = draw(few_objects(), NAMES, BudgetConfig(0.5, rule="frame", seed=seed))
+    members = {"f0": {"a", "b"}, "f1": set(), "f2": {"c", "e"}}
+    chosen = lots(["f0", "f1", "f2"], "frame", seed)[:2]
+    assert boxed(budget) == set().union(*(members[frame_id] for frame_id in chosen))
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.284, 0.286, 0.569, 0.571])
+def test_cost_takes_frames_as_long_as_they_are_paid_for(fraction):
+    """Each candidate costs half a box and half a cluster, 0.57; a frame with two of the four candidates 0.285."""
+    budget = draw(few_objects(), NAMES, BudgetConfig(fraction, rule="cost", box_share=0.5))
+    order = lots(["f0", "f1", "f2"], "frame")
+    total = np.cumsum([0 if frame_id == "f1" else 0.285 for frame_id in order])
+    assert set(budget.frames) == set(order[: max(1, (total <= fraction).sum())])
+
+
+def test_velocities_are_known_in_both_axes_or_not_at_all():
+    assert draw(few_objects(), NAMES, BudgetConfig(1.0)).frames == {
+        "f0": {"a": (1.0, -2.0), "b": None},
+        "f1": {},
+        "f2": {"c": None, "e": (0.5, 0.0)},
+    }
+
+
+def test_a_budget_describes_itself():
+    said = draw(few_objects(), NAMES, BudgetConfig(0.5, min_points=5)).description
+    assert said == {
+        **{"fraction": 0.5, "rule": "object", "box_share": 0.1, "min_points": 5, "seed": 0},
+        **{"frames": 3, "labelled_frames": 3, "objects": 3, "boxes": 2, "clusters": 1},
+        "cost_boxes_only": 2 / 3,
+        "cost_with_clusters": pytest.approx(2.14 / 3),
+        "classes": said["classes"],
+    }
+    assert {name: of["objects"] for name, of in said["classes"].items()} == {"car": 1, "pedestrian": 2, "bus": 0}
+    assert sum(of["boxes"] for of in said["classes"].values()) == 2
+
+
 def test_ten_per_cent_of_boxes_with_clusters_elsewhere_cost_more_than_ten_per_cent():
     everything = dataclasses.replace(OBJECTS, num_points=OBJECTS.num_points + 1)
     said = draw(everything, NAMES, BudgetConfig(0.1)).description
@@ -136,6 +203,14 @@ def test_a_budget_comes_back_as_it_went_and_equal_budgets_are_equal_bytes(tmp_pa
     assert back.frames == budget.frames
     assert back.description == budget.description
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_a_budget_of_another_version_is_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(budget_file, "VERSION", 1)
+        write_budget(tmp_path / "old", draw(few_objects(), NAMES, BudgetConfig()))
+    with pytest.raises(SchemaError, match=r"SCH003.*budget version 1, this is version 2"):
+        read_budget(tmp_path / "old")
 
 
 def test_what_is_no_budget_is_refused(tmp_path):

@@ -181,6 +181,48 @@ def test_so_is_a_cluster_of_few_points(min_points, clusters):
     assert found.unknown[:4].tolist() == [clusters == 0] * 4
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "unknown"),
+    [("own_m", 5.0, True), ("own_m", 5.01, False), ("ground_m", 0.5, True), ("ground_m", 0.51, False),
+     ("tallest_m", 0.5, True), ("tallest_m", 0.49, False)],
+)  # fmt: skip
+def test_what_is_unknown_lies_between_the_limits(field, value, unknown):
+    """The point that nobody saw is 5 m away, half a metre above another."""
+    xyz = np.where(np.arange(6)[:, None] == 4, [3.0, 4.0, 0.5], [3.0, 4.1, 0.0])
+    found = from_tables(tables(), xyz, CoarseConfig(**{field: value}))
+    assert found.unknown[4] == unknown
+
+
+@pytest.mark.parametrize(("confidence", "clusters"), [(0.2, 2), (0.21, 1), (0.9, 1), (0.91, 0)])
+def test_a_cluster_is_as_sure_as_asked_for(confidence, clusters):
+    assert len(from_tables(tables(), XYZ, CoarseConfig(min_confidence=confidence))) == clusters
+
+
+@pytest.mark.parametrize(("share", "gone"), [(0.5, False), (0.49, True)])
+def test_a_cluster_goes_with_more_than_a_share_of_its_points_in_a_box(share, gone):
+    xyz = np.array([[0.0, 0, 0], [1, 0, 0], [9, 0, 0], [9.5, 0, 0], [30, 0, 0]])
+    labels = of_points(xyz, np.array([0, 0, 0, 0, 1]), np.zeros(2, dtype=np.uint8))
+    left = without_boxed(labels, xyz, boxes_at((0.5, 0, 0), yaw=0.0), share)
+    assert left.cluster_id.tolist() == ([-1, -1, -1, -1, 0] if gone else [0, 0, 0, 0, 1])
+
+
+def test_clicks_mark_a_parallelogram_with_its_edges_at_the_heights_of_the_box(rng):
+    box = boxes_at((10.0, 0, 0), size=(4.0, 2.0, 1.0), yaw=0.0)
+    edge = np.array([[8, -1, 0], [12, 1, 0], [10, 0, 0.5], [10, 0, -0.5], [9, 0.9, 0.2]])
+    beyond = np.array([[7.99, 0, 0], [12.01, 0, 0], [10, 1.01, 0], [10, -1.01, 0], [10, 0, 0.51], [10, 0, -0.51]])
+    found = from_boxes(np.concatenate([edge, beyond]), box, CoarseConfig("clicks", click_noise_m=0.0), rng)
+    assert found.cluster_id.tolist() == [0] * 5 + [-1] * 6
+
+
+def test_noise_of_centres_and_clicks_is_as_wide_as_asked_for(rng):
+    many = boxes_at(*[(50.0 * k, 0, 0) for k in range(2000)])
+    noise = (
+        from_boxes(np.zeros((0, 3)), many, CoarseConfig("centers", center_noise_m=0.4), rng).center_m - many.center_m
+    )
+    assert noise.std(axis=0) == pytest.approx([0.4, 0.4, 0.0], rel=0.05)
+    assert abs(noise.mean()) < 0.03
+
+
 def test_labels_of_another_sweep_are_refused():
     with pytest.raises(SchemaError, match=r"SCH003.*6 labels.*5 points"):
         from_tables(tables(), XYZ[:5], CoarseConfig())

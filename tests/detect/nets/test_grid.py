@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from pointsam.base.errors import SchemaError  # noqa: E402
-from pointsam.detect.nets.grid import Grid, scatter_max, scatter_mean, voxelize  # noqa: E402
+from pointsam.detect.nets.grid import Grid, MapShape, scatter_max, scatter_mean, voxelize  # noqa: E402
 
 GRID = Grid((-8.0, -4.0, -2.0, 8.0, 4.0, 2.0), (0.5, 0.25, 1.0))
 
@@ -82,3 +82,40 @@ def test_sizes_that_mean_nothing_are_refused(bad):
 def test_an_empty_cloud_has_no_voxel():
     voxels = voxelize(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), GRID)
     assert voxels.coordinate.shape == (0, 4)
+
+
+def test_lower_faces_belong_to_the_grid_and_upper_ones_do_not():
+    low, high = torch.tensor(GRID.range_m[:3]), torch.tensor(GRID.range_m[3:])
+    middle, xyz = torch.zeros(3), []
+    for axis in range(3):
+        for value in (low[axis], high[axis], low[axis] - 0.01, high[axis] - 0.01):
+            xyz.append(torch.where(torch.arange(3) == axis, value, middle))
+    voxels = voxelize(torch.stack(xyz), torch.tensor([0, 1] * 6), GRID)
+    assert voxels.point.tolist() == [0, 3, 4, 7, 8, 11]
+    at = voxels.coordinate[voxels.voxel].tolist()
+    assert at == [[0, 2, 16, 0], [1, 2, 16, 31], [0, 2, 0, 16], [1, 2, 31, 16], [0, 0, 16, 16], [1, 3, 16, 16]]
+
+
+def test_a_map_has_its_rows_along_y():
+    grid = Grid((-4.0, -8.0, -1.0, 8.0, 16.0, 1.0), (0.5, 0.25, 2.0))
+    assert grid.shape == (24, 96, 1)
+    assert MapShape.of(grid, 4) == MapShape((-4.0, -8.0), (2.0, 1.0), (24, 6))
+
+
+@pytest.mark.parametrize(("stride", "fits"), [(3, True), (8, True), (5, False), (16, False)])
+def test_a_stride_divides_both_axes(stride, fits):
+    grid = Grid((-4.0, -8.0, -1.0, 8.0, 16.0, 1.0), (0.5, 0.25, 2.0))
+    if fits:
+        grid.require_stride(stride)
+    else:
+        with pytest.raises(SchemaError, match=rf"SCH005.*24 x 96 voxels.*stride {stride}"):
+            grid.require_stride(stride)
+
+
+@pytest.mark.parametrize(("length", "fits"), [(10.00004, True), (10.0002, False)])
+def test_voxels_may_miss_the_range_by_a_rounding(length, fits):
+    if fits:
+        assert Grid((0, 0, 0, length, 4, 1), (1.0, 1.0, 1.0)).shape == (10, 4, 1)
+    else:
+        with pytest.raises(SchemaError, match="SCH005"):
+            Grid((0, 0, 0, length, 4, 1), (1.0, 1.0, 1.0))

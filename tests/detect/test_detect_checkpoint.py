@@ -1,0 +1,52 @@
+"""What a checkpoint gives back is what it was given."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from pointsam.base.errors import SchemaError  # noqa: E402
+from pointsam.detect.checkpoint import Checkpoint, Place, save_checkpoint  # noqa: E402
+
+
+def trained(steps, width=3):
+    model = torch.nn.Sequential(torch.nn.Linear(2, width), torch.nn.BatchNorm1d(width))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        model(torch.randn(4, 2)).square().sum().backward()
+        optimizer.step()
+    return model, optimizer
+
+
+def test_network_moments_and_place_come_back(tmp_path):
+    model, optimizer = trained(3)
+    save_checkpoint(tmp_path / "c", model, optimizer, Place(3, 0.25), {"recipe": {"name": "é"}})
+    found, (fresh, its) = Checkpoint(tmp_path / "c"), trained(0)
+    assert (found.place, found.about) == (Place(3, 0.25), {"recipe": {"name": "é"}})
+    found.load_model(fresh)
+    found.load_optimizer(fresh, its)
+    for name, value in model.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], value)
+    moments, expected = its.state_dict()["state"], optimizer.state_dict()["state"]
+    assert moments.keys() == expected.keys() == {0, 1, 2, 3}
+    for index, state in expected.items():
+        assert all(torch.equal(torch.as_tensor(moments[index][key]), value) for key, value in state.items())
+
+
+def test_before_the_first_step_there_are_no_moments(tmp_path):
+    model, optimizer = trained(0)
+    save_checkpoint(tmp_path / "c", model, optimizer, Place(), {})
+    fresh, its = trained(2)
+    Checkpoint(tmp_path / "c").load_optimizer(fresh, its)
+    assert its.state_dict()["state"] == {}
+    assert Checkpoint(tmp_path / "c").place == Place(0, None)
+
+
+def test_another_network_and_what_is_no_checkpoint_are_refused(tmp_path):
+    save_checkpoint(tmp_path / "c", *trained(1), Place(), {})
+    with pytest.raises(SchemaError, match=r"SCH003.*weights of another network"):
+        Checkpoint(tmp_path / "c").load_model(trained(0, width=4)[0])
+    (tmp_path / "text").write_text("no checkpoint")
+    for name in ("text", "missing"):
+        with pytest.raises(SchemaError, match=rf"SCH003.*{name}: no readable checkpoint"):
+            Checkpoint(tmp_path / name)

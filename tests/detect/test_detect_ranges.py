@@ -1,0 +1,52 @@
+"""Every number of a detector's configuration has a range, whose ends are in it or not."""
+
+import math
+
+import pytest
+
+pytest.importorskip("torch", reason="needs torch")
+
+from pointsam.base.errors import SchemaError
+from pointsam.detect.data.augment import AugmentConfig
+from pointsam.detect.data.budget import BudgetConfig
+from pointsam.detect.data.coarse import CoarseConfig
+from pointsam.detect.data.paste import PasteConfig
+from pointsam.detect.data.sample import PointsConfig
+from pointsam.detect.data.training_set import DataConfig
+from pointsam.detect.recipe import TrainConfig
+
+ABOVE_0 = ((1e-9,), (0.0, -1.0, math.nan))
+FROM_1 = ((1,), (0,))
+RANGES = {
+    (AugmentConfig, "rotation_rad"): ((0.0, math.pi), (-0.01, 3.15)),
+    (AugmentConfig, "scale"): (((1.0, 1.0), (0.1, 2.0)), ((0.0, 1.0), (1.1, 1.0))),
+    (AugmentConfig, "shift_m"): ((0.0,), (-0.01,)),
+    (BudgetConfig, "fraction"): ((0.001, 1.0), (0.0, 1.01)),
+    (BudgetConfig, "box_share"): ((0.001, 1.0), (0.0, 1.01)),
+    (CoarseConfig, "enlarge"): (((1.0, 1.0), (1.0, 1.5)), ((0.99, 1.1), (1.2, 1.1))),
+    (PasteConfig, "counts"): (({}, {"car": 0}), ({"car": 1, "bus": -1},)),
+    (PasteConfig, "min_points"): FROM_1,
+    (PasteConfig, "off_last_epochs"): ((0,), (-1,)),
+    (PointsConfig, "past_sweeps"): ((0, 100), (-1, 101)),
+    (PointsConfig, "intensity_full"): ABOVE_0,
+    (DataConfig, "repeat"): FROM_1,
+    (DataConfig, "samples"): ((1, None), (0,)),
+    **{(TrainConfig, name): FROM_1 for name in ("epochs", "batch_size", "eval_epochs")},
+    **{
+        (TrainConfig, name): ABOVE_0
+        for name in ("learning_rate", "start_division", "end_division", "grad_clip", "checkpoint_minutes")
+    },
+    (TrainConfig, "warm_share"): ((0.001, 0.999), (0.0, 1.0)),
+    (TrainConfig, "workers"): ((0,), (-1,)),
+    (TrainConfig, "momentum"): (((0.001, 0.999),), ((0.0, 0.9), (0.9, 1.0))),
+}
+
+
+@pytest.mark.parametrize(("kind", "field"), RANGES)
+def test_a_range_has_its_ends_and_no_more(kind, field):
+    inside, outside = RANGES[kind, field]
+    for value in inside:
+        assert getattr(kind(**{field: value}), field) == value
+    for value in outside:
+        with pytest.raises(SchemaError, match=f"SCH005.*{field}"):
+            kind(**{field: value})
