@@ -102,11 +102,17 @@ def test_an_instance_png_gives_one_mask_an_object(folder, detect, dtype):
 
 
 def test_rle_gives_one_mask_an_entry_in_their_order(folder, detect):
-    entries = [entry(IDS == 2, "person"), entry(IDS == 1), entry(IDS == 7, "sky"), entry(IDS == 99, "car")]
+    entries = [
+        entry(IDS == 2, "person"),
+        entry(IDS == 1),
+        entry(IDS == 7, "sky"),
+        entry(IDS == 99, "car"),
+        entry(IDS == 3),
+    ]
     found = detect(folder(json=entries))
     assert found.instances
-    assert found.class_id.tolist() == [PERSON, CAR]
-    assert found.box_xyxy_px.tolist() == [[6, 4, 8, 5], [2, 1, 5, 3]]
+    assert found.class_id.tolist() == [PERSON, CAR, CAR]
+    assert found.box_xyxy_px.tolist() == [[6, 4, 8, 5], [2, 1, 5, 3], [0, 0, 1, 1]]
 
 
 def test_rle_masks_may_overlap(folder, detect):

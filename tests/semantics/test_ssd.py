@@ -177,11 +177,12 @@ def found_by(monkeypatch, frame, view_of):
 
 def test_boxes_are_shares_of_the_window_top_first(found_by):
     image = np.zeros((50, 100, 3), dtype=np.uint8)
-    boxes = [(0.1, 0.2, 0.5, 0.6), (-0.2, 0.5, 0.4, 1.3), (0.2, 1.0, 0.4, 1.2)]
-    found, _ = found_by(boxes, [(1, 0.4), (3, 0.75), (3, 0.9)], image)  # the last lies outside
-    np.testing.assert_allclose(found.box_xyxy_px, [[50, 0, 100, 20], [20, 5, 60, 25]], atol=1e-4)
-    assert found.class_id.tolist() == [NUSCENES.class_id("car"), NUSCENES.class_id("pedestrian")]
-    assert found.score.tolist() == [0.75, np.float32(0.4)]
+    boxes = [(0.1, 0.2, 0.5, 0.6), (-0.2, 0.5, 0.4, 1.3), (0.2, 1.0, 0.4, 1.2), (0.8, 0.8, 0.81, 0.805)]
+    found, _ = found_by(boxes, [(1, 0.5), (3, 0.75), (3, 0.9), (3, 0.625)], image)  # the third lies outside
+    expected = [[50, 0, 100, 20], [80, 40, 80.5, 40.5], [20, 5, 60, 25]]
+    np.testing.assert_allclose(found.box_xyxy_px, expected, atol=1e-4)
+    assert found.class_id.tolist() == [NUSCENES.class_id(name) for name in ("car", "car", "pedestrian")]
+    assert found.score.tolist() == [0.75, 0.625, 0.5]
 
 
 def test_a_score_must_exceed_the_threshold(found_by):
