@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
+from pointsam.detect import losses  # noqa: E402
 from pointsam.detect.losses import divisor, heat_focal, masked_l1, masked_smooth_l1, sigmoid_focal  # noqa: E402
 
 
@@ -75,4 +76,13 @@ def test_sigmoid_focal_is_retinanets(rng_of):
 
 @pytest.mark.parametrize(("count", "by"), [(7, 7), (1, 1), (0, 1)])
 def test_one_process_counts_for_itself_and_nothing_divides_by_one(count, by):
+    assert divisor(count, torch.zeros(1)).item() == by
+
+
+@pytest.mark.parametrize(("count", "by"), [(3, 2.0), (1, 1.0), (0, 0.5)])
+def test_two_processes_divide_the_count_of_both_by_two(monkeypatch, count, by):
+    """The other one counts 1, or nothing where this one does; the sum over both is 1 at least."""
+    monkeypatch.setattr(losses.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(losses.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(losses.distributed, "all_reduce", lambda value: value.add_(min(count, 1)))
     assert divisor(count, torch.zeros(1)).item() == by
