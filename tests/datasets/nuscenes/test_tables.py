@@ -30,7 +30,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(extra=st.lists(JSON, max_size=12), indent=st.sampled_from([None, 0, 2]), block=st.integers(1, 40))
 def test_rows_are_those_of_json_whatever_the_layout_and_the_block(tmp_path_factory, extra, indent, block):
     rows = [{"x": value, "token": f"t{i}", "n": i} for i, value in enumerate(extra)]
