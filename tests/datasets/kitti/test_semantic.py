@@ -116,3 +116,53 @@ def test_what_the_exporter_writes_is_read_as_the_same_truth_and_scores_one(tmp_p
     read = np.fromfile(tmp_path / "dest" / "labels" / "08_000000.label", dtype="<u4")
     assert ((read & 0xFFFF) == values & 0xFFFF).all()
     assert len(np.unique(read)) == 2
+
+
+def test_at_the_ends_of_a_sequence_a_frame_is_its_own_neighbour(tmp_path):
+    world = write(tmp_path)
+    stems = [
+        {k: sweep.path.stem[-1] for k, sweep in world.frame(name).neighbours.items()} for name in world.frame_ids()
+    ]
+    assert stems == [{-1: "0", 1: "1"}, {-1: "0", 1: "2"}, {-1: "1", 1: "2"}]
+
+
+@pytest.mark.parametrize(
+    ("count", "stems"), [(0, []), (1, ["000002"]), (2, ["000002", "000001"]), (9, ["000002", "000001", "000000"])]
+)
+def test_past_sweeps_are_the_latest(tmp_path, count, stems):
+    assert [sweep.path.stem for sweep in write(tmp_path, frames=4).past_sweeps("08_000003", count)] == stems
+
+
+def test_a_frame_beyond_the_times_has_none_and_one_beyond_the_poses_is_refused(tmp_path):
+    world = write(tmp_path)
+    (tmp_path / "sequences" / "08" / "times.txt").write_text("0.25\n1.5\n")
+    world = SemanticKitti(world.root)
+    assert [world.frame(name).sweep.t_us for name in world.frame_ids()] == [250_000, 1_500_000, 0]
+    (tmp_path / "sequences" / "08" / "poses.txt").write_text("1 0 0 0 0 1 0 0 0 0 1 0\n" * 2)
+    with pytest.raises(DatasetError, match=r"DAT011.*has 2 lines, frame 2 has none"):
+        SemanticKitti(world.root).frame("08_000002")
+    assert SemanticKitti(world.root).frame("08_000000").frame_id == "08_000000"
+
+
+def test_every_label_is_a_thing_void_or_background(tmp_path):
+    things = {10: "car", 252: "car", 18: "truck", 258: "truck", 30: "person", 254: "person", 31: "bicyclist"}
+    things |= {253: "bicyclist", 32: "motorcyclist", 255: "motorcyclist"}
+    things |= dict.fromkeys((13, 16, 20, 256, 257, 259), "other_vehicle")
+    void, other = (0, 1, 11, 15, 52, 99), (40, 44, 48, 49, 50, 51, 60, 70, 71, 72, 80, 81)
+    labels = [*things, *void, *other]
+    world = write(tmp_path, frames=1, points=[AHEAD] * len(labels), values=[packed(k, 300) for k in labels])
+    truth = world.point_truth("08_000000")
+    names = [*(world.taxonomy.class_id(name) for name in things.values()), *[BACKGROUND] * 18]
+    assert truth.labels.class_id.tolist() == names
+    assert truth.labels.instance_id.tolist() == [300] * len(things) + [-1] * 18
+    assert [k for k, is_void in zip(labels, truth.void, strict=True) if is_void] == list(void)
+
+
+@pytest.mark.parametrize("file", ["calib.txt", "poses.txt", "times.txt", "velodyne/000003.bin"])
+def test_the_fingerprint_is_of_calibration_poses_times_and_names(tmp_path, file):
+    world = write(tmp_path)
+    before = world.fingerprint()
+    assert SemanticKitti(world.root).fingerprint() == before
+    with (tmp_path / "sequences" / "08" / file).open("ab") as stream:
+        stream.write(b"\n")
+    assert SemanticKitti(world.root).fingerprint() != before
