@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pointsam.base.errors import CalibrationError, DatasetError
-from pointsam.datasets.kitti.files import read_calibration, read_labels
+from pointsam.datasets.kitti.files import LabelRow, read_calibration, read_labels
 
 CALIB = {
     "P2": "700 0 600 45 0 700 180 -0.3 0 0 1 0.005",
@@ -126,3 +126,13 @@ def test_a_malformed_label_is_DAT011_with_file_and_line(label_file, row, says):
     with pytest.raises(DatasetError, match=rf"000007\.txt, line 2: .*{says}") as raised:
         read_labels(label_file(CAR, row))
     assert raised.value.code == "DAT011"
+
+
+def test_a_label_row_has_its_columns_in_kittis_order(tmp_path):
+    path = tmp_path / "000000.txt"
+    path.write_text(
+        "\nCar 0.25 2 -1.5 10 20 30 40 1.5 1.6 4.0 5.0 6.0 7.0 0.5\nVan 0 0 0 1 2 3 4 2 2 5 1 1 9 -0.5 0.9\n"
+    )
+    car, van = read_labels(path)
+    assert car == LabelRow(2, "Car", (10, 20, 30, 40), (1.5, 1.6, 4.0), (5, 6, 7), 0.5, truncated=0.25, occluded=2)
+    assert (van.line, van.kind, van.rotation_y, van.truncated, van.occluded) == (3, "Van", -0.5, 0.0, 0)
