@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import NO_INSTANCE, Boxes, PointLabels, PointTruth
 
@@ -15,7 +14,7 @@ NO_BOX = -1
 
 
 def box_members(
-    xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, margin_m: float = 0.0
+    xyz_lidar_m: FloatArray, boxes: Boxes, margin_m: float = 0.0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Every (point, box) pair where the point lies in the box; the surface belongs to the box.
 
@@ -45,7 +44,7 @@ def box_members(
     return np.concatenate(members), np.repeat(np.arange(len(boxes), dtype=np.int64), sizes)
 
 
-def points_in_boxes(xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, margin_m: float = 0.0) -> NDArray[np.int32]:
+def points_in_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, margin_m: float = 0.0) -> NDArray[np.int32]:
     """The box of each point: of several, the one whose centre is nearest, and of equally near ones the first.
 
     The nearest centre gives a person standing against a bus to the person.
@@ -66,7 +65,7 @@ def points_in_boxes(xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, margin
     return index
 
 
-def count_points(xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes) -> NDArray[np.int64]:
+def count_points(xyz_lidar_m: FloatArray, boxes: Boxes) -> NDArray[np.int64]:
     """(M,) int64 points in each box; a point in two boxes counts in both."""
     return np.bincount(box_members(xyz_lidar_m, boxes)[1], minlength=len(boxes))
 
@@ -85,7 +84,7 @@ def rows(boxes: Boxes) -> NDArray[np.float64]:
     return np.column_stack([boxes.center_m, boxes.size_lwh_m, yaw]).astype(np.float64).reshape(-1, 7)
 
 
-def truth_from_boxes(xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, void_ring_m: float = 0.0) -> PointTruth:
+def truth_from_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, void_ring_m: float = 0.0) -> PointTruth:
     """Per-point truth: an object is what its box holds.
 
     A point's instance is the index of its box (`points_in_boxes` settles overlaps, void boxes included). Void are the

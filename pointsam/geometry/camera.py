@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.base.errors import CalibrationError
 
 
@@ -58,7 +58,7 @@ class PinholeCamera:
         K.setflags(write=False)
         object.__setattr__(self, "K", K)
 
-    def project(self, xyz_cam_m: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def project(self, xyz_cam_m: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pixels and depths of points.
 
         Args:

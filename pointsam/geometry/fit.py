@@ -10,11 +10,11 @@ Source: X. Zhang, W. Xu, C. Dong, J. M. Dolan, Efficient L-shape fitting for veh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.base.errors import SchemaError
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import NO_INSTANCE, Boxes, PointLabels
@@ -48,7 +48,7 @@ _TOO_LONG = 1.2
 
 
 def fit_boxes(
-    xyz_lidar_m: NDArray[np.floating[Any]],
+    xyz_lidar_m: FloatArray,
     labels: PointLabels,
     taxonomy: Taxonomy,
     sizes_lwh_m: Mapping[str, tuple[float, float, float]] = TYPICAL_LWH_M,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Sweep
 
@@ -48,9 +48,7 @@ def key_SE3_sweep(key: Sweep, other: Sweep) -> SE3:
     return key.ego_SE3_lidar.inverse() @ _between(key.world_SE3_ego, other.world_SE3_ego) @ other.ego_SE3_lidar
 
 
-def project(
-    xyz_lidar_m: NDArray[np.floating[Any]], sweep: Sweep, view: CameraView, min_depth_m: float = 1.0
-) -> Projection:
+def project(xyz_lidar_m: FloatArray, sweep: Sweep, view: CameraView, min_depth_m: float = 1.0) -> Projection:
     """Project the points of a sweep into an image.
 
     Args:

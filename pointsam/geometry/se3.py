@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.base.errors import CalibrationError
 
 # Published calibrations are rounded to 6-7 digits; anything farther from a rotation is a mistake, not rounding.
@@ -100,7 +100,7 @@ class SE3:
         )
         return SE3(rotation, _floats(translation_m))
 
-    def apply(self, xyz_m: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    def apply(self, xyz_m: FloatArray) -> NDArray[np.float64]:
         """(N,3) points of the source frame in the target frame, metres."""
         return np.asarray(xyz_m, dtype=np.float64) @ self.rotation.T + self.translation_m
 

@@ -12,11 +12,11 @@ nearer and passed over it. Nearest neighbours adapt to the density of the sensor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.geometry.projection import Projection, cam_SE3_lidar
 from pointsam.types import CameraView, Sweep
 
@@ -43,7 +43,7 @@ class VisibilityConfig:
 
 
 def occluded(
-    xyz_lidar_m: NDArray[np.floating[Any]],
+    xyz_lidar_m: FloatArray,
     projection: Projection,
     sweep: Sweep,
     view: CameraView,
@@ -84,7 +84,7 @@ def occluded(
     return hidden
 
 
-def parallax(xyz_lidar_m: NDArray[np.floating[Any]], sweep: Sweep, view: CameraView) -> NDArray[np.float64]:
+def parallax(xyz_lidar_m: FloatArray, sweep: Sweep, view: CameraView) -> NDArray[np.float64]:
     """(V,2) pixels by which points move when the camera moves from the LiDAR's place to its own."""
     to_camera = cam_SE3_lidar(sweep, view)
     from_camera = to_camera.apply(xyz_lidar_m)
