@@ -11,11 +11,11 @@ Dimensions
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray, IntArray
 from pointsam.evaluate.overlap import Overlaps
 from pointsam.evaluate.slices import Members
 from pointsam.geometry.boxes import box_members
@@ -52,7 +52,7 @@ def _names(edges: tuple[int, ...], unit: str, less: int) -> tuple[str, ...]:
 
 def members_of(
     seen: Overlaps,
-    xyz_lidar_m: NDArray[np.floating[Any]],
+    xyz_lidar_m: FloatArray,
     frame: Frame,
     cameras: tuple[str, ...],
     boxes: Boxes | None,
@@ -92,22 +92,20 @@ def members_of(
     return members
 
 
-def _binned(value: NDArray[np.floating[Any]] | NDArray[np.integer[Any]], edges: tuple[int, ...]) -> NDArray[np.bool_]:
+def _binned(value: FloatArray | IntArray, edges: tuple[int, ...]) -> NDArray[np.bool_]:
     place = np.searchsorted(edges, value, side="right") - 1
     out: NDArray[np.bool_] = place[:, None] == np.arange(len(edges))
     return out
 
 
-def _inside(xyz_lidar_m: NDArray[np.floating[Any]], frame: Frame, cameras: tuple[str, ...]) -> list[NDArray[np.bool_]]:
+def _inside(xyz_lidar_m: FloatArray, frame: Frame, cameras: tuple[str, ...]) -> list[NDArray[np.bool_]]:
     """(N,) for each camera, whether a point falls into its image; a camera that the frame lacks sees nothing."""
     views = {view.name: view for view in frame.cameras}
     none = np.zeros(len(xyz_lidar_m), dtype=bool)
     return [project(xyz_lidar_m, frame.sweep, views[name]).valid if name in views else none for name in cameras]
 
 
-def _level(
-    seen: Overlaps, xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, visibility: NDArray[np.int8]
-) -> NDArray[np.int64]:
+def _level(seen: Overlaps, xyz_lidar_m: FloatArray, boxes: Boxes, visibility: NDArray[np.int8]) -> NDArray[np.int64]:
     """(T,) visibility of the box that holds most points of each true segment, -1 without any."""
     level = np.full(len(seen.true_size), -1, dtype=np.int64)
     point, box = box_members(xyz_lidar_m, boxes)

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray, IntArray
 from pointsam.evaluate.bootstrap import FEWEST_SCENES, interval, times_drawn
 
 DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
@@ -214,7 +214,7 @@ def matched(
     return frame[order], hit, pairs
 
 
-def _precision(hit: NDArray[np.bool_], times: NDArray[Any], total: int) -> float:
+def _precision(hit: NDArray[np.bool_], times: FloatArray | IntArray, total: int) -> float:
     """Average precision of predictions by falling score, each counted so many times, NaN without an object."""
     if total == 0:
         return float("nan")
