@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from pointsam.base.arrays import FloatArray
 from pointsam.geometry.se3 import SE3
 from pointsam.report.points import cluster_colours, paint_points, tag_clusters
 from pointsam.report.style import FAINT, GROUND, INK, UNLABELLED, font
@@ -43,7 +43,7 @@ class BevView:
         """Scale."""
         return self.size_px / (2 * self.half_side_m)
 
-    def uv_px(self, xyz_lidar_m: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    def uv_px(self, xyz_lidar_m: FloatArray) -> NDArray[np.float64]:
         """(N,2) pixels, not rounded, of (N,3) points of the LiDAR frame."""
         turned = np.asarray(xyz_lidar_m, dtype=np.float64) @ self.ego_R_lidar.T
         u = self.size_px / 2 - (turned[:, 1] - self.center_m[1]) * self.px_per_m
@@ -52,7 +52,7 @@ class BevView:
 
 
 def fit_view(
-    xyz_lidar_m: NDArray[np.floating[Any]], labels: PointLabels, boxes: Boxes | None, ego_SE3_lidar: SE3, size_px: int
+    xyz_lidar_m: FloatArray, labels: PointLabels, boxes: Boxes | None, ego_SE3_lidar: SE3, size_px: int
 ) -> BevView:
     """The square around the vehicle, labelled points and boxes, 40 to 100 m wide; 100 m where there are none."""
     content = xyz_lidar_m[labels.instance_id != NO_INSTANCE].astype(np.float64)
@@ -69,7 +69,7 @@ def fit_view(
 
 
 def draw_bev(
-    xyz_lidar_m: NDArray[np.floating[Any]],
+    xyz_lidar_m: FloatArray,
     labels: PointLabels,
     boxes: Boxes | None,
     ego_SE3_lidar: SE3,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from pointsam.base.arrays import FloatArray
 from pointsam.geometry.projection import project
 from pointsam.report.bev import draw_bev
 from pointsam.report.overlay import ClassMask, draw_camera
@@ -34,7 +34,7 @@ _LEGEND_BOXES = "White outlines: true boxes, the tick is the front; grey outline
 def draw_frame(
     frame: Frame,
     images: Mapping[str, NDArray[np.uint8]],
-    xyz_lidar_m: NDArray[np.floating[Any]],
+    xyz_lidar_m: FloatArray,
     labels: PointLabels,
     masks: Mapping[str, Sequence[ClassMask]],
     boxes: Boxes | None,
@@ -90,7 +90,7 @@ def in_reading_order(cameras: list[CameraView]) -> list[CameraView]:
 
 def _draw_panel(
     frame: Frame,
-    xyz_lidar_m: NDArray[np.floating[Any]],
+    xyz_lidar_m: FloatArray,
     labels: PointLabels,
     boxes: Boxes | None,
     taxonomy: Taxonomy,
@@ -152,7 +152,7 @@ def _class_rows(clusters: Sequence[_ClusterRow], taxonomy: Taxonomy) -> list[_Ta
     return rows
 
 
-def _clusters(xyz_lidar_m: NDArray[np.floating[Any]], labels: PointLabels, taxonomy: Taxonomy) -> list[_ClusterRow]:
+def _clusters(xyz_lidar_m: FloatArray, labels: PointLabels, taxonomy: Taxonomy) -> list[_ClusterRow]:
     """(id, class, points, range of the extent's middle) of each cluster, the largest first."""
     clusters = []
     for cluster in np.unique(labels.instance_id[labels.instance_id != NO_INSTANCE]):

@@ -6,10 +6,13 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from textwrap import fill as fill_text
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _NAME_WIDTH = 36
 """Letters of a line."""
@@ -79,7 +82,7 @@ def draw(panels: Sequence[Panel], same_y: bool = False) -> dict[str, bytes]:
         same_y: they share their y axis.
     """
 
-    def fill(places: Sequence[Any]) -> None:
+    def fill(places: Sequence[Axes]) -> None:
         for place in places[len(panels) :]:
             place.set_axis_off()
         told = set[tuple[str, ...]]()
@@ -95,13 +98,11 @@ def draw(panels: Sequence[Panel], same_y: bool = False) -> dict[str, bytes]:
     return _chart((rows, columns), (5.6, 3.5) if columns == 1 else (3.4 * columns, 2.5 * rows), fill, same_y)
 
 
-def _plot(panel: Panel, place: Any) -> None:
+def _plot(panel: Panel, place: Axes) -> None:
     for k, line in enumerate(panel.lines):
         colour = _COLOURS[k % len(_COLOURS)]
-        style: dict[str, Any] = {"linestyle": "--" if line.dashed else "-", "marker": "o", "ms": 3}
-        if line.marks:
-            style = {"linestyle": "none", "marker": "x", "ms": 7}
-        place.plot(line.x, line.y, color=colour, label=line.name, lw=1.6, **style)
+        style, marker, size = ("none", "x", 7) if line.marks else ("--" if line.dashed else "-", "o", 3)
+        place.plot(line.x, line.y, color=colour, label=line.name, lw=1.6, linestyle=style, marker=marker, ms=size)
         if line.band is not None:
             place.fill_between(line.x, line.band[:, 0], line.band[:, 1], color=colour, alpha=0.18, lw=0)
     place.set(title=panel.title, xlabel=panel.x, ylabel=panel.y)
@@ -124,7 +125,7 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
         rows: the bars.
     """
 
-    def fill(places: Sequence[Any]) -> None:
+    def fill(places: Sequence[Axes]) -> None:
         (place,) = places
         for k, row in enumerate(rows):
             two = bool(row.elsewhere[0])
@@ -146,14 +147,14 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
 
 
 def _chart(
-    shape: tuple[int, int], size: tuple[float, float], fill: Callable[[Sequence[Any]], None], same_y: bool = False
+    shape: tuple[int, int], size: tuple[float, float], fill: Callable[[Sequence[Axes]], None], same_y: bool = False
 ) -> dict[str, bytes]:
     """Axes in rows and columns, filled; size in inches."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context({"svg.hashsalt": "pointsam", "font.size": 9, "svg.fonttype": "path"}):
-        figure: Any = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         places = list(figure.subplots(*shape, squeeze=False, sharey=same_y).flat)
         fill(places)
         for place in places:

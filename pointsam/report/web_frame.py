@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import AnyArray, FloatArray
 from pointsam.geometry.boxes import corners
 from pointsam.report.style import class_rgb, cluster_rgb
 from pointsam.taxonomy import Taxonomy
@@ -22,12 +22,12 @@ _REACH = np.iinfo(np.int16)
 
 def frame_script(
     name: str,
-    xyz_lidar_m: NDArray[np.floating[Any]],
+    xyz_lidar_m: FloatArray,
     found: FrameLabels,
     taxonomy: Taxonomy,
     boxes: Boxes | None,
     outcomes: Mapping[int, tuple[str, float]] | None = None,
-    objects: tuple[NDArray[np.int32], Sequence[dict[str, Any]]] | None = None,
+    objects: tuple[NDArray[np.int32], Sequence[Mapping[str, object]]] | None = None,
 ) -> str:
     """JavaScript that hands a frame to the viewer.
 
@@ -41,7 +41,7 @@ def frame_script(
         objects: (N,) true instance of every point, and a row an object; None without truth.
     """
     centimetres = np.clip(np.round(np.asarray(xyz_lidar_m) * _PER_METRE), _REACH.min, _REACH.max)
-    data: dict[str, Any] = {
+    data: dict[str, object] = {
         "xyz": _packed(centimetres),
         "cluster": _packed(found.labels.instance_id),
         "object": None if objects is None else _packed(objects[0]),
@@ -53,8 +53,8 @@ def frame_script(
     return f"POINTSAM.add({json.dumps(name)}, {json.dumps(data, separators=(',', ':'), allow_nan=False)});\n"
 
 
-def _row(cluster: Cluster, outcomes: Mapping[int, tuple[str, float]] | None) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _row(cluster: Cluster, outcomes: Mapping[int, tuple[str, float]] | None) -> dict[str, object]:
+    row: dict[str, object] = {
         "id": cluster.cluster_id,
         "class": cluster.class_name,
         "points": cluster.num_points,
@@ -74,5 +74,5 @@ def _row(cluster: Cluster, outcomes: Mapping[int, tuple[str, float]] | None) -> 
     return row
 
 
-def _packed(values: NDArray[Any]) -> str:
+def _packed(values: AnyArray) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<i2").tobytes()).decode()
