@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray, IntArray
 from pointsam.store.schema import STATUS, columns_to_table, list_of, required
 from pointsam.types.validation import check_status
 
@@ -45,10 +44,10 @@ class CellRow:
     frame_id: str
     cell: str
     sar: bool
-    tp: NDArray[Any]
-    fp: NDArray[Any]
-    fn: NDArray[Any]
-    iou_sum: NDArray[Any]
+    tp: IntArray
+    fp: IntArray
+    fn: IntArray
+    iou_sum: FloatArray | IntArray
     num_objects: int
     num_found: int
     object_iou_sum: float
@@ -60,6 +59,6 @@ class CellRow:
         check_status(f"frame {self.frame_id}", self.status, self.error_code)
 
 
-def cells_table(rows: Iterable[CellRow], metadata: Mapping[str, Any]) -> Any:
+def cells_table(rows: Iterable[CellRow], metadata: Mapping[str, object]) -> pa.Table:
     """`cells`, one row a frame, cell and choice of refinement, in the order given."""
     return columns_to_table(CELLS, [{name: getattr(row, name) for name in CELLS.names} for row in rows], metadata)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import AnyArray
 from pointsam.types import Cluster, Detections, FrameRow, ImageMasks, Masks, PointLabels
 
 
-def frame_row(table: Any, row: int, scene: str) -> FrameRow:
+def frame_row(table: pa.Table, row: int, scene: str) -> FrameRow:
     """A row of `frames`."""
     return FrameRow(scene=scene, **{name: table[name][row].as_py() for name in table.column_names})
 
 
-def point_labels(table: Any, row: int) -> tuple[PointLabels, NDArray[np.uint8], NDArray[np.uint8]]:
+def point_labels(table: pa.Table, row: int) -> tuple[PointLabels, NDArray[np.uint8], NDArray[np.uint8]]:
     """A row of `points`: labels, and of each point the number of cameras that see it, and whose masks cover it."""
     labels = PointLabels(
         _array(table["cluster_id"][row]).astype(np.int32), _array(table["class_id"][row]).astype(np.uint8)
@@ -24,7 +24,7 @@ def point_labels(table: Any, row: int) -> tuple[PointLabels, NDArray[np.uint8], 
     return labels, views, covered
 
 
-def clusters(table: Any, members: range) -> tuple[Cluster, ...]:
+def clusters(table: pa.Table, members: range) -> tuple[Cluster, ...]:
     """Consecutive rows of `clusters`."""
     found = []
     for values in table.slice(members.start, len(members)).drop_columns(["frame_id"]).to_pylist():
@@ -34,10 +34,10 @@ def clusters(table: Any, members: range) -> tuple[Cluster, ...]:
     return tuple(found)
 
 
-def image_masks(table: Any, row: int) -> ImageMasks:
+def image_masks(table: pa.Table, row: int) -> ImageMasks:
     """A row of `masks`."""
 
-    def of(name: str) -> Any:
+    def of(name: str) -> pa.Scalar:
         return table[name][row]
 
     masks = Masks(
@@ -61,10 +61,10 @@ def image_masks(table: Any, row: int) -> ImageMasks:
     return ImageMasks(**texts, masks=masks, detections=detections, prompts_uv_px=_vectors(of("prompts_uv_px"), 2))
 
 
-def _array(scalar: Any) -> NDArray[Any]:
+def _array(scalar: pa.ListScalar) -> AnyArray:
     # Arrow's memory is read-only and lives as long as the shard; a value must outlive it.
     return np.array(scalar.values)
 
 
-def _vectors(scalar: Any, length: int) -> NDArray[Any]:
+def _vectors(scalar: pa.ListScalar, length: int) -> AnyArray:
     return np.array(scalar.values.flatten()).reshape(-1, length)

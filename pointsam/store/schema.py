@@ -7,12 +7,12 @@ The scene is no column: the folder `scene=<scene>` carries it (hive), and reader
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
 
+from pointsam.base.arrays import AnyArray
 from pointsam.base.document import canonical_json
 from pointsam.base.errors import SchemaError
 from pointsam.types import FrameLabels, FrameRow, ImageMasks
@@ -27,17 +27,17 @@ REQUIRED_METADATA = ("config", "taxonomy", "weights_sha256", "calibration_pertur
 _MAX_CLUSTER_ID = int(np.iinfo(np.int16).max)
 
 
-def required(name: str, kind: Any) -> Any:
+def required(name: str, kind: pa.DataType) -> pa.Field:
     """A column without gaps."""
     return pa.field(name, kind, nullable=False)
 
 
-def list_of(kind: Any) -> Any:
+def list_of(kind: pa.DataType) -> pa.DataType:
     """Lists without gaps."""
     return pa.list_(pa.field("element", kind, nullable=False))
 
 
-def _vector(kind: Any, length: int) -> Any:
+def _vector(kind: pa.DataType, length: int) -> pa.DataType:
     return pa.list_(pa.field("element", kind, nullable=False), length)
 
 
@@ -103,7 +103,7 @@ MASKS = pa.schema(
 )
 
 
-def table_metadata(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
+def table_metadata(metadata: Mapping[str, object]) -> dict[bytes, bytes]:
     """File-level metadata: `pointsam.<key>`, text as it is and anything else as canonical JSON.
 
     Raises:
@@ -118,12 +118,12 @@ def table_metadata(metadata: Mapping[str, Any]) -> dict[bytes, bytes]:
     }
 
 
-def frames_table(rows: Iterable[FrameRow], metadata: Mapping[str, Any]) -> Any:
+def frames_table(rows: Iterable[FrameRow], metadata: Mapping[str, object]) -> pa.Table:
     """`frames`, one row a frame, in the order given."""
     return columns_to_table(FRAMES, [{name: getattr(row, name) for name in FRAMES.names} for row in rows], metadata)
 
 
-def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, Any]) -> Any:
+def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, object]) -> pa.Table:
     """`points`, one row a sweep.
 
     Raises:
@@ -141,7 +141,7 @@ def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, Any]) -> An
     return pa.Table.from_arrays(columns, schema=POINTS.with_metadata(table_metadata(metadata)))
 
 
-def clusters_table(rows: Iterable[FrameLabels], metadata: Mapping[str, Any]) -> Any:
+def clusters_table(rows: Iterable[FrameLabels], metadata: Mapping[str, object]) -> pa.Table:
     """`clusters`, one row an object, by frame and then cluster_id.
 
     Raises:
@@ -154,12 +154,12 @@ def clusters_table(rows: Iterable[FrameLabels], metadata: Mapping[str, Any]) -> 
     return columns_to_table(CLUSTERS, records, metadata)
 
 
-def masks_table(rows: Iterable[ImageMasks], metadata: Mapping[str, Any]) -> Any:
+def masks_table(rows: Iterable[ImageMasks], metadata: Mapping[str, object]) -> pa.Table:
     """`masks`, one row an image, in the order given: by frame, then the data set's camera order."""
     return columns_to_table(MASKS, [_mask_record(row) for row in rows], metadata)
 
 
-def _mask_record(row: ImageMasks) -> dict[str, Any]:
+def _mask_record(row: ImageMasks) -> dict[str, object]:
     masks, found = row.masks, row.detections
     return {
         **{name: getattr(row, name) for name in ("frame_id", "camera", "status", "error_code", "error")},
@@ -173,13 +173,15 @@ def _mask_record(row: ImageMasks) -> dict[str, Any]:
     }
 
 
-def columns_to_table(schema: Any, records: Sequence[Mapping[str, Any]], metadata: Mapping[str, Any]) -> Any:
+def columns_to_table(
+    schema: pa.Schema, records: Sequence[Mapping[str, object]], metadata: Mapping[str, object]
+) -> pa.Table:
     """Records to a table that says what it was made of."""
     columns = [pa.array([record[field.name] for record in records], field.type) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema.with_metadata(table_metadata(metadata)))
 
 
-def _lists(arrays: Sequence[NDArray[Any]], dtype: Any, kind: Any) -> Any:
+def _lists(arrays: Sequence[AnyArray], dtype: DTypeLike, kind: pa.DataType) -> pa.ListArray:
     offsets = np.cumsum([0, *(len(array) for array in arrays)], dtype=np.int32)
     values = np.concatenate([np.zeros(0, dtype), *(array.astype(dtype) for array in arrays)])
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), type=kind)

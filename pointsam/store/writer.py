@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +11,7 @@ from pointsam.base.errors import SchemaError
 from pointsam.store.cells import CELLS
 from pointsam.store.schema import CLUSTERS, FRAMES, MASKS, POINTS
 
-SCHEMAS: Mapping[str, Any] = {
+SCHEMAS: Mapping[str, pa.Schema] = {
     "frames": FRAMES,
     "points": POINTS,
     "clusters": CLUSTERS,
@@ -25,7 +24,7 @@ ZSTD_LEVEL = 9
 # A shard is one row group: smaller ones repeat their overhead for each of the columns.
 _ROWS_PER_GROUP = 4096
 # Scores, metres and masks hardly repeat: a dictionary of them only adds its indices.
-_DICTIONARIES: Mapping[str, Any] = {
+_DICTIONARIES: Mapping[str, bool | list[str]] = {
     "frames": True,
     "points": True,
     "clusters": [
@@ -43,7 +42,7 @@ _DICTIONARIES: Mapping[str, Any] = {
 }
 
 
-def table_bytes(name: str, table: Any, zstd_level: int = ZSTD_LEVEL) -> bytes:
+def table_bytes(name: str, table: pa.Table, zstd_level: int = ZSTD_LEVEL) -> bytes:
     """A table as the content of a Parquet file.
 
     Raises:
