@@ -38,7 +38,7 @@ class Place:
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, place: Place, about: Mapping[str, Any]
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, place: Place, about: Mapping[str, object]
 ) -> None:
     """Write whole or not at all.
 

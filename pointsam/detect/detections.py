@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.base.document import canonical_json
 from pointsam.base.files import write_together
 from pointsam.detect.boxes import iou_3d, iou_bev
@@ -28,7 +28,7 @@ _NUSCENES_MOST = 500
 _MOVES_MPS = 0.2
 
 
-def _vector(length: int) -> Any:
+def _vector(length: int) -> pa.DataType:
     return pa.list_(pa.field("element", pa.float32(), nullable=False), length)
 
 
@@ -76,13 +76,15 @@ class Detections:
         return FrameBoxes(boxes[:, :3], boxes[:, 3:6], boxes[:, 6], self.class_id, self.score.astype(np.float64))
 
 
-def overlaps(found: NDArray[np.floating[Any]], true: NDArray[np.floating[Any]]) -> dict[str, NDArray[np.float64]]:
+def overlaps(found: FloatArray, true: FloatArray) -> dict[str, NDArray[np.float64]]:
     """(N,M) exact overlaps of (N,7) and (M,7) boxes, "3d" and "bev"."""
     a, b = (torch.from_numpy(np.ascontiguousarray(boxes, dtype=np.float64)).view(-1, 7) for boxes in (found, true))
     return {"3d": iou_3d(a, b).numpy(), "bev": iou_bev(a, b).numpy()}
 
 
-def write_detections(path: Path, found: Iterable[Detections], names: Sequence[str], about: Mapping[str, Any]) -> None:
+def write_detections(
+    path: Path, found: Iterable[Detections], names: Sequence[str], about: Mapping[str, object]
+) -> None:
     """Write whole or not at all.
 
     Args:
@@ -101,8 +103,8 @@ def write_detections(path: Path, found: Iterable[Detections], names: Sequence[st
     write_together([(path, sink.getvalue())])
 
 
-def _table(frame: Detections, names: Sequence[str]) -> Any:
-    def vectors(values: NDArray[np.float32]) -> Any:
+def _table(frame: Detections, names: Sequence[str]) -> pa.Table:
+    def vectors(values: NDArray[np.float32]) -> pa.FixedSizeListArray:
         flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).ravel())
         return pa.FixedSizeListArray.from_arrays(flat, type=_vector(values.shape[1]))
 
@@ -119,7 +121,7 @@ def _table(frame: Detections, names: Sequence[str]) -> Any:
     return pa.table(columns, schema=SCHEMA)
 
 
-def nuscenes_results(found: Iterable[tuple[Detections, SE3]], names: Sequence[str]) -> dict[str, Any]:
+def nuscenes_results(found: Iterable[tuple[Detections, SE3]], names: Sequence[str]) -> dict[str, object]:
     """What nuScenes' detection evaluator reads; JSON values.
 
     Args:
@@ -130,7 +132,7 @@ def nuscenes_results(found: Iterable[tuple[Detections, SE3]], names: Sequence[st
     return {"meta": meta, "results": {frame.frame_id: _rows(frame, pose, names) for frame, pose in found}}
 
 
-def _rows(frame: Detections, world_SE3_lidar: SE3, names: Sequence[str]) -> list[dict[str, Any]]:
+def _rows(frame: Detections, world_SE3_lidar: SE3, names: Sequence[str]) -> list[dict[str, object]]:
     from scipy.spatial.transform import Rotation
 
     boxes = frame.boxes[:_NUSCENES_MOST].astype(np.float64)
@@ -170,7 +172,7 @@ def attribute(name: str, speed_mps: float) -> str:
     return ""
 
 
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
+def write_json(path: Path, document: Mapping[str, object]) -> None:
     """Write whole or not at all.
 
     Raises:

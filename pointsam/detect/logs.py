@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from pointsam.detect.train import Report
 
@@ -21,17 +21,17 @@ class TrainingLog:
 
     def __init__(self, out: Path, step: int, writes: bool) -> None:
         self._path, self._events, self._step, self._writes = out / "losses.csv", out / "events", step, writes
-        self._file: Any = None
+        self._file: TextIO | None = None
 
     def __enter__(self) -> TrainingLog:
         if self._writes:
             from torch.utils.tensorboard import SummaryWriter
 
             kept = list(_rows_until(self._path, self._step)) if self._path.exists() else []
-            self._file = self._path.open("w", newline="", buffering=1)
+            file = self._file = self._path.open("w", newline="", buffering=1)
             self._csv: csv.DictWriter[str] | None = None
             for row in kept:
-                self._write(row)
+                self._write(file, row)
             self._board = SummaryWriter(str(self._events), purge_step=self._step + 1)
         return self
 
@@ -46,7 +46,7 @@ class TrainingLog:
             return
         values = {**report.losses, "learning_rate": report.learning_rate, "grad_norm": report.grad_norm}
         timing = {"seconds": round(report.seconds, 4), "data_seconds": round(report.data_seconds, 4)}
-        self._write({"step": report.step, "epoch": report.epoch, **values, **timing})
+        self._write(self._file, {"step": report.step, "epoch": report.epoch, **values, **timing})
         for name, value in values.items():
             self._board.add_scalar(name.replace(" ", "_"), value, report.step)
 
@@ -56,9 +56,9 @@ class TrainingLog:
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
 
-    def _write(self, row: Mapping[str, Any]) -> None:
+    def _write(self, file: TextIO, row: Mapping[str, object]) -> None:
         if self._csv is None:
-            self._csv = csv.DictWriter(self._file, list(row))
+            self._csv = csv.DictWriter(file, list(row))
             self._csv.writeheader()
         self._csv.writerow(row)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,7 +40,7 @@ def write_budget(path: Path, budget: Budget) -> None:
         for some, boxes in zip(tokens, budget.frames.values(), strict=True)
     ]
     along = [[[velocity[axis] for velocity in some] for some in velocities] for axis in (0, 1)]
-    columns: list[list[Any]] = [list(budget.frames), tokens, *along]
+    columns: Sequence[Sequence[object]] = [list(budget.frames), tokens, *along]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA.with_metadata(metadata)), sink, compression="zstd")

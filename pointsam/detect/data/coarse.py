@@ -9,11 +9,12 @@ Source: method.md B.1.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray, IntArray
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 from pointsam.geometry.boxes import box_members
@@ -110,8 +111,8 @@ class CoarseLabels:
 
 
 def of_points(
-    xyz_lidar_m: NDArray[np.floating[Any]],
-    cluster_id: NDArray[np.integer[Any]],
+    xyz_lidar_m: FloatArray,
+    cluster_id: IntArray,
     class_id: NDArray[np.uint8],
     unknown: NDArray[np.bool_] | None = None,
 ) -> CoarseLabels:
@@ -137,9 +138,7 @@ def of_points(
     return CoarseLabels(ids, class_id[present], center, radius, count, none if unknown is None else unknown)
 
 
-def extents(
-    xyz: NDArray[np.floating[Any]], group: NDArray[np.integer[Any]], count: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def extents(xyz: FloatArray, group: IntArray, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(G,3) lowest and highest of the points of each group, infinite of a group without one; -1 is no group."""
     low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
     member = np.flatnonzero(group >= 0)
@@ -148,7 +147,7 @@ def extents(
     return low, high
 
 
-def from_tables(labels: FrameLabels, xyz_lidar_m: NDArray[np.floating[Any]], config: CoarseConfig) -> CoarseLabels:
+def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConfig) -> CoarseLabels:
     """What a labelling run wrote of a frame.
 
     Args:
@@ -195,9 +194,7 @@ def height_m(xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(near, above_lowest_m(xyz_lidar_m, _NEAR_CELL_M), above_lowest_m(xyz_lidar_m, _CELL_M))
 
 
-def from_boxes(
-    xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, config: CoarseConfig, rng: np.random.Generator
-) -> CoarseLabels:
+def from_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, config: CoarseConfig, rng: np.random.Generator) -> CoarseLabels:
     """What an annotator would give who is spared the box.
 
     "simulated": the points in the box with each axis enlarged by its own factor. "clicks": the points in the
@@ -248,9 +245,7 @@ def _clicked(
     return np.concatenate(points), np.concatenate(owners)
 
 
-def without_boxed(
-    labels: CoarseLabels, xyz_lidar_m: NDArray[np.floating[Any]], boxes: Boxes, share: float = 0.5
-) -> CoarseLabels:
+def without_boxed(labels: CoarseLabels, xyz_lidar_m: FloatArray, boxes: Boxes, share: float = 0.5) -> CoarseLabels:
     """Take away the clusters of objects that have a box: else one object would be two peaks (method.md B.3).
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -68,6 +67,10 @@ class TrainingItems(Dataset[Item]):
         return Item(None, tuple(bad))
 
 
+Cuts = Iterable[PasteBank | None]
+"""Objects of each frame, None of one that cannot be read."""
+
+
 class _Cut(Dataset[PasteBank | None]):
     """The objects of frames that may be pasted; None of a frame that cannot be read."""
 
@@ -85,7 +88,7 @@ class _Cut(Dataset[PasteBank | None]):
         return PasteBank.cut(sample, self.data.config.paste.min_points)
 
 
-def cut_bank(data: TrainingSet, workers: int, watch: Callable[[Any, int], Iterable[Any]] = lambda x, _: x) -> PasteBank:
+def cut_bank(data: TrainingSet, workers: int, watch: Callable[[Cuts, int], Cuts] = lambda x, _: x) -> PasteBank:
     """Cut the budget's boxes out of their frames, for copy-paste.
 
     Args:
@@ -158,7 +161,7 @@ def together(items: Sequence[Item]) -> Item:
     return Item(Batch(**joined), bad)
 
 
-def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[Any]:
+def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[Item]:
     """Batches of the epoch that `steps` is set to; workers start anew with each."""
     return DataLoader(
         TrainingItems(steps.data),
@@ -176,6 +179,6 @@ def _one_thread(_: int) -> None:
     threadpool_limits(1)
 
 
-def frame_loader(items: FrameItems, workers: int) -> DataLoader[Any]:
+def frame_loader(items: FrameItems, workers: int) -> DataLoader[Batch | tuple[str, str]]:
     """Frames one by one, in order."""
     return DataLoader(items, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)

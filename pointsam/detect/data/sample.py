@@ -6,12 +6,12 @@ P points with FEATURES columns, K of them of the key sweep, which come first; B 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.base.ranges import require
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_values
@@ -116,7 +116,7 @@ class Sample:
         """Labels as tensors; a box' visible centre is that of its points of the key sweep (method.md B.3 step 7)."""
         xyz, c = self.points[: self.num_key, :3], self.clusters
 
-        def floats(values: NDArray[np.floating[Any]]) -> torch.Tensor:
+        def floats(values: FloatArray) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
         return Scene(
@@ -133,7 +133,7 @@ class Sample:
         )
 
 
-def visible_centers(xyz: NDArray[np.floating[Any]], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+def visible_centers(xyz: FloatArray, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     """(B,3) mid-points of the extents of the points in boxes; a box' own middle where it holds none."""
     point, box = box_members(xyz, oriented(boxes))
     low, high = extents(xyz[point], box, len(boxes))

@@ -13,7 +13,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -155,17 +155,31 @@ def _sum(features: Tensor, weight: Tensor, source: Sequence[Tensor], target: Seq
     return out.to(features.dtype)
 
 
+class _Context(Protocol):
+    """What autograd hands a function, with what `_Convolve` keeps there."""
+
+    rulebook: Rulebook
+
+    @property
+    def saved_tensors(self) -> tuple[Tensor, ...]: ...
+
+    @property
+    def needs_input_grad(self) -> tuple[bool, ...]: ...
+
+    def save_for_backward(self, *tensors: Tensor) -> None: ...
+
+
 class _Convolve(torch.autograd.Function):
     """`_sum`; autograd's own would keep the gathered features of every offset until the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, weight: Tensor, rulebook: Rulebook, rows: int) -> Tensor:
+    def forward(ctx: _Context, features: Tensor, weight: Tensor, rulebook: Rulebook, rows: int) -> Tensor:
         ctx.save_for_backward(features, weight)
         ctx.rulebook = rulebook
         return _sum(features, weight, rulebook.source, rulebook.target, rows)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: _Context, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         features, weight = ctx.saved_tensors
         source, target, grad = ctx.rulebook.source, ctx.rulebook.target, grads[0]
         grad_features = grad_weight = None
