@@ -26,7 +26,7 @@ def ordered_map(
     tasks: Iterable[Task],
     workers: int,
     initialise: Callable[..., None],
-    arguments: tuple[Any, ...],
+    arguments: tuple[object, ...],
     engine: str = "local",
     gpus_per_worker: float = 0.0,
 ) -> Generator[Result, None, None]:
@@ -56,7 +56,7 @@ def _here(
     work: Callable[[Task], Result],
     tasks: Iterable[Task],
     initialise: Callable[..., None],
-    arguments: tuple[Any, ...],
+    arguments: tuple[object, ...],
 ) -> Generator[Result, None, None]:
     initialise(*arguments)
     yield from map(work, tasks)
@@ -67,7 +67,7 @@ def _in_processes(
     tasks: Iterable[Task],
     workers: int,
     initialise: Callable[..., None],
-    arguments: tuple[Any, ...],
+    arguments: tuple[object, ...],
 ) -> Generator[Result, None, None]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _begin, (initialise, arguments)) as pool:
@@ -86,7 +86,7 @@ def _in_processes(
                 future.cancel()
 
 
-def _begin(initialise: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _begin(initialise: Callable[..., None], arguments: tuple[object, ...]) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     initialise(*arguments)
 
@@ -104,7 +104,7 @@ def _on_ray(
     tasks: Iterable[Task],
     workers: int,
     initialise: Callable[..., None],
-    arguments: tuple[Any, ...],
+    arguments: tuple[object, ...],
     gpus: float,
 ) -> Generator[Result, None, None]:
     try:
@@ -116,15 +116,15 @@ def _on_ray(
         def start(self) -> None:
             initialise(*arguments)
 
-        def do(self, task: Any) -> Any:
+        def do(self, task: Task) -> Result:
             return work(task)
 
     ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
-    resources: Any = ray.cluster_resources
+    resources: Callable[[], Mapping[str, float]] = ray.cluster_resources
     _require_room(resources(), workers, gpus)
     kind: Any = ray.remote(num_cpus=1, num_gpus=gpus)(Worker)
     actors = [kind.remote() for _ in range(workers)]
-    under_way: deque[Any] = deque()
+    under_way: deque[ray.ObjectRef[Result]] = deque()
     try:
         ray.get([actor.start.remote() for actor in actors])
         for k, task in enumerate(tasks):
