@@ -230,7 +230,7 @@ class _Films:
         self._scene, self._film = -1, None
 
     def __call__(self, scene: int) -> Any:
-        if scene != self._scene:
+        if self._film is None or scene != self._scene:
             self._film = None
             self._scene, self._film = scene, film(self._config, scene)
         return self._film

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipelines.cli.label import main
+from pipelines.world import render
 from pipelines.world.config import SynthConfig
 from pipelines.world.render import synthesize
 from pointsam.base.errors import SchemaError
@@ -109,3 +110,17 @@ def test_every_fifth_scene_of_a_large_root_is_held_out():
     assert len(config.splits["val"]) == 150
     with pytest.raises(SchemaError, match="SCH005"):
         SynthConfig(scenes=751)
+
+
+def test_a_scene_is_built_again_after_another_could_not_be(monkeypatch):
+    def film(config, scene):
+        if scene == 1:
+            raise MemoryError
+        return f"scene {scene}"
+
+    monkeypatch.setattr(render, "film", film)
+    films = render._Films(CONFIG)
+    assert films(0) == "scene 0"
+    with pytest.raises(MemoryError):
+        films(1)
+    assert films(0) == "scene 0"  # was None: the number of the scene stayed when its film was dropped
