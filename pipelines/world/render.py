@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pipelines.engine import ordered_map
 from pipelines.world.config import PRESETS, SynthConfig
@@ -21,6 +21,10 @@ from pointsam.base.runtime import peak_mb
 from pointsam.base.seeding import generator
 from pointsam.store.manifest import Run, Shard, plan_shards, read_plan
 from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY
+
+if TYPE_CHECKING:
+    from pointsam.synth.frame import Film
+    from pointsam.synth.recorded import FrameRow
 
 STAGE = "synth"
 SHARD_FRAMES = 5
@@ -54,7 +58,7 @@ class SynthSummary:
     peak_mb: float
     megabytes: float
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For --json."""
         return {**asdict(self), "out": str(self.out)}
 
@@ -88,7 +92,7 @@ class SynthPlan:
     megabytes: float
     workers: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For --json."""
         return asdict(self)
 
@@ -201,7 +205,7 @@ def _write_tables(config: SynthConfig, run: Run) -> None:
 
     def scenes() -> Iterator[SceneRecord]:
         for i, name in enumerate(config.scene_names):
-            rows: list[Mapping[str, Any]] = []
+            rows: list[FrameRow] = []
             for shard in parts[name]:
                 rows += json.loads(_rows_path(run.out, shard).read_bytes())
             day = _FIRST_DAY + datetime.timedelta(days=i)
@@ -227,16 +231,17 @@ class _Films:
 
     def __init__(self, config: SynthConfig) -> None:
         self._config = config
-        self._scene, self._film = -1, None
+        self._scene = -1
+        self._film: Film | None = None
 
-    def __call__(self, scene: int) -> Any:
+    def __call__(self, scene: int) -> Film:
         if self._film is None or scene != self._scene:
             self._film = None
             self._scene, self._film = scene, film(self._config, scene)
         return self._film
 
 
-def film(config: SynthConfig, scene: int) -> Any:
+def film(config: SynthConfig, scene: int) -> Film:
     """A scene of a root, ready to be recorded (`pointsam.synth.frame.Film`)."""
     from pointsam.synth.frame import Film
     from pointsam.synth.rig import rig
@@ -252,7 +257,7 @@ def film(config: SynthConfig, scene: int) -> Any:
     return Film(world, sensors, config.version, name, logfile, start_us, config.seed)
 
 
-def _record(frame_id: str) -> tuple[dict[str, bytes], dict[str, Any], float]:
+def _record(frame_id: str) -> tuple[dict[str, bytes], FrameRow, float]:
     number, _, frame = frame_id.partition("/")
     try:
         scene = _films(int(number))
@@ -264,7 +269,7 @@ def _record(frame_id: str) -> tuple[dict[str, bytes], dict[str, Any], float]:
             "run the same command again, with fewer --workers if memory is short: finished shards are kept",
         ) from raised
     if frame == "0":
-        row.update(description=scene.world.description, map_file=f"maps/{scene.logfile}.png")
+        row["description"], row["map_file"] = scene.world.description, f"maps/{scene.logfile}.png"
         files[row["map_file"]] = scene.map_png()
     return files, row, peak_mb()
 

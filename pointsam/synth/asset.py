@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -36,7 +35,7 @@ class Asset:
         low = np.min([e[0] for e in extents], axis=0)
         high = np.max([e[1] for e in extents], axis=0)
         middle = (low + high) / 2
-        shift: Any = (-middle[0], -middle[1], -low[2])
+        shift = (-middle[0], -middle[1], -low[2])
         length, width, height = (float(s) for s in high - low)
         return Asset(category, tuple(mesh.moved(shift) for mesh in poses), (length, width, height), cycle_m, ridden)
 

@@ -6,15 +6,16 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from pointsam.datasets.nuscenes.truth import CATEGORIES
+from pointsam.geometry.se3 import SE3
 from pointsam.synth.lamps import ego_lamps, lamps
 from pointsam.synth.light import PointLight
+from pointsam.synth.mesh import Mesh
 from pointsam.synth.raycast import RaySceneUnion
 from pointsam.synth.render import Photo, photograph
 from pointsam.synth.rig import MountedCamera
@@ -52,7 +53,7 @@ class Studio:
         return photograph(everything, mounted.camera, pose, self._world.weather, rng)
 
 
-def _placed(thing: Thing, t_s: float) -> tuple[Any, Any, int]:
+def _placed(thing: Thing, t_s: float) -> tuple[Mesh, SE3, int]:
     return thing.mesh(t_s), thing.world_SE3_thing(t_s), thing.object_id
 
 
@@ -61,7 +62,7 @@ def _merged(a: Snapshot, b: Snapshot) -> Snapshot:
     materials = tuple(dict.fromkeys(a.materials + b.materials))
     index = {material: i for i, material in enumerate(materials)}
     renumber = np.array([index[m] for m in b.materials], dtype=np.int32)
-    scene: Any = RaySceneUnion([(a.scene, len(a.triangles)), (b.scene, len(b.triangles))])
+    scene = RaySceneUnion([(a.scene, len(a.triangles)), (b.scene, len(b.triangles))])
     return Snapshot(
         scene,
         np.concatenate([a.vertices_m, b.vertices_m]),
@@ -96,7 +97,7 @@ def instance_files(world: World, photo: Photo, shares: Mapping[int, float]) -> t
     """
     present = np.unique(photo.object_id[photo.object_id >= 0])
     number = np.zeros(len(world.things) + 1, dtype=np.uint16)
-    entries: dict[str, dict[str, Any]] = {}
+    entries: dict[str, dict[str, object]] = {}
     for object_id in present.tolist():
         thing = world.things[object_id]
         class_id = CATEGORIES.class_id(thing.asset.category)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pointsam.base.seeding import generator
@@ -16,6 +16,7 @@ from pointsam.semantics.oracle import TRUTH
 from pointsam.synth.annotate import BoxRow, Silhouettes, boxes, point_labels, visibility_tokens
 from pointsam.synth.exposure import Studio, instance_files, jpeg
 from pointsam.synth.lidar import Lidar, Scan
+from pointsam.synth.recorded import FileRow, FrameRow, ObjectRow
 from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY, MountedCamera, Rig
 from pointsam.synth.tables import LIDAR, quaternion, token
 from pointsam.synth.world import World
@@ -55,7 +56,7 @@ class Film:
     def _silhouettes(self) -> Silhouettes:
         return Silhouettes(self.world)
 
-    def record(self, frame: int) -> tuple[dict[str, bytes], dict[str, Any]]:
+    def record(self, frame: int) -> tuple[dict[str, bytes], FrameRow]:
         """A key frame and the sweeps since the one before.
 
         Returns:
@@ -77,7 +78,7 @@ class Film:
         files[labels["lidarseg"]], files[labels["panoptic"]] = category.tobytes(), packed.getvalue()
         visibility = visibility_tokens([counts for _, counts in images])
         found = boxes(self.world, key_us * 1e-6, scan, visibility)
-        row = {
+        row: FrameRow = {
             "sample_token": token("sample", self.name, frame),
             "t_us": self.start_us + key_us,
             "data": [*(row for row, _ in images), *sweeps, key],
@@ -88,7 +89,7 @@ class Film:
 
     def _image(
         self, mounted: MountedCamera, key_us: int, files: dict[str, bytes]
-    ) -> tuple[dict[str, Any], dict[int, tuple[float, float]]]:
+    ) -> tuple[FileRow, dict[int, tuple[float, float]]]:
         """Row of sample_data, and by object_id how many of its pixels are seen and how many it has."""
         t_us = key_us - mounted.delay_us
         t_s = t_us * 1e-6
@@ -97,14 +98,14 @@ class Film:
         counts = self._silhouettes.count(photo.object_id, mounted.camera, pose, t_s)
         stem = f"{self.logfile}__{mounted.name}__{self.start_us + t_us}"
         row = self._data(mounted.name, t_us, True, f"samples/{mounted.name}/{stem}.jpg")
-        row.update(height=mounted.camera.height_px, width=mounted.camera.width_px)
+        row["height"], row["width"] = mounted.camera.height_px, mounted.camera.width_px
         files[row["file"]] = jpeg(photo.rgb)
         png, entries = instance_files(self.world, photo, {k: seen / whole for k, (seen, whole) in counts.items()})
         files[f"{TRUTH}/{mounted.name}/{stem}.png"] = png
         files[f"{TRUTH}/{mounted.name}/{stem}.json"] = entries
         return row, counts
 
-    def _sweep(self, t_us: int, key: bool, files: dict[str, bytes]) -> tuple[dict[str, Any], Scan]:
+    def _sweep(self, t_us: int, key: bool, files: dict[str, bytes]) -> tuple[FileRow, Scan]:
         scan = self._lidar.scan(t_us, generator(self.seed, self.name, LIDAR, str(t_us)))
         folder = "samples" if key else "sweeps"
         name = f"{self.logfile}__{LIDAR}__{self.start_us + t_us}.pcd.bin"
@@ -112,7 +113,7 @@ class Film:
         files[row["file"]] = scan.file_bytes()
         return row, scan
 
-    def _data(self, channel: str, t_us: int, key: bool, file: str) -> dict[str, Any]:
+    def _data(self, channel: str, t_us: int, key: bool, file: str) -> FileRow:
         pose = self.world.world_SE3_ego(t_us * 1e-6)
         return {
             "token": token("sample_data", self.name, channel, t_us),
@@ -127,12 +128,12 @@ class Film:
         }
 
     @cached_property
-    def _to_map(self) -> Any:
+    def _to_map(self) -> NDArray[np.float64]:
         """(3,) shift from the world to the map, whose coordinates are all positive."""
         low, _ = self.world.street.bounds_m()
         return np.array([-low[0], -low[1], 0.0])
 
-    def _box(self, box: BoxRow) -> dict[str, Any]:
+    def _box(self, box: BoxRow) -> ObjectRow:
         thing = self.world.things[box.object_id]
         length, width, height = box.size_lwh_m
         turn = SE3.from_quaternion((np.cos(box.yaw / 2), 0.0, 0.0, np.sin(box.yaw / 2)), (0.0, 0.0, 0.0))

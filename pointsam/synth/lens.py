@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from pointsam.base.arrays import FloatArray
 from pointsam.synth.light import Weather
 
 F32 = NDArray[np.float32]
@@ -28,11 +27,12 @@ VEIL = 0.005
 _STEPS = 4095
 
 
-def tone(x: Any) -> Any:
+def tone(x: FloatArray) -> FloatArray:
     """Filmic curve from exposed light to [0,1], before gamma: a toe, contrast around GREY, a roll-off towards WHITE."""
-    x = GREY * (np.asarray(x) / GREY) ** CONTRAST
+    curved = GREY * (np.asarray(x) / GREY) ** CONTRAST
     white = GREY * (WHITE / GREY) ** CONTRAST
-    return x * (1 + x / white**2) / (1 + x)
+    shown: FloatArray = curved * (1 + curved / white**2) / (1 + curved)
+    return shown
 
 
 def _curve() -> NDArray[np.uint8]:

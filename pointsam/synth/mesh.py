@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -135,7 +134,9 @@ def _corner_normals(
     return corners
 
 
-def loft(rings_m: ArrayLike, material: Material, caps: bool = True, closed: bool = True, **how: Any) -> Mesh:
+def loft(
+    rings_m: ArrayLike, material: Material, caps: bool = True, closed: bool = True, *, crease_deg: float = CREASE_DEG
+) -> Mesh:
     """A skin over rings: the workhorse for bodies, roofs, tubes.
 
     Args:
@@ -143,7 +144,7 @@ def loft(rings_m: ArrayLike, material: Material, caps: bool = True, closed: bool
         material: of the skin.
         caps: close the first and last ring by a fan around its middle.
         closed: each ring returns to its first point; False for an open strip.
-        how: `crease_deg` of `surface`.
+        crease_deg: as `surface` takes it.
     """
     rings = np.asarray(rings_m, dtype=np.float64)
     s, p = rings.shape[:2]
@@ -159,7 +160,7 @@ def loft(rings_m: ArrayLike, material: Material, caps: bool = True, closed: bool
             nxt = ring * p + (np.arange(p) + 1) % p
             around = (rim, nxt) if turn > 0 else (nxt, rim)
             faces.append(np.column_stack([np.full(p, middle), *around]))
-    return surface(np.concatenate(points), np.concatenate(faces), material, **how)
+    return surface(np.concatenate(points), np.concatenate(faces), material, crease_deg=crease_deg)
 
 
 def box(size_lwh_m: Sequence[float], center_m: Sequence[float], material: Material) -> Mesh:
@@ -170,22 +171,30 @@ def box(size_lwh_m: Sequence[float], center_m: Sequence[float], material: Materi
     return loft(np.array(rings) + np.asarray(center_m), material)
 
 
-def extrude(outline_xz_m: ArrayLike, half_width_m: float | Sequence[float], material: Material, **how: Any) -> Mesh:
+def extrude(
+    outline_xz_m: ArrayLike,
+    half_width_m: float | Sequence[float],
+    material: Material,
+    *,
+    crease_deg: float = CREASE_DEG,
+) -> Mesh:
     """A side profile between y = -half_width and +half_width; star-shaped around its middle.
 
     Args:
         outline_xz_m: (P,2) in order around.
         half_width_m: one for all, or (P,) at each point of the outline (a body that leans inwards to its roof).
         material: of all faces.
-        how: `crease_deg` of `surface`.
+        crease_deg: as `surface` takes it.
     """
     outline = np.asarray(outline_xz_m, dtype=np.float64)
     half = np.broadcast_to(np.asarray(half_width_m, dtype=np.float64), len(outline))
     rings = [np.column_stack([outline[:, 0], side * half, outline[:, 1]]) for side in (1, -1)]
-    return loft(rings, material, **how)
+    return loft(rings, material, crease_deg=crease_deg)
 
 
-def revolve(profile_rz_m: ArrayLike, material: Material, segments: int = 16, axis: str = "z", **how: Any) -> Mesh:
+def revolve(
+    profile_rz_m: ArrayLike, material: Material, segments: int = 16, axis: str = "z", *, crease_deg: float = CREASE_DEG
+) -> Mesh:
     """A profile of (radius, height) pairs turned about the z axis, or, with axis="y", about the y axis (wheels)."""
     profile = np.asarray(profile_rz_m, dtype=np.float64)
     angle = np.arange(segments) * 2 * np.pi / segments
@@ -199,7 +208,7 @@ def revolve(profile_rz_m: ArrayLike, material: Material, segments: int = 16, axi
     )
     if axis == "y":
         rings = rings[:, :, [0, 2, 1]] * (1, 1, -1)  # a turn, not a reflection: faces keep looking outwards
-    return loft(rings, material, **how)
+    return loft(rings, material, crease_deg=crease_deg)
 
 
 def limb(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -127,8 +126,9 @@ class Track:
         x, y, heading = self.road.place(self.s_m + np.cos(self.course) * run, self.d_m + np.sin(self.course) * run)
         return np.column_stack([x, y, np.full_like(x, self.z_m)]), heading + self.course + self.turn
 
-    def velocity(self, t_s: float) -> Any:
+    def velocity(self, t_s: float) -> Floats:
         """(2,) true velocity in the world, m/s: the derivative of `pose`."""
         h = 1e-3
         (before, after), _ = self.pose([t_s - h, t_s + h])
-        return (after - before)[:2] / (2 * h)
+        velocity: Floats = (after - before)[:2] / (2 * h)
+        return velocity

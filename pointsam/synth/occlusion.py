@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.synth.raycast import RayScene
+from pointsam.synth.raycast import AnyScene
 from pointsam.synth.surface import Surface, dot
 
 F32 = NDArray[np.float32]
@@ -37,7 +37,7 @@ class OpenSky:
     """
 
     def __init__(
-        self, scene: RayScene, size_hw: tuple[int, int], cells: NDArray[np.intp], at: Surface, reach_m: float
+        self, scene: AnyScene, size_hw: tuple[int, int], cells: NDArray[np.intp], at: Surface, reach_m: float
     ) -> None:
         self._height, self._width = size_hw
         count = self._height * self._width

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.base.open3d_loader import load_open3d
 
 MISS = -1
@@ -50,7 +51,7 @@ class RayScene:
             vertices = np.ascontiguousarray(vertices_m, dtype=np.float32)
             self._scene.add_triangles(tensor(vertices), tensor(np.ascontiguousarray(triangles, dtype=np.uint32)))
 
-    def cast(self, origin_m: NDArray[np.floating[Any]], direction: NDArray[np.floating[Any]]) -> Hits:
+    def cast(self, origin_m: FloatArray, direction: FloatArray) -> Hits:
         """First hits of (N,3) rays, or of (3,) one origin for all."""
         if self._empty or len(direction) == 0:
             n = len(direction)
@@ -61,9 +62,7 @@ class RayScene:
         triangle[~np.isfinite(distance)] = MISS
         return Hits(distance, triangle, found["primitive_uvs"].numpy())
 
-    def blocked(
-        self, origin_m: NDArray[np.floating[Any]], direction: NDArray[np.floating[Any]], near_m: float, far_m: float
-    ) -> NDArray[np.bool_]:
+    def blocked(self, origin_m: FloatArray, direction: FloatArray, near_m: float, far_m: float) -> NDArray[np.bool_]:
         """(N,) whether anything lies on the ray between two distances."""
         if self._empty or len(direction) == 0:
             return np.zeros(len(direction), dtype=np.bool_)
@@ -71,7 +70,8 @@ class RayScene:
         return hit
 
     @staticmethod
-    def _rays(origin_m: NDArray[np.floating[Any]], direction: NDArray[np.floating[Any]]) -> Any:
+    def _rays(origin_m: FloatArray, direction: FloatArray) -> object:
+        """(N,6) as a tensor of Open3D."""
         rays = np.empty((len(direction), 6), dtype=np.float32)
         rays[:, :3] = origin_m
         rays[:, 3:] = direction
@@ -85,11 +85,11 @@ class RaySceneUnion:
         scenes: each with its number of triangles; triangles count on from one scene to the next.
     """
 
-    def __init__(self, scenes: Sequence[tuple[RayScene, int]]) -> None:
+    def __init__(self, scenes: Sequence[tuple[AnyScene, int]]) -> None:
         self._scenes = [scene for scene, _ in scenes]
         self._starts = np.cumsum([0, *(count for _, count in scenes)])
 
-    def cast(self, origin_m: NDArray[np.floating[Any]], direction: NDArray[np.floating[Any]]) -> Hits:
+    def cast(self, origin_m: FloatArray, direction: FloatArray) -> Hits:
         """As RayScene.cast."""
         first, *others = (scene.cast(origin_m, direction) for scene in self._scenes)
         distance, triangle, uv = first.distance.copy(), first.triangle.copy(), first.uv.copy()
@@ -99,11 +99,13 @@ class RaySceneUnion:
             triangle[nearer] = hits.triangle[nearer] + start
         return Hits(distance, triangle, uv)
 
-    def blocked(
-        self, origin_m: NDArray[np.floating[Any]], direction: NDArray[np.floating[Any]], near_m: float, far_m: float
-    ) -> NDArray[np.bool_]:
+    def blocked(self, origin_m: FloatArray, direction: FloatArray, near_m: float, far_m: float) -> NDArray[np.bool_]:
         """As RayScene.blocked."""
         hit = np.zeros(len(direction), dtype=np.bool_)
         for scene in self._scenes:
             hit |= scene.blocked(origin_m, direction, near_m, far_m)
         return hit
+
+
+AnyScene: TypeAlias = RayScene | RaySceneUnion
+"""Whatever rays can be cast at."""

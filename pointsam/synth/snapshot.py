@@ -12,7 +12,7 @@ from pointsam.geometry.se3 import SE3
 from pointsam.synth.light import PointLight
 from pointsam.synth.material import Material
 from pointsam.synth.mesh import Mesh
-from pointsam.synth.raycast import RayScene
+from pointsam.synth.raycast import AnyScene, RayScene
 from pointsam.synth.texture import NAMES
 
 F32 = NDArray[np.float32]
@@ -69,7 +69,7 @@ class Snapshot:
         palette: columns of `materials`.
     """
 
-    scene: RayScene
+    scene: AnyScene
     vertices_m: F32
     triangles: NDArray[np.int32]
     normals: F32

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.synth.snapshot import Snapshot
 
 F32 = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 
-def dot(a: Any, b: Any) -> F32:
+def dot(a: FloatArray, b: FloatArray) -> F32:
     """(N,) of two (3,N) columns, or of one and a vector."""
     product: F32 = a[0] * b[0]
     product += a[1] * b[1]
@@ -57,7 +57,7 @@ class Surface:
     normal: F32
     facing: F32
 
-    def origin_m(self, only: Any = slice(None)) -> F32:
+    def origin_m(self, only: slice | Ints | NDArray[np.bool_] = slice(None)) -> F32:
         """(N,3) points lifted off their surface, so that rays from there do not meet it."""
         lift = 0.003 + 0.0004 * self.distance_m[only]
         return np.ascontiguousarray((self.point_m[:, only] + lift * self.normal[:, only]).T)

@@ -8,12 +8,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pointsam.base.files import make_folder, store_errors, temporary_of
 from pointsam.synth.annotate import CATEGORIES
+from pointsam.synth.recorded import FrameRow, ObjectRow
 from pointsam.synth.rig import Rig
 
 TABLES = (
@@ -33,7 +35,7 @@ _ATTRIBUTES = {
 }
 _VISIBILITY = {"1": "v0-40", "2": "v40-60", "3": "v60-80", "4": "v80-100"}
 
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class SceneRecord:
     description: str
     date: str
     map_file: str
-    frames: Sequence[Row]
+    frames: Sequence[FrameRow]
 
 
 def token(*parts: object) -> str:
@@ -117,7 +119,7 @@ class _Writer:
 def _fixed(writer: _Writer, rig: Rig) -> None:
     cameras = rig.cameras
     poses = {LIDAR: rig.lidar.ego_SE3_lidar, **{m.name: m.ego_SE3_cam for m in cameras}}
-    intrinsics: dict[str, Any] = {LIDAR: [], **{m.name: m.camera.K.tolist() for m in cameras}}
+    intrinsics: dict[str, list[list[float]]] = {LIDAR: [], **{m.name: m.camera.K.tolist() for m in cameras}}
     kinds = {LIDAR: "lidar", **{m.name: "camera" for m in cameras}}
     writer.add("sensor", ({"token": token("sensor", c), "channel": c, "modality": kinds[c]} for c in kinds))
     writer.add(
@@ -255,7 +257,7 @@ def _annotations(writer: _Writer, scene: SceneRecord, samples: Sequence[str]) ->
         )
 
 
-def _annotation(box: Row, tokens: Sequence[str], k: int, sample: str, instance: str) -> Row:
+def _annotation(box: ObjectRow, tokens: Sequence[str], k: int, sample: str, instance: str) -> Row:
     return {
         "token": tokens[k],
         "sample_token": sample,
@@ -283,7 +285,7 @@ def _attribute(name: str) -> str:
     return token("attribute", name)
 
 
-def quaternion(rotation: Any) -> list[float]:
+def quaternion(rotation: ArrayLike) -> list[float]:
     """(w, x, y, z) of a (3,3) rotation."""
     from scipy.spatial.transform import Rotation
 

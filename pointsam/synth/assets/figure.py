@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pointsam.base.arrays import IntArray
 from pointsam.synth.assets.parts import Floats, unit, vertex_normals
 from pointsam.synth.material import Material
 from pointsam.synth.mesh import Mesh
@@ -44,7 +44,7 @@ class Joints:
     spine_bow_m: float = 0.0
 
 
-def bend(root_m: Any, tip_m: Any, lengths_m: tuple[float, float], pole: Any) -> tuple[Floats, Floats]:
+def bend(root_m: ArrayLike, tip_m: ArrayLike, lengths_m: tuple[float, float], pole: ArrayLike) -> tuple[Floats, Floats]:
     """Knee or elbow of a two-bone limb between root and tip (...,3), bent towards `pole`; and the tip it reaches."""
     root, tip = (np.asarray(p, dtype=np.float64) for p in (root_m, tip_m))
     upper, lower = lengths_m
@@ -52,7 +52,8 @@ def bend(root_m: Any, tip_m: Any, lengths_m: tuple[float, float], pole: Any) -> 
     axis = unit(reach)
     span = np.clip(np.linalg.norm(reach, axis=-1, keepdims=True), abs(upper - lower) + 0.01, (upper + lower) * 0.999)
     along = (upper**2 - lower**2 + span**2) / (2 * span)
-    aside = np.asarray(pole, dtype=np.float64) - axis * np.sum(axis * pole, axis=-1, keepdims=True)
+    towards = np.asarray(pole, dtype=np.float64)
+    aside = towards - axis * np.sum(axis * towards, axis=-1, keepdims=True)
     middle = root + axis * along + unit(aside) * np.sqrt(np.maximum(upper**2 - along**2, 0))
     return middle, root + axis * span
 
@@ -65,7 +66,7 @@ def frames(front: Floats, up: Floats) -> Floats:
 
 
 def rings_along(
-    path_m: Floats, left: Floats, half_m: Any, points: int, square: float = 2.0, ahead_m: Any = 0.0
+    path_m: Floats, left: Floats, half_m: ArrayLike, points: int, square: float = 2.0, ahead_m: ArrayLike = 0.0
 ) -> Floats:
     """Rings (K,S,points,3) around paths (K,S,3); the first point of a ring lies in front, then they turn to the left.
 
@@ -112,7 +113,7 @@ class Skin:
         self._count = 0
 
     def tube(
-        self, rings_m: Any, *materials: Material, which: NDArray[np.int64] | None = None, caps: bool = True
+        self, rings_m: ArrayLike, *materials: Material, which: NDArray[np.int64] | None = None, caps: bool = True
     ) -> None:
         """A closed skin over rings (K,S,P,3); `which` (S-1,P) picks a material for each cell, the first if None."""
         rings = np.asarray(rings_m, dtype=np.float64)
@@ -133,7 +134,7 @@ class Skin:
 
     def rigid(
         self,
-        rings_m: Any,
+        rings_m: ArrayLike,
         at_m: Floats,
         turn: Floats,
         *materials: Material,
@@ -145,7 +146,7 @@ class Skin:
         placed = np.einsum("kij,spj->kspi", turn, rings) + at_m[:, None, None]
         self.tube(placed, *materials, which=which, caps=caps)
 
-    def _add(self, vertices: Floats, faces: Any, materials: Sequence[Material], picked: NDArray[np.int64]) -> None:
+    def _add(self, vertices: Floats, faces: IntArray, materials: Sequence[Material], picked: NDArray[np.int64]) -> None:
         index = np.array([self._palette.setdefault(m, len(self._palette)) for m in materials])
         self._faces.append((faces + self._count).astype(np.int32))
         self._material.append(index[picked].astype(np.int32))
@@ -177,7 +178,9 @@ def slab(size_lwh_m: ArrayLike, square: float = 5.0, points: int = 12, shrink: f
     return np.stack([np.column_stack([ring * k, np.full(points, h * height)]) for k, h in zip(scale, z, strict=True)])
 
 
-def lathe(profile_rz_m: Any, *materials: Material, which: Sequence[int] | None = None, segments: int = 12) -> Mesh:
+def lathe(
+    profile_rz_m: ArrayLike, *materials: Material, which: Sequence[int] | None = None, segments: int = 12
+) -> Mesh:
     """A round body about the z axis through rows (S,2) of radius and height; `which` (S-1,) picks their materials."""
     profile = np.asarray(profile_rz_m, dtype=np.float64)
     angle = np.arange(segments) * 2 * np.pi / segments

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +17,7 @@ BOX_FACES = np.array([(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0
 """Corners of the faces of a box whose corner k lies at (k >> 2, k >> 1 & 1, k & 1)."""
 
 
-def unit(vectors: Any) -> Floats:
+def unit(vectors: ArrayLike) -> Floats:
     """Vectors (...,3) brought to length one."""
     array = np.asarray(vectors, dtype=np.float64)
     length: Floats = np.maximum(np.linalg.norm(array, axis=-1, keepdims=True), 1e-12)
@@ -30,7 +29,13 @@ def vec(x: float, y: float, z: float) -> Floats:
     return np.array([x, y, z], dtype=np.float64)
 
 
-def shaded(vertices_m: Any, triangles: Any, corner_normals: Any, material: Material, texture_m: Any = None) -> Mesh:
+def shaded(
+    vertices_m: ArrayLike,
+    triangles: ArrayLike,
+    corner_normals: ArrayLike,
+    material: Material,
+    texture_m: ArrayLike | None = None,
+) -> Mesh:
     """A mesh of one material whose normals are given, (T,3,3)."""
     vertices = np.asarray(vertices_m, dtype=np.float32).reshape(-1, 3)
     faces = np.asarray(triangles, dtype=np.int32).reshape(-1, 3)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pointsam.synth.asset import Asset
 from pointsam.synth.assets.body import draw_body
@@ -94,7 +94,7 @@ def _stand(rng: np.random.Generator, build: Build, stance: str) -> Joints:
     return joints
 
 
-def _reach(joints: Joints, build: Build, side: int, from_pelvis_m: Any, pole: Any) -> Joints:
+def _reach(joints: Joints, build: Build, side: int, from_pelvis_m: ArrayLike, pole: ArrayLike) -> Joints:
     """The same body with one wrist at a place."""
     target = joints.pelvis_m + np.asarray(from_pelvis_m)
     elbow, wrist = bend(joints.shoulders_m[:, side], target, build.arm_m, np.asarray(pole))
@@ -103,7 +103,7 @@ def _reach(joints: Joints, build: Build, side: int, from_pelvis_m: Any, pole: An
     return replace(joints, elbows_m=elbows, wrists_m=wrists)
 
 
-def _down(angle: Floats, out: Any = 0.0) -> Floats:
+def _down(angle: Floats, out: Floats | float = 0.0) -> Floats:
     """(...,3) direction that hangs down, turned ahead by `angle` and to the left by `out`."""
     flat = np.cos(out) * np.ones_like(angle)
     return np.stack([np.sin(angle) * flat, np.sin(out) * np.ones_like(angle), -np.cos(angle) * flat], axis=-1)

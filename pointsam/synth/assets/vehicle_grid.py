@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,7 +108,7 @@ _SIDES = np.array(
 _SIDES = _SIDES.reshape(12, 3)
 
 
-def boxes(blocks: Sequence[tuple[Any, ...]], materials: tuple[Material, ...], mirror: bool = False) -> Mesh:
+def boxes(blocks: Sequence[tuple[float, ...]], materials: tuple[Material, ...], mirror: bool = False) -> Mesh:
     """Many axis-aligned boxes in one go.
 
     Args:
