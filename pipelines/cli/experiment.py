@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from pipelines.cli.arguments import QUARANTINED
-from pipelines.cli.options import PATH, ROOT_OPTIONS, need_torch, options_of
+from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, need_torch, options_of
 
 
 @click.command()

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli.arguments import QUARANTINED, UserErrors
-from pipelines.cli.options import CLUSTERS_OPTIONS, DATA_OPTIONS, MASKS_OPTIONS, PATH, options_of, request_of
+from pipelines.cli.options import (
+    CLUSTERS_OPTIONS,
+    DATA_OPTIONS,
+    MASKS_OPTIONS,
+    PATH,
+    QUARANTINED,
+    UserErrors,
+    options_of,
+    request_of,
+)
 from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
 from pointsam import __version__

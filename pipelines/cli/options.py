@@ -1,4 +1,4 @@
-"""Options that commands share, and what they ask for."""
+"""What the command lines share: options, what they ask for, and how errors are shown."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli.arguments import frame_list, shard_of
+from pointsam.base.errors import PointSamError
 
 if TYPE_CHECKING:
     from pipelines.labelling.request import Request
 
+BAD_INPUT = 2
+QUARANTINED = 3
 PATH = click.Path(path_type=Path)
 
 DATA_OPTIONS = (
@@ -52,6 +54,34 @@ ROOT_OPTIONS = (
 )
 """Of `mixsup-train`."""
 CLUSTERS_OPTIONS = (click.option("--no-sar", is_flag=True, help="Leave out separability-aware refinement."),)
+
+
+class UserErrors(click.Group):
+    """Turns errors made for users into one message and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click, but for those errors."""
+        try:
+            return super().invoke(ctx)
+        except PointSamError as error:
+            click.echo(f"error {error}\n  more: pointsam-label explain {error.code}", err=True)
+            ctx.exit(BAD_INPUT)
+
+
+def frame_list(text: str | None) -> tuple[str, ...]:
+    """Comma-separated frame ids, () for none given."""
+    frames = tuple(name for name in (text or "").split(",") if name)
+    if text is not None and not frames:
+        raise click.BadParameter("no frame id; leave it out for all frames", param_hint="--frames")
+    return frames
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """The I/N of --shard."""
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise click.BadParameter(f"{text!r}: write I/N with 0 <= I < N, for example 0/4", param_hint="--shard")
+    return int(index), int(count)
 
 
 def options_of(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Any], Any]:

@@ -11,8 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from pipelines.cli.arguments import QUARANTINED
-from pipelines.cli.options import DATA_OPTIONS, MASKS_OPTIONS, PATH, options_of, request_of
+from pipelines.cli.options import DATA_OPTIONS, MASKS_OPTIONS, PATH, QUARANTINED, options_of, request_of
 
 _KINDS = (
     "published",

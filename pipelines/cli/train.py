@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
-from pipelines.cli.arguments import QUARANTINED, UserErrors
 from pipelines.cli.experiment import experiment
-from pipelines.cli.options import PATH, ROOT_OPTIONS, need_torch, options_of
+from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, UserErrors, need_torch, options_of
 from pointsam import __version__
 
 

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.arguments import shard_of
-
-_PATH = click.Path(path_type=Path)
+from pipelines.cli.options import PATH, shard_of
 
 
 @click.command()
-@click.argument("dest", type=_PATH)
+@click.argument("dest", type=PATH)
 @click.option(
     "--scenes", type=int, default=1, show_default=True, help="Scenes; two of up to ten, then a fifth, are val."
 )
@@ -69,7 +67,7 @@ def synth(
 
 
 @click.command()
-@click.option("--out", type=_PATH, default=Path("demo"), show_default=True, help="Folder to make.")
+@click.option("--out", type=PATH, default=Path("demo"), show_default=True, help="Folder to make.")
 @click.option("--frames", type=click.IntRange(1, 40), default=3, show_default=True, help="Key frames of the world.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 def demo(out: Path, frames: int, workers: int | None) -> None:

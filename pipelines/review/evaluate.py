@@ -11,9 +11,8 @@ from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.files import require_free, write_together
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
-from pointsam.evaluate.compare import compare
 from pointsam.evaluate.judge import FrameVerdict, Judge
-from pointsam.evaluate.quality import Report
+from pointsam.evaluate.quality import Report, compare
 from pointsam.evaluate.verdicts import verdict_writer
 from pointsam.store.reader import Labels
 
