@@ -13,6 +13,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from pipelines.data import DataSpec
 from pipelines.labelling.jobs import run_clusters, run_masks
 from pipelines.labelling.request import Request
 from pipelines.review.evaluate import evaluate
@@ -49,10 +50,10 @@ def score(root, work, recipe, overrides, workers):
         return work / hashlib.sha256(key.encode()).hexdigest()[:16]
 
     masks_out, out = folder(asdict(config.masks)), folder(asdict(config))
-    request = Request(data=root, out=masks_out, config=config, workers=workers)
+    request = Request(DataSpec(root), out=masks_out, config=config, workers=workers)
     run_masks(request)
     run_clusters(replace(request, out=out, masks_from=masks_out))
-    return evaluate(out, request.open())
+    return evaluate(out, request.data.open())
 
 
 def main():

@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from pipelines.robustness.cells import noise_of
 from pointsam.calibration.correction import mended, rig_of
 from pointsam.calibration.file import read_correction
-from pointsam.calibration.perturb import CLEAN, perturb
+from pointsam.calibration.perturb import CLEAN, noise_of, perturb
 from pointsam.datasets import open_dataset
 
 DEPTH_M = 20.0

@@ -27,13 +27,13 @@ TOGETHER = {"types", "geometry"}
 UNITS = {
     "engine": set(),
     "tasks": set(),
-    "calibrated": set(),
-    "labelling": {"engine", "tasks", "calibrated"},
-    "review": {"calibrated"},
-    "robustness": {"labelling", "tasks", "calibrated"},
-    "training": set(),
-    "world": {"engine", "labelling", "review"},
-    "cli": {"labelling", "review", "robustness", "training", "world"},
+    "data": set(),
+    "labelling": {"engine", "tasks", "data"},
+    "review": {"data"},
+    "robustness": {"labelling", "tasks"},
+    "training": {"data"},
+    "world": {"engine", "data", "labelling", "review"},
+    "cli": {"data", "labelling", "review", "robustness", "training", "world"},
     "cli_mixsup": {"cli"},
 }
 """Parts of `pipelines`, and the other parts that each may import."""

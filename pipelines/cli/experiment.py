@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, need_torch, options_of
+from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, data_of, need_torch, options_of
 
 
 @click.command()
@@ -40,6 +40,10 @@ def experiment(
     train_split: str,
     val_split: str,
     only: str,
+    out: Path,
+    other: Path | None,
+    other_split: str,
+    device: str,
     overrides: tuple[str, ...],
     dry_run: bool,
     **options: Any,
@@ -68,7 +72,17 @@ def experiment(
     command = shlex.join(["mixsup-train", *sys.argv[1:]])
     splits, places = (train_split, val_split), _numbers(only)
     request = ExperimentRequest(
-        name, inputs, seeds=_numbers(seeds), splits=splits, only=places, command=command, **options
+        name,
+        inputs,
+        data_of(options),
+        out,
+        seeds=_numbers(seeds),
+        splits=splits,
+        device=device,
+        only=places,
+        other=None if other is None else data_of({"data": other}),
+        other_split=other_split,
+        command=command,
     )
     if dry_run:
         click.echo(text_table(("", "supervision", "done, seeds"), planned(request)))

@@ -17,6 +17,7 @@ from pipelines.cli.options import (
     PATH,
     QUARANTINED,
     UserErrors,
+    data_of,
     options_of,
     request_of,
 )
@@ -125,12 +126,12 @@ def inspect(out: Path, frame: str, png: Path | None, data: Path | None, masks_fr
 @click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed when left out.")
 @click.option("--version", help="Version folder of the tables.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-def evaluate(out: Path, data: Path, dataset: str | None, version: str | None, **options: Any) -> None:
+def evaluate(out: Path, **options: Any) -> None:
     """Judge the labels of OUT by the truth in DATA: panoptic, class-agnostic and semantic quality, by bins."""
     from pipelines.review.evaluate import run_eval
-    from pointsam.datasets import open_dataset
 
-    click.echo(run_eval(out, open_dataset(data, dataset, version=version), **options))
+    data = data_of({name: options.pop(name) for name in ("data", "dataset", "version")})
+    click.echo(run_eval(out, data.open(), **options))
     click.echo(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png")
 
 

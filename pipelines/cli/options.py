@@ -11,6 +11,7 @@ import click
 from pointsam.base.errors import PointSamError
 
 if TYPE_CHECKING:
+    from pipelines.data import DataSpec
     from pipelines.labelling.request import Request
 
 BAD_INPUT = 2
@@ -106,6 +107,26 @@ def need_torch() -> None:
     require_packages("detect", "torch", "safetensors", "tensorboard")
 
 
+def data_of(options: dict[str, Any]) -> DataSpec:
+    """The data set that the options of a command name, and the calibration that they make of it.
+
+    Raises:
+        SchemaError: SCH005 on a noise or a calibration file that is none, SCH003 on a file of another version.
+    """
+    from pipelines.data import DataSpec
+    from pointsam.calibration.file import read_correction
+    from pointsam.calibration.perturb import noise_of
+
+    file = options.get("calibration")
+    return DataSpec(
+        root=options["data"],
+        adapter=options.get("dataset"),
+        version=options.get("version"),
+        noise=noise_of(options.get("noise", ())),
+        corrections=None if file is None else read_correction(file),
+    )
+
+
 def request_of(options: dict[str, Any]) -> Request:
     """What the options of a command ask for.
 
@@ -115,7 +136,6 @@ def request_of(options: dict[str, Any]) -> Request:
     from dataclasses import replace
 
     from pipelines.labelling.request import Request
-    from pipelines.robustness.cells import noise_of
     from pointsam.stages.recipes import RECIPES, with_overrides
 
     config = RECIPES[options["recipe"]]()
@@ -124,11 +144,9 @@ def request_of(options: dict[str, Any]) -> Request:
     overrides = (*options["overrides"], *(["clusters.refine.enabled=false"] if options.get("no_sar") else []))
     config = with_overrides(config, overrides)
     return Request(
-        data=options["data"],
+        data=data_of(options),
         out=options["out"],
         config=config,
-        dataset=options["dataset"],
-        version=options["version"],
         frames=frame_list(options["frames"]),
         split=options["split"],
         sample=options["sample"],
@@ -142,6 +160,4 @@ def request_of(options: dict[str, Any]) -> Request:
         shard=shard_of(options["shard"]),
         retry_failed=options["retry_failed"],
         masks_from=options.get("masks_from"),
-        noise=noise_of(options["noise"]),
-        calibration=options["calibration"],
     )

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from pipelines.cli.options import DATA_OPTIONS, MASKS_OPTIONS, PATH, QUARANTINED, options_of, request_of
+from pipelines.cli.options import DATA_OPTIONS, MASKS_OPTIONS, PATH, QUARANTINED, data_of, options_of, request_of
 
 _KINDS = (
     "published",
@@ -59,8 +59,8 @@ def noise(**options: Any) -> None:
         _refuse_masks_options(options["overrides"])
     request = request_of(options)
     kinds = options["kinds"] or ("rotation", "translation")
-    cells = cells_of(kinds, _levels(options["levels"]), options["seeds"], request.noise)
-    request = replace(request, noise=CLEAN)
+    cells = cells_of(kinds, _levels(options["levels"]), options["seeds"], request.data.noise)
+    request = replace(request, data=replace(request.data, noise=CLEAN))
     if options["dry_run"]:
         frames, names = len(frames_of(request, cells, remask)), [cell.name for cell in cells]
         told = f"{frames} frames, {len(cells)} cells, each with SAR and without: {', '.join(names)}"
@@ -92,16 +92,7 @@ def noise(**options: Any) -> None:
 )
 @click.option("--noise", multiple=True, metavar="NAME=VALUE", help="Perturb the calibration first, to see it found.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
-def calibrate(
-    data: Path,
-    masks_from: Path,
-    dest: Path,
-    dataset: str | None,
-    version: str | None,
-    most: int,
-    noise: tuple[str, ...],
-    overwrite: bool,
-) -> None:
+def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **options: Any) -> None:
     """Find the errors of camera mountings and times in DATA, by objects that masks and LiDAR both show.
 
     \b
@@ -111,13 +102,13 @@ def calibrate(
     """  # noqa: D301 - click looks for the character, not for a backslash and a letter
     from pipelines.labelling.request import Request
     from pipelines.robustness.calibrate import calibrate as find
-    from pipelines.robustness.cells import noise_of
     from pointsam.stages.recipes import default
 
-    request = Request(data, masks_from, default(), dataset=dataset, version=version, noise=noise_of(noise))
+    request = Request(data_of(options), masks_from, default())
     click.echo(find(request, dest, most, overwrite))
-    given = [str(data), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]
-    same = [("--dataset", dataset), ("--version", version), *(("--noise", value) for value in noise)]
+    given = [str(options["data"]), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]
+    same = [(f"--{name}", options[name]) for name in ("dataset", "version")]
+    same += [("--noise", value) for value in options["noise"]]
     given += [word for option, value in same if value for word in (option, value)]
     click.echo(f"next: pointsam-label clusters {shlex.join(given)}")
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pipelines.cli.experiment import experiment
-from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, UserErrors, need_torch, options_of
+from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, UserErrors, data_of, need_torch, options_of
 from pointsam import __version__
 
 
@@ -38,7 +38,6 @@ def main() -> None:
 @click.option("--version", help="Version folder of the tables.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def budget(
-    data: Path,
     out: Path,
     fraction: float,
     rule: Any,
@@ -46,9 +45,8 @@ def budget(
     min_points: int,
     seed: int,
     split: str | None,
-    dataset: str | None,
-    version: str | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Draw which objects of DATA carry boxes, write it to a file, and say what it would cost to annotate.
 
@@ -56,11 +54,10 @@ def budget(
     mixsup-train budget /data/nuscenes --split train --fraction 0.1 --out budget.parquet
     """  # noqa: D301 - click looks for the character, not for a backslash and a letter
     from pipelines.training.budget import draw_budget, summary
-    from pointsam.datasets import open_dataset
     from pointsam.detect.data.budget import BudgetConfig
 
     config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
-    drawn = draw_budget(open_dataset(data, dataset, version=version), split, config, out)
+    drawn = draw_budget(data_of(options).open(), split, config, out)
     click.echo(json.dumps(dict(drawn.description), indent=1) if as_json else summary(drawn))
     click.echo(f"wrote {out}", err=as_json)
 
@@ -78,7 +75,18 @@ def budget(
 @click.option("--dry-run", is_flag=True, help="Say what would be trained on; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
 def fit(
-    recipe: str, overrides: tuple[str, ...], seed: int | None, val: str, dry_run: bool, as_json: bool, **options: Any
+    recipe: str,
+    budget: Path,
+    labels: Path | None,
+    out: Path,
+    val: str,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    allow_noise: bool,
+    dry_run: bool,
+    as_json: bool,
+    device: str,
+    **options: Any,
 ) -> None:
     """Train RECIPE (a name of `mixsup-train recipes`, or a .json file) on boxes and clusters.
 
@@ -93,7 +101,8 @@ def fit(
     from pipelines.training.run_folder import FitRequest
 
     changes = overrides if seed is None else (*overrides, f"train.seed={seed}")
-    request = FitRequest(load_recipe(recipe, changes), val=val or None, **options)
+    data = data_of(options)
+    request = FitRequest(load_recipe(recipe, changes), data, budget, out, labels, val or None, device, allow_noise)
     if dry_run:
         click.echo(plan(request))
         return
@@ -106,8 +115,7 @@ def fit(
     if fitted.quarantined:
         click.echo(f"{fitted.quarantined} frames have no labels: the labelling run had set them aside", err=True)
     click.echo(
-        f"{request.out}: {fitted.steps} steps in {fitted.seconds:.0f} s\n"
-        f"next: mixsup-train eval {request.out} --data {request.data}",
+        f"{out}: {fitted.steps} steps in {fitted.seconds:.0f} s\nnext: mixsup-train eval {out} --data {data.root}",
         err=as_json,
     )
     if fitted.bad or fitted.quarantined:
@@ -133,7 +141,7 @@ def evaluate(
     require_device(device)
     if json_path is not None:
         require_free(json_path, overwrite)
-    score = evaluate_run(run, _opened(**options), split, device, workers)
+    score = evaluate_run(run, data_of(options).open(), split, device, workers)
     click.echo(score.text())
     if json_path is not None:
         write_together([(json_path, json.dumps(score.as_dict(), indent=1).encode())])
@@ -167,7 +175,7 @@ def predict(
     from pointsam.base.runtime import require_device
 
     require_device(device)
-    made = run_predict(run, _opened(**options), split, dest, device, workers, overwrite)
+    made = run_predict(run, data_of(options).open(), split, dest, device, workers, overwrite)
     said = f"{made['boxes']} boxes in {made['frames']} frames: {', '.join(made['files'])}"
     click.echo(json.dumps(made) if as_json else said)
     if made["bad"]:
@@ -197,12 +205,6 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
 def _tell_bad(bad: dict[str, str]) -> None:
     for frame_id, why in bad.items():
         click.echo(f"frame {frame_id} was left out: {why}", err=True)
-
-
-def _opened(data: Path, dataset: str | None, version: str | None) -> Any:
-    from pointsam.datasets import open_dataset
-
-    return open_dataset(data, dataset, version=version)
 
 
 main.add_command(experiment)

@@ -56,7 +56,7 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
     """
     clusters: dict[str, tuple[int, int]] = {}
     next_command = (
-        f"pointsam-label clusters {quote(str(request.data))} --out {quote(str(request.out))}{_options(request)}"
+        f"pointsam-label clusters {quote(str(request.data.root))} --out {quote(str(request.out))}{_options(request)}"
     )
     if summaries[-1].stage == "clusters":
         labels = Labels(request.out)
@@ -76,7 +76,7 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
 def _options(request: Request) -> str:
     """What the next stage must be told again to label the same data by the same recipe."""
     recipe = None if request.config.recipe == "default" else request.config.recipe
-    given = {"dataset": request.dataset, "version": request.version, "recipe": recipe}
+    given = {"dataset": request.data.adapter, "version": request.data.version, "recipe": recipe}
     return "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
 
 

@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipelines.calibrated import require_fit, require_rigs
 from pipelines.engine import ordered_map
 from pipelines.labelling.request import Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
@@ -18,7 +17,7 @@ from pointsam.base.config import parse
 from pointsam.base.errors import PointSamError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.base.runtime import evenly, require_device
-from pointsam.calibration.perturb import CLEAN, Noise
+from pointsam.calibration.perturb import Noise
 from pointsam.datasets.base import Dataset
 from pointsam.masks.weights import sha256_of, verify
 from pointsam.semantics import semantics_sha256
@@ -66,7 +65,7 @@ def run_masks(request: Request) -> Summary:
     """Stage one: detections and candidate masks of every image of the pending shards."""
     if request.device != "cpu" and request.engine == "local":  # Ray's driver may have no GPU where its workers have
         require_device(request.device)  # opening a large data set can take a minute, hearing this must not
-    dataset = request.open()
+    dataset = request.data.open()
     config = request.config.masks
     mapping = request.label_mapping(dataset)
     weights = {
@@ -76,18 +75,18 @@ def run_masks(request: Request) -> Summary:
     document = {
         "tool_version": __version__,
         "recipe": request.config.recipe,
-        "dataset": {"name": dataset.name, "version": request.version, "fingerprint": dataset.fingerprint()},
+        "dataset": {"name": dataset.name, "version": request.data.version, "fingerprint": dataset.fingerprint()},
         "taxonomy": asdict(mapping.taxonomy),
         "labels": dict(sorted(mapping.classes.items())),
         "weights_sha256": weights,
         "threads": request.threads,
         "device": request.device.partition(":")[0],  # a GPU sums in another order than a CPU
         "config": asdict(config),
-        **_calibration(request),
+        **request.data.calibration(),
     }
     shards = plan_shards(_fitting(request, dataset, "masks"), SHARD_FRAMES)
-    metadata = metadata_of(document, weights, request.noise.text())
-    run = Run.open(request.out, "masks", document, shards, metadata, data_root=request.data)
+    metadata = metadata_of(document, weights, request.data.noise.text())
+    run = Run.open(request.out, "masks", document, shards, metadata, data_root=request.data.root)
     return drive(
         request,
         run,
@@ -109,11 +108,11 @@ def run_clusters(request: Request) -> Summary:
         "masks_key": source.key("masks"),
         "taxonomy": made["taxonomy"],
         "config": asdict(request.config.clusters),
-        **_calibration(request),
+        **request.data.calibration(),
     }
     shards = plan_shards(_fitting(request, dataset, "clusters"), SHARD_FRAMES)
-    metadata = metadata_of(document, made["weights_sha256"], perturbation(source, request.noise))
-    run = Run.open(request.out, "clusters", document, shards, metadata, data_root=request.data)
+    metadata = metadata_of(document, made["weights_sha256"], perturbation(source, request.data.noise))
+    run = Run.open(request.out, "clusters", document, shards, metadata, data_root=request.data.root)
     return drive(
         request,
         run,
@@ -134,11 +133,11 @@ def opened(request: Request) -> tuple[Labels, Dataset]:
         SchemaError: SCH004 if they were made of other data.
         StoreError: OUT004 if there are none.
     """
-    source, dataset = Labels(request.masks_from or request.out), request.open()
+    source, dataset = Labels(request.masks_from or request.out), request.data.open()
     if source.document("masks")["dataset"]["fingerprint"] != dataset.fingerprint():
         raise SchemaError(
             "SCH004",
-            f"the masks in {source.out} were made of another data set, or of other tables, than {request.data}",
+            f"the masks in {source.out} were made of another data set, or of other tables, than {request.data.root}",
             "give the root that the masks were made of, or make new masks: pointsam-label masks DATA --out OTHER",
         )
     return source, dataset
@@ -154,11 +153,7 @@ def select(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, st
 def _fitting(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, str]]:
     """As `select`; a calibration that fits none, or a file that lacks the rig of one, is refused before all writing."""
     frames = select(request, dataset, stage)
-    frame_ids = [frame_id for _, frame_id in frames]
-    if request.calibration is not None:
-        require_rigs(dataset, frame_ids)
-    if _calibration(request):
-        require_fit(dataset, frame_ids, {"the calibration asked for": CLEAN})
+    request.data.require_fit(dataset, [frame_id for _, frame_id in frames])
     return frames
 
 
@@ -168,15 +163,6 @@ def perturbation(masks: Labels, noise: Noise) -> str:
     if made in ("none", own):
         return own
     return f"masks: {made}" + ("" if own == "none" else f"; {own}")
-
-
-def _calibration(request: Request) -> dict[str, Any]:
-    """Part of the document, of runs whose calibration is not that of the data set."""
-    changed: dict[str, Any] = {} if request.noise == CLEAN else {"noise": asdict(request.noise)}
-    correction = request.correction()
-    if correction is not None:
-        changed["calibration"] = {rig: one.as_dict() for rig, one in correction.items()}
-    return changed
 
 
 def metadata_of(document: Mapping[str, Any], weights: Mapping[str, str], perturbation: str) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
         request: as for the run; nothing is written to its output folder.
         stages: what the run will do, out of "masks" and "clusters".
     """
-    dataset = request.open()
+    dataset = request.data.open()
     frames = select(request, dataset, stages[0])
     probe = frames[len(frames) // 2][1]
     masks_from = request.masks_from or (None if "masks" in stages else request.out)

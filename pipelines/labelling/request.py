@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.calibrated import with_calibration
+from pipelines.data import DataSpec
 from pointsam.base.errors import DatasetError
 from pointsam.base.runtime import cores, evenly
-from pointsam.calibration.correction import RigCorrection
-from pointsam.calibration.file import read_correction
-from pointsam.calibration.perturb import CLEAN, Noise
-from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.semantics.mapping import default_mapping, load_mapping
 from pointsam.semantics.oracle import TRUTH
@@ -24,11 +20,9 @@ class Request:
     """One call of `pointsam-label run`, `masks` or `clusters`.
 
     Args:
-        data: data set root.
+        data: the data set, and its calibration.
         out: output folder.
         config: recipe with overrides.
-        dataset: name of the data set module, None to look.
-        version: version folder, where the data set has several.
         frames: frame ids, empty for all of `split`.
         split: split or scene name, None for everything.
         sample: how many frames of these, spread evenly; None for all.
@@ -42,15 +36,11 @@ class Request:
         shard: (i, n) takes every n-th shard from i.
         retry_failed: also redo shards that hold quarantined frames.
         masks_from: output folder whose masks the clusters are made of, None for `out`.
-        noise: what is wrong with the calibration, for studies.
-        calibration: file of `pointsam-label calibrate` that mends it.
     """
 
-    data: Path
+    data: DataSpec
     out: Path
     config: LabelConfig
-    dataset: str | None = None
-    version: str | None = None
     frames: tuple[str, ...] = ()
     split: str | None = None
     sample: int | None = None
@@ -64,21 +54,6 @@ class Request:
     shard: tuple[int, int] = (0, 1)
     retry_failed: bool = False
     masks_from: Path | None = None
-    noise: Noise = CLEAN
-    calibration: Path | None = None
-
-    def open(self) -> Dataset:
-        """The data set, with the calibration that `noise` and `calibration` make of it."""
-        dataset = open_dataset(self.data, self.dataset, version=self.version)
-        return with_calibration(dataset, self.noise, self.correction())
-
-    def correction(self) -> dict[str, RigCorrection] | None:
-        """What `calibration` holds.
-
-        Raises:
-            SchemaError: SCH003 or SCH005 if it is no such file.
-        """
-        return None if self.calibration is None else read_correction(self.calibration)
 
     @property
     def worker_device(self) -> str:
@@ -89,7 +64,7 @@ class Request:
     def semantics_dir(self) -> Path | None:
         """The files that the source of classes reads, None where it has none."""
         if self.masks_dir is None and self.config.masks.semantics == "oracle":
-            return self.data / TRUTH
+            return self.data.root / TRUTH
         return self.masks_dir
 
     def workers_for(self, stage: str) -> int:

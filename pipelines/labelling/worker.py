@@ -33,7 +33,7 @@ class MaskWorker:
     """Holds the data set and the models of the 2D stage."""
 
     def __init__(self, request: Request) -> None:
-        self.dataset: Dataset = request.open()
+        self.dataset: Dataset = request.data.open()
         self.config: MasksConfig = request.config.masks
         mapping = request.label_mapping(self.dataset)
         self.taxonomy: Taxonomy = mapping.taxonomy
@@ -89,7 +89,7 @@ class ClusterWorker:
     """Holds the data set and the stored masks of the 3D stage."""
 
     def __init__(self, request: Request, taxonomy: Taxonomy) -> None:
-        self.dataset: Dataset = request.open()
+        self.dataset: Dataset = request.data.open()
         self.config = request.config.clusters
         self.taxonomy = taxonomy
         self.masks = Labels(request.masks_from or request.out)

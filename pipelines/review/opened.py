@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.calibrated import with_calibration
+from pipelines.data import DataSpec
 from pointsam.base.config import parse
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.calibration.correction import RigCorrection
 from pointsam.calibration.perturb import Noise
-from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image, read_points
 from pointsam.store.reader import Labels
@@ -73,8 +72,9 @@ class Source:
         made_of = document["dataset"]
         noise: Noise = parse(Noise, document.get("noise", {}), "run.json")
         rigs = {rig: RigCorrection.from_dict(one) for rig, one in document.get("calibration", {}).items()}
-        self.truth: Dataset = open_dataset(root, made_of["name"], version=version or made_of["version"])
-        self.dataset: Dataset = with_calibration(self.truth, noise, rigs or None)
+        spec = DataSpec(root, made_of["name"], version or made_of["version"], noise, rigs or None)
+        self.truth: Dataset = spec.plain()
+        self.dataset: Dataset = spec.seen(self.truth)
         self._masks_folder, self._masks_key = masks_from or out, document.get("masks_key")
 
     @cached_property

@@ -94,7 +94,7 @@ def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = 
         "version": VERSION,
         "dataset": source.document("masks")["dataset"],
         "masks_key": source.key("masks"),
-        "calibration_perturbation": perturbation(source, request.noise),
+        "calibration_perturbation": perturbation(source, request.data.noise),
         "rigs": {rig: asdict(verdict) for rig, verdict in found.items()},
         "failed": failed,
     }

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pointsam.base.config import assign, parse
+from pointsam.base.config import parse
 from pointsam.base.errors import SchemaError
 from pointsam.calibration.perturb import CLEAN, Noise
 
@@ -112,15 +112,3 @@ def _levels(name: str, levels: Sequence[float]) -> list[float]:
     if name == "dropped" and not all(float(level).is_integer() for level in found):
         raise SchemaError("SCH005", f"{told}: a part of a camera cannot be missing", "give whole numbers")
     return found
-
-
-def noise_of(assignments: Sequence[str]) -> Noise:
-    """A calibration error from `rotation_deg=0.5` and the like.
-
-    Raises:
-        SchemaError: SCH005 on an unknown field, or a value of the wrong kind or out of range.
-    """
-    document = asdict(CLEAN)
-    assign(document, assignments, "--noise")
-    noise: Noise = parse(Noise, document, "--noise " + " ".join(assignments))
-    return noise

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.calibrated import require_fit
 from pipelines.labelling.jobs import SHARD_FRAMES, Summary, drive, metadata_of, opened, run_masks, select
 from pipelines.labelling.request import Request
 from pipelines.labelling.worker import images_read
@@ -52,7 +51,7 @@ class NoiseWorker:
     """
 
     def __init__(self, request: Request, taxonomy: Taxonomy, cells: tuple[Cell, ...], masks: tuple[Path, ...]) -> None:
-        self.dataset: Dataset = request.open()
+        self.dataset: Dataset = request.data.open()
         self.taxonomy, self.cells, self.folders = taxonomy, cells, masks
         clusters = request.config.clusters
         self.configs = {sar: replace(clusters, refine=replace(clusters.refine, enabled=sar)) for sar in (True, False)}
@@ -130,7 +129,7 @@ def frames_of(request: Request, cells: Sequence[Cell], remask: bool = False) -> 
     """
     if remask:
         _require_asking(request)
-        dataset = request.open()
+        dataset = request.data.open()
         frames = request.select(dataset)
     else:
         source, dataset = opened(request)
@@ -140,7 +139,9 @@ def frames_of(request: Request, cells: Sequence[Cell], remask: bool = False) -> 
             hint = "give masks of the true calibration, or --remask in place of --masks-from"
             raise SchemaError("SCH003", f"{told}: a sweep starts from the true one", hint)
         frames = select(request, dataset, "clusters")
-    require_fit(dataset, [frame_id for _, frame_id in frames], {cell.name: cell.noise for cell in cells})
+    for cell in cells:
+        wrong = replace(request.data, noise=cell.noise)
+        wrong.require_fit(wrong.seen(dataset), [frame_id for _, frame_id in frames], cell.name)
     return frames
 
 
@@ -159,7 +160,7 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
     folders = tuple(_masks_of(request, cell) if remask else request.masks_from or request.out for cell in cells)
     if remask:
         for cell, folder in zip(cells, folders, strict=True):
-            run_masks(replace(request, out=folder, noise=cell.noise))
+            run_masks(replace(request, out=folder, data=replace(request.data, noise=cell.noise)))
     made = Labels(folders[0]).document("masks")
     document = {
         "tool_version": __version__,
@@ -172,7 +173,7 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
         "cells": [asdict(cell) for cell in cells],
     }
     metadata = metadata_of(document, made["weights_sha256"], f"a sweep of {len(cells)} cells")
-    run = Run.open(request.out, "noise", document, shards, metadata, data_root=request.data)
+    run = Run.open(request.out, "noise", document, shards, metadata, data_root=request.data.root)
     taxonomy: Taxonomy = parse(Taxonomy, made["taxonomy"], "run.json")
     return drive(
         request,

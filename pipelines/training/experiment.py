@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipelines.data import DataSpec
 from pipelines.training.budget import draw_budget, objects_of
 from pipelines.training.experiment_page import AWAY, HOME, Page, Row, write_page
 from pipelines.training.fit import finished, fit
@@ -20,8 +21,6 @@ from pipelines.training.run_folder import FitRequest
 from pipelines.training.settings import EXPERIMENTS, Experiment, Inputs, Setting
 from pointsam.base.errors import SchemaError, TrainingError
 from pointsam.base.files import claimed, write_together
-from pointsam.datasets import open_dataset
-from pointsam.datasets.base import Dataset
 from pointsam.detect.data.budget import Budget, Objects
 from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.labelled import check_labels, require_labelled
@@ -35,29 +34,26 @@ class ExperimentRequest:
     Args:
         name: a key of EXPERIMENTS.
         inputs: what its settings are made of.
-        data: the root.
+        data: the data set.
         out: folder of all runs and the page.
         seeds: of training, and of the budget that it sees.
         splits: to train and to validate on.
         device: as `fit` takes it.
-        dataset, version: of `data`, as `open_dataset` takes them.
         only: positions of settings, all if none.
-        other: a root with the same classes, whose `other_split` every detector is scored on as well.
+        other: a data set with the same classes, whose `other_split` every detector is scored on as well.
         other_split: the validation split if empty.
         command: that asked for it, for the page.
     """
 
     name: str
     inputs: Inputs
-    data: Path
+    data: DataSpec
     out: Path
     seeds: Sequence[int] = (0,)
     splits: tuple[str, str] = ("train", "val")
     device: str = "cpu"
-    dataset: str | None = None
-    version: str | None = None
     only: Sequence[int] = ()
-    other: Path | None = None
+    other: DataSpec | None = None
     other_split: str = ""
     command: str = ""
 
@@ -144,10 +140,10 @@ def _trained(wanted: FitRequest) -> str | None:
 
 
 class _World:
-    """A root, and the objects of its training split, counted when a budget is drawn first."""
+    """A data set, and the objects of its training split, counted when a budget is drawn first."""
 
-    def __init__(self, dataset: Dataset, path: Path) -> None:
-        self.dataset, self.path = dataset, path
+    def __init__(self, spec: DataSpec) -> None:
+        self.spec, self.dataset = spec, spec.open()
         self._objects: Objects | None = None
 
     def budget_path(self, request: ExperimentRequest, setting: Setting, seed: int) -> Path:
@@ -203,14 +199,13 @@ def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], lis
     if any(not 0 <= k < len(chosen) for k in request.only):
         told = f"--only {list(request.only)}: there are settings 0 to {len(chosen) - 1}"
         raise SchemaError("SCH005", told, "give those")
-    dataset = open_dataset(request.data, request.dataset, version=request.version)
-    worlds = [_World(dataset, request.data)]
+    worlds = [_World(spec) for spec in (request.data, request.other) if spec is not None]
+    dataset = worlds[0].dataset
     if request.other is not None:
-        other = open_dataset(request.other)
+        other = worlds[1].dataset
         if other.taxonomy.names != dataset.taxonomy.names:
             told = f"{other.root} has {list(other.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}"
             raise SchemaError("SCH004", told, "give a world with the same classes")
-        worlds.append(_World(other, request.other))
     for split in request.splits:
         dataset.frame_ids(split)
     for split in request.splits if experiment.two_worlds else [_other_split(request)]:
@@ -236,11 +231,10 @@ def _request(
     food = replace(recipe.data, coarse=coarse, samples=frames * recipe.data.repeat)
     return FitRequest(
         replace(recipe, data=food, train=replace(recipe.train, seed=seed)),
-        worlds[setting.elsewhere].path,
+        worlds[setting.elsewhere].spec,
         budget_path,
         request.out / f"{setting.folder}-{seed}",
         setting.labels,
-        **({} if setting.elsewhere else {"dataset": request.dataset, "version": request.version}),
         val=request.splits[1],
         device=request.device,
         allow_noise=setting.labels in request.inputs.wrong,

@@ -13,7 +13,6 @@ from pipelines.training.run_folder import SCORES, FitRequest, RunFolder
 from pointsam.base.files import claimed
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
-from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.data.budget_file import read_budget
@@ -69,7 +68,7 @@ def fit(request: FitRequest) -> Fitted:
 
 def _opened(request: FitRequest, tells: bool) -> tuple[TrainingSet, list[str]]:
     """The frames to train on, and the ids of those to validate on; what does not fit together is refused here."""
-    dataset = open_dataset(request.data, request.dataset, version=request.version)
+    dataset = request.data.open()
     labels = None if request.labels is None else Labels(request.labels)
     if labels is not None:
         check_labels(labels, dataset, request.allow_noise)
@@ -118,7 +117,7 @@ def finished(request: FitRequest) -> dict[str, Any] | None:
     if not (request.out / SCORES).exists():
         return None
     labels = None if request.labels is None else Labels(request.labels)
-    dataset = open_dataset(request.data, request.dataset, version=request.version)
+    dataset = request.data.open()
     scores = RunFolder(request, dataset, labels, writes=False).scores()
     last = scores[max(scores, key=int)]
     return last if last["epochs"] == request.recipe.train.epochs else None

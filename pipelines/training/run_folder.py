@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.data import DataSpec
 from pipelines.training.predict import BEST, LAST, Score
 from pipelines.training.recipe_file import document_of, upgraded
 from pointsam.base.document import canonical_json, differences
@@ -40,23 +41,20 @@ class FitRequest:
 
     Args:
         recipe: what to train.
-        data: the data set's root.
+        data: the data set.
         budget: its file.
         out: the run folder.
         labels: output folder of a labelling run, if the recipe wants one.
-        dataset, version: as `open_dataset` takes them.
         val: split to validate on, None for none.
         device: "cpu", "cuda", "cuda:1".
         allow_noise: take labels of a run with perturbed calibration.
     """
 
     recipe: Recipe
-    data: Path
+    data: DataSpec
     budget: Path
     out: Path
     labels: Path | None = None
-    dataset: str | None = None
-    version: str | None = None
     val: str | None = "val"
     device: str = "cpu"
     allow_noise: bool = False

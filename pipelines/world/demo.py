@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pipelines.data import DataSpec
 from pipelines.labelling.jobs import run_clusters, run_masks
 from pipelines.labelling.request import Request
 from pipelines.review.evaluate import evaluate
@@ -35,12 +36,12 @@ def run_demo(out: Path, frames: int, workers: int) -> Path:
     """
     world, labels, plain = out / "world", out / "labels", out / "labels-without-sar"
     synthesize(SynthConfig(scenes=1, frames=frames, seed=_SEED, preset="day"), world, workers=workers)
-    request = Request(data=world, out=labels, config=default(), workers=workers)
+    request = Request(DataSpec(world), out=labels, config=default(), workers=workers)
     run_masks(request)
     run_clusters(request)
     without = replace(request.config.clusters, refine=replace(request.config.clusters.refine, enabled=False))
     run_clusters(replace(request, out=plain, config=replace(request.config, clusters=without), masks_from=labels))
-    dataset = request.open()
+    dataset = request.data.open()
     reports = [evaluate(folder, dataset) for folder in (labels, plain)]
     pictures = []
     for frame_id in Labels(labels).frame_ids():

@@ -9,13 +9,15 @@ Source: the published noise is uniform, in cm (method.md, table 14); the rest is
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from pointsam.base.config import assign, parse
 from pointsam.base.errors import CalibrationError
 from pointsam.base.ranges import require
 from pointsam.base.seeding import generator
@@ -77,6 +79,18 @@ class Noise:
 
 
 CLEAN = Noise()
+
+
+def noise_of(assignments: Sequence[str]) -> Noise:
+    """A calibration error from `rotation_deg=0.5` and the like.
+
+    Raises:
+        SchemaError: SCH005 on an unknown field, or a value of the wrong kind or out of range.
+    """
+    document = asdict(CLEAN)
+    assign(document, assignments, "--noise")
+    noise: Noise = parse(Noise, document, "--noise " + " ".join(assignments))
+    return noise
 
 
 def perturb(frame: Frame, noise: Noise) -> Frame:
