@@ -16,6 +16,7 @@ from pathlib import Path
 from pipelines.data import DataSpec
 from pipelines.labelling.jobs import run_clusters, run_masks
 from pipelines.labelling.request import Request
+from pipelines.opened import open_run
 from pipelines.review.evaluate import evaluate
 from pointsam.base.tables import text_table
 from pointsam.stages.recipes import RECIPES, with_overrides
@@ -53,7 +54,7 @@ def score(root, work, recipe, overrides, workers):
     request = Request(DataSpec(root), out=masks_out, config=config, workers=workers)
     run_masks(request)
     run_clusters(replace(request, out=out, masks_from=masks_out))
-    return evaluate(out, request.data.open())
+    return evaluate(open_run(out))
 
 
 def main():

@@ -17,7 +17,6 @@ from pipelines.cli.options import (
     PATH,
     QUARANTINED,
     UserErrors,
-    data_of,
     options_of,
     request_of,
 )
@@ -123,15 +122,14 @@ def inspect(out: Path, frame: str, png: Path | None, data: Path | None, masks_fr
 @click.option("--parquet", type=PATH, help="Also write one row an object and a cluster here.")
 @click.option("--against", type=PATH, help="A second output folder, shown beside.")
 @click.option("--truth", type=click.Choice(_TRUTHS), help="What to compare with.  [default: the best in DATA]")
-@click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed when left out.")
-@click.option("--version", help="Version folder of the tables.")
+@click.option("--dataset", help="nuscenes, kitti or semantickitti.  [default: the run's]")
+@click.option("--version", help="Version folder of the tables.  [default: the run's]")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-def evaluate(out: Path, **options: Any) -> None:
+def evaluate(out: Path, data: Path, **options: Any) -> None:
     """Judge the labels of OUT by the truth in DATA: panoptic, class-agnostic and semantic quality, by bins."""
     from pipelines.review.evaluate import run_eval
 
-    data = data_of({name: options.pop(name) for name in ("data", "dataset", "version")})
-    click.echo(run_eval(out, data.open(), **options))
+    click.echo(run_eval(out, data, **options))
     click.echo(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png")
 
 

@@ -100,12 +100,10 @@ def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **option
     pointsam-label calibrate /data/mine --masks-from labels --out calibration.json
     pointsam-label clusters /data/mine --out labels --calibration calibration.json
     """  # noqa: D301 - click looks for the character, not for a backslash and a letter
-    from pipelines.labelling.request import Request
     from pipelines.robustness.calibrate import calibrate as find
     from pointsam.stages.recipes import default
 
-    request = Request(data_of(options), masks_from, default())
-    click.echo(find(request, dest, most, overwrite))
+    click.echo(find(data_of(options), masks_from, default().clusters, dest, most, overwrite))
     given = [str(options["data"]), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]
     same = [(f"--{name}", options[name]) for name in ("dataset", "version")]
     same += [("--noise", value) for value in options["noise"]]

@@ -11,20 +11,18 @@ from typing import Any
 from pipelines.engine import ordered_map
 from pipelines.labelling.request import Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
+from pipelines.opened import open_masks
 from pipelines.tasks import Done, Task
 from pointsam import __version__
-from pointsam.base.config import parse
-from pointsam.base.errors import PointSamError, SchemaError
+from pointsam.base.errors import PointSamError
 from pointsam.base.progress import progress
 from pointsam.base.runtime import evenly, require_device
-from pointsam.calibration.perturb import Noise
 from pointsam.datasets.base import Dataset
 from pointsam.masks.weights import sha256_of, verify
 from pointsam.semantics import semantics_sha256
 from pointsam.store.manifest import Run, Shard, plan_shards
 from pointsam.store.reader import Labels
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
-from pointsam.taxonomy import Taxonomy
 
 SHARD_FRAMES = 20
 """Key frames a shard: what a kill can cost. nuScenes has 40 a scene."""
@@ -98,25 +96,24 @@ def run_masks(request: Request) -> Summary:
 
 def run_clusters(request: Request) -> Summary:
     """Stage two: clusters of every frame of the pending shards, from stored masks."""
-    source, dataset = opened(request)
-    made = source.document("masks")
-    taxonomy: Taxonomy = parse(Taxonomy, made["taxonomy"], "run.json")
+    masks, dataset = open_masks(request.masks_from or request.out, request.data)
+    made = masks.document
     document = {
         "tool_version": __version__,
         "recipe": request.config.recipe,
         "dataset": made["dataset"],
-        "masks_key": source.key("masks"),
+        "masks_key": masks.key,
         "taxonomy": made["taxonomy"],
         "config": asdict(request.config.clusters),
         **request.data.calibration(),
     }
     shards = plan_shards(_fitting(request, dataset, "clusters"), SHARD_FRAMES)
-    metadata = metadata_of(document, made["weights_sha256"], perturbation(source, request.data.noise))
+    metadata = metadata_of(document, made["weights_sha256"], masks.perturbation_with(request.data.noise))
     run = Run.open(request.out, "clusters", document, shards, metadata, data_root=request.data.root)
     return drive(
         request,
         run,
-        (ClusterWorker, request, taxonomy),
+        (ClusterWorker, request),
         lambda shard: [(frame_id, "") for frame_id in shard.frame_ids],
         lambda rows: {
             "frames": frames_table([row.frame for row in rows], metadata),
@@ -124,23 +121,6 @@ def run_clusters(request: Request) -> Summary:
             "clusters": clusters_table(rows, metadata),
         },
     )
-
-
-def opened(request: Request) -> tuple[Labels, Dataset]:
-    """The masks of a request, and the data that they were made of.
-
-    Raises:
-        SchemaError: SCH004 if they were made of other data.
-        StoreError: OUT004 if there are none.
-    """
-    source, dataset = Labels(request.masks_from or request.out), request.data.open()
-    if source.document("masks")["dataset"]["fingerprint"] != dataset.fingerprint():
-        raise SchemaError(
-            "SCH004",
-            f"the masks in {source.out} were made of another data set, or of other tables, than {request.data.root}",
-            "give the root that the masks were made of, or make new masks: pointsam-label masks DATA --out OTHER",
-        )
-    return source, dataset
 
 
 def select(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, str]]:
@@ -155,14 +135,6 @@ def _fitting(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, 
     frames = select(request, dataset, stage)
     request.data.require_fit(dataset, [frame_id for _, frame_id in frames])
     return frames
-
-
-def perturbation(masks: Labels, noise: Noise) -> str:
-    """What is said of what is made of masks with a calibration error: theirs too, unless it is the same."""
-    made, own = masks.metadata("masks")["calibration_perturbation"], noise.text()
-    if made in ("none", own):
-        return own
-    return f"masks: {made}" + ("" if own == "none" else f"; {own}")
 
 
 def metadata_of(document: Mapping[str, Any], weights: Mapping[str, str], perturbation: str) -> dict[str, Any]:

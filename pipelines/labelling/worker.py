@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from pipelines.labelling.request import Request
+from pipelines.opened import StoredMasks
 from pipelines.tasks import Done, Task, guarded
-from pointsam.base.config import parse
 from pointsam.base.errors import PointSamError
 from pointsam.base.runtime import Stopwatch
 from pointsam.datasets.base import Dataset
@@ -21,10 +21,9 @@ from pointsam.masks import load_segmenter
 from pointsam.masks.base import Segmenter
 from pointsam.semantics import load_semantics
 from pointsam.semantics.base import SemanticModel
-from pointsam.stages.frame import frame_labels, image_masks, instance_map
+from pointsam.stages.frame import frame_labels, image_masks
 from pointsam.stages.prompt import prompt_cloud
 from pointsam.stages.recipes import MasksConfig
-from pointsam.store.reader import Labels
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import Detections, Frame, FrameLabels, FrameRow, ImageMasks, InstanceMap, Masks, PointLabels
 
@@ -88,13 +87,10 @@ class MaskWorker:
 class ClusterWorker:
     """Holds the data set and the stored masks of the 3D stage."""
 
-    def __init__(self, request: Request, taxonomy: Taxonomy) -> None:
+    def __init__(self, request: Request) -> None:
         self.dataset: Dataset = request.data.open()
         self.config = request.config.clusters
-        self.taxonomy = taxonomy
-        self.masks = Labels(request.masks_from or request.out)
-        made: MasksConfig = parse(MasksConfig, self.masks.document("masks")["config"], "run.json")
-        self.overlap = made.semantic_overlap
+        self.masks = StoredMasks(request.masks_from or request.out)
 
     def __call__(self, task: Task) -> Done[FrameLabels]:
         """Clusters of one frame."""
@@ -102,14 +98,14 @@ class ClusterWorker:
 
         def work() -> FrameLabels:
             with watch("read"):
-                images = images_read(self.masks, task.frame_id)
+                images = self.masks.images(task.frame_id)
                 frame: Frame = self.dataset.frame(task.frame_id)
                 xyz = read_points(frame.sweep)
 
             def painted(camera: str) -> InstanceMap:
-                return instance_map(images[camera], self.taxonomy, self.overlap, self.config)
+                return self.masks.painted(images[camera], self.config)
 
-            return frame_labels(frame, xyz, images, painted, self.taxonomy, self.config, watch)
+            return frame_labels(frame, xyz, images, painted, self.masks.taxonomy, self.config, watch)
 
         def failed(error: PointSamError) -> FrameLabels:
             row = FrameRow(
@@ -119,19 +115,6 @@ class ClusterWorker:
             return FrameLabels(row, PointLabels.empty(0), none, none, ())
 
         return guarded(work, failed, task, watch)
-
-
-def images_read(source: Labels, frame_id: str) -> dict[str, ImageMasks]:
-    """Masks of a frame by camera.
-
-    Raises:
-        PointSamError: that of an image that was set aside; what reading raises.
-    """
-    images = source.masks(frame_id)
-    for row in images.values():
-        if row.status != "ok":
-            raise PointSamError(row.error_code, row.error, "mend the file, then run with --retry-failed")
-    return images
 
 
 def start(kind: Callable[..., Callable[[Task], Done[Any]]], request: Request, *arguments: object) -> None:

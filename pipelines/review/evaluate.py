@@ -7,52 +7,55 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from pointsam.base.errors import DatasetError, SchemaError
+from pipelines.opened import OpenedRun, open_run, require_same_classes
+from pointsam.base.errors import DatasetError
 from pointsam.base.files import require_free, write_together
 from pointsam.base.progress import progress
-from pointsam.datasets.base import Dataset
 from pointsam.evaluate.judge import FrameVerdict, Judge
 from pointsam.evaluate.quality import Report, compare
 from pointsam.evaluate.verdicts import verdict_writer
-from pointsam.store.reader import Labels
 
 
 def run_eval(
     out: Path,
-    dataset: Dataset,
+    data: Path,
     json_file: Path | None = None,
     markdown: Path | None = None,
     parquet: Path | None = None,
     against: Path | None = None,
     truth: str | None = None,
     overwrite: bool = False,
+    dataset: str | None = None,
+    version: str | None = None,
 ) -> str:
     """Score a folder, or two, and write what was asked for.
 
     Args:
         out: the folder.
-        dataset: with the truth.
+        data: root of its data set, which holds the truth.
         json_file: for the figures of both.
         markdown: for the tables.
         parquet: for one row an object and a cluster of `out`.
         against: a second folder.
         truth: what to compare with, the best there is if None.
         overwrite: replace files that are there.
+        dataset: name of the data set module, None for the run's.
+        version: version folder of the tables, None for the run's.
 
     Returns:
         The tables.
 
     Raises:
-        StoreError: OUT003 if a file is there already or cannot be written; and what `evaluate` raises.
+        StoreError: OUT003 if a file is there already or cannot be written; and what `open_run` and `evaluate` raise.
     """
     for path in (json_file, markdown, parquet):
         if path is not None:
             require_free(path, overwrite)
+    runs = [open_run(folder, data, None, dataset, version) for folder in (out, against) if folder is not None]
     with ExitStack() as stack:
         rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
-        reports = [evaluate(out, dataset, truth, rows.add if rows is not None else lambda _: None)]
-    if against is not None:
-        reports.append(evaluate(against, dataset, truth))
+        reports = [evaluate(runs[0], truth, rows.add if rows is not None else lambda _: None)]
+    reports += [evaluate(run, truth) for run in runs[1:]]
     pages = [report.text() for report in reports]
     page = "\n\n".join(report.markdown() for report in reports)
     if against is not None:
@@ -68,13 +71,12 @@ def run_eval(
 
 
 def evaluate(
-    out: Path, dataset: Dataset, truth: str | None = None, watch: Callable[[FrameVerdict], None] = lambda _: None
+    run: OpenedRun, truth: str | None = None, watch: Callable[[FrameVerdict], None] = lambda _: None
 ) -> Report:
-    """Score every finished frame of an output folder.
+    """Score every finished frame of a run.
 
     Args:
-        out: the folder.
-        dataset: with the truth.
+        run: with its data.
         truth: its source (Dataset.point_truth).
         watch: is shown every frame's verdict.
 
@@ -82,8 +84,8 @@ def evaluate(
         SchemaError: SCH004 if the labels are of other classes than the truth.
         DatasetError: DAT009 if no frame can be scored.
     """
-    labels = Labels(out)
-    _check_classes(labels, dataset)
+    labels, dataset = run.labels, run.truth
+    require_same_classes(labels, dataset)
     failed = without_truth = 0
     sources: set[str] = set()
     judge = None
@@ -103,18 +105,8 @@ def evaluate(
     if judge is None:
         raise DatasetError(
             "DAT009",
-            f"no frame of {out} can be scored: {failed} quarantined, {without_truth} without "
+            f"no frame of {labels.out} can be scored: {failed} quarantined, {without_truth} without "
             f"{truth or 'truth'} in {dataset.root}",
             "score a split that has boxes or panoptic labels" if truth is None else "leave out --truth",
         )
-    return Report(out, "+".join(sorted(sources)), judge.result(), failed, without_truth)
-
-
-def _check_classes(labels: Labels, dataset: Dataset) -> None:
-    if labels.taxonomy.names != dataset.taxonomy.names:
-        raise SchemaError(
-            "SCH004",
-            f"{labels.out} has classes {list(labels.taxonomy.names)}, the truth of {dataset.root} has "
-            f"{list(dataset.taxonomy.names)}",
-            "score labels against the data set they were made of, with a mapping to its classes",
-        )
+    return Report(labels.out, "+".join(sorted(sources)), judge.result(), failed, without_truth)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.review.opened import Source
+from pipelines.opened import OpenedRun, open_run
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.files import make_folder, require_free, store_errors, temporary_of, write_together
 from pointsam.base.paths import path_under, require_name
@@ -125,31 +125,31 @@ def export(
         Number of frames written; quarantined ones are left out.
 
     Raises:
-        SchemaError: SCH004 if the format knows no such classes or data, or holds masks and `masks_from` has others than
-            those of the clusters, SCH006 on ids beyond its range.
+        SchemaError: SCH004 if the labels were made of other data, if the format knows no such classes or data, or if
+            it holds masks and `masks_from` has others than those of the clusters, SCH006 on ids beyond its range.
         StoreError: OUT003 if a file is there already or cannot be written, OUT002 on a full disk.
         DatasetError: DAT009 if there is nothing to write, DAT011 on a token or id that cannot name a file; and what
             reading raises.
     """
-    source, spec = Source(out, data, masks_from, version), FORMATS[form]
-    labels = source.labels
-    if spec.nuscenes and not isinstance(source.truth, NuScenes):
+    run, spec = open_run(out, data, masks_from, version=version), FORMATS[form]
+    labels = run.labels
+    if spec.nuscenes and not isinstance(run.truth, NuScenes):
         raise SchemaError("SCH004", f"{form} names frames by nuScenes' tokens: {data} has none", "use another format")
     good = [frame.frame_id for frame in labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "mend what was set aside, then --retry-failed")
-    truth = source.truth
+    truth = run.truth
     names = [truth.lidar_token(frame_id) if isinstance(truth, NuScenes) else frame_id for frame_id in good]
     for name in (split, *names):  # refuse names and other masks before any file is written
         require_name(name, f"{out}: frame or --eval-set", _MEND_NAME)
     if spec.masks:
-        _ = source.masks_source
+        _ = run.masks
     items = (
-        _item(number, name, frame_id, source) for number, (name, frame_id) in enumerate(zip(names, good, strict=True))
+        _item(number, name, frame_id, run) for number, (name, frame_id) in enumerate(zip(names, good, strict=True))
     )
     watched = progress(items, total=len(good), desc="export", unit="frame")
     if form == "rerun":
-        _record(path_under(dest, f"{split}.rrd", _MEND_NAME), watched, source.truth, overwrite)
+        _record(path_under(dest, f"{split}.rrd", _MEND_NAME), watched, run.truth, overwrite)
         return len(good)
     rows = []
     for item in watched:
@@ -174,16 +174,16 @@ def _record(path: Path, items: Iterable[Item], truth: Dataset, overwrite: bool) 
             temporary.unlink(missing_ok=True)
 
 
-def _item(number: int, name: str, frame_id: str, source: Source) -> Item:
-    truth, dataset = source.truth, source.dataset
+def _item(number: int, name: str, frame_id: str, run: OpenedRun) -> Item:
+    truth, dataset = run.truth, run.dataset
     return Item(
         number,
         name,
-        source.labels.labels(frame_id),
-        source.labels.taxonomy,
+        run.labels.labels(frame_id),
+        run.labels.taxonomy,
         lambda: dataset.frame(frame_id),
         lambda: read_values(truth.frame(frame_id).sweep, 4),
-        lambda: source.masks_source.masks(frame_id),
+        lambda: run.masks.labels.masks(frame_id),
         truth.rect_SE3_lidar(frame_id) if isinstance(truth, Kitti) else None,
     )
 

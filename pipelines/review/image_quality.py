@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.review.opened import Source
+from pipelines.opened import OpenedRun
 from pointsam.base.progress import progress
 from pointsam.base.tables import Table
 from pointsam.datasets.truth2d import has_image_truth, image_truth
 from pointsam.evaluate.images import ImageAccumulator
 
 
-def image_quality(source: Source, frame_ids: Sequence[str]) -> Table | None:
+def image_quality(run: OpenedRun, frame_ids: Sequence[str]) -> Table | None:
     """Masks that built clusters, by class, height and what is seen; None where no image has truth.
 
     Args:
-        source: the run and its data.
+        run: with its data.
         frame_ids: of labelled frames.
 
     Raises:
         DatasetError: DAT011 on a damaged truth file.
     """
-    root, taxonomy = source.truth.root, source.labels.taxonomy
-    if not has_image_truth(root) or source.truth.taxonomy.names != taxonomy.names:
+    root, taxonomy = run.truth.root, run.labels.taxonomy
+    if not has_image_truth(root) or run.truth.taxonomy.names != taxonomy.names:
         return None
     accumulator, images = ImageAccumulator(taxonomy), 0
     for frame_id in progress(frame_ids, desc="masks", unit="frame"):
-        masks = source.masks(source.labels.labels(frame_id))
-        for view in source.dataset.frame(frame_id).cameras:
+        masks = run.masks_of(run.labels.labels(frame_id))
+        for view in run.dataset.frame(frame_id).cameras:
             truth = image_truth(root, view, taxonomy)
             if truth is not None:
                 accumulator.add(truth, masks.get(view.name, ()))

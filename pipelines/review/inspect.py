@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.review.opened import Source
+from pipelines.opened import open_run
+from pipelines.review.parts import read_parts
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import write_together
 from pointsam.base.tables import text_table
@@ -93,12 +94,12 @@ def draw(out: Path, frame_id: str, png: Path, data: Path | None = None, masks_fr
     Raises:
         DatasetError: DAT001 if the data are no longer there, DAT010 if the frame was set aside; what reading images
             and points raises.
-        SchemaError: SCH004 if the clusters were made of other masks.
+        SchemaError: SCH004 if the clusters were made of other data or other masks.
     """
     from pointsam.report.compose import draw_frame
 
-    source = Source(out, data, masks_from)
-    parts = source.parts(frame_id)
+    run = open_run(out, data, masks_from)
+    parts = read_parts(run, frame_id)
     picture = draw_frame(
         parts.frame,
         parts.images,
@@ -106,7 +107,7 @@ def draw(out: Path, frame_id: str, png: Path, data: Path | None = None, masks_fr
         parts.found.labels,
         parts.masks,
         parts.boxes,
-        source.labels.taxonomy,
+        run.labels.taxonomy,
     )
     content = io.BytesIO()
     picture.save(content, format="PNG")

@@ -14,10 +14,11 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.opened import OpenedRun, open_run
 from pipelines.review.evaluate import evaluate
 from pipelines.review.image_quality import image_quality
-from pipelines.review.opened import Parts, Source
 from pipelines.review.page_folder import page_folder, require_replaceable
+from pipelines.review.parts import Parts, read_parts
 from pointsam import __version__
 from pointsam.base.errors import DatasetError
 from pointsam.base.progress import progress
@@ -71,10 +72,11 @@ def write_report(
 
     Raises:
         StoreError: OUT003 if `dest` may not be replaced (`page_folder`) or cannot be written, OUT002 on a full disk.
+        SchemaError: SCH004 if the labels were made of other data or other masks.
         DatasetError: DAT009 if no frame was labelled; and what reading raises.
     """
-    source = Source(out, data, masks_from)
-    require_replaceable(dest, overwrite, source.folders())
+    run = open_run(out, data, masks_from)
+    require_replaceable(dest, overwrite, run.folders())
     scores: dict[str, float] = {}
 
     def keep(verdict: FrameVerdict) -> None:
@@ -84,11 +86,11 @@ def write_report(
 
     report: Report | None = None
     try:
-        report = evaluate(out, source.truth, watch=keep)
+        report = evaluate(run, watch=keep)
     except DatasetError as error:
         if error.code != "DAT009":
             raise
-    good = [frame.frame_id for frame in source.labels.frames() if frame.status == "ok"]
+    good = [frame.frame_id for frame in run.labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "look at the failures: pointsam-label run ...")
     chosen = choose(good, scores, count)
@@ -97,11 +99,11 @@ def write_report(
         for name in _ASSETS:
             (folder / name).write_bytes((files("pointsam.report") / "web" / name).read_bytes())
         figures = [
-            _frame(folder, f"{k:03d}", source, frame_id, why)
+            _frame(folder, f"{k:03d}", run, frame_id, why)
             for k, (frame_id, why) in enumerate(progress(chosen, desc="report", unit="frame"))
         ]
-        masks = image_quality(source, good)
-        (folder / "index.html").write_text(_page(source, report, masks, figures, len(good)))
+        masks = image_quality(run, good)
+        (folder / "index.html").write_text(_page(run, report, masks, figures, len(good)))
     return dest / "index.html"
 
 
@@ -126,10 +128,10 @@ def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> li
     return list(chosen.items())
 
 
-def _frame(folder: Path, name: str, source: Source, frame_id: str, why: str) -> _Figure:
+def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> _Figure:
     """Write a frame's data and pictures."""
-    parts, taxonomy = source.parts(frame_id), source.labels.taxonomy
-    outcomes, objects = _outcomes(source, parts)
+    parts, taxonomy = read_parts(run, frame_id), run.labels.taxonomy
+    outcomes, objects = _outcomes(run, parts)
     script = frame_script(name, parts.xyz_lidar_m, parts.found, taxonomy, parts.boxes, outcomes, objects)
     (folder / "frames" / f"{name}.js").write_text(script)
     views = in_reading_order([view for view in parts.frame.cameras if view.name in parts.images])
@@ -168,14 +170,14 @@ def _picture(folder: Path, name: str, picture: Image.Image) -> str:
 
 
 def _outcomes(
-    source: Source, parts: Parts
+    run: OpenedRun, parts: Parts
 ) -> tuple[dict[int, tuple[str, float]] | None, tuple[NDArray[np.int32], list[dict[str, Any]]] | None]:
     """What became of clusters and true objects of a frame; None without truth."""
-    truth = source.truth.point_truth(parts.frame.frame_id)
+    truth = run.truth.point_truth(parts.frame.frame_id)
     if truth is None:
         return None, None
-    cameras = tuple(view.name for view in source.truth.frame(parts.frame.frame_id).cameras)
-    verdict = Judge(source.truth, source.labels.taxonomy, cameras).add(parts.found, truth)
+    cameras = tuple(view.name for view in run.truth.frame(parts.frame.frame_id).cameras)
+    verdict = Judge(run.truth, run.labels.taxonomy, cameras).add(parts.found, truth)
     of_objects, of_clusters = outcomes_of(verdict)
     seen, names = verdict.seen, verdict.class_names
     clusters = {
@@ -191,13 +193,13 @@ def _outcomes(
     return clusters, (truth.labels.instance_id, objects)
 
 
-def _page(source: Source, report: Report | None, masks: Table | None, figures: Sequence[_Figure], good: int) -> str:
-    labels = source.labels
-    tables = [_counts(source)] if report is None else report.tables()
+def _page(run: OpenedRun, report: Report | None, masks: Table | None, figures: Sequence[_Figure], good: int) -> str:
+    labels = run.labels
+    tables = [_counts(run)] if report is None else report.tables()
     return page(
         "report.html",
         title=f"Labels of {labels.out.name}",
-        root=source.truth.root,
+        root=run.truth.root,
         recipe=labels.document("clusters")["recipe"],
         version=__version__,
         good=good,
@@ -211,10 +213,10 @@ def _page(source: Source, report: Report | None, masks: Table | None, figures: S
     )
 
 
-def _counts(source: Source) -> Table:
+def _counts(run: OpenedRun) -> Table:
     """Clusters by class, where there is no truth to judge them by."""
-    rows = {name: [0, 0] for name in source.labels.taxonomy.names}
-    for _, name, size in source.labels.cluster_sizes():
+    rows = {name: [0, 0] for name in run.labels.taxonomy.names}
+    for _, name, size in run.labels.cluster_sizes():
         rows[name][0] += 1
         rows[name][1] += size
     listed = [(name, *counts) for name, counts in rows.items()]

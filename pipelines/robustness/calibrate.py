@@ -18,11 +18,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.labelling.jobs import opened, perturbation
-from pipelines.labelling.request import Request
-from pipelines.labelling.worker import images_read
+from pipelines.data import DataSpec
+from pipelines.opened import StoredMasks, open_masks
 from pipelines.tasks import Task, guarded
-from pointsam.base.config import parse
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import require_free, write_together
 from pointsam.base.progress import progress
@@ -34,10 +32,7 @@ from pointsam.calibration.silhouettes import Look, look
 from pointsam.calibration.solve import evidence_of, solve
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_points
-from pointsam.stages.frame import instance_map
-from pointsam.stages.recipes import MasksConfig
-from pointsam.store.reader import Labels
-from pointsam.taxonomy import Taxonomy
+from pointsam.stages.recipes import ClustersConfig
 from pointsam.types import CameraView, Frame
 
 _T = TypeVar("_T")
@@ -58,11 +53,15 @@ MIN_CAMERAS = 3
 """Whose median says whether a whole rig is off."""
 
 
-def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = False) -> str:
+def calibrate(
+    data: DataSpec, masks_from: Path, config: ClustersConfig, dest: Path, most_frames: int, overwrite: bool = False
+) -> str:
     """Find what is wrong with the calibration, and write it.
 
     Args:
-        request: the data, and whose masks to use.
+        data: the data set, with the calibration to look into.
+        masks_from: output folder whose masks to use.
+        config: how the masks are painted.
         dest: the JSON file.
         most_frames: of a rig, evenly over its recordings; those that labelling would set aside are left out.
         overwrite: replace the file if it is there.
@@ -76,25 +75,25 @@ def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = 
         DatasetError: DAT009 if no frame can be read.
     """
     require_free(dest, overwrite)
-    source, dataset = opened(request)
-    rigs, failed = _rigs(dataset, [frame_id for _, frame_id in source.selection("masks")])
+    masks, dataset = open_masks(masks_from, data)
+    rigs, failed = _rigs(dataset, [frame_id for _, frame_id in masks.labels.selection("masks")])
     chosen = {rig: evenly(ids, most_frames) for rig, ids in rigs.items()}
     found, shown = dict[str, RigVerdict](), False
     with progress(total=sum(map(len, chosen.values())), desc="calibrate", unit="frame") as bar:
         for rig, ids in chosen.items():
             seen = []
             for frame_id in ids:
-                seen += _tried(partial(_seen, request, source, dataset, frame_id), frame_id, failed)
+                seen += _tried(partial(_seen, masks, config, dataset, frame_id), frame_id, failed)
                 bar.update()
             shown |= bool(seen)
             found[rig] = judge(*zip(*seen, strict=True)) if seen else _unseen(dataset.frame(ids[0]))
     if not shown:
-        raise DatasetError("DAT009", f"no frame of {source.out} can be read: {failed}", "mend them, or use others")
+        raise DatasetError("DAT009", f"no frame of {masks_from} can be read: {failed}", "mend them, or use others")
     document = {
         "version": VERSION,
-        "dataset": source.document("masks")["dataset"],
-        "masks_key": source.key("masks"),
-        "calibration_perturbation": perturbation(source, request.data.noise),
+        "dataset": masks.document["dataset"],
+        "masks_key": masks.key,
+        "calibration_perturbation": masks.perturbation_with(data.noise),
         "rigs": {rig: asdict(verdict) for rig, verdict in found.items()},
         "failed": failed,
     }
@@ -102,12 +101,9 @@ def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = 
     return _text(found, failed)
 
 
-def _seen(request: Request, source: Labels, dataset: Dataset, frame_id: str) -> tuple[Frame, list[Look]]:
+def _seen(masks: StoredMasks, config: ClustersConfig, dataset: Dataset, frame_id: str) -> tuple[Frame, list[Look]]:
     frame = dataset.frame(frame_id)
-    made: MasksConfig = parse(MasksConfig, source.document("masks")["config"], "run.json")
-    taxonomy: Taxonomy = source.taxonomy
-    images, clusters = images_read(source, frame_id), request.config.clusters
-    painted = {name: instance_map(row, taxonomy, made.semantic_overlap, clusters) for name, row in images.items()}
+    painted = {name: masks.painted(image, config) for name, image in masks.images(frame_id).items()}
     return frame, look(frame, read_points(frame.sweep), painted)
 
 

@@ -6,21 +6,19 @@ only counts are kept. A cell's labels can be had as `pointsam-label clusters --n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pipelines.labelling.jobs import SHARD_FRAMES, Summary, drive, metadata_of, opened, run_masks, select
+from pipelines.labelling.jobs import SHARD_FRAMES, Summary, drive, metadata_of, run_masks, select
 from pipelines.labelling.request import Request
-from pipelines.labelling.worker import images_read
+from pipelines.opened import StoredMasks, open_masks
 from pipelines.robustness.cells import Cell
 from pipelines.tasks import Done, Task, guarded
 from pointsam import __version__
-from pointsam.base.config import parse
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.runtime import Stopwatch
 from pointsam.calibration.perturb import perturb
@@ -31,13 +29,10 @@ from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC
 from pointsam.evaluate.overlap import overlaps
 from pointsam.evaluate.panoptic import PanopticAccumulator
 from pointsam.semantics.precomputed import layout_kind
-from pointsam.stages.frame import instance_map, lifted_labels, refined_labels
-from pointsam.stages.recipes import MasksConfig
+from pointsam.stages.frame import lifted_labels, refined_labels
 from pointsam.store.cells import CellRow, cells_table
 from pointsam.store.manifest import Run, plan_shards
-from pointsam.store.reader import Labels
-from pointsam.taxonomy import Taxonomy
-from pointsam.types import InstanceMap, PointLabels, PointTruth
+from pointsam.types import ImageMasks, InstanceMap, PointLabels, PointTruth
 
 
 class NoiseWorker:
@@ -45,19 +40,17 @@ class NoiseWorker:
 
     Args:
         request: with clean calibration.
-        taxonomy: the run's classes.
         cells: the errors.
         masks: folder of each cell's masks.
     """
 
-    def __init__(self, request: Request, taxonomy: Taxonomy, cells: tuple[Cell, ...], masks: tuple[Path, ...]) -> None:
+    def __init__(self, request: Request, cells: tuple[Cell, ...], masks: tuple[Path, ...]) -> None:
         self.dataset: Dataset = request.data.open()
-        self.taxonomy, self.cells, self.folders = taxonomy, cells, masks
+        self.cells, self.folders = cells, masks
         clusters = request.config.clusters
         self.configs = {sar: replace(clusters, refine=replace(clusters.refine, enabled=sar)) for sar in (True, False)}
-        self.masks = {folder: Labels(folder) for folder in dict.fromkeys(masks)}
-        made: MasksConfig = parse(MasksConfig, self.masks[masks[0]].document("masks")["config"], "run.json")
-        self.overlap = made.semantic_overlap
+        self.masks = {folder: StoredMasks(folder) for folder in dict.fromkeys(masks)}
+        self.taxonomy = self.masks[masks[0]].taxonomy
 
     def __call__(self, task: Task) -> Done[list[CellRow]]:
         """Counts of one frame in every cell."""
@@ -78,8 +71,8 @@ class NoiseWorker:
             folder: Path | None = None
             for cell, wanted in zip(self.cells, self.folders, strict=True):
                 if wanted != folder:
-                    folder, images = wanted, images_read(self.masks[wanted], task.frame_id)
-                    painted = cache(self._painter(images))
+                    folder, images = wanted, self.masks[wanted].images(task.frame_id)
+                    painted = cache(self._painter(self.masks[wanted], images))
                 seen = perturb(frame, cell.noise)
                 lifted = lifted_labels(seen, xyz, images, painted, self.configs[True], watch)
                 for sar, config in self.configs.items():
@@ -95,9 +88,9 @@ class NoiseWorker:
 
         return guarded(work, failed, task, watch)
 
-    def _painter(self, images: Mapping[str, Any]) -> Any:
+    def _painter(self, masks: StoredMasks, images: Mapping[str, ImageMasks]) -> Callable[[str], InstanceMap]:
         def paint(camera: str) -> InstanceMap:
-            return instance_map(images[camera], self.taxonomy, self.overlap, self.configs[True])
+            return masks.painted(images[camera], self.configs[True])
 
         return paint
 
@@ -132,10 +125,9 @@ def frames_of(request: Request, cells: Sequence[Cell], remask: bool = False) -> 
         dataset = request.data.open()
         frames = request.select(dataset)
     else:
-        source, dataset = opened(request)
-        made = source.metadata("masks")["calibration_perturbation"]
-        if made != "none":
-            told = f"the masks in {source.out} were made with a perturbed calibration ({made})"
+        masks, dataset = open_masks(request.masks_from or request.out, request.data)
+        if masks.perturbation != "none":
+            told = f"the masks in {masks.labels.out} were made with a perturbed calibration ({masks.perturbation})"
             hint = "give masks of the true calibration, or --remask in place of --masks-from"
             raise SchemaError("SCH003", f"{told}: a sweep starts from the true one", hint)
         frames = select(request, dataset, "clusters")
@@ -161,12 +153,13 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
     if remask:
         for cell, folder in zip(cells, folders, strict=True):
             run_masks(replace(request, out=folder, data=replace(request.data, noise=cell.noise)))
-    made = Labels(folders[0]).document("masks")
+    sources = [StoredMasks(folder) for folder in dict.fromkeys(folders)]
+    made = sources[0].document
     document = {
         "tool_version": __version__,
         "recipe": request.config.recipe,
         "dataset": made["dataset"],
-        "masks_keys": [Labels(folder).key("masks") for folder in dict.fromkeys(folders)],
+        "masks_keys": [masks.key for masks in sources],
         "taxonomy": made["taxonomy"],
         "config": asdict(request.config.clusters),
         "remask": remask,
@@ -174,11 +167,10 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
     }
     metadata = metadata_of(document, made["weights_sha256"], f"a sweep of {len(cells)} cells")
     run = Run.open(request.out, "noise", document, shards, metadata, data_root=request.data.root)
-    taxonomy: Taxonomy = parse(Taxonomy, made["taxonomy"], "run.json")
     return drive(
         request,
         run,
-        (NoiseWorker, request, taxonomy, cells, folders),
+        (NoiseWorker, request, cells, folders),
         lambda shard: [(frame_id, "") for frame_id in shard.frame_ids],
         lambda rows: {"cells": cells_table([cell for row in rows for cell in row], metadata)},
     )

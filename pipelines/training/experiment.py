@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.data import DataSpec
+from pipelines.opened import open_labels
 from pipelines.training.budget import draw_budget, objects_of
 from pipelines.training.experiment_page import AWAY, HOME, Page, Row, write_page
 from pipelines.training.fit import finished, fit
@@ -23,8 +24,7 @@ from pointsam.base.errors import SchemaError, TrainingError
 from pointsam.base.files import claimed, write_together
 from pointsam.detect.data.budget import Budget, Objects
 from pointsam.detect.data.budget_file import read_budget
-from pointsam.detect.data.labelled import check_labels, require_labelled
-from pointsam.store.reader import Labels
+from pointsam.detect.data.labelled import require_labelled
 
 
 @dataclass(frozen=True)
@@ -211,8 +211,7 @@ def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], lis
     for split in request.splits if experiment.two_worlds else [_other_split(request)]:
         worlds[-1].dataset.frame_ids(split)
     for folder in dict.fromkeys(setting.labels for setting in chosen if setting.labels is not None):
-        labels = Labels(folder)
-        check_labels(labels, dataset, allow_noise=folder in request.inputs.wrong)
+        labels = open_labels(folder, dataset, allow_noise=folder in request.inputs.wrong)
         require_labelled(labels, dataset, dataset.frame_ids(request.splits[0]))
     return experiment, chosen, worlds
 

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipelines.opened import open_labels
 from pipelines.training.predict import Score, detections, score
 from pipelines.training.run_folder import SCORES, FitRequest, RunFolder
 from pointsam.base.files import claimed
@@ -16,7 +17,6 @@ from pointsam.base.tables import text_table
 from pointsam.datasets.base import Dataset
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.data.budget_file import read_budget
-from pointsam.detect.data.labelled import check_labels
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.devices import Processes
 from pointsam.detect.train import Trainer
@@ -68,10 +68,7 @@ def fit(request: FitRequest) -> Fitted:
 
 def _opened(request: FitRequest, tells: bool) -> tuple[TrainingSet, list[str]]:
     """The frames to train on, and the ids of those to validate on; what does not fit together is refused here."""
-    dataset = request.data.open()
-    labels = None if request.labels is None else Labels(request.labels)
-    if labels is not None:
-        check_labels(labels, dataset, request.allow_noise)
+    dataset, labels = _inputs(request)
     val_ids = [] if request.val is None else dataset.frame_ids(request.val)
     recipe = request.recipe
     data = TrainingSet(
@@ -85,6 +82,12 @@ def _opened(request: FitRequest, tells: bool) -> tuple[TrainingSet, list[str]]:
         lambda frames: progress(frames, desc="budget", unit="frame", disable=not tells),
     )
     return data, val_ids
+
+
+def _inputs(request: FitRequest) -> tuple[Dataset, Labels | None]:
+    dataset = request.data.open()
+    labels = None if request.labels is None else open_labels(request.labels, dataset, request.allow_noise)
+    return dataset, labels
 
 
 def plan(request: FitRequest) -> str:
@@ -116,8 +119,7 @@ def finished(request: FitRequest) -> dict[str, Any] | None:
     """
     if not (request.out / SCORES).exists():
         return None
-    labels = None if request.labels is None else Labels(request.labels)
-    dataset = request.data.open()
+    dataset, labels = _inputs(request)
     scores = RunFolder(request, dataset, labels, writes=False).scores()
     last = scores[max(scores, key=int)]
     return last if last["epochs"] == request.recipe.train.epochs else None

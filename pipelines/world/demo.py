@@ -9,6 +9,7 @@ from pathlib import Path
 from pipelines.data import DataSpec
 from pipelines.labelling.jobs import run_clusters, run_masks
 from pipelines.labelling.request import Request
+from pipelines.opened import open_run
 from pipelines.review.evaluate import evaluate
 from pipelines.review.inspect import draw, story
 from pipelines.world.config import SynthConfig
@@ -41,8 +42,7 @@ def run_demo(out: Path, frames: int, workers: int) -> Path:
     run_clusters(request)
     without = replace(request.config.clusters, refine=replace(request.config.clusters.refine, enabled=False))
     run_clusters(replace(request, out=plain, config=replace(request.config, clusters=without), masks_from=labels))
-    dataset = request.data.open()
-    reports = [evaluate(folder, dataset) for folder in (labels, plain)]
+    reports = [evaluate(open_run(folder)) for folder in (labels, plain)]
     pictures = []
     for frame_id in Labels(labels).frame_ids():
         png = out / f"{frame_id}.png"

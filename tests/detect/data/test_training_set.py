@@ -8,19 +8,17 @@ import pytest
 pytest.importorskip("torch", reason="needs torch")
 
 from helpers.recipes import STILL
-from helpers.training import CLASSES, make_budget, make_labels, make_world, pruned_copy
+from helpers.training import CLASSES, make_budget, make_labels, pruned_copy
 
 from pointsam.base.errors import SchemaError
 from pointsam.datasets.io import read_points
 from pointsam.detect.data.budget import Budget
 from pointsam.detect.data.coarse import CoarseConfig
-from pointsam.detect.data.labelled import check_labels
 from pointsam.detect.data.loader import cut_bank
 from pointsam.detect.data.paste import PasteConfig
 from pointsam.detect.data.sample import PointsConfig, visible_centers
 from pointsam.detect.data.training_set import DataConfig, TrainingSet
 from pointsam.geometry.boxes import count_points
-from pointsam.taxonomy import Taxonomy
 
 RANGE = (-30.0, -30.0, -5.0, 30.0, 30.0, 3.0)
 
@@ -242,26 +240,6 @@ class TestBadInput:
     def test_no_labels_where_the_recipe_wants_some(self, world, budget):
         with pytest.raises(SchemaError, match="give --labels OUT"):
             fed(world, budget)
-
-    def test_labels_of_another_data_set(self, labels, tmp_path):
-        other = make_world(tmp_path / "other", scenes=("scene-0553",), samples=2)
-        with pytest.raises(SchemaError, match=r"SCH003.*another data set"):
-            check_labels(labels, other)
-
-    def test_labels_of_other_classes(self, world, tmp_path):
-        fewer = Taxonomy("fewer", world.taxonomy.classes[:9])
-        labels = make_labels(tmp_path / "out", world, taxonomy=fewer)
-        with pytest.raises(SchemaError, match=r"SCH004.*classes"):
-            check_labels(labels, world)
-
-    def test_labels_of_a_noise_run_only_on_demand(self, world, tmp_path):
-        labels = make_labels(tmp_path / "out", world, noise="rotation 1 deg")
-        with pytest.raises(SchemaError, match=r"SCH003.*rotation 1 deg"):
-            check_labels(labels, world)
-        check_labels(labels, world, allow_noise=True)
-
-    def test_good_labels_pass(self, world, labels):
-        check_labels(labels, world)
 
     def test_labels_of_other_sweeps(self, world, budget, labels):
         frame = world.frame(world.frame_ids()[0])

@@ -10,8 +10,10 @@ import pytest
 from helpers.commands import label, refused
 from helpers.training import make_labels, make_world
 
+from pipelines.opened import open_run
 from pipelines.review.evaluate import evaluate
 from pointsam.datasets.kitti.objects import Kitti
+from pointsam.taxonomy import Taxonomy
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ def test_two_runs_stand_side_by_side(world, outs, tmp_path):
 def test_a_frame_that_was_set_aside_is_counted_and_said(world, tmp_path):
     bad = world.frame_ids()[2]
     make_labels(tmp_path / "out", world, failed={bad})
-    report = evaluate(tmp_path / "out", world)
+    report = evaluate(open_run(tmp_path / "out", world.root))
     assert (report.failed, report.quality.panoptic.num_frames) == (1, len(world.frame_ids()) - 1)
     assert "1 quarantined frames were not scored" in report.text()
 
@@ -89,9 +91,9 @@ def test_a_file_that_is_there_is_kept(world, outs, tmp_path, option):
     assert path.read_bytes() != b"precious"
 
 
-def test_frames_of_another_root_are_refused(outs, tmp_path):
+def test_another_root_is_refused(outs, tmp_path):
     other = make_world(tmp_path / "other", scenes=("scene-0916",))
-    refused(label("eval", outs / "all", other.root, "--json", tmp_path / "eval.json"), "DAT010", other.root)
+    refused(label("eval", outs / "all", other.root, "--json", tmp_path / "eval.json"), "SCH004", outs, other.root)
     assert not (tmp_path / "eval.json").exists()
 
 
@@ -107,14 +109,19 @@ def test_sweeps_that_have_changed_since_are_refused(world, outs, tmp_path):
 def test_frames_without_truth_are_left_out_and_said(tiny_kitti, tmp_path):
     make_labels(tmp_path / "out", Kitti(tiny_kitti.root), ["000000", "000001"])
     tiny_kitti.path("label_2", "000001").unlink()
-    report = evaluate(tmp_path / "out", Kitti(tiny_kitti.root))
+    report = evaluate(open_run(tmp_path / "out", tiny_kitti.root))
     assert (report.without_truth, report.quality.panoptic.num_frames) == (1, 1)
     assert "1 frames have no truth and were not scored" in report.text()
 
 
-def test_labels_of_other_classes_than_the_truth_are_refused(world, tiny_kitti, tmp_path):
-    make_labels(tmp_path / "out", Kitti(tiny_kitti.root), ["000000"])
-    refused(label("eval", tmp_path / "out", world.root), "SCH004", tmp_path / "out", world.root, "cyclist")
+def test_labels_of_other_classes_than_the_truth_are_refused(world, tmp_path):
+    make_labels(tmp_path / "out", world, taxonomy=Taxonomy("fewer", world.taxonomy.classes[:9]))
+    refused(label("eval", tmp_path / "out", world.root), "SCH004", tmp_path / "out", world.root, "--mapping")
+
+
+def test_the_second_folder_must_be_of_the_same_data(world, outs, tmp_path):
+    make_labels(tmp_path / "out", make_world(tmp_path / "other", scenes=("scene-0916",)))
+    refused(label("eval", outs / "all", world.root, "--against", tmp_path / "out"), "SCH004", tmp_path / "out")
 
 
 def test_truth_that_is_not_there_is_refused_by_name(world, outs):

@@ -14,8 +14,8 @@ from helpers.training import make_labels
 from PIL import Image
 
 from pipelines.cli.label import _FORMATS
+from pipelines.opened import open_run
 from pipelines.review.export import FORMATS
-from pipelines.review.opened import Source
 from pointsam import rle
 from pointsam.calibration.correction import RigCorrection, rig_of
 from pointsam.calibration.perturb import Noise, perturb
@@ -132,8 +132,8 @@ def test_images_are_of_the_cameras_that_the_run_had(drive, out, remade, tmp_path
     command = ("export", folder, drive[0], "--to", "coco", "--dest", tmp_path / "dest", "--masks-from", out)
     assert label(*command).exit_code == 0
     images = json.loads((tmp_path / "dest" / "instances_val.json").read_text())["images"]
-    source = Source(folder)
-    expected = [(k, v.name) for k in source.labels.frame_ids() for v in source.dataset.frame(k).cameras]
+    run = open_run(folder)
+    expected = [(k, v.name) for k in run.labels.frame_ids() for v in run.dataset.frame(k).cameras]
     assert [(image["frame_id"], image["camera"]) for image in images] == expected
     assert len(expected) == 8
 

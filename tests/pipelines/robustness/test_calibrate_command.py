@@ -12,8 +12,8 @@ from helpers.nuscenes_root import token
 from helpers.segmenters import Scissors
 from helpers.training import make_world
 
+from pipelines.opened import open_run
 from pipelines.review.inspect import story
-from pipelines.review.opened import Source
 from pointsam.calibration.correction import rig_of
 from pointsam.calibration.file import VERSION
 from pointsam.calibration.perturb import Noise, perturb
@@ -71,7 +71,7 @@ def test_a_file_that_undoes_an_error_gives_the_labels_of_the_true_calibration(dr
     assert points_of(tmp_path / "mended") == points_of(out)
     file.unlink()  # the labels know what they were made with
     frame_id = Labels(out).frame_ids()[0]
-    drawn = Source(tmp_path / "mended", masks_from=out).dataset.frame(frame_id).cameras
+    drawn = open_run(tmp_path / "mended", masks_from=out).dataset.frame(frame_id).cameras
     for view, true in zip(drawn, NuScenes(drive[0]).frame(frame_id).cameras, strict=True):
         assert np.allclose(view.ego_SE3_cam.translation_m, true.ego_SE3_cam.translation_m, atol=1e-6)
     assert story(tmp_path / "mended", frame_id).as_dict()["status"] == "ok"

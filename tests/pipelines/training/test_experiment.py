@@ -236,7 +236,7 @@ def test_the_version_of_the_tables_may_be_named(made, tmp_path):
 
 def test_labels_of_another_root_are_refused_before_anything_is_trained(made, tmp_path):
     make_labels(tmp_path / "labels", make_world(tmp_path / "root", scenes=("scene-0061",)))
-    refused(experiment(made, "--labels", tmp_path / "labels", "--out", tmp_path / "runs"), "SCH003", "another data set")
+    refused(experiment(made, "--labels", tmp_path / "labels", "--out", tmp_path / "runs"), "SCH004", "another data set")
     assert not (tmp_path / "runs").exists()
 
 

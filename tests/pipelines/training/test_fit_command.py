@@ -290,7 +290,7 @@ class TestBadInput:
     def test_labels_of_another_data_set(self, made, tmp_path):
         other = make_world(tmp_path / "other", scenes=("scene-0553",), samples=2)
         make_labels(tmp_path / "labels", other)
-        refused(train(*arguments(made, tmp_path / "run", labels=tmp_path / "labels")), "SCH003", "another data set")
+        refused(train(*arguments(made, tmp_path / "run", labels=tmp_path / "labels")), "SCH004", "another data set")
 
     def test_labels_of_another_schema(self, made, tmp_path):
         make_labels(tmp_path / "labels", make_world(tmp_path / "other", samples=2))

@@ -74,7 +74,7 @@ def test_labels_of_another_taxonomy(classes, fit, world, tmp_path):
 def test_labels_of_another_data_set(fit, world, tmp_path):
     make_labels(tmp_path / "labels", make_world(tmp_path / "other", scenes=("scene-0553",), samples=2))
     result = fit()
-    refused(result, "SCH003", tmp_path / "labels", world.root, "another data set (nuscenes)")
+    refused(result, "SCH004", tmp_path / "labels", world.root, "another data set (nuscenes)")
     assert f"pointsam-label run {world.root}" in hint(result)
 
 

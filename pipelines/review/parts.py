@@ -1,0 +1,54 @@
+"""A frame of a finished run, read to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.opened import OpenedRun
+from pointsam.base.errors import DatasetError
+from pointsam.datasets.io import read_image, read_points
+from pointsam.types import Boxes, Frame, FrameLabels
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A frame, read.
+
+    Args:
+        frame: its cameras and poses, as the run saw them.
+        found: its labels.
+        xyz_lidar_m: (N,3) the sweep.
+        images: (H,W,3) RGB by camera.
+        masks: by camera, the masks that built clusters, with their class.
+        boxes: true ones, None where there are none.
+    """
+
+    frame: Frame
+    found: FrameLabels
+    xyz_lidar_m: NDArray[np.float32]
+    images: Mapping[str, NDArray[np.uint8]]
+    masks: Mapping[str, Sequence[tuple[bytes, int]]]
+    boxes: Boxes | None
+
+
+def read_parts(run: OpenedRun, frame_id: str) -> Parts:
+    """Read a frame.
+
+    Raises:
+        DatasetError: DAT010 if it was set aside; what reading images and points raises.
+        SchemaError, StoreError: as `OpenedRun.masks`.
+    """
+    found = run.labels.labels(frame_id)
+    if found.frame.status != "ok":
+        raise DatasetError(
+            "DAT010",
+            f"{run.labels.out}: frame {frame_id!r} was set aside, it has no labels to draw",
+            "mend it, then --retry-failed",
+        )
+    frame = run.dataset.frame(frame_id)
+    images = {view.name: read_image(view.image_path) for view in frame.cameras}
+    return Parts(frame, found, read_points(frame.sweep), images, run.masks_of(found), run.truth.boxes(frame_id))

@@ -1,0 +1,131 @@
+"""A finished run opens as it was made: its masks, and its cameras; truth stays as the data set has it."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers.commands import label, refused
+from helpers.training import make_labels, make_world
+
+from pipelines.data import DataSpec
+from pipelines.opened import open_labels, open_masks, open_run
+from pointsam.base.errors import DatasetError, SchemaError, StoreError
+from pointsam.calibration.perturb import Noise, perturb
+from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.store.reader import Labels
+from pointsam.taxonomy import Taxonomy
+
+
+@pytest.fixture(scope="module")
+def turned(drive, out, tmp_path_factory):
+    """Clusters of `out`'s masks, made with cameras that are turned by five degrees."""
+    folder = tmp_path_factory.mktemp("turned")
+    known = ("--masks-from", out, "--workers", 1, "--noise", "rotation_deg=5")
+    assert label("clusters", drive[0], "--out", folder, *known).exit_code == 0
+    return folder
+
+
+def rotations(frame):
+    return np.array([view.ego_SE3_cam.rotation for view in frame.cameras])
+
+
+def test_the_run_saw_its_noise_and_truth_has_none(drive, turned):
+    run, plain = open_run(turned), NuScenes(drive[0])
+    for frame_id in plain.frame_ids():
+        true = plain.frame(frame_id)
+        wrong = perturb(true, Noise(rotation_deg=5.0))
+        assert np.array_equal(rotations(run.truth.frame(frame_id)), rotations(true))
+        assert np.array_equal(rotations(run.dataset.frame(frame_id)), rotations(wrong))
+        for before, after in zip(true.cameras, run.dataset.frame(frame_id).cameras, strict=True):
+            turn = before.ego_SE3_cam.rotation.T @ after.ego_SE3_cam.rotation
+            assert np.rad2deg(np.arccos((np.trace(turn) - 1) / 2)) == pytest.approx(5.0)
+
+
+def test_masks_are_those_that_the_clusters_were_made_of(out, turned):
+    frame_id = Labels(out).frame_ids()[0]
+    found = Labels(turned).labels(frame_id)
+    assert open_run(turned, masks_from=out).masks_of(found).keys() == Labels(out).masks(frame_id).keys()
+    with pytest.raises(SchemaError, match="SCH004") as caught:
+        open_run(turned).masks_of(found)
+    assert str(turned) in caught.value.message
+    assert "--masks-from" in caught.value.hint
+
+
+def test_a_folder_of_no_run_holds_no_masks(turned, tmp_path):
+    with pytest.raises(StoreError, match="OUT004"):
+        _ = open_run(turned, masks_from=tmp_path).masks
+
+
+def test_data_that_are_gone_are_named(turned, tmp_path):
+    with pytest.raises(DatasetError, match="DAT001") as caught:
+        open_run(turned, tmp_path / "gone")
+    assert str(tmp_path / "gone") in caught.value.message
+
+
+def test_the_version_that_was_asked_for_is_opened(turned):
+    with pytest.raises(DatasetError, match=r"v1\.0-other"):
+        open_run(turned, version="v1.0-other")
+
+
+def shift_poses(root):
+    """Moves the vehicle by a metre: other frames than those that were labelled."""
+    path = root / "v1.0-mini" / "ego_pose.json"
+    rows = json.loads(path.read_text())
+    for row in rows:
+        row["translation"][0] += 1
+    path.write_text(json.dumps(rows))
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        ("eval", ()),
+        ("report", ("--dest", "PLACE")),
+        ("inspect", ("--png", "PLACE")),
+        ("export", ("--to", "coco", "--dest", "PLACE")),
+        ("calibrate", ("--masks-from", "OUT", "--out", "PLACE")),
+        ("noise", ("--masks-from", "OUT", "--out", "PLACE")),
+        ("clusters", ("--masks-from", "OUT", "--out", "PLACE")),
+    ],
+)
+def test_data_that_changed_since_are_refused_by_every_command(out, root, tmp_path, command, more):
+    shift_poses(root)
+    told = {"OUT": out, "PLACE": tmp_path / "place"}
+    known = {"inspect": (out, "0", "--data", root), "eval": (out, root), "report": (out, root), "export": (out, root)}
+    result = label(command, *known.get(command, (root,)), *(told.get(word, word) for word in more))
+    refused(result, "SCH004", out, root, Labels(out).data_root())
+    assert not (tmp_path / "place").exists()
+
+
+def test_data_that_moved_are_the_same(turned, out, root):
+    assert open_run(turned, root).truth.root == root
+    assert open_masks(out, DataSpec(root))[1].root == root
+
+
+def test_masks_say_the_error_that_they_were_made_with_too(out):
+    masks, _ = open_masks(out, DataSpec(Labels(out).data_root()))
+    assert masks.perturbation_with(Noise(rotation_deg=5.0)) == "rotation_deg=5.0"
+
+
+class TestLabelsToTrainOn:
+    """What `fit` and `experiment` refuse."""
+
+    @pytest.fixture(scope="class")
+    def world(self, tmp_path_factory):
+        return make_world(tmp_path_factory.mktemp("world") / "root", samples=2)
+
+    def test_labels_of_another_data_set(self, world, tmp_path):
+        make_labels(tmp_path / "out", make_world(tmp_path / "other", scenes=("scene-0553",), samples=2))
+        with pytest.raises(SchemaError, match=r"SCH004.*another data set"):
+            open_labels(tmp_path / "out", world)
+
+    def test_labels_of_other_classes(self, world, tmp_path):
+        make_labels(tmp_path / "out", world, taxonomy=Taxonomy("fewer", world.taxonomy.classes[:9]))
+        with pytest.raises(SchemaError, match=r"SCH004.*classes"):
+            open_labels(tmp_path / "out", world)
+
+    def test_labels_of_a_noise_run_only_on_demand(self, world, tmp_path):
+        make_labels(tmp_path / "out", world, noise="rotation 1 deg")
+        with pytest.raises(SchemaError, match=r"SCH003.*rotation 1 deg"):
+            open_labels(tmp_path / "out", world)
+        assert open_labels(tmp_path / "out", world, allow_noise=True).out == tmp_path / "out"
