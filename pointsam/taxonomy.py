@@ -102,6 +102,10 @@ class LabelMapping:
         for target in self.classes.values():
             self.taxonomy.class_id(target)
 
+    def __reduce__(self) -> tuple[type[LabelMapping], tuple[Taxonomy, dict[str, str]]]:
+        """For worker processes: a mapping proxy has no way to them."""
+        return LabelMapping, (self.taxonomy, dict(self.classes))
+
     def class_id(self, label: str) -> int:
         """class_id of a label, BACKGROUND if the mapping leaves it out."""
         target = self.classes.get(label)

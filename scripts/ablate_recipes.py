@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipelines.data import DataSpec
 from pipelines.labelling.jobs import run_clusters, run_masks
-from pipelines.labelling.request import Request
+from pipelines.labelling.request import Execution, Request
 from pipelines.opened import open_run
 from pipelines.review.evaluate import evaluate
 from pointsam.base.tables import text_table
@@ -51,7 +51,7 @@ def score(root, work, recipe, overrides, workers):
         return work / hashlib.sha256(key.encode()).hexdigest()[:16]
 
     masks_out, out = folder(asdict(config.masks)), folder(asdict(config))
-    request = Request(DataSpec(root), out=masks_out, config=config, workers=workers)
+    request = Request(DataSpec(root), out=masks_out, config=config, execution=Execution(workers=workers))
     run_masks(request)
     run_clusters(replace(request, out=out, masks_from=masks_out))
     return evaluate(open_run(out))

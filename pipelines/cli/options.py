@@ -135,7 +135,7 @@ def request_of(options: dict[str, Any]) -> Request:
     """
     from dataclasses import replace
 
-    from pipelines.labelling.request import Request
+    from pipelines.labelling.request import Execution, Request, Selection
     from pointsam.stages.recipes import RECIPES, with_overrides
 
     config = RECIPES[options["recipe"]]()
@@ -147,17 +147,17 @@ def request_of(options: dict[str, Any]) -> Request:
         data=data_of(options),
         out=options["out"],
         config=config,
-        frames=frame_list(options["frames"]),
-        split=options["split"],
-        sample=options["sample"],
+        selection=Selection(frame_list(options["frames"]), options["split"], options["sample"]),
+        execution=Execution(
+            device=options["device"],
+            threads=options["threads"],
+            workers=options["workers"],
+            engine=options["engine"],
+            shard=shard_of(options["shard"]),
+            retry_failed=options["retry_failed"],
+        ),
         mapping=options.get("mapping"),
         masks_dir=options.get("masks_dir"),
         weights=options.get("weights"),
-        device=options["device"],
-        engine=options["engine"],
-        threads=options["threads"],
-        workers=options["workers"],
-        shard=shard_of(options["shard"]),
-        retry_failed=options["retry_failed"],
         masks_from=options.get("masks_from"),
     )

@@ -6,23 +6,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipelines.engine import ordered_map
-from pipelines.labelling.request import Request
+from pipelines.labelling.request import Execution, Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
 from pipelines.opened import open_masks
 from pipelines.tasks import Done, Task
 from pointsam import __version__
 from pointsam.base.errors import PointSamError
 from pointsam.base.progress import progress
-from pointsam.base.runtime import evenly, require_device
+from pointsam.base.runtime import require_device
 from pointsam.datasets.base import Dataset
 from pointsam.masks.weights import sha256_of, verify
 from pointsam.semantics import semantics_sha256
+from pointsam.semantics.mapping import default_mapping, load_mapping
 from pointsam.store.manifest import Run, Shard, plan_shards
-from pointsam.store.reader import Labels
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
+from pointsam.taxonomy import LabelMapping, Taxonomy
 
 SHARD_FRAMES = 20
 """Key frames a shard: what a kill can cost. nuScenes has 40 a scene."""
@@ -61,60 +63,60 @@ class Summary:
 
 def run_masks(request: Request) -> Summary:
     """Stage one: detections and candidate masks of every image of the pending shards."""
-    if request.device != "cpu" and request.engine == "local":  # Ray's driver may have no GPU where its workers have
-        require_device(request.device)  # opening a large data set can take a minute, hearing this must not
-    dataset = request.data.open()
-    config = request.config.masks
-    mapping = request.label_mapping(dataset)
+    data, config, execution = request.data, request.config.masks, request.execution
+    if execution.device != "cpu" and execution.engine == "local":  # Ray's driver may lack the GPU of its workers
+        require_device(execution.device)  # opening a large data set can take a minute, hearing this must not
+    dataset = data.open()
+    mapping = _mapping(request.mapping, config.semantics, dataset.taxonomy)
     weights = {
         "segmenter": verify(config.backend) if request.weights is None else sha256_of(request.weights),
         "semantics": semantics_sha256(config.semantics, request.semantics_dir),
     }
     document = {
-        "tool_version": __version__,
         "recipe": request.config.recipe,
-        "dataset": {"name": dataset.name, "version": request.data.version, "fingerprint": dataset.fingerprint()},
+        "dataset": {"name": dataset.name, "version": data.version, "fingerprint": dataset.fingerprint()},
         "taxonomy": asdict(mapping.taxonomy),
         "labels": dict(sorted(mapping.classes.items())),
         "weights_sha256": weights,
-        "threads": request.threads,
-        "device": request.device.partition(":")[0],  # a GPU sums in another order than a CPU
+        "threads": execution.threads,
+        "device": execution.device.partition(":")[0],  # a GPU sums in another order than a CPU
         "config": asdict(config),
-        **request.data.calibration(),
+        **data.calibration(),
     }
-    shards = plan_shards(_fitting(request, dataset, "masks"), SHARD_FRAMES)
-    metadata = metadata_of(document, weights, request.data.noise.text())
-    run = Run.open(request.out, "masks", document, shards, metadata, data_root=request.data.root)
+    frames = request.selection.of(dataset)
+    data.require_fit(dataset, [frame_id for _, frame_id in frames])
+    run, metadata = begin(request.out, "masks", frames, document, weights, data.noise.text(), data.root)
+    models = (request.semantics_dir, request.weights, execution.worker_device, execution.threads)
     return drive(
-        request,
         run,
-        (MaskWorker, request),
-        lambda shard: [part for frame_id in shard.frame_ids for part in images_of(dataset, frame_id)],
+        execution,
+        (MaskWorker, data, config, mapping, *models),
+        lambda frame_id: images_of(dataset, frame_id),
         lambda rows: {"masks": masks_table(rows, metadata)},
     )
 
 
 def run_clusters(request: Request) -> Summary:
     """Stage two: clusters of every frame of the pending shards, from stored masks."""
-    masks, dataset = open_masks(request.masks_from or request.out, request.data)
-    made = masks.document
+    data, config = request.data, request.config.clusters
+    masks, dataset = open_masks(request.masks_folder, data)
     document = {
-        "tool_version": __version__,
         "recipe": request.config.recipe,
-        "dataset": made["dataset"],
+        "dataset": masks.document["dataset"],
         "masks_key": masks.key,
-        "taxonomy": made["taxonomy"],
-        "config": asdict(request.config.clusters),
-        **request.data.calibration(),
+        "taxonomy": masks.document["taxonomy"],
+        "config": asdict(config),
+        **data.calibration(),
     }
-    shards = plan_shards(_fitting(request, dataset, "clusters"), SHARD_FRAMES)
-    metadata = metadata_of(document, made["weights_sha256"], masks.perturbation_with(request.data.noise))
-    run = Run.open(request.out, "clusters", document, shards, metadata, data_root=request.data.root)
+    frames = request.selection.of_masks(masks.labels, dataset)
+    data.require_fit(dataset, [frame_id for _, frame_id in frames])
+    weights, perturbation = masks.document["weights_sha256"], masks.perturbation_with(data.noise)
+    run, metadata = begin(request.out, "clusters", frames, document, weights, perturbation, data.root)
     return drive(
-        request,
         run,
-        (ClusterWorker, request),
-        lambda shard: [(frame_id, "") for frame_id in shard.frame_ids],
+        request.execution,
+        (ClusterWorker, data, config, request.masks_folder),
+        whole_frame,
         lambda rows: {
             "frames": frames_table([row.frame for row in rows], metadata),
             "points": points_table(rows, metadata),
@@ -123,29 +125,53 @@ def run_clusters(request: Request) -> Summary:
     )
 
 
-def select(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, str]]:
-    """(scene, frame_id) of the frames of a stage; without a choice, clusters are made of every frame with masks."""
-    if stage == "clusters" and not (request.frames or request.split):
-        return evenly(Labels(request.masks_from or request.out).selection("masks"), request.sample)
-    return request.select(dataset)
+def _mapping(file: Path | None, semantics: str, taxonomy: Taxonomy) -> LabelMapping:
+    """From the user's file; else COCO names for the bundled detector and class names as they are for files."""
+    if file is not None:
+        return load_mapping(file)
+    return default_mapping(taxonomy, "coco" if semantics == "ssd" else "same")
 
 
-def _fitting(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, str]]:
-    """As `select`; a calibration that fits none, or a file that lacks the rig of one, is refused before all writing."""
-    frames = select(request, dataset, stage)
-    request.data.require_fit(dataset, [frame_id for _, frame_id in frames])
-    return frames
+def begin(
+    out: Path,
+    stage: str,
+    frames: Sequence[tuple[str, str]],
+    document: Mapping[str, Any],
+    weights: Mapping[str, str],
+    perturbation: str,
+    data_root: Path,
+) -> tuple[Run, dict[str, Any]]:
+    """Start a stage of an output folder, or continue it.
 
+    Args:
+        out: the folder.
+        stage: its name.
+        frames: (scene, frame_id) of those to do.
+        document: what decides the tables, with their taxonomy.
+        weights: sha256 of the networks.
+        perturbation: the calibration error, "none" without one.
+        data_root: where the data are.
 
-def metadata_of(document: Mapping[str, Any], weights: Mapping[str, str], perturbation: str) -> dict[str, Any]:
-    """What the tables of a stage say of themselves."""
-    return {
-        "config": document,
+    Returns:
+        The run, and what its tables say of themselves.
+
+    Raises:
+        StoreError, SchemaError: as `Run.open`.
+    """
+    decides = {"tool_version": __version__, **document}
+    metadata = {
+        "config": decides,
         "taxonomy": document["taxonomy"],
         "weights_sha256": weights,
         "calibration_perturbation": perturbation,
         "tool_version": __version__,
     }
+    return Run.open(out, stage, decides, plan_shards(frames, SHARD_FRAMES), metadata, data_root), metadata
+
+
+def whole_frame(frame_id: str) -> list[tuple[str, str]]:
+    """(frame_id, "") for a stage that does a frame at once."""
+    return [(frame_id, "")]
 
 
 def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
@@ -157,42 +183,55 @@ def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
 
 
 def drive(
-    request: Request,
     run: Run,
+    execution: Execution,
     worker: tuple[Any, ...],
-    parts: Callable[[Shard], list[tuple[str, str]]],
+    parts: Callable[[str], list[tuple[str, str]]],
     tables: Callable[[list[Any]], dict[str, Any]],
 ) -> Summary:
-    """Do the parts of every pending shard, and commit each shard as soon as its last part is there."""
-    begin = time.perf_counter()
-    gpus = 1.0 if run.stage == "masks" and request.device != "cpu" else 0.0
-    pending = run.pending(request.shard, retry_failed=request.retry_failed)
+    """Do the parts of every pending shard, and commit each shard as soon as its last part is there.
+
+    Args:
+        run: from `begin`.
+        execution: where, and which shards.
+        worker: its class, and what this takes.
+        parts: (frame_id, camera) of the tasks of a frame.
+        tables: of the rows of a shard.
+    """
+    start_s = time.perf_counter()
+    pending = run.pending(execution.shard, retry_failed=execution.retry_failed)
     summary = Summary(run.stage)
     plan, batch = iter(pending), list[Done[Any]]()
+    results = ordered_map(
+        work_on,
+        _tasks(pending, parts),
+        execution.workers_for(run.stage),
+        start,
+        (execution.threads, *worker),
+        execution.engine,
+        float(execution.uses_gpu(run.stage)),
+    )
     todo = sum(len(shard.frame_ids) for shard in pending)
-    workers = request.workers_for(run.stage)
-    results = ordered_map(work_on, _tasks(pending, parts), workers, start, worker, request.engine, gpus)
     with closing(results), progress(total=todo, desc=run.stage, unit="frame") as bar:
         for done in results:
             batch.append(done)
             bar.update(done.task.last_of_frame)
             if done.task.last_of_shard:
-                shard = next(plan)
-                run.commit(shard, tables([d.row for d in batch]), _stats(batch))
+                run.commit(next(plan), tables([d.row for d in batch]), _stats(batch))
                 summary.add(batch)
                 batch = []
-    index, count = request.shard
-    stats = Labels(request.out).stats(run.stage)
+    stats = run.stats()
+    index, count = execution.shard
     for shard in run.shards[index::count]:
         summary.failures.update(stats[shard.name]["failures"])
     summary.shards_left = len(run.shards) - len(stats)
-    summary.wall_seconds = time.perf_counter() - begin
+    summary.wall_seconds = time.perf_counter() - start_s
     return summary
 
 
-def _tasks(shards: Sequence[Shard], parts: Callable[[Shard], list[tuple[str, str]]]) -> Iterator[Task]:
+def _tasks(shards: Sequence[Shard], parts: Callable[[str], list[tuple[str, str]]]) -> Iterator[Task]:
     for shard in shards:
-        listed = parts(shard)
+        listed = [part for frame_id in shard.frame_ids for part in parts(frame_id)]
         for k, (frame_id, camera) in enumerate(listed):
             last = k + 1 == len(listed)
             yield Task(frame_id, camera, last or listed[k + 1][0] != frame_id, last)

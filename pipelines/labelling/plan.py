@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipelines.labelling.jobs import images_of, run_clusters, run_masks, select
+from pipelines.labelling.jobs import images_of, run_clusters, run_masks
 from pipelines.labelling.request import Request
+from pipelines.opened import open_masks
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,28 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
         request: as for the run; nothing is written to its output folder.
         stages: what the run will do, out of "masks" and "clusters".
     """
-    dataset = request.data.open()
-    frames = select(request, dataset, stages[0])
+    if stages[0] == "masks":
+        dataset = request.data.open()
+        frames = request.selection.of(dataset)
+    else:
+        masks, dataset = open_masks(request.masks_folder, request.data)
+        frames = request.selection.of_masks(masks.labels, dataset)
     probe = frames[len(frames) // 2][1]
     masks_from = request.masks_from or (None if "masks" in stages else request.out)
     with tempfile.TemporaryDirectory() as folder:
         small = replace(
-            request, out=Path(folder), frames=(probe,), workers=1, engine="local", shard=(0, 1), masks_from=masks_from
+            request,
+            out=Path(folder),
+            selection=replace(request.selection, frames=(probe,)),
+            execution=replace(request.execution, workers=1, engine="local", shard=(0, 1)),
+            masks_from=masks_from,
         )
         done = [{"masks": run_masks, "clusters": run_clusters}[stage](small) for stage in stages]
         num_bytes = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))
-    workers = {stage: request.workers_for(stage) for stage in stages}
+    workers = {stage: request.execution.workers_for(stage) for stage in stages}
     seconds = sum(sum(summary.seconds.values()) / workers[summary.stage] for summary in done)
-    share = len(frames[request.shard[0] :: request.shard[1]])
+    index, count = request.execution.shard
+    share = len(frames[index::count])
     failures = {frame_id: why for summary in done for frame_id, why in summary.failures.items()}
     notes = tuple(f"the probed frame was set aside: {why}" for why in failures.values())
     return Plan(

@@ -1,87 +1,48 @@
-"""What the user asked for, as one value that every worker can act on."""
+"""What the user asked for: which frames of which data, by which recipe, and how the work is shared out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from pipelines.data import DataSpec
 from pointsam.base.errors import DatasetError
-from pointsam.base.runtime import cores, evenly
+from pointsam.base.runtime import cores
 from pointsam.datasets.base import Dataset
-from pointsam.semantics.mapping import default_mapping, load_mapping
 from pointsam.semantics.oracle import TRUTH
 from pointsam.stages.recipes import LabelConfig
-from pointsam.taxonomy import LabelMapping
+from pointsam.store.reader import Labels
+
+_T = TypeVar("_T")
+
+
+def evenly(items: Sequence[_T], most: int | None) -> list[_T]:
+    """So many of them, from the first to the last; all if there are no more, or for None."""
+    count = len(items)
+    if most is None or count <= most:
+        return list(items)
+    return [items[k] for k in np.linspace(0, count - 1, most).round().astype(int)]
 
 
 @dataclass(frozen=True)
-class Request:
-    """One call of `pointsam-label run`, `masks` or `clusters`.
+class Selection:
+    """Which frames.
 
     Args:
-        data: the data set, and its calibration.
-        out: output folder.
-        config: recipe with overrides.
         frames: frame ids, empty for all of `split`.
         split: split or scene name, None for everything.
         sample: how many frames of these, spread evenly; None for all.
-        mapping: file that takes the 2D labels to classes, None for the built-in one.
-        masks_dir: folder of precomputed 2D results, or of the truth that "oracle" reads, None for its known place.
-        weights: checkpoint of the segmenter, None for the known place.
-        device: "cpu" or "cuda[:i]".
-        threads: of each worker; part of the request and not of the machine, because sums depend on it.
-        workers: processes, None for as many as suit the stage.
-        engine: where they run: "local" or "ray".
-        shard: (i, n) takes every n-th shard from i.
-        retry_failed: also redo shards that hold quarantined frames.
-        masks_from: output folder whose masks the clusters are made of, None for `out`.
     """
 
-    data: DataSpec
-    out: Path
-    config: LabelConfig
     frames: tuple[str, ...] = ()
     split: str | None = None
     sample: int | None = None
-    mapping: Path | None = None
-    masks_dir: Path | None = None
-    weights: Path | None = None
-    device: str = "cpu"
-    threads: int = 1
-    workers: int | None = None
-    engine: str = "local"
-    shard: tuple[int, int] = (0, 1)
-    retry_failed: bool = False
-    masks_from: Path | None = None
 
-    @property
-    def worker_device(self) -> str:
-        """The device as a worker sees it: Ray shows each worker only the GPU that it gave it, as number 0."""
-        return self.device.partition(":")[0] if self.engine == "ray" else self.device
-
-    @property
-    def semantics_dir(self) -> Path | None:
-        """The files that the source of classes reads, None where it has none."""
-        if self.masks_dir is None and self.config.masks.semantics == "oracle":
-            return self.data.root / TRUTH
-        return self.masks_dir
-
-    def workers_for(self, stage: str) -> int:
-        """Processes of a stage: as asked, else one a core, but a single one where a GPU does the work."""
-        if self.workers is not None:
-            return self.workers
-        if stage == "masks" and self.device != "cpu":
-            return 1
-        return cores()
-
-    def label_mapping(self, dataset: Dataset) -> LabelMapping:
-        """From the user's file; else COCO names for the bundled detector and class names as they are for files."""
-        if self.mapping is not None:
-            return load_mapping(self.mapping)
-        return default_mapping(dataset.taxonomy, "coco" if self.config.masks.semantics == "ssd" else "same")
-
-    def select(self, dataset: Dataset) -> list[tuple[str, str]]:
+    def of(self, dataset: Dataset) -> list[tuple[str, str]]:
         """(scene, frame_id) of every frame asked for, in the data set's order.
 
         Raises:
@@ -100,3 +61,84 @@ class Request:
         if wanted:
             chosen = [frame_id for frame_id in chosen if frame_id in wanted]
         return [(dataset.scene(frame_id), frame_id) for frame_id in evenly(chosen, self.sample)]
+
+    def of_masks(self, masks: Labels, dataset: Dataset) -> list[tuple[str, str]]:
+        """As `of`; but where neither frames nor a split are named, every frame that has masks."""
+        if self.frames or self.split:
+            return self.of(dataset)
+        return evenly(masks.selection("masks"), self.sample)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where the work is done, and which part of it.
+
+    Args:
+        device: "cpu" or "cuda[:i]".
+        threads: of each worker; part of the request and not of the machine, because sums depend on it.
+        workers: processes, None for as many as suit the stage.
+        engine: where they run: "local" or "ray".
+        shard: (i, n) takes every n-th shard from i.
+        retry_failed: also redo shards that hold quarantined frames.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    workers: int | None = None
+    engine: str = "local"
+    shard: tuple[int, int] = (0, 1)
+    retry_failed: bool = False
+
+    @property
+    def worker_device(self) -> str:
+        """The device as a worker sees it: Ray shows each worker only the GPU that it gave it, as number 0."""
+        return self.device.partition(":")[0] if self.engine == "ray" else self.device
+
+    def uses_gpu(self, stage: str) -> bool:
+        """Whether each worker of a stage needs a GPU: only networks do."""
+        return stage == "masks" and self.device != "cpu"
+
+    def workers_for(self, stage: str) -> int:
+        """Processes of a stage: as asked, else one a core, but a single one where a GPU does the work."""
+        if self.workers is not None:
+            return self.workers
+        return 1 if self.uses_gpu(stage) else cores()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of `pointsam-label run`, `masks`, `clusters` or `noise`.
+
+    Args:
+        data: the data set, and its calibration.
+        out: output folder.
+        config: recipe with overrides.
+        selection: which frames.
+        execution: where and how the work is done.
+        mapping: file that takes the 2D labels to classes, None for the built-in one.
+        masks_dir: folder of precomputed 2D results, or of the truth that "oracle" reads, None for its known place.
+        weights: checkpoint of the segmenter, None for the known place.
+        masks_from: output folder whose masks the clusters are made of, None for `out`.
+    """
+
+    data: DataSpec
+    out: Path
+    config: LabelConfig
+    selection: Selection = Selection()
+    execution: Execution = Execution()
+    mapping: Path | None = None
+    masks_dir: Path | None = None
+    weights: Path | None = None
+    masks_from: Path | None = None
+
+    @property
+    def masks_folder(self) -> Path:
+        """The output folder whose masks the clusters are made of."""
+        return self.masks_from or self.out
+
+    @property
+    def semantics_dir(self) -> Path | None:
+        """The files that the source of classes reads, None where it has none."""
+        if self.masks_dir is None and self.config.masks.semantics == "oracle":
+            return self.data.root / TRUTH
+        return self.masks_dir

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from pipelines.labelling.request import Request
+from pipelines.data import DataSpec
 from pipelines.opened import StoredMasks
 from pipelines.tasks import Done, Task, guarded
 from pointsam.base.errors import PointSamError
@@ -23,34 +24,52 @@ from pointsam.semantics import load_semantics
 from pointsam.semantics.base import SemanticModel
 from pointsam.stages.frame import frame_labels, image_masks
 from pointsam.stages.prompt import prompt_cloud
-from pointsam.stages.recipes import MasksConfig
-from pointsam.taxonomy import Taxonomy
+from pointsam.stages.recipes import ClustersConfig, MasksConfig
+from pointsam.taxonomy import LabelMapping, Taxonomy
 from pointsam.types import Detections, Frame, FrameLabels, FrameRow, ImageMasks, InstanceMap, Masks, PointLabels
 
 
 class MaskWorker:
-    """Holds the data set and the models of the 2D stage."""
+    """Holds the data set and the models of the 2D stage.
 
-    def __init__(self, request: Request) -> None:
-        self.dataset: Dataset = request.data.open()
-        self.config: MasksConfig = request.config.masks
-        mapping = request.label_mapping(self.dataset)
+    Args:
+        data: the data set.
+        config: of the stage.
+        mapping: from the labels of its detections to classes.
+        semantics_dir: the files that its source of classes reads.
+        weights: checkpoint of its segmenter, None for the known place.
+        device: of the segmenter.
+        threads: of the networks on a CPU.
+    """
+
+    def __init__(
+        self,
+        data: DataSpec,
+        config: MasksConfig,
+        mapping: LabelMapping,
+        semantics_dir: Path | None,
+        weights: Path | None,
+        device: str,
+        threads: int,
+    ) -> None:
+        self.dataset: Dataset = data.open()
+        self.config = config
         self.taxonomy: Taxonomy = mapping.taxonomy
         self.semantics: SemanticModel = load_semantics(
             self.config.semantics,
             mapping=mapping,
-            masks_dir=request.semantics_dir,
+            masks_dir=semantics_dir,
             config=self.config.ssd,
             oracle=self.config.oracle,
             seed=self.config.seed,
-            threads=request.threads,
+            threads=threads,
         )
         self.segmenter: Segmenter = load_segmenter(
             self.config.backend,
-            weights=request.weights,
-            device=request.worker_device,
+            weights=weights,
+            device=device,
             config=self.config.segment,
-            threads=request.threads,
+            threads=threads,
         )
         self.cloud = lru_cache(maxsize=1)(self._cloud)
 
@@ -85,12 +104,18 @@ class MaskWorker:
 
 
 class ClusterWorker:
-    """Holds the data set and the stored masks of the 3D stage."""
+    """Holds the data set and the stored masks of the 3D stage.
 
-    def __init__(self, request: Request) -> None:
-        self.dataset: Dataset = request.data.open()
-        self.config = request.config.clusters
-        self.masks = StoredMasks(request.masks_from or request.out)
+    Args:
+        data: the data set.
+        config: of the stage.
+        masks_folder: output folder with the masks.
+    """
+
+    def __init__(self, data: DataSpec, config: ClustersConfig, masks_folder: Path) -> None:
+        self.dataset: Dataset = data.open()
+        self.config = config
+        self.masks = StoredMasks(masks_folder)
 
     def __call__(self, task: Task) -> Done[FrameLabels]:
         """Clusters of one frame."""
@@ -117,15 +142,15 @@ class ClusterWorker:
         return guarded(work, failed, task, watch)
 
 
-def start(kind: Callable[..., Callable[[Task], Done[Any]]], request: Request, *arguments: object) -> None:
+def start(threads: int, kind: Callable[..., Callable[[Task], Done[Any]]], *arguments: object) -> None:
     """Say what this process's worker is. The first task opens it: a pool reports a task's error, not its start's.
 
     numpy's BLAS is held to the worker's threads: on busy cores, threads for the inverse of a 3 x 3 matrix wait for each
     other, and lifting took three times as long.
     """
     global _worker
-    threadpool_limits(request.threads, user_api="blas")
-    _worker = cache(lambda: kind(request, *arguments))
+    threadpool_limits(threads, user_api="blas")
+    _worker = cache(lambda: kind(*arguments))
 
 
 def work_on(task: Task) -> Done[Any]:

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.data import DataSpec
+from pipelines.labelling.request import evenly
 from pipelines.opened import StoredMasks, open_masks
 from pipelines.tasks import Task, guarded
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import require_free, write_together
 from pointsam.base.progress import progress
-from pointsam.base.runtime import Stopwatch, evenly
+from pointsam.base.runtime import Stopwatch
 from pointsam.base.tables import text_table
 from pointsam.calibration.correction import RigCorrection, Six, as_SE3, rig_of
 from pointsam.calibration.file import VERSION, CameraVerdict, RigVerdict

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.labelling.jobs import SHARD_FRAMES, Summary, drive, metadata_of, run_masks, select
+from pipelines.data import DataSpec
+from pipelines.labelling.jobs import Summary, begin, drive, run_masks, whole_frame
 from pipelines.labelling.request import Request
 from pipelines.opened import StoredMasks, open_masks
 from pipelines.robustness.cells import Cell
 from pipelines.tasks import Done, Task, guarded
-from pointsam import __version__
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.runtime import Stopwatch
 from pointsam.calibration.perturb import perturb
@@ -30,8 +30,8 @@ from pointsam.evaluate.overlap import overlaps
 from pointsam.evaluate.panoptic import PanopticAccumulator
 from pointsam.semantics.precomputed import layout_kind
 from pointsam.stages.frame import lifted_labels, refined_labels
+from pointsam.stages.recipes import ClustersConfig
 from pointsam.store.cells import CellRow, cells_table
-from pointsam.store.manifest import Run, plan_shards
 from pointsam.types import ImageMasks, InstanceMap, PointLabels, PointTruth
 
 
@@ -39,16 +39,18 @@ class NoiseWorker:
     """Holds the data set and the stored masks of a sweep.
 
     Args:
-        request: with clean calibration.
+        data: the data set, its calibration clean.
+        config: of the 3D stage.
         cells: the errors.
         masks: folder of each cell's masks.
     """
 
-    def __init__(self, request: Request, cells: tuple[Cell, ...], masks: tuple[Path, ...]) -> None:
-        self.dataset: Dataset = request.data.open()
+    def __init__(
+        self, data: DataSpec, config: ClustersConfig, cells: tuple[Cell, ...], masks: tuple[Path, ...]
+    ) -> None:
+        self.dataset: Dataset = data.open()
         self.cells, self.folders = cells, masks
-        clusters = request.config.clusters
-        self.configs = {sar: replace(clusters, refine=replace(clusters.refine, enabled=sar)) for sar in (True, False)}
+        self.configs = {sar: replace(config, refine=replace(config.refine, enabled=sar)) for sar in (True, False)}
         self.masks = {folder: StoredMasks(folder) for folder in dict.fromkeys(masks)}
         self.taxonomy = self.masks[masks[0]].taxonomy
 
@@ -123,14 +125,14 @@ def frames_of(request: Request, cells: Sequence[Cell], remask: bool = False) -> 
     if remask:
         _require_asking(request)
         dataset = request.data.open()
-        frames = request.select(dataset)
+        frames = request.selection.of(dataset)
     else:
-        masks, dataset = open_masks(request.masks_from or request.out, request.data)
+        masks, dataset = open_masks(request.masks_folder, request.data)
         if masks.perturbation != "none":
             told = f"the masks in {masks.labels.out} were made with a perturbed calibration ({masks.perturbation})"
             hint = "give masks of the true calibration, or --remask in place of --masks-from"
             raise SchemaError("SCH003", f"{told}: a sweep starts from the true one", hint)
-        frames = select(request, dataset, "clusters")
+        frames = request.selection.of_masks(masks.labels, dataset)
     for cell in cells:
         wrong = replace(request.data, noise=cell.noise)
         wrong.require_fit(wrong.seen(dataset), [frame_id for _, frame_id in frames], cell.name)
@@ -148,15 +150,14 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
     Raises:
         SchemaError, StoreError, DatasetError, BackendError: as `frames_of`, `run_masks`.
     """
-    shards = plan_shards(frames_of(request, cells, remask), SHARD_FRAMES)
-    folders = tuple(_masks_of(request, cell) if remask else request.masks_from or request.out for cell in cells)
+    frames = frames_of(request, cells, remask)
+    folders = tuple(_masks_of(request, cell) if remask else request.masks_folder for cell in cells)
     if remask:
         for cell, folder in zip(cells, folders, strict=True):
             run_masks(replace(request, out=folder, data=replace(request.data, noise=cell.noise)))
     sources = [StoredMasks(folder) for folder in dict.fromkeys(folders)]
     made = sources[0].document
     document = {
-        "tool_version": __version__,
         "recipe": request.config.recipe,
         "dataset": made["dataset"],
         "masks_keys": [masks.key for masks in sources],
@@ -165,13 +166,13 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
         "remask": remask,
         "cells": [asdict(cell) for cell in cells],
     }
-    metadata = metadata_of(document, made["weights_sha256"], f"a sweep of {len(cells)} cells")
-    run = Run.open(request.out, "noise", document, shards, metadata, data_root=request.data.root)
+    swept = f"a sweep of {len(cells)} cells"
+    run, metadata = begin(request.out, "noise", frames, document, made["weights_sha256"], swept, request.data.root)
     return drive(
-        request,
         run,
-        (NoiseWorker, request, cells, folders),
-        lambda shard: [(frame_id, "") for frame_id in shard.frame_ids],
+        request.execution,
+        (NoiseWorker, request.data, request.config.clusters, cells, folders),
+        whole_frame,
         lambda rows: {"cells": cells_table([cell for row in rows for cell in row], metadata)},
     )
 

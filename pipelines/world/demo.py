@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines.data import DataSpec
 from pipelines.labelling.jobs import run_clusters, run_masks
-from pipelines.labelling.request import Request
+from pipelines.labelling.request import Execution, Request
 from pipelines.opened import open_run
 from pipelines.review.evaluate import evaluate
 from pipelines.review.inspect import draw, story
@@ -37,7 +37,7 @@ def run_demo(out: Path, frames: int, workers: int) -> Path:
     """
     world, labels, plain = out / "world", out / "labels", out / "labels-without-sar"
     synthesize(SynthConfig(scenes=1, frames=frames, seed=_SEED, preset="day"), world, workers=workers)
-    request = Request(DataSpec(world), out=labels, config=default(), workers=workers)
+    request = Request(DataSpec(world), out=labels, config=default(), execution=Execution(workers=workers))
     run_masks(request)
     run_clusters(request)
     without = replace(request.config.clusters, refine=replace(request.config.clusters.refine, enabled=False))

@@ -6,12 +6,10 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from pointsam.base.errors import BackendError
 
@@ -55,17 +53,6 @@ def require_packages(extra: str, *packages: str) -> None:
             raise BackendError(
                 "BCK005", f"cannot import {package}: {error}", f"pip install 'pointsam[{extra}]'"
             ) from error
-
-
-_T = TypeVar("_T")
-
-
-def evenly(items: Sequence[_T], most: int | None) -> list[_T]:
-    """So many of them, from the first to the last; all if there are no more, or for None."""
-    count = len(items)
-    if most is None or count <= most:
-        return list(items)
-    return [items[k] for k in np.linspace(0, count - 1, most).round().astype(int)]
 
 
 def cores() -> int:

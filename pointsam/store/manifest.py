@@ -124,7 +124,12 @@ class Run:
 
     def done(self) -> set[str]:
         """Names of the shards that need no more work."""
-        return {shard.name for shard in self.shards if self._entry_if_done(shard) is not None}
+        return set(self.stats())
+
+    def stats(self) -> dict[str, dict[str, Any]]:
+        """Seconds, memory and the like of every shard that is done, by name."""
+        entries = ((shard, self._entry_if_done(shard)) for shard in self.shards)
+        return {shard.name: entry["stats"] for shard, entry in entries if entry is not None}
 
     def pending(self, shard_of: tuple[int, int] = (0, 1), *, retry_failed: bool = False) -> list[Shard]:
         """Shards still to make.

@@ -94,10 +94,6 @@ class Labels:
         except (KeyError, TypeError) as error:
             raise layout.damaged(layout.run_path(self.out), f"no taxonomy in stage {stage!r}") from error
 
-    def stats(self, stage: str) -> dict[str, Any]:
-        """Seconds, memory and the like of every done shard, by shard name."""
-        return {shard.name: entry["stats"] for shard, entry in self._done(stage)}
-
     def frames(self) -> list[FrameRow]:
         """What became of every frame that is done, failed ones too."""
         found = []

@@ -1,4 +1,5 @@
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -146,3 +147,8 @@ def test_the_mappings_of_the_documentation_load(write, page):
     assert blocks
     for block in blocks:
         assert load_mapping(write(block)).classes
+
+
+@pytest.mark.parametrize("mapping", COCO_TO.values(), ids=COCO_TO)
+def test_a_mapping_reaches_a_worker_process_whole(mapping):
+    assert pickle.loads(pickle.dumps(mapping)) == mapping

@@ -104,10 +104,11 @@ def test_a_new_run_has_everything_to_do(tmp_path):
 
 def test_a_committed_shard_is_done_for_good(tmp_path):
     run = open_run(tmp_path)
-    run.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), {})
+    run.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), {"seconds": 2})
     assert run.pending((1, 2)) == [SHARDS[3]]
     again = open_run(tmp_path)
     assert again.done() == {SHARDS[1].name}
+    assert again.stats() == {SHARDS[1].name: {"seconds": 2}}
     assert again.pending() == [SHARDS[0], *SHARDS[2:]]
 
 

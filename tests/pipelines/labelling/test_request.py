@@ -1,34 +1,27 @@
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from pipelines.data import DataSpec
-from pipelines.labelling.request import Request
-from pointsam.base.runtime import evenly
-from pointsam.stages.recipes import default
-
-HERE = Path()
-DATA = DataSpec(HERE)
+from pipelines.labelling.request import Execution, Selection, evenly
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1"])
 def test_the_workers_asked_for_do_every_stage(device):
-    request = Request(DATA, HERE, default(), device=device, workers=3)
-    assert {request.workers_for(stage) for stage in ("masks", "clusters")} == {3}
+    execution = Execution(device=device, workers=3)
+    assert {execution.workers_for(stage) for stage in ("masks", "clusters")} == {3}
 
 
 def test_a_gpu_gets_one_worker_and_what_runs_on_the_cpu_one_a_core(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(6)), raising=False)
-    on_gpu, on_cpu = (Request(DATA, HERE, default(), device=device) for device in ("cuda", "cpu"))
+    on_gpu, on_cpu = (Execution(device=device) for device in ("cuda", "cpu"))
     assert (on_gpu.workers_for("masks"), on_gpu.workers_for("clusters")) == (1, 6)
     assert (on_cpu.workers_for("masks"), on_cpu.workers_for("clusters")) == (6, 6)
 
 
 @pytest.mark.parametrize(("engine", "device"), [("local", "cuda:1"), ("ray", "cuda")])
 def test_a_worker_of_ray_takes_the_gpu_that_ray_gave_it(engine, device):
-    assert Request(DATA, HERE, default(), device="cuda:1", engine=engine).worker_device == device
+    assert Execution(device="cuda:1", engine=engine).worker_device == device
 
 
 @pytest.mark.parametrize(
@@ -52,5 +45,5 @@ def test_a_sample_takes_nothing_twice_and_leaves_equal_gaps(count, most):
 def test_a_sample_is_of_the_frames_asked_for():
     ids = [f"{k}" for k in range(9)]
     dataset = SimpleNamespace(frame_ids=lambda split: ids, scene=lambda frame_id: "scene")
-    asked = Request(DATA, HERE, default(), frames=("2", "3", "5", "7"), sample=2)
-    assert asked.select(dataset) == [("scene", "2"), ("scene", "7")]
+    asked = Selection(frames=("2", "3", "5", "7"), sample=2)
+    assert asked.of(dataset) == [("scene", "2"), ("scene", "7")]
