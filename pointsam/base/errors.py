@@ -13,6 +13,7 @@ Codes
     SCH001 unknown class           SCH002 malformed mapping or taxonomy    SCH003 table of another schema
     SCH004 taxonomies differ       SCH005 bad configuration value          SCH006 ids beyond a format's range
     OUT001 made with another configuration   OUT002 disk full   OUT003 not writable   OUT004 nothing there yet
+    PLG001 a plug-in cannot be loaded        PLG002 two packages offer a plug-in of one name
     TRN001 the loss is no number   TRN002 too many bad frames
     INT001 a defect of this library: the frame is set aside, please report it
 """
@@ -53,6 +54,10 @@ class BackendError(PointSamError):
 
 class SchemaError(PointSamError):
     """Classes, mappings, configuration or tables that do not fit together (SCH...)."""
+
+
+class PluginError(PointSamError):
+    """A plug-in of this or another package (PLG...)."""
 
 
 class TrainingError(PointSamError):
