@@ -77,7 +77,7 @@ def run_masks(request: Request) -> Summary:
         "tool_version": __version__,
         "recipe": request.config.recipe,
         "dataset": {"name": dataset.name, "version": request.version, "fingerprint": dataset.fingerprint()},
-        "taxonomy": asdict(mapping.taxonomy),
+        "taxonomy": mapping.taxonomy.as_dict(),
         "labels": dict(sorted(mapping.classes.items())),
         "weights_sha256": weights,
         "threads": request.threads,

@@ -6,7 +6,7 @@ import pytest
 
 from pointsam.base.errors import SchemaError
 from pointsam.semantics.mapping import default_mapping, load_mapping
-from pointsam.taxonomy import BACKGROUND, COCO_TO, KITTI, NUSCENES, ClassSpec, Taxonomy
+from pointsam.taxonomy import BACKGROUND, KITTI, NUSCENES, SEMANTICKITTI, ClassSpec, Taxonomy
 
 OWN = {
     "name": "harbour",
@@ -17,6 +17,9 @@ OWN = {
         {"name": "bollard", "row": True},
     ],
 }
+
+
+TWICE = {"name": "own", "classes": [{"name": "car", "coco": ["car"]}, {"name": "van", "coco": ["car"]}]}
 
 
 @pytest.fixture
@@ -70,12 +73,12 @@ def one_class(**traits):
     ("document", "code", "says"),
     [
         ({"taxonomy": "nuscenes", "labels": {"car": "cra"}}, "SCH001", ["labels['car']", "'cra'", "car, truck"]),
-        ({"taxonomy": "nuscens", "labels": {"car": "car"}}, "SCH002", ["taxonomy", "'nuscens'", "nuscenes, kitti"]),
+        ({"taxonomy": "nuscens", "labels": {"car": "car"}}, "SCH002", ["taxonomy", "'nuscens'", "kitti, nuscenes"]),
         ({"taxonomy": "kitti", "labels": {"car": 3}}, "SCH002", ["labels['car'] is 3"]),
         ({"taxonomy": "kitti", "labels": {"car": None}}, "SCH002", ["labels['car'] is None", "left out"]),
         ({"taxonomy": "kitti", "labels": {}}, "SCH002", ["labels is {}"]),
         ({"taxonomy": "kitti", "labels": ["car"]}, "SCH002", ["labels is ['car']"]),
-        ({"taxonomy": "kitti"}, "SCH002", ["lacks: labels"]),
+        ({"taxonomy": OWN}, "SCH002", ["lacks: labels"]),
         ({"taxonomy": "kitti", "labels": {"a": "car"}, "label": 1}, "SCH002", ["unknown field: label"]),
         ({"taxonomy": 5, "labels": {"car": "car"}}, "SCH002", ["taxonomy is 5"]),
         ({"taxonomy": {"name": "own"}, "labels": {"a": "b"}}, "SCH002", ["taxonomy lacks: classes"]),
@@ -88,6 +91,12 @@ def one_class(**traits):
         (one_class(link_floor_m="1"), "SCH002", ["classes[0].link_floor_m is '1'", "positive"]),
         (one_class(link_floor_m=-1), "SCH002", ["classes[0].link_floor_m is -1"]),
         (one_class(link_floor_m=True), "SCH002", ["classes[0].link_floor_m is True"]),
+        (one_class(large="yes"), "SCH002", ["classes[0].large is 'yes'", "true or false"]),
+        (one_class(size_lwh_m=[4.6, 1.9]), "SCH002", ["classes[0].size_lwh_m is [4.6, 1.9]", "length, width and"]),
+        (one_class(size_lwh_m=[4.6, 1.9, 0]), "SCH002", ["classes[0].size_lwh_m is"]),
+        (one_class(coco="car"), "SCH002", ["classes[0].coco is 'car'", "a list"]),
+        (one_class(coco=[1]), "SCH002", ["classes[0].coco is [1]"]),
+        ({"taxonomy": TWICE, "labels": {"a": "car"}}, "SCH002", ["COCO label 'car'", "several classes"]),
         (one_class(role="driver"), "SCH002", ["classes[0].role is 'driver'", "'rider'"]),
         (one_class(role=[]), "SCH002", ["classes[0].role is []"]),
         ({"taxonomy": {"name": "own", "classes": [{}]}, "labels": {"a": "b"}}, "SCH002", ["classes[0] lacks: name"]),
@@ -119,14 +128,26 @@ def test_a_folder_is_no_mapping(tmp_path):
         load_mapping(tmp_path)
 
 
-def test_coco_labels_are_known_to_the_built_in_taxonomies():
-    assert default_mapping(NUSCENES) is COCO_TO["nuscenes"]
-    assert default_mapping(KITTI, "coco") is COCO_TO["kitti"]
+def test_coco_labels_are_a_trait_of_the_built_in_classes():
+    nuscenes = default_mapping(NUSCENES).classes
+    assert (nuscenes["person"], nuscenes["motorcycle"], len(nuscenes)) == ("pedestrian", "motorcycle", 6)
+    kitti = default_mapping(KITTI, "coco").classes
+    assert (kitti["person"], kitti["train"], kitti["bicycle"], len(kitti)) == ("pedestrian", "tram", "cyclist", 5)
+    whole = default_mapping(SEMANTICKITTI).classes
+    assert (whole["bus"], whole["train"], len(whole)) == ("other_vehicle", "other_vehicle", 7)
 
 
-def test_an_own_taxonomy_has_no_built_in_coco_mapping():
+def test_a_taxonomy_without_coco_labels_has_no_mapping_from_them():
     with pytest.raises(SchemaError, match=r"SCH001.*'harbour'(.|\n)*--mapping"):
         default_mapping(Taxonomy("harbour", (ClassSpec("crane"),)))
+
+
+def test_every_trait_is_settable(write):
+    crane = {"name": "crane", "size_lwh_m": [20, 8, 30], "large": False, "coco": ["train", "boat"]}
+    mapping = load_mapping(write({"taxonomy": {"name": "harbour", "classes": [crane]}}))
+    (spec,) = mapping.taxonomy.classes
+    assert (spec.typical_lwh_m, spec.is_large, spec.coco) == ((20, 8, 30), False, ("train", "boat"))
+    assert mapping.classes == {"train": "crane", "boat": "crane"}
 
 
 def test_same_names_map_to_themselves():
