@@ -10,7 +10,7 @@ kept in DIR, so that a second call only redoes what changed. Figures of a handfu
 import argparse
 import hashlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.labelling.jobs import run_clusters, run_masks
@@ -25,7 +25,7 @@ def variants():
     off = "clusters.refine.enabled=false"
     listed = {"paper": ["paper"], "paper without SAR": ["paper", off]}
     listed |= {"default": ["default"], "default without SAR": ["default", off]}
-    paper, default = (flat(asdict(RECIPES[name]())) for name in ("paper", "default"))
+    paper, default = (flat(RECIPES[name]().as_dict()) for name in ("paper", "default"))
     for name in sorted(k for k in default if default[k] != paper[k] and k != "recipe"):
         listed[f"{name}={json.dumps(paper[name])}"] = ["default", f"{name}={json.dumps(paper[name])}"]
     return listed
@@ -48,7 +48,7 @@ def score(root, work, recipe, overrides, workers):
         key = json.dumps([str(root), stage], sort_keys=True)
         return work / hashlib.sha256(key.encode()).hexdigest()[:16]
 
-    masks_out, out = folder(asdict(config.masks)), folder(asdict(config))
+    masks_out, out = folder(config.masks.as_dict()), folder(config.as_dict())
     request = Request(data=root, out=masks_out, config=config, workers=workers)
     run_masks(request)
     run_clusters(replace(request, out=out, masks_from=masks_out))

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from pointsam.base.errors import PointSamError
+from pointsam.base.plugins import Group, names
 
 BAD_INPUT = 2
 QUARANTINED = 3
@@ -22,6 +23,19 @@ class UserErrors(click.Group):
         except PointSamError as error:
             click.echo(f"error {error}", err=True)
             ctx.exit(BAD_INPUT)
+
+
+class PluginName(click.types.StringParamType):
+    """Name of a plug-in; help lists the installed ones, and loading refuses others."""
+
+    name = "name"
+
+    def __init__(self, group: Group) -> None:
+        self._group: Group = group
+
+    def get_metavar(self, *_: object, **__: object) -> str:
+        """The names, as click shows choices; read from the packages' metadata when help is asked for."""
+        return f"[{'|'.join(names(self._group))}]"
 
 
 def frame_list(text: str | None) -> tuple[str, ...]:

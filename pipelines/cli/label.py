@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli.arguments import QUARANTINED, UserErrors
+from pipelines.cli.arguments import QUARANTINED, PluginName, UserErrors
 from pipelines.cli.options import CLUSTERS_OPTIONS, DATA_OPTIONS, MASKS_OPTIONS, PATH, options_of, request_of
 from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
@@ -114,7 +114,7 @@ def inspect(out: Path, frame: str, png: Path | None, data: Path | None, masks_fr
 @click.option("--parquet", type=PATH, help="Also write one row an object and a cluster here.")
 @click.option("--against", type=PATH, help="A second output folder, shown beside.")
 @click.option("--truth", type=click.Choice(_TRUTHS), help="What to compare with.  [default: the best in DATA]")
-@click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed when left out.")
+@click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out.")
 @click.option("--version", help="Version folder of the tables.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 def evaluate(out: Path, data: Path, dataset: str | None, version: str | None, **options: Any) -> None:
@@ -168,39 +168,38 @@ def weights() -> None:
 
 @weights.command("ls")
 def weights_ls() -> None:
-    """Every known checkpoint, its licence, and whether it is here."""
-    from pointsam.masks.weights import WEIGHTS, local_path
+    """Every published checkpoint, its licence, and whether it is here."""
+    from pipelines.cli.weights import listing
 
-    for name, known in WEIGHTS.items():
-        here = local_path(name)
-        state, origin = "here" if here.exists() else "not here", known.url or "(in the package)"
-        click.echo(f"{name:12} {known.num_bytes / 1e6:7.0f} MB  {known.licence:11} {state:9} {origin}")
+    for line in listing():
+        click.echo(line)
     click.echo("next: pointsam-label weights get NAME")
 
 
 @weights.command("get")
-@click.argument("name")
+@click.argument("name", type=PluginName("segmenters"))
 def weights_get(name: str) -> None:
-    """Download a checkpoint and check its hash."""
+    """Download the checkpoint of a segmenter and check its hash."""
+    from pipelines.cli.weights import files_of
     from pointsam.base.progress import progress
-    from pointsam.masks.weights import get, weight_file
+    from pointsam.masks.weights import get
 
-    with progress(total=weight_file(name).num_bytes, unit="B", unit_scale=True) as bar:
-
-        def advance(done: int, _total: int) -> None:
-            bar.update(done - bar.n)
-
-        path = get(name, advance)
-    click.echo(f"{path}\nnext: pointsam-label run DATA --out OUT --masks {name}")
+    for file in files_of(name):
+        with progress(total=file.num_bytes, unit="B", unit_scale=True) as bar:
+            path = get(file, lambda done, _total, bar=bar: bar.update(done - bar.n))  # type: ignore[misc]
+        click.echo(path)
+    click.echo(f"next: pointsam-label run DATA --out OUT --masks {name}")
 
 
 @weights.command("verify")
-@click.argument("name")
+@click.argument("name", type=PluginName("segmenters"))
 def weights_verify(name: str) -> None:
-    """Compare a checkpoint that is here with its published hash."""
+    """Compare the checkpoint of a segmenter that is here with its published hash."""
+    from pipelines.cli.weights import files_of
     from pointsam.masks.weights import verify
 
-    click.echo(f"{name}: sha256 {verify(name)} as published")
+    for file in files_of(name):
+        click.echo(f"{file.name}: sha256 {verify(file)} as published")
 
 
 main.add_command(noise)

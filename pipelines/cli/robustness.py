@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from pipelines.cli.arguments import QUARANTINED
+from pipelines.cli.arguments import QUARANTINED, PluginName
 from pipelines.cli.options import DATA_OPTIONS, MASKS_OPTIONS, PATH, options_of, request_of
 
 _KINDS = (
@@ -88,7 +88,7 @@ def noise(**options: Any) -> None:
 @click.argument("data", type=PATH)
 @click.option("--masks-from", type=PATH, required=True, help="Folder of a labelling run, whose masks to use.")
 @click.option("--out", "dest", type=PATH, required=True, help="The JSON file.")
-@click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed from the folder when left out.")
+@click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out.")
 @click.option("--version", help="Version folder of the tables, where there are several.")
 @click.option(
     "--sample", "most", type=click.IntRange(2), default=100, show_default=True, help="Frames of a rig, spread evenly."

@@ -20,7 +20,7 @@ from pointsam.base.progress import progress
 from pointsam.base.runtime import evenly, require_device
 from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets.base import Dataset
-from pointsam.masks.weights import sha256_of, verify
+from pointsam.masks import segmenter_plugin
 from pointsam.semantics import semantics_sha256
 from pointsam.store.manifest import Run, Shard, plan_shards
 from pointsam.store.reader import Labels
@@ -70,8 +70,8 @@ def run_masks(request: Request) -> Summary:
     config = request.config.masks
     mapping = request.label_mapping(dataset)
     weights = {
-        "segmenter": verify(config.backend) if request.weights is None else sha256_of(request.weights),
-        "semantics": semantics_sha256(config.semantics, request.semantics_dir),
+        "segmenter": segmenter_plugin(config.backend).weights_sha256(request.weights),
+        "semantics": semantics_sha256(config.semantics, request.semantics_dir, config.semantics_options()),
     }
     document = {
         "tool_version": __version__,
@@ -82,7 +82,7 @@ def run_masks(request: Request) -> Summary:
         "weights_sha256": weights,
         "threads": request.threads,
         "device": request.device.partition(":")[0],  # a GPU sums in another order than a CPU
-        "config": asdict(config),
+        "config": config.as_dict(),
         **_calibration(request),
     }
     shards = plan_shards(_fitting(request, dataset, "masks"), SHARD_FRAMES)

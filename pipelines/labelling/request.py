@@ -13,8 +13,8 @@ from pointsam.calibration.file import read_correction
 from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
+from pointsam.semantics import semantics_plugin
 from pointsam.semantics.mapping import default_mapping, load_mapping
-from pointsam.semantics.oracle import TRUTH
 from pointsam.stages.recipes import LabelConfig
 from pointsam.taxonomy import LabelMapping
 
@@ -88,9 +88,8 @@ class Request:
     @property
     def semantics_dir(self) -> Path | None:
         """The files that the source of classes reads, None where it has none."""
-        if self.masks_dir is None and self.config.masks.semantics == "oracle":
-            return self.data / TRUTH
-        return self.masks_dir
+        known = semantics_plugin(self.config.masks.semantics).folder
+        return self.data / known if self.masks_dir is None and known is not None else self.masks_dir
 
     def workers_for(self, stage: str) -> int:
         """Processes of a stage: as asked, else one a core, but a single one where a GPU does the work."""
@@ -101,10 +100,10 @@ class Request:
         return cores()
 
     def label_mapping(self, dataset: Dataset) -> LabelMapping:
-        """From the user's file; else COCO names for the bundled detector and class names as they are for files."""
+        """From the user's file; else from the label names that the source of classes has: COCO's, or the classes'."""
         if self.mapping is not None:
             return load_mapping(self.mapping)
-        return default_mapping(dataset.taxonomy, "coco" if self.config.masks.semantics == "ssd" else "same")
+        return default_mapping(dataset.taxonomy, semantics_plugin(self.config.masks.semantics).labels)
 
     def select(self, dataset: Dataset) -> list[tuple[str, str]]:
         """(scene, frame_id) of every frame asked for, in the data set's order.

@@ -12,7 +12,6 @@ from threadpoolctl import threadpool_limits
 
 from pipelines.labelling.request import Request
 from pipelines.tasks import Done, Task, guarded
-from pointsam.base.config import parse
 from pointsam.base.errors import PointSamError
 from pointsam.base.runtime import Stopwatch
 from pointsam.datasets.base import Dataset
@@ -41,16 +40,16 @@ class MaskWorker:
             self.config.semantics,
             mapping=mapping,
             masks_dir=request.semantics_dir,
-            config=self.config.ssd,
-            oracle=self.config.oracle,
+            config=self.config.semantics_options(),
             seed=self.config.seed,
             threads=request.threads,
+            device=request.worker_device,
         )
         self.segmenter: Segmenter = load_segmenter(
             self.config.backend,
             weights=request.weights,
             device=request.worker_device,
-            config=self.config.segment,
+            config=self.config.segmenter_options(),
             threads=request.threads,
         )
         self.cloud = lru_cache(maxsize=1)(self._cloud)
@@ -93,7 +92,7 @@ class ClusterWorker:
         self.config = request.config.clusters
         self.taxonomy = taxonomy
         self.masks = Labels(request.masks_from or request.out)
-        made: MasksConfig = parse(MasksConfig, self.masks.document("masks")["config"], "run.json")
+        made = MasksConfig.from_dict(self.masks.document("masks")["config"], "run.json")
         self.overlap = made.semantic_overlap
 
     def __call__(self, task: Task) -> Done[FrameLabels]:

@@ -22,7 +22,6 @@ from pipelines.labelling.jobs import opened, perturbation
 from pipelines.labelling.request import Request
 from pipelines.labelling.worker import images_read
 from pipelines.tasks import Task, guarded
-from pointsam.base.config import parse
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import require_free, write_together
 from pointsam.base.progress import progress
@@ -104,7 +103,7 @@ def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = 
 
 def _seen(request: Request, source: Labels, dataset: Dataset, frame_id: str) -> tuple[Frame, list[Look]]:
     frame = dataset.frame(frame_id)
-    made: MasksConfig = parse(MasksConfig, source.document("masks")["config"], "run.json")
+    made = MasksConfig.from_dict(source.document("masks")["config"], "run.json")
     taxonomy: Taxonomy = source.taxonomy
     images, clusters = images_read(source, frame_id), request.config.clusters
     painted = {name: instance_map(row, taxonomy, made.semantic_overlap, clusters) for name, row in images.items()}

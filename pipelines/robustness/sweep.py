@@ -57,7 +57,7 @@ class NoiseWorker:
         clusters = request.config.clusters
         self.configs = {sar: replace(clusters, refine=replace(clusters.refine, enabled=sar)) for sar in (True, False)}
         self.masks = {folder: Labels(folder) for folder in dict.fromkeys(masks)}
-        made: MasksConfig = parse(MasksConfig, self.masks[masks[0]].document("masks")["config"], "run.json")
+        made = MasksConfig.from_dict(self.masks[masks[0]].document("masks")["config"], "run.json")
         self.overlap = made.semantic_overlap
 
     def __call__(self, task: Task) -> Done[list[CellRow]]:

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 
 from pointsam.base.errors import BackendError, SchemaError
 from pointsam.semantics import load_semantics, semantics_sha256, ssd
-from pointsam.semantics.mapping import default_mapping
 from pointsam.semantics.coco import COCO_NAMES
+from pointsam.semantics.mapping import default_mapping
 from pointsam.semantics.ssd import SsdConfig, SsdSemantics
 from pointsam.taxonomy import KITTI, NUSCENES, ClassSpec, LabelMapping, Taxonomy
 
@@ -106,7 +106,7 @@ def test_the_model_has_one_column_a_coco_id():
 
 
 def test_loading_by_name_gives_the_model_with_its_digest():
-    loaded = load_semantics("ssd", mapping=default_mapping(KITTI), masks_dir=None, config=SsdConfig())
+    loaded = load_semantics("ssd", mapping=default_mapping(KITTI), config=SsdConfig())
     assert loaded.name == "ssd"
     assert loaded.weights_sha256 == semantics_sha256("ssd")
 
@@ -114,9 +114,9 @@ def test_loading_by_name_gives_the_model_with_its_digest():
 def test_an_unknown_name_lists_the_known_ones():
     for call in (
         lambda: semantics_sha256("htc"),
-        lambda: load_semantics("htc", mapping=None, masks_dir=None, config=None),
+        lambda: load_semantics("htc", mapping=None),
     ):
-        with pytest.raises(SchemaError, match=r"SCH005.*'htc'(.|\n)*ssd, precomputed"):
+        with pytest.raises(SchemaError, match=r"SCH005.*'htc'(.|\n)*oracle, precomputed, ssd"):
             call()
 
 
