@@ -20,19 +20,6 @@ if TYPE_CHECKING:
     from pipelines.labelling.jobs import Summary
     from pipelines.labelling.request import Request
 
-_FORMATS = (
-    "nuscenes-panoptic",
-    "nuscenes-lidarseg",
-    "nuscenes-boxes",
-    "semantickitti",
-    "kitti",
-    "openpcdet",
-    "mmdet3d",
-    "coco",
-    "ply",
-    "pcd",
-    "rerun",
-)  # those of pipelines.review.export, which is slow to import: a test holds them together
 _TRUTHS = ("panoptic", "lidarseg", "semantickitti", "boxes")
 
 
@@ -144,7 +131,7 @@ def report(out: Path, data: Path | None, dest: Path, masks_from: Path | None, co
 @main.command()
 @click.argument("out", type=PATH)
 @click.argument("data", type=PATH)
-@click.option("--to", "form", type=click.Choice(_FORMATS), required=True)
+@click.option("--to", "form", type=PluginName("exporters"), required=True)
 @click.option("--dest", type=PATH, required=True, help="Folder to write to.")
 @click.option("--version", help="Version folder of the tables.")
 @click.option("--eval-set", "split", default="val", show_default=True, help="Split that the files are meant for.")
@@ -152,13 +139,13 @@ def report(out: Path, data: Path | None, dest: Path, masks_from: Path | None, co
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 def export(out: Path, data: Path, form: str, dest: Path, **options: Any) -> None:
     """Labels in another tool's format (docs/exports.md)."""
-    from pipelines.review.export import FORMATS
     from pipelines.review.export import export as write
+    from pipelines.review.export import format_of
 
-    count = write(out, data, dest, form, **options)
+    count, note = write(out, data, dest, form, **options), format_of(form).note
     click.echo(f"wrote {count} frames to {dest} ({form})")
-    if FORMATS[form].note:
-        click.echo(f"note: {FORMATS[form].note}")
+    if note:
+        click.echo(f"note: {note}")
 
 
 @main.group()
@@ -200,6 +187,16 @@ def weights_verify(name: str) -> None:
 
     for file in files_of(name):
         click.echo(f"{file.name}: sha256 {verify(file)} as published")
+
+
+@main.command("plugins")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def list_plugins(as_json: bool) -> None:
+    """Data sets, segmenters, sources of classes and export formats: where they come from, and whether they load."""
+    from pipelines.cli.plugins import listing, table
+
+    rows = listing()
+    click.echo(json.dumps(rows, indent=1) if as_json else table(rows))
 
 
 main.add_command(noise)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.export.base import Format
 from pointsam.export.item import Files, Item
 from pointsam.report.points import cluster_colours
 from pointsam.report.style import UNLABELLED
@@ -68,3 +69,7 @@ def _colours(item: Item) -> NDArray[np.uint8]:
     member = ids != NO_INSTANCE
     colours[member] = cluster_colours(ids[member])
     return colours
+
+
+PLY = Format(lambda item, _: ply(item))
+PCD = Format(lambda item, _: pcd(item))
