@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pipelines.labelling.jobs import run_clusters, run_masks
 from pipelines.labelling.request import Request
-from pipelines.review.evaluate import evaluate
 from pointsam.base.tables import text_table
+from pointsam.evaluate.labels import evaluate_labels
 from pointsam.stages.recipes import RECIPES, with_overrides
 
 
@@ -52,7 +52,7 @@ def score(root, work, recipe, overrides, workers):
     request = Request(data=root, out=masks_out, config=config, workers=workers)
     run_masks(request)
     run_clusters(replace(request, out=out, masks_from=masks_out))
-    return evaluate(out, request.open())
+    return evaluate_labels(out, request.open())
 
 
 def main():

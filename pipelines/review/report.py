@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.review.evaluate import evaluate
 from pipelines.review.image_quality import image_quality
 from pipelines.review.opened import Parts, Source
 from pipelines.review.page_folder import page_folder, require_replaceable
@@ -22,6 +21,7 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.progress import progress
 from pointsam.base.tables import Table
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
+from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import Report
 from pointsam.evaluate.verdicts import outcomes_of
 from pointsam.geometry.projection import project
@@ -95,7 +95,7 @@ def write_report(
 
     report: Report | None = None
     try:
-        report = evaluate(out, source.truth, watch=keep)
+        report = evaluate_labels(out, source.truth, watch=keep)
     except DatasetError as error:
         if error.code != "DAT009":
             raise

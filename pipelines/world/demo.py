@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pipelines.labelling.jobs import run_clusters, run_masks
 from pipelines.labelling.request import Request
-from pipelines.review.evaluate import evaluate
 from pipelines.review.inspect import draw, story
 from pipelines.world.config import SynthConfig
 from pipelines.world.render import synthesize
 from pointsam.base.files import write_together
+from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import Report
 from pointsam.stages.recipes import default
 from pointsam.store.reader import Labels
@@ -62,7 +62,7 @@ def run_demo(out: Path, frames: int, workers: int) -> Path:
     without = replace(request.config.clusters, refine=replace(request.config.clusters.refine, enabled=False))
     run_clusters(replace(request, out=plain, config=replace(request.config, clusters=without), masks_from=labels))
     dataset = request.open()
-    reports = [evaluate(folder, dataset) for folder in (labels, plain)]
+    reports = [evaluate_labels(folder, dataset) for folder in (labels, plain)]
     pictures = []
     for frame_id in Labels(labels).frame_ids():
         png = out / f"{frame_id}.png"

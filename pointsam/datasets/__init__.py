@@ -11,7 +11,7 @@ from pointsam.datasets.base import Dataset, DatasetPlugin
 __all__ = ["Dataset", "DatasetPlugin", "open_dataset"]
 
 
-def open_dataset(root: Path, name: str | None = None, version: str | None = None) -> Dataset:
+def open_dataset(root: Path | str, name: str | None = None, version: str | None = None) -> Dataset:
     """Open a data set, by name or by what its root holds.
 
     Args:

@@ -41,7 +41,7 @@ class Labels:
         SchemaError: SCH003 if it was made with another version of the tables.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path | str) -> None:
         self.out = Path(out)
         self._stages: Mapping[str, Any] = layout.read_run(self.out)["stages"]
         self._plans: dict[str, dict[str, Shard]] = {}
