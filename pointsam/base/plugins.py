@@ -28,6 +28,9 @@ _WHAT: dict[Group, str] = {
     "semantics": "source of semantics",
     "exporters": "export format",
 }
+NONE_INSTALLED = "no package offers any, not even pointsam: install it again (pip install -e . in a checkout)"
+"""Hint where a group is empty: the metadata of this package are older than its plug-ins, or it is not installed."""
+
 T = TypeVar("T")
 
 
@@ -99,9 +102,7 @@ def find(group: Group, name: str) -> Plugin:
         raise SchemaError(
             "SCH005",
             f"there is no {_WHAT[group]} named {name!r}",
-            f"use one of: {', '.join(known)} (pointsam-label plugins lists them)"
-            if known
-            else "no package offers any, not even pointsam: install it again (pip install -e . in a checkout)",
+            f"use one of: {', '.join(known)} (pointsam-label plugins lists them)" if known else NONE_INSTALLED,
         )
     if len(found) > 1:
         raise PluginError(

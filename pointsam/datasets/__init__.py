@@ -31,7 +31,8 @@ def open_dataset(root: Path | str, name: str | None = None, version: str | None 
         )
     known = plugins.names("datasets")
     if name is not None and name not in known:
-        raise DatasetError("DAT002", f"no data set is called {name!r}", f"use one of: {', '.join(known)}")
+        way = f"use one of: {', '.join(known)}" if known else plugins.NONE_INSTALLED
+        raise DatasetError("DAT002", f"no data set is called {name!r}", way)
     name = name or _recognised(root)
     plugin = plugins.load("datasets", name, DatasetPlugin)
     if version is not None and not plugin.versions:
@@ -69,9 +70,9 @@ def _recognised(root: Path) -> str:
         raise DatasetError(
             "DAT002", f"{root}: recognised by several data sets: {', '.join(found)}", "name one of them with --dataset"
         )
+    way = "give the folder that directly holds these, or name the data set with --dataset"
     raise DatasetError(
         "DAT002",
-        "; ".join([f"{root}: no data set recognised; looked for {', '.join(layouts)}", *broken]),
-        "give the folder that directly holds these, or name the data set with --dataset: "
-        + ", ".join(plugins.names("datasets")),
+        "; ".join([f"{root}: no data set recognised; looked for {', '.join(layouts) or 'nothing'}", *broken]),
+        f"{way}: {', '.join(plugins.names('datasets'))}" if layouts else plugins.NONE_INSTALLED,
     )

@@ -1,31 +1,9 @@
-"""Plug-ins of packages that are metadata and one module, written into a folder of the search path."""
-
-import sys
+"""Plug-ins of packages that the fixture `install` writes."""
 
 import pytest
 
 from pointsam.base.errors import PluginError, SchemaError
 from pointsam.base.plugins import find, load, names, plugins
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """A function that puts a package on the search path, before all others."""
-
-    def install(distribution, entries, modules=(), version="1.0", folder="site"):
-        site = tmp_path / folder
-        info = site / f"{distribution}-{version}.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(
-            "".join(f"[pointsam.{group}]\n{name} = {value}\n" for group, name, value in entries)
-        )
-        for name, text in dict(modules).items():
-            (site / f"{name}.py").write_text(text)
-            monkeypatch.delitem(sys.modules, name, raising=False)
-        monkeypatch.syspath_prepend(site)
-
-    return install
 
 
 def test_our_own_are_plug_ins_of_our_distribution():

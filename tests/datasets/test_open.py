@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import DatasetError, PluginError
 from pointsam.base.plugins import names
 from pointsam.datasets import open_dataset
 
@@ -65,3 +65,32 @@ def test_a_root_that_two_recognise_is_DAT002_and_names_them_and_the_option(tiny_
     with pytest.raises(DatasetError, match=r"DAT002.*: kitti, semantickitti(.|\n)*--dataset"):
         open_dataset(tiny_kitti.root)
     assert open_dataset(tiny_kitti.root, "kitti").name == "kitti"
+
+
+THEIRS = """
+from pointsam.datasets.base import DatasetPlugin
+from pointsam.datasets.kitti.objects import Kitti
+from pointsam.taxonomy import KITTI
+
+def failing(root):
+    raise ValueError("bad eyes")
+
+BLIND = DatasetPlugin(KITTI, "anything", failing, lambda root, version: Kitti(root))
+WRONG = DatasetPlugin(KITTI, "anything", lambda root: False, lambda root, version: Kitti(root))
+"""
+
+
+def test_a_broken_plug_in_stops_no_other_and_is_named_where_none_recognises(install, tiny_kitti, tmp_path):
+    entries = [("datasets", "broken", "no_such_module:DATASET"), ("datasets", "blind", "their_data:BLIND")]
+    install("theirs", entries, {"their_data": THEIRS})
+    assert open_dataset(tiny_kitti.root).name == "kitti"
+    with pytest.raises(DatasetError, match="DAT002") as raised:
+        open_dataset(tmp_path)
+    assert "'broken' of theirs 1.0" in raised.value.message
+    assert "blind failed to look: ValueError: bad eyes" in raised.value.message
+
+
+def test_a_data_set_that_goes_by_another_name_than_its_plug_in_is_refused(install, tiny_kitti):
+    install("theirs", [("datasets", "wrong", "their_data:WRONG")], {"their_data": THEIRS})
+    with pytest.raises(PluginError, match=r"PLG001.*'wrong' opens as one named 'kitti'"):
+        open_dataset(tiny_kitti.root, "wrong")

@@ -127,3 +127,32 @@ def test_a_document_opens_without_the_back_ends_that_it_names():
     document = RECIPES["paper"]().masks.as_dict() | {"backend": "theirs", "theirs": {"colour": "red"}}
     masks = MasksConfig.from_dict(document, "run.json")
     assert (masks.backend, masks.options["theirs"]) == ("theirs", {"colour": "red"})
+
+
+THEIRS = """
+from dataclasses import dataclass
+from pointsam.semantics.base import SemanticsPlugin
+
+@dataclass(frozen=True)
+class Options:
+    colour: str = "red"
+
+PLUGIN = SemanticsPlugin(Options, None, None)
+"""
+
+
+def test_a_back_end_of_another_package_is_configured_like_ours(install):
+    install("theirs", [("semantics", "gauge", "their_classes:PLUGIN")], {"their_classes": THEIRS})
+    paper = RECIPES["paper"]()
+    masks = with_overrides(paper, ["masks.gauge.colour=blue", "masks.semantics=gauge"]).masks
+    assert masks.semantics_options().colour == "blue"
+    assert masks.as_dict() == {**paper.masks.as_dict(), "semantics": "gauge", "gauge": {"colour": "blue"}}
+    with pytest.raises(SchemaError, match=r"SCH005.*masks\.gauge\.colour"):
+        with_overrides(paper, ["masks.gauge.colour=blue"])  # not in use, so without effect
+
+
+@pytest.mark.parametrize("name", ["prompt", "segment"])
+def test_options_that_would_hide_others_are_refused(install, name):
+    install("theirs", [("semantics", name, "their_classes:PLUGIN")], {"their_classes": THEIRS})
+    with pytest.raises(SchemaError, match=rf"SCH005.*masks\.{name} are taken"):
+        with_overrides(RECIPES["paper"](), [f"masks.semantics={name}"])
