@@ -24,7 +24,7 @@ class WeightFile:
     """One published weight file of a segmenter.
 
     Args:
-        name: what `pointsam-label weights` calls it: of the only file of a segmenter, the segmenter's.
+        name: of the segmenter that it is for, as its entry point has it.
         file_name: its name in the cache, or in `folder`.
         url: where it is published, None where a package carries it.
         sha256: of the file.

@@ -20,7 +20,7 @@ CHECKOUT = Path(pointsam.__file__).parents[1]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The package, installed into a folder of its own."""
-    pytest.importorskip("setuptools", reason="builds the package")
+    pytest.importorskip("setuptools", minversion="77", reason="builds the package")
     folder = tmp_path_factory.mktemp("third_party")
     source = shutil.copytree(PACKAGE, folder / "source")  # the build leaves files there
     install = ["-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-build-isolation"]
