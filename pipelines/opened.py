@@ -36,7 +36,7 @@ class StoredMasks:
     def __init__(self, folder: Path) -> None:
         self.labels = Labels(folder)
         self.document = self.labels.document("masks")
-        self.taxonomy: Taxonomy = parse(Taxonomy, self.document["taxonomy"], "run.json")
+        self.taxonomy: Taxonomy = self.labels.taxonomy
 
     @property
     def key(self) -> str:
@@ -73,8 +73,7 @@ class StoredMasks:
 
     @cached_property
     def _config(self) -> MasksConfig:
-        config: MasksConfig = parse(MasksConfig, self.document["config"], "run.json")
-        return config
+        return MasksConfig.from_dict(self.document["config"], "run.json")
 
 
 class OpenedRun:

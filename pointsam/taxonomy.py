@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from pointsam.base.errors import SchemaError
 
@@ -13,9 +13,35 @@ BACKGROUND = 255
 """class_id of a pixel or point without a class."""
 
 
+TYPICAL_LWH_M: Mapping[str, tuple[float, float, float]] = MappingProxyType(
+    {
+        "car": (4.63, 1.97, 1.74),
+        "truck": (6.93, 2.51, 2.84),
+        "construction_vehicle": (6.37, 2.85, 3.19),
+        "bus": (10.5, 2.94, 3.47),
+        "trailer": (12.29, 2.90, 3.87),
+        "barrier": (0.50, 2.53, 0.98),
+        "motorcycle": (2.11, 0.77, 1.47),
+        "bicycle": (1.70, 0.60, 1.28),
+        "pedestrian": (0.73, 0.67, 1.77),
+        "traffic_cone": (0.41, 0.41, 1.07),
+        "cyclist": (1.76, 0.60, 1.73),
+        "tram": (16.0, 2.6, 3.5),
+        "other_vehicle": (8.0, 2.6, 3.0),
+        "person": (0.73, 0.67, 1.77),
+        "bicyclist": (1.76, 0.60, 1.73),
+        "motorcyclist": (2.11, 0.77, 1.73),
+    }
+)
+"""Sizes of classes with common names that state none. Mean sizes of annotated boxes: nuScenes' where it has the class,
+else KITTI's; a guess for "other_vehicle"."""
+
+_SINCE_0_1_0 = ("size_lwh_m", "large")
+
+
 @dataclass(frozen=True)
 class ClassSpec:
-    """One class and what prompting, painting and refinement must know of it.
+    """One class and its traits; docs/mapping.md describes them for users.
 
     Args:
         name: the class name, unique in its taxonomy.
@@ -25,6 +51,11 @@ class ClassSpec:
         row: smaller masks overwrite larger ones when painting (A.0 generator ignore_semantics).
         role: "rider" may sit on a "ridden" one; both are then one object of the ridden class (quality.md).
         needs_rider: of a "ridden" class: it means both together, alone it is nothing (a parked bicycle is no cyclist).
+        size_lwh_m: typical length, width and height, for boxes fitted to clusters; None = see `typical_lwh_m`.
+        large: gaps between LiDAR rings widen its link distance, and ground is not trimmed off it; None = see
+            `is_large`.
+        coco: COCO label names that mean this class. They are used once, to build a mapping, so they take no part in
+            comparisons and stored documents.
     """
 
     name: str
@@ -34,11 +65,28 @@ class ClassSpec:
     row: bool = False
     role: Literal["", "rider", "ridden"] = ""
     needs_rider: bool = False
+    size_lwh_m: tuple[float, float, float] | None = None
+    large: bool | None = None
+    coco: tuple[str, ...] = field(default=(), compare=False)
 
     @property
-    def large(self) -> bool:
-        """Vehicles and the like: what links at a metre and more."""
-        return self.link_floor_m >= 1.0
+    def is_large(self) -> bool:
+        """`large` if it is stated, else whether objects link at a metre and more."""
+        return self.link_floor_m >= 1.0 if self.large is None else self.large
+
+    @property
+    def typical_lwh_m(self) -> tuple[float, float, float] | None:
+        """`size_lwh_m` if it is stated, else the size of a class of this name in `TYPICAL_LWH_M`, else None."""
+        return self.size_lwh_m or TYPICAL_LWH_M.get(self.name)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values. Traits that 0.1.0 did not have are left out at their defaults, so that its documents compare."""
+        values = asdict(self)
+        del values["coco"]
+        for trait in fields(self):
+            if trait.name in _SINCE_0_1_0 and values[trait.name] == trait.default:
+                del values[trait.name]
+        return values
 
 
 @dataclass(frozen=True)
@@ -46,7 +94,7 @@ class Taxonomy:
     """An ordered set of classes; class_id is the position.
 
     Raises:
-        SchemaError: SCH002 on an empty or too long list, or a repeated name.
+        SchemaError: SCH002 on an empty or too long list, a repeated name, or a COCO label of two classes.
     """
 
     name: str
@@ -60,11 +108,28 @@ class Taxonomy:
                 f"taxonomy {self.name!r} needs 1 to {BACKGROUND - 1} classes with different names, got {list(names)}",
                 "list every class once",
             )
+        labels = [label for spec in self.classes for label in spec.coco]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise SchemaError(
+                "SCH002",
+                f"taxonomy {self.name!r}: COCO label {twice[0]!r} is stated by several classes",
+                "state a COCO label in the `coco` of one class",
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
         """Class names by class_id."""
         return tuple(spec.name for spec in self.classes)
+
+    @property
+    def coco(self) -> dict[str, str]:
+        """COCO label -> class name, of every class that states some."""
+        return {label: spec.name for spec in self.classes for label in spec.coco}
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values, as documents and tables hold them (`ClassSpec.as_dict`)."""
+        return {"name": self.name, "classes": [spec.as_dict() for spec in self.classes]}
 
     def class_id(self, name: str) -> int:
         """Position of a class.
@@ -80,6 +145,17 @@ class Taxonomy:
                 f"no class {name!r} in taxonomy {self.name!r}",
                 f"use one of: {', '.join(self.names)}",
             ) from None
+
+
+@dataclass(frozen=True)
+class BringsTaxonomy:
+    """What a mapping file may name as its taxonomy: a data set plug-in.
+
+    Args:
+        taxonomy: its classes.
+    """
+
+    taxonomy: Taxonomy
 
 
 @dataclass(frozen=True)
@@ -115,28 +191,29 @@ class LabelMapping:
 NUSCENES = Taxonomy(
     "nuscenes",
     (
-        ClassSpec("car", vehicle=True),
-        ClassSpec("truck", vehicle=True),
+        ClassSpec("car", vehicle=True, coco=("car",)),
+        ClassSpec("truck", vehicle=True, coco=("truck",)),
         ClassSpec("trailer"),
-        ClassSpec("bus", vehicle=True),
+        ClassSpec("bus", vehicle=True, coco=("bus",)),
         ClassSpec("construction_vehicle", vehicle=True),
-        ClassSpec("bicycle", link_floor_m=0.65, role="ridden"),
-        ClassSpec("motorcycle", link_floor_m=0.65, role="ridden"),
-        ClassSpec("pedestrian", link_floor_m=0.65, crowd=True, role="rider"),
+        ClassSpec("bicycle", link_floor_m=0.65, role="ridden", coco=("bicycle",)),
+        ClassSpec("motorcycle", link_floor_m=0.65, role="ridden", coco=("motorcycle",)),
+        ClassSpec("pedestrian", link_floor_m=0.65, crowd=True, role="rider", coco=("person",)),
         ClassSpec("traffic_cone", link_floor_m=0.65),
         ClassSpec("barrier", link_floor_m=0.65, crowd=True, row=True),
     ),
 )
-"""The ten detection classes in the published order (method.md A)."""
+"""The ten detection classes in the published order (method.md A). COCO has no trailer, construction vehicle, cone or
+barrier."""
 
 KITTI = Taxonomy(
     "kitti",
     (
-        ClassSpec("car", vehicle=True),
-        ClassSpec("truck", vehicle=True),
-        ClassSpec("tram", vehicle=True),
-        ClassSpec("pedestrian", link_floor_m=0.65, crowd=True, role="rider"),
-        ClassSpec("cyclist", link_floor_m=0.65, role="ridden", needs_rider=True),
+        ClassSpec("car", vehicle=True, coco=("car",)),
+        ClassSpec("truck", vehicle=True, coco=("truck",)),
+        ClassSpec("tram", vehicle=True, coco=("train",)),
+        ClassSpec("pedestrian", link_floor_m=0.65, crowd=True, role="rider", coco=("person",)),
+        ClassSpec("cyclist", link_floor_m=0.65, role="ridden", needs_rider=True, coco=("bicycle",)),
     ),
 )
 """KITTI object classes that a camera can tell apart; Van, Person_sitting, Misc and DontCare are void in its truth."""
@@ -144,47 +221,12 @@ KITTI = Taxonomy(
 SEMANTICKITTI = Taxonomy(
     "semantickitti",
     (
-        ClassSpec("car", vehicle=True),
-        ClassSpec("truck", vehicle=True),
-        ClassSpec("other_vehicle", vehicle=True),
-        ClassSpec("person", link_floor_m=0.65, crowd=True, role="rider"),
-        ClassSpec("bicyclist", link_floor_m=0.65, role="ridden", needs_rider=True),
-        ClassSpec("motorcyclist", link_floor_m=0.65, role="ridden", needs_rider=True),
+        ClassSpec("car", vehicle=True, coco=("car",)),
+        ClassSpec("truck", vehicle=True, coco=("truck",)),
+        ClassSpec("other_vehicle", vehicle=True, coco=("bus", "train")),
+        ClassSpec("person", link_floor_m=0.65, crowd=True, role="rider", coco=("person",)),
+        ClassSpec("bicyclist", link_floor_m=0.65, role="ridden", needs_rider=True, coco=("bicycle",)),
+        ClassSpec("motorcyclist", link_floor_m=0.65, role="ridden", needs_rider=True, coco=("motorcycle",)),
     ),
 )
 """SemanticKITTI's things; a cycle without a rider is void in its truth."""
-
-TAXONOMIES: Mapping[str, Taxonomy] = MappingProxyType({t.name: t for t in (NUSCENES, KITTI, SEMANTICKITTI)})
-
-COCO_TO: Mapping[str, LabelMapping] = MappingProxyType(
-    {
-        "nuscenes": LabelMapping(
-            NUSCENES,
-            {
-                "car": "car",
-                "truck": "truck",
-                "bus": "bus",
-                "bicycle": "bicycle",
-                "motorcycle": "motorcycle",
-                "person": "pedestrian",
-            },
-        ),
-        "kitti": LabelMapping(
-            KITTI,
-            {"car": "car", "truck": "truck", "train": "tram", "person": "pedestrian", "bicycle": "cyclist"},
-        ),
-        "semantickitti": LabelMapping(
-            SEMANTICKITTI,
-            {
-                "car": "car",
-                "truck": "truck",
-                "bus": "other_vehicle",
-                "train": "other_vehicle",
-                "person": "person",
-                "bicycle": "bicyclist",
-                "motorcycle": "motorcyclist",
-            },
-        ),
-    }
-)
-"""COCO label names to the built-in taxonomies; COCO has no trailer, construction vehicle, cone or barrier."""

@@ -10,15 +10,14 @@ kept in DIR, so that a second call only redoes what changed. Figures of a handfu
 import argparse
 import hashlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.data import DataSpec
 from pipelines.labelling.jobs import run_clusters, run_masks
 from pipelines.labelling.request import Execution, Request
-from pipelines.opened import open_run
-from pipelines.review.evaluate import evaluate
 from pointsam.base.tables import text_table
+from pointsam.evaluate.labels import evaluate_labels
 from pointsam.stages.recipes import RECIPES, with_overrides
 
 
@@ -27,7 +26,7 @@ def variants():
     off = "clusters.refine.enabled=false"
     listed = {"paper": ["paper"], "paper without SAR": ["paper", off]}
     listed |= {"default": ["default"], "default without SAR": ["default", off]}
-    paper, default = (flat(asdict(RECIPES[name]())) for name in ("paper", "default"))
+    paper, default = (flat(RECIPES[name]().as_dict()) for name in ("paper", "default"))
     for name in sorted(k for k in default if default[k] != paper[k] and k != "recipe"):
         listed[f"{name}={json.dumps(paper[name])}"] = ["default", f"{name}={json.dumps(paper[name])}"]
     return listed
@@ -50,11 +49,11 @@ def score(root, work, recipe, overrides, workers):
         key = json.dumps([str(root), stage], sort_keys=True)
         return work / hashlib.sha256(key.encode()).hexdigest()[:16]
 
-    masks_out, out = folder(asdict(config.masks)), folder(asdict(config))
+    masks_out, out = folder(config.masks.as_dict()), folder(config.as_dict())
     request = Request(DataSpec(root), out=masks_out, config=config, execution=Execution(workers=workers))
     run_masks(request)
     run_clusters(replace(request, out=out, masks_from=masks_out))
-    return evaluate(open_run(out))
+    return evaluate_labels(out, request.data.open())
 
 
 def main():

@@ -17,10 +17,9 @@ import torch
 from segment_anything import SamAutomaticMaskGenerator
 
 from pointsam.datasets.io import read_image
-from pointsam.masks import load_segmenter
+from pointsam.masks import load_segmenter, weight_files
 from pointsam.masks.checkpoint import load_all, read_tensors
 from pointsam.masks.mobile_sam import build_mobile_sam, from_upstream_names
-from pointsam.masks.weights import local_path
 
 ENCODINGS = 5
 
@@ -38,7 +37,7 @@ def timed(label: str, work, count: int = 1):
 
 def stock_generator(image: np.ndarray, uv_px: np.ndarray) -> SamAutomaticMaskGenerator:
     """Meta's generator, its image encoded already."""
-    sam, path = build_mobile_sam(), local_path("mobile_sam")
+    sam, path = build_mobile_sam(), weight_files("mobile_sam")[0].path
     load_all(sam, from_upstream_names(read_tensors(path)), path)
     generator = SamAutomaticMaskGenerator(
         sam,

@@ -67,7 +67,7 @@ def label(mounted, image, xyz_lidar_m, found):
     clusters = replace(config.clusters, lift=LiftConfig(), trim=TrimConfig())
     view = CameraView(mounted.name, Path(), 0, mounted.camera, mounted.ego_SE3_cam, SE3.identity())
     frame = Frame("street", "street", Sweep(Path(), 5, 0, LIDAR.ego_SE3_lidar, SE3.identity()), {}, (view,))
-    segmenter = load_segmenter(config.masks.backend, config=config.masks.segment)
+    segmenter = load_segmenter(config.masks.backend, config=config.masks.segmenter_options())
     masks = segmenter.from_boxes(segmenter.embed(image), found.box_xyxy_px)
     found = Detections(found.box_xyxy_px, found.class_id, found.score, masks.rle)
     row = ImageMasks(frame.frame_id, view.name, "ok", "", "", masks, found, np.zeros((0, 2), dtype=np.int32))

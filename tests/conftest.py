@@ -73,6 +73,26 @@ def tiny_kitti(tmp_path):
 
 
 @pytest.fixture
+def install(tmp_path, monkeypatch):
+    """A function that puts a package, metadata and modules, on the search path, before all others."""
+
+    def install(distribution, entries, modules=(), version="1.0", folder="site"):
+        site = tmp_path / folder
+        info = site / f"{distribution}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(
+            "".join(f"[pointsam.{group}]\n{name} = {value}\n" for group, name, value in entries)
+        )
+        for name, text in dict(modules).items():
+            (site / f"{name}.py").write_text(text)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.syspath_prepend(site)
+
+    return install
+
+
+@pytest.fixture
 def mounted(tmp_path):
     """A function that mounts a small memory disk."""
     folders = []

@@ -16,6 +16,7 @@ from pipelines.cli.options import (
     MASKS_OPTIONS,
     PATH,
     QUARANTINED,
+    PluginName,
     UserErrors,
     options_of,
     request_of,
@@ -28,19 +29,6 @@ if TYPE_CHECKING:
     from pipelines.labelling.jobs import Summary
     from pipelines.labelling.request import Request
 
-_FORMATS = (
-    "nuscenes-panoptic",
-    "nuscenes-lidarseg",
-    "nuscenes-boxes",
-    "semantickitti",
-    "kitti",
-    "openpcdet",
-    "mmdet3d",
-    "coco",
-    "ply",
-    "pcd",
-    "rerun",
-)  # those of pipelines.review.export, which is slow to import: a test holds them together
 _TRUTHS = ("panoptic", "lidarseg", "semantickitti", "boxes")
 
 
@@ -122,7 +110,7 @@ def inspect(out: Path, frame: str, png: Path | None, data: Path | None, masks_fr
 @click.option("--parquet", type=PATH, help="Also write one row an object and a cluster here.")
 @click.option("--against", type=PATH, help="A second output folder, shown beside.")
 @click.option("--truth", type=click.Choice(_TRUTHS), help="What to compare with.  [default: the best in DATA]")
-@click.option("--dataset", help="nuscenes, kitti or semantickitti.  [default: the run's]")
+@click.option("--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: the run's]")
 @click.option("--version", help="Version folder of the tables.  [default: the run's]")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 def evaluate(out: Path, data: Path, **options: Any) -> None:
@@ -151,7 +139,7 @@ def report(out: Path, data: Path | None, dest: Path, masks_from: Path | None, co
 @main.command()
 @click.argument("out", type=PATH)
 @click.argument("data", type=PATH)
-@click.option("--to", "form", type=click.Choice(_FORMATS), required=True)
+@click.option("--to", "form", type=PluginName("exporters"), required=True)
 @click.option("--dest", type=PATH, required=True, help="Folder to write to.")
 @click.option("--version", help="Version folder of the tables.")
 @click.option("--eval-set", "split", default="val", show_default=True, help="Split that the files are meant for.")
@@ -159,13 +147,13 @@ def report(out: Path, data: Path | None, dest: Path, masks_from: Path | None, co
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 def export(out: Path, data: Path, form: str, dest: Path, **options: Any) -> None:
     """Labels in another tool's format (docs/exports.md)."""
-    from pipelines.review.export import FORMATS
     from pipelines.review.export import export as write
+    from pipelines.review.export import format_of
 
-    count = write(out, data, dest, form, **options)
+    count, note = write(out, data, dest, form, **options), format_of(form).note
     click.echo(f"wrote {count} frames to {dest} ({form})")
-    if FORMATS[form].note:
-        click.echo(f"note: {FORMATS[form].note}")
+    if note:
+        click.echo(f"note: {note}")
 
 
 @main.command()
@@ -189,35 +177,48 @@ def weights() -> None:
 
 @weights.command("ls")
 def weights_ls() -> None:
-    """Every known checkpoint, its licence, and whether it is here."""
-    from pointsam.masks.weights import WEIGHTS, local_path
+    """Every published checkpoint, its licence, and whether it is here."""
+    from pipelines.cli.weights import listing
 
-    for name, known in WEIGHTS.items():
-        here = local_path(name)
-        state, origin = "here" if here.exists() else "not here", known.url or "(in the package)"
-        click.echo(f"{name:12} {known.num_bytes / 1e6:7.0f} MB  {known.licence:11} {state:9} {origin}")
+    for line in listing():
+        click.echo(line)
     click.echo("next: pointsam-label weights get NAME")
 
 
 @weights.command("get")
-@click.argument("name")
+@click.argument("name", type=PluginName("segmenters"))
 def weights_get(name: str) -> None:
-    """Download a checkpoint and check its hash."""
+    """Download the checkpoint of a segmenter and check its hash."""
+    from pipelines.cli.weights import files_of
     from pointsam.base.progress import progress
-    from pointsam.masks.weights import get, weight_file
+    from pointsam.masks.weights import get
 
-    with progress(total=weight_file(name).num_bytes, unit="B", unit_scale=True) as bar:
-        path = get(name, bar)
-    click.echo(f"{path}\nnext: pointsam-label run DATA --out OUT --masks {name}")
+    for file in files_of(name):
+        with progress(total=file.num_bytes, unit="B", unit_scale=True) as bar:
+            path = get(file, bar)
+        click.echo(path)
+    click.echo(f"next: pointsam-label run DATA --out OUT --masks {name}")
 
 
 @weights.command("verify")
-@click.argument("name")
+@click.argument("name", type=PluginName("segmenters"))
 def weights_verify(name: str) -> None:
-    """Compare a checkpoint that is here with its published hash."""
+    """Compare the checkpoint of a segmenter that is here with its published hash."""
+    from pipelines.cli.weights import files_of
     from pointsam.masks.weights import verify
 
-    click.echo(f"{name}: sha256 {verify(name)} as published")
+    for file in files_of(name):
+        click.echo(f"{file.name}: sha256 {verify(file)} as published")
+
+
+@main.command("plugins")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def list_plugins(as_json: bool) -> None:
+    """Data sets, segmenters, sources of classes and export formats: where they come from, and whether they load."""
+    from pipelines.cli.plugins import listing, table
+
+    rows = listing()
+    click.echo(json.dumps(rows, indent=1) if as_json else table(rows))
 
 
 main.add_command(noise)

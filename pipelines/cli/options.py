@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pointsam.base.errors import PointSamError
+from pointsam.base.plugins import Group, names
 
 if TYPE_CHECKING:
     from pipelines.data import DataSpec
@@ -18,10 +19,24 @@ BAD_INPUT = 2
 QUARANTINED = 3
 PATH = click.Path(path_type=Path)
 
+
+class PluginName(click.types.StringParamType):
+    """Name of a plug-in; help lists the installed ones, and loading refuses others."""
+
+    name = "name"
+
+    def __init__(self, group: Group) -> None:
+        self._group: Group = group
+
+    def get_metavar(self, *_: object, **__: object) -> str:
+        """The names, as click shows choices; read from the packages' metadata when help is asked for."""
+        return f"[{'|'.join(names(self._group))}]"
+
+
 DATA_OPTIONS = (
     click.argument("data", type=PATH),
     click.option("--out", type=PATH, required=True, help="Output folder; running again continues it."),
-    click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed from the folder when left out."),
+    click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out."),
     click.option("--version", help="Version folder of the tables, where there are several (v1.0-trainval)."),
     click.option("--frames", help="Comma-separated frame ids."),
     click.option("--split", help="Split or scene name (train, val, scene-0061)."),
@@ -41,15 +56,15 @@ DATA_OPTIONS = (
     click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
 )
 MASKS_OPTIONS = (
-    click.option("--masks", "backend", help="mobile_sam, sam_vit_b, sam_vit_l or sam_vit_h."),
-    click.option("--semantics", help="ssd, precomputed or oracle."),
+    click.option("--masks", "backend", type=PluginName("segmenters"), help="Segmenter."),
+    click.option("--semantics", type=PluginName("semantics"), help="Source of classes."),
     click.option("--masks-dir", type=PATH, help="Folder of precomputed or true masks (docs/precomputed_masks.md)."),
     click.option("--mapping", type=PATH, help="JSON file that takes 2D labels to classes (docs/mapping.md)."),
     click.option("--weights", type=PATH, help="Checkpoint of the segmenter; a known one is found by name."),
 )
 ROOT_OPTIONS = (
     click.option("--data", type=PATH, required=True, help="The data set's root."),
-    click.option("--dataset", help="nuscenes or kitti; guessed when left out."),
+    click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out."),
     click.option("--version", help="Version folder of the tables."),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
 )

@@ -11,7 +11,16 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from pipelines.cli.options import DATA_OPTIONS, MASKS_OPTIONS, PATH, QUARANTINED, data_of, options_of, request_of
+from pipelines.cli.options import (
+    DATA_OPTIONS,
+    MASKS_OPTIONS,
+    PATH,
+    QUARANTINED,
+    PluginName,
+    data_of,
+    options_of,
+    request_of,
+)
 
 _KINDS = (
     "published",
@@ -85,7 +94,7 @@ def noise(**options: Any) -> None:
 @click.argument("data", type=PATH)
 @click.option("--masks-from", type=PATH, required=True, help="Folder of a labelling run, whose masks to use.")
 @click.option("--out", "dest", type=PATH, required=True, help="The JSON file.")
-@click.option("--dataset", help="nuscenes, kitti or semantickitti; guessed from the folder when left out.")
+@click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out.")
 @click.option("--version", help="Version folder of the tables, where there are several.")
 @click.option(
     "--sample", "most", type=click.IntRange(2), default=100, show_default=True, help="Frames of a rig, spread evenly."

@@ -10,7 +10,16 @@ from typing import Any
 import click
 
 from pipelines.cli.experiment import experiment
-from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, UserErrors, data_of, need_torch, options_of
+from pipelines.cli.options import (
+    PATH,
+    QUARANTINED,
+    ROOT_OPTIONS,
+    PluginName,
+    UserErrors,
+    data_of,
+    need_torch,
+    options_of,
+)
 from pointsam import __version__
 
 
@@ -34,7 +43,7 @@ def main() -> None:
 @click.option("--min-points", type=click.IntRange(0), default=1, show_default=True, help="Fewer: no candidate.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--split", help="Split or scene name (train, scene-0061).")
-@click.option("--dataset", help="nuscenes or kitti; guessed when left out.")
+@click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out.")
 @click.option("--version", help="Version folder of the tables.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def budget(

@@ -19,8 +19,8 @@ from pointsam.base.errors import PointSamError
 from pointsam.base.progress import progress
 from pointsam.base.runtime import require_device
 from pointsam.datasets.base import Dataset
-from pointsam.masks.weights import sha256_of, verify
-from pointsam.semantics import semantics_sha256
+from pointsam.masks import segmenter_plugin
+from pointsam.semantics import semantics_plugin, semantics_sha256
 from pointsam.semantics.mapping import default_mapping, load_mapping
 from pointsam.store.manifest import Run, Shard, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
@@ -69,18 +69,18 @@ def run_masks(request: Request) -> Summary:
     dataset = data.open()
     mapping = _mapping(request.mapping, config.semantics, dataset.taxonomy)
     weights = {
-        "segmenter": verify(config.backend) if request.weights is None else sha256_of(request.weights),
-        "semantics": semantics_sha256(config.semantics, request.semantics_dir),
+        "segmenter": segmenter_plugin(config.backend).weights_sha256(request.weights),
+        "semantics": semantics_sha256(config.semantics, request.semantics_dir, config.semantics_options()),
     }
     document = {
         "recipe": request.config.recipe,
         "dataset": {"name": dataset.name, "version": data.version, "fingerprint": dataset.fingerprint()},
-        "taxonomy": asdict(mapping.taxonomy),
+        "taxonomy": mapping.taxonomy.as_dict(),
         "labels": dict(sorted(mapping.classes.items())),
         "weights_sha256": weights,
         "threads": execution.threads,
         "device": execution.device.partition(":")[0],  # a GPU sums in another order than a CPU
-        "config": asdict(config),
+        "config": config.as_dict(),
         **data.calibration(),
     }
     frames = request.selection.of(dataset)
@@ -126,10 +126,10 @@ def run_clusters(request: Request) -> Summary:
 
 
 def _mapping(file: Path | None, semantics: str, taxonomy: Taxonomy) -> LabelMapping:
-    """From the user's file; else COCO names for the bundled detector and class names as they are for files."""
+    """From the user's file; else from the label names that the source of classes has: COCO's, or the classes'."""
     if file is not None:
         return load_mapping(file)
-    return default_mapping(taxonomy, "coco" if semantics == "ssd" else "same")
+    return default_mapping(taxonomy, semantics_plugin(semantics).labels)
 
 
 def begin(

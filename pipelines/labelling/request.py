@@ -13,7 +13,7 @@ from pipelines.data import DataSpec
 from pointsam.base.errors import DatasetError
 from pointsam.base.runtime import cores
 from pointsam.datasets.base import Dataset
-from pointsam.semantics.oracle import TRUTH
+from pointsam.semantics import semantics_plugin
 from pointsam.stages.recipes import LabelConfig
 from pointsam.store.reader import Labels
 
@@ -139,6 +139,5 @@ class Request:
     @property
     def semantics_dir(self) -> Path | None:
         """The files that the source of classes reads, None where it has none."""
-        if self.masks_dir is None and self.config.masks.semantics == "oracle":
-            return self.data.root / TRUTH
-        return self.masks_dir
+        known = semantics_plugin(self.config.masks.semantics).folder
+        return self.data.root / known if self.masks_dir is None and known is not None else self.masks_dir

@@ -59,16 +59,16 @@ class MaskWorker:
             self.config.semantics,
             mapping=mapping,
             masks_dir=semantics_dir,
-            config=self.config.ssd,
-            oracle=self.config.oracle,
+            config=self.config.semantics_options(),
             seed=self.config.seed,
             threads=threads,
+            device=device,
         )
         self.segmenter: Segmenter = load_segmenter(
             self.config.backend,
             weights=weights,
             device=device,
-            config=self.config.segment,
+            config=self.config.segmenter_options(),
             threads=threads,
         )
         self.cloud = lru_cache(maxsize=1)(self._cloud)

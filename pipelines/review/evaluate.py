@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from pipelines.opened import OpenedRun, open_run, require_same_classes
-from pointsam.base.errors import DatasetError
+from pipelines.opened import open_run
 from pointsam.base.files import require_free, write_together
-from pointsam.base.progress import progress
-from pointsam.evaluate.judge import FrameVerdict, Judge
-from pointsam.evaluate.quality import Report, compare
+from pointsam.evaluate.labels import evaluate_labels
+from pointsam.evaluate.quality import compare
 from pointsam.evaluate.verdicts import verdict_writer
 
 
@@ -46,7 +43,8 @@ def run_eval(
         The tables.
 
     Raises:
-        StoreError: OUT003 if a file is there already or cannot be written; and what `open_run` and `evaluate` raise.
+        StoreError: OUT003 if a file is there already or cannot be written; and what `open_run` and `evaluate_labels`
+            raise.
     """
     for path in (json_file, markdown, parquet):
         if path is not None:
@@ -54,8 +52,10 @@ def run_eval(
     runs = [open_run(folder, data, None, dataset, version) for folder in (out, against) if folder is not None]
     with ExitStack() as stack:
         rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
-        reports = [evaluate(runs[0], truth, rows.add if rows is not None else lambda _: None)]
-    reports += [evaluate(run, truth) for run in runs[1:]]
+        watch = rows.add if rows is not None else lambda _: None
+        reports = [evaluate_labels(out, runs[0].truth, truth, watch)]
+    if against is not None:
+        reports.append(evaluate_labels(against, runs[1].truth, truth))
     pages = [report.text() for report in reports]
     page = "\n\n".join(report.markdown() for report in reports)
     if against is not None:
@@ -68,45 +68,3 @@ def run_eval(
     if markdown is not None:
         write_together([(markdown, page.encode())])
     return "\n\n".join(pages)
-
-
-def evaluate(
-    run: OpenedRun, truth: str | None = None, watch: Callable[[FrameVerdict], None] = lambda _: None
-) -> Report:
-    """Score every finished frame of a run.
-
-    Args:
-        run: with its data.
-        truth: its source (Dataset.point_truth).
-        watch: is shown every frame's verdict.
-
-    Raises:
-        SchemaError: SCH004 if the labels are of other classes than the truth.
-        DatasetError: DAT009 if no frame can be scored.
-    """
-    labels, dataset = run.labels, run.truth
-    require_same_classes(labels, dataset)
-    failed = without_truth = 0
-    sources: set[str] = set()
-    judge = None
-    for frame in progress(labels.frames(), desc="eval", unit="frame"):
-        if frame.status != "ok":
-            failed += 1
-            continue
-        true = dataset.point_truth(frame.frame_id, truth)
-        if true is None:
-            without_truth += 1
-            continue
-        if judge is None:
-            cameras = tuple(view.name for view in dataset.frame(frame.frame_id).cameras)
-            judge = Judge(dataset, labels.taxonomy, cameras)
-        watch(judge.add(labels.labels(frame.frame_id), true))
-        sources.add(true.source)
-    if judge is None:
-        raise DatasetError(
-            "DAT009",
-            f"no frame of {labels.out} can be scored: {failed} quarantined, {without_truth} without "
-            f"{truth or 'truth'} in {dataset.root}",
-            "score a split that has boxes or panoptic labels" if truth is None else "leave out --truth",
-        )
-    return Report(labels.out, "+".join(sorted(sources)), judge.result(), failed, without_truth)

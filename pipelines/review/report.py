@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines.opened import OpenedRun, open_run
-from pipelines.review.evaluate import evaluate
 from pipelines.review.image_quality import image_quality
 from pipelines.review.page_folder import page_folder, require_replaceable
 from pipelines.review.parts import Parts, read_parts
@@ -24,6 +23,7 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.progress import progress
 from pointsam.base.tables import Table
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
+from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import Report
 from pointsam.evaluate.verdicts import outcomes_of
 from pointsam.geometry.projection import project
@@ -86,7 +86,7 @@ def write_report(
 
     report: Report | None = None
     try:
-        report = evaluate(run, watch=keep)
+        report = evaluate_labels(out, run.truth, watch=keep)
     except DatasetError as error:
         if error.code != "DAT009":
             raise

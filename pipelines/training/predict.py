@@ -15,7 +15,7 @@ from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table, without_nan
-from pointsam.datasets.base import Dataset
+from pointsam.datasets.base import Dataset, HasLidarTokens
 from pointsam.datasets.io import read_points
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.detections import Detections, nuscenes_results, write_detections, write_json
@@ -151,7 +151,7 @@ def score(dataset: Dataset, found: Sequence[Detections], bad: dict[str, str]) ->
 def predict(
     run: Path, dataset: Dataset, split: str | None, dest: Path, device: str, workers: int, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Detect a split and write it: `detections.parquet`, and for nuScenes `results_nusc.json`.
+    """Detect a split and write it: `detections.parquet`, and for data in nuScenes' tables `results_nusc.json`.
 
     Returns:
         What was written, JSON values.
@@ -160,7 +160,7 @@ def predict(
         StoreError: OUT003 if a file is there already; and what `load_run` raises.
     """
     files = [dest / "detections.parquet"]
-    if dataset.name == "nuscenes":
+    if isinstance(dataset, HasLidarTokens):
         files.append(dest / "results_nusc.json")
     for path in files:
         require_free(path, overwrite)
@@ -169,7 +169,7 @@ def predict(
     found = list(detections(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
     about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
     write_detections(files[0], found, dataset.taxonomy.names, about)
-    if dataset.name == "nuscenes":
+    if isinstance(dataset, HasLidarTokens):
         write_json(files[1], nuscenes_results(posed(dataset, found), dataset.taxonomy.names))
     boxes = sum(len(frame.score) for frame in found)
     return {"frames": len(found), "boxes": boxes, "bad": bad, "files": [str(path) for path in files]}

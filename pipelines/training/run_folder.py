@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ class RunFolder:
         self.out, self.writes, self.workers = request.out, writes, request.recipe.train.workers
         self.last, self.best = self.out / LAST, self.out / BEST
         recipe = document_of(request.recipe)
-        self.about = {"recipe": recipe, "taxonomy": asdict(dataset.taxonomy)}
+        self.about = {"recipe": recipe, "taxonomy": dataset.taxonomy.as_dict()}
         decides: dict[str, Any] = {
             **self.about,
             "dataset": dataset.fingerprint(),

@@ -10,12 +10,12 @@ from pipelines.data import DataSpec
 from pipelines.labelling.jobs import run_clusters, run_masks
 from pipelines.labelling.request import Execution, Request
 from pipelines.opened import open_run
-from pipelines.review.evaluate import evaluate
 from pipelines.review.inspect import draw, story
 from pipelines.world.config import SynthConfig
 from pipelines.world.render import synthesize
 from pointsam.base.files import write_together
 from pointsam.base.tables import Table
+from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import Report
 from pointsam.report.pages import page
 from pointsam.stages.recipes import default
@@ -42,7 +42,7 @@ def run_demo(out: Path, frames: int, workers: int) -> Path:
     run_clusters(request)
     without = replace(request.config.clusters, refine=replace(request.config.clusters.refine, enabled=False))
     run_clusters(replace(request, out=plain, config=replace(request.config, clusters=without), masks_from=labels))
-    reports = [evaluate(open_run(folder)) for folder in (labels, plain)]
+    reports = [evaluate_labels(folder, open_run(folder).truth) for folder in (labels, plain)]
     pictures = []
     for frame_id in Labels(labels).frame_ids():
         png = out / f"{frame_id}.png"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pointsam.base.document import canonical_json
 from pointsam.base.errors import SchemaError
+
+T = TypeVar("T")
 
 
 def assign(document: dict[str, Any], assignments: Sequence[str], option: str = "--set") -> None:
@@ -44,8 +46,14 @@ def require_finite(document: Mapping[str, Any], assignments: Sequence[str]) -> N
         ) from None
 
 
-def parse(kind: type[Any], document: Mapping[str, Any], where: str) -> Any:
+def parse(kind: type[Any], document: Mapping[str, Any], where: str, prefix: str = "") -> Any:
     """A configuration dataclass from its `asdict` form, every value checked.
+
+    Args:
+        kind: the class.
+        document: its fields.
+        where: the file or option that they come from.
+        prefix: what names of fields begin with in a whole document ("masks.ssd.").
 
     Raises:
         SchemaError: SCH005 naming `where` and the field.
@@ -59,8 +67,25 @@ def parse(kind: type[Any], document: Mapping[str, Any], where: str) -> Any:
         field = _dotted(first["loc"], document)
         got = "" if isinstance(first["input"], Mapping) else f", got {first['input']!r}"
         raise SchemaError(
-            "SCH005", f"{where}: {field}: {first['msg']}{got}", "see docs/recipes.md for every field"
+            "SCH005", f"{where}: {prefix}{field}: {first['msg']}{got}", "see docs/recipes.md for every field"
         ) from None
+
+
+def require_kind(kind: type[T], config: object | None, what: str) -> T:
+    """A configuration of a plug-in's own class, its defaults for None.
+
+    Raises:
+        SchemaError: SCH005 on one of another class.
+    """
+    if config is None:
+        return kind()
+    if not isinstance(config, kind):
+        raise SchemaError(
+            "SCH005",
+            f"{what} are a {type(config).__name__}",
+            f"give a {kind.__module__}.{kind.__qualname__}",
+        )
+    return config
 
 
 def _value(text: str) -> Any:

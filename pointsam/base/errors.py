@@ -1,7 +1,8 @@
 """Errors that a user can act on: each has a stable code, says what is wrong and where, and gives a hint.
 
 errors.md, beside this module, explains every code: DAT (data), CAL (calibration), BCK (models, devices and packages),
-SCH (classes, configuration and files that do not fit together), OUT (output folders), TRN (training), INT (defects).
+SCH (classes, configuration and files that do not fit together), OUT (output folders), TRN (training), PLG
+(plug-ins), INT (defects).
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class BackendError(PointSamError):
 
 class SchemaError(PointSamError):
     """Classes, mappings, configuration or tables that do not fit together (SCH...)."""
+
+
+class PluginError(PointSamError):
+    """A plug-in of this or another package (PLG...)."""
 
 
 class TrainingError(PointSamError):

@@ -1,63 +1,78 @@
-"""Data sets on disk. A module is a data set: its name is what the user types."""
+"""Data sets on disk. Each is a plug-in (pointsam.base.plugins): its name is what the user types."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pointsam.base.errors import DatasetError
-from pointsam.datasets.base import Dataset
+from pointsam.base import plugins
+from pointsam.base.errors import DatasetError, PluginError
+from pointsam.datasets.base import Dataset, DatasetPlugin
 
-__all__ = ["DATASETS", "Dataset", "open_dataset"]
-
-DATASETS: tuple[str, ...] = ("nuscenes", "kitti", "semantickitti")
-"""Names that `open_dataset` takes."""
+__all__ = ["Dataset", "DatasetPlugin", "open_dataset"]
 
 
-def open_dataset(root: Path, name: str | None = None, version: str | None = None) -> Dataset:
+def open_dataset(root: Path | str, name: str | None = None, version: str | None = None) -> Dataset:
     """Open a data set, by name or by what its root holds.
 
     Args:
         root: the folder.
-        name: one of DATASETS; None looks at the folder.
+        name: of a data set plug-in ("nuscenes"); None asks each plug-in whether it recognises the folder.
         version: the nuScenes table folder ("v1.0-mini"), where there are several.
 
     Raises:
-        DatasetError: DAT001 if the root is missing, DAT002 if it is no data set known here or not the one named,
+        DatasetError: DAT001 if the root is missing, DAT002 if no plug-in or several recognise it or none has the name,
             DAT010 on a version of a data set that has none; and what opening the data set raises.
+        PluginError: PLG001 if the plug-in of that name cannot be loaded, PLG002 if there are two.
     """
     root = Path(root)
     if not root.is_dir():
         raise DatasetError(
             "DAT001", f"{root}: no such folder", "check the path; it must be the folder that holds the data set"
         )
-    name = name or _guess(root)
-    if name == "nuscenes":
-        from pointsam.datasets.nuscenes.dataset import NuScenes
-
-        return NuScenes(root, version)
-    if name in DATASETS and version is not None:
+    known = plugins.names("datasets")
+    if name is not None and name not in known:
+        way = f"use one of: {', '.join(known)}" if known else plugins.NONE_INSTALLED
+        raise DatasetError("DAT002", f"no data set is called {name!r}", way)
+    name = name or _recognised(root)
+    plugin = plugins.load("datasets", name, DatasetPlugin)
+    if version is not None and not plugin.versions:
         raise DatasetError("DAT010", f"{root}: {name} has no version {version!r}", "leave the version out")
-    if name == "kitti":
-        from pointsam.datasets.kitti.objects import Kitti
+    dataset = plugin.open(root, version)
+    if dataset.name != name:
+        raise PluginError(
+            "PLG001",
+            f"data set {name!r} opens as one named {dataset.name!r}: a finished run could not find it again",
+            "give the entry point and the `name` of the data set the same name",
+        )
+    return dataset
 
-        return Kitti(root)
-    if name == "semantickitti":
-        from pointsam.datasets.kitti.semantic import SemanticKitti
 
-        return SemanticKitti(root)
-    raise DatasetError("DAT002", f"no data set is called {name!r}", f"use one of: {', '.join(DATASETS)}")
-
-
-def _guess(root: Path) -> str:
-    if next(root.glob("*/sample_data.json"), None) is not None:
-        return "nuscenes"
-    if any((root / folder / "velodyne").is_dir() for folder in ("training", "testing")):
-        return "kitti"
-    if next(root.glob("sequences/*/velodyne"), None) is not None:
-        return "semantickitti"
+def _recognised(root: Path) -> str:
+    """Name of the one plug-in that recognises a root. A broken plug-in is not asked; it is named if no other does."""
+    found, layouts, broken = [], [], []
+    for name in plugins.names("datasets"):
+        try:
+            plugin = plugins.load("datasets", name, DatasetPlugin)
+        except PluginError as error:
+            broken.append(error.message)
+            continue
+        layouts.append(f"{plugin.layout} ({name})")
+        try:
+            recognised = plugin.recognises(root)
+        except Exception as error:  # of somebody else's code: the others are asked all the same
+            broken.append(f"{name} failed to look: {type(error).__name__}: {error}")
+            continue
+        if recognised:
+            found.append(name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DatasetError(
+            "DAT002", f"{root}: recognised by several data sets: {', '.join(found)}", "name one of them with --dataset"
+        )
+    way = "give the folder that directly holds these, or name the data set with --dataset"
     raise DatasetError(
         "DAT002",
-        f"{root}: no data set recognised; looked for */sample_data.json (nuscenes), training/velodyne or "
-        "testing/velodyne (kitti) and sequences/*/velodyne (semantickitti)",
-        f"give the folder that directly holds these, or name the data set: {', '.join(DATASETS)}",
+        "; ".join([f"{root}: no data set recognised; looked for {', '.join(layouts) or 'nothing'}", *broken]),
+        f"{way}: {', '.join(plugins.names('datasets'))}" if layouts else plugins.NONE_INSTALLED,
     )

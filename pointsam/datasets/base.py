@@ -1,14 +1,17 @@
-"""What a data set must offer to be labelled."""
+"""What a data set must offer to be labelled, what it may offer besides, and how it is plugged in (docs/plugins.md)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.taxonomy import Taxonomy
+from pointsam.geometry.se3 import SE3
+from pointsam.taxonomy import BringsTaxonomy, Taxonomy
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
 
@@ -16,7 +19,7 @@ class Dataset(Protocol):
     """A data set on disk. A worker opens its own; opening must be cheap.
 
     Attributes:
-        name: the module's name ("nuscenes").
+        name: the name of its plug-in ("nuscenes"); a finished run opens its data by this name.
         root: the folder the user gave.
         taxonomy: the classes of its truth, and the default classes of its labels.
         visibility_levels: how much of an object may be seen, from the least; empty if its boxes do not tell.
@@ -67,3 +70,48 @@ class Dataset(Protocol):
 
     def fingerprint(self) -> str:
         """Hex digest of tables and calibration: equal digests give equal frames."""
+
+
+@runtime_checkable
+class HasLidarTokens(Protocol):
+    """A data set in nuScenes' tables: label files are named by tokens of sweeps, not by frame ids."""
+
+    def lidar_token(self, frame_id: str) -> str:
+        """sample_data token of the key sweep.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame, DAT011 if the token cannot name a file.
+        """
+
+
+@runtime_checkable
+class HasRectifiedCamera(Protocol):
+    """A data set of KITTI's kind: its labels stand in the rectified frame of a camera."""
+
+    def rect_SE3_lidar(self, frame_id: str) -> SE3:
+        """Pose of the LiDAR in the frame of the labels.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame, DAT004 on a missing calibration.
+        """
+
+
+@dataclass(frozen=True)
+class DatasetPlugin(BringsTaxonomy):
+    """A kind of data set, as an entry point of the group `pointsam.datasets` names it.
+
+    The module that holds it should import what reads the data only when a data set is opened: every plug-in is asked
+    whether it recognises a root.
+
+    Args:
+        taxonomy: the classes of its data sets, each with its traits, the COCO labels among them.
+        layout: what `recognises` looks for, for the error where no plug-in recognises a root.
+        recognises: whether a folder is such a data set; looks at few files and reads none of the data.
+        open: opens a root; the second argument is the version that the user named, None where there was none.
+        versions: whether a root may hold several versions; if not, `open` is never given one.
+    """
+
+    layout: str
+    recognises: Callable[[Path], bool]
+    open: Callable[[Path, str | None], Dataset]
+    versions: bool = False

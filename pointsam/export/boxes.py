@@ -20,6 +20,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pointsam.base.errors import SchemaError
+from pointsam.export.base import GUESSED, Format
 from pointsam.export.item import Files, Item, require_known
 from pointsam.export.nuscenes_panoptic import CHALLENGE_CLASS
 from pointsam.geometry.boxes import corners
@@ -101,3 +102,12 @@ def nuscenes_results(rows: Mapping[str, list[dict[str, Any]]]) -> Files:
     """The file of a split: camera and LiDAR, and 2D networks trained on other data."""
     meta = {"use_camera": True, "use_lidar": True, "use_radar": False, "use_map": False, "use_external": True}
     return {"results_nusc.json": (json.dumps({"meta": meta, "results": dict(rows)}) + "\n").encode()}
+
+
+KITTI = Format(lambda item, _: kitti(item), note=GUESSED)
+NUSCENES = Format(
+    row=lambda item: (item.frame.frame_id, nuscenes_rows(item)),
+    close=lambda done: nuscenes_results(dict(done.rows)),
+    lidar_tokens=True,
+    note=GUESSED,
+)

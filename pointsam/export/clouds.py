@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import BackendError
 from pointsam.base.open3d_loader import load_open3d
+from pointsam.export.base import Format
 from pointsam.export.item import Files, Item
 from pointsam.report.points import cluster_colours
 from pointsam.report.style import UNLABELLED
@@ -75,3 +76,7 @@ def _colours(item: Item) -> NDArray[np.uint8]:
     member = ids != NO_INSTANCE
     colours[member] = cluster_colours(ids[member])
     return colours
+
+
+PLY = Format(lambda item, _: ply(item))
+PCD = Format(lambda item, _: pcd(item))

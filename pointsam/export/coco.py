@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pointsam import rle
+from pointsam.export.base import Format
 from pointsam.export.item import Files, Item
 
 
@@ -66,3 +67,10 @@ def coco_split(
     categories = [{"id": k + 1, "name": name} for k, name in enumerate(class_names)]
     document = {"images": images, "annotations": annotations, "categories": categories}
     return {f"instances_{split}.json": (json.dumps(document) + "\n").encode()}
+
+
+FORMAT = Format(
+    row=coco_rows,
+    close=lambda done: coco_split([row for rows in done.rows for row in rows], done.class_names, done.split),
+    masks=True,
+)

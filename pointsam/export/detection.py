@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.export.base import GUESSED, Format
 from pointsam.export.item import Files, Item
 from pointsam.geometry.boxes import rows
 
@@ -85,3 +86,14 @@ def mmdet3d_split(infos: Sequence[dict[str, Any]], class_names: Sequence[str], s
 
 def _four(item: Item) -> NDArray[np.float32]:
     return item.points.astype("<f4")
+
+
+OPENPCDET = Format(
+    lambda item, _: openpcdet(item), close=lambda done: openpcdet_split(done.names, done.split), note=GUESSED
+)
+MMDET3D = Format(
+    lambda item, _: mmdet3d(item),
+    mmdet3d_info,
+    lambda done: mmdet3d_split(done.rows, done.class_names, done.split),
+    note=f"{GUESSED}; the annotation file is JSON, which mmengine loads as it does pickle",
+)

@@ -32,6 +32,7 @@ class Item:
         read_points: gives the (N,4) rows of the sweep, x, y, z, intensity.
         read_masks: gives the images by camera.
         rect_SE3_lidar: KITTI's frame of labels, None for other data.
+        read_true_boxes: gives true boxes in the LiDAR frame, None where there are none.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Item:
     read_points: Callable[[], NDArray[np.float32]]
     read_masks: Callable[[], Mapping[str, ImageMasks]]
     rect_SE3_lidar: SE3 | None = None
+    read_true_boxes: Callable[[], Boxes | None] = lambda: None
 
     @cached_property
     def frame(self) -> Frame:
@@ -57,6 +59,11 @@ class Item:
     def boxes(self) -> Boxes:
         """Fitted to the clusters, in the order of their ids."""
         return fit_boxes(self.points[:, :3], self.found.labels, self.taxonomy)
+
+    @cached_property
+    def true_boxes(self) -> Boxes | None:
+        """Of the data set, None where it has none for the frame."""
+        return self.read_true_boxes()
 
     @cached_property
     def masks(self) -> Mapping[str, ImageMasks]:

@@ -10,6 +10,7 @@ Source: nuscenes.eval.lidarseg, README.
 
 from __future__ import annotations
 
+from pointsam.export.base import Format
 from pointsam.export.item import Files, Item
 from pointsam.export.nuscenes_panoptic import challenge_of_point
 
@@ -22,3 +23,6 @@ def lidarseg(item: Item, eval_set: str) -> Files:
     """
     classes = challenge_of_point(item.found.labels, item.taxonomy)
     return {f"lidarseg/{eval_set}/{item.name}_lidarseg.bin": classes.astype("u1").tobytes()}
+
+
+FORMAT = Format(lidarseg, lidar_tokens=True)

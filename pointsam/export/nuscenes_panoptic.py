@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import SchemaError
+from pointsam.export.base import Format
 from pointsam.export.item import Files, Item, require_known
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
@@ -120,3 +121,6 @@ def submission(eval_set: str) -> Files:
     used = {"camera": True, "lidar": True, "radar": False, "map": False, "external": True}
     meta = {"task": "segmentation", **{f"use_{source}": use for source, use in used.items()}}
     return {f"{eval_set}/submission.json": (json.dumps({"meta": meta}, indent=2) + "\n").encode()}
+
+
+FORMAT = Format(panoptic, close=lambda done: submission(done.split), lidar_tokens=True)

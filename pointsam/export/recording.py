@@ -23,6 +23,7 @@ from PIL import Image
 
 from pointsam import rle
 from pointsam.base.errors import BackendError
+from pointsam.export.base import Format
 from pointsam.export.item import Item
 from pointsam.geometry.projection import cam_SE3_lidar, project
 from pointsam.report.points import cluster_colours
@@ -59,13 +60,8 @@ class Recording:
         self._stream.flush()
         self._stream.disconnect()
 
-    def add(self, item: Item, true_boxes: Boxes | None) -> None:
-        """Write one frame.
-
-        Args:
-            item: the frame.
-            true_boxes: in its LiDAR frame, None where there are none.
-        """
+    def add(self, item: Item) -> None:
+        """Write one frame."""
         rr, labels = self._rerun, item.found.labels
         self._stream.set_time("frame", sequence=item.number)
         self._stream.set_time("time", timestamp=item.frame.sweep.t_us * 1e-6)
@@ -76,9 +72,9 @@ class Recording:
         self._log("lidar/points", rr.Points3D(xyz, colors=colours, radii=0.04))
         names = [f"{cluster.class_name} {cluster.cluster_id}" for cluster in item.found.clusters]
         self._log("lidar/fitted", self._boxes(item.boxes, names))
-        if true_boxes is not None:
-            kept = true_boxes.class_id != BACKGROUND
-            self._log("lidar/true", self._boxes(true_boxes, None, kept))
+        if item.true_boxes is not None:
+            kept = item.true_boxes.class_id != BACKGROUND
+            self._log("lidar/true", self._boxes(item.true_boxes, None, kept))
         for view in item.frame.cameras:
             self._camera(item, view, xyz, colours, member)
 
@@ -131,3 +127,8 @@ def _mask_image(item: Item, view: CameraView) -> NDArray[np.uint8]:
     for rows, columns, inside, class_id in sorted(pieces, key=lambda piece: -int(piece[2].sum())):
         image[rows, columns][inside] = (*class_rgb(class_id), _OPACITY)
     return image
+
+
+FORMAT = Format(
+    stream=Recording, suffix=".rrd", masks=True, note="open it with the viewer of the same release: rerun FILE"
+)

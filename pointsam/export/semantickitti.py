@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from pointsam.base.errors import SchemaError
+from pointsam.export.base import Format
 from pointsam.export.item import Files, Item, require_known
 from pointsam.types import NO_INSTANCE
 
@@ -61,3 +62,6 @@ def semantickitti(item: Item) -> Files:
     value = semantic[labels.class_id] | ((labels.instance_id + 1).astype(np.uint32) << 16)
     value[labels.instance_id == NO_INSTANCE] = 0
     return {f"labels/{item.name}.label": value.astype("<u4").tobytes()}
+
+
+FORMAT = Format(lambda item, _: semantickitti(item))

@@ -9,35 +9,12 @@ Source: X. Zhang, W. Xu, C. Dong, J. M. Dolan, Efficient L-shape fitting for veh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray
-from pointsam.base.errors import SchemaError
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import NO_INSTANCE, Boxes, PointLabels
-
-TYPICAL_LWH_M: Mapping[str, tuple[float, float, float]] = {
-    "car": (4.63, 1.97, 1.74),
-    "truck": (6.93, 2.51, 2.84),
-    "construction_vehicle": (6.37, 2.85, 3.19),
-    "bus": (10.5, 2.94, 3.47),
-    "trailer": (12.29, 2.90, 3.87),
-    "barrier": (0.50, 2.53, 0.98),
-    "motorcycle": (2.11, 0.77, 1.47),
-    "bicycle": (1.70, 0.60, 1.28),
-    "pedestrian": (0.73, 0.67, 1.77),
-    "traffic_cone": (0.41, 0.41, 1.07),
-    "cyclist": (1.76, 0.60, 1.73),
-    "tram": (16.0, 2.6, 3.5),
-    "other_vehicle": (8.0, 2.6, 3.0),
-    "person": (0.73, 0.67, 1.77),
-    "bicyclist": (1.76, 0.60, 1.73),
-    "motorcyclist": (2.11, 0.77, 1.73),
-}
-"""Mean sizes of annotated boxes, nuScenes' where it has the class, else KITTI's; a guess for "other_vehicle"."""
 
 _ANGLES = np.deg2rad(np.arange(0.0, 90.0, 1.0))
 _CLOSEST_M = 0.05
@@ -45,31 +22,22 @@ _CLOSEST_M = 0.05
 _MOST_POINTS = 400
 _TOO_LONG = 1.2
 """An extent above so many widths is a length."""
+_NO_SIZE_LWH_M = (0.1, 0.1, 0.1)
+"""Of a class without a typical size: the box is what the points span, its longer side the length, 10 cm at least."""
 
 
-def fit_boxes(
-    xyz_lidar_m: FloatArray,
-    labels: PointLabels,
-    taxonomy: Taxonomy,
-    sizes_lwh_m: Mapping[str, tuple[float, float, float]] = TYPICAL_LWH_M,
-) -> Boxes:
+def fit_boxes(xyz_lidar_m: FloatArray, labels: PointLabels, taxonomy: Taxonomy) -> Boxes:
     """One box a cluster, upright in the LiDAR frame; which end is the front nobody knows.
 
     Args:
         xyz_lidar_m: (N,3) the sweep.
         labels: (N,) its clusters.
-        taxonomy: their classes.
-        sizes_lwh_m: typical length, width and height by class name.
+        taxonomy: their classes; gives the typical sizes.
 
     Returns:
         Boxes in the order of the ids; a token is the id as text.
-
-    Raises:
-        SchemaError: SCH001 on a class without a size.
     """
-    missing = [name for name in taxonomy.names if name not in sizes_lwh_m]
-    if missing:
-        raise SchemaError("SCH001", f"no typical size of: {', '.join(missing)}", "give sizes of all classes")
+    sizes_lwh_m = [spec.typical_lwh_m or _NO_SIZE_LWH_M for spec in taxonomy.classes]
     xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
     member = np.flatnonzero(labels.instance_id != NO_INSTANCE)
     order = member[np.argsort(labels.instance_id[member], kind="stable")]
@@ -77,7 +45,7 @@ def fit_boxes(
     centers, sizes, yaws, classes = [], [], [], []
     for points in np.split(order, first[1:]) if len(ids) else []:
         class_id = labels.class_id[points[0]]
-        center, size, yaw = fit_box(xyz[points], sizes_lwh_m[taxonomy.names[class_id]])
+        center, size, yaw = fit_box(xyz[points], sizes_lwh_m[class_id])
         centers.append(center)
         sizes.append(size)
         yaws.append(yaw)

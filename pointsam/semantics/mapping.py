@@ -8,9 +8,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from pointsam.base import plugins
 from pointsam.base.errors import SchemaError
 from pointsam.semantics.jsonfile import read_json
-from pointsam.taxonomy import COCO_TO, TAXONOMIES, ClassSpec, LabelMapping, Taxonomy
+from pointsam.taxonomy import BringsTaxonomy, ClassSpec, LabelMapping, Taxonomy
 
 _EXAMPLE = '{"taxonomy": "nuscenes", "labels": {"person": "pedestrian"}}'
 
@@ -23,25 +24,25 @@ def default_mapping(taxonomy: Taxonomy, source: Literal["coco", "same"] = "coco"
         source: "coco" for networks with COCO's label names, "same" for labels named like the classes.
 
     Raises:
-        SchemaError: SCH001 if the taxonomy has no built-in mapping from COCO.
+        SchemaError: SCH001 if no class of the taxonomy states COCO labels.
     """
     if source == "same":
         return _settled(taxonomy, {name: name for name in taxonomy.names})
-    mapping = COCO_TO.get(taxonomy.name)
-    if mapping is None or mapping.taxonomy != taxonomy:
+    if not taxonomy.coco:
         raise SchemaError(
             "SCH001",
-            f"no built-in mapping takes COCO labels to taxonomy {taxonomy.name!r}, only to {', '.join(COCO_TO)}",
+            f"no class of taxonomy {taxonomy.name!r} states which COCO labels mean it",
             f"write a mapping file such as {_EXAMPLE} and give it with --mapping (docs/mapping.md)",
         )
-    return mapping
+    return LabelMapping(taxonomy, taxonomy.coco)
 
 
 def load_mapping(path: Path) -> LabelMapping:
     """A user's mapping file.
 
     Args:
-        path: JSON with "taxonomy", the name of a built-in one or {"name", "classes"}, and "labels", label to class.
+        path: JSON with "taxonomy", the name of a data set or {"name", "classes"}, and "labels", label to class; without
+            "labels", the COCO labels that the classes state.
 
     Raises:
         SchemaError: SCH002 if the file is missing or malformed, SCH001 if a label goes to a class that is not there;
@@ -53,9 +54,15 @@ def load_mapping(path: Path) -> LabelMapping:
         raise SchemaError("SCH002", f"{path}: no such mapping file", "check the path given with --mapping") from None
     except ValueError as error:
         raise SchemaError("SCH002", f"{path}: {error}", f"write JSON such as {_EXAMPLE}") from error
-    _keys(document, {"taxonomy", "labels"}, {"taxonomy", "labels"}, f"{path}: the file")
+    _keys(document, {"taxonomy"}, {"taxonomy", "labels"}, f"{path}: the file")
     taxonomy = _taxonomy(document["taxonomy"], path)
-    labels = document["labels"]
+    if "labels" not in document and not taxonomy.coco:
+        raise SchemaError(
+            "SCH002",
+            f"{path}: the file lacks: labels",
+            "map label names to classes in `labels`, or state the COCO labels of a class in its `coco`",
+        )
+    labels = document.get("labels", taxonomy.coco)
     if not isinstance(labels, dict) or not labels:
         raise _malformed(f"{path}: labels", "an object of label name to class name, not empty", labels)
     for label, target in labels.items():
@@ -81,13 +88,13 @@ def _settled(taxonomy: Taxonomy, labels: Mapping[str, str]) -> LabelMapping:
 def _taxonomy(value: Any, path: Path) -> Taxonomy:
     where = f"{path}: taxonomy"
     if isinstance(value, str):
-        if value not in TAXONOMIES:
+        if value not in plugins.names("datasets"):
             raise SchemaError(
                 "SCH002",
                 f"{where}: no built-in taxonomy {value!r}",
-                f"use one of: {', '.join(TAXONOMIES)}, or write the classes out (docs/mapping.md)",
+                f"use one of: {', '.join(plugins.names('datasets'))}, or write the classes out (docs/mapping.md)",
             )
-        return TAXONOMIES[value]
+        return plugins.load("datasets", value, BringsTaxonomy).taxonomy
     _keys(value, {"name", "classes"}, {"name", "classes"}, where)
     if not isinstance(value["name"], str) or not value["name"]:
         raise _malformed(f"{where}.name", "a name", value["name"])
@@ -101,23 +108,39 @@ def _taxonomy(value: Any, path: Path) -> Taxonomy:
 
 
 def _class(value: Any, where: str) -> ClassSpec:
-    traits = [field.name for field in fields(ClassSpec)]
-    _keys(value, {"name"}, set(traits), where)
+    _keys(value, {"name"}, {trait.name for trait in fields(ClassSpec)}, where)
     types = get_type_hints(ClassSpec)
     for trait, given in value.items():
-        kind = types[trait]
-        if kind is bool:
-            fits, wanted = isinstance(given, bool), "true or false"
-        elif kind is float:
-            number = isinstance(given, (int, float)) and not isinstance(given, bool)
-            fits, wanted = number and math.isfinite(given) and given > 0, "a positive number of metres"
-        elif kind is str:
-            fits, wanted = isinstance(given, str) and given != "", "a name"
-        else:
-            fits, wanted = given in get_args(kind), f"one of {', '.join(map(repr, get_args(kind)))}"
+        fits, wanted = _fits(types[trait], given)
         if not fits:
             raise _malformed(f"{where}.{trait}", wanted, given)
-    return ClassSpec(**value)
+    # JSON has lists where a class holds tuples
+    traits: dict[str, Any] = {
+        trait: tuple(given) if isinstance(given, list) else given for trait, given in value.items()
+    }
+    return ClassSpec(**traits)
+
+
+def _fits(kind: object, given: Any) -> tuple[bool, str]:
+    """Whether a JSON value is one of a trait, and what would be."""
+    if kind is bool or kind == (bool | None):
+        return isinstance(given, bool), "true or false"
+    if kind is float:
+        return _is_length(given), "a positive number of metres"
+    if kind is str:
+        return isinstance(given, str) and given != "", "a name"
+    if kind == tuple[str, ...]:
+        fits = isinstance(given, list) and all(isinstance(label, str) and label for label in given)
+        return fits, "a list of label names"
+    if kind == (tuple[float, float, float] | None):
+        fits = isinstance(given, list) and len(given) == 3 and all(map(_is_length, given))
+        return fits, "length, width and height in metres: [4.6, 1.9, 1.7]"
+    choices = get_args(kind)
+    return given in choices, f"one of {', '.join(map(repr, choices))}"
+
+
+def _is_length(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
 
 
 def _keys(value: Any, required: set[str], allowed: set[str], where: str) -> None:

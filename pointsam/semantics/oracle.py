@@ -13,6 +13,7 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.ranges import require
 from pointsam.base.seeding import generator
 from pointsam.semantics import precomputed
+from pointsam.semantics.base import SemanticsContext, SemanticsPlugin, required_folder
 from pointsam.semantics.layouts import InstancePng
 from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame
@@ -200,3 +201,15 @@ def _joined(found: Detections, false: Detections, height: int, width: int) -> De
         np.concatenate([found.score, false.score]),
         masks,
     )
+
+
+def _load(config: OracleConfig, context: SemanticsContext) -> OracleSemantics:
+    return OracleSemantics(context.mapping, required_folder("oracle", context.masks_dir), config, context.seed)
+
+
+PLUGIN = SemanticsPlugin(
+    OracleConfig,
+    _load,
+    lambda _config, masks_dir: fingerprint(required_folder("oracle", masks_dir)),
+    folder=TRUTH,
+)

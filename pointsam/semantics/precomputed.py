@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pointsam import rle
 from pointsam.base.errors import DatasetError
+from pointsam.semantics.base import NoOptions, SemanticsPlugin, required_folder
 from pointsam.semantics.layouts import DOCS, LABELS, InstancePng, Layout, RleJson, SemanticPng
 from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame
@@ -113,3 +114,10 @@ def _folder(masks_dir: Path) -> Path:
     if not masks_dir.is_dir():
         raise DatasetError("DAT001", f"no folder {masks_dir}", "give the folder of the precomputed masks")
     return masks_dir
+
+
+PLUGIN = SemanticsPlugin(
+    NoOptions,
+    lambda _, context: PrecomputedSemantics(context.mapping, required_folder("precomputed", context.masks_dir)),
+    lambda _, masks_dir: fingerprint(required_folder("precomputed", masks_dir)),
+)

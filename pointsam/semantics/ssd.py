@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointsam.base.errors import BackendError, SchemaError
+from pointsam.semantics.base import SemanticsPlugin
 from pointsam.semantics.boxes import area, nms
 from pointsam.semantics.coco import COCO_NAMES
 from pointsam.semantics.tiles import Window, cut, windows
@@ -154,3 +155,11 @@ def _session(threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+PLUGIN = SemanticsPlugin(
+    SsdConfig,
+    lambda config, context: SsdSemantics(context.mapping, config, context.threads),
+    lambda _config, _masks_dir: WEIGHTS_SHA256,
+    labels="coco",
+)

@@ -6,15 +6,15 @@ difference is a field that can be switched back with `--set`, and docs/recipes.m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
 
 from pointsam.base.config import assign, parse, require_finite
-from pointsam.masks.config import SegmentConfig
-from pointsam.semantics.oracle import OracleConfig
+from pointsam.base.errors import SchemaError
+from pointsam.masks import segmenter_plugin
+from pointsam.semantics import semantics_plugin
 from pointsam.semantics.riders import RiderConfig
-from pointsam.semantics.ssd import SsdConfig
 from pointsam.stages.lift import LiftConfig
 from pointsam.stages.merge import MergeConfig
 from pointsam.stages.paint import PaintConfig
@@ -22,18 +22,26 @@ from pointsam.stages.prompt import PromptConfig
 from pointsam.stages.refine import RefineConfig
 from pointsam.stages.trim import TrimConfig
 
+_RECORDED_SEMANTICS, _RECORDED_SEGMENTER = ("ssd", "oracle"), "mobile_sam"
+"""Back ends whose options every run records, in use or not, as version 0.1.0 did: the keys of its runs hold."""
+
 
 @dataclass(frozen=True)
 class MasksConfig:
     """The 2D stage: what is where in each image.
 
     Args:
-        backend: promptable segmenter, see `pointsam-label weights ls`.
-        semantics: source of classes, "ssd", "precomputed" or "oracle".
+        backend: promptable segmenter, a plug-in.
+        semantics: source of classes, a plug-in.
         prompts: what SAM is asked: LiDAR points (the paper), boxes of the 2D detections, or both.
         semantic_overlap: who wins a pixel of the class map where detections overlap: "score", the higher score, or
             "published", the higher class and inside a class the lower score (method.md A.1).
         seed: of every random choice, together with frame, camera and stage.
+        riders: whether riders join what they ride.
+        prompt: which points SAM is asked about.
+        options: fields of the back ends by section (`masks.SECTION` of a document); what is left out has its default.
+            The plug-in's own class checks them, when the document is written and when the back end is loaded; a stored
+            document opens without its plug-ins.
     """
 
     backend: str = "mobile_sam"
@@ -41,11 +49,72 @@ class MasksConfig:
     prompts: Literal["points", "boxes", "both"] = "points"
     semantic_overlap: Literal["score", "published"] = "published"
     seed: int = 0
-    ssd: SsdConfig = SsdConfig()
-    oracle: OracleConfig = OracleConfig()
     riders: RiderConfig = RiderConfig()
     prompt: PromptConfig = PromptConfig()
-    segment: SegmentConfig = SegmentConfig()
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], where: str) -> MasksConfig:
+        """From what `as_dict` gave, maybe on another machine.
+
+        Raises:
+            SchemaError: SCH005 naming `where` and the field.
+        """
+        own = {name: value for name, value in document.items() if name in _own_fields()}
+        options = {name: value for name, value in document.items() if name not in own}
+        parsed: MasksConfig = parse(cls, {**own, "options": options}, where, "masks.")
+        return parsed
+
+    def as_dict(self, where: str = "the recipe") -> dict[str, Any]:
+        """JSON values: the options of the back ends in use, complete and checked, stand beside the other fields.
+
+        Raises:
+            SchemaError: SCH005 on an unknown back end, or options that do not fit it, naming `where` and the field.
+            PluginError: PLG001 or PLG002 on a back end that cannot be loaded.
+        """
+        document = asdict(self)
+        del document["options"]
+        for section, kind in self._sections().items():
+            checked = asdict(self._parsed(kind, section, where))
+            if checked:
+                document[section] = checked
+        return document
+
+    def segmenter_options(self) -> object:
+        """Options of the segmenter, of its plug-in's own class; what raises as `as_dict`."""
+        plugin = segmenter_plugin(self.backend)
+        return self._parsed(plugin.config, plugin.section or self.backend, "the recipe")
+
+    def semantics_options(self) -> object:
+        """Options of the source of classes, of its plug-in's own class; what raises as `as_dict`."""
+        return self._parsed(semantics_plugin(self.semantics).config, self.semantics, "the recipe")
+
+    def _parsed(self, kind: type[Any], section: str, where: str) -> Any:
+        return parse(kind, self.options.get(section, {}), where, f"masks.{section}.")
+
+    def _sections(self) -> dict[str, type[Any]]:
+        """Class of each section of options."""
+        found: dict[str, type[Any]] = {}
+        for section, kind in self._kinds():
+            if section in _own_fields() or found.get(section, kind) is not kind:
+                raise SchemaError(
+                    "SCH005",
+                    f"back ends {self.backend} and {self.semantics}: options masks.{section} are taken already",
+                    "let one of the plug-ins name another section for its options (docs/plugins.md)",
+                )
+            found[section] = kind
+        return found
+
+    def _kinds(self) -> Iterator[tuple[str, type[Any]]]:
+        for name in (*_RECORDED_SEMANTICS, self.semantics):
+            yield name, semantics_plugin(name).config
+        for name in (_RECORDED_SEGMENTER, self.backend):
+            plugin = segmenter_plugin(name)
+            yield plugin.section or name, plugin.config
+
+
+def _own_fields() -> set[str]:
+    return {one.name for one in fields(MasksConfig)} - {"options"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +136,10 @@ class LabelConfig:
     masks: MasksConfig
     clusters: ClustersConfig
 
+    def as_dict(self, where: str = "the recipe") -> dict[str, Any]:
+        """JSON values; what raises as `MasksConfig.as_dict`."""
+        return {"recipe": self.recipe, "masks": self.masks.as_dict(where), "clusters": asdict(self.clusters)}
+
 
 def paper() -> LabelConfig:
     """The published method (method.md A.0), with the bundled models in place of ViT-H and the nuImages network."""
@@ -82,8 +155,8 @@ def default() -> LabelConfig:
             base.masks,
             prompts="boxes",
             semantic_overlap="score",
-            ssd=replace(base.masks.ssd, tile_px=400, score_threshold=0.4),
             riders=RiderConfig(enabled=True),
+            options={"ssd": {"tile_px": 400, "score_threshold": 0.4}},
         ),
         replace(
             base.clusters,
@@ -99,6 +172,9 @@ def default() -> LabelConfig:
 RECIPES = {"default": default, "paper": paper}
 
 
+_BACK_ENDS = ("masks.backend", "masks.semantics")
+
+
 def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConfig:
     """A copy with fields changed by dotted name.
 
@@ -109,8 +185,18 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
     Raises:
         SchemaError: SCH005 on an unknown field, or a value of the wrong kind or out of range.
     """
-    document = {"masks": asdict(config.masks), "clusters": asdict(config.clusters)}  # a recipe keeps its name
+    where = "--set " + " ".join(assignments)
+    # The back ends decide which options there are, so their names are assigned first.
+    names = {"masks": {"backend": config.masks.backend, "semantics": config.masks.semantics}}
+    assign(names, [one for one in assignments if one.partition("=")[0].strip() in _BACK_ENDS])
+    masks = replace(config.masks, backend=names["masks"]["backend"], semantics=names["masks"]["semantics"])
+    document = replace(config, masks=masks).as_dict(where)
+    del document["recipe"]  # a recipe keeps its name
     assign(document, assignments)
-    changed: LabelConfig = parse(LabelConfig, {"recipe": config.recipe, **document}, "--set " + " ".join(assignments))
-    require_finite(asdict(changed), assignments)
+    changed = LabelConfig(
+        config.recipe,
+        MasksConfig.from_dict(document["masks"], where),
+        parse(ClustersConfig, document["clusters"], where, "clusters."),
+    )
+    require_finite(changed.as_dict(where), assignments)
     return changed

@@ -99,7 +99,7 @@ def refine(
     xyz_m = xyz_lidar_m[on, : config.dims].astype(np.float64)
     range_m = np.sqrt(_square_sum(xyz_m))
     group, groups = _groups(class_id, mask, taxonomy, config.split_classes, veto)
-    large = np.array([spec.large for spec in taxonomy.classes])[class_id]
+    large = np.array([spec.is_large for spec in taxonomy.classes])[class_id]
     reach_m = np.where(large, max(config.range_coef, config.rings * ring_gap_rad), config.range_coef) * range_m
     component = _by_first_point(linked_components(xyz_m, reach_m, group, groups))
     winner_class = _vote(component, mask, class_id, config.min_points)

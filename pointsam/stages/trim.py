@@ -65,7 +65,7 @@ def trim(
     """
     if not config.enabled:
         return labels
-    small = np.array([not spec.large for spec in taxonomy.classes])
+    small = np.array([not spec.is_large for spec in taxonomy.classes])
     instance_id, class_id = labels.instance_id.copy(), labels.class_id.copy()
     held = np.flatnonzero(instance_id != NO_INSTANCE)
     held = held[small[class_id[held]]]

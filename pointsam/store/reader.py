@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pointsam.base.errors import DatasetError, StoreError
+from pointsam.base.config import parse
+from pointsam.base.errors import DatasetError, SchemaError, StoreError
 from pointsam.store import layout, rows
 from pointsam.store.manifest import Shard, read_plan
 from pointsam.store.schema import METADATA_PREFIX, SCHEMA_VERSION
-from pointsam.taxonomy import ClassSpec, Taxonomy
+from pointsam.taxonomy import Taxonomy
 from pointsam.types import FrameLabels, FrameRow, ImageMasks
 
 
@@ -40,7 +41,7 @@ class Labels:
         SchemaError: SCH003 if it was made with another version of the tables.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path | str) -> None:
         self.out = Path(out)
         self._stages: Mapping[str, Any] = layout.read_run(self.out)["stages"]
         self._plans: dict[str, dict[str, Shard]] = {}
@@ -90,8 +91,9 @@ class Labels:
         stage = "clusters" if "clusters" in self._stages else "masks"
         taxonomy = self.metadata(stage)["taxonomy"]
         try:
-            return Taxonomy(taxonomy["name"], tuple(ClassSpec(**spec) for spec in taxonomy["classes"]))
-        except (KeyError, TypeError) as error:
+            parsed: Taxonomy = parse(Taxonomy, taxonomy, "run.json")
+            return parsed
+        except SchemaError as error:
             raise layout.damaged(layout.run_path(self.out), f"no taxonomy in stage {stage!r}") from error
 
     def frames(self) -> list[FrameRow]:

@@ -3,8 +3,9 @@ import sys
 
 import pytest
 
-from pointsam.base.errors import DatasetError
-from pointsam.datasets import DATASETS, open_dataset
+from pointsam.base.errors import DatasetError, PluginError
+from pointsam.base.plugins import names
+from pointsam.datasets import open_dataset
 
 
 def test_a_kitti_folder_is_recognised(tiny_kitti):
@@ -17,7 +18,7 @@ def test_a_nuscenes_folder_is_recognised(nuscenes_root):
     assert open_dataset(nuscenes_root, version="v1.0-mini").name == "nuscenes"
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", names("datasets"))
 def test_a_name_decides_over_what_lies_there(tmp_path, name):
     """An empty folder is no data set of any name: the adapter itself says so."""
     with pytest.raises(DatasetError) as raised:
@@ -32,7 +33,7 @@ def test_a_missing_root_is_DAT001(tmp_path):
 
 
 def test_an_unrecognised_root_is_DAT002_and_says_what_was_looked_for(tmp_path):
-    with pytest.raises(DatasetError, match=r"sample_data\.json.*training/velodyne") as raised:
+    with pytest.raises(DatasetError, match=r"training/velodyne.*sample_data\.json") as raised:
         open_dataset(tmp_path)
     assert raised.value.code == "DAT002"
 
@@ -41,7 +42,7 @@ def test_an_unknown_name_is_DAT002_and_lists_the_known(tmp_path):
     with pytest.raises(DatasetError, match="'waymo2'") as raised:
         open_dataset(tmp_path, "waymo2")
     assert raised.value.code == "DAT002"
-    assert "nuscenes, kitti" in raised.value.hint
+    assert "kitti, nuscenes" in raised.value.hint
 
 
 def test_a_version_of_kitti_is_refused(tiny_kitti):
@@ -54,6 +55,42 @@ def test_opening_kitti_loads_no_other_adapter(tiny_kitti):
     code = (
         "import sys; from pointsam.datasets import open_dataset\n"
         f"open_dataset({str(tiny_kitti.root)!r})\n"
-        "assert not [m for m in sys.modules if 'nuscenes' in m or m in ('torch', 'pyarrow')]"
+        "assert not {'pointsam.datasets.nuscenes.dataset', 'torch', 'pyarrow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_root_that_two_recognise_is_DAT002_and_names_them_and_the_option(tiny_kitti):
+    (tiny_kitti.root / "sequences" / "00" / "velodyne").mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"DAT002.*: kitti, semantickitti(.|\n)*--dataset"):
+        open_dataset(tiny_kitti.root)
+    assert open_dataset(tiny_kitti.root, "kitti").name == "kitti"
+
+
+THEIRS = """
+from pointsam.datasets.base import DatasetPlugin
+from pointsam.datasets.kitti.objects import Kitti
+from pointsam.taxonomy import KITTI
+
+def failing(root):
+    raise ValueError("bad eyes")
+
+BLIND = DatasetPlugin(KITTI, "anything", failing, lambda root, version: Kitti(root))
+WRONG = DatasetPlugin(KITTI, "anything", lambda root: False, lambda root, version: Kitti(root))
+"""
+
+
+def test_a_broken_plug_in_stops_no_other_and_is_named_where_none_recognises(install, tiny_kitti, tmp_path):
+    entries = [("datasets", "broken", "no_such_module:DATASET"), ("datasets", "blind", "their_data:BLIND")]
+    install("theirs", entries, {"their_data": THEIRS})
+    assert open_dataset(tiny_kitti.root).name == "kitti"
+    with pytest.raises(DatasetError, match="DAT002") as raised:
+        open_dataset(tmp_path)
+    assert "'broken' of theirs 1.0" in raised.value.message
+    assert "blind failed to look: ValueError: bad eyes" in raised.value.message
+
+
+def test_a_data_set_that_goes_by_another_name_than_its_plug_in_is_refused(install, tiny_kitti):
+    install("theirs", [("datasets", "wrong", "their_data:WRONG")], {"their_data": THEIRS})
+    with pytest.raises(PluginError, match=r"PLG001.*'wrong' opens as one named 'kitti'"):
+        open_dataset(tiny_kitti.root, "wrong")

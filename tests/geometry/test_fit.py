@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from pointsam.base.errors import SchemaError
 from pointsam.geometry.boxes import rows
-from pointsam.geometry.fit import TYPICAL_LWH_M, fit_box, fit_boxes, rectangle_angle
-from pointsam.taxonomy import KITTI, NUSCENES, ClassSpec, Taxonomy
+from pointsam.geometry.fit import fit_box, fit_boxes, rectangle_angle
+from pointsam.taxonomy import KITTI, NUSCENES, TYPICAL_LWH_M, ClassSpec, Taxonomy
 from pointsam.types import PointLabels
 
 CAR = TYPICAL_LWH_M["car"]
@@ -134,7 +133,7 @@ def plain_closeness(xy, angle):
     return total
 
 
-def test_boxes_come_in_the_order_of_ids_and_every_class_has_a_size():
+def test_boxes_come_in_the_order_of_ids():
     cloud = np.concatenate([faces((20.0, 5.0, -1.0), 0.2), faces((-12.0, 3.0, -1.0), 1.0)])
     ids = np.repeat([4, 2], [400, 400]).astype(np.int32)
     labels = PointLabels(ids, np.full(800, NUSCENES.class_id("car"), dtype=np.uint8))
@@ -147,5 +146,17 @@ def test_boxes_come_in_the_order_of_ids_and_every_class_has_a_size():
     expected = np.stack([np.stack([cos, -sin, 0 * cos]), np.stack([sin, cos, 0 * cos]), np.eye(3)[[2, 2]].T])
     np.testing.assert_allclose(boxes.rotation, expected.transpose(2, 0, 1), atol=1e-12)
     assert len(fit_boxes(cloud, PointLabels.empty(800), KITTI)) == 0
-    with pytest.raises(SchemaError, match=r"SCH001.*zebra"):
-        fit_boxes(cloud, labels, Taxonomy("zoo", (ClassSpec("zebra"),)))
+
+
+def test_a_class_may_state_its_size():
+    cloud, labels = faces((20.0, 5.0, -1.0), 0.2), PointLabels(np.zeros(400, np.int32), np.zeros(400, np.uint8))
+    long = fit_boxes(cloud, labels, Taxonomy("yard", (ClassSpec("car", size_lwh_m=(9.0, 1.97, 1.74)),)))
+    assert long.size_lwh_m[0] == pytest.approx([9.0, 1.97, 1.74], abs=0.15)
+
+
+def test_a_class_without_a_size_gets_what_its_points_span():
+    cloud, labels = faces((20.0, 5.0, -1.0), 0.2), PointLabels(np.zeros(400, np.int32), np.zeros(400, np.uint8))
+    zoo = Taxonomy("zoo", (ClassSpec("zebra"),))
+    assert fit_boxes(cloud, labels, zoo).size_lwh_m[0] == pytest.approx(CAR, abs=0.15)
+    one = PointLabels(np.zeros(1, np.int32), np.zeros(1, np.uint8))
+    assert fit_boxes(cloud[:1], one, zoo).size_lwh_m[0] == pytest.approx([0.1, 0.1, 0.1])

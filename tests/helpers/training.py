@@ -60,7 +60,7 @@ def make_labels(
     frame_ids = dataset.frame_ids() if frame_ids is None else frame_ids
     metadata = {
         "config": {},
-        "taxonomy": asdict(taxonomy),
+        "taxonomy": taxonomy.as_dict(),
         "weights_sha256": {},
         "calibration_perturbation": noise,
         "tool_version": "1",

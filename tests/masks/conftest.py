@@ -20,12 +20,12 @@ def mobile_sam():
 def stock_sam():
     """The same weights in segment_anything's own classes."""
     pytest.importorskip("torch", reason="needs pointsam[sam]")
+    from pointsam.masks import weight_files
     from pointsam.masks.checkpoint import load_all, read_tensors
     from pointsam.masks.mobile_sam import build_mobile_sam, from_upstream_names
-    from pointsam.masks.weights import local_path
 
     sam = build_mobile_sam()
-    path = local_path("mobile_sam")
+    path = weight_files("mobile_sam")[0].path
     load_all(sam, from_upstream_names(read_tensors(path)), path)
     return sam
 

@@ -5,18 +5,17 @@ import pytest
 
 pytest.importorskip("torch", reason="needs pointsam[sam]")
 from pointsam.base.errors import BackendError, SchemaError
-from pointsam.masks import load_segmenter
-from pointsam.masks.weights import WEIGHTS, local_path
+from pointsam.masks import load_segmenter, weight_files
 
 
 def test_a_segmenter_knows_its_name_and_weights(mobile_sam):
-    assert (mobile_sam.name, mobile_sam.weights_sha256) == ("mobile_sam", WEIGHTS["mobile_sam"].sha256)
+    assert (mobile_sam.name, mobile_sam.weights_sha256) == ("mobile_sam", weight_files("mobile_sam")[0].sha256)
 
 
 def test_a_file_of_ones_own_is_loaded_wherever_it_lies(tmp_path):
     copy = tmp_path / "mine.safetensors"
-    copy.symlink_to(local_path("mobile_sam"))
-    assert load_segmenter("mobile_sam", weights=copy).weights_sha256 == WEIGHTS["mobile_sam"].sha256
+    copy.symlink_to(weight_files("mobile_sam")[0].path)
+    assert load_segmenter("mobile_sam", weights=copy).weights_sha256 == weight_files("mobile_sam")[0].sha256
 
 
 def test_an_unknown_segmenter_is_refused():
@@ -33,7 +32,7 @@ def test_missing_weights_are_named(tmp_path, monkeypatch, weights):
 
 def test_a_cached_file_that_is_not_the_published_one_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path))
-    path = local_path("sam_vit_b")
+    path = weight_files("sam_vit_b")[0].path
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half a download")
     with pytest.raises(BackendError, match="BCK002") as caught:

@@ -1,10 +1,10 @@
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs pointsam[sam]")
+from pointsam.masks import weight_files  # noqa: E402
 from pointsam.masks.checkpoint import read_tensors  # noqa: E402
 from pointsam.masks.mobile_sam import build_mobile_sam, from_upstream_names  # noqa: E402
 from pointsam.masks.sam import build_sam  # noqa: E402
-from pointsam.masks.weights import local_path  # noqa: E402
 
 
 @pytest.mark.parametrize("name", ["mobile_sam", "sam_vit_b", "sam_vit_l", "sam_vit_h"])
@@ -28,7 +28,7 @@ def test_the_networks_have_the_published_sizes(name):
 
 
 def test_every_shipped_tensor_has_its_place_and_none_is_missing():
-    named = from_upstream_names(read_tensors(local_path("mobile_sam")))
+    named = from_upstream_names(read_tensors(weight_files("mobile_sam")[0].path))
     assert named.keys() == build_mobile_sam().state_dict().keys()
 
 
@@ -43,6 +43,6 @@ def test_a_cell_of_the_embedding_is_16_pixels_wide_as_in_sam(stock_sam):
 
 
 def test_frequencies_of_the_positional_encoding_are_not_rounded_to_half():
-    tensors = read_tensors(local_path("mobile_sam"))
+    tensors = read_tensors(weight_files("mobile_sam")[0].path)
     frequencies = tensors["prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"]
     assert not torch.equal(frequencies, frequencies.half().float())

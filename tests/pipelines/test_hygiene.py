@@ -32,7 +32,7 @@ def test_importing_the_library_loads_no_network():
     assert loaded("import pointsam, pointsam.types, pointsam.datasets, pointsam.masks, pointsam.semantics") == []
 
 
-@pytest.mark.parametrize("command", ["", "run", "inspect", "eval", "weights", "synth", "demo"])
+@pytest.mark.parametrize("command", ["", "run", "inspect", "eval", "export", "weights", "synth", "demo"])
 def test_help_loads_no_network(command):
     arguments = [*command.split(), "--help"]
     assert loaded(f"from pipelines.cli.label import main; main({arguments!r}, standalone_mode=False)") == []

@@ -7,7 +7,7 @@ import pytest
 
 from pointsam.base.errors import SchemaError
 from pointsam.semantics.mapping import default_mapping, load_mapping
-from pointsam.taxonomy import BACKGROUND, COCO_TO, KITTI, NUSCENES, ClassSpec, Taxonomy
+from pointsam.taxonomy import BACKGROUND, KITTI, NUSCENES, SEMANTICKITTI, ClassSpec, Taxonomy
 
 OWN = {
     "name": "harbour",
@@ -18,6 +18,9 @@ OWN = {
         {"name": "bollard", "row": True},
     ],
 }
+
+
+TWICE = {"name": "own", "classes": [{"name": "car", "coco": ["car"]}, {"name": "van", "coco": ["car"]}]}
 
 
 @pytest.fixture
@@ -71,12 +74,12 @@ def one_class(**traits):
     ("document", "code", "says"),
     [
         ({"taxonomy": "nuscenes", "labels": {"car": "cra"}}, "SCH001", ["labels['car']", "'cra'", "car, truck"]),
-        ({"taxonomy": "nuscens", "labels": {"car": "car"}}, "SCH002", ["taxonomy", "'nuscens'", "nuscenes, kitti"]),
+        ({"taxonomy": "nuscens", "labels": {"car": "car"}}, "SCH002", ["taxonomy", "'nuscens'", "kitti, nuscenes"]),
         ({"taxonomy": "kitti", "labels": {"car": 3}}, "SCH002", ["labels['car'] is 3"]),
         ({"taxonomy": "kitti", "labels": {"car": None}}, "SCH002", ["labels['car'] is None", "left out"]),
         ({"taxonomy": "kitti", "labels": {}}, "SCH002", ["labels is {}"]),
         ({"taxonomy": "kitti", "labels": ["car"]}, "SCH002", ["labels is ['car']"]),
-        ({"taxonomy": "kitti"}, "SCH002", ["lacks: labels"]),
+        ({"taxonomy": OWN}, "SCH002", ["lacks: labels"]),
         ({"taxonomy": "kitti", "labels": {"a": "car"}, "label": 1}, "SCH002", ["unknown field: label"]),
         ({"taxonomy": 5, "labels": {"car": "car"}}, "SCH002", ["taxonomy is 5"]),
         ({"taxonomy": {"name": "own"}, "labels": {"a": "b"}}, "SCH002", ["taxonomy lacks: classes"]),
@@ -94,6 +97,12 @@ def one_class(**traits):
         (one_class(name=5), "SCH002", ["classes[0].name is 5"]),
         ({"taxonomy": {"name": "", "classes": []}, "labels": {"a": "b"}}, "SCH002", ["taxonomy.name is ''"]),
         (one_class(link_floor_m=True), "SCH002", ["classes[0].link_floor_m is True"]),
+        (one_class(large="yes"), "SCH002", ["classes[0].large is 'yes'", "true or false"]),
+        (one_class(size_lwh_m=[4.6, 1.9]), "SCH002", ["classes[0].size_lwh_m is [4.6, 1.9]", "length, width and"]),
+        (one_class(size_lwh_m=[4.6, 1.9, 0]), "SCH002", ["classes[0].size_lwh_m is"]),
+        (one_class(coco="car"), "SCH002", ["classes[0].coco is 'car'", "a list"]),
+        (one_class(coco=[1]), "SCH002", ["classes[0].coco is [1]"]),
+        ({"taxonomy": TWICE, "labels": {"a": "car"}}, "SCH002", ["COCO label 'car'", "several classes"]),
         (one_class(role="driver"), "SCH002", ["classes[0].role is 'driver'", "'rider'"]),
         (one_class(role=[]), "SCH002", ["classes[0].role is []"]),
         ({"taxonomy": {"name": "own", "classes": [{}]}, "labels": {"a": "b"}}, "SCH002", ["classes[0] lacks: name"]),
@@ -125,14 +134,26 @@ def test_a_folder_is_no_mapping(tmp_path):
         load_mapping(tmp_path)
 
 
-def test_coco_labels_are_known_to_the_built_in_taxonomies():
-    assert default_mapping(NUSCENES) is COCO_TO["nuscenes"]
-    assert default_mapping(KITTI, "coco") is COCO_TO["kitti"]
+def test_coco_labels_are_a_trait_of_the_built_in_classes():
+    nuscenes = default_mapping(NUSCENES).classes
+    assert (nuscenes["person"], nuscenes["motorcycle"], len(nuscenes)) == ("pedestrian", "motorcycle", 6)
+    kitti = default_mapping(KITTI, "coco").classes
+    assert (kitti["person"], kitti["train"], kitti["bicycle"], len(kitti)) == ("pedestrian", "tram", "cyclist", 5)
+    whole = default_mapping(SEMANTICKITTI).classes
+    assert (whole["bus"], whole["train"], len(whole)) == ("other_vehicle", "other_vehicle", 7)
 
 
-def test_an_own_taxonomy_has_no_built_in_coco_mapping():
+def test_a_taxonomy_without_coco_labels_has_no_mapping_from_them():
     with pytest.raises(SchemaError, match=r"SCH001.*'harbour'(.|\n)*--mapping"):
         default_mapping(Taxonomy("harbour", (ClassSpec("crane"),)))
+
+
+def test_every_trait_is_settable(write):
+    crane = {"name": "crane", "size_lwh_m": [20, 8, 30], "large": False, "coco": ["train", "boat"]}
+    mapping = load_mapping(write({"taxonomy": {"name": "harbour", "classes": [crane]}}))
+    (spec,) = mapping.taxonomy.classes
+    assert (spec.typical_lwh_m, spec.is_large, spec.coco) == ((20, 8, 30), False, ("train", "boat"))
+    assert mapping.classes == {"train": "crane", "boat": "crane"}
 
 
 def test_same_names_map_to_themselves():
@@ -149,6 +170,7 @@ def test_the_mappings_of_the_documentation_load(write, page):
         assert load_mapping(write(block)).classes
 
 
-@pytest.mark.parametrize("mapping", COCO_TO.values(), ids=COCO_TO)
-def test_a_mapping_reaches_a_worker_process_whole(mapping):
+@pytest.mark.parametrize("taxonomy", [NUSCENES, KITTI, SEMANTICKITTI], ids=lambda taxonomy: taxonomy.name)
+def test_a_mapping_reaches_a_worker_process_whole(taxonomy):
+    mapping = default_mapping(taxonomy)
     assert pickle.loads(pickle.dumps(mapping)) == mapping

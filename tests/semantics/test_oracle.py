@@ -361,12 +361,12 @@ def test_an_image_without_truth_is_refused(report, truth, tmp_path):
 
 def test_loading_by_name_needs_the_folder_and_takes_the_dials(truth, frame, view_of):
     def load(**more):
-        return load_semantics("oracle", mapping=MAPPING, config=None, **more)
+        return load_semantics("oracle", mapping=MAPPING, **more)
 
     image, view = np.zeros((SIDE_PX, SIDE_PX, 3), dtype=np.uint8), view_of(SIDE_PX, SIDE_PX)
     assert len(load(masks_dir=truth).detect(image, frame, view)) == 100
     dials = OracleConfig(miss_rate=0.5)
-    one, other = (load(masks_dir=truth, oracle=dials, seed=s).detect(image, frame, view) for s in (0, 1))
+    one, other = (load(masks_dir=truth, config=dials, seed=s).detect(image, frame, view) for s in (0, 1))
     assert not same(one, other)
     for call in (lambda: load(masks_dir=None), lambda: semantics_sha256("oracle")):
         with pytest.raises(DatasetError, match=r"DAT001.*oracle(.|\n)*--masks-dir"):

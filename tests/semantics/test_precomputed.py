@@ -263,9 +263,9 @@ def test_a_truncated_png_is_refused(folder, detect):
 
 def test_loading_by_name_needs_the_folder(folder):
     masks_dir = folder(json=[])
-    assert load_semantics("precomputed", mapping=MAPPING, masks_dir=masks_dir, config=None).name == "precomputed"
+    assert load_semantics("precomputed", mapping=MAPPING, masks_dir=masks_dir).name == "precomputed"
     for call in (
-        lambda: load_semantics("precomputed", mapping=MAPPING, masks_dir=None, config=None),
+        lambda: load_semantics("precomputed", mapping=MAPPING, masks_dir=None),
         lambda: semantics_sha256("precomputed"),
     ):
         with pytest.raises(DatasetError, match=r"DAT001(.|\n)*--masks-dir"):

@@ -11,8 +11,11 @@ from PIL import Image, ImageDraw
 from pointsam.base.errors import BackendError, SchemaError
 from pointsam.semantics import load_semantics, semantics_sha256, ssd
 from pointsam.semantics.coco import COCO_NAMES
+from pointsam.semantics.mapping import default_mapping
 from pointsam.semantics.ssd import SsdConfig, SsdSemantics
-from pointsam.taxonomy import COCO_TO, KITTI, NUSCENES, ClassSpec, LabelMapping, Taxonomy
+from pointsam.taxonomy import KITTI, NUSCENES, ClassSpec, LabelMapping, Taxonomy
+
+COCO_TO_NUSCENES = default_mapping(NUSCENES)
 
 pytest.importorskip("onnxruntime")
 
@@ -71,7 +74,7 @@ def test_boxes_lie_in_the_image_and_scores_above_the_threshold(frame, view_of):
 
 
 def test_labels_outside_the_mapping_are_background(frame, view_of):
-    found = model(COCO_TO["nuscenes"]).detect(drawn_sign(), frame, view_of(480, 640))
+    found = model(default_mapping(NUSCENES)).detect(drawn_sign(), frame, view_of(480, 640))
     assert len(found) == 0
     assert found.box_xyxy_px.shape == (0, 4)
 
@@ -80,13 +83,13 @@ def test_tiles_find_smaller_objects(nuscenes_root, frame, view_of):
     (path,) = (nuscenes_root / "samples" / "CAM_FRONT").glob("*.jpg")
     image, view = np.array(Image.open(path)), view_of(900, 1600)
     person = NUSCENES.class_id("pedestrian")
-    whole, tiled = (model(COCO_TO["nuscenes"], tile_px=px).detect(image, frame, view).class_id for px in (0, 400))
+    whole, tiled = (model(default_mapping(NUSCENES), tile_px=px).detect(image, frame, view).class_id for px in (0, 400))
     assert np.sum(tiled == person) > np.sum(whole == person)
 
 
 def test_a_kitti_pedestrian_is_found_where_the_label_says(kitti_root, frame, view_of):
     image = np.array(Image.open(kitti_root / "training" / "image_2" / "000000.png"))
-    found = model(COCO_TO["kitti"]).detect(image, frame, view_of(*image.shape[:2]))
+    found = model(default_mapping(KITTI)).detect(image, frame, view_of(*image.shape[:2]))
     people = found.box_xyxy_px[found.class_id == KITTI.class_id("pedestrian")]
     assert len(people) == 1
     np.testing.assert_allclose(people[0], [712.4, 143.0, 810.7, 307.9], atol=16)
@@ -105,7 +108,7 @@ def test_the_model_has_one_column_a_coco_id():
 
 
 def test_loading_by_name_gives_the_model_with_its_digest():
-    loaded = load_semantics("ssd", mapping=COCO_TO["kitti"], masks_dir=None, config=SsdConfig())
+    loaded = load_semantics("ssd", mapping=default_mapping(KITTI), config=SsdConfig())
     assert loaded.name == "ssd"
     assert loaded.weights_sha256 == semantics_sha256("ssd")
 
@@ -113,9 +116,9 @@ def test_loading_by_name_gives_the_model_with_its_digest():
 def test_an_unknown_name_lists_the_known_ones():
     for call in (
         lambda: semantics_sha256("htc"),
-        lambda: load_semantics("htc", mapping=None, masks_dir=None, config=None),
+        lambda: load_semantics("htc", mapping=None),
     ):
-        with pytest.raises(SchemaError, match=r"SCH005.*'htc'(.|\n)*ssd, precomputed"):
+        with pytest.raises(SchemaError, match=r"SCH005.*'htc'(.|\n)*oracle, precomputed, ssd"):
             call()
 
 
@@ -166,7 +169,7 @@ class Session:
 
 @pytest.fixture
 def found_by(monkeypatch, frame, view_of):
-    def find(boxes, scores, image, mapping=COCO_TO["nuscenes"], **config):
+    def find(boxes, scores, image, mapping=COCO_TO_NUSCENES, **config):
         session = Session(boxes, scores)
         monkeypatch.setattr(ssd, "_session", lambda threads: session)
         found = model(mapping, **config).detect(image, frame, view_of(*image.shape[:2]))

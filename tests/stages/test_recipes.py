@@ -1,10 +1,10 @@
-from dataclasses import asdict
-
 import pytest
 
-from pointsam.base.config import parse
 from pointsam.base.errors import SchemaError
-from pointsam.stages.recipes import RECIPES, LabelConfig, with_overrides
+from pointsam.masks import SegmentConfig
+from pointsam.semantics.oracle import OracleConfig
+from pointsam.semantics.ssd import SsdConfig
+from pointsam.stages.recipes import RECIPES, MasksConfig, with_overrides
 
 PUBLISHED = {  # method.md A.0
     "masks.prompt.sweeps": (0, 1, -1),
@@ -35,9 +35,10 @@ PUBLISHED = {  # method.md A.0
 
 
 def field(config, dotted):
+    value = config.as_dict()
     for name in dotted.split("."):
-        config = getattr(config, name)
-    return config
+        value = value[name]
+    return value
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -49,7 +50,10 @@ def test_a_field_is_changed_by_its_dotted_name_and_nothing_else():
     paper = RECIPES["paper"]()
     changed = with_overrides(paper, ["clusters.refine.range_coef=0.05", "masks.prompts=both"])
     assert (changed.clusters.refine.range_coef, changed.masks.prompts) == (0.05, "both")
-    assert with_overrides(changed, ["clusters.refine.range_coef=0.04", "masks.prompts=points"]) == paper
+    assert (
+        with_overrides(changed, ["clusters.refine.range_coef=0.04", "masks.prompts=points"]).as_dict()
+        == paper.as_dict()
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,5 +100,59 @@ def test_a_value_that_no_frame_could_use_is_refused_before_the_run(assignment):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_survives_its_document(name):
-    recipe = RECIPES[name]()
-    assert parse(LabelConfig, asdict(recipe), "test") == recipe
+    masks = RECIPES[name]().masks
+    assert MasksConfig.from_dict(masks.as_dict(), "test").as_dict() == masks.as_dict()
+
+
+def test_options_go_to_the_back_end_in_its_own_class():
+    masks = with_overrides(RECIPES["default"](), ["masks.ssd.tile_px=500", "masks.segment.chunk=2"]).masks
+    assert masks.semantics_options() == SsdConfig(tile_px=500, score_threshold=0.4)
+    assert masks.segmenter_options() == SegmentConfig(chunk=2)
+    oracle = with_overrides(RECIPES["paper"](), ["masks.oracle.masks=true", "masks.semantics=oracle"]).masks
+    assert oracle.semantics_options() == OracleConfig(masks=True)
+
+
+def test_an_option_that_its_back_end_refuses_is_named():
+    with pytest.raises(SchemaError, match=r"SCH005.*--set masks\.ssd\.tile_px=wide: masks\.ssd\.tile_px"):
+        with_overrides(RECIPES["paper"](), ["masks.ssd.tile_px=wide"])
+
+
+def test_an_unknown_back_end_is_refused_before_the_run():
+    with pytest.raises(SchemaError, match=r"SCH005.*'htc'"):
+        with_overrides(RECIPES["paper"](), ["masks.semantics=htc"])
+
+
+def test_a_document_opens_without_the_back_ends_that_it_names():
+    """Labels are judged and exported on machines that did not make them."""
+    document = RECIPES["paper"]().masks.as_dict() | {"backend": "theirs", "theirs": {"colour": "red"}}
+    masks = MasksConfig.from_dict(document, "run.json")
+    assert (masks.backend, masks.options["theirs"]) == ("theirs", {"colour": "red"})
+
+
+THEIRS = """
+from dataclasses import dataclass
+from pointsam.semantics.base import SemanticsPlugin
+
+@dataclass(frozen=True)
+class Options:
+    colour: str = "red"
+
+PLUGIN = SemanticsPlugin(Options, None, None)
+"""
+
+
+def test_a_back_end_of_another_package_is_configured_like_ours(install):
+    install("theirs", [("semantics", "gauge", "their_classes:PLUGIN")], {"their_classes": THEIRS})
+    paper = RECIPES["paper"]()
+    masks = with_overrides(paper, ["masks.gauge.colour=blue", "masks.semantics=gauge"]).masks
+    assert masks.semantics_options().colour == "blue"
+    assert masks.as_dict() == {**paper.masks.as_dict(), "semantics": "gauge", "gauge": {"colour": "blue"}}
+    with pytest.raises(SchemaError, match=r"SCH005.*masks\.gauge\.colour"):
+        with_overrides(paper, ["masks.gauge.colour=blue"])  # not in use, so without effect
+
+
+@pytest.mark.parametrize("name", ["prompt", "segment"])
+def test_options_that_would_hide_others_are_refused(install, name):
+    install("theirs", [("semantics", name, "their_classes:PLUGIN")], {"their_classes": THEIRS})
+    with pytest.raises(SchemaError, match=rf"SCH005.*masks\.{name} are taken"):
+        with_overrides(RECIPES["paper"](), [f"masks.semantics={name}"])

@@ -10,9 +10,8 @@ import pytest
 from helpers.commands import label, refused
 from helpers.training import make_labels, make_world
 
-from pipelines.opened import open_run
-from pipelines.review.evaluate import evaluate
 from pointsam.datasets.kitti.objects import Kitti
+from pointsam.evaluate.labels import evaluate_labels
 from pointsam.taxonomy import Taxonomy
 
 
@@ -76,7 +75,7 @@ def test_two_runs_stand_side_by_side(world, outs, tmp_path):
 def test_a_frame_that_was_set_aside_is_counted_and_said(world, tmp_path):
     bad = world.frame_ids()[2]
     make_labels(tmp_path / "out", world, failed={bad})
-    report = evaluate(open_run(tmp_path / "out", world.root))
+    report = evaluate_labels(tmp_path / "out", world)
     assert (report.failed, report.quality.panoptic.num_frames) == (1, len(world.frame_ids()) - 1)
     assert "1 quarantined frames were not scored" in report.text()
 
@@ -109,7 +108,7 @@ def test_sweeps_that_have_changed_since_are_refused(world, outs, tmp_path):
 def test_frames_without_truth_are_left_out_and_said(tiny_kitti, tmp_path):
     make_labels(tmp_path / "out", Kitti(tiny_kitti.root), ["000000", "000001"])
     tiny_kitti.path("label_2", "000001").unlink()
-    report = evaluate(open_run(tmp_path / "out", tiny_kitti.root))
+    report = evaluate_labels(tmp_path / "out", Kitti(tiny_kitti.root))
     assert (report.without_truth, report.quality.panoptic.num_frames) == (1, 1)
     assert "1 frames have no truth and were not scored" in report.text()
 

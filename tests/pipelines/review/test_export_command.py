@@ -13,10 +13,10 @@ from helpers.nuscenes_root import make_root, rename_last_key_sweep
 from helpers.training import make_labels
 from PIL import Image
 
-from pipelines.cli.label import _FORMATS
 from pipelines.opened import open_run
-from pipelines.review.export import FORMATS
+from pipelines.review.export import format_of
 from pointsam import rle
+from pointsam.base.plugins import names
 from pointsam.calibration.correction import RigCorrection, rig_of
 from pointsam.calibration.perturb import Noise, perturb
 from pointsam.datasets.kitti.objects import Kitti
@@ -26,9 +26,7 @@ from pointsam.geometry.fit import fit_boxes
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.store.reader import Labels
 
-
-def test_the_command_knows_every_format():
-    assert set(_FORMATS) == set(FORMATS)
+FORMATS = names("exporters")
 
 
 @pytest.mark.parametrize("form", sorted(set(FORMATS) - {"kitti", "rerun"}))
@@ -94,7 +92,7 @@ def remade(drive, out, tmp_path):
     return call
 
 
-@pytest.mark.parametrize("form", sorted(name for name, form in FORMATS.items() if form.masks))
+@pytest.mark.parametrize("form", sorted(name for name in FORMATS if format_of(name).masks))
 def test_other_masks_than_those_of_the_clusters_are_refused(drive, remade, tmp_path, form):
     command = ("export", remade(), drive[0], "--to", form, "--dest", tmp_path / "dest")
     refused(label(*command), "SCH004", tmp_path / "remade", "--masks-from")
@@ -121,8 +119,8 @@ def test_masks_of_another_folder_are_found_where_it_is_named(drive, out, remade,
 
 def test_formats_without_masks_need_no_folder_of_masks(drive, remade, tmp_path):
     folder = remade()
-    for name, form in FORMATS.items():
-        if not form.masks and name != "kitti":
+    for name in FORMATS:
+        if not format_of(name).masks and name != "kitti":
             done = label("export", folder, drive[0], "--to", name, "--dest", tmp_path / name, "--eval-set", "mini_val")
             assert done.exit_code == 0, done.output
 

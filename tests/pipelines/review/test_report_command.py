@@ -11,9 +11,9 @@ import pytest
 from helpers.commands import label, refused
 from PIL import Image
 
-from pipelines.opened import open_run
-from pipelines.review.evaluate import evaluate
 from pipelines.review.report import choose
+from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.evaluate.labels import evaluate_labels
 from pointsam.store.reader import Labels
 
 CHROMIUM = next(
@@ -143,7 +143,7 @@ def test_figures_are_those_of_eval_and_pictures_are_of_the_cameras_of_the_run(dr
     result = label("report", tmp_path / "noisy", "--dest", tmp_path / "page", "--masks-from", out)
     assert result.exit_code == 0, result.output
     text = (tmp_path / "page" / "index.html").read_text()
-    tables = evaluate(open_run(tmp_path / "noisy")).tables()
+    tables = evaluate_labels(tmp_path / "noisy", NuScenes(drive[0])).tables()
     assert any("CAM_FRONT" in table.html() for table in tables)
     assert all(table.html() in text for table in tables)
     assert len(list((tmp_path / "page" / "frames").glob("000-CAM*.jpg"))) == 4

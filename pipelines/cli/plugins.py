@@ -1,0 +1,55 @@
+"""What `pointsam-label plugins` lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pointsam.base.errors import PointSamError
+from pointsam.base.plugins import GROUPS, Group, find, plugins
+from pointsam.datasets import DatasetPlugin
+from pointsam.export.base import Format
+from pointsam.masks import SegmenterPlugin
+from pointsam.semantics import SemanticsPlugin
+
+KINDS: Mapping[Group, type[object]] = {
+    "datasets": DatasetPlugin,
+    "segmenters": SegmenterPlugin,
+    "semantics": SemanticsPlugin,
+    "exporters": Format,
+}
+"""The class of the objects of each group."""
+
+
+def listing() -> list[dict[str, str]]:
+    """One row for each plug-in: group, name, distribution, version, and the error of loading it, "" if it loads."""
+    return [
+        {
+            "group": plugin.group,
+            "name": plugin.name,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "error": _error(group, plugin.name),
+        }
+        for group in GROUPS
+        for plugin in plugins(group)
+    ]
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """The rows for the terminal, errors below."""
+    cells = [("group", "name", "from", "version", "loads")] + [
+        (row["group"], row["name"], row["distribution"], row["version"], "no" if row["error"] else "yes")
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
+    errors = dict.fromkeys(row["error"] for row in rows if row["error"])
+    return "\n".join([*lines, *(f"error {error}" for error in errors)])
+
+
+def _error(group: Group, name: str) -> str:
+    try:
+        find(group, name).load(KINDS[group])
+    except PointSamError as error:
+        return str(error)
+    return ""

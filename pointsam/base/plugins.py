@@ -1,0 +1,142 @@
+"""Data sets, segmenters, sources of classes and export formats: entry points of any installed package, ours included.
+
+A package offers one in its pyproject.toml (docs/plugins.md):
+
+    [project.entry-points."pointsam.datasets"]
+    yard = "my_package.yard:DATASET"
+
+Names are read from the metadata of the installed packages. A plug-in is imported only when it is asked for, so a broken
+one stops neither the others nor the listing.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal, TypeVar, get_args
+
+from pointsam.base.errors import PluginError, SchemaError
+
+Group = Literal["datasets", "segmenters", "semantics", "exporters"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+
+_WHAT: dict[Group, str] = {
+    "datasets": "data set",
+    "segmenters": "segmenter",
+    "semantics": "source of semantics",
+    "exporters": "export format",
+}
+NONE_INSTALLED = "no package offers any, not even pointsam: install it again (pip install -e . in a checkout)"
+"""Hint where a group is empty: the metadata of this package are older than its plug-ins, or it is not installed."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One entry point; nothing of it is imported yet.
+
+    Args:
+        group: what it offers.
+        name: what the user types.
+        distribution: package that offers it.
+        version: of that package.
+        entry: where its object is.
+    """
+
+    group: Group
+    name: str
+    distribution: str
+    version: str
+    entry: EntryPoint
+
+    def load(self, kind: type[T]) -> T:
+        """Import it.
+
+        Args:
+            kind: the class that objects of its group have.
+
+        Raises:
+            PluginError: PLG001 if it cannot be imported or is of another class.
+        """
+        who = f"{_WHAT[self.group]} {self.name!r} of {self.distribution} {self.version} ({self.entry.value})"
+        try:
+            loaded = self.entry.load()
+        except Exception as error:  # a module of somebody else may raise anything
+            raise PluginError(
+                "PLG001",
+                f"{who} cannot be loaded: {type(error).__name__}: {error}",
+                f"mend or remove it: pip install --upgrade {self.distribution}, or pip uninstall {self.distribution}",
+            ) from error
+        if not isinstance(loaded, kind):
+            raise PluginError(
+                "PLG001",
+                f"{who} cannot be loaded: it is a {type(loaded).__name__}, not a {kind.__name__}",
+                f"let its entry point name a {kind.__module__}.{kind.__name__} (docs/plugins.md)",
+            )
+        return loaded
+
+
+def plugins(group: Group) -> tuple[Plugin, ...]:
+    """Every plug-in of a group by name, then by distribution; a name may be there more than once."""
+    return tuple(plugin for plugin in _scan(tuple(sys.path)) if plugin.group == group)
+
+
+def names(group: Group) -> tuple[str, ...]:
+    """What the user may type, in alphabetical order."""
+    return tuple(sorted({plugin.name for plugin in plugins(group)}))
+
+
+def find(group: Group, name: str) -> Plugin:
+    """The plug-in of a name.
+
+    Raises:
+        SchemaError: SCH005 if there is none, listing those that there are.
+        PluginError: PLG002 if several distributions offer one.
+    """
+    found = [plugin for plugin in plugins(group) if plugin.name == name]
+    if not found:
+        known = names(group)
+        raise SchemaError(
+            "SCH005",
+            f"there is no {_WHAT[group]} named {name!r}",
+            f"use one of: {', '.join(known)} (pointsam-label plugins lists them)" if known else NONE_INSTALLED,
+        )
+    if len(found) > 1:
+        raise PluginError(
+            "PLG002",
+            f"{len(found)} packages offer a {_WHAT[group]} named {name!r}: "
+            + ", ".join(f"{plugin.distribution} {plugin.version}" for plugin in found),
+            "uninstall all but one of them",
+        )
+    return found[0]
+
+
+def load(group: Group, name: str, kind: type[T]) -> T:
+    """The object of a plug-in.
+
+    Args:
+        group: of the plug-in.
+        name: of the plug-in.
+        kind: the class that objects of the group have.
+
+    Raises:
+        SchemaError, PluginError: as `find` and `Plugin.load`.
+    """
+    return find(group, name).load(kind)
+
+
+@lru_cache(maxsize=8)
+def _scan(path: tuple[str, ...]) -> tuple[Plugin, ...]:
+    """All plug-ins on a search path. Of a distribution that is there twice, the first hides the other."""
+    found = []
+    entries = entry_points()
+    for group in GROUPS:
+        of_group = []
+        for entry in entries.select(group=f"pointsam.{group}"):
+            assert entry.dist is not None  # entry points of installed packages have one
+            of_group.append(Plugin(group, entry.name, entry.dist.name, entry.dist.version, entry))
+        found += sorted(of_group, key=lambda plugin: (plugin.name, plugin.distribution))
+    return tuple(found)

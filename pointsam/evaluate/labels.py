@@ -1,0 +1,66 @@
+"""The labels of an output folder against the truth of its data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.progress import progress
+from pointsam.datasets.base import Dataset
+from pointsam.evaluate.judge import FrameVerdict, Judge
+from pointsam.evaluate.quality import Report
+from pointsam.store.reader import Labels
+
+
+def evaluate_labels(
+    out: Path | str, dataset: Dataset, truth: str | None = None, watch: Callable[[FrameVerdict], None] = lambda _: None
+) -> Report:
+    """Score every finished frame of an output folder.
+
+    Args:
+        out: the folder.
+        dataset: with the truth.
+        truth: its source (Dataset.point_truth).
+        watch: is shown every frame's verdict.
+
+    Raises:
+        SchemaError: SCH004 if the labels are of other classes than the truth.
+        DatasetError: DAT009 if no frame can be scored.
+    """
+    labels = Labels(out)
+    _check_classes(labels, dataset)
+    failed = without_truth = 0
+    sources: set[str] = set()
+    judge = None
+    for frame in progress(labels.frames(), desc="eval", unit="frame"):
+        if frame.status != "ok":
+            failed += 1
+            continue
+        true = dataset.point_truth(frame.frame_id, truth)
+        if true is None:
+            without_truth += 1
+            continue
+        if judge is None:
+            cameras = tuple(view.name for view in dataset.frame(frame.frame_id).cameras)
+            judge = Judge(dataset, labels.taxonomy, cameras)
+        watch(judge.add(labels.labels(frame.frame_id), true))
+        sources.add(true.source)
+    if judge is None:
+        raise DatasetError(
+            "DAT009",
+            f"no frame of {out} can be scored: {failed} quarantined, {without_truth} without "
+            f"{truth or 'truth'} in {dataset.root}",
+            "score a split that has boxes or panoptic labels" if truth is None else "leave out --truth",
+        )
+    return Report(labels.out, "+".join(sorted(sources)), judge.result(), failed, without_truth)
+
+
+def _check_classes(labels: Labels, dataset: Dataset) -> None:
+    if labels.taxonomy.names != dataset.taxonomy.names:
+        raise SchemaError(
+            "SCH004",
+            f"{labels.out} has classes {list(labels.taxonomy.names)}, the truth of {dataset.root} has "
+            f"{list(dataset.taxonomy.names)}",
+            "score labels against the data set they were made of, with a mapping to its classes",
+        )
