@@ -11,6 +11,7 @@ from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.calibration.correction import RigCorrection
 from pointsam.calibration.perturb import Noise
 from pointsam.datasets.base import Dataset
+from pointsam.evaluate.labels import require_same_classes
 from pointsam.stages.frame import instance_map
 from pointsam.stages.recipes import ClustersConfig, MasksConfig
 from pointsam.store.reader import Labels
@@ -229,18 +230,4 @@ def require_same_data(labels: Labels, stage: str, dataset: Dataset) -> None:
             "or its tables or calibration have changed since: the fingerprints differ",
             f"give the root, and the --version, that they were made of, or label this one: pointsam-label run "
             f"{dataset.root} --out OTHER",
-        )
-
-
-def require_same_classes(labels: Labels, dataset: Dataset) -> None:
-    """Refuse labels of other classes than those of a data set's truth.
-
-    Raises:
-        SchemaError: SCH004.
-    """
-    if labels.taxonomy.names != dataset.taxonomy.names:
-        raise SchemaError(
-            "SCH004",
-            f"{labels.out} has classes {list(labels.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}",
-            "label with a mapping to the data set's classes: pointsam-label run --mapping (docs/mapping.md)",
         )

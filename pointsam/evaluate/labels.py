@@ -29,7 +29,7 @@ def evaluate_labels(
         DatasetError: DAT009 if no frame can be scored.
     """
     labels = Labels(out)
-    _check_classes(labels, dataset)
+    require_same_classes(labels, dataset)
     failed = without_truth = 0
     sources: set[str] = set()
     judge = None
@@ -56,11 +56,15 @@ def evaluate_labels(
     return Report(labels.out, "+".join(sorted(sources)), judge.result(), failed, without_truth)
 
 
-def _check_classes(labels: Labels, dataset: Dataset) -> None:
+def require_same_classes(labels: Labels, dataset: Dataset) -> None:
+    """Refuse labels of other classes than those of a data set's ground truth.
+
+    Raises:
+        SchemaError: SCH004.
+    """
     if labels.taxonomy.names != dataset.taxonomy.names:
         raise SchemaError(
             "SCH004",
-            f"{labels.out} has classes {list(labels.taxonomy.names)}, the truth of {dataset.root} has "
-            f"{list(dataset.taxonomy.names)}",
-            "score labels against the data set they were made of, with a mapping to its classes",
+            f"{labels.out} has classes {list(labels.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}",
+            "label with a mapping to the data set's classes: pointsam-label run --mapping (docs/mapping.md)",
         )
