@@ -13,9 +13,9 @@ from pointsam.base.files import make_folder, require_free, store_errors, tempora
 from pointsam.base.paths import path_under, require_name
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
-from pointsam.datasets.io import read_values
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.datasets.points import read_frame_points
 from pointsam.export.boxes import kitti, nuscenes_results, nuscenes_rows
 from pointsam.export.clouds import pcd, ply
 from pointsam.export.coco import coco_rows, coco_split
@@ -182,7 +182,7 @@ def _item(number: int, name: str, frame_id: str, source: Source) -> Item:
         source.labels.labels(frame_id),
         source.labels.taxonomy,
         lambda: dataset.frame(frame_id),
-        lambda: read_values(truth.frame(frame_id).sweep, 4),
+        lambda: read_frame_points(truth.frame(frame_id), intensity=True).rows(),
         lambda: source.masks_source.masks(frame_id),
         truth.rect_SE3_lidar(frame_id) if isinstance(truth, Kitti) else None,
     )

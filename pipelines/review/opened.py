@@ -17,7 +17,8 @@ from pointsam.calibration.correction import RigCorrection
 from pointsam.calibration.perturb import Noise
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
-from pointsam.datasets.io import read_image, read_points
+from pointsam.datasets.io import read_image
+from pointsam.datasets.points import read_frame_points
 from pointsam.store.reader import Labels
 from pointsam.types import Boxes, Frame, FrameLabels
 
@@ -29,7 +30,7 @@ class Parts:
     Args:
         frame: its cameras and poses.
         found: its labels.
-        xyz_lidar_m: (N,3) the sweep.
+        xyz_lidar_m: (N,3) its points.
         images: (H,W,3) RGB by camera.
         masks: by camera, the masks that built clusters, with their class.
         boxes: true ones, None where there are none.
@@ -114,8 +115,9 @@ class Source:
                 "mend it, then --retry-failed",
             )
         frame = self.dataset.frame(frame_id)
-        images = {view.name: read_image(view.image_path) for view in frame.cameras}
-        return Parts(frame, found, read_points(frame.sweep), images, self.masks(found), self.truth.boxes(frame_id))
+        images = {view.name: read_image(view.source) for view in frame.cameras}
+        xyz = read_frame_points(frame).xyz_lidar_m
+        return Parts(frame, found, xyz, images, self.masks(found), self.truth.boxes(frame_id))
 
     def masks(self, found: FrameLabels) -> dict[str, list[tuple[bytes, int]]]:
         """By camera, the masks that built a frame's clusters, with their class."""

@@ -150,7 +150,7 @@ def _frame(folder: Path, name: str, source: Source, frame_id: str, why: str) -> 
         picture = draw_camera(
             parts.images[view.name],
             view.name,
-            project(parts.xyz_lidar_m, parts.frame.sweep, view),
+            project(parts.xyz_lidar_m, parts.frame, view),
             parts.found.labels,
             parts.masks.get(view.name, ()),
             taxonomy,

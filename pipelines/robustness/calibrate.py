@@ -33,7 +33,7 @@ from pointsam.calibration.file import VERSION, CameraVerdict, RigVerdict
 from pointsam.calibration.silhouettes import Look, look
 from pointsam.calibration.solve import evidence_of, solve
 from pointsam.datasets.base import Dataset
-from pointsam.datasets.io import read_points
+from pointsam.datasets.points import read_frame_points
 from pointsam.stages.frame import instance_map
 from pointsam.stages.recipes import MasksConfig
 from pointsam.store.reader import Labels
@@ -108,7 +108,7 @@ def _seen(request: Request, source: Labels, dataset: Dataset, frame_id: str) -> 
     taxonomy: Taxonomy = source.taxonomy
     images, clusters = images_read(source, frame_id), request.config.clusters
     painted = {name: instance_map(row, taxonomy, made.semantic_overlap, clusters) for name, row in images.items()}
-    return frame, look(frame, read_points(frame.sweep), painted)
+    return frame, look(frame, read_frame_points(frame), painted)
 
 
 def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str]]:

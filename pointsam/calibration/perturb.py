@@ -19,8 +19,8 @@ from scipy.spatial.transform import Rotation
 from pointsam.base.errors import CalibrationError
 from pointsam.base.ranges import require
 from pointsam.base.seeding import generator
-from pointsam.calibration.motion import moved, twist
 from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.motion import moved, twist
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame
 

@@ -103,7 +103,7 @@ def _inside(xyz_lidar_m: NDArray[np.floating[Any]], frame: Frame, cameras: tuple
     """(N,) for each camera, whether a point falls into its image; a camera that the frame lacks sees nothing."""
     views = {view.name: view for view in frame.cameras}
     none = np.zeros(len(xyz_lidar_m), dtype=bool)
-    return [project(xyz_lidar_m, frame.sweep, views[name]).valid if name in views else none for name in cameras]
+    return [project(xyz_lidar_m, frame, views[name]).valid if name in views else none for name in cameras]
 
 
 def _level(

@@ -1,12 +1,16 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsam.datasets.io import XYZ, ImageFile, RawPoints
+from pointsam.geometry import projection
 from pointsam.geometry.camera import PinholeCamera
-from pointsam.geometry.projection import cam_SE3_lidar, key_SE3_sweep, project
+from pointsam.geometry.projection import cam_SE3_lidar, key_SE3_sweep
 from pointsam.geometry.se3 import SE3
-from pointsam.types import CameraView, Sweep
+from pointsam.types import CameraView, Frame, Sweep
 
 CAM_FROM_EGO_AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # x right = -y left, y down = -z up, z = x
 CAMERA = PinholeCamera(np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]), width_px=100, height_px=80)
@@ -16,14 +20,19 @@ def yaw(angle):
     return np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
 
 
-def sweep(world_SE3_ego=None, ego_SE3_lidar=None, path="sweep.bin", floats_per_point=5):
+def sweep(world_SE3_ego=None, ego_SE3_lidar=None):
     identity = SE3.identity()
-    return Sweep(path, floats_per_point, 0, ego_SE3_lidar or identity, world_SE3_ego or identity)
+    return Sweep(RawPoints(Path("sweep.bin"), XYZ), 0, ego_SE3_lidar or identity, world_SE3_ego or identity)
 
 
 def view(world_SE3_ego=None, ego_SE3_cam=None, camera=CAMERA):
     mount = ego_SE3_cam or SE3(CAM_FROM_EGO_AXES.T, np.zeros(3))
-    return CameraView("CAM", "image.png", 0, camera, mount, world_SE3_ego or SE3.identity())
+    return CameraView("CAM", ImageFile(Path("image.png")), 0, camera, mount, world_SE3_ego or SE3.identity())
+
+
+def project(xyz, key, eye, **options):
+    """Into the only image of a frame of one sweep."""
+    return projection.project(xyz, Frame("frame", "scene", (key,), {}, (eye,)), eye, **options)
 
 
 def test_a_point_straight_ahead_hits_the_principal_point():

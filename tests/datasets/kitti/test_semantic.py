@@ -62,7 +62,7 @@ def test_sweeps_are_a_metre_apart_along_x(tmp_path):
     before, after = (key_SE3_sweep(frame.sweep, frame.neighbours[k]).translation_m for k in (-1, 1))
     assert before == pytest.approx([-1, 0, 0], abs=1e-9)
     assert after == pytest.approx([1, 0, 0], abs=1e-9)
-    assert [sweep.path.stem for sweep in world.past_sweeps("08_000002", 5)] == ["000001", "000000"]
+    assert [sweep.source.path.stem for sweep in world.past_sweeps("08_000002", 5)] == ["000001", "000000"]
 
 
 def test_without_poses_frames_stand_alone(tmp_path):
