@@ -143,3 +143,18 @@ def test_real_objects_in_plain_view_stay(kitti_root):
         found = occluded(FramePoints.of(xyz), seen, frame, frame.cameras[0])
         assert (found & inside).sum() <= 0.02 * inside.sum()
         assert found.any()
+
+
+def test_a_second_lidar_hides_with_its_own_eye():
+    """A LiDAR in the camera's place sees nothing past an object, whichever LiDAR the frame's coordinates belong to."""
+    frame, view = rig(BELOW)
+    (first,) = frame.sweeps
+    second = Sweep(first.source, 0, SE3(np.eye(3), np.array(BELOW)), first.world_SE3_ego, sensor="low")
+    both = Frame("frame", "scene", (first, second), {}, (view,))
+    xyz, _ = scan([CAR])
+    seen = project(xyz, both, view)
+    points = FramePoints.of(xyz)
+    assert occluded(points, seen, both, view).any()
+    np.testing.assert_array_equal(occluded(points, seen, both, view), occluded(points, seen, frame, view))
+    of_second = FramePoints(xyz, np.ones(len(xyz), dtype=np.uint8), points.time_s)
+    assert not occluded(of_second, seen, both, view).any()
