@@ -80,7 +80,7 @@ CLEAN = Noise()
 
 
 def perturb(frame: Frame, noise: Noise) -> Frame:
-    """The frame as a wrong calibration shows it.
+    """The frame as a wrong calibration shows it. Cameras are wrong; sweeps keep their places to each other.
 
     Raises:
         CalibrationError: CAL004 if no camera would be left, or if a time offset meets a frame that tells of no motion.

@@ -15,6 +15,7 @@ from typing import BinaryIO, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.errors import SchemaError
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.types.validation import check_row, check_shapes
@@ -81,7 +82,8 @@ class Sweep:
         sensor: name of the sensor.
         motion_compensated: whether the vehicle's own motion is already removed, so that all points are in the sensor's
             frame at `t_us`. If not, and the source has "time_s", each point is in the sensor's frame at its own time,
-            and reading compensates it (`pointsam.datasets.points`). Without "time_s" nothing can be compensated.
+            and reading compensates it (`pointsam.datasets.points`). Without "time_s" nothing can be compensated, and
+            this changes nothing.
     """
 
     source: PointSource
@@ -232,6 +234,11 @@ class FramePoints:
         )
 
     def rows(self) -> NDArray[np.float32]:
-        """(N,4) float32 x, y, z, intensity; 0 where the intensity was not read."""
-        intensity = np.zeros(len(self), dtype=np.float32) if self.intensity is None else self.intensity
-        return np.column_stack([self.xyz_lidar_m, intensity])
+        """(N,4) float32 x, y, z, intensity.
+
+        Raises:
+            SchemaError: SCH003 if the intensity was not read.
+        """
+        if self.intensity is None:
+            raise SchemaError("SCH003", "points without intensity", "read them with intensity=True")
+        return np.column_stack([self.xyz_lidar_m, self.intensity])
