@@ -78,9 +78,11 @@ def carried(
     angle = (seconds * turn_rate)[:, None]
     sine, rest = np.sin(angle), 2 * np.sin(angle / 2) ** 2  # rest = 1 - cosine, exact at small angles
     across = np.cross(axis, xyz)
-    turned: NDArray[np.float64] = xyz + sine * across + rest * np.cross(axis, across)
+    turned = xyz + sine * across + rest * np.cross(axis, across)
     beside = np.cross(axis, speed)
-    return turned + (angle * speed + rest * beside + (angle - sine) * np.cross(axis, beside)) / turn_rate
+    shift = (angle * speed + rest * beside + (angle - sine) * np.cross(axis, beside)) / turn_rate
+    out: NDArray[np.float64] = turned + shift
+    return out
 
 
 def _known(frame: Frame) -> dict[int, Sweep]:
