@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pointsam.datasets import open_dataset
-from pointsam.datasets.io import read_points
+from pointsam.datasets.points import read_frame_points
 from pointsam.evaluate.judge import Judge
 from pointsam.stages.summarize import summarize
 from pointsam.taxonomy import BACKGROUND
@@ -58,7 +58,7 @@ def worse(dataset, frame_id, truth, seed):
     left = PointLabels(
         np.where(gone, np.int32(NO_INSTANCE), ids), np.where(gone, np.uint8(BACKGROUND), truth.labels.class_id)
     )
-    left, clusters = summarize(read_points(dataset.frame(frame_id).sweep), left, [], dataset.taxonomy)
+    left, clusters = summarize(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, left, [], dataset.taxonomy)
     none = np.zeros(len(ids), dtype=np.uint8)
     return FrameLabels(FrameRow(frame_id, "", 0, len(ids), len(clusters)), left, none, none, clusters)
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from segment_anything import SamAutomaticMaskGenerator
 
-from pointsam.datasets.io import read_image
+from pointsam.datasets.io import ImageFile, read_image
 from pointsam.masks import load_segmenter, weight_files
 from pointsam.masks.checkpoint import load_all, read_tensors
 from pointsam.masks.mobile_sam import build_mobile_sam, from_upstream_names
@@ -57,7 +57,7 @@ def stock_generator(image: np.ndarray, uv_px: np.ndarray) -> SamAutomaticMaskGen
 def main(path: Path, threads: int = 2, points: int = 256, boxes: int = 20) -> None:
     """Measure and print."""
     torch.set_num_threads(threads)
-    image = read_image(path)
+    image = read_image(ImageFile(path))
     height, width = image.shape[:2]
     rng = np.random.default_rng(0)
     uv = rng.integers([0, height // 3], [width, height], (points, 2)).astype(np.int32)

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from pointsam.datasets import open_dataset
-from pointsam.datasets.io import read_image, read_points
+from pointsam.datasets.io import read_image
+from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.boxes import count_points
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.semantics.boxes import intersection, iou
@@ -54,13 +55,13 @@ def load(roots):
         images = []
         for frame_id in dataset.frame_ids():
             frame, boxes = dataset.frame(frame_id), dataset.boxes(frame_id)
-            enough = count_points(read_points(frame.sweep), boxes) >= 5
+            enough = count_points(read_frame_points(frame).xyz_lidar_m, boxes) >= 5
             known = np.isin(boxes.class_id, [mapping.class_id(label) for label in mapping.classes])
             for view in frame.cameras:
                 seen = rectangles(boxes, frame, view)
                 there = ~np.isnan(seen[:, 0])
                 truth = seen[there], boxes.class_id[there], (enough & known)[there]
-                images.append((read_image(view.image_path), frame, view, *truth))
+                images.append((read_image(view.source), frame, view, *truth))
         yield dataset.name, mapping, images
 
 

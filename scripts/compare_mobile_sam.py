@@ -17,7 +17,7 @@ import torch
 from pycocotools import mask as coco
 from segment_anything import SamPredictor
 
-from pointsam.datasets.io import read_image
+from pointsam.datasets.io import ImageFile, read_image
 from pointsam.masks import SegmentConfig, load_segmenter
 from pointsam.masks.checkpoint import load_all, read_tensors
 from pointsam.masks.mobile_sam import build_mobile_sam, from_upstream_names
@@ -77,6 +77,6 @@ def iou_matrix(a, b) -> np.ndarray:
 
 if __name__ == "__main__":
     onnx, single, *paths = map(Path, sys.argv[1:])
-    pictures = [read_image(path) for path in paths]
+    pictures = [read_image(ImageFile(path)) for path in paths]
     embedding_errors(onnx, single, pictures)
     mask_ious(single, pictures)

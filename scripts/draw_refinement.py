@@ -18,6 +18,7 @@ from pipelines.world.config import SynthConfig
 from pipelines.world.render import film
 from pointsam.base.runtime import Stopwatch
 from pointsam.base.seeding import generator
+from pointsam.datasets.io import XYZ, ImageFile, RawPoints
 from pointsam.datasets.nuscenes.truth import CATEGORIES
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
@@ -35,7 +36,7 @@ from pointsam.synth.exposure import Studio
 from pointsam.synth.lidar import Lidar
 from pointsam.synth.rig import rig
 from pointsam.taxonomy import NUSCENES
-from pointsam.types import NO_INSTANCE, CameraView, Detections, Frame, ImageMasks, PointLabels, Sweep
+from pointsam.types import NO_INSTANCE, CameraView, Detections, Frame, FramePoints, ImageMasks, PointLabels, Sweep
 
 SEED, SCENE, FORWARD_M = 14, 2, (3.0, 33.0)
 WIDTH_PX, GAP_PX, HEAD_PX, BEV_HEIGHT_PX = 976, 16, 92, 560
@@ -65,8 +66,10 @@ def label(mounted, image, xyz_lidar_m, found):
     """The pipeline on one frame: masks, points as lifted from them with the detection as instance, final labels."""
     config = default()
     clusters = replace(config.clusters, lift=LiftConfig(), trim=TrimConfig())
-    view = CameraView(mounted.name, Path(), 0, mounted.camera, mounted.ego_SE3_cam, SE3.identity())
-    frame = Frame("street", "street", Sweep(Path(), 5, 0, LIDAR.ego_SE3_lidar, SE3.identity()), {}, (view,))
+    view = CameraView(mounted.name, ImageFile(Path()), 0, mounted.camera, mounted.ego_SE3_cam, SE3.identity())
+    sweep = Sweep(RawPoints(Path(), XYZ), 0, LIDAR.ego_SE3_lidar, SE3.identity())
+    frame = Frame("street", "street", (sweep,), {}, (view,))
+    points = FramePoints.of(xyz_lidar_m)
     segmenter = load_segmenter(config.masks.backend, config=config.masks.segmenter_options())
     masks = segmenter.from_boxes(segmenter.embed(image), found.box_xyxy_px)
     found = Detections(found.box_xyxy_px, found.class_id, found.score, masks.rle)
@@ -74,9 +77,9 @@ def label(mounted, image, xyz_lidar_m, found):
     overlap = config.masks.semantic_overlap
     semantic = semantic_map(found, *image.shape[:2], overlap)
     instances = paint(masks, semantic, found, NUSCENES, clusters.paint)
-    lifted = lift(xyz_lidar_m, frame, view, instances, clusters.lift).labels
-    refined = frame_labels(frame, xyz_lidar_m, {view.name: row}, lambda _: instances, NUSCENES, clusters, Stopwatch())
-    return masks, renumbered(lifted, masks.source[instances.mask_id]), refined, project(xyz_lidar_m, frame.sweep, view)
+    lifted = lift(points, frame, view, instances, clusters.lift).labels
+    refined = frame_labels(frame, points, {view.name: row}, lambda _: instances, NUSCENES, clusters, Stopwatch())
+    return masks, renumbered(lifted, masks.source[instances.mask_id]), refined, project(xyz_lidar_m, frame, view)
 
 
 def renumbered(labels, new_id):

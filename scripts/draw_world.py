@@ -8,8 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from pointsam.datasets.io import read_image, read_points
+from pointsam.datasets.io import read_image
 from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.datasets.points import read_frame_points
 from pointsam.report.compose import draw_frame
 
 
@@ -19,8 +20,8 @@ def draw(root, position):
     frame = dataset.frame(dataset.frame_ids()[position])
     return draw_frame(
         frame,
-        {view.name: read_image(view.image_path) for view in frame.cameras},
-        read_points(frame.sweep),
+        {view.name: read_image(view.source) for view in frame.cameras},
+        read_frame_points(frame).xyz_lidar_m,
         dataset.point_truth(frame.frame_id).labels,
         {},
         dataset.boxes(frame.frame_id),

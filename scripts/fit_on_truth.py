@@ -16,7 +16,7 @@ from shapely.geometry import Polygon
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.datasets import open_dataset
-from pointsam.datasets.io import read_points
+from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.boxes import box_members, corners
 from pointsam.geometry.fit import fit_boxes
 from pointsam.store.reader import Labels
@@ -39,7 +39,7 @@ def main():
         boxes = dataset.boxes(frame_id)
         found = labels.labels(frame_id).labels if labels else dataset.point_truth(frame_id).labels
         if boxes is not None and len(found):
-            rows += compared(read_points(dataset.frame(frame_id).sweep), found, boxes, dataset.taxonomy)
+            rows += compared(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, found, boxes, dataset.taxonomy)
     class_id, range_m, iou, turn = np.array(rows).T
     table = []
     for k, name in enumerate((*dataset.taxonomy.names, "all")):

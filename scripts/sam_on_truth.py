@@ -37,7 +37,7 @@ def against_truth(dataset, segmenter, pairs):
     """(class_id, height of the box in pixels, visible share, IoU, predicted IoU) of every object."""
     rows = []
     for _, view in pairs:
-        image, objects, boxes = read_image(view.image_path), [], []
+        image, objects, boxes = read_image(view.source), [], []
         truth = image_truth(dataset.root, view, dataset.taxonomy)
         for instance, class_id, visible in zip(truth.instance_id, truth.class_id, truth.visible, strict=True):
             mask = truth.ids == instance
@@ -60,7 +60,7 @@ def guesses(dataset, segmenter, pairs):
     detector = SsdSemantics(default_mapping(dataset.taxonomy, "coco"), config)
     rows = []
     for frame, view in pairs:
-        image = read_image(view.image_path)
+        image = read_image(view.source)
         found = detector.detect(image, frame, view)
         if len(found):
             cut = segmenter.from_boxes(segmenter.embed(image), found.box_xyxy_px)

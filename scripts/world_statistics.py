@@ -14,9 +14,9 @@ import numpy as np
 
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
-from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.datasets.nuscenes.truth import CATEGORIES as CLASSES
+from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.boxes import count_points
 from pointsam.synth.annotate import CATEGORIES
 from pointsam.taxonomy import BACKGROUND, NUSCENES
@@ -55,7 +55,7 @@ def gather(dataset):
     boxes_of, stuff = defaultdict(list), Counter()
     for frame_id in progress(dataset.frame_ids(), desc="count", unit="frame"):
         frame, boxes = dataset.frame(frame_id), dataset.boxes(frame_id)
-        points = count_points(read_points(frame.sweep), boxes)
+        points = count_points(read_frame_points(frame).xyz_lidar_m, boxes)
         for class_id, count, center in zip(boxes.class_id, points, boxes.center_m, strict=True):
             if class_id != BACKGROUND:
                 boxes_of[dataset.taxonomy.names[class_id]].append((count, np.hypot(*center[:2])))

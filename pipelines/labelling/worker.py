@@ -17,7 +17,8 @@ from pipelines.tasks import Done, Task, guarded
 from pointsam.base.errors import PointSamError
 from pointsam.base.runtime import Stopwatch
 from pointsam.datasets.base import Dataset
-from pointsam.datasets.io import read_image, read_points
+from pointsam.datasets.io import read_image
+from pointsam.datasets.points import read_frame_points, read_sweep_points
 from pointsam.masks import load_segmenter
 from pointsam.masks.base import Segmenter
 from pointsam.semantics import load_semantics
@@ -81,7 +82,7 @@ class MaskWorker:
             frame = self.dataset.frame(task.frame_id)
             view = next(view for view in frame.cameras if view.name == task.camera)
             with watch("read"):
-                image = read_image(view.image_path, expect=(view.camera.height_px, view.camera.width_px))
+                image = read_image(view.source, expect=(view.camera.height_px, view.camera.width_px))
             cloud = partial(self.cloud, task.frame_id)
             return image_masks(
                 image, cloud, frame, view, self.semantics, self.segmenter, self.taxonomy, self.config, watch
@@ -98,9 +99,12 @@ class MaskWorker:
 
     def _cloud(self, frame_id: str) -> NDArray[np.float64]:
         frame = self.dataset.frame(frame_id)
-        sweeps = {0: frame.sweep, **frame.neighbours}
-        wanted = {offset: sweeps[offset] for offset in self.config.prompt.sweeps if offset in sweeps}
-        return prompt_cloud(frame, {k: read_points(sweep) for k, sweep in wanted.items()}, self.config.prompt)
+        wanted = [offset for offset in self.config.prompt.sweeps if offset == 0 or offset in frame.neighbours]
+        clouds = {
+            k: read_sweep_points(frame, frame.neighbours[k]) if k else read_frame_points(frame).xyz_lidar_m
+            for k in wanted
+        }
+        return prompt_cloud(frame, clouds, self.config.prompt)
 
 
 class ClusterWorker:
@@ -125,12 +129,12 @@ class ClusterWorker:
             with watch("read"):
                 images = self.masks.images(task.frame_id)
                 frame: Frame = self.dataset.frame(task.frame_id)
-                xyz = read_points(frame.sweep)
+                points = read_frame_points(frame)
 
             def painted(camera: str) -> InstanceMap:
                 return self.masks.painted(images[camera], self.config)
 
-            return frame_labels(frame, xyz, images, painted, self.masks.taxonomy, self.config, watch)
+            return frame_labels(frame, points, images, painted, self.masks.taxonomy, self.config, watch)
 
         def failed(error: PointSamError) -> FrameLabels:
             row = FrameRow(

@@ -13,7 +13,7 @@ from pointsam.base.files import make_folder, require_free, store_errors, tempora
 from pointsam.base.paths import path_under, require_name
 from pointsam.base.progress import progress
 from pointsam.datasets.base import HasLidarTokens, HasRectifiedCamera
-from pointsam.datasets.io import read_values
+from pointsam.datasets.points import read_frame_points
 from pointsam.export.base import Exported, Format, Stream
 from pointsam.export.item import Files, Item
 
@@ -118,7 +118,7 @@ def _item(number: int, name: str, frame_id: str, run: OpenedRun) -> Item:
         run.labels.labels(frame_id),
         run.labels.taxonomy,
         lambda: dataset.frame(frame_id),
-        lambda: read_values(truth.frame(frame_id).sweep, 4),
+        lambda: read_frame_points(truth.frame(frame_id), intensity=True).rows(),
         lambda: run.masks.labels.masks(frame_id),
         truth.rect_SE3_lidar(frame_id) if isinstance(truth, HasRectifiedCamera) else None,
         lambda: truth.boxes(frame_id),

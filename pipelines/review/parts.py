@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from pipelines.opened import OpenedRun
 from pointsam.base.errors import DatasetError
-from pointsam.datasets.io import read_image, read_points
+from pointsam.datasets.io import read_image
+from pointsam.datasets.points import read_frame_points
 from pointsam.types import Boxes, Frame, FrameLabels
 
 
@@ -21,7 +22,7 @@ class Parts:
     Args:
         frame: its cameras and poses, as the run saw them.
         found: its labels.
-        xyz_lidar_m: (N,3) the sweep.
+        xyz_lidar_m: (N,3) its points.
         images: (H,W,3) RGB by camera.
         masks: by camera, the masks that built clusters, with their class.
         boxes: true ones, None where there are none.
@@ -50,5 +51,6 @@ def read_parts(run: OpenedRun, frame_id: str) -> Parts:
             "mend it, then --retry-failed",
         )
     frame = run.dataset.frame(frame_id)
-    images = {view.name: read_image(view.image_path) for view in frame.cameras}
-    return Parts(frame, found, read_points(frame.sweep), images, run.masks_of(found), run.truth.boxes(frame_id))
+    images = {view.name: read_image(view.source) for view in frame.cameras}
+    xyz = read_frame_points(frame).xyz_lidar_m
+    return Parts(frame, found, xyz, images, run.masks_of(found), run.truth.boxes(frame_id))

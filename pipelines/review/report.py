@@ -141,7 +141,7 @@ def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> 
         picture = draw_camera(
             parts.images[view.name],
             view.name,
-            project(parts.xyz_lidar_m, parts.frame.sweep, view),
+            project(parts.xyz_lidar_m, parts.frame, view),
             parts.found.labels,
             parts.masks.get(view.name, ()),
             taxonomy,

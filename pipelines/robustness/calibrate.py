@@ -32,7 +32,7 @@ from pointsam.calibration.file import VERSION, CameraVerdict, RigVerdict
 from pointsam.calibration.silhouettes import Look, look
 from pointsam.calibration.solve import evidence_of, solve
 from pointsam.datasets.base import Dataset
-from pointsam.datasets.io import read_points
+from pointsam.datasets.points import read_frame_points
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.types import CameraView, Frame
 
@@ -105,7 +105,7 @@ def calibrate(
 def _seen(masks: StoredMasks, config: ClustersConfig, dataset: Dataset, frame_id: str) -> tuple[Frame, list[Look]]:
     frame = dataset.frame(frame_id)
     painted = {name: masks.painted(image, config) for name, image in masks.images(frame_id).items()}
-    return frame, look(frame, read_points(frame.sweep), painted)
+    return frame, look(frame, read_frame_points(frame), painted)
 
 
 def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str]]:

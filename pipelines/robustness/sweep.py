@@ -23,7 +23,7 @@ from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.runtime import Stopwatch
 from pointsam.calibration.perturb import perturb
 from pointsam.datasets.base import Dataset
-from pointsam.datasets.io import read_points
+from pointsam.datasets.points import read_frame_points
 from pointsam.evaluate.agnostic import AgnosticAccumulator
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC
 from pointsam.evaluate.overlap import overlaps
@@ -61,7 +61,7 @@ class NoiseWorker:
         def work() -> list[CellRow]:
             with watch("read"):
                 frame = self.dataset.frame(task.frame_id)
-                xyz = read_points(frame.sweep)
+                points = read_frame_points(frame)
                 truth = self.dataset.point_truth(task.frame_id)
             if truth is None:
                 raise DatasetError(
@@ -76,9 +76,9 @@ class NoiseWorker:
                     folder, images = wanted, self.masks[wanted].images(task.frame_id)
                     painted = cache(self._painter(self.masks[wanted], images))
                 seen = perturb(frame, cell.noise)
-                lifted = lifted_labels(seen, xyz, images, painted, self.configs[True], watch)
+                lifted = lifted_labels(seen, points, images, painted, self.configs[True], watch)
                 for sar, config in self.configs.items():
-                    found = refined_labels(seen, xyz, lifted, self.taxonomy, config, watch)
+                    found = refined_labels(seen, points, lifted, self.taxonomy, config, watch)
                     with watch("judge"):
                         rows.append(self._row(task.frame_id, cell.name, sar, found.labels, truth))
             return rows

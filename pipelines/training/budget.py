@@ -11,7 +11,7 @@ from pointsam.base.errors import DatasetError, StoreError
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.datasets.base import Dataset
-from pointsam.datasets.io import read_points
+from pointsam.datasets.points import read_frame_points
 from pointsam.detect.data.budget import Budget, BudgetConfig, Objects, draw
 from pointsam.detect.data.budget_file import write_budget
 from pointsam.geometry.boxes import count_points
@@ -57,7 +57,9 @@ def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
                 "choose a split that has them (--split train)",
             )
         ours = np.flatnonzero(boxes.class_id != BACKGROUND)
-        points = count_points(read_points(dataset.frame(frame_id).sweep), boxes) if count else np.zeros(len(boxes), int)
+        points = np.zeros(len(boxes), int)
+        if count:
+            points = count_points(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, boxes)
         frame.append(np.full(len(ours), index, dtype=np.int64))
         token += [boxes.token[k] for k in ours]
         class_id.append(boxes.class_id[ours])

@@ -16,7 +16,7 @@ from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table, without_nan
 from pointsam.datasets.base import Dataset, HasLidarTokens
-from pointsam.datasets.io import read_points
+from pointsam.datasets.points import read_frame_points
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.detections import Detections, nuscenes_results, write_detections, write_json
 from pointsam.detect.detector import Detector
@@ -132,7 +132,7 @@ def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
     boxes = dataset.boxes(frame_id)
     if boxes is None:
         raise DatasetError("DAT011", f"{dataset.root}: frame {frame_id!r} has no boxes", "score a split that has them")
-    points = count_points(read_points(dataset.frame(frame_id).sweep), boxes)
+    points = count_points(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, boxes)
     ours = boxes.class_id != BACKGROUND
     true = rows(boxes)[ours]
     classes, score = boxes.class_id[ours].astype(np.int64), points[ours].astype(np.float64)

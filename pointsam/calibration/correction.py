@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from pointsam.calibration.motion import moved, twist
+from pointsam.geometry.motion import moved, twist
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame
 
@@ -46,11 +46,15 @@ class RigCorrection:
 
 
 def rig_of(frame: Frame) -> str:
-    """12 hex digits over mountings and intrinsics."""
+    """12 hex digits over mountings, intrinsics and shutters."""
     digest = hashlib.sha256(_bytes(frame.sweep.ego_SE3_lidar))
     for view in frame.cameras:
         intrinsics = np.append(view.camera.K.ravel(), view.camera.distortion)
         digest.update(view.name.encode() + intrinsics.astype("<f8").tobytes() + _bytes(view.ego_SE3_cam))
+        if view.shutter is not None:
+            digest.update(view.shutter.as_bytes())
+    for sweep in frame.sweeps[1:]:
+        digest.update(_bytes(sweep.ego_SE3_lidar))
     return digest.hexdigest()[:12]
 
 

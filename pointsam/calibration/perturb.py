@@ -21,8 +21,8 @@ from pointsam.base.config import assign, parse
 from pointsam.base.errors import CalibrationError
 from pointsam.base.ranges import require
 from pointsam.base.seeding import generator
-from pointsam.calibration.motion import moved, twist
 from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.motion import moved, twist
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame
 
@@ -94,7 +94,7 @@ def noise_of(assignments: Sequence[str]) -> Noise:
 
 
 def perturb(frame: Frame, noise: Noise) -> Frame:
-    """The frame as a wrong calibration shows it.
+    """The frame as a wrong calibration shows it. Cameras are wrong; sweeps keep their places to each other.
 
     Raises:
         CalibrationError: CAL004 if no camera would be left, or if a time offset meets a frame that tells of no motion.

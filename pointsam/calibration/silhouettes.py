@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
-from pointsam.calibration.motion import twist
 from pointsam.geometry.height import above_lowest_m
-from pointsam.geometry.projection import cam_SE3_lidar, project
+from pointsam.geometry.motion import tells_motion, twist
+from pointsam.geometry.projection import in_camera, project
 from pointsam.geometry.visibility import occluded, parallax
 from pointsam.stages.contraction import Groups, linked_components
-from pointsam.types import Frame, InstanceMap
+from pointsam.types import Frame, FramePoints, InstanceMap
 
 MARGIN_PX = 48
 """Distances from an edge are told so far."""
@@ -90,28 +90,28 @@ class Evidence:
     weight: _Floats
 
 
-def look(frame: Frame, xyz_lidar_m: NDArray[np.floating[Any]], painted: Mapping[str, InstanceMap]) -> list[Look]:
+def look(frame: Frame, points: FramePoints, painted: Mapping[str, InstanceMap]) -> list[Look]:
     """All images of a frame.
 
     Args:
         frame: the frame.
-        xyz_lidar_m: (N,3) its sweep.
+        points: of the frame.
         painted: partition of each image by camera.
     """
+    xyz_lidar_m = points.xyz_lidar_m
     height = above_lowest_m(frame.sweep.ego_SE3_lidar.apply(xyz_lidar_m), _CELL_M)
     away = np.linalg.norm(xyz_lidar_m[:, :2], axis=1) > _OWN_M
     component = _components(xyz_lidar_m, away & (height > _ABOVE_M))
     ground = away & (height < _GROUND_M)
-    moving = len({sweep.t_us for sweep in (frame.sweep, *frame.neighbours.values())}) > 1
     looks = []
     for view in frame.cameras:
-        seen = project(xyz_lidar_m, frame.sweep, view)
-        kept = seen.valid & ~occluded(xyz_lidar_m, seen, frame.sweep, view) & (ground | (component >= 0))
-        to_ego = view.ego_SE3_cam @ cam_SE3_lidar(frame.sweep, view)
-        shift = parallax(xyz_lidar_m[kept], frame.sweep, view) / view.camera.K[0, 0]
-        rate = twist(frame, view.t_us) if moving else np.zeros((4, 4))
+        seen = project(xyz_lidar_m, frame, view)
+        kept = seen.valid & ~occluded(points, seen, frame, view) & (ground | (component >= 0))
+        xyz_ego_m = view.ego_SE3_cam.apply(in_camera(xyz_lidar_m[kept], frame, view))
+        shift = parallax(points.keep(kept), frame, view) / view.camera.K[0, 0]
+        rate = twist(frame, view.t_us) if tells_motion(frame) else np.zeros((4, 4))
         cut = silhouettes(painted[view.name].instance_id)
-        looks.append(Look(view.name, to_ego.apply(xyz_lidar_m[kept]), rate, component[kept], ground[kept], shift, cut))
+        looks.append(Look(view.name, xyz_ego_m, rate, component[kept], ground[kept], shift, cut))
     return looks
 
 

@@ -38,7 +38,7 @@ class Dataset(Protocol):
         """
 
     def frame(self, frame_id: str) -> Frame:
-        """One frame's paths, times and calibration; reads no sensor data.
+        """One frame's sources, times and calibration; reads no points and no pixels.
 
         Raises:
             DatasetError: DAT010 on an unknown id, DAT003 on a dangling reference.
@@ -58,10 +58,10 @@ class Dataset(Protocol):
         """(M,2) of the `boxes`, along x and y of the LiDAR frame, over ground; NaN where unknown. None if none is."""
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
-        """Up to `count` sweeps before the frame's own, the latest first; fewer at the beginning of a recording."""
+        """Up to `count` sweeps of the reference sensor before the frame's, the latest first; fewer at the beginning."""
 
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
-        """True labels of every point, None if there are none.
+        """True labels of every point, in the order of `datasets.points.read_frame_points`; None if there are none.
 
         Args:
             frame_id: of the frame.

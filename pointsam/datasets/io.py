@@ -1,10 +1,17 @@
-"""Sensor files to arrays: what cannot be used is refused here, before it can spoil a label."""
+"""Points and images to arrays: what cannot be used is refused here, before it can spoil a label.
+
+This is the only module that reads sensor data. Sources of other kinds (a row group of a Parquet file, a blob) are
+defined where the data set is: `PointSource` and `ImageSource` of `pointsam.types` say what they give.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,71 +19,141 @@ from PIL import Image
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.images import DAMAGED, PHOTO_FORMATS, open_image
-from pointsam.types import Sweep
+from pointsam.base.remote import ReadablePath
+from pointsam.types import ImageSource, Sweep
 
-_COLUMNS = {3: "x, y or z", 4: "x, y, z or intensity"}
+XYZ = ("x", "y", "z")
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 
 
+@dataclass(frozen=True)
+class RawPoints:
+    """A file of little-endian float32 rows, one a point.
+
+    Args:
+        path: of the file.
+        columns: names of all values of a row, in their order.
+    """
+
+    path: ReadablePath
+    columns: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def read(self, columns: Sequence[str]) -> NDArray[np.float32]:
+        """(N,len(columns)) values of the file.
+
+        Raises:
+            OSError: if it cannot be read.
+            DatasetError: DAT006 if its size is not a multiple of a point's.
+        """
+        with self.path.open("rb") as stream:
+            raw = stream.read()
+        point_bytes = 4 * len(self.columns)
+        if len(raw) % point_bytes:
+            raise DatasetError(
+                "DAT006",
+                f"{self.path}: {len(raw)} bytes are not whole points of {len(self.columns)} float32 "
+                f"({point_bytes} bytes), {len(raw) % point_bytes} are left over",
+                "the download was probably cut off: fetch the file again, and check the number of values per point",
+            )
+        values = np.frombuffer(raw, dtype="<f4").reshape(-1, len(self.columns))
+        return values[:, [self.columns.index(column) for column in columns]]
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file.
+
+    Args:
+        path: JPEG, PNG, WebP, BMP or TIFF.
+    """
+
+    path: ReadablePath
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    @property
+    def file_name(self) -> str:
+        """Last part of the path."""
+        return self.path.name
+
+    def open(self) -> BinaryIO:
+        """A stream of the file's bytes.
+
+        Raises:
+            OSError: if it cannot be opened.
+        """
+        return self.path.open("rb")
+
+
 def read_points(sweep: Sweep) -> NDArray[np.float32]:
-    """Positions of a sweep.
+    """Positions of a sweep, as the sensor gives them: `pointsam.datasets.points` reads what labels are made for.
 
     Returns:
-        (N,3) float32, metres, LiDAR frame, file order, N > 0, all finite.
+        (N,3) float32, metres, LiDAR frame, in the source's order, N > 0, all finite.
 
     Raises:
-        DatasetError: as `read_values`.
+        DatasetError: as `read_columns`.
     """
-    return read_values(sweep, 3)
+    return read_columns(sweep, XYZ)
 
 
-def read_values(sweep: Sweep, count: int) -> NDArray[np.float32]:
+def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
     """Positions of a sweep and what its points carry besides.
 
     Args:
-        sweep: on disk.
-        count: columns, from 3 on; the fourth is the intensity in nuScenes and KITTI.
+        sweep: to read.
+        columns: of its source. An "intensity" that the source lacks is 0.
 
     Returns:
-        (N,count) float32, metres, LiDAR frame, file order, N > 0, all finite.
+        (N,len(columns)) float32, in the source's order, N > 0, all finite; a new array.
 
     Raises:
-        DatasetError: DAT004 if the file is missing or may not be read, DAT006 if its size is not a multiple of a
-            point's, DAT007 on NaN or infinite values, DAT008 if it holds no point.
+        DatasetError: DAT004 if the data are missing or may not be read, DAT006 if the file does not hold whole points,
+            DAT007 on NaN or infinite values, DAT008 if there is no point, DAT011 if the source lacks a column or gives
+            an array of another shape.
     """
+    source = sweep.source
+    here = [column for column in columns if column in source.columns]
+    missing = [column for column in columns if column not in here and column != "intensity"]
+    if missing:
+        raise _malformed(source.name, f"no column {', '.join(missing)}; its columns are {', '.join(source.columns)}")
     try:
-        raw = np.fromfile(sweep.path, dtype=np.uint8)
+        given = np.asarray(source.read(here))
     except OSError as error:
-        raise _unreadable("LiDAR file", sweep.path, error) from error
-    point_bytes = 4 * sweep.floats_per_point
-    if len(raw) == 0:
+        raise _unreadable("LiDAR file", source.name, error) from error
+    if given.ndim != 2 or given.shape[1] != len(here):
+        raise _malformed(source.name, f"values of shape {given.shape} for {len(here)} columns")
+    if len(given) == 0:
         raise DatasetError(
-            "DAT008", f"{sweep.path}: empty sweep, the file has no bytes", "fetch the file again or leave the frame out"
+            "DAT008", f"{source.name}: empty sweep, it has no points", "fetch the file again or leave the frame out"
         )
-    if len(raw) % point_bytes:
-        raise DatasetError(
-            "DAT006",
-            f"{sweep.path}: {len(raw)} bytes are not whole points of {sweep.floats_per_point} float32 "
-            f"({point_bytes} bytes), {len(raw) % point_bytes} are left over",
-            "the download was probably cut off: fetch the file again, and check the number of values per point",
-        )
-    values = raw.view("<f4").reshape(-1, sweep.floats_per_point)[:, :count].astype(np.float32)
+    values = np.zeros((len(given), len(columns)), dtype=np.float32)
+    values[:, [columns.index(column) for column in here]] = given
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(bad):
+        *first, last = columns
         raise DatasetError(
             "DAT007",
-            f"{sweep.path}: {_COLUMNS[count]} is NaN or infinite in {len(bad)} of {len(values)} points, first at index "
-            f"{bad[0]}",
+            f"{source.name}: {', '.join(first)} or {last} is NaN or infinite in {len(bad)} of {len(values)} points, "
+            f"first at index {bad[0]}",
             "remove these points from the file, or mend the export; labels follow file order, so none is dropped here",
         )
     return values
 
 
-def read_image(path: Path, expect: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+def read_image(source: ImageSource, expect: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """An image, fully decoded.
 
     Args:
-        path: JPEG, PNG, WebP, BMP or TIFF, 8 bits a channel.
+        source: JPEG, PNG, WebP, BMP or TIFF, 8 bits a channel.
         expect: (height_px, width_px) of the calibration.
 
     Returns:
@@ -86,59 +163,87 @@ def read_image(path: Path, expect: tuple[int, int] | None = None) -> NDArray[np.
         DatasetError: DAT004 if the file is missing or may not be read, DAT005 if it is empty, truncated, damaged, of
             another format, deeper than 8 bits a channel or of another size than expected.
     """
-    with _opened(path) as image:
+    with _opened(source) as image:
         if expect is not None and (image.height, image.width) != tuple(expect):
             raise DatasetError(
                 "DAT005",
-                f"{path}: image of {image.width} x {image.height} px, "
+                f"{source.name}: image of {image.width} x {image.height} px, "
                 f"but the calibration says {expect[1]} x {expect[0]} px",
                 "use the images that the calibration was made for, or scale the camera matrix with the image",
             )
         if image.mode not in _EIGHT_BIT_MODES:
             raise DatasetError(
                 "DAT005",
-                f"{path}: pixels of mode {image.mode!r} are not 8 bits a channel",
+                f"{source.name}: pixels of mode {image.mode!r} are not 8 bits a channel",
                 "convert the images to 8-bit RGB",
             )
         return np.asarray(image.convert("RGB"))
 
 
-def image_size(path: Path) -> tuple[int, int]:
+def image_size(source: ImageSource) -> tuple[int, int]:
     """(height_px, width_px) from the file's header; the pixels are not decoded.
 
     Raises:
         DatasetError: DAT004 if the file is missing or may not be read, DAT005 if its header is that of no format of
             `read_image`.
     """
-    with _opened(path) as image:
+    with _opened(source) as image:
         return image.height, image.width
 
 
+def encoded_image(source: ImageSource) -> tuple[bytes, str]:
+    """The bytes of an image file and their media type ("image/jpeg").
+
+    Raises:
+        DatasetError: as `image_size`.
+    """
+    with _stream(source) as stream:
+        content = stream.read()
+        with _decoding(source, io.BytesIO(content)) as image:
+            return content, Image.MIME[image.format or ""]
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(source: ImageSource) -> Iterator[Image.Image]:
+    with _stream(source) as stream, _decoding(source, stream) as image:
+        yield image
+
+
+@contextmanager
+def _stream(source: ImageSource) -> Iterator[BinaryIO]:
     try:
-        if path.stat().st_size == 0:
-            raise DatasetError("DAT005", f"{path}: image of zero bytes", "fetch the file again")
-        stream = path.open("rb")
+        stream = source.open()
     except OSError as error:
-        raise _unreadable("image", path, error) from error
+        raise _unreadable("image", source.name, error) from error
     with stream:
-        try:
-            with open_image(stream, PHOTO_FORMATS) as image:
-                yield image
-        except DAMAGED as error:
-            raise DatasetError(
-                "DAT005",
-                f"{path}: not a readable image ({error})",
-                "fetch the file again if it is damaged or cut off, or convert it to JPEG or PNG",
-            ) from error
+        if stream.seek(0, os.SEEK_END) == 0:
+            raise DatasetError("DAT005", f"{source.name}: image of zero bytes", "fetch the file again")
+        stream.seek(0)
+        yield stream
 
 
-def _unreadable(what: str, path: Path, error: OSError) -> DatasetError:
+@contextmanager
+def _decoding(source: ImageSource, stream: BinaryIO) -> Iterator[Image.Image]:
+    try:
+        with open_image(stream, PHOTO_FORMATS) as image:
+            yield image
+    except DAMAGED as error:
+        raise DatasetError(
+            "DAT005",
+            f"{source.name}: not a readable image ({error})",
+            "fetch the file again if it is damaged or cut off, or convert it to JPEG or PNG",
+        ) from error
+
+
+def _unreadable(what: str, name: str, error: OSError) -> DatasetError:
     if isinstance(error, FileNotFoundError):
         return DatasetError(
-            "DAT004", f"{path}: {what} is missing", "complete the download, or check that the root is the right folder"
+            "DAT004", f"{name}: {what} is missing", "complete the download, or check that the root is the right folder"
         )
     return DatasetError(
-        "DAT004", f"{path}: {what} cannot be read ({error.strerror})", "check the file's type and its permissions"
+        "DAT004", f"{name}: {what} cannot be read ({error.strerror or error})", "check its type and its permissions"
     )
+
+
+def _malformed(name: str, problem: str) -> DatasetError:
+    return DatasetError("DAT011", f"{name}: {problem}", "name the columns as pointsam.types.PointSource says")

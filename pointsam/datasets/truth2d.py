@@ -49,7 +49,7 @@ def image_truth(root: Path, view: CameraView, taxonomy: Taxonomy) -> ImageTruth 
         DatasetError: DAT011 on a damaged file, naming it.
         SchemaError: SCH001 on a class that the taxonomy lacks.
     """
-    stem = root / FOLDER / view.name / view.image_path.stem
+    stem = root / FOLDER / view.name / view.stem
     picture, table = stem.with_suffix(".png"), stem.with_suffix(".json")
     if not picture.is_file():
         return None

@@ -102,7 +102,7 @@ def _inside(xyz_lidar_m: FloatArray, frame: Frame, cameras: tuple[str, ...]) -> 
     """(N,) for each camera, whether a point falls into its image; a camera that the frame lacks sees nothing."""
     views = {view.name: view for view in frame.cameras}
     none = np.zeros(len(xyz_lidar_m), dtype=bool)
-    return [project(xyz_lidar_m, frame.sweep, views[name]).valid if name in views else none for name in cameras]
+    return [project(xyz_lidar_m, frame, views[name]).valid if name in views else none for name in cameras]
 
 
 def _level(seen: Overlaps, xyz_lidar_m: FloatArray, boxes: Boxes, visibility: NDArray[np.int8]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import SchemaError
 from pointsam.datasets.base import Dataset
-from pointsam.datasets.io import read_points
+from pointsam.datasets.points import read_frame_points
 from pointsam.evaluate.agnostic import AgnosticAccumulator, AgnosticQuality, best_iou
 from pointsam.evaluate.attributes import dimensions, members_of
 from pointsam.evaluate.confidence import ConfidenceAccumulator, ConfidenceQuality
@@ -99,7 +99,7 @@ class Judge:
         frame = self._dataset.frame(frame_id)
         members = members_of(
             seen,
-            read_points(frame.sweep),
+            read_frame_points(frame).xyz_lidar_m,
             frame,
             self._cameras,
             self._dataset.boxes(frame_id),

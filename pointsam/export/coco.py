@@ -26,7 +26,7 @@ def coco_rows(item: Item) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
         row = item.masks[view.name]
         height, width = view.camera.height_px, view.camera.width_px
         image = {
-            "file_name": view.image_path.name,
+            "file_name": view.source.file_name,
             "height": height,
             "width": width,
             "camera": view.name,

@@ -29,7 +29,7 @@ class Item:
         found: its labels.
         taxonomy: their classes.
         read_frame: gives cameras and poses.
-        read_points: gives the (N,4) rows of the sweep, x, y, z, intensity.
+        read_points: gives the (N,4) rows of the frame's points, x, y, z, intensity.
         read_masks: gives the images by camera.
         rect_SE3_lidar: KITTI's frame of labels, None for other data.
         read_true_boxes: gives true boxes in the LiDAR frame, None where there are none.
@@ -52,7 +52,7 @@ class Item:
 
     @cached_property
     def points(self) -> NDArray[np.float32]:
-        """(N,4) rows of the sweep."""
+        """(N,4) rows of the points."""
         return self.read_points()
 
     @cached_property

@@ -23,6 +23,7 @@ from PIL import Image
 
 from pointsam import rle
 from pointsam.base.errors import BackendError
+from pointsam.datasets.io import encoded_image
 from pointsam.export.base import Format
 from pointsam.export.item import Item
 from pointsam.geometry.projection import cam_SE3_lidar, project
@@ -81,17 +82,18 @@ class Recording:
     def _camera(
         self, item: Item, view: CameraView, xyz: NDArray[Any], colours: NDArray[np.uint8], member: NDArray[np.bool_]
     ) -> None:
-        rr, camera, sweep = self._rerun, view.camera, item.frame.sweep
-        pose = cam_SE3_lidar(sweep, view).inverse()
+        rr, camera = self._rerun, view.camera
+        pose = cam_SE3_lidar(item.frame.sweep, view).inverse()
         size = [camera.width_px, camera.height_px]
         self._log(f"lidar/{view.name}", rr.Transform3D(translation=pose.translation_m, mat3x3=pose.rotation))
         self._log(f"lidar/{view.name}/image", rr.Pinhole(image_from_camera=camera.K, resolution=size))
-        self._log(f"lidar/{view.name}/image", rr.EncodedImage(path=view.image_path))
+        content, media_type = encoded_image(view.source)
+        self._log(f"lidar/{view.name}/image", rr.EncodedImage(contents=content, media_type=media_type))
         png = io.BytesIO()
         Image.fromarray(_mask_image(item, view), mode="RGBA").save(png, format="PNG", compress_level=3)
         masks = rr.EncodedImage(contents=png.getvalue(), media_type="image/png", draw_order=1.0)
         self._log(f"lidar/{view.name}/image/masks", masks)
-        seen = project(xyz, sweep, view)
+        seen = project(xyz, item.frame, view)
         shown = seen.valid & member
         self._log(f"lidar/{view.name}/image/points", rr.Points2D(seen.uv_px[shown], colors=colours[shown], radii=2.0))
 

@@ -1,4 +1,8 @@
-"""From the LiDAR to the pixels of a camera, through both ego poses."""
+"""From the LiDAR to the pixels of a camera, through both ego poses.
+
+All points of a frame are in the reference LiDAR's frame at its time (`pointsam.datasets.points` moves those of other
+sweeps there through the world), so one chain serves them all: lidar -> ego -> world -> ego at the exposure -> camera.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray
+from pointsam.geometry.motion import carried, twist
 from pointsam.geometry.se3 import SE3
-from pointsam.types import CameraView, Sweep
+from pointsam.types import CameraView, Frame, Sweep
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Where the points of a sweep fall in one image, in file order.
+    """Where the points of a frame fall in one image, in their order.
 
     Args:
         uv_px: (N,2) float64 column and row; NaN for a point behind the camera.
@@ -27,12 +32,12 @@ class Projection:
     valid: NDArray[np.bool_]
 
     def pixels(self) -> NDArray[np.int32]:
-        """(V,2) int32 column and row, truncated, of the valid points in file order: image[v, u] is always inside."""
+        """(V,2) int32 column and row, truncated, of the valid points in their order: image[v, u] is always inside."""
         return self.uv_px[self.valid].astype(np.int32)
 
 
 def cam_SE3_lidar(sweep: Sweep, view: CameraView) -> SE3:
-    """Takes points of a sweep to the camera at its exposure, by the vehicle's motion in between.
+    """Takes points of a sweep to the camera at its `t_us`, by the vehicle's motion in between.
 
     Source: method.md A.5.
     """
@@ -48,18 +53,48 @@ def key_SE3_sweep(key: Sweep, other: Sweep) -> SE3:
     return key.ego_SE3_lidar.inverse() @ _between(key.world_SE3_ego, other.world_SE3_ego) @ other.ego_SE3_lidar
 
 
-def project(xyz_lidar_m: FloatArray, sweep: Sweep, view: CameraView, min_depth_m: float = 1.0) -> Projection:
-    """Project the points of a sweep into an image.
+def in_camera(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView) -> NDArray[np.float64]:
+    """Points of a frame as a camera meets them.
+
+    With a rolling shutter each point is in the camera's frame when its own row was exposed: it is projected at `t_us`,
+    and moved to the time of the row that it falls on there. Its row may change by that; what this leaves is an error of
+    second order in the motion during the readout.
 
     Args:
-        xyz_lidar_m: (N,3) points in the sweep's LiDAR frame, metres.
-        sweep: the sweep they belong to.
+        xyz_lidar_m: (N,3) points in the reference LiDAR's frame, metres.
+        frame: of the points.
+        view: one of its images.
+
+    Returns:
+        (N,3) float64 metres.
+
+    Raises:
+        CalibrationError: CAL004 if the view has a rolling shutter, and the frame does not tell how the vehicle moves.
+    """
+    xyz_cam_m = cam_SE3_lidar(frame.sweep, view).apply(xyz_lidar_m)
+    if view.shutter is None:
+        return xyz_cam_m
+    uv, _ = view.camera.project(xyz_cam_m)
+    seconds = np.nan_to_num(view.shutter.time_s(uv, view.camera))  # a point without a pixel has none at any time
+    xyz_ego_m = carried(view.ego_SE3_cam.apply(xyz_cam_m), twist(frame, view.t_us), -seconds)
+    return view.ego_SE3_cam.inverse().apply(xyz_ego_m)
+
+
+def project(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView, min_depth_m: float = 1.0) -> Projection:
+    """Project points of a frame into an image.
+
+    Args:
+        xyz_lidar_m: (N,3) points in the reference LiDAR's frame, metres.
+        frame: of the points.
         view: the image.
         min_depth_m: valid points are strictly farther; nearer ones are mostly the vehicle itself.
 
+    Raises:
+        CalibrationError: as `in_camera`.
+
     Source: method.md A.5 (depth > 1, 1 < u < W-1, 1 < v < H-1).
     """
-    uv, depth = view.camera.project(cam_SE3_lidar(sweep, view).apply(xyz_lidar_m))
+    uv, depth = view.camera.project(in_camera(xyz_lidar_m, frame, view))
     u, v = uv[:, 0], uv[:, 1]
     # NaN compares false, so points behind the camera or beyond its lens model drop out here.
     valid = (depth > min_depth_m) & (u > 1) & (u < view.camera.width_px - 1)

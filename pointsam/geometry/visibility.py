@@ -16,9 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.arrays import FloatArray
-from pointsam.geometry.projection import Projection, cam_SE3_lidar
-from pointsam.types import CameraView, Sweep
+from pointsam.geometry.projection import Projection, cam_SE3_lidar, in_camera
+from pointsam.types import CameraView, Frame, FramePoints
 
 # Depth seen from the LiDAR, for a point in front of the camera but beside or behind the LiDAR.
 _MIN_LIDAR_DEPTH_M = 0.1
@@ -43,18 +42,18 @@ class VisibilityConfig:
 
 
 def occluded(
-    xyz_lidar_m: FloatArray,
+    points: FramePoints,
     projection: Projection,
-    sweep: Sweep,
+    frame: Frame,
     view: CameraView,
     config: VisibilityConfig | None = None,
 ) -> NDArray[np.bool_]:
     """Points inside the image that a nearer LiDAR surface hides from the camera.
 
     Args:
-        xyz_lidar_m: (N,3) points in the sweep's LiDAR frame, metres.
+        points: of the frame.
         projection: of these points into the view.
-        sweep: the sweep they belong to.
+        frame: of the points.
         view: the image.
         config: None = defaults.
 
@@ -70,7 +69,7 @@ def occluded(
         return hidden
     # The first neighbour is the point itself, or another at the very same place.
     _, near = cKDTree(uv).query(uv, k=np.arange(2, min(config.neighbours + 2, len(uv) + 1)))
-    shift = parallax(np.asarray(xyz_lidar_m)[projection.valid], sweep, view)
+    shift = parallax(points.keep(projection.valid), frame, view)
     pass_by = shift[near] - shift[:, None]
     offset = uv[near] - uv[:, None]
     # A neighbour now at `offset` from the point was at offset - pass_by: it passed if the point lies between the two,
@@ -84,11 +83,11 @@ def occluded(
     return hidden
 
 
-def parallax(xyz_lidar_m: FloatArray, sweep: Sweep, view: CameraView) -> NDArray[np.float64]:
-    """(V,2) pixels by which points move when the camera moves from the LiDAR's place to its own."""
-    to_camera = cam_SE3_lidar(sweep, view)
-    from_camera = to_camera.apply(xyz_lidar_m)
-    from_lidar = from_camera - to_camera.translation_m
+def parallax(points: FramePoints, frame: Frame, view: CameraView) -> NDArray[np.float64]:
+    """(V,2) pixels by which points move when the camera moves from the place of their own LiDAR to its own."""
+    from_camera = in_camera(points.xyz_lidar_m, frame, view)
+    eyes_m = np.array([cam_SE3_lidar(sweep, view).translation_m for sweep in frame.sweeps])
+    from_lidar = from_camera - eyes_m[points.sweep_index]
     lidar_depth = np.maximum(from_lidar[:, 2:], _MIN_LIDAR_DEPTH_M)
     slope_change = from_camera[:, :2] / from_camera[:, 2:] - from_lidar[:, :2] / lidar_depth
     shift: NDArray[np.float64] = slope_change @ view.camera.K[:2, :2].T

@@ -60,7 +60,7 @@ def draw_frame(
         draw_camera(
             images[view.name],
             view.name,
-            project(xyz_lidar_m, frame.sweep, view),
+            project(xyz_lidar_m, frame, view),
             labels,
             masks.get(view.name, ()),
             taxonomy,

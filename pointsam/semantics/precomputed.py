@@ -44,13 +44,13 @@ class PrecomputedSemantics:
                 size than the image.
             SchemaError: SCH001 on an id without a label.
         """
-        stem = self._dir / view.name / view.image_path.stem
+        stem = self._dir / view.name / view.stem
         for suffix in self._layout.suffixes:
             path = stem.with_name(stem.name + suffix)
             if not path.is_file():
                 raise DatasetError(
                     "DAT004",
-                    f"no {path}: {view.image_path.name} of {view.name} has no precomputed masks "
+                    f"no {path}: {view.source.file_name} of {view.name} has no precomputed masks "
                     f"({type(self._layout).__name__}: <masks dir>/<camera>/<image stem>{suffix})",
                     f"write one for every image, also where nothing was found ({DOCS})",
                 )

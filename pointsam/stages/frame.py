@@ -30,6 +30,7 @@ from pointsam.types import (
     Detections,
     Frame,
     FrameLabels,
+    FramePoints,
     FrameRow,
     ImageMasks,
     InstanceMap,
@@ -108,7 +109,7 @@ def instance_map(
 
 @dataclass(frozen=True, eq=False)
 class Lifted:
-    """What the cameras of a frame say about its sweep, before refinement.
+    """What the cameras of a frame say about its points, before refinement.
 
     Args:
         labels: (N,) labels of each camera, instance_id an index into its image's instances.
@@ -127,7 +128,7 @@ class Lifted:
 
 def frame_labels(
     frame: Frame,
-    xyz_lidar_m: NDArray[np.float32],
+    points: FramePoints,
     images: Mapping[str, ImageMasks],
     painted: Callable[[str], InstanceMap],
     taxonomy: Taxonomy,
@@ -138,34 +139,34 @@ def frame_labels(
 
     Args:
         frame: the key frame.
-        xyz_lidar_m: (N,3) points of the key sweep.
+        points: of all its sweeps.
         images: masks by camera name, one for every camera of the frame.
         painted: gives the `instance_map` of a camera; asked for one by one, not all need be in memory.
         taxonomy: the run's classes.
         config: the 3D stage.
         watch: gets the seconds of paint, lift, refine, merge, trim and summarize.
     """
-    lifted = lifted_labels(frame, xyz_lidar_m, images, painted, config, watch)
-    return refined_labels(frame, xyz_lidar_m, lifted, taxonomy, config, watch)
+    lifted = lifted_labels(frame, points, images, painted, config, watch)
+    return refined_labels(frame, points, lifted, taxonomy, config, watch)
 
 
 def lifted_labels(
     frame: Frame,
-    xyz_lidar_m: NDArray[np.float32],
+    points: FramePoints,
     images: Mapping[str, ImageMasks],
     painted: Callable[[str], InstanceMap],
     config: ClustersConfig,
     watch: Stopwatch,
 ) -> Lifted:
     """The first half of `frame_labels`, all that needs the calibration."""
-    views, covered = np.zeros((2, len(xyz_lidar_m)), dtype=np.uint8)
+    views, covered = np.zeros((2, len(points)), dtype=np.uint8)
     labels, num_masks, evidence = [], [], []
     for view in frame.cameras:
         row = images[view.name]
         with watch("paint"):
             instances = painted(view.name)
         with watch("lift"):
-            lifted = lift(xyz_lidar_m, frame, view, instances, config.lift)
+            lifted = lift(points, frame, view, instances, config.lift)
         labels.append(lifted.labels)
         num_masks.append(len(instances.mask_id))
         views += lifted.seen
@@ -185,14 +186,19 @@ def lifted_labels(
 
 def refined_labels(
     frame: Frame,
-    xyz_lidar_m: NDArray[np.float32],
+    points: FramePoints,
     lifted: Lifted,
     taxonomy: Taxonomy,
     config: ClustersConfig,
     watch: Stopwatch,
 ) -> FrameLabels:
-    """The second half of `frame_labels`: refined by camera, merged, refined again."""
-    by_camera, ring_gap_rad = [], frame.sweep.ring_gap_rad
+    """The second half of `frame_labels`: refined by camera, merged, refined again.
+
+    Ranges are those from the reference LiDAR. Points link over the widest ring gap of the sweeps: where only the
+    coarsest LiDAR looks, its rings must not fall apart.
+    """
+    by_camera, xyz_lidar_m = [], points.xyz_lidar_m
+    ring_gap_rad = max(sweep.ring_gap_rad for sweep in frame.sweeps)
     with watch("refine"):
         for labels, count in zip(lifted.labels, lifted.num_masks, strict=True):
             alone = np.ones(count, dtype=np.uint64)  # all masks come from one camera
@@ -217,13 +223,23 @@ def refined_labels(
 
 
 def calibration_hash(frame: Frame) -> str:
-    """16 hex digits over every pose and camera that took part."""
+    """16 hex digits over every pose and camera that took part; with a rolling shutter or points to be compensated, over
+    what the motion follows from too: neighbours and times.
+    """
     digest = hashlib.sha256()
     poses = [frame.sweep.ego_SE3_lidar, frame.sweep.world_SE3_ego]
     for view in frame.cameras:
         poses += [view.ego_SE3_cam, view.world_SE3_ego]
         digest.update(view.camera.K.astype("<f8").tobytes())
         digest.update(np.asarray(view.camera.distortion, dtype="<f8").tobytes())
+        if view.shutter is not None:
+            digest.update(f"{view.t_us} ".encode() + view.shutter.as_bytes())
+    for sweep in frame.sweeps[1:]:
+        poses += [sweep.ego_SE3_lidar, sweep.world_SE3_ego]
+    if any(view.shutter for view in frame.cameras) or any(sweep.needs_compensation for sweep in frame.sweeps):
+        for sweep in (*frame.sweeps, *frame.neighbours.values()):
+            digest.update(f"{sweep.t_us} {sweep.needs_compensation} ".encode())
+            poses.append(sweep.world_SE3_ego)
     for pose in poses:
         digest.update(pose.rotation.astype("<f8").tobytes() + pose.translation_m.astype("<f8").tobytes())
     return digest.hexdigest()[:16]

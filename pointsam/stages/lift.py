@@ -13,7 +13,7 @@ from pointsam.base.ranges import require
 from pointsam.geometry.projection import project
 from pointsam.geometry.visibility import occluded
 from pointsam.taxonomy import BACKGROUND
-from pointsam.types import NO_INSTANCE, CameraView, Frame, InstanceMap, PointLabels
+from pointsam.types import NO_INSTANCE, CameraView, Frame, FramePoints, InstanceMap, PointLabels
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class LiftConfig:
 
 @dataclass(frozen=True, eq=False)
 class Lifted:
-    """What one camera says about a sweep.
+    """What one camera says about the points of a frame.
 
     Args:
         labels: (N,) instance_id is the index of the image's instance.
@@ -48,13 +48,11 @@ class Lifted:
     seen: NDArray[np.bool_]
 
 
-def lift(
-    xyz_lidar_m: NDArray[np.float32], frame: Frame, view: CameraView, instances: InstanceMap, config: LiftConfig
-) -> Lifted:
-    """Label the points of a sweep from one image.
+def lift(points: FramePoints, frame: Frame, view: CameraView, instances: InstanceMap, config: LiftConfig) -> Lifted:
+    """Label the points of a frame from one image.
 
     Args:
-        xyz_lidar_m: (N,3) points of the key sweep, metres.
+        points: of the frame.
         frame: the key frame.
         view: the camera.
         instances: the partition of its image.
@@ -62,6 +60,7 @@ def lift(
 
     Raises:
         SchemaError: SCH003 if the partition is not of the camera's size.
+        CalibrationError: CAL004 as `project`.
 
     Source: method.md A.5; pixels are truncated, not rounded.
     """
@@ -72,13 +71,13 @@ def lift(
             f"{frame.frame_id} {view.name}: masks of {instances.instance_id.shape} for a camera of {size} pixels",
             "make the masks again from the images of this calibration",
         )
-    projection = project(xyz_lidar_m, frame.sweep, view, config.min_depth_m)
+    projection = project(points.xyz_lidar_m, frame, view, config.min_depth_m)
     u, v = projection.pixels().T
-    instance_id = np.full(len(xyz_lidar_m), NO_INSTANCE, dtype=np.int32)
+    instance_id = np.full(len(points), NO_INSTANCE, dtype=np.int32)
     instance_id[projection.valid] = instances.instance_id[v, u]
     seen = projection.valid
     if config.occlusion:
-        seen = seen & ~occluded(xyz_lidar_m, projection, frame.sweep, view)
+        seen = seen & ~occluded(points, projection, frame, view)
         instance_id[~seen] = NO_INSTANCE
     class_id = np.append(instances.class_id, np.uint8(BACKGROUND))[instance_id]
     return Lifted(PointLabels(instance_id, class_id), seen)

@@ -50,8 +50,9 @@ def prompt_cloud(
 
     Args:
         frame: the key frame; its `neighbours` hold the poses.
-        xyz_by_offset: (N,3) points in metres by sweep offset, each in its own sweep's LiDAR frame. An offset of
-            `config.sweeps` without points (a data set of single sweeps) adds nothing.
+        xyz_by_offset: (N,3) points in metres by sweep offset: 0 the points of the frame, others the points of a
+            neighbour in its own LiDAR frame. An offset of `config.sweeps` without points (a data set of single sweeps)
+            adds nothing.
         config: which sweeps.
 
     Returns:
@@ -105,7 +106,7 @@ def prompt(
             f"{frame.frame_id} {view.name}: class map of {semantic_map.shape} for a camera of {size} pixels (H, W)",
             "calibrate the camera for the size of its image files",
         )
-    u, v = project(cloud_lidar_m, frame.sweep, view, config.min_depth_m).pixels().T
+    u, v = project(cloud_lidar_m, frame, view, config.min_depth_m).pixels().T
     foreground = semantic_map[v, u] != BACKGROUND
     v, u = np.divmod(np.unique(v[foreground] * size[1] + u[foreground]), size[1])
     uv: NDArray[np.int32] = np.stack([u, v], axis=1).astype(np.int32)

@@ -4,7 +4,7 @@ Frames of reference: `lidar` (the key sweep's sensor), `cam` (x right, y down, z
 Images are indexed [v, u]; pixels are (u, v) = (column, row).
 """
 
-from pointsam.types.frames import CameraView, Frame, Sweep
+from pointsam.types.frames import CameraView, Frame, FramePoints, ImageSource, PointSource, RollingShutter, Sweep
 from pointsam.types.images import Detections, ImageMasks, InstanceMap, Masks
 from pointsam.types.labels import NO_INSTANCE, Boxes, Cluster, FrameLabels, FrameRow, PointLabels, PointTruth
 
@@ -16,11 +16,15 @@ __all__ = [
     "Detections",
     "Frame",
     "FrameLabels",
+    "FramePoints",
     "FrameRow",
     "ImageMasks",
+    "ImageSource",
     "InstanceMap",
     "Masks",
     "PointLabels",
+    "PointSource",
     "PointTruth",
+    "RollingShutter",
     "Sweep",
 ]

@@ -1,35 +1,129 @@
-"""Sensors: sweeps, cameras, and the key frames that hold them."""
+"""Sensors: sweeps, cameras, the key frames that hold them, and the points of a frame.
+
+Sweeps and cameras carry a *source* that gives points or pixels: a file, a row group of a table, a blob in memory.
+Stages never see where data lie. `pointsam.datasets.io` reads sources and holds those for files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from types import MappingProxyType
+from typing import BinaryIO, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import SchemaError
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
+from pointsam.types.validation import check_row, check_shapes
+
+
+class PointSource(Protocol):
+    """Gives the points of one sweep."""
+
+    @property
+    def name(self) -> str:
+        """What error messages call it, for example the path of the file."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of what it can give: "x", "y" and "z" in metres; optionally "intensity", "ring" and others.
+
+        "time_s" is when each point was measured, in seconds from the sweep's `t_us`.
+        """
+
+    def read(self, columns: Sequence[str]) -> NDArray[np.float32]:
+        """(N,len(columns)) values in the order of the points, which is that of labels.
+
+        Args:
+            columns: some of the source's.
+
+        Raises:
+            OSError: if the data cannot be read; the reader turns it into DAT004.
+            DatasetError: on damaged data. The reader refuses values that are not finite, and empty sweeps.
+        """
+
+
+class ImageSource(Protocol):
+    """Gives the encoded file of one image."""
+
+    @property
+    def name(self) -> str:
+        """What error messages call it, for example the path of the file."""
+
+    @property
+    def file_name(self) -> str:
+        """Its name without folders, such as 000001.png; unique among the images of a camera.
+
+        Precomputed masks and truth in images go by its stem, COCO files by all of it.
+        """
+
+    def open(self) -> BinaryIO:
+        """A seekable stream of the encoded image (JPEG, PNG, ...), which the caller closes.
+
+        Raises:
+            OSError: if it cannot be opened; the reader turns it into DAT004.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """One LiDAR revolution on disk: little-endian float32 rows that start with x, y, z in metres.
+    """One LiDAR revolution.
 
     Args:
-        path: the file.
-        floats_per_point: 5 in nuScenes (x, y, z, intensity, ring), 4 in KITTI.
+        source: gives the points, in the frame of the sensor.
         t_us: time stamp, microseconds.
         ego_SE3_lidar: mounting of the sensor.
         world_SE3_ego: pose of the vehicle at `t_us`.
-        ring_gap_rad: angle between neighbouring rings, 0 where nobody knows.
+        ring_gap_rad: angle between neighbouring rings, 0 where unknown.
+        sensor: name of the sensor.
+        motion_compensated: whether the vehicle's own motion is already removed, so that all points are in the sensor's
+            frame at `t_us`. If not, and the source has "time_s", each point is in the sensor's frame at its own time,
+            and reading compensates it (`pointsam.datasets.points`). Without "time_s" nothing can be compensated, and
+            this changes nothing.
     """
 
-    path: Path
-    floats_per_point: int
+    source: PointSource
     t_us: int
     ego_SE3_lidar: SE3
     world_SE3_ego: SE3
     ring_gap_rad: float = 0.0
+    sensor: str = "lidar"
+    motion_compensated: bool = True
+
+    @property
+    def needs_compensation(self) -> bool:
+        """Whether its points must be moved to `t_us`."""
+        return not self.motion_compensated and "time_s" in self.source.columns
+
+
+@dataclass(frozen=True)
+class RollingShutter:
+    """When the rows (or columns) of an image were exposed.
+
+    Args:
+        first_s: time of the first row, seconds from the `t_us` of the view.
+        last_s: time of the last row, likewise; smaller than `first_s` where the sensor reads upwards. The rows between
+            follow at equal steps.
+        axis: "rows", or "columns" of a sensor that reads them from left (first) to right (last).
+    """
+
+    first_s: float
+    last_s: float
+    axis: Literal["rows", "columns"] = "rows"
+
+    def time_s(self, uv_px: NDArray[np.float64], camera: PinholeCamera) -> NDArray[np.float64]:
+        """(N,) seconds from `t_us` at which (N,2) pixels were exposed; pixels beyond the image count as its border."""
+        at, count = (uv_px[:, 1], camera.height_px) if self.axis == "rows" else (uv_px[:, 0], camera.width_px)
+        share: NDArray[np.float64] = np.clip(at / max(count - 1, 1), 0.0, 1.0)
+        return self.first_s + share * (self.last_s - self.first_s)
+
+    def as_bytes(self) -> bytes:
+        """For digests of a calibration."""
+        return np.array([self.first_s, self.last_s], dtype="<f8").tobytes() + self.axis.encode()
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,39 +132,113 @@ class CameraView:
 
     Args:
         name: the channel, unique in a frame (CAM_FRONT, image_2).
-        image_path: the image file.
+        source: gives the image.
         t_us: exposure time, microseconds.
-        camera: intrinsics.
+        camera: intrinsics and distortion.
         ego_SE3_cam: mounting of the camera.
-        world_SE3_ego: pose of the vehicle at `t_us` - not that of the LiDAR.
+        world_SE3_ego: pose of the vehicle at `t_us`, which is not that of the LiDAR.
+        shutter: times of the rows, None if the whole image was exposed at `t_us` (or close enough).
     """
 
     name: str
-    image_path: Path
+    source: ImageSource
     t_us: int
     camera: PinholeCamera
     ego_SE3_cam: SE3
     world_SE3_ego: SE3
+    shutter: RollingShutter | None = None
+
+    @property
+    def stem(self) -> str:
+        """Name of the image without suffix: files that belong to the image are called so."""
+        return PurePath(self.source.file_name).stem
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One key frame: the sweep to label, its neighbours, and the cameras that look at it.
+    """One key frame: the sweeps to label, the neighbours of the first, and the cameras.
 
     Args:
         frame_id: unique in the data set.
         scene: the drive it belongs to.
-        sweep: the key sweep; labels follow its file order.
-        neighbours: sweeps by offset along the sensor's own chain (-1 = one revolution before); at the end of a chain
-            the last reachable sweep stands in (method.md A.2).
+        sweeps: one or more. The first is the reference: all coordinates of the frame are in its
+            LiDAR frame at its time. Labels are in the order of the first sweep's points, then the second's, and so on.
+        neighbours: sweeps of the reference sensor by offset (-1 = one revolution before); at the end of a recording the
+            last reachable sweep stands in (method.md A.2). They supply prompts, and tell how the vehicle moves.
         cameras: in the data set's fixed order.
+
+    Raises:
+        SchemaError: SCH003 without a sweep.
     """
 
     frame_id: str
     scene: str
-    sweep: Sweep
+    sweeps: tuple[Sweep, ...]
     neighbours: Mapping[int, Sweep]
     cameras: tuple[CameraView, ...]
 
     def __post_init__(self) -> None:
+        check_row(len(self.sweeps) > 0, f"frame {self.frame_id} has no sweep")
         object.__setattr__(self, "neighbours", MappingProxyType(dict(self.neighbours)))
+
+    @property
+    def sweep(self) -> Sweep:
+        """The reference sweep."""
+        return self.sweeps[0]
+
+
+@dataclass(frozen=True, eq=False)
+class FramePoints:
+    """The points of all sweeps of a frame, in the order of labels.
+
+    Args:
+        xyz_lidar_m: (N,3) float32 metres, in the frame of the reference sweep's LiDAR at its time.
+        sweep_index: (N,) uint8 index into the sweeps of the frame.
+        time_s: (N,) float64 seconds from the reference sweep's `t_us` at which each was measured, NaN where unknown.
+        intensity: (N,) float32 as the sensor gives it; None if it was not read.
+
+    Raises:
+        SchemaError: SCH003 on arrays of different lengths.
+    """
+
+    xyz_lidar_m: NDArray[np.float32]
+    sweep_index: NDArray[np.uint8]
+    time_s: NDArray[np.float64]
+    intensity: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.xyz_lidar_m)
+        check_shapes(self, xyz_lidar_m=(self.xyz_lidar_m, (n, 3)))
+        check_shapes(self, sweep_index=(self.sweep_index, (n,)), time_s=(self.time_s, (n,)))
+        if self.intensity is not None:
+            check_shapes(self, intensity=(self.intensity, (n,)))
+
+    @staticmethod
+    def of(xyz_lidar_m: NDArray[np.float32]) -> FramePoints:
+        """(N,3) points of a frame of one sweep, without times."""
+        n = len(xyz_lidar_m)
+        return FramePoints(xyz_lidar_m, np.zeros(n, dtype=np.uint8), np.full(n, np.nan))
+
+    def __len__(self) -> int:
+        return len(self.xyz_lidar_m)
+
+    def keep(self, kept: NDArray[np.bool_]) -> FramePoints:
+        """Some of the points."""
+        intensity = None if self.intensity is None else self.intensity[kept]
+        return replace(
+            self,
+            xyz_lidar_m=self.xyz_lidar_m[kept],
+            sweep_index=self.sweep_index[kept],
+            time_s=self.time_s[kept],
+            intensity=intensity,
+        )
+
+    def rows(self) -> NDArray[np.float32]:
+        """(N,4) float32 x, y, z, intensity.
+
+        Raises:
+            SchemaError: SCH003 if the intensity was not read.
+        """
+        if self.intensity is None:
+            raise SchemaError("SCH003", "points without intensity", "read them with intensity=True")
+        return np.column_stack([self.xyz_lidar_m, self.intensity])

@@ -145,8 +145,8 @@ class FrameRow:
     Args:
         frame_id: the data set's id.
         scene: the drive, written as the folder's name.
-        t_us: time of the key sweep, microseconds.
-        num_points: points in the sweep's file, 0 where it could not be read.
+        t_us: time of the reference sweep, microseconds.
+        num_points: points of all its sweeps, 0 where they could not be read.
         num_clusters: labelled objects.
         status: "ok" or "failed" (quarantined: it has no labels, which is not "no objects").
         error_code: why it failed, a code of `pointsam.base.errors`; empty if ok.
@@ -177,7 +177,7 @@ class FrameLabels:
 
     Args:
         frame: what became of it.
-        labels: (N,) class and cluster of every point, in file order of the sweep.
+        labels: (N,) class and cluster of every point, one sweep after another, each in the order of its source.
         views: (N,) uint8, number of cameras that see the point.
         covered: (N,) uint8, number of cameras of which a painted mask lies on the point.
         clusters: by cluster_id, which is 0..M-1 and what `labels.instance_id` holds.

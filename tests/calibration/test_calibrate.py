@@ -12,10 +12,11 @@ from pointsam.calibration.correction import RigCorrection, as_SE3, mended, rig_o
 from pointsam.calibration.file import RigVerdict
 from pointsam.calibration.perturb import Noise, perturb
 from pointsam.calibration.silhouettes import MARGIN_PX, look, silhouettes
+from pointsam.datasets.io import XYZ, ImageFile, RawPoints
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
-from pointsam.types import CameraView, Frame, InstanceMap, Sweep
+from pointsam.types import CameraView, Frame, FramePoints, InstanceMap, Sweep
 
 CAMERA = PinholeCamera(np.array([[500.0, 0, 400], [0, 500, 225], [0, 0, 1]]), 800, 450)
 AHEAD = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], dtype=float)  # columns: the camera's x, y, z in the vehicle
@@ -31,9 +32,10 @@ def street(rng, speed_mps):
     views = []
     for k, yaw in enumerate((0, 70, -70)):
         mount = SE3(Rotation.from_euler("z", yaw, degrees=True).as_matrix() @ AHEAD, [0.5, 0.0, 1.5])
-        views.append(CameraView(f"cam{k}", Path(), 5_000 * k, CAMERA, mount, pose(5_000 * k, speed_mps)))
-    sweeps = [Sweep(Path(), 5, t, SE3(np.eye(3), [0, 0, LIDAR_M]), pose(t, speed_mps)) for t in (-50_000, 0, 50_000)]
-    frame = Frame("f", "s", sweeps[1], {-1: sweeps[0], 1: sweeps[2]}, tuple(views))
+        views.append(CameraView(f"cam{k}", ImageFile(Path()), 5_000 * k, CAMERA, mount, pose(5_000 * k, speed_mps)))
+    mount, source = SE3(np.eye(3), [0, 0, LIDAR_M]), RawPoints(Path(), XYZ)
+    sweeps = [Sweep(source, t, mount, pose(t, speed_mps)) for t in (-50_000, 0, 50_000)]
+    frame = Frame("f", "s", (sweeps[1],), {-1: sweeps[0], 1: sweeps[2]}, tuple(views))
     angle = np.linspace(-1.9, 1.9, 18) + rng.uniform(-0.03, 0.03, 18)
     reach = rng.uniform(8, 25, 18)
     center = np.column_stack([reach * np.cos(angle), reach * np.sin(angle)])
@@ -92,7 +94,7 @@ def drive():
 
 def judged(drive, noise):
     frames = [perturb(frame, noise) for frame, *_ in drive]
-    looks = [look(frame, xyz, masks) for frame, (_, xyz, _, masks) in zip(frames, drive, strict=True)]
+    looks = [look(frame, FramePoints.of(xyz), masks) for frame, (_, xyz, _, masks) in zip(frames, drive, strict=True)]
     return frames, judge(frames, looks)
 
 
@@ -113,7 +115,7 @@ def errors(drive, frames, verdict):
 def test_a_scan_shows_what_the_masks_show(drive):
     frame, xyz, owner, masks = drive[0]
     for view in frame.cameras:
-        seen = project(xyz, frame.sweep, view)
+        seen = project(xyz, frame, view)
         u, v = seen.pixels().T
         inside = masks[view.name].instance_id[v, u] >= 0
         assert np.mean(inside[owner[seen.valid] >= 0]) > 0.93
@@ -228,7 +230,9 @@ def test_where_a_half_of_the_frames_shows_nothing_no_time_is_told(drive, blind):
 def test_a_stray_return_changes_nothing(drive):
     frame, xyz, _, masks = drive[0]
     stray = np.array([[3e5, -3e5, 1.0]], dtype=np.float32)
-    for one, other in zip(look(frame, xyz, masks), look(frame, np.concatenate([xyz, stray]), masks), strict=True):
+    with_stray = np.concatenate([xyz, stray])
+    looks = (look(frame, FramePoints.of(points), masks) for points in (xyz, with_stray))
+    for one, other in zip(*looks, strict=True):
         assert np.array_equal(one.xyz_ego_m, other.xyz_ego_m)
         assert np.array_equal(one.ground, other.ground)
         assert np.array_equal(

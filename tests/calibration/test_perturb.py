@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from pointsam.base.errors import CalibrationError, SchemaError
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
+from pointsam.datasets.io import XYZ, ImageFile, RawPoints
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.geometry.se3 import SE3
@@ -27,14 +28,14 @@ def pose(t_us):
 
 
 def sweep(t_us):
-    return Sweep(Path(), 5, t_us, SE3.identity(), pose(t_us))
+    return Sweep(RawPoints(Path(), XYZ), t_us, SE3.identity(), pose(t_us))
 
 
 def frame(frame_id="a", cameras=("front", "left", "back"), neighbours=(-50_000, 50_000)):
     views = tuple(
         CameraView(
             name,
-            Path(),
+            ImageFile(Path()),
             10_000 * k,
             CAMERA,
             SE3(Rotation.from_euler("z", 90.0 * k, degrees=True).as_matrix(), [1.0, k, 1.5]),
@@ -42,7 +43,7 @@ def frame(frame_id="a", cameras=("front", "left", "back"), neighbours=(-50_000, 
         )
         for k, name in enumerate(cameras)
     )
-    return Frame(frame_id, "scene", sweep(0), {k: sweep(t) for k, t in enumerate(neighbours)}, views)
+    return Frame(frame_id, "scene", (sweep(0),), {k: sweep(t) for k, t in enumerate(neighbours)}, views)
 
 
 def errors(noise, of=None):

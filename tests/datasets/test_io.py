@@ -3,13 +3,24 @@ import pytest
 from PIL import Image
 
 from pointsam.base.errors import DatasetError
-from pointsam.datasets.io import image_size, read_image, read_points
+from pointsam.datasets import io
+from pointsam.datasets.io import ImageFile, RawPoints, read_points
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Sweep
 
+COLUMNS = ("x", "y", "z", "intensity", "ring")
+
 
 def sweep(path, floats_per_point=5):
-    return Sweep(path, floats_per_point, 0, SE3.identity(), SE3.identity())
+    return Sweep(RawPoints(path, COLUMNS[:floats_per_point]), 0, SE3.identity(), SE3.identity())
+
+
+def read_image(path, **options):
+    return io.read_image(ImageFile(path), **options)
+
+
+def image_size(path):
+    return io.image_size(ImageFile(path))
 
 
 def write_points(path, points):

@@ -7,7 +7,7 @@ from pointsam.datasets import open_dataset
 
 
 def elevations(sweep):
-    rows = np.fromfile(sweep.path, dtype="<f4").reshape(-1, sweep.floats_per_point)
+    rows = np.fromfile(sweep.source.path, dtype="<f4").reshape(-1, len(sweep.source.columns))
     range_m = np.linalg.norm(rows[:, :3], axis=1)
     return rows[range_m > 3], np.arcsin(rows[:, 2] / np.maximum(range_m, 1e-6))[range_m > 3]
 

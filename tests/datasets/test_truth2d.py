@@ -11,7 +11,7 @@ from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.datasets.truth2d import has_image_truth, image_truth
 from pointsam.taxonomy import NUSCENES
 
-VIEW = SimpleNamespace(name="CAM_FRONT", image_path=SimpleNamespace(stem="one"))
+VIEW = SimpleNamespace(name="CAM_FRONT", stem="one")
 
 
 @pytest.fixture

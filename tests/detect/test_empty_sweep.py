@@ -52,7 +52,7 @@ def test_a_sweep_beside_an_empty_one_has_its_own_boxes(network):
 def test_a_frame_with_nothing_in_range_is_a_frame_without_boxes(tmp_path):
     world = make_world(tmp_path / "root", scenes=("scene-0061",), samples=2)
     first, second = world.frame_ids()
-    np.full((3, 5), 900.0, dtype="<f4").tofile(world.frame(second).sweep.path)
+    np.full((3, 5), 900.0, dtype="<f4").tofile(world.frame(second).sweep.source.path)
     network = Detector(detector("center-voxel"), world.taxonomy)
     empty = list(detect_frames(network, world, [first, second], PointsConfig(), 0))[1]
     assert (empty.frame_id, len(empty.score)) == (second, 0)

@@ -105,7 +105,7 @@ class TestBadInput:
         labels, budget = make_labels(tmp_path / "out", world), make_budget(world)
         recipe = tiny(epochs=1)
         trainer = trainer_of(recipe, world, budget, labels)
-        path = world.frame(bad := world.frame_ids()[1]).sweep.path
+        path = world.frame(bad := world.frame_ids()[1]).sweep.source.path
         path.write_bytes(path.read_bytes()[:-3])
         if samples == 4:  # one of eight is more than a tenth, one of twelve is not
             with pytest.raises(TrainingError, match=rf"TRN002.*1 of 8 frames.*{bad}.*DAT006"):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pointsam.datasets.io import ImageFile, RawPoints
 from pointsam.evaluate.attributes import dimensions, members_of
 from pointsam.evaluate.overlap import overlaps
 from pointsam.geometry.camera import PinholeCamera
@@ -21,10 +22,11 @@ def frame(forward=FORWARD, backward=TURNED @ FORWARD):
     here = SE3.identity()
     camera = PinholeCamera(np.array([[50.0, 0, 50], [0, 50.0, 50], [0, 0, 1]]), 100, 100)
     views = [
-        CameraView(name, Path("a.jpg"), 0, camera, SE3(rotation, np.zeros(3)), here)
+        CameraView(name, ImageFile(Path("a.jpg")), 0, camera, SE3(rotation, np.zeros(3)), here)
         for name, rotation in (("BACK", backward), ("FRONT", forward))
     ]
-    return Frame("frame", "scene", Sweep(Path("a.bin"), 4, 0, here, here), {}, tuple(views))
+    sweep = Sweep(RawPoints(Path("a.bin"), ("x", "y", "z", "intensity")), 0, here, here)
+    return Frame("frame", "scene", (sweep,), {}, tuple(views))
 
 
 def labels(owner):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from pointsam.datasets.io import RawPoints
+from pointsam.datasets.nuscenes.dataset import COLUMNS
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Sweep
 
@@ -18,8 +20,7 @@ def devkit_sweep(devkit, nuscenes_root):
     mount = devkit.get("calibrated_sensor", record["calibrated_sensor_token"])
     pose = devkit.get("ego_pose", record["ego_pose_token"])
     return Sweep(
-        path=nuscenes_root / record["filename"],
-        floats_per_point=5,
+        source=RawPoints(nuscenes_root / record["filename"], COLUMNS),
         t_us=record["timestamp"],
         ego_SE3_lidar=SE3.from_quaternion(mount["rotation"], mount["translation"]),
         world_SE3_ego=SE3.from_quaternion(pose["rotation"], pose["translation"]),
@@ -30,4 +31,4 @@ def devkit_sweep(devkit, nuscenes_root):
 def devkit_cloud(devkit_sweep):
     from nuscenes.utils.data_classes import LidarPointCloud
 
-    return LidarPointCloud.from_file(str(devkit_sweep.path))
+    return LidarPointCloud.from_file(str(devkit_sweep.source.path))

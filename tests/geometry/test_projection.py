@@ -1,12 +1,18 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pointsam.base.errors import CalibrationError
+from pointsam.datasets.io import XYZ, ImageFile, RawPoints
+from pointsam.geometry import motion, projection
 from pointsam.geometry.camera import PinholeCamera
-from pointsam.geometry.projection import cam_SE3_lidar, key_SE3_sweep, project
+from pointsam.geometry.projection import cam_SE3_lidar, key_SE3_sweep
 from pointsam.geometry.se3 import SE3
-from pointsam.types import CameraView, Sweep
+from pointsam.types import CameraView, Frame, RollingShutter, Sweep
 
 CAM_FROM_EGO_AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # x right = -y left, y down = -z up, z = x
 CAMERA = PinholeCamera(np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]), width_px=100, height_px=80)
@@ -16,14 +22,19 @@ def yaw(angle):
     return np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
 
 
-def sweep(world_SE3_ego=None, ego_SE3_lidar=None, path="sweep.bin", floats_per_point=5):
+def sweep(world_SE3_ego=None, ego_SE3_lidar=None):
     identity = SE3.identity()
-    return Sweep(path, floats_per_point, 0, ego_SE3_lidar or identity, world_SE3_ego or identity)
+    return Sweep(RawPoints(Path("sweep.bin"), XYZ), 0, ego_SE3_lidar or identity, world_SE3_ego or identity)
 
 
 def view(world_SE3_ego=None, ego_SE3_cam=None, camera=CAMERA):
     mount = ego_SE3_cam or SE3(CAM_FROM_EGO_AXES.T, np.zeros(3))
-    return CameraView("CAM", "image.png", 0, camera, mount, world_SE3_ego or SE3.identity())
+    return CameraView("CAM", ImageFile(Path("image.png")), 0, camera, mount, world_SE3_ego or SE3.identity())
+
+
+def project(xyz, key, eye, **options):
+    """Into the only image of a frame of one sweep."""
+    return projection.project(xyz, Frame("frame", "scene", (key,), {}, (eye,)), eye, **options)
 
 
 def test_a_point_straight_ahead_hits_the_principal_point():
@@ -101,6 +112,68 @@ def test_the_key_sweep_is_its_own_neighbour():
     key = sweep(SE3(yaw(0.3), np.array([411.0, 1180, 0])), SE3(yaw(-1.5), np.array([0.9, 0, 1.8])))
     np.testing.assert_allclose(key_SE3_sweep(key, key).rotation, np.eye(3), atol=1e-12)
     np.testing.assert_allclose(key_SE3_sweep(key, key).translation_m, 0, atol=1e-12)
+
+
+def rolling(shutter, camera=None, speed_mps=20.0, turn_rad_s=0.0):
+    """A frame whose vehicle moves along x from the pose 0.1 s before; its camera exposes at the sweep's time."""
+    camera = camera or PinholeCamera(np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]), 101, 81)
+    eye = replace(view(camera=camera), shutter=shutter)
+    rate = np.zeros((4, 4))
+    rate[0, 1], rate[1, 0], rate[0, 3] = -turn_rad_s, turn_rad_s, speed_mps
+    key = sweep()
+    before = replace(key, t_us=-100_000, world_SE3_ego=motion.moved(key.world_SE3_ego, rate, -0.1))
+    return Frame("frame", "scene", (key,), {-1: before}, (eye,)), eye
+
+
+@pytest.mark.parametrize(
+    ("shutter", "depth_m"),
+    [
+        (None, 10.0),
+        (RollingShutter(0.0, 0.0), 10.0),
+        (RollingShutter(-0.04, 0.04), 10.4),  # row 20 of 0 to 80 is exposed 20 ms before: 0.4 m farther
+        (RollingShutter(0.04, -0.04), 9.6),  # reads upwards
+        (RollingShutter(0.0, 0.04), 9.8),
+        (RollingShutter(-0.04, 0.04, "columns"), 10.16),  # column 40 of 0 to 100: 8 ms before
+    ],
+)
+def test_a_point_is_seen_when_its_row_is_exposed(shutter, depth_m):
+    frame, eye = rolling(shutter)
+    seen = projection.project(np.array([[10.0, 1, 2]]), frame, eye)
+    np.testing.assert_allclose(seen.depth_m, [depth_m], atol=1e-9)
+    np.testing.assert_allclose(seen.uv_px, [[50 - 100 / depth_m, 40 - 200 / depth_m]], atol=1e-8)
+
+
+def test_rows_see_a_turning_vehicle_and_a_lens():
+    """Slow twin: each point once more through the pose at the time of the row it fell on."""
+    camera = PinholeCamera(CAMERA.K, 100, 80, (-0.1, 0.02, 0.001, -0.001))
+    shutter = RollingShutter(-0.01, 0.03)
+    frame, eye = rolling(shutter, camera, turn_rad_s=0.6)
+    rng = np.random.default_rng(0)
+    xyz = np.column_stack([rng.uniform(5, 30, 60), rng.uniform(-2, 2, 60), rng.uniform(-2, 2, 60)])
+    seen = projection.project(xyz, frame, eye)
+    rate = motion.twist(frame, 0)
+    for k, point in enumerate(xyz):
+        ((_, v),) = camera.project(cam_SE3_lidar(frame.sweep, eye).apply(point[None]))[0]
+        time_s = -0.01 + np.clip(v / 79, 0, 1) * 0.04
+        later = replace(eye, world_SE3_ego=motion.moved(eye.world_SE3_ego, rate, time_s))
+        uv, depth = camera.project(cam_SE3_lidar(frame.sweep, later).apply(point[None]))
+        np.testing.assert_allclose(seen.uv_px[k], uv[0], atol=1e-7)
+        np.testing.assert_allclose(seen.depth_m[k], depth[0], atol=1e-9)
+
+
+def test_points_beyond_the_image_or_behind_it_are_no_trouble_for_a_shutter():
+    frame, eye = rolling(RollingShutter(-0.04, 0.04))
+    seen = projection.project(np.array([[10.0, 0, 50], [-10, 0, 0], [0, 0, 0]]), frame, eye)
+    assert seen.depth_m[0] == pytest.approx(10.8)  # counts as the first row
+    assert not seen.valid.any()
+    assert np.isnan(seen.uv_px[1:]).all()
+
+
+def test_a_shutter_needs_a_frame_that_tells_of_motion():
+    frame, eye = rolling(RollingShutter(-0.04, 0.04))
+    with pytest.raises(CalibrationError) as raised:
+        projection.project(np.array([[10.0, 0, 0]]), replace(frame, neighbours={}), eye)
+    assert raised.value.code == "CAL004"
 
 
 CHANNELS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")

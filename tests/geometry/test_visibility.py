@@ -1,12 +1,15 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from pointsam.datasets.io import XYZ, ImageFile, RawPoints
 from pointsam.geometry.boxes import points_in_boxes
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
 from pointsam.geometry.visibility import VisibilityConfig, occluded, parallax
-from pointsam.types import CameraView, Sweep
+from pointsam.types import CameraView, Frame, FramePoints, Sweep
 
 LIDAR_HEIGHT_M = 1.8
 AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # cam_R_ego
@@ -16,8 +19,10 @@ CAMERA = PinholeCamera(np.array([[700.0, 0, 600], [0, 700, 300], [0, 0, 1]]), 12
 def rig(cam_xyz_m):
     """A LiDAR above the origin of the ego frame and a camera that looks along x."""
     still = SE3.identity()
-    sweep = Sweep("sweep.bin", 4, 0, SE3(np.eye(3), np.array([0, 0, LIDAR_HEIGHT_M])), still)
-    return sweep, CameraView("CAM", "image.png", 0, CAMERA, SE3(AXES.T, np.array(cam_xyz_m, dtype=float)), still)
+    sweep = Sweep(RawPoints(Path("sweep.bin"), XYZ), 0, SE3(np.eye(3), np.array([0, 0, LIDAR_HEIGHT_M])), still)
+    mount = SE3(AXES.T, np.array(cam_xyz_m, dtype=float))
+    view = CameraView("CAM", ImageFile(Path("image.png")), 0, CAMERA, mount, still)
+    return Frame("frame", "scene", (sweep,), {}, (view,)), view
 
 
 def scan(boxes):
@@ -61,59 +66,59 @@ BESIDE = (0, 1.2, 1.7)
 
 @pytest.mark.parametrize("place", [BELOW, BESIDE], ids=["camera below", "camera beside"])
 def test_what_the_lidar_sees_past_a_car_is_hidden_from_the_camera(place):
-    sweep, view = rig(place)
+    frame, view = rig(place)
     xyz, _ = scan([CAR])
-    seen = project(xyz, sweep, view)
+    seen = project(xyz, frame, view)
     truth = hidden_truth(xyz, place, [CAR], before=0.8) & seen.valid
-    found = occluded(xyz, seen, sweep, view)
+    found = occluded(FramePoints.of(xyz), seen, frame, view)
     assert truth.sum() > 100
     assert (found & truth).sum() > 0.8 * truth.sum()
 
 
 @pytest.mark.parametrize("place", [BELOW, BESIDE], ids=["camera below", "camera beside"])
 def test_little_in_plain_view_is_hidden(place):
-    sweep, view = rig(place)
+    frame, view = rig(place)
     cars = [CAR, (25, 3, 0.05, 29, 5, 1.5)]
     xyz, hit = scan(cars)
-    seen = project(xyz, sweep, view)
+    seen = project(xyz, frame, view)
     visible = seen.valid & ~hidden_truth(xyz, place, cars)
-    found = occluded(xyz, seen, sweep, view)
+    found = occluded(FramePoints.of(xyz), seen, frame, view)
     assert (found & visible).sum() < 0.02 * visible.sum()
     assert not found[hit == 0].any()
 
 
 def test_an_empty_road_hides_nothing_of_itself():
-    sweep, view = rig(BELOW)
+    frame, view = rig(BELOW)
     xyz, _ = scan([])
-    assert not occluded(xyz, project(xyz, sweep, view), sweep, view).any()
+    assert not occluded(FramePoints.of(xyz), project(xyz, frame, view), frame, view).any()
 
 
 def test_a_camera_in_the_lidars_place_sees_what_the_lidar_sees():
     place = (0, 0, LIDAR_HEIGHT_M)
-    sweep, view = rig(place)
+    frame, view = rig(place)
     xyz, _ = scan([CAR])
-    assert not occluded(xyz, project(xyz, sweep, view), sweep, view).any()
+    assert not occluded(FramePoints.of(xyz), project(xyz, frame, view), frame, view).any()
 
 
 def test_what_is_less_than_the_margin_behind_is_not_hidden():
-    sweep, view = rig(BELOW)
+    frame, view = rig(BELOW)
     xyz, _ = scan([CAR])
-    seen = project(xyz, sweep, view)
-    assert not occluded(xyz, seen, sweep, view, VisibilityConfig(margin_m=100)).any()
+    seen = project(xyz, frame, view)
+    assert not occluded(FramePoints.of(xyz), seen, frame, view, VisibilityConfig(margin_m=100)).any()
 
 
 def test_points_outside_the_image_are_not_called_hidden():
-    sweep, view = rig(BELOW)
+    frame, view = rig(BELOW)
     xyz, _ = scan([CAR])
-    seen = project(xyz, sweep, view)
-    assert not occluded(xyz, seen, sweep, view)[~seen.valid].any()
+    seen = project(xyz, frame, view)
+    assert not occluded(FramePoints.of(xyz), seen, frame, view)[~seen.valid].any()
 
 
 @pytest.mark.parametrize("num_points", [0, 1, 2, 5])
 def test_few_points_are_no_trouble(num_points):
-    sweep, view = rig(BELOW)
+    frame, view = rig(BELOW)
     xyz = np.column_stack([np.full(num_points, 20.0), np.linspace(-1, 1, num_points), np.zeros(num_points)])
-    assert not occluded(xyz, project(xyz, sweep, view), sweep, view).any()
+    assert not occluded(FramePoints.of(xyz), project(xyz, frame, view), frame, view).any()
 
 
 def seen_at(*uv_and_depth):
@@ -124,10 +129,10 @@ def seen_at(*uv_and_depth):
 
 
 def hidden(*uv_and_depth, **options):
-    sweep, view = rig((0, 0.5, LIDAR_HEIGHT_M))
+    frame, view = rig((0, 0.5, LIDAR_HEIGHT_M))
     xyz = seen_at(*uv_and_depth)
     config = VisibilityConfig(**options) if options else None
-    return occluded(xyz, project(xyz, sweep, view), sweep, view, config).tolist()
+    return occluded(FramePoints.of(xyz), project(xyz, frame, view), frame, view, config).tolist()
 
 
 @pytest.mark.parametrize(
@@ -166,14 +171,16 @@ def test_sixteen_neighbours_may_hide_unless_configured():
 
 
 def test_points_shift_by_baseline_over_depth():
-    sweep, view = rig((0, 0.5, LIDAR_HEIGHT_M - 0.2))
+    frame, view = rig((0, 0.5, LIDAR_HEIGHT_M - 0.2))
     xyz = np.array([[5.0, 2, 1], [50.0, -3, 0]])
-    np.testing.assert_allclose(parallax(xyz, sweep, view), [[70, -28], [7, -2.8]])
+    np.testing.assert_allclose(parallax(FramePoints.of(xyz), frame, view), [[70, -28], [7, -2.8]])
 
 
 def test_a_point_beside_the_lidar_shifts_as_if_a_little_in_front_of_it():
-    sweep, view = rig((-5, 0, LIDAR_HEIGHT_M))
-    np.testing.assert_allclose(parallax(np.array([[-2.0, 1, 0]]), sweep, view), [[700 * (-1 / 3 + 10), 0]], atol=1e-9)
+    frame, view = rig((-5, 0, LIDAR_HEIGHT_M))
+    np.testing.assert_allclose(
+        parallax(FramePoints.of(np.array([[-2.0, 1, 0]])), frame, view), [[700 * (-1 / 3 + 10), 0]], atol=1e-9
+    )
 
 
 def test_real_objects_in_plain_view_stay(kitti_root):
@@ -184,8 +191,23 @@ def test_real_objects_in_plain_view_stay(kitti_root):
     for frame_id in kitti.frame_ids():
         frame, boxes = kitti.frame(frame_id), kitti.boxes(frame_id)
         xyz = read_points(frame.sweep)
-        seen = project(xyz, frame.sweep, frame.cameras[0])
+        seen = project(xyz, frame, frame.cameras[0])
         inside = seen.valid & (points_in_boxes(xyz, boxes) >= 0)
-        found = occluded(xyz, seen, frame.sweep, frame.cameras[0])
+        found = occluded(FramePoints.of(xyz), seen, frame, frame.cameras[0])
         assert (found & inside).sum() <= 0.02 * inside.sum()
         assert found.any()
+
+
+def test_a_second_lidar_hides_with_its_own_eye():
+    """A LiDAR in the camera's place sees nothing past an object, whichever LiDAR the frame's coordinates belong to."""
+    frame, view = rig(BELOW)
+    (first,) = frame.sweeps
+    second = Sweep(first.source, 0, SE3(np.eye(3), np.array(BELOW)), first.world_SE3_ego, sensor="low")
+    both = Frame("frame", "scene", (first, second), {}, (view,))
+    xyz, _ = scan([CAR])
+    seen = project(xyz, both, view)
+    points = FramePoints.of(xyz)
+    assert occluded(points, seen, both, view).any()
+    np.testing.assert_array_equal(occluded(points, seen, both, view), occluded(points, seen, frame, view))
+    of_second = FramePoints(xyz, np.ones(len(xyz), dtype=np.uint8), points.time_s)
+    assert not occluded(of_second, seen, both, view).any()

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pointsam.datasets.io import XYZ, ImageFile, RawPoints
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Boxes, CameraView, Frame, PointLabels, Sweep
@@ -19,11 +20,11 @@ def make_frame():
     def make(camera_names):
         camera = PinholeCamera(np.array([[400.0, 0, 399.5], [0, 400, 224.5], [0, 0, 1]]), WIDTH, HEIGHT)
         views = tuple(
-            CameraView(name, Path("none.jpg"), 0, camera, SE3(EGO_R_CAM, np.zeros(3)), SE3.identity())
+            CameraView(name, ImageFile(Path("none.jpg")), 0, camera, SE3(EGO_R_CAM, np.zeros(3)), SE3.identity())
             for name in camera_names
         )
-        sweep = Sweep(Path("none.bin"), 4, 0, SE3(EGO_R_LIDAR, np.zeros(3)), SE3.identity())
-        return Frame("frame", "scene", sweep, {}, views)
+        sweep = Sweep(RawPoints(Path("none.bin"), XYZ), 0, SE3(EGO_R_LIDAR, np.zeros(3)), SE3.identity())
+        return Frame("frame", "scene", (sweep,), {}, views)
 
     return make
 

@@ -68,12 +68,12 @@ def real(nuscenes_root):
 def test_points_of_the_real_truck_have_its_colour_in_the_front_camera(real):
     dataset, frame, labels, boxes = real
     xyz = read_points(frame.sweep)
-    images = {view.name: read_image(view.image_path) for view in frame.cameras}
+    images = {view.name: read_image(view.source) for view in frame.cameras}
     canvas = np.array(draw_frame(frame, images, xyz, labels, {}, boxes, dataset.taxonomy))
 
     truck = int(np.bincount(labels.instance_id[labels.class_id == NUSCENES.class_id("truck")]).argmax())
     front = next(view for view in frame.cameras if view.name == "CAM_FRONT")
-    projection = project(xyz, frame.sweep, front)
+    projection = project(xyz, frame, front)
     member = projection.valid & (labels.instance_id == truck)
     u, v = np.floor((projection.uv_px[member] + 0.5) / 2).astype(int).T
     coloured = (canvas[v, u + 800] == cluster_rgb(truck)).all(axis=1)

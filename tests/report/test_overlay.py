@@ -17,7 +17,7 @@ def draw(make_frame, make_labels, image):
     def at(points=(), clusters=(), masks=(), width_px=800):
         frame = make_frame(["image_2"])
         xyz_lidar = np.array(points, float).reshape(-1, 3)[:, [1, 0, 2]]
-        projection = project(xyz_lidar, frame.sweep, frame.cameras[0])
+        projection = project(xyz_lidar, frame, frame.cameras[0])
         picture = draw_camera(image, "t", projection, make_labels(*clusters), masks, NUSCENES, width_px)
         return np.array(picture)
 

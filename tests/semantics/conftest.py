@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pointsam.datasets.io import XYZ, ImageFile, RawPoints
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, Sweep
@@ -15,7 +16,7 @@ def view_of():
     def make(height_px, width_px, camera="CAM_FRONT", image="drive_0001.jpg"):
         still = SE3(np.eye(3), np.zeros(3))
         pinhole = PinholeCamera(np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]]), width_px, height_px)
-        return CameraView(camera, Path("images") / image, 0, pinhole, still, still)
+        return CameraView(camera, ImageFile(Path("images") / image), 0, pinhole, still, still)
 
     return make
 
@@ -23,4 +24,4 @@ def view_of():
 @pytest.fixture
 def frame():
     still = SE3(np.eye(3), np.zeros(3))
-    return Frame("f", "s", Sweep(Path("sweep.bin"), 4, 0, still, still), {}, ())
+    return Frame("f", "s", (Sweep(RawPoints(Path("sweep.bin"), XYZ), 0, still, still),), {}, ())

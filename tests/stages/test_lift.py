@@ -7,7 +7,7 @@ from pointsam.base.errors import SchemaError
 from pointsam.geometry.se3 import SE3
 from pointsam.stages.lift import LiftConfig, lift
 from pointsam.taxonomy import BACKGROUND
-from pointsam.types import NO_INSTANCE, InstanceMap
+from pointsam.types import NO_INSTANCE, FramePoints, InstanceMap
 
 TRUCK = 1
 
@@ -22,7 +22,7 @@ def truck():
 
 
 def lifted(xyz, frame, instances, config=None):
-    return lift(xyz, frame, frame.cameras[0], instances, config or LiftConfig())
+    return lift(FramePoints.of(xyz), frame, frame.cameras[0], instances, config or LiftConfig())
 
 
 def test_points_take_instance_and_class_of_their_truncated_pixel(one_camera_frame, ray, truck):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pointsam.datasets.io import read_values
 from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import NUSCENES
 
@@ -121,7 +121,7 @@ def test_velocities_are_the_devkits_and_past_sweeps_its_chain(devkit, root):
             if row["prev"]:
                 row = devkit.get("sample_data", row["prev"])
                 files.append(root[1] / row["filename"])
-        assert [past.path for past in ours.past_sweeps(sample["token"], 4)] == files
+        assert [past.source.path for past in ours.past_sweeps(sample["token"], 4)] == files
     assert known > 50
 
 
@@ -268,7 +268,7 @@ def test_a_root_may_be_of_another_rig(tmp_path, open3d):
     frame = dataset.frame(dataset.frame_ids()[0])
     (view,) = frame.cameras
     assert (view.camera.width_px, view.camera.height_px) == (248, 75)
-    points = read_values(frame.sweep, 4)
+    points = read_frame_points(frame, intensity=True).rows()
     assert len(points) == 2083 * 64
     boxes = dataset.boxes(frame.frame_id)
     assert np.median(count_points(points[:, :3], boxes)) > 10

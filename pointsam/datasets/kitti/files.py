@@ -12,6 +12,9 @@ from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 
+LIDAR, COLUMNS = "velodyne", ("x", "y", "z", "intensity")
+"""The sensor, and the values of a point in its files."""
+
 # The tracking release writes the second names; that of odometry the third, and its images are rectified already.
 _RECTIFICATION = ("R0_rect", "R_rect")
 _MOUNTING = ("Tr_velo_to_cam", "Tr_velo_cam", "Tr")

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
-from pointsam.datasets.io import image_size, read_points
-from pointsam.datasets.kitti.files import Calibration, LabelRow, read_calibration, read_labels
+from pointsam.datasets.io import ImageFile, RawPoints, image_size, read_points
+from pointsam.datasets.kitti.files import COLUMNS, LIDAR, Calibration, LabelRow, read_calibration, read_labels
 from pointsam.geometry.boxes import truth_from_boxes
 from pointsam.geometry.projection import Projection, project
 from pointsam.geometry.se3 import SE3
@@ -106,20 +106,21 @@ class Kitti:
             CalibrationError: CAL001, CAL002, CAL003, naming file and key.
         """
         files = self._files(frame_id)
-        height_px, width_px = image_size(files.image)
+        image = ImageFile(files.image)
+        height_px, width_px = image_size(image)
         calibration = read_calibration(files.calibration)
         camera = calibration.camera(width_px, height_px)
         still = SE3.identity()
         view = CameraView(
             name=CAMERA,
-            image_path=files.image,
+            source=image,
             t_us=0,
             camera=camera,
             ego_SE3_cam=calibration.cam_SE3_lidar(camera).inverse(),
             world_SE3_ego=still,
         )
-        sweep = Sweep(files.velodyne, 4, 0, ego_SE3_lidar=still, world_SE3_ego=still, ring_gap_rad=_RING_GAP_RAD)
-        return Frame(frame_id, self.scene(frame_id), sweep, neighbours={}, cameras=(view,))
+        sweep = Sweep(RawPoints(files.velodyne, COLUMNS), 0, still, still, _RING_GAP_RAD, LIDAR)
+        return Frame(frame_id, self.scene(frame_id), (sweep,), neighbours={}, cameras=(view,))
 
     def scene(self, frame_id: str) -> str:
         """The folder, training or testing: KITTI does not tell which frames belong to one drive."""
@@ -188,7 +189,7 @@ class Kitti:
             return None
         frame = self.frame(frame_id)
         xyz = read_points(frame.sweep)
-        seen = project(xyz, frame.sweep, frame.cameras[0])
+        seen = project(xyz, frame, frame.cameras[0])
         truth = truth_from_boxes(xyz, boxes, VOID_RING_M)
         dont_care = _dont_care(seen, read_labels(self._files(frame_id).labels))
         labelled = seen.valid & (truth.labels.class_id != BACKGROUND)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError
-from pointsam.datasets.io import image_size, read_points
-from pointsam.datasets.kitti.files import Calibration, read_calibration
+from pointsam.datasets.io import ImageFile, RawPoints, image_size, read_points
+from pointsam.datasets.kitti.files import COLUMNS, LIDAR, Calibration, read_calibration
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import BACKGROUND, SEMANTICKITTI
@@ -96,14 +96,14 @@ class SemanticKitti:
             CalibrationError: CAL001, CAL002, CAL003, naming file and key.
         """
         name, number = self._parts(frame_id)
-        image = self._folder(name) / CAMERA / f"{number}.png"
+        image = ImageFile(self._folder(name) / CAMERA / f"{number}.png")
         height_px, width_px = image_size(image)
         calibration = self._calibration(name)
         camera = calibration.camera(width_px, height_px)
         sweep = self._sweep(name, number)
         view = CameraView(
             name=CAMERA,
-            image_path=image,
+            source=image,
             t_us=sweep.t_us,
             camera=camera,
             ego_SE3_cam=calibration.cam_SE3_lidar(camera).inverse(),
@@ -114,7 +114,7 @@ class SemanticKitti:
         near = {offset: numbers[min(max(place + offset, 0), last)] for offset in NEIGHBOURS}
         posed = self._poses(name) is not None
         neighbours = {offset: self._sweep(name, other) for offset, other in near.items()} if posed else {}
-        return Frame(frame_id, name, sweep, neighbours, (view,))
+        return Frame(frame_id, name, (sweep,), neighbours, (view,))
 
     def scene(self, frame_id: str) -> str:
         """Its sequence."""
@@ -166,7 +166,7 @@ class SemanticKitti:
         for label, kind in _THINGS.items():
             table[label] = self.taxonomy.class_id(kind)
         class_id = table[semantic]
-        seen = project(xyz, frame.sweep, frame.cameras[0]).valid
+        seen = project(xyz, frame, frame.cameras[0]).valid
         nameless = (class_id != BACKGROUND) & (instance == 0)
         void = np.isin(semantic, _VOID) | nameless | ~seen
         ours = (class_id != BACKGROUND) & ~void
@@ -223,7 +223,7 @@ class SemanticKitti:
             pose = world_SE3_cam0 @ self._calibration(name).rect_SE3_lidar
         t_us = 0 if times is None or row >= len(times) else round(float(times[row, 0]) * 1e6)
         path = self._folder(name) / "velodyne" / f"{number}.bin"
-        return Sweep(path, 4, t_us, ego_SE3_lidar=SE3.identity(), world_SE3_ego=pose, ring_gap_rad=_RING_GAP_RAD)
+        return Sweep(RawPoints(path, COLUMNS), t_us, SE3.identity(), pose, _RING_GAP_RAD, LIDAR)
 
 
 def _table(path: Path, width: int) -> NDArray[np.float64] | None:

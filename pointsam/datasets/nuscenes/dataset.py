@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.paths import require_name
-from pointsam.datasets.io import read_points
+from pointsam.datasets.io import ImageFile, RawPoints, read_points
 from pointsam.datasets.nuscenes.annotations import BOX_TABLES, LABEL_TABLES, VISIBILITY
 from pointsam.datasets.nuscenes.index import open_index
 from pointsam.datasets.nuscenes.join import LIDAR, REQUIRED
@@ -32,7 +32,9 @@ from pointsam.types import Boxes, CameraView, Frame, PointTruth, Sweep
 NEIGHBOURS = (-1, 1)
 """Sweeps that a frame carries beside its own, in revolutions (method.md A.2)."""
 
-FLOATS_PER_POINT = 5
+COLUMNS = ("x", "y", "z", "intensity", "ring")
+"""Of LiDAR files."""
+
 _RING_GAP_RAD = math.radians(41.33 / 31)
 """HDL-32E."""
 
@@ -117,7 +119,7 @@ class NuScenes:
         return Frame(
             frame_id,
             self.scene(frame_id),
-            self._sweep(key),
+            (self._sweep(key),),
             {offset: self._sweep(self._walk(key, offset)) for offset in NEIGHBOURS},
             tuple(self._camera(image) for image in images),
         )
@@ -270,7 +272,7 @@ class NuScenes:
 
     def _sweep(self, row: int) -> Sweep:
         path, t_us, mounting, pose = self._exposure("sweeps", row)
-        return Sweep(path, FLOATS_PER_POINT, t_us, mounting, pose, _RING_GAP_RAD)
+        return Sweep(RawPoints(path, COLUMNS), t_us, mounting, pose, _RING_GAP_RAD, LIDAR)
 
     def _camera(self, row: int) -> CameraView:
         path, t_us, mounting, pose = self._exposure("images", row)
@@ -291,7 +293,7 @@ class NuScenes:
                 f"{path.name}): {error.message}",
                 error.hint,
             ) from error
-        return CameraView(channel, path, t_us, camera, mounting, pose)
+        return CameraView(channel, ImageFile(path), t_us, camera, mounting, pose)
 
     def _exposure(self, group: str, row: int) -> tuple[Path, int, SE3, SE3]:
         """Path, time, ego_SE3_sensor and world_SE3_ego of one row of sample_data."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pointsam.base.arrays import FloatArray
 from pointsam.base.ranges import require
 from pointsam.datasets.base import Dataset
-from pointsam.datasets.io import read_values
+from pointsam.datasets.points import read_frame_points, read_sweep_points
 from pointsam.detect.data.coarse import CoarseLabels, extents, of_points
 from pointsam.detect.scene import Scene
 from pointsam.geometry.boxes import box_members
@@ -149,15 +149,15 @@ def oriented(boxes: NDArray[np.float64]) -> Boxes:
 
 
 def read_cloud(dataset: Dataset, frame: Frame, config: PointsConfig) -> tuple[NDArray[np.float32], int]:
-    """(P,5) points of the key sweep in file order, then of those before it, moved into its frame; and K.
+    """(P,5) points of the frame in the order of labels, then of sweeps before it, moved into its frame; and K.
 
     Raises:
-        DatasetError: as `read_values`.
+        DatasetError, CalibrationError: as `read_frame_points`.
     """
-    key = read_values(frame.sweep, 4)
+    key = read_frame_points(frame, intensity=True).rows()
     parts = [_with_age(key, 0.0, config)]
     for sweep in dataset.past_sweeps(frame.frame_id, config.past_sweeps):
-        values = read_values(sweep, 4)
+        values = read_sweep_points(frame, sweep, intensity=True)
         values = values[(values[:, :2] ** 2).sum(axis=1) > _OWN_RADIUS_M**2]
         values[:, :3] = key_SE3_sweep(frame.sweep, sweep).apply(values[:, :3])
         parts.append(_with_age(values, (frame.sweep.t_us - sweep.t_us) * 1e-6, config))
@@ -176,5 +176,5 @@ def in_view(points: NDArray[np.float32], frame: Frame) -> NDArray[np.bool_]:
     """(P,) whether a camera sees each point."""
     seen = np.zeros(len(points), dtype=bool)
     for camera in frame.cameras:
-        seen |= project(points[:, :3], frame.sweep, camera).valid
+        seen |= project(points[:, :3], frame, camera).valid
     return seen

@@ -24,7 +24,7 @@ def test_frames_of_testing_have_ids_of_their_own(tiny_kitti):
     assert kitti.frame_ids("testing") == ["testing_000000"]
     assert kitti.scene("testing_000000") == "testing"
     assert kitti.scene("000000") == "training"
-    assert kitti.frame("testing_000000").sweep.path == tiny_kitti.path("velodyne", folder="testing")
+    assert kitti.frame("testing_000000").sweep.source.path == tiny_kitti.path("velodyne", folder="testing")
 
 
 def test_a_split_file_chooses_frames(tiny_kitti):
@@ -211,7 +211,7 @@ def test_projection_is_kittis_own_on_every_point(kitti_root, frame_id):
     xyz = read_points(frame.sweep).astype(np.float64)
     uvw = np.column_stack([xyz, np.ones(len(xyz))]) @ (rows["P2"].reshape(3, 4) @ rect @ velo_to_cam).T
 
-    ours = project(xyz, frame.sweep, frame.cameras[0])
+    ours = project(xyz, frame, frame.cameras[0])
     ahead = uvw[:, 2] > 0
     assert ahead.sum() > 50_000
     np.testing.assert_allclose(ours.depth_m, uvw[:, 2], atol=1e-12)
@@ -239,7 +239,7 @@ def test_real_boxes_hold_points_and_project_onto_their_2d_labels(kitti_root, fra
 def test_real_truth_labels_only_what_the_image_shows(kitti_root, frame_id):
     kitti = Kitti(kitti_root)
     frame, truth = kitti.frame(frame_id), kitti.point_truth(frame_id)
-    seen = project(read_points(frame.sweep), frame.sweep, frame.cameras[0]).valid
+    seen = project(read_points(frame.sweep), frame, frame.cameras[0]).valid
     assert truth.void[~seen].all()
     assert (truth.labels.class_id[~seen] == BACKGROUND).all()
     assert not truth.void[truth.labels.class_id != BACKGROUND].any()

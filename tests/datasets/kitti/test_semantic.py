@@ -62,7 +62,7 @@ def test_sweeps_are_a_metre_apart_along_x(tmp_path):
     before, after = (key_SE3_sweep(frame.sweep, frame.neighbours[k]).translation_m for k in (-1, 1))
     assert before == pytest.approx([-1, 0, 0], abs=1e-9)
     assert after == pytest.approx([1, 0, 0], abs=1e-9)
-    assert [sweep.path.stem for sweep in world.past_sweeps("08_000002", 5)] == ["000001", "000000"]
+    assert [sweep.source.path.stem for sweep in world.past_sweeps("08_000002", 5)] == ["000001", "000000"]
 
 
 def test_without_poses_frames_stand_alone(tmp_path):
@@ -121,7 +121,8 @@ def test_what_the_exporter_writes_is_read_as_the_same_truth_and_scores_one(tmp_p
 def test_at_the_ends_of_a_sequence_a_frame_is_its_own_neighbour(tmp_path):
     world = write(tmp_path)
     stems = [
-        {k: sweep.path.stem[-1] for k, sweep in world.frame(name).neighbours.items()} for name in world.frame_ids()
+        {k: sweep.source.path.stem[-1] for k, sweep in world.frame(name).neighbours.items()}
+        for name in world.frame_ids()
     ]
     assert stems == [{-1: "0", 1: "1"}, {-1: "0", 1: "2"}, {-1: "1", 1: "2"}]
 
@@ -130,7 +131,7 @@ def test_at_the_ends_of_a_sequence_a_frame_is_its_own_neighbour(tmp_path):
     ("count", "stems"), [(0, []), (1, ["000002"]), (2, ["000002", "000001"]), (9, ["000002", "000001", "000000"])]
 )
 def test_past_sweeps_are_the_latest(tmp_path, count, stems):
-    assert [sweep.path.stem for sweep in write(tmp_path, frames=4).past_sweeps("08_000003", count)] == stems
+    assert [sweep.source.path.stem for sweep in write(tmp_path, frames=4).past_sweeps("08_000003", count)] == stems
 
 
 def test_a_frame_beyond_the_times_has_none_and_one_beyond_the_poses_is_refused(tmp_path):

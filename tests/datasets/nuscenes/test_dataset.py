@@ -160,7 +160,7 @@ class TestFrame:
         frame = dataset.frame(first)
         assert (frame.frame_id, frame.scene) == (first, "scene-0061")
         assert [camera.name for camera in frame.cameras] == PUBLISHED_ORDER
-        assert frame.sweep.path.parent == dataset.root / "samples" / "LIDAR_TOP"
+        assert frame.sweep.source.path.parent == dataset.root / "samples" / "LIDAR_TOP"
         assert dataset.lidar_token(first) == token("scene-0061", "LIDAR_TOP", 0)
 
     def test_other_cameras_follow_by_name(self, opened):
@@ -179,7 +179,7 @@ class TestFrame:
         for sweep in (frame.sweep, *frame.neighbours.values()):
             assert read_points(sweep).shape == (400, 3)
         for view in frame.cameras:
-            assert read_image(view.image_path, (HEIGHT_PX, WIDTH_PX)).shape == (HEIGHT_PX, WIDTH_PX, 3)
+            assert read_image(view.source, (HEIGHT_PX, WIDTH_PX)).shape == (HEIGHT_PX, WIDTH_PX, 3)
 
     def test_every_sensor_has_the_ego_pose_of_its_own_time(self, opened):
         dataset = opened()
@@ -193,8 +193,8 @@ class TestFrame:
     def test_a_missing_sensor_file_is_left_to_the_reader(self, opened):
         dataset = opened()
         frame = dataset.frame(dataset.frame_ids()[0])
-        frame.sweep.path.unlink()
-        assert dataset.frame(frame.frame_id).sweep.path == frame.sweep.path
+        frame.sweep.source.path.unlink()
+        assert dataset.frame(frame.frame_id).sweep.source.path == frame.sweep.source.path
 
     def test_neighbours_are_one_revolution_away(self, opened):
         dataset = opened(samples_per_scene=3, sweeps_between=2)
@@ -203,14 +203,14 @@ class TestFrame:
             -1: -SWEEP_US,
             1: SWEEP_US,
         }
-        assert {sweep.path.parent.parent.name for sweep in frame.neighbours.values()} == {"sweeps"}
+        assert {sweep.source.path.parent.parent.name for sweep in frame.neighbours.values()} == {"sweeps"}
 
     def test_at_the_ends_of_the_chain_the_key_sweep_stands_in(self, opened):
         dataset = opened(samples_per_scene=2)
         first, last = (dataset.frame(frame) for frame in dataset.frame_ids())
-        assert first.neighbours[-1].path == first.sweep.path
-        assert first.neighbours[1].path != first.sweep.path
-        assert last.neighbours[1].path == last.sweep.path
+        assert first.neighbours[-1].source.path == first.sweep.source.path
+        assert first.neighbours[1].source.path != first.sweep.source.path
+        assert last.neighbours[1].source.path == last.sweep.source.path
 
     def test_chains_are_those_of_a_slow_walk(self, opened):
         scenes = ("scene-0002", "scene-0001", "scene-0003")
@@ -224,7 +224,7 @@ class TestFrame:
             for offset, link in ((-1, "prev"), (1, "next")):
                 expected = by_token[key[link]] if key[link] else key
                 found = dataset.frame(frame_id).neighbours[offset]
-                assert (found.path, found.t_us) == (dataset.root / expected["filename"], expected["timestamp"])
+                assert (found.source.path, found.t_us) == (dataset.root / expected["filename"], expected["timestamp"])
 
 
 class TestBadFrames:

@@ -55,10 +55,10 @@ def test_sweeps_cameras_and_poses_are_equal(pair):
         assert {camera.name for camera in frame.cameras} == {c for c in data if c.startswith("CAM")}
         assert ours.lidar_token(frame_id) == data["LIDAR_TOP"]
         key = theirs.get("sample_data", data["LIDAR_TOP"])
-        same_exposure(frame.sweep, frame.sweep.path, frame.sweep.ego_SE3_lidar, theirs, key)
+        same_exposure(frame.sweep, frame.sweep.source.path, frame.sweep.ego_SE3_lidar, theirs, key)
         for camera in frame.cameras:
             record = theirs.get("sample_data", data[camera.name])
-            same_exposure(camera, camera.image_path, camera.ego_SE3_cam, theirs, record)
+            same_exposure(camera, camera.source.path, camera.ego_SE3_cam, theirs, record)
             calibrated = theirs.get("calibrated_sensor", record["calibrated_sensor_token"])
             assert camera.camera.K.tolist() == np.array(calibrated["camera_intrinsic"], dtype=float).tolist()
             assert (camera.camera.width_px, camera.camera.height_px) == (record["width"], record["height"])
@@ -71,7 +71,7 @@ def test_neighbours_are_the_devkits_chain(pair):
         for offset, link in ((-1, "prev"), (1, "next")):
             record = theirs.get("sample_data", key[link]) if key[link] else key
             sweep = frame.neighbours[offset]
-            same_exposure(sweep, sweep.path, sweep.ego_SE3_lidar, theirs, record)
+            same_exposure(sweep, sweep.source.path, sweep.ego_SE3_lidar, theirs, record)
 
 
 def test_boxes_are_equal_in_the_lidar_frame(pair):
@@ -115,7 +115,7 @@ def labelled_root(path):
         near = boxes.center_m[rng.integers(0, len(boxes), 1500)] + rng.normal(0, 0.5, (1500, 3))
         points = np.zeros((2000, 5), dtype="<f4")
         points[:, :3] = np.concatenate([near, rng.uniform(-20, 20, (500, 3))])
-        points.tofile(dataset.frame(frame).sweep.path)
+        points.tofile(dataset.frame(frame).sweep.source.path)
         common = [CATEGORIES.index(name) for name in (*BOX_KINDS, "static.manmade")]
         category = np.where(rng.random(2000) < 0.6, rng.choice(common, 2000), rng.integers(0, len(CATEGORIES), 2000))
         file = f"lidarseg/{VERSION}/{key}_lidarseg.bin"
@@ -162,4 +162,4 @@ def test_points_are_the_devkits(pair):
 
     ours, _ = pair
     sweep = ours.frame(ours.frame_ids()[0]).sweep
-    np.testing.assert_array_equal(read_points(sweep), LidarPointCloud.from_file(str(sweep.path)).points[:3].T)
+    np.testing.assert_array_equal(read_points(sweep), LidarPointCloud.from_file(str(sweep.source.path)).points[:3].T)

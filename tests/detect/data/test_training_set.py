@@ -156,7 +156,7 @@ def test_past_sweeps_follow_in_the_key_sweeps_frame(world, budget, labels):
     assert (sample.points[: sample.num_key, 4] == 0).all()
     frame = world.frame(data.frame_ids[index])
     latest = world.past_sweeps(frame.frame_id, 1)[0]
-    raw = np.fromfile(latest.path, "<f4").reshape(-1, 5)
+    raw = np.fromfile(latest.source.path, "<f4").reshape(-1, 5)
     raw = raw[np.linalg.norm(raw[:, :2], axis=1) > 1]
     in_world = (latest.world_SE3_ego @ latest.ego_SE3_lidar).apply(raw[:, :3])
     found = (frame.sweep.world_SE3_ego @ frame.sweep.ego_SE3_lidar).apply(past[past[:, 4] < 0.06, :3])
@@ -243,13 +243,13 @@ class TestBadInput:
 
     def test_labels_of_other_sweeps(self, world, budget, labels):
         frame = world.frame(world.frame_ids()[0])
-        content = frame.sweep.path.read_bytes()
+        content = frame.sweep.source.path.read_bytes()
         try:
-            frame.sweep.path.write_bytes(content[:-20])
+            frame.sweep.source.path.write_bytes(content[:-20])
             with pytest.raises(SchemaError, match=r"SCH003.*labels for a sweep"):
                 fed(world, budget, labels).raw(0, 0)
         finally:
-            frame.sweep.path.write_bytes(content)
+            frame.sweep.source.path.write_bytes(content)
 
 
 def test_boxes_outside_of_the_budget_may_be_deleted(tmp_path, labels, world, budget):

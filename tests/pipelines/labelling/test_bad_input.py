@@ -29,7 +29,7 @@ def edit(root, table, change):
 def sensor_file(sensor, spoil):
     def damage(root):
         frame = NuScenes(root).frame(NuScenes(root).frame_ids()[0])
-        path = frame.sweep.path if sensor == "lidar" else frame.cameras[0].image_path
+        path = frame.sweep.source.path if sensor == "lidar" else frame.cameras[0].source.path
         spoil(path)
         return [path]
 

@@ -22,7 +22,7 @@ def truth(root):
             ids = np.zeros((view.camera.height_px, view.camera.width_px), dtype=np.uint16)
             ids[20:30, 10:28] = 1
             ids[13:28, 15:22] = 2
-            path = root / "truth2d" / view.name / f"{view.image_path.stem}.png"
+            path = root / "truth2d" / view.name / f"{view.stem}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(ids).save(path)
             path.with_suffix(".json").write_text(json.dumps(NAMES))

@@ -19,7 +19,7 @@ def class_maps(root, tmp_path):
     folder = tmp_path / "class_maps"
     for frame_id in NuScenes(root).frame_ids():
         for view in NuScenes(root).frame(frame_id).cameras:
-            path = folder / view.name / f"{view.image_path.stem}.png"
+            path = folder / view.name / f"{view.stem}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.full((view.camera.height_px, view.camera.width_px), 1, dtype=np.uint8)).save(path)
     (folder / "labels.json").write_text(json.dumps({"1": "car"}))

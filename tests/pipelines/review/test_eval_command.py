@@ -99,7 +99,7 @@ def test_another_root_is_refused(outs, tmp_path):
 def test_sweeps_that_have_changed_since_are_refused(world, outs, tmp_path):
     shutil.copytree(world.root, tmp_path / "root")
     frame_id = world.frame_ids()[1]
-    sweep = tmp_path / "root" / world.frame(frame_id).sweep.path.relative_to(world.root)
+    sweep = tmp_path / "root" / world.frame(frame_id).sweep.source.path.relative_to(world.root)
     sweep.write_bytes(sweep.read_bytes()[:-20])
     refused(label("eval", outs / "all", tmp_path / "root", "--parquet", tmp_path / "rows"), "SCH003", frame_id)
     assert not list(tmp_path.glob("rows*"))

@@ -227,7 +227,7 @@ def test_a_recording_holds_points_masks_and_boxes_along_time(drive, out, tmp_pat
         assert row["/lidar/fitted:Text"] == [f"{c.class_name} {c.cluster_id}" for c in found.clusters]
         assert np.allclose(row["/lidar/true:PoseTranslation3D"], boxes.center_m[boxes.class_id != 255], atol=1e-3)
         for view in dataset.frame(frame_id).cameras:
-            assert bytes(row[f"/lidar/{view.name}/image:Blob"][0]) == view.image_path.read_bytes()
+            assert bytes(row[f"/lidar/{view.name}/image:Blob"][0]) == view.source.path.read_bytes()
             mask = Image.open(io.BytesIO(bytes(row[f"/lidar/{view.name}/image/masks:Blob"][0])))
             built = any(view.name in cluster.cameras for cluster in found.clusters)
             assert (np.asarray(mask)[..., 3] > 0).any() == built

@@ -114,7 +114,7 @@ def test_a_frame_that_cannot_be_read_is_left_out_and_named(drive, out, tmp_path)
     shutil.copytree(drive[0], tmp_path / "root")
     world = NuScenes(tmp_path / "root")
     bad = world.frame_ids()[1]
-    world.frame(bad).sweep.path.write_bytes(b"torn")
+    world.frame(bad).sweep.source.path.write_bytes(b"torn")
     done = label("calibrate", world.root, "--masks-from", out, "--out", tmp_path / "file.json")
     assert done.exit_code == 0, done.output
     assert "1 frames were left out" in done.output
@@ -196,7 +196,7 @@ def test_a_rig_of_which_nothing_can_be_read_is_unknown_and_its_frames_are_set_as
     world, out = two_rigs
     for frame_id in world.frame_ids():
         if world.scene(frame_id) == SECOND:
-            world.frame(frame_id).sweep.path.write_bytes(b"torn")
+            world.frame(frame_id).sweep.source.path.write_bytes(b"torn")
     file = tmp_path / "file.json"
     assert label("calibrate", world.root, "--masks-from", out, "--out", file).exit_code == 0
     rigs = json.loads(file.read_text())["rigs"]

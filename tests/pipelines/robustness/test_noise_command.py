@@ -114,7 +114,7 @@ def test_a_scene_all_of_whose_frames_were_set_aside_is_none(drive, out, tmp_path
     shutil.copytree(drive[0], tmp_path / "root")
     world = NuScenes(tmp_path / "root")
     for frame_id in world.frame_ids()[2:]:
-        world.frame(frame_id).sweep.path.write_bytes(b"torn")
+        world.frame(frame_id).sweep.source.path.write_bytes(b"torn")
     grid = ("--kind", "dropped", "--levels", "dropped=1", "--seeds", 1, "--workers", 1)
     done = label("noise", world.root, "--out", tmp_path / "sweep", "--masks-from", out, *grid)
     assert done.exit_code == 3

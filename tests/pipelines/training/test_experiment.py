@@ -275,7 +275,7 @@ def test_worlds_that_share_frame_ids_have_budgets_of_their_own(made, tmp_path):
 
 def test_frames_that_could_not_be_read_elsewhere_are_looked_at_again(made, tmp_path):
     other = make_world(tmp_path / "other", scenes=("scene-0061", "scene-0103"))
-    sweep = other.frame(other.frame_ids("mini_val")[0]).sweep.path
+    sweep = other.frame(other.frame_ids("mini_val")[0]).sweep.source.path
     whole = sweep.read_bytes()
     sweep.write_bytes(b"torn")
     more = ("--out", tmp_path / "runs", "--only", "1", "--other", tmp_path / "other")

@@ -211,7 +211,7 @@ class TestBadFrames:
         shutil.copytree(made / "root", root)
         dataset = NuScenes(root)
         frame = dataset.frame(dataset.frame_ids("mini_val")[1])
-        frame.sweep.path.write_bytes(frame.sweep.path.read_bytes()[:-3])
+        frame.sweep.source.path.write_bytes(frame.sweep.source.path.read_bytes()[:-3])
         return root, frame.frame_id
 
     def test_eval_scores_the_others_and_exits_with_3(self, run, torn):
@@ -225,7 +225,7 @@ class TestBadFrames:
         shutil.copytree(made / "root", tmp_path / "root")
         dataset = NuScenes(tmp_path / "root")
         frame = dataset.frame(dataset.frame_ids("mini_train")[1])
-        frame.sweep.path.write_bytes(frame.sweep.path.read_bytes()[:-3])
+        frame.sweep.source.path.write_bytes(frame.sweep.source.path.read_bytes()[:-3])
         monkeypatch.setattr(loop, "_MOST_BAD", 0.5)
         for _ in range(2):
             result = train(*arguments(made, tmp_path / "run", data=tmp_path / "root"))

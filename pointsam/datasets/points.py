@@ -1,0 +1,86 @@
+"""The points of a frame, of all its sweeps, in one coordinate frame.
+
+A point of another sweep than the reference goes lidar_k -> ego at t_k -> world -> ego at t_0 -> lidar_0: projected from
+there, it has gone through the pose of its own sweep. Only the vehicle moves; objects do not.
+
+Where a sweep is not motion-compensated and its points have times, each point goes through the vehicle's pose at its own
+time first. The vehicle moves at a constant rate from the sweep's pose: that between the two known poses (of the
+reference sweep and its neighbours) about the middle of the sweep's points.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.datasets.io import XYZ, read_columns
+from pointsam.geometry.motion import carried, twist
+from pointsam.geometry.projection import key_SE3_sweep
+from pointsam.types import Frame, FramePoints, Sweep
+
+
+def read_frame_points(frame: Frame, intensity: bool = False) -> FramePoints:
+    """The points of all sweeps of a frame, one sweep after another, in the reference LiDAR's frame.
+
+    The positions of a reference sweep that needs no compensation are those of its source, bit by bit.
+
+    Args:
+        frame: to read.
+        intensity: read it too; a sensor that gives none has 0.
+
+    Raises:
+        DatasetError: as `pointsam.datasets.io.read_columns`.
+        CalibrationError: CAL004 if points need compensation, and the frame does not tell how the vehicle moves.
+    """
+    parts = [_read(frame, sweep, index, intensity) for index, sweep in enumerate(frame.sweeps)]
+    if len(parts) == 1:
+        return parts[0]
+    strength = [part.intensity for part in parts if part.intensity is not None]
+    return FramePoints(
+        np.concatenate([part.xyz_lidar_m for part in parts]),
+        np.concatenate([part.sweep_index for part in parts]),
+        np.concatenate([part.time_s for part in parts]),
+        np.concatenate(strength) if intensity else None,
+    )
+
+
+def read_sweep_points(frame: Frame, sweep: Sweep, intensity: bool = False) -> NDArray[np.float32]:
+    """The points of one sweep, a frame's own or one before or after, in the frame of its own LiDAR at its own time.
+
+    Args:
+        frame: tells how the vehicle moves.
+        sweep: to read.
+        intensity: read it too.
+
+    Returns:
+        (N,3) float32 metres, or (N,4) with the intensity.
+
+    Raises:
+        DatasetError, CalibrationError: as `read_frame_points`.
+    """
+    return _compensated(frame, sweep, intensity)[0]
+
+
+def _read(frame: Frame, sweep: Sweep, index: int, intensity: bool) -> FramePoints:
+    values, time_s = _compensated(frame, sweep, intensity)
+    xyz = values[:, :3]
+    if index > 0:
+        xyz = key_SE3_sweep(frame.sweep, sweep).apply(xyz).astype(np.float32)
+    time_s += (sweep.t_us - frame.sweep.t_us) * 1e-6
+    which = np.full(len(xyz), index, dtype=np.uint8)
+    return FramePoints(np.ascontiguousarray(xyz), which, time_s, values[:, 3].copy() if intensity else None)
+
+
+def _compensated(frame: Frame, sweep: Sweep, intensity: bool) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """(N,3) or (N,4) values in the LiDAR's frame at `t_us`, and (N,) seconds from it, NaN where unknown."""
+    wanted = (*XYZ, "intensity") if intensity else XYZ
+    if "time_s" not in sweep.source.columns:
+        values = read_columns(sweep, wanted)
+        return values, np.full(len(values), np.nan)
+    values = read_columns(sweep, (*wanted, "time_s"))
+    values, time_s = np.ascontiguousarray(values[:, :-1]), values[:, -1].astype(np.float64)
+    if sweep.needs_compensation:
+        middle_us = sweep.t_us + 5e5 * float(time_s.min() + time_s.max())
+        xyz_ego_m = carried(sweep.ego_SE3_lidar.apply(values[:, :3]), twist(frame, middle_us), time_s)
+        values[:, :3] = sweep.ego_SE3_lidar.inverse().apply(xyz_ego_m)
+    return values, time_s

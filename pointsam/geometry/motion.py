@@ -1,0 +1,97 @@
+"""How the vehicle moves about the time of a frame: at a constant rate between the poses of two sweeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import CalibrationError
+from pointsam.geometry.se3 import SE3
+from pointsam.types import Frame, Sweep
+
+_STILL_RAD_S = 1e-12
+
+
+def tells_motion(frame: Frame) -> bool:
+    """Whether the poses of a frame tell how the vehicle moves."""
+    return len(_known(frame)) > 1
+
+
+def twist(frame: Frame, t_us: float) -> NDArray[np.float64]:
+    """(4,4) rate of the vehicle's pose in its own frame, a second; the exponential of a part of it is the motion.
+
+    The poses are those of the reference sweep and its neighbours; in a frame without neighbours, those of its sweeps.
+
+    Args:
+        frame: with sweeps at two times.
+        t_us: when; between two sweeps the rate is constant.
+
+    Raises:
+        CalibrationError: CAL004 if all sweeps of the frame have one time, which tells no motion.
+    """
+    from scipy.linalg import logm
+
+    by_time = _known(frame)
+    if len(by_time) < 2:
+        raise CalibrationError(
+            "CAL004",
+            f"frame {frame.frame_id} has a single sweep, which tells no motion for an offset of time",
+            "use recordings with sweeps before and after, or leave offsets, times of rows and times of points out",
+        )
+    first, second = _around([by_time[t] for t in sorted(by_time)], t_us)
+    a_SE3_b = first.world_SE3_ego.inverse() @ second.world_SE3_ego
+    step = np.eye(4)
+    step[:3, :3], step[:3, 3] = a_SE3_b.rotation, a_SE3_b.translation_m
+    rate: NDArray[np.float64] = logm(step).real / ((second.t_us - first.t_us) * 1e-6)
+    return rate
+
+
+def moved(world_SE3_ego: SE3, rate: NDArray[np.float64], seconds: float) -> SE3:
+    """A pose some time later, at a `twist`."""
+    from scipy.linalg import expm
+
+    step = expm(rate * seconds)
+    return world_SE3_ego @ SE3(step[:3, :3], step[:3, 3])
+
+
+def carried(
+    xyz_ego_m: NDArray[np.floating[Any]], rate: NDArray[np.float64], seconds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Points of a world at rest, each from the vehicle's frame some time later to its frame now.
+
+    Args:
+        xyz_ego_m: (N,3) metres, each in the vehicle's frame `seconds` after now.
+        rate: of the vehicle, from `twist`.
+        seconds: (N,) of each; negative for points from the past, or to carry points of now to a later time.
+
+    Returns:
+        (N,3) float64 exp(rate seconds) xyz: the exponential of SE(3) in closed form (Rodrigues).
+    """
+    xyz = np.asarray(xyz_ego_m, dtype=np.float64)
+    turn, speed = np.array([rate[2, 1], rate[0, 2], rate[1, 0]]), rate[:3, 3]
+    turn_rate = float(np.linalg.norm(turn))
+    if turn_rate < _STILL_RAD_S:
+        return xyz + seconds[:, None] * speed
+    axis = turn / turn_rate
+    angle = (seconds * turn_rate)[:, None]
+    sine, rest = np.sin(angle), 2 * np.sin(angle / 2) ** 2  # rest = 1 - cosine, exact at small angles
+    across = np.cross(axis, xyz)
+    turned = xyz + sine * across + rest * np.cross(axis, across)
+    beside = np.cross(axis, speed)
+    shift = (angle * speed + rest * beside + (angle - sine) * np.cross(axis, beside)) / turn_rate
+    out: NDArray[np.float64] = turned + shift
+    return out
+
+
+def _known(frame: Frame) -> dict[int, Sweep]:
+    """Sweeps of known pose by time. Stamps of two sensors may be microseconds apart: neighbours tell more."""
+    by_time = {sweep.t_us: sweep for sweep in (frame.sweep, *frame.neighbours.values())}
+    return by_time if len(by_time) > 1 else {sweep.t_us: sweep for sweep in frame.sweeps}
+
+
+def _around(sweeps: list[Sweep], t_us: float) -> tuple[Sweep, Sweep]:
+    """The two successive sweeps that a time lies between, or the nearest two."""
+    later = min(max(int(np.searchsorted([sweep.t_us for sweep in sweeps], t_us)), 1), len(sweeps) - 1)
+    return sweeps[later - 1], sweeps[later]
