@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
 from pointsam.datasets.base import DatasetPlugin
+from pointsam.datasets.io import ImageFile, RawPoints
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import ClassSpec, Taxonomy
@@ -47,9 +48,11 @@ class Yard:
                 "DAT010", f"{self.root / 'yard.json'}: no frame {frame_id!r}", "name a frame of the file"
             )
         t_us = self._frames[frame_id]
-        sweep = Sweep(self.root / f"{frame_id}.bin", 4, t_us, _STILL, _STILL)
-        view = CameraView("front", self.root / f"{frame_id}.png", t_us, _CAMERA, _EGO_SE3_CAM, _STILL)
-        return Frame(frame_id, self.scene(frame_id), sweep, {}, (view,))
+        points = RawPoints(self.root / f"{frame_id}.bin", ("x", "y", "z", "intensity"))
+        sweep = Sweep(points, t_us, _STILL, _STILL)
+        image = ImageFile(self.root / f"{frame_id}.png")
+        view = CameraView("front", image, t_us, _CAMERA, _EGO_SE3_CAM, _STILL)
+        return Frame(frame_id, self.scene(frame_id), (sweep,), {}, (view,))
 
     def scene(self, frame_id: str) -> str:
         return "yard"
