@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+IN_PARALLEL := -n 2 --dist loadfile    # fixtures of a file are made once
 
-.PHONY: demo label test check docs setup
+.PHONY: demo label test test-all check docs setup
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
@@ -20,9 +21,13 @@ label: setup
 	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'usage: make label DATA=dataset-root OUT=output-folder [ARGS="--split val"]'; exit 2; }
 	$(BIN)/pointsam-label run "$(DATA)" --out "$(OUT)" $(ARGS)
 
-## make test: sets up and passes the tests
+## make test [ARGS=...]: sets up and passes the tests but for the heavy ones
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(IN_PARALLEL) $(ARGS)
+
+## make test-all [ARGS=...]: passes the heavy tests as well
+test-all: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(IN_PARALLEL) -m "heavy or not heavy" $(ARGS)
 
 ## make check: what a contribution must pass besides the tests
 check: setup

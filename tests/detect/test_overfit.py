@@ -24,6 +24,7 @@ def world(tmp_path_factory):
 KINDS = ("center-pillar", "center-voxel", "second", "second-centers", "two-stage", "two-stage-center")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", KINDS)
 def test_four_frames_are_learnt_by_heart(kind, world):
     torch.manual_seed(0)
