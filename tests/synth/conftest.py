@@ -58,15 +58,21 @@ def draw():
 
 @pytest.fixture(scope="session")
 def root(open3d, tmp_path_factory):
-    """A written root of two scenes, those of nuScenes' mini_val, with four key frames each."""
+    """Config, folder and worlds of a written root: both scenes of nuScenes' mini_val, a quarter of the LiDAR's rays."""
+    from pipelines.world import render
     from pipelines.world.config import SynthConfig
-    from pipelines.world.render import synthesize
+    from pointsam.synth import rig
 
     out = tmp_path_factory.mktemp("synthetic") / "world"
-    config = SynthConfig(scenes=2, frames=4, seed=2, preset="day", scale=0.15)
-    made = synthesize(config, out, workers=2)
+    config = SynthConfig(scenes=2, frames=3, seed=2, preset="day", scale=0.1)
+    lidar, optics = rig._RIGS[config.rig]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(rig._RIGS, config.rig, (replace(lidar, columns=lidar.columns // 4), optics))
+        films = [render.film(config, scene) for scene in range(config.scenes)]
+        patch.setattr(render, "film", lambda _, scene: films[scene])
+        made = render.synthesize(config, out, workers=1)
     assert made.frames_left == 0
-    return config, out
+    return config, out, [film.world for film in films]
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,14 @@ SIGMA_M = 0.008
 
 
 @pytest.fixture(scope="module")
-def seen(still, draw, in_world):
+def scan(still, draw):
+    return Lidar(still.world, LIDAR).scan(T_US, draw("scan"))
+
+
+@pytest.fixture(scope="module")
+def seen(still, scan, draw, in_world):
     """For every camera: its photo, and object_id and pixels of the returns that nothing hides from it."""
     world, studio = still.world, Studio(still.world)
-    scan = Lidar(world, LIDAR).scan(T_US, draw("scan"))
     returns = scan.object_id >= 0
     xyz, label = in_world(world, scan, T_US)[returns], scan.object_id[returns]
     out = []
@@ -88,8 +92,7 @@ def returns_in_boxes(film, scan, in_world, slack):
     return (outside <= 0).mean(), outside.max()
 
 
-def test_boxes_hold_their_points_where_nothing_moves(still, draw, in_world):
-    scan = Lidar(still.world, LIDAR).scan(T_US, draw("scan"))
+def test_boxes_hold_their_points_where_nothing_moves(still, scan, in_world):
     share, worst = returns_in_boxes(still, scan, in_world, lambda thing, row: 0.0)
     assert share > 0.995
     assert worst < 5 * SIGMA_M - MARGIN_M + 0.01
