@@ -1,6 +1,7 @@
 """`mixsup-train experiment`: every setting trained once, and a page of what is there."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from pipelines.cli.train import main  # noqa: E402
 from pipelines.training import experiment as experiment_module  # noqa: E402
 from pipelines.training import experiment_page  # noqa: E402
 from pipelines.training.experiment_page import Row, tables  # noqa: E402
-from pipelines.training.fit import fit  # noqa: E402
+from pipelines.training.fit import fit, plan  # noqa: E402
 from pipelines.training.recipe_file import document_of  # noqa: E402
 from pipelines.training.settings import EXPERIMENTS, Inputs, Setting  # noqa: E402
 from pointsam.base.errors import SchemaError, TrainingError  # noqa: E402
@@ -61,9 +62,28 @@ def experiment(made, *more, name="supervision"):
     return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
-def test_every_setting_is_a_run_and_a_row(made):
+@pytest.fixture(scope="module")
+def trained(made):
+    """What was printed when every setting of `supervision` was trained into made/runs."""
     result = experiment(made)
     assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture(autouse=True)
+def figures(request, monkeypatch):
+    """A figure takes a second: only `trained` and tests that ask for `drawn` have any."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr(experiment_page, "_figure", lambda *_: {".png": b"", ".svg": b""})
+
+
+@pytest.fixture
+def drawn():
+    """Pages of this test have figures."""
+
+
+def test_every_setting_is_a_run_and_a_row(made, trained, drawn):
+    assert experiment(made).stdout == trained  # nothing was left to do
     mine = settings("supervision", fraction=0.5, labels=made / "labels")
     assert len(mine) == 5
     page = (made / "runs" / "supervision.md").read_text()
@@ -72,8 +92,6 @@ def test_every_setting_is_a_run_and_a_row(made):
         assert (made / "runs" / f"{setting.folder}-0" / "last.safetensors").exists()
     assert "![" in page
     assert (made / "runs" / "supervision.png").stat().st_size > 1000
-    again = experiment(made)
-    assert again.stdout == result.stdout  # nothing was left to do
 
 
 def test_a_part_may_be_asked_for(made, tmp_path):
@@ -82,7 +100,7 @@ def test_a_part_may_be_asked_for(made, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["50pc_of_the_frames-0"]
 
 
-def test_another_experiment_takes_the_runs_that_it_has_in_common(made):
+def test_another_experiment_takes_the_runs_that_it_has_in_common(made, trained):
     result = experiment(made, "--only", "2", name="coarse")
     assert result.exit_code == 0, result.output
     rows = [line for line in result.stdout.splitlines() if "boxes" in line or "50%" in line]
@@ -91,7 +109,7 @@ def test_another_experiment_takes_the_runs_that_it_has_in_common(made):
     assert "three clicks" not in result.stdout
 
 
-def test_runs_of_another_recipe_are_not_taken_for_ones_own(made):
+def test_runs_of_another_recipe_are_not_taken_for_ones_own(made, trained):
     refused(
         experiment(made, "--only", "1", "--set", "train.learning_rate=0.1"), "OUT001", "all_boxes-0", "learning_rate"
     )
@@ -114,7 +132,7 @@ def objects_of(world):
     return sum((world.boxes(frame_id).class_id != BACKGROUND).sum() for frame_id in world.frame_ids("mini_val"))
 
 
-def test_detectors_are_scored_in_another_world_as_well(made):
+def test_detectors_are_scored_in_another_world_as_well(made, trained, drawn):
     make_world(made / "other", scenes=("scene-0061", "scene-0103"), boxes=5)
     result = experiment(made, "--other", made / "other", "--only", "0,5", name="transfer")
     assert result.exit_code == 0, result.output
@@ -134,7 +152,7 @@ def test_detectors_are_scored_in_another_world_as_well(made):
             assert row[header.index(column)] == f"{score['quality']['mean_ap']:.3f}"
 
 
-def test_another_split_may_be_scored_there(made):
+def test_another_split_may_be_scored_there(made, trained):
     make_world(made / "third", scenes=("scene-0061", "scene-0103"), boxes=5)
     there = ("--other", made / "third", "--other-split")
     result = experiment(made, *there, "mini_train", "--only", "1")
@@ -169,7 +187,7 @@ def test_labels_of_one_wrong_calibration_may_be_mended_or_without_refinement(mad
     assert names[-4:] == [f"10% and {one}" for one in told]
 
 
-def test_a_curve_is_drawn_and_what_cannot_be_trained_is_told(made, tmp_path):
+def test_a_curve_is_drawn_and_what_cannot_be_trained_is_told(made, tmp_path, drawn):
     result = experiment(made, "--out", tmp_path, "--cost", "0.5", "--only", "1", name="cost")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "cost.svg").read_bytes().startswith(b"<?xml")
@@ -186,7 +204,7 @@ def test_what_was_not_asked_for_and_cannot_be_trained_is_no_failure(made, tmp_pa
 
 
 @pytest.mark.parametrize("module", [experiment_module, experiment_page])
-def test_scores_elsewhere_and_the_page_are_written_while_others_wait(made, monkeypatch, tmp_path, module):
+def test_scores_elsewhere_and_the_page_are_written_while_others_wait(made, trained, monkeypatch, tmp_path, module):
     runs = tmp_path / "runs"
     shutil.copytree(made / "runs", runs, ignore=shutil.ignore_patterns("away-*"))  # all are trained
     held = watch_lock(monkeypatch, module, lambda files: files[-1][0].parent)
@@ -284,6 +302,21 @@ def test_frames_that_could_not_be_read_elsewhere_are_looked_at_again(made, tmp_p
     assert experiment(made, *more).exit_code == 0
 
 
+@pytest.mark.parametrize("resample", ["none", "objects"])
+def test_all_would_take_the_same_number_of_steps(made, tmp_path, monkeypatch, resample):
+    def only_planned(wanted):
+        steps.append(re.search(r"(\d+) steps of 2", plan(wanted))[1])
+        raise TrainingError("TRN001", "not trained", "only planned")
+
+    steps = []
+    monkeypatch.setattr(experiment_module, "fit", only_planned)
+    for name in ("supervision", "cost"):
+        experiment(made, "--out", tmp_path, "--set", f"data.resample={resample}", "--cost", "0.5", name=name)
+    assert len(steps) > 6
+    assert len(set(steps)) == 1
+
+
+@pytest.mark.heavy
 @pytest.mark.parametrize("resample", ["none", "objects"])
 def test_all_take_the_same_number_of_steps(made, tmp_path, resample):
     more = ("--out", tmp_path, "--set", f"data.resample={resample}", "--cost", "0.5")
