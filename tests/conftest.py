@@ -1,6 +1,7 @@
 """Real samples for tests: a folder named by POINTSAM_SHARED, else `shared` beside the checkout."""
 
 import os
+import socket
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -36,6 +37,14 @@ def torch_seed():
 def rng_of():
     """Random numbers by seed."""
     return np.random.default_rng
+
+
+@pytest.fixture
+def free_port():
+    """A port of this machine, for processes that meet."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

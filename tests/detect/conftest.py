@@ -1,7 +1,5 @@
 """A tiny data set, its labels and its budget."""
 
-import socket
-
 import pytest
 
 
@@ -25,10 +23,3 @@ def budget(world):
     from helpers.training import make_budget
 
     return make_budget(world)
-
-
-@pytest.fixture
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

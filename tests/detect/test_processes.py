@@ -61,7 +61,7 @@ def test_two_processes_are_one_with_twice_the_batch(kind, pastes, world, budget,
     context = torch.multiprocessing.get_context("fork")
     queue = context.Queue()
     args = (free_port, half, (world, budget, labels), queue)
-    workers = [context.Process(target=_process, args=(rank, *args)) for rank in range(2)]
+    workers = [context.Process(target=_process, args=(rank, *args), daemon=True) for rank in range(2)]
     for worker in workers:
         worker.start()
     found = dict(queue.get(timeout=120) for _ in workers)

@@ -25,7 +25,7 @@ def _process(rank, port, queue):
 def test_two_processes_are_one(free_port):
     context = torch.multiprocessing.get_context("fork")
     queue = context.Queue()
-    workers = [context.Process(target=_process, args=(rank, free_port, queue)) for rank in range(2)]
+    workers = [context.Process(target=_process, args=(rank, free_port, queue), daemon=True) for rank in range(2)]
     for worker in workers:
         worker.start()
     found = {rank: parts for rank, *parts in (queue.get(timeout=60) for _ in workers)}

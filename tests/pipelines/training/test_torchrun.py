@@ -1,4 +1,4 @@
-"""Two processes that torchrun starts make one run folder."""
+"""Two processes make one run folder."""
 
 import csv
 import json
@@ -10,34 +10,68 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
+from click.testing import CliRunner  # noqa: E402
 from helpers.recipes import tiny  # noqa: E402
 from helpers.training import make_budget, make_labels, make_world  # noqa: E402
 
+from pipelines.cli.train import main  # noqa: E402
 from pipelines.training.recipe_file import document_of  # noqa: E402
 from pointsam.detect.data.budget_file import write_budget  # noqa: E402
 
 
-def test_two_processes_train_and_one_writes(tmp_path):
+@pytest.fixture
+def arguments(tmp_path):
+    """Of `mixsup-train`, for a run of one epoch into tmp_path/run."""
     world = make_world(tmp_path / "root", scenes=("scene-0061", "scene-0103"))
     make_labels(tmp_path / "labels", world)
     write_budget(tmp_path / "budget.parquet", make_budget(world))
     (tmp_path / "tiny.json").write_text(json.dumps(document_of(tiny(epochs=1))))
+    names = {"data": "root", "labels": "labels", "budget": "budget.parquet", "out": "run"}
+    paths = [part for option, name in names.items() for part in (f"--{option}", str(tmp_path / name))]
+    return ["fit", str(tmp_path / "tiny.json"), *paths, "--val", "mini_val"]
+
+
+def require_one_run(folder, said):
+    assert said.count("AP by distance") == 1
+    assert said.count("next: ") == 1
+    steps = [row["step"] for row in csv.DictReader((folder / "losses.csv").open())]
+    assert steps == ["1", "2"]  # eight frames, two in each of two processes
+    assert (folder / "best.safetensors").exists()
+
+
+def _process(rank, port, arguments, queue):
+    torch.set_num_threads(1)
+    group = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in group.items()})
+    result = CliRunner().invoke(main, arguments)
+    queue.put((result.exit_code, result.stdout, result.output))
+
+
+def test_two_processes_train_and_one_writes(arguments, free_port, tmp_path):
+    context = torch.multiprocessing.get_context("fork")
+    queue = context.Queue()
+    workers = [
+        context.Process(target=_process, args=(rank, free_port, arguments, queue), daemon=True) for rank in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    done = [queue.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join(60)
+    assert [code for code, *_ in done] == [0, 0], done
+    require_one_run(tmp_path / "run", "".join(said for _, said, _ in done))
+
+
+@pytest.mark.heavy
+def test_torchrun_starts_them(arguments, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = ["-m", "pipelines.cli.train", "fit", "tiny.json", "--data", "root", "--labels", "labels"]
-    options = ["--budget", "budget.parquet", "--out", "run", "--val", "mini_val"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     result = subprocess.run(
-        [*torchrun, *command, *options],
-        cwd=tmp_path,
-        env=environment,
+        [*torchrun, "-m", "pipelines.cli.train", *arguments],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("AP by distance") == 1
-    assert result.stdout.count("next: ") == 1
-    steps = [row["step"] for row in csv.DictReader((tmp_path / "run" / "losses.csv").open())]
-    assert steps == ["1", "2"]  # eight frames, two in each of two processes
-    assert (tmp_path / "run" / "best.safetensors").exists()
+    require_one_run(tmp_path / "run", result.stdout)
