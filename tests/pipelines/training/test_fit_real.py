@@ -13,12 +13,29 @@ def train(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
-@pytest.mark.parametrize("recipe", ["kitti-second", "kitti-two-stage"])
-def test_three_frames_are_trained_on_and_scored(recipe, kitti_root, tmp_path):
+NEAR = "detector.grid.range_m=[0,-12.8,-3,25.6,12.8,1]"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "more"),
+    [
+        ("kitti-two-stage", (NEAR,)),
+        pytest.param("kitti-second", (), marks=pytest.mark.heavy),
+        pytest.param("kitti-two-stage", (), marks=pytest.mark.heavy),
+    ],
+)
+def test_three_frames_are_trained_on_and_scored(recipe, more, kitti_root, tmp_path):
     budget, run = tmp_path / "budget.parquet", tmp_path / "run"
     result = train("budget", kitti_root, "--split", "training", "--fraction", 0.5, "--rule", "class", "--out", budget)
     assert result.exit_code == 0, result.output
-    changes = ["data.coarse.kind=simulated", "data.repeat=1", "train.epochs=1", "train.batch_size=2", "train.workers=0"]
+    changes = [
+        "data.coarse.kind=simulated",
+        "data.repeat=1",
+        "train.epochs=1",
+        "train.batch_size=2",
+        "train.workers=0",
+        *more,
+    ]
     options = [part for change in changes for part in ("--set", change)]
     where = ["--data", kitti_root, "--budget", budget, "--val", "training", "--out", run]
     result = train("fit", recipe, *where, *options)

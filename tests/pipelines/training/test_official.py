@@ -57,11 +57,11 @@ class TestNuScenes:
 class TestKitti:
     @pytest.fixture
     def many(self, kitti_root, tmp_path):
-        """The real frames, each 60 times: KITTI's figure needs more than forty objects."""
+        """The real frames, each 42 times: KITTI's figure needs more than forty objects."""
         for folder in ("velodyne", "image_2", "calib", "label_2"):
             (tmp_path / "training" / folder).mkdir(parents=True)
             for path in (kitti_root / "training" / folder).iterdir():
-                for k in range(60):
+                for k in range(42):
                     name = f"{int(path.stem) * 100 + k:06d}{path.suffix}"
                     (tmp_path / "training" / folder / name).symlink_to(path)
         return Kitti(tmp_path)
