@@ -42,13 +42,13 @@ def detector(kind):
         "two-stage": {
             "grid": PILLARS,
             "encoder": pillar,
-            "head": replace(ANCHOR, proposals=48),
+            "head": replace(ANCHOR, proposals=48, candidates=200),
             "roi": RoiHeadConfig(cells=3, point_channels=16, channels=64),
         },
         "two-stage-center": {
             "grid": PILLARS,
             "encoder": pillar,
-            "head": replace(CENTER, proposals=48),
+            "head": replace(CENTER, proposals=48, candidates=200),
             "roi": RoiHeadConfig(cells=3, point_channels=16, channels=64),
         },
     }[kind]
