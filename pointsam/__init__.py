@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pointsam.base.errors import SchemaError as SchemaError
     from pointsam.base.errors import StoreError as StoreError
     from pointsam.datasets import open_dataset as open_dataset
-    from pointsam.datasets.io import read_points as read_points
+    from pointsam.datasets.points import read_frame_points as read_frame_points
     from pointsam.evaluate.labels import evaluate_labels as evaluate_labels
     from pointsam.masks import load_segmenter as load_segmenter
     from pointsam.stages.refine import RefineConfig as RefineConfig
@@ -33,7 +33,7 @@ _MODULES = {
         "BackendError CalibrationError DatasetError PluginError PointSamError SchemaError StoreError"
     ),
     "pointsam.datasets": "open_dataset",
-    "pointsam.datasets.io": "read_points",
+    "pointsam.datasets.points": "read_frame_points",
     "pointsam.evaluate.labels": "evaluate_labels",
     "pointsam.masks": "load_segmenter",
     "pointsam.stages.refine": "RefineConfig refine",

@@ -26,7 +26,7 @@ PUBLIC = (
     "evaluate_labels",
     "load_segmenter",
     "open_dataset",
-    "read_points",
+    "read_frame_points",
     "refine",
 )
 

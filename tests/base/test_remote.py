@@ -1,4 +1,3 @@
-import fsspec
 import numpy as np
 import pytest
 from helpers.two_lidars import png
@@ -8,6 +7,8 @@ from pointsam.base.remote import StorePath
 from pointsam.datasets.io import ImageFile, RawPoints, encoded_image, image_size, read_image, read_points
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Sweep
+
+fsspec = pytest.importorskip("fsspec", reason="opens object stores")
 
 COLUMNS = ("x", "y", "z", "intensity")
 
