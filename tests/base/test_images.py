@@ -9,7 +9,7 @@ from PIL import EpsImagePlugin, Image
 import pointsam
 from pointsam.base.errors import DatasetError
 from pointsam.base.images import MASK_FORMATS, PHOTO_FORMATS, open_image
-from pointsam.datasets.io import image_size, read_image
+from pointsam.datasets.io import ImageFile, image_size, read_image
 from pointsam.semantics.layouts import InstancePng
 from pointsam.taxonomy import NUSCENES, LabelMapping
 
@@ -39,7 +39,7 @@ def no_program(monkeypatch):
 def test_a_camera_image_may_have_any_of_the_formats(tmp_path, form):
     path = tmp_path / "photo.jpg"
     path.write_bytes(content(form))
-    assert read_image(path).shape == (6, 8, 3)
+    assert read_image(ImageFile(path)).shape == (6, 8, 3)
 
 
 @pytest.mark.parametrize("form", ["EPS", "GIF", "PPM"])
@@ -48,7 +48,7 @@ def test_a_camera_image_of_another_format_is_DAT005(tmp_path, no_program, read, 
     path = tmp_path / "photo.jpg"
     path.write_bytes(content(form))
     with pytest.raises(DatasetError, match=r"photo\.jpg.*JPEG, PNG, WEBP, BMP or TIFF") as caught:
-        read(path)
+        read(ImageFile(path))
     assert caught.value.code == "DAT005"
     assert "convert" in caught.value.hint
 

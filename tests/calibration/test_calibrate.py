@@ -96,7 +96,7 @@ def drive():
 @pytest.fixture(scope="module")
 def looks(drive):
     """What the true calibration shows of each street."""
-    return [look(frame, xyz, masks) for frame, xyz, _, masks in drive]
+    return [look(frame, FramePoints.of(xyz), masks) for frame, xyz, _, masks in drive]
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_where_a_half_of_the_frames_shows_nothing_no_time_is_told(drive, looks, 
     for k in range(len(drive))[blind]:
         frame, xyz, _, masks = drive[k]
         none = {name: replace(one, instance_id=np.full_like(one.instance_id, -1)) for name, one in masks.items()}
-        seen[k] = look(frame, xyz, none)
+        seen[k] = look(frame, FramePoints.of(xyz), none)
     verdict = judge([frame for frame, *_ in drive], seen)
     assert verdict.speed_mps > MIN_SPEED_MPS
     assert (verdict.time_status, verdict.time_ms) == ("unknown", 0.0)

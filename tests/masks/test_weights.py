@@ -2,11 +2,9 @@ import errno
 import hashlib
 import os
 import shutil
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
+from helpers.server import served
 from tqdm import tqdm
 
 from pointsam.base.cache import cache_dir
@@ -17,11 +15,6 @@ from pointsam.masks.weights import WeightFile
 CONTENT = b"weights" * 1000
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """A small file published by this machine."""
@@ -30,12 +23,8 @@ def published(tmp_path, monkeypatch):
     source.write_bytes(CONTENT)
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path / "cache"))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=source.parent))
-    url = f"http://127.0.0.1:{server.server_port}/tiny.pth"
-    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-    yield WeightFile("tiny", "tiny.pth", url, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
-    server.shutdown()
-    server.server_close()
+    with served(source.parent) as url:
+        yield WeightFile("tiny", "tiny.pth", f"{url}/tiny.pth", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
 
 
 @pytest.fixture

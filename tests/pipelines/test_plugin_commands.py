@@ -3,7 +3,9 @@
 import hashlib
 import json
 
+import pytest
 from helpers.commands import label, refused
+from helpers.server import served
 
 THEIRS = """
 from pointsam.masks import SegmentConfig
@@ -33,10 +35,19 @@ def test_the_list_says_where_a_plug_in_comes_from_and_what_is_broken(install):
     assert [row["name"] for row in rows if row["error"]] == ["broken", "coco", "coco"]
 
 
-def test_weights_of_every_segmenter_are_listed_fetched_and_verified(install, tmp_path, monkeypatch):
+@pytest.fixture
+def address(tmp_path, monkeypatch):
+    """Where the file tiny.bin is published."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "tiny.bin").write_bytes(b"tiny")
+    with served(tmp_path / "server") as url:
+        yield f"{url}/tiny.bin"
+
+
+def test_weights_of_every_segmenter_are_listed_fetched_and_verified(install, address, tmp_path, monkeypatch):
     monkeypatch.setenv("POINTSAM_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "tiny.bin").write_bytes(b"tiny")
-    module = THEIRS.format(url=(tmp_path / "tiny.bin").as_uri(), sha256=hashlib.sha256(b"tiny").hexdigest())
+    module = THEIRS.format(url=address, sha256=hashlib.sha256(b"tiny").hexdigest())
     entries = [("segmenters", name, f"their_masks:{name.upper()}") for name in ("tiny", "bare", "broken")]
     install("theirs", entries, {"their_masks": module})
 
