@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pointsam.base.document import canonical_json
+from pointsam.base.document import canonical_json, dotted, parse_json
 from pointsam.base.errors import SchemaError
 
 
@@ -56,7 +55,7 @@ def parse(kind: type[Any], document: Mapping[str, Any], where: str) -> Any:
         return TypeAdapter(kind).validate_python(document)
     except ValidationError as error:
         first = error.errors()[0]
-        field = _dotted(first["loc"], document)
+        field = dotted(first["loc"], document)
         got = "" if isinstance(first["input"], Mapping) else f", got {first['input']!r}"
         raise SchemaError(
             "SCH005", f"{where}: {field}: {first['msg']}{got}", "see docs/recipes.md for every field"
@@ -65,8 +64,8 @@ def parse(kind: type[Any], document: Mapping[str, Any], where: str) -> Any:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text)
+    except ValueError:
         return text
 
 
@@ -75,15 +74,3 @@ def _leaves(document: Mapping[str, Any], prefix: str = "") -> list[str]:
     for key, value in document.items():
         names += _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
     return names
-
-
-def _dotted(location: Sequence[int | str], document: Mapping[str, Any]) -> str:
-    """A field's name as `--set` takes it: pydantic puts the `kind` of a tagged union between two names."""
-    names: list[str] = []
-    node: Any = document
-    for part in location:
-        if isinstance(node, Mapping) and part not in node and part == node.get("kind"):
-            continue
-        names.append(str(part))
-        node = node.get(part) if isinstance(node, Mapping) else None
-    return ".".join(names)
