@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.calibrated import require_fit, require_rigs
+from pipelines.documents import ClustersDocument, MasksDocument
 from pipelines.engine import ordered_map
 from pipelines.labelling.request import Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
 from pipelines.tasks import Done, Task
 from pointsam import __version__
-from pointsam.base.config import parse
 from pointsam.base.errors import PointSamError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.base.runtime import evenly, require_device
+from pointsam.calibration.correction import StoredCorrection
 from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets.base import Dataset
 from pointsam.masks.weights import sha256_of, verify
 from pointsam.semantics import semantics_sha256
-from pointsam.store.manifest import Run, Shard, plan_shards
+from pointsam.store.document import DatasetId, Shard, ShardStats
+from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.reader import Labels
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
-from pointsam.taxonomy import Taxonomy
 
 SHARD_FRAMES = 20
 """Key frames a shard: what a kill can cost. nuScenes has 40 a scene."""
@@ -73,20 +74,21 @@ def run_masks(request: Request) -> Summary:
         "segmenter": verify(config.backend) if request.weights is None else sha256_of(request.weights),
         "semantics": semantics_sha256(config.semantics, request.semantics_dir),
     }
-    document = {
-        "tool_version": __version__,
-        "recipe": request.config.recipe,
-        "dataset": {"name": dataset.name, "version": request.version, "fingerprint": dataset.fingerprint()},
-        "taxonomy": asdict(mapping.taxonomy),
-        "labels": dict(sorted(mapping.classes.items())),
-        "weights_sha256": weights,
-        "threads": request.threads,
-        "device": request.device.partition(":")[0],  # a GPU sums in another order than a CPU
-        "config": asdict(config),
-        **_calibration(request),
-    }
+    document = MasksDocument(
+        tool_version=__version__,
+        recipe=request.config.recipe,
+        dataset=DatasetId(dataset.name, request.version, dataset.fingerprint()),
+        taxonomy=mapping.taxonomy,
+        labels=mapping.classes,
+        weights_sha256=weights,
+        threads=request.threads,
+        device=request.device.partition(":")[0],
+        config=config,
+        noise=None if request.noise == CLEAN else request.noise,
+        calibration=_stored(request),
+    )
     shards = plan_shards(_fitting(request, dataset, "masks"), SHARD_FRAMES)
-    metadata = metadata_of(document, weights, request.noise.text())
+    metadata = document.metadata(weights, request.noise.text())
     run = Run.open(request.out, "masks", document, shards, metadata, data_root=request.data)
     return drive(
         request,
@@ -100,24 +102,24 @@ def run_masks(request: Request) -> Summary:
 def run_clusters(request: Request) -> Summary:
     """Stage two: clusters of every frame of the pending shards, from stored masks."""
     source, dataset = opened(request)
-    made = source.document("masks")
-    taxonomy: Taxonomy = parse(Taxonomy, made["taxonomy"], "run.json")
-    document = {
-        "tool_version": __version__,
-        "recipe": request.config.recipe,
-        "dataset": made["dataset"],
-        "masks_key": source.key("masks"),
-        "taxonomy": made["taxonomy"],
-        "config": asdict(request.config.clusters),
-        **_calibration(request),
-    }
+    made = source.document(MasksDocument)
+    document = ClustersDocument(
+        tool_version=__version__,
+        recipe=request.config.recipe,
+        dataset=made.dataset,
+        taxonomy=made.taxonomy,
+        masks_key=source.key("masks"),
+        config=request.config.clusters,
+        noise=None if request.noise == CLEAN else request.noise,
+        calibration=_stored(request),
+    )
     shards = plan_shards(_fitting(request, dataset, "clusters"), SHARD_FRAMES)
-    metadata = metadata_of(document, made["weights_sha256"], perturbation(source, request.noise))
+    metadata = document.metadata(made.weights_sha256, perturbation(source, request.noise))
     run = Run.open(request.out, "clusters", document, shards, metadata, data_root=request.data)
     return drive(
         request,
         run,
-        (ClusterWorker, request, taxonomy),
+        (ClusterWorker, request, made.taxonomy),
         lambda shard: [(frame_id, "") for frame_id in shard.frame_ids],
         lambda rows: {
             "frames": frames_table([row.frame for row in rows], metadata),
@@ -135,7 +137,7 @@ def opened(request: Request) -> tuple[Labels, Dataset]:
         StoreError: OUT004 if there are none.
     """
     source, dataset = Labels(request.masks_from or request.out), request.open()
-    if source.document("masks")["dataset"]["fingerprint"] != dataset.fingerprint():
+    if source.dataset("masks").fingerprint != dataset.fingerprint():
         raise SchemaError(
             "SCH004",
             f"the masks in {source.out} were made of another data set, or of other tables, than {request.data}",
@@ -157,37 +159,22 @@ def _fitting(request: Request, dataset: Dataset, stage: str) -> list[tuple[str, 
     frame_ids = [frame_id for _, frame_id in frames]
     if request.calibration is not None:
         require_rigs(dataset, frame_ids)
-    if _calibration(request):
+    if request.noise != CLEAN or request.calibration is not None:
         require_fit(dataset, frame_ids, {"the calibration asked for": CLEAN})
     return frames
 
 
 def perturbation(masks: Labels, noise: Noise) -> str:
     """What is said of what is made of masks with a calibration error: theirs too, unless it is the same."""
-    made, own = masks.metadata("masks")["calibration_perturbation"], noise.text()
+    made, own = masks.metadata("masks").calibration_perturbation, noise.text()
     if made in ("none", own):
         return own
     return f"masks: {made}" + ("" if own == "none" else f"; {own}")
 
 
-def _calibration(request: Request) -> dict[str, Any]:
-    """Part of the document, of runs whose calibration is not that of the data set."""
-    changed: dict[str, Any] = {} if request.noise == CLEAN else {"noise": asdict(request.noise)}
+def _stored(request: Request) -> dict[str, StoredCorrection] | None:
     correction = request.correction()
-    if correction is not None:
-        changed["calibration"] = {rig: one.as_dict() for rig, one in correction.items()}
-    return changed
-
-
-def metadata_of(document: Mapping[str, Any], weights: Mapping[str, str], perturbation: str) -> dict[str, Any]:
-    """What the tables of a stage say of themselves."""
-    return {
-        "config": document,
-        "taxonomy": document["taxonomy"],
-        "weights_sha256": weights,
-        "calibration_perturbation": perturbation,
-        "tool_version": __version__,
-    }
+    return None if correction is None else {rig: one.stored() for rig, one in correction.items()}
 
 
 def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
@@ -226,7 +213,7 @@ def drive(
     index, count = request.shard
     stats = Labels(request.out).stats(run.stage)
     for shard in run.shards[index::count]:
-        summary.failures.update(stats[shard.name]["failures"])
+        summary.failures.update(stats[shard.name].failures)
     summary.shards_left = len(run.shards) - len(stats)
     summary.wall_seconds = time.perf_counter() - begin
     return summary
@@ -240,7 +227,7 @@ def _tasks(shards: Sequence[Shard], parts: Callable[[Shard], list[tuple[str, str
             yield Task(frame_id, camera, last or listed[k + 1][0] != frame_id, last)
 
 
-def _stats(batch: Sequence[Done[Any]]) -> dict[str, Any]:
+def _stats(batch: Sequence[Done[Any]]) -> ShardStats:
     """For the manifest: seconds by frame and step, failures by frame, and the largest worker."""
     seconds: dict[str, dict[str, float]] = {}
     for done in batch:
@@ -248,4 +235,4 @@ def _stats(batch: Sequence[Done[Any]]) -> dict[str, Any]:
         for step, spent in done.seconds.items():
             frame[step] = round(frame.get(step, 0.0) + spent, 4)
     failures = {done.task.frame_id: str(done.error) for done in batch if done.error is not None}
-    return {"seconds": seconds, "failures": failures, "peak_mb": round(max(done.peak_mb for done in batch), 1)}
+    return ShardStats(seconds, failures, round(max(done.peak_mb for done in batch), 1))

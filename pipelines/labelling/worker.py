@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from pipelines.documents import MasksDocument
 from pipelines.labelling.request import Request
 from pipelines.tasks import Done, Task, guarded
-from pointsam.base.config import parse
 from pointsam.base.errors import PointSamError
 from pointsam.base.runtime import Stopwatch
 from pointsam.datasets.base import Dataset
@@ -93,8 +93,7 @@ class ClusterWorker:
         self.config = request.config.clusters
         self.taxonomy = taxonomy
         self.masks = Labels(request.masks_from or request.out)
-        made: MasksConfig = parse(MasksConfig, self.masks.document("masks")["config"], "run.json")
-        self.overlap = made.semantic_overlap
+        self.overlap = self.masks.document(MasksDocument).config.semantic_overlap
 
     def __call__(self, task: Task) -> Done[FrameLabels]:
         """Clusters of one frame."""

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.calibrated import with_calibration
-from pointsam.base.config import parse
+from pipelines.documents import ClustersDocument
 from pointsam.base.errors import DatasetError, SchemaError
-from pointsam.calibration.correction import RigCorrection
-from pointsam.calibration.perturb import Noise
+from pointsam.calibration.perturb import CLEAN
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image, read_points
@@ -66,16 +65,15 @@ class Source:
         self, out: Path, data: Path | None = None, masks_from: Path | None = None, version: str | None = None
     ) -> None:
         self.labels = Labels(out)
-        document = self.labels.document("clusters")
+        document = self.labels.document(ClustersDocument)
         root = data or self.labels.data_root("clusters")
         if root is None or not root.is_dir():
             raise DatasetError("DAT001", f"the data of {out} are not at {root}", "say where they are: --data or DATA")
-        made_of = document["dataset"]
-        noise: Noise = parse(Noise, document.get("noise", {}), "run.json")
-        rigs = {rig: RigCorrection.from_dict(one) for rig, one in document.get("calibration", {}).items()}
-        self.truth: Dataset = open_dataset(root, made_of["name"], version=version or made_of["version"])
-        self.dataset: Dataset = with_calibration(self.truth, noise, rigs or None)
-        self._masks_folder, self._masks_key = masks_from or out, document.get("masks_key")
+        made_of = document.dataset
+        rigs = {rig: one.correction() for rig, one in (document.calibration or {}).items()}
+        self.truth: Dataset = open_dataset(root, made_of.name, version=version or made_of.version)
+        self.dataset: Dataset = with_calibration(self.truth, document.noise or CLEAN, rigs or None)
+        self._masks_folder, self._masks_key = masks_from or out, document.masks_key
 
     @cached_property
     def masks_source(self) -> Labels:

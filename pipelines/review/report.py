@@ -14,6 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.documents import ClustersDocument
 from pipelines.review.evaluate import evaluate
 from pipelines.review.image_quality import image_quality
 from pipelines.review.opened import Parts, Source
@@ -198,7 +199,7 @@ def _page(source: Source, report: Report | None, masks: Table | None, figures: S
         "report.html",
         title=f"Labels of {labels.out.name}",
         root=source.truth.root,
-        recipe=labels.document("clusters")["recipe"],
+        recipe=labels.document(ClustersDocument).recipe,
         version=__version__,
         good=good,
         figures=figures,

@@ -18,11 +18,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.documents import MasksDocument
 from pipelines.labelling.jobs import opened, perturbation
 from pipelines.labelling.request import Request
 from pipelines.labelling.worker import images_read
 from pipelines.tasks import Task, guarded
-from pointsam.base.config import parse
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import require_free, write_together
 from pointsam.base.progress import progress
@@ -35,7 +35,6 @@ from pointsam.calibration.solve import evidence_of, solve
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_points
 from pointsam.stages.frame import instance_map
-from pointsam.stages.recipes import MasksConfig
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import CameraView, Frame
@@ -92,7 +91,7 @@ def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = 
         raise DatasetError("DAT009", f"no frame of {source.out} can be read: {failed}", "mend them, or use others")
     document = {
         "version": VERSION,
-        "dataset": source.document("masks")["dataset"],
+        "dataset": source.dataset("masks"),
         "masks_key": source.key("masks"),
         "calibration_perturbation": perturbation(source, request.noise),
         "rigs": {rig: asdict(verdict) for rig, verdict in found.items()},
@@ -104,7 +103,7 @@ def calibrate(request: Request, dest: Path, most_frames: int, overwrite: bool = 
 
 def _seen(request: Request, source: Labels, dataset: Dataset, frame_id: str) -> tuple[Frame, list[Look]]:
     frame = dataset.frame(frame_id)
-    made: MasksConfig = parse(MasksConfig, source.document("masks")["config"], "run.json")
+    made = source.document(MasksDocument).config
     taxonomy: Taxonomy = source.taxonomy
     images, clusters = images_read(source, frame_id), request.config.clusters
     painted = {name: instance_map(row, taxonomy, made.semantic_overlap, clusters) for name, row in images.items()}

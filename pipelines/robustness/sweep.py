@@ -7,7 +7,7 @@ only counts are kept. A cell's labels can be had as `pointsam-label clusters --n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from pipelines.calibrated import require_fit
-from pipelines.labelling.jobs import SHARD_FRAMES, Summary, drive, metadata_of, opened, run_masks, select
+from pipelines.documents import MasksDocument
+from pipelines.labelling.jobs import SHARD_FRAMES, Summary, drive, opened, run_masks, select
 from pipelines.labelling.request import Request
 from pipelines.labelling.worker import images_read
-from pipelines.robustness.cells import Cell
+from pipelines.robustness.cells import Cell, NoiseDocument
 from pipelines.tasks import Done, Task, guarded
 from pointsam import __version__
-from pointsam.base.config import parse
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.runtime import Stopwatch
 from pointsam.calibration.perturb import perturb
@@ -33,7 +33,6 @@ from pointsam.evaluate.overlap import overlaps
 from pointsam.evaluate.panoptic import PanopticAccumulator
 from pointsam.semantics.precomputed import layout_kind
 from pointsam.stages.frame import instance_map, lifted_labels, refined_labels
-from pointsam.stages.recipes import MasksConfig
 from pointsam.store.cells import CellRow, cells_table
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.reader import Labels
@@ -57,8 +56,7 @@ class NoiseWorker:
         clusters = request.config.clusters
         self.configs = {sar: replace(clusters, refine=replace(clusters.refine, enabled=sar)) for sar in (True, False)}
         self.masks = {folder: Labels(folder) for folder in dict.fromkeys(masks)}
-        made: MasksConfig = parse(MasksConfig, self.masks[masks[0]].document("masks")["config"], "run.json")
-        self.overlap = made.semantic_overlap
+        self.overlap = self.masks[masks[0]].document(MasksDocument).config.semantic_overlap
 
     def __call__(self, task: Task) -> Done[list[CellRow]]:
         """Counts of one frame in every cell."""
@@ -134,7 +132,7 @@ def frames_of(request: Request, cells: Sequence[Cell], remask: bool = False) -> 
         frames = request.select(dataset)
     else:
         source, dataset = opened(request)
-        made = source.metadata("masks")["calibration_perturbation"]
+        made = source.metadata("masks").calibration_perturbation
         if made != "none":
             told = f"the masks in {source.out} were made with a perturbed calibration ({made})"
             hint = "give masks of the true calibration, or --remask in place of --masks-from"
@@ -160,24 +158,23 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
     if remask:
         for cell, folder in zip(cells, folders, strict=True):
             run_masks(replace(request, out=folder, noise=cell.noise))
-    made = Labels(folders[0]).document("masks")
-    document = {
-        "tool_version": __version__,
-        "recipe": request.config.recipe,
-        "dataset": made["dataset"],
-        "masks_keys": [Labels(folder).key("masks") for folder in dict.fromkeys(folders)],
-        "taxonomy": made["taxonomy"],
-        "config": asdict(request.config.clusters),
-        "remask": remask,
-        "cells": [asdict(cell) for cell in cells],
-    }
-    metadata = metadata_of(document, made["weights_sha256"], f"a sweep of {len(cells)} cells")
+    made = Labels(folders[0]).document(MasksDocument)
+    document = NoiseDocument(
+        tool_version=__version__,
+        recipe=request.config.recipe,
+        dataset=made.dataset,
+        taxonomy=made.taxonomy,
+        masks_keys=tuple(Labels(folder).key("masks") for folder in dict.fromkeys(folders)),
+        config=request.config.clusters,
+        remask=remask,
+        cells=cells,
+    )
+    metadata = document.metadata(made.weights_sha256, f"a sweep of {len(cells)} cells")
     run = Run.open(request.out, "noise", document, shards, metadata, data_root=request.data)
-    taxonomy: Taxonomy = parse(Taxonomy, made["taxonomy"], "run.json")
     return drive(
         request,
         run,
-        (NoiseWorker, request, taxonomy, cells, folders),
+        (NoiseWorker, request, made.taxonomy, cells, folders),
         lambda shard: [(frame_id, "") for frame_id in shard.frame_ids],
         lambda rows: {"cells": cells_table([cell for row in rows for cell in row], metadata)},
     )

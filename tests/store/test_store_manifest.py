@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from pointsam.base.errors import SchemaError, StoreError
 from pointsam.base.files import temporary_of
+from pointsam.store.document import ShardStats
 from pointsam.store.layout import encode_scene, table_path
 from pointsam.store.manifest import plan_shards
 from pointsam.store.schema import masks_table
@@ -76,7 +77,7 @@ def test_a_new_run_has_everything_to_do(tmp_path):
 
 def test_a_committed_shard_is_done_for_good(tmp_path):
     run = open_run(tmp_path)
-    run.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), {})
+    run.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), ShardStats())
     again = open_run(tmp_path)
     assert again.done() == {SHARDS[1].name}
     assert again.pending() == [SHARDS[0], *SHARDS[2:]]
@@ -104,14 +105,14 @@ def test_two_runs_write_equal_bytes(tmp_path):
 def test_seconds_are_in_the_manifest_and_not_in_the_tables(tmp_path):
     for out, seconds in (("a", 1.0), ("b", 2.0)):
         run = open_run(tmp_path / out)
-        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {"seconds": seconds})
+        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats(peak_mb=seconds))
     a, b = tree(tmp_path / "a"), tree(tmp_path / "b")
     assert {name for name in a if a[name] != b[name]} == {f"manifest/clusters/{SHARDS[0].name}.json"}
 
 
 def test_another_configuration_is_refused_field_by_field(tmp_path):
     run = open_run(tmp_path, document={"sar": {"kappa": 0.04, "floor": 1}, "seed": 0})
-    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats())
     with pytest.raises(StoreError) as caught:
         open_run(tmp_path, document={"sar": {"kappa": 0.05, "floor": 1}, "seed": 0, "new": True})
     assert caught.value.code == "OUT001"
@@ -151,7 +152,7 @@ def test_a_run_that_was_replaced_meanwhile_may_not_write(tmp_path):
     old = open_run(tmp_path, document={"kappa": 1})
     open_run(tmp_path, document={"kappa": 2})
     with pytest.raises(StoreError, match=r"OUT001.*another process"):
-        old.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+        old.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats())
 
 
 def test_tables_without_run_json_are_refused(tmp_path):
@@ -200,7 +201,7 @@ def test_a_missing_or_short_table_means_the_shard_is_made_again(tmp_path, change
 
 def test_an_entry_copied_from_another_configuration_counts_for_nothing(tmp_path):
     other = open_run(tmp_path / "other", document={"kappa": 1})
-    other.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+    other.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats())
     run = open_run(tmp_path / "out")
     shutil.copytree(tmp_path / "other", tmp_path / "out", dirs_exist_ok=True, ignore=shutil.ignore_patterns("run.json"))
     assert run.done() == set()
@@ -217,37 +218,37 @@ def test_a_lost_plan_is_written_again(tmp_path):
 def test_the_first_of_two_equal_shards_stands(tmp_path):
     run = fill(tmp_path)
     before = tree(tmp_path)
-    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {"second": True})
+    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats(peak_mb=1))
     assert tree(tmp_path) == before
 
 
 def test_a_shard_with_a_failed_frame_is_done_but_can_be_retried(tmp_path):
     run = open_run(tmp_path, shards=SHARDS[:1])
     names = SHARDS[0].frame_ids
-    run.commit(SHARDS[0], label_tables([frame_labels(names[0]), frame_labels(names[1], failed=True)]), {})
+    run.commit(SHARDS[0], label_tables([frame_labels(names[0]), frame_labels(names[1], failed=True)]), ShardStats())
     assert run.pending() == []
     assert run.pending(retry_failed=True) == [SHARDS[0]]
-    run.commit(SHARDS[0], label_tables([frame_labels(name) for name in names]), {})
+    run.commit(SHARDS[0], label_tables([frame_labels(name) for name in names]), ShardStats())
     assert run.pending(retry_failed=True) == []
 
 
 def test_a_failed_image_makes_a_masks_shard_worth_retrying(tmp_path):
     run = open_run(tmp_path, "masks", shards=SHARDS[:1])
-    run.commit(SHARDS[0], {"masks": masks_table([image_masks("f0"), failed_image("f1")], METADATA)}, {})
+    run.commit(SHARDS[0], {"masks": masks_table([image_masks("f0"), failed_image("f1")], METADATA)}, ShardStats())
     assert run.pending(retry_failed=True) == [SHARDS[0]]
 
 
 def test_a_stage_writes_its_own_tables_only(tmp_path):
     run = open_run(tmp_path, "masks")
     with pytest.raises(SchemaError, match=r"SCH003.*got tables"):
-        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats())
 
 
 def test_a_table_of_other_columns_is_refused(tmp_path):
     run = open_run(tmp_path, "masks")
     tables = tables_of("masks", SHARDS[0])
     with pytest.raises(SchemaError, match=r"SCH003.*'masks' has columns"):
-        run.commit(SHARDS[0], {"masks": tables["masks"].drop_columns(["source"])}, {})
+        run.commit(SHARDS[0], {"masks": tables["masks"].drop_columns(["source"])}, ShardStats())
 
 
 def test_incomplete_metadata_is_refused_before_any_work(tmp_path):

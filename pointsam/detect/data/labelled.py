@@ -21,11 +21,11 @@ def check_labels(labels: Labels, dataset: Dataset, allow_noise: bool = False) ->
         SchemaError: SCH003 on labels of another data set or of a noise run, SCH004 on other classes.
         StoreError: OUT004 if there are no clusters.
     """
-    made = labels.document("clusters")["dataset"]
-    if made["fingerprint"] != dataset.fingerprint():
+    made = labels.dataset()
+    if made.fingerprint != dataset.fingerprint():
         raise SchemaError(
             "SCH003",
-            f"{labels.out} labels another data set ({made['name']}) than {dataset.root}: their fingerprints differ",
+            f"{labels.out} labels another data set ({made.name}) than {dataset.root}: their fingerprints differ",
             f"label this one: pointsam-label run {dataset.root} --out OTHER",
         )
     if labels.taxonomy.names != dataset.taxonomy.names:
@@ -34,7 +34,7 @@ def check_labels(labels: Labels, dataset: Dataset, allow_noise: bool = False) ->
             f"{labels.out} has classes {list(labels.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}",
             "label with a mapping to the data set's classes",
         )
-    noise = labels.metadata("clusters")["calibration_perturbation"]
+    noise = labels.metadata("clusters").calibration_perturbation
     if noise != "none" and not allow_noise:
         raise SchemaError(
             "SCH003",

@@ -93,7 +93,7 @@ def test_the_next_command_looks_through_the_same_error(drive, out, tmp_path):
     (command,) = (line.partition("pointsam-label ")[2] for line in done.output.splitlines() if line.startswith("next:"))
     words = [word.replace("OUT", str(tmp_path / "next")) for word in shlex.split(command)]
     assert label(*words).exit_code == 0
-    assert Labels(tmp_path / "next").metadata("clusters")["calibration_perturbation"] != "none"
+    assert Labels(tmp_path / "next").metadata("clusters").calibration_perturbation != "none"
 
 
 def test_a_file_that_is_there_is_kept(drive, out, tmp_path):

@@ -58,7 +58,7 @@ def clusters(drive, folder, masks, *more):
 
 
 def said(folder, stage="clusters"):
-    return Labels(folder).metadata(stage)["calibration_perturbation"]
+    return Labels(folder).metadata(stage).calibration_perturbation
 
 
 def of_scene(drive, scene):
