@@ -118,6 +118,6 @@ def test_a_mapping_file_opens():
 
 def test_a_budget_opens():
     budget = read_budget(FOLDER / "budget.parquet")
-    assert budget.description["fraction"] == pytest.approx(0.4)
+    assert budget.description.fraction == pytest.approx(0.4)
     assert len(budget.frames) == 8
     assert sum(len(boxes) for boxes in budget.frames.values()) == 18

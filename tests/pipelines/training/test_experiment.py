@@ -383,7 +383,7 @@ def test_every_division_of_a_cost_costs_the_same(cost):
     for setting in mine:
         spent = draw(objects, ("car", "pedestrian"), setting.budget).description
         share = "cost_boxes_only" if setting.coarse["kind"] == "none" else "cost_with_clusters"
-        assert spent[share] == pytest.approx(cost, abs=0.005)
+        assert getattr(spent, share) == pytest.approx(cost, abs=0.005)
     assert len(mine) >= 2
 
 
