@@ -29,7 +29,7 @@ def assign(document: dict[str, Any], assignments: Sequence[str], option: str = "
         node[leaf] = _value(text.strip())
 
 
-def require_finite(document: Mapping[str, Any], assignments: Sequence[str]) -> None:
+def require_finite(document: Mapping[str, object], assignments: Sequence[str]) -> None:
     """Refuse NaN and infinity, which JSON has no word for.
 
     Raises:
@@ -43,7 +43,7 @@ def require_finite(document: Mapping[str, Any], assignments: Sequence[str]) -> N
         ) from None
 
 
-def parse(kind: type[Any], document: Mapping[str, Any], where: str) -> Any:
+def parse(kind: type[Any], document: Mapping[str, object], where: str) -> Any:
     """A configuration dataclass from its `asdict` form, every value checked.
 
     Raises:
@@ -69,7 +69,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _leaves(document: Mapping[str, Any], prefix: str = "") -> list[str]:
+def _leaves(document: Mapping[str, object], prefix: str = "") -> list[str]:
     names: list[str] = []
     for key, value in document.items():
         names += _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -116,7 +115,7 @@ class Trainer:
             )
         return steps
 
-    def save(self, path: Path, about: Mapping[str, Any], best: float | None = None) -> None:
+    def save(self, path: Path, about: object, best: float | None = None) -> None:
         """Write a checkpoint; `best` is the best validation so far."""
         self.place = Place(self.place.step, best if best is not None else self.place.best)
         save_checkpoint(path, self.model, self.optimizer, self.place, about)
