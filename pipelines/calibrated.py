@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from pointsam.base.errors import CalibrationError, DatasetError, PointSamError, SchemaError
+from pointsam.base.errors import CalibrationError, DatasetError, PointSamError, SchemaError, UnfitChangeError
 from pointsam.calibration.correction import RigCorrection, mended, rig_of
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets.base import Dataset
@@ -72,7 +72,7 @@ def require_fit(dataset: Dataset, frame_ids: Sequence[str], noises: Mapping[str,
                 perturb(dataset.frame(frame_id), noise)
                 break
             except (DatasetError, CalibrationError) as error:
-                lacks = error if error.code == "CAL004" else lacks
+                lacks = error if isinstance(error, UnfitChangeError) else lacks
         else:
             if lacks is not None:
                 raise SchemaError("SCH005", f"{name} fits none of {len(frame_ids)} frames: {lacks.message}", lacks.hint)

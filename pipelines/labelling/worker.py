@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from pipelines.documents import MasksDocument
 from pipelines.labelling.request import Request
 from pipelines.tasks import Done, Task, guarded
-from pointsam.base.errors import PointSamError
+from pointsam.base.errors import PointSamError, QuarantinedError
 from pointsam.base.runtime import Stopwatch
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image, read_points
@@ -124,12 +124,12 @@ def images_read(source: Labels, frame_id: str) -> dict[str, ImageMasks]:
     """Masks of a frame by camera.
 
     Raises:
-        PointSamError: that of an image that was set aside; what reading raises.
+        QuarantinedError: that of an image that was set aside; what reading raises.
     """
     images = source.masks(frame_id)
     for row in images.values():
         if row.status != "ok":
-            raise PointSamError(row.error_code, row.error, "mend the file, then run with --retry-failed")
+            raise QuarantinedError(row.error_code, row.error, "mend the file, then run with --retry-failed")
     return images
 
 

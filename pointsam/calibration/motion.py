@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import expm, logm
 
-from pointsam.base.errors import CalibrationError
+from pointsam.base.errors import UnfitChangeError
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Frame, Sweep
 
@@ -19,11 +19,11 @@ def twist(frame: Frame, t_us: float) -> NDArray[np.float64]:
         t_us: when; between two sweeps the rate is constant.
 
     Raises:
-        CalibrationError: CAL004 if the frame has a single sweep, which tells no motion.
+        UnfitChangeError: CAL004 if the frame has a single sweep, which tells no motion.
     """
     by_time = {sweep.t_us: sweep for sweep in (frame.sweep, *frame.neighbours.values())}
     if len(by_time) < 2:
-        raise CalibrationError(
+        raise UnfitChangeError(
             "CAL004",
             f"frame {frame.frame_id} has a single sweep, which tells no motion for an offset of time",
             "use recordings with sweeps before and after, or leave the time alone",

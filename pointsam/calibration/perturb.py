@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from pointsam.base.errors import CalibrationError
+from pointsam.base.errors import UnfitChangeError
 from pointsam.base.ranges import require
 from pointsam.base.seeding import generator
 from pointsam.calibration.motion import moved, twist
@@ -83,7 +83,7 @@ def perturb(frame: Frame, noise: Noise) -> Frame:
     """The frame as a wrong calibration shows it.
 
     Raises:
-        CalibrationError: CAL004 if no camera would be left, or if a time offset meets a frame that tells of no motion.
+        UnfitChangeError: CAL004 if no camera would be left, or if a time offset meets a frame that tells of no motion.
     """
     views = _remaining(frame, noise)
     return replace(frame, cameras=tuple(_perturbed(frame, view, noise) for view in views))
@@ -91,7 +91,7 @@ def perturb(frame: Frame, noise: Noise) -> Frame:
 
 def _remaining(frame: Frame, noise: Noise) -> tuple[CameraView, ...]:
     if noise.dropped >= len(frame.cameras):
-        raise CalibrationError(
+        raise UnfitChangeError(
             "CAL004",
             f"noise.dropped is {noise.dropped}, and frame {frame.frame_id} has {len(frame.cameras)} cameras",
             "leave one at least",
