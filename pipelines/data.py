@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
-from pointsam.base.errors import CalibrationError, DatasetError, SchemaError
-from pointsam.calibration.correction import RigCorrection, mended, rig_of
+from pointsam.base.errors import CalibrationError, DatasetError, SchemaError, UnfitChangeError
+from pointsam.calibration.correction import RigCorrection, StoredCorrection, mended, rig_of
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
 from pointsam.types import Frame
+
+
+class ChangedCalibration(TypedDict):
+    """Fields of a run's document: what is wrong with the calibration, and what mends it by rig; None for nothing."""
+
+    noise: Noise | None
+    calibration: Mapping[str, StoredCorrection] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +66,13 @@ class DataSpec:
             dataset = _changed(dataset, lambda frame: perturb(frame, self.noise))
         return dataset if self.corrections is None else _changed(dataset, self._mend)
 
-    def calibration(self) -> dict[str, Any]:
-        """What a run's document says of a calibration that is not the data set's own, JSON values."""
-        document: dict[str, Any] = {} if self.noise == CLEAN else {"noise": asdict(self.noise)}
-        if self.corrections is not None:
-            document["calibration"] = {rig: one.as_dict() for rig, one in self.corrections.items()}
-        return document
+    def calibration(self) -> ChangedCalibration:
+        """What a run's document says of a calibration that is not the data set's own."""
+        rigs = self.corrections
+        return {
+            "noise": None if self.noise == CLEAN else self.noise,
+            "calibration": None if rigs is None else {rig: one.stored() for rig, one in rigs.items()},
+        }
 
     def require_fit(self, dataset: Dataset, frame_ids: Sequence[str], name: str = "the calibration asked for") -> None:
         """Refuse a changed calibration that fits no frame, or that lacks the rig of one.
@@ -86,7 +94,7 @@ class DataSpec:
             try:
                 dataset.frame(frame_id)
             except (DatasetError, CalibrationError) as error:
-                lacks = error if error.code == "CAL004" else lacks
+                lacks = error if isinstance(error, UnfitChangeError) else lacks
                 continue
             fits = True
             if self.corrections is None:  # any frame may be of a rig that has none

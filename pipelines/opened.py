@@ -6,16 +6,14 @@ from functools import cached_property
 from pathlib import Path
 
 from pipelines.data import DataSpec
-from pointsam.base.config import parse
-from pointsam.base.errors import DatasetError, PointSamError, SchemaError
-from pointsam.calibration.correction import RigCorrection
-from pointsam.calibration.perturb import Noise
+from pipelines.documents import ClustersDocument, MasksDocument
+from pointsam.base.errors import DatasetError, QuarantinedError, SchemaError
+from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.labels import require_same_classes
 from pointsam.stages.frame import instance_map
-from pointsam.stages.recipes import ClustersConfig, MasksConfig
+from pointsam.stages.recipes import ClustersConfig
 from pointsam.store.reader import Labels
-from pointsam.taxonomy import Taxonomy
 from pointsam.types import FrameLabels, ImageMasks, InstanceMap
 
 
@@ -36,8 +34,8 @@ class StoredMasks:
 
     def __init__(self, folder: Path) -> None:
         self.labels = Labels(folder)
-        self.document = self.labels.document("masks")
-        self.taxonomy: Taxonomy = self.labels.taxonomy
+        self.document = self.labels.document(MasksDocument)
+        self.taxonomy = self.document.taxonomy
 
     @property
     def key(self) -> str:
@@ -47,7 +45,7 @@ class StoredMasks:
     @property
     def perturbation(self) -> str:
         """The calibration error that the masks were made with, "none" without one."""
-        return str(self.labels.metadata("masks")["calibration_perturbation"])
+        return self.labels.metadata("masks").calibration_perturbation
 
     def perturbation_with(self, noise: Noise) -> str:
         """The calibration error of what is made of the masks through `noise`: theirs too, unless it is the same."""
@@ -60,21 +58,17 @@ class StoredMasks:
         """Masks of a frame by camera.
 
         Raises:
-            PointSamError: that of an image that was set aside; what reading raises.
+            QuarantinedError: that of an image that was set aside; what reading raises.
         """
         images = self.labels.masks(frame_id)
         for row in images.values():
             if row.status != "ok":
-                raise PointSamError(row.error_code, row.error, "mend the file, then run with --retry-failed")
+                raise QuarantinedError(row.error_code, row.error, "mend the file, then run with --retry-failed")
         return images
 
     def painted(self, image: ImageMasks, config: ClustersConfig) -> InstanceMap:
         """One object or none for every pixel of an image."""
-        return instance_map(image, self.taxonomy, self._config.semantic_overlap, config)
-
-    @cached_property
-    def _config(self) -> MasksConfig:
-        return MasksConfig.from_dict(self.document["config"], "run.json")
+        return instance_map(image, self.taxonomy, self.document.config.semantic_overlap, config)
 
 
 class OpenedRun:
@@ -110,7 +104,7 @@ class OpenedRun:
             StoreError: OUT004 if it is no output folder.
         """
         folder = Labels(self._masks_folder)
-        if "masks" not in folder.stages or folder.key("masks") != self.labels.document("clusters").get("masks_key"):
+        if "masks" not in folder.stages or folder.key("masks") != self.labels.document(ClustersDocument).masks_key:
             raise SchemaError(
                 "SCH004",
                 f"the masks that the clusters of {self.labels.out} were made of are not in {folder.out}",
@@ -163,14 +157,13 @@ def open_run(
         SchemaError: SCH004 if the clusters were made of other data.
     """
     labels = Labels(out)
-    document = labels.document("clusters")
+    document = labels.document(ClustersDocument)
     root = root or labels.data_root("clusters")
     if root is None or not root.is_dir():
         raise DatasetError("DAT001", f"the data of {out} are not at {root}", "say where they are: --data or DATA")
-    noise: Noise = parse(Noise, document.get("noise", {}), "run.json")
-    rigs = {rig: RigCorrection.from_dict(one) for rig, one in document.get("calibration", {}).items()}
-    made = document["dataset"]
-    data = DataSpec(root, adapter or made["name"], version or made["version"], noise, rigs or None)
+    rigs = {rig: one.correction() for rig, one in (document.calibration or {}).items()}
+    made = document.dataset
+    data = DataSpec(root, adapter or made.name, version or made.version, document.noise or CLEAN, rigs or None)
     return OpenedRun(labels, data, masks_from or out)
 
 
@@ -205,7 +198,7 @@ def open_labels(folder: Path, dataset: Dataset, allow_noise: bool = False) -> La
     labels = Labels(folder)
     require_same_data(labels, "clusters", dataset)
     require_same_classes(labels, dataset)
-    noise = labels.metadata("clusters")["calibration_perturbation"]
+    noise = labels.metadata("clusters").calibration_perturbation
     if noise != "none" and not allow_noise:
         raise SchemaError(
             "SCH003",
@@ -221,12 +214,12 @@ def require_same_data(labels: Labels, stage: str, dataset: Dataset) -> None:
     Raises:
         SchemaError: SCH004.
     """
-    made, recorded = labels.document(stage)["dataset"], labels.data_root(stage)
-    if made["fingerprint"] != dataset.fingerprint():
+    made, recorded = labels.dataset(stage), labels.data_root(stage)
+    if made.fingerprint != dataset.fingerprint():
         place = "" if recorded is None else f" at {recorded}"
         raise SchemaError(
             "SCH004",
-            f"the {stage} in {labels.out} were made of another data set ({made['name']}{place}) than {dataset.root}, "
+            f"the {stage} in {labels.out} were made of another data set ({made.name}{place}) than {dataset.root}, "
             "or its tables or calibration have changed since: the fingerprints differ",
             f"give the root, and the --version, that they were made of, or label this one: pointsam-label run "
             f"{dataset.root} --out OTHER",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pointsam.base.errors import BackendError, PointSamError
+from pointsam.base.errors import BackendError, DefectError, PointSamError
 from pointsam.base.runtime import Stopwatch, peak_mb
 
 Row = TypeVar("Row")
@@ -41,13 +41,13 @@ def guarded(work: Callable[[], Row], failed: Callable[[PointSamError], Row], tas
     try:
         row = work()
     except PointSamError as raised:
-        if not raised.code.startswith(("DAT", "CAL", "INT")):
+        if not raised.of_frame:
             raise
         error = raised
     except (ArithmeticError, LookupError, ValueError, TypeError) as raised:
         traceback.print_exc(file=sys.stderr)
         message = f"{type(raised).__name__}: {raised} (frame {task.frame_id}, camera {task.camera or 'all'})"
-        error = PointSamError("INT001", message, "please report this with the traceback above")
+        error = DefectError("INT001", message, "please report this with the traceback above")
     except (RuntimeError, MemoryError) as raised:  # what torch and a full memory raise
         traceback.print_exc(file=sys.stderr)
         raise BackendError(

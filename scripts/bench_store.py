@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pointsam.store.document import ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.reader import Labels
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
@@ -112,7 +113,7 @@ def run_stage(out, stage, shards, tables_of):
     for shard in run.pending():
         tables, seconds = timed(lambda shard=shard: tables_of(shard))
         spent["build"] += seconds
-        spent["commit"] += timed(lambda shard=shard, tables=tables: run.commit(shard, tables, {}))[1]
+        spent["commit"] += timed(lambda shard=shard, tables=tables: run.commit(shard, tables, ShardStats()))[1]
     frames = sum(len(shard.frame_ids) for shard in shards)
     size = sum(path.stat().st_size for path in Path(out).glob("*/scene=*/*.parquet"))
     rate = frames / (spent["build"] + spent["commit"])

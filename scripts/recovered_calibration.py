@@ -8,14 +8,13 @@ the doubt that the file gives for it.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pointsam.calibration.correction import mended, rig_of
-from pointsam.calibration.file import read_correction
+from pointsam.calibration.file import read_calibration
 from pointsam.calibration.perturb import CLEAN, noise_of, perturb
 from pointsam.datasets import open_dataset
 
@@ -26,7 +25,7 @@ def by_axis(true, found, told):
     """(6) errors about and along the axes of a camera, in doubts that are told for each."""
     off = true.ego_SE3_cam.inverse() @ found.ego_SE3_cam
     turn = Rotation.from_matrix(off.rotation).as_rotvec(degrees=True)
-    return np.abs([*turn, *off.translation_m]) / [*told["rotation_doubt_deg"], *told["translation_doubt_m"]]
+    return np.abs([*turn, *off.translation_m]) / [*told.rotation_doubt_deg, *told.translation_doubt_m]
 
 
 def errors(true, found):
@@ -52,11 +51,11 @@ def main():
     before, after, within, axes = [], [], [], []
     print("camera           verdict   before: deg    cm  at 20 m   after: deg    cm  at 20 m   doubt")
     for path in args.found:
-        document = json.loads(path.read_text())
-        told = document["calibration_perturbation"]
+        document = read_calibration(path)
+        told = document.calibration_perturbation
         print(f"{path}: {told}")
         noise = CLEAN if told == "none" else noise_of(told.split(", "))
-        corrections = read_correction(path)
+        corrections = {rig: verdict.correction() for rig, verdict in document.rigs.items()}
         done = set()
         for frame_id in dataset.frame_ids(None):
             true = dataset.frame(frame_id)
@@ -64,23 +63,23 @@ def main():
             rig = rig_of(wrong)
             if rig not in done and rig in corrections:
                 done.add(rig)
-                verdict = document["rigs"][rig]
-                verdicts = verdict["cameras"]
+                verdict = document.rigs[rig]
+                verdicts = verdict.cameras
                 left = noise.time_ms + 1e3 * corrections[rig].time_s
-                doubt = "-" if (told_ms := verdict["time_doubt_ms"]) is None else f"{told_ms:.1f}"
-                print(f"time {verdict['time_status']}: {noise.time_ms:+.1f} -> {left:+.1f} ms, doubt {doubt}")
+                doubt = "-" if (told_ms := verdict.time_doubt_ms) is None else f"{told_ms:.1f}"
+                print(f"time {verdict.time_status}: {noise.time_ms:+.1f} -> {left:+.1f} ms, doubt {doubt}")
                 right = mended(wrong, corrections[rig])
                 for view, off, back in zip(true.cameras, wrong.cameras, right.cameras, strict=True):
                     told = verdicts[view.name]
                     before.append(errors(view, off))
                     after.append(errors(view, back))
-                    doubt = np.nan if told["doubt_deg"] is None else told["doubt_deg"]
-                    if told["status"] == "mended":
+                    doubt = np.nan if told.doubt_deg is None else told.doubt_deg
+                    if told.status == "mended":
                         within.append(after[-1][2] / doubt)
                         axes.append(by_axis(view, back, told))
                     figures = (*before[-1], *after[-1], doubt)
                     row = "{:11.2f} {:5.1f} {:8.2f} {:12.2f} {:5.1f} {:8.2f} {:7.2f}".format(*figures)
-                    print(f"{view.name:<16} {told['status']:<8} {row}")
+                    print(f"{view.name:<16} {told.status:<8} {row}")
             if len(done) == len(corrections):
                 break
     for name, found in (("before", before), ("after", after)):

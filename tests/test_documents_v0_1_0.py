@@ -1,5 +1,6 @@
 """Documents of version 0.1.0 still open (tests/data/v0_1_0/README.md says how they were made)."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from helpers.masks import write_masks
 from helpers.nuscenes_root import make_root
 from helpers.segmenters import Scissors
 
+from pipelines.documents import ClustersDocument, MasksDocument
+from pipelines.robustness.cells import NoiseDocument
+from pipelines.robustness.counts import read_counts
+from pointsam.base.document import json_values
 from pointsam.calibration.file import read_correction
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.detect.data.budget_file import read_budget
@@ -55,6 +60,15 @@ def test_labels_and_masks_of_a_run_folder_open():
     ]
 
 
+def test_what_a_run_says_of_itself_is_read_as_it_was_written():
+    written = json.loads((FOLDER / "labels" / "run.json").read_text())["stages"]
+    labels = Labels(FOLDER / "labels")
+    for kind in (MasksDocument, ClustersDocument):
+        before = {k: v for k, v in written[kind.stage]["document"].items() if k not in ("plan", "schema_version")}
+        assert json_values(labels.document(kind)) == before
+        assert json_values(labels.metadata(kind.stage)) == written[kind.stage]["metadata"]
+
+
 def test_a_run_folder_is_judged_shown_and_exported(root, out, tmp_path):
     assert label("eval", out, root).exit_code == 0
     assert label("inspect", out, "0", "--data", root, "--png", tmp_path / "frame.png").exit_code == 0
@@ -80,6 +94,10 @@ def test_clusters_are_made_anew_from_its_masks_to_the_same_tables(root, tmp_path
 
 
 def test_a_noise_sweep_opens():
+    labels = Labels(FOLDER / "noise")
+    document = labels.document(NoiseDocument)
+    assert [cell.name for cell in document.cells[:2]] == ["clean", "rotation=0.1/0"]
+    assert read_counts(FOLDER / "noise").num_frames == 2
     cells = list(Labels(FOLDER / "noise").cells())
     assert [scene for scene, _ in cells] == ["scene-0061", "scene-0103"]
     assert all(table.num_rows > 0 for _, table in cells)
@@ -100,6 +118,6 @@ def test_a_mapping_file_opens():
 
 def test_a_budget_opens():
     budget = read_budget(FOLDER / "budget.parquet")
-    assert budget.description["fraction"] == pytest.approx(0.4)
+    assert budget.description.fraction == pytest.approx(0.4)
     assert len(budget.frames) == 8
     assert sum(len(boxes) for boxes in budget.frames.values()) == 18

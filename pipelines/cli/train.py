@@ -63,11 +63,12 @@ def budget(
     mixsup-train budget /data/nuscenes --split train --fraction 0.1 --out budget.parquet
     """  # noqa: D301 - click looks for the character, not for a backslash and a letter
     from pipelines.training.budget import draw_budget, summary
+    from pointsam.base.document import json_object
     from pointsam.detect.data.budget import BudgetConfig
 
     config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
     drawn = draw_budget(data_of(options).open(), split, config, out)
-    click.echo(json.dumps(dict(drawn.description), indent=1) if as_json else summary(drawn))
+    click.echo(json.dumps(json_object(drawn.description), indent=1) if as_json else summary(drawn))
     click.echo(f"wrote {out}", err=as_json)
 
 

@@ -60,7 +60,7 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
     )
     if summaries[-1].stage == "clusters":
         labels = Labels(request.out)
-        clusters = {spec["name"]: (0, 0) for spec in labels.metadata("clusters")["taxonomy"]["classes"]}
+        clusters = dict.fromkeys(labels.taxonomy.names, (0, 0))
         first = ""
         for frame_id, name, size in labels.cluster_sizes():
             first = first or frame_id

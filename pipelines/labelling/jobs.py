@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipelines.documents import ClustersDocument, LabelDocument, MasksDocument
 from pipelines.engine import ordered_map
 from pipelines.labelling.request import Execution, Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
@@ -22,7 +23,8 @@ from pointsam.datasets.base import Dataset
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import semantics_plugin, semantics_sha256
 from pointsam.semantics.mapping import default_mapping, load_mapping
-from pointsam.store.manifest import Run, Shard, plan_shards
+from pointsam.store.document import DatasetId, Shard, ShardStats
+from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
 from pointsam.taxonomy import LabelMapping, Taxonomy
 
@@ -72,20 +74,21 @@ def run_masks(request: Request) -> Summary:
         "segmenter": segmenter_plugin(config.backend).weights_sha256(request.weights),
         "semantics": semantics_sha256(config.semantics, request.semantics_dir, config.semantics_options()),
     }
-    document = {
-        "recipe": request.config.recipe,
-        "dataset": {"name": dataset.name, "version": data.version, "fingerprint": dataset.fingerprint()},
-        "taxonomy": mapping.taxonomy.as_dict(),
-        "labels": dict(sorted(mapping.classes.items())),
-        "weights_sha256": weights,
-        "threads": execution.threads,
-        "device": execution.device.partition(":")[0],  # a GPU sums in another order than a CPU
-        "config": config.as_dict(),
+    document = MasksDocument(
+        tool_version=__version__,
+        recipe=request.config.recipe,
+        dataset=DatasetId(dataset.name, data.version, dataset.fingerprint()),
+        taxonomy=mapping.taxonomy,
+        labels=mapping.classes,
+        weights_sha256=weights,
+        threads=execution.threads,
+        device=execution.device.partition(":")[0],
+        config=config,
         **data.calibration(),
-    }
+    )
     frames = request.selection.of(dataset)
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
-    run, metadata = begin(request.out, "masks", frames, document, weights, data.noise.text(), data.root)
+    run, metadata = begin(request.out, frames, document, weights, data.noise.text(), data.root)
     models = (request.semantics_dir, request.weights, execution.worker_device, execution.threads)
     return drive(
         run,
@@ -100,18 +103,19 @@ def run_clusters(request: Request) -> Summary:
     """Stage two: clusters of every frame of the pending shards, from stored masks."""
     data, config = request.data, request.config.clusters
     masks, dataset = open_masks(request.masks_folder, data)
-    document = {
-        "recipe": request.config.recipe,
-        "dataset": masks.document["dataset"],
-        "masks_key": masks.key,
-        "taxonomy": masks.document["taxonomy"],
-        "config": asdict(config),
+    document = ClustersDocument(
+        tool_version=__version__,
+        recipe=request.config.recipe,
+        dataset=masks.document.dataset,
+        taxonomy=masks.taxonomy,
+        masks_key=masks.key,
+        config=config,
         **data.calibration(),
-    }
+    )
     frames = request.selection.of_masks(masks.labels, dataset)
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
-    weights, perturbation = masks.document["weights_sha256"], masks.perturbation_with(data.noise)
-    run, metadata = begin(request.out, "clusters", frames, document, weights, perturbation, data.root)
+    weights, perturbation = masks.document.weights_sha256, masks.perturbation_with(data.noise)
+    run, metadata = begin(request.out, frames, document, weights, perturbation, data.root)
     return drive(
         run,
         request.execution,
@@ -134,20 +138,18 @@ def _mapping(file: Path | None, semantics: str, taxonomy: Taxonomy) -> LabelMapp
 
 def begin(
     out: Path,
-    stage: str,
     frames: Sequence[tuple[str, str]],
-    document: Mapping[str, Any],
+    document: LabelDocument,
     weights: Mapping[str, str],
     perturbation: str,
     data_root: Path,
-) -> tuple[Run, dict[str, Any]]:
+) -> tuple[Run, dict[str, object]]:
     """Start a stage of an output folder, or continue it.
 
     Args:
         out: the folder.
-        stage: its name.
         frames: (scene, frame_id) of those to do.
-        document: what decides the tables, with their taxonomy.
+        document: the stage's, what decides the tables.
         weights: sha256 of the networks.
         perturbation: the calibration error, "none" without one.
         data_root: where the data are.
@@ -158,15 +160,8 @@ def begin(
     Raises:
         StoreError, SchemaError: as `Run.open`.
     """
-    decides = {"tool_version": __version__, **document}
-    metadata = {
-        "config": decides,
-        "taxonomy": document["taxonomy"],
-        "weights_sha256": weights,
-        "calibration_perturbation": perturbation,
-        "tool_version": __version__,
-    }
-    return Run.open(out, stage, decides, plan_shards(frames, SHARD_FRAMES), metadata, data_root), metadata
+    metadata = document.metadata(weights, perturbation)
+    return Run.open(out, document.stage, document, plan_shards(frames, SHARD_FRAMES), metadata, data_root), metadata
 
 
 def whole_frame(frame_id: str) -> list[tuple[str, str]]:
@@ -223,7 +218,7 @@ def drive(
     stats = run.stats()
     index, count = execution.shard
     for shard in run.shards[index::count]:
-        summary.failures.update(stats[shard.name]["failures"])
+        summary.failures.update(stats[shard.name].failures)
     summary.shards_left = len(run.shards) - len(stats)
     summary.wall_seconds = time.perf_counter() - start_s
     return summary
@@ -237,7 +232,7 @@ def _tasks(shards: Sequence[Shard], parts: Callable[[str], list[tuple[str, str]]
             yield Task(frame_id, camera, last or listed[k + 1][0] != frame_id, last)
 
 
-def _stats(batch: Sequence[Done[Any]]) -> dict[str, Any]:
+def _stats(batch: Sequence[Done[Any]]) -> ShardStats:
     """For the manifest: seconds by frame and step, failures by frame, and the largest worker."""
     seconds: dict[str, dict[str, float]] = {}
     for done in batch:
@@ -245,4 +240,4 @@ def _stats(batch: Sequence[Done[Any]]) -> dict[str, Any]:
         for step, spent in done.seconds.items():
             frame[step] = round(frame.get(step, 0.0) + spent, 4)
     failures = {done.task.frame_id: str(done.error) for done in batch if done.error is not None}
-    return {"seconds": seconds, "failures": failures, "peak_mb": round(max(done.peak_mb for done in batch), 1)}
+    return ShardStats(seconds, failures, round(max(done.peak_mb for done in batch), 1))

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.documents import ClustersDocument
 from pipelines.opened import OpenedRun, open_run
 from pipelines.review.image_quality import image_quality
 from pipelines.review.page_folder import page_folder, require_replaceable
@@ -200,7 +201,7 @@ def _page(run: OpenedRun, report: Report | None, masks: Table | None, figures: S
         "report.html",
         title=f"Labels of {labels.out.name}",
         root=run.truth.root,
-        recipe=labels.document("clusters")["recipe"],
+        recipe=labels.document(ClustersDocument).recipe,
         version=__version__,
         good=good,
         figures=figures,

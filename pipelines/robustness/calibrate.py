@@ -7,10 +7,9 @@ then stay as they are.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -22,13 +21,14 @@ from pipelines.data import DataSpec
 from pipelines.labelling.request import evenly
 from pipelines.opened import StoredMasks, open_masks
 from pipelines.tasks import Task, guarded
+from pointsam.base.document import write_document
 from pointsam.base.errors import DatasetError
-from pointsam.base.files import require_free, write_together
+from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.base.runtime import Stopwatch
 from pointsam.base.tables import text_table
 from pointsam.calibration.correction import RigCorrection, Six, as_SE3, rig_of
-from pointsam.calibration.file import VERSION, CameraVerdict, RigVerdict
+from pointsam.calibration.file import VERSION, CalibrationFile, CameraVerdict, RigVerdict
 from pointsam.calibration.silhouettes import Look, look
 from pointsam.calibration.solve import evidence_of, solve
 from pointsam.datasets.base import Dataset
@@ -90,15 +90,10 @@ def calibrate(
             found[rig] = judge(*zip(*seen, strict=True)) if seen else _unseen(dataset.frame(ids[0]))
     if not shown:
         raise DatasetError("DAT009", f"no frame of {masks_from} can be read: {failed}", "mend them, or use others")
-    document = {
-        "version": VERSION,
-        "dataset": masks.document["dataset"],
-        "masks_key": masks.key,
-        "calibration_perturbation": masks.perturbation_with(data.noise),
-        "rigs": {rig: asdict(verdict) for rig, verdict in found.items()},
-        "failed": failed,
-    }
-    write_together([(dest, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())])
+    document = CalibrationFile(
+        VERSION, masks.document.dataset, masks.key, masks.perturbation_with(data.noise), found, failed
+    )
+    write_document(dest, document, indent=1, sort_keys=False)
     return _text(found, failed)
 
 
@@ -242,8 +237,9 @@ def _apart(xyz_cam_m: NDArray[np.float64], one: NDArray[np.float64], other: NDAr
     return float(np.rad2deg(np.sqrt(np.mean(np.sum((rays[0] - rays[1]) ** 2, axis=1)))))
 
 
-def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
-    return tuple(round(float(value), 5) for value in values)
+def _rounded(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    x, y, z = (round(float(value), 5) for value in values)
+    return x, y, z
 
 
 def _text(found: Mapping[str, RigVerdict], failed: Mapping[str, str]) -> str:

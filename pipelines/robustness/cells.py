@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from pipelines.documents import LabelDocument
 from pointsam.base.config import parse
 from pointsam.base.errors import SchemaError
 from pointsam.calibration.perturb import CLEAN, Noise
+from pointsam.stages.recipes import ClustersConfig
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,25 @@ class Cell:
     kind: str
     level: float
     noise: Noise
+
+
+@dataclass(frozen=True)
+class NoiseDocument(LabelDocument):
+    """What a sweep was made with.
+
+    Args:
+        masks_keys: of the masks, one of each cell's folder.
+        config: of the stage.
+        remask: whether every cell had masks of its own.
+        cells: the errors.
+    """
+
+    stage: ClassVar[str] = "noise"
+
+    masks_keys: tuple[str, ...]
+    config: ClustersConfig
+    remask: bool
+    cells: tuple[Cell, ...]
 
 
 def cells_of(

@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.robustness.cells import Cell
-from pointsam.base.config import parse
+from pipelines.robustness.cells import Cell, NoiseDocument
 from pointsam.base.errors import StoreError
 from pointsam.evaluate.bootstrap import FEWEST_SCENES
 from pointsam.store.reader import Labels
@@ -60,8 +59,8 @@ def read_counts(out: Path) -> Counts:
         StoreError: OUT004 if nothing was made, or shards are left.
     """
     labels = Labels(out)
-    document = labels.document("noise")
-    cells: tuple[Cell, ...] = parse(tuple[Cell, ...], document["cells"], "run.json")
+    document = labels.document(NoiseDocument)
+    cells = document.cells
     tables = list(labels.cells())
     done = sum(len(set(table["frame_id"].to_pylist())) for _, table in tables)
     left = len(labels.selection("noise")) - done
@@ -72,7 +71,7 @@ def read_counts(out: Path) -> Counts:
     panoptic: dict[str, NDArray[np.float64]] = {}
     objects: dict[str, NDArray[np.float64]] = {}
     failed = num_frames = 0
-    num_classes = len(labels.metadata("noise")["taxonomy"]["classes"])
+    num_classes = len(document.taxonomy.classes)
     for scene, table in tables:
         for row in table.to_pylist():
             if row["status"] != "ok":
@@ -86,7 +85,7 @@ def read_counts(out: Path) -> Counts:
     if not num_frames:
         raise StoreError("OUT004", f"{out}: every frame of the sweep was set aside", "mend them, then --retry-failed")
     by_unit, by_object = (np.stack(list(part.values())) for part in (panoptic, objects))
-    return Counts(cells, tuple(panoptic), by_unit, by_object, failed, num_frames, document["remask"])
+    return Counts(cells, tuple(panoptic), by_unit, by_object, failed, num_frames, document.remask)
 
 
 def panoptic_quality(counts: NDArray[np.float64]) -> NDArray[np.float64]:

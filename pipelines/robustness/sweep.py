@@ -7,7 +7,7 @@ only counts are kept. A cell's labels can be had as `pointsam-label clusters --n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from pipelines.data import DataSpec
 from pipelines.labelling.jobs import Summary, begin, drive, run_masks, whole_frame
 from pipelines.labelling.request import Request
 from pipelines.opened import StoredMasks, open_masks
-from pipelines.robustness.cells import Cell
+from pipelines.robustness.cells import Cell, NoiseDocument
 from pipelines.tasks import Done, Task, guarded
+from pointsam import __version__
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.runtime import Stopwatch
 from pointsam.calibration.perturb import perturb
@@ -157,17 +158,18 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
             run_masks(replace(request, out=folder, data=replace(request.data, noise=cell.noise)))
     sources = [StoredMasks(folder) for folder in dict.fromkeys(folders)]
     made = sources[0].document
-    document = {
-        "recipe": request.config.recipe,
-        "dataset": made["dataset"],
-        "masks_keys": [masks.key for masks in sources],
-        "taxonomy": made["taxonomy"],
-        "config": asdict(request.config.clusters),
-        "remask": remask,
-        "cells": [asdict(cell) for cell in cells],
-    }
+    document = NoiseDocument(
+        tool_version=__version__,
+        recipe=request.config.recipe,
+        dataset=made.dataset,
+        taxonomy=made.taxonomy,
+        masks_keys=tuple(masks.key for masks in sources),
+        config=request.config.clusters,
+        remask=remask,
+        cells=cells,
+    )
     swept = f"a sweep of {len(cells)} cells"
-    run, metadata = begin(request.out, "noise", frames, document, made["weights_sha256"], swept, request.data.root)
+    run, metadata = begin(request.out, frames, document, made.weights_sha256, swept, request.data.root)
     return drive(
         run,
         request.execution,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def draw_budget(
     if objects is None:
         objects = objects_of(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
     budget = draw(objects, dataset.taxonomy.names, config)
-    write_budget(path, Budget(budget.frames, {**budget.description, "dataset": dataset.name, "split": split}))
+    write_budget(path, Budget(budget.frames, replace(budget.description, dataset=dataset.name, split=split)))
     return budget
 
 
@@ -80,14 +80,14 @@ def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
 
 def summary(budget: Budget) -> str:
     """A table of classes, and the cost."""
-    said: Any = budget.description
-    rows = [(name, counts["objects"], counts["boxes"]) for name, counts in said["classes"].items()]
-    rows.append(("all", said["objects"], said["boxes"]))
+    said = budget.description
+    rows = [(name, counts.objects, counts.boxes) for name, counts in said.classes.items()]
+    rows.append(("all", said.objects, said.boxes))
     return "\n".join(
         [
             text_table(("class", "objects", "boxes"), rows),
-            f"{said['labelled_frames']} of {said['frames']} frames labelled; {said['boxes']} boxes alone cost "
-            f"{said['cost_boxes_only']:.1%} of boxing every object, with clusters on the other {said['clusters']} "
-            f"{said['cost_with_clusters']:.1%}",
+            f"{said.labelled_frames} of {said.frames} frames labelled; {said.boxes} boxes alone cost "
+            f"{said.cost_boxes_only:.1%} of boxing every object, with clusters on the other {said.clusters} "
+            f"{said.cost_with_clusters:.1%}",
         ]
     )

@@ -124,8 +124,8 @@ def planned(request: ExperimentRequest) -> list[tuple[int, str, str]]:
 
 def _unfit(request: ExperimentRequest, budget: Budget) -> str | None:
     """Why a budget cannot be trained on."""
-    drawn: Any = budget.description["classes"]
-    missing = [name for name in request.inputs.recipe.detector.class_names if not drawn[name]["boxes"]]
+    drawn = budget.description.classes
+    missing = [name for name in request.inputs.recipe.detector.class_names if not drawn[name].boxes]
     return f"its budget holds no box of {', '.join(missing)}" if missing else None
 
 
@@ -172,10 +172,10 @@ class _World:
             SchemaError: SCH003 if it is of another split.
         """
         budget = read_budget(path)
-        if budget.description["split"] != request.splits[0]:
+        if budget.description.split != request.splits[0]:
             raise SchemaError(
                 "SCH003",
-                f"{path} was drawn from split {budget.description['split']!r}, not {request.splits[0]!r}",
+                f"{path} was drawn from split {budget.description.split!r}, not {request.splits[0]!r}",
                 "give another --out",
             )
         return budget
@@ -225,9 +225,8 @@ def _request(
     budget: Budget,
 ) -> FitRequest:
     recipe = request.inputs.recipe if setting.change is None else setting.change(request.inputs.recipe)
-    frames: Any = budget.description["frames"]
     coarse = replace(recipe.data.coarse, **setting.coarse)  # type: ignore[arg-type]
-    food = replace(recipe.data, coarse=coarse, samples=frames * recipe.data.repeat)
+    food = replace(recipe.data, coarse=coarse, samples=budget.description.frames * recipe.data.repeat)
     return FitRequest(
         replace(recipe, data=food, train=replace(recipe.train, seed=seed)),
         worlds[setting.elsewhere].spec,
@@ -243,8 +242,7 @@ def _request(
 def _cost(setting: Setting, budget: Budget) -> float:
     """Parts of boxing everything; what PointSAM labels costs nothing."""
     free = setting.coarse["kind"] in ("none", "tables")
-    cost: Any = budget.description["cost_boxes_only" if free else "cost_with_clusters"]
-    return float(cost)
+    return budget.description.cost_boxes_only if free else budget.description.cost_with_clusters
 
 
 def _other_split(request: ExperimentRequest) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.training.official import Official, official, posed
-from pipelines.training.recipe_file import recipe_of
+from pipelines.training.recipe_file import Network
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.files import require_free
 from pointsam.base.progress import progress
@@ -38,8 +38,8 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
     """
     path = run / first if (run / first).exists() else run / LAST
     checkpoint = Checkpoint(path)
-    recipe = recipe_of(checkpoint.about["recipe"], str(path))
-    names = tuple(spec["name"] for spec in checkpoint.about["taxonomy"]["classes"])
+    network = Network.of(checkpoint)
+    recipe, names = network.recipe, network.taxonomy.names
     if names != dataset.taxonomy.names:
         raise SchemaError(
             "SCH004",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pointsam.base.config import assign, parse, require_finite
+from pointsam.base.document import document_from, json_object, read_document
 from pointsam.base.errors import SchemaError
+from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.recipe import Recipe
 from pointsam.detect.recipes import RECIPES
+from pointsam.taxonomy import Taxonomy
 
 _HEADS_0_1_0 = ("center", "anchor")
 """The fields of `detector` of which one held the head."""
@@ -29,34 +30,64 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
     Raises:
         SchemaError: SCH005 on an unknown name or field, a file that is no recipe, or a value out of range.
     """
+    where = f"recipe {name}"
     if name in RECIPES:
-        document = document_of(RECIPES[name]())
+        recipe = RECIPES[name]()
     elif Path(name).suffix == ".json":
-        document = _read(Path(name))
+        recipe = read_document(Path(name), Recipe, _refuse(where), lambda values: upgraded(values, where))
     else:
         raise SchemaError("SCH005", f"no recipe {name!r}", f"give a .json file or one of: {', '.join(RECIPES)}")
-    document = upgraded(document, f"recipe {name}")
+    document = document_of(recipe)
     assign(document, _renamed(assignments, document))
-    recipe = recipe_of(document, f"recipe {name}")
-    require_finite(document_of(recipe), assignments)
-    return recipe
+    changed: Recipe = parse(Recipe, document, where)
+    require_finite(document_of(changed), assignments)
+    return changed
 
 
-def recipe_of(document: Mapping[str, Any], where: str) -> Recipe:
+def recipe_of(document: object, where: str) -> Recipe:
     """A recipe from its document, of this version or 0.1.0; a field that no recipe has is an error, not a comment.
 
     Raises:
         SchemaError: SCH005 naming `where` and the field.
     """
-    document = upgraded(document, where)
-    recipe: Recipe = parse(Recipe, document, where)
-    unknown = sorted(_fields(document) - _fields(document_of(recipe)))
-    if unknown:
-        raise SchemaError("SCH005", f"{where}: no field {unknown[0]!r}", "mixsup-train recipes NAME prints every field")
-    return recipe
+    return document_from(upgraded(document, where), Recipe, _refuse(where))
 
 
-def upgraded(document: Mapping[str, Any], where: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Network:
+    """What a network is.
+
+    Args:
+        recipe: that it was trained with.
+        taxonomy: of the data set that it was trained on.
+    """
+
+    recipe: Recipe
+    taxonomy: Taxonomy
+
+    @staticmethod
+    def of(checkpoint: Checkpoint) -> Network:
+        """That of a checkpoint, of this version or 0.1.0.
+
+        Raises:
+            SchemaError: SCH003 naming the file and the field.
+        """
+        values = with_recipe_upgraded(checkpoint.about, str(checkpoint.path))
+        return document_from(values, Network, checkpoint.refused)
+
+
+def with_recipe_upgraded(values: object, where: str) -> object:
+    """A document that holds a recipe, with the recipe in today's form."""
+    if not isinstance(values, Mapping) or "recipe" not in values:
+        return values
+    return {**values, "recipe": upgraded(values["recipe"], where)}
+
+
+def _refuse(where: str) -> Callable[[str], SchemaError]:
+    return lambda why: SchemaError("SCH005", f"{where}: {why}", "mixsup-train recipes NAME prints every field")
+
+
+def upgraded(document: object, where: str) -> dict[str, object]:
     """A recipe's document in today's form.
 
     Version 0.1.0 had two fields for the head, `detector.center` and `detector.anchor`, one of them null. Today
@@ -86,7 +117,7 @@ def upgraded(document: Mapping[str, Any], where: str) -> dict[str, Any]:
     return {**document, "detector": {**others, "head": {"kind": kind, **head} if isinstance(head, Mapping) else head}}
 
 
-def _renamed(assignments: Sequence[str], document: Mapping[str, Any]) -> list[str]:
+def _renamed(assignments: Sequence[str], document: Mapping[str, object]) -> list[str]:
     """Assignments with today's names of the head's fields in place of 0.1.0's, as `detector.center.reach=1`."""
     detector = document.get("detector")
     head = detector.get("head") if isinstance(detector, Mapping) else None
@@ -98,21 +129,6 @@ def _renamed(assignments: Sequence[str], document: Mapping[str, Any]) -> list[st
     return [new + text.strip().removeprefix(old) if text.strip().startswith(old) else text for text in assignments]
 
 
-def document_of(recipe: Recipe) -> dict[str, Any]:
+def document_of(recipe: Recipe) -> dict[str, object]:
     """JSON values only, tuples as lists."""
-    document: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
-    return document
-
-
-def _fields(node: Any, prefix: str = "") -> set[str]:
-    if isinstance(node, Mapping):
-        return {path for key, item in node.items() for path in ({prefix + key} | _fields(item, f"{prefix}{key}."))}
-    return set()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise SchemaError("SCH005", f"{path}: no recipe ({error})", "mixsup-train recipes NAME prints one") from error
-    return document
+    return json_object(recipe)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipelines.data import DataSpec
 from pipelines.training.predict import BEST, LAST, Score
-from pipelines.training.recipe_file import document_of, upgraded
-from pointsam.base.document import canonical_json, differences
+from pipelines.training.recipe_file import Network, with_recipe_upgraded
+from pointsam.base.document import differences, document_bytes, read_document
 from pointsam.base.errors import StoreError
 from pointsam.base.files import write_together
 from pointsam.base.hardware import hardware
@@ -27,8 +27,9 @@ from pointsam.detect.data.paste import PasteBank
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.devices import process_count
 from pointsam.detect.logs import TrainingLog
-from pointsam.detect.recipe import Recipe
+from pointsam.detect.recipe import Recipe, TrainConfig
 from pointsam.detect.train import Trainer
+from pointsam.store.layout import damaged
 from pointsam.store.reader import Labels
 
 SCORES = "scores.json"
@@ -60,6 +61,25 @@ class FitRequest:
     allow_noise: bool = False
 
 
+@dataclass(frozen=True)
+class FitDocument(Network):
+    """fit.json: all that decides the weights.
+
+    Args:
+        dataset: fingerprint of the data set.
+        labels: key of the clusters, None without labels.
+        val: split that is validated on, None for none.
+        processes: that train together.
+        budget: sha256 of its file.
+    """
+
+    dataset: str
+    labels: str | None
+    val: str | None
+    processes: int
+    budget: str
+
+
 class RunFolder:
     """The files of a run.
 
@@ -70,26 +90,30 @@ class RunFolder:
         writes: whether this process does.
 
     Raises:
-        StoreError: OUT001 if the folder holds another run.
+        StoreError: OUT001 if the folder holds another run, OUT004 if its fit.json is damaged.
     """
 
     def __init__(self, request: FitRequest, dataset: Dataset, labels: Labels | None, writes: bool) -> None:
         self.out, self.writes, self.workers = request.out, writes, request.recipe.train.workers
         self.last, self.best = self.out / LAST, self.out / BEST
-        recipe = document_of(request.recipe)
-        self.about = {"recipe": recipe, "taxonomy": dataset.taxonomy.as_dict()}
-        decides: dict[str, Any] = {
-            **self.about,
-            "dataset": dataset.fingerprint(),
-            "labels": None if labels is None else labels.key("clusters"),
-            "val": request.val,
-            "processes": process_count(),
-            "budget": hashlib.sha256(request.budget.read_bytes()).hexdigest(),
-        }
+        self.about = Network(request.recipe, dataset.taxonomy)
+        decides = FitDocument(
+            request.recipe,
+            dataset.taxonomy,
+            dataset=dataset.fingerprint(),
+            labels=None if labels is None else labels.key("clusters"),
+            val=request.val,
+            processes=process_count(),
+            budget=hashlib.sha256(request.budget.read_bytes()).hexdigest(),
+        )
         path = self.out / "fit.json"
         if path.exists():
-            before = json.loads(path.read_text())
-            before["recipe"] = upgraded(before["recipe"], str(path))
+            before = read_document(
+                path,
+                FitDocument,
+                lambda why: damaged(path, why),
+                lambda values: with_recipe_upgraded(values, str(path)),
+            )
             changed = differences(_without_free(before), _without_free(decides))
             if changed:
                 raise StoreError(
@@ -98,7 +122,7 @@ class RunFolder:
                     "give another --out, or all as it was to go on: recipe, data, labels, budget, --val, processes",
                 )
         elif writes:
-            write_together([(path, canonical_json(decides).encode())])
+            write_together([(path, document_bytes(decides))])
 
     def bank(self, data: TrainingSet) -> PasteBank:
         """Objects to paste: those of an earlier call, else cut anew and kept."""
@@ -144,11 +168,13 @@ class RunFolder:
         write_together([(self.out / SCORES, json.dumps(scores).encode())])
 
 
-def _without_free(decides: Mapping[str, Any]) -> dict[str, Any]:
-    """What may differ between calls: how often one looks and saves, and how many processes read."""
-    train = {
-        key: value
-        for key, value in decides["recipe"]["train"].items()
-        if key not in ("workers", "eval_epochs", "checkpoint_minutes")
-    }
-    return {**decides, "recipe": {**decides["recipe"], "train": train}}
+def _without_free(decides: FitDocument) -> FitDocument:
+    """The same without what may differ between calls: how often one looks and saves, and how many processes read."""
+    free = TrainConfig()
+    train = replace(
+        decides.recipe.train,
+        workers=free.workers,
+        eval_epochs=free.eval_epochs,
+        checkpoint_minutes=free.checkpoint_minutes,
+    )
+    return replace(decides, recipe=replace(decides.recipe, train=train))

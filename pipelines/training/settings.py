@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from pipelines.documents import ClustersDocument
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 from pointsam.detect.data.budget import CLUSTER_COST, BudgetConfig
@@ -187,11 +188,11 @@ def _noise(inputs: Inputs) -> list[Setting]:
 
 def _made_through(labels: Labels) -> str:
     """What tells labels of one data set apart: the error of their calibration, whether it was mended, and SAR."""
-    document = labels.document("clusters")
-    wrong = labels.metadata("clusters")["calibration_perturbation"]
+    document = labels.document(ClustersDocument)
+    wrong = labels.metadata("clusters").calibration_perturbation
     parts = [_TRUE if wrong == "none" else wrong]
-    parts += ["mended"] * ("calibration" in document)
-    parts += ["without SAR"] * (not document["config"]["refine"]["enabled"])
+    parts += ["mended"] * (document.calibration is not None)
+    parts += ["without SAR"] * (not document.config.refine.enabled)
     return ", ".join(parts)
 
 

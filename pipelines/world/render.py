@@ -9,17 +9,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pipelines.engine import ordered_map
 from pipelines.world.config import PRESETS, SynthConfig
 from pointsam import __version__
+from pointsam.base.document import json_object
 from pointsam.base.errors import BackendError, StoreError
 from pointsam.base.open3d_loader import load_open3d
 from pointsam.base.progress import progress
 from pointsam.base.runtime import peak_mb
 from pointsam.base.seeding import generator
-from pointsam.store.manifest import Run, Shard, plan_shards, read_plan
+from pointsam.store import layout
+from pointsam.store.document import Shard, ShardStats, StageDocument
+from pointsam.store.manifest import Run, plan_shards
 from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY
 
 if TYPE_CHECKING:
@@ -36,6 +39,15 @@ ROWS = "synth"
 _NOON_US = 1_577_880_000_000_000
 _FIRST_DAY = datetime.date(2020, 1, 1)
 _DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class SynthDocument(StageDocument):
+    """What a root was made with."""
+
+    stage: ClassVar[str] = STAGE
+
+    config: SynthConfig
 
 
 @dataclass(frozen=True)
@@ -147,9 +159,9 @@ def synthesize(
     load_open3d()  # says at once what is missing, not in every worker
     _refuse_foreign(config, out)
     begin = time.perf_counter()
-    document = {"tool_version": __version__, "config": asdict(config)}
+    document = SynthDocument(__version__, config)
     metadata = {
-        "config": document,
+        "config": json_object(document),
         "taxonomy": {},
         "weights_sha256": {},
         "calibration_perturbation": "none",
@@ -172,7 +184,7 @@ def synthesize(
                 peak = max(peak, memory)
                 bar.update()
             files.append((_rows_path(out, part), json.dumps(rows).encode()))
-            run.commit_files(part, files, failed=0, stats={"peak_mb": peak})
+            run.commit_files(part, files, failed=0, stats=ShardStats(peak_mb=peak))
             written += sum(len(content) for _, content in files)
     left = sum(len(part.frame_ids) for part in run.pending())
     if left == 0:
@@ -183,7 +195,7 @@ def synthesize(
 def _refuse_foreign(config: SynthConfig, out: Path) -> None:
     """A data set that was not made here must not get a single file of ours."""
     there = [name for name in (config.version, "samples", "sweeps", "maps") if (out / name).exists()]
-    if there and read_plan(out, STAGE) is None:
+    if there and layout.read_plan(out, STAGE) is None:
         raise StoreError(
             "OUT001",
             f"{out} holds {', '.join(there)} of a data set that pointsam did not make",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from pointsam.base.document import canonical_json
+from pointsam.base.document import canonical_json, dotted, parse_json
 from pointsam.base.errors import SchemaError
 
 T = TypeVar("T")
@@ -32,7 +31,7 @@ def assign(document: dict[str, Any], assignments: Sequence[str], option: str = "
         node[leaf] = _value(text.strip())
 
 
-def require_finite(document: Mapping[str, Any], assignments: Sequence[str]) -> None:
+def require_finite(document: Mapping[str, object], assignments: Sequence[str]) -> None:
     """Refuse NaN and infinity, which JSON has no word for.
 
     Raises:
@@ -46,7 +45,7 @@ def require_finite(document: Mapping[str, Any], assignments: Sequence[str]) -> N
         ) from None
 
 
-def parse(kind: type[Any], document: Mapping[str, Any], where: str, prefix: str = "") -> Any:
+def parse(kind: type[Any], document: Mapping[str, object], where: str, prefix: str = "") -> Any:
     """A configuration dataclass from its `asdict` form, every value checked.
 
     Args:
@@ -64,7 +63,7 @@ def parse(kind: type[Any], document: Mapping[str, Any], where: str, prefix: str 
         return TypeAdapter(kind).validate_python(document)
     except ValidationError as error:
         first = error.errors()[0]
-        field = _dotted(first["loc"], document)
+        field = dotted(first["loc"], document)
         got = "" if isinstance(first["input"], Mapping) else f", got {first['input']!r}"
         raise SchemaError(
             "SCH005", f"{where}: {prefix}{field}: {first['msg']}{got}", "see docs/recipes.md for every field"
@@ -90,25 +89,13 @@ def require_kind(kind: type[T], config: object | None, what: str) -> T:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text)
+    except ValueError:
         return text
 
 
-def _leaves(document: Mapping[str, Any], prefix: str = "") -> list[str]:
+def _leaves(document: Mapping[str, object], prefix: str = "") -> list[str]:
     names: list[str] = []
     for key, value in document.items():
         names += _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
     return names
-
-
-def _dotted(location: Sequence[int | str], document: Mapping[str, Any]) -> str:
-    """A field's name as `--set` takes it: pydantic puts the `kind` of a tagged union between two names."""
-    names: list[str] = []
-    node: Any = document
-    for part in location:
-        if isinstance(node, Mapping) and part not in node and part == node.get("kind"):
-            continue
-        names.append(str(part))
-        node = node.get(part) if isinstance(node, Mapping) else None
-    return ".".join(names)

@@ -1,33 +1,237 @@
-"""Configurations as JSON: one text, one key, and what differs between two."""
+"""JSON documents: read into dataclasses with every value checked, and written from them.
+
+The dataclasses are plain ones, so that modules which define them do not load pydantic; reading loads it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from pointsam.base.errors import PointSamError
+from pointsam.base.files import write_together
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+_LEFT_OUT = "left out"
+LEFT_OUT: Mapping[str, bool] = {_LEFT_OUT: True}
+"""`field(default=None, metadata=LEFT_OUT)`: a field that the file does not have where its value is None."""
+
+_UNKNOWN = "unexpected_keyword_argument"
 
 
-def canonical_json(value: Any) -> str:
+def read_document(
+    path: Path,
+    kind: type[T],
+    refuse: Callable[[str], PointSamError],
+    upgrade: Callable[[object], object] | None = None,
+) -> T:
+    """A JSON file as a dataclass, strictly: no unknown field, no missing field, no value of another type.
+
+    Args:
+        path: of the file.
+        kind: the dataclass; dataclasses inside it are checked likewise.
+        refuse: makes the error from what is wrong, which names the field.
+        upgrade: takes the JSON values of an older version to today's; it may raise for a version that it does not know.
+
+    Raises:
+        PointSamError: of `refuse`, also if the file is missing or cannot be read; that of `upgrade`.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise refuse(f"cannot be read ({error.strerror})") from error
+    return parse_document(content, kind, refuse, upgrade)
+
+
+def parse_document(
+    content: bytes | str,
+    kind: type[T],
+    refuse: Callable[[str], PointSamError],
+    upgrade: Callable[[object], object] | None = None,
+) -> T:
+    """As `read_document`, of the content of a file."""
+    try:
+        values = parse_json(content)
+    except ValueError as error:
+        raise refuse(f"no JSON: {error}") from error
+    return document_from(values if upgrade is None else upgrade(values), kind, refuse)
+
+
+def document_from(values: object, kind: type[T], refuse: Callable[[str], PointSamError]) -> T:
+    """As `read_document`, of JSON values."""
+    from pydantic import ValidationError
+
+    text = json.dumps([values], ensure_ascii=False).encode("utf-8", "replace")  # pydantic takes no lone surrogates
+    try:
+        return cast(T, _adapter(cast(Hashable, kind)).validate_json(text)[0])
+    except ValidationError as error:
+        first = min(error.errors(include_url=False), key=lambda one: one["type"] != _UNKNOWN)  # a slip is also missing
+        field = dotted(first["loc"][1:], values) or "the document"
+        raise refuse(f"{field} {_problem(first['type'], first['msg'], first['input'])}") from None
+    except PointSamError as error:  # of a value's own check
+        raise refuse(error.message) from error
+
+
+def write_document(path: Path, value: object, *, indent: int | None = None, sort_keys: bool = True) -> None:
+    """Write a dataclass as JSON, whole or not at all.
+
+    Args:
+        path: of the file.
+        value: as `json_values` takes it.
+        indent: for files that people read; None for the canonical text.
+        sort_keys: False keeps the order of the fields, where there is an indent.
+
+    Raises:
+        StoreError: OUT002 or OUT003 if it cannot be written.
+    """
+    write_together([(path, document_bytes(value, indent=indent, sort_keys=sort_keys))])
+
+
+def document_bytes(value: object, *, indent: int | None = None, sort_keys: bool = True) -> bytes:
+    """A dataclass as JSON, UTF-8.
+
+    Args:
+        value: as `json_values` takes it.
+        indent: for files that people read; None for the canonical text.
+        sort_keys: False keeps the order of the fields, where there is an indent.
+    """
+    if indent is None:
+        text = canonical_json(value)
+    else:
+        values = json_values(value)
+        text = json.dumps(values, indent=indent, sort_keys=sort_keys, allow_nan=False, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")  # a lone surrogate, as of a file name, as JSON escapes it
+
+
+def json_values(value: object) -> object:
+    """Dataclasses as objects, tuples as lists; anything else as it is. An `as_dict` of a dataclass says its fields."""
+    if is_dataclass(value) and not isinstance(value, type):
+        if callable(as_dict := getattr(value, "as_dict", None)):
+            return json_values(as_dict())
+        named = ((field, getattr(value, field.name)) for field in fields(value))
+        return {
+            field.name: json_values(item)
+            for field, item in named
+            if item is not None or not field.metadata.get(_LEFT_OUT)
+        }
+    if isinstance(value, Mapping):
+        return {str(name): json_values(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_values(item) for item in value]
+    return value
+
+
+def json_object(value: object) -> dict[str, object]:
+    """As `json_values`, of a dataclass or a mapping."""
+    return cast("dict[str, object]", json_values(value))
+
+
+def read_json(path: Path) -> object:
+    """The values of a JSON file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be read, or as `parse_json`; the message says where.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from error
+    return parse_json(content)
+
+
+def parse_json(content: bytes | str) -> object:
+    """Values of JSON text, strictly, so that a slip is a message and not a wrong value.
+
+    Raises:
+        ValueError: if it is no JSON, repeats a key, holds NaN or is nested too deeply; the message says where.
+    """
+    try:
+        values: object = json.loads(content, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return values
+
+
+def canonical_json(value: object) -> str:
     """One text for equal values: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return json.dumps(json_values(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """Hex sha256 of the canonical text."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Dotted fields that differ, as `config.sar.kappa: 0.04 -> 0.05`, by name."""
-    before, after = dict(_flatten(old)), dict(_flatten(new))
+def differences(old: object, new: object) -> list[str]:
+    """Dotted fields in which two documents differ, as `config.sar.kappa: 0.04 -> 0.05`, by name."""
+    before, after = dict(_flatten(json_values(old))), dict(_flatten(json_values(new)))
     names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     return [f"{name}: {before.get(name, 'unset')} -> {after.get(name, 'unset')}" for name in names]
 
 
-def _flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+def dotted(location: Sequence[int | str], values: object) -> str:
+    """A field's name as `--set` takes it: pydantic puts the `kind` of a tagged union between two names."""
+    names: list[str] = []
+    node = values
+    for part in location:
+        if isinstance(node, Mapping) and part not in node and part == node.get("kind"):
+            continue
+        names.append(str(part))
+        if isinstance(node, Mapping):
+            node = node.get(part)
+        elif isinstance(node, list | tuple) and isinstance(part, int) and part < len(node):
+            node = node[part]
+        else:
+            node = None
+    return ".".join(names)
+
+
+@cache
+def _adapter(kind: Hashable) -> TypeAdapter[tuple[object]]:
+    from pydantic import ConfigDict, TypeAdapter
+
+    # The configuration reaches plain dataclasses through a tuple only: their own may not be set from outside.
+    inside: type[tuple[object]] = tuple[kind]  # type: ignore[assignment, valid-type]
+    return TypeAdapter(inside, config=ConfigDict(extra="forbid", strict=True))
+
+
+def _problem(error: str, message: str, value: object) -> str:
+    if error == "missing":
+        return "is missing"
+    if error == _UNKNOWN:
+        return "is no field of it"
+    shown = "" if isinstance(value, Mapping) else f", got {value!r:.80}"
+    return f"is wrong: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _flatten(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping) and value:
         for name, item in value.items():
             yield from _flatten(item, f"{prefix}.{name}" if prefix else str(name))
     else:
         yield prefix, canonical_json(value)
+
+
+def _no_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for key, value in pairs:
+        if key in values:
+            raise ValueError(f"the key {key!r} is there twice")
+        values[key] = value
+    return values
+
+
+def _no_constant(text: str) -> object:
+    raise ValueError(f"{text} is not a JSON number")

@@ -7,6 +7,8 @@ SCH (classes, configuration and files that do not fit together), OUT (output fol
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class PointSamError(Exception):
     """Base of every error this library raises on purpose.
@@ -15,7 +17,12 @@ class PointSamError(Exception):
         code: a section of errors.md.
         message: what is wrong, naming the file and the field.
         hint: what the user can do about it.
+
+    Attributes:
+        of_frame: whether it concerns a single frame: the frame is quarantined, and the run goes on.
     """
+
+    of_frame: ClassVar[bool] = False
 
     def __init__(self, code: str, message: str, hint: str) -> None:
         super().__init__(code, message, hint)
@@ -30,9 +37,29 @@ class PointSamError(Exception):
 class DatasetError(PointSamError):
     """The data set is missing, damaged or not what was said (DAT...)."""
 
+    of_frame = True
+
 
 class CalibrationError(PointSamError):
     """A pose or a camera that cannot be (CAL...)."""
+
+    of_frame = True
+
+
+class UnfitChangeError(CalibrationError):
+    """A change of the calibration that does not fit a frame (CAL004)."""
+
+
+class QuarantinedError(PointSamError):
+    """An earlier stage quarantined the frame; the code is the one that it gave."""
+
+    of_frame = True
+
+
+class DefectError(PointSamError):
+    """A defect of this library, met in a frame (INT...)."""
+
+    of_frame = True
 
 
 class BackendError(PointSamError):

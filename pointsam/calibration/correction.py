@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,8 @@ from pointsam.types import CameraView, Frame
 
 Six = NDArray[np.float64]
 """(6,) rotation vector, radians, and translation, metres, of a camera in its own frame: what its mounting lacks."""
+
+_SixNumbers = tuple[float, float, float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +35,21 @@ class RigCorrection:
     cameras: Mapping[str, Six]
     time_s: float = 0.0
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON; `from_dict` undoes it."""
-        return {"time_s": self.time_s, "cameras": {name: six.tolist() for name, six in self.cameras.items()}}
+    def stored(self) -> StoredCorrection:
+        """For JSON."""
+        return StoredCorrection(self.time_s, {name: _six(value) for name, value in self.cameras.items()})
 
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> RigCorrection:
-        """From `as_dict`."""
-        cameras = {name: np.array(six, dtype=np.float64) for name, six in values["cameras"].items()}
-        return RigCorrection(cameras, float(values["time_s"]))
+
+@dataclass(frozen=True)
+class StoredCorrection:
+    """A `RigCorrection` as run.json holds it."""
+
+    time_s: float
+    cameras: Mapping[str, _SixNumbers]
+
+    def correction(self) -> RigCorrection:
+        """As frames take it."""
+        return RigCorrection({name: np.array(six, dtype=np.float64) for name, six in self.cameras.items()}, self.time_s)
 
 
 def rig_of(frame: Frame) -> str:
@@ -76,6 +83,11 @@ def _mended(frame: Frame, view: CameraView, correction: RigCorrection) -> Camera
 def as_SE3(six: Six) -> SE3:
     """Of a rotation vector and a translation."""
     return SE3(Rotation.from_rotvec(six[:3]).as_matrix(), six[3:])
+
+
+def _six(value: Six) -> _SixNumbers:
+    a, b, c, d, e, f = value.tolist()
+    return a, b, c, d, e, f
 
 
 def _bytes(pose: SE3) -> bytes:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pointsam.base.config import parse
+from pointsam.base.document import read_document
 from pointsam.base.errors import SchemaError
 from pointsam.calibration.correction import RigCorrection
+from pointsam.store.document import DatasetId
 
 VERSION = 2
 
@@ -38,10 +37,10 @@ class CameraVerdict:
     shift_deg: float
     apart_deg: float
     doubt_deg: float | None
-    rotation_deg: tuple[float, ...]
-    translation_m: tuple[float, ...]
-    rotation_doubt_deg: tuple[float, ...] | None
-    translation_doubt_m: tuple[float, ...] | None
+    rotation_deg: tuple[float, float, float]
+    translation_m: tuple[float, float, float]
+    rotation_doubt_deg: tuple[float, float, float] | None
+    translation_doubt_m: tuple[float, float, float] | None
 
 
 @dataclass(frozen=True)
@@ -74,22 +73,54 @@ class RigVerdict:
         return RigCorrection(cameras, self.time_ms * 1e-3)
 
 
-def read_correction(path: Path) -> dict[str, RigCorrection]:
-    """Corrections by rig, of a file that `calibrate` wrote.
+@dataclass(frozen=True)
+class CalibrationFile:
+    """The content of the file.
+
+    Args:
+        version: of its form.
+        dataset: that was looked at.
+        masks_key: of the masks that were.
+        calibration_perturbation: error that was put into the calibration, "none" without one.
+        rigs: what is said of each.
+        failed: frame_id -> why it was left out.
+    """
+
+    version: int
+    dataset: DatasetId
+    masks_key: str
+    calibration_perturbation: str
+    rigs: Mapping[str, RigVerdict]
+    failed: Mapping[str, str]
+
+
+def read_calibration(path: Path) -> CalibrationFile:
+    """A file that `calibrate` wrote.
 
     Raises:
         SchemaError: SCH005 on a file that is none, SCH003 on one of another version.
     """
-    try:
-        document: Any = json.loads(path.read_text())
-        version, rigs = document["version"], document["rigs"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SchemaError(
-            "SCH005", f"{path} is no calibration file: {error}", "make one: pointsam-label calibrate"
-        ) from None
-    if version != VERSION:
-        raise SchemaError(
-            "SCH003", f"{path} is of version {version}, this is {VERSION}", "make it again: pointsam-label calibrate"
-        )
-    verdicts: dict[str, RigVerdict] = parse(dict[str, RigVerdict], rigs, str(path))
-    return {rig: verdict.correction() for rig, verdict in verdicts.items()}
+
+    def known(values: object) -> object:
+        version = values.get("version") if isinstance(values, dict) else None
+        if isinstance(version, int) and version != VERSION:
+            raise SchemaError(
+                "SCH003",
+                f"{path} is of version {version}, this is {VERSION}",
+                "make it again: pointsam-label calibrate",
+            )
+        return values
+
+    def refuse(why: str) -> SchemaError:
+        return SchemaError("SCH005", f"{path} is no calibration file: {why}", "make one: pointsam-label calibrate")
+
+    return read_document(path, CalibrationFile, refuse, known)
+
+
+def read_correction(path: Path) -> dict[str, RigCorrection]:
+    """Corrections by rig, of a file that `calibrate` wrote.
+
+    Raises:
+        SchemaError: as `read_calibration`.
+    """
+    return {rig: verdict.correction() for rig, verdict in read_calibration(path).rigs.items()}

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from pointsam.base.config import assign, parse
-from pointsam.base.errors import CalibrationError
+from pointsam.base.errors import UnfitChangeError
 from pointsam.base.ranges import require
 from pointsam.base.seeding import generator
 from pointsam.geometry.camera import PinholeCamera
@@ -97,7 +97,7 @@ def perturb(frame: Frame, noise: Noise) -> Frame:
     """The frame as a wrong calibration shows it. Cameras are wrong; sweeps keep their places to each other.
 
     Raises:
-        CalibrationError: CAL004 if no camera would be left, or if a time offset meets a frame that tells of no motion.
+        UnfitChangeError: CAL004 if no camera would be left, or if a time offset meets a frame that tells of no motion.
     """
     views = _remaining(frame, noise)
     return replace(frame, cameras=tuple(_perturbed(frame, view, noise) for view in views))
@@ -105,7 +105,7 @@ def perturb(frame: Frame, noise: Noise) -> Frame:
 
 def _remaining(frame: Frame, noise: Noise) -> tuple[CameraView, ...]:
     if noise.dropped >= len(frame.cameras):
-        raise CalibrationError(
+        raise UnfitChangeError(
             "CAL004",
             f"noise.dropped is {noise.dropped}, and frame {frame.frame_id} has {len(frame.cameras)} cameras",
             "leave one at least",

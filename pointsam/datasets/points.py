@@ -30,7 +30,7 @@ def read_frame_points(frame: Frame, intensity: bool = False) -> FramePoints:
 
     Raises:
         DatasetError: as `pointsam.datasets.io.read_columns`.
-        CalibrationError: CAL004 if points need compensation, and the frame does not tell how the vehicle moves.
+        UnfitChangeError: CAL004 if points need compensation, and the frame does not tell how the vehicle moves.
     """
     parts = [_read(frame, sweep, index, intensity) for index, sweep in enumerate(frame.sweeps)]
     if len(parts) == 1:

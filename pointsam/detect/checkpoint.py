@@ -5,18 +5,16 @@ Learning rate, momentum and every draw follow from the step, so no generator has
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from pointsam.base.document import canonical_json
+from pointsam.base.document import canonical_json, json_object, parse_document
 from pointsam.base.errors import SchemaError
 from pointsam.base.files import write_together
 
@@ -37,8 +35,21 @@ class Place:
     best: float | None = None
 
 
+@dataclass(frozen=True)
+class CheckpointDocument:
+    """What a file says beside its tensors.
+
+    Args:
+        about: JSON values of what the network is: recipe and taxonomy.
+        place: in the run.
+    """
+
+    about: Mapping[str, object]
+    place: Place
+
+
 def save_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, place: Place, about: Mapping[str, object]
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, place: Place, about: object
 ) -> None:
     """Write whole or not at all.
 
@@ -47,7 +58,7 @@ def save_checkpoint(
         model: the network.
         optimizer: AdamW over the model's parameters, in their order.
         place: in the run.
-        about: what the network is: recipe and taxonomy; JSON values.
+        about: what the network is, recipe and taxonomy: a dataclass, or JSON values.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
@@ -57,7 +68,7 @@ def save_checkpoint(
     for index, name in enumerate(_names(model)):
         for key, value in moments.get(index, {}).items():
             tensors[f"{_OPTIMIZER}{name}/{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
-    document = canonical_json({"about": dict(about), "place": asdict(place)})  # one entry: several have no order
+    document = canonical_json(CheckpointDocument(json_object(about), place))  # one entry: several have no order
     write_together([(path, save(tensors, {_ABOUT: document}))])
 
 
@@ -71,6 +82,10 @@ class Checkpoint:
     Args:
         path: of the file.
 
+    Attributes:
+        about: JSON values of what the network is.
+        place: in the run.
+
     Raises:
         SchemaError: SCH003 if it is missing or none of ours.
     """
@@ -79,14 +94,18 @@ class Checkpoint:
         self.path = path
         try:
             with safe_open(str(path), "pt") as file:
-                document = json.loads((file.metadata() or {})[_ABOUT])
-                self.about: dict[str, Any] = document["about"]
-                self.place = Place(**document["place"])
+                content = (file.metadata() or {}).get(_ABOUT, "")
                 self._tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-            raise SchemaError(
-                "SCH003", f"{path}: no readable checkpoint ({error})", "give the folder of a run: mixsup-train fit"
-            ) from error
+        except (OSError, SafetensorError) as error:
+            raise self.refused(str(error)) from error
+        document = parse_document(content, CheckpointDocument, self.refused)
+        self.about, self.place = document.about, document.place
+
+    def refused(self, why: str) -> SchemaError:
+        """The error of a file that is not as a run writes it."""
+        return SchemaError(
+            "SCH003", f"{self.path}: no readable checkpoint ({why})", "give the folder of a run: mixsup-train fit"
+        )
 
     def load_model(self, model: nn.Module) -> None:
         """Put the weights into a network.

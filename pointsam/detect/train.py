@@ -115,7 +115,7 @@ class Trainer:
             )
         return steps
 
-    def save(self, path: Path, about: Mapping[str, object], best: float | None = None) -> None:
+    def save(self, path: Path, about: object, best: float | None = None) -> None:
         """Write a checkpoint; `best` is the best validation so far."""
         self.place = Place(self.place.step, best if best is not None else self.place.best)
         save_checkpoint(path, self.model, self.optimizer, self.place, about)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import CalibrationError
+from pointsam.base.errors import UnfitChangeError
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Frame, Sweep
 
@@ -29,13 +29,13 @@ def twist(frame: Frame, t_us: float) -> NDArray[np.float64]:
         t_us: when; between two sweeps the rate is constant.
 
     Raises:
-        CalibrationError: CAL004 if all sweeps of the frame have one time, which tells no motion.
+        UnfitChangeError: CAL004 if all sweeps of the frame have one time, which tells no motion.
     """
     from scipy.linalg import logm
 
     by_time = _known(frame)
     if len(by_time) < 2:
-        raise CalibrationError(
+        raise UnfitChangeError(
             "CAL004",
             f"frame {frame.frame_id} has a single sweep, which tells no motion for an offset of time",
             "use recordings with sweeps before and after, or leave offsets, times of rows and times of points out",

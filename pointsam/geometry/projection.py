@@ -69,7 +69,7 @@ def in_camera(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView) -> NDArra
         (N,3) float64 metres.
 
     Raises:
-        CalibrationError: CAL004 if the view has a rolling shutter, and the frame does not tell how the vehicle moves.
+        UnfitChangeError: CAL004 if the view has a rolling shutter, and the frame does not tell how the vehicle moves.
     """
     xyz_cam_m = cam_SE3_lidar(frame.sweep, view).apply(xyz_lidar_m)
     if view.shutter is None:

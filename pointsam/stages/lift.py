@@ -60,7 +60,7 @@ def lift(points: FramePoints, frame: Frame, view: CameraView, instances: Instanc
 
     Raises:
         SchemaError: SCH003 if the partition is not of the camera's size.
-        CalibrationError: CAL004 as `project`.
+        UnfitChangeError: CAL004 as `project`.
 
     Source: method.md A.5; pixels are truncated, not rounded.
     """

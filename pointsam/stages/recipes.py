@@ -60,10 +60,14 @@ class MasksConfig:
         Raises:
             SchemaError: SCH005 naming `where` and the field.
         """
-        own = {name: value for name, value in document.items() if name in _own_fields()}
-        options = {name: value for name, value in document.items() if name not in own}
-        parsed: MasksConfig = parse(cls, {**own, "options": options}, where, "masks.")
+        parsed: MasksConfig = parse(cls, cls.sorted_out(document), where, "masks.")
         return parsed
+
+    @staticmethod
+    def sorted_out(document: Mapping[str, object]) -> dict[str, object]:
+        """What `as_dict` gave as fields of the class: the sections of options move into `options`."""
+        own = {name: value for name, value in document.items() if name in _own_fields()}
+        return {**own, "options": {name: value for name, value in document.items() if name not in own}}
 
     def as_dict(self, where: str = "the recipe") -> dict[str, Any]:
         """JSON values: the options of the back ends in use, complete and checked, stand beside the other fields.

@@ -8,15 +8,18 @@ manifest/<stage>/<shard>.json               written last: this shard is done
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 from urllib.parse import quote
 
+from pointsam.base.document import parse_document, read_document
 from pointsam.base.errors import SchemaError, StoreError
 from pointsam.base.paths import name_problem
+from pointsam.store.document import Plan, RunFile, ShardEntry
 from pointsam.store.schema import SCHEMA_VERSION
+
+_T = TypeVar("_T")
 
 STAGE_TABLES: Mapping[str, tuple[str, ...]] = {
     "masks": ("masks",),
@@ -67,7 +70,7 @@ def encode_scene(scene: str) -> str:
     return encoded
 
 
-def read_run(out: Path) -> dict[str, Any]:
+def read_run(out: Path) -> RunFile:
     """The content of run.json.
 
     Raises:
@@ -75,39 +78,40 @@ def read_run(out: Path) -> dict[str, Any]:
         SchemaError: SCH003 if it is of another schema version.
     """
     path = run_path(out)
-    run = read_json(path)
-    if run is None and not path.exists():
+    if not path.exists():
         raise StoreError(
             "OUT004", f"{path} is missing: nothing was labelled here", f"pointsam-label run DATA --out {out}"
         )
-    if run is None or "schema_version" not in run or not _are_stages(run.get("stages")):
-        raise damaged(path, "not what a run writes")
-    if run["schema_version"] != SCHEMA_VERSION:
-        raise other_version(path, run["schema_version"])
-    return run
+
+    def known(values: object) -> object:
+        version = values.get("schema_version") if isinstance(values, dict) else None
+        if isinstance(version, int) and version != SCHEMA_VERSION:
+            raise other_version(path, version)
+        return values
+
+    return read_document(path, RunFile, lambda why: damaged(path, why), known)
 
 
-def _are_stages(value: Any) -> bool:
-    fields = {"key", "document", "metadata", "data_root"}
-    return isinstance(value, dict) and all(isinstance(s, dict) and fields <= s.keys() for s in value.values())
+def read_plan(out: Path, stage: str) -> Plan | None:
+    """The shards of a stage as planned, None if there is no such plan or it is damaged."""
+    return _if_whole(plan_path(out, stage), Plan)
 
 
-def entry_if_done(out: Path, stage: str, shard: str, key: str) -> dict[str, Any] | None:
+def entry_if_done(out: Path, stage: str, shard: str, key: str) -> ShardEntry | None:
     """A shard's manifest entry; None unless it can be read, has this key, and its files have the stated sizes."""
-    entry = read_json(entry_path(out, stage, shard))
-    if entry is None or not {"key", "files", "failed", "stats"} <= entry.keys() or entry["key"] != key:
+    entry = _if_whole(entry_path(out, stage, shard), ShardEntry)
+    if entry is None or entry.key != key:
         return None
-    sizes = ((out / path, file["bytes"]) for path, file in entry["files"].items())
+    sizes = ((out / path, file.bytes) for path, file in entry.files.items())
     return entry if all(path.is_file() and path.stat().st_size == size for path, size in sizes) else None
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, None if the file is missing or holds anything else."""
+def _if_whole(path: Path, kind: type[_T]) -> _T | None:
+    """A document that is made again where it is missing or damaged."""
     try:
-        content = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return parse_document(path.read_bytes(), kind, lambda why: damaged(path, why))
+    except (FileNotFoundError, NotADirectoryError, StoreError):
         return None
-    return content if isinstance(content, dict) else None
 
 
 def damaged(path: Path, why: str) -> StoreError:
@@ -115,7 +119,7 @@ def damaged(path: Path, why: str) -> StoreError:
     return StoreError("OUT004", f"{path} is damaged: {why}", "restore it, or give another --out")
 
 
-def other_version(path: Path, version: Any) -> SchemaError:
+def other_version(path: Path, version: object) -> SchemaError:
     """SCH003 for a file of another schema version."""
     return SchemaError(
         "SCH003",

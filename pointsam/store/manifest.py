@@ -8,33 +8,18 @@ entry and a file of another size mean the latter too.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pointsam.base.document import canonical_json, differences, digest
+from pointsam.base.document import differences, digest, document_bytes, json_object, write_document
 from pointsam.base.errors import SchemaError, StoreError
 from pointsam.base.files import claimed, locked, store_errors, write_together
 from pointsam.store import layout
+from pointsam.store.document import FileEntry, Plan, PlanSummary, RunFile, Shard, ShardEntry, ShardStats, StageEntry
 from pointsam.store.schema import SCHEMA_VERSION, table_metadata
 from pointsam.store.writer import table_bytes
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Some consecutive frames of one scene: what is written, and done, at once.
-
-    Args:
-        name: unique in the run and safe as a file name.
-        scene: the drive.
-        frame_ids: in the data set's order.
-    """
-
-    name: str
-    scene: str
-    frame_ids: tuple[str, ...]
 
 
 def plan_shards(frames: Sequence[tuple[str, str]], shard_frames: int) -> tuple[Shard, ...]:
@@ -60,14 +45,6 @@ def plan_shards(frames: Sequence[tuple[str, str]], shard_frames: int) -> tuple[S
     )
 
 
-def read_plan(out: Path, stage: str) -> tuple[Shard, ...] | None:
-    """The shards of a stage as planned, None if there is no such plan."""
-    plan = layout.read_json(layout.plan_path(out, stage))
-    if plan is None or "shards" not in plan:
-        return None
-    return tuple(Shard(item["name"], item["scene"], tuple(item["frame_ids"])) for item in plan["shards"])
-
-
 @dataclass(frozen=True, eq=False)
 class Run:
     """One stage of one output folder: what is to do, and the only way to write it. Cheap to hand to other processes.
@@ -88,7 +65,7 @@ class Run:
     def open(
         out: Path,
         stage: str,
-        document: Mapping[str, Any],
+        document: object,
         shards: Sequence[Shard],
         metadata: Mapping[str, Any],
         data_root: Path | None = None,
@@ -98,7 +75,7 @@ class Run:
         Args:
             out: created if need be.
             stage: a key of layout.STAGE_TABLES.
-            document: all that decides the tables' content, JSON values only.
+            document: all that decides the tables' content: the stage's `StageDocument`, or JSON values.
             shards: the plan, which is part of the key.
             metadata: what the tables say of themselves (`schema.table_metadata`), kept for readers.
             data_root: where the data lay, kept for readers; no part of the key, because data may move.
@@ -108,16 +85,11 @@ class Run:
             SchemaError: SCH003 if the metadata are not complete.
         """
         table_metadata(metadata)  # complains now rather than after the first shard's work
-        plan = {"shards": [{**asdict(shard), "frame_ids": list(shard.frame_ids)} for shard in shards]}
-        keyed = {**document, "schema_version": SCHEMA_VERSION, "plan": _summary(shards, plan)}
-        run = Run(Path(out), stage, digest([keyed, dict(metadata)]), tuple(shards))
-        entry = {
-            "key": run.key,
-            "document": keyed,
-            "metadata": dict(metadata),
-            "data_root": None if data_root is None else str(Path(data_root).resolve()),
-        }
-        entry = json.loads(canonical_json(entry))
+        plan = Plan(tuple(shards))
+        keyed = {**json_object(document), "schema_version": SCHEMA_VERSION, "plan": _summary(plan)}
+        run = Run(Path(out), stage, digest([keyed, metadata]), plan.shards)
+        root = None if data_root is None else str(Path(data_root).resolve())
+        entry = StageEntry(run.key, json_object(keyed), json_object(metadata), root)
         with store_errors(run.out, 0), claimed(run.out):
             run._register(entry, plan)
         return run
@@ -126,10 +98,10 @@ class Run:
         """Names of the shards that need no more work."""
         return set(self.stats())
 
-    def stats(self) -> dict[str, dict[str, Any]]:
-        """Seconds, memory and the like of every shard that is done, by name."""
+    def stats(self) -> dict[str, ShardStats]:
+        """What every shard that is done cost, by name."""
         entries = ((shard, self._entry_if_done(shard)) for shard in self.shards)
-        return {shard.name: entry["stats"] for shard, entry in entries if entry is not None}
+        return {shard.name: entry.stats for shard, entry in entries if entry is not None}
 
     def pending(self, shard_of: tuple[int, int] = (0, 1), *, retry_failed: bool = False) -> list[Shard]:
         """Shards still to make.
@@ -145,9 +117,9 @@ class Run:
         if not 0 <= i < n:
             raise SchemaError("SCH005", f"shard {i}/{n} does not exist", "count from 0: --shard 0/4 to --shard 3/4")
         entries = ((shard, self._entry_if_done(shard)) for shard in self.shards[i::n])
-        return [shard for shard, entry in entries if entry is None or (retry_failed and entry["failed"])]
+        return [shard for shard, entry in entries if entry is None or (retry_failed and entry.failed)]
 
-    def commit(self, shard: Shard, tables: Mapping[str, Any], stats: Mapping[str, Any]) -> None:
+    def commit(self, shard: Shard, tables: Mapping[str, Any], stats: ShardStats) -> None:
         """Write a shard's tables, then the entry that makes it done.
 
         A shard that is already done without failures stays as it is: the first of two processes wins.
@@ -155,7 +127,7 @@ class Run:
         Args:
             shard: one of the plan.
             tables: pyarrow tables by name, exactly those of the stage.
-            stats: seconds, memory and the like: kept in the manifest, because tables must be equal on every run.
+            stats: what they cost.
 
         Raises:
             StoreError: OUT001 if the stage was started anew with another configuration meanwhile, OUT002 if the disk
@@ -172,9 +144,7 @@ class Run:
         failed = tables[names[0]]["status"].to_pylist().count("failed")
         self.commit_files(shard, files, failed, stats)
 
-    def commit_files(
-        self, shard: Shard, files: Sequence[tuple[Path, bytes]], failed: int, stats: Mapping[str, Any]
-    ) -> None:
+    def commit_files(self, shard: Shard, files: Sequence[tuple[Path, bytes]], failed: int, stats: ShardStats) -> None:
         """As `commit`, for a stage whose output is files of any kind.
 
         Args:
@@ -185,46 +155,46 @@ class Run:
         """
         files = [*files, self._seal(shard, files, failed, stats)]
         with store_errors(self.out, sum(len(data) for _, data in files)), locked(self.out):
-            if layout.read_run(self.out)["stages"].get(self.stage, {}).get("key") != self.key:
+            registered = layout.read_run(self.out).stages.get(self.stage)
+            if registered is None or registered.key != self.key:
                 raise StoreError(
                     "OUT001",
                     f"{self.out}: another process began {self.stage!r} with another configuration while this one ran",
                     "give each configuration an --out of its own, then run the same command again",
                 )
             entry = self._entry_if_done(shard)
-            if entry is None or entry["failed"]:
+            if entry is None or entry.failed:
                 write_together(files)
 
     def _seal(
-        self, shard: Shard, files: Sequence[tuple[Path, bytes]], failed: int, stats: Mapping[str, Any]
+        self, shard: Shard, files: Sequence[tuple[Path, bytes]], failed: int, stats: ShardStats
     ) -> tuple[Path, bytes]:
         """The manifest entry that says that a shard is done."""
         described = {
-            path.relative_to(self.out).as_posix(): {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+            path.relative_to(self.out).as_posix(): FileEntry(hashlib.sha256(data).hexdigest(), len(data))
             for path, data in files
         }
-        entry = {"key": self.key, "files": described, "failed": failed, "stats": dict(stats)}
-        text = json.dumps(entry, indent=1, allow_nan=False)
-        return layout.entry_path(self.out, self.stage, shard.name), text.encode()
+        entry = ShardEntry(self.key, described, failed, stats)
+        content = document_bytes(entry, indent=1, sort_keys=False)
+        return layout.entry_path(self.out, self.stage, shard.name), content
 
-    def _entry_if_done(self, shard: Shard) -> dict[str, Any] | None:
+    def _entry_if_done(self, shard: Shard) -> ShardEntry | None:
         return layout.entry_if_done(self.out, self.stage, shard.name, self.key)
 
-    def _register(self, entry: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    def _register(self, entry: StageEntry, plan: Plan) -> None:
         """Bring run.json and the plan up to date; call it under the lock."""
         path = layout.run_path(self.out)
-        stages = layout.read_run(self.out)["stages"] if path.exists() else {}
-        old = stages.get(self.stage)
-        if old is None or old["key"] != self.key:
+        run = layout.read_run(self.out) if path.exists() else RunFile(SCHEMA_VERSION, {})
+        old = run.stages.get(self.stage)
+        changed = old is None or old.key != self.key
+        if changed:
             self._refuse_if_written(old, entry)
-        if (old or {}).get("key") != self.key or layout.read_json(layout.plan_path(self.out, self.stage)) != plan:
-            write_together([(layout.plan_path(self.out, self.stage), canonical_json(plan).encode())])
+        if changed or layout.read_plan(self.out, self.stage) != plan:
+            write_document(layout.plan_path(self.out, self.stage), plan)
         if old != entry:
-            content = {"schema_version": SCHEMA_VERSION, "stages": {**stages, self.stage: entry}}
-            text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-            write_together([(path, text.encode())])
+            write_document(path, replace(run, stages={**run.stages, self.stage: entry}), indent=2)
 
-    def _refuse_if_written(self, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
+    def _refuse_if_written(self, old: StageEntry | None, new: StageEntry) -> None:
         """The configuration of a stage may change only while nothing of it has been written."""
         names = layout.STAGE_TABLES[self.stage]
         tables = [path for name in names for path in (self.out / name).glob("scene=*/*.parquet")]
@@ -232,7 +202,7 @@ class Run:
             return
         changes = ["its configuration is not known: run.json does not list it"]
         if old is not None:
-            changes = differences(*({**entry["metadata"], "config": None, **entry["document"]} for entry in (old, new)))
+            changes = differences(*({**entry.metadata, "config": None, **entry.document} for entry in (old, new)))
         # A stage without tables has its files all over the folder: parts of two makings must not mix.
         kept = (*names, f"manifest/{self.stage}") if names else ("",)
         folders = " ".join(str(self.out / name) for name in kept)
@@ -243,9 +213,5 @@ class Run:
         )
 
 
-def _summary(shards: Sequence[Shard], plan: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "shards": len(shards),
-        "frames": sum(len(shard.frame_ids) for shard in shards),
-        "sha256": digest(plan),
-    }
+def _summary(plan: Plan) -> PlanSummary:
+    return PlanSummary(len(plan.shards), sum(len(shard.frame_ids) for shard in plan.shards), digest(plan))

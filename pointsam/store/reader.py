@@ -7,18 +7,29 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pointsam.base.config import parse
-from pointsam.base.errors import DatasetError, SchemaError, StoreError
+from pointsam.base.document import digest, document_from
+from pointsam.base.errors import DatasetError, StoreError
 from pointsam.store import layout, rows
-from pointsam.store.manifest import Shard, read_plan
+from pointsam.store.document import (
+    DatasetId,
+    PlanSummary,
+    Shard,
+    ShardEntry,
+    StageDocument,
+    StageEntry,
+    StageMetadata,
+)
 from pointsam.store.schema import METADATA_PREFIX, SCHEMA_VERSION
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import FrameLabels, FrameRow, ImageMasks
+
+_Document = TypeVar("_Document", bound=StageDocument)
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +54,7 @@ class Labels:
 
     def __init__(self, out: Path | str) -> None:
         self.out = Path(out)
-        self._stages: Mapping[str, Any] = layout.read_run(self.out)["stages"]
+        self._stages = layout.read_run(self.out).stages
         self._plans: dict[str, dict[str, Shard]] = {}
         self._loaded: dict[str, _Loaded] = {}
 
@@ -52,25 +63,34 @@ class Labels:
         """What was begun here: "masks", "clusters" or both."""
         return tuple(self._stages)
 
-    def document(self, stage: str) -> dict[str, Any]:
-        """The resolved configuration of a stage.
+    def document(self, kind: type[_Document]) -> _Document:
+        """What a stage was made with.
+
+        Args:
+            kind: the stage's own document.
 
         Raises:
-            StoreError: OUT004 if the stage was not run here; so for every method that takes a stage.
+            StoreError: OUT004 if the stage was not run here, or run.json is damaged; so for every method that takes a
+                stage.
         """
-        return dict(self._stage(stage)["document"])
+        values = {k: v for k, v in self._stage(kind.stage).document.items() if k not in ("schema_version", "plan")}
+        return self._part(kind.sorted_out(values), kind, kind.stage, "document")
+
+    def dataset(self, stage: str = "clusters") -> DatasetId:
+        """The data that a stage was made of."""
+        return self._part(self._stage(stage).document.get("dataset"), DatasetId, stage, "document.dataset")
 
     def key(self, stage: str) -> str:
         """Equal keys mean interchangeable tables."""
-        return str(self._stage(stage)["key"])
+        return self._stage(stage).key
 
-    def metadata(self, stage: str) -> dict[str, Any]:
-        """What the stage's files carry: config, taxonomy, weights_sha256, calibration_perturbation, tool_version."""
-        return dict(self._stage(stage)["metadata"])
+    def metadata(self, stage: str) -> StageMetadata:
+        """What the stage's files carry."""
+        return self._part(self._stage(stage).metadata, StageMetadata, stage, "metadata")
 
     def data_root(self, stage: str = "clusters") -> Path | None:
         """Where the data lay when the stage ran last, None if the run did not say."""
-        root = self._stage(stage)["data_root"]
+        root = self._stage(stage).data_root
         return None if root is None else Path(root)
 
     def selection(self, stage: str) -> list[tuple[str, str]]:
@@ -88,13 +108,7 @@ class Labels:
         Raises:
             StoreError: OUT004 if run.json is damaged.
         """
-        stage = "clusters" if "clusters" in self._stages else "masks"
-        taxonomy = self.metadata(stage)["taxonomy"]
-        try:
-            parsed: Taxonomy = parse(Taxonomy, taxonomy, "run.json")
-            return parsed
-        except SchemaError as error:
-            raise layout.damaged(layout.run_path(self.out), f"no taxonomy in stage {stage!r}") from error
+        return self.metadata("clusters" if "clusters" in self._stages else "masks").taxonomy
 
     def frames(self) -> list[FrameRow]:
         """What became of every frame that is done, failed ones too."""
@@ -144,37 +158,41 @@ class Labels:
         images = [rows.image_masks(table, row) for row in members]
         return {image.camera: image for image in images}
 
-    def _stage(self, stage: str) -> Mapping[str, Any]:
+    def _stage(self, stage: str) -> StageEntry:
         if stage not in self._stages:
             raise StoreError(
                 "OUT004",
                 f"{self.out} has no {stage}: run.json lists {', '.join(self._stages) or 'nothing'}",
                 f"pointsam-label {stage} DATA --out {self.out}",
             )
-        found: Mapping[str, Any] = self._stages[stage]
-        return found
+        return self._stages[stage]
+
+    def _part(self, values: object, kind: type[_Part], stage: str, name: str) -> _Part:
+        """A part of a stage's entry in run.json."""
+        path = layout.run_path(self.out)
+        return document_from(values, kind, lambda why: layout.damaged(path, f"in stages.{stage}.{name}: {why}"))
 
     def _plan(self, stage: str) -> dict[str, Shard]:
         """The shard of every frame."""
-        self._stage(stage)
         if stage not in self._plans:
-            shards = read_plan(self.out, stage)
-            if shards is None:
+            summary = self._part(self._stage(stage).document.get("plan"), PlanSummary, stage, "document.plan")
+            plan = layout.read_plan(self.out, stage)
+            if plan is None or digest(plan) != summary.sha256:
                 raise StoreError(
                     "OUT004",
                     f"{layout.plan_path(self.out, stage)} is missing or damaged",
                     f"pointsam-label {stage} DATA --out {self.out} with the same options writes it again",
                 )
-            self._plans[stage] = {frame_id: shard for shard in shards for frame_id in shard.frame_ids}
+            self._plans[stage] = {frame_id: shard for shard in plan.shards for frame_id in shard.frame_ids}
         return self._plans[stage]
 
-    def _done(self, stage: str) -> Iterator[tuple[Shard, dict[str, Any]]]:
+    def _done(self, stage: str) -> Iterator[tuple[Shard, ShardEntry]]:
         for shard in dict.fromkeys(self._plan(stage).values()):
             entry = self._entry(stage, shard)
             if entry is not None:
                 yield shard, entry
 
-    def _entry(self, stage: str, shard: Shard) -> dict[str, Any] | None:
+    def _entry(self, stage: str, shard: Shard) -> ShardEntry | None:
         return layout.entry_if_done(self.out, stage, shard.name, self.key(stage))
 
     def _rows(self, table: str, stage: str, frame_id: str) -> tuple[Any, range]:
@@ -198,11 +216,12 @@ class Labels:
             loaded = self._load(table, shard, entry)
         return loaded.table, loaded.rows_of.get(frame_id, range(0))
 
-    def _load(self, name: str, shard: Shard, entry: Mapping[str, Any]) -> _Loaded:
+    def _load(self, name: str, shard: Shard, entry: ShardEntry) -> _Loaded:
         self._loaded.pop(name, None)  # never two shards of a table in memory
         path = layout.table_path(self.out, name, shard.scene, shard.name)
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != entry["files"][path.relative_to(self.out).as_posix()]["sha256"]:
+        stated = entry.files.get(path.relative_to(self.out).as_posix())
+        content = b"" if stated is None else path.read_bytes()
+        if stated is None or hashlib.sha256(content).hexdigest() != stated.sha256:
             raise StoreError(
                 "OUT004",
                 f"{path} is damaged: its content is not what was written",

@@ -278,6 +278,6 @@ def test_a_correction_is_what_the_mounting_lacks(drive):
     for a, b in zip(frame.cameras, right.cameras, strict=True):
         assert np.allclose(a.ego_SE3_cam.translation_m, b.ego_SE3_cam.translation_m)
         assert np.allclose(a.ego_SE3_cam.rotation, b.ego_SE3_cam.rotation)
-    again = RigCorrection.from_dict(RigCorrection({"cam0": six}, 0.01).as_dict())
+    again = RigCorrection({"cam0": six}, 0.01).stored().correction()
     assert np.array_equal(again.cameras["cam0"], six)
     assert again.time_s == 0.01

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pointsam.store.document import ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
 from pointsam.taxonomy import BACKGROUND
@@ -107,7 +108,7 @@ def fill(out, stage="clusters", shards=SHARDS, shard_of=(0, 1), **options):
     """Open or continue a run and finish it."""
     run = open_run(out, stage, shards)
     for shard in run.pending(shard_of):
-        run.commit(shard, tables_of(stage, shard, **options), {"frames": len(shard.frame_ids)})
+        run.commit(shard, tables_of(stage, shard, **options), ShardStats(peak_mb=len(shard.frame_ids)))
     return run
 
 

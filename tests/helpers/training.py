@@ -7,12 +7,15 @@ from dataclasses import asdict
 import numpy as np
 from helpers.nuscenes_root import make_root
 
+from pipelines.documents import ClustersDocument
 from pipelines.training.budget import objects_of
 from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.detect.data.budget import BudgetConfig, draw
 from pointsam.geometry.boxes import box_members
+from pointsam.stages.recipes import default
 from pointsam.stages.summarize import summarize
+from pointsam.store.document import DatasetId, ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.reader import Labels
 from pointsam.store.schema import clusters_table, frames_table, points_table
@@ -58,15 +61,13 @@ def make_labels(
     """
     taxonomy = dataset.taxonomy if taxonomy is None else taxonomy
     frame_ids = dataset.frame_ids() if frame_ids is None else frame_ids
-    metadata = {
-        "config": {},
-        "taxonomy": taxonomy.as_dict(),
-        "weights_sha256": {},
-        "calibration_perturbation": noise,
-        "tool_version": "1",
-    }
-    made = {"dataset": {"name": dataset.name, "version": None, "fingerprint": dataset.fingerprint()}}
-    document = {**made, "config": {"refine": {"enabled": True}}, **document}
+    made = DatasetId(dataset.name, None, dataset.fingerprint())
+    document = ClustersDocument(
+        **{"tool_version": "1", "recipe": "default", "dataset": made, "taxonomy": taxonomy, "masks_key": ""}
+        | {"config": default().clusters}
+        | document
+    )
+    metadata = document.metadata({}, noise)
     shards = plan_shards([(dataset.scene(frame_id), frame_id) for frame_id in frame_ids], 3)
     run = Run.open(out, "clusters", document, shards, metadata)
     for shard in shards:
@@ -76,7 +77,7 @@ def make_labels(
             "points": points_table(rows, metadata),
             "clusters": clusters_table(rows, metadata),
         }
-        run.commit(shard, tables, {"frames": len(rows), "failures": {}})
+        run.commit(shard, tables, ShardStats())
     return Labels(out)
 
 

@@ -40,10 +40,11 @@ def test_a_worker_opens_what_was_described(plain, corrections):
 
 
 def test_a_document_tells_of_a_changed_calibration_only(plain, corrections):
-    assert DataSpec(plain.root).calibration() == {}
-    document = DataSpec(plain.root, noise=Noise(rotation_deg=1.0), corrections=corrections).calibration()
-    assert document["noise"]["rotation_deg"] == 1.0
-    assert {rig: one["cameras"]["CAM_FRONT"][3] for rig, one in document["calibration"].items()} == dict.fromkeys(
+    assert DataSpec(plain.root).calibration() == {"noise": None, "calibration": None}
+    noise = Noise(rotation_deg=1.0)
+    changed = DataSpec(plain.root, noise=noise, corrections=corrections).calibration()
+    assert changed["noise"] == noise
+    assert {rig: one.cameras["CAM_FRONT"][3] for rig, one in changed["calibration"].items()} == dict.fromkeys(
         corrections, 0.1
     )
 

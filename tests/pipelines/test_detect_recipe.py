@@ -38,10 +38,10 @@ def test_a_document_of_today_stays_as_it_is():
     [
         (old("center", anchor=old("anchor")["detector"]["anchor"]), "old.json: detector has 2 heads"),
         (old("center", center=None), "old.json: detector has 0 heads"),
-        (old("center", center=3), r"old.json: detector.head: .*, got 3"),
+        (old("center", center=3), r"old.json: detector.head is wrong: .*, got 3"),
         (
             old("center", head={"kind": "center", "groups": [["car"]], "smallest_radius": {}}),
-            "no field 'detector.anchor'",
+            "detector.center is no field of it",
         ),
         ([], "old.json is no recipe"),
     ],

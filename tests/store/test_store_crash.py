@@ -24,6 +24,7 @@ from helpers.store_samples import (
 
 from pointsam.base import files
 from pointsam.base.errors import StoreError
+from pointsam.store.document import ShardStats
 from pointsam.store.manifest import Run
 from pointsam.store.reader import Labels
 
@@ -109,7 +110,7 @@ def test_wherever_the_disk_fills_up_nothing_torn_stays(tmp_path, whole_two, monk
     while True:
         out, calls = tmp_path / str(step), iter(range(10_000))
         run = open_run(out, shards=TWO)
-        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {"frames": 2})
+        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats(peak_mb=2))
 
         def full(_descriptor, calls=calls, step=step):
             if next(calls) == step:
@@ -162,7 +163,7 @@ def test_a_folder_that_turns_read_only_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(files.Path, "mkdir", refuse)
     with pytest.raises(StoreError, match="OUT003") as caught:
-        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats())
     assert str(tmp_path) in caught.value.message
 
 
@@ -204,11 +205,11 @@ def test_a_killed_retry_of_failed_frames_leaves_no_mixture(tmp_path, unsynced):
     while ended == -signal.SIGKILL:
         out = tmp_path / str(step)
         run = open_run(out, shards=SHARDS[:1])
-        run.commit(SHARDS[0], tables("once"), {})
+        run.commit(SHARDS[0], tables("once"), ShardStats())
 
         def work(run=run, out=out, step=step):
             die_at(step, out)
-            run.commit(SHARDS[0], tables("more"), {})
+            run.commit(SHARDS[0], tables("more"), ShardStats())
 
         ended = outcome(in_child(work))
         labels = Labels(out)
@@ -221,4 +222,4 @@ def test_a_run_travels_to_another_process_as_it_is(tmp_path):
     run = pickle.loads(pickle.dumps(open_run(tmp_path)))
     assert isinstance(run, Run)
     assert run.pending() == list(SHARDS)
-    assert METADATA["calibration_perturbation"] == Labels(tmp_path).metadata("clusters")["calibration_perturbation"]
+    assert METADATA["calibration_perturbation"] == Labels(tmp_path).metadata("clusters").calibration_perturbation

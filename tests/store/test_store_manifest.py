@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from pointsam.base.errors import SchemaError, StoreError
 from pointsam.base.files import temporary_of
+from pointsam.store.document import ShardStats
 from pointsam.store.layout import encode_scene, table_path
 from pointsam.store.manifest import plan_shards
 from pointsam.store.reader import Labels
@@ -90,7 +91,7 @@ def test_files_of_a_run_are_json_for_people(tmp_path):
     run, entry = (tmp_path / name for name in ("run.json", f"manifest/clusters/{SHARDS[0].name}.json"))
     text = json.dumps(json.loads(run.read_text()), indent=2, sort_keys=True, ensure_ascii=False)
     assert run.read_text() == text + "\n"
-    assert entry.read_text() == json.dumps(json.loads(entry.read_text()), indent=1)
+    assert entry.read_text() == json.dumps(json.loads(entry.read_text()), indent=1) + "\n"
     assert json.loads(entry.read_text())["failed"] == 0
     plan = json.loads((tmp_path / "manifest" / "clusters.json").read_text())
     assert plan == {"shards": [{"name": "one-00000", "scene": "one", "frame_ids": ["f0", "f1"]}]}
@@ -104,11 +105,11 @@ def test_a_new_run_has_everything_to_do(tmp_path):
 
 def test_a_committed_shard_is_done_for_good(tmp_path):
     run = open_run(tmp_path)
-    run.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), {"seconds": 2})
+    run.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), ShardStats(peak_mb=2))
     assert run.pending((1, 2)) == [SHARDS[3]]
     again = open_run(tmp_path)
     assert again.done() == {SHARDS[1].name}
-    assert again.stats() == {SHARDS[1].name: {"seconds": 2}}
+    assert again.stats() == {SHARDS[1].name: ShardStats(peak_mb=2)}
     assert again.pending() == [SHARDS[0], *SHARDS[2:]]
 
 
@@ -134,14 +135,14 @@ def test_two_runs_write_equal_bytes(tmp_path):
 def test_seconds_are_in_the_manifest_and_not_in_the_tables(tmp_path):
     for out, seconds in (("a", 1.0), ("b", 2.0)):
         run = open_run(tmp_path / out)
-        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {"seconds": seconds})
+        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats(peak_mb=seconds))
     a, b = tree(tmp_path / "a"), tree(tmp_path / "b")
     assert {name for name in a if a[name] != b[name]} == {f"manifest/clusters/{SHARDS[0].name}.json"}
 
 
 def test_another_configuration_is_refused_field_by_field(tmp_path):
     run = open_run(tmp_path, document={"sar": {"kappa": 0.04, "floor": 1}, "seed": 0})
-    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats())
     with pytest.raises(StoreError) as caught:
         open_run(tmp_path, document={"sar": {"kappa": 0.05, "floor": 1}, "seed": 0, "new": True})
     assert caught.value.code == "OUT001"
@@ -181,7 +182,7 @@ def test_a_run_that_was_replaced_meanwhile_may_not_write(tmp_path):
     old = open_run(tmp_path, document={"kappa": 1})
     open_run(tmp_path, document={"kappa": 2})
     with pytest.raises(StoreError, match=r"OUT001.*another process"):
-        old.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+        old.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats())
 
 
 def test_tables_without_run_json_are_refused(tmp_path):
@@ -233,7 +234,7 @@ def test_a_missing_or_short_table_means_the_shard_is_made_again(tmp_path, change
 
 def test_an_entry_copied_from_another_configuration_counts_for_nothing(tmp_path):
     other = open_run(tmp_path / "other", document={"kappa": 1})
-    other.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+    other.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats())
     run = open_run(tmp_path / "out")
     shutil.copytree(tmp_path / "other", tmp_path / "out", dirs_exist_ok=True, ignore=shutil.ignore_patterns("run.json"))
     assert run.done() == set()
@@ -250,42 +251,42 @@ def test_a_lost_plan_is_written_again(tmp_path):
 def test_the_first_of_two_equal_shards_stands(tmp_path):
     run = fill(tmp_path)
     before = tree(tmp_path)
-    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {"second": True})
+    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats(peak_mb=1))
     assert tree(tmp_path) == before
 
 
 def test_a_shard_with_a_failed_frame_is_done_but_can_be_retried(tmp_path):
     run = open_run(tmp_path, shards=SHARDS[:1])
     names = SHARDS[0].frame_ids
-    run.commit(SHARDS[0], label_tables([frame_labels(names[0]), frame_labels(names[1], failed=True)]), {})
+    run.commit(SHARDS[0], label_tables([frame_labels(names[0]), frame_labels(names[1], failed=True)]), ShardStats())
     assert run.pending() == []
     assert run.pending(retry_failed=True) == [SHARDS[0]]
-    run.commit(SHARDS[0], label_tables([frame_labels(name) for name in names]), {})
+    run.commit(SHARDS[0], label_tables([frame_labels(name) for name in names]), ShardStats())
     assert run.pending(retry_failed=True) == []
 
 
 def test_a_failed_image_makes_a_masks_shard_worth_retrying(tmp_path):
     run = open_run(tmp_path, "masks", shards=SHARDS[:1])
-    run.commit(SHARDS[0], {"masks": masks_table([image_masks("f0"), failed_image("f1")], METADATA)}, {})
+    run.commit(SHARDS[0], {"masks": masks_table([image_masks("f0"), failed_image("f1")], METADATA)}, ShardStats())
     assert run.pending(retry_failed=True) == [SHARDS[0]]
 
 
 def test_a_stage_writes_its_own_tables_only(tmp_path):
     run = open_run(tmp_path, "masks")
     with pytest.raises(SchemaError, match=r"SCH003.*got tables"):
-        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {})
+        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats())
 
 
 def test_a_table_of_other_columns_is_refused(tmp_path):
     run = open_run(tmp_path, "masks")
     tables = tables_of("masks", SHARDS[0])
     with pytest.raises(SchemaError, match=r"SCH003.*'masks' has columns"):
-        run.commit(SHARDS[0], {"masks": tables["masks"].drop_columns(["source"])}, {})
+        run.commit(SHARDS[0], {"masks": tables["masks"].drop_columns(["source"])}, ShardStats())
 
 
 def test_what_is_no_number_is_not_written_to_the_manifest(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        open_run(tmp_path).commit(SHARDS[0], tables_of("clusters", SHARDS[0]), {"seconds": float("nan")})
+        open_run(tmp_path).commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats(peak_mb=float("nan")))
 
 
 @pytest.mark.parametrize("damage", [None, "{}", "["])

@@ -1,5 +1,8 @@
+import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -17,10 +20,20 @@ from helpers.store_samples import (
     tables_of,
 )
 
+from pointsam.base.document import json_values
 from pointsam.base.errors import DatasetError, SchemaError, StoreError
 from pointsam.store import schema
+from pointsam.store.document import ShardStats, StageDocument
 from pointsam.store.manifest import plan_shards
 from pointsam.store.reader import Labels
+
+
+@dataclass(frozen=True)
+class Sample(StageDocument):
+    stage: ClassVar[str] = "clusters"
+
+    words: tuple[str, ...]
+    kappa: float
 
 
 @pytest.fixture
@@ -73,7 +86,7 @@ def test_masks_come_by_camera_in_the_order_written(tmp_path):
 
 def test_a_frame_without_clusters_keeps_its_points(tmp_path):
     run = open_run(tmp_path, shards=SHARDS[:1])
-    run.commit(SHARDS[0], label_tables([frame_labels("f0", num_clusters=0), frame_labels("f1")]), {})
+    run.commit(SHARDS[0], label_tables([frame_labels("f0", num_clusters=0), frame_labels("f1")]), ShardStats())
     found = Labels(tmp_path).labels("f0")
     assert found.clusters == ()
     assert len(found.labels) == 20
@@ -81,7 +94,7 @@ def test_a_frame_without_clusters_keeps_its_points(tmp_path):
 
 def test_a_failed_frame_says_so_and_has_no_labels(tmp_path):
     run = open_run(tmp_path, shards=SHARDS[:1])
-    run.commit(SHARDS[0], label_tables([frame_labels("f0", failed=True), frame_labels("f1")]), {})
+    run.commit(SHARDS[0], label_tables([frame_labels("f0", failed=True), frame_labels("f1")]), ShardStats())
     found = Labels(tmp_path).labels("f0")
     assert (found.frame.status, found.frame.error_code, len(found.labels)) == ("failed", "DAT006", 0)
 
@@ -125,7 +138,7 @@ def test_values_outlive_the_shard_they_came_from(tmp_path):
 
 def test_a_folder_in_the_making_shows_what_is_done(tmp_path):
     run = open_run(tmp_path)
-    run.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), {})
+    run.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), ShardStats())
     labels = Labels(tmp_path)
     assert labels.frame_ids() == list(SHARDS[1].frame_ids)
     assert labels.selection("clusters") == FRAMES
@@ -134,13 +147,74 @@ def test_a_folder_in_the_making_shows_what_is_done(tmp_path):
 
 
 def test_a_folder_explains_itself(tmp_path):
-    run = open_run(tmp_path, document={"kappa": 0.04}, data_root=Path("data"))
+    document = Sample("1", ("car", "person"), 0.04)
+    run = open_run(tmp_path, document=document, data_root=Path("data"))
     labels = Labels(tmp_path)
-    assert labels.document("clusters")["kappa"] == 0.04
+    assert labels.document(Sample) == document
     assert labels.key("clusters") == run.key
-    assert labels.metadata("clusters") == METADATA
+    assert json_values(labels.metadata("clusters")) == json_values({**METADATA, "taxonomy": labels.taxonomy})
     assert labels.taxonomy.names == ("car", "person")
     assert labels.data_root() == Path("data").resolve()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"kappa": 0.04', '"kappa": "0.04"', "in stages.clusters.document: kappa is wrong"),
+        ('"kappa": 0.04', '"kapa": 0.04', "in stages.clusters.document: kapa is no field of it"),
+        ('"words": [', '"mine": 1, "words": [', "in stages.clusters.document: mine is no field of it"),
+        ('"calibration_perturbation"', '"calibration"', "in stages.clusters.metadata: calibration"),
+        ('"key"', '"kay"', "stages.clusters.k[ea]y is"),
+        ('"schema_version": 2,\n  "stages"', '"stages"', "schema_version is missing"),
+        ('"stages": {', '"stages": [{}], "more": {', "more is no field of it"),
+        ('"frames": 7', '"frames": "7"', "in stages.clusters.document.plan: frames is wrong"),
+        ("{", "[" * 100_000, "no JSON: nested too deeply"),
+    ],
+)
+def test_an_edited_run_json_is_damage_that_names_file_and_field(tmp_path, old, new, told):
+    open_run(tmp_path, document=Sample("1", ("car",), 0.04))
+    path = tmp_path / "run.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+    def read():
+        labels = Labels(tmp_path)
+        return labels.document(Sample), labels.metadata("clusters"), labels.selection("clusters")
+
+    with pytest.raises(StoreError, match=rf"OUT004.*run\.json is damaged: {told}"):
+        read()
+
+
+@pytest.mark.parametrize("change", [("two/é", "two/e"), ('"name"', '"nbme"'), ('"f0"', '"f9"')])
+def test_an_edited_plan_is_not_believed(tmp_path, change):
+    fill(tmp_path)
+    path = tmp_path / "manifest" / "clusters.json"
+    assert change[0] in path.read_text()
+    path.write_text(path.read_text().replace(*change))
+    with pytest.raises(StoreError, match=r"OUT004.*clusters\.json is missing or damaged"):
+        Labels(tmp_path).frame_ids()
+    fill(tmp_path)
+    assert len(Labels(tmp_path).frame_ids()) == len(FRAMES)
+
+
+@pytest.mark.parametrize("change", [('"bytes"', '"bytds"'), ('"failed": 0', '"failed": null'), ("{", "[" * 100_000)])
+def test_an_edited_entry_means_a_shard_that_is_not_done(tmp_path, change):
+    fill(tmp_path)
+    path = tmp_path / "manifest" / "clusters" / f"{SHARDS[0].name}.json"
+    assert change[0] in path.read_text()
+    path.write_text(path.read_text().replace(*change))
+    with pytest.raises(StoreError, match=r"OUT004.*'f0' has no frames yet"):
+        Labels(tmp_path).labels("f0")
+
+
+def test_an_entry_without_a_table_is_not_believed(tmp_path):
+    fill(tmp_path)
+    path = tmp_path / "manifest" / "clusters" / f"{SHARDS[0].name}.json"
+    entry = json.loads(path.read_text())
+    entry["files"] = {name: file for name, file in entry["files"].items() if not name.startswith("points")}
+    path.write_text(json.dumps(entry))
+    with pytest.raises(StoreError, match=r"OUT004.*damaged"):
+        Labels(tmp_path).labels("f0")
 
 
 def test_a_taxonomy_that_is_none_is_damage(tmp_path):

@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.document import LEFT_OUT
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 
@@ -91,6 +92,38 @@ class BudgetConfig:
         require(self.rule in RULES, "budget.rule", self.rule, f"one of: {', '.join(RULES)}")
 
 
+@dataclass(frozen=True)
+class ClassCounts:
+    """Candidates of a class, and how many of them carry boxes."""
+
+    objects: int
+    boxes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetDescription(BudgetConfig):
+    """How a budget was drawn and what it costs.
+
+    Args:
+        frames, labelled_frames: of the split, and how many of them carry labels.
+        objects, boxes, clusters: candidates, how many of them carry boxes, and clusters.
+        cost_boxes_only, cost_with_clusters: parts of what boxes for all candidates would cost.
+        classes: by name.
+        dataset, split: that it was drawn from, None if that was not said.
+    """
+
+    frames: int
+    labelled_frames: int
+    objects: int
+    boxes: int
+    clusters: int
+    cost_boxes_only: float
+    cost_with_clusters: float
+    classes: Mapping[str, ClassCounts]
+    dataset: str | None = field(default=None, metadata=LEFT_OUT)
+    split: str | None = field(default=None, metadata=LEFT_OUT)
+
+
 @dataclass(frozen=True, eq=False)
 class Budget:
     """What may be known of a data set.
@@ -99,13 +132,12 @@ class Budget:
         frames: by frame, the boxed objects' tokens with their velocities (LiDAR frame, None = unknown); a frame that
             is missing here carries no label of any kind. Velocities are kept here, since what tells them, boxes of
             other frames, is mostly outside of the budget: they are part of a box, as an annotator gives it.
-        description: how it was drawn and what it costs, JSON values only; "objects" are the candidates, and costs are
-            parts of what boxes for all of them would cost.
+        description: how it was drawn and what it costs.
         name: for errors: its file.
     """
 
     frames: Mapping[str, Mapping[str, Velocity]]
-    description: Mapping[str, object] = field(default_factory=dict)
+    description: BudgetDescription
     name: str = "the budget"
 
     def boxed(self, frame_id: str) -> Mapping[str, Velocity]:
@@ -228,24 +260,24 @@ def _describe(
     boxed: NDArray[np.bool_],
     labelled: NDArray[np.bool_],
     config: BudgetConfig,
-) -> dict[str, object]:
+) -> BudgetDescription:
     boxes, candidates = int(boxed.sum()), int(candidate.sum())
     clusters = int((candidate & labelled[objects.frame]).sum()) - boxes
     by_class = {
-        name: {
-            "objects": int((candidate & (objects.class_id == k)).sum()),
-            "boxes": int((boxed & (objects.class_id == k)).sum()),
-        }
+        name: ClassCounts(
+            objects=int((candidate & (objects.class_id == k)).sum()),
+            boxes=int((boxed & (objects.class_id == k)).sum()),
+        )
         for k, name in enumerate(names)
     }
-    return {
-        **asdict(config),
-        "frames": len(objects.frame_ids),
-        "labelled_frames": int(labelled.sum()),
-        "objects": candidates,
-        "boxes": boxes,
-        "clusters": clusters,
-        "cost_boxes_only": boxes / candidates,
-        "cost_with_clusters": (boxes + CLUSTER_COST * clusters) / candidates,
-        "classes": by_class,
-    }
+    return BudgetDescription(
+        **vars(config),
+        frames=len(objects.frame_ids),
+        labelled_frames=int(labelled.sum()),
+        objects=candidates,
+        boxes=boxes,
+        clusters=clusters,
+        cost_boxes_only=boxes / candidates,
+        cost_with_clusters=(boxes + CLUSTER_COST * clusters) / candidates,
+        classes=by_class,
+    )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pointsam.base.document import canonical_json
+from pointsam.base.document import canonical_json, parse_document
 from pointsam.base.errors import SchemaError
 from pointsam.base.files import write_together
-from pointsam.detect.data.budget import Budget, Velocity
+from pointsam.detect.data.budget import Budget, BudgetDescription, Velocity
 
 VERSION = 2
 _SCHEMA = pa.schema(
@@ -33,7 +32,7 @@ def write_budget(path: Path, budget: Budget) -> None:
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
     """
-    metadata = {_VERSION_KEY: str(VERSION), _DESCRIPTION_KEY: canonical_json(dict(budget.description))}
+    metadata = {_VERSION_KEY: str(VERSION), _DESCRIPTION_KEY: canonical_json(budget.description)}
     tokens = [sorted(boxes) for boxes in budget.frames.values()]
     velocities = [
         [boxes[token] or (None, None) for token in some]
@@ -62,9 +61,18 @@ def read_budget(path: Path) -> Budget:
     version = metadata.get(_VERSION_KEY, b"none").decode()
     if version != str(VERSION) or not table.schema.remove_metadata().equals(_SCHEMA):
         raise SchemaError("SCH003", f"{path}: budget version {version}, this is version {VERSION}", way)
+    description = parse_document(
+        metadata.get(_DESCRIPTION_KEY, b""),
+        BudgetDescription,
+        lambda why: SchemaError("SCH003", f"{path}: no readable budget (its description: {why})", way),
+    )
     frames: dict[str, dict[str, Velocity]] = {}
     for row in table.to_pylist():
-        pairs = zip(row["velocity_x_mps"], row["velocity_y_mps"], strict=True)
-        velocities = [None if vx is None else (vx, vy) for vx, vy in pairs]
+        along_x, along_y = row["velocity_x_mps"], row["velocity_y_mps"]
+        if not len(along_x) == len(along_y) == len(row["boxes"]):
+            told = f"frame {row['frame_id']!r} has {len(row['boxes'])} boxes and other numbers of velocities"
+            raise SchemaError("SCH003", f"{path}: no readable budget ({told})", way)
+        pairs = zip(along_x, along_y, strict=True)
+        velocities = [None if vx is None or vy is None else (vx, vy) for vx, vy in pairs]
         frames[row["frame_id"]] = dict(zip(row["boxes"], velocities, strict=True))
-    return Budget(frames, json.loads(metadata[_DESCRIPTION_KEY]), str(path))
+    return Budget(frames, description, str(path))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,7 +192,7 @@ class TrainingSet:
             found = coarse.from_tables(self.labels.labels(frame_id), xyz, config)
             return coarse.without_boxed(found, xyz, boxes)
         assert rest is not None  # the budget was drawn from boxes
-        least: Any = self.budget.description.get("min_points", 0)  # others were never up for a label
+        least = self.budget.description.min_points  # others were never up for a label
         rest = some_of(rest, count_points(xyz, rest) >= least)
         rng = np.random.default_rng((config.seed, *(draw if config.redraw else (0,)), *frame_id.encode()))
         return coarse.from_boxes(xyz, rest, config, rng)

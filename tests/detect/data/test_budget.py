@@ -4,11 +4,13 @@ import dataclasses
 import hashlib
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pointsam.base.errors import SchemaError
 from pointsam.detect.data import budget_file
-from pointsam.detect.data.budget import CLUSTER_COST, RULES, BudgetConfig, Objects, draw
+from pointsam.detect.data.budget import CLUSTER_COST, RULES, BudgetConfig, BudgetDescription, Objects, draw
 from pointsam.detect.data.budget_file import read_budget, write_budget
 
 NAMES = ("car", "pedestrian", "bus")
@@ -70,10 +72,10 @@ def test_an_object_keeps_its_lot_when_the_data_set_grows():
 
 def test_class_draws_from_every_class_one_box_at_least():
     budget = draw(OBJECTS, NAMES, BudgetConfig(0.01, rule="class"))
-    counts = budget.description["classes"]
-    assert counts["bus"]["boxes"] == 1
+    counts = budget.description.classes
+    assert counts["bus"].boxes == 1
     candidates = (OBJECTS.num_points > 0) & (OBJECTS.class_id == 0)
-    assert counts["car"]["boxes"] == round(0.01 * candidates.sum())
+    assert counts["car"].boxes == round(0.01 * candidates.sum())
 
 
 def test_stratified_gives_each_stratum_its_share_to_within_one():
@@ -101,9 +103,9 @@ def test_frame_draws_whole_frames():
 def test_cost_pays_for_boxes_and_clusters_of_whole_frames_and_no_more():
     budget = draw(OBJECTS, NAMES, BudgetConfig(0.1, rule="cost", box_share=0.1))
     said = budget.description
-    assert 0.08 < said["cost_with_clusters"] <= 0.1
-    assert said["labelled_frames"] == len(budget.frames) < len(OBJECTS.frame_ids)
-    assert said["boxes"] == pytest.approx(0.1 * (said["boxes"] + said["clusters"]), abs=1)
+    assert 0.08 < said.cost_with_clusters <= 0.1
+    assert said.labelled_frames == len(budget.frames) < len(OBJECTS.frame_ids)
+    assert said.boxes == pytest.approx(0.1 * (said.boxes + said.clusters), abs=1)
 
 
 def few_objects():
@@ -160,22 +162,22 @@ def test_velocities_are_known_in_both_axes_or_not_at_all():
 
 def test_a_budget_describes_itself():
     said = draw(few_objects(), NAMES, BudgetConfig(0.5, min_points=5)).description
-    assert said == {
+    assert said == BudgetDescription(
         **{"fraction": 0.5, "rule": "object", "box_share": 0.1, "min_points": 5, "seed": 0},
         **{"frames": 3, "labelled_frames": 3, "objects": 3, "boxes": 2, "clusters": 1},
-        "cost_boxes_only": 2 / 3,
-        "cost_with_clusters": pytest.approx(2.14 / 3),
-        "classes": said["classes"],
-    }
-    assert {name: of["objects"] for name, of in said["classes"].items()} == {"car": 1, "pedestrian": 2, "bus": 0}
-    assert sum(of["boxes"] for of in said["classes"].values()) == 2
+        cost_boxes_only=2 / 3,
+        cost_with_clusters=pytest.approx(2.14 / 3),
+        classes=said.classes,
+    )
+    assert {name: of.objects for name, of in said.classes.items()} == {"car": 1, "pedestrian": 2, "bus": 0}
+    assert sum(of.boxes for of in said.classes.values()) == 2
 
 
 def test_ten_per_cent_of_boxes_with_clusters_elsewhere_cost_more_than_ten_per_cent():
     everything = dataclasses.replace(OBJECTS, num_points=OBJECTS.num_points + 1)
     said = draw(everything, NAMES, BudgetConfig(0.1)).description
-    assert said["cost_boxes_only"] == pytest.approx(0.1)
-    assert said["cost_with_clusters"] == pytest.approx(0.1 + CLUSTER_COST * 0.9)  # method.md B.11: 22.6 %
+    assert said.cost_boxes_only == pytest.approx(0.1)
+    assert said.cost_with_clusters == pytest.approx(0.1 + CLUSTER_COST * 0.9)  # method.md B.11: 22.6 %
 
 
 def test_a_frame_outside_of_the_budget_is_an_error_that_says_what_to_do():
@@ -203,6 +205,36 @@ def test_a_budget_comes_back_as_it_went_and_equal_budgets_are_equal_bytes(tmp_pa
     assert back.frames == budget.frames
     assert back.description == budget.description
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (b"{", b"", "no JSON"),
+        (b'"boxes"', b'"bokses"', "bokses is no field of it"),
+        (b'"fraction":0.1', b'"fraction":2.0', "budget.fraction"),
+        (b'"min_points":1', b'"min_points":"1"', "min_points is wrong"),
+        (b"{", b"[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_damaged_description_is_refused_by_its_field(tmp_path, old, new, told):
+    write_budget(tmp_path / "a.parquet", draw(OBJECTS, NAMES, BudgetConfig()))
+    table = pq.read_table(tmp_path / "a.parquet")
+    said = table.schema.metadata[b"pointsam.budget"]
+    assert old in said
+    metadata = {**table.schema.metadata, b"pointsam.budget": said.replace(old, new)}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "b.parquet")
+    with pytest.raises(SchemaError, match=rf"SCH003.*b\.parquet: no readable budget.*{told}"):
+        read_budget(tmp_path / "b.parquet")
+
+
+def test_velocities_of_another_number_than_boxes_are_refused(tmp_path):
+    write_budget(tmp_path / "a.parquet", draw(OBJECTS, NAMES, BudgetConfig()))
+    table = pq.read_table(tmp_path / "a.parquet")
+    none = pa.array([[]] * len(table), table.schema.field(2).type)
+    pq.write_table(table.set_column(2, table.schema.field(2), none), tmp_path / "b.parquet")
+    with pytest.raises(SchemaError, match=r"SCH003.*other numbers of velocities"):
+        read_budget(tmp_path / "b.parquet")
 
 
 def test_a_budget_of_another_version_is_refused(tmp_path, monkeypatch):

@@ -44,7 +44,7 @@ def test_an_object_is_a_box_or_a_cluster_and_never_both(world, budget, labels):
 def test_velocities_are_the_budgets(world, budget, labels):
     data = fed(world, budget, labels)
     other = {f: dict.fromkeys(boxes, (1.5, -2.5)) for f, boxes in budget.frames.items()}
-    moved = fed(world, Budget(other), labels)
+    moved = fed(world, Budget(other, budget.description), labels)
     index = next(k for k in range(len(data.frame_ids)) if len(data.raw(k, 0).boxes))
     assert (moved.raw(index, 0).velocity == (1.5, -2.5)).all()
 
@@ -75,7 +75,7 @@ def test_objects_that_were_no_candidates_have_no_coarse_label(world, budget, kin
     points = count_points(read_points(world.frame(frame_id).sweep), world.boxes(frame_id))
     tokens, classes = world.boxes(frame_id).token, world.boxes(frame_id).class_id
     least = int(np.sort(points[classes != 255])[-2])
-    some = Budget({f: dict(boxes) for f, boxes in budget.frames.items()}, {"min_points": least})
+    some = Budget({f: dict(boxes) for f, boxes in budget.frames.items()}, replace(budget.description, min_points=least))
     wanted = [
         token
         for token, count, class_id in zip(tokens, points, classes, strict=True)
@@ -205,7 +205,7 @@ class TestOrder:
             boxes = world.boxes(frame_id)
             gone = {token for token, c in zip(boxes.token, boxes.class_id, strict=True) if c == bicycle}
             kept[frame_id] = {t: v for t, v in everything.frames[frame_id].items() if t not in gone}
-        data = fed(world, Budget(kept), labels, resample="boxes", repeat=50)
+        data = fed(world, Budget(kept, everything.description), labels, resample="boxes", repeat=50)
         order = data.order(0)
         assert len(order) == pytest.approx((8 + 8 + 1) * 50, abs=3)  # pairs of a frame and a class in it
         share = np.bincount(order, minlength=8) / len(order)
@@ -221,7 +221,7 @@ class TestBadInput:
 
     def test_a_budget_of_other_data(self, world, budget, labels):
         frame_id = next(f for f, boxes in budget.frames.items() if boxes)
-        alien = Budget({**budget.frames, frame_id: {"alien": None}})
+        alien = Budget({**budget.frames, frame_id: {"alien": None}}, budget.description)
         with pytest.raises(SchemaError, match=r"SCH003.*no box 'alien'"):
             fed(world, alien, labels)
 

@@ -7,6 +7,7 @@ from helpers.commands import label, refused
 from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from pipelines.documents import ClustersDocument
 from pipelines.engine import ordered_map
 from pipelines.labelling.worker import ClusterWorker, start
 from pointsam.datasets.nuscenes.dataset import NuScenes
@@ -42,8 +43,8 @@ def test_the_next_command_after_masks_is_of_the_same_recipe_and_tables(drive, ro
     next_command = said.rpartition("next: pointsam-label ")[2]
     made = label(*shlex.split(next_command), "--workers", 1)
     assert made.exit_code == 0, made.output
-    document = Labels(out).document("clusters")
-    assert (document["recipe"], document["dataset"]["version"]) == ("paper", "v1.0-mini")
+    document = Labels(out).document(ClustersDocument)
+    assert (document.recipe, document.dataset.version) == ("paper", "v1.0-mini")
 
 
 def test_ray_workers_may_have_a_device_that_the_driver_lacks(run, scissors, monkeypatch):

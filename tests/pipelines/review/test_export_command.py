@@ -159,7 +159,7 @@ def test_kitti_image_boxes_are_where_the_run_saw_the_camera(tiny_kitti, tmp_path
     world, numbers = Kitti(tiny_kitti.root), {}
     frame = world.frame("000005")
     turned = RigCorrection({view.name: np.array([0, np.deg2rad(5), 0, 0, 0, 0]) for view in frame.cameras})
-    for name, changed in (("plain", {}), ("turned", {"calibration": {rig_of(frame): turned.as_dict()}})):
+    for name, changed in (("plain", {}), ("turned", {"calibration": {rig_of(frame): turned.stored()}})):
         make_labels(tmp_path / name, world, ["000005"], **changed)
         dest = tmp_path / f"{name}-labels"
         done = label("export", tmp_path / name, tiny_kitti.root, "--to", "kitti", "--dest", dest)

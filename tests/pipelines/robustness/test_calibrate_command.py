@@ -50,7 +50,9 @@ def mending(root, path, **changes):
             }  # fmt: skip
         still = {"frames": 4, "speed_mps": 0.0, "time_status": "unknown", "time_ms": 0.0, "time_doubt_ms": 0.0}
         rigs[rig_of(wrong)] = {**still, "cameras": cameras}
-    path.write_text(json.dumps({"version": VERSION, "rigs": rigs, **changes}))
+    data = {"name": dataset.name, "version": None, "fingerprint": dataset.fingerprint()}
+    made = {"dataset": data, "masks_key": "ab", "calibration_perturbation": "none", "failed": {}}
+    path.write_text(json.dumps({"version": VERSION, **made, "rigs": rigs, **changes}))
     return path
 
 
@@ -93,7 +95,7 @@ def test_the_next_command_looks_through_the_same_error(drive, out, tmp_path):
     (command,) = (line.partition("pointsam-label ")[2] for line in done.output.splitlines() if line.startswith("next:"))
     words = [word.replace("OUT", str(tmp_path / "next")) for word in shlex.split(command)]
     assert label(*words).exit_code == 0
-    assert Labels(tmp_path / "next").metadata("clusters")["calibration_perturbation"] != "none"
+    assert Labels(tmp_path / "next").metadata("clusters").calibration_perturbation != "none"
 
 
 def test_a_file_that_is_there_is_kept(drive, out, tmp_path):
@@ -151,14 +153,27 @@ def test_nothing_seen_tells_no_time(drive, out, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "code"),
-    [("", "SCH005"), ("[]", "SCH005"), ('{"version": 2}', "SCH005"), ('{"version": 2, "rigs": {"a": 1}}', "SCH005")],
+    ("text", "told"),
+    [
+        ("", "no JSON"),
+        ("[]", "is wrong"),
+        ('{"version": 2, "rigs": ' + "[" * 100_000, "nested too deeply"),
+        ('{"version": 2}', "dataset is missing"),
+    ],
 )
-def test_a_file_that_is_none_is_refused(drive, out, tmp_path, text, code):
+def test_a_file_that_is_none_is_refused(drive, out, tmp_path, text, told):
     file = tmp_path / "file.json"
     file.write_text(text)
-    refused(clusters(drive, out, tmp_path / "out", "--calibration", file), code, file)
+    refused(clusters(drive, out, tmp_path / "out", "--calibration", file), "SCH005", file, told)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_edited_file_is_refused_by_its_field(drive, out, tmp_path):
+    rigs = json.loads(mending(drive[0], tmp_path / "good.json").read_text())["rigs"]
+    rig, verdict = next(iter(rigs.items()))
+    edited = mending(drive[0], tmp_path / "edited.json", rigs={rig: {**verdict, "time_ms": "20"}})
+    told = f"rigs.{rig}.time_ms is wrong"
+    refused(clusters(drive, out, tmp_path / "out", "--calibration", edited), "SCH005", edited, told)
 
 
 def test_another_version_and_another_rig_are_refused(drive, out, tmp_path):

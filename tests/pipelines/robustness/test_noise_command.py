@@ -68,8 +68,8 @@ def test_the_clean_cell_is_the_run_itself(drive, out, sweep, tmp_path):
 def test_labels_of_a_wrong_calibration_say_so(drive, out, tmp_path):
     made = label("clusters", drive[0], "--out", tmp_path, "--masks-from", out, "--noise", "translation_m=0.5")
     assert made.exit_code == 0, made.output
-    assert Labels(tmp_path).metadata("clusters")["calibration_perturbation"] == "translation_m=0.5"
-    assert Labels(out).metadata("clusters")["calibration_perturbation"] == "none"
+    assert Labels(tmp_path).metadata("clusters").calibration_perturbation == "translation_m=0.5"
+    assert Labels(out).metadata("clusters").calibration_perturbation == "none"
     refused(label("clusters", drive[0], "--out", tmp_path, "--masks-from", out), "OUT001", "translation_m")
 
 
@@ -163,7 +163,7 @@ def test_masks_made_anew_ask_through_the_wrong_calibration(drive, scissors, tmp_
     assert json.loads((tmp_path / "noise.json").read_text())["masks"] == "re-made"
     assert set(pq.read_table(tmp_path / "cells.parquet")["masks"].to_pylist()) == {"re-made"}
     clean, wrong = Labels(tmp_path / "masks_of" / "clean"), Labels(tmp_path / "masks_of" / "yaw=3-0")
-    assert wrong.metadata("masks")["calibration_perturbation"] == "rotation_deg=3.0, axis=y"
+    assert wrong.metadata("masks").calibration_perturbation == "rotation_deg=3.0, axis=y"
     frame_id = clean.frame_ids("masks")[0]
     asked = [{name: row.prompts_uv_px.tolist() for name, row in of.masks(frame_id).items()} for of in (clean, wrong)]
     assert asked[0] != asked[1]

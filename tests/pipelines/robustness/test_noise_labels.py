@@ -9,8 +9,9 @@ from helpers.masks import write_masks
 from helpers.segmenters import Scissors
 from helpers.training import make_world
 
+from pointsam.base.document import write_document
 from pointsam.calibration.correction import rig_of
-from pointsam.calibration.file import VERSION
+from pointsam.calibration.file import VERSION, CalibrationFile, RigVerdict
 from pointsam.store.reader import Labels
 
 SINGLE = "scene-0103"
@@ -58,7 +59,7 @@ def clusters(drive, folder, masks, *more):
 
 
 def said(folder, stage="clusters"):
-    return Labels(folder).metadata(stage)["calibration_perturbation"]
+    return Labels(folder).metadata(stage).calibration_perturbation
 
 
 def of_scene(drive, scene):
@@ -103,7 +104,8 @@ def test_a_frame_without_a_second_sweep_is_set_aside_where_time_is_mended(drive,
     file = tmp_path / "file.json"
     late = {"frames": 4, "speed_mps": 8.0, "time_status": "mended", "time_ms": 20.0, "time_doubt_ms": 1.0}
     rig = rig_of(drive[0].frame(drive[0].frame_ids()[0]))
-    file.write_text(json.dumps({"version": VERSION, "rigs": {rig: {**late, "cameras": {}}}}))
+    rigs = {rig: RigVerdict(**late, cameras={})}
+    write_document(file, CalibrationFile(VERSION, Labels(out).dataset("masks"), "ab", "none", rigs, {}))
     done = clusters(drive, tmp_path / "out", out, "--calibration", file)
     assert done.exit_code == 3, done.output
     failed = [row.frame_id for row in Labels(tmp_path / "out").frames() if row.status == "failed"]

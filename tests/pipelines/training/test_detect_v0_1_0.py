@@ -12,10 +12,13 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from click.testing import CliRunner  # noqa: E402
 from helpers.commands import refused  # noqa: E402
 from helpers.training import make_world  # noqa: E402
+from safetensors import safe_open  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training.predict import load_run  # noqa: E402
 from pipelines.training.recipe_file import document_of, load_recipe  # noqa: E402
+from pointsam.base.errors import SchemaError  # noqa: E402
 from pointsam.detect.detector import Batch  # noqa: E402
 
 OLD = Path(__file__).parents[2] / "data" / "v0_1_0" / "detect"
@@ -53,12 +56,12 @@ def test_a_checkpoint_predicts_the_same_boxes(name, world):
     assert found.class_id[:first].tolist() == expected["class_id"]
 
 
-def fit(name, world, run, *more):
-    """Call `fit` again on a copy of an old run."""
+def fit(name, world, run, *more, edit=json.dumps):
+    """Call `fit` again on a copy of an old run, whose fit.json `edit` writes."""
     shutil.copytree(OLD / f"run_{name}", run)
     decides = json.loads((run / "fit.json").read_text())
     decides["dataset"] = world.fingerprint()  # poses are sines: the last bit may differ between machines
-    (run / "fit.json").write_text(json.dumps(decides))
+    (run / "fit.json").write_text(edit(decides))
     paths = ["--data", world.root, "--budget", OLD / "budget.parquet", "--out", run]
     arguments = [str(part) for part in ("fit", OLD / f"{name}.json", *paths, "--val", "", *more)]
     return CliRunner().invoke(main, arguments, catch_exceptions=False)
@@ -67,6 +70,39 @@ def fit(name, world, run, *more):
 def test_a_run_of_another_head_is_refused_by_its_field_of_today(world, tmp_path):
     result = fit("center", world, tmp_path / "run", "--set", "detector.head.reach=0")
     refused(result, "OUT001", "holds another run: recipe.detector.head.reach: 1 -> 0\n")
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda _: "", "no JSON"),
+        (lambda _: "{}", "recipe is missing"),
+        (lambda _: "[" * 100_000, "nested too deeply"),
+        (lambda decides: json.dumps({**decides, "processes": "1"}), "processes is wrong"),
+        (lambda decides: json.dumps({**decides, "splits": "val"}), "splits is no field of it"),
+    ],
+)
+def test_a_run_whose_record_is_damaged_is_refused_by_its_field(world, tmp_path, edit, told):
+    refused(fit("center", world, tmp_path / "run", edit=edit), "OUT004", tmp_path / "run" / "fit.json", told)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda _: {}, "about is missing"),
+        (lambda said: {**said, "place": {"step": "1"}}, "place.step is wrong"),
+        (lambda said: {**said, "about": {"recipe": said["about"]["recipe"]}}, "taxonomy is missing"),
+        (lambda _: "[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_checkpoint_with_other_words_is_refused_by_its_field(world, tmp_path, change, told):
+    with safe_open(OLD / "run_center" / "last.safetensors", "pt") as file:
+        said = change(json.loads(file.metadata()["pointsam"]))
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    text = said if isinstance(said, str) else json.dumps(said)
+    save_file(tensors, tmp_path / "last.safetensors", {"pointsam": text})
+    with pytest.raises(SchemaError, match=rf"SCH003.*last\.safetensors: no readable checkpoint.*{told}"):
+        load_run(tmp_path, world, "cpu")
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -23,10 +23,12 @@ from pipelines.training.fit import fit, plan  # noqa: E402
 from pipelines.training.recipe_file import document_of  # noqa: E402
 from pipelines.training.settings import EXPERIMENTS, Inputs, Setting  # noqa: E402
 from pointsam.base.errors import SchemaError, TrainingError  # noqa: E402
+from pointsam.calibration.correction import StoredCorrection  # noqa: E402
 from pointsam.datasets import open_dataset  # noqa: E402
 from pointsam.detect.data.budget import BudgetConfig, Objects, draw  # noqa: E402
 from pointsam.detect.data.budget_file import read_budget  # noqa: E402
 from pointsam.evaluate.failures import KINDS  # noqa: E402
+from pointsam.stages.recipes import default  # noqa: E402
 from pointsam.taxonomy import BACKGROUND  # noqa: E402
 
 
@@ -176,11 +178,12 @@ def test_labels_of_wrong_calibrations_are_rows(made, tmp_path):
 
 def test_labels_of_one_wrong_calibration_may_be_mended_or_without_refinement(made, tmp_path):
     world, noise = open_dataset(made / "root"), "rotation_deg=1"
+    plain = replace(default().clusters, refine=replace(default().clusters.refine, enabled=False))
     wrong = [
         make_labels(tmp_path / "wrong", world, noise=noise).out,
-        make_labels(tmp_path / "mended", world, noise=noise, calibration={"rig": {}}).out,
-        make_labels(tmp_path / "plain", world, noise=noise, config={"refine": {"enabled": False}}).out,
-        make_labels(tmp_path / "true", world, config={"refine": {"enabled": False}}).out,
+        make_labels(tmp_path / "mended", world, noise=noise, calibration={"rig": StoredCorrection(0.0, {})}).out,
+        make_labels(tmp_path / "plain", world, noise=noise, config=plain).out,
+        make_labels(tmp_path / "true", world, config=plain).out,
     ]
     names = [setting.name for setting in settings("noise", labels=made / "labels", wrong=tuple(wrong))]
     told = (noise, f"{noise}, mended", f"{noise}, without SAR", "true calibration, without SAR")
@@ -413,7 +416,7 @@ def test_every_division_of_a_cost_costs_the_same(cost):
     for setting in mine:
         spent = draw(objects, ("car", "pedestrian"), setting.budget).description
         share = "cost_boxes_only" if setting.coarse["kind"] == "none" else "cost_with_clusters"
-        assert spent[share] == pytest.approx(cost, abs=0.005)
+        assert getattr(spent, share) == pytest.approx(cost, abs=0.005)
     assert len(mine) >= 2
 
 

@@ -113,9 +113,10 @@ def test_no_labels_at_all(fit):
 
 def test_a_budget_of_another_data_set(fit, world, tmp_path):
     make_labels(tmp_path / "labels", world)
-    frames = make_budget(world).frames
+    budget = make_budget(world)
+    frames = budget.frames
     frame_id = next(frame_id for frame_id, boxes in frames.items() if boxes)
-    write_budget(tmp_path / "budget.parquet", Budget({**frames, frame_id: {"alien": None}}))
+    write_budget(tmp_path / "budget.parquet", Budget({**frames, frame_id: {"alien": None}}, budget.description))
     result = fit()
     refused(result, "SCH003", world.root, frame_id, "'alien'")
     assert "draw it from this data set" in hint(result)

@@ -1,0 +1,153 @@
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import pytest
+
+from pointsam.base.document import (
+    LEFT_OUT,
+    canonical_json,
+    differences,
+    document_bytes,
+    json_values,
+    parse_document,
+    parse_json,
+    read_document,
+    write_document,
+)
+from pointsam.base.errors import SchemaError
+
+
+@dataclass(frozen=True)
+class Wheel:
+    kind: Literal["front", "rear"]
+    size_m: float
+
+    def __post_init__(self):
+        if self.size_m < 0:
+            raise SchemaError("SCH005", f"size_m is {self.size_m}", "choose a size above 0")
+
+
+@dataclass(frozen=True)
+class Car:
+    name: str
+    doors: int
+    wheels: tuple[Wheel, ...] = ()
+    trailer: str | None = field(default=None, metadata=LEFT_OUT)
+    owner: str | None = None
+
+
+CAR = Car("é", 4, (Wheel("front", 0.5), Wheel("rear", 1)))
+
+
+def refuse(why):
+    return SchemaError("SCH003", f"the file: {why}", "mend it")
+
+
+def parse(values):
+    return parse_document(values if isinstance(values, str | bytes) else json.dumps(values), Car, refuse)
+
+
+@dataclass(frozen=True)
+class Boat:
+    sails: tuple[Wheel, ...] = ()
+
+    def as_dict(self):
+        return {"count": len(self.sails), "all": self.sails}
+
+
+def test_a_class_may_say_its_own_json_values():
+    assert json_values([Boat((Wheel("rear", 1),))]) == [{"count": 1, "all": [{"kind": "rear", "size_m": 1}]}]
+
+
+@pytest.mark.parametrize("car", [CAR, replace(CAR, trailer="big", owner="me"), replace(CAR, name="torn \udcff name")])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_what_was_written_is_read(tmp_path, car, indent):
+    write_document(tmp_path / "car.json", car, indent=indent)
+    found = read_document(tmp_path / "car.json", Car, refuse)
+    assert replace(found, name="") == replace(car, name="")
+    assert found.name == car.name.replace("\udcff", "?")
+
+
+def test_equal_values_have_one_text():
+    assert (
+        document_bytes(CAR)
+        == (
+            '{"doors":4,"name":"é","owner":null,"wheels":[{"kind":"front","size_m":0.5},{"kind":"rear","size_m":1}]}'
+        ).encode()
+    )
+    assert canonical_json({"b": (1,), "a": CAR}) == canonical_json({"a": json_values(CAR), "b": [1]})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"doors": "4"}, "doors is wrong: input should be a valid integer, got '4'"),
+        ({"doors": True}, "doors is wrong"),
+        ({"doors": 4.0}, "doors is wrong"),
+        ({"name": None}, "name is wrong: input should be a valid string, got None"),
+        ({"dors": 4}, "dors is no field of it"),
+        ({"wheels": [{"kind": "front"}]}, "wheels.0.size_m is missing"),
+        ({"wheels": [{"kind": "front", "size_m": 1, "colour": "red"}]}, "wheels.0.colour is no field of it"),
+        ({"wheels": [{"kind": "top", "size_m": 1}]}, "wheels.0.kind is wrong"),
+        ({"wheels": {}}, "wheels is wrong: input should be a valid array"),
+        ({"wheels": [{"kind": "front", "size_m": -1}]}, "size_m is -1"),
+    ],
+)
+def test_what_does_not_fit_is_named(change, told):
+    with pytest.raises(SchemaError, match="SCH003") as caught:
+        parse({"name": "a", "doors": 4, **change})
+    assert caught.value.message.startswith(f"the file: {told}")
+
+
+def test_a_missing_field_is_named():
+    with pytest.raises(SchemaError, match="the file: doors is missing"):
+        parse({"name": "a"})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "no JSON"),
+        (b"\xff\xfe\x00", "no JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"name": ' + "[" * 100_000, "nested too deeply"),
+        ('{"name": "a", "doors": ' + "9" * 5000 + "}", "no JSON"),
+        ('{"name": "a", "name": "b", "doors": 4}', "the key 'name' is there twice"),
+        ('{"name": "a", "doors": NaN}', "NaN is not a JSON number"),
+        ("[1]", "the document is wrong"),
+        ("null", "the document is wrong"),
+    ],
+)
+def test_what_is_no_document_is_refused(text, told):
+    with pytest.raises(SchemaError, match=f"the file: .*{told}"):
+        parse(text)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    for path in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(SchemaError, match="the file: cannot be read"):
+            read_document(path, Car, refuse)
+
+
+def test_an_older_document_is_upgraded_before_it_is_checked():
+    def upgrade(values):
+        return {"doors" if name == "gates" else name: value for name, value in values.items()}
+
+    assert parse_document('{"name": "a", "gates": 3}', Car, refuse, upgrade) == Car("a", 3)
+
+
+def test_differences_are_told_by_field():
+    other = replace(CAR, doors=2, trailer="big")
+    assert differences(CAR, other) == ["doors: 4 -> 2", 'trailer: unset -> "big"']
+
+
+def test_json_is_nested_up_to_a_depth():
+    assert parse_json("[" * 50 + "]" * 50)
+
+
+def test_defining_documents_does_not_load_pydantic():
+    code = "import sys, pointsam, pointsam.store.reader, pipelines.documents; sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
