@@ -44,15 +44,6 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
     return changed
 
 
-def recipe_of(document: object, where: str) -> Recipe:
-    """A recipe from its document, of this version or 0.1.0; a field that no recipe has is an error, not a comment.
-
-    Raises:
-        SchemaError: SCH005 naming `where` and the field.
-    """
-    return document_from(upgraded(document, where), Recipe, _refuse(where))
-
-
 @dataclass(frozen=True)
 class Network:
     """What a network is.

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam import rle
+from pointsam.base.document import read_json
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.images import DAMAGED, MASK_FORMATS, open_image
-from pointsam.semantics.jsonfile import read_json
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 
 DOCS = "docs/precomputed_masks.md"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from pointsam.base import plugins
+from pointsam.base.document import read_json
 from pointsam.base.errors import SchemaError
-from pointsam.semantics.jsonfile import read_json
 from pointsam.taxonomy import BringsTaxonomy, ClassSpec, LabelMapping, Taxonomy
 
 _EXAMPLE = '{"taxonomy": "nuscenes", "labels": {"person": "pedestrian"}}'
@@ -49,7 +49,7 @@ def load_mapping(path: Path) -> LabelMapping:
             both name the file and the field.
     """
     try:
-        document = read_json(path)
+        document: Any = read_json(path)
     except FileNotFoundError:
         raise SchemaError("SCH002", f"{path}: no such mapping file", "check the path given with --mapping") from None
     except ValueError as error:

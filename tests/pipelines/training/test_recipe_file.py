@@ -7,10 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from pipelines.training.recipe_file import document_of, load_recipe, recipe_of, upgraded  # noqa: E402
+from pipelines.training.recipe_file import document_of, load_recipe, upgraded  # noqa: E402
 from pointsam.base.errors import SchemaError  # noqa: E402
 
-OLD = Path(__file__).parents[1] / "data" / "v0_1_0" / "detect"
+OLD = Path(__file__).parents[2] / "data" / "v0_1_0" / "detect"
 
 
 def old(name, **detector):
@@ -19,12 +19,23 @@ def old(name, **detector):
     return {**document, "detector": {**document["detector"], **detector}}
 
 
+@pytest.fixture
+def load(tmp_path):
+    """A function that loads a document as a user's file."""
+
+    def call(document):
+        (tmp_path / "old.json").write_text(json.dumps(document))
+        return load_recipe(str(tmp_path / "old.json"))
+
+    return call
+
+
 @pytest.mark.parametrize("kind", ["center", "anchor"])
-def test_the_head_of_an_old_document_keeps_its_fields_and_gets_its_kind(kind):
+def test_the_head_of_an_old_document_keeps_its_fields_and_gets_its_kind(kind, load):
     before = old(kind)
     document = upgraded(before, "old.json")
     assert document["detector"]["head"] == {"kind": kind, **before["detector"][kind]}
-    assert document == document_of(recipe_of(before, "old.json"))
+    assert document == document_of(load(before))
     assert before == old(kind)
 
 
@@ -46,9 +57,9 @@ def test_a_document_of_today_stays_as_it_is():
         ([], "old.json is no recipe"),
     ],
 )
-def test_what_is_no_recipe_of_either_version_is_refused(document, told):
+def test_what_is_no_recipe_of_either_version_is_refused(document, told, load):
     with pytest.raises(SchemaError, match=f"SCH005.*{told}"):
-        recipe_of(document, "old.json")
+        load(document)
 
 
 @pytest.mark.parametrize(
