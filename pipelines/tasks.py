@@ -25,7 +25,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Done(Generic[Row]):
+class TaskResult(Generic[Row]):
     """A task's row and what it cost."""
 
     task: Task
@@ -35,7 +35,9 @@ class Done(Generic[Row]):
     peak_mb: float
 
 
-def guarded(work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, watch: Stopwatch) -> Done[Row]:
+def guarded(
+    work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, watch: Stopwatch
+) -> TaskResult[Row]:
     """Set a bad frame aside; let what would meet every frame (model, configuration, disk, memory) stop the run."""
     error: PointSamError | None = None
     try:
@@ -57,4 +59,4 @@ def guarded(work: Callable[[], Row], failed: Callable[[PointSamError], Row], tas
         ) from None
     if error is not None:
         row = failed(error)
-    return Done(task, row, error, watch.seconds, peak_mb())
+    return TaskResult(task, row, error, watch.seconds, peak_mb())

@@ -14,7 +14,7 @@ from pipelines.engine import ordered_map
 from pipelines.labelling.request import Execution, Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
 from pipelines.opened import open_masks
-from pipelines.tasks import Done, Task
+from pipelines.tasks import Task, TaskResult
 from pointsam import __version__
 from pointsam.base.errors import PointSamError
 from pointsam.base.progress import progress
@@ -54,7 +54,7 @@ class Summary:
     wall_seconds: float = 0.0
     peak_mb: float = 0.0
 
-    def add(self, batch: Sequence[Done[Any]]) -> None:
+    def add(self, batch: Sequence[TaskResult[Any]]) -> None:
         """Count the parts of a shard."""
         self.units += len(batch)
         self.peak_mb = max([self.peak_mb, *(done.peak_mb for done in batch)])
@@ -196,7 +196,7 @@ def drive(
     start_s = time.perf_counter()
     pending = run.pending(execution.shard, retry_failed=execution.retry_failed)
     summary = Summary(run.stage)
-    plan, batch = iter(pending), list[Done[Any]]()
+    plan, batch = iter(pending), list[TaskResult[Any]]()
     results = ordered_map(
         work_on,
         _tasks(pending, parts),
@@ -232,7 +232,7 @@ def _tasks(shards: Sequence[Shard], parts: Callable[[str], list[tuple[str, str]]
             yield Task(frame_id, camera, last or listed[k + 1][0] != frame_id, last)
 
 
-def _stats(batch: Sequence[Done[Any]]) -> ShardStats:
+def _stats(batch: Sequence[TaskResult[Any]]) -> ShardStats:
     """For the manifest: seconds by frame and step, failures by frame, and the largest worker."""
     seconds: dict[str, dict[str, float]] = {}
     for done in batch:

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from pipelines.data import DataSpec
 from pipelines.opened import StoredMasks
-from pipelines.tasks import Done, Task, guarded
+from pipelines.tasks import Task, TaskResult, guarded
 from pointsam.base.errors import PointSamError
 from pointsam.base.runtime import Stopwatch
 from pointsam.datasets.base import Dataset
@@ -74,7 +74,7 @@ class MaskWorker:
         )
         self.cloud = lru_cache(maxsize=1)(self._cloud)
 
-    def __call__(self, task: Task) -> Done[ImageMasks]:
+    def __call__(self, task: Task) -> TaskResult[ImageMasks]:
         """Masks of one image."""
         watch = Stopwatch()
 
@@ -121,7 +121,7 @@ class ClusterWorker:
         self.config = config
         self.masks = StoredMasks(masks_folder)
 
-    def __call__(self, task: Task) -> Done[FrameLabels]:
+    def __call__(self, task: Task) -> TaskResult[FrameLabels]:
         """Clusters of one frame."""
         watch = Stopwatch()
 
@@ -146,7 +146,7 @@ class ClusterWorker:
         return guarded(work, failed, task, watch)
 
 
-def start(threads: int, kind: Callable[..., Callable[[Task], Done[Any]]], *arguments: object) -> None:
+def start(threads: int, kind: Callable[..., Callable[[Task], TaskResult[Any]]], *arguments: object) -> None:
     """Say what this process's worker is. The first task opens it: a pool reports a task's error, not its start's.
 
     numpy's BLAS is held to the worker's threads: on busy cores, threads for the inverse of a 3 x 3 matrix wait for each
@@ -157,9 +157,9 @@ def start(threads: int, kind: Callable[..., Callable[[Task], Done[Any]]], *argum
     _worker = cache(lambda: kind(*arguments))
 
 
-def work_on(task: Task) -> Done[Any]:
+def work_on(task: Task) -> TaskResult[Any]:
     """Do one task with this process's worker."""
     return _worker()(task)
 
 
-_worker: Callable[[], Callable[[Task], Done[Any]]]
+_worker: Callable[[], Callable[[Task], TaskResult[Any]]]

@@ -15,7 +15,7 @@ from pointsam.base.progress import progress
 from pointsam.datasets.base import HasLidarTokens, HasRectifiedCamera
 from pointsam.datasets.points import read_frame_points
 from pointsam.export.base import Exported, Format, Stream
-from pointsam.export.item import Files, Item
+from pointsam.export.frame import ExportFrame, Files
 
 _MEND_NAME = "mend the frame's token or id in the data set, or --eval-set: file names are made of these"
 
@@ -94,7 +94,7 @@ def export(
 
 
 def _record(
-    path: Path, items: Iterable[Item], opened: Callable[[Path], AbstractContextManager[Stream]], overwrite: bool
+    path: Path, items: Iterable[ExportFrame], opened: Callable[[Path], AbstractContextManager[Stream]], overwrite: bool
 ) -> None:
     """One file, written as frames come; it has its name when it is whole."""
     require_free(path, overwrite)
@@ -110,9 +110,9 @@ def _record(
             temporary.unlink(missing_ok=True)
 
 
-def _item(number: int, name: str, frame_id: str, run: OpenedRun) -> Item:
+def _item(number: int, name: str, frame_id: str, run: OpenedRun) -> ExportFrame:
     truth, dataset = run.truth, run.dataset
-    return Item(
+    return ExportFrame(
         number,
         name,
         run.labels.labels(frame_id),

@@ -25,7 +25,7 @@ from pointsam.base.progress import progress
 from pointsam.base.tables import Table
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
 from pointsam.evaluate.labels import evaluate_labels
-from pointsam.evaluate.quality import Report
+from pointsam.evaluate.quality import FolderQuality
 from pointsam.evaluate.verdicts import outcomes_of
 from pointsam.geometry.projection import project
 from pointsam.report.bev import draw_bev
@@ -85,7 +85,7 @@ def write_report(
         if large.any():
             scores[verdict.frame_id] = float(verdict.object_iou[large].mean())
 
-    report: Report | None = None
+    report: FolderQuality | None = None
     try:
         report = evaluate_labels(out, run.truth, watch=keep)
     except DatasetError as error:
@@ -194,7 +194,9 @@ def _outcomes(
     return clusters, (truth.labels.instance_id, objects)
 
 
-def _page(run: OpenedRun, report: Report | None, masks: Table | None, figures: Sequence[_Figure], good: int) -> str:
+def _page(
+    run: OpenedRun, report: FolderQuality | None, masks: Table | None, figures: Sequence[_Figure], good: int
+) -> str:
     labels = run.labels
     tables = [_counts(run)] if report is None else report.tables()
     return page(
@@ -224,7 +226,7 @@ def _counts(run: OpenedRun) -> Table:
     return Table("No truth: clusters by class", ("class", "clusters", "points"), listed)
 
 
-def _charts(report: Report) -> Markup:
+def _charts(report: FolderQuality) -> Markup:
     charts = []
     for dimension in ("range", "points", "visibility"):
         bins = [one for one in report.quality.bins if one.dimension == dimension]

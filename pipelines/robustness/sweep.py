@@ -18,7 +18,7 @@ from pipelines.labelling.jobs import Summary, begin, drive, run_masks, whole_fra
 from pipelines.labelling.request import Request
 from pipelines.opened import StoredMasks, open_masks
 from pipelines.robustness.cells import Cell, NoiseDocument
-from pipelines.tasks import Done, Task, guarded
+from pipelines.tasks import Task, TaskResult, guarded
 from pointsam import __version__
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.runtime import Stopwatch
@@ -55,7 +55,7 @@ class NoiseWorker:
         self.masks = {folder: StoredMasks(folder) for folder in dict.fromkeys(masks)}
         self.taxonomy = self.masks[masks[0]].taxonomy
 
-    def __call__(self, task: Task) -> Done[list[CellRow]]:
+    def __call__(self, task: Task) -> TaskResult[list[CellRow]]:
         """Counts of one frame in every cell."""
         watch = Stopwatch()
 

@@ -21,7 +21,7 @@ from pointsam.datasets.kitti.files import LabelRow
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.detect.data.sample import oriented
-from pointsam.detect.detections import Detections, nuscenes_results, overlaps, write_json
+from pointsam.detect.detections import FramePredictions, nuscenes_results, overlaps, write_json
 from pointsam.evaluate.kitti import LEVELS, MIN_IOU, SIMILAR, KittiFrame, average_precision_r40
 from pointsam.geometry.boxes import corners, rows
 from pointsam.geometry.projection import cam_SE3_lidar
@@ -45,7 +45,7 @@ class Official:
     figures: dict[str, Any] | None = None
 
 
-def official(dataset: Dataset, found: Sequence[Detections], bad: dict[str, str]) -> Official:
+def official(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
     """Score detections as the data set does.
 
     Args:
@@ -60,7 +60,7 @@ def official(dataset: Dataset, found: Sequence[Detections], bad: dict[str, str])
     return _nuscenes(dataset, found, bad)
 
 
-def _nuscenes(dataset: NuScenes, found: Sequence[Detections], bad: dict[str, str]) -> Official:
+def _nuscenes(dataset: NuScenes, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
     def without(why: str) -> Official:
         return Official(f"nuScenes' evaluator was not run: {why}")
 
@@ -104,14 +104,14 @@ def _frames(dataset: NuScenes, split: str) -> set[str]:
         return set()
 
 
-def posed(dataset: Dataset, found: Sequence[Detections]) -> Iterator[tuple[Detections, SE3]]:
-    """Detections with their world_SE3_lidar."""
+def posed(dataset: Dataset, found: Sequence[FramePredictions]) -> Iterator[tuple[FramePredictions, SE3]]:
+    """Predictions with their world_SE3_lidar."""
     for frame in found:
         sweep = dataset.frame(frame.frame_id).sweep
         yield frame, sweep.world_SE3_ego @ sweep.ego_SE3_lidar
 
 
-def _kitti(dataset: Kitti, found: Sequence[Detections]) -> Official:
+def _kitti(dataset: Kitti, found: Sequence[FramePredictions]) -> Official:
     figures: dict[str, Any] = {}
     table: list[tuple[object, ...]] = []
     for kind, min_iou in MIN_IOU.items():
@@ -125,7 +125,7 @@ def _kitti(dataset: Kitti, found: Sequence[Detections]) -> Official:
     return Official(text_table(head, table), figures)
 
 
-def _kitti_frame(dataset: Kitti, found: Detections, kind: str, class_id: int, view: str) -> KittiFrame:
+def _kitti_frame(dataset: Kitti, found: FramePredictions, kind: str, class_id: int, view: str) -> KittiFrame:
     labels = dataset.label_rows(found.frame_id)
     if labels is None:
         raise DatasetError("DAT011", f"{dataset.root}: frame {found.frame_id!r} has no labels", "score training frames")

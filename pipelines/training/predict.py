@@ -18,7 +18,7 @@ from pointsam.base.tables import text_table, without_nan
 from pointsam.datasets.base import Dataset, HasLidarTokens
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.checkpoint import Checkpoint
-from pointsam.detect.detections import Detections, nuscenes_results, write_detections, write_json
+from pointsam.detect.detections import FramePredictions, nuscenes_results, write_detections, write_json
 from pointsam.detect.detector import Detector
 from pointsam.detect.infer import detect_frames
 from pointsam.detect.recipe import Recipe
@@ -53,11 +53,11 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
 
 def detections(
     detector: Detector, recipe: Recipe, dataset: Dataset, frame_ids: Sequence[str], workers: int, bad: dict[str, str]
-) -> Iterator[Detections]:
+) -> Iterator[FramePredictions]:
     """Detect frame by frame, in order; frames that cannot be read are put into `bad`."""
     found = detect_frames(detector, dataset, frame_ids, recipe.data.points, workers)
     for result in progress(found, desc="detect", unit="frame", total=len(frame_ids)):
-        if isinstance(result, Detections):
+        if isinstance(result, FramePredictions):
             yield result
         else:
             bad[result[0]] = result[1]
@@ -139,7 +139,7 @@ def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
     return FrameBoxes(true[:, :3], true[:, 3:6], true[:, 6], classes, score)
 
 
-def score(dataset: Dataset, found: Sequence[Detections], bad: dict[str, str]) -> Score:
+def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str]) -> Score:
     """Score detections by our own rule, and by the data set's where it applies."""
     accumulator = DetectionAccumulator(dataset.taxonomy.names)
     for frame in found:

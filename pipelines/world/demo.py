@@ -16,7 +16,7 @@ from pipelines.world.render import synthesize
 from pointsam.base.files import write_together
 from pointsam.base.tables import Table
 from pointsam.evaluate.labels import evaluate_labels
-from pointsam.evaluate.quality import Report
+from pointsam.evaluate.quality import FolderQuality
 from pointsam.report.pages import page
 from pointsam.stages.recipes import default
 from pointsam.store.reader import Labels
@@ -53,7 +53,7 @@ def run_demo(out: Path, frames: int, workers: int) -> Path:
     return index
 
 
-def _page(reports: Sequence[Report], pictures: Sequence[tuple[str, str]], folders: Sequence[Path]) -> str:
+def _page(reports: Sequence[FolderQuality], pictures: Sequence[tuple[str, str]], folders: Sequence[Path]) -> str:
     names = ("with separability-aware refinement", "without it")
     header = ("", "PQ", "class-agnostic IoU", "recall at IoU 0.5", "precision of labelled points")
     what = ("a nuScenes root", "labels as Parquet", "the same without refinement")
@@ -67,7 +67,7 @@ def _page(reports: Sequence[Report], pictures: Sequence[tuple[str, str]], folder
     )
 
 
-def _row(name: str, report: Report) -> tuple[str, float, float, float, float]:
+def _row(name: str, report: FolderQuality) -> tuple[str, float, float, float, float]:
     quality = report.quality
     whole = quality.agnostic.overall
     return name, quality.panoptic.pq, whole.mean_iou, whole.recall, quality.agnostic.point_precision

@@ -27,7 +27,7 @@ from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY
 
 if TYPE_CHECKING:
     from pointsam.synth.frame import Film
-    from pointsam.synth.recorded import FrameRow
+    from pointsam.synth.recorded import RecordedFrame
 
 STAGE = "synth"
 SHARD_FRAMES = 5
@@ -217,7 +217,7 @@ def _write_tables(config: SynthConfig, run: Run) -> None:
 
     def scenes() -> Iterator[SceneRecord]:
         for i, name in enumerate(config.scene_names):
-            rows: list[FrameRow] = []
+            rows: list[RecordedFrame] = []
             for shard in parts[name]:
                 rows += json.loads(_rows_path(run.out, shard).read_bytes())
             day = _FIRST_DAY + datetime.timedelta(days=i)
@@ -269,7 +269,7 @@ def film(config: SynthConfig, scene: int) -> Film:
     return Film(world, sensors, config.version, name, logfile, start_us, config.seed)
 
 
-def _record(frame_id: str) -> tuple[dict[str, bytes], FrameRow, float]:
+def _record(frame_id: str) -> tuple[dict[str, bytes], RecordedFrame, float]:
     number, _, frame = frame_id.partition("/")
     try:
         scene = _films(int(number))

@@ -82,7 +82,7 @@ class Look:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class SilhouettePoints:
     """Points about a silhouette: (n,) index into the look's points, whether each is the object's, and its weight."""
 
     point: NDArray[np.int64]
@@ -138,7 +138,7 @@ def silhouettes(instance_id: NDArray[np.int32]) -> tuple[Silhouette, ...]:
     return tuple(found)
 
 
-def evidence(of: Look, uv_px: _Floats, depth_m: _Floats, share: float) -> list[Evidence | None]:
+def evidence(of: Look, uv_px: _Floats, depth_m: _Floats, share: float) -> list[SilhouettePoints | None]:
     """What each silhouette has to go by, None for nothing.
 
     Args:
@@ -153,7 +153,7 @@ def evidence(of: Look, uv_px: _Floats, depth_m: _Floats, share: float) -> list[E
 
 def _evidence(
     of: Look, cut: Silhouette, uv_px: _Floats, depth_m: _Floats, share: float, total: NDArray[np.int64]
-) -> Evidence | None:
+) -> SilhouettePoints | None:
     high, wide = cut.field_px.shape
     place = uv_px - cut.origin_px
     near = np.flatnonzero((place >= 0).all(axis=1) & (place[:, 0] < wide - 1) & (place[:, 1] < high - 1))
@@ -181,7 +181,7 @@ def _evidence(
         return None
     kept = ours | other
     weight = np.where(ours, ours.sum(), max(other.sum(), 1)) ** -0.5
-    return Evidence(near[kept], ours[kept], weight[kept])
+    return SilhouettePoints(near[kept], ours[kept], weight[kept])
 
 
 def _components(xyz_lidar_m: NDArray[np.floating[Any]], which: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.calibration.correction import RigCorrection, Six, as_SE3
-from pointsam.calibration.silhouettes import MARGIN_PX, Evidence, Look, Silhouette, evidence
+from pointsam.calibration.silhouettes import MARGIN_PX, Look, Silhouette, SilhouettePoints, evidence
 from pointsam.types import CameraView
 
 _Floats = NDArray[np.float64]
@@ -97,7 +97,7 @@ def evidence_of(looks: Sequence[Look], view: CameraView, correction: RigCorrecti
 
 def _gathered(looks: Sequence[Look], view: CameraView, six: Six | None, time_s: float, share: float) -> _Batch:
     to_camera = (view.ego_SE3_cam @ as_SE3(np.zeros(6) if six is None else six)).inverse()
-    parts: list[tuple[Look, Silhouette, Evidence]] = []
+    parts: list[tuple[Look, Silhouette, SilhouettePoints]] = []
     for one in looks:
         if one.camera == view.name:
             velocity = _velocity(one)

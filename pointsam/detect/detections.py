@@ -1,4 +1,4 @@
-"""Detections on disk: a Parquet table, one row a box, and nuScenes' results JSON."""
+"""Predictions on disk: a Parquet table, one row a box, and nuScenes' results JSON."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, eq=False)
-class Detections:
+class FramePredictions:
     """Boxes found in one frame, by falling score, as `Predictions`, in numpy.
 
     Args:
@@ -65,10 +65,10 @@ class Detections:
     velocity: NDArray[np.float32]
 
     @staticmethod
-    def of(frame_id: str, found: Predictions) -> Detections:
+    def of(frame_id: str, found: Predictions) -> FramePredictions:
         """From the detector's output."""
         parts = (found.boxes, found.score, found.class_id, found.velocity)
-        return Detections(frame_id, *(part.detach().cpu().numpy() for part in parts))
+        return FramePredictions(frame_id, *(part.detach().cpu().numpy() for part in parts))
 
     def frame_boxes(self) -> FrameBoxes:
         """For evaluation."""
@@ -83,7 +83,7 @@ def overlaps(found: FloatArray, true: FloatArray) -> dict[str, NDArray[np.float6
 
 
 def write_detections(
-    path: Path, found: Iterable[Detections], names: Sequence[str], about: Mapping[str, object]
+    path: Path, found: Iterable[FramePredictions], names: Sequence[str], about: Mapping[str, object]
 ) -> None:
     """Write whole or not at all.
 
@@ -103,7 +103,7 @@ def write_detections(
     write_together([(path, sink.getvalue())])
 
 
-def _table(frame: Detections, names: Sequence[str]) -> pa.Table:
+def _table(frame: FramePredictions, names: Sequence[str]) -> pa.Table:
     def vectors(values: NDArray[np.float32]) -> pa.FixedSizeListArray:
         flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).ravel())
         return pa.FixedSizeListArray.from_arrays(flat, type=_vector(values.shape[1]))
@@ -121,7 +121,7 @@ def _table(frame: Detections, names: Sequence[str]) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def nuscenes_results(found: Iterable[tuple[Detections, SE3]], names: Sequence[str]) -> dict[str, object]:
+def nuscenes_results(found: Iterable[tuple[FramePredictions, SE3]], names: Sequence[str]) -> dict[str, object]:
     """What nuScenes' detection evaluator reads; JSON values.
 
     Args:
@@ -132,7 +132,7 @@ def nuscenes_results(found: Iterable[tuple[Detections, SE3]], names: Sequence[st
     return {"meta": meta, "results": {frame.frame_id: _rows(frame, pose, names) for frame, pose in found}}
 
 
-def _rows(frame: Detections, world_SE3_lidar: SE3, names: Sequence[str]) -> list[dict[str, object]]:
+def _rows(frame: FramePredictions, world_SE3_lidar: SE3, names: Sequence[str]) -> list[dict[str, object]]:
     from scipy.spatial.transform import Rotation
 
     boxes = frame.boxes[:_NUSCENES_MOST].astype(np.float64)

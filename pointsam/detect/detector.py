@@ -17,10 +17,10 @@ from pointsam.detect.heads.base import Losses
 from pointsam.detect.heads.protocol import Head, HeadConfig
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig
 from pointsam.detect.heads.union import HeadUnion
+from pointsam.detect.labels import SampleLabels
 from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig
 from pointsam.detect.nets.grid import Grid, MapShape
 from pointsam.detect.predictions import Predictions
-from pointsam.detect.scene import Scene
 from pointsam.taxonomy import Taxonomy
 
 FEATURES = 5
@@ -74,7 +74,7 @@ class Batch:
     frame_ids: tuple[str, ...]
     points: tuple[Tensor, ...]
     num_key: tuple[int, ...]
-    scenes: tuple[Scene, ...] = ()
+    scenes: tuple[SampleLabels, ...] = ()
 
     def to(self, device: torch.device) -> Batch:
         """On a device."""
@@ -83,7 +83,7 @@ class Batch:
             return value.to(device, non_blocking=True)
 
         scenes = tuple(
-            Scene(**{field.name: moved(getattr(scene, field.name)) for field in dataclasses.fields(scene)})
+            SampleLabels(**{field.name: moved(getattr(scene, field.name)) for field in dataclasses.fields(scene)})
             for scene in self.scenes
         )
         return Batch(self.frame_ids, tuple(moved(points) for points in self.points), self.num_key, scenes)

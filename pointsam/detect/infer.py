@@ -9,13 +9,13 @@ import torch
 from pointsam.datasets.base import Dataset
 from pointsam.detect.data.loader import FrameItems, frame_loader
 from pointsam.detect.data.sample import PointsConfig
-from pointsam.detect.detections import Detections
+from pointsam.detect.detections import FramePredictions
 from pointsam.detect.detector import Batch, Detector
 
 
 def detect_frames(
     detector: Detector, dataset: Dataset, frame_ids: Sequence[str], config: PointsConfig, workers: int
-) -> Iterator[Detections | tuple[str, str]]:
+) -> Iterator[FramePredictions | tuple[str, str]]:
     """Boxes of each frame, in order; of a frame that cannot be read, its id and why."""
     device = next(detector.parameters()).device
     items = FrameItems(dataset, frame_ids, config, detector.config.grid.range_m)
@@ -28,6 +28,6 @@ def detect_frames(
                 continue
             with torch.no_grad():
                 (found,) = detector(item.to(device))
-            yield Detections.of(item.frame_ids[0], found)
+            yield FramePredictions.of(item.frame_ids[0], found)
     finally:
         detector.train(was_training)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
-from pointsam.detect.train import Report
+from pointsam.detect.train import StepReport
 
 
 class TrainingLog:
@@ -40,7 +40,7 @@ class TrainingLog:
             self._file.close()
             self._board.close()
 
-    def step(self, report: Report) -> None:
+    def step(self, report: StepReport) -> None:
         """One line and one event a term."""
         if self._file is None:
             return

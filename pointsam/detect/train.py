@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from pointsam.base.errors import TrainingError
 from pointsam.detect.checkpoint import Checkpoint, Place, save_checkpoint
-from pointsam.detect.data.loader import Item, Steps, training_loader
+from pointsam.detect.data.loader import LoadedBatch, Steps, training_loader
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Batch, Detector
 from pointsam.detect.recipe import Recipe
@@ -29,7 +29,7 @@ _MOST_BAD = 0.1
 
 
 @dataclass(frozen=True)
-class Report:
+class StepReport:
     """One step.
 
     Args:
@@ -142,7 +142,7 @@ class Trainer:
             last_epoch=step - 1,
         )
 
-    def run(self) -> Iterator[Report]:
+    def run(self) -> Iterator[StepReport]:
         """Train on, step by step, to the end of the recipe.
 
         Raises:
@@ -162,7 +162,7 @@ class Trainer:
                 self.place = Place(self.place.step + 1, self.place.best)
                 last = self.place.step % self.steps_per_epoch == 0
                 seconds = time.perf_counter() - began
-                yield Report(self.place.step, epoch, last, losses, rate, norm, seconds, waited, item.bad)
+                yield StepReport(self.place.step, epoch, last, losses, rate, norm, seconds, waited, item.bad)
                 if last:  # epochs of equal length, whatever resampling rounds
                     break
                 began = time.perf_counter()
@@ -196,7 +196,7 @@ class Trainer:
             "the last checkpoint is kept; look at these frames, lower train.learning_rate, or train in fp32",
         )
 
-    def _readable(self, item: Item) -> Batch:
+    def _readable(self, item: LoadedBatch) -> Batch:
         """The batch, unless too many frames of the epoch were bad."""
         self._bad |= {frame_id for frame_id, _ in item.bad}
         frames = len(self.data.frame_ids)

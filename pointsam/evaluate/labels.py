@@ -9,13 +9,13 @@ from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.judge import FrameVerdict, Judge
-from pointsam.evaluate.quality import Report
+from pointsam.evaluate.quality import FolderQuality
 from pointsam.store.reader import Labels
 
 
 def evaluate_labels(
     out: Path | str, dataset: Dataset, truth: str | None = None, watch: Callable[[FrameVerdict], None] = lambda _: None
-) -> Report:
+) -> FolderQuality:
     """Score every finished frame of an output folder.
 
     Args:
@@ -53,7 +53,7 @@ def evaluate_labels(
             f"{truth or 'truth'} in {dataset.root}",
             "score a split that has boxes or panoptic labels" if truth is None else "leave out --truth",
         )
-    return Report(labels.out, "+".join(sorted(sources)), judge.result(), failed, without_truth)
+    return FolderQuality(labels.out, "+".join(sorted(sources)), judge.result(), failed, without_truth)
 
 
 def require_same_classes(labels: Labels, dataset: Dataset) -> None:

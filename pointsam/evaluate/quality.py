@@ -14,7 +14,7 @@ _OBJECTS = ("objects", "IoU", "recall", "precision")
 
 
 @dataclass(frozen=True)
-class Report:
+class FolderQuality:
     """Figures of one output folder.
 
     Args:
@@ -107,7 +107,7 @@ class Report:
         return Table("does confidence tell good clusters from bad ones?", header, rows, note)
 
 
-def compare(ours: Report, other: Report) -> Table:
+def compare(ours: FolderQuality, other: FolderQuality) -> Table:
     """Classes and bins of both, scored on one data set, and the differences, ours less the other's."""
     theirs = _figures(other)
     rows: list[tuple[object, ...]] = []
@@ -123,7 +123,7 @@ def compare(ours: Report, other: Report) -> Table:
     return Table(f"{ours.out} against {other.out}", header, rows, note)
 
 
-def _figures(report: Report) -> dict[str, tuple[float, float, float]]:
+def _figures(report: FolderQuality) -> dict[str, tuple[float, float, float]]:
     panoptic, agnostic = report.quality.panoptic, report.quality.agnostic
     rows = {"all": (panoptic.pq, agnostic.overall.mean_iou, agnostic.overall.recall)}
     for c, o in zip(panoptic.classes, agnostic.classes, strict=True):

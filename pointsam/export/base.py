@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pointsam.export.item import Files, Item
+from pointsam.export.frame import ExportFrame, Files
 
 GUESSED = "boxes are fitted to clusters: sizes are guessed from the class, and which end is the front nobody knows"
 """`Format.note` of formats with boxes."""
@@ -34,7 +34,7 @@ class Exported:
 class Stream(Protocol):
     """A single file that grows frame by frame."""
 
-    def add(self, item: Item) -> None:
+    def add(self, item: ExportFrame) -> None:
         """Write one frame."""
 
 
@@ -53,8 +53,8 @@ class Format:
         note: a warning worth saying.
     """
 
-    frame: Callable[[Item, str], Files] = lambda _item, _split: {}
-    row: Callable[[Item], Any] = lambda _item: None
+    frame: Callable[[ExportFrame, str], Files] = lambda _item, _split: {}
+    row: Callable[[ExportFrame], Any] = lambda _item: None
     close: Callable[[Exported], Files] = lambda _done: {}
     stream: Callable[[Path], AbstractContextManager[Stream]] | None = None
     suffix: str = ""

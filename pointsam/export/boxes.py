@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 
 from pointsam.base.errors import SchemaError
 from pointsam.export.base import GUESSED, Format
-from pointsam.export.item import Files, Item, require_known
+from pointsam.export.frame import ExportFrame, Files, require_known
 from pointsam.export.nuscenes_panoptic import CHALLENGE_CLASS
 from pointsam.geometry.boxes import corners
 from pointsam.geometry.projection import cam_SE3_lidar
@@ -32,7 +32,7 @@ KITTI_KINDS: Mapping[str, str] = MappingProxyType(
 _MOST, _NEAREST_M = 500, 0.1
 
 
-def kitti(item: Item) -> Files:
+def kitti(item: ExportFrame) -> Files:
     """A frame's label file; boxes that the camera does not see are left out.
 
     Raises:
@@ -70,7 +70,7 @@ def kitti(item: Item) -> Files:
     return {f"label_2/{item.name}.txt": "".join(lines).encode()}
 
 
-def nuscenes_rows(item: Item) -> list[dict[str, Any]]:
+def nuscenes_rows(item: ExportFrame) -> list[dict[str, Any]]:
     """A frame's detections.
 
     Raises:

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from pointsam.base.errors import BackendError
 from pointsam.base.open3d_loader import load_open3d
 from pointsam.export.base import Format
-from pointsam.export.item import Files, Item
+from pointsam.export.frame import ExportFrame, Files
 from pointsam.report.points import cluster_colours
 from pointsam.report.style import UNLABELLED
 from pointsam.types import NO_INSTANCE
 
 
-def ply(item: Item) -> Files:
+def ply(item: ExportFrame) -> Files:
     """A frame as PLY (Stanford triangle format, binary little-endian), written by open3d.
 
     Raises:
@@ -41,7 +41,7 @@ def ply(item: Item) -> Files:
         return {f"{item.name}.ply": path.read_bytes()}
 
 
-def pcd(item: Item) -> Files:
+def pcd(item: ExportFrame) -> Files:
     """A frame as PCD 0.7 (Point Cloud Library, binary), written by pypcd4; the colour is packed as PCL has it.
 
     Raises:
@@ -61,7 +61,7 @@ def pcd(item: Item) -> Files:
     return {f"{item.name}.pcd": content.getvalue()}
 
 
-def _scalars(item: Item) -> dict[str, NDArray[np.generic]]:
+def _scalars(item: ExportFrame) -> dict[str, NDArray[np.generic]]:
     labels = item.found.labels
     return {
         "intensity": item.points[:, 3].astype(np.float32),
@@ -70,7 +70,7 @@ def _scalars(item: Item) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _colours(item: Item) -> NDArray[np.uint8]:
+def _colours(item: ExportFrame) -> NDArray[np.uint8]:
     ids = item.found.labels.instance_id
     colours = np.broadcast_to(np.array(UNLABELLED, dtype=np.uint8), (len(ids), 3)).copy()
     member = ids != NO_INSTANCE

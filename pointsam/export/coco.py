@@ -16,10 +16,10 @@ from typing import Any
 
 from pointsam import rle
 from pointsam.export.base import Format
-from pointsam.export.item import Files, Item
+from pointsam.export.frame import ExportFrame, Files
 
 
-def coco_rows(item: Item) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+def coco_rows(item: ExportFrame) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Each image of a frame with its annotations; ids are given later."""
     out = []
     for view in item.frame.cameras:

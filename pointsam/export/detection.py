@@ -26,13 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.export.base import GUESSED, Format
-from pointsam.export.item import Files, Item
+from pointsam.export.frame import ExportFrame, Files
 from pointsam.geometry.boxes import rows
 
 _DIGITS = 4
 
 
-def openpcdet(item: Item) -> Files:
+def openpcdet(item: ExportFrame) -> Files:
     """A frame's points and labels."""
     points = io.BytesIO()
     np.save(points, _four(item), allow_pickle=False)
@@ -49,13 +49,13 @@ def openpcdet_split(names: Sequence[str], split: str) -> Files:
     return {f"ImageSets/{split}.txt": "".join(f"{name}\n" for name in names).encode()}
 
 
-def mmdet3d(item: Item) -> Files:
+def mmdet3d(item: ExportFrame) -> Files:
     """A frame's points and point labels."""
     classes = item.found.labels.class_id.astype("u1")
     return {f"points/{item.name}.bin": _four(item).tobytes(), f"labels/{item.name}.bin": classes.tobytes()}
 
 
-def mmdet3d_info(item: Item) -> dict[str, Any]:
+def mmdet3d_info(item: ExportFrame) -> dict[str, Any]:
     """A frame's entry of the annotation file."""
     instances = []
     bottom = rows(item.boxes)
@@ -84,7 +84,7 @@ def mmdet3d_split(infos: Sequence[dict[str, Any]], class_names: Sequence[str], s
     return {f"pointsam_infos_{split}.json": (json.dumps(document) + "\n").encode()}
 
 
-def _four(item: Item) -> NDArray[np.float32]:
+def _four(item: ExportFrame) -> NDArray[np.float32]:
     return item.points.astype("<f4")
 
 

@@ -11,11 +11,11 @@ Source: nuscenes.eval.lidarseg, README.
 from __future__ import annotations
 
 from pointsam.export.base import Format
-from pointsam.export.item import Files, Item
+from pointsam.export.frame import ExportFrame, Files
 from pointsam.export.nuscenes_panoptic import challenge_of_point
 
 
-def lidarseg(item: Item, eval_set: str) -> Files:
+def lidarseg(item: ExportFrame, eval_set: str) -> Files:
     """A frame's file.
 
     Raises:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import SchemaError
 from pointsam.export.base import Format
-from pointsam.export.item import Files, Item, require_known
+from pointsam.export.frame import ExportFrame, Files, require_known
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
 
@@ -98,7 +98,7 @@ def encode(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.uint16]:
     return np.where(foreground, class_of_point * 1000 + labels.instance_id + 1, 0).astype(np.uint16)
 
 
-def panoptic(item: Item, eval_set: str) -> Files:
+def panoptic(item: ExportFrame, eval_set: str) -> Files:
     """A frame's file.
 
     Args:

@@ -25,7 +25,7 @@ from pointsam import rle
 from pointsam.base.errors import BackendError
 from pointsam.datasets.io import encoded_image
 from pointsam.export.base import Format
-from pointsam.export.item import Item
+from pointsam.export.frame import ExportFrame
 from pointsam.geometry.projection import cam_SE3_lidar, project
 from pointsam.report.points import cluster_colours
 from pointsam.report.style import UNLABELLED, class_rgb
@@ -61,7 +61,7 @@ class Recording:
         self._stream.flush()
         self._stream.disconnect()
 
-    def add(self, item: Item) -> None:
+    def add(self, item: ExportFrame) -> None:
         """Write one frame."""
         rr, labels = self._rerun, item.found.labels
         self._stream.set_time("frame", sequence=item.number)
@@ -80,7 +80,12 @@ class Recording:
             self._camera(item, view, xyz, colours, member)
 
     def _camera(
-        self, item: Item, view: CameraView, xyz: NDArray[Any], colours: NDArray[np.uint8], member: NDArray[np.bool_]
+        self,
+        item: ExportFrame,
+        view: CameraView,
+        xyz: NDArray[Any],
+        colours: NDArray[np.uint8],
+        member: NDArray[np.bool_],
     ) -> None:
         rr, camera = self._rerun, view.camera
         pose = cam_SE3_lidar(item.frame.sweep, view).inverse()
@@ -116,7 +121,7 @@ class Recording:
         self._stream.log(entity, value)
 
 
-def _mask_image(item: Item, view: CameraView) -> NDArray[np.uint8]:
+def _mask_image(item: ExportFrame, view: CameraView) -> NDArray[np.uint8]:
     """(H,W,4) masks that built clusters in the colours of their classes, smaller ones above larger ones."""
     height, width = view.camera.height_px, view.camera.width_px
     image = np.zeros((height, width, 4), dtype=np.uint8)

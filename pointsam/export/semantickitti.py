@@ -15,7 +15,7 @@ import numpy as np
 
 from pointsam.base.errors import SchemaError
 from pointsam.export.base import Format
-from pointsam.export.item import Files, Item, require_known
+from pointsam.export.frame import ExportFrame, Files, require_known
 from pointsam.types import NO_INSTANCE
 
 CLASSES: Mapping[str, int] = MappingProxyType(
@@ -43,7 +43,7 @@ CLASSES: Mapping[str, int] = MappingProxyType(
 _LARGEST_ID = 0xFFFF - 1
 
 
-def semantickitti(item: Item) -> Files:
+def semantickitti(item: ExportFrame) -> Files:
     """A frame's file.
 
     Raises:

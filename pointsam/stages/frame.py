@@ -21,7 +21,7 @@ from pointsam.stages.paint import paint, semantic_map
 from pointsam.stages.prompt import prompt
 from pointsam.stages.recipes import ClustersConfig, MasksConfig
 from pointsam.stages.refine import refine
-from pointsam.stages.summarize import Evidence, summarize
+from pointsam.stages.summarize import CameraEvidence, summarize
 from pointsam.stages.trim import trim
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import (
@@ -108,7 +108,7 @@ def instance_map(
 
 
 @dataclass(frozen=True, eq=False)
-class Lifted:
+class LiftedFrame:
     """What the cameras of a frame say about its points, before refinement.
 
     Args:
@@ -123,7 +123,7 @@ class Lifted:
     num_masks: tuple[int, ...]
     views: NDArray[np.uint8]
     covered: NDArray[np.uint8]
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[CameraEvidence, ...]
 
 
 def frame_labels(
@@ -157,7 +157,7 @@ def lifted_labels(
     painted: Callable[[str], InstanceMap],
     config: ClustersConfig,
     watch: Stopwatch,
-) -> Lifted:
+) -> LiftedFrame:
     """The first half of `frame_labels`, all that needs the calibration."""
     views, covered = np.zeros((2, len(points)), dtype=np.uint8)
     labels, num_masks, evidence = [], [], []
@@ -172,7 +172,7 @@ def lifted_labels(
         views += lifted.seen
         covered += lifted.labels.instance_id != NO_INSTANCE
         evidence.append(
-            Evidence(
+            CameraEvidence(
                 view.name,
                 lifted.labels,
                 instances.mask_id,
@@ -181,13 +181,13 @@ def lifted_labels(
                 _scores(row.masks, row.detections, instances.mask_id, instances.class_id),
             )
         )
-    return Lifted(tuple(labels), tuple(num_masks), views, covered, tuple(evidence))
+    return LiftedFrame(tuple(labels), tuple(num_masks), views, covered, tuple(evidence))
 
 
 def refined_labels(
     frame: Frame,
     points: FramePoints,
-    lifted: Lifted,
+    lifted: LiftedFrame,
     taxonomy: Taxonomy,
     config: ClustersConfig,
     watch: Stopwatch,

@@ -15,7 +15,7 @@ from pointsam.types import NO_INSTANCE, Cluster, PointLabels
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class CameraEvidence:
     """What one camera said before any refinement.
 
     Args:
@@ -36,7 +36,7 @@ class Evidence:
 
 
 def summarize(
-    xyz_lidar_m: NDArray[np.float32], labels: PointLabels, evidence: Sequence[Evidence], taxonomy: Taxonomy
+    xyz_lidar_m: NDArray[np.float32], labels: PointLabels, evidence: Sequence[CameraEvidence], taxonomy: Taxonomy
 ) -> tuple[PointLabels, tuple[Cluster, ...]]:
     """Number the objects and tell of each where it is and why.
 
@@ -100,7 +100,7 @@ def _extent(xyz_m: NDArray[np.float64]) -> tuple[_Xyz, _Xyz, float, float]:
 class _Claims:
     """How many points each cluster shares with each mask, and what refinement cut."""
 
-    def __init__(self, labels: PointLabels, evidence: Sequence[Evidence]) -> None:
+    def __init__(self, labels: PointLabels, evidence: Sequence[CameraEvidence]) -> None:
         self.cameras = [e.camera for e in evidence]
         num_clusters = int(labels.instance_id.max(initial=NO_INSTANCE)) + 1
         offsets = np.cumsum([0, *(len(e.mask_id) for e in evidence)])

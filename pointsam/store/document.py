@@ -25,7 +25,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlanDocument:
     """All shards of a stage."""
 
     shards: tuple[Shard, ...]

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from pointsam.base.document import parse_document, read_document
 from pointsam.base.errors import SchemaError, StoreError
 from pointsam.base.paths import name_problem
-from pointsam.store.document import Plan, RunFile, ShardEntry
+from pointsam.store.document import PlanDocument, RunFile, ShardEntry
 from pointsam.store.schema import SCHEMA_VERSION
 
 _T = TypeVar("_T")
@@ -92,9 +92,9 @@ def read_run(out: Path) -> RunFile:
     return read_document(path, RunFile, lambda why: damaged(path, why), known)
 
 
-def read_plan(out: Path, stage: str) -> Plan | None:
+def read_plan(out: Path, stage: str) -> PlanDocument | None:
     """The shards of a stage as planned, None if there is no such plan or it is damaged."""
-    return _if_whole(plan_path(out, stage), Plan)
+    return _if_whole(plan_path(out, stage), PlanDocument)
 
 
 def entry_if_done(out: Path, stage: str, shard: str, key: str) -> ShardEntry | None:

@@ -17,7 +17,16 @@ from pointsam.base.document import differences, digest, document_bytes, json_obj
 from pointsam.base.errors import SchemaError, StoreError
 from pointsam.base.files import claimed, locked, store_errors, write_together
 from pointsam.store import layout
-from pointsam.store.document import FileEntry, Plan, PlanSummary, RunFile, Shard, ShardEntry, ShardStats, StageEntry
+from pointsam.store.document import (
+    FileEntry,
+    PlanDocument,
+    PlanSummary,
+    RunFile,
+    Shard,
+    ShardEntry,
+    ShardStats,
+    StageEntry,
+)
 from pointsam.store.schema import SCHEMA_VERSION, table_metadata
 from pointsam.store.writer import table_bytes
 
@@ -85,7 +94,7 @@ class Run:
             SchemaError: SCH003 if the metadata are not complete.
         """
         table_metadata(metadata)  # complains now rather than after the first shard's work
-        plan = Plan(tuple(shards))
+        plan = PlanDocument(tuple(shards))
         keyed = {**json_object(document), "schema_version": SCHEMA_VERSION, "plan": _summary(plan)}
         run = Run(Path(out), stage, digest([keyed, metadata]), plan.shards)
         root = None if data_root is None else str(Path(data_root).resolve())
@@ -181,7 +190,7 @@ class Run:
     def _entry_if_done(self, shard: Shard) -> ShardEntry | None:
         return layout.entry_if_done(self.out, self.stage, shard.name, self.key)
 
-    def _register(self, entry: StageEntry, plan: Plan) -> None:
+    def _register(self, entry: StageEntry, plan: PlanDocument) -> None:
         """Bring run.json and the plan up to date; call it under the lock."""
         path = layout.run_path(self.out)
         run = layout.read_run(self.out) if path.exists() else RunFile(SCHEMA_VERSION, {})
@@ -213,5 +222,5 @@ class Run:
         )
 
 
-def _summary(plan: Plan) -> PlanSummary:
+def _summary(plan: PlanDocument) -> PlanSummary:
     return PlanSummary(len(plan.shards), sum(len(shard.frame_ids) for shard in plan.shards), digest(plan))

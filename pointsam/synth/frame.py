@@ -16,7 +16,7 @@ from pointsam.semantics.oracle import TRUTH
 from pointsam.synth.annotate import BoxRow, Silhouettes, boxes, point_labels, visibility_tokens
 from pointsam.synth.exposure import Studio, instance_files, jpeg
 from pointsam.synth.lidar import Lidar, Scan
-from pointsam.synth.recorded import FileRow, FrameRow, ObjectRow
+from pointsam.synth.recorded import FileRow, ObjectRow, RecordedFrame
 from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY, MountedCamera, Rig
 from pointsam.synth.tables import LIDAR, quaternion, token
 from pointsam.synth.world import World
@@ -56,7 +56,7 @@ class Film:
     def _silhouettes(self) -> Silhouettes:
         return Silhouettes(self.world)
 
-    def record(self, frame: int) -> tuple[dict[str, bytes], FrameRow]:
+    def record(self, frame: int) -> tuple[dict[str, bytes], RecordedFrame]:
         """A key frame and the sweeps since the one before.
 
         Returns:
@@ -78,7 +78,7 @@ class Film:
         files[labels["lidarseg"]], files[labels["panoptic"]] = category.tobytes(), packed.getvalue()
         visibility = visibility_tokens([counts for _, counts in images])
         found = boxes(self.world, key_us * 1e-6, scan, visibility)
-        row: FrameRow = {
+        row: RecordedFrame = {
             "sample_token": token("sample", self.name, frame),
             "t_us": self.start_us + key_us,
             "data": [*(row for row, _ in images), *sweeps, key],

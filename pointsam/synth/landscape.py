@@ -9,14 +9,14 @@ from pointsam.synth.assets import scenery
 from pointsam.synth.material import Material
 from pointsam.synth.mesh import surface
 from pointsam.synth.motion import Track
-from pointsam.synth.plan import Placed, Plan
+from pointsam.synth.plan import Placed, WorldPlan
 from pointsam.synth.street import DEPTH_M, Block
 
 LOT_DEPTH_M = 30.0
 _HORIZON_M = 1500.0
 
 
-def furnish(plan: Plan) -> None:
+def furnish(plan: WorldPlan) -> None:
     """Lay the ground, fill the blocks, line the sidewalks, close the view."""
     plan.placed += [Placed(asset, None, False) for asset in plan.street.ground()]
     shapes = _Shapes(plan.rng)
@@ -46,7 +46,7 @@ class _Shapes:
         return self.bushes[int(self._rng.integers(len(self.bushes)))]
 
 
-def _kerbside(plan: Plan, block: Block, shapes: _Shapes) -> None:
+def _kerbside(plan: WorldPlan, block: Block, shapes: _Shapes) -> None:
     """The strip of the sidewalk next to the kerb: lamps, trees, signs, bins, traffic lights."""
     rng, street, side = plan.rng, plan.street, block.side
     d = side * (street.kerb_m + 0.7)
@@ -67,12 +67,12 @@ def _kerbside(plan: Plan, block: Block, shapes: _Shapes) -> None:
         plan.stand(scenery.bus_shelter(rng), at, side * (street.kerb_m + 1.6), facing_road, labelled=False)
 
 
-def _edge_m(plan: Plan) -> float:
+def _edge_m(plan: WorldPlan) -> float:
     """Distance of the sidewalk's inner edge from the centre line."""
     return plan.street.kerb_m + plan.street.sidewalk_m
 
 
-def _park(plan: Plan, block: Block, shapes: _Shapes) -> None:
+def _park(plan: WorldPlan, block: Block, shapes: _Shapes) -> None:
     rng, side, edge = plan.rng, block.side, _edge_m(plan)
     start, end = block.start_m + plan.street.sidewalk_m, block.end_m - plan.street.sidewalk_m
     if rng.random() < 0.6:
@@ -90,19 +90,19 @@ def _park(plan: Plan, block: Block, shapes: _Shapes) -> None:
         _row_of_buildings(plan, block, rng.uniform(12, 22))
 
 
-def _frontage(plan: Plan, block: Block, shapes: _Shapes) -> None:
+def _frontage(plan: WorldPlan, block: Block, shapes: _Shapes) -> None:
     _row_of_buildings(plan, block, plan.rng.uniform(0.2, 3.5))
     for at in plan.along(block.start_m + 8, block.end_m - 8, 30.0):
         plan.stand(shapes.bush(), at, block.side * (_edge_m(plan) + 1.0), labelled=False)
 
 
-def _behind_lot(plan: Plan, block: Block, shapes: _Shapes) -> None:
+def _behind_lot(plan: WorldPlan, block: Block, shapes: _Shapes) -> None:
     for at in plan.along(block.start_m + 8, block.end_m - 8, 16.0):
         plan.stand(shapes.tree(), at, block.side * (_edge_m(plan) + LOT_DEPTH_M), labelled=False)
     _row_of_buildings(plan, block, LOT_DEPTH_M + 4)
 
 
-def _row_of_buildings(plan: Plan, block: Block, setback_m: float) -> None:
+def _row_of_buildings(plan: WorldPlan, block: Block, setback_m: float) -> None:
     rng, side = plan.rng, block.side
     at, end = block.start_m + plan.street.sidewalk_m + 1, block.end_m - plan.street.sidewalk_m - 1
     while end - at > 9:
@@ -113,7 +113,7 @@ def _row_of_buildings(plan: Plan, block: Block, setback_m: float) -> None:
         at += length + (rng.uniform(3, 9) if rng.random() < 0.3 else 0.05)
 
 
-def _second_row(plan: Plan, block: Block) -> None:
+def _second_row(plan: WorldPlan, block: Block) -> None:
     """Large buildings far back, so that no gap shows the edge of the world."""
     rng, side = plan.rng, block.side
     at = block.start_m + 3
@@ -124,7 +124,7 @@ def _second_row(plan: Plan, block: Block) -> None:
         at += length + rng.uniform(2, 14)
 
 
-def _close_ends(plan: Plan) -> None:
+def _close_ends(plan: WorldPlan) -> None:
     """Buildings across the ends of the street and of the side streets."""
     rng, street = plan.rng, plan.street
     for s, facing in ((street.start_m - 14, -np.pi / 2), (street.end_m + 14, np.pi / 2)):
@@ -135,7 +135,7 @@ def _close_ends(plan: Plan) -> None:
             _far(plan, scenery.building(rng, 34.0, 16.0), j.s_m, side * (DEPTH_M + 9), 0.0 if side > 0 else np.pi)
 
 
-def _far(plan: Plan, building: Asset, s_m: float, d_m: float, facing: float) -> None:
+def _far(plan: WorldPlan, building: Asset, s_m: float, d_m: float, facing: float) -> None:
     plan.placed.append(Placed(building, Track(plan.street.road, s_m, d_m, turn=facing), False))
 
 

@@ -28,7 +28,7 @@ class Placed:
 
 
 @dataclass(eq=False)
-class Plan:
+class WorldPlan:
     """A street being furnished.
 
     Args:

@@ -41,7 +41,7 @@ class _Frame(TypedDict):
     boxes: list[ObjectRow]
 
 
-class FrameRow(_Frame, total=False):
+class RecordedFrame(_Frame, total=False):
     """A key frame with the sweeps that lead to it; the first of a scene holds what is known of the scene."""
 
     description: str

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from pointsam.base.files import make_folder, store_errors, temporary_of
 from pointsam.synth.annotate import CATEGORIES
-from pointsam.synth.recorded import FrameRow, ObjectRow
+from pointsam.synth.recorded import ObjectRow, RecordedFrame
 from pointsam.synth.rig import Rig
 
 TABLES = (
@@ -56,7 +56,7 @@ class SceneRecord:
     description: str
     date: str
     map_file: str
-    frames: Sequence[FrameRow]
+    frames: Sequence[RecordedFrame]
 
 
 def token(*parts: object) -> str:

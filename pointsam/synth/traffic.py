@@ -11,7 +11,7 @@ from pointsam.synth.assets import buses, cars, people, trucks, two_wheelers
 from pointsam.synth.drive import Drive
 from pointsam.synth.landscape import LOT_DEPTH_M
 from pointsam.synth.motion import Speed, Track
-from pointsam.synth.plan import Plan
+from pointsam.synth.plan import WorldPlan
 from pointsam.synth.street import DEPTH_M, KERB_HEIGHT_M, Block, Junction
 
 _IN_SIGHT_M = 130.0
@@ -25,7 +25,7 @@ _PEOPLE_M = 17.0
 Rng = np.random.Generator
 
 
-def populate(plan: Plan, drive: Drive, duration_s: float, crowd: float) -> None:
+def populate(plan: WorldPlan, drive: Drive, duration_s: float, crowd: float) -> None:
     """Fill a street whose work zones and landscape stand.
 
     Args:
@@ -51,7 +51,7 @@ def populate(plan: Plan, drive: Drive, duration_s: float, crowd: float) -> None:
         _crossing_people(plan, drive, drive.junction)
 
 
-def _park_at_kerbs(plan: Plan, crowd: float) -> None:
+def _park_at_kerbs(plan: WorldPlan, crowd: float) -> None:
     street, rng = plan.street, plan.rng
     if not street.parking_m:
         return
@@ -68,7 +68,7 @@ def _park_at_kerbs(plan: Plan, crowd: float) -> None:
             at += length + rng.uniform(0.7, 2.0)
 
 
-def _fill_lot(plan: Plan, block: Block, crowd: float) -> None:
+def _fill_lot(plan: WorldPlan, block: Block, crowd: float) -> None:
     """Rows of parked cars behind the sidewalk."""
     street, rng = plan.street, plan.rng
     filled = np.clip(rng.normal(0.3, 0.15) * crowd, 0.05, 0.9)
@@ -80,7 +80,7 @@ def _fill_lot(plan: Plan, block: Block, crowd: float) -> None:
                 plan.stand(cars.car(rng), at + rng.normal(0, 0.1), d, facing)
 
 
-def _lanes(plan: Plan, drive: Drive, crowd: float, duration_s: float) -> None:
+def _lanes(plan: WorldPlan, drive: Drive, crowd: float, duration_s: float) -> None:
     """Moving traffic; every vehicle of a lane keeps its distance, because all share one speed."""
     street, rng = plan.street, plan.rng
     for side in (1, -1):
@@ -93,7 +93,7 @@ def _lanes(plan: Plan, drive: Drive, crowd: float, duration_s: float) -> None:
 
 
 def _convoy(
-    plan: Plan, drive: Drive, side: int, d: float, first: float, way: int, crowd: float, duration_s: float
+    plan: WorldPlan, drive: Drive, side: int, d: float, first: float, way: int, crowd: float, duration_s: float
 ) -> None:
     """Vehicles from a place on, forwards or backwards; `first` and all else counts along their own direction."""
     rng, street = plan.rng, plan.street
@@ -114,7 +114,7 @@ def _convoy(
 
 
 def _lane_is_free(
-    plan: Plan, drive: Drive, s: float, d: float, size_lw_m: tuple[float, float], side: int, duration_s: float
+    plan: WorldPlan, drive: Drive, s: float, d: float, size_lw_m: tuple[float, float], side: int, duration_s: float
 ) -> bool:
     """Not in what stands on the lane at any time, nor across the junction while others cross it."""
     length, width = size_lw_m
@@ -150,7 +150,7 @@ def _vehicle(rng: Rng) -> tuple[list[tuple[Asset, float]], float]:
     return [(asset, 0.0)], asset.size_lwh_m[0]
 
 
-def _side_street(plan: Plan, drive: Drive, junction: Junction, crowd: float, duration_s: float) -> None:
+def _side_street(plan: WorldPlan, drive: Drive, junction: Junction, crowd: float, duration_s: float) -> None:
     """Vehicles that wait at the junction, or that cross it while the main street stands."""
     street, rng = plan.street, plan.rng
     crossing = junction is drive.junction
@@ -173,7 +173,7 @@ def _side_street(plan: Plan, drive: Drive, junction: Junction, crowd: float, dur
                 break
 
 
-def _two_wheelers_at_walls(plan: Plan, block: Block, crowd: float) -> None:
+def _two_wheelers_at_walls(plan: WorldPlan, block: Block, crowd: float) -> None:
     rng, street = plan.rng, plan.street
     for at in plan.along(block.start_m + 6, block.end_m - 6, 250.0 / crowd):
         for k in range(int(rng.integers(1, 4))):
@@ -186,7 +186,7 @@ def _pedestrian(rng: Rng, walking: bool) -> Asset:
     return people.pedestrian(rng, walking, "child" if rng.random() < 0.02 else "adult")
 
 
-def _standers(plan: Plan, block: Block, crowd: float, share: float) -> None:
+def _standers(plan: WorldPlan, block: Block, crowd: float, share: float) -> None:
     """People alone or in groups who stand on the sidewalk."""
     rng, street = plan.rng, plan.street
     for at in plan.along(block.start_m + 3, block.end_m - 3, _PEOPLE_M / crowd / share):
@@ -196,7 +196,7 @@ def _standers(plan: Plan, block: Block, crowd: float, share: float) -> None:
             plan.stand(_pedestrian(rng, False), s, off, rng.uniform(0, 2 * np.pi), gap_m=0.0)
 
 
-def _walkers(plan: Plan, block: Block, duration_s: float, crowd: float, share: float) -> None:
+def _walkers(plan: WorldPlan, block: Block, duration_s: float, crowd: float, share: float) -> None:
     """People who walk along the sidewalk in files of one pace each.
 
     Who would meet something in time stops before it, and has the file alone: others would walk into him.
@@ -230,7 +230,7 @@ def _to_edge(block: Block, s_m: float, way: int) -> float:
     return (block.end_m - s_m if way > 0 else s_m - block.start_m) - 0.5
 
 
-def _crossing_people(plan: Plan, drive: Drive, junction: Junction) -> None:
+def _crossing_people(plan: WorldPlan, drive: Drive, junction: Junction) -> None:
     """People who use the crossing while the traffic stands."""
     rng, street = plan.rng, plan.street
     for way in (1, -1):  # before and behind the junction

@@ -6,7 +6,7 @@ import numpy as np
 
 from pointsam.synth.assets import construction, people, roadside, trucks
 from pointsam.synth.drive import Drive
-from pointsam.synth.plan import Plan
+from pointsam.synth.plan import WorldPlan
 from pointsam.synth.street import Block
 
 _BARRIERS = ("jersey", "plastic", "fence")
@@ -15,7 +15,7 @@ _CROSSING_M = 6.0
 """From a junction to the far side of its stop lines."""
 
 
-def road_works(plan: Plan, drive: Drive) -> None:
+def road_works(plan: WorldPlan, drive: Drive) -> None:
     """Close a stretch of the kerb lane, where it can be spared, by barriers with cones before and behind them."""
     rng, street = plan.rng, plan.street
     side = int(rng.choice((1, -1)))
@@ -42,7 +42,7 @@ def road_works(plan: Plan, drive: Drive) -> None:
     plan.take(start + length / 2, side * (street.kerb_m - depth / 2), length / 2, depth / 2)
 
 
-def building_site(plan: Plan, block: Block) -> None:
+def building_site(plan: WorldPlan, block: Block) -> None:
     """Fill the ground behind a sidewalk: barriers all along it, machines, lorries and workers behind them."""
     rng, street, side = plan.rng, plan.street, block.side
     start, end = block.start_m + street.sidewalk_m + 1, block.end_m - street.sidewalk_m - 1
@@ -56,7 +56,7 @@ def building_site(plan: Plan, block: Block) -> None:
     _workers(plan, (start, end), (edge + side * 1.5, edge + side * 15), 6)
 
 
-def _barriers(plan: Plan, start_m: float, end_m: float, d_m: float) -> None:
+def _barriers(plan: WorldPlan, start_m: float, end_m: float, d_m: float) -> None:
     rng = plan.rng
     kind = str(rng.choice(_BARRIERS))
     for at in np.arange(start_m, end_m, 2.6):
@@ -64,17 +64,17 @@ def _barriers(plan: Plan, start_m: float, end_m: float, d_m: float) -> None:
             plan.stand(roadside.barrier(rng, kind), at, d_m, np.pi / 2 + rng.normal(0, 0.02), gap_m=-0.2)
 
 
-def _cone(plan: Plan, s_m: float, d_m: float) -> None:
+def _cone(plan: WorldPlan, s_m: float, d_m: float) -> None:
     if not _keep_clear(plan, s_m, d_m):
         plan.stand(roadside.traffic_cone(plan.rng), s_m, d_m, gap_m=0.0)
 
 
-def _keep_clear(plan: Plan, s_m: float, d_m: float) -> bool:
+def _keep_clear(plan: WorldPlan, s_m: float, d_m: float) -> bool:
     """Whether traffic crosses here: a junction, or on the road the crossings before and behind it."""
     return plan.street.in_junction(s_m, _CROSSING_M if abs(d_m) < plan.street.kerb_m else 0.0)
 
 
-def _workers(plan: Plan, s_m: tuple[float, float], d_m: tuple[float, float], most: int) -> None:
+def _workers(plan: WorldPlan, s_m: tuple[float, float], d_m: tuple[float, float], most: int) -> None:
     rng = plan.rng
     for _ in range(int(rng.integers(1, most))):
         worker = people.pedestrian(rng, False, "construction_worker")

@@ -17,7 +17,7 @@ from pointsam.synth.landscape import furnish
 from pointsam.synth.light import Weather, draw
 from pointsam.synth.mesh import Mesh, rotation
 from pointsam.synth.motion import Track
-from pointsam.synth.plan import Plan
+from pointsam.synth.plan import WorldPlan
 from pointsam.synth.street import Street, draw_street
 from pointsam.synth.traffic import populate
 from pointsam.synth.works import building_site, road_works
@@ -108,7 +108,7 @@ def build(rng: np.random.Generator, weather: WeatherName, duration_s: float, *, 
     cruise = cruise_mps(rng)
     street = draw_street(rng, cruise * duration_s)
     drive = draw_drive(rng, street, cruise, duration_s, still)
-    plan = Plan(street, rng)
+    plan = WorldPlan(street, rng)
     if rng.random() < 0.35:
         road_works(plan, drive)
     for block in street.blocks:

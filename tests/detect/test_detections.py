@@ -1,4 +1,4 @@
-"""Detections on disk: what goes in comes out, and true boxes come out as nuScenes' annotations."""
+"""Predictions on disk: what goes in comes out, and true boxes come out as nuScenes' annotations."""
 
 import json
 
@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers.training import make_world  # noqa: E402
 
-from pointsam.detect.detections import Detections, attribute, nuscenes_results, write_detections  # noqa: E402
+from pointsam.detect.detections import FramePredictions, attribute, nuscenes_results, write_detections  # noqa: E402
 from pointsam.detect.predictions import Predictions, together  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402
 from pointsam.geometry.se3 import SE3  # noqa: E402
@@ -22,7 +22,7 @@ def true_detections(world):
         ours = boxes.class_id != 255
         velocity = world.velocities_mps(frame_id)[ours].astype(np.float32)
         score = np.linspace(1, 0.5, ours.sum()).astype(np.float32)
-        found = Detections(frame_id, rows(boxes)[ours], score, boxes.class_id[ours].astype(int), velocity)
+        found = FramePredictions(frame_id, rows(boxes)[ours], score, boxes.class_id[ours].astype(int), velocity)
         yield found, sweep.world_SE3_ego @ sweep.ego_SE3_lidar
 
 
@@ -61,7 +61,7 @@ def test_a_table_has_a_row_a_box(tmp_path):
 def test_frames_without_boxes_have_no_rows_but_are_in_the_results(tmp_path):
     world = make_world(tmp_path / "root", samples=2)
     (frame, pose), *_ = true_detections(world)
-    none = Detections(frame.frame_id, frame.boxes[:0], frame.score[:0], frame.class_id[:0], frame.velocity[:0])
+    none = FramePredictions(frame.frame_id, frame.boxes[:0], frame.score[:0], frame.class_id[:0], frame.velocity[:0])
     assert nuscenes_results([(none, pose)], world.taxonomy.names)["results"] == {frame.frame_id: []}
     write_detections(tmp_path / "d.parquet", [none], world.taxonomy.names, {})
     assert pq.read_table(tmp_path / "d.parquet").num_rows == 0
@@ -104,7 +104,7 @@ def test_results_are_in_the_world_and_at_most_five_hundred():
     velocity = np.tile(np.array([[3.0, 1]], dtype=np.float32), (501, 1))
     score = np.linspace(1, 0, 501, dtype=np.float32)
     left = SE3(np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), np.array([100.0, 200, 0]))
-    found = Detections("f", boxes, score, np.ones(501, dtype=np.int64), velocity)
+    found = FramePredictions("f", boxes, score, np.ones(501, dtype=np.int64), velocity)
     document = nuscenes_results([(found, left)], ("bus", "car"))
     assert document["meta"] == {
         "use_camera": False, "use_radar": False, "use_map": False, "use_external": False, "use_lidar": True,
@@ -126,7 +126,7 @@ def test_results_are_in_the_world_and_at_most_five_hundred():
 
 def test_boxes_for_evaluation_are_in_double_precision():
     found = some([0.5, 0.9, 0.2], [0, 1, 0])
-    boxes = Detections.of("f", found).frame_boxes()
+    boxes = FramePredictions.of("f", found).frame_boxes()
     assert boxes.center_m.tolist() == [[0, 0, 0], [pytest.approx(0.3), 0, 0], [9, 0, 0]]
     assert (boxes.size_lwh_m.tolist()[0], boxes.yaw_rad.tolist()) == ([4, 2, 1.5], [0, 0, 0])
     assert boxes.center_m.dtype == boxes.score.dtype == np.float64

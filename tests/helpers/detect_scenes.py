@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from pointsam.detect.scene import Scene
+from pointsam.detect.labels import SampleLabels
 
 
 def scene_of(rng, boxes=4, clusters=6):
@@ -17,7 +17,7 @@ def scene_of(rng, boxes=4, clusters=6):
         points.append(middles[boxes + m] + rng.uniform(-0.5, 0.5, (count, 3)) * sizes[boxes + m])
         ids.append(np.full(count, m))
     points, ids = torch.from_numpy(np.concatenate(points)).float(), torch.from_numpy(np.concatenate(ids))
-    return Scene(
+    return SampleLabels(
         torch.from_numpy(box).float(),
         torch.from_numpy(rng.choice([0, 1, 2], boxes)),
         torch.zeros(boxes, 2),
@@ -35,4 +35,4 @@ def box_scene(boxes, classes, velocity=None):
     """Boxes alone, without a point."""
     none, empty = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3)
     velocity = torch.zeros(len(boxes), 2) if velocity is None else velocity
-    return Scene(boxes, classes, velocity, boxes[:, :3], none, empty, none, empty, none, none.bool())
+    return SampleLabels(boxes, classes, velocity, boxes[:, :3], none, empty, none, empty, none, none.bool())

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pointsam.export.item import Item
+from pointsam.export.frame import ExportFrame
 from pointsam.stages.summarize import summarize
 from pointsam.taxonomy import NUSCENES
 from pointsam.types import FrameLabels, FrameRow, PointLabels
@@ -20,7 +20,7 @@ def item_of(labels, points=None, taxonomy=NUSCENES, name="abc", frame=None, mask
     none = np.zeros(len(labels), dtype=np.uint8)
     row = FrameRow(name, "scene", 0, len(labels), len(clusters))
     found = FrameLabels(row, labels, none, none, clusters)
-    return Item(0, name, found, taxonomy, lambda: frame, lambda: points, lambda: masks, **more)
+    return ExportFrame(0, name, found, taxonomy, lambda: frame, lambda: points, lambda: masks, **more)
 
 
 def objects(rng, count=6, taxonomy=NUSCENES, background=50):

@@ -14,7 +14,7 @@ from pointsam.base.seeding import generator
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points
 from pointsam.export.clouds import ply
-from pointsam.export.item import Item
+from pointsam.export.frame import ExportFrame
 from pointsam.geometry.se3 import SE3
 from pointsam.report.compose import draw_frame
 from pointsam.stages.frame import calibration_hash, frame_labels
@@ -114,7 +114,7 @@ def test_labels_of_two_sweeps_are_stored_read_exported_and_drawn(labelled, tmp_p
     assert read.frame == found.frame
     np.testing.assert_array_equal(read.labels.instance_id, found.labels.instance_id)
 
-    item = Item(
+    item = ExportFrame(
         0, "frame", read, NUSCENES, lambda: frame, lambda: read_frame_points(frame, intensity=True).rows(), dict
     )
     (tmp_path / "frame.ply").write_bytes(ply(item)["frame.ply"])

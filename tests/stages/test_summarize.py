@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsam.base.errors import SchemaError
-from pointsam.stages.summarize import Evidence, summarize
+from pointsam.stages.summarize import CameraEvidence, summarize
 from pointsam.taxonomy import BACKGROUND, NUSCENES
 from pointsam.types import NO_INSTANCE, PointLabels
 
@@ -20,7 +20,7 @@ def labels(ids, classes=None):
 
 def evidence(ids, camera="CAM", classes=None, mask_id=None, pred_iou=None, stability=None, score=None):
     count = max([-1, *ids]) + 1
-    return Evidence(
+    return CameraEvidence(
         camera,
         labels(ids, classes),
         np.array(range(count) if mask_id is None else mask_id, dtype=np.int32),

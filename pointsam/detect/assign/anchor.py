@@ -17,8 +17,8 @@ from torch import Tensor
 
 from pointsam.base.ranges import require
 from pointsam.detect.boxes import iou_aligned, nearest_bev
+from pointsam.detect.labels import SampleLabels
 from pointsam.detect.nets.grid import MapShape
-from pointsam.detect.scene import Scene
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 Match = Literal["overlap", "centers"]
@@ -123,7 +123,7 @@ class AnchorTargets:
     box: Tensor
 
 
-def anchor_targets(scene: Scene, anchor_map: AnchorMap, match: Match = "overlap") -> AnchorTargets:
+def anchor_targets(scene: SampleLabels, anchor_map: AnchorMap, match: Match = "overlap") -> AnchorTargets:
     """Assign one sample's boxes and clusters; anchors that hold unknown points are ignored in place of negative.
 
     Args:
@@ -145,7 +145,9 @@ def anchor_targets(scene: Scene, anchor_map: AnchorMap, match: Match = "overlap"
     return AnchorTargets(torch.stack(labels), torch.stack(boxes))
 
 
-def _by_overlap(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> tuple[Tensor, Tensor]:
+def _by_overlap(
+    scene: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int
+) -> tuple[Tensor, Tensor]:
     """(A,) label and box of the anchors of a class (method.md B.7)."""
     ours = (scene.box_class == class_id).nonzero(as_tuple=True)[0]
     label, owner = _matched(_box_overlap(scene.boxes[ours], anchor_map, anchors), *anchors.box_iou)
@@ -156,7 +158,9 @@ def _by_overlap(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, class
     return torch.where(by_cluster == NEGATIVE, label, by_cluster), box
 
 
-def _by_centers(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> tuple[Tensor, Tensor]:
+def _by_centers(
+    scene: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int
+) -> tuple[Tensor, Tensor]:
     """(A,) label and box of the anchors of a class.
 
     Positive are the anchors within half a width of an object's visible middle, and the nearest; where several are near,
@@ -213,7 +217,7 @@ def _box_overlap(boxes: Tensor, anchor_map: AnchorMap, anchors: AnchorClass) -> 
     return iou_aligned(rectangles, nearest_bev(boxes))
 
 
-def _cluster_overlap(scene: Scene, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> Tensor:
+def _cluster_overlap(scene: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> Tensor:
     """(A,M) overlap of a class' anchors and clusters (method.md B.6): points of the whole scene, every height."""
     ours = (scene.cluster_class == class_id).nonzero(as_tuple=True)[0]
     if len(ours) == 0:

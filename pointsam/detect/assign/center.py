@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pointsam.detect.labels import SampleLabels
 from pointsam.detect.nets.grid import MapShape
-from pointsam.detect.scene import Scene
 
 CODE = ("x", "y", "z", "log length", "log width", "log height", "cos yaw", "sin yaw", "vx", "vy")
 """What a head regresses, in this order."""
@@ -66,7 +66,7 @@ class CenterTargets:
     code: Tensor
 
 
-def center_targets(scenes: Sequence[Scene], head: CenterMap) -> CenterTargets:
+def center_targets(scenes: Sequence[SampleLabels], head: CenterMap) -> CenterTargets:
     """Targets of a batch."""
     heats, counted, rows, peaks = [], [], [], 0
     for index, scene in enumerate(scenes):
@@ -83,7 +83,7 @@ def center_targets(scenes: Sequence[Scene], head: CenterMap) -> CenterTargets:
     return CenterTargets(torch.stack(heats), torch.stack(counted), peaks, sample, row, column, code)
 
 
-def _peaks(scene: Scene, head: CenterMap) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _peaks(scene: SampleLabels, head: CenterMap) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(N,2) cell x, y, (N,) channel, radius and box (-1: a cluster) of a head's objects, boxes first."""
     channel_of = torch.full((256,), -1, device=scene.xyz.device)
     channel_of[list(head.classes)] = torch.arange(len(head.classes), device=scene.xyz.device)
@@ -155,7 +155,7 @@ def splat(cell: Tensor, channel: Tensor, radius: Tensor, shape: tuple[int, int, 
     return heat
 
 
-def _counted(scene: Scene, head: CenterMap, heat: Tensor) -> Tensor:
+def _counted(scene: SampleLabels, head: CenterMap, heat: Tensor) -> Tensor:
     """All cells, but for those around unknown points and away from all that is labelled."""
     xy = scene.xyz[scene.unknown, :2]
     cell = ((xy - xy.new_tensor(head.origin_m)) / xy.new_tensor(head.cell_m)).floor().long()
@@ -167,7 +167,7 @@ def _counted(scene: Scene, head: CenterMap, heat: Tensor) -> Tensor:
     return ~(around & (heat.amax(dim=0) == 0))
 
 
-def _code(scene: Scene, box: Tensor, cell: Tensor, head: CenterMap) -> Tensor:
+def _code(scene: SampleLabels, box: Tensor, cell: Tensor, head: CenterMap) -> Tensor:
     """(K,10) of boxes; the offset is from the cell of the visible middle and may lie far outside of [0, 1)."""
     boxes = scene.boxes[box]
     true = (boxes[:, :2] - boxes.new_tensor(head.origin_m)) / boxes.new_tensor(head.cell_m)

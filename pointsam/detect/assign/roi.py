@@ -13,7 +13,7 @@ from torch import Tensor
 from pointsam.base.ranges import require
 from pointsam.detect.assign.overlap import box_cluster_iou
 from pointsam.detect.boxes import iou_3d, points_in_boxes
-from pointsam.detect.scene import Scene
+from pointsam.detect.labels import SampleLabels
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class RoiTargets:
     box: Tensor
 
 
-def match_rois(scene: Scene, rois: Tensor, roi_class: Tensor) -> RoiMatch:
+def match_rois(scene: SampleLabels, rois: Tensor, roi_class: Tensor) -> RoiMatch:
     """Overlaps of proposals with boxes (3D) and clusters (points).
 
     Args:

@@ -32,7 +32,7 @@ class Key:
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class LoadedBatch:
     """A batch of samples, and the frames that could not be read, with the reasons: others stand in for them.
 
     There is no batch where too many in a row were bad.
@@ -41,18 +41,18 @@ class Item:
     batch: Batch | None
     bad: tuple[tuple[str, str], ...] = ()
 
-    def pin_memory(self) -> Item:
+    def pin_memory(self) -> LoadedBatch:
         """For the data loader."""
-        return self if self.batch is None else Item(self.batch.pin_memory(), self.bad)
+        return self if self.batch is None else LoadedBatch(self.batch.pin_memory(), self.bad)
 
 
-class TrainingItems(Dataset[Item]):
+class TrainingItems(Dataset[LoadedBatch]):
     """Samples of a training set by key."""
 
     def __init__(self, data: TrainingSet) -> None:
         self.data = data
 
-    def __getitem__(self, key: Key) -> Item:
+    def __getitem__(self, key: Key) -> LoadedBatch:
         """One sample; where its frame is bad, that of the next frame that is not."""
         bad = []
         for offset in range(_SUBSTITUTES):
@@ -63,8 +63,8 @@ class TrainingItems(Dataset[Item]):
                 bad.append((self.data.frame_ids[index], str(error)))
                 continue
             points = torch.from_numpy(sample.points)
-            return Item(Batch((sample.frame_id,), (points,), (sample.num_key,), (sample.scene(),)), tuple(bad))
-        return Item(None, tuple(bad))
+            return LoadedBatch(Batch((sample.frame_id,), (points,), (sample.num_key,), (sample.scene(),)), tuple(bad))
+        return LoadedBatch(None, tuple(bad))
 
 
 Cuts = Iterable[PasteBank | None]
@@ -150,18 +150,18 @@ class FrameItems(Dataset[Batch | tuple[str, str]]):
         return Batch((frame_id,), (torch.from_numpy(points[kept]),), (int(kept[:num_key].sum()),))
 
 
-def together(items: Sequence[Item]) -> Item:
+def together(items: Sequence[LoadedBatch]) -> LoadedBatch:
     """Samples of a step as one batch."""
     batches = [item.batch for item in items if item.batch is not None]
     bad = tuple(part for item in items for part in item.bad)
     if len(batches) < len(items):
-        return Item(None, bad)
+        return LoadedBatch(None, bad)
     fields = ("frame_ids", "points", "num_key", "scenes")
     joined = {name: tuple(part for batch in batches for part in getattr(batch, name)) for name in fields}
-    return Item(Batch(**joined), bad)
+    return LoadedBatch(Batch(**joined), bad)
 
 
-def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[Item]:
+def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[LoadedBatch]:
     """Batches of the epoch that `steps` is set to; workers start anew with each."""
     return DataLoader(
         TrainingItems(steps.data),

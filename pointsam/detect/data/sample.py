@@ -16,7 +16,7 @@ from pointsam.base.ranges import require
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points, read_sweep_points
 from pointsam.detect.data.coarse import CoarseLabels, extents, of_points
-from pointsam.detect.scene import Scene
+from pointsam.detect.labels import SampleLabels
 from pointsam.geometry.boxes import box_members
 from pointsam.geometry.projection import key_SE3_sweep, project
 from pointsam.types import Boxes, Frame
@@ -112,14 +112,14 @@ class Sample:
             clusters=self.clusters.keep(np.zeros(len(self.clusters), dtype=bool)),
         )
 
-    def scene(self) -> Scene:
+    def scene(self) -> SampleLabels:
         """Labels as tensors; a box' visible centre is that of its points of the key sweep (method.md B.3 step 7)."""
         xyz, c = self.points[: self.num_key, :3], self.clusters
 
         def floats(values: FloatArray) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
-        return Scene(
+        return SampleLabels(
             floats(self.boxes),
             torch.from_numpy(self.box_class),
             floats(self.velocity),

@@ -27,11 +27,11 @@ from pointsam.detect.assign.anchor import (
     sine_difference,
 )
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
+from pointsam.detect.labels import SampleLabels
 from pointsam.detect.losses import masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions
-from pointsam.detect.scene import Scene
 
 _CODE = 9
 """Seven residuals and a velocity."""
@@ -151,14 +151,14 @@ class AnchorHead(nn.Module):
         logits, residuals, direction = (part.view(len(x), k, r, -1, h, w).movedim(3, -1) for part in parts)
         return AnchorOutput(logits[..., 0], residuals, direction)
 
-    def loss(self, said: AnchorOutput, scenes: Sequence[Scene]) -> Losses:
+    def loss(self, said: AnchorOutput, scenes: Sequence[SampleLabels]) -> Losses:
         """Class, box and direction loss: the mean of samples, each normalised by its own counts."""
         terms = torch.stack([self._sample_loss(said, index, scene) for index, scene in enumerate(scenes)]).mean(dim=0)
         config = self.config
         weights = {"class": config.class_weight, "box": config.box_weight, "direction": config.direction_weight}
         return {name: term * weight for (name, weight), term in zip(weights.items(), terms, strict=True)}
 
-    def _sample_loss(self, said: AnchorOutput, index: int, scene: Scene) -> Tensor:
+    def _sample_loss(self, said: AnchorOutput, index: int, scene: SampleLabels) -> Tensor:
         """(3,) class, box and direction loss of a sample."""
         targets = anchor_targets(scene, self.map, self.config.match)
         positive = targets.label == POSITIVE

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from pointsam.base.ranges import require
 from pointsam.detect.assign.center import CODE, CenterMap, Peak, center_targets
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, branch
+from pointsam.detect.labels import SampleLabels
 from pointsam.detect.losses import divisor, heat_focal, masked_l1
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions, together
-from pointsam.detect.scene import Scene
 
 _LARGEST_LOG = 4.0
 """Logarithm of a size in metres beyond which nothing is decoded: an untrained head may say anything."""
@@ -123,7 +123,7 @@ class CenterHead(nn.Module):
         x = self.shared(x)
         return [(heat(x), code(x)) for heat, code in zip(self.heats, self.codes, strict=True)]
 
-    def loss(self, said: list[tuple[Tensor, Tensor]], scenes: Sequence[Scene]) -> Losses:
+    def loss(self, said: list[tuple[Tensor, Tensor]], scenes: Sequence[SampleLabels]) -> Losses:
         """Heat and box loss, groups added up."""
         heat_loss, box_loss = [], []
         for (heat, code), target_map in zip(said, self.maps, strict=True):

@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeVar
 from torch import Tensor, nn
 
 from pointsam.detect.heads.base import Losses
+from pointsam.detect.labels import SampleLabels
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.predictions import Predictions
-from pointsam.detect.scene import Scene
 
 Output = TypeVar("Output")
 """What the network of a head gives; only the head itself looks into it."""
@@ -26,7 +26,7 @@ class Head(Protocol[Output]):
     def __call__(self, x: Tensor, /) -> Output:
         """Outputs of a feature map (S,C,H,W)."""
 
-    def loss(self, output: Output, scenes: Sequence[Scene], /) -> Losses:
+    def loss(self, output: Output, scenes: Sequence[SampleLabels], /) -> Losses:
         """Weighted terms; `scenes` are the labels of the S samples."""
 
     def predict(self, output: Output, /) -> list[Predictions]:

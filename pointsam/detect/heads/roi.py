@@ -21,11 +21,11 @@ from torch.nn import functional
 from pointsam.detect.assign.roi import RoiConfig, match_rois, roi_targets
 from pointsam.detect.boxes import corners_bev, points_in_boxes
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
+from pointsam.detect.labels import SampleLabels
 from pointsam.detect.losses import divisor, masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.grid import MapShape, scatter_max
 from pointsam.detect.nets.norm import norm_relu
 from pointsam.detect.predictions import Predictions
-from pointsam.detect.scene import Scene
 
 _RING_M = 0.2
 """Points within a box enlarged by so much, but not in it, are neither foreground nor background (method.md B.8)."""
@@ -99,7 +99,7 @@ class RoiHead(nn.Module):
         x: Tensor,
         points: Sequence[Tensor],
         proposals: Sequence[Predictions],
-        scenes: Sequence[Scene],
+        scenes: Sequence[SampleLabels],
         generator: torch.Generator | None,
     ) -> Losses:
         """The four losses.
@@ -221,7 +221,7 @@ def _corners(boxes: Tensor) -> Tensor:
     return torch.cat([torch.cat([flat, end[:, None, None].expand(-1, 4, 1)], dim=2) for end in ends], dim=1)
 
 
-def _point_loss(logits: Tensor, points: Sequence[Tensor], scenes: Sequence[Scene], like: Tensor) -> Tensor:
+def _point_loss(logits: Tensor, points: Sequence[Tensor], scenes: Sequence[SampleLabels], like: Tensor) -> Tensor:
     """Is a point in a box or of a cluster? In the ring about boxes, and where it is unknown, nobody is asked."""
     wanted, counted = [], []
     for own, scene in zip(points, scenes, strict=True):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pointsam.synth.assets.figure import Joints, Skin, along, frames, rings_along, slab
 from pointsam.synth.assets.head import draw_head
-from pointsam.synth.assets.outfit import ADULT_M, SOLE, STRIPE, Build, Look
+from pointsam.synth.assets.outfit import ADULT_M, SOLE, STRIPE, Build, Clothes
 from pointsam.synth.assets.parts import Floats, unit
 from pointsam.synth.material import Material
 
@@ -105,7 +105,7 @@ FOOT = np.array(
 """Shoe from heel to toe: ahead of the ankle, half width, height of the upper above the ankle."""
 
 
-def draw_body(joints: Joints, build: Build, look: Look, fists: bool = False) -> Skin:
+def draw_body(joints: Joints, build: Build, look: Clothes, fists: bool = False) -> Skin:
     """The whole body in all its poses, about 2,200 triangles."""
     skin = Skin(len(joints.pelvis_m))
     spine = _torso(skin, joints, build, look)
@@ -121,7 +121,7 @@ def draw_body(joints: Joints, build: Build, look: Look, fists: bool = False) -> 
     return skin
 
 
-def _torso(skin: Skin, joints: Joints, build: Build, look: Look) -> Floats:
+def _torso(skin: Skin, joints: Joints, build: Build, look: Clothes) -> Floats:
     """Pelvis and chest; gives the direction of the spine (K,3)."""
     k, scale, girth = build.scale, build.height_m / ADULT_M, build.girth
     spine = joints.neck_m - joints.pelvis_m
@@ -148,11 +148,11 @@ def _torso(skin: Skin, joints: Joints, build: Build, look: Look) -> Floats:
     return unit(spine)
 
 
-def _torso_materials(look: Look) -> tuple[Material, ...]:
+def _torso_materials(look: Clothes) -> tuple[Material, ...]:
     return look.vest or look.top, look.shirt, STRIPE, look.bag_material
 
 
-def _torso_pattern(look: Look) -> NDArray[np.int64]:
+def _torso_pattern(look: Clothes) -> NDArray[np.int64]:
     """Which material each cell of the chest has: 0 cloth, 1 shirt below, 2 reflecting stripe, 3 strap."""
     level = TORSO[:-1, 0][:, None]
     angle = np.abs((np.arange(TORSO_POINTS) + 0.5) / TORSO_POINTS * 360)
@@ -173,7 +173,7 @@ def _torso_pattern(look: Look) -> NDArray[np.int64]:
     return which
 
 
-def _leg(skin: Skin, joints: Joints, build: Build, look: Look, side: int) -> None:
+def _leg(skin: Skin, joints: Joints, build: Build, look: Clothes, side: int) -> None:
     """One leg; where it is bare it is slimmer."""
     steps = LEG[:, 0]
     path = along([joints.ankles_m[:, side], joints.knees_m[:, side], joints.hips_m[:, side]], steps)
@@ -190,7 +190,7 @@ def _leg(skin: Skin, joints: Joints, build: Build, look: Look, side: int) -> Non
         skin.tube(rings_along(cuff, joints.across_hips, thick[:, None], 10, 2.0, -0.014), STRIPE, caps=False)
 
 
-def _foot(skin: Skin, joints: Joints, build: Build, look: Look, side: int) -> None:
+def _foot(skin: Skin, joints: Joints, build: Build, look: Clothes, side: int) -> None:
     """One shoe with its sole."""
     scale = build.height_m / ADULT_M
     angle = (np.arange(10) + 0.5) * 2 * np.pi / 10
@@ -209,7 +209,7 @@ def _foot(skin: Skin, joints: Joints, build: Build, look: Look, side: int) -> No
     skin.rigid(np.array(rings) * scale, joints.ankles_m[:, side], turn, look.shoe, SOLE, which=which)
 
 
-def _arm(skin: Skin, joints: Joints, build: Build, look: Look, side: int, fist: bool) -> None:
+def _arm(skin: Skin, joints: Joints, build: Build, look: Clothes, side: int, fist: bool) -> None:
     """One arm and its hand."""
     wrist, elbow, shoulder = joints.wrists_m[:, side], joints.elbows_m[:, side], joints.shoulders_m[:, side]
     steps = ARM[:, 0]
@@ -228,7 +228,7 @@ def _arm(skin: Skin, joints: Joints, build: Build, look: Look, side: int, fist: 
     skin.tube(rings_along(path, joints.across_shoulders, table[:, 1:] * scale, 8), look.skin)
 
 
-def _skirt(skin: Skin, joints: Joints, build: Build, look: Look) -> None:
+def _skirt(skin: Skin, joints: Joints, build: Build, look: Clothes) -> None:
     """A skirt or the lower part of a coat: level rings that hold both legs."""
     thigh = build.leg_m[0]
     steps = np.concatenate([[-0.12, 0.04], np.linspace(0.16, look.skirt_m / thigh, 4)])
@@ -246,7 +246,7 @@ def _skirt(skin: Skin, joints: Joints, build: Build, look: Look) -> None:
     skin.tube((middle[:, :, None] + ring)[:, ::-1], look.skirt or look.bottom, caps=False)
 
 
-def _bag(skin: Skin, joints: Joints, build: Build, look: Look) -> None:
+def _bag(skin: Skin, joints: Joints, build: Build, look: Clothes) -> None:
     """A backpack, a bag at the hip or one in the left hand."""
     scale = build.height_m / ADULT_M
     left = joints.across_shoulders

@@ -42,7 +42,7 @@ DOOR_LEAF = Material((0.1, 0.06, 0.035), texture="wood", rgb2=(0.06, 0.035, 0.02
 
 
 @dataclass(frozen=True)
-class Plan:
+class FloorPlan:
     """What is built.
 
     Args:
@@ -90,11 +90,11 @@ def building(rng: np.random.Generator, length_m: float, depth_m: float) -> Asset
     return Asset.of("static.manmade", join(facade.mesh(), _other_sides(rng, plan), *roof))
 
 
-def _is_house(plan: Plan) -> bool:
+def _is_house(plan: FloorPlan) -> bool:
     return plan.style in ("brick", "plaster") and plan.floors <= 4 and plan.depth_m <= 16
 
 
-def _draw(rng: np.random.Generator, length_m: float, depth_m: float) -> Plan:
+def _draw(rng: np.random.Generator, length_m: float, depth_m: float) -> FloorPlan:
     style = choice(rng, {"plaster": 3, "brick": 3, "concrete": 2, "glass": 1.5})
     rgb = pick(rng, {"brick": BRICKS, "plaster": PLASTERS}.get(style, CONCRETES), 0.12)
     dark = (rgb[0] * 0.8, rgb[1] * 0.79, rgb[2] * 0.77)
@@ -110,10 +110,10 @@ def _draw(rng: np.random.Generator, length_m: float, depth_m: float) -> Plan:
     floors = int(np.clip(rng.integers(low, high + 1), 2, most))
     bay = max(float(rng.uniform(2.3, 3.4)), length_m * floors / MOST_WINDOWS)
     frame = WHITE_FRAME if style in ("brick", "plaster") and rng.random() < 0.75 else DARK_FRAME
-    return Plan(length_m, depth_m, floors, ground, floor, style, wall, base, frame, bay)
+    return FloorPlan(length_m, depth_m, floors, ground, floor, style, wall, base, frame, bay)
 
 
-def _punched_wall(rng: np.random.Generator, facade: Facade, plan: Plan) -> None:
+def _punched_wall(rng: np.random.Generator, facade: Facade, plan: FloorPlan) -> None:
     """Rows of windows set into the wall, with sills and cornices; at times balconies."""
     middles, width = plan.bays()
     half = width * float(rng.uniform(0.36, 0.44) if plan.style == "concrete" else rng.uniform(0.2, 0.3))
@@ -136,7 +136,7 @@ def _punched_wall(rng: np.random.Generator, facade: Facade, plan: Plan) -> None:
         _balconies(rng, facade, plan, middles, width)
 
 
-def _balconies(rng: np.random.Generator, facade: Facade, plan: Plan, middles: Floats, width: float) -> None:
+def _balconies(rng: np.random.Generator, facade: Facade, plan: FloorPlan, middles: Floats, width: float) -> None:
     axes = middles[1::3][:5]
     at = np.array([(x, z) for x in axes for z in plan.ground_m + np.arange(plan.floors) * plan.floor_m + 0.4])
     if len(at) == 0:
@@ -148,7 +148,7 @@ def _balconies(rng: np.random.Generator, facade: Facade, plan: Plan, middles: Fl
     facade.block(np.stack([at[:, 0], zero - out + 0.03, at[:, 1] + 0.6], 1), (wide, 0.03, 0.9), panel)
 
 
-def _curtain_wall(rng: np.random.Generator, facade: Facade, plan: Plan) -> None:
+def _curtain_wall(rng: np.random.Generator, facade: Facade, plan: FloorPlan) -> None:
     """An office: panes between metal posts, a band at each floor."""
     middles, width = plan.bays()
     z = plan.ground_m + np.arange(plan.floors) * plan.floor_m
@@ -169,7 +169,7 @@ def _curtain_wall(rng: np.random.Generator, facade: Facade, plan: Plan) -> None:
     facade.block(rails, (plan.length_m - 0.02, 0.1, 0.06), METAL)
 
 
-def _ground_floor(rng: np.random.Generator, facade: Facade, plan: Plan) -> None:
+def _ground_floor(rng: np.random.Generator, facade: Facade, plan: FloorPlan) -> None:
     """Shops with a door each, or homes with one entrance."""
     shops = plan.style == "glass" or rng.random() < 0.6
     n = max(1, round(plan.length_m / (float(rng.uniform(3.6, 5.0)) if shops else max(plan.bay_m, 2.4))))
@@ -194,7 +194,7 @@ def _ground_floor(rng: np.random.Generator, facade: Facade, plan: Plan) -> None:
         _shop_fronts(rng, facade, plan, middles, width)
 
 
-def _shop_fronts(rng: np.random.Generator, facade: Facade, plan: Plan, middles: Floats, width: float) -> None:
+def _shop_fronts(rng: np.random.Generator, facade: Facade, plan: FloorPlan, middles: Floats, width: float) -> None:
     """A name board over each shop, awnings over some."""
     for x in middles:
         rgb = pick(rng, ACCENTS)
@@ -210,7 +210,7 @@ def _shop_fronts(rng: np.random.Generator, facade: Facade, plan: Plan, middles: 
             facade.quads.setdefault(canvas, []).append(np.stack([slope, hem]))
 
 
-def _other_sides(rng: np.random.Generator, plan: Plan) -> Mesh:
+def _other_sides(rng: np.random.Generator, plan: FloorPlan) -> Mesh:
     """Side and back walls with flat windows."""
     meshes = []
     for yaw, at, length in (
@@ -232,7 +232,7 @@ def _other_sides(rng: np.random.Generator, plan: Plan) -> Mesh:
     return join(*meshes)
 
 
-def _flat_roof(rng: np.random.Generator, facade: Facade, plan: Plan) -> list[Mesh]:
+def _flat_roof(rng: np.random.Generator, facade: Facade, plan: FloorPlan) -> list[Mesh]:
     """Roofing, parapet with a cornice, plant."""
     length, depth, top = plan.length_m, plan.depth_m, plan.eaves_m
     rise = float(rng.uniform(0.3, 0.9))
@@ -253,7 +253,7 @@ def _flat_roof(rng: np.random.Generator, facade: Facade, plan: Plan) -> list[Mes
     return [panels(cover, TAR)]
 
 
-def _pitched_roof(rng: np.random.Generator, facade: Facade, plan: Plan) -> list[Mesh]:
+def _pitched_roof(rng: np.random.Generator, facade: Facade, plan: FloorPlan) -> list[Mesh]:
     """Two slopes of tiles with their ridge along x, gables, chimneys, dormers."""
     length, depth, top = plan.length_m, plan.depth_m, plan.eaves_m
     rgb = pick(rng, TILES)

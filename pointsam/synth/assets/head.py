@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.synth.assets.figure import Skin, frames
-from pointsam.synth.assets.outfit import EYE, Build, Look
+from pointsam.synth.assets.outfit import EYE, Build, Clothes
 from pointsam.synth.assets.parts import Floats, unit, vec
 from pointsam.synth.material import Material
 
@@ -37,7 +37,7 @@ FOAM = Material((0.03, 0.03, 0.032))
 LIPS = Material((0.25, 0.08, 0.07))
 
 
-def draw_head(skin: Skin, neck_m: Floats, face: Floats, spine: Floats, build: Build, look: Look) -> None:
+def draw_head(skin: Skin, neck_m: Floats, face: Floats, spine: Floats, build: Build, look: Clothes) -> None:
     """Neck, head and what is on it.
 
     Args:
@@ -68,7 +68,7 @@ def draw_head(skin: Skin, neck_m: Floats, face: Floats, spine: Floats, build: Bu
         _shell(skin, chin, turn, build.head_m, look)
 
 
-def _crown(look: Look) -> Material:
+def _crown(look: Clothes) -> Material:
     return look.gear if look.head_gear in ("cap", "beanie") else look.hair
 
 
@@ -81,7 +81,7 @@ def _rings(table: Floats, points: int = POINTS) -> Floats:
     return np.stack([x, width * np.sign(sin) * np.abs(sin) ** 0.85, z + 0 * x], axis=-1)
 
 
-def _head_rings(look: Look) -> tuple[Floats, Floats]:
+def _head_rings(look: Clothes) -> tuple[Floats, Floats]:
     """Rings of the head, and how far each point is in the hair, (S,P) in [0,1]."""
     rings = _rings(FACE)
     for ring, out in NOSE.items():
@@ -99,7 +99,7 @@ def _head_rings(look: Look) -> tuple[Floats, Floats]:
     return rings, hairy
 
 
-def _head_pattern(look: Look, hairy: Floats) -> NDArray[np.int64]:
+def _head_pattern(look: Clothes, hairy: Floats) -> NDArray[np.int64]:
     """Material of each cell: 0 skin, 1 hair or hat, 2 eyes, 3 lips."""
     nxt = np.roll(hairy, -1, axis=1)
     corners = hairy[:-1] + nxt[:-1] + hairy[1:] + nxt[1:]
@@ -109,11 +109,11 @@ def _head_pattern(look: Look, hairy: Floats) -> NDArray[np.int64]:
     return which
 
 
-def _neck(skin: Skin, chin: Floats, turn: Floats, build: Build, look: Look) -> None:
+def _neck(skin: Skin, chin: Floats, turn: Floats, build: Build, look: Clothes) -> None:
     skin.rigid(_rings(FACE[[0, 1, 3]], 8) * build.head_m, chin, turn, look.skin)
 
 
-def _ears(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Look) -> None:
+def _ears(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Clothes) -> None:
     for side in (-1, 1):
         table = np.array(
             [(0.22, 0.02, 0.02, 0.02), (0.34, 0.06, 0.06, 0.06), (0.5, 0.06, 0.09, 0.08), (0.55, 0.02, 0.03, 0.03)]
@@ -122,7 +122,7 @@ def _ears(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Look) -> 
         skin.rigid(rings * head_m, chin, turn, look.skin)
 
 
-def _back_hair(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Look) -> None:
+def _back_hair(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Clothes) -> None:
     """Hair down to the shoulders, or a bun."""
     if look.hair_style == "bun":
         table = np.array(
@@ -144,7 +144,7 @@ def _back_hair(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Look
     skin.rigid(rings * head_m, chin, turn, look.hair)
 
 
-def _brim(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Look) -> None:
+def _brim(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Clothes) -> None:
     """The peak of a cap, the rim of a hard hat."""
     if look.head_gear == "cap":
         table = np.array([(0.615, 0.33, 0.8, 0.1), (0.645, 0.35, 0.82, 0.1), (0.69, 0.34, 0.6, 0.1)])
@@ -153,7 +153,7 @@ def _brim(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Look) -> 
     skin.rigid(_rings(table) * head_m, chin, turn, look.gear)
 
 
-def _shell(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Look) -> None:
+def _shell(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Clothes) -> None:
     """The dome of a hard hat or of a bicycle helmet."""
     if look.head_gear == "hard_hat":
         table = [(0.66, 0.44, 0.55, 0.58), (0.85, 0.43, 0.52, 0.57), (1.0, 0.36, 0.42, 0.48), (1.1, 0.23, 0.26, 0.31)]
@@ -168,7 +168,7 @@ def _shell(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Look) ->
     skin.rigid(rings * head_m, chin, turn, look.gear, FOAM, which=which, caps=False)
 
 
-def _full_helmet(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Look) -> None:
+def _full_helmet(skin: Skin, chin: Floats, turn: Floats, head_m: float, look: Clothes) -> None:
     """A motorcyclist's helmet with its visor."""
     table = np.array(
         [

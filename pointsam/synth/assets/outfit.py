@@ -116,7 +116,7 @@ class Build:
 
 
 @dataclass(frozen=True)
-class Look:
+class Clothes:
     """What a body wears.
 
     Args:
@@ -194,10 +194,10 @@ def draw_build(rng: np.random.Generator, kind: str) -> Build:
     )
 
 
-def draw_look(rng: np.random.Generator, build: Build, kind: str) -> Look:
+def draw_look(rng: np.random.Generator, build: Build, kind: str) -> Clothes:
     """Everyday clothes."""
     skin, hair = pick(rng, SKINS, 0.12), pick(rng, HAIRS)
-    look = Look(
+    look = Clothes(
         skin=Material(skin, reflectance=0.35),
         hair=Material(hair, reflectance=0.1 + 0.5 * sum(hair) / 3),
         top=cloth(pick(rng, TOPS)),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pointsam.export.base import GUESSED, Exported, Format
-from pointsam.export.item import Files, Item
+from pointsam.export.frame import ExportFrame, Files
 
 
-def _rows(item: Item) -> list[str]:
+def _rows(item: ExportFrame) -> list[str]:
     return [
         f"{item.name},{cluster.class_name},{cluster.num_points},{','.join(f'{value:.2f}' for value in size)}\n"
         for cluster, size in zip(item.found.clusters, item.boxes.size_lwh_m, strict=True)

@@ -21,7 +21,7 @@ from pointsam.detect.assign.anchor import (  # noqa: E402
     decode,
     encode,
 )
-from pointsam.detect.scene import Scene  # noqa: E402
+from pointsam.detect.labels import SampleLabels  # noqa: E402
 
 CAR = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, box_iou=(0.6, 0.45), cluster_iou=(0.8, 0.1))
 PERSON = AnchorClass("person", (0.8, 0.6, 1.7), -0.9, box_iou=(0.5, 0.35), cluster_iou=(0.6, 0.15))
@@ -145,7 +145,7 @@ def test_a_cluster_overrules_a_box_in_the_class_but_not_in_the_regression():
     ids = torch.where(cloud[:, 0] < 0.4, 0, -1)  # an anchor on the box holds all its points, a cluster half of them
     box, none = torch.tensor([[0.4, 0.4, -1, 4, 1.7, 1.5, 0]]), torch.zeros(1, dtype=torch.int64)
     count, unknown = (ids == 0).sum()[None], ids < 0
-    scene = Scene(box, none, torch.zeros(1, 2), box[:, :3], none, box[:, :3], count, cloud, ids, unknown)
+    scene = SampleLabels(box, none, torch.zeros(1, 2), box[:, :3], none, box[:, :3], count, cloud, ids, unknown)
     alone = replace(
         scene, cluster_class=none[:0], cluster_center=box[:0, :3], cluster_points=none[:0], cluster_id=ids * 0 - 1
     )
@@ -162,8 +162,8 @@ def test_by_centers_a_half_seen_box_is_found_and_regressed_where_a_half_seen_clu
     none, ids = torch.zeros(0, dtype=torch.int64), torch.zeros(30, dtype=torch.int64)
     box, one = torch.tensor([[0.0, 0, -1, 4, 1.7, 1.5, 0]]), torch.zeros(1, dtype=torch.int64)
     unknown = ids > 0
-    boxed = Scene(box, one, torch.zeros(1, 2), middle, none, middle[:0], none, near_side, ids - 1, unknown)
-    cluster = Scene(box[:0], none, torch.zeros(0, 2), middle[:0], one, middle, one + 30, near_side, ids, unknown)
+    boxed = SampleLabels(box, one, torch.zeros(1, 2), middle, none, middle[:0], none, near_side, ids - 1, unknown)
+    cluster = SampleLabels(box[:0], none, torch.zeros(0, 2), middle[:0], one, middle, one + 30, near_side, ids, unknown)
     by_box, by_cluster = (anchor_targets(scene, MAP, "centers") for scene in (boxed, cluster))
     assert torch.equal(by_box.label[0, 0] == POSITIVE, by_cluster.label[0, 0] == POSITIVE)
     assert torch.equal(by_box.box[0] == 0, by_box.label[0] == POSITIVE)
@@ -176,7 +176,7 @@ def test_the_best_anchor_of_a_cluster_is_positive_even_below_the_threshold():
     none, empty = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3)
     ids = torch.full((31,), -1)
     ids[0] = 0
-    scene = Scene(
+    scene = SampleLabels(
         torch.zeros(0, 7), none, torch.zeros(0, 2), empty, torch.tensor([0]), far, torch.tensor([1]), xyz, ids, ids < -1
     )
     assert (anchor_targets(scene, MAP).label[0] == POSITIVE).any()

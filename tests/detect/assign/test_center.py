@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from pointsam.detect.assign.center import CenterMap, center_targets, gaussian_radius, splat  # noqa: E402
-from pointsam.detect.scene import Scene  # noqa: E402
+from pointsam.detect.labels import SampleLabels  # noqa: E402
 
 HEAD = CenterMap((-20.0, -16.0), (0.8, 0.4), (80, 50), classes=(3, 1), smallest_radius=(3, 2))
 
@@ -20,7 +20,7 @@ def scene_of(rng, boxes=12, clusters=30, points=400):
 
     middle = places(boxes)
     box = np.column_stack([middle, rng.uniform(0.4, 12, (boxes, 3)), rng.uniform(-4, 4, boxes)])
-    return Scene(
+    return SampleLabels(
         torch.from_numpy(box).float(),
         torch.from_numpy(rng.integers(0, 5, boxes)),
         torch.from_numpy(rng.normal(0, 3, (boxes, 2))).float(),
@@ -109,7 +109,7 @@ def test_the_offset_points_from_the_visible_middle_to_the_true_one():
     none, empty = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3)
     visible = torch.tensor([[5.0, 0, 0]])  # only the near end is seen
     velocity = torch.zeros(1, 2)
-    scene = Scene(box, torch.tensor([3]), velocity, visible, none, empty, none, empty, none, none.bool())
+    scene = SampleLabels(box, torch.tensor([3]), velocity, visible, none, empty, none, empty, none, none.bool())
     found = center_targets([scene], HEAD)
     cell = math.floor((5 + 20) / 0.8)
     assert found.column.tolist() == [cell]

@@ -13,7 +13,7 @@ from torch.utils.data._utils.pin_memory import pin_memory  # noqa: E402
 
 from pointsam.base.errors import DatasetError  # noqa: E402
 from pointsam.detect.data.coarse import of_points  # noqa: E402
-from pointsam.detect.data.loader import Item, Key, Steps, TrainingItems, together  # noqa: E402
+from pointsam.detect.data.loader import Key, LoadedBatch, Steps, TrainingItems, together  # noqa: E402
 from pointsam.detect.data.sample import visible_centers  # noqa: E402
 from pointsam.detect.detector import Batch  # noqa: E402
 
@@ -21,10 +21,10 @@ from pointsam.detect.detector import Batch  # noqa: E402
 def test_the_loader_pins_the_points_of_a_batch(monkeypatch):
     """Torch pins what has a method of this name, and nothing else of a type of ours."""
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda points: points + 1)
-    item = pin_memory(Item(Batch(("frame",), (torch.zeros(2, 5),), (2,)), (("bad", "torn"),)))
+    item = pin_memory(LoadedBatch(Batch(("frame",), (torch.zeros(2, 5),), (2,)), (("bad", "torn"),)))
     assert (item.batch.points[0] == 1).all()
     assert item.bad == (("bad", "torn"),)
-    assert pin_memory(Item(None)).batch is None
+    assert pin_memory(LoadedBatch(None)).batch is None
 
 
 class Frames:
@@ -77,7 +77,7 @@ def test_samples_of_a_step_are_one_batch_unless_one_is_missing():
     assert both.batch.frame_ids == ("f0", "f2", "f3")
     assert [points[0, 0].item() for points in both.batch.points] == [0, 2, 3]
     assert [frame_id for frame_id, _ in both.bad] == ["f1"]
-    assert together([*items, Item(None, (("x", "torn"),))]).batch is None
+    assert together([*items, LoadedBatch(None, (("x", "torn"),))]).batch is None
     assert [len(points) for points in both.batch.key_points] == [1, 1, 1]
 
 

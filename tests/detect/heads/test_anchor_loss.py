@@ -12,8 +12,8 @@ from helpers.detect_scenes import scene_of  # noqa: E402
 
 from pointsam.detect.assign.anchor import IGNORED, POSITIVE, AnchorClass, anchor_targets  # noqa: E402
 from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOutput  # noqa: E402
+from pointsam.detect.labels import SampleLabels  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
-from pointsam.detect.scene import Scene  # noqa: E402
 
 PLACE = MapShape((-10.0, -8.0), (0.8, 0.8), (20, 25))
 CAR = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.8, 0.1))
@@ -125,7 +125,7 @@ def test_an_anchor_that_a_cluster_made_doubtful_regresses_its_box_all_the_same(r
     cloud -= torch.tensor([2.0, 0.85, 1.5])
     one, owned = torch.zeros(1, dtype=torch.int64), torch.arange(40) < 20
     box, ids = torch.tensor([[0.0, 0, -1, 4, 1.7, 1.5, 0]]), torch.where(owned, 0, -1)
-    scene = Scene(box, one, torch.zeros(1, 2), box[:, :3], one, cloud[:1], one + 20, cloud, ids, owned & ~owned)
+    scene = SampleLabels(box, one, torch.zeros(1, 2), box[:, :3], one, cloud[:1], one + 20, cloud, ids, owned & ~owned)
     head, said = head_of(), said_of(rng_of(0), 1)
     targets = anchor_targets(scene, head.map)
     assert ((targets.box >= 0) & (targets.label == IGNORED)).any()

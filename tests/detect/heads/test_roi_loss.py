@@ -10,9 +10,9 @@ from helpers.detect_scenes import scene_of  # noqa: E402
 
 from pointsam.detect.assign.roi import match_rois, roi_targets  # noqa: E402
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig  # noqa: E402
+from pointsam.detect.labels import SampleLabels  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
 from pointsam.detect.predictions import Predictions  # noqa: E402
-from pointsam.detect.scene import Scene  # noqa: E402
 
 PLACE = MapShape((-10.0, -8.0), (0.8, 0.8), (20, 25))
 CONFIG = RoiHeadConfig(
@@ -98,7 +98,7 @@ class TestPoints:
         offset = torch.tensor([c * local[0] - s * local[1], s * local[0] + c * local[1], local[2]])
         xyz = torch.stack([BOX[0, :3] + offset, BOX[0, :3]])
         ids, doubts = torch.tensor([0 if cluster else -1, -1]), torch.tensor([unknown, False])
-        scene = Scene(BOX, ONE, torch.zeros(1, 2), BOX[:, :3], ONE, xyz[:1], ONE + 1, xyz, ids, doubts)
+        scene = SampleLabels(BOX, ONE, torch.zeros(1, 2), BOX[:, :3], ONE, xyz[:1], ONE + 1, xyz, ids, doubts)
         found = losses_of([scene], [proposals_of(BOX, ONE)], foreground=torch.tensor([[2.0], [0.0]]))
         middle = focal(0.0, True)
         expected = {
@@ -174,7 +174,9 @@ class TestProposals:
         turned = BOX + torch.tensor([0, 0, 0, 0, 0, 0, turn])
         background = BOX + torch.tensor([0, 0, 9.0, 0, 0, 0, 0])  # dilutes nothing but confidence
         rois = torch.cat([turned, background.expand(50, 7)])
-        scene = Scene(BOX, ONE, torch.zeros(1, 2), BOX[:, :3], NONE, BOX[:0, :3], NONE, BOX[:, :3], ONE - 1, ONE > 0)
+        scene = SampleLabels(
+            BOX, ONE, torch.zeros(1, 2), BOX[:, :3], NONE, BOX[:0, :3], NONE, BOX[:, :3], ONE - 1, ONE > 0
+        )
         residuals = torch.tensor([[0, 0, raised_m / 1.6, 0, 0, 0, 0]])
         found = losses_of(
             [scene], [proposals_of(rois, ONE.expand(51))], residuals=residuals, confidence=ONE[None] * 0.0
@@ -194,7 +196,7 @@ class TestProposals:
         xyz = BOX[:, :3] + torch.linspace(-0.5, 0.5, 9)[:, None]
         ids = torch.zeros(9, dtype=torch.int64)
         none = torch.zeros(0, 2)
-        scene = Scene(BOX[:0], NONE, none, BOX[:0, :3], ONE, BOX[:, :3], ONE + 9, xyz, ids, ids > 0)
+        scene = SampleLabels(BOX[:0], NONE, none, BOX[:0, :3], ONE, BOX[:, :3], ONE + 9, xyz, ids, ids > 0)
         found = losses_of([scene], [proposals_of(BOX, ONE)], confidence=torch.tensor([[2.0]]))
         assert (found["box"], found["corner"]) == (0, 0)
         assert found["confidence"] == pytest.approx(1.5 * math.log(1 + math.exp(-2)), rel=1e-5)

@@ -21,7 +21,7 @@ from pointsam.calibration.correction import RigCorrection, rig_of
 from pointsam.calibration.perturb import Noise, perturb
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.datasets.nuscenes.dataset import NuScenes
-from pointsam.export.item import Item
+from pointsam.export.frame import ExportFrame
 from pointsam.geometry.fit import fit_boxes
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.store.reader import Labels
@@ -269,7 +269,9 @@ def test_a_token_that_leaves_the_folder_stops_the_export_before_it_writes(tmp_pa
 def test_a_frame_id_that_leaves_the_folder_is_refused(tiny_kitti, tmp_path, form, monkeypatch):
     world = Kitti(tiny_kitti.root)
     make_labels(tmp_path / "out", world, ["000000"])
-    monkeypatch.setattr("pipelines.review.export.Item", lambda number, name, *rest: Item(number, f"../{name}", *rest))
+    monkeypatch.setattr(
+        "pipelines.review.export.ExportFrame", lambda number, name, *rest: ExportFrame(number, f"../{name}", *rest)
+    )
     command = ("export", tmp_path / "out", tiny_kitti.root, "--to", form, "--dest", tmp_path / "dest")
     refused(label(*command), "DAT011", "../000000", "frame's token or id")
     assert not (tmp_path / "dest").exists()

@@ -11,7 +11,7 @@ from helpers.training import make_world  # noqa: E402
 
 from pipelines.training.official import _heights_px, official  # noqa: E402
 from pointsam.datasets.kitti.objects import Kitti  # noqa: E402
-from pointsam.detect.detections import Detections  # noqa: E402
+from pointsam.detect.detections import FramePredictions  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402
 
 
@@ -22,7 +22,7 @@ def true_detections(dataset, frame_ids):
         score = np.linspace(1, 0.5, ours.sum()).astype(np.float32)
         velocity = dataset.velocities_mps(frame_id)
         velocity = np.zeros((ours.sum(), 2), np.float32) if velocity is None else velocity[ours].astype(np.float32)
-        yield Detections(frame_id, rows(boxes)[ours], score, boxes.class_id[ours].astype(int), velocity)
+        yield FramePredictions(frame_id, rows(boxes)[ours], score, boxes.class_id[ours].astype(int), velocity)
 
 
 class TestNuScenes:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class SampleLabels:
     """Labels of one sample, in its (augmented) LiDAR frame, metres.
 
     Args:

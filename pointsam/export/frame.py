@@ -20,7 +20,7 @@ Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class ExportFrame:
     """One frame.
 
     Args:
