@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError, UnfitChangeError
+from pointsam.base.remote import DataPath
 from pointsam.calibration.correction import RigCorrection, StoredCorrection, mended, rig_of
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets import open_dataset
@@ -27,14 +27,14 @@ class DataSpec:
     """A data set, and how its calibration is changed. A worker process gets the value and opens its own.
 
     Args:
-        root: its folder.
+        root: its folder, on this machine or in an object store.
         adapter: name of the data set module, None to look at the folder.
         version: version folder of the tables, where there are several.
         noise: what to make wrong in the calibration, for studies.
         corrections: by rig, what mends the calibration (`pointsam-label calibrate`); None for nothing.
     """
 
-    root: Path
+    root: DataPath
     adapter: str | None = None
     version: str | None = None
     noise: Noise = CLEAN

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipelines.data import DataSpec
 from pipelines.documents import ClustersDocument, MasksDocument
 from pointsam.base.errors import DatasetError, QuarantinedError, SchemaError
+from pointsam.base.remote import DataPath
 from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.labels import require_same_classes
@@ -130,14 +131,14 @@ class OpenedRun:
         }
 
     def folders(self) -> list[Path]:
-        """Folders that hold the labels, their masks and their data, now and when the run was made."""
-        recorded = self.labels.data_root("clusters")
-        return [self.labels.out, self.masks.labels.out, self.truth.root, *([] if recorded is None else [recorded])]
+        """Folders of this machine that hold the labels, their masks and their data, now and when the run was made."""
+        roots = (self.truth.root, self.labels.data_root("clusters"))
+        return [self.labels.out, self.masks.labels.out, *(root for root in roots if isinstance(root, Path))]
 
 
 def open_run(
     out: Path,
-    root: Path | None = None,
+    root: DataPath | None = None,
     masks_from: Path | None = None,
     adapter: str | None = None,
     version: str | None = None,

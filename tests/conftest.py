@@ -82,6 +82,18 @@ def tiny_kitti(tmp_path):
 
 
 @pytest.fixture
+def store():
+    """An object store: fsspec's file system in the memory of this process."""
+    pytest.importorskip("upath", reason="needs universal_pathlib: pip install 'pointsam[remote]'")
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    yield store
+    store.store.clear()
+    store.pseudo_dirs[:] = [""]
+
+
+@pytest.fixture
 def install(tmp_path, monkeypatch):
     """A function that puts a package, metadata and modules, on the search path, before all others."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, data_of, need_torch, options_of
+from pointsam.base.remote import DataPath, data_path
 
 
 @click.command()
@@ -18,7 +19,7 @@ from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, data_of, need
 @options_of(ROOT_OPTIONS)
 @click.option("--labels", type=PATH, help="Output folder of pointsam-label for the training split.")
 @click.option("--wrong", type=PATH, multiple=True, help="noise: labels made through a wrong calibration. Repeatable.")
-@click.option("--other", type=PATH, help="Another root: its validation split is scored as well.")
+@click.option("--other", type=data_path, metavar="PATH", help="Another root: its validation split is scored as well.")
 @click.option("--other-split", default="", help="Another split to score there, such as train.")
 @click.option("--out", type=PATH, required=True, help="Folder of all runs and the page; running again goes on.")
 @click.option("--seeds", default="0", show_default=True, help="Comma-separated.")
@@ -41,7 +42,7 @@ def experiment(
     val_split: str,
     only: str,
     out: Path,
-    other: Path | None,
+    other: DataPath | None,
     other_split: str,
     device: str,
     overrides: tuple[str, ...],

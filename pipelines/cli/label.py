@@ -24,6 +24,7 @@ from pipelines.cli.options import (
 from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
 from pointsam import __version__
+from pointsam.base.remote import DataPath, data_path
 
 if TYPE_CHECKING:
     from pipelines.labelling.jobs import Summary
@@ -88,10 +89,12 @@ def clusters(**options: Any) -> None:
 @click.argument("out", type=PATH)
 @click.argument("frame")
 @click.option("--png", type=PATH, help="Draw the cameras and a bird's-eye view.")
-@click.option("--data", type=PATH, help="Data set root, if it has moved since the run.")
+@click.option("--data", type=data_path, metavar="PATH", help="Data set root, if it has moved since the run.")
 @click.option("--masks-from", type=PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
 @click.option("--json", "as_json", is_flag=True, help="Print the clusters as JSON.")
-def inspect(out: Path, frame: str, png: Path | None, data: Path | None, masks_from: Path | None, as_json: bool) -> None:
+def inspect(
+    out: Path, frame: str, png: Path | None, data: DataPath | None, masks_from: Path | None, as_json: bool
+) -> None:
     """Tell the story of every cluster of FRAME (an id, or its position in the run)."""
     from pipelines.review.inspect import draw, story
 
@@ -104,7 +107,7 @@ def inspect(out: Path, frame: str, png: Path | None, data: Path | None, masks_fr
 
 @main.command("eval")
 @click.argument("out", type=PATH)
-@click.argument("data", type=PATH)
+@click.argument("data", type=data_path)
 @click.option("--json", "json_file", type=PATH, help="Also write the figures here.")
 @click.option("--markdown", type=PATH, help="Also write the tables here.")
 @click.option("--parquet", type=PATH, help="Also write one row an object and a cluster here.")
@@ -113,7 +116,7 @@ def inspect(out: Path, frame: str, png: Path | None, data: Path | None, masks_fr
 @click.option("--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: the run's]")
 @click.option("--version", help="Version folder of the tables.  [default: the run's]")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-def evaluate(out: Path, data: Path, **options: Any) -> None:
+def evaluate(out: Path, data: DataPath, **options: Any) -> None:
     """Judge the labels of OUT by the truth in DATA: panoptic, class-agnostic and semantic quality, by bins."""
     from pipelines.review.evaluate import run_eval
 
@@ -123,12 +126,12 @@ def evaluate(out: Path, data: Path, **options: Any) -> None:
 
 @main.command()
 @click.argument("out", type=PATH)
-@click.argument("data", type=PATH, required=False)
+@click.argument("data", type=data_path, required=False)
 @click.option("--dest", type=PATH, required=True, help="Folder of the page.")
 @click.option("--masks-from", type=PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
 @click.option("--frames", "count", type=click.IntRange(1), default=12, show_default=True, help="Frames to show.")
 @click.option("--overwrite", is_flag=True, help="Replace the page that is there; no other folder is replaced.")
-def report(out: Path, data: Path | None, dest: Path, masks_from: Path | None, count: int, overwrite: bool) -> None:
+def report(out: Path, data: DataPath | None, dest: Path, masks_from: Path | None, count: int, overwrite: bool) -> None:
     """A page on the labels of OUT: figures, curves, the worst and best frames, and a 3D view. Opens from a file."""
     from pipelines.review.report import write_report
 
@@ -138,14 +141,14 @@ def report(out: Path, data: Path | None, dest: Path, masks_from: Path | None, co
 
 @main.command()
 @click.argument("out", type=PATH)
-@click.argument("data", type=PATH)
+@click.argument("data", type=data_path)
 @click.option("--to", "form", type=PluginName("exporters"), required=True)
 @click.option("--dest", type=PATH, required=True, help="Folder to write to.")
 @click.option("--version", help="Version folder of the tables.")
 @click.option("--eval-set", "split", default="val", show_default=True, help="Split that the files are meant for.")
 @click.option("--masks-from", type=PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-def export(out: Path, data: Path, form: str, dest: Path, **options: Any) -> None:
+def export(out: Path, data: DataPath, form: str, dest: Path, **options: Any) -> None:
     """Labels in another tool's format (docs/exports.md)."""
     from pipelines.review.export import export as write
     from pipelines.review.export import format_of

@@ -10,6 +10,7 @@ import click
 
 from pointsam.base.errors import PointSamError
 from pointsam.base.plugins import Group, names
+from pointsam.base.remote import data_path
 
 if TYPE_CHECKING:
     from pipelines.data import DataSpec
@@ -34,7 +35,7 @@ class PluginName(click.types.StringParamType):
 
 
 DATA_OPTIONS = (
-    click.argument("data", type=PATH),
+    click.argument("data", type=data_path),
     click.option("--out", type=PATH, required=True, help="Output folder; running again continues it."),
     click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out."),
     click.option("--version", help="Version folder of the tables, where there are several (v1.0-trainval)."),
@@ -63,7 +64,7 @@ MASKS_OPTIONS = (
     click.option("--weights", type=PATH, help="Checkpoint of the segmenter; a known one is found by name."),
 )
 ROOT_OPTIONS = (
-    click.option("--data", type=PATH, required=True, help="The data set's root."),
+    click.option("--data", type=data_path, metavar="PATH", required=True, help="The data set's root."),
     click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out."),
     click.option("--version", help="Version folder of the tables."),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),

@@ -21,6 +21,7 @@ from pipelines.cli.options import (
     options_of,
     request_of,
 )
+from pointsam.base.remote import data_path
 
 _KINDS = (
     "published",
@@ -91,7 +92,7 @@ def noise(**options: Any) -> None:
 
 
 @click.command()
-@click.argument("data", type=PATH)
+@click.argument("data", type=data_path)
 @click.option("--masks-from", type=PATH, required=True, help="Folder of a labelling run, whose masks to use.")
 @click.option("--out", "dest", type=PATH, required=True, help="The JSON file.")
 @click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out.")

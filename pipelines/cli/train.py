@@ -21,6 +21,7 @@ from pipelines.cli.options import (
     options_of,
 )
 from pointsam import __version__
+from pointsam.base.remote import data_path
 
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -30,7 +31,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("data", type=PATH)
+@click.argument("data", type=data_path)
 @click.option("--out", type=PATH, required=True, help="The budget file (Parquet); never replaced.")
 @click.option("--fraction", type=float, default=0.1, show_default=True, help="Share of objects, frames or cost.")
 @click.option(

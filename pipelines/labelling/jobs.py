@@ -18,6 +18,7 @@ from pipelines.tasks import Task, TaskResult
 from pointsam import __version__
 from pointsam.base.errors import PointSamError
 from pointsam.base.progress import progress
+from pointsam.base.remote import DataPath
 from pointsam.base.runtime import require_device
 from pointsam.datasets.base import Dataset
 from pointsam.masks import segmenter_plugin
@@ -142,7 +143,7 @@ def begin(
     document: LabelDocument,
     weights: Mapping[str, str],
     perturbation: str,
-    data_root: Path,
+    data_root: DataPath,
 ) -> tuple[Run, dict[str, object]]:
     """Start a stage of an output folder, or continue it.
 

@@ -138,6 +138,8 @@ class Request:
 
     @property
     def semantics_dir(self) -> Path | None:
-        """The files that the source of classes reads, None where it has none."""
-        known = semantics_plugin(self.config.masks.semantics).folder
-        return self.data.root / known if self.masks_dir is None and known is not None else self.masks_dir
+        """The folder that the source of classes reads, None where it has none. It must be on this machine."""
+        known, root = semantics_plugin(self.config.masks.semantics).folder, self.data.root
+        if self.masks_dir is None and known is not None and isinstance(root, Path):
+            return root / known
+        return self.masks_dir

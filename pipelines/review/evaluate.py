@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipelines.opened import open_run
 from pointsam.base.files import require_free, write_together
+from pointsam.base.remote import DataPath
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import compare
 from pointsam.evaluate.verdicts import verdict_writer
@@ -15,7 +16,7 @@ from pointsam.evaluate.verdicts import verdict_writer
 
 def run_eval(
     out: Path,
-    data: Path,
+    data: DataPath,
     json_file: Path | None = None,
     markdown: Path | None = None,
     parquet: Path | None = None,

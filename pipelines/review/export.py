@@ -12,6 +12,7 @@ from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.files import make_folder, require_free, store_errors, temporary_of, write_together
 from pointsam.base.paths import path_under, require_name
 from pointsam.base.progress import progress
+from pointsam.base.remote import DataPath
 from pointsam.datasets.base import HasLidarTokens, HasRectifiedCamera
 from pointsam.datasets.points import read_frame_points
 from pointsam.export.base import Exported, Format, Stream
@@ -32,7 +33,7 @@ def format_of(form: str) -> Format:
 
 def export(
     out: Path,
-    data: Path,
+    data: DataPath,
     dest: Path,
     form: str,
     version: str | None = None,

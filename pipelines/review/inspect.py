@@ -12,6 +12,7 @@ from pipelines.opened import open_run
 from pipelines.review.parts import read_parts
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import write_together
+from pointsam.base.remote import DataPath
 from pointsam.base.tables import text_table
 from pointsam.store.reader import Labels
 from pointsam.types import FrameLabels
@@ -81,7 +82,7 @@ def story(out: Path, frame: str) -> Story:
     return Story(labels.labels(frame))
 
 
-def draw(out: Path, frame_id: str, png: Path, data: Path | None = None, masks_from: Path | None = None) -> None:
+def draw(out: Path, frame_id: str, png: Path, data: DataPath | None = None, masks_from: Path | None = None) -> None:
     """Draw the cameras and the bird's-eye view of a frame, with true boxes where there are any.
 
     Args:

@@ -22,6 +22,7 @@ from pipelines.review.parts import Parts, read_parts
 from pointsam import __version__
 from pointsam.base.errors import DatasetError
 from pointsam.base.progress import progress
+from pointsam.base.remote import DataPath
 from pointsam.base.tables import Table
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
 from pointsam.evaluate.labels import evaluate_labels
@@ -53,7 +54,7 @@ class _Figure:
 def write_report(
     out: Path,
     dest: Path,
-    data: Path | None = None,
+    data: DataPath | None = None,
     masks_from: Path | None = None,
     count: int = 12,
     overwrite: bool = False,

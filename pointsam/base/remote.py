@@ -1,61 +1,82 @@
-"""Files to read, on a disk or in an object store."""
+"""Files and folders to read, on this machine or in an object store."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import BinaryIO, Literal, Protocol
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from pointsam.base.errors import BackendError, DatasetError
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+DataPath: TypeAlias = "Path | UPath"
+"""A path on this machine, or one of universal-pathlib in any file system that fsspec knows (s3://, gs://, ...)."""
+
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 
 
-class ReadablePath(Protocol):
-    """A file to read. `pathlib.Path` and `StorePath` are such; its text names the file in errors."""
+def data_path(place: str | DataPath) -> DataPath:
+    """The path that a text names: a URL if it holds `://`, else a path on this machine. A path stays as it is.
 
-    @property
-    def name(self) -> str:
-        """Last part of the path."""
-
-    def open(self, mode: Literal["rb"]) -> BinaryIO:
-        """A seekable stream.
-
-        Raises:
-            OSError: if the file is missing or cannot be read.
-        """
-
-
-class FileSystem(Protocol):
-    """What reading needs of a file system of fsspec (S3, GCS, memory, zip, ...)."""
-
-    def open(self, path: str, mode: str) -> BinaryIO:
-        """A stream of a file's content."""
-
-
-@dataclass(frozen=True)
-class StorePath:
-    """A file in an object store. Paths join as those of pathlib do: `root / "velodyne" / "000000.bin"`.
-
-    Args:
-        store: the file system, such as fsspec.filesystem("s3").
-        path: in the store, with "/" between its parts.
+    Raises:
+        DatasetError: DAT001 on a URL of a kind that fsspec does not know, or with a password, which the files of a run
+            would repeat.
+        BackendError: BCK005 if a package is missing that reads the URL.
     """
+    if not isinstance(place, str):
+        return place
+    if "://" not in place:
+        return Path(place)
+    if _PASSWORD.search(place):
+        shown = _PASSWORD.sub("://", place)
+        raise DatasetError(
+            "DAT001", f"{shown} is given with a password", "put user and password into the configuration of fsspec"
+        )
+    try:
+        from fsspec import get_filesystem_class
+        from upath import UPath
+    except ImportError as error:
+        raise BackendError("BCK005", f"cannot read {place}: {error}", "pip install 'pointsam[remote]'") from error
+    try:
+        path = UPath(place)
+        get_filesystem_class(path.protocol)
+    except ImportError as error:
+        raise BackendError("BCK005", f"cannot read {place}: {error}", "install the package that it names") from error
+    except ValueError as error:
+        raise DatasetError("DAT001", f"{place}: {error}", "give a path, or a URL that fsspec reads") from error
+    return path
 
-    store: FileSystem
-    path: str
 
-    def __truediv__(self, part: str) -> StorePath:
-        return StorePath(self.store, f"{self.path.rstrip('/')}/{part}")
+def names_in(folder: DataPath) -> list[str]:
+    """Names of the files and folders in a folder, sorted; none if there is no such folder.
 
-    def __str__(self) -> str:
-        return self.path
+    Raises:
+        DatasetError: DAT004 if the folder cannot be read.
+    """
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise DatasetError(
+            "DAT004", f"{folder}: the folder cannot be read ({reason_of(error)})", "check its permissions"
+        ) from error
 
-    @property
-    def name(self) -> str:
-        """Last part of the path."""
-        return PurePosixPath(self.path).name
 
-    def open(self, mode: Literal["rb"]) -> BinaryIO:
-        """A stream of the content.
+def reason_of(error: OSError) -> str:
+    """Why a file or folder cannot be read; the errors of object stores often hold nothing but its name."""
+    return error.strerror or ("it is missing" if isinstance(error, FileNotFoundError) else str(error))
 
-        Raises:
-            OSError: as the file system's `open`.
-        """
-        return self.store.open(self.path, mode)
+
+def version_of(path: DataPath) -> str:
+    """A text that changes whenever the file does: size and time, or what the object store states.
+
+    Raises:
+        OSError: if the file is missing.
+    """
+    if isinstance(path, Path):
+        stat = path.stat()
+        return f"{stat.st_size} {stat.st_mtime_ns}"
+    return str(path.fs.ukey(path.path))

@@ -1,31 +1,32 @@
-"""Data sets on disk. Each is a plug-in (pointsam.base.plugins): its name is what the user types."""
+"""Data sets. Each is a plug-in (pointsam.base.plugins): its name is what the user types."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, PluginError
+from pointsam.base.remote import DataPath, data_path
 from pointsam.datasets.base import Dataset, DatasetPlugin
 
 __all__ = ["Dataset", "DatasetPlugin", "open_dataset"]
 
 
-def open_dataset(root: Path | str, name: str | None = None, version: str | None = None) -> Dataset:
+def open_dataset(root: DataPath | str, name: str | None = None, version: str | None = None) -> Dataset:
     """Open a data set, by name or by what its root holds.
 
     Args:
-        root: the folder.
+        root: the folder: a path, or a URL as fsspec reads them (needs the extra `remote`).
         name: of a data set plug-in ("nuscenes"); None asks each plug-in whether it recognises the folder.
         version: the nuScenes table folder ("v1.0-mini"), where there are several.
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 if no plug-in or several recognise it or none has the name,
-            DAT010 on a version of a data set that has none; and what opening the data set raises.
+            DAT004 if its object store cannot be reached, DAT010 on a version of a data set that has none; and what
+            opening the data set raises.
+        BackendError: BCK005 if a package is missing that reads the URL.
         PluginError: PLG001 if the plug-in of that name cannot be loaded, PLG002 if there are two.
     """
-    root = Path(root)
-    if not root.is_dir():
+    root = data_path(root)
+    if not _is_folder(root):
         raise DatasetError(
             "DAT001", f"{root}: no such folder", "check the path; it must be the folder that holds the data set"
         )
@@ -47,7 +48,16 @@ def open_dataset(root: Path | str, name: str | None = None, version: str | None 
     return dataset
 
 
-def _recognised(root: Path) -> str:
+def _is_folder(root: DataPath) -> bool:
+    try:
+        return root.is_dir()
+    except Exception as error:  # each object store has errors of its own: no network, no credentials
+        raise DatasetError(
+            "DAT004", f"{root} cannot be reached: {type(error).__name__}: {error}", "check the URL and your credentials"
+        ) from error
+
+
+def _recognised(root: DataPath) -> str:
     """Name of the one plug-in that recognises a root. A broken plug-in is not asked; it is named if no other does."""
     found, layouts, broken = [], [], []
     for name in plugins.names("datasets"):

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.remote import DataPath
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import BringsTaxonomy, Taxonomy
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
 
 class Dataset(Protocol):
-    """A data set on disk. A worker opens its own; opening must be cheap.
+    """A data set, on this machine or in an object store. A worker opens its own; opening must be cheap.
 
     Attributes:
         name: the name of its plug-in ("nuscenes"); a finished run opens its data by this name.
-        root: the folder the user gave.
         taxonomy: the classes of its truth, and the default classes of its labels.
         visibility_levels: how much of an object may be seen, from the least; empty if its boxes do not tell.
     """
 
     name: str
-    root: Path
     taxonomy: Taxonomy
     visibility_levels: tuple[str, ...]
+
+    @property
+    def root(self) -> DataPath:
+        """The folder that the user gave."""
 
     def frame_ids(self, split: str | None = None) -> list[str]:
         """All key frames, or those of a split, in (scene, time) order.
@@ -112,6 +114,6 @@ class DatasetPlugin(BringsTaxonomy):
     """
 
     layout: str
-    recognises: Callable[[Path], bool]
-    open: Callable[[Path, str | None], Dataset]
+    recognises: Callable[[DataPath], bool]
+    open: Callable[[DataPath, str | None], Dataset]
     versions: bool = False

@@ -19,7 +19,7 @@ from PIL import Image
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.images import DAMAGED, PHOTO_FORMATS, open_image
-from pointsam.base.remote import ReadablePath
+from pointsam.base.remote import DataPath, reason_of
 from pointsam.types import ImageSource, Sweep
 
 XYZ = ("x", "y", "z")
@@ -35,7 +35,7 @@ class RawPoints:
         columns: names of all values of a row, in their order.
     """
 
-    path: ReadablePath
+    path: DataPath
     columns: tuple[str, ...]
 
     @property
@@ -72,7 +72,7 @@ class ImageFile:
         path: JPEG, PNG, WebP, BMP or TIFF.
     """
 
-    path: ReadablePath
+    path: DataPath
 
     @property
     def name(self) -> str:
@@ -241,7 +241,7 @@ def _unreadable(what: str, name: str, error: OSError) -> DatasetError:
             "DAT004", f"{name}: {what} is missing", "complete the download, or check that the root is the right folder"
         )
     return DatasetError(
-        "DAT004", f"{name}: {what} cannot be read ({error.strerror or error})", "check its type and its permissions"
+        "DAT004", f"{name}: {what} cannot be read ({reason_of(error)})", "check its type and its permissions"
     )
 
 

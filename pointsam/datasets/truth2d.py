@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.images import DAMAGED, MASK_FORMATS, open_image
+from pointsam.base.remote import DataPath
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import CameraView
 
@@ -37,28 +37,28 @@ class ImageTruth:
     visible: NDArray[np.float64]
 
 
-def has_image_truth(root: Path) -> bool:
+def has_image_truth(root: DataPath) -> bool:
     """Whether a data root has any."""
     return (root / FOLDER).is_dir()
 
 
-def image_truth(root: Path, view: CameraView, taxonomy: Taxonomy) -> ImageTruth | None:
+def image_truth(root: DataPath, view: CameraView, taxonomy: Taxonomy) -> ImageTruth | None:
     """The truth of a camera's image, None where it has none.
 
     Raises:
         DatasetError: DAT011 on a damaged file, naming it.
         SchemaError: SCH001 on a class that the taxonomy lacks.
     """
-    stem = root / FOLDER / view.name / view.stem
-    picture, table = stem.with_suffix(".png"), stem.with_suffix(".json")
+    folder = root / FOLDER / view.name
+    picture, table = folder / f"{view.stem}.png", folder / f"{view.stem}.json"
     if not picture.is_file():
         return None
     try:
-        with open_image(picture, MASK_FORMATS) as image:
+        with picture.open("rb") as stream, open_image(stream, MASK_FORMATS) as image:
             ids = np.asarray(image).astype(np.int64)
         rows = [
             (int(key), taxonomy.class_id(entry["label"]), float(entry.get("visible", 1.0)))
-            for key, entry in json.loads(table.read_text()).items()
+            for key, entry in json.loads(table.read_bytes()).items()
         ]
     except (*DAMAGED, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(

@@ -16,6 +16,7 @@ from typing import Any
 from pointsam.base.document import differences, digest, document_bytes, json_object, write_document
 from pointsam.base.errors import SchemaError, StoreError
 from pointsam.base.files import claimed, locked, store_errors, write_together
+from pointsam.base.remote import DataPath
 from pointsam.store import layout
 from pointsam.store.document import (
     FileEntry,
@@ -77,7 +78,7 @@ class Run:
         document: object,
         shards: Sequence[Shard],
         metadata: Mapping[str, Any],
-        data_root: Path | None = None,
+        data_root: DataPath | None = None,
     ) -> Run:
         """Start a stage in `out`, or continue it.
 
@@ -97,7 +98,7 @@ class Run:
         plan = PlanDocument(tuple(shards))
         keyed = {**json_object(document), "schema_version": SCHEMA_VERSION, "plan": _summary(plan)}
         run = Run(Path(out), stage, digest([keyed, metadata]), plan.shards)
-        root = None if data_root is None else str(Path(data_root).resolve())
+        root = None if data_root is None else str(data_root.resolve())
         entry = StageEntry(run.key, json_object(keyed), json_object(metadata), root)
         with store_errors(run.out, 0), claimed(run.out):
             run._register(entry, plan)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from pointsam.base.document import digest, document_from
 from pointsam.base.errors import DatasetError, StoreError
+from pointsam.base.remote import DataPath, data_path
 from pointsam.store import layout, rows
 from pointsam.store.document import (
     DatasetId,
@@ -88,10 +89,10 @@ class Labels:
         """What the stage's files carry."""
         return self._part(self._stage(stage).metadata, StageMetadata, stage, "metadata")
 
-    def data_root(self, stage: str = "clusters") -> Path | None:
+    def data_root(self, stage: str = "clusters") -> DataPath | None:
         """Where the data lay when the stage ran last, None if the run did not say."""
         root = self._stage(stage).data_root
-        return None if root is None else Path(root)
+        return None if root is None else data_path(root)
 
     def selection(self, stage: str) -> list[tuple[str, str]]:
         """(scene, frame_id) of every frame the stage is to have, done or not, in the data set's order."""

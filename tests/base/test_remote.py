@@ -1,26 +1,26 @@
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.two_lidars import png
 
-from pointsam.base.errors import DatasetError
-from pointsam.base.remote import StorePath
+from pointsam.base.errors import BackendError, DatasetError
+from pointsam.base.remote import data_path, names_in, version_of
 from pointsam.datasets.io import ImageFile, RawPoints, encoded_image, image_size, read_image, read_points
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Sweep
-
-fsspec = pytest.importorskip("fsspec", reason="opens object stores")
 
 COLUMNS = ("x", "y", "z", "intensity")
 
 
 @pytest.fixture
-def root():
+def root(store):
     """A bucket with one sweep, one image and an image of zero bytes."""
-    store = fsspec.filesystem("memory")
     values = np.arange(12, dtype="<f4").reshape(3, 4)
     store.pipe({"/bucket/a.bin": values.tobytes(), "/bucket/a.png": png(3, 5), "/bucket/empty.png": b""})
-    yield StorePath(store, "/bucket")
-    store.rm("/bucket", recursive=True)
+    return data_path("memory://bucket")
 
 
 def sweep(path):
@@ -44,11 +44,67 @@ def test_errors_name_the_file_in_the_store(root):
         (lambda: read_image(ImageFile(root / "a.bin")), "DAT005"),
         (lambda: read_points(sweep(root / "a.png")), "DAT006"),
     ):
-        with pytest.raises(DatasetError, match="/bucket/") as raised:
+        with pytest.raises(DatasetError, match="memory://bucket/") as raised:
             read()
         assert raised.value.code == code
 
 
-def test_paths_in_a_store_join_as_others_do(root):
-    assert str(root / "velodyne" / "1.bin") == "/bucket/velodyne/1.bin"
-    assert (StorePath(root.store, "/bucket/") / "1.bin").name == "1.bin"
+def test_only_a_url_leaves_this_machine(tmp_path):
+    for place in ("data", "/data/a:b", "C:/data"):
+        assert data_path(place) == Path(place)
+        assert isinstance(data_path(place), Path)
+    assert data_path(tmp_path) is tmp_path
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [("nosuch://a/b", "nosuch://a/b"), ("ftp://me:secret@host/a", "ftp://host/a")],
+)
+def test_a_url_that_cannot_be_used_is_refused(url, shown):
+    with pytest.raises(DatasetError, match=r"DAT001") as raised:
+        data_path(url)
+    assert shown in raised.value.message
+    assert "secret" not in str(raised.value)
+
+
+def test_without_the_packages_a_url_names_what_to_install(monkeypatch):
+    def missing(_protocol):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr("fsspec.get_filesystem_class", missing)
+    with pytest.raises(BackendError, match=r"BCK005.*s3://bucket/a.*Install s3fs"):
+        data_path("s3://bucket/a")
+    monkeypatch.setitem(sys.modules, "upath", None)
+    with pytest.raises(BackendError, match=r"(?s)BCK005.*memory://bucket.*pointsam\[remote\]"):
+        data_path("memory://bucket")
+
+
+def test_names_of_a_folder_are_sorted_and_a_missing_one_has_none(root, tmp_path):
+    (tmp_path / "b").touch()
+    (tmp_path / "[a]").mkdir()
+    assert names_in(tmp_path) == ["[a]", "b"]
+    assert names_in(root) == ["a.bin", "a.png", "empty.png"]
+    for folder in (tmp_path / "gone", tmp_path / "b", root / "gone"):
+        assert names_in(folder) == []
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+    def refuse(_folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DatasetError, match=r"DAT004.*Permission denied"):
+        names_in(tmp_path)
+
+
+def test_a_changed_file_has_another_version(root, store, tmp_path):
+    file = tmp_path / "a"
+    file.write_bytes(b"1")
+    os.utime(file, ns=(1, 1))
+    assert version_of(file) == "1 1"
+    os.utime(file, ns=(2, 2))
+    assert version_of(file) == "1 2"
+    before = version_of(root / "a.bin")
+    assert version_of(root / "a.bin") == before
+    store.pipe("/bucket/a.bin", b"1")
+    assert version_of(root / "a.bin") != before

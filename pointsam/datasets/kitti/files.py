@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.base.remote import DataPath, names_in, reason_of
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 
@@ -33,7 +33,7 @@ class Calibration:
         rect_SE3_lidar: R0_rect Tr_velo_to_cam.
     """
 
-    path: Path
+    path: DataPath
     P2_px: NDArray[np.float64]
     rect_SE3_lidar: SE3
 
@@ -86,7 +86,7 @@ class LabelRow:
         return SE3(rotation, np.array([x, y - self.size_hwl_m[0] / 2, z]))
 
 
-def read_calibration(path: Path) -> Calibration:
+def read_calibration(path: DataPath) -> Calibration:
     """A calibration file; keys may end in a colon or not.
 
     Raises:
@@ -108,7 +108,7 @@ def read_calibration(path: Path) -> Calibration:
     return Calibration(path, projection, rectification @ cam0_SE3_lidar)
 
 
-def read_labels(path: Path) -> tuple[LabelRow, ...]:
+def read_labels(path: DataPath) -> tuple[LabelRow, ...]:
     """A label file, DontCare regions included.
 
     Raises:
@@ -118,17 +118,22 @@ def read_labels(path: Path) -> tuple[LabelRow, ...]:
     return tuple(_label(path, line, text) for line, text in rows if text)
 
 
-def _lines(path: Path, what: str) -> list[str]:
+def numbers_in(folder: DataPath, suffix: str) -> list[str]:
+    """Names of the files in a folder that end in a suffix, without it, sorted; none if there is no such folder."""
+    return [name.removesuffix(suffix) for name in names_in(folder) if name.endswith(suffix)]
+
+
+def _lines(path: DataPath, what: str) -> list[str]:
     try:
-        return [line.strip() for line in path.read_text(errors="replace").splitlines()]
+        return [line.strip() for line in path.read_bytes().decode(errors="replace").splitlines()]
     except OSError as error:
         raise DatasetError(
-            "DAT004", f"{path}: {what} cannot be read ({error.strerror})", "complete the download of the data set"
+            "DAT004", f"{path}: {what} cannot be read ({reason_of(error)})", "complete the download of the data set"
         ) from error
 
 
 def _matrix(
-    path: Path, values: dict[str, list[str]], names: tuple[str, ...], shape: tuple[int, int]
+    path: DataPath, values: dict[str, list[str]], names: tuple[str, ...], shape: tuple[int, int]
 ) -> NDArray[np.float64]:
     name = next((name for name in names if name in values), None)
     hint = f"a calibration file has a line '{names[0]}:' with {shape[0] * shape[1]} numbers"
@@ -145,14 +150,14 @@ def _matrix(
     return numbers.reshape(shape)
 
 
-def _rigid(path: Path, name: str, rotation: NDArray[np.float64], translation_m: NDArray[np.float64]) -> SE3:
+def _rigid(path: DataPath, name: str, rotation: NDArray[np.float64], translation_m: NDArray[np.float64]) -> SE3:
     try:
         return SE3(rotation, translation_m)
     except CalibrationError as error:
         raise CalibrationError(error.code, f"{path}, {name}: {error.message}", error.hint) from error
 
 
-def _label(path: Path, line: int, text: str) -> LabelRow:
+def _label(path: DataPath, line: int, text: str) -> LabelRow:
     kind, *fields = text.split()
     hint = "a row is: type truncated occluded alpha left top right bottom height width length x y z rotation_y [score]"
 

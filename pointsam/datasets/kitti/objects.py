@@ -10,15 +10,23 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.remote import DataPath, data_path
 from pointsam.datasets.io import ImageFile, RawPoints, image_size, read_points
-from pointsam.datasets.kitti.files import COLUMNS, LIDAR, Calibration, LabelRow, read_calibration, read_labels
+from pointsam.datasets.kitti.files import (
+    COLUMNS,
+    LIDAR,
+    Calibration,
+    LabelRow,
+    numbers_in,
+    read_calibration,
+    read_labels,
+)
 from pointsam.geometry.boxes import truth_from_boxes
 from pointsam.geometry.projection import Projection, project
 from pointsam.geometry.se3 import SE3
@@ -54,8 +62,8 @@ class Kitti:
     taxonomy = KITTI
     visibility_levels: tuple[str, ...] = ("largely hidden", "partly hidden", "visible")
 
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root)
+    def __init__(self, root: DataPath) -> None:
+        self.root = data_path(root)
         if not self.root.is_dir():
             raise DatasetError("DAT001", f"{self.root}: no such folder", "check the path")
         if not any((self.root / folder / "velodyne").is_dir() for folder in FOLDERS):
@@ -78,16 +86,16 @@ class Kitti:
         if split is None or split in FOLDERS:
             folder = split or FOLDERS[0]
             source = self.root / folder / "velodyne"
-            numbers = _stems(source, ".bin")
+            numbers = numbers_in(source, ".bin")
         else:
             folder = "testing" if split == "test" else "training"
             source = self.root / "ImageSets" / f"{split}.txt"
             if not source.is_file():
-                known = [*FOLDERS, *_stems(source.parent, ".txt")]
+                known = [*FOLDERS, *numbers_in(self.root / "ImageSets", ".txt")]
                 raise DatasetError(
                     "DAT010", f"{self.root}: no split {split!r}, {source} is missing", f"use one of: {', '.join(known)}"
                 )
-            numbers = sorted(set(source.read_text().split()))
+            numbers = sorted(set(source.read_bytes().decode(errors="replace").split()))
         if not numbers:
             raise DatasetError(
                 "DAT009",
@@ -206,7 +214,7 @@ class Kitti:
         """
         digest = hashlib.sha256()
         for folder in FOLDERS:
-            for number in _stems(self.root / folder / "velodyne", ".bin"):
+            for number in numbers_in(self.root / folder / "velodyne", ".bin"):
                 files = _FrameFiles.of(self.root / folder, number)
                 calibration = files.calibration.read_bytes() if files.calibration.is_file() else b""
                 digest.update(f"{folder}/{number} {len(calibration)}\n".encode() + calibration)
@@ -226,23 +234,19 @@ class Kitti:
 
 
 class _FrameFiles(NamedTuple):
-    velodyne: Path
-    image: Path
-    calibration: Path
-    labels: Path
+    velodyne: DataPath
+    image: DataPath
+    calibration: DataPath
+    labels: DataPath
 
     @classmethod
-    def of(cls, folder: Path, number: str) -> _FrameFiles:
+    def of(cls, folder: DataPath, number: str) -> _FrameFiles:
         return cls(
             folder / "velodyne" / f"{number}.bin",
             folder / CAMERA / f"{number}.png",
             folder / "calib" / f"{number}.txt",
             folder / "label_2" / f"{number}.txt",
         )
-
-
-def _stems(folder: Path, suffix: str) -> list[str]:
-    return sorted(path.stem for path in folder.glob(f"*{suffix}"))
 
 
 def _boxes(frame_id: str, rows: Iterable[LabelRow], calibration: Calibration) -> Boxes:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import math
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.base.remote import DataPath, data_path
 from pointsam.datasets.io import ImageFile, RawPoints, image_size, read_points
-from pointsam.datasets.kitti.files import COLUMNS, LIDAR, Calibration, read_calibration
+from pointsam.datasets.kitti import sequences_of
+from pointsam.datasets.kitti.files import COLUMNS, LIDAR, Calibration, numbers_in, read_calibration
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import BACKGROUND, SEMANTICKITTI
@@ -54,11 +55,11 @@ class SemanticKitti:
     taxonomy = SEMANTICKITTI
     visibility_levels: tuple[str, ...] = ()
 
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root)
+    def __init__(self, root: DataPath) -> None:
+        self.root = data_path(root)
         if not self.root.is_dir():
             raise DatasetError("DAT001", f"{self.root}: no such folder", "check the path")
-        self._here = sorted(path.parent.name for path in self.root.glob("sequences/*/velodyne"))
+        self._here = sequences_of(self.root)
         if not self._here:
             raise DatasetError(
                 "DAT002",
@@ -80,9 +81,7 @@ class SemanticKitti:
                 f"{self.root}: no split or sequence {split!r}",
                 f"use one of: {', '.join((*SPLITS, *self._here))}",
             )
-        frames = [
-            f"{name}_{path.stem}" for name in found for path in sorted((self._folder(name) / "velodyne").glob("*.bin"))
-        ]
+        frames = [f"{name}_{number}" for name in found for number in self._numbers(name)]
         if not frames:
             raise DatasetError("DAT009", f"{self.root}: zero frames in {split or 'all sequences'}", "unpack velodyne/")
         return frames
@@ -153,7 +152,7 @@ class SemanticKitti:
             return None
         frame = self.frame(frame_id)
         xyz = read_points(frame.sweep)
-        value = np.fromfile(path, dtype="<u1")
+        value = np.frombuffer(path.read_bytes(), dtype="<u1")
         if len(value) != 4 * len(xyz):
             raise DatasetError(
                 "DAT011",
@@ -187,7 +186,7 @@ class SemanticKitti:
             digest.update(" ".join(self._numbers(name)).encode())
         return digest.hexdigest()
 
-    def _folder(self, name: str) -> Path:
+    def _folder(self, name: str) -> DataPath:
         return self.root / "sequences" / name
 
     def _parts(self, frame_id: str) -> tuple[str, str]:
@@ -200,7 +199,7 @@ class SemanticKitti:
 
     @lru_cache(maxsize=32)  # noqa: B019 - a worker has one data set and keeps it
     def _numbers(self, name: str) -> tuple[str, ...]:
-        return tuple(sorted(path.stem for path in (self._folder(name) / "velodyne").glob("*.bin")))
+        return tuple(numbers_in(self._folder(name) / "velodyne", ".bin"))
 
     @lru_cache(maxsize=32)  # noqa: B019
     def _calibration(self, name: str) -> Calibration:
@@ -226,10 +225,10 @@ class SemanticKitti:
         return Sweep(RawPoints(path, COLUMNS), t_us, SE3.identity(), pose, _RING_GAP_RAD, LIDAR)
 
 
-def _table(path: Path, width: int) -> NDArray[np.float64] | None:
+def _table(path: DataPath, width: int) -> NDArray[np.float64] | None:
     if not path.is_file():
         return None
-    words = path.read_text(errors="replace").split()
+    words = path.read_bytes().decode(errors="replace").split()
     try:
         values = np.array(words, dtype=np.float64).reshape(-1, width)
     except ValueError as error:
@@ -239,7 +238,7 @@ def _table(path: Path, width: int) -> NDArray[np.float64] | None:
     return values
 
 
-def _pose(path: Path, poses: NDArray[np.float64], row: int) -> SE3:
+def _pose(path: DataPath, poses: NDArray[np.float64], row: int) -> SE3:
     if row >= len(poses):
         raise DatasetError("DAT011", f"{path} has {len(poses)} lines, frame {row} has none", "complete the download")
     matrix = poses[row].reshape(3, 4)

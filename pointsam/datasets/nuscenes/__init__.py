@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from pointsam.base.remote import DataPath, names_in
 from pointsam.datasets.base import Dataset, DatasetPlugin
 from pointsam.taxonomy import NUSCENES
 
 
-def _has_tables(root: Path) -> bool:
-    return next(root.glob("*/sample_data.json"), None) is not None
+def versions_of(root: DataPath) -> list[str]:
+    """Names of the version folders of a root, sorted."""
+    return [name for name in names_in(root) if (root / name / "sample_data.json").is_file()]
 
 
-def _open(root: Path, version: str | None) -> Dataset:
+def _open(root: DataPath, version: str | None) -> Dataset:
     from pointsam.datasets.nuscenes.dataset import NuScenes
 
     return NuScenes(root, version)
 
 
-DATASET = DatasetPlugin(NUSCENES, "*/sample_data.json", _has_tables, _open, versions=True)
+DATASET = DatasetPlugin(NUSCENES, "*/sample_data.json", lambda root: bool(versions_of(root)), _open, versions=True)

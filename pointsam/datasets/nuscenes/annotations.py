@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.remote import DataPath
 from pointsam.datasets.nuscenes.columns import Columns, Link, add_ranges, numbers, rows_of
 from pointsam.datasets.nuscenes.tables import read_rows, table_path
 
@@ -23,9 +23,9 @@ VISIBILITY_TOKENS = "1234"
 _LONGEST_GAP_S = 1.5
 
 
-def read_categories(folder: Path) -> tuple[Columns, dict[str, int]]:
+def read_categories(folder: DataPath) -> tuple[Columns, dict[str, int]]:
     """Only the label packs' category.json numbers the categories; the plain one has no `index`."""
-    if not table_path(folder, "category").exists():
+    if not table_path(folder, "category").is_file():
         return {"name": [], "index": np.zeros(0, dtype=np.int64)}, {}
     try:
         rows = list(read_rows(folder, "category", {"token": str, "name": str, "index": int}))
@@ -35,11 +35,11 @@ def read_categories(folder: Path) -> tuple[Columns, dict[str, int]]:
     return columns, rows_of(row[0] for row in rows)
 
 
-def read_boxes(folder: Path, samples: Columns, sample_row: dict[str, int], category_row: dict[str, int]) -> Columns:
+def read_boxes(folder: DataPath, samples: Columns, sample_row: dict[str, int], category_row: dict[str, int]) -> Columns:
     """The boxes, grouped by sample in the table's own order; adds each sample's range to `samples`."""
     tokens: list[str] = []
     ints, floats, seen = array("i"), array("d"), array("b")
-    if table_path(folder, "sample_annotation").exists():
+    if table_path(folder, "sample_annotation").is_file():
         to_category = Link(folder, "instance", "category_token", "category", category_row)
         instances = {
             token: (row, to_category(token, category))
@@ -100,10 +100,10 @@ def velocities(
     return out
 
 
-def read_label_files(folder: Path, table: str, samples: Columns, sweeps: Columns) -> list[str]:
+def read_label_files(folder: DataPath, table: str, samples: Columns, sweeps: Columns) -> list[str]:
     """Each sample's label file of one label pack, "" where it has none."""
     files = [""] * len(samples["token"])
-    if table_path(folder, table).exists():
+    if table_path(folder, table).is_file():
         sample_of = {sweeps["token"][row]: sample for sample, row in enumerate(samples["lidar"]) if row >= 0}
         link = Link(folder, table, "sample_data_token", "sample_data", sample_of)
         for token, sweep, file in read_rows(folder, table, {"token": str, "sample_data_token": str, "filename": str}):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.remote import DataPath
 from pointsam.datasets.nuscenes.tables import table_path
 
 Columns = dict[str, Any]
@@ -28,7 +28,7 @@ class Link:
         rows: what to give for each of its tokens.
     """
 
-    folder: Path
+    folder: DataPath
     table: str
     field: str
     target: str

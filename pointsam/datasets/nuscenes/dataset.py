@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.paths import require_name
+from pointsam.base.remote import DataPath, data_path
 from pointsam.datasets.io import ImageFile, RawPoints, read_points
+from pointsam.datasets.nuscenes import versions_of
 from pointsam.datasets.nuscenes.annotations import BOX_TABLES, LABEL_TABLES, VISIBILITY
 from pointsam.datasets.nuscenes.index import open_index
 from pointsam.datasets.nuscenes.join import LIDAR, REQUIRED
@@ -56,8 +57,8 @@ class NuScenes:
     taxonomy = NUSCENES
     visibility_levels: tuple[str, ...] = VISIBILITY
 
-    def __init__(self, root: Path, version: str | None = None) -> None:
-        self.root = Path(root)
+    def __init__(self, root: DataPath, version: str | None = None) -> None:
+        self.root = data_path(root)
         self.version = _find_version(self.root, version)
         self._index = open_index(self.root / self.version)
 
@@ -199,10 +200,10 @@ class NuScenes:
             return None
         xyz = read_points(self._sweep(self._key_sweep(frame_id)))
         if boxes is None:
-            return panoptic_truth(read_panoptic(self.root / panoptic, len(xyz)), self._category_names)
+            return panoptic_truth(read_panoptic(self._file(panoptic), len(xyz)), self._category_names)
         if not lidarseg:
             return truth_from_boxes(xyz, boxes)
-        category = read_lidarseg(self.root / lidarseg, len(xyz))
+        category = read_lidarseg(self._file(lidarseg), len(xyz))
         box_category = self._index.numbers("boxes", "category")[self._box_rows(frame_id)]
         numbers = self._index.numbers("categories", "index")[box_category]
         return lidarseg_truth(category, self._category_names, xyz, boxes, numbers)
@@ -211,7 +212,7 @@ class NuScenes:
         """sha256 over all that frames are made of; boxes and label packs may come or go without changing it."""
         return self._index.fingerprint
 
-    def _table(self, table: str) -> Path:
+    def _table(self, table: str) -> DataPath:
         return table_path(self.root / self.version, table)
 
     def _sample(self, frame_id: str) -> int:
@@ -295,14 +296,24 @@ class NuScenes:
             ) from error
         return CameraView(channel, ImageFile(path), t_us, camera, mounting, pose)
 
-    def _exposure(self, group: str, row: int) -> tuple[Path, int, SE3, SE3]:
+    def _exposure(self, group: str, row: int) -> tuple[DataPath, int, SE3, SE3]:
         """Path, time, ego_SE3_sensor and world_SE3_ego of one row of sample_data."""
         return (
-            self.root / self._index.strings(group, "file")[row].as_py(),
+            self._file(self._index.strings(group, "file")[row].as_py()),
             int(self._index.numbers(group, "t_us")[row]),
             self._pose("calibrations", "calibrated_sensor", self._index.numbers(group, "calibration")[row]),
             self._pose("poses", "ego_pose", self._index.numbers(group, "pose")[row]),
         )
+
+    def _file(self, name: str) -> DataPath:
+        try:
+            return self.root / name
+        except ValueError as error:  # of a URL in another kind of store
+            raise DatasetError(
+                "DAT011",
+                f"{self.root / self.version}: a table names the file {name!r}: {error}",
+                "name a file of the root",
+            ) from error
 
     def _pose(self, group: str, table: str, row: int) -> SE3:
         try:
@@ -342,18 +353,18 @@ class NuScenes:
         return dict(zip(numbers.tolist(), self._index.strings("categories", "name").to_pylist(), strict=True))
 
 
-def _find_version(root: Path, version: str | None) -> str:
+def _find_version(root: DataPath, version: str | None) -> str:
     if not root.is_dir():
         raise DatasetError("DAT001", f"{root}: no such folder", "check the path")
     if version is None:
-        found = sorted(path.parent.name for path in root.glob("*/sample_data.json"))
+        found = versions_of(root)
         if len(found) != 1:
             what = f"several version folders: {', '.join(found)}" if found else "no folder with sample_data.json in it"
             way = "name one of them" if found else "give the folder that holds v1.0-mini, v1.0-trainval or the like"
             raise DatasetError("DAT002", f"{root}: {what}", way)
         version = found[0]
     needed = [*REQUIRED]
-    if table_path(root / version, "sample_annotation").exists():
+    if table_path(root / version, "sample_annotation").is_file():
         needed += BOX_TABLES
     missing = [f"{name}.json" for name in needed if not table_path(root / version, name).is_file()]
     if missing:

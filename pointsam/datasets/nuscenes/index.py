@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.cache import cache_dir, cache_error
 from pointsam.base.files import locked, make_folder
+from pointsam.base.remote import DataPath, version_of
 from pointsam.datasets.nuscenes.annotations import BOX_TABLES, LABEL_TABLES
 from pointsam.datasets.nuscenes.columns import Columns
 from pointsam.datasets.nuscenes.join import REQUIRED, join
@@ -70,7 +71,7 @@ class Index:
         return np.asarray(values.values.to_numpy().reshape(len(values), values.type.list_size))
 
 
-def open_index(folder: Path) -> Index:
+def open_index(folder: DataPath) -> Index:
     """The index of a version folder, built if the cache has none that fits.
 
     Raises:
@@ -89,11 +90,10 @@ def open_index(folder: Path) -> Index:
     return index
 
 
-def index_path(folder: Path) -> Path:
+def index_path(folder: DataPath) -> Path:
     """Where the index of these tables, as they are now, belongs in the cache."""
     tables = [table_path(folder, name) for name in (*REQUIRED, *BOX_TABLES, *LABEL_TABLES)]
-    stats = [(path.name, path.stat()) for path in tables if path.exists()]
-    state = [_LAYOUT, *(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)]
+    state = [_LAYOUT, *(f"{path.name} {version_of(path)}" for path in tables if path.is_file())]
     of_folder, of_tables = _short_hash(str(folder.resolve())), _short_hash("\n".join(state))
     return cache_dir("nuscenes") / of_folder / f"{of_tables}.arrow"
 
@@ -115,7 +115,7 @@ def _of_table(table: pa.Table) -> Index:
     return Index(groups, table.schema.metadata[b"fingerprint"].decode())
 
 
-def _build(folder: Path, path: Path) -> Index:
+def _build(folder: DataPath, path: Path) -> Index:
     started = time.time()
     groups = join(folder)
     table = pa.table({name: _one_row(columns) for name, columns in groups.items()})

@@ -8,12 +8,12 @@ A value that concerns single frames (a rotation, an intrinsic matrix) is stored 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.remote import DataPath
 from pointsam.datasets.nuscenes.annotations import LABEL_TABLES, read_boxes, read_categories, read_label_files
 from pointsam.datasets.nuscenes.columns import Columns, Link, add_ranges, matrix, numbers, rows_of
 from pointsam.datasets.nuscenes.tables import read_rows, table_path
@@ -39,7 +39,7 @@ _SAMPLE_DATA = {
 }
 
 
-def join(folder: Path) -> dict[str, Columns]:
+def join(folder: DataPath) -> dict[str, Columns]:
     """Reads a version folder.
 
     Returns:
@@ -76,7 +76,7 @@ def join(folder: Path) -> dict[str, Columns]:
     }
 
 
-def _calibrations(folder: Path) -> tuple[Columns, dict[str, int], set[str]]:
+def _calibrations(folder: DataPath) -> tuple[Columns, dict[str, int], set[str]]:
     sensors = {
         token: (channel, modality)
         for token, channel, modality in read_rows(folder, "sensor", {"token": str, "channel": str, "modality": str})
@@ -99,7 +99,7 @@ def _flat(matrix: list[Any]) -> list[Any]:
     return [value for line in matrix for value in (line if isinstance(line, list) else [line])]
 
 
-def _samples(folder: Path) -> tuple[Columns, dict[str, int]]:
+def _samples(folder: DataPath) -> tuple[Columns, dict[str, int]]:
     scenes = dict(read_rows(folder, "scene", {"token": str, "name": str}))
     link = Link(folder, "sample", "scene_token", "scene", scenes)
     fields = {"token": str, "timestamp": int, "scene_token": str}
@@ -122,7 +122,7 @@ def _samples(folder: Path) -> tuple[Columns, dict[str, int]]:
 
 
 def _sample_data(
-    folder: Path,
+    folder: DataPath,
     samples: Columns,
     sample_row: dict[str, int],
     calibrations: Columns,
@@ -157,7 +157,7 @@ def _sample_data(
     return _chain(folder, sweeps), _transpose(names, [images[key] for key in keys])
 
 
-def _chain(folder: Path, rows: list[tuple[Any, ...]]) -> Columns:
+def _chain(folder: DataPath, rows: list[tuple[Any, ...]]) -> Columns:
     names = ("sample", "t_us", "token", "file", "calibration", "pose", "prev", "next", "key")
     columns = _transpose(names, rows)
     row_of = rows_of(columns["token"])
@@ -179,7 +179,7 @@ def _transpose(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Columns:
     return columns
 
 
-def _poses(folder: Path, sweeps: Columns, images: Columns) -> Columns:
+def _poses(folder: DataPath, sweeps: Columns, images: Columns) -> Columns:
     """The ego poses in use; turns the tokens of `pose` into their rows."""
     row_of: dict[str, int] = {}
     for columns in (sweeps, images):

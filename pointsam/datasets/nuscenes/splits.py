@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.remote import DataPath
 
 # Numbers of the scenes, first-last; the published lists (nuscenes.utils.splits) name all 1,000.
 _RANGES = {
@@ -33,13 +33,13 @@ def split_scenes(name: str) -> frozenset[str]:
     return frozenset(f"scene-{n:04d}" for first, last in bounds for n in range(int(first), int(last or first) + 1))
 
 
-def own_splits(path: Path) -> dict[str, list[str]]:
+def own_splits(path: DataPath) -> dict[str, list[str]]:
     """Split -> scene names of a `splits.json`; none if there is no such file.
 
     Raises:
         DatasetError: DAT011 if the file is not an object of lists of names.
     """
-    if not path.exists():
+    if not path.is_file():
         return {}
     try:
         splits = json.loads(path.read_text(encoding="utf-8"))

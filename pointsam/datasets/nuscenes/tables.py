@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, NoReturn
 
 import ijson
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.remote import DataPath, reason_of
 
 _BLOCK_BYTES = 1 << 13
 _MAX_ROW_BYTES = 1 << 22
@@ -19,13 +19,13 @@ _MAX_DEPTH = 1000
 _NON_FINITE = re.compile(rb'(?<![\w"-])-?(?:NaN|Infinity)(?![\w"])')
 
 
-def table_path(folder: Path, table: str) -> Path:
+def table_path(folder: DataPath, table: str) -> DataPath:
     """Where a version folder keeps a table."""
     return folder / f"{table}.json"
 
 
 def read_rows(
-    folder: Path, table: str, fields: Mapping[str, type], optional: Mapping[str, Any] = MappingProxyType({})
+    folder: DataPath, table: str, fields: Mapping[str, type], optional: Mapping[str, Any] = MappingProxyType({})
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of one table, each as the tuple of `fields`' values, in file order.
 
@@ -55,10 +55,10 @@ def read_rows(
                     _refuse_row(path, number, row, fields)
                 yield values
     except OSError as error:
-        raise DatasetError("DAT004", f"cannot read {path}: {error.strerror}", "restore the table") from error
+        raise DatasetError("DAT004", f"cannot read {path}: {reason_of(error)}", "restore the table") from error
 
 
-def _refuse_row(path: Path, number: int, row: Any, fields: Mapping[str, type]) -> NoReturn:
+def _refuse_row(path: DataPath, number: int, row: Any, fields: Mapping[str, type]) -> NoReturn:
     what = "is not a JSON object"
     if isinstance(row, dict):
         name = next(name for name, kind in fields.items() if type(row.get(name)) is not kind)
@@ -67,7 +67,7 @@ def _refuse_row(path: Path, number: int, row: Any, fields: Mapping[str, type]) -
     raise DatasetError("DAT011", f"{path}, row {number} {what}", "write the table as nuScenes' schema says") from None
 
 
-def _objects(file: BinaryIO, path: Path) -> Iterator[Any]:
+def _objects(file: BinaryIO, path: DataPath) -> Iterator[Any]:
     """The items of a file's one JSON list, decoded one at a time."""
     source = _Source(file)
     try:

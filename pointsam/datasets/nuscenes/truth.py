@@ -5,13 +5,13 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.remote import DataPath, reason_of
 from pointsam.geometry.boxes import box_members
 from pointsam.taxonomy import BACKGROUND, NUSCENES, LabelMapping
 from pointsam.types import NO_INSTANCE, Boxes, PointLabels, PointTruth
@@ -52,17 +52,17 @@ STUFF = frozenset(
 _INSTANCES_PER_CATEGORY = 1000
 
 
-def read_panoptic(path: Path, num_points: int) -> NDArray[np.int32]:
+def read_panoptic(path: DataPath, num_points: int) -> NDArray[np.int32]:
     """(N,) labels, category index * 1000 + instance, of an .npz with the key `data`.
 
     Raises:
         DatasetError: DAT004 if the file cannot be opened, DAT011 if it is no such file or not of `num_points` labels.
     """
     try:
-        arrays = np.load(path, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise ValueError("it holds one bare array")
-        with arrays:
+        with path.open("rb") as stream:
+            arrays = np.load(stream, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("it holds one bare array")
             labels: NDArray[np.int32] = arrays["data"].astype(np.int32)
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(
@@ -73,20 +73,20 @@ def read_panoptic(path: Path, num_points: int) -> NDArray[np.int32]:
     return _fitting(path, labels, num_points)
 
 
-def read_lidarseg(path: Path, num_points: int) -> NDArray[np.int32]:
+def read_lidarseg(path: DataPath, num_points: int) -> NDArray[np.int32]:
     """(N,) category index of every point, of a file of bytes.
 
     Raises:
         DatasetError: DAT004 if the file cannot be opened, DAT011 if it is not of `num_points` labels.
     """
     try:
-        labels = np.fromfile(path, dtype=np.uint8).astype(np.int32)
+        labels = np.frombuffer(path.read_bytes(), dtype=np.uint8).astype(np.int32)
     except OSError as error:
         raise _unreadable(path, error) from error
     return _fitting(path, labels, num_points)
 
 
-def _fitting(path: Path, labels: NDArray[np.int32], num_points: int) -> NDArray[np.int32]:
+def _fitting(path: DataPath, labels: NDArray[np.int32], num_points: int) -> NDArray[np.int32]:
     if labels.shape != (num_points,):
         raise DatasetError(
             "DAT011",
@@ -96,10 +96,10 @@ def _fitting(path: Path, labels: NDArray[np.int32], num_points: int) -> NDArray[
     return labels
 
 
-def _unreadable(path: Path, error: OSError) -> DatasetError:
+def _unreadable(path: DataPath, error: OSError) -> DatasetError:
     return DatasetError(
         "DAT004",
-        f"cannot read the label file {path}: {error.strerror or error}",
+        f"cannot read the label file {path}: {reason_of(error)}",
         "unpack the label pack into the root, or remove its table (panoptic.json, lidarseg.json) to do without",
     )
 

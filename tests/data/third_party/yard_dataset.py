@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.remote import DataPath
 from pointsam.datasets.base import DatasetPlugin
 from pointsam.datasets.io import ImageFile, RawPoints
 from pointsam.geometry.camera import PinholeCamera
@@ -32,7 +32,7 @@ class Yard:
     taxonomy = YARD
     visibility_levels: tuple[str, ...] = ()
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: DataPath) -> None:
         self.root = root
         self._table = (root / "yard.json").read_bytes()
         self._frames: dict[str, int] = json.loads(self._table)

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 from helpers.commands import label
+from helpers.semantic_root import AHEAD, make_semantic
 from helpers.training import make_labels
-from PIL import Image
 
 from pointsam.base.errors import DatasetError
 from pointsam.datasets import open_dataset
@@ -14,34 +14,14 @@ from pointsam.datasets.kitti.semantic import SemanticKitti
 from pointsam.geometry.projection import key_SE3_sweep
 from pointsam.taxonomy import BACKGROUND
 
-CALIB = "P2: 100 0 50 -6 0 100 40 0.5 0 0 1 0.01\nTr: 0 -1 0 0 0 0 -1 -0.1 1 0 0 -0.3\n"
-AHEAD, BEHIND = (10.0, 0.0, 0.0, 0.1), (-10.0, 0.0, 0.0, 0.1)
-
-
-def write(root, name="08", frames=3, points=(AHEAD, AHEAD, AHEAD, AHEAD, BEHIND), values=None, poses=True):
-    folder = root / "sequences" / name
-    for part in ("velodyne", "image_2", "labels"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    (folder / "calib.txt").write_text(CALIB)
-    for k in range(frames):
-        np.asarray(points, dtype="<f4").tofile(folder / "velodyne" / f"{k:06d}.bin")
-        Image.new("RGB", (100, 80)).save(folder / "image_2" / f"{k:06d}.png")
-        if values is not None:
-            np.asarray(values, dtype="<u4").tofile(folder / "labels" / f"{k:06d}.label")
-    if poses:  # the camera drives a metre a frame along its own z, which is the LiDAR's x
-        rows = [f"1 0 0 0 0 1 0 0 0 0 1 {k}" for k in range(frames)]
-        (folder / "poses.txt").write_text("\n".join(rows) + "\n")
-        (folder / "times.txt").write_text("\n".join(f"{0.1 * k:e}" for k in range(frames)) + "\n")
-    return SemanticKitti(root)
-
 
 def packed(semantic, instance):
     return semantic | instance << 16
 
 
 def test_it_is_known_by_its_folders_and_lists_splits_and_sequences(tmp_path):
-    write(tmp_path, "00", 2)
-    world = write(tmp_path, "08", 3)
+    make_semantic(tmp_path, "00", 2)
+    world = make_semantic(tmp_path, "08", 3)
     assert isinstance(open_dataset(tmp_path), SemanticKitti)
     assert world.frame_ids() == ["00_000000", "00_000001", "08_000000", "08_000001", "08_000002"]
     assert world.frame_ids("val") == world.frame_ids("08") == world.frame_ids()[2:]
@@ -56,7 +36,7 @@ def test_it_is_known_by_its_folders_and_lists_splits_and_sequences(tmp_path):
 
 
 def test_sweeps_are_a_metre_apart_along_x(tmp_path):
-    world = write(tmp_path)
+    world = make_semantic(tmp_path)
     frame = world.frame("08_000001")
     assert frame.sweep.t_us == 100_000
     before, after = (key_SE3_sweep(frame.sweep, frame.neighbours[k]).translation_m for k in (-1, 1))
@@ -66,14 +46,14 @@ def test_sweeps_are_a_metre_apart_along_x(tmp_path):
 
 
 def test_without_poses_frames_stand_alone(tmp_path):
-    world = write(tmp_path, poses=False)
+    world = make_semantic(tmp_path, poses=False)
     assert dict(world.frame("08_000001").neighbours) == {}
     assert world.past_sweeps("08_000001", 3) == []
 
 
 def test_truth_has_things_with_an_instance_that_the_camera_sees(tmp_path):
     values = [packed(252, 7), packed(10, 0), packed(11, 4), packed(40, 0), packed(10, 7)]
-    world = write(tmp_path, values=values)
+    world = make_semantic(tmp_path, values=values)
     truth = world.point_truth("08_000000")
     car = world.taxonomy.class_id("car")
     assert truth.labels.class_id.tolist() == [car, BACKGROUND, BACKGROUND, BACKGROUND, BACKGROUND]
@@ -83,14 +63,14 @@ def test_truth_has_things_with_an_instance_that_the_camera_sees(tmp_path):
 
 
 def test_no_labels_is_no_truth_and_labels_of_another_sweep_are_refused(tmp_path):
-    assert write(tmp_path / "a").point_truth("08_000000") is None
+    assert make_semantic(tmp_path / "a").point_truth("08_000000") is None
     with pytest.raises(DatasetError, match=r"DAT011.*16 bytes"):
-        write(tmp_path / "b", values=[0, 0, 0, 0]).point_truth("08_000000")
+        make_semantic(tmp_path / "b", values=[0, 0, 0, 0]).point_truth("08_000000")
 
 
 @pytest.mark.parametrize(("file", "text"), [("poses.txt", "1 2 3\n"), ("times.txt", "soon\n"), ("poses.txt", "")])
 def test_a_malformed_file_is_named(tmp_path, file, text):
-    world = write(tmp_path)
+    world = make_semantic(tmp_path)
     (tmp_path / "sequences" / "08" / file).write_text(text)
     with pytest.raises(DatasetError, match=f"DAT011.*{file}"):
         SemanticKitti(world.root).frame("08_000001")
@@ -101,7 +81,7 @@ def test_what_the_exporter_writes_is_read_as_the_same_truth_and_scores_one(tmp_p
     middles = np.repeat([(12.0, 2.0, 0.0, 0.0), (20.0, -4.0, 0.0, 0.0)], 40, axis=0)
     points = middles + np.column_stack([rng.uniform(-1, 1, (80, 3)), np.zeros(80)])
     values = np.repeat([packed(10, 1), packed(18, 2)], 40)
-    world = write(tmp_path / "root", points=points, values=values)
+    world = make_semantic(tmp_path / "root", points=points, values=values)
     truth = world.point_truth("08_000000")
     assert (truth.labels.instance_id > 0).all()
 
@@ -119,7 +99,7 @@ def test_what_the_exporter_writes_is_read_as_the_same_truth_and_scores_one(tmp_p
 
 
 def test_at_the_ends_of_a_sequence_a_frame_is_its_own_neighbour(tmp_path):
-    world = write(tmp_path)
+    world = make_semantic(tmp_path)
     stems = [
         {k: sweep.source.path.stem[-1] for k, sweep in world.frame(name).neighbours.items()}
         for name in world.frame_ids()
@@ -131,11 +111,13 @@ def test_at_the_ends_of_a_sequence_a_frame_is_its_own_neighbour(tmp_path):
     ("count", "stems"), [(0, []), (1, ["000002"]), (2, ["000002", "000001"]), (9, ["000002", "000001", "000000"])]
 )
 def test_past_sweeps_are_the_latest(tmp_path, count, stems):
-    assert [sweep.source.path.stem for sweep in write(tmp_path, frames=4).past_sweeps("08_000003", count)] == stems
+    assert [
+        sweep.source.path.stem for sweep in make_semantic(tmp_path, frames=4).past_sweeps("08_000003", count)
+    ] == stems
 
 
 def test_a_frame_beyond_the_times_has_none_and_one_beyond_the_poses_is_refused(tmp_path):
-    world = write(tmp_path)
+    world = make_semantic(tmp_path)
     (tmp_path / "sequences" / "08" / "times.txt").write_text("0.25\n1.5\n")
     world = SemanticKitti(world.root)
     assert [world.frame(name).sweep.t_us for name in world.frame_ids()] == [250_000, 1_500_000, 0]
@@ -151,7 +133,7 @@ def test_every_label_is_a_thing_void_or_background(tmp_path):
     things |= dict.fromkeys((13, 16, 20, 256, 257, 259), "other_vehicle")
     void, other = (0, 1, 11, 15, 52, 99), (40, 44, 48, 49, 50, 51, 60, 70, 71, 72, 80, 81)
     labels = [*things, *void, *other]
-    world = write(tmp_path, frames=1, points=[AHEAD] * len(labels), values=[packed(k, 300) for k in labels])
+    world = make_semantic(tmp_path, frames=1, points=[AHEAD] * len(labels), values=[packed(k, 300) for k in labels])
     truth = world.point_truth("08_000000")
     names = [*(world.taxonomy.class_id(name) for name in things.values()), *[BACKGROUND] * 18]
     assert truth.labels.class_id.tolist() == names
@@ -161,7 +143,7 @@ def test_every_label_is_a_thing_void_or_background(tmp_path):
 
 @pytest.mark.parametrize("file", ["calib.txt", "poses.txt", "times.txt", "velodyne/000003.bin"])
 def test_the_fingerprint_is_of_calibration_poses_times_and_names(tmp_path, file):
-    world = write(tmp_path)
+    world = make_semantic(tmp_path)
     before = world.fingerprint()
     assert SemanticKitti(world.root).fingerprint() == before
     with (tmp_path / "sequences" / "08" / file).open("ab") as stream:
