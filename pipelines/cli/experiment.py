@@ -5,11 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, data_of, need_torch, options_of
+from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, DataOptions, data_of, need_torch, options_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @click.command()
@@ -46,7 +49,7 @@ def experiment(
     device: str,
     overrides: tuple[str, ...],
     dry_run: bool,
-    **options: Any,
+    **options: Unpack[DataOptions],
 ) -> None:
     """Train one detector under several kinds of supervision and compare: a table, a figure and a page.
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -172,7 +171,7 @@ def _picture(folder: Path, name: str, picture: Image.Image) -> str:
 
 def _outcomes(
     run: OpenedRun, parts: Parts
-) -> tuple[dict[int, tuple[str, float]] | None, tuple[NDArray[np.int32], list[dict[str, Any]]] | None]:
+) -> tuple[dict[int, tuple[str, float]] | None, tuple[NDArray[np.int32], list[dict[str, object]]] | None]:
     """What became of clusters and true objects of a frame; None without truth."""
     truth = run.truth.point_truth(parts.frame.frame_id)
     if truth is None:
