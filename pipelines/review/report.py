@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +20,7 @@ from pipelines.review.image_quality import image_quality
 from pipelines.review.page_folder import page_folder, require_replaceable
 from pipelines.review.parts import Parts, read_parts
 from pointsam import __version__
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import DatasetError, NothingToScoreError
 from pointsam.base.progress import progress
 from pointsam.base.tables import Table
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
@@ -85,11 +86,8 @@ def write_report(
             scores[verdict.frame_id] = float(verdict.object_iou[large].mean())
 
     report: FolderQuality | None = None
-    try:
+    with suppress(NothingToScoreError):
         report = evaluate_labels(out, run.truth, watch=keep)
-    except DatasetError as error:
-        if error.code != "DAT009":
-            raise
     good = [frame.frame_id for frame in run.labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "look at the failures: pointsam-label run ...")
@@ -216,13 +214,13 @@ def _page(
 
 
 def _counts(run: OpenedRun) -> Table:
-    """Clusters by class, where there is no truth to judge them by."""
+    """Clusters by class, for data without ground truth."""
     rows = {name: [0, 0] for name in run.labels.taxonomy.names}
     for _, name, size in run.labels.cluster_sizes():
         rows[name][0] += 1
         rows[name][1] += size
     listed = [(name, *counts) for name, counts in rows.items()]
-    return Table("No truth: clusters by class", ("class", "clusters", "points"), listed)
+    return Table("No ground truth: clusters by class", ("class", "clusters", "points"), listed)
 
 
 def _charts(report: FolderQuality) -> Markup:
