@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from pointsam.base.errors import BackendError, DefectError, PointSamError
 from pointsam.base.runtime import Stopwatch, peak_mb
 
-Row = TypeVar("Row")
+Row = TypeVar("Row", covariant=True)
 
 
 @dataclass(frozen=True)

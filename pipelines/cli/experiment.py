@@ -5,12 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, data_of, need_torch, options_of
+from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, DataOptions, data_of, need_torch, options_of
 from pointsam.base.remote import DataPath, data_path
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @click.command()
@@ -47,7 +50,7 @@ def experiment(
     device: str,
     overrides: tuple[str, ...],
     dry_run: bool,
-    **options: Any,
+    **options: Unpack[DataOptions],
 ) -> None:
     """Train one detector under several kinds of supervision and compare: a table, a figure and a page.
 

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,7 @@ from pipelines.cli.options import (
     PATH,
     QUARANTINED,
     PluginName,
+    RunOptions,
     UserErrors,
     options_of,
     request_of,
@@ -27,6 +28,8 @@ from pointsam import __version__
 from pointsam.base.remote import DataPath, data_path
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from pipelines.labelling.jobs import Summary
     from pipelines.labelling.request import Request
 
@@ -47,7 +50,7 @@ def main() -> None:
 
 @main.command()
 @options_of(DATA_OPTIONS, MASKS_OPTIONS, CLUSTERS_OPTIONS)
-def run(**options: Any) -> None:
+def run(**options: Unpack[RunOptions]) -> None:
     """Masks, then clusters: the whole job."""
     request = request_of(options)
     if options["dry_run"]:
@@ -60,7 +63,7 @@ def run(**options: Any) -> None:
 
 @main.command()
 @options_of(DATA_OPTIONS, MASKS_OPTIONS)
-def masks(**options: Any) -> None:
+def masks(**options: Unpack[RunOptions]) -> None:
     """Only the 2D stage: detections and candidate masks of every image."""
     request = request_of(options)
     if options["dry_run"]:
@@ -74,7 +77,7 @@ def masks(**options: Any) -> None:
 @main.command()
 @options_of(DATA_OPTIONS, CLUSTERS_OPTIONS)
 @click.option("--masks-from", type=PATH, help="Folder whose masks to use.  [default: OUT]")
-def clusters(**options: Any) -> None:
+def clusters(**options: Unpack[RunOptions]) -> None:
     """Only the 3D stage: clusters from stored masks, without touching a network."""
     request = request_of(options)
     if options["dry_run"]:
@@ -116,11 +119,22 @@ def inspect(
 @click.option("--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: the run's]")
 @click.option("--version", help="Version folder of the tables.  [default: the run's]")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-def evaluate(out: Path, data: DataPath, **options: Any) -> None:
+def evaluate(
+    out: Path,
+    data: DataPath,
+    json_file: Path | None,
+    markdown: Path | None,
+    parquet: Path | None,
+    against: Path | None,
+    truth: str | None,
+    dataset: str | None,
+    version: str | None,
+    overwrite: bool,
+) -> None:
     """Judge the labels of OUT by the truth in DATA: panoptic, class-agnostic and semantic quality, by bins."""
     from pipelines.review.evaluate import run_eval
 
-    click.echo(run_eval(out, data, **options))
+    click.echo(run_eval(out, data, json_file, markdown, parquet, against, truth, overwrite, dataset, version))
     click.echo(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png")
 
 
@@ -148,12 +162,21 @@ def report(out: Path, data: DataPath | None, dest: Path, masks_from: Path | None
 @click.option("--eval-set", "split", default="val", show_default=True, help="Split that the files are meant for.")
 @click.option("--masks-from", type=PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-def export(out: Path, data: DataPath, form: str, dest: Path, **options: Any) -> None:
+def export(
+    out: Path,
+    data: DataPath,
+    form: str,
+    dest: Path,
+    version: str | None,
+    split: str,
+    masks_from: Path | None,
+    overwrite: bool,
+) -> None:
     """Labels in another tool's format (docs/exports.md)."""
     from pipelines.review.export import export as write
     from pipelines.review.export import format_of
 
-    count, note = write(out, data, dest, form, **options), format_of(form).note
+    count, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
     click.echo(f"wrote {count} frames to {dest} ({form})")
     if note:
         click.echo(f"note: {note}")

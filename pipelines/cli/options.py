@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 import click
 
 from pointsam.base.errors import PointSamError
 from pointsam.base.plugins import Group, names
-from pointsam.base.remote import data_path
+from pointsam.base.remote import DataPath, data_path
 
 if TYPE_CHECKING:
     from pipelines.data import DataSpec
     from pipelines.labelling.request import Request
 
+_C = TypeVar("_C", bound="Callable[..., object] | click.Command")
+
 BAD_INPUT = 2
 QUARANTINED = 3
 PATH = click.Path(path_type=Path)
+
+
+class Decorator(Protocol):
+    """What click.option and click.argument give."""
+
+    def __call__(self, command: _C, /) -> _C:
+        """The command with one parameter more."""
 
 
 class PluginName(click.types.StringParamType):
@@ -73,10 +82,53 @@ ROOT_OPTIONS = (
 CLUSTERS_OPTIONS = (click.option("--no-sar", is_flag=True, help="Leave out separability-aware refinement."),)
 
 
+class _Root(TypedDict):
+    data: DataPath
+
+
+class DataOptions(_Root, total=False):
+    """Values of the options that name a data set and change its calibration."""
+
+    dataset: str | None
+    version: str | None
+    noise: tuple[str, ...]
+    calibration: Path | None
+
+
+class _Run(DataOptions):
+    out: Path
+    frames: str | None
+    split: str | None
+    sample: int | None
+    recipe: str
+    overrides: tuple[str, ...]
+    seed: int
+    device: str
+    workers: int | None
+    engine: str
+    threads: int
+    shard: str
+    retry_failed: bool
+    dry_run: bool
+    as_json: bool
+
+
+class RunOptions(_Run, total=False):
+    """Values of DATA_OPTIONS, MASKS_OPTIONS and CLUSTERS_OPTIONS; a command may lack the optional ones."""
+
+    backend: str | None
+    semantics: str | None
+    masks_dir: Path | None
+    mapping: Path | None
+    weights: Path | None
+    no_sar: bool
+    masks_from: Path | None
+
+
 class UserErrors(click.Group):
     """Turns errors made for users into one message and exit code 2."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """As click, but for those errors."""
         try:
             return super().invoke(ctx)
@@ -101,10 +153,10 @@ def shard_of(text: str) -> tuple[int, int]:
     return int(index), int(count)
 
 
-def options_of(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Any], Any]:
+def options_of(*groups: tuple[Decorator, ...]) -> Decorator:
     """A decorator that gives a command the options of some groups."""
 
-    def decorate(command: Any) -> Any:
+    def decorate(command: _C, /) -> _C:
         for option in reversed([option for group in groups for option in group]):
             command = option(command)
         return command
@@ -123,7 +175,7 @@ def need_torch() -> None:
     require_packages("detect", "torch", "safetensors", "tensorboard")
 
 
-def data_of(options: dict[str, Any]) -> DataSpec:
+def data_of(options: DataOptions) -> DataSpec:
     """The data set that the options of a command name, and the calibration that they make of it.
 
     Raises:
@@ -143,7 +195,7 @@ def data_of(options: dict[str, Any]) -> DataSpec:
     )
 
 
-def request_of(options: dict[str, Any]) -> Request:
+def request_of(options: RunOptions) -> Request:
     """What the options of a command ask for.
 
     Raises:
@@ -155,10 +207,15 @@ def request_of(options: dict[str, Any]) -> Request:
     from pointsam.stages.recipes import RECIPES, with_overrides
 
     config = RECIPES[options["recipe"]]()
-    fields = {"backend": options.get("backend"), "semantics": options.get("semantics"), "seed": options["seed"]}
-    config = replace(config, masks=replace(config.masks, **{k: v for k, v in fields.items() if v is not None}))
+    backend, semantics, masks = options.get("backend"), options.get("semantics"), config.masks
+    masks = replace(
+        masks,
+        backend=masks.backend if backend is None else backend,
+        semantics=masks.semantics if semantics is None else semantics,
+        seed=options["seed"],
+    )
     overrides = (*options["overrides"], *(["clusters.refine.enabled=false"] if options.get("no_sar") else []))
-    config = with_overrides(config, overrides)
+    config = with_overrides(replace(config, masks=masks), overrides)
     return Request(
         data=data_of(options),
         out=options["out"],

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -16,12 +16,17 @@ from pipelines.cli.options import (
     MASKS_OPTIONS,
     PATH,
     QUARANTINED,
+    DataOptions,
     PluginName,
+    RunOptions,
     data_of,
     options_of,
     request_of,
 )
 from pointsam.base.remote import data_path
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _KINDS = (
     "published",
@@ -39,6 +44,13 @@ _KINDS = (
 )  # those of pipelines.robustness.cells, which is slow to import: a test holds them together
 
 
+class _NoiseOptions(RunOptions):
+    remask: bool
+    kinds: tuple[str, ...]
+    levels: tuple[str, ...]
+    seeds: int
+
+
 @click.command()
 @options_of(DATA_OPTIONS, MASKS_OPTIONS)
 @click.option("--masks-from", type=PATH, help="Folder of a labelling run, whose masks to use.")
@@ -46,7 +58,7 @@ _KINDS = (
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="[default: rotation, translation]")
 @click.option("--levels", multiple=True, metavar="KIND=A,B,C", help="Other sizes than a kind's own.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Draws a size; time is not drawn.")
-def noise(**options: Any) -> None:
+def noise(**options: Unpack[_NoiseOptions]) -> None:
     """Label DATA through calibrations that are wrong by known amounts, with SAR and without, and judge the labels.
 
     \b
@@ -102,7 +114,7 @@ def noise(**options: Any) -> None:
 )
 @click.option("--noise", multiple=True, metavar="NAME=VALUE", help="Perturb the calibration first, to see it found.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
-def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **options: Any) -> None:
+def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **options: Unpack[DataOptions]) -> None:
     """Find the errors of camera mountings and times in DATA, by objects that masks and LiDAR both show.
 
     \b
@@ -115,7 +127,7 @@ def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **option
 
     click.echo(find(data_of(options), masks_from, default().clusters, dest, most, overwrite))
     given = [str(options["data"]), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]
-    same = [(f"--{name}", options[name]) for name in ("dataset", "version")]
+    same = [("--dataset", options["dataset"]), ("--version", options["version"])]
     same += [("--noise", value) for value in options["noise"]]
     given += [word for option, value in same if value for word in (option, value)]
     click.echo(f"next: pointsam-label clusters {shlex.join(given)}")

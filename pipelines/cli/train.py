@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,7 @@ from pipelines.cli.options import (
     PATH,
     QUARANTINED,
     ROOT_OPTIONS,
+    DataOptions,
     PluginName,
     UserErrors,
     data_of,
@@ -22,6 +23,11 @@ from pipelines.cli.options import (
 )
 from pointsam import __version__
 from pointsam.base.remote import data_path
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pointsam.detect.data.budget import Rule
 
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -50,13 +56,13 @@ def main() -> None:
 def budget(
     out: Path,
     fraction: float,
-    rule: Any,
+    rule: Rule,
     box_share: float,
     min_points: int,
     seed: int,
     split: str | None,
     as_json: bool,
-    **options: Any,
+    **options: Unpack[DataOptions],
 ) -> None:
     """Draw which objects of DATA carry boxes, write it to a file, and say what it would cost to annotate.
 
@@ -97,7 +103,7 @@ def fit(
     dry_run: bool,
     as_json: bool,
     device: str,
-    **options: Any,
+    **options: Unpack[DataOptions],
 ) -> None:
     """Train RECIPE (a name of `mixsup-train recipes`, or a .json file) on boxes and clusters.
 
@@ -141,7 +147,13 @@ def fit(
 @click.option("--json", "json_path", type=PATH, help="Write the scores there.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
 def evaluate(
-    run: Path, split: str, device: str, workers: int, json_path: Path | None, overwrite: bool, **options: Any
+    run: Path,
+    split: str,
+    device: str,
+    workers: int,
+    json_path: Path | None,
+    overwrite: bool,
+    **options: Unpack[DataOptions],
 ) -> None:
     """Detect a split with the best checkpoint of RUN and score it."""
     need_torch()
@@ -178,7 +190,7 @@ def predict(
     workers: int,
     overwrite: bool,
     as_json: bool,
-    **options: Any,
+    **options: Unpack[DataOptions],
 ) -> None:
     """Detect with the best checkpoint of RUN and write a Parquet table, for nuScenes results JSON as well."""
     need_torch()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from shlex import quote
 from textwrap import indent
-from typing import Any
 
 from pipelines.labelling.jobs import Summary
 from pipelines.labelling.request import Request
@@ -30,7 +29,7 @@ class Closing:
     next_command: str
     failures: dict[str, str]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For --json."""
         return {**asdict(self), "summaries": [asdict(summary) for summary in self.summaries]}
 

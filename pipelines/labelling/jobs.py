@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from pipelines.documents import ClustersDocument, LabelDocument, MasksDocument
 from pipelines.engine import ordered_map
 from pipelines.labelling.request import Execution, Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
 from pipelines.opened import open_masks
-from pipelines.tasks import Task, TaskResult
+from pipelines.tasks import Row, Task, TaskResult
 from pointsam import __version__
 from pointsam.base.errors import PointSamError
 from pointsam.base.progress import progress
@@ -28,6 +29,9 @@ from pointsam.store.document import DatasetId, Shard, ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
 from pointsam.taxonomy import LabelMapping, Taxonomy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SHARD_FRAMES = 20
 """Key frames a shard: what a kill can cost. nuScenes has 40 a scene."""
@@ -55,7 +59,7 @@ class Summary:
     wall_seconds: float = 0.0
     peak_mb: float = 0.0
 
-    def add(self, batch: Sequence[TaskResult[Any]]) -> None:
+    def add(self, batch: Sequence[TaskResult[object]]) -> None:
         """Count the parts of a shard."""
         self.units += len(batch)
         self.peak_mb = max([self.peak_mb, *(done.peak_mb for done in batch)])
@@ -94,7 +98,7 @@ def run_masks(request: Request) -> Summary:
     return drive(
         run,
         execution,
-        (MaskWorker, data, config, mapping, *models),
+        partial(MaskWorker, data, config, mapping, *models),
         lambda frame_id: images_of(dataset, frame_id),
         lambda rows: {"masks": masks_table(rows, metadata)},
     )
@@ -120,7 +124,7 @@ def run_clusters(request: Request) -> Summary:
     return drive(
         run,
         request.execution,
-        (ClusterWorker, data, config, request.masks_folder),
+        partial(ClusterWorker, data, config, request.masks_folder),
         whole_frame,
         lambda rows: {
             "frames": frames_table([row.frame for row in rows], metadata),
@@ -181,35 +185,36 @@ def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
 def drive(
     run: Run,
     execution: Execution,
-    worker: tuple[Any, ...],
+    worker: Callable[[], Callable[[Task], TaskResult[Row]]],
     parts: Callable[[str], list[tuple[str, str]]],
-    tables: Callable[[list[Any]], dict[str, Any]],
+    tables: Callable[[list[Row]], dict[str, pa.Table]],
 ) -> Summary:
     """Do the parts of every pending shard, and commit each shard as soon as its last part is there.
 
     Args:
         run: from `begin`.
         execution: where, and which shards.
-        worker: its class, and what this takes.
+        worker: opens a worker; called in each process.
         parts: (frame_id, camera) of the tasks of a frame.
         tables: of the rows of a shard.
     """
     start_s = time.perf_counter()
     pending = run.pending(execution.shard, retry_failed=execution.retry_failed)
     summary = Summary(run.stage)
-    plan, batch = iter(pending), list[TaskResult[Any]]()
+    plan, batch = iter(pending), list[TaskResult[Row]]()
     results = ordered_map(
         work_on,
         _tasks(pending, parts),
         execution.workers_for(run.stage),
         start,
-        (execution.threads, *worker),
+        (execution.threads, worker),
         execution.engine,
         float(execution.uses_gpu(run.stage)),
     )
     todo = sum(len(shard.frame_ids) for shard in pending)
-    with closing(results), progress(total=todo, desc=run.stage, unit="frame") as bar:
-        for done in results:
+    rows = cast(Generator[TaskResult[Row], None, None], results)  # `work_on` uses the process's worker: this one
+    with closing(rows), progress(total=todo, desc=run.stage, unit="frame") as bar:
+        for done in rows:
             batch.append(done)
             bar.update(done.task.last_of_frame)
             if done.task.last_of_shard:
@@ -233,7 +238,7 @@ def _tasks(shards: Sequence[Shard], parts: Callable[[str], list[tuple[str, str]]
             yield Task(frame_id, camera, last or listed[k + 1][0] != frame_id, last)
 
 
-def _stats(batch: Sequence[TaskResult[Any]]) -> ShardStats:
+def _stats(batch: Sequence[TaskResult[object]]) -> ShardStats:
     """For the manifest: seconds by frame and step, failures by frame, and the largest worker."""
     seconds: dict[str, dict[str, float]] = {}
     for done in batch:

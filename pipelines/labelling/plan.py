@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pipelines.labelling.jobs import images_of, run_clusters, run_masks
 from pipelines.labelling.request import Request
@@ -34,7 +33,7 @@ class Plan:
     workers: dict[str, int]
     notes: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For --json."""
         return asdict(self)
 

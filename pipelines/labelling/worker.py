@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,20 +145,24 @@ class ClusterWorker:
         return guarded(work, failed, task, watch)
 
 
-def start(threads: int, kind: Callable[..., Callable[[Task], TaskResult[Any]]], *arguments: object) -> None:
-    """Say what this process's worker is. The first task opens it: a pool reports a task's error, not its start's.
+def start(threads: int, opened: Callable[[], Callable[[Task], TaskResult[object]]]) -> None:
+    """Register this process's worker. The first task opens it: a pool reports a task's error, not its start's.
+
+    Args:
+        threads: threads of the worker.
+        opened: opens the worker.
 
     numpy's BLAS is held to the worker's threads: on busy cores, threads for the inverse of a 3 x 3 matrix wait for each
     other, and lifting took three times as long.
     """
     global _worker
     threadpool_limits(threads, user_api="blas")
-    _worker = cache(lambda: kind(*arguments))
+    _worker = cache(opened)
 
 
-def work_on(task: Task) -> TaskResult[Any]:
+def work_on(task: Task) -> TaskResult[object]:
     """Do one task with this process's worker."""
     return _worker()(task)
 
 
-_worker: Callable[[], Callable[[Task], TaskResult[Any]]]
+_worker: Callable[[], Callable[[Task], TaskResult[object]]]

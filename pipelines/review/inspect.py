@@ -6,7 +6,6 @@ import io
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from pipelines.opened import open_run
 from pipelines.review.parts import read_parts
@@ -33,7 +32,7 @@ class Story:
         """Of the frame."""
         return self.found.frame.frame_id
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For --json."""
         return {**asdict(self.found.frame), "clusters": [asdict(cluster) for cluster in self.found.clusters]}
 

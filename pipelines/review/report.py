@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -20,7 +20,7 @@ from pipelines.review.image_quality import image_quality
 from pipelines.review.page_folder import page_folder, require_replaceable
 from pipelines.review.parts import Parts, read_parts
 from pointsam import __version__
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import DatasetError, NothingToScoreError
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.tables import Table
@@ -87,11 +87,8 @@ def write_report(
             scores[verdict.frame_id] = float(verdict.object_iou[large].mean())
 
     report: FolderQuality | None = None
-    try:
+    with suppress(NothingToScoreError):
         report = evaluate_labels(out, run.truth, watch=keep)
-    except DatasetError as error:
-        if error.code != "DAT009":
-            raise
     good = [frame.frame_id for frame in run.labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "look at the failures: pointsam-label run ...")
@@ -173,7 +170,7 @@ def _picture(folder: Path, name: str, picture: Image.Image) -> str:
 
 def _outcomes(
     run: OpenedRun, parts: Parts
-) -> tuple[dict[int, tuple[str, float]] | None, tuple[NDArray[np.int32], list[dict[str, Any]]] | None]:
+) -> tuple[dict[int, tuple[str, float]] | None, tuple[NDArray[np.int32], list[dict[str, object]]] | None]:
     """What became of clusters and true objects of a frame; None without truth."""
     truth = run.truth.point_truth(parts.frame.frame_id)
     if truth is None:
@@ -218,13 +215,13 @@ def _page(
 
 
 def _counts(run: OpenedRun) -> Table:
-    """Clusters by class, where there is no truth to judge them by."""
+    """Clusters by class, for data without ground truth."""
     rows = {name: [0, 0] for name in run.labels.taxonomy.names}
     for _, name, size in run.labels.cluster_sizes():
         rows[name][0] += 1
         rows[name][1] += size
     listed = [(name, *counts) for name, counts in rows.items()]
-    return Table("No truth: clusters by class", ("class", "clusters", "points"), listed)
+    return Table("No ground truth: clusters by class", ("class", "clusters", "points"), listed)
 
 
 def _charts(report: FolderQuality) -> Markup:

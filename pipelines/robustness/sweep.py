@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -173,7 +173,7 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
     return drive(
         run,
         request.execution,
-        (NoiseWorker, request.data, request.config.clusters, cells, folders),
+        partial(NoiseWorker, request.data, request.config.clusters, cells, folders),
         whole_frame,
         lambda rows: {"cells": cells_table([cell for row in rows for cell in row], metadata)},
     )

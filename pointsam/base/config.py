@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pointsam.base.document import canonical_json, dotted, parse_json
 from pointsam.base.errors import SchemaError
@@ -11,7 +11,7 @@ from pointsam.base.errors import SchemaError
 T = TypeVar("T")
 
 
-def assign(document: dict[str, Any], assignments: Sequence[str], option: str = "--set") -> None:
+def assign(document: dict[str, T], assignments: Sequence[str], option: str = "--set") -> None:
     """Change fields of a configuration's `asdict` form, in place; `option` is what the user wrote them after.
 
     Raises:
@@ -20,7 +20,7 @@ def assign(document: dict[str, Any], assignments: Sequence[str], option: str = "
     for assignment in assignments:
         path, separator, text = assignment.partition("=")
         *parents, leaf = path.strip().split(".")
-        node: Any = document
+        node: object = document
         for name in parents:
             node = node.get(name) if isinstance(node, dict) else None
         if not separator or not isinstance(node, dict) or leaf not in node or isinstance(node[leaf], dict):
@@ -45,7 +45,7 @@ def require_finite(document: Mapping[str, object], assignments: Sequence[str]) -
         ) from None
 
 
-def parse(kind: type[Any], document: Mapping[str, object], where: str, prefix: str = "") -> Any:
+def parse(kind: type[T], document: Mapping[str, object], where: str, prefix: str = "") -> T:
     """A configuration dataclass from its `asdict` form, every value checked.
 
     Args:
@@ -87,7 +87,7 @@ def require_kind(kind: type[T], config: object | None, what: str) -> T:
     return config
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> object:
     try:
         return parse_json(text)
     except ValueError:

@@ -40,8 +40,12 @@ class DatasetError(PointSamError):
     of_frame = True
 
 
+class NothingToScoreError(DatasetError):
+    """No frame of a run has both labels and ground truth (DAT009)."""
+
+
 class CalibrationError(PointSamError):
-    """A pose or a camera that cannot be (CAL...)."""
+    """A pose or a camera that is not possible (CAL...)."""
 
     of_frame = True
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from types import ModuleType
 
 from pointsam.base.errors import BackendError
 
 
 @cache
-def load_open3d() -> Any:
+def load_open3d() -> ModuleType:
     """The package `open3d`.
 
     Its wheels need the system's libusb-1.0, which a bare machine lacks; the wheel `libusb-package` carries one. A plain

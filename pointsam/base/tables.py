@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 from tabulate import DataRow, TableFormat, tabulate
@@ -75,10 +74,14 @@ def cell(value: object) -> str:
     return str(value)
 
 
-def without_nan(value: Any) -> Any:
-    """JSON values with null for NaN."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
+def without_nan(values: Mapping[str, object]) -> dict[str, object]:
+    """A JSON object with null for NaN, at any depth."""
+    return {name: _without_nan(value) for name, value in values.items()}
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, Mapping):
+        return without_nan(value)
     if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.errors import NothingToScoreError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.judge import FrameVerdict, Judge
@@ -26,7 +26,7 @@ def evaluate_labels(
 
     Raises:
         SchemaError: SCH004 if the labels are of other classes than the truth.
-        DatasetError: DAT009 if no frame can be scored.
+        NothingToScoreError: DAT009 if no frame can be scored.
     """
     labels = Labels(out)
     require_same_classes(labels, dataset)
@@ -47,7 +47,7 @@ def evaluate_labels(
         watch(judge.add(labels.labels(frame.frame_id), true))
         sources.add(true.source)
     if judge is None:
-        raise DatasetError(
+        raise NothingToScoreError(
             "DAT009",
             f"no frame of {out} can be scored: {failed} quarantined, {without_truth} without "
             f"{truth or 'truth'} in {dataset.root}",

@@ -1,5 +1,6 @@
 import json
 import shlex
+from functools import partial
 
 import numpy as np
 import pytest
@@ -90,5 +91,5 @@ def test_a_model_or_memory_that_fails_stops_the_run_and_names_the_frame(run, roo
 
 def test_a_workers_blas_has_no_more_threads_than_the_worker():
     with threadpool_limits(limits=None):  # put back what was
-        start(1, ClusterWorker)
+        start(1, partial(ClusterWorker, None, None, None))
         assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}

@@ -12,6 +12,7 @@ from helpers.commands import label, refused
 from PIL import Image
 
 from pipelines.review.report import choose
+from pointsam.base.errors import DatasetError
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.store.reader import Labels
@@ -147,6 +148,21 @@ def test_figures_are_those_of_eval_and_pictures_are_of_the_cameras_of_the_run(dr
     assert any("CAM_FRONT" in table.html() for table in tables)
     assert all(table.html() in text for table in tables)
     assert len(list((tmp_path / "page" / "frames").glob("000-CAM*.jpg"))) == 4
+
+
+def test_without_ground_truth_the_page_counts_the_clusters(out, tmp_path, monkeypatch):
+    monkeypatch.setattr(NuScenes, "point_truth", lambda *_: None)
+    result = label("report", out, "--dest", tmp_path / "page", "--frames", 1)
+    assert result.exit_code == 0, result.output
+    assert "No ground truth: clusters by class" in (tmp_path / "page" / "index.html").read_text()
+
+
+def test_damaged_ground_truth_is_refused(out, tmp_path, monkeypatch):
+    def damaged(*_):
+        raise DatasetError("DAT011", "lidarseg.json is damaged", "unpack it again")
+
+    monkeypatch.setattr(NuScenes, "point_truth", damaged)
+    refused(label("report", out, "--dest", tmp_path / "page"), "DAT011", "lidarseg.json")
 
 
 def test_overwrite_replaces_a_page(out, page, tmp_path):
