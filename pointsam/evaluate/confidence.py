@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pointsam.base.arrays import FloatArray
 
 BINS = 10
 
@@ -52,7 +53,7 @@ class ConfidenceAccumulator:
     def __init__(self) -> None:
         self._sweeps: list[NDArray[np.float64]] = [np.zeros((2, 0))]
 
-    def add(self, confidence: NDArray[np.floating[Any]], iou: NDArray[np.floating[Any]]) -> None:
+    def add(self, confidence: FloatArray, iou: FloatArray) -> None:
         """Keep the clusters of one sweep.
 
         Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from pointsam.base.tables import Table, cell, without_nan
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC, Quality
@@ -31,18 +30,16 @@ class FolderQuality:
     failed: int
     without_truth: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For --json: NaN, a share of nothing, becomes null."""
-        values: dict[str, Any] = without_nan(
-            {
-                "out": str(self.out),
-                "truth": self.truth,
-                "failed": self.failed,
-                "without_truth": self.without_truth,
-                **asdict(self.quality),
-            }
-        )
-        return values
+        figures = {name: without_nan(value) for name, value in asdict(self.quality).items()}
+        return {
+            "out": str(self.out),
+            "truth": self.truth,
+            "failed": self.failed,
+            "without_truth": self.without_truth,
+            **figures,
+        }
 
     def tables(self) -> list[Table]:
         """Everything, the most wanted first."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pointsam.base import plugins
 from pointsam.base.config import require_kind
@@ -14,7 +13,7 @@ from pointsam.masks.weights import WeightFile
 __all__ = ["SegmentConfig", "Segmenter", "SegmenterPlugin", "load_segmenter", "segmenter_plugin", "weight_files"]
 
 
-def segmenter_plugin(name: str) -> SegmenterPlugin[Any]:
+def segmenter_plugin(name: str) -> SegmenterPlugin[object]:
     """The plug-in of a segmenter.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from pointsam.masks.weights import WeightFile, sha256_of, verify
 from pointsam.types import Masks
 
 C = TypeVar("C")
+
+ImageEmbedding: TypeAlias = Any
+"""What `Segmenter.embed` returns. Each segmenter has its own class for it, which nothing else looks into."""
 
 
 class Segmenter(Protocol):
@@ -27,13 +30,13 @@ class Segmenter(Protocol):
     name: str
     weights_sha256: str
 
-    def embed(self, image_rgb: NDArray[np.uint8]) -> Any:
+    def embed(self, image_rgb: NDArray[np.uint8]) -> ImageEmbedding:
         """Encode an (H,W,3) RGB image; the result is only for the two calls below."""
 
-    def from_points(self, embedding: Any, uv_px: NDArray[np.int32]) -> Masks:
+    def from_points(self, embedding: ImageEmbedding, uv_px: NDArray[np.int32]) -> Masks:
         """One positive point a prompt, (P,2) pixels; three masks each, filtered and deduplicated (method.md A.3)."""
 
-    def from_boxes(self, embedding: Any, box_xyxy_px: NDArray[np.float32]) -> Masks:
+    def from_boxes(self, embedding: ImageEmbedding, box_xyxy_px: NDArray[np.float32]) -> Masks:
         """One mask a box, (D,4) pixels, in the order of the boxes and without filters; source is the box's index."""
 
 

@@ -11,10 +11,11 @@ Shapes: B prompts, N tokens a prompt, T mask tokens, C = 256 channels, HW = 4096
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
+from segment_anything.modeling import MaskDecoder, Sam
+from segment_anything.modeling.transformer import Attention, TwoWayAttentionBlock
+from torch import Tensor, nn
 from torch.nn import functional
 
 MULTI_MASK = slice(1, 4)
@@ -41,7 +42,7 @@ class ImageTokens:
     first_query: Tensor
 
 
-def image_tokens(sam: Any, embedding: Tensor) -> ImageTokens:
+def image_tokens(sam: Sam, embedding: Tensor) -> ImageTokens:
     """Prepare a (1,C,64,64) embedding for any number of calls of `decode`."""
     no_mask = sam.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
     keys = (embedding + no_mask).flatten(2).transpose(1, 2).contiguous()
@@ -58,7 +59,7 @@ def image_tokens(sam: Any, embedding: Tensor) -> ImageTokens:
     )
 
 
-def decode(sam: Any, image: ImageTokens, prompts: Tensor, masks: slice) -> tuple[Tensor, Tensor]:
+def decode(sam: Sam, image: ImageTokens, prompts: Tensor, masks: slice) -> tuple[Tensor, Tensor]:
     """Logits (B,T,256,256) and predicted IoU (B,T) of encoded prompts (B,N,C) for the mask tokens asked for."""
     decoder = sam.mask_decoder
     transformer = decoder.transformer
@@ -74,24 +75,24 @@ def decode(sam: Any, image: ImageTokens, prompts: Tensor, masks: slice) -> tuple
     return _mask_logits(decoder, queries[:, 1:], keys, masks), pred_iou
 
 
-def _heads(attention: Any, x: Tensor) -> Tensor:
+def _heads(attention: Attention, x: Tensor) -> Tensor:
     split: Tensor = attention._separate_heads(x, attention.num_heads)
     return split
 
 
-def _project_out(attention: Any, x: Tensor) -> Tensor:
+def _project_out(attention: Attention, x: Tensor) -> Tensor:
     out: Tensor = attention.out_proj(attention._recombine_heads(x))
     return out
 
 
-def _attend(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def _attend(attention: Attention, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     q = _heads(attention, attention.q_proj(query))
     k = _heads(attention, attention.k_proj(key))
     v = _heads(attention, attention.v_proj(value))
     return _project_out(attention, functional.scaled_dot_product_attention(q, k, v))
 
 
-def _first_block(block: Any, tokens: Tensor, image: ImageTokens) -> tuple[Tensor, Tensor]:
+def _first_block(block: TwoWayAttentionBlock, tokens: Tensor, image: ImageTokens) -> tuple[Tensor, Tensor]:
     """The first layer, where every prompt still sees the same image."""
     queries = block.norm1(_attend(block.self_attn, tokens, tokens, tokens))
     to_image, to_token = block.cross_attn_token_to_image, block.cross_attn_image_to_token
@@ -107,7 +108,9 @@ def _first_block(block: Any, tokens: Tensor, image: ImageTokens) -> tuple[Tensor
     return queries, keys
 
 
-def _block(block: Any, queries: Tensor, tokens: Tensor, keys: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+def _block(
+    block: TwoWayAttentionBlock, queries: Tensor, tokens: Tensor, keys: Tensor, position: Tensor
+) -> tuple[Tensor, Tensor]:
     q = queries + tokens
     queries = block.norm1(queries + _attend(block.self_attn, q, q, queries))
     placed = keys + position
@@ -117,7 +120,7 @@ def _block(block: Any, queries: Tensor, tokens: Tensor, keys: Tensor, position: 
     return queries, block.norm4(keys + attended)
 
 
-def _mask_logits(decoder: Any, mask_tokens: Tensor, keys: Tensor, masks: slice) -> Tensor:
+def _mask_logits(decoder: MaskDecoder, mask_tokens: Tensor, keys: Tensor, masks: slice) -> Tensor:
     """Enlarge the image tokens four times and multiply them with each mask token's filter."""
     first, norm, _, second, _ = decoder.output_upscaling
     b, cells, _ = keys.shape
@@ -132,7 +135,8 @@ def _mask_logits(decoder: Any, mask_tokens: Tensor, keys: Tensor, masks: slice) 
     return parts.reshape(b, -1, 4 * side, 4 * side)
 
 
-def _double(convolution: Any, x: Tensor) -> Tensor:
+def _double(convolution: nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """A transposed convolution with kernel and stride 2: each cell gives its own 2 x 2 cells, (B,n,C) to (B,n,4*D)."""
+    assert convolution.bias is not None
     weight = convolution.weight.permute(2, 3, 1, 0).flatten(0, 2)
     return functional.linear(x, weight, convolution.bias.repeat(4))

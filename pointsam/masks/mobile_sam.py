@@ -6,11 +6,11 @@ Source: Zhang et al., Faster Segment Anything (arXiv 2306.14289); TinyViT (arXiv
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import timm
 from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from segment_anything.modeling.common import LayerNorm2d
+from timm.models.tiny_vit import TinyVit
 from torch import Tensor, nn
 
 MODEL_PX = 1024
@@ -27,9 +27,12 @@ class TinyVitEncoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        body: Any = timm.create_model("tiny_vit_5m_224", pretrained=False, num_classes=0)
+        body = timm.create_model("tiny_vit_5m_224", pretrained=False, num_classes=0)
+        assert isinstance(body, TinyVit)
         # MobileSAM leaves out the last halving, so that the grid is 64 x 64 as in SAM, not 32 x 32.
-        body.stages[3].downsample.conv2.conv.stride = (1, 1)
+        last_halving = body.get_submodule("stages.3.downsample.conv2.conv")
+        assert isinstance(last_halving, nn.Conv2d)
+        last_halving.stride = (1, 1)
         self.patch_embed = body.patch_embed
         self.stages = body.stages
         self.neck = nn.Sequential(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
 from pointsam import rle
+from pointsam.base.arrays import AnyArray
 from pointsam.masks.config import SegmentConfig
 from pointsam.masks.decoder import MULTI_MASK, SINGLE_MASK, ImageTokens, decode, image_tokens
 from pointsam.masks.enlarge import Crop, Enlarger
@@ -48,7 +49,7 @@ class SamSegmenter:
     """
 
     def __init__(
-        self, sam: Any, *, name: str, weights_sha256: str, device: torch.device, config: SegmentConfig
+        self, sam: Sam, *, name: str, weights_sha256: str, device: torch.device, config: SegmentConfig
     ) -> None:
         self.name = name
         self.weights_sha256 = weights_sha256
@@ -165,7 +166,7 @@ class SamSegmenter:
         mask = (crop.logits > self._config.mask_threshold).cpu().numpy()
         return rle.encode_crop(mask, crop.v_px, crop.u_px, embedding.height_px, embedding.width_px)
 
-    def _to_input(self, embedding: Embedding, uv_px: NDArray[Any]) -> Tensor:
+    def _to_input(self, embedding: Embedding, uv_px: AnyArray) -> Tensor:
         """Pixels of the image to pixels of the network's input, in double precision as SAM's generator does."""
         scaled = self._resize.apply_coords(uv_px, (embedding.height_px, embedding.width_px))
         return torch.from_numpy(scaled).to(self._device)

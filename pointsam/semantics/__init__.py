@@ -6,7 +6,7 @@ The model classes load on demand, so that naming this package costs nothing.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pointsam.base import plugins
 from pointsam.base.config import require_kind
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["SemanticModel", "SemanticsContext", "SemanticsPlugin", "load_semantics", "semantics_plugin"]
 
 
-def semantics_plugin(name: str) -> SemanticsPlugin[Any]:
+def semantics_plugin(name: str) -> SemanticsPlugin[object]:
     """The plug-in of a source of classes.
 
     Raises:

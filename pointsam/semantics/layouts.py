@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam import rle
+from pointsam.base.arrays import IntArray
 from pointsam.base.document import read_json
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.images import DAMAGED, MASK_FORMATS, open_image
@@ -128,7 +129,7 @@ class RleJson:
         return found
 
 
-def document(path: Path) -> Any:
+def document(path: Path) -> object:
     """The JSON of a file.
 
     Raises:
@@ -161,7 +162,7 @@ def _png(path: Path, size: tuple[int, int], modes: tuple[str, ...]) -> NDArray[n
         raise malformed(path, f"not a readable PNG ({error})", "the file again: it is damaged or cut off,") from error
 
 
-def _counts(path: Path, entry: dict[str, Any], where: str, size: tuple[int, int]) -> bytes:
+def _counts(path: Path, entry: dict[str, object], where: str, size: tuple[int, int]) -> bytes:
     segmentation = _object(path, entry.get("segmentation"), where)
     height_width, counts = segmentation.get("size"), segmentation.get("counts")
     if not (isinstance(height_width, list) and len(height_width) == 2 and all(type(n) is int for n in height_width)):
@@ -180,20 +181,20 @@ def _counts(path: Path, entry: dict[str, Any], where: str, size: tuple[int, int]
     return raw
 
 
-def _object(path: Path, value: Any, where: str) -> dict[str, Any]:
+def _object(path: Path, value: object, where: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise malformed(path, f"{where} is not a JSON object", "{...}")
     return value
 
 
-def _label(path: Path, entry: dict[str, Any], where: str) -> str:
+def _label(path: Path, entry: dict[str, object], where: str) -> str:
     label = entry.get("label", entry.get("category"))
     if not isinstance(label, str):
         raise malformed(path, f"{where}.label is {label!r}", "a label name")
     return label
 
 
-def _score(path: Path, entry: dict[str, Any], where: str) -> float:
+def _score(path: Path, entry: dict[str, object], where: str) -> float:
     score = entry.get("score")
     if isinstance(score, bool) or not isinstance(score, (int, float)) or not 0 <= score <= 1:
         raise malformed(path, f"{where}.score is {score!r}", "a number from 0 to 1")
@@ -215,7 +216,7 @@ def _other_size(path: Path, given: tuple[int, int], size: tuple[int, int], what:
     )
 
 
-def _unnamed(path: Path, ids: NDArray[np.integer[Any]], names: Path) -> SchemaError:
+def _unnamed(path: Path, ids: IntArray, names: Path) -> SchemaError:
     some = ", ".join(str(i) for i in ids[:5]) + (" ..." if len(ids) > 5 else "")
     return SchemaError(
         "SCH001", f"{path}: pixels with id {some}, which {names} does not name", f"name every id ({DOCS})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,8 +65,9 @@ def _pairs(detections: Detections, riders: NDArray[np.intp], ridden: NDArray[np.
     """(rider, ridden) indices, greedy by overlap; ties go by what the two are, never by their order."""
     box, score = detections.box_xyxy_px.astype(np.float64), detections.score
 
-    def what(k: int) -> tuple[Any, ...]:
-        return -score[k], *box[k], detections.class_id[k], b"" if detections.rle is None else detections.rle[k]
+    def what(k: int) -> tuple[float, list[float], int, bytes]:
+        mask = b"" if detections.rle is None else detections.rle[k]
+        return -float(score[k]), box[k].tolist(), int(detections.class_id[k]), mask
 
     a, b = box[riders], box[ridden]
     smaller = np.minimum(area(a)[:, None], area(b)[None])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from pointsam.semantics.coco import COCO_NAMES
 from pointsam.semantics.tiles import Window, cut, windows
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 from pointsam.types import CameraView, Detections, Frame
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 WEIGHTS = "coco_ssd_lite_mobilenetv2.onnx"
 WEIGHTS_SHA256 = "860ef8e13733c6f74e179d10d492099bd33f9fb8a86795028d425d6f3ccf1939"
@@ -130,7 +133,7 @@ def _twice(x: int, y: int) -> NDArray[np.float32]:
     return np.array([x, y, x, y], dtype=np.float32)
 
 
-def _session(threads: int) -> Any:
+def _session(threads: int) -> InferenceSession:
     try:
         import onnxruntime
     except ImportError as error:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import IntArray
 from pointsam.types import NO_INSTANCE
 
 
-def canonical_ids(instance_id: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+def canonical_ids(instance_id: IntArray) -> NDArray[np.int32]:
     """Renumber instances 0..K-1 by falling size; of two equal sizes the one whose first point comes earlier is first.
 
     Args:

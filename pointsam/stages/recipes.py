@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Literal
 
 from pointsam.base.config import assign, parse, require_finite
+from pointsam.base.document import json_object
 from pointsam.base.errors import SchemaError
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import semantics_plugin
@@ -51,10 +52,10 @@ class MasksConfig:
     seed: int = 0
     riders: RiderConfig = RiderConfig()
     prompt: PromptConfig = PromptConfig()
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any], where: str) -> MasksConfig:
+    def from_dict(cls, document: Mapping[str, object], where: str) -> MasksConfig:
         """From what `as_dict` gave, maybe on another machine.
 
         Raises:
@@ -69,7 +70,7 @@ class MasksConfig:
         own = {name: value for name, value in document.items() if name in _own_fields()}
         return {**own, "options": {name: value for name, value in document.items() if name not in own}}
 
-    def as_dict(self, where: str = "the recipe") -> dict[str, Any]:
+    def as_dict(self, where: str = "the recipe") -> dict[str, object]:
         """JSON values: the options of the back ends in use, complete and checked, stand beside the other fields.
 
         Raises:
@@ -79,7 +80,7 @@ class MasksConfig:
         document = asdict(self)
         del document["options"]
         for section, kind in self._sections().items():
-            checked = asdict(self._parsed(kind, section, where))
+            checked = json_object(self._parsed(kind, section, where))
             if checked:
                 document[section] = checked
         return document
@@ -93,12 +94,12 @@ class MasksConfig:
         """Options of the source of classes, of its plug-in's own class; what raises as `as_dict`."""
         return self._parsed(semantics_plugin(self.semantics).config, self.semantics, "the recipe")
 
-    def _parsed(self, kind: type[Any], section: str, where: str) -> Any:
+    def _parsed(self, kind: type[object], section: str, where: str) -> object:
         return parse(kind, self.options.get(section, {}), where, f"masks.{section}.")
 
-    def _sections(self) -> dict[str, type[Any]]:
+    def _sections(self) -> dict[str, type[object]]:
         """Class of each section of options."""
-        found: dict[str, type[Any]] = {}
+        found: dict[str, type[object]] = {}
         for section, kind in self._kinds():
             if section in _own_fields() or found.get(section, kind) is not kind:
                 raise SchemaError(
@@ -109,7 +110,7 @@ class MasksConfig:
             found[section] = kind
         return found
 
-    def _kinds(self) -> Iterator[tuple[str, type[Any]]]:
+    def _kinds(self) -> Iterator[tuple[str, type[object]]]:
         for name in (*_RECORDED_SEMANTICS, self.semantics):
             yield name, semantics_plugin(name).config
         for name in (_RECORDED_SEGMENTER, self.backend):
@@ -140,7 +141,7 @@ class LabelConfig:
     masks: MasksConfig
     clusters: ClustersConfig
 
-    def as_dict(self, where: str = "the recipe") -> dict[str, Any]:
+    def as_dict(self, where: str = "the recipe") -> dict[str, object]:
         """JSON values; what raises as `MasksConfig.as_dict`."""
         return {"recipe": self.recipe, "masks": self.masks.as_dict(where), "clusters": asdict(self.clusters)}
 
@@ -191,16 +192,15 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
     """
     where = "--set " + " ".join(assignments)
     # The back ends decide which options there are, so their names are assigned first.
-    names = {"masks": {"backend": config.masks.backend, "semantics": config.masks.semantics}}
-    assign(names, [one for one in assignments if one.partition("=")[0].strip() in _BACK_ENDS])
-    masks = replace(config.masks, backend=names["masks"]["backend"], semantics=names["masks"]["semantics"])
-    document = replace(config, masks=masks).as_dict(where)
-    del document["recipe"]  # a recipe keeps its name
-    assign(document, assignments)
+    names: dict[str, object] = {"backend": config.masks.backend, "semantics": config.masks.semantics}
+    assign({"masks": names}, [one for one in assignments if one.partition("=")[0].strip() in _BACK_ENDS])
+    chosen = replace(config.masks, backend=str(names["backend"]), semantics=str(names["semantics"]))
+    masks, clusters = chosen.as_dict(where), asdict(config.clusters)
+    assign({"masks": masks, "clusters": clusters}, assignments)
     changed = LabelConfig(
         config.recipe,
-        MasksConfig.from_dict(document["masks"], where),
-        parse(ClustersConfig, document["clusters"], where, "clusters."),
+        MasksConfig.from_dict(masks, where),
+        parse(ClustersConfig, clusters, where, "clusters."),
     )
     require_finite(changed.as_dict(where), assignments)
     return changed

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.ranges import require
 from pointsam.stages.contraction import Groups, linked_components
@@ -53,7 +53,7 @@ class RefineConfig:
 
 
 def refine(
-    xyz_lidar_m: NDArray[np.floating[Any]],
+    xyz_lidar_m: FloatArray,
     labels: PointLabels,
     taxonomy: Taxonomy,
     config: RefineConfig,
@@ -182,7 +182,7 @@ def _vote(component: _Ints, mask: _Ints, class_id: _Ints, min_points: int) -> ND
 
 
 def _check(
-    xyz_lidar_m: NDArray[np.floating[Any]],
+    xyz_lidar_m: FloatArray,
     labels: PointLabels,
     taxonomy: Taxonomy,
     config: RefineConfig,

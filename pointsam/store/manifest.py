@@ -11,7 +11,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import pyarrow as pa
 
 from pointsam.base.document import differences, digest, document_bytes, json_object, write_document
 from pointsam.base.errors import SchemaError, StoreError
@@ -77,7 +78,7 @@ class Run:
         stage: str,
         document: object,
         shards: Sequence[Shard],
-        metadata: Mapping[str, Any],
+        metadata: Mapping[str, object],
         data_root: DataPath | None = None,
     ) -> Run:
         """Start a stage in `out`, or continue it.
@@ -129,7 +130,7 @@ class Run:
         entries = ((shard, self._entry_if_done(shard)) for shard in self.shards[i::n])
         return [shard for shard, entry in entries if entry is None or (retry_failed and entry.failed)]
 
-    def commit(self, shard: Shard, tables: Mapping[str, Any], stats: ShardStats) -> None:
+    def commit(self, shard: Shard, tables: Mapping[str, pa.Table], stats: ShardStats) -> None:
         """Write a shard's tables, then the entry that makes it done.
 
         A shard that is already done without failures stays as it is: the first of two processes wins.

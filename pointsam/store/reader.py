@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,7 +38,7 @@ class _Loaded:
     """One table of one shard; rows of a frame are consecutive."""
 
     shard: str
-    table: Any
+    table: pa.Table
     rows_of: Mapping[str, range]
 
 
@@ -119,7 +119,7 @@ class Labels:
             found += [rows.frame_row(loaded.table, row, shard.scene) for row in range(loaded.table.num_rows)]
         return found
 
-    def cells(self) -> Iterator[tuple[str, Any]]:
+    def cells(self) -> Iterator[tuple[str, pa.Table]]:
         """Scene and `cells` table of every shard of a noise sweep that is done."""
         for shard, entry in self._done("noise"):
             yield shard.scene, self._load("cells", shard, entry).table
@@ -196,7 +196,7 @@ class Labels:
     def _entry(self, stage: str, shard: Shard) -> ShardEntry | None:
         return layout.entry_if_done(self.out, stage, shard.name, self.key(stage))
 
-    def _rows(self, table: str, stage: str, frame_id: str) -> tuple[Any, range]:
+    def _rows(self, table: str, stage: str, frame_id: str) -> tuple[pa.Table, range]:
         """The table of the frame's shard, and the frame's rows in it."""
         shard = self._plan(stage).get(frame_id)
         if shard is None:

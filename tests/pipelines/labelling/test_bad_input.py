@@ -228,7 +228,7 @@ def test_an_unknown_model(run, tmp_path, option):
 def test_an_unknown_class_in_the_mapping(run, tmp_path):
     mapping = tmp_path / "mapping.json"
     mapping.write_text(json.dumps({"taxonomy": "nuscenes", "labels": {"person": "pedestrain"}}))
-    refused(run("--mapping", mapping), "SCH001", mapping, "labels['person']", "'pedestrain'")
+    refused(run("--mapping", mapping), "SCH001", mapping, "labels.person", "'pedestrain'")
     assert not (tmp_path / "out").exists()
 
 
