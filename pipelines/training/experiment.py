@@ -88,7 +88,7 @@ def run_experiment(request: ExperimentRequest) -> Page:
                 frames = {**score["left_out"], **score["bad"], **({} if away is None else away["bad"])}
                 left_out |= {f"{run}, frame {frame_id}": told for frame_id, told in frames.items()}
                 if score["quarantined"]:
-                    left_out[run] = f"{score['quarantined']} frames have no labels"
+                    left_out[run] = f"{score['quarantined']} quarantined frames have no labels"
                 scores[seed] = {HOME: away, AWAY: score} if setting.elsewhere else {HOME: score, AWAY: away}
                 costs.append(_cost(setting, budget))
         if scores:
@@ -98,7 +98,7 @@ def run_experiment(request: ExperimentRequest) -> Page:
         raise SchemaError("SCH005", f"nothing can be trained: {what}: {why}", "mend this first")
     seeds = ", ".join(map(str, request.seeds))
     about = [f"`{request.command}`"] if request.command else []
-    about.append(f"Seeds, each of a budget and a training: {seeds}; device {request.device}.")
+    about.append(f"Seeds (each sets the budget and the training): {seeds}. Device: {request.device}.")
     return write_page(request.name, experiment, rows, request.out, about, left_out)
 
 
@@ -126,7 +126,7 @@ def _unfit(request: ExperimentRequest, budget: Budget) -> str | None:
     """Why a budget cannot be trained on."""
     drawn = budget.description.classes
     missing = [name for name in request.inputs.recipe.detector.class_names if not drawn[name].boxes]
-    return f"its budget holds no box of {', '.join(missing)}" if missing else None
+    return f"its budget has no box of class {', '.join(missing)}" if missing else None
 
 
 def _trained(wanted: FitRequest) -> str | None:

@@ -119,7 +119,7 @@ class Score:
         rows: list[tuple[object, ...]] = [(one.name, *one.gains) for one in self.failures]
         counted = [one.gains for one in self.failures if not np.isnan(one.gains[0])]
         rows.append(("all", *(np.mean(counted, axis=0) if counted else [float("nan")] * len(KINDS))))
-        title = "AP gained if one kind of error were mended (misplaced, wrong class, double, on background, missed)"
+        title = "Gain in AP if one type of error were fixed"
         return f"\n{title}\n{text_table(('class', *KINDS), rows)}\n"
 
 
