@@ -54,8 +54,9 @@ class Setting:
 
     @property
     def folder(self) -> str:
-        """Of its runs."""
-        return self.name.replace(" ", "_").replace("%", "pc").replace(",", "").replace("=", "-")
+        """Name of its run folders, without the seed."""
+        name = self.name.replace(", corrected", ", mended")  # the folder of version 0.1.0, so that its runs are reused
+        return name.replace(" ", "_").replace("%", "pc").replace(",", "").replace("=", "-")
 
 
 @dataclass(frozen=True)
@@ -187,11 +188,11 @@ def _noise(inputs: Inputs) -> list[Setting]:
 
 
 def _made_through(labels: Labels) -> str:
-    """What tells labels of one data set apart: the error of their calibration, whether it was mended, and SAR."""
+    """What distinguishes labels of one data set: their calibration error, whether it was corrected, and SAR."""
     document = labels.document(ClustersDocument)
     wrong = labels.metadata("clusters").calibration_perturbation
     parts = [_TRUE if wrong == "none" else wrong]
-    parts += ["mended"] * (document.calibration is not None)
+    parts += ["corrected"] * (document.calibration is not None)
     parts += ["without SAR"] * (not document.config.refine.enabled)
     return ", ".join(parts)
 
@@ -213,11 +214,11 @@ def _with_head(head: HeadUnion, recipe: Recipe) -> Recipe:
 
 
 EXPERIMENTS: Mapping[str, Experiment] = {
-    "supervision": Experiment("What are clusters worth beside a few boxes?", _supervision),
-    "coarse": Experiment("Which kind of coarse label is worth what it costs?", _coarse),
-    "boxes": Experiment("How many boxes are needed, with clusters and without?", _fractions, "% of the boxes"),
+    "supervision": Experiment("What are clusters worth in addition to a few boxes?", _supervision),
+    "coarse": Experiment("Which kind of coarse label is worth its cost?", _coarse),
+    "boxes": Experiment("How many boxes are needed, with and without clusters?", _fractions, "% of the boxes"),
     "cost": Experiment("How is a fixed cost best divided between boxes and clusters?", _split, "% of labels boxes"),
-    "noise": Experiment("What does a wrong calibration of the labeler cost the detector?", _noise),
-    "assignment": Experiment("What is each piece of the label assignment worth?", _assignment),
-    "transfer": Experiment("Do detectors hold in another world?", _transfer, two_worlds=True),
+    "noise": Experiment("How much do calibration errors of the labels cost the detector?", _noise),
+    "assignment": Experiment("What is each part of the label assignment worth?", _assignment),
+    "transfer": Experiment("Do detectors generalise to another world?", _transfer, two_worlds=True),
 }

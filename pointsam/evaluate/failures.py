@@ -2,10 +2,10 @@
 
 Every wrong detection and every object that was not found is of one kind:
 
-* place: the object is of its class, and within 4 m but not within 0.5 m;
-* class: no object of its class is within 4 m, but one of another class is within 2 m: mended, it is of that class, or
-  nothing where that object is found already;
-* double: all objects of its class within 4 m are taken by better detections;
+* localisation: the object is of its class, and within 4 m but not within 0.5 m;
+* wrong class: no object of its class is within 4 m, but one of another class is within 2 m: mended, it is of that
+  class, or nothing where that object is found already;
+* duplicate: all objects of its class within 4 m are taken by better detections;
 * background: none of these, nothing is there;
 * missed: no detection of its class is within 4 m of the object.
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pointsam.evaluate.detection import DISTANCES_M, FrameBoxes, average_precision
 
-KINDS = ("place", "class", "double", "background", "missed")
+KINDS = ("localisation", "wrong class", "duplicate", "background", "missed")
 _FAR_M = max(DISTANCES_M)
 _CLASS_M = 2.0
 _Frames = Sequence[FrameBoxes]

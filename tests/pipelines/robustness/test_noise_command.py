@@ -80,7 +80,7 @@ def test_a_sweep_leaves_tables_curves_and_a_page(sweep):
         assert f"]({name}.png)" in page
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert b"</svg>" in (folder / f"{name}.svg").read_bytes()
-    assert "Where labels break" in said
+    assert "Size of the error at a loss of 5 % and 20 %" in said
     document = json.loads((folder / "noise.json").read_text())
     assert [(c["kind"], c["sar"], c["level"]) for c in document["curves"]] == [
         ("rotation", False, [0, 1, 4]),
@@ -136,7 +136,7 @@ def test_a_sweep_says_how_it_was_made(drive, out, sweep, tmp_path, monkeypatch):
     assert label(*words, "--workers", 1).exit_code == 0
     page = (tmp_path / "noise.md").read_text()
     assert f"`pointsam-label {' '.join(words)}`\n" in page
-    assert f"Seeds 0, 1. Written on {hardware()}.\n" in page
+    assert f"Seeds: 0, 1. Written on {hardware()}.\n" in page
     assert "masks reused in every cell" in page
     document = json.loads((tmp_path / "noise.json").read_text())
     assert (document["masks"], document["seeds"]) == ("reused", [0, 1])
