@@ -84,16 +84,16 @@ def overlapping_pairs(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """(P,) indices into `a` and `b` of pairs whose circumscribed circles meet, ordered by `a`, then `b`."""
     reach_a, reach_b = (torch.linalg.norm(boxes[:, 3:5], dim=1) / 2 for boxes in (a, b))
     rows = max(1, (_PAIRS * 16) // max(len(b), 1))
-    found = []
+    pairs = []
     for start in range(0, len(a), rows):
         some = slice(start, start + rows)
         apart = torch.linalg.norm(a[some, None, :2] - b[None, :, :2], dim=2)
         i, j = (apart <= reach_a[some, None] + reach_b[None]).nonzero(as_tuple=True)
-        found.append((i + start, j))
-    if not found:
+        pairs.append((i + start, j))
+    if not pairs:
         none = torch.zeros(0, dtype=torch.int64, device=a.device)
         return none, none
-    return torch.cat([i for i, _ in found]), torch.cat([j for _, j in found])
+    return torch.cat([i for i, _ in pairs]), torch.cat([j for _, j in pairs])
 
 
 def _shared_area(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
@@ -189,7 +189,7 @@ def points_in_boxes(xyz: Tensor, boxes: Tensor, chunk: int = 1 << 24) -> tuple[T
         point, box: (K,) int64 each, ordered by box, then point.
     """
     rows = max(1, chunk // max(len(xyz), 1))
-    found = [(xyz.new_zeros(0, dtype=torch.int64),) * 2]
+    pairs = [(xyz.new_zeros(0, dtype=torch.int64),) * 2]
     for start in range(0, len(boxes), rows):
         some = boxes[start : start + rows, None]
         offset = xyz[None] - some[..., :3]
@@ -197,5 +197,5 @@ def points_in_boxes(xyz: Tensor, boxes: Tensor, chunk: int = 1 << 24) -> tuple[T
         along = (offset[..., 0] * c + offset[..., 1] * s).abs() <= some[..., 3] / 2
         aside = (offset[..., 1] * c - offset[..., 0] * s).abs() <= some[..., 4] / 2
         box, point = (along & aside & (offset[..., 2].abs() <= some[..., 5] / 2)).nonzero(as_tuple=True)
-        found.append((point, box + start))
-    return torch.cat([point for point, _ in found]), torch.cat([box for _, box in found])
+        pairs.append((point, box + start))
+    return torch.cat([point for point, _ in pairs]), torch.cat([box for _, box in pairs])

@@ -48,7 +48,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, eq=False)
 class FramePredictions:
-    """Boxes found in one frame, by falling score, as `Predictions`, in numpy.
+    """Predicted boxes of one frame, highest score first: `Predictions` in numpy.
 
     Args:
         frame_id: of the frame.
@@ -65,9 +65,9 @@ class FramePredictions:
     velocity: NDArray[np.float32]
 
     @staticmethod
-    def of(frame_id: str, found: Predictions) -> FramePredictions:
+    def of(frame_id: str, predictions: Predictions) -> FramePredictions:
         """From the detector's output."""
-        parts = (found.boxes, found.score, found.class_id, found.velocity)
+        parts = (predictions.boxes, predictions.score, predictions.class_id, predictions.velocity)
         return FramePredictions(frame_id, *(part.detach().cpu().numpy() for part in parts))
 
     def frame_boxes(self) -> FrameBoxes:
@@ -76,20 +76,20 @@ class FramePredictions:
         return FrameBoxes(boxes[:, :3], boxes[:, 3:6], boxes[:, 6], self.class_id, self.score.astype(np.float64))
 
 
-def overlaps(found: FloatArray, true: FloatArray) -> dict[str, NDArray[np.float64]]:
+def overlaps(predicted: FloatArray, true: FloatArray) -> dict[str, NDArray[np.float64]]:
     """(N,M) exact overlaps of (N,7) and (M,7) boxes, "3d" and "bev"."""
-    a, b = (torch.from_numpy(np.ascontiguousarray(boxes, dtype=np.float64)).view(-1, 7) for boxes in (found, true))
+    a, b = (torch.from_numpy(np.ascontiguousarray(boxes, dtype=np.float64)).view(-1, 7) for boxes in (predicted, true))
     return {"3d": iou_3d(a, b).numpy(), "bev": iou_bev(a, b).numpy()}
 
 
 def write_detections(
-    path: Path, found: Iterable[FramePredictions], names: Sequence[str], about: Mapping[str, object]
+    path: Path, predictions: Iterable[FramePredictions], names: Sequence[str], about: Mapping[str, object]
 ) -> None:
     """Write whole or not at all.
 
     Args:
         path: of the Parquet file.
-        found: of all frames.
+        predictions: of all frames.
         names: class names by class_id.
         about: of the run; JSON values.
 
@@ -97,7 +97,7 @@ def write_detections(
         StoreError: OUT002 or OUT003 if it cannot be written.
     """
     metadata = {"pointsam.detections_version": str(VERSION), "pointsam.about": canonical_json(dict(about))}
-    table = pa.concat_tables([SCHEMA.empty_table(), *(_table(frame, names) for frame in found)])
+    table = pa.concat_tables([SCHEMA.empty_table(), *(_table(frame, names) for frame in predictions)])
     sink = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd")
     write_together([(path, sink.getvalue())])
@@ -121,15 +121,15 @@ def _table(frame: FramePredictions, names: Sequence[str]) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def nuscenes_results(found: Iterable[tuple[FramePredictions, SE3]], names: Sequence[str]) -> dict[str, object]:
+def nuscenes_results(predictions: Iterable[tuple[FramePredictions, SE3]], names: Sequence[str]) -> dict[str, object]:
     """What nuScenes' detection evaluator reads; JSON values.
 
     Args:
-        found: detections of every frame of a split, each with its world_SE3_lidar.
+        predictions: of every frame of a split, each with its world_SE3_lidar.
         names: class names by class_id.
     """
     meta = dict.fromkeys(("use_camera", "use_radar", "use_map", "use_external"), False) | {"use_lidar": True}
-    return {"meta": meta, "results": {frame.frame_id: _rows(frame, pose, names) for frame, pose in found}}
+    return {"meta": meta, "results": {frame.frame_id: _rows(frame, pose, names) for frame, pose in predictions}}
 
 
 def _rows(frame: FramePredictions, world_SE3_lidar: SE3, names: Sequence[str]) -> list[dict[str, object]]:

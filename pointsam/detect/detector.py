@@ -68,13 +68,13 @@ class Batch:
         frame_ids: of the samples.
         points: (P,FEATURES) of each, the key sweep's first.
         num_key: points of the key sweep of each.
-        scenes: labels of each, with `xyz` the key sweep's points; none for prediction.
+        labels: one SampleLabels per sample, its `xyz` the points of the key sweep; empty for prediction.
     """
 
     frame_ids: tuple[str, ...]
     points: tuple[Tensor, ...]
     num_key: tuple[int, ...]
-    scenes: tuple[SampleLabels, ...] = ()
+    labels: tuple[SampleLabels, ...] = ()
 
     def to(self, device: torch.device) -> Batch:
         """On a device."""
@@ -82,11 +82,13 @@ class Batch:
         def moved(value: Tensor) -> Tensor:
             return value.to(device, non_blocking=True)
 
-        scenes = tuple(
-            SampleLabels(**{field.name: moved(getattr(scene, field.name)) for field in dataclasses.fields(scene)})
-            for scene in self.scenes
+        labels = tuple(
+            SampleLabels(
+                **{field.name: moved(getattr(sample_labels, field.name)) for field in dataclasses.fields(sample_labels)}
+            )
+            for sample_labels in self.labels
         )
-        return Batch(self.frame_ids, tuple(moved(points) for points in self.points), self.num_key, scenes)
+        return Batch(self.frame_ids, tuple(moved(points) for points in self.points), self.num_key, labels)
 
     def pin_memory(self) -> Batch:
         """For the data loader."""
@@ -128,7 +130,7 @@ class Detector(nn.Module):
         """Losses in training, predictions else.
 
         Args:
-            batch: with scenes in training.
+            batch: S samples, with labels in training.
             generator: of the second stage's sampling; torch's own if none.
         """
         x = self.map(batch.points)
@@ -137,11 +139,11 @@ class Detector(nn.Module):
             if self.roi is None:
                 return self.head.predict(output)
             return self.roi.predict(x, batch.key_points, self.head.propose(output))
-        losses = self.head.loss(output, batch.scenes)
+        losses = self.head.loss(output, batch.labels)
         if self.roi is not None:
             with torch.no_grad():
                 proposals = self.head.propose(output)
-            losses |= self.roi.loss(x, batch.key_points, proposals, batch.scenes, generator)
+            losses |= self.roi.loss(x, batch.key_points, proposals, batch.labels, generator)
         return losses
 
     def map(self, points: Sequence[Tensor]) -> Tensor:

@@ -27,7 +27,7 @@ def detect_frames(
                 yield item
                 continue
             with torch.no_grad():
-                (found,) = detector(item.to(device))
-            yield FramePredictions.of(item.frame_ids[0], found)
+                (predictions,) = detector(item.to(device))
+            yield FramePredictions.of(item.frame_ids[0], predictions)
     finally:
         detector.train(was_training)

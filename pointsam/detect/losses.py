@@ -35,7 +35,7 @@ def heat_focal(logits: Tensor, heat: Tensor, counted: Tensor) -> Tensor:
 
     Args:
         logits: (S,C,H,W).
-        heat: (S,C,H,W) wanted, 1 at peaks.
+        heat: (S,C,H,W) target, 1 at peaks.
         counted: (S,H,W) bool.
     """
     p = logits.float().sigmoid().clamp(_HEAT_FLOOR, 1 - _HEAT_FLOOR)
@@ -44,23 +44,23 @@ def heat_focal(logits: Tensor, heat: Tensor, counted: Tensor) -> Tensor:
     return -(torch.where(heat == 1, at_peak, elsewhere) * counted[:, None]).sum()
 
 
-def masked_l1(found: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
-    """Scalar, the weighted sum of differences, 0 where nothing is wanted (NaN).
+def masked_l1(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Scalar: the weighted sum of absolute differences, without the entries that have no target.
 
     Args:
-        found: (K,D).
-        wanted: (K,D).
+        predicted: (K,D).
+        target: (K,D), NaN where there is no target.
         weights: (D,).
     """
-    known = wanted.isfinite()
-    return ((found.float() - torch.where(known, wanted, 0)).abs() * known * weights).sum()
+    known = target.isfinite()
+    return ((predicted.float() - torch.where(known, target, 0)).abs() * known * weights).sum()
 
 
-def masked_smooth_l1(found: Tensor, wanted: Tensor, weights: Tensor, beta: float = 1 / 9) -> Tensor:
+def masked_smooth_l1(predicted: Tensor, target: Tensor, weights: Tensor, beta: float = 1 / 9) -> Tensor:
     """As `masked_l1`, rounded off below beta."""
-    known = wanted.isfinite()
+    known = target.isfinite()
     apart = functional.smooth_l1_loss(
-        found.float(), torch.where(known, wanted, found.float()), reduction="none", beta=beta
+        predicted.float(), torch.where(known, target, predicted.float()), reduction="none", beta=beta
     )
     return (apart * known * weights).sum()
 
@@ -74,7 +74,7 @@ def sigmoid_focal(logits: Tensor, positive: Tensor, alpha: float = 0.25, gamma: 
         alpha: share of the positive ones' weight.
         gamma: the larger, the less what is sure counts.
     """
-    logits, wanted = logits.float(), positive.float()
-    cross = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    logits, target = logits.float(), positive.float()
+    cross = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     off = torch.where(positive, 1 - logits.sigmoid(), logits.sigmoid())
     return torch.where(positive, alpha, 1 - alpha) * off**gamma * cross

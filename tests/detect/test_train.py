@@ -37,9 +37,9 @@ def losses(trainer):
 def test_every_detector_learns_and_every_weight_is_moved(kind, world, budget, labels):
     trainer = trainer_of(tiny(kind, epochs=6, learning_rate=0.005), world, budget, labels)
     before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
-    found = losses(trainer)
-    assert len(found) == 24
-    first, last = (sum(step["loss"] for step in some) for some in (found[:4], found[-4:]))
+    values = losses(trainer)
+    assert len(values) == 24
+    first, last = (sum(step["loss"] for step in some) for some in (values[:4], values[-4:]))
     assert last < 0.8 * first
     still = [name for name, p in trainer.model.named_parameters() if torch.equal(before[name], p)]
     assert [name for name in still if not name.startswith("roi.residuals")] == []  # no proposal may be good yet

@@ -123,35 +123,35 @@ class AnchorTargets:
     box: Tensor
 
 
-def anchor_targets(scene: SampleLabels, anchor_map: AnchorMap, match: Match = "overlap") -> AnchorTargets:
+def anchor_targets(labels: SampleLabels, anchor_map: AnchorMap, match: Match = "overlap") -> AnchorTargets:
     """Assign one sample's boxes and clusters; anchors that hold unknown points are ignored in place of negative.
 
     Args:
-        scene: of labels.
+        labels: of one sample.
         anchor_map: the anchors.
         match: "overlap", the published rule: wherever clusters do not say negative, they overrule boxes; or "centers":
             both kinds are matched by the middle of what is visible, as in centre heads.
     """
     rule = {"overlap": _by_overlap, "centers": _by_centers}[match]
-    labels, boxes = [], []
-    unknown = scene.xyz[scene.unknown, :2]
+    label_maps, boxes = [], []
+    unknown = labels.xyz[labels.unknown, :2]
     for anchors, class_id in zip(anchor_map.classes, anchor_map.class_ids, strict=True):
-        label, box = rule(scene, anchor_map, anchors, class_id)
+        label, box = rule(labels, anchor_map, anchors, class_id)
         held = anchor_map.counts(unknown, torch.zeros_like(unknown[:, 0], dtype=torch.int64), 1, anchors)
         label[(label == NEGATIVE) & (held.flatten() > 0)] = IGNORED
         shape = (len(_ROTATIONS), *anchor_map.shape)
-        labels.append(label.view(shape))
+        label_maps.append(label.view(shape))
         boxes.append(box.view(shape))
-    return AnchorTargets(torch.stack(labels), torch.stack(boxes))
+    return AnchorTargets(torch.stack(label_maps), torch.stack(boxes))
 
 
 def _by_overlap(
-    scene: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int
+    labels: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int
 ) -> tuple[Tensor, Tensor]:
     """(A,) label and box of the anchors of a class (method.md B.7)."""
-    ours = (scene.box_class == class_id).nonzero(as_tuple=True)[0]
-    label, owner = _matched(_box_overlap(scene.boxes[ours], anchor_map, anchors), *anchors.box_iou)
-    by_cluster, _ = _matched(_cluster_overlap(scene, anchor_map, anchors, class_id), *anchors.cluster_iou)
+    ours = (labels.box_class == class_id).nonzero(as_tuple=True)[0]
+    label, owner = _matched(_box_overlap(labels.boxes[ours], anchor_map, anchors), *anchors.box_iou)
+    by_cluster, _ = _matched(_cluster_overlap(labels, anchor_map, anchors, class_id), *anchors.cluster_iou)
     positive = label == POSITIVE
     box = torch.full_like(owner, -1)
     box[positive] = ours[owner[positive]]
@@ -159,7 +159,7 @@ def _by_overlap(
 
 
 def _by_centers(
-    scene: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int
+    labels: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int
 ) -> tuple[Tensor, Tensor]:
     """(A,) label and box of the anchors of a class.
 
@@ -168,14 +168,14 @@ def _by_centers(
     which it overlaps an anchor most; its other rotation is ignored there, and so are all other anchors that overlap an
     object by the lower threshold.
     """
-    ours = (scene.box_class == class_id).nonzero(as_tuple=True)[0]
-    by_box = _box_overlap(scene.boxes[ours], anchor_map, anchors)
-    by_cluster = _cluster_overlap(scene, anchor_map, anchors, class_id)
-    yaw, cells = scene.boxes[ours, 6], anchor_map.shape[0] * anchor_map.shape[1]
+    ours = (labels.box_class == class_id).nonzero(as_tuple=True)[0]
+    by_box = _box_overlap(labels.boxes[ours], anchor_map, anchors)
+    by_cluster = _cluster_overlap(labels, anchor_map, anchors, class_id)
+    yaw, cells = labels.boxes[ours, 6], anchor_map.shape[0] * anchor_map.shape[1]
     turned = (yaw.sin().abs() > yaw.cos().abs()).long()
     best = by_cluster.view(len(_ROTATIONS), cells, -1).amax(dim=1).argmax(dim=0)
     near, owner = _near(
-        torch.cat([scene.visible_center[ours], scene.cluster_center[scene.cluster_class == class_id]]),
+        torch.cat([labels.visible_center[ours], labels.cluster_center[labels.cluster_class == class_id]]),
         anchor_map,
         min(anchors.size_lwh_m[:2]) / 2,
     )
@@ -217,19 +217,19 @@ def _box_overlap(boxes: Tensor, anchor_map: AnchorMap, anchors: AnchorClass) -> 
     return iou_aligned(rectangles, nearest_bev(boxes))
 
 
-def _cluster_overlap(scene: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> Tensor:
-    """(A,M) overlap of a class' anchors and clusters (method.md B.6): points of the whole scene, every height."""
-    ours = (scene.cluster_class == class_id).nonzero(as_tuple=True)[0]
+def _cluster_overlap(labels: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> Tensor:
+    """(A,M) overlap of a class' anchors and clusters (method.md B.6): all points of the sweep, at every height."""
+    ours = (labels.cluster_class == class_id).nonzero(as_tuple=True)[0]
     if len(ours) == 0:
-        return scene.xyz.new_zeros(len(_ROTATIONS) * anchor_map.shape[0] * anchor_map.shape[1], 0)
-    rank = torch.full((len(scene.cluster_class) + 1,), -1, device=ours.device)
+        return labels.xyz.new_zeros(len(_ROTATIONS) * anchor_map.shape[0] * anchor_map.shape[1], 0)
+    rank = torch.full((len(labels.cluster_class) + 1,), -1, device=ours.device)
     rank[ours] = torch.arange(len(ours), device=ours.device)
-    owner = rank[scene.cluster_id]  # -1, no cluster, reads the last entry
+    owner = rank[labels.cluster_id]  # -1, no cluster, reads the last entry
     member = owner >= 0
-    xy = scene.xyz[:, :2]
+    xy = labels.xyz[:, :2]
     held = anchor_map.counts(xy, torch.zeros_like(owner), 1, anchors)
     shared = anchor_map.counts(xy[member], owner[member], len(ours), anchors)
-    union = held + scene.cluster_points[ours, None, None, None] - shared
+    union = held + labels.cluster_points[ours, None, None, None] - shared
     return (shared.double() / (union.double() + 1e-6)).float().flatten(1).T
 
 
@@ -246,9 +246,9 @@ def _matched(overlap: Tensor, high: float, low: float) -> tuple[Tensor, Tensor]:
     return label, owner
 
 
-def sine_difference(found: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Angles so that their difference is sin(found - wanted): turned about by 180 degrees costs nothing (SECOND)."""
-    return found.sin() * wanted.cos(), found.cos() * wanted.sin()
+def sine_difference(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Values whose difference is sin(predicted - target), so that an error of 180 degrees costs nothing (SECOND)."""
+    return predicted.sin() * target.cos(), predicted.cos() * target.sin()
 
 
 def encode(boxes: Tensor, anchors: Tensor) -> Tensor:

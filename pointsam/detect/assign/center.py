@@ -66,32 +66,32 @@ class CenterTargets:
     code: Tensor
 
 
-def center_targets(scenes: Sequence[SampleLabels], head: CenterMap) -> CenterTargets:
+def center_targets(labels: Sequence[SampleLabels], head: CenterMap) -> CenterTargets:
     """Targets of a batch."""
     heats, counted, rows, peaks = [], [], [], 0
-    for index, scene in enumerate(scenes):
-        cell, channel, radius, box = _peaks(scene, head)
+    for index, sample_labels in enumerate(labels):
+        cell, channel, radius, box = _peaks(sample_labels, head)
         heat = splat(cell, channel, radius, (len(head.classes), *head.shape))
         heats.append(heat)
-        counted.append(_counted(scene, head, heat))
+        counted.append(_counted(sample_labels, head, heat))
         peaks += len(cell)
         cell, box = _regressed(cell, box, head)
         at = torch.cat([torch.full_like(cell[:, :1], index), cell], dim=1)
-        rows.append((at, _code(scene, box, cell, head)))
+        rows.append((at, _code(sample_labels, box, cell, head)))
     sample, column, row = torch.cat([at for at, _ in rows]).unbind(1)
     code = torch.cat([code for _, code in rows])
     return CenterTargets(torch.stack(heats), torch.stack(counted), peaks, sample, row, column, code)
 
 
-def _peaks(scene: SampleLabels, head: CenterMap) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _peaks(labels: SampleLabels, head: CenterMap) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(N,2) cell x, y, (N,) channel, radius and box (-1: a cluster) of a head's objects, boxes first."""
-    channel_of = torch.full((256,), -1, device=scene.xyz.device)
-    channel_of[list(head.classes)] = torch.arange(len(head.classes), device=scene.xyz.device)
-    boxed = scene.visible_center if head.peak == "visible" else scene.boxes[:, :3]
-    centers = torch.cat([boxed, scene.cluster_center])
-    channel = channel_of[torch.cat([scene.box_class, scene.cluster_class])]
-    none = torch.full_like(scene.cluster_class, -1)
-    box = torch.cat([torch.arange(len(scene.boxes), device=none.device), none])
+    channel_of = torch.full((256,), -1, device=labels.xyz.device)
+    channel_of[list(head.classes)] = torch.arange(len(head.classes), device=labels.xyz.device)
+    boxed = labels.visible_center if head.peak == "visible" else labels.boxes[:, :3]
+    centers = torch.cat([boxed, labels.cluster_center])
+    channel = channel_of[torch.cat([labels.box_class, labels.cluster_class])]
+    none = torch.full_like(labels.cluster_class, -1)
+    box = torch.cat([torch.arange(len(labels.boxes), device=none.device), none])
     place = (centers[:, :2] - centers.new_tensor(head.origin_m)) / centers.new_tensor(head.cell_m)
     size = place.new_tensor([head.shape[1], head.shape[0]])
     ours = ((channel >= 0) & ((place >= 0) & (place < size)).all(dim=1)).nonzero(as_tuple=True)[0][:_MOST_OBJECTS]
@@ -99,7 +99,7 @@ def _peaks(scene: SampleLabels, head: CenterMap) -> tuple[Tensor, Tensor, Tensor
     cell = place.floor().long()
     radius = torch.tensor(head.smallest_radius, device=cell.device)[channel]
     of_box = box >= 0
-    length, width = (scene.boxes[box[of_box], 3:5] / centers.new_tensor(head.cell_m)).unbind(1)
+    length, width = (labels.boxes[box[of_box], 3:5] / centers.new_tensor(head.cell_m)).unbind(1)
     radius[of_box] = torch.maximum(gaussian_radius(length, width).floor().long(), radius[of_box])
     return cell, channel, radius, box
 
@@ -155,9 +155,9 @@ def splat(cell: Tensor, channel: Tensor, radius: Tensor, shape: tuple[int, int, 
     return heat
 
 
-def _counted(scene: SampleLabels, head: CenterMap, heat: Tensor) -> Tensor:
+def _counted(labels: SampleLabels, head: CenterMap, heat: Tensor) -> Tensor:
     """All cells, but for those around unknown points and away from all that is labelled."""
-    xy = scene.xyz[scene.unknown, :2]
+    xy = labels.xyz[labels.unknown, :2]
     cell = ((xy - xy.new_tensor(head.origin_m)) / xy.new_tensor(head.cell_m)).floor().long()
     inside = ((cell >= 0) & (cell < cell.new_tensor([head.shape[1], head.shape[0]]))).all(dim=1)
     column, row = cell[inside].unbind(1)
@@ -167,10 +167,10 @@ def _counted(scene: SampleLabels, head: CenterMap, heat: Tensor) -> Tensor:
     return ~(around & (heat.amax(dim=0) == 0))
 
 
-def _code(scene: SampleLabels, box: Tensor, cell: Tensor, head: CenterMap) -> Tensor:
+def _code(labels: SampleLabels, box: Tensor, cell: Tensor, head: CenterMap) -> Tensor:
     """(K,10) of boxes; the offset is from the cell of the visible middle and may lie far outside of [0, 1)."""
-    boxes = scene.boxes[box]
+    boxes = labels.boxes[box]
     true = (boxes[:, :2] - boxes.new_tensor(head.origin_m)) / boxes.new_tensor(head.cell_m)
     yaw = boxes[:, 6:7]
-    parts = [true - cell, boxes[:, 2:3], boxes[:, 3:6].log(), yaw.cos(), yaw.sin(), scene.velocity[box]]
+    parts = [true - cell, boxes[:, 2:3], boxes[:, 3:6].log(), yaw.cos(), yaw.sin(), labels.velocity[box]]
     return torch.cat(parts, dim=1)

@@ -81,22 +81,22 @@ class RoiTargets:
     box: Tensor
 
 
-def match_rois(scene: SampleLabels, rois: Tensor, roi_class: Tensor) -> RoiMatch:
+def match_rois(labels: SampleLabels, rois: Tensor, roi_class: Tensor) -> RoiMatch:
     """Overlaps of proposals with boxes (3D) and clusters (points).
 
     Args:
-        scene: of labels.
+        labels: of one sample.
         rois: (R,7).
         roi_class: (R,) predicted class_id.
     """
-    volume = iou_3d(rois, scene.boxes) * (roi_class[:, None] == scene.box_class)
-    point, roi = points_in_boxes(scene.xyz, rois)
-    shared = box_cluster_iou(point, roi, len(rois), scene.cluster_id, scene.cluster_points)
-    shared = shared * (roi_class[:, None] == scene.cluster_class)
+    volume = iou_3d(rois, labels.boxes) * (roi_class[:, None] == labels.box_class)
+    point, roi = points_in_boxes(labels.xyz, rois)
+    shared = box_cluster_iou(point, roi, len(rois), labels.cluster_id, labels.cluster_points)
+    shared = shared * (roi_class[:, None] == labels.cluster_class)
     by_box, box = _most(volume)
     by_cluster, _ = _most(shared)
     box = torch.where((by_box > 0) & (by_cluster <= by_box), box, -1)
-    unknown = torch.bincount(roi[scene.unknown[point]], minlength=len(rois)) > 0
+    unknown = torch.bincount(roi[labels.unknown[point]], minlength=len(rois)) > 0
     return RoiMatch(torch.maximum(by_box, by_cluster), box, unknown)
 
 

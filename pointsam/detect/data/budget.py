@@ -146,14 +146,14 @@ class Budget:
         Raises:
             SchemaError: SCH003 if nothing was to be labelled in this frame.
         """
-        found = self.frames.get(frame_id)
-        if found is None:
+        velocities = self.frames.get(frame_id)
+        if velocities is None:
             raise SchemaError(
                 "SCH003",
                 f"{self.name} has no frame {frame_id!r}",
                 "draw a budget for this split: mixsup-train budget DATA --split NAME --out FILE",
             )
-        return found
+        return velocities
 
 
 def draw(objects: Objects, names: Sequence[str], config: BudgetConfig) -> Budget:

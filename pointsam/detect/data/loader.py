@@ -63,7 +63,7 @@ class TrainingItems(Dataset[LoadedBatch]):
                 bad.append((self.data.frame_ids[index], str(error)))
                 continue
             points = torch.from_numpy(sample.points)
-            return LoadedBatch(Batch((sample.frame_id,), (points,), (sample.num_key,), (sample.scene(),)), tuple(bad))
+            return LoadedBatch(Batch((sample.frame_id,), (points,), (sample.num_key,), (sample.labels(),)), tuple(bad))
         return LoadedBatch(None, tuple(bad))
 
 
@@ -156,7 +156,7 @@ def together(items: Sequence[LoadedBatch]) -> LoadedBatch:
     bad = tuple(part for item in items for part in item.bad)
     if len(batches) < len(items):
         return LoadedBatch(None, bad)
-    fields = ("frame_ids", "points", "num_key", "scenes")
+    fields = ("frame_ids", "points", "num_key", "labels")
     joined = {name: tuple(part for batch in batches for part in getattr(batch, name)) for name in fields}
     return LoadedBatch(Batch(**joined), bad)
 

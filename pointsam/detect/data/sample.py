@@ -112,7 +112,7 @@ class Sample:
             clusters=self.clusters.keep(np.zeros(len(self.clusters), dtype=bool)),
         )
 
-    def scene(self) -> SampleLabels:
+    def labels(self) -> SampleLabels:
         """Labels as tensors; a box' visible centre is that of its points of the key sweep (method.md B.3 step 7)."""
         xyz, c = self.points[: self.num_key, :3], self.clusters
 

@@ -189,8 +189,8 @@ class TrainingSet:
             return CoarseLabels.empty(len(xyz))
         if config.kind == "tables":
             assert self.labels is not None  # checked when counting
-            found = coarse.from_tables(self.labels.labels(frame_id), xyz, config)
-            return coarse.without_boxed(found, xyz, boxes)
+            clusters = coarse.from_tables(self.labels.labels(frame_id), xyz, config)
+            return coarse.without_boxed(clusters, xyz, boxes)
         assert rest is not None  # the budget was drawn from boxes
         least = self.budget.description.min_points  # others were never up for a label
         rest = some_of(rest, count_points(xyz, rest) >= least)

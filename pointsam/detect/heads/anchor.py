@@ -96,8 +96,8 @@ class AnchorHeadConfig:
         """Anchors that match by overlap, and clusters that meet them by the thresholds of boxes."""
         by_overlap = replace(self, match="overlap")
         anchors = tuple(replace(some, cluster_iou=some.box_iou) for some in self.anchors)
-        found = {"by overlap": by_overlap} if self.match == "centers" else {}
-        return found | {"by overlap, one threshold": replace(by_overlap, anchors=anchors)}
+        configs = {"by overlap": by_overlap} if self.match == "centers" else {}
+        return configs | {"by overlap, one threshold": replace(by_overlap, anchors=anchors)}
 
     def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> AnchorHead:
         """The network."""
@@ -151,53 +151,59 @@ class AnchorHead(nn.Module):
         logits, residuals, direction = (part.view(len(x), k, r, -1, h, w).movedim(3, -1) for part in parts)
         return AnchorOutput(logits[..., 0], residuals, direction)
 
-    def loss(self, said: AnchorOutput, scenes: Sequence[SampleLabels]) -> Losses:
+    def loss(self, output: AnchorOutput, labels: Sequence[SampleLabels]) -> Losses:
         """Class, box and direction loss: the mean of samples, each normalised by its own counts."""
-        terms = torch.stack([self._sample_loss(said, index, scene) for index, scene in enumerate(scenes)]).mean(dim=0)
+        terms = torch.stack(
+            [self._sample_loss(output, index, sample_labels) for index, sample_labels in enumerate(labels)]
+        ).mean(dim=0)
         config = self.config
         weights = {"class": config.class_weight, "box": config.box_weight, "direction": config.direction_weight}
         return {name: term * weight for (name, weight), term in zip(weights.items(), terms, strict=True)}
 
-    def _sample_loss(self, said: AnchorOutput, index: int, scene: SampleLabels) -> Tensor:
+    def _sample_loss(self, output: AnchorOutput, index: int, labels: SampleLabels) -> Tensor:
         """(3,) class, box and direction loss of a sample."""
-        targets = anchor_targets(scene, self.map, self.config.match)
+        targets = anchor_targets(labels, self.map, self.config.match)
         positive = targets.label == POSITIVE
-        focal = sigmoid_focal(said.logits[index], positive) * (targets.label != IGNORED)
+        focal = sigmoid_focal(output.logits[index], positive) * (targets.label != IGNORED)
         parts = (1, 2, 3) if self.config.balance else (0, 1, 2, 3)
         class_loss = (focal.sum(parts) / positive.sum(parts).clamp(min=1)).sum()
         boxed = targets.box >= 0
         count = boxed.sum().clamp(min=1)
         box, anchors = targets.box[boxed], self.anchors[boxed]
-        wanted = torch.cat([encode(scene.boxes[box], anchors), scene.velocity[box]], dim=1)
-        found = said.residuals[index][boxed].float()
-        yaw_found, yaw_wanted = sine_difference(found[:, 6:7], wanted[:, 6:7])
-        found = torch.cat([found[:, :6], yaw_found, found[:, 7:]], dim=1)
-        wanted = torch.cat([wanted[:, :6], yaw_wanted, wanted[:, 7:]], dim=1)
-        box_loss = masked_smooth_l1(found, wanted, self.weights) / count
-        way = half_turn(scene.boxes[box, 6])
-        direction_loss = functional.cross_entropy(said.direction[index][boxed].float(), way, reduction="sum") / count
+        target = torch.cat([encode(labels.boxes[box], anchors), labels.velocity[box]], dim=1)
+        predicted = output.residuals[index][boxed].float()
+        predicted_yaw, target_yaw = sine_difference(predicted[:, 6:7], target[:, 6:7])
+        predicted = torch.cat([predicted[:, :6], predicted_yaw, predicted[:, 7:]], dim=1)
+        target = torch.cat([target[:, :6], target_yaw, target[:, 7:]], dim=1)
+        box_loss = masked_smooth_l1(predicted, target, self.weights) / count
+        facing = half_turn(labels.boxes[box, 6])
+        direction_loss = (
+            functional.cross_entropy(output.direction[index][boxed].float(), facing, reduction="sum") / count
+        )
         return torch.stack([class_loss, box_loss, direction_loss])
 
-    def predict(self, said: AnchorOutput) -> list[Predictions]:
+    def predict(self, output: AnchorOutput) -> list[Predictions]:
         """Boxes of each sample, the best first."""
-        return [found.best_of_classes(self.config.most, self.config.nms_iou) for found in self._decoded(said)]
+        return [
+            predictions.best_of_classes(self.config.most, self.config.nms_iou) for predictions in self._decoded(output)
+        ]
 
-    def propose(self, said: AnchorOutput) -> list[Predictions]:
+    def propose(self, output: AnchorOutput) -> list[Predictions]:
         """What a second stage looks at: more boxes, however low their score."""
-        every = self._decoded(said, 0.0)
-        return [found.best(self.config.proposals, self.config.proposal_nms_iou) for found in every]
+        every = self._decoded(output, 0.0)
+        return [predictions.best(self.config.proposals, self.config.proposal_nms_iou) for predictions in every]
 
-    def _decoded(self, said: AnchorOutput, threshold: float | None = None) -> list[Predictions]:
+    def _decoded(self, output: AnchorOutput, threshold: float | None = None) -> list[Predictions]:
         threshold = self.config.score_threshold if threshold is None else threshold
         k, r, h, w, _ = self.anchors.shape
-        classes = torch.tensor(self.map.class_ids, device=said.logits.device)
-        score, flat = said.logits.float().sigmoid().flatten(1).topk(min(self.config.candidates, k * r * h * w), dim=1)
+        classes = torch.tensor(self.map.class_ids, device=output.logits.device)
+        score, flat = output.logits.float().sigmoid().flatten(1).topk(min(self.config.candidates, k * r * h * w), dim=1)
         out = []
         for sample in range(len(score)):
             kept = flat[sample, score[sample] >= threshold]
-            residuals = said.residuals[sample].reshape(-1, _CODE)[kept].float()
+            residuals = output.residuals[sample].reshape(-1, _CODE)[kept].float()
             boxes = decode(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
-            way = said.direction[sample].reshape(-1, 2)[kept].argmax(dim=1)
+            way = output.direction[sample].reshape(-1, 2)[kept].argmax(dim=1)
             yaw = torch.remainder(boxes[:, 6] - _TURN, math.pi) + _TURN + math.pi * way
             boxes = torch.cat([boxes[:, :6], yaw[:, None]], dim=1)
             best = score[sample, : len(kept)]

@@ -79,8 +79,8 @@ class CenterHeadConfig:
 
     def ablations(self) -> dict[str, CenterHeadConfig]:
         """Boxes that peak at their true middles, and boxes that are regressed at their peaks alone."""
-        found = {"true peaks": replace(self, peak="true")}
-        return found | ({"no reach": replace(self, reach=0)} if self.reach else {})
+        configs = {"true peaks": replace(self, peak="true")}
+        return configs | ({"no reach": replace(self, reach=0)} if self.reach else {})
 
     def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> CenterHead:
         """The network."""
@@ -123,43 +123,43 @@ class CenterHead(nn.Module):
         x = self.shared(x)
         return [(heat(x), code(x)) for heat, code in zip(self.heats, self.codes, strict=True)]
 
-    def loss(self, said: list[tuple[Tensor, Tensor]], scenes: Sequence[SampleLabels]) -> Losses:
+    def loss(self, output: list[tuple[Tensor, Tensor]], labels: Sequence[SampleLabels]) -> Losses:
         """Heat and box loss, groups added up."""
         heat_loss, box_loss = [], []
-        for (heat, code), target_map in zip(said, self.maps, strict=True):
-            targets = center_targets(scenes, target_map)
+        for (heat, code), target_map in zip(output, self.maps, strict=True):
+            targets = center_targets(labels, target_map)
             heat_loss.append(heat_focal(heat, targets.heat, targets.counted) / divisor(targets.num_peaks, heat))
-            found = code[targets.sample, :, targets.row, targets.column]
-            box_loss.append(masked_l1(found, targets.code, self.code_weights) / divisor(len(targets.code), heat))
+            predicted = code[targets.sample, :, targets.row, targets.column]
+            box_loss.append(masked_l1(predicted, targets.code, self.code_weights) / divisor(len(targets.code), heat))
         return {
             "heat": torch.stack(heat_loss).sum() * self.config.class_weight,
             "box": torch.stack(box_loss).sum() * self.config.box_weight,
         }
 
-    def predict(self, said: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
+    def predict(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
         """Boxes of each sample, the best first."""
-        groups = self._decoded(said, self.config.score_threshold)
-        kept = [[found.best(self.config.most, self.config.nms_iou) for found in parts] for parts in groups]
+        groups = self._decoded(output, self.config.score_threshold)
+        kept = [[predictions.best(self.config.most, self.config.nms_iou) for predictions in parts] for parts in groups]
         return [together(parts).best(self.config.most) for parts in kept]
 
-    def propose(self, said: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
+    def propose(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
         """What a second stage looks at: more boxes, however low their score."""
-        every = [together(parts) for parts in self._decoded(said, 0.0)]
+        every = [together(parts) for parts in self._decoded(output, 0.0)]
         return [
-            found.best(self.config.candidates).best(self.config.proposals, self.config.proposal_nms_iou)
-            for found in every
+            predictions.best(self.config.candidates).best(self.config.proposals, self.config.proposal_nms_iou)
+            for predictions in every
         ]
 
-    def _decoded(self, said: list[tuple[Tensor, Tensor]], threshold: float) -> list[tuple[Predictions, ...]]:
+    def _decoded(self, output: list[tuple[Tensor, Tensor]], threshold: float) -> list[tuple[Predictions, ...]]:
         """By sample and group."""
-        groups = [self._group(*parts, place, threshold) for parts, place in zip(said, self.maps, strict=True)]
+        groups = [self._group(*parts, place, threshold) for parts, place in zip(output, self.maps, strict=True)]
         return list(zip(*groups, strict=True))
 
     def _group(self, heat: Tensor, code: Tensor, place: CenterMap, threshold: float) -> list[Predictions]:
         cells = heat[0, 0].numel()
         score, flat = heat.float().sigmoid().flatten(1).topk(min(self.config.candidates, heat[0].numel()), dim=1)
         classes = torch.tensor(place.classes, device=heat.device)
-        found = []
+        predictions = []
         for sample in range(len(heat)):
             kept = score[sample] >= threshold
             channel, cell = flat[sample, kept] // cells, flat[sample, kept] % cells
@@ -169,5 +169,5 @@ class CenterHead(nn.Module):
             size = values[:, 3:6].clamp(-_LARGEST_LOG, _LARGEST_LOG).exp()
             yaw = torch.atan2(values[:, 7:8], values[:, 6:7])
             boxes = torch.cat([xy + xy.new_tensor(place.origin_m), values[:, 2:3], size, yaw], dim=1)
-            found.append(Predictions(boxes, score[sample, kept], classes[channel], values[:, 8:10]))
-        return found
+            predictions.append(Predictions(boxes, score[sample, kept], classes[channel], values[:, 8:10]))
+        return predictions

@@ -26,8 +26,8 @@ class Head(Protocol[Output]):
     def __call__(self, x: Tensor, /) -> Output:
         """Outputs of a feature map (S,C,H,W)."""
 
-    def loss(self, output: Output, scenes: Sequence[SampleLabels], /) -> Losses:
-        """Weighted terms; `scenes` are the labels of the S samples."""
+    def loss(self, output: Output, labels: Sequence[SampleLabels], /) -> Losses:
+        """Weighted terms; `labels` are those of the S samples."""
 
     def predict(self, output: Output, /) -> list[Predictions]:
         """Boxes of each sample, the best first."""

@@ -99,38 +99,42 @@ class RoiHead(nn.Module):
         x: Tensor,
         points: Sequence[Tensor],
         proposals: Sequence[Predictions],
-        scenes: Sequence[SampleLabels],
+        labels: Sequence[SampleLabels],
         generator: torch.Generator | None,
     ) -> Losses:
         """The four losses.
 
         Args:
             x: (S,C,H,W) the map.
-            points: (P,F) of each sample, key sweep, in the order of its scene.
+            points: (P,F) of each sample, key sweep, in the order of `labels.xyz`.
             proposals: of each sample, without gradients.
-            scenes: of labels.
+            labels: of each sample.
             generator: of the sampling.
         """
-        matches = [match_rois(s, p.boxes, p.class_id) for s, p in zip(scenes, proposals, strict=True)]
+        matches = [match_rois(s, p.boxes, p.class_id) for s, p in zip(labels, proposals, strict=True)]
         targets = [roi_targets(match, self.config.sampling, generator) for match in matches]
         rois = [p.boxes[t.proposal] for p, t in zip(proposals, targets, strict=True)]
         features, logits = self._point_features(x, points)
         trunk = self._roi_features(features, points, rois)
         confidence, residuals = self.confidence(trunk)[:, 0], self.residuals(trunk)
-        counted, wanted = (torch.cat([getattr(t, name) for t in targets]) for name in ("counted", "confidence"))
-        cross = functional.binary_cross_entropy_with_logits(confidence.float(), wanted, reduction="none")
+        counted, target_confidence = (
+            torch.cat([getattr(t, name) for t in targets]) for name in ("counted", "confidence")
+        )
+        cross_entropy = functional.binary_cross_entropy_with_logits(
+            confidence.float(), target_confidence, reduction="none"
+        )
         boxed = torch.cat([t.box for t in targets]) >= 0
-        truth = torch.cat([s.boxes[t.box[t.box >= 0]] for s, t in zip(scenes, targets, strict=True)])
-        base, found = torch.cat(rois)[boxed], residuals[boxed].float()
-        apart = masked_smooth_l1(found, encode_roi(truth, base), found.new_ones(7))
-        corners = _corner_distance(decode_roi(found, base), truth)
-        boxes = divisor(len(truth), x)
-        point_loss = _point_loss(logits, points, scenes, x)
+        target_boxes = torch.cat([s.boxes[t.box[t.box >= 0]] for s, t in zip(labels, targets, strict=True)])
+        base, predicted = torch.cat(rois)[boxed], residuals[boxed].float()
+        apart = masked_smooth_l1(predicted, encode_roi(target_boxes, base), predicted.new_ones(7))
+        corners = _corner_distance(decode_roi(predicted, base), target_boxes)
+        num_boxes = divisor(len(target_boxes), x)
+        point_loss = _point_loss(logits, points, labels, x)
         config = self.config
         return {
-            "roi confidence": (cross * counted).sum() / divisor(counted.sum(), x) * config.confidence_weight,
-            "roi box": apart / boxes * config.box_weight,
-            "roi corner": corners.sum() / boxes * config.corner_weight,
+            "roi confidence": (cross_entropy * counted).sum() / divisor(counted.sum(), x) * config.confidence_weight,
+            "roi box": apart / num_boxes * config.box_weight,
+            "roi corner": corners.sum() / num_boxes * config.corner_weight,
             "roi point": point_loss * config.point_weight,
         }
 
@@ -141,11 +145,11 @@ class RoiHead(nn.Module):
         trunk = self._roi_features(features, points, [p.boxes for p in some])
         counts = [len(p) for p in some]
         scores = torch.split(self.confidence(trunk)[:, 0].float().sigmoid(), counts)
-        mended = torch.split(self.residuals(trunk).float(), counts)
+        residual_parts = torch.split(self.residuals(trunk).float(), counts)
         out = []
-        for p, score, residuals in zip(some, scores, mended, strict=True):
-            found = Predictions(decode_roi(residuals.clamp(-10, 10), p.boxes), score, p.class_id, p.velocity)
-            sure = found[score >= self.config.score_threshold]
+        for p, score, residuals in zip(some, scores, residual_parts, strict=True):
+            predictions = Predictions(decode_roi(residuals.clamp(-10, 10), p.boxes), score, p.class_id, p.velocity)
+            sure = predictions[score >= self.config.score_threshold]
             out.append(sure.best_of_classes(self.config.most, self.config.nms_iou))
         return out
 
@@ -208,10 +212,10 @@ def decode_roi(residuals: Tensor, rois: Tensor) -> Tensor:
     return torch.cat([middle, residuals[:, 3:6].exp() * rois[:, 3:6], residuals[:, 6:] + rois[:, 6:]], dim=1)
 
 
-def _corner_distance(found: Tensor, truth: Tensor) -> Tensor:
+def _corner_distance(predicted: Tensor, target: Tensor) -> Tensor:
     """(N,) mean distance of the eight corners, rounded off below a metre; whichever way a box faces."""
-    ways = [_corners(truth), _corners(torch.cat([truth[:, :6], truth[:, 6:] + math.pi], dim=1))]
-    apart = torch.stack([torch.linalg.norm(_corners(found) - way, dim=2) for way in ways]).amin(dim=0)
+    ways = [_corners(target), _corners(torch.cat([target[:, :6], target[:, 6:] + math.pi], dim=1))]
+    apart = torch.stack([torch.linalg.norm(_corners(predicted) - way, dim=2) for way in ways]).amin(dim=0)
     return functional.smooth_l1_loss(apart, torch.zeros_like(apart), reduction="none").mean(dim=1)
 
 
@@ -221,18 +225,20 @@ def _corners(boxes: Tensor) -> Tensor:
     return torch.cat([torch.cat([flat, end[:, None, None].expand(-1, 4, 1)], dim=2) for end in ends], dim=1)
 
 
-def _point_loss(logits: Tensor, points: Sequence[Tensor], scenes: Sequence[SampleLabels], like: Tensor) -> Tensor:
+def _point_loss(logits: Tensor, points: Sequence[Tensor], labels: Sequence[SampleLabels], like: Tensor) -> Tensor:
     """Is a point in a box or of a cluster? In the ring about boxes, and where it is unknown, nobody is asked."""
     wanted, counted = [], []
-    for own, scene in zip(points, scenes, strict=True):
+    for own, sample_labels in zip(points, labels, strict=True):
         inside = torch.zeros(len(own), dtype=torch.bool, device=own.device)
         ring = inside.clone()
-        inside[points_in_boxes(own[:, :3], scene.boxes)[0]] = True
-        large = torch.cat([scene.boxes[:, :3], scene.boxes[:, 3:6] + _RING_M, scene.boxes[:, 6:]], dim=1)
+        inside[points_in_boxes(own[:, :3], sample_labels.boxes)[0]] = True
+        large = torch.cat(
+            [sample_labels.boxes[:, :3], sample_labels.boxes[:, 3:6] + _RING_M, sample_labels.boxes[:, 6:]], dim=1
+        )
         ring[points_in_boxes(own[:, :3], large)[0]] = True
-        positive = inside | (scene.cluster_id >= 0)
+        positive = inside | (sample_labels.cluster_id >= 0)
         wanted.append(positive)
-        counted.append(positive | ~(ring | scene.unknown))
+        counted.append(positive | ~(ring | sample_labels.unknown))
     positive = torch.cat(wanted)
     total = (sigmoid_focal(logits, positive) * torch.cat(counted)).sum()
     return total / divisor(positive.sum(), like)

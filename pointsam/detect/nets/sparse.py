@@ -111,8 +111,8 @@ def build_rulebook(x: SparseTensor, geometry: Geometry) -> Rulebook:
     if geometry.submanifold:
         offset, source, key = _reach(x, geometry, x.shape)
         target = torch.searchsorted(keys, key).clamp_(max=len(keys) - 1)
-        found = keys[target] == key
-        offset, source, target, sites = offset[found], source[found], target[found], None
+        occupied = keys[target] == key
+        offset, source, target, sites = offset[occupied], source[occupied], target[occupied], None
     else:
         sizes = zip(x.shape, geometry.kernel, geometry.stride, geometry.padding, strict=True)
         shape = _triple([(size + 2 * padding - kernel) // stride + 1 for size, kernel, stride, padding in sizes])

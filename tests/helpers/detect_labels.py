@@ -6,7 +6,7 @@ import torch
 from pointsam.detect.labels import SampleLabels
 
 
-def scene_of(rng, boxes=4, clusters=6):
+def labels_of(rng, boxes=4, clusters=6):
     """Objects of points with noise around, some of them boxed."""
     middles = rng.uniform((-8, -6, -1.5), (8, 6, -0.5), (boxes + clusters, 3))
     sizes = rng.uniform((0.6, 0.5, 1.2), (5, 2.2, 2.0), (boxes + clusters, 3))
@@ -31,7 +31,7 @@ def scene_of(rng, boxes=4, clusters=6):
     )
 
 
-def box_scene(boxes, classes, velocity=None):
+def box_labels(boxes, classes, velocity=None):
     """Boxes alone, without a point."""
     none, empty = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3)
     velocity = torch.zeros(len(boxes), 2) if velocity is None else velocity
