@@ -18,21 +18,21 @@ def cell_targets(labels, place, class_ids):
     """(K,H,W) 1 in the cells of objects of each class, and (B,2) row and column of the boxes inside of the map."""
     heat = torch.zeros(len(class_ids), *place.shape)
     for channel, class_id in enumerate(class_ids):
-        middles = torch.cat(
+        centers = torch.cat(
             [
                 labels.visible_center[labels.box_class == class_id],
                 labels.cluster_center[labels.cluster_class == class_id],
             ]
         )
-        row, column, inside = cells(middles, place)
+        row, column, inside = cells(centers, place)
         heat[channel, row[inside], column[inside]] = 1
     return heat, *cells(labels.visible_center, place)
 
 
-def cells(middles, place):
+def cells(centers, place):
     """(N,) row, column, and whether they are inside of the map."""
     column, row = (
-        ((middles[:, :2] - middles.new_tensor(place.origin_m)) / middles.new_tensor(place.cell_m)).long().unbind(1)
+        ((centers[:, :2] - centers.new_tensor(place.origin_m)) / centers.new_tensor(place.cell_m)).long().unbind(1)
     )
     return row, column, (row >= 0) & (row < place.shape[0]) & (column >= 0) & (column < place.shape[1])
 

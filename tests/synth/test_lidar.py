@@ -161,8 +161,8 @@ def test_a_crossing_box_is_met_where_it_is_when_the_beam_passes(made_up, draw):
     scan = Lidar(world, LIDAR).scan(T_US, draw("scan"))
     mine = scan.object_id == 1
     assert mine.sum() > 50
-    middle_left = -np.median(scan.xyz_lidar_m[mine, 0])
-    assert middle_left == pytest.approx(-30.0 * np.mean(scan.delay_s[mine]), abs=0.15)
+    center_left = -np.median(scan.xyz_lidar_m[mine, 0])
+    assert center_left == pytest.approx(-30.0 * np.mean(scan.delay_s[mine]), abs=0.15)
     assert np.mean(scan.delay_s[mine]) == pytest.approx(0.0375, abs=0.003)
 
 

@@ -53,8 +53,8 @@ def test_velocity_is_the_speed_in_the_direction_that_the_thing_faces(course):
 def test_velocities_add_up_to_the_way_between_two_poses(course, d, begin):
     track = Track(ROAD, 20.0, d, course, STOP_AND_GO)
     edges = np.linspace(begin, begin + 1.0, 101)
-    middles = (edges[1:] + edges[:-1]) / 2
-    way = sum(track.velocity(float(t)) for t in middles) / len(middles)
+    centers = (edges[1:] + edges[:-1]) / 2
+    way = sum(track.velocity(float(t)) for t in centers) / len(centers)
     (first, last), _ = track.pose(edges[[0, -1]])
     np.testing.assert_allclose(way, (last - first)[:2], atol=5e-3)
 

@@ -69,14 +69,14 @@ def overlap_m(a, b):
 def collisions(world):
     """(one, other, metres, seconds) of all that lie in each other where the vehicle may see it."""
     every = list(bodies(world))
-    middle = np.array([body.corners.mean(axis=1) for body in every])
+    center = np.array([body.corners.mean(axis=1) for body in every])
     reach = np.array([np.linalg.norm(body.corners[0, 0] - body.corners[0, 2]) / 2 for body in every])
-    in_sight = np.linalg.norm(middle - middle[0], axis=2) < IN_SIGHT_M
+    in_sight = np.linalg.norm(center - center[0], axis=2) < IN_SIGHT_M
     for i, j in combinations(range(len(every)), 2):
         one, other = every[i], every[j]
         if not (one.labelled or other.labelled):
             continue
-        close = np.linalg.norm(middle[i] - middle[j], axis=1) < reach[i] + reach[j]
+        close = np.linalg.norm(center[i] - center[j], axis=1) < reach[i] + reach[j]
         close &= in_sight[i] & in_sight[j]
         coupled = {one.name.split()[0], other.name.split()[0]} == {"vehicle.truck", "vehicle.trailer"}
         if close.any() and not coupled:
