@@ -1,4 +1,4 @@
-"""What `pointsam-label plugins` lists."""
+"""The list of `pointsam-label plugins`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS: Mapping[Group, type[object]] = {
 
 
 def listing() -> list[dict[str, str]]:
-    """One row for each plug-in: group, name, distribution, version, and the error of loading it, "" if it loads."""
+    """One row per plug-in: group, name, distribution, version, and the error of loading it ("" if it loads)."""
     return [
         {
             "group": plugin.group,
@@ -36,7 +36,7 @@ def listing() -> list[dict[str, str]]:
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
-    """The rows for the terminal, errors below."""
+    """The rows as a table for the terminal, with the errors below it."""
     cells = [("group", "name", "from", "version", "loads")] + [
         (row["group"], row["name"], row["distribution"], row["version"], "no" if row["error"] else "yes")
         for row in rows

@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SHARD_FRAMES = 20
-"""Key frames a shard: what a kill can cost. nuScenes has 40 a scene."""
+"""Key frames per shard: the work that a kill can lose. nuScenes has 40 per scene."""
 
 
 @dataclass
 class Summary:
-    """What one call did to a stage.
+    """The work of one call on a stage.
 
     Args:
         stage: "masks" or "clusters".
-        units: images or frames done by this call.
-        shards_left: shards that other machines (`--shard i/n`) still have to make.
-        failures: frame_id -> code, message and hint, in the shards of this call, whether it made them or found them.
-        seconds: by step, summed over workers.
-        wall_seconds: of this call.
+        units: number of images or frames that this call processed.
+        shards_left: number of shards that other machines (`--shard i/n`) still have to process.
+        failures: frame_id -> code, message and hint, of all shards of this call, also those done by earlier calls.
+        seconds: time by step, summed over workers.
+        wall_seconds: duration of this call.
         peak_mb: resident memory of the largest worker.
     """
 
@@ -60,7 +60,7 @@ class Summary:
     peak_mb: float = 0.0
 
     def add(self, batch: Sequence[TaskResult[object]]) -> None:
-        """Count the parts of a shard."""
+        """Add the results of a shard."""
         self.units += len(batch)
         self.peak_mb = max([self.peak_mb, *(done.peak_mb for done in batch)])
         for done in batch:
@@ -69,10 +69,10 @@ class Summary:
 
 
 def run_masks(request: Request) -> Summary:
-    """Stage one: detections and candidate masks of every image of the pending shards."""
+    """Run the 2D stage: detections and candidate masks of every image of the pending shards."""
     data, config, execution = request.data, request.config.masks, request.execution
     if execution.device != "cpu" and execution.engine == "local":  # Ray's driver may lack the GPU of its workers
-        require_device(execution.device)  # opening a large data set can take a minute, hearing this must not
+        require_device(execution.device)  # before the data set is opened, which can take a minute
     dataset = data.open()
     mapping = _mapping(request.mapping, config.semantics, dataset.taxonomy)
     weights = {
@@ -105,7 +105,7 @@ def run_masks(request: Request) -> Summary:
 
 
 def run_clusters(request: Request) -> Summary:
-    """Stage two: clusters of every frame of the pending shards, from stored masks."""
+    """Run the 3D stage: clusters of every frame of the pending shards, from stored masks."""
     data, config = request.data, request.config.clusters
     masks, dataset = open_masks(request.masks_folder, data)
     document = ClustersDocument(
@@ -135,7 +135,7 @@ def run_clusters(request: Request) -> Summary:
 
 
 def _mapping(file: Path | None, semantics: str, taxonomy: Taxonomy) -> LabelMapping:
-    """From the user's file; else from the label names that the source of classes has: COCO's, or the classes'."""
+    """The user's mapping file, else the built-in mapping of the source's label names to classes."""
     if file is not None:
         return load_mapping(file)
     return default_mapping(taxonomy, semantics_plugin(semantics).labels)
@@ -152,15 +152,15 @@ def begin(
     """Start a stage of an output folder, or continue it.
 
     Args:
-        out: the folder.
-        frames: (scene, frame_id) of those to do.
-        document: the stage's, what decides the tables.
-        weights: sha256 of the networks.
+        out: the output folder.
+        frames: (scene, frame_id) of every frame to process.
+        document: the document of the stage; equal documents give equal tables.
+        weights: sha256 of each network's weights.
         perturbation: the calibration error, "none" without one.
-        data_root: where the data are.
+        data_root: root of the data set.
 
     Returns:
-        The run, and what its tables say of themselves.
+        The run, and the metadata of its tables.
 
     Raises:
         StoreError, SchemaError: as `Run.open`.
@@ -170,12 +170,12 @@ def begin(
 
 
 def whole_frame(frame_id: str) -> list[tuple[str, str]]:
-    """(frame_id, "") for a stage that does a frame at once."""
+    """(frame_id, ""): the single task of a frame in a stage that processes whole frames."""
     return [(frame_id, "")]
 
 
 def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
-    """(frame_id, camera) of a frame; a frame that cannot be built is one part, in which the worker meets the error."""
+    """(frame_id, camera) of each image. A frame that cannot be read is one task, whose worker reports the error."""
     try:
         return [(frame_id, view.name) for view in dataset.frame(frame_id).cameras]
     except PointSamError:
@@ -189,14 +189,14 @@ def drive(
     parts: Callable[[str], list[tuple[str, str]]],
     tables: Callable[[list[Row]], dict[str, pa.Table]],
 ) -> Summary:
-    """Do the parts of every pending shard, and commit each shard as soon as its last part is there.
+    """Process every pending shard, and commit each one when its last task is done.
 
     Args:
-        run: from `begin`.
-        execution: where, and which shards.
-        worker: opens a worker; called in each process.
-        parts: (frame_id, camera) of the tasks of a frame.
-        tables: of the rows of a shard.
+        run: the run from `begin`.
+        execution: where to run, and which shards.
+        worker: opens a worker; called once per process.
+        parts: frame_id -> (frame_id, camera) of its tasks.
+        tables: rows of a shard -> its tables by name.
     """
     start_s = time.perf_counter()
     pending = run.pending(execution.shard, retry_failed=execution.retry_failed)
@@ -212,7 +212,7 @@ def drive(
         float(execution.uses_gpu(run.stage)),
     )
     todo = sum(len(shard.frame_ids) for shard in pending)
-    rows = cast(Generator[TaskResult[Row], None, None], results)  # `work_on` uses the process's worker: this one
+    rows = cast(Generator[TaskResult[Row], None, None], results)  # `work_on` calls this worker
     with closing(rows), progress(total=todo, desc=run.stage, unit="frame") as bar:
         for done in rows:
             batch.append(done)
@@ -239,7 +239,7 @@ def _tasks(shards: Sequence[Shard], parts: Callable[[str], list[tuple[str, str]]
 
 
 def _stats(batch: Sequence[TaskResult[object]]) -> ShardStats:
-    """For the manifest: seconds by frame and step, failures by frame, and the largest worker."""
+    """Statistics for the manifest: seconds by frame and step, failures by frame, and memory of the largest worker."""
     seconds: dict[str, dict[str, float]] = {}
     for done in batch:
         frame = seconds.setdefault(done.task.frame_id, {})

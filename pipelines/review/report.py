@@ -1,4 +1,4 @@
-"""`pointsam-label report`: a page that opens from a file and needs nobody else."""
+"""`pointsam-label report`: a self-contained HTML page about the labels of a run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _OUTCOMES = ("TP", "FP", "FN", "")
 
 @dataclass(frozen=True)
 class _Figure:
-    """A frame of the page: its script is NAME.js, its pictures are those of its cameras and NAME-above."""
+    """A frame of the page: script NAME.js, one picture per camera, and NAME-above."""
 
     name: str
     why: str
@@ -59,22 +59,22 @@ def write_report(
     count: int = 12,
     overwrite: bool = False,
 ) -> Path:
-    """Judge the labels of a folder, where there is truth, and write the page.
+    """Score the labels of a folder, if there is ground truth, and write the page.
 
     Args:
         out: output folder.
         dest: folder of the page.
-        data: data set root, None for where it lay when the run was made.
-        masks_from: folder whose masks the clusters were made of, None for `out`.
-        count: frames to show: the worst, the best, and some in between.
-        overwrite: replace the page that is there; any other folder is refused.
+        data: root of the data set, None for its place when the run was made.
+        masks_from: folder of the masks that the clusters were made from, None for `out`.
+        count: number of frames to show: the worst, the best, and some between.
+        overwrite: replace an existing page; other folders are refused.
 
     Returns:
-        The page.
+        Path of the page.
 
     Raises:
         StoreError: OUT003 if `dest` may not be replaced (`page_folder`) or cannot be written, OUT002 on a full disk.
-        SchemaError: SCH004 if the labels were made of other data or other masks.
+        SchemaError: SCH004 if the labels were made from other data or other masks.
         DatasetError: DAT009 if no frame was labelled; and what reading raises.
     """
     run = open_run(out, data, masks_from)
@@ -91,7 +91,7 @@ def write_report(
         report = evaluate_labels(out, run.truth, watch=keep)
     good = [frame.frame_id for frame in run.labels.frames() if frame.status == "ok"]
     if not good:
-        raise DatasetError("DAT009", f"{out} holds no labelled frame", "look at the failures: pointsam-label run ...")
+        raise DatasetError("DAT009", f"{out} holds no labelled frame", "pointsam-label run prints the errors")
     chosen = choose(good, scores, count)
     with page_folder(dest, overwrite) as folder:
         (folder / "frames").mkdir()
@@ -107,12 +107,12 @@ def write_report(
 
 
 def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> list[tuple[str, str]]:
-    """Frames to show and why: a third the worst, a third the best, the rest spread over the run.
+    """Frames to show and why: one third the worst, one third the best, the rest evenly spaced over the run.
 
     Args:
-        frame_ids: all, in their order.
-        scores: mean IoU of objects of a frame, where there is truth.
-        count: how many.
+        frame_ids: all frames of the run, in order.
+        scores: frame_id -> mean IoU of its objects; without frames that have no ground truth.
+        count: number of frames to show.
     """
     ranked = sorted(scores, key=lambda frame_id: (scores[frame_id], frame_id))
     third = count // 3 if ranked else 0
@@ -128,7 +128,7 @@ def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> li
 
 
 def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> _Figure:
-    """Write a frame's data and pictures."""
+    """Write the data and the pictures of a frame."""
     parts, taxonomy = read_parts(run, frame_id), run.labels.taxonomy
     outcomes, objects = _outcomes(run, parts)
     script = frame_script(name, parts.xyz_lidar_m, parts.found, taxonomy, parts.boxes, outcomes, objects)
@@ -161,7 +161,7 @@ def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> 
 
 
 def _picture(folder: Path, name: str, picture: Image.Image) -> str:
-    """Write a picture; returns its name."""
+    """Write a picture and return its name."""
     content = io.BytesIO()
     picture.save(content, format="JPEG", quality=_QUALITY)
     (folder / "frames" / f"{name}.jpg").write_bytes(content.getvalue())
@@ -171,7 +171,7 @@ def _picture(folder: Path, name: str, picture: Image.Image) -> str:
 def _outcomes(
     run: OpenedRun, parts: Parts
 ) -> tuple[dict[int, tuple[str, float]] | None, tuple[NDArray[np.int32], list[dict[str, object]]] | None]:
-    """What became of clusters and true objects of a frame; None without truth."""
+    """Outcomes of the clusters and of the ground-truth objects of a frame; None without ground truth."""
     truth = run.truth.point_truth(parts.frame.frame_id)
     if truth is None:
         return None, None
@@ -238,5 +238,5 @@ def _charts(report: FolderQuality) -> Markup:
             charts.append(bar_chart(f"by {dimension}", names, series))
     found = report.quality.confidence
     points = [(one.mean_confidence, one.share_right) for one in found.bins]
-    charts.append(line_chart("share of right clusters by confidence", (("right", points),), diagonal=True))
+    charts.append(line_chart("fraction of right clusters by confidence", (("right", points),), diagonal=True))
     return Markup("").join(charts)

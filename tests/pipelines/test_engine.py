@@ -79,8 +79,8 @@ def test_a_worker_that_dies_is_an_error_that_says_so(engine):
 @pytest.mark.parametrize(
     ("workers", "gpus", "says"),
     [
-        (1000, 0.0, "1000 workers want 1000 CPUs, and Ray's cluster has 2"),
-        (2, 1.0, "2 workers want 2 GPUs, and Ray's cluster has 1"),
+        (1000, 0.0, "1000 workers need 1000 CPUs, and Ray's cluster has 2"),
+        (2, 1.0, "2 workers need 2 GPUs, and Ray's cluster has 1"),
     ],
 )
 def test_more_workers_than_the_cluster_has_room_for_are_refused(monkeypatch, workers, gpus, says):

@@ -198,7 +198,7 @@ def test_points_prompt_where_a_mask_holds_a_whole_class(drive, tmp_path):
     [
         (("--levels", "rotation=a"), "write KIND=0.1,0.5"),
         (("--levels", "rotation="), "write KIND=0.1,0.5"),
-        (("--levels", "rotation=1", "--levels", "rotation=2"), "rotation twice"),
+        (("--levels", "rotation=1", "--levels", "rotation=2"), "rotation is given twice"),
         (("--levels", "rotations=1"), "no kind of noise"),
         (("--levels", "yaw=1"), "not swept"),
         (("--levels", "rotation=-1"), "a size from 0"),
@@ -207,13 +207,13 @@ def test_points_prompt_where_a_mask_holds_a_whole_class(drive, tmp_path):
         (("--noise", "rotation=1"), "names no field"),
         (("--noise", "law=normal"), "'uniform' or 'gaussian'"),
         (("--noise", "rotation_deg=0.5", "--kind", "translation"), "starts from the true calibration"),
-        (("--remask",), "give either the masks to use, or --remask"),
-        (("--masks", "sam_vit_b"), "made already"),
-        (("--semantics", "oracle"), "made already"),
-        (("--masks-dir", "."), "made already"),
-        (("--mapping", "file.json"), "made already"),
-        (("--weights", "file.pt"), "made already"),
-        (("--set", "masks.prompts=points"), "made already"),
+        (("--remask",), "give either --masks-from or --remask"),
+        (("--masks", "sam_vit_b"), "already exist"),
+        (("--semantics", "oracle"), "already exist"),
+        (("--masks-dir", "."), "already exist"),
+        (("--mapping", "file.json"), "already exist"),
+        (("--weights", "file.pt"), "already exist"),
+        (("--set", "masks.prompts=points"), "already exist"),
         (("--seed", "0"), "--noise seed=1"),
     ],
 )
@@ -233,7 +233,7 @@ def test_how_errors_are_drawn_may_be_chosen(drive, out, tmp_path):
 def test_a_dry_run_tells_frames_and_cells(drive, out, tmp_path):
     asked = ("noise", drive[0], "--out", tmp_path / "sweep", "--masks-from", out, *GRID, "--dry-run")
     cells = ["clean", *(f"{name}/{seed}" for name in ("rotation=1", "rotation=4", "dropped=1") for seed in (0, 1))]
-    assert "4 frames, 7 cells, each with SAR and without: " + ", ".join(cells) in label(*asked).stdout
+    assert "4 frames, 7 cells, each with and without SAR: " + ", ".join(cells) in label(*asked).stdout
     assert json.loads(label(*asked, "--json").stdout) == {"frames": 4, "cells": cells}
     assert json.loads(label(*asked, "--json", "--sample", 3).stdout) == {"frames": 3, "cells": cells}
     assert not (tmp_path / "sweep").exists()
