@@ -1,4 +1,4 @@
-"""Names from data as names of files."""
+"""Names from data as file names."""
 
 import pytest
 from hypothesis import given

@@ -7,7 +7,7 @@ from pointsam.detect.labels import SampleLabels
 
 
 def labels_of(rng, boxes=4, clusters=6):
-    """Objects of points with noise around, some of them boxed."""
+    """Objects of points with noise around them; some have boxes."""
     centers = rng.uniform((-8, -6, -1.5), (8, 6, -0.5), (boxes + clusters, 3))
     sizes = rng.uniform((0.6, 0.5, 1.2), (5, 2.2, 2.0), (boxes + clusters, 3))
     box = np.column_stack([centers[:boxes], sizes[:boxes], rng.uniform(-4, 4, boxes)])
@@ -32,7 +32,7 @@ def labels_of(rng, boxes=4, clusters=6):
 
 
 def box_labels(boxes, classes, velocity=None):
-    """Boxes alone, without a point."""
+    """Boxes without points."""
     none, empty = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3)
     velocity = torch.zeros(len(boxes), 2) if velocity is None else velocity
     return SampleLabels(boxes, classes, velocity, boxes[:, :3], none, empty, none, empty, none, none.bool())

@@ -1,4 +1,4 @@
-"""Samples whose points and clusters can be told apart after any transform."""
+"""Samples whose points and clusters can be identified after any transform."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from pointsam.geometry.boxes import box_members
 
 
 def sample_of(seed=0, boxes=5, clusters=7, background=300, past=120):
-    """Every point has an intensity of its own, every cluster a class of its own; objects keep 12 m of distance."""
+    """Points have unique intensities, clusters unique classes; objects are at least 12 m apart."""
     rng = np.random.default_rng(seed)
     places = rng.permutation([(x, y) for x in range(-36, 37, 12) for y in range(-36, 37, 12)])[: boxes + clusters]
     center = np.column_stack([places + rng.uniform(-2, 2, places.shape), rng.uniform(-1, 0, len(places))])

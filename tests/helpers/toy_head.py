@@ -1,4 +1,4 @@
-"""A third head, as plain as can be: a class and a box in every cell. What `heads/x.py` and `assign/x.py` would hold."""
+"""A minimal third head: a class and a box at every location. It has the content of `heads/x.py` and `assign/x.py`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pointsam.detect.predictions import Predictions
 
 
 def cell_targets(labels, place, class_ids):
-    """(K,H,W) 1 in the cells of objects of each class, and (B,2) row and column of the boxes inside of the map."""
+    """(K,H,W) 1 at the locations of objects of each class, and (B,2) row and column of the boxes inside of the map."""
     heat = torch.zeros(len(class_ids), *place.shape)
     for channel, class_id in enumerate(class_ids):
         centers = torch.cat(
@@ -88,6 +88,6 @@ class ToyHead(nn.Module):
 
 
 def toy():
-    """What a function of `recipes.py` would give."""
+    """The recipe, as a function of `recipes.py` returns it."""
     base = tiny(learning_rate=0.01)
     return replace(base, name="toy", detector=replace(base.detector, head=ToyHeadConfig(("car", "pedestrian"))))

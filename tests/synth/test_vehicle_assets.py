@@ -1,4 +1,4 @@
-"""What the vehicles of the synthetic world must be."""
+"""Vehicles of the synthetic world: sizes, budgets, parts."""
 
 import numpy as np
 import pytest
