@@ -65,7 +65,7 @@ def experiment(
 
     \b
     mixsup-train experiment supervision --data world --labels labels --out runs --seeds 0,1,2
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
     need_torch()
     from pipelines.training.experiment import ExperimentRequest, planned, run_experiment
     from pipelines.training.recipe_file import load_recipe

@@ -45,7 +45,7 @@ def main() -> None:
     pointsam-label run /data/nuscenes --out out --split val
     pointsam-label inspect out FRAME --png frame.png
     pointsam-label eval out /data/nuscenes
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
 
 
 @main.command()

@@ -72,7 +72,7 @@ def noise(**options: Unpack[_NoiseOptions]) -> None:
     \b
     pointsam-label run WORLD --out labels --split val
     pointsam-label noise WORLD --out sweep --masks-from labels --kind rotation --kind time
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
     from dataclasses import replace
 
     from pipelines.robustness.cells import cells_of
@@ -134,7 +134,7 @@ def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **option
     pointsam-label masks /data/mine --out labels
     pointsam-label calibrate /data/mine --masks-from labels --out calibration.json
     pointsam-label clusters /data/mine --out labels --calibration calibration.json
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
     from pipelines.robustness.calibrate import calibrate as find
     from pointsam.stages.recipes import default
 

@@ -80,7 +80,7 @@ def budget(
 
     \b
     mixsup-train budget /data/nuscenes --split train --fraction 0.1 --out budget.parquet
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
     from pipelines.training.budget import draw_budget, summary
     from pointsam.base.document import json_object
     from pointsam.detect.data.budget import BudgetConfig
@@ -122,7 +122,7 @@ def fit(
     \b
     mixsup-train fit synthetic-small --data world --labels out --budget budget.parquet --out run
     torchrun --nproc-per-node 8 -m pipelines.cli.train fit ... --device cuda
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
     need_torch()
     from pipelines.training.fit import fit as run_fit
     from pipelines.training.fit import plan

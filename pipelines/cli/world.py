@@ -55,7 +55,7 @@ def synth(
     \b
     pointsam-label synth world --scenes 10
     pointsam-label run world --out labels --split val --semantics oracle
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
     from pipelines.world.config import SynthConfig
     from pipelines.world.render import plan_synth, synthesize
     from pointsam.base.runtime import cores
