@@ -206,7 +206,7 @@ def _score(path: Path, entry: dict[str, object], where: str) -> float:
 def _id(path: Path, key: str, smallest: int, largest: int) -> int:
     digits = key.isascii() and key.isdigit() and len(key) <= 5
     if not (digits and smallest <= int(key) <= largest and str(int(key)) == key):
-        raise malformed(path, f"the key {key!r} is no id", f'an id from "{smallest}" to "{largest}"')
+        raise malformed(path, f"the key {key!r} is not an id", f'an id from "{smallest}" to "{largest}"')
     return int(key)
 
 

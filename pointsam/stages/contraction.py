@@ -201,9 +201,9 @@ class _Halves:
             children.append(child)
             if not more.any():
                 break
-            middle = (start[more] + stop[more]) // 2
-            start = np.stack((start[more], middle), axis=1).ravel()
-            stop = np.stack((middle, stop[more]), axis=1).ravel()
+            mid = (start[more] + stop[more]) // 2
+            start = np.stack((start[more], mid), axis=1).ravel()
+            stop = np.stack((mid, stop[more]), axis=1).ravel()
             starts.append(start)
             stops.append(stop)
             total += len(start)
