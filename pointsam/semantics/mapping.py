@@ -1,4 +1,4 @@
-"""From the label names of a 2D network to the classes of a run: built in, or a user's JSON file (docs/mapping.md)."""
+"""Mappings from the label names of a 2D network to a run's classes: built in, or a JSON file (docs/mapping.md)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def default_mapping(taxonomy: Taxonomy, source: Literal["coco", "same"] = "coco"
 
     Args:
         taxonomy: the target.
-        source: "coco" for networks with COCO's label names, "same" for labels named like the classes.
+        source: "coco" for networks with COCO's label names, "same" for labels that are the names of the classes.
 
     Raises:
         SchemaError: SCH001 if no class of the taxonomy states COCO labels.
@@ -31,7 +31,7 @@ def default_mapping(taxonomy: Taxonomy, source: Literal["coco", "same"] = "coco"
     if not taxonomy.coco:
         raise SchemaError(
             "SCH001",
-            f"no class of taxonomy {taxonomy.name!r} states which COCO labels mean it",
+            f"no class of taxonomy {taxonomy.name!r} states its COCO labels",
             f"write a mapping file such as {_EXAMPLE} and give it with --mapping (docs/mapping.md)",
         )
     return LabelMapping(taxonomy, taxonomy.coco)
@@ -82,9 +82,11 @@ def load_mapping(path: Path) -> LabelMapping:
 
 
 def _settled(taxonomy: Taxonomy, labels: Mapping[str, str]) -> LabelMapping:
-    # A network that knows the class by its own name finds it whole ("cyclist"); only parts ("bicycle") need a rider.
-    whole = {target for label, target in labels.items() if label == target}
-    classes = tuple(replace(spec, needs_rider=spec.needs_rider and spec.name not in whole) for spec in taxonomy.classes)
+    # A label with the name of the class ("cyclist") means the complete object; only a part ("bicycle") needs a rider.
+    complete = {target for label, target in labels.items() if label == target}
+    classes = tuple(
+        replace(spec, needs_rider=spec.needs_rider and spec.name not in complete) for spec in taxonomy.classes
+    )
     return LabelMapping(replace(taxonomy, classes=classes), labels)
 
 
@@ -104,7 +106,7 @@ def _taxonomy(value: object, refuse: Callable[[str], SchemaError]) -> Taxonomy:
 
 
 def _problems(spec: ClassSpec) -> Iterator[tuple[str, str]]:
-    """Fields of the right type with a value out of range, and what they should hold."""
+    """Fields whose value has the right type but is out of range, and what they should hold."""
     if not spec.name:
         yield "name", "a name"
     if not 0 < spec.link_floor_m < math.inf:

@@ -110,7 +110,7 @@ def test_frames_without_ground_truth_are_left_out_and_reported(tiny_kitti, tmp_p
     tiny_kitti.path("label_2", "000001").unlink()
     report = evaluate_labels(tmp_path / "out", Kitti(tiny_kitti.root))
     assert (report.without_truth, report.quality.panoptic.num_frames) == (1, 1)
-    assert "1 frames have no truth and were not scored" in report.text()
+    assert "1 frames have no ground truth and were not scored" in report.text()
 
 
 def test_labels_of_other_classes_than_the_ground_truth_are_refused(world, tmp_path):
