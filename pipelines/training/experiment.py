@@ -6,25 +6,26 @@ same number of steps: an epoch is as many samples as the split has frames, whate
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pipelines.data import DataSpec
 from pipelines.opened import open_labels
 from pipelines.training.budget import draw_budget, objects_of
-from pipelines.training.experiment_page import AWAY, HOME, Page, Row, write_page
+from pipelines.training.experiment_page import HOME, OTHER, Page, Row, write_page
 from pipelines.training.fit import finished, fit
 from pipelines.training.predict import LAST, evaluate_run
 from pipelines.training.run_folder import FitRequest
+from pipelines.training.scores import ScoreDocument
 from pipelines.training.settings import EXPERIMENTS, Experiment, Inputs, Setting
+from pointsam.base.document import document_bytes, read_document
 from pointsam.base.errors import SchemaError, TrainingError
 from pointsam.base.files import claimed, write_together
 from pointsam.detect.data.budget import Budget, Objects
 from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.labelled import require_labelled
+from pointsam.store.layout import damaged
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def run_experiment(request: ExperimentRequest) -> Page:
     experiment, chosen, worlds = _checked(request)
     rows, left_out = [], dict[str, str]()
     for index, setting in enumerate(chosen):
-        scores, costs = dict[int, dict[str, Any]](), []
+        scores, costs = dict[int, dict[str, ScoreDocument]](), []
         asked = not request.only or index in request.only
         for seed in request.seeds:
             path, budget = worlds[setting.elsewhere].budget(request, setting, seed)
@@ -82,14 +83,17 @@ def run_experiment(request: ExperimentRequest) -> Page:
                 if asked:
                     left_out[run] = why
                 continue
-            score = finished(wanted)
-            if score is not None:
-                away = _away(request, worlds, setting, wanted)
-                frames = {**score["left_out"], **score["bad"], **({} if away is None else away["bad"])}
-                left_out |= {f"{run}, frame {frame_id}": told for frame_id, told in frames.items()}
-                if score["quarantined"]:
-                    left_out[run] = f"{score['quarantined']} quarantined frames have no labels"
-                scores[seed] = {HOME: away, AWAY: score} if setting.elsewhere else {HOME: score, AWAY: away}
+            own = finished(wanted)
+            if own is not None:
+                scores[seed] = {OTHER if setting.elsewhere else HOME: own}
+                frames = {**own.left_out, **own.bad}
+                if len(worlds) == 2:
+                    crossed = _crossed(request, worlds, setting, wanted)
+                    scores[seed][HOME if setting.elsewhere else OTHER] = crossed
+                    frames |= crossed.bad
+                left_out |= {f"{run}, frame {frame_id}": problem for frame_id, problem in frames.items()}
+                if own.quarantined:
+                    left_out[run] = f"{own.quarantined} quarantined frames have no labels"
                 costs.append(_cost(setting, budget))
         if scores:
             rows.append(Row(setting, sum(costs) / len(costs), scores))
@@ -249,17 +253,19 @@ def _other_split(request: ExperimentRequest) -> str:
     return request.other_split or request.splits[1]
 
 
-def _away(
-    request: ExperimentRequest, worlds: Sequence[_World], setting: Setting, run: FitRequest
-) -> dict[str, Any] | None:
-    """Scores of a finished run in the world that it was not trained in, made once; None if there is one world."""
-    if len(worlds) == 1:
-        return None
+def _crossed(request: ExperimentRequest, worlds: Sequence[_World], setting: Setting, run: FitRequest) -> ScoreDocument:
+    """Scores of a finished run in the world that it was not trained in; computed once.
+
+    Raises:
+        StoreError: OUT004 if the file of an earlier call is damaged; and what `evaluate_run` raises.
+    """
     dataset, split = worlds[not setting.elsewhere].dataset, _other_split(request)
     path = run.out / f"away-{dataset.fingerprint()[:12]}-{split}.json"
-    with claimed(run.out):  # of two calls one looks
-        document: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-        if not document or document["bad"]:  # frames that could not be read may be mended
-            document = evaluate_run(run.out, dataset, split, request.device, run.recipe.train.workers, LAST).as_dict()
-            write_together([(path, json.dumps(document).encode())])
-    return document
+    with claimed(run.out):  # only one of two concurrent calls computes it
+        if path.exists():
+            before = read_document(path, ScoreDocument, lambda why: damaged(path, why))
+            if not before.bad:  # else the frames that could not be read may be readable today
+                return before
+        score = evaluate_run(run.out, dataset, split, request.device, run.recipe.train.workers, LAST)
+        write_together([(path, document_bytes(score.document, indent=1, sort_keys=False))])
+    return score.document

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.training.scores import ClassScore, FailureScore, ScoreDocument, ValidationDocument
 from pipelines.training.settings import ALL, Experiment, Setting
 from pointsam.base.files import claimed, write_together
 from pointsam.base.tables import Table
@@ -18,11 +19,12 @@ from pointsam.evaluate.bootstrap import interval
 from pointsam.evaluate.failures import KINDS
 from pointsam.report.curves import Bar, Line, Panel, bars, draw
 
-HOME, AWAY = "home", "away"
+HOME, OTHER = "home", "other"
 """The world that the experiment is about, and the other one, in which detectors are evaluated too."""
 OTHER_WORLD = "other world"
 _OF_NUSCENES = ("NDS", "mATE", "mASE")
 _NAN = float("nan")
+_Named = TypeVar("_Named", ClassScore, FailureScore)
 
 
 @dataclass(frozen=True)
@@ -32,30 +34,28 @@ class Row:
     Args:
         setting: what was trained.
         cost: of its labels, in parts of boxing everything.
-        by_seed: HOME and AWAY: scores in the experiment's world, and in the other one or None, as scores.json has
-            them.
+        by_seed: the scores of each seed: HOME in the experiment's world, OTHER in the other world if there is one.
     """
 
     setting: Setting
     cost: float
-    by_seed: Mapping[int, Mapping[str, Any]]
+    by_seed: Mapping[int, Mapping[str, ScoreDocument]]
 
-    @property
-    def scores(self) -> list[Mapping[str, Any]]:
-        """Of each seed."""
-        return list(self.by_seed.values())
+    def scores(self, where: str = HOME) -> list[ScoreDocument]:
+        """The scores in one world, by seed; none where nothing was evaluated."""
+        return [worlds[where] for worlds in self.by_seed.values() if where in worlds]
 
     def of(self, seeds: Collection[int]) -> Row:
         """The same of some seeds."""
         return replace(self, by_seed={seed: score for seed, score in self.by_seed.items() if seed in seeds})
 
     def values(self, where: str = HOME) -> list[float]:
-        """Mean average precision of each seed; none where nothing was scored."""
-        return [_number(score[where]["quality"]["mean_ap"]) for score in self.scores if score[where]]
+        """Mean average precision of each seed; none where nothing was evaluated."""
+        return [_number(score.quality.mean_ap) for score in self.scores(where)]
 
     def draws(self, where: str = HOME) -> NDArray[np.float64]:
         """(D,) mean average precision of the seeds over what was drawn with replacement."""
-        drawn = [[_number(value) for value in score[where]["quality"]["draws"]] for score in self.scores]
+        drawn = [[_number(value) for value in score.quality.draws] for score in self.scores(where)]
         mean: NDArray[np.float64] = np.mean(drawn, axis=0)
         return mean
 
@@ -117,7 +117,7 @@ def write_page(
 def tables(rows: Sequence[Row]) -> list[Table]:
     """Average precision of each setting, also relative to all boxes; by class; and the gain if errors were fixed."""
     all_boxes = next((row for row in rows if row.setting.name == ALL), None)
-    places = [HOME, AWAY] if _scored_away(rows) else [HOME]
+    places = _places(rows)
     figures = ("mAP", "range of seeds", "ratio to all boxes", "95 % CI")
     header = ["supervision", "cost", "seeds", *figures]
     header += [f"{OTHER_WORLD}: {figure}" for figure in figures] * (len(places) - 1)
@@ -143,13 +143,13 @@ def tables(rows: Sequence[Row]) -> list[Table]:
 def _by_class(rows: Sequence[Row], where: str) -> Table:
     """The figures of the official evaluation, if it was run, and the average precision of classes with objects."""
     objects = _objects(rows, where)
-    scores = [[score[where] for score in row.scores if score[where]] for row in rows]
+    scores = [row.scores(where) for row in rows]
     own = [[_own_figures(score) for score in of_row] for of_row in scores]
     names = list(dict.fromkeys(name for of_row in own for figures in of_row for name in figures))
     lines = []
     for row, of_row, figures in zip(rows, scores, own, strict=True):
         official = [_mean([one.get(name) for one in figures]) for name in names]
-        by_class = [_mean([_of(one["quality"]["classes"], name)["ap"] for one in of_row]) for name in objects]
+        by_class = [_mean([_of(one.quality.classes, name).ap for one in of_row]) for name in objects]
         lines.append((row.setting.name, *official, *by_class))
     note = "The number of objects follows each class. "
     if "NDS" in names:
@@ -164,30 +164,35 @@ def _by_class(rows: Sequence[Row], where: str) -> Table:
     return Table(title, header, lines, note + "Means over seeds.")
 
 
-def _own_figures(score: Mapping[str, Any]) -> dict[str, float | None]:
-    """Three of nuScenes' devkit; of KITTI those that its ranking is by."""
-    official = score["official"] or {}
-    ranking = {f"{name}, moderate": by_level["moderate"] for name, by_level in official.items() if name.endswith(" 3d")}
-    return {name: official[name] for name in _OF_NUSCENES if name in official} | ranking
+def _own_figures(score: ScoreDocument) -> dict[str, float | None]:
+    """Three figures of the nuScenes devkit, or the figures by which KITTI ranks detectors."""
+    official = score.official or {}
+    figures = {name: value for name in _OF_NUSCENES if isinstance(value := official.get(name), float)}
+    ranking = {
+        f"{name}, moderate": by_level["moderate"]
+        for name, by_level in official.items()
+        if name.endswith(" 3d") and isinstance(by_level, Mapping)
+    }
+    return figures | ranking
 
 
 def _failures(rows: Sequence[Row]) -> Table:
     lines = []
     for row in rows:
-        gains = [_of(one["home"]["failures"], name)["gains"] for one in row.scores for name in _objects(rows, HOME)]
+        gains = [_of(one.failures, name).gains for one in row.scores() for name in _objects(rows, HOME)]
         lines.append((row.setting.name, *(_mean(kind) for kind in zip(*gains, strict=True))))
     return Table("Gain in mAP if one type of error were fixed", ("supervision", *KINDS), lines)
 
 
 def _objects(rows: Sequence[Row], where: str) -> dict[str, int]:
     """How many of each class; those that have none are left out."""
-    scores = [score[where] for row in rows for score in row.scores if score[where]]
-    classes = [one for score in scores for one in score["quality"]["classes"]]
-    return {one["name"]: one["num_objects"] for one in classes if one["num_objects"]}
+    classes = [one for row in rows for score in row.scores(where) for one in score.quality.classes]
+    return {one.name: one.num_objects for one in classes if one.num_objects}
 
 
-def _scored_away(rows: Sequence[Row]) -> bool:
-    return any(row.values(AWAY) for row in rows)
+def _places(rows: Sequence[Row]) -> list[str]:
+    """The worlds that detectors were evaluated in."""
+    return [HOME, OTHER] if any(row.scores(OTHER) for row in rows) else [HOME]
 
 
 def _range(row: Row, where: str) -> float:
@@ -211,7 +216,7 @@ def _ratio(row: Row, all_boxes: Row | None, where: str) -> tuple[float, str]:
     some, whole = row.of(common), all_boxes.of(common)
     of_whole = _mean(whole.values(where))
     ratio = _mean(some.values(where)) / of_whole if of_whole else _NAN
-    frames = {score[where]["quality"]["num_frames"] for one in (some, whole) for score in one.scores}
+    frames = {score.quality.num_frames for one in (some, whole) for score in one.scores(where)}
     if row is all_boxes or len(frames) != 1:  # frames could not be read: the draws differ
         return ratio, "-"
     mine, theirs = some.draws(where), whole.draws(where)
@@ -222,13 +227,13 @@ def _ratio(row: Row, all_boxes: Row | None, where: str) -> tuple[float, str]:
 
 
 def _machines(rows: Sequence[Row]) -> list[str]:
-    """On which runs came to their end."""
-    runs = [run for row in rows for score in row.scores for run in score.values() if run]
-    return sorted({str(run["machine"]) for run in runs if "machine" in run})  # other worlds are scored afterwards
+    """The machines on which runs were finished."""
+    scores = [score for row in rows for where in (HOME, OTHER) for score in row.scores(where)]
+    return sorted({score.machine for score in scores if isinstance(score, ValidationDocument)})
 
 
-def _of(values: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
-    return next(value for value in values if value["name"] == name)
+def _of(values: Sequence[_Named], name: str) -> _Named:
+    return next(value for value in values if value.name == name)
 
 
 def _number(value: float | None) -> float:
@@ -240,7 +245,7 @@ def _mean(values: Sequence[float | None]) -> float:
 
 
 def _figure(name: str, experiment: Experiment, rows: Sequence[Row]) -> dict[str, bytes]:
-    places = [HOME, AWAY] if _scored_away(rows) else [HOME]
+    places = _places(rows)
     if not experiment.axis:
         shown = [Bar(row.setting.name, *((row.values(where), row.band(where)) for where in places)) for row in rows]
         return bars(name, "mAP", shown)

@@ -6,11 +6,11 @@ import math
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pipelines.opened import open_labels
 from pipelines.training.predict import Score, detections, score
 from pipelines.training.run_folder import SCORES, FitRequest, RunFolder
+from pipelines.training.scores import ValidationDocument
 from pointsam.base.files import claimed
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
@@ -111,18 +111,19 @@ def plan(request: FitRequest) -> str:
     return "\n".join(lines)
 
 
-def finished(request: FitRequest) -> dict[str, Any] | None:
-    """Scores of a run's last step, None of a run that has not come to its end.
+def finished(request: FitRequest) -> ValidationDocument | None:
+    """The validation after a run's last step; None if the run is not finished.
 
     Raises:
-        StoreError: OUT001 if the folder holds another run; and what opening data and labels raises.
+        StoreError: OUT001 if the folder holds another run, OUT004 if its scores.json is damaged; and what opening data
+            and labels raises.
     """
     if not (request.out / SCORES).exists():
         return None
     dataset, labels = _inputs(request)
     scores = RunFolder(request, dataset, labels, writes=False).scores()
     last = scores[max(scores, key=int)]
-    return last if last["epochs"] == request.recipe.train.epochs else None
+    return last if last.epochs == request.recipe.train.epochs else None
 
 
 def _train(
@@ -179,4 +180,5 @@ def _curves(result: Score) -> dict[str, float]:
     """What TensorBoard draws of a validation."""
     curves = {"val/mean_ap": result.quality.mean_ap}
     figures = result.official.figures or {}
-    return curves | {f"val/{name}": figures[name] for name in ("mAP", "NDS") if name in figures}
+    official = {f"val/{name}": value for name in ("mAP", "NDS") if isinstance(value := figures.get(name), float)}
+    return curves | official

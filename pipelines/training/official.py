@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.training.scores import Figures, number
 from pointsam.base.errors import DatasetError
 from pointsam.base.tables import text_table
 from pointsam.datasets.base import Dataset
@@ -38,11 +38,11 @@ class Official:
 
     Args:
         text: for the terminal; where there are none, why.
-        figures: JSON values, or None.
+        figures: for documents; None if the evaluation was not run.
     """
 
     text: str
-    figures: dict[str, Any] | None = None
+    figures: Figures | None = None
 
 
 def official(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
@@ -85,9 +85,11 @@ def _nuscenes(dataset: NuScenes, found: Sequence[FramePredictions], bad: dict[st
         metrics, _ = DetectionEval(tables, config, str(path), fits[0], folder, verbose=False).evaluate()
     summary = metrics.serialize()
     errors = {_ERRORS[name]: value for name, value in summary["tp_errors"].items()}
-    figures = {"split": fits[0], "mAP": summary["mean_ap"], "NDS": summary["nd_score"], **errors}
-    said = ", ".join(f"{name} {value:.4f}" for name, value in figures.items() if name != "split")
-    return Official(f"nuScenes' evaluator on {fits[0]}: {said}", {**figures, "AP": summary["mean_dist_aps"]})
+    figures = {"mAP": summary["mean_ap"], "NDS": summary["nd_score"], **errors}
+    text = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+    by_class = {name: number(value) for name, value in summary["mean_dist_aps"].items()}
+    values = {name: number(value) for name, value in figures.items()}
+    return Official(f"nuScenes' evaluator on {fits[0]}: {text}", {"split": fits[0], **values, "AP": by_class})
 
 
 @contextlib.contextmanager
@@ -112,14 +114,14 @@ def posed(dataset: Dataset, found: Sequence[FramePredictions]) -> Iterator[tuple
 
 
 def _kitti(dataset: Kitti, found: Sequence[FramePredictions]) -> Official:
-    figures: dict[str, Any] = {}
+    figures = dict[str, dict[str, float | None]]()
     table: list[tuple[object, ...]] = []
     for kind, min_iou in MIN_IOU.items():
         class_id = dataset.taxonomy.class_id(kind.lower())
         for view in ("3d", "bev"):
             frames = [_kitti_frame(dataset, frame, kind, class_id, view) for frame in found]
             values = {level.name: average_precision_r40(frames, level, min_iou) for level in LEVELS}
-            figures[f"{kind} {view}"] = {name: None if value != value else value for name, value in values.items()}
+            figures[f"{kind} {view}"] = {name: number(value) for name, value in values.items()}
             table.append((f"{kind} {view}, IoU {min_iou}", *values.values()))
     head = ("KITTI AP R40", *(level.name for level in LEVELS))
     return Official(text_table(head, table), figures)

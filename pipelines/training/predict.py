@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from pipelines.training.official import Official, official, posed
 from pipelines.training.recipe_file import Network
+from pipelines.training.scores import ClassScore, FailureScore, QualityScore, ScoreDocument, number, numbers
+from pointsam.base.document import json_object
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.files import require_free
 from pointsam.base.progress import progress
-from pointsam.base.tables import text_table, without_nan
+from pointsam.base.tables import text_table
 from pointsam.datasets.base import Dataset, HasLidarTokens
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.checkpoint import Checkpoint
@@ -79,12 +81,33 @@ class Score:
     official: Official
     bad: dict[str, str]
 
-    def as_dict(self) -> dict[str, Any]:
-        """For --json: NaN becomes null."""
-        costs = [asdict(one) for one in self.failures]
-        figures = {"quality": asdict(self.quality), "failures": costs, "official": self.official.figures}
-        document: dict[str, Any] = without_nan(figures | {"bad": self.bad})
-        return document
+    @property
+    def document(self) -> ScoreDocument:
+        """As files hold it."""
+        quality = self.quality
+        classes = tuple(
+            ClassScore(
+                one.name,
+                one.num_objects,
+                number(one.ap),
+                numbers(one.by_distance),
+                numbers(one.by_range),
+                number(one.translation_m),
+                number(one.scale),
+                number(one.yaw_rad),
+            )
+            for one in quality.classes
+        )
+        return ScoreDocument(
+            QualityScore(classes, number(quality.mean_ap), quality.num_frames, numbers(quality.draws), quality.unit),
+            tuple(FailureScore(one.name, numbers(one.gains), one.counts) for one in self.failures),
+            self.official.figures,
+            self.bad,
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """For --json."""
+        return json_object(self.document)
 
     def text(self) -> str:
         """For the terminal."""
@@ -148,13 +171,19 @@ def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, st
     return Score(accumulator.result(), costs, official(dataset, found, bad), bad)
 
 
+class Predicted(TypedDict):
+    """What `predict` wrote: numbers of frames and boxes, why frames could not be read, and the files."""
+
+    frames: int
+    boxes: int
+    bad: dict[str, str]
+    files: list[str]
+
+
 def predict(
     run: Path, dataset: Dataset, split: str | None, dest: Path, device: str, workers: int, overwrite: bool = False
-) -> dict[str, Any]:
+) -> Predicted:
     """Detect a split and write it: `detections.parquet`, and for data in nuScenes' tables `results_nusc.json`.
-
-    Returns:
-        What was written, JSON values.
 
     Raises:
         StoreError: OUT003 if a file is there already; and what `load_run` raises.

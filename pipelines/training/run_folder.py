@@ -7,15 +7,14 @@ for TensorBoard, and scores.json. Running again goes on; with anything else deci
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pipelines.data import DataSpec
 from pipelines.training.predict import BEST, LAST, Score
 from pipelines.training.recipe_file import Network, with_recipe_upgraded
+from pipelines.training.scores import ValidationDocument, read_validations
 from pointsam.base.document import differences, document_bytes, read_document
 from pointsam.base.errors import StoreError
 from pointsam.base.files import write_together
@@ -147,25 +146,30 @@ class RunFolder:
     def left_out(self) -> dict[str, str]:
         """Bad frames that earlier calls met until the last validation, and why."""
         scores = self.scores()
-        return dict(scores[max(scores, key=int)]["left_out"]) if scores else {}
+        return dict(scores[max(scores, key=int)].left_out) if scores else {}
 
-    def scores(self) -> dict[str, dict[str, Any]]:
-        """Of each validation, by step."""
-        path = self.out / SCORES
-        found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
-        return found
+    def scores(self) -> dict[str, ValidationDocument]:
+        """The validations by step.
+
+        Raises:
+            StoreError: OUT004 if scores.json is damaged.
+        """
+        return read_validations(self.out / SCORES)
 
     def keep_score(self, trainer: Trainer, epochs: int, left_out: Mapping[str, str], result: Score) -> None:
-        """Add to scores.json, with what was trained until then."""
-        scores = self.scores()
-        trained = {
-            "epochs": epochs,
-            "left_out": dict(left_out),
-            "quarantined": trainer.data.num_failed,
-            "machine": hardware(),
-        }
-        scores[str(trainer.place.step)] = {**trained, **result.as_dict()}
-        write_together([(self.out / SCORES, json.dumps(scores).encode())])
+        """Add a validation to scores.json."""
+        scores, document = self.scores(), result.document
+        scores[str(trainer.place.step)] = ValidationDocument(
+            epochs=epochs,
+            left_out=left_out,
+            quarantined=trainer.data.num_failed,
+            machine=hardware(),
+            quality=document.quality,
+            failures=document.failures,
+            official=document.official,
+            bad=document.bad,
+        )
+        write_together([(self.out / SCORES, document_bytes(scores, indent=1, sort_keys=False))])
 
 
 def _without_free(decides: FitDocument) -> FitDocument:

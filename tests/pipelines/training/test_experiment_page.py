@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from pipelines.training.experiment_page import Row, tables  # noqa: E402
+from pipelines.training.scores import ClassScore, FailureScore, QualityScore, ScoreDocument  # noqa: E402
 from pipelines.training.settings import EXPERIMENTS, Setting  # noqa: E402
 from pointsam.detect.data.budget import BudgetConfig  # noqa: E402
 from pointsam.evaluate.failures import KINDS  # noqa: E402
@@ -17,12 +18,23 @@ RESULTS = Path(__file__).parents[3] / "docs" / "results"
 DEVIATION = "Standard deviation between seeds, pooled over all rows: "
 
 
-def score(value, nds=None, draws=(), frames=9, away=None):
-    classes = [{"name": "car", "num_objects": 3, "ap": value}, {"name": "bus", "num_objects": 0, "ap": None}]
-    gains = [{"name": "car", "gains": [0.1] * len(KINDS)}, {"name": "bus", "gains": [None] * len(KINDS)}]
-    quality = {"mean_ap": value, "classes": classes, "draws": draws, "num_frames": frames}
-    official = nds and {"NDS": nds, "mATE": 0.4, "mASE": 0.2}
-    return {"home": {"quality": quality, "failures": gains, "official": official}, "away": away}
+def document(value, official=None, draws=(), frames=9, classes=("car",)):
+    """Scores of a detector: three objects of each class, and a class without objects."""
+    counts = dict.fromkeys(classes, 3) | {"bus without objects": 0}
+    by_class = tuple(
+        ClassScore(name, count, value if count else None, (), (), None, None, None) for name, count in counts.items()
+    )
+    quality = QualityScore(by_class, value, frames, draws, "scenes")
+    failures = tuple(
+        FailureScore(name, (0.1 if count else None,) * len(KINDS), (0,) * len(KINDS)) for name, count in counts.items()
+    )
+    return ScoreDocument(quality, failures, official, {})
+
+
+def score(value, nds=None, other=None, **more):
+    """Scores in the experiment's world, and in the other world if they are given."""
+    official = nds and {"split": "val", "NDS": nds, "mATE": 0.4, "mASE": 0.2}
+    return {"home": document(value, official, **more)} | ({} if other is None else {"other": other})
 
 
 def test_the_table_has_means_spreads_and_shares():
@@ -54,9 +66,8 @@ def test_the_table_has_means_spreads_and_shares():
     ],
 )
 def test_a_table_has_the_figures_that_a_data_set_has_of_its_own(figures, names, values):
-    one = score(0.8)
-    one["home"]["official"] = figures
-    classes = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, {0: one})])[1]
+    by_seed = {0: {"home": document(0.8, figures)}}
+    classes = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, by_seed)])[1]
     assert list(classes.header) == ["supervision", *names, "car (3)"]
     found = [None if value != value else value for value in classes.rows[0][1:]]
     assert found == pytest.approx([*values, 0.8])
@@ -94,8 +105,8 @@ def test_a_share_is_of_the_seeds_that_all_boxes_have_too():
 
 def test_ratios_in_the_other_world_are_to_all_boxes_there():
     def row(name, *values):
-        away = [score(value, draws=(value / 2, 2 * value))["home"] for value in values]
-        return Row(Setting(name, BudgetConfig(1.0)), 1.0, {k: score(0.8, away=one) for k, one in enumerate(away)})
+        other = [document(value, draws=(value / 2, 2 * value)) for value in values]
+        return Row(Setting(name, BudgetConfig(1.0)), 1.0, {k: score(0.8, other=one) for k, one in enumerate(other)})
 
     rows = [row("all boxes", 0.4, 0.4), row("some", 0.1, 0.1)]
     table = tables(rows)[0]
@@ -104,7 +115,7 @@ def test_ratios_in_the_other_world_are_to_all_boxes_there():
     assert table.header[at : at + 4] == [f"other world: {figure}" for figure in figures]
     assert table.rows[0][at + 2 : at + 4] == (1.0, "-")
     assert table.rows[1][at : at + 4] == (0.1, 0.0, 0.25, "0.25 to 0.25")
-    assert rows[1].band("away") == pytest.approx((0.05375, 0.19625))
+    assert rows[1].band("other") == pytest.approx((0.05375, 0.19625))
     here, there = tables(rows)[1:3]
     assert (here.title, there.title) == ("By class", "By class, other world")
     assert [[row[-1] for row in one.rows] for one in (here, there)] == [[0.8, 0.8], [0.4, 0.1]]
@@ -112,13 +123,13 @@ def test_ratios_in_the_other_world_are_to_all_boxes_there():
 
 def test_how_far_seeds_differ_is_told_of_all_rows_that_have_two():
     """Rows of two seeds 0.2 apart and of one: about their mean they deviate by 0.2 / sqrt(2)."""
-    some = {0: score(0.4, away=score(0.1)["home"]), 1: score(0.6, away=score(0.4)["home"])}
+    some = {0: score(0.4, other=document(0.1)), 1: score(0.6, other=document(0.4))}
     two = [Row(Setting(name, BudgetConfig(1.0)), 1.0, some) for name in "ab"]
     rows = [*two, Row(Setting("c", BudgetConfig(1.0)), 1.0, {0: some[0]})]
     note = tables(rows)[0].note
     assert note.endswith("dots are seeds. " + DEVIATION + "0.141 here, 0.212 in the other world.")
     assert DEVIATION not in tables(rows[2:])[0].note
-    alone = {seed: {**of, "away": None} for seed, of in some.items()}
+    alone = {0: score(0.4), 1: score(0.6)}
     note = tables([Row(rows[2].setting, 1.0, alone)])[0].note
     assert note.endswith(DEVIATION + "0.141.")
 
@@ -155,11 +166,9 @@ def test_a_page_of_results_has_the_wording_of_the_code(name):
     page = (RESULTS / f"{name}.md").read_text()
     written = list(headings_and_notes(page))
     names = re.findall(r"\w+(?= \(#\))", masked(written[1][1]))
-    one = score(0.4, nds=0.3)
-    one["home"]["quality"]["classes"] = [{"name": name, "num_objects": 3, "ap": 0.4} for name in names]
-    one["home"]["failures"] = [{"name": name, "gains": [0.1] * len(KINDS)} for name in names]
+    one = score(0.4, nds=0.3, classes=names)["home"]
     seeds = (0, 1) if DEVIATION in written[0][2] else (0,)
-    by_seed = {seed: {"home": one["home"], "away": one["home"]} for seed in seeds}
+    by_seed = {seed: {"home": one, "other": one} for seed in seeds}
     made = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, by_seed)])
     assert len(written) == len(made)
     for (title, header, note), table in zip(written, made, strict=True):
