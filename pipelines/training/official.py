@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,7 @@ from numpy.typing import NDArray
 from pipelines.training.scores import Figures, number
 from pointsam.base.errors import DatasetError
 from pointsam.base.tables import text_table
-from pointsam.datasets.base import Dataset
-from pointsam.datasets.kitti.files import LabelRow
-from pointsam.datasets.kitti.objects import Kitti
-from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.datasets.base import Dataset, HasDevkitVersion, HasKittiLabels
 from pointsam.detect.data.sample import oriented
 from pointsam.detect.detections import FramePredictions, nuscenes_results, overlaps, write_json
 from pointsam.evaluate.kitti import LEVELS, MIN_IOU, SIMILAR, KittiFrame, average_precision_r40
@@ -30,6 +28,14 @@ from pointsam.types import Frame
 
 _SPLITS = ("train", "val", "mini_train", "mini_val")
 _ERRORS = {"trans_err": "mATE", "scale_err": "mASE", "orient_err": "mAOE", "vel_err": "mAVE", "attr_err": "mAAE"}
+
+
+class _DevkitData(Dataset, HasDevkitVersion, Protocol):
+    pass
+
+
+class _KittiData(Dataset, HasKittiLabels, Protocol):
+    pass
 
 
 @dataclass(frozen=True)
@@ -53,14 +59,14 @@ def official(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str,
         found: in all frames that could be read.
         bad: frames that could not.
     """
-    if isinstance(dataset, Kitti):
+    if isinstance(dataset, HasKittiLabels):
         return _kitti(dataset, found)
-    if not isinstance(dataset, NuScenes):
-        return Official(f"{dataset.name} has no evaluation of its own here")
-    return _nuscenes(dataset, found, bad)
+    if isinstance(dataset, HasDevkitVersion):
+        return _nuscenes(dataset, found, bad)
+    return Official(f"no official evaluation is available for {dataset.name}")
 
 
-def _nuscenes(dataset: NuScenes, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
+def _nuscenes(dataset: _DevkitData, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
     def without(why: str) -> Official:
         return Official(f"nuScenes' evaluator was not run: {why}")
 
@@ -69,10 +75,11 @@ def _nuscenes(dataset: NuScenes, found: Sequence[FramePredictions], bad: dict[st
     if bad or not any(len(frame.score) for frame in found):
         return without("frames are missing" if bad else "nothing was found")
     ours = {frame.frame_id for frame in found}
-    mini = dataset.version.endswith("mini")
+    version = dataset.devkit_version
+    mini = version.endswith("mini")
     fits = [split for split in _SPLITS if split.startswith("mini_") == mini and _frames(dataset, split) == ours]
     if not fits:
-        return without(f"these are not the frames of one of its splits in {dataset.version}")
+        return without(f"these are not the frames of one of its splits in {version}")
     from nuscenes import nuscenes as devkit
     from nuscenes.eval.common.config import config_factory
     from nuscenes.eval.detection.evaluate import DetectionEval
@@ -80,7 +87,7 @@ def _nuscenes(dataset: NuScenes, found: Sequence[FramePredictions], bad: dict[st
     with tempfile.TemporaryDirectory() as folder, _silence():
         path = Path(folder) / "results.json"
         write_json(path, nuscenes_results(posed(dataset, found), dataset.taxonomy.names))
-        tables = devkit.NuScenes(dataset.version, str(dataset.root), verbose=False)
+        tables = devkit.NuScenes(version, str(dataset.root), verbose=False)
         config = config_factory("detection_cvpr_2019")
         metrics, _ = DetectionEval(tables, config, str(path), fits[0], folder, verbose=False).evaluate()
     summary = metrics.serialize()
@@ -99,7 +106,7 @@ def _silence() -> Iterator[None]:
         yield
 
 
-def _frames(dataset: NuScenes, split: str) -> set[str]:
+def _frames(dataset: Dataset, split: str) -> set[str]:
     try:
         return set(dataset.frame_ids(split))
     except DatasetError:
@@ -113,7 +120,7 @@ def posed(dataset: Dataset, found: Sequence[FramePredictions]) -> Iterator[tuple
         yield frame, sweep.world_SE3_ego @ sweep.ego_SE3_lidar
 
 
-def _kitti(dataset: Kitti, found: Sequence[FramePredictions]) -> Official:
+def _kitti(dataset: _KittiData, found: Sequence[FramePredictions]) -> Official:
     figures = dict[str, dict[str, float | None]]()
     table: list[tuple[object, ...]] = []
     for kind, min_iou in MIN_IOU.items():
@@ -127,7 +134,7 @@ def _kitti(dataset: Kitti, found: Sequence[FramePredictions]) -> Official:
     return Official(text_table(head, table), figures)
 
 
-def _kitti_frame(dataset: Kitti, found: FramePredictions, kind: str, class_id: int, view: str) -> KittiFrame:
+def _kitti_frame(dataset: _KittiData, found: FramePredictions, kind: str, class_id: int, view: str) -> KittiFrame:
     labels = dataset.label_rows(found.frame_id)
     if labels is None:
         raise DatasetError("DAT011", f"{dataset.root}: frame {found.frame_id!r} has no labels", "score training frames")
@@ -144,14 +151,10 @@ def _kitti_frame(dataset: Kitti, found: FramePredictions, kind: str, class_id: i
         found.score[mine].astype(np.float64),
         height,
         np.array([label.kind != kind for label in some], dtype=bool),
-        np.array([_height(label) for label in some], dtype=np.float64),
+        np.array([label.box_xyxy_px[3] - label.box_xyxy_px[1] for label in some], dtype=np.float64),
         np.array([label.occluded for label in some], dtype=np.int64),
         np.array([label.truncated for label in some], dtype=np.float64),
     )
-
-
-def _height(label: LabelRow) -> float:
-    return label.box_xyxy_px[3] - label.box_xyxy_px[1]
 
 
 def _heights_px(frame: Frame, boxes: NDArray[np.float64]) -> NDArray[np.float64]:

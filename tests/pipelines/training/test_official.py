@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers.training import make_world  # noqa: E402
 
-from pipelines.training.official import _heights_px, official  # noqa: E402
+from pipelines.training.official import Official, _heights_px, official  # noqa: E402
 from pointsam.datasets.kitti.objects import Kitti  # noqa: E402
 from pointsam.detect.detections import FramePredictions  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402
@@ -25,6 +25,17 @@ def true_detections(dataset, frame_ids):
         yield FramePredictions(frame_id, rows(boxes)[ours], score, boxes.class_id[ours].astype(int), velocity)
 
 
+def test_data_that_states_no_evaluation_has_none(tmp_path):
+    world = make_world(tmp_path / "root", scenes=("scene-0103",), samples=1)
+
+    class Yard:
+        name = "yard"
+
+    assert official(Yard(), list(true_detections(world, world.frame_ids())), {}) == Official(
+        "no official evaluation is available for yard"
+    )
+
+
 class TestNuScenes:
     @pytest.fixture
     def world(self, tmp_path):
@@ -38,6 +49,16 @@ class TestNuScenes:
         assert result.figures["split"] == "mini_val"
         assert {name for name, ap in result.figures["AP"].items() if ap > 0.99} == present
         assert "NDS" in result.text
+
+    def test_data_that_states_a_version_of_the_devkit_is_evaluated_by_it(self, world):
+        class Renamed:
+            """As a plug-in for the tables of nuScenes: it is no NuScenes, but gives what one does."""
+
+            def __getattr__(self, name):
+                return getattr(world, name)
+
+        found = list(true_detections(world, world.frame_ids()))
+        assert official(Renamed(), found, {}) == official(world, found, {})
 
     def test_a_part_of_a_split_has_no_official_figures(self, world):
         found = list(true_detections(world, world.frame_ids()[:3]))
