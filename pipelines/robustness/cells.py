@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pipelines.documents import LabelDocument
 from pointsam.base.config import parse
@@ -29,7 +29,7 @@ class Kind:
     unit: str
     field: str
     levels: tuple[float, ...]
-    how: Mapping[str, Any]
+    how: Mapping[str, str]
     drawn: bool = True
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -98,7 +97,7 @@ def panoptic_quality(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return quality
 
 
-def cell_table(counts: Counts) -> Any:
+def cell_table(counts: Counts) -> pa.Table:
     """One row a cell and choice of refinement, as an Arrow table."""
     total, objects = counts.panoptic.sum(axis=0), counts.objects.sum(axis=0)
     quality = panoptic_quality(total)

@@ -7,6 +7,7 @@ what refinement moves is the difference of two levels of the same draw, so that 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,11 @@ def curves(counts: Counts) -> list[Curve]:
         if any(cell.kind == kind for cell in counts.cells)
         for sar in (False, True)
     ]
+
+
+def by_kind(found: Sequence[Curve]) -> list[tuple[str, tuple[Curve, Curve]]]:
+    """The result of `curves` by kind: without refinement and with it."""
+    return [(without.kind, (without, refined)) for without, refined in zip(found[::2], found[1::2], strict=True)]
 
 
 def shift(without: Curve, refined: Curve, k: int) -> Banded:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.robustness.cells import KINDS
 from pipelines.robustness.counts import Counts, cell_table, read_counts
-from pipelines.robustness.curves import LOSSES, Banded, Curve, curves, shift
+from pipelines.robustness.curves import LOSSES, Banded, Curve, by_kind, curves, shift
+from pipelines.robustness.sweep_document import sweep_document
+from pointsam.base.document import document_bytes
 from pointsam.base.files import claimed, write_together
 from pointsam.base.hardware import hardware
-from pointsam.base.tables import Table, without_nan
+from pointsam.base.tables import Table
 from pointsam.report.curves import Line, Panel, draw
 
 _PUBLISHED_M = np.array([0.0, 0.05, 0.1])
@@ -48,11 +49,12 @@ def write_sweep(out: Path, command: str) -> str:
     counts = read_counts(out)
     found = curves(counts)
     pages = tables(found)
-    files = [(out / "cells.parquet", _parquet(cell_table(counts))), (out / "noise.json", _json(counts, found))]
+    document = document_bytes(sweep_document(counts, found), indent=1, sort_keys=False)
+    files = [(out / "cells.parquet", _parquet(cell_table(counts))), (out / "noise.json", document)]
     page = [f"# Calibration errors\n\n{_about(counts)}", *(table.markdown() for table in pages)]
     page += [f"`{command}`", f"Seeds: {', '.join(map(str, counts.seeds))}. Written on {hardware()}."]
     for name, figure, axis in (("noise", "pq", "PQ"), ("noise_lost", "lost", "fraction of the clean PQ that is lost")):
-        panels = [_panel(kind, pair, figure, axis) for kind, pair in _by_kind(found)]
+        panels = [_panel(kind, pair, figure, axis) for kind, pair in by_kind(found)]
         files += [(out / f"{name}{suffix}", content) for suffix, content in draw(panels).items()]
         page.append(f"![{axis}]({name}.png)")
     files.append((out / "noise.md", ("\n\n".join(page) + "\n").encode()))
@@ -66,7 +68,7 @@ def tables(found: Sequence[Curve]) -> list[Table]:
     names = ("PQ without SAR", "PQ with SAR", "loss without SAR", "loss with SAR")
     header = [column for name in names for column in (name, "95 % CI")]
     pages, breaks = [], []
-    for kind, (without, refined) in _by_kind(found):
+    for kind, (without, refined) in by_kind(found):
         unit, figures = KINDS[kind].unit, (without.pq, refined.pq, without.lost, refined.lost)
         rows = [
             (f"{level:g}", *(text for of in figures for text in _banded(*of[k])), refined.pq[k, 0] - without.pq[k, 0])
@@ -84,11 +86,6 @@ def tables(found: Sequence[Curve]) -> list[Table]:
         breaks.append((f"{kind}, shift by SAR", unit, *shifts))
     title = "Size of the error at a loss of " + " and ".join(f"{100 * loss:g} %" for loss in LOSSES)
     return [*pages, Table(title, ("error", "unit", *(f"{x:.0%} of PQ lost" for x in LOSSES)), breaks, _NOTE)]
-
-
-def _by_kind(found: Sequence[Curve]) -> list[tuple[str, tuple[Curve, Curve]]]:
-    """The curves of each kind, without refinement and with it."""
-    return [(without.kind, (without, refined)) for without, refined in zip(found[::2], found[1::2], strict=True)]
 
 
 def _name(curve: Curve) -> str:
@@ -131,45 +128,7 @@ def _panel(kind: str, pair: Sequence[Curve], figure: str, axis: str) -> Panel:
     return Panel(kind, KINDS[kind].unit, axis, lines, from_zero=figure == "pq")
 
 
-def _parquet(table: Any) -> bytes:
+def _parquet(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
-
-
-def _json(counts: Counts, found: Sequence[Curve]) -> bytes:
-    document = {
-        "num_frames": counts.num_frames,
-        "failed": counts.failed,
-        "masks": counts.masks,
-        "seeds": counts.seeds,
-        "curves": [
-            {
-                "kind": curve.kind,
-                "unit": KINDS[curve.kind].unit,
-                "sar": curve.sar,
-                "level": curve.level.tolist(),
-                **dict(zip(("pq", "low", "high"), curve.pq.T.tolist(), strict=True)),
-                **dict(zip(("lost", "lost_low", "lost_high"), curve.lost.T.tolist(), strict=True)),
-                "seeds": curve.seeds.tolist(),
-                "breaks": _levels("level", curve.breaks),
-            }
-            for curve in found
-        ],
-        "moved_by_sar": [
-            {
-                "kind": kind,
-                "unit": KINDS[kind].unit,
-                "breaks": _levels("by", [shift(*pair, k) for k in range(len(LOSSES))]),
-            }
-            for kind, pair in _by_kind(found)
-        ],
-    }
-    return (json.dumps(without_nan(document), indent=1, allow_nan=False) + "\n").encode()
-
-
-def _levels(name: str, found: Sequence[Banded]) -> list[dict[str, float | None]]:
-    """At each of LOSSES; None where there is none, or it is not reached."""
-    keys = (name, "low", "high")
-    finite = ([value if math.isfinite(value) else None for value in one] for one in found)
-    return [{"lost": share, **dict(zip(keys, one, strict=True))} for share, one in zip(LOSSES, finite, strict=True)]

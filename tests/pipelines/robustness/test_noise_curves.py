@@ -12,6 +12,7 @@ from pipelines.robustness.cells import KINDS, cells_of
 from pipelines.robustness.counts import Counts, panoptic_quality
 from pipelines.robustness.curves import LOSSES, Curve, _crossing, bounds, curves, shift
 from pipelines.robustness.page import _about, _panel, tables
+from pipelines.robustness.sweep_document import sweep_document
 from pointsam.evaluate.panoptic import class_quality, mean_counted
 
 SCENES = (0.9, 0.5)
@@ -147,6 +148,17 @@ def test_sizes_that_are_not_reached_are_beyond_and_differences_open():
         ("open (open to open)", "open (open to open)"),
     ]
     assert {cell for row in tables(none)[-1].rows[:2] for cell in row[2:]} == {"beyond (beyond to beyond)"}
+
+
+def test_a_size_that_is_not_reached_is_none_in_the_document():
+    counts = counts_of({False: (0.9, 0.9), True: (0.97, 0.99)})
+    document = sweep_document(counts, curves(counts))
+    (five, _), (none, _) = (curve.breaks for curve in document.curves)
+    assert (five.lost, five.level, five.high) == (0.05, pytest.approx(0.5), pytest.approx(0.5))
+    assert (none.level, none.low, none.high) == (None, None, None)
+    assert (document.moved_by_sar[0].breaks[0].by, document.curves[0].lost[1]) == (None, pytest.approx(0.1))
+    counts = counts_of(LEFT, objects=0)
+    assert sweep_document(counts, curves(counts)).curves[0].lost == (None, None)
 
 
 def test_tables_tell_quality_loss_breaks_and_what_refinement_moves():
