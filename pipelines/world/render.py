@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pipelines.engine import ordered_map
 from pipelines.world.config import PRESETS, SynthConfig
 from pointsam import __version__
-from pointsam.base.document import json_object
+from pointsam.base.document import json_object, read_document
 from pointsam.base.errors import BackendError, StoreError
 from pointsam.base.open3d_loader import load_open3d
 from pointsam.base.progress import progress
@@ -152,8 +152,8 @@ def synthesize(
         shard: (i, n) makes every n-th shard from i.
 
     Raises:
-        StoreError: OUT001 if the folder holds a root made otherwise, be it a real one; OUT002, OUT003 if it cannot be
-            written.
+        StoreError: OUT001 if the folder holds a root made with another configuration, or a real data set; OUT002,
+            OUT003 if it cannot be written; OUT004 if a file of an earlier call is damaged.
         BackendError: BCK005 if open3d is not installed.
     """
     load_open3d()  # says at once what is missing, not in every worker
@@ -207,6 +207,12 @@ def _rows_path(out: Path, shard: Shard) -> Path:
     return out / ROWS / f"{shard.name}.json"
 
 
+def _read_rows(path: Path) -> list[RecordedFrame]:
+    from pointsam.synth.recorded import RecordedFrame
+
+    return read_document(path, list[RecordedFrame], lambda why: layout.damaged(path, why))
+
+
 def _write_tables(config: SynthConfig, run: Run) -> None:
     from pointsam.synth.rig import rig
     from pointsam.synth.tables import SceneRecord, write_tables
@@ -219,7 +225,7 @@ def _write_tables(config: SynthConfig, run: Run) -> None:
         for i, name in enumerate(config.scene_names):
             rows: list[RecordedFrame] = []
             for shard in parts[name]:
-                rows += json.loads(_rows_path(run.out, shard).read_bytes())
+                rows += _read_rows(_rows_path(run.out, shard))
             day = _FIRST_DAY + datetime.timedelta(days=i)
             yield SceneRecord(
                 name, _logfile(config, i), rows[0]["description"], day.isoformat(), rows[0]["map_file"], rows
