@@ -1,4 +1,4 @@
-"""The files that a finished sweep leaves: a table of every cell, curves, and a page."""
+"""The files of a finished sweep: a table of all cells, the figures as JSON, curves, and a page."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def write_sweep(out: Path, command: str) -> str:
     """Write cells.parquet, noise.json, noise.md and the curves of a finished sweep.
 
     Args:
-        out: of the sweep.
-        command: that asked for it, for the page.
+        out: folder of the sweep.
+        command: the command line, for the page.
 
     Returns:
         The tables.
 
     Raises:
-        StoreError: OUT004 if it is not finished, OUT002 or OUT003 if it cannot be written.
+        StoreError: OUT004 if the sweep is not finished, OUT002 or OUT003 if it cannot be written.
     """
     counts = read_counts(out)
     found = curves(counts)
@@ -58,7 +58,7 @@ def write_sweep(out: Path, command: str) -> str:
         files += [(out / f"{name}{suffix}", content) for suffix, content in draw(panels).items()]
         page.append(f"![{axis}]({name}.png)")
     files.append((out / "noise.md", ("\n\n".join(page) + "\n").encode()))
-    with claimed(out):  # calls of other shards may be at their end too
+    with claimed(out):  # calls of other shards may finish at the same time
         write_together(files)
     return "\n\n".join([*(table.text() for table in pages), _about(counts)])
 

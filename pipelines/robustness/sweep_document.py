@@ -130,12 +130,19 @@ def sweep_document(counts: Counts, curves: Sequence[Curve]) -> SweepDocument:
 
 
 def _curve(curve: Curve) -> CurveDocument:
+    pq, low, high = (_values(column) for column in curve.pq.T.tolist())
+    lost, lost_low, lost_high = (_values(column) for column in curve.lost.T.tolist())
     return CurveDocument(
-        curve.kind,
-        KINDS[curve.kind].unit,
-        curve.sar,
-        _values(curve.level.tolist()),
-        *(_values(column) for figure in (curve.pq, curve.lost) for column in figure.T.tolist()),
+        kind=curve.kind,
+        unit=KINDS[curve.kind].unit,
+        sar=curve.sar,
+        level=_values(curve.level.tolist()),
+        pq=pq,
+        low=low,
+        high=high,
+        lost=lost,
+        lost_low=lost_low,
+        lost_high=lost_high,
         seeds=tuple(map(_values, curve.seeds.tolist())),
         breaks=tuple(BreakDocument(loss, *_finite(size)) for loss, size in zip(LOSSES, curve.breaks, strict=True)),
     )

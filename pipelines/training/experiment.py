@@ -1,7 +1,7 @@
-"""Run a named experiment: train what is not done, score it, and write its page.
+"""Run a named experiment: train the missing runs, evaluate them, and write the page.
 
-Each setting and seed is a run folder of its own, so that a broken-off experiment goes on where it stopped. All take the
-same number of steps: an epoch is as many samples as the split has frames, whatever the budget leaves of them.
+Each setting and seed has its own run folder, so that an interrupted experiment resumes. All runs take the same number
+of steps: an epoch has as many samples as the split has frames, whatever the budget is.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class ExperimentRequest:
 
     Args:
         name: a key of EXPERIMENTS.
-        inputs: what its settings are made of.
+        inputs: detector, labels and amounts that the settings use.
         data: the data set.
         out: folder of all runs and the page.
-        seeds: of training, and of the budget that it sees.
-        splits: to train and to validate on.
+        seeds: each sets the budget and the training.
+        splits: for training and for validation.
         device: as `fit` takes it.
-        only: positions of settings, all if none.
-        other: a data set with the same classes, whose `other_split` every detector is scored on as well.
-        other_split: the validation split if empty.
-        command: that asked for it, for the page.
+        only: positions of the settings to train; all if empty.
+        other: the other world: a data set with the same classes on which every detector is evaluated too.
+        other_split: split of `other` to evaluate on; the validation split if empty.
+        command: the command line, for the page.
     """
 
     name: str
@@ -60,11 +60,11 @@ class ExperimentRequest:
 
 
 def run_experiment(request: ExperimentRequest) -> Page:
-    """Train every setting and seed that is not done, and write the page of all that are.
+    """Train every setting and seed that is not finished, and write the page of all finished runs.
 
     Raises:
-        SchemaError: SCH003 to SCH005 on inputs that do not fit together, before anything is trained, or if no setting
-            can be trained.
+        SchemaError: SCH003 to SCH005 if the inputs do not fit together (before training), or if no setting can be
+            trained.
         PointSamError: what `fit` raises.
     """
     experiment, chosen, worlds = _checked(request)
@@ -99,7 +99,7 @@ def run_experiment(request: ExperimentRequest) -> Page:
             rows.append(Row(setting, sum(costs) / len(costs), scores))
     if left_out and not rows:
         what, why = next(iter(left_out.items()))
-        raise SchemaError("SCH005", f"nothing can be trained: {what}: {why}", "mend this first")
+        raise SchemaError("SCH005", f"nothing can be trained: {what}: {why}", "correct this first")
     seeds = ", ".join(map(str, request.seeds))
     about = [f"`{request.command}`"] if request.command else []
     about.append(f"Seeds (each sets the budget and the training): {seeds}. Device: {request.device}.")
@@ -110,7 +110,7 @@ def planned(request: ExperimentRequest) -> list[tuple[int, str, str]]:
     """Position, name and finished seeds of each setting, for --dry-run; nothing is written.
 
     Raises:
-        As `run_experiment`, of inputs that do not fit together.
+        SchemaError: SCH003 to SCH005 if the inputs do not fit together.
     """
     _, chosen, worlds = _checked(request)
     rows = []
@@ -134,7 +134,7 @@ def _unfit(request: ExperimentRequest, budget: Budget) -> str | None:
 
 
 def _trained(wanted: FitRequest) -> str | None:
-    """Train to the end, if that is not done, or say why it is impossible: the other settings go on."""
+    """Train a run to its end. Return the error if it fails, so that the other settings continue."""
     try:
         if finished(wanted) is None:
             fit(wanted)
@@ -144,23 +144,23 @@ def _trained(wanted: FitRequest) -> str | None:
 
 
 class _World:
-    """A data set, and the objects of its training split, counted when a budget is drawn first."""
+    """A data set, and the objects of its training split; they are counted when the first budget is drawn."""
 
     def __init__(self, spec: DataSpec) -> None:
         self.spec, self.dataset = spec, spec.open()
         self._objects: Objects | None = None
 
     def budget_path(self, request: ExperimentRequest, setting: Setting, seed: int) -> Path:
-        """Where the budget of a setting and seed is kept."""
+        """The file of the budget of a setting and seed."""
         config = setting.budget
         share = f"-{config.box_share:g}" if config.rule == "cost" else ""
-        of = f"{'other-' * setting.elsewhere}{self.dataset.fingerprint()[:12]}"  # worlds may share frame ids
+        of = f"{'other-' * setting.elsewhere}{self.dataset.fingerprint()[:12]}"  # two worlds may share frame ids
         return request.out / f"budget-{of}-{config.rule}-{config.fraction:g}{share}-{seed}.parquet"
 
     def budget(self, request: ExperimentRequest, setting: Setting, seed: int) -> tuple[Path, Budget]:
-        """The file of a setting's budget, drawn if it is not there."""
+        """The budget of a setting and its file; it is drawn if the file does not exist."""
         path = self.budget_path(request, setting, seed)
-        with claimed(request.out):  # of two calls one draws
+        with claimed(request.out):  # only one of two concurrent calls draws it
             if not path.exists():
                 if self._objects is None:
                     self._objects = objects_of(self.dataset, request.splits[0], count=True)
@@ -170,10 +170,10 @@ class _World:
 
     @staticmethod
     def drawn(request: ExperimentRequest, path: Path) -> Budget:
-        """A budget that is there.
+        """Read a budget.
 
         Raises:
-            SchemaError: SCH003 if it is of another split.
+            SchemaError: SCH003 if it was drawn from another split.
         """
         budget = read_budget(path)
         if budget.description.split != request.splits[0]:
@@ -186,30 +186,37 @@ class _World:
 
 
 def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], list[_World]]:
-    """The experiment, its settings, and its one or two worlds; all that can be wrong is found here."""
+    """The experiment, its settings, and its one or two worlds; wrong inputs are rejected here."""
     if request.name not in EXPERIMENTS:
         raise SchemaError("SCH005", f"no experiment {request.name!r}", f"use one of: {', '.join(EXPERIMENTS)}")
     experiment = EXPERIMENTS[request.name]
     if experiment.two_worlds and request.other is None:
-        raise SchemaError("SCH005", f"experiment {request.name}: in which other world?", "give --other ROOT")
+        raise SchemaError("SCH005", f"experiment {request.name} needs another world", "give --other ROOT")
     if request.other_split and (experiment.two_worlds or request.other is None):
-        told = "it trains there, and validates on that" if experiment.two_worlds else "there is no --other"
-        raise SchemaError("SCH005", f"--other-split {request.other_split}: {told}", "leave it out")
+        why = "this experiment uses the validation split there" if experiment.two_worlds else "--other is missing"
+        raise SchemaError("SCH005", f"--other-split {request.other_split}: {why}", "omit --other-split")
     if request.inputs.wrong and request.name != "noise":
-        raise SchemaError("SCH005", f"experiment {request.name} has no use for --wrong", "leave it out")
+        raise SchemaError("SCH005", f"experiment {request.name} does not use --wrong", "omit --wrong")
     if not request.seeds:
-        raise SchemaError("SCH005", "--seeds names none", "give --seeds 0, or 0,1,2")
+        raise SchemaError("SCH005", "--seeds is empty", "give --seeds 0, or 0,1,2")
     chosen = experiment.settings(request.inputs)
     if any(not 0 <= k < len(chosen) for k in request.only):
-        told = f"--only {list(request.only)}: there are settings 0 to {len(chosen) - 1}"
-        raise SchemaError("SCH005", told, "give those")
+        raise SchemaError(
+            "SCH005",
+            f"--only {','.join(map(str, request.only))}: the settings are 0 to {len(chosen) - 1}",
+            "give positions of settings; --dry-run lists them",
+        )
     worlds = [_World(spec) for spec in (request.data, request.other) if spec is not None]
     dataset = worlds[0].dataset
     if request.other is not None:
         other = worlds[1].dataset
         if other.taxonomy.names != dataset.taxonomy.names:
-            told = f"{other.root} has {list(other.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}"
-            raise SchemaError("SCH004", told, "give a world with the same classes")
+            raise SchemaError(
+                "SCH004",
+                f"the classes of {other.root} are {list(other.taxonomy.names)}, those of {dataset.root} are "
+                f"{list(dataset.taxonomy.names)}",
+                "give an --other with the same classes",
+            )
     for split in request.splits:
         dataset.frame_ids(split)
     for split in request.splits if experiment.two_worlds else [_other_split(request)]:
@@ -230,9 +237,9 @@ def _request(
 ) -> FitRequest:
     recipe = request.inputs.recipe if setting.change is None else setting.change(request.inputs.recipe)
     coarse = replace(recipe.data.coarse, **setting.coarse)  # type: ignore[arg-type]
-    food = replace(recipe.data, coarse=coarse, samples=budget.description.frames * recipe.data.repeat)
+    data = replace(recipe.data, coarse=coarse, samples=budget.description.frames * recipe.data.repeat)
     return FitRequest(
-        replace(recipe, data=food, train=replace(recipe.train, seed=seed)),
+        replace(recipe, data=data, train=replace(recipe.train, seed=seed)),
         worlds[setting.elsewhere].spec,
         budget_path,
         request.out / f"{setting.folder}-{seed}",
@@ -244,7 +251,7 @@ def _request(
 
 
 def _cost(setting: Setting, budget: Budget) -> float:
-    """Parts of boxing everything; what PointSAM labels costs nothing."""
+    """Cost of the labels relative to boxes for all objects; PointSAM labels cost nothing."""
     free = setting.coarse["kind"] in ("none", "tables")
     return budget.description.cost_boxes_only if free else budget.description.cost_with_clusters
 

@@ -1,4 +1,4 @@
-"""The page of an experiment: what was trained, how good it is, what costs it, and a figure."""
+"""The page of an experiment: average precision of its runs, the gain if errors were fixed, and a figure."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _Named = TypeVar("_Named", ClassScore, FailureScore)
 
 @dataclass(frozen=True)
 class Row:
-    """A setting and what its runs came to.
+    """A setting and the scores of its runs.
 
     Args:
         setting: what was trained.
-        cost: of its labels, in parts of boxing everything.
+        cost: of its labels, relative to boxes for all objects.
         by_seed: the scores of each seed: HOME in the experiment's world, OTHER in the other world if there is one.
     """
 
@@ -46,7 +46,7 @@ class Row:
         return [worlds[where] for worlds in self.by_seed.values() if where in worlds]
 
     def of(self, seeds: Collection[int]) -> Row:
-        """The same of some seeds."""
+        """The same row with some of its seeds."""
         return replace(self, by_seed={seed: score for seed, score in self.by_seed.items() if seed in seeds})
 
     def values(self, where: str = HOME) -> list[float]:
@@ -54,25 +54,25 @@ class Row:
         return [_number(score.quality.mean_ap) for score in self.scores(where)]
 
     def draws(self, where: str = HOME) -> NDArray[np.float64]:
-        """(D,) mean average precision of the seeds over what was drawn with replacement."""
+        """(D,) mAP of each bootstrap draw, mean over seeds."""
         drawn = [[_number(value) for value in score.quality.draws] for score in self.scores(where)]
         mean: NDArray[np.float64] = np.mean(drawn, axis=0)
         return mean
 
     def band(self, where: str = HOME) -> tuple[float, float]:
-        """Bounds of mean average precision: 95 % of the draws, and every seed; NaN if there are none."""
+        """Lowest and highest mAP of the seeds and of 95 % of the bootstrap draws; NaN if there are none."""
         values, (low, high) = self.values(where), interval(self.draws(where))
         return float(np.fmin.reduce([low, *values])), float(np.fmax.reduce([high, *values]))
 
 
 @dataclass(frozen=True)
 class Page:
-    """What came of an experiment.
+    """The result of an experiment.
 
     Args:
         text: the tables.
-        path: of the page.
-        left_out: settings that cannot be trained and frames that could not be read, and why.
+        path: the page.
+        left_out: runs that could not be trained and frames that were not used -> why.
     """
 
     text: str
@@ -93,25 +93,25 @@ def write_page(
     Args:
         name: of the experiment.
         experiment: its question.
-        rows: its trainings.
+        rows: its settings.
         out: the folder.
-        about: paragraphs: how it was made.
+        about: paragraphs on how the page was made.
         left_out: as in `Page`.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
     """
-    found = tables(rows)
-    parts = [f"# {name}\n\n{experiment.question}", *(table.markdown() for table in found)]
+    made = tables(rows)
+    parts = [f"# {name}\n\n{experiment.question}", *(table.markdown() for table in made)]
     parts += [f"Left out: {what}: {why}" for what, why in left_out.items()]
     machines = _machines(rows)
     parts += [*about, *([f"Trained on {'; '.join(machines)}."] if machines else [])]
     files = [(out / f"{name}{suffix}", content) for suffix, content in _figure(name, experiment, rows).items()]
     parts.append(f"![{experiment.question}]({name}.png)")
     page = "\n\n".join(parts) + "\n"
-    with claimed(out):  # another call may be at its end too
+    with claimed(out):  # another call may finish at the same time
         write_together([*files, (out / f"{name}.md", page.encode())])
-    return Page("\n\n".join(table.text() for table in found), out / f"{name}.md", left_out)
+    return Page("\n\n".join(table.text() for table in made), out / f"{name}.md", left_out)
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -144,10 +144,10 @@ def _by_class(rows: Sequence[Row], where: str) -> Table:
     """The figures of the official evaluation, if it was run, and the average precision of classes with objects."""
     objects = _objects(rows, where)
     scores = [row.scores(where) for row in rows]
-    own = [[_own_figures(score) for score in of_row] for of_row in scores]
-    names = list(dict.fromkeys(name for of_row in own for figures in of_row for name in figures))
+    by_row = [[_official(score) for score in of_row] for of_row in scores]
+    names = list(dict.fromkeys(name for of_row in by_row for figures in of_row for name in figures))
     lines = []
-    for row, of_row, figures in zip(rows, scores, own, strict=True):
+    for row, of_row, figures in zip(rows, scores, by_row, strict=True):
         official = [_mean([one.get(name) for one in figures]) for name in names]
         by_class = [_mean([_of(one.quality.classes, name).ap for one in of_row]) for name in objects]
         lines.append((row.setting.name, *official, *by_class))
@@ -164,7 +164,7 @@ def _by_class(rows: Sequence[Row], where: str) -> Table:
     return Table(title, header, lines, note + "Means over seeds.")
 
 
-def _own_figures(score: ScoreDocument) -> dict[str, float | None]:
+def _official(score: ScoreDocument) -> dict[str, float | None]:
     """Three figures of the nuScenes devkit, or the figures by which KITTI ranks detectors."""
     official = score.official or {}
     figures = {name: value for name in _OF_NUSCENES if isinstance(value := official.get(name), float)}
@@ -185,7 +185,7 @@ def _failures(rows: Sequence[Row]) -> Table:
 
 
 def _objects(rows: Sequence[Row], where: str) -> dict[str, int]:
-    """How many of each class; those that have none are left out."""
+    """Number of objects by class, of classes that have any."""
     classes = [one for row in rows for score in row.scores(where) for one in score.quality.classes]
     return {one.name: one.num_objects for one in classes if one.num_objects}
 
@@ -196,7 +196,7 @@ def _places(rows: Sequence[Row]) -> list[str]:
 
 
 def _range(row: Row, where: str) -> float:
-    """Worst to best seed."""
+    """Difference between the best and the worst seed; NaN of a single seed."""
     values = row.values(where)
     return max(values) - min(values) if len(values) > 1 else _NAN
 

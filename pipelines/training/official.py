@@ -1,4 +1,4 @@
-"""The figures that a data set's own evaluation gives: nuScenes' by its devkit, KITTI's at 40 recalls."""
+"""The official evaluation of a data set: nuScenes by its devkit, KITTI by average precision at 40 recalls."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class _KittiData(Dataset, HasKittiLabels, Protocol):
 
 @dataclass(frozen=True)
 class Official:
-    """A data set's own figures.
+    """Result of an official evaluation.
 
     Args:
-        text: for the terminal; where there are none, why.
+        text: for the terminal; the reason if the evaluation was not run.
         figures: for documents; None if the evaluation was not run.
     """
 
@@ -52,34 +52,37 @@ class Official:
 
 
 def official(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
-    """Score detections as the data set does.
+    """Evaluate detections as the publisher of the data set does.
 
     Args:
-        dataset: any.
-        found: in all frames that could be read.
-        bad: frames that could not.
+        dataset: it states which evaluation applies: `HasKittiLabels`, `HasDevkitVersion` or neither.
+        found: detections in all frames that could be read.
+        bad: frame_id -> why the frame could not be read.
+
+    Raises:
+        DatasetError: DAT011 if a frame with KITTI's evaluation has no labels.
     """
     if isinstance(dataset, HasKittiLabels):
         return _kitti(dataset, found)
     if isinstance(dataset, HasDevkitVersion):
         return _nuscenes(dataset, found, bad)
-    return Official(f"no official evaluation is available for {dataset.name}")
+    return Official(f"No official evaluation is available for {dataset.name}.")
 
 
 def _nuscenes(dataset: _DevkitData, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
     def without(why: str) -> Official:
-        return Official(f"nuScenes' evaluator was not run: {why}")
+        return Official(f"The nuScenes devkit was not run: {why}")
 
     if find_spec("nuscenes") is None:
         return without("it is not installed: pip install 'pointsam[nuscenes]'")
     if bad or not any(len(frame.score) for frame in found):
-        return without("frames are missing" if bad else "nothing was found")
+        return without("frames are missing" if bad else "there are no detections")
     ours = {frame.frame_id for frame in found}
     version = dataset.devkit_version
     mini = version.endswith("mini")
     fits = [split for split in _SPLITS if split.startswith("mini_") == mini and _frames(dataset, split) == ours]
     if not fits:
-        return without(f"these are not the frames of one of its splits in {version}")
+        return without(f"the frames are not those of an official split of {version}")
     from nuscenes import nuscenes as devkit
     from nuscenes.eval.common.config import config_factory
     from nuscenes.eval.detection.evaluate import DetectionEval
@@ -96,12 +99,12 @@ def _nuscenes(dataset: _DevkitData, found: Sequence[FramePredictions], bad: dict
     text = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
     by_class = {name: number(value) for name, value in summary["mean_dist_aps"].items()}
     values = {name: number(value) for name, value in figures.items()}
-    return Official(f"nuScenes' evaluator on {fits[0]}: {text}", {"split": fits[0], **values, "AP": by_class})
+    return Official(f"nuScenes devkit on {fits[0]}: {text}", {"split": fits[0], **values, "AP": by_class})
 
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """The devkit's own words and bars."""
+    """Hide what the devkit prints."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
 
@@ -137,7 +140,7 @@ def _kitti(dataset: _KittiData, found: Sequence[FramePredictions]) -> Official:
 def _kitti_frame(dataset: _KittiData, found: FramePredictions, kind: str, class_id: int, view: str) -> KittiFrame:
     labels = dataset.label_rows(found.frame_id)
     if labels is None:
-        raise DatasetError("DAT011", f"{dataset.root}: frame {found.frame_id!r} has no labels", "score training frames")
+        raise DatasetError("DAT011", f"{dataset.root}: frame {found.frame_id!r} has no labels", "use training frames")
     boxes = dataset.boxes(found.frame_id)
     assert boxes is not None  # there are labels
     true = rows(boxes)
@@ -158,7 +161,12 @@ def _kitti_frame(dataset: _KittiData, found: FramePredictions, kind: str, class_
 
 
 def _heights_px(frame: Frame, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) height of boxes in the image, cut off at its borders; 0 behind the camera."""
+    """(N,) height of boxes in the image, px, clipped at its borders; 0 for boxes that reach behind the camera.
+
+    Args:
+        frame: with one camera.
+        boxes: (N,7) in the LiDAR frame.
+    """
     view = frame.cameras[0]
     in_cam = cam_SE3_lidar(frame.sweep, view).apply(corners(oriented(boxes)).reshape(-1, 3)).reshape(-1, 8, 3)
     ahead = in_cam[..., 2] > 0

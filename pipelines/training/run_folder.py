@@ -1,7 +1,7 @@
-"""What decides a training run, and the files that it leaves.
+"""The folder of a training run.
 
-A run folder holds fit.json (all that decides the weights), last.safetensors and best.safetensors, losses.csv, events
-for TensorBoard, and scores.json. Running again goes on; with anything else decided otherwise it refuses.
+It holds fit.json (everything that determines the weights), last.safetensors and best.safetensors, losses.csv, events
+for TensorBoard, and scores.json. The same command resumes the run; a request with another fit.json is rejected.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipelines.data import DataSpec
 from pipelines.training.predict import BEST, LAST, Score
 from pipelines.training.recipe_file import Network, with_recipe_upgraded
 from pipelines.training.scores import ValidationDocument, read_validations
-from pointsam.base.document import differences, read_document, write_document
+from pointsam.base.document import differences, document_bytes, read_document
 from pointsam.base.errors import StoreError
 from pointsam.base.hardware import hardware
 from pointsam.base.progress import progress
@@ -31,7 +31,7 @@ from pointsam.store.layout import damaged
 from pointsam.store.reader import Labels
 
 SCORES = "scores.json"
-"""Scores of each validation, by step."""
+"""The validations of a run, by step."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class FitRequest:
     Args:
         recipe: what to train.
         data: the data set.
-        budget: its file.
+        budget: the budget file.
         out: the run folder.
-        labels: output folder of a labelling run, if the recipe wants one.
-        val: split to validate on, None for none.
+        labels: output folder of a labelling run, if the recipe uses one.
+        val: split to validate on; None for no validation.
         device: "cpu", "cuda", "cuda:1".
-        allow_noise: take labels of a run with perturbed calibration.
+        allow_noise: accept labels that were made with a perturbed calibration.
     """
 
     recipe: Recipe
@@ -61,14 +61,14 @@ class FitRequest:
 
 @dataclass(frozen=True)
 class FitDocument(Network):
-    """fit.json: all that decides the weights.
+    """fit.json: everything that determines the weights.
 
     Args:
         dataset: fingerprint of the data set.
-        labels: key of the clusters, None without labels.
-        val: split that is validated on, None for none.
-        processes: that train together.
-        budget: sha256 of its file.
+        labels: key of the clusters; None without labels.
+        val: validation split; None for no validation.
+        processes: number of processes that train together.
+        budget: sha256 of the budget file.
     """
 
     dataset: str
@@ -82,10 +82,10 @@ class RunFolder:
     """The files of a run.
 
     Args:
-        request: that decides it; a folder of another one is refused.
-        dataset: that it opens.
-        labels: likewise.
-        writes: whether this process does.
+        request: of the run; the folder of another request is rejected.
+        dataset: the opened data set of the request.
+        labels: its opened labels, if there are any.
+        writes: whether this process writes files.
 
     Raises:
         StoreError: OUT001 if the folder holds another run, OUT004 if its fit.json is damaged.
@@ -117,13 +117,13 @@ class RunFolder:
                 raise StoreError(
                     "OUT001",
                     f"{self.out} holds another run: {'; '.join(changed[:5])}",
-                    "give another --out, or all as it was to go on: recipe, data, labels, budget, --val, processes",
+                    "give another --out, or resume with the same recipe, data, labels, budget, --val and processes",
                 )
         elif writes:
             write_document(path, decides)
 
     def bank(self, data: TrainingSet) -> PasteBank:
-        """Objects to paste: those of an earlier call, else cut anew and kept."""
+        """Objects to paste: those that an earlier call saved, or else cut and saved by this call."""
         path = self.out / "paste.npz"
         bank = PasteBank.load(path)
         if bank is None:
@@ -139,11 +139,11 @@ class RunFolder:
         return bank
 
     def logs(self, step: int) -> TrainingLog:
-        """Where steps are written; what an earlier call wrote beyond `step` is dropped, since it is done again."""
+        """The log of steps; entries of an earlier call after `step` are dropped, because those steps are repeated."""
         return TrainingLog(self.out, step, self.writes)
 
     def left_out(self) -> dict[str, str]:
-        """Bad frames that earlier calls met until the last validation, and why."""
+        """Frames that earlier calls could not read before the last validation, and why."""
         scores = self.scores()
         return dict(scores[max(scores, key=int)].left_out) if scores else {}
 
@@ -168,11 +168,11 @@ class RunFolder:
             official=document.official,
             bad=document.bad,
         )
-        write_document(self.out / SCORES, scores, indent=1, sort_keys=False)
+        write_together([(self.out / SCORES, document_bytes(scores, indent=1, sort_keys=False))])
 
 
 def _without_free(decides: FitDocument) -> FitDocument:
-    """The same without what may differ between calls: how often one looks and saves, and how many processes read."""
+    """The document without fields that may differ between calls: workers, and how often it validates and saves."""
     free = TrainConfig()
     train = replace(
         decides.recipe.train,

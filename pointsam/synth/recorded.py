@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing_extensions import TypedDict  # before Python 3.12 pydantic checks no other
 
 
 class FileRow(TypedDict):

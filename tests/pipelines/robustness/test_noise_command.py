@@ -110,7 +110,7 @@ def test_scenes_are_drawn_where_they_are_many_and_frames_where_few_scenes_have_a
     assert len(frames.panoptic) == 2 * len(scenes.panoptic)
 
 
-def test_a_scene_all_of_whose_frames_were_set_aside_is_none(drive, out, tmp_path, monkeypatch):
+def test_a_scene_all_of_whose_frames_are_quarantined_is_none(drive, out, tmp_path, monkeypatch):
     shutil.copytree(drive[0], tmp_path / "root")
     world = NuScenes(tmp_path / "root")
     for frame_id in world.frame_ids()[2:]:
@@ -198,10 +198,10 @@ def test_points_prompt_where_a_mask_holds_a_whole_class(drive, tmp_path):
     [
         (("--levels", "rotation=a"), "write KIND=0.1,0.5"),
         (("--levels", "rotation="), "write KIND=0.1,0.5"),
-        (("--levels", "rotation=1", "--levels", "rotation=2"), "rotation is given twice"),
-        (("--levels", "rotations=1"), "no kind of noise"),
+        (("--levels", "rotation=1", "--levels", "rotation=2"), "rotation twice"),
+        (("--levels", "rotations=1"), "no kind of noise is named rotations"),
         (("--levels", "yaw=1"), "not swept"),
-        (("--levels", "rotation=-1"), "a size from 0"),
+        (("--levels", "rotation=-1"), "sizes must be finite and above 0"),
         (("--levels", "focal=1.5", "--kind", "focal"), "a share below 1"),
         (("--levels", "dropped=6", "--kind", "dropped"), "dropped=6/0 fits none of 4 frames"),
         (("--noise", "rotation=1"), "names no field"),
@@ -239,9 +239,9 @@ def test_a_dry_run_tells_frames_and_cells(drive, out, tmp_path):
     assert not (tmp_path / "sweep").exists()
 
 
-def test_a_frame_without_truth_is_set_aside(drive, out, tmp_path):
+def test_a_frame_without_ground_truth_is_quarantined(drive, out, tmp_path):
     shutil.copytree(drive[0], tmp_path / "root")
     for table in tmp_path.glob("root/v1.0-*/sample_annotation.json"):
         table.write_text("[]")
     done = label("noise", tmp_path / "root", "--out", tmp_path / "sweep", "--masks-from", out, *GRID, "--workers", 1)
-    refused(done, "OUT004", "every frame of the sweep was set aside")
+    refused(done, "OUT004", "every frame is quarantined")

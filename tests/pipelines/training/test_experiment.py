@@ -171,7 +171,7 @@ def test_labels_of_wrong_calibrations_are_rows(made, tmp_path):
     assert "50% and rotation_deg=1" in result.stdout
     for bad in (made / "labels", wrong):  # a right one, and the same again
         refused(
-            experiment(made, "--wrong", wrong, "--wrong", bad, name="noise"), "SCH005", "each wrong calibration once"
+            experiment(made, "--wrong", wrong, "--wrong", bad, name="noise"), "SCH005", "each calibration error once"
         )
 
 
@@ -237,12 +237,12 @@ def test_frames_that_were_not_trained_on_are_told_every_time(made, tmp_path):
     [
         ("supervision", ("--only", "7"), "0 to 4"),
         ("supervision", ("--seeds", ""), "--seeds"),
-        ("supervision", ("--other-split", "x"), "there is no --other"),
-        ("supervision", ("--wrong", "x"), "no use for --wrong"),
+        ("supervision", ("--other-split", "x"), "--other is missing"),
+        ("supervision", ("--wrong", "x"), "does not use --wrong"),
         ("cost", ("--cost", "2"), "--cost"),
         ("supervision", ("--fraction", "0"), "--fraction"),
         ("transfer", (), "--other ROOT"),
-        ("transfer", ("--other", "x", "--other-split", "y"), "it trains there"),
+        ("transfer", ("--other", "x", "--other-split", "y"), "validation split there"),
         ("noise", (), "--wrong"),
         ("nothing", (), "supervision, coarse, boxes"),
     ],

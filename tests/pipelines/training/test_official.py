@@ -32,7 +32,7 @@ def test_data_that_states_no_evaluation_has_none(tmp_path):
         name = "yard"
 
     assert official(Yard(), list(true_detections(world, world.frame_ids())), {}) == Official(
-        "no official evaluation is available for yard"
+        "No official evaluation is available for yard."
     )
 
 
@@ -64,7 +64,7 @@ class TestNuScenes:
         found = list(true_detections(world, world.frame_ids()[:3]))
         result = official(world, found, {})
         assert result.figures is None
-        assert "not the frames of one of its splits" in result.text
+        assert "not those of an official split of v1.0-mini" in result.text
 
     def test_frames_that_could_not_be_read_prevent_them(self, world):
         found = list(true_detections(world, world.frame_ids()))
@@ -72,7 +72,7 @@ class TestNuScenes:
 
     def test_nothing_found_is_said(self, world):
         none = [dataclasses.replace(f, score=f.score[:0]) for f in true_detections(world, world.frame_ids())]
-        assert "nothing was found" in official(world, none, {}).text
+        assert "there are no detections" in official(world, none, {}).text
 
 
 class TestKitti:
