@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from pointsam.base.errors import SchemaError
 
@@ -80,7 +80,7 @@ class ClassSpec:
         """`size_lwh_m` if it is set, otherwise the size of this class name in `TYPICAL_LWH_M`, or None."""
         return self.size_lwh_m or TYPICAL_LWH_M.get(self.name)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """JSON values. Traits that 0.1.0 did not have are left out at their defaults, to match its documents."""
         values = asdict(self)
         del values["coco"]
@@ -128,7 +128,7 @@ class Taxonomy:
         """Class name by COCO label."""
         return {label: spec.name for spec in self.classes for label in spec.coco}
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """JSON values, as documents and tables hold them (`ClassSpec.as_dict`)."""
         return {"name": self.name, "classes": [spec.as_dict() for spec in self.classes]}
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pointsam.detect.heads.base import Losses
-from pointsam.detect.heads.protocol import Head, HeadConfig
+from pointsam.detect.heads.protocol import AnyHead, HeadConfig
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig
 from pointsam.detect.heads.union import HeadUnion
 from pointsam.detect.labels import SampleLabels
@@ -120,7 +119,7 @@ class Detector(nn.Module):
         place = MapShape.of(config.grid, self.encoder.stride * self.neck.stride)
         class_ids = {name: taxonomy.class_id(name) for name in config.class_names}
         head: HeadConfig = config.head
-        self.head: Head[Any] = head.build(self.neck.channels, place, class_ids)
+        self.head: AnyHead = head.build(self.neck.channels, place, class_ids)
         # Channels last: the pillar encoder yields this layout, and convolutions run faster in it.
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):

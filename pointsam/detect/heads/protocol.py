@@ -7,7 +7,7 @@ lines register it: one in `heads/union.py` and one in `recipes.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from torch import Tensor, nn
 
@@ -39,6 +39,10 @@ class Head(Protocol[Output]):
         """Trainable parameters; every `torch.nn.Module` has this method."""
 
 
+AnyHead: TypeAlias = Head[Any]
+"""A head whose type of output the caller does not know; it passes the output back to the same head."""
+
+
 class HeadConfig(Protocol):
     """The configuration of a head: a frozen dataclass, part of a recipe and of its JSON form."""
 
@@ -61,7 +65,7 @@ class HeadConfig(Protocol):
     def ablations(self) -> Mapping[str, HeadConfig]:
         """Copies without one part of the assignment, by name, for `mixsup-train experiment assignment`."""
 
-    def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> Head[Any]:
+    def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> AnyHead:
         """The network.
 
         Args:
