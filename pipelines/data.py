@@ -8,7 +8,7 @@ from typing import Any, TypedDict, cast
 
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError, UnfitChangeError
 from pointsam.base.remote import DataPath
-from pointsam.calibration.correction import RigCorrection, StoredCorrection, mended, rig_of
+from pointsam.calibration.correction import RigCorrection, StoredCorrection, corrected, rig_of
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
@@ -110,7 +110,7 @@ class DataSpec:
                 f"the calibration file knows rigs {', '.join(known)}, and frame {frame.frame_id} is of rig {rig}",
                 "calibrate with frames of every rig, and under the same --noise: pointsam-label calibrate",
             )
-        return mended(frame, known[rig])
+        return corrected(frame, known[rig])
 
 
 def _changed(dataset: Dataset, change: Callable[[Frame], Frame]) -> Dataset:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from pointsam.calibration.correction import mended, rig_of
+from pointsam.calibration.correction import corrected, rig_of
 from pointsam.calibration.file import read_calibration
 from pointsam.calibration.perturb import CLEAN, noise_of, perturb
 from pointsam.datasets import open_dataset
@@ -68,7 +68,7 @@ def main():
                 left = noise.time_ms + 1e3 * corrections[rig].time_s
                 doubt = "-" if (doubt_ms := verdict.time_doubt_ms) is None else f"{doubt_ms:.1f}"
                 print(f"time {verdict.time_status}: {noise.time_ms:+.1f} -> {left:+.1f} ms, doubt {doubt}")
-                right = mended(wrong, corrections[rig])
+                right = corrected(wrong, corrections[rig])
                 for view, off, back in zip(true.cameras, wrong.cameras, right.cameras, strict=True):
                     camera = verdicts[view.name]
                     before.append(errors(view, off))

@@ -28,8 +28,8 @@ from pointsam.base.runtime import Stopwatch
 from pointsam.base.tables import text_table
 from pointsam.calibration.correction import RigCorrection, Six, as_SE3, rig_of
 from pointsam.calibration.file import VERSION, CalibrationFile, CameraVerdict, RigVerdict
-from pointsam.calibration.silhouettes import Look, look
-from pointsam.calibration.solve import evidence_of, solve
+from pointsam.calibration.silhouettes import CameraObservations, observe
+from pointsam.calibration.solve import solve, supporting_points
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
 from pointsam.stages.recipes import ClustersConfig
@@ -97,10 +97,12 @@ def calibrate(
     return _text(found, failed)
 
 
-def _seen(masks: StoredMasks, config: ClustersConfig, dataset: Dataset, frame_id: str) -> tuple[Frame, list[Look]]:
+def _seen(
+    masks: StoredMasks, config: ClustersConfig, dataset: Dataset, frame_id: str
+) -> tuple[Frame, list[CameraObservations]]:
     frame = dataset.frame(frame_id)
     painted = {name: masks.painted(image, config) for name, image in masks.images(frame_id).items()}
-    return frame, look(frame, read_frame_points(frame), painted)
+    return frame, observe(frame, read_frame_points(frame), painted)
 
 
 def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
@@ -126,16 +128,16 @@ def _unseen(frame: Frame) -> RigVerdict:
     return RigVerdict(0, 0.0, "unknown", 0.0, None, camera_verdicts(nothing))
 
 
-def judge(frames: Sequence[Frame], looks: Sequence[Sequence[Look]]) -> RigVerdict:
+def judge(frames: Sequence[Frame], observations: Sequence[Sequence[CameraObservations]]) -> RigVerdict:
     """The verdict on one rig.
 
     Args:
         frames: frames of the rig, at least one.
-        looks: the looks of each frame, at least one each.
+        observations: the observations of each frame, at least one each.
     """
     views = {view.name: view for view in frames[0].cameras}
-    speed = float(np.median([np.linalg.norm(of[0].rate[:3, 3]) for of in looks]))
-    parts = [[one for of in some for one in of] for some in (looks, looks[::2], looks[1::2])]
+    speed = float(np.median([np.linalg.norm(of[0].rate[:3, 3]) for of in observations]))
+    parts = [[one for of in some for one in of] for some in (observations, observations[::2], observations[1::2])]
     with_time = speed > MIN_SPEED_MPS
     whole, *halves = _solved(parts, views, with_time)
     apart_ms = abs(halves[0].time_s - halves[1].time_s) * 500
@@ -163,7 +165,9 @@ def time_verdict(time_ms: float, apart_ms: float) -> str:
     return "mended" if abs(time_ms) > 2 * apart_ms else "unknown"
 
 
-def _solved(parts: Sequence[Sequence[Look]], views: Mapping[str, CameraView], with_time: bool) -> list[RigCorrection]:
+def _solved(
+    parts: Sequence[Sequence[CameraObservations]], views: Mapping[str, CameraView], with_time: bool
+) -> list[RigCorrection]:
     return [solve(some, views, with_time, MIN_OBJECTS) for some in parts]
 
 
@@ -192,8 +196,10 @@ class Move:
         return self.solved and (self.apart_deg <= MOST_APART_DEG or self.shift_deg >= 4 * self.apart_deg)
 
 
-def _moves(looks: Sequence[Look], view: CameraView, whole: RigCorrection, halves: Sequence[RigCorrection]) -> Move:
-    xyz, objects = evidence_of(looks, view, whole)
+def _moves(
+    observations: Sequence[CameraObservations], view: CameraView, whole: RigCorrection, halves: Sequence[RigCorrection]
+) -> Move:
+    xyz, objects = supporting_points(observations, view, whole)
     if not all(view.name in one.cameras for one in (whole, *halves)):
         return Move(objects, np.zeros(6), np.zeros(6))
     six, a, b = (one.cameras[view.name] for one in (whole, *halves))

@@ -190,7 +190,7 @@ class TestProposals:
         assert losses["confidence"] == pytest.approx(1.5 * math.log(2))
 
     def test_without_proposals_only_points_are_asked(self, rng_of):
-        """As where the first stage says no number: it is then told of the step, not of a shape."""
+        """A first stage whose scores are NaN gives none: the error is then about the NaN, not about a shape."""
         losses = losses_of([labels_of(rng_of(0), boxes=2, clusters=3)], [proposals_of(BOX[:0], NONE)])
         assert losses["confidence"] == losses["box"] == losses["corner"] == 0
         assert losses["point"] > 0

@@ -69,7 +69,7 @@ def test_what_is_not_drawn_is_done_once():
         (["rotation"], {"rotation": [0.5, 0.5]}, {}, "two sizes are equal"),
         (["rotation"], {"rotation": [0.1234567, 0.1234568]}, {}, "two sizes are equal"),
         (["dropped"], {"dropped": [1, 1.5]}, {}, "not a number of cameras"),
-        (["focal"], {"focal": [1.5]}, {}, "a share below 1"),
+        (["focal"], {"focal": [1.5]}, {}, "a fraction below 1"),
         (["translation"], {}, {"rotation_deg": 0.5}, "rotation_deg=0.5: a sweep starts from the true calibration"),
     ],
 )

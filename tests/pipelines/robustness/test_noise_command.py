@@ -202,7 +202,7 @@ def test_points_prompt_where_a_mask_holds_a_whole_class(drive, tmp_path):
         (("--levels", "rotations=1"), "no kind of noise is named rotations"),
         (("--levels", "yaw=1"), "not swept"),
         (("--levels", "rotation=-1"), "sizes must be finite and above 0"),
-        (("--levels", "focal=1.5", "--kind", "focal"), "a share below 1"),
+        (("--levels", "focal=1.5", "--kind", "focal"), "a fraction below 1"),
         (("--levels", "dropped=6", "--kind", "dropped"), "dropped=6/0 fits none of 4 frames"),
         (("--noise", "rotation=1"), "names no field"),
         (("--noise", "law=normal"), "'uniform' or 'gaussian'"),
