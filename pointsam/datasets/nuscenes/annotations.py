@@ -13,10 +13,8 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath
 from pointsam.datasets.nuscenes import schema
 from pointsam.datasets.nuscenes.columns import BoxColumns, Categories, Link, Rows, numbers, ranges, rows_of
-from pointsam.datasets.nuscenes.tables import read_rows, table_path
-
-BOX_TABLES = ("sample_annotation", "instance", "category")
-LABEL_TABLES = ("panoptic", "lidarseg")
+from pointsam.datasets.nuscenes.tables import read_rows
+from pointsam.datasets.nuscenes.versions import table_path
 
 VISIBILITY = ("0-40 %", "40-60 %", "60-80 %", "80-100 %")
 """How much of an object all cameras see, by the position of its visibility_token in VISIBILITY_TOKENS."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pointsam.base.arrays import IntArray
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath
-from pointsam.datasets.nuscenes.tables import table_path
+from pointsam.datasets.nuscenes.versions import table_path
 
 V = TypeVar("V")
 

@@ -24,10 +24,9 @@ from pointsam.base.arrays import AnyArray
 from pointsam.base.cache import cache_dir, cache_error
 from pointsam.base.files import locked, make_folder
 from pointsam.base.remote import DataPath, version_of
-from pointsam.datasets.nuscenes.annotations import BOX_TABLES, LABEL_TABLES
 from pointsam.datasets.nuscenes.columns import Group
-from pointsam.datasets.nuscenes.join import REQUIRED, join
-from pointsam.datasets.nuscenes.tables import table_path
+from pointsam.datasets.nuscenes.join import join
+from pointsam.datasets.nuscenes.versions import BOX_TABLES, LABEL_TABLES, REQUIRED, table_path
 
 _LAYOUT = "3"
 """Changes whenever the index's columns do."""

@@ -31,13 +31,12 @@ from pointsam.datasets.nuscenes.columns import (
     ranges,
     rows_of,
 )
-from pointsam.datasets.nuscenes.tables import read_rows, table_path
+from pointsam.datasets.nuscenes.tables import read_rows
+from pointsam.datasets.nuscenes.versions import table_path
 
 LIDAR = "LIDAR_TOP"
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 """The published camera order (method.md part A); other cameras follow by name."""
-
-REQUIRED = ("sensor", "calibrated_sensor", "scene", "sample", "sample_data", "ego_pose")
 
 
 def join(folder: DataPath) -> dict[str, Group]:

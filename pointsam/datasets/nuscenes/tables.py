@@ -11,6 +11,7 @@ import ijson
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, reason_of
+from pointsam.datasets.nuscenes.versions import table_path
 
 R = TypeVar("R")
 
@@ -18,11 +19,6 @@ _BLOCK_BYTES = 1 << 15
 _MAX_ROW_BYTES = 1 << 22
 _MAX_DEPTH = 1000
 _NON_FINITE = re.compile(rb'(?<![\w"-])-?(?:NaN|Infinity)(?![\w"])')
-
-
-def table_path(folder: DataPath, table: str) -> DataPath:
-    """Where a version folder keeps a table."""
-    return folder / f"{table}.json"
 
 
 def read_rows(folder: DataPath, table: str, kind: Callable[..., R]) -> Iterator[R]:
