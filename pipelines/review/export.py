@@ -21,7 +21,7 @@ from pointsam.export.frame import ExportFrame, Files
 _MEND_NAME = "mend the frame's token or id in the data set, or --eval-set: file names are made of these"
 
 
-def format_of(form: str) -> Format:
+def format_of(form: str) -> Format[object]:
     """The format of a name.
 
     Raises:
@@ -89,8 +89,10 @@ def export(
     rows = []
     for item in watched:
         _write(dest, spec.frame(item, split), overwrite)
-        rows.append(spec.row(item))
-    _write(dest, spec.close(Exported(split, names, rows, labels.taxonomy.names)), overwrite)
+        if spec.row is not None:
+            rows.append(spec.row(item))
+    if spec.close is not None:
+        _write(dest, spec.close(Exported(split, names, rows, labels.taxonomy.names)), overwrite)
     return len(good)
 
 

@@ -21,7 +21,7 @@ Rows = NDArray[np.int32]
 """(N,) row numbers in another group, -1 = none."""
 
 Group = Mapping[str, object]
-"""Any of the groups below: columns by name, each a list of strings or an (N,) or (N,k) array."""
+"""One of the groups below: columns by name, each a list of strings or an (N,) or (N,k) array."""
 
 
 class Samples(TypedDict):
