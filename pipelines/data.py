@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, cast
+from typing import TypedDict
 
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError, UnfitChangeError
 from pointsam.base.remote import DataPath
@@ -63,8 +63,8 @@ class DataSpec:
             dataset: as it is on disk. A frame of a rig that `corrections` lack is SCH004.
         """
         if self.noise != CLEAN:
-            dataset = _changed(dataset, lambda frame: perturb(frame, self.noise))
-        return dataset if self.corrections is None else _changed(dataset, self._mend)
+            dataset = _ChangedDataset(dataset, lambda frame: perturb(frame, self.noise))
+        return dataset if self.corrections is None else _ChangedDataset(dataset, self._mend)
 
     def calibration(self) -> ChangedCalibration:
         """What a run's document says of a calibration that is not the data set's own."""
@@ -113,17 +113,17 @@ class DataSpec:
         return corrected(frame, known[rig])
 
 
-def _changed(dataset: Dataset, change: Callable[[Frame], Frame]) -> Dataset:
-    return cast(Dataset, _Changed(dataset, change))
+class _ChangedDataset:
+    """A data set whose frames are changed. Everything else, ground truth and other sweeps among it, stays its own."""
 
-
-class _Changed:
     def __init__(self, dataset: Dataset, change: Callable[[Frame], Frame]) -> None:
-        self._dataset, self._change = dataset, change
+        self._frame, self._change = dataset.frame, change
+        self.name, self.root, self.taxonomy = dataset.name, dataset.root, dataset.taxonomy
+        self.frame_ids, self.scene, self.fingerprint = dataset.frame_ids, dataset.scene, dataset.fingerprint
+        self.boxes, self.velocities_mps, self.point_truth = dataset.boxes, dataset.velocities_mps, dataset.point_truth
+        self.visibility_levels, self.visibility = dataset.visibility_levels, dataset.visibility
+        self.past_sweeps = dataset.past_sweeps
 
     def frame(self, frame_id: str) -> Frame:
-        """As the data set's, with another calibration."""
-        return self._change(self._dataset.frame(frame_id))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._dataset, name)
+        """As the data set's, but for the change."""
+        return self._change(self._frame(frame_id))

@@ -21,7 +21,7 @@ from pointsam.export.frame import ExportFrame, Files
 _NAME_HINT = "change the frame's token or id in the data set, or --eval-set: file names are made from these"
 
 
-def format_of(form: str) -> Format:
+def format_of(form: str) -> Format[object]:
     """The export format of a name.
 
     Raises:
@@ -91,8 +91,10 @@ def export(
     rows = []
     for item in watched:
         _write(dest, spec.frame(item, split), overwrite)
-        rows.append(spec.row(item))
-    _write(dest, spec.close(Exported(split, names, rows, labels.taxonomy.names)), overwrite)
+        if spec.row is not None:
+            rows.append(spec.row(item))
+    if spec.close is not None:
+        _write(dest, spec.close(Exported(split, names, rows, labels.taxonomy.names)), overwrite)
     return len(good)
 
 

@@ -6,28 +6,30 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Generic, Protocol, TypeVar
 
 from pointsam.export.frame import ExportFrame, Files
+
+Row = TypeVar("Row")
 
 GUESSED = "boxes are fitted to clusters: sizes are guessed from the class, and which end is the front nobody knows"
 """`Format.note` of formats with boxes."""
 
 
 @dataclass(frozen=True)
-class Exported:
+class Exported(Generic[Row]):
     """What is known when all frames are written.
 
     Args:
         split: its name.
         names: of the frames.
-        rows: what `Format.row` gave for each.
+        rows: what `Format.row` gave for each; none if the format has no `row`.
         class_names: of the taxonomy.
     """
 
     split: str
     names: Sequence[str]
-    rows: Sequence[Any]
+    rows: Sequence[Row]
     class_names: Sequence[str]
 
 
@@ -39,13 +41,13 @@ class Stream(Protocol):
 
 
 @dataclass(frozen=True)
-class Format:
+class Format(Generic[Row]):
     """A format, as an entry point of the group `pointsam.exporters` names it.
 
     Args:
         frame: files of a frame, given the split's name.
-        row: what a frame adds to the files of the whole; kept until the end.
-        close: files of the whole.
+        row: what a frame adds to the files of the split; kept until the end.
+        close: files of the split.
         stream: opens a file that takes frame after frame, given its path; for formats that are one large file.
         suffix: of that file: SPLIT + suffix.
         lidar_tokens: whether frames are named by nuScenes' own tokens (pointsam.datasets.base.HasLidarTokens).
@@ -54,8 +56,8 @@ class Format:
     """
 
     frame: Callable[[ExportFrame, str], Files] = lambda _item, _split: {}
-    row: Callable[[ExportFrame], Any] = lambda _item: None
-    close: Callable[[Exported], Files] = lambda _done: {}
+    row: Callable[[ExportFrame], Row] | None = None
+    close: Callable[[Exported[Row]], Files] | None = None
     stream: Callable[[Path], AbstractContextManager[Stream]] | None = None
     suffix: str = ""
     lidar_tokens: bool = False

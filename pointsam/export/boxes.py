@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -25,6 +25,9 @@ from pointsam.export.frame import ExportFrame, Files, require_known
 from pointsam.export.nuscenes_panoptic import CHALLENGE_CLASS
 from pointsam.geometry.boxes import corners
 from pointsam.geometry.projection import cam_SE3_lidar
+
+Detection: TypeAlias = "dict[str, object]"
+"""A detection as nuScenes' results have it."""
 
 KITTI_KINDS: Mapping[str, str] = MappingProxyType(
     {"car": "Car", "truck": "Truck", "tram": "Tram", "pedestrian": "Pedestrian", "cyclist": "Cyclist"}
@@ -70,7 +73,7 @@ def kitti(item: ExportFrame) -> Files:
     return {f"label_2/{item.name}.txt": "".join(lines).encode()}
 
 
-def nuscenes_rows(item: ExportFrame) -> list[dict[str, Any]]:
+def nuscenes_rows(item: ExportFrame) -> list[Detection]:
     """A frame's detections.
 
     Raises:
@@ -98,14 +101,14 @@ def nuscenes_rows(item: ExportFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def nuscenes_results(rows: Mapping[str, list[dict[str, Any]]]) -> Files:
+def nuscenes_results(rows: Mapping[str, list[Detection]]) -> Files:
     """The file of a split: camera and LiDAR, and 2D networks trained on other data."""
     meta = {"use_camera": True, "use_lidar": True, "use_radar": False, "use_map": False, "use_external": True}
     return {"results_nusc.json": (json.dumps({"meta": meta, "results": dict(rows)}) + "\n").encode()}
 
 
-KITTI = Format(lambda item, _: kitti(item), note=GUESSED)
-NUSCENES = Format(
+KITTI: Format[None] = Format(lambda item, _: kitti(item), note=GUESSED)
+NUSCENES: Format[tuple[str, list[Detection]]] = Format(
     row=lambda item: (item.frame.frame_id, nuscenes_rows(item)),
     close=lambda done: nuscenes_results(dict(done.rows)),
     lidar_tokens=True,

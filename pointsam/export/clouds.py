@@ -78,5 +78,5 @@ def _colours(item: ExportFrame) -> NDArray[np.uint8]:
     return colours
 
 
-PLY = Format(lambda item, _: ply(item))
-PCD = Format(lambda item, _: pcd(item))
+PLY: Format[None] = Format(lambda item, _: ply(item))
+PCD: Format[None] = Format(lambda item, _: pcd(item))

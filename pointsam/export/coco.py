@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias
 
 from pointsam import rle
 from pointsam.export.base import Format
 from pointsam.export.frame import ExportFrame, Files
 
+Images: TypeAlias = "list[tuple[dict[str, object], list[dict[str, object]]]]"
+"""Each image of a frame with its annotations; ids are given later."""
 
-def coco_rows(item: ExportFrame) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Each image of a frame with its annotations; ids are given later."""
-    out = []
+
+def coco_rows(item: ExportFrame) -> Images:
+    """The images of a frame."""
+    out: Images = []
     for view in item.frame.cameras:
         row = item.masks[view.name]
         height, width = view.camera.height_px, view.camera.width_px
@@ -55,12 +58,11 @@ def coco_rows(item: ExportFrame) -> list[tuple[dict[str, Any], list[dict[str, An
     return out
 
 
-def coco_split(
-    rows: Sequence[tuple[dict[str, Any], list[dict[str, Any]]]], class_names: Sequence[str], split: str
-) -> Files:
+def coco_split(frames: Sequence[Images], class_names: Sequence[str], split: str) -> Files:
     """The file of a split."""
-    images, annotations = [], []
-    for image_id, (image, found) in enumerate(rows, start=1):
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
+    for image_id, (image, found) in enumerate((image for frame in frames for image in frame), start=1):
         images.append({"id": image_id, **image})
         annotations += [{"image_id": image_id, **one} for one in found]
     annotations = [{"id": k, **one} for k, one in enumerate(annotations, start=1)]
@@ -69,8 +71,8 @@ def coco_split(
     return {f"instances_{split}.json": (json.dumps(document) + "\n").encode()}
 
 
-FORMAT = Format(
+FORMAT: Format[Images] = Format(
     row=coco_rows,
-    close=lambda done: coco_split([row for rows in done.rows for row in rows], done.class_names, done.split),
+    close=lambda done: coco_split(done.rows, done.class_names, done.split),
     masks=True,
 )

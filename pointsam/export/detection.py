@@ -20,7 +20,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +54,7 @@ def mmdet3d(item: ExportFrame) -> Files:
     return {f"points/{item.name}.bin": _four(item).tobytes(), f"labels/{item.name}.bin": classes.tobytes()}
 
 
-def mmdet3d_info(item: ExportFrame) -> dict[str, Any]:
+def mmdet3d_info(item: ExportFrame) -> dict[str, object]:
     """A frame's entry of the annotation file."""
     instances = []
     bottom = rows(item.boxes)
@@ -77,7 +76,7 @@ def mmdet3d_info(item: ExportFrame) -> dict[str, Any]:
     }
 
 
-def mmdet3d_split(infos: Sequence[dict[str, Any]], class_names: Sequence[str], split: str) -> Files:
+def mmdet3d_split(infos: Sequence[dict[str, object]], class_names: Sequence[str], split: str) -> Files:
     """The annotation file of a split."""
     categories = {name: k for k, name in enumerate(class_names)}
     document = {"metainfo": {"categories": categories, "dataset": "pointsam"}, "data_list": list(infos)}
@@ -88,10 +87,10 @@ def _four(item: ExportFrame) -> NDArray[np.float32]:
     return item.points.astype("<f4")
 
 
-OPENPCDET = Format(
+OPENPCDET: Format[None] = Format(
     lambda item, _: openpcdet(item), close=lambda done: openpcdet_split(done.names, done.split), note=GUESSED
 )
-MMDET3D = Format(
+MMDET3D: Format[dict[str, object]] = Format(
     lambda item, _: mmdet3d(item),
     mmdet3d_info,
     lambda done: mmdet3d_split(done.rows, done.class_names, done.split),

@@ -25,4 +25,4 @@ def lidarseg(item: ExportFrame, eval_set: str) -> Files:
     return {f"lidarseg/{eval_set}/{item.name}_lidarseg.bin": classes.astype("u1").tobytes()}
 
 
-FORMAT = Format(lidarseg, lidar_tokens=True)
+FORMAT: Format[None] = Format(lidarseg, lidar_tokens=True)

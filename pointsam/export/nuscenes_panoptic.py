@@ -123,4 +123,4 @@ def submission(eval_set: str) -> Files:
     return {f"{eval_set}/submission.json": (json.dumps({"meta": meta}, indent=2) + "\n").encode()}
 
 
-FORMAT = Format(panoptic, close=lambda done: submission(done.split), lidar_tokens=True)
+FORMAT: Format[None] = Format(panoptic, close=lambda done: submission(done.split), lidar_tokens=True)

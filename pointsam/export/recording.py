@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ from pointsam.report.points import cluster_colours
 from pointsam.report.style import UNLABELLED, class_rgb
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import NO_INSTANCE, Boxes, CameraView
+
+if TYPE_CHECKING:
+    import rerun
 
 _OPACITY = 110
 
@@ -83,7 +86,7 @@ class Recording:
         self,
         item: ExportFrame,
         view: CameraView,
-        xyz: NDArray[Any],
+        xyz: NDArray[np.float32],
         colours: NDArray[np.uint8],
         member: NDArray[np.bool_],
     ) -> None:
@@ -102,7 +105,7 @@ class Recording:
         shown = seen.valid & member
         self._log(f"lidar/{view.name}/image/points", rr.Points2D(seen.uv_px[shown], colors=colours[shown], radii=2.0))
 
-    def _boxes(self, boxes: Boxes, names: list[str] | None, kept: NDArray[np.bool_] | None = None) -> Any:
+    def _boxes(self, boxes: Boxes, names: list[str] | None, kept: NDArray[np.bool_] | None = None) -> rerun.Boxes3D:
         from scipy.spatial.transform import Rotation
 
         some = np.ones(len(boxes), dtype=bool) if kept is None else kept
@@ -117,7 +120,7 @@ class Recording:
             labels=names,
         )
 
-    def _log(self, entity: str, value: Any) -> None:
+    def _log(self, entity: str, value: rerun.AsComponents) -> None:
         self._stream.log(entity, value)
 
 
@@ -136,6 +139,6 @@ def _mask_image(item: ExportFrame, view: CameraView) -> NDArray[np.uint8]:
     return image
 
 
-FORMAT = Format(
+FORMAT: Format[None] = Format(
     stream=Recording, suffix=".rrd", masks=True, note="open it with the viewer of the same release: rerun FILE"
 )

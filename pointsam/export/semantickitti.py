@@ -64,4 +64,4 @@ def semantickitti(item: ExportFrame) -> Files:
     return {f"labels/{item.name}.label": value.astype("<u4").tobytes()}
 
 
-FORMAT = Format(lambda item, _: semantickitti(item))
+FORMAT: Format[None] = Format(lambda item, _: semantickitti(item))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
 
 from pointsam.report.style import FAINT, GROUND, class_rgb
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _SIZE_INCHES = (3.9, 2.2)
 _SERIES_CLASSES = (0, 7, 9)
@@ -28,7 +31,7 @@ def bar_chart(title: str, names: Sequence[str], series: Sequence[tuple[str, Sequ
         series: name and one value a group.
     """
 
-    def draw(axes: Any) -> None:
+    def draw(axes: Axes) -> None:
         width = 0.8 / max(len(series), 1)
         for k, (name, values) in enumerate(series):
             left = np.arange(len(names)) - 0.4 + k * width
@@ -50,7 +53,7 @@ def line_chart(
         diagonal: whether to draw y = x.
     """
 
-    def draw(axes: Any) -> None:
+    def draw(axes: Axes) -> None:
         if diagonal:
             axes.plot([0, 1], [0, 1], "--", lw=1, color=_css(FAINT), alpha=0.5)
         for k, (name, points) in enumerate(series):
@@ -61,15 +64,25 @@ def line_chart(
     return _svg(title, draw)
 
 
-def _svg(title: str, draw: Callable[[Any], None]) -> Markup:
+def _svg(title: str, draw: Callable[[Axes], None]) -> Markup:
     """A chart in the page's colours; equal bytes for equal figures."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    style: Any = {"svg.hashsalt": "pointsam", "svg.fonttype": "none", "font.size": 8}
-    style |= dict.fromkeys(("text.color", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor"), _css(FAINT))
-    with rc_context(style):
-        figure: Any = Figure(figsize=_SIZE_INCHES, layout="constrained", facecolor=_css(GROUND))
+    faint = _css(FAINT)
+    style = rc_context(
+        {
+            "svg.hashsalt": "pointsam",
+            "svg.fonttype": "none",
+            "font.size": 8,
+            "text.color": faint,
+            "axes.titlecolor": faint,
+            "xtick.labelcolor": faint,
+            "ytick.labelcolor": faint,
+        }
+    )
+    with style:
+        figure = Figure(figsize=_SIZE_INCHES, layout="constrained", facecolor=_css(GROUND))
         axes = figure.add_subplot(facecolor="none")
         draw(axes)
         axes.set(ylim=(0, 1), yticks=(0, 0.5, 1))

@@ -3,7 +3,7 @@
 import pytest
 
 from pointsam.datasets.io import RawPoints
-from pointsam.datasets.nuscenes.dataset import COLUMNS
+from pointsam.datasets.nuscenes.exposures import COLUMNS
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Sweep
 

@@ -9,6 +9,7 @@ from pipelines.data import DataSpec
 from pointsam.base.errors import SchemaError
 from pointsam.calibration.correction import RigCorrection, rig_of
 from pointsam.calibration.perturb import Noise
+from pointsam.datasets.base import Dataset
 from pointsam.datasets.nuscenes.dataset import NuScenes
 
 
@@ -37,6 +38,16 @@ def test_a_worker_opens_the_described_data_set(plain, corrections):
     mended = pickle.loads(pickle.dumps(DataSpec(plain.root, corrections=corrections))).open()
     assert np.abs(mountings(mended) - mountings(plain)).max() == pytest.approx(0.1)
     assert mended.fingerprint() == plain.fingerprint()
+
+
+def test_all_but_frames_is_the_data_set_s_own(plain):
+    changed = DataSpec(plain.root, noise=Noise(rotation_deg=5.0, translation_m=0.5)).seen(plain)
+    members = {name for name in (*vars(Dataset), *Dataset.__annotations__) if not name.startswith("_")} - {"frame"}
+    assert {"boxes", "point_truth", "past_sweeps", "root", "taxonomy"} < members
+    assert {name: getattr(changed, name) for name in members} == {name: getattr(plain, name) for name in members}
+    frame_id = plain.frame_ids()[0]
+    assert not np.allclose(mountings(changed), mountings(plain), atol=0.1)
+    assert changed.frame(frame_id).frame_id == frame_id
 
 
 def test_a_document_states_only_a_changed_calibration(plain, corrections):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pointsam.base.remote import DataPath, names_in
+from pointsam.base.remote import DataPath
 from pointsam.datasets.base import Dataset, DatasetPlugin
+from pointsam.datasets.nuscenes.versions import versions_of
 from pointsam.taxonomy import NUSCENES
-
-
-def versions_of(root: DataPath) -> list[str]:
-    """Names of the version folders of a root, sorted."""
-    return [name for name in names_in(root) if (root / name / "sample_data.json").is_file()]
 
 
 def _open(root: DataPath, version: str | None) -> Dataset:

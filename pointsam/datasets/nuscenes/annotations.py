@@ -1,20 +1,20 @@
-"""The truth side of nuScenes' tables: boxes, categories, label files."""
+"""The ground truth in nuScenes' tables: boxes, categories, label files."""
 
 from __future__ import annotations
 
 from array import array
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import IntArray
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath
-from pointsam.datasets.nuscenes.columns import Columns, Link, add_ranges, numbers, rows_of
-from pointsam.datasets.nuscenes.tables import read_rows, table_path
-
-BOX_TABLES = ("sample_annotation", "instance", "category")
-LABEL_TABLES = ("panoptic", "lidarseg")
+from pointsam.datasets.nuscenes import schema
+from pointsam.datasets.nuscenes.columns import BoxColumns, Categories, Link, Rows, numbers, ranges, rows_of
+from pointsam.datasets.nuscenes.tables import read_rows
+from pointsam.datasets.nuscenes.versions import table_path
 
 VISIBILITY = ("0-40 %", "40-60 %", "60-80 %", "80-100 %")
 """How much of an object all cameras see, by the position of its visibility_token in VISIBILITY_TOKENS."""
@@ -23,61 +23,71 @@ VISIBILITY_TOKENS = "1234"
 _LONGEST_GAP_S = 1.5
 
 
-def read_categories(folder: DataPath) -> tuple[Columns, dict[str, int]]:
-    """Only the label packs' category.json numbers the categories; the plain one has no `index`."""
+def read_categories(folder: DataPath) -> tuple[Categories, dict[str, int]]:
+    """The categories, and the row of each token.
+
+    Only the label packs' category.json numbers the categories; the plain one has no `index`.
+    """
     if not table_path(folder, "category").is_file():
         return {"name": [], "index": np.zeros(0, dtype=np.int64)}, {}
     try:
-        rows = list(read_rows(folder, "category", {"token": str, "name": str, "index": int}))
+        rows = list(read_rows(folder, "category", schema.NumberedCategory))
     except DatasetError:
-        rows = [(*row, -1) for row in read_rows(folder, "category", {"token": str, "name": str})]
-    columns = {"name": [row[1] for row in rows], "index": np.array([row[2] for row in rows], dtype=np.int64)}
-    return columns, rows_of(row[0] for row in rows)
+        plain = read_rows(folder, "category", schema.Category)
+        rows = [schema.NumberedCategory(token, name, -1) for token, name in plain]
+    index = np.array([row.index for row in rows], dtype=np.int64)
+    return {"name": [row.name for row in rows], "index": index}, rows_of(row.token for row in rows)
 
 
-def read_boxes(folder: DataPath, samples: Columns, sample_row: dict[str, int], category_row: dict[str, int]) -> Columns:
-    """The boxes, grouped by sample in the table's own order; adds each sample's range to `samples`."""
+def read_boxes(
+    folder: DataPath, sample_row: Mapping[str, int], t_us: NDArray[np.int64], category_row: Mapping[str, int]
+) -> tuple[BoxColumns, tuple[Rows, Rows]]:
+    """The boxes, grouped by sample in the table's own order.
+
+    Args:
+        folder: the version folder.
+        sample_row: row of each sample's token.
+        t_us: (N,) time of each sample.
+        category_row: row of each category's token.
+
+    Returns:
+        The boxes, and the range of each sample (`columns.ranges`).
+    """
     tokens: list[str] = []
-    ints, floats, seen = array("i"), array("d"), array("b")
+    links, floats, visibility = array("i"), array("d"), array("b")
     if table_path(folder, "sample_annotation").is_file():
         to_category = Link(folder, "instance", "category_token", "category", category_row)
         instances = {
             token: (row, to_category(token, category))
-            for row, (token, category) in enumerate(
-                read_rows(folder, "instance", {"token": str, "category_token": str})
-            )
+            for row, (token, category) in enumerate(read_rows(folder, "instance", schema.Instance))
         }
         to_instance = Link(folder, "sample_annotation", "instance_token", "instance", instances)
         to_sample = Link(folder, "sample_annotation", "sample_token", "sample", sample_row)
-        strings = ("token", "sample_token", "instance_token", "visibility_token")
-        fields = dict.fromkeys(strings, str) | dict.fromkeys(("translation", "size", "rotation"), list)
-        rows = read_rows(folder, "sample_annotation", fields, {"visibility_token": ""})
-        for token, sample, instance, visibility, translation, size, rotation in rows:
-            tokens.append(token)
-            seen.append(VISIBILITY_TOKENS.find(visibility) if len(visibility) == 1 else -1)
-            ints.extend((to_sample(token, sample), *to_instance(token, instance)))
-            for value, count in ((translation, 3), (size, 3), (rotation, 4)):
+        for box in read_rows(folder, "sample_annotation", schema.SampleAnnotation):
+            tokens.append(box.token)
+            level = box.visibility_token
+            visibility.append(VISIBILITY_TOKENS.find(level) if len(level) == 1 else -1)
+            links.extend((to_sample(box.token, box.sample_token), *to_instance(box.token, box.instance_token)))
+            for value, count in ((box.translation, 3), (box.size, 3), (box.rotation, 4)):
                 floats.extend(numbers(value, count))
-    links = np.array(ints, dtype=np.int32).reshape(-1, 3)
-    order = np.argsort(links[:, 0], kind="stable")
-    links = links[order]
+    rows = np.array(links, dtype=np.int32).reshape(-1, 3)
+    order = np.argsort(rows[:, 0], kind="stable")
+    sample, instance, category = rows[order].T
     values = np.array(floats).reshape(-1, 10)[order]
-    add_ranges(samples, "box", links[:, 0].astype(np.int64))
-    return {
+    boxes: BoxColumns = {
         "token": [tokens[row] for row in order],
         "translation": values[:, :3],
         "size_wlh": values[:, 3:6],
         "rotation": values[:, 6:],
-        "category": links[:, 2],
-        "visibility": np.array(seen, dtype=np.int8)[order],
-        "velocity": velocities(values[:, :3], links[:, 1], samples["t_us"][links[:, 0]]),
+        "category": category,
+        "visibility": np.array(visibility, dtype=np.int8)[order],
+        "velocity": velocities(values[:, :3], instance, t_us[sample]),
     }
+    return boxes, ranges(sample, len(t_us))
 
 
-def velocities(
-    position_m: NDArray[np.float64], instance: NDArray[np.integer[Any]], t_us: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """(N,3) metres a second: from an object's annotation before to the one after, as the devkit's `box_velocity`.
+def velocities(position_m: NDArray[np.float64], instance: IntArray, t_us: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N,3) metres per second: from an object's annotation before to the one after, as the devkit's `box_velocity`.
 
     Args:
         position_m: (N,3) world frame.
@@ -100,12 +110,18 @@ def velocities(
     return out
 
 
-def read_label_files(folder: DataPath, table: str, samples: Columns, sweeps: Columns) -> list[str]:
-    """Each sample's label file of one label pack, "" where it has none."""
-    files = [""] * len(samples["token"])
+def read_label_files(folder: DataPath, table: str, sample_of: Mapping[str, int], count: int) -> list[str]:
+    """Label files of one label pack, "" for samples without one.
+
+    Args:
+        folder: the version folder.
+        table: one of `LABEL_TABLES`.
+        sample_of: row of the sample of each key sweep's token.
+        count: number of samples.
+    """
+    files = [""] * count
     if table_path(folder, table).is_file():
-        sample_of = {sweeps["token"][row]: sample for sample, row in enumerate(samples["lidar"]) if row >= 0}
         link = Link(folder, table, "sample_data_token", "sample_data", sample_of)
-        for token, sweep, file in read_rows(folder, table, {"token": str, "sample_data_token": str, "filename": str}):
+        for token, sweep, file in read_rows(folder, table, schema.LabelFile):
             files[link(token, sweep)] = file
     return files

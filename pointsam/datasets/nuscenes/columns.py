@@ -1,25 +1,115 @@
-"""Columns, and the links between the rows of nuScenes' tables."""
+"""Columns that frames need, and the links between the rows of nuScenes' tables."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import IntArray
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath
-from pointsam.datasets.nuscenes.tables import table_path
+from pointsam.datasets.nuscenes.versions import table_path
 
-Columns = dict[str, Any]
-"""Column name -> (N,) or (N,k) array, or N strings."""
+V = TypeVar("V")
+
+Rows = NDArray[np.int32]
+"""(N,) row numbers in another group, -1 = none."""
+
+Group = Mapping[str, object]
+"""One of the groups below: columns by name, each a list of strings or an (N,) or (N,k) array."""
+
+
+class Samples(TypedDict):
+    """Samples by (scene, time).
+
+    `by_token` lists rows in the order of their tokens. Pairs of `_first` and `_last` are ranges of rows in `images`
+    and `boxes`. `panoptic` and `lidarseg` are label files, "" = none.
+    """
+
+    token: list[str]
+    by_token: Rows
+    scene: list[str]
+    t_us: NDArray[np.int64]
+    lidar: Rows
+    camera_first: Rows
+    camera_last: Rows
+    box_first: Rows
+    box_last: Rows
+    panoptic: list[str]
+    lidarseg: list[str]
+
+
+class Sweeps(TypedDict):
+    """The LiDAR's exposures by (sample, time); `prev` and `next` are -1 at the ends of a scene."""
+
+    t_us: NDArray[np.int64]
+    token: list[str]
+    file: list[str]
+    calibration: NDArray[np.int64]
+    pose: Rows
+    prev: Rows
+    next: Rows
+
+
+class Images(TypedDict):
+    """Key frames of the cameras, by sample and camera."""
+
+    token: list[str]
+    file: list[str]
+    t_us: NDArray[np.int64]
+    calibration: NDArray[np.int64]
+    pose: Rows
+    width_px: NDArray[np.int64]
+    height_px: NDArray[np.int64]
+
+
+class Calibrations(TypedDict):
+    """Mountings of the sensors: (N,3) metres, (N,4) quaternions w x y z, (N,9) camera matrices, NaN = none."""
+
+    token: list[str]
+    channel: list[str]
+    translation: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    intrinsic: NDArray[np.float64]
+
+
+class Poses(TypedDict):
+    """Ego poses in the world frame: (N,3) metres, (N,4) quaternions w x y z."""
+
+    token: list[str]
+    translation: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+
+
+class BoxColumns(TypedDict):
+    """Annotations in the world frame by sample: metres, quaternions w x y z, metres per second.
+
+    `visibility` is a level from 0, -1 = unknown. Unknown velocities are NaN.
+    """
+
+    token: list[str]
+    translation: NDArray[np.float64]
+    size_wlh: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    category: Rows
+    visibility: NDArray[np.int8]
+    velocity: NDArray[np.float64]
+
+
+class Categories(TypedDict):
+    """Names, and the numbers that label files use; -1 = the table gives none."""
+
+    name: list[str]
+    index: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Link:
+class Link(Generic[V]):
     """A field whose tokens name rows of another table.
 
     Args:
@@ -32,10 +122,14 @@ class Link:
     table: str
     field: str
     target: str
-    rows: Mapping[str, Any]
+    rows: Mapping[str, V]
 
-    def __call__(self, owner: str, token: str) -> Any:
-        """What `token`, read in the row named `owner`, points to; DAT003 if it points nowhere."""
+    def __call__(self, owner: str, token: str) -> V:
+        """What `token`, read in the row `owner`, points to.
+
+        Raises:
+            DatasetError: DAT003 if it points nowhere.
+        """
         try:
             return self.rows[token]
         except KeyError:
@@ -46,12 +140,16 @@ class Link:
                 "the tables are cut or from different releases: unpack them again, all from one archive",
             ) from None
 
+    def all(self, owners: Iterable[str], tokens: Iterable[str]) -> list[V]:
+        """As a call, for many rows."""
+        return [self(owner, token) for owner, token in zip(owners, tokens, strict=True)]
 
-def numbers(value: list[Any], count: int) -> Any:
+
+def numbers(value: Sequence[float], count: int) -> Sequence[float]:
     """`count` floats; NaN where the table holds something else, so that the frame's own check names the row."""
     try:
         floats = array("d", value)
-    except TypeError:
+    except TypeError:  # tables promise numbers and may hold anything
         return [np.nan] * count
     return floats if len(floats) == count else [np.nan] * count
 
@@ -61,13 +159,18 @@ def rows_of(tokens: Iterable[str]) -> dict[str, int]:
     return {token: row for row, token in enumerate(tokens)}
 
 
-def matrix(rows: list[Any], width: int) -> NDArray[np.float64]:
+def matrix(rows: Sequence[Sequence[float]], width: int) -> NDArray[np.float64]:
     """(N, width) float64, also when there are no rows."""
     return np.array(rows, dtype=np.float64).reshape(len(rows), width)
 
 
-def add_ranges(samples: Columns, name: str, sample_of_row: NDArray[np.int64]) -> None:
-    """Where each sample's rows begin and end in a table sorted by sample."""
-    row = np.arange(len(samples["token"]))
-    samples[f"{name}_first"] = np.searchsorted(sample_of_row, row, side="left").astype(np.int32)
-    samples[f"{name}_last"] = np.searchsorted(sample_of_row, row, side="right").astype(np.int32)
+def ranges(owner: IntArray, count: int) -> tuple[Rows, Rows]:
+    """First rows, and those after the last, of each of `count` owners in a table sorted by owner.
+
+    Args:
+        owner: (N,) rising.
+        count: how many owners there are.
+    """
+    row = np.arange(count)
+    first, last = (np.searchsorted(owner, row, side=side).astype(np.int32) for side in ("left", "right"))
+    return first, last

@@ -7,37 +7,28 @@ data set when it is opened; a pose, a camera or a missing key sweep that spoils 
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.base.errors import DatasetError
 from pointsam.base.paths import require_name
 from pointsam.base.remote import DataPath, data_path
-from pointsam.datasets.io import ImageFile, RawPoints, read_points
-from pointsam.datasets.nuscenes import versions_of
-from pointsam.datasets.nuscenes.annotations import BOX_TABLES, LABEL_TABLES, VISIBILITY
+from pointsam.datasets.io import read_points
+from pointsam.datasets.nuscenes.annotations import VISIBILITY
+from pointsam.datasets.nuscenes.exposures import Exposures
 from pointsam.datasets.nuscenes.index import open_index
-from pointsam.datasets.nuscenes.join import LIDAR, REQUIRED
+from pointsam.datasets.nuscenes.join import LIDAR
 from pointsam.datasets.nuscenes.splits import SPLITS, own_splits, split_scenes
-from pointsam.datasets.nuscenes.tables import table_path
 from pointsam.datasets.nuscenes.truth import CATEGORIES, lidarseg_truth, panoptic_truth, read_lidarseg, read_panoptic
+from pointsam.datasets.nuscenes.versions import LABEL_TABLES, find_version, table_path
 from pointsam.geometry.boxes import truth_from_boxes
-from pointsam.geometry.camera import PinholeCamera
-from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import NUSCENES
-from pointsam.types import Boxes, CameraView, Frame, PointTruth, Sweep
+from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
 NEIGHBOURS = (-1, 1)
 """Sweeps that a frame carries beside its own, in revolutions (method.md A.2)."""
-
-COLUMNS = ("x", "y", "z", "intensity", "ring")
-"""Of LiDAR files."""
-
-_RING_GAP_RAD = math.radians(41.33 / 31)
-"""HDL-32E."""
 
 
 class NuScenes:
@@ -59,8 +50,9 @@ class NuScenes:
 
     def __init__(self, root: DataPath, version: str | None = None) -> None:
         self.root = data_path(root)
-        self.version = _find_version(self.root, version)
+        self.version = find_version(self.root, version)
         self._index = open_index(self.root / self.version)
+        self._exposures = Exposures(self.root, self.root / self.version, self._index)
 
     def frame_ids(self, split: str | None = None) -> list[str]:
         """Sample tokens in (scene, time) order.
@@ -125,9 +117,9 @@ class NuScenes:
         return Frame(
             frame_id,
             self.scene(frame_id),
-            (self._sweep(key),),
-            {offset: self._sweep(self._walk(key, offset)) for offset in NEIGHBOURS},
-            tuple(self._camera(image) for image in images),
+            (self._exposures.sweep(key),),
+            {offset: self._exposures.sweep(self._walk(key, offset)) for offset in NEIGHBOURS},
+            tuple(self._exposures.camera(image) for image in images),
         )
 
     def boxes(self, frame_id: str) -> Boxes | None:
@@ -140,9 +132,9 @@ class NuScenes:
         if not self._index.num_rows("boxes"):
             return None
         rows = self._box_rows(frame_id)
-        sweep = self._sweep(self._key_sweep(frame_id))
+        sweep = self._exposures.sweep(self._key_sweep(frame_id))
         lidar_SE3_world = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).inverse()
-        in_world = (self._pose("boxes", "sample_annotation", row) for row in range(rows.start, rows.stop))
+        in_world = (self._exposures.pose("boxes", "sample_annotation", row) for row in range(rows.start, rows.stop))
         poses = [lidar_SE3_world @ world_SE3_box for world_SE3_box in in_world]
         names = self._index.strings("categories", "name").to_pylist()
         classes = [CATEGORIES.class_id(names[c]) for c in self._index.numbers("boxes", "category")[rows]]
@@ -165,7 +157,7 @@ class NuScenes:
         """(M,2) of the boxes, LiDAR frame, from the annotations before and after as the devkit's `box_velocity`."""
         if not self._index.num_rows("boxes"):
             return None
-        sweep = self._sweep(self._key_sweep(frame_id))
+        sweep = self._exposures.sweep(self._key_sweep(frame_id))
         world_R_lidar = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).rotation
         in_world: NDArray[np.float64] = self._index.numbers("boxes", "velocity")[self._box_rows(frame_id)]
         return (in_world @ world_R_lidar)[:, :2]
@@ -182,7 +174,7 @@ class NuScenes:
             if row < 0:
                 break
             rows.append(row)
-        return [self._sweep(earlier) for earlier in rows]
+        return [self._exposures.sweep(earlier) for earlier in rows]
 
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
         """From panoptic labels, else from lidarseg labels and boxes, else from boxes, else None.
@@ -203,12 +195,12 @@ class NuScenes:
         boxes = None if panoptic else self.boxes(frame_id)
         if not panoptic and (boxes is None or source not in (None, "lidarseg" if lidarseg else "boxes")):
             return None
-        xyz = read_points(self._sweep(self._key_sweep(frame_id)))
+        xyz = read_points(self._exposures.sweep(self._key_sweep(frame_id)))
         if boxes is None:
-            return panoptic_truth(read_panoptic(self._file(panoptic), len(xyz)), self._category_names)
+            return panoptic_truth(read_panoptic(self._exposures.file(panoptic), len(xyz)), self._category_names)
         if not lidarseg:
             return truth_from_boxes(xyz, boxes)
-        category = read_lidarseg(self._file(lidarseg), len(xyz))
+        category = read_lidarseg(self._exposures.file(lidarseg), len(xyz))
         box_category = self._index.numbers("boxes", "category")[self._box_rows(frame_id)]
         numbers = self._index.numbers("categories", "index")[box_category]
         return lidarseg_truth(category, self._category_names, xyz, boxes, numbers)
@@ -224,7 +216,9 @@ class NuScenes:
         row = self._index.find_sample(frame_id)
         if row is None:
             raise DatasetError(
-                "DAT010", f"{self._table('sample')}: no sample {frame_id!r}", "give a token that frame_ids() lists"
+                "DAT010",
+                f"{self._table('sample')}: no sample {frame_id!r}",
+                "give a token that frame_ids() lists",
             )
         return row
 
@@ -276,62 +270,6 @@ class NuScenes:
             )
         return size_wlh[:, [1, 0, 2]]
 
-    def _sweep(self, row: int) -> Sweep:
-        path, t_us, mounting, pose = self._exposure("sweeps", row)
-        return Sweep(RawPoints(path, COLUMNS), t_us, mounting, pose, _RING_GAP_RAD, LIDAR)
-
-    def _camera(self, row: int) -> CameraView:
-        path, t_us, mounting, pose = self._exposure("images", row)
-        calibration = self._index.numbers("images", "calibration")[row]
-        channel = self._index.strings("calibrations", "channel")[calibration].as_py()
-        width, height = (int(self._index.numbers("images", name)[row]) for name in ("width_px", "height_px"))
-        require_name(
-            channel, f"{self._table('sensor')}: field 'channel'", "name the channel with letters, digits and _"
-        )
-        try:
-            intrinsic = self._index.numbers("calibrations", "intrinsic")[calibration]
-            camera = PinholeCamera(intrinsic.reshape(3, 3), width, height)
-        except CalibrationError as error:
-            token = self._index.strings("calibrations", "token")[calibration].as_py()
-            raise CalibrationError(
-                error.code,
-                f"{self._table('calibrated_sensor')}: row {token!r}, field 'camera_intrinsic' of {channel} (image "
-                f"{path.name}): {error.message}",
-                error.hint,
-            ) from error
-        return CameraView(channel, ImageFile(path), t_us, camera, mounting, pose)
-
-    def _exposure(self, group: str, row: int) -> tuple[DataPath, int, SE3, SE3]:
-        """Path, time, ego_SE3_sensor and world_SE3_ego of one row of sample_data."""
-        return (
-            self._file(self._index.strings(group, "file")[row].as_py()),
-            int(self._index.numbers(group, "t_us")[row]),
-            self._pose("calibrations", "calibrated_sensor", self._index.numbers(group, "calibration")[row]),
-            self._pose("poses", "ego_pose", self._index.numbers(group, "pose")[row]),
-        )
-
-    def _file(self, name: str) -> DataPath:
-        try:
-            return self.root / name
-        except ValueError as error:  # of a URL in another kind of store
-            raise DatasetError(
-                "DAT011",
-                f"{self.root / self.version}: a table names the file {name!r}: {error}",
-                "name a file of the root",
-            ) from error
-
-    def _pose(self, group: str, table: str, row: int) -> SE3:
-        try:
-            return SE3.from_quaternion(
-                self._index.numbers(group, "rotation")[row], self._index.numbers(group, "translation")[row]
-            )
-        except CalibrationError as error:
-            token = self._index.strings(group, "token")[int(row)].as_py()
-            field = "rotation" if error.code == "CAL001" else "translation"
-            raise CalibrationError(
-                error.code, f"{self._table(table)}: row {token!r}, field {field!r}: {error.message}", error.hint
-            ) from error
-
     def _split_scenes(self, split: str, present: set[str]) -> frozenset[str]:
         if split in present:
             return frozenset({split})
@@ -356,26 +294,3 @@ class NuScenes:
                 "this is the table of nuScenes without labels: put back the one of nuScenes-lidarseg or -panoptic",
             )
         return dict(zip(numbers.tolist(), self._index.strings("categories", "name").to_pylist(), strict=True))
-
-
-def _find_version(root: DataPath, version: str | None) -> str:
-    if not root.is_dir():
-        raise DatasetError("DAT001", f"{root}: no such folder", "check the path")
-    if version is None:
-        found = versions_of(root)
-        if len(found) != 1:
-            what = f"several version folders: {', '.join(found)}" if found else "no folder with sample_data.json in it"
-            way = "name one of them" if found else "give the folder that holds v1.0-mini, v1.0-trainval or the like"
-            raise DatasetError("DAT002", f"{root}: {what}", way)
-        version = found[0]
-    needed = [*REQUIRED]
-    if table_path(root / version, "sample_annotation").is_file():
-        needed += BOX_TABLES
-    missing = [f"{name}.json" for name in needed if not table_path(root / version, name).is_file()]
-    if missing:
-        raise DatasetError(
-            "DAT002",
-            f"{root / version}: not a nuScenes version folder, {', '.join(missing)} is missing",
-            "unpack the metadata archive of this version into the root",
-        )
-    return version

@@ -1,9 +1,9 @@
 """The cached, memory-mapped index of a nuScenes version folder.
 
 Reading the JSON tables of v1.0-trainval takes most of a minute, opening the index milliseconds. One Arrow file holds
-every group of `nuscenes_join.join` as one list of structs; it lies in the user's cache, under a name made of the
-folder and of each table's name, size and time of change, so that changed tables are read again. It is written to a
-temporary name, synced and renamed: no worker ever sees half a file.
+every group of `join` as a list of structs. It lies in the user's cache, under a name made of the folder and of each
+table's name, size and time of change, so that changed tables are read again. It is written to a temporary name, synced
+and renamed: no worker ever sees half a file.
 """
 
 from __future__ import annotations
@@ -16,19 +16,17 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from pointsam.base.arrays import AnyArray
 from pointsam.base.cache import cache_dir, cache_error
 from pointsam.base.files import locked, make_folder
 from pointsam.base.remote import DataPath, version_of
-from pointsam.datasets.nuscenes.annotations import BOX_TABLES, LABEL_TABLES
-from pointsam.datasets.nuscenes.columns import Columns
-from pointsam.datasets.nuscenes.join import REQUIRED, join
-from pointsam.datasets.nuscenes.tables import table_path
+from pointsam.datasets.nuscenes.columns import Group
+from pointsam.datasets.nuscenes.join import join
+from pointsam.datasets.nuscenes.versions import BOX_TABLES, LABEL_TABLES, REQUIRED, table_path
 
 _LAYOUT = "3"
 """Changes whenever the index's columns do."""
@@ -63,7 +61,7 @@ class Index:
         """A column of strings."""
         return self._groups[group].field(column)
 
-    def numbers(self, group: str, column: str) -> NDArray[Any]:
+    def numbers(self, group: str, column: str) -> AnyArray:
         """(N,) or (N,k) column of numbers."""
         values = self._groups[group].field(column)
         if not pa.types.is_fixed_size_list(values.type):
@@ -142,29 +140,29 @@ def _forget_older(path: Path, started: float) -> None:
                 other.unlink()
 
 
-def _one_row(columns: Columns) -> pa.ListArray:
+def _one_row(columns: Group) -> pa.ListArray:
     """A group as a list of one item, so that groups of different lengths share a file."""
     arrays = [_array(values) for values in columns.values()]
     rows = pa.StructArray.from_arrays(arrays, names=list(columns))
     return pa.ListArray.from_arrays(pa.array([0, len(rows)], type=pa.int32()), rows)
 
 
-def _array(values: Any) -> pa.Array:
+def _array(values: object) -> pa.Array:
     if isinstance(values, list):
         return pa.array(values, type=pa.string())
-    if values.ndim == 1:
-        return pa.array(values)
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[1])
+    numbers = np.ascontiguousarray(values)
+    if numbers.ndim == 1:
+        return pa.array(numbers)
+    return pa.FixedSizeListArray.from_arrays(pa.array(numbers.reshape(-1)), numbers.shape[1])
 
 
-def _fingerprint(groups: dict[str, Columns]) -> str:
+def _fingerprint(groups: Mapping[str, Group]) -> str:
     digest = hashlib.sha256()
     for group in _FRAME_GROUPS:
         for name, values in groups[group].items():
             if name in _TRUTH_COLUMNS:
                 continue
-            text = isinstance(values, list)
-            content = "\0".join(values).encode() if text else np.ascontiguousarray(values).tobytes()
+            content = "\0".join(values).encode() if isinstance(values, list) else np.ascontiguousarray(values).tobytes()
             digest.update(f"{group}.{name} {len(content)}\n".encode())
             digest.update(content)
     return digest.hexdigest()

@@ -8,65 +8,84 @@ A value that concerns single frames (a rotation, an intrinsic matrix) is stored 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath
-from pointsam.datasets.nuscenes.annotations import LABEL_TABLES, read_boxes, read_categories, read_label_files
-from pointsam.datasets.nuscenes.columns import Columns, Link, add_ranges, matrix, numbers, rows_of
-from pointsam.datasets.nuscenes.tables import read_rows, table_path
+from pointsam.datasets.nuscenes import schema
+from pointsam.datasets.nuscenes.annotations import read_boxes, read_categories, read_label_files
+from pointsam.datasets.nuscenes.columns import (
+    Calibrations,
+    Group,
+    Images,
+    Link,
+    Poses,
+    Rows,
+    Samples,
+    Sweeps,
+    matrix,
+    numbers,
+    ranges,
+    rows_of,
+)
+from pointsam.datasets.nuscenes.tables import read_rows
+from pointsam.datasets.nuscenes.versions import table_path
 
 LIDAR = "LIDAR_TOP"
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 """The published camera order (method.md part A); other cameras follow by name."""
 
-REQUIRED = ("sensor", "calibrated_sensor", "scene", "sample", "sample_data", "ego_pose")
 
-_SAMPLE_DATA = {
-    "token": str,
-    "sample_token": str,
-    "calibrated_sensor_token": str,
-    "ego_pose_token": str,
-    "timestamp": int,
-    "is_key_frame": bool,
-    "width": int,
-    "height": int,
-    "filename": str,
-    "prev": str,
-    "next": str,
-}
-
-
-def join(folder: DataPath) -> dict[str, Columns]:
+def join(folder: DataPath) -> dict[str, Group]:
     """Reads a version folder.
 
     Returns:
-        samples: token, by_token (rows in the order of their tokens), scene, t_us, lidar (row of `sweeps`, -1 = none),
-            camera_first/_last (rows of `images`), box_first/_last (rows of `boxes`), panoptic, lidarseg (label file,
-            "" = none); by (scene, time).
-        sweeps: token, file, t_us, calibration, pose, prev, next (rows, -1 = end of chain).
-        images: token, file, t_us, calibration, pose, width_px, height_px.
-        calibrations: token, channel, translation (N,3), rotation (N,4), intrinsic (N,9).
-        poses: token, translation, rotation.
-        boxes: token, translation, size_wlh, rotation, category, velocity (N,3; NaN = unknown),
-            visibility (level from 0, -1 = unknown); in the world frame.
-        categories: name, index (-1 = the table gives none).
+        samples: `columns.Samples`, and so on: sweeps, images, calibrations, poses, boxes, categories.
 
     Raises:
         DatasetError: DAT003 on a token that points nowhere, DAT004 or DAT011 on a table that cannot be read.
     """
     calibrations, calibration_row, cameras = _calibrations(folder)
-    samples, sample_row = _samples(folder)
-    sweeps, images = _sample_data(folder, samples, sample_row, calibrations, calibration_row, cameras)
-    poses = _poses(folder, sweeps, images)
+    samples = _samples(folder)
+    tokens = [sample.token for sample in samples]
+    sample_row = rows_of(tokens)
+    if len(sample_row) < len(tokens):
+        raise DatasetError(
+            "DAT011",
+            f"{table_path(folder, 'sample')}: two rows have the same token",
+            "give every sample a token of its own",
+        )
+    exposures, shots = _exposures(folder, sample_row, calibrations, calibration_row, cameras)
+    pose_row = rows_of(dict.fromkeys(exposure.pose for exposure in (*exposures, *shots)))
+    poses, known_poses = _poses(folder, pose_row)
+    sweeps, images = _sweeps(folder, exposures, known_poses), _images(folder, shots, known_poses)
+    lidar = np.full(len(tokens), -1, dtype=np.int32)
+    for row, exposure in enumerate(exposures):
+        if exposure.is_key:
+            lidar[exposure.sample] = row
+    camera_first, camera_last = ranges(np.array([shot.sample for shot in shots], dtype=np.int64), len(tokens))
+    t_us = np.array([sample.t_us for sample in samples], dtype=np.int64)
     categories, category_row = read_categories(folder)
-    boxes = read_boxes(folder, samples, sample_row, category_row)
-    for table in LABEL_TABLES:
-        samples[table] = read_label_files(folder, table, samples, sweeps)
+    boxes, (box_first, box_last) = read_boxes(folder, sample_row, t_us, category_row)
+    sample_of = {sweeps["token"][row]: sample for sample, row in enumerate(lidar.tolist()) if row >= 0}
+    of_samples: Samples = {
+        "token": tokens,
+        "by_token": np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=np.int32),
+        "scene": [sample.scene for sample in samples],
+        "t_us": t_us,
+        "lidar": lidar,
+        "camera_first": camera_first,
+        "camera_last": camera_last,
+        "box_first": box_first,
+        "box_last": box_last,
+        "panoptic": read_label_files(folder, "panoptic", sample_of, len(tokens)),
+        "lidarseg": read_label_files(folder, "lidarseg", sample_of, len(tokens)),
+    }
     return {
-        "samples": samples,
+        "samples": of_samples,
         "sweeps": sweeps,
         "images": images,
         "calibrations": calibrations,
@@ -76,127 +95,143 @@ def join(folder: DataPath) -> dict[str, Columns]:
     }
 
 
-def _calibrations(folder: DataPath) -> tuple[Columns, dict[str, int], set[str]]:
-    sensors = {
-        token: (channel, modality)
-        for token, channel, modality in read_rows(folder, "sensor", {"token": str, "channel": str, "modality": str})
-    }
-    fields = {"token": str, "sensor_token": str, "translation": list, "rotation": list, "camera_intrinsic": list}
-    rows = list(read_rows(folder, "calibrated_sensor", fields))
+def _calibrations(folder: DataPath) -> tuple[Calibrations, dict[str, int], set[str]]:
+    """The calibrations, the row of each token, and the channels of cameras."""
+    sensors = {sensor.token: sensor for sensor in read_rows(folder, "sensor", schema.Sensor)}
+    rows = list(read_rows(folder, "calibrated_sensor", schema.CalibratedSensor))
     link = Link(folder, "calibrated_sensor", "sensor_token", "sensor", sensors)
-    tokens = [row[0] for row in rows]
-    columns: Columns = {
-        "token": tokens,
-        "channel": [link(token, sensor)[0] for token, sensor, *_ in rows],
-        "translation": matrix([numbers(row[2], 3) for row in rows], 3),
-        "rotation": matrix([numbers(row[3], 4) for row in rows], 4),
-        "intrinsic": matrix([numbers(_flat(row[4]), 9) for row in rows], 9),
+    columns: Calibrations = {
+        "token": [row.token for row in rows],
+        "channel": [link(row.token, row.sensor_token).channel for row in rows],
+        "translation": matrix([numbers(row.translation, 3) for row in rows], 3),
+        "rotation": matrix([numbers(row.rotation, 4) for row in rows], 4),
+        "intrinsic": matrix([numbers(_flat(row.camera_intrinsic), 9) for row in rows], 9),
     }
-    return columns, rows_of(tokens), {channel for channel, modality in sensors.values() if modality == "camera"}
+    cameras = {sensor.channel for sensor in sensors.values() if sensor.modality == "camera"}
+    return columns, rows_of(columns["token"]), cameras
 
 
-def _flat(matrix: list[Any]) -> list[Any]:
+def _flat(matrix: Iterable[list[float] | float]) -> list[float]:
     return [value for line in matrix for value in (line if isinstance(line, list) else [line])]
 
 
-def _samples(folder: DataPath) -> tuple[Columns, dict[str, int]]:
-    scenes = dict(read_rows(folder, "scene", {"token": str, "name": str}))
+class _Sample(NamedTuple):
+    scene: str
+    t_us: int
+    token: str
+
+
+def _samples(folder: DataPath) -> list[_Sample]:
+    scenes = {scene.token: scene.name for scene in read_rows(folder, "scene", schema.Scene)}
     link = Link(folder, "sample", "scene_token", "scene", scenes)
-    fields = {"token": str, "timestamp": int, "scene_token": str}
-    rows = sorted((link(token, scene), t_us, token) for token, t_us, scene in read_rows(folder, "sample", fields))
-    row_of = rows_of(token for _, _, token in rows)
-    if len(row_of) < len(rows):
-        raise DatasetError(
-            "DAT011",
-            f"{table_path(folder, 'sample')}: a token stands in two rows",
-            "give every sample a token of its own",
-        )
-    tokens = list(row_of)
-    columns: Columns = {
-        "token": tokens,
-        "by_token": np.array(sorted(row_of.values(), key=tokens.__getitem__), dtype=np.int32),
-        "scene": [scene for scene, _, _ in rows],
-        "t_us": np.array([t_us for _, t_us, _ in rows], dtype=np.int64),
-    }
-    return columns, row_of
+    rows = read_rows(folder, "sample", schema.Sample)
+    return sorted(_Sample(link(row.token, row.scene_token), row.timestamp, row.token) for row in rows)
 
 
-def _sample_data(
+class _Exposure(NamedTuple):
+    """A row of sample_data that is kept; `sample` and `calibration` are rows. The first fields give the order."""
+
+    sample: int
+    rank: tuple[int, str]
+    t_us: int
+    token: str
+    file: str
+    calibration: int
+    pose: str
+    prev: str
+    next: str
+    is_key: bool
+    width_px: int
+    height_px: int
+
+
+def _exposures(
     folder: DataPath,
-    samples: Columns,
     sample_row: dict[str, int],
-    calibrations: Columns,
+    calibrations: Calibrations,
     calibration_row: dict[str, int],
     cameras: set[str],
-) -> tuple[Columns, Columns]:
-    """The LiDAR chain and the camera key frames; adds each sample's rows of both to `samples`."""
+) -> tuple[list[_Exposure], list[_Exposure]]:
+    """The LiDAR's chain, and the key frames of the cameras: of each sample and camera the last one of the table."""
     to_calibration = Link(folder, "sample_data", "calibrated_sensor_token", "calibrated_sensor", calibration_row)
     to_sample = Link(folder, "sample_data", "sample_token", "sample", sample_row)
-    channels: list[str] = calibrations["channel"]
-    rank = {channel: (rows_of(CAMERAS).get(channel, len(CAMERAS)), channel) for channel in cameras}
-    sweeps = []
-    images = {}
-    for token, sample, calibration, pose, t_us, key, width, height, file, prev, after in read_rows(
-        folder, "sample_data", _SAMPLE_DATA
-    ):
-        calibrated = to_calibration(token, calibration)
-        channel = channels[calibrated]
-        if channel == LIDAR:
-            sweeps.append((to_sample(token, sample), t_us, token, file, calibrated, pose, prev, after, key))
-        elif key and channel in rank:
-            row = to_sample(token, sample)
-            images[row, rank[channel]] = (token, file, t_us, calibrated, pose, width, height)
-    sweeps.sort()
-    owner = np.array([row[0] for row in sweeps], dtype=np.int64)
-    is_key = np.array([row[8] for row in sweeps], dtype=bool)
-    samples["lidar"] = np.full(len(sample_row), -1, dtype=np.int32)
-    samples["lidar"][owner[is_key]] = np.flatnonzero(is_key)
-    keys = sorted(images)
-    add_ranges(samples, "camera", np.array([row for row, _ in keys], dtype=np.int64))
-    names = ("token", "file", "t_us", "calibration", "pose", "width_px", "height_px")
-    return _chain(folder, sweeps), _transpose(names, [images[key] for key in keys])
+    channels = calibrations["channel"]
+    place = rows_of(CAMERAS)
+    rank = {channel: (place.get(channel, len(CAMERAS)), channel) for channel in cameras}
+    sweeps: list[_Exposure] = []
+    images: dict[tuple[int, tuple[int, str]], _Exposure] = {}
+    for row in read_rows(folder, "sample_data", schema.SampleData):
+        calibration = to_calibration(row.token, row.calibrated_sensor_token)
+        channel = channels[calibration]
+        is_lidar = channel == LIDAR
+        if not (is_lidar or (row.is_key_frame and channel in rank)):
+            continue
+        exposure = _Exposure(
+            to_sample(row.token, row.sample_token),
+            (0, LIDAR) if is_lidar else rank[channel],
+            row.timestamp,
+            row.token,
+            row.filename,
+            calibration,
+            row.ego_pose_token,
+            row.prev,
+            row.next,
+            row.is_key_frame,
+            row.width,
+            row.height,
+        )
+        if is_lidar:
+            sweeps.append(exposure)
+        else:
+            images[exposure.sample, exposure.rank] = exposure
+    return sorted(sweeps), [images[key] for key in sorted(images)]
 
 
-def _chain(folder: DataPath, rows: list[tuple[Any, ...]]) -> Columns:
-    names = ("sample", "t_us", "token", "file", "calibration", "pose", "prev", "next", "key")
-    columns = _transpose(names, rows)
-    row_of = rows_of(columns["token"])
-    for field in ("prev", "next"):
-        link = Link(folder, "sample_data", field, "sample_data", row_of)
-        pairs = zip(columns["token"], columns[field], strict=True)
-        columns[field] = np.array([link(owner, token) if token else -1 for owner, token in pairs], dtype=np.int32)
-    del columns["sample"], columns["key"]
-    return columns
+def _sweeps(folder: DataPath, rows: Sequence[_Exposure], poses: dict[str, int]) -> Sweeps:
+    tokens = [row.token for row in rows]
+    row_of = rows_of(tokens)
+    prev, after = (Link(folder, "sample_data", field, "sample_data", row_of) for field in ("prev", "next"))
+    return {
+        "t_us": np.array([row.t_us for row in rows], dtype=np.int64),
+        "token": tokens,
+        "file": [row.file for row in rows],
+        "calibration": np.array([row.calibration for row in rows], dtype=np.int64),
+        "pose": _pose_rows(folder, rows, poses),
+        "prev": np.array([prev(row.token, row.prev) if row.prev else -1 for row in rows], dtype=np.int32),
+        "next": np.array([after(row.token, row.next) if row.next else -1 for row in rows], dtype=np.int32),
+    }
 
 
-def _transpose(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Columns:
-    """Rows to columns: strings stay a list, whole numbers become int64."""
-    text = {"token", "file", "pose", "prev", "next"}
-    columns: Columns = {}
-    for index, name in enumerate(names):
-        values = [row[index] for row in rows]
-        columns[name] = values if name in text else np.array(values, dtype=np.int64)
-    return columns
+def _images(folder: DataPath, rows: Sequence[_Exposure], poses: dict[str, int]) -> Images:
+    return {
+        "token": [row.token for row in rows],
+        "file": [row.file for row in rows],
+        "t_us": np.array([row.t_us for row in rows], dtype=np.int64),
+        "calibration": np.array([row.calibration for row in rows], dtype=np.int64),
+        "pose": _pose_rows(folder, rows, poses),
+        "width_px": np.array([row.width_px for row in rows], dtype=np.int64),
+        "height_px": np.array([row.height_px for row in rows], dtype=np.int64),
+    }
 
 
-def _poses(folder: DataPath, sweeps: Columns, images: Columns) -> Columns:
-    """The ego poses in use; turns the tokens of `pose` into their rows."""
-    row_of: dict[str, int] = {}
-    for columns in (sweeps, images):
-        for token in columns["pose"]:
-            row_of.setdefault(token, len(row_of))
+def _pose_rows(folder: DataPath, rows: Sequence[_Exposure], poses: dict[str, int]) -> Rows:
+    link = Link(folder, "sample_data", "ego_pose_token", "ego_pose", poses)
+    return np.array([link(row.token, row.pose) for row in rows], dtype=np.int32)
+
+
+def _poses(folder: DataPath, row_of: dict[str, int]) -> tuple[Poses, dict[str, int]]:
+    """The ego poses in use, and the row of each that the table has.
+
+    Args:
+        folder: the version folder.
+        row_of: row of each token in use.
+    """
     values = np.zeros((len(row_of), 7))
-    found = set()
-    for token, translation, rotation in read_rows(
-        folder, "ego_pose", {"token": str, "translation": list, "rotation": list}
-    ):
+    found: dict[str, int] = {}
+    for token, translation, rotation in read_rows(folder, "ego_pose", schema.EgoPose):
         row = row_of.get(token)
         if row is not None:
             values[row, :3] = numbers(translation, 3)
             values[row, 3:] = numbers(rotation, 4)
-            found.add(token)
-    link = Link(folder, "sample_data", "ego_pose_token", "ego_pose", {t: row_of[t] for t in found})
-    for columns in (sweeps, images):
-        pairs = zip(columns["token"], columns["pose"], strict=True)
-        columns["pose"] = np.array([link(owner, token) for owner, token in pairs], dtype=np.int32)
-    return {"token": list(row_of), "translation": values[:, :3], "rotation": values[:, 3:]}
+            found[token] = row
+    return {"token": list(row_of), "translation": values[:, :3], "rotation": values[:, 3:]}, found

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
+from pointsam.base.document import parse_document
 from pointsam.base.errors import DatasetError
-from pointsam.base.remote import DataPath
+from pointsam.base.remote import DataPath, reason_of
 
 # Numbers of the scenes, first-last; the published lists (nuscenes.utils.splits) name all 1,000.
 _RANGES = {
@@ -37,17 +36,16 @@ def own_splits(path: DataPath) -> dict[str, list[str]]:
     """Split -> scene names of a `splits.json`; none if there is no such file.
 
     Raises:
-        DatasetError: DAT011 if the file is not an object of lists of names.
+        DatasetError: DAT004 if the file cannot be read, DAT011 if it is not an object of lists of names.
     """
     if not path.is_file():
         return {}
     try:
-        splits = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DatasetError("DAT011", f"{path}: {error}", "write it as {split: [scene names]}") from error
-    lists = isinstance(splits, dict) and all(
-        isinstance(scenes, list) and all(isinstance(scene, str) for scene in scenes) for scenes in splits.values()
+        content = path.read_bytes()
+    except OSError as error:
+        raise DatasetError("DAT004", f"cannot read {path}: {reason_of(error)}", "check its permissions") from error
+    return parse_document(
+        content,
+        dict[str, list[str]],
+        lambda problem: DatasetError("DAT011", f"{path}: {problem}", "write it as {split: [scene names]}"),
     )
-    if not lists:
-        raise DatasetError("DAT011", f"{path}: not an object of lists of scene names", "write {split: [scene names]}")
-    return dict(splits)

@@ -3,71 +3,71 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
-from types import MappingProxyType
-from typing import Any, BinaryIO, NoReturn
+from typing import BinaryIO, TypeVar, get_origin, get_type_hints
 
 import ijson
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, reason_of
+from pointsam.datasets.nuscenes.versions import table_path
 
-_BLOCK_BYTES = 1 << 13
+R = TypeVar("R")
+
+_BLOCK_BYTES = 1 << 15
 _MAX_ROW_BYTES = 1 << 22
 _MAX_DEPTH = 1000
 _NON_FINITE = re.compile(rb'(?<![\w"-])-?(?:NaN|Infinity)(?![\w"])')
 
 
-def table_path(folder: DataPath, table: str) -> DataPath:
-    """Where a version folder keeps a table."""
-    return folder / f"{table}.json"
-
-
-def read_rows(
-    folder: DataPath, table: str, fields: Mapping[str, type], optional: Mapping[str, Any] = MappingProxyType({})
-) -> Iterator[tuple[Any, ...]]:
-    """The rows of one table, each as the tuple of `fields`' values, in file order.
+def read_rows(folder: DataPath, table: str, kind: Callable[..., R]) -> Iterator[R]:
+    """The rows of one table, in file order.
 
     Args:
         folder: the version folder.
         table: its name, without `.json`.
-        fields: field name -> the Python type that its JSON value must have; other fields of a row are ignored.
-        optional: what stands in for those of the fields that a row may lack.
+        kind: class of a row (`schema`). Its annotations name the fields and the types that their JSON values must have;
+            other fields of a row are ignored. Fields of a named tuple that have a default may be missing.
 
     Raises:
         DatasetError: DAT004 if the table cannot be read; DAT011 naming file and row on malformed JSON, or file, row
             and field on a field that is missing or of another type.
     """
     path = table_path(folder, table)
-    pick = itemgetter(*fields) if len(fields) > 1 else lambda row: (row[next(iter(fields))],)
-    kinds = tuple(fields.values())
+    fields = {name: get_origin(hint) or hint for name, hint in get_type_hints(kind).items()}
+    defaults: Mapping[str, object] = getattr(kind, "_field_defaults", {})
+    pick, types = itemgetter(*fields), tuple(fields.values())
     try:
         with path.open("rb") as file:
             for number, row in enumerate(_objects(file, path)):
+                if not isinstance(row, dict):
+                    raise _malformed(path, number, "is not a JSON object")
+                if defaults:
+                    row = {**defaults, **row}
                 try:
-                    for name, value in optional.items():
-                        row.setdefault(name, value)
                     values = pick(row)
-                except (KeyError, TypeError, AttributeError):
-                    _refuse_row(path, number, row, fields)
-                if tuple(map(type, values)) != kinds:
-                    _refuse_row(path, number, row, fields)
-                yield values
+                except KeyError:
+                    raise _wrong_field(path, number, row, fields) from None
+                if tuple(map(type, values)) != types:
+                    raise _wrong_field(path, number, row, fields)
+                yield kind(*values)
     except OSError as error:
         raise DatasetError("DAT004", f"cannot read {path}: {reason_of(error)}", "restore the table") from error
 
 
-def _refuse_row(path: DataPath, number: int, row: Any, fields: Mapping[str, type]) -> NoReturn:
-    what = "is not a JSON object"
-    if isinstance(row, dict):
-        name = next(name for name, kind in fields.items() if type(row.get(name)) is not kind)
-        found = f"is {row[name]!r:.80}" if name in row else "is missing"
-        what = f"(token {row.get('token')!r}): field {name!r} {found}, expected {fields[name].__name__}"
-    raise DatasetError("DAT011", f"{path}, row {number} {what}", "write the table as nuScenes' schema says") from None
+def _wrong_field(path: DataPath, number: int, row: Mapping[str, object], fields: Mapping[str, type]) -> DatasetError:
+    name = next(name for name, kind in fields.items() if type(row.get(name)) is not kind)
+    found = f"is {row[name]!r:.80}" if name in row else "is missing"
+    what = f"(token {row.get('token')!r}): field {name!r} {found}, expected {fields[name].__name__}"
+    return _malformed(path, number, what)
 
 
-def _objects(file: BinaryIO, path: DataPath) -> Iterator[Any]:
+def _malformed(path: DataPath, number: int, what: str) -> DatasetError:
+    return DatasetError("DAT011", f"{path}, row {number} {what}", "write the table as nuScenes' schema says")
+
+
+def _objects(file: BinaryIO, path: DataPath) -> Iterator[object]:
     """The items of a file's one JSON list, decoded one at a time."""
     source = _Source(file)
     try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray, IntArray
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, reason_of
 from pointsam.geometry.boxes import box_members
@@ -128,9 +128,9 @@ def panoptic_truth(labels: NDArray[np.int32], category_names: Mapping[int, str])
 def lidarseg_truth(
     category: NDArray[np.int32],
     category_names: Mapping[int, str],
-    xyz_lidar_m: NDArray[np.floating[Any]],
+    xyz_lidar_m: FloatArray,
     boxes: Boxes,
-    box_category: NDArray[np.integer[Any]],
+    box_category: IntArray,
 ) -> PointTruth:
     """Truth from per-point categories and boxes, made as the panoptic labels were.
 

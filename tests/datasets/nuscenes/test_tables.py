@@ -1,4 +1,6 @@
 import json
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -8,13 +10,32 @@ from pointsam.base.errors import DatasetError
 from pointsam.datasets.nuscenes import tables as nuscenes_tables
 from pointsam.datasets.nuscenes.tables import read_rows
 
-FIELDS = {"token": str, "n": int}
+
+class Row(NamedTuple):
+    token: str
+    n: int
 
 
-def read(folder, text, fields=FIELDS):
+class Listed(NamedTuple):
+    token: str
+    n: list[float]
+
+
+class Optional(NamedTuple):
+    n: int = 7
+    token: str = ""
+
+
+@dataclass
+class Indexed:
+    token: str
+    index: int
+
+
+def read(folder, text, kind=Row):
     data = text if isinstance(text, bytes) else text.encode()
     (folder / "t.json").write_bytes(data)
-    return list(read_rows(folder, "t", fields))
+    return list(read_rows(folder, "t", kind))
 
 
 @pytest.fixture
@@ -49,8 +70,15 @@ def test_other_fields_are_ignored(tmp_path):
     assert read(tmp_path, '[{"token": "a", "n": 1, "m": [{"token": "b"}, "},{"]}]') == [("a", 1)]
 
 
-def test_one_field_comes_as_a_tuple_too(tmp_path):
-    assert read(tmp_path, '[{"token": "a"}]', {"token": str}) == [("a",)]
+def test_a_field_with_a_default_may_be_missing(tmp_path):
+    rows = '[{"token": "a"}, {"token": "b", "n": 1}]'
+    assert read(tmp_path, rows, Optional) == [(7, "a"), (1, "b")]
+    with pytest.raises(DatasetError, match=r"row 0.*'token' is 1, expected str"):
+        read(tmp_path, '[{"token": 1}]', Optional)
+
+
+def test_a_row_may_be_any_class_with_annotations(tmp_path):
+    assert read(tmp_path, '[{"token": "a", "index": 3}]', Indexed) == [Indexed("a", 3)]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +122,7 @@ def test_numbers_that_are_not_finite_are_null(tmp_path, monkeypatch, block):
     """Python writes them, JSON has none: what reads the field refuses its row alone."""
     monkeypatch.setattr(nuscenes_tables, "_BLOCK_BYTES", block)
     text = '[{"token": "NaN", "n": [NaN,1, -Infinity ,NaN]}, {"token": "-Infinity", "n": [Infinity]}]'
-    found = read(tmp_path, text, {"token": str, "n": list})
+    found = read(tmp_path, text, Listed)
     assert found == [("NaN", [None, 1, None, None]), ("-Infinity", [None])]
 
 
@@ -122,5 +150,5 @@ def test_text_that_is_not_utf8_is_DAT011(tmp_path):
 def test_a_table_that_is_a_folder_is_DAT004(tmp_path):
     (tmp_path / "t.json").mkdir()
     with pytest.raises(DatasetError, match="cannot read") as raised:
-        list(read_rows(tmp_path, "t", FIELDS))
+        list(read_rows(tmp_path, "t", Row))
     assert raised.value.code == "DAT004"

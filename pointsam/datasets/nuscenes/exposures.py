@@ -1,0 +1,113 @@
+"""Exposures of nuScenes' sensors as values: sweeps, camera views, poses."""
+
+from __future__ import annotations
+
+import math
+
+from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.base.paths import require_name
+from pointsam.base.remote import DataPath
+from pointsam.datasets.io import ImageFile, RawPoints
+from pointsam.datasets.nuscenes.index import Index
+from pointsam.datasets.nuscenes.join import LIDAR
+from pointsam.datasets.nuscenes.versions import table_path
+from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.se3 import SE3
+from pointsam.types import CameraView, Sweep
+
+COLUMNS = ("x", "y", "z", "intensity", "ring")
+"""Of LiDAR files."""
+
+_RING_GAP_RAD = math.radians(41.33 / 31)
+"""HDL-32E."""
+
+
+class Exposures:
+    """Reads rows of the index.
+
+    Args:
+        root: of the data set.
+        folder: the version folder, for messages.
+        index: of that folder.
+    """
+
+    def __init__(self, root: DataPath, folder: DataPath, index: Index) -> None:
+        self._root, self._folder, self._index = root, folder, index
+
+    def sweep(self, row: int) -> Sweep:
+        """A row of `sweeps`.
+
+        Raises:
+            CalibrationError: CAL001 or CAL003 on a pose or mounting that cannot be, naming table, token and field.
+            DatasetError: as `file`.
+        """
+        path, t_us, mounting, pose = self._exposure("sweeps", row)
+        return Sweep(RawPoints(path, COLUMNS), t_us, mounting, pose, _RING_GAP_RAD, LIDAR)
+
+    def camera(self, row: int) -> CameraView:
+        """A row of `images`.
+
+        Raises:
+            CalibrationError: as `sweep`, and CAL002 on a camera matrix that cannot be.
+            DatasetError: as `file`, and DAT011 on a channel that cannot name a file.
+        """
+        path, t_us, mounting, pose = self._exposure("images", row)
+        calibration = self._index.numbers("images", "calibration")[row]
+        channel = self._index.strings("calibrations", "channel")[calibration].as_py()
+        width, height = (int(self._index.numbers("images", name)[row]) for name in ("width_px", "height_px"))
+        where = f"{table_path(self._folder, 'sensor')}: field 'channel'"
+        require_name(channel, where, "name the channel with letters, digits and _")
+        try:
+            intrinsic = self._index.numbers("calibrations", "intrinsic")[calibration]
+            camera = PinholeCamera(intrinsic.reshape(3, 3), width, height)
+        except CalibrationError as error:
+            token = self._index.strings("calibrations", "token")[calibration].as_py()
+            where = f"{table_path(self._folder, 'calibrated_sensor')}: row {token!r}, field 'camera_intrinsic'"
+            message = f"{where} of {channel} (image {path.name}): {error.message}"
+            raise CalibrationError(error.code, message, error.hint) from error
+        return CameraView(channel, ImageFile(path), t_us, camera, mounting, pose)
+
+    def file(self, name: str) -> DataPath:
+        """The path of a file that a table names.
+
+        Raises:
+            DatasetError: DAT011 on a URL in another kind of store than the root.
+        """
+        try:
+            return self._root / name
+        except ValueError as error:
+            raise DatasetError(
+                "DAT011",
+                f"{self._folder}: a table names the file {name!r}: {error}",
+                "name a file of the root",
+            ) from error
+
+    def pose(self, group: str, table: str, row: int) -> SE3:
+        """Rotation and translation of a row of a group, as they are.
+
+        Args:
+            group: of the index.
+            table: that the group is read from, for messages.
+            row: number in the group.
+
+        Raises:
+            CalibrationError: CAL001 or CAL003 naming table, token and field.
+        """
+        try:
+            return SE3.from_quaternion(
+                self._index.numbers(group, "rotation")[row], self._index.numbers(group, "translation")[row]
+            )
+        except CalibrationError as error:
+            token = self._index.strings(group, "token")[int(row)].as_py()
+            field = "rotation" if error.code == "CAL001" else "translation"
+            where = f"{table_path(self._folder, table)}: row {token!r}, field {field!r}"
+            raise CalibrationError(error.code, f"{where}: {error.message}", error.hint) from error
+
+    def _exposure(self, group: str, row: int) -> tuple[DataPath, int, SE3, SE3]:
+        """Path, time, ego_SE3_sensor and world_SE3_ego of one row of sample_data."""
+        return (
+            self.file(self._index.strings(group, "file")[row].as_py()),
+            int(self._index.numbers(group, "t_us")[row]),
+            self.pose("calibrations", "calibrated_sensor", self._index.numbers(group, "calibration")[row]),
+            self.pose("poses", "ego_pose", self._index.numbers(group, "pose")[row]),
+        )
