@@ -15,7 +15,7 @@ from pipelines.data import DataSpec
 from pipelines.training.predict import BEST, LAST, Score
 from pipelines.training.recipe_file import Network, with_recipe_upgraded
 from pipelines.training.scores import ValidationDocument, read_validations
-from pointsam.base.document import differences, document_bytes, read_document
+from pointsam.base.document import differences, read_document, write_document
 from pointsam.base.errors import StoreError
 from pointsam.base.hardware import hardware
 from pointsam.base.progress import progress
@@ -168,7 +168,7 @@ class RunFolder:
             official=document.official,
             bad=document.bad,
         )
-        write_together([(self.out / SCORES, document_bytes(scores, indent=1, sort_keys=False))])
+        write_document(self.out / SCORES, scores, indent=1, sort_keys=False)
 
 
 def _without_free(decides: FitDocument) -> FitDocument:
