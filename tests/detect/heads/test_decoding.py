@@ -1,4 +1,4 @@
-"""What a head is taught is what it then says: targets put in place of outputs decode to the boxes."""
+"""Targets put in place of outputs decode to the boxes that they were made from."""
 
 import math
 
@@ -73,7 +73,7 @@ def boxed_anchors(head):
     return boxed, targets.box[boxed]
 
 
-def test_a_centre_head_says_the_boxes_it_is_taught():
+def test_a_centre_head_decodes_its_targets_to_the_boxes():
     head, output = center_output()
     labels = box_labels(BOXES, CLASSES, VELOCITY)
     predictions = head.predict(output)[0]
@@ -84,7 +84,7 @@ def test_a_centre_head_says_the_boxes_it_is_taught():
     assert head.loss(output, [labels])["box"] == 0
 
 
-def test_an_anchor_head_says_the_boxes_it_is_taught():
+def test_an_anchor_head_decodes_its_targets_to_the_boxes():
     head, output = anchor_output()
     labels = box_labels(BOXES, CLASSES, VELOCITY)
     predictions = head.predict(output)[0]
@@ -157,7 +157,7 @@ def test_in_balance_a_class_counts_by_its_own_positives():
     assert classes["both", False] < classes["both", True]
 
 
-def test_residuals_of_a_second_stage_mend_a_proposal():
+def test_residuals_of_a_second_stage_refine_a_proposal():
     rois = BOXES + torch.tensor([0.4, -0.3, 0.1, 0.2, -0.1, 0.1, 0.3])
     assert torch.allclose(decode_roi(encode_roi(BOXES, rois), rois), BOXES, atol=1e-5)
     turned = replace_yaw(rois, rois[:, 6] + math.pi)
@@ -181,7 +181,7 @@ def test_clusters_move_the_class_loss_alone():
 
 
 @pytest.mark.parametrize("channels", [0, 16])
-def test_a_fresh_anchor_head_believes_that_almost_everywhere_is_nothing(channels):
+def test_a_fresh_anchor_head_predicts_almost_only_background(channels):
     car = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.6, 0.1))
     head = AnchorHead(8, PLACE, IDS, AnchorHeadConfig((car,), channels))
     output = head(torch.randn(2, 8, *PLACE.shape))

@@ -1,4 +1,4 @@
-"""From points to maps."""
+"""Encoders from points to feature maps, and the neck."""
 
 import pytest
 
@@ -89,7 +89,7 @@ def test_a_sweep_without_points_is_an_empty_map(grid, kind, residual, training):
     assert (feature_map == 0).all()
 
 
-def test_pillars_want_one_layer():
+def test_pillars_need_one_layer():
     with pytest.raises(SchemaError, match="pillars as high as the range"):
         SMALL.build(VOXELS, 5)
 
@@ -107,7 +107,7 @@ def test_stages_of_unequal_lists_are_refused():
 
 
 @pytest.mark.parametrize(("grid", "kind", "residual"), KINDS)
-def test_places_are_read_in_full_precision_whatever_the_network_runs_in(grid, kind, residual):
+def test_positions_are_read_in_full_precision_in_mixed_precision_too(grid, kind, residual):
     encoder = encoder_of(grid, kind, residual)
     read = []
     first = encoder.layer if kind == "pillar" else encoder.first

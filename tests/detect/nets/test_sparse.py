@@ -1,4 +1,4 @@
-"""Sparse convolutions are dense ones, at the sites that have something to say."""
+"""Sparse convolutions equal dense ones at the occupied sites."""
 
 import pytest
 
