@@ -11,7 +11,7 @@ from pointsam.detect.nets.norm import BatchNorm  # noqa: E402
 
 PILLARS = Grid((-8.0, -4.8, -3.0, 8.0, 4.8, 1.0), (0.4, 0.4, 4.0))
 VOXELS = Grid((-8.0, -4.8, -3.0, 8.0, 4.8, 1.0), (0.2, 0.2, 0.1))
-SMALL = EncoderConfig(pillar_channels=6, voxel_channels=(4, 4, 6, 8), voxel_out=5)
+SMALL = EncoderConfig(pillar_channels=6, voxel_channels=(4, 5, 6, 8), voxel_out=5)
 KINDS = [(PILLARS, "pillar", True), (VOXELS, "voxel", True), (VOXELS, "voxel", False)]
 
 
@@ -23,7 +23,7 @@ def cloud(count=600, seed=0):
 
 def encoder_of(grid, kind, residual):
     torch.manual_seed(0)
-    config = EncoderConfig(kind, 6, (4, 4, 6, 8), 5, residual)  # type: ignore[arg-type]
+    config = EncoderConfig(kind, 6, (4, 5, 6, 8), 5, residual)  # type: ignore[arg-type]
     return config.build(grid, 5).eval()
 
 
