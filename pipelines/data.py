@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError, UnfitChangeError
 from pointsam.base.remote import DataPath
-from pointsam.calibration.correction import RigCorrection, StoredCorrection, mended, rig_of
+from pointsam.calibration.correction import RigCorrection, StoredCorrection, corrected, rig_of
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import Dataset
@@ -112,7 +112,7 @@ class DataSpec:
                 f"the calibration file has rigs {', '.join(known)}, but frame {frame.frame_id} is of rig {rig}",
                 "calibrate with frames of every rig, with the same --noise: pointsam-label calibrate",
             )
-        return mended(frame, known[rig])
+        return corrected(frame, known[rig])
 
 
 class _ChangedDataset:

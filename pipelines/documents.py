@@ -1,4 +1,4 @@
-"""What run.json says of the stages of a labelling run."""
+"""Documents of the stages of a labelling run, as run.json holds them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pointsam.taxonomy import Taxonomy
 
 @dataclass(frozen=True)
 class LabelDocument(StageDocument):
-    """What every stage of labels was made with.
+    """Inputs of every stage of a labelling run.
 
     Args:
         recipe: name of the configuration.
-        dataset: the data.
+        dataset: the data set.
         taxonomy: the classes.
     """
 
@@ -30,11 +30,11 @@ class LabelDocument(StageDocument):
     taxonomy: Taxonomy
 
     def metadata(self, weights_sha256: Mapping[str, str], perturbation: str) -> dict[str, object]:
-        """What the stage's tables say of themselves: JSON values of a `StageMetadata`.
+        """The metadata of the stage's tables: JSON values of a `StageMetadata`.
 
         Args:
-            weights_sha256: of the models that made the masks.
-            perturbation: error of the calibration, "none" without one.
+            weights_sha256: sha256 of the weights of each model that made the masks.
+            perturbation: the calibration error, "none" without one.
         """
         config = json_object(self)
         return json_object(StageMetadata(config, self.taxonomy, weights_sha256, perturbation, __version__))
@@ -42,16 +42,16 @@ class LabelDocument(StageDocument):
 
 @dataclass(frozen=True)
 class MasksDocument(LabelDocument):
-    """What the masks were made with.
+    """Inputs of the masks.
 
     Args:
         labels: label name of the 2D network -> class.
-        weights_sha256: of each model's weights.
-        threads: of a worker; sums depend on them.
+        weights_sha256: sha256 of each model's weights.
+        threads: threads per worker; sums depend on them.
         device: "cpu" or "cuda"; a GPU sums in another order.
-        config: of the stage.
-        noise: what is wrong with the calibration, None for nothing.
-        calibration: what mends it, by rig, None for nothing.
+        config: configuration of the stage.
+        noise: error added to the calibration, None for none.
+        calibration: correction of the calibration by rig, None for none.
     """
 
     stage: ClassVar[str] = "masks"
@@ -66,19 +66,19 @@ class MasksDocument(LabelDocument):
 
     @classmethod
     def sorted_out(cls, values: Mapping[str, object]) -> Mapping[str, object]:
-        """With the options of back ends, known here or not, in a field of their own."""
+        """The values with the options of back ends, known or not, in the field `options`."""
         config = values.get("config")
         return {**values, "config": MasksConfig.sorted_out(config)} if isinstance(config, Mapping) else values
 
 
 @dataclass(frozen=True)
 class ClustersDocument(LabelDocument):
-    """What the clusters were made with.
+    """Inputs of the clusters.
 
     Args:
-        masks_key: of the masks.
-        config: of the stage.
-        noise, calibration: as of `MasksDocument`.
+        masks_key: key of the masks.
+        config: configuration of the stage.
+        noise, calibration: as in `MasksDocument`.
     """
 
     stage: ClassVar[str] = "clusters"

@@ -18,7 +18,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _AHEAD = 4
-"""Tasks under way a worker: enough that none waits, few enough that results do not pile up."""
+"""Submitted tasks per worker: enough to keep it busy, few enough that results do not accumulate."""
 
 
 def ordered_map(
@@ -30,19 +30,19 @@ def ordered_map(
     engine: str = "local",
     gpus_per_worker: float = 0.0,
 ) -> Generator[Result, None, None]:
-    """`work` over `tasks`, results in the order of the tasks; close it to stop early, what is not begun is left.
+    """Results of `work` in the order of the tasks. Closing the generator cancels the tasks that have not begun.
 
     Args:
         work: a module-level function.
-        tasks: consumed lazily: at most four a worker are under way.
-        workers: "local" runs one worker in this process.
-        initialise: called once a worker with `arguments`, before its first task.
-        arguments: for `initialise`.
+        tasks: consumed lazily; at most four per worker are submitted.
+        workers: number of workers; one "local" worker runs in this process.
+        initialise: called with `arguments` once per worker, before its first task.
+        arguments: arguments of `initialise`.
         engine: "local" processes, or "ray" actors (a running cluster if Ray finds one, else this machine).
-        gpus_per_worker: for Ray's scheduler.
+        gpus_per_worker: number of GPUs that Ray reserves for each worker.
 
     Raises:
-        BackendError: BCK007 if a worker dies, BCK005 if Ray is asked for and not installed, BCK006 if its cluster is
+        BackendError: BCK007 if a worker dies, BCK005 if Ray is not installed, BCK006 if its cluster is
             too small for the workers.
     """
     if engine == "ray":
@@ -92,7 +92,7 @@ def _begin(initialise: Callable[..., None], arguments: tuple[object, ...]) -> No
 
 
 def _die_with_parent() -> None:
-    """A killed parent cannot stop its workers: each would wait for a task, with its models in memory, for ever."""
+    """Exit when the parent exits. Workers of a killed parent would wait for tasks for ever, with models in memory."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -143,13 +143,13 @@ def _on_ray(
 
 
 def _require_room(held: Mapping[str, float], workers: int, gpus: float) -> None:
-    """Ray would wait for ever, and silently, for a worker that the cluster has no room for."""
+    """Refuse workers that do not fit into the cluster; Ray would wait for them silently and for ever."""
     for resource, share in (("CPU", 1.0), ("GPU", gpus)):
         there = held.get(resource, 0.0)
         if workers * share > there:
             raise BackendError(
                 "BCK006",
-                f"{workers} workers want {workers * share:g} {resource}s, and Ray's cluster has {there:g}",
+                f"{workers} workers need {workers * share:g} {resource}s, and Ray's cluster has {there:g}",
                 f"lower --workers to {there // share:g}"
                 if there >= share
                 else f"start Ray where it finds a {resource}, or use --engine local",
@@ -159,6 +159,6 @@ def _require_room(held: Mapping[str, float], workers: int, gpus: float) -> None:
 def _died() -> BackendError:
     return BackendError(
         "BCK007",
-        "a worker died, most likely killed for want of memory",
+        "a worker died, most likely because memory ran out",
         "run the same command again with fewer --workers: finished shards are kept",
     )

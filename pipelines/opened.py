@@ -1,4 +1,4 @@
-"""What a run left, opened with the data that it was made of, and checked to belong together."""
+"""A finished run, opened together with its data set and checked to belong to it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from pointsam.types import FrameLabels, ImageMasks, InstanceMap
 
 
 class StoredMasks:
-    """The masks of an output folder, as the 3D stage takes them.
+    """The masks of an output folder, for the 3D stage.
 
     Args:
-        folder: where they are.
+        folder: the output folder.
 
     Attributes:
-        labels: the folder.
-        document: what the masks were made with.
-        taxonomy: the classes of their detections.
+        labels: reader of the folder.
+        document: inputs of the masks.
+        taxonomy: classes of the detections.
 
     Raises:
         StoreError: OUT004 if the folder holds no masks.
@@ -40,7 +40,7 @@ class StoredMasks:
 
     @property
     def key(self) -> str:
-        """Equal keys mean equal masks."""
+        """The key of the masks; equal keys mean equal masks."""
         return self.labels.key("masks")
 
     @property
@@ -49,7 +49,7 @@ class StoredMasks:
         return self.labels.metadata("masks").calibration_perturbation
 
     def perturbation_with(self, noise: Noise) -> str:
-        """The calibration error of what is made of the masks through `noise`: theirs too, unless it is the same."""
+        """The calibration error of clusters made with `noise`; it includes that of these masks if it differs."""
         made, own = self.perturbation, noise.text()
         if made in ("none", own):
             return own
@@ -59,16 +59,16 @@ class StoredMasks:
         """Masks of a frame by camera.
 
         Raises:
-            QuarantinedError: that of an image that was set aside; what reading raises.
+            QuarantinedError: if an image is quarantined; what reading raises.
         """
         images = self.labels.masks(frame_id)
         for row in images.values():
             if row.status != "ok":
-                raise QuarantinedError(row.error_code, row.error, "mend the file, then run with --retry-failed")
+                raise QuarantinedError(row.error_code, row.error, "correct the file, then run with --retry-failed")
         return images
 
     def painted(self, image: ImageMasks, config: ClustersConfig) -> InstanceMap:
-        """One object or none for every pixel of an image."""
+        """Instance map of an image: the object of every pixel."""
         return instance_map(image, self.taxonomy, self.document.config.semantic_overlap, config)
 
 
@@ -76,17 +76,17 @@ class OpenedRun:
     """A finished run with its data.
 
     Args:
-        labels: the folder with its clusters.
-        data: the data that they were made of, as the run saw them.
-        masks_folder: where the masks are that they were made of.
+        labels: reader of the folder with the clusters.
+        data: the data that they were made from, as the run saw them.
+        masks_folder: folder of the masks that they were made from.
 
     Attributes:
         labels: likewise.
-        truth: the data set with its own calibration: for truth, and for figures by camera and visibility.
-        dataset: the data set as the run saw it, with the run's noise and calibration: for pictures and exports.
+        truth: the data set with its own calibration, for ground truth and for metrics by camera and visibility.
+        dataset: the data set with the noise and calibration of the run, for pictures and exports.
 
     Raises:
-        SchemaError: SCH004 if the clusters were made of other data.
+        SchemaError: SCH004 if the clusters were made from other data.
         DatasetError: what opening the data set raises.
     """
 
@@ -98,23 +98,23 @@ class OpenedRun:
 
     @cached_property
     def masks(self) -> StoredMasks:
-        """The masks that the clusters were made of. Those of other folders have other mask ids.
+        """The masks that the clusters were made from. Masks of other folders have other ids.
 
         Raises:
-            SchemaError: SCH004 if the folder of masks holds none, or others.
-            StoreError: OUT004 if it is no output folder.
+            SchemaError: SCH004 if the folder holds no masks or other ones.
+            StoreError: OUT004 if it is not an output folder.
         """
         folder = Labels(self._masks_folder)
         if "masks" not in folder.stages or folder.key("masks") != self.labels.document(ClustersDocument).masks_key:
             raise SchemaError(
                 "SCH004",
-                f"the masks that the clusters of {self.labels.out} were made of are not in {folder.out}",
-                "say with --masks-from FOLDER where they are",
+                f"{folder.out} does not hold the masks that the clusters of {self.labels.out} were made from",
+                "pass their folder with --masks-from",
             )
         return StoredMasks(self._masks_folder)
 
     def masks_of(self, found: FrameLabels) -> dict[str, list[tuple[bytes, int]]]:
-        """By camera, the masks that built a frame's clusters, with their class.
+        """Masks of a frame's clusters: camera -> (RLE, class_id) of each.
 
         Raises:
             SchemaError, StoreError: as `masks`.
@@ -143,25 +143,25 @@ def open_run(
     adapter: str | None = None,
     version: str | None = None,
 ) -> OpenedRun:
-    """Open a finished run with the data that it was made of, and the calibration that it saw.
+    """Open a finished run with its data and the calibration that it used.
 
     Args:
         out: output folder with clusters.
-        root: of the data set, None for where it lay when the run was made.
-        masks_from: folder whose masks the clusters were made of, None for `out`.
-        adapter: name of the data set module, None for the run's.
+        root: root of the data set, None for its place when the run was made.
+        masks_from: folder of the masks that the clusters were made from, None for `out`.
+        adapter: type of the data set, None for the run's.
         version: version folder of the tables, None for the run's.
 
     Raises:
         StoreError: OUT004 if there are no clusters.
-        DatasetError: DAT001 if the data are no longer there; and what opening the data set raises.
-        SchemaError: SCH004 if the clusters were made of other data.
+        DatasetError: DAT001 if the data set is no longer there; and what opening it raises.
+        SchemaError: SCH004 if the clusters were made from other data.
     """
     labels = Labels(out)
     document = labels.document(ClustersDocument)
     root = root or labels.data_root("clusters")
     if root is None or not root.is_dir():
-        raise DatasetError("DAT001", f"the data of {out} are not at {root}", "say where they are: --data or DATA")
+        raise DatasetError("DAT001", f"the data of {out} are not at {root}", "pass their root: --data or DATA")
     rigs = {rig: one.correction() for rig, one in (document.calibration or {}).items()}
     made = document.dataset
     data = DataSpec(root, adapter or made.name, version or made.version, document.noise or CLEAN, rigs or None)
@@ -169,15 +169,15 @@ def open_run(
 
 
 def open_masks(folder: Path, data: DataSpec) -> tuple[StoredMasks, Dataset]:
-    """Open the masks of a run with the data that they were made of, whose calibration may be another one.
+    """Open the masks of a run with their data set, whose calibration may be changed.
 
     Args:
-        folder: where the masks are.
+        folder: output folder with the masks.
         data: the data set.
 
     Raises:
         StoreError: OUT004 if there are no masks.
-        SchemaError: SCH004 if they were made of other data.
+        SchemaError: SCH004 if they were made from other data.
     """
     masks, dataset = StoredMasks(folder), data.open()
     require_same_data(masks.labels, "masks", dataset)
@@ -185,16 +185,16 @@ def open_masks(folder: Path, data: DataSpec) -> tuple[StoredMasks, Dataset]:
 
 
 def open_labels(folder: Path, dataset: Dataset, allow_noise: bool = False) -> Labels:
-    """Open the labels of a run, to train on them.
+    """Open the labels of a run for training.
 
     Args:
         folder: output folder with clusters.
-        dataset: to train on.
-        allow_noise: take labels of a run with perturbed calibration, for experiments.
+        dataset: the data set to train on.
+        allow_noise: accept labels of a run with perturbed calibration, for experiments.
 
     Raises:
         StoreError: OUT004 if there are no clusters.
-        SchemaError: SCH004 on labels of another data set or of other classes, SCH003 on those of a noise run.
+        SchemaError: SCH004 on labels of another data set or of other classes, SCH003 on labels of a noise run.
     """
     labels = Labels(folder)
     require_same_data(labels, "clusters", dataset)
@@ -204,13 +204,13 @@ def open_labels(folder: Path, dataset: Dataset, allow_noise: bool = False) -> La
         raise SchemaError(
             "SCH003",
             f"{labels.out} was made with a perturbed calibration ({noise})",
-            "train on labels of a clean run, or give --allow-noise to study what noise does",
+            "train on labels of a clean run, or pass --allow-noise to study the effect of noise",
         )
     return labels
 
 
 def require_same_data(labels: Labels, stage: str, dataset: Dataset) -> None:
-    """Refuse a data set that a stage was not made of. A data set that has moved is the same one.
+    """Refuse a data set that a stage was not made from. A data set may have moved.
 
     Raises:
         SchemaError: SCH004.
@@ -220,8 +220,8 @@ def require_same_data(labels: Labels, stage: str, dataset: Dataset) -> None:
         place = "" if recorded is None else f" at {recorded}"
         raise SchemaError(
             "SCH004",
-            f"the {stage} in {labels.out} were made of another data set ({made.name}{place}) than {dataset.root}, "
+            f"the {stage} in {labels.out} were made from another data set ({made.name}{place}) than {dataset.root}, "
             "or its tables or calibration have changed since: the fingerprints differ",
-            f"give the root, and the --version, that they were made of, or label this one: pointsam-label run "
+            f"pass the root and --version that they were made from, or label this data set: pointsam-label run "
             f"{dataset.root} --out OTHER",
         )

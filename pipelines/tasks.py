@@ -1,4 +1,4 @@
-"""One image or one frame as a task of a worker; a bad one is set aside."""
+"""One image or one frame as a task of a worker. A bad frame is quarantined."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Generic, TypeVar
 from pointsam.base.errors import BackendError, DefectError, PointSamError
 from pointsam.base.runtime import Stopwatch, peak_mb
 
-Row = TypeVar("Row")
+Row = TypeVar("Row", covariant=True)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One image (camera given) or one frame of a shard."""
+    """One image of a shard, or one frame if `camera` is empty."""
 
     frame_id: str
     camera: str
@@ -26,7 +26,7 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskResult(Generic[Row]):
-    """A task's row and what it cost."""
+    """Row and cost of a task."""
 
     task: Task
     row: Row
@@ -38,7 +38,17 @@ class TaskResult(Generic[Row]):
 def guarded(
     work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, watch: Stopwatch
 ) -> TaskResult[Row]:
-    """Set a bad frame aside; let what would meet every frame (model, configuration, disk, memory) stop the run."""
+    """Do a task. A bad frame is quarantined; errors that concern every frame stop the run.
+
+    Args:
+        work: does the task.
+        failed: makes the row of a quarantined frame or image.
+        task: the task.
+        watch: its stopwatch.
+
+    Raises:
+        PointSamError: any that does not concern a single frame; BCK008 if a model or the memory fails.
+    """
     error: PointSamError | None = None
     try:
         row = work()

@@ -1,7 +1,7 @@
-"""COCO run lengths: masks as short byte strings, and back, whole or cropped to their bounding box.
+"""COCO run lengths: masks to short byte strings, and back to full masks or crops to their bounding box.
 
-Reading is done here rather than by pycocotools for two reasons: a mask's box is a small part of its image, and
-pycocotools trusts the runs, so that a malformed string from a user's file would write past the image.
+Masks are decoded here and not by pycocotools for two reasons: the box of a mask is a small part of its image, and
+pycocotools does not check the runs, so that a malformed string from a user's file would write outside the image.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import SchemaError
 
-# Five bits a character: seven make more than any image has pixels.
+# Each character holds five bits: seven characters can hold more than the number of pixels of any image.
 _MAX_CHARACTERS = 7
 
 
@@ -37,7 +37,7 @@ def decode(rle: bytes, height_px: int, width_px: int) -> NDArray[np.bool_]:
     """Expand to an (H,W) mask.
 
     Raises:
-        SchemaError: SCH003 where the runs do not fill the image exactly; so for all that take the image's size.
+        SchemaError: SCH003 if the runs do not fill the image exactly; so do all functions that take the image's size.
     """
     counts = _runs_of_image(rle, height_px, width_px)
     ones = np.arange(len(counts)) % 2 == 1
@@ -89,18 +89,19 @@ def united(a: bytes, b: bytes) -> bytes:
 
 
 def check(rle: bytes, num_pixels: int) -> NDArray[np.int64]:
-    """Refuse run lengths that do not describe an image of so many pixels.
+    """Refuse run lengths that do not describe an image of `num_pixels` pixels.
 
     Args:
-        rle: COCO's text form: numbers of five bits a character, least first, bit 5 = goes on, bit 4 of the last = the
-            sign; from the fourth number on the difference to the one two before.
+        rle: COCO's text form: numbers with five bits per character, least significant first; bit 5 marks that the
+            number continues, bit 4 of its last character is the sign. From the fourth number on, each is the difference
+            to the one two before.
         num_pixels: height times width.
 
     Returns:
         (R,) run lengths, background first; only the first may be 0.
 
     Raises:
-        ValueError: saying what is wrong.
+        ValueError: with the reason.
     """
     runs = _parse(rle)
     if runs.min() < 0 or (runs[1:] == 0).any():

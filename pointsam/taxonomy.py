@@ -1,11 +1,11 @@
-"""The classes a run labels, with the traits the method needs of each, and mappings from other label sets to them."""
+"""The classes that a run labels, with their traits, and mappings from other sets of labels to them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from pointsam.base.errors import SchemaError
 
@@ -33,8 +33,8 @@ TYPICAL_LWH_M: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "motorcyclist": (2.11, 0.77, 1.73),
     }
 )
-"""Sizes of classes with common names that state none. Mean sizes of annotated boxes: nuScenes' where it has the class,
-else KITTI's; a guess for "other_vehicle"."""
+"""Default sizes of classes with common names. Mean sizes of annotated boxes of nuScenes, or of KITTI for classes that
+nuScenes lacks; an estimate for "other_vehicle"."""
 
 _SINCE_0_1_0 = ("size_lwh_m", "large")
 
@@ -46,16 +46,17 @@ class ClassSpec:
     Args:
         name: the class name, unique in its taxonomy.
         link_floor_m: smallest link distance of SAR (method.md A.0 min_dist_thresh).
-        vehicle: may link to another vehicle class (A.0 vehicle_class).
-        crowd: two masks of this class never link (A.0 cluster ignore_semantics).
-        row: smaller masks overwrite larger ones when painting (A.0 generator ignore_semantics).
-        role: "rider" may sit on a "ridden" one; both are then one object of the ridden class (quality.md).
-        needs_rider: of a "ridden" class: it means both together, alone it is nothing (a parked bicycle is no cyclist).
+        vehicle: whether it may link to another vehicle class (A.0 vehicle_class).
+        crowd: whether two masks of this class never link (A.0 cluster ignore_semantics).
+        row: whether smaller masks overwrite larger ones when painting (A.0 generator ignore_semantics).
+        role: a "rider" may sit on a "ridden" object; both are then one object of the ridden class (quality.md).
+        needs_rider: for a "ridden" class: whether an object without a rider is background, as a parked bicycle is no
+            cyclist.
         size_lwh_m: typical length, width and height, for boxes fitted to clusters; None = see `typical_lwh_m`.
-        large: gaps between LiDAR rings widen its link distance, and ground is not trimmed off it; None = see
+        large: whether gaps between LiDAR rings widen its link distance and ground is not removed from it; None = see
             `is_large`.
-        coco: COCO label names that mean this class. They are used once, to build a mapping, so they take no part in
-            comparisons and stored documents.
+        coco: COCO labels of this class. They are only used to build a mapping, so comparisons and stored documents
+            leave them out.
     """
 
     name: str
@@ -71,16 +72,16 @@ class ClassSpec:
 
     @property
     def is_large(self) -> bool:
-        """`large` if it is stated, else whether objects link at a metre and more."""
+        """`large` if it is set, otherwise whether `link_floor_m` is at least 1 m."""
         return self.link_floor_m >= 1.0 if self.large is None else self.large
 
     @property
     def typical_lwh_m(self) -> tuple[float, float, float] | None:
-        """`size_lwh_m` if it is stated, else the size of a class of this name in `TYPICAL_LWH_M`, else None."""
+        """`size_lwh_m` if it is set, otherwise the size of this class name in `TYPICAL_LWH_M`, or None."""
         return self.size_lwh_m or TYPICAL_LWH_M.get(self.name)
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON values. Traits that 0.1.0 did not have are left out at their defaults, so that its documents compare."""
+    def as_dict(self) -> dict[str, object]:
+        """JSON values. Traits that 0.1.0 did not have are left out at their defaults, to match its documents."""
         values = asdict(self)
         del values["coco"]
         for trait in fields(self):
@@ -94,7 +95,7 @@ class Taxonomy:
     """An ordered set of classes; class_id is the position.
 
     Raises:
-        SchemaError: SCH002 on an empty or too long list, a repeated name, or a COCO label of two classes.
+        SchemaError: SCH002 on an empty or too long list, a repeated name, or a COCO label that two classes have.
     """
 
     name: str
@@ -124,10 +125,10 @@ class Taxonomy:
 
     @property
     def coco(self) -> dict[str, str]:
-        """COCO label -> class name, of every class that states some."""
+        """Class name by COCO label."""
         return {label: spec.name for spec in self.classes for label in spec.coco}
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """JSON values, as documents and tables hold them (`ClassSpec.as_dict`)."""
         return {"name": self.name, "classes": [spec.as_dict() for spec in self.classes]}
 
@@ -149,10 +150,10 @@ class Taxonomy:
 
 @dataclass(frozen=True)
 class BringsTaxonomy:
-    """What a mapping file may name as its taxonomy: a data set plug-in.
+    """The part of a data set plug-in that a mapping file needs to name it as its taxonomy.
 
     Args:
-        taxonomy: its classes.
+        taxonomy: classes of the data set.
     """
 
     taxonomy: Taxonomy
@@ -160,11 +161,11 @@ class BringsTaxonomy:
 
 @dataclass(frozen=True)
 class LabelMapping:
-    """Takes the label names of a 2D network or data set to classes of a taxonomy.
+    """A mapping from the labels of a 2D network or data set to the classes of a taxonomy.
 
     Args:
-        taxonomy: the target.
-        classes: label name -> class name; a label that is not listed is background.
+        taxonomy: the target taxonomy.
+        classes: class name by label; a label that is not listed is background.
 
     Raises:
         SchemaError: SCH001 if a target class is not in the taxonomy.
@@ -179,11 +180,11 @@ class LabelMapping:
             self.taxonomy.class_id(target)
 
     def __reduce__(self) -> tuple[type[LabelMapping], tuple[Taxonomy, dict[str, str]]]:
-        """For worker processes: a mapping proxy has no way to them."""
+        """Support for pickling to worker processes: a mapping proxy cannot be pickled."""
         return LabelMapping, (self.taxonomy, dict(self.classes))
 
     def class_id(self, label: str) -> int:
-        """class_id of a label, BACKGROUND if the mapping leaves it out."""
+        """class_id of a label, BACKGROUND if the mapping does not list it."""
         target = self.classes.get(label)
         return BACKGROUND if target is None else self.taxonomy.class_id(target)
 
@@ -216,7 +217,8 @@ KITTI = Taxonomy(
         ClassSpec("cyclist", link_floor_m=0.65, role="ridden", needs_rider=True, coco=("bicycle",)),
     ),
 )
-"""KITTI object classes that a camera can tell apart; Van, Person_sitting, Misc and DontCare are void in its truth."""
+"""KITTI object classes that a camera can distinguish; Van, Person_sitting, Misc and DontCare are void in its ground
+truth."""
 
 SEMANTICKITTI = Taxonomy(
     "semantickitti",
@@ -229,4 +231,4 @@ SEMANTICKITTI = Taxonomy(
         ClassSpec("motorcyclist", link_floor_m=0.65, role="ridden", needs_rider=True, coco=("motorcycle",)),
     ),
 )
-"""SemanticKITTI's things; a cycle without a rider is void in its truth."""
+"""SemanticKITTI's thing classes; a cycle without a rider is void in its ground truth."""

@@ -1,10 +1,10 @@
-"""What each switch of the default recipe gains: every variant on the same frames, one row each.
+"""Measure the effect of each switch of the default recipe: every variant on the same frames, one row each.
 
     python scripts/ablate_recipes.py ROOT [ROOT ...] --work DIR [--variants FILE]
 
-Variants are the two recipes with and without SAR, and the default recipe with one switch put back as published. FILE
-may hold others: JSON {name: [recipe, "name=value", ...]}. Masks are made once for each setting of the 2D stage and
-kept in DIR, so that a second call only redoes what changed. Figures of a handful of frames are directions, not results.
+Variants are the two recipes with and without SAR, and the default recipe with one switch set to its published value.
+FILE may hold others: JSON {name: [recipe, "name=value", ...]}. Masks are made once for each setting of the 2D stage and
+kept in DIR, so that a second call only repeats what changed. Numbers of a few frames are indicative only.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def variants():
 
 
 def flat(document, prefix=""):
-    """Dotted names to values."""
+    """Dotted name -> value."""
     out = {}
     for key, value in document.items():
         out |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
@@ -57,7 +57,7 @@ def score(root, work, recipe, overrides, workers):
 
 
 def main():
-    """Parse, run, print."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("roots", type=Path, nargs="+")
     parser.add_argument("--work", type=Path, required=True)

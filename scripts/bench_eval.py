@@ -1,10 +1,10 @@
-"""Speed and memory of `pointsam-label eval`'s judge over many frames: all figures and all bins, points and boxes read.
+"""Speed and memory of the scoring of `pointsam-label eval` over many frames, without the time to read them.
 
     python scripts/bench_eval.py WORLD --frames 100
     python scripts/bench_eval.py WORLD --frames 5000
 
-The frames of WORLD, any root with truth, are judged over and over; their labels are the truth with a fifth of the
-objects lost and a tenth of the points. Memory is what the process has grown by since the first hundred frames.
+The frames of WORLD, any root with ground truth, are scored repeatedly. Labels are the ground truth without a fifth of
+the objects and a tenth of the points. Memory is the growth of the process since the first hundred frames.
 """
 
 import argparse
@@ -25,7 +25,7 @@ _WARM, _DIFFERENT = 100, 20
 
 
 def main():
-    """Judge and print."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("world", type=Path)
     parser.add_argument("--frames", type=int, default=1000)
@@ -45,12 +45,12 @@ def main():
             warm_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = time.perf_counter() - began
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"{args.frames} frames, PQ {judge.result().panoptic.pq:.3f}: {1e3 * seconds / args.frames:.1f} ms a frame")
+    print(f"{args.frames} frames, PQ {judge.result().panoptic.pq:.3f}: {1e3 * seconds / args.frames:.1f} ms per frame")
     print(f"largest memory {peak_kb / 1e3:.0f} MB, {(peak_kb - warm_kb) / 1e3:.1f} MB of it after frame {_WARM}")
 
 
 def worse(dataset, frame_id, truth, seed):
-    """Labels as a labelling run might have left them."""
+    """Ground truth without a fifth of the objects and a tenth of the points, as labels of a run."""
     rng = np.random.default_rng(seed)
     ids = truth.labels.instance_id
     lost = rng.random(int(ids.max(initial=0)) + 2) < 0.2

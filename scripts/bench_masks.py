@@ -1,10 +1,10 @@
-"""Time and memory of MobileSAM, and of segment_anything's own generator on the same weights and prompts, in one run.
+"""Time and memory of MobileSAM, and of segment_anything's generator on the same weights and prompts, in one run.
 
     python scripts/bench_masks.py IMAGE [THREADS [POINTS [BOXES]]]
 
 The reference is `SamAutomaticMaskGenerator` with the published thresholds, given our prompts as its grid and the
-embedding ready-made, so that both are timed from there on. The ratio is one of CPU time, which other work on the
-machine disturbs less than wall time; run with one thread where there is such work.
+embedding, so that both are timed after the encoder. The ratio is of CPU time, which other work on the machine affects
+less than wall time; use one thread on a busy machine.
 """
 
 import resource
@@ -25,7 +25,7 @@ ENCODINGS = 5
 
 
 def timed(label: str, work, count: int = 1):
-    """Run, print wall and CPU time and the process's highest memory so far, return (result, CPU seconds)."""
+    """Run, print wall and CPU time and the peak memory of the process so far; return (result, CPU seconds)."""
     start, start_cpu = time.perf_counter(), time.process_time()
     result = work()
     wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
@@ -36,7 +36,7 @@ def timed(label: str, work, count: int = 1):
 
 
 def stock_generator(image: np.ndarray, uv_px: np.ndarray) -> SamAutomaticMaskGenerator:
-    """Meta's generator, its image encoded already."""
+    """Meta's generator with an encoded image."""
     sam, path = build_mobile_sam(), weight_files("mobile_sam")[0].path
     load_all(sam, from_upstream_names(read_tensors(path)), path)
     generator = SamAutomaticMaskGenerator(
@@ -55,7 +55,7 @@ def stock_generator(image: np.ndarray, uv_px: np.ndarray) -> SamAutomaticMaskGen
 
 
 def main(path: Path, threads: int = 2, points: int = 256, boxes: int = 20) -> None:
-    """Measure and print."""
+    """Run from the command line."""
     torch.set_num_threads(threads)
     image = read_image(ImageFile(path))
     height, width = image.shape[:2]

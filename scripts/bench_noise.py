@@ -1,10 +1,10 @@
-"""Time and memory of a sweep over wrong calibrations, against labelling the same frames once a cell.
+"""Time and memory of a sweep over calibration errors, against labelling the same frames once per cell.
 
     python scripts/bench_noise.py ROOT --work DIR [--frames 40] [--workers 2] [--split train]
 
-The sweep has 60 cells, each with SAR and without: rotation, translation, time, the published error, missing cameras.
-The same frames are labelled once by `run`, and once more from the same masks by `clusters`: what a sweep by hand would
-repeat. Each is the command itself, start of processes included; memory is that of the largest process.
+The sweep has 60 cells, each with and without SAR: rotation, translation, time, the published error, missing cameras.
+The same frames are labelled once by `run`, and once from the same masks by `clusters`, which a sweep by hand would
+repeat. Times include the start of processes; memory is that of the largest process.
 """
 
 import argparse
@@ -19,10 +19,10 @@ CELLS = 60
 
 
 def measured(*args):
-    """Run pointsam-label, print what it took, return wall seconds."""
+    """Run pointsam-label, print its cost, return wall seconds."""
     start = time.perf_counter()
     child = subprocess.Popen([sys.executable, "-m", "pipelines.cli.label", *map(str, args)], stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(child.pid, 0)  # with those of its own children
+    _, status, used = os.wait4(child.pid, 0)  # includes its children
     wall = time.perf_counter() - start
     if status:
         sys.exit(f"{args[0]} failed")
@@ -32,7 +32,7 @@ def measured(*args):
 
 
 def main():
-    """Parse, run, print."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
     parser.add_argument("--work", type=Path, required=True)
@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--split", default="train")
     args = parser.parse_args()
     if args.work.exists():
-        sys.exit(f"{args.work} is there: what is done would not be timed, give another --work")
+        sys.exit(f"{args.work} exists: finished work would not be timed, choose another --work")
     labels = args.work / "labels"
     chosen = ("--split", args.split, "--sample", args.frames, "--workers", args.workers)
     kinds = [part for kind in KINDS for part in ("--kind", kind)]
@@ -51,7 +51,7 @@ def main():
     print(
         f"{CELLS} cells, {args.frames} frames: {sweep:.0f} s; {CELLS} times run: {CELLS * one / sweep:.1f} times that;"
     )
-    print(f"{2 * CELLS} times clusters, with SAR and without: {2 * CELLS * again / sweep:.1f} times")
+    print(f"{2 * CELLS} times clusters, with and without SAR: {2 * CELLS * again / sweep:.1f} times")
 
 
 if __name__ == "__main__":

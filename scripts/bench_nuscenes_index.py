@@ -1,7 +1,7 @@
 """Time and memory to open a trainval-sized nuScenes: our index against nuscenes-devkit, in one run.
 
-Writes tables as large as those of v1.0-trainval (made-up contents, no sensor files, some 2 GB) to a temporary folder,
-then measures each step in a process of its own: wall time without imports, and peak resident memory.
+Writes synthetic tables of the size of v1.0-trainval (no sensor files, about 2 GB) to a temporary folder, then measures
+each step in its own process: wall time without imports, and peak resident memory.
 
     python scripts/bench_nuscenes_index.py                # full size: 34,149 samples
     python scripts/bench_nuscenes_index.py --scale 0.1    # a tenth of the scenes
@@ -30,14 +30,14 @@ FRAMES_TO_OPEN = 100
 
 
 class Table:
-    """Writes a table row by row, laid out as the published ones are."""
+    """Writes a table row by row in the layout of the published ones."""
 
     def __init__(self, root, name):
         self.file = (root / VERSION / f"{name}.json").open("w")
         self.count = 0
 
     def add(self, **row):
-        """One row, a line a value."""
+        """Write one row, one value per line."""
         self.file.write(",\n" if self.count else "[\n")
         self.file.write(json.dumps(row, separators=(",\n", ": ")))
         self.count += 1
@@ -49,7 +49,7 @@ class Table:
 
 
 def write_tables(root, scale, seed):
-    """Made-up tables; returns how many rows each has."""
+    """Write synthetic tables; return the number of rows of each."""
     (root / VERSION).mkdir(parents=True)
     names = "sensor calibrated_sensor category attribute visibility instance log map scene sample sample_data ego_pose"
     tables = {name: Table(root, name) for name in [*names.split(), "sample_annotation"]}
@@ -169,7 +169,7 @@ def build(root):
 
 
 def ours(root, frames=FRAMES_TO_OPEN):
-    """Open the index; then the frames, with their boxes. Returns the times before, between and after."""
+    """Open the index, then the frames with their boxes. Returns the times before, between and after."""
     from pointsam.datasets.nuscenes.dataset import NuScenes
 
     started = time.perf_counter()
@@ -183,7 +183,7 @@ def ours(root, frames=FRAMES_TO_OPEN):
 
 
 def theirs(root):
-    """The devkit; then the same frames: every sensor's records, and the boxes."""
+    """Open the devkit, then the same frames: the records of every sensor, and the boxes."""
     from nuscenes.nuscenes import NuScenes
 
     started = time.perf_counter()
@@ -210,7 +210,7 @@ def measure(step, root):
 
 
 def run_step(step, root):
-    """In the process of its own: print what was measured."""
+    """Print the measurement of one step, in its own process."""
     started, opened, done = STEPS[step](root)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"open_s": opened - started, "frames_s": done - opened, "peak_mb": peak_mb}))
@@ -240,8 +240,8 @@ def report(root, scale, seed):
 def main():
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the scenes of v1.0-trainval")
-    parser.add_argument("--dest", type=Path, help="where to make the temporary folder (needs some 3 GB)")
+    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the scenes of v1.0-trainval")
+    parser.add_argument("--dest", type=Path, help="parent of the temporary folder (needs about 3 GB)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -1,8 +1,8 @@
 """PanopticAccumulator against nuscenes-devkit's PanopticEval.addBatch on the same sweeps, in one run.
 
-Sweeps of 34,720 points (nuScenes), 60 true objects on a fifth of the points, a prediction with borders moved, a tenth
-of the points lost, classes confused. Both take turns on each sweep; the counts must agree. Memory is what the
-accumulator holds on to, and the peak of one `add`.
+Sweeps have 34,720 points (nuScenes) and 60 true objects on a fifth of them; the prediction has shifted borders, a tenth
+of the points removed, and confused classes. Both are run in turn on each sweep, and their counts must agree. Memory is
+that of the accumulator, and the peak of one `add`.
 """
 
 import argparse
@@ -21,7 +21,7 @@ IGNORE, STUFF = 0, NUM_CLASSES + 1
 
 
 def sweep(rng: np.random.Generator, num_points: int, num_objects: int) -> tuple[PointLabels, PointTruth]:
-    """A prediction and the truth it is wrong about."""
+    """A prediction and its ground truth."""
     cuts = np.sort(rng.integers(0, num_points, 5 * num_objects - 1))
     run = np.searchsorted(cuts, np.arange(num_points), side="right")
     is_object = rng.permutation(5 * num_objects) < num_objects
@@ -42,13 +42,13 @@ def labels(instance_id: np.ndarray, class_id: np.ndarray, background: np.ndarray
 
 
 def devkit_rows(one: PointLabels) -> tuple[np.ndarray, np.ndarray]:
-    """Classes from 1, true background as a stuff class; both made before the clock starts."""
+    """Classes from 1, with the background of the ground truth as a stuff class; built before timing."""
     semantic = np.where(one.class_id == BACKGROUND, STUFF, one.class_id.astype(np.int64) + 1)
     return semantic, one.instance_id.astype(np.int64) + 1
 
 
 def main() -> None:
-    """Print milliseconds a sweep of both, their ratio and the memory."""
+    """Print milliseconds per sweep of both, their ratio and the memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sweeps", type=int, default=500)
     parser.add_argument("--points", type=int, default=34_720)
@@ -64,10 +64,10 @@ def main() -> None:
         y = np.where(truth.void, IGNORE, y[0]), y[1]
         start = time.perf_counter()
         ours.add(pred, truth)
-        middle = time.perf_counter()
+        between = time.perf_counter()
         theirs.addBatch(*x, *y)
-        seconds_ours += middle - start
-        seconds_theirs += time.perf_counter() - middle
+        seconds_ours += between - start
+        seconds_theirs += time.perf_counter() - between
 
     for field, counts in (("tp", theirs.pan_tp), ("fp", theirs.pan_fp), ("fn", theirs.pan_fn)):
         assert [getattr(c, field) for c in ours.result().classes] == counts[1:STUFF].tolist(), field
@@ -82,9 +82,11 @@ def main() -> None:
     after_many, peak = tracemalloc.get_traced_memory()
     ratio = seconds_theirs / seconds_ours
     print(f"{args.sweeps} sweeps of {args.points} points, equal counts, PQ {ours.result().pq:.4f}")
-    print(f"devkit   {1e3 * seconds_theirs / args.sweeps:6.2f} ms a sweep")
-    print(f"pointsam {1e3 * seconds_ours / args.sweeps:6.2f} ms a sweep, {ratio:.1f} times as fast")
-    print(f"held after 1 sweep {after_one / 1e3:.1f} kB, after 51 {after_many / 1e3:.1f} kB; peak {peak / 1e6:.2f} MB")
+    print(f"devkit   {1e3 * seconds_theirs / args.sweeps:6.2f} ms per sweep")
+    print(f"pointsam {1e3 * seconds_ours / args.sweeps:6.2f} ms per sweep, {ratio:.1f} times as fast")
+    print(
+        f"memory after 1 sweep {after_one / 1e3:.1f} kB, after 51 {after_many / 1e3:.1f} kB; peak {peak / 1e6:.2f} MB"
+    )
 
 
 if __name__ == "__main__":

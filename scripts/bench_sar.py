@@ -1,7 +1,7 @@
-"""Time and memory of refinement, and its ratio to the plain rule in the same run with the equality of the results.
+"""Time and memory of refinement, and its ratio to the direct implementation in one run; results are compared.
 
 python scripts/bench_sar.py            # all
-python scripts/bench_sar.py --quick    # without the plain rule at 10,000 points (it needs some 4 GB)
+python scripts/bench_sar.py --quick    # without the direct implementation at 10,000 points (about 4 GB)
 """
 
 import argparse
@@ -33,7 +33,7 @@ def noisy(rng, num_points):
 
 
 def swept(rng, beams, columns, num_objects=80):
-    """What a spinning sensor with evenly spaced beams sees of boxes standing on the ground; bleed into a neighbour."""
+    """Points of a spinning sensor with evenly spaced beams on boxes on the ground; masks bleed into a neighbour."""
     elevation = np.radians(np.linspace(-30, 10, beams))[:, None]
     azimuth = np.linspace(-np.pi, np.pi, columns, endpoint=False)
     up = np.broadcast_to(np.sin(elevation), (beams, columns))
@@ -56,13 +56,13 @@ def swept(rng, beams, columns, num_objects=80):
 
 
 def clump(rng, num_points, num_masks, num_classes):
-    """Everything in the box of one car 6 m away."""
+    """All points in the box of one car 6 m away."""
     xyz = np.array([6.0, 0.0, -1.0]) + rng.uniform(-0.5, 0.5, (num_points, 3)) * [4, 2, 1.5]
     return xyz, rng.integers(0, num_masks, num_points), rng.integers(0, num_classes, num_points)
 
 
 def seconds(call, repeat):
-    """Best time of some calls, and the result."""
+    """Best time of several calls, and the result."""
     best = np.inf
     for _ in range(repeat):
         start = time.perf_counter()
@@ -72,7 +72,7 @@ def seconds(call, repeat):
 
 
 def peak_mb(call):
-    """Most memory that one call held, as numpy reports it to tracemalloc."""
+    """Peak memory of one call, as numpy reports it to tracemalloc."""
     tracemalloc.start()
     call()
     peak = tracemalloc.get_traced_memory()[1] / 1e6
@@ -105,7 +105,7 @@ def against_the_plain_rule(name, scene):
 def main():
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="leave out the plain rule at 10,000 points")
+    parser.add_argument("--quick", action="store_true", help="skip the direct implementation at 10,000 points")
     quick = parser.parse_args().quick
     rng = np.random.default_rng(0)
 
@@ -119,12 +119,12 @@ def main():
     alone("sweep, 128 beams x 3,000, thinned", [values[some] for values in dense])
     alone("one near clump, one mask", clump(rng, 50_000, 1, 1))
     alone("one near clump, 10 classes, 60 masks mixed", clump(rng, 50_000, 60, NUM_CLASSES))
-    # the worst there is: no two neighbours may share a cell, so that little can be contracted
+    # the worst case: neighbours are in different voxels, so that little can be contracted
     alone("the same, classes may link (not a default)", clump(rng, 50_000, 60, NUM_CLASSES), EVERY_CLASS_LINKS)
     alone("the same at 10,000, same-image veto", clump(rng, 10_000, 60, NUM_CLASSES), VETO)
     print(f"peak of the process so far: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
 
-    print(f"\n{'against the plain rule':44} {'points':>7} {'plain':>11} {'refine':>10} {'ratio':>7}")
+    print(f"\n{'against the direct rule':44} {'points':>7} {'plain':>11} {'refine':>10} {'ratio':>7}")
     for num_points in (2_500, 5_000) if quick else (2_500, 5_000, 10_000):
         against_the_plain_rule("60 noisy objects", noisy(rng, num_points))
         against_the_plain_rule("one near clump, 10 classes, 60 masks mixed", clump(rng, num_points, 60, NUM_CLASSES))

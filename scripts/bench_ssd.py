@@ -1,11 +1,11 @@
-"""What tiling and thresholds of the bundled detector find, and what they cost.
+"""Precision, recall and time of the bundled detector by tiling and thresholds.
 
     python scripts/bench_ssd.py ROOT [ROOT ...]
 
-Truth are the rectangles around the data set's 3D boxes with at least 5 LiDAR points, which are wider than what is seen
-of an object: besides IoU 0.5 there is a column for 0.3. An image's detections are matched by falling score; those on a
-box with fewer points or of a class that the detector lacks count neither way. Figures of a handful of frames are
-directions, not results.
+Ground truth are the rectangles around the data set's 3D boxes with at least 5 LiDAR points. They are wider than the
+visible part of an object, so there is a column for IoU 0.3 besides 0.5. Detections of an image are matched by falling
+score; those on a box with fewer points, or of a class that the detector lacks, are ignored. Numbers of a few frames are
+indicative only.
 """
 
 import argparse

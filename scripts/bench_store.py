@@ -1,9 +1,9 @@
-"""Bytes a sweep, rows and points a second, and memory of the store, on made-up sweeps of nuScenes' size.
+"""Bytes per sweep, rows and points per second, and memory of the store, on random sweeps of nuScenes' size.
 
     python scripts/bench_store.py [SWEEPS]
 
-Objects are boxes hit by a spinning 32-beam scanner, so that labels come in runs as they do in real files. Parquet
-levels stand beside numpy files that hold the same points, as the published tool writes them.
+Objects are boxes in the view of a spinning 32-beam scanner, so that labels have the run lengths of real files.
+Compression levels of Parquet are compared with numpy files of the same points, as the published tool writes them.
 """
 
 import resource
@@ -33,7 +33,7 @@ METADATA = {
 
 
 def sweep(seed):
-    """Labels of one frame: objects cover rectangles of the scan, with a tenth of their points missing."""
+    """Labels of one frame: objects cover rectangles of the scan, without a tenth of their points."""
     rng = np.random.default_rng(seed)
     ids = np.full((AZIMUTHS, BEAMS), NO_INSTANCE, np.int32)
     for k in range(OBJECTS):
@@ -86,7 +86,7 @@ def label_tables(rows):
 
 
 def timed(work):
-    """Result and seconds."""
+    """Result and seconds of a call."""
     start = time.perf_counter()
     result = work()
     return result, time.perf_counter() - start
@@ -107,7 +107,7 @@ def print_levels(rows):
 
 
 def run_stage(out, stage, shards, tables_of):
-    """Write all shards and print rate and size."""
+    """Write all shards; print rate and size."""
     run = Run.open(out, stage, {}, shards, METADATA)
     spent = {"build": 0.0, "commit": 0.0}
     for shard in run.pending():

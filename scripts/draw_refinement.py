@@ -1,10 +1,10 @@
-"""The README's picture: a synthetic street, masks cut by MobileSAM, the points they claim, what refinement leaves.
+"""Draw the picture of the README: a synthetic street, MobileSAM's masks, their points, and the refined labels.
 
     python scripts/draw_refinement.py docs/refinement.jpg
 
-Image, sweep and truth are of one synthetic world in which nothing moves. Boxes around the visible pixels of each object
-stand in for a detector; from there on it is the pipeline's own code, less its test of sight and its trim of the road:
-what changes is refinement's doing alone. The figures count labelled points on the object their mask was asked for.
+Image, sweep and ground truth are of a synthetic world in which nothing moves. Boxes around the visible pixels of each
+object replace a detector. The rest is the code of the pipeline without its visibility test and ground removal, so that
+only refinement changes the labels. The percentages count labelled points on the object of their mask's prompt.
 """
 
 import argparse
@@ -51,7 +51,7 @@ MIN_PX, TINT, PANEL_RGB = 150, 0.65, (24, 25, 30)
 
 
 def detections(world, object_map):
-    """Objects that the camera shows, and a box around what it sees of each, in the same order."""
+    """Objects in the image, and a box around the visible pixels of each, in the same order."""
     things, boxes = [], []
     for thing in world.boxed:
         v, u = np.nonzero(object_map == thing.object_id)
@@ -63,7 +63,7 @@ def detections(world, object_map):
 
 
 def label(mounted, image, xyz_lidar_m, found):
-    """The pipeline on one frame: masks, points as lifted from them with the detection as instance, final labels."""
+    """Run the pipeline on one frame: masks, lifted labels (the instance is the detection), and refined labels."""
     config = default()
     clusters = replace(config.clusters, lift=LiftConfig(), trim=TrimConfig())
     view = CameraView(mounted.name, ImageFile(Path()), 0, mounted.camera, mounted.ego_SE3_cam, SE3.identity())
@@ -89,7 +89,7 @@ def renumbered(labels, new_id):
 
 
 def right_points(labels, truth):
-    """(N,) bool, points that are on the object their mask was asked for, and their share of the labelled ones."""
+    """(N,) bool, points on the object of their mask's prompt, and their fraction of the labelled points."""
     labelled = labels.instance_id != NO_INSTANCE
     right = labelled & (truth == labels.instance_id)
     print(f"{right.sum()} of {labelled.sum()} labelled points are on their object")
@@ -97,7 +97,7 @@ def right_points(labels, truth):
 
 
 def masks_panel(image, masks, found, ids):
-    """The image with each mask in its object's colour, and the boxes that asked for them."""
+    """The image with each mask in the colour of its object, and the prompt boxes."""
     canvas = image.astype(np.float64)
     for i in range(len(masks)):
         mask = decode(masks.rle[i], masks.height_px, masks.width_px)
@@ -122,8 +122,8 @@ def points_panel(image, projection, labels):
 
 
 def bev_panel(xyz_lidar_m, labels, outlines_lidar_m, tagged):
-    """The sweep from above with true boxes in white, and the clusters' names if so wished."""
-    side = 2 * WIDTH_PX  # twice as fine as shown
+    """The sweep from above with ground-truth boxes in white and, if `tagged`, the names of clusters."""
+    side = 2 * WIDTH_PX  # drawn at twice the resolution
     half_side_m = np.ptp(FORWARD_M) / 2 * WIDTH_PX / BEV_HEIGHT_PX
     origin = LIDAR.ego_SE3_lidar.translation_m
     view = BevView(LIDAR.ego_SE3_lidar.rotation, (np.mean(FORWARD_M) - origin[0], 0.0), half_side_m, side)
@@ -146,7 +146,7 @@ def bev_panel(xyz_lidar_m, labels, outlines_lidar_m, tagged):
 
 
 def outline_lidar_m(thing, world_SE3_lidar):
-    """(5,3) closed outline of a true box on the ground, in the LiDAR's frame."""
+    """(5,3) closed outline of a ground-truth box on the ground, in the LiDAR frame."""
     corners = np.array([(1, 1, 0), (1, -1, 0), (-1, -1, 0), (-1, 1, 0), (1, 1, 0)]) / 2 * thing.asset.size_lwh_m
     return (world_SE3_lidar.inverse() @ thing.world_SE3_thing(0.0)).apply(corners)
 
@@ -165,7 +165,7 @@ def sheet(captions, panels):
 
 
 def main():
-    """Parse, cast, label, draw."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", type=Path)
     picture = parser.parse_args().picture
@@ -181,7 +181,7 @@ def main():
     asked_for = [int(masks.source[cluster.mask_ids[0]]) for cluster in refined.clusters]
     right_before, before = right_points(lifted, truth)
     right_after, after = right_points(renumbered(refined.labels, asked_for), truth)
-    # An object has the colour of its cluster everywhere; what left no cluster gets a number of its own.
+    # An object has the colour of its cluster in all panels; objects without a cluster get further numbers.
     ids = [asked_for.index(i) if i in asked_for else len(asked_for) + i for i in range(len(found))]
     lifted = renumbered(lifted, ids)
     captions = (

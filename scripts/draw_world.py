@@ -1,4 +1,4 @@
-"""A key frame of a synthetic root with its truth: six cameras and the sweep from above; beside it, a real one.
+"""Draw a key frame of a synthetic root with its ground truth, optionally with a real one to the right.
 
 python scripts/draw_world.py docs/world.jpg WORLD [--frame 1] [--real /data/nuscenes]
 """
@@ -15,7 +15,7 @@ from pointsam.report.compose import draw_frame
 
 
 def draw(root, position):
-    """The picture of `pointsam-label inspect`, with the truth in place of clusters."""
+    """The picture of `pointsam-label inspect`, with ground truth in place of clusters."""
     dataset = NuScenes(root)
     frame = dataset.frame(dataset.frame_ids()[position])
     return draw_frame(
@@ -30,13 +30,13 @@ def draw(root, position):
 
 
 def main():
-    """Parse, draw, save."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", type=Path)
     parser.add_argument("world", type=Path)
     parser.add_argument("--frame", type=int, default=0)
     parser.add_argument("--real", type=Path)
-    parser.add_argument("--width", type=int, default=1600, help="pixels, of each frame")
+    parser.add_argument("--width", type=int, default=1600, help="width of each frame in pixels")
     args = parser.parse_args()
     pictures = [draw(args.world, args.frame), *([draw(args.real, 0)] if args.real else [])]
     pictures = [p.resize((args.width, round(args.width * p.height / p.width))) for p in pictures]

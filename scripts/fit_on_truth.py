@@ -1,10 +1,10 @@
-"""How good boxes fitted to clusters are: exact overlap with true boxes, by class and range.
+"""Quality of boxes fitted to clusters: IoU with ground-truth boxes, by class and range.
 
-python scripts/fit_on_truth.py WORLD                    # of the true points of every object
-python scripts/fit_on_truth.py WORLD --labels OUT       # of the clusters of a labelling run
+python scripts/fit_on_truth.py WORLD                    # fitted to the ground-truth points of every object
+python scripts/fit_on_truth.py WORLD --labels OUT       # fitted to the clusters of a labelling run
 
-Objects of five points and more. A cluster is compared with the true box that holds most of its points, if any does;
-IoU is that of rectangles from above.
+Objects have at least five points. A cluster is compared with the ground-truth box that holds most of its points, if
+there is one. IoU is exact, in bird's-eye view.
 """
 
 import argparse
@@ -25,11 +25,11 @@ RANGES_M, MIN_POINTS = ((0, 10), (10, 20), (20, 30), (30, 40), (40, 100)), 5
 
 
 def main():
-    """Measure and print."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("world", type=Path)
     parser.add_argument("--labels", type=Path)
-    parser.add_argument("--split", default="val", help="without --labels")
+    parser.add_argument("--split", default="val", help="split to use without --labels")
     args = parser.parse_args()
     dataset = open_dataset(args.world)
     labels = Labels(args.labels) if args.labels else None
@@ -51,7 +51,7 @@ def main():
 
 
 def compared(xyz, found, boxes, taxonomy):
-    """(class, range, IoU, degrees apart) of every fitted box with a true one."""
+    """(class, range, IoU, difference of heading in degrees) of every fitted box with a ground-truth box."""
     fitted = fit_boxes(xyz, found, taxonomy)
     ids = np.array([int(token) for token in fitted.token], dtype=int)
     point, box = box_members(xyz, boxes)
@@ -71,7 +71,7 @@ def compared(xyz, found, boxes, taxonomy):
 
 
 def mean(values):
-    """NaN of nothing."""
+    """Mean, NaN for no values."""
     return float(np.mean(values)) if len(values) else float("nan")
 
 

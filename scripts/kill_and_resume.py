@@ -1,9 +1,9 @@
-"""Kill the parent of `pointsam-label run` with SIGKILL at random moments, run it again, compare every table's bytes.
+"""Kill the parent of `pointsam-label run` with SIGKILL at random times, run it again, and compare all tables.
 
     python scripts/kill_and_resume.py ROOT --trials 10 --workers 2 [OPTIONS OF run ...]
 
-Only kills of a running command count, and its workers must end by themselves. Also compares 1, 2 and 4 workers. Exits
-with 1 if any byte differs.
+Only kills of a running command count, and its workers must exit by themselves. Also compares 1, 2 and 4 workers. Exits
+with status 1 if any byte differs.
 """
 
 import argparse
@@ -24,24 +24,24 @@ DRAWS = 100
 
 
 def digests(out):
-    """Every table's bytes, by path."""
+    """Path -> hash of every table."""
     tables = sorted(out.glob("*/scene=*/*.parquet"))
     return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in tables}
 
 
 def shards_done(out):
-    """How many shards of both stages a manifest entry says are done."""
+    """Number of finished shards of both stages."""
     return len(list(out.glob("manifest/*/*.json")))
 
 
 def start(root, out, workers, options):
-    """The command, in a process group of its own."""
+    """Start the command in its own process group."""
     command = (*COMMAND, str(root), "--out", str(out), "--workers", str(workers), *options)
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
 
 
 def finish(root, out, workers, options):
-    """Run to the end; returns the seconds it took."""
+    """Run to the end; return the seconds."""
     begin = time.perf_counter()
     process = start(root, out, workers, options)
     _, error = process.communicate()
@@ -51,13 +51,13 @@ def finish(root, out, workers, options):
 
 
 def killed(process, moment):
-    """Kill the parent after so many seconds and wait for its workers; False if it had ended before."""
+    """Kill the parent after a delay and wait for its workers; False if it had ended before."""
     try:
         _, error = process.communicate(timeout=moment)
     except subprocess.TimeoutExpired:
         process.kill()
         try:
-            _, error = process.communicate(timeout=WORKERS_END_S)  # workers hold the other end of the pipe
+            _, error = process.communicate(timeout=WORKERS_END_S)  # the workers hold the other end of the pipe
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             sys.exit(f"workers still ran {WORKERS_END_S} s after their parent was killed")
@@ -67,7 +67,7 @@ def killed(process, moment):
 
 
 def interrupt(args, out, moments, seconds):
-    """Start the command and kill it at a moment drawn anew until one lies before its end; returns the moment."""
+    """Start the command and kill it at a random time; repeat until it was still running. Returns the time."""
     for _ in range(DRAWS):
         moment = moments.uniform(0, seconds)
         if killed(start(args.root, out, args.workers, args.options), moment):
@@ -77,7 +77,7 @@ def interrupt(args, out, moments, seconds):
 
 
 def main():
-    """Parse, kill, compare."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
     parser.add_argument("--trials", type=int, default=10)
@@ -90,7 +90,7 @@ def main():
         seconds = finish(args.root, whole, args.workers, args.options)
         expected = digests(whole)
         if not expected:
-            sys.exit("the run wrote no table: there is nothing to compare")
+            sys.exit("the run wrote no table to compare")
         print(f"uninterrupted, {args.workers} workers: {seconds:.1f} s, {len(expected)} tables", flush=True)
         different = 0
         for trial in range(args.trials):
@@ -101,7 +101,7 @@ def main():
             same = digests(out) == expected
             different += not same
             verdict = "same" if same else "DIFFERENT"
-            print(f"killed after {moment:5.1f} s, {done} shards done, {left} tables there: {verdict}", flush=True)
+            print(f"killed after {moment:5.1f} s, {done} shards done, {left} tables: {verdict}", flush=True)
         for workers in {1, 2, 4} - {args.workers}:
             out = Path(folder) / f"workers{workers}"
             seconds = finish(args.root, out, workers, args.options)

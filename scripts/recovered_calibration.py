@@ -1,10 +1,10 @@
-"""How far the cameras of a data set are off before and after `pointsam-label calibrate`, where the error is known.
+"""Errors of cameras before and after `pointsam-label calibrate`, for known calibration errors.
 
     python scripts/recovered_calibration.py ROOT FOUND [FOUND ...]
 
-ROOT has the true calibration; each FOUND is a file that `calibrate --noise` wrote, which names the error. A rotation
-and a translation make up for each other, so the angle by which points 20 m away appear elsewhere is told as well, with
-the doubt that the file gives for it.
+ROOT has the true calibration. Each FOUND is a file that `calibrate --noise` wrote; it names the error. Rotation and
+translation partly compensate each other, so the angular error of points at 20 m is printed as well, with the
+uncertainty in the file.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from pointsam.calibration.correction import mended, rig_of
+from pointsam.calibration.correction import corrected, rig_of
 from pointsam.calibration.file import read_calibration
 from pointsam.calibration.perturb import CLEAN, noise_of, perturb
 from pointsam.datasets import open_dataset
@@ -22,14 +22,14 @@ DEPTH_M = 20.0
 
 
 def by_axis(true, found, told):
-    """(6) errors about and along the axes of a camera, in doubts that are told for each."""
+    """(6,) errors about and along the axes of a camera, divided by their uncertainties."""
     off = true.ego_SE3_cam.inverse() @ found.ego_SE3_cam
     turn = Rotation.from_matrix(off.rotation).as_rotvec(degrees=True)
     return np.abs([*turn, *off.translation_m]) / [*told.rotation_doubt_deg, *told.translation_doubt_m]
 
 
 def errors(true, found):
-    """Degrees, centimetres, and root mean square degrees of points 20 m away, by which a mounting is off."""
+    """Error of a mounting: degrees, centimetres, and root mean square degrees of points at 20 m."""
     off = true.ego_SE3_cam.inverse() @ found.ego_SE3_cam
     angle = np.degrees(np.arccos(np.clip((np.trace(off.rotation) - 1) / 2, -1, 1)))
     width, height = true.camera.width_px, true.camera.height_px
@@ -42,7 +42,7 @@ def errors(true, found):
 
 
 def main():
-    """Parse, compare, print."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
     parser.add_argument("found", type=Path, nargs="+")
@@ -52,9 +52,9 @@ def main():
     print("camera           verdict   before: deg    cm  at 20 m   after: deg    cm  at 20 m   doubt")
     for path in args.found:
         document = read_calibration(path)
-        told = document.calibration_perturbation
-        print(f"{path}: {told}")
-        noise = CLEAN if told == "none" else noise_of(told.split(", "))
+        error = document.calibration_perturbation
+        print(f"{path}: {error}")
+        noise = CLEAN if error == "none" else noise_of(error.split(", "))
         corrections = {rig: verdict.correction() for rig, verdict in document.rigs.items()}
         done = set()
         for frame_id in dataset.frame_ids(None):
@@ -66,20 +66,20 @@ def main():
                 verdict = document.rigs[rig]
                 verdicts = verdict.cameras
                 left = noise.time_ms + 1e3 * corrections[rig].time_s
-                doubt = "-" if (told_ms := verdict.time_doubt_ms) is None else f"{told_ms:.1f}"
+                doubt = "-" if (doubt_ms := verdict.time_doubt_ms) is None else f"{doubt_ms:.1f}"
                 print(f"time {verdict.time_status}: {noise.time_ms:+.1f} -> {left:+.1f} ms, doubt {doubt}")
-                right = mended(wrong, corrections[rig])
+                right = corrected(wrong, corrections[rig])
                 for view, off, back in zip(true.cameras, wrong.cameras, right.cameras, strict=True):
-                    told = verdicts[view.name]
+                    camera = verdicts[view.name]
                     before.append(errors(view, off))
                     after.append(errors(view, back))
-                    doubt = np.nan if told.doubt_deg is None else told.doubt_deg
-                    if told.status == "mended":
+                    doubt = np.nan if camera.doubt_deg is None else camera.doubt_deg
+                    if camera.status == "mended":
                         within.append(after[-1][2] / doubt)
-                        axes.append(by_axis(view, back, told))
+                        axes.append(by_axis(view, back, camera))
                     figures = (*before[-1], *after[-1], doubt)
                     row = "{:11.2f} {:5.1f} {:8.2f} {:12.2f} {:5.1f} {:8.2f} {:7.2f}".format(*figures)
-                    print(f"{view.name:<16} {told.status:<8} {row}")
+                    print(f"{view.name:<16} {camera.status:<8} {row}")
             if len(done) == len(corrections):
                 break
     for name, found in (("before", before), ("after", after)):
@@ -90,8 +90,8 @@ def main():
         "of the place by axis": [row[3:] for row in axes],
     }
     for name, ratio in kinds.items() if within else ():
-        told = ", ".join(f"{np.mean(np.array(ratio) < k):.0%} within {k}" for k in (1, 2, 3))
-        print(f"{len(within)} mended cameras, error {name} in doubts: {told}")
+        fractions = ", ".join(f"{np.mean(np.array(ratio) < k):.0%} within {k}" for k in (1, 2, 3))
+        print(f"{len(within)} corrected cameras, error {name} in units of its uncertainty: {fractions}")
 
 
 if __name__ == "__main__":

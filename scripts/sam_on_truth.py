@@ -1,7 +1,7 @@
-"""How well SAM cuts synthetic objects: mask IoU against pixel truth, by class and height, with its own estimate beside.
+"""Quality of SAM's masks of synthetic objects: IoU with ground truth and predicted IoU, by class and height.
 
-Boxes of the true instances prompt it. With --real ROOT the bundled detector's boxes prompt it on a data set without
-pixel truth, where only the estimate can be told.
+Prompts are the boxes of the ground-truth instances. With --real ROOT, the bundled detector's boxes are the prompts on a
+data set without ground-truth masks, where only the predicted IoU is known.
 
     python scripts/sam_on_truth.py WORLD [--real /data/nuscenes] [--images 60]
 """
@@ -23,18 +23,18 @@ from pointsam.semantics.ssd import SsdConfig, SsdSemantics
 
 HEIGHTS_PX = (10, 20, 40, 80, 160, 10_000)
 CLEAR = 0.8
-"""An object is called clear if so much of it is seen: nuScenes' highest visibility."""
+"""Visible fraction from which an object is called clear: nuScenes' highest visibility."""
 
 
 def images(dataset, split, most):
-    """Frames with cameras, evenly over the data set."""
+    """Frames with cameras, evenly spaced over the data set."""
     pairs = [(frame, view) for frame in map(dataset.frame, dataset.frame_ids(split)) for view in frame.cameras]
     keep = np.unique(np.linspace(0, len(pairs) - 1, min(most, len(pairs))).astype(int))
     return [pairs[i] for i in keep]
 
 
 def against_truth(dataset, segmenter, pairs):
-    """(class_id, height of the box in pixels, visible share, IoU, predicted IoU) of every object."""
+    """(class_id, height of the box in pixels, visible fraction, IoU, predicted IoU) of every object."""
     rows = []
     for _, view in pairs:
         image, objects, boxes = read_image(view.source), [], []
@@ -70,7 +70,7 @@ def guesses(dataset, segmenter, pairs):
 
 
 def by_class(taxonomy, rows):
-    """(name, rows of the class), and all."""
+    """(name, rows) of each class and of all."""
     yield from ((name, rows[rows[:, 0] == i]) for i, name in enumerate(taxonomy.names))
     yield "all", rows
 
@@ -93,7 +93,7 @@ def truth_table(taxonomy, rows):
 
 
 def main():
-    """Parse, measure, print."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("world", type=Path)
     parser.add_argument("--split")
@@ -103,7 +103,7 @@ def main():
     segmenter = load_segmenter("mobile_sam")
     world = open_dataset(args.world)
     pairs = images(world, args.split, args.images)
-    print(f"{args.world}: {len(pairs)} images, true boxes as prompts")
+    print(f"{args.world}: {len(pairs)} images, ground-truth boxes as prompts")
     print(truth_table(world.taxonomy, against_truth(world, segmenter, pairs)))
     for dataset in (world, *([open_dataset(args.real)] if args.real else [])):
         rows = guesses(dataset, segmenter, images(dataset, None, args.images))
@@ -115,7 +115,7 @@ def main():
 
 
 def mean(values):
-    """NaN of nothing."""
+    """Mean, NaN for no values."""
     return float(values.mean()) if len(values) else float("nan")
 
 

@@ -1,7 +1,7 @@
-"""What a nuScenes root is full of, beside what nuScenes has published of itself.
+"""Statistics of a nuScenes root next to the published ones of nuScenes.
 
-Per class: boxes by key frame, those that hold a LiDAR point, and points by such a box; and what the points of a sweep
-belong to, where there are lidarseg labels. The published cuboids are all that were annotated, with a point or without.
+Per class: boxes per key frame, boxes with a LiDAR point, and points per such box. With lidarseg labels, also the
+classes of the points. The published cuboids are all annotated ones, with or without points.
 
     python scripts/world_statistics.py WORLD
 """
@@ -45,9 +45,9 @@ STUFF = {
     "static.vegetation": 122_581_273,
     "vehicle.ego": 337_070_621,
 }
-"""Lidarseg points of the categories that are no objects, from the same table."""
+"""Lidarseg points of the categories that are not objects, from the same table."""
 ALL_POINTS = 1_106_713_569 + 78_942_623
-"""Background and foreground in that table: 0.16 % more than the categories here, the rest being rare ones."""
+"""Background and foreground in that table: 0.16 % more than the categories here, because of rare ones."""
 
 
 def gather(dataset):
@@ -66,7 +66,7 @@ def gather(dataset):
 
 
 def main():
-    """Parse, count, print."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
     parser.add_argument("--version")
@@ -78,13 +78,21 @@ def main():
     for name, (cuboids, points) in PUBLISHED.items():
         every = np.array(boxes_of[name], dtype=float).reshape(-1, 2)
         found = every[every[:, 0] > 0]
-        middle = np.median(found, axis=0).tolist() if len(found) else (nan, nan)
+        median = np.median(found, axis=0).tolist() if len(found) else (nan, nan)
         mean = found[:, 0].mean() if len(found) else nan
         counts = (len(every) / frames, cuboids / KEY_FRAMES, len(found) / frames)
-        rows.append((name, *counts, float(mean), points / cuboids, *middle))
+        rows.append((name, *counts, float(mean), points / cuboids, *median))
     rows.append(("all", *(sum(row[k] for row in rows) for k in (1, 2, 3)), *[nan] * 4))
     print(f"{args.root}: {frames} key frames; nuScenes as published")
-    heads = ("a key frame", "nuScenes", "with a point", "points a box", "nuScenes", "median points", "median range, m")
+    heads = (
+        "per key frame",
+        "nuScenes",
+        "with a point",
+        "points per box",
+        "nuScenes",
+        "median points",
+        "median range, m",
+    )
     print(text_table(("boxes", *heads), rows))
     if stuff:
         whole = sum(stuff.values())
@@ -99,7 +107,7 @@ def main():
 
 
 def points_of(category):
-    """The row that counts the points of a category."""
+    """Name of the row that counts the points of a category."""
     if category in STUFF:
         return category
     class_id = CLASSES.class_id(category)

@@ -5,31 +5,34 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, data_of, need_torch, options_of
+from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, DataOptions, data_of, need_torch, options_of
 from pointsam.base.remote import DataPath, data_path
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @click.command()
 @click.argument("name")
-@click.option("--recipe", default="synthetic-small", show_default=True)
+@click.option("--recipe", default="synthetic-small", show_default=True, help="Recipe of the detector.")
 @options_of(ROOT_OPTIONS)
 @click.option("--labels", type=PATH, help="Output folder of pointsam-label for the training split.")
-@click.option("--wrong", type=PATH, multiple=True, help="noise: labels made through a wrong calibration. Repeatable.")
+@click.option("--wrong", type=PATH, multiple=True, help="noise: labels made with a wrong calibration. Repeatable.")
 @click.option("--other", type=data_path, metavar="PATH", help="Another root: its validation split is scored as well.")
-@click.option("--other-split", default="", help="Another split to score there, such as train.")
-@click.option("--out", type=PATH, required=True, help="Folder of all runs and the page; running again goes on.")
-@click.option("--seeds", default="0", show_default=True, help="Comma-separated.")
-@click.option("--fraction", type=float, default=0.1, show_default=True, help="Of the boxes.")
-@click.option("--cost", type=float, default=0.15, show_default=True, help="cost: of labels; boxes everywhere are 1.")
-@click.option("--train-split", default="train", show_default=True)
-@click.option("--val-split", default="val", show_default=True)
-@click.option("--only", default="", help="Comma-separated positions of settings, from 0, as --dry-run lists them.")
+@click.option("--other-split", default="", help="A further split of --other to score, such as train.")
+@click.option("--out", type=PATH, required=True, help="Folder of the runs and the page. Running again continues them.")
+@click.option("--seeds", default="0", show_default=True, help="Comma-separated seeds of trainings.")
+@click.option("--fraction", type=float, default=0.1, show_default=True, help="Fraction of the boxes.")
+@click.option("--cost", type=float, default=0.15, show_default=True, help="cost: cost of all labels; all boxes cost 1.")
+@click.option("--train-split", default="train", show_default=True, help="Split to train on.")
+@click.option("--val-split", default="val", show_default=True, help="Split to score.")
+@click.option("--only", default="", help="Comma-separated settings to run, by their position in --dry-run.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
-@click.option("--dry-run", is_flag=True, help="List the settings and what is done of them; write nothing.")
+@click.option("--dry-run", is_flag=True, help="List the settings and how many seeds of each are done; write nothing.")
 def experiment(
     name: str,
     recipe: str,
@@ -47,22 +50,22 @@ def experiment(
     device: str,
     overrides: tuple[str, ...],
     dry_run: bool,
-    **options: Any,
+    **options: Unpack[DataOptions],
 ) -> None:
-    """Train one detector under several kinds of supervision and compare: a table, a figure and a page.
+    """Compare kinds of supervision. Trains one detector on each and writes a table, a figure and a page.
 
     \b
     supervision  all boxes, some frames (--fraction), some boxes with clusters
-    coarse       simulated clusters, three clicks, centers, PointSAM
+    coarse       simulated clusters, three clicks, centres, PointSAM's clusters
     boxes        1 to 100 % of the boxes, with clusters and without
     cost         a fixed cost divided between boxes and clusters
-    noise        labels made through wrong calibrations (--wrong)
-    assignment   pieces of the label assignment taken away
-    transfer     as supervision, and all boxes of another world (--other), all scored in both
+    noise        labels made with wrong calibrations (--wrong)
+    assignment   parts of the label assignment removed
+    transfer     as supervision, plus all boxes of another world (--other); all are scored in both worlds
 
     \b
     mixsup-train experiment supervision --data world --labels labels --out runs --seeds 0,1,2
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
     need_torch()
     from pipelines.training.experiment import ExperimentRequest, planned, run_experiment
     from pipelines.training.recipe_file import load_recipe
@@ -100,5 +103,5 @@ def experiment(
 def _numbers(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not all(part.isdecimal() for part in parts) or len(set(map(int, parts))) < len(parts):
-        raise click.BadParameter(f"{text!r}: write whole numbers from 0 with commas, each once")
+        raise click.BadParameter(f"{text!r}: write different whole numbers from 0, separated by commas")
     return [int(part) for part in parts]

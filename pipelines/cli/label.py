@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,7 @@ from pipelines.cli.options import (
     PATH,
     QUARANTINED,
     PluginName,
+    RunOptions,
     UserErrors,
     options_of,
     request_of,
@@ -27,6 +28,8 @@ from pointsam import __version__
 from pointsam.base.remote import DataPath, data_path
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from pipelines.labelling.jobs import Summary
     from pipelines.labelling.request import Request
 
@@ -36,19 +39,19 @@ _TRUTHS = ("panoptic", "lidarseg", "semantickitti", "boxes")
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="pointsam-label")
 def main() -> None:
-    """Label LiDAR from cameras: SAM masks, lifted, refined and written as Parquet clusters.
+    """Label LiDAR points from camera images: SAM masks are lifted, refined and written as clusters in Parquet.
 
     \b
     pointsam-label run /data/nuscenes --out out --split val
     pointsam-label inspect out FRAME --png frame.png
     pointsam-label eval out /data/nuscenes
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
 
 
 @main.command()
 @options_of(DATA_OPTIONS, MASKS_OPTIONS, CLUSTERS_OPTIONS)
-def run(**options: Any) -> None:
-    """Masks, then clusters: the whole job."""
+def run(**options: Unpack[RunOptions]) -> None:
+    """Run both stages: masks, then clusters."""
     request = request_of(options)
     if options["dry_run"]:
         _plan(request, ("masks", "clusters"), options["as_json"])
@@ -60,8 +63,8 @@ def run(**options: Any) -> None:
 
 @main.command()
 @options_of(DATA_OPTIONS, MASKS_OPTIONS)
-def masks(**options: Any) -> None:
-    """Only the 2D stage: detections and candidate masks of every image."""
+def masks(**options: Unpack[RunOptions]) -> None:
+    """Run the 2D stage only. It writes the detections and candidate masks of every image."""
     request = request_of(options)
     if options["dry_run"]:
         _plan(request, ("masks",), options["as_json"])
@@ -73,9 +76,9 @@ def masks(**options: Any) -> None:
 
 @main.command()
 @options_of(DATA_OPTIONS, CLUSTERS_OPTIONS)
-@click.option("--masks-from", type=PATH, help="Folder whose masks to use.  [default: OUT]")
-def clusters(**options: Any) -> None:
-    """Only the 3D stage: clusters from stored masks, without touching a network."""
+@click.option("--masks-from", type=PATH, help="Folder of the masks to use.  [default: OUT]")
+def clusters(**options: Unpack[RunOptions]) -> None:
+    """Run the 3D stage only. It makes clusters from stored masks; no network runs."""
     request = request_of(options)
     if options["dry_run"]:
         _plan(request, ("clusters",), options["as_json"])
@@ -88,14 +91,14 @@ def clusters(**options: Any) -> None:
 @main.command()
 @click.argument("out", type=PATH)
 @click.argument("frame")
-@click.option("--png", type=PATH, help="Draw the cameras and a bird's-eye view.")
+@click.option("--png", type=PATH, help="Draw the cameras and a bird's-eye view to this file.")
 @click.option("--data", type=data_path, metavar="PATH", help="Data set root, if it has moved since the run.")
-@click.option("--masks-from", type=PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
+@click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
 @click.option("--json", "as_json", is_flag=True, help="Print the clusters as JSON.")
 def inspect(
     out: Path, frame: str, png: Path | None, data: DataPath | None, masks_from: Path | None, as_json: bool
 ) -> None:
-    """Tell the story of every cluster of FRAME (an id, or its position in the run)."""
+    """Show how each cluster of a frame was made. FRAME is an id or a position in the run, from 0."""
     from pipelines.review.inspect import draw, story
 
     document = story(out, frame)
@@ -108,19 +111,33 @@ def inspect(
 @main.command("eval")
 @click.argument("out", type=PATH)
 @click.argument("data", type=data_path)
-@click.option("--json", "json_file", type=PATH, help="Also write the figures here.")
-@click.option("--markdown", type=PATH, help="Also write the tables here.")
-@click.option("--parquet", type=PATH, help="Also write one row an object and a cluster here.")
-@click.option("--against", type=PATH, help="A second output folder, shown beside.")
-@click.option("--truth", type=click.Choice(_TRUTHS), help="What to compare with.  [default: the best in DATA]")
+@click.option("--json", "json_file", type=PATH, help="Also write the metrics to this file.")
+@click.option("--markdown", type=PATH, help="Also write the tables to this file.")
+@click.option("--parquet", type=PATH, help="Also write one row per object and cluster to this file.")
+@click.option("--against", type=PATH, help="A second output folder to compare with.")
+@click.option("--truth", type=click.Choice(_TRUTHS), help="Ground truth to use.  [default: the best in DATA]")
 @click.option("--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: the run's]")
 @click.option("--version", help="Version folder of the tables.  [default: the run's]")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-def evaluate(out: Path, data: DataPath, **options: Any) -> None:
-    """Judge the labels of OUT by the truth in DATA: panoptic, class-agnostic and semantic quality, by bins."""
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+def evaluate(
+    out: Path,
+    data: DataPath,
+    json_file: Path | None,
+    markdown: Path | None,
+    parquet: Path | None,
+    against: Path | None,
+    truth: str | None,
+    dataset: str | None,
+    version: str | None,
+    overwrite: bool,
+) -> None:
+    """Score labels against ground truth. OUT holds the labels, DATA the ground truth.
+
+    Prints panoptic, class-agnostic and semantic quality, also by range, number of points, visibility and camera.
+    """
     from pipelines.review.evaluate import run_eval
 
-    click.echo(run_eval(out, data, **options))
+    click.echo(run_eval(out, data, json_file, markdown, parquet, against, truth, overwrite, dataset, version))
     click.echo(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png")
 
 
@@ -128,11 +145,13 @@ def evaluate(out: Path, data: DataPath, **options: Any) -> None:
 @click.argument("out", type=PATH)
 @click.argument("data", type=data_path, required=False)
 @click.option("--dest", type=PATH, required=True, help="Folder of the page.")
-@click.option("--masks-from", type=PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
-@click.option("--frames", "count", type=click.IntRange(1), default=12, show_default=True, help="Frames to show.")
-@click.option("--overwrite", is_flag=True, help="Replace the page that is there; no other folder is replaced.")
+@click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
+@click.option(
+    "--frames", "count", type=click.IntRange(1), default=12, show_default=True, help="Number of frames to show."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing page; other folders are never replaced.")
 def report(out: Path, data: DataPath | None, dest: Path, masks_from: Path | None, count: int, overwrite: bool) -> None:
-    """A page on the labels of OUT: figures, curves, the worst and best frames, and a 3D view. Opens from a file."""
+    """Write a page about the labels of OUT. It shows metrics, charts, the worst and best frames, and a 3D view."""
     from pipelines.review.report import write_report
 
     page = write_report(out, dest, data, masks_from, count, overwrite)
@@ -142,18 +161,27 @@ def report(out: Path, data: DataPath | None, dest: Path, masks_from: Path | None
 @main.command()
 @click.argument("out", type=PATH)
 @click.argument("data", type=data_path)
-@click.option("--to", "form", type=PluginName("exporters"), required=True)
+@click.option("--to", "form", type=PluginName("exporters"), required=True, help="Format.")
 @click.option("--dest", type=PATH, required=True, help="Folder to write to.")
 @click.option("--version", help="Version folder of the tables.")
-@click.option("--eval-set", "split", default="val", show_default=True, help="Split that the files are meant for.")
-@click.option("--masks-from", type=PATH, help="Folder whose masks the clusters were made of.  [default: OUT]")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-def export(out: Path, data: DataPath, form: str, dest: Path, **options: Any) -> None:
-    """Labels in another tool's format (docs/exports.md)."""
+@click.option("--eval-set", "split", default="val", show_default=True, help="Name of the split that the files are for.")
+@click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+def export(
+    out: Path,
+    data: DataPath,
+    form: str,
+    dest: Path,
+    version: str | None,
+    split: str,
+    masks_from: Path | None,
+    overwrite: bool,
+) -> None:
+    """Write labels in another tool's format. See docs/exports.md."""
     from pipelines.review.export import export as write
     from pipelines.review.export import format_of
 
-    count, note = write(out, data, dest, form, **options), format_of(form).note
+    count, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
     click.echo(f"wrote {count} frames to {dest} ({form})")
     if note:
         click.echo(f"note: {note}")
@@ -162,7 +190,7 @@ def export(out: Path, data: DataPath, form: str, dest: Path, **options: Any) -> 
 @main.command()
 @click.argument("code", required=False)
 def explain(code: str | None) -> None:
-    """What an error CODE means and what to do about it; without a code, all of them."""
+    """Explain an error CODE. Without a code, list all codes."""
     from pointsam.base.explanations import explain as text_of
     from pointsam.base.explanations import titles
 
@@ -175,12 +203,12 @@ def explain(code: str | None) -> None:
 
 @main.group()
 def weights() -> None:
-    """The models: list, fetch, verify."""
+    """List, download and verify models."""
 
 
 @weights.command("ls")
 def weights_ls() -> None:
-    """Every published checkpoint, its licence, and whether it is here."""
+    """List all published checkpoints, their licences, and whether they are on this machine."""
     from pipelines.cli.weights import listing
 
     for line in listing():
@@ -191,7 +219,7 @@ def weights_ls() -> None:
 @weights.command("get")
 @click.argument("name", type=PluginName("segmenters"))
 def weights_get(name: str) -> None:
-    """Download the checkpoint of a segmenter and check its hash."""
+    """Download the checkpoint of a segmenter and verify its hash."""
     from pipelines.cli.weights import files_of
     from pointsam.base.progress import progress
     from pointsam.masks.weights import get
@@ -206,7 +234,7 @@ def weights_get(name: str) -> None:
 @weights.command("verify")
 @click.argument("name", type=PluginName("segmenters"))
 def weights_verify(name: str) -> None:
-    """Compare the checkpoint of a segmenter that is here with its published hash."""
+    """Compare a segmenter's checkpoint on this machine with its published hash."""
     from pipelines.cli.weights import files_of
     from pointsam.masks.weights import verify
 
@@ -217,7 +245,7 @@ def weights_verify(name: str) -> None:
 @main.command("plugins")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def list_plugins(as_json: bool) -> None:
-    """Data sets, segmenters, sources of classes and export formats: where they come from, and whether they load."""
+    """List the plug-ins. Prints the group, name and package of each, and whether it loads."""
     from pipelines.cli.plugins import listing, table
 
     rows = listing()
@@ -238,7 +266,7 @@ def _plan(request: Request, stages: tuple[str, ...], as_json: bool) -> None:
 
 
 def _close(request: Request, summaries: list[Summary], as_json: bool) -> None:
-    """The closing table, the next command, and exit code 3 if frames were set aside."""
+    """Print the summary and the next command; exit with status 3 if frames are quarantined."""
     from pipelines.labelling.closing import closing
 
     document = closing(request, summaries)

@@ -1,28 +1,37 @@
-"""What the command lines share: options, what they ask for, and how errors are shown."""
+"""Shared parts of the command lines: options, the requests made from them, and how errors are printed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 import click
 
 from pointsam.base.errors import PointSamError
 from pointsam.base.plugins import Group, names
-from pointsam.base.remote import data_path
+from pointsam.base.remote import DataPath, data_path
 
 if TYPE_CHECKING:
     from pipelines.data import DataSpec
     from pipelines.labelling.request import Request
+
+_C = TypeVar("_C", bound="Callable[..., object] | click.Command")
 
 BAD_INPUT = 2
 QUARANTINED = 3
 PATH = click.Path(path_type=Path)
 
 
+class Decorator(Protocol):
+    """The type of what click.option and click.argument return."""
+
+    def __call__(self, command: _C, /) -> _C:
+        """Add a parameter to a command."""
+
+
 class PluginName(click.types.StringParamType):
-    """Name of a plug-in; help lists the installed ones, and loading refuses others."""
+    """Name of a plug-in. Help lists the installed ones; loading rejects others."""
 
     name = "name"
 
@@ -30,54 +39,113 @@ class PluginName(click.types.StringParamType):
         self._group: Group = group
 
     def get_metavar(self, *_: object, **__: object) -> str:
-        """The names, as click shows choices; read from the packages' metadata when help is asked for."""
+        """The names in the form of click's choices, read from the metadata of the installed packages."""
         return f"[{'|'.join(names(self._group))}]"
 
 
+DATASET_OPTION = click.option(
+    "--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: recognised by its files]"
+)
+ENGINE_OPTION = click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where workers run: processes of this machine, or Ray.",
+)
 DATA_OPTIONS = (
     click.argument("data", type=data_path),
-    click.option("--out", type=PATH, required=True, help="Output folder; running again continues it."),
-    click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out."),
-    click.option("--version", help="Version folder of the tables, where there are several (v1.0-trainval)."),
+    click.option("--out", type=PATH, required=True, help="Output folder. Running again continues it."),
+    DATASET_OPTION,
+    click.option("--version", help="Version folder of the tables, if there are several (v1.0-trainval)."),
     click.option("--frames", help="Comma-separated frame ids."),
     click.option("--split", help="Split or scene name (train, val, scene-0061)."),
-    click.option("--sample", type=click.IntRange(1), help="So many of these frames, spread evenly.  [default: all]"),
-    click.option("--recipe", type=click.Choice(["default", "paper"]), default="default", show_default=True),
+    click.option("--sample", type=click.IntRange(1), help="Use so many of them, evenly spaced.  [default: all]"),
+    click.option(
+        "--recipe",
+        type=click.Choice(["default", "paper"]),
+        default="default",
+        show_default=True,
+        help="Configuration to start from (docs/recipes.md).",
+    ),
     click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe."),
     click.option("--noise", multiple=True, metavar="NAME=VALUE", help="Perturb the calibration (docs/robustness.md)."),
-    click.option("--calibration", type=PATH, help="Mend the calibration by a file of pointsam-label calibrate."),
-    click.option("--seed", type=int, default=0, show_default=True, help="Of the masks; --noise has its own (seed=1)."),
-    click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
-    click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core, for masks on a GPU 1]"),
-    click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
-    click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads a worker."),
-    click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Every N-th shard from I."),
+    click.option("--calibration", type=PATH, help="Correct the calibration by a file of pointsam-label calibrate."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of the masks; --noise has its own."),
+    click.option("--device", default="cpu", show_default=True, help="Device of the networks: cpu, cuda or cuda:1."),
+    click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core; 1 for masks on a GPU]"),
+    ENGINE_OPTION,
+    click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per worker."),
+    click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Process every N-th shard, from I."),
     click.option("--retry-failed", is_flag=True, help="Redo shards that hold quarantined frames."),
-    click.option("--dry-run", is_flag=True, help="Say how many images, hours and bytes; write nothing."),
+    click.option("--dry-run", is_flag=True, help="Print the number of images, hours and bytes; write nothing."),
     click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
 )
 MASKS_OPTIONS = (
     click.option("--masks", "backend", type=PluginName("segmenters"), help="Segmenter."),
-    click.option("--semantics", type=PluginName("semantics"), help="Source of classes."),
-    click.option("--masks-dir", type=PATH, help="Folder of precomputed or true masks (docs/precomputed_masks.md)."),
-    click.option("--mapping", type=PATH, help="JSON file that takes 2D labels to classes (docs/mapping.md)."),
-    click.option("--weights", type=PATH, help="Checkpoint of the segmenter; a known one is found by name."),
+    click.option("--semantics", type=PluginName("semantics"), help="Source of the classes: a 2D network or files."),
+    click.option("--masks-dir", type=PATH, help="Folder of the masks or 2D results (docs/precomputed_masks.md)."),
+    click.option("--mapping", type=PATH, help="JSON file that maps 2D labels to classes (docs/mapping.md)."),
+    click.option("--weights", type=PATH, help="Checkpoint of the segmenter.  [default: the published one]"),
 )
 ROOT_OPTIONS = (
-    click.option("--data", type=data_path, metavar="PATH", required=True, help="The data set's root."),
-    click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out."),
+    click.option("--data", type=data_path, metavar="PATH", required=True, help="Root of the data set."),
+    DATASET_OPTION,
     click.option("--version", help="Version folder of the tables."),
-    click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."),
+    click.option("--device", default="cpu", show_default=True, help="Device of the networks: cpu, cuda or cuda:1."),
 )
-"""Of `mixsup-train`."""
-CLUSTERS_OPTIONS = (click.option("--no-sar", is_flag=True, help="Leave out separability-aware refinement."),)
+"""Options of `mixsup-train`."""
+CLUSTERS_OPTIONS = (click.option("--no-sar", is_flag=True, help="Disable separability-aware refinement."),)
+
+
+class _Root(TypedDict):
+    data: DataPath
+
+
+class DataOptions(_Root, total=False):
+    """Values of the options that name a data set and change its calibration."""
+
+    dataset: str | None
+    version: str | None
+    noise: tuple[str, ...]
+    calibration: Path | None
+
+
+class _Run(DataOptions):
+    out: Path
+    frames: str | None
+    split: str | None
+    sample: int | None
+    recipe: str
+    overrides: tuple[str, ...]
+    seed: int
+    device: str
+    workers: int | None
+    engine: str
+    threads: int
+    shard: str
+    retry_failed: bool
+    dry_run: bool
+    as_json: bool
+
+
+class RunOptions(_Run, total=False):
+    """Values of DATA_OPTIONS, MASKS_OPTIONS and CLUSTERS_OPTIONS; a command may lack the optional ones."""
+
+    backend: str | None
+    semantics: str | None
+    masks_dir: Path | None
+    mapping: Path | None
+    weights: Path | None
+    no_sar: bool
+    masks_from: Path | None
 
 
 class UserErrors(click.Group):
-    """Turns errors made for users into one message and exit code 2."""
+    """Prints a `PointSamError` as one message and exits with status 2."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """As click, but for those errors."""
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except PointSamError as error:
@@ -86,25 +154,25 @@ class UserErrors(click.Group):
 
 
 def frame_list(text: str | None) -> tuple[str, ...]:
-    """Comma-separated frame ids, () for none given."""
+    """Comma-separated frame ids; () if the option is not given."""
     frames = tuple(name for name in (text or "").split(",") if name)
     if text is not None and not frames:
-        raise click.BadParameter("no frame id; leave it out for all frames", param_hint="--frames")
+        raise click.BadParameter("no frame id; omit the option for all frames", param_hint="--frames")
     return frames
 
 
 def shard_of(text: str) -> tuple[int, int]:
-    """The I/N of --shard."""
+    """(I, N) of --shard."""
     index, _, count = text.partition("/")
     if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
         raise click.BadParameter(f"{text!r}: write I/N with 0 <= I < N, for example 0/4", param_hint="--shard")
     return int(index), int(count)
 
 
-def options_of(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Any], Any]:
+def options_of(*groups: tuple[Decorator, ...]) -> Decorator:
     """A decorator that gives a command the options of some groups."""
 
-    def decorate(command: Any) -> Any:
+    def decorate(command: _C, /) -> _C:
         for option in reversed([option for group in groups for option in group]):
             command = option(command)
         return command
@@ -113,7 +181,7 @@ def options_of(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Any], Any
 
 
 def need_torch() -> None:
-    """Refuse to train without the packages for it.
+    """Raise if the packages for training are not installed.
 
     Raises:
         BackendError: BCK005.
@@ -123,11 +191,11 @@ def need_torch() -> None:
     require_packages("detect", "torch", "safetensors", "tensorboard")
 
 
-def data_of(options: dict[str, Any]) -> DataSpec:
-    """The data set that the options of a command name, and the calibration that they make of it.
+def data_of(options: DataOptions) -> DataSpec:
+    """The data set that a command's options name, with its change of the calibration.
 
     Raises:
-        SchemaError: SCH005 on a noise or a calibration file that is none, SCH003 on a file of another version.
+        SchemaError: SCH005 on an invalid noise or calibration file, SCH003 on a file of another version.
     """
     from pipelines.data import DataSpec
     from pointsam.calibration.file import read_correction
@@ -143,11 +211,11 @@ def data_of(options: dict[str, Any]) -> DataSpec:
     )
 
 
-def request_of(options: dict[str, Any]) -> Request:
-    """What the options of a command ask for.
+def request_of(options: RunOptions) -> Request:
+    """The request that a command's options describe.
 
     Raises:
-        SchemaError: SCH005 on a field that is none.
+        SchemaError: SCH005 on an unknown field.
     """
     from dataclasses import replace
 
@@ -155,10 +223,15 @@ def request_of(options: dict[str, Any]) -> Request:
     from pointsam.stages.recipes import RECIPES, with_overrides
 
     config = RECIPES[options["recipe"]]()
-    fields = {"backend": options.get("backend"), "semantics": options.get("semantics"), "seed": options["seed"]}
-    config = replace(config, masks=replace(config.masks, **{k: v for k, v in fields.items() if v is not None}))
+    backend, semantics, masks = options.get("backend"), options.get("semantics"), config.masks
+    masks = replace(
+        masks,
+        backend=masks.backend if backend is None else backend,
+        semantics=masks.semantics if semantics is None else semantics,
+        seed=options["seed"],
+    )
     overrides = (*options["overrides"], *(["clusters.refine.enabled=false"] if options.get("no_sar") else []))
-    config = with_overrides(config, overrides)
+    config = with_overrides(replace(config, masks=masks), overrides)
     return Request(
         data=data_of(options),
         out=options["out"],

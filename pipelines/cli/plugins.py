@@ -1,8 +1,9 @@
-"""What `pointsam-label plugins` lists."""
+"""The list of `pointsam-label plugins`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 from pointsam.base.errors import PointSamError
 from pointsam.base.plugins import GROUPS, Group, find, plugins
@@ -20,8 +21,18 @@ KINDS: Mapping[Group, type[object]] = {
 """The class of the objects of each group."""
 
 
-def listing() -> list[dict[str, str]]:
-    """One row for each plug-in: group, name, distribution, version, and the error of loading it, "" if it loads."""
+class PluginRow(TypedDict):
+    """A plug-in; `error` is that of loading it, "" if it loads."""
+
+    group: str
+    name: str
+    distribution: str
+    version: str
+    error: str
+
+
+def listing() -> list[PluginRow]:
+    """One row per plug-in of all groups."""
     return [
         {
             "group": plugin.group,
@@ -35,8 +46,8 @@ def listing() -> list[dict[str, str]]:
     ]
 
 
-def table(rows: Sequence[Mapping[str, str]]) -> str:
-    """The rows for the terminal, errors below."""
+def table(rows: Sequence[PluginRow]) -> str:
+    """The rows as a table for the terminal, with the errors below it."""
     cells = [("group", "name", "from", "version", "loads")] + [
         (row["group"], row["name"], row["distribution"], row["version"], "no" if row["error"] else "yes")
         for row in rows

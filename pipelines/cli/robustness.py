@@ -1,4 +1,4 @@
-"""The commands about wrong calibrations: `pointsam-label noise` and `pointsam-label calibrate`."""
+"""The commands about calibration errors: `pointsam-label noise` and `pointsam-label calibrate`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from pipelines.cli.options import (
     DATA_OPTIONS,
+    DATASET_OPTION,
     MASKS_OPTIONS,
     PATH,
     QUARANTINED,
-    PluginName,
+    DataOptions,
+    RunOptions,
     data_of,
     options_of,
     request_of,
 )
 from pointsam.base.remote import data_path
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _KINDS = (
     "published",
@@ -36,23 +41,38 @@ _KINDS = (
     "pose",
     "heading",
     "dropped",
-)  # those of pipelines.robustness.cells, which is slow to import: a test holds them together
+)  # as in pipelines.robustness.cells, which is slow to import; a test compares them
+
+
+class _NoiseOptions(RunOptions):
+    remask: bool
+    kinds: tuple[str, ...]
+    levels: tuple[str, ...]
+    seeds: int
 
 
 @click.command()
 @options_of(DATA_OPTIONS, MASKS_OPTIONS)
-@click.option("--masks-from", type=PATH, help="Folder of a labelling run, whose masks to use.")
-@click.option("--remask", is_flag=True, help="Make masks anew in every cell, prompts through its wrong calibration.")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="[default: rotation, translation]")
-@click.option("--levels", multiple=True, metavar="KIND=A,B,C", help="Other sizes than a kind's own.")
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Draws a size; time is not drawn.")
-def noise(**options: Any) -> None:
-    """Label DATA through calibrations that are wrong by known amounts, with SAR and without, and judge the labels.
+@click.option("--masks-from", type=PATH, help="Output folder of a labelling run: its masks are used.")
+@click.option("--remask", is_flag=True, help="Make new masks in every cell, prompted through its calibration.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(_KINDS),
+    help="Kind of error. Repeatable.  [default: rotation, translation]",
+)
+@click.option("--levels", multiple=True, metavar="KIND=A,B,C", help="Sizes to use in place of a kind's own.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Draws per size; time is not random."
+)
+def noise(**options: Unpack[_NoiseOptions]) -> None:
+    """Measure the effect of calibration errors. Labels DATA with known errors, with and without SAR, and scores it.
 
     \b
     pointsam-label run WORLD --out labels --split val
     pointsam-label noise WORLD --out sweep --masks-from labels --kind rotation --kind time
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
     from dataclasses import replace
 
     from pipelines.robustness.cells import cells_of
@@ -62,9 +82,9 @@ def noise(**options: Any) -> None:
 
     remask, as_json = options["remask"], options["as_json"]
     if remask == (options["masks_from"] is not None):
-        raise click.BadParameter("give either the masks to use, or --remask", param_hint="--masks-from")
+        raise click.BadParameter("give either --masks-from or --remask", param_hint="--masks-from")
     if options["calibration"] is not None:
-        raise click.BadParameter("a sweep makes many rigs of one, a file knows but one", param_hint="--calibration")
+        raise click.BadParameter("it cannot be combined with a sweep of calibration errors", param_hint="--calibration")
     if not remask:
         _refuse_masks_options(options["overrides"])
     request = request_of(options)
@@ -73,18 +93,18 @@ def noise(**options: Any) -> None:
     request = replace(request, data=replace(request.data, noise=CLEAN))
     if options["dry_run"]:
         frames, names = len(frames_of(request, cells, remask)), [cell.name for cell in cells]
-        told = f"{frames} frames, {len(cells)} cells, each with SAR and without: {', '.join(names)}"
-        click.echo(json.dumps({"frames": frames, "cells": names}) if as_json else told)
+        listed = f"{frames} frames, {len(cells)} cells, each with and without SAR: {', '.join(names)}"
+        click.echo(json.dumps({"frames": frames, "cells": names}) if as_json else listed)
         return
     summary = run_noise(request, cells, remask)
     for frame_id, why in summary.failures.items():
         click.echo(f"frame {frame_id}: {why}", err=True)
     left = summary.shards_left
     if left:
-        text = f"{left} shards are left; when all are done, run again without --shard for curves"
+        text = f"{left} shards are left; when all are done, run again without --shard to draw the curves"
     else:
         text = write_sweep(request.out, shlex.join(["pointsam-label", *sys.argv[1:]]))
-        text += f"\nnext: look at {shlex.quote(str(request.out / 'noise.md'))}"
+        text += f"\nnext: read {shlex.quote(str(request.out / 'noise.md'))}"
     about = {"out": str(request.out), "cells": len(cells), "shards_left": left, "failures": summary.failures}
     click.echo(json.dumps(about) if as_json else text)
     if summary.failures:
@@ -93,36 +113,41 @@ def noise(**options: Any) -> None:
 
 @click.command()
 @click.argument("data", type=data_path)
-@click.option("--masks-from", type=PATH, required=True, help="Folder of a labelling run, whose masks to use.")
-@click.option("--out", "dest", type=PATH, required=True, help="The JSON file.")
-@click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out.")
-@click.option("--version", help="Version folder of the tables, where there are several.")
+@click.option("--masks-from", type=PATH, required=True, help="Output folder of a labelling run: its masks are used.")
+@click.option("--out", "dest", type=PATH, required=True, help="JSON file to write.")
+@DATASET_OPTION
+@click.option("--version", help="Version folder of the tables, if there are several.")
 @click.option(
-    "--sample", "most", type=click.IntRange(2), default=100, show_default=True, help="Frames of a rig, spread evenly."
+    "--sample", "most", type=click.IntRange(2), default=100, show_default=True, help="Frames per rig, evenly spaced."
 )
-@click.option("--noise", multiple=True, metavar="NAME=VALUE", help="Perturb the calibration first, to see it found.")
-@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
-def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **options: Any) -> None:
-    """Find the errors of camera mountings and times in DATA, by objects that masks and LiDAR both show.
+@click.option(
+    "--noise",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Perturb the calibration first, as a test.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **options: Unpack[DataOptions]) -> None:
+    """Find calibration errors of cameras. Compares masks and LiDAR points of the same objects in DATA.
 
     \b
     pointsam-label masks /data/mine --out labels
     pointsam-label calibrate /data/mine --masks-from labels --out calibration.json
     pointsam-label clusters /data/mine --out labels --calibration calibration.json
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
     from pipelines.robustness.calibrate import calibrate as find
     from pointsam.stages.recipes import default
 
     click.echo(find(data_of(options), masks_from, default().clusters, dest, most, overwrite))
     given = [str(options["data"]), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]
-    same = [(f"--{name}", options[name]) for name in ("dataset", "version")]
+    same = [("--dataset", options["dataset"]), ("--version", options["version"])]
     same += [("--noise", value) for value in options["noise"]]
     given += [word for option, value in same if value for word in (option, value)]
     click.echo(f"next: pointsam-label clusters {shlex.join(given)}")
 
 
 def _refuse_masks_options(overrides: tuple[str, ...]) -> None:
-    """Without --remask nothing of the masks can be chosen: they are there."""
+    """Reject options of the masks if --remask is not given: the masks already exist."""
     names = {
         "backend": "--masks",
         "semantics": "--semantics",
@@ -135,8 +160,10 @@ def _refuse_masks_options(overrides: tuple[str, ...]) -> None:
     given = [option for name, option in names.items() if source(name) is not ParameterSource.DEFAULT]
     given += [f"--set {override}" for override in overrides if override.strip().startswith("masks.")]
     if given:
-        hint = "errors have a seed of their own, --noise seed=1" if given == ["--seed"] else "they are for --remask"
-        raise click.BadParameter(f"the masks of --masks-from are made already; {hint}", param_hint=", ".join(given))
+        hint = (
+            "the errors have their own seed: --noise seed=1" if given == ["--seed"] else "these options need --remask"
+        )
+        raise click.BadParameter(f"the masks of --masks-from already exist; {hint}", param_hint=", ".join(given))
 
 
 def _levels(texts: tuple[str, ...]) -> dict[str, list[float]]:
@@ -144,7 +171,7 @@ def _levels(texts: tuple[str, ...]) -> dict[str, list[float]]:
     for text in texts:
         kind, _, numbers = text.partition("=")
         if kind in found:
-            raise click.BadParameter(f"{kind} twice: write all its sizes after one", param_hint="--levels")
+            raise click.BadParameter(f"{kind} is given twice; write all its sizes in one option", param_hint="--levels")
         try:
             found[kind] = [float(number) for number in numbers.split(",")]
         except ValueError:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pipelines.cli.experiment import experiment
 from pipelines.cli.options import (
+    DATASET_OPTION,
     PATH,
     QUARANTINED,
     ROOT_OPTIONS,
-    PluginName,
+    DataOptions,
     UserErrors,
     data_of,
     need_torch,
@@ -23,46 +24,63 @@ from pipelines.cli.options import (
 from pointsam import __version__
 from pointsam.base.remote import data_path
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pointsam.detect.data.budget import Rule
+
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="mixsup-train")
 def main() -> None:
-    """3D detectors from clusters and a few boxes."""
+    """Train 3D detectors on clusters and a few boxes."""
 
 
 @main.command()
 @click.argument("data", type=data_path)
-@click.option("--out", type=PATH, required=True, help="The budget file (Parquet); never replaced.")
-@click.option("--fraction", type=float, default=0.1, show_default=True, help="Share of objects, frames or cost.")
+@click.option("--out", type=PATH, required=True, help="Budget file to write (Parquet). It must not exist.")
+@click.option("--fraction", type=float, default=0.1, show_default=True, help="Fraction of the objects, frames or cost.")
 @click.option(
     "--rule",
     default="object",
     show_default=True,
-    help="object, class, stratified (class, range, points), frame, or cost (boxes and clusters of some frames).",
+    help="object, class, stratified (class, range and points), frame, or cost (boxes and clusters of some frames).",
 )
-@click.option("--box-share", type=float, default=0.1, show_default=True, help="With --rule cost: share of boxes.")
-@click.option("--min-points", type=click.IntRange(0), default=1, show_default=True, help="Fewer: no candidate.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--box-share",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="With --rule cost: fraction of the labels that are boxes.",
+)
+@click.option(
+    "--min-points",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Objects with fewer points are not candidates.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw.")
 @click.option("--split", help="Split or scene name (train, scene-0061).")
-@click.option("--dataset", type=PluginName("datasets"), help="Recognised by the folder when left out.")
+@DATASET_OPTION
 @click.option("--version", help="Version folder of the tables.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def budget(
     out: Path,
     fraction: float,
-    rule: Any,
+    rule: Rule,
     box_share: float,
     min_points: int,
     seed: int,
     split: str | None,
     as_json: bool,
-    **options: Any,
+    **options: Unpack[DataOptions],
 ) -> None:
-    """Draw which objects of DATA carry boxes, write it to a file, and say what it would cost to annotate.
+    """Choose the objects that get boxes. Draws them from DATA, writes a file, and prints the cost of annotation.
 
     \b
     mixsup-train budget /data/nuscenes --split train --fraction 0.1 --out budget.parquet
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
     from pipelines.training.budget import draw_budget, summary
     from pointsam.base.document import json_object
     from pointsam.detect.data.budget import BudgetConfig
@@ -76,14 +94,14 @@ def budget(
 @main.command()
 @click.argument("recipe")
 @options_of(ROOT_OPTIONS)
-@click.option("--budget", type=PATH, required=True, help="Which objects carry boxes; see `mixsup-train budget`.")
+@click.option("--budget", type=PATH, required=True, help="File of `mixsup-train budget`: the objects that have boxes.")
 @click.option("--labels", type=PATH, help="Output folder of pointsam-label.")
-@click.option("--out", type=PATH, required=True, help="The run's folder; running again goes on.")
-@click.option("--val", default="val", show_default=True, help="Split to validate on; empty for none.")
+@click.option("--out", type=PATH, required=True, help="Folder of the run. Running again continues it.")
+@click.option("--val", default="val", show_default=True, help="Split to validate on; '' for none.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
-@click.option("--seed", type=int, help="Of weights and all draws.")
-@click.option("--allow-noise", is_flag=True, help="Take labels of a run with perturbed calibration.")
-@click.option("--dry-run", is_flag=True, help="Say what would be trained on; write nothing.")
+@click.option("--seed", type=int, help="Seed of the weights and of all random draws.")
+@click.option("--allow-noise", is_flag=True, help="Accept labels that were made with a perturbed calibration.")
+@click.option("--dry-run", is_flag=True, help="Print what the detector would be trained on; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
 def fit(
     recipe: str,
@@ -97,14 +115,14 @@ def fit(
     dry_run: bool,
     as_json: bool,
     device: str,
-    **options: Any,
+    **options: Unpack[DataOptions],
 ) -> None:
-    """Train RECIPE (a name of `mixsup-train recipes`, or a .json file) on boxes and clusters.
+    """Train a detector on boxes and clusters. RECIPE is a name of `mixsup-train recipes` or a .json file.
 
     \b
     mixsup-train fit synthetic-small --data world --labels out --budget budget.parquet --out run
     torchrun --nproc-per-node 8 -m pipelines.cli.train fit ... --device cuda
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
     need_torch()
     from pipelines.training.fit import fit as run_fit
     from pipelines.training.fit import plan
@@ -122,9 +140,9 @@ def fit(
         return
     if fitted.score is not None:
         click.echo(json.dumps(fitted.score.as_dict()) if as_json else fitted.score.text())
-    _tell_bad(fitted.bad)
+    _print_bad(fitted.bad)
     if fitted.quarantined:
-        click.echo(f"{fitted.quarantined} frames have no labels: the labelling run had set them aside", err=True)
+        click.echo(f"{fitted.quarantined} frames have no labels: the labelling run quarantined them", err=True)
     click.echo(
         f"{out}: {fitted.steps} steps in {fitted.seconds:.0f} s\nnext: mixsup-train eval {out} --data {data.root}",
         err=as_json,
@@ -136,14 +154,20 @@ def fit(
 @main.command("eval")
 @click.argument("run", type=PATH)
 @options_of(ROOT_OPTIONS)
-@click.option("--split", default="val", show_default=True)
-@click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--json", "json_path", type=PATH, help="Write the scores there.")
-@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option("--split", default="val", show_default=True, help="Split to predict and score.")
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that load data.")
+@click.option("--json", "json_path", type=PATH, help="Also write the scores to this file.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def evaluate(
-    run: Path, split: str, device: str, workers: int, json_path: Path | None, overwrite: bool, **options: Any
+    run: Path,
+    split: str,
+    device: str,
+    workers: int,
+    json_path: Path | None,
+    overwrite: bool,
+    **options: Unpack[DataOptions],
 ) -> None:
-    """Detect a split with the best checkpoint of RUN and score it."""
+    """Predict a split and score it. Uses the best checkpoint of RUN."""
     need_torch()
     from pipelines.training.predict import evaluate_run
     from pointsam.base.files import require_free, write_together
@@ -158,18 +182,18 @@ def evaluate(
         write_together([(json_path, json.dumps(score.as_dict(), indent=1).encode())])
         click.echo(f"wrote {json_path}")
     if score.bad:
-        _tell_bad(score.bad)
+        _print_bad(score.bad)
         sys.exit(QUARANTINED)
 
 
 @main.command()
 @click.argument("run", type=PATH)
 @options_of(ROOT_OPTIONS)
-@click.option("--split", help="Split or scene name; all frames when left out.")
-@click.option("--dest", type=PATH, required=True, help="Folder for the detections.")
-@click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@click.option("--split", help="Split or scene name.  [default: all frames]")
+@click.option("--dest", type=PATH, required=True, help="Folder for the predictions.")
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that load data.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def predict(
     run: Path,
     split: str | None,
@@ -178,19 +202,19 @@ def predict(
     workers: int,
     overwrite: bool,
     as_json: bool,
-    **options: Any,
+    **options: Unpack[DataOptions],
 ) -> None:
-    """Detect with the best checkpoint of RUN and write a Parquet table, for nuScenes results JSON as well."""
+    """Write predictions of RUN's best checkpoint. Writes a Parquet table and, for nuScenes, results as JSON."""
     need_torch()
     from pipelines.training.predict import predict as run_predict
     from pointsam.base.runtime import require_device
 
     require_device(device)
     made = run_predict(run, data_of(options).open(), split, dest, device, workers, overwrite)
-    said = f"{made['boxes']} boxes in {made['frames']} frames: {', '.join(made['files'])}"
-    click.echo(json.dumps(made) if as_json else said)
+    summary = f"{made['boxes']} boxes in {made['frames']} frames: {', '.join(made['files'])}"
+    click.echo(json.dumps(made) if as_json else summary)
     if made["bad"]:
-        _tell_bad(made["bad"])
+        _print_bad(made["bad"])
         sys.exit(QUARANTINED)
 
 
@@ -198,7 +222,7 @@ def predict(
 @click.argument("name", required=False)
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field.")
 def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
-    """List the recipes, or print one as JSON, to be changed and given to `fit` as a file."""
+    """List recipes, or print one as JSON. Change the JSON and pass it to `fit` as a file."""
     need_torch()
     from pipelines.training.recipe_file import document_of, load_recipe
     from pointsam.detect.recipes import RECIPES
@@ -213,7 +237,7 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
         click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {detector.head.description}{stages}")
 
 
-def _tell_bad(bad: dict[str, str]) -> None:
+def _print_bad(bad: dict[str, str]) -> None:
     for frame_id, why in bad.items():
         click.echo(f"frame {frame_id} was left out: {why}", err=True)
 

@@ -1,4 +1,4 @@
-"""What `pointsam-label weights` lists and fetches."""
+"""The published weight files that `pointsam-label weights` lists and downloads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pointsam.masks.weights import WeightFile
 
 
 def listing() -> Iterator[str]:
-    """A line for each published file of each segmenter; of one that cannot be loaded, why."""
+    """One line per published file of each segmenter; for a segmenter that cannot be loaded, the reason."""
     for name in plugins.names("segmenters"):
         try:
             files = weight_files(name)

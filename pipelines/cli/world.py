@@ -8,25 +8,31 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.options import PATH, shard_of
+from pipelines.cli.options import ENGINE_OPTION, PATH, shard_of
 
 
 @click.command()
 @click.argument("dest", type=PATH)
 @click.option(
-    "--scenes", type=int, default=1, show_default=True, help="Scenes; two of up to ten, then a fifth, are val."
+    "--scenes",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Scenes; two of up to ten, a fifth of more, are val.",
 )
-@click.option("--frames", type=int, default=40, show_default=True, help="Key frames a scene, at 2 Hz.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--frames", type=int, default=40, show_default=True, help="Key frames per scene, at 2 Hz.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the world.")
 @click.option(
-    "--preset", default="mixed", show_default=True, help="mixed, day, overcast, night, rain, or still: nothing moves."
+    "--preset", default="mixed", show_default=True, help="mixed, day, overcast, night, rain, or still (nothing moves)."
 )
-@click.option("--scale", type=float, default=0.5, show_default=True, help="Size of the images; 1 is the cameras' own.")
-@click.option("--rig", default="nuscenes", show_default=True, help="nuscenes: 6 cameras, 32 beams; kitti: 1 and 64.")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
-@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
-@click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Every N-th shard from I.")
-@click.option("--dry-run", is_flag=True, help="Say how many frames, hours and bytes; write nothing.")
+@click.option("--scale", type=float, default=0.5, show_default=True, help="Image size; 1 is that of the real cameras.")
+@click.option(
+    "--rig", default="nuscenes", show_default=True, help="nuscenes (6 cameras, 32 beams) or kitti (1 camera, 64 beams)."
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core]")
+@ENGINE_OPTION
+@click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Process every N-th shard, from I.")
+@click.option("--dry-run", is_flag=True, help="Print the number of frames, hours and bytes; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def synth(
     dest: Path,
@@ -42,14 +48,14 @@ def synth(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Render a made-up world as a nuScenes root in DEST, with truth for every point and pixel.
+    """Render a synthetic world as a nuScenes root. DEST gets ground truth for every point and pixel.
 
-    Running it again continues. Equal options give equal bytes.
+    Running it again continues it. Equal options give equal bytes.
 
     \b
     pointsam-label synth world --scenes 10
     pointsam-label run world --out labels --split val --semantics oracle
-    """  # noqa: D301 - click looks for the character, not for a backslash and a letter
+    """  # noqa: D301 - click needs the backspace character itself
     from pipelines.world.config import SynthConfig
     from pipelines.world.render import plan_synth, synthesize
     from pointsam.base.runtime import cores
@@ -67,11 +73,11 @@ def synth(
 
 
 @click.command()
-@click.option("--out", type=PATH, default=Path("demo"), show_default=True, help="Folder to make.")
-@click.option("--frames", type=click.IntRange(1, 40), default=3, show_default=True, help="Key frames of the world.")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
+@click.option("--out", type=PATH, default=Path("demo"), show_default=True, help="Output folder.")
+@click.option("--frames", type=click.IntRange(1, 40), default=3, show_default=True, help="Number of key frames.")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core]")
 def demo(out: Path, frames: int, workers: int | None) -> None:
-    """Render a small world, label it with the embedded models, score it, and write a page of pictures."""
+    """Render, label and score a small world. Uses the models in the package and writes a page of pictures."""
     from pipelines.world.demo import run_demo
     from pointsam.base.runtime import cores
 

@@ -1,4 +1,4 @@
-"""What a run says at its end: what it made, what it cost, what was set aside, and what to type next."""
+"""The summary at the end of a run: clusters, cost, quarantined frames, and the next command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from shlex import quote
 from textwrap import indent
-from typing import Any
 
 from pipelines.labelling.jobs import Summary
 from pipelines.labelling.request import Request
@@ -16,12 +15,12 @@ from pointsam.store.reader import Labels
 
 @dataclass(frozen=True)
 class Closing:
-    """The closing table of a call.
+    """The summary of a call.
 
     Args:
-        summaries: of each stage that ran.
+        summaries: one of each stage that ran.
         clusters: class name -> (clusters, points) in the whole output folder, empty if only masks were made.
-        next_command: what to type next.
+        next_command: the command to run next.
         failures: frame_id -> code, message and hint of every quarantined frame.
     """
 
@@ -30,7 +29,7 @@ class Closing:
     next_command: str
     failures: dict[str, str]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For --json."""
         return {**asdict(self), "summaries": [asdict(summary) for summary in self.summaries]}
 
@@ -42,17 +41,17 @@ class Closing:
         blocks += [_cost(summary) for summary in self.summaries]
         if self.failures:
             lines = [f"  frame {frame_id}: {indent(why, '  ').lstrip()}" for frame_id, why in self.failures.items()]
-            head = f"{len(lines)} frames set aside; mend them, then --retry-failed (mended tables: a new --out):"
+            head = f"{len(lines)} frames quarantined; correct them, then --retry-failed (changed tables: a new --out):"
             blocks.append("\n".join([head, *lines[:20]]))
         return "\n\n".join([*blocks, f"next: {self.next_command}"])
 
 
 def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
-    """Read back what the stages wrote.
+    """Summarise what the stages wrote.
 
     Args:
         request: the call.
-        summaries: of the stages it ran.
+        summaries: one of each stage that ran.
     """
     clusters: dict[str, tuple[int, int]] = {}
     next_command = (
@@ -68,13 +67,13 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
             clusters[name] = (count + 1, points + size)
         next_command = f"pointsam-label inspect {quote(str(request.out))} {first or 0} --png frame.png"
         next_command += f" --masks-from {quote(str(request.masks_from))}" if request.masks_from else ""
-    # The first stage that set a frame aside knows best why.
+    # The first stage that quarantined a frame has the cause.
     failures = {frame_id: why for summary in reversed(summaries) for frame_id, why in summary.failures.items()}
     return Closing(tuple(summaries), clusters, next_command, failures)
 
 
 def _options(request: Request) -> str:
-    """What the next stage must be told again to label the same data by the same recipe."""
+    """Options that the next stage needs for the same data and recipe."""
     recipe = None if request.config.recipe == "default" else request.config.recipe
     given = {"dataset": request.data.adapter, "version": request.data.version, "recipe": recipe}
     return "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
@@ -88,7 +87,7 @@ def _cost(summary: Summary) -> str:
         unit = "images" if summary.stage == "masks" else "frames"
         done = (
             f"{summary.stage}: {summary.units} {unit} in {summary.wall_seconds:.1f} s "
-            f"({summary.units / summary.wall_seconds:.2f} a second), largest worker {summary.peak_mb:.0f} MB\n"
+            f"({summary.units / summary.wall_seconds:.2f} per second), largest worker {summary.peak_mb:.0f} MB\n"
             f"  seconds by step, all workers: {steps}"
         )
     left = f"\n  {summary.shards_left} shards are left to other --shard calls" if summary.shards_left else ""

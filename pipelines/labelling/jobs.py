@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from pipelines.documents import ClustersDocument, LabelDocument, MasksDocument
 from pipelines.engine import ordered_map
 from pipelines.labelling.request import Execution, Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
 from pipelines.opened import open_masks
-from pipelines.tasks import Task, TaskResult
+from pipelines.tasks import Row, Task, TaskResult
 from pointsam import __version__
 from pointsam.base.errors import PointSamError
 from pointsam.base.progress import progress
@@ -29,21 +30,24 @@ from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
 from pointsam.taxonomy import LabelMapping, Taxonomy
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 SHARD_FRAMES = 20
-"""Key frames a shard: what a kill can cost. nuScenes has 40 a scene."""
+"""Key frames per shard: the work that a kill can lose. nuScenes has 40 per scene."""
 
 
 @dataclass
 class Summary:
-    """What one call did to a stage.
+    """The work of one call on a stage.
 
     Args:
         stage: "masks" or "clusters".
-        units: images or frames done by this call.
-        shards_left: shards that other machines (`--shard i/n`) still have to make.
-        failures: frame_id -> code, message and hint, in the shards of this call, whether it made them or found them.
-        seconds: by step, summed over workers.
-        wall_seconds: of this call.
+        units: number of images or frames that this call processed.
+        shards_left: number of shards that other machines (`--shard i/n`) still have to process.
+        failures: frame_id -> code, message and hint, of all shards of this call, also those done by earlier calls.
+        seconds: time by step, summed over workers.
+        wall_seconds: duration of this call.
         peak_mb: resident memory of the largest worker.
     """
 
@@ -55,8 +59,8 @@ class Summary:
     wall_seconds: float = 0.0
     peak_mb: float = 0.0
 
-    def add(self, batch: Sequence[TaskResult[Any]]) -> None:
-        """Count the parts of a shard."""
+    def add(self, batch: Sequence[TaskResult[object]]) -> None:
+        """Add the results of a shard."""
         self.units += len(batch)
         self.peak_mb = max([self.peak_mb, *(done.peak_mb for done in batch)])
         for done in batch:
@@ -65,10 +69,10 @@ class Summary:
 
 
 def run_masks(request: Request) -> Summary:
-    """Stage one: detections and candidate masks of every image of the pending shards."""
+    """Run the 2D stage: detections and candidate masks of every image of the pending shards."""
     data, config, execution = request.data, request.config.masks, request.execution
     if execution.device != "cpu" and execution.engine == "local":  # Ray's driver may lack the GPU of its workers
-        require_device(execution.device)  # opening a large data set can take a minute, hearing this must not
+        require_device(execution.device)  # before the data set is opened, which can take a minute
     dataset = data.open()
     mapping = _mapping(request.mapping, config.semantics, dataset.taxonomy)
     weights = {
@@ -94,14 +98,14 @@ def run_masks(request: Request) -> Summary:
     return drive(
         run,
         execution,
-        (MaskWorker, data, config, mapping, *models),
+        partial(MaskWorker, data, config, mapping, *models),
         lambda frame_id: images_of(dataset, frame_id),
         lambda rows: {"masks": masks_table(rows, metadata)},
     )
 
 
 def run_clusters(request: Request) -> Summary:
-    """Stage two: clusters of every frame of the pending shards, from stored masks."""
+    """Run the 3D stage: clusters of every frame of the pending shards, from stored masks."""
     data, config = request.data, request.config.clusters
     masks, dataset = open_masks(request.masks_folder, data)
     document = ClustersDocument(
@@ -120,7 +124,7 @@ def run_clusters(request: Request) -> Summary:
     return drive(
         run,
         request.execution,
-        (ClusterWorker, data, config, request.masks_folder),
+        partial(ClusterWorker, data, config, request.masks_folder),
         whole_frame,
         lambda rows: {
             "frames": frames_table([row.frame for row in rows], metadata),
@@ -131,7 +135,7 @@ def run_clusters(request: Request) -> Summary:
 
 
 def _mapping(file: Path | None, semantics: str, taxonomy: Taxonomy) -> LabelMapping:
-    """From the user's file; else from the label names that the source of classes has: COCO's, or the classes'."""
+    """The user's mapping file, else the built-in mapping of the source's label names to classes."""
     if file is not None:
         return load_mapping(file)
     return default_mapping(taxonomy, semantics_plugin(semantics).labels)
@@ -148,15 +152,15 @@ def begin(
     """Start a stage of an output folder, or continue it.
 
     Args:
-        out: the folder.
-        frames: (scene, frame_id) of those to do.
-        document: the stage's, what decides the tables.
-        weights: sha256 of the networks.
+        out: the output folder.
+        frames: (scene, frame_id) of every frame to process.
+        document: the document of the stage; equal documents give equal tables.
+        weights: sha256 of each network's weights.
         perturbation: the calibration error, "none" without one.
-        data_root: where the data are.
+        data_root: root of the data set.
 
     Returns:
-        The run, and what its tables say of themselves.
+        The run, and the metadata of its tables.
 
     Raises:
         StoreError, SchemaError: as `Run.open`.
@@ -166,12 +170,12 @@ def begin(
 
 
 def whole_frame(frame_id: str) -> list[tuple[str, str]]:
-    """(frame_id, "") for a stage that does a frame at once."""
+    """(frame_id, ""): the single task of a frame in a stage that processes whole frames."""
     return [(frame_id, "")]
 
 
 def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
-    """(frame_id, camera) of a frame; a frame that cannot be built is one part, in which the worker meets the error."""
+    """(frame_id, camera) of each image. A frame that cannot be read is one task, whose worker reports the error."""
     try:
         return [(frame_id, view.name) for view in dataset.frame(frame_id).cameras]
     except PointSamError:
@@ -181,35 +185,36 @@ def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
 def drive(
     run: Run,
     execution: Execution,
-    worker: tuple[Any, ...],
+    worker: Callable[[], Callable[[Task], TaskResult[Row]]],
     parts: Callable[[str], list[tuple[str, str]]],
-    tables: Callable[[list[Any]], dict[str, Any]],
+    tables: Callable[[list[Row]], dict[str, pa.Table]],
 ) -> Summary:
-    """Do the parts of every pending shard, and commit each shard as soon as its last part is there.
+    """Process every pending shard, and commit each one when its last task is done.
 
     Args:
-        run: from `begin`.
-        execution: where, and which shards.
-        worker: its class, and what this takes.
-        parts: (frame_id, camera) of the tasks of a frame.
-        tables: of the rows of a shard.
+        run: the run from `begin`.
+        execution: where to run, and which shards.
+        worker: opens a worker; called once per process.
+        parts: frame_id -> (frame_id, camera) of its tasks.
+        tables: rows of a shard -> its tables by name.
     """
     start_s = time.perf_counter()
     pending = run.pending(execution.shard, retry_failed=execution.retry_failed)
     summary = Summary(run.stage)
-    plan, batch = iter(pending), list[TaskResult[Any]]()
+    plan, batch = iter(pending), list[TaskResult[Row]]()
     results = ordered_map(
         work_on,
         _tasks(pending, parts),
         execution.workers_for(run.stage),
         start,
-        (execution.threads, *worker),
+        (execution.threads, worker),
         execution.engine,
         float(execution.uses_gpu(run.stage)),
     )
     todo = sum(len(shard.frame_ids) for shard in pending)
-    with closing(results), progress(total=todo, desc=run.stage, unit="frame") as bar:
-        for done in results:
+    rows = cast(Generator[TaskResult[Row], None, None], results)  # `work_on` calls this worker
+    with closing(rows), progress(total=todo, desc=run.stage, unit="frame") as bar:
+        for done in rows:
             batch.append(done)
             bar.update(done.task.last_of_frame)
             if done.task.last_of_shard:
@@ -233,8 +238,8 @@ def _tasks(shards: Sequence[Shard], parts: Callable[[str], list[tuple[str, str]]
             yield Task(frame_id, camera, last or listed[k + 1][0] != frame_id, last)
 
 
-def _stats(batch: Sequence[TaskResult[Any]]) -> ShardStats:
-    """For the manifest: seconds by frame and step, failures by frame, and the largest worker."""
+def _stats(batch: Sequence[TaskResult[object]]) -> ShardStats:
+    """Statistics for the manifest: seconds by frame and step, failures by frame, and memory of the largest worker."""
     seconds: dict[str, dict[str, float]] = {}
     for done in batch:
         frame = seconds.setdefault(done.task.frame_id, {})

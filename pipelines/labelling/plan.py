@@ -1,11 +1,10 @@
-"""`--dry-run`: how much there is to do, and what it will cost, measured on one frame of the data."""
+"""`--dry-run`: the amount of work and its cost, measured on one frame of the data."""
 
 from __future__ import annotations
 
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pipelines.labelling.jobs import images_of, run_clusters, run_masks
 from pipelines.labelling.request import Request
@@ -14,16 +13,16 @@ from pipelines.opened import open_masks
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is expected to take.
+    """The expected cost of a run.
 
     Args:
-        frames: key frames of the selection.
-        images: images of the selection, from the probed frame's cameras.
+        frames: number of key frames.
+        images: number of images, from the cameras of the measured frame.
         hours: wall time with these workers and this device.
-        megabytes: of the output folder.
-        probe: the frame that was measured.
-        workers: processes the hours are for, by stage.
-        notes: what went wrong with the probe, if anything.
+        megabytes: size of the output folder.
+        probe: id of the measured frame.
+        workers: number of processes that the hours are for, by stage.
+        notes: errors of the measured frame.
     """
 
     frames: int
@@ -34,7 +33,7 @@ class Plan:
     workers: dict[str, int]
     notes: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For --json."""
         return asdict(self)
 
@@ -53,11 +52,11 @@ class Plan:
 
 
 def plan(request: Request, stages: tuple[str, ...]) -> Plan:
-    """Do the middle frame of the selection into a temporary folder, time it, and scale up.
+    """Label the middle frame of the selection into a temporary folder, measure it, and scale up.
 
     Args:
         request: as for the run; nothing is written to its output folder.
-        stages: what the run will do, out of "masks" and "clusters".
+        stages: stages of the run: "masks", "clusters" or both.
     """
     if stages[0] == "masks":
         dataset = request.data.open()
@@ -82,7 +81,7 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
     index, count = request.execution.shard
     share = len(frames[index::count])
     failures = {frame_id: why for summary in done for frame_id, why in summary.failures.items()}
-    notes = tuple(f"the probed frame was set aside: {why}" for why in failures.values())
+    notes = tuple(f"the measured frame is quarantined: {why}" for why in failures.values())
     return Plan(
         frames=share,
         images=share * len(images_of(dataset, probe)),

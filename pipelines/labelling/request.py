@@ -1,4 +1,4 @@
-"""What the user asked for: which frames of which data, by which recipe, and how the work is shared out."""
+"""A request of the user: frames, data, recipe, and how the work is distributed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 def evenly(items: Sequence[_T], most: int | None) -> list[_T]:
-    """So many of them, from the first to the last; all if there are no more, or for None."""
+    """At most `most` items, evenly spaced from the first to the last; all for None."""
     count = len(items)
     if most is None or count <= most:
         return list(items)
@@ -34,8 +34,8 @@ class Selection:
 
     Args:
         frames: frame ids, empty for all of `split`.
-        split: split or scene name, None for everything.
-        sample: how many frames of these, spread evenly; None for all.
+        split: split or scene name, None for all frames.
+        sample: number of these frames to use, evenly spaced; None for all.
     """
 
     frames: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Selection:
     sample: int | None = None
 
     def of(self, dataset: Dataset) -> list[tuple[str, str]]:
-        """(scene, frame_id) of every frame asked for, in the data set's order.
+        """(scene, frame_id) of every selected frame, in the data set's order.
 
         Raises:
             DatasetError: DAT009 or DAT010 as `Dataset.frame_ids`, DAT010 on a frame that is unknown or not in `split`.
@@ -52,18 +52,18 @@ class Selection:
         wanted = set(self.frames)
         for frame_id in sorted(wanted.difference(chosen)):
             dataset.frame(frame_id)  # raises if there is none
-            where = f"split {self.split!r}" if self.split else "the frames that no --split means"
+            where = f"split {self.split!r}" if self.split else "the frames that are used without --split"
             raise DatasetError(
                 "DAT010",
                 f"frame {frame_id!r} of {dataset.root} is not in {where}",
-                "name the split that holds the frame with --split, or leave the frame out",
+                "pass the split of the frame as --split, or omit the frame",
             )
         if wanted:
             chosen = [frame_id for frame_id in chosen if frame_id in wanted]
         return [(dataset.scene(frame_id), frame_id) for frame_id in evenly(chosen, self.sample)]
 
     def of_masks(self, masks: Labels, dataset: Dataset) -> list[tuple[str, str]]:
-        """As `of`; but where neither frames nor a split are named, every frame that has masks."""
+        """As `of`; without frames and split, every frame that has masks."""
         if self.frames or self.split:
             return self.of(dataset)
         return evenly(masks.selection("masks"), self.sample)
@@ -71,14 +71,14 @@ class Selection:
 
 @dataclass(frozen=True)
 class Execution:
-    """Where the work is done, and which part of it.
+    """Where the work runs, and which part of it.
 
     Args:
         device: "cpu" or "cuda[:i]".
-        threads: of each worker; part of the request and not of the machine, because sums depend on it.
-        workers: processes, None for as many as suit the stage.
-        engine: where they run: "local" or "ray".
-        shard: (i, n) takes every n-th shard from i.
+        threads: threads per worker; fixed by the request, because sums depend on it.
+        workers: number of processes, None for the stage's default.
+        engine: "local" processes or "ray".
+        shard: (i, n) for every n-th shard from i.
         retry_failed: also redo shards that hold quarantined frames.
     """
 
@@ -91,15 +91,15 @@ class Execution:
 
     @property
     def worker_device(self) -> str:
-        """The device as a worker sees it: Ray shows each worker only the GPU that it gave it, as number 0."""
+        """The device in a worker. Ray shows each worker only its own GPU, as number 0."""
         return self.device.partition(":")[0] if self.engine == "ray" else self.device
 
     def uses_gpu(self, stage: str) -> bool:
-        """Whether each worker of a stage needs a GPU: only networks do."""
+        """Whether each worker of a stage needs a GPU."""
         return stage == "masks" and self.device != "cpu"
 
     def workers_for(self, stage: str) -> int:
-        """Processes of a stage: as asked, else one a core, but a single one where a GPU does the work."""
+        """Number of processes of a stage. The default is one per core, and one for masks on a GPU."""
         if self.workers is not None:
             return self.workers
         return 1 if self.uses_gpu(stage) else cores()
@@ -114,11 +114,11 @@ class Request:
         out: output folder.
         config: recipe with overrides.
         selection: which frames.
-        execution: where and how the work is done.
-        mapping: file that takes the 2D labels to classes, None for the built-in one.
-        masks_dir: folder of precomputed 2D results, or of the truth that "oracle" reads, None for its known place.
-        weights: checkpoint of the segmenter, None for the known place.
-        masks_from: output folder whose masks the clusters are made of, None for `out`.
+        execution: where and how the work runs.
+        mapping: file that maps 2D labels to classes, None for the built-in mapping.
+        masks_dir: folder of precomputed 2D results, or of the ground truth that "oracle" reads; None for the default.
+        weights: checkpoint of the segmenter, None for the published one.
+        masks_from: output folder with the masks of the clusters, None for `out`.
     """
 
     data: DataSpec
@@ -133,7 +133,7 @@ class Request:
 
     @property
     def masks_folder(self) -> Path:
-        """The output folder whose masks the clusters are made of."""
+        """The output folder with the masks of the clusters."""
         return self.masks_from or self.out
 
     @property

@@ -1,11 +1,10 @@
-"""What runs in a worker process: one image to masks, or one frame to clusters; a bad frame is set aside."""
+"""The work of a worker process: one image to masks, or one frame to clusters. A bad frame is quarantined."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +34,12 @@ class MaskWorker:
 
     Args:
         data: the data set.
-        config: of the stage.
-        mapping: from the labels of its detections to classes.
-        semantics_dir: the files that its source of classes reads.
-        weights: checkpoint of its segmenter, None for the known place.
-        device: of the segmenter.
-        threads: of the networks on a CPU.
+        config: configuration of the stage.
+        mapping: labels of the detections -> classes.
+        semantics_dir: folder that the source of classes reads.
+        weights: checkpoint of the segmenter, None for the published one.
+        device: device of the segmenter.
+        threads: threads of the networks on a CPU.
     """
 
     def __init__(
@@ -112,7 +111,7 @@ class ClusterWorker:
 
     Args:
         data: the data set.
-        config: of the stage.
+        config: configuration of the stage.
         masks_folder: output folder with the masks.
     """
 
@@ -146,20 +145,24 @@ class ClusterWorker:
         return guarded(work, failed, task, watch)
 
 
-def start(threads: int, kind: Callable[..., Callable[[Task], TaskResult[Any]]], *arguments: object) -> None:
-    """Say what this process's worker is. The first task opens it: a pool reports a task's error, not its start's.
+def start(threads: int, opened: Callable[[], Callable[[Task], TaskResult[object]]]) -> None:
+    """Register this process's worker. The first task opens it, because a pool reports errors of tasks only.
 
-    numpy's BLAS is held to the worker's threads: on busy cores, threads for the inverse of a 3 x 3 matrix wait for each
-    other, and lifting took three times as long.
+    numpy's BLAS is limited to the worker's threads. Without the limit, lifting took three times as long on busy cores,
+    because the threads that invert a 3 x 3 matrix wait for each other.
+
+    Args:
+        threads: threads of the worker.
+        opened: opens the worker.
     """
     global _worker
     threadpool_limits(threads, user_api="blas")
-    _worker = cache(lambda: kind(*arguments))
+    _worker = cache(opened)
 
 
-def work_on(task: Task) -> TaskResult[Any]:
-    """Do one task with this process's worker."""
+def work_on(task: Task) -> TaskResult[object]:
+    """Process one task with this process's worker."""
     return _worker()(task)
 
 
-_worker: Callable[[], Callable[[Task], TaskResult[Any]]]
+_worker: Callable[[], Callable[[Task], TaskResult[object]]]

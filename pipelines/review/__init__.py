@@ -1,1 +1,1 @@
-"""What is done with a finished run: evaluate, report, inspect, export."""
+"""Commands on a finished run: evaluate, report, inspect, export."""

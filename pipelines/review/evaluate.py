@@ -1,4 +1,4 @@
-"""`pointsam-label eval`: an output folder against the truth of its data set."""
+"""`pointsam-label eval`: the labels of an output folder against the ground truth of its data set."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def run_eval(
     dataset: str | None = None,
     version: str | None = None,
 ) -> str:
-    """Score a folder, or two, and write what was asked for.
+    """Score one folder, or two, and write the requested files.
 
     Args:
-        out: the folder.
-        data: root of its data set, which holds the truth.
-        json_file: for the figures of both.
-        markdown: for the tables.
-        parquet: for one row an object and a cluster of `out`.
-        against: a second folder.
-        truth: what to compare with, the best there is if None.
-        overwrite: replace files that are there.
-        dataset: name of the data set module, None for the run's.
+        out: the output folder.
+        data: root of its data set, which holds the ground truth.
+        json_file: file for the metrics of both folders.
+        markdown: file for the tables.
+        parquet: file with one row per object and cluster of `out`.
+        against: a second output folder.
+        truth: source of the ground truth, None for the best one.
+        overwrite: replace existing files.
+        dataset: type of the data set, None for the run's.
         version: version folder of the tables, None for the run's.
 
     Returns:
         The tables.
 
     Raises:
-        StoreError: OUT003 if a file is there already or cannot be written; and what `open_run` and `evaluate_labels`
+        StoreError: OUT003 if a file exists or cannot be written; and what `open_run` and `evaluate_labels`
             raise.
     """
     for path in (json_file, markdown, parquet):

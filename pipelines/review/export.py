@@ -18,14 +18,14 @@ from pointsam.datasets.points import read_frame_points
 from pointsam.export.base import Exported, Format, Stream
 from pointsam.export.frame import ExportFrame, Files
 
-_MEND_NAME = "mend the frame's token or id in the data set, or --eval-set: file names are made of these"
+_NAME_HINT = "change the frame's token or id in the data set, or --eval-set: file names are made from these"
 
 
 def format_of(form: str) -> Format[object]:
-    """The format of a name.
+    """The export format of a name.
 
     Raises:
-        SchemaError: SCH005 if there is none.
+        SchemaError: SCH005 if there is no such format.
         PluginError: PLG001 if it cannot be loaded, PLG002 if there are two.
     """
     return plugins.load("exporters", form, Format)
@@ -41,27 +41,27 @@ def export(
     masks_from: Path | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Write every finished frame, through the cameras as the run saw them: with its noise and its calibration.
+    """Write every finished frame, with the noise and calibration of the run.
 
     Args:
         out: output folder of a run.
-        data: root of its data.
+        data: root of its data set.
         dest: folder to write to.
         form: name of an exporter plug-in.
         version: version folder of nuScenes tables, None for the run's.
-        split: name of the split that the frames are meant for.
-        masks_from: folder whose masks the clusters were made of, None for `out`; for formats that hold masks.
-        overwrite: replace files that are there.
+        split: name of the split that the files are for.
+        masks_from: folder of the masks that the clusters were made from, None for `out`; for formats with masks.
+        overwrite: replace existing files.
 
     Returns:
         Number of frames written; quarantined ones are left out.
 
     Raises:
-        SchemaError: SCH005 if there is no such format, SCH004 if the labels were made of other data, if the format
-            knows no such classes or data, or if it holds masks and `masks_from` has others than those of the clusters,
-            SCH006 on ids beyond its range.
+        SchemaError: SCH005 if there is no such format; SCH004 if the labels were made from other data, if the format
+            does not support their classes or data, or if it holds masks and `masks_from` has other ones; SCH006 on ids
+            beyond its range.
         PluginError: as `format_of`.
-        StoreError: OUT003 if a file is there already or cannot be written, OUT002 on a full disk.
+        StoreError: OUT003 if a file exists or cannot be written, OUT002 on a full disk.
         DatasetError: DAT009 if there is nothing to write, DAT011 on a token or id that cannot name a file; and what
             reading raises.
     """
@@ -70,13 +70,15 @@ def export(
     labels, truth = run.labels, run.truth
     tokens = truth if isinstance(truth, HasLidarTokens) else None
     if spec.lidar_tokens and tokens is None:
-        raise SchemaError("SCH004", f"{form} names frames by nuScenes' tokens: {data} has none", "use another format")
+        raise SchemaError("SCH004", f"{form} needs nuScenes' tokens, which {data} lacks", "use another format")
     good = [frame.frame_id for frame in labels.frames() if frame.status == "ok"]
     if not good:
-        raise DatasetError("DAT009", f"{out} holds no labelled frame", "mend what was set aside, then --retry-failed")
+        raise DatasetError(
+            "DAT009", f"{out} holds no labelled frame", "correct the quarantined frames, then --retry-failed"
+        )
     names = good if tokens is None else [tokens.lidar_token(frame_id) for frame_id in good]
     for name in (split, *names):  # refuse names and other masks before any file is written
-        require_name(name, f"{out}: frame or --eval-set", _MEND_NAME)
+        require_name(name, f"{out}: frame or --eval-set", _NAME_HINT)
     if spec.masks:
         _ = run.masks
     items = (
@@ -84,7 +86,7 @@ def export(
     )
     watched = progress(items, total=len(good), desc="export", unit="frame")
     if spec.stream is not None:
-        _record(path_under(dest, f"{split}{spec.suffix}", _MEND_NAME), watched, spec.stream, overwrite)
+        _record(path_under(dest, f"{split}{spec.suffix}", _NAME_HINT), watched, spec.stream, overwrite)
         return len(good)
     rows = []
     for item in watched:
@@ -99,7 +101,7 @@ def export(
 def _record(
     path: Path, items: Iterable[ExportFrame], opened: Callable[[Path], AbstractContextManager[Stream]], overwrite: bool
 ) -> None:
-    """One file, written as frames come; it has its name when it is whole."""
+    """Write one file frame by frame; it gets its name when it is complete."""
     require_free(path, overwrite)
     temporary = temporary_of(path)
     with store_errors(path.parent, 0):
@@ -129,8 +131,8 @@ def _item(number: int, name: str, frame_id: str, run: OpenedRun) -> ExportFrame:
 
 
 def _write(dest: Path, files: Files, overwrite: bool) -> None:
-    """Files that are there already, and the same, are left alone; a name that leaves the folder is refused."""
-    new = [(path_under(dest, name, _MEND_NAME), content) for name, content in files.items()]
+    """Write the files whose content changes; refuse names outside the folder."""
+    new = [(path_under(dest, name, _NAME_HINT), content) for name, content in files.items()]
     new = [(path, content) for path, content in new if not (path.is_file() and path.read_bytes() == content)]
     for path, _ in new:
         require_free(path, overwrite)

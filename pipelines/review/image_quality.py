@@ -1,4 +1,4 @@
-"""Camera masks of a run against the true instances of its images, where the data have them (the paper's open check)."""
+"""Camera masks of a run against the ground-truth instances of its images, for data that have them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pointsam.evaluate.images import ImageAccumulator
 
 
 def image_quality(run: OpenedRun, frame_ids: Sequence[str]) -> Table | None:
-    """Masks that built clusters, by class, height and what is seen; None where no image has truth.
+    """Quality of the masks that built clusters, by class, height and visibility; None if no image has ground truth.
 
     Args:
-        run: with its data.
-        frame_ids: of labelled frames.
+        run: the run with its data.
+        frame_ids: ids of labelled frames.
 
     Raises:
-        DatasetError: DAT011 on a damaged truth file.
+        DatasetError: DAT011 on a damaged ground-truth file.
     """
     root, taxonomy = run.truth.root, run.labels.taxonomy
     if not has_image_truth(root) or run.truth.taxonomy.names != taxonomy.names:
@@ -40,7 +40,7 @@ def image_quality(run: OpenedRun, frame_ids: Sequence[str]) -> Table | None:
     ]
     header = ("camera masks", "objects", "IoU", "recall", "right class", "masks", "precision")
     note = (
-        "objects of 16 pixels and more against the masks that built clusters; recall and precision at IoU 0.5; a mask "
-        "that built no cluster counts as none"
+        "objects of at least 16 pixels against the masks that built clusters; recall and precision at IoU 0.5; masks "
+        "that built no cluster are ignored"
     )
-    return Table(f"{images} images: camera masks against true instances", header, rows, note)
+    return Table(f"{images} images: camera masks against ground-truth instances", header, rows, note)

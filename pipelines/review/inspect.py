@@ -1,4 +1,4 @@
-"""`pointsam-label inspect`: the story of every cluster of a frame, in words and as a picture."""
+"""`pointsam-label inspect`: how each cluster of a frame was made, as a table and as a picture."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from pipelines.opened import open_run
 from pipelines.review.parts import read_parts
@@ -20,20 +19,20 @@ from pointsam.types import FrameLabels
 
 @dataclass(frozen=True, eq=False)
 class Story:
-    """What is known of one frame.
+    """The clusters of one frame, for printing.
 
     Args:
-        found: its labels.
+        found: labels of the frame.
     """
 
     found: FrameLabels
 
     @property
     def frame_id(self) -> str:
-        """Of the frame."""
+        """The id of the frame."""
         return self.found.frame.frame_id
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For --json."""
         return {**asdict(self.found.frame), "clusters": [asdict(cluster) for cluster in self.found.clusters]}
 
@@ -42,7 +41,7 @@ class Story:
         frame = self.found.frame
         head = f"frame {frame.frame_id}, scene {frame.scene}, {frame.num_points} points, {frame.num_clusters} clusters"
         if frame.status != "ok":
-            return f"{head}\nset aside: [{frame.error_code}] {frame.error}"
+            return f"{head}\nquarantined: [{frame.error_code}] {frame.error}"
         seen = int((self.found.views > 0).sum())
         header = ("id", "class", "points", "cut", "range m", "size m", "conf", "pred IoU", "share", "masks")
         rows = [
@@ -60,7 +59,7 @@ class Story:
             )
             for c in self.found.clusters
         ]
-        return f"{head}; {seen} points are seen by a camera\n{text_table(header, rows)}"
+        return f"{head}; {seen} points are visible to a camera\n{text_table(header, rows)}"
 
 
 def story(out: Path, frame: str) -> Story:
@@ -83,19 +82,19 @@ def story(out: Path, frame: str) -> Story:
 
 
 def draw(out: Path, frame_id: str, png: Path, data: DataPath | None = None, masks_from: Path | None = None) -> None:
-    """Draw the cameras and the bird's-eye view of a frame, with true boxes where there are any.
+    """Draw the cameras and the bird's-eye view of a frame, with ground-truth boxes if there are any.
 
     Args:
         out: output folder.
-        frame_id: a finished frame.
+        frame_id: id of a finished frame.
         png: file to write.
-        data: data set root, None for where it lay when the run was made.
-        masks_from: folder whose masks the clusters were made of, None for `out`.
+        data: root of the data set, None for its place when the run was made.
+        masks_from: folder of the masks that the clusters were made from, None for `out`.
 
     Raises:
-        DatasetError: DAT001 if the data are no longer there, DAT010 if the frame was set aside; what reading images
-            and points raises.
-        SchemaError: SCH004 if the clusters were made of other data or other masks.
+        DatasetError: DAT001 if the data set is no longer there, DAT010 if the frame is quarantined; what reading
+            images and points raises.
+        SchemaError: SCH004 if the clusters were made from other data or other masks.
     """
     from pointsam.report.compose import draw_frame
 

@@ -13,7 +13,7 @@ from pointsam.base.errors import StoreError
 from pointsam.base.files import make_folder, require_free, store_errors
 
 MARKER = ".pointsam-report"
-"""A file of this name says that `report` made the folder."""
+"""A file of this name marks a folder that `report` made."""
 
 _FILES = (MARKER, "index.html", "three.js", "viewer.js", "page.css")
 _FRAME_FILE = re.compile(r"\d{3,}(-.*)?\.(js|jpg)")
@@ -21,12 +21,12 @@ _START = b"POINTSAM.start("
 
 
 def require_replaceable(dest: Path, overwrite: bool, sources: Sequence[Path] = ()) -> None:
-    """Refuse a folder that a page must not take the place of.
+    """Refuse a folder that a page must not replace.
 
     Args:
         dest: folder of the new page.
-        overwrite: whether a page, or an empty folder, may be replaced.
-        sources: folders that the page is made from; `dest` may be none of them, contain none and lie in none.
+        overwrite: whether a page or an empty folder may be replaced.
+        sources: folders that the page is made from; `dest` must not be, contain or lie in any of them.
 
     Raises:
         StoreError: OUT003.
@@ -39,7 +39,7 @@ def require_replaceable(dest: Path, overwrite: bool, sources: Sequence[Path] = (
             raise StoreError(
                 "OUT003",
                 f"{dest} {relation} {source}, which the page is made from",
-                "give a --dest beside the labels, the masks and the data",
+                "pass a --dest outside of the labels, the masks and the data",
             )
     require_free(dest, overwrite)
     with store_errors(place, 0):
@@ -48,16 +48,16 @@ def require_replaceable(dest: Path, overwrite: bool, sources: Sequence[Path] = (
         raise StoreError(
             "OUT003",
             f"{dest} is not a page of pointsam-label report: {foreign}",
-            "choose another --dest, or remove it yourself: --overwrite replaces pages only",
+            "choose another --dest, or remove the folder yourself: --overwrite replaces pages only",
         )
 
 
 @contextmanager
 def page_folder(dest: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder to write a page into; it takes the place of `dest` when the block ends without an error.
+    """A folder to write a page into. It replaces `dest` when the block ends without an error.
 
-    Two renames do so; the old page is deleted after them. After an error the old page is as it was, and nothing of the
-    new one is left.
+    Two renames replace it; the old page is deleted after them. After an error the old page is unchanged, and the new
+    one is deleted.
 
     Raises:
         StoreError: OUT003 if `dest` may not be replaced or cannot be written, OUT002 on a full disk.
@@ -82,7 +82,7 @@ def page_folder(dest: Path, overwrite: bool) -> Iterator[Path]:
 
 
 def _foreign(folder: Path) -> str | None:
-    """Why a folder is no page; None for a page and for an empty folder. Pages of version 0.1.0 have no marker."""
+    """The reason why a folder is not a page; None for a page or an empty folder. Pages of 0.1.0 have no marker."""
     if not folder.is_dir():
         return "it is a file"
     frames = folder / "frames"

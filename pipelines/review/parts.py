@@ -1,4 +1,4 @@
-"""A frame of a finished run, read to be drawn."""
+"""A frame of a finished run, read for drawing."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pointsam.types import Boxes, Frame, FrameLabels
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """A frame, read.
+    """A frame with everything that is drawn of it.
 
     Args:
-        frame: its cameras and poses, as the run saw them.
+        frame: the frame with the noise and calibration of the run.
         found: its labels.
-        xyz_lidar_m: (N,3) its points.
-        images: (H,W,3) RGB by camera.
-        masks: by camera, the masks that built clusters, with their class.
-        boxes: true ones, None where there are none.
+        xyz_lidar_m: (N,3) its points in the LiDAR frame.
+        images: camera -> (H,W,3) RGB.
+        masks: camera -> (RLE, class_id) of each mask that built a cluster.
+        boxes: ground-truth boxes, None without ground truth.
     """
 
     frame: Frame
@@ -40,15 +40,15 @@ def read_parts(run: OpenedRun, frame_id: str) -> Parts:
     """Read a frame.
 
     Raises:
-        DatasetError: DAT010 if it was set aside; what reading images and points raises.
+        DatasetError: DAT010 if it is quarantined; what reading images and points raises.
         SchemaError, StoreError: as `OpenedRun.masks`.
     """
     found = run.labels.labels(frame_id)
     if found.frame.status != "ok":
         raise DatasetError(
             "DAT010",
-            f"{run.labels.out}: frame {frame_id!r} was set aside, it has no labels to draw",
-            "mend it, then --retry-failed",
+            f"{run.labels.out}: frame {frame_id!r} is quarantined and has no labels to draw",
+            "correct its files, then run with --retry-failed",
         )
     frame = run.dataset.frame(frame_id)
     images = {view.name: read_image(view.source) for view in frame.cameras}

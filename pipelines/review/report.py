@@ -1,13 +1,13 @@
-"""`pointsam-label report`: a page that opens from a file and needs nobody else."""
+"""`pointsam-label report`: a self-contained HTML page about the labels of a run."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -20,7 +20,7 @@ from pipelines.review.image_quality import image_quality
 from pipelines.review.page_folder import page_folder, require_replaceable
 from pipelines.review.parts import Parts, read_parts
 from pointsam import __version__
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import DatasetError, NothingToScoreError
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.tables import Table
@@ -43,7 +43,7 @@ _OUTCOMES = ("TP", "FP", "FN", "")
 
 @dataclass(frozen=True)
 class _Figure:
-    """A frame of the page: its script is NAME.js, its pictures are those of its cameras and NAME-above."""
+    """A frame of the page: script NAME.js, one picture per camera, and NAME-above."""
 
     name: str
     why: str
@@ -59,22 +59,22 @@ def write_report(
     count: int = 12,
     overwrite: bool = False,
 ) -> Path:
-    """Judge the labels of a folder, where there is truth, and write the page.
+    """Score the labels of a folder, if there is ground truth, and write the page.
 
     Args:
         out: output folder.
         dest: folder of the page.
-        data: data set root, None for where it lay when the run was made.
-        masks_from: folder whose masks the clusters were made of, None for `out`.
-        count: frames to show: the worst, the best, and some in between.
-        overwrite: replace the page that is there; any other folder is refused.
+        data: root of the data set, None for its place when the run was made.
+        masks_from: folder of the masks that the clusters were made from, None for `out`.
+        count: number of frames to show: the worst, the best, and some between.
+        overwrite: replace an existing page; other folders are refused.
 
     Returns:
-        The page.
+        Path of the page.
 
     Raises:
         StoreError: OUT003 if `dest` may not be replaced (`page_folder`) or cannot be written, OUT002 on a full disk.
-        SchemaError: SCH004 if the labels were made of other data or other masks.
+        SchemaError: SCH004 if the labels were made from other data or other masks.
         DatasetError: DAT009 if no frame was labelled; and what reading raises.
     """
     run = open_run(out, data, masks_from)
@@ -87,14 +87,11 @@ def write_report(
             scores[verdict.frame_id] = float(verdict.object_iou[large].mean())
 
     report: FolderQuality | None = None
-    try:
+    with suppress(NothingToScoreError):
         report = evaluate_labels(out, run.truth, watch=keep)
-    except DatasetError as error:
-        if error.code != "DAT009":
-            raise
     good = [frame.frame_id for frame in run.labels.frames() if frame.status == "ok"]
     if not good:
-        raise DatasetError("DAT009", f"{out} holds no labelled frame", "look at the failures: pointsam-label run ...")
+        raise DatasetError("DAT009", f"{out} holds no labelled frame", "pointsam-label run prints the errors")
     chosen = choose(good, scores, count)
     with page_folder(dest, overwrite) as folder:
         (folder / "frames").mkdir()
@@ -110,12 +107,12 @@ def write_report(
 
 
 def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> list[tuple[str, str]]:
-    """Frames to show and why: a third the worst, a third the best, the rest spread over the run.
+    """Frames to show and why: one third the worst, one third the best, the rest evenly spaced over the run.
 
     Args:
-        frame_ids: all, in their order.
-        scores: mean IoU of objects of a frame, where there is truth.
-        count: how many.
+        frame_ids: all frames of the run, in order.
+        scores: frame_id -> mean IoU of its objects; without frames that have no ground truth.
+        count: number of frames to show.
     """
     ranked = sorted(scores, key=lambda frame_id: (scores[frame_id], frame_id))
     third = count // 3 if ranked else 0
@@ -131,7 +128,7 @@ def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> li
 
 
 def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> _Figure:
-    """Write a frame's data and pictures."""
+    """Write the data and the pictures of a frame."""
     parts, taxonomy = read_parts(run, frame_id), run.labels.taxonomy
     outcomes, objects = _outcomes(run, parts)
     script = frame_script(name, parts.xyz_lidar_m, parts.found, taxonomy, parts.boxes, outcomes, objects)
@@ -164,7 +161,7 @@ def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> 
 
 
 def _picture(folder: Path, name: str, picture: Image.Image) -> str:
-    """Write a picture; returns its name."""
+    """Write a picture and return its name."""
     content = io.BytesIO()
     picture.save(content, format="JPEG", quality=_QUALITY)
     (folder / "frames" / f"{name}.jpg").write_bytes(content.getvalue())
@@ -173,8 +170,8 @@ def _picture(folder: Path, name: str, picture: Image.Image) -> str:
 
 def _outcomes(
     run: OpenedRun, parts: Parts
-) -> tuple[dict[int, tuple[str, float]] | None, tuple[NDArray[np.int32], list[dict[str, Any]]] | None]:
-    """What became of clusters and true objects of a frame; None without truth."""
+) -> tuple[dict[int, tuple[str, float]] | None, tuple[NDArray[np.int32], list[dict[str, object]]] | None]:
+    """Outcomes of the clusters and of the ground-truth objects of a frame; None without ground truth."""
     truth = run.truth.point_truth(parts.frame.frame_id)
     if truth is None:
         return None, None
@@ -218,13 +215,13 @@ def _page(
 
 
 def _counts(run: OpenedRun) -> Table:
-    """Clusters by class, where there is no truth to judge them by."""
+    """Clusters by class, for data without ground truth."""
     rows = {name: [0, 0] for name in run.labels.taxonomy.names}
     for _, name, size in run.labels.cluster_sizes():
         rows[name][0] += 1
         rows[name][1] += size
     listed = [(name, *counts) for name, counts in rows.items()]
-    return Table("No truth: clusters by class", ("class", "clusters", "points"), listed)
+    return Table("No ground truth: clusters by class", ("class", "clusters", "points"), listed)
 
 
 def _charts(report: FolderQuality) -> Markup:
@@ -241,5 +238,5 @@ def _charts(report: FolderQuality) -> Markup:
             charts.append(bar_chart(f"by {dimension}", names, series))
     found = report.quality.confidence
     points = [(one.mean_confidence, one.share_right) for one in found.bins]
-    charts.append(line_chart("share of right clusters by confidence", (("right", points),), diagonal=True))
+    charts.append(line_chart("fraction of right clusters by confidence", (("right", points),), diagonal=True))
     return Markup("").join(charts)

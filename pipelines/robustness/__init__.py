@@ -1,1 +1,1 @@
-"""Calibration errors: sweeps over them, and finding them."""
+"""Calibration errors: sweeps over them, and their estimation."""

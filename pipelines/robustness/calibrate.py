@@ -1,8 +1,7 @@
-"""`pointsam-label calibrate`: what the masks of a run and the LiDAR say about the calibration they were made with.
+"""`pointsam-label calibrate`: estimate calibration errors from the masks of a run and the LiDAR.
 
-Every rig is solved three times, with all of its frames and with either half. What the halves do not agree on is not
-known, and a correction that is smaller than what the method can tell is not made, unless the whole rig is off: cameras
-then stay as they are.
+Each rig is solved three times: with all of its frames, and with each half. If the halves disagree, the error is
+unknown. A correction below the accuracy of the method is not applied, unless the whole rig is off.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from pointsam.base.runtime import Stopwatch
 from pointsam.base.tables import text_table
 from pointsam.calibration.correction import RigCorrection, Six, as_SE3, rig_of
 from pointsam.calibration.file import VERSION, CalibrationFile, CameraVerdict, RigVerdict
-from pointsam.calibration.silhouettes import Look, look
-from pointsam.calibration.solve import evidence_of, solve
+from pointsam.calibration.silhouettes import CameraObservations, observe
+from pointsam.calibration.solve import solve, supporting_points
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
 from pointsam.stages.recipes import ClustersConfig
@@ -39,40 +38,41 @@ from pointsam.types import CameraView, Frame
 _T = TypeVar("_T")
 
 FLOOR_DEG = 0.25
-"""A correction that moves what objects show by less is not made, unless the whole rig is off: nearly so much is found
-on true calibrations too."""
+"""Corrections that move the objects by less are not applied, unless the whole rig is off: with true calibrations, the
+estimates are almost as large."""
 BIAS_DEG = 0.15
-"""Median of what is found on true calibrations: both halves share it, so that their difference does not tell of it."""
+"""Median of the estimates with true calibrations. Both halves have this bias, so their difference does not show it."""
 BIAS_M, BIAS_MS = 0.03, 2.5
-"""What halves share of a place, by axis, and of a time: chosen on known errors, of whose rest they cover as much as one
-standard deviation should (docs/robustness.md)."""
+"""The bias that both halves share, of a translation along one axis and of a time. Chosen on known errors, so that the
+uncertainty covers as many of the remaining errors as one standard deviation should (docs/robustness.md)."""
 MOST_APART_DEG = 0.15
 FLOOR_MS, MIN_SPEED_MPS = 5.0, 1.0
 MIN_OBJECTS = 12
-"""Of a camera, in either half of the frames."""
+"""Fewest objects of a camera, in all frames and in each half."""
 MIN_CAMERAS = 3
-"""Whose median says whether a whole rig is off."""
+"""Fewest cameras whose median decides whether the whole rig is off."""
 
 
 def calibrate(
     data: DataSpec, masks_from: Path, config: ClustersConfig, dest: Path, most_frames: int, overwrite: bool = False
 ) -> str:
-    """Find what is wrong with the calibration, and write it.
+    """Estimate the errors of a calibration, and write them as a calibration file.
 
     Args:
-        data: the data set, with the calibration to look into.
-        masks_from: output folder whose masks to use.
+        data: the data set, with the calibration to check.
+        masks_from: output folder whose masks are used.
         config: how the masks are painted.
         dest: the JSON file.
-        most_frames: of a rig, evenly over its recordings; those that labelling would set aside are left out.
-        overwrite: replace the file if it is there.
+        most_frames: largest number of frames of a rig, spread evenly over its recordings; frames that labelling would
+            quarantine are left out.
+        overwrite: replace an existing file.
 
     Returns:
-        A table.
+        The table for the terminal.
 
     Raises:
-        StoreError: OUT003 if the file is there.
-        SchemaError: SCH004 if the masks are of other data.
+        StoreError: OUT003 if the file exists and `overwrite` is False.
+        SchemaError: SCH004 if the masks are of another data set.
         DatasetError: DAT009 if no frame can be read.
     """
     require_free(dest, overwrite)
@@ -89,7 +89,7 @@ def calibrate(
             shown |= bool(seen)
             found[rig] = judge(*zip(*seen, strict=True)) if seen else _unseen(dataset.frame(ids[0]))
     if not shown:
-        raise DatasetError("DAT009", f"no frame of {masks_from} can be read: {failed}", "mend them, or use others")
+        raise DatasetError("DAT009", f"no frame of {masks_from} can be read: {failed}", "correct them, or use others")
     document = CalibrationFile(
         VERSION, masks.document.dataset, masks.key, masks.perturbation_with(data.noise), found, failed
     )
@@ -97,10 +97,12 @@ def calibrate(
     return _text(found, failed)
 
 
-def _seen(masks: StoredMasks, config: ClustersConfig, dataset: Dataset, frame_id: str) -> tuple[Frame, list[Look]]:
+def _seen(
+    masks: StoredMasks, config: ClustersConfig, dataset: Dataset, frame_id: str
+) -> tuple[Frame, list[CameraObservations]]:
     frame = dataset.frame(frame_id)
     painted = {name: masks.painted(image, config) for name, image in masks.images(frame_id).items()}
-    return frame, look(frame, read_frame_points(frame), painted)
+    return frame, observe(frame, read_frame_points(frame), painted)
 
 
 def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
@@ -113,7 +115,7 @@ def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[st
 
 
 def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> list[_T]:
-    """What `work` gives, or nothing of a frame that labelling would set aside too: then `failed` tells why."""
+    """The result of `work` in a list; empty if labelling would quarantine the frame, with the reason in `failed`."""
     done = guarded(lambda: [work()], lambda _: [], Task(frame_id, "", True, True), Stopwatch())
     if done.error is not None:
         failed[frame_id] = str(done.error)
@@ -121,21 +123,21 @@ def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> lis
 
 
 def _unseen(frame: Frame) -> RigVerdict:
-    """Of a rig none of whose sweeps or images can be read: its frames are labelled as they are."""
+    """The verdict on a rig none of whose frames can be read: its calibration stays as it is."""
     nothing = {view.name: Move(0, np.zeros(6), np.zeros(6)) for view in frame.cameras}
     return RigVerdict(0, 0.0, "unknown", 0.0, None, camera_verdicts(nothing))
 
 
-def judge(frames: Sequence[Frame], looks: Sequence[Sequence[Look]]) -> RigVerdict:
-    """What the frames of one rig say.
+def judge(frames: Sequence[Frame], observations: Sequence[Sequence[CameraObservations]]) -> RigVerdict:
+    """The verdict on one rig.
 
     Args:
-        frames: of the rig.
-        looks: of each.
+        frames: frames of the rig, at least one.
+        observations: the observations of each frame, at least one each.
     """
     views = {view.name: view for view in frames[0].cameras}
-    speed = float(np.median([np.linalg.norm(of[0].rate[:3, 3]) for of in looks]))
-    parts = [[one for of in some for one in of] for some in (looks, looks[::2], looks[1::2])]
+    speed = float(np.median([np.linalg.norm(of[0].rate[:3, 3]) for of in observations]))
+    parts = [[one for of in some for one in of] for some in (observations, observations[::2], observations[1::2])]
     with_time = speed > MIN_SPEED_MPS
     whole, *halves = _solved(parts, views, with_time)
     apart_ms = abs(halves[0].time_s - halves[1].time_s) * 500
@@ -150,7 +152,12 @@ def judge(frames: Sequence[Frame], looks: Sequence[Sequence[Look]]) -> RigVerdic
 
 
 def time_verdict(time_ms: float, apart_ms: float) -> str:
-    """Of an offset of time, half of what its halves differ by being `apart_ms`; as a camera's, below."""
+    """The verdict on a time offset, by the rules for a camera.
+
+    Args:
+        time_ms: the offset.
+        apart_ms: half the difference between the halves.
+    """
     if apart_ms >= 2 * FLOOR_MS:
         return "unknown"
     if abs(time_ms) <= FLOOR_MS:
@@ -158,20 +165,22 @@ def time_verdict(time_ms: float, apart_ms: float) -> str:
     return "mended" if abs(time_ms) > 2 * apart_ms else "unknown"
 
 
-def _solved(parts: Sequence[Sequence[Look]], views: Mapping[str, CameraView], with_time: bool) -> list[RigCorrection]:
+def _solved(
+    parts: Sequence[Sequence[CameraObservations]], views: Mapping[str, CameraView], with_time: bool
+) -> list[RigCorrection]:
     return [solve(some, views, with_time, MIN_OBJECTS) for some in parts]
 
 
 @dataclass(frozen=True, eq=False)
 class Move:
-    """What was found of a camera.
+    """The estimated error of a camera.
 
     Args:
-        objects: that it rests on.
-        six: the correction.
-        apart: half of what the halves differ by.
-        shift_deg, apart_deg: by how much both move what objects show, root mean square.
-        solved: with all frames and with either half.
+        objects: number of objects that it is estimated from.
+        six: the correction: rotation in radians, then translation in metres, in the camera frame.
+        apart: half the difference between the halves, as `six`.
+        shift_deg, apart_deg: by how much `six` and `apart` move the objects as the camera sees them, root mean square.
+        solved: whether all three solutions exist.
     """
 
     objects: int
@@ -183,12 +192,14 @@ class Move:
 
     @property
     def agrees(self) -> bool:
-        """Whether the halves are near enough to each other to say anything."""
+        """Whether the halves agree well enough for a verdict."""
         return self.solved and (self.apart_deg <= MOST_APART_DEG or self.shift_deg >= 4 * self.apart_deg)
 
 
-def _moves(looks: Sequence[Look], view: CameraView, whole: RigCorrection, halves: Sequence[RigCorrection]) -> Move:
-    xyz, objects = evidence_of(looks, view, whole)
+def _moves(
+    observations: Sequence[CameraObservations], view: CameraView, whole: RigCorrection, halves: Sequence[RigCorrection]
+) -> Move:
+    xyz, objects = supporting_points(observations, view, whole)
     if not all(view.name in one.cameras for one in (whole, *halves)):
         return Move(objects, np.zeros(6), np.zeros(6))
     six, a, b = (one.cameras[view.name] for one in (whole, *halves))
@@ -196,11 +207,12 @@ def _moves(looks: Sequence[Look], view: CameraView, whole: RigCorrection, halves
 
 
 def camera_verdicts(moves: Mapping[str, Move]) -> dict[str, CameraVerdict]:
-    """Which cameras are mended.
+    """The verdict on each camera: "right", "mended" (the correction is applied) or "unknown".
 
-    Where the median shift of MIN_CAMERAS or more whose halves agree exceeds FLOOR_DEG, the whole rig is off, and every
-    correction is made that is larger than what its halves are apart. Else a camera is right that is off by no more than
-    what is found on true calibrations too, and mended if it is off by more than twice what its halves are apart.
+    The whole rig is off if the median shift of the cameras whose halves agree exceeds FLOOR_DEG and there are at least
+    MIN_CAMERAS of them. Then every correction is applied that exceeds half the difference between its halves.
+    Otherwise a camera is right if its shift is at most FLOOR_DEG, and it is corrected if its shift exceeds the
+    difference between its halves.
     """
     shifts = [move.shift_deg for move in moves.values() if move.agrees]
     all_off = len(shifts) >= MIN_CAMERAS and float(np.median(shifts)) > FLOOR_DEG
@@ -231,7 +243,7 @@ def _verdict(move: Move, all_off: bool) -> CameraVerdict:
 
 
 def _apart(xyz_cam_m: NDArray[np.float64], one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Degrees between where two corrections place points, root mean square."""
+    """Angle between the directions in which two corrections place points, degrees, root mean square."""
     rays = [as_SE3(six).inverse().apply(xyz_cam_m) for six in (one, other)]
     rays = [ray / np.linalg.norm(ray, axis=1, keepdims=True) for ray in rays]
     return float(np.rad2deg(np.sqrt(np.mean(np.sum((rays[0] - rays[1]) ** 2, axis=1)))))
@@ -260,11 +272,11 @@ def _text(found: Mapping[str, RigVerdict], failed: Mapping[str, str]) -> str:
             )
             for name, one in verdict.cameras.items()
         ]
-        told = f"rig {rig}: {verdict.frames} frames at {verdict.speed_mps:.1f} m/s"
+        title = f"rig {rig}: {verdict.frames} frames at {verdict.speed_mps:.1f} m/s"
         time = verdict.time_status
         if time != "unknown":
             time += f", {verdict.time_ms:+.1f} ms, doubt {verdict.time_doubt_ms:.1f} ms"
-        pages.append(f"{told}\n{text_table(header, rows)}\ntime of the images: {time}")
+        pages.append(f"{title}\n{text_table(header, rows)}\ntime of the images: {time}")
     if failed:
         pages.append(f"{len(failed)} frames were left out: " + "; ".join(f"{k}: {v}" for k, v in failed.items()))
     return "\n\n".join(pages)

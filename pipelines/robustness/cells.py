@@ -1,11 +1,11 @@
-"""What a sweep goes through: kinds of calibration errors, their sizes, and draws of each."""
+"""The cells of a sweep: kinds of calibration error, their sizes, and seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pipelines.documents import LabelDocument
 from pointsam.base.config import parse
@@ -16,20 +16,20 @@ from pointsam.stages.recipes import ClustersConfig
 
 @dataclass(frozen=True)
 class Kind:
-    """One way in which a calibration is wrong.
+    """One kind of calibration error.
 
     Args:
         unit: of the levels, for axes.
-        field: of `Noise` that takes the level.
-        levels: the default ones.
+        field: the field of `Noise` that takes the level.
+        levels: default sizes, in `unit`.
         how: other fields of `Noise`.
-        drawn: whether a seed makes a difference; a kind that is not is done once a level.
+        drawn: whether the error depends on the seed; otherwise each level is one cell.
     """
 
     unit: str
     field: str
     levels: tuple[float, ...]
-    how: Mapping[str, Any]
+    how: Mapping[str, str]
     drawn: bool = True
 
 
@@ -57,8 +57,8 @@ class Cell:
     Args:
         name: unique in the sweep.
         kind: "clean" or one of KINDS.
-        level: its size.
-        noise: the error itself.
+        level: size of the error, in the unit of its kind.
+        noise: the error.
     """
 
     name: str
@@ -69,13 +69,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class NoiseDocument(LabelDocument):
-    """What a sweep was made with.
+    """Inputs and configuration of a sweep.
 
     Args:
-        masks_keys: of the masks, one of each cell's folder.
-        config: of the stage.
-        remask: whether every cell had masks of its own.
-        cells: the errors.
+        masks_keys: keys of the masks of each folder.
+        config: of the clusters stage.
+        remask: whether the masks were made again for every cell.
+        cells: the calibration errors.
     """
 
     stage: ClassVar[str] = "noise"
@@ -89,23 +89,24 @@ class NoiseDocument(LabelDocument):
 def cells_of(
     kinds: Sequence[str], levels: Mapping[str, Sequence[float]], seeds: int, how: Noise = CLEAN
 ) -> tuple[Cell, ...]:
-    """The clean cell, then every kind, level and seed.
+    """The clean cell, then a cell for every kind, level and seed.
 
     Args:
-        kinds: of KINDS.
-        levels: of one of these kinds, where the default ones will not do; 0 is the clean cell.
-        seeds: draws a level, of kinds that are drawn.
-        how: fields that all cells share: scope, law, axis, first seed; a kind's own win.
+        kinds: keys of KINDS.
+        levels: sizes of kinds that replace their default ones; 0 is the clean cell.
+        seeds: number of seeds for each level of a kind that is drawn.
+        how: fields that all cells share: scope, law, axis and first seed; fields of a kind take precedence.
 
     Raises:
-        SchemaError: SCH005 on an unknown kind, on levels that are none or of another kind, and on an error that all
-            cells would have.
+        SchemaError: SCH005 on an unknown kind, on levels that are no sizes or of a kind that is not swept, and if
+            `how` holds an error.
     """
     unknown = [name for name in (*kinds, *levels) if name not in KINDS]
     if unknown or not kinds:
-        raise SchemaError("SCH005", f"no kind of noise {unknown or 'at all'}", f"name some of {', '.join(KINDS)}")
+        what = f"no kind of noise is named {', '.join(unknown)}" if unknown else "no kind of noise is given"
+        raise SchemaError("SCH005", what, f"choose from {', '.join(KINDS)}")
     if how.text() != "none":
-        hint = "give sizes as --levels; --noise says how errors are drawn: scope, law, axis, seed"
+        hint = "give sizes as --levels; --noise sets how errors are drawn: scope, law, axis, seed"
         raise SchemaError("SCH005", f"--noise {how.text()}: a sweep starts from the true calibration", hint)
     idle = [name for name in levels if name not in kinds]
     if idle:
@@ -123,13 +124,15 @@ def cells_of(
 
 
 def _levels(name: str, levels: Sequence[float]) -> list[float]:
-    """Without the clean one."""
-    found = [level for level in levels if level != 0]
-    told = f"--levels {name}={','.join(f'{level:g}' for level in levels)}"
-    if not found or not all(0 < level < math.inf for level in found):
-        raise SchemaError("SCH005", f"{told}: not a size from 0 on, or nothing but 0", "give sizes above 0")
-    if len({f"{level:g}" for level in found}) < len(found):
-        raise SchemaError("SCH005", f"{told}: two sizes are one", "give each once; six digits tell them apart")
-    if name == "dropped" and not all(float(level).is_integer() for level in found):
-        raise SchemaError("SCH005", f"{told}: a part of a camera cannot be missing", "give whole numbers")
-    return found
+    """The levels other than 0, the clean calibration."""
+    errors = [level for level in levels if level != 0]
+    option = f"--levels {name}={','.join(f'{level:g}' for level in levels)}"
+    if not errors or not all(0 < level < math.inf for level in errors):
+        raise SchemaError(
+            "SCH005", f"{option}: sizes must be finite and above 0", "give at least one; 0 is the clean one"
+        )
+    if len({f"{level:g}" for level in errors}) < len(errors):
+        raise SchemaError("SCH005", f"{option}: two sizes are equal in six digits", "give each size once")
+    if name == "dropped" and not all(float(level).is_integer() for level in errors):
+        raise SchemaError("SCH005", f"{option}: not a number of cameras", "give whole numbers")
+    return errors

@@ -1,10 +1,9 @@
-"""What a sweep counted, read back: by scene, cell, and with refinement or without."""
+"""The counts of a finished sweep, by scene, cell and refinement."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,16 +20,16 @@ _OBJECTS = ("num_objects", "num_found", "object_iou_sum")
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """A sweep, read.
+    """The counts of a sweep.
 
     Args:
-        cells: in the sweep's order.
-        unit: (U) what the bootstrap draws: scenes, or frames where scenes are few.
+        cells: in the order of the sweep.
+        unit: U names of the units that the bootstrap draws: scenes, or frames if scenes are few.
         panoptic: (U,cell,sar,4,C) tp, fp, fn, iou_sum by class; sar 0 is without refinement.
-        objects: (U,cell,sar,3) objects, found, sum of best IoU.
-        failed: frames set aside.
-        num_frames: frames counted.
-        remask: whether every cell had masks of its own, prompts through its calibration.
+        objects: (U,cell,sar,3) number of objects, number of detected objects, sum of their best IoU.
+        failed: number of quarantined frames.
+        num_frames: number of frames counted.
+        remask: whether masks were made again for every cell, with prompts through its calibration.
     """
 
     cells: tuple[Cell, ...]
@@ -43,20 +42,20 @@ class Counts:
 
     @property
     def masks(self) -> str:
-        """What tables say of the masks."""
+        """The word for the masks in tables and documents."""
         return "re-made" if self.remask else "reused"
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Of the cells that are drawn."""
+        """The seeds of all cells but the clean one."""
         return tuple(sorted({cell.noise.seed for cell in self.cells if cell.kind != "clean"}))
 
 
 def read_counts(out: Path) -> Counts:
-    """The counts of a finished sweep.
+    """Read the counts of a finished sweep.
 
     Raises:
-        StoreError: OUT004 if nothing was made, or shards are left.
+        StoreError: OUT004 if it was not run, if shards are missing, or if every frame was quarantined.
     """
     labels = Labels(out)
     document = labels.document(NoiseDocument)
@@ -65,7 +64,7 @@ def read_counts(out: Path) -> Counts:
     done = sum(len(set(table["frame_id"].to_pylist())) for _, table in tables)
     left = len(labels.selection("noise")) - done
     if left:
-        raise StoreError("OUT004", f"{out}: {left} frames of the sweep are not done", "run the same command again")
+        raise StoreError("OUT004", f"{out}: {left} frames of the sweep are missing", "run the same command again")
     place = {(cell.name, sar): (k, int(sar)) for k, cell in enumerate(cells) for sar in (False, True)}
     few = len({scene for scene, table in tables if "ok" in table["status"].to_pylist()}) < FEWEST_SCENES
     panoptic: dict[str, NDArray[np.float64]] = {}
@@ -83,13 +82,13 @@ def read_counts(out: Path) -> Counts:
             objects.setdefault(unit, np.zeros((len(cells), 2, 3)))[at] += [row[n] for n in _OBJECTS]
             num_frames += at == (0, 0)
     if not num_frames:
-        raise StoreError("OUT004", f"{out}: every frame of the sweep was set aside", "mend them, then --retry-failed")
+        raise StoreError("OUT004", f"{out}: every frame is quarantined", "correct the data, then --retry-failed")
     by_unit, by_object = (np.stack(list(part.values())) for part in (panoptic, objects))
     return Counts(cells, tuple(panoptic), by_unit, by_object, failed, num_frames, document.remask)
 
 
 def panoptic_quality(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(...) mean over the classes that were counted, of (...,4,C) tp, fp, fn, iou_sum."""
+    """(...) panoptic quality of (...,4,C) tp, fp, fn, iou_sum: mean over the classes that occur, NaN if none does."""
     tp, fp, fn, iou = np.moveaxis(counts, -2, 0)
     weight = tp + (fp + fn) / 2
     counted = (weight > 0).sum(axis=-1)
@@ -98,8 +97,8 @@ def panoptic_quality(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return quality
 
 
-def cell_table(counts: Counts) -> Any:
-    """One row a cell and choice of refinement, as an Arrow table."""
+def cell_table(counts: Counts) -> pa.Table:
+    """The rows of cells.parquet: one for each cell, without and with refinement."""
     total, objects = counts.panoptic.sum(axis=0), counts.objects.sum(axis=0)
     quality = panoptic_quality(total)
     rows = []

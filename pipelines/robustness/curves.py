@@ -1,12 +1,13 @@
-"""What a sweep says: quality over the size of each error, what of it is lost, where labels break, each with its band.
+"""The curves of a sweep: PQ and its loss by size of the error, and the sizes at which losses are reached, with bands.
 
-All figures see the same draws of scenes and seeds. What is lost is a share of the clean quality of the same draw, and
-what refinement moves is the difference of two levels of the same draw, so that how hard scenes are cancels.
+All figures use the same bootstrap draws of scenes and seeds. A loss is relative to the clean PQ of the same draw, and
+the shift by refinement is the difference of two sizes of the same draw, so that the difficulty of the scenes cancels.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,28 +19,28 @@ from pointsam.base.seeding import generator
 from pointsam.evaluate.bootstrap import times_drawn
 
 _DRAWS = 1000
-"""Of the bootstrap."""
+"""Number of bootstrap draws."""
 LOSSES = (0.05, 0.2)
-"""Shares of the clean quality whose loss is looked for."""
+"""Fractions of the clean PQ: the sizes at which they are lost are reported."""
 
 _Floats = NDArray[np.float64]
 Banded = tuple[float, float, float]
-"""A figure, and the bounds of 95 % of its draws."""
+"""A figure, and its 95 % confidence interval."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Quality over the size of one kind of error, its first point the clean calibration.
+    """PQ by size of one kind of error. The first point is the clean calibration.
 
     Args:
-        kind: of KINDS.
+        kind: a key of KINDS.
         sar: whether labels were refined.
-        level: (L,).
-        pq: (L,3) mean of the seeds, and its bounds.
-        lost: (L,3) share of the clean quality that is lost, and its bounds.
-        seeds: (L,2) lowest and highest quality of the seeds.
-        breaks: level at which each of LOSSES is lost; infinity beyond the last level.
-        crossings: (D,losses) that of each draw; NaN where there was nothing to lose.
+        level: (L,) sizes of the error, in the unit of the kind.
+        pq: (L,3) PQ, mean over seeds, and its confidence interval.
+        lost: (L,3) fraction of the clean PQ that is lost, and its confidence interval.
+        seeds: (L,2) lowest and highest PQ of the seeds.
+        breaks: the level at which each of LOSSES is lost; infinity if no level reaches the loss.
+        crossings: (D,losses) the same levels in each bootstrap draw; NaN if the clean PQ is 0.
     """
 
     kind: str
@@ -53,7 +54,7 @@ class Curve:
 
 
 def curves(counts: Counts) -> list[Curve]:
-    """Every kind of the sweep, without and with refinement."""
+    """The curves of every kind in the sweep: without refinement, then with it."""
     draws = _resampled(counts)
     whole = panoptic_quality(counts.panoptic.sum(axis=0))
     return [
@@ -64,11 +65,16 @@ def curves(counts: Counts) -> list[Curve]:
     ]
 
 
-def shift(without: Curve, refined: Curve, k: int) -> Banded:
-    """By how much refinement moves the level at which LOSSES[k] is lost: with it less without it, draw by draw.
+def by_kind(found: Sequence[Curve]) -> list[tuple[str, tuple[Curve, Curve]]]:
+    """The result of `curves` by kind: without refinement and with it."""
+    return [(without.kind, (without, refined)) for without, refined in zip(found[::2], found[1::2], strict=True)]
 
-    Infinite where but one of the two is reached; NaN where neither is: then a draw says nothing, and the bounds are
-    those that hold whatever it would have said.
+
+def shift(without: Curve, refined: Curve, k: int) -> Banded:
+    """The shift by refinement of the level at which LOSSES[k] is lost: with refinement minus without, draw by draw.
+
+    It is infinite if only one of the two curves reaches the loss, and NaN if neither does. A draw in which neither does
+    could have any shift: it counts as minus infinity for the lower bound and as plus infinity for the upper bound.
     """
     a, b = without.crossings[:, k], refined.crossings[:, k]
     neither = np.isinf(a) & np.isinf(b)
@@ -79,7 +85,7 @@ def shift(without: Curve, refined: Curve, k: int) -> Banded:
 
 
 def bounds(draws: _Floats) -> _Floats:
-    """(2,...) of 95 % of (D,...) draws, NaN not counted; values that occur, for infinity has no mean."""
+    """(2,...) bounds of 95 % of (D,...) draws without NaN. They are values of draws: infinity cannot be averaged."""
     ordered = np.sort(draws, axis=0)  # NaN comes last
     last = np.maximum((~np.isnan(draws)).sum(axis=0) - 1, 0)
     places = np.stack([np.rint(share * last) for share in (0.025, 0.975)]).astype(np.int64)
@@ -87,9 +93,9 @@ def bounds(draws: _Floats) -> _Floats:
 
 
 def _resampled(counts: Counts) -> _Floats:
-    """(draw,cell,sar) quality of scenes drawn with replacement; all cells see the same draws. NaN of a single one."""
+    """(draw,cell,sar) PQ of the bootstrap draws, which all cells share; NaN if there is a single scene or frame."""
     units = len(counts.unit)
-    if units == 1:  # always drawn itself: that would look as if nothing were in doubt
+    if units == 1:  # every draw would be equal: an interval of width 0
         return np.full((_DRAWS, *counts.panoptic.shape[1:3]), np.nan)
     weights = times_drawn(units, _DRAWS, "noise")
     flat = counts.panoptic.reshape(units, -1)
@@ -104,7 +110,7 @@ def _curve(cells: tuple[Cell, ...], kind: str, sar: bool, whole: _Floats, draws:
     at = np.zeros((len(level), len(seeds)), dtype=np.int64)
     for k in mine:
         at[np.searchsorted(level, cells[k].level), seeds.index(cells[k].noise.seed)] = k
-    few = max(len(seeds) - 1, 1)  # one less than there are gives their mean the spread that it has (Rao and Wu 1988)
+    few = max(len(seeds) - 1, 1)  # one fewer than there are: unbiased deviation of their mean (Rao and Wu 1988)
     chosen = generator(0, "noise", "seeds").integers(0, len(seeds), (len(draws), few))
     means = draws[np.arange(len(draws))[:, None, None], at[:, chosen].transpose(1, 0, 2)].mean(axis=2)
     by_seed = whole[at]
@@ -126,14 +132,14 @@ def _curve(cells: tuple[Cell, ...], kind: str, sar: bool, whole: _Floats, draws:
 
 
 def _lost(pq: _Floats) -> _Floats:
-    """(...,L) share of the first of (...,L) qualities that is lost, NaN if there is none."""
+    """(...,L) fraction of the first of (...,L) values that is lost; NaN if the first is 0."""
     clean = pq[..., :1]
-    share: _Floats = 1 - pq / np.where(clean > 0, clean, np.nan)
-    return share
+    fraction: _Floats = 1 - pq / np.where(clean > 0, clean, np.nan)
+    return fraction
 
 
 def _crossing(level: _Floats, lost: _Floats, share: float) -> float:
-    """Where a piecewise linear loss first reaches a share; infinity if it does not, NaN if there is no loss."""
+    """The level at which a piecewise linear loss first reaches `share`; infinity if it does not, NaN if it is NaN."""
     if np.isnan(lost[0]):
         return math.nan
     beyond = np.flatnonzero(lost >= share)

@@ -1,23 +1,24 @@
-"""The files that a finished sweep leaves: a table of every cell, curves, and a page."""
+"""The files of a finished sweep: a table of all cells, the figures as JSON, curves, and a page."""
 
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.robustness.cells import KINDS
 from pipelines.robustness.counts import Counts, cell_table, read_counts
-from pipelines.robustness.curves import LOSSES, Banded, Curve, curves, shift
+from pipelines.robustness.curves import LOSSES, Banded, Curve, by_kind, curves, shift
+from pipelines.robustness.sweep_document import sweep_document
+from pointsam.base.document import document_bytes
 from pointsam.base.files import claimed, write_together
 from pointsam.base.hardware import hardware
-from pointsam.base.tables import Table, without_nan
+from pointsam.base.tables import Table
 from pointsam.report.curves import Line, Panel, draw
 
 _PUBLISHED_M = np.array([0.0, 0.05, 0.1])
@@ -26,8 +27,9 @@ _PUBLISHED_PQ = {False: np.array([0.449, 0.438, 0.414]), True: np.array([0.637, 
 _PUBLISHED_LOST = {sar: 1 - quality / quality[0] for sar, quality in _PUBLISHED_PQ.items()}
 _REPORTED = "published (MixSup, table 14: nuScenes)"
 _NOTE = (
-    "95 %: of draws of scenes and seeds; what is lost, and by how much SAR moves a size, is taken draw by draw. "
-    "beyond: not reached by the last size; open: no bound, for one of the two is not reached."
+    "95 % confidence intervals are bootstrapped over scenes and seeds; losses and shifts are computed within each "
+    "draw. beyond: the largest size does not reach this loss. open: no bound, because one of the two curves does not "
+    "reach the loss."
 )
 
 
@@ -35,61 +37,55 @@ def write_sweep(out: Path, command: str) -> str:
     """Write cells.parquet, noise.json, noise.md and the curves of a finished sweep.
 
     Args:
-        out: of the sweep.
-        command: that asked for it, for the page.
+        out: folder of the sweep.
+        command: the command line, for the page.
 
     Returns:
         The tables.
 
     Raises:
-        StoreError: OUT004 if it is not finished, OUT002 or OUT003 if it cannot be written.
+        StoreError: OUT004 if the sweep is not finished, OUT002 or OUT003 if it cannot be written.
     """
     counts = read_counts(out)
     found = curves(counts)
     pages = tables(found)
-    files = [(out / "cells.parquet", _parquet(cell_table(counts))), (out / "noise.json", _json(counts, found))]
+    document = document_bytes(sweep_document(counts, found), indent=1, sort_keys=False)
+    files = [(out / "cells.parquet", _parquet(cell_table(counts))), (out / "noise.json", document)]
     page = [f"# Calibration errors\n\n{_about(counts)}", *(table.markdown() for table in pages)]
-    page += [f"`{command}`", f"Seeds {', '.join(map(str, counts.seeds))}. Written on {hardware()}."]
-    for name, figure, axis in (("noise", "pq", "PQ"), ("noise_lost", "lost", "share of the clean PQ lost")):
-        panels = [_panel(kind, pair, figure, axis) for kind, pair in _by_kind(found)]
+    page += [f"`{command}`", f"Seeds: {', '.join(map(str, counts.seeds))}. Written on {hardware()}."]
+    for name, figure, axis in (("noise", "pq", "PQ"), ("noise_lost", "lost", "fraction of the clean PQ that is lost")):
+        panels = [_panel(kind, pair, figure, axis) for kind, pair in by_kind(found)]
         files += [(out / f"{name}{suffix}", content) for suffix, content in draw(panels).items()]
         page.append(f"![{axis}]({name}.png)")
     files.append((out / "noise.md", ("\n\n".join(page) + "\n").encode()))
-    with claimed(out):  # calls of other shards may be at their end too
+    with claimed(out):  # calls of other shards may finish at the same time
         write_together(files)
     return "\n\n".join([*(table.text() for table in pages), _about(counts)])
 
 
 def tables(found: Sequence[Curve]) -> list[Table]:
-    """Quality and loss by level, where labels break, and what refinement moves."""
-    names = ("PQ without SAR", "PQ with SAR", "lost without", "lost with")
-    header = [column for name in names for column in (name, "95 %")]
+    """PQ and its loss by size of the error, the sizes at which LOSSES are reached, and their shift by refinement."""
+    names = ("PQ without SAR", "PQ with SAR", "loss without SAR", "loss with SAR")
+    header = [column for name in names for column in (name, "95 % CI")]
     pages, breaks = [], []
-    for kind, (without, refined) in _by_kind(found):
+    for kind, (without, refined) in by_kind(found):
         unit, figures = KINDS[kind].unit, (without.pq, refined.pq, without.lost, refined.lost)
         rows = [
             (f"{level:g}", *(text for of in figures for text in _banded(*of[k])), refined.pq[k, 0] - without.pq[k, 0])
             for k, level in enumerate(without.level)
         ]
-        pages.append(Table(kind, (unit, *header, "SAR gains"), rows))
+        pages.append(Table(kind, (unit, *header, "gain by SAR"), rows))
         if kind == "published":
             reported = (*_PUBLISHED_PQ.values(), *_PUBLISHED_LOST.values())
             figures_at = zip(_PUBLISHED_M.tolist(), *(values.tolist() for values in reported), strict=True)
             pages.append(Table(_REPORTED, (unit, *names), [(f"{level:g}", *rest) for level, *rest in figures_at]))
         for curve in (without, refined):
-            told = (_told(one, "beyond") for one in curve.breaks)
-            breaks.append((f"{kind}, {_name(curve)}", unit, *told))
-        moved = (_told(shift(without, refined, k), "open", "+") for k in range(len(LOSSES)))
-        breaks.append((f"{kind}, moved by SAR", unit, *moved))
-    return [
-        *pages,
-        Table("Where labels break", ("error", "unit", *(f"{x:.0%} of PQ lost" for x in LOSSES)), breaks, _NOTE),
-    ]
-
-
-def _by_kind(found: Sequence[Curve]) -> list[tuple[str, tuple[Curve, Curve]]]:
-    """The curves of each kind, without refinement and with it."""
-    return [(without.kind, (without, refined)) for without, refined in zip(found[::2], found[1::2], strict=True)]
+            sizes = (_size(one, "beyond") for one in curve.breaks)
+            breaks.append((f"{kind}, {_name(curve)}", unit, *sizes))
+        shifts = (_size(shift(without, refined, k), "open", "+") for k in range(len(LOSSES)))
+        breaks.append((f"{kind}, shift by SAR", unit, *shifts))
+    title = "Size of the error at a loss of " + " and ".join(f"{100 * loss:g} %" for loss in LOSSES)
+    return [*pages, Table(title, ("error", "unit", *(f"{x:.0%} of PQ lost" for x in LOSSES)), breaks, _NOTE)]
 
 
 def _name(curve: Curve) -> str:
@@ -100,7 +96,7 @@ def _banded(value: float, low: float, high: float) -> tuple[float, str]:
     return float(value), "-" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
 
 
-def _told(found: Banded, infinite: str, sign: str = "") -> str:
+def _size(found: Banded, infinite: str, sign: str = "") -> str:
     level, low, high = (infinite if not math.isfinite(value) else f"{value:{sign}.3g}" for value in found)
     if math.isnan(found[1]):
         return "-" if math.isnan(found[0]) else level
@@ -110,9 +106,12 @@ def _told(found: Banded, infinite: str, sign: str = "") -> str:
 def _about(counts: Counts) -> str:
     drawn = "frames" if len(counts.unit) == counts.num_frames else "scenes"
     units = len(counts.unit)
-    told = f"{counts.num_frames} frames, {len(counts.cells)} cells, masks {counts.masks} in every cell; bands: "
-    told += f"{units} {drawn} and seeds redrawn" if units > 1 else "none, of a single frame or scene"
-    return f"{told}; {counts.failed} frames set aside" if counts.failed else told
+    text = f"{counts.num_frames} frames, {len(counts.cells)} cells, masks {counts.masks} in every cell. "
+    if units > 1:
+        text += f"Confidence bands: bootstrap over {units} {drawn} and the seeds."
+    else:
+        text += "No confidence bands: there is only one frame or scene."
+    return f"{text} {counts.failed} frames are quarantined." if counts.failed else text
 
 
 def _panel(kind: str, pair: Sequence[Curve], figure: str, axis: str) -> Panel:
@@ -129,45 +128,7 @@ def _panel(kind: str, pair: Sequence[Curve], figure: str, axis: str) -> Panel:
     return Panel(kind, KINDS[kind].unit, axis, lines, from_zero=figure == "pq")
 
 
-def _parquet(table: Any) -> bytes:
+def _parquet(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
-
-
-def _json(counts: Counts, found: Sequence[Curve]) -> bytes:
-    document = {
-        "num_frames": counts.num_frames,
-        "failed": counts.failed,
-        "masks": counts.masks,
-        "seeds": counts.seeds,
-        "curves": [
-            {
-                "kind": curve.kind,
-                "unit": KINDS[curve.kind].unit,
-                "sar": curve.sar,
-                "level": curve.level.tolist(),
-                **dict(zip(("pq", "low", "high"), curve.pq.T.tolist(), strict=True)),
-                **dict(zip(("lost", "lost_low", "lost_high"), curve.lost.T.tolist(), strict=True)),
-                "seeds": curve.seeds.tolist(),
-                "breaks": _levels("level", curve.breaks),
-            }
-            for curve in found
-        ],
-        "moved_by_sar": [
-            {
-                "kind": kind,
-                "unit": KINDS[kind].unit,
-                "breaks": _levels("by", [shift(*pair, k) for k in range(len(LOSSES))]),
-            }
-            for kind, pair in _by_kind(found)
-        ],
-    }
-    return (json.dumps(without_nan(document), indent=1, allow_nan=False) + "\n").encode()
-
-
-def _levels(name: str, found: Sequence[Banded]) -> list[dict[str, float | None]]:
-    """At each of LOSSES; None where there is none, or it is not reached."""
-    keys = (name, "low", "high")
-    finite = ([value if math.isfinite(value) else None for value in one] for one in found)
-    return [{"lost": share, **dict(zip(keys, one, strict=True))} for share, one in zip(LOSSES, finite, strict=True)]

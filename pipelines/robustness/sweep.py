@@ -1,14 +1,14 @@
-"""`pointsam-label noise`: label the same frames through many wrong calibrations, and count what becomes of them.
+"""`pointsam-label noise`: label the same frames with many calibration errors, and compare with the ground truth.
 
-Every frame is read once, painted once (if masks are made anew, once a cell), lifted once a cell, and refined or not;
-only counts are kept. A cell's labels can be had as `pointsam-label clusters --noise` with its fields.
+Each frame is read once, painted once (once per cell if masks are made again), and lifted once per cell, without and
+with refinement. Only counts are kept; `pointsam-label clusters --noise` with the fields of a cell makes its labels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +37,13 @@ from pointsam.types import ImageMasks, InstanceMap, PointLabels, PointTruth
 
 
 class NoiseWorker:
-    """Holds the data set and the stored masks of a sweep.
+    """Labels and counts the frames of a sweep in one process.
 
     Args:
-        data: the data set, its calibration clean.
-        config: of the 3D stage.
-        cells: the errors.
-        masks: folder of each cell's masks.
+        data: the data set, with its true calibration.
+        config: of the clusters stage.
+        cells: the calibration errors.
+        masks: the folder with the masks of each cell.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class NoiseWorker:
         self.taxonomy = self.masks[masks[0]].taxonomy
 
     def __call__(self, task: Task) -> TaskResult[list[CellRow]]:
-        """Counts of one frame in every cell."""
+        """The counts of one frame in every cell, without and with refinement."""
         watch = Stopwatch()
 
         def work() -> list[CellRow]:
@@ -67,8 +67,8 @@ class NoiseWorker:
             if truth is None:
                 raise DatasetError(
                     "DAT011",
-                    f"frame {task.frame_id} of {self.dataset.root} has no truth to compare with",
-                    "sweep over frames that have boxes or panoptic labels: --split, --frames",
+                    f"frame {task.frame_id} of {self.dataset.root} has no ground truth",
+                    "choose frames that have boxes or panoptic labels: --split, --frames",
                 )
             rows = []
             folder: Path | None = None
@@ -115,24 +115,27 @@ def frames_of(request: Request, cells: Sequence[Cell], remask: bool = False) -> 
 
     Args:
         request: as for `run_noise`.
-        cells: likewise.
-        remask: likewise.
+        cells: as for `run_noise`.
+        remask: as for `run_noise`.
 
     Raises:
-        SchemaError: SCH003 on masks of a wrong calibration, SCH004 on masks of other data, SCH005 if a cell fits no
-            frame, or if masks are to be made anew that would be the same in every cell.
+        SchemaError: SCH003 if the masks were made with a calibration error, SCH004 if they are of another data set,
+            SCH005 if a cell applies to no frame, or if new masks would be the same in every cell.
         StoreError, DatasetError: as `run_clusters`.
     """
     if remask:
-        _require_asking(request)
+        _require_point_prompts(request)
         dataset = request.data.open()
         frames = request.selection.of(dataset)
     else:
         masks, dataset = open_masks(request.masks_folder, request.data)
         if masks.perturbation != "none":
-            told = f"the masks in {masks.labels.out} were made with a perturbed calibration ({masks.perturbation})"
-            hint = "give masks of the true calibration, or --remask in place of --masks-from"
-            raise SchemaError("SCH003", f"{told}: a sweep starts from the true one", hint)
+            raise SchemaError(
+                "SCH003",
+                f"the masks in {masks.labels.out} were made with a perturbed calibration ({masks.perturbation}), but a "
+                "sweep starts from the true calibration",
+                "give masks made with the true calibration, or --remask instead of --masks-from",
+            )
         frames = request.selection.of_masks(masks.labels, dataset)
     for cell in cells:
         wrong = replace(request.data, noise=cell.noise)
@@ -141,12 +144,12 @@ def frames_of(request: Request, cells: Sequence[Cell], remask: bool = False) -> 
 
 
 def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -> Summary:
-    """Count every frame in every cell; running again goes on.
+    """Count every frame in every cell. The same call resumes an interrupted sweep.
 
     Args:
-        request: the data, where to write, and whose masks to use, its calibration clean.
+        request: the data set with its true calibration, the output folder, and the masks to use.
         cells: from `cells_of`.
-        remask: make masks anew for every cell, prompts through its calibration, below OUT/masks_of.
+        remask: make masks again for every cell, with prompts through its calibration, below OUT/masks_of.
 
     Raises:
         SchemaError, StoreError, DatasetError, BackendError: as `frames_of`, `run_masks`.
@@ -173,23 +176,23 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
     return drive(
         run,
         request.execution,
-        (NoiseWorker, request.data, request.config.clusters, cells, folders),
+        partial(NoiseWorker, request.data, request.config.clusters, cells, folders),
         whole_frame,
         lambda rows: {"cells": cells_table([cell for row in rows for cell in row], metadata)},
     )
 
 
-def _require_asking(request: Request) -> None:
-    """Refuse masks that no calibration changes: where boxes prompt, no point does."""
+def _require_point_prompts(request: Request) -> None:
+    """Reject --remask without point prompts: masks from box prompts do not depend on the calibration."""
     masks, folder = request.config.masks, request.semantics_dir
     by_boxes = masks.prompts == "boxes"
     if by_boxes and masks.semantics == "precomputed" and folder is not None:
-        by_boxes = layout_kind(folder).instances  # a mask of a whole class has no box: points prompt
+        by_boxes = layout_kind(folder).instances  # a mask of a whole class has no box, so that points prompt
     if by_boxes:
         raise SchemaError(
             "SCH005",
-            "--remask: boxes prompt (masks.prompts=boxes), so masks would be the same in every cell",
-            "let points prompt: --set masks.prompts=points, or --recipe paper; else reuse masks with --masks-from",
+            "--remask with box prompts (masks.prompts=boxes): the masks would be the same in every cell",
+            "use point prompts: --set masks.prompts=points or --recipe paper; or reuse masks with --masks-from",
         )
 
 

@@ -1,4 +1,4 @@
-"""Budgets of a data set: gather its objects, draw, write, and say what it costs."""
+"""The budget of a data set: gather the objects, draw, write, and print the cost."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def draw_budget(
         dataset: with boxes.
         split: None for all frames.
         config: how to draw.
-        path: of the file; it must not be there, since a training run may hang on it.
-        objects: of the split with their points, if they have been counted before.
+        path: the file. It must not exist, because a training run may depend on it.
+        objects: the objects of the split, with the number of their points, if they were counted before.
 
     Raises:
-        StoreError: OUT001 if the file is there.
+        StoreError: OUT001 if the file exists.
         DatasetError: DAT011 if a frame has no boxes to draw from; and what reading the data set raises.
         SchemaError: SCH005 if no object is a candidate.
     """
     if path.exists():
-        raise StoreError("OUT001", f"{path} is there already", "give another name, or delete it if nothing needs it")
+        raise StoreError("OUT001", f"{path} exists already", "give another name, or delete the file if no run needs it")
     if objects is None:
         objects = objects_of(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
     budget = draw(objects, dataset.taxonomy.names, config)
@@ -45,7 +45,16 @@ def draw_budget(
 
 
 def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
-    """All boxes of the taxonomy's classes; points are counted only if someone asks, since it reads every sweep."""
+    """All boxes of the taxonomy's classes in a split.
+
+    Args:
+        dataset: with boxes.
+        split: None for all frames.
+        count: whether to count the points of each box, which reads every sweep.
+
+    Raises:
+        DatasetError: DAT011 if a frame has no boxes; and what reading the data set raises.
+    """
     frame_ids = dataset.frame_ids(split)
     frame, token, class_id, range_m, num_points, velocity = [], [], [], [], [], []
     for index, frame_id in enumerate(progress(frame_ids, desc="objects", unit="frame")):
@@ -53,7 +62,7 @@ def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
         if boxes is None:
             raise DatasetError(
                 "DAT011",
-                f"{dataset.root}: frame {frame_id!r} has no box labels to draw from",
+                f"{dataset.root}: frame {frame_id!r} has no box labels",
                 "choose a split that has them (--split train)",
             )
         ours = np.flatnonzero(boxes.class_id != BACKGROUND)
@@ -79,15 +88,15 @@ def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
 
 
 def summary(budget: Budget) -> str:
-    """A table of classes, and the cost."""
-    said = budget.description
-    rows = [(name, counts.objects, counts.boxes) for name, counts in said.classes.items()]
-    rows.append(("all", said.objects, said.boxes))
+    """A table of the classes, and the cost."""
+    about = budget.description
+    rows = [(name, counts.objects, counts.boxes) for name, counts in about.classes.items()]
+    rows.append(("all", about.objects, about.boxes))
     return "\n".join(
         [
             text_table(("class", "objects", "boxes"), rows),
-            f"{said.labelled_frames} of {said.frames} frames labelled; {said.boxes} boxes alone cost "
-            f"{said.cost_boxes_only:.1%} of boxing every object, with clusters on the other {said.clusters} "
-            f"{said.cost_with_clusters:.1%}",
+            f"{about.labelled_frames} of {about.frames} frames are labelled. Relative to boxes for all objects, "
+            f"{about.boxes} boxes cost {about.cost_boxes_only:.1%}, and with clusters for the other {about.clusters} "
+            f"objects {about.cost_with_clusters:.1%}.",
         ]
     )

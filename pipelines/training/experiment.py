@@ -1,30 +1,31 @@
-"""Run a named experiment: train what is not done, score it, and write its page.
+"""Run a named experiment: train the missing runs, evaluate them, and write the page.
 
-Each setting and seed is a run folder of its own, so that a broken-off experiment goes on where it stopped. All take the
-same number of steps: an epoch is as many samples as the split has frames, whatever the budget leaves of them.
+Each setting and seed has its own run folder, so that an interrupted experiment resumes. All runs take the same number
+of steps: an epoch has as many samples as the split has frames, whatever the budget is.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pipelines.data import DataSpec
 from pipelines.opened import open_labels
 from pipelines.training.budget import draw_budget, objects_of
-from pipelines.training.experiment_page import AWAY, HOME, Page, Row, write_page
+from pipelines.training.experiment_page import HOME, OTHER, Page, Row, write_page
 from pipelines.training.fit import finished, fit
 from pipelines.training.predict import LAST, evaluate_run
 from pipelines.training.run_folder import FitRequest
+from pipelines.training.scores import ScoreDocument
 from pipelines.training.settings import EXPERIMENTS, Experiment, Inputs, Setting
+from pointsam.base.document import document_bytes, read_document
 from pointsam.base.errors import SchemaError, TrainingError
 from pointsam.base.files import claimed, write_together
 from pointsam.detect.data.budget import Budget, Objects
 from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.labelled import require_labelled
+from pointsam.store.layout import damaged
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,16 @@ class ExperimentRequest:
 
     Args:
         name: a key of EXPERIMENTS.
-        inputs: what its settings are made of.
+        inputs: detector, labels and amounts that the settings use.
         data: the data set.
         out: folder of all runs and the page.
-        seeds: of training, and of the budget that it sees.
-        splits: to train and to validate on.
+        seeds: each sets the budget and the training.
+        splits: for training and for validation.
         device: as `fit` takes it.
-        only: positions of settings, all if none.
-        other: a data set with the same classes, whose `other_split` every detector is scored on as well.
-        other_split: the validation split if empty.
-        command: that asked for it, for the page.
+        only: positions of the settings to train; all if empty.
+        other: the other world: a data set with the same classes on which every detector is evaluated too.
+        other_split: split of `other` to evaluate on; the validation split if empty.
+        command: the command line, for the page.
     """
 
     name: str
@@ -59,17 +60,17 @@ class ExperimentRequest:
 
 
 def run_experiment(request: ExperimentRequest) -> Page:
-    """Train every setting and seed that is not done, and write the page of all that are.
+    """Train every setting and seed that is not finished, and write the page of all finished runs.
 
     Raises:
-        SchemaError: SCH003 to SCH005 on inputs that do not fit together, before anything is trained, or if no setting
-            can be trained.
+        SchemaError: SCH003 to SCH005 if the inputs do not fit together (before training), or if no setting can be
+            trained.
         PointSamError: what `fit` raises.
     """
     experiment, chosen, worlds = _checked(request)
     rows, left_out = [], dict[str, str]()
     for index, setting in enumerate(chosen):
-        scores, costs = dict[int, dict[str, Any]](), []
+        scores, costs = dict[int, dict[str, ScoreDocument]](), []
         asked = not request.only or index in request.only
         for seed in request.seeds:
             path, budget = worlds[setting.elsewhere].budget(request, setting, seed)
@@ -82,23 +83,26 @@ def run_experiment(request: ExperimentRequest) -> Page:
                 if asked:
                     left_out[run] = why
                 continue
-            score = finished(wanted)
-            if score is not None:
-                away = _away(request, worlds, setting, wanted)
-                frames = {**score["left_out"], **score["bad"], **({} if away is None else away["bad"])}
-                left_out |= {f"{run}, frame {frame_id}": told for frame_id, told in frames.items()}
-                if score["quarantined"]:
-                    left_out[run] = f"{score['quarantined']} frames have no labels"
-                scores[seed] = {HOME: away, AWAY: score} if setting.elsewhere else {HOME: score, AWAY: away}
+            own = finished(wanted)
+            if own is not None:
+                scores[seed] = {OTHER if setting.elsewhere else HOME: own}
+                frames = {**own.left_out, **own.bad}
+                if len(worlds) == 2:
+                    crossed = _crossed(request, worlds, setting, wanted)
+                    scores[seed][HOME if setting.elsewhere else OTHER] = crossed
+                    frames |= crossed.bad
+                left_out |= {f"{run}, frame {frame_id}": problem for frame_id, problem in frames.items()}
+                if own.quarantined:
+                    left_out[run] = f"{own.quarantined} quarantined frames have no labels"
                 costs.append(_cost(setting, budget))
         if scores:
             rows.append(Row(setting, sum(costs) / len(costs), scores))
     if left_out and not rows:
         what, why = next(iter(left_out.items()))
-        raise SchemaError("SCH005", f"nothing can be trained: {what}: {why}", "mend this first")
+        raise SchemaError("SCH005", f"nothing can be trained: {what}: {why}", "correct this first")
     seeds = ", ".join(map(str, request.seeds))
     about = [f"`{request.command}`"] if request.command else []
-    about.append(f"Seeds, each of a budget and a training: {seeds}; device {request.device}.")
+    about.append(f"Seeds (each sets the budget and the training): {seeds}. Device: {request.device}.")
     return write_page(request.name, experiment, rows, request.out, about, left_out)
 
 
@@ -106,7 +110,7 @@ def planned(request: ExperimentRequest) -> list[tuple[int, str, str]]:
     """Position, name and finished seeds of each setting, for --dry-run; nothing is written.
 
     Raises:
-        As `run_experiment`, of inputs that do not fit together.
+        SchemaError: SCH003 to SCH005 if the inputs do not fit together.
     """
     _, chosen, worlds = _checked(request)
     rows = []
@@ -126,11 +130,11 @@ def _unfit(request: ExperimentRequest, budget: Budget) -> str | None:
     """Why a budget cannot be trained on."""
     drawn = budget.description.classes
     missing = [name for name in request.inputs.recipe.detector.class_names if not drawn[name].boxes]
-    return f"its budget holds no box of {', '.join(missing)}" if missing else None
+    return f"its budget has no box of class {', '.join(missing)}" if missing else None
 
 
 def _trained(wanted: FitRequest) -> str | None:
-    """Train to the end, if that is not done, or say why it is impossible: the other settings go on."""
+    """Train a run to its end. Return the error if it fails, so that the other settings continue."""
     try:
         if finished(wanted) is None:
             fit(wanted)
@@ -140,23 +144,23 @@ def _trained(wanted: FitRequest) -> str | None:
 
 
 class _World:
-    """A data set, and the objects of its training split, counted when a budget is drawn first."""
+    """A data set, and the objects of its training split; they are counted when the first budget is drawn."""
 
     def __init__(self, spec: DataSpec) -> None:
         self.spec, self.dataset = spec, spec.open()
         self._objects: Objects | None = None
 
     def budget_path(self, request: ExperimentRequest, setting: Setting, seed: int) -> Path:
-        """Where the budget of a setting and seed is kept."""
+        """The file of the budget of a setting and seed."""
         config = setting.budget
         share = f"-{config.box_share:g}" if config.rule == "cost" else ""
-        of = f"{'other-' * setting.elsewhere}{self.dataset.fingerprint()[:12]}"  # worlds may share frame ids
+        of = f"{'other-' * setting.elsewhere}{self.dataset.fingerprint()[:12]}"  # two worlds may share frame ids
         return request.out / f"budget-{of}-{config.rule}-{config.fraction:g}{share}-{seed}.parquet"
 
     def budget(self, request: ExperimentRequest, setting: Setting, seed: int) -> tuple[Path, Budget]:
-        """The file of a setting's budget, drawn if it is not there."""
+        """The budget of a setting and its file; it is drawn if the file does not exist."""
         path = self.budget_path(request, setting, seed)
-        with claimed(request.out):  # of two calls one draws
+        with claimed(request.out):  # only one of two concurrent calls draws it
             if not path.exists():
                 if self._objects is None:
                     self._objects = objects_of(self.dataset, request.splits[0], count=True)
@@ -166,10 +170,10 @@ class _World:
 
     @staticmethod
     def drawn(request: ExperimentRequest, path: Path) -> Budget:
-        """A budget that is there.
+        """Read a budget.
 
         Raises:
-            SchemaError: SCH003 if it is of another split.
+            SchemaError: SCH003 if it was drawn from another split.
         """
         budget = read_budget(path)
         if budget.description.split != request.splits[0]:
@@ -182,30 +186,37 @@ class _World:
 
 
 def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], list[_World]]:
-    """The experiment, its settings, and its one or two worlds; all that can be wrong is found here."""
+    """The experiment, its settings, and its one or two worlds; wrong inputs are rejected here."""
     if request.name not in EXPERIMENTS:
         raise SchemaError("SCH005", f"no experiment {request.name!r}", f"use one of: {', '.join(EXPERIMENTS)}")
     experiment = EXPERIMENTS[request.name]
     if experiment.two_worlds and request.other is None:
-        raise SchemaError("SCH005", f"experiment {request.name}: in which other world?", "give --other ROOT")
+        raise SchemaError("SCH005", f"experiment {request.name} needs another world", "give --other ROOT")
     if request.other_split and (experiment.two_worlds or request.other is None):
-        told = "it trains there, and validates on that" if experiment.two_worlds else "there is no --other"
-        raise SchemaError("SCH005", f"--other-split {request.other_split}: {told}", "leave it out")
+        why = "this experiment uses the validation split there" if experiment.two_worlds else "--other is missing"
+        raise SchemaError("SCH005", f"--other-split {request.other_split}: {why}", "omit --other-split")
     if request.inputs.wrong and request.name != "noise":
-        raise SchemaError("SCH005", f"experiment {request.name} has no use for --wrong", "leave it out")
+        raise SchemaError("SCH005", f"experiment {request.name} does not use --wrong", "omit --wrong")
     if not request.seeds:
-        raise SchemaError("SCH005", "--seeds names none", "give --seeds 0, or 0,1,2")
+        raise SchemaError("SCH005", "--seeds is empty", "give --seeds 0, or 0,1,2")
     chosen = experiment.settings(request.inputs)
     if any(not 0 <= k < len(chosen) for k in request.only):
-        told = f"--only {list(request.only)}: there are settings 0 to {len(chosen) - 1}"
-        raise SchemaError("SCH005", told, "give those")
+        raise SchemaError(
+            "SCH005",
+            f"--only {','.join(map(str, request.only))}: the settings are 0 to {len(chosen) - 1}",
+            "give positions of settings; --dry-run lists them",
+        )
     worlds = [_World(spec) for spec in (request.data, request.other) if spec is not None]
     dataset = worlds[0].dataset
     if request.other is not None:
         other = worlds[1].dataset
         if other.taxonomy.names != dataset.taxonomy.names:
-            told = f"{other.root} has {list(other.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}"
-            raise SchemaError("SCH004", told, "give a world with the same classes")
+            raise SchemaError(
+                "SCH004",
+                f"the classes of {other.root} are {list(other.taxonomy.names)}, those of {dataset.root} are "
+                f"{list(dataset.taxonomy.names)}",
+                "give an --other with the same classes",
+            )
     for split in request.splits:
         dataset.frame_ids(split)
     for split in request.splits if experiment.two_worlds else [_other_split(request)]:
@@ -226,9 +237,9 @@ def _request(
 ) -> FitRequest:
     recipe = request.inputs.recipe if setting.change is None else setting.change(request.inputs.recipe)
     coarse = replace(recipe.data.coarse, **setting.coarse)  # type: ignore[arg-type]
-    food = replace(recipe.data, coarse=coarse, samples=budget.description.frames * recipe.data.repeat)
+    data = replace(recipe.data, coarse=coarse, samples=budget.description.frames * recipe.data.repeat)
     return FitRequest(
-        replace(recipe, data=food, train=replace(recipe.train, seed=seed)),
+        replace(recipe, data=data, train=replace(recipe.train, seed=seed)),
         worlds[setting.elsewhere].spec,
         budget_path,
         request.out / f"{setting.folder}-{seed}",
@@ -240,7 +251,7 @@ def _request(
 
 
 def _cost(setting: Setting, budget: Budget) -> float:
-    """Parts of boxing everything; what PointSAM labels costs nothing."""
+    """Cost of the labels relative to boxes for all objects; PointSAM labels cost nothing."""
     free = setting.coarse["kind"] in ("none", "tables")
     return budget.description.cost_boxes_only if free else budget.description.cost_with_clusters
 
@@ -249,17 +260,19 @@ def _other_split(request: ExperimentRequest) -> str:
     return request.other_split or request.splits[1]
 
 
-def _away(
-    request: ExperimentRequest, worlds: Sequence[_World], setting: Setting, run: FitRequest
-) -> dict[str, Any] | None:
-    """Scores of a finished run in the world that it was not trained in, made once; None if there is one world."""
-    if len(worlds) == 1:
-        return None
+def _crossed(request: ExperimentRequest, worlds: Sequence[_World], setting: Setting, run: FitRequest) -> ScoreDocument:
+    """Scores of a finished run in the world that it was not trained in; computed once.
+
+    Raises:
+        StoreError: OUT004 if the file of an earlier call is damaged; and what `evaluate_run` raises.
+    """
     dataset, split = worlds[not setting.elsewhere].dataset, _other_split(request)
     path = run.out / f"away-{dataset.fingerprint()[:12]}-{split}.json"
-    with claimed(run.out):  # of two calls one looks
-        document: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-        if not document or document["bad"]:  # frames that could not be read may be mended
-            document = evaluate_run(run.out, dataset, split, request.device, run.recipe.train.workers, LAST).as_dict()
-            write_together([(path, json.dumps(document).encode())])
-    return document
+    with claimed(run.out):  # only one of two concurrent calls computes it
+        if path.exists():
+            before = read_document(path, ScoreDocument, lambda why: damaged(path, why))
+            if not before.bad:  # else the frames that could not be read may be readable today
+                return before
+        score = evaluate_run(run.out, dataset, split, request.device, run.recipe.train.workers, LAST)
+        write_together([(path, document_bytes(score.document, indent=1, sort_keys=False))])
+    return score.document

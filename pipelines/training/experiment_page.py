@@ -1,15 +1,16 @@
-"""The page of an experiment: what was trained, how good it is, what costs it, and a figure."""
+"""The page of an experiment: average precision of its runs, the gain if errors were fixed, and a figure."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.training.scores import ClassScore, FailureScore, ScoreDocument, ValidationDocument
 from pipelines.training.settings import ALL, Experiment, Setting
 from pointsam.base.files import claimed, write_together
 from pointsam.base.tables import Table
@@ -18,60 +19,60 @@ from pointsam.evaluate.bootstrap import interval
 from pointsam.evaluate.failures import KINDS
 from pointsam.report.curves import Bar, Line, Panel, bars, draw
 
-HOME, AWAY = "home", "away"
-"""The experiment's world, and another one that detectors are scored in as well."""
+HOME, OTHER = "home", "other"
+"""The world that the experiment is about, and the other one, in which detectors are evaluated too."""
+OTHER_WORLD = "other world"
 _OF_NUSCENES = ("NDS", "mATE", "mASE")
 _NAN = float("nan")
+_Named = TypeVar("_Named", ClassScore, FailureScore)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A setting and what its runs came to.
+    """A setting and the scores of its runs.
 
     Args:
         setting: what was trained.
-        cost: of its labels, in parts of boxing everything.
-        by_seed: HOME and AWAY: scores in the experiment's world, and in the other one or None, as scores.json has
-            them.
+        cost: of its labels, relative to boxes for all objects.
+        by_seed: the scores of each seed: HOME in the experiment's world, OTHER in the other world if there is one.
     """
 
     setting: Setting
     cost: float
-    by_seed: Mapping[int, Mapping[str, Any]]
+    by_seed: Mapping[int, Mapping[str, ScoreDocument]]
 
-    @property
-    def scores(self) -> list[Mapping[str, Any]]:
-        """Of each seed."""
-        return list(self.by_seed.values())
+    def scores(self, where: str = HOME) -> list[ScoreDocument]:
+        """The scores in one world, by seed; none where nothing was evaluated."""
+        return [worlds[where] for worlds in self.by_seed.values() if where in worlds]
 
     def of(self, seeds: Collection[int]) -> Row:
-        """The same of some seeds."""
+        """The same row with some of its seeds."""
         return replace(self, by_seed={seed: score for seed, score in self.by_seed.items() if seed in seeds})
 
     def values(self, where: str = HOME) -> list[float]:
-        """Mean average precision of each seed; none where nothing was scored."""
-        return [_number(score[where]["quality"]["mean_ap"]) for score in self.scores if score[where]]
+        """Mean average precision of each seed; none where nothing was evaluated."""
+        return [_number(score.quality.mean_ap) for score in self.scores(where)]
 
     def draws(self, where: str = HOME) -> NDArray[np.float64]:
-        """(D,) mean average precision of the seeds over what was drawn with replacement."""
-        drawn = [[_number(value) for value in score[where]["quality"]["draws"]] for score in self.scores]
+        """(D,) mAP of each bootstrap draw, mean over seeds."""
+        drawn = [[_number(value) for value in score.quality.draws] for score in self.scores(where)]
         mean: NDArray[np.float64] = np.mean(drawn, axis=0)
         return mean
 
     def band(self, where: str = HOME) -> tuple[float, float]:
-        """Bounds of mean average precision: 95 % of the draws, and every seed; NaN if there are none."""
+        """Lowest and highest mAP of the seeds and of 95 % of the bootstrap draws; NaN if there are none."""
         values, (low, high) = self.values(where), interval(self.draws(where))
         return float(np.fmin.reduce([low, *values])), float(np.fmax.reduce([high, *values]))
 
 
 @dataclass(frozen=True)
 class Page:
-    """What came of an experiment.
+    """The result of an experiment.
 
     Args:
         text: the tables.
-        path: of the page.
-        left_out: settings that cannot be trained and frames that could not be read, and why.
+        path: the page.
+        left_out: runs that could not be trained and frames that were not used -> why.
     """
 
     text: str
@@ -92,135 +93,147 @@ def write_page(
     Args:
         name: of the experiment.
         experiment: its question.
-        rows: its trainings.
+        rows: its settings.
         out: the folder.
-        about: paragraphs: how it was made.
+        about: paragraphs on how the page was made.
         left_out: as in `Page`.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
     """
-    found = tables(rows)
-    parts = [f"# {name}\n\n{experiment.question}", *(table.markdown() for table in found)]
+    made = tables(rows)
+    parts = [f"# {name}\n\n{experiment.question}", *(table.markdown() for table in made)]
     parts += [f"Left out: {what}: {why}" for what, why in left_out.items()]
     machines = _machines(rows)
     parts += [*about, *([f"Trained on {'; '.join(machines)}."] if machines else [])]
     files = [(out / f"{name}{suffix}", content) for suffix, content in _figure(name, experiment, rows).items()]
     parts.append(f"![{experiment.question}]({name}.png)")
     page = "\n\n".join(parts) + "\n"
-    with claimed(out):  # another call may be at its end too
+    with claimed(out):  # another call may finish at the same time
         write_together([*files, (out / f"{name}.md", page.encode())])
-    return Page("\n\n".join(table.text() for table in found), out / f"{name}.md", left_out)
+    return Page("\n\n".join(table.text() for table in made), out / f"{name}.md", left_out)
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
-    """Average precision of each setting and its share of that of all boxes; by class; and what kind of errors cost."""
+    """Average precision of each setting, also relative to all boxes; by class; and the gain if errors were fixed."""
     all_boxes = next((row for row in rows if row.setting.name == ALL), None)
-    places = [HOME, AWAY] if _scored_away(rows) else [HOME]
-    header = ["supervision", "cost", "seeds", "mAP", "spread", "of all", "95 %"]
-    header += ["elsewhere", "spread there", "of all there", "95 % there"] * (len(places) - 1)
+    places = _places(rows)
+    figures = ("mAP", "range of seeds", "ratio to all boxes", "95 % CI")
+    header = ["supervision", "cost", "seeds", *figures]
+    header += [f"{OTHER_WORLD}: {figure}" for figure in figures] * (len(places) - 1)
     quality = []
     for row in rows:
-        shares = [(_mean(row.values(at)), _spread(row, at), *_share(row, all_boxes, at)) for at in places]
-        quality.append((row.setting.name, row.cost, len(row.values()), *(cell for share in shares for cell in share)))
+        values = [(_mean(row.values(at)), _range(row, at), *_ratio(row, all_boxes, at)) for at in places]
+        quality.append((row.setting.name, row.cost, len(row.values()), *(value for some in values for value in some)))
     note = (
-        f"cost of labels: boxes everywhere are 1, every coarse label of a human is {CLUSTER_COST:g}, PointSAM's are 0; "
-        "mAP: mean of seeds; spread: worst to best; of all: of what all boxes reach with the same seeds; 95 %: of the "
-        "share, over scenes of the validation split (frames, where scenes are few) drawn with replacement; in the "
-        "figure lines and bands hold the mAP of every seed and of 95 % of those draws, dots are seeds"
+        f"Cost: annotating all boxes costs 1, a coarse label drawn by a human {CLUSTER_COST:g} of a box, a PointSAM "
+        "label 0. mAP: mean over seeds. Range of seeds: worst to best. Ratio to all boxes: with the same seeds. "
+        "95 % CI: confidence interval of the ratio, bootstrapped over scenes of the validation split (over frames if "
+        "scenes are few). Lines and bands of the figure span the mAP of every seed and 95 % of the bootstrap draws; "
+        "dots are seeds."
     )
-    note += "; elsewhere: mAP in the other world, and there likewise" if AWAY in places else ""
-    for where, by in (("here", _by_seed(rows, HOME)), ("elsewhere", _by_seed(rows, AWAY))):
-        note += f"; seeds of a row differ {where} by {by:.3f} (standard deviation, of all rows)" if by == by else ""
-    return [Table("average precision", header, quality, note), *(_by_class(rows, at) for at in places), _failures(rows)]
+    deviations = [_deviation(rows, at) for at in places]
+    if not np.isnan(deviations).all():
+        named = zip(deviations, ("here", f"in the {OTHER_WORLD}"), strict=False)
+        each = [f"{value:.3f}{f' {where}' * (len(places) - 1)}" for value, where in named if not np.isnan(value)]
+        note += f" Standard deviation between seeds, pooled over all rows: {', '.join(each)}."
+    return [Table("Average precision", header, quality, note), *(_by_class(rows, at) for at in places), _failures(rows)]
 
 
 def _by_class(rows: Sequence[Row], where: str) -> Table:
-    """The data set's own figures, where it gives any, and average precision of every class that has objects."""
+    """The figures of the official evaluation, if it was run, and the average precision of classes with objects."""
     objects = _objects(rows, where)
-    scores = [[score[where] for score in row.scores if score[where]] for row in rows]
-    own = [[_own_figures(score) for score in of_row] for of_row in scores]
-    names = list(dict.fromkeys(name for of_row in own for figures in of_row for name in figures))
+    scores = [row.scores(where) for row in rows]
+    by_row = [[_official(score) for score in of_row] for of_row in scores]
+    names = list(dict.fromkeys(name for of_row in by_row for figures in of_row for name in figures))
     lines = []
-    for row, of_row, figures in zip(rows, scores, own, strict=True):
+    for row, of_row, figures in zip(rows, scores, by_row, strict=True):
         official = [_mean([one.get(name) for one in figures]) for name in names]
-        by_class = [_mean([_of(one["quality"]["classes"], name)["ap"] for one in of_row]) for name in objects]
+        by_class = [_mean([_of(one.quality.classes, name).ap for one in of_row]) for name in objects]
         lines.append((row.setting.name, *official, *by_class))
-    note = "after a class the number of its objects; "
+    note = "The number of objects follows each class. "
     if "NDS" in names:
-        note += "NDS, mATE (m), mASE: of nuScenes' devkit, with errors of 1 for a class hardly found; "
+        note += (
+            "NDS, mATE (m) and mASE are those of the nuScenes devkit, which sets the errors of a class to 1 if it is "
+            "hardly found. "
+        )
     elif names:
-        note += "3d: KITTI's average precision at 40 recalls; "
+        note += "3d: KITTI's average precision at 40 recalls. "
     header = ("supervision", *names, *(f"{name} ({count})" for name, count in objects.items()))
-    title = "by class" if where == HOME else "by class, elsewhere"
-    return Table(title, header, lines, note + "means of seeds")
+    title = "By class" if where == HOME else f"By class, {OTHER_WORLD}"
+    return Table(title, header, lines, note + "Means over seeds.")
 
 
-def _own_figures(score: Mapping[str, Any]) -> dict[str, float | None]:
-    """Three of nuScenes' devkit; of KITTI those that its ranking is by."""
-    official = score["official"] or {}
-    ranking = {f"{name}, moderate": by_level["moderate"] for name, by_level in official.items() if name.endswith(" 3d")}
-    return {name: official[name] for name in _OF_NUSCENES if name in official} | ranking
+def _official(score: ScoreDocument) -> dict[str, float | None]:
+    """Three figures of the nuScenes devkit, or the figures by which KITTI ranks detectors."""
+    official = score.official or {}
+    figures = {name: value for name in _OF_NUSCENES if isinstance(value := official.get(name), float)}
+    ranking = {
+        f"{name}, moderate": by_level["moderate"]
+        for name, by_level in official.items()
+        if name.endswith(" 3d") and isinstance(by_level, Mapping)
+    }
+    return figures | ranking
 
 
 def _failures(rows: Sequence[Row]) -> Table:
     lines = []
     for row in rows:
-        gains = [_of(one["home"]["failures"], name)["gains"] for one in row.scores for name in _objects(rows, HOME)]
+        gains = [_of(one.failures, name).gains for one in row.scores() for name in _objects(rows, HOME)]
         lines.append((row.setting.name, *(_mean(kind) for kind in zip(*gains, strict=True))))
-    return Table("mAP gained if one kind of error were mended", ("supervision", *KINDS), lines)
+    return Table("Gain in mAP if one type of error were fixed", ("supervision", *KINDS), lines)
 
 
 def _objects(rows: Sequence[Row], where: str) -> dict[str, int]:
-    """How many of each class; those that have none are left out."""
-    scores = [score[where] for row in rows for score in row.scores if score[where]]
-    classes = [one for score in scores for one in score["quality"]["classes"]]
-    return {one["name"]: one["num_objects"] for one in classes if one["num_objects"]}
+    """Number of objects by class, of classes that have any."""
+    classes = [one for row in rows for score in row.scores(where) for one in score.quality.classes]
+    return {one.name: one.num_objects for one in classes if one.num_objects}
 
 
-def _scored_away(rows: Sequence[Row]) -> bool:
-    return any(row.values(AWAY) for row in rows)
+def _places(rows: Sequence[Row]) -> list[str]:
+    """The worlds that detectors were evaluated in."""
+    return [HOME, OTHER] if any(row.scores(OTHER) for row in rows) else [HOME]
 
 
-def _spread(row: Row, where: str) -> float:
-    """Worst to best seed."""
+def _range(row: Row, where: str) -> float:
+    """Difference between the best and the worst seed; NaN of a single seed."""
     values = row.values(where)
     return max(values) - min(values) if len(values) > 1 else _NAN
 
 
-def _by_seed(rows: Sequence[Row], where: str) -> float:
-    """Standard deviation of the seeds about the mean of their row, all rows pooled; NaN if none has two."""
+def _deviation(rows: Sequence[Row], where: str) -> float:
+    """Standard deviation of the seeds about the mean of their row, pooled over all rows; NaN if no row has two."""
     seeds = [values for row in rows if len(values := row.values(where)) > 1]
     freedom = sum(len(values) - 1 for values in seeds)
     return float(np.sqrt(sum(np.var(values) * len(values) for values in seeds) / freedom)) if freedom else _NAN
 
 
-def _share(row: Row, all_boxes: Row | None, where: str) -> tuple[float, str]:
-    """Of all boxes' mAP, and what that is in 95 % of the draws; both of the same seeds, and of the same draws."""
+def _ratio(row: Row, all_boxes: Row | None, where: str) -> tuple[float, str]:
+    """Ratio of mAP to that of all boxes, with the same seeds, and its 95 % confidence interval by the same draws."""
     if all_boxes is None:
         return _NAN, "-"
     common = row.by_seed.keys() & all_boxes.by_seed.keys()
     some, whole = row.of(common), all_boxes.of(common)
     of_whole = _mean(whole.values(where))
-    share = _mean(some.values(where)) / of_whole if of_whole else _NAN
-    frames = {score[where]["quality"]["num_frames"] for one in (some, whole) for score in one.scores}
+    ratio = _mean(some.values(where)) / of_whole if of_whole else _NAN
+    frames = {score.quality.num_frames for one in (some, whole) for score in one.scores(where)}
     if row is all_boxes or len(frames) != 1:  # frames could not be read: the draws differ
-        return share, "-"
+        return ratio, "-"
     mine, theirs = some.draws(where), whole.draws(where)
     if not (theirs > 0).any():
-        return share, "-"
+        return ratio, "-"
     low, high = interval(mine[theirs > 0] / theirs[theirs > 0])
-    return share, f"{low:.2f} to {high:.2f}"
+    return ratio, f"{low:.2f} to {high:.2f}"
 
 
 def _machines(rows: Sequence[Row]) -> list[str]:
-    """On which runs came to their end."""
-    runs = [run for row in rows for score in row.scores for run in score.values() if run]
-    return sorted({str(run["machine"]) for run in runs if "machine" in run})  # other worlds are scored afterwards
+    """The machines on which runs were finished."""
+    scores = [score for row in rows for where in (HOME, OTHER) for score in row.scores(where)]
+    return sorted({score.machine for score in scores if isinstance(score, ValidationDocument)})
 
 
-def _of(values: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
-    return next(value for value in values if value["name"] == name)
+def _of(values: Sequence[_Named], name: str) -> _Named:
+    return next(value for value in values if value.name == name)
 
 
 def _number(value: float | None) -> float:
@@ -232,12 +245,12 @@ def _mean(values: Sequence[float | None]) -> float:
 
 
 def _figure(name: str, experiment: Experiment, rows: Sequence[Row]) -> dict[str, bytes]:
-    places = [HOME, AWAY] if _scored_away(rows) else [HOME]
+    places = _places(rows)
     if not experiment.axis:
         shown = [Bar(row.setting.name, *((row.values(where), row.band(where)) for where in places)) for row in rows]
         return bars(name, "mAP", shown)
     panels = []
-    for where, title in zip(places, (name, f"{name}, elsewhere"), strict=False):
+    for where, title in zip(places, (name, f"{name}, {OTHER_WORLD}"), strict=False):
         lines = []
         for curve in dict.fromkeys(row.setting.curve for row in rows if row.setting.curve):
             mine = sorted((row for row in rows if row.setting.curve == curve), key=lambda row: row.setting.x)

@@ -6,11 +6,11 @@ import math
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pipelines.opened import open_labels
 from pipelines.training.predict import Score, detections, score
 from pipelines.training.run_folder import SCORES, FitRequest, RunFolder
+from pipelines.training.scores import ValidationDocument
 from pointsam.base.files import claimed
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
@@ -25,15 +25,15 @@ from pointsam.store.reader import Labels
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a run came to.
+    """The result of a call of `fit`.
 
     Args:
-        score: of the network after the last step, None without validation.
-        steps: done in this call.
-        seconds: it took, without validation.
-        bad: frames that could not be read, and why; others stood in for them.
-        quarantined: frames that the labelling run had set aside, which were not trained on.
-        first: of several processes, whether this is the one that tells.
+        score: of the network after the last step; None without validation.
+        steps: number of steps done by this call.
+        seconds: duration of the steps, without validation.
+        bad: frame_id -> why the frame could not be read; it was replaced by another frame.
+        quarantined: number of frames that the labelling run quarantined; they were not trained on.
+        first: whether this process prints the result, where there are several.
     """
 
     score: Score | None
@@ -45,11 +45,12 @@ class Fitted:
 
 
 def fit(request: FitRequest) -> Fitted:
-    """Train to the end of the recipe, going on where an earlier call stopped.
+    """Train to the end of the recipe, from where an earlier call stopped.
 
     Raises:
-        SchemaError: SCH003 to SCH005 on data, labels, budget and recipe that do not fit together.
-        StoreError: OUT001 if the folder holds another run, OUT002 or OUT003 if it cannot be written.
+        SchemaError: SCH003 to SCH005 if data, labels, budget and recipe do not fit together.
+        StoreError: OUT001 if the folder holds another run, OUT002 or OUT003 if it cannot be written, OUT004 if a file
+            of an earlier call is damaged.
         BackendError: BCK006 if the device is absent.
         TrainingError: TRN001, TRN002.
     """
@@ -57,7 +58,7 @@ def fit(request: FitRequest) -> Fitted:
         data, val_ids = _opened(request, processes.first)
         dataset, labels, recipe = data.dataset, data.labels, request.recipe
         trainer = Trainer(recipe, data, dataset.taxonomy, processes.device, processes.rank, processes.count)
-        with claimed(request.out) if processes.first else nullcontext():  # another call waits, and goes on from there
+        with claimed(request.out) if processes.first else nullcontext():  # another call waits, and continues from there
             run = RunFolder(request, dataset, labels, processes.first)
             data.bank = run.bank(data)
             if run.last.exists():
@@ -66,8 +67,8 @@ def fit(request: FitRequest) -> Fitted:
         return replace(fitted, quarantined=data.num_failed, first=processes.first)
 
 
-def _opened(request: FitRequest, tells: bool) -> tuple[TrainingSet, list[str]]:
-    """The frames to train on, and the ids of those to validate on; what does not fit together is refused here."""
+def _opened(request: FitRequest, shows_progress: bool) -> tuple[TrainingSet, list[str]]:
+    """The training set and the ids of the validation frames; inputs that do not fit together are rejected here."""
     dataset, labels = _inputs(request)
     val_ids = [] if request.val is None else dataset.frame_ids(request.val)
     recipe = request.recipe
@@ -79,7 +80,7 @@ def _opened(request: FitRequest, tells: bool) -> tuple[TrainingSet, list[str]]:
         recipe.detector.grid.range_m,
         recipe.data,
         recipe.train.seed,
-        lambda frames: progress(frames, desc="budget", unit="frame", disable=not tells),
+        lambda frames: progress(frames, desc="budget", unit="frame", disable=not shows_progress),
     )
     return data, val_ids
 
@@ -91,10 +92,10 @@ def _inputs(request: FitRequest) -> tuple[Dataset, Labels | None]:
 
 
 def plan(request: FitRequest) -> str:
-    """What a call would train on, for --dry-run; nothing is written.
+    """What `fit` would train on, for --dry-run; nothing is written.
 
     Raises:
-        As `fit`.
+        PointSamError: as `fit`.
     """
     with Processes.join(request.device) as processes:
         data, val_ids = _opened(request, False)
@@ -111,18 +112,19 @@ def plan(request: FitRequest) -> str:
     return "\n".join(lines)
 
 
-def finished(request: FitRequest) -> dict[str, Any] | None:
-    """Scores of a run's last step, None of a run that has not come to its end.
+def finished(request: FitRequest) -> ValidationDocument | None:
+    """The validation after a run's last step; None if the run is not finished.
 
     Raises:
-        StoreError: OUT001 if the folder holds another run; and what opening data and labels raises.
+        StoreError: OUT001 if the folder holds another run, OUT004 if its scores.json is damaged; and what opening data
+            and labels raises.
     """
     if not (request.out / SCORES).exists():
         return None
     dataset, labels = _inputs(request)
     scores = RunFolder(request, dataset, labels, writes=False).scores()
     last = scores[max(scores, key=int)]
-    return last if last["epochs"] == request.recipe.train.epochs else None
+    return last if last.epochs == request.recipe.train.epochs else None
 
 
 def _train(
@@ -153,18 +155,18 @@ def _train(
             if processes.first and (report.last_of_epoch or late):
                 trainer.save(run.last, run.about)
                 saved = time.perf_counter()
-            if validates and result is not None:  # last, so that a score means that its weights are kept
+            if validates and result is not None:  # after `save`, so that the weights of every score exist
                 run.keep_score(trainer, epochs, bad, result)
             if report.last_of_epoch:
                 processes.wait()
-        if result is None and val_ids and processes.first:  # nothing was left to do
+        if result is None and val_ids and processes.first:  # the run was finished before
             result = _validate(request, trainer, run, dataset, val_ids)
             run.keep_score(trainer, config.epochs, bad, result)
     return Fitted(result, done, time.perf_counter() - begin - validating, bad)
 
 
 def _validate(request: FitRequest, trainer: Trainer, run: RunFolder, dataset: Dataset, val_ids: list[str]) -> Score:
-    """Score the network as it is, and keep it if it is the best so far."""
+    """Evaluate the network, and save it if it is the best so far."""
     bad: dict[str, str] = {}
     workers = request.recipe.train.workers
     found = list(detections(trainer.model, request.recipe, dataset, val_ids, workers, bad))
@@ -176,7 +178,8 @@ def _validate(request: FitRequest, trainer: Trainer, run: RunFolder, dataset: Da
 
 
 def _curves(result: Score) -> dict[str, float]:
-    """What TensorBoard draws of a validation."""
+    """Figures of a validation for TensorBoard."""
     curves = {"val/mean_ap": result.quality.mean_ap}
     figures = result.official.figures or {}
-    return curves | {f"val/{name}": figures[name] for name in ("mAP", "NDS") if name in figures}
+    official = {f"val/{name}": value for name in ("mAP", "NDS") if isinstance(value := figures.get(name), float)}
+    return curves | official

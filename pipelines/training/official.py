@@ -1,4 +1,4 @@
-"""The figures that a data set's own evaluation gives: nuScenes' by its devkit, KITTI's at 40 recalls."""
+"""The official evaluation of a data set: nuScenes by its devkit, KITTI by average precision at 40 recalls."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.training.scores import Figures, number
 from pointsam.base.errors import DatasetError
 from pointsam.base.tables import text_table
-from pointsam.datasets.base import Dataset
-from pointsam.datasets.kitti.files import LabelRow
-from pointsam.datasets.kitti.objects import Kitti
-from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.datasets.base import Dataset, HasDevkitVersion, HasKittiLabels
 from pointsam.detect.data.sample import oriented
 from pointsam.detect.detections import FramePredictions, nuscenes_results, overlaps, write_json
 from pointsam.evaluate.kitti import LEVELS, MIN_IOU, SIMILAR, KittiFrame, average_precision_r40
@@ -32,47 +30,59 @@ _SPLITS = ("train", "val", "mini_train", "mini_val")
 _ERRORS = {"trans_err": "mATE", "scale_err": "mASE", "orient_err": "mAOE", "vel_err": "mAVE", "attr_err": "mAAE"}
 
 
+class _DevkitData(Dataset, HasDevkitVersion, Protocol):
+    pass
+
+
+class _KittiData(Dataset, HasKittiLabels, Protocol):
+    pass
+
+
 @dataclass(frozen=True)
 class Official:
-    """A data set's own figures.
+    """Result of an official evaluation.
 
     Args:
-        text: for the terminal; where there are none, why.
-        figures: JSON values, or None.
+        text: for the terminal; the reason if the evaluation was not run.
+        figures: for documents; None if the evaluation was not run.
     """
 
     text: str
-    figures: dict[str, Any] | None = None
+    figures: Figures | None = None
 
 
 def official(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
-    """Score detections as the data set does.
+    """Evaluate detections as the publisher of the data set does.
 
     Args:
-        dataset: any.
-        found: in all frames that could be read.
-        bad: frames that could not.
+        dataset: it states which evaluation applies: `HasKittiLabels`, `HasDevkitVersion` or neither.
+        found: detections in all frames that could be read.
+        bad: frame_id -> why the frame could not be read.
+
+    Raises:
+        DatasetError: DAT011 if a frame with KITTI's evaluation has no labels.
     """
-    if isinstance(dataset, Kitti):
+    if isinstance(dataset, HasKittiLabels):
         return _kitti(dataset, found)
-    if not isinstance(dataset, NuScenes):
-        return Official(f"{dataset.name} has no evaluation of its own here")
-    return _nuscenes(dataset, found, bad)
+    if isinstance(dataset, HasDevkitVersion):
+        return _nuscenes(dataset, found, bad)
+    return Official(f"No official evaluation is available for {dataset.name}.")
 
 
-def _nuscenes(dataset: NuScenes, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
+def _nuscenes(dataset: _DevkitData, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
     def without(why: str) -> Official:
-        return Official(f"nuScenes' evaluator was not run: {why}")
+        return Official(f"The nuScenes devkit was not run: {why}")
 
     if find_spec("nuscenes") is None:
         return without("it is not installed: pip install 'pointsam[nuscenes]'")
     if bad or not any(len(frame.score) for frame in found):
-        return without("frames are missing" if bad else "nothing was found")
+        return without("frames are missing" if bad else "there are no detections")
     ours = {frame.frame_id for frame in found}
-    mini = dataset.version.endswith("mini")
+    version = dataset.devkit_version
+    mini = version.endswith("mini")
     fits = [split for split in _SPLITS if split.startswith("mini_") == mini and _frames(dataset, split) == ours]
     if not fits:
-        return without(f"these are not the frames of one of its splits in {dataset.version}")
+        return without(f"the frames are not those of an official split of {version}")
     from nuscenes import nuscenes as devkit
     from nuscenes.eval.common.config import config_factory
     from nuscenes.eval.detection.evaluate import DetectionEval
@@ -80,24 +90,26 @@ def _nuscenes(dataset: NuScenes, found: Sequence[FramePredictions], bad: dict[st
     with tempfile.TemporaryDirectory() as folder, _silence():
         path = Path(folder) / "results.json"
         write_json(path, nuscenes_results(posed(dataset, found), dataset.taxonomy.names))
-        tables = devkit.NuScenes(dataset.version, str(dataset.root), verbose=False)
+        tables = devkit.NuScenes(version, str(dataset.root), verbose=False)
         config = config_factory("detection_cvpr_2019")
         metrics, _ = DetectionEval(tables, config, str(path), fits[0], folder, verbose=False).evaluate()
     summary = metrics.serialize()
     errors = {_ERRORS[name]: value for name, value in summary["tp_errors"].items()}
-    figures = {"split": fits[0], "mAP": summary["mean_ap"], "NDS": summary["nd_score"], **errors}
-    said = ", ".join(f"{name} {value:.4f}" for name, value in figures.items() if name != "split")
-    return Official(f"nuScenes' evaluator on {fits[0]}: {said}", {**figures, "AP": summary["mean_dist_aps"]})
+    figures = {"mAP": summary["mean_ap"], "NDS": summary["nd_score"], **errors}
+    text = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+    by_class = {name: number(value) for name, value in summary["mean_dist_aps"].items()}
+    values = {name: number(value) for name, value in figures.items()}
+    return Official(f"nuScenes devkit on {fits[0]}: {text}", {"split": fits[0], **values, "AP": by_class})
 
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """The devkit's own words and bars."""
+    """Hide what the devkit prints."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
 
 
-def _frames(dataset: NuScenes, split: str) -> set[str]:
+def _frames(dataset: Dataset, split: str) -> set[str]:
     try:
         return set(dataset.frame_ids(split))
     except DatasetError:
@@ -111,24 +123,24 @@ def posed(dataset: Dataset, found: Sequence[FramePredictions]) -> Iterator[tuple
         yield frame, sweep.world_SE3_ego @ sweep.ego_SE3_lidar
 
 
-def _kitti(dataset: Kitti, found: Sequence[FramePredictions]) -> Official:
-    figures: dict[str, Any] = {}
+def _kitti(dataset: _KittiData, found: Sequence[FramePredictions]) -> Official:
+    figures = dict[str, dict[str, float | None]]()
     table: list[tuple[object, ...]] = []
     for kind, min_iou in MIN_IOU.items():
         class_id = dataset.taxonomy.class_id(kind.lower())
         for view in ("3d", "bev"):
             frames = [_kitti_frame(dataset, frame, kind, class_id, view) for frame in found]
             values = {level.name: average_precision_r40(frames, level, min_iou) for level in LEVELS}
-            figures[f"{kind} {view}"] = {name: None if value != value else value for name, value in values.items()}
+            figures[f"{kind} {view}"] = {name: number(value) for name, value in values.items()}
             table.append((f"{kind} {view}, IoU {min_iou}", *values.values()))
     head = ("KITTI AP R40", *(level.name for level in LEVELS))
     return Official(text_table(head, table), figures)
 
 
-def _kitti_frame(dataset: Kitti, found: FramePredictions, kind: str, class_id: int, view: str) -> KittiFrame:
+def _kitti_frame(dataset: _KittiData, found: FramePredictions, kind: str, class_id: int, view: str) -> KittiFrame:
     labels = dataset.label_rows(found.frame_id)
     if labels is None:
-        raise DatasetError("DAT011", f"{dataset.root}: frame {found.frame_id!r} has no labels", "score training frames")
+        raise DatasetError("DAT011", f"{dataset.root}: frame {found.frame_id!r} has no labels", "use training frames")
     boxes = dataset.boxes(found.frame_id)
     assert boxes is not None  # there are labels
     true = rows(boxes)
@@ -142,18 +154,19 @@ def _kitti_frame(dataset: Kitti, found: FramePredictions, kind: str, class_id: i
         found.score[mine].astype(np.float64),
         height,
         np.array([label.kind != kind for label in some], dtype=bool),
-        np.array([_height(label) for label in some], dtype=np.float64),
+        np.array([label.box_xyxy_px[3] - label.box_xyxy_px[1] for label in some], dtype=np.float64),
         np.array([label.occluded for label in some], dtype=np.int64),
         np.array([label.truncated for label in some], dtype=np.float64),
     )
 
 
-def _height(label: LabelRow) -> float:
-    return label.box_xyxy_px[3] - label.box_xyxy_px[1]
-
-
 def _heights_px(frame: Frame, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) height of boxes in the image, cut off at its borders; 0 behind the camera."""
+    """(N,) height of boxes in the image, px, clipped at its borders; 0 for boxes that reach behind the camera.
+
+    Args:
+        frame: with one camera.
+        boxes: (N,7) in the LiDAR frame.
+    """
     view = frame.cameras[0]
     in_cam = cam_SE3_lidar(frame.sweep, view).apply(corners(oriented(boxes)).reshape(-1, 3)).reshape(-1, 8, 3)
     ahead = in_cam[..., 2] > 0

@@ -1,20 +1,22 @@
-"""Detect, score and write: `mixsup-train predict` and `eval`, and the validation of `fit`."""
+"""Detect, evaluate and write: `mixsup-train predict` and `eval`, and the validation of `fit`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from pipelines.training.official import Official, official, posed
 from pipelines.training.recipe_file import Network
+from pipelines.training.scores import ClassScore, FailureScore, QualityScore, ScoreDocument, number, numbers
+from pointsam.base.document import json_object
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.files import require_free
 from pointsam.base.progress import progress
-from pointsam.base.tables import text_table, without_nan
+from pointsam.base.tables import text_table
 from pointsam.datasets.base import Dataset, HasLidarTokens
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.checkpoint import Checkpoint
@@ -31,10 +33,16 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 
 
 def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tuple[Detector, Recipe]:
-    """The best checkpoint of a run, else the last, and its recipe; `first` says which is wanted first.
+    """The detector of a run and its recipe.
+
+    Args:
+        run: the run folder.
+        dataset: with the classes that the detector was trained on.
+        device: as `fit` takes it.
+        first: the preferred checkpoint; the last one is the fallback.
 
     Raises:
-        SchemaError: SCH003 if there is none, SCH004 if it was trained on other classes than the data set has.
+        SchemaError: SCH003 if there is no checkpoint, SCH004 if it was trained on other classes.
     """
     path = run / first if (run / first).exists() else run / LAST
     checkpoint = Checkpoint(path)
@@ -43,8 +51,8 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
     if names != dataset.taxonomy.names:
         raise SchemaError(
             "SCH004",
-            f"{path} tells {list(names)} apart, {dataset.root} has {list(dataset.taxonomy.names)}",
-            "give a data set with the classes it was trained on",
+            f"the classes of {path} are {list(names)}, those of {dataset.root} are {list(dataset.taxonomy.names)}",
+            "give a data set with the classes that the detector was trained on",
         )
     detector = Detector(recipe.detector, dataset.taxonomy).to(device)
     checkpoint.load_model(detector)
@@ -54,7 +62,7 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
 def detections(
     detector: Detector, recipe: Recipe, dataset: Dataset, frame_ids: Sequence[str], workers: int, bad: dict[str, str]
 ) -> Iterator[FramePredictions]:
-    """Detect frame by frame, in order; frames that cannot be read are put into `bad`."""
+    """Detect frame by frame, in order; frames that cannot be read are added to `bad`, with the reason."""
     found = detect_frames(detector, dataset, frame_ids, recipe.data.points, workers)
     for result in progress(found, desc="detect", unit="frame", total=len(frame_ids)):
         if isinstance(result, FramePredictions):
@@ -65,13 +73,13 @@ def detections(
 
 @dataclass(frozen=True)
 class Score:
-    """How good detections are.
+    """Scores of detections.
 
     Args:
-        quality: average precision by distance of middles.
-        failures: what costs it, by class.
-        official: the data set's own figures, or why there are none.
-        bad: frames that could not be read.
+        quality: average precision by centre distance.
+        failures: gain in average precision if one type of error were fixed, by class.
+        official: result of the official evaluation.
+        bad: frame_id -> why the frame could not be read.
     """
 
     quality: DetectionQuality
@@ -79,12 +87,33 @@ class Score:
     official: Official
     bad: dict[str, str]
 
-    def as_dict(self) -> dict[str, Any]:
-        """For --json: NaN becomes null."""
-        costs = [asdict(one) for one in self.failures]
-        figures = {"quality": asdict(self.quality), "failures": costs, "official": self.official.figures}
-        document: dict[str, Any] = without_nan(figures | {"bad": self.bad})
-        return document
+    @property
+    def document(self) -> ScoreDocument:
+        """As files hold it."""
+        quality = self.quality
+        classes = tuple(
+            ClassScore(
+                one.name,
+                one.num_objects,
+                number(one.ap),
+                numbers(one.by_distance),
+                numbers(one.by_range),
+                number(one.translation_m),
+                number(one.scale),
+                number(one.yaw_rad),
+            )
+            for one in quality.classes
+        )
+        return ScoreDocument(
+            QualityScore(classes, number(quality.mean_ap), quality.num_frames, numbers(quality.draws), quality.unit),
+            tuple(FailureScore(one.name, numbers(one.gains), one.counts) for one in self.failures),
+            self.official.figures,
+            self.bad,
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """For --json."""
+        return json_object(self.document)
 
     def text(self) -> str:
         """For the terminal."""
@@ -98,14 +127,14 @@ class Score:
         lines_of.append(("all", count, self.quality.mean_ap, *[float("nan")] * (3 + len(ranges))))
         lines = [
             text_table(header, lines_of),
-            f"{self.quality.num_frames} frames; AP by distance of middles, mean of 0.5, 1, 2 and 4 m, within nuScenes' "
-            "range of each class" + self._interval(),
+            f"{self.quality.num_frames} frames. AP by centre distance: mean over 0.5, 1, 2 and 4 m, within the range "
+            "of nuScenes for each class." + self._interval(),
             self._failures(),
             self.official.text,
         ]
         if self.bad:
             lines.append(
-                f"{len(self.bad)} frames could not be read and were not scored, the first: {next(iter(self.bad))}"
+                f"{len(self.bad)} frames could not be read and were not evaluated, the first: {next(iter(self.bad))}"
             )
         return "\n".join(lines)
 
@@ -113,25 +142,25 @@ class Score:
         low, high = self.quality.interval
         if np.isnan(low):
             return ""
-        return f"; over {self.quality.unit} drawn with replacement 95 % of means are from {low:.3f} to {high:.3f}"
+        return f" 95 % confidence interval of mAP, bootstrapped over {self.quality.unit}: {low:.3f} to {high:.3f}."
 
     def _failures(self) -> str:
         rows: list[tuple[object, ...]] = [(one.name, *one.gains) for one in self.failures]
         counted = [one.gains for one in self.failures if not np.isnan(one.gains[0])]
         rows.append(("all", *(np.mean(counted, axis=0) if counted else [float("nan")] * len(KINDS))))
-        title = "AP gained if one kind of error were mended (misplaced, wrong class, double, on background, missed)"
+        title = "Gain in AP if one type of error were fixed"
         return f"\n{title}\n{text_table(('class', *KINDS), rows)}\n"
 
 
 def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
-    """True boxes of a frame, with their numbers of points.
+    """Ground-truth boxes of a frame; their score is the number of their points.
 
     Raises:
-        DatasetError: DAT011 where the data set has none.
+        DatasetError: DAT011 if the data set has none.
     """
     boxes = dataset.boxes(frame_id)
     if boxes is None:
-        raise DatasetError("DAT011", f"{dataset.root}: frame {frame_id!r} has no boxes", "score a split that has them")
+        raise DatasetError("DAT011", f"{dataset.root}: frame {frame_id!r} has no boxes", "choose a split with boxes")
     points = count_points(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, boxes)
     ours = boxes.class_id != BACKGROUND
     true = rows(boxes)[ours]
@@ -140,7 +169,16 @@ def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
 
 
 def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str]) -> Score:
-    """Score detections by our own rule, and by the data set's where it applies."""
+    """Evaluate detections by centre distance, and by the official evaluation where there is one.
+
+    Args:
+        dataset: with boxes.
+        found: detections in all frames that could be read.
+        bad: frame_id -> why the frame could not be read.
+
+    Raises:
+        DatasetError: DAT011 if a frame has no boxes.
+    """
     accumulator = DetectionAccumulator(dataset.taxonomy.names)
     for frame in found:
         accumulator.add(frame.frame_boxes(), truth_of(dataset, frame.frame_id), dataset.scene(frame.frame_id))
@@ -148,16 +186,22 @@ def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, st
     return Score(accumulator.result(), costs, official(dataset, found, bad), bad)
 
 
+class Predicted(TypedDict):
+    """What `predict` wrote: numbers of frames and boxes, why frames could not be read, and the files."""
+
+    frames: int
+    boxes: int
+    bad: dict[str, str]
+    files: list[str]
+
+
 def predict(
     run: Path, dataset: Dataset, split: str | None, dest: Path, device: str, workers: int, overwrite: bool = False
-) -> dict[str, Any]:
-    """Detect a split and write it: `detections.parquet`, and for data in nuScenes' tables `results_nusc.json`.
-
-    Returns:
-        What was written, JSON values.
+) -> Predicted:
+    """Detect a split and write `detections.parquet`, and `results_nusc.json` for data in nuScenes' tables.
 
     Raises:
-        StoreError: OUT003 if a file is there already; and what `load_run` raises.
+        StoreError: OUT003 if a file exists already; and what `load_run` raises.
     """
     files = [dest / "detections.parquet"]
     if isinstance(dataset, HasLidarTokens):
@@ -176,7 +220,7 @@ def predict(
 
 
 def evaluate_run(run: Path, dataset: Dataset, split: str, device: str, workers: int, first: str = BEST) -> Score:
-    """Detect a split with the best checkpoint of a run, or as `load_run` has it, and score it."""
+    """Detect a split with a checkpoint of a run, as `load_run` chooses it, and evaluate the detections."""
     detector, recipe = load_run(run, dataset, device, first)
     bad: dict[str, str] = {}
     found = list(detections(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))

@@ -1,4 +1,4 @@
-"""Recipes of detectors by name, from a file, and changed by name."""
+"""Recipes of detectors: by name, from a file, and with fields changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pointsam.detect.recipes import RECIPES
 from pointsam.taxonomy import Taxonomy
 
 _HEADS_0_1_0 = ("center", "anchor")
-"""The fields of `detector` of which one held the head."""
+"""Fields of `detector` in version 0.1.0; one of them held the head."""
 
 
 def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
@@ -24,11 +24,11 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
 
     Args:
         name: a key of RECIPES, or the path of a file that `mixsup-train recipes NAME` printed.
-        assignments: `train.epochs=5`; values are JSON, bare words are strings. Version 0.1.0's names of the head's
-            fields still work, with a warning.
+        assignments: fields to change, as `train.epochs=5`; values are JSON, bare words are strings. The names that
+            version 0.1.0 gave the fields of the head still work, with a warning.
 
     Raises:
-        SchemaError: SCH005 on an unknown name or field, a file that is no recipe, or a value out of range.
+        SchemaError: SCH005 on an unknown name or field, a file that holds no recipe, or a value out of range.
     """
     where = f"recipe {name}"
     if name in RECIPES:
@@ -46,10 +46,10 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
 
 @dataclass(frozen=True)
 class Network:
-    """What a network is.
+    """Recipe and classes of a trained network, as its checkpoint holds them.
 
     Args:
-        recipe: that it was trained with.
+        recipe: it was trained with.
         taxonomy: of the data set that it was trained on.
     """
 
@@ -58,17 +58,17 @@ class Network:
 
     @staticmethod
     def of(checkpoint: Checkpoint) -> Network:
-        """That of a checkpoint, of this version or 0.1.0.
+        """Read it from a checkpoint of this version or of 0.1.0.
 
         Raises:
-            SchemaError: SCH003 naming the file and the field.
+            SchemaError: SCH003 if a field is wrong, with the file and the field.
         """
         values = with_recipe_upgraded(checkpoint.about, str(checkpoint.path))
         return document_from(values, Network, checkpoint.refused)
 
 
 def with_recipe_upgraded(values: object, where: str) -> object:
-    """A document that holds a recipe, with the recipe in today's form."""
+    """A document that holds a recipe, with the recipe in the form of this version."""
     if not isinstance(values, Mapping) or "recipe" not in values:
         return values
     return {**values, "recipe": upgraded(values["recipe"], where)}
@@ -79,20 +79,20 @@ def _refuse(where: str) -> Callable[[str], SchemaError]:
 
 
 def upgraded(document: object, where: str) -> dict[str, object]:
-    """A recipe's document in today's form.
+    """The document of a recipe in the form of this version.
 
-    Version 0.1.0 had two fields for the head, `detector.center` and `detector.anchor`, one of them null. Today
-    `detector.head` holds it, and its `kind` says which it is.
+    Version 0.1.0 had two fields for the head, `detector.center` and `detector.anchor`, one of them null. Now
+    `detector.head` holds it, and its `kind` states which head it is.
 
     Args:
-        document: as it was read, of either version; it is not changed.
-        where: it was read, for the error.
+        document: of either version; it is not changed.
+        where: name of the document for the error.
 
     Raises:
-        SchemaError: SCH005 on what is no document, or one of 0.1.0 with two heads or none.
+        SchemaError: SCH005 if it is no JSON object, or a recipe of 0.1.0 with two heads or none.
     """
     if not isinstance(document, Mapping):
-        raise SchemaError("SCH005", f"{where} is no recipe", "mixsup-train recipes NAME prints one")
+        raise SchemaError("SCH005", f"{where} is not a recipe", "mixsup-train recipes NAME prints one")
     detector = document.get("detector")
     if not isinstance(detector, Mapping) or "head" in detector or detector.keys().isdisjoint(_HEADS_0_1_0):
         return dict(document)
@@ -101,7 +101,7 @@ def upgraded(document: object, where: str) -> dict[str, object]:
         raise SchemaError(
             "SCH005",
             f"{where}: detector has {len(heads)} heads",
-            "give one, as detector.head with its kind",
+            "give one head, as detector.head with its kind",
         )
     kind, head = heads[0]
     others = {name: value for name, value in detector.items() if name not in _HEADS_0_1_0}
@@ -109,7 +109,7 @@ def upgraded(document: object, where: str) -> dict[str, object]:
 
 
 def _renamed(assignments: Sequence[str], document: Mapping[str, object]) -> list[str]:
-    """Assignments with today's names of the head's fields in place of 0.1.0's, as `detector.center.reach=1`."""
+    """Assignments with names of 0.1.0 for fields of the head (`detector.center.reach=1`) replaced by today's."""
     detector = document.get("detector")
     head = detector.get("head") if isinstance(detector, Mapping) else None
     kind = head.get("kind") if isinstance(head, Mapping) else None
@@ -121,5 +121,5 @@ def _renamed(assignments: Sequence[str], document: Mapping[str, object]) -> list
 
 
 def document_of(recipe: Recipe) -> dict[str, object]:
-    """JSON values only, tuples as lists."""
+    """A recipe as JSON values, tuples as lists."""
     return json_object(recipe)

@@ -1,24 +1,22 @@
-"""What decides a training run, and the files that it leaves.
+"""The folder of a training run.
 
-A run folder holds fit.json (all that decides the weights), last.safetensors and best.safetensors, losses.csv, events
-for TensorBoard, and scores.json. Running again goes on; with anything else decided otherwise it refuses.
+It holds fit.json (everything that determines the weights), last.safetensors and best.safetensors, losses.csv, events
+for TensorBoard, and scores.json. The same command resumes the run; a request with another fit.json is rejected.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pipelines.data import DataSpec
 from pipelines.training.predict import BEST, LAST, Score
 from pipelines.training.recipe_file import Network, with_recipe_upgraded
-from pointsam.base.document import differences, document_bytes, read_document
+from pipelines.training.scores import ValidationDocument, read_validations
+from pointsam.base.document import differences, read_document, write_document
 from pointsam.base.errors import StoreError
-from pointsam.base.files import write_together
 from pointsam.base.hardware import hardware
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
@@ -33,7 +31,7 @@ from pointsam.store.layout import damaged
 from pointsam.store.reader import Labels
 
 SCORES = "scores.json"
-"""Scores of each validation, by step."""
+"""The validations of a run, by step."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +41,12 @@ class FitRequest:
     Args:
         recipe: what to train.
         data: the data set.
-        budget: its file.
+        budget: the budget file.
         out: the run folder.
-        labels: output folder of a labelling run, if the recipe wants one.
-        val: split to validate on, None for none.
+        labels: output folder of a labelling run, if the recipe uses one.
+        val: split to validate on; None for no validation.
         device: "cpu", "cuda", "cuda:1".
-        allow_noise: take labels of a run with perturbed calibration.
+        allow_noise: accept labels that were made with a perturbed calibration.
     """
 
     recipe: Recipe
@@ -63,14 +61,14 @@ class FitRequest:
 
 @dataclass(frozen=True)
 class FitDocument(Network):
-    """fit.json: all that decides the weights.
+    """fit.json: everything that determines the weights.
 
     Args:
         dataset: fingerprint of the data set.
-        labels: key of the clusters, None without labels.
-        val: split that is validated on, None for none.
-        processes: that train together.
-        budget: sha256 of its file.
+        labels: key of the clusters; None without labels.
+        val: validation split; None for no validation.
+        processes: number of processes that train together.
+        budget: sha256 of the budget file.
     """
 
     dataset: str
@@ -84,10 +82,10 @@ class RunFolder:
     """The files of a run.
 
     Args:
-        request: that decides it; a folder of another one is refused.
-        dataset: that it opens.
-        labels: likewise.
-        writes: whether this process does.
+        request: of the run; the folder of another request is rejected.
+        dataset: the opened data set of the request.
+        labels: its opened labels, if there are any.
+        writes: whether this process writes files.
 
     Raises:
         StoreError: OUT001 if the folder holds another run, OUT004 if its fit.json is damaged.
@@ -119,13 +117,13 @@ class RunFolder:
                 raise StoreError(
                     "OUT001",
                     f"{self.out} holds another run: {'; '.join(changed[:5])}",
-                    "give another --out, or all as it was to go on: recipe, data, labels, budget, --val, processes",
+                    "give another --out, or resume with the same recipe, data, labels, budget, --val and processes",
                 )
         elif writes:
-            write_together([(path, document_bytes(decides))])
+            write_document(path, decides)
 
     def bank(self, data: TrainingSet) -> PasteBank:
-        """Objects to paste: those of an earlier call, else cut anew and kept."""
+        """Objects to paste: those that an earlier call saved, or else cut and saved by this call."""
         path = self.out / "paste.npz"
         bank = PasteBank.load(path)
         if bank is None:
@@ -141,35 +139,40 @@ class RunFolder:
         return bank
 
     def logs(self, step: int) -> TrainingLog:
-        """Where steps are written; what an earlier call wrote beyond `step` is dropped, since it is done again."""
+        """The log of steps; entries of an earlier call after `step` are dropped, because those steps are repeated."""
         return TrainingLog(self.out, step, self.writes)
 
     def left_out(self) -> dict[str, str]:
-        """Bad frames that earlier calls met until the last validation, and why."""
+        """Frames that earlier calls could not read before the last validation, and why."""
         scores = self.scores()
-        return dict(scores[max(scores, key=int)]["left_out"]) if scores else {}
+        return dict(scores[max(scores, key=int)].left_out) if scores else {}
 
-    def scores(self) -> dict[str, dict[str, Any]]:
-        """Of each validation, by step."""
-        path = self.out / SCORES
-        found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
-        return found
+    def scores(self) -> dict[str, ValidationDocument]:
+        """The validations by step.
+
+        Raises:
+            StoreError: OUT004 if scores.json is damaged.
+        """
+        return read_validations(self.out / SCORES)
 
     def keep_score(self, trainer: Trainer, epochs: int, left_out: Mapping[str, str], result: Score) -> None:
-        """Add to scores.json, with what was trained until then."""
-        scores = self.scores()
-        trained = {
-            "epochs": epochs,
-            "left_out": dict(left_out),
-            "quarantined": trainer.data.num_failed,
-            "machine": hardware(),
-        }
-        scores[str(trainer.place.step)] = {**trained, **result.as_dict()}
-        write_together([(self.out / SCORES, json.dumps(scores).encode())])
+        """Add a validation to scores.json."""
+        scores, document = self.scores(), result.document
+        scores[str(trainer.place.step)] = ValidationDocument(
+            epochs=epochs,
+            left_out=left_out,
+            quarantined=trainer.data.num_failed,
+            machine=hardware(),
+            quality=document.quality,
+            failures=document.failures,
+            official=document.official,
+            bad=document.bad,
+        )
+        write_document(self.out / SCORES, scores, indent=1, sort_keys=False)
 
 
 def _without_free(decides: FitDocument) -> FitDocument:
-    """The same without what may differ between calls: how often one looks and saves, and how many processes read."""
+    """The document without fields that may differ between calls: workers, and how often it validates and saves."""
     free = TrainConfig()
     train = replace(
         decides.recipe.train,

@@ -1,6 +1,6 @@
-"""The experiments that `mixsup-train experiment` knows: which trainings each is made of.
+"""The settings of each experiment of `mixsup-train experiment`.
 
-A training is named for what it is, so that experiments share those that they have in common.
+The name of a setting describes its training, so that experiments with the same setting share the runs.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _BOX_SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 @dataclass(frozen=True)
 class Setting:
-    """One training, but for its seed.
+    """One training, without its seed.
 
     Args:
-        name: for the table; it tells trainings apart.
-        budget: which boxes may be seen.
-        coarse: what the other objects give: the fields of the recipe's coarse labels that differ.
-        labels: output folder of a labelling run, where coarse labels are its tables.
-        change: of the recipe.
-        curve, x: of the figure, where the experiment draws curves.
-        elsewhere: trained in the other world.
+        name: unique; for tables, figures and run folders.
+        budget: which boxes the training may use.
+        coarse: fields of the recipe's coarse labels that differ.
+        labels: output folder of a labelling run, if the coarse labels are its tables.
+        change: changes the recipe.
+        curve, x: curve and position in the figure, if the experiment draws curves.
+        elsewhere: whether it is trained in the other world.
     """
 
     name: str
@@ -54,23 +54,25 @@ class Setting:
 
     @property
     def folder(self) -> str:
-        """Of its runs."""
-        return self.name.replace(" ", "_").replace("%", "pc").replace(",", "").replace("=", "-")
+        """Name of its run folders, without the seed."""
+        name = self.name.replace(", corrected", ", mended")  # the folder of version 0.1.0, so that its runs are reused
+        return name.replace(" ", "_").replace("%", "pc").replace(",", "").replace("=", "-")
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What settings are made of.
+    """Detector, labels and amounts that settings use.
 
     Args:
         recipe: the detector.
-        fraction: of the boxes.
-        cost: of labels, in parts of boxing everything, that "cost" divides.
-        labels: of a labelling run of the training split; without them the settings that want labels are left out.
-        wrong: of labelling runs through wrong calibrations.
+        fraction: fraction of the boxes, above 0 up to 1.
+        cost: cost that the experiment "cost" divides, relative to boxes for all objects, above 0 up to 1.
+        labels: output folder of a labelling run of the training split; without it, settings that need labels are left
+            out.
+        wrong: output folders of labelling runs with calibration errors.
 
     Raises:
-        SchemaError: SCH005 on a fraction or a cost that is none.
+        SchemaError: SCH005 on a fraction or a cost out of range.
     """
 
     recipe: Recipe
@@ -80,19 +82,19 @@ class Inputs:
     wrong: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        require(0 < self.fraction <= 1, "--fraction", self.fraction, "a share of the boxes, above 0 up to 1")
-        require(0 < self.cost <= 1, "--cost", self.cost, "a part of boxing everything, above 0 up to 1")
+        require(0 < self.fraction <= 1, "--fraction", self.fraction, "a fraction of the boxes, above 0 up to 1")
+        require(0 < self.cost <= 1, "--cost", self.cost, "a cost relative to boxes for all objects, above 0 up to 1")
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A question.
+    """A question and the settings that answer it.
 
     Args:
-        question: that it answers.
-        settings: its trainings.
-        axis: name of the x axis where the figure shows curves; without it, bars.
-        two_worlds: it trains in another world as well.
+        question: heading of the page.
+        settings: makes the settings.
+        axis: name of the x axis if the figure shows curves; "" for bars.
+        two_worlds: whether some settings are trained in the other world.
     """
 
     question: str
@@ -102,7 +104,7 @@ class Experiment:
 
 
 def _boxes(fraction: float) -> Setting:
-    """Boxes alone: of some frames, since an object without a label is background to a detector."""
+    """All boxes of some frames, because an object without a label would be trained as background."""
     if fraction == 1.0:
         return Setting(ALL, BudgetConfig(1.0), curve="boxes of whole frames", x=100.0)
     name = f"{_percent(fraction)} of the frames"
@@ -134,8 +136,8 @@ def _simulated(fraction: float) -> Setting:
 
 
 def _supervision(inputs: Inputs) -> list[Setting]:
-    ours = [*_pointsam_alone(inputs), *_pointsam(inputs)]
-    return [_boxes(1.0), _boxes(inputs.fraction), _simulated(inputs.fraction), *ours]
+    pointsam = [*_pointsam_alone(inputs), *_pointsam(inputs)]
+    return [_boxes(1.0), _boxes(inputs.fraction), _simulated(inputs.fraction), *pointsam]
 
 
 def _transfer(inputs: Inputs) -> list[Setting]:
@@ -152,12 +154,12 @@ def _coarse(inputs: Inputs) -> list[Setting]:
 
 def _fractions(inputs: Inputs) -> list[Setting]:
     alone = [_boxes(share) for share in (*_FRACTIONS, 1.0)]
-    ours = [setting for share in _FRACTIONS for setting in _pointsam(inputs, share)]
-    return [*alone, *map(_simulated, _FRACTIONS), *ours]
+    pointsam = [setting for share in _FRACTIONS for setting in _pointsam(inputs, share)]
+    return [*alone, *map(_simulated, _FRACTIONS), *pointsam]
 
 
 def _split(inputs: Inputs) -> list[Setting]:
-    """Shares of boxes under which all frames together cost so much; with fewer boxes the cost could not be spent."""
+    """Divisions of the cost. Fractions of boxes are skipped if even all frames together would cost less."""
     out = [replace(_boxes(1.0), curve="")]
     for share in _BOX_SHARES:
         if share + CLUSTER_COST * (1 - share) >= inputs.cost:
@@ -172,14 +174,16 @@ def _noise(inputs: Inputs) -> list[Setting]:
     if inputs.labels is None or not inputs.wrong:
         raise SchemaError(
             "SCH005",
-            "experiment noise: there are no labels of a wrong calibration",
-            "give --labels OUT, and --wrong OTHER for each made by pointsam-label clusters --noise",
+            "experiment noise needs labels with calibration errors",
+            "give --labels OUT, and --wrong OTHER for each output of pointsam-label clusters --noise",
         )
     made = [_made_through(Labels(folder)) for folder in inputs.wrong]
     if _TRUE in made or len(set(made)) < len(made):
-        told = ", ".join(f"{folder}: {name}" for folder, name in zip(inputs.wrong, made, strict=True))
+        listed = ", ".join(f"{folder}: {name}" for folder, name in zip(inputs.wrong, made, strict=True))
         raise SchemaError(
-            "SCH005", f"experiment noise: {told}", "give each wrong calibration once, and the right one as --labels"
+            "SCH005",
+            f"experiment noise: {listed}",
+            "give each calibration error once as --wrong, and the labels with the true calibration as --labels",
         )
     wrong = zip(made, inputs.wrong, strict=True)
     share = inputs.fraction
@@ -187,17 +191,17 @@ def _noise(inputs: Inputs) -> list[Setting]:
 
 
 def _made_through(labels: Labels) -> str:
-    """What tells labels of one data set apart: the error of their calibration, whether it was mended, and SAR."""
+    """What distinguishes labels of one data set: their calibration error, whether it was corrected, and SAR."""
     document = labels.document(ClustersDocument)
     wrong = labels.metadata("clusters").calibration_perturbation
     parts = [_TRUE if wrong == "none" else wrong]
-    parts += ["mended"] * (document.calibration is not None)
+    parts += ["corrected"] * (document.calibration is not None)
     parts += ["without SAR"] * (not document.config.refine.enabled)
     return ", ".join(parts)
 
 
 def _assignment(inputs: Inputs) -> list[Setting]:
-    """Each piece of the assignment taken away from the best that is at hand: PointSAM's labels, else simulated ones."""
+    """The label assignment without each of its parts, with PointSAM's labels or else with simulated clusters."""
     base = (_pointsam(inputs) or [_simulated(inputs.fraction)])[0]
     as_boxes = replace(base, name=f"{base.name}, as boxes", coarse={**base.coarse, "as_boxes": True})
     without = [
@@ -213,11 +217,11 @@ def _with_head(head: HeadUnion, recipe: Recipe) -> Recipe:
 
 
 EXPERIMENTS: Mapping[str, Experiment] = {
-    "supervision": Experiment("What are clusters worth beside a few boxes?", _supervision),
-    "coarse": Experiment("Which kind of coarse label is worth what it costs?", _coarse),
-    "boxes": Experiment("How many boxes are needed, with clusters and without?", _fractions, "% of the boxes"),
+    "supervision": Experiment("What are clusters worth in addition to a few boxes?", _supervision),
+    "coarse": Experiment("Which kind of coarse label is worth its cost?", _coarse),
+    "boxes": Experiment("How many boxes are needed, with and without clusters?", _fractions, "% of the boxes"),
     "cost": Experiment("How is a fixed cost best divided between boxes and clusters?", _split, "% of labels boxes"),
-    "noise": Experiment("What does a wrong calibration of the labeler cost the detector?", _noise),
-    "assignment": Experiment("What is each piece of the label assignment worth?", _assignment),
-    "transfer": Experiment("Do detectors hold in another world?", _transfer, two_worlds=True),
+    "noise": Experiment("How much do calibration errors of the labels cost the detector?", _noise),
+    "assignment": Experiment("What is each part of the label assignment worth?", _assignment),
+    "transfer": Experiment("Do detectors generalise to another world?", _transfer, two_worlds=True),
 }

@@ -1,4 +1,4 @@
-"""What a synthetic root holds."""
+"""The configuration of a synthetic root."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ PRESETS: Mapping[str, Mapping[str, float]] = {
     "rain": {"rain": 1.0},
     "still": {"day": 1.0},
 }
-"""Weathers with their shares; `mixed` has nuScenes' share of rain and night, in `still` nothing moves."""
+"""Fraction of each weather. `mixed` has as much rain and night as nuScenes; in `still` nothing moves."""
 
 _MINI_SCENES = 10
 
 
 @dataclass(frozen=True)
 class SynthConfig:
-    """What a root holds; equal values give equal bytes.
+    """The content of a root; equal values give equal bytes.
 
     Args:
-        scenes: number of scenes, up to 750.
-        frames: key frames a scene, half a second apart; nuScenes has 40.
-        seed: of everything.
+        scenes: number of scenes, 1 to 750.
+        frames: key frames of each scene, half a second apart; nuScenes has 40.
+        seed: of all random draws.
         preset: a key of PRESETS.
-        scale: of the images; 1 is the real cameras' size.
-        rig: of the sensors, one of RIGS.
+        scale: size of the images relative to those of the real cameras, 0.1 to 2.
+        rig: the sensors, one of RIGS.
 
     Raises:
         SchemaError: SCH005 on a value out of range.
@@ -47,7 +47,7 @@ class SynthConfig:
 
     def __post_init__(self) -> None:
         for name, fits, domain in (
-            ("scenes", 1 <= self.scenes <= 750, "1 to 750, the scenes that nuScenes has names for in these shares"),
+            ("scenes", 1 <= self.scenes <= 750, "1 to 750, for which nuScenes has scene names"),
             ("frames", 1 <= self.frames <= 400, "1 to 400"),
             ("preset", self.preset in PRESETS, ", ".join(PRESETS)),
             ("rig", self.rig in RIGS, ", ".join(RIGS)),
@@ -58,16 +58,16 @@ class SynthConfig:
 
     @property
     def version(self) -> str:
-        """The version folder: up to ten scenes are named as v1.0-mini's are, more as v1.0-trainval's.
+        """The version folder: v1.0-mini for up to ten scenes, otherwise v1.0-trainval.
 
-        Tools of the field know splits by these names. The devkit's panoptic evaluator wants every scene of a split: of
-        mini_val there are two, of val 150.
+        Other tools know the splits by these names. The devkit's panoptic evaluator needs every scene of a split:
+        mini_val has two, val has 150.
         """
         return "v1.0-mini" if self.scenes <= _MINI_SCENES else "v1.0-trainval"
 
     @property
     def scene_names(self) -> tuple[str, ...]:
-        """NuScenes' own names: mini_val's first, or every fifth, from the first on, one of val."""
+        """Scene names of nuScenes: first those of mini_val; in v1.0-trainval one of val before every four of train."""
         train, val = ("mini_train", "mini_val") if self.version == "v1.0-mini" else ("train", "val")
         names = {split: iter(sorted(split_scenes(split))) for split in (train, val)}
         if self.version == "v1.0-mini":

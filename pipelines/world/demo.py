@@ -1,4 +1,4 @@
-"""`pointsam-label demo`: the whole tool on a world of its own, and a page that shows what came of it."""
+"""`pointsam-label demo`: render a small world, label and evaluate it, and write a page with the results."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _SEED = 13
 
 
 def run_demo(out: Path, frames: int, workers: int) -> Path:
-    """Render, label with and without refinement, score, draw.
+    """Render, label with and without refinement, evaluate, and draw.
 
     Args:
-        out: folder to make; running again continues.
+        out: output folder; the same call resumes.
         frames: key frames of the world.
-        workers: processes.
+        workers: number of processes.
 
     Returns:
-        The page.
+        Path of the page.
     """
     world, labels, plain = out / "world", out / "labels", out / "labels-without-sar"
     synthesize(SynthConfig(scenes=1, frames=frames, seed=_SEED, preset="day"), world, workers=workers)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pipelines.engine import ordered_map
 from pipelines.world.config import PRESETS, SynthConfig
 from pointsam import __version__
-from pointsam.base.document import json_object
+from pointsam.base.document import json_object, read_document
 from pointsam.base.errors import BackendError, StoreError
 from pointsam.base.open3d_loader import load_open3d
 from pointsam.base.progress import progress
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 STAGE = "synth"
 SHARD_FRAMES = 5
-"""Key frames a shard: what a kill can cost."""
+"""Key frames of a shard: as many are lost if the process is killed."""
 
 ROWS = "synth"
-"""Folder of what each shard recorded for the tables."""
+"""Folder with the rows that each shard recorded for the tables."""
 
 _NOON_US = 1_577_880_000_000_000
 _FIRST_DAY = datetime.date(2020, 1, 1)
@@ -43,7 +43,7 @@ _DAY_US = 86_400_000_000
 
 @dataclass(frozen=True)
 class SynthDocument(StageDocument):
-    """What a root was made with."""
+    """The configuration of a root."""
 
     stage: ClassVar[str] = STAGE
 
@@ -52,15 +52,16 @@ class SynthDocument(StageDocument):
 
 @dataclass(frozen=True)
 class SynthSummary:
-    """What one call did.
+    """The result of one call.
 
     Args:
         out: the root.
-        frames: key frames made by this call.
-        frames_left: key frames that other `--shard` calls still have to make; the tables are written when none is.
-        wall_seconds: of this call.
+        frames: number of key frames rendered by this call.
+        frames_left: number of key frames left to other `--shard` calls; the call after which none is left writes the
+            tables.
+        wall_seconds: duration of this call.
         peak_mb: resident memory of the largest worker.
-        megabytes: written by this call.
+        megabytes: size of the files written by this call.
     """
 
     out: Path
@@ -81,22 +82,22 @@ class SynthSummary:
         else:
             done = (
                 f"{self.out}: {self.frames} key frames in {self.wall_seconds:.1f} s "
-                f"({self.frames / self.wall_seconds:.2f} a second), {self.megabytes:.0f} MB, "
+                f"({self.frames / self.wall_seconds:.2f} per second), {self.megabytes:.0f} MB, "
                 f"largest worker {self.peak_mb:.0f} MB"
             )
-        left = f"\n{self.frames_left} key frames are left to other --shard calls; the last writes the tables"
+        left = f"\n{self.frames_left} key frames are left to other --shard calls; the last call writes the tables"
         return done + (left if self.frames_left else "")
 
 
 @dataclass(frozen=True)
 class SynthPlan:
-    """What a root is expected to take, measured on the first key frames of one scene.
+    """Expected duration and size of a root, measured on the first key frames of one scene.
 
     Args:
-        frames: key frames.
-        hours: with these workers.
-        megabytes: of the root.
-        workers: processes.
+        frames: number of key frames.
+        hours: duration with these workers.
+        megabytes: size of the root.
+        workers: number of processes.
     """
 
     frames: int
@@ -118,16 +119,16 @@ class SynthPlan:
 
 
 def plan_synth(config: SynthConfig, workers: int) -> SynthPlan:
-    """Build the middle scene, record two of its key frames, and scale up; nothing is written."""
+    """Build the scene halfway through, record two of its key frames, and extrapolate; nothing is written."""
     begin = time.perf_counter()
     scene = film(config, config.scenes // 2)
-    first, _ = scene.record(0)  # makes ready what all others share
+    first, _ = scene.record(0)  # prepares what all frames share
     ready = time.perf_counter()
     frame = min(1, config.frames - 1)
     files, _ = scene.record(frame)
     each = time.perf_counter() - ready
     frames = config.scenes * config.frames
-    # Every worker builds every scene: the frames of a scene are shared out among them.
+    # Every worker builds every scene, because the frames of a scene are distributed over the workers.
     seconds = config.scenes * (ready - begin) + (frames - config.scenes) * each / workers
     first_bytes, next_bytes = (sum(map(len, made.values())) for made in (first, files))
     total = config.scenes * first_bytes + (frames - config.scenes) * next_bytes
@@ -142,21 +143,21 @@ def synthesize(
     engine: str = "local",
     shard: tuple[int, int] = (0, 1),
 ) -> SynthSummary:
-    """Make a root, or go on with one.
+    """Render a root, or resume one.
 
     Args:
-        config: what it holds.
+        config: its content.
         out: the root.
-        workers: processes.
+        workers: number of processes.
         engine: "local" or "ray".
-        shard: (i, n) makes every n-th shard from i.
+        shard: (i, n) renders every n-th shard from i.
 
     Raises:
-        StoreError: OUT001 if the folder holds a root made otherwise, be it a real one; OUT002, OUT003 if it cannot be
-            written.
+        StoreError: OUT001 if the folder holds a root made with another configuration, or a real data set; OUT002,
+            OUT003 if it cannot be written; OUT004 if a file of an earlier call is damaged.
         BackendError: BCK005 if open3d is not installed.
     """
-    load_open3d()  # says at once what is missing, not in every worker
+    load_open3d()  # a missing package is reported once, not by every worker
     _refuse_foreign(config, out)
     begin = time.perf_counter()
     document = SynthDocument(__version__, config)
@@ -193,18 +194,24 @@ def synthesize(
 
 
 def _refuse_foreign(config: SynthConfig, out: Path) -> None:
-    """A data set that was not made here must not get a single file of ours."""
+    """Refuse to write into a data set that was not made by this command."""
     there = [name for name in (config.version, "samples", "sweeps", "maps") if (out / name).exists()]
     if there and layout.read_plan(out, STAGE) is None:
         raise StoreError(
             "OUT001",
             f"{out} holds {', '.join(there)} of a data set that pointsam did not make",
-            "give a folder that is empty or not there yet",
+            "give an empty or a new folder",
         )
 
 
 def _rows_path(out: Path, shard: Shard) -> Path:
     return out / ROWS / f"{shard.name}.json"
+
+
+def _read_rows(path: Path) -> list[RecordedFrame]:
+    from pointsam.synth.recorded import RecordedFrame
+
+    return read_document(path, list[RecordedFrame], lambda why: layout.damaged(path, why))
 
 
 def _write_tables(config: SynthConfig, run: Run) -> None:
@@ -219,7 +226,7 @@ def _write_tables(config: SynthConfig, run: Run) -> None:
         for i, name in enumerate(config.scene_names):
             rows: list[RecordedFrame] = []
             for shard in parts[name]:
-                rows += json.loads(_rows_path(run.out, shard).read_bytes())
+                rows += _read_rows(_rows_path(run.out, shard))
             day = _FIRST_DAY + datetime.timedelta(days=i)
             yield SceneRecord(
                 name, _logfile(config, i), rows[0]["description"], day.isoformat(), rows[0]["map_file"], rows
@@ -233,13 +240,13 @@ def _logfile(config: SynthConfig, scene: int) -> str:
 
 
 def _start(config: SynthConfig) -> None:
-    """Say what this process makes."""
+    """Prepare this process for the scenes of a root."""
     global _films
     _films = _Films(config)
 
 
 class _Films:
-    """The scene in hand: built with its first frame, dropped before the next is built, for each fills its memory."""
+    """Builds scenes on demand and keeps only the current one, because a scene needs much memory."""
 
     def __init__(self, config: SynthConfig) -> None:
         self._config = config
@@ -254,7 +261,7 @@ class _Films:
 
 
 def film(config: SynthConfig, scene: int) -> Film:
-    """A scene of a root, ready to be recorded (`pointsam.synth.frame.Film`)."""
+    """A built scene of a root, whose frames can be recorded."""
     from pointsam.synth.frame import Film
     from pointsam.synth.rig import rig
     from pointsam.synth.world import build
@@ -274,7 +281,7 @@ def _record(frame_id: str) -> tuple[dict[str, bytes], RecordedFrame, float]:
     try:
         scene = _films(int(number))
         files, row = scene.record(int(frame))
-    except (RuntimeError, MemoryError) as raised:  # what Embree and a full memory raise
+    except (RuntimeError, MemoryError) as raised:  # raised by Embree and by a lack of memory
         raise BackendError(
             "BCK008",
             f"{type(raised).__name__} at scene {number}, frame {frame}: {raised}",

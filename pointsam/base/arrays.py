@@ -1,4 +1,4 @@
-"""Names for types of arrays whose width is open; where one dtype is meant, `NDArray` names it."""
+"""Types of arrays of more than one dtype; `NDArray` states a single dtype."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pointsam.base.document import canonical_json, dotted, parse_json
 from pointsam.base.errors import SchemaError
@@ -11,8 +11,13 @@ from pointsam.base.errors import SchemaError
 T = TypeVar("T")
 
 
-def assign(document: dict[str, Any], assignments: Sequence[str], option: str = "--set") -> None:
-    """Change fields of a configuration's `asdict` form, in place; `option` is what the user wrote them after.
+def assign(document: dict[str, T], assignments: Sequence[str], option: str = "--set") -> None:
+    """Change fields of a configuration's `asdict` form, in place.
+
+    Args:
+        document: the fields.
+        assignments: texts NAME=VALUE.
+        option: the command-line option that they come from, for messages.
 
     Raises:
         SchemaError: SCH005 on an unknown field.
@@ -20,7 +25,7 @@ def assign(document: dict[str, Any], assignments: Sequence[str], option: str = "
     for assignment in assignments:
         path, separator, text = assignment.partition("=")
         *parents, leaf = path.strip().split(".")
-        node: Any = document
+        node: object = document
         for name in parents:
             node = node.get(name) if isinstance(node, dict) else None
         if not separator or not isinstance(node, dict) or leaf not in node or isinstance(node[leaf], dict):
@@ -32,7 +37,7 @@ def assign(document: dict[str, Any], assignments: Sequence[str], option: str = "
 
 
 def require_finite(document: Mapping[str, object], assignments: Sequence[str]) -> None:
-    """Refuse NaN and infinity, which JSON has no word for.
+    """Refuse NaN and infinity, which JSON cannot express.
 
     Raises:
         SchemaError: SCH005 naming the assignments.
@@ -40,19 +45,17 @@ def require_finite(document: Mapping[str, object], assignments: Sequence[str]) -
     try:
         canonical_json(document)
     except ValueError:
-        raise SchemaError(
-            "SCH005", f"--set {' '.join(assignments)}: NaN or infinity", "no field takes such a value"
-        ) from None
+        raise SchemaError("SCH005", f"--set {' '.join(assignments)}: NaN or infinity", "give a finite number") from None
 
 
-def parse(kind: type[Any], document: Mapping[str, object], where: str, prefix: str = "") -> Any:
-    """A configuration dataclass from its `asdict` form, every value checked.
+def parse(kind: type[T], document: Mapping[str, object], where: str, prefix: str = "") -> T:
+    """A configuration dataclass from its `asdict` form, with every value checked.
 
     Args:
         kind: the class.
         document: its fields.
-        where: the file or option that they come from.
-        prefix: what names of fields begin with in a whole document ("masks.ssd.").
+        where: the file or option that they come from, for messages.
+        prefix: prefix of the field names in messages ("masks.ssd.").
 
     Raises:
         SchemaError: SCH005 naming `where` and the field.
@@ -71,10 +74,10 @@ def parse(kind: type[Any], document: Mapping[str, object], where: str, prefix: s
 
 
 def require_kind(kind: type[T], config: object | None, what: str) -> T:
-    """A configuration of a plug-in's own class, its defaults for None.
+    """A configuration of a plug-in's class; None gives its defaults.
 
     Raises:
-        SchemaError: SCH005 on one of another class.
+        SchemaError: SCH005 on a configuration of another class.
     """
     if config is None:
         return kind()
@@ -87,7 +90,7 @@ def require_kind(kind: type[T], config: object | None, what: str) -> T:
     return config
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> object:
     try:
         return parse_json(text)
     except ValueError:

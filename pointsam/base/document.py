@@ -1,6 +1,6 @@
 """JSON documents: read into dataclasses with every value checked, and written from them.
 
-The dataclasses are plain ones, so that modules which define them do not load pydantic; reading loads it.
+The dataclasses are plain ones, so that only reading loads pydantic.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 _LEFT_OUT = "left out"
 LEFT_OUT: Mapping[str, bool] = {_LEFT_OUT: True}
-"""`field(default=None, metadata=LEFT_OUT)`: a field that the file does not have where its value is None."""
+"""`field(default=None, metadata=LEFT_OUT)`: a field that is not written if its value is None."""
 
 _UNKNOWN = "unexpected_keyword_argument"
 
@@ -34,16 +34,16 @@ def read_document(
     refuse: Callable[[str], PointSamError],
     upgrade: Callable[[object], object] | None = None,
 ) -> T:
-    """A JSON file as a dataclass, strictly: no unknown field, no missing field, no value of another type.
+    """Read a JSON file into a dataclass. Unknown fields, missing fields and values of another type are errors.
 
     Args:
-        path: of the file.
-        kind: the dataclass; dataclasses inside it are checked likewise.
-        refuse: makes the error from what is wrong, which names the field.
-        upgrade: takes the JSON values of an older version to today's; it may raise for a version that it does not know.
+        path: the file.
+        kind: the dataclass; nested dataclasses are checked likewise.
+        refuse: makes the error from a description of the problem, which names the field.
+        upgrade: converts the JSON values of an older version to today's; it may raise on an unknown version.
 
     Raises:
-        PointSamError: of `refuse`, also if the file is missing or cannot be read; that of `upgrade`.
+        PointSamError: from `refuse`, also if the file is missing or cannot be read; from `upgrade`.
     """
     try:
         content = path.read_bytes()
@@ -58,7 +58,7 @@ def parse_document(
     refuse: Callable[[str], PointSamError],
     upgrade: Callable[[object], object] | None = None,
 ) -> T:
-    """As `read_document`, of the content of a file."""
+    """As `read_document`, from the content of a file."""
     try:
         values = parse_json(content)
     except ValueError as error:
@@ -67,28 +67,29 @@ def parse_document(
 
 
 def document_from(values: object, kind: type[T], refuse: Callable[[str], PointSamError]) -> T:
-    """As `read_document`, of JSON values."""
+    """As `read_document`, from JSON values."""
     from pydantic import ValidationError
 
-    text = json.dumps([values], ensure_ascii=False).encode("utf-8", "replace")  # pydantic takes no lone surrogates
+    text = json.dumps([values], ensure_ascii=False).encode("utf-8", "replace")  # pydantic rejects lone surrogates
     try:
         return cast(T, _adapter(cast(Hashable, kind)).validate_json(text)[0])
     except ValidationError as error:
-        first = min(error.errors(include_url=False), key=lambda one: one["type"] != _UNKNOWN)  # a slip is also missing
+        # A misspelt field is also a missing one.
+        first = min(error.errors(include_url=False), key=lambda one: one["type"] != _UNKNOWN)
         field = dotted(first["loc"][1:], values) or "the document"
         raise refuse(f"{field} {_problem(first['type'], first['msg'], first['input'])}") from None
-    except PointSamError as error:  # of a value's own check
+    except PointSamError as error:  # from the check of a dataclass
         raise refuse(error.message) from error
 
 
 def write_document(path: Path, value: object, *, indent: int | None = None, sort_keys: bool = True) -> None:
-    """Write a dataclass as JSON, whole or not at all.
+    """Write a dataclass as JSON, atomically.
 
     Args:
-        path: of the file.
-        value: as `json_values` takes it.
-        indent: for files that people read; None for the canonical text.
-        sort_keys: False keeps the order of the fields, where there is an indent.
+        path: the file.
+        value: a value for `json_values`.
+        indent: indentation for files that people read; None for the canonical text.
+        sort_keys: False keeps the order of the fields; only with an indent.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
@@ -97,23 +98,23 @@ def write_document(path: Path, value: object, *, indent: int | None = None, sort
 
 
 def document_bytes(value: object, *, indent: int | None = None, sort_keys: bool = True) -> bytes:
-    """A dataclass as JSON, UTF-8.
+    """A dataclass as JSON in UTF-8.
 
     Args:
-        value: as `json_values` takes it.
-        indent: for files that people read; None for the canonical text.
-        sort_keys: False keeps the order of the fields, where there is an indent.
+        value: a value for `json_values`.
+        indent: indentation for files that people read; None for the canonical text.
+        sort_keys: False keeps the order of the fields; only with an indent.
     """
     if indent is None:
         text = canonical_json(value)
     else:
         values = json_values(value)
         text = json.dumps(values, indent=indent, sort_keys=sort_keys, allow_nan=False, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "backslashreplace")  # a lone surrogate, as of a file name, as JSON escapes it
+    return text.encode("utf-8", "backslashreplace")  # escapes a lone surrogate, for example of a file name
 
 
 def json_values(value: object) -> object:
-    """Dataclasses as objects, tuples as lists; anything else as it is. An `as_dict` of a dataclass says its fields."""
+    """JSON values: dataclasses become objects (by their `as_dict`, if any), tuples become lists."""
     if is_dataclass(value) and not isinstance(value, type):
         if callable(as_dict := getattr(value, "as_dict", None)):
             return json_values(as_dict())
@@ -131,7 +132,7 @@ def json_values(value: object) -> object:
 
 
 def json_object(value: object) -> dict[str, object]:
-    """As `json_values`, of a dataclass or a mapping."""
+    """As `json_values`, for a dataclass or a mapping."""
     return cast("dict[str, object]", json_values(value))
 
 
@@ -152,10 +153,10 @@ def read_json(path: Path) -> object:
 
 
 def parse_json(content: bytes | str) -> object:
-    """Values of JSON text, strictly, so that a slip is a message and not a wrong value.
+    """Values of JSON text, read strictly.
 
     Raises:
-        ValueError: if it is no JSON, repeats a key, holds NaN or is nested too deeply; the message says where.
+        ValueError: if it is not JSON, repeats a key, holds NaN or is nested too deeply; the message says where.
     """
     try:
         values: object = json.loads(content, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
@@ -175,14 +176,14 @@ def digest(value: object) -> str:
 
 
 def differences(old: object, new: object) -> list[str]:
-    """Dotted fields in which two documents differ, as `config.sar.kappa: 0.04 -> 0.05`, by name."""
+    """Fields in which two documents differ, as `config.sar.kappa: 0.04 -> 0.05`, sorted by name."""
     before, after = dict(_flatten(json_values(old))), dict(_flatten(json_values(new)))
     names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     return [f"{name}: {before.get(name, 'unset')} -> {after.get(name, 'unset')}" for name in names]
 
 
 def dotted(location: Sequence[int | str], values: object) -> str:
-    """A field's name as `--set` takes it: pydantic puts the `kind` of a tagged union between two names."""
+    """The dotted name of a field, without the `kind` that pydantic inserts for a tagged union."""
     names: list[str] = []
     node = values
     for part in location:

@@ -1,4 +1,4 @@
-"""Errors that a user can act on: each has a stable code, says what is wrong and where, and gives a hint.
+"""Errors that a user can act on: each has a stable code, names what is wrong and where, and gives a hint.
 
 errors.md, beside this module, explains every code: DAT (data), CAL (calibration), BCK (models, devices and packages),
 SCH (classes, configuration and files that do not fit together), OUT (output folders), TRN (training), PLG
@@ -19,7 +19,7 @@ class PointSamError(Exception):
         hint: what the user can do about it.
 
     Attributes:
-        of_frame: whether it concerns a single frame: the frame is quarantined, and the run goes on.
+        of_frame: whether it concerns a single frame: the frame is quarantined, and the run continues.
     """
 
     of_frame: ClassVar[bool] = False
@@ -35,13 +35,17 @@ class PointSamError(Exception):
 
 
 class DatasetError(PointSamError):
-    """The data set is missing, damaged or not what was said (DAT...)."""
+    """The data set is missing, damaged or of another type (DAT...)."""
 
     of_frame = True
 
 
+class NothingToScoreError(DatasetError):
+    """No frame of a run has both labels and ground truth (DAT009)."""
+
+
 class CalibrationError(PointSamError):
-    """A pose or a camera that cannot be (CAL...)."""
+    """A pose or a camera that is not possible (CAL...)."""
 
     of_frame = True
 
@@ -51,13 +55,13 @@ class UnfitChangeError(CalibrationError):
 
 
 class QuarantinedError(PointSamError):
-    """An earlier stage quarantined the frame; the code is the one that it gave."""
+    """An earlier stage quarantined the frame; the code is that of its error."""
 
     of_frame = True
 
 
 class DefectError(PointSamError):
-    """A defect of this library, met in a frame (INT...)."""
+    """A defect of this library that a frame revealed (INT...)."""
 
     of_frame = True
 
@@ -67,16 +71,16 @@ class BackendError(PointSamError):
 
 
 class SchemaError(PointSamError):
-    """Classes, mappings, configuration or tables that do not fit together (SCH...)."""
+    """Invalid or mismatched classes, mappings, configuration or tables (SCH...)."""
 
 
 class PluginError(PointSamError):
-    """A plug-in of this or another package (PLG...)."""
+    """A plug-in that cannot be used (PLG...)."""
 
 
 class TrainingError(PointSamError):
-    """A training run that cannot go on (TRN...)."""
+    """A training that cannot continue (TRN...)."""
 
 
 class StoreError(PointSamError):
-    """The output folder (OUT...)."""
+    """An output folder or file that cannot be read or written (OUT...)."""

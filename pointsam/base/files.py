@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, also after a kill or a power cut."""
+"""Atomic writes: a file is complete or absent, also after a kill or a power cut."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from filelock import FileLock
 from pointsam.base.errors import StoreError
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What file systems without locks answer."""
+"""Errors of file systems without locks."""
 
 
 def temporary_of(path: Path) -> Path:
-    """The name a file has until it is whole. A killed writer leaves it; the next writer of `path` replaces it.
+    """The name of a file until it is complete. A killed writer leaves it; the next writer of `path` replaces it.
 
-    The leading dot and the suffix keep it out of every reader's sight (pyarrow, DuckDB and globs for *.parquet).
+    The leading dot and the suffix hide it from readers (pyarrow, DuckDB and globs for *.parquet).
     """
     return path.with_name(f".{path.name}.tmp")
 
 
 def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
-    """Write files so that the last one is only ever seen when all the others are complete.
+    """Write files so that the last one exists only when all others are complete.
 
-    All are written and synced under temporary names first: a full disk is met before anything has its final name.
+    All files are written and synced under temporary names first, so a full disk leaves no final file.
 
     Raises:
         StoreError: OUT002 if the disk is full, OUT003 if the folder cannot be written. No temporary file stays.
@@ -44,7 +44,7 @@ def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
                 _write_synced(temporary, data)
             *members, (seal, _) = files
             if members:
-                seal.unlink(missing_ok=True)  # an older seal must not vouch for a mixture of old and new
+                seal.unlink(missing_ok=True)  # an old seal must not cover a mixture of old and new files
                 _sync_folder(seal.parent)
             for path, _ in members:
                 os.replace(temporary_of(path), path)
@@ -59,17 +59,17 @@ def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
 
 
 def require_free(path: Path, overwrite: bool) -> None:
-    """Refuse to replace what is there, unless it was asked for.
+    """Refuse to replace an existing file or folder without `overwrite`.
 
     Raises:
         StoreError: OUT003.
     """
     if path.exists() and not overwrite:
-        raise StoreError("OUT003", f"{path} is there already", "choose another name, or pass --overwrite")
+        raise StoreError("OUT003", f"{path} already exists", "choose another name, or pass --overwrite")
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its parents so that they survive a power cut."""
+    """Create a folder and its parents, synced to disk."""
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -79,9 +79,9 @@ def make_folder(path: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, the file `.lock` in it, against other processes; it ends with the holder.
+    """Hold the lock of a folder, its file `.lock`, against other processes. It ends with the process.
 
-    Where the file system has no locks, a warning says so and nothing is held: one writer a shard stays safe there.
+    On a file system without locks, a warning is given and nothing is locked; one writer per shard is still safe.
     """
     lock = FileLock(folder / ".lock")
     try:
@@ -89,7 +89,7 @@ def locked(folder: Path) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
-        warnings.warn(f"{folder}: no lock to be had ({error}); run one command at a time in this folder", stacklevel=3)
+        warnings.warn(f"{folder}: the folder cannot be locked ({error}); run one command at a time in it", stacklevel=3)
     try:
         yield
     finally:
@@ -98,10 +98,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """As `locked`, of a folder that is made if it is not there.
+    """As `locked`; the folder is created if it does not exist.
 
     Raises:
-        StoreError: OUT002 or OUT003 if it cannot be.
+        StoreError: OUT002 or OUT003 if it cannot be created or locked.
     """
     with ExitStack() as held:
         with store_errors(folder, 0):
@@ -112,7 +112,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def store_errors(folder: Path, needed_bytes: int) -> Iterator[None]:
-    """Turn the operating system's refusals to write into errors that say the way out."""
+    """Turn the operating system's errors of writing into OUT002 or OUT003."""
     try:
         yield
     except OSError as error:
@@ -120,12 +120,12 @@ def store_errors(folder: Path, needed_bytes: int) -> Iterator[None]:
             raise StoreError(
                 "OUT002",
                 f"disk full: {folder} needs {needed_bytes:,} bytes more{_free_of(folder)}",
-                "free space or raise the quota, then run the same command again: finished shards are kept",
+                "free some space or raise the quota, then run the same command again: finished shards are kept",
             ) from error
         raise StoreError(
             "OUT003",
             f"cannot write in {folder}: {error.strerror} ({error.filename})",
-            "give a folder that you may write, on a disk that is not mounted read-only",
+            "choose a folder that you may write, on a disk that is not mounted read-only",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What a page says of a machine."""
+"""A description of the machine, for result pages."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import platform
 
 
 def hardware() -> str:
-    """Processor, cores, and Python."""
+    """Processor, number of cores and Python version."""
     return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

@@ -1,4 +1,4 @@
-"""Image files as Pillow reads them."""
+"""Image files, opened with Pillow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-"""What Pillow's decoders raise on damaged files."""
+"""Exceptions of Pillow's decoders on damaged files."""
 
 PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 """Formats of camera images."""
@@ -20,21 +20,20 @@ MASK_FORMATS = ("PNG",)
 
 
 def open_image(source: Path | BinaryIO, formats: tuple[str, ...]) -> Image.Image:
-    """Open an image file whose content, whatever its name says, has one of some formats.
+    """Open an image file whose content has one of the given formats, whatever its suffix.
 
-    Without this list, Pillow would try every decoder it has. Its PostScript decoder starts the program `gs` on the
-    content of the file.
+    Without the list, Pillow would try all its decoders; the PostScript decoder runs the program `gs` on the content.
 
     Args:
-        source: file to open, or an open stream, which the caller closes.
-        formats: names of Pillow's, such as PHOTO_FORMATS.
+        source: a file, or an open stream, which the caller closes.
+        formats: Pillow's names of formats, such as PHOTO_FORMATS.
 
     Returns:
         The image; only the header is decoded.
 
     Raises:
-        OSError: if the file cannot be read, or has another format: the message lists the formats, the caller adds the
-            file's name. Other exceptions of DAMAGED on a damaged header.
+        OSError: if the file cannot be read or has another format; the message lists the formats but not the file.
+            Other exceptions of DAMAGED on a damaged header.
     """
     try:
         return Image.open(source, formats=formats)

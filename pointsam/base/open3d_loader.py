@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from types import ModuleType
 
 from pointsam.base.errors import BackendError
 
 
 @cache
-def load_open3d() -> Any:
+def load_open3d() -> ModuleType:
     """The package `open3d`.
 
-    Its wheels need the system's libusb-1.0, which a bare machine lacks; the wheel `libusb-package` carries one. A plain
-    `import open3d` fails on such a machine, so everything that needs open3d, tests included, gets it here.
+    Its wheels need the system's libusb-1.0, which many machines lack; the wheel `libusb-package` contains one. A plain
+    `import open3d` fails on such a machine, so all code that needs open3d, tests included, calls this function.
 
     Raises:
-        BackendError: BCK005 if the package is not installed or its system library is nowhere.
+        BackendError: BCK005 if the package is not installed or its system library is not found.
     """
     hint = "pip install 'pointsam[synth]'"
     try:
@@ -25,7 +25,7 @@ def load_open3d() -> Any:
         except ImportError as error:
             if "libusb" not in str(error):
                 raise
-            hint = "pip install libusb-package, or let the system install libusb-1.0-0"
+            hint = "pip install libusb-package, or install the system package libusb-1.0-0"
             import ctypes
 
             import libusb_package

@@ -1,4 +1,4 @@
-"""Paths of files that are written, made of names that come from data."""
+"""Paths of output files whose names come from data."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from pathlib import Path
 from pointsam.base.errors import DatasetError
 
 _MOST_BYTES = 250
-"""A file system has 255 for a file name; a temporary file's name is longer by 5."""
+"""File systems allow 255; the name of a temporary file is 5 bytes longer."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def path_under(folder: Path, name: str, hint: str) -> Path:
     """Path of a file below a folder.
 
-    Whatever becomes the name of a file and was not written in this library's source goes through here: tokens, frame
-    ids and the like may be `../../x`.
+    All file names from data (tokens, frame ids, ...) go through this function, because they may be `../../x`.
 
     Args:
-        folder: chosen by the user.
-        name: of the file, folders separated by `/`.
-        hint: where the name comes from, and how to change it.
+        folder: folder that the user chose.
+        name: name of the file, with `/` between folders.
+        hint: origin of the name and how to change it, for the error.
 
     Raises:
         DatasetError: DAT011 on a name that `name_problem` refuses.
@@ -32,12 +31,12 @@ def path_under(folder: Path, name: str, hint: str) -> Path:
 
 
 def require_name(name: str, what: str, hint: str) -> None:
-    """Refuse a name from data that could not be part of a path, before anything is written.
+    """Refuse a name from data that cannot be part of a path.
 
     Args:
         name: as for `path_under`.
-        what: the name's place in the data, for the message.
-        hint: the way out.
+        what: origin of the name, for the message.
+        hint: hint of the error.
 
     Raises:
         DatasetError: DAT011 on a name that `name_problem` refuses.
@@ -48,17 +47,17 @@ def require_name(name: str, what: str, hint: str) -> None:
 
 
 def name_problem(name: str) -> str:
-    """Why a name cannot be that of a file below a folder on every system, "" if it can be.
+    """Why a name cannot be a file below a folder on some operating system; "" if it can.
 
-    Refused are absolute names, empty parts, `.` and `..`, drive letters, backslashes, control characters, what is no
-    Unicode text, and names that are too long.
+    Absolute names, empty parts, `.` and `..`, drive letters, backslashes, control characters, lone surrogates and names
+    that are too long are refused.
     """
     if name.startswith("/"):
         return "it is absolute"
     if "\\" in name:
         return "it holds a backslash"
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-        return "it holds a control character or one that is no text"
+        return "it holds a control character or a lone surrogate"
     for part in name.split("/"):
         if part in ("", ".", ".."):
             return f"it has {part!r} as a part"

@@ -1,12 +1,12 @@
-"""Data sets, segmenters, sources of classes and export formats: entry points of any installed package, ours included.
+"""Plug-ins: data sets, segmenters, sources of classes and export formats of any installed package, ours included.
 
-A package offers one in its pyproject.toml (docs/plugins.md):
+A package registers a plug-in in its pyproject.toml (docs/plugins.md):
 
     [project.entry-points."pointsam.datasets"]
     yard = "my_package.yard:DATASET"
 
-Names are read from the metadata of the installed packages. A plug-in is imported only when it is asked for, so a broken
-one stops neither the others nor the listing.
+Names are read from the metadata of the installed packages. A plug-in is imported only when it is used, so a broken one
+does not affect the others.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ _WHAT: dict[Group, str] = {
     "exporters": "export format",
 }
 NONE_INSTALLED = "no package offers any, not even pointsam: install it again (pip install -e . in a checkout)"
-"""Hint where a group is empty: the metadata of this package are older than its plug-ins, or it is not installed."""
+"""Hint for an empty group: this package is not installed, or its metadata are older than its plug-ins."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """One entry point; nothing of it is imported yet.
+    """One entry point, not imported yet.
 
     Args:
-        group: what it offers.
-        name: what the user types.
-        distribution: package that offers it.
-        version: of that package.
-        entry: where its object is.
+        group: kind of plug-in.
+        name: name that the user types.
+        distribution: package that registers it.
+        version: version of that package.
+        entry: its entry point.
     """
 
     group: Group
@@ -56,7 +56,7 @@ class Plugin:
         """Import it.
 
         Args:
-            kind: the class that objects of its group have.
+            kind: the class of objects of its group.
 
         Raises:
             PluginError: PLG001 if it cannot be imported or is of another class.
@@ -64,28 +64,28 @@ class Plugin:
         who = f"{_WHAT[self.group]} {self.name!r} of {self.distribution} {self.version} ({self.entry.value})"
         try:
             loaded = self.entry.load()
-        except Exception as error:  # a module of somebody else may raise anything
+        except Exception as error:  # a third-party module may raise anything
             raise PluginError(
                 "PLG001",
                 f"{who} cannot be loaded: {type(error).__name__}: {error}",
-                f"mend or remove it: pip install --upgrade {self.distribution}, or pip uninstall {self.distribution}",
+                f"update or remove it: pip install --upgrade {self.distribution}, or pip uninstall {self.distribution}",
             ) from error
         if not isinstance(loaded, kind):
             raise PluginError(
                 "PLG001",
                 f"{who} cannot be loaded: it is a {type(loaded).__name__}, not a {kind.__name__}",
-                f"let its entry point name a {kind.__module__}.{kind.__name__} (docs/plugins.md)",
+                f"its entry point must name a {kind.__module__}.{kind.__name__} (docs/plugins.md)",
             )
         return loaded
 
 
 def plugins(group: Group) -> tuple[Plugin, ...]:
-    """Every plug-in of a group by name, then by distribution; a name may be there more than once."""
+    """All plug-ins of a group, sorted by name and distribution; a name may occur more than once."""
     return tuple(plugin for plugin in _scan(tuple(sys.path)) if plugin.group == group)
 
 
 def names(group: Group) -> tuple[str, ...]:
-    """What the user may type, in alphabetical order."""
+    """Names of the plug-ins of a group, sorted."""
     return tuple(sorted({plugin.name for plugin in plugins(group)}))
 
 
@@ -93,8 +93,8 @@ def find(group: Group, name: str) -> Plugin:
     """The plug-in of a name.
 
     Raises:
-        SchemaError: SCH005 if there is none, listing those that there are.
-        PluginError: PLG002 if several distributions offer one.
+        SchemaError: SCH005 if there is none; the hint lists the known names.
+        PluginError: PLG002 if several distributions register the name.
     """
     found = [plugin for plugin in plugins(group) if plugin.name == name]
     if not found:
@@ -118,9 +118,9 @@ def load(group: Group, name: str, kind: type[T]) -> T:
     """The object of a plug-in.
 
     Args:
-        group: of the plug-in.
-        name: of the plug-in.
-        kind: the class that objects of the group have.
+        group: group of the plug-in.
+        name: name of the plug-in.
+        kind: the class of objects of the group.
 
     Raises:
         SchemaError, PluginError: as `find` and `Plugin.load`.
@@ -130,7 +130,7 @@ def load(group: Group, name: str, kind: type[T]) -> T:
 
 @lru_cache(maxsize=8)
 def _scan(path: tuple[str, ...]) -> tuple[Plugin, ...]:
-    """All plug-ins on a search path. Of a distribution that is there twice, the first hides the other."""
+    """All plug-ins on a search path. A distribution hides later ones of the same name."""
     found = []
     entries = entry_points()
     for group in GROUPS:

@@ -4,14 +4,58 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar, overload
 
 from tqdm import tqdm
 
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+T = TypeVar("T")
+
 _LOG_SECONDS = 30.0
-"""How often a log gets a line: where nobody watches, ten times a second would drown what matters."""
+"""How often a log gets a line: ten a second would bury everything else."""
 
 
-def progress(items: Iterable[Any] | None = None, **options: Any) -> Any:
-    """Tqdm on standard error; `options` are tqdm's."""
-    return tqdm(items, mininterval=0.1 if sys.stderr.isatty() else _LOG_SECONDS, **options)
+class Bar(Protocol):
+    """A progress bar that the caller advances; the block that it opens closes it."""
+
+    def update(self, n: float = 1) -> object:
+        """Advance by `n` units."""
+
+    def set_postfix(self, *, refresh: bool = True, **values: object) -> None:
+        """Show values at its end."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+class BarOptions(TypedDict, total=False):
+    """Options of tqdm."""
+
+    desc: str
+    unit: str
+    unit_scale: bool
+    total: int
+    initial: int
+    disable: bool
+
+
+@overload
+def progress(items: Iterable[T], **options: Unpack[BarOptions]) -> Iterable[T]: ...
+
+
+@overload
+def progress(items: None = None, **options: Unpack[BarOptions]) -> Bar: ...
+
+
+def progress(items: Iterable[T] | None = None, **options: Unpack[BarOptions]) -> Iterable[T] | Bar:
+    """A progress bar on standard error.
+
+    Args:
+        items: items to count while they are iterated over; None for a bar that the caller advances.
+        options: options of tqdm.
+    """
+    bar: Iterable[T] | Bar = tqdm(items, mininterval=0.1 if sys.stderr.isatty() else _LOG_SECONDS, **options)
+    return bar

@@ -6,13 +6,13 @@ from pointsam.base.errors import SchemaError
 
 
 def require(holds: bool, field: str, value: object, wanted: str) -> None:
-    """Refuse a value, for `__post_init__` of the configurations; write conditions so that NaN does not hold.
+    """Refuse a value of a configuration. Write the condition so that NaN fails it.
 
     Args:
         holds: whether the value is in range.
-        field: its dotted name as `--set` takes it, without the stage.
-        value: as it was given.
-        wanted: what to give instead.
+        field: dotted name of the field for `--set`, without the stage.
+        value: the value.
+        wanted: description of allowed values, for the hint.
 
     Raises:
         SchemaError: SCH005 unless it holds.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def require_device(device: str) -> torch.device:
-    """The device, if it is here; the quickest thing to ask before a long job.
+    """The device. Raises at once if it is missing, before a long job starts.
 
     Raises:
         BackendError: BCK005 without torch, BCK006 if the device is not available.
@@ -28,7 +28,7 @@ def require_device(device: str) -> torch.device:
 
     try:
         wanted = torch.device(device)
-        torch.zeros(1, device=wanted).item()  # the device "meta" makes tensors, but holds nothing
+        torch.zeros(1, device=wanted).item()  # fails for "meta", whose tensors hold no values
     except (RuntimeError, AssertionError, ImportError) as error:  # torch asserts that it was built with CUDA
         raise BackendError(
             "BCK006", f"device {device!r} is not available: {str(error).splitlines()[0]}", "use --device cpu"
@@ -37,10 +37,10 @@ def require_device(device: str) -> torch.device:
 
 
 def require_packages(extra: str, *packages: str) -> None:
-    """Import packages that only some of the tool needs.
+    """Import optional packages.
 
     Args:
-        extra: of this package, that brings them.
+        extra: extra of this package that installs them.
         packages: their import names.
 
     Raises:
@@ -49,38 +49,38 @@ def require_packages(extra: str, *packages: str) -> None:
     for package in packages:
         try:
             importlib.import_module(package)
-        except (ImportError, RuntimeError) as error:  # torchvision beside a torch it was not built for: RuntimeError
+        except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision with a torch that it was not built for
             raise BackendError(
                 "BCK005", f"cannot import {package}: {error}", f"pip install 'pointsam[{extra}]'"
             ) from error
 
 
 def cores() -> int:
-    """Cores that this process may use."""
-    # macOS does not say which
+    """Number of cores that this process may use."""
+    # macOS has no affinity
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_mb() -> float:
-    """Resident memory of this process at its largest, MB of 1024 * 1024 bytes; on Windows of its working set."""
+    """Peak resident memory of this process (on Windows, peak working set), in MB of 1024 * 1024 bytes."""
     if sys.platform == "win32":
         import psutil
 
         return float(psutil.Process().memory_info().peak_wset) / 1024**2
-    import resource  # psutil knows no peak on Linux and macOS, `resource` is not there on Windows
+    import resource  # psutil has no peak on Linux and macOS, Windows has no `resource`
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
 
 
 @dataclass
 class Stopwatch:
-    """Seconds by stage."""
+    """Seconds by step."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Add the time of the block to a stage."""
+    def __call__(self, step: str) -> Iterator[None]:
+        """Add the duration of the block to a step."""
         start = time.perf_counter()
         yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start

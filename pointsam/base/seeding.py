@@ -1,4 +1,4 @@
-"""Random numbers that depend on nothing but what they are drawn for."""
+"""Seeded random numbers that do not depend on the order of the work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ import numpy as np
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
-    """A random generator that depends on nothing but the seed and names: same draw on any worker, in any order."""
+    """A random generator that depends only on the seed and the names: equal draws on any worker, in any order."""
     digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
     return np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 from tabulate import DataRow, TableFormat, tabulate
@@ -21,18 +20,18 @@ _MARKDOWN = TableFormat(
     padding=0,
     with_header_hide=[],
 )
-"""As "pipe", without padding: a longer name changes one line of a page, not all."""
+"""As "pipe", without padding, so that a longer name changes one line of a page and not all."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table; columns but the first are numbers.
+    """A table with a title. All columns but the first hold numbers.
 
     Args:
-        title: what it shows, "" for none.
+        title: title, "" for none.
         header: names of the columns.
-        rows: their values; NaN is shown as a dash.
-        note: below it.
+        rows: values of each row; NaN is printed as a dash.
+        note: text below the table.
     """
 
     title: str
@@ -41,24 +40,24 @@ class Table:
     note: str = ""
 
     def text(self) -> str:
-        """For the terminal."""
+        """The table for the terminal."""
         parts = [self.title, text_table(self.header, self.rows), self.note]
         return "\n".join(part for part in parts if part)
 
     def markdown(self) -> str:
-        """For a Markdown page."""
+        """The table for a Markdown page."""
         rows = [[cell(value).replace("|", "\\|") for value in row] for row in self.rows]
         title = f"## {self.title}\n" if self.title else ""
         note = f"\n{self.note}" if self.note else ""
         return "\n".join(part for part in (title, _formatted(self.header, rows, _MARKDOWN), note) if part)
 
     def html(self) -> Markup:
-        """For a page: without title and note."""
+        """The table for an HTML page, without title and note."""
         return Markup(_formatted(self.header, self.rows, "html"))
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns aligned: the first to the left, the others to the right; NaN is shown as a dash."""
+    """A table for the terminal: the first column is left-aligned, the others right-aligned; NaN is a dash."""
     return _formatted(header, rows, "simple")
 
 
@@ -69,16 +68,20 @@ def _formatted(header: Sequence[str], rows: Sequence[Sequence[object]], form: st
 
 
 def cell(value: object) -> str:
-    """A value as tables show it: three digits, a dash for NaN."""
+    """A value as tables print it: floats with three decimals, NaN as a dash."""
     if isinstance(value, float):
         return "-" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}"  # no -0.000
     return str(value)
 
 
-def without_nan(value: Any) -> Any:
-    """JSON values with null for NaN."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
+def without_nan(values: Mapping[str, object]) -> dict[str, object]:
+    """A JSON object with null for NaN, at any depth."""
+    return {name: _without_nan(value) for name, value in values.items()}
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, Mapping):
+        return without_nan(value)
     if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,1 +1,1 @@
-"""Errors of a calibration: put in to see what they cost, and found from the data to take them out."""
+"""Errors of a calibration: simulated to measure their effect, and estimated from data to correct them."""

@@ -1,6 +1,6 @@
-"""What is to be mended of a calibration, by rig, and the frame as it then is.
+"""Corrections of the calibration of a rig, and frames with the corrected calibration.
 
-A rig is all frames whose cameras and LiDAR are mounted and made alike: one car between two calibrations.
+A rig is all frames with the same mountings and intrinsics of cameras and LiDAR: one car between two calibrations.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame
 
 Six = NDArray[np.float64]
-"""(6,) rotation vector, radians, and translation, metres, of a camera in its own frame: what its mounting lacks."""
+"""(6,) rotation vector in radians and translation in metres, in the camera's frame, that correct its mounting."""
 
 _SixNumbers = tuple[float, float, float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class RigCorrection:
-    """Of one rig.
+    """The correction of one rig.
 
     Args:
-        cameras: by name; others are right.
-        time_s: by how much later than stamped the images were exposed.
+        cameras: correction by camera name; cameras that are not listed are correct.
+        time_s: time by which images were exposed later than their time stamps, seconds.
     """
 
     cameras: Mapping[str, Six]
     time_s: float = 0.0
 
     def stored(self) -> StoredCorrection:
-        """For JSON."""
+        """The correction in the form that documents hold."""
         return StoredCorrection(self.time_s, {name: _six(value) for name, value in self.cameras.items()})
 
 
@@ -48,12 +48,12 @@ class StoredCorrection:
     cameras: Mapping[str, _SixNumbers]
 
     def correction(self) -> RigCorrection:
-        """As frames take it."""
+        """The correction in the form that `corrected` takes."""
         return RigCorrection({name: np.array(six, dtype=np.float64) for name, six in self.cameras.items()}, self.time_s)
 
 
 def rig_of(frame: Frame) -> str:
-    """12 hex digits over mountings, intrinsics and shutters."""
+    """The id of a frame's rig: 12 hex digits of a digest of mountings, intrinsics and shutters."""
     digest = hashlib.sha256(_bytes(frame.sweep.ego_SE3_lidar))
     for view in frame.cameras:
         intrinsics = np.append(view.camera.K.ravel(), view.camera.distortion)
@@ -65,12 +65,16 @@ def rig_of(frame: Frame) -> str:
     return digest.hexdigest()[:12]
 
 
-def mended(frame: Frame, correction: RigCorrection) -> Frame:
-    """The frame with its cameras where they are."""
-    return replace(frame, cameras=tuple(_mended(frame, view, correction) for view in frame.cameras))
+def corrected(frame: Frame, correction: RigCorrection) -> Frame:
+    """The frame with corrected mountings and poses of its cameras.
+
+    Raises:
+        UnfitChangeError: CAL004 if the correction has a time offset and the motion of the frame is unknown.
+    """
+    return replace(frame, cameras=tuple(_corrected(frame, view, correction) for view in frame.cameras))
 
 
-def _mended(frame: Frame, view: CameraView, correction: RigCorrection) -> CameraView:
+def _corrected(frame: Frame, view: CameraView, correction: RigCorrection) -> CameraView:
     pose, seconds = view.world_SE3_ego, correction.time_s
     if seconds:
         pose = moved(pose, twist(frame, view.t_us + seconds * 5e5), seconds)
@@ -81,7 +85,7 @@ def _mended(frame: Frame, view: CameraView, correction: RigCorrection) -> Camera
 
 
 def as_SE3(six: Six) -> SE3:
-    """Of a rotation vector and a translation."""
+    """The transform of a rotation vector and a translation."""
     return SE3(Rotation.from_rotvec(six[:3]).as_matrix(), six[3:])
 
 

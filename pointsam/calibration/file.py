@@ -1,4 +1,4 @@
-"""What `pointsam-label calibrate` writes, and other commands read."""
+"""The file that `pointsam-label calibrate` writes and other commands read."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class CameraVerdict:
-    """What is said of one camera.
+    """The result for one camera.
 
     Args:
-        status: "mended", "right", "unknown" (too few objects, halves that disagree, or a correction that they do not
-            bear out).
-        objects: that it rests on.
-        shift_deg: by how much the correction moves what objects show, root mean square.
-        apart_deg: half of what the two halves differ by, likewise.
-        doubt_deg: that, and what both may have wrong in common, as a root of squares, about one standard deviation;
-            None where nothing was found.
-        rotation_deg, translation_m: of the correction, in the camera's frame; zero unless mended.
-        rotation_doubt_deg, translation_doubt_m: by axis, as doubt_deg.
+        status: "mended" (corrected), "right", or "unknown" (too few objects, or solutions of the two halves of the
+            frames that do not support a correction).
+        objects: number of objects that the result is based on.
+        shift_deg: root mean square shift of the objects' points by the correction.
+        apart_deg: half the root mean square shift between the solutions of the two halves.
+        doubt_deg: uncertainty, about one standard deviation: `apart_deg` and a floor for common errors of both halves,
+            in quadrature; None without a solution.
+        rotation_deg, translation_m: the correction in the camera's frame; zero unless the status is "mended".
+        rotation_doubt_deg, translation_doubt_m: uncertainty by axis, as `doubt_deg`.
     """
 
     status: str
@@ -45,15 +45,15 @@ class CameraVerdict:
 
 @dataclass(frozen=True)
 class RigVerdict:
-    """What is said of one rig.
+    """The result for one rig.
 
     Args:
-        frames: used.
-        speed_mps: median of the vehicle over them.
-        time_status: as a camera's; "unknown" where the vehicle hardly moves, or no camera shows enough objects.
-        time_ms: by how much later than stamped images were exposed; 0 unless mended.
-        time_doubt_ms: as a camera's doubt_deg, None where nothing was found.
-        cameras: by name.
+        frames: number of frames used.
+        speed_mps: median speed of the vehicle over these frames.
+        time_status: as the status of a camera; "unknown" if the vehicle hardly moves or no camera shows enough objects.
+        time_ms: time by which images were exposed later than their time stamps; 0 unless the status is "mended".
+        time_doubt_ms: uncertainty, as a camera's `doubt_deg`; None without a solution.
+        cameras: results by camera name.
     """
 
     frames: int
@@ -64,7 +64,7 @@ class RigVerdict:
     cameras: Mapping[str, CameraVerdict]
 
     def correction(self) -> RigCorrection:
-        """As frames take it."""
+        """The correction in the form that `corrected` takes."""
         cameras = {
             name: np.array([*np.deg2rad(one.rotation_deg), *one.translation_m])
             for name, one in self.cameras.items()
@@ -78,12 +78,12 @@ class CalibrationFile:
     """The content of the file.
 
     Args:
-        version: of its form.
-        dataset: that was looked at.
-        masks_key: of the masks that were.
-        calibration_perturbation: error that was put into the calibration, "none" without one.
-        rigs: what is said of each.
-        failed: frame_id -> why it was left out.
+        version: version of the format.
+        dataset: the data set.
+        masks_key: key of the masks that were used.
+        calibration_perturbation: error that was added to the calibration, "none" without one.
+        rigs: result of each rig, by its id.
+        failed: reason by frame_id, for frames that were left out.
     """
 
     version: int
@@ -95,10 +95,10 @@ class CalibrationFile:
 
 
 def read_calibration(path: Path) -> CalibrationFile:
-    """A file that `calibrate` wrote.
+    """Read a file that `calibrate` wrote.
 
     Raises:
-        SchemaError: SCH005 on a file that is none, SCH003 on one of another version.
+        SchemaError: SCH005 on a file that is not a calibration file, SCH003 on one of another version.
     """
 
     def known(values: object) -> object:
@@ -106,7 +106,7 @@ def read_calibration(path: Path) -> CalibrationFile:
         if isinstance(version, int) and version != VERSION:
             raise SchemaError(
                 "SCH003",
-                f"{path} is of version {version}, this is {VERSION}",
+                f"{path} has version {version}, this is version {VERSION}",
                 "make it again: pointsam-label calibrate",
             )
         return values
@@ -118,7 +118,7 @@ def read_calibration(path: Path) -> CalibrationFile:
 
 
 def read_correction(path: Path) -> dict[str, RigCorrection]:
-    """Corrections by rig, of a file that `calibrate` wrote.
+    """Corrections by rig, from a file that `calibrate` wrote.
 
     Raises:
         SchemaError: as `read_calibration`.

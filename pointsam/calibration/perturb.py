@@ -1,9 +1,10 @@
-"""A calibration that is wrong by a known amount.
+"""Add known errors to a calibration.
 
-Rotations and translations are of each camera, in its own frame and about its own centre. Draws are made once and then
-scaled: of one seed, a larger error points the same way as a smaller one, so that curves over the size are smooth.
+Rotations and translations are those of each camera, in its own frame and about its own centre. Random draws are scaled
+by the size of the error: with the same seed, a larger error has the same direction as a smaller one, so that curves
+over the size are smooth.
 
-Source: the published noise is uniform, in cm (method.md, table 14); the rest is ours.
+Source: the published noise is uniform, in cm (method.md, table 14); the other kinds are our own.
 """
 
 from __future__ import annotations
@@ -27,26 +28,28 @@ from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame
 
 SIZES = ("rotation_deg", "translation_m", "focal", "center_px", "time_ms", "ego_m", "ego_deg", "dropped")
-"""The fields of `Noise` that do something; the others say how."""
+"""The fields of `Noise` that are sizes of errors; the others define how they are drawn."""
 _LARGEST = 1e6
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What is wrong with a calibration; all zero is nothing.
+    """The errors of a calibration; if all sizes are zero, it has none.
 
     Args:
         rotation_deg: size of each camera's rotation error.
         translation_m: size of each camera's translation error.
-        axis: "direction" is a random one; "each" draws x, y and z on their own; "x", "y", "z" is that of the camera.
-        law: the size is "fixed" (its sign is drawn), or drawn from U(-size, size), or N(0, size).
+        axis: "direction" is a random direction; "each" draws x, y and z separately; "x", "y" or "z" is an axis of the
+            camera.
+        law: the size is "fixed" (with a random sign), drawn from U(-size, size) ("uniform"), or from N(0, size)
+            ("gaussian").
         focal: relative error of both focal lengths of a camera.
         center_px: error of the principal point.
-        time_ms: by how much the stamps of all cameras are late: images are placed where the vehicle was then.
-        ego_m, ego_deg: error of the vehicle's pose at each exposure, always of "law" and "axis", drawn for every frame.
-        dropped: cameras that are missing.
-        scope: errors are the "rig"'s, one draw for all frames, or drawn for every "frame".
-        seed: of the draws.
+        time_ms: time by which the time stamps of all cameras are late: images get the pose of the vehicle at that time.
+        ego_m, ego_deg: error of the vehicle's pose at each exposure, with `law` and `axis`, drawn for every frame.
+        dropped: number of missing cameras.
+        scope: "rig" makes one draw for all frames, "frame" one for every frame.
+        seed: seed of the random draws.
 
     Raises:
         SchemaError: SCH005 on a size below 0 or beyond 1e6.
@@ -69,10 +72,10 @@ class Noise:
         for name in SIZES:
             value = abs(self.time_ms) if name == "time_ms" else getattr(self, name)
             require(0 <= value <= _LARGEST, f"noise.{name}", value, f"a size from 0 to {_LARGEST:g}")
-        require(self.focal < 1, "noise.focal", self.focal, "a share below 1")
+        require(self.focal < 1, "noise.focal", self.focal, "a fraction below 1")
 
     def text(self) -> str:
-        """What tables say of it: its fields that are not the default's, "none" if nothing is wrong."""
+        """The text for tables: fields that differ from their defaults; "none" without an error."""
         changed = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
         changed = changed if any(changed.get(name) for name in SIZES) else {}
         return ", ".join(f"{name}={value}" for name, value in changed.items()) or "none"
@@ -82,7 +85,7 @@ CLEAN = Noise()
 
 
 def noise_of(assignments: Sequence[str]) -> Noise:
-    """A calibration error from `rotation_deg=0.5` and the like.
+    """A calibration error from assignments such as `rotation_deg=0.5`.
 
     Raises:
         SchemaError: SCH005 on an unknown field, or a value of the wrong kind or out of range.
@@ -94,10 +97,11 @@ def noise_of(assignments: Sequence[str]) -> Noise:
 
 
 def perturb(frame: Frame, noise: Noise) -> Frame:
-    """The frame as a wrong calibration shows it. Cameras are wrong; sweeps keep their places to each other.
+    """The frame with an erroneous calibration. Only cameras change; sweeps keep their poses.
 
     Raises:
-        UnfitChangeError: CAL004 if no camera would be left, or if a time offset meets a frame that tells of no motion.
+        UnfitChangeError: CAL004 if no camera would be left, or if there is a time offset and the motion of the frame is
+            unknown.
     """
     views = _remaining(frame, noise)
     return replace(frame, cameras=tuple(_perturbed(frame, view, noise) for view in views))
@@ -108,7 +112,7 @@ def _remaining(frame: Frame, noise: Noise) -> tuple[CameraView, ...]:
         raise UnfitChangeError(
             "CAL004",
             f"noise.dropped is {noise.dropped}, and frame {frame.frame_id} has {len(frame.cameras)} cameras",
-            "leave one at least",
+            "leave at least one camera",
         )
     order = _rng(frame, noise, noise.scope, "dropped").permutation(len(frame.cameras))
     kept = sorted(order[noise.dropped :])
@@ -147,7 +151,7 @@ def _rng(frame: Frame, noise: Noise, scope: str, *names: str) -> np.random.Gener
 
 
 def _sizes(rng: np.random.Generator, noise: Noise, count: int) -> NDArray[np.float64]:
-    """Draws of the law, for a size of 1."""
+    """Random draws of the law for a size of 1."""
     if noise.law == "uniform":
         return rng.uniform(-1, 1, count)
     if noise.law == "gaussian":
@@ -160,9 +164,9 @@ def _vector(rng: np.random.Generator, noise: Noise, count: int = 3) -> NDArray[n
     if noise.axis == "each":
         return _sizes(rng, noise, count)
     if noise.axis == "direction":
-        way = rng.standard_normal(count)
-        way *= _sizes(rng, noise, 1)[0] / np.linalg.norm(way)
-        return way
+        direction = rng.standard_normal(count)
+        direction *= _sizes(rng, noise, 1)[0] / np.linalg.norm(direction)
+        return direction
     out = np.zeros(count)
     out["xyz".index(noise.axis)] = _sizes(rng, noise, 1)[0]
     return out

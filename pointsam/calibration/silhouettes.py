@@ -1,19 +1,19 @@
-"""What an image and a sweep say about each other: objects that a mask and the LiDAR both show.
+"""Observations for the calibration: objects that both a mask and the LiDAR show.
 
-The LiDAR alone, without any camera, falls into ground and components: points that link at a distance which grows with
-range. A component that lies mostly in a mask is that object, all of it, also what sticks out; other components, and the
-ground in front of the object, are not. A calibration is right if the first lie in the mask and the second do not.
+Without any camera, the points of a sweep are split into ground and components: points that link at a distance that
+grows with range. A component that lies mostly in a mask is the object of the mask, including points outside the mask;
+other components, and the ground in front of the object, are background. A calibration is correct if the first lie
+inside the mask and the second outside.
 
-What would bias the answer is left out, on both sides of the edge alike: objects cut by the image's border; components
-that are partly in a mask; points just above the ground or about the object's foot, for masks hold shadows; points that
-the camera sees from elsewhere than the LiDAR by more than the object itself (parallax): they may be hidden from it.
+Points and objects that would bias the solution are excluded on both sides of the edge: objects at the image border;
+components that are partly in a mask; points just above the ground or around the foot of the object, because masks may
+include shadows; and points with a much larger or smaller parallax than the object, which may be hidden from the camera.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,36 +21,38 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from pointsam.geometry.height import above_lowest_m
-from pointsam.geometry.motion import tells_motion, twist
+from pointsam.geometry.motion import has_motion, twist
 from pointsam.geometry.projection import in_camera, project
 from pointsam.geometry.visibility import occluded, parallax
 from pointsam.stages.contraction import Groups, linked_components
 from pointsam.types import Frame, FramePoints, InstanceMap
 
 MARGIN_PX = 48
-"""Distances from an edge are told so far."""
+"""Distances from an edge are computed up to this."""
 _MIN_AREA_PX, _MIN_POINTS = 150, 8
 _OWN_M = 2.5
-"""Returns of the vehicle itself."""
+"""Nearer points are returns of the ego vehicle itself."""
 _GROUND_M, _ABOVE_M = 0.12, 0.3
-"""Above the lowest point within a cell or two: below the first a point is ground, above the second it is not."""
+"""Heights above the lowest point within one or two metres: lower points are ground, higher points belong to objects."""
 _CELL_M = 1.0
 _FOOT_M = 0.6
+"""Ground within this horizontal distance of the object is excluded."""
 _PARALLAX = 0.003
-"""Radians between how far the object and a point shift from the LiDAR's eye to the camera's."""
+"""Largest difference in parallax between the object and a background point, radians."""
 _PARTLY = 0.15
+"""A component with at least this fraction of its points in the mask is no background."""
 _DEPTH_M, _DEPTH_SHARE = 3.0, 0.15
-"""How far from its middle depth an object reaches."""
+"""Largest distance of an object's points from its median depth: the larger of metres and a fraction of the depth."""
 
 _Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Silhouette:
-    """One mask.
+    """The signed distance field of one mask.
 
     Args:
-        origin_px: (2,) column and row of the field's first cell.
+        origin_px: (2,) column and row of the field's first pixel.
         field_px: (h,w) float16 distance to the mask's edge, positive inside.
     """
 
@@ -59,17 +61,17 @@ class Silhouette:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """One image and the points it may see, of which nothing depends on a small change of the calibration.
+class CameraObservations:
+    """One image and the points that its camera may see; none of it depends on small changes of the calibration.
 
     Args:
-        camera: name.
-        xyz_ego_m: (V,3) in the vehicle's frame at the exposure.
-        rate: (4,4) the vehicle's `twist`, zero where it is not told.
-        component: (V,) of the LiDAR's own, -1 for none.
-        ground: (V,) bool.
-        parallax: (V,2) radians.
-        silhouettes: of the image.
+        camera: name of the camera.
+        xyz_ego_m: (V,3) points in the ego frame at the exposure.
+        rate: (4,4) the vehicle's `twist`, zero where the motion is unknown.
+        component: (V,) component of each point, -1 for none.
+        ground: (V,) bool, whether each point is ground.
+        parallax: (V,2) shift of each point from the LiDAR's to the camera's viewpoint, radians.
+        silhouettes: silhouettes of the image's instances.
     """
 
     camera: str
@@ -83,45 +85,54 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class SilhouettePoints:
-    """Points about a silhouette: (n,) index into the look's points, whether each is the object's, and its weight."""
+    """The n points around a silhouette that the solution uses.
+
+    Args:
+        point: (n,) index into the points of `CameraObservations`.
+        inside: (n,) bool, True for points of the object, which must lie inside the mask; False for background.
+        weight: (n,) weight of each point.
+    """
 
     point: NDArray[np.int64]
     inside: NDArray[np.bool_]
     weight: _Floats
 
 
-def look(frame: Frame, points: FramePoints, painted: Mapping[str, InstanceMap]) -> list[Look]:
-    """All images of a frame.
+def observe(frame: Frame, points: FramePoints, painted: Mapping[str, InstanceMap]) -> list[CameraObservations]:
+    """Observations of all images of a frame.
 
     Args:
         frame: the frame.
-        points: of the frame.
-        painted: partition of each image by camera.
+        points: points of the frame.
+        painted: partition of each image into instances, by camera name.
+
+    Raises:
+        CalibrationError: as `in_camera`.
     """
     xyz_lidar_m = points.xyz_lidar_m
     height = above_lowest_m(frame.sweep.ego_SE3_lidar.apply(xyz_lidar_m), _CELL_M)
     away = np.linalg.norm(xyz_lidar_m[:, :2], axis=1) > _OWN_M
     component = _components(xyz_lidar_m, away & (height > _ABOVE_M))
     ground = away & (height < _GROUND_M)
-    looks = []
+    observations = []
     for view in frame.cameras:
         seen = project(xyz_lidar_m, frame, view)
         kept = seen.valid & ~occluded(points, seen, frame, view) & (ground | (component >= 0))
         xyz_ego_m = view.ego_SE3_cam.apply(in_camera(xyz_lidar_m[kept], frame, view))
         shift = parallax(points.keep(kept), frame, view) / view.camera.K[0, 0]
-        rate = twist(frame, view.t_us) if tells_motion(frame) else np.zeros((4, 4))
-        cut = silhouettes(painted[view.name].instance_id)
-        looks.append(Look(view.name, xyz_ego_m, rate, component[kept], ground[kept], shift, cut))
-    return looks
+        rate = twist(frame, view.t_us) if has_motion(frame) else np.zeros((4, 4))
+        masks = silhouettes(painted[view.name].instance_id)
+        observations.append(CameraObservations(view.name, xyz_ego_m, rate, component[kept], ground[kept], shift, masks))
+    return observations
 
 
 def silhouettes(instance_id: NDArray[np.int32]) -> tuple[Silhouette, ...]:
-    """Of every instance of an image that is large enough and whole.
+    """Silhouettes of all instances of an image that are large enough and do not touch the image border.
 
     Args:
-        instance_id: (H,W), below 0 for none.
+        instance_id: (H,W) instance of each pixel, below 0 for none.
     """
-    found = []
+    out = []
     height, width = instance_id.shape
     for k in range(int(instance_id.max(initial=-1)) + 1):
         rows, columns = np.nonzero(instance_id == k)
@@ -134,58 +145,67 @@ def silhouettes(instance_id: NDArray[np.int32]) -> tuple[Silhouette, ...]:
         mask[rows - top + MARGIN_PX, columns - left + MARGIN_PX] = True
         distance = np.where(mask, distance_transform_edt(mask) - 0.5, 0.5 - distance_transform_edt(~mask))
         origin = np.array([left - MARGIN_PX, top - MARGIN_PX], dtype=np.float64)
-        found.append(Silhouette(origin, np.clip(distance, -MARGIN_PX, MARGIN_PX).astype(np.float16)))
-    return tuple(found)
+        out.append(Silhouette(origin, np.clip(distance, -MARGIN_PX, MARGIN_PX).astype(np.float16)))
+    return tuple(out)
 
 
-def evidence(of: Look, uv_px: _Floats, depth_m: _Floats, share: float) -> list[SilhouettePoints | None]:
-    """What each silhouette has to go by, None for nothing.
+def silhouette_points(
+    image: CameraObservations, uv_px: _Floats, depth_m: _Floats, share: float
+) -> list[SilhouettePoints | None]:
+    """The points of object and background around each silhouette, None for a silhouette with too few points.
 
     Args:
-        of: the image.
-        uv_px: (V,2) its points as the calibration at hand has them.
-        depth_m: (V,) likewise.
-        share: a component with so much of it in the mask is the object.
+        image: observations of the image.
+        uv_px: (V,2) pixels of its points under the current calibration.
+        depth_m: (V,) depths of its points under the current calibration.
+        share: a component with at least this fraction of its points in the mask is the object.
     """
-    total = np.bincount(of.component[of.component >= 0])
-    return [_evidence(of, cut, uv_px, depth_m, share, total) for cut in of.silhouettes]
+    total = np.bincount(image.component[image.component >= 0])
+    return [_silhouette_points(image, mask, uv_px, depth_m, share, total) for mask in image.silhouettes]
 
 
-def _evidence(
-    of: Look, cut: Silhouette, uv_px: _Floats, depth_m: _Floats, share: float, total: NDArray[np.int64]
+def _silhouette_points(
+    image: CameraObservations,
+    silhouette: Silhouette,
+    uv_px: _Floats,
+    depth_m: _Floats,
+    share: float,
+    total: NDArray[np.int64],
 ) -> SilhouettePoints | None:
-    high, wide = cut.field_px.shape
-    place = uv_px - cut.origin_px
-    near = np.flatnonzero((place >= 0).all(axis=1) & (place[:, 0] < wide - 1) & (place[:, 1] < high - 1))
-    column, row = place[near].T.astype(np.int64)
-    held = near[cut.field_px[row, column] > 0]
-    held = held[of.component[held] >= 0]
-    if len(held) < _MIN_POINTS:
+    high, wide = silhouette.field_px.shape
+    position = uv_px - silhouette.origin_px
+    near = np.flatnonzero((position >= 0).all(axis=1) & (position[:, 0] < wide - 1) & (position[:, 1] < high - 1))
+    column, row = position[near].T.astype(np.int64)
+    in_mask = near[silhouette.field_px[row, column] > 0]
+    in_mask = in_mask[image.component[in_mask] >= 0]
+    if len(in_mask) < _MIN_POINTS:
         return None
-    inside = np.bincount(of.component[held], minlength=len(total)) / np.maximum(total, 1)
-    state = np.where(of.component >= 0, inside[of.component], 0.0)
+    inside = np.bincount(image.component[in_mask], minlength=len(total)) / np.maximum(total, 1)
+    state = np.where(image.component >= 0, inside[image.component], 0.0)
     member = state >= share
-    sure = held[member[held]]
-    if len(sure) < _MIN_POINTS:
+    certain = in_mask[member[in_mask]]
+    if len(certain) < _MIN_POINTS:
         return None
-    middle = np.median(depth_m[sure])
-    member &= np.abs(depth_m - middle) < max(_DEPTH_M, _DEPTH_SHARE * middle)
+    median_depth_m = np.median(depth_m[certain])
+    member &= np.abs(depth_m - median_depth_m) < max(_DEPTH_M, _DEPTH_SHARE * median_depth_m)
     members = np.flatnonzero(member)
     if len(members) < _MIN_POINTS:
         return None
-    aside = np.linalg.norm(of.parallax[near] - np.median(of.parallax[members], axis=0), axis=1) < _PARALLAX
-    foot, _ = cKDTree(of.xyz_ego_m[members, :2]).query(of.xyz_ego_m[near, :2], distance_upper_bound=_FOOT_M)
-    other = ~member[near] & (state[near] < _PARTLY) & aside & (~of.ground[near] | np.isinf(foot))
-    ours = member[near]
-    if ours.sum() < _MIN_POINTS:
+    similar_parallax = (
+        np.linalg.norm(image.parallax[near] - np.median(image.parallax[members], axis=0), axis=1) < _PARALLAX
+    )
+    foot, _ = cKDTree(image.xyz_ego_m[members, :2]).query(image.xyz_ego_m[near, :2], distance_upper_bound=_FOOT_M)
+    background = ~member[near] & (state[near] < _PARTLY) & similar_parallax & (~image.ground[near] | np.isinf(foot))
+    object_points = member[near]
+    if object_points.sum() < _MIN_POINTS:
         return None
-    kept = ours | other
-    weight = np.where(ours, ours.sum(), max(other.sum(), 1)) ** -0.5
-    return SilhouettePoints(near[kept], ours[kept], weight[kept])
+    kept = object_points | background
+    weight = np.where(object_points, object_points.sum(), max(background.sum(), 1)) ** -0.5
+    return SilhouettePoints(near[kept], object_points[kept], weight[kept])
 
 
-def _components(xyz_lidar_m: NDArray[np.floating[Any]], which: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(N,) component of some points, -1 for the others."""
+def _components(xyz_lidar_m: NDArray[np.float32], which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(N,) component of the selected points, -1 for the others."""
     out = np.full(len(xyz_lidar_m), -1, dtype=np.int64)
     xyz = xyz_lidar_m[which].astype(np.float64)
     everywhere = Groups(np.array([0.35]), np.zeros(1, np.int64), lambda i, j: np.ones(len(i), dtype=np.bool_))

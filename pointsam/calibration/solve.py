@@ -1,10 +1,11 @@
-"""The correction of a rig under which points of objects lie in their masks and others do not.
+"""Find the correction of a rig under which points of objects lie inside their masks and background points outside.
 
-A point costs nothing on the right side of its mask's edge, and log(1 + (d / s)^2) / 2 at distance d beyond it: the few
-that are wrong for other reasons cost little, and where one side of an object shows nothing, nothing is claimed. (A loss
-that also draws points away from the edge centres objects in their masks, which moves what has no sky to show.)
-The sum, with a normal prior about "nothing is wrong", is lowered by damped Gauss-Newton steps; which component is which
-object is found anew in rounds, while s falls from a coarse to a fine value.
+A point on the correct side of its mask's edge has no cost; at distance d beyond the edge it costs
+log(1 + (d / s)^2) / 2. Outliers therefore have little influence, and an object without points at one side does not
+constrain that side. (A loss that also pushes points away from the edge would centre objects in their masks, which is
+wrong for objects whose upper edge has no points above it.)
+The sum, with a normal prior around zero correction, is minimised by damped Gauss-Newton steps. Components are matched
+to masks again in every round, while the scale s decreases.
 """
 
 from __future__ import annotations
@@ -17,32 +18,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.calibration.correction import RigCorrection, Six, as_SE3
-from pointsam.calibration.silhouettes import MARGIN_PX, Look, Silhouette, SilhouettePoints, evidence
+from pointsam.calibration.silhouettes import (
+    MARGIN_PX,
+    CameraObservations,
+    Silhouette,
+    SilhouettePoints,
+    silhouette_points,
+)
 from pointsam.types import CameraView
 
 _Floats = NDArray[np.float64]
 _Kind = TypeVar("_Kind", bound=np.generic)
 
 ROUNDS = ((0.020, 0.3), (0.008, 0.4), (0.003, 0.5), (0.0015, 0.5), (0.001, 0.5))
-"""s, radians, and share of a component in a mask that makes it the object."""
+"""Of each round: the scale s in radians, and the fraction of a component in a mask that makes it the object."""
 _EDGE_PX = 1.0
-"""Edges are not better known."""
+"""Mask edges are uncertain by about one pixel."""
 _STEPS = 8
-"""Of Gauss-Newton a round."""
+"""Gauss-Newton steps per round."""
 PRIOR_ROTATION_RAD, PRIOR_TRANSLATION_M, PRIOR_TIME_S = np.deg2rad(1.0), 0.1, 0.05
+"""Standard deviations of the prior."""
 _LARGEST = np.array([np.deg2rad(0.5)] * 3 + [0.1] * 3 + [0.03])
-"""Of a step."""
+"""Largest change in one step: rotation, translation, time."""
 _PROBE = np.array([1e-3] * 3 + [1e-2] * 3 + [5e-3])
-"""Half the distance over which derivatives are taken: small against what objects measure, large against a pixel."""
+"""Half the step of the numerical derivatives: small compared with objects, large compared with a pixel."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """All evidence of one camera; P points, F cells of all fields one after the other."""
+    """All P points around the silhouettes of one camera; the fields of all silhouettes are concatenated."""
 
     view: CameraView
     xyz_ego_m: _Floats
-    velocity: _Floats  # (P,6) of the vehicle: turn rate, speed
+    velocity: _Floats  # (P,6) of the vehicle: angular and linear velocity
     inside: NDArray[np.bool_]
     weight: _Floats
     origin_px: _Floats
@@ -52,7 +60,7 @@ class _Batch:
     objects: int
 
     def distance(self, six: Six, time_s: float) -> _Floats:
-        """(P,) distance to the edge, pixels."""
+        """(P,) signed distance of each point to the edge under a correction, pixels; positive inside the mask."""
         turn, speed = self.velocity[:, :3], self.velocity[:, 3:]
         xyz = self.xyz_ego_m - time_s * (np.cross(turn, self.xyz_ego_m) + speed)
         uv, _ = self.view.camera.project((self.view.ego_SE3_cam @ as_SE3(six)).inverse().apply(xyz))
@@ -69,51 +77,63 @@ class _Batch:
         return np.where(out, -float(MARGIN_PX), upper * (1 - y) + lower * y)
 
 
-def solve(looks: Sequence[Look], views: Mapping[str, CameraView], with_time: bool, min_objects: int) -> RigCorrection:
+def solve(
+    observations: Sequence[CameraObservations], views: Mapping[str, CameraView], with_time: bool, min_objects: int
+) -> RigCorrection:
     """The correction of one rig.
 
     Args:
-        looks: its images.
-        views: of one of its frames, by camera.
-        with_time: look for an offset of time too; needs a vehicle that moves.
-        min_objects: cameras that show fewer stay as they are.
+        observations: its images.
+        views: cameras of one of its frames, by name.
+        with_time: whether to solve for a time offset, too; the vehicle must move.
+        min_objects: cameras that show fewer objects are not corrected.
     """
-    found, time_s = dict[str, Six](), 0.0
+    corrections, time_s = dict[str, Six](), 0.0
     for width, share in ROUNDS:
-        batches = {name: _gathered(looks, view, found.get(name), time_s, share) for name, view in views.items()}
+        batches = {
+            name: _gathered(observations, view, corrections.get(name), time_s, share) for name, view in views.items()
+        }
         batches = {name: batch for name, batch in batches.items() if batch.objects >= min_objects}
-        found = {name: found.get(name, np.zeros(6)) for name in batches}
+        corrections = {name: corrections.get(name, np.zeros(6)) for name in batches}
         for _ in range(_STEPS if batches else 0):
-            time_s = _step(batches, found, time_s, width, with_time)
-    return RigCorrection(found, time_s)
+            time_s = _step(batches, corrections, time_s, width, with_time)
+    return RigCorrection(corrections, time_s)
 
 
-def evidence_of(looks: Sequence[Look], view: CameraView, correction: RigCorrection) -> tuple[_Floats, int]:
-    """(P,3) points in the camera's frame that a finished correction rests on, and the number of their objects."""
+def supporting_points(
+    observations: Sequence[CameraObservations], view: CameraView, correction: RigCorrection
+) -> tuple[_Floats, int]:
+    """(P,3) points in the camera's frame that a correction is based on, and the number of their objects."""
     six = correction.cameras.get(view.name)
-    batch = _gathered(looks, view, six, correction.time_s, ROUNDS[-1][1])
+    batch = _gathered(observations, view, six, correction.time_s, ROUNDS[-1][1])
     return view.ego_SE3_cam.inverse().apply(batch.xyz_ego_m), batch.objects
 
 
-def _gathered(looks: Sequence[Look], view: CameraView, six: Six | None, time_s: float, share: float) -> _Batch:
+def _gathered(
+    observations: Sequence[CameraObservations], view: CameraView, six: Six | None, time_s: float, share: float
+) -> _Batch:
     to_camera = (view.ego_SE3_cam @ as_SE3(np.zeros(6) if six is None else six)).inverse()
-    parts: list[tuple[Look, Silhouette, SilhouettePoints]] = []
-    for one in looks:
-        if one.camera == view.name:
-            velocity = _velocity(one)
-            moved = one.xyz_ego_m - time_s * (np.cross(velocity[:3], one.xyz_ego_m) + velocity[3:])
+    parts: list[tuple[CameraObservations, Silhouette, SilhouettePoints]] = []
+    for image in observations:
+        if image.camera == view.name:
+            velocity = _velocity(image)
+            moved = image.xyz_ego_m - time_s * (np.cross(velocity[:3], image.xyz_ego_m) + velocity[3:])
             uv, depth = view.camera.project(to_camera.apply(moved))
-            rows = evidence(one, np.nan_to_num(uv, nan=-1e6), depth, share)
-            parts += [(one, cut, row) for cut, row in zip(one.silhouettes, rows, strict=True) if row is not None]
+            rows = silhouette_points(image, np.nan_to_num(uv, nan=-1e6), depth, share)
+            parts += [
+                (image, silhouette, row)
+                for silhouette, row in zip(image.silhouettes, rows, strict=True)
+                if row is not None
+            ]
     count = [len(row.point) for _, _, row in parts]
-    fields = [cut.field_px.ravel() for _, cut, _ in parts]
+    fields = [silhouette.field_px.ravel() for _, silhouette, _ in parts]
     start = np.cumsum([0, *(len(field) for field in fields)])[:-1]
-    sizes = np.array([cut.field_px.shape[::-1] for _, cut, _ in parts], dtype=np.int64).reshape(-1, 2)
-    origins = np.array([cut.origin_px for _, cut, _ in parts], dtype=np.float64).reshape(-1, 2)
-    velocities = np.array([_velocity(one) for one, _, _ in parts]).reshape(-1, 6)
+    sizes = np.array([silhouette.field_px.shape[::-1] for _, silhouette, _ in parts], dtype=np.int64).reshape(-1, 2)
+    origins = np.array([silhouette.origin_px for _, silhouette, _ in parts], dtype=np.float64).reshape(-1, 2)
+    velocities = np.array([_velocity(image) for image, _, _ in parts]).reshape(-1, 6)
     return _Batch(
         view,
-        _joined([one.xyz_ego_m[row.point] for one, _, row in parts], np.zeros((0, 3))),
+        _joined([image.xyz_ego_m[row.point] for image, _, row in parts], np.zeros((0, 3))),
         np.repeat(velocities, count, axis=0),
         _joined([row.inside for _, _, row in parts], np.zeros(0, dtype=np.bool_)),
         _joined([row.weight for _, _, row in parts], np.zeros(0)),
@@ -129,37 +149,37 @@ def _joined(parts: Sequence[NDArray[_Kind]], none: NDArray[_Kind]) -> NDArray[_K
     return np.concatenate(parts) if parts else none
 
 
-def _velocity(one: Look) -> _Floats:
-    rate = one.rate
+def _velocity(image: CameraObservations) -> _Floats:
+    rate = image.rate
     return np.array([rate[2, 1], rate[0, 2], rate[1, 0], *rate[:3, 3]])
 
 
 def _step(
-    batches: Mapping[str, _Batch], found: dict[str, Six], time_s: float, width_rad: float, with_time: bool
+    batches: Mapping[str, _Batch], corrections: dict[str, Six], time_s: float, width_rad: float, with_time: bool
 ) -> float:
-    """One Gauss-Newton step of all cameras and the time; changes `found`, returns the new time."""
+    """One Gauss-Newton step of all cameras and the time; changes `corrections` and returns the new time."""
     count = 6 * len(batches) + 1
     hessian, gradient = np.zeros((count, count)), np.zeros(count)
     prior = np.array([PRIOR_ROTATION_RAD] * 3 + [PRIOR_TRANSLATION_M] * 3) ** -2.0
     for k, (name, batch) in enumerate(batches.items()):
         own = np.arange(6 * k, 6 * k + 6)
         all_of = np.append(own, count - 1)
-        slope, bend, jacobian = _derivatives(batch, found[name], time_s, width_rad)
+        slope, bend, jacobian = _derivatives(batch, corrections[name], time_s, width_rad)
         hessian[np.ix_(all_of, all_of)] += jacobian.T @ (jacobian * bend[:, None])
         gradient[all_of] += slope @ jacobian
         hessian[own, own] += prior
-        gradient[own] += prior * found[name]
+        gradient[own] += prior * corrections[name]
     time_prior = PRIOR_TIME_S**-2.0 if with_time else 1e12
     hessian[-1, -1] += time_prior
     gradient[-1] += time_prior * time_s
     step = -np.linalg.solve(hessian + 0.02 * np.diag(np.diag(hessian)), gradient)
     for k, name in enumerate(batches):
-        found[name] = found[name] + np.clip(step[6 * k : 6 * k + 6], -_LARGEST[:6], _LARGEST[:6])
+        corrections[name] = corrections[name] + np.clip(step[6 * k : 6 * k + 6], -_LARGEST[:6], _LARGEST[:6])
     return time_s + float(np.clip(step[-1], -_LARGEST[6], _LARGEST[6]))
 
 
 def _derivatives(batch: _Batch, six: Six, time_s: float, width_rad: float) -> tuple[_Floats, _Floats, _Floats]:
-    """(P,) first and second derivative of the loss by the distance, weighted, and (P,7) that of the distance."""
+    """(P,) weighted first and second derivative of the loss by the distance, and (P,7) Jacobian of the distance."""
     width_px = width_rad * batch.view.camera.K[0, 0]
     sign = np.where(batch.inside, 1.0, -1.0)
     wrong_px = np.maximum(-sign * batch.distance(six, time_s) - _EDGE_PX, 0)
@@ -167,9 +187,9 @@ def _derivatives(batch: _Batch, six: Six, time_s: float, width_rad: float) -> tu
     slope = -sign * wrong_px * bend
     jacobian = np.empty((len(sign), 7))
     for k, probe in enumerate(_PROBE):
-        there, back = np.append(six, time_s), np.append(six, time_s)
-        there[k] += probe
-        back[k] -= probe
-        difference = batch.distance(there[:6], there[6]) - batch.distance(back[:6], back[6])
+        plus, minus = np.append(six, time_s), np.append(six, time_s)
+        plus[k] += probe
+        minus[k] -= probe
+        difference = batch.distance(plus[:6], plus[6]) - batch.distance(minus[:6], minus[6])
         jacobian[:, k] = difference / (2 * probe)
     return batch.weight * slope, batch.weight * bend, jacobian

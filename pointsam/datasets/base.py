@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from pointsam.base.remote import DataPath
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import BringsTaxonomy, Taxonomy
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
+
+if TYPE_CHECKING:
+    from pointsam.datasets.kitti.files import LabelRow
 
 
 class Dataset(Protocol):
@@ -95,6 +98,27 @@ class HasRectifiedCamera(Protocol):
 
         Raises:
             DatasetError: DAT010 on an unknown frame, DAT004 on a missing calibration.
+        """
+
+
+@runtime_checkable
+class HasDevkitVersion(Protocol):
+    """A data set that the nuScenes devkit can evaluate detections of."""
+
+    @property
+    def devkit_version(self) -> str:
+        """Name of the version folder, as the devkit takes it."""
+
+
+@runtime_checkable
+class HasKittiLabels(Protocol):
+    """A data set with KITTI's label files: detections are also evaluated by KITTI's average precision."""
+
+    def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
+        """A frame's label file, line by line; None if there is none.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame, DAT011 on a line that cannot be read.
         """
 
 

@@ -1,7 +1,8 @@
 """Boxes in torch: exact overlap of rotated rectangles, non-maximum suppression, points inside.
 
-A box is a row x, y, z of its middle, length, width, height, yaw about z: metres and radians, LiDAR frame. N, M boxes,
-P pairs or points. No compiled extension; pairs that cannot touch are culled before anything is cut.
+A box is a row x, y, z of its centre, length, width, height, yaw about z: metres and radians, LiDAR frame. N and M are
+numbers of boxes, P of pairs or points. There is no compiled extension; pairs that cannot touch are skipped before
+their intersection is computed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 _PAIRS = 1 << 15
-"""Pairs that are cut at once: bounds the memory."""
+"""Number of pairs whose intersections are computed at once; it bounds the memory."""
 _EPS = 1e-9
 
 
@@ -26,74 +27,74 @@ def corners_bev(boxes: Tensor) -> Tensor:
 
 
 def intersection_bev(a: Tensor, b: Tensor) -> Tensor:
-    """(P,) area that two rectangles share, pair by pair, in float64.
+    """(P,) float64 area of the intersection of two rectangles, pair by pair.
 
-    `a` is cut by the four sides of `b` in turn (Sutherland and Hodgman); each cut leaves a convex polygon.
+    The four sides of `b` clip `a` in turn (Sutherland-Hodgman); each step leaves a convex polygon.
 
     Args:
         a: (P,7) boxes.
         b: (P,7) boxes.
     """
     a, b = a.double(), b.double()
-    middle = a[:, :2].clone()
+    center = a[:, :2].clone()
     a, b = a.clone(), b.clone()
-    a[:, :2] -= middle  # near the origin, for the sake of precision far out
-    b[:, :2] -= middle
-    polygon, fence = corners_bev(a), corners_bev(b)
+    a[:, :2] -= center  # coordinates near the origin keep the precision of boxes far from it
+    b[:, :2] -= center
+    polygon, clip = corners_bev(a), corners_bev(b)
     for k in range(4):
-        polygon = _cut(polygon, fence[:, k], fence[:, (k + 1) % 4])
+        polygon = _clipped(polygon, clip[:, k], clip[:, (k + 1) % 4])
     following = polygon.roll(-1, dims=1)
     cross = polygon[..., 0] * following[..., 1] - polygon[..., 1] * following[..., 0]
     return cross.sum(dim=1).clamp(min=0) / 2
 
 
-def _cut(polygon: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    """What is left of a line: (P,K,2) to (P,2K,2), where corners may repeat.
+def _clipped(polygon: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """The part of (P,K,2) polygons on the left of a line, as (P,2K,2) corners, some of them repeated.
 
-    Every side gives two corners: its first point, drawn onto the line if it is right of it, and where it crosses.
+    Every side yields two corners: its first point, moved onto the line if it is on the right, and the crossing.
     """
-    way = (end - start)[:, None]
+    direction = (end - start)[:, None]
     from_start = polygon - start[:, None]
-    side = way[..., 0] * from_start[..., 1] - way[..., 1] * from_start[..., 0]  # > 0: left, inside
+    side = direction[..., 0] * from_start[..., 1] - direction[..., 1] * from_start[..., 0]  # > 0: left, inside
     following, side_next = polygon.roll(-1, dims=1), side.roll(-1, dims=1)
     crosses = (side >= 0) != (side_next >= 0)
     step = side - side_next
-    share = torch.where(crosses, side / torch.where(step.abs() < _EPS, torch.full_like(step, _EPS), step), 0)
-    crossing = polygon + share[..., None] * (following - polygon)
+    fraction = torch.where(crosses, side / torch.where(step.abs() < _EPS, torch.full_like(step, _EPS), step), 0)
+    crossing = polygon + fraction[..., None] * (following - polygon)
     inside = (side >= 0)[..., None]
-    # A corner that is cut away is replaced by one that is kept, so that the polygon keeps its area and its length.
+    # A removed corner is replaced by a kept one, so that the area and the number of corners stay the same.
     first = torch.where(inside, polygon, crossing)
     second = torch.where(crosses[..., None], crossing, first)
-    gone = ~inside[..., 0] & ~crosses
+    removed = ~inside[..., 0] & ~crosses
     out = torch.stack([first, second], dim=2).flatten(1, 2)
-    gone = torch.stack([gone, gone], dim=2).flatten(1, 2)
-    return _without(out, gone)
+    removed = torch.stack([removed, removed], dim=2).flatten(1, 2)
+    return _without(out, removed)
 
 
-def _without(polygon: Tensor, gone: Tensor) -> Tensor:
-    """Move each corner that is gone onto the last kept one before it; a polygon without any becomes a point."""
-    size = gone.shape[1]
-    place = torch.arange(size, device=gone.device).expand_as(gone)
-    last = torch.where(gone, -1, place).cummax(dim=1).values
+def _without(polygon: Tensor, removed: Tensor) -> Tensor:
+    """Move each removed corner onto the last kept one before it; a polygon without kept corners becomes a point."""
+    size = removed.shape[1]
+    index = torch.arange(size, device=removed.device).expand_as(removed)
+    last = torch.where(removed, -1, index).cummax(dim=1).values
     wrapped = torch.where(last < 0, last[:, -1:], last)
     kept = polygon.gather(1, wrapped.clamp(min=0)[..., None].expand_as(polygon))
     return torch.where((wrapped >= 0)[..., None], kept, torch.zeros_like(kept))
 
 
 def overlapping_pairs(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """(P,) indices into `a` and `b` of pairs whose circumscribed circles meet, ordered by `a`, then `b`."""
+    """(P,) indices into `a` and `b` of pairs whose circumscribed circles touch, ordered by `a`, then `b`."""
     reach_a, reach_b = (torch.linalg.norm(boxes[:, 3:5], dim=1) / 2 for boxes in (a, b))
     rows = max(1, (_PAIRS * 16) // max(len(b), 1))
-    found = []
+    pairs = []
     for start in range(0, len(a), rows):
         some = slice(start, start + rows)
         apart = torch.linalg.norm(a[some, None, :2] - b[None, :, :2], dim=2)
         i, j = (apart <= reach_a[some, None] + reach_b[None]).nonzero(as_tuple=True)
-        found.append((i + start, j))
-    if not found:
+        pairs.append((i + start, j))
+    if not pairs:
         none = torch.zeros(0, dtype=torch.int64, device=a.device)
         return none, none
-    return torch.cat([i for i, _ in found]), torch.cat([j for _, j in found])
+    return torch.cat([i for i, _ in pairs]), torch.cat([j for _, j in pairs])
 
 
 def _shared_area(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
@@ -102,7 +103,7 @@ def _shared_area(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
 
 
 def iou_bev(a: Tensor, b: Tensor) -> Tensor:
-    """(N,M) intersection over union in the ground plane, exact for any yaw."""
+    """(N,M) intersection over union in the ground plane of (N,7) and (M,7) boxes, exact for any yaw."""
     i, j = overlapping_pairs(a, b)
     shared = _shared_area(a, b, i, j)
     area_a, area_b = ((boxes[:, 3] * boxes[:, 4]).double() for boxes in (a, b))
@@ -110,7 +111,7 @@ def iou_bev(a: Tensor, b: Tensor) -> Tensor:
 
 
 def iou_3d(a: Tensor, b: Tensor) -> Tensor:
-    """(N,M) intersection over union of volumes; boxes stand upright."""
+    """(N,M) intersection over union of the volumes of (N,7) and (M,7) upright boxes."""
     i, j = overlapping_pairs(a, b)
     (low_a, high_a), (low_b, high_b) = (
         ((boxes[:, 2] - boxes[:, 5] / 2).double(), (boxes[:, 2] + boxes[:, 5] / 2).double()) for boxes in (a, b)
@@ -147,12 +148,12 @@ def nms_bev(boxes: Tensor, scores: Tensor, iou_threshold: float, most: int | Non
 
     Args:
         boxes: (N,7).
-        scores: (N,); of equal ones the first goes first.
-        iou_threshold: a box that overlaps a better one by more goes.
-        most: keep so many at most.
+        scores: (N,); of equal scores, the first in order has priority.
+        iou_threshold: a box that overlaps a kept one by more than this is suppressed.
+        most: largest number of boxes to keep; None = all.
 
     Returns:
-        (K,) int64 what is kept, by falling score.
+        (K,) int64 indices of the kept boxes, by descending score.
     """
     order = torch.argsort(scores, descending=True, stable=True)
     i, j = overlapping_pairs(boxes[order], boxes[order])
@@ -178,18 +179,18 @@ def nms_bev(boxes: Tensor, scores: Tensor, iou_threshold: float, most: int | Non
 
 
 def points_in_boxes(xyz: Tensor, boxes: Tensor, chunk: int = 1 << 24) -> tuple[Tensor, Tensor]:
-    """Every (point, box) pair where the point lies in the box, the surface included: no cap on either.
+    """Every (point, box) pair where the point lies in the box, surface included, without a cap on either number.
 
     Args:
         xyz: (P,3).
         boxes: (N,7).
-        chunk: points times boxes that are looked at together.
+        chunk: largest number of pairs that are tested at once.
 
     Returns:
         point, box: (K,) int64 each, ordered by box, then point.
     """
     rows = max(1, chunk // max(len(xyz), 1))
-    found = [(xyz.new_zeros(0, dtype=torch.int64),) * 2]
+    pairs = [(xyz.new_zeros(0, dtype=torch.int64),) * 2]
     for start in range(0, len(boxes), rows):
         some = boxes[start : start + rows, None]
         offset = xyz[None] - some[..., :3]
@@ -197,5 +198,5 @@ def points_in_boxes(xyz: Tensor, boxes: Tensor, chunk: int = 1 << 24) -> tuple[T
         along = (offset[..., 0] * c + offset[..., 1] * s).abs() <= some[..., 3] / 2
         aside = (offset[..., 1] * c - offset[..., 0] * s).abs() <= some[..., 4] / 2
         box, point = (along & aside & (offset[..., 2].abs() <= some[..., 5] / 2)).nonzero(as_tuple=True)
-        found.append((point, box + start))
-    return torch.cat([point for point, _ in found]), torch.cat([box for _, box in found])
+        pairs.append((point, box + start))
+    return torch.cat([point for point, _ in pairs]), torch.cat([box for _, box in pairs])

@@ -1,6 +1,6 @@
-"""Checkpoints: network, optimizer and place in the run as one safetensors file; nothing in it can run.
+"""Checkpoints: network, optimizer and progress of a run in one safetensors file, which holds no executable code.
 
-Learning rate, momentum and every draw follow from the step, so no generator has a state worth keeping.
+Learning rate, momentum and every random draw follow from the step, so no generator state is stored.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _ABOUT = "pointsam"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run is.
+    """The progress of a run.
 
     Args:
-        step: steps done.
-        best: the best validation so far, None before the first.
+        step: number of steps done.
+        best: best validation score so far, None before the first validation.
     """
 
     step: int = 0
@@ -37,11 +37,11 @@ class Place:
 
 @dataclass(frozen=True)
 class CheckpointDocument:
-    """What a file says beside its tensors.
+    """The metadata of a checkpoint.
 
     Args:
-        about: JSON values of what the network is: recipe and taxonomy.
-        place: in the run.
+        about: description of the network, recipe and taxonomy, as JSON values.
+        place: progress of the run.
     """
 
     about: Mapping[str, object]
@@ -51,14 +51,14 @@ class CheckpointDocument:
 def save_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, place: Place, about: object
 ) -> None:
-    """Write whole or not at all.
+    """Write a checkpoint atomically.
 
     Args:
-        path: of the file.
+        path: path of the file.
         model: the network.
         optimizer: AdamW over the model's parameters, in their order.
-        place: in the run.
-        about: what the network is, recipe and taxonomy: a dataclass, or JSON values.
+        place: progress of the run.
+        about: description of the network, recipe and taxonomy: a dataclass, or JSON values.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
@@ -68,7 +68,7 @@ def save_checkpoint(
     for index, name in enumerate(_names(model)):
         for key, value in moments.get(index, {}).items():
             tensors[f"{_OPTIMIZER}{name}/{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
-    document = canonical_json(CheckpointDocument(json_object(about), place))  # one entry: several have no order
+    document = canonical_json(CheckpointDocument(json_object(about), place))  # one entry: their order is not fixed
     write_together([(path, save(tensors, {_ABOUT: document}))])
 
 
@@ -80,14 +80,14 @@ class Checkpoint:
     """A checkpoint on disk.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Attributes:
-        about: JSON values of what the network is.
-        place: in the run.
+        about: description of the network, as JSON values.
+        place: progress of the run.
 
     Raises:
-        SchemaError: SCH003 if it is missing or none of ours.
+        SchemaError: SCH003 if the file is missing or is not a checkpoint of PointSAM.
     """
 
     def __init__(self, path: Path) -> None:
@@ -102,16 +102,16 @@ class Checkpoint:
         self.about, self.place = document.about, document.place
 
     def refused(self, why: str) -> SchemaError:
-        """The error of a file that is not as a run writes it."""
+        """The error for a file that a run did not write."""
         return SchemaError(
             "SCH003", f"{self.path}: no readable checkpoint ({why})", "give the folder of a run: mixsup-train fit"
         )
 
     def load_model(self, model: nn.Module) -> None:
-        """Put the weights into a network.
+        """Load the weights into a network.
 
         Raises:
-            SchemaError: SCH003 if it is of another shape.
+            SchemaError: SCH003 if the network has other parameters or shapes.
         """
         state = {name.removeprefix(_MODEL): t for name, t in self._tensors.items() if name.startswith(_MODEL)}
         try:
@@ -124,7 +124,7 @@ class Checkpoint:
             ) from error
 
     def load_optimizer(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Put the moments into an optimizer over the network's parameters."""
+        """Load the moments into an optimizer over the network's parameters."""
         state: dict[int, dict[str, Tensor]] = {}
         for index, name in enumerate(_names(model)):
             prefix = f"{_OPTIMIZER}{name}/"

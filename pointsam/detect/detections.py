@@ -1,4 +1,4 @@
-"""Predictions on disk: a Parquet table, one row a box, and nuScenes' results JSON."""
+"""Predictions on disk: a Parquet table with one row per box, and a nuScenes results file."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from pointsam.geometry.se3 import SE3
 
 VERSION = 1
 _NUSCENES_MOST = 500
-"""Boxes a sample in a submission."""
+"""Largest number of boxes of a sample in a nuScenes submission."""
 _MOVES_MPS = 0.2
+"""Speed above which an object counts as moving."""
 
 
 def _vector(length: int) -> pa.DataType:
@@ -48,10 +49,10 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, eq=False)
 class FramePredictions:
-    """Boxes found in one frame, by falling score, as `Predictions`, in numpy.
+    """Predicted boxes of one frame, highest score first: `Predictions` in numpy.
 
     Args:
-        frame_id: of the frame.
+        frame_id: the data set's id.
         boxes: (N,7).
         score: (N,).
         class_id: (N,).
@@ -65,39 +66,39 @@ class FramePredictions:
     velocity: NDArray[np.float32]
 
     @staticmethod
-    def of(frame_id: str, found: Predictions) -> FramePredictions:
-        """From the detector's output."""
-        parts = (found.boxes, found.score, found.class_id, found.velocity)
+    def of(frame_id: str, predictions: Predictions) -> FramePredictions:
+        """From a detector's predictions."""
+        parts = (predictions.boxes, predictions.score, predictions.class_id, predictions.velocity)
         return FramePredictions(frame_id, *(part.detach().cpu().numpy() for part in parts))
 
     def frame_boxes(self) -> FrameBoxes:
-        """For evaluation."""
+        """The boxes in the form that evaluation takes."""
         boxes = self.boxes.astype(np.float64)
         return FrameBoxes(boxes[:, :3], boxes[:, 3:6], boxes[:, 6], self.class_id, self.score.astype(np.float64))
 
 
-def overlaps(found: FloatArray, true: FloatArray) -> dict[str, NDArray[np.float64]]:
-    """(N,M) exact overlaps of (N,7) and (M,7) boxes, "3d" and "bev"."""
-    a, b = (torch.from_numpy(np.ascontiguousarray(boxes, dtype=np.float64)).view(-1, 7) for boxes in (found, true))
+def overlaps(predicted: FloatArray, true: FloatArray) -> dict[str, NDArray[np.float64]]:
+    """Exact overlaps (N,M) of (N,7) and (M,7) boxes: "3d" of volumes, "bev" in the ground plane."""
+    a, b = (torch.from_numpy(np.ascontiguousarray(boxes, dtype=np.float64)).view(-1, 7) for boxes in (predicted, true))
     return {"3d": iou_3d(a, b).numpy(), "bev": iou_bev(a, b).numpy()}
 
 
 def write_detections(
-    path: Path, found: Iterable[FramePredictions], names: Sequence[str], about: Mapping[str, object]
+    path: Path, predictions: Iterable[FramePredictions], names: Sequence[str], about: Mapping[str, object]
 ) -> None:
-    """Write whole or not at all.
+    """Write a table of predictions atomically.
 
     Args:
-        path: of the Parquet file.
-        found: of all frames.
+        path: path of the Parquet file.
+        predictions: predictions of all frames.
         names: class names by class_id.
-        about: of the run; JSON values.
+        about: description of the run, JSON values; stored in the metadata.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
     """
     metadata = {"pointsam.detections_version": str(VERSION), "pointsam.about": canonical_json(dict(about))}
-    table = pa.concat_tables([SCHEMA.empty_table(), *(_table(frame, names) for frame in found)])
+    table = pa.concat_tables([SCHEMA.empty_table(), *(_table(frame, names) for frame in predictions)])
     sink = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd")
     write_together([(path, sink.getvalue())])
@@ -121,15 +122,15 @@ def _table(frame: FramePredictions, names: Sequence[str]) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def nuscenes_results(found: Iterable[tuple[FramePredictions, SE3]], names: Sequence[str]) -> dict[str, object]:
-    """What nuScenes' detection evaluator reads; JSON values.
+def nuscenes_results(predictions: Iterable[tuple[FramePredictions, SE3]], names: Sequence[str]) -> dict[str, object]:
+    """The document that nuScenes' detection evaluator reads, as JSON values.
 
     Args:
-        found: detections of every frame of a split, each with its world_SE3_lidar.
+        predictions: predictions of every frame of a split, each with its world_SE3_lidar.
         names: class names by class_id.
     """
     meta = dict.fromkeys(("use_camera", "use_radar", "use_map", "use_external"), False) | {"use_lidar": True}
-    return {"meta": meta, "results": {frame.frame_id: _rows(frame, pose, names) for frame, pose in found}}
+    return {"meta": meta, "results": {frame.frame_id: _rows(frame, pose, names) for frame, pose in predictions}}
 
 
 def _rows(frame: FramePredictions, world_SE3_lidar: SE3, names: Sequence[str]) -> list[dict[str, object]]:
@@ -161,7 +162,7 @@ def _rows(frame: FramePredictions, world_SE3_lidar: SE3, names: Sequence[str]) -
 
 
 def attribute(name: str, speed_mps: float) -> str:
-    """NuScenes' attribute of an object, guessed from its speed, as is custom: it is not detected."""
+    """The nuScenes attribute of an object, guessed from its speed as is common: detectors do not predict it."""
     moves = speed_mps > _MOVES_MPS
     if name in ("car", "truck", "bus", "trailer", "construction_vehicle"):
         return "vehicle.moving" if moves else "vehicle.parked"
@@ -173,7 +174,7 @@ def attribute(name: str, speed_mps: float) -> str:
 
 
 def write_json(path: Path, document: Mapping[str, object]) -> None:
-    """Write whole or not at all.
+    """Write a JSON document atomically.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.

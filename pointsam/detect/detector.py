@@ -1,6 +1,7 @@
-"""A detector: points to a map, a map to boxes, and perhaps a second look.
+"""A detector: points to a BEV feature map, feature map to boxes, and optionally a second stage that refines them.
 
-One class for CenterPoint on pillars or voxels, SECOND, and two stages on either: parts differ, the way is the same.
+One class covers CenterPoint on pillars or voxels, SECOND, and two-stage detectors: the parts differ, the data flow is
+the same.
 """
 
 from __future__ import annotations
@@ -8,13 +9,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pointsam.detect.heads.base import Losses
-from pointsam.detect.heads.protocol import Head, HeadConfig
+from pointsam.detect.heads.protocol import AnyHead, HeadConfig
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig
 from pointsam.detect.heads.union import HeadUnion
 from pointsam.detect.labels import SampleLabels
@@ -24,22 +24,22 @@ from pointsam.detect.predictions import Predictions
 from pointsam.taxonomy import Taxonomy
 
 FEATURES = 5
-"""Of a point: x, y, z in metres, intensity, age in seconds."""
+"""Features of a point: x, y, z in metres, intensity in [0, 1], age in seconds."""
 
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """A detector: a head, and a second stage or none.
+    """The configuration of a detector.
 
     Args:
-        grid: range and voxels.
-        encoder: points to map.
-        neck: map to map.
-        head: map to boxes.
-        roi: the second stage.
+        grid: range and size of the voxels.
+        encoder: network from points to the first feature map.
+        neck: network from feature map to feature map.
+        head: network from feature map to boxes.
+        roi: second stage that refines the boxes; None = no second stage.
 
     Raises:
-        SchemaError: SCH005 on a grid that the network's stride cuts.
+        SchemaError: SCH005 on a grid that is not a multiple of the network's stride.
     """
 
     grid: Grid
@@ -56,40 +56,42 @@ class DetectorConfig:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What it detects."""
+        """Names of the classes that it detects."""
         return self.head.class_names
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """S samples.
+    """A batch of S samples.
 
     Args:
-        frame_ids: of the samples.
-        points: (P,FEATURES) of each, the key sweep's first.
-        num_key: points of the key sweep of each.
-        scenes: labels of each, with `xyz` the key sweep's points; none for prediction.
+        frame_ids: (S) frame id of each sample.
+        points: (S) arrays (P,FEATURES); the points of the key sweep come first.
+        num_key: (S) number of points of the key sweep.
+        labels: (S) labels, whose `xyz` are the points of the key sweep; empty for prediction.
     """
 
     frame_ids: tuple[str, ...]
     points: tuple[Tensor, ...]
     num_key: tuple[int, ...]
-    scenes: tuple[SampleLabels, ...] = ()
+    labels: tuple[SampleLabels, ...] = ()
 
     def to(self, device: torch.device) -> Batch:
-        """On a device."""
+        """The batch on a device."""
 
         def moved(value: Tensor) -> Tensor:
             return value.to(device, non_blocking=True)
 
-        scenes = tuple(
-            SampleLabels(**{field.name: moved(getattr(scene, field.name)) for field in dataclasses.fields(scene)})
-            for scene in self.scenes
+        labels = tuple(
+            SampleLabels(
+                **{field.name: moved(getattr(sample_labels, field.name)) for field in dataclasses.fields(sample_labels)}
+            )
+            for sample_labels in self.labels
         )
-        return Batch(self.frame_ids, tuple(moved(points) for points in self.points), self.num_key, scenes)
+        return Batch(self.frame_ids, tuple(moved(points) for points in self.points), self.num_key, labels)
 
     def pin_memory(self) -> Batch:
-        """For the data loader."""
+        """The batch with points in pinned memory; torch's data loader calls it."""
         return dataclasses.replace(self, points=tuple(points.pin_memory() for points in self.points))
 
     @property
@@ -103,10 +105,10 @@ class Detector(nn.Module):
 
     Args:
         config: its parts.
-        taxonomy: of the labels; predictions carry its class ids.
+        taxonomy: classes of the labels; predictions carry its class ids.
 
     Raises:
-        SchemaError: SCH001 on a class that the taxonomy lacks.
+        SchemaError: SCH001 on a class that is not in the taxonomy.
     """
 
     def __init__(self, config: DetectorConfig, taxonomy: Taxonomy) -> None:
@@ -117,19 +119,19 @@ class Detector(nn.Module):
         place = MapShape.of(config.grid, self.encoder.stride * self.neck.stride)
         class_ids = {name: taxonomy.class_id(name) for name in config.class_names}
         head: HeadConfig = config.head
-        self.head: Head[Any] = head.build(self.neck.channels, place, class_ids)
-        # Channels last: pillars come so, and convolutions are the faster for it.
+        self.head: AnyHead = head.build(self.neck.channels, place, class_ids)
+        # Channels last: the pillar encoder yields this layout, and convolutions run faster in it.
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 layer.to(memory_format=torch.channels_last)
         self.roi = None if config.roi is None else RoiHead(self.neck.channels, FEATURES, place, config.roi)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Losses | list[Predictions]:
-        """Losses in training, predictions else.
+        """Losses in training mode, predictions in evaluation mode.
 
         Args:
-            batch: with scenes in training.
-            generator: of the second stage's sampling; torch's own if none.
+            batch: S samples, with labels in training.
+            generator: random generator for the sampling of proposals; None = torch's global one.
         """
         x = self.map(batch.points)
         output = self.head(x)
@@ -137,15 +139,15 @@ class Detector(nn.Module):
             if self.roi is None:
                 return self.head.predict(output)
             return self.roi.predict(x, batch.key_points, self.head.propose(output))
-        losses = self.head.loss(output, batch.scenes)
+        losses = self.head.loss(output, batch.labels)
         if self.roi is not None:
             with torch.no_grad():
                 proposals = self.head.propose(output)
-            losses |= self.roi.loss(x, batch.key_points, proposals, batch.scenes, generator)
+            losses |= self.roi.loss(x, batch.key_points, proposals, batch.labels, generator)
         return losses
 
     def map(self, points: Sequence[Tensor]) -> Tensor:
-        """(S,C,H,W) map of the samples' points."""
+        """(S,C,H,W) feature map of the points of S samples."""
         sample = torch.cat([torch.full((len(own),), k, device=own.device) for k, own in enumerate(points)])
         x: Tensor = self.encoder(torch.cat(list(points)), sample, len(points))
         out: Tensor = self.neck(x.contiguous(memory_format=torch.channels_last))

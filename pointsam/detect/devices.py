@@ -1,4 +1,4 @@
-"""Processes and devices of a run: one alone, or those that torchrun started."""
+"""Processes and devices of a run: a single process, or those that torchrun started."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import distributed
 from pointsam.base.runtime import require_device
 
 _PATIENCE = timedelta(hours=3)
-"""How long processes wait for the first one's validation."""
+"""How long the other processes wait while the first one validates."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Processes:
     """This process among those of a run.
 
     Args:
-        rank: from 0.
-        count: of them.
-        device: this one's.
+        rank: index of this process, from 0.
+        count: number of processes.
+        device: device of this process.
     """
 
     rank: int
@@ -33,21 +33,21 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this one writes and validates."""
+        """Whether this process writes and validates."""
         return self.rank == 0
 
     def wait(self) -> None:
-        """Until all have come here."""
+        """Wait until all processes have called this."""
         if self.count > 1:
             distributed.barrier()
 
     @staticmethod
     @contextmanager
     def join(device: str) -> Iterator[Processes]:
-        """The group that torchrun started, or one process alone.
+        """Join the process group that torchrun started, or run as a single process.
 
         Args:
-            device: "cpu", "cuda" or "cuda:1"; with several processes "cuda" is each one's own.
+            device: "cpu", "cuda" or "cuda:1"; with several processes, "cuda" means one device per process.
 
         Raises:
             BackendError: BCK006 if the device is absent.
@@ -68,5 +68,5 @@ class Processes:
 
 
 def process_count() -> int:
-    """Processes that torchrun started, or one."""
+    """Number of processes that torchrun started, or 1."""
     return int(os.environ.get("WORLD_SIZE", "1"))

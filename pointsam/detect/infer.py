@@ -1,4 +1,4 @@
-"""Frames through a trained detector."""
+"""Run a trained detector on frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pointsam.detect.detector import Batch, Detector
 def detect_frames(
     detector: Detector, dataset: Dataset, frame_ids: Sequence[str], config: PointsConfig, workers: int
 ) -> Iterator[FramePredictions | tuple[str, str]]:
-    """Boxes of each frame, in order; of a frame that cannot be read, its id and why."""
+    """Predictions of each frame, in order; for a frame that cannot be read, its id and the reason."""
     device = next(detector.parameters()).device
     items = FrameItems(dataset, frame_ids, config, detector.config.grid.range_m)
     was_training = detector.training
@@ -27,7 +27,7 @@ def detect_frames(
                 yield item
                 continue
             with torch.no_grad():
-                (found,) = detector(item.to(device))
-            yield FramePredictions.of(item.frame_ids[0], found)
+                (predictions,) = detector(item.to(device))
+            yield FramePredictions.of(item.frame_ids[0], predictions)
     finally:
         detector.train(was_training)

@@ -1,4 +1,4 @@
-"""What a detector is trained on: one sweep with its boxes and clusters, as tensors."""
+"""The labels of one training sample as tensors: boxes and clusters of one sweep."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class SampleLabels:
-    """Labels of one sample, in its (augmented) LiDAR frame, metres.
+    """Labels of one sample, in its (augmented) LiDAR frame: B boxes, M clusters, P points.
 
     Args:
-        boxes: (B,7) x, y, z, length, width, height, yaw of the budget's boxes.
-        box_class: (B,) int64.
-        velocity: (B,2) metres a second, NaN where unknown.
-        visible_center: (B,3) mid-point of the extent of the points in each box, its own middle where there is none
+        boxes: (B,7) boxes of the budget: x, y, z of the centre, length, width, height in metres, yaw in radians.
+        box_class: (B,) int64 class_id of each box.
+        velocity: (B,2) metres per second, NaN where unknown.
+        visible_center: (B,3) mid-point of the extent of the points in each box, or the centre of a box without points
             (method.md B.3 step 7).
-        cluster_class: (M,) int64.
-        cluster_center: (M,3) mid-points of their extents.
-        cluster_points: (M,) int64 number of their points in the key sweep.
+        cluster_class: (M,) int64 class_id of each cluster.
+        cluster_center: (M,3) mid-point of the extent of each cluster.
+        cluster_points: (M,) int64 number of points of each cluster in the key sweep.
         xyz: (P,3) points of the key sweep.
-        cluster_id: (P,) int64 cluster of each, -1 for none.
-        unknown: (P,) bool points that may be of an object nobody labelled: what is about them is not background.
+        cluster_id: (P,) int64 cluster of each point, -1 for none.
+        unknown: (P,) bool, points that may belong to an unlabelled object; their surroundings are no background.
     """
 
     boxes: Tensor

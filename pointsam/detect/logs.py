@@ -1,4 +1,4 @@
-"""What a training run writes down of each step."""
+"""The training log of a run: a table and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pointsam.detect.train import StepReport
 
 
 class TrainingLog:
-    """losses.csv and events for TensorBoard of a run folder.
+    """losses.csv and TensorBoard events of a run folder.
 
     Args:
-        out: the folder.
-        step: steps done; what an earlier call wrote beyond is dropped, since it is done again.
+        out: folder of the run.
+        step: number of steps done; later entries of an earlier call are removed, because their steps are repeated.
         writes: False in all processes but the first.
     """
 
@@ -41,7 +41,7 @@ class TrainingLog:
             self._board.close()
 
     def step(self, report: StepReport) -> None:
-        """One line and one event a term."""
+        """Write one row, and one event per value."""
         if self._file is None:
             return
         values = {**report.losses, "learning_rate": report.learning_rate, "grad_norm": report.grad_norm}
@@ -51,7 +51,7 @@ class TrainingLog:
             self._board.add_scalar(name.replace(" ", "_"), value, report.step)
 
     def validated(self, step: int, values: Mapping[str, float]) -> None:
-        """Figures of a validation, as events."""
+        """Write the results of a validation as events."""
         if self._file is not None:
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)

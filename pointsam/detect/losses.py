@@ -1,7 +1,7 @@
-"""Losses: every object teaches its class, boxes alone teach geometry, each normalised by what it counts.
+"""Losses: every object trains the classification; only boxes train the regression.
 
-All are summed here and divided by counts over the whole batch, across processes too: N processes then give the losses
-of one with N times the batch. Source: method.md B.5, B.7, B.8.
+Each loss is a sum that its head divides by a count over the whole batch, across all processes. N processes therefore
+give the losses of one process with N times the batch. Source: method.md B.5, B.7, B.8.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ from torch import Tensor, distributed
 from torch.nn import functional
 
 _HEAT_FLOOR = 1e-4
-"""Heat is kept this far from 0 and 1 (method.md B.5)."""
+"""Predicted heat is clamped to this distance from 0 and 1 (method.md B.5)."""
 
 
 def divisor(count: Tensor | float, like: Tensor) -> Tensor:
-    """What to divide a sum by: the count over all processes, 1 at least, divided by their number.
+    """Divisor of a summed loss: the count over all processes, at least 1, divided by the number of processes.
 
-    The mean of the processes' gradients then is the gradient of the whole.
+    With it, the mean of the processes' gradients is the gradient over the whole batch.
 
     Args:
-        count: this process'.
+        count: count of this process.
         like: a tensor on the device of the losses.
+
+    Returns:
+        Scalar float32.
     """
     value = torch.as_tensor(count, dtype=torch.float32, device=like.device).detach().clone()
     if not (distributed.is_available() and distributed.is_initialized()):
@@ -31,12 +34,12 @@ def divisor(count: Tensor | float, like: Tensor) -> Tensor:
 
 
 def heat_focal(logits: Tensor, heat: Tensor, counted: Tensor) -> Tensor:
-    """Scalar, the sum of CornerNet's focal loss over the cells that count.
+    """Scalar: the sum of CornerNet's focal loss over the locations that count.
 
     Args:
-        logits: (S,C,H,W).
-        heat: (S,C,H,W) wanted, 1 at peaks.
-        counted: (S,H,W) bool.
+        logits: (S,C,H,W) predicted heat.
+        heat: (S,C,H,W) target, 1 at peaks.
+        counted: (S,H,W) bool, False in ignore regions.
     """
     p = logits.float().sigmoid().clamp(_HEAT_FLOOR, 1 - _HEAT_FLOOR)
     at_peak = (1 - p) ** 2 * p.log()
@@ -44,37 +47,37 @@ def heat_focal(logits: Tensor, heat: Tensor, counted: Tensor) -> Tensor:
     return -(torch.where(heat == 1, at_peak, elsewhere) * counted[:, None]).sum()
 
 
-def masked_l1(found: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
-    """Scalar, the weighted sum of differences, 0 where nothing is wanted (NaN).
+def masked_l1(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Scalar: the weighted sum of absolute differences, without the entries that have no target.
 
     Args:
-        found: (K,D).
-        wanted: (K,D).
-        weights: (D,).
+        predicted: (K,D).
+        target: (K,D), NaN where there is no target.
+        weights: (D,) weight of each column.
     """
-    known = wanted.isfinite()
-    return ((found.float() - torch.where(known, wanted, 0)).abs() * known * weights).sum()
+    known = target.isfinite()
+    return ((predicted.float() - torch.where(known, target, 0)).abs() * known * weights).sum()
 
 
-def masked_smooth_l1(found: Tensor, wanted: Tensor, weights: Tensor, beta: float = 1 / 9) -> Tensor:
-    """As `masked_l1`, rounded off below beta."""
-    known = wanted.isfinite()
+def masked_smooth_l1(predicted: Tensor, target: Tensor, weights: Tensor, beta: float = 1 / 9) -> Tensor:
+    """As `masked_l1`, but quadratic for differences below `beta`."""
+    known = target.isfinite()
     apart = functional.smooth_l1_loss(
-        found.float(), torch.where(known, wanted, found.float()), reduction="none", beta=beta
+        predicted.float(), torch.where(known, target, predicted.float()), reduction="none", beta=beta
     )
     return (apart * known * weights).sum()
 
 
 def sigmoid_focal(logits: Tensor, positive: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
-    """(...) focal loss of each entry.
+    """(...) focal loss of each entry (RetinaNet).
 
     Args:
         logits: (...).
-        positive: (...) bool.
-        alpha: share of the positive ones' weight.
-        gamma: the larger, the less what is sure counts.
+        positive: (...) bool target.
+        alpha: weight of positive entries; negative ones have 1 - alpha.
+        gamma: exponent; a larger one lowers the weight of well-classified entries.
     """
-    logits, wanted = logits.float(), positive.float()
-    cross = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    logits, target = logits.float(), positive.float()
+    cross = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     off = torch.where(positive, 1 - logits.sigmoid(), logits.sigmoid())
     return torch.where(positive, alpha, 1 - alpha) * off**gamma * cross

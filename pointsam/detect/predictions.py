@@ -1,4 +1,4 @@
-"""What a detector says of one sample."""
+"""The predictions of a detector for one sample."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pointsam.detect.boxes import nms_bev
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Boxes of one sample, LiDAR frame, metres.
+    """N predicted boxes of one sample, LiDAR frame.
 
     Args:
-        boxes: (N,7) x, y, z, length, width, height, yaw.
+        boxes: (N,7) x, y, z of the centre, length, width, height in metres, yaw in radians.
         score: (N,) in [0,1].
         class_id: (N,) int64.
-        velocity: (N,2) metres a second.
+        velocity: (N,2) along x and y, metres per second.
     """
 
     boxes: Tensor
@@ -34,18 +34,23 @@ class Predictions:
         return Predictions(self.boxes[which], self.score[which], self.class_id[which], self.velocity[which])
 
     def best(self, most: int, iou_threshold: float | None = None) -> Predictions:
-        """The best ones, after non-maximum suppression among all of them if a threshold is given; by falling score."""
+        """The `most` boxes of highest score, in descending order.
+
+        Args:
+            most: largest number of boxes.
+            iou_threshold: overlap in bird's-eye view for non-maximum suppression across classes; None = no suppression.
+        """
         if iou_threshold is not None:
             return self[nms_bev(self.boxes, self.score, iou_threshold, most)]
         return self[torch.argsort(self.score, descending=True, stable=True)[:most]]
 
     def best_of_classes(self, most: int, iou_threshold: float) -> Predictions:
-        """As `best`, but a box suppresses those of its class only."""
+        """As `best`, but a box suppresses only boxes of its own class."""
         parts = [self[self.class_id == k].best(most, iou_threshold) for k in torch.unique(self.class_id).tolist()]
         return together(parts).best(most) if parts else self
 
 
 def together(parts: Sequence[Predictions]) -> Predictions:
-    """One after the other."""
+    """Concatenate predictions in their order."""
     fields = ("boxes", "score", "class_id", "velocity")
     return Predictions(*(torch.cat([getattr(part, name) for part in parts]) for name in fields))

@@ -1,4 +1,4 @@
-"""A recipe: everything that decides what a detector becomes, apart from data, labels and budget."""
+"""A recipe: the complete configuration of a detector and its training, apart from data, labels and budget."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from pointsam.detect.detector import DetectorConfig
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How it is trained: AdamW, one cycle (method.md B.10).
+    """The training schedule: AdamW with a one-cycle learning rate (method.md B.10).
 
     Args:
-        epochs: over the resampled frames.
-        batch_size: samples a process and step.
-        learning_rate: at the top of the cycle.
-        weight_decay: of all parameters.
-        warm_share: of the steps, until the top.
-        start_division: the rate begins at learning_rate / start_division.
-        end_division: and ends at learning_rate / start_division / end_division.
-        momentum: at both ends of the cycle, and at its top.
+        epochs: number of passes over the resampled frames.
+        batch_size: samples per process and step.
+        learning_rate: peak learning rate of the cycle.
+        weight_decay: weight decay of all parameters.
+        warm_share: fraction of the steps before the peak.
+        start_division: the learning rate starts at learning_rate / start_division.
+        end_division: the learning rate ends at learning_rate / start_division / end_division.
+        momentum: momentum at both ends of the cycle, and at its peak.
         grad_clip: largest norm of the gradient.
         precision: "fp32", or "bf16" for the network (losses stay fp32).
-        eval_epochs: validate after so many epochs, and after the last.
-        checkpoint_minutes: save at the end of an epoch, and when so much time has gone by.
-        workers: processes that load data.
-        seed: of weights and all draws.
+        eval_epochs: number of epochs between validations; the last epoch is always validated.
+        checkpoint_minutes: a checkpoint is saved at the end of every epoch and after this many minutes.
+        workers: number of processes that load data.
+        seed: seed of the weights and of all random draws.
     """
 
     epochs: int = 20
@@ -52,23 +52,23 @@ class TrainConfig:
             require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "1 or more")
         for name in ("learning_rate", "start_division", "end_division", "grad_clip", "checkpoint_minutes"):
             require(getattr(self, name) > 0, f"train.{name}", getattr(self, name), "a number above 0")
-        require(0 < self.warm_share < 1, "train.warm_share", self.warm_share, "a share between 0 and 1")
+        require(0 < self.warm_share < 1, "train.warm_share", self.warm_share, "a fraction between 0 and 1")
         require(self.workers >= 0, "train.workers", self.workers, "0 or more")
         require(all(0 < m < 1 for m in self.momentum), "train.momentum", self.momentum, "two numbers between 0 and 1")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A detector, what it is fed, and how.
+    """A detector, its training data and its schedule.
 
     Args:
-        name: of the recipe.
-        detector: the network.
-        data: its food.
-        train: the schedule.
+        name: name of the recipe.
+        detector: configuration of the network.
+        data: configuration of the training data.
+        train: training schedule.
 
     Raises:
-        SchemaError: SCH005 on coarse labels that the detector cannot meet.
+        SchemaError: SCH005 on coarse labels that the detector cannot be trained on.
     """
 
     name: str
@@ -80,8 +80,8 @@ class Recipe:
         if self.data.coarse.kind == "centers" and not self.takes_centers:
             raise SchemaError(
                 "SCH005",
-                f"recipe {self.name}: data.coarse.kind is 'centers', which have no points, and anchors that match by "
-                "overlap and second stages meet clusters by their points: they would be background",
+                f"recipe {self.name}: data.coarse.kind is 'centers', which have no points, but second stages and "
+                "anchors that match by overlap assign clusters by their points: every object would be background",
                 "set detector.head.match=centers (anchors) and detector.roi=null, or choose another data.coarse.kind",
             )
 

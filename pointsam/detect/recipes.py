@@ -1,7 +1,7 @@
 """Named recipes: complete configurations with the published schedules (method.md B.4, B.5, B.7, B.10).
 
-Ours and the published ones differ in three things, which `as_published` turns back: regions where labels may be
-missing are left out of the losses, resampling counts clusters, and clusters come from PointSAM's tables.
+These recipes differ from the published ones in three points, which `as_published` reverts: regions where labels may be
+missing are excluded from the losses, resampling counts clusters, and clusters come from PointSAM's tables.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ _SMALL_PEAKS = {"pedestrian": 2, "traffic_cone": 2}
 _NUSCENES_CLASSES = tuple(name for group in _GROUPS for name in group)
 _NUSCENES_PASTE = dict(zip(_NUSCENES_CLASSES, (2, 3, 7, 4, 6, 2, 6, 6, 2, 2), strict=True))
 _SYNTHETIC_PASTE = dict.fromkeys(_NUSCENES_PASTE, 2) | {"motorcycle": 3, "bicycle": 3}
-"""Fewer of the rare ones: seven construction vehicles in each of few hundred frames are seen everywhere afterwards."""
+"""Few of the rare classes: with seven pasted construction vehicles in each of a few hundred frames, a detector predicts
+them everywhere."""
 _CODE_WEIGHTS = (1.0,) * 8 + (0.2, 0.2)
-"""CenterPoint's own: less for velocity. The published recipes follow MixSup's, less for the heading."""
+"""CenterPoint's weights, lower for the velocity. The published recipes use MixSup's, lower for the heading."""
 _REACH = 1
-"""Where a cluster is half of its object, heat peaks a cell beside its middle."""
+"""Where a cluster covers half of its object, the heat map peaks one location beside the object's centre."""
 _LARGE, _SMALL = (0.8, 0.1), (0.6, 0.15)
 """Cluster thresholds of large and small objects (method.md B.7, KITTI)."""
 _NUSCENES_ANCHORS = (
@@ -71,7 +72,7 @@ _PILLARS = Grid((-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), (0.4, 0.4, 8.0))
 
 
 def synthetic_small() -> Recipe:
-    """CenterPoint on wide pillars, for a CPU and minutes."""
+    """CenterPoint on wide pillars; trains in minutes on a CPU."""
     head = CenterHeadConfig(
         _GROUPS, _SMALL_PEAKS, default_radius=2, reach=_REACH, channels=32, code_weights=_CODE_WEIGHTS
     )
@@ -86,7 +87,7 @@ def synthetic_small() -> Recipe:
 
 
 def synthetic_small_second() -> Recipe:
-    """SECOND on wide pillars, for a CPU and minutes."""
+    """SECOND on wide pillars; trains in minutes on a CPU."""
     base = synthetic_small()
     head = AnchorHeadConfig(_NUSCENES_ANCHORS, channels=64, match="centers", balance=True, nms_iou=0.2)
     detector = replace(base.detector, head=head)
@@ -104,7 +105,7 @@ def synthetic() -> Recipe:
 
 
 def nuscenes_centerpoint_voxel() -> Recipe:
-    """CenterPoint on voxels of 0.075 m, the paper's headline detector."""
+    """CenterPoint on voxels of 0.075 m, the paper's main detector."""
     grid = Grid((-54.0, -54.0, -5.0, 54.0, 54.0, 3.0), (0.075, 0.075, 0.2))
     head = CenterHeadConfig(_GROUPS, _SMALL_PEAKS)
     detector = DetectorConfig(grid, EncoderConfig("voxel", residual=True), _WIDE_NECK, head)
@@ -137,7 +138,7 @@ def kitti_second() -> Recipe:
 
 
 def kitti_two_stage() -> Recipe:
-    """SECOND with a second stage over points, of PV-RCNN's class."""
+    """SECOND with a second stage on points, comparable to PV-RCNN."""
     base = kitti_second()
     detector = replace(base.detector, roi=RoiHeadConfig())
     train = replace(base.train, batch_size=2, learning_rate=0.01)
@@ -176,7 +177,7 @@ def _waymo_data() -> DataConfig:
 
 
 def as_published(recipe: Recipe) -> Recipe:
-    """The published rules: clusters simulated anew at every access, no ignore regions, frames without boxes unused."""
+    """The published rules: clusters simulated at every access, no ignore regions, no frames without boxes."""
     coarse = CoarseConfig("simulated", redraw=True, unknown_unseen=False, unknown_dropped=False)
     return replace(recipe, name=f"{recipe.name}-paper", data=replace(recipe.data, coarse=coarse, resample="boxes"))
 

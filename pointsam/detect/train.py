@@ -1,7 +1,7 @@
-"""The training loop: one process a device, gradients averaged by torch's own DDP.
+"""The training loop: one process per device; torch's DDP averages the gradients.
 
-Plain torch in place of a framework: the loop is one page, every draw follows from (seed, epoch, place), and a step is
-the same whether one process does it or several.
+It is plain torch without a framework: the loop is short, every random draw follows from (seed, epoch, place), and a
+step gives the same result in one process as in several.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from pointsam.detect.recipe import Recipe
 from pointsam.taxonomy import Taxonomy
 
 _MOST_BAD = 0.1
-"""Share of an epoch's frames that may be unreadable before the run stops."""
+"""Fraction of an epoch's frames that may be unreadable before the run stops."""
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step.
+    """The record of one training step.
 
     Args:
-        step: steps done, this one included.
-        epoch: from 0.
-        last_of_epoch: the next step is of the next epoch.
+        step: number of steps done, this one included.
+        epoch: index of the epoch, from 0.
+        last_of_epoch: whether the next step belongs to the next epoch.
         losses: weighted terms of this process, and their sum "loss".
-        learning_rate: of the step.
-        grad_norm: before clipping.
-        seconds: of the step.
-        data_seconds: of these, waiting for data.
+        learning_rate: learning rate of the step.
+        grad_norm: norm of the gradient before clipping.
+        seconds: duration of the step.
+        data_seconds: part of `seconds` spent waiting for data.
         bad: frames that could not be read, with the reasons.
     """
 
@@ -60,10 +60,10 @@ class Trainer:
 
     Args:
         recipe: network and schedule.
-        data: what it is fed.
-        taxonomy: of the labels.
-        device: "cpu", "cuda:1".
-        rank: of this process, processes: their number; a process group must be there if there are several.
+        data: training samples.
+        taxonomy: classes of the labels.
+        device: for example "cpu" or "cuda:1".
+        rank: index of this process; with several processes, a process group must exist.
         processes: number of processes.
     """
 
@@ -77,7 +77,7 @@ class Trainer:
         processes: int = 1,
     ) -> None:
         torch.manual_seed(recipe.train.seed)
-        if device.type == "cuda":  # the same sums in the same order, wherever torch has such an algorithm
+        if device.type == "cuda":  # sums in a fixed order, wherever torch has a deterministic algorithm
             torch.use_deterministic_algorithms(True, warn_only=True)
         self.recipe, self.device, self.rank = recipe, device, rank
         self.model = Detector(recipe.detector, taxonomy).to(device)
@@ -101,7 +101,7 @@ class Trainer:
 
     @property
     def num_steps(self) -> int:
-        """Of the whole run."""
+        """Number of steps of the whole run."""
         return self.steps_per_epoch * self.recipe.train.epochs
 
     def _count_steps(self) -> int:
@@ -109,26 +109,26 @@ class Trainer:
         if steps == 0:
             raise TrainingError(
                 "TRN002",
-                f"{len(self.data.order(0))} frames make no step of {self._steps.batch_size} samples in each "
+                f"{len(self.data.order(0))} frames are too few for a step of {self._steps.batch_size} samples in each "
                 f"of {self._steps.processes} processes",
                 "lower train.batch_size, or train on more frames",
             )
         return steps
 
     def save(self, path: Path, about: object, best: float | None = None) -> None:
-        """Write a checkpoint; `best` is the best validation so far."""
+        """Write a checkpoint; `best` is the best validation score so far."""
         self.place = Place(self.place.step, best if best is not None else self.place.best)
         save_checkpoint(path, self.model, self.optimizer, self.place, about)
 
     def load(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint: the losses that follow are those of the run that wrote it."""
+        """Continue from a checkpoint, with the same losses as the run that wrote it."""
         checkpoint.load_model(self.model)
         checkpoint.load_optimizer(self.model, self.optimizer)
         self.place = checkpoint.place
         self._schedule = self._one_cycle(self.place.step)
 
     def _one_cycle(self, step: int) -> OneCycleLR:
-        """Rate and momentum from a step on; they follow from the step alone."""
+        """The schedule of learning rate and momentum from a step on; both depend on the step alone."""
         config = self.recipe.train
         return OneCycleLR(
             self.optimizer,
@@ -143,11 +143,11 @@ class Trainer:
         )
 
     def run(self) -> Iterator[StepReport]:
-        """Train on, step by step, to the end of the recipe.
+        """Train step by step to the end of the recipe.
 
         Raises:
-            TrainingError: TRN001 if a loss or gradient is no number, naming the step's frames; TRN002 if too many
-                frames are bad.
+            TrainingError: TRN001 if a loss or gradient is NaN or infinite, naming the step's frames; TRN002 if too many
+                frames cannot be read.
         """
         config = self.recipe.train
         while self.place.step < self.num_steps:
@@ -163,7 +163,7 @@ class Trainer:
                 last = self.place.step % self.steps_per_epoch == 0
                 seconds = time.perf_counter() - began
                 yield StepReport(self.place.step, epoch, last, losses, rate, norm, seconds, waited, item.bad)
-                if last:  # epochs of equal length, whatever resampling rounds
+                if last:  # all epochs have the same length, even where resampling rounds differently
                     break
                 began = time.perf_counter()
 
@@ -180,7 +180,7 @@ class Trainer:
         total.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
         values = {name: float(value.detach()) for name, value in {**losses, "loss": total}.items()}
-        if not torch.isfinite(norm):  # of all processes: a loss that is no number spoils the gradients of each
+        if not torch.isfinite(norm):  # the same in all processes: DDP averages a NaN into the gradients of each
             self._stop(batch, values, float(norm))
         self.optimizer.step()
         self._schedule.step()
@@ -192,12 +192,12 @@ class Trainer:
         what = f"{', '.join(wrong)} of frames {frames}" if wrong else f"the gradient (norm {norm}) with frames {frames}"
         raise TrainingError(
             "TRN001",
-            f"step {self.place.step + 1}: no number: {what}",
-            "the last checkpoint is kept; look at these frames, lower train.learning_rate, or train in fp32",
+            f"step {self.place.step + 1}: NaN or infinite: {what}",
+            "the last checkpoint is kept; check these frames, lower train.learning_rate, or train in fp32",
         )
 
     def _readable(self, item: LoadedBatch) -> Batch:
-        """The batch, unless too many frames of the epoch were bad."""
+        """The batch, unless too many frames of the epoch could not be read."""
         self._bad |= {frame_id for frame_id, _ in item.bad}
         frames = len(self.data.frame_ids)
         if item.batch is None or len(self._bad) > _MOST_BAD * frames:
@@ -205,6 +205,6 @@ class Trainer:
             raise TrainingError(
                 "TRN002",
                 f"{len(self._bad)} of {frames} frames cannot be read, the last is {frame_id!r}: {error}",
-                "mend these files, or draw a budget for frames that are whole",
+                "repair these files, or draw a budget for frames that can be read",
             )
         return item.batch

@@ -1,1 +1,1 @@
-"""How good labels are: panoptic quality and class-agnostic IoU."""
+"""Metrics of labels and detections; each module specifies its metric in its docstring."""

@@ -1,18 +1,18 @@
-"""Are the objects right, whatever they are called? Classes and the 15-point filter of panoptic quality left aside.
+"""Class-agnostic quality of objects, without the 15-point filter of panoptic quality.
 
 Specification
-    Object, cluster   all non-void points of one (class, instance) of the truth, of the prediction.
-    Best IoU          of an object: the largest IoU with any cluster, of an object without any: 0. Classes are ignored.
+    Object, cluster   all non-void points of one (class, instance) of the ground truth, of the prediction.
+    Best IoU          of an object: the largest IoU with any cluster, 0 without one. Classes are ignored.
     Mean IoU          mean of the best IoU over objects of at least `min_points` points.
-    Recall            share of these objects whose best IoU is > 0.5.
-    Precision         share of the clusters of at least `min_points` non-void points whose best IoU with any object, of
-                      any size, is > 0.5.
-    Point precision   share of the non-void points in clusters that lie in an object.
-    Point recall      share of the non-void points in objects that lie in a cluster.
-    By class          objects by their true class, clusters by their predicted class; the match itself stays agnostic.
+    Recall            fraction of these objects whose best IoU is > 0.5.
+    Precision         fraction of the clusters of at least `min_points` non-void points whose best IoU with any object,
+                      of any size, is > 0.5.
+    Point precision   fraction of the non-void points in clusters that lie in an object.
+    Point recall      fraction of the non-void points in objects that lie in a cluster.
+    By class          objects by their true class, clusters by their predicted class; matching ignores the class.
 
-A share of nothing is NaN. quality.md says why this stands beside panoptic quality: small objects are most of what a
-weak detector misses, and the benchmark's filter hides them.
+0 / 0 is NaN. This complements panoptic quality because most objects that a weak detector misses are small, and the
+filter of the benchmark hides them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pointsam.types import PointLabels, PointTruth
 
 @dataclass(frozen=True)
 class ObjectQuality:
-    """Class-agnostic figures of a group of objects and clusters ("all", or one class)."""
+    """Class-agnostic metrics of a group of objects and clusters ("all", or one class)."""
 
     name: str
     num_objects: int
@@ -45,11 +45,11 @@ class AgnosticQuality:
     """The result, see the module's specification.
 
     Args:
-        overall: all objects and clusters.
-        classes: every class of the taxonomy, in its order.
-        point_precision, point_recall: of the foreground.
-        num_frames: sweeps added.
-        min_points: size from which objects and clusters count.
+        overall: metrics of all objects and clusters.
+        classes: metrics of every class of the taxonomy, in its order.
+        point_precision, point_recall: point precision and recall of the foreground.
+        num_frames: number of sweeps added.
+        min_points: smallest number of points of an object or a cluster that counts.
     """
 
     overall: ObjectQuality
@@ -72,8 +72,8 @@ class AgnosticAccumulator:
     """Sums over sweeps; its memory does not grow with them.
 
     Args:
-        taxonomy: classes of labels and truth.
-        min_points: size in non-void points from which objects and clusters count.
+        taxonomy: classes of labels and ground truth.
+        min_points: smallest number of non-void points of an object or a cluster that counts.
     """
 
     def __init__(self, taxonomy: Taxonomy, min_points: int = 5) -> None:
@@ -88,12 +88,12 @@ class AgnosticAccumulator:
         """Count one sweep.
 
         Raises:
-            SchemaError: SCH003 if labels and truth have different numbers of points, SCH004 on an unknown class.
+            SchemaError: SCH003 if labels and ground truth differ in their number of points, SCH004 on an unknown class.
         """
         self.add_overlaps(overlaps(labels, truth, self.taxonomy))
 
     def add_overlaps(self, seen: Overlaps) -> None:
-        """Count one sweep whose segments were already compared."""
+        """Count one sweep from the overlaps of its segments."""
         object_iou, cluster_iou = best_iou(seen)
         num_classes = len(self.taxonomy.classes)
         objects, clusters = seen.true_size >= self.min_points, seen.pred_size >= self.min_points
@@ -109,7 +109,7 @@ class AgnosticAccumulator:
         self._num_frames += 1
 
     def result(self) -> AgnosticQuality:
-        """Shares of what was counted so far."""
+        """Metrics of all sweeps added."""
         classes = tuple(
             object_quality(name, self._counts[:, i], float(self._iou_sum[i]))
             for i, name in enumerate(self.taxonomy.names)
@@ -126,7 +126,7 @@ class AgnosticAccumulator:
 
 
 def object_quality(name: str, counts: NDArray[np.int64], iou_sum: float) -> ObjectQuality:
-    """Shares of (objects, found, clusters, right) and the sum of best IoU."""
+    """Metrics from the counts (objects, found, clusters, right) and the sum of best IoU."""
     objects, found, clusters, right = (int(n) for n in counts)
     return ObjectQuality(
         name, objects, clusters, _share(iou_sum, objects), _share(found, objects), _share(right, clusters)

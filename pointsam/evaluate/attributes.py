@@ -1,11 +1,11 @@
-"""What the objects and clusters of a sweep are like: the bins that `pointsam.evaluate.slices` counts in.
+"""Properties of the objects and clusters of a sweep: the bins in which `pointsam.evaluate.slices` counts them.
 
 Dimensions
-    range        of the mean of the segment's points from the LiDAR in the ground plane, metres.
-    points       of the segment, void ones left out.
-    visibility   as the data set annotates it, of the box that holds most of the object's points; objects alone.
-    camera       every camera in whose image at least half of the segment's points fall; "none" otherwise.
-    overlap      "one camera", "several cameras" or "none", by the same count.
+    range        distance in the ground plane from the LiDAR to the mean of the segment's points, metres.
+    points       number of the segment's points, without void ones.
+    visibility   the data set's annotation of the box with most of the object's points; objects only.
+    camera       every camera whose image contains at least half of the segment's points; "none" otherwise.
+    overlap      "one camera", "several cameras" or "none", from the number of these cameras.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def dimensions(cameras: tuple[str, ...], visibility: tuple[str, ...]) -> dict[st
     """Names of all bins.
 
     Args:
-        cameras: of the rig.
-        visibility: the data set's levels, empty if it has none.
+        cameras: names of the rig's cameras.
+        visibility: names of the data set's levels, empty if it has none.
     """
     levels = {"visibility": visibility} if visibility else {}
     return {
@@ -63,12 +63,15 @@ def members_of(
 
     Args:
         seen: the segments.
-        xyz_lidar_m: (N,3) the sweep.
-        frame: its cameras.
-        cameras: of the rig, in the order of the bins.
-        boxes: of the frame, for visibility.
+        xyz_lidar_m: (N,3) points of the sweep, metres.
+        frame: the frame, with its cameras.
+        cameras: names of the rig's cameras, in the order of the bins.
+        boxes: annotated boxes of the frame, for visibility.
         visibility: (M,) level of each box, -1 if unknown.
         levels: number of levels.
+
+    Returns:
+        by dimension, the bins of all true and predicted segments.
     """
     sides = ((seen.true_of_point, seen.true_size), (seen.pred_of_point, seen.pred_size))
     inside = _inside(xyz_lidar_m, frame, cameras)
@@ -99,14 +102,14 @@ def _binned(value: FloatArray | IntArray, edges: tuple[int, ...]) -> NDArray[np.
 
 
 def _inside(xyz_lidar_m: FloatArray, frame: Frame, cameras: tuple[str, ...]) -> list[NDArray[np.bool_]]:
-    """(N,) for each camera, whether a point falls into its image; a camera that the frame lacks sees nothing."""
+    """(N,) bool for each camera, whether its image contains a point; all False for a camera that the frame lacks."""
     views = {view.name: view for view in frame.cameras}
     none = np.zeros(len(xyz_lidar_m), dtype=bool)
     return [project(xyz_lidar_m, frame, views[name]).valid if name in views else none for name in cameras]
 
 
 def _level(seen: Overlaps, xyz_lidar_m: FloatArray, boxes: Boxes, visibility: NDArray[np.int8]) -> NDArray[np.int64]:
-    """(T,) visibility of the box that holds most points of each true segment, -1 without any."""
+    """(T,) visibility of the box with most points of each true segment, -1 without a box."""
     level = np.full(len(seen.true_size), -1, dtype=np.int64)
     point, box = box_members(xyz_lidar_m, boxes)
     owner = seen.true_of_point[point]

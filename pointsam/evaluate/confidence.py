@@ -1,11 +1,12 @@
-"""Does `confidence` tell good clusters from bad ones?
+"""Does `confidence` separate good clusters from bad ones?
 
 Specification
     Clusters     those of at least `min_points` non-void points.
-    IoU          of a cluster: the largest with any object, whatever its class. It is right if that is > 0.5.
-    Bins         ten of equal width in confidence: how many clusters, their mean confidence, mean IoU, share right.
-    ECE          expected calibration error, mean over clusters of |mean confidence - share right| of their bin.
-    AUROC        chance that a right cluster is more confident than a wrong one, ties count half. 0.5 tells nothing.
+    IoU          of a cluster: the largest IoU with any object, whatever its class. The cluster is right if it is > 0.5.
+    Bins         ten bins of equal width in confidence: number of clusters, their mean confidence, mean IoU, and the
+                 fraction that is right.
+    ECE          expected calibration error: mean over clusters of |mean confidence - fraction right| of their bin.
+    AUROC        probability that a right cluster is more confident than a wrong one; ties count half. 0.5 is chance.
     Spearman     rank correlation of confidence and IoU.
 
 Source: ECE, Naeini et al., AAAI 2015; Guo et al., ICML 2017.
@@ -15,17 +16,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pointsam.base.arrays import FloatArray
 
 BINS = 10
 
 
 @dataclass(frozen=True)
 class ConfidenceBin:
-    """Clusters of a range of confidence; NaN in an empty one."""
+    """Clusters in a range of confidence; the means are NaN without clusters."""
 
     low: float
     high: float
@@ -37,7 +39,7 @@ class ConfidenceBin:
 
 @dataclass(frozen=True)
 class ConfidenceQuality:
-    """The result, see the module's specification; NaN where there is nothing to compare."""
+    """The result, see the module's specification; NaN if there is nothing to compare."""
 
     num_clusters: int
     ece: float
@@ -52,17 +54,17 @@ class ConfidenceAccumulator:
     def __init__(self) -> None:
         self._sweeps: list[NDArray[np.float64]] = [np.zeros((2, 0))]
 
-    def add(self, confidence: NDArray[np.floating[Any]], iou: NDArray[np.floating[Any]]) -> None:
+    def add(self, confidence: FloatArray, iou: FloatArray) -> None:
         """Keep the clusters of one sweep.
 
         Args:
-            confidence: (K,) in [0,1].
-            iou: (K,) in [0,1], with the best object.
+            confidence: (K,) confidence in [0,1].
+            iou: (K,) best IoU with an object, in [0,1].
         """
         self._sweeps.append(np.array([confidence, iou], dtype=np.float64))
 
     def result(self) -> ConfidenceQuality:
-        """Figures of what was added so far."""
+        """Metrics of all clusters added."""
         from scipy.stats import binned_statistic
 
         confidence, iou = np.concatenate(self._sweeps, axis=1)

@@ -1,11 +1,11 @@
-"""Average precision of boxes by the distance of their middles, as nuScenes defines it, also by range and by points.
+"""Average precision of boxes by centre distance, as nuScenes defines it, also by range.
 
-Per class: predictions of all frames by falling score; each takes the nearest object of its class and frame that is
-left, if it is near enough. Precision is interpolated at 101 recalls; what is below a recall or precision of 0.1 does
-not count. Source: nuScenes (arXiv 1903.11027), section 3.1.
+For each class, the predictions of all frames are visited by falling score. Each is matched with the nearest object of
+its class and frame that is not matched yet, if it is near enough. Precision is interpolated at 101 recalls; recalls and
+precisions below 0.1 do not count. Source: nuScenes (arXiv 1903.11027), section 3.1.
 
-Few scenes hold few objects of a rare class, whose precision weighs as much as that of cars: the mean over scenes drawn
-with replacement tells how far it can be trusted.
+A few scenes contain few objects of a rare class, whose precision has the same weight in the mean as that of cars. A
+bootstrap over scenes shows the uncertainty of the mean.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLASS_RANGE_M: Mapping[str, float] = {
     "traffic_cone": 30,
     "barrier": 30,
 }
-"""How far objects of nuScenes' classes count; other classes do everywhere."""
+"""Range up to which objects of nuScenes' classes count, metres; other classes have no limit."""
 RANGE_BINS_M = ((0.0, 20.0), (20.0, 40.0), (40.0, 1000.0))
 _RECALLS = np.linspace(0, 1, 101)
 _LEAST = 0.1
@@ -41,14 +41,14 @@ _DRAWS = 200
 
 @dataclass(frozen=True, eq=False)
 class FrameBoxes:
-    """Boxes of one frame, found or true, LiDAR frame.
+    """Predicted or true boxes of one frame, in the LiDAR frame.
 
     Args:
-        center_m: (N,3).
-        size_lwh_m: (N,3).
-        yaw_rad: (N,).
-        class_id: (N,).
-        score: (N,) of found ones; of true ones the number of their points.
+        center_m: (N,3) centres.
+        size_lwh_m: (N,3) length, width and height.
+        yaw_rad: (N,) heading.
+        class_id: (N,) class.
+        score: (N,) score of predictions; of true boxes, the number of their points.
     """
 
     center_m: NDArray[np.float64]
@@ -69,16 +69,16 @@ class FrameBoxes:
 
 @dataclass(frozen=True)
 class ClassAP:
-    """Of one class.
+    """Metrics of one class.
 
     Args:
         name: the class.
-        num_objects: true objects that count.
-        ap: mean of the thresholds; NaN without an object.
-        by_distance: at each of DISTANCES_M.
-        by_range: mean over thresholds of what is in each of RANGE_BINS_M.
-        translation_m, scale, yaw_rad: mean errors of pairs at 2 m, NaN without a pair: distance in the ground plane,
-            1 - IoU of sizes, and angle.
+        num_objects: number of true objects that count.
+        ap: average precision, mean over DISTANCES_M; NaN without objects.
+        by_distance: average precision at each of DISTANCES_M.
+        by_range: average precision in each of RANGE_BINS_M, mean over DISTANCES_M.
+        translation_m, scale, yaw_rad: mean errors of the matches at 2 m, NaN without matches: distance in the ground
+            plane, 1 - IoU of the sizes, and absolute angle.
     """
 
     name: str
@@ -93,15 +93,16 @@ class ClassAP:
 
 @dataclass(frozen=True)
 class DetectionQuality:
-    """Of all classes that occur.
+    """Metrics of all classes.
 
     Args:
-        classes: each.
-        mean_ap: over classes with an object.
-        num_frames: scored.
-        draws: the mean over units drawn with replacement. All detections of the same frames see the same draws, so that
-            they can be compared draw by draw.
-        unit: "scenes", or "frames" where scenes are few: too narrow then, since those of a scene are alike.
+        classes: metrics of each class.
+        mean_ap: mean average precision of the classes with objects.
+        num_frames: number of frames scored.
+        draws: mean average precision of each bootstrap draw. All detections of the same frames have the same draws, so
+            that they can be compared draw by draw.
+        unit: what is drawn, "scenes", or "frames" if there are few scenes (the interval is then too narrow, because
+            frames of one scene are similar).
     """
 
     classes: tuple[ClassAP, ...]
@@ -112,17 +113,17 @@ class DetectionQuality:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Bounds of 95 % of the draws, NaN without one."""
+        """95 % interval of the draws, NaN without any."""
         return interval(self.draws)
 
 
 @dataclass
 class DetectionAccumulator:
-    """Gathers frames.
+    """Collects the boxes of frames.
 
     Args:
         names: class names by class_id.
-        class_range_m: how far objects of a class count.
+        class_range_m: range up to which objects of a class count, metres.
         min_points: true objects with fewer points do not count.
     """
 
@@ -134,7 +135,7 @@ class DetectionAccumulator:
     _scene: list[str] = field(default_factory=list)
 
     def add(self, found: FrameBoxes, true: FrameBoxes, scene: str) -> None:
-        """One frame of a scene."""
+        """Add the predicted and true boxes of a frame of a scene."""
         self._scene.append(scene)
         self._found.append(self._in_range(found))
         self._true.append(self._in_range(true[true.score >= self.min_points]))
@@ -146,11 +147,11 @@ class DetectionAccumulator:
 
     @property
     def frames(self) -> tuple[list[FrameBoxes], list[FrameBoxes]]:
-        """Found and true boxes that count, by frame."""
+        """Predicted and true boxes that count, by frame."""
         return self._found, self._true
 
     def result(self) -> DetectionQuality:
-        """Figures of all frames so far."""
+        """Metrics of all frames added."""
         unit = "scenes" if len(set(self._scene)) >= FEWEST_SCENES else "frames"
         times = self._times(unit)
         found, true = (
@@ -163,7 +164,7 @@ class DetectionAccumulator:
         return DetectionQuality(tuple(quality for quality, _ in both), mean, len(self._true), draws, unit)
 
     def _times(self, unit: str) -> NDArray[np.int64]:
-        """(D,F) how often each frame is in each draw; no draw of a single scene or frame."""
+        """(D,F) how often each draw contains each frame; D = 0 with a single scene or frame."""
         names = self._scene if unit == "scenes" else range(len(self._scene))
         index = np.unique(np.asarray(names), return_inverse=True)[1]
         count = len(set(names))
@@ -171,16 +172,16 @@ class DetectionAccumulator:
 
 
 Pairs = list[tuple[int, int, int]]
-"""(frame, found, true) indices."""
+"""(frame, prediction, true box) indices."""
 
 
 def average_precision(found: Sequence[FrameBoxes], true: Sequence[FrameBoxes], limit_m: float) -> tuple[float, Pairs]:
-    """Average precision of one class, NaN without an object, and the pairs.
+    """Average precision of one class, NaN without objects, and the matches.
 
     Args:
-        found: by frame.
-        true: by frame.
-        limit_m: distance in the ground plane below which a prediction may take an object.
+        found: predictions of the class, by frame.
+        true: true boxes of the class, by frame.
+        limit_m: distance in the ground plane below which a prediction may match an object.
     """
     total = sum(len(t.score) for t in true)
     if total == 0:
@@ -192,7 +193,7 @@ def average_precision(found: Sequence[FrameBoxes], true: Sequence[FrameBoxes], l
 def matched(
     found: Sequence[FrameBoxes], true: Sequence[FrameBoxes], limit_m: float
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], Pairs]:
-    """(N,) the frame of every prediction by falling score, (N,) whether it takes an object, and the pairs."""
+    """(N,) frame of each prediction by falling score, (N,) whether it matches an object, and the matches."""
     frame = np.concatenate([np.full(len(f.score), k, dtype=np.int64) for k, f in enumerate(found)])
     row = np.concatenate([np.arange(len(f.score)) for f in found])
     score = np.concatenate([f.score for f in found])
@@ -215,7 +216,7 @@ def matched(
 
 
 def _precision(hit: NDArray[np.bool_], times: FloatArray | IntArray, total: int) -> float:
-    """Average precision of predictions by falling score, each counted so many times, NaN without an object."""
+    """Average precision of predictions by falling score, each counted `times` times; NaN without objects."""
     if total == 0:
         return float("nan")
     there = times > 0
@@ -228,7 +229,7 @@ def _precision(hit: NDArray[np.bool_], times: FloatArray | IntArray, total: int)
 
 
 def _mean(drawn: list[NDArray[np.float64]]) -> tuple[float, ...]:
-    """By draw, over the classes of which it has objects; none without a class."""
+    """Mean of each draw over the classes with objects in it; empty without classes."""
     if not drawn:
         return ()
     present = np.isfinite(drawn)
@@ -239,7 +240,7 @@ def _mean(drawn: list[NDArray[np.float64]]) -> tuple[float, ...]:
 def _class(
     name: str, found: list[FrameBoxes], true: list[FrameBoxes], times: NDArray[np.int64]
 ) -> tuple[ClassAP, NDArray[np.float64]]:
-    """Figures of a class, and (D,) its average precision in each draw, NaN where none of its objects is in it."""
+    """Metrics of a class, and (D,) its average precision in each draw, NaN for a draw without its objects."""
     objects = np.array([len(t.score) for t in true])
     count = int(objects.sum())
     if count == 0:

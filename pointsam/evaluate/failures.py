@@ -1,13 +1,13 @@
-"""What costs average precision: how much each kind of error, mended alone, would give back.
+"""Cost of each type of error: the gain in average precision if only errors of this type were corrected.
 
-Every wrong detection and every object that was not found is of one kind:
+Every wrong prediction and every missed object has one type:
 
-* place: the object is of its class, and within 4 m but not within 0.5 m;
-* class: no object of its class is within 4 m, but one of another class is within 2 m: mended, it is of that class, or
-  nothing where that object is found already;
-* double: all objects of its class within 4 m are taken by better detections;
-* background: none of these, nothing is there;
-* missed: no detection of its class is within 4 m of the object.
+* localisation: an object of its class is within 4 m, but not within 0.5 m;
+* wrong class: no object of its class is within 4 m, but one of another class is within 2 m. Corrected, the prediction
+  gets that class, or is removed if that object is matched already;
+* duplicate: all objects of its class within 4 m are matched with predictions of higher score;
+* background: none of these;
+* missed: no prediction of its class is matched with the object at 4 m.
 
 Source: TIDE (arXiv 2008.08115), with nuScenes' distances in place of overlaps.
 """
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pointsam.evaluate.detection import DISTANCES_M, FrameBoxes, average_precision
 
-KINDS = ("place", "class", "double", "background", "missed")
+KINDS = ("localisation", "wrong class", "duplicate", "background", "missed")
 _FAR_M = max(DISTANCES_M)
 _CLASS_M = 2.0
 _Frames = Sequence[FrameBoxes]
@@ -30,12 +30,12 @@ _Frames = Sequence[FrameBoxes]
 
 @dataclass(frozen=True)
 class Failures:
-    """Of one class.
+    """Errors of one class.
 
     Args:
         name: the class.
-        gains: by how much its average precision would rise without the errors of each of KINDS; NaN without an object.
-        counts: how many there are of each.
+        gains: increase of its average precision without the errors of each of KINDS; NaN without objects.
+        counts: number of errors of each of KINDS.
     """
 
     name: str
@@ -44,11 +44,11 @@ class Failures:
 
 
 def failures(found: _Frames, true: _Frames, names: Sequence[str]) -> tuple[Failures, ...]:
-    """Of each class.
+    """Errors of each class.
 
     Args:
-        found: by frame.
-        true: by frame.
+        found: predictions, by frame.
+        true: true boxes, by frame.
         names: class names by class_id.
     """
     by_class = [_Found.of(_of(found, k), _of(true, k)) for k in range(len(names))]
@@ -58,7 +58,7 @@ def failures(found: _Frames, true: _Frames, names: Sequence[str]) -> tuple[Failu
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Boxes of one class by frame, and which detections took an object at 4 m, and which objects were taken."""
+    """Boxes of one class by frame, and which predictions and objects are matched at 4 m."""
 
     found: list[FrameBoxes]
     true: list[FrameBoxes]
@@ -90,7 +90,7 @@ def _class(
     renamed = [replace(f, class_id=one) for f, one in zip(found, right, strict=True)]
     left = [t[held] for t, held in zip(mine.true, mine.taken, strict=True)]
     ap = _mean_ap(mine.found, mine.true)
-    mended = (
+    corrected = (
         average_precision(mine.found, mine.true, _FAR_M)[0],
         _mean_ap(_of(renamed, class_id), mine.true),
         _mean_ap(without(double), mine.true),
@@ -98,11 +98,11 @@ def _class(
         _mean_ap(mine.found, left) if any(len(t.score) for t in left) else 1.0 + 0 * ap,  # NaN without an object
     )
     counts = (int(sum(map(np.sum, some))) for some in (other, double, nothing, [~t for t in mine.taken]))
-    return tuple(value - ap for value in mended), (mine.misplaced, *counts)
+    return tuple(value - ap for value in corrected), (mine.misplaced, *counts)
 
 
 def _right_class(frame: int, found: FrameBoxes, true: FrameBoxes, by_class: list[_Found]) -> NDArray[np.int64]:
-    """(N,) the class a detection should have; -1 where it should not be."""
+    """(N,) correct class of each prediction, -1 for those to remove."""
     out = found.class_id.copy()
     if len(true.score):
         taken = np.zeros(len(true.score), dtype=bool)

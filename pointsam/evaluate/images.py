@@ -1,13 +1,14 @@
-"""Camera masks against the true instances of their images: what SAM and the 2D network did, before any point.
+"""Camera masks against the ground-truth instances of their images: the quality of the 2D stage.
 
 Specification
-    Object    a true instance of at least `min_px` pixels in an image; masks are those that built clusters.
-    IoU       of an object: the largest with any mask of its image, whatever its class, 0 without any. Found if > 0.5.
-    Right     a mask whose best IoU with any object is > 0.5.
-    Class     of found objects: share whose best mask has their class.
-    Bands     by the height of the object's box in pixels, and by what is seen of it: "clear" from 80 % on.
+    Object    a true instance of at least `min_px` pixels in an image. Masks are those that contribute to clusters.
+    IoU       of an object: the largest IoU with any mask of its image, whatever its class; 0 without one. The object is
+              found if it is > 0.5.
+    Right     a mask is right if its best IoU with any object is > 0.5.
+    Class     fraction of the found objects whose best mask has their class.
+    Bands     groups of objects by the height of the box in pixels, and by the visible fraction: "clear" from 80 %.
 
-Source: the paper's open check of mask quality (method.md A.8); IoU as in the COCO mask metric.
+IoU is that of the COCO mask metric.
 """
 
 from __future__ import annotations
@@ -30,15 +31,16 @@ CLEAR = 0.8
 
 @dataclass(frozen=True)
 class MaskQuality:
-    """Figures of a group of objects, a share of nothing is NaN.
+    """Metrics of a group of objects; 0 / 0 is NaN.
 
     Args:
         name: "all", a class, or a band.
-        num_objects: of it.
-        mean_iou, recall: of objects.
-        class_share: of found objects.
-        num_masks: of its class; of all in "all"; 0 in bands.
-        precision: share of these that are right.
+        num_objects: number of objects in the group.
+        mean_iou: mean best IoU of the objects.
+        recall: fraction of the objects that is found.
+        class_share: fraction of the found objects whose best mask has their class.
+        num_masks: number of masks of the class; of all masks for "all"; 0 for bands.
+        precision: fraction of these masks that is right.
     """
 
     name: str
@@ -54,8 +56,8 @@ class ImageAccumulator:
     """Sums over images; its memory does not grow with them.
 
     Args:
-        taxonomy: classes of masks and truth.
-        min_px: pixels from which an object counts.
+        taxonomy: classes of masks and ground truth.
+        min_px: smallest number of pixels of an object that counts.
     """
 
     def __init__(self, taxonomy: Taxonomy, min_px: int = 16) -> None:
@@ -70,8 +72,8 @@ class ImageAccumulator:
         """Count one image.
 
         Args:
-            truth: its instances.
-            masks: run lengths of the image's size, and class.
+            truth: its ground-truth instances.
+            masks: COCO RLE in the image's size, and class_id, of each mask.
         """
         iou, height = _overlaps(truth, [counts for counts, _ in masks])
         mask_class = np.array([class_id for _, class_id in masks], dtype=np.int64)
@@ -89,7 +91,7 @@ class ImageAccumulator:
         np.add.at(self._masks, mask_class, np.stack([np.ones(len(masks)), iou.max(axis=0, initial=0) > 0.5], axis=1))
 
     def result(self) -> tuple[MaskQuality, ...]:
-        """All, then each class, then each band."""
+        """Metrics of all objects, then of each class, then of each band."""
         classes = len(self._taxonomy.classes)
         sums, masks = self._objects, self._masks
         out = [_quality("all", sums[:classes].sum(axis=0), masks.sum(axis=0))]

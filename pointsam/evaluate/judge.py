@@ -1,4 +1,4 @@
-"""Everything that is said about the labels of one folder, frame by frame."""
+"""Computes all metrics of the labels of a folder, frame by frame."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MIN_POINTS_PANOPTIC, MIN_POINTS_OBJECTS = 15, 5
 
 @dataclass(frozen=True)
 class Quality:
-    """All figures of one folder."""
+    """All metrics of a folder, by module of `pointsam.evaluate`."""
 
     panoptic: PanopticQuality
     agnostic: AgnosticQuality
@@ -36,21 +36,21 @@ class Quality:
 
 @dataclass(frozen=True, eq=False)
 class FrameVerdict:
-    """What became of the segments of one frame.
+    """The metrics of each segment of a frame.
 
     Args:
-        frame_id: of the frame.
-        seen: its segments.
+        frame_id: id of the frame.
+        seen: its segments and their overlaps.
         object_iou: (T,) best IoU of each true segment.
         cluster_iou: (P,) best IoU of each cluster.
-        matched_objects: (T,) bool, matches of panoptic quality.
-        matched_clusters: (P,) bool.
-        missed: (T,) bool, counted as FN.
-        false_alarm: (P,) bool, counted as FP.
-        confidence: (P,) of the clusters.
-        members: bins by dimension.
-        bins: their names, by dimension.
-        class_names: by class_id.
+        matched_objects: (T,) bool, matched true segments of panoptic quality.
+        matched_clusters: (P,) bool, matched clusters of panoptic quality.
+        missed: (T,) bool, true segments that count as FN.
+        false_alarm: (P,) bool, clusters that count as FP.
+        confidence: (P,) confidence of the clusters.
+        members: bins of the segments, by dimension.
+        bins: names of the bins, by dimension.
+        class_names: class names by class_id.
     """
 
     frame_id: str
@@ -68,12 +68,12 @@ class FrameVerdict:
 
 
 class Judge:
-    """Sums over the frames of a folder; its memory grows with them by 16 bytes a cluster.
+    """Sums over the frames of a folder; its memory grows by 16 bytes per cluster.
 
     Args:
-        dataset: gives sweeps, cameras, boxes.
-        taxonomy: of labels and truth.
-        cameras: of the rig.
+        dataset: data set with sweeps, cameras and boxes.
+        taxonomy: classes of labels and ground truth.
+        cameras: names of the rig's cameras.
     """
 
     def __init__(self, dataset: Dataset, taxonomy: Taxonomy, cameras: tuple[str, ...]) -> None:
@@ -88,8 +88,8 @@ class Judge:
         """Count one frame.
 
         Raises:
-            SchemaError: SCH003 if labels and truth have different numbers of points, SCH004 on an unknown class; and
-                what reading the sweep raises.
+            SchemaError: SCH003 if labels and ground truth differ in their number of points, SCH004 on an unknown class.
+            DatasetError: what reading the sweep raises.
         """
         frame_id = found.frame.frame_id
         try:
@@ -116,7 +116,7 @@ class Judge:
         return verdict
 
     def result(self) -> Quality:
-        """Figures of all frames added."""
+        """Metrics of all frames added."""
         return Quality(
             self._panoptic.result(),
             self._agnostic.result(),

@@ -1,7 +1,8 @@
 """KITTI's average precision at 40 recalls, easy, moderate and hard.
 
-Objects too hard for a level, and those of a similar class, are neither wanted nor wrong: a detection that takes one is
-forgotten. The steps are those of KITTI's own evaluation; of its 41 recalls the first, 0, does not count (R40).
+Objects that are too hard for a level, and those of a similar class, are ignored: a detection that matches one is
+neither right nor wrong. The steps are those of KITTI's own evaluation; of its 41 recalls the first, 0, does not count
+(R40).
 Source: KITTI object development kit; arXiv 1905.12365 for the 40 recalls.
 """
 
@@ -18,13 +19,13 @@ _RECALLS = 41
 
 @dataclass(frozen=True)
 class Level:
-    """Which objects count.
+    """A level of difficulty: which objects count.
 
     Args:
-        name: of the level.
-        min_height_px: of the 2D box, of objects and of detections.
-        max_occlusion: 0 visible, 1 partly, 2 largely hidden.
-        max_truncation: share outside of the image.
+        name: name of the level.
+        min_height_px: smallest height of the 2D box, of objects and of detections.
+        max_occlusion: largest occlusion: 0 visible, 1 partly hidden, 2 largely hidden.
+        max_truncation: largest fraction outside of the image.
     """
 
     name: str
@@ -40,16 +41,16 @@ MIN_IOU = {"Car": 0.7, "Pedestrian": 0.5, "Cyclist": 0.5}
 
 @dataclass(frozen=True, eq=False)
 class KittiFrame:
-    """One frame and class: D detections of the class; G objects of it and of the similar class.
+    """A frame for one class: D detections of the class, and G objects of it and of the similar class.
 
     Args:
-        iou: (D,G) overlap, 3D or in bird's-eye view.
-        score: (D,).
-        height_px: (D,) of the detections' 2D boxes.
-        similar: (G,) bool, of the similar class.
-        object_height_px: (G,).
-        occlusion: (G,).
-        truncation: (G,).
+        iou: (D,G) IoU, in 3D or in bird's-eye view.
+        score: (D,) score of the detections.
+        height_px: (D,) height of the detections' 2D boxes.
+        similar: (G,) bool, whether the object is of the similar class.
+        object_height_px: (G,) height of the objects' 2D boxes.
+        occlusion: (G,) occlusion of the objects.
+        truncation: (G,) truncation of the objects.
     """
 
     iou: NDArray[np.float64]
@@ -61,7 +62,7 @@ class KittiFrame:
     truncation: NDArray[np.float64]
 
     def forgiven(self, level: Level) -> NDArray[np.bool_]:
-        """(G,) objects that need not be found at a level."""
+        """(G,) bool, objects that are ignored at a level."""
         return (
             self.similar
             | (self.occlusion > level.max_occlusion)
@@ -71,12 +72,12 @@ class KittiFrame:
 
 
 def average_precision_r40(frames: Sequence[KittiFrame], level: Level, min_iou: float) -> float:
-    """Of one class, in [0,1]; NaN if no object counts.
+    """Average precision of one class, in [0,1]; NaN if no object counts.
 
     Args:
-        frames: all of them.
-        level: of difficulty.
-        min_iou: overlap above which a detection may take an object.
+        frames: all frames, for the class.
+        level: level of difficulty.
+        min_iou: IoU above which a detection may match an object.
     """
     wanted = sum(int((~frame.forgiven(level)).sum()) for frame in frames)
     if wanted == 0:
@@ -91,7 +92,7 @@ def average_precision_r40(frames: Sequence[KittiFrame], level: Level, min_iou: f
 
 
 def _matched_scores(frame: KittiFrame, level: Level, min_iou: float) -> NDArray[np.float64]:
-    """Scores at which objects are found: each object takes the best-scored detection that meets it."""
+    """Scores of the matches that count; each object is matched with the detection of highest score above `min_iou`."""
     forgiven, small = frame.forgiven(level), frame.height_px < level.min_height_px
     free = np.ones(len(frame.score), dtype=bool)
     scores = []
@@ -106,7 +107,7 @@ def _matched_scores(frame: KittiFrame, level: Level, min_iou: float) -> NDArray[
 
 
 def _thresholds(scores: NDArray[np.float64], wanted: int) -> list[float]:
-    """Scores that come nearest to the 41 recalls."""
+    """Scores at which recall is nearest to each of the 41 recalls."""
     falling, chosen = np.sort(scores)[::-1], list[float]()
     recall = 0.0
     for k, score in enumerate(falling):
@@ -120,7 +121,7 @@ def _thresholds(scores: NDArray[np.float64], wanted: int) -> list[float]:
 
 
 def _count(frame: KittiFrame, level: Level, min_iou: float, threshold: float) -> tuple[int, int]:
-    """Right and wrong detections from a score on: each object takes the one that meets it best."""
+    """Numbers of right and wrong detections at or above a score; each object is matched by highest IoU."""
     forgiven, small = frame.forgiven(level), frame.height_px < level.min_height_px
     free = (frame.score >= threshold) & ~small
     right = 0

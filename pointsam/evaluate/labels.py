@@ -1,11 +1,11 @@
-"""The labels of an output folder against the truth of its data set."""
+"""Evaluates the labels of an output folder against the ground truth of its data set."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.errors import NothingToScoreError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.judge import FrameVerdict, Judge
@@ -20,13 +20,13 @@ def evaluate_labels(
 
     Args:
         out: the folder.
-        dataset: with the truth.
-        truth: its source (Dataset.point_truth).
-        watch: is shown every frame's verdict.
+        dataset: data set with ground truth.
+        truth: source of the ground truth (Dataset.point_truth), None for the best one.
+        watch: called with the verdict of every frame.
 
     Raises:
-        SchemaError: SCH004 if the labels are of other classes than the truth.
-        DatasetError: DAT009 if no frame can be scored.
+        SchemaError: SCH004 if labels and ground truth have different classes.
+        NothingToScoreError: DAT009 if no frame can be scored.
     """
     labels = Labels(out)
     require_same_classes(labels, dataset)
@@ -47,20 +47,20 @@ def evaluate_labels(
         watch(judge.add(labels.labels(frame.frame_id), true))
         sources.add(true.source)
     if judge is None:
-        raise DatasetError(
+        raise NothingToScoreError(
             "DAT009",
             f"no frame of {out} can be scored: {failed} quarantined, {without_truth} without "
-            f"{truth or 'truth'} in {dataset.root}",
+            f"{truth or 'ground truth'} in {dataset.root}",
             "score a split that has boxes or panoptic labels" if truth is None else "leave out --truth",
         )
     return FolderQuality(labels.out, "+".join(sorted(sources)), judge.result(), failed, without_truth)
 
 
 def require_same_classes(labels: Labels, dataset: Dataset) -> None:
-    """Refuse labels of other classes than those of a data set's ground truth.
+    """Check that labels have the classes of a data set's ground truth.
 
     Raises:
-        SchemaError: SCH004.
+        SchemaError: SCH004 if they do not.
     """
     if labels.taxonomy.names != dataset.taxonomy.names:
         raise SchemaError(

@@ -1,4 +1,4 @@
-"""How the predicted and the true objects of one sweep share points: the table every metric here is read from."""
+"""Overlaps of the predicted and true objects of a sweep, from which all metrics of labels are computed."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Overlaps:
     Args:
         pred_class: (P,) int64 class_id of each predicted segment.
         pred_id: (P,) int64 its instance_id.
-        pred_size: (P,) int64 points of each.
+        pred_size: (P,) int64 its number of points.
         true_class: (T,) int64 class_id of each true segment.
         true_id: (T,) int64 its instance_id.
-        true_size: (T,) int64 points of each.
+        true_size: (T,) int64 its number of points.
         pred_index: (K,) int64 predicted segment of each pair that shares a point.
         true_index: (K,) int64 true segment of each pair.
-        shared: (K,) int64 points of each pair, all positive.
-        num_foreground_shared: points that are foreground in both.
-        pred_at: (F,) int64 points that are predicted foreground and not void.
-        pred_of: (F,) int64 predicted segment of each.
-        true_of_point: (N,) int64 true segment of each point of the sweep, NO_INSTANCE for none; void points have none.
+        shared: (K,) int64 number of points that each pair shares, all positive.
+        num_foreground_shared: number of points that are foreground in both.
+        pred_at: (F,) int64 indices of the points that are predicted foreground and not void.
+        pred_of: (F,) int64 predicted segment of each of these points.
+        true_of_point: (N,) int64 true segment of each point of the sweep, NO_INSTANCE for background and void points.
     """
 
     pred_class: NDArray[np.int64]
@@ -57,26 +57,26 @@ class Overlaps:
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """(K,) intersection over union of each pair, in points."""
+        """(K,) intersection over union of each pair, from numbers of points."""
         union = self.pred_size[self.pred_index] + self.true_size[self.true_index] - self.shared
         return self.shared / union
 
 
 def overlaps(labels: PointLabels, truth: PointTruth, taxonomy: Taxonomy) -> Overlaps:
-    """Count what segments share, void points left out first.
+    """Count the points that segments share, without void points.
 
     Args:
-        labels: prediction for the N points of a sweep.
-        truth: truth for the same points.
+        labels: (N,) predicted labels of a sweep.
+        truth: (N,) ground truth of the same points.
         taxonomy: classes of both.
 
     Raises:
-        SchemaError: SCH003 if the two have different numbers of points, SCH004 on a class beyond the taxonomy.
+        SchemaError: SCH003 if the two differ in their number of points, SCH004 if a class is not in the taxonomy.
     """
     if len(labels) != len(truth.labels):
         raise SchemaError(
             "SCH003",
-            f"labels of {len(labels)} points meet a truth of {len(truth.labels)}",
+            f"labels of {len(labels)} points, but ground truth of {len(truth.labels)}",
             "evaluate against the data set that the labels were made from",
         )
     pred_at, pred_of, pred = _segments(labels, truth.void, taxonomy)
@@ -87,8 +87,8 @@ def overlaps(labels: PointLabels, truth: PointTruth, taxonomy: Taxonomy) -> Over
     true_under_pred = true_of_point[pred_at]
     both = true_under_pred != NO_INSTANCE
     num_true = len(true[0])
-    cell, shared, _ = _count(pred_of[both] * num_true + true_under_pred[both])
-    pred_index, true_index = np.divmod(cell, max(num_true, 1))
+    pair, shared, _ = _count(pred_of[both] * num_true + true_under_pred[both])
+    pred_index, true_index = np.divmod(pair, max(num_true, 1))
     num_shared = int(np.count_nonzero(both))
     return Overlaps(*pred, *true, pred_index, true_index, shared, num_shared, pred_at, pred_of, true_of_point)
 
@@ -96,7 +96,7 @@ def overlaps(labels: PointLabels, truth: PointTruth, taxonomy: Taxonomy) -> Over
 def _segments(
     labels: PointLabels, void: NDArray[np.bool_], taxonomy: Taxonomy
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], _Segments]:
-    """Foreground point indices, their segment, and each segment's class, instance and size."""
+    """Indices of foreground points, the segment of each, and the class, instance and size of each segment."""
     at = np.flatnonzero((labels.instance_id != NO_INSTANCE) & ~void)
     class_id = labels.class_id[at].astype(np.int64)
     if class_id.size and class_id.max() >= len(taxonomy.classes):
@@ -115,11 +115,11 @@ def _segments(
 def _count(
     key: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The different keys in ascending order, how often each occurs, and the index of every entry's key."""
+    """Distinct keys in ascending order, their counts, and the index of each input key among them."""
     if key.max(initial=0) > 8 * key.size:
         unique, index, count = np.unique(key, return_inverse=True, return_counts=True)
-        return unique, count, index.reshape(-1)  # numpy 2.0 keeps the input's shape here, others do not
-    # Dense ids, the common case, need no sort: a third of the time.
+        return unique, count, index.reshape(-1)  # numpy 2.0 keeps the input's shape here, other versions do not
+    # Dense keys, the common case, need no sorting, which takes three times as long.
     count = np.bincount(key)
     present = count > 0
     return np.flatnonzero(present), count[present], (np.cumsum(present) - 1)[key]

@@ -1,23 +1,23 @@
 """Panoptic quality of thing classes.
 
 Specification
-    Segment     all non-void points of one (class, instance). Void points leave prediction and truth before anything is
-                counted. True background is not void: a segment that spills over it loses IoU.
-    Match (TP)  a predicted and a true segment of the same class with IoU > 0.5, strictly, hence one-to-one. Segments of
-                any size match.
-    FP, FN      an unmatched predicted or true segment of at least `min_points` non-void points. Smaller ones count
-                neither way, so that the filter touches misses and false alarms only, never matches.
+    Segment     all non-void points of one (class, instance). Void points are removed from prediction and ground truth
+                first. Background is not void: a predicted segment that contains background loses IoU.
+    Match (TP)  a predicted and a true segment of the same class with IoU > 0.5. The inequality is strict, so matches
+                are one-to-one. Segments of any size match.
+    FP, FN      an unmatched predicted or true segment of at least `min_points` non-void points. Smaller ones count as
+                neither, so the filter affects false positives and misses only, never matches.
     SQ          sum of IoU over matches / TP, 0 without a match.
     RQ          TP / (TP + FP / 2 + FN / 2).
     PQ          SQ * RQ.
-    Mean        over classes that were counted at all (TP + FP + FN > 0). Other classes are listed with NaN.
+    Mean        over the classes that occur (TP + FP + FN > 0). Other classes are listed with NaN.
 
-All counts are summed over sweeps per class before the ratios are taken. Per class these are the values of the
-nuScenes-devkit's PanopticEval (to rounding), which for a class never counted says 0 and takes it, like its six stuff
-classes and unlike us, into the mean: on a few frames the devkit's mean is therefore lower than ours. Where all thing
-classes occur, our mean is the plain mean over thing classes that method.md A.8 reports.
+Counts are summed over sweeps per class before the ratios are computed. Per class, the values are those of the
+nuScenes-devkit's PanopticEval up to rounding. The devkit gives 0 to a class that does not occur, and its mean includes
+such classes and its six stuff classes. On a few frames its mean is therefore lower than ours. If all thing classes
+occur, our mean is the mean over thing classes, as the paper reports it.
 
-Source: Kirillov et al., Panoptic Segmentation, 2019; method.md A.8; nuscenes.eval.panoptic.PanopticEval.
+Source: Kirillov et al., Panoptic Segmentation, 2019; nuscenes.eval.panoptic.PanopticEval.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pointsam.types import PointLabels, PointTruth
 
 @dataclass(frozen=True)
 class ClassQuality:
-    """One class's counts and ratios; pq, sq and rq are NaN where tp + fp + fn = 0."""
+    """Counts and ratios of one class; pq, sq and rq are NaN if tp + fp + fn = 0."""
 
     name: str
     tp: int
@@ -53,10 +53,10 @@ class PanopticQuality:
     """The result, see the module's specification.
 
     Args:
-        pq, sq, rq: means over the classes that were counted, NaN if none was.
-        classes: every class of the taxonomy, in its order.
-        num_frames: sweeps added.
-        min_points: size from which an unmatched segment counts.
+        pq, sq, rq: means over the classes that occur, NaN if none does.
+        classes: metrics of every class of the taxonomy, in its order.
+        num_frames: number of sweeps added.
+        min_points: smallest number of points of an unmatched segment that counts.
     """
 
     pq: float
@@ -69,11 +69,11 @@ class PanopticQuality:
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """What became of the segments of one sweep.
+    """Matches, misses and false positives of a sweep.
 
     Args:
-        pair: (K,) bool of the overlapping pairs, matches.
-        iou: (K,) float64 of the pairs.
+        pair: (K,) bool, whether an overlapping pair is a match.
+        iou: (K,) float64 IoU of the pairs.
         missed: (T,) bool, true segments that count as FN.
         false_alarm: (P,) bool, predicted segments that count as FP.
     """
@@ -85,7 +85,7 @@ class Matches:
 
 
 def match(seen: Overlaps, min_points: int) -> Matches:
-    """Match the segments of a sweep, see the module's specification."""
+    """Match the segments of a sweep by the module's specification."""
     iou = seen.iou
     pair = (iou > 0.5) & (seen.pred_class[seen.pred_index] == seen.true_class[seen.true_index])
     missed = seen.true_size >= min_points
@@ -99,8 +99,9 @@ class PanopticAccumulator:
     """Sums counts over sweeps; its memory does not grow with them.
 
     Args:
-        taxonomy: classes of labels and truth.
-        min_points: size in non-void points from which an unmatched segment counts; 15 is the nuScenes benchmark's.
+        taxonomy: classes of labels and ground truth.
+        min_points: smallest number of non-void points of an unmatched segment that counts; the nuScenes benchmark has
+            15.
     """
 
     def __init__(self, taxonomy: Taxonomy, min_points: int = 15) -> None:
@@ -114,12 +115,12 @@ class PanopticAccumulator:
         """Count one sweep.
 
         Raises:
-            SchemaError: SCH003 if labels and truth have different numbers of points, SCH004 on an unknown class.
+            SchemaError: SCH003 if labels and ground truth differ in their number of points, SCH004 on an unknown class.
         """
         self.add_overlaps(overlaps(labels, truth, self.taxonomy))
 
     def add_overlaps(self, seen: Overlaps) -> None:
-        """Count one sweep whose segments were already compared."""
+        """Count one sweep from the overlaps of its segments."""
         found = match(seen, self.min_points)
         num_classes = len(self.taxonomy.classes)
         matched_class = seen.true_class[seen.true_index[found.pair]]
@@ -129,7 +130,7 @@ class PanopticAccumulator:
         self._num_frames += 1
 
     def result(self) -> PanopticQuality:
-        """Ratios of what was counted so far."""
+        """Metrics of all sweeps added."""
         classes = tuple(
             class_quality(name, self._counts[:, i], float(self._iou_sum[i]))
             for i, name in enumerate(self.taxonomy.names)
@@ -145,13 +146,13 @@ class PanopticAccumulator:
 
 
 def mean_counted(ratios: Iterable[float]) -> float:
-    """Mean of what is not NaN, NaN of nothing."""
+    """Mean of the values that are not NaN; NaN without any."""
     counted = [ratio for ratio in ratios if not math.isnan(ratio)]
     return sum(counted) / len(counted) if counted else math.nan
 
 
 def class_quality(name: str, counts: NDArray[np.int64], iou_sum: float) -> ClassQuality:
-    """Ratios of (tp, fp, fn) and the sum of IoU over matches."""
+    """Metrics from the counts (tp, fp, fn) and the sum of IoU over matches."""
     tp, fp, fn = (int(n) for n in counts)
     if tp + fp + fn == 0:
         return ClassQuality(name, 0, 0, 0, 0.0, math.nan, math.nan, math.nan)

@@ -1,10 +1,9 @@
-"""What `pointsam-label eval` says of one folder, and of two side by side: as a document, in the terminal, as a page."""
+"""The output of `pointsam-label eval` for one folder or for two: JSON, text for the terminal, Markdown."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from pointsam.base.tables import Table, cell, without_nan
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC, Quality
@@ -15,14 +14,14 @@ _OBJECTS = ("objects", "IoU", "recall", "precision")
 
 @dataclass(frozen=True)
 class FolderQuality:
-    """Figures of one output folder.
+    """Metrics of an output folder.
 
     Args:
         out: the folder.
-        truth: what it was compared with: "panoptic", "lidarseg", "semantickitti" or "boxes"; several are joined by "+".
-        quality: the figures.
-        failed: quarantined frames, not scored.
-        without_truth: frames that the data set has no truth for, not scored.
+        truth: source of the ground truth: "panoptic", "lidarseg", "semantickitti" or "boxes"; several joined by "+".
+        quality: the metrics.
+        failed: number of quarantined frames, which are not scored.
+        without_truth: number of frames without ground truth, which are not scored.
     """
 
     out: Path
@@ -31,38 +30,36 @@ class FolderQuality:
     failed: int
     without_truth: int
 
-    def as_dict(self) -> dict[str, Any]:
-        """For --json: NaN, a share of nothing, becomes null."""
-        values: dict[str, Any] = without_nan(
-            {
-                "out": str(self.out),
-                "truth": self.truth,
-                "failed": self.failed,
-                "without_truth": self.without_truth,
-                **asdict(self.quality),
-            }
-        )
-        return values
+    def as_dict(self) -> dict[str, object]:
+        """JSON values for --json, with null for NaN (0 / 0)."""
+        figures = {name: without_nan(value) for name, value in asdict(self.quality).items()}
+        return {
+            "out": str(self.out),
+            "truth": self.truth,
+            "failed": self.failed,
+            "without_truth": self.without_truth,
+            **figures,
+        }
 
     def tables(self) -> list[Table]:
-        """Everything, the most wanted first."""
+        """All tables, the most important first."""
         return [self._classes(), self._bins(), self._confidence()]
 
     def text(self) -> str:
-        """For the terminal."""
+        """Text for the terminal."""
         return "\n\n".join([*(table.text() for table in self.tables()), *self.notes()])
 
     def markdown(self) -> str:
-        """A page."""
+        """A Markdown page."""
         return "\n\n".join(["# Label quality", *(table.markdown() for table in self.tables()), *self.notes()]) + "\n"
 
     def notes(self) -> list[str]:
-        """What was left out."""
+        """Notes on frames that were not scored."""
         notes = []
         if self.failed:
             notes.append(f"{self.failed} quarantined frames were not scored")
         if self.without_truth:
-            notes.append(f"{self.without_truth} frames have no truth and were not scored")
+            notes.append(f"{self.without_truth} frames have no ground truth and were not scored")
         return notes
 
     def _classes(self) -> Table:
@@ -90,7 +87,7 @@ class FolderQuality:
             o = one.objects
             figures = (one.pq, one.sq, one.rq, *counts, o.num_objects, o.mean_iou, o.recall, o.precision)
             rows.append((f"{one.dimension}: {one.bin}", *figures))
-        return Table("by what objects are like", ("bin", *_RATIOS, "TP", "FP", "FN", *_OBJECTS), rows)
+        return Table("by properties of the objects", ("bin", *_RATIOS, "TP", "FP", "FN", *_OBJECTS), rows)
 
     def _confidence(self) -> Table:
         found = self.quality.confidence
@@ -100,15 +97,15 @@ class FolderQuality:
             if b.num_clusters
         ]
         note = (
-            f"AUROC {cell(found.auroc)}: the chance that a right cluster is more confident than a wrong one; "
+            f"AUROC {cell(found.auroc)}: probability that a right cluster is more confident than a wrong one; "
             f"rank correlation with IoU {cell(found.spearman)}; calibration error {cell(found.ece)}"
         )
-        header = ("confidence", "clusters", "mean", "IoU", "share right")
-        return Table("does confidence tell good clusters from bad ones?", header, rows, note)
+        header = ("confidence", "clusters", "mean", "IoU", "fraction right")
+        return Table("does confidence separate good clusters from bad ones?", header, rows, note)
 
 
 def compare(ours: FolderQuality, other: FolderQuality) -> Table:
-    """Classes and bins of both, scored on one data set, and the differences, ours less the other's."""
+    """Classes and bins of two folders, scored on one data set, and the differences `ours - other`."""
     theirs = _figures(other)
     rows: list[tuple[object, ...]] = []
     nan = (float("nan"),) * 3
@@ -119,7 +116,7 @@ def compare(ours: FolderQuality, other: FolderQuality) -> Table:
         rows.append(tuple(row))
     header = ["", *(f"{figure}{side}" for figure in ("PQ", "IoU", "recall") for side in ("", " other", " +/-"))]
     frames = [report.quality.panoptic.num_frames for report in (ours, other)]
-    note = "" if frames[0] == frames[1] else f"of {frames[0]} and {frames[1]} frames: not the same ones"
+    note = "" if frames[0] == frames[1] else f"the folders have {frames[0]} and {frames[1]} frames: not the same ones"
     return Table(f"{ours.out} against {other.out}", header, rows, note)
 
 

@@ -1,10 +1,10 @@
-"""Is each point of the right class, whatever its object?
+"""Semantic IoU: whether each point has the right class, whatever its object.
 
 Specification
-    Points    all that are not void.
-    IoU       of a class: points of it in both / points of it in either. NaN for a class that neither has.
-    Mean      over the classes that either has, background left out.
-    Confusion row true class, column predicted class, background last.
+    Points    all points that are not void.
+    IoU       of a class: number of points that both assign to it / that either assigns to it; NaN if neither does.
+    Mean      over the classes that occur in either, without background.
+    Confusion rows are true classes, columns are predicted classes, background is last.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class SemanticQuality:
     """The result, see the module's specification.
 
     Args:
-        mean_iou: over classes.
-        iou: (C,) of each class of the taxonomy.
-        confusion: (C+1,C+1) points.
+        mean_iou: mean IoU of the classes.
+        iou: (C,) IoU of each class of the taxonomy.
+        confusion: (C+1,C+1) numbers of points.
     """
 
     mean_iou: float
@@ -42,7 +42,7 @@ class SemanticAccumulator:
         self._confusion = np.zeros((self._size, self._size), dtype=np.int64)
 
     def add(self, labels: PointLabels, truth: PointTruth) -> None:
-        """Count one sweep whose classes were already checked against the taxonomy."""
+        """Count one sweep, whose classes the caller has checked against the taxonomy."""
         true, pred = (self._row(each.class_id)[~truth.void] for each in (truth.labels, labels))
         counts = np.bincount(true * self._size + pred, minlength=self._size**2)
         self._confusion += counts.reshape(self._size, self._size)
@@ -51,7 +51,7 @@ class SemanticAccumulator:
         return np.minimum(class_id, self._size - 1).astype(np.int64)
 
     def result(self) -> SemanticQuality:
-        """Shares of what was counted so far."""
+        """Metrics of all sweeps added."""
         both = np.diag(self._confusion)[:-1]
         either = (self._confusion.sum(axis=0) + self._confusion.sum(axis=1))[:-1] - both
         iou = tuple(float(b / e) if e else float("nan") for b, e in zip(both, either, strict=True))

@@ -1,13 +1,14 @@
-"""The same figures by what an object is like: its range, size, visibility, cameras.
+"""The metrics by properties of the objects: range, size, visibility, cameras.
 
 Specification
-    Dimension     a way to sort objects into bins ("range"); an object may be in several bins of one ("camera") or none.
+    Dimension     a property by which objects are sorted into bins ("range"). An object may be in no bin of a dimension,
+                  or in several ("camera").
     TP, FN        count in the bins of the true object.
-    FP            count in the bins of the cluster: a false alarm has no object.
-    Objects, IoU, recall   by the bins of the object. Clusters, precision   by those of the cluster.
+    FP            count in the bins of the cluster, because a false positive has no object.
+    Objects, IoU, recall   count in the bins of the object. Clusters, precision   count in the bins of the cluster.
 
-Figures are those of `pointsam.evaluate.panoptic` and `pointsam.evaluate.agnostic`. A dimension that only objects have
-(visibility) has no false alarms and no clusters: PQ is then that of matches and misses, precision NaN.
+The metrics are those of `pointsam.evaluate.panoptic` and `pointsam.evaluate.agnostic`. In a dimension of objects only
+(visibility), there are no false positives and no clusters: PQ is that of matches and misses, and precision is NaN.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ _AGNOSTIC = ("objects", "found", "clusters", "right")
 
 @dataclass(frozen=True, eq=False)
 class Members:
-    """Which bins of one dimension the segments of a sweep are in.
+    """The bins of one dimension that the segments of a sweep are in.
 
     Args:
-        objects: (T,B) bool of the true segments.
-        clusters: (P,B) bool of the predicted ones.
+        objects: (T,B) bool, bins of the true segments.
+        clusters: (P,B) bool, bins of the predicted segments.
     """
 
     objects: NDArray[np.bool_]
@@ -42,14 +43,14 @@ class Members:
 
 @dataclass(frozen=True)
 class BinQuality:
-    """One bin.
+    """Metrics of one bin.
 
     Args:
-        dimension, bin: its names.
-        pq, sq, rq: means over the classes that were counted in it.
-        objects: class-agnostic figures of all classes.
+        dimension, bin: names of the dimension and the bin.
+        pq, sq, rq: means over the classes that occur in it.
+        objects: class-agnostic metrics of all classes.
         classes: panoptic quality of each class of the taxonomy, in its order.
-        class_objects: class-agnostic figures of each.
+        class_objects: class-agnostic metrics of each class.
     """
 
     dimension: str
@@ -66,10 +67,10 @@ class SliceAccumulator:
     """Sums over sweeps; its memory does not grow with them.
 
     Args:
-        taxonomy: classes of labels and truth.
-        dimensions: names of the bins of each.
-        min_points_panoptic: size from which an unmatched segment counts.
-        min_points_objects: size from which objects and clusters count in the class-agnostic figures.
+        taxonomy: classes of labels and ground truth.
+        dimensions: names of the bins, by dimension.
+        min_points_panoptic: smallest number of points of an unmatched segment that counts.
+        min_points_objects: smallest number of points of an object or a cluster in the class-agnostic metrics.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class SliceAccumulator:
 
         Args:
             seen: its segments.
-            members: their bins, by dimension; one that is left out is not counted.
+            members: their bins, by dimension; a missing dimension is not counted.
         """
         found = match(seen, self._min_points[0])
         object_iou, cluster_iou = best_iou(seen)
@@ -123,7 +124,7 @@ class SliceAccumulator:
                 sums[row] += (pred_class * weight) @ bins.clusters
 
     def result(self) -> tuple[BinQuality, ...]:
-        """Every bin of every dimension."""
+        """Metrics of every bin of every dimension."""
         return tuple(
             self._bin(dimension, name, column)
             for dimension, bins in self.dimensions.items()

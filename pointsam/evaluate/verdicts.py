@@ -1,4 +1,4 @@
-"""One row a true object and one a cluster, as Parquet: what was found, missed, or made up, and what it is like."""
+"""Writes a Parquet file with one row per true object and per cluster: outcome, best IoU and properties."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SCHEMA = pa.schema(
     [
         ("frame_id", pa.string()),
         ("kind", pa.string()),  # object or cluster
-        ("id", pa.int32()),  # instance of the truth, cluster_id
+        ("id", pa.int32()),  # instance_id of the ground truth, or cluster_id
         ("class_name", pa.string()),
         ("num_points", pa.int32()),
         ("best_iou", pa.float32()),
-        ("outcome", pa.string()),  # TP, FP, FN; "" of an unmatched segment too small to count
+        ("outcome", pa.string()),  # TP, FP, FN; "" for an unmatched segment too small to count
         ("confidence", pa.float32()),
         ("range", pa.string()),
         ("visibility", pa.string()),
@@ -34,10 +34,10 @@ _SCHEMA = pa.schema(
 
 
 class VerdictWriter:
-    """Writes verdicts as they come; of the rows only one group is in memory.
+    """Writes verdicts one after another; only one row group is in memory.
 
     Args:
-        writer: of the file.
+        writer: writer of the file.
     """
 
     def __init__(self, writer: pq.ParquetWriter) -> None:
@@ -46,7 +46,7 @@ class VerdictWriter:
         self._rows = 0
 
     def add(self, verdict: FrameVerdict) -> None:
-        """The rows of one frame."""
+        """Add the rows of one frame."""
         seen, names = verdict.seen, verdict.class_names
         of_objects, of_clusters = outcomes_of(verdict)
         sides = (
@@ -87,7 +87,7 @@ class VerdictWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is in memory."""
+        """Write the rows in memory."""
         if self._tables:
             self._writer.write_table(pa.concat_tables(self._tables))
         self._tables, self._rows = [], 0
@@ -106,7 +106,7 @@ def _first(verdict: FrameVerdict, dimension: str, side: str, count: int) -> list
 
 
 def outcomes_of(verdict: FrameVerdict) -> tuple[list[str], list[str]]:
-    """TP, FN or "" of every true object; TP, FP or "" of every cluster."""
+    """TP, FN or "" for every true object, and TP, FP or "" for every cluster."""
     return (
         _outcome(verdict.matched_objects, verdict.missed, "FN"),
         _outcome(verdict.matched_clusters, verdict.false_alarm, "FP"),
@@ -120,7 +120,10 @@ def _outcome(matched: NDArray[np.bool_], wrong: NDArray[np.bool_], name: str) ->
 
 @contextmanager
 def verdict_writer(path: Path) -> Iterator[VerdictWriter]:
-    """A writer whose file is there whole or not at all.
+    """Write a file of verdicts atomically: it appears only when it is complete.
+
+    Args:
+        path: path of the file.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.

@@ -1,4 +1,4 @@
-"""Which points lie in which oriented boxes, and the truth that follows from it."""
+"""Points in oriented boxes, and the ground truth of points that follows from boxes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pointsam.taxonomy import BACKGROUND
 from pointsam.types import NO_INSTANCE, Boxes, PointLabels, PointTruth
 
 NO_BOX = -1
-"""Index of a point in no box."""
+"""Box index of a point that lies in no box."""
 
 
 def box_members(
@@ -21,7 +21,7 @@ def box_members(
     Args:
         xyz_lidar_m: (N,3) points, metres, in the frame of the boxes.
         boxes: (M) boxes.
-        margin_m: every face is moved outwards by so much.
+        margin_m: every face is moved outwards by this distance.
 
     Returns:
         point_index, box_index: (P,) int64 each, ordered by box, then point; a point in two boxes appears twice.
@@ -29,7 +29,7 @@ def box_members(
     xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
     half = boxes.size_lwh_m / 2 + margin_m
     reach = np.linalg.norm(half, axis=1)
-    # Points sorted along x: each box looks only at the slab that its bounding sphere can touch.
+    # Points are sorted along x, so that each box tests only those that its bounding sphere can reach along x.
     order = np.argsort(xyz[:, 0], kind="stable")
     x = xyz[order, 0]
     first = np.searchsorted(x, boxes.center_m[:, 0] - reach, side="left")
@@ -40,19 +40,19 @@ def box_members(
         near = near[np.abs(xyz[near, 1] - boxes.center_m[m, 1]) <= reach[m]]
         local = (xyz[near] - boxes.center_m[m]) @ boxes.rotation[m]
         members.append(np.sort(near[(np.abs(local) <= half[m]).all(axis=1)]))
-    sizes = [len(found) for found in members[1:]]
+    sizes = [len(inside) for inside in members[1:]]
     return np.concatenate(members), np.repeat(np.arange(len(boxes), dtype=np.int64), sizes)
 
 
 def points_in_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, margin_m: float = 0.0) -> NDArray[np.int32]:
-    """The box of each point: of several, the one whose centre is nearest, and of equally near ones the first.
+    """The box of each point: of several, the one with the nearest centre; of equally near ones, the first.
 
-    The nearest centre gives a person standing against a bus to the person.
+    With the nearest centre, the points of a person who stands against a bus belong to the person.
 
     Args:
         xyz_lidar_m: (N,3) points, metres, in the frame of the boxes.
         boxes: (M) boxes.
-        margin_m: every face is moved outwards by so much.
+        margin_m: every face is moved outwards by this distance.
 
     Returns:
         (N,) int32 index into `boxes`, NO_BOX for a point in none.
@@ -66,7 +66,7 @@ def points_in_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, margin_m: float = 0.0
 
 
 def count_points(xyz_lidar_m: FloatArray, boxes: Boxes) -> NDArray[np.int64]:
-    """(M,) int64 points in each box; a point in two boxes counts in both."""
+    """(M,) int64 number of points in each box; a point in two boxes counts in both."""
     return np.bincount(box_members(xyz_lidar_m, boxes)[1], minlength=len(boxes))
 
 
@@ -79,17 +79,17 @@ def corners(boxes: Boxes) -> NDArray[np.float64]:
 
 
 def rows(boxes: Boxes) -> NDArray[np.float64]:
-    """(B,7) x, y, z, length, width, height, yaw; boxes are stood upright."""
+    """(M,7) float64 x, y, z of the centre, length, width, height, yaw; roll and pitch are dropped."""
     yaw = np.arctan2(boxes.rotation[:, 1, 0], boxes.rotation[:, 0, 0])
     return np.column_stack([boxes.center_m, boxes.size_lwh_m, yaw]).astype(np.float64).reshape(-1, 7)
 
 
 def truth_from_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, void_ring_m: float = 0.0) -> PointTruth:
-    """Per-point truth: an object is what its box holds.
+    """Ground truth of points: the points of an object are those in its box.
 
-    A point's instance is the index of its box (`points_in_boxes` settles overlaps, void boxes included). Void are the
-    points of boxes of class BACKGROUND, and points in no box but nearer than `void_ring_m` to one, face by face:
-    boxes that miss a surface by that much must not make its points false.
+    A point's instance is the index of its box (`points_in_boxes` resolves overlaps, void boxes included). Points of
+    boxes of class BACKGROUND are void. So are points outside all boxes but inside one enlarged by `void_ring_m` at
+    every face: a box that misses a surface by that distance must not turn its points into background.
 
     Args:
         xyz_lidar_m: (N,3) points, metres, in the frame of the boxes.

@@ -43,7 +43,7 @@ class PinholeCamera:
             raise CalibrationError(
                 "CAL002",
                 f"focal length must be positive, got fx = {K[0, 0]}, fy = {K[1, 1]} px",
-                "mend camera_intrinsic of this camera; a zero matrix usually means that it was never calibrated",
+                "correct camera_intrinsic of this camera; a zero matrix usually means that it was never calibrated",
             )
         if self.width_px <= 0 or self.height_px <= 0:
             raise CalibrationError(
@@ -84,9 +84,9 @@ class PinholeCamera:
         x, y = xy[:, 0], xy[:, 1]
         r2 = x * x + y * y
         radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-        # Past its first turning point the radial polynomial folds far-off rays back into the image: not seen.
-        turns = np.roots([7 * k3, 5 * k2, 3 * k1, 1])
-        limit = min((t.real for t in turns if t.real > 0 and abs(t.imag) < 1e-9 * abs(t)), default=np.inf)
+        # Beyond its first extremum the radial polynomial maps rays outside the field of view back into the image.
+        extrema = np.roots([7 * k3, 5 * k2, 3 * k1, 1])
+        limit = min((t.real for t in extrema if t.real > 0 and abs(t.imag) < 1e-9 * abs(t)), default=np.inf)
         radial = np.where(r2 < limit, radial, np.nan)
         return np.stack(
             [

@@ -1,7 +1,7 @@
-"""Boxes fitted to clusters: what an annotator can start from, no truth.
+"""Boxes fitted to clusters: estimates that an annotator can start from, not ground truth.
 
-On the ground plane a rectangle is fitted to the points: the LiDAR sees one or two faces of a vehicle, an L or an I.
-What it does not see is filled up to the typical size of the class, away from the sensor.
+A rectangle is fitted to the points in the ground plane: the LiDAR sees one or two faces of a vehicle, an L or an I.
+Extents that the sensor did not see are completed to the typical size of the class, on the side away from the sensor.
 
 Source: X. Zhang, W. Xu, C. Dong, J. M. Dolan, Efficient L-shape fitting for vehicle detection using laser scanners, IV
 2017 (closeness criterion).
@@ -18,24 +18,25 @@ from pointsam.types import NO_INSTANCE, Boxes, PointLabels
 
 _ANGLES = np.deg2rad(np.arange(0.0, 90.0, 1.0))
 _CLOSEST_M = 0.05
-"""Distances to an edge below this are all as good."""
+"""Smaller distances to an edge do not improve the score."""
 _MOST_POINTS = 400
 _TOO_LONG = 1.2
-"""An extent above so many widths is a length."""
+"""An extent above this multiple of the shorter typical side is a long side."""
 _NO_SIZE_LWH_M = (0.1, 0.1, 0.1)
-"""Of a class without a typical size: the box is what the points span, its longer side the length, 10 cm at least."""
+"""Typical size for classes without one: the box is the extent of the points, at least 10 cm, and its longer side is the
+length."""
 
 
 def fit_boxes(xyz_lidar_m: FloatArray, labels: PointLabels, taxonomy: Taxonomy) -> Boxes:
-    """One box a cluster, upright in the LiDAR frame; which end is the front nobody knows.
+    """One box per cluster, upright in the LiDAR frame; its front and its back are not distinguished.
 
     Args:
-        xyz_lidar_m: (N,3) the sweep.
-        labels: (N,) its clusters.
-        taxonomy: their classes; gives the typical sizes.
+        xyz_lidar_m: (N,3) points of the sweep.
+        labels: (N,) clusters of the points.
+        taxonomy: classes with their typical sizes.
 
     Returns:
-        Boxes in the order of the ids; a token is the id as text.
+        Boxes in the order of the cluster ids; a token is the id as text.
     """
     sizes_lwh_m = [spec.typical_lwh_m or _NO_SIZE_LWH_M for spec in taxonomy.classes]
     xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
@@ -68,8 +69,8 @@ def fit_box(
     """Centre, (length, width, height) and yaw of one object.
 
     Args:
-        xyz_lidar_m: (K,3) its points, one at least; the sensor is at the origin.
-        typical_lwh_m: of its class.
+        xyz_lidar_m: (K,3) points of the object, at least one; the sensor is at the origin.
+        typical_lwh_m: typical length, width and height of its class.
     """
     step = -(-len(xyz_lidar_m) // _MOST_POINTS)
     angle = rectangle_angle(xyz_lidar_m[::step, :2])
@@ -82,13 +83,12 @@ def fit_box(
     low, high = _filled(low, high, np.array([length, width]))
     bottom = float(xyz_lidar_m[:, 2].min())
     top = max(float(xyz_lidar_m[:, 2].max()), bottom + height)
-    middle = (low + high) / 2 @ axes
-    center = np.array([*middle, (bottom + top) / 2])
+    center = np.array([*((low + high) / 2 @ axes), (bottom + top) / 2])
     return center, np.array([*(high - low), top - bottom]), float(np.arctan2(axes[0, 1], axes[0, 0]))
 
 
 def rectangle_angle(xy_m: NDArray[np.float64]) -> float:
-    """Angle in [0, 90) degrees, in radians, of the rectangle whose edges the points lie closest to."""
+    """Angle of the rectangle whose edges are closest to the (K,2) points; radians, below 90 degrees."""
     direction = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)])
     normal = np.stack([-np.sin(_ANGLES), np.cos(_ANGLES)])
     edges = []
@@ -103,7 +103,7 @@ def rectangle_angle(xy_m: NDArray[np.float64]) -> float:
 
 
 def _lies_across(extent: NDArray[np.float64], length: float, width: float) -> bool:
-    """Whether the second axis is the object's length: the longer one, or, where an end alone is seen, the shorter."""
+    """Whether the second axis is the object's length: the longer axis, or the shorter one if only an end is visible."""
     longer_second = bool(extent[1] > extent[0])
     side_seen = bool(extent.max() > _TOO_LONG * min(length, width))
     return longer_second == (side_seen == (length >= width))
@@ -112,7 +112,7 @@ def _lies_across(extent: NDArray[np.float64], length: float, width: float) -> bo
 def _filled(
     low: NDArray[np.float64], high: NDArray[np.float64], typical: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Extents of the typical size at least: the side that faces the sensor stays."""
+    """Extents of at least the typical size; the side that faces the sensor stays in place."""
     lack = np.maximum(typical - (high - low), 0)
     away = (low + high) > 0
     return np.where(away, low, low - lack), np.where(away, high + lack, high)

@@ -1,4 +1,4 @@
-"""How high points are above what is around them."""
+"""Height of points above the lowest point around them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter
 
 _FARTHEST_M = 320.0
-"""Points beyond count as if at the rim: one stray return must not decide how large the grid is."""
+"""Farther points count as if on the border of the grid: a single stray return must not enlarge the grid."""
 
 
 def above_lowest_m(xyz: NDArray[np.float64], cell_m: float) -> NDArray[np.float64]:
-    """(N,) height above the lowest point in the same and the eight neighbouring cells, seen from above.
+    """(N,) height above the lowest point in the same and the eight neighbouring bins of a horizontal grid.
 
     Args:
-        xyz: (N,3) finite, metres, z up.
-        cell_m: edge of a cell.
+        xyz: (N,3) finite points, metres, z up.
+        cell_m: side of a bin.
     """
     half = int(_FARTHEST_M / cell_m)
     cell = np.clip(np.floor(xyz[:, :2] / cell_m), -half, half).astype(np.int64) + half

@@ -1,12 +1,11 @@
-"""How the vehicle moves about the time of a frame: at a constant rate between the poses of two sweeps."""
+"""Motion of the vehicle around the time of a frame: at a constant rate between the poses of two sweeps."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.base.errors import UnfitChangeError
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Frame, Sweep
@@ -14,22 +13,24 @@ from pointsam.types import Frame, Sweep
 _STILL_RAD_S = 1e-12
 
 
-def tells_motion(frame: Frame) -> bool:
-    """Whether the poses of a frame tell how the vehicle moves."""
+def has_motion(frame: Frame) -> bool:
+    """Whether the motion of the vehicle follows from the poses of a frame."""
     return len(_known(frame)) > 1
 
 
 def twist(frame: Frame, t_us: float) -> NDArray[np.float64]:
-    """(4,4) rate of the vehicle's pose in its own frame, a second; the exponential of a part of it is the motion.
+    """(4,4) rate of the vehicle's pose per second, in its own frame.
+
+    The motion in s seconds is the exponential of s times the rate.
 
     The poses are those of the reference sweep and its neighbours; in a frame without neighbours, those of its sweeps.
 
     Args:
-        frame: with sweeps at two times.
-        t_us: when; between two sweeps the rate is constant.
+        frame: frame with sweeps at two times or more.
+        t_us: time at which the rate is wanted; between two sweeps it is constant.
 
     Raises:
-        UnfitChangeError: CAL004 if all sweeps of the frame have one time, which tells no motion.
+        UnfitChangeError: CAL004 if all sweeps of the frame have the same time, so that the motion is unknown.
     """
     from scipy.linalg import logm
 
@@ -37,8 +38,8 @@ def twist(frame: Frame, t_us: float) -> NDArray[np.float64]:
     if len(by_time) < 2:
         raise UnfitChangeError(
             "CAL004",
-            f"frame {frame.frame_id} has a single sweep, which tells no motion for an offset of time",
-            "use recordings with sweeps before and after, or leave offsets, times of rows and times of points out",
+            f"frame {frame.frame_id} has a single sweep, so the vehicle's motion is unknown",
+            "use recordings with sweeps before and after, or leave out time offsets, rolling shutters and point times",
         )
     first, second = _around([by_time[t] for t in sorted(by_time)], t_us)
     a_SE3_b = first.world_SE3_ego.inverse() @ second.world_SE3_ego
@@ -49,22 +50,27 @@ def twist(frame: Frame, t_us: float) -> NDArray[np.float64]:
 
 
 def moved(world_SE3_ego: SE3, rate: NDArray[np.float64], seconds: float) -> SE3:
-    """A pose some time later, at a `twist`."""
+    """A pose after some time at a constant rate.
+
+    Args:
+        world_SE3_ego: the pose.
+        rate: (4,4) rate of the vehicle, from `twist`.
+        seconds: time after which the new pose is taken; negative for earlier.
+    """
     from scipy.linalg import expm
 
     step = expm(rate * seconds)
     return world_SE3_ego @ SE3(step[:3, :3], step[:3, 3])
 
 
-def carried(
-    xyz_ego_m: NDArray[np.floating[Any]], rate: NDArray[np.float64], seconds: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Points of a world at rest, each from the vehicle's frame some time later to its frame now.
+def carried(xyz_ego_m: FloatArray, rate: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points of a static world, each moved from the ego frame at its own time to the ego frame now.
 
     Args:
-        xyz_ego_m: (N,3) metres, each in the vehicle's frame `seconds` after now.
-        rate: of the vehicle, from `twist`.
-        seconds: (N,) of each; negative for points from the past, or to carry points of now to a later time.
+        xyz_ego_m: (N,3) metres, each in the ego frame `seconds` from now.
+        rate: (4,4) rate of the vehicle, from `twist`.
+        seconds: (N,) time of each point relative to now; negative for points from the past. The negative times move
+            points from the ego frame now to the ego frame at those times.
 
     Returns:
         (N,3) float64 exp(rate seconds) xyz: the exponential of SE(3) in closed form (Rodrigues).
@@ -86,12 +92,12 @@ def carried(
 
 
 def _known(frame: Frame) -> dict[int, Sweep]:
-    """Sweeps of known pose by time. Stamps of two sensors may be microseconds apart: neighbours tell more."""
+    """Sweeps by time. Neighbours are preferred: the time stamps of two sensors may differ by only microseconds."""
     by_time = {sweep.t_us: sweep for sweep in (frame.sweep, *frame.neighbours.values())}
     return by_time if len(by_time) > 1 else {sweep.t_us: sweep for sweep in frame.sweeps}
 
 
 def _around(sweeps: list[Sweep], t_us: float) -> tuple[Sweep, Sweep]:
-    """The two successive sweeps that a time lies between, or the nearest two."""
+    """The two successive sweeps around a time, or the nearest two."""
     later = min(max(int(np.searchsorted([sweep.t_us for sweep in sweeps], t_us)), 1), len(sweeps) - 1)
     return sweeps[later - 1], sweeps[later]

@@ -1,7 +1,7 @@
 """From the LiDAR to the pixels of a camera, through both ego poses.
 
-All points of a frame are in the reference LiDAR's frame at its time (`pointsam.datasets.points` moves those of other
-sweeps there through the world), so one chain serves them all: lidar -> ego -> world -> ego at the exposure -> camera.
+All points of a frame are in the reference LiDAR's frame at its time (`pointsam.datasets.points` moves the points of
+other sweeps), so one chain applies to all: lidar -> ego -> world -> ego at the exposure -> camera.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pointsam.types import CameraView, Frame, Sweep
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Where the points of a frame fall in one image, in their order.
+    """The projection of the N points of a frame into one image.
 
     Args:
         uv_px: (N,2) float64 column and row; NaN for a point behind the camera.
@@ -32,12 +32,12 @@ class Projection:
     valid: NDArray[np.bool_]
 
     def pixels(self) -> NDArray[np.int32]:
-        """(V,2) int32 column and row, truncated, of the valid points in their order: image[v, u] is always inside."""
+        """(V,2) int32 column and row, truncated, of the valid points in their order; all are inside the image."""
         return self.uv_px[self.valid].astype(np.int32)
 
 
 def cam_SE3_lidar(sweep: Sweep, view: CameraView) -> SE3:
-    """Takes points of a sweep to the camera at its `t_us`, by the vehicle's motion in between.
+    """The transform from a sweep's LiDAR frame to the camera frame at its `t_us`, through both ego poses.
 
     Source: method.md A.5.
     """
@@ -46,7 +46,7 @@ def cam_SE3_lidar(sweep: Sweep, view: CameraView) -> SE3:
 
 
 def key_SE3_sweep(key: Sweep, other: Sweep) -> SE3:
-    """Takes points of another sweep to the key sweep's LiDAR frame; only the vehicle moves, objects do not.
+    """The transform from another sweep's LiDAR frame to the key sweep's, for static points.
 
     Source: method.md A.2, step 3.
     """
@@ -54,28 +54,28 @@ def key_SE3_sweep(key: Sweep, other: Sweep) -> SE3:
 
 
 def in_camera(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView) -> NDArray[np.float64]:
-    """Points of a frame as a camera meets them.
+    """Points of a frame in the camera frame at the time of their exposure.
 
-    With a rolling shutter each point is in the camera's frame when its own row was exposed: it is projected at `t_us`,
-    and moved to the time of the row that it falls on there. Its row may change by that; what this leaves is an error of
-    second order in the motion during the readout.
+    With a rolling shutter, each point is in the camera frame at the exposure of its own row: it is projected at `t_us`
+    and then moved to the time of the row that it falls on. Its row may change thereby; the remaining error is of second
+    order in the motion during the readout.
 
     Args:
         xyz_lidar_m: (N,3) points in the reference LiDAR's frame, metres.
-        frame: of the points.
+        frame: frame of the points.
         view: one of its images.
 
     Returns:
         (N,3) float64 metres.
 
     Raises:
-        UnfitChangeError: CAL004 if the view has a rolling shutter, and the frame does not tell how the vehicle moves.
+        UnfitChangeError: CAL004 if the view has a rolling shutter and the motion of the frame is unknown.
     """
     xyz_cam_m = cam_SE3_lidar(frame.sweep, view).apply(xyz_lidar_m)
     if view.shutter is None:
         return xyz_cam_m
     uv, _ = view.camera.project(xyz_cam_m)
-    seconds = np.nan_to_num(view.shutter.time_s(uv, view.camera))  # a point without a pixel has none at any time
+    seconds = np.nan_to_num(view.shutter.time_s(uv, view.camera))  # NaN: a point without a pixel stays where it is
     xyz_ego_m = carried(view.ego_SE3_cam.apply(xyz_cam_m), twist(frame, view.t_us), -seconds)
     return view.ego_SE3_cam.inverse().apply(xyz_ego_m)
 
@@ -85,9 +85,9 @@ def project(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView, min_depth_m
 
     Args:
         xyz_lidar_m: (N,3) points in the reference LiDAR's frame, metres.
-        frame: of the points.
+        frame: frame of the points.
         view: the image.
-        min_depth_m: valid points are strictly farther; nearer ones are mostly the vehicle itself.
+        min_depth_m: valid points have a larger depth; nearer ones are mostly the vehicle itself.
 
     Raises:
         CalibrationError: as `in_camera`.
@@ -96,13 +96,13 @@ def project(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView, min_depth_m
     """
     uv, depth = view.camera.project(in_camera(xyz_lidar_m, frame, view))
     u, v = uv[:, 0], uv[:, 1]
-    # NaN compares false, so points behind the camera or beyond its lens model drop out here.
+    # NaN compares false, so points behind the camera or outside its lens model are not valid.
     valid = (depth > min_depth_m) & (u > 1) & (u < view.camera.width_px - 1)
     valid &= (v > 1) & (v < view.camera.height_px - 1)
     return Projection(uv, depth, valid)
 
 
 def _between(world_SE3_a: SE3, world_SE3_b: SE3) -> SE3:
-    """a_SE3_b; positions are subtracted first, so that world coordinates of any size cost no digits."""
+    """a_SE3_b; positions are subtracted first, so that large world coordinates cost no precision."""
     to_a = world_SE3_a.inverse().rotation
     return SE3(to_a @ world_SE3_b.rotation, to_a @ (world_SE3_b.translation_m - world_SE3_a.translation_m))

@@ -1,4 +1,4 @@
-"""Rigid transforms. `a_SE3_b` takes points of frame b to frame a, so that frames cancel when composed."""
+"""Rigid transforms. `a_SE3_b` transforms points from frame b to frame a, so that frames cancel when composed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _floats(values: ArrayLike) -> NDArray[np.float64]:
         return np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise CalibrationError(
-            "CAL003", f"not an array of numbers: {values!r}", "mend this rotation or translation"
+            "CAL003", f"not an array of numbers: {values!r}", "correct this rotation or translation"
         ) from error
 
 
@@ -33,7 +33,7 @@ class SE3:
         translation_m: (3,) float64, metres.
 
     Raises:
-        CalibrationError: CAL001 if `rotation` is no rotation, CAL003 on a wrong shape or a non-finite value.
+        CalibrationError: CAL001 if `rotation` is not a rotation, CAL003 on a wrong shape or a value that is not finite.
     """
 
     rotation: NDArray[np.float64]
@@ -49,13 +49,13 @@ class SE3:
                 "give the rotation as a 3x3 matrix and the translation as x, y, z in metres",
             )
         if not (np.isfinite(rotation).all() and np.isfinite(translation).all()):
-            raise CalibrationError("CAL003", "a pose holds NaN or infinity", "mend the calibration or pose table")
+            raise CalibrationError("CAL003", "a pose holds NaN or infinity", "correct the calibration or pose table")
         error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
         if error > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
             raise CalibrationError(
                 "CAL001",
                 f"not a rotation: |R R^T - I| = {error:.2e}, det = {np.linalg.det(rotation):.3f}",
-                "check for a scaled, transposed-by-part or mirrored matrix, or a quaternion not in w, x, y, z order",
+                "check for a scaled, partly transposed or mirrored matrix, or a quaternion not in w, x, y, z order",
             )
         rotation.setflags(write=False)
         translation.setflags(write=False)
@@ -64,7 +64,7 @@ class SE3:
 
     @staticmethod
     def identity() -> SE3:
-        """The transform of a frame to itself."""
+        """The identity transform."""
         return SE3(np.eye(3), np.zeros(3))
 
     @staticmethod
@@ -105,11 +105,11 @@ class SE3:
         return np.asarray(xyz_m, dtype=np.float64) @ self.rotation.T + self.translation_m
 
     def inverse(self) -> SE3:
-        """b_SE3_a of a_SE3_b."""
-        # Not the transpose: published rotations are rounded, and there and back must still be the identity.
+        """The inverse, b_SE3_a of a_SE3_b."""
+        # Not the transpose: published rotations are rounded, and a transform times its inverse must be the identity.
         back = np.linalg.inv(self.rotation)
         return SE3(back, -back @ self.translation_m)
 
     def __matmul__(self, other: SE3) -> SE3:
-        """a_SE3_b @ b_SE3_c = a_SE3_c."""
+        """The composition, a_SE3_c = a_SE3_b @ b_SE3_c."""
         return SE3(self.rotation @ other.rotation, self.rotation @ other.translation_m + self.translation_m)

@@ -1,12 +1,15 @@
-"""Which LiDAR points other surfaces hide from a camera that stands elsewhere.
+"""LiDAR points that other surfaces hide from a camera, which has another viewpoint than the LiDAR.
 
-The LiDAR sees every point it returns; the camera, half a metre away, does not: a point that the LiDAR sees over or past
-a nearer object lands on that object's pixels and takes its label (method.md A.9, edge 11). A depth buffer must close
-the gaps between scan lines, and as soon as its cells are coarse enough to do so it also hides the road and the feet of
-objects, because the row below is always nearer. Order tells the two apart. Moving the eye from LiDAR to camera shifts
-near points farther across the image than far ones; neighbours on one surface keep their order in this shift, whereas
-an occluder passes over what it hides. So a point is hidden if one of its nearest neighbours in the image is clearly
-nearer and passed over it. Nearest neighbours adapt to the density of the sensor: no size in pixels is needed.
+The LiDAR sees every point that it returns, but the camera, half a metre away, does not: a point that the LiDAR sees
+over or past a nearer object projects onto that object's pixels and would take its label (method.md A.9, edge 11).
+A depth buffer is no solution. It must close the gaps between scan lines, and with pixels that coarse it also hides the
+road and the feet of objects, because the row below is always nearer.
+
+The order of points distinguishes the two cases. When the viewpoint moves from the LiDAR to the camera, near points
+shift farther across the image than far ones. Neighbours on one surface keep their order in this shift, whereas an
+occluder passes over the points that it hides. A point is therefore hidden if one of its nearest neighbours in the image
+is clearly nearer and passed over it. Nearest neighbours adapt to the density of the sensor, so no size in pixels is
+needed.
 """
 
 from __future__ import annotations
@@ -25,15 +28,16 @@ _MIN_LIDAR_DEPTH_M = 0.1
 
 @dataclass(frozen=True)
 class VisibilityConfig:
-    """When a nearer neighbour hides a point.
+    """The rule by which a nearer neighbour hides a point.
 
-    The defaults were chosen on true boxes in real images, and err on the side of seeing: refinement can cut a point
-    of the background, but it cannot bring back a point of an object. docs/recipes.md has what the test of sight gains.
+    The defaults were chosen on ground-truth boxes in real images, and prefer visible in doubt: refinement can remove a
+    background point, but it cannot restore a point of an object. docs/recipes.md reports the effect of this test.
 
     Args:
-        neighbours: nearest points in the image that may hide a point; more find more, and reach past silhouettes.
-        margin_m: a neighbour hides only what is deeper by this much ...
-        margin_share: ... plus this share of the neighbour's depth: an object must not hide its own far side.
+        neighbours: number of nearest points in the image that may hide a point; a larger number finds more hidden
+            points, but also reaches beyond silhouettes.
+        margin_m: a neighbour hides only points that are deeper by this distance ...
+        margin_share: ... plus this fraction of the neighbour's depth: an object must not hide its own far side.
     """
 
     neighbours: int = 16
@@ -51,11 +55,11 @@ def occluded(
     """Points inside the image that a nearer LiDAR surface hides from the camera.
 
     Args:
-        points: of the frame.
-        projection: of these points into the view.
-        frame: of the points.
+        points: (N) points of the frame.
+        projection: projection of these points into the view.
+        frame: frame of the points.
         view: the image.
-        config: None = defaults.
+        config: rule; None = defaults.
 
     Returns:
         (N,) bool, False where the projection is not valid.
@@ -67,13 +71,14 @@ def occluded(
     uv, depth = projection.uv_px[projection.valid], projection.depth_m[projection.valid]
     if len(uv) < 2:
         return hidden
-    # The first neighbour is the point itself, or another at the very same place.
+    # The first neighbour is the point itself, or another point at exactly the same position.
     _, near = cKDTree(uv).query(uv, k=np.arange(2, min(config.neighbours + 2, len(uv) + 1)))
     shift = parallax(points.keep(projection.valid), frame, view)
     pass_by = shift[near] - shift[:, None]
     offset = uv[near] - uv[:, None]
-    # A neighbour now at `offset` from the point was at offset - pass_by: it passed if the point lies between the two,
-    # and over the point, not along the next scan line, if the way it went is no shorter than the distance it kept.
+    # A neighbour that is at `offset` from the point was at offset - pass_by before. It passed the point if the point
+    # lies between the two positions. It passed over the point, and not along the next scan line, if its shift is no
+    # shorter than its smallest distance from the point.
     way2 = (pass_by**2).sum(axis=2)
     along = (pass_by * offset).sum(axis=2)
     beside = np.abs(pass_by[..., 0] * offset[..., 1] - pass_by[..., 1] * offset[..., 0])
@@ -84,7 +89,7 @@ def occluded(
 
 
 def parallax(points: FramePoints, frame: Frame, view: CameraView) -> NDArray[np.float64]:
-    """(V,2) pixels by which points move when the camera moves from the place of their own LiDAR to its own."""
+    """(N,2) shift in pixels of points when the viewpoint moves from their own LiDAR to the camera."""
     from_camera = in_camera(points.xyz_lidar_m, frame, view)
     eyes_m = np.array([cam_SE3_lidar(sweep, view).translation_m for sweep in frame.sweeps])
     from_lidar = from_camera - eyes_m[points.sweep_index]

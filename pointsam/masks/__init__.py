@@ -1,9 +1,8 @@
-"""Promptable segmenters: image and prompts in, compressed masks out. Each is a plug-in (pointsam.base.plugins)."""
+"""Promptable segmenters: from an image and prompts to compressed masks. Each is a plug-in (docs/plugins.md)."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pointsam.base import plugins
 from pointsam.base.config import require_kind
@@ -14,18 +13,22 @@ from pointsam.masks.weights import WeightFile
 __all__ = ["SegmentConfig", "Segmenter", "SegmenterPlugin", "load_segmenter", "segmenter_plugin", "weight_files"]
 
 
-def segmenter_plugin(name: str) -> SegmenterPlugin[Any]:
+def segmenter_plugin(name: str) -> SegmenterPlugin[object]:
     """The plug-in of a segmenter.
 
     Raises:
         SchemaError: SCH005 on an unknown name.
-        PluginError: PLG001 if it cannot be loaded, PLG002 if there are two.
+        PluginError: PLG001 if it cannot be loaded, PLG002 if several have the name.
     """
     return plugins.load("segmenters", name, SegmenterPlugin)
 
 
 def weight_files(name: str) -> tuple[WeightFile, ...]:
-    """Published files of a segmenter; what raises as `segmenter_plugin`."""
+    """Published weight files of a segmenter.
+
+    Raises:
+        SchemaError, PluginError: as `segmenter_plugin`.
+    """
     return segmenter_plugin(name).weights
 
 
@@ -37,21 +40,22 @@ def load_segmenter(
     config: object | None = None,
     threads: int | None = None,
 ) -> Segmenter:
-    """Build a segmenter with its weights, ready to embed.
+    """Build a segmenter and load its weights.
 
     Args:
-        name: of a plug-in: mobile_sam, sam_vit_b, sam_vit_l, sam_vit_h, or one of another package.
-        weights: a file of your own, checked for its architecture only; None takes the published one, which must have
-            its published hash.
-        device: as torch names it: cpu, cuda, cuda:1.
-        config: options, of the plug-in's own class (`SegmentConfig` for ours); None for its defaults.
-        threads: CPU threads of torch in this process; None leaves them as they are.
+        name: plug-in: mobile_sam, sam_vit_b, sam_vit_l, sam_vit_h, or one of another package.
+        weights: the user's weight file, of which only the architecture is checked; None for the published file, whose
+            hash is checked.
+        device: torch device: cpu, cuda, cuda:1.
+        config: options, an object of the plug-in's `config` class (`SegmentConfig` for ours); None for its defaults.
+        threads: CPU threads of torch in this process; None leaves torch's setting.
 
     Raises:
-        SchemaError: SCH005 on an unknown name, or a configuration of another class.
-        PluginError: PLG001 if the plug-in cannot be loaded, PLG002 if there are two of the name.
-        BackendError: BCK001 weights missing, BCK002 not the published file, BCK003 of another architecture, BCK004
-            unsafe or damaged, BCK005 package not installed, BCK006 device not available.
+        SchemaError: SCH005 on an unknown name, or options of another class.
+        PluginError: PLG001 if the plug-in cannot be loaded, PLG002 if several have the name.
+        BackendError: BCK001 if the weights are missing, BCK002 if they are not the published file, BCK003 if they are
+            of another architecture, BCK004 if they are unsafe or damaged, BCK005 if a package is not installed, BCK006
+            if the device is not available.
     """
     plugin = segmenter_plugin(name)
     checked = require_kind(plugin.config, config, f"the options of segmenter {name}")

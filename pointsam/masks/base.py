@@ -1,11 +1,11 @@
-"""What a promptable segmenter must offer, and how it is plugged in (docs/plugins.md)."""
+"""The interface of a promptable segmenter, and its plug-in (docs/plugins.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,38 +15,41 @@ from pointsam.types import Masks
 
 C = TypeVar("C")
 
+ImageEmbedding: TypeAlias = Any
+"""What `Segmenter.embed` returns. Each segmenter has its own class, which no other code uses."""
+
 
 class Segmenter(Protocol):
-    """A model that turns an image once into an embedding and then prompts into masks.
+    """A model that encodes an image once and then turns prompts into masks.
 
     Attributes:
-        name: "mobile_sam", "sam_vit_h".
-        weights_sha256: of the weight file in use.
+        name: name of its plug-in: "mobile_sam", "sam_vit_h".
+        weights_sha256: digest of the weights.
     """
 
     name: str
     weights_sha256: str
 
-    def embed(self, image_rgb: NDArray[np.uint8]) -> Any:
-        """Encode an (H,W,3) RGB image; the result is only for the two calls below."""
+    def embed(self, image_rgb: NDArray[np.uint8]) -> ImageEmbedding:
+        """Encode an (H,W,3) uint8 RGB image, for the two methods below."""
 
-    def from_points(self, embedding: Any, uv_px: NDArray[np.int32]) -> Masks:
-        """One positive point a prompt, (P,2) pixels; three masks each, filtered and deduplicated (method.md A.3)."""
+    def from_points(self, embedding: ImageEmbedding, uv_px: NDArray[np.int32]) -> Masks:
+        """Masks of (P,2) positive points in pixels, one point per prompt: three masks each, filtered, no duplicates."""
 
-    def from_boxes(self, embedding: Any, box_xyxy_px: NDArray[np.float32]) -> Masks:
-        """One mask a box, (D,4) pixels, in the order of the boxes and without filters; source is the box's index."""
+    def from_boxes(self, embedding: ImageEmbedding, box_xyxy_px: NDArray[np.float32]) -> Masks:
+        """One mask per box of (D,4) boxes in pixels, in their order and unfiltered; `source` is the box's index."""
 
 
 @dataclass(frozen=True)
 class SegmenterContext:
-    """What a segmenter is loaded with, besides its own configuration.
+    """What a segmenter is loaded with, besides its own options.
 
     Args:
-        name: of its plug-in.
+        name: name of its plug-in.
         weights: the user's file or folder; None for the published files, which the caller has checked.
-        device: as torch names it: cpu, cuda, cuda:1.
-        threads: CPU threads of this process; None leaves them as they are.
-        fingerprint: of the weights, for `Segmenter.weights_sha256`.
+        device: torch device: cpu, cuda, cuda:1.
+        threads: CPU threads of this process; None leaves the setting.
+        fingerprint: digest of the weights, for `Segmenter.weights_sha256`.
     """
 
     name: str
@@ -58,17 +61,17 @@ class SegmenterContext:
 
 @dataclass(frozen=True)
 class SegmenterPlugin(Generic[C]):
-    """A kind of segmenter, as an entry point of the group `pointsam.segmenters` names it.
+    """A segmenter, named by an entry point of the group `pointsam.segmenters`.
 
-    The module that holds it should import networks only when `load` is called.
+    Its module should import networks only when `load` is called.
 
     Args:
-        config: frozen dataclass of its options, every field with a default, the values checked in `__post_init__`.
+        config: frozen dataclass of its options. Every field has a default, and `__post_init__` checks the values.
         load: builds the segmenter.
-        weights: its published files; `pointsam-label weights` lists, fetches and verifies them.
-        fingerprint: hex digest of the weights in use, given the user's file or None: equal digests give equal masks.
-            None takes sha256 sums, of the user's file or of the published ones, which are verified.
-        section: name of its options, `--set masks.SECTION.FIELD=VALUE`; "" is the plug-in's own name.
+        weights: its published files; `pointsam-label weights` lists, downloads and verifies them.
+        fingerprint: hex digest of the weights, from the user's file or None. Equal digests must mean equal masks. If it
+            is None, the sha256 of the user's file is used, or of the published files after verification.
+        section: section of its options, `--set masks.SECTION.FIELD=VALUE`; "" is the name of the plug-in.
     """
 
     config: type[C]
@@ -78,10 +81,13 @@ class SegmenterPlugin(Generic[C]):
     section: str = ""
 
     def weights_sha256(self, weights: Path | None) -> str:
-        """Hex digest of the weights in use, "" for a segmenter without any.
+        """Hex digest of the weights, "" for a segmenter without weights.
+
+        Args:
+            weights: the user's file or folder; None for the published files.
 
         Raises:
-            BackendError: BCK001 where a file is missing, BCK002 where it is not the published one.
+            BackendError: BCK001 if a file is missing, BCK002 if it is not the published one.
         """
         if self.fingerprint is not None:
             return self.fingerprint(weights)

@@ -1,4 +1,4 @@
-"""Weight files read as plain tensors - nothing in them is ever executed - and matched with their architecture."""
+"""Reads weight files as plain tensors, without executing anything in them, and checks their architecture."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _VIT_BY_WIDTH = {768: "sam_vit_b", 1024: "sam_vit_l", 1280: "sam_vit_h"}
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a .safetensors or torch file by name, on the CPU, floating point ones as float32.
+    """Tensors of a .safetensors or torch file by name, on the CPU; floating-point ones are converted to float32.
 
     Raises:
-        BackendError: BCK001 where the file is missing; BCK004 where it holds more than tensors, or is damaged;
-            BCK003 where it holds something else than named tensors.
+        BackendError: BCK001 if the file is missing, BCK003 if it holds anything but a table of named tensors, BCK004
+            if it is damaged or holds objects that torch would have to execute.
     """
     if not path.is_file():
         raise BackendError("BCK001", f"no weights at {path}", "check the path given for the weights")
@@ -33,20 +33,20 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BackendError(
             "BCK004",
-            f"{path} is damaged or holds more than tensors; it was not executed ({reason})",
+            f"{path} is damaged or holds more than tensors; nothing in it was executed ({reason})",
             "use the official file (`pointsam-label weights get NAME`), or save the bare state_dict as .safetensors",
         ) from error
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise BackendError(
             "BCK003",
-            f"{path} is not a table of tensors by name",
-            "save the model's state_dict, without a wrapper around it",
+            f"{path} is not a table of named tensors",
+            "save the model's bare state_dict",
         )
     return {name: value.float() if value.is_floating_point() else value for name, value in content.items()}
 
 
 def architecture_of(tensors: dict[str, Tensor]) -> str | None:
-    """Name of the segmenter that the tensors look like, None for none of ours."""
+    """Name of the built-in segmenter that the tensors belong to, None if there is none."""
     if "image_encoder.patch_embed.seq.0.c.weight" in tensors:
         return "mobile_sam"
     position = tensors.get("image_encoder.pos_embed")
@@ -54,10 +54,10 @@ def architecture_of(tensors: dict[str, Tensor]) -> str | None:
 
 
 def require_architecture(tensors: dict[str, Tensor], name: str, path: Path) -> None:
-    """Refuse weights that belong to another segmenter.
+    """Check that weights belong to segmenter `name`.
 
     Raises:
-        BackendError: BCK003, naming the architecture found and the way to use it.
+        BackendError: BCK003 if they do not, naming their architecture and how to use them.
     """
     found = architecture_of(tensors)
     if found == name:
@@ -65,8 +65,8 @@ def require_architecture(tensors: dict[str, Tensor], name: str, path: Path) -> N
     if found is None:
         raise BackendError(
             "BCK003",
-            f"{path} holds no segmenter known here: {len(tensors)} tensors, the first {next(iter(tensors), None)!r}",
-            f"give weights of {name} with the names of the official file",
+            f"{path} holds no known segmenter: {len(tensors)} tensors, the first is {next(iter(tensors), None)!r}",
+            f"give weights of {name} with the tensor names of the official file",
         )
     raise BackendError(
         "BCK003", f"{path} holds weights of {found}, not of {name}", f"use --masks {found}, or give weights of {name}"
@@ -74,10 +74,10 @@ def require_architecture(tensors: dict[str, Tensor], name: str, path: Path) -> N
 
 
 def load_all(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    """Put the tensors into the model: every one used, none missing, all of the right shape.
+    """Assign the tensors to the model's parameters and buffers by name.
 
     Raises:
-        BackendError: BCK003 where they do not fit.
+        BackendError: BCK003 if a tensor is missing, not used, or of another shape.
     """
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     given = {name: tuple(value.shape) for name, value in tensors.items()}

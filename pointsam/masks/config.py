@@ -11,17 +11,17 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 @dataclass(frozen=True)
 class SegmentConfig:
-    """How prompts become masks; every threshold is the published one (method.md A.0, A.3).
+    """How prompts become masks; the defaults are the published thresholds.
 
     Args:
-        pred_iou_threshold: keep a mask whose predicted IoU is strictly greater (A.3).
-        stability_threshold: keep a mask whose stability is at least this (A.3).
-        stability_offset: distance of the two logit levels of the stability from `mask_threshold` (A.3).
-        nms_iou: of two masks whose bounding boxes overlap more than this, the higher predicted IoU stays (A.3).
-        mask_threshold: a pixel belongs to the mask where its logit is strictly greater (A.3).
-        chunk: prompts decoded at once; None = 4 on a CPU, where larger chunks lose to memory allocation
-            (quality.md, last row), and 64 on CUDA, the batch of segment_anything's own generator.
-        precision: arithmetic of the networks; logits and scores are float32 in any case.
+        pred_iou_threshold: keep a mask if its predicted IoU is greater than this.
+        stability_threshold: keep a mask if its stability score is at least this.
+        stability_offset: the stability score compares the areas at logits `mask_threshold` + and - this offset.
+        nms_iou: if the boxes of two masks have a higher IoU, only the mask with the higher predicted IoU is kept.
+        mask_threshold: a pixel belongs to the mask if its logit is greater than this.
+        chunk: number of prompts decoded at once; None = 4 on a CPU, where larger chunks lose time to memory
+            allocation, and 64 on CUDA, as segment_anything's own generator.
+        precision: number type of the networks; logits and scores are always float32.
 
     Raises:
         SchemaError: SCH005 on a value out of range.

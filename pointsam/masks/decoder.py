@@ -1,20 +1,21 @@
-"""SAM's mask decoder over many prompts of one image, without repeating what all prompts share.
+"""SAM's mask decoder for many prompts of one image; what all prompts share is computed once.
 
-The same function as `segment_anything.modeling.MaskDecoder`, on its own parameters, at half its time on a CPU:
-projections of the image before the first cross-attention are made once an image, not once a prompt; the two transposed
-convolutions of stride 2 are matrix products on tokens as they lie; only the mask tokens asked for are multiplied out.
-`tests/masks/test_decoder.py` holds it against the original.
+It computes the same function as `segment_anything.modeling.MaskDecoder` from the same parameters, in half the time on a
+CPU: the image is projected for the first cross-attention once per image, not once per prompt; the two transposed
+convolutions of stride 2 are matrix products on tokens without reordering; only the requested mask tokens are computed.
+`tests/masks/test_decoder.py` compares it with the original.
 
-Shapes: B prompts, N tokens a prompt, T mask tokens, C = 256 channels, HW = 4096 cells of the embedding.
+Shapes: B prompts, N tokens per prompt, T mask tokens, C = 256 channels, HW = 4096 locations of the embedding.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
+from segment_anything.modeling import MaskDecoder, Sam
+from segment_anything.modeling.transformer import Attention, TwoWayAttentionBlock
+from torch import Tensor, nn
 from torch.nn import functional
 
 MULTI_MASK = slice(1, 4)
@@ -25,13 +26,13 @@ SINGLE_MASK = slice(0, 1)
 
 @dataclass(frozen=True, eq=False)
 class ImageTokens:
-    """What the decoder needs of an image, whatever the prompt.
+    """The part of the decoder's computation that depends on the image only.
 
     Args:
-        keys: (1,HW,C) embedding with the "no mask given" prompt added.
-        position: (1,HW,C) positional encoding of the cells.
-        first_key, first_value: of the first token-to-image attention, split into heads.
-        first_query: of the first image-to-token attention, split into heads.
+        keys: (1,HW,C) embedding plus the embedding for "no mask prompt".
+        position: (1,HW,C) positional encoding of the locations.
+        first_key, first_value: key and value of the first token-to-image attention, split into heads.
+        first_query: query of the first image-to-token attention, split into heads.
     """
 
     keys: Tensor
@@ -41,8 +42,8 @@ class ImageTokens:
     first_query: Tensor
 
 
-def image_tokens(sam: Any, embedding: Tensor) -> ImageTokens:
-    """Prepare a (1,C,64,64) embedding for any number of calls of `decode`."""
+def image_tokens(sam: Sam, embedding: Tensor) -> ImageTokens:
+    """Prepare a (1,C,64,64) image embedding for any number of calls of `decode`."""
     no_mask = sam.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
     keys = (embedding + no_mask).flatten(2).transpose(1, 2).contiguous()
     position = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2).contiguous()
@@ -58,8 +59,18 @@ def image_tokens(sam: Any, embedding: Tensor) -> ImageTokens:
     )
 
 
-def decode(sam: Any, image: ImageTokens, prompts: Tensor, masks: slice) -> tuple[Tensor, Tensor]:
-    """Logits (B,T,256,256) and predicted IoU (B,T) of encoded prompts (B,N,C) for the mask tokens asked for."""
+def decode(sam: Sam, image: ImageTokens, prompts: Tensor, masks: slice) -> tuple[Tensor, Tensor]:
+    """Decode prompts of one image.
+
+    Args:
+        sam: the network.
+        image: result of `image_tokens`.
+        prompts: (B,N,C) encoded prompts.
+        masks: the mask tokens to decode, `MULTI_MASK` or `SINGLE_MASK`.
+
+    Returns:
+        logits (B,T,256,256) and predicted IoU (B,T).
+    """
     decoder = sam.mask_decoder
     transformer = decoder.transformer
     own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
@@ -74,25 +85,25 @@ def decode(sam: Any, image: ImageTokens, prompts: Tensor, masks: slice) -> tuple
     return _mask_logits(decoder, queries[:, 1:], keys, masks), pred_iou
 
 
-def _heads(attention: Any, x: Tensor) -> Tensor:
+def _heads(attention: Attention, x: Tensor) -> Tensor:
     split: Tensor = attention._separate_heads(x, attention.num_heads)
     return split
 
 
-def _project_out(attention: Any, x: Tensor) -> Tensor:
+def _project_out(attention: Attention, x: Tensor) -> Tensor:
     out: Tensor = attention.out_proj(attention._recombine_heads(x))
     return out
 
 
-def _attend(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def _attend(attention: Attention, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     q = _heads(attention, attention.q_proj(query))
     k = _heads(attention, attention.k_proj(key))
     v = _heads(attention, attention.v_proj(value))
     return _project_out(attention, functional.scaled_dot_product_attention(q, k, v))
 
 
-def _first_block(block: Any, tokens: Tensor, image: ImageTokens) -> tuple[Tensor, Tensor]:
-    """The first layer, where every prompt still sees the same image."""
+def _first_block(block: TwoWayAttentionBlock, tokens: Tensor, image: ImageTokens) -> tuple[Tensor, Tensor]:
+    """The first layer, in which the image tokens are the same for all prompts."""
     queries = block.norm1(_attend(block.self_attn, tokens, tokens, tokens))
     to_image, to_token = block.cross_attn_token_to_image, block.cross_attn_image_to_token
     # One attention over the tokens of all prompts: (1, heads, B*N, channels of a head).
@@ -107,7 +118,9 @@ def _first_block(block: Any, tokens: Tensor, image: ImageTokens) -> tuple[Tensor
     return queries, keys
 
 
-def _block(block: Any, queries: Tensor, tokens: Tensor, keys: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+def _block(
+    block: TwoWayAttentionBlock, queries: Tensor, tokens: Tensor, keys: Tensor, position: Tensor
+) -> tuple[Tensor, Tensor]:
     q = queries + tokens
     queries = block.norm1(queries + _attend(block.self_attn, q, q, queries))
     placed = keys + position
@@ -117,22 +130,23 @@ def _block(block: Any, queries: Tensor, tokens: Tensor, keys: Tensor, position: 
     return queries, block.norm4(keys + attended)
 
 
-def _mask_logits(decoder: Any, mask_tokens: Tensor, keys: Tensor, masks: slice) -> Tensor:
-    """Enlarge the image tokens four times and multiply them with each mask token's filter."""
+def _mask_logits(decoder: MaskDecoder, mask_tokens: Tensor, keys: Tensor, masks: slice) -> Tensor:
+    """Upscale the image tokens by four and multiply them with the filter of each mask token."""
     first, norm, _, second, _ = decoder.output_upscaling
-    b, cells, _ = keys.shape
-    x = _double(first, keys).view(b, 4 * cells, -1)
+    b, locations, _ = keys.shape
+    x = _double(first, keys).view(b, 4 * locations, -1)
     x = functional.gelu(functional.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
-    x = functional.gelu(_double(second, x)).view(b, 16 * cells, -1)
+    x = functional.gelu(_double(second, x)).view(b, 16 * locations, -1)
     filters = [mlp(mask_tokens[:, i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)][masks]
     logits = torch.stack(filters, dim=1) @ x.transpose(1, 2)
-    side = int(cells**0.5)
-    # Pixels lie as (row, column, first halves, second halves); bring the halves beside their rows and columns.
+    side = int(locations**0.5)
+    # Pixels are ordered by location, then by position in the first and the second 2 x 2 block; sort by row and column.
     parts = logits.view(b, -1, side, side, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
     return parts.reshape(b, -1, 4 * side, 4 * side)
 
 
-def _double(convolution: Any, x: Tensor) -> Tensor:
-    """A transposed convolution with kernel and stride 2: each cell gives its own 2 x 2 cells, (B,n,C) to (B,n,4*D)."""
+def _double(convolution: nn.ConvTranspose2d, x: Tensor) -> Tensor:
+    """Transposed convolution with kernel and stride 2, (B,n,C) to (B,n,4*D): each location becomes 2 x 2 locations."""
+    assert convolution.bias is not None
     weight = convolution.weight.permute(2, 3, 1, 0).flatten(0, 2)
     return functional.linear(x, weight, convolution.bias.repeat(4))

@@ -1,8 +1,8 @@
-"""From the decoder's 256 x 256 logits to the image's own pixels, only where a mask can be.
+"""Enlarges the decoder's 256 x 256 logits to the pixels of the image, but only where the mask can be.
 
-SAM enlarges four times, cuts the padding off and resizes to the image, both bilinear: along each axis one matrix with
-two to four entries a row. A mask covers part of its image, so only the block of rows and columns near it is made.
-Equal to `Sam.postprocess_masks` up to rounding.
+SAM enlarges by four, removes the padding, and resizes to the image, both bilinear. Along each axis, this is one matrix
+with two to four non-zero entries per row. A mask covers part of its image, so only the block of rows and columns near
+it is computed. The result equals `Sam.postprocess_masks` up to rounding.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_SLACK = 1e-3  # rounding of the enlarged logits must not lift a pixel outside the block over the level
+_SLACK = 1e-3  # so that rounding cannot raise a pixel outside of the block above the level
 
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A block of enlarged logits; every pixel outside of it lies below the level asked for.
+    """A block of enlarged logits; all pixels outside of it are below the requested level.
 
     Args:
         v_px, u_px: row and column of its first pixel.
-        logits: (h,w) float32, possibly of no rows or columns.
+        logits: (h,w) float32; h and w may be 0.
     """
 
     v_px: int
@@ -33,14 +33,14 @@ class Crop:
 
 
 class Enlarger:
-    """The two matrices of one image size.
+    """Enlarges logits to images of one size.
 
     Args:
         low_px: side of the decoder's output, 256.
         model_px: side of the network's padded input, 1024.
-        input_hw: height and width of the image within that input.
-        image_hw: height and width of the image.
-        device: where the logits are.
+        input_hw: height and width in pixels of the resized image within that input.
+        image_hw: height and width of the image in pixels.
+        device: device of the logits.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Enlarger:
         self._columns = _axis(low_px, model_px, input_hw[1], image_hw[1], device)
 
     def crops(self, logits: Tensor, level: float) -> Iterator[Crop]:
-        """Enlarge (K,256,256) logits one by one, each where it can exceed `level`."""
+        """Enlarge (K,256,256) logits one after another, each only where it can exceed `level`."""
         hot = logits > level - _SLACK
         bounds = torch.cat([span(hot.any(2)), span(hot.any(1))], dim=1).tolist()
         for logit, (top, bottom, left, right) in zip(logits, bounds, strict=True):
@@ -61,7 +61,7 @@ class Enlarger:
 
 
 class _Axis:
-    """(image, low) matrix of both resizings along one axis, with the range of inputs of each output."""
+    """(image_px, low_px) matrix of both resizings along one axis, with the range of inputs of each output."""
 
     def __init__(self, low_px: int, model_px: int, input_px: int, image_px: int, device: torch.device) -> None:
         unit = torch.eye(low_px)[None]
@@ -72,7 +72,7 @@ class _Axis:
         self._first, self._end = inputs[:, 0].contiguous(), inputs[:, 1].contiguous()
 
     def block(self, start: int, stop: int) -> tuple[slice, slice]:
-        """Outputs that inputs start..stop reach, and all inputs that these outputs need."""
+        """The outputs that inputs start..stop contribute to, and all inputs that contribute to these outputs."""
         low = int(torch.searchsorted(self._end, start, right=True))
         high = int(torch.searchsorted(self._first, stop))
         if low >= high:
@@ -80,13 +80,13 @@ class _Axis:
         return slice(low, high), slice(int(self._first[low]), int(self._end[high - 1]))
 
 
-@lru_cache(maxsize=8)  # a run's images have few sizes, and a GPU waits for these milliseconds
+@lru_cache(maxsize=8)  # the images of a run have few sizes, and a matrix takes milliseconds while a GPU waits
 def _axis(low_px: int, model_px: int, input_px: int, image_px: int, device: torch.device) -> _Axis:
     return _Axis(low_px, model_px, input_px, image_px, device)
 
 
 def span(flags: Tensor) -> Tensor:
-    """First and one past the last true of (...,n) flags, as (...,2); zeros where none is."""
+    """Index of the first true of (...,n) flags and one past the last, as (...,2); zeros if all are false."""
     n = flags.shape[-1]
     if n == 0:
         return torch.zeros(*flags.shape[:-1], 2, dtype=torch.int64, device=flags.device)

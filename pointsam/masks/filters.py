@@ -1,4 +1,4 @@
-"""The published filters of candidate masks (method.md A.3), on enlarged logits."""
+"""The filters of SAM's automatic mask generator, on enlarged logits."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pointsam.masks.enlarge import Crop, span
 
 
 def stability(crop: Crop, config: SegmentConfig) -> Tensor:
-    """Area above the raised threshold over area above the lowered one, 0 for an empty mask.
+    """Stability score: area above the raised threshold / area above the lowered one, 0 for an empty mask.
 
-    `crop` must reach down to the lowered threshold.
+    `crop` must contain all pixels above the lowered threshold.
     """
     inner = torch.count_nonzero(crop.logits > config.mask_threshold + config.stability_offset)
     outer = torch.count_nonzero(crop.logits > config.mask_threshold - config.stability_offset)
@@ -21,7 +21,7 @@ def stability(crop: Crop, config: SegmentConfig) -> Tensor:
 
 
 def inclusive_box(crop: Crop, config: SegmentConfig) -> Tensor:
-    """(4,) first column, first row, last column, last row of the mask, as SAM's own generator measures boxes."""
+    """(4,) first column, first row, last column and last row of the mask in image pixels, as in SAM's generator."""
     mask = crop.logits > config.mask_threshold
     rows, columns = span(mask.any(1)), span(mask.any(0))
     return torch.stack(
@@ -30,6 +30,12 @@ def inclusive_box(crop: Crop, config: SegmentConfig) -> Tensor:
 
 
 def suppress(box_xyxy_px: Tensor, pred_iou: Tensor, config: SegmentConfig) -> Tensor:
-    """Indices that non-maximum suppression keeps, best predicted IoU first, the earlier of two equals first."""
+    """Indices that non-maximum suppression keeps, by falling predicted IoU; of two equals the earlier comes first.
+
+    Args:
+        box_xyxy_px: (K,4) boxes as `inclusive_box` returns them.
+        pred_iou: (K,) predicted IoU.
+        config: gives the threshold `nms_iou`.
+    """
     keep: Tensor = nms(box_xyxy_px.float().cpu(), pred_iou.float().cpu(), config.nms_iou)
     return keep

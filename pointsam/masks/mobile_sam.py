@@ -6,15 +6,15 @@ Source: Zhang et al., Faster Segment Anything (arXiv 2306.14289); TinyViT (arXiv
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import timm
 from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from segment_anything.modeling.common import LayerNorm2d
+from timm.models.tiny_vit import TinyVit
 from torch import Tensor, nn
 
 MODEL_PX = 1024
-_GRID = 64  # cells of the embedding a side
+_GRID = 64  # width and height of the embedding
 _CHANNELS = 256
 _PIXEL_MEAN = [123.675, 116.28, 103.53]
 _PIXEL_STD = [58.395, 57.12, 57.375]
@@ -27,9 +27,12 @@ class TinyVitEncoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        body: Any = timm.create_model("tiny_vit_5m_224", pretrained=False, num_classes=0)
-        # MobileSAM leaves out the last halving, so that the grid is 64 x 64 as in SAM, not 32 x 32.
-        body.stages[3].downsample.conv2.conv.stride = (1, 1)
+        body = timm.create_model("tiny_vit_5m_224", pretrained=False, num_classes=0)
+        assert isinstance(body, TinyVit)
+        # MobileSAM omits the last downsampling, so that the embedding is 64 x 64 as in SAM, not 32 x 32.
+        last_downsampling = body.get_submodule("stages.3.downsample.conv2.conv")
+        assert isinstance(last_downsampling, nn.Conv2d)
+        last_downsampling.stride = (1, 1)
         self.patch_embed = body.patch_embed
         self.stages = body.stages
         self.neck = nn.Sequential(
@@ -40,13 +43,13 @@ class TinyVitEncoder(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Encode."""
+        """Encode a batch of one image."""
         features: Tensor = self.neck(self.stages(self.patch_embed(image)))
         return features
 
 
 def build_mobile_sam() -> Sam:
-    """The network, without weights, on the CPU."""
+    """The network on the CPU, with random weights."""
     transformer = TwoWayTransformer(depth=2, embedding_dim=_CHANNELS, mlp_dim=2048, num_heads=8)
     sam = Sam(
         TinyVitEncoder(),
@@ -59,10 +62,10 @@ def build_mobile_sam() -> Sam:
 
 
 def from_upstream_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename MobileSAM's own parameter names to timm's; the unused classifier head is left out.
+    """Rename the parameters of MobileSAM's own code to timm's names, without the unused classifier head.
 
-    The two differ in the names of the stem, of convolutions, and in where a halving belongs: at the end of a stage
-    upstream, at the start of the next in timm.
+    The names differ for the stem, for convolutions, and for downsampling, which is the end of a stage in MobileSAM's
+    code and the start of the next stage in timm.
     """
     head = ("image_encoder.norm_head.", "image_encoder.head.")
     return {_timm_name(name): value for name, value in tensors.items() if not name.startswith(head)}

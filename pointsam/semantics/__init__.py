@@ -1,12 +1,12 @@
-"""What class is where in an image.
+"""Sources of 2D classes: which class is where in an image.
 
-The model classes load on demand, so that naming this package costs nothing.
+Models are imported on demand, so that importing this package is cheap.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pointsam.base import plugins
 from pointsam.base.config import require_kind
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["SemanticModel", "SemanticsContext", "SemanticsPlugin", "load_semantics", "semantics_plugin"]
 
 
-def semantics_plugin(name: str) -> SemanticsPlugin[Any]:
+def semantics_plugin(name: str) -> SemanticsPlugin[object]:
     """The plug-in of a source of classes.
 
     Raises:
         SchemaError: SCH005 on an unknown name.
-        PluginError: PLG001 if it cannot be loaded, PLG002 if there are two.
+        PluginError: PLG001 if it cannot be loaded, PLG002 if several have the name.
     """
     return plugins.load("semantics", name, SemanticsPlugin)
 
@@ -38,21 +38,21 @@ def load_semantics(
     threads: int = 1,
     device: str = "cpu",
 ) -> SemanticModel:
-    """A source of 2D classes by name.
+    """Load a source of 2D classes by name.
 
     Args:
-        name: of a plug-in: "ssd", the bundled detector, "precomputed", files that another network wrote, "oracle", the
-            truth, or one of another package.
+        name: plug-in: "ssd" (the bundled detector), "precomputed" (files that another network wrote), "oracle" (the
+            ground truth), or one of another package.
         mapping: label names to the run's classes.
-        masks_dir: the files of a source that reads some.
-        config: options, of the plug-in's own class (`SsdConfig`, `OracleConfig`); None for its defaults.
-        seed: of random draws.
+        masks_dir: folder of a source that reads files.
+        config: options, an object of the plug-in's `config` class (`SsdConfig`, `OracleConfig`); None for its defaults.
+        seed: seed of random draws.
         threads: CPU threads of one inference; the result does not depend on it.
-        device: as torch names it, for sources that use one.
+        device: torch device, for sources that use one.
 
     Raises:
-        SchemaError: SCH005 on an unknown name or a configuration of another class; else what the model's class raises.
-        PluginError: PLG001 if the plug-in cannot be loaded, PLG002 if there are two of the name.
+        SchemaError: SCH005 on an unknown name or options of another class, and what the source itself raises.
+        PluginError: PLG001 if the plug-in cannot be loaded, PLG002 if several have the name.
         DatasetError: DAT001 if a source that reads files has no folder.
     """
     plugin = semantics_plugin(name)
@@ -61,7 +61,7 @@ def load_semantics(
 
 
 def semantics_sha256(name: str, masks_dir: Path | None = None, config: object | None = None) -> str:
-    """Hex digest of what decides the detections besides configuration and images: weights, or the files.
+    """Hex digest of what determines the detections besides options and images: the weights or the files.
 
     Raises:
         SchemaError, PluginError, DatasetError: as `load_semantics`.

@@ -1,4 +1,4 @@
-"""What a source of 2D classes must offer, and how it is plugged in (docs/plugins.md)."""
+"""The interface of a source of 2D classes, and its plug-in (docs/plugins.md)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ C = TypeVar("C")
 
 
 class SemanticModel(Protocol):
-    """Says what class is where in an image: a network, or files that one wrote.
+    """Finds the classes in an image: a network, or files that a network wrote.
 
     Attributes:
-        name: of its plug-in: "ssd", "precomputed", "oracle".
-        weights_sha256: of the weights in use, "" where there are none.
-        riders_apart: a rider and what he rides may be two objects, which `ride` is to join; False where every object
-            is whole, so that whoever stands before a bicycle must not become a part of it.
+        name: name of its plug-in: "ssd", "precomputed", "oracle".
+        weights_sha256: digest of the weights, "" without weights.
+        riders_apart: True if a rider and the cycle may be two objects, which `ride` joins. False if every object is
+            complete already; then a person in front of a bicycle must stay separate from it.
     """
 
     name: str
@@ -32,20 +32,20 @@ class SemanticModel(Protocol):
     riders_apart: bool
 
     def detect(self, image_rgb: NDArray[np.uint8], frame: Frame, view: CameraView) -> Detections:
-        """Objects in an (H,W,3) RGB image, classes of the run's taxonomy, background left out."""
+        """Objects in an (H,W,3) uint8 RGB image, with classes of the run's taxonomy and without background."""
 
 
 @dataclass(frozen=True)
 class SemanticsContext:
-    """What a source of classes is loaded with, besides its own configuration.
+    """What a source of classes is loaded with, besides its own options.
 
     Args:
         mapping: label names to the run's classes.
-        masks_dir: folder of files that it reads (`--masks-dir`, else `SemanticsPlugin.folder` in the data root), None
-            where nothing names one.
-        seed: of the run, for random draws together with frame and camera.
+        masks_dir: folder of files that it reads: `--masks-dir`, else `SemanticsPlugin.folder` in the data root, else
+            None.
+        seed: seed of the run; random draws depend on it, the frame and the camera.
         threads: CPU threads of one inference; results must not depend on it.
-        device: as torch names it.
+        device: torch device.
     """
 
     mapping: LabelMapping
@@ -57,18 +57,18 @@ class SemanticsContext:
 
 @dataclass(frozen=True)
 class SemanticsPlugin(Generic[C]):
-    """A kind of source, as an entry point of the group `pointsam.semantics` names it.
+    """A source of classes, named by an entry point of the group `pointsam.semantics`.
 
-    The module that holds it should import networks only when `load` is called.
+    Its module should import networks only when `load` is called.
 
     Args:
-        config: frozen dataclass of its options (`--set masks.NAME.FIELD=VALUE`), every field with a default, the
-            values checked in `__post_init__`; `NoOptions` for a source without any.
+        config: frozen dataclass of its options (`--set masks.NAME.FIELD=VALUE`). Every field has a default, and
+            `__post_init__` checks the values. `NoOptions` if there are no options.
         load: builds the source.
-        fingerprint: hex digest of what decides its detections besides options and images, such as weights, given the
-            options and the folder of files: runs with equal digests may continue each other.
-        labels: its label names where the user gives no mapping: "coco" names, or the "same" as the classes.
-        folder: name of a folder in the data root that it reads where the user names none.
+        fingerprint: hex digest of what determines its detections besides options and images, such as weights, from
+            the options and the folder of files. A run may continue one with the same digest.
+        labels: its label names if the user gives no mapping: "coco" names, or the "same" as the classes.
+        folder: folder in the data root that it reads unless the user names another.
     """
 
     config: type[C]
@@ -80,14 +80,14 @@ class SemanticsPlugin(Generic[C]):
 
 @dataclass(frozen=True)
 class NoOptions:
-    """Of a source that has none."""
+    """Options of a source without options."""
 
 
 def required_folder(name: str, masks_dir: Path | None) -> Path:
-    """The folder of a source that reads files.
+    """`masks_dir` of source `name`, which reads files.
 
     Raises:
-        DatasetError: DAT001 if there is none.
+        DatasetError: DAT001 if it is None.
     """
     if masks_dir is None:
         raise DatasetError(

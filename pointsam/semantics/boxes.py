@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 
-def area(box_xyxy_px: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(N,) areas of (N,4) boxes in square pixels, 0 where a box is inside out."""
+
+def area(box_xyxy_px: FloatArray) -> NDArray[np.float64]:
+    """(N,) areas in square pixels of (N,4) boxes; 0 if right <= left or bottom <= top."""
     box = np.asarray(box_xyxy_px, dtype=np.float64)
     extent: NDArray[np.float64] = np.clip(box[:, 2:] - box[:, :2], 0, None).prod(axis=1)
     return extent
 
 
-def intersection(a_xyxy_px: NDArray[np.floating[Any]], b_xyxy_px: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(N,M) shared areas of (N,4) and (M,4) boxes in square pixels."""
+def intersection(a_xyxy_px: FloatArray, b_xyxy_px: FloatArray) -> NDArray[np.float64]:
+    """(N,M) areas of overlap in square pixels of (N,4) and (M,4) boxes."""
     a, b = np.asarray(a_xyxy_px, dtype=np.float64)[:, None], np.asarray(b_xyxy_px, dtype=np.float64)[None]
     low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
     shared: NDArray[np.float64] = np.clip(high - low, 0, None).prod(axis=2)
     return shared
 
 
-def iou(a_xyxy_px: NDArray[np.floating[Any]], b_xyxy_px: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(N,M) intersection over union of (N,4) and (M,4) boxes, 0 between two empty ones."""
+def iou(a_xyxy_px: FloatArray, b_xyxy_px: FloatArray) -> NDArray[np.float64]:
+    """(N,M) intersection over union of (N,4) and (M,4) boxes; 0 for two empty boxes."""
     shared = intersection(a_xyxy_px, b_xyxy_px)
     union = area(a_xyxy_px)[:, None] + area(b_xyxy_px)[None] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def by_score(
-    box_xyxy_px: NDArray[np.floating[Any]], class_id: NDArray[np.uint8], score: NDArray[np.float32]
-) -> NDArray[np.intp]:
-    """(N,) order by falling score; ties go by class and box, so that the order of the input never shows."""
+def by_score(box_xyxy_px: FloatArray, class_id: NDArray[np.uint8], score: NDArray[np.float32]) -> NDArray[np.intp]:
+    """(N,) indices by falling score. Class and box break ties, so the result does not depend on the input's order."""
     order: NDArray[np.intp] = np.lexsort((*box_xyxy_px.T[::-1], class_id, -score))
     return order
 
 
 def nms(
-    box_xyxy_px: NDArray[np.floating[Any]], class_id: NDArray[np.uint8], score: NDArray[np.float32], max_iou: float
+    box_xyxy_px: FloatArray, class_id: NDArray[np.uint8], score: NDArray[np.float32], max_iou: float
 ) -> NDArray[np.intp]:
-    """Greedy non-maximum suppression inside each class.
+    """Greedy non-maximum suppression within each class.
 
     Args:
         box_xyxy_px: (N,4) left, top, right, bottom.
-        class_id: (N,) boxes of different classes never suppress each other.
-        score: (N,) the higher one stays.
-        max_iou: a box that overlaps a kept one by more is dropped.
+        class_id: (N,) classes; boxes of different classes never suppress each other.
+        score: (N,) scores; of two overlapping boxes the one with the higher score stays.
+        max_iou: a box is dropped if its IoU with a kept one is greater.
 
     Returns:
         (K,) indices of the kept boxes by falling score.

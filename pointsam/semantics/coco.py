@@ -1,11 +1,11 @@
-"""The label names of COCO detection, by the category id that networks trained on it put out."""
+"""Label names of COCO detection by category id, the id that networks trained on COCO output."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-# Ids 1 to 90, ten a row; ten of them were never used.
+# Ids 1 to 90, ten per row; COCO never used ten of them.
 # fmt: off
 _BY_ID = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",

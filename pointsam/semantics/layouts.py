@@ -1,14 +1,15 @@
-"""The three ways masks lie in a folder; docs/precomputed_masks.md describes them for users."""
+"""The three layouts of a folder of precomputed masks; docs/precomputed_masks.md describes them for users."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam import rle
+from pointsam.base.arrays import IntArray
 from pointsam.base.document import read_json
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.images import DAMAGED, MASK_FORMATS, open_image
@@ -21,22 +22,22 @@ _EIGHT_BIT = ("L", "P")
 _SIXTEEN_BIT = ("I;16", "I;16B", "I")
 
 Found = tuple[bytes, int, float]
-"""Run lengths, class_id and score of one mask that is not background."""
+"""COCO RLE, class_id and score of one mask that is not background."""
 
 
 class Layout(Protocol):
-    """How one image's masks are read.
+    """Reads the masks of an image.
 
     Attributes:
-        suffixes: of the files that every image has, beginning with a dot.
-        instances: False where one mask holds all pixels of a class.
+        suffixes: suffixes of the files of an image, with their dots.
+        instances: False if one mask holds all pixels of a class.
     """
 
     suffixes: tuple[str, ...]
     instances: bool
 
     def read(self, stem: Path, size: tuple[int, int]) -> list[Found]:
-        """The masks of `stem` + suffixes for an image of (height_px, width_px).
+        """The masks in the files `stem` + suffix of an image of `size` (height_px, width_px).
 
         Raises:
             DatasetError: DAT011 on a damaged or malformed file, or one of another size.
@@ -62,7 +63,7 @@ class SemanticPng:
             self._known[label_id] = True
 
     def read(self, stem: Path, size: tuple[int, int]) -> list[Found]:
-        """One mask a class, score 1."""
+        """One mask per class, with score 1."""
         path = stem.with_name(stem.name + ".png")
         pixels = _png(path, size, _EIGHT_BIT)
         ids = np.unique(pixels)
@@ -73,7 +74,7 @@ class SemanticPng:
 
 
 class InstancePng:
-    """`<stem>.png` of instance ids, 0 = none, beside `<stem>.json`: {"1": {"label": "car", "score": 0.9}}."""
+    """`<stem>.png` of instance ids, 0 = none, with `<stem>.json`: {"1": {"label": "car", "score": 0.9}}."""
 
     suffixes: tuple[str, ...] = (".png", ".json")
     instances = True
@@ -82,7 +83,7 @@ class InstancePng:
         self._mapping = mapping
 
     def read(self, stem: Path, size: tuple[int, int]) -> list[Found]:
-        """One mask an id, by rising id."""
+        """One mask per id, by rising id."""
         path, names = (stem.with_name(stem.name + suffix) for suffix in self.suffixes)
         objects: dict[int, tuple[str, float]] = {}
         for key, value in _object(names, document(names), "the file").items():
@@ -112,11 +113,11 @@ class RleJson:
         self._mapping = mapping
 
     def read(self, stem: Path, size: tuple[int, int]) -> list[Found]:
-        """One mask an entry, in their order."""
+        """One mask per entry, in the order of the entries."""
         path = stem.with_name(stem.name + ".json")
         entries = document(path)
         if not isinstance(entries, list):
-            raise malformed(path, "the file is not a list", "a list of masks, [] where nothing was found")
+            raise malformed(path, "the file is not a list", "a list of masks, [] for an image without objects,")
         found = []
         for i, value in enumerate(entries):
             entry = _object(path, value, f"[{i}]")
@@ -128,7 +129,7 @@ class RleJson:
         return found
 
 
-def document(path: Path) -> Any:
+def document(path: Path) -> object:
     """The JSON of a file.
 
     Raises:
@@ -143,14 +144,14 @@ def document(path: Path) -> Any:
 
 
 def malformed(path: Path, problem: str, wanted: str) -> DatasetError:
-    """The error for a file that is there and is not what it should be."""
+    """DAT011 for a file that exists but is not as it should be; `wanted` is what to write."""
     return DatasetError("DAT011", f"{path}: {problem}", f"write {wanted} as {DOCS} says")
 
 
 def _png(path: Path, size: tuple[int, int], modes: tuple[str, ...]) -> NDArray[np.int32]:
     try:
         with open_image(path, MASK_FORMATS) as image:
-            # Before the pixels are decoded: a wrong size is cheap to refuse, and may be a bomb.
+            # Before the pixels are decoded: checking the size is cheap and stops decompression bombs.
             if (image.height, image.width) != size:
                 raise _other_size(path, (image.height, image.width), size)
             if image.mode not in modes:
@@ -158,10 +159,12 @@ def _png(path: Path, size: tuple[int, int], modes: tuple[str, ...]) -> NDArray[n
                 raise malformed(path, f"pixels of mode {image.mode!r}", f"one channel of {bits} or a palette")
             return np.asarray(image).astype(np.int32)
     except DAMAGED as error:
-        raise malformed(path, f"not a readable PNG ({error})", "the file again: it is damaged or cut off,") from error
+        raise malformed(
+            path, f"not a readable PNG ({error})", "the file again: it is damaged or incomplete,"
+        ) from error
 
 
-def _counts(path: Path, entry: dict[str, Any], where: str, size: tuple[int, int]) -> bytes:
+def _counts(path: Path, entry: dict[str, object], where: str, size: tuple[int, int]) -> bytes:
     segmentation = _object(path, entry.get("segmentation"), where)
     height_width, counts = segmentation.get("size"), segmentation.get("counts")
     if not (isinstance(height_width, list) and len(height_width) == 2 and all(type(n) is int for n in height_width)):
@@ -180,20 +183,20 @@ def _counts(path: Path, entry: dict[str, Any], where: str, size: tuple[int, int]
     return raw
 
 
-def _object(path: Path, value: Any, where: str) -> dict[str, Any]:
+def _object(path: Path, value: object, where: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise malformed(path, f"{where} is not a JSON object", "{...}")
     return value
 
 
-def _label(path: Path, entry: dict[str, Any], where: str) -> str:
+def _label(path: Path, entry: dict[str, object], where: str) -> str:
     label = entry.get("label", entry.get("category"))
     if not isinstance(label, str):
         raise malformed(path, f"{where}.label is {label!r}", "a label name")
     return label
 
 
-def _score(path: Path, entry: dict[str, Any], where: str) -> float:
+def _score(path: Path, entry: dict[str, object], where: str) -> float:
     score = entry.get("score")
     if isinstance(score, bool) or not isinstance(score, (int, float)) or not 0 <= score <= 1:
         raise malformed(path, f"{where}.score is {score!r}", "a number from 0 to 1")
@@ -203,7 +206,7 @@ def _score(path: Path, entry: dict[str, Any], where: str) -> float:
 def _id(path: Path, key: str, smallest: int, largest: int) -> int:
     digits = key.isascii() and key.isdigit() and len(key) <= 5
     if not (digits and smallest <= int(key) <= largest and str(int(key)) == key):
-        raise malformed(path, f"the key {key!r} is no id", f'an id from "{smallest}" to "{largest}"')
+        raise malformed(path, f"the key {key!r} is not an id", f'an id from "{smallest}" to "{largest}"')
     return int(key)
 
 
@@ -211,11 +214,11 @@ def _other_size(path: Path, given: tuple[int, int], size: tuple[int, int], what:
     return DatasetError(
         "DAT011",
         f"{path}: {what}{given[1]} x {given[0]} px, but the image has {size[1]} x {size[0]} px",
-        "write masks in the size of the image that the calibration belongs to",
+        "write masks in the size of the image",
     )
 
 
-def _unnamed(path: Path, ids: NDArray[np.integer[Any]], names: Path) -> SchemaError:
+def _unnamed(path: Path, ids: IntArray, names: Path) -> SchemaError:
     some = ", ".join(str(i) for i in ids[:5]) + (" ..." if len(ids) > 5 else "")
     return SchemaError(
         "SCH001", f"{path}: pixels with id {some}, which {names} does not name", f"name every id ({DOCS})"

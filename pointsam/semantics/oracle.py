@@ -1,4 +1,4 @@
-"""The true instances of every image, made worse by dials: a 2D network of any quality (docs/oracle.md)."""
+"""Ground-truth instances of every image, degraded to simulate a 2D network of any quality (docs/oracle.md)."""
 
 from __future__ import annotations
 
@@ -19,31 +19,33 @@ from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame
 
 TRUTH = "truth2d"
-"""Folder of a data root that holds the true instances of its images."""
+"""Folder of a data root that holds the ground-truth instances of its images."""
 
 DOCS = "docs/oracle.md"
 
-# Scores of what is not there: reported by a network that keeps scores above the published 0.3, but unsure.
+# Range of the scores of false positives: above the published threshold of 0.3, but uncertain.
 _FALSE_SCORE = (0.3, 0.7)
 
 
 @dataclass(frozen=True)
 class OracleConfig:
-    """How much worse than the truth the detections are; undegraded as it stands.
+    """How the ground truth is degraded; the defaults do not degrade it.
 
     Args:
         miss_rate: probability that an object is not reported.
-        miss_rate_small: the same for objects lower than `small_px`, where it is higher than `miss_rate`.
-        small_px: height of the box below which an object is small.
-        confusion: probability that an object is reported as another class, any other of the taxonomy alike.
-        boundary: standard deviation of each edge of a box, as a share of the box's width or height.
-        false_positives: mean number of reported objects an image that are not there, Poisson distributed.
-        score_noise: standard deviation of a normal draw whose size is taken off the score; scores end at 0.
-        min_pixels: objects that show fewer pixels are never reported, and are not missed either.
-        masks: the true masks come too and are the class map; otherwise SAM cuts that as well.
+        miss_rate_small: the same for objects lower than `small_px`; without effect if it is below `miss_rate`.
+        small_px: an object is small if its box is lower than this.
+        confusion: probability that an object is reported as another class of the taxonomy, drawn uniformly.
+        boundary: standard deviation of each edge of a box, as a fraction of the box's width or height.
+        false_positives: mean number of false positives per image; the number is Poisson distributed.
+        score_noise: standard deviation of a normal draw whose absolute value is subtracted from the score. Scores are
+            clipped to [0, 1].
+        min_pixels: objects with fewer visible pixels are never reported, and do not count as missed.
+        masks: True = report the true masks too, which make the class map; False = SAM segments the objects.
 
     Raises:
-        SchemaError: SCH005 on a value out of range, or noisy boxes beside masks, which would not be the boxes' own.
+        SchemaError: SCH005 on a value out of range, or if both `boundary` and `masks` are set: the boxes would not fit
+            the masks.
     """
 
     miss_rate: float = 0.0
@@ -60,33 +62,33 @@ class OracleConfig:
         for name in ("miss_rate", "miss_rate_small", "confusion", "score_noise"):
             require(0 <= getattr(self, name) <= 1, f"oracle.{name}", getattr(self, name), "a number from 0 to 1")
         require(0 <= self.small_px < np.inf, "oracle.small_px", self.small_px, "a height in pixels, 0 or more")
-        require(0 <= self.boundary <= 0.5, "oracle.boundary", self.boundary, "a share of the box from 0 to 0.5")
-        require(0 <= self.false_positives <= 100, "oracle.false_positives", self.false_positives, "0 to 100 an image")
+        require(0 <= self.boundary <= 0.5, "oracle.boundary", self.boundary, "a fraction of the box from 0 to 0.5")
+        require(0 <= self.false_positives <= 100, "oracle.false_positives", self.false_positives, "0 to 100 per image")
         require(self.min_pixels >= 0, "oracle.min_pixels", self.min_pixels, "a number of pixels, 0 or more")
         require(
             not (self.masks and self.boundary > 0),
             "oracle.boundary",
             self.boundary,
-            "0 where oracle.masks is true: the boxes of true masks have no noise",
+            "0 if oracle.masks is true: the boxes of true masks have no noise",
         )
 
 
 class OracleSemantics:
-    """Objects of an image as the truth has them, degraded.
+    """Degraded ground-truth objects of an image.
 
-    Every number is drawn for its image whatever the dials say. So turning one dial changes only what that dial is
-    about: a higher miss rate loses more of the same objects, more false positives add to those already there. Only
-    `min_pixels` also decides what false objects look like.
+    All random numbers of an image are drawn whatever the options are. Changing one option therefore changes its own
+    effect only: a higher miss rate drops further objects, more false positives are added to the existing ones. Only
+    `min_pixels` also changes the shapes of false positives.
 
     Args:
-        mapping: label names of the truth to the run's classes; labels that it leaves out are background.
-        truth_dir: the folder, an instance map with its JSON an image (docs/precomputed_masks.md).
-        config: the dials.
-        seed: of the run.
+        mapping: label names of the ground truth to the run's classes; labels that it leaves out are background.
+        truth_dir: folder with an instance map and its JSON file per image (docs/precomputed_masks.md).
+        config: how to degrade.
+        seed: seed of the run.
 
     Raises:
         DatasetError: DAT001 if there is no such folder, DAT002 if it does not hold instance maps.
-        SchemaError: SCH005 if objects are to be confused and the taxonomy has one class.
+        SchemaError: SCH005 if `confusion` is set and the taxonomy has a single class.
     """
 
     name = "oracle"
@@ -103,7 +105,7 @@ class OracleSemantics:
         self._seed = seed
 
     def detect(self, image_rgb: NDArray[np.uint8], frame: Frame, view: CameraView) -> Detections:
-        """Reported objects in the order of the truth's ids, then those that are not there; boxes inside the image.
+        """Reported objects in the order of their ids in the ground truth, then false positives; boxes in the image.
 
         Raises:
             DatasetError, SchemaError: as `PrecomputedSemantics.detect`.
@@ -134,12 +136,12 @@ class OracleSemantics:
         return _joined(found, self._false(rng, truth.box_xyxy_px[visible].astype(int), height, width), height, width)
 
     def _false(self, rng: np.random.Generator, model: NDArray[np.int_], height: int, width: int) -> Detections:
-        """Objects that are not there: as large and as high in the image as a true one, anywhere from left to right."""
+        """False positives: each has the size and the row of a true object, and a random column."""
         if len(model) == 0:
             side = max(1, min(height // 8, width))
             model = np.array([[0, height // 2, side, height // 2 + side]])
         boxes, classes, scores = [], [], []
-        # The points of a Poisson process between 0 and the rate: a higher rate keeps those of a lower one.
+        # The points of a Poisson process between 0 and the rate: a higher rate adds to the points of a lower one.
         reached = rng.exponential()
         while reached < self._config.false_positives:
             left, top, right, bottom = model[rng.integers(len(model))]
@@ -156,7 +158,7 @@ class OracleSemantics:
 
 
 def fingerprint(truth_dir: Path) -> str:
-    """Hex digest of what the truth rests on, as `precomputed.fingerprint`.
+    """Hex digest of the ground truth's folder, as `precomputed.fingerprint`.
 
     Raises:
         DatasetError: DAT001 if there is no such folder, DAT002 if it does not hold instance maps.
@@ -169,20 +171,20 @@ def _check(truth_dir: Path) -> None:
     if not truth_dir.is_dir():
         raise DatasetError(
             "DAT001",
-            f"no folder {truth_dir}: --semantics oracle reads the true instances of the images there",
+            f"no folder {truth_dir}: --semantics oracle reads the ground-truth instances of the images there",
             f"give a data root that has them, or name their folder with --masks-dir ({DOCS})",
         )
     kind = precomputed.layout_kind(truth_dir)
     if not issubclass(kind, InstancePng):
         raise DatasetError(
             "DAT002",
-            f"{truth_dir} holds masks in layout {kind.__name__}, but the true instances are InstancePng",
+            f"{truth_dir} holds masks in layout {kind.__name__}, but ground-truth instances need layout InstancePng",
             f"write an instance PNG with its JSON for every image ({DOCS}), or use --semantics precomputed",
         )
 
 
 def _inside(box: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    """Boxes with their edges in order, at least a pixel wide and high, inside the image."""
+    """Boxes clipped to the image, with their edges in order and at least one pixel wide and high."""
     size = np.array([width, height])
     low, high = np.minimum(box[:, :2], box[:, 2:]), np.maximum(box[:, :2], box[:, 2:])
     low = np.clip(low, 0, size - 1)

@@ -1,4 +1,4 @@
-"""2D results that any network wrote to files; docs/precomputed_masks.md is the format's description for users."""
+"""2D results of any network, read from files; docs/precomputed_masks.md describes the format for users."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pointsam.types import CameraView, Detections, Frame
 
 
 class PrecomputedSemantics:
-    """Masks with labels, one image at `<masks_dir>/<camera>/<image stem>` with the suffixes of the folder's layout.
+    """Masks with labels; the files of an image are `<masks_dir>/<camera>/<image stem>` with the layout's suffixes.
 
     Args:
         mapping: label names to the run's classes; labels that it leaves out are background.
-        masks_dir: the folder; what lies in it says which layout it has.
+        masks_dir: the folder; its contents select the layout.
 
     Raises:
         DatasetError: DAT001 if there is no such folder, DAT002 if it has no layout or a mixture, DAT011 on a
@@ -37,7 +37,7 @@ class PrecomputedSemantics:
         self._layout = _layout(masks_dir, mapping)
 
     def detect(self, image_rgb: NDArray[np.uint8], frame: Frame, view: CameraView) -> Detections:
-        """Masks of the view's image, never empty ones; boxes are the masks' own.
+        """Masks of the view's image, without empty ones; each box is the bounding box of its mask.
 
         Raises:
             DatasetError: DAT004 if the image has no file here, DAT011 if the file is damaged, malformed or of another
@@ -52,7 +52,7 @@ class PrecomputedSemantics:
                     "DAT004",
                     f"no {path}: {view.source.file_name} of {view.name} has no precomputed masks "
                     f"({type(self._layout).__name__}: <masks dir>/<camera>/<image stem>{suffix})",
-                    f"write one for every image, also where nothing was found ({DOCS})",
+                    f"write one for every image, also for images without objects ({DOCS})",
                 )
         height, width = image_rgb.shape[:2]
         found = self._layout.read(stem, (height, width))
@@ -67,10 +67,10 @@ class PrecomputedSemantics:
 
 
 def fingerprint(masks_dir: Path) -> str:
-    """Hex digest of what all masks rest on: the layout and what labels.json says; the same wherever the folder lies.
+    """Hex digest of the layout and the content of labels.json. It does not depend on the folder's path.
 
-    Mask files are no part of it, so that a missing or damaged one can be mended for `--retry-failed`. Other masks for
-    frames that are done are for the user to tell: they need a new output folder.
+    The digest leaves out mask files, so that a missing or damaged one can be corrected for `--retry-failed`. New masks
+    for frames that are done are therefore not noticed: they need a new output folder.
 
     Raises:
         DatasetError: DAT001 if there is no such folder, DAT002 if it has no layout or a mixture.
@@ -101,7 +101,7 @@ def layout_kind(masks_dir: Path) -> type[SemanticPng] | type[InstancePng] | type
     raise DatasetError(
         "DAT002",
         f"{masks_dir} holds {' and '.join(held)}: not one of the layouts of precomputed masks",
-        f"keep {LABELS} with PNGs (semantic), or a JSON beside every PNG (instances), or JSONs alone (RLE): {DOCS}",
+        f"keep {LABELS} with PNGs (semantic), or a JSON with every PNG (instances), or JSONs alone (RLE): {DOCS}",
     )
 
 

@@ -1,9 +1,8 @@
-"""A rider and what he rides are two objects to most 2D networks and one box in nuScenes and KITTI."""
+"""Join a rider with the cycle: two objects for most 2D networks, one box in nuScenes and KITTI."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +12,18 @@ from pointsam.semantics.boxes import area, intersection
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import Detections
 
-# What a person on a bicycle or motorcycle looks like from any side, with room for a sloppy box. An upright cyclist:
-# the handlebar is 1.0 m high, the head 1.7 m, the lower foot 0.2 m.
-_MIN_WIDTH_SHARE = 0.5  # of the narrower box lies beside the other: side by side is not riding
-_MIN_RISE = 0.2  # of the rider's height is above the cycle
-_MIN_HEIGHT_SHARE = 0.4  # of the cycle's height is hidden by the rider: people further off end higher up
-_MAX_FEET_BELOW = 0.1  # of the cycle's height: whoever stands lower in the image is nearer to the camera
-_MAX_HEIGHT_RATIO = 2.2  # rider to cycle
+# Proportions of a person on a bicycle or motorcycle from any side, with a margin for inaccurate boxes. Of an upright
+# cyclist, the handlebar is at 1.0 m, the head at 1.7 m, and the lower foot at 0.2 m.
+_MIN_WIDTH_SHARE = 0.5  # smallest horizontal overlap / width of the narrower box; rejects people beside the cycle
+_MIN_RISE = 0.2  # smallest part of the rider above the cycle / height of the rider
+_MIN_HEIGHT_SHARE = 0.4  # smallest vertical overlap / height of the cycle; rejects people further away
+_MAX_FEET_BELOW = 0.1  # largest part of the rider below the cycle / height of the cycle; rejects people in front
+_MAX_HEIGHT_RATIO = 2.2  # height of the rider / height of the cycle
 
 
 @dataclass(frozen=True)
 class RiderConfig:
-    """Whether riders join what they ride; the published method keeps them apart.
+    """Whether riders are joined with their cycles; the published method keeps them separate.
 
     Args:
         enabled: apply `ride`.
@@ -34,21 +33,22 @@ class RiderConfig:
 
 
 def ride(detections: Detections, taxonomy: Taxonomy, config: RiderConfig) -> Detections:
-    """Join every "rider" detection that sits on a "ridden" one with it (the rider rule of quality.md).
+    """Join every "rider" detection with the "ridden" detection that it sits on (docs/mapping.md, Riders).
 
-    Pairs join by falling share of the smaller box that lies in the other, one rider a cycle. The joint object has the
-    ridden class, the box and mask around both, and the higher of the two scores: whichever part the network was sure
-    of shows that the object is there. A box alone is enough for SAM, which cuts both parts when it is prompted with
-    the box around them. This is repeated until nobody rides a cycle that is still there, so that a second call
-    changes nothing. At last, ridden ones without a rider go where the class says that it is one with its rider.
+    Pairs are joined in the order of falling overlap (intersection / area of the smaller box), one rider per cycle. The
+    joint object has the ridden class, the box around both, the union of their masks, and the higher of the two scores,
+    because either part shows that the object exists. Without masks the box is enough: SAM segments both parts if it is
+    prompted with the box around them. The search is repeated until no rider sits on a cycle, so that a second call
+    changes nothing. Finally, ridden objects without a rider are dropped if their class needs a rider.
 
     Args:
-        detections: of one image, with or without masks; a semantic map has no objects and comes back as it is.
-        taxonomy: says which classes ride (`role`) and which are nothing without a rider (`needs_rider`).
-        config: the switch.
+        detections: detections of one image, with or without masks. A semantic map has no objects and is returned
+            unchanged.
+        taxonomy: gives the `role` of each class, and `needs_rider`.
+        config: whether to do anything.
 
     Returns:
-        the detections that did not join, in their order, then the joint ones by falling overlap.
+        the detections that were not joined, in their order, then the joint ones by falling overlap.
     """
     if not config.enabled or not detections.instances:
         return detections
@@ -63,17 +63,18 @@ def ride(detections: Detections, taxonomy: Taxonomy, config: RiderConfig) -> Det
 
 
 def _pairs(detections: Detections, riders: NDArray[np.intp], ridden: NDArray[np.intp]) -> list[tuple[int, int]]:
-    """(rider, ridden) indices, greedy by overlap; ties go by what the two are, never by their order."""
+    """(rider, ridden) indices, greedy by overlap; score, box, class and mask break ties, never the order."""
     box, score = detections.box_xyxy_px.astype(np.float64), detections.score
 
-    def what(k: int) -> tuple[Any, ...]:
-        return -score[k], *box[k], detections.class_id[k], b"" if detections.rle is None else detections.rle[k]
+    def tie_break(k: int) -> tuple[float, list[float], int, bytes]:
+        mask = b"" if detections.rle is None else detections.rle[k]
+        return -float(score[k]), box[k].tolist(), int(detections.class_id[k]), mask
 
     a, b = box[riders], box[ridden]
     smaller = np.minimum(area(a)[:, None], area(b)[None])
     share = np.divide(intersection(a, b), smaller, out=np.zeros_like(smaller), where=smaller > 0)
     candidates = [(-share[i, j], riders[i], ridden[j]) for i, j in np.argwhere(_sits_on(a, b))]
-    candidates.sort(key=lambda pair: (pair[0], what(pair[1]), what(pair[2])))
+    candidates.sort(key=lambda pair: (pair[0], tie_break(pair[1]), tie_break(pair[2])))
 
     taken: set[int] = set()
     pairs = []
@@ -85,7 +86,7 @@ def _pairs(detections: Detections, riders: NDArray[np.intp], ridden: NDArray[np.
 
 
 def _sits_on(rider_xyxy_px: NDArray[np.float64], ridden_xyxy_px: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(R,C) whether a box looks like somebody on the other one."""
+    """(R,C) whether the boxes of a rider and a cycle have the proportions of a person on it."""
     ax1, ay1, ax2, ay2 = rider_xyxy_px.T[:, :, None]
     bx1, by1, bx2, by2 = ridden_xyxy_px.T[:, None, :]
     tall, high = ay2 - ay1, by2 - by1

@@ -1,7 +1,7 @@
-"""The bundled detector: SSDLite MobileNetV2 trained on COCO, boxes with classes.
+"""The bundled detector: SSDLite MobileNetV2 trained on COCO, which outputs boxes with classes.
 
-It is the default because it is small, free and always there; any stronger network does better through
-`pointsam.semantics.precomputed`.
+It is the default because it is small, free and always available. A stronger network, used through
+`pointsam.semantics.precomputed`, gives better labels.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,31 +23,34 @@ from pointsam.semantics.tiles import Window, cut, windows
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 from pointsam.types import CameraView, Detections, Frame
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 WEIGHTS = "coco_ssd_lite_mobilenetv2.onnx"
 WEIGHTS_SHA256 = "860ef8e13733c6f74e179d10d492099bd33f9fb8a86795028d425d6f3ccf1939"
 
 _INPUT_PX = 300
-# A network this coarse ends a cut object up to 6 of its 300 pixels before the border.
+# The boxes of this coarse network end up to 6 of its 300 pixels before the border that cuts the object.
 _MARGIN_SHARE = 0.02
 
 
 @dataclass(frozen=True)
 class SsdConfig:
-    """How the detector is asked.
+    """Thresholds and tiling of the detector.
 
     Args:
         score_threshold: keep boxes with a higher score.
-        nms_iou: of two boxes of a class that overlap more, the higher score stays.
-        tile_px: 0 = only the whole image, squeezed to 300 x 300 pixels; else also overlapping squares of this side,
-            which find small objects. 400 suits nuScenes and KITTI (docs/mapping.md has the figures).
-        tile_overlap: share of a square that its neighbour sees too; a box cut by the border between squares is
-            dropped, for what fits the overlap is whole in another square and what does not is in the whole image.
+        nms_iou: if two boxes of a class have a higher IoU, only the one with the higher score is kept.
+        tile_px: 0 = only the whole image, resized to 300 x 300 pixels; else also overlapping square tiles with this
+            side, which show small objects larger. 400 suits nuScenes and KITTI (docs/mapping.md has figures).
+        tile_overlap: fraction of a tile that overlaps its neighbour. A box cut by the border between tiles is
+            dropped: a smaller object is complete in another tile, a larger one in the whole image.
 
     Raises:
         SchemaError: SCH005 on a value out of range.
     """
 
-    score_threshold: float = 0.3  # method.md A.0 coarse_score_thr
+    score_threshold: float = 0.3  # of the published method
     nms_iou: float = 0.5
     tile_px: int = 0
     tile_overlap: float = 0.2
@@ -72,9 +75,9 @@ class SsdSemantics:
         threads: CPU threads of one inference.
 
     Raises:
-        BackendError: BCK005 if onnxruntime is not installed, BCK001 or BCK002 if the bundled weights are not there or
-            not whole.
-        SchemaError: SCH001 if the mapping names no COCO label: nothing could ever be found.
+        BackendError: BCK005 if onnxruntime is not installed, BCK001 if the bundled weights are missing, BCK002 if they
+            are damaged.
+        SchemaError: SCH001 if the mapping has no COCO label, because the detector could then find nothing.
     """
 
     name = "ssd"
@@ -97,18 +100,18 @@ class SsdSemantics:
         self._session = _session(threads)
 
     def detect(self, image_rgb: NDArray[np.uint8], frame: Frame, view: CameraView) -> Detections:
-        """Objects in an (H,W,3) RGB image by falling score; boxes only, inside the image."""
+        """Objects in an (H,W,3) uint8 RGB image by falling score: boxes without masks, clipped to the image."""
         height, width = image_rgb.shape[:2]
         whole = (0, 0, width, height)
-        looks = [whole]
+        crops = [whole]
         if self._config.tile_px:
-            looks += [w for w in windows(width, height, self._config.tile_px, self._config.tile_overlap) if w != whole]
-        found = [self._look(image_rgb, window) for window in looks]
+            crops += [w for w in windows(width, height, self._config.tile_px, self._config.tile_overlap) if w != whole]
+        found = [self._detect_in(image_rgb, window) for window in crops]
         box, class_id, score = (np.concatenate(parts) for parts in zip(*found, strict=True))
         keep = nms(box, class_id, score, self._config.nms_iou)
         return Detections(box[keep], class_id[keep], score[keep])
 
-    def _look(
+    def _detect_in(
         self, image_rgb: NDArray[np.uint8], window: Window
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
         left, top, right, bottom = window
@@ -118,7 +121,7 @@ class SsdSemantics:
         boxes, scores = self._session.run(None, {self._session.get_inputs()[0].name: (pixels / 127.5 - 1)[None]})
         score = scores[0][:, self._column]
         anchor, label = np.nonzero(score > self._config.score_threshold)
-        box = boxes[0, anchor, 0][:, [1, 0, 3, 2]]  # the network says top, left, bottom, right
+        box = boxes[0, anchor, 0][:, [1, 0, 3, 2]]  # the network outputs top, left, bottom, right
         box = box * _twice(right - left, bottom - top) + _twice(left, top)
         drop = cut(box, window, width, height, _MARGIN_SHARE * (right - left))
         box = np.clip(box, 0, _twice(width, height))
@@ -130,7 +133,7 @@ def _twice(x: int, y: int) -> NDArray[np.float32]:
     return np.array([x, y, x, y], dtype=np.float32)
 
 
-def _session(threads: int) -> Any:
+def _session(threads: int) -> InferenceSession:
     try:
         import onnxruntime
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Square windows over an image, so that a network with a small input sees small objects at their own size."""
+"""Square windows of an image, so that a network with a small input sees small objects at full resolution."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 Window = tuple[int, int, int, int]
-"""left, top, right, bottom in whole pixels, right and bottom excluded."""
+"""left, top, right, bottom in integer pixels; right and bottom are exclusive."""
 
 
 def windows(width_px: int, height_px: int, tile_px: int, overlap: float) -> list[Window]:
-    """Squares that cover an image, evenly spread, row by row.
+    """Evenly spaced squares that cover an image, row by row.
 
     Args:
         width_px: image width.
         height_px: image height.
         tile_px: side of a square; at most the image's shorter side is used.
-        overlap: share of the side that two neighbours have in common at least, in [0, 1).
+        overlap: smallest overlap of two neighbours as a fraction of the side, in [0, 1).
 
     Returns:
-        the windows: an object no larger than the overlap lies whole in one of them.
+        the windows. An object no larger than the overlap lies completely in one of them.
     """
     side = min(tile_px, width_px, height_px)
 
     def starts(length_px: int) -> list[int]:
-        # The longest step that leaves the overlap; one pixel at least, or tiny tiles would never arrive.
+        # The longest step that keeps the overlap. At least one pixel: tiny tiles would never reach the end.
         step = max(side - math.ceil(side * overlap), 1)
         count = 1 + math.ceil((length_px - side) / step)
         return [i * (length_px - side) // max(count - 1, 1) for i in range(count)]
@@ -40,11 +40,11 @@ def cut(
     """(N,) whether a box reaches a border of its window that is not a border of the image.
 
     Args:
-        box_xyxy_px: (N,4) boxes found in the window, image pixels.
+        box_xyxy_px: (N,4) boxes detected in the window, in image pixels.
         window: the window.
         width_px: image width.
         height_px: image height.
-        margin_px: a box that comes so near to the border is taken to reach it.
+        margin_px: a box reaches a border if its distance to it is smaller.
     """
     left, top, right, bottom = window
     inside = np.array([left > 0, top > 0, right < width_px, bottom < height_px])

@@ -1,1 +1,1 @@
-"""The method, one pure function a file: prompt, paint, lift, refine, merge, trim, summarize."""
+"""The steps of the method, one pure function per file: prompt, paint, lift, refine, merge, trim, summarize."""

@@ -1,4 +1,4 @@
-"""The method on one frame, from images to clusters: models and values in, values out."""
+"""The method on one frame, from images to clusters, without files or state."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ def image_masks(
     config: MasksConfig,
     watch: Stopwatch,
 ) -> ImageMasks:
-    """Detections with masks, and candidate masks, of one image (method.md A.1 to A.3).
+    """Detections with masks, and candidate masks, of one image.
 
     Args:
-        image_rgb: (H,W,3) RGB.
-        read_cloud: gives the (M,3) points that supply prompts, from `prompt_cloud`; called only if points prompt.
+        image_rgb: (H,W,3) uint8 RGB.
+        read_cloud: returns `prompt_cloud`, (M,3) points that supply prompts; called only if points are prompts.
         frame: the key frame.
         view: the camera of the image.
-        semantics: says what class is where.
-        segmenter: cuts the masks.
+        semantics: source of classes.
+        segmenter: makes the masks.
         taxonomy: the run's classes.
-        config: the 2D stage.
-        watch: gets the seconds of detect, encode, decode, read and prompt.
+        config: options of the 2D stage.
+        watch: measures detect, encode, decode, read and prompt in seconds.
     """
     height, width = image_rgb.shape[:2]
     with watch("detect"):
@@ -95,13 +95,13 @@ def image_masks(
 def instance_map(
     row: ImageMasks, taxonomy: Taxonomy, overlap: Literal["score", "published"], config: ClustersConfig
 ) -> InstanceMap:
-    """The partition of an image (method.md A.4).
+    """The instances of an image: each pixel belongs to at most one.
 
     Args:
-        row: its masks.
+        row: masks of the image.
         taxonomy: the run's classes.
         overlap: `semantic_overlap` of the 2D stage that made the masks.
-        config: the 3D stage.
+        config: options of the 3D stage.
     """
     semantic = semantic_map(row.detections, row.masks.height_px, row.masks.width_px, overlap)
     return paint(row.masks, semantic, row.detections, taxonomy, config.paint)
@@ -109,14 +109,14 @@ def instance_map(
 
 @dataclass(frozen=True, eq=False)
 class LiftedFrame:
-    """What the cameras of a frame say about its points, before refinement.
+    """Labels of the points of a frame by camera, before refinement.
 
     Args:
-        labels: (N,) labels of each camera, instance_id an index into its image's instances.
-        num_masks: instances of each image.
-        views: (N,) uint8 number of cameras that see a point.
-        covered: (N,) uint8 number of cameras with a mask over it.
-        evidence: of each camera.
+        labels: (N,) labels from each camera; instance_id is an index into the instances of its image.
+        num_masks: number of instances of each image.
+        views: (N,) uint8 number of cameras that see each point.
+        covered: (N,) uint8 number of cameras whose masks cover each point.
+        evidence: evidence from each camera.
     """
 
     labels: tuple[PointLabels, ...]
@@ -135,16 +135,17 @@ def frame_labels(
     config: ClustersConfig,
     watch: Stopwatch,
 ) -> FrameLabels:
-    """Clusters of one frame from the masks of its images (method.md A.4 to A.7).
+    """Clusters of one frame from the masks of its images.
 
     Args:
         frame: the key frame.
-        points: of all its sweeps.
-        images: masks by camera name, one for every camera of the frame.
-        painted: gives the `instance_map` of a camera; asked for one by one, not all need be in memory.
+        points: points of all its sweeps.
+        images: masks by camera name, for every camera of the frame.
+        painted: returns the `instance_map` of a camera; called for one camera after another, so that one map at a time
+            needs to be in memory.
         taxonomy: the run's classes.
-        config: the 3D stage.
-        watch: gets the seconds of paint, lift, refine, merge, trim and summarize.
+        config: options of the 3D stage.
+        watch: measures paint, lift, refine, merge, trim and summarize in seconds.
     """
     lifted = lifted_labels(frame, points, images, painted, config, watch)
     return refined_labels(frame, points, lifted, taxonomy, config, watch)
@@ -158,7 +159,7 @@ def lifted_labels(
     config: ClustersConfig,
     watch: Stopwatch,
 ) -> LiftedFrame:
-    """The first half of `frame_labels`, all that needs the calibration."""
+    """The first half of `frame_labels`: everything that depends on the calibration. Arguments as there."""
     views, covered = np.zeros((2, len(points)), dtype=np.uint8)
     labels, num_masks, evidence = [], [], []
     for view in frame.cameras:
@@ -192,10 +193,10 @@ def refined_labels(
     config: ClustersConfig,
     watch: Stopwatch,
 ) -> FrameLabels:
-    """The second half of `frame_labels`: refined by camera, merged, refined again.
+    """The second half of `frame_labels`: refine the labels of each camera, merge them, and refine again.
 
-    Ranges are those from the reference LiDAR. Points link over the widest ring gap of the sweeps: where only the
-    coarsest LiDAR looks, its rings must not fall apart.
+    Ranges are measured from the reference LiDAR. The link distance uses the widest ring gap of all sweeps, so that
+    objects which only the coarsest LiDAR sees are not split between its rings.
     """
     by_camera, xyz_lidar_m = [], points.xyz_lidar_m
     ring_gap_rad = max(sweep.ring_gap_rad for sweep in frame.sweeps)
@@ -223,8 +224,10 @@ def refined_labels(
 
 
 def calibration_hash(frame: Frame) -> str:
-    """16 hex digits over every pose and camera that took part; with a rolling shutter or points to be compensated, over
-    what the motion follows from too: neighbours and times.
+    """16 hex digits of a digest of all poses and cameras of the frame.
+
+    If a camera has a rolling shutter or a sweep needs compensation, the digest includes what the ego motion is computed
+    from: the neighbouring sweeps and the times.
     """
     digest = hashlib.sha256()
     poses = [frame.sweep.ego_SE3_lidar, frame.sweep.world_SE3_ego]
@@ -259,7 +262,7 @@ def _joined(first: Masks, second: Masks) -> Masks:
 def _scores(
     masks: Masks, found: Detections, mask_id: NDArray[np.int32], class_id: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    """Semantic score of each instance: its own detection's, else the best of its class in the image."""
+    """(K,) semantic scores of the instances: of the detection that prompted it, else the best of its class."""
     best = np.zeros(256, dtype=np.float32)
     np.maximum.at(best, found.class_id, found.score)
     source = masks.source[mask_id]

@@ -1,25 +1,24 @@
-"""One numbering of the objects of a sweep, so that equal partitions are equal bytes."""
+"""Canonical numbers of the objects of a sweep, so that equal partitions give equal bytes."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import IntArray
 from pointsam.types import NO_INSTANCE
 
 
-def canonical_ids(instance_id: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
-    """Renumber instances 0..K-1 by falling size; of two equal sizes the one whose first point comes earlier is first.
+def canonical_ids(instance_id: IntArray) -> NDArray[np.int32]:
+    """Renumber instances 0..K-1 by falling size; of two equal sizes the one with the earlier first point comes first.
 
     Args:
-        instance_id: (N,) any integers, NO_INSTANCE = none (kept).
+        instance_id: (N,) any integers; NO_INSTANCE stays.
 
     Returns:
         (N,) int32.
 
-    Source: architecture.md, label contract.
+    Source: the label contract (docs/labels.md).
     """
     out = np.full(instance_id.shape, NO_INSTANCE, dtype=np.int32)
     labelled = np.flatnonzero(instance_id != NO_INSTANCE)

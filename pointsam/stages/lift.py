@@ -1,4 +1,4 @@
-"""Pixels give their object and class to the LiDAR points behind them."""
+"""Lifting: LiDAR points get the object and class of the pixels that they project to."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class LiftConfig:
     """Which points a camera labels.
 
     Args:
-        min_depth_m: nearest depth in front of the camera that counts.
-        occlusion: leave out points that others hide from the camera.
+        min_depth_m: smallest depth in front of the camera; nearer points are not labelled.
+        occlusion: leave out points that other points hide from the camera (not published).
 
     Raises:
         SchemaError: SCH005 on a depth that is not above 0.
     """
 
-    min_depth_m: float = 1.0  # method.md A.0 projection
-    occlusion: bool = False  # A.5: no occlusion test
+    min_depth_m: float = 1.0
+    occlusion: bool = False
 
     def __post_init__(self) -> None:
         require(0 < self.min_depth_m < math.inf, "lift.min_depth_m", self.min_depth_m, "metres above 0")
@@ -37,11 +37,11 @@ class LiftConfig:
 
 @dataclass(frozen=True, eq=False)
 class Lifted:
-    """What one camera says about the points of a frame.
+    """Labels of the points of a frame from one camera.
 
     Args:
-        labels: (N,) instance_id is the index of the image's instance.
-        seen: (N,) bool, the camera sees the point; only such points carry labels.
+        labels: (N,) labels; instance_id is an index into the instances of the image.
+        seen: (N,) bool, whether the camera sees the point; other points have no label.
     """
 
     labels: PointLabels
@@ -52,17 +52,17 @@ def lift(points: FramePoints, frame: Frame, view: CameraView, instances: Instanc
     """Label the points of a frame from one image.
 
     Args:
-        points: of the frame.
+        points: points of the frame.
         frame: the key frame.
         view: the camera.
-        instances: the partition of its image.
-        config: which points.
+        instances: instances of its image.
+        config: which points to label.
 
     Raises:
-        SchemaError: SCH003 if the partition is not of the camera's size.
+        SchemaError: SCH003 if the instance map does not have the camera's size.
         UnfitChangeError: CAL004 as `project`.
 
-    Source: method.md A.5; pixels are truncated, not rounded.
+    Source: PointSAM (arXiv 2401.16305); pixel coordinates are truncated, not rounded.
     """
     size = (view.camera.height_px, view.camera.width_px)
     if instances.instance_id.shape != size:

@@ -1,16 +1,17 @@
-"""The labels of all cameras become one labelling of the sweep.
+"""Merges the labels of all cameras into one label per point of the sweep.
 
-Two rules by name. "sequential" is the published one: cameras are visited in order, a later one overwrites. Its result
-depends on that order. "order_free" keeps the intent (two instances of different images that share half of the smaller
-one's points are one object) and decides everything by content, never by a camera's position:
+There are two rules. "sequential" is the published one: it visits the cameras in order, and a later camera overwrites.
+Its result depends on that order. "order_free" has the same aim (two instances of different images are one object if
+they share half of the smaller one's points) but depends only on the content, never on the order of the cameras:
 
-1. Pairs of instances of different cameras that share enough are visited by falling number of shared points, as the
-   published rule picks the partner with most shared points. A pair is joined unless that would bring two instances of
-   one camera together: an image that shows two objects side by side is better evidence than a mask of its neighbour
-   that covers both. (The published rule keeps apart what it already holds; but what it holds is a matter of order.)
-2. A point claimed by several merged instances goes to the one more cameras claim it for, then to the one with fewer
-   points: contested points are bleed-through or a mask that swallowed a neighbour, and that is the larger one's vice.
-3. A merged instance takes the class with most points among its members, of equal ones the lowest class_id.
+1. Pairs of instances of different cameras that share enough points are visited by falling number of shared points, as
+   the published rule picks the partner with most shared points. A pair is joined unless the result would contain two
+   instances of one camera: an image that separates two objects is better evidence than a mask of another image that
+   covers both. (The published rule also separates instances that it has found before, which depends on the order.)
+2. A point in several merged instances goes to the one that more cameras give it, then to the one with fewer points:
+   cameras disagree where a mask bleeds into the background or covers a neighbour too, and that mask is usually the
+   larger one.
+3. A merged instance gets the class with most points among its members, of equal ones the lowest class_id.
 """
 
 from __future__ import annotations
@@ -33,30 +34,30 @@ _MAX_CAMERAS = 64
 
 @dataclass(frozen=True)
 class MergeConfig:
-    """How the cameras agree.
+    """How the labels of cameras are merged.
 
     Args:
         rule: see the module.
-        ratio: two instances are one object if they share at least this part of the smaller one.
+        ratio: two instances are one object if they share at least this fraction of the smaller one.
 
     Raises:
         SchemaError: SCH005 on a ratio outside (0, 1].
     """
 
-    rule: Literal["order_free", "sequential"] = "sequential"  # method.md A.7
-    ratio: float = 0.5  # A.0 merge_ratio
+    rule: Literal["order_free", "sequential"] = "sequential"
+    ratio: float = 0.5
 
     def __post_init__(self) -> None:
-        require(0 < self.ratio <= 1, "merge.ratio", self.ratio, "a share above 0, at most 1")
+        require(0 < self.ratio <= 1, "merge.ratio", self.ratio, "a fraction above 0, at most 1")
 
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """One labelling of a sweep.
+    """Merged labels of a sweep.
 
     Args:
-        labels: (N,) with canonical ids.
-        cameras: (K,) uint64 by instance id, bit c set if an instance of camera c is part of it.
+        labels: (N,) labels with canonical ids.
+        cameras: (K,) uint64 by instance id; bit c is set if an instance of camera c is part of it.
     """
 
     labels: PointLabels
@@ -67,16 +68,17 @@ def merge(labels_by_camera: Sequence[PointLabels], config: MergeConfig) -> Merge
     """Merge the labels of all cameras.
 
     Args:
-        labels_by_camera: (N,) each, at least one, in the frame's camera order; an instance has one class.
+        labels_by_camera: (N,) labels of each camera, at least one, in the frame's camera order; all points of an
+            instance have one class.
         config: the rule.
 
     Returns:
-        Exactly the points that some camera labelled are labelled.
+        the merged labels. A point has a label if and only if it has one from some camera.
 
     Raises:
         SchemaError: SCH003 if the labels are not of one sweep, or of more than 64 cameras.
 
-    Source: method.md A.7 for "sequential"; "order_free" is ours.
+    Source: PointSAM (arXiv 2401.16305) for "sequential"; "order_free" is ours.
     """
     if len({len(labels) for labels in labels_by_camera}) != 1 or len(labels_by_camera) > _MAX_CAMERAS:
         raise SchemaError(
@@ -95,7 +97,7 @@ def merge(labels_by_camera: Sequence[PointLabels], config: MergeConfig) -> Merge
 
 
 class _Nodes:
-    """All instances of all cameras, numbered through in camera order; background is node -1.
+    """All instances of all cameras, numbered consecutively in camera order; background is node -1.
 
     Attributes:
         node: (C,N) int64 node of each point in each camera.
@@ -124,19 +126,19 @@ class _Nodes:
         return len(self.size)
 
 
-# What a rule returns: (N,) merged instance of each point, class and camera bits of each merged instance - with one
-# unused entry at the end, where -1 points to.
+# Result of a rule: (N,) merged instance of each point, and class and camera bits of each merged instance, with an
+# unused last entry for index -1.
 _Result = tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint64]]
 
 
 def _sequential(nodes: _Nodes, ratio: float) -> _Result:
-    """A.7: a merged instance is called by the first node that opened it."""
+    """The published rule; the id of a merged instance is its first node."""
     reference = np.full(nodes.node.shape[1], NO_INSTANCE, dtype=np.int64)
     target = np.arange(len(nodes) + 1)
     for new in nodes.node:
         size = np.bincount(reference[reference >= 0], minlength=len(nodes))  # before this camera's edits
         a, b, shared = _overlaps(new, reference)
-        # Per new instance the partner with most shared points, of equal ones the one that is older in the reference.
+        # For each new instance the partner with most shared points, of equal ones the earliest in the reference.
         best = np.lexsort((b, -shared, a))
         best = best[np.flatnonzero(np.diff(a[best], prepend=-1))]
         joins = best[shared[best] >= ratio * np.minimum(size[b[best]], nodes.size[a[best]])]
@@ -163,7 +165,7 @@ def _order_free(nodes: _Nodes, ratio: float) -> _Result:
 def _overlaps(
     a: NDArray[np.int64], b: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of labels that meet in some point, and in how many."""
+    """Pairs of labels that share points, and the number of shared points."""
     both = (a >= 0) & (b >= 0)
     width = int(b.max(initial=0)) + 1
     pair, shared = np.unique(a[both] * width + b[both], return_counts=True)
@@ -171,7 +173,7 @@ def _overlaps(
 
 
 def _content_rank(nodes: _Nodes) -> NDArray[np.int64]:
-    """Position of each node in an order of point sets, large to small. Only equal sets, which step 1 joins, tie."""
+    """(M,) position of each node when sorted by size, then by its points. Only equal sets tie, which step 1 joins."""
     points: list[bytes] = [b""] * len(nodes)
     for row in nodes.node:
         order = np.argsort(row, kind="stable")
@@ -185,7 +187,7 @@ def _content_rank(nodes: _Nodes) -> NDArray[np.int64]:
 
 
 def _edges(nodes: _Nodes, rank: NDArray[np.int64], ratio: float) -> list[tuple[int, int]]:
-    """Pairs that share enough: most shared points first, then fewest not shared (equal sets before all), then rank."""
+    """Pairs that share enough points: most shared points first, then fewest other points, then lowest rank."""
     found: list[tuple[int, int, int, int, int, int]] = []
     for i in range(len(nodes.node)):
         for j in range(i):
@@ -197,7 +199,7 @@ def _edges(nodes: _Nodes, rank: NDArray[np.int64], ratio: float) -> list[tuple[i
 
 
 def _agglomerate(nodes: _Nodes, edges: list[tuple[int, int]]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """Join along the edges, never two nodes of one camera: (M,) group by node, (M+1,) camera bits by group."""
+    """Join nodes along the edges, but never two of one camera: (M,) group by node, (M+1,) camera bits by group."""
     group = np.arange(len(nodes))
     cameras = np.append(np.uint64(1) << nodes.camera.astype(np.uint64), np.uint64(0))
     for a, b in edges:
@@ -209,7 +211,7 @@ def _agglomerate(nodes: _Nodes, edges: list[tuple[int, int]]) -> tuple[NDArray[n
 
 
 def _assign(merged: NDArray[np.int64], rank_of: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N,) one of the instances that claim each point, of (C,N): most claims, then fewest points, then rank."""
+    """(N,) instance of each point from the (C,N) instances by camera: most cameras, then fewest points, then rank."""
     width = len(rank_of)
     point = np.broadcast_to(np.arange(merged.shape[1]), merged.shape)[merged >= 0]
     claim, votes = np.unique(point * width + merged[merged >= 0], return_counts=True)

@@ -1,4 +1,4 @@
-"""Masks and classes become one partition of the image: every pixel belongs to one object or to none."""
+"""Painting: from masks and classes to an instance map, in which each pixel belongs to at most one object."""
 
 from __future__ import annotations
 
@@ -17,49 +17,51 @@ from pointsam.types import NO_INSTANCE, Detections, InstanceMap, Masks
 
 @dataclass(frozen=True)
 class PaintConfig:
-    """How masks share out an image.
+    """How pixels are assigned to masks.
 
     Args:
-        cover_threshold: a mask of which more than this share is painted already, mostly in its own class, is a part.
+        cover_threshold: a mask is discarded as a part of another if more than this fraction of it is painted already,
+            mostly in its own class.
         order: "area", the published rule, or "score", which trusts masks prompted by detection boxes; see `paint`.
-        duplicate_share: in order "score", a mask that shares more than this of the smaller of the two with a better
-            one of its class (or of another vehicle class) shows the same object and joins it; 1 keeps every mask apart.
+        duplicate_share: in order "score", two masks of one class (or of two vehicle classes) show the same object if
+            they share more than this fraction of the smaller one. The worse mask then joins the better one. 1 keeps
+            all masks separate.
 
     Raises:
-        SchemaError: SCH005 on a share outside [0, 1].
+        SchemaError: SCH005 on a fraction outside [0, 1].
     """
 
-    cover_threshold: float = 0.3  # method.md A.0 cover_threshold
-    order: Literal["area", "score"] = "area"  # A.4: largest first
-    duplicate_share: float = 0.95  # ours: second looks share 0.99 of their pixels on real frames, two cars less
+    cover_threshold: float = 0.3
+    order: Literal["area", "score"] = "area"
+    duplicate_share: float = 0.95  # on real frames, masks of one object share 0.99 of their pixels, of two cars less
 
     def __post_init__(self) -> None:
         for name in ("cover_threshold", "duplicate_share"):
-            require(0 <= getattr(self, name) <= 1, f"paint.{name}", getattr(self, name), "a share from 0 to 1")
+            require(0 <= getattr(self, name) <= 1, f"paint.{name}", getattr(self, name), "a fraction from 0 to 1")
 
 
 def semantic_map(
     detections: Detections, height_px: int, width_px: int, overlap: Literal["score", "published"]
 ) -> NDArray[np.uint8]:
-    """What class each pixel has.
+    """The class of each pixel.
 
     Args:
-        detections: with masks.
+        detections: detections with masks.
         height_px: image height.
         width_px: image width.
-        overlap: who wins a pixel that several detections claim. "score": the higher score, of equal ones the first.
-            "published": the higher class_id.
+        overlap: which detection gets a pixel of several masks. "score": the one with the higher score, of equal scores
+            the first. "published": the one with the higher class_id.
 
     Returns:
-        (H,W) uint8 class_id, BACKGROUND where nothing was detected.
+        (H,W) uint8 class_id, BACKGROUND for pixels without a detection.
 
     Raises:
         SchemaError: SCH003 if the detections have no masks.
 
-    Source: method.md A.1 for "published"; "score" is ours, a better detection should not lose to a worse one.
+    Source: PointSAM (arXiv 2401.16305) for "published"; "score" is ours: a better detection should not lose to a worse.
     """
     if detections.rle is None:
-        raise SchemaError("SCH003", "detections with boxes only", "cut their masks first: Segmenter.from_boxes")
+        raise SchemaError("SCH003", "detections with boxes only", "make their masks first: Segmenter.from_boxes")
     index = np.arange(len(detections))
     order = np.argsort(detections.class_id) if overlap == "published" else np.lexsort((-index, detections.score))
     semantic = np.full((height_px, width_px), BACKGROUND, dtype=np.uint8)
@@ -72,36 +74,37 @@ def semantic_map(
 def paint(
     masks: Masks, semantic: NDArray[np.uint8], detections: Detections, taxonomy: Taxonomy, config: PaintConfig
 ) -> InstanceMap:
-    """Share out the pixels of an image among its masks.
+    """Assign the pixels of an image to its masks.
 
-    order "area": masks are visited largest first (of equal areas the lower index first). A mask's class is the most
-    frequent one below it, background counting as a value; background discards it. Unless the class stands in rows, a
-    mask that is covered beyond the threshold, and most often by its own class, is a part of what is there and is
-    discarded. Every other mask overwrites what it finds, so rows of barriers fall apart into their smaller masks.
+    Order "area": masks are painted by falling area (of equal areas the lower index first). The class of a mask is the
+    most frequent class of its pixels; background counts too, and discards the mask. Unless its class has the trait
+    `row`, a mask is discarded as a part of another object if more than `cover_threshold` of it is painted already and
+    its own class is the most frequent one there. All other masks overwrite what is painted, so that a row of barriers
+    is divided into its smaller masks.
 
-    order "score": masks prompted by a box take their detection's class without a vote and are painted by falling score
-    (of equal scores the lower index first) on the pixels that are still free. A second look at an object gives it the
-    pixels that it adds (`duplicate_share`). Masks prompted by points follow by the rule above, but never take a pixel
-    of a box's mask. A box says which object is meant; the largest mask of a point on it may well be the object and the
-    wall behind it (docs/recipes.md).
+    Order "score": a mask prompted by a box has the class of its detection. These masks are painted by falling score
+    (of equal scores the lower index first) on pixels that are still free. If a mask shows an object that is painted
+    already (`duplicate_share`), the object gets its further pixels. Masks prompted by points follow by the rule above,
+    but never take a pixel from a mask prompted by a box. The reason is that a box determines the object, while the
+    largest mask of a point may contain the object and the wall behind it (docs/recipes.md).
 
-    Of equally frequent values the lowest class_id is the mode, hence any class before background. An instance that
-    lost all its pixels to later ones is not listed: every instance holds at least one pixel.
+    Of equally frequent classes the lowest class_id counts, so any class wins against background. An instance that lost
+    all its pixels to later ones is left out: every instance has at least one pixel.
 
     Args:
-        masks: candidates of the image.
+        masks: candidate masks of the image.
         semantic: (H,W) uint8 class of each pixel.
-        detections: what `masks.source` points to.
-        taxonomy: says which classes stand in rows.
+        detections: detections that `masks.source` refers to.
+        taxonomy: gives the trait `row`.
         config: the rule.
 
     Returns:
-        Instances in the order of painting; `mask_id` is the index in `masks`.
+        instances in the order of painting; `mask_id` is the index in `masks`.
 
     Raises:
-        SchemaError: SCH003 if the class map is not of the masks' image.
+        SchemaError: SCH003 if the class map and the masks are not of one image.
 
-    Source: method.md A.4 for "area"; "score" is ours.
+    Source: PointSAM (arXiv 2401.16305) for "area"; "score" is ours.
     """
     if semantic.shape != (masks.height_px, masks.width_px):
         raise SchemaError(
@@ -123,7 +126,7 @@ def paint(
 
 
 class _Canvas:
-    """F_inst and F_sem of method.md A.4, touched only inside a mask's bounding box."""
+    """Instance and class of each pixel; painting a mask changes only its bounding box."""
 
     def __init__(self, masks: Masks, taxonomy: Taxonomy, config: PaintConfig) -> None:
         self.masks = masks
@@ -190,5 +193,5 @@ class _Canvas:
 
 
 def _mode(values: NDArray[np.uint8]) -> int:
-    """Most frequent value, the lowest of equal ones; BACKGROUND of none."""
+    """Most frequent value, of equally frequent ones the lowest; BACKGROUND without values."""
     return int(np.bincount(values).argmax()) if len(values) else BACKGROUND

@@ -1,4 +1,4 @@
-"""LiDAR points become point prompts for SAM: projected, on a known class, spread by farthest-point sampling."""
+"""Point prompts for SAM: LiDAR points projected onto pixels with a class, thinned by farthest-point sampling."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from pointsam.types import CameraView, Frame
 
 @dataclass(frozen=True)
 class PromptConfig:
-    """Where prompts come from and how many there are.
+    """Where prompts come from and how many there are; the defaults are the published values.
 
     Args:
-        sweeps: offsets of the sweeps that supply prompts, 0 = the key sweep, -1 and 1 = those before and after it.
-        close_m: neighbour sweeps lose their points with |x| and |y| below this: the vehicle's own roof.
-        max_prompts: most prompts of an image.
-        min_depth_m: nearest depth in front of a camera that counts.
+        sweeps: offsets of the sweeps that supply prompts: 0 = the key sweep, -1 and 1 = those before and after it.
+        close_m: points of neighbouring sweeps with |x| and |y| below this are left out: the vehicle's own roof.
+        max_prompts: largest number of prompts per image.
+        min_depth_m: smallest depth in front of the camera; nearer points are left out.
 
     Raises:
         SchemaError: SCH005 on a value out of range.
     """
 
-    sweeps: tuple[int, ...] = (0, 1, -1)  # method.md A.0 multiple_sweeps
-    close_m: float = 1.0  # A.0 min close distance
-    max_prompts: int = 256  # A.0 max_prompts
-    min_depth_m: float = 1.0  # A.0 projection
+    sweeps: tuple[int, ...] = (0, 1, -1)
+    close_m: float = 1.0
+    max_prompts: int = 256
+    min_depth_m: float = 1.0
 
     def __post_init__(self) -> None:
-        known = bool(self.sweeps) and set(self.sweeps) <= {-1, 0, 1}  # a Frame has no others
+        known = bool(self.sweeps) and set(self.sweeps) <= {-1, 0, 1}  # the neighbours that a Frame has
         require(known, "prompt.sweeps", self.sweeps, "one or more of -1, 0 and 1: the key sweep is 0")
         require(0 <= self.close_m < math.inf, "prompt.close_m", self.close_m, "metres from 0")
         require(self.max_prompts >= 1, "prompt.max_prompts", self.max_prompts, "a whole number from 1")
@@ -46,19 +46,19 @@ class PromptConfig:
 def prompt_cloud(
     frame: Frame, xyz_by_offset: Mapping[int, NDArray[np.float32]], config: PromptConfig
 ) -> NDArray[np.float64]:
-    """The points of all sweeps that supply prompts, as seen from the key sweep.
+    """The points of all sweeps that supply prompts, in the LiDAR frame of the key sweep.
 
     Args:
         frame: the key frame; its `neighbours` hold the poses.
-        xyz_by_offset: (N,3) points in metres by sweep offset: 0 the points of the frame, others the points of a
+        xyz_by_offset: (N,3) points in metres by sweep offset: of 0 the points of the frame, of others the points of a
             neighbour in its own LiDAR frame. An offset of `config.sweeps` without points (a data set of single sweeps)
             adds nothing.
         config: which sweeps.
 
     Returns:
-        (M,3) float64 metres in the key sweep's LiDAR frame; moving objects are not compensated.
+        (M,3) float64 metres in the key sweep's LiDAR frame; the motion of objects is not compensated.
 
-    Source: method.md A.2, steps 1 to 3.
+    Source: PointSAM (arXiv 2401.16305).
     """
     clouds = [np.zeros((0, 3))]
     for offset in config.sweeps:
@@ -80,24 +80,24 @@ def prompt(
     config: PromptConfig,
     rng: np.random.Generator,
 ) -> NDArray[np.int32]:
-    """Pixels of one image to prompt with.
+    """The pixels of an image that are point prompts.
 
     Args:
-        cloud_lidar_m: (M,3) from `prompt_cloud`.
+        cloud_lidar_m: (M,3) points from `prompt_cloud`, metres.
         frame: the key frame.
         view: the camera.
         semantic_map: (H,W) uint8 class of each pixel, BACKGROUND = none.
-        config: how many.
-        rng: draws the first of the sampled points; unused where all fit.
+        config: how many prompts.
+        rng: draws the first point of the sampling; not used if there are at most `max_prompts` pixels.
 
     Returns:
-        (P,2) int32 different pixels (u, v) that have a class, P <= max_prompts: row by row where all fit, else in the
+        (P,2) int32 distinct pixels (u, v) that have a class, P <= max_prompts: row by row without sampling, else in the
         order of sampling.
 
     Raises:
-        SchemaError: SCH003 if the class map is not of the camera's size.
+        SchemaError: SCH003 if the class map does not have the camera's size.
 
-    Source: method.md A.2, steps 4 and 5.
+    Source: PointSAM (arXiv 2401.16305).
     """
     size = (view.camera.height_px, view.camera.width_px)
     if semantic_map.shape != size:
@@ -116,15 +116,15 @@ def prompt(
 
 
 def farthest_points(uv_px: NDArray[np.int32], count: int, first: int) -> NDArray[np.int64]:
-    """Choose points one after another, each as far as can be from all chosen before.
+    """Farthest-point sampling: choose points one after another, each as far as possible from those chosen before.
 
     Args:
         uv_px: (P,2) integer pixels, P >= count.
         count: how many to choose.
-        first: index of the first one.
+        first: index of the first point.
 
     Returns:
-        (count,) indices. Squared distances are integers, hence exact; of equally far points the lowest index is taken.
+        (count,) indices. Squared distances are exact integers; of equally far points the lowest index is chosen.
     """
     chosen = np.empty(count, dtype=np.int64)
     chosen[0] = first

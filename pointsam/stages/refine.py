@@ -1,14 +1,14 @@
-"""Separability-Aware Refinement: masks and 3D components correct each other."""
+"""Separability-aware refinement (SAR): masks and connected components of the points correct each other."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.ranges import require
 from pointsam.stages.contraction import Groups, linked_components
@@ -21,17 +21,17 @@ _Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RefineConfig:
-    """What refinement may be told; the link floors and the vehicle and crowd classes are the taxonomy's.
+    """Options of refinement; link floors and the traits `vehicle`, `crowd` and `large` are in the taxonomy.
 
     Args:
-        enabled: False leaves the labels as they are, with canonical ids (--no-sar).
-        range_coef: link distance per metre of range (A.0 dist_coef).
-        rings: classes whose link floor is a metre or more link over so many gaps between the sensor's rings, where
-            that is farther: the panes of a vehicle send nothing back, and its roof is its own (not published).
-        dims: 3, or 2 for distance and range in the ground plane (A.0 cluster dim).
-        min_points: drop components with fewer points; 0 = keep all (A.0).
-        split_classes: points of different classes never link, vehicles apart (A.0 partition_different_class).
-        same_image_veto: points of two masks that one camera tells apart never link (quality.md; not published).
+        enabled: False only makes the ids canonical (--no-sar).
+        range_coef: link distance per metre of range.
+        rings: large classes link across this many gaps between the sensor's rings, if that is farther. Windows of a
+            vehicle return no points, and the roof would be a separate component (not published).
+        dims: 3, or 2 for distance and range in the ground plane.
+        min_points: drop components with fewer points; 0 = keep all.
+        split_classes: points of different classes never link, except for two vehicle classes.
+        same_image_veto: points of two masks of one image never link (not published).
 
     Raises:
         SchemaError: SCH005 on a value out of range.
@@ -53,40 +53,42 @@ class RefineConfig:
 
 
 def refine(
-    xyz_lidar_m: NDArray[np.floating[Any]],
+    xyz_lidar_m: FloatArray,
     labels: PointLabels,
     taxonomy: Taxonomy,
     config: RefineConfig,
     cameras: NDArray[np.uint64] | None = None,
     ring_gap_rad: float = 0.0,
 ) -> PointLabels:
-    """Keep of each mask the component it mostly covers, and give each component the mask that mostly covers it.
+    """Keep the component that each mask covers most, and give each component the label of the mask that covers it most.
 
-    Two points link iff d2 < t * t, with t = max(range_coef * the larger range, the smaller of the two link floors) and
-    exclusions by class and mask; everything in float64, range from the LiDAR's origin. With `rings` the coefficient of
-    large classes is rings * ring_gap_rad, where that is more. A component's class is the one that most points of its
-    mask in it have.
+    Two points link iff d2 < t * t, with t = max(range_coef * the larger range, the smaller of the two link floors), and
+    iff their classes and masks allow it. Everything is float64; ranges are from the LiDAR's origin. With `rings`, the
+    coefficient of large classes is rings * ring_gap_rad if that is larger. The class of a component is the most
+    frequent one among the points of its mask in it.
 
-    Ties, which the published code leaves open: a mask covering two components equally keeps the one with the earliest
-    point; a component covered equally by a mask and by nothing goes to the mask, by two masks to the one with the
-    earliest point in it; of two equally frequent classes the lower id wins.
+    Ties, which the published code leaves open: of two components that a mask covers equally, the one with the earliest
+    point is kept. If a mask covers as many points of a component as no mask does, the component goes to the mask; of
+    two masks that cover it equally, to the one with the earliest point in it. Of two equally frequent classes, the
+    lower id wins.
 
     Args:
         xyz_lidar_m: (N,3) positions, metres.
-        labels: instance_id is the mask of each point, any non-negative ids.
-        taxonomy: of class_id; gives link floors, vehicles and crowds.
-        config: see there.
-        cameras: (Q,) bit set, by mask id, of the cameras whose images support the mask; for same_image_veto.
-        ring_gap_rad: of the sweep; 0 leaves `rings` without effect.
+        labels: (N,) labels; instance_id is the mask of each point, any non-negative ids.
+        taxonomy: classes of class_id, with their traits.
+        config: options.
+        cameras: (Q,) uint64 by mask id; bit c is set if an image of camera c supports the mask. Needed for
+            `same_image_veto`.
+        ring_gap_rad: angle between neighbouring rings of the sweep; 0 leaves `rings` without effect.
 
     Returns:
-        Labels with canonical ids.
+        (N,) labels with canonical ids.
 
     Raises:
-        SchemaError: SCH003 if the arrays do not fit together, SCH001 on a class beyond the taxonomy.
+        SchemaError: SCH003 if the arrays do not fit together, SCH001 if a class is not in the taxonomy.
         DatasetError: DAT007 if a labelled point is not finite.
 
-    Source: method.md A.6.
+    Source: PointSAM (arXiv 2401.16305).
     """
     _check(xyz_lidar_m, labels, taxonomy, config, cameras)
     if not config.enabled:
@@ -112,7 +114,7 @@ def refine(
 
 
 def _square_sum(xyz_m: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum of squares, axis by axis in order: the definition that exactness is measured against."""
+    """(N,) sums of squares, axis by axis in order; this order defines the exact result."""
     total = np.zeros(len(xyz_m))
     for axis in xyz_m.T:
         total += axis * axis
@@ -122,7 +124,7 @@ def _square_sum(xyz_m: NDArray[np.float64]) -> NDArray[np.float64]:
 def _groups(
     class_id: _Ints, mask: _Ints, taxonomy: Taxonomy, split_classes: bool, veto: NDArray[np.uint64] | None
 ) -> tuple[_Ints, Groups]:
-    """Points that the link rule cannot tell apart but by place: by class, and by mask where masks matter."""
+    """Group the points for which the link rule differs by position only: by class, and by mask if masks matter."""
     vehicle = np.array([spec.vehicle for spec in taxonomy.classes])
     crowd = np.array([spec.crowd for spec in taxonomy.classes])
     floor_m = np.array([max(spec.link_floor_m, 0.0) for spec in taxonomy.classes], dtype=np.float64)
@@ -139,7 +141,8 @@ def _groups(
         vetoed = (seen_by[g] & seen_by[h]) != 0
         return np.asarray(allowed & (same_mask | ~(crowded | vetoed)))
 
-    # masks are apart in a crowd (vehicles may still link across classes), and all are in the view of a shared camera
+    # Masks of a crowd class have separate spaces (but vehicles may link across classes), and all masks have if one
+    # camera supports them all.
     alone = (crowd & ~vehicle)[of_class] & split_classes | (np.bitwise_and.reduce(seen_by) != 0)
     by_class = np.where(vehicle[of_class], 0, 1 + of_class) if split_classes else 0
     space = np.unique(by_class * base + np.where(alone, of_mask, 0), return_inverse=True)[1]
@@ -147,7 +150,7 @@ def _groups(
 
 
 def _by_first_point(component: _Ints) -> _Ints:
-    """Number components in the order in which the points mention them."""
+    """Number components in the order of their first points."""
     _, first, index = np.unique(component, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
@@ -155,13 +158,13 @@ def _by_first_point(component: _Ints) -> _Ints:
 
 
 def _best(of: _Ints, count: _Ints, tie: _Ints) -> _Ints:
-    """Indices of the largest count for each value of `of`, in rising order of it; the smallest `tie` among equals."""
+    """Index of the largest count for each value of `of`, by rising value; of equal counts that with smallest `tie`."""
     order = np.lexsort((tie, -count, of))
     return np.asarray(order[np.diff(of[order], prepend=-1) != 0])
 
 
 def _vote(component: _Ints, mask: _Ints, class_id: _Ints, min_points: int) -> NDArray[np.uint8]:
-    """(K,) class of each component, BACKGROUND where it is dropped (A.6, steps 2 and 3)."""
+    """(K,) class of each component, BACKGROUND if it is dropped."""
     size = np.bincount(component)
     base = mask.max(initial=0) + 1
     share, first, share_of_point, count = np.unique(
@@ -182,7 +185,7 @@ def _vote(component: _Ints, mask: _Ints, class_id: _Ints, min_points: int) -> ND
 
 
 def _check(
-    xyz_lidar_m: NDArray[np.floating[Any]],
+    xyz_lidar_m: FloatArray,
     labels: PointLabels,
     taxonomy: Taxonomy,
     config: RefineConfig,
@@ -192,7 +195,7 @@ def _check(
         raise SchemaError(
             "SCH003",
             f"refine: xyz_lidar_m has shape {xyz_lidar_m.shape}, labels have {len(labels)} points",
-            "pass the points that were labelled, all of them, in file order",
+            "pass all points that were labelled, in file order",
         )
     on = labels.instance_id != NO_INSTANCE
     if (labels.class_id[on] >= len(taxonomy.classes)).any():
@@ -211,5 +214,5 @@ def _check(
         raise SchemaError(
             "SCH003",
             f"refine: same_image_veto needs the cameras of {num_masks} masks, got {num_known}",
-            "pass cameras, one bit set a mask id",
+            "pass `cameras` with one entry per mask id",
         )

@@ -1,4 +1,4 @@
-"""Clusters with the story of each: its points' extent, the masks that built it, and how far to trust it."""
+"""Clusters: the extent of their points, the masks that they come from, and their confidence."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pointsam.types import NO_INSTANCE, Cluster, PointLabels
 
 @dataclass(frozen=True, eq=False)
 class CameraEvidence:
-    """What one camera said before any refinement.
+    """Labels and scores from one camera, before refinement.
 
     Args:
-        camera: its name.
-        lifted: (N,) labels as lifted; its instance ids index the arrays below.
+        camera: name of the camera.
+        lifted: (N,) labels as lifted; instance_id is an index into the arrays below.
         mask_id: (K,) int32 index of each instance's mask in its image.
-        pred_iou: (K,) the mask's predicted IoU.
-        stability: (K,) the mask's stability.
-        score: (K,) semantic score in [0,1].
+        pred_iou: (K,) predicted IoU of the masks.
+        stability: (K,) stability scores of the masks.
+        score: (K,) semantic scores in [0,1].
     """
 
     camera: str
@@ -38,34 +38,35 @@ class CameraEvidence:
 def summarize(
     xyz_lidar_m: NDArray[np.float32], labels: PointLabels, evidence: Sequence[CameraEvidence], taxonomy: Taxonomy
 ) -> tuple[PointLabels, tuple[Cluster, ...]]:
-    """Number the objects and tell of each where it is and why.
+    """Number the objects canonically and describe each of them.
 
-    A mask contributes to a cluster if it holds one of its points or more. It is a main mask of the one cluster that
-    holds most of its points (of equal ones the larger): a mask that grazes a neighbour does not answer for what that
-    neighbour lost. `num_points_cut` counts the points of a cluster's main masks that ended as background, each once.
-    `confidence` is the geometric mean of four shares, so that any that is naught makes it naught: semantic score and
-    predicted IoU of the contributing masks (weighted by points, the latter at most 1), class share, and the share of
-    points kept, num_points / (num_points + num_points_cut).
+    A mask contributes to a cluster if it contains at least one of its points. It is a main mask of the cluster with
+    most of its points (of equal numbers, the larger cluster), so that a mask which only touches a neighbouring object
+    does not count for the points which that object lost. `num_points_cut` is the number of points of a cluster's main
+    masks that are now background, each counted once. `confidence` is the geometric mean of four values, so it is 0 if
+    any of them is: the semantic score and the predicted IoU of the contributing masks (means weighted by points, the
+    latter clipped to 1), the class share, and the fraction of points kept,
+    num_points / (num_points + num_points_cut).
 
     Args:
         xyz_lidar_m: (N,3) points of the key sweep, metres.
-        labels: (N,) the final labelling.
-        evidence: of each camera, in the frame's order.
+        labels: (N,) final labels.
+        evidence: evidence from each camera, in the frame's order.
         taxonomy: the run's classes.
 
     Returns:
-        The same partition with canonical ids, and one `Cluster` an id. Masks are listed in camera order, inside a
-        camera by falling number of the cluster's points, then by mask index.
+        the same partition with canonical ids, and one `Cluster` per id. Its masks are in camera order, within a camera
+        by falling number of the cluster's points, then by mask index.
 
     Raises:
         SchemaError: SCH003 if points, labels and evidence are not of one sweep.
 
-    Source: architecture.md, label contract; method.md B.1 for centre and radius.
+    Source: the label contract (docs/labels.md).
     """
     for name, count in [("labels", len(labels)), *((e.camera, len(e.lifted)) for e in evidence)]:
         if count != len(xyz_lidar_m):
             raise SchemaError(
-                "SCH003", f"{name}: {count} labels for {len(xyz_lidar_m)} points", "summarize labels of this sweep"
+                "SCH003", f"{name}: {count} labels for {len(xyz_lidar_m)} points", "pass labels of this sweep"
             )
     numbered = PointLabels(canonical_ids(labels.instance_id), labels.class_id)
     claims = _Claims(numbered, evidence)
@@ -85,7 +86,7 @@ _Xyz = tuple[float, float, float]
 
 
 def _extent(xyz_m: NDArray[np.float64]) -> tuple[_Xyz, _Xyz, float, float]:
-    """Centre, size, BEV radius and range of a cluster's points, as `Cluster` has them."""
+    """Centre, size, BEV radius and range of a cluster's points in metres, as in `Cluster`."""
     low, high = xyz_m.min(axis=0), xyz_m.max(axis=0)
     center, size = (high + low) / 2, high - low
     radius = np.hypot(*(xyz_m - center)[:, :2].T).max()
@@ -98,7 +99,7 @@ def _extent(xyz_m: NDArray[np.float64]) -> tuple[_Xyz, _Xyz, float, float]:
 
 
 class _Claims:
-    """How many points each cluster shares with each mask, and what refinement cut."""
+    """Number of points that each cluster shares with each mask, and that refinement removed."""
 
     def __init__(self, labels: PointLabels, evidence: Sequence[CameraEvidence]) -> None:
         self.cameras = [e.camera for e in evidence]
@@ -132,7 +133,7 @@ class _Claims:
         return np.bincount(cluster, minlength=num_clusters + 1)
 
     def explain(self, cluster: Cluster) -> Cluster:
-        """The cluster with everything from `cameras` on filled in."""
+        """The cluster with `cameras` and all fields after it."""
         num_cut = int(self.num_cut[cluster.cluster_id])
         weight = self.shared[:, cluster.cluster_id]
         masks = np.flatnonzero(weight)

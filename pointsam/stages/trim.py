@@ -1,4 +1,4 @@
-"""Cuts the strip of road that a walker's mask sees between and behind the legs."""
+"""Trimming: removes points on the road, which masks include between and behind a person's legs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
 
 _LOWEST_SHARE = 0.02
-"""Quantile of the heights that is taken for the ground: one stray return below it must not lower it."""
+"""Quantile of the heights that is taken as the ground. The minimum would follow single stray points below it."""
 
 
 @dataclass(frozen=True)
 class TrimConfig:
-    """What counts as road behind an object.
+    """Which points of a cluster are road.
 
     Args:
-        enabled: the published method has no such step.
-        layer_m: height above the cluster's lowest points in which a point may be road.
-        reach_m: such a point stays if a higher point of the cluster is this near in the ground plane.
-        min_body: clusters with fewer points above the layer are left alone: they need all they have.
+        enabled: trim; the published method does not.
+        layer_m: height above the ground below which a point may be road.
+        reach_m: such a point is kept if a higher point of the cluster is at most this far in the ground plane.
+        min_body: clusters with fewer points above the layer are not trimmed.
 
     Raises:
         SchemaError: SCH005 on a value out of range.
@@ -46,20 +46,20 @@ class TrimConfig:
 def trim(
     xyz_lidar_m: NDArray[np.float32], ego_SE3_lidar: SE3, labels: PointLabels, taxonomy: Taxonomy, config: TrimConfig
 ) -> PointLabels:
-    """Take road points from people, cycles, cones and barriers.
+    """Remove road points from clusters of small classes: people, cycles, cones and barriers.
 
-    Refinement cannot: the road starts at the object's foot, and each ring of returns lies within a link of the next.
-    Only classes that link at less than a metre are trimmed; under a vehicle the road lies inside its box.
+    Refinement cannot remove them: the road begins at the object's foot, and each ring of points is within link distance
+    of the next. Large classes are not trimmed: the road under a vehicle is inside its box.
 
     Args:
         xyz_lidar_m: (N,3) points of the key sweep, metres.
-        ego_SE3_lidar: mounting of the sensor; the vehicle's z is up.
+        ego_SE3_lidar: mounting of the sensor; the vehicle's z axis points up.
         labels: (N,) refined labels.
         taxonomy: the run's classes.
         config: the rule.
 
     Returns:
-        (N,) labels with fewer points; ids as they were.
+        (N,) labels with fewer points and unchanged ids.
 
     Source: ours (docs/recipes.md).
     """
@@ -77,7 +77,7 @@ def trim(
 
 
 def _is_road(xyz_ego_m: NDArray[np.float64], config: TrimConfig) -> NDArray[np.bool_]:
-    """(M,) bool of one cluster's points."""
+    """(M,) bool, whether each point of a cluster is on the road."""
     road = np.zeros(len(xyz_ego_m), dtype=np.bool_)
     if len(xyz_ego_m) <= config.min_body:
         return road

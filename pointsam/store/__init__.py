@@ -1,1 +1,1 @@
-"""Parquet labels on disk: schema, crash-only writer, reader, manifest."""
+"""Labels on disk as Parquet: schema, crash-safe writer, reader, manifest."""

@@ -1,4 +1,4 @@
-"""The `cells` table of a noise sweep: what became of a frame under a calibration error, refined or not."""
+"""The `cells` table of a noise sweep: the quality of a frame's labels in a cell, with and without refinement."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ CELLS = pa.schema(
 
 @dataclass(frozen=True, eq=False)
 class CellRow:
-    """One frame in one cell (`cells`, one row); a failed frame has one row without a cell.
+    """One row of `cells`: a frame in a cell. A quarantined frame has one row without a cell.
 
     Args:
-        frame_id: of the frame.
-        cell: name of the calibration error, as the sweep's document lists it.
+        frame_id: id of the frame.
+        cell: name of the cell, as the sweep's document lists it.
         sar: whether labels were refined.
         tp, fp, fn, iou_sum: (C,) counts of panoptic quality by class (pointsam.evaluate.panoptic).
-        num_objects, num_found, object_iou_sum: class-agnostic (pointsam.evaluate.agnostic).
+        num_objects, num_found, object_iou_sum: class-agnostic counts (pointsam.evaluate.agnostic).
         status, error_code, error: as in `frames`.
     """
 
@@ -60,5 +60,5 @@ class CellRow:
 
 
 def cells_table(rows: Iterable[CellRow], metadata: Mapping[str, object]) -> pa.Table:
-    """`cells`, one row a frame, cell and choice of refinement, in the order given."""
+    """`cells`: one row per frame, cell and choice of refinement, in the order of `rows`."""
     return columns_to_table(CELLS, [{name: getattr(row, name) for name in CELLS.names} for row in rows], metadata)

@@ -1,4 +1,4 @@
-"""What the JSON files of an output folder hold (`pointsam.store.layout` says where each lies)."""
+"""The JSON files of an output folder as dataclasses (`pointsam.store.layout` has their paths)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pointsam.taxonomy import Taxonomy
 
 @dataclass(frozen=True)
 class Shard:
-    """Some consecutive frames of one scene: what is written, and done, at once.
+    """Consecutive frames of one scene, the unit of writing.
 
     Args:
         name: unique in the run and safe as a file name.
-        scene: the drive.
-        frame_ids: in the data set's order.
+        scene: name of the drive.
+        frame_ids: ids of the frames, in the data set's order.
     """
 
     name: str
@@ -26,18 +26,18 @@ class Shard:
 
 @dataclass(frozen=True)
 class PlanDocument:
-    """All shards of a stage."""
+    """The plan: all shards of a stage."""
 
     shards: tuple[Shard, ...]
 
 
 @dataclass(frozen=True)
 class PlanSummary:
-    """What run.json says of a plan.
+    """The plan's entry in run.json.
 
     Args:
-        shards, frames: how many.
-        sha256: of the plan's canonical text.
+        shards, frames: numbers of shards and of frames.
+        sha256: sha256 of the plan's canonical text.
     """
 
     shards: int
@@ -47,12 +47,12 @@ class PlanSummary:
 
 @dataclass(frozen=True)
 class DatasetId:
-    """The data that a stage was made of.
+    """The data that a stage was made from.
 
     Args:
-        name: of the data set module.
-        version: folder of the tables that the user asked for, None where there is one.
-        fingerprint: of tables and calibration; it stays where the data moves.
+        name: name of the data set plug-in.
+        version: folder of the tables that the user named, None if there is only one.
+        fingerprint: digest of tables and calibration; it does not change if the data moves.
     """
 
     name: str
@@ -62,13 +62,13 @@ class DatasetId:
 
 @dataclass(frozen=True)
 class StageDocument:
-    """All that decides the content of a stage's files; each stage has a class of its own.
+    """Everything that determines the content of a stage's files; each stage has a subclass.
 
     Attributes:
         stage: a key of `layout.STAGE_TABLES`.
 
     Args:
-        tool_version: of pointsam.
+        tool_version: version of pointsam.
     """
 
     stage: ClassVar[str]
@@ -77,20 +77,20 @@ class StageDocument:
 
     @classmethod
     def sorted_out(cls, values: Mapping[str, object]) -> Mapping[str, object]:
-        """JSON values of the document as the fields of the class take them."""
+        """JSON values of the document, arranged as the fields of the class."""
         return values
 
 
 @dataclass(frozen=True)
 class StageMetadata:
-    """What a stage's tables say of themselves (`schema.REQUIRED_METADATA`).
+    """Metadata of a stage's tables (`schema.REQUIRED_METADATA`).
 
     Args:
         config: the stage's document.
         taxonomy: the classes.
-        weights_sha256: of each model's weights.
+        weights_sha256: digest of each model's weights.
         calibration_perturbation: error of the calibration, "none" without one.
-        tool_version: of pointsam.
+        tool_version: version of pointsam.
     """
 
     config: Mapping[str, object]
@@ -102,13 +102,13 @@ class StageMetadata:
 
 @dataclass(frozen=True)
 class StageEntry:
-    """One stage in run.json.
+    """A stage in run.json.
 
     Args:
         key: sha256 of document and metadata; equal keys mean equal files.
-        document: JSON values of the stage's `StageDocument`, with schema_version and plan, a `PlanSummary`.
+        document: JSON values of the stage's `StageDocument`, with schema_version and plan (a `PlanSummary`).
         metadata: JSON values of a `StageMetadata`.
-        data_root: where the data lay, None if the run did not say.
+        data_root: path of the data, None if the run did not record it.
     """
 
     key: str
@@ -122,8 +122,8 @@ class RunFile:
     """run.json.
 
     Args:
-        schema_version: of the tables.
-        stages: that were begun in the folder.
+        schema_version: version of the tables' schema.
+        stages: stages that were started in the folder, by name.
     """
 
     schema_version: int
@@ -132,7 +132,7 @@ class RunFile:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """What a shard's entry says of one of its files."""
+    """Digest and size of a file of a shard."""
 
     sha256: str
     bytes: int
@@ -140,11 +140,11 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class ShardStats:
-    """What a shard cost: kept in the manifest, because tables must be equal on every run.
+    """Times, failures and memory of a shard. They are in the manifest, because tables must be equal on every run.
 
     Args:
-        seconds: by frame and step.
-        failures: frame_id -> code, message and hint of each that was set aside.
+        seconds: duration by frame and step.
+        failures: frame_id -> code, message and hint, of each quarantined frame.
         peak_mb: resident memory of the largest worker.
     """
 
@@ -155,13 +155,13 @@ class ShardStats:
 
 @dataclass(frozen=True)
 class ShardEntry:
-    """The manifest entry of a shard that is done.
+    """The manifest entry of a finished shard.
 
     Args:
-        key: of the run.
-        files: by path below the output folder.
-        failed: how many frames or images could not be made.
-        stats: what it cost.
+        key: key of the run.
+        files: its files by path below the output folder.
+        failed: number of quarantined frames or images.
+        stats: times, failures and memory.
     """
 
     key: str

@@ -1,9 +1,9 @@
-"""What lies where in an output folder, and how its JSON files are read.
+"""The paths in an output folder, and the reading of its JSON files.
 
 run.json                                    per stage: key, resolved configuration, metadata, data set root
 <table>/scene=<scene>/<shard>.parquet       frames, points, clusters, masks; cells
 manifest/<stage>.json                       the plan: all shards and their frames
-manifest/<stage>/<shard>.json               written last: this shard is done
+manifest/<stage>/<shard>.json               written last: this shard is finished
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STAGE_TABLES: Mapping[str, tuple[str, ...]] = {
     "noise": ("cells",),
     "synth": (),
 }
-"""The tables each stage writes; a synthetic root's are nuScenes' own."""
+"""The tables that each stage writes; the files of `synth` are nuScenes' own tables."""
 
 
 def run_path(out: Path) -> Path:
@@ -51,10 +51,10 @@ def table_path(out: Path, table: str, scene: str, shard: str) -> Path:
 
 
 def encode_scene(scene: str) -> str:
-    """A scene as part of a file name: percent-encoded as hive readers undo it, and never hidden (no leading . or _).
+    """A scene as part of a file name: percent-encoded as in hive, without a leading . or _, which would hide the file.
 
     Raises:
-        SchemaError: SCH005 if the name is empty or too long, which no folder can carry.
+        SchemaError: SCH005 if the name is empty or too long for a folder.
     """
     if not scene:
         raise SchemaError("SCH005", "a frame has an empty scene name", "name the drive that the frame belongs to")
@@ -64,7 +64,7 @@ def encode_scene(scene: str) -> str:
     if problem:
         raise SchemaError(
             "SCH005",
-            f"the scene name {scene[:80]!r} cannot be that of a folder: {problem} as percent-encoded",
+            f"the scene name {scene[:80]!r} cannot name a folder: {problem} when percent-encoded",
             "give the drive a shorter name",
         )
     return encoded
@@ -74,8 +74,8 @@ def read_run(out: Path) -> RunFile:
     """The content of run.json.
 
     Raises:
-        StoreError: OUT004 if there is none or it is damaged.
-        SchemaError: SCH003 if it is of another schema version.
+        StoreError: OUT004 if it is missing or damaged.
+        SchemaError: SCH003 if it has another schema version.
     """
     path = run_path(out)
     if not path.exists():
@@ -93,12 +93,12 @@ def read_run(out: Path) -> RunFile:
 
 
 def read_plan(out: Path, stage: str) -> PlanDocument | None:
-    """The shards of a stage as planned, None if there is no such plan or it is damaged."""
+    """The plan of a stage, None if it is missing or damaged."""
     return _if_whole(plan_path(out, stage), PlanDocument)
 
 
 def entry_if_done(out: Path, stage: str, shard: str, key: str) -> ShardEntry | None:
-    """A shard's manifest entry; None unless it can be read, has this key, and its files have the stated sizes."""
+    """The manifest entry of a shard if it is finished: readable, with this key, all files of their sizes; else None."""
     entry = _if_whole(entry_path(out, stage, shard), ShardEntry)
     if entry is None or entry.key != key:
         return None
@@ -107,7 +107,7 @@ def entry_if_done(out: Path, stage: str, shard: str, key: str) -> ShardEntry | N
 
 
 def _if_whole(path: Path, kind: type[_T]) -> _T | None:
-    """A document that is made again where it is missing or damaged."""
+    """A document, None if it is missing or damaged: the run then writes it again."""
     try:
         return parse_document(path.read_bytes(), kind, lambda why: damaged(path, why))
     except (FileNotFoundError, NotADirectoryError, StoreError):
@@ -115,14 +115,14 @@ def _if_whole(path: Path, kind: type[_T]) -> _T | None:
 
 
 def damaged(path: Path, why: str) -> StoreError:
-    """OUT004 for a file that nobody but a run writes and that is not as a run writes it."""
+    """OUT004 for a file that a run wrote and that has changed since."""
     return StoreError("OUT004", f"{path} is damaged: {why}", "restore it, or give another --out")
 
 
 def other_version(path: Path, version: object) -> SchemaError:
-    """SCH003 for a file of another schema version."""
+    """SCH003 for a file with another schema version."""
     return SchemaError(
         "SCH003",
-        f"{path} is of schema version {version}; this version of pointsam reads {SCHEMA_VERSION}",
+        f"{path} has schema version {version}; this version of pointsam reads {SCHEMA_VERSION}",
         "make the labels again with another --out, or read them with the version that made them",
     )

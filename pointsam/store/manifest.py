@@ -1,8 +1,8 @@
-"""A stage of an output folder as shards that are done or not, whatever happened to the process that made them.
+"""A stage of an output folder: shards that are finished or not, also after a crash.
 
-A shard is done if and only if its manifest entry can be read, carries the run's key, and names files that exist with
-the stated size. The entry is written last, so a kill at any moment leaves a shard done or to be made again; a damaged
-entry and a file of another size mean the latter too.
+A shard is finished if and only if its manifest entry can be read, has the run's key, and all its files exist with their
+sizes. The entry is written last. So if a process is killed at any moment, a shard is either finished or made again; it
+is also made again if its entry is damaged or a file has another size.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import pyarrow as pa
 
 from pointsam.base.document import differences, digest, document_bytes, json_object, write_document
 from pointsam.base.errors import SchemaError, StoreError
@@ -33,7 +34,7 @@ from pointsam.store.writer import table_bytes
 
 
 def plan_shards(frames: Sequence[tuple[str, str]], shard_frames: int) -> tuple[Shard, ...]:
-    """Cut (scene, frame_id) pairs into shards of at most `shard_frames`, scene by scene in order of appearance.
+    """Divide (scene, frame_id) pairs into shards of at most `shard_frames` frames, scene by scene in their order.
 
     Raises:
         SchemaError: SCH005 if `shard_frames` is not positive, a frame is listed twice or a scene has no name.
@@ -42,7 +43,7 @@ def plan_shards(frames: Sequence[tuple[str, str]], shard_frames: int) -> tuple[S
     if shard_frames < 1 or different != len(frames):
         raise SchemaError(
             "SCH005",
-            f"cannot cut {len(frames)} frames ({different} different) into shards of {shard_frames}",
+            f"cannot divide {len(frames)} frames ({different} different) into shards of {shard_frames}",
             "list every frame once, and give a shard at least one frame",
         )
     by_scene: dict[str, list[str]] = {}
@@ -57,7 +58,7 @@ def plan_shards(frames: Sequence[tuple[str, str]], shard_frames: int) -> tuple[S
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One stage of one output folder: what is to do, and the only way to write it. Cheap to hand to other processes.
+    """One stage of an output folder: its plan, its finished shards, and their writing. Cheap to send to processes.
 
     Args:
         out: the output folder.
@@ -77,24 +78,25 @@ class Run:
         stage: str,
         document: object,
         shards: Sequence[Shard],
-        metadata: Mapping[str, Any],
+        metadata: Mapping[str, object],
         data_root: DataPath | None = None,
     ) -> Run:
         """Start a stage in `out`, or continue it.
 
         Args:
-            out: created if need be.
+            out: output folder, created if it does not exist.
             stage: a key of layout.STAGE_TABLES.
-            document: all that decides the tables' content: the stage's `StageDocument`, or JSON values.
+            document: everything that determines the tables' content: the stage's `StageDocument`, or JSON values.
             shards: the plan, which is part of the key.
-            metadata: what the tables say of themselves (`schema.table_metadata`), kept for readers.
-            data_root: where the data lay, kept for readers; no part of the key, because data may move.
+            metadata: metadata of the tables (`schema.table_metadata`), stored for readers.
+            data_root: path of the data, stored for readers; it is not part of the key, because data may move.
 
         Raises:
-            StoreError: OUT001 if the folder holds this stage made otherwise, OUT002, OUT003 if it cannot be written.
+            StoreError: OUT001 if the folder holds this stage with another configuration, OUT002 or OUT003 if it cannot
+                be written.
             SchemaError: SCH003 if the metadata are not complete.
         """
-        table_metadata(metadata)  # complains now rather than after the first shard's work
+        table_metadata(metadata)  # fail now, not after the work on the first shard
         plan = PlanDocument(tuple(shards))
         keyed = {**json_object(document), "schema_version": SCHEMA_VERSION, "plan": _summary(plan)}
         run = Run(Path(out), stage, digest([keyed, metadata]), plan.shards)
@@ -105,20 +107,21 @@ class Run:
         return run
 
     def done(self) -> set[str]:
-        """Names of the shards that need no more work."""
+        """Names of the finished shards."""
         return set(self.stats())
 
     def stats(self) -> dict[str, ShardStats]:
-        """What every shard that is done cost, by name."""
+        """Times, failures and memory of every finished shard, by name."""
         entries = ((shard, self._entry_if_done(shard)) for shard in self.shards)
         return {shard.name: entry.stats for shard, entry in entries if entry is not None}
 
     def pending(self, shard_of: tuple[int, int] = (0, 1), *, retry_failed: bool = False) -> list[Shard]:
-        """Shards still to make.
+        """Shards that are not finished.
 
         Args:
-            shard_of: (i, n) takes every n-th from the i-th on, so that n machines share a run without rendezvous.
-            retry_failed: also those that are done but hold a frame or an image that failed.
+            shard_of: (i, n) selects every n-th shard from the i-th, so that n machines share a run without
+                communication.
+            retry_failed: True also returns finished shards with quarantined frames or images.
 
         Raises:
             SchemaError: SCH005 unless 0 <= i < n.
@@ -129,20 +132,20 @@ class Run:
         entries = ((shard, self._entry_if_done(shard)) for shard in self.shards[i::n])
         return [shard for shard, entry in entries if entry is None or (retry_failed and entry.failed)]
 
-    def commit(self, shard: Shard, tables: Mapping[str, Any], stats: ShardStats) -> None:
-        """Write a shard's tables, then the entry that makes it done.
+    def commit(self, shard: Shard, tables: Mapping[str, pa.Table], stats: ShardStats) -> None:
+        """Write a shard's tables, then the entry that marks it as finished.
 
-        A shard that is already done without failures stays as it is: the first of two processes wins.
+        A shard that is finished without failures is not changed: the first of two processes wins.
 
         Args:
-            shard: one of the plan.
-            tables: pyarrow tables by name, exactly those of the stage.
-            stats: what they cost.
+            shard: a shard of the plan.
+            tables: tables by name, exactly those of the stage.
+            stats: times, failures and memory.
 
         Raises:
-            StoreError: OUT001 if the stage was started anew with another configuration meanwhile, OUT002 if the disk
-                is full (no temporary file stays, finished shards stand), OUT003 if the folder cannot be written.
-            SchemaError: SCH003 on a table that is not the contract's.
+            StoreError: OUT001 if another process has started the stage with another configuration, OUT002 if the disk
+                is full (temporary files are removed, finished shards stay), OUT003 if the folder cannot be written.
+            SchemaError: SCH003 if a table does not have the stage's name or columns.
         """
         names = layout.STAGE_TABLES[self.stage]
         if set(tables) != set(names):
@@ -155,12 +158,12 @@ class Run:
         self.commit_files(shard, files, failed, stats)
 
     def commit_files(self, shard: Shard, files: Sequence[tuple[Path, bytes]], failed: int, stats: ShardStats) -> None:
-        """As `commit`, for a stage whose output is files of any kind.
+        """As `commit`, for a stage that writes files of any kind.
 
         Args:
-            shard: one of the plan.
-            files: path below `out` and content of each.
-            failed: how many frames or images of the shard could not be made.
+            shard: a shard of the plan.
+            files: path below `out` and content of each file.
+            failed: number of quarantined frames or images in the shard.
             stats: as for `commit`.
         """
         files = [*files, self._seal(shard, files, failed, stats)]
@@ -169,8 +172,8 @@ class Run:
             if registered is None or registered.key != self.key:
                 raise StoreError(
                     "OUT001",
-                    f"{self.out}: another process began {self.stage!r} with another configuration while this one ran",
-                    "give each configuration an --out of its own, then run the same command again",
+                    f"{self.out}: another process started {self.stage!r} with another configuration during this run",
+                    "give each configuration its own --out, then run the same command again",
                 )
             entry = self._entry_if_done(shard)
             if entry is None or entry.failed:
@@ -179,7 +182,7 @@ class Run:
     def _seal(
         self, shard: Shard, files: Sequence[tuple[Path, bytes]], failed: int, stats: ShardStats
     ) -> tuple[Path, bytes]:
-        """The manifest entry that says that a shard is done."""
+        """Path and content of the manifest entry that marks a shard as finished."""
         described = {
             path.relative_to(self.out).as_posix(): FileEntry(hashlib.sha256(data).hexdigest(), len(data))
             for path, data in files
@@ -192,7 +195,7 @@ class Run:
         return layout.entry_if_done(self.out, self.stage, shard.name, self.key)
 
     def _register(self, entry: StageEntry, plan: PlanDocument) -> None:
-        """Bring run.json and the plan up to date; call it under the lock."""
+        """Update run.json and the plan; the caller holds the lock."""
         path = layout.run_path(self.out)
         run = layout.read_run(self.out) if path.exists() else RunFile(SCHEMA_VERSION, {})
         old = run.stages.get(self.stage)
@@ -205,7 +208,7 @@ class Run:
             write_document(path, replace(run, stages={**run.stages, self.stage: entry}), indent=2)
 
     def _refuse_if_written(self, old: StageEntry | None, new: StageEntry) -> None:
-        """The configuration of a stage may change only while nothing of it has been written."""
+        """Check that nothing of a stage is written whose configuration changes."""
         names = layout.STAGE_TABLES[self.stage]
         tables = [path for name in names for path in (self.out / name).glob("scene=*/*.parquet")]
         if not tables and not any((self.out / "manifest" / self.stage).glob("*.json")):
@@ -213,7 +216,7 @@ class Run:
         changes = ["its configuration is not known: run.json does not list it"]
         if old is not None:
             changes = differences(*({**entry.metadata, "config": None, **entry.document} for entry in (old, new)))
-        # A stage without tables has its files all over the folder: parts of two makings must not mix.
+        # The files of a stage without tables are anywhere in the folder; those of two runs must not mix.
         kept = (*names, f"manifest/{self.stage}") if names else ("",)
         folders = " ".join(str(self.out / name) for name in kept)
         raise StoreError(

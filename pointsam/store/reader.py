@@ -1,4 +1,4 @@
-"""Read an output folder: one shard in memory at a time, every file checked against its manifest entry."""
+"""Reads an output folder: one shard of a table in memory, every file checked against its manifest entry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,22 +35,22 @@ _Part = TypeVar("_Part")
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    """One table of one shard; rows of a frame are consecutive."""
+    """A table of a shard; the rows of a frame are consecutive."""
 
     shard: str
-    table: Any
+    table: pa.Table
     rows_of: Mapping[str, range]
 
 
 class Labels:
-    """An output folder, finished or in the making. Opening reads run.json only; the rest is read when asked for.
+    """An output folder, finished or not. Opening it reads run.json only; everything else is read on demand.
 
     Args:
         out: the output folder.
 
     Raises:
-        StoreError: OUT004 if nothing was made there.
-        SchemaError: SCH003 if it was made with another version of the tables.
+        StoreError: OUT004 if it has no run.json.
+        SchemaError: SCH003 if its tables have another schema version.
     """
 
     def __init__(self, out: Path | str) -> None:
@@ -61,24 +61,23 @@ class Labels:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """What was begun here: "masks", "clusters" or both."""
+        """Stages that were started in the folder, such as "masks" and "clusters"."""
         return tuple(self._stages)
 
     def document(self, kind: type[_Document]) -> _Document:
-        """What a stage was made with.
+        """The document of a stage: everything that it was made with.
 
         Args:
-            kind: the stage's own document.
+            kind: class of the stage's document.
 
         Raises:
-            StoreError: OUT004 if the stage was not run here, or run.json is damaged; so for every method that takes a
-                stage.
+            StoreError: OUT004 if the stage was not run here, or run.json is damaged. All methods with a stage raise it.
         """
         values = {k: v for k, v in self._stage(kind.stage).document.items() if k not in ("schema_version", "plan")}
         return self._part(kind.sorted_out(values), kind, kind.stage, "document")
 
     def dataset(self, stage: str = "clusters") -> DatasetId:
-        """The data that a stage was made of."""
+        """The data that a stage was made from."""
         return self._part(self._stage(stage).document.get("dataset"), DatasetId, stage, "document.dataset")
 
     def key(self, stage: str) -> str:
@@ -86,20 +85,20 @@ class Labels:
         return self._stage(stage).key
 
     def metadata(self, stage: str) -> StageMetadata:
-        """What the stage's files carry."""
+        """Metadata of the stage's tables."""
         return self._part(self._stage(stage).metadata, StageMetadata, stage, "metadata")
 
     def data_root(self, stage: str = "clusters") -> DataPath | None:
-        """Where the data lay when the stage ran last, None if the run did not say."""
+        """Path of the data when the stage ran last, None if the run did not record it."""
         root = self._stage(stage).data_root
         return None if root is None else data_path(root)
 
     def selection(self, stage: str) -> list[tuple[str, str]]:
-        """(scene, frame_id) of every frame the stage is to have, done or not, in the data set's order."""
+        """(scene, frame_id) of every frame in the stage's plan, finished or not, in the data set's order."""
         return [(shard.scene, frame_id) for frame_id, shard in self._plan(stage).items()]
 
     def frame_ids(self, stage: str = "clusters") -> list[str]:
-        """Frames of the shards that are done, in the data set's order."""
+        """Frames of the finished shards, in the data set's order."""
         return [frame_id for shard, _ in self._done(stage) for frame_id in shard.frame_ids]
 
     @property
@@ -112,31 +111,31 @@ class Labels:
         return self.metadata("clusters" if "clusters" in self._stages else "masks").taxonomy
 
     def frames(self) -> list[FrameRow]:
-        """What became of every frame that is done, failed ones too."""
+        """The `frames` rows of all finished shards, including quarantined frames."""
         found = []
         for shard, entry in self._done("clusters"):
             loaded = self._load("frames", shard, entry)
             found += [rows.frame_row(loaded.table, row, shard.scene) for row in range(loaded.table.num_rows)]
         return found
 
-    def cells(self) -> Iterator[tuple[str, Any]]:
-        """Scene and `cells` table of every shard of a noise sweep that is done."""
+    def cells(self) -> Iterator[tuple[str, pa.Table]]:
+        """Scene and `cells` table of every finished shard of a noise sweep."""
         for shard, entry in self._done("noise"):
             yield shard.scene, self._load("cells", shard, entry).table
 
     def cluster_sizes(self) -> Iterator[tuple[str, str, int]]:
-        """(frame_id, class name, number of points) of every cluster that is done; no point is read for it."""
+        """(frame_id, class name, number of points) of all clusters in finished shards, without reading points."""
         for shard, entry in self._done("clusters"):
             table = self._load("clusters", shard, entry).table
             columns = (table[name].to_pylist() for name in ("frame_id", "class_name", "num_points"))
             yield from zip(*columns, strict=True)
 
     def labels(self, frame_id: str) -> FrameLabels:
-        """All labels of one frame. Those of a failed frame are empty: look at `.frame.status`.
+        """All labels of one frame. Those of a quarantined frame are empty; see `.frame.status`.
 
         Raises:
-            DatasetError: DAT010 if the stage was not to label this frame.
-            StoreError: OUT004 if it is not done yet, or its file is damaged.
+            DatasetError: DAT010 if the frame is not in the stage's plan.
+            StoreError: OUT004 if it is not finished yet, or its file is damaged.
         """
         frames, points, clusters = (self._rows(name, "clusters", frame_id) for name in layout.STAGE_TABLES["clusters"])
         scene = self._plan("clusters")[frame_id].scene
@@ -150,7 +149,7 @@ class Labels:
         )
 
     def masks(self, frame_id: str) -> dict[str, ImageMasks]:
-        """The images of one frame by camera, in the data set's order.
+        """Masks of the images of one frame by camera, in the data set's order.
 
         Raises:
             DatasetError, StoreError: as `labels`.
@@ -196,13 +195,13 @@ class Labels:
     def _entry(self, stage: str, shard: Shard) -> ShardEntry | None:
         return layout.entry_if_done(self.out, stage, shard.name, self.key(stage))
 
-    def _rows(self, table: str, stage: str, frame_id: str) -> tuple[Any, range]:
+    def _rows(self, table: str, stage: str, frame_id: str) -> tuple[pa.Table, range]:
         """The table of the frame's shard, and the frame's rows in it."""
         shard = self._plan(stage).get(frame_id)
         if shard is None:
             raise DatasetError(
                 "DAT010",
-                f"{self.out}: stage {stage!r} was not to do frame {frame_id!r}",
+                f"{self.out}: frame {frame_id!r} is not in the plan of stage {stage!r}",
                 f"make its {stage} first: pointsam-label {stage} DATA --frames {frame_id} --out OTHER",
             )
         loaded = self._loaded.get(table)
@@ -211,14 +210,14 @@ class Labels:
             if entry is None:
                 raise StoreError(
                     "OUT004",
-                    f"{self.out}: frame {frame_id!r} has no {table} yet (shard {shard.name} is not done)",
+                    f"{self.out}: frame {frame_id!r} has no {table} yet (shard {shard.name} is not finished)",
                     f"finish the run: pointsam-label {stage} DATA --out {self.out} with the same options",
                 )
             loaded = self._load(table, shard, entry)
         return loaded.table, loaded.rows_of.get(frame_id, range(0))
 
     def _load(self, name: str, shard: Shard, entry: ShardEntry) -> _Loaded:
-        self._loaded.pop(name, None)  # never two shards of a table in memory
+        self._loaded.pop(name, None)  # never hold two shards of a table in memory
         path = layout.table_path(self.out, name, shard.scene, shard.name)
         stated = entry.files.get(path.relative_to(self.out).as_posix())
         content = b"" if stated is None else path.read_bytes()
@@ -226,9 +225,9 @@ class Labels:
             raise StoreError(
                 "OUT004",
                 f"{path} is damaged: its content is not what was written",
-                "delete the file and run the same command again: only its shard is made anew",
+                "delete the file and run the same command again: only its shard is made again",
             )
-        # Arrow's pool threads may drop `content`, a Python object, while the interpreter ends: that aborts the process.
+        # A thread of Arrow's pool could free `content` while the interpreter exits, which aborts the process.
         table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False).combine_chunks()
         version = (table.schema.metadata or {}).get(f"{METADATA_PREFIX}schema_version".encode(), b"unknown").decode()
         if version != str(SCHEMA_VERSION):

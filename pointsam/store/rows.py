@@ -1,4 +1,4 @@
-"""Rows of the tables back to the values they were made of."""
+"""Converts rows of the tables back to values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def frame_row(table: pa.Table, row: int, scene: str) -> FrameRow:
 
 
 def point_labels(table: pa.Table, row: int) -> tuple[PointLabels, NDArray[np.uint8], NDArray[np.uint8]]:
-    """A row of `points`: labels, and of each point the number of cameras that see it, and whose masks cover it."""
+    """A row of `points`: labels, and the numbers of cameras that see each point and whose masks cover it."""
     labels = PointLabels(
         _array(table["cluster_id"][row]).astype(np.int32), _array(table["class_id"][row]).astype(np.uint8)
     )
@@ -62,7 +62,7 @@ def image_masks(table: pa.Table, row: int) -> ImageMasks:
 
 
 def _array(scalar: pa.ListScalar) -> AnyArray:
-    # Arrow's memory is read-only and lives as long as the shard; a value must outlive it.
+    # A copy: Arrow's memory is read-only and is freed with the shard, but a value must live longer.
     return np.array(scalar.values)
 
 

@@ -1,7 +1,7 @@
-"""The label contract: four Parquet tables joined by `frame_id`, their rows, and rows to tables.
+"""The label contract: four Parquet tables joined by `frame_id`, and the conversion of rows to tables.
 
-The scene is no column: the folder `scene=<scene>` carries it (hive), and readers refuse a column that is in both.
-`docs/labels.md` says the same to users.
+The scene is not a column: it is in the folder name `scene=<scene>` (hive), and readers reject a column that is in both.
+`docs/labels.md` describes the tables for users.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from pointsam.types import FrameLabels, FrameRow, ImageMasks
 from pointsam.types.validation import check_row
 
 SCHEMA_VERSION = 2
-"""Goes up with any change of a column's name, type or meaning."""
+"""Increases with any change of a column's name, type or meaning."""
 METADATA_PREFIX = "pointsam."
 REQUIRED_METADATA = ("config", "taxonomy", "weights_sha256", "calibration_perturbation", "tool_version")
-"""What every file says of its making, so that labels of a noise run cannot pass for clean ones."""
+"""Metadata of every file, so that labels of a noise run cannot be mistaken for clean ones."""
 
 _MAX_CLUSTER_ID = int(np.iinfo(np.int16).max)
 
 
 def required(name: str, kind: pa.DataType) -> pa.Field:
-    """A column without gaps."""
+    """A column without nulls."""
     return pa.field(name, kind, nullable=False)
 
 
 def list_of(kind: pa.DataType) -> pa.DataType:
-    """Lists without gaps."""
+    """A type of lists without null elements."""
     return pa.list_(pa.field("element", kind, nullable=False))
 
 
@@ -104,7 +104,7 @@ MASKS = pa.schema(
 
 
 def table_metadata(metadata: Mapping[str, object]) -> dict[bytes, bytes]:
-    """File-level metadata: `pointsam.<key>`, text as it is and anything else as canonical JSON.
+    """File-level metadata: `pointsam.<key>`, strings as they are and anything else as canonical JSON.
 
     Raises:
         SchemaError: SCH003 if one of REQUIRED_METADATA is missing.
@@ -119,12 +119,12 @@ def table_metadata(metadata: Mapping[str, object]) -> dict[bytes, bytes]:
 
 
 def frames_table(rows: Iterable[FrameRow], metadata: Mapping[str, object]) -> pa.Table:
-    """`frames`, one row a frame, in the order given."""
+    """`frames`: one row per frame, in the order of `rows`."""
     return columns_to_table(FRAMES, [{name: getattr(row, name) for name in FRAMES.names} for row in rows], metadata)
 
 
 def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, object]) -> pa.Table:
-    """`points`, one row a sweep.
+    """`points`: one row per frame, in the order of `rows`.
 
     Raises:
         SchemaError: SCH006 if a frame has more clusters than int16 can number.
@@ -142,7 +142,7 @@ def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, object]) ->
 
 
 def clusters_table(rows: Iterable[FrameLabels], metadata: Mapping[str, object]) -> pa.Table:
-    """`clusters`, one row an object, by frame and then cluster_id.
+    """`clusters`: one row per cluster, in the order of `rows` and then of cluster_id.
 
     Raises:
         SchemaError: SCH006 if a frame has more clusters than int16 can number.
@@ -155,7 +155,7 @@ def clusters_table(rows: Iterable[FrameLabels], metadata: Mapping[str, object]) 
 
 
 def masks_table(rows: Iterable[ImageMasks], metadata: Mapping[str, object]) -> pa.Table:
-    """`masks`, one row an image, in the order given: by frame, then the data set's camera order."""
+    """`masks`: one row per image, in the order of `rows`: by frame, then in the data set's order of cameras."""
     return columns_to_table(MASKS, [_mask_record(row) for row in rows], metadata)
 
 
@@ -176,7 +176,7 @@ def _mask_record(row: ImageMasks) -> dict[str, object]:
 def columns_to_table(
     schema: pa.Schema, records: Sequence[Mapping[str, object]], metadata: Mapping[str, object]
 ) -> pa.Table:
-    """Records to a table that says what it was made of."""
+    """A table of records, one per row, with its metadata."""
     columns = [pa.array([record[field.name] for record in records], field.type) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema.with_metadata(table_metadata(metadata)))
 
@@ -191,6 +191,6 @@ def _check_cluster_range(row: FrameLabels) -> None:
     if len(row.clusters) > _MAX_CLUSTER_ID + 1:
         raise SchemaError(
             "SCH006",
-            f"frame {row.frame.frame_id} has {len(row.clusters)} clusters; int16 numbers {_MAX_CLUSTER_ID + 1}",
-            "raise the mask thresholds or the smallest cluster size: no sweep holds that many objects",
+            f"frame {row.frame.frame_id} has {len(row.clusters)} clusters; int16 can number {_MAX_CLUSTER_ID + 1}",
+            "raise the mask thresholds or the smallest cluster size: no sweep has that many objects",
         )

@@ -1,4 +1,4 @@
-"""A table to the bytes of its file: equal tables give equal bytes."""
+"""Converts a table to the bytes of its file: equal tables give equal bytes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "cells": CELLS,
 }
 
-# A choice by scripts/bench_store.py: above 9 time grows faster than size falls.
+# Chosen with scripts/bench_store.py: above 9, time grows faster than size falls.
 ZSTD_LEVEL = 9
-# A shard is one row group: smaller ones repeat their overhead for each of the columns.
+# A shard is one row group: each further group has an overhead for every column.
 _ROWS_PER_GROUP = 4096
-# Scores, metres and masks hardly repeat: a dictionary of them only adds its indices.
+# Columns with dictionaries. Scores, lengths and masks hardly repeat, so a dictionary would only add its indices.
 _DICTIONARIES: Mapping[str, bool | list[str]] = {
     "frames": True,
     "points": True,
@@ -46,7 +46,7 @@ def table_bytes(name: str, table: pa.Table, zstd_level: int = ZSTD_LEVEL) -> byt
     """A table as the content of a Parquet file.
 
     Raises:
-        SchemaError: SCH003 if the columns are not those of the contract.
+        SchemaError: SCH003 if the columns are not those of the table's schema.
     """
     schema = SCHEMAS[name]
     if not table.schema.equals(schema):

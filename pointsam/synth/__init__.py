@@ -1,1 +1,1 @@
-"""A synthetic world as a measured instrument: nuScenes roots whose every pixel and point is known."""
+"""Synthetic nuScenes roots with ground truth for every pixel and point."""

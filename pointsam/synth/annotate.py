@@ -1,4 +1,4 @@
-"""What annotators and label packs say of a key frame: boxes with visibility, a category for every point."""
+"""Annotations of a key frame: boxes with visibility, and a category for every point."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pointsam.synth.world import Thing, World
 from pointsam.types import Boxes
 
 MARGIN_M = 0.06
-"""Boxes are so much larger than the thing on all sides but below: annotators leave room for all that bleeds out."""
+"""Margin of a box around its object on all sides but the bottom, as annotators leave one."""
 
 REACH_M = 110.0
 CATEGORIES = (
@@ -35,12 +35,12 @@ CATEGORIES = (
     *(f"static.{kind}" for kind in ("manmade", "other", "vegetation")),
     "vehicle.ego",
 )
-"""nuScenes' categories in the order of its label packs: the position is the label."""
+"""nuScenes' categories in the order of its label packs; the index is the label."""
 
 _INSTANCES_PER_CATEGORY = 1000
 _VISIBILITY = (0.4, 0.6, 0.8)
 _SAMPLES = 20
-"""Rays a side of an object's image with which its visible share is measured."""
+"""Rays per side of an object's image that measure its visible fraction."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class BoxRow:
     """One object at one key frame.
 
     Args:
-        object_id: of the thing.
+        object_id: id of the object.
         center_m: (x, y, z) in the world.
         yaw: radians.
-        size_lwh_m: with `MARGIN_M`.
-        speed_mps: how fast it is.
-        hits: returns of the key sweep that met it.
-        num_lidar_pts: points of the key sweep inside the box, whatever they met.
-        visibility: nuScenes' token "1" (up to 40 %) to "4" (80 to 100 %), of its pixels in all cameras.
+        size_lwh_m: length, width and height, with `MARGIN_M`.
+        speed_mps: its speed.
+        hits: number of returns of the key sweep from it.
+        num_lidar_pts: number of points of the key sweep inside the box, from any object.
+        visibility: nuScenes' token "1" (up to 40 %) to "4" (80 to 100 %) of its pixels in all cameras.
     """
 
     object_id: int
@@ -69,26 +69,26 @@ class BoxRow:
 
 
 def beam_time_s(world: World, thing: Thing, t_s: float, ego_SE3_lidar: SE3) -> float:
-    """When, in the sweep that ends at `t_s`, the beam passes the middle of a thing.
+    """Time at which the beam of the sweep that ends at `t_s` passes the centre of an object, in seconds.
 
-    A box stands where the LiDAR saw its thing, as annotators draw it: a car that moves is measured up to 50 ms before
-    the sweep's time stamp.
+    Annotators draw a box where the LiDAR measured its object, and a moving car is measured up to 50 ms before the time
+    stamp of the sweep.
     """
     time = t_s
-    for _ in range(3):  # the beam turns so much faster than anything moves that the second step is already exact
+    for _ in range(3):  # the beam is much faster than any object: the second step is exact
         lidar_SE3_thing = (world.world_SE3_ego(time) @ ego_SE3_lidar).inverse() @ thing.world_SE3_thing(time)
         time = t_s - float(beam_delay_s(lidar_SE3_thing.translation_m[None, :2])[0])
     return time
 
 
 def boxes(world: World, t_s: float, scan: Scan, visibility: dict[int, str]) -> list[BoxRow]:
-    """Boxes of all things that bear one within `REACH_M`.
+    """Boxes of all annotated objects within `REACH_M`.
 
     Args:
         world: the scene.
         t_s: end of the key sweep, seconds from the start of the scene.
         scan: the key sweep.
-        visibility: token by object_id; "1" where it is missing.
+        visibility: object_id -> token; "1" for missing objects.
     """
     here = world.world_SE3_ego(t_s)
     near = [
@@ -140,10 +140,11 @@ def _count(
 def point_labels(world: World, scan: Scan) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
     """Labels of every point.
 
-    The vehicle itself, and rays that did not return, which lie at the sensor, are vehicle.ego, as in nuScenes.
+    Returns from the ego vehicle, and rays without a return (their points lie at the sensor), are vehicle.ego, as in
+    nuScenes.
 
     Returns:
-        category: (N,) position in CATEGORIES (lidarseg); panoptic: (N,) category * 1000 + instance.
+        category: (N,) index into CATEGORIES (lidarseg); panoptic: (N,) category * 1000 + instance.
     """
     ego = CATEGORIES.index("vehicle.ego")
     category_of = np.array([CATEGORIES.index(thing.asset.category) for thing in world.things] + [ego], dtype=np.uint8)
@@ -154,7 +155,7 @@ def point_labels(world: World, scan: Scan) -> tuple[NDArray[np.uint8], NDArray[n
 
 
 class Silhouettes:
-    """Measures which share of a thing's pixels cameras see, by rays at the thing alone."""
+    """Measures the visible fraction of an object's pixels, by casting rays at the object alone."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -163,15 +164,15 @@ class Silhouettes:
     def count(
         self, object_map: NDArray[np.int32], camera: PinholeCamera, world_SE3_cam: SE3, t_s: float
     ) -> dict[int, tuple[float, float]]:
-        """Pixels of one image by object_id: those that show the object, and those that would if it were alone.
+        """object_id -> (number of visible pixels, number of pixels if nothing hid the object), of one image.
 
-        Estimated from a grid of at most 20 x 20 pixels an object.
+        Both are estimated from a grid of at most 20 x 20 pixels per object.
 
         Args:
             object_map: (H,W) object_id of every pixel.
-            camera: of the image.
-            world_SE3_cam: its pose at the exposure.
-            t_s: when it exposed.
+            camera: intrinsics.
+            world_SE3_cam: pose of the camera at the exposure.
+            t_s: time of the exposure.
         """
         counts = {}
         for thing in self._world.boxed:
@@ -199,10 +200,10 @@ def _alone(world: World, object_id: int, pose: int) -> RayScene:
 
 
 def visibility_tokens(images: Sequence[Mapping[int, tuple[float, float]]]) -> dict[int, str]:
-    """Token of nuScenes' visibility by object_id: which share of its pixels in all cameras is seen.
+    """object_id -> nuScenes' visibility token: the visible fraction of its pixels in all cameras.
 
     Args:
-        images: of each camera, what `Silhouettes.count` says.
+        images: per camera, the result of `Silhouettes.count`.
     """
     total: dict[int, NDArray[np.float64]] = {}
     for counts in images:
@@ -213,7 +214,7 @@ def visibility_tokens(images: Sequence[Mapping[int, tuple[float, float]]]) -> di
 
 
 def _window(thing: Thing, cam_SE3_thing: SE3, camera: PinholeCamera) -> tuple[int, int, int, int] | None:
-    """Pixels that may show a thing: left, top, right, bottom, the latter exclusive; None if there are none."""
+    """Pixels that may show an object: left, top, right, bottom (the last two exclusive); None if there are none."""
     length, width, height = thing.asset.size_lwh_m
     corner = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0.0, 1.0)])
     uv, depth = camera.project(cam_SE3_thing.apply(corner * (length, width, height)))

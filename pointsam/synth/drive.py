@@ -1,4 +1,4 @@
-"""How the ego vehicle and the traffic around it move: flowing, stopping at a junction, or standing."""
+"""Motion of the ego vehicle and of the traffic: flowing, stopping at a junction, or standing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pointsam.synth.street import Junction, Street
 
 @dataclass(frozen=True)
 class Drive:
-    """One scene's story.
+    """Motion of the traffic in one scene.
 
     Args:
-        speed: of the traffic in both directions, and of the ego vehicle.
-        lane: of the ego vehicle, counted from the centre line.
-        junction: where everybody stops, None if nobody does.
-        stop_s: when all stand, and when they start again.
-        still: nothing moves at all.
+        speed: speed of the ego vehicle and of the traffic in both directions.
+        lane: lane of the ego vehicle, counted from the centre line.
+        junction: the junction where all traffic stops, None if it does not stop.
+        stop_s: times at which all traffic has stopped and starts again.
+        still: whether nothing moves.
     """
 
     speed: Speed
@@ -29,24 +29,24 @@ class Drive:
     still: bool = False
 
     def ego(self, street: Street) -> Track:
-        """Track of the ego vehicle, in the lanes that run towards +s."""
+        """Track of the ego vehicle, in a lane that runs towards +s."""
         return Track(street.road, 0.0, street.lane_d(self.lane, -1), 0.0, self.speed)
 
 
 def cruise_mps(rng: np.random.Generator) -> float:
-    """How fast the traffic of a scene would like to go, m/s; sometimes not at all."""
+    """Speed of free traffic in a scene, m/s; 0 in some scenes."""
     return float(rng.choice((0.0, 1.0), p=(0.12, 0.88)) * rng.uniform(4.0, 12.0))
 
 
 def draw_drive(rng: np.random.Generator, street: Street, cruise: float, duration_s: float, still: bool) -> Drive:
-    """A story for a street.
+    """Draw the motion of the traffic on a street.
 
     Args:
-        rng: decides.
-        street: where.
+        rng: random generator.
+        street: the street.
         cruise: speed of free traffic, m/s.
-        duration_s: of the scene.
-        still: nothing moves.
+        duration_s: duration of the scene.
+        still: whether nothing moves.
     """
     lane = int(rng.integers(street.lanes))
     if still or cruise == 0.0:
@@ -60,8 +60,8 @@ def draw_drive(rng: np.random.Generator, street: Street, cruise: float, duration
 
 
 def _stop(rng: np.random.Generator, junction: Junction, cruise: float, lane: int, duration_s: float) -> Drive:
-    """Brake to stand 2 m before the stop line, wait, go on."""
-    line = junction.s_m - junction.half_width_m - 6.0 - 2.0 - 3.4  # the ego's nose is 3.4 m before its origin
+    """Speed of a vehicle that brakes to stop 2 m before the stop line, waits, and drives on."""
+    line = junction.s_m - junction.half_width_m - 6.0 - 2.0 - 3.4  # the vehicle's front is 3.4 m ahead of its origin
     brake_s = min(2 * line / cruise, cruise / 1.6)
     begin_s = (line - cruise * brake_s / 2) / cruise
     halt_s = begin_s + brake_s

@@ -1,4 +1,4 @@
-"""What the cameras of a key frame see: pictures, and the truth of every pixel as files."""
+"""Camera images of a key frame, and the ground truth of every pixel as files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ JPEG_QUALITY = 92
 
 
 class Studio:
-    """A world before its cameras; what stands still is made ready once."""
+    """Takes images of a world. Static objects are prepared once."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -43,7 +43,7 @@ class Studio:
         return [light for thing in things for light in lamps(thing.asset.category, *_placed(thing, t_s)[:2])]
 
     def take(self, mounted: MountedCamera, t_s: float, rng: np.random.Generator) -> Photo:
-        """A picture that a camera of the vehicle takes at a time, seconds from the start of the scene."""
+        """The image of a camera of the vehicle at a time, in seconds from the start of the scene."""
         ego = self._world.world_SE3_ego(t_s)
         going = [thing for thing in self._world.things if thing.moves]
         own = ego_lamps(ego) if self._world.weather.lamps_lit else ()
@@ -58,7 +58,7 @@ def _placed(thing: Thing, t_s: float) -> tuple[Mesh, SE3, int]:
 
 
 def _merged(a: Snapshot, b: Snapshot) -> Snapshot:
-    """Two snapshots as one."""
+    """Join two snapshots."""
     materials = tuple(dict.fromkeys(a.materials + b.materials))
     index = {material: i for i, material in enumerate(materials)}
     renumber = np.array([index[m] for m in b.materials], dtype=np.int32)
@@ -78,22 +78,22 @@ def _merged(a: Snapshot, b: Snapshot) -> Snapshot:
 
 
 def jpeg(rgb: NDArray[np.uint8]) -> bytes:
-    """An image file."""
+    """The content of a JPEG file."""
     sink = io.BytesIO()
     Image.fromarray(rgb).save(sink, "JPEG", quality=JPEG_QUALITY)
     return sink.getvalue()
 
 
 def instance_files(world: World, photo: Photo, shares: Mapping[int, float]) -> tuple[bytes, bytes]:
-    """True instances of an image as docs/precomputed_masks.md lays them out: a 16-bit PNG and its JSON.
+    """Ground-truth instances of an image in the layout of docs/precomputed_masks.md: a 16-bit PNG and its JSON.
 
     Args:
         world: the scene.
         photo: the image.
-        shares: which part of each object's pixels in this image nothing hides, by object_id; kept as `visible`.
+        shares: object_id -> visible fraction of its pixels in this image, written as `visible`.
 
     Returns:
-        Objects of the ten detection classes, numbered from 1 by their object_id; everything else is 0.
+        PNG and JSON. Objects of the ten detection classes are numbered from 1 by object_id; all else is 0.
     """
     present = np.unique(photo.object_id[photo.object_id >= 0])
     number = np.zeros(len(world.things) + 1, dtype=np.uint16)

@@ -1,4 +1,4 @@
-"""One key frame of a scene, with the sweeps that lead to it: everything that comes to lie on disk."""
+"""One key frame of a scene with the sweeps before it: the content of all its files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MAP_PX_PER_M = 10
 
 @dataclass(eq=False)
 class Film:
-    """A scene being recorded.
+    """Records a scene.
 
     Args:
         world: the scene.
@@ -35,7 +35,7 @@ class Film:
         name: nuScenes' scene name.
         logfile: prefix of its sensor files.
         start_us: time stamp of t = 0.
-        seed: of all noise.
+        seed: seed of all noise.
     """
 
     world: World
@@ -57,10 +57,10 @@ class Film:
         return Silhouettes(self.world)
 
     def record(self, frame: int) -> tuple[dict[str, bytes], RecordedFrame]:
-        """A key frame and the sweeps since the one before.
+        """Record a key frame and the sweeps since the previous one.
 
         Returns:
-            files: path relative to the root -> content; row: what the tables need, JSON values only.
+            files: path relative to the root -> content; row: data for the tables, JSON values only.
         """
         key_us = frame * SWEEPS_PER_KEY * SWEEP_US
         files: dict[str, bytes] = {}
@@ -90,7 +90,7 @@ class Film:
     def _image(
         self, mounted: MountedCamera, key_us: int, files: dict[str, bytes]
     ) -> tuple[FileRow, dict[int, tuple[float, float]]]:
-        """Row of sample_data, and by object_id how many of its pixels are seen and how many it has."""
+        """Row of sample_data, and object_id -> (number of visible pixels, number of pixels)."""
         t_us = key_us - mounted.delay_us
         t_s = t_us * 1e-6
         photo = self._studio.take(mounted, t_s, generator(self.seed, self.name, mounted.name, str(t_us)))
@@ -129,7 +129,7 @@ class Film:
 
     @cached_property
     def _to_map(self) -> NDArray[np.float64]:
-        """(3,) shift from the world to the map, whose coordinates are all positive."""
+        """(3,) shift from world to map coordinates, which are all positive."""
         low, _ = self.world.street.bounds_m()
         return np.array([-low[0], -low[1], 0.0])
 
@@ -150,7 +150,7 @@ class Film:
         }
 
     def map_png(self) -> bytes:
-        """The drivable ground at 10 pixels a metre, 255 where one may drive; the map's origin is at the bottom left."""
+        """PNG of the drivable ground (255) at 10 pixels per metre; the origin of the map is at the bottom left."""
         low, high = self.world.street.bounds_m()
         width, height = (int(np.ceil((b - a) * _MAP_PX_PER_M)) for a, b in zip(low, high, strict=True))
         image = Image.new("L", (width, height))
@@ -164,7 +164,7 @@ class Film:
 
 
 def attribute(category: str, ridden: bool, moves: bool, speed_mps: float) -> str:
-    """NuScenes' attribute of an object, "" where its category has none."""
+    """NuScenes' attribute of an object, "" if its category has none."""
     moving = speed_mps > 0.2
     if category in ("vehicle.bicycle", "vehicle.motorcycle"):
         return "cycle.with_rider" if ridden else "cycle.without_rider"

@@ -1,4 +1,4 @@
-"""Everything beside the road that annotators leave alone: buildings, trees, lamps, signs, walls."""
+"""Everything beside the road that is not annotated: buildings, trees, lamps, signs, walls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HORIZON_M = 1500.0
 
 
 def furnish(plan: WorldPlan) -> None:
-    """Lay the ground, fill the blocks, line the sidewalks, close the view."""
+    """Place the ground, the content of the blocks, the sidewalks' furniture and the background."""
     plan.placed += [Placed(asset, None, False) for asset in plan.street.ground()]
     shapes = _Shapes(plan.rng)
     for block in plan.street.blocks:
@@ -31,7 +31,7 @@ def furnish(plan: WorldPlan) -> None:
 
 
 class _Shapes:
-    """A few trees and bushes that stand again and again: as in a real street, and cheaper."""
+    """A few trees and bushes that are placed repeatedly, as in a real street; this also saves time."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
@@ -47,10 +47,10 @@ class _Shapes:
 
 
 def _kerbside(plan: WorldPlan, block: Block, shapes: _Shapes) -> None:
-    """The strip of the sidewalk next to the kerb: lamps, trees, signs, bins, traffic lights."""
+    """Furniture of the sidewalk next to the kerb: lamps, trees, signs, bins, traffic lights."""
     rng, street, side = plan.rng, plan.street, block.side
     d = side * (street.kerb_m + 0.7)
-    facing_road = 0.0 if side > 0 else np.pi  # street furniture turns its -y to the street
+    facing_road = 0.0 if side > 0 else np.pi  # the -y side of street furniture faces the street
     for at in (block.start_m + 1.2, block.end_m - 1.2):
         if street.start_m < at - 2 and at + 2 < street.end_m:
             plan.stand(shapes.traffic_light, at, d, facing_road, labelled=False)
@@ -114,7 +114,7 @@ def _row_of_buildings(plan: WorldPlan, block: Block, setback_m: float) -> None:
 
 
 def _second_row(plan: WorldPlan, block: Block) -> None:
-    """Large buildings far back, so that no gap shows the edge of the world."""
+    """Large distant buildings that hide the edge of the world."""
     rng, side = plan.rng, block.side
     at = block.start_m + 3
     while block.end_m - at > 20:
@@ -140,7 +140,7 @@ def _far(plan: WorldPlan, building: Asset, s_m: float, d_m: float, facing: float
 
 
 def _horizon() -> Asset:
-    """A plain that reaches to the haze."""
+    """A plain that extends into the haze."""
     h = _HORIZON_M
     corners = [(-h, -h, -0.4), (h, -h, -0.4), (h, h, -0.4), (-h, h, -0.4)]
     mesh = surface(corners, [(0, 1, 2), (0, 2, 3)], Material((0.14, 0.15, 0.1)))

@@ -1,4 +1,4 @@
-"""From light to bytes: lens, sensor and tone curve of a dash camera."""
+"""Lens, sensor and tone curve of a camera: from light to 8-bit values."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pointsam.synth.light import Weather
 F32 = NDArray[np.float32]
 
 VIGNETTE = 0.10
-"""Loss of light in the corners."""
+"""Vignetting in the corners."""
 BLUR = 0.12
 """Weight of each neighbour: a Gaussian of sigma 0.5 px."""
 WHITE = 5.0
-"""Exposed light that becomes 255."""
+"""Exposed light that maps to 255."""
 GREY = 0.33
 """Exposed light of middle grey."""
 CONTRAST = 1.25
-"""Above 1 darkens what is darker than GREY."""
+"""Values above 1 darken what is darker than GREY."""
 VEIL = 0.005
-"""Stray light inside the lens: real blacks are not 0."""
+"""Stray light inside the lens: blacks of real images are not 0."""
 _STEPS = 4095
 
 
 def tone(x: FloatArray) -> FloatArray:
-    """Filmic curve from exposed light to [0,1], before gamma: a toe, contrast around GREY, a roll-off towards WHITE."""
+    """Filmic tone curve from exposed light to [0,1], before gamma: toe, contrast around GREY, roll-off to WHITE."""
     curved = GREY * (np.asarray(x) / GREY) ** CONTRAST
     white = GREY * (WHITE / GREY) ** CONTRAST
     shown: FloatArray = curved * (1 + curved / white**2) / (1 + curved)
@@ -36,7 +36,7 @@ def tone(x: FloatArray) -> FloatArray:
 
 
 def _curve() -> NDArray[np.uint8]:
-    """8-bit values at sqrt(x / WHITE) in steps."""
+    """Lookup table of 8-bit values over steps of sqrt(x / WHITE)."""
     x = (np.arange(_STEPS + 1) / _STEPS) ** 2 * WHITE
     y = np.clip(tone(x), 0, 1) ** (1 / 2.2)
     curve: NDArray[np.uint8] = np.round(255 * y).astype(np.uint8)
@@ -44,29 +44,29 @@ def _curve() -> NDArray[np.uint8]:
 
 
 def meter(light: F32, weather: Weather) -> float:
-    """Exposure that brings the mean of the picture most of the way to the weather's key.
+    """Exposure that brings the mean of the image most of the way to the key of the weather.
 
     Args:
         light: (N,3) linear.
-        weather: where the camera starts from.
+        weather: gives the initial exposure and the key.
     """
     sample = light[:: max(1, len(light) // 20_000)]
     low, high = -2.0, 2.0  # doublings
     for _ in range(12):
-        middle = (low + high) / 2
-        mean = float(np.mean(np.clip(tone(sample * (weather.exposure * 2**middle)), 0, 1) ** (1 / 2.2)))
-        low, high = (middle, high) if mean < weather.key else (low, middle)
+        mid = (low + high) / 2
+        mean = float(np.mean(np.clip(tone(sample * (weather.exposure * 2**mid)), 0, 1) ** (1 / 2.2)))
+        low, high = (mid, high) if mean < weather.key else (low, mid)
     return float(weather.exposure * 2 ** (0.75 * low))
 
 
 def develop(light: F32, exposure: float, noise: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The picture.
+    """Develop an image.
 
     Args:
         light: (H,W,3) float32 linear; overwritten.
-        exposure: of the sensor.
+        exposure: exposure of the sensor.
         noise: `Weather.noise`.
-        rng: for the noise.
+        rng: random generator of the noise.
 
     Returns:
         (H,W,3) uint8.
@@ -89,7 +89,7 @@ def develop(light: F32, exposure: float, noise: float, rng: np.random.Generator)
 
 
 def _glare(light: F32) -> None:
-    """Halos around lamps and glints."""
+    """Add halos around bright pixels."""
     height, width = light.shape[:2]
     cell = max(1, width // 200)
     rows, columns = height // cell, width // cell
@@ -104,10 +104,10 @@ def _glare(light: F32) -> None:
 
 
 def _noise(light: F32, level: float, rng: np.random.Generator) -> None:
-    """Shot noise grows with the light, read noise does not; `level` is the share of full scale at middle grey."""
+    """Add shot noise, which grows with the light, and read noise; `level` is `Weather.noise`."""
     if level <= 0:
         return
-    blurred = 0.6  # what the blur leaves of the noise
+    blurred = 0.6  # compensates for the blur
     variance = (level / 0.55 / blurred) ** 2
     for row in range(0, len(light), 32):
         band = light[row : row + 32]
@@ -119,7 +119,7 @@ def _noise(light: F32, level: float, rng: np.random.Generator) -> None:
 
 
 def _blur(light: F32) -> None:
-    """In place, both ways, border pixels kept."""
+    """Blur in place along both axes; border pixels are unchanged."""
     centre, side = np.float32(1 - 2 * BLUR), np.float32(BLUR)
     for row in range(0, len(light), 32):
         band = light[row : row + 32]

@@ -1,4 +1,4 @@
-"""A rolling LiDAR: every ray is cast at its own time, from where the sensor then is, at things where they then are."""
+"""A rolling LiDAR: each ray is cast at its own time, with the poses of the sensor and objects at that time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pointsam.synth.rig import LidarModel
 from pointsam.synth.world import Thing, World
 
 EGO, NOTHING = -2, -1
-"""object_id of a return from the ego vehicle itself, and of a ray that did not return."""
+"""object_id of a return from the ego vehicle, and of a ray without a return."""
 
 _NEAREST_M, _RANGE_NOISE_M = 0.4, 0.008
 _SURE_RANGE_M, _REACH_M, _FADE_M = 40.0, 62.0, 6.0
@@ -28,15 +28,15 @@ _SPECKLE = 0.4
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """One revolution, column by column, rings from below in each column, as in nuScenes' files.
+    """One revolution in the order of nuScenes' files: column by column, rings from the lowest up in each.
 
     Args:
-        xyz_lidar_m: (N,3) float32 in the LiDAR frame at the end of the sweep, the vehicle's own motion taken out; a
-            ray that did not return lies where the sensor was.
+        xyz_lidar_m: (N,3) float32 in the LiDAR frame at the end of the sweep, ego motion compensated; a ray without a
+            return has the position of the sensor.
         intensity: (N,) float32, whole numbers 0 to 255.
         ring: (N,) float32.
-        object_id: (N,) int32 what was met: an index of World.things, EGO or NOTHING.
-        delay_s: (N,) float64 how long before the end of the sweep it was measured.
+        object_id: (N,) int32 index into World.things, EGO or NOTHING.
+        delay_s: (N,) float64 time from the measurement to the end of the sweep.
         ego_SE3_lidar: mounting of the sensor.
     """
 
@@ -48,13 +48,13 @@ class Scan:
     ego_SE3_lidar: SE3
 
     def file_bytes(self) -> bytes:
-        """As nuScenes' .pcd.bin holds it: x, y, z, intensity, ring of every point as little-endian float32."""
+        """Content of nuScenes' .pcd.bin: x, y, z, intensity, ring of every point as little-endian float32."""
         return np.column_stack([self.xyz_lidar_m, self.intensity, self.ring]).astype("<f4").tobytes()
 
 
 @dataclass(frozen=True, eq=False)
 class _Target:
-    """Opaque triangles with what the LiDAR needs of each."""
+    """Opaque triangles with the LiDAR's properties of each."""
 
     scene: RayScene
     normal: NDArray[np.float32]
@@ -64,12 +64,12 @@ class _Target:
 
 
 class Lidar:
-    """The sensor in a world.
+    """A LiDAR in a world.
 
     Args:
         world: the scene.
         model: its rings and mounting.
-        rain: spray on the road and a shorter reach.
+        rain: whether it rains; rain wets the road and shortens the range.
     """
 
     def __init__(self, world: World, model: LidarModel, *, rain: bool = False) -> None:
@@ -98,7 +98,7 @@ class Lidar:
 
         Args:
             t_us: microseconds from the start of the scene.
-            rng: of noise and drop-outs.
+            rng: random generator of noise and drop-outs.
         """
         world, model = self._world, self._model
         rings, rays = model.rings, model.columns * model.rings
@@ -133,7 +133,7 @@ class Lidar:
         ray: NDArray[np.float64],
         met: _Met,
     ) -> None:
-        """Cast the columns that may touch a moving thing in the thing's own frame at each column's time."""
+        """Cast the columns that may hit a moving object, in the object's frame at the time of each column."""
         assert thing.track is not None
         rings = self._model.rings
         xyz, yaw = thing.track.pose(time)
@@ -191,13 +191,13 @@ class Lidar:
         )
 
     def _spray(self, met: _Met, back: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Wet roads swallow rays that graze them."""
+        """Drop rays that meet a wet road at a grazing angle."""
         wet = (met.normal[:, 2] > 0.9) & (met.distance > 12.0)
         return back & ~(wet & (rng.random(len(back)) < 0.45))
 
 
 class _Met:
-    """The nearest surface of every ray so far."""
+    """The nearest surface of every ray found so far."""
 
     def __init__(self, n: int) -> None:
         self.distance = np.full(n, np.inf)
@@ -213,7 +213,7 @@ class _Met:
         ray: NDArray[np.float64],
         world_R_target: NDArray[np.float64],
     ) -> None:
-        """Rays `index`, given in the target's frame."""
+        """Cast the rays `index`, given in the target's frame."""
         hits = target.scene.cast(origin, ray)
         nearer = (hits.triangle != MISS) & (hits.distance < self.distance[index])
         at, triangle = index[nearer], hits.triangle[nearer]
@@ -249,6 +249,6 @@ def _turns(yaw: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _ego_vehicle() -> Mesh:
-    """Roof and bonnet below the sensor: what nuScenes labels vehicle.ego."""
+    """Roof and bonnet of the ego vehicle below the sensor, which nuScenes labels vehicle.ego."""
     paint = Material((0.5, 0.5, 0.5), gloss=0.4)
     return join(box((1.78, 1.2, 0.06), (0.86, 0.0, 1.44), paint), box((0.16, 1.3, 0.1), (2.72, 0.0, 0.99), paint))

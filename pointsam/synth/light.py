@@ -1,4 +1,4 @@
-"""Weather: sun, sky, lamps and what they do to a camera. Linear light; a white wall that faces the noon sun has 1."""
+"""Weather: sun, sky, lamps and camera settings. Light is linear; a white wall that faces the noon sun has 1."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class PointLight:
     Args:
         position_m: (x, y, z).
         rgb: light on a surface that faces the lamp at 1 m; it falls with the square of the distance.
-        reach_m: where it has faded to nothing.
-        direction: axis of a spot (need not be unit); None shines all around.
+        reach_m: distance beyond which it is 0.
+        direction: axis of a spot (any length), None for light in all directions.
         cone_deg: half angle of the spot, with a soft edge inside.
-        clear_m: things this near to the lamp (its own housing) cast no shadow.
+        clear_m: surfaces within this distance of the lamp (its own housing) cast no shadow.
     """
 
     position_m: tuple[float, float, float]
@@ -42,19 +42,19 @@ class Weather:
     Args:
         name: key of WEATHERS.
         sun_direction: unit vector of the world frame towards the sun (or moon).
-        sun_rgb: light on a surface that faces it; zeros where clouds hide it.
+        sun_rgb: light on a surface that faces it; zeros if clouds hide it.
         zenith_rgb, horizon_rgb: radiance of the clear sky.
         cloud_rgb: radiance of the brightest clouds.
-        clouds: share of the sky that they cover, in [0,1].
+        clouds: fraction of the sky that they cover, in [0,1].
         ambient_rgb: light of the whole sky on level ground.
         bounce_rgb: light from the ground on a surface that looks down.
-        haze_m: distance at which 63 % of the light of a thing is lost to haze.
-        exposure: at which the camera starts.
-        lamps_lit: surfaces that emit do, and point lights shine.
-        wetness: how much the ground mirrors, in [0,1].
-        key: brightness that the camera strives for: mean of the picture, of full scale.
-        noise: of the camera: standard deviation at middle grey, of full scale.
-        sky_shift: (2,) moves the clouds.
+        haze_m: distance at which haze absorbs 63 % of the light of an object.
+        exposure: initial exposure of the camera.
+        lamps_lit: whether emitting surfaces and point lights are on.
+        wetness: strength of reflections on the ground, in [0,1].
+        key: target of the auto-exposure: mean of the image, of full scale.
+        noise: standard deviation of the camera's noise at middle grey, of full scale.
+        sky_shift: (2,) shift of the clouds.
     """
 
     name: str
@@ -141,7 +141,7 @@ WEATHERS: dict[str, Weather] = {
 
 
 def draw(name: str, rng: np.random.Generator) -> Weather:
-    """One day of a kind of weather: another sun, other clouds, another camera setting.
+    """Draw a day of a kind of weather, with its own sun, clouds and camera settings.
 
     Raises:
         SchemaError: SCH005 if there is no such weather.
@@ -151,7 +151,7 @@ def draw(name: str, rng: np.random.Generator) -> Weather:
     usual = WEATHERS[name]
     elevation, azimuth = np.radians(rng.uniform(25, 60)), rng.uniform(0, 2 * np.pi)
     flat = np.cos(elevation)
-    low = float((np.radians(60) - elevation) / np.radians(35))  # 1 for the lowest sun: warmer and weaker
+    low = float((np.radians(60) - elevation) / np.radians(35))  # 1 for the lowest sun, which is warmer and weaker
     red, green, blue = usual.sun_rgb
     return replace(
         usual,
@@ -170,8 +170,8 @@ def sky_rgb(direction: F32, weather: Weather) -> F32:
     """Radiance of the sky.
 
     Args:
-        direction: (N,3) unit vectors of the world frame; those below the horizon see the horizon.
-        weather: of the day.
+        direction: (N,3) unit vectors in the world frame; those below the horizon have its radiance.
+        weather: weather of the day.
 
     Returns:
         (N,3) float32, linear.
@@ -189,10 +189,10 @@ def sky_rgb(direction: F32, weather: Weather) -> F32:
 
 
 def _add_clouds(rgb: F32, way: F32, weather: Weather) -> None:
-    """Heaps of cloud on a vault overhead, brighter where they thin out towards the sun; (3,N) in place."""
+    """Blend clouds into (3,N) in place; thin clouds are brighter towards the sun."""
     flat = 1 / (way[2] + np.float32(0.22))
     u, v = way[:2] * flat * np.float32(0.09) + np.array(weather.sky_shift, np.float32)[:, None]
-    blur = 0.0025  # one for all: where the sharpness changed a line would show
+    blur = 0.0025  # one value for all rays: a change of sharpness would show as a line
     big, fine = tile_noise(u, v, blur * 2), tile_noise(u * 3.1 + 0.37, v * 3.1, blur)
     thick = 0.8 * big + 0.2 * fine
     sunwards = np.array(weather.sun_direction, np.float32) * np.float32(0.022)

@@ -1,4 +1,4 @@
-"""What a surface looks like to a camera and to a LiDAR."""
+"""Appearance of a surface for cameras and for the LiDAR."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Material:
         texture: name of a pattern of `pointsam.synth.texture`, "" for none.
         rgb2: second colour of the pattern.
         scale_m: size of the pattern's period, metres.
-        gloss: share of the sky that is mirrored at grazing angles, in [0,1]: 0 dull, 0.5 car paint, 0.9 glass.
-        emit: linear light that the surface gives off while lamps are lit (night and rain), 0 by day.
-        reflectance: LiDAR intensity at 0 degrees of incidence, in [0,1]; None takes the mean of `rgb`. Retro-reflectors
+        gloss: fraction of the sky that is mirrored at grazing angles, in [0,1]: 0 dull, 0.5 car paint, 0.9 glass.
+        emit: linear light that the surface emits while lamps are lit (night and rain), 0 by day.
+        reflectance: LiDAR intensity at 0 degrees of incidence, in [0,1]; None for the mean of `rgb`. Retro-reflectors
             (number plates, cone stripes, signs) have 1.
-        clear: the LiDAR looks through it (glass); cameras see it all the same.
+        clear: whether LiDAR rays pass through it (glass); cameras see it.
     """
 
     rgb: Rgb
@@ -34,7 +34,7 @@ class Material:
 
     @property
     def lidar_reflectance(self) -> float:
-        """As the LiDAR sees it."""
+        """LiDAR intensity at 0 degrees of incidence, in [0,1]."""
         return sum(self.rgb) / 3 if self.reflectance is None else self.reflectance
 
 

@@ -1,4 +1,4 @@
-"""Triangle meshes and the few primitives that all things are made of; metres, z up."""
+"""Triangle meshes and the primitives that all objects are made of; metres, z up."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Mesh:
         triangles: (T,3) int32 vertex indices.
         normals: (T,3,3) float32 unit normal at each corner.
         material_id: (T,) int32 index into `materials`.
-        materials: what the triangles are made of.
-        texture_m: (V,3) float32 coordinates that patterns are laid out in, metres; a primitive's are its vertices.
+        materials: materials of the triangles.
+        texture_m: (V,3) float32 texture coordinates, metres; those of a primitive are its vertices.
     """
 
     vertices_m: NDArray[np.float32]
@@ -36,13 +36,13 @@ class Mesh:
     texture_m: NDArray[np.float32]
 
     def moved(self, shift_m: ArrayLike, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Mesh:
-        """Turned about the origin (roll about x, pitch about y, nose down positive, yaw about z), then moved."""
+        """Rotated about the origin (roll about x, pitch about y, nose down positive, yaw about z), then moved."""
         turn = rotation(yaw, pitch, roll)
         vertices = self.vertices_m @ turn.T + np.asarray(shift_m, dtype=np.float32)
         return replace(self, vertices_m=vertices.astype(np.float32), normals=(self.normals @ turn.T).astype(np.float32))
 
     def mirrored(self) -> Mesh:
-        """The other side: y becomes -y."""
+        """The mirror image: y becomes -y."""
         flip = np.array([1, -1, 1], dtype=np.float32)
         return replace(
             self,
@@ -68,14 +68,14 @@ def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> NDArray
 
 
 def placed(mesh: Mesh, frame_SE3_mesh: SE3) -> Mesh:
-    """A mesh in another frame; its pattern stays on it."""
+    """A mesh in another frame, with unchanged texture coordinates."""
     turn = frame_SE3_mesh.rotation
     vertices = mesh.vertices_m @ turn.T + frame_SE3_mesh.translation_m
     return replace(mesh, vertices_m=vertices.astype(np.float32), normals=(mesh.normals @ turn.T).astype(np.float32))
 
 
 def join(*meshes: Mesh) -> Mesh:
-    """Several meshes as one; equal materials become one."""
+    """Join meshes; equal materials are merged."""
     materials = tuple(dict.fromkeys(m for mesh in meshes for m in mesh.materials))
     index = {material: i for i, material in enumerate(materials)}
     starts = np.cumsum([0, *(len(mesh.vertices_m) for mesh in meshes)])
@@ -116,7 +116,7 @@ def surface(
 def _corner_normals(
     vertices: NDArray[np.float32], faces: NDArray[np.int32], cross: NDArray[np.float64], cos_crease: float
 ) -> NDArray[np.float32]:
-    """(T,3,3): at each corner the area-weighted mean normal of the faces around that do not fold away from this one."""
+    """(T,3,3) corner normals: the area-weighted mean over adjacent faces within the crease angle of this one."""
     unit = cross / np.linalg.norm(cross, axis=1, keepdims=True)
     places = np.unique(np.round(vertices, 4), axis=0, return_inverse=True)[1].reshape(-1)[faces].ravel()
     order = np.argsort(places, kind="stable")
@@ -137,14 +137,14 @@ def _corner_normals(
 def loft(
     rings_m: ArrayLike, material: Material, caps: bool = True, closed: bool = True, *, crease_deg: float = CREASE_DEG
 ) -> Mesh:
-    """A skin over rings: the workhorse for bodies, roofs, tubes.
+    """A skin over rings, for bodies, roofs and tubes.
 
     Args:
         rings_m: (S,P,3) S rings of P points each, in order.
-        material: of the skin.
-        caps: close the first and last ring by a fan around its middle.
-        closed: each ring returns to its first point; False for an open strip.
-        crease_deg: as `surface` takes it.
+        material: material of the skin.
+        caps: close the first and the last ring by a fan around its centre.
+        closed: whether each ring returns to its first point; False for an open strip.
+        crease_deg: as for `surface`.
     """
     rings = np.asarray(rings_m, dtype=np.float64)
     s, p = rings.shape[:2]
@@ -154,12 +154,12 @@ def loft(
     points = [rings.reshape(-1, 3)]
     if caps and closed:
         for ring, turn in ((0, -1), (s - 1, 1)):
-            middle = s * p + len(points) - 1
+            center = s * p + len(points) - 1
             points.append(rings[ring].mean(axis=0)[None])
             rim = ring * p + np.arange(p)
             nxt = ring * p + (np.arange(p) + 1) % p
             around = (rim, nxt) if turn > 0 else (nxt, rim)
-            faces.append(np.column_stack([np.full(p, middle), *around]))
+            faces.append(np.column_stack([np.full(p, center), *around]))
     return surface(np.concatenate(points), np.concatenate(faces), material, crease_deg=crease_deg)
 
 
@@ -178,13 +178,13 @@ def extrude(
     *,
     crease_deg: float = CREASE_DEG,
 ) -> Mesh:
-    """A side profile between y = -half_width and +half_width; star-shaped around its middle.
+    """A side profile, extruded from y = -half_width to +half_width. It must be star-shaped around its centre.
 
     Args:
-        outline_xz_m: (P,2) in order around.
-        half_width_m: one for all, or (P,) at each point of the outline (a body that leans inwards to its roof).
-        material: of all faces.
-        crease_deg: as `surface` takes it.
+        outline_xz_m: (P,2) points of the profile, in order.
+        half_width_m: one value, or (P,) one per point (a body that leans inwards to its roof).
+        material: material of all faces.
+        crease_deg: as for `surface`.
     """
     outline = np.asarray(outline_xz_m, dtype=np.float64)
     half = np.broadcast_to(np.asarray(half_width_m, dtype=np.float64), len(outline))
@@ -195,7 +195,7 @@ def extrude(
 def revolve(
     profile_rz_m: ArrayLike, material: Material, segments: int = 16, axis: str = "z", *, crease_deg: float = CREASE_DEG
 ) -> Mesh:
-    """A profile of (radius, height) pairs turned about the z axis, or, with axis="y", about the y axis (wheels)."""
+    """A profile of (radius, height) pairs revolved about the z axis, or with axis="y" about the y axis (wheels)."""
     profile = np.asarray(profile_rz_m, dtype=np.float64)
     angle = np.arange(segments) * 2 * np.pi / segments
     rings = np.stack(
@@ -207,7 +207,7 @@ def revolve(
         axis=2,
     )
     if axis == "y":
-        rings = rings[:, :, [0, 2, 1]] * (1, 1, -1)  # a turn, not a reflection: faces keep looking outwards
+        rings = rings[:, :, [0, 2, 1]] * (1, 1, -1)  # a rotation, not a reflection: faces still point outwards
     return loft(rings, material, crease_deg=crease_deg)
 
 
@@ -219,15 +219,15 @@ def limb(
     material: Material,
     segments: int = 10,
 ) -> Mesh:
-    """A round bar from one point to another, rounded at its ends: arms, legs, tubes, booms.
+    """A round bar between two points with rounded ends: arms, legs, tubes, booms.
 
     Args:
-        from_m: one end of the axis, (3,).
-        to_m: the other, (3,).
-        radius_m: at the first end.
-        end_radius_m: at the other; None for the same.
-        material: of the bar.
-        segments: around.
+        from_m: (3,) first end of the axis.
+        to_m: (3,) second end of the axis.
+        radius_m: radius at the first end.
+        end_radius_m: radius at the second end, None for the same.
+        material: material of the bar.
+        segments: number of segments around the axis.
     """
     start, end = np.asarray(from_m, dtype=np.float64), np.asarray(to_m, dtype=np.float64)
     r0, r1 = radius_m, radius_m if end_radius_m is None else end_radius_m

@@ -1,4 +1,4 @@
-"""Where things are at any time: a road as a curve, and tracks along and across it."""
+"""Positions over time: a road as a curve, and tracks along and across it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Road:
-    """A gently winding centre line; a place is (s, d): metres along it, metres to its left.
+    """A gently winding centre line with coordinates (s, d): metres along it, and metres to its left.
 
     Args:
         bend_per_m: largest curvature, 1/m.
         wave_m: length after which the bends repeat.
-        phase: where on the wave s = 0 lies, radians.
+        phase: phase of the bends at s = 0, radians.
         heading: direction at s = 0, radians.
         reach_m: the line is defined for s in [-reach, reach] and straight beyond.
     """
@@ -36,8 +36,8 @@ class Road:
         s = np.arange(-self.reach_m, self.reach_m + _STEP_M, _STEP_M)
         k = 2 * np.pi / self.wave_m
         heading = self.heading + self.bend_per_m / k * (np.sin(k * s + self.phase) - np.sin(self.phase))
-        middle = (heading[1:] + heading[:-1]) / 2
-        x, y = (np.concatenate([[0.0], np.cumsum(f(middle) * _STEP_M)]) for f in (np.cos, np.sin))
+        mid = (heading[1:] + heading[:-1]) / 2
+        x, y = (np.concatenate([[0.0], np.cumsum(f(mid) * _STEP_M)]) for f in (np.cos, np.sin))
         origin = len(s) // 2
         return s, x - x[origin], y - y[origin], heading
 
@@ -53,11 +53,11 @@ class Road:
 
 @dataclass(frozen=True)
 class Speed:
-    """A speed that changes linearly between moments.
+    """A piecewise linear speed.
 
     Args:
-        t_s: (K,) moments, rising.
-        v_mps: (K,) speed at each; constant before the first and after the last.
+        t_s: (K,) rising times.
+        v_mps: (K,) speed at each time; constant before the first and after the last.
     """
 
     t_s: tuple[float, ...]
@@ -65,7 +65,7 @@ class Speed:
 
     @staticmethod
     def steady(v_mps: float) -> Speed:
-        """One speed for ever."""
+        """A constant speed."""
         return Speed((0.0,), (v_mps,))
 
     @property
@@ -74,16 +74,16 @@ class Speed:
         return any(v != 0 for v in self.v_mps)
 
     def at(self, t_s: ArrayLike) -> Floats:
-        """Speed, m/s."""
+        """Speed at a time, m/s."""
         return np.interp(np.asarray(t_s, dtype=np.float64), self.t_s, self.v_mps)
 
     def travelled(self, t_s: ArrayLike) -> Floats:
-        """Metres since t = 0."""
+        """Distance since t = 0, metres."""
         t = np.asarray(t_s, dtype=np.float64)
         return self._from_first(t) - self._from_first(np.zeros(1))
 
     def _from_first(self, t: Floats) -> Floats:
-        """Metres since the first moment: the area under the broken line."""
+        """Distance since the first time, metres."""
         node, v = np.array(self.t_s), np.array(self.v_mps)
         area = np.concatenate([[0.0], np.cumsum(np.diff(node) * (v[1:] + v[:-1]) / 2)])
         k = np.clip(np.searchsorted(node, t, side="right") - 1, 0, len(node) - 1)
@@ -96,15 +96,15 @@ STILL = Speed.steady(0.0)
 
 @dataclass(frozen=True)
 class Track:
-    """A straight run over the road's (s, d) plane.
+    """A straight track in the (s, d) plane of the road.
 
     Args:
-        road: the plane.
-        s_m, d_m: place at t = 0.
-        course: direction in the plane, radians from +s towards +d; the thing faces it.
-        speed: along the course.
-        z_m: height of the ground below it.
-        turn: how much the thing faces away from its course, radians (a parked bicycle, a person looking round).
+        road: the road.
+        s_m, d_m: position at t = 0.
+        course: direction in the plane, radians from +s towards +d; the object faces it.
+        speed: speed along the course.
+        z_m: height of the ground.
+        turn: angle from the course to the heading of the object, radians (a parked bicycle, a person who turns).
     """
 
     road: Road
@@ -117,7 +117,7 @@ class Track:
 
     @property
     def moves(self) -> bool:
-        """Whether it ever does."""
+        """Whether it ever moves."""
         return self.speed.moves
 
     def pose(self, t_s: ArrayLike) -> tuple[Floats, Floats]:
@@ -127,7 +127,7 @@ class Track:
         return np.column_stack([x, y, np.full_like(x, self.z_m)]), heading + self.course + self.turn
 
     def velocity(self, t_s: float) -> Floats:
-        """(2,) true velocity in the world, m/s: the derivative of `pose`."""
+        """(2,) velocity in the world, m/s: the derivative of `pose`."""
         h = 1e-3
         (before, after), _ = self.pose([t_s - h, t_s + h])
         velocity: Floats = (after - before)[:2] / (2 * h)

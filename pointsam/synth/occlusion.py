@@ -1,4 +1,4 @@
-"""How much of the sky each point sees, from a few short rays on a coarse grid."""
+"""Ambient occlusion: visible fraction of the sky, from a few short rays on a coarse grid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ F32 = NDArray[np.float32]
 STEP_PX = 2
 """Spacing of the grid, pixels."""
 RAYS = 4
-"""At each point of the grid; the 16 points of a 4 x 4 window send theirs in as many different ways."""
+"""Rays per grid point; the 16 points of a 4 x 4 window use different directions."""
 _FAR = np.float32(1e6)
 
 
@@ -26,13 +26,13 @@ def _ways(count: int) -> F32:
 
 
 class OpenSky:
-    """Share of the sky seen, on a grid of every second pixel.
+    """Visible fraction of the sky on a grid of every second pixel.
 
     Args:
-        scene: what hides it.
+        scene: the occluding surfaces.
         size_hw: rows and columns of the grid.
-        cells: (N,) flat indices of grid points that are no sky.
-        at: their N surface points.
+        cells: (N,) flat indices of the grid points that show a surface.
+        at: the N surface points.
         reach_m: length of the longest ray.
     """
 
@@ -65,7 +65,7 @@ class OpenSky:
         self._share = self._smooth(share, cells, at)
 
     def _smooth(self, share: F32, cells: NDArray[np.intp], at: Surface) -> F32:
-        """Mean over the 4 x 4 window of points that lie in one plane."""
+        """Mean over those points of the 4 x 4 window that lie in one plane."""
         height, width = self._height, self._width
         point, normal = (np.zeros((3, height, width), np.float32) for _ in range(2))
         point.reshape(3, -1)[:] = _FAR
@@ -87,7 +87,7 @@ class OpenSky:
         return (total / weight).ravel()
 
     def at(self, u_px: F32, v_px: F32, depth: F32) -> F32:
-        """(N,) share at pixels, from those of the four grid points around that are as deep."""
+        """(N,) fraction at pixels, from those of the four adjacent grid points that have a similar depth."""
         depth = np.minimum(depth, _FAR)
         x = np.clip(u_px / STEP_PX, 0, self._width - 1)
         y = np.clip(v_px / STEP_PX, 0, self._height - 1)

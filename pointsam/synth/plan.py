@@ -1,4 +1,4 @@
-"""What stands where: things with their tracks, and which places are taken."""
+"""Placement of objects: their tracks, and the occupied areas."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pointsam.synth.street import Street
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """An asset with its track; None for a mesh that is in world coordinates already.
+    """An asset with its track.
 
     Args:
-        asset: the thing.
-        track: where it is.
-        labelled: whether annotators would box it.
+        asset: the asset.
+        track: its track, None for a mesh in world coordinates.
+        labelled: whether it is annotated with a box.
     """
 
     asset: Asset
@@ -29,12 +29,12 @@ class Placed:
 
 @dataclass(eq=False)
 class WorldPlan:
-    """A street being furnished.
+    """Places objects on a street.
 
     Args:
-        street: its measures.
-        rng: of all that is placed.
-        placed: so far, in order.
+        street: the street.
+        rng: random generator of all placements.
+        placed: objects placed so far, in order.
     """
 
     street: Street
@@ -43,13 +43,13 @@ class WorldPlan:
     _taken: list[tuple[float, float, float, float]] = field(default_factory=list)
 
     def free(self, s_m: float, d_m: float, half_s_m: float, half_d_m: float) -> bool:
-        """Whether a rectangle of the (s, d) plane is on the map and touches nothing that stands."""
+        """Whether a rectangle of the (s, d) plane is on the map and overlaps no occupied area."""
         if not self.street.start_m < s_m < self.street.end_m:
             return False
         return all(abs(s_m - s) >= half_s_m + hs or abs(d_m - d) >= half_d_m + hd for s, d, hs, hd in self._taken)
 
     def way_m(self, s_m: float, d_m: float, way: int, half_m: float) -> float:
-        """How far one may go along the road, +1 towards +s, before something stands in the way; 0 if it does here."""
+        """Free distance along the road (+1 towards +s), metres; 0 if the position itself is occupied."""
         return min(
             (max(0.0, way * (s - s_m) - hs - half_m))
             for s, d, hs, hd in [*self._taken, (s_m + way * 1e6, d_m, 0.0, 1.0)]
@@ -57,24 +57,24 @@ class WorldPlan:
         )
 
     def take(self, s_m: float, d_m: float, half_s_m: float, half_d_m: float) -> None:
-        """Keep a rectangle free of all that comes later."""
+        """Mark a rectangle as occupied."""
         self._taken.append((s_m, d_m, half_s_m, half_d_m))
 
     def stand(
         self, asset: Asset, s_m: float, d_m: float, facing: float = 0.0, *, labelled: bool = True, gap_m: float = 0.15
     ) -> bool:
-        """Put a thing down where it finds room.
+        """Place a standing object if there is room.
 
         Args:
-            asset: the thing.
-            s_m: the place of its middle along the road.
-            d_m: and to its left.
-            facing: where its front looks, radians from +s.
-            labelled: whether annotators would box it.
-            gap_m: how much room it wants around itself.
+            asset: the asset.
+            s_m: position of its centre along the road.
+            d_m: position of its centre to the left of the centre line.
+            facing: its heading, radians from +s.
+            labelled: whether it is annotated with a box.
+            gap_m: free distance around it.
 
         Returns:
-            Whether there was room.
+            Whether it was placed.
         """
         length, width, _ = asset.size_lwh_m
         cos, sin = abs(np.cos(facing)), abs(np.sin(facing))
@@ -87,11 +87,11 @@ class WorldPlan:
         return True
 
     def move(self, asset: Asset, track: Track) -> None:
-        """Let a thing go its way; nothing is checked."""
+        """Add a moving object; occupied areas are not checked."""
         self.placed.append(Placed(asset, track, True))
 
     def along(self, start_m: float, end_m: float, spacing_m: float) -> Iterator[float]:
-        """Stations some distance apart, give or take a fifth."""
+        """Positions with a mean distance of `spacing_m`, varied by a fifth."""
         at = start_m + self.rng.uniform(0, spacing_m)
         while at < end_m:
             yield at

@@ -1,4 +1,4 @@
-"""Open3D's ray-casting scene (Embree), loaded only where rays are cast."""
+"""Open3D's ray-casting scene (Embree), loaded when rays are cast."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pointsam.base.arrays import FloatArray
 from pointsam.base.open3d_loader import load_open3d
 
 MISS = -1
-"""Triangle of a ray that meets nothing."""
+"""Triangle of a ray without a hit."""
 
 SCENES_KEPT = 300
-"""How many scenes a cache may hold: Open3D crashes with some 1,000 alive in one process, each an Embree device."""
+"""Size of a cache of scenes. Each is an Embree device, and Open3D crashes with about 1,000 of them in one process."""
 
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """What rays met.
+    """First hits of rays.
 
     Args:
         distance: (N,) float32 in lengths of the ray's direction, infinite for a miss.
@@ -35,12 +35,12 @@ class Hits:
 
 
 class RayScene:
-    """Triangles that rays can be cast at.
+    """Triangles for ray casting.
 
     Args:
         vertices_m: (V,3).
         triangles: (T,3).
-        threads: of Embree.
+        threads: threads of Embree.
     """
 
     def __init__(self, vertices_m: NDArray[np.float32], triangles: NDArray[np.int32], threads: int = 1) -> None:
@@ -52,7 +52,7 @@ class RayScene:
             self._scene.add_triangles(tensor(vertices), tensor(np.ascontiguousarray(triangles, dtype=np.uint32)))
 
     def cast(self, origin_m: FloatArray, direction: FloatArray) -> Hits:
-        """First hits of (N,3) rays, or of (3,) one origin for all."""
+        """First hits of rays with (N,3) directions; the origin is (N,3), or (3,) for all."""
         if self._empty or len(direction) == 0:
             n = len(direction)
             return Hits(np.full(n, np.inf, np.float32), np.full(n, MISS, np.int64), np.zeros((n, 2), np.float32))
@@ -63,7 +63,7 @@ class RayScene:
         return Hits(distance, triangle, found["primitive_uvs"].numpy())
 
     def blocked(self, origin_m: FloatArray, direction: FloatArray, near_m: float, far_m: float) -> NDArray[np.bool_]:
-        """(N,) whether anything lies on the ray between two distances."""
+        """(N,) whether a surface lies on the ray between two distances."""
         if self._empty or len(direction) == 0:
             return np.zeros(len(direction), dtype=np.bool_)
         hit: NDArray[np.bool_] = self._scene.test_occlusions(self._rays(origin_m, direction), near_m, far_m).numpy()
@@ -71,7 +71,7 @@ class RayScene:
 
     @staticmethod
     def _rays(origin_m: FloatArray, direction: FloatArray) -> object:
-        """(N,6) as a tensor of Open3D."""
+        """(N,6) origins and directions as a tensor of Open3D."""
         rays = np.empty((len(direction), 6), dtype=np.float32)
         rays[:, :3] = origin_m
         rays[:, 3:] = direction
@@ -79,10 +79,10 @@ class RayScene:
 
 
 class RaySceneUnion:
-    """Several scenes as one: what stands still is built once, what moves anew.
+    """Several scenes as one, so that static objects are built once.
 
     Args:
-        scenes: each with its number of triangles; triangles count on from one scene to the next.
+        scenes: (scene, number of its triangles); triangle indices continue from one scene to the next.
     """
 
     def __init__(self, scenes: Sequence[tuple[AnyScene, int]]) -> None:
@@ -108,4 +108,4 @@ class RaySceneUnion:
 
 
 AnyScene: TypeAlias = RayScene | RaySceneUnion
-"""Whatever rays can be cast at."""
+"""A scene or several."""

@@ -1,12 +1,12 @@
-"""What is recorded of key frames for nuScenes' tables: values that JSON holds."""
+"""Records of key frames for nuScenes' tables, as JSON values."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing_extensions import TypedDict  # before Python 3.12 pydantic checks no other
 
 
 class FileRow(TypedDict):
-    """A file of a sensor: `t_us` and pose of the moment, `key` for one of a key frame, `file` relative to the root."""
+    """A sensor file: `t_us` and pose of its time, `key` for a key frame, `file` relative to the root."""
 
     token: str
     channel: str
@@ -20,7 +20,7 @@ class FileRow(TypedDict):
 
 
 class ObjectRow(TypedDict):
-    """The box of an object; `hits` counts the returns of the key sweep that met it."""
+    """The box of an object; `hits` counts the returns of the key sweep from it."""
 
     object_id: int
     category: str
@@ -42,7 +42,7 @@ class _Frame(TypedDict):
 
 
 class RecordedFrame(_Frame, total=False):
-    """A key frame with the sweeps that lead to it; the first of a scene holds what is known of the scene."""
+    """A key frame with the sweeps before it; the first of a scene also describes the scene."""
 
     description: str
     map_file: str

@@ -1,4 +1,4 @@
-"""Photographs of a snapshot, with the truth of every pixel."""
+"""Images of a snapshot, with ground truth for every pixel."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ __all__ = ["Photo", "Snapshot", "photograph", "snapshot"]
 F32 = NDArray[np.float32]
 
 TILE_HW = (120, 200)
-"""Rays are cast by tiles: their arrays fit the cache, and what they meet lies close together."""
+"""Side of a tile. Rays are cast by tiles, whose arrays fit the cache and whose hits are close together."""
 EDGE = 0.045
-"""Step between neighbours, of full scale, from which a pixel is sampled more finely."""
+"""Difference between neighbours, of full scale, from which a pixel gets more samples."""
 EDGE_SHARE = 0.20
-"""Of all pixels at most that many: those with the greatest steps."""
+"""Largest fraction of pixels with more samples: those with the largest differences."""
 EXTRA = 3
-"""Further rays in such a pixel."""
+"""Number of further rays in such a pixel."""
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A picture and its truth.
+    """An image and its ground truth.
 
     Args:
         rgb: (H,W,3) uint8.
-        object_id: (H,W) int32, the object that the ray through the pixel's centre meets; -1 is the sky.
-        depth_m: (H,W) float32, z of the camera frame there; infinite for the sky.
+        object_id: (H,W) int32, the object at the centre of the pixel; -1 is the sky.
+        depth_m: (H,W) float32, its z in the camera frame; infinite for the sky.
     """
 
     rgb: NDArray[np.uint8]
@@ -47,18 +47,18 @@ class Photo:
 
 
 def _blocks(pixel: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
-    """Pixels, a tile's worth at a time."""
+    """Chunks of pixels of the size of a tile."""
     size = TILE_HW[0] * TILE_HW[1]
     return (pixel[start : start + size] for start in range(0, len(pixel), size))
 
 
 def _lot(pixel: NDArray[np.intp]) -> NDArray[np.uint32]:
-    """(N,) numbers that fill the range of uint32 evenly in whatever stretch of pixels."""
-    return pixel.astype(np.uint32) * np.uint32(3242174889)  # by the plastic number
+    """(N,) numbers that are evenly distributed over uint32 for any range of pixels."""
+    return pixel.astype(np.uint32) * np.uint32(3242174889)  # multiples of the plastic number
 
 
 class _Lens:
-    """Rays of pixels in the frame of the snapshot, 1 long along the optical axis: hit distances are depths."""
+    """Rays of pixels in the frame of the snapshot, scaled so that hit distances are depths."""
 
     def __init__(self, camera: PinholeCamera, world_SE3_cam: SE3) -> None:
         self._camera = camera
@@ -68,7 +68,7 @@ class _Lens:
         self._whole = (self._turn @ self._back).astype(np.float32)
 
     def rays(self, u_px: F32, v_px: F32) -> F32:
-        """(N,3)."""
+        """(N,3) directions of rays through pixels."""
         if self._camera.distortion:
             return self._undistorted(u_px, v_px)
         m = self._whole
@@ -78,7 +78,7 @@ class _Lens:
         return ray
 
     def _undistorted(self, u_px: F32, v_px: F32) -> F32:
-        """By the fixed point of the camera's own projection."""
+        """Invert the distortion by fixed-point iteration of the projection."""
         uv = np.column_stack([u_px, v_px]).astype(np.float64)
         seen = uv.copy()
         for _ in range(12):
@@ -89,7 +89,7 @@ class _Lens:
 
 
 class _Picture:
-    """One picture in the making."""
+    """Renders one image."""
 
     def __init__(
         self, world: Snapshot, camera: PinholeCamera, world_SE3_cam: SE3, weather: Weather, rng: np.random.Generator
@@ -111,7 +111,7 @@ class _Picture:
         self.sky = self._open_sky()
 
     def _at(self, pixel: NDArray[np.intp]) -> tuple[F32, F32]:
-        """(N,) columns and rows of pixels given by their flat index."""
+        """(N,) columns and (N,) rows of pixels from their flat index."""
         v, u = np.divmod(pixel, self.width)
         return u.astype(np.float32), v.astype(np.float32)
 
@@ -124,12 +124,12 @@ class _Picture:
         cells = np.flatnonzero(self.triangle[pixel] >= 0)
         pixel = pixel[cells]
         triangle = self.triangle[pixel].astype(np.int64)
-        reach = 6.0 if max(self.weather.sun_rgb) > 0 else 14.0  # all light comes from the sky: it matters more
+        reach = 6.0 if max(self.weather.sun_rgb) > 0 else 14.0  # with all light from the sky it matters more
         at = surface(self.world, self.lens.eye_m, self._rays(pixel), self.depth[pixel], triangle, self.uv[pixel])
         return OpenSky(self.world.scene, (len(rows), len(columns)), cells, at, reach)
 
     def light(self) -> tuple[F32, float]:
-        """(H,W,3) linear, and the exposure that suits it."""
+        """(H,W,3) linear light, and its exposure."""
         light = np.empty((self.height * self.width, 3), np.float32)
         for pixel in _blocks(self.order):
             u, v = self._at(pixel)
@@ -142,7 +142,7 @@ class _Picture:
         return light.reshape(self.height, self.width, 3), exposure
 
     def _refine(self, light: F32, exposure: float) -> None:
-        """More rays at edges; compressed before the mean, so that one bright ray does not outshine the others."""
+        """Sample edges with more rays. Their light is compressed before the mean, so that no bright ray dominates."""
         edges = self._edges(light, exposure)
         scale = np.float32(exposure)
         for pixel in _blocks(edges):
@@ -188,14 +188,14 @@ class _Picture:
 def photograph(
     world: Snapshot, camera: PinholeCamera, world_SE3_cam: SE3, weather: Weather, rng: np.random.Generator
 ) -> Photo:
-    """What a camera sees.
+    """Render the image of a camera.
 
     Args:
-        world: the instant.
+        world: the snapshot.
         camera: intrinsics.
         world_SE3_cam: its pose in the frame of the snapshot.
         weather: light, exposure and noise.
-        rng: for soft shadows, antialiasing and noise: equal states give equal bytes.
+        rng: random generator of soft shadows, antialiasing and noise; equal states give equal bytes.
     """
     picture = _Picture(world, camera, world_SE3_cam, weather, rng)
     rgb = develop(*picture.light(), weather.noise, rng)

@@ -1,8 +1,8 @@
 """The vehicle's sensors, timed as in nuScenes: six cameras and a 32-beam LiDAR, or one camera and 64 beams as in KITTI.
 
 The vehicle frame has x forward, y left, z up and its origin on the ground below the rear axle. The LiDAR frame has x
-right, y forward, z up. The beam starts a revolution on the left and turns clockwise seen from above; a sweep bears the
-time of its end, and a camera exposes when the beam passes its optical axis.
+right, y forward, z up. A revolution starts on the left and turns clockwise seen from above. A sweep's time stamp is its
+end, and a camera exposes when the beam passes its optical axis.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class LidarModel:
     """A rolling LiDAR.
 
     Args:
-        columns: a revolution.
-        elevation_rad: (R,) of the rings, lowest first.
-        ego_SE3_lidar: mounting.
+        columns: number of columns per revolution.
+        elevation_rad: (R,) elevation of the rings, lowest first.
+        ego_SE3_lidar: its mounting.
     """
 
     columns: int
@@ -37,15 +37,15 @@ class LidarModel:
 
     @property
     def rings(self) -> int:
-        """R."""
+        """Number of rings, R."""
         return len(self.elevation_rad)
 
     def azimuth_rad(self) -> NDArray[np.float64]:
-        """(C,) of each column in the LiDAR frame, from x (right) towards y (forward)."""
+        """(C,) azimuth of each column in the LiDAR frame, radians from x (right) towards y (forward)."""
         return np.pi - (np.arange(self.columns) + 0.5) * 2 * np.pi / self.columns
 
     def delay_s(self) -> NDArray[np.float64]:
-        """(C,) how long before the end of the sweep each column is measured, seconds."""
+        """(C,) time from the measurement of each column to the end of the sweep, seconds."""
         return (1 - (np.arange(self.columns) + 0.5) / self.columns) * SWEEP_US * 1e-6
 
 
@@ -54,10 +54,10 @@ class MountedCamera:
     """A camera of the rig.
 
     Args:
-        name: channel.
-        camera: intrinsics.
-        ego_SE3_cam: mounting.
-        delay_us: how long before the end of a sweep it exposes.
+        name: its channel.
+        camera: its intrinsics.
+        ego_SE3_cam: its mounting.
+        delay_us: time from its exposure to the end of the sweep.
     """
 
     name: str
@@ -114,7 +114,7 @@ def rig(name: str = "nuscenes", scale: float = 1.0) -> Rig:
 
     Args:
         name: one of RIGS.
-        scale: of the images; 1 is the real cameras' size.
+        scale: size of the images; 1 is that of the real cameras.
     """
     lidar, optics = _RIGS[name]
     mounted = []
@@ -123,7 +123,7 @@ def rig(name: str = "nuscenes", scale: float = 1.0) -> Rig:
         cx, cy = ((c + 0.5) * scale - 0.5 for c in optics.principal_px)
         K = np.array([[focal_px * scale, 0, cx], [0, focal_px * scale, cy], [0, 0, 1]])
         camera = PinholeCamera(K, round(optics.width_px * scale), round(optics.height_px * scale))
-        upright = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # camera axes in the vehicle's
+        upright = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # camera axes in the vehicle frame
         pose = SE3(rotation(np.radians(yaw_deg)) @ upright, np.array(position))
         turned = (90.0 - yaw_deg) % 360.0 / 360.0
         mounted.append(MountedCamera(channel, camera, pose, round((1 - turned) * SWEEP_US)))
@@ -131,7 +131,7 @@ def rig(name: str = "nuscenes", scale: float = 1.0) -> Rig:
 
 
 def beam_delay_s(xy_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) how long before the end of a sweep the beam passes (N,2) points of the LiDAR frame, seconds."""
+    """(N,) time from the passage of the beam at (N,2) points of the LiDAR frame to the end of the sweep, seconds."""
     turned = (np.pi - np.arctan2(xy_lidar_m[:, 1], xy_lidar_m[:, 0])) % (2 * np.pi) / (2 * np.pi)
     delay: NDArray[np.float64] = (1 - turned) * SWEEP_US * 1e-6
     return delay

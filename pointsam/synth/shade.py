@@ -1,4 +1,4 @@
-"""Light that leaves surfaces: textures, sun, sky, lamps, mirrors and haze. All in columns, (3,N) float32, linear."""
+"""Shading: textures, sun, sky, lamps, reflections and haze. Vectors are columns, (3,N) float32; light is linear."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Ints = NDArray[np.int64]
 Lots = NDArray[np.uint32]
 
 SUN_RADIUS = 0.0047
-"""Of the disc, radians."""
+"""Angular radius of the sun, radians."""
 
 
 SHADOWS_TO_M = 80.0
-"""Lamps farther than that from the eye cast none."""
+"""Lamps farther than this from the eye cast no shadows."""
 
 
 class Shader:
@@ -27,7 +27,7 @@ class Shader:
 
     Args:
         snapshot: the world.
-        weather: of the instant.
+        weather: the weather.
         eye_m: (3,) float32.
         pixel: angle of a pixel, radians.
     """
@@ -38,18 +38,18 @@ class Shader:
         self._sun = np.array(weather.sun_direction, np.float32)
         self._places = np.array([lamp.position_m for lamp in snapshot.lights], np.float32).reshape(-1, 3)
         self._reach = np.array([lamp.reach_m for lamp in snapshot.lights], np.float32)
-        self._faint = np.float32(0.0015 + 0.02 * max(weather.ambient_rgb))  # lamps below that are not seen
+        self._faint = np.float32(0.0015 + 0.02 * max(weather.ambient_rgb))  # lamps below this are not visible
 
     def colour(self, direction: F32, depth: F32, triangle: Ints, uv: F32, open_sky: F32, lot: Lots) -> F32:
         """Radiance along rays from the eye.
 
         Args:
             direction: (N,3) of any length.
-            depth: (N,) of their hits, in lengths of the direction.
-            triangle: (N,) of their hits, negative for the sky.
-            uv: (N,2) of their hits.
-            open_sky: (N,) share of the sky that is not hidden by things around.
-            lot: (N,) uint32: which point of the sun they ask for; evenly spread numbers make even shadows.
+            depth: (N,) depth of the hits, in lengths of the direction.
+            triangle: (N,) triangle of the hits, negative for the sky.
+            uv: (N,2) barycentric coordinates of the hits.
+            open_sky: (N,) visible fraction of the sky.
+            lot: (N,) uint32 selects the point of the sun; evenly distributed numbers give even shadows.
 
         Returns:
             (3,N) float32.
@@ -87,7 +87,7 @@ class Shader:
         return rgb
 
     def _paint(self, at: Surface, material: NDArray[np.int32]) -> tuple[F32, F32 | None, F32]:
-        """(3,N) albedo, (3,N) light of its own, (N,) share of the gloss that shows."""
+        """(3,N) albedo, (3,N) emitted light, (N,) visible fraction of the gloss."""
         palette, lit = self._world.palette, self._weather.lamps_lit
         albedo = np.stack([c[material] for c in palette.rgb])
         glow = np.stack([c[material] for c in palette.emit]) if lit else None
@@ -112,14 +112,14 @@ class Shader:
         return albedo, glow, share
 
     def _soil(self, at: Surface, here: NDArray[np.intp], albedo: F32) -> None:
-        """Nothing is of one colour all over: dust and weather on what has no pattern."""
+        """Vary the colour of surfaces without a pattern, as dust and weather do."""
         q = corners(self._world.texture_m, at.triangle[here], at.uv[here])
         u, v = q[0] + np.float32(0.6) * q[2], q[1] - np.float32(0.8) * q[2]
         size = at.depth[here] * np.float32(self._pixel)
         albedo[:, here] *= 0.88 + 0.24 * tile_noise(u / 5, v / 5, size / 5)
 
     def _laid(self, triangle: Ints, uv: F32) -> tuple[F32, F32]:
-        """(N,3) texture coordinates and (N,3) the normals in their frame, not unit."""
+        """(N,3) texture coordinates, and (N,3) normals in their frame (not unit)."""
         at = self._world.texture_m.reshape(-1, 9).take(triangle, axis=0).T
         ax, ay, az = at[:3]
         x1, y1, z1 = at[3] - ax, at[4] - ay, at[5] - az
@@ -129,7 +129,7 @@ class Shader:
         return q.T, np.stack([y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2]).T
 
     def _wet(self, at: Surface, albedo: F32, gloss: F32, lot: Lots) -> None:
-        """Level ground is darker and mirrors: clearly where water stands, dimly where it is just wet."""
+        """Darken wet level ground and let it reflect: clearly on puddles, weakly elsewhere."""
         here = np.flatnonzero((at.normal[2] > 0.9) & (gloss < 0.3))
         x, y, _ = at.point_m[:, here]
         size = at.depth[here] * np.float32(self._pixel)
@@ -151,7 +151,7 @@ class Shader:
         return light
 
     def _sun_light(self, at: Surface, lot: Lots) -> F32 | None:
-        """(N,) cosine to the sun where it is seen."""
+        """(N,) cosine of the angle to the sun, 0 in shadow."""
         if max(self._weather.sun_rgb) <= 0:
             return None
         cosine = np.maximum(dot(at.normal, self._sun), 0)
@@ -166,14 +166,14 @@ class Shader:
         return cosine
 
     def _lamps_near(self, at: Surface) -> list[PointLight]:
-        """Those whose reach touches the box around the points."""
+        """The lamps whose reach touches the bounding box of the points."""
         lamps = self._world.lights
         place = self._places
         gap = place - np.clip(place, at.point_m.min(axis=1), at.point_m.max(axis=1))
         return [lamps[k] for k in np.flatnonzero(np.einsum("ij,ij->i", gap, gap) < self._reach**2)]
 
     def _lamp_light(self, lamp: PointLight, at: Surface, light: F32) -> None:
-        """Adds a lamp to (3,N)."""
+        """Add the light of a lamp to (3,N)."""
         place = np.array(lamp.position_m, np.float32)
         x, y, z = (place[k] - at.point_m[k] for k in range(3))
         square = x * x + y * y + z * z
@@ -201,7 +201,7 @@ class Shader:
         light[:, near] += _columns(lamp.rgb) * strength
 
     def _mirror(self, at: Surface, gloss: F32, open_sky: F32, sun: F32 | None, rgb: F32) -> None:
-        """Blends (3,N) with what is seen in the surface."""
+        """Blend (3,N) with the reflections of the surface."""
         share = gloss * (0.07 + 0.93 * (1 - np.minimum(at.facing, 1)) ** 5)
         here = np.flatnonzero(share > 0.012)
         if len(here) == 0:
@@ -222,7 +222,7 @@ class Shader:
         rgb[:, here] += share[here] * (seen - rgb[:, here])
 
     def _glimpse(self, triangle: Ints, distance_m: F32, way: F32) -> F32:
-        """(3,N) a thing seen in a mirror: its mean colour in flat light."""
+        """(3,N) colour of a reflected object: its mean colour in flat light."""
         palette, weather = self._world.palette, self._weather
         material = self._world.material_id[triangle]
         normal = self._world.face_normals.take(triangle, axis=0)
@@ -238,11 +238,11 @@ class Shader:
 
 
 def _spread(lot: Lots) -> tuple[F32, F32]:
-    """(N,) each: points that fill the square [-1,1] x [-1,1]."""
+    """(N,) x and (N,) y of points that fill the square [-1,1] x [-1,1] evenly."""
     a, b = ((k >> np.uint32(8)).astype(np.float32) * np.float32(2**-23) - 1 for k in (lot, lot * np.uint32(2654435769)))
     return a, b
 
 
 def _columns(rgb: tuple[float, float, float]) -> F32:
-    """(3,1)."""
+    """A colour as a (3,1) column."""
     return np.array(rgb, np.float32)[:, None]

@@ -1,4 +1,4 @@
-"""The world at one instant, ready for rays: all surfaces in one frame."""
+"""The world at one time, for ray casting: all surfaces in one frame."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ F32 = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Palette:
-    """Columns of M materials.
+    """Properties of M materials as columns.
 
     Args:
         rgb, rgb2, emit: (3,M) linear.
         gloss, scale_m: (M,).
         texture: (M,) index into `texture.NAMES`, -1 for none.
-        mean_rgb: (3,M) colour from afar.
+        mean_rgb: (3,M) mean colour, seen from a distance.
     """
 
     rgb: F32
@@ -39,7 +39,7 @@ class Palette:
 
     @staticmethod
     def of(materials: Sequence[Material]) -> Palette:
-        """From materials; a texture of unknown name is refused when it is painted."""
+        """Build from materials. An unknown texture raises when it is painted."""
         rgb = np.array([m.rgb for m in materials], np.float32).reshape(-1, 3)
         rgb2 = np.array([m.rgb2 for m in materials], np.float32).reshape(-1, 3)
         names = {name: i for i, name in enumerate(NAMES)}
@@ -53,10 +53,10 @@ class Palette:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Everything at one instant in one frame, near whose origin the ego stands (float32 is then good to 0.1 mm).
+    """All surfaces at one time. The ego vehicle is near the origin of the frame, so that float32 is exact to 0.1 mm.
 
     Args:
-        scene: the triangles, for rays.
+        scene: the triangles, for ray casting.
         vertices_m: (V,3) float32.
         triangles: (T,3) int32.
         normals: (T,3,3) float32 unit normal at each corner.
@@ -64,9 +64,9 @@ class Snapshot:
         texture_m: (T,3,3) float32 texture coordinate at each corner.
         material_id: (T,) int32 into `materials`.
         object_id: (T,) int32.
-        materials: all that occur.
-        lights: lamps that shine at night and in rain.
-        palette: columns of `materials`.
+        materials: materials of the triangles.
+        lights: lamps that are on at night and in rain.
+        palette: `materials` as columns.
     """
 
     scene: AnyScene
@@ -86,12 +86,12 @@ class Snapshot:
 
 
 def snapshot(placed: Sequence[tuple[Mesh, SE3, int]], lights: Sequence[PointLight] = (), threads: int = 1) -> Snapshot:
-    """Joins meshes.
+    """Join meshes.
 
     Args:
-        placed: each mesh, the pose `world_SE3_mesh` (world: the frame of the snapshot) and an object id >= 0.
-        lights: in the frame of the snapshot.
-        threads: of the ray caster.
+        placed: mesh, pose `world_SE3_mesh` (world: the frame of the snapshot) and object id >= 0 of each object.
+        lights: lamps in the frame of the snapshot.
+        threads: threads of the ray caster.
     """
     v_starts = np.cumsum([0, *(len(mesh.vertices_m) for mesh, _, _ in placed)])
     t_starts = np.cumsum([0, *(len(mesh.triangles) for mesh, _, _ in placed)])
@@ -100,7 +100,7 @@ def snapshot(placed: Sequence[tuple[Mesh, SE3, int]], lights: Sequence[PointLigh
     normals, texture = (np.empty((t_starts[-1], 3, 3), np.float32) for _ in range(2))
     material_id, object_id = (np.empty(t_starts[-1], np.int32) for _ in range(2))
     index: dict[Material, int] = {}
-    known: dict[int, NDArray[np.int32]] = {}  # a palette that many meshes share is looked up once
+    known: dict[int, NDArray[np.int32]] = {}  # look up a palette that meshes share once
     for k, (mesh, pose, thing) in enumerate(placed):
         v, t = slice(v_starts[k], v_starts[k + 1]), slice(t_starts[k], t_starts[k + 1])
         turn = pose.rotation.T.astype(np.float32)
@@ -129,7 +129,7 @@ def snapshot(placed: Sequence[tuple[Mesh, SE3, int]], lights: Sequence[PointLigh
 
 
 def _face_normals(vertices_m: F32, triangles: NDArray[np.int32]) -> F32:
-    """(T,3) unit, by columns: `np.cross` on rows is several times slower."""
+    """(T,3) unit normals, computed by columns because `np.cross` on rows is several times slower."""
     columns = [np.ascontiguousarray(vertices_m[:, k]) for k in range(3)]
     corners = [np.ascontiguousarray(triangles[:, k]) for k in range(3)]
     a = [c[corners[0]] for c in columns]

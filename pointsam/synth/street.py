@@ -14,7 +14,7 @@ from pointsam.synth.motion import Road
 
 KERB_M, KERB_HEIGHT_M = 0.18, 0.14
 DEPTH_M = 95.0
-"""How far from the centre line the ground reaches."""
+"""Distance from the centre line to the edge of the ground."""
 _PAINT_HEIGHT_M = 0.006
 _STEP_M = 4.0
 
@@ -27,8 +27,8 @@ class Junction:
     """A side street that crosses at right angles.
 
     Args:
-        s_m: of its middle.
-        half_width_m: from the middle to either kerb.
+        s_m: position of its centre line.
+        half_width_m: distance from the centre line to each kerb.
     """
 
     s_m: float
@@ -41,8 +41,8 @@ class Block:
 
     Args:
         side: +1 left, -1 right.
-        start_m, end_m: along the road.
-        interior: what lies behind the sidewalk: "grass", "paved", "lot" (a car park) or "site" (building works).
+        start_m, end_m: extent along the road.
+        interior: the ground behind the sidewalk: "grass", "paved", "lot" (a car park) or "site" (a building site).
     """
 
     side: int
@@ -53,19 +53,19 @@ class Block:
 
 @dataclass(frozen=True)
 class Street:
-    """Measures of one street.
+    """Dimensions of one street.
 
     Args:
-        road: its centre line; traffic keeps right, so that lanes with d < 0 run towards +s.
-        lanes: in each direction.
+        road: its centre line. Traffic keeps right: lanes with d < 0 run towards +s.
+        lanes: number of lanes in each direction.
         lane_m: width of a lane.
         parking_m: width of the parking lane at each kerb, 0 for none.
         sidewalk_m: width of the sidewalks.
         asphalt: material of the road.
-        paving: of the sidewalks.
-        junctions: by rising s.
-        start_m, end_m: where the street begins and ends.
-        blocks: between the junctions, on both sides.
+        paving: material of the sidewalks.
+        junctions: junctions by rising s.
+        start_m, end_m: extent of the street.
+        blocks: blocks between the junctions, on both sides.
     """
 
     road: Road
@@ -86,7 +86,7 @@ class Street:
         return self.lanes * self.lane_m + self.parking_m
 
     def lane_d(self, lane: int, side: int) -> float:
-        """Middle of a lane, counted from the centre line; side -1 runs towards +s."""
+        """Centre of a lane, counted from the centre line; side -1 runs towards +s."""
         return side * (lane + 0.5) * self.lane_m
 
     def height_m(self, s_m: float, d_m: float) -> float:
@@ -94,11 +94,11 @@ class Street:
         return 0.0 if abs(d_m) <= self.kerb_m or self.in_junction(s_m) else KERB_HEIGHT_M
 
     def in_junction(self, s_m: float, beside_m: float = 0.0) -> bool:
-        """Whether a side street crosses here, or so many metres beside."""
+        """Whether a side street crosses here or within a distance."""
         return any(abs(s_m - j.s_m) < j.half_width_m + beside_m for j in self.junctions)
 
     def ground(self) -> list[Asset]:
-        """Everything flat, in world coordinates."""
+        """All ground and its markings, in world coordinates."""
         s = self._cuts(self.start_m, self.end_m)
         road = [self.patch(s, np.array([-self.kerb_m, self.kerb_m]), 0.0, self.asphalt)]
         for j in self.junctions:
@@ -138,7 +138,7 @@ class Street:
         return np.array([x.min(), y.min()]), np.array([x.max(), y.max()])
 
     def patch(self, s_m: NDArray[np.float64], d_m: NDArray[np.float64], z_m: float, material: Material) -> Mesh:
-        """A level grid over the given stations."""
+        """A level grid over the given positions."""
         s, d = (grid.ravel() for grid in np.meshgrid(s_m, d_m, indexing="ij"))
         x, y, _ = self.road.place(s, d)
         columns = len(d_m)
@@ -154,13 +154,13 @@ class Street:
         return np.linspace(start_m, end_m, max(2, int(np.ceil((end_m - start_m) / _STEP_M)) + 1))
 
     def _frame(self, block: Block, outer: tuple[float, float], inner: tuple[float, float], material: Material) -> Mesh:
-        """A band around three sides of a block: the road's and the two side streets'.
+        """A band along three sides of a block: that of the road and those of the two side streets.
 
         Args:
             block: the block.
-            outer: where the band begins, (from the side streets' kerbs, from the road's kerb), metres.
-            inner: where it ends, likewise.
-            material: of the band.
+            outer: distance of its outer edge (from the kerbs of the side streets, from the kerb of the road), metres.
+            inner: distance of its inner edge, likewise.
+            material: its material.
         """
         near, far = self.kerb_m + outer[1], self.kerb_m + inner[1]
         start, end = block.start_m + outer[0], block.end_m - outer[0]
@@ -202,7 +202,7 @@ class Street:
         return category, self.patch(s, depth, KERB_HEIGHT_M, material)
 
     def _markings(self) -> list[Mesh]:
-        """Lane dashes, a double centre line, edge lines, stop lines and zebra crossings."""
+        """Lane markings, a double centre line, edge lines, stop lines and zebra crossings."""
         out = []
         for start, end in self._between_junctions():
             for d in (-0.12, 0.12):
@@ -238,11 +238,11 @@ class Street:
 
 
 def draw_street(rng: np.random.Generator, travel_m: float) -> Street:
-    """A street long enough for a drive.
+    """Draw a street that is long enough for a drive.
 
     Args:
-        rng: decides its measures.
-        travel_m: how far the vehicle will go from s = 0.
+        rng: random generator.
+        travel_m: distance that the vehicle drives from s = 0.
     """
     road = Road(rng.uniform(0, 1 / 350), rng.uniform(300, 700), rng.uniform(0, 2 * np.pi), rng.uniform(-np.pi, np.pi))
     tone = rng.uniform(0.2, 0.34)

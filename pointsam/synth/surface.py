@@ -1,4 +1,4 @@
-"""Points where rays meet the world, in columns, (3,N) float32."""
+"""Points where rays hit surfaces, as columns, (3,N) float32."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 
 
 def dot(a: FloatArray, b: FloatArray) -> F32:
-    """(N,) of two (3,N) columns, or of one and a vector."""
+    """(N,) dot products of two (3,N) arrays, or of one and a vector."""
     product: F32 = a[0] * b[0]
     product += a[1] * b[1]
     product += a[2] * b[2]
@@ -23,7 +23,7 @@ def dot(a: FloatArray, b: FloatArray) -> F32:
 
 
 def corners(table: F32, triangle: Ints, uv: F32) -> F32:
-    """(3,N) what a (T,3,3) table of corners holds at points inside triangles."""
+    """(3,N) values at points inside triangles, interpolated from (T,3,3) values at corners."""
     at = table.reshape(-1, 9).take(triangle, axis=0)
     u, v = uv[:, 0], uv[:, 1]
     w = 1 - u - v
@@ -35,17 +35,17 @@ def corners(table: F32, triangle: Ints, uv: F32) -> F32:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """Points that rays met.
+    """Points that rays hit.
 
     Args:
-        triangle: (N,) index.
-        uv: (N,2) barycentric.
+        triangle: (N,) triangle index.
+        uv: (N,2) barycentric coordinates.
         depth: (N,) length of the ray, in lengths of its direction.
-        view: (3,N) unit, from the eye.
-        distance_m: (N,) from the eye.
-        point_m: (3,N).
-        normal: (3,N) unit, towards the eye.
-        facing: (N,) cosine between the normal and the way to the eye.
+        view: (3,N) unit vectors from the eye.
+        distance_m: (N,) distance from the eye.
+        point_m: (3,N) positions.
+        normal: (3,N) unit normals on the side of the eye.
+        facing: (N,) cosine of the angle between the normal and the direction to the eye.
     """
 
     triangle: Ints
@@ -58,21 +58,21 @@ class Surface:
     facing: F32
 
     def origin_m(self, only: slice | Ints | NDArray[np.bool_] = slice(None)) -> F32:
-        """(N,3) points lifted off their surface, so that rays from there do not meet it."""
+        """(N,3) points slightly above their surface, so that rays from them do not hit it."""
         lift = 0.003 + 0.0004 * self.distance_m[only]
         return np.ascontiguousarray((self.point_m[:, only] + lift * self.normal[:, only]).T)
 
 
 def surface(snapshot: Snapshot, eye_m: F32, direction: F32, depth: F32, triangle: Ints, uv: F32) -> Surface:
-    """What N rays that met something found there.
+    """Surface points of N rays that hit something.
 
     Args:
         snapshot: the world.
-        eye_m: (3,) where the rays start.
+        eye_m: (3,) origin of the rays.
         direction: (N,3) of any length.
-        depth: (N,) of the hits, in lengths of the direction.
-        triangle: (N,) of the hits.
-        uv: (N,2) of the hits.
+        depth: (N,) depth of the hits, in lengths of the direction.
+        triangle: (N,) triangle of the hits.
+        uv: (N,2) barycentric coordinates of the hits.
     """
     view = np.ascontiguousarray(direction.T)
     length = np.sqrt(dot(view, view))
@@ -84,7 +84,7 @@ def surface(snapshot: Snapshot, eye_m: F32, direction: F32, depth: F32, triangle
     side = np.where(dot(flat, view) > 0, np.float32(-1), np.float32(1))  # seen from behind
     normal *= side / np.maximum(np.sqrt(dot(normal, normal)), np.float32(1e-6))
     facing = -dot(normal, view)
-    away = np.flatnonzero(facing < 0)  # a smooth normal beyond the silhouette: mirrored back to this side
+    away = np.flatnonzero(facing < 0)  # mirror smooth normals that point away from the eye back to its side
     if len(away):
         normal[:, away] += 2 * facing[away] * view[:, away]
         facing[away] *= -1

@@ -1,4 +1,4 @@
-"""nuScenes' tables from what was recorded of each scene, written scene by scene so that memory does not grow."""
+"""nuScenes' tables from the records of the scenes, written scene by scene so that memory does not grow."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ Row = Mapping[str, object]
 
 @dataclass(frozen=True)
 class SceneRecord:
-    """What is known of a scene when all its frames are there.
+    """A scene whose frames are all recorded.
 
     Args:
         name: nuScenes' scene name.
         logfile: prefix of its sensor files.
-        description: of the scene.
-        date: when it was captured, year-month-day.
-        map_file: of the drivable ground, relative to the root.
-        frames: per key frame, in order: what `pointsam.synth.frame` recorded.
+        description: description of the scene.
+        date: capture date, year-month-day.
+        map_file: file of the drivable ground, relative to the root.
+        frames: records of the key frames, in order (`pointsam.synth.frame`).
     """
 
     name: str
@@ -60,17 +60,17 @@ class SceneRecord:
 
 
 def token(*parts: object) -> str:
-    """32 hex digits that depend on nothing but the parts."""
+    """32 hex digits that depend only on the parts."""
     return hashlib.md5("/".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
 
 
 def write_tables(folder: Path, rig: Rig, scenes: Iterable[SceneRecord], splits: Mapping[str, Sequence[str]]) -> None:
-    """Write the version folder; every table is there whole or not at all.
+    """Write the version folder. Every table is written atomically.
 
     Args:
         folder: the version folder.
         rig: the sensors.
-        scenes: consumed one by one.
+        scenes: the scenes, consumed one by one.
         splits: split -> scene names, for splits.json.
 
     Raises:
@@ -94,7 +94,7 @@ def write_tables(folder: Path, rig: Rig, scenes: Iterable[SceneRecord], splits: 
 
 
 class _Writer:
-    """Rows into the open files of all tables."""
+    """Writes rows to the open files of all tables."""
 
     def __init__(self, files: Mapping[str, IO[str]]) -> None:
         self._files = files
@@ -109,7 +109,7 @@ class _Writer:
             self._empty[table] = False
 
     def end(self) -> None:
-        """Close the lists and have the disk keep them."""
+        """Close the lists and sync the files."""
         for name, file in self._files.items():
             file.write("[]\n" if self._empty[name] else "\n]\n")
             file.flush()
@@ -227,7 +227,7 @@ def _sensor_data(writer: _Writer, scene: SceneRecord) -> None:
 
 
 def _annotations(writer: _Writer, scene: SceneRecord, samples: Sequence[str]) -> None:
-    """A track is annotated without gaps from the first to the last key frame in which the LiDAR meets its object."""
+    """Annotate each object without gaps from the first to the last key frame in which the LiDAR hits it."""
     boxes = [{box["object_id"]: box for box in frame["boxes"]} for frame in scene.frames]
     met: dict[int, list[int]] = {}
     for i, frame in enumerate(boxes):
@@ -286,7 +286,7 @@ def _attribute(name: str) -> str:
 
 
 def quaternion(rotation: ArrayLike) -> list[float]:
-    """(w, x, y, z) of a (3,3) rotation."""
+    """Quaternion (w, x, y, z) of a (3,3) rotation."""
     from scipy.spatial.transform import Rotation
 
     x, y, z, w = Rotation.from_matrix(np.asarray(rotation)).as_quat()

@@ -1,4 +1,4 @@
-"""Patterns of surfaces: how much of a material's second colour shows where, filtered to the size of a pixel."""
+"""Patterns of surfaces: the weight of a material's second colour, filtered to the size of a pixel."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Level = NDArray[np.bool_]
 
 @cache
 def _pyramid(rough: bool) -> tuple[F32, NDArray[np.intp]]:
-    """A periodic tile in [0,1] with all its halvings, one behind the other, and where each level starts.
+    """A periodic noise tile in [0,1] with all its mip levels in one array, and the start of each level.
 
     Args:
-        rough: grain of single texels instead of clouds of all sizes.
+        rough: single texels instead of noise of all frequencies.
     """
     rng = np.random.default_rng(20240229 + rough)
     spectrum = np.fft.rfft2(rng.standard_normal((TEXELS, TEXELS)))
@@ -39,7 +39,7 @@ def _pyramid(rough: bool) -> tuple[F32, NDArray[np.intp]]:
 
 @cache
 def _lots() -> F32:
-    """(4096,) independent numbers in [0,1), for cells of a grid."""
+    """(4096,) independent numbers in [0,1) for the fields of a grid."""
     return np.random.default_rng(77).random(4096, dtype=np.float32)
 
 
@@ -49,8 +49,8 @@ def tile_noise(x: F32, y: F32, pixel: F32 | float, rough: bool = False) -> F32:
     Args:
         x: (N,) coordinates; the period is 1.
         y: (N,) likewise.
-        pixel: (N,) size of a pixel in the same unit: details below it are averaged out.
-        rough: single grains instead of clouds of all sizes.
+        pixel: (N,) size of a pixel in the same unit; smaller details are averaged.
+        rough: single texels instead of noise of all frequencies.
 
     Returns:
         (N,) in [0,1].
@@ -77,13 +77,13 @@ def tile_noise(x: F32, y: F32, pixel: F32 | float, rough: bool = False) -> F32:
 
 
 def _lot(i: F32, j: F32) -> F32:
-    """(N,) a number in [0,1) for each cell (i, j) of a grid."""
+    """(N,) a number in [0,1) for each field (i, j) of a grid."""
     index = (i.astype(np.int32) & 63) * 64 + (j.astype(np.int32) & 63)
     return _lots()[index]
 
 
 def _bands(x: F32, pixel: F32, start: float, end: float) -> F32:
-    """(N,) share of a pixel in the bands [start, end] + whole numbers, 0 <= start < end <= 1."""
+    """(N,) fraction of a pixel in the bands [start, end] + whole numbers, 0 <= start < end <= 1."""
     width = np.maximum(pixel, np.float32(1e-4))
     wide = np.float32(end - start)
 
@@ -98,13 +98,13 @@ def _bands(x: F32, pixel: F32, start: float, end: float) -> F32:
 
 
 def _joined(joint_a: F32, joint_b: F32, face: F32) -> F32:
-    """(N,) faces between two sets of joints, which are 1."""
+    """(N,) weight: 1 on two sets of joints, `face` between them."""
     weight: F32 = 1 - (1 - joint_a) * (1 - joint_b) * (1 - face)
     return weight
 
 
 def _plane(q_m: F32, normal: F32) -> tuple[F32, F32, NDArray[np.bool_]]:
-    """(N,) coordinates in the plane that faces the normal most, the second upright on walls; (N,) whether level."""
+    """(N,) u and (N,) v in the axis plane closest to the surface, v upright on walls; (N,) whether it is level."""
     nx, ny, nz = np.abs(normal.T)
     level = nz >= np.maximum(nx, ny)
     u = np.where(~level & (nx > ny), q_m[:, 1], q_m[:, 0])
@@ -116,19 +116,19 @@ def _noise(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
 
 
 def _asphalt(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
-    """Speckle, worn patches, mended rectangles and cracks (the darkest, towards 1)."""
+    """Speckle, worn patches, repaired rectangles and cracks (the darkest, towards 1)."""
     grain = tile_noise(u / 3.1, v / 3.1, pixel / 3.1, rough=True)
     worn = tile_noise(u / 37, v / 61, pixel / 37)
     path = tile_noise(u / 29 + worn * 0.03, v / 29, 0.012)
     crack = np.clip(1 - np.abs(path - 0.5) * 220, 0, 1) * np.clip(0.02 / (pixel + 0.004), 0, 1) * (worn > 0.53)
     i, j = np.floor(u / 11), np.floor(v / 7)
-    mended = (_lot(i, j) > 0.86) * _bands(u / 11, pixel / 11, 0.15, 0.8) * _bands(v / 7, pixel / 7, 0.2, 0.65)
-    weight: F32 = 0.38 + 0.9 * (grain - 0.5) + 0.7 * (worn - 0.5) + 0.7 * crack + 0.33 * mended
+    repaired = (_lot(i, j) > 0.86) * _bands(u / 11, pixel / 11, 0.15, 0.8) * _bands(v / 7, pixel / 7, 0.2, 0.65)
+    weight: F32 = 0.38 + 0.9 * (grain - 0.5) + 0.7 * (worn - 0.5) + 0.7 * crack + 0.33 * repaired
     return weight
 
 
 def _concrete(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
-    """Stains, some running down walls, and a little grain."""
+    """Stains, some of them running down walls, and a little grain."""
     stain = tile_noise(u / (6 * scale), v / (9 * scale), pixel / (6 * scale))
     streak = tile_noise(u / 2.3, v / 31, pixel / 2.3)
     grain = tile_noise(u / 2.0, v / 2.0, pixel / 2.0, rough=True)
@@ -152,7 +152,7 @@ def _brick(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
 
 
 def _window(u: F32, v: F32, scale: F32, pixel: F32) -> tuple[F32, F32]:
-    """(N,) share of window panes; (N,) the lot of each window, fading to the mean where windows are below a pixel."""
+    """(N,) fraction of window panes; (N,) a random number per window, fading to the mean below the size of a pixel."""
     x, y, p = u / scale, v / scale, pixel / scale
     pane = _bands(x, p, 0.14, 0.86) * _bands(y, p, 0.26, 0.86)
     frame = 1 - _bands(x * 2 + 0.5, p * 2, 0.46, 0.54) * 0.8
@@ -169,7 +169,7 @@ def _facade(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
 
 
 def _paving(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
-    """Slabs in rows half a slab apart, each of its own tone; joints are 1."""
+    """Slabs in rows that are offset by half a slab, each with its own tone; joints are 1."""
     x, p = u / scale, pixel / scale
     y = v / scale + 0.5 * (np.floor(x) % 2)
     tone = (_lot(np.floor(x), np.floor(y)) - 0.5) * np.clip(1.5 - p, 0, 1)
@@ -225,14 +225,14 @@ NAMES = (*_LAID, *_STRIPES)
 
 
 def pattern(name: str, q_m: F32, normal: F32, scale_m: float | F32, footprint_m: F32) -> F32:
-    """How much of a material's second colour shows.
+    """The weight of a material's second colour.
 
     Args:
         name: one of NAMES.
         q_m: (N,3) texture coordinates.
-        normal: (N,3) unit normals in the same frame: they choose the plane that the pattern is laid in.
-        scale_m: size of the pattern's period, one or (N,).
-        footprint_m: (N,) size of a pixel on the surface; details below it are averaged.
+        normal: (N,3) unit normals in the same frame; they choose the plane of the pattern.
+        scale_m: size of the pattern's period, one value or (N,).
+        footprint_m: (N,) size of a pixel on the surface; smaller details are averaged.
 
     Returns:
         (N,) in [0,1]: 0 is `Material.rgb`, 1 is `Material.rgb2` (joints, mortar, cracks, window panes).
@@ -251,7 +251,7 @@ def pattern(name: str, q_m: F32, normal: F32, scale_m: float | F32, footprint_m:
 
 
 def lit_windows(q_m: F32, normal: F32, scale_m: float | F32, footprint_m: F32) -> F32:
-    """(N,) light of the windows of "facade" at night in [0,1]: a third is lit, each in its own strength."""
+    """(N,) light of the windows of "facade" at night in [0,1]: a third is lit, each with its own brightness."""
     u, v, level = _plane(q_m, normal)
     pane, lot = _window(u, v, np.asarray(scale_m, dtype=np.float32), footprint_m)
     room = (

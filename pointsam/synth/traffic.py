@@ -1,4 +1,4 @@
-"""Most of what annotators box: vehicles on the road and at the kerb, people."""
+"""Annotated objects: vehicles on the road and at the kerb, and people."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _WALK_MPS = (1.35, 0.22)
 _HURRY_MPS = 2.2
 _CROSSING_MPS = 5.0
 _WALKING = 0.6
-"""Share of the people on sidewalks."""
+"""Fractions of the kinds of people on sidewalks."""
 _PEOPLE_M = 17.0
-"""How many metres of sidewalk there are to a group of people."""
+"""Mean length of sidewalk per group of people, metres."""
 Rng = np.random.Generator
 
 
 def populate(plan: WorldPlan, drive: Drive, duration_s: float, crowd: float) -> None:
-    """Fill a street whose work zones and landscape stand.
+    """Add traffic and people to a street that has its work zones and landscape.
 
     Args:
-        plan: the street; lanes that a work zone takes are known to it.
-        drive: how traffic moves.
-        duration_s: of the scene.
-        crowd: how busy this scene is, 1 on average.
+        plan: the street, with the lanes that a work zone occupies.
+        drive: motion of the traffic.
+        duration_s: duration of the scene.
+        crowd: relative number of people, 1 on average.
     """
     _park_at_kerbs(plan, crowd)
     for block in plan.street.blocks:
@@ -81,7 +81,7 @@ def _fill_lot(plan: WorldPlan, block: Block, crowd: float) -> None:
 
 
 def _lanes(plan: WorldPlan, drive: Drive, crowd: float, duration_s: float) -> None:
-    """Moving traffic; every vehicle of a lane keeps its distance, because all share one speed."""
+    """Moving traffic. All vehicles of a lane share one speed, so they keep their distances."""
     street, rng = plan.street, plan.rng
     for side in (1, -1):
         for lane in range(street.lanes):
@@ -95,17 +95,17 @@ def _lanes(plan: WorldPlan, drive: Drive, crowd: float, duration_s: float) -> No
 def _convoy(
     plan: WorldPlan, drive: Drive, side: int, d: float, first: float, way: int, crowd: float, duration_s: float
 ) -> None:
-    """Vehicles from a place on, forwards or backwards; `first` and all else counts along their own direction."""
+    """Vehicles of a lane from a position on, forwards or backwards; `first` counts along their own direction."""
     rng, street = plan.rng, plan.street
     at, course = first, 0.0 if side < 0 else np.pi
-    # Who comes towards us at last in sight is far away at first: both go on.
+    # Oncoming vehicles that come into sight late start far away.
     reach = _IN_SIGHT_M + (2 * float(drive.speed.travelled(duration_s)[0]) if side > 0 > way else 0.0)
     while abs(at) < reach:
         members, length = _vehicle(rng)
         width = max(asset.size_lwh_m[1] for asset, _ in members)
         sway = max(0.0, (street.lane_m - width) / 2 - 0.05)
-        middle = at + way * length / 2
-        start = middle * -side  # their +s is ours where side is -1
+        center = at + way * length / 2
+        start = center * -side  # their direction is +s if side is -1
         if _lane_is_free(plan, drive, start, d, (length, width), side, duration_s):
             for asset, offset in members:
                 aside = float(np.clip(rng.normal(0, 0.12), -sway, sway))
@@ -116,7 +116,7 @@ def _convoy(
 def _lane_is_free(
     plan: WorldPlan, drive: Drive, s: float, d: float, size_lw_m: tuple[float, float], side: int, duration_s: float
 ) -> bool:
-    """Not in what stands on the lane at any time, nor across the junction while others cross it."""
+    """Whether a vehicle never overlaps standing objects of its lane nor a junction that others cross."""
     length, width = size_lw_m
     run = float(drive.speed.travelled(duration_s)[0]) * -side
     low, high = min(s, s + run) - length / 2, max(s, s + run) + length / 2
@@ -129,7 +129,7 @@ def _lane_is_free(
 
 
 def _vehicle(rng: Rng) -> tuple[list[tuple[Asset, float]], float]:
-    """One road user, or a tractor with its trailer: assets with offsets along the direction, and the whole length."""
+    """A road user, or a tractor with its trailer: assets with offsets along the direction, and the total length."""
     kind = rng.choice(
         ("car", "truck", "bus", "rig", "motorcycle", "bicycle"), p=(0.785, 0.07, 0.035, 0.065, 0.025, 0.02)
     )
@@ -151,10 +151,10 @@ def _vehicle(rng: Rng) -> tuple[list[tuple[Asset, float]], float]:
 
 
 def _side_street(plan: WorldPlan, drive: Drive, junction: Junction, crowd: float, duration_s: float) -> None:
-    """Vehicles that wait at the junction, or that cross it while the main street stands."""
+    """Vehicles that wait at the junction, or cross it while the traffic of the main street stands."""
     street, rng = plan.street, plan.rng
     crossing = junction is drive.junction
-    for side in (1, -1):  # where they come from
+    for side in (1, -1):  # side that they come from
         s, course = junction.s_m - side * junction.half_width_m / 2, -side * np.pi / 2
         if crossing:
             for moment in np.arange(drive.stop_s[0] + 1.5, drive.stop_s[1] - 2.5, 2.6):
@@ -190,16 +190,16 @@ def _standers(plan: WorldPlan, block: Block, crowd: float, share: float) -> None
     """People alone or in groups who stand on the sidewalk."""
     rng, street = plan.rng, plan.street
     for at in plan.along(block.start_m + 3, block.end_m - 3, _PEOPLE_M / crowd / share):
-        d = street.kerb_m + (street.sidewalk_m - 0.3 if rng.random() < 0.7 else 1.3)  # at the wall, or at the kerb
+        d = street.kerb_m + (street.sidewalk_m - 0.3 if rng.random() < 0.7 else 1.3)  # next to the wall, or to the kerb
         for k in range(_group(rng)):
             s, off = at + 0.7 * k, block.side * (d + rng.normal(0, 0.1))
             plan.stand(_pedestrian(rng, False), s, off, rng.uniform(0, 2 * np.pi), gap_m=0.0)
 
 
 def _walkers(plan: WorldPlan, block: Block, duration_s: float, crowd: float, share: float) -> None:
-    """People who walk along the sidewalk in files of one pace each.
+    """People who walk along the sidewalk in files; those of a file have one speed.
 
-    Who would meet something in time stops before it, and has the file alone: others would walk into him.
+    A person who would reach an obstacle stops before it and is alone in the file, so that no one collides.
     """
     rng, street = plan.rng, plan.street
     files = np.arange(street.kerb_m + 1.4, max(street.kerb_m + 1.5, street.kerb_m + street.sidewalk_m - 0.4), 0.75)
@@ -233,7 +233,7 @@ def _to_edge(block: Block, s_m: float, way: int) -> float:
 def _crossing_people(plan: WorldPlan, drive: Drive, junction: Junction) -> None:
     """People who use the crossing while the traffic stands."""
     rng, street = plan.rng, plan.street
-    for way in (1, -1):  # before and behind the junction
+    for way in (1, -1):  # before and after the junction
         for file_m in rng.permutation((-1.2, -0.4, 0.4, 1.2))[: int(rng.integers(0, 4))]:
             side = int(rng.choice((1, -1)))
             pace = float(np.clip(rng.normal(*_WALK_MPS), 0.9, 2.0))
@@ -241,12 +241,12 @@ def _crossing_people(plan: WorldPlan, drive: Drive, junction: Junction) -> None:
             begin = drive.stop_s[0] + rng.uniform(-0.5, 2.5)
             width = 2 * street.kerb_m - 0.6
             pace = max(pace, width / max(drive.stop_s[1] + 0.5 - begin, 1.0))
-            if pace > _HURRY_MPS:  # not across before the traffic goes on
+            if pace > _HURRY_MPS:  # still crossing when the traffic starts again
                 continue
             speed = Speed(
                 (begin, begin + 0.3, begin + width / pace, begin + width / pace + 0.3), (0.0, pace, pace, 0.0)
             )
             track = Track(street.road, s, side * (street.kerb_m - 0.3), -side * np.pi / 2, speed)
             asset = people.pedestrian(rng, True, "adult")
-            if begin + width / pace < drive.stop_s[1]:  # over before the traffic goes on
+            if begin + width / pace < drive.stop_s[1]:  # done before the traffic starts again
                 plan.move(asset, track)

@@ -12,11 +12,11 @@ from pointsam.synth.street import Block
 _BARRIERS = ("jersey", "plastic", "fence")
 _SITE_DEPTH_M = 24.0
 _CROSSING_M = 6.0
-"""From a junction to the far side of its stop lines."""
+"""Distance from a junction to the far side of its stop lines."""
 
 
 def road_works(plan: WorldPlan, drive: Drive) -> None:
-    """Close a stretch of the kerb lane, where it can be spared, by barriers with cones before and behind them."""
+    """Close a part of the kerb lane, if there is another lane, with barriers and with cones before and after them."""
     rng, street = plan.rng, plan.street
     side = int(rng.choice((1, -1)))
     spare = street.lanes > 1 and (side == 1 or drive.lane < street.lanes - 1)
@@ -30,20 +30,20 @@ def road_works(plan: WorldPlan, drive: Drive) -> None:
         _cone(plan, at, side * (street.kerb_m - 0.5 - (depth - 0.6) * k / 6))
     for at in plan.along(start, start + length, 2.6):
         _cone(plan, at, line + side * rng.uniform(0.6, 1.0))
-    middle = side * (street.kerb_m - depth / 2 + 0.5)
+    center = side * (street.kerb_m - depth / 2 + 0.5)
     if depth > 3.6:
         for at in plan.along(start + 3, start + length - 3, 13.0):
-            if not _keep_clear(plan, at, middle):
-                plan.stand(construction.construction_vehicle(rng), at, middle, rng.choice((0, np.pi)), gap_m=0.0)
+            if not _keep_clear(plan, at, center):
+                plan.stand(construction.construction_vehicle(rng), at, center, rng.choice((0, np.pi)), gap_m=0.0)
     at = rng.uniform(start + 4, start + length - 4)
-    if rng.random() < 0.4 and not _keep_clear(plan, at, middle):
-        plan.stand(trucks.truck(rng), at, middle, 0.0)
+    if rng.random() < 0.4 and not _keep_clear(plan, at, center):
+        plan.stand(trucks.truck(rng), at, center, 0.0)
     _workers(plan, (start, start + length), (line + side, side * street.kerb_m), 5)
     plan.take(start + length / 2, side * (street.kerb_m - depth / 2), length / 2, depth / 2)
 
 
 def building_site(plan: WorldPlan, block: Block) -> None:
-    """Fill the ground behind a sidewalk: barriers all along it, machines, lorries and workers behind them."""
+    """A building site behind a sidewalk: barriers along it, and machines, lorries and workers behind them."""
     rng, street, side = plan.rng, plan.street, block.side
     start, end = block.start_m + street.sidewalk_m + 1, block.end_m - street.sidewalk_m - 1
     edge = side * (street.kerb_m + street.sidewalk_m)
@@ -70,7 +70,7 @@ def _cone(plan: WorldPlan, s_m: float, d_m: float) -> None:
 
 
 def _keep_clear(plan: WorldPlan, s_m: float, d_m: float) -> bool:
-    """Whether traffic crosses here: a junction, or on the road the crossings before and behind it."""
+    """Whether traffic or people cross here: a junction, or on the road also the crossings before and after it."""
     return plan.street.in_junction(s_m, _CROSSING_M if abs(d_m) < plan.street.kerb_m else 0.0)
 
 

@@ -1,4 +1,4 @@
-"""One scene: everything in it, where it is at any time, and the geometry that rays meet."""
+"""One scene: its objects, their poses over time, and their surfaces."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ WeatherName = Literal["day", "overcast", "night", "rain"]
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """Something in the world.
+    """An object in the world.
 
     Args:
-        object_id: its position in `World.things`.
+        object_id: its index in `World.things`.
         asset: meshes, box, category.
-        track: None for a mesh in world coordinates.
-        instance: number among the things of its category from 1 on, 0 if it bears no box.
+        track: its track, None for a mesh in world coordinates.
+        instance: its number within its category, from 1; 0 if it is not annotated.
     """
 
     object_id: int
@@ -45,22 +45,22 @@ class Thing:
 
     @property
     def moves(self) -> bool:
-        """Whether it ever does."""
+        """Whether it ever moves."""
         return self.track is not None and self.track.moves
 
     def pose_indices(self, t_s: ArrayLike) -> list[int]:
-        """Which of the asset's poses it shows at (N,) times; people side by side are not in step."""
+        """Index of the asset's pose at (N,) times; the phases of different people differ."""
         if self.track is None or len(self.asset.poses) == 1:
             return [0] * np.size(t_s)
         ahead = (self.object_id * _GOLDEN_RATIO % 1) * self.asset.cycle_m
         return [self.asset.phase(metres + ahead) for metres in self.track.speed.travelled(np.atleast_1d(t_s)).tolist()]
 
     def mesh(self, t_s: float) -> Mesh:
-        """Its surface, in its own frame."""
+        """Its mesh at a time, in its own frame."""
         return self.asset.poses[self.pose_indices(t_s)[0]]
 
     def world_SE3_thing(self, t_s: float) -> SE3:
-        """Where it is."""
+        """Its pose at a time."""
         if self.track is None:
             return SE3.identity()
         xyz, yaw = self.track.pose(t_s)
@@ -72,11 +72,11 @@ class World:
     """A scene.
 
     Args:
-        things: by object_id.
-        street: the ground that it all stands on.
+        things: all objects, by object_id.
+        street: the ground.
         ego: track of the ego vehicle's origin.
         weather: light and air.
-        description: in nuScenes' manner.
+        description: description in the style of nuScenes.
     """
 
     things: tuple[Thing, ...]
@@ -86,24 +86,24 @@ class World:
     description: str
 
     def world_SE3_ego(self, t_s: float) -> SE3:
-        """Pose of the ego vehicle."""
+        """Pose of the ego vehicle at a time."""
         xyz, yaw = self.ego.pose(t_s)
         return SE3(rotation(float(yaw[0])), xyz[0])
 
     @cached_property
     def boxed(self) -> tuple[Thing, ...]:
-        """What annotators label."""
+        """The annotated objects."""
         return tuple(thing for thing in self.things if thing.instance)
 
 
 def build(rng: np.random.Generator, weather: WeatherName, duration_s: float, *, still: bool = False) -> World:
-    """A scene from a random generator.
+    """Draw a scene.
 
     Args:
-        rng: decides everything.
+        rng: random generator of the scene.
         weather: kind of light and air.
-        duration_s: how long the scene lasts, from t = 0.
-        still: nothing moves, the ego vehicle neither.
+        duration_s: duration of the scene, from t = 0.
+        still: whether nothing moves, not even the ego vehicle.
     """
     cruise = cruise_mps(rng)
     street = draw_street(rng, cruise * duration_s)

@@ -1,7 +1,7 @@
 """Sensors: sweeps, cameras, the key frames that hold them, and the points of a frame.
 
-Sweeps and cameras carry a *source* that gives points or pixels: a file, a row group of a table, a blob in memory.
-Stages never see where data lie. `pointsam.datasets.io` reads sources and holds those for files.
+Sweeps and cameras have a *source* of points or pixels: a file, a row group of a table, a blob in memory. Stages never
+see where data are stored. `pointsam.datasets.io` reads sources and defines those for files.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from pointsam.types.validation import check_row, check_shapes
 
 
 class PointSource(Protocol):
-    """Gives the points of one sweep."""
+    """The source of the points of one sweep."""
 
     @property
     def name(self) -> str:
-        """What error messages call it, for example the path of the file."""
+        """Name in error messages, for example the path of the file."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of what it can give: "x", "y" and "z" in metres; optionally "intensity", "ring" and others.
+        """Names of the available columns: "x", "y" and "z" in metres; optionally "intensity", "ring" and others.
 
-        "time_s" is when each point was measured, in seconds from the sweep's `t_us`.
+        "time_s" is the time at which each point was measured, in seconds from the sweep's `t_us`.
         """
 
     def read(self, columns: Sequence[str]) -> NDArray[np.float32]:
-        """(N,len(columns)) values in the order of the points, which is that of labels.
+        """(N,len(columns)) values in the order of the points. Labels have the same order.
 
         Args:
-            columns: some of the source's.
+            columns: some of the source's columns.
 
         Raises:
             OSError: if the data cannot be read; the reader turns it into DAT004.
@@ -48,17 +48,17 @@ class PointSource(Protocol):
 
 
 class ImageSource(Protocol):
-    """Gives the encoded file of one image."""
+    """The source of one encoded image."""
 
     @property
     def name(self) -> str:
-        """What error messages call it, for example the path of the file."""
+        """Name in error messages, for example the path of the file."""
 
     @property
     def file_name(self) -> str:
-        """Its name without folders, such as 000001.png; unique among the images of a camera.
+        """File name without folders, such as 000001.png; unique among the images of a camera.
 
-        Precomputed masks and truth in images go by its stem, COCO files by all of it.
+        Precomputed masks and ground truth in images are found by its stem, entries of COCO files by the full name.
         """
 
     def open(self) -> BinaryIO:
@@ -74,16 +74,15 @@ class Sweep:
     """One LiDAR revolution.
 
     Args:
-        source: gives the points, in the frame of the sensor.
+        source: source of the points, in the sensor's frame.
         t_us: time stamp, microseconds.
         ego_SE3_lidar: mounting of the sensor.
         world_SE3_ego: pose of the vehicle at `t_us`.
         ring_gap_rad: angle between neighbouring rings, 0 where unknown.
         sensor: name of the sensor.
-        motion_compensated: whether the vehicle's own motion is already removed, so that all points are in the sensor's
-            frame at `t_us`. If not, and the source has "time_s", each point is in the sensor's frame at its own time,
-            and reading compensates it (`pointsam.datasets.points`). Without "time_s" nothing can be compensated, and
-            this changes nothing.
+        motion_compensated: whether ego motion is already compensated, so that all points are in the sensor's frame at
+            `t_us`. If not, and the source has "time_s", each point is in the sensor's frame at its own time, and
+            reading compensates it (`pointsam.datasets.points`). Without "time_s", this has no effect.
     """
 
     source: PointSource
@@ -102,13 +101,13 @@ class Sweep:
 
 @dataclass(frozen=True)
 class RollingShutter:
-    """When the rows (or columns) of an image were exposed.
+    """The times at which the rows (or columns) of an image were exposed.
 
     Args:
         first_s: time of the first row, seconds from the `t_us` of the view.
-        last_s: time of the last row, likewise; smaller than `first_s` where the sensor reads upwards. The rows between
-            follow at equal steps.
-        axis: "rows", or "columns" of a sensor that reads them from left (first) to right (last).
+        last_s: time of the last row, likewise; smaller than `first_s` if the sensor reads upwards. Times between are
+            linear.
+        axis: "rows", or "columns" for a sensor that reads columns from left (first) to right (last).
     """
 
     first_s: float
@@ -116,13 +115,13 @@ class RollingShutter:
     axis: Literal["rows", "columns"] = "rows"
 
     def time_s(self, uv_px: NDArray[np.float64], camera: PinholeCamera) -> NDArray[np.float64]:
-        """(N,) seconds from `t_us` at which (N,2) pixels were exposed; pixels beyond the image count as its border."""
+        """(N,) exposure time of (N,2) pixels, seconds from `t_us`; pixels outside the image count as its border."""
         at, count = (uv_px[:, 1], camera.height_px) if self.axis == "rows" else (uv_px[:, 0], camera.width_px)
-        share: NDArray[np.float64] = np.clip(at / max(count - 1, 1), 0.0, 1.0)
-        return self.first_s + share * (self.last_s - self.first_s)
+        fraction: NDArray[np.float64] = np.clip(at / max(count - 1, 1), 0.0, 1.0)
+        return self.first_s + fraction * (self.last_s - self.first_s)
 
     def as_bytes(self) -> bytes:
-        """For digests of a calibration."""
+        """The bytes that enter the digest of a calibration."""
         return np.array([self.first_s, self.last_s], dtype="<f8").tobytes() + self.axis.encode()
 
 
@@ -131,13 +130,13 @@ class CameraView:
     """One exposure of one camera.
 
     Args:
-        name: the channel, unique in a frame (CAM_FRONT, image_2).
-        source: gives the image.
+        name: name of the camera, unique in a frame (CAM_FRONT, image_2).
+        source: source of the image.
         t_us: exposure time, microseconds.
         camera: intrinsics and distortion.
         ego_SE3_cam: mounting of the camera.
-        world_SE3_ego: pose of the vehicle at `t_us`, which is not that of the LiDAR.
-        shutter: times of the rows, None if the whole image was exposed at `t_us` (or close enough).
+        world_SE3_ego: pose of the vehicle at `t_us`; the LiDAR has another time stamp and pose.
+        shutter: exposure times of the rows; None if the whole image was exposed at `t_us` (or close enough).
     """
 
     name: str
@@ -150,7 +149,7 @@ class CameraView:
 
     @property
     def stem(self) -> str:
-        """Name of the image without suffix: files that belong to the image are called so."""
+        """File name of the image without suffix; files that belong to the image have the same stem."""
         return PurePath(self.source.file_name).stem
 
 
@@ -159,13 +158,13 @@ class Frame:
     """One key frame: the sweeps to label, the neighbours of the first, and the cameras.
 
     Args:
-        frame_id: unique in the data set.
-        scene: the drive it belongs to.
-        sweeps: one or more. The first is the reference: all coordinates of the frame are in its
-            LiDAR frame at its time. Labels are in the order of the first sweep's points, then the second's, and so on.
-        neighbours: sweeps of the reference sensor by offset (-1 = one revolution before); at the end of a recording the
-            last reachable sweep stands in (method.md A.2). They supply prompts, and tell how the vehicle moves.
-        cameras: in the data set's fixed order.
+        frame_id: id, unique in the data set.
+        scene: the drive that the frame belongs to.
+        sweeps: one or more. The first is the reference sweep: all coordinates of the frame are in its LiDAR frame at
+            its time. Labels are in the order of the first sweep's points, then the second's, and so on.
+        neighbours: sweeps of the reference sensor by offset (-1 = one revolution before). At the ends of a recording,
+            the last available sweep is used instead (method.md A.2). Neighbours supply prompts and ego motion.
+        cameras: cameras in the data set's fixed order.
 
     Raises:
         SchemaError: SCH003 without a sweep.
@@ -194,7 +193,7 @@ class FramePoints:
     Args:
         xyz_lidar_m: (N,3) float32 metres, in the frame of the reference sweep's LiDAR at its time.
         sweep_index: (N,) uint8 index into the sweeps of the frame.
-        time_s: (N,) float64 seconds from the reference sweep's `t_us` at which each was measured, NaN where unknown.
+        time_s: (N,) float64 time of measurement in seconds from the reference sweep's `t_us`, NaN where unknown.
         intensity: (N,) float32 as the sensor gives it; None if it was not read.
 
     Raises:
@@ -215,7 +214,7 @@ class FramePoints:
 
     @staticmethod
     def of(xyz_lidar_m: NDArray[np.float32]) -> FramePoints:
-        """(N,3) points of a frame of one sweep, without times."""
+        """The (N,3) points of a frame with one sweep, without times."""
         n = len(xyz_lidar_m)
         return FramePoints(xyz_lidar_m, np.zeros(n, dtype=np.uint8), np.full(n, np.nan))
 
@@ -223,7 +222,7 @@ class FramePoints:
         return len(self.xyz_lidar_m)
 
     def keep(self, kept: NDArray[np.bool_]) -> FramePoints:
-        """Some of the points."""
+        """The selected points."""
         intensity = None if self.intensity is None else self.intensity[kept]
         return replace(
             self,

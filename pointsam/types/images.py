@@ -13,12 +13,12 @@ from pointsam.types.validation import check_row, check_shapes, check_status
 
 @dataclass(frozen=True, eq=False)
 class Masks:
-    """Masks of one image, compressed.
+    """K compressed masks of one image.
 
     Args:
         height_px: image height.
         width_px: image width.
-        rle: (K,) COCO compressed run lengths ("counts", column-major), one a mask.
+        rle: (K,) COCO compressed run lengths ("counts", column-major) of each mask.
         pred_iou: (K,) float32, the model's own estimate of the mask's IoU.
         stability: (K,) float32, area(logit > +1) / area(logit > -1) (method.md A.3).
         source: (K,) int32, index of the detection whose box prompted the mask, -1 for a LiDAR point.
@@ -47,14 +47,14 @@ class Masks:
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What a 2D network found in one image, in any order.
+    """D detections of a 2D network in one image, in any order.
 
     Args:
         box_xyxy_px: (D,4) float32 left, top, right, bottom.
-        class_id: (D,) uint8 of the run's taxonomy.
+        class_id: (D,) uint8 class in the run's taxonomy.
         score: (D,) float32 in [0,1].
-        rle: (D,) COCO compressed run lengths, or None where the network gives boxes only (SAM then cuts the masks).
-        instances: False where one mask holds all pixels of a class (a semantic map): such a mask is no object.
+        rle: (D,) COCO compressed run lengths; None if the network predicts boxes only (SAM then predicts the masks).
+        instances: False if a mask holds all pixels of a class (a semantic map), not one object.
     """
 
     box_xyxy_px: NDArray[np.float32]
@@ -73,7 +73,7 @@ class Detections:
         )
         if self.rle is not None and len(self.rle) != d:
             raise SchemaError(
-                "SCH003", f"{d} detections with {len(self.rle)} masks", "give one mask a detection, or none at all"
+                "SCH003", f"{d} detections with {len(self.rle)} masks", "give one mask per detection, or no masks"
             )
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ class Detections:
 
 @dataclass(frozen=True, eq=False)
 class InstanceMap:
-    """A partition of an image into objects and background (method.md A.4's F_sem and F_inst).
+    """A partition of an image into K objects and background (F_sem and F_inst of method.md A.4).
 
     Args:
         instance_id: (H,W) int32, index into `mask_id`, NO_INSTANCE = background.
@@ -105,14 +105,14 @@ class InstanceMap:
 
 @dataclass(frozen=True, eq=False)
 class ImageMasks:
-    """What the 2D stage found in one image (`masks`, one row).
+    """The results of the 2D stage for one image (one row of the `masks` table).
 
     Args:
         frame_id: the data set's id.
-        camera: channel name.
+        camera: name of the camera.
         status, error_code, error: as in `FrameRow`.
-        masks: candidates with scores, empty if failed.
-        detections: the classes' source, empty if failed.
+        masks: candidate masks with scores, empty if failed.
+        detections: detections that give masks their classes, empty if failed.
         prompts_uv_px: (P,2) int32 LiDAR-guided prompts.
 
     Raises:

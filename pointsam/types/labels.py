@@ -1,4 +1,4 @@
-"""Points and objects in 3D: boxes, labels, truth, clusters, and all labels of a frame."""
+"""Points and objects in 3D: boxes, labels, ground truth, clusters, and all labels of a frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pointsam.taxonomy import BACKGROUND
 from pointsam.types.validation import check_row, check_shapes, check_status
 
 NO_INSTANCE = -1
-"""instance_id or cluster_id of a pixel or point that belongs to none."""
+"""instance_id or cluster_id of a pixel or point that belongs to no object."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Boxes:
         center_m: (M,3) float64.
         size_lwh_m: (M,3) float64 length along the box's x, width along y, height along z.
         rotation: (M,3,3) float64, lidar_R_box.
-        class_id: (M,) uint8; BACKGROUND marks void (points inside are neither right nor wrong).
+        class_id: (M,) uint8; BACKGROUND marks void boxes, whose points are not evaluated.
         token: the data set's own name of each box.
     """
 
@@ -56,7 +56,7 @@ class PointLabels:
         class_id: (N,) uint8, BACKGROUND exactly where instance_id is NO_INSTANCE.
 
     Raises:
-        SchemaError: SCH003 on shapes that differ or a point with only one of the two.
+        SchemaError: SCH003 on different shapes, or a point with a class but no instance, or the reverse.
     """
 
     instance_id: NDArray[np.int32]
@@ -76,7 +76,7 @@ class PointLabels:
 
     @staticmethod
     def empty(num_points: int) -> PointLabels:
-        """All background."""
+        """Labels of points that are all background."""
         return PointLabels(
             np.full(num_points, NO_INSTANCE, dtype=np.int32), np.full(num_points, BACKGROUND, dtype=np.uint8)
         )
@@ -84,12 +84,12 @@ class PointLabels:
 
 @dataclass(frozen=True, eq=False)
 class PointTruth:
-    """What evaluation compares with.
+    """Ground truth of the points of a frame, for evaluation.
 
     Args:
-        labels: the true objects.
-        void: (N,) bool, points that count neither for nor against.
-        source: where it is from: "panoptic", "lidarseg" (with boxes), "semantickitti" or "boxes".
+        labels: (N) ground-truth objects.
+        void: (N,) bool, points that are not evaluated.
+        source: source of the ground truth: "panoptic", "lidarseg" (with boxes), "semantickitti" or "boxes".
     """
 
     labels: PointLabels
@@ -102,22 +102,22 @@ class PointTruth:
 
 @dataclass(frozen=True)
 class Cluster:
-    """One labelled object and why it is there (the `clusters` table, one row).
+    """One labelled object and its provenance (one row of the `clusters` table).
 
     Args:
-        cluster_id: dense in its frame, ordered by (-num_points, first point index).
+        cluster_id: id in its frame, without gaps, ordered by (-num_points, first point index).
         class_id, class_name: its class.
-        num_points: points of the key sweep.
-        center_lidar_m: mid-point of the axis-aligned extent, (max + min) / 2 - not the mean (method.md B.1).
+        num_points: number of points of the key sweep.
+        center_lidar_m: mid-point of the axis-aligned extent, (max + min) / 2, not the mean (method.md B.1).
         size_aabb_m: axis-aligned extent.
-        radius_bev_m: largest distance from the centre in the ground plane, without safety margin.
+        radius_bev_m: largest distance of a point from the centre in the ground plane, without safety margin.
         range_m: distance of the centre from the LiDAR.
-        cameras: names of the cameras whose masks built it, in the frame's order.
+        cameras: names of the cameras whose masks contributed, in the frame's order.
         mask_ids: index of each contributing mask in its image, aligned with `cameras` (a camera may repeat).
         pred_iou: mean predicted IoU of those masks, weighted by points.
         stability: mean stability, weighted likewise.
-        class_share: share of its masked points whose mask had its class.
-        num_points_cut: points that its masks covered and refinement took away.
+        class_share: fraction of its masked points whose mask had its class.
+        num_points_cut: number of points that its masks covered and refinement removed.
         confidence: in [0,1], see `pointsam.stages.summarize`.
     """
 
@@ -140,17 +140,17 @@ class Cluster:
 
 @dataclass(frozen=True)
 class FrameRow:
-    """What became of one frame (`frames`, one row).
+    """The result of one frame (one row of the `frames` table).
 
     Args:
         frame_id: the data set's id.
-        scene: the drive, written as the folder's name.
+        scene: the drive; also the name of the folder.
         t_us: time of the reference sweep, microseconds.
-        num_points: points of all its sweeps, 0 where they could not be read.
-        num_clusters: labelled objects.
-        status: "ok" or "failed" (quarantined: it has no labels, which is not "no objects").
-        error_code: why it failed, a code of `pointsam.base.errors`; empty if ok.
-        error: the message.
+        num_points: number of points of all its sweeps, 0 if they could not be read.
+        num_clusters: number of labelled objects.
+        status: "ok" or "failed" (quarantined: the frame has no labels, which does not mean that it has no objects).
+        error_code: a code of `pointsam.base.errors`; empty if ok.
+        error: the error message.
         calibration_hash: digest of the poses and intrinsics that were used.
 
     Raises:
@@ -176,14 +176,14 @@ class FrameLabels:
     """All labels of one frame: a row of `frames`, one of `points`, and its rows of `clusters`.
 
     Args:
-        frame: what became of it.
+        frame: result of the frame.
         labels: (N,) class and cluster of every point, one sweep after another, each in the order of its source.
         views: (N,) uint8, number of cameras that see the point.
-        covered: (N,) uint8, number of cameras of which a painted mask lies on the point.
-        clusters: by cluster_id, which is 0..M-1 and what `labels.instance_id` holds.
+        covered: (N,) uint8, number of cameras in which a painted mask covers the point.
+        clusters: (M) clusters in the order of cluster_id, 0 to M-1; `labels.instance_id` holds these ids.
 
     Raises:
-        SchemaError: SCH003 if the parts do not describe the same points and clusters.
+        SchemaError: SCH003 if the numbers of points or the cluster ids of the parts differ.
     """
 
     frame: FrameRow

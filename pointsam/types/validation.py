@@ -1,4 +1,4 @@
-"""Checks that values make of themselves."""
+"""Checks of the values of this package when they are constructed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pointsam.base.errors import SchemaError
 
 
 def check_shapes(owner: object, **arrays: tuple[NDArray[np.generic], tuple[int | None, ...]]) -> None:
-    """Compare each array's shape with what it must be; None fits any length.
+    """Compare each array's shape with the required one; None matches any length.
 
     Raises:
         SchemaError: SCH003 naming the field.
@@ -20,12 +20,16 @@ def check_shapes(owner: object, **arrays: tuple[NDArray[np.generic], tuple[int |
             raise SchemaError(
                 "SCH003",
                 f"{type(owner).__name__}.{name} must have shape {shape}, got {array.shape}",
-                "pass arrays that describe the same items",
+                "pass arrays of matching lengths",
             )
 
 
 def check_row(fits: bool, message: str) -> None:
-    """Refuse a row whose parts contradict each other.
+    """Refuse a row whose fields contradict each other.
+
+    Args:
+        fits: whether the fields are consistent.
+        message: error message if they are not.
 
     Raises:
         SchemaError: SCH003 with the message.
@@ -35,7 +39,7 @@ def check_row(fits: bool, message: str) -> None:
 
 
 def check_status(owner: str, status: str, error_code: str) -> None:
-    """Refuse a row that neither worked nor says why."""
+    """Refuse a failed row without an error code, an ok row with one, and any other status."""
     check_row(
         status in ("ok", "failed") and (status == "failed") == bool(error_code),
         f"{owner} has status {status!r} and error_code {error_code!r}: need ok without a code, or failed with one",

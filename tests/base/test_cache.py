@@ -7,7 +7,7 @@ import pytest
 from pointsam.base.cache import cache_dir, cache_error
 
 
-def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
+def test_environment_variables_set_the_place_of_the_cache(tmp_path, monkeypatch):
     monkeypatch.delenv("POINTSAM_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -22,7 +22,7 @@ def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
     ("number", "code"),
     [(errno.ENOSPC, "OUT002"), (errno.EDQUOT, "OUT002"), (errno.EACCES, "OUT003"), (errno.EROFS, "OUT003")],
 )
-def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(number, code):
+def test_a_cache_that_cannot_be_written_is_named_with_a_hint(number, code):
     error = cache_error(Path("there"), OSError(number, os.strerror(number)))
     assert error.code == code
     assert "there" in error.message

@@ -58,20 +58,20 @@ class Boat:
         return {"count": len(self.sails), "all": self.sails}
 
 
-def test_a_class_may_say_its_own_json_values():
+def test_a_class_may_define_its_json_values():
     assert json_values([Boat((Wheel("rear", 1),))]) == [{"count": 1, "all": [{"kind": "rear", "size_m": 1}]}]
 
 
 @pytest.mark.parametrize("car", [CAR, replace(CAR, trailer="big", owner="me"), replace(CAR, name="torn \udcff name")])
 @pytest.mark.parametrize("indent", [None, 1])
-def test_what_was_written_is_read(tmp_path, car, indent):
+def test_a_written_document_is_read_back(tmp_path, car, indent):
     write_document(tmp_path / "car.json", car, indent=indent)
     found = read_document(tmp_path / "car.json", Car, refuse)
     assert replace(found, name="") == replace(car, name="")
     assert found.name == car.name.replace("\udcff", "?")
 
 
-def test_equal_values_have_one_text():
+def test_equal_values_have_equal_text():
     assert (
         document_bytes(CAR)
         == (
@@ -96,7 +96,7 @@ def test_equal_values_have_one_text():
         ({"wheels": [{"kind": "front", "size_m": -1}]}, "size_m is -1"),
     ],
 )
-def test_what_does_not_fit_is_named(change, told):
+def test_a_wrong_field_is_named(change, told):
     with pytest.raises(SchemaError, match="SCH003") as caught:
         parse({"name": "a", "doors": 4, **change})
     assert caught.value.message.startswith(f"the file: {told}")
@@ -121,12 +121,12 @@ def test_a_missing_field_is_named():
         ("null", "the document is wrong"),
     ],
 )
-def test_what_is_no_document_is_refused(text, told):
+def test_text_that_is_not_a_document_is_refused(text, told):
     with pytest.raises(SchemaError, match=f"the file: .*{told}"):
         parse(text)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     for path in (tmp_path / "none.json", tmp_path):
         with pytest.raises(SchemaError, match="the file: cannot be read"):
             read_document(path, Car, refuse)
@@ -139,7 +139,7 @@ def test_an_older_document_is_upgraded_before_it_is_checked():
     assert parse_document('{"name": "a", "gates": 3}', Car, refuse, upgrade) == Car("a", 3)
 
 
-def test_differences_are_told_by_field():
+def test_differences_are_listed_by_field():
     other = replace(CAR, doors=2, trailer="big")
     assert differences(CAR, other) == ["doors: 4 -> 2", 'trailer: unset -> "big"']
 

@@ -1,4 +1,4 @@
-"""Every code is explained, and every explanation is of a code."""
+"""Every error code has an explanation, and every explanation a code."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Which image files are opened, and by which decoder."""
+"""Formats of image files and their decoders."""
 
 import io
 from pathlib import Path

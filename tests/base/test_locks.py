@@ -18,21 +18,21 @@ def refusing(monkeypatch, error):
     monkeypatch.setattr(FileLock, "acquire", acquire)
 
 
-def test_a_lock_is_held_and_given_back(tmp_path):
+def test_a_lock_is_held_and_released(tmp_path):
     with claimed(tmp_path / "new"):
         assert is_locked(tmp_path / "new")
     assert not is_locked(tmp_path / "new")
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)), NotImplementedError("no flock")])
-def test_a_file_system_without_locks_is_told_of_and_served(tmp_path, monkeypatch, error):
+def test_a_file_system_without_locks_gives_a_warning(tmp_path, monkeypatch, error):
     refusing(monkeypatch, error)
-    with pytest.warns(UserWarning, match="no lock to be had") as told, locked(tmp_path):
+    with pytest.warns(UserWarning, match="cannot be locked") as told, locked(tmp_path):
         pass
     assert str(tmp_path) in str(told[0].message)
 
 
-def test_another_refusal_is_an_error(tmp_path, monkeypatch):
+def test_other_errors_of_locking_are_raised(tmp_path, monkeypatch):
     refusing(monkeypatch, OSError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path)))
     with pytest.raises(StoreError, match="OUT003"), claimed(tmp_path):
         pass

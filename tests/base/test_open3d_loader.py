@@ -29,7 +29,7 @@ print(load_open3d().__file__, "libusb_package" in open("/proc/self/maps").read()
 
 
 @pytest.mark.parametrize(("missing", "hint"), [("open3d", "pointsam[synth]"), ("libusb_package", "libusb-1.0-0")])
-def test_what_is_missing_is_named(tmp_path, monkeypatch, missing, hint):
+def test_a_missing_package_is_named(tmp_path, monkeypatch, missing, hint):
     (tmp_path / "open3d.py").write_text('raise ImportError("libusb-1.0.so.0: cannot open shared object file")')
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "open3d", raising=False)

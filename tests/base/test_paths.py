@@ -1,4 +1,4 @@
-"""Names from data as names of files."""
+"""Names from data as file names."""
 
 import pytest
 from hypothesis import given
@@ -34,7 +34,7 @@ def test_a_plain_name_lies_below_the_folder(tmp_path, name):
         ("a\0b", "control character"),
         ("a\nb", "control character"),
         ("a\x1b[2Jb", "control character"),
-        ("a\ud800b", "no text"),
+        ("a\ud800b", "lone surrogate"),
         ("x" * 251, "longer than 250 bytes"),
         ("ä" * 126, "longer than 250 bytes"),
     ],

@@ -6,7 +6,7 @@ from pointsam.base.errors import PluginError, SchemaError
 from pointsam.base.plugins import find, load, names, plugins
 
 
-def test_our_own_are_plug_ins_of_our_distribution():
+def test_built_in_plug_ins_belong_to_this_distribution():
     assert names("datasets") == ("kitti", "nuscenes", "semantickitti")
     assert {plugin.distribution for plugin in plugins("exporters")} == {"pointsam"}
 
@@ -34,7 +34,7 @@ def test_an_unknown_name_lists_the_known_ones():
         ("NUMBER = 'seven'", "it is a str, not a int"),
     ],
 )
-def test_a_broken_one_says_whose_it_is_and_why_when_it_is_asked_for(install, module, says):
+def test_a_broken_plug_in_names_its_distribution_and_cause_when_used(install, module, says):
     install("theirs", [("semantics", "gauge", "broken_module:NUMBER")], {"broken_module": module})
     assert "gauge" in names("semantics")
     assert load("semantics", "ssd", object) is not None
@@ -43,14 +43,14 @@ def test_a_broken_one_says_whose_it_is_and_why_when_it_is_asked_for(install, mod
     assert says in caught.value.message
 
 
-def test_two_of_one_name_are_refused_with_both_packages(install):
+def test_a_name_of_two_packages_is_refused_naming_both(install):
     install("theirs", [("semantics", "ssd", "theirs_module:NUMBER")])
     assert names("semantics").count("ssd") == 1
     with pytest.raises(PluginError, match=r"PLG002.*'ssd': pointsam [\d.]+, theirs 1\.0"):
         find("semantics", "ssd")
 
 
-def test_a_distribution_that_is_there_twice_counts_once(install):
+def test_a_distribution_that_is_installed_twice_counts_once(install):
     """As a checkout whose package is also installed."""
     install("theirs", [("semantics", "gauge", "old_module:NUMBER")], folder="later")
     install("theirs", [("semantics", "gauge", "new_module:NUMBER")], version="2.0", folder="first")

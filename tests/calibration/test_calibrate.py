@@ -9,10 +9,10 @@ from scipy.spatial.transform import Rotation
 
 from pipelines.robustness.calibrate import FLOOR_DEG, MIN_SPEED_MPS, Move, camera_verdicts, judge, time_verdict
 from pointsam.calibration import solve
-from pointsam.calibration.correction import RigCorrection, as_SE3, mended, rig_of
+from pointsam.calibration.correction import RigCorrection, as_SE3, corrected, rig_of
 from pointsam.calibration.file import RigVerdict
 from pointsam.calibration.perturb import Noise, perturb
-from pointsam.calibration.silhouettes import MARGIN_PX, look, silhouettes
+from pointsam.calibration.silhouettes import MARGIN_PX, observe, silhouettes
 from pointsam.datasets.io import XYZ, ImageFile, RawPoints
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.projection import project
@@ -94,9 +94,9 @@ def drive():
 
 
 @pytest.fixture(scope="module")
-def looks(drive):
+def observations(drive):
     """What the true calibration shows of each street."""
-    return [look(frame, FramePoints.of(xyz), masks) for frame, xyz, _, masks in drive]
+    return [observe(frame, FramePoints.of(xyz), masks) for frame, xyz, _, masks in drive]
 
 
 @pytest.fixture
@@ -108,8 +108,10 @@ def hasty(monkeypatch):
 
 def judged(drive, noise):
     frames = [perturb(frame, noise) for frame, *_ in drive]
-    looks = [look(frame, FramePoints.of(xyz), masks) for frame, (_, xyz, _, masks) in zip(frames, drive, strict=True)]
-    return frames, judge(frames, looks)
+    observations = [
+        observe(frame, FramePoints.of(xyz), masks) for frame, (_, xyz, _, masks) in zip(frames, drive, strict=True)
+    ]
+    return frames, judge(frames, observations)
 
 
 def errors(drive, frames, verdict):
@@ -119,7 +121,7 @@ def errors(drive, frames, verdict):
     """
     left = []
     for (true, *_), wrong in zip(drive, frames, strict=True):
-        for before, after in zip(true.cameras, mended(wrong, verdict.correction()).cameras, strict=True):
+        for before, after in zip(true.cameras, corrected(wrong, verdict.correction()).cameras, strict=True):
             step = before.ego_SE3_cam.inverse() @ after.ego_SE3_cam
             turn = Rotation.from_matrix(step.rotation).as_rotvec(degrees=True)
             left.append((abs(turn[1]), np.linalg.norm(step.translation_m)))
@@ -135,8 +137,8 @@ def test_a_scan_shows_what_the_masks_show(drive):
         assert np.mean(inside[owner[seen.valid] >= 0]) > 0.93
 
 
-def test_a_true_calibration_is_left_as_it_is(drive, looks):
-    verdict = judge([frame for frame, *_ in drive], looks)
+def test_a_true_calibration_is_left_as_it_is(drive, observations):
+    verdict = judge([frame for frame, *_ in drive], observations)
     assert {one.status for one in verdict.cameras.values()} == {"right"}
     assert verdict.time_status == "right"
     assert all(one.shift_deg < FLOOR_DEG for one in verdict.cameras.values())
@@ -219,19 +221,19 @@ def test_halves_that_agree_may_both_be_wrong_and_nothing_found_is_no_doubt():
     assert (blind.status, *doubts) == ("unknown", None, None, None)
 
 
-def test_a_vehicle_that_stands_tells_no_time(drive, looks, hasty):
-    still = [[replace(one, rate=np.zeros_like(one.rate)) for one in some] for some in looks]
+def test_a_vehicle_that_stands_tells_no_time(drive, observations, hasty):
+    still = [[replace(one, rate=np.zeros_like(one.rate)) for one in some] for some in observations]
     verdict = judge([frame for frame, *_ in drive], still)
     assert (verdict.time_status, verdict.time_ms) == ("unknown", 0.0)
 
 
 @pytest.mark.parametrize("blind", [slice(None), slice(0, None, 2), slice(1, None, 2)])
-def test_where_a_half_of_the_frames_shows_nothing_no_time_is_told(drive, looks, hasty, blind):
-    seen = list(looks)
+def test_where_a_half_of_the_frames_shows_nothing_no_time_is_told(drive, observations, hasty, blind):
+    seen = list(observations)
     for k in range(len(drive))[blind]:
         frame, xyz, _, masks = drive[k]
         none = {name: replace(one, instance_id=np.full_like(one.instance_id, -1)) for name, one in masks.items()}
-        seen[k] = look(frame, FramePoints.of(xyz), none)
+        seen[k] = observe(frame, FramePoints.of(xyz), none)
     verdict = judge([frame for frame, *_ in drive], seen)
     assert verdict.speed_mps > MIN_SPEED_MPS
     assert (verdict.time_status, verdict.time_ms) == ("unknown", 0.0)
@@ -241,8 +243,8 @@ def test_a_stray_return_changes_nothing(drive):
     frame, xyz, _, masks = drive[0]
     stray = np.array([[3e5, -3e5, 1.0]], dtype=np.float32)
     with_stray = np.concatenate([xyz, stray])
-    looks = (look(frame, FramePoints.of(points), masks) for points in (xyz, with_stray))
-    for one, other in zip(*looks, strict=True):
+    observations = (observe(frame, FramePoints.of(points), masks) for points in (xyz, with_stray))
+    for one, other in zip(*observations, strict=True):
         assert np.array_equal(one.xyz_ego_m, other.xyz_ego_m)
         assert np.array_equal(one.ground, other.ground)
         assert np.array_equal(
@@ -274,7 +276,7 @@ def test_a_correction_is_what_the_mounting_lacks(drive):
         frame,
         cameras=tuple(replace(v, ego_SE3_cam=v.ego_SE3_cam @ as_SE3(six).inverse()) for v in frame.cameras),
     )
-    right = mended(wrong, RigCorrection(dict.fromkeys(("cam0", "cam1", "cam2"), six)))
+    right = corrected(wrong, RigCorrection(dict.fromkeys(("cam0", "cam1", "cam2"), six)))
     for a, b in zip(frame.cameras, right.cameras, strict=True):
         assert np.allclose(a.ego_SE3_cam.translation_m, b.ego_SE3_cam.translation_m)
         assert np.allclose(a.ego_SE3_cam.rotation, b.ego_SE3_cam.rotation)

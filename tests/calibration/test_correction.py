@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from helpers.two_lidars import by_hand, two_lidar_frame
 
-from pointsam.calibration.correction import RigCorrection, mended, rig_of
+from pointsam.calibration.correction import RigCorrection, corrected, rig_of
 from pointsam.calibration.perturb import Noise, perturb
-from pointsam.calibration.silhouettes import look
+from pointsam.calibration.silhouettes import observe
 from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
@@ -35,7 +35,7 @@ def test_an_error_of_a_camera_moves_the_points_of_all_sweeps_alike(frame):
 
 
 def test_without_neighbours_two_sweeps_tell_the_motion_for_an_offset_of_time(frame):
-    late = mended(frame, RigCorrection({}, 0.02)).cameras[0].world_SE3_ego
+    late = corrected(frame, RigCorrection({}, 0.02)).cameras[0].world_SE3_ego
     again = perturb(frame, Noise(time_ms=20.0)).cameras[0].world_SE3_ego
     np.testing.assert_allclose(late.translation_m, again.translation_m, atol=1e-9)
     step = frame.cameras[0].world_SE3_ego.inverse() @ late
@@ -63,7 +63,7 @@ def test_what_calibrate_sees_falls_where_the_points_are_projected(frame, shutter
     frame = replace(frame, cameras=(view,))
     points = read_frame_points(frame)
     blank = InstanceMap(np.full((120, 160), -1, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.int32))
-    (seen,) = look(frame, points, {"front": blank})
+    (seen,) = observe(frame, points, {"front": blank})
     uv, _ = view.camera.project(view.ego_SE3_cam.inverse().apply(seen.xyz_ego_m))
     projected = project(points.xyz_lidar_m, frame, view)
     nearest = np.abs(projected.uv_px[projected.valid][None] - uv[:, None]).max(axis=2).min(axis=1)

@@ -140,7 +140,7 @@ def test_dropped_cameras_are_gone_the_others_in_order():
     left = [view.name for view in perturb(frame(), Noise(dropped=1)).cameras]
     assert len(left) == 2
     assert left == [view.name for view in frame().cameras if view.name in left]
-    with pytest.raises(CalibrationError, match=r"CAL004(?s:.)*leave one at least"):
+    with pytest.raises(CalibrationError, match=r"CAL004(?s:.)*leave at least one camera"):
         perturb(frame(), Noise(dropped=3))
 
 

@@ -21,10 +21,10 @@ def trained(steps, width=3):
 def test_network_moments_and_place_come_back(tmp_path):
     model, optimizer = trained(3)
     save_checkpoint(tmp_path / "c", model, optimizer, Place(3, 0.25), {"recipe": {"name": "é"}})
-    found, (fresh, its) = Checkpoint(tmp_path / "c"), trained(0)
-    assert (found.place, found.about) == (Place(3, 0.25), {"recipe": {"name": "é"}})
-    found.load_model(fresh)
-    found.load_optimizer(fresh, its)
+    checkpoint, (fresh, its) = Checkpoint(tmp_path / "c"), trained(0)
+    assert (checkpoint.place, checkpoint.about) == (Place(3, 0.25), {"recipe": {"name": "é"}})
+    checkpoint.load_model(fresh)
+    checkpoint.load_optimizer(fresh, its)
     for name, value in model.state_dict().items():
         assert torch.equal(fresh.state_dict()[name], value)
     moments, expected = its.state_dict()["state"], optimizer.state_dict()["state"]

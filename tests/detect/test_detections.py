@@ -22,8 +22,8 @@ def true_detections(world):
         ours = boxes.class_id != 255
         velocity = world.velocities_mps(frame_id)[ours].astype(np.float32)
         score = np.linspace(1, 0.5, ours.sum()).astype(np.float32)
-        found = FramePredictions(frame_id, rows(boxes)[ours], score, boxes.class_id[ours].astype(int), velocity)
-        yield found, sweep.world_SE3_ego @ sweep.ego_SE3_lidar
+        predictions = FramePredictions(frame_id, rows(boxes)[ours], score, boxes.class_id[ours].astype(int), velocity)
+        yield predictions, sweep.world_SE3_ego @ sweep.ego_SE3_lidar
 
 
 def test_true_boxes_are_the_annotations(tmp_path):
@@ -31,9 +31,9 @@ def test_true_boxes_are_the_annotations(tmp_path):
     results = nuscenes_results(true_detections(world), world.taxonomy.names)["results"]
     table = json.loads((world.root / world.version / "sample_annotation.json").read_text())
     kept = 0
-    for frame_id, found in results.items():
+    for frame_id, predictions in results.items():
         theirs = [row for row in table if row["sample_token"] == frame_id]
-        for row in found:
+        for row in predictions:
             same = min(theirs, key=lambda r: np.linalg.norm(np.subtract(r["translation"], row["translation"])))
             assert row["translation"] == pytest.approx(same["translation"], abs=1e-6)
             assert row["size"] == pytest.approx(same["size"])
@@ -44,15 +44,15 @@ def test_true_boxes_are_the_annotations(tmp_path):
 
 def test_a_table_has_a_row_a_box(tmp_path):
     world = make_world(tmp_path / "root", samples=2)
-    found = [frame for frame, _ in true_detections(world)]
-    write_detections(tmp_path / "d.parquet", found, world.taxonomy.names, {"split": "val"})
+    predictions = [frame for frame, _ in true_detections(world)]
+    write_detections(tmp_path / "d.parquet", predictions, world.taxonomy.names, {"split": "val"})
     table = pq.read_table(tmp_path / "d.parquet")
-    assert table["frame_id"].to_pylist() == [f.frame_id for f in found for _ in f.score]
+    assert table["frame_id"].to_pylist() == [f.frame_id for f in predictions for _ in f.score]
     assert np.array(table["center_lidar_m"].to_pylist()) == pytest.approx(
-        np.concatenate([f.boxes[:, :3] for f in found]), abs=1e-5
+        np.concatenate([f.boxes[:, :3] for f in predictions]), abs=1e-5
     )
     assert np.array(table["yaw_rad"].to_pylist()) == pytest.approx(
-        np.concatenate([f.boxes[:, 6] for f in found]), abs=1e-6
+        np.concatenate([f.boxes[:, 6] for f in predictions]), abs=1e-6
     )
     assert set(table["class_name"].to_pylist()) == {"car", "pedestrian", "bicycle"}
     assert json.loads(table.schema.metadata[b"pointsam.about"]) == {"split": "val"}
@@ -104,8 +104,8 @@ def test_results_are_in_the_world_and_at_most_five_hundred():
     velocity = np.tile(np.array([[3.0, 1]], dtype=np.float32), (501, 1))
     score = np.linspace(1, 0, 501, dtype=np.float32)
     left = SE3(np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), np.array([100.0, 200, 0]))
-    found = FramePredictions("f", boxes, score, np.ones(501, dtype=np.int64), velocity)
-    document = nuscenes_results([(found, left)], ("bus", "car"))
+    predictions = FramePredictions("f", boxes, score, np.ones(501, dtype=np.int64), velocity)
+    document = nuscenes_results([(predictions, left)], ("bus", "car"))
     assert document["meta"] == {
         "use_camera": False, "use_radar": False, "use_map": False, "use_external": False, "use_lidar": True,
     }  # fmt: skip
@@ -125,8 +125,8 @@ def test_results_are_in_the_world_and_at_most_five_hundred():
 
 
 def test_boxes_for_evaluation_are_in_double_precision():
-    found = some([0.5, 0.9, 0.2], [0, 1, 0])
-    boxes = FramePredictions.of("f", found).frame_boxes()
+    predictions = some([0.5, 0.9, 0.2], [0, 1, 0])
+    boxes = FramePredictions.of("f", predictions).frame_boxes()
     assert boxes.center_m.tolist() == [[0, 0, 0], [pytest.approx(0.3), 0, 0], [9, 0, 0]]
     assert (boxes.size_lwh_m.tolist()[0], boxes.yaw_rad.tolist()) == ([4, 2, 1.5], [0, 0, 0])
     assert boxes.center_m.dtype == boxes.score.dtype == np.float64

@@ -24,7 +24,7 @@ def network(request):
     return Detector(detector(request.param), NUSCENES).eval()
 
 
-def found(network, *clouds):
+def predict(network, *clouds):
     ids = tuple(f"frame {k}" for k in range(len(clouds)))
     with torch.no_grad():
         return network(Batch(ids, clouds, tuple(len(points) for points in clouds)))
@@ -32,7 +32,7 @@ def found(network, *clouds):
 
 @pytest.mark.parametrize("points", [FAR[:0], FAR], ids=["none", "out of range"])
 def test_without_points_there_are_no_boxes(network, points):
-    (empty,) = found(network, points)
+    (empty,) = predict(network, points)
     assert len(empty) == 0
     assert empty.boxes.shape == (0, 7)
 
@@ -41,9 +41,9 @@ def test_a_sweep_beside_an_empty_one_has_its_own_boxes(network):
     head = network.head
     head.config = replace(head.config, score_threshold=0.0)
     points = torch.rand(400, 5, generator=torch.Generator().manual_seed(0)) * torch.tensor([20.0, 20, 2, 1, 0])
-    (alone,) = found(network, points)
+    (alone,) = predict(network, points)
     for clouds, place in (((points, FAR[:0]), 0), ((FAR[:0], points), 1)):
-        beside = found(network, *clouds)[place]
+        beside = predict(network, *clouds)[place]
         assert torch.allclose(beside.score, alone.score, atol=1e-6)
         assert torch.allclose(beside.boxes, alone.boxes, atol=1e-4)
     assert len(alone) > 0

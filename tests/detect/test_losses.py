@@ -26,11 +26,11 @@ def test_heat_is_cornernets_focal_loss_of_the_cells_that_count(seed, rng_of):
     for (s, c, y, x), logit in np.ndenumerate(logits):
         p = min(max(sigmoid(logit), 1e-4), 1 - 1e-4)
         if counted[s, y, x]:
-            wanted = heat[s, c, y, x]
-            term = (1 - p) ** 2 * math.log(p) if wanted == 1 else (1 - wanted) ** 4 * p**2 * math.log(1 - p)
+            target = heat[s, c, y, x]
+            term = (1 - p) ** 2 * math.log(p) if target == 1 else (1 - target) ** 4 * p**2 * math.log(1 - p)
             total -= term
-    found = heat_focal(torch.from_numpy(logits), torch.from_numpy(heat).float(), torch.from_numpy(counted))
-    assert found.item() == pytest.approx(total, rel=1e-4)
+    predicted = heat_focal(torch.from_numpy(logits), torch.from_numpy(heat).float(), torch.from_numpy(counted))
+    assert predicted.item() == pytest.approx(total, rel=1e-4)
 
 
 def test_a_perfect_heat_costs_next_to_nothing_and_extremes_are_finite():
@@ -45,16 +45,16 @@ def test_a_perfect_heat_costs_next_to_nothing_and_extremes_are_finite():
 
 
 def test_what_is_not_known_is_not_regressed():
-    found = torch.tensor([[1.0, 5.0], [2.0, 7.0]], requires_grad=True)
-    wanted = torch.tensor([[0.0, math.nan], [4.0, 6.0]])
+    predicted = torch.tensor([[1.0, 5.0], [2.0, 7.0]], requires_grad=True)
+    target = torch.tensor([[0.0, math.nan], [4.0, 6.0]])
     weights = torch.tensor([1.0, 0.5])
-    loss = masked_l1(found, wanted, weights)
+    loss = masked_l1(predicted, target, weights)
     assert loss.item() == pytest.approx(1 + 2 + 0.5)
     loss.backward()
-    assert found.grad.tolist() == [[1.0, 0.0], [-1.0, 0.5]]
-    round_off = masked_smooth_l1(found, wanted, weights)
+    assert predicted.grad.tolist() == [[1.0, 0.0], [-1.0, 0.5]]
+    round_off = masked_smooth_l1(predicted, target, weights)
     assert round_off.item() == pytest.approx(3.5 - (1 + 1 + 0.5) / 18)  # a half of 1/9 less for each
-    assert masked_smooth_l1(found[:1] * 0 + 0.05, wanted[:1], weights).item() == pytest.approx(0.05**2 / 2 * 9)
+    assert masked_smooth_l1(predicted[:1] * 0 + 0.05, target[:1], weights).item() == pytest.approx(0.05**2 / 2 * 9)
 
 
 def test_no_row_is_no_loss_but_keeps_its_place_in_the_graph():
@@ -68,8 +68,8 @@ def test_no_row_is_no_loss_but_keeps_its_place_in_the_graph():
 def test_sigmoid_focal_is_retinanets(rng_of):
     logits = rng_of(0).normal(0, 3, 50)
     positive = rng_of(1).random(50) < 0.4
-    found = sigmoid_focal(torch.from_numpy(logits), torch.from_numpy(positive))
-    for value, logit, yes in zip(found.tolist(), logits, positive, strict=True):
+    predicted = sigmoid_focal(torch.from_numpy(logits), torch.from_numpy(positive))
+    for value, logit, yes in zip(predicted.tolist(), logits, positive, strict=True):
         p = sigmoid(logit) if yes else 1 - sigmoid(logit)
         assert value == pytest.approx((0.25 if yes else 0.75) * (1 - p) ** 2 * -math.log(p), rel=1e-4)
 

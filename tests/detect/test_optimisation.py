@@ -71,14 +71,14 @@ def cosine(start, end, share):
 
 def momenta(trainer):
     """Adam's first beta at each step."""
-    found = []
+    betas = []
     trainer.optimizer.register_step_pre_hook(
-        lambda optimizer, *_: found.extend(group["betas"] for group in optimizer.param_groups)
+        lambda optimizer, *_: betas.extend(group["betas"] for group in optimizer.param_groups)
     )
     for _ in trainer.run():
         pass
-    assert {second for _, second in found} == {0.99}
-    return [first for first, _ in found]
+    assert {second for _, second in betas} == {0.99}
+    return [first for first, _ in betas]
 
 
 def test_momentum_falls_while_the_rate_rises_and_comes_back(trainer_of):
@@ -88,10 +88,10 @@ def test_momentum_falls_while_the_rate_rises_and_comes_back(trainer_of):
     expected = [
         cosine(0.9, 0.6, k / top) if k <= top else cosine(0.6, 0.9, (k - top) / (steps - 1 - top)) for k in range(steps)
     ]
-    found = momenta(trainer)
-    assert found == pytest.approx(expected)
-    assert (found[0], min(found), found[-1]) == pytest.approx((0.9, 0.6, 0.9))
-    assert found.index(min(found)) == top == 7
+    momentums = momenta(trainer)
+    assert momentums == pytest.approx(expected)
+    assert (momentums[0], min(momentums), momentums[-1]) == pytest.approx((0.9, 0.6, 0.9))
+    assert momentums.index(min(momentums)) == top == 7
 
 
 def test_after_a_break_momentum_is_where_it_was(trainer_of, tmp_path):

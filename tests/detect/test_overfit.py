@@ -35,7 +35,7 @@ def test_four_frames_are_learnt_by_heart(kind, world):
     trainer = Trainer(recipe, fed, world.taxonomy, torch.device("cpu"))
     for _ in trainer.run():
         pass
-    found = list(detect_frames(trainer.model, world, world.frame_ids(), data.points, 0))
-    quality = score(world, found, {}).quality
+    predictions = list(detect_frames(trainer.model, world, world.frame_ids(), data.points, 0))
+    quality = score(world, predictions, {}).quality
     assert quality.mean_ap > 0.99, quality
     assert max(c.yaw_rad for c in quality.classes if c.num_objects) < 0.2

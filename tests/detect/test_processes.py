@@ -64,10 +64,10 @@ def test_two_processes_are_one_with_twice_the_batch(kind, pastes, world, budget,
     workers = [context.Process(target=_process, args=(rank, *args), daemon=True) for rank in range(2)]
     for worker in workers:
         worker.start()
-    found = dict(queue.get(timeout=120) for _ in workers)
+    losses_of_rank = dict(queue.get(timeout=120) for _ in workers)
     for worker in workers:
         worker.join(60)
-    assert len(alone) == len(found[0]) == STEPS
-    for step, (a, b, both) in enumerate(zip(found[0], found[1], alone, strict=True)):
+    assert len(alone) == len(losses_of_rank[0]) == STEPS
+    for step, (a, b, both) in enumerate(zip(losses_of_rank[0], losses_of_rank[1], alone, strict=True)):
         for name, value in both.items():
             assert (a[name] + b[name]) / 2 == pytest.approx(value, rel=1e-5), (step, name)

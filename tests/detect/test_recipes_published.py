@@ -233,11 +233,11 @@ def test_a_fresh_detector_says_boxes_of_its_classes(name):
     place = torch.rand(300, 5, generator=torch.Generator().manual_seed(0))
     place[:, :3] = torch.tensor(low) + place[:, :3] * (torch.tensor([x1, y1, z1]) - torch.tensor(low))
     with torch.no_grad():
-        (found,) = detector(Batch(("frame",), (place,), (300,)))
-    assert 0 < len(found) <= head.config.most
-    assert found.boxes.isfinite().all()
-    assert (found.boxes[:, 3:6] > 0).all()
-    assert set(found.class_id.tolist()) <= set(range(len(detector.config.class_names)))
+        (predictions,) = detector(Batch(("frame",), (place,), (300,)))
+    assert 0 < len(predictions) <= head.config.most
+    assert predictions.boxes.isfinite().all()
+    assert (predictions.boxes[:, 3:6] > 0).all()
+    assert set(predictions.class_id.tolist()) <= set(range(len(detector.config.class_names)))
 
 
 @pytest.mark.parametrize(

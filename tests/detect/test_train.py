@@ -37,9 +37,9 @@ def losses(trainer):
 def test_every_detector_learns_and_every_weight_is_moved(kind, world, budget, labels):
     trainer = trainer_of(tiny(kind, epochs=6, learning_rate=0.005), world, budget, labels)
     before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
-    found = losses(trainer)
-    assert len(found) == 24
-    first, last = (sum(step["loss"] for step in some) for some in (found[:4], found[-4:]))
+    values = losses(trainer)
+    assert len(values) == 24
+    first, last = (sum(step["loss"] for step in some) for some in (values[:4], values[-4:]))
     assert last < 0.8 * first
     still = [name for name, p in trainer.model.named_parameters() if torch.equal(before[name], p)]
     assert [name for name in still if not name.startswith("roi.residuals")] == []  # no proposal may be good yet
@@ -85,7 +85,7 @@ def test_half_precision_trains(kind, world, budget, labels):
 
 
 class TestBadInput:
-    def test_a_loss_that_is_no_number_stops_and_names_the_frames(self, world, budget, labels):
+    def test_a_loss_that_is_nan_stops_and_names_the_frames(self, world, budget, labels):
         trainer = trainer_of(tiny(), world, budget, labels)
         steps = trainer.run()
         next(steps)
@@ -93,7 +93,7 @@ class TestBadInput:
             trainer.model.head.heats[0][-1].bias.fill_(math.nan)
         frames = [trainer._steps.data.frame_ids[k] for k in trainer._steps.data.order(0)[2:4]]
         with pytest.raises(
-            TrainingError, match=rf"TRN001.*step 2: no number: heat, loss of frames {', '.join(frames)}"
+            TrainingError, match=rf"TRN001.*step 2: NaN or infinite: heat, loss of frames {', '.join(frames)}"
         ):
             next(steps)
         weights = [p for name, p in trainer.model.named_parameters() if "heats.0" not in name]
@@ -130,7 +130,7 @@ class TestBadInput:
         assert "CAL001" in data.bad[bad]
 
     def test_too_few_frames_for_a_step(self, world, budget, labels):
-        with pytest.raises(TrainingError, match=r"TRN002.*8 frames make no step of 9"):
+        with pytest.raises(TrainingError, match=r"TRN002.*8 frames are too few for a step of 9"):
             trainer_of(tiny(batch_size=9), world, budget, labels)
 
     def test_a_checkpoint_of_another_network(self, world, budget, labels, tmp_path):

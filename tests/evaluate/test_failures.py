@@ -24,9 +24,9 @@ def car(found, true):
 @pytest.mark.parametrize(
     ("kind", "found", "true"),
     [
-        ("place", [(3, 0, CAR, 0.9)], [(0, 0, CAR, 9)]),
-        ("class", [(0, 0.3, PERSON, 0.9)], [(0, 0, CAR, 9)]),
-        ("double", [(0, 0, CAR, 0.9), (0.3, 0, CAR, 0.8), (20, 0, CAR, 0.7)], [(0, 0, CAR, 9), (20, 0, CAR, 9)]),
+        ("localisation", [(3, 0, CAR, 0.9)], [(0, 0, CAR, 9)]),
+        ("wrong class", [(0, 0.3, PERSON, 0.9)], [(0, 0, CAR, 9)]),
+        ("duplicate", [(0, 0, CAR, 0.9), (0.3, 0, CAR, 0.8), (20, 0, CAR, 0.7)], [(0, 0, CAR, 9), (20, 0, CAR, 9)]),
         ("background", [(9, 9, CAR, 0.9), (0, 0, CAR, 0.8)], [(0, 0, CAR, 9)]),
         ("missed", [(0, 0, CAR, 0.8)], [(0, 0, CAR, 9), (9, 9, CAR, 9)]),
     ],
@@ -35,7 +35,7 @@ def test_mending_the_only_kind_of_error_makes_it_perfect(kind, found, true):
     one = failures([boxes(*found)], [boxes(*true)], NAMES)
     gains = dict(zip(KINDS, one[CAR].gains, strict=True))
     assert gains[kind] > 0
-    ap = {"place": 0.25, "class": 0.0}.get(kind)  # of 0.5, 1, 2 and 4 m one is enough; none is
+    ap = {"localisation": 0.25, "wrong class": 0.0}.get(kind)  # of 0.5, 1, 2 and 4 m one is enough; none is
     if ap is not None:
         assert gains[kind] == pytest.approx(1 - ap)
     else:
@@ -64,7 +64,7 @@ def test_distance_decides_what_an_error_is(found_class, distance_m, counts, axis
     assert both[found_class].counts[:4] == counts[:4]
 
 
-@pytest.mark.parametrize(("own_m", "kind"), [(3.9, "double"), (4.0, "class")])
+@pytest.mark.parametrize(("own_m", "kind"), [(3.9, "duplicate"), (4.0, "wrong class")])
 def test_near_its_own_class_a_second_detection_is_a_double(own_m, kind):
     found = boxes((0, 0, CAR, 0.9), (own_m, 0, CAR, 0.8))
     true = boxes((0, 0, CAR, 9), (own_m, 1, PERSON, 9))
@@ -82,7 +82,7 @@ def test_perfect_boxes_have_nothing_to_gain():
 def test_a_class_without_an_object_has_no_figures_but_its_detections_may_be_anothers():
     one = failures([boxes((0, 0, PERSON, 0.9))], [boxes((0, 0.3, CAR, 9))], NAMES)
     assert np.isnan(one[PERSON].gains).all()
-    assert one[CAR].gains[KINDS.index("class")] == pytest.approx(1)
+    assert one[CAR].gains[KINDS.index("wrong class")] == pytest.approx(1)
 
 
 def test_a_detection_near_its_own_class_keeps_it():
@@ -105,5 +105,5 @@ def test_a_wrong_class_upon_an_object_that_is_found_is_nothing_when_mended():
     found = boxes((0, 0, CAR, 0.9), (20, 0, CAR, 0.7), (0, 0.3, PERSON, 0.8))
     true = boxes((0, 0, CAR, 9), (20, 0, CAR, 9), (40, 0, PERSON, 9))
     a_car, a_person = failures([found], [true], NAMES)
-    assert a_car.gains[KINDS.index("class")] == pytest.approx(0)
+    assert a_car.gains[KINDS.index("wrong class")] == pytest.approx(0)
     assert a_person.counts == (0, 1, 0, 0, 1)

@@ -69,7 +69,7 @@ def test_an_empty_sweep_gives_nothing():
 
 
 def test_labels_of_another_sweep_are_refused():
-    with pytest.raises(SchemaError, match="labels of 2 points meet a truth of 1") as caught:
+    with pytest.raises(SchemaError, match="labels of 2 points, but ground truth of 1") as caught:
         overlaps(PointLabels.empty(2), truth_of([-1], [255]), NUSCENES)
     assert caught.value.code == "SCH003"
 

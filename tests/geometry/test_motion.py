@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from pointsam.base.errors import CalibrationError
 from pointsam.datasets.io import XYZ, RawPoints
-from pointsam.geometry.motion import carried, moved, tells_motion, twist
+from pointsam.geometry.motion import carried, has_motion, moved, twist
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Frame, Sweep
 
@@ -66,13 +66,13 @@ def test_neighbours_tell_more_than_a_second_lidar():
     with_neighbour = Frame("f", "s", (sweep(0), second), {-1: sweep(-100_000, -1.0)}, ())
     assert twist(with_neighbour, 0)[0, 3] == pytest.approx(10)
     alone = Frame("f", "s", (sweep(0), sweep(50_000, 1.0)), {}, ())
-    assert tells_motion(alone)
+    assert has_motion(alone)
     assert twist(alone, 0)[0, 3] == pytest.approx(20)
 
 
 def test_one_time_tells_no_motion():
     frame = Frame("f", "s", (sweep(0), sweep(0, 1.0)), {1: sweep(0)}, ())
-    assert not tells_motion(frame)
+    assert not has_motion(frame)
     with pytest.raises(CalibrationError) as raised:
         twist(frame, 0)
     assert raised.value.code == "CAL004"

@@ -1,4 +1,4 @@
-"""The command line in this process, and what its output folder holds."""
+"""The command line in this process, and checks of its output."""
 
 from click.testing import CliRunner
 from filelock import FileLock, Timeout
@@ -7,12 +7,12 @@ from pipelines.cli.label import main
 
 
 def label(*arguments):
-    """An exception that is not the command's own exit, hence a traceback to the user, fails the test."""
+    """Run pointsam-label; an exception other than the command's exit (a traceback for the user) fails the test."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def refused(result, code, *names):
-    """Exit code 2, the error's code, what is named, and a way out."""
+    """Check exit status 2, the code of the error, the named things, and a hint."""
     assert result.exit_code == 2, result.output
     assert f"error [{code}] " in result.output
     for name in names:
@@ -22,7 +22,7 @@ def refused(result, code, *names):
 
 
 def is_locked(folder):
-    """Whether another call would have to wait for the folder."""
+    """Whether the folder is locked by another call."""
     try:
         with FileLock(folder / ".lock").acquire(timeout=0):
             return False
@@ -31,7 +31,7 @@ def is_locked(folder):
 
 
 def watch_lock(monkeypatch, module, folder_of):
-    """Whether another call would have to wait, of each call of a module's `write_together`; gathered as they come."""
+    """A list that records, at each call of a module's `write_together`, whether the folder was locked."""
     write, held = module.write_together, []
 
     def watched(files):

@@ -1,4 +1,4 @@
-"""Samples whose points and clusters can be told apart after any transform."""
+"""Samples whose points and clusters can be identified after any transform."""
 
 import numpy as np
 
@@ -8,18 +8,18 @@ from pointsam.geometry.boxes import box_members
 
 
 def sample_of(seed=0, boxes=5, clusters=7, background=300, past=120):
-    """Every point has an intensity of its own, every cluster a class of its own; objects keep 12 m of distance."""
+    """Points have unique intensities, clusters unique classes; objects are at least 12 m apart."""
     rng = np.random.default_rng(seed)
     places = rng.permutation([(x, y) for x in range(-36, 37, 12) for y in range(-36, 37, 12)])[: boxes + clusters]
-    middle = np.column_stack([places + rng.uniform(-2, 2, places.shape), rng.uniform(-1, 0, len(places))])
+    center = np.column_stack([places + rng.uniform(-2, 2, places.shape), rng.uniform(-1, 0, len(places))])
     size = rng.uniform((1, 0.6, 1), (6, 2.5, 2.5), (len(places), 3))
     yaw = rng.uniform(-4, 4, len(places))
-    rows = np.column_stack([middle, size, yaw])
+    rows = np.column_stack([center, size, yaw])
     turn = oriented(rows).rotation
     points, owner = [np.column_stack([rng.uniform(-45, 45, (background, 2)), rng.uniform(-3, 2, background)])], []
     for k in range(len(places)):
         count = int(rng.integers(6, 40))
-        points.append(middle[k] + (rng.uniform(-0.45, 0.45, (count, 3)) * size[k]) @ turn[k].T)
+        points.append(center[k] + (rng.uniform(-0.45, 0.45, (count, 3)) * size[k]) @ turn[k].T)
         owner += [k] * count
     ids = np.concatenate([np.full(background, -1), owner]).astype(np.int32)
     xyz = np.concatenate(points)

@@ -1,4 +1,4 @@
-"""A labelled frame as exporters get it."""
+"""A labelled frame for exporters."""
 
 import numpy as np
 

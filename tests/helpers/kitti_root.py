@@ -1,4 +1,4 @@
-"""A tiny KITTI folder of made-up files."""
+"""A tiny synthetic KITTI folder."""
 
 from types import SimpleNamespace
 

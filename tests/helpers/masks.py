@@ -1,4 +1,4 @@
-"""2D results as a user would bring them, made of true boxes."""
+"""2D results of a user, made from ground-truth boxes."""
 
 import json
 
@@ -9,7 +9,7 @@ from pointsam.geometry.projection import project
 
 
 def write_masks(dataset, folder):
-    """One COCO-RLE file an image: the rectangle around each true box that the camera sees whole."""
+    """One COCO-RLE file per image: the rectangle around each ground-truth box that is completely in the image."""
     names = dataset.taxonomy.names
     for frame_id in dataset.frame_ids():
         frame, boxes = dataset.frame(frame_id), dataset.boxes(frame_id)

@@ -1,4 +1,4 @@
-"""Tiny nuScenes roots: made-up tables, sweeps and images that every reader of the format accepts."""
+"""Tiny synthetic nuScenes roots: tables, sweeps and images that all readers of the format accept."""
 
 import hashlib
 import json

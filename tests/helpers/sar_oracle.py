@@ -1,4 +1,4 @@
-"""Refinement written straight from method.md A.6: every pair of points, then loops over masks and components."""
+"""Reference implementation of refinement: all pairs of points, then loops over masks and components."""
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components

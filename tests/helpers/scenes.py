@@ -1,4 +1,4 @@
-"""Random and hostile scenes for refinement; small ones, so that a slow rule can judge thousands."""
+"""Random and adversarial scenes for refinement, small enough for thousands of comparisons with the slow reference."""
 
 from dataclasses import dataclass
 
@@ -128,7 +128,7 @@ BUILDERS = (_objects, _touching, _mixed, _grid, _rays, _clumps, _duplicates, _fa
 
 
 def scene(seed, num_points=None):
-    """A scene whose every trait follows from its seed."""
+    """A scene that depends only on its seed."""
     rng = np.random.default_rng(seed)
     build = BUILDERS[seed % len(BUILDERS)]
     taxonomy = (NUSCENES, KITTI, ODD)[rng.integers(3)]

@@ -1,4 +1,4 @@
-"""Small made-up results, and runs of them."""
+"""Small synthetic results, and runs of them."""
 
 import os
 import signal
@@ -136,7 +136,7 @@ def outcome(pid):
 
 
 def die_at(step, out):
-    """SIGKILL this process just before its step-th opening, renaming, removing or making of something below `out`."""
+    """SIGKILL this process just before its step-th file operation (open, rename, remove, make) below `out`."""
     left = [step]
 
     def hook(event, args):

@@ -1,4 +1,4 @@
-"""A third head, as plain as can be: a class and a box in every cell. What `heads/x.py` and `assign/x.py` would hold."""
+"""A minimal third head: a class and a box at every location. It has the content of `heads/x.py` and `assign/x.py`."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from pointsam.detect.heads.base import PRIOR_LOGIT
 from pointsam.detect.predictions import Predictions
 
 
-def cell_targets(scene, place, class_ids):
-    """(K,H,W) 1 in the cells of objects of each class, and (B,2) row and column of the boxes inside of the map."""
+def cell_targets(labels, place, class_ids):
+    """(K,H,W) 1 at the locations of objects of each class, and (B,2) row and column of the boxes inside of the map."""
     heat = torch.zeros(len(class_ids), *place.shape)
     for channel, class_id in enumerate(class_ids):
-        middles = torch.cat(
-            [scene.visible_center[scene.box_class == class_id], scene.cluster_center[scene.cluster_class == class_id]]
+        centers = torch.cat(
+            [
+                labels.visible_center[labels.box_class == class_id],
+                labels.cluster_center[labels.cluster_class == class_id],
+            ]
         )
-        row, column, inside = cells(middles, place)
+        row, column, inside = cells(centers, place)
         heat[channel, row[inside], column[inside]] = 1
-    return heat, *cells(scene.visible_center, place)
+    return heat, *cells(labels.visible_center, place)
 
 
-def cells(middles, place):
+def cells(centers, place):
     """(N,) row, column, and whether they are inside of the map."""
     column, row = (
-        ((middles[:, :2] - middles.new_tensor(place.origin_m)) / middles.new_tensor(place.cell_m)).long().unbind(1)
+        ((centers[:, :2] - centers.new_tensor(place.origin_m)) / centers.new_tensor(place.cell_m)).long().unbind(1)
     )
     return row, column, (row >= 0) & (row < place.shape[0]) & (column >= 0) & (column < place.shape[1])
 
@@ -61,13 +64,13 @@ class ToyHead(nn.Module):
     def forward(self, x):
         return self.logits(x), self.boxes(x)
 
-    def loss(self, output, scenes):
+    def loss(self, output, labels):
         heat, box = [], []
-        for logits, boxes, scene in zip(*output, scenes, strict=True):
-            wanted, row, column, inside = cell_targets(scene, self.place, self.class_ids)
-            heat.append(functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum"))
-            found = boxes[:, row[inside], column[inside]].T
-            box.append(functional.smooth_l1_loss(found, scene.boxes[inside], reduction="sum"))
+        for logits, boxes, sample_labels in zip(*output, labels, strict=True):
+            target, row, column, inside = cell_targets(sample_labels, self.place, self.class_ids)
+            heat.append(functional.binary_cross_entropy_with_logits(logits, target, reduction="sum"))
+            predicted = boxes[:, row[inside], column[inside]].T
+            box.append(functional.smooth_l1_loss(predicted, sample_labels.boxes[inside], reduction="sum"))
         return {"heat": torch.stack(heat).mean(), "box": torch.stack(box).mean() * self.config.box_weight}
 
     def predict(self, output):
@@ -79,12 +82,12 @@ class ToyHead(nn.Module):
     def _best(self, logits, boxes):
         score, at = logits.sigmoid().flatten().topk(self.config.most)
         channel, cell = at // logits[0].numel(), at % logits[0].numel()
-        found = boxes.flatten(1)[:, cell].T
-        found = torch.cat([found[:, :3], found[:, 3:6].abs() + 0.1, found[:, 6:]], dim=1)
-        return Predictions(found, score, torch.tensor(self.class_ids)[channel], torch.zeros(len(score), 2))
+        best = boxes.flatten(1)[:, cell].T
+        best = torch.cat([best[:, :3], best[:, 3:6].abs() + 0.1, best[:, 6:]], dim=1)
+        return Predictions(best, score, torch.tensor(self.class_ids)[channel], torch.zeros(len(score), 2))
 
 
 def toy():
-    """What a function of `recipes.py` would give."""
+    """The recipe, as a function of `recipes.py` returns it."""
     base = tiny(learning_rate=0.01)
     return replace(base, name="toy", detector=replace(base.detector, head=ToyHeadConfig(("car", "pedestrian"))))

@@ -121,5 +121,5 @@ def break_off(monkeypatch, after):
 
 
 def make_budget(dataset, fraction=0.4, rule="class"):
-    """As the command draws it."""
+    """A budget, drawn as by the command."""
     return draw(objects_of(dataset, None, count=True), dataset.taxonomy.names, BudgetConfig(fraction, rule))

@@ -25,7 +25,7 @@ def scissors(monkeypatch):
 
 @pytest.fixture
 def root(drive, tmp_path):
-    """A copy of the drive, to be spoilt: a car in each of two frames."""
+    """A copy of the drive to be damaged: a car in each of two frames."""
     shutil.copytree(drive[0], tmp_path / "root")
     return tmp_path / "root"
 

@@ -1,4 +1,4 @@
-"""A data set is described by one value, which worker processes get too."""
+"""The description of a data set that commands and workers share."""
 
 import pickle
 
@@ -30,7 +30,7 @@ def mountings(dataset):
     return np.array([view.ego_SE3_cam.translation_m for frame in frames for view in frame.cameras])
 
 
-def test_a_worker_opens_what_was_described(plain, corrections):
+def test_a_worker_opens_the_described_data_set(plain, corrections):
     spec = DataSpec(plain.root, noise=Noise(translation_m=0.2))
     spec = pickle.loads(pickle.dumps(spec))
     assert np.array_equal(mountings(spec.plain()), mountings(plain))
@@ -50,7 +50,7 @@ def test_all_but_frames_is_the_data_set_s_own(plain):
     assert changed.frame(frame_id).frame_id == frame_id
 
 
-def test_a_document_tells_of_a_changed_calibration_only(plain, corrections):
+def test_a_document_states_only_a_changed_calibration(plain, corrections):
     assert DataSpec(plain.root).calibration() == {"noise": None, "calibration": None}
     noise = Noise(rotation_deg=1.0)
     changed = DataSpec(plain.root, noise=noise, corrections=corrections).calibration()

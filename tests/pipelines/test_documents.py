@@ -1,4 +1,4 @@
-"""What run.json says of a labelling run is read back, also where its plug-ins are not installed."""
+"""run.json of a labelling run is read back, also if its plug-ins are not installed."""
 
 import json
 
@@ -55,7 +55,7 @@ def test_a_damaged_configuration_is_refused_by_its_field(tmp_path, name, value):
 
 
 @pytest.mark.parametrize("config", [None, [], "default"])
-def test_what_is_no_configuration_is_refused(tmp_path, config):
+def test_a_value_that_is_not_a_configuration_is_refused(tmp_path, config):
     write(tmp_path)
     path = tmp_path / "run.json"
     run = json.loads(path.read_text())

@@ -52,7 +52,7 @@ def test_results_come_in_the_order_of_the_tasks(workers, engine):
     assert list(ordered_map(_square, range(20), workers, _nothing, (), engine)) == [x * x for x in range(20)]
 
 
-def test_a_workers_error_reaches_the_caller_as_it_is(engine):
+def test_a_workers_error_is_raised_in_the_caller(engine):
     with pytest.raises(BackendError, match="BCK006"):
         list(ordered_map(_fail, range(3), 2, _nothing, (), engine))
 
@@ -71,7 +71,7 @@ def test_tasks_are_taken_only_as_they_are_needed():
     results.close()
 
 
-def test_a_worker_that_dies_is_an_error_that_says_so(engine):
+def test_a_dead_worker_is_an_error(engine):
     with pytest.raises(BackendError, match="BCK007"):
         list(ordered_map(_die, range(3), 2, _nothing, (), engine))
 
@@ -79,8 +79,8 @@ def test_a_worker_that_dies_is_an_error_that_says_so(engine):
 @pytest.mark.parametrize(
     ("workers", "gpus", "says"),
     [
-        (1000, 0.0, "1000 workers want 1000 CPUs, and Ray's cluster has 2"),
-        (2, 1.0, "2 workers want 2 GPUs, and Ray's cluster has 1"),
+        (1000, 0.0, "1000 workers need 1000 CPUs, and Ray's cluster has 2"),
+        (2, 1.0, "2 workers need 2 GPUs, and Ray's cluster has 1"),
     ],
 )
 def test_more_workers_than_the_cluster_has_room_for_are_refused(monkeypatch, workers, gpus, says):
@@ -91,7 +91,7 @@ def test_more_workers_than_the_cluster_has_room_for_are_refused(monkeypatch, wor
     assert "--workers" in caught.value.hint
 
 
-def test_a_gpu_that_the_cluster_lacks_is_told():
+def test_a_gpu_that_the_cluster_lacks_is_named():
     ray = pytest.importorskip("ray", reason="needs pointsam[ray]")
     ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False)
     if ray.cluster_resources().get("GPU"):

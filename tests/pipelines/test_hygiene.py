@@ -1,4 +1,4 @@
-"""Importing the library and asking for help cost numpy, not networks."""
+"""Importing the library and printing help load numpy but no networks."""
 
 import subprocess
 import sys

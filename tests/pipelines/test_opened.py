@@ -1,4 +1,4 @@
-"""A finished run opens as it was made: its masks, and its cameras; truth stays as the data set has it."""
+"""A finished run opens with its masks and its calibration; ground truth has that of the data set."""
 
 import json
 
@@ -29,7 +29,7 @@ def rotations(frame):
     return np.array([view.ego_SE3_cam.rotation for view in frame.cameras])
 
 
-def test_the_run_saw_its_noise_and_truth_has_none(drive, turned):
+def test_the_data_set_has_the_runs_noise_and_ground_truth_has_none(drive, turned):
     run, plain = open_run(turned), NuScenes(drive[0])
     for frame_id in plain.frame_ids():
         true = plain.frame(frame_id)
@@ -41,7 +41,7 @@ def test_the_run_saw_its_noise_and_truth_has_none(drive, turned):
             assert np.rad2deg(np.arccos((np.trace(turn) - 1) / 2)) == pytest.approx(5.0)
 
 
-def test_masks_are_those_that_the_clusters_were_made_of(out, turned):
+def test_masks_are_those_that_the_clusters_were_made_from(out, turned):
     frame_id = Labels(out).frame_ids()[0]
     found = Labels(turned).labels(frame_id)
     assert open_run(turned, masks_from=out).masks_of(found).keys() == Labels(out).masks(frame_id).keys()
@@ -51,18 +51,18 @@ def test_masks_are_those_that_the_clusters_were_made_of(out, turned):
     assert "--masks-from" in caught.value.hint
 
 
-def test_a_folder_of_no_run_holds_no_masks(turned, tmp_path):
+def test_a_folder_without_a_run_holds_no_masks(turned, tmp_path):
     with pytest.raises(StoreError, match="OUT004"):
         _ = open_run(turned, masks_from=tmp_path).masks
 
 
-def test_data_that_are_gone_are_named(turned, tmp_path):
+def test_missing_data_are_named(turned, tmp_path):
     with pytest.raises(DatasetError, match="DAT001") as caught:
         open_run(turned, tmp_path / "gone")
     assert str(tmp_path / "gone") in caught.value.message
 
 
-def test_the_version_that_was_asked_for_is_opened(turned):
+def test_the_requested_version_is_opened(turned):
     with pytest.raises(DatasetError, match=r"v1\.0-other"):
         open_run(turned, version="v1.0-other")
 
@@ -97,12 +97,12 @@ def test_data_that_changed_since_are_refused_by_every_command(out, root, tmp_pat
     assert not (tmp_path / "place").exists()
 
 
-def test_data_that_moved_are_the_same(turned, out, root):
+def test_moved_data_are_accepted(turned, out, root):
     assert open_run(turned, root).truth.root == root
     assert open_masks(out, DataSpec(root))[1].root == root
 
 
-def test_masks_say_the_error_that_they_were_made_with_too(out):
+def test_the_perturbation_includes_that_of_the_masks(out):
     masks, _ = open_masks(out, DataSpec(Labels(out).data_root()))
     assert masks.perturbation_with(Noise(rotation_deg=5.0)) == "rotation_deg=5.0"
 

@@ -73,40 +73,46 @@ def one_class(**traits):
 @pytest.mark.parametrize(
     ("document", "code", "says"),
     [
-        ({"taxonomy": "nuscenes", "labels": {"car": "cra"}}, "SCH001", ["labels['car']", "'cra'", "car, truck"]),
-        ({"taxonomy": "nuscens", "labels": {"car": "car"}}, "SCH002", ["taxonomy", "'nuscens'", "kitti, nuscenes"]),
-        ({"taxonomy": "kitti", "labels": {"car": 3}}, "SCH002", ["labels['car'] is 3"]),
-        ({"taxonomy": "kitti", "labels": {"car": None}}, "SCH002", ["labels['car'] is None", "left out"]),
-        ({"taxonomy": "kitti", "labels": {}}, "SCH002", ["labels is {}"]),
-        ({"taxonomy": "kitti", "labels": ["car"]}, "SCH002", ["labels is ['car']"]),
-        ({"taxonomy": OWN}, "SCH002", ["lacks: labels"]),
-        ({"taxonomy": "kitti", "labels": {"a": "car"}, "label": 1}, "SCH002", ["unknown field: label"]),
-        ({"taxonomy": 5, "labels": {"car": "car"}}, "SCH002", ["taxonomy is 5"]),
-        ({"taxonomy": {"name": "own"}, "labels": {"a": "b"}}, "SCH002", ["taxonomy lacks: classes"]),
-        ({"taxonomy": {"name": 1, "classes": []}, "labels": {"a": "b"}}, "SCH002", ["taxonomy.name is 1"]),
-        ({"taxonomy": {"name": "own", "classes": "car"}, "labels": {"a": "b"}}, "SCH002", ["taxonomy.classes"]),
+        ({"taxonomy": "nuscenes", "labels": {"car": "cra"}}, "SCH001", ["labels.car", "'cra'", "car, truck"]),
+        ({"taxonomy": "nuscens", "labels": {"car": "car"}}, "SCH002", ["`taxonomy`", "'nuscens'", "kitti, nuscenes"]),
+        ({"taxonomy": "kitti", "labels": {"car": 3}}, "SCH002", ["labels.car is wrong", "string, got 3"]),
+        ({"taxonomy": "kitti", "labels": {"car": None}}, "SCH002", ["labels.car is wrong", "string, got None"]),
+        ({"taxonomy": "kitti", "labels": {}}, "SCH002", ["`labels` maps nothing"]),
+        ({"taxonomy": "kitti", "labels": ["car"]}, "SCH002", ["labels is wrong", "an object, got ['car']"]),
+        ({"taxonomy": OWN}, "SCH002", ["`labels` maps nothing", "`coco`"]),
+        ({"labels": {"a": "car"}}, "SCH002", ["taxonomy is missing"]),
+        ({"taxonomy": "kitti", "labels": {"a": "car"}, "label": 1}, "SCH002", ["label is no field", "docs/mapping.md"]),
+        ({"taxonomy": 5, "labels": {"car": "car"}}, "SCH002", ["in `taxonomy`", "an object, got 5"]),
+        ({"taxonomy": {"name": "own"}, "labels": {"a": "b"}}, "SCH002", ["in `taxonomy`: classes is missing"]),
+        ({"taxonomy": {"name": 1, "classes": []}, "labels": {"a": "b"}}, "SCH002", ["name is wrong", "got 1"]),
+        ({"taxonomy": {"name": "own", "classes": "car"}, "labels": {"a": "b"}}, "SCH002", ["classes is wrong"]),
         ({"taxonomy": {"name": "own", "classes": []}, "labels": {"a": "b"}}, "SCH002", ["'own' needs 1 to 254"]),
-        ({"taxonomy": {"name": "own", "classes": ["car"]}, "labels": {"a": "b"}}, "SCH002", ["classes[0] is 'car'"]),
-        (one_class(colour="red"), "SCH002", ["classes[0] has an unknown field: colour", "link_floor_m"]),
-        (one_class(vehicle=1), "SCH002", ["classes[0].vehicle is 1", "true or false"]),
-        (one_class(link_floor_m="1"), "SCH002", ["classes[0].link_floor_m is '1'", "positive"]),
-        (one_class(link_floor_m=-1), "SCH002", ["classes[0].link_floor_m is -1"]),
-        (one_class(link_floor_m=0), "SCH002", ["classes[0].link_floor_m is 0"]),
+        ({"taxonomy": {"name": "own", "classes": ["car"]}, "labels": {"a": "b"}}, "SCH002", ["classes.0 is", "'car'"]),
+        ({"taxonomy": {"name": "", "classes": [{"name": "a"}]}, "labels": {"a": "a"}}, "SCH002", ["name is empty"]),
+        (one_class(colour="red"), "SCH002", ["classes.0.colour is no field", "docs/mapping.md"]),
+        (one_class(vehicle=1), "SCH002", ["classes.0.vehicle is wrong", "boolean, got 1"]),
+        (one_class(link_floor_m="1"), "SCH002", ["classes.0.link_floor_m is wrong", "number, got '1'"]),
+        (one_class(link_floor_m=-1), "SCH002", ["classes.0.link_floor_m is -1", "positive"]),
+        (one_class(link_floor_m=0), "SCH002", ["classes.0.link_floor_m is 0"]),
         (json.dumps(one_class(link_floor_m=7)).replace("7", "1e999"), "SCH002", ["link_floor_m is inf"]),
-        (one_class(name=""), "SCH002", ["classes[0].name is ''", "a name"]),
-        (one_class(name=5), "SCH002", ["classes[0].name is 5"]),
-        ({"taxonomy": {"name": "", "classes": []}, "labels": {"a": "b"}}, "SCH002", ["taxonomy.name is ''"]),
-        (one_class(link_floor_m=True), "SCH002", ["classes[0].link_floor_m is True"]),
-        (one_class(large="yes"), "SCH002", ["classes[0].large is 'yes'", "true or false"]),
-        (one_class(size_lwh_m=[4.6, 1.9]), "SCH002", ["classes[0].size_lwh_m is [4.6, 1.9]", "length, width and"]),
-        (one_class(size_lwh_m=[4.6, 1.9, 0]), "SCH002", ["classes[0].size_lwh_m is"]),
-        (one_class(coco="car"), "SCH002", ["classes[0].coco is 'car'", "a list"]),
-        (one_class(coco=[1]), "SCH002", ["classes[0].coco is [1]"]),
+        (one_class(name=""), "SCH002", ["classes.0.name is ''", "a name"]),
+        (one_class(name=5), "SCH002", ["classes.0.name is wrong", "got 5"]),
+        (one_class(link_floor_m=True), "SCH002", ["classes.0.link_floor_m is wrong", "got True"]),
+        (one_class(large="yes"), "SCH002", ["classes.0.large is wrong", "boolean, got 'yes'"]),
+        (one_class(size_lwh_m=[4.6, 1.9]), "SCH002", ["classes.0.size_lwh_m.2 is missing"]),
+        (
+            one_class(size_lwh_m=[4.6, 1.9, 0]),
+            "SCH002",
+            ["classes.0.size_lwh_m is (4.6, 1.9, 0.0)", "width and"],
+        ),
+        (one_class(coco="car"), "SCH002", ["classes.0.coco is wrong", "got 'car'"]),
+        (one_class(coco=[1]), "SCH002", ["classes.0.coco.0 is wrong", "string, got 1"]),
+        (one_class(coco=[""]), "SCH002", ["classes.0.coco is ('',)", "label names"]),
         ({"taxonomy": TWICE, "labels": {"a": "car"}}, "SCH002", ["COCO label 'car'", "several classes"]),
-        (one_class(role="driver"), "SCH002", ["classes[0].role is 'driver'", "'rider'"]),
-        (one_class(role=[]), "SCH002", ["classes[0].role is []"]),
-        ({"taxonomy": {"name": "own", "classes": [{}]}, "labels": {"a": "b"}}, "SCH002", ["classes[0] lacks: name"]),
-        ([], "SCH002", ["the file is []"]),
+        (one_class(role="driver"), "SCH002", ["classes.0.role is wrong", "'rider'", "got 'driver'"]),
+        (one_class(role=[]), "SCH002", ["classes.0.role is wrong"]),
+        ({"taxonomy": {"name": "own", "classes": [{}]}, "labels": {"a": "b"}}, "SCH002", ["classes.0.name is missing"]),
+        ([], "SCH002", ["an object, got []"]),
         ('{"taxonomy": "kitti", "labels": {"car": "car", "car": "truck"}}', "SCH002", ["'car' is there twice"]),
         ('{"taxonomy": "kitti", "labels": {"car": NaN}}', "SCH002", ["NaN"]),
         ('{"taxonomy": ', "SCH002", ["line 1"]),
@@ -115,7 +121,7 @@ def one_class(**traits):
     ],
     ids=lambda value: str(value)[:60] if isinstance(value, (dict, list)) else None,
 )
-def test_a_slip_names_file_field_and_way_out(write, document, code, says):
+def test_a_mistake_names_file_field_and_way_out(write, document, code, says):
     path = write(document)
     with pytest.raises(SchemaError) as caught:
         load_mapping(path)
@@ -125,7 +131,7 @@ def test_a_slip_names_file_field_and_way_out(write, document, code, says):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(SchemaError, match=r"SCH002.*nowhere\.json: no such mapping file"):
+    with pytest.raises(SchemaError, match=r"SCH002.*nowhere\.json: cannot be read \(No such file"):
         load_mapping(tmp_path / "nowhere.json")
 
 

@@ -154,5 +154,5 @@ def test_a_back_end_of_another_package_is_configured_like_ours(install):
 @pytest.mark.parametrize("name", ["prompt", "segment"])
 def test_options_that_would_hide_others_are_refused(install, name):
     install("theirs", [("semantics", name, "their_classes:PLUGIN")], {"their_classes": THEIRS})
-    with pytest.raises(SchemaError, match=rf"SCH005.*masks\.{name} are taken"):
+    with pytest.raises(SchemaError, match=rf"SCH005.*both use the options masks\.{name}"):
         with_overrides(RECIPES["paper"](), [f"masks.semantics={name}"])

@@ -17,7 +17,7 @@ def test_what_is_there_is_replaced_only_when_asked_for(tmp_path, there, overwrit
     if there:
         path.mkdir()
     if refused:
-        with pytest.raises(StoreError, match=r"OUT003.*report is there already"):
+        with pytest.raises(StoreError, match=r"OUT003.*report already exists"):
             files.require_free(path, bool(overwrite))
     else:
         files.require_free(path, bool(overwrite))

@@ -275,7 +275,7 @@ def test_a_table_of_another_schema_version_is_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(schema, "SCHEMA_VERSION", 99)
         fill(tmp_path)
-    with pytest.raises(SchemaError, match=r"SCH003.*parquet is of schema version 99"):
+    with pytest.raises(SchemaError, match=r"SCH003.*parquet has schema version 99"):
         Labels(tmp_path).labels("f0")
 
 
@@ -283,7 +283,7 @@ def test_a_folder_of_another_schema_version_is_refused(tmp_path):
     fill(tmp_path)
     path = tmp_path / "run.json"
     path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
-    with pytest.raises(SchemaError, match=r"SCH003.*run.json is of schema version 99"):
+    with pytest.raises(SchemaError, match=r"SCH003.*run.json has schema version 99"):
         Labels(tmp_path)
     with pytest.raises(SchemaError, match="SCH003"):
         open_run(tmp_path)

@@ -17,7 +17,7 @@ BRIGHT = Material((0.8, 0.8, 0.8))
 
 
 def film_of(preset, scene=0, **changes):
-    """A scene as the generator makes it, without rendering anything."""
+    """A scene of the generator, without any rendering."""
     from pipelines.world.config import SynthConfig
     from pipelines.world.render import film as make
 

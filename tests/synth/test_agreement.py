@@ -1,4 +1,4 @@
-"""Camera, LiDAR and annotations are of one world: they agree to the ray where nothing moves."""
+"""Camera, LiDAR and annotations agree, exactly if nothing moves."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_a_return_falls_on_the_pixels_of_its_object(seen):
     assert right / total > 0.995
 
 
-def test_inside_an_outline_it_is_the_very_pixel(seen):
+def test_returns_inside_an_outline_fall_on_pixels_of_the_same_object(seen):
     exact, inside = [], []
     for photo, label, uv in seen:
         ids = photo.object_id
@@ -112,12 +112,12 @@ def test_boxes_hold_their_points_where_things_move(moving, draw, in_world):
     assert worst < 5 * SIGMA_M - MARGIN_M + 0.01
 
 
-def test_a_box_stands_where_the_beam_met_its_thing(moving):
+def test_a_box_is_where_the_beam_measured_its_object(moving):
     for thing in moving.world.boxed:
         assert T_US - SWEEP_US <= beam_time_s(moving.world, thing, T_US * 1e-6, LIDAR.ego_SE3_lidar) * 1e6 <= T_US
 
 
-def test_visibility_is_the_share_of_pixels_that_are_seen(still):
+def test_visibility_is_the_visible_fraction_of_pixels(still):
     world, mounted = still.world, still.rig.cameras[0]
     pose = world.world_SE3_ego(0.0) @ mounted.ego_SE3_cam
     height, width = mounted.camera.height_px, mounted.camera.width_px
@@ -131,7 +131,7 @@ def test_visibility_is_the_share_of_pixels_that_are_seen(still):
         assert seen == whole
 
 
-def test_what_hides_behind_a_wall_is_hardly_visible_and_what_stands_free_is(made_up, still, draw):
+def test_an_object_behind_a_wall_is_hardly_visible_and_a_free_one_is(made_up, still, draw):
     places = (15.0, 0.0), (15.0, 6.0), (15.0, -6.0)  # behind a wall, free, and half of it over a low wall
     walls = [((0.3, 3.4, 4.0), (9.0, 0.0)), ((0.3, 6.0, 1.0), (12.5, -5.4))]
     world, mounted = made_up(*(Track(STRAIGHT, s, d) for s, d in places), walls=walls), still.rig.cameras[0]

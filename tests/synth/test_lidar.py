@@ -1,4 +1,4 @@
-"""Every return lies on what it is labelled with, where that was when the ray met it."""
+"""Every return lies on its object at the time of its ray."""
 
 from dataclasses import replace
 from functools import cache
@@ -81,7 +81,7 @@ def test_returns_lie_on_the_surface_of_their_object(kind, request, scan_of, in_w
     assert off_surface_m(film.world, scan, in_world)[met].max() < 5 * NOISE_M + 1e-3
 
 
-def test_who_walks_is_met_in_the_pose_of_that_moment(made_up, draw, in_world):
+def test_a_walking_person_is_measured_in_the_pose_of_that_time(made_up, draw, in_world):
     floor, speed = made_up(), Speed.steady(1.5)
     walkers = [
         Thing(k, pedestrian(np.random.default_rng(k), True), Track(STRAIGHT, 4 * np.cos(k), 4 * np.sin(k), k, speed), k)
@@ -153,7 +153,7 @@ def test_the_vehicle_sees_its_own_roof(still, scan_of):
     assert np.linalg.norm(scan.xyz_lidar_m[scan.object_id == EGO], axis=1).max() < 3
 
 
-def test_a_crossing_box_is_met_where_it_is_when_the_beam_passes(made_up, draw):
+def test_a_crossing_box_is_measured_where_it_is_when_the_beam_passes(made_up, draw):
     # It drives across from the right, 20 m ahead, at 30 m/s: in 37.5 ms, the beam's way from the front to the end of
     # the sweep, it goes on by 1.1 m.
     speed = Speed.steady(30.0)
@@ -161,25 +161,25 @@ def test_a_crossing_box_is_met_where_it_is_when_the_beam_passes(made_up, draw):
     scan = Lidar(world, LIDAR).scan(T_US, draw("scan"))
     mine = scan.object_id == 1
     assert mine.sum() > 50
-    middle_left = -np.median(scan.xyz_lidar_m[mine, 0])
-    assert middle_left == pytest.approx(-30.0 * np.mean(scan.delay_s[mine]), abs=0.15)
+    center_left = -np.median(scan.xyz_lidar_m[mine, 0])
+    assert center_left == pytest.approx(-30.0 * np.mean(scan.delay_s[mine]), abs=0.15)
     assert np.mean(scan.delay_s[mine]) == pytest.approx(0.0375, abs=0.003)
 
 
-def test_a_nearer_thing_hides_a_farther_one(made_up, draw):
+def test_a_nearer_object_hides_a_farther_one(made_up, draw):
     world = made_up(Track(STRAIGHT, 12.0, 0.0), Track(STRAIGHT, 30.0, 0.0, speed=Speed.steady(1e-6)))
     scan = Lidar(world, LIDAR).scan(T_US, draw("scan"))
     assert (scan.object_id == 1).sum() > 100
     assert (scan.object_id == 2).sum() == 0
 
 
-def test_rain_shortens_the_reach(still, scan_of, draw):
+def test_rain_shortens_the_range(still, scan_of, draw):
     dry, wet = scan_of(still), Lidar(still.world, LIDAR, rain=True).scan(T_US, draw("scan"))
     far = [np.count_nonzero(np.linalg.norm(s.xyz_lidar_m[s.object_id >= 0], axis=1) > 40) for s in (dry, wet)]
     assert far[1] < 0.7 * far[0]
 
 
-def test_motion_of_the_vehicle_is_taken_out(moving, scan_of, draw, in_world):
+def test_ego_motion_is_compensated(moving, scan_of, draw, in_world):
     """What stands still stays put from sweep to sweep, though the vehicle drives on."""
     later = T_US + 500_000
     scans = {T_US: scan_of(moving), later: Lidar(moving.world, LIDAR).scan(later, draw("later"))}

@@ -20,14 +20,14 @@ def test_nothing_is_travelled_at_the_start():
     assert STOP_AND_GO.travelled(0.0)[0] == 0
 
 
-def test_what_is_still_never_moves():
+def test_a_still_track_never_moves():
     assert not STILL.moves
     assert STOP_AND_GO.moves
     assert STILL.travelled(100.0)[0] == 0
 
 
 @given(st.floats(-300, 300), st.floats(0.1, 50))
-def test_along_the_centre_line_a_metre_is_a_metre(start, length):
+def test_distances_along_the_centre_line_are_metres(start, length):
     x, y, _ = ROAD.place(np.linspace(start, start + length, 400), np.zeros(400))
     assert np.hypot(np.diff(x), np.diff(y)).sum() == pytest.approx(length, rel=1e-3)
 
@@ -53,14 +53,14 @@ def test_velocity_is_the_speed_in_the_direction_that_the_thing_faces(course):
 def test_velocities_add_up_to_the_way_between_two_poses(course, d, begin):
     track = Track(ROAD, 20.0, d, course, STOP_AND_GO)
     edges = np.linspace(begin, begin + 1.0, 101)
-    middles = (edges[1:] + edges[:-1]) / 2
-    way = sum(track.velocity(float(t)) for t in middles) / len(middles)
+    centers = (edges[1:] + edges[:-1]) / 2
+    way = sum(track.velocity(float(t)) for t in centers) / len(centers)
     (first, last), _ = track.pose(edges[[0, -1]])
     np.testing.assert_allclose(way, (last - first)[:2], atol=5e-3)
 
 
 @pytest.mark.parametrize("d", [-12.0, 0.0, 12.0])
-def test_who_drives_along_the_inside_of_a_bend_is_slower(d):
+def test_a_track_along_the_inside_of_a_bend_is_slower(d):
     track = Track(ROAD, 20.0, d, 0.0, Speed.steady(7.0))
     _, _, (before, after) = ROAD.place([19.0, 21.0], [0.0, 0.0])
     bend = (after - before) / 2

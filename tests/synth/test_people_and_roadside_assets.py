@@ -1,4 +1,4 @@
-"""Pedestrians, riders, cones and barriers: the sizes nuScenes has, gaits that stay on the ground, equal bytes."""
+"""Pedestrians, riders, cones and barriers: sizes as in nuScenes, feet on the ground, equal bytes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def make(kind: str, seed: int) -> Asset:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_is_as_large_as_its_class_whatever_the_seed(kind):
+def test_size_is_that_of_the_class_for_any_seed(kind):
     sizes = np.array([make(kind, seed).size_lwh_m for seed in SEEDS])
     low, high = np.array(SIZES_M[kind]).T
     assert (sizes >= low).all(), sizes.min(axis=0)
@@ -131,7 +131,7 @@ def test_a_barrier_lies_across_as_in_nuscenes(kind):
     assert width > 2 * length
 
 
-def test_what_must_be_seen_reflects():
+def test_safety_surfaces_are_retro_reflective():
     worker = make("worker standing", 0).poses[0].materials
     assert max(m.lidar_reflectance for m in worker) >= 0.9
     assert max(m.lidar_reflectance for m in make("cone", 0).poses[0].materials) == 1.0

@@ -135,7 +135,7 @@ def test_a_wet_road_mirrors_lamps():
     assert red[0] > red[1] + 20
 
 
-def test_haze_swallows_what_is_far():
+def test_haze_hides_distant_objects():
     hazy = replace(WEATHERS["overcast"], haze_m=50.0, clouds=0.0)
     black = Material((0.0, 0.0, 0.0))
     photo = take(world(standing((1, 3, 3), 10, 2, black), standing((1, 30, 30), 120, -30, black)), hazy)

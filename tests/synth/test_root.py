@@ -1,4 +1,4 @@
-"""A written root is nuScenes to the devkit, to its evaluators, and to our own reader."""
+"""A written root is read by the devkit, its evaluators and our reader."""
 
 import itertools
 import json
@@ -43,7 +43,7 @@ def test_every_table_has_rows_and_every_file_is_there(devkit, root):
         assert (path / row["filename"]).stat().st_size > 0
 
 
-def test_chains_are_whole(devkit, root):
+def test_chains_of_tokens_are_complete(devkit, root):
     config, _, _ = root
     for scene in devkit.scene:
         samples = chain(devkit.sample, scene["first_sample_token"])

@@ -1,4 +1,4 @@
-"""Buildings, vegetation and street furniture: sizes, budgets, equal bytes, what a passer-by relies on."""
+"""Buildings, vegetation and street furniture: sizes, triangle budgets, equal bytes, functions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def make(kind: str, seed: int) -> Asset:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_is_as_large_as_such_things_are_whatever_the_seed(kind):
+def test_size_is_realistic_for_any_seed(kind):
     sizes = np.array([make(kind, seed).size_lwh_m for seed in SEEDS])
     low, high = np.array(SIZES_M[kind]).T
     assert (sizes >= low).all(), sizes.min(axis=0)
@@ -77,7 +77,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_its_category_says_whether_it_grows(kind):
+def test_plants_have_the_category_of_vegetation(kind):
     assert make(kind, 0).category == ("static.vegetation" if kind in GREEN else "static.manmade")
 
 
@@ -89,7 +89,7 @@ def test_buildings_of_any_length_keep_to_the_budget(size):
         assert len(asset.poses[0].triangles) <= 6000
 
 
-def test_one_walks_below_the_crown_of_a_tree():
+def test_the_crown_of_a_tree_is_above_head_height():
     for seed in SEEDS:
         (mesh,) = make("tree", seed).poses
         leaf = [i for i, m in enumerate(mesh.materials) if m.texture == "foliage"]
@@ -104,7 +104,7 @@ def test_windows_stop_the_lidar_and_lie_inside_the_wall():
         assert any(m.gloss >= 0.6 for m in mesh.materials)
 
 
-def test_lamps_give_light_and_signs_send_it_back():
+def test_lamps_emit_and_signs_are_retro_reflective():
     assert any(m.emit == (8.0, 7.0, 5.0) for m in make("street_lamp", 0).poses[0].materials)
     assert any(max(m.emit) > 4 for m in make("traffic_light", 0).poses[0].materials)
     for seed in range(6):
@@ -113,7 +113,7 @@ def test_lamps_give_light_and_signs_send_it_back():
 
 @pytest.mark.parametrize("make_long", [scenery.hedge, scenery.wall, scenery.fence])
 @pytest.mark.parametrize("length_m", [2.0, 12.0, 30.0])
-def test_what_runs_along_the_street_is_as_long_as_asked(make_long, length_m):
+def test_walls_and_fences_have_the_requested_length(make_long, length_m):
     for seed in range(4):
         asset = make_long(np.random.default_rng(seed), length_m)
         assert asset.size_lwh_m[0] == pytest.approx(length_m, abs=0.3)

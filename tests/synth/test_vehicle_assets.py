@@ -1,4 +1,4 @@
-"""What the vehicles of the synthetic world must be."""
+"""Vehicles of the synthetic world: sizes, budgets, parts."""
 
 import numpy as np
 import pytest
@@ -99,12 +99,12 @@ def test_stands_on_its_wheels_or_tracks(kind):
 def test_lamps_are_where_they_belong():
     for seed in range(10):
         (mesh,) = car(np.random.default_rng(seed)).poses
-        middle = mesh.vertices_m[mesh.triangles].mean(axis=1)
+        center = mesh.vertices_m[mesh.triangles].mean(axis=1)
         lit = np.array([m.emit[0] > 0 for m in mesh.materials])[mesh.material_id]
         red = np.array([m.rgb[0] > 5 * m.rgb[1] for m in mesh.materials])[mesh.material_id]
-        assert (middle[lit & ~red, 0] > 1).any()
-        assert (middle[lit & red, 0] < -1).any()
-        assert (np.abs(middle[lit, 0]) > 1).all()
+        assert (center[lit & ~red, 0] > 1).any()
+        assert (center[lit & red, 0] < -1).any()
+        assert (np.abs(center[lit, 0]) > 1).all()
 
 
 def test_colours_vary_and_most_cars_are_dull():

@@ -1,4 +1,4 @@
-"""Scenes as wholes: nothing stands in or drives through anything else."""
+"""Complete scenes: no object overlaps another."""
 
 from itertools import combinations
 from typing import NamedTuple
@@ -69,14 +69,14 @@ def overlap_m(a, b):
 def collisions(world):
     """(one, other, metres, seconds) of all that lie in each other where the vehicle may see it."""
     every = list(bodies(world))
-    middle = np.array([body.corners.mean(axis=1) for body in every])
+    center = np.array([body.corners.mean(axis=1) for body in every])
     reach = np.array([np.linalg.norm(body.corners[0, 0] - body.corners[0, 2]) / 2 for body in every])
-    in_sight = np.linalg.norm(middle - middle[0], axis=2) < IN_SIGHT_M
+    in_sight = np.linalg.norm(center - center[0], axis=2) < IN_SIGHT_M
     for i, j in combinations(range(len(every)), 2):
         one, other = every[i], every[j]
         if not (one.labelled or other.labelled):
             continue
-        close = np.linalg.norm(middle[i] - middle[j], axis=1) < reach[i] + reach[j]
+        close = np.linalg.norm(center[i] - center[j], axis=1) < reach[i] + reach[j]
         close &= in_sight[i] & in_sight[j]
         coupled = {one.name.split()[0], other.name.split()[0]} == {"vehicle.truck", "vehicle.trailer"}
         if close.any() and not coupled:
@@ -103,7 +103,7 @@ def test_the_vehicle_touches_nothing(hits):
     assert [hit for hit in hits if "vehicle.ego" in hit[0]] == []
 
 
-def test_nobody_stands_in_a_wall_or_walks_into_one(hits):
+def test_no_person_collides_with_a_wall(hits):
     assert [hit for hit in hits if not hit[1] and "vehicle.ego" not in hit[0]] == []
 
 
@@ -143,7 +143,7 @@ def test_ids_are_positions_and_instances_count_up_by_category(worlds):
             assert len(numbers) < 1000  # the panoptic format has three digits
 
 
-def test_a_description_names_weather_and_story(worlds):
+def test_a_description_names_weather_and_traffic(worlds):
     for world in worlds:
         synthetic, weather, story, *_ = world.description.split(", ")
         assert (synthetic, weather) == ("Synthetic", world.weather.name)
@@ -168,7 +168,7 @@ def test_all_ten_classes_occur(worlds):
     assert classes == set(range(len(NUSCENES.names)))
 
 
-def test_people_side_by_side_are_not_in_step(worlds):
+def test_phases_of_neighbouring_people_differ(worlds):
     people = [t for world in worlds for t in world.boxed if len(t.asset.poses) == 8]
     assert len(people) > 10
     assert len({t.pose_indices(0.0)[0] for t in people}) > 5

@@ -84,6 +84,11 @@ class NuScenes:
         scene: str = self._index.strings("samples", "scene")[self._sample(frame_id)].as_py()
         return scene
 
+    @property
+    def devkit_version(self) -> str:
+        """The version folder's name: the nuScenes devkit evaluates detections of this data set."""
+        return self.version
+
     def lidar_token(self, frame_id: str) -> str:
         """sample_data token of the key sweep; nuScenes names label files by it.
 

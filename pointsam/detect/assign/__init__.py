@@ -1,1 +1,1 @@
-"""Which place of a detector answers for which object: boxes and clusters together (method.md B.5 to B.8)."""
+"""Label assignment: which location, anchor or proposal is trained for which box or cluster (method.md B.5 to B.8)."""

@@ -1,10 +1,11 @@
-"""Anchor assignment: boxes by overlap of rectangles, clusters by overlap of points, and both joined; or by centres.
+"""Anchor assignment: to boxes by the overlap of rectangles, to clusters by the overlap of points; or by centres.
 
-Every place of a map carries, for each class, one anchor a rotation (0 and 90 degrees). A place's points in an anchor
-are counted exactly and without looking at pairs: an upright rectangle holds a point at a contiguous range of columns
-and of rows, so that four entries of a difference table a point, summed up, are the counts of all anchors.
+Every location of the feature map has, for each class, one anchor per rotation (0 and 90 degrees). Points in anchors are
+counted exactly without testing all pairs: the anchors that hold a point form a rectangle of rows and columns, so four
+entries of a difference table per point, summed up, give the counts of all anchors.
 
-Shapes: H, W rows and columns of the map; R rotations; M clusters, B boxes of the class. Source: method.md B.7.
+Shapes: H, W rows and columns of the feature map; R rotations; A = R H W anchors of a class; M clusters and B boxes of
+the class. Source: method.md B.7.
 """
 
 from __future__ import annotations
@@ -30,14 +31,15 @@ class AnchorClass:
     """Anchors of one class.
 
     Args:
-        name: of the class.
+        name: class name.
         size_lwh_m: length, width, height.
-        center_z_m: height of their middle, LiDAR frame.
-        box_iou: at and above the first an anchor is positive, below the second negative; between it is ignored.
-        cluster_iou: likewise for the overlap with clusters, of points.
+        center_z_m: z of their centres, LiDAR frame.
+        box_iou: an anchor is positive from the first overlap with a box on, negative below the second, and ignored
+            between.
+        cluster_iou: likewise for the overlap of points with clusters.
 
     Raises:
-        SchemaError: SCH005 on thresholds out of order or a size that is none.
+        SchemaError: SCH005 on thresholds out of order or a size that is not positive.
     """
 
     name: str
@@ -50,17 +52,17 @@ class AnchorClass:
         require(min(self.size_lwh_m) > 0, "anchors.size_lwh_m", self.size_lwh_m, "lengths above 0")
         for name in ("box_iou", "cluster_iou"):
             high, low = getattr(self, name)
-            require(1 >= high >= low > 0, f"anchors.{name}", (high, low), "two falling shares of (0, 1]")
+            require(1 >= high >= low > 0, f"anchors.{name}", (high, low), "two decreasing numbers in (0, 1]")
 
 
 @dataclass(frozen=True)
 class AnchorMap(MapShape):
-    """Where anchors stand: the middles of the cells.
+    """The positions of anchors: the centres of the locations of a feature map.
 
     Args:
         origin_m, cell_m, shape: as in `MapShape`.
-        classes: of the anchors.
-        class_ids: of these classes.
+        classes: anchors of each class.
+        class_ids: class_id of each of these classes.
     """
 
     classes: tuple[AnchorClass, ...]
@@ -68,36 +70,36 @@ class AnchorMap(MapShape):
 
     def boxes(self, anchors: AnchorClass, device: torch.device | None = None) -> Tensor:
         """(R,H,W,7) anchors of a class."""
-        (x, y), (h, w) = self.middles(device), self.shape
+        (x, y), (h, w) = self.centers(device), self.shape
         out = torch.empty(len(_ROTATIONS), h, w, 7, device=device)
         out[..., 0], out[..., 1], out[..., 2] = x[None, None, :], y[None, :, None], anchors.center_z_m
         out[..., 3:6] = out.new_tensor(anchors.size_lwh_m)
         out[..., 6] = out.new_tensor(_ROTATIONS)[:, None, None]
         return out
 
-    def middles(self, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-        """(W,) x and (H,) y of the cells' middles."""
+    def centers(self, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+        """(W,) x and (H,) y of the centres of the locations."""
         x, y = (torch.arange(count, device=device) + 0.5 for count in reversed(self.shape))
         return self.origin_m[0] + x * self.cell_m[0], self.origin_m[1] + y * self.cell_m[1]
 
     def counts(self, xy: Tensor, group: Tensor, num_groups: int, anchors: AnchorClass) -> Tensor:
-        """(num_groups,R,H,W) int64 number of points of each group in each anchor's rectangle, all heights, edges too.
+        """(G,R,H,W) int64 number of points of each group in each anchor's rectangle, edges included, at any height.
 
         Args:
-            xy: (P,2).
-            group: (P,) group of each.
+            xy: (P,2) points.
+            group: (P,) group of each point.
             num_groups: G.
-            anchors: their class.
+            anchors: anchors of the class.
         """
         h, w = self.shape
         counts = []
         for yaw in _ROTATIONS:
             length, width = anchors.size_lwh_m[1::-1] if yaw else anchors.size_lwh_m[:2]
             spans = []
-            for middle, half, place in zip(self.middles(xy.device), (length / 2, width / 2), xy.unbind(1), strict=True):
-                place = place.to(middle.dtype).contiguous()
-                first = torch.searchsorted((middle + half).contiguous(), place)
-                spans.append((first, torch.searchsorted((middle - half).contiguous(), place, right=True)))
+            for center, half, place in zip(self.centers(xy.device), (length / 2, width / 2), xy.unbind(1), strict=True):
+                place = place.to(center.dtype).contiguous()
+                first = torch.searchsorted((center + half).contiguous(), place)
+                spans.append((first, torch.searchsorted((center - half).contiguous(), place, right=True)))
             (x0, x1), (y0, y1) = spans
             met = (x0 < x1) & (y0 < y1)
             steps = torch.zeros(num_groups * (h + 1) * (w + 1), dtype=torch.int64, device=xy.device)
@@ -111,47 +113,47 @@ class AnchorMap(MapShape):
 
 @dataclass(frozen=True, eq=False)
 class AnchorTargets:
-    """What the anchors of one sample should say; K classes.
+    """Targets of the anchors of one sample; K classes.
 
     Args:
         label: (K,R,H,W) int8 POSITIVE, NEGATIVE or IGNORED.
-        box: (K,R,H,W) int64 index of the box to regress, -1 for none: of anchors positive by a box, by overlap whatever
-            a cluster made of their label.
+        box: (K,R,H,W) int64 index of the box to regress, -1 for none. An anchor that is positive for a box regresses it
+            even where, in matching by overlap, a cluster overrules its label.
     """
 
     label: Tensor
     box: Tensor
 
 
-def anchor_targets(scene: SampleLabels, anchor_map: AnchorMap, match: Match = "overlap") -> AnchorTargets:
-    """Assign one sample's boxes and clusters; anchors that hold unknown points are ignored in place of negative.
+def anchor_targets(labels: SampleLabels, anchor_map: AnchorMap, match: Match = "overlap") -> AnchorTargets:
+    """Assign one sample's boxes and clusters; negative anchors that hold unknown points become ignored.
 
     Args:
-        scene: of labels.
+        labels: labels of one sample.
         anchor_map: the anchors.
-        match: "overlap", the published rule: wherever clusters do not say negative, they overrule boxes; or "centers":
-            both kinds are matched by the middle of what is visible, as in centre heads.
+        match: "overlap", the published rule: the label by clusters overrules the label by boxes wherever it is not
+            negative; or "centers": both kinds are matched by the centre of their visible points, as in centre heads.
     """
     rule = {"overlap": _by_overlap, "centers": _by_centers}[match]
-    labels, boxes = [], []
-    unknown = scene.xyz[scene.unknown, :2]
+    label_maps, boxes = [], []
+    unknown = labels.xyz[labels.unknown, :2]
     for anchors, class_id in zip(anchor_map.classes, anchor_map.class_ids, strict=True):
-        label, box = rule(scene, anchor_map, anchors, class_id)
+        label, box = rule(labels, anchor_map, anchors, class_id)
         held = anchor_map.counts(unknown, torch.zeros_like(unknown[:, 0], dtype=torch.int64), 1, anchors)
         label[(label == NEGATIVE) & (held.flatten() > 0)] = IGNORED
         shape = (len(_ROTATIONS), *anchor_map.shape)
-        labels.append(label.view(shape))
+        label_maps.append(label.view(shape))
         boxes.append(box.view(shape))
-    return AnchorTargets(torch.stack(labels), torch.stack(boxes))
+    return AnchorTargets(torch.stack(label_maps), torch.stack(boxes))
 
 
 def _by_overlap(
-    scene: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int
+    labels: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int
 ) -> tuple[Tensor, Tensor]:
     """(A,) label and box of the anchors of a class (method.md B.7)."""
-    ours = (scene.box_class == class_id).nonzero(as_tuple=True)[0]
-    label, owner = _matched(_box_overlap(scene.boxes[ours], anchor_map, anchors), *anchors.box_iou)
-    by_cluster, _ = _matched(_cluster_overlap(scene, anchor_map, anchors, class_id), *anchors.cluster_iou)
+    ours = (labels.box_class == class_id).nonzero(as_tuple=True)[0]
+    label, owner = _matched(_box_overlap(labels.boxes[ours], anchor_map, anchors), *anchors.box_iou)
+    by_cluster, _ = _matched(_cluster_overlap(labels, anchor_map, anchors, class_id), *anchors.cluster_iou)
     positive = label == POSITIVE
     box = torch.full_like(owner, -1)
     box[positive] = ours[owner[positive]]
@@ -159,23 +161,23 @@ def _by_overlap(
 
 
 def _by_centers(
-    scene: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int
+    labels: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int
 ) -> tuple[Tensor, Tensor]:
     """(A,) label and box of the anchors of a class.
 
-    Positive are the anchors within half a width of an object's visible middle, and the nearest; where several are near,
-    the nearest of them has the anchor. Of a box it is the rotation nearest to its heading, of a cluster the one under
-    which it overlaps an anchor most; its other rotation is ignored there, and so are all other anchors that overlap an
-    object by the lower threshold.
+    An anchor is positive within half a width of an object's visible centre, and at the location nearest to it. If
+    several objects are that near, the nearest one is matched. For a box, the anchor of the rotation nearest to its
+    heading is positive; for a cluster, the rotation with the largest overlap, and the other rotation is ignored. All
+    other anchors that overlap an object by at least the lower threshold are ignored.
     """
-    ours = (scene.box_class == class_id).nonzero(as_tuple=True)[0]
-    by_box = _box_overlap(scene.boxes[ours], anchor_map, anchors)
-    by_cluster = _cluster_overlap(scene, anchor_map, anchors, class_id)
-    yaw, cells = scene.boxes[ours, 6], anchor_map.shape[0] * anchor_map.shape[1]
+    ours = (labels.box_class == class_id).nonzero(as_tuple=True)[0]
+    by_box = _box_overlap(labels.boxes[ours], anchor_map, anchors)
+    by_cluster = _cluster_overlap(labels, anchor_map, anchors, class_id)
+    yaw, cells = labels.boxes[ours, 6], anchor_map.shape[0] * anchor_map.shape[1]
     turned = (yaw.sin().abs() > yaw.cos().abs()).long()
     best = by_cluster.view(len(_ROTATIONS), cells, -1).amax(dim=1).argmax(dim=0)
     near, owner = _near(
-        torch.cat([scene.visible_center[ours], scene.cluster_center[scene.cluster_class == class_id]]),
+        torch.cat([labels.visible_center[ours], labels.cluster_center[labels.cluster_class == class_id]]),
         anchor_map,
         min(anchors.size_lwh_m[:2]) / 2,
     )
@@ -196,8 +198,8 @@ def _by_centers(
 
 
 def _near(centers: Tensor, anchor_map: AnchorMap, radius_m: float) -> tuple[Tensor, Tensor]:
-    """(H*W,) whether a cell lies near to a middle (N,3) inside the map, and the nearest of these."""
-    x, y = anchor_map.middles(centers.device)
+    """(H*W,) whether a location lies near one of the (N,3) centres inside the map, and the index of the nearest one."""
+    x, y = anchor_map.centers(centers.device)
     at = torch.cartesian_prod(y, x).flip(1)
     if len(centers) == 0:
         none = torch.zeros(len(at), dtype=torch.int64, device=at.device)
@@ -212,29 +214,29 @@ def _near(centers: Tensor, anchor_map: AnchorMap, radius_m: float) -> tuple[Tens
 
 
 def _box_overlap(boxes: Tensor, anchor_map: AnchorMap, anchors: AnchorClass) -> Tensor:
-    """(A,B) overlap of a class' anchors and boxes as rectangles of the nearest of 0 and 90 degrees."""
+    """(A,B) overlap of the anchors of a class and boxes, as rectangles turned to the nearest of 0 and 90 degrees."""
     rectangles = nearest_bev(anchor_map.boxes(anchors, boxes.device).view(-1, 7))
     return iou_aligned(rectangles, nearest_bev(boxes))
 
 
-def _cluster_overlap(scene: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> Tensor:
-    """(A,M) overlap of a class' anchors and clusters (method.md B.6): points of the whole scene, every height."""
-    ours = (scene.cluster_class == class_id).nonzero(as_tuple=True)[0]
+def _cluster_overlap(labels: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> Tensor:
+    """(A,M) overlap of the anchors and clusters of a class (method.md B.6): all points of the sweep, at any height."""
+    ours = (labels.cluster_class == class_id).nonzero(as_tuple=True)[0]
     if len(ours) == 0:
-        return scene.xyz.new_zeros(len(_ROTATIONS) * anchor_map.shape[0] * anchor_map.shape[1], 0)
-    rank = torch.full((len(scene.cluster_class) + 1,), -1, device=ours.device)
+        return labels.xyz.new_zeros(len(_ROTATIONS) * anchor_map.shape[0] * anchor_map.shape[1], 0)
+    rank = torch.full((len(labels.cluster_class) + 1,), -1, device=ours.device)
     rank[ours] = torch.arange(len(ours), device=ours.device)
-    owner = rank[scene.cluster_id]  # -1, no cluster, reads the last entry
+    owner = rank[labels.cluster_id]  # cluster_id -1 (no cluster) indexes the last entry
     member = owner >= 0
-    xy = scene.xyz[:, :2]
+    xy = labels.xyz[:, :2]
     held = anchor_map.counts(xy, torch.zeros_like(owner), 1, anchors)
     shared = anchor_map.counts(xy[member], owner[member], len(ours), anchors)
-    union = held + scene.cluster_points[ours, None, None, None] - shared
+    union = held + labels.cluster_points[ours, None, None, None] - shared
     return (shared.double() / (union.double() + 1e-6)).float().flatten(1).T
 
 
 def _matched(overlap: Tensor, high: float, low: float) -> tuple[Tensor, Tensor]:
-    """(A,) label and (A,) best object of each anchor; the best anchors of each object are positive if they touch it."""
+    """(A,) label and (A,) best object of each anchor; the best anchors of an object are positive if they overlap it."""
     count, objects = overlap.shape
     label = torch.full((count,), NEGATIVE, dtype=torch.int8, device=overlap.device)
     if objects == 0:
@@ -246,20 +248,20 @@ def _matched(overlap: Tensor, high: float, low: float) -> tuple[Tensor, Tensor]:
     return label, owner
 
 
-def sine_difference(found: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Angles so that their difference is sin(found - wanted): turned about by 180 degrees costs nothing (SECOND)."""
-    return found.sin() * wanted.cos(), found.cos() * wanted.sin()
+def sine_difference(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Values whose difference is sin(predicted - target), so that an error of 180 degrees costs nothing (SECOND)."""
+    return predicted.sin() * target.cos(), predicted.cos() * target.sin()
 
 
 def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
-    """(K,7) residuals of boxes to their anchors: offsets by the anchor's diagonal and height, logs of sizes, yaw."""
+    """(N,7) residuals of boxes to their anchors: offsets over the anchor's diagonal and height, log sizes, yaw."""
     diagonal = torch.linalg.norm(anchors[:, 3:5], dim=1, keepdim=True)
     offset = (boxes[:, :3] - anchors[:, :3]) / torch.cat([diagonal, diagonal, anchors[:, 5:6]], dim=1)
     return torch.cat([offset, (boxes[:, 3:6] / anchors[:, 3:6]).log(), boxes[:, 6:] - anchors[:, 6:]], dim=1)
 
 
 def decode(residuals: Tensor, anchors: Tensor) -> Tensor:
-    """(K,7) boxes; undoes `encode`."""
+    """(N,7) boxes of residuals: the inverse of `encode`."""
     diagonal = torch.linalg.norm(anchors[:, 3:5], dim=1, keepdim=True)
-    middle = residuals[:, :3] * torch.cat([diagonal, diagonal, anchors[:, 5:6]], dim=1) + anchors[:, :3]
-    return torch.cat([middle, residuals[:, 3:6].exp() * anchors[:, 3:6], residuals[:, 6:] + anchors[:, 6:]], dim=1)
+    center = residuals[:, :3] * torch.cat([diagonal, diagonal, anchors[:, 5:6]], dim=1) + anchors[:, :3]
+    return torch.cat([center, residuals[:, 3:6].exp() * anchors[:, 3:6], residuals[:, 6:] + anchors[:, 6:]], dim=1)

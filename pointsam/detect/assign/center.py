@@ -1,7 +1,7 @@
-"""Centre-based assignment: one peak an object, whether it has a box or is a mere cluster.
+"""Centre-based assignment: every object, box or cluster, has one peak in the heat map of its class.
 
-Both kinds peak at the middle of what is visible; only boxes say where the true middle, size and heading are.
-H, W cells of a map along y and x, C classes of a head, K regressed objects.
+Both kinds have their peak at the centre of their visible points; only boxes are targets of centre, size and heading.
+H, W locations of the feature map along y and x, C classes of a head, K locations at which a box is regressed.
 
 Source: method.md B.5.
 """
@@ -20,7 +20,7 @@ from pointsam.detect.labels import SampleLabels
 from pointsam.detect.nets.grid import MapShape
 
 CODE = ("x", "y", "z", "log length", "log width", "log height", "cos yaw", "sin yaw", "vx", "vy")
-"""What a head regresses, in this order."""
+"""The numbers that a head regresses, in this order."""
 Peak = Literal["visible", "true"]
 _OVERLAP = 0.1
 _MOST_OBJECTS = 500
@@ -28,15 +28,17 @@ _MOST_OBJECTS = 500
 
 @dataclass(frozen=True)
 class CenterMap(MapShape):
-    """A head's map.
+    """The heat map of a head.
 
     Args:
         origin_m, cell_m, shape: as in `MapShape`.
         classes: class_id of each channel.
-        smallest_radius: of a peak, cells, by channel; that of every cluster.
-        reach: cells about a box's peak in which it is regressed too. Published: 0, at the peak alone. Where clusters
-            see half of an object, heat peaks off the middle, and a cell that never learned a box decodes anything.
-        peak: of a box: the middle of its visible points, as of clusters, or its true middle, as in plain CenterPoint.
+        smallest_radius: smallest radius of a peak in locations, by channel; clusters always have this radius.
+        reach: distance from its peak, in locations, up to which a box is also regressed. Published: 0, the peak only.
+            Where clusters cover half of an object, the predicted peak is off the centre, and a location that never
+            regressed a box decodes to an arbitrary one.
+        peak: position of a box's peak: "visible", the centre of its visible points, as for clusters, or "true", its
+            centre, as in CenterPoint.
     """
 
     classes: tuple[int, ...]
@@ -47,14 +49,14 @@ class CenterMap(MapShape):
 
 @dataclass(frozen=True, eq=False)
 class CenterTargets:
-    """What one head should say of a batch.
+    """Targets of one head for a batch of S samples.
 
     Args:
-        heat: (S,C,H,W) 1 at the cell of each object, falling off around it; S samples.
-        counted: (S,H,W) bool, cells where a missing object is wrong.
-        num_peaks: objects, boxes and clusters.
-        sample, row, column: (K,) cells at which boxes are regressed, those of peaks first.
-        code: (K,10) as CODE; the velocity is NaN where unknown.
+        heat: (S,C,H,W) 1 at the location of each object, decreasing around it.
+        counted: (S,H,W) bool, False in ignore regions.
+        num_peaks: number of objects, boxes and clusters.
+        sample, row, column: (K,) locations at which boxes are regressed.
+        code: (K,10) regression targets in the order of CODE; the velocity is NaN where unknown.
     """
 
     heat: Tensor
@@ -66,32 +68,32 @@ class CenterTargets:
     code: Tensor
 
 
-def center_targets(scenes: Sequence[SampleLabels], head: CenterMap) -> CenterTargets:
-    """Targets of a batch."""
+def center_targets(labels: Sequence[SampleLabels], head: CenterMap) -> CenterTargets:
+    """Targets of a head for the labels of a batch."""
     heats, counted, rows, peaks = [], [], [], 0
-    for index, scene in enumerate(scenes):
-        cell, channel, radius, box = _peaks(scene, head)
+    for index, sample_labels in enumerate(labels):
+        cell, channel, radius, box = _peaks(sample_labels, head)
         heat = splat(cell, channel, radius, (len(head.classes), *head.shape))
         heats.append(heat)
-        counted.append(_counted(scene, head, heat))
+        counted.append(_counted(sample_labels, head, heat))
         peaks += len(cell)
         cell, box = _regressed(cell, box, head)
         at = torch.cat([torch.full_like(cell[:, :1], index), cell], dim=1)
-        rows.append((at, _code(scene, box, cell, head)))
+        rows.append((at, _code(sample_labels, box, cell, head)))
     sample, column, row = torch.cat([at for at, _ in rows]).unbind(1)
     code = torch.cat([code for _, code in rows])
     return CenterTargets(torch.stack(heats), torch.stack(counted), peaks, sample, row, column, code)
 
 
-def _peaks(scene: SampleLabels, head: CenterMap) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(N,2) cell x, y, (N,) channel, radius and box (-1: a cluster) of a head's objects, boxes first."""
-    channel_of = torch.full((256,), -1, device=scene.xyz.device)
-    channel_of[list(head.classes)] = torch.arange(len(head.classes), device=scene.xyz.device)
-    boxed = scene.visible_center if head.peak == "visible" else scene.boxes[:, :3]
-    centers = torch.cat([boxed, scene.cluster_center])
-    channel = channel_of[torch.cat([scene.box_class, scene.cluster_class])]
-    none = torch.full_like(scene.cluster_class, -1)
-    box = torch.cat([torch.arange(len(scene.boxes), device=none.device), none])
+def _peaks(labels: SampleLabels, head: CenterMap) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(N,2) location x, y, (N,) channel, radius and box (-1 for a cluster) of the objects of a head, boxes first."""
+    channel_of = torch.full((256,), -1, device=labels.xyz.device)
+    channel_of[list(head.classes)] = torch.arange(len(head.classes), device=labels.xyz.device)
+    boxed = labels.visible_center if head.peak == "visible" else labels.boxes[:, :3]
+    centers = torch.cat([boxed, labels.cluster_center])
+    channel = channel_of[torch.cat([labels.box_class, labels.cluster_class])]
+    none = torch.full_like(labels.cluster_class, -1)
+    box = torch.cat([torch.arange(len(labels.boxes), device=none.device), none])
     place = (centers[:, :2] - centers.new_tensor(head.origin_m)) / centers.new_tensor(head.cell_m)
     size = place.new_tensor([head.shape[1], head.shape[0]])
     ours = ((channel >= 0) & ((place >= 0) & (place < size)).all(dim=1)).nonzero(as_tuple=True)[0][:_MOST_OBJECTS]
@@ -99,13 +101,16 @@ def _peaks(scene: SampleLabels, head: CenterMap) -> tuple[Tensor, Tensor, Tensor
     cell = place.floor().long()
     radius = torch.tensor(head.smallest_radius, device=cell.device)[channel]
     of_box = box >= 0
-    length, width = (scene.boxes[box[of_box], 3:5] / centers.new_tensor(head.cell_m)).unbind(1)
+    length, width = (labels.boxes[box[of_box], 3:5] / centers.new_tensor(head.cell_m)).unbind(1)
     radius[of_box] = torch.maximum(gaussian_radius(length, width).floor().long(), radius[of_box])
     return cell, channel, radius, box
 
 
 def _regressed(cell: Tensor, box: Tensor, head: CenterMap) -> tuple[Tensor, Tensor]:
-    """(K,2) cells where boxes are regressed, and (K,) which: each at its peak, and about it where no peak is nearer."""
+    """(K,2) locations where boxes are regressed, and (K,) their boxes.
+
+    Each box is regressed at its peak, and within its reach where no other peak is nearer.
+    """
     step = torch.arange(-head.reach, head.reach + 1, device=cell.device)
     offset = torch.cartesian_prod(step, step)
     height, width = head.shape
@@ -122,7 +127,7 @@ def _regressed(cell: Tensor, box: Tensor, head: CenterMap) -> tuple[Tensor, Tens
 
 
 def gaussian_radius(length: Tensor, width: Tensor, overlap: float = _OVERLAP) -> Tensor:
-    """(N,) how far, in cells, a rectangle may be off and still overlap by so much: CornerNet's least of three cases."""
+    """(N,) offset, in locations, at which rectangles still have this overlap: CornerNet's minimum of three cases."""
     o, both, area = overlap, length + width, length * width
     r1 = (both + torch.sqrt(both**2 - 4 * area * (1 - o) / (1 + o))) / 2
     r2 = (2 * both + torch.sqrt(4 * both**2 - 16 * (1 - o) * area)) / 2
@@ -131,12 +136,12 @@ def gaussian_radius(length: Tensor, width: Tensor, overlap: float = _OVERLAP) ->
 
 
 def splat(cell: Tensor, channel: Tensor, radius: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """(C,H,W) the larger of all objects' bells, sigma (2r + 1) / 6, cut off at the radius.
+    """(C,H,W) maximum over objects of a Gaussian with sigma (2r + 1) / 6, truncated at the radius r.
 
     Args:
-        cell: (N,2) x, y.
-        channel: (N,).
-        radius: (N,) cells.
+        cell: (N,2) location x, y of each object.
+        channel: (N,) channel of each object.
+        radius: (N,) radius in locations.
         shape: C, H, W.
     """
     heat = torch.zeros(shape, device=cell.device)
@@ -155,9 +160,9 @@ def splat(cell: Tensor, channel: Tensor, radius: Tensor, shape: tuple[int, int, 
     return heat
 
 
-def _counted(scene: SampleLabels, head: CenterMap, heat: Tensor) -> Tensor:
-    """All cells, but for those around unknown points and away from all that is labelled."""
-    xy = scene.xyz[scene.unknown, :2]
+def _counted(labels: SampleLabels, head: CenterMap, heat: Tensor) -> Tensor:
+    """(H,W) bool: all locations except those next to an unknown point and without heat of a labelled object."""
+    xy = labels.xyz[labels.unknown, :2]
     cell = ((xy - xy.new_tensor(head.origin_m)) / xy.new_tensor(head.cell_m)).floor().long()
     inside = ((cell >= 0) & (cell < cell.new_tensor([head.shape[1], head.shape[0]]))).all(dim=1)
     column, row = cell[inside].unbind(1)
@@ -167,10 +172,10 @@ def _counted(scene: SampleLabels, head: CenterMap, heat: Tensor) -> Tensor:
     return ~(around & (heat.amax(dim=0) == 0))
 
 
-def _code(scene: SampleLabels, box: Tensor, cell: Tensor, head: CenterMap) -> Tensor:
-    """(K,10) of boxes; the offset is from the cell of the visible middle and may lie far outside of [0, 1)."""
-    boxes = scene.boxes[box]
+def _code(labels: SampleLabels, box: Tensor, cell: Tensor, head: CenterMap) -> Tensor:
+    """(K,10) targets of boxes; the offset is relative to the location and may lie far outside of [0, 1)."""
+    boxes = labels.boxes[box]
     true = (boxes[:, :2] - boxes.new_tensor(head.origin_m)) / boxes.new_tensor(head.cell_m)
     yaw = boxes[:, 6:7]
-    parts = [true - cell, boxes[:, 2:3], boxes[:, 3:6].log(), yaw.cos(), yaw.sin(), scene.velocity[box]]
+    parts = [true - cell, boxes[:, 2:3], boxes[:, 3:6].log(), yaw.cos(), yaw.sin(), labels.velocity[box]]
     return torch.cat(parts, dim=1)

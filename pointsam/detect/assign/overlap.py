@@ -1,7 +1,7 @@
-"""Overlap of a box and a cluster: of the points they hold.
+"""Overlap of a box and a cluster: intersection over union of their sets of points.
 
-Source: method.md B.6: |P(B) and K| / (|P(B)| + |K| - |P(B) and K| + 1e-6), where P(B) are all points of the sweep in
-the box, whatever they are of, and |K| is the cluster's count. There is no cap on the boxes of a point.
+Source: method.md B.6: |P(B) and K| / (|P(B)| + |K| - |P(B) and K| + 1e-6). P(B) are all points of the sweep in the box,
+of any object or of none, and |K| is the number of points of the cluster. A point may lie in any number of boxes.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ def box_cluster_iou(point: Tensor, box: Tensor, num_boxes: int, cluster_id: Tens
     """(N,M) overlap of N boxes and M clusters.
 
     Args:
-        point: (K,) points that lie in boxes, as `points_in_boxes` gives them.
-        box: (K,) the box of each.
+        point: (K,) index of the point of each (point, box) pair, as `points_in_boxes` returns it.
+        box: (K,) index of the box of each pair.
         num_boxes: N.
-        cluster_id: (P,) of every point, -1 for none.
+        cluster_id: (P,) cluster of every point, -1 for none.
         cluster_points: (M,) number of points of each cluster.
     """
     m = len(cluster_points)

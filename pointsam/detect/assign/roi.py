@@ -1,6 +1,6 @@
-"""Second-stage targets: proposals meet boxes by volume and clusters by points; those met by a cluster teach class only.
+"""Second-stage targets: proposals are matched to boxes by volume and to clusters by points.
 
-R proposals, T of them sampled. Source: method.md B.8.
+A proposal that matches a cluster trains the confidence only. R proposals, T of them sampled. Source: method.md B.8.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class RoiConfig:
     """How proposals are matched and sampled.
 
     Args:
-        samples: proposals a sample that are trained on.
-        most_foreground: of them.
-        foreground_iou: from here on a proposal is foreground, and above it regresses a box.
-        easy_iou: background below is easy.
-        hard_share: of the background, at most, that is hard.
-        confidence_iou: confidence is 0 below the first, 1 above the second, linear between.
+        samples: number of proposals per sample that are trained on.
+        most_foreground: largest number of foreground proposals among them.
+        foreground_iou: a proposal with at least this overlap is foreground; with more, it also regresses its box.
+        easy_iou: background with less overlap is easy, other background is hard.
+        hard_share: largest fraction of hard proposals in the background.
+        confidence_iou: the target confidence is 0 below the first, 1 above the second, and linear between.
 
     Raises:
         SchemaError: SCH005 on a value out of range.
@@ -44,19 +44,19 @@ class RoiConfig:
         require(
             0 <= self.easy_iou < self.foreground_iou <= 1, "roi.easy_iou", self.easy_iou, "less than foreground_iou"
         )
-        require(0 <= self.hard_share <= 1, "roi.hard_share", self.hard_share, "a share")
+        require(0 <= self.hard_share <= 1, "roi.hard_share", self.hard_share, "a fraction")
         low, high = self.confidence_iou
-        require(0 <= low < high <= 1, "roi.confidence_iou", self.confidence_iou, "two rising shares")
+        require(0 <= low < high <= 1, "roi.confidence_iou", self.confidence_iou, "two increasing fractions")
 
 
 @dataclass(frozen=True, eq=False)
 class RoiMatch:
-    """What each proposal met of its own class.
+    """The best match of each proposal among the boxes and clusters of its class.
 
     Args:
-        iou: (R,) the larger of its overlaps with boxes and clusters.
-        box: (R,) the box it met, -1 where it met nothing or a cluster more: then it teaches its class only.
-        unknown: (R,) bool, it holds unknown points.
+        iou: (R,) its largest overlap with a box or a cluster.
+        box: (R,) index of the matched box, -1 where nothing matches or a cluster matches better.
+        unknown: (R,) bool, whether it holds unknown points.
     """
 
     iou: Tensor
@@ -66,13 +66,13 @@ class RoiMatch:
 
 @dataclass(frozen=True, eq=False)
 class RoiTargets:
-    """What the sampled proposals of one sample should say.
+    """Targets of the sampled proposals of one sample.
 
     Args:
-        proposal: (T,) which; with repetitions.
-        confidence: (T,) in [0,1].
-        counted: (T,) bool, whether the confidence counts: not that of background which holds unknown points.
-        box: (T,) the box to regress, -1 for none.
+        proposal: (T,) index of each sampled proposal, with repetitions.
+        confidence: (T,) target confidence in [0,1].
+        counted: (T,) bool, False for background that holds unknown points: its confidence is not trained.
+        box: (T,) index of the box to regress, -1 for none.
     """
 
     proposal: Tensor
@@ -81,27 +81,27 @@ class RoiTargets:
     box: Tensor
 
 
-def match_rois(scene: SampleLabels, rois: Tensor, roi_class: Tensor) -> RoiMatch:
+def match_rois(labels: SampleLabels, rois: Tensor, roi_class: Tensor) -> RoiMatch:
     """Overlaps of proposals with boxes (3D) and clusters (points).
 
     Args:
-        scene: of labels.
-        rois: (R,7).
+        labels: labels of one sample.
+        rois: (R,7) proposals.
         roi_class: (R,) predicted class_id.
     """
-    volume = iou_3d(rois, scene.boxes) * (roi_class[:, None] == scene.box_class)
-    point, roi = points_in_boxes(scene.xyz, rois)
-    shared = box_cluster_iou(point, roi, len(rois), scene.cluster_id, scene.cluster_points)
-    shared = shared * (roi_class[:, None] == scene.cluster_class)
+    volume = iou_3d(rois, labels.boxes) * (roi_class[:, None] == labels.box_class)
+    point, roi = points_in_boxes(labels.xyz, rois)
+    shared = box_cluster_iou(point, roi, len(rois), labels.cluster_id, labels.cluster_points)
+    shared = shared * (roi_class[:, None] == labels.cluster_class)
     by_box, box = _most(volume)
     by_cluster, _ = _most(shared)
     box = torch.where((by_box > 0) & (by_cluster <= by_box), box, -1)
-    unknown = torch.bincount(roi[scene.unknown[point]], minlength=len(rois)) > 0
+    unknown = torch.bincount(roi[labels.unknown[point]], minlength=len(rois)) > 0
     return RoiMatch(torch.maximum(by_box, by_cluster), box, unknown)
 
 
 def _most(overlap: Tensor) -> tuple[Tensor, Tensor]:
-    """(R,) largest overlap and where; 0 and -1 without columns."""
+    """(R,) largest overlap of each row and its column; 0 and -1 if there are no columns."""
     if overlap.shape[1] == 0:
         return overlap.new_zeros(len(overlap)), torch.full((len(overlap),), -1, device=overlap.device)
     most, where = overlap.max(dim=1)
@@ -109,12 +109,12 @@ def _most(overlap: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def roi_targets(match: RoiMatch, config: RoiConfig, generator: torch.Generator | None) -> RoiTargets:
-    """Sample proposals and say what they should say.
+    """Sample proposals and compute their targets.
 
     Args:
-        match: of one sample.
-        config: the rule.
-        generator: of the draws, on the CPU; torch's own if none.
+        match: matches of the proposals of one sample.
+        config: rule of sampling.
+        generator: random generator on the CPU; None = torch's global one.
     """
     proposal = _sampled(match, config, generator)
     iou, box = match.iou[proposal], match.box[proposal]
@@ -136,7 +136,7 @@ def _sampled(match: RoiMatch, config: RoiConfig, generator: torch.Generator | No
         first = boxed[torch.randperm(len(boxed), generator=generator).to(boxed.device)[:most]]
         chosen = torch.cat([first, _drawn(class_only, most - len(first), generator)])
     left = config.samples - len(chosen)
-    if len(hard) + len(easy) == 0:  # the published sampler raises here
+    if len(hard) + len(easy) == 0:  # the published sampler raises an error here
         return torch.cat([chosen, _drawn(chosen, left, generator)])
     num_hard = min(int(left * config.hard_share), len(hard)) if len(easy) else left
     return torch.cat([chosen, _drawn(hard, num_hard, generator), _drawn(easy, left - num_hard, generator)])
@@ -147,7 +147,7 @@ def _places(mask: Tensor) -> Tensor:
 
 
 def _drawn(among: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
-    """(count,) with replacement; none of none."""
+    """(count,) random elements, with replacement; empty if `among` is empty."""
     if len(among) == 0:
         return among
     return among[torch.randint(len(among), (count,), generator=generator).to(among.device)]

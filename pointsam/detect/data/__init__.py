@@ -1,1 +1,1 @@
-"""What the trainer trains on: budgets, clusters, samples, augmentation, batches."""
+"""Training data of detectors: budgets, coarse labels, samples, augmentation, batches."""

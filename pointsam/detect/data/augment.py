@@ -1,7 +1,7 @@
-"""Flips, turns, scales and shifts of a whole sample: points, boxes and clusters with the same draw.
+"""Global augmentation: one random flip, rotation, scale and shift for all points, boxes and clusters of a sample.
 
-The middle of an extent does not turn with its points, so clusters are measured anew after a turn, as the visible
-centres of boxes are (method.md B.4 names the published mismatch).
+The centre of an axis-aligned extent does not rotate with its points. Clusters, and the visible centres of boxes, are
+therefore measured again after a rotation (method.md B.4 describes the published mismatch).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pointsam.detect.data.sample import Sample
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Draws of a sample; the defaults are nuScenes' as published.
+    """Augmentation of a sample; the defaults are those published for nuScenes.
 
     Args:
-        flip_x, flip_y: mirror the axis in every second sample.
-        rotation_rad: turn by up to so much either way.
-        scale: factors from the first to the second.
-        shift_m: standard deviation of a shift, each axis.
+        flip_x, flip_y: whether to mirror the axis with probability 1/2.
+        rotation_rad: largest rotation in either direction, radians.
+        scale: smallest and largest factor.
+        shift_m: standard deviation of the shift along each axis.
     """
 
     flip_x: bool = True
@@ -34,12 +34,12 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.rotation_rad <= np.pi, "augment.rotation_rad", self.rotation_rad, "0 to pi")
-        require(0 < self.scale[0] <= self.scale[1], "augment.scale", self.scale, "two rising factors above 0")
+        require(0 < self.scale[0] <= self.scale[1], "augment.scale", self.scale, "two increasing factors above 0")
         require(self.shift_m >= 0, "augment.shift_m", self.shift_m, "0 or more")
 
 
 def augmented(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -> Sample:
-    """A sample flipped, turned, scaled and shifted by chance."""
+    """A randomly flipped, rotated, scaled and shifted copy of a sample."""
     mirror = [-1.0 if on and rng.random() < 0.5 else 1.0 for on in (config.flip_x, config.flip_y)]
     angle = rng.uniform(-config.rotation_rad, config.rotation_rad)
     scale, shift = rng.uniform(*config.scale), rng.normal(0, config.shift_m, 3)
@@ -51,11 +51,11 @@ def augmented(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -
 
 
 def moved(sample: Sample, linear: NDArray[np.float64], shift: NDArray[np.float64]) -> Sample:
-    """A sample whose every place x is linear @ x + shift.
+    """A copy of a sample whose positions x are linear @ x + shift.
 
     Args:
-        sample: any.
-        linear: (3,3) a turn about z, mirrored or not, times a scale.
+        sample: the sample.
+        linear: (3,3) rotation about z with or without mirroring, times a scale.
         shift: (3,) metres.
     """
     scale = linear[2, 2]
@@ -72,19 +72,20 @@ def moved(sample: Sample, linear: NDArray[np.float64], shift: NDArray[np.float64
 
 
 def cropped(sample: Sample, range_m: tuple[float, ...]) -> Sample:
-    """What is inside of a range: points by where they are, boxes and clusters by their middle in the ground plane.
+    """The part of a sample inside a range: points by position, boxes and clusters by their centre in the ground plane.
 
-    A cluster's middle is that of all its points: where it is outside, none of them is left (method.md B.3 step 5).
+    The centre of a cluster is that of all its points, inside or not. If it is outside, the cluster is removed
+    (method.md B.3 step 5).
 
     Args:
-        sample: any.
+        sample: the sample.
         range_m: x0, y0, z0, x1, y1, z1.
     """
     low, high = np.array(range_m[:3]), np.array(range_m[3:])
     inside = ((sample.points[:, :3] >= low) & (sample.points[:, :3] < high)).all(axis=1)
 
-    def within(middle: NDArray[np.float64]) -> NDArray[np.bool_]:
-        fits: NDArray[np.bool_] = ((middle[:, :2] >= low[:2]) & (middle[:, :2] < high[:2])).all(axis=1)
+    def within(center: NDArray[np.float64]) -> NDArray[np.bool_]:
+        fits: NDArray[np.bool_] = ((center[:, :2] >= low[:2]) & (center[:, :2] < high[:2])).all(axis=1)
         return fits
 
     kept = sample.keep_boxes(within(sample.boxes)).keep_clusters(within(sample.clusters.center_m))

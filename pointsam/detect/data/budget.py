@@ -1,7 +1,7 @@
-"""The supervision budget: which objects carry boxes, and in which frames anything is labelled at all.
+"""The supervision budget: the frames that may be used in training, and the objects whose boxes may be used.
 
-A budget is a file, drawn once: nothing outside it may reach a loss. An object's lot depends on the seed and its own
-token alone, so that a data set that grows keeps the boxes it has.
+A budget is a file, drawn once: nothing outside it may reach a loss. The random draw of an object depends only on the
+seed and the object's token, so a data set that grows keeps the boxes it has.
 
 Source: method.md B.2 (the published masks were never released with their generator) and B.11 (cost).
 """
@@ -22,30 +22,30 @@ from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 
 CLUSTER_COST = 0.14
-"""What a coarse label costs, an accurate box being 1 (method.md B.1)."""
+"""Annotation cost of a coarse label relative to an accurate box (method.md B.1)."""
 
 Velocity = tuple[float, float] | None
-"""Metres a second along x and y of the LiDAR frame."""
+"""Metres per second along x and y of the LiDAR frame, None if unknown."""
 
 Rule = Literal["object", "class", "stratified", "frame", "cost"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
 _RANGE_M = (20.0, 40.0)
 _POINTS = (5, 20, 100)
-"""Edges of the strata, with the class."""
+"""Edges of the strata, by range and by number of points; strata are also split by class."""
 
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """All objects of a data set that one might label.
+    """All N objects of a data set that could be labelled.
 
     Args:
         frame_ids: every frame, with objects or without, in the data set's order.
-        frame: (N,) index into `frame_ids`, not falling.
-        token: (N) the data set's names of the boxes.
-        class_id: (N,) class of each.
+        frame: (N,) index into `frame_ids`, non-decreasing.
+        token: (N) the data set's name of each box.
+        class_id: (N,) class of each object.
         range_m: (N,) distance from the LiDAR in the ground plane.
-        num_points: (N,) points of the key sweep inside.
+        num_points: (N,) number of points of the key sweep in the box.
         velocity_mps: (N,2) along x and y of the LiDAR frame, NaN where unknown.
     """
 
@@ -63,20 +63,21 @@ class Objects:
 
 @dataclass(frozen=True)
 class BudgetConfig:
-    """How boxes are chosen.
+    """The rule by which boxes are chosen.
 
     Args:
-        fraction: of the objects ("object", "class", "stratified"), of the frames ("frame"), or of the cost of boxing
-            every candidate ("cost").
-        rule: "object" draws among all objects, as published; "class" the fraction of each class, one at least;
-            "stratified" in proportion from class, range and number of points; "frame" all objects of some frames;
-            "cost" takes frames until boxes and clusters together cost the fraction, `box_share` of them boxes.
-        box_share: share of boxes among what "cost" labels.
-        min_points: objects with fewer points are no candidates; their frames' labels leave them out.
-        seed: of all lots.
+        fraction: fraction of the objects (rules "object", "class", "stratified"), of the frames ("frame"), or of the
+            cost of boxes for all candidates ("cost").
+        rule: "object" draws among all objects, as published. "class" draws the fraction of each class, at least one
+            object. "stratified" draws in proportion from each stratum of class, range and number of points. "frame"
+            takes all objects of some frames. "cost" adds frames until boxes and clusters together cost the fraction;
+            `box_share` of their objects have boxes.
+        box_share: fraction of boxes among the labels of rule "cost".
+        min_points: objects with fewer points are no candidates and get no label.
+        seed: seed of all random draws.
 
     Raises:
-        SchemaError: SCH005 on a share outside (0, 1] or an unknown rule.
+        SchemaError: SCH005 on a fraction outside (0, 1] or an unknown rule.
     """
 
     fraction: float = 0.1
@@ -88,13 +89,13 @@ class BudgetConfig:
     def __post_init__(self) -> None:
         for name in ("fraction", "box_share"):
             value = getattr(self, name)
-            require(0 < value <= 1, f"budget.{name}", value, "a share above 0 and up to 1")
+            require(0 < value <= 1, f"budget.{name}", value, "a fraction above 0 and up to 1")
         require(self.rule in RULES, "budget.rule", self.rule, f"one of: {', '.join(RULES)}")
 
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Candidates of a class, and how many of them carry boxes."""
+    """Number of candidates of a class, and of those that have boxes."""
 
     objects: int
     boxes: int
@@ -102,14 +103,14 @@ class ClassCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetDescription(BudgetConfig):
-    """How a budget was drawn and what it costs.
+    """The rule, the counts and the cost of a drawn budget.
 
     Args:
-        frames, labelled_frames: of the split, and how many of them carry labels.
-        objects, boxes, clusters: candidates, how many of them carry boxes, and clusters.
-        cost_boxes_only, cost_with_clusters: parts of what boxes for all candidates would cost.
-        classes: by name.
-        dataset, split: that it was drawn from, None if that was not said.
+        frames, labelled_frames: number of frames of the split, and of those with labels.
+        objects, boxes, clusters: number of candidates, of those with boxes, and of those with clusters only.
+        cost_boxes_only, cost_with_clusters: cost as a fraction of the cost of boxes for all candidates.
+        classes: counts by class name.
+        dataset, split: source of the budget; None if it was not recorded.
     """
 
     frames: int
@@ -126,14 +127,14 @@ class BudgetDescription(BudgetConfig):
 
 @dataclass(frozen=True, eq=False)
 class Budget:
-    """What may be known of a data set.
+    """The labels of a data set that training may use.
 
     Args:
-        frames: by frame, the boxed objects' tokens with their velocities (LiDAR frame, None = unknown); a frame that
-            is missing here carries no label of any kind. Velocities are kept here, since what tells them, boxes of
-            other frames, is mostly outside of the budget: they are part of a box, as an annotator gives it.
-        description: how it was drawn and what it costs.
-        name: for errors: its file.
+        frames: by frame id, the velocity of each object with a box, by token (LiDAR frame, None = unknown). A frame
+            that is not listed has no labels of any kind. Velocities are stored because they are part of a box but are
+            derived from boxes of neighbouring frames, which are mostly outside the budget.
+        description: how the budget was drawn and what it costs.
+        name: name for error messages, such as the path of its file.
     """
 
     frames: Mapping[str, Mapping[str, Velocity]]
@@ -141,26 +142,26 @@ class Budget:
     name: str = "the budget"
 
     def boxed(self, frame_id: str) -> Mapping[str, Velocity]:
-        """Tokens of the frame's boxes, and their velocities.
+        """Velocity of each box of a frame, by token.
 
         Raises:
-            SchemaError: SCH003 if nothing was to be labelled in this frame.
+            SchemaError: SCH003 if the budget does not include this frame.
         """
-        found = self.frames.get(frame_id)
-        if found is None:
+        velocities = self.frames.get(frame_id)
+        if velocities is None:
             raise SchemaError(
                 "SCH003",
                 f"{self.name} has no frame {frame_id!r}",
                 "draw a budget for this split: mixsup-train budget DATA --split NAME --out FILE",
             )
-        return found
+        return velocities
 
 
 def draw(objects: Objects, names: Sequence[str], config: BudgetConfig) -> Budget:
-    """Choose.
+    """Draw a budget.
 
     Args:
-        objects: of the split to train on.
+        objects: all objects of the split to train on.
         names: class names by class_id.
         config: the rule.
 
@@ -204,21 +205,21 @@ def draw(objects: Objects, names: Sequence[str], config: BudgetConfig) -> Budget
 
 
 def _lot(seed: int, *names: str) -> float:
-    """In [0,1), of nothing but the seed and names."""
+    """A number in [0,1) that depends only on the seed and the names."""
     digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2.0**64
 
 
-def _count(share: float, of: int) -> int:
-    """At least one: a class without a single box cannot be trained."""
-    return min(of, max(1, round(share * of)))
+def _count(fraction: float, total: int) -> int:
+    """A fraction of a total, at least one: a class without a box cannot be trained."""
+    return min(total, max(1, round(fraction * total)))
 
 
-def _lowest(lot: NDArray[np.float64], among: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+def _lowest(lot: NDArray[np.float64], among: NDArray[np.bool_], fraction: float) -> NDArray[np.bool_]:
     index = np.flatnonzero(among)
     chosen = np.zeros(len(lot), dtype=bool)
     if len(index):
-        chosen[index[np.argsort(lot[index], kind="stable")[: _count(share, len(index))]]] = True
+        chosen[index[np.argsort(lot[index], kind="stable")[: _count(fraction, len(index))]]] = True
     return chosen
 
 
@@ -229,12 +230,12 @@ def _stratum(objects: Objects) -> NDArray[np.int64]:
 
 
 def _in_proportion(
-    stratum: NDArray[np.int64], lot: NDArray[np.float64], among: NDArray[np.bool_], share: float
+    stratum: NDArray[np.int64], lot: NDArray[np.float64], among: NDArray[np.bool_], fraction: float
 ) -> NDArray[np.bool_]:
-    """Every 1/share-th in order of stratum and lot: each stratum gets its share to within one."""
+    """Evenly spaced objects in order of stratum and lot: the number of each stratum is in proportion to within one."""
     index = np.flatnonzero(among)
     order = index[np.lexsort((lot[index], stratum[index]))]
-    count = _count(share, len(order))
+    count = _count(fraction, len(order))
     chosen = np.zeros(len(lot), dtype=bool)
     chosen[order[np.floor((np.arange(count) + 0.5) * len(order) / count).astype(np.int64)]] = True
     return chosen
@@ -243,7 +244,7 @@ def _in_proportion(
 def _affordable(
     objects: Objects, candidate: NDArray[np.bool_], frame_lot: NDArray[np.float64], config: BudgetConfig
 ) -> NDArray[np.bool_]:
-    """Frames in order of their lots, as many as the fraction of the cost pays for."""
+    """(F,) bool: the first frames in order of their lots whose labels cost at most the fraction."""
     each = config.box_share + CLUSTER_COST * (1 - config.box_share)
     cost = np.bincount(objects.frame[candidate], minlength=len(frame_lot)) * each
     order = np.argsort(frame_lot, kind="stable")

@@ -1,4 +1,4 @@
-"""Budgets on disk: one Parquet row a labelled frame."""
+"""Budgets on disk: a Parquet table with one row per labelled frame."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VERSION_KEY, _DESCRIPTION_KEY = b"pointsam.budget_version", b"pointsam.budget"
 
 
 def write_budget(path: Path, budget: Budget) -> None:
-    """Write whole or not at all; equal budgets give equal bytes.
+    """Write a budget atomically; equal budgets give equal bytes.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
@@ -50,28 +50,28 @@ def read_budget(path: Path) -> Budget:
     """Read a budget.
 
     Raises:
-        SchemaError: SCH003 if the file is missing, no budget, or one of another version.
+        SchemaError: SCH003 if the file is missing, is not a budget, or has another version.
     """
-    way = "draw it: mixsup-train budget DATA --fraction 0.1 --out FILE"
+    hint = "draw it: mixsup-train budget DATA --fraction 0.1 --out FILE"
     try:
         table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
     except (OSError, pa.ArrowException) as error:
-        raise SchemaError("SCH003", f"{path}: no readable budget ({error})", way) from error
+        raise SchemaError("SCH003", f"{path}: no readable budget ({error})", hint) from error
     metadata = table.schema.metadata or {}
     version = metadata.get(_VERSION_KEY, b"none").decode()
     if version != str(VERSION) or not table.schema.remove_metadata().equals(_SCHEMA):
-        raise SchemaError("SCH003", f"{path}: budget version {version}, this is version {VERSION}", way)
+        raise SchemaError("SCH003", f"{path}: budget version {version}, this is version {VERSION}", hint)
     description = parse_document(
         metadata.get(_DESCRIPTION_KEY, b""),
         BudgetDescription,
-        lambda why: SchemaError("SCH003", f"{path}: no readable budget (its description: {why})", way),
+        lambda why: SchemaError("SCH003", f"{path}: no readable budget (its description: {why})", hint),
     )
     frames: dict[str, dict[str, Velocity]] = {}
     for row in table.to_pylist():
         along_x, along_y = row["velocity_x_mps"], row["velocity_y_mps"]
         if not len(along_x) == len(along_y) == len(row["boxes"]):
-            told = f"frame {row['frame_id']!r} has {len(row['boxes'])} boxes and other numbers of velocities"
-            raise SchemaError("SCH003", f"{path}: no readable budget ({told})", way)
+            why = f"frame {row['frame_id']!r} has {len(row['boxes'])} boxes and another number of velocities"
+            raise SchemaError("SCH003", f"{path}: no readable budget ({why})", hint)
         pairs = zip(along_x, along_y, strict=True)
         velocities = [None if vx is None or vy is None else (vx, vy) for vx, vy in pairs]
         frames[row["frame_id"]] = dict(zip(row["boxes"], velocities, strict=True))

@@ -1,7 +1,7 @@
-"""Coarse labels: groups of points with a class and no box, whoever made them.
+"""Coarse labels: groups of points with a class but without a box.
 
-One type for all sources: PointSAM's tables, clusters simulated from boxes as published, a human's three clicks, mere
-centres. What a trainer takes from a cluster is its class, its centre, its radius and which points are its own.
+One type covers all sources: PointSAM's tables, clusters simulated from boxes as published, three clicks by a human, and
+centres without points. A cluster has a class, a centre, a radius and its points.
 
 Source: method.md B.1.
 """
@@ -28,24 +28,26 @@ _NEAR_M, _NEAR_CELL_M, _CELL_M = 12.0, 1.6, 6.4
 
 @dataclass(frozen=True)
 class CoarseConfig:
-    """Where coarse labels come from.
+    """The source of coarse labels.
 
     Args:
         kind: "tables" of a labelling run; "simulated" from boxes, each axis enlarged; "clicks" of a human in
             bird's-eye view; "centers" without points; "none".
-        enlarge: range of the factor of each axis of a simulated cluster.
-        redraw: draw them anew at every access, as published; else once by seed.
-        click_noise_m: standard deviation of a click, each axis.
-        center_noise_m: standard deviation of a centre label, each axis of the ground plane.
-        min_confidence: clusters of the tables below are no clusters, and their points unknown.
-        min_points: clusters of the tables with fewer points are treated likewise.
-        unknown_unseen: points that no camera sees are unknown.
-        unknown_dropped: points that a mask covered and refinement took away are unknown.
-        own_m: unknown points nearer to the sensor than this, from above, are the vehicle's own: known background.
-        ground_m: so are those less than this above the lowest point around: an object lost stands on the ground.
-        tallest_m: so are those more than this above what is within 1.6 to 3.2 m: few objects are as high.
-        as_boxes: take the extent of every cluster for a box, what a trainer without mixed supervision would have to.
-        seed: of all draws.
+        enlarge: smallest and largest factor of each axis of a simulated cluster.
+        redraw: whether random draws are repeated at every access, as published, or made once from the seed.
+        click_noise_m: standard deviation of a click along each axis.
+        center_noise_m: standard deviation of a centre label along x and y.
+        min_confidence: clusters of the tables with a lower confidence are dropped, and their points are unknown.
+        min_points: clusters of the tables with fewer points are dropped in the same way.
+        unknown_unseen: whether points that no camera sees are unknown.
+        unknown_dropped: whether points that a mask covered but refinement removed are unknown.
+        own_m: points at a smaller horizontal distance from the sensor belong to the ego vehicle: background, never
+            unknown.
+        ground_m: points less than this above the lowest point around are ground, never unknown.
+        tallest_m: points more than this above the lowest point within 1.6 to 3.2 m are never unknown: few objects are
+            as tall.
+        as_boxes: whether the extent of every cluster is used as a box, as a trainer without mixed supervision would.
+        seed: seed of all random draws.
 
     Raises:
         SchemaError: SCH005 on an unknown kind or a factor below 1.
@@ -68,20 +70,22 @@ class CoarseConfig:
 
     def __post_init__(self) -> None:
         require(self.kind in KINDS, "coarse.kind", self.kind, f"one of: {', '.join(KINDS)}")
-        require(1.0 <= self.enlarge[0] <= self.enlarge[1], "coarse.enlarge", self.enlarge, "two rising numbers from 1")
+        require(
+            1.0 <= self.enlarge[0] <= self.enlarge[1], "coarse.enlarge", self.enlarge, "two increasing numbers from 1"
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class CoarseLabels:
-    """Clusters of one sweep.
+    """M clusters of one sweep of N points.
 
     Args:
-        cluster_id: (N,) int32 of every point, NO_INSTANCE for none.
-        class_id: (M,) uint8 by cluster.
+        cluster_id: (N,) int32 cluster of every point, NO_INSTANCE for none.
+        class_id: (M,) uint8 class of each cluster.
         center_m: (M,3) float64 mid-point of the extent, LiDAR frame (method.md B.1).
-        radius_m: (M,) float64 largest distance of a point from it in the ground plane.
-        num_points: (M,) int64.
-        unknown: (N,) bool, points that may be of an object nobody labelled.
+        radius_m: (M,) float64 largest distance of a point from the centre in the ground plane.
+        num_points: (M,) int64 number of points of each cluster.
+        unknown: (N,) bool, points that may belong to an unlabelled object.
     """
 
     cluster_id: NDArray[np.int32]
@@ -96,7 +100,7 @@ class CoarseLabels:
         return len(self.class_id)
 
     def keep(self, kept: NDArray[np.bool_]) -> CoarseLabels:
-        """Some of the clusters; points of the others are of none."""
+        """The labels with some of the clusters; the points of the others belong to no cluster."""
         dense = np.full(len(kept) + 1, NO_INSTANCE, dtype=np.int32)
         dense[np.flatnonzero(kept)] = np.arange(kept.sum())
         some = {name: getattr(self, name)[kept] for name in self.BY_CLUSTER}
@@ -104,7 +108,7 @@ class CoarseLabels:
 
     @staticmethod
     def empty(num_points: int) -> CoarseLabels:
-        """No cluster."""
+        """Labels without clusters."""
         return of_points(
             np.zeros((num_points, 3)), np.full(num_points, NO_INSTANCE, np.int32), np.zeros(0, dtype=np.uint8)
         )
@@ -116,13 +120,13 @@ def of_points(
     class_id: NDArray[np.uint8],
     unknown: NDArray[np.bool_] | None = None,
 ) -> CoarseLabels:
-    """Clusters from the id of each point; ids without a point vanish, the others close ranks.
+    """Clusters from the id of each point; ids without a point are removed, and the others are renumbered.
 
     Args:
         xyz_lidar_m: (N,3).
-        cluster_id: (N,) index into `class_id`, NO_INSTANCE for none; tables vouch for it (`FrameLabels`).
+        cluster_id: (N,) index into `class_id`, NO_INSTANCE for none; not checked, because `FrameLabels` checks tables.
         class_id: (M,).
-        unknown: (N,) as in `CoarseLabels`, none by default.
+        unknown: (N,) as in `CoarseLabels`; None = all False.
     """
     member = np.flatnonzero(cluster_id != NO_INSTANCE)
     present, dense = np.unique(cluster_id[member], return_inverse=True)
@@ -139,7 +143,7 @@ def of_points(
 
 
 def extents(xyz: FloatArray, group: IntArray, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(G,3) lowest and highest of the points of each group, infinite of a group without one; -1 is no group."""
+    """(G,3) minimum and maximum of the points of each group, infinite for a group without points; -1 is no group."""
     low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
     member = np.flatnonzero(group >= 0)
     np.minimum.at(low, group[member], xyz[member].astype(np.float64))
@@ -148,21 +152,21 @@ def extents(xyz: FloatArray, group: IntArray, count: int) -> tuple[NDArray[np.fl
 
 
 def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConfig) -> CoarseLabels:
-    """What a labelling run wrote of a frame.
+    """Coarse labels from the tables of a labelling run.
 
     Args:
-        labels: of the frame.
-        xyz_lidar_m: (N,3) its sweep.
-        config: what of it counts.
+        labels: labels of a frame.
+        xyz_lidar_m: (N,3) points of the frame.
+        config: which clusters are used and which points are unknown.
 
     Raises:
-        SchemaError: SCH003 if the labels are of another sweep.
+        SchemaError: SCH003 if the numbers of labels and points differ.
     """
     if len(labels.labels) != len(xyz_lidar_m):
         raise SchemaError(
             "SCH003",
             f"frame {labels.frame.frame_id}: {len(labels.labels)} labels for a sweep of {len(xyz_lidar_m)} points",
-            "the labels were made for other data: label this data set",
+            "the labels were made from other data: label this data set",
         )
     confidence = np.array([cluster.confidence for cluster in labels.clusters], dtype=np.float64)
     class_id = np.array([cluster.class_id for cluster in labels.clusters], dtype=np.uint8)
@@ -185,27 +189,27 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConf
 
 
 def height_m(xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) height of points above the lowest one around.
+    """(N,) height of points above the lowest point around them.
 
-    Around is within 1.6 to 3.2 m near the sensor, so that ground up to 9 % steep stays below 0.3 m, and within 6.4 to
-    12.8 m beyond 12 m, where rings are that sparse: there a slope has some height and errs on the side of the unknown.
+    Near the sensor the neighbourhood is 1.6 to 3.2 m, so that ground with a slope of up to 9 % stays below 0.3 m.
+    Beyond 12 m, where rings are sparse, it is 6.4 to 12.8 m: ground on a slope may then exceed 0.3 m and stay unknown.
     """
     near: NDArray[np.bool_] = (xyz_lidar_m[:, :2] ** 2).sum(axis=1) < _NEAR_M**2
     return np.where(near, above_lowest_m(xyz_lidar_m, _NEAR_CELL_M), above_lowest_m(xyz_lidar_m, _CELL_M))
 
 
 def from_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, config: CoarseConfig, rng: np.random.Generator) -> CoarseLabels:
-    """What an annotator would give who is spared the box.
+    """Simulated coarse labels of an annotator who draws no boxes.
 
-    "simulated": the points in the box with each axis enlarged by its own factor. "clicks": the points in the
-    parallelogram of three clicks near corners, seen from above, at the box's heights (which spares the ground).
-    "centers": a position, no points.
+    "simulated": the points in the box with each axis enlarged by its own factor. "clicks": the points inside the
+    parallelogram of three clicks near corners in bird's-eye view, between the bottom and the top of the box, which
+    excludes the ground. "centers": a position without points.
 
     Args:
         xyz_lidar_m: (N,3).
-        boxes: (M) of the objects without a box label.
+        boxes: (M) boxes of the objects without a box label.
         config: the kind and its noise.
-        rng: of the noise.
+        rng: random generator of the noise.
     """
     if config.kind == "centers":
         noise = np.column_stack([rng.normal(0, config.center_noise_m, (len(boxes), 2)), np.zeros(len(boxes))])
@@ -220,14 +224,14 @@ def from_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, config: CoarseConfig, rng:
     else:
         point, box = _clicked(np.asarray(xyz_lidar_m, dtype=np.float64), boxes, config.click_noise_m, rng)
     ids = np.full(len(xyz_lidar_m), NO_INSTANCE, dtype=np.int32)
-    ids[point[::-1]] = box[::-1]  # a point in several goes to the first
+    ids[point[::-1]] = box[::-1]  # a point in several boxes belongs to the first
     return of_points(xyz_lidar_m, ids, boxes.class_id)
 
 
 def _clicked(
     xyz: NDArray[np.float64], boxes: Boxes, noise_m: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Members of the parallelograms through three noisy corners, by box, then point."""
+    """(K,) points in the parallelograms through three noisy corners, and their boxes; ordered by box, then point."""
     sign = np.array([(1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)]) / 2
     points, owners = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     noise = rng.normal(0, noise_m, (len(boxes), 3, 2))
@@ -238,21 +242,21 @@ def _clicked(
         if abs(np.linalg.det(side)) < 1e-6:
             continue
         near = np.flatnonzero(np.abs(xyz[:, 2] - boxes.center_m[m, 2]) <= height / 2)
-        share = np.linalg.solve(side, (xyz[near, :2] - corner[1]).T)
-        inside = near[((share >= 0) & (share <= 1)).all(axis=0)]
+        along = np.linalg.solve(side, (xyz[near, :2] - corner[1]).T)
+        inside = near[((along >= 0) & (along <= 1)).all(axis=0)]
         points.append(inside)
         owners.append(np.full(len(inside), m, dtype=np.int64))
     return np.concatenate(points), np.concatenate(owners)
 
 
 def without_boxed(labels: CoarseLabels, xyz_lidar_m: FloatArray, boxes: Boxes, share: float = 0.5) -> CoarseLabels:
-    """Take away the clusters of objects that have a box: else one object would be two peaks (method.md B.3).
+    """Remove the clusters of objects that have a box: the box already represents them (method.md B.3).
 
     Args:
         labels: clusters.
-        xyz_lidar_m: (N,3) their points.
+        xyz_lidar_m: (N,3) points of the frame.
         boxes: the budget's boxes of the frame.
-        share: a cluster with more of its points than this in one box of its class is that box's object.
+        share: a cluster with more than this fraction of its points in one box of its class is the object of that box.
     """
     point, box = box_members(xyz_lidar_m, boxes)
     owner = labels.cluster_id[point]

@@ -1,4 +1,4 @@
-"""Whether a labelling run labels the frames that a detector is to be trained on."""
+"""A check that a labelling run covers the frames of a budget."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pointsam.store.reader import Labels
 
 
 def require_labelled(labels: Labels, dataset: Dataset, frame_ids: Sequence[str]) -> None:
-    """Refuse labels that some frames of a budget have none of; frames that were set aside count as labelled.
+    """Refuse a labelling run that lacks some frames of a budget; quarantined frames count as labelled.
 
     Raises:
-        SchemaError: SCH003.
+        SchemaError: SCH003, naming the first missing frame.
     """
     done = set(labels.frame_ids())
     missing = [frame_id for frame_id in frame_ids if frame_id not in done]

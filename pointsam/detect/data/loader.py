@@ -1,4 +1,4 @@
-"""Batches: read and augmented by worker processes, in an order that depends on the epoch alone."""
+"""Data loaders: worker processes read and augment samples, in an order that depends only on the epoch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Batch
 
 _SUBSTITUTES = 10
-"""How many other frames are tried in place of a bad one."""
+"""Number of consecutive frames that are tried until one can be read."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A sample to be made: which frame, at which place of which epoch, with pasted objects or without."""
+    """The key of a sample.
+
+    Args:
+        index: index of its frame in the training set.
+        epoch: index of the epoch.
+        place: position in the order of the epoch.
+        paste: whether objects are pasted.
+    """
 
     index: int
     epoch: int
@@ -33,16 +40,18 @@ class Key:
 
 @dataclass(frozen=True, eq=False)
 class LoadedBatch:
-    """A batch of samples, and the frames that could not be read, with the reasons: others stand in for them.
+    """A batch of samples, and the frames that could not be read.
 
-    There is no batch where too many in a row were bad.
+    Args:
+        batch: the samples; other frames replace those that could not be read. None if too many in a row were bad.
+        bad: frame ids of those that could not be read, with the reasons.
     """
 
     batch: Batch | None
     bad: tuple[tuple[str, str], ...] = ()
 
     def pin_memory(self) -> LoadedBatch:
-        """For the data loader."""
+        """The batch in pinned memory; torch's data loader calls it."""
         return self if self.batch is None else LoadedBatch(self.batch.pin_memory(), self.bad)
 
 
@@ -53,7 +62,7 @@ class TrainingItems(Dataset[LoadedBatch]):
         self.data = data
 
     def __getitem__(self, key: Key) -> LoadedBatch:
-        """One sample; where its frame is bad, that of the next frame that is not."""
+        """One sample; if its frame cannot be read, the sample of the next frame that can."""
         bad = []
         for offset in range(_SUBSTITUTES):
             index = (key.index + offset) % len(self.data.frame_ids)
@@ -63,16 +72,16 @@ class TrainingItems(Dataset[LoadedBatch]):
                 bad.append((self.data.frame_ids[index], str(error)))
                 continue
             points = torch.from_numpy(sample.points)
-            return LoadedBatch(Batch((sample.frame_id,), (points,), (sample.num_key,), (sample.scene(),)), tuple(bad))
+            return LoadedBatch(Batch((sample.frame_id,), (points,), (sample.num_key,), (sample.labels(),)), tuple(bad))
         return LoadedBatch(None, tuple(bad))
 
 
 Cuts = Iterable[PasteBank | None]
-"""Objects of each frame, None of one that cannot be read."""
+"""Objects of each frame, None for a frame that cannot be read."""
 
 
 class _Cut(Dataset[PasteBank | None]):
-    """The objects of frames that may be pasted; None of a frame that cannot be read."""
+    """The objects of each frame that may be pasted; None for a frame that cannot be read."""
 
     def __init__(self, data: TrainingSet) -> None:
         self.data, self.indices = data, data.with_boxes()
@@ -83,18 +92,18 @@ class _Cut(Dataset[PasteBank | None]):
     def __getitem__(self, place: int) -> PasteBank | None:
         try:
             sample = self.data.raw(int(self.indices[place]), 0)
-        except PointSamError:  # told when training comes to it
+        except PointSamError:  # reported when training reads the frame
             return None
         return PasteBank.cut(sample, self.data.config.paste.min_points)
 
 
 def cut_bank(data: TrainingSet, workers: int, watch: Callable[[Cuts, int], Cuts] = lambda x, _: x) -> PasteBank:
-    """Cut the budget's boxes out of their frames, for copy-paste.
+    """Collect the objects of the budget's boxes from their frames, for copy-paste.
 
     Args:
         data: the training set.
-        workers: processes that read.
-        watch: wraps the loop, given its length.
+        workers: number of processes that read.
+        watch: wraps the loop, given its length; for a progress bar.
     """
     cuts = _Cut(data)
     loader = DataLoader(cuts, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)
@@ -104,8 +113,14 @@ def cut_bank(data: TrainingSet, workers: int, watch: Callable[[Cuts, int], Cuts]
 class Steps:
     """The keys of every step of an epoch, for one of several processes.
 
-    A step takes the next `batch_size` places for each process in turn: N processes together see what one sees with N
-    times the batch. What is left over at the end is dropped.
+    A step takes the next `batch_size` places for each process in turn, so N processes together see the same samples as
+    one process with N times the batch. An incomplete last step is dropped.
+
+    Args:
+        data: the training set.
+        batch_size: samples per process and step.
+        rank: index of this process.
+        processes: number of processes.
     """
 
     def __init__(self, data: TrainingSet, batch_size: int, rank: int, processes: int) -> None:
@@ -125,7 +140,14 @@ class Steps:
 
 
 class FrameItems(Dataset[Batch | tuple[str, str]]):
-    """Points of frames, without labels."""
+    """Points of frames, without labels.
+
+    Args:
+        frames: the data set.
+        frame_ids: ids of the frames.
+        config: which points are read.
+        range_m: range of the detector's grid, x0, y0, z0, x1, y1, z1.
+    """
 
     def __init__(
         self, frames: Frames, frame_ids: Sequence[str], config: PointsConfig, range_m: Sequence[float]
@@ -137,7 +159,7 @@ class FrameItems(Dataset[Batch | tuple[str, str]]):
         return len(self.frame_ids)
 
     def __getitem__(self, index: int) -> Batch | tuple[str, str]:
-        """One frame's points in the range, or its id and why it cannot be read."""
+        """The points of a frame inside the range, or its id and the reason why it cannot be read."""
         frame_id = self.frame_ids[index]
         try:
             frame = self.frames.frame(frame_id)
@@ -151,18 +173,18 @@ class FrameItems(Dataset[Batch | tuple[str, str]]):
 
 
 def together(items: Sequence[LoadedBatch]) -> LoadedBatch:
-    """Samples of a step as one batch."""
+    """The samples of a step as one batch."""
     batches = [item.batch for item in items if item.batch is not None]
     bad = tuple(part for item in items for part in item.bad)
     if len(batches) < len(items):
         return LoadedBatch(None, bad)
-    fields = ("frame_ids", "points", "num_key", "scenes")
+    fields = ("frame_ids", "points", "num_key", "labels")
     joined = {name: tuple(part for batch in batches for part in getattr(batch, name)) for name in fields}
     return LoadedBatch(Batch(**joined), bad)
 
 
 def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[LoadedBatch]:
-    """Batches of the epoch that `steps` is set to; workers start anew with each."""
+    """Batches of the epoch that `steps` is set to; every iteration starts new workers."""
     return DataLoader(
         TrainingItems(steps.data),
         batch_sampler=steps,
@@ -174,7 +196,7 @@ def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoa
 
 
 def _one_thread(_: int) -> None:
-    """Workers are as many as cores: inside of each, threads of torch and of numpy's BLAS only get in the way."""
+    """Restrict a worker to one thread of torch and of numpy's BLAS: there are as many workers as cores."""
     torch.set_num_threads(1)
     threadpool_limits(1)
 

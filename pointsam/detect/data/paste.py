@@ -1,4 +1,4 @@
-"""Copy-paste: objects of the budget's boxes, put into other samples where they hit neither boxes nor clusters.
+"""Copy-paste: objects of the budget's boxes, pasted into other samples where they overlap no box and no cluster.
 
 Source: method.md B.4.
 """
@@ -26,14 +26,14 @@ from pointsam.types import NO_INSTANCE
 
 @dataclass(frozen=True)
 class PasteConfig:
-    """How many objects are pasted.
+    """The configuration of copy-paste.
 
     Args:
-        counts: by class name, how many of a class a sample is filled up to.
-        whole_scene: count the sample's own boxes (not its clusters, as published) towards them.
-        min_points: of the key sweep, that an object must have to be pasted.
-        margin_m: kept clear about clusters, added to their radius (method.md B.1).
-        off_last_epochs: epochs at the end without pasting.
+        counts: number of objects per sample, by class name.
+        whole_scene: whether the sample's own boxes (not its clusters, as published) count towards this number.
+        min_points: an object must have this many points of the key sweep to be pasted.
+        margin_m: free space around clusters, added to their radius (method.md B.1).
+        off_last_epochs: number of epochs at the end without pasting.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -50,15 +50,15 @@ class PasteConfig:
 
 @dataclass(frozen=True, eq=False)
 class PasteBank:
-    """Objects cut out of samples, N of them with Q points together.
+    """N objects collected from samples, with Q points in total.
 
     Args:
         boxes: (N,7).
         box_class: (N,) int64.
         velocity: (N,2).
-        points: (Q,5) as in `Sample`, each object's one after the other, those of the key sweep first.
-        start: (N+1,) where each object's points begin.
-        num_key: (N,) how many of them are of the key sweep.
+        points: (Q,5) as in `Sample`, object by object; the points of the key sweep come first.
+        start: (N+1,) index of the first point of each object; the last entry is Q.
+        num_key: (N,) number of points of the key sweep of each object.
     """
 
     boxes: NDArray[np.float64]
@@ -73,7 +73,7 @@ class PasteBank:
 
     @staticmethod
     def cut(sample: Sample, min_points: int) -> PasteBank:
-        """The boxed objects of a sample, with the points of all sweeps inside."""
+        """The objects in the boxes of a sample, with the points of all sweeps inside."""
         point, box = box_members(sample.points[:, :3], oriented(sample.boxes))
         members = [point[box == k] for k in range(len(sample.boxes))]
         keys = np.array([(own < sample.num_key).sum() for own in members], dtype=np.int64)
@@ -85,7 +85,7 @@ class PasteBank:
 
     @staticmethod
     def join(banks: Iterable[PasteBank]) -> PasteBank:
-        """All of several, in their order."""
+        """The objects of several banks in one, in their order."""
         every = [_EMPTY, *banks]
         ends = np.cumsum([bank.start[-1] for bank in every])
         start = np.concatenate([bank.start[:-1] + end - bank.start[-1] for bank, end in zip(every, ends, strict=True)])
@@ -93,7 +93,7 @@ class PasteBank:
         return PasteBank(**fields, start=np.append(start, ends[-1]))
 
     def save(self, path: Path) -> None:
-        """Write whole or not at all.
+        """Write the bank atomically.
 
         Raises:
             StoreError: OUT002 or OUT003 if it cannot be written.
@@ -104,7 +104,7 @@ class PasteBank:
 
     @staticmethod
     def load(path: Path) -> PasteBank | None:
-        """What `save` wrote, None if it is not there or damaged: then it is cut anew."""
+        """Read a bank that `save` wrote; None if the file is missing or damaged, so that it is collected again."""
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return PasteBank(**{name: arrays[name] for name in (*_PLAIN, "start")})
@@ -126,16 +126,16 @@ _EMPTY = PasteBank(
 def pasted(
     sample: Sample, bank: PasteBank, counts: Mapping[int, int], config: PasteConfig, rng: np.random.Generator
 ) -> Sample:
-    """A sample with objects of the bank where they fit.
+    """A copy of a sample with pasted objects where they fit.
 
-    What the sample has inside of a pasted box is taken away; pasted points are of no cluster.
+    Points of the sample inside a pasted box are removed; pasted points belong to no cluster.
 
     Args:
-        sample: where to.
-        bank: where from.
-        counts: by class_id, as in the configuration.
-        config: the rest.
-        rng: of the draws.
+        sample: the sample.
+        bank: objects to draw from.
+        counts: number of objects by class_id, as in the configuration.
+        config: configuration.
+        rng: random generator.
     """
     drawn = []
     for class_id in sorted(counts):
@@ -150,8 +150,8 @@ def pasted(
     free[box_members(sample.points[:, :3], oriented(boxes))[0]] = False
     out = sample.keep_points(free)
     spans = [(bank.start[k], bank.start[k] + bank.num_key[k], bank.start[k + 1]) for k in chosen]
-    key = np.concatenate([bank.points[start:middle] for start, middle, _ in spans])
-    past = np.concatenate([bank.points[middle:end] for _, middle, end in spans])
+    key = np.concatenate([bank.points[start:key_end] for start, key_end, _ in spans])
+    past = np.concatenate([bank.points[key_end:end] for _, key_end, end in spans])
     clusters = replace(
         out.clusters,
         cluster_id=np.append(out.clusters.cluster_id, np.full(len(key), NO_INSTANCE, dtype=np.int32)),
@@ -168,7 +168,7 @@ def pasted(
 
 
 def _fitting(sample: Sample, bank: PasteBank, drawn: NDArray[np.int64], margin_m: float) -> NDArray[np.int64]:
-    """Those that hit nothing, nor each other: of two the first drawn stays."""
+    """The drawn objects that overlap neither the sample nor each other; of two overlapping ones, the first is kept."""
     boxes = bank.boxes[drawn]
     clear = ~_hits_discs(boxes, sample.clusters.center_m[:, :2], sample.clusters.radius_m + margin_m)
     drawn, boxes = drawn[clear], boxes[clear]
@@ -187,7 +187,7 @@ def _fitting(sample: Sample, bank: PasteBank, drawn: NDArray[np.int64], margin_m
 def _hits_discs(
     boxes: NDArray[np.float64], center: NDArray[np.float64], radius: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """(N,) whether a box touches any disc, seen from above."""
+    """(N,) whether a box touches any disc in the ground plane."""
     offset = center[None] - boxes[:, None, :2]
     c, s = np.cos(boxes[:, 6, None]), np.sin(boxes[:, 6, None])
     local = np.stack([c * offset[..., 0] + s * offset[..., 1], c * offset[..., 1] - s * offset[..., 0]], axis=2)

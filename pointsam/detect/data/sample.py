@@ -1,6 +1,6 @@
-"""One training sample before it becomes tensors: points of several sweeps, boxes of the budget, clusters.
+"""One training sample as numpy arrays: points of several sweeps, boxes of the budget, clusters.
 
-P points with FEATURES columns, K of them of the key sweep, which come first; B boxes, M clusters. LiDAR frame, metres.
+P points, of which the first K are of the key sweep; B boxes, M clusters. LiDAR frame, metres.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from pointsam.geometry.projection import key_SE3_sweep, project
 from pointsam.types import Boxes, Frame
 
 _LEAST_SIDE_M = 0.1
-"""Of a box about a cluster: the logarithm of a size is learned."""
+"""Smallest side of a box around a cluster: the regression target is the logarithm of a size."""
 _OWN_RADIUS_M = 1.0
-"""Points of past sweeps nearer than this are of the own vehicle, which has moved since."""
+"""Points of past sweeps nearer than this belong to the ego vehicle, which has moved since."""
 
 
 @dataclass(frozen=True)
 class PointsConfig:
-    """Which points a detector sees.
+    """The input points of a detector.
 
     Args:
-        past_sweeps: before the key sweep.
+        past_sweeps: number of sweeps before the key sweep.
         intensity_full: the sensor's largest intensity; 255 in nuScenes, 1 in KITTI.
-        in_view_only: points that some camera sees, as KITTI's boxes are.
+        in_view_only: whether to use only points that a camera sees; KITTI has boxes only there.
     """
 
     past_sweeps: int = 0
@@ -48,15 +48,15 @@ class PointsConfig:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A sample; every method gives a new one.
+    """A training sample; every method returns a new one.
 
     Args:
-        frame_id: of the key frame.
+        frame_id: id of the key frame.
         points: (P,5) float32 x, y, z, intensity (0 to 1), age in seconds.
-        boxes: (B,7) float64 x, y, z, length, width, height, yaw.
+        boxes: (B,7) float64 x, y, z of the centre, length, width, height, yaw.
         box_class: (B,) int64.
-        velocity: (B,2) float64 metres a second, NaN where unknown.
-        clusters: of the K points of the key sweep.
+        velocity: (B,2) float64 metres per second, NaN where unknown.
+        clusters: coarse labels of the K points of the key sweep.
     """
 
     frame_id: str
@@ -68,36 +68,40 @@ class Sample:
 
     @property
     def num_key(self) -> int:
-        """K."""
+        """K, the number of points of the key sweep."""
         return len(self.clusters.cluster_id)
 
     def keep_points(self, kept: NDArray[np.bool_]) -> Sample:
-        """Some of the points; clusters that lose all vanish, the others are measured anew."""
+        """The sample with some of its points; clusters without points are removed, the others are measured again."""
         key = kept[: self.num_key]
         clusters = self.clusters
         some = replace(clusters, cluster_id=clusters.cluster_id[key], unknown=clusters.unknown[key])
         return replace(self, points=self.points[kept], clusters=some).measured()
 
     def measured(self) -> Sample:
-        """Centres, radii and counts of clusters from the points as they are; those without a point ever stay."""
+        """The sample with centres, radii and counts of clusters computed from its points.
+
+        Clusters that never had points, such as centre labels, stay as they are.
+        """
         old = self.clusters
         label = of_points(self.points[: self.num_key, :3], old.cluster_id, old.class_id, old.unknown)
-        mere = old.num_points == 0
+        pointless = old.num_points == 0
         of_all = {
-            name: np.concatenate([getattr(label, name), getattr(old, name)[mere]]) for name in CoarseLabels.BY_CLUSTER
+            name: np.concatenate([getattr(label, name), getattr(old, name)[pointless]])
+            for name in CoarseLabels.BY_CLUSTER
         }
         return replace(self, clusters=replace(label, **of_all))
 
     def keep_clusters(self, kept: NDArray[np.bool_]) -> Sample:
-        """Some of the clusters; points of the others are of none."""
+        """The sample with some of its clusters; the points of the others belong to no cluster."""
         return replace(self, clusters=self.clusters.keep(kept))
 
     def keep_boxes(self, kept: NDArray[np.bool_]) -> Sample:
-        """Some of the boxes."""
+        """The sample with some of its boxes."""
         return replace(self, boxes=self.boxes[kept], box_class=self.box_class[kept], velocity=self.velocity[kept])
 
     def clusters_as_boxes(self) -> Sample:
-        """The extents of clusters along the axes as boxes, heading along their longer side; no cluster is left."""
+        """The sample with every cluster replaced by its axis-aligned box, whose heading is along the longer side."""
         low, high = extents(self.points[: self.num_key, :3], self.clusters.cluster_id, len(self.clusters))
         kept = np.isfinite(low).all(axis=1)
         size = np.maximum(high[kept] - low[kept], _LEAST_SIDE_M)
@@ -112,8 +116,8 @@ class Sample:
             clusters=self.clusters.keep(np.zeros(len(self.clusters), dtype=bool)),
         )
 
-    def scene(self) -> SampleLabels:
-        """Labels as tensors; a box' visible centre is that of its points of the key sweep (method.md B.3 step 7)."""
+    def labels(self) -> SampleLabels:
+        """The labels as tensors, with the visible centres of boxes from the key sweep (method.md B.3 step 7)."""
         xyz, c = self.points[: self.num_key, :3], self.clusters
 
         def floats(values: FloatArray) -> torch.Tensor:
@@ -134,7 +138,7 @@ class Sample:
 
 
 def visible_centers(xyz: FloatArray, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(B,3) mid-points of the extents of the points in boxes; a box' own middle where it holds none."""
+    """(B,3) mid-point of the extent of the points in each box, or the centre of a box without points."""
     point, box = box_members(xyz, oriented(boxes))
     low, high = extents(xyz[point], box, len(boxes))
     empty = np.isinf(low[:, :1])
@@ -142,14 +146,16 @@ def visible_centers(xyz: FloatArray, boxes: NDArray[np.float64]) -> NDArray[np.f
 
 
 def oriented(boxes: NDArray[np.float64]) -> Boxes:
-    """(B,7) rows as boxes without class or name."""
+    """(B,7) rows as `Boxes` without classes and tokens."""
     c, s, zero, one = np.cos(boxes[:, 6]), np.sin(boxes[:, 6]), np.zeros(len(boxes)), np.ones(len(boxes))
     rotation = np.stack([c, -s, zero, s, c, zero, zero, zero, one], axis=1).reshape(-1, 3, 3)
     return Boxes(boxes[:, :3], boxes[:, 3:6], rotation, np.zeros(len(boxes), dtype=np.uint8), ("",) * len(boxes))
 
 
 def read_cloud(dataset: Dataset, frame: Frame, config: PointsConfig) -> tuple[NDArray[np.float32], int]:
-    """(P,5) points of the frame in the order of labels, then of sweeps before it, moved into its frame; and K.
+    """(P,5) points of a frame in the order of labels, then of past sweeps, all in the frame's LiDAR frame; and K.
+
+    Points of past sweeps are compensated for ego motion.
 
     Raises:
         DatasetError, CalibrationError: as `read_frame_points`.
@@ -173,7 +179,7 @@ def _with_age(values: NDArray[np.float32], age_s: float, config: PointsConfig) -
 
 
 def in_view(points: NDArray[np.float32], frame: Frame) -> NDArray[np.bool_]:
-    """(P,) whether a camera sees each point."""
+    """(P,) whether at least one camera sees each point."""
     seen = np.zeros(len(points), dtype=bool)
     for camera in frame.cameras:
         seen |= project(points[:, :3], frame, camera).valid

@@ -1,6 +1,6 @@
-"""What a training run is fed: frames of a budget with their boxes and coarse labels, augmented, in a drawn order.
+"""Training samples: frames of a budget with their boxes and coarse labels, augmented, in a random order.
 
-Every draw depends on the seed, the epoch and the place in it alone: not on the number of workers or processes.
+Every random draw depends only on the seed, the epoch and the place in it, not on the number of workers or processes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pointsam.taxonomy import BACKGROUND
 from pointsam.types import Boxes
 
 Watch = Callable[[Iterable[int]], Iterable[int]]
-"""Wraps a loop, to show how far it is."""
+"""Wraps a loop to show its progress."""
 
 
 _NO_BOXES = Boxes(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3, 3)), np.zeros(0, dtype=np.uint8), ())
@@ -36,17 +36,17 @@ _NO_BOXES = Boxes(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3, 3)), np.ze
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is fed.
+    """The configuration of training data.
 
     Args:
-        points: which points.
-        coarse: where clusters come from.
-        augment: flips, turns, scales, shifts.
-        paste: objects from other samples.
-        resample: "objects" draws frames so that each class is met in as many, clusters counted too; "boxes" as
-            published, which never draws a frame without a box; "none" takes each frame once.
-        repeat: draw so many times as many.
-        samples: draw exactly so many an epoch, in place of `repeat`; None: as many as there are.
+        points: input points.
+        coarse: source of coarse labels.
+        augment: global augmentation.
+        paste: copy-paste of objects from other samples.
+        resample: "objects" draws frames so that every class is in equally many of them, by boxes and clusters; "boxes"
+            counts boxes only, as published, and never draws a frame without a box; "none" takes each frame once.
+        repeat: multiplies the number of samples of an epoch.
+        samples: number of samples of an epoch, in place of `repeat`; None = the number of frames drawn times `repeat`.
     """
 
     points: PointsConfig = PointsConfig()
@@ -63,26 +63,26 @@ class DataConfig:
 
 
 class TrainingSet:
-    """Frames of a budget.
+    """The training samples of a budget.
 
     Args:
-        dataset: where sweeps and the budget's boxes are.
-        budget: the frames, and which boxes may be seen.
-        labels: of a labelling run, where coarse labels are "tables".
-        classes: names of those that are trained; others are background.
-        range_m: of the detector's grid.
-        config: the rest.
-        seed: of all draws.
-        watch: wraps the loop over frames in which boxes and clusters are counted.
+        dataset: data set with the sweeps and the budget's boxes.
+        budget: the frames and boxes that may be used.
+        labels: labels of a labelling run; needed if coarse labels are "tables".
+        classes: names of the trained classes; objects of other classes are background.
+        range_m: range of the detector's grid, x0, y0, z0, x1, y1, z1.
+        config: configuration.
+        seed: seed of all random draws.
+        watch: wraps the loop over frames that counts boxes and clusters.
 
     Attributes:
-        frame_ids: that are trained on.
-        num_failed: frames that the labelling run had set aside.
-        bad: frames whose boxes cannot be read, and why.
+        frame_ids: frames that are used.
+        num_failed: number of frames that the labelling run quarantined.
+        bad: frames whose boxes cannot be read, with the reasons.
 
     Raises:
         SchemaError: SCH003 on a budget or labels of other data, SCH004 on labels of other classes, SCH005 on a class
-            without a single box; and what reading raises.
+            without a box; and the errors of reading.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class TrainingSet:
         self.bad: dict[str, str] = {}
         boxed, coarsely = self._count(frame_ids, watch)
         used = np.array([frame_id not in self.bad for frame_id in frame_ids], dtype=bool)
-        if config.coarse.kind == "none":  # a frame without boxes says nothing: objects may well be there
+        if config.coarse.kind == "none":  # a frame without boxes may still hold objects, so it is not background
             used &= boxed.any(axis=1)
         self.frame_ids = tuple(frame_id for frame_id, keep in zip(frame_ids, used, strict=True) if keep)
         self.num_failed = len(budget.frames) - len(frame_ids)
@@ -116,26 +116,26 @@ class TrainingSet:
             raise SchemaError(
                 "SCH005",
                 f"{budget.name} holds no box of: {', '.join(missing)}",
-                "nothing can teach their geometry: draw with --rule class, or leave them out of the recipe",
+                "their geometry cannot be trained: draw with --rule class, or remove them from the recipe",
             )
         self.bank = PasteBank.join([])
 
     def frames_by_class(self) -> dict[str, tuple[int, int]]:
-        """Frames with boxes, and frames with boxes or clusters, of each trained class."""
+        """Number of frames with boxes, and with boxes or clusters, of each trained class."""
         names = [self.dataset.taxonomy.names[k] for k in self.class_ids]
         columns = zip(self._boxed.sum(axis=0).tolist(), self._met.sum(axis=0).tolist(), strict=True)
         return dict(zip(names, columns, strict=True))
 
     def with_boxes(self) -> NDArray[np.int64]:
-        """Indices of frames that may give objects to paste; none where nothing is pasted."""
+        """Indices of frames whose objects may be pasted; empty if nothing is pasted."""
         wanted = any(self.config.paste.counts.values())
         return np.flatnonzero(self._boxed.any(axis=1)) if wanted else np.zeros(0, dtype=np.int64)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Indices of frames in the order of an epoch.
 
-        Class-balanced resampling draws, for each class, the same number of frames that have it; together as many as
-        there are pairs of a frame and a class in it (CBGS, arXiv 1908.09492).
+        Class-balanced resampling draws the same number of frames for each class; the total is the number of pairs of a
+        frame and a class in it (CBGS, arXiv 1908.09492).
         """
         rng = np.random.default_rng((self.seed, epoch, 0))
         frames, wanted = len(self.frame_ids), self.config.samples
@@ -156,9 +156,9 @@ class TrainingSet:
         """The augmented sample at a place of an epoch.
 
         Args:
-            index: of its frame.
-            epoch: from 0.
-            place: in the epoch's order.
+            index: index of its frame.
+            epoch: index of the epoch, from 0.
+            place: position in the epoch's order.
             paste: whether objects are pasted.
         """
         rng = np.random.default_rng((self.seed, epoch, 1, place))
@@ -170,7 +170,12 @@ class TrainingSet:
         return sample.clusters_as_boxes() if config.coarse.as_boxes else sample
 
     def raw(self, index: int, *draw: int) -> Sample:
-        """A frame with the labels that the budget allows, as recorded; `draw` tells accesses apart for `redraw`."""
+        """A frame with the labels that the budget allows, without augmentation.
+
+        Args:
+            index: index of the frame.
+            draw: numbers that seed the coarse labels if they are redrawn at every access.
+        """
         frame_id = self.frame_ids[index]
         frame = self.dataset.frame(frame_id)
         points, num_key = read_cloud(self.dataset, frame, self.config.points)
@@ -189,16 +194,16 @@ class TrainingSet:
             return CoarseLabels.empty(len(xyz))
         if config.kind == "tables":
             assert self.labels is not None  # checked when counting
-            found = coarse.from_tables(self.labels.labels(frame_id), xyz, config)
-            return coarse.without_boxed(found, xyz, boxes)
+            clusters = coarse.from_tables(self.labels.labels(frame_id), xyz, config)
+            return coarse.without_boxed(clusters, xyz, boxes)
         assert rest is not None  # the budget was drawn from boxes
-        least = self.budget.description.min_points  # others were never up for a label
+        least = self.budget.description.min_points  # objects with fewer points are no candidates for a label
         rest = some_of(rest, count_points(xyz, rest) >= least)
         rng = np.random.default_rng((config.seed, *(draw if config.redraw else (0,)), *frame_id.encode()))
         return coarse.from_boxes(xyz, rest, config, rng)
 
     def _labels(self, frame_id: str) -> tuple[Boxes, NDArray[np.float64], Boxes | None]:
-        """Boxes of the budget, their velocities, and the other boxes where coarse labels are made of them."""
+        """Boxes of the budget, their velocities, and the other boxes if coarse labels are simulated from them."""
         allowed = self.budget.boxed(frame_id)
         from_boxes = self.config.coarse.kind in ("simulated", "clicks", "centers")
         everything = self.dataset.boxes(frame_id) if allowed or from_boxes else None
@@ -218,7 +223,7 @@ class TrainingSet:
         return boxes, velocity, some_of(everything, ~mine & trained) if from_boxes else None
 
     def _count(self, frame_ids: list[str], watch: Watch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(F,C) whether a frame has boxes, and clusters, of each trained class; frames without either may be bad."""
+        """(F,C) whether each frame has boxes, and clusters, of each trained class; fills `bad`."""
         column = {class_id: k for k, class_id in enumerate(self.class_ids)}
         boxed = np.zeros((len(frame_ids), len(column)), dtype=bool)
         coarsely = np.zeros_like(boxed)
@@ -235,11 +240,11 @@ class TrainingSet:
         return boxed, coarsely
 
     def _table_classes(self, frame_ids: list[str]) -> Mapping[str, set[int]]:
-        """Classes of the clusters of each frame of the tables; complains of frames that have no labels."""
+        """Classes of the clusters of each frame in the tables; raises an error for frames without labels."""
         if self.config.coarse.kind != "tables":
             return {}
         if self.labels is None:
-            raise SchemaError("SCH005", "the recipe wants labels and none were given", "give --labels OUT")
+            raise SchemaError("SCH005", "the recipe needs labels, but none were given", "give --labels OUT")
         require_labelled(self.labels, self.dataset, frame_ids)
         classes: dict[str, set[int]] = {}
         for frame_id, name, _ in self.labels.cluster_sizes():
@@ -248,11 +253,11 @@ class TrainingSet:
 
 
 def some_of(boxes: Boxes, which: NDArray[np.bool_]) -> Boxes:
-    """A part of them."""
+    """The selected boxes."""
     tokens = tuple(token for token, keep in zip(boxes.token, which, strict=True) if keep)
     return Boxes(boxes.center_m[which], boxes.size_lwh_m[which], boxes.rotation[which], boxes.class_id[which], tokens)
 
 
 def _failed(labels: Labels | None) -> set[str]:
-    """Quarantined frames: they have no labels, which is not "no objects"."""
+    """Ids of quarantined frames: they have no labels, which does not mean that they have no objects."""
     return set() if labels is None else {row.frame_id for row in labels.frames() if row.status != "ok"}

@@ -1,1 +1,1 @@
-"""From a map to boxes: centres, anchors, and a second stage on either."""
+"""Heads, from a feature map to boxes: centre head, anchor head, and a second stage for either."""

@@ -1,6 +1,7 @@
-"""SECOND's head: anchors with a class, residuals and a direction.
+"""SECOND's head: every anchor has one class logit, residuals of its box, and a direction.
 
-Every anchor has one class logit, that of its own class. Source: SECOND (Sensors 18(10), 2018); losses method.md B.7.
+The class logit is that of the anchor's own class. S samples, K classes, R rotations, H and W rows and columns of the
+feature map. Source: SECOND (Sensors 18(10), 2018); losses method.md B.7.
 """
 
 from __future__ import annotations
@@ -34,30 +35,32 @@ from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions
 
 _CODE = 9
-"""Seven residuals and a velocity."""
+"""Regressed numbers of an anchor: seven residuals and a velocity (2)."""
 _TURN = math.pi / 4
-"""Directions are told apart at this angle, where no object stands still (SECOND)."""
+"""The two direction bins are split at 45 degrees, where few objects point (SECOND)."""
 
 
 @dataclass(frozen=True)
 class AnchorHeadConfig:
-    """An anchor head.
+    """The configuration of an anchor head.
 
     Args:
-        kind: of the head.
-        anchors: of every class.
-        channels: of a convolution between the map and the anchors; 0 for none, as published for KITTI.
-        balance: divide the class loss of each class by its own positives, as centre heads do. Published: by those of
-            all, so that what is rare or small hardly counts beside the many anchors of cars.
-        match: how anchors meet boxes and clusters: "overlap", as published, or "centers" (see `anchor_targets`).
-        class_weight, box_weight, direction_weight: of the three losses.
-        velocity_weight: of velocities in the box loss.
-        score_threshold: anchors below are dropped.
-        candidates: anchors that are decoded, of all classes together.
-        nms_iou: overlap in bird's-eye view from which the weaker of two boxes of a class goes.
-        most: boxes a sample.
-        proposals: boxes a sample that a second stage looks at.
-        proposal_nms_iou: their overlap.
+        kind: name of the head.
+        anchors: anchors of every class.
+        channels: width of a convolution before the outputs; 0 = no convolution, as published for KITTI.
+        balance: divide the class loss of each class by the number of its own positive anchors, as centre heads do.
+            Published: divide by the positive anchors of all classes. Rare or small classes then have little weight
+            beside the many anchors of cars.
+        match: how anchors are assigned to boxes and clusters: "overlap", as published, or "centers" (see
+            `anchor_targets`).
+        class_weight, box_weight, direction_weight: weights of the three losses.
+        velocity_weight: weight of the velocity in the box loss.
+        score_threshold: predictions of a lower score are dropped.
+        candidates: number of anchors of highest score that are decoded, all classes together.
+        nms_iou: overlap in bird's-eye view above which the weaker of two boxes of a class is suppressed.
+        most: largest number of boxes per sample.
+        proposals: largest number of proposals per sample for a second stage.
+        proposal_nms_iou: as `nms_iou`, for proposals, across classes.
     """
 
     kind: Literal["anchor"] = field(default="anchor", kw_only=True)
@@ -84,20 +87,20 @@ class AnchorHeadConfig:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """All classes."""
+        """Names of all classes."""
         return tuple(some.name for some in self.anchors)
 
     @property
     def takes_centers(self) -> bool:
-        """Whether it can be trained on centres without points: overlaps are of points."""
+        """Whether it can be trained on centres without points: the overlap with a cluster needs points."""
         return self.match == "centers"
 
     def ablations(self) -> dict[str, AnchorHeadConfig]:
-        """Anchors that match by overlap, and clusters that meet them by the thresholds of boxes."""
+        """Matching by overlap, and matching by overlap with the thresholds of boxes for clusters, too."""
         by_overlap = replace(self, match="overlap")
         anchors = tuple(replace(some, cluster_iou=some.box_iou) for some in self.anchors)
-        found = {"by overlap": by_overlap} if self.match == "centers" else {}
-        return found | {"by overlap, one threshold": replace(by_overlap, anchors=anchors)}
+        configs = {"by overlap": by_overlap} if self.match == "centers" else {}
+        return configs | {"by overlap, one threshold": replace(by_overlap, anchors=anchors)}
 
     def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> AnchorHead:
         """The network."""
@@ -106,7 +109,13 @@ class AnchorHeadConfig:
 
 @dataclass(frozen=True, eq=False)
 class AnchorOutput:
-    """What the head says: (S,K,R,H,W) class logits, (...,9) residuals and velocity, (...,2) direction logits."""
+    """The output of an anchor head.
+
+    Args:
+        logits: (S,K,R,H,W) class logits.
+        residuals: (S,K,R,H,W,9) residuals of the box, and velocity.
+        direction: (S,K,R,H,W,2) logits of the direction bins.
+    """
 
     logits: Tensor
     residuals: Tensor
@@ -117,10 +126,10 @@ class AnchorHead(nn.Module):
     """An anchor head.
 
     Args:
-        channels: of the map.
-        place: the map.
-        class_ids: of the class names.
-        config: the rest.
+        channels: number of channels of the feature map.
+        place: geometry of the feature map.
+        class_ids: class_id by class name.
+        config: configuration.
     """
 
     anchors: Tensor
@@ -145,60 +154,66 @@ class AnchorHead(nn.Module):
         self.layers = nn.Sequential(*between, last)
 
     def forward(self, x: Tensor) -> AnchorOutput:
-        """Logits, residuals and directions of a map (S,C,H,W)."""
+        """The output for a feature map (S,C,H,W)."""
         parts = torch.split(self.layers(x), [self.kinds, self.kinds * _CODE, self.kinds * 2], dim=1)
         k, r, h, w, _ = self.anchors.shape
         logits, residuals, direction = (part.view(len(x), k, r, -1, h, w).movedim(3, -1) for part in parts)
         return AnchorOutput(logits[..., 0], residuals, direction)
 
-    def loss(self, said: AnchorOutput, scenes: Sequence[SampleLabels]) -> Losses:
-        """Class, box and direction loss: the mean of samples, each normalised by its own counts."""
-        terms = torch.stack([self._sample_loss(said, index, scene) for index, scene in enumerate(scenes)]).mean(dim=0)
+    def loss(self, output: AnchorOutput, labels: Sequence[SampleLabels]) -> Losses:
+        """Class, box and direction loss: the mean over samples, each normalised by its own counts."""
+        terms = torch.stack(
+            [self._sample_loss(output, index, sample_labels) for index, sample_labels in enumerate(labels)]
+        ).mean(dim=0)
         config = self.config
         weights = {"class": config.class_weight, "box": config.box_weight, "direction": config.direction_weight}
         return {name: term * weight for (name, weight), term in zip(weights.items(), terms, strict=True)}
 
-    def _sample_loss(self, said: AnchorOutput, index: int, scene: SampleLabels) -> Tensor:
+    def _sample_loss(self, output: AnchorOutput, index: int, labels: SampleLabels) -> Tensor:
         """(3,) class, box and direction loss of a sample."""
-        targets = anchor_targets(scene, self.map, self.config.match)
+        targets = anchor_targets(labels, self.map, self.config.match)
         positive = targets.label == POSITIVE
-        focal = sigmoid_focal(said.logits[index], positive) * (targets.label != IGNORED)
+        focal = sigmoid_focal(output.logits[index], positive) * (targets.label != IGNORED)
         parts = (1, 2, 3) if self.config.balance else (0, 1, 2, 3)
         class_loss = (focal.sum(parts) / positive.sum(parts).clamp(min=1)).sum()
         boxed = targets.box >= 0
         count = boxed.sum().clamp(min=1)
         box, anchors = targets.box[boxed], self.anchors[boxed]
-        wanted = torch.cat([encode(scene.boxes[box], anchors), scene.velocity[box]], dim=1)
-        found = said.residuals[index][boxed].float()
-        yaw_found, yaw_wanted = sine_difference(found[:, 6:7], wanted[:, 6:7])
-        found = torch.cat([found[:, :6], yaw_found, found[:, 7:]], dim=1)
-        wanted = torch.cat([wanted[:, :6], yaw_wanted, wanted[:, 7:]], dim=1)
-        box_loss = masked_smooth_l1(found, wanted, self.weights) / count
-        way = half_turn(scene.boxes[box, 6])
-        direction_loss = functional.cross_entropy(said.direction[index][boxed].float(), way, reduction="sum") / count
+        target = torch.cat([encode(labels.boxes[box], anchors), labels.velocity[box]], dim=1)
+        predicted = output.residuals[index][boxed].float()
+        predicted_yaw, target_yaw = sine_difference(predicted[:, 6:7], target[:, 6:7])
+        predicted = torch.cat([predicted[:, :6], predicted_yaw, predicted[:, 7:]], dim=1)
+        target = torch.cat([target[:, :6], target_yaw, target[:, 7:]], dim=1)
+        box_loss = masked_smooth_l1(predicted, target, self.weights) / count
+        facing = half_turn(labels.boxes[box, 6])
+        direction_loss = (
+            functional.cross_entropy(output.direction[index][boxed].float(), facing, reduction="sum") / count
+        )
         return torch.stack([class_loss, box_loss, direction_loss])
 
-    def predict(self, said: AnchorOutput) -> list[Predictions]:
-        """Boxes of each sample, the best first."""
-        return [found.best_of_classes(self.config.most, self.config.nms_iou) for found in self._decoded(said)]
+    def predict(self, output: AnchorOutput) -> list[Predictions]:
+        """Predictions of each sample, by descending score."""
+        return [
+            predictions.best_of_classes(self.config.most, self.config.nms_iou) for predictions in self._decoded(output)
+        ]
 
-    def propose(self, said: AnchorOutput) -> list[Predictions]:
-        """What a second stage looks at: more boxes, however low their score."""
-        every = self._decoded(said, 0.0)
-        return [found.best(self.config.proposals, self.config.proposal_nms_iou) for found in every]
+    def propose(self, output: AnchorOutput) -> list[Predictions]:
+        """Proposals of each sample for a second stage, without a score threshold."""
+        every = self._decoded(output, 0.0)
+        return [predictions.best(self.config.proposals, self.config.proposal_nms_iou) for predictions in every]
 
-    def _decoded(self, said: AnchorOutput, threshold: float | None = None) -> list[Predictions]:
+    def _decoded(self, output: AnchorOutput, threshold: float | None = None) -> list[Predictions]:
         threshold = self.config.score_threshold if threshold is None else threshold
         k, r, h, w, _ = self.anchors.shape
-        classes = torch.tensor(self.map.class_ids, device=said.logits.device)
-        score, flat = said.logits.float().sigmoid().flatten(1).topk(min(self.config.candidates, k * r * h * w), dim=1)
+        classes = torch.tensor(self.map.class_ids, device=output.logits.device)
+        score, flat = output.logits.float().sigmoid().flatten(1).topk(min(self.config.candidates, k * r * h * w), dim=1)
         out = []
         for sample in range(len(score)):
             kept = flat[sample, score[sample] >= threshold]
-            residuals = said.residuals[sample].reshape(-1, _CODE)[kept].float()
+            residuals = output.residuals[sample].reshape(-1, _CODE)[kept].float()
             boxes = decode(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
-            way = said.direction[sample].reshape(-1, 2)[kept].argmax(dim=1)
-            yaw = torch.remainder(boxes[:, 6] - _TURN, math.pi) + _TURN + math.pi * way
+            half = output.direction[sample].reshape(-1, 2)[kept].argmax(dim=1)
+            yaw = torch.remainder(boxes[:, 6] - _TURN, math.pi) + _TURN + math.pi * half
             boxes = torch.cat([boxes[:, :6], yaw[:, None]], dim=1)
             best = score[sample, : len(kept)]
             out.append(Predictions(boxes, best, classes[kept // (r * h * w)], residuals[:, 7:]))
@@ -206,5 +221,5 @@ class AnchorHead(nn.Module):
 
 
 def half_turn(yaw: Tensor) -> Tensor:
-    """(K,) 0 or 1: which half of the circle, from 45 degrees on, an object faces."""
+    """(N,) 0 for a yaw in [45, 225) degrees, 1 for the other half of the circle."""
     return (torch.remainder(yaw - _TURN, 2 * math.pi) >= math.pi).long()

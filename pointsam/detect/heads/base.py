@@ -1,4 +1,4 @@
-"""What heads share."""
+"""Definitions that all heads share."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from pointsam.detect.nets.norm import conv_norm_relu
 
 Losses = dict[str, Tensor]
-"""Terms by name, weighted; their sum is trained on."""
+"""Weighted loss terms by name; training minimises their sum."""
 
 PRIOR_LOGIT = -math.log((1 - 0.01) / 0.01)
-"""What a class logit begins with: almost everywhere is nothing (RetinaNet's prior of 0.01)."""
+"""Initial bias of class logits: RetinaNet's prior probability of 0.01, because most locations hold no object."""
 
 
 def branch(channels: int, width: int, outputs: int, bias: float = 0.0) -> nn.Sequential:
-    """Two convolutions to some outputs, the last with a bias."""
+    """Two convolutions of 3x3, from `channels` over `width` to `outputs` channels; the last has an initial bias."""
     last = nn.Conv2d(width, outputs, 3, padding=1)
     nn.init.constant_(last.bias, bias)  # type: ignore[arg-type]
     return nn.Sequential(*conv_norm_relu(channels, width), last)

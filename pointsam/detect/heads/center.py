@@ -1,6 +1,6 @@
-"""CenterPoint's head: a heat map a class, and at each peak a box.
+"""CenterPoint's head: one heat map per class, and a box at each of its peaks.
 
-Source: CenterPoint (arXiv 2006.11275); losses method.md B.5. Unlike CenterPoint, one branch regresses the whole code.
+Source: CenterPoint (arXiv 2006.11275); losses method.md B.5. Unlike CenterPoint, one branch regresses all numbers.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions, together
 
 _LARGEST_LOG = 4.0
-"""Logarithm of a size in metres beyond which nothing is decoded: an untrained head may say anything."""
+"""Decoded logarithms of sizes in metres are clamped to this: an untrained head may predict any size."""
 
 
 @dataclass(frozen=True)
 class CenterHeadConfig:
-    """A centre head.
+    """The configuration of a centre head.
 
     Args:
-        kind: of the head.
+        kind: name of the head.
         groups: class names of each heat branch; classes of one group suppress each other.
-        smallest_radius: of a peak in cells, by class name; `default_radius` for the others.
-        default_radius: cells.
-        reach: cells about a box's peak in which it is regressed too (assign.center.CenterMap).
-        peak: of a box: "visible" or "true" (there, too).
-        channels: of the shared layer and the branches.
-        class_weight: of the heat loss.
-        box_weight: of the regression loss.
-        code_weights: of each regressed number (assign.center.CODE), in the regression loss.
-        score_threshold: peaks below are dropped.
-        candidates: peaks of a group that are decoded.
-        nms_iou: overlap in bird's-eye view from which the weaker of two boxes of a group goes.
-        most: boxes a sample.
-        proposals: boxes a sample that a second stage looks at, however low their score.
-        proposal_nms_iou: their overlap.
+        smallest_radius: smallest radius of a peak in locations of the feature map, by class name.
+        default_radius: the same for classes that `smallest_radius` does not list.
+        reach: distance from its peak, in locations, up to which a box is also regressed (assign.center.CenterMap).
+        peak: position of a box's peak, "visible" or "true" (assign.center.CenterMap).
+        channels: width of the shared layer and of the branches.
+        class_weight: weight of the heat loss.
+        box_weight: weight of the regression loss.
+        code_weights: weight of each regressed number (assign.center.CODE) in the regression loss.
+        score_threshold: predictions of a lower score are dropped.
+        candidates: number of locations of highest score that are decoded in each group.
+        nms_iou: overlap in bird's-eye view above which the weaker of two boxes of a group is suppressed.
+        most: largest number of boxes per sample.
+        proposals: largest number of proposals per sample for a second stage.
+        proposal_nms_iou: as `nms_iou`, for proposals, across groups.
     """
 
     kind: Literal["center"] = field(default="center", kw_only=True)
@@ -70,17 +70,22 @@ class CenterHeadConfig:
     def __post_init__(self) -> None:
         names = [name for group in self.groups for name in group]
         require(bool(names) and len(set(names)) == len(names), "head.groups", self.groups, "every class once")
-        require(len(self.code_weights) == len(CODE), "head.code_weights", self.code_weights, f"one a number of {CODE}")
+        require(
+            len(self.code_weights) == len(CODE),
+            "head.code_weights",
+            self.code_weights,
+            f"one number for each of {CODE}",
+        )
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """All classes."""
+        """Names of all classes."""
         return tuple(name for group in self.groups for name in group)
 
     def ablations(self) -> dict[str, CenterHeadConfig]:
-        """Boxes that peak at their true middles, and boxes that are regressed at their peaks alone."""
-        found = {"true peaks": replace(self, peak="true")}
-        return found | ({"no reach": replace(self, reach=0)} if self.reach else {})
+        """Boxes with peaks at their true centres, and boxes that are regressed at their peaks only."""
+        configs = {"true peaks": replace(self, peak="true")}
+        return configs | ({"no reach": replace(self, reach=0)} if self.reach else {})
 
     def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> CenterHead:
         """The network."""
@@ -91,10 +96,10 @@ class CenterHead(nn.Module):
     """A centre head.
 
     Args:
-        channels: of the map.
-        place: the map.
-        class_ids: of the class names.
-        config: the rest.
+        channels: number of channels of the feature map.
+        place: geometry of the feature map.
+        class_ids: class_id by class name.
+        config: configuration.
     """
 
     code_weights: Tensor
@@ -119,47 +124,47 @@ class CenterHead(nn.Module):
         self.register_buffer("code_weights", torch.tensor(config.code_weights), persistent=False)
 
     def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Heat logits (S,C,H,W) and codes (S,10,H,W) of each group."""
+        """Heat logits (S,C,H,W) and regressed numbers (S,10,H,W) of each group."""
         x = self.shared(x)
         return [(heat(x), code(x)) for heat, code in zip(self.heats, self.codes, strict=True)]
 
-    def loss(self, said: list[tuple[Tensor, Tensor]], scenes: Sequence[SampleLabels]) -> Losses:
-        """Heat and box loss, groups added up."""
+    def loss(self, output: list[tuple[Tensor, Tensor]], labels: Sequence[SampleLabels]) -> Losses:
+        """Heat and box loss, summed over groups."""
         heat_loss, box_loss = [], []
-        for (heat, code), target_map in zip(said, self.maps, strict=True):
-            targets = center_targets(scenes, target_map)
+        for (heat, code), target_map in zip(output, self.maps, strict=True):
+            targets = center_targets(labels, target_map)
             heat_loss.append(heat_focal(heat, targets.heat, targets.counted) / divisor(targets.num_peaks, heat))
-            found = code[targets.sample, :, targets.row, targets.column]
-            box_loss.append(masked_l1(found, targets.code, self.code_weights) / divisor(len(targets.code), heat))
+            predicted = code[targets.sample, :, targets.row, targets.column]
+            box_loss.append(masked_l1(predicted, targets.code, self.code_weights) / divisor(len(targets.code), heat))
         return {
             "heat": torch.stack(heat_loss).sum() * self.config.class_weight,
             "box": torch.stack(box_loss).sum() * self.config.box_weight,
         }
 
-    def predict(self, said: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
-        """Boxes of each sample, the best first."""
-        groups = self._decoded(said, self.config.score_threshold)
-        kept = [[found.best(self.config.most, self.config.nms_iou) for found in parts] for parts in groups]
+    def predict(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
+        """Predictions of each sample, by descending score."""
+        groups = self._decoded(output, self.config.score_threshold)
+        kept = [[predictions.best(self.config.most, self.config.nms_iou) for predictions in parts] for parts in groups]
         return [together(parts).best(self.config.most) for parts in kept]
 
-    def propose(self, said: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
-        """What a second stage looks at: more boxes, however low their score."""
-        every = [together(parts) for parts in self._decoded(said, 0.0)]
+    def propose(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
+        """Proposals of each sample for a second stage, without a score threshold."""
+        every = [together(parts) for parts in self._decoded(output, 0.0)]
         return [
-            found.best(self.config.candidates).best(self.config.proposals, self.config.proposal_nms_iou)
-            for found in every
+            predictions.best(self.config.candidates).best(self.config.proposals, self.config.proposal_nms_iou)
+            for predictions in every
         ]
 
-    def _decoded(self, said: list[tuple[Tensor, Tensor]], threshold: float) -> list[tuple[Predictions, ...]]:
-        """By sample and group."""
-        groups = [self._group(*parts, place, threshold) for parts, place in zip(said, self.maps, strict=True)]
+    def _decoded(self, output: list[tuple[Tensor, Tensor]], threshold: float) -> list[tuple[Predictions, ...]]:
+        """Predictions by sample, then group."""
+        groups = [self._group(*parts, place, threshold) for parts, place in zip(output, self.maps, strict=True)]
         return list(zip(*groups, strict=True))
 
     def _group(self, heat: Tensor, code: Tensor, place: CenterMap, threshold: float) -> list[Predictions]:
         cells = heat[0, 0].numel()
         score, flat = heat.float().sigmoid().flatten(1).topk(min(self.config.candidates, heat[0].numel()), dim=1)
         classes = torch.tensor(place.classes, device=heat.device)
-        found = []
+        predictions = []
         for sample in range(len(heat)):
             kept = score[sample] >= threshold
             channel, cell = flat[sample, kept] // cells, flat[sample, kept] % cells
@@ -169,5 +174,5 @@ class CenterHead(nn.Module):
             size = values[:, 3:6].clamp(-_LARGEST_LOG, _LARGEST_LOG).exp()
             yaw = torch.atan2(values[:, 7:8], values[:, 6:7])
             boxes = torch.cat([xy + xy.new_tensor(place.origin_m), values[:, 2:3], size, yaw], dim=1)
-            found.append(Predictions(boxes, score[sample, kept], classes[channel], values[:, 8:10]))
-        return found
+            predictions.append(Predictions(boxes, score[sample, kept], classes[channel], values[:, 8:10]))
+        return predictions

@@ -1,13 +1,13 @@
-"""What the detector, the trainer and the commands ask of a head.
+"""The interface of a head to the detector, the trainer and the commands.
 
 A new head is two files: `heads/x.py` with its configuration and its network, and `assign/x.py` with its targets. Two
-lines make it known: one in `heads/union.py`, one in `recipes.py`.
+lines register it: one in `heads/union.py` and one in `recipes.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from torch import Tensor, nn
 
@@ -17,26 +17,30 @@ from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.predictions import Predictions
 
 Output = TypeVar("Output")
-"""What the network of a head gives; only the head itself looks into it."""
+"""The output of a head's network; only the head itself reads its content."""
 
 
 class Head(Protocol[Output]):
     """The network of a head: a `torch.nn.Module` from a feature map to boxes."""
 
     def __call__(self, x: Tensor, /) -> Output:
-        """Outputs of a feature map (S,C,H,W)."""
+        """The output for a feature map (S,C,H,W)."""
 
-    def loss(self, output: Output, scenes: Sequence[SampleLabels], /) -> Losses:
-        """Weighted terms; `scenes` are the labels of the S samples."""
+    def loss(self, output: Output, labels: Sequence[SampleLabels], /) -> Losses:
+        """Weighted loss terms; `labels` holds the labels of the S samples."""
 
     def predict(self, output: Output, /) -> list[Predictions]:
-        """Boxes of each sample, the best first."""
+        """Predictions of each sample, by descending score."""
 
     def propose(self, output: Output, /) -> list[Predictions]:
-        """Boxes of each sample for a second stage: more of them, however low their score."""
+        """Proposals of each sample for a second stage, without a score threshold."""
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
-        """What is trained; every `torch.nn.Module` has it."""
+        """Trainable parameters; every `torch.nn.Module` has this method."""
+
+
+AnyHead: TypeAlias = Head[Any]
+"""A head whose type of output the caller does not know; it passes the output back to the same head."""
 
 
 class HeadConfig(Protocol):
@@ -44,28 +48,28 @@ class HeadConfig(Protocol):
 
     @property
     def kind(self) -> str:
-        """Tells the heads of the union apart; a `Literal` field with a default."""
+        """Distinguishes the heads of the union; a `Literal` field with a default."""
 
     @property
     def description(self) -> str:
-        """One word, for `mixsup-train recipes`."""
+        """One word for the table of `mixsup-train recipes`."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """All classes that it detects, each once."""
+        """Names of the classes that it detects, each once."""
 
     @property
     def takes_centers(self) -> bool:
         """Whether it can be trained on centres without points."""
 
     def ablations(self) -> Mapping[str, HeadConfig]:
-        """Copies with one piece of the assignment taken away, by name, for `mixsup-train experiment assignment`."""
+        """Copies without one part of the assignment, by name, for `mixsup-train experiment assignment`."""
 
-    def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> Head[Any]:
+    def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> AnyHead:
         """The network.
 
         Args:
-            channels: of the feature map.
-            place: the feature map.
-            class_ids: of the class names.
+            channels: number of channels of the feature map.
+            place: geometry of the feature map.
+            class_ids: class_id by class name.
         """

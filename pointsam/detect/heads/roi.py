@@ -1,11 +1,11 @@
-"""A second stage: every point in a proposal has its say on how good it is and how it is to be mended.
+"""A second stage: it predicts the quality of each proposal and refines its box, from the points inside.
 
-Features come from points, not from voxels: all points of the key sweep, with the map's features beneath them. So the
-stage stands on pillars as on voxels, nothing is lost to the sampling of key points (whose farthest-point search has no
-fast form in plain torch), and cluster ids, which live on points, meet their features without a detour.
+The stage uses points instead of voxels: all points of the key sweep, with the features of the map at their positions.
+It therefore works with pillar and voxel encoders, loses nothing to the sampling of key points (farthest-point sampling
+is slow in plain torch), and can use the cluster id of every point directly.
 
-P points, K pairs of a point and a proposal, R proposals, G cells along a proposal's side. Source: PV-RCNN
-(arXiv 1912.13192), Part-A2 (arXiv 1907.03670) for the cells; targets and losses method.md B.8.
+P points, K pairs of a point and a proposal, R proposals, G bins along a proposal's side. Source: PV-RCNN
+(arXiv 1912.13192), Part-A2 (arXiv 1907.03670) for the bins; targets and losses method.md B.8.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from pointsam.detect.nets.norm import norm_relu
 from pointsam.detect.predictions import Predictions
 
 _RING_M = 0.2
-"""Points within a box enlarged by so much, but not in it, are neither foreground nor background (method.md B.8)."""
+"""Points outside a box but inside the box enlarged by this are neither foreground nor background (method.md B.8)."""
 
 
 @dataclass(frozen=True)
 class RoiHeadConfig:
-    """A second stage.
+    """The configuration of a second stage.
 
     Args:
-        sampling: of proposals in training.
-        cells: G.
-        point_channels: of a point's features.
-        channels: of a proposal's.
-        enlarge_m: proposals are enlarged by so much, each axis, before points are gathered.
-        confidence_weight, box_weight, corner_weight, point_weight: of the four losses.
-        test_proposals: the best proposals, which are looked at when predicting.
-        score_threshold: boxes below are dropped.
-        nms_iou: overlap in bird's-eye view from which the weaker of two boxes of a class goes.
-        most: boxes a sample.
+        sampling: how proposals are matched and sampled in training.
+        cells: G, bins along each side of a proposal.
+        point_channels: number of features of a point.
+        channels: number of features of a proposal.
+        enlarge_m: proposals are enlarged by this along each axis before their points are collected.
+        confidence_weight, box_weight, corner_weight, point_weight: weights of the four losses.
+        test_proposals: number of proposals of highest score that are refined in prediction.
+        score_threshold: predictions of a lower score are dropped.
+        nms_iou: overlap in bird's-eye view above which the weaker of two boxes of a class is suppressed.
+        most: largest number of boxes per sample.
     """
 
     sampling: RoiConfig = RoiConfig()
@@ -67,10 +67,10 @@ class RoiHead(nn.Module):
     """A second stage.
 
     Args:
-        channels: of the map.
-        features: of a point: x, y, z and the rest.
-        place: the map.
-        config: the rest.
+        channels: number of channels of the feature map.
+        features: F, number of features of an input point: x, y, z and others.
+        place: geometry of the feature map.
+        config: configuration.
     """
 
     def __init__(self, channels: int, features: int, place: MapShape, config: RoiHeadConfig) -> None:
@@ -99,58 +99,62 @@ class RoiHead(nn.Module):
         x: Tensor,
         points: Sequence[Tensor],
         proposals: Sequence[Predictions],
-        scenes: Sequence[SampleLabels],
+        labels: Sequence[SampleLabels],
         generator: torch.Generator | None,
     ) -> Losses:
         """The four losses.
 
         Args:
-            x: (S,C,H,W) the map.
-            points: (P,F) of each sample, key sweep, in the order of its scene.
-            proposals: of each sample, without gradients.
-            scenes: of labels.
-            generator: of the sampling.
+            x: (S,C,H,W) feature map.
+            points: (S) arrays (P,F), the points of the key sweep in the order of `labels.xyz`.
+            proposals: (S) proposals, without gradients.
+            labels: (S) labels.
+            generator: random generator for the sampling of proposals; None = torch's global one.
         """
-        matches = [match_rois(s, p.boxes, p.class_id) for s, p in zip(scenes, proposals, strict=True)]
+        matches = [match_rois(s, p.boxes, p.class_id) for s, p in zip(labels, proposals, strict=True)]
         targets = [roi_targets(match, self.config.sampling, generator) for match in matches]
         rois = [p.boxes[t.proposal] for p, t in zip(proposals, targets, strict=True)]
         features, logits = self._point_features(x, points)
         trunk = self._roi_features(features, points, rois)
         confidence, residuals = self.confidence(trunk)[:, 0], self.residuals(trunk)
-        counted, wanted = (torch.cat([getattr(t, name) for t in targets]) for name in ("counted", "confidence"))
-        cross = functional.binary_cross_entropy_with_logits(confidence.float(), wanted, reduction="none")
+        counted, target_confidence = (
+            torch.cat([getattr(t, name) for t in targets]) for name in ("counted", "confidence")
+        )
+        cross_entropy = functional.binary_cross_entropy_with_logits(
+            confidence.float(), target_confidence, reduction="none"
+        )
         boxed = torch.cat([t.box for t in targets]) >= 0
-        truth = torch.cat([s.boxes[t.box[t.box >= 0]] for s, t in zip(scenes, targets, strict=True)])
-        base, found = torch.cat(rois)[boxed], residuals[boxed].float()
-        apart = masked_smooth_l1(found, encode_roi(truth, base), found.new_ones(7))
-        corners = _corner_distance(decode_roi(found, base), truth)
-        boxes = divisor(len(truth), x)
-        point_loss = _point_loss(logits, points, scenes, x)
+        target_boxes = torch.cat([s.boxes[t.box[t.box >= 0]] for s, t in zip(labels, targets, strict=True)])
+        base, predicted = torch.cat(rois)[boxed], residuals[boxed].float()
+        apart = masked_smooth_l1(predicted, encode_roi(target_boxes, base), predicted.new_ones(7))
+        corners = _corner_distance(decode_roi(predicted, base), target_boxes)
+        num_boxes = divisor(len(target_boxes), x)
+        point_loss = _point_loss(logits, points, labels, x)
         config = self.config
         return {
-            "roi confidence": (cross * counted).sum() / divisor(counted.sum(), x) * config.confidence_weight,
-            "roi box": apart / boxes * config.box_weight,
-            "roi corner": corners.sum() / boxes * config.corner_weight,
+            "roi confidence": (cross_entropy * counted).sum() / divisor(counted.sum(), x) * config.confidence_weight,
+            "roi box": apart / num_boxes * config.box_weight,
+            "roi corner": corners.sum() / num_boxes * config.corner_weight,
             "roi point": point_loss * config.point_weight,
         }
 
     def predict(self, x: Tensor, points: Sequence[Tensor], proposals: Sequence[Predictions]) -> list[Predictions]:
-        """Mended boxes of each sample, the best first; arguments as those of `loss`."""
+        """Refined boxes of each sample, by descending score; arguments as those of `loss`."""
         some = [p.best(self.config.test_proposals) for p in proposals]
         features, _ = self._point_features(x, points)
         trunk = self._roi_features(features, points, [p.boxes for p in some])
         counts = [len(p) for p in some]
         scores = torch.split(self.confidence(trunk)[:, 0].float().sigmoid(), counts)
-        mended = torch.split(self.residuals(trunk).float(), counts)
+        residual_parts = torch.split(self.residuals(trunk).float(), counts)
         out = []
-        for p, score, residuals in zip(some, scores, mended, strict=True):
-            found = Predictions(decode_roi(residuals.clamp(-10, 10), p.boxes), score, p.class_id, p.velocity)
-            sure = found[score >= self.config.score_threshold]
+        for p, score, residuals in zip(some, scores, residual_parts, strict=True):
+            predictions = Predictions(decode_roi(residuals.clamp(-10, 10), p.boxes), score, p.class_id, p.velocity)
+            sure = predictions[score >= self.config.score_threshold]
             out.append(sure.best_of_classes(self.config.most, self.config.nms_iou))
         return out
 
     def _point_features(self, x: Tensor, points: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """(P,width) of each sample, weighted by how likely a point is of an object, and all (ΣP,) logits of that."""
+        """Point features (P,width) of each sample, weighted by the foreground probability, and its (ΣP,) logits."""
         height, width = self.place.shape
         rows = []
         for k, own in enumerate(points):
@@ -164,18 +168,18 @@ class RoiHead(nn.Module):
         return list(torch.split(weighted, [len(own) for own in points])), logits
 
     def _roi_features(self, features: list[Tensor], points: Sequence[Tensor], rois: Sequence[Tensor]) -> Tensor:
-        """(ΣR,channels) of all proposals: the largest features of the points in each of its cells."""
+        """(ΣR,channels) features of all proposals, from the maximum over the points in each bin."""
         cells, parts, owner, start = self.config.cells, [], [], 0
         for own, feature, boxes in zip(points, features, rois, strict=True):
             large = torch.cat([boxes[:, :3], boxes[:, 3:6] + self.config.enlarge_m, boxes[:, 6:]], dim=1)
             point, roi = points_in_boxes(own[:, :3], large)
             local = _into(own[point, :3], large[roi])
-            share = local / large[roi, 3:6] + 0.5
-            at = (share * cells).long().clamp(0, cells - 1)
+            position = local / large[roi, 3:6] + 0.5
+            at = (position * cells).long().clamp(0, cells - 1)
             owner.append((roi + start) * cells**3 + (at[:, 2] * cells + at[:, 1]) * cells + at[:, 0])
             size = large[roi, 3:6].log()
             far = torch.linalg.norm(own[point, :2], dim=1, keepdim=True) / 50
-            parts.append(torch.cat([feature[point], share - 0.5, size, far], dim=1))
+            parts.append(torch.cat([feature[point], position - 0.5, size, far], dim=1))
             start += len(boxes)
         pooled = scatter_max(self.local(torch.cat(parts)), torch.cat(owner), start * cells**3)
         out: Tensor = self.trunk(pooled.view(start, cells**3 * pooled.shape[1]))
@@ -191,7 +195,7 @@ def _into(xyz: Tensor, boxes: Tensor) -> Tensor:
 
 
 def encode_roi(boxes: Tensor, rois: Tensor) -> Tensor:
-    """(N,7) residuals in the frames of proposals; the yaw is that of the nearer of both ways, in [-90, 90) degrees."""
+    """(N,7) residuals of boxes in the frames of proposals; the yaw is taken modulo 180 degrees, in [-90, 90)."""
     diagonal = torch.linalg.norm(rois[:, 3:5], dim=1, keepdim=True)
     offset = _into(boxes[:, :3], rois) / torch.cat([diagonal, diagonal, rois[:, 5:6]], dim=1)
     turn = torch.remainder(boxes[:, 6:] - rois[:, 6:] + math.pi / 2, math.pi) - math.pi / 2
@@ -199,19 +203,19 @@ def encode_roi(boxes: Tensor, rois: Tensor) -> Tensor:
 
 
 def decode_roi(residuals: Tensor, rois: Tensor) -> Tensor:
-    """(N,7) boxes; undoes `encode_roi` but for half turns."""
+    """(N,7) boxes of residuals: the inverse of `encode_roi` up to half turns."""
     diagonal = torch.linalg.norm(rois[:, 3:5], dim=1, keepdim=True)
     local = residuals[:, :3] * torch.cat([diagonal, diagonal, rois[:, 5:6]], dim=1)
     c, s = rois[:, 6].cos(), rois[:, 6].sin()
     x, y = local[:, 0], local[:, 1]
-    middle = torch.stack([c * x - s * y, s * x + c * y, local[:, 2]], dim=1) + rois[:, :3]
-    return torch.cat([middle, residuals[:, 3:6].exp() * rois[:, 3:6], residuals[:, 6:] + rois[:, 6:]], dim=1)
+    center = torch.stack([c * x - s * y, s * x + c * y, local[:, 2]], dim=1) + rois[:, :3]
+    return torch.cat([center, residuals[:, 3:6].exp() * rois[:, 3:6], residuals[:, 6:] + rois[:, 6:]], dim=1)
 
 
-def _corner_distance(found: Tensor, truth: Tensor) -> Tensor:
-    """(N,) mean distance of the eight corners, rounded off below a metre; whichever way a box faces."""
-    ways = [_corners(truth), _corners(torch.cat([truth[:, :6], truth[:, 6:] + math.pi], dim=1))]
-    apart = torch.stack([torch.linalg.norm(_corners(found) - way, dim=2) for way in ways]).amin(dim=0)
+def _corner_distance(predicted: Tensor, target: Tensor) -> Tensor:
+    """(N,) mean smooth-L1 distance of the eight corners; the target may be turned by 180 degrees, corner by corner."""
+    headings = [_corners(target), _corners(torch.cat([target[:, :6], target[:, 6:] + math.pi], dim=1))]
+    apart = torch.stack([torch.linalg.norm(_corners(predicted) - corners, dim=2) for corners in headings]).amin(dim=0)
     return functional.smooth_l1_loss(apart, torch.zeros_like(apart), reduction="none").mean(dim=1)
 
 
@@ -221,18 +225,20 @@ def _corners(boxes: Tensor) -> Tensor:
     return torch.cat([torch.cat([flat, end[:, None, None].expand(-1, 4, 1)], dim=2) for end in ends], dim=1)
 
 
-def _point_loss(logits: Tensor, points: Sequence[Tensor], scenes: Sequence[SampleLabels], like: Tensor) -> Tensor:
-    """Is a point in a box or of a cluster? In the ring about boxes, and where it is unknown, nobody is asked."""
-    wanted, counted = [], []
-    for own, scene in zip(points, scenes, strict=True):
+def _point_loss(logits: Tensor, points: Sequence[Tensor], labels: Sequence[SampleLabels], like: Tensor) -> Tensor:
+    """Focal loss of foreground points, in a box or of a cluster; it skips the ring around boxes, and unknown points."""
+    targets, counted = [], []
+    for own, sample_labels in zip(points, labels, strict=True):
         inside = torch.zeros(len(own), dtype=torch.bool, device=own.device)
         ring = inside.clone()
-        inside[points_in_boxes(own[:, :3], scene.boxes)[0]] = True
-        large = torch.cat([scene.boxes[:, :3], scene.boxes[:, 3:6] + _RING_M, scene.boxes[:, 6:]], dim=1)
+        inside[points_in_boxes(own[:, :3], sample_labels.boxes)[0]] = True
+        large = torch.cat(
+            [sample_labels.boxes[:, :3], sample_labels.boxes[:, 3:6] + _RING_M, sample_labels.boxes[:, 6:]], dim=1
+        )
         ring[points_in_boxes(own[:, :3], large)[0]] = True
-        positive = inside | (scene.cluster_id >= 0)
-        wanted.append(positive)
-        counted.append(positive | ~(ring | scene.unknown))
-    positive = torch.cat(wanted)
+        positive = inside | (sample_labels.cluster_id >= 0)
+        targets.append(positive)
+        counted.append(positive | ~(ring | sample_labels.unknown))
+    positive = torch.cat(targets)
     total = (sigmoid_focal(logits, positive) * torch.cat(counted)).sum()
     return total / divisor(positive.sum(), like)

@@ -13,4 +13,4 @@ HeadUnion = Annotated[
     CenterHeadConfig | AnchorHeadConfig,
     Field(discriminator="kind"),
 ]
-"""Their configurations, told apart by `kind`; each fulfils `heads.protocol.HeadConfig`."""
+"""Their configurations, distinguished by `kind`; each implements `heads.protocol.HeadConfig`."""

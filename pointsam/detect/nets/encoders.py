@@ -1,6 +1,6 @@
-"""Points to a map: pillars, or sparse voxels flattened at last.
+"""Encoders from points to a feature map: pillars, or sparse voxels whose layers become channels.
 
-P points with F features: x, y, z, and what the sweep gives besides (intensity, age). S samples.
+P points with F features: x, y, z, and others of the sweep (intensity, age). S samples.
 Source: PointPillars (arXiv 1812.05784), SECOND (Sensors 18(10), 2018), CenterPoint (arXiv 2006.11275).
 """
 
@@ -21,14 +21,14 @@ from pointsam.detect.nets.sparse import SparseConv3d, SparseModule, SparseSequen
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """How points become a map.
+    """The configuration of an encoder.
 
     Args:
         kind: "pillar" or "voxel".
-        pillar_channels: of a pillar.
-        voxel_channels: of the four stages of the voxel network, each at half the resolution of the one before.
-        voxel_out: channels of each of its last layers, before they are laid beside one another.
-        residual: voxel stages of residual blocks (CenterPoint) in place of plain ones (SECOND).
+        pillar_channels: number of features of a pillar.
+        voxel_channels: channels of the four stages of the voxel encoder, each at half the resolution of the one before.
+        voxel_out: channels of each remaining layer in z, before the layers are concatenated.
+        residual: whether voxel stages consist of residual blocks (CenterPoint) or plain ones (SECOND).
     """
 
     kind: Literal["pillar", "voxel"] = "pillar"
@@ -43,24 +43,24 @@ class EncoderConfig:
 
     @property
     def stride(self) -> int:
-        """Voxels along a cell of the map."""
+        """Number of voxels along one location of the feature map."""
         return _ENCODERS[self.kind].stride
 
     def build(self, grid: Grid, features: int) -> Encoder:
-        """The network, for points of so many features."""
+        """The network, for points of `features` features."""
         return _ENCODERS[self.kind](grid, features, self)
 
 
 class PillarEncoder(nn.Module):
-    """Largest features of each pillar's points.
+    """PointPillars' encoder: the maximum of the point features in each pillar.
 
     Args:
-        grid: one voxel high.
+        grid: grid that is one voxel high.
         features: F.
-        config: the channels.
+        config: configuration.
 
     Raises:
-        SchemaError: SCH005 on a grid of several layers.
+        SchemaError: SCH005 on a grid with several layers in z.
     """
 
     stride = 1
@@ -77,9 +77,9 @@ class PillarEncoder(nn.Module):
         inside = points[voxels.point]
         count = len(voxels.coordinate)
         mean = scatter_mean(inside[:, :3], voxels.voxel, count)[voxels.voxel]
-        middle = _middles(voxels, self.grid).to(points.dtype)[voxels.voxel]
-        features = torch.cat([inside, inside[:, :3] - mean, inside[:, :2] - middle[:, :2]], dim=1)
-        with torch.autocast(points.device.type, enabled=False):  # half precision tells places at 50 m by 25 cm
+        center = _centers(voxels, self.grid).to(points.dtype)[voxels.voxel]
+        features = torch.cat([inside, inside[:, :3] - mean, inside[:, :2] - center[:, :2]], dim=1)
+        with torch.autocast(points.device.type, enabled=False):  # half precision resolves only 25 cm at 50 m
             pillars = scatter_max(self.layer(features), voxels.voxel, count)
         w, h, _ = self.grid.shape
         batch, _, y, x = voxels.coordinate.unbind(1)
@@ -87,14 +87,14 @@ class PillarEncoder(nn.Module):
         return flat.view(samples, h, w, self.channels).permute(0, 3, 1, 2)
 
 
-def _middles(voxels: Voxels, grid: Grid) -> Tensor:
-    """(V,3) middle of each voxel."""
+def _centers(voxels: Voxels, grid: Grid) -> Tensor:
+    """(V,3) centre of each voxel."""
     low = torch.tensor(grid.range_m[:3], device=voxels.coordinate.device)
     return low + (voxels.coordinate[:, [3, 2, 1]] + 0.5) * low.new_tensor(grid.voxel_m)
 
 
 class _Residual(SparseModule):
-    """Two submanifold convolutions around which features may pass."""
+    """A residual block of two submanifold convolutions."""
 
     def __init__(self, channels: int, key: str) -> None:
         super().__init__()
@@ -108,12 +108,15 @@ class _Residual(SparseModule):
 
 
 class VoxelEncoder(nn.Module):
-    """Sparse convolutions to an eighth of the resolution; the layers that are left at last become channels.
+    """Sparse convolutions to an eighth of the resolution; the remaining layers in z become channels.
 
     Args:
-        grid: of voxels; its height is divided by 16.
+        grid: grid of voxels; the number of layers in z is divided by 16.
         features: F.
-        config: the channels.
+        config: configuration.
+
+    Raises:
+        SchemaError: SCH005 on a grid with too few layers in z.
     """
 
     stride = 8
@@ -122,7 +125,7 @@ class VoxelEncoder(nn.Module):
         super().__init__()
         self.grid = grid
         x, y, z = grid.shape
-        self.shape = (z + 1, y, x)  # one layer more, as published: halved four times, it leaves whole layers
+        self.shape = (z + 1, y, x)  # one more layer, as published: it can be halved four times
         widths = config.voxel_channels
         self.first = SparseSequential(
             SubMConv3d(features, widths[0], 3, bias=False, indice_key="stage0"), *norm_relu(widths[0])
@@ -139,7 +142,7 @@ class VoxelEncoder(nn.Module):
             *norm_relu(config.voxel_out),
         )
         layers = (height - 3) // 2 + 1
-        require(layers > 0, "grid.voxel_m", grid.voxel_m, f"a height of 40 voxels or so, {z} are too few")
+        require(layers > 0, "grid.voxel_m", grid.voxel_m, f"a height of about 40 voxels, {z} are too few")
         self.channels = config.voxel_out * layers
 
     @staticmethod
@@ -157,7 +160,7 @@ class VoxelEncoder(nn.Module):
         """(S,C,H/8,W/8) of (P,F) points of `samples` samples."""
         voxels = voxelize(points[:, :3], sample, self.grid)
         mean = scatter_mean(points[voxels.point], voxels.voxel, len(voxels.coordinate))
-        with torch.autocast(points.device.type, enabled=False):  # as of pillars
+        with torch.autocast(points.device.type, enabled=False):  # as in PillarEncoder
             x: SparseTensor = self.first(SparseTensor(mean, voxels.coordinate, self.shape, samples))
         for stage in self.stages:
             x = stage(x)
@@ -171,14 +174,14 @@ _ENCODERS: Mapping[str, type[PillarEncoder] | type[VoxelEncoder]] = {"pillar": P
 
 @dataclass(frozen=True)
 class NeckConfig:
-    """Convolutions in bird's-eye view, stage after stage, each brought to the first one's output and laid together.
+    """Stages of 2D convolutions, whose outputs are scaled to one resolution and concatenated.
 
     Args:
-        layers: convolutions of each stage after its first.
-        strides: of each stage's first convolution.
-        channels: of each stage.
-        up_channels: of each stage's contribution.
-        out_stride: of the result, in cells of the input.
+        layers: number of convolutions of each stage after its first.
+        strides: stride of each stage's first convolution.
+        channels: channels of each stage.
+        up_channels: channels that each stage contributes to the output.
+        out_stride: stride of the output, in locations of the input.
     """
 
     layers: tuple[int, ...] = (3, 5, 5)
@@ -189,15 +192,17 @@ class NeckConfig:
 
     def __post_init__(self) -> None:
         lengths = {len(self.layers), len(self.strides), len(self.channels), len(self.up_channels)}
-        require(len(lengths) == 1 and bool(self.layers), "neck.layers", self.layers, "one entry a stage in all four")
+        require(
+            len(lengths) == 1 and bool(self.layers), "neck.layers", self.layers, "one entry per stage in all four lists"
+        )
 
 
 class Neck(nn.Module):
-    """SECOND's and PointPillars' map network.
+    """The 2D network of SECOND and PointPillars.
 
     Args:
-        channels: of the encoder's map.
-        config: the stages.
+        channels: channels of the encoder's feature map.
+        config: configuration.
     """
 
     def __init__(self, channels: int, config: NeckConfig) -> None:
@@ -214,7 +219,7 @@ class Neck(nn.Module):
             channels = width
 
     def forward(self, x: Tensor) -> Tensor:
-        """(S,C,H/out_stride,W/out_stride)."""
+        """(S,D,H/out_stride,W/out_stride) of (S,C,H,W); D is the sum of `up_channels`."""
         outs = []
         for stage, up in zip(self.stages, self.ups, strict=True):
             x = stage(x)
@@ -226,13 +231,16 @@ def _repeat(width: int, times: int) -> Sequence[nn.Module]:
     return [layer for _ in range(times) for layer in conv_norm_relu(width, width)]
 
 
-def _scaled(width: int, up: int, stride: int, wanted: int) -> nn.Sequential:
-    """From one stride to another, either way."""
+def _scaled(width: int, up: int, stride: int, out_stride: int) -> nn.Sequential:
+    """A layer from `width` channels at one stride to `up` channels at another, finer or coarser."""
     require(
-        stride % wanted == 0 or wanted % stride == 0, "neck.out_stride", wanted, "a multiple or part of each stride"
+        stride % out_stride == 0 or out_stride % stride == 0,
+        "neck.out_stride",
+        out_stride,
+        "a multiple or divisor of each stride",
     )
-    if stride >= wanted:
-        step = stride // wanted
+    if stride >= out_stride:
+        step = stride // out_stride
         return nn.Sequential(nn.ConvTranspose2d(width, up, step, stride=step, bias=False), *norm_relu(up))
-    step = wanted // stride
+    step = out_stride // stride
     return nn.Sequential(nn.Conv2d(width, up, step, stride=step, bias=False), *norm_relu(up))

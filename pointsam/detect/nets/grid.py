@@ -1,6 +1,6 @@
-"""The grid of a detector, and points sorted into it without loss.
+"""The voxel grid of a detector, and the assignment of all points to its voxels.
 
-P points, K of them inside of the grid, V voxels.
+P points, K of them inside the grid, V voxels.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pointsam.base.errors import SchemaError
 
 @dataclass(frozen=True)
 class Grid:
-    """A box of voxels.
+    """A grid of voxels.
 
     Args:
         range_m: x0, y0, z0, x1, y1, z1, LiDAR frame.
-        voxel_m: size along x, y, z.
+        voxel_m: size of a voxel along x, y, z.
 
     Raises:
-        SchemaError: SCH005 on sizes that are not above 0, or that do not divide the range; it names the nearest range
-            that works.
+        SchemaError: SCH005 on sizes that are not above 0, or that do not divide the range; it names the nearest valid
+            range.
     """
 
     range_m: tuple[float, float, float, float, float, float]
@@ -45,40 +45,40 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Voxels along x, y, z."""
+        """Number of voxels along x, y, z."""
         x, y, z = (round((b - a) / v) for a, b, v in zip(self.range_m[:3], self.range_m[3:], self.voxel_m, strict=True))
         return x, y, z
 
     def require_stride(self, stride: int) -> None:
-        """Refuse a grid that a network of this stride in the ground plane would cut.
+        """Refuse a grid whose size in the ground plane is not a multiple of a network's stride.
 
         Raises:
-            SchemaError: SCH005, naming the nearest range that works.
+            SchemaError: SCH005, naming the nearest valid range.
         """
         x, y, z = self.shape
         if x % stride or y % stride:
             raise SchemaError(
                 "SCH005",
-                f"grid: {x} x {y} voxels are no multiple of the network's stride {stride}",
+                f"grid: {x} x {y} voxels are not a multiple of the network's stride {stride}",
                 f"use the range {self._nearest((x, y, z), (stride, stride, 1))}",
             )
 
     def _nearest(self, counts: Sequence[float], of: Sequence[int]) -> tuple[float, ...]:
-        """The range with the nearest multiples of `of` of voxels, about the same middle."""
+        """The range around the same centre whose numbers of voxels are the nearest multiples of `of`."""
         counts = [max(1, math.floor(count / n + 0.5)) * n for count, n in zip(counts, of, strict=True)]
-        middle = [(a + b) / 2 for a, b in zip(self.range_m[:3], self.range_m[3:], strict=True)]
+        center = [(a + b) / 2 for a, b in zip(self.range_m[:3], self.range_m[3:], strict=True)]
         half = [count * size / 2 for count, size in zip(counts, self.voxel_m, strict=True)]
-        low = [round(m - h, 6) for m, h in zip(middle, half, strict=True)]
-        return (*low, *(round(m + h, 6) for m, h in zip(middle, half, strict=True)))
+        low = [round(c - h, 6) for c, h in zip(center, half, strict=True)]
+        return (*low, *(round(c + h, 6) for c, h in zip(center, half, strict=True)))
 
 
 @dataclass(frozen=True)
 class MapShape:
-    """A detector's map.
+    """The geometry of a feature map.
 
     Args:
         origin_m: x, y of its lower corner.
-        cell_m: length of a cell along x, y.
+        cell_m: size of a location along x, y.
         shape: H, W, its rows (y) and columns (x).
     """
 
@@ -88,7 +88,7 @@ class MapShape:
 
     @staticmethod
     def of(grid: Grid, stride: int) -> MapShape:
-        """The map of a grid at a stride."""
+        """The feature map of a grid at a stride."""
         x, y, _ = grid.shape
         cell = (grid.voxel_m[0] * stride, grid.voxel_m[1] * stride)
         return MapShape((grid.range_m[0], grid.range_m[1]), cell, (y // stride, x // stride))
@@ -96,12 +96,12 @@ class MapShape:
 
 @dataclass(frozen=True, eq=False)
 class Voxels:
-    """Which voxel each point is in.
+    """The occupied voxels of a grid and their points.
 
     Args:
-        coordinate: (V,4) int64 batch, z, y, x; sorted, unique.
-        point: (K,) int64 the points inside, rising.
-        voxel: (K,) int64 their voxels.
+        coordinate: (V,4) int64 batch, z, y, x of each occupied voxel; sorted, unique.
+        point: (K,) int64 index of each point inside the grid, increasing.
+        voxel: (K,) int64 index of its voxel.
     """
 
     coordinate: Tensor
@@ -110,12 +110,12 @@ class Voxels:
 
 
 def voxelize(xyz: Tensor, batch: Tensor, grid: Grid) -> Voxels:
-    """Sort points into voxels: every point of the grid, however many a voxel holds.
+    """Assign points to voxels, without a cap on the points of a voxel.
 
     Args:
         xyz: (P,3) metres.
-        batch: (P,) int64 the sample of each.
-        grid: the lower faces belong to it, the upper ones do not.
+        batch: (P,) int64 sample of each point.
+        grid: the grid; it includes its lower faces and excludes its upper ones.
     """
     low, size = xyz.new_tensor(grid.range_m[:3]), xyz.new_tensor(grid.voxel_m)
     x, y, z = grid.shape
@@ -129,13 +129,13 @@ def voxelize(xyz: Tensor, batch: Tensor, grid: Grid) -> Voxels:
 
 
 def scatter_mean(values: Tensor, index: Tensor, size: int) -> Tensor:
-    """(size,C) means of (K,C) values by index; 0 where there is none."""
+    """(size,C) means of (K,C) values by index; 0 where an index has no value."""
     total = values.new_zeros(size, values.shape[1]).index_add_(0, index, values)
     count = torch.bincount(index, minlength=size).clamp(min=1)
     return total / count[:, None].to(values.dtype)
 
 
 def scatter_max(values: Tensor, index: Tensor, size: int) -> Tensor:
-    """(size,C) largest of (K,C) values by index; 0 where there is none."""
+    """(size,C) maxima of (K,C) values by index; 0 where an index has no value."""
     out = values.new_zeros(size, values.shape[1])
     return out.scatter_reduce(0, index[:, None].expand_as(values), values, "amax", include_self=False)

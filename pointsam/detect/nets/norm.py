@@ -1,4 +1,4 @@
-"""Batch normalisation over all processes, on any backend: torch's own synchronises on CUDA alone."""
+"""Batch normalisation over all processes, on any backend: torch's SyncBatchNorm works on CUDA only."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch.distributed import nn as collective
 from torch.nn.modules.batchnorm import _BatchNorm
 
 EPS, MOMENTUM = 1e-3, 0.05
-"""Published is 0.01, with which the statistics of a run of few thousand steps lag behind."""
+"""The published momentum is 0.01, with which the statistics of a run of a few thousand steps lag behind."""
 
 
 class BatchNorm(_BatchNorm):
-    """Over rows (N,C) or maps (N,C,H,W); with one process, torch's own.
+    """Batch normalisation of rows (N,C) or maps (N,C,H,W); with one process, torch's implementation.
 
-    N processes give what one gives with their rows together. Rows may be none in one process.
+    Several processes give the same result as one process with all of their rows. A process may have no rows.
 
     Args:
         channels: C.
@@ -50,18 +50,18 @@ class BatchNorm(_BatchNorm):
 
     def _remember(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
         unbiased = variance * count / (count - 1).clamp(min=1)
-        share = MOMENTUM * (count > 0)  # no row says nothing
+        momentum = MOMENTUM * (count > 0)  # without rows, the statistics stay as they are
         with torch.no_grad():
             for running, value in ((self.running_mean, mean), (self.running_var, unbiased)):
-                assert running is not None  # tracked always
-                running.lerp_(value.to(running.dtype), share.to(running.dtype))
+                assert running is not None  # always tracked
+                running.lerp_(value.to(running.dtype), momentum.to(running.dtype))
 
 
 def norm_relu(channels: int) -> list[nn.Module]:
-    """What follows every convolution."""
+    """Batch normalisation and ReLU, which follow every convolution."""
     return [BatchNorm(channels), nn.ReLU(inplace=True)]
 
 
 def conv_norm_relu(channels: int, width: int, stride: int = 1) -> list[nn.Module]:
-    """A convolution of 3x3 cells and what follows it."""
+    """A 3x3 convolution, batch normalisation and ReLU."""
     return [nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False), *norm_relu(width)]

@@ -1,8 +1,8 @@
 """Sparse 3D convolutions in plain torch, on any device, with the names and weights of spconv 2.
 
 A rulebook lists, for each offset of the kernel, which input row contributes to which output row. Rows are found by
-sorting and searching flattened coordinates; a convolution is then a gather, a matrix product and an indexed sum an
-offset. No row occurs twice in an offset, so sums have one order and results are the same bits at every run.
+sorting and searching flattened coordinates; a convolution is then a gather, a matrix product and an indexed sum for
+each offset. No row occurs twice in an offset, so sums have a fixed order and results are identical in every run.
 
 Shapes: V voxels, P pairs of a rulebook, K offsets of a kernel, C and D channels in and out; axes are z, y, x.
 """
@@ -26,17 +26,17 @@ Triple = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class SparseTensor:
-    """Features at the occupied voxels of a grid, whose coordinates are unique and sorted (checked by convolutions).
+    """Features at the occupied voxels of a grid. Coordinates are unique and sorted; convolutions check it.
 
     Args:
         features: (V,C).
         coordinate: (V,4) int64 batch, z, y, x; each row greater than the one before.
-        shape: of the grid: z, y, x.
+        shape: size of the grid: z, y, x.
         batch_size: number of grids.
         rules: rulebooks by indice_key, shared by all tensors at these coordinates.
 
     Raises:
-        SchemaError: SCH003 if features and coordinates do not fit together.
+        SchemaError: SCH003 if the shapes of features and coordinates do not match.
     """
 
     features: Tensor
@@ -55,7 +55,7 @@ class SparseTensor:
             )
 
     def replace(self, features: Tensor) -> SparseTensor:
-        """Other features (V,D) at the same coordinates."""
+        """A tensor with other features (V,D) at the same coordinates."""
         return dataclasses.replace(self, features=features)
 
     def dense(self) -> Tensor:
@@ -67,7 +67,7 @@ class SparseTensor:
 
 @dataclass(frozen=True)
 class Geometry:
-    """What a rulebook depends on besides the coordinates: lengths along z, y, x; submanifold keeps the coordinates."""
+    """The geometry of a convolution along z, y, x; a submanifold convolution keeps the coordinates of its input."""
 
     kernel: Triple
     stride: Triple
@@ -80,10 +80,10 @@ class Rulebook:
     """Which input row contributes to which output row.
 
     Args:
-        geometry: it was made for.
-        source: K times (P,) rows of the input, rising.
-        target: K times (P,) rows of the output, rising.
-        sites: (V,0) the output without channels; None = at the input's coordinates.
+        geometry: geometry of the convolution.
+        source: (K) arrays (P,), rows of the input, increasing.
+        target: (K) arrays (P,), rows of the output, increasing.
+        sites: (V,0) output tensor without channels; None = the coordinates of the input.
     """
 
     geometry: Geometry
@@ -93,11 +93,11 @@ class Rulebook:
 
 
 def build_rulebook(x: SparseTensor, geometry: Geometry) -> Rulebook:
-    """Find all pairs.
+    """Find all pairs of an input row and an output row.
 
     Raises:
-        SchemaError: SCH003 if coordinates are outside of the grid, not sorted or not unique, or if the kernel is
-            larger than the padded grid.
+        SchemaError: SCH003 if coordinates are outside the grid, not sorted or not unique, or if the kernel is larger
+            than the padded grid.
     """
     keys = _keys(x.coordinate, x.shape)
     limit = x.coordinate.new_tensor([x.batch_size, *x.shape])
@@ -105,14 +105,14 @@ def build_rulebook(x: SparseTensor, geometry: Geometry) -> Rulebook:
     if not bool(inside & (keys[1:] > keys[:-1]).all()):
         raise SchemaError(
             "SCH003",
-            f"sparse tensor: coordinates are not unique, sorted and inside of {x.batch_size} grids of {x.shape}",
-            "sort by batch, z, y, x and keep one row a voxel",
+            f"sparse tensor: coordinates are not unique, sorted and inside {x.batch_size} grids of {x.shape}",
+            "sort by batch, z, y, x and keep one row per voxel",
         )
     if geometry.submanifold:
         offset, source, key = _reach(x, geometry, x.shape)
         target = torch.searchsorted(keys, key).clamp_(max=len(keys) - 1)
-        found = keys[target] == key
-        offset, source, target, sites = offset[found], source[found], target[found], None
+        occupied = keys[target] == key
+        offset, source, target, sites = offset[occupied], source[occupied], target[occupied], None
     else:
         sizes = zip(x.shape, geometry.kernel, geometry.stride, geometry.padding, strict=True)
         shape = _triple([(size + 2 * padding - kernel) // stride + 1 for size, kernel, stride, padding in sizes])
@@ -127,17 +127,17 @@ def build_rulebook(x: SparseTensor, geometry: Geometry) -> Rulebook:
 
 
 def _keys(coordinate: Tensor, shape: Triple) -> Tensor:
-    """(V,) place of each voxel in the flattened grids."""
+    """(V,) index of each voxel in the flattened grids."""
     batch, z, y, x = coordinate.unbind(1)
     return ((batch * shape[0] + z) * shape[1] + y) * shape[2] + x
 
 
 def _reach(x: SparseTensor, geometry: Geometry, shape: Triple) -> tuple[Tensor, Tensor, Tensor]:
-    """Offset, input row and key of the output position, (P,) each, for all offsets and voxels that stay in `shape`."""
+    """(P,) offset, input row and key of the output position, for all offsets and voxels whose output is in `shape`."""
     key = x.coordinate[:, 0]
     inside = torch.ones_like(key, dtype=torch.bool)
     for axis in range(3):
-        # Axes are independent but for the key, so each adds a dimension: at last (kz,ky,kx,V).
+        # The axes are independent except for the key, so each adds a dimension: the result is (kz,ky,kx,V).
         offset = torch.arange(geometry.kernel[axis], device=key.device)[:, None]
         at = x.coordinate[:, axis + 1] + geometry.padding[axis] - offset
         to = at.div(geometry.stride[axis], rounding_mode="floor")
@@ -156,7 +156,7 @@ def _sum(features: Tensor, weight: Tensor, source: Sequence[Tensor], target: Seq
 
 
 class _Context(Protocol):
-    """What autograd hands a function, with what `_Convolve` keeps there."""
+    """The context of an autograd function, with the rulebook that `_Convolve` stores in it."""
 
     rulebook: Rulebook
 
@@ -170,7 +170,7 @@ class _Context(Protocol):
 
 
 class _Convolve(torch.autograd.Function):
-    """`_sum`; autograd's own would keep the gathered features of every offset until the backward pass."""
+    """`_sum` with its own backward pass: autograd would keep the gathered features of every offset in memory."""
 
     @staticmethod
     def forward(ctx: _Context, features: Tensor, weight: Tensor, rulebook: Rulebook, rows: int) -> Tensor:
@@ -192,21 +192,21 @@ class _Convolve(torch.autograd.Function):
 
 
 class SparseModule(nn.Module):
-    """A layer from SparseTensor to SparseTensor; `SparseSequential` gives any other layer the features alone."""
+    """A layer from SparseTensor to SparseTensor; `SparseSequential` passes only the features to any other layer."""
 
 
 class SparseSequential(nn.Sequential, SparseModule):
-    """Layers in a row: sparse ones, and those of torch that work row by row, as BatchNorm1d, ReLU and Linear do."""
+    """A sequence of sparse layers and of torch layers that work on rows, such as BatchNorm1d, ReLU and Linear."""
 
     def forward(self, x: SparseTensor) -> SparseTensor:
-        """Apply them."""
+        """Apply the layers in order."""
         for layer in self:
             x = layer(x) if isinstance(layer, SparseModule) else x.replace(layer(x.features))
         return x
 
 
 class _Convolution(SparseModule):
-    """What both convolutions share: weight (D,kz,ky,kx,C) and bias (D), as in spconv 2."""
+    """The base of both convolutions: weight (D,kz,ky,kx,C) and bias (D), as in spconv 2."""
 
     def __init__(
         self, in_channels: int, out_channels: int, geometry: Geometry, bias: bool, indice_key: str | None
@@ -218,7 +218,7 @@ class _Convolution(SparseModule):
         self.geometry, self.indice_key = geometry, indice_key
         self.weight = nn.Parameter(torch.empty(out_channels, *geometry.kernel, in_channels))
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
-        # As torch's convolutions: Kaiming uniform with a = sqrt(5) is 1 / sqrt(fan in).
+        # As in torch's convolutions: the bound of Kaiming uniform with a = sqrt(5) is 1 / sqrt(fan in).
         bound = 1 / math.sqrt(math.prod(geometry.kernel) * in_channels)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
@@ -227,8 +227,7 @@ class _Convolution(SparseModule):
         """Convolve.
 
         Raises:
-            SchemaError: SCH003 on coordinates that no rulebook can be made of, SCH005 if another geometry used the
-                indice_key.
+            SchemaError: SCH003 as `build_rulebook`, SCH005 if a layer of another geometry uses the same indice_key.
         """
         rules, key = ({}, "") if self.indice_key is None else (x.rules, self.indice_key)
         if key not in rules:
@@ -245,15 +244,15 @@ class _Convolution(SparseModule):
 
 
 class SubMConv3d(_Convolution):
-    """Submanifold convolution: output at the input's voxels only, the kernel centred on each.
+    """Submanifold convolution: the output is at the voxels of the input, with the kernel centred on each.
 
     Args:
         in_channels: C.
         out_channels: D.
-        kernel_size: a number or z, y, x; odd.
-        padding: None, or what centring needs: kernel_size // 2.
-        bias: add one.
-        indice_key: name under which layers of one geometry on the same coordinates share a rulebook.
+        kernel_size: one odd number, or three along z, y, x.
+        padding: None or kernel_size // 2, which centres the kernel.
+        bias: whether to add a bias.
+        indice_key: name under which layers of the same geometry and coordinates share a rulebook.
 
     Raises:
         SchemaError: SCH005 on a value out of range.
@@ -276,9 +275,9 @@ class SubMConv3d(_Convolution):
 
 
 class SparseConv3d(_Convolution):
-    """Convolution with output wherever the kernel meets a voxel: `conv3d` of the dense grid, there.
+    """Convolution whose output is at all positions where the kernel covers a voxel; equal to a dense `conv3d` there.
 
-    Args and Raises as those of `SubMConv3d`; stride and padding, of the grid, are numbers or z, y, x too.
+    Args and Raises as for `SubMConv3d`; stride and padding are one number, or three along z, y, x.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""The things of the world, one module a family; each function takes a random generator and returns an `Asset`."""
+"""The objects of the world, one module per family; functions take a random generator and return an `Asset`."""

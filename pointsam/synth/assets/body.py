@@ -1,4 +1,4 @@
-"""Draws a clothed body over joints; lengths are written for a body of 1.75 m and scaled."""
+"""Builds a clothed body over joints; lengths are those of a body of 1.75 m and are scaled."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ FOOT = np.array(
 
 
 def draw_body(joints: Joints, build: Build, look: Clothes, fists: bool = False) -> Skin:
-    """The whole body in all its poses, about 2,200 triangles."""
+    """The whole body in all poses, about 2,200 triangles."""
     skin = Skin(len(joints.pelvis_m))
     spine = _torso(skin, joints, build, look)
     for side in (0, 1):
@@ -122,7 +122,7 @@ def draw_body(joints: Joints, build: Build, look: Clothes, fists: bool = False) 
 
 
 def _torso(skin: Skin, joints: Joints, build: Build, look: Clothes) -> Floats:
-    """Pelvis and chest; gives the direction of the spine (K,3)."""
+    """Add pelvis and chest; returns the direction of the spine, (K,3)."""
     k, scale, girth = build.scale, build.height_m / ADULT_M, build.girth
     spine = joints.neck_m - joints.pelvis_m
     wide = build.shoulder_half_m / (0.104 * build.height_m)
@@ -153,7 +153,7 @@ def _torso_materials(look: Clothes) -> tuple[Material, ...]:
 
 
 def _torso_pattern(look: Clothes) -> NDArray[np.int64]:
-    """Which material each cell of the chest has: 0 cloth, 1 shirt below, 2 reflecting stripe, 3 strap."""
+    """Material of each quad of the chest: 0 cloth, 1 shirt below, 2 reflecting stripe, 3 strap."""
     level = TORSO[:-1, 0][:, None]
     angle = np.abs((np.arange(TORSO_POINTS) + 0.5) / TORSO_POINTS * 360)
     front = np.minimum(angle, 360 - angle)[None]
@@ -174,7 +174,7 @@ def _torso_pattern(look: Clothes) -> NDArray[np.int64]:
 
 
 def _leg(skin: Skin, joints: Joints, build: Build, look: Clothes, side: int) -> None:
-    """One leg; where it is bare it is slimmer."""
+    """One leg; bare parts are slimmer."""
     steps = LEG[:, 0]
     path = along([joints.ankles_m[:, side], joints.knees_m[:, side], joints.hips_m[:, side]], steps)
     bare = steps < 2 - 2 * look.legs
@@ -229,21 +229,21 @@ def _arm(skin: Skin, joints: Joints, build: Build, look: Clothes, side: int, fis
 
 
 def _skirt(skin: Skin, joints: Joints, build: Build, look: Clothes) -> None:
-    """A skirt or the lower part of a coat: level rings that hold both legs."""
+    """A skirt or the lower part of a coat: level rings around both legs."""
     thigh = build.leg_m[0]
     steps = np.concatenate([[-0.12, 0.04], np.linspace(0.16, look.skirt_m / thigh, 4)])
     legs = [
         along([joints.hips_m[:, s], joints.knees_m[:, s], joints.ankles_m[:, s]], np.clip(steps, 0, 2)) for s in (0, 1)
     ]
-    middle, apart = (legs[0] + legs[1]) / 2, np.abs(legs[0] - legs[1]) / 2
-    middle = middle + UP * np.maximum(-steps, 0)[:, None] * thigh
+    center, apart = (legs[0] + legs[1]) / 2, np.abs(legs[0] - legs[1]) / 2
+    center = center + UP * np.maximum(-steps, 0)[:, None] * thigh
     round_m = np.interp(steps, [0, 0.4, 2], [0.085, 0.1, 0.12]) * build.scale
     depth, width = apart[..., 0] + round_m * 1.12, apart[..., 1] + round_m
     depth[:, :2], width[:, 0] = 0.114 * build.scale, 0.164 * build.scale
     angle = np.arange(16) * 2 * np.pi / 16
     cos, sin = (np.sign(t) * np.abs(t) ** 0.7 for t in (np.cos(angle), np.sin(angle)))
     ring = np.stack([depth[..., None] * cos, width[..., None] * sin, np.zeros((*depth.shape, 16))], axis=-1)
-    skin.tube((middle[:, :, None] + ring)[:, ::-1], look.skirt or look.bottom, caps=False)
+    skin.tube((center[:, :, None] + ring)[:, ::-1], look.skirt or look.bottom, caps=False)
 
 
 def _bag(skin: Skin, joints: Joints, build: Build, look: Clothes) -> None:

@@ -43,12 +43,12 @@ DOOR_LEAF = Material((0.1, 0.06, 0.035), texture="wood", rgb2=(0.06, 0.035, 0.02
 
 @dataclass(frozen=True)
 class FloorPlan:
-    """What is built.
+    """Dimensions and materials of a building.
 
     Args:
-        length_m, depth_m: along x and y.
-        floors: above the ground floor.
-        ground_m, floor_m: storey heights.
+        length_m, depth_m: size along x and y.
+        floors: number of floors above the ground floor.
+        ground_m, floor_m: heights of the ground floor and of the others.
         style: "brick", "plaster", "concrete" or "glass".
         wall, base, frame: materials of the upper walls, the ground floor and the window frames.
         bay_m: width of a window axis.
@@ -71,14 +71,14 @@ class FloorPlan:
         return self.ground_m + self.floors * self.floor_m
 
     def bays(self) -> tuple[Floats, float]:
-        """Middles of the window axes, (N,), and their width."""
+        """(N,) centres of the window axes, and their width."""
         n = max(1, round(self.length_m / self.bay_m))
         width = self.length_m / n
         return (np.arange(n) + 0.5) * width, width
 
 
 def building(rng: np.random.Generator, length_m: float, depth_m: float) -> Asset:
-    """A building of 8-28 m with windows on all sides, those of the street side set into the wall."""
+    """A building of 8-28 m with windows on all sides; those of the street side are set into the wall."""
     plan = _draw(rng, length_m, depth_m)
     facade = Facade()
     if plan.style == "glass":
@@ -114,8 +114,8 @@ def _draw(rng: np.random.Generator, length_m: float, depth_m: float) -> FloorPla
 
 
 def _punched_wall(rng: np.random.Generator, facade: Facade, plan: FloorPlan) -> None:
-    """Rows of windows set into the wall, with sills and cornices; at times balconies."""
-    middles, width = plan.bays()
+    """Rows of windows set into the wall, with sills and cornices, and sometimes balconies."""
+    centers, width = plan.bays()
     half = width * float(rng.uniform(0.36, 0.44) if plan.style == "concrete" else rng.uniform(0.2, 0.3))
     half = float(np.clip(half, 0.45, max(0.6, width / 2 - 0.25)))
     low, high = float(rng.uniform(0.75, 0.95)), plan.floor_m - float(rng.uniform(0.35, 0.55))
@@ -124,7 +124,7 @@ def _punched_wall(rng: np.random.Generator, facade: Facade, plan: FloorPlan) -> 
     rows = []
     for floor in range(plan.floors):
         z = plan.ground_m + floor * plan.floor_m
-        holes = np.stack([middles - half, middles + half, 0 * middles + z + low, 0 * middles + z + high], axis=1)
+        holes = np.stack([centers - half, centers + half, 0 * centers + z + low, 0 * centers + z + high], axis=1)
         facade.row((0.0, plan.length_m, z, z + plan.floor_m), holes, plan.wall)
         rows.append(holes)
     every = np.concatenate(rows)
@@ -133,11 +133,11 @@ def _punched_wall(rng: np.random.Generator, facade: Facade, plan: FloorPlan) -> 
     half_long = plan.length_m / 2
     facade.block([(half_long, -0.03, plan.ground_m + 0.05)], (plan.length_m + 0.1, 0.22, 0.24), STONE)
     if plan.style != "concrete" and rng.random() < 0.35:
-        _balconies(rng, facade, plan, middles, width)
+        _balconies(rng, facade, plan, centers, width)
 
 
-def _balconies(rng: np.random.Generator, facade: Facade, plan: FloorPlan, middles: Floats, width: float) -> None:
-    axes = middles[1::3][:5]
+def _balconies(rng: np.random.Generator, facade: Facade, plan: FloorPlan, centers: Floats, width: float) -> None:
+    axes = centers[1::3][:5]
     at = np.array([(x, z) for x in axes for z in plan.ground_m + np.arange(plan.floors) * plan.floor_m + 0.4])
     if len(at) == 0:
         return
@@ -150,9 +150,9 @@ def _balconies(rng: np.random.Generator, facade: Facade, plan: FloorPlan, middle
 
 def _curtain_wall(rng: np.random.Generator, facade: Facade, plan: FloorPlan) -> None:
     """An office: panes between metal posts, a band at each floor."""
-    middles, width = plan.bays()
+    centers, width = plan.bays()
     z = plan.ground_m + np.arange(plan.floors) * plan.floor_m
-    x0, z0 = (g.ravel() for g in np.meshgrid(middles - width / 2, z))
+    x0, z0 = (g.ravel() for g in np.meshgrid(centers - width / 2, z))
     band = float(rng.uniform(0.5, 1.0))
     panes = np.stack([x0, x0 + width, z0 + band, z0 + plan.floor_m], axis=1)
     tint = (PANE_SKY, PANE_DARK)[int(rng.integers(2))]
@@ -161,9 +161,9 @@ def _curtain_wall(rng: np.random.Generator, facade: Facade, plan: FloorPlan) -> 
     facade.rects(a, b, c, d, 0.05, tint)
     facade.panes(rng, panes[kind >= 0.75], 0.05, dark=True)
     facade.rects(0.0, plan.length_m, z, z + band, 0.02, plan.wall)
-    edges = np.append(middles - width / 2 + 0.04, plan.length_m - 0.04)
-    middle_z = (plan.ground_m + plan.eaves_m) / 2
-    posts = np.stack([edges, 0 * edges, 0 * edges + middle_z], axis=1)
+    edges = np.append(centers - width / 2 + 0.04, plan.length_m - 0.04)
+    center_z = (plan.ground_m + plan.eaves_m) / 2
+    posts = np.stack([edges, 0 * edges, 0 * edges + center_z], axis=1)
     facade.block(posts, (0.07, 0.2, plan.eaves_m - plan.ground_m), METAL)
     rails = np.stack([0 * z + plan.length_m / 2, 0 * z + 0.02, z + band], axis=1)
     facade.block(rails, (plan.length_m - 0.02, 0.1, 0.06), METAL)
@@ -175,14 +175,14 @@ def _ground_floor(rng: np.random.Generator, facade: Facade, plan: FloorPlan) -> 
     n = max(1, round(plan.length_m / (float(rng.uniform(3.6, 5.0)) if shops else max(plan.bay_m, 2.4))))
     n = min(n, 26)
     width = plan.length_m / n
-    middles = (np.arange(n) + 0.5) * width
+    centers = (np.arange(n) + 0.5) * width
     door = np.zeros(n, dtype=bool)
     door[int(rng.integers(n)) :: 3 if shops else 8] = True
     half = np.where(door, 0.62, width / 2 - 0.3 if shops else min(0.65, width / 2 - 0.3))
     low = np.where(door, 0.06, 0.45 if shops else 1.1)
     high = np.where(door, 2.35, 0.0) if not shops else np.full(n, 2.75)
     high = np.where(high > 0, high, min(2.6, plan.ground_m - 0.7))
-    holes = np.stack([middles - half, middles + half, low, high], axis=1)
+    holes = np.stack([centers - half, centers + half, low, high], axis=1)
     facade.row((0.0, plan.length_m, 0.0, plan.ground_m), holes, plan.base)
     facade.windows(rng, holes[~door], 0.28, DARK_FRAME if shops else plan.frame, "transom" if shops else "post")
     facade.reveals(holes[door], 0.4, DARK_FRAME)
@@ -191,12 +191,12 @@ def _ground_floor(rng: np.random.Generator, facade: Facade, plan: FloorPlan) -> 
     facade.rects(a + 0.2, b - 0.2, c + (1.0 if not shops else 0.25), d - 0.2, 0.39, PANE_DARK)
     facade.block(np.stack([(a + b) / 2, 0 * a + 0.1, 0 * a + 0.03], 1), (1.5, 0.9, 0.06), STONE)
     if shops:
-        _shop_fronts(rng, facade, plan, middles, width)
+        _shop_fronts(rng, facade, plan, centers, width)
 
 
-def _shop_fronts(rng: np.random.Generator, facade: Facade, plan: FloorPlan, middles: Floats, width: float) -> None:
+def _shop_fronts(rng: np.random.Generator, facade: Facade, plan: FloorPlan, centers: Floats, width: float) -> None:
     """A name board over each shop, awnings over some."""
-    for x in middles:
+    for x in centers:
         rgb = pick(rng, ACCENTS)
         glow = (rgb[0] * 3, rgb[1] * 3, rgb[2] * 3) if rng.random() < 0.5 else (0.0, 0.0, 0.0)
         board = Material(rgb, gloss=0.2, emit=glow)

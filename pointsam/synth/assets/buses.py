@@ -44,7 +44,7 @@ _ARCH_M = 0.57
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where things are along x: doors as (front, rear), posts between windows, axles."""
+    """Positions along x: doors as (front, rear), posts between windows, axles."""
 
     length_m: float
     half_m: float

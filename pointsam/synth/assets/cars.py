@@ -30,7 +30,7 @@ COLOURS: tuple[tuple[float, Rgb], ...] = (
     (0.015, (0.65, 0.42, 0.02)),
     (0.015, (0.50, 0.13, 0.02)),
 )
-"""Share and linear albedo of paints on the road."""
+"""Fraction and linear albedo of paints on the road."""
 
 
 def body_paint(rng: Rng) -> Material:
@@ -42,7 +42,7 @@ def body_paint(rng: Rng) -> Material:
 
 
 def sedan(rng: Rng) -> Shape:
-    """Three boxes."""
+    """A sedan."""
     length = rng.uniform(4.5, 4.95)
     height = rng.uniform(1.42, 1.49)
     belt = rng.uniform(0.93, 0.97)
@@ -70,7 +70,7 @@ def sedan(rng: Rng) -> Shape:
 
 
 def hatchback(rng: Rng) -> Shape:
-    """Two boxes, short."""
+    """A short hatchback."""
     length = rng.uniform(3.75, 4.35)
     belt = rng.uniform(0.93, 0.99)
     hood, screen, rear = 0.235 * length, rng.uniform(0.68, 0.8), rng.uniform(0.26, 0.42)
@@ -100,7 +100,7 @@ def hatchback(rng: Rng) -> Shape:
 
 
 def suv(rng: Rng) -> Shape:
-    """Tall, two boxes."""
+    """A sport utility vehicle."""
     length = rng.uniform(4.3, 4.95)
     height = rng.uniform(1.64, 1.9)
     belt = 0.63 * height
@@ -134,7 +134,7 @@ def suv(rng: Rng) -> Shape:
 
 
 def estate(rng: Rng) -> Shape:
-    """A sedan's front, a long roof."""
+    """An estate car: the front of a sedan and a long roof."""
     length = rng.uniform(4.55, 4.9)
     belt = rng.uniform(0.94, 0.98)
     hood, screen, rear = 0.27 * length, rng.uniform(0.7, 0.8), rng.uniform(0.35, 0.5)
@@ -163,7 +163,7 @@ def estate(rng: Rng) -> Shape:
 
 
 def van(rng: Rng) -> Shape:
-    """A people carrier."""
+    """A minivan."""
     length = rng.uniform(4.6, 5.15)
     height = rng.uniform(1.74, 1.94)
     belt = rng.uniform(1.05, 1.12)
@@ -193,7 +193,7 @@ def van(rng: Rng) -> Shape:
 
 
 def pickup(rng: Rng) -> Shape:
-    """A double cab with a bed."""
+    """A pick-up: a double cab with a bed."""
     length = rng.uniform(5.0, 5.3)
     height = rng.uniform(1.78, 1.93)
     belt = 0.635 * height
@@ -234,11 +234,11 @@ KINDS: tuple[tuple[float, Callable[[Rng], Shape]], ...] = (
     (0.08, van),
     (0.07, pickup),
 )
-"""Share of each kind on the road."""
+"""Fraction of each kind on the road."""
 
 
 def car(rng: np.random.Generator) -> Asset:
-    """A passenger car, empty; a pick-up counts as a truck, as nuScenes counts it."""
+    """An empty passenger car; a pick-up has the category of trucks, as in nuScenes."""
     weights = np.array([w for w, _ in KINDS])
     shape = KINDS[rng.choice(len(KINDS), p=weights / weights.sum())][1](rng)
     shape = replace(shape, face=int(rng.integers(4)), plate_half_m=float(rng.choice([0.26, 0.16])))
@@ -278,8 +278,8 @@ def _furniture(shape: Shape, colours: tuple[Material, ...], rng: Rng) -> list[Me
     blocks = [(handle, 0.17, 0.03, 0.028, x, half - 0.005, belt - 0.13) for x in doors]
     blocks.append((Paint.TRIM, 0.12, 0.04, 0.05, pillar - 0.2, half - 0.09, belt + 0.03))
     if shape.rails:
-        middle, reach = (shape.roof_front_x_m + shape.roof_rear_x_m) / 2, (half - 0.1) * shape.roof_share * 0.88
-        blocks.append((Paint.TRIM, shape.roof_m * 0.85, 0.04, 0.07, middle, reach, shape.height_m - 0.045))
+        center, reach = (shape.roof_front_x_m + shape.roof_rear_x_m) / 2, (half - 0.1) * shape.roof_share * 0.88
+        blocks.append((Paint.TRIM, shape.roof_m * 0.85, 0.04, 0.07, center, reach, shape.height_m - 0.045))
     dash = [
         (Paint.DARK, 0.45, 2 * half - 0.35, 0.3, pillar - 0.2, 0, belt - 0.15),
         (Paint.DARK, 0.05, 0.36, 0.3, pillar - 0.62, 0.37, belt - 0.08, 0.4),

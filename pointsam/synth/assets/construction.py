@@ -53,13 +53,13 @@ def _beam(path_xz_m: Sequence[Sequence[float]], depth_m: Sequence[float], width_
 def _ram(from_xz_m: tuple[float, float], to_xz_m: tuple[float, float], y_m: float, radius_m: float) -> Mesh:
     """A hydraulic cylinder with its rod."""
     start, end = (np.array([p[0], y_m, p[1]]) for p in (from_xz_m, to_xz_m))
-    middle = start + (end - start) * 0.58
-    tube = limb(start.tolist(), middle.tolist(), radius_m, None, STEEL, 8)
-    return join(tube, limb(middle.tolist(), end.tolist(), radius_m * 0.55, None, ROD, 8))
+    center = start + (end - start) * 0.58
+    tube = limb(start.tolist(), center.tolist(), radius_m, None, STEEL, 8)
+    return join(tube, limb(center.tolist(), end.tolist(), radius_m * 0.55, None, ROD, 8))
 
 
 def _cab(size_lwh_m: tuple[float, float, float], coat: Material) -> Mesh:
-    """A cab glazed all around, its floor at z = 0, its middle at x = y = 0."""
+    """A cab that is glazed all around; its floor is at z = 0, its centre at x = y = 0."""
     length, width, height = size_lwh_m
     half, front = width / 2, length / 2
     ends = [0, half * 0.5, half * 0.86]
@@ -168,7 +168,7 @@ def _grown(mesh: Mesh, scale: float) -> Mesh:
 
 
 def _digging_arm(rng: Rng, coat: Material) -> Mesh:
-    """Boom, stick, bucket and their rams, in the plane y = -0.22."""
+    """Boom, stick, bucket and their cylinders, in the plane y = -0.22."""
     lift = rng.uniform(-0.15, 0.2)
     foot = (0.75, 1.35)
     knee = (foot[0] + 1.5, 2.55 + lift)
@@ -196,9 +196,9 @@ def _bucket(width_m: float, size_m: float) -> Mesh:
     half = width_m / 2
     outer = np.stack([np.column_stack([path[:, 0], np.full(len(path), y), path[:, 1]]) for y in (half, -half)])
     shell = loft(outer, STEEL, closed=False, caps=False, crease_deg=35)
-    middle = np.array([0.2, 0, -0.4]) * size_m
+    center = np.array([0.2, 0, -0.4]) * size_m
     cheeks = [
-        loft(np.stack([row, row * 0 + middle + (0, y, 0)]), STEEL, closed=False, caps=False)
+        loft(np.stack([row, row * 0 + center + (0, y, 0)]), STEEL, closed=False, caps=False)
         for row, y in zip(outer, (half, -half), strict=True)
     ]
     teeth = [
@@ -261,7 +261,7 @@ def _wheel_loader(rng: Rng, coat: Material) -> Mesh:
 
 
 def _loading_arm(coat: Material, half: float, lift: float) -> Mesh:
-    """Two lifting arms, their rams and a wide shovel."""
+    """Two lifting arms, their cylinders and a wide shovel."""
     path = [(0.95, 1.75), (1.7, 1.5 + lift / 3), (2.4, 1.0 + lift * 0.8), (2.75, 0.5 + lift)]
     arms = [_beam(path, [0.24, 0.36, 0.34, 0.22], 0.14, coat).moved((0, y, 0)) for y in (-0.5, 0.5)]
     rams = [_ram((1.0, 0.95), (1.75, 1.4 + lift / 3), y, 0.08) for y in (-0.36, 0.36)]

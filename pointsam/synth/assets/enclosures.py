@@ -1,4 +1,4 @@
-"""Hedges, walls and fences along x, and bus shelters; the street lies towards -y."""
+"""Hedges, walls and fences along x, and bus shelters; the street is on the -y side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies in several poses at once: joints, and the skins that are drawn over them; metres, x forward, y left."""
+"""Bodies in several poses at once: joints, and the skins over them; metres, x forward, y left."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from pointsam.synth.mesh import Mesh
 
 @dataclass(frozen=True, eq=False)
 class Joints:
-    """Where the joints of one body are in K poses.
+    """Joints of one body in K poses.
 
     Args:
-        pelvis_m: (K,3) middle between the hips.
-        neck_m: (K,3) where the neck leaves the shoulders.
-        across_hips, across_shoulders: (K,3) unit, to the left.
-        face: (K,3) unit, where the head looks.
+        pelvis_m: (K,3) mid-point between the hips.
+        neck_m: (K,3) base of the neck.
+        across_hips, across_shoulders: (K,3) unit vectors to the left.
+        face: (K,3) unit vectors of the viewing direction.
         hips_m, knees_m, ankles_m: (K,2,3) left and right.
-        soles: (K,2,3) unit, from heel to toe.
-        shoulders_m, elbows_m, wrists_m: (K,2,3).
-        spine_bow_m: how far the back is rounded.
+        soles: (K,2,3) unit vectors from heel to toe.
+        shoulders_m, elbows_m, wrists_m: (K,2,3) left and right.
+        spine_bow_m: curvature of the back.
     """
 
     pelvis_m: Floats
@@ -45,7 +45,7 @@ class Joints:
 
 
 def bend(root_m: ArrayLike, tip_m: ArrayLike, lengths_m: tuple[float, float], pole: ArrayLike) -> tuple[Floats, Floats]:
-    """Knee or elbow of a two-bone limb between root and tip (...,3), bent towards `pole`; and the tip it reaches."""
+    """Knee or elbow of a two-bone limb from root to tip (...,3), bent towards `pole`, and the tip that it reaches."""
     root, tip = (np.asarray(p, dtype=np.float64) for p in (root_m, tip_m))
     upper, lower = lengths_m
     reach = tip - root
@@ -54,8 +54,8 @@ def bend(root_m: ArrayLike, tip_m: ArrayLike, lengths_m: tuple[float, float], po
     along = (upper**2 - lower**2 + span**2) / (2 * span)
     towards = np.asarray(pole, dtype=np.float64)
     aside = towards - axis * np.sum(axis * towards, axis=-1, keepdims=True)
-    middle = root + axis * along + unit(aside) * np.sqrt(np.maximum(upper**2 - along**2, 0))
-    return middle, root + axis * span
+    bend = root + axis * along + unit(aside) * np.sqrt(np.maximum(upper**2 - along**2, 0))
+    return bend, root + axis * span
 
 
 def frames(front: Floats, up: Floats) -> Floats:
@@ -68,15 +68,15 @@ def frames(front: Floats, up: Floats) -> Floats:
 def rings_along(
     path_m: Floats, left: Floats, half_m: ArrayLike, points: int, square: float = 2.0, ahead_m: ArrayLike = 0.0
 ) -> Floats:
-    """Rings (K,S,points,3) around paths (K,S,3); the first point of a ring lies in front, then they turn to the left.
+    """Rings (K,S,points,3) around paths (K,S,3). The first point of a ring is in front; the others follow to the left.
 
     Args:
-        path_m: from bottom to top.
+        path_m: centres of the rings, from bottom to top.
         left: (K,3) direction to the left.
         half_m: (S,2) half depth and half width of the rings.
-        points: of a ring.
+        points: number of points per ring.
         square: exponent of the superellipse, 2 for an ellipse.
-        ahead_m: (S,) how far the rings are moved forwards.
+        ahead_m: (S,) shift of the rings forwards.
     """
     half = np.broadcast_to(np.asarray(half_m, dtype=np.float64), (path_m.shape[1], 2))
     tangent = unit(np.gradient(path_m, axis=1))
@@ -92,7 +92,7 @@ def rings_along(
 
 
 def along(points_m: Sequence[Floats], steps: ArrayLike) -> Floats:
-    """(K,S,3) places on polylines through points (K,3): step 1.25 is a quarter of the way from point 1 to point 2."""
+    """(K,S,3) positions on polylines through points (K,3): step 1.25 is a quarter of the way from point 1 to 2."""
     nodes = np.stack(points_m, axis=1)
     at = np.asarray(steps, dtype=np.float64)
     low = np.clip(np.floor(at).astype(int), 0, nodes.shape[1] - 2)
@@ -115,7 +115,7 @@ class Skin:
     def tube(
         self, rings_m: ArrayLike, *materials: Material, which: NDArray[np.int64] | None = None, caps: bool = True
     ) -> None:
-        """A closed skin over rings (K,S,P,3); `which` (S-1,P) picks a material for each cell, the first if None."""
+        """Add a closed skin over rings (K,S,P,3); `which` (S-1,P) is the index of each quad's material, 0 if None."""
         rings = np.asarray(rings_m, dtype=np.float64)
         _, s, p, _ = rings.shape
         i, j = (g.ravel() for g in np.meshgrid(np.arange(s - 1), np.arange(p), indexing="ij"))
@@ -141,7 +141,7 @@ class Skin:
         which: NDArray[np.int64] | None = None,
         caps: bool = True,
     ) -> None:
-        """A tube (S,P,3) in a frame of its own that moves with the body: origins (K,3), rotations (K,3,3)."""
+        """Add a tube (S,P,3) in a frame that moves with the body: origins (K,3), rotations (K,3,3)."""
         rings = np.asarray(rings_m, dtype=np.float64)
         placed = np.einsum("kij,spj->kspi", turn, rings) + at_m[:, None, None]
         self.tube(placed, *materials, which=which, caps=caps)
@@ -154,7 +154,7 @@ class Skin:
         self._count += vertices.shape[1]
 
     def meshes(self, on_ground: bool = True) -> tuple[Mesh, ...]:
-        """One mesh a pose; each is set down so that its lowest point is at z = 0 if `on_ground`."""
+        """One mesh per pose; if `on_ground`, each is moved so that its lowest point is at z = 0."""
         vertices = np.concatenate(self._vertices, axis=1)
         faces = np.concatenate(self._faces)
         if on_ground:
@@ -181,7 +181,7 @@ def slab(size_lwh_m: ArrayLike, square: float = 5.0, points: int = 12, shrink: f
 def lathe(
     profile_rz_m: ArrayLike, *materials: Material, which: Sequence[int] | None = None, segments: int = 12
 ) -> Mesh:
-    """A round body about the z axis through rows (S,2) of radius and height; `which` (S-1,) picks their materials."""
+    """A round body about the z axis through rows (S,2) of radius and height; `which` (S-1,) gives their materials."""
     profile = np.asarray(profile_rz_m, dtype=np.float64)
     angle = np.arange(segments) * 2 * np.pi / segments
     turn = np.stack([np.cos(angle), np.sin(angle)], axis=1)

@@ -29,7 +29,7 @@ FACE = np.array(
         (1.0, 0.02, 0.02, 0.03),
     ]
 )
-"""From neck to crown: height, half width, front, back."""
+"""Rings from neck to crown: height, half width, front, back."""
 
 NOSE = {6: 0.09, 7: 0.045}
 VISOR = Material((0.02, 0.02, 0.025), gloss=0.8)
@@ -38,15 +38,15 @@ LIPS = Material((0.25, 0.08, 0.07))
 
 
 def draw_head(skin: Skin, neck_m: Floats, face: Floats, spine: Floats, build: Build, look: Clothes) -> None:
-    """Neck, head and what is on it.
+    """Add neck, head, hair and head gear.
 
     Args:
-        skin: to add to.
-        neck_m: (K,3) where the neck leaves the shoulders.
-        face: (K,3) where it looks.
+        skin: the skin to add to.
+        neck_m: (K,3) base of the neck.
+        face: (K,3) viewing direction.
         spine: (K,3) direction of the spine.
-        build: of the body.
-        look: of the body.
+        build: build of the body.
+        look: look of the body.
     """
     up = unit(spine * 0.4 + (0, 0, 1))
     turn = frames(face, up)
@@ -82,7 +82,7 @@ def _rings(table: Floats, points: int = POINTS) -> Floats:
 
 
 def _head_rings(look: Clothes) -> tuple[Floats, Floats]:
-    """Rings of the head, and how far each point is in the hair, (S,P) in [0,1]."""
+    """Rings of the head, and the cover of each point by hair, (S,P) in [0,1]."""
     rings = _rings(FACE)
     for ring, out in NOSE.items():
         rings[ring, 0, 0] += out
@@ -100,7 +100,7 @@ def _head_rings(look: Clothes) -> tuple[Floats, Floats]:
 
 
 def _head_pattern(look: Clothes, hairy: Floats) -> NDArray[np.int64]:
-    """Material of each cell: 0 skin, 1 hair or hat, 2 eyes, 3 lips."""
+    """Material of each quad: 0 skin, 1 hair or hat, 2 eyes, 3 lips."""
     nxt = np.roll(hairy, -1, axis=1)
     corners = hairy[:-1] + nxt[:-1] + hairy[1:] + nxt[1:]
     which: NDArray[np.int64] = (corners >= 2).astype(np.int64)

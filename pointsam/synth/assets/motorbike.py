@@ -51,7 +51,7 @@ def motorcycle(rng: np.random.Generator, ridden: bool) -> Asset:
 
 
 def hull(skin: Skin, rows: Sequence[Row], material: Material, square: float = 3.0, points: int = 12) -> None:
-    """A body through rows of (x, half width, lowest, highest) from back to front."""
+    """A body through rows of (x, half width, lowest, highest), from back to front."""
     table = np.asarray(rows, dtype=np.float64)
     angle = (np.arange(points) + 0.5) * 2 * np.pi / points
     cos, sin = (np.sign(t) * np.abs(t) ** (2 / square) for t in (np.cos(angle), np.sin(angle)))

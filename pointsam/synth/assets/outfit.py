@@ -1,4 +1,4 @@
-"""What bodies are like and what they wear, drawn at random; colours are linear albedo."""
+"""Random builds and clothes of people; colours are linear albedo."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from pointsam.synth.material import Material, Rgb
 
 ADULT_M = 1.75
-"""Height of the body that lengths in these modules are written for."""
+"""Height of the body to which lengths in these modules apply."""
 
 SKINS: tuple[Rgb, ...] = (
     (0.56, 0.35, 0.25),
@@ -75,13 +75,13 @@ class Build:
     """Sizes of a body, metres.
 
     Args:
-        height_m: from sole to crown.
-        girth: 1 is slim.
-        head_m: chin to crown.
+        height_m: height from sole to crown.
+        girth: relative thickness, 1 is slim.
+        head_m: height from chin to crown.
         legs_m: height of the hips above the ground.
-        torso_m: hips to neck.
-        shoulder_half_m, hip_half_m: joints from the middle.
-        bust: 0 flat, 1 full.
+        torso_m: length from hips to neck.
+        shoulder_half_m, hip_half_m: distance of the joints from the centre plane.
+        bust: size of the bust, 0 to 1.
     """
 
     height_m: float
@@ -95,41 +95,41 @@ class Build:
 
     @property
     def scale(self) -> float:
-        """Thickness of all parts relative to those of a body of `ADULT_M`."""
+        """Thickness of all parts relative to a body of `ADULT_M`."""
         return float((self.height_m / ADULT_M) ** 0.8 * self.girth**0.7)
 
     @property
     def ankle_m(self) -> float:
-        """Ankle above the sole."""
+        """Height of the ankle above the sole."""
         return 0.048 * self.height_m
 
     @property
     def leg_m(self) -> tuple[float, float]:
-        """Thigh and shank."""
+        """Lengths of thigh and shank."""
         free = self.legs_m - self.ankle_m
         return free * 0.51, free * 0.49
 
     @property
     def arm_m(self) -> tuple[float, float]:
-        """Upper arm and forearm."""
+        """Lengths of upper arm and forearm."""
         return self.height_m * 0.168, self.height_m * 0.15
 
 
 @dataclass(frozen=True)
 class Clothes:
-    """What a body wears.
+    """Clothes and hair of a body.
 
     Args:
-        skin, hair, top, shirt, bottom, shoe, gear: materials; `shirt` shows where the top is open, `gear` is the hat's.
-        sleeves, legs: share of the limb that is covered, from its root.
+        skin, hair, top, shirt, bottom, shoe, gear: materials; `shirt` shows where the top is open, `gear` is the hat.
+        sleeves, legs: covered fraction of the limb, from its root.
         front: "closed", "neck" or "open".
         hair_style: "short", "long", "bun" or "bald".
         head_gear: "", "cap", "beanie", "hard_hat", "bicycle_helmet" or "full_helmet".
         skirt_m: length of a skirt or coat below the hips, 0 for none.
-        skirt: its material.
-        vest: the high-visibility vest over the top.
+        skirt: material of the skirt or coat.
+        vest: material of a high-visibility vest over the top.
         bag: "", "backpack", "shoulder" or "carrier".
-        bag_material: of the bag.
+        bag_material: material of the bag.
     """
 
     skin: Material
@@ -160,19 +160,19 @@ def pick(rng: np.random.Generator, colours: Sequence[Rgb], vary: float = 0.2) ->
 
 
 def cloth(rgb: Rgb) -> Material:
-    """Woven cloth; it is brighter to a LiDAR than to the eye."""
+    """Woven cloth, which is brighter in the LiDAR than in cameras."""
     dark = (rgb[0] * 0.72, rgb[1] * 0.72, rgb[2] * 0.72)
     return Material(rgb, texture="fabric", rgb2=dark, scale_m=0.04, reflectance=0.1 + 0.5 * sum(rgb) / 3)
 
 
 def choice(rng: np.random.Generator, options: dict[str, float]) -> str:
-    """One key, drawn by weight."""
+    """Draw one key by weight."""
     weights = np.array(list(options.values()))
     return str(rng.choice(list(options), p=weights / weights.sum()))
 
 
 def draw_build(rng: np.random.Generator, kind: str) -> Build:
-    """Sizes of an "adult", "child" or "construction_worker"; women are one half of the adults."""
+    """Draw the build of an "adult", "child" or "construction_worker"; half of the adults are women."""
     woman = kind != "construction_worker" and rng.random() < 0.5
     if kind == "child":
         height = float(rng.uniform(1.02, 1.38))

@@ -1,4 +1,4 @@
-"""Parts made in bulk with normals known in advance: flat panels, boxes, bars, wheels, blobs; metres."""
+"""Parts with known normals, built in bulk: flat panels, boxes, bars, wheels, lumps; metres."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ BOX_FACES = np.array([(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0
 
 
 def unit(vectors: ArrayLike) -> Floats:
-    """Vectors (...,3) brought to length one."""
+    """Vectors (...,3), normalised."""
     array = np.asarray(vectors, dtype=np.float64)
     length: Floats = np.maximum(np.linalg.norm(array, axis=-1, keepdims=True), 1e-12)
     return array / length
 
 
 def vec(x: float, y: float, z: float) -> Floats:
-    """A place or a shift, (3,)."""
+    """(3,) vector of x, y and z."""
     return np.array([x, y, z], dtype=np.float64)
 
 
@@ -36,7 +36,7 @@ def shaded(
     material: Material,
     texture_m: ArrayLike | None = None,
 ) -> Mesh:
-    """A mesh of one material whose normals are given, (T,3,3)."""
+    """A mesh of one material with given normals, (T,3,3)."""
     vertices = np.asarray(vertices_m, dtype=np.float32).reshape(-1, 3)
     faces = np.asarray(triangles, dtype=np.int32).reshape(-1, 3)
     texture = vertices if texture_m is None else np.asarray(texture_m, dtype=np.float32).reshape(-1, 3)
@@ -75,7 +75,7 @@ def boxes(centers_m: ArrayLike, sizes_lwh_m: ArrayLike, material: Material) -> M
 def bars(
     from_m: ArrayLike, to_m: ArrayLike, radius_m: ArrayLike, material: Material, segments: int = 6, ends: bool = True
 ) -> Mesh:
-    """Round bars: axes from (N,3) to (N,3), radii of one value, (N,) or (N,2) at either end."""
+    """Round bars: axes from (N,3) to (N,3); the radius is one value, (N,), or (N,2) for both ends."""
     start, end = (np.asarray(p, dtype=np.float64).reshape(-1, 3) for p in (from_m, to_m))
     n = len(start)
     radius = np.asarray(radius_m, dtype=np.float64)
@@ -151,7 +151,7 @@ def icosphere(levels: int) -> tuple[Floats, NDArray[np.int32]]:
 def blobs(
     rng: np.random.Generator, centers_m: ArrayLike, radii_m: ArrayLike, material: Material, levels: int, rough: float
 ) -> Mesh:
-    """Lumpy balls at (N,3) of radii (N,3), their radius varying by the share `rough`."""
+    """Lumpy balls at (N,3) with radii (N,3), which vary by the fraction `rough`."""
     centers = np.asarray(centers_m, dtype=np.float64).reshape(-1, 1, 3)
     radii = np.asarray(radii_m, dtype=np.float64).reshape(-1, 1, 3)
     sphere, faces = icosphere(levels)

@@ -30,15 +30,15 @@ GAIT = np.array(
         (1.0, 21, 4, 12),
     ]
 )
-"""One stride of a leg: share of the cycle, thigh ahead, knee bent, toes up; degrees."""
+"""One stride of a leg: fraction of the cycle; angles of thigh (ahead), knee (bent) and toes (up), degrees."""
 
 
 def pedestrian(rng: np.random.Generator, walking: bool, kind: str = "adult") -> Asset:
     """A person on foot.
 
     Args:
-        rng: where all variety comes from.
-        walking: eight phases of a stride, else one pose at rest.
+        rng: random generator.
+        walking: eight phases of a stride if True, else one standing pose.
         kind: "adult", "child" or "construction_worker".
     """
     build = draw_build(rng, kind)
@@ -73,7 +73,7 @@ def _walk(rng: np.random.Generator, build: Build) -> Joints:
 
 
 def _stand(rng: np.random.Generator, build: Build, stance: str) -> Joints:
-    """At rest, the weight a little more on one leg."""
+    """A standing pose with more weight on one leg."""
     thigh = np.radians(rng.uniform(-2, 3, (1, 2)))
     knee = np.radians(rng.uniform(2, 9, (1, 2)))
     arm, elbow = np.radians(rng.uniform(-4, 6, (1, 2))), np.radians(rng.uniform(8, 22, (1, 2)))
@@ -95,7 +95,7 @@ def _stand(rng: np.random.Generator, build: Build, stance: str) -> Joints:
 
 
 def _reach(joints: Joints, build: Build, side: int, from_pelvis_m: ArrayLike, pole: ArrayLike) -> Joints:
-    """The same body with one wrist at a place."""
+    """The same body with one wrist moved to a position."""
     target = joints.pelvis_m + np.asarray(from_pelvis_m)
     elbow, wrist = bend(joints.shoulders_m[:, side], target, build.arm_m, np.asarray(pole))
     elbows, wrists = joints.elbows_m.copy(), joints.wrists_m.copy()
@@ -104,7 +104,7 @@ def _reach(joints: Joints, build: Build, side: int, from_pelvis_m: ArrayLike, po
 
 
 def _down(angle: Floats, out: Floats | float = 0.0) -> Floats:
-    """(...,3) direction that hangs down, turned ahead by `angle` and to the left by `out`."""
+    """(...,3) downward direction, rotated forwards by `angle` and to the left by `out`."""
     flat = np.cos(out) * np.ones_like(angle)
     return np.stack([np.sin(angle) * flat, np.sin(out) * np.ones_like(angle), -np.cos(angle) * flat], axis=-1)
 
@@ -120,7 +120,7 @@ def _upright(
     lean: float,
     twist: Floats,
 ) -> Joints:
-    """Joints of a body on its feet from angles in radians: (K,2) of left and right, `twist` (K,) of the hips."""
+    """Joints of a person on foot from angles in radians: (K,2) left and right, and (K,) `twist` of the hips."""
     k = len(thigh)
     zero = np.zeros_like(twist)
     hips_left = np.stack([np.sin(twist), np.cos(twist), zero], axis=1)

@@ -1,4 +1,4 @@
-"""People who sit astride: hands on grips, feet on pedals, boards or pegs."""
+"""Riders: hands on grips, feet on pedals, boards or pegs."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def rider(
     sole_pitch: float = -0.12,
     knee_out: float = 0.1,
 ) -> Skin:
-    """Someone on a saddle.
+    """A rider on a saddle.
 
     Args:
-        rng: where all variety comes from.
-        helmet: the head gear, "" for whatever the rider likes.
+        rng: random generator.
+        helmet: the head gear, "" for a random one.
         seat_m: top of the saddle.
-        grip_m: the left grip; the right one is its mirror image.
-        feet_m: (K,2,3) what the balls of the feet stand on, left and right.
-        lean: of the back ahead of upright, radians.
-        sole_pitch: toes up, radians.
+        grip_m: position of the left grip; the right one is its mirror image.
+        feet_m: (K,2,3) supports of the balls of the feet, left and right.
+        lean: forward lean of the back from upright, radians.
+        sole_pitch: pitch of the soles, toes up, radians.
         knee_out: how far the knees point outwards.
     """
     build = draw_build(rng, "adult")
@@ -50,7 +50,7 @@ def rider(
 
 
 def _sized(build: Build, height_m: float) -> dict[str, float]:
-    """The lengths of a body at another height."""
+    """A build scaled to another height."""
     lengths = ("height_m", "head_m", "legs_m", "torso_m", "shoulder_half_m", "hip_half_m")
     return {name: getattr(build, name) * height_m / build.height_m for name in lengths}
 

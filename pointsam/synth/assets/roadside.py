@@ -1,4 +1,4 @@
-"""Traffic cones and barriers; a barrier's long side lies across, along y, as nuScenes has it."""
+"""Traffic cones and barriers; the long side of a barrier is along y, as in nuScenes."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def barrier(rng: np.random.Generator, kind: str) -> Asset:
     """One element of a barrier, its long side along y.
 
     Args:
-        rng: where all variety comes from.
+        rng: random generator.
         kind: "jersey" (concrete), "plastic" (filled with water) or "fence" (crowd control).
     """
     build = {"jersey": _jersey, "plastic": _plastic, "fence": _fence}[kind]
@@ -101,9 +101,9 @@ def _jersey(rng: np.random.Generator) -> Mesh:
 
 
 def _prism(outline_xz_m: Floats, half_y_m: float, bevel_m: float, material: Material) -> Mesh:
-    """A section swept along y, its ends bevelled, flat faced."""
-    middle = outline_xz_m.mean(axis=0)
-    inner = middle + (outline_xz_m - middle) * (1 - bevel_m * 2)
+    """A section swept along y, with flat faces and bevelled ends."""
+    center = outline_xz_m.mean(axis=0)
+    inner = center + (outline_xz_m - center) * (1 - bevel_m * 2)
     stations = [
         (inner, -half_y_m),
         (outline_xz_m, -half_y_m + bevel_m),
@@ -120,7 +120,7 @@ def _prism(outline_xz_m: Floats, half_y_m: float, bevel_m: float, material: Mate
 
 
 def _plastic(rng: np.random.Generator) -> Mesh:
-    """A hollow body with ribs, two forks at its foot, red or white or orange."""
+    """A red, white or orange hollow body with ribs and two forks at its foot."""
     colours: tuple[Rgb, ...] = ((0.65, 0.03, 0.02), (0.75, 0.75, 0.74), (0.85, 0.2, 0.02))
     body = Material(colours[int(rng.integers(3))], gloss=0.15, reflectance=0.5)
     half_y, height = float(rng.uniform(0.78, 1.0)), float(rng.uniform(0.88, 1.0))

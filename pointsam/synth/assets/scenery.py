@@ -1,6 +1,6 @@
-"""What stands beside the street: buildings, vegetation, street furniture.
+"""Objects beside the street: buildings, vegetation, street furniture.
 
-All of it stands beside a street that lies towards -y and runs along x; the traffic nearest to it comes from +x.
+The street is on their -y side and runs along x; the nearest traffic comes from +x.
 """
 
 from __future__ import annotations

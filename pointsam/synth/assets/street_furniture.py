@@ -1,7 +1,7 @@
 """Lamps, traffic lights, signs and small things on the pavement.
 
-The street lies towards -y: lamps reach out over it; signs and traffic lights face +x, where the near
-traffic comes from.
+The street is on the -y side, and lamps reach over it. Signs and traffic lights face +x, from where the nearest traffic
+comes.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def street_lamp(rng: np.random.Generator) -> Asset:
 
 
 def traffic_light(rng: np.random.Generator) -> Asset:
-    """Three lamps on a post, at times a second set on an arm over the street."""
+    """Three lamps on a post, sometimes with a second set on an arm over the street."""
     lit = int(rng.integers(3))
     metal = (DARK, ZINC, GREEN_PAINT)[int(rng.integers(3))]
     parts: list[Mesh] = []
@@ -112,8 +112,8 @@ def sign(rng: np.random.Generator) -> Asset:
     low = float(rng.uniform(2.0, 2.4))
     shape = choice(rng, {"ban": 2, "order": 1.5, "yield": 1, "warning": 1.5, "stop": 1, "parking": 1.5, "board": 1.5})
     size = float(rng.uniform(0.3, 0.38))
-    middle = vec(0.05, 0, low + size)
-    plate = _board(rng, middle) if shape == "board" else _plate(shape, size).moved(middle)
+    center = vec(0.05, 0, low + size)
+    plate = _board(rng, center) if shape == "board" else _plate(shape, size).moved(center)
     marks = {
         "ban": (BLACK, (0.02, size * 0.28, size * 0.6)),
         "order": (WHITE, (0.02, size * 0.2, size * 1.0)),
@@ -124,12 +124,12 @@ def sign(rng: np.random.Generator) -> Asset:
     parts = [bars([(0, 0, 0)], [(0, 0, low + 2 * size)], 0.032, ZINC, 8), plate]
     if shape in marks:
         colour, mark = marks[shape]
-        parts.append(boxes([middle + vec(0.012, 0, 0)], mark, colour))
+        parts.append(boxes([center + vec(0.012, 0, 0)], mark, colour))
     return Asset.of(MANMADE, join(*parts))
 
 
 def _plate(shape: str, half_m: float) -> Mesh:
-    """A plate around the origin with its border."""
+    """A plate with its border, centred at the origin."""
     if shape == "parking":
         return join(_disc(0.0, half_m * 1.34, WHITE, 4), _disc(0.006, half_m * 1.24, BLUE, 4)).moved(
             (0, 0, 0), roll=np.pi / 4

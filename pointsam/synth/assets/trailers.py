@@ -34,7 +34,7 @@ COLOURS: tuple[Rgb, ...] = (
 
 
 def coat(rng: Rng, colours: tuple[Rgb, ...] = COLOURS, gloss: float = 0.25) -> Material:
-    """One of some colours, varied a little."""
+    """One of the colours, varied a little."""
     shade = rng.uniform(0.85, 1.1) * rng.uniform(0.97, 1.03, 3)
     r, g, b = (float(c * s) for c, s in zip(colours[rng.integers(len(colours))], shade, strict=True))
     return Material((min(r, 0.85), min(g, 0.85), min(b, 0.85)), gloss=gloss)
@@ -82,18 +82,18 @@ def van_body_blocks(
     front_m: float, rear_m: float, half_m: float, floor_m: float, top_m: float, rng: Rng, ribs: bool = False
 ) -> list[Block]:
     """A closed box with rear doors, corner posts, marker lamps; `ribs` for a curtain's poles and buckles."""
-    length, middle, height = front_m - rear_m, (front_m + rear_m) / 2, top_m - floor_m
-    centre = (floor_m + top_m) / 2
+    length, mid_x, height = front_m - rear_m, (front_m + rear_m) / 2, top_m - floor_m
+    mid_z = (floor_m + top_m) / 2
     blocks: list[Block] = [
-        (Paint.BODY, length - 0.03, 2 * half_m - 0.03, height - 0.03, middle, 0, centre),
-        (Paint.CHROME, 0.012, 0.02, height - 0.3, rear_m + 0.012, 0, centre),
+        (Paint.BODY, length - 0.03, 2 * half_m - 0.03, height - 0.03, mid_x, 0, mid_z),
+        (Paint.CHROME, 0.012, 0.02, height - 0.3, rear_m + 0.012, 0, mid_z),
     ]
     for side in (-1, 1):
         y = side * (half_m - 0.03)
-        blocks += [(Paint.CHROME, length, 0.07, 0.12, middle, y, z) for z in (floor_m + 0.06, top_m - 0.06)]
-        blocks += [(Paint.CHROME, 0.1, 0.072, height - 0.004, x, y, centre) for x in (front_m - 0.051, rear_m + 0.051)]
+        blocks += [(Paint.CHROME, length, 0.07, 0.12, mid_x, y, z) for z in (floor_m + 0.06, top_m - 0.06)]
+        blocks += [(Paint.CHROME, 0.1, 0.072, height - 0.004, x, y, mid_z) for x in (front_m - 0.051, rear_m + 0.051)]
         for bar in (0.3, 0.75):
-            blocks.append((Paint.TRIM, 0.04, 0.04, height - 0.35, rear_m + 0.004, side * half_m * bar, centre))
+            blocks.append((Paint.TRIM, 0.04, 0.04, height - 0.35, rear_m + 0.004, side * half_m * bar, mid_z))
         blocks += [
             (Paint.TRIM, 0.03, 0.12, 0.08, rear_m - 0.002, side * half_m * bar, floor_m + 0.5) for bar in (0.3, 0.75)
         ]
@@ -104,29 +104,29 @@ def van_body_blocks(
         blocks.append((Paint.TAIL, 0.02, 0.16, 0.05, rear_m - 0.004, side * (half_m - 0.2), top_m - 0.06))
         if ribs:
             poles = np.linspace(front_m - 0.6, rear_m + 0.6, 16)
-            blocks += [(Paint.SECOND, 0.05, 0.02, height - 0.28, x, side * (half_m - 0.008), centre) for x in poles]
+            blocks += [(Paint.SECOND, 0.05, 0.02, height - 0.28, x, side * (half_m - 0.008), mid_z) for x in poles]
     for z in (floor_m + 0.05, top_m - 0.05):
         blocks.append((Paint.CHROME, 0.03, 2 * half_m - 0.15, 0.1, rear_m + 0.012, 0, z))
     if rng.random() < 0.65:
-        blocks += _sign_blocks(length * rng.uniform(0.35, 0.8), height, middle, half_m, floor_m, rng)
+        blocks += _sign_blocks(length * rng.uniform(0.35, 0.8), height, mid_x, half_m, floor_m, rng)
     elif rng.random() < 0.5 and not ribs:
         blocks.append((Paint.DARK, 0.3, 1.7, 0.6, front_m + 0.14, 0, top_m - 0.45))
     return blocks
 
 
 def _sign_blocks(
-    run_m: float, height_m: float, middle_m: float, half_m: float, floor_m: float, rng: Rng
+    run_m: float, height_m: float, center_m: float, half_m: float, floor_m: float, rng: Rng
 ) -> list[Block]:
     """A coloured panel with bars like letters on both sides."""
     z = floor_m + rng.uniform(0.35, 0.6) * height_m
     paint = Paint.PLAIN if rng.random() < 0.6 else Paint.DARK
     letters = int(rng.integers(5, 10))
     widths = rng.uniform(0.35, 0.8, letters) * run_m * 0.8 / letters
-    starts = middle_m - run_m * 0.4 + np.arange(letters) * run_m * 0.8 / letters
+    starts = center_m - run_m * 0.4 + np.arange(letters) * run_m * 0.8 / letters
     heights = rng.choice([0.1, 0.16, 0.16], letters) * height_m
     blocks: list[Block] = []
     for side in (-1, 1):
-        blocks.append((Paint.SECOND, run_m, 0.012, height_m * 0.3, middle_m, side * (half_m - 0.012), z))
+        blocks.append((Paint.SECOND, run_m, 0.012, height_m * 0.3, center_m, side * (half_m - 0.012), z))
         for start, width, tall in zip(starts[::-side], widths, heights, strict=True):
             blocks.append((paint, width, 0.012, tall, start + width / 2, side * (half_m - 0.007), z))
     return blocks
@@ -134,20 +134,25 @@ def _sign_blocks(
 
 def container_blocks(front_m: float, rear_m: float, half_m: float, floor_m: float, top_m: float) -> list[Block]:
     """A shipping container with ribbed sides."""
-    length, middle, centre, height = front_m - rear_m, (front_m + rear_m) / 2, (floor_m + top_m) / 2, top_m - floor_m
-    blocks: list[Block] = [(Paint.SECOND, length - 0.06, 2 * half_m - 0.07, height - 0.03, middle, 0, centre)]
+    length, mid_x, mid_z, height = (
+        front_m - rear_m,
+        (front_m + rear_m) / 2,
+        (floor_m + top_m) / 2,
+        top_m - floor_m,
+    )
+    blocks: list[Block] = [(Paint.SECOND, length - 0.06, 2 * half_m - 0.07, height - 0.03, mid_x, 0, mid_z)]
     ribs = np.arange(front_m - 0.3, rear_m + 0.2, -0.28)
     for side in (-1, 1):
-        blocks += [(Paint.SECOND, 0.12, 0.05, height - 0.2, x, side * (half_m - 0.035), centre) for x in ribs]
+        blocks += [(Paint.SECOND, 0.12, 0.05, height - 0.2, x, side * (half_m - 0.035), mid_z) for x in ribs]
         blocks += [
-            (Paint.SECOND, length, 0.1, 0.14, middle, side * (half_m - 0.05), z) for z in (floor_m + 0.07, top_m - 0.07)
+            (Paint.SECOND, length, 0.1, 0.14, mid_x, side * (half_m - 0.05), z) for z in (floor_m + 0.07, top_m - 0.07)
         ]
         blocks += [
-            (Paint.SECOND, 0.16, 0.104, height + 0.008, x, side * (half_m - 0.05), centre)
+            (Paint.SECOND, 0.16, 0.104, height + 0.008, x, side * (half_m - 0.05), mid_z)
             for x in (front_m - 0.079, rear_m + 0.079)
         ]
         blocks += [
-            (Paint.CHROME, 0.03, 0.04, height - 0.3, rear_m + 0.018, side * half_m * k, centre) for k in (0.25, 0.65)
+            (Paint.CHROME, 0.03, 0.04, height - 0.3, rear_m + 0.018, side * half_m * k, mid_z) for k in (0.25, 0.65)
         ]
     return blocks
 
@@ -176,14 +181,14 @@ def _flat_bed(rng: Rng, length: float, half: float, top: float) -> list[Block]:
 def _tank(length: float, half: float, top: float, material: Material) -> Mesh:
     """A lying barrel with rounded ends."""
     angle = np.arange(28) * 2 * np.pi / 28
-    middle, radius = (FLOOR_M + top) / 2, (top - FLOOR_M) / 2
+    mid_x, radius = (FLOOR_M + top) / 2, (top - FLOOR_M) / 2
     ends = ((0.0, 0.05), (0.03, 0.5), (0.1, 0.8), (0.22, 0.96), (0.4, 1.0))
     stations = [(-x, s) for x, s in ends]
     for rib in np.linspace(-2.0, -length + 2.0, 5):
         stations += [(rib + 0.06, 1.0), (rib + 0.05, 1.02), (rib - 0.05, 1.02), (rib - 0.06, 1.0)]
     stations += [(-length + 0.25 + x, s) for x, s in reversed(ends)]
     rings = [
-        np.column_stack([np.full(28, x), half * 0.97 * s * np.cos(angle), middle + radius * s * np.sin(angle)])
+        np.column_stack([np.full(28, x), half * 0.97 * s * np.cos(angle), mid_x + radius * s * np.sin(angle)])
         for x, s in stations
     ]
     return loft(np.array(rings)[::-1], material, crease_deg=35)

@@ -32,13 +32,13 @@ Block = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Cab:
-    """Measures of a cab over the engine; metres.
+    """Dimensions of a cab over the engine; metres.
 
     Args:
-        length_m, width_m: outside.
-        bottom_m, sill_m, head_m, top_m: heights of lower edge, windows' lower and upper edge, roof.
-        axle_m: front axle behind the front.
-        wheel_m: radius of its wheels.
+        length_m, width_m: outer size.
+        bottom_m, sill_m, head_m, top_m: heights of the lower edge, of the windows' lower and upper edge, of the roof.
+        axle_m: distance from the front to the front axle.
+        wheel_m: radius of the wheels.
         snout_m: length of a bonnet in front of the cab, 0 for none.
     """
 
@@ -54,7 +54,7 @@ class Cab:
 
     @property
     def rear_x_m(self) -> float:
-        """Where the cab ends."""
+        """Rear end of the cab, x."""
         return -self.length_m - self.snout_m
 
 
@@ -95,14 +95,14 @@ def _cab_plan(spec: Cab, arch: tuple[float, float, float], door: float) -> Grid:
 
 def _cab_rows(spec: Cab, bumper: float, waist: float) -> list[Row]:
     lean = 0.16 * (spec.head_m - spec.sill_m)
-    roof, middle = spec.top_m - 0.06, (bumper + waist) / 2
+    roof, center = spec.top_m - 0.06, (bumper + waist) / 2
     brow = roof - spec.head_m
     return [
         Row(spec.bottom_m, 0.04, 0.05),
         Row(spec.bottom_m + 0.08),
         Row(bumper),
-        Row(middle - 0.025, 0.0, 0.01),
-        Row(middle + 0.025, 0.0, 0.01),
+        Row(center - 0.025, 0.0, 0.01),
+        Row(center + 0.025, 0.0, 0.01),
         Row(waist, 0.0, 0.02),
         Row(spec.sill_m - 0.07, 0.0, 0.03),
         Row(spec.sill_m, 0.0, 0.04),
@@ -125,8 +125,8 @@ def _paint_cab(paint: Painter, spec: Cab, bumper: float, waist: float, front: fl
         paint(Paint.SIGNAL, x=(front - 0.34, front - 0.14), y=(half * 0.9, half), z=(spec.bottom_m + 0.08, bumper))
         paint(Paint.PLATE, x=nose, y=(-1, half * 0.3), z=(0, spec.bottom_m + 0.08))
         paint(Paint.DARK, x=(front - 0.3, 99), y=(-1, half * 0.93), z=(sill - 0.07, sill))
-    middle = (bumper + waist) / 2
-    paint(Paint.BODY, x=nose, y=(-1, half * 0.66), z=(middle - 0.025, middle + 0.025))
+    center = (bumper + waist) / 2
+    paint(Paint.BODY, x=nose, y=(-1, half * 0.66), z=(center - 0.025, center + 0.025))
     paint(Paint.GLASS, x=(front - 0.3, 99), y=(-1, half * 0.93), z=(sill, head))
     paint(Paint.GLASS, x=(door + 0.09, front - 0.39), z=(sill, head))
     for gap in (front - 0.386, door - 0.006):
@@ -180,9 +180,9 @@ def heavy_axles(x_m: Sequence[float], radius_m: float, half_width_m: float, twin
 
 
 def chassis_blocks(front_x_m: float, rear_x_m: float, top_m: float, half_width_m: float) -> list[Block]:
-    """Frame rails and the rear's under-run guard, lamps, plate; `Paint.TRIM` is the frame's colour."""
-    length, middle = front_x_m - rear_x_m, (front_x_m + rear_x_m) / 2
-    rails = [(Paint.TRIM, length, 0.1, 0.25, middle, s * 0.42, top_m - 0.13) for s in (-1, 1)]
+    """Frame rails and the rear's under-run guard, lamps, plate; `Paint.TRIM` is the colour of the frame."""
+    length, center = front_x_m - rear_x_m, (front_x_m + rear_x_m) / 2
+    rails = [(Paint.TRIM, length, 0.1, 0.25, center, s * 0.42, top_m - 0.13) for s in (-1, 1)]
     return [*rails, *rear_blocks(rear_x_m, top_m, half_width_m)]
 
 
@@ -205,8 +205,8 @@ def rear_blocks(rear_x_m: float, top_m: float, half_width_m: float) -> list[Bloc
 
 def side_guard_blocks(front_x_m: float, rear_x_m: float, half_width_m: float, top_m: float = 0.95) -> list[Block]:
     """Two rails low on the side between the axles, with posts."""
-    length, middle = front_x_m - rear_x_m, (front_x_m + rear_x_m) / 2
-    rails = [(Paint.CHROME, length, 0.03, 0.12, middle, half_width_m, z) for z in (top_m - 0.42, top_m - 0.16)]
+    length, center = front_x_m - rear_x_m, (front_x_m + rear_x_m) / 2
+    rails = [(Paint.CHROME, length, 0.03, 0.12, center, half_width_m, z) for z in (top_m - 0.42, top_m - 0.16)]
     posts = [
         (Paint.TRIM, 0.06, 0.04, 0.6, x, half_width_m - 0.04, top_m - 0.25)
         for x in np.linspace(front_x_m - 0.2, rear_x_m + 0.2, 3)

@@ -24,9 +24,9 @@ from pointsam.synth.mesh import Mesh, join, loft
 Rng = np.random.Generator
 
 FIFTH_WHEEL_TO_REAR_M = 0.95
-"""From a tractor's rear end to its coupling."""
+"""Distance from a tractor's rear end to its coupling."""
 KING_PIN_TO_FRONT_M = 1.25
-"""From a trailer's front end to its king pin."""
+"""Distance from a trailer's front end to its king pin."""
 
 CAB_COLOURS: tuple[Rgb, ...] = (
     (0.75, 0.75, 0.74),
@@ -43,7 +43,7 @@ CAB_COLOURS: tuple[Rgb, ...] = (
 
 
 def coupled_offset_m(tractor_asset: Asset, trailer_asset: Asset) -> float:
-    """How far the middle of a tractor's box is in front of that of the trailer it pulls straight ahead."""
+    """Distance from the centre of a tractor's box to that of its trailer, when both are in line."""
     rear = tractor_asset.size_lwh_m[0] / 2 - FIFTH_WHEEL_TO_REAR_M
     return rear + trailer_asset.size_lwh_m[0] / 2 - KING_PIN_TO_FRONT_M
 
@@ -61,7 +61,7 @@ def trailer(rng: np.random.Generator) -> Asset:
 
 
 def tractor(rng: np.random.Generator) -> Asset:
-    """A tractor unit; its coupling lies `FIFTH_WHEEL_TO_REAR_M` before its rear end."""
+    """A tractor unit; its coupling is `FIFTH_WHEEL_TO_REAR_M` ahead of its rear end."""
     body = coat(rng, CAB_COLOURS, 0.45)
     if rng.random() < 0.65:
         spec = Cab(2.25, 2.48, 0.42, rng.uniform(1.75, 1.85), rng.uniform(2.6, 2.7), rng.uniform(3.1, 3.75), 1.38, 0.5)
@@ -152,17 +152,17 @@ def _tipper(rng: Rng) -> Mesh:
     half = spec.width_m / 2 + 0.03
     body = coat(rng, CAB_COLOURS, 0.4)
     skip = palette(coat(rng, ((0.2, 0.2, 0.21), (0.55, 0.3, 0.02), (0.04, 0.1, 0.3), (0.5, 0.5, 0.5))), FRAME)
-    middle, length = (front + rear) / 2, front - rear
+    center, length = (front + rear) / 2, front - rear
     blocks: list[Block] = [
-        (Paint.BODY, length, 2 * half - 0.1, 0.14, middle, 0, floor + 0.07),
+        (Paint.BODY, length, 2 * half - 0.1, 0.14, center, 0, floor + 0.07),
         (Paint.BODY, 0.08, 2 * half - 0.05, high + 0.35, front - 0.04, 0, floor + 0.17 + high / 2),
         (Paint.BODY, 0.07, 2 * half - 0.05, high, rear + 0.035, 0, floor + high / 2),
         (Paint.BODY, 0.8, 2 * half - 0.3, 0.06, front + 0.36, 0, max(floor + high + 0.32, spec.top_m + 0.06)),
-        (Paint.DARK, length - 0.2, 2 * half - 0.2, 0.3, middle, 0, floor + high * 0.7),
+        (Paint.DARK, length - 0.2, 2 * half - 0.2, 0.3, center, 0, floor + high * 0.7),
     ]
     for side in (-1, 1):
-        blocks.append((Paint.BODY, length, 0.07, high, middle, side * (half - 0.06), floor + high / 2))
-        blocks.append((Paint.BODY, length, 0.12, 0.1, middle, side * (half - 0.05), floor + high))
+        blocks.append((Paint.BODY, length, 0.07, high, center, side * (half - 0.06), floor + high / 2))
+        blocks.append((Paint.BODY, length, 0.12, 0.1, center, side * (half - 0.05), floor + high))
         blocks += [
             (Paint.BODY, 0.12, 0.1, high, x, side * (half - 0.04), floor + high / 2 + 0.004)
             for x in np.linspace(front - 0.07, rear + 0.07, 6)
@@ -175,14 +175,14 @@ def _flat_bed(rng: Rng) -> Mesh:
     rear = rng.uniform(-7.2, -6.2)
     floor, front, half = 2 * spec.wheel_m + 0.2, spec.rear_x_m - 0.1, spec.width_m / 2 + 0.03
     body = coat(rng, CAB_COLOURS, 0.4)
-    middle, length = (front + rear) / 2, front - rear
+    center, length = (front + rear) / 2, front - rear
     blocks: list[Block] = [
-        (Paint.TRIM, length, 2 * half - 0.02, 0.14, middle, 0, floor + 0.03),
+        (Paint.TRIM, length, 2 * half - 0.02, 0.14, center, 0, floor + 0.03),
         (Paint.CHROME, 0.05, 2 * half, 1.1, front - 0.02, 0, floor + 0.6),
         (Paint.CHROME, 0.03, 2 * half - 0.02, 0.42, rear + 0.02, 0, floor + 0.3),
     ]
     for side in (-1, 1):
-        blocks.append((Paint.CHROME, length - 0.1, 0.03, 0.42, middle, side * (half - 0.012), floor + 0.3))
+        blocks.append((Paint.CHROME, length - 0.1, 0.03, 0.42, center, side * (half - 0.012), floor + 0.3))
         blocks += [
             (Paint.TRIM, 0.07, 0.05, 0.5, x, side * (half - 0.008), floor + 0.28)
             for x in np.linspace(front - 0.1, rear + 0.1, 4)

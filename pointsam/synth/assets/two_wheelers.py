@@ -1,4 +1,4 @@
-"""Bicycles, and the doors to motorcycles; x forward, the rear axle behind, metres."""
+"""Bicycles, and the entry points for motorcycles; x forward, metres."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ WICKER = Material((0.3, 0.2, 0.1), texture="fabric", rgb2=(0.15, 0.09, 0.04), sc
 
 @dataclass(frozen=True)
 class Bike:
-    """Where the parts of a bicycle are; the crank turns at x = 0.
+    """Positions of the parts of a bicycle; the crank is at x = 0.
 
     Args:
         style: "city", "step_through", "mountain" or "road".
-        wheel_m: radius to the tread.
+        wheel_m: outer radius of the wheels.
         tyre_m: half the thickness of the tyre.
-        rear_m, front_m: axles.
+        rear_m, front_m: x of the axles.
         crank_m: height of the crank's axle.
-        saddle: top of the saddle, (x, z).
-        head: top and bottom of the head tube, (x, z) each.
-        grip: the left grip.
+        saddle: (x, z) of the top of the saddle.
+        head: (x, z) of the top and of the bottom of the head tube.
+        grip: position of the left grip.
     """
 
     style: str
@@ -172,7 +172,7 @@ def _wheels(bike: Bike, phase: float) -> Mesh:
 
 
 def _pedals(bike: Bike, phases: Floats) -> Floats:
-    """(K,2,3) left and right pedal."""
+    """(K,2,3) positions of the left and right pedal."""
     turn = 2 * np.pi * (phases[:, None] + (0.0, 0.5))
     side = np.array([0.13, -0.13])[None] + 0 * turn
     return np.stack([CRANK_M * np.sin(turn), side, bike.crank_m + CRANK_M * np.cos(turn)], axis=-1)
@@ -196,7 +196,7 @@ def _drive(bike: Bike, pedals_m: Floats) -> Mesh:
 
 
 def _extras(rng: np.random.Generator, bike: Bike, paint: Material) -> Mesh:
-    """Lamps; mudguards, a rack and a basket on bicycles for the city."""
+    """Lamps; city bicycles also have mudguards, a rack and a basket."""
     head = bike.head[0]
     lamp = np.array([head[0] + 0.07, 0, head[1] - 0.02])
     tail = np.array([bike.saddle[0] - 0.03, 0, bike.saddle[1] - 0.13])
@@ -230,7 +230,7 @@ def _extras(rng: np.random.Generator, bike: Bike, paint: Material) -> Mesh:
 
 
 def _basket(x_m: float, z_m: float) -> Mesh:
-    """A basket before the handlebar."""
+    """A basket in front of the handlebar."""
     basket = Skin(1)
     angle = (np.arange(12) + 0.5) * 2 * np.pi / 12
     rim = np.column_stack([np.sign(t) * np.abs(t) ** 0.45 for t in (np.cos(angle), np.sin(angle))])

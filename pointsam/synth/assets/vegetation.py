@@ -25,7 +25,7 @@ BARKS: tuple[Rgb, ...] = ((0.1, 0.075, 0.055), (0.14, 0.12, 0.1), (0.07, 0.055, 
 
 
 def foliage(rng: np.random.Generator, autumn: float = 0.0) -> tuple[Material, Material]:
-    """Leaves, and the shade between them; leaves are bright to a near-infrared LiDAR."""
+    """Leaves and the shade between them; leaves are bright in a near-infrared LiDAR."""
     colours = AUTUMN if rng.random() < autumn else GREENS
     r, g, b = np.array(colours[int(rng.integers(len(colours)))]) * rng.uniform(0.85, 1.2, 3)
     light = (float(r) * 1.7, float(g) * 1.6, float(b) * 1.5)
@@ -37,7 +37,7 @@ def foliage(rng: np.random.Generator, autumn: float = 0.0) -> tuple[Material, Ma
 def leaves(
     rng: np.random.Generator, at_m: Floats, out: Floats, size_m: float, material: Material, flat: float = 0.6
 ) -> Mesh:
-    """Triangles at (N,3) that look outwards along (N,3), the less the smaller `flat`; shaded as one crown."""
+    """Triangles at (N,3) that face along (N,3), more strictly for larger `flat`; shaded as one crown."""
     n = len(at_m)
     facing = unit(out * flat + rng.normal(0, 0.6, (n, 3)))
     side = unit(np.cross(facing, rng.normal(0, 1, (n, 3))))
@@ -62,10 +62,10 @@ def _crown(
     which = rng.choice(len(centers_m), count, p=share / share.sum())
     out = unit(rng.normal(0, 1, (count, 3)))
     at = centers_m[which] + out * radii_m[which] * rng.uniform(0.8, 1.12, (count, 1))
-    middle = centers_m.mean(axis=0)
+    center = centers_m.mean(axis=0)
     above = at[:, 2] > size_m
     at, out = at[above], out[above]
-    outward = unit(out + 0.6 * unit(at - middle))
+    outward = unit(out + 0.6 * unit(at - center))
     return join(
         blobs(rng, centers_m, radii_m * 0.86, colours[1], 1, 0.16), leaves(rng, at, outward, size_m, colours[0])
     )
@@ -76,13 +76,13 @@ def tree(rng: np.random.Generator) -> Asset:
     height = float(rng.uniform(5.2, 10.8))
     slim = float(rng.uniform(0.28, 0.46))
     low = float(np.clip(height * rng.uniform(0.26, 0.36), CROWN_FLOOR_M + 0.2, 3.6))
-    middle = np.array([0, 0, (low + height) / 2])
+    center = np.array([0, 0, (low + height) / 2])
     reach = np.array([height * slim * 0.8, height * slim * 0.8, (height - low) / 2])
     n = int(rng.integers(7, 12))
     spread = unit(rng.normal(0, 1, (n, 3))) * rng.uniform(0.35, 0.62, (n, 1))
     spread = spread - spread.mean(axis=0) * (1, 1, 0.5)
     radii = reach * rng.uniform(0.38, 0.55, (n, 1)) * rng.uniform(0.85, 1.15, (n, 3))
-    centers = middle + spread * reach
+    centers = center + spread * reach
     colours = foliage(rng, autumn=0.12)
     crown = _crown(rng, centers, radii, 4600, 0.016 * height + 0.06, colours)
     bottom = float(crown.extent_m()[0][2])

@@ -75,8 +75,8 @@ def _bed(shape: Shape, edge: Grid) -> list[Patch]:
 
 def _body_paint(shape: Shape, plan: Grid) -> Paints:
     paint = np.zeros((len(_ROW_SHARE) - 1, len(plan) - 1), dtype=np.int64)
-    middle = (plan[1:] + plan[:-1]) / 2
-    x, y = middle.T
+    center = (plan[1:] + plan[:-1]) / 2
+    x, y = center.T
     half, front = shape.width_m / 2, shape.front_x_m
     paint[0] = Paint.TRIM
     if shape.dark_sill:
@@ -132,7 +132,7 @@ def cabin(shape: Shape) -> list[Patch]:
 
 
 def _cabin_columns(shape: Shape) -> tuple[Grid, Grid, NDArray[np.bool_]]:
-    """(C,3) feet and tops of the cabin's columns from front middle to rear middle, (C-1,) which gaps hold panes."""
+    """(C,3) feet and (C,3) tops of the cabin's columns, from front centre to rear centre; (C-1,) gaps with panes."""
     half = shape.width_m / 2 - 0.1
     roof_half = half * shape.roof_share
     front, rear = np.array([0, 0.35, 0.68, 0.93]), np.array([0.86, 0.6, 0.3, 0])
@@ -170,9 +170,9 @@ def _cabin_columns(shape: Shape) -> tuple[Grid, Grid, NDArray[np.bool_]]:
 
 
 def _roof_z_m(shape: Shape, points_m: Grid, half_m: float) -> Grid:
-    """Height of the roof at points (..., 3): bowed along and across, rounded down at its sides."""
-    middle = shape.roof_front_x_m * 0.55 + shape.roof_rear_x_m * 0.45
-    along = (points_m[..., 0] - middle) / (max(shape.roof_m, 0.8) / 2 + 0.3)
+    """Height of the roof at points (..., 3): curved along and across, and rounded at its sides."""
+    center = shape.roof_front_x_m * 0.55 + shape.roof_rear_x_m * 0.45
+    along = (points_m[..., 0] - center) / (max(shape.roof_m, 0.8) / 2 + 0.3)
     across = points_m[..., 1] / half_m
     shoulder = 0.035 * ((across - 0.86) / 0.14).clip(0, 1) ** 2
     return np.asarray(shape.height_m - 0.05 * along**2 - _ROOF_CROWN_M * across**2 - shoulder)

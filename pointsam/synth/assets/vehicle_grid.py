@@ -1,4 +1,4 @@
-"""Painted grids: skins of vehicles, each quad with its own paint, smoothed as one surface."""
+"""Painted grids: skins of vehicles whose quads have their own paint and are smoothed as one surface."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Patch:
     """A grid of points and the paint of its quads.
 
     Args:
-        points_m: (R,C,3); seen from outside columns run to the right where rows run upwards.
+        points_m: (R,C,3) points; seen from outside, columns run to the right if rows run upwards.
         paint: (R-1,C-1) of `Paint`, or one for all.
     """
 
@@ -58,7 +58,7 @@ class Patch:
 
 
 def skin(patches: Sequence[Patch], materials: tuple[Material, ...], crease_deg: float = 40.0) -> Mesh:
-    """One smooth mesh of all patches; only used materials remain."""
+    """One smooth mesh of all patches, with the used materials only."""
     points, faces, paints, start = [], [], [], 0
     for patch in patches:
         rows, columns = patch.points_m.shape[:2]
@@ -109,13 +109,13 @@ _SIDES = _SIDES.reshape(12, 3)
 
 
 def boxes(blocks: Sequence[tuple[float, ...]], materials: tuple[Material, ...], mirror: bool = False) -> Mesh:
-    """Many axis-aligned boxes in one go.
+    """Many boxes at once.
 
     Args:
-        blocks: of (paint, length, width, height, x, y, z), the last three its middle, metres; then optionally pitch
-            (about its middle, nose down positive, radians).
+        blocks: (paint, length, width, height, x, y, z) with the centre at (x, y, z), metres; optionally followed by a
+            pitch about the centre (nose down positive, radians).
         materials: the palette.
-        mirror: each one also at -y.
+        mirror: add the mirror image of each box at -y.
     """
     table = np.array([(*b, 0.0) if len(b) == 7 else b for b in blocks], dtype=np.float64)
     if mirror:
@@ -143,7 +143,7 @@ def boxes(blocks: Sequence[tuple[float, ...]], materials: tuple[Material, ...], 
 
 
 def outline_normals(outline_xy_m: Grid) -> Grid:
-    """(C,2) outward normals of a left half outline that runs from the middle of the front to that of the rear."""
+    """(C,2) outward normals of a left half outline that runs from the centre of the front to that of the rear."""
     flip = np.array([1, -1])
     around = np.concatenate([outline_xy_m[1:2] * flip, outline_xy_m, outline_xy_m[-2:-1] * flip])
     tangent = around[2:] - around[:-2]
@@ -152,14 +152,14 @@ def outline_normals(outline_xy_m: Grid) -> Grid:
 
 
 def wall(outline_xy_m: Grid, z_m: Grid, inset_m: Grid) -> Grid:
-    """(R,C,3) rows over a left half outline: heights (R,C) and how far each point steps inwards (R,C)."""
+    """(R,C,3) rows over a left half outline, from heights (R,C) and inward offsets (R,C)."""
     inwards = outline_xy_m[None] - outline_normals(outline_xy_m)[None] * inset_m[..., None]
     inwards[..., 1] = np.maximum(inwards[..., 1], 0)
     return np.concatenate([inwards, z_m[..., None]], axis=2)
 
 
 def deck(edge_m: Grid, crown_m: float, steps: Sequence[float] = (0, 0.12, 0.5, 1)) -> Grid:
-    """(R,C,3) a lid from a left edge (C,3) to the plane y = 0, higher there by `crown_m`."""
+    """(R,C,3) a lid from a left edge (C,3) to the plane y = 0, where it is higher by `crown_m`."""
     share = np.asarray(steps, dtype=np.float64)[:, None]
     rows = np.repeat(edge_m[None], len(steps), axis=0)
     rows[..., 1] *= 1 - share
@@ -179,13 +179,13 @@ def rounded_outline(
     """(C,2) a left half outline whose ends are quarters of a superellipse.
 
     Args:
-        half_width_m: of the straight sides.
-        ends_x_m: of front and rear.
-        depth_m: over which front and rear curve.
-        front_y_m: columns across the front, 0 included, all on the flat part of the curve.
-        side_x_m: columns along the side.
-        rear_y_m: columns across the rear.
-        power: of the superellipse; higher is squarer.
+        half_width_m: half width of the straight sides.
+        ends_x_m: x of front and rear.
+        depth_m: length over which front and rear curve.
+        front_y_m: y of columns across the front, 0 included, all on the flat part of the curve.
+        side_x_m: x of columns along the side.
+        rear_y_m: y of columns across the rear.
+        power: exponent of the superellipse; higher is squarer.
     """
     (front, rear), (nose, tail) = ends_x_m, depth_m
     sides = np.sort(np.asarray(side_x_m, dtype=np.float64))[::-1]
@@ -209,7 +209,7 @@ def arch_z_m(x_m: Grid, bottom_m: float, axles: Sequence[tuple[float, float, flo
 
 
 def arch_columns_m(axles: Sequence[tuple[float, float, float]], steps: int = 10) -> Grid:
-    """Columns that a side needs for round arches."""
+    """Positions along x of the columns that a side needs for round arches."""
     angle = np.linspace(0, np.pi, steps + 1)
     return np.concatenate(
         [np.concatenate([x + r * np.cos(angle), (x + r + 0.008, x - r - 0.008)]) for x, _, r in axles]
@@ -217,6 +217,6 @@ def arch_columns_m(axles: Sequence[tuple[float, float, float]], steps: int = 10)
 
 
 def distinct_m(columns_m: Grid, front_m: float, rear_m: float) -> Grid:
-    """Columns strictly between two ends, at least 5 mm apart."""
+    """Positions along x of columns strictly between two ends, at least 5 mm apart."""
     inside = np.unique(np.round(columns_m[(columns_m < front_m) & (columns_m > rear_m)], 4))
     return np.asarray(inside[np.concatenate([[True], np.diff(inside) > 0.005])])

@@ -12,7 +12,7 @@ from pointsam.synth.assets.vehicle_grid import Grid, Paint, Paints, Patch, arch_
 
 @dataclass(frozen=True)
 class Row:
-    """One height of a hull and how far its sides, front and rear step inwards there; metres."""
+    """One height of a hull, and the inward offsets of its sides, front and rear there; metres."""
 
     z_m: float
     side_m: float = 0.0
@@ -31,9 +31,9 @@ def hull(
 
     Args:
         plan: (C,2) left half outline.
-        rows: from the lower edge up.
-        axles: wheel arches, (x, height of the centre, radius) each.
-        crown_m: how much higher the roof is in its middle.
+        rows: rows from the lower edge up.
+        axles: (x, height of the centre, radius) of each wheel arch.
+        crown_m: extra height of the roof at its centre.
         reach_m: length of the part in front that leans back with the front.
     """
     table = np.array([(r.z_m, r.side_m, r.front_m, r.rear_m) for r in rows])[:, :, None]
@@ -50,12 +50,12 @@ def hull(
 
 
 class Painter:
-    """Paints quads of a hull's wall by where their middles are in the plan, and by their height.
+    """Paints quads of a hull's wall by the position of their centres in the plan, and by their height.
 
     Args:
-        points_m: (R,C,3) of the wall.
-        plan: (C,2) its outline before rows lean.
-        base: paint to begin with.
+        points_m: (R,C,3) points of the wall.
+        plan: (C,2) its outline without inward offsets.
+        base: initial paint.
     """
 
     def __init__(self, points_m: Grid, plan: Grid, base: Paint = Paint.BODY) -> None:
@@ -72,7 +72,7 @@ class Painter:
         y: tuple[float, float] = (-99, 99),
         z: tuple[float, float] = (-99, 99),
     ) -> Painter:
-        """Paint all quads whose middle lies in the ranges."""
+        """Paint all quads whose centre is in the ranges."""
         inside = (self._x > x[0]) & (self._x < x[1]) & (self._y > y[0]) & (self._y < y[1])
         self.paint[inside & (self._z > z[0]) & (self._z < z[1])] = paint
         return self

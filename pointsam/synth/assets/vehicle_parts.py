@@ -58,12 +58,12 @@ def wheel(
     """A wheel at the origin with its face to the left (+y).
 
     Args:
-        radius_m: of the tyre.
-        width_m: of the tyre.
-        rim_share: radius of the rim as a share of the tyre's.
-        spokes: 0 for a pressed steel wheel.
-        dish: how deep the rim sinks, in half widths; negative bulges.
-        rim: what the rim is made of.
+        radius_m: radius of the tyre.
+        width_m: width of the tyre.
+        rim_share: radius of the rim as a fraction of that of the tyre.
+        spokes: number of spokes, 0 for a pressed steel wheel.
+        dish: depth of the rim, in half widths; negative values bulge.
+        rim: material of the rim.
     """
     unit = _unit_wheel(
         round(width_m / radius_m, 1),
@@ -86,7 +86,7 @@ def _scaled(mesh: Mesh, scale: Sequence[float]) -> Mesh:
 
 
 def axle_wheels(one: Mesh, x_m: Sequence[float], face_y_m: float, radius_m: float, width_m: float) -> Mesh:
-    """A wheel at both ends of each axle, faces outwards at y = +-`face_y_m`."""
+    """A wheel at both ends of each axle, with its face at y = +-`face_y_m`."""
     placed = [one.moved((x, face_y_m - width_m / 2, radius_m)) for x in x_m]
     left = join(*placed)
     return join(left, left.mirrored())
@@ -98,10 +98,10 @@ def wheel_houses(
     """Dark linings of the left arches: a half tube inwards and its end wall.
 
     Args:
-        axles: (x, height of the centre, radius of the arch) each.
-        outer_y_m: where each arch's lip is.
-        inner_y_m: where the end wall is.
-        bottom_m: lower edge.
+        axles: (x, height of the centre, radius of the arch) of each axle.
+        outer_y_m: y of the lip of each arch.
+        inner_y_m: y of the end wall.
+        bottom_m: height of the lower edge.
     """
     patches = []
     for (x, height, radius), outer in zip(axles, outer_y_m, strict=True):
@@ -119,9 +119,9 @@ def seats(rows: Sequence[tuple[float, float, float, int]], floor_m: float, light
     """Seats with head-rests as simple boxes.
 
     Args:
-        rows: (x of the back rest, half width between outer seats' middles, height of the back above the floor, count).
+        rows: (x of the back rest, half distance of the outer seats, height of the back above the floor, count).
         floor_m: height of the cabin's floor.
-        light: pale leather.
+        light: whether the seats are pale.
     """
     blocks = []
     for x, reach, back, count in rows:
@@ -135,7 +135,7 @@ def seats(rows: Sequence[tuple[float, float, float, int]], floor_m: float, light
 
 
 def mirrors(x_m: float, y_m: float, z_m: float, size_m: tuple[float, float, float], body: Material) -> Mesh:
-    """Door mirrors on both sides; `y_m` is where the door is, and the mirror's foot."""
+    """Door mirrors on both sides; `y_m` is the y of the door, and of the mirror's foot."""
     length, width, height = size_m
     turn = np.linspace(0, 2 * np.pi, 9)
     rings = []

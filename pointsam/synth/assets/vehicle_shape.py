@@ -1,4 +1,4 @@
-"""Measures of a car or van, and its plan."""
+"""Dimensions of a car or van, and its plan."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ GAP_M = 0.012
 
 @dataclass(frozen=True)
 class Shape:
-    """Measures of a car or van; lengths in metres, x counted from the middle of the length.
+    """Dimensions of a car or van; lengths in metres, x from the centre of the length.
 
     Args:
-        length_m, width_m, height_m: of the body without mirrors.
-        wheelbase_m, front_overhang_m: axles.
-        wheel_radius_m, clearance_m: ground to sill.
+        length_m, width_m, height_m: size of the body without mirrors.
+        wheelbase_m, front_overhang_m: distances between the axles, and from the front to the front axle.
+        wheel_radius_m, clearance_m: radius of the wheels, and distance from the ground to the sill.
         nose_z_m, cowl_z_m, belt_z_m, tail_z_m: height of the body's upper edge at the front, below the wind-screen,
             below the side windows, at the rear.
-        hood_m: from the front to the foot of the A pillar.
-        screen_m: how far the wind-screen leans back.
+        hood_m: distance from the front to the foot of the A pillar.
+        screen_m: length over which the wind-screen leans back.
         roof_m: length of the roof.
-        rear_m: how far the rear window leans back.
+        rear_m: length over which the rear window leans back.
         roof_share: width of the roof over that of the belt.
-        post_m: where the side windows are divided, from the foot of the A pillar.
-        rear_post_m: width of the hindmost pillar.
-        nose_depth_m, tail_depth_m: over which the plan curves in.
+        post_m: distance from the foot of the A pillar to the division of the side windows.
+        rear_post_m: width of the last pillar.
+        nose_depth_m, tail_depth_m: lengths over which the plan curves in.
         panes: which side panes are glass.
-        rear_glass: has a rear window.
-        dark_post: B pillars are black.
-        dark_sill: lower rows in trim colour.
-        bed: open behind the cabin (pick-up).
+        rear_glass: whether there is a rear window.
+        dark_post: whether the B pillars are black.
+        dark_sill: whether the lower rows have the trim colour.
+        bed: whether it is open behind the cabin (a pick-up).
         plate_half_m: half width of a number plate.
-        tall_lamps: tail lamps reach up to the belt.
+        tall_lamps: whether the tail lamps reach up to the belt.
         grille_share: half width of the grille over that of the body.
         pane_head_m: height of the panes above the belt, 0 for up to the roof.
-        rails: on the roof.
-        face: which of four designs of grille and lamps.
+        rails: whether there are roof rails.
+        face: index of one of four designs of grille and lamps.
     """
 
     length_m: float
@@ -77,12 +77,12 @@ class Shape:
 
     @property
     def front_x_m(self) -> float:
-        """Front end."""
+        """Position along x of the front end."""
         return self.length_m / 2
 
     @property
     def axles_x_m(self) -> tuple[float, float]:
-        """Front and rear axle."""
+        """Position along x of the front and rear axle."""
         front = self.front_x_m - self.front_overhang_m
         return front, front - self.wheelbase_m
 
@@ -94,29 +94,29 @@ class Shape:
 
     @property
     def gaps_x_m(self) -> list[float]:
-        """Front edges of the gaps of the left doors."""
+        """Position along x of the front edges of the gaps of the left doors."""
         (front, _, front_arch), (rear, _, rear_arch) = self.axles_m
         gaps = [front - front_arch - 0.1, self.pillar_x_m - self.post_m[0]]
         return [*gaps, rear + rear_arch + 0.04] if self.panes[1] else gaps
 
     @property
     def pillar_x_m(self) -> float:
-        """Foot of the A pillar."""
+        """Position along x of the foot of the A pillar."""
         return self.front_x_m - self.hood_m
 
     @property
     def roof_front_x_m(self) -> float:
-        """Upper edge of the wind-screen."""
+        """Position along x of the upper edge of the wind-screen."""
         return self.pillar_x_m - self.screen_m
 
     @property
     def roof_rear_x_m(self) -> float:
-        """Upper edge of the rear window."""
+        """Position along x of the upper edge of the rear window."""
         return self.roof_front_x_m - self.roof_m
 
     @property
     def cabin_rear_x_m(self) -> float:
-        """Lower edge of the rear window."""
+        """Position along x of the lower edge of the rear window."""
         return self.roof_rear_x_m - self.rear_m
 
     def edge_z_m(self, x_m: Grid) -> Grid:
@@ -131,14 +131,14 @@ class Shape:
 
 
 def outline(shape: Shape) -> Grid:
-    """Left half of the body's plan, with a column wherever paint changes."""
+    """Left half of the body's plan, with a column at each change of paint."""
     half, front = shape.width_m / 2, shape.front_x_m
     nose = [front - share * shape.nose_depth_m for share in (0.3, 0.45, 0.62, 0.85)]
     tail = [-front + share * shape.tail_depth_m for share in (0.9, 0.62, 0.45, 0.3)]
     gaps = [x for gap in shape.gaps_x_m for x in (gap, gap - GAP_M)]
-    middle = [shape.pillar_x_m, shape.cabin_rear_x_m, *np.linspace(gaps[0], gaps[-1], 6)[1:-1]]
+    between = [shape.pillar_x_m, shape.cabin_rear_x_m, *np.linspace(gaps[0], gaps[-1], 6)[1:-1]]
     side = distinct_m(
-        np.array([*arch_columns_m(shape.axles_m), *gaps, *nose, *tail, *middle]), nose[0] + 0.001, tail[3] - 0.001
+        np.array([*arch_columns_m(shape.axles_m), *gaps, *nose, *tail, *between]), nose[0] + 0.001, tail[3] - 0.001
     )
     ends = np.array([0, shape.plate_half_m, half * shape.grille_share, half * 0.58, half * 0.72, half * 0.84])
     return rounded_outline(half, (front, -front), (shape.nose_depth_m, shape.tail_depth_m), ends, side, ends)

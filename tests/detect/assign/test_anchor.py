@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from helpers.detect_scenes import scene_of  # noqa: E402
+from helpers.detect_labels import labels_of  # noqa: E402
 
 from pointsam.base.errors import SchemaError  # noqa: E402
 from pointsam.detect.assign.anchor import (  # noqa: E402
@@ -60,27 +60,27 @@ def matched(table, high, low):
     return labels, table.argmax(axis=1).tolist()
 
 
-def overlaps(scene, anchor_map, anchors, class_id):
+def overlaps(labels, anchor_map, anchors, class_id):
     """Overlaps (A,B), (A,M) of anchors with boxes and clusters, whose numbers, and which hold unknown points."""
     grid = anchor_map.boxes(anchors).view(-1, 7).numpy()
     rectangles = [upright(anchor) for anchor in grid]
-    boxes = [k for k, c in enumerate(scene.box_class.tolist()) if c == class_id]
-    clusters = [m for m, c in enumerate(scene.cluster_class.tolist()) if c == class_id]
-    xy = scene.xyz[:, :2].numpy()
-    members = {m: set(np.flatnonzero(scene.cluster_id.numpy() == m)) for m in clusters}
+    boxes = [k for k, c in enumerate(labels.box_class.tolist()) if c == class_id]
+    clusters = [m for m, c in enumerate(labels.cluster_class.tolist()) if c == class_id]
+    xy = labels.xyz[:, :2].numpy()
+    members = {m: set(np.flatnonzero(labels.cluster_id.numpy() == m)) for m in clusters}
     by_box, by_cluster = np.zeros((len(grid), len(boxes))), np.zeros((len(grid), len(clusters)))
     unknown = []
     for a, (x0, y0, x1, y1) in enumerate(rectangles):
         held = set(np.flatnonzero((xy[:, 0] >= x0) & (xy[:, 0] <= x1) & (xy[:, 1] >= y0) & (xy[:, 1] <= y1)))
-        by_box[a] = [rectangle_iou(rectangles[a], upright(scene.boxes[b])) for b in boxes]
-        by_cluster[a] = [point_iou(held, members[m], scene.cluster_points[m].item()) for m in clusters]
-        unknown.append(any(scene.unknown[p] for p in held))
+        by_box[a] = [rectangle_iou(rectangles[a], upright(labels.boxes[b])) for b in boxes]
+        by_cluster[a] = [point_iou(held, members[m], labels.cluster_points[m].item()) for m in clusters]
+        unknown.append(any(labels.unknown[p] for p in held))
     return by_box.astype(np.float32), by_cluster.astype(np.float32), boxes, clusters, unknown
 
 
-def plain(scene, anchor_map, anchors, class_id):
+def plain(labels, anchor_map, anchors, class_id):
     """Labels and boxes of a class' anchors, anchor by anchor (method.md B.7)."""
-    by_box, by_cluster, boxes, _, unknown = overlaps(scene, anchor_map, anchors, class_id)
+    by_box, by_cluster, boxes, _, unknown = overlaps(labels, anchor_map, anchors, class_id)
     box_label, owner = matched(by_box, *anchors.box_iou)
     cluster_label, _ = matched(by_cluster, *anchors.cluster_iou)
     label = [b if c == NEGATIVE else c for b, c in zip(box_label, cluster_label, strict=True)]
@@ -89,13 +89,13 @@ def plain(scene, anchor_map, anchors, class_id):
     return label, box
 
 
-def plain_by_centers(scene, anchor_map, anchors, class_id):
+def plain_by_centers(labels, anchor_map, anchors, class_id):
     """The same where both kinds are matched by their visible middles: cell by cell, the nearest object decides."""
-    by_box, by_cluster, boxes, clusters, unknown = overlaps(scene, anchor_map, anchors, class_id)
+    by_box, by_cluster, boxes, clusters, unknown = overlaps(labels, anchor_map, anchors, class_id)
     grid = anchor_map.boxes(anchors).view(2, -1, 7).numpy()
     cells, half = grid.shape[1], np.float32(anchor_map.cell_m[0] / 2)
-    objects = [(scene.visible_center[b], b) for b in boxes] + [(scene.cluster_center[m], -1) for m in clusters]
-    turns = [abs(math.sin(scene.boxes[b, 6])) > abs(math.cos(scene.boxes[b, 6])) for b in boxes]
+    objects = [(labels.visible_center[b], b) for b in boxes] + [(labels.cluster_center[m], -1) for m in clusters]
+    turns = [abs(math.sin(labels.boxes[b, 6])) > abs(math.cos(labels.boxes[b, 6])) for b in boxes]
     turns += [by_cluster[cells:, j].max() > by_cluster[:cells, j].max() for j in range(len(clusters))]
     far = np.full((cells, len(objects)), np.inf, dtype=np.float32)
     for j, (center, _) in enumerate(objects):
@@ -123,20 +123,20 @@ def plain_by_centers(scene, anchor_map, anchors, class_id):
 @pytest.mark.parametrize(("match", "twin"), [("overlap", plain), ("centers", plain_by_centers)])
 @pytest.mark.parametrize("seed", range(6))
 def test_targets_are_those_of_the_plain_rule(seed, match, twin, rng_of):
-    scene = scene_of(rng_of(seed))
-    found = anchor_targets(scene, MAP, match)
+    labels = labels_of(rng_of(seed))
+    targets = anchor_targets(labels, MAP, match)
     for k, (anchors, class_id) in enumerate(zip(MAP.classes, MAP.class_ids, strict=True)):
-        label, box = twin(scene, MAP, anchors, class_id)
-        assert found.label[k].flatten().tolist() == label
-        assert found.box[k].flatten().tolist() == box
-    assert {POSITIVE, NEGATIVE, IGNORED} <= set(found.label.flatten().tolist())
+        label, box = twin(labels, MAP, anchors, class_id)
+        assert targets.label[k].flatten().tolist() == label
+        assert targets.box[k].flatten().tolist() == box
+    assert {POSITIVE, NEGATIVE, IGNORED} <= set(targets.label.flatten().tolist())
 
 
 @pytest.mark.parametrize("match", ["overlap", "centers"])
 def test_a_cluster_teaches_the_class_and_never_the_geometry(match, rng_of):
-    found = anchor_targets(scene_of(rng_of(1), boxes=0, clusters=8), MAP, match)
-    assert (found.label == POSITIVE).any()
-    assert (found.box == -1).all()
+    targets = anchor_targets(labels_of(rng_of(1), boxes=0, clusters=8), MAP, match)
+    assert (targets.label == POSITIVE).any()
+    assert (targets.box == -1).all()
 
 
 def test_a_cluster_overrules_a_box_in_the_class_but_not_in_the_regression():
@@ -145,11 +145,11 @@ def test_a_cluster_overrules_a_box_in_the_class_but_not_in_the_regression():
     ids = torch.where(cloud[:, 0] < 0.4, 0, -1)  # an anchor on the box holds all its points, a cluster half of them
     box, none = torch.tensor([[0.4, 0.4, -1, 4, 1.7, 1.5, 0]]), torch.zeros(1, dtype=torch.int64)
     count, unknown = (ids == 0).sum()[None], ids < 0
-    scene = SampleLabels(box, none, torch.zeros(1, 2), box[:, :3], none, box[:, :3], count, cloud, ids, unknown)
+    labels = SampleLabels(box, none, torch.zeros(1, 2), box[:, :3], none, box[:, :3], count, cloud, ids, unknown)
     alone = replace(
-        scene, cluster_class=none[:0], cluster_center=box[:0, :3], cluster_points=none[:0], cluster_id=ids * 0 - 1
+        labels, cluster_class=none[:0], cluster_center=box[:0, :3], cluster_points=none[:0], cluster_id=ids * 0 - 1
     )
-    by_both, by_box = anchor_targets(scene, MAP), anchor_targets(alone, MAP)
+    by_both, by_box = anchor_targets(labels, MAP), anchor_targets(alone, MAP)
     at = (0, 0, 8, 10)  # the anchor of no yaw on the box itself
     assert by_box.label[at] == POSITIVE
     assert by_both.label[at] == IGNORED  # half of what it holds is the cluster: between the thresholds
@@ -164,7 +164,7 @@ def test_by_centers_a_half_seen_box_is_found_and_regressed_where_a_half_seen_clu
     unknown = ids > 0
     boxed = SampleLabels(box, one, torch.zeros(1, 2), middle, none, middle[:0], none, near_side, ids - 1, unknown)
     cluster = SampleLabels(box[:0], none, torch.zeros(0, 2), middle[:0], one, middle, one + 30, near_side, ids, unknown)
-    by_box, by_cluster = (anchor_targets(scene, MAP, "centers") for scene in (boxed, cluster))
+    by_box, by_cluster = (anchor_targets(labels, MAP, "centers") for labels in (boxed, cluster))
     assert torch.equal(by_box.label[0, 0] == POSITIVE, by_cluster.label[0, 0] == POSITIVE)
     assert torch.equal(by_box.box[0] == 0, by_box.label[0] == POSITIVE)
     assert (by_box.label[0] == POSITIVE).any()
@@ -176,10 +176,10 @@ def test_the_best_anchor_of_a_cluster_is_positive_even_below_the_threshold():
     none, empty = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3)
     ids = torch.full((31,), -1)
     ids[0] = 0
-    scene = SampleLabels(
+    labels = SampleLabels(
         torch.zeros(0, 7), none, torch.zeros(0, 2), empty, torch.tensor([0]), far, torch.tensor([1]), xyz, ids, ids < -1
     )
-    assert (anchor_targets(scene, MAP).label[0] == POSITIVE).any()
+    assert (anchor_targets(labels, MAP).label[0] == POSITIVE).any()
 
 
 def test_counts_are_exact_on_the_edges_of_anchors():

@@ -14,7 +14,7 @@ from pointsam.detect.labels import SampleLabels  # noqa: E402
 HEAD = CenterMap((-20.0, -16.0), (0.8, 0.4), (80, 50), classes=(3, 1), smallest_radius=(3, 2))
 
 
-def scene_of(rng, boxes=12, clusters=30, points=400):
+def labels_of(rng, boxes=12, clusters=30, points=400):
     def places(n):
         return np.column_stack([rng.uniform(-24, 24, n), rng.uniform(-20, 20, n), rng.uniform(-1, 1, n)])
 
@@ -43,13 +43,13 @@ def plain_radius(h, w, o=0.1):
     return min(r1, r2, r3)
 
 
-def plain(scene, head):
+def plain(labels, head):
     """Heat of one sample and the (column, row, code) of its boxes, object by object (method.md B.5)."""
     height, width = head.shape
     heat, rows, peaks = np.zeros((len(head.classes), height, width)), [], 0
-    middles = scene.visible_center if head.peak == "visible" else scene.boxes[:, :3]
-    objects = [(c.item(), p, k) for k, (c, p) in enumerate(zip(scene.box_class, middles, strict=True))]
-    objects += [(c.item(), p, None) for c, p in zip(scene.cluster_class, scene.cluster_center, strict=True)]
+    middles = labels.visible_center if head.peak == "visible" else labels.boxes[:, :3]
+    objects = [(c.item(), p, k) for k, (c, p) in enumerate(zip(labels.box_class, middles, strict=True))]
+    objects += [(c.item(), p, None) for c, p in zip(labels.cluster_class, labels.cluster_center, strict=True)]
     for class_id, place, box in objects:
         if class_id not in head.classes:
             continue
@@ -61,12 +61,12 @@ def plain(scene, head):
         channel = head.classes.index(class_id)
         r = head.smallest_radius[channel]
         if box is not None:
-            _, _, _, length, wide, _, _ = scene.boxes[box].tolist()
+            _, _, _, length, wide, _, _ = labels.boxes[box].tolist()
             r = max(math.floor(plain_radius(length / head.cell_m[0], wide / head.cell_m[1])), r)
-            x, y, z, length, wide, tall, yaw = scene.boxes[box].tolist()
+            x, y, z, length, wide, tall, yaw = labels.boxes[box].tolist()
             true = [(v - head.origin_m[i]) / head.cell_m[i] - c for i, (v, c) in enumerate(((x, cx), (y, cy)))]
             sizes = [math.log(v) for v in (length, wide, tall)]
-            rows.append((cx, cy, [*true, z, *sizes, math.cos(yaw), math.sin(yaw), *scene.velocity[box].tolist()]))
+            rows.append((cx, cy, [*true, z, *sizes, math.cos(yaw), math.sin(yaw), *labels.velocity[box].tolist()]))
         sigma = (2 * r + 1) / 6
         for y in range(max(0, cy - r), min(height, cy + r + 1)):
             for x in range(max(0, cx - r), min(width, cx + r + 1)):
@@ -79,29 +79,29 @@ def plain(scene, head):
 @pytest.mark.parametrize("seed", range(6))
 def test_targets_are_those_of_the_plain_rule(seed, peak, rng_of):
     head = replace(HEAD, peak=peak)
-    scenes = [scene_of(rng_of(seed)), scene_of(rng_of(seed + 100), boxes=3)]
-    found = center_targets(scenes, head)
+    labels = [labels_of(rng_of(seed)), labels_of(rng_of(seed + 100), boxes=3)]
+    targets = center_targets(labels, head)
     rows, peaks = [], 0
-    for k, scene in enumerate(scenes):
-        heat, mine, count = plain(scene, head)
-        assert found.heat[k].numpy() == pytest.approx(heat, abs=1e-6)
+    for k, sample_labels in enumerate(labels):
+        heat, mine, count = plain(sample_labels, head)
+        assert targets.heat[k].numpy() == pytest.approx(heat, abs=1e-6)
         rows += [(k, *row) for row in mine]
         peaks += count
-    assert found.num_peaks == peaks > len(rows) > 0
-    cells = list(zip(found.sample.tolist(), found.column.tolist(), found.row.tolist(), strict=True))
+    assert targets.num_peaks == peaks > len(rows) > 0
+    cells = list(zip(targets.sample.tolist(), targets.column.tolist(), targets.row.tolist(), strict=True))
     assert cells == [row[:3] for row in rows]
-    assert found.code.numpy() == pytest.approx(np.array([row[3] for row in rows]), abs=1e-4)
+    assert targets.code.numpy() == pytest.approx(np.array([row[3] for row in rows]), abs=1e-4)
 
 
 def test_a_cluster_peaks_with_the_smallest_radius_and_regresses_nothing(rng_of):
-    scene = replace(
-        scene_of(rng_of(1), boxes=0, clusters=1), cluster_class=torch.tensor([1]), cluster_center=torch.zeros(1, 3)
+    labels = replace(
+        labels_of(rng_of(1), boxes=0, clusters=1), cluster_class=torch.tensor([1]), cluster_center=torch.zeros(1, 3)
     )
-    found = center_targets([scene], HEAD)
-    assert found.num_peaks == 1
-    assert len(found.code) == 0
-    assert (found.heat[0, 1] > 0).sum() == 25  # radius 2
-    assert found.heat[0, 1, 40, 25] == 1
+    targets = center_targets([labels], HEAD)
+    assert targets.num_peaks == 1
+    assert len(targets.code) == 0
+    assert (targets.heat[0, 1] > 0).sum() == 25  # radius 2
+    assert targets.heat[0, 1, 40, 25] == 1
 
 
 def test_the_offset_points_from_the_visible_middle_to_the_true_one():
@@ -109,20 +109,20 @@ def test_the_offset_points_from_the_visible_middle_to_the_true_one():
     none, empty = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3)
     visible = torch.tensor([[5.0, 0, 0]])  # only the near end is seen
     velocity = torch.zeros(1, 2)
-    scene = SampleLabels(box, torch.tensor([3]), velocity, visible, none, empty, none, empty, none, none.bool())
-    found = center_targets([scene], HEAD)
+    labels = SampleLabels(box, torch.tensor([3]), velocity, visible, none, empty, none, empty, none, none.bool())
+    targets = center_targets([labels], HEAD)
     cell = math.floor((5 + 20) / 0.8)
-    assert found.column.tolist() == [cell]
-    assert found.code[0, 0].item() == pytest.approx((10 + 20) / 0.8 - cell)
-    assert found.code[0, 0] > 6
+    assert targets.column.tolist() == [cell]
+    assert targets.code[0, 0].item() == pytest.approx((10 + 20) / 0.8 - cell)
+    assert targets.code[0, 0] > 6
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_reach_regresses_a_box_in_each_cell_about_its_peak_that_is_nearest_to_it(seed, rng_of):
-    scene = scene_of(rng_of(seed), boxes=40, clusters=60)
-    found = center_targets([scene], replace(HEAD, reach=2))
-    peaks = center_targets([scene], HEAD)
-    code_of_cell = dict(zip(_cells(found), found.code.tolist(), strict=True))
+    labels = labels_of(rng_of(seed), boxes=40, clusters=60)
+    targets = center_targets([labels], replace(HEAD, reach=2))
+    peaks = center_targets([labels], HEAD)
+    code_of_cell = dict(zip(_cells(targets), targets.code.tolist(), strict=True))
     boxed = list(zip(_cells(peaks), peaks.code.tolist(), strict=True))
     every = [(column, row) for row, column in (peaks.heat[0] == 1).amax(dim=0).nonzero().tolist()]
     around = {(x + dx, y + dy) for (x, y), _ in boxed for dx in range(-2, 3) for dy in range(-2, 3)}
@@ -144,7 +144,7 @@ def test_a_reach_regresses_a_box_in_each_cell_about_its_peak_that_is_nearest_to_
             assert code_of_cell[x, y] == pytest.approx(there, abs=1e-4)
             taught += 1
     assert taught > 5 * len(boxed) > 0
-    assert torch.equal(found.heat, peaks.heat)
+    assert torch.equal(targets.heat, peaks.heat)
 
 
 def _cells(targets):
@@ -152,22 +152,22 @@ def _cells(targets):
 
 
 def test_boxes_come_before_clusters_when_there_are_too_many(rng_of):
-    scene = scene_of(rng_of(2), boxes=0, clusters=700)
+    labels = labels_of(rng_of(2), boxes=0, clusters=700)
     inside = replace(
-        scene, cluster_class=torch.full((700,), 3), cluster_center=scene.cluster_center * torch.tensor([0.5, 0.5, 1])
+        labels, cluster_class=torch.full((700,), 3), cluster_center=labels.cluster_center * torch.tensor([0.5, 0.5, 1])
     )
     assert center_targets([inside], HEAD).num_peaks == 500
 
 
 def test_unknown_points_excuse_their_surroundings_but_nothing_labelled(rng_of):
-    scene = scene_of(rng_of(3))
-    sure = replace(scene, unknown=torch.zeros_like(scene.unknown))
-    off, on = (center_targets([some], HEAD) for some in (sure, scene))
+    labels = labels_of(rng_of(3))
+    sure = replace(labels, unknown=torch.zeros_like(labels.unknown))
+    off, on = (center_targets([some], HEAD) for some in (sure, labels))
     assert off.counted.all()
     assert torch.equal(on.heat, off.heat)
     expected = np.ones(HEAD.shape, dtype=bool)
     labelled = off.heat[0].amax(dim=0).numpy() > 0
-    for x, y, _ in scene.xyz[scene.unknown].tolist():
+    for x, y, _ in labels.xyz[labels.unknown].tolist():
         cx, cy = math.floor((x + 20) / 0.8), math.floor((y + 16) / 0.4)
         if 0 <= cx < 50 and 0 <= cy < 80:
             expected[max(cy - 1, 0) : cy + 2, max(cx - 1, 0) : cx + 2] = False
@@ -175,11 +175,11 @@ def test_unknown_points_excuse_their_surroundings_but_nothing_labelled(rng_of):
     assert np.array_equal(on.counted[0].numpy(), expected | labelled)
 
 
-def test_an_empty_scene_has_no_target(rng_of):
-    found = center_targets([scene_of(rng_of(4), boxes=0, clusters=0)], HEAD)
-    assert found.num_peaks == 0
-    assert found.heat.sum() == 0
-    assert found.code.shape == (0, 10)
+def test_an_empty_sample_has_no_target(rng_of):
+    targets = center_targets([labels_of(rng_of(4), boxes=0, clusters=0)], HEAD)
+    assert targets.num_peaks == 0
+    assert targets.heat.sum() == 0
+    assert targets.code.shape == (0, 10)
 
 
 def test_the_nominal_size_of_a_cluster_gives_no_radius_at_all():

@@ -17,13 +17,13 @@ def test_it_is_the_overlap_of_two_sets_of_points(seed, rng_of):
     ids = torch.from_numpy(rng.integers(-1, 9, 800))
     counts = torch.bincount(ids[ids >= 0], minlength=9)
     point, box = points_in_boxes(xyz, torch.from_numpy(boxes))
-    found = box_cluster_iou(point, box, len(boxes), ids, counts)
+    overlap = box_cluster_iou(point, box, len(boxes), ids, counts)
     for b in range(len(boxes)):
         held = set(point[box == b].tolist())
         for m in range(9):
             cluster = set((ids == m).nonzero()[:, 0].tolist())
             expected = len(held & cluster) / (len(held | cluster) + 1e-6)
-            assert found[b, m].item() == pytest.approx(expected, abs=1e-6)
+            assert overlap[b, m].item() == pytest.approx(expected, abs=1e-6)
     assert np.bincount(point.numpy()).max() > 30  # no cap on the boxes of a point
 
 

@@ -36,21 +36,21 @@ def boxes_at(*centers, size=(4.0, 2.0, 1.6), yaw=0.3, class_id=0):
 def test_the_centre_is_the_middle_of_the_extent_and_not_the_mean(rng):
     xyz = rng.normal(0, 3, (500, 3))
     ids = rng.integers(-1, 6, 500).astype(np.int32)
-    found = of_points(xyz, ids, np.arange(6, dtype=np.uint8))
+    coarse = of_points(xyz, ids, np.arange(6, dtype=np.uint8))
     for k in range(6):
         mine = xyz[ids == k]
         middle = (mine.min(axis=0) + mine.max(axis=0)) / 2
-        assert found.center_m[k] == pytest.approx(middle)
-        assert found.radius_m[k] == pytest.approx(max(np.hypot(*(p - middle)[:2]) for p in mine))
-        assert found.num_points[k] == len(mine)
-    assert np.array_equal(found.cluster_id, ids)
+        assert coarse.center_m[k] == pytest.approx(middle)
+        assert coarse.radius_m[k] == pytest.approx(max(np.hypot(*(p - middle)[:2]) for p in mine))
+        assert coarse.num_points[k] == len(mine)
+    assert np.array_equal(coarse.cluster_id, ids)
 
 
 def test_clusters_without_a_point_vanish_and_the_others_close_ranks():
     ids = np.array([3, 3, NO_INSTANCE, 1], dtype=np.int32)
-    found = of_points(np.zeros((4, 3)), ids, np.array([9, 8, 7, 6], dtype=np.uint8))
-    assert found.cluster_id.tolist() == [1, 1, NO_INSTANCE, 0]
-    assert found.class_id.tolist() == [8, 6]
+    coarse = of_points(np.zeros((4, 3)), ids, np.array([9, 8, 7, 6], dtype=np.uint8))
+    assert coarse.cluster_id.tolist() == [1, 1, NO_INSTANCE, 0]
+    assert coarse.class_id.tolist() == [8, 6]
 
 
 def test_an_id_beyond_the_clusters_is_refused():
@@ -65,13 +65,13 @@ def test_an_id_beyond_the_clusters_is_refused():
 def test_a_simulated_cluster_holds_the_points_of_its_box_enlarged_by_up_to_a_tenth(rng):
     boxes = boxes_at((0, 0, 0), (3.0, 1.5, 0))
     xyz = rng.uniform(-6, 6, (20_000, 3)) * (1, 1, 0.3)
-    found = from_boxes(xyz, boxes, CoarseConfig("simulated"), rng)
+    coarse = from_boxes(xyz, boxes, CoarseConfig("simulated"), rng)
     local = [(xyz - boxes.center_m[k]) @ boxes.rotation[k] / boxes.size_lwh_m[k] for k in (0, 1)]
     inside, outside = ([(np.abs(x) <= 0.5 * f).all(axis=1) for x in local] for f in (1.0, 1.1))
-    assert (found.cluster_id[inside[0]] == 0).all()  # of several boxes the first has the point
-    assert (found.cluster_id[inside[1] & ~outside[0]] == 1).all()
-    assert (found.cluster_id[~outside[0] & ~outside[1]] == NO_INSTANCE).all()
-    assert (found.cluster_id[~inside[0] & ~inside[1]] != NO_INSTANCE).any()
+    assert (coarse.cluster_id[inside[0]] == 0).all()  # of several boxes the first has the point
+    assert (coarse.cluster_id[inside[1] & ~outside[0]] == 1).all()
+    assert (coarse.cluster_id[~outside[0] & ~outside[1]] == NO_INSTANCE).all()
+    assert (coarse.cluster_id[~inside[0] & ~inside[1]] != NO_INSTANCE).any()
 
 
 def test_three_exact_clicks_are_the_box_from_above_and_noisy_ones_are_near_it(rng):
@@ -90,10 +90,10 @@ def test_three_exact_clicks_are_the_box_from_above_and_noisy_ones_are_near_it(rn
 
 def test_a_centre_has_a_place_and_no_points(rng):
     boxes = boxes_at((1.0, 2.0, 0.5), (20.0, 0, 0))
-    found = from_boxes(np.zeros((5, 3)), boxes, CoarseConfig("centers", center_noise_m=0.1), rng)
-    assert np.abs(found.center_m - boxes.center_m).max() < 0.6
-    assert found.num_points.tolist() == [0, 0]
-    assert (found.cluster_id == NO_INSTANCE).all()
+    coarse = from_boxes(np.zeros((5, 3)), boxes, CoarseConfig("centers", center_noise_m=0.1), rng)
+    assert np.abs(coarse.center_m - boxes.center_m).max() < 0.6
+    assert coarse.num_points.tolist() == [0, 0]
+    assert (coarse.cluster_id == NO_INSTANCE).all()
 
 
 @pytest.mark.parametrize("kind", ["simulated", "clicks", "centers"])
@@ -117,16 +117,16 @@ XYZ = np.arange(18.0).reshape(6, 3) * (1, 1, 0.25)
 
 
 def test_tables_give_their_clusters_and_what_nobody_can_know():
-    found = from_tables(tables(), XYZ, CoarseConfig())
-    assert found.cluster_id.tolist() == [0, 0, 1, 1, -1, -1]
-    assert found.class_id.tolist() == [4, 7]
-    assert found.unknown.tolist() == [False] * 4 + [True, True]
+    coarse = from_tables(tables(), XYZ, CoarseConfig())
+    assert coarse.cluster_id.tolist() == [0, 0, 1, 1, -1, -1]
+    assert coarse.class_id.tolist() == [4, 7]
+    assert coarse.unknown.tolist() == [False] * 4 + [True, True]
 
 
 @pytest.mark.parametrize(("off", "unknown"), [("unknown_unseen", [5]), ("unknown_dropped", [4])])
 def test_each_kind_of_the_unknown_can_be_left_out(off, unknown):
-    found = from_tables(tables(), XYZ, CoarseConfig(**{off: False}))
-    assert np.flatnonzero(found.unknown).tolist() == unknown
+    coarse = from_tables(tables(), XYZ, CoarseConfig(**{off: False}))
+    assert np.flatnonzero(coarse.unknown).tolist() == unknown
 
 
 def test_the_vehicle_itself_is_background_though_no_camera_sees_it():
@@ -169,16 +169,16 @@ def test_a_road_that_climbs_has_no_height_near_the_sensor():
 
 
 def test_a_doubtful_cluster_is_no_cluster_and_no_background_either():
-    found = from_tables(tables(), XYZ, CoarseConfig(min_confidence=0.5))
-    assert found.cluster_id.tolist() == [0, 0, -1, -1, -1, -1]
-    assert np.flatnonzero(found.unknown).tolist() == [2, 3, 4, 5]
+    coarse = from_tables(tables(), XYZ, CoarseConfig(min_confidence=0.5))
+    assert coarse.cluster_id.tolist() == [0, 0, -1, -1, -1, -1]
+    assert np.flatnonzero(coarse.unknown).tolist() == [2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(("min_points", "clusters"), [(2, 2), (3, 0)])
 def test_so_is_a_cluster_of_few_points(min_points, clusters):
-    found = from_tables(tables(), XYZ, CoarseConfig(min_points=min_points))
-    assert len(found) == clusters
-    assert found.unknown[:4].tolist() == [clusters == 0] * 4
+    coarse = from_tables(tables(), XYZ, CoarseConfig(min_points=min_points))
+    assert len(coarse) == clusters
+    assert coarse.unknown[:4].tolist() == [clusters == 0] * 4
 
 
 @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ def test_so_is_a_cluster_of_few_points(min_points, clusters):
 def test_what_is_unknown_lies_between_the_limits(field, value, unknown):
     """The point that nobody saw is 5 m away, half a metre above another."""
     xyz = np.where(np.arange(6)[:, None] == 4, [3.0, 4.0, 0.5], [3.0, 4.1, 0.0])
-    found = from_tables(tables(), xyz, CoarseConfig(**{field: value}))
-    assert found.unknown[4] == unknown
+    coarse = from_tables(tables(), xyz, CoarseConfig(**{field: value}))
+    assert coarse.unknown[4] == unknown
 
 
 @pytest.mark.parametrize(("confidence", "clusters"), [(0.2, 2), (0.21, 1), (0.9, 1), (0.91, 0)])
@@ -210,8 +210,8 @@ def test_clicks_mark_a_parallelogram_with_its_edges_at_the_heights_of_the_box(rn
     box = boxes_at((10.0, 0, 0), size=(4.0, 2.0, 1.0), yaw=0.0)
     edge = np.array([[8, -1, 0], [12, 1, 0], [10, 0, 0.5], [10, 0, -0.5], [9, 0.9, 0.2]])
     beyond = np.array([[7.99, 0, 0], [12.01, 0, 0], [10, 1.01, 0], [10, -1.01, 0], [10, 0, 0.51], [10, 0, -0.51]])
-    found = from_boxes(np.concatenate([edge, beyond]), box, CoarseConfig("clicks", click_noise_m=0.0), rng)
-    assert found.cluster_id.tolist() == [0] * 5 + [-1] * 6
+    coarse = from_boxes(np.concatenate([edge, beyond]), box, CoarseConfig("clicks", click_noise_m=0.0), rng)
+    assert coarse.cluster_id.tolist() == [0] * 5 + [-1] * 6
 
 
 def test_noise_of_centres_and_clicks_is_as_wide_as_asked_for(rng):

@@ -41,7 +41,7 @@ class Frames:
         if index in self.bad:
             raise DatasetError("DAT004", "torn", "mend it")
         return SimpleNamespace(
-            frame_id=self.frame_ids[index], points=np.full((2, 5), index), num_key=1, scene=lambda: index
+            frame_id=self.frame_ids[index], points=np.full((2, 5), index), num_key=1, labels=lambda: index
         )
 
 

@@ -116,7 +116,7 @@ def object_at(x, y, yaw=0.0, points=3, past=1, class_id=0):
     return PasteBank(box, np.array([class_id]), np.array([[7.0, 8.0]]), values, start, count)
 
 
-def empty_scene(radius=None, at=(0.0, 0.0)):
+def empty_sample(radius=None, at=(0.0, 0.0)):
     """No box, and one cluster of a given radius."""
     sample = sample_of(0, boxes=0, clusters=0, background=0, past=0)
     if radius is None:
@@ -140,7 +140,7 @@ def empty_scene(radius=None, at=(0.0, 0.0)):
     ],
 )
 def test_the_margin_of_a_cluster_is_kept_clear(place, yaw, fits):
-    sample = empty_scene(radius=1.0)
+    sample = empty_sample(radius=1.0)
     after = pasted(sample, object_at(*place, yaw), {0: 1}, PasteConfig(), np.random.default_rng(0))
     assert len(after.boxes) == fits
 
@@ -148,13 +148,13 @@ def test_the_margin_of_a_cluster_is_kept_clear(place, yaw, fits):
 @pytest.mark.parametrize(("x", "fits"), [(4.01, True), (3.99, False)])
 def test_of_two_objects_that_meet_the_first_drawn_stays(x, fits):
     bank = PasteBank.join([object_at(0, 0), object_at(x, 0)])
-    after = pasted(empty_scene(), bank, {0: 2}, PasteConfig(), np.random.default_rng(0))
+    after = pasted(empty_sample(), bank, {0: 2}, PasteConfig(), np.random.default_rng(0))
     assert len(after.boxes) == 1 + fits
 
 
 def test_a_pasted_object_brings_all_it_has_and_points_of_the_key_sweep_come_first():
     bank = PasteBank.join([object_at(0, 0, class_id=2), object_at(20, 0, points=2, past=3)])
-    after = pasted(empty_scene(1.0, (50, 0)), bank, {0: 1, 2: 1}, PasteConfig(), np.random.default_rng(0))
+    after = pasted(empty_sample(1.0, (50, 0)), bank, {0: 1, 2: 1}, PasteConfig(), np.random.default_rng(0))
     assert after.points[:, 0].tolist() == [49, 51, 20, 20, 0, 0, 0, 20, 20, 20, 0]
     assert (after.points[:, 4] > 0).tolist() == [False] * 7 + [True] * 4
     assert after.num_key == 7
@@ -167,7 +167,7 @@ def test_a_pasted_object_brings_all_it_has_and_points_of_the_key_sweep_come_firs
     ("count", "there", "whole_scene", "pasted_"), [(3, 1, True, 2), (3, 1, False, 3), (1, 2, True, 0)]
 )
 def test_as_many_are_drawn_as_a_class_lacks(count, there, whole_scene, pasted_):
-    sample = empty_scene()
+    sample = empty_sample()
     own = np.concatenate([object_at(100 + 10 * k, 0).boxes for k in range(there)])
     sample = replace(sample, boxes=own, box_class=np.zeros(there, dtype=np.int64), velocity=np.zeros((there, 2)))
     bank = PasteBank.join([object_at(10 * k, 0) for k in range(5)] + [object_at(0, 50, class_id=1)])
@@ -178,5 +178,5 @@ def test_as_many_are_drawn_as_a_class_lacks(count, there, whole_scene, pasted_):
 
 @pytest.mark.parametrize(("least", "kept"), [(3, 1), (4, 0)])
 def test_points_of_past_sweeps_do_not_make_an_object_worth_pasting(least, kept):
-    sample = pasted(empty_scene(), object_at(0, 0, points=3, past=5), {0: 1}, PasteConfig(), np.random.default_rng(0))
+    sample = pasted(empty_sample(), object_at(0, 0, points=3, past=5), {0: 1}, PasteConfig(), np.random.default_rng(0))
     assert len(PasteBank.cut(sample, least)) == kept

@@ -36,8 +36,10 @@ def test_an_object_is_a_box_or_a_cluster_and_never_both(world, budget, labels):
         ours = [k for k, c in enumerate(truth.class_id) if c != 255]
         assert len(sample.boxes) == len(budget.boxed(frame_id))
         assert len(sample.boxes) + len(sample.clusters) == len(ours)
-        scene = sample.scene()
-        assert sorted(scene.box_class.tolist() + scene.cluster_class.tolist()) == sorted(truth.class_id[ours].tolist())
+        targets = sample.labels()
+        assert sorted(targets.box_class.tolist() + targets.cluster_class.tolist()) == sorted(
+            truth.class_id[ours].tolist()
+        )
     assert sum(len(boxes) for boxes in budget.frames.values()) > 5
 
 
@@ -159,8 +161,8 @@ def test_past_sweeps_follow_in_the_key_sweeps_frame(world, budget, labels):
     raw = np.fromfile(latest.source.path, "<f4").reshape(-1, 5)
     raw = raw[np.linalg.norm(raw[:, :2], axis=1) > 1]
     in_world = (latest.world_SE3_ego @ latest.ego_SE3_lidar).apply(raw[:, :3])
-    found = (frame.sweep.world_SE3_ego @ frame.sweep.ego_SE3_lidar).apply(past[past[:, 4] < 0.06, :3])
-    assert found == pytest.approx(in_world, abs=1e-3)
+    points_in_world = (frame.sweep.world_SE3_ego @ frame.sweep.ego_SE3_lidar).apply(past[past[:, 4] < 0.06, :3])
+    assert points_in_world == pytest.approx(in_world, abs=1e-3)
 
 
 def test_the_visible_centre_is_of_the_key_sweeps_points():

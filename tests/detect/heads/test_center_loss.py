@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from helpers.detect_scenes import scene_of  # noqa: E402
+from helpers.detect_labels import labels_of  # noqa: E402
 
 from pointsam.detect.assign.center import center_targets  # noqa: E402
 from pointsam.detect.heads.center import CenterHead, CenterHeadConfig  # noqa: E402
@@ -23,7 +23,7 @@ def head_of(config=CONFIG):
     return CenterHead(4, PLACE, IDS, config)
 
 
-def said_of(rng, samples):
+def output_of(rng, samples):
     """Heat logits and codes of each group, anything."""
     return [
         tuple(torch.from_numpy(rng.normal(0, 2, (samples, channels, *PLACE.shape))).float() for channels in (group, 10))
@@ -31,40 +31,40 @@ def said_of(rng, samples):
     ]
 
 
-def moving(scene, rng):
+def moving(labels, rng):
     """Boxes with velocities, the first's unknown, seen off their middles."""
-    velocity = torch.from_numpy(rng.normal(0, 3, (len(scene.boxes), 2))).float()
+    velocity = torch.from_numpy(rng.normal(0, 3, (len(labels.boxes), 2))).float()
     velocity[:1] = math.nan
-    offset = torch.from_numpy(rng.uniform(-0.8, 0.8, (len(scene.boxes), 3))).float()
-    return replace(scene, velocity=velocity, visible_center=scene.visible_center + offset)
+    offset = torch.from_numpy(rng.uniform(-0.8, 0.8, (len(labels.boxes), 3))).float()
+    return replace(labels, velocity=velocity, visible_center=labels.visible_center + offset)
 
 
 def plain_heat(logits, targets):
     """CornerNet's focal loss of the cells that count, summed up."""
     total = 0.0
-    for (s, c, y, x), wanted in np.ndenumerate(targets.heat.numpy()):
+    for (s, c, y, x), target in np.ndenumerate(targets.heat.numpy()):
         if targets.counted[s, y, x]:
             p = min(max(1 / (1 + math.exp(-logits[s, c, y, x].item())), 1e-4), 1 - 1e-4)
-            total -= (1 - p) ** 2 * math.log(p) if wanted == 1 else (1 - wanted) ** 4 * p**2 * math.log(1 - p)
+            total -= (1 - p) ** 2 * math.log(p) if target == 1 else (1 - target) ** 4 * p**2 * math.log(1 - p)
     return total
 
 
 def plain_boxes(code, targets, weights):
     """Weighted differences at the cells of boxes, but of velocities nobody knows."""
     total = 0.0
-    for s, y, x, wanted in zip(targets.sample, targets.row, targets.column, targets.code.tolist(), strict=True):
-        found = code[s, :, y, x].tolist()
-        total += sum(w * abs(a - b) for w, a, b in zip(weights, found, wanted, strict=True) if not math.isnan(b))
+    for s, y, x, target in zip(targets.sample, targets.row, targets.column, targets.code.tolist(), strict=True):
+        predicted = code[s, :, y, x].tolist()
+        total += sum(w * abs(a - b) for w, a, b in zip(weights, predicted, target, strict=True) if not math.isnan(b))
     return total
 
 
-def plain(said, scenes, head):
+def plain(output, labels, head):
     """Heat by the number of all objects of a group in the batch, regression by that of its boxes; groups added up."""
     config, heat, box = head.config, 0.0, 0.0
-    for (logits, code), place in zip(said, head.maps, strict=True):
-        targets = center_targets(scenes, place)
-        boxes = sum(c in place.classes for scene in scenes for c in scene.box_class.tolist())
-        clusters = sum(c in place.classes for scene in scenes for c in scene.cluster_class.tolist())
+    for (logits, code), place in zip(output, head.maps, strict=True):
+        targets = center_targets(labels, place)
+        boxes = sum(c in place.classes for sample_labels in labels for c in sample_labels.box_class.tolist())
+        clusters = sum(c in place.classes for sample_labels in labels for c in sample_labels.cluster_class.tolist())
         heat += plain_heat(logits, targets) / max(boxes + clusters, 1)
         box += plain_boxes(code, targets, config.code_weights) / max(boxes, 1)
     return {"heat": heat * config.class_weight, "box": box * config.box_weight}
@@ -76,8 +76,8 @@ def plain(said, scenes, head):
 @pytest.mark.parametrize("seed", range(2))
 def test_objects_of_the_batch_divide_the_heat_and_its_boxes_the_regression(seed, boxes, clusters, rng_of):
     rng, head = rng_of(seed), head_of()
-    scenes = [moving(scene_of(rng, *counts), rng) for counts in zip(boxes, clusters, strict=True)]
-    said = said_of(rng, 2)
-    found = head.loss(said, scenes)
-    expected = plain(said, scenes, head)
-    assert {name: value.item() for name, value in found.items()} == pytest.approx(expected, rel=1e-4)
+    labels = [moving(labels_of(rng, *counts), rng) for counts in zip(boxes, clusters, strict=True)]
+    output = output_of(rng, 2)
+    losses = head.loss(output, labels)
+    expected = plain(output, labels, head)
+    assert {name: value.item() for name, value in losses.items()} == pytest.approx(expected, rel=1e-4)

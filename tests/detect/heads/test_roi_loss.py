@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from helpers.detect_scenes import scene_of  # noqa: E402
+from helpers.detect_labels import labels_of  # noqa: E402
 
 from pointsam.detect.assign.roi import match_rois, roi_targets  # noqa: E402
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig  # noqa: E402
@@ -28,15 +28,15 @@ BOX = torch.tensor([[1.0, -2.0, -0.5, 4.0, 2.0, 1.6, 0.5]])
 ONE, NONE = torch.zeros(1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
 
 
-def losses_of(scenes, proposals, **said):
+def losses_of(labels, proposals, **outputs):
     """Of a head that says what it is told: `foreground` of points, `confidence` and `residuals` of proposals."""
     head = RoiHead(3, 5, PLACE, CONFIG).eval()
-    for name, values in said.items():
+    for name, values in outputs.items():
         getattr(head, name).register_forward_hook(lambda _, __, out, values=values: values.expand_as(out))
-    x = torch.zeros(len(scenes), 3, *PLACE.shape)
-    points = [torch.cat([scene.xyz, torch.zeros(len(scene.xyz), 2)], dim=1) for scene in scenes]
-    found = head.loss(x, points, proposals, scenes, torch.Generator().manual_seed(0))
-    return {name.removeprefix("roi "): value.item() for name, value in found.items()}
+    x = torch.zeros(len(labels), 3, *PLACE.shape)
+    points = [torch.cat([sample_labels.xyz, torch.zeros(len(sample_labels.xyz), 2)], dim=1) for sample_labels in labels]
+    losses = head.loss(x, points, proposals, labels, torch.Generator().manual_seed(0))
+    return {name.removeprefix("roi "): value.item() for name, value in losses.items()}
 
 
 def proposals_of(boxes, classes):
@@ -54,13 +54,13 @@ def rounded_off(apart, beta):
 
 class TestPoints:
     @staticmethod
-    def plain(scenes, logits):
+    def plain(labels, logits):
         """Point by point: of an object, in the ring of a box or unknown, or background."""
         total, positives = 0.0, 0
-        every = [(scene, p) for scene in scenes for p in range(len(scene.xyz))]
-        for (scene, p), logit in zip(every, logits, strict=True):
-            positive = scene.cluster_id[p].item() >= 0 or held(scene, p)
-            if positive or not (held(scene, p, larger_m=0.2) or scene.unknown[p]):
+        every = [(sample_labels, p) for sample_labels in labels for p in range(len(sample_labels.xyz))]
+        for (sample_labels, p), logit in zip(every, logits, strict=True):
+            positive = sample_labels.cluster_id[p].item() >= 0 or held(sample_labels, p)
+            if positive or not (held(sample_labels, p, larger_m=0.2) or sample_labels.unknown[p]):
                 total += focal(logit, positive)
                 positives += positive
         return total / max(positives, 1)
@@ -70,11 +70,11 @@ class TestPoints:
         self, boxes, clusters, rng_of
     ):
         rng = rng_of(0)
-        scenes = [scene_of(rng, *counts) for counts in zip(boxes, clusters, strict=True)]
-        logits = rng.normal(0, 2, sum(len(scene.xyz) for scene in scenes))
+        labels = [labels_of(rng, *counts) for counts in zip(boxes, clusters, strict=True)]
+        logits = rng.normal(0, 2, sum(len(sample_labels.xyz) for sample_labels in labels))
         anywhere = [proposals_of(BOX, ONE)] * 2
-        found = losses_of(scenes, anywhere, foreground=torch.from_numpy(logits).float()[:, None])
-        assert found["point"] == pytest.approx(3.0 * self.plain(scenes, logits.tolist()), rel=1e-4)
+        losses = losses_of(labels, anywhere, foreground=torch.from_numpy(logits).float()[:, None])
+        assert losses["point"] == pytest.approx(3.0 * self.plain(labels, logits.tolist()), rel=1e-4)
 
     @pytest.mark.parametrize(
         ("beyond_m", "cluster", "unknown", "taken_for"),
@@ -98,55 +98,59 @@ class TestPoints:
         offset = torch.tensor([c * local[0] - s * local[1], s * local[0] + c * local[1], local[2]])
         xyz = torch.stack([BOX[0, :3] + offset, BOX[0, :3]])
         ids, doubts = torch.tensor([0 if cluster else -1, -1]), torch.tensor([unknown, False])
-        scene = SampleLabels(BOX, ONE, torch.zeros(1, 2), BOX[:, :3], ONE, xyz[:1], ONE + 1, xyz, ids, doubts)
-        found = losses_of([scene], [proposals_of(BOX, ONE)], foreground=torch.tensor([[2.0], [0.0]]))
+        labels = SampleLabels(BOX, ONE, torch.zeros(1, 2), BOX[:, :3], ONE, xyz[:1], ONE + 1, xyz, ids, doubts)
+        losses = losses_of([labels], [proposals_of(BOX, ONE)], foreground=torch.tensor([[2.0], [0.0]]))
         middle = focal(0.0, True)
         expected = {
             "object": (focal(2.0, True) + middle) / 2,
             "nothing": middle,
             "background": focal(2.0, False) + middle,
         }
-        assert found["point"] == pytest.approx(3.0 * expected[taken_for], rel=1e-5)
+        assert losses["point"] == pytest.approx(3.0 * expected[taken_for], rel=1e-5)
 
 
-def held(scene, p, larger_m=0.0):
+def held(labels, p, larger_m=0.0):
     """Whether a point lies in a box."""
-    for x, y, z, *size, yaw in scene.boxes.tolist():
-        dx, dy, dz = (a - b for a, b in zip(scene.xyz[p].tolist(), (x, y, z), strict=True))
+    for x, y, z, *size, yaw in labels.boxes.tolist():
+        dx, dy, dz = (a - b for a, b in zip(labels.xyz[p].tolist(), (x, y, z), strict=True))
         local = (dx * math.cos(yaw) + dy * math.sin(yaw), dy * math.cos(yaw) - dx * math.sin(yaw), dz)
         if all(abs(offset) <= (length + larger_m) / 2 for offset, length in zip(local, size, strict=True)):
             return True
     return False
 
 
-def around(scene, rng, count=60):
+def around(labels, rng, count=60):
     """Proposals near boxes and clusters, some of them good."""
-    middles = torch.cat([scene.boxes[:, :3], scene.cluster_center])
-    shapes = torch.cat([scene.boxes[:, 3:], torch.tensor([[2.5, 1.2, 1.7, 0.3]]).expand(len(scene.cluster_center), 4)])
+    middles = torch.cat([labels.boxes[:, :3], labels.cluster_center])
+    shapes = torch.cat(
+        [labels.boxes[:, 3:], torch.tensor([[2.5, 1.2, 1.7, 0.3]]).expand(len(labels.cluster_center), 4)]
+    )
     near = torch.from_numpy(rng.integers(0, len(middles), count))
     shift = torch.from_numpy(rng.normal(0, 0.1, (count, 3)) * rng.choice([1, 8], (count, 1))).float()
     boxes = torch.cat([middles[near] + shift, shapes[near]], dim=1)
-    return proposals_of(boxes, torch.cat([scene.box_class, scene.cluster_class])[near])
+    return proposals_of(boxes, torch.cat([labels.box_class, labels.cluster_class])[near])
 
 
 class TestProposals:
     @staticmethod
-    def plain(scenes, proposals, confidence, residuals):
+    def plain(labels, proposals, confidence, residuals):
         """Proposal by proposal: what counts divides confidence, what regresses a box the other two."""
         draws, start = torch.Generator().manual_seed(0), 0
         cross = box = corner = counted = boxed = 0.0
-        for scene, some in zip(scenes, proposals, strict=True):
-            targets = roi_targets(match_rois(scene, some.boxes, some.class_id), CONFIG.sampling, draws)
+        for sample_labels, some in zip(labels, proposals, strict=True):
+            targets = roi_targets(match_rois(sample_labels, some.boxes, some.class_id), CONFIG.sampling, draws)
             for t, roi in enumerate(some.boxes[targets.proposal].tolist()):
                 if targets.counted[t]:
-                    wanted, logit = targets.confidence[t].item(), confidence[start + t].item()
-                    cross += math.log(1 + math.exp(logit)) - wanted * logit
+                    target, logit = targets.confidence[t].item(), confidence[start + t].item()
+                    cross += math.log(1 + math.exp(logit)) - target * logit
                     counted += 1
                 if targets.box[t] >= 0:
-                    truth = scene.boxes[targets.box[t]].tolist()
-                    found = residuals[start + t].tolist()
-                    box += sum(rounded_off(a - b, 1 / 9) for a, b in zip(found, wanted_of(truth, roi), strict=True))
-                    corner += plain_corners(mended(found, roi), truth)
+                    true_box = sample_labels.boxes[targets.box[t]].tolist()
+                    predicted = residuals[start + t].tolist()
+                    box += sum(
+                        rounded_off(a - b, 1 / 9) for a, b in zip(predicted, target_of(true_box, roi), strict=True)
+                    )
+                    corner += plain_corners(refined(predicted, roi), true_box)
                     boxed += 1
             start += len(targets.proposal)
         return {
@@ -158,14 +162,14 @@ class TestProposals:
     @pytest.mark.parametrize("seed", range(2))
     def test_confidence_is_divided_by_what_counts_and_geometry_by_what_met_a_box(self, seed, rng_of):
         rng = rng_of(seed)
-        scenes = [scene_of(rng, boxes=6, clusters=8), scene_of(rng, boxes=2, clusters=5)]
-        proposals = [around(scene, rng) for scene in scenes]
+        labels = [labels_of(rng, boxes=6, clusters=8), labels_of(rng, boxes=2, clusters=5)]
+        proposals = [around(sample_labels, rng) for sample_labels in labels]
         confidence, residuals = (torch.from_numpy(rng.normal(0, 0.5, (256, n))).float() for n in (1, 7))
-        expected, (rois, counted, boxed) = self.plain(scenes, proposals, confidence[:, 0], residuals)
+        expected, (rois, counted, boxed) = self.plain(labels, proposals, confidence[:, 0], residuals)
         assert 0 < boxed < counted < rois == 256
-        found = losses_of(scenes, proposals, confidence=confidence, residuals=residuals)
-        del found["point"]
-        assert found == pytest.approx(expected, rel=1e-4)
+        losses = losses_of(labels, proposals, confidence=confidence, residuals=residuals)
+        del losses["point"]
+        assert losses == pytest.approx(expected, rel=1e-4)
 
     @pytest.mark.parametrize(("raised_m", "corner"), [(0.2, 0.2**2 / 2), (0.0, 0.0), (3.0, 2.5)])
     @pytest.mark.parametrize("turn", [0.0, math.pi])
@@ -174,37 +178,37 @@ class TestProposals:
         turned = BOX + torch.tensor([0, 0, 0, 0, 0, 0, turn])
         background = BOX + torch.tensor([0, 0, 9.0, 0, 0, 0, 0])  # dilutes nothing but confidence
         rois = torch.cat([turned, background.expand(50, 7)])
-        scene = SampleLabels(
+        labels = SampleLabels(
             BOX, ONE, torch.zeros(1, 2), BOX[:, :3], NONE, BOX[:0, :3], NONE, BOX[:, :3], ONE - 1, ONE > 0
         )
         residuals = torch.tensor([[0, 0, raised_m / 1.6, 0, 0, 0, 0]])
-        found = losses_of(
-            [scene], [proposals_of(rois, ONE.expand(51))], residuals=residuals, confidence=ONE[None] * 0.0
+        losses = losses_of(
+            [labels], [proposals_of(rois, ONE.expand(51))], residuals=residuals, confidence=ONE[None] * 0.0
         )
-        assert found["corner"] == pytest.approx(2.5 * corner, abs=1e-5)
-        assert found["box"] == pytest.approx(2.0 * rounded_off(raised_m / 1.6, 1 / 9), abs=1e-5)
-        assert found["confidence"] == pytest.approx(1.5 * math.log(2))
+        assert losses["corner"] == pytest.approx(2.5 * corner, abs=1e-5)
+        assert losses["box"] == pytest.approx(2.0 * rounded_off(raised_m / 1.6, 1 / 9), abs=1e-5)
+        assert losses["confidence"] == pytest.approx(1.5 * math.log(2))
 
     def test_without_proposals_only_points_are_asked(self, rng_of):
-        """As where the first stage says no number: it is then told of the step, not of a shape."""
-        found = losses_of([scene_of(rng_of(0), boxes=2, clusters=3)], [proposals_of(BOX[:0], NONE)])
-        assert found["confidence"] == found["box"] == found["corner"] == 0
-        assert found["point"] > 0
+        """A first stage whose scores are NaN gives none: the error is then about the NaN, not about a shape."""
+        losses = losses_of([labels_of(rng_of(0), boxes=2, clusters=3)], [proposals_of(BOX[:0], NONE)])
+        assert losses["confidence"] == losses["box"] == losses["corner"] == 0
+        assert losses["point"] > 0
 
     def test_a_cluster_teaches_confidence_alone(self):
         """It holds all points of the proposal and no other."""
         xyz = BOX[:, :3] + torch.linspace(-0.5, 0.5, 9)[:, None]
         ids = torch.zeros(9, dtype=torch.int64)
         none = torch.zeros(0, 2)
-        scene = SampleLabels(BOX[:0], NONE, none, BOX[:0, :3], ONE, BOX[:, :3], ONE + 9, xyz, ids, ids > 0)
-        found = losses_of([scene], [proposals_of(BOX, ONE)], confidence=torch.tensor([[2.0]]))
-        assert (found["box"], found["corner"]) == (0, 0)
-        assert found["confidence"] == pytest.approx(1.5 * math.log(1 + math.exp(-2)), rel=1e-5)
+        labels = SampleLabels(BOX[:0], NONE, none, BOX[:0, :3], ONE, BOX[:, :3], ONE + 9, xyz, ids, ids > 0)
+        losses = losses_of([labels], [proposals_of(BOX, ONE)], confidence=torch.tensor([[2.0]]))
+        assert (losses["box"], losses["corner"]) == (0, 0)
+        assert losses["confidence"] == pytest.approx(1.5 * math.log(1 + math.exp(-2)), rel=1e-5)
 
 
-def wanted_of(truth, roi):
+def target_of(true_box, roi):
     """Residuals of a box in the frame of a proposal, its yaw that of the nearer of both ways."""
-    (x, y, z, *size, yaw), (rx, ry, rz, *large, turn) = truth, roi
+    (x, y, z, *size, yaw), (rx, ry, rz, *large, turn) = true_box, roi
     dx, dy = x - rx, y - ry
     diagonal = math.hypot(*large[:2])
     along, aside = dx * math.cos(turn) + dy * math.sin(turn), dy * math.cos(turn) - dx * math.sin(turn)
@@ -213,7 +217,7 @@ def wanted_of(truth, roi):
     return [along / diagonal, aside / diagonal, (z - rz) / large[2], *logs, off]
 
 
-def mended(residuals, roi):
+def refined(residuals, roi):
     """The box that residuals make of a proposal."""
     dx, dy, dz, *logs, off = residuals
     x, y, z, *large, turn = roi
@@ -235,7 +239,7 @@ def corners(box, turn=0.0):
     return [(x + c * a - s * b, y + s * a + c * b, z + h) for a, b, h in local]
 
 
-def plain_corners(found, truth):
+def plain_corners(predicted, true_box):
     """Mean over corners of how far each is from its own, of the box or of the box turned about."""
-    ways = zip(corners(found), corners(truth), corners(truth, math.pi), strict=True)
+    ways = zip(corners(predicted), corners(true_box), corners(true_box, math.pi), strict=True)
     return sum(rounded_off(min(math.dist(a, b), math.dist(a, c)), 1.0) for a, b, c in ways) / 8

@@ -29,11 +29,11 @@ def encoder_of(grid, kind, residual):
 @pytest.mark.parametrize(("grid", "kind", "residual"), KINDS)
 def test_a_map_is_an_eighth_or_all_of_the_grid(grid, kind, residual):
     encoder = encoder_of(grid, kind, residual)
-    found = encoder(cloud(), torch.arange(600) % 2, 3)
+    feature_map = encoder(cloud(), torch.arange(600) % 2, 3)
     w, h, _ = grid.shape
-    assert found.shape == (3, encoder.channels, h // encoder.stride, w // encoder.stride)
-    assert (found[2] == 0).all()  # a sample without points
-    assert (found[0] != 0).any()
+    assert feature_map.shape == (3, encoder.channels, h // encoder.stride, w // encoder.stride)
+    assert (feature_map[2] == 0).all()  # a sample without points
+    assert (feature_map[0] != 0).any()
 
 
 @pytest.mark.parametrize(("grid", "kind", "residual"), KINDS)
@@ -53,10 +53,10 @@ def test_the_map_lies_where_the_points_do(grid, kind, residual):
     encoder = encoder_of(grid, kind, residual)
     for x, y in ((-7.9, -4.7), (7.9, -4.7), (-7.9, 4.7), (7.9, 4.7)):
         points = torch.tensor([[x, y, -1.0, 0.5, 0.0]]) * (1 - torch.linspace(0, 0.1, 40)[:, None])
-        found = encoder(points, torch.zeros(40, dtype=torch.int64), 1)[0].abs().sum(dim=0)
-        assert (found > 0).any()
-        row, column = (found > 0).nonzero().float().mean(dim=0).tolist()
-        height, width = found.shape
+        feature_map = encoder(points, torch.zeros(40, dtype=torch.int64), 1)[0].abs().sum(dim=0)
+        assert (feature_map > 0).any()
+        row, column = (feature_map > 0).nonzero().float().mean(dim=0).tolist()
+        height, width = feature_map.shape
         assert (row > height / 2) == (y > 0)
         assert (column > width / 2) == (x > 0)
 
@@ -74,9 +74,9 @@ def test_a_sweep_without_points_is_an_empty_map(grid, kind, residual, training):
     none = torch.zeros(0, dtype=torch.int64)
     encoder = encoder_of(grid, kind, residual).train(training)
     w, h, _ = grid.shape
-    found = encoder(torch.zeros(0, 5), none, 1)
-    assert found.shape == (1, encoder.channels, h // encoder.stride, w // encoder.stride)
-    assert (found == 0).all()
+    feature_map = encoder(torch.zeros(0, 5), none, 1)
+    assert feature_map.shape == (1, encoder.channels, h // encoder.stride, w // encoder.stride)
+    assert (feature_map == 0).all()
 
 
 def test_pillars_want_one_layer():

@@ -28,7 +28,7 @@ def test_two_processes_are_one(free_port):
     workers = [context.Process(target=_process, args=(rank, free_port, queue), daemon=True) for rank in range(2)]
     for worker in workers:
         worker.start()
-    found = {rank: parts for rank, *parts in (queue.get(timeout=60) for _ in workers)}
+    results = {rank: parts for rank, *parts in (queue.get(timeout=60) for _ in workers)}
     for worker in workers:
         worker.join(60)
     norm = nn.BatchNorm1d(4, eps=1e-3, momentum=MOMENTUM)
@@ -36,9 +36,9 @@ def test_two_processes_are_one(free_port):
     out = norm(rows)
     (out**3).sum().backward()
     for rank, some in ((0, slice(0, 5)), (1, slice(5, None))):
-        assert found[rank][0] == pytest.approx(out[some].detach().numpy(), abs=1e-5)
-        assert found[rank][1] == pytest.approx(rows.grad[some].numpy(), abs=1e-3)
-        assert found[rank][2] == pytest.approx(norm.running_var.numpy(), abs=1e-6)
+        assert results[rank][0] == pytest.approx(out[some].detach().numpy(), abs=1e-5)
+        assert results[rank][1] == pytest.approx(rows.grad[some].numpy(), abs=1e-3)
+        assert results[rank][2] == pytest.approx(norm.running_var.numpy(), abs=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(7, 4), (2, 4, 3, 5)])

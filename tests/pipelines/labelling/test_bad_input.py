@@ -1,4 +1,4 @@
-"""Bad input through the command line: a clear error and exit code 2, or a frame set aside and exit code 3."""
+"""Bad input through the command line: a clear error and exit code 2, or a quarantined frame and exit code 3."""
 
 import json
 import math
@@ -23,7 +23,7 @@ def edit(root, table, change):
     return path
 
 
-# A frame set aside: exit code 3, and the others are labelled.
+# A quarantined frame: exit code 3, and the others are labelled.
 
 
 def sensor_file(sensor, spoil):
@@ -94,7 +94,7 @@ def test_a_frame_is_set_aside_and_the_others_are_labelled(run, root, tmp_path, s
     bad, good = NuScenes(root).frame_ids()
     result = run("--recipe", recipe)
     assert result.exit_code == 3, result.output
-    assert "1 frames set aside; mend them, then --retry-failed" in result.output
+    assert "1 frames quarantined; correct them, then --retry-failed" in result.output
     assert f"frame {bad}: [{code}] " in result.output
     assert all(str(name) in result.output for name in named)
     assert "    hint: " in result.output
@@ -228,7 +228,7 @@ def test_an_unknown_model(run, tmp_path, option):
 def test_an_unknown_class_in_the_mapping(run, tmp_path):
     mapping = tmp_path / "mapping.json"
     mapping.write_text(json.dumps({"taxonomy": "nuscenes", "labels": {"person": "pedestrain"}}))
-    refused(run("--mapping", mapping), "SCH001", mapping, "labels['person']", "'pedestrain'")
+    refused(run("--mapping", mapping), "SCH001", mapping, "labels.person", "'pedestrain'")
     assert not (tmp_path / "out").exists()
 
 

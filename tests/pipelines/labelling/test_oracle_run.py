@@ -16,7 +16,7 @@ NAMES = {"1": {"label": "bicycle", "score": 1}, "2": {"label": "pedestrian", "sc
 
 @pytest.fixture
 def truth(root):
-    """In every image a person who stands before a parked bicycle."""
+    """Ground truth of every image: a person in front of a parked bicycle."""
     for frame_id in NuScenes(root).frame_ids():
         for view in NuScenes(root).frame(frame_id).cameras:
             ids = np.zeros((view.camera.height_px, view.camera.width_px), dtype=np.uint16)
@@ -46,7 +46,7 @@ def masks(root, out, *more):
     return label("masks", root, "--out", out, "--workers", 1, *more)
 
 
-def test_sam_is_asked_about_the_boxes_of_the_truth_beside_the_data(root, truth, tmp_path, scissors):
+def test_sam_is_prompted_with_the_ground_truth_boxes_of_the_data_root(root, truth, tmp_path, scissors):
     result = masks(root, tmp_path / "out", "--semantics", "oracle")
     assert result.exit_code == 0, result.output
     assert found(tmp_path / "out") == [BOTH] * 12
@@ -54,7 +54,7 @@ def test_sam_is_asked_about_the_boxes_of_the_truth_beside_the_data(root, truth, 
     assert all(row.masks.source.tolist() == [0, 1] for row in rows)
 
 
-def test_whole_objects_do_not_ride_each_other_though_those_of_a_network_would(root, truth, tmp_path, scissors):
+def test_complete_objects_are_not_merged_as_riders(root, truth, tmp_path, scissors):
     for name in ("oracle", "precomputed"):
         on = ("--set", "masks.riders.enabled=true", "--semantics", name, "--masks-dir", truth)
         assert masks(root, tmp_path / name, *on).exit_code == 0
@@ -62,7 +62,7 @@ def test_whole_objects_do_not_ride_each_other_though_those_of_a_network_would(ro
     assert found(tmp_path / "precomputed") == [[("bicycle", (10, 13, 28, 30))]] * 12
 
 
-def test_dials_are_fields_of_the_recipe(root, truth, tmp_path, scissors):
+def test_degradations_are_fields_of_the_recipe(root, truth, tmp_path, scissors):
     blind = ("--semantics", "oracle", "--set", "masks.oracle.miss_rate=1")
     assert masks(root, tmp_path / "out", *blind).exit_code == 0
     assert found(tmp_path / "out") == [[]] * 12
@@ -72,14 +72,14 @@ def test_dials_are_fields_of_the_recipe(root, truth, tmp_path, scissors):
     refused(masks(root, tmp_path / "no", *both), "SCH005", "oracle.boundary")
 
 
-def test_the_seed_of_the_run_decides_what_is_missed(root, truth, tmp_path, scissors):
+def test_the_seed_of_the_run_decides_which_objects_are_missed(root, truth, tmp_path, scissors):
     half = ("--semantics", "oracle", "--set", "masks.oracle.miss_rate=0.5", "--seed")
     for out, seed in (("a", 0), ("b", 0), ("c", 1)):
         assert masks(root, tmp_path / out, *half, seed).exit_code == 0
     assert found(tmp_path / "a") == found(tmp_path / "b") != found(tmp_path / "c")
 
 
-def test_a_dry_run_reads_the_truth_too(root, truth, tmp_path, scissors):
+def test_a_dry_run_reads_the_ground_truth_too(root, truth, tmp_path, scissors):
     result = masks(root, tmp_path / "out", "--semantics", "oracle", "--dry-run", "--json")
     assert result.exit_code == 0, result.output
     plan = json.loads(result.output[result.output.index("{") :])
@@ -87,13 +87,13 @@ def test_a_dry_run_reads_the_truth_too(root, truth, tmp_path, scissors):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_data_set_without_truth_is_refused(root, tmp_path):
+def test_a_data_set_without_ground_truth_is_refused(root, tmp_path):
     said = masks(root, tmp_path / "out", "--semantics", "oracle")
     refused(said, "DAT001", root / "truth2d", "--masks-dir")
     assert not (tmp_path / "out").exists()
 
 
-def test_an_image_without_truth_sets_its_frame_aside(root, truth, tmp_path, scissors):
+def test_an_image_without_ground_truth_quarantines_its_frame(root, truth, tmp_path, scissors):
     missing = next((truth / "CAM_FRONT").glob("*.png"))
     missing.unlink()
     result = masks(root, tmp_path / "out", "--semantics", "oracle")

@@ -7,12 +7,12 @@ from pipelines.labelling.request import Execution, Selection, evenly
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1"])
-def test_the_workers_asked_for_do_every_stage(device):
+def test_the_requested_workers_are_used_for_every_stage(device):
     execution = Execution(device=device, workers=3)
     assert {execution.workers_for(stage) for stage in ("masks", "clusters")} == {3}
 
 
-def test_a_gpu_gets_one_worker_and_what_runs_on_the_cpu_one_a_core(monkeypatch):
+def test_a_gpu_stage_has_one_worker_and_a_cpu_stage_one_per_core(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(6)), raising=False)
     on_gpu, on_cpu = (Execution(device=device) for device in ("cuda", "cpu"))
     assert (on_gpu.workers_for("masks"), on_gpu.workers_for("clusters")) == (1, 6)
@@ -20,7 +20,7 @@ def test_a_gpu_gets_one_worker_and_what_runs_on_the_cpu_one_a_core(monkeypatch):
 
 
 @pytest.mark.parametrize(("engine", "device"), [("local", "cuda:1"), ("ray", "cuda")])
-def test_a_worker_of_ray_takes_the_gpu_that_ray_gave_it(engine, device):
+def test_a_worker_of_ray_uses_gpu_0(engine, device):
     assert Execution(device="cuda:1", engine=engine).worker_device == device
 
 
@@ -42,7 +42,7 @@ def test_a_sample_takes_nothing_twice_and_leaves_equal_gaps(count, most):
     assert max(gaps) - min(gaps) <= 1
 
 
-def test_a_sample_is_of_the_frames_asked_for():
+def test_a_sample_is_of_the_selected_frames():
     ids = [f"{k}" for k in range(9)]
     dataset = SimpleNamespace(frame_ids=lambda split: ids, scene=lambda frame_id: "scene")
     asked = Selection(frames=("2", "3", "5", "7"), sample=2)

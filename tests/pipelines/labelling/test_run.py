@@ -1,4 +1,4 @@
-"""The whole job on a made-up drive: once with the real MobileSAM, and otherwise with a segmenter that costs nothing."""
+"""Both stages on a synthetic drive: once with MobileSAM, otherwise with a trivial segmenter."""
 
 import hashlib
 import json
@@ -69,7 +69,7 @@ def once(drive, tmp_path_factory):
     return out, program(REAL, *options(drive, out, "--workers", 1))
 
 
-def test_a_run_writes_four_tables_and_says_what_to_type_next(once):
+def test_a_run_writes_four_tables_and_prints_the_next_command(once):
     out, said = once
     names = {path.name for path in out.glob("[!.]*")}
     assert names == {"run.json", "manifest", "masks", "frames", "points", "clusters"}
@@ -79,7 +79,7 @@ def test_a_run_writes_four_tables_and_says_what_to_type_next(once):
     assert summary["clusters"][0]["cameras"]
 
 
-def test_points_tell_whether_masks_covered_them(once):
+def test_points_record_the_number_of_masks_on_them(once):
     labels = Labels(once[0])
     for frame_id in labels.frame_ids():
         found = labels.labels(frame_id)
@@ -109,7 +109,7 @@ def test_shards_on_two_machines_write_the_same_bytes(out, drive, tmp_path, sciss
 
 
 @pytest.mark.parametrize("sign", ["run.json", "masks/scene=*/*.parquet", "frames/scene=*/*.parquet"])
-def test_killed_at_any_moment_a_second_call_completes_the_same_bytes(out, drive, tmp_path, scissors, sign):
+def test_after_a_kill_at_any_time_a_second_call_writes_the_same_bytes(out, drive, tmp_path, scissors, sign):
     folder = tmp_path / "out"
     interrupt(CUT, options(drive, folder, "--workers", 2), folder, sign)
     label(*options(drive, folder, "--workers", 1))
@@ -117,7 +117,7 @@ def test_killed_at_any_moment_a_second_call_completes_the_same_bytes(out, drive,
 
 
 @pytest.mark.heavy
-def test_the_real_network_in_two_workers_killed_and_called_again_writes_the_same_bytes(once, drive, tmp_path):
+def test_the_real_network_in_two_killed_workers_writes_the_same_bytes(once, drive, tmp_path):
     """What `Scissors` cannot show: the network gives the same bits in every process."""
     out = tmp_path / "out"
     command = options(drive, out, "--workers", 2)
@@ -147,7 +147,7 @@ def test_clusters_are_made_again_from_the_masks_of_another_folder(once, drive, t
     assert "2 frames against" in said
 
 
-def test_masks_and_clusters_are_the_two_halves_of_run(out, drive, tmp_path, scissors):
+def test_masks_and_clusters_together_equal_run(out, drive, tmp_path, scissors):
     root, masks = drive
     made = tmp_path / "out"
     label("masks", root, "--out", made, "--semantics", "precomputed", "--masks-dir", masks, "--workers", 1)
@@ -155,7 +155,7 @@ def test_masks_and_clusters_are_the_two_halves_of_run(out, drive, tmp_path, scis
     assert digests(made) == digests(out)
 
 
-def test_a_dry_run_says_what_it_will_take_and_writes_nothing(drive, tmp_path, scissors):
+def test_a_dry_run_prints_the_cost_and_writes_nothing(drive, tmp_path, scissors):
     plan = json.loads(label(*options(drive, tmp_path / "out", "--dry-run", "--json")))
     assert (plan["frames"], plan["images"]) == (2, 12)
     assert plan["hours"] > 0
@@ -181,6 +181,6 @@ def test_a_picture_is_drawn(once, tmp_path):
     assert Image.open(tmp_path / "frame.png").width > 1000
 
 
-def test_exported_labels_are_one_file_a_frame(once, drive, tmp_path):
+def test_exported_labels_are_one_file_per_frame(once, drive, tmp_path):
     label("export", once[0], drive[0], "--to", "nuscenes-panoptic", "--dest", tmp_path)
     assert len(list((tmp_path / "panoptic" / "val").glob("*_panoptic.npz"))) == 2

@@ -1,5 +1,6 @@
 import json
 import shlex
+from functools import partial
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def class_maps(root, tmp_path):
 
 
 @pytest.mark.parametrize("recipe", ["default", "paper"])
-def test_a_class_map_is_prompted_with_points_for_it_has_no_boxes(root, class_maps, tmp_path, scissors, recipe):
+def test_a_class_map_has_no_boxes_and_is_prompted_with_points(root, class_maps, tmp_path, scissors, recipe):
     options = ("--semantics", "precomputed", "--masks-dir", class_maps, "--recipe", recipe, "--workers", 1)
     result = label("masks", root, "--out", tmp_path / "out", *options)
     assert result.exit_code == 0, result.output
@@ -36,7 +37,7 @@ def test_a_class_map_is_prompted_with_points_for_it_has_no_boxes(root, class_map
     assert all(len(row.prompts_uv_px) for row in Labels(tmp_path / "out").masks(frame_id).values())
 
 
-def test_the_next_command_after_masks_is_of_the_same_recipe_and_tables(drive, root, tmp_path, scissors):
+def test_the_next_command_after_masks_repeats_recipe_and_version(drive, root, tmp_path, scissors):
     files = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
     out = tmp_path / "an out"
     said = label("masks", root, "--out", out, "--version", "v1.0-mini", "--recipe", "paper", *files).output
@@ -58,9 +59,7 @@ def test_ray_workers_may_have_a_device_that_the_driver_lacks(run, scissors, monk
     assert asked == [1.0, 0.0]
 
 
-def test_an_image_that_met_a_defect_of_ours_sets_its_frame_aside_in_both_stages(
-    run, root, tmp_path, scissors, monkeypatch
-):
+def test_a_defect_at_an_image_quarantines_its_frame_in_both_stages(run, root, tmp_path, scissors, monkeypatch):
     bad, _ = NuScenes(root).frame_ids()
 
     def image_masks(image, cloud, frame, *others):
@@ -90,5 +89,5 @@ def test_a_model_or_memory_that_fails_stops_the_run_and_names_the_frame(run, roo
 
 def test_a_workers_blas_has_no_more_threads_than_the_worker():
     with threadpool_limits(limits=None):  # put back what was
-        start(1, ClusterWorker)
+        start(1, partial(ClusterWorker, None, None, None))
         assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}

@@ -1,4 +1,4 @@
-"""`pointsam-label eval` on a tiny data set: figures, rows, comparison, and what it refuses."""
+"""`pointsam-label eval` on a tiny data set: metrics, rows, comparison and errors."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def outs(world, tmp_path_factory):
     return folder
 
 
-def test_rows_add_up_to_the_figures(world, outs, tmp_path):
+def test_rows_add_up_to_the_metrics(world, outs, tmp_path):
     rows, figures = tmp_path / "rows.parquet", tmp_path / "eval.json"
     assert label("eval", outs / "some", world.root, "--parquet", rows, "--json", figures).exit_code == 0
     (report,) = json.loads(figures.read_text())
@@ -58,7 +58,7 @@ def test_rows_add_up_to_the_figures(world, outs, tmp_path):
     assert all((row["confidence"] is None) == (row["kind"] == "object") for row in table)
 
 
-def test_two_runs_stand_side_by_side(world, outs, tmp_path):
+def test_two_runs_are_compared(world, outs, tmp_path):
     page, figures = tmp_path / "eval.md", tmp_path / "eval.json"
     files = ("--markdown", page, "--json", figures)
     said = label("eval", outs / "some", world.root, "--against", outs / "all", *files).stdout
@@ -72,7 +72,7 @@ def test_two_runs_stand_side_by_side(world, outs, tmp_path):
     assert f"| all | {pq_some:.3f} | {pq_all:.3f} | {pq_some - pq_all:.3f} |" in text
 
 
-def test_a_frame_that_was_set_aside_is_counted_and_said(world, tmp_path):
+def test_a_quarantined_frame_is_counted_and_reported(world, tmp_path):
     bad = world.frame_ids()[2]
     make_labels(tmp_path / "out", world, failed={bad})
     report = evaluate_labels(tmp_path / "out", world)
@@ -81,7 +81,7 @@ def test_a_frame_that_was_set_aside_is_counted_and_said(world, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--json", "--markdown", "--parquet"])
-def test_a_file_that_is_there_is_kept(world, outs, tmp_path, option):
+def test_an_existing_file_is_kept(world, outs, tmp_path, option):
     path = tmp_path / "there"
     path.write_text("precious")
     refused(label("eval", outs / "all", world.root, option, path), "OUT003", path)
@@ -105,15 +105,15 @@ def test_sweeps_that_have_changed_since_are_refused(world, outs, tmp_path):
     assert not list(tmp_path.glob("rows*"))
 
 
-def test_frames_without_truth_are_left_out_and_said(tiny_kitti, tmp_path):
+def test_frames_without_ground_truth_are_left_out_and_reported(tiny_kitti, tmp_path):
     make_labels(tmp_path / "out", Kitti(tiny_kitti.root), ["000000", "000001"])
     tiny_kitti.path("label_2", "000001").unlink()
     report = evaluate_labels(tmp_path / "out", Kitti(tiny_kitti.root))
     assert (report.without_truth, report.quality.panoptic.num_frames) == (1, 1)
-    assert "1 frames have no truth and were not scored" in report.text()
+    assert "1 frames have no ground truth and were not scored" in report.text()
 
 
-def test_labels_of_other_classes_than_the_truth_are_refused(world, tmp_path):
+def test_labels_of_other_classes_than_the_ground_truth_are_refused(world, tmp_path):
     make_labels(tmp_path / "out", world, taxonomy=Taxonomy("fewer", world.taxonomy.classes[:9]))
     refused(label("eval", tmp_path / "out", world.root), "SCH004", tmp_path / "out", world.root, "--mapping")
 
@@ -123,6 +123,6 @@ def test_the_second_folder_must_be_of_the_same_data(world, outs, tmp_path):
     refused(label("eval", outs / "all", world.root, "--against", tmp_path / "out"), "SCH004", tmp_path / "out")
 
 
-def test_truth_that_is_not_there_is_refused_by_name(world, outs):
+def test_missing_ground_truth_is_refused_by_name(world, outs):
     assert label("eval", outs / "all", world.root, "--truth", "boxes").exit_code == 0
     refused(label("eval", outs / "all", world.root, "--truth", "panoptic"), "DAT009", "8 without panoptic")

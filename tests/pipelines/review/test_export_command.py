@@ -1,4 +1,4 @@
-"""`pointsam-label export` on whole runs: read back by the targets' readers, and never written over other files."""
+"""`pointsam-label export` on complete runs: read back by the readers of the formats; other files are kept."""
 
 import errno
 import io
@@ -30,7 +30,7 @@ FORMATS = names("exporters")
 
 
 @pytest.mark.parametrize("form", sorted(set(FORMATS) - {"kitti", "rerun"}))
-def test_a_run_is_written_again_as_it_is_and_refused_if_it_changed(drive, out, tmp_path, form):
+def test_equal_files_are_kept_and_changed_ones_refused(drive, out, tmp_path, form):
     command = ("export", out, drive[0], "--to", form, "--dest", tmp_path / "dest", "--eval-set", "mini_val")
     result = label(*command)
     assert result.exit_code == 0, result.output
@@ -93,14 +93,14 @@ def remade(drive, out, tmp_path):
 
 
 @pytest.mark.parametrize("form", sorted(name for name in FORMATS if format_of(name).masks))
-def test_other_masks_than_those_of_the_clusters_are_refused(drive, remade, tmp_path, form):
+def test_masks_of_other_clusters_are_refused(drive, remade, tmp_path, form):
     command = ("export", remade(), drive[0], "--to", form, "--dest", tmp_path / "dest")
     refused(label(*command), "SCH004", tmp_path / "remade", "--masks-from")
     refused(label(*command, "--masks-from", tmp_path / "none"), "OUT004", tmp_path / "none")
     assert not (tmp_path / "dest").exists()
 
 
-def test_masks_of_the_same_folder_that_the_clusters_were_not_made_of_are_refused(drive, remade, scissors, tmp_path):
+def test_other_masks_of_the_same_folder_are_refused(drive, remade, scissors, tmp_path):
     known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1, "--seed", 7)
     assert label("masks", drive[0], "--out", tmp_path / "both", *known).exit_code == 0
     both = remade(folder=tmp_path / "both")
@@ -109,7 +109,7 @@ def test_masks_of_the_same_folder_that_the_clusters_were_not_made_of_are_refused
     assert not (tmp_path / "dest").exists()
 
 
-def test_masks_of_another_folder_are_found_where_it_is_named(drive, out, remade, tmp_path):
+def test_masks_of_a_named_folder_are_used(drive, out, remade, tmp_path):
     command = ("export", remade(), drive[0], "--to", "coco", "--dest", tmp_path / "dest", "--masks-from", out)
     assert label(*command).exit_code == 0
     assert label("export", out, drive[0], "--to", "coco", "--dest", tmp_path / "same").exit_code == 0
@@ -125,7 +125,7 @@ def test_formats_without_masks_need_no_folder_of_masks(drive, remade, tmp_path):
             assert done.exit_code == 0, done.output
 
 
-def test_images_are_of_the_cameras_that_the_run_had(drive, out, remade, tmp_path):
+def test_images_are_of_the_cameras_of_the_run(drive, out, remade, tmp_path):
     folder = remade("--noise", "dropped=2")
     command = ("export", folder, drive[0], "--to", "coco", "--dest", tmp_path / "dest", "--masks-from", out)
     assert label(*command).exit_code == 0
@@ -136,7 +136,7 @@ def test_images_are_of_the_cameras_that_the_run_had(drive, out, remade, tmp_path
     assert len(expected) == 8
 
 
-def test_a_recording_shows_the_cameras_as_the_run_saw_them(drive, out, remade, tmp_path):
+def test_a_recording_shows_the_cameras_with_the_runs_calibration(drive, out, remade, tmp_path):
     pytest.importorskip("rerun", reason="needs pointsam[rerun]")
     folder = remade("--noise", "rotation_deg=5")
     command = ("export", folder, drive[0], "--to", "rerun", "--dest", tmp_path, "--masks-from", out)
@@ -151,7 +151,7 @@ def test_a_recording_shows_the_cameras_as_the_run_saw_them(drive, out, remade, t
             assert not np.allclose(rotation, cam_SE3_lidar(true.sweep, plain).rotation.T, atol=1e-2)
 
 
-def test_kitti_image_boxes_are_where_the_run_saw_the_camera(tiny_kitti, tmp_path):
+def test_kitti_image_boxes_use_the_runs_calibration(tiny_kitti, tmp_path):
     """What stands in the camera's own frame is the data set's: its labels are read with its own calibration."""
     rng = np.random.default_rng(0)
     cloud = np.column_stack([rng.uniform(8, 12, 300), rng.uniform(-0.9, 0.9, 300), rng.uniform(-1.6, 0, 300)])

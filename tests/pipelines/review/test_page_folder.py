@@ -1,4 +1,4 @@
-"""Which folders a page may replace, and what is left when it cannot."""
+"""Folders that a page may replace, and the state after errors."""
 
 import errno
 import os
@@ -48,7 +48,7 @@ def only(folder, parent):
     return [path.name for path in parent.iterdir()] == [folder.name]
 
 
-def test_a_page_takes_the_place_of_a_page(page):
+def test_a_page_replaces_a_page(page):
     assert MARKER in contents(page)
     replace(page, "new")
     assert b"new" in (page / "index.html").read_bytes()
@@ -70,7 +70,7 @@ def test_a_page_of_version_0_1_0_is_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_nothing_is_refused_where_nothing_is(tmp_path, overwrite):
+def test_a_missing_folder_is_accepted(tmp_path, overwrite):
     require_replaceable(tmp_path / "new", overwrite)
 
 
@@ -106,7 +106,7 @@ def test_a_file_is_kept(tmp_path):
 @pytest.mark.parametrize(
     ("dest", "relation"), [("source", "is"), ("source/a/page", "lies in"), (".", "contains"), ("link/page", "lies in")]
 )
-def test_what_the_page_is_made_from_is_kept(tmp_path, dest, relation, overwrite):
+def test_sources_of_the_page_are_kept(tmp_path, dest, relation, overwrite):
     (tmp_path / "source" / "a").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "source")
     call = lambda source: require_replaceable(tmp_path / dest, overwrite, [tmp_path / source])  # noqa: E731

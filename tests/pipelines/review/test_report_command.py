@@ -1,4 +1,4 @@
-"""The page of a run, in a real browser: opened from a file, clicked on, filtered."""
+"""The page of a run in a real browser: opened from a file, clicked, filtered."""
 
 import errno
 import io
@@ -12,6 +12,7 @@ from helpers.commands import label, refused
 from PIL import Image
 
 from pipelines.review.report import choose
+from pointsam.base.errors import DatasetError
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.store.reader import Labels
@@ -90,7 +91,7 @@ def test_the_cloud_is_drawn_and_a_filter_takes_a_class_away(tab, out):
     assert np.array_equal(canvas(tab), before)
 
 
-def test_a_row_and_a_point_tell_the_story_of_their_cluster(tab, out):
+def test_a_click_on_a_row_or_a_point_shows_its_cluster(tab, out):
     cluster = clusters_of(out, 0)[0]
     tab.locator(f'#clusters li[data-cluster="{cluster.cluster_id}"]').click()
     story = tab.locator("#story").inner_text()
@@ -116,7 +117,7 @@ def test_another_frame_and_another_colour(tab, out):
     assert not np.array_equal(canvas(tab), before)
 
 
-def test_figures_and_curves_are_in_the_page_without_any_script(page):
+def test_metrics_and_charts_are_in_the_page_without_scripts(page):
     text = (page / "index.html").read_text()
     assert "frames against boxes" in text
     assert text.count("<svg") == 4
@@ -130,14 +131,14 @@ def test_a_frame_takes_less_than_three_megabytes(page):
         assert 100_000 < size < 3_000_000
 
 
-def test_a_page_that_is_there_is_kept(out, page, tmp_path):
+def test_an_existing_folder_is_kept(out, page, tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "precious").write_text("x")
     refused(label("report", out, "--dest", tmp_path / "there"), "OUT003", tmp_path / "there")
     assert (tmp_path / "there" / "precious").exists()
 
 
-def test_figures_are_those_of_eval_and_pictures_are_of_the_cameras_of_the_run(drive, out, tmp_path):
+def test_metrics_are_those_of_eval_and_pictures_use_the_cameras_of_the_run(drive, out, tmp_path):
     known = ("--masks-from", out, "--workers", 1, "--noise", "dropped=2", "--noise", "rotation_deg=5")
     assert label("clusters", drive[0], "--out", tmp_path / "noisy", *known).exit_code == 0
     result = label("report", tmp_path / "noisy", "--dest", tmp_path / "page", "--masks-from", out)
@@ -147,6 +148,21 @@ def test_figures_are_those_of_eval_and_pictures_are_of_the_cameras_of_the_run(dr
     assert any("CAM_FRONT" in table.html() for table in tables)
     assert all(table.html() in text for table in tables)
     assert len(list((tmp_path / "page" / "frames").glob("000-CAM*.jpg"))) == 4
+
+
+def test_without_ground_truth_the_page_counts_the_clusters(out, tmp_path, monkeypatch):
+    monkeypatch.setattr(NuScenes, "point_truth", lambda *_: None)
+    result = label("report", out, "--dest", tmp_path / "page", "--frames", 1)
+    assert result.exit_code == 0, result.output
+    assert "No ground truth: clusters by class" in (tmp_path / "page" / "index.html").read_text()
+
+
+def test_damaged_ground_truth_is_refused(out, tmp_path, monkeypatch):
+    def damaged(*_):
+        raise DatasetError("DAT011", "lidarseg.json is damaged", "unpack it again")
+
+    monkeypatch.setattr(NuScenes, "point_truth", damaged)
+    refused(label("report", out, "--dest", tmp_path / "page"), "DAT011", "lidarseg.json")
 
 
 def test_overwrite_replaces_a_page(out, page, tmp_path):
@@ -190,7 +206,7 @@ def test_a_failure_leaves_the_old_page(out, page, tmp_path, monkeypatch):
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_the_worst_the_best_and_some_in_between_are_shown():
+def test_the_worst_the_best_and_some_other_frames_are_shown():
     ids = [f"f{k}" for k in range(30)]
     scores = {name: k / 30 for k, name in enumerate(ids)}
     chosen = dict(choose(ids, scores, 9))

@@ -80,7 +80,7 @@ def test_a_sweep_leaves_tables_curves_and_a_page(sweep):
         assert f"]({name}.png)" in page
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert b"</svg>" in (folder / f"{name}.svg").read_bytes()
-    assert "Where labels break" in said
+    assert "Size of the error at a loss of 5 % and 20 %" in said
     document = json.loads((folder / "noise.json").read_text())
     assert [(c["kind"], c["sar"], c["level"]) for c in document["curves"]] == [
         ("rotation", False, [0, 1, 4]),
@@ -110,7 +110,7 @@ def test_scenes_are_drawn_where_they_are_many_and_frames_where_few_scenes_have_a
     assert len(frames.panoptic) == 2 * len(scenes.panoptic)
 
 
-def test_a_scene_all_of_whose_frames_were_set_aside_is_none(drive, out, tmp_path, monkeypatch):
+def test_a_scene_all_of_whose_frames_are_quarantined_is_none(drive, out, tmp_path, monkeypatch):
     shutil.copytree(drive[0], tmp_path / "root")
     world = NuScenes(tmp_path / "root")
     for frame_id in world.frame_ids()[2:]:
@@ -136,7 +136,7 @@ def test_a_sweep_says_how_it_was_made(drive, out, sweep, tmp_path, monkeypatch):
     assert label(*words, "--workers", 1).exit_code == 0
     page = (tmp_path / "noise.md").read_text()
     assert f"`pointsam-label {' '.join(words)}`\n" in page
-    assert f"Seeds 0, 1. Written on {hardware()}.\n" in page
+    assert f"Seeds: 0, 1. Written on {hardware()}.\n" in page
     assert "masks reused in every cell" in page
     document = json.loads((tmp_path / "noise.json").read_text())
     assert (document["masks"], document["seeds"]) == ("reused", [0, 1])
@@ -199,21 +199,21 @@ def test_points_prompt_where_a_mask_holds_a_whole_class(drive, tmp_path):
         (("--levels", "rotation=a"), "write KIND=0.1,0.5"),
         (("--levels", "rotation="), "write KIND=0.1,0.5"),
         (("--levels", "rotation=1", "--levels", "rotation=2"), "rotation twice"),
-        (("--levels", "rotations=1"), "no kind of noise"),
+        (("--levels", "rotations=1"), "no kind of noise is named rotations"),
         (("--levels", "yaw=1"), "not swept"),
-        (("--levels", "rotation=-1"), "a size from 0"),
-        (("--levels", "focal=1.5", "--kind", "focal"), "a share below 1"),
+        (("--levels", "rotation=-1"), "sizes must be finite and above 0"),
+        (("--levels", "focal=1.5", "--kind", "focal"), "a fraction below 1"),
         (("--levels", "dropped=6", "--kind", "dropped"), "dropped=6/0 fits none of 4 frames"),
         (("--noise", "rotation=1"), "names no field"),
         (("--noise", "law=normal"), "'uniform' or 'gaussian'"),
         (("--noise", "rotation_deg=0.5", "--kind", "translation"), "starts from the true calibration"),
-        (("--remask",), "give either the masks to use, or --remask"),
-        (("--masks", "sam_vit_b"), "made already"),
-        (("--semantics", "oracle"), "made already"),
-        (("--masks-dir", "."), "made already"),
-        (("--mapping", "file.json"), "made already"),
-        (("--weights", "file.pt"), "made already"),
-        (("--set", "masks.prompts=points"), "made already"),
+        (("--remask",), "give either --masks-from or --remask"),
+        (("--masks", "sam_vit_b"), "already exist"),
+        (("--semantics", "oracle"), "already exist"),
+        (("--masks-dir", "."), "already exist"),
+        (("--mapping", "file.json"), "already exist"),
+        (("--weights", "file.pt"), "already exist"),
+        (("--set", "masks.prompts=points"), "already exist"),
         (("--seed", "0"), "--noise seed=1"),
     ],
 )
@@ -233,15 +233,15 @@ def test_how_errors_are_drawn_may_be_chosen(drive, out, tmp_path):
 def test_a_dry_run_tells_frames_and_cells(drive, out, tmp_path):
     asked = ("noise", drive[0], "--out", tmp_path / "sweep", "--masks-from", out, *GRID, "--dry-run")
     cells = ["clean", *(f"{name}/{seed}" for name in ("rotation=1", "rotation=4", "dropped=1") for seed in (0, 1))]
-    assert "4 frames, 7 cells, each with SAR and without: " + ", ".join(cells) in label(*asked).stdout
+    assert "4 frames, 7 cells, each with and without SAR: " + ", ".join(cells) in label(*asked).stdout
     assert json.loads(label(*asked, "--json").stdout) == {"frames": 4, "cells": cells}
     assert json.loads(label(*asked, "--json", "--sample", 3).stdout) == {"frames": 3, "cells": cells}
     assert not (tmp_path / "sweep").exists()
 
 
-def test_a_frame_without_truth_is_set_aside(drive, out, tmp_path):
+def test_a_frame_without_ground_truth_is_quarantined(drive, out, tmp_path):
     shutil.copytree(drive[0], tmp_path / "root")
     for table in tmp_path.glob("root/v1.0-*/sample_annotation.json"):
         table.write_text("[]")
     done = label("noise", tmp_path / "root", "--out", tmp_path / "sweep", "--masks-from", out, *GRID, "--workers", 1)
-    refused(done, "OUT004", "every frame of the sweep was set aside")
+    refused(done, "OUT004", "every frame is quarantined")

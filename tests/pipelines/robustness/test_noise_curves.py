@@ -1,18 +1,23 @@
 """What a sweep's counts say: two scenes and two draws whose every combination is known."""
 
 import math
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipelines.robustness.cells import cells_of
+from pipelines.robustness.cells import KINDS, cells_of
 from pipelines.robustness.counts import Counts, panoptic_quality
 from pipelines.robustness.curves import LOSSES, Curve, _crossing, bounds, curves, shift
 from pipelines.robustness.page import _about, _panel, tables
+from pipelines.robustness.sweep_document import sweep_document
 from pointsam.evaluate.panoptic import class_quality, mean_counted
 
 SCENES = (0.9, 0.5)
 """Clean quality of an easy and a hard scene, with refinement and without."""
+BREAKS = "Size of the error at a loss of 5 % and 20 %"
 LEFT = {False: (0.5, 0.7), True: (0.75, 0.76)}
 """Share of it that is left at 1 degree, by refinement and seed."""
 
@@ -131,7 +136,7 @@ def test_a_single_scene_or_frame_tells_of_no_spread():
     quality, breaks = tables(pair)
     assert quality.rows[1][1:5] == (pytest.approx(0.54), "-", pytest.approx(0.6795), "-")
     assert [row[3] for row in breaks.rows] == ["0.5", "0.816", "+0.316"]
-    assert "bands: none" in _about(one)
+    assert "No confidence bands" in _about(one)
 
 
 def test_sizes_that_are_not_reached_are_beyond_and_differences_open():
@@ -145,6 +150,17 @@ def test_sizes_that_are_not_reached_are_beyond_and_differences_open():
     assert {cell for row in tables(none)[-1].rows[:2] for cell in row[2:]} == {"beyond (beyond to beyond)"}
 
 
+def test_a_size_that_is_not_reached_is_none_in_the_document():
+    counts = counts_of({False: (0.9, 0.9), True: (0.97, 0.99)})
+    document = sweep_document(counts, curves(counts))
+    (five, _), (none, _) = (curve.breaks for curve in document.curves)
+    assert (five.lost, five.level, five.high) == (0.05, pytest.approx(0.5), pytest.approx(0.5))
+    assert (none.level, none.low, none.high) == (None, None, None)
+    assert (document.moved_by_sar[0].breaks[0].by, document.curves[0].lost[1]) == (None, pytest.approx(0.1))
+    counts = counts_of(LEFT, objects=0)
+    assert sweep_document(counts, curves(counts)).curves[0].lost == (None, None)
+
+
 def test_tables_tell_quality_loss_breaks_and_what_refinement_moves():
     quality, breaks = tables(curves(counts_of(LEFT)))
     assert quality.title == "rotation"
@@ -156,14 +172,14 @@ def test_tables_tell_quality_loss_breaks_and_what_refinement_moves():
     assert [row[0] for row in breaks.rows] == [
         "rotation, without SAR",
         "rotation, with SAR",
-        "rotation, moved by SAR",
+        "rotation, shift by SAR",
     ]
     assert [row[3] for row in breaks.rows] == ["0.5 (0.4 to 0.667)", "0.816 (0.8 to 0.833)", "+0.316 (+0.167 to +0.4)"]
 
 
 def test_published_figures_stand_beside_the_published_noise():
     of = {kind: curves(counts_of(LEFT, cells_of([kind], {kind: [0.1]}, 2))) for kind in ("published", "pose")}
-    assert [table.title for table in tables(of["pose"])] == ["pose", "Where labels break"]
+    assert [table.title for table in tables(of["pose"])] == ["pose", BREAKS]
     (reported,) = (table for table in tables(of["published"]) if table.title.startswith("published ("))
     for row, (level, without, refined) in zip(
         reported.rows, [("0", 0.449, 0.637), ("0.05", 0.438, 0.628), ("0.1", 0.414, 0.606)], strict=True
@@ -203,3 +219,21 @@ def test_bands_narrow_with_the_number_of_scenes():
     for few, more in zip(curves(one), curves(many), strict=True):
         assert np.diff(more.pq[:, 1:]).max() < np.diff(few.pq[:, 1:]).max() / 1.5
         assert more.lost == pytest.approx(few.lost)  # seeds are as few as before
+
+
+@pytest.mark.parametrize(("name", "units"), [("noise", "frames"), ("noise_paper", "frames"), ("noise_published", "")])
+def test_a_page_of_results_has_the_wording_of_the_code(name, units):
+    page = (Path(__file__).parents[3] / "docs" / "results" / f"{name}.md").read_text()
+    kinds = [kind for kind in KINDS if f"\n## {kind}\n" in page]
+    cells = cells_of(kinds, {kind: KINDS[kind].levels[-1:] for kind in kinds}, 1)
+    left = {sar: (0.5,) * (len(cells) - 1) for sar in (False, True)}
+    counts = counts_of(left, cells)
+    made = tables(curves(counts))
+    assert re.findall("^## (.*)$", page, re.MULTILINE) == [table.title for table in made]
+    for table in made:
+        text = table.markdown().splitlines()
+        assert f"## {table.title}\n\n{text[2]}\n{text[3]}\n" in page  # the header and its rule
+        assert f"\n{table.note}\n" in page
+    masked = re.sub(r"\d+", "#", _about(counts if units else replace(counts, num_frames=3)))
+    assert f"\n{masked}\n" in re.sub(r"\d+", "#", page)
+    assert "![fraction of the clean PQ that is lost]" in page

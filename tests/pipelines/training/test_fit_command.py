@@ -58,7 +58,7 @@ def run(made, tmp_path_factory):
 def test_it_ends_with_the_table_and_what_to_type_next(made, run):
     out, result = run
     assert "pedestrian" in result.output
-    assert "4 frames; AP by distance of middles" in result.output
+    assert "4 frames. AP by centre distance" in result.output
     assert f"next: mixsup-train eval {out} --data {made / 'root'}" in result.output
 
 
@@ -103,7 +103,7 @@ def test_eval_scores_the_best_checkpoint(made, run, tmp_path):
     result = train("eval", out, "--data", made / "root", "--split", "mini_val", "--workers", 0, "--json", path)
     assert result.exit_code == 0, result.output
     assert json.loads(path.read_text())["quality"]["num_frames"] == 4
-    assert "AP by distance" in result.output
+    assert "AP by centre distance" in result.output
 
 
 def test_what_is_there_is_replaced_when_asked(made, run, tmp_path):
@@ -218,7 +218,7 @@ class TestBadFrames:
         root, frame_id = torn
         result = train("eval", run[0], "--data", root, "--split", "mini_val", "--workers", 0)
         assert result.exit_code == 3
-        assert "3 frames; AP by distance" in result.output
+        assert "3 frames. AP by centre distance" in result.output
         assert f"frame {frame_id} was left out: [DAT006]" in result.output
 
     def test_a_frame_that_another_stood_in_for_is_told_every_time(self, made, tmp_path, monkeypatch):

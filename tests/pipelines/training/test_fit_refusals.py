@@ -107,7 +107,7 @@ def test_a_frame_without_labels(fit, world, tmp_path):
 
 def test_no_labels_at_all(fit):
     result = fit(labels=None)
-    refused(result, "SCH005", "the recipe wants labels")
+    refused(result, "SCH005", "the recipe needs labels")
     assert "--labels" in hint(result)
 
 

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers.training import make_world  # noqa: E402
 
-from pipelines.training.official import _heights_px, official  # noqa: E402
+from pipelines.training.official import Official, _heights_px, official  # noqa: E402
 from pointsam.datasets.kitti.objects import Kitti  # noqa: E402
 from pointsam.detect.detections import FramePredictions  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402
@@ -23,6 +23,17 @@ def true_detections(dataset, frame_ids):
         velocity = dataset.velocities_mps(frame_id)
         velocity = np.zeros((ours.sum(), 2), np.float32) if velocity is None else velocity[ours].astype(np.float32)
         yield FramePredictions(frame_id, rows(boxes)[ours], score, boxes.class_id[ours].astype(int), velocity)
+
+
+def test_data_that_states_no_evaluation_has_none(tmp_path):
+    world = make_world(tmp_path / "root", scenes=("scene-0103",), samples=1)
+
+    class Yard:
+        name = "yard"
+
+    assert official(Yard(), list(true_detections(world, world.frame_ids())), {}) == Official(
+        "No official evaluation is available for yard."
+    )
 
 
 class TestNuScenes:
@@ -39,11 +50,21 @@ class TestNuScenes:
         assert {name for name, ap in result.figures["AP"].items() if ap > 0.99} == present
         assert "NDS" in result.text
 
+    def test_data_that_states_a_version_of_the_devkit_is_evaluated_by_it(self, world):
+        class Renamed:
+            """As a plug-in for the tables of nuScenes: it is no NuScenes, but gives what one does."""
+
+            def __getattr__(self, name):
+                return getattr(world, name)
+
+        found = list(true_detections(world, world.frame_ids()))
+        assert official(Renamed(), found, {}) == official(world, found, {})
+
     def test_a_part_of_a_split_has_no_official_figures(self, world):
         found = list(true_detections(world, world.frame_ids()[:3]))
         result = official(world, found, {})
         assert result.figures is None
-        assert "not the frames of one of its splits" in result.text
+        assert "not those of an official split of v1.0-mini" in result.text
 
     def test_frames_that_could_not_be_read_prevent_them(self, world):
         found = list(true_detections(world, world.frame_ids()))
@@ -51,7 +72,7 @@ class TestNuScenes:
 
     def test_nothing_found_is_said(self, world):
         none = [dataclasses.replace(f, score=f.score[:0]) for f in true_detections(world, world.frame_ids())]
-        assert "nothing was found" in official(world, none, {}).text
+        assert "there are no detections" in official(world, none, {}).text
 
 
 class TestKitti:

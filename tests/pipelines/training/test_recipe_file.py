@@ -1,4 +1,4 @@
-"""Recipes as documents: one head, told by its kind, and what is wrong is named as `--set` takes it."""
+"""Recipes as documents: one head, stated by its kind; errors name the field as `--set` takes it."""
 
 import json
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_a_document_of_today_stays_as_it_is():
             old("center", head={"kind": "center", "groups": [["car"]], "smallest_radius": {}}),
             "detector.center is no field of it",
         ),
-        ([], "old.json is no recipe"),
+        ([], "old.json is not a recipe"),
     ],
 )
 def test_what_is_no_recipe_of_either_version_is_refused(document, told, load):

@@ -32,7 +32,7 @@ def arguments(tmp_path):
 
 
 def require_one_run(folder, said):
-    assert said.count("AP by distance") == 1
+    assert said.count("AP by centre distance") == 1
     assert said.count("next: ") == 1
     steps = [row["step"] for row in csv.DictReader((folder / "losses.csv").open())]
     assert steps == ["1", "2"]  # eight frames, two in each of two processes

@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 from click.testing import CliRunner
+from helpers.commands import refused
 
 from pipelines.cli.label import main
 from pipelines.world import render
@@ -68,6 +69,15 @@ def test_an_interrupted_run_goes_on_with_any_number_of_workers(whole, tmp_path):
     assert digests(out) == digests(whole)
     again = call(out, *OPTIONS)
     assert "nothing left to do" in again.output
+
+
+def test_a_damaged_row_of_an_earlier_call_is_refused_by_its_field(whole, tmp_path):
+    out = tmp_path / "world"
+    shutil.copytree(whole, out)
+    first, *_ = sorted((out / "synth").glob("*.json"))
+    first.write_text(first.read_text().replace('"t_us"', '"time"', 1))
+    result = call(out, *OPTIONS)
+    refused(result, "OUT004", f"{first} is damaged: 0.", "t_us is missing")
 
 
 def test_other_options_are_refused_in_the_same_folder(whole):

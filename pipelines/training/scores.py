@@ -1,0 +1,106 @@
+"""The documents that hold scores of detectors: `scores.json` of a run, and the files of an experiment's other world."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pointsam.base.document import read_document
+from pointsam.store.layout import damaged
+
+Figures = Mapping[str, str | float | Mapping[str, float | None] | None]
+"""Figures of an official evaluation by name: values, or values by class or level. None for NaN."""
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Average precision of one class, as in `ClassAP`; None for NaN."""
+
+    name: str
+    num_objects: int
+    ap: float | None
+    by_distance: tuple[float | None, ...]
+    by_range: tuple[float | None, ...]
+    translation_m: float | None
+    scale: float | None
+    yaw_rad: float | None
+
+
+@dataclass(frozen=True)
+class QualityScore:
+    """Average precision of all classes, as in `DetectionQuality`; None for NaN."""
+
+    classes: tuple[ClassScore, ...]
+    mean_ap: float | None
+    num_frames: int
+    draws: tuple[float | None, ...]
+    unit: str
+
+
+@dataclass(frozen=True)
+class FailureScore:
+    """Gains and counts of one class by type of error, as in `Failures`; None for NaN."""
+
+    name: str
+    gains: tuple[float | None, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ScoreDocument:
+    """Scores of a detector on one split; `mixsup-train eval --json` writes them too.
+
+    Args:
+        quality: average precision.
+        failures: gain in average precision if one type of error were fixed, by class.
+        official: figures of the data set's official evaluation; None if it was not run.
+        bad: frame_id -> why the frame could not be read.
+    """
+
+    quality: QualityScore
+    failures: tuple[FailureScore, ...]
+    official: Figures | None
+    bad: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Trained:
+    epochs: int
+    left_out: Mapping[str, str]
+    quarantined: int
+    machine: str
+
+
+@dataclass(frozen=True)
+class ValidationDocument(ScoreDocument, _Trained):
+    """One validation of a training run, as in `scores.json`.
+
+    Args:
+        epochs: trained before it.
+        left_out: frame_id -> why the frame could not be trained on.
+        quarantined: number of frames that the labelling run quarantined, which are not trained on.
+        machine: the computer that it ran on.
+    """
+
+
+def read_validations(path: Path) -> dict[str, ValidationDocument]:
+    """The validations of a run by step, of version 0.1.0 too; none if the file does not exist.
+
+    Raises:
+        StoreError: OUT004 if the file is damaged, with the field.
+    """
+    if not path.exists():
+        return {}
+    return read_document(path, dict[str, ValidationDocument], lambda why: damaged(path, why))
+
+
+def number(value: float) -> float | None:
+    """A value for a document: None for NaN."""
+    return None if math.isnan(value) else value
+
+
+def numbers(values: Sequence[float]) -> tuple[float | None, ...]:
+    """Values for a document: None for NaN."""
+    return tuple(map(number, values))

@@ -1,0 +1,75 @@
+"""The documents that hold scores, of this version and of 0.1.0 (tests/data/v0_1_0/detect/README.md)."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from pipelines.training.experiment_page import Row, tables  # noqa: E402
+from pipelines.training.official import Official  # noqa: E402
+from pipelines.training.predict import Score  # noqa: E402
+from pipelines.training.scores import ScoreDocument, read_validations  # noqa: E402
+from pipelines.training.settings import Setting  # noqa: E402
+from pointsam.base.document import json_values, read_document  # noqa: E402
+from pointsam.base.errors import StoreError  # noqa: E402
+from pointsam.detect.data.budget import BudgetConfig  # noqa: E402
+from pointsam.evaluate.detection import ClassAP, DetectionQuality  # noqa: E402
+from pointsam.evaluate.failures import Failures  # noqa: E402
+
+OLD = Path(__file__).parents[2] / "data" / "v0_1_0" / "detect" / "scored"
+NAN = float("nan")
+
+
+def other_world():
+    return read_document(OLD / "away-888986c01a12-mini_val.json", ScoreDocument, ValueError)
+
+
+def test_scores_of_0_1_0_open_and_are_written_as_they_were():
+    assert json.dumps(json_values(read_validations(OLD / "scores.json"))) == (OLD / "scores.json").read_text()
+    (path,) = OLD.glob("away-*.json")
+    assert json.dumps(json_values(other_world())) == path.read_text()
+
+
+def test_a_page_shows_scores_of_0_1_0():
+    validations = read_validations(OLD / "scores.json")
+    assert [one.epochs for one in validations.values()] == [10, 20]
+    by_seed = {0: {"home": validations["40"], "other": other_world()}}
+    quality, here, there, gains = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, by_seed)])
+    assert quality.rows[0][3::4] == (pytest.approx(0.196, abs=5e-4), pytest.approx(0.026, abs=5e-4))
+    assert list(here.header)[1:5] == list(there.header)[1:5] == ["NDS", "mATE", "mASE", "car (8)"]
+    assert here.rows[0][1:4] == pytest.approx((0.083, 0.864, 0.848), abs=5e-4)
+    assert gains.rows[0][1:] == pytest.approx((0.015, 0.155, 0, 0.097, 0.423), abs=5e-4)
+
+
+def test_nan_is_none_in_a_document():
+    one = ClassAP("car", 0, NAN, (NAN, 0.5), (NAN,), NAN, 0.25, NAN)
+    quality = DetectionQuality((one,), NAN, 3, (0.5, NAN), "frames")
+    score = Score(quality, (Failures("car", (NAN, 0.1), (0, 1)),), Official("not run"), {"a": "torn"})
+    found = score.document
+    (car,) = found.quality.classes
+    assert (car.ap, car.by_distance, car.by_range) == (None, (None, 0.5), (None,))
+    assert (car.translation_m, car.scale, car.yaw_rad) == (None, 0.25, None)
+    assert (found.quality.mean_ap, found.quality.draws, found.failures[0].gains) == (None, (0.5, None), (None, 0.1))
+    assert score.as_dict()["bad"] == {"a": "torn"}
+
+
+def test_a_run_without_validations_has_no_scores(tmp_path):
+    assert read_validations(tmp_path / "scores.json") == {}
+
+
+@pytest.mark.parametrize(
+    ("damage", "field"),
+    [
+        (lambda text: text[:100], "no JSON"),
+        (lambda text: text.replace('"epochs": 10', '"epochs": "10"'), "20.epochs is wrong"),
+        (lambda text: text.replace('"num_frames": 4, ', "", 1), "20.quality.num_frames is missing"),
+        (lambda text: text.replace('"machine"', '"host"', 1), "20.host is no field"),
+    ],
+)
+def test_damaged_scores_are_refused_by_their_field(tmp_path, damage, field):
+    path = tmp_path / "scores.json"
+    path.write_text(damage((OLD / "scores.json").read_text()))
+    with pytest.raises(StoreError, match=rf"OUT004.*scores\.json is damaged: {field}"):
+        read_validations(path)
