@@ -103,7 +103,7 @@ class HasRectifiedCamera(Protocol):
 
 @runtime_checkable
 class HasDevkitVersion(Protocol):
-    """A data set that the nuScenes devkit can evaluate detections of."""
+    """A data set whose detections the nuScenes devkit can evaluate, if the root is a local folder."""
 
     @property
     def devkit_version(self) -> str:
@@ -115,7 +115,7 @@ class HasKittiLabels(Protocol):
     """A data set with KITTI's label files: detections are also evaluated by KITTI's average precision."""
 
     def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
-        """A frame's label file, line by line; None if there is none.
+        """The rows of the label file of a frame; None if it has none.
 
         Raises:
             DatasetError: DAT010 on an unknown frame, DAT011 on a line that cannot be read.

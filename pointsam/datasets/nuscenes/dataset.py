@@ -86,7 +86,7 @@ class NuScenes:
 
     @property
     def devkit_version(self) -> str:
-        """The version folder's name: the nuScenes devkit evaluates detections of this data set."""
+        """Name of the version folder, as the nuScenes devkit takes it."""
         return self.version
 
     def lidar_token(self, frame_id: str) -> str:
