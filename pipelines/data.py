@@ -1,4 +1,4 @@
-"""Which data set a command opens, and with which calibration."""
+"""The data set that a command opens, and its calibration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pointsam.types import Frame
 
 
 class ChangedCalibration(TypedDict):
-    """Fields of a run's document: what is wrong with the calibration, and what mends it by rig; None for nothing."""
+    """Fields of the document of a run: noise of the calibration, and corrections by rig; None if there are none."""
 
     noise: Noise | None
     calibration: Mapping[str, StoredCorrection] | None
@@ -24,14 +24,14 @@ class ChangedCalibration(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class DataSpec:
-    """A data set, and how its calibration is changed. A worker process gets the value and opens its own.
+    """A data set, and the changes of its calibration. A worker process gets this value and opens the data set itself.
 
     Args:
         root: its folder, on this machine or in an object store.
-        adapter: name of the data set module, None to look at the folder.
-        version: version folder of the tables, where there are several.
-        noise: what to make wrong in the calibration, for studies.
-        corrections: by rig, what mends the calibration (`pointsam-label calibrate`); None for nothing.
+        adapter: name of the data set plug-in; None recognises it by the folder.
+        version: version folder of the tables, if there are several.
+        noise: perturbation of the calibration, for studies.
+        corrections: corrections of the calibration by rig (`pointsam-label calibrate`); None for none.
     """
 
     root: DataPath
@@ -41,7 +41,7 @@ class DataSpec:
     corrections: Mapping[str, RigCorrection] | None = None
 
     def plain(self) -> Dataset:
-        """The data set as it is on disk.
+        """The data set with its own calibration.
 
         Raises:
             DatasetError: as `open_dataset`.
@@ -49,7 +49,7 @@ class DataSpec:
         return open_dataset(self.root, self.adapter, version=self.version)
 
     def open(self) -> Dataset:
-        """The data set as a run sees it: with `noise` and `corrections`.
+        """The data set with `noise` and `corrections`, as a run sees it.
 
         Raises:
             DatasetError: as `open_dataset`.
@@ -57,35 +57,37 @@ class DataSpec:
         return self.seen(self.plain())
 
     def seen(self, dataset: Dataset) -> Dataset:
-        """The same data set but for its frames, first made wrong, then mended; its fingerprint stays.
+        """The data set with perturbed, then corrected frames; its fingerprint stays the same.
+
+        Frames of a rig without correction raise SchemaError SCH004.
 
         Args:
-            dataset: as it is on disk. A frame of a rig that `corrections` lack is SCH004.
+            dataset: the data set with its own calibration.
         """
         if self.noise != CLEAN:
             dataset = _ChangedDataset(dataset, lambda frame: perturb(frame, self.noise))
-        return dataset if self.corrections is None else _ChangedDataset(dataset, self._mend)
+        return dataset if self.corrections is None else _ChangedDataset(dataset, self._corrected)
 
     def calibration(self) -> ChangedCalibration:
-        """What a run's document says of a calibration that is not the data set's own."""
+        """The fields of the document of a run that describe changes of the calibration."""
         rigs = self.corrections
         return {
             "noise": None if self.noise == CLEAN else self.noise,
             "calibration": None if rigs is None else {rig: one.stored() for rig, one in rigs.items()},
         }
 
-    def require_fit(self, dataset: Dataset, frame_ids: Sequence[str], name: str = "the calibration asked for") -> None:
-        """Refuse a changed calibration that fits no frame, or that lacks the rig of one.
+    def require_fit(self, dataset: Dataset, frame_ids: Sequence[str], name: str = "the requested calibration") -> None:
+        """Reject a changed calibration that fits no frame, or that has no correction for the rig of a frame.
 
-        Single frames that it does not fit, or that cannot be read, are set aside later.
+        Single frames that it does not fit, or that cannot be read, are quarantined later.
 
         Args:
-            dataset: as `open` gives it.
-            frame_ids: of those to label.
-            name: what to call the calibration.
+            dataset: result of `open`.
+            frame_ids: frames to label.
+            name: name of the calibration, for messages.
 
         Raises:
-            SchemaError: SCH004 on a rig without a correction, SCH005 with what the frames lack.
+            SchemaError: SCH004 on a rig without correction, SCH005 naming what the frames lack.
         """
         if self.noise == CLEAN and self.corrections is None:
             return
@@ -97,24 +99,24 @@ class DataSpec:
                 lacks = error if isinstance(error, UnfitChangeError) else lacks
                 continue
             fits = True
-            if self.corrections is None:  # any frame may be of a rig that has none
+            if self.corrections is None:  # with corrections, the rig of every frame is checked
                 break
         if lacks is not None and not fits:
             raise SchemaError("SCH005", f"{name} fits none of {len(frame_ids)} frames: {lacks.message}", lacks.hint)
 
-    def _mend(self, frame: Frame) -> Frame:
+    def _corrected(self, frame: Frame) -> Frame:
         rig, known = rig_of(frame), self.corrections or {}
         if rig not in known:
             raise SchemaError(
                 "SCH004",
-                f"the calibration file knows rigs {', '.join(known)}, and frame {frame.frame_id} is of rig {rig}",
-                "calibrate with frames of every rig, and under the same --noise: pointsam-label calibrate",
+                f"the calibration file has rigs {', '.join(known)}, but frame {frame.frame_id} is of rig {rig}",
+                "calibrate with frames of every rig, with the same --noise: pointsam-label calibrate",
             )
         return corrected(frame, known[rig])
 
 
 class _ChangedDataset:
-    """A data set whose frames are changed. Everything else, ground truth and other sweeps among it, stays its own."""
+    """A data set with changed frames. Everything else, such as ground truth and past sweeps, is unchanged."""
 
     def __init__(self, dataset: Dataset, change: Callable[[Frame], Frame]) -> None:
         self._frame, self._change = dataset.frame, change
@@ -125,5 +127,5 @@ class _ChangedDataset:
         self.past_sweeps = dataset.past_sweeps
 
     def frame(self, frame_id: str) -> Frame:
-        """As the data set's, but for the change."""
+        """The changed frame."""
         return self._change(self._frame(frame_id))

@@ -75,6 +75,8 @@ def _nuscenes(dataset: _DevkitData, found: Sequence[FramePredictions], bad: dict
 
     if find_spec("nuscenes") is None:
         return without("it is not installed: pip install 'pointsam[nuscenes]'")
+    if not isinstance(dataset.root, Path):
+        return without(f"it reads local folders only, and the data are at {dataset.root}")
     if bad or not any(len(frame.score) for frame in found):
         return without("frames are missing" if bad else "there are no detections")
     ours = {frame.frame_id for frame in found}

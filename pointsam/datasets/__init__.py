@@ -1,4 +1,4 @@
-"""Data sets. Each is a plug-in (pointsam.base.plugins): its name is what the user types."""
+"""Data sets. Each is a plug-in (pointsam.base.plugins); the user selects it by its name."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["Dataset", "DatasetPlugin", "open_dataset"]
 
 
 def open_dataset(root: DataPath | str, name: str | None = None, version: str | None = None) -> Dataset:
-    """Open a data set, by name or by what its root holds.
+    """Open a data set of a named type, or of the type that its root is recognised as.
 
     Args:
         root: the folder: a path, or a URL as fsspec reads them (needs the extra `remote`).
-        name: of a data set plug-in ("nuscenes"); None asks each plug-in whether it recognises the folder.
-        version: the nuScenes table folder ("v1.0-mini"), where there are several.
+        name: name of a data set plug-in ("nuscenes"); None asks each plug-in whether it recognises the root.
+        version: version folder of nuScenes tables ("v1.0-mini"), if there are several.
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 if no plug-in or several recognise it or none has the name,
-            DAT004 if its object store cannot be reached, DAT010 on a version of a data set that has none; and what
-            opening the data set raises.
+            DAT004 if its object store cannot be reached, DAT010 on a version of a type without versions; and errors of
+            opening the data set.
         BackendError: BCK005 if a package is missing that reads the URL.
         PluginError: PLG001 if the plug-in of that name cannot be loaded, PLG002 if there are two.
     """
@@ -42,7 +42,7 @@ def open_dataset(root: DataPath | str, name: str | None = None, version: str | N
     if dataset.name != name:
         raise PluginError(
             "PLG001",
-            f"data set {name!r} opens as one named {dataset.name!r}: a finished run could not find it again",
+            f"plug-in {name!r} opens a data set with the name {dataset.name!r}: a finished run could not open it again",
             "give the entry point and the `name` of the data set the same name",
         )
     return dataset
@@ -51,14 +51,14 @@ def open_dataset(root: DataPath | str, name: str | None = None, version: str | N
 def _is_folder(root: DataPath) -> bool:
     try:
         return root.is_dir()
-    except Exception as error:  # each object store has errors of its own: no network, no credentials
+    except Exception as error:  # each object store has its own errors: no network, no credentials
         raise DatasetError(
             "DAT004", f"{root} cannot be reached: {type(error).__name__}: {error}", "check the URL and your credentials"
         ) from error
 
 
 def _recognised(root: DataPath) -> str:
-    """Name of the one plug-in that recognises a root. A broken plug-in is not asked; it is named if no other does."""
+    """Name of the one plug-in that recognises a root. The error for an unknown root names broken plug-ins."""
     found, layouts, broken = [], [], []
     for name in plugins.names("datasets"):
         try:
@@ -69,8 +69,8 @@ def _recognised(root: DataPath) -> str:
         layouts.append(f"{plugin.layout} ({name})")
         try:
             recognised = plugin.recognises(root)
-        except Exception as error:  # of somebody else's code: the others are asked all the same
-            broken.append(f"{name} failed to look: {type(error).__name__}: {error}")
+        except Exception as error:  # in third-party code; the other plug-ins are still asked
+            broken.append(f"{name} failed: {type(error).__name__}: {error}")
             continue
         if recognised:
             found.append(name)
@@ -80,9 +80,9 @@ def _recognised(root: DataPath) -> str:
         raise DatasetError(
             "DAT002", f"{root}: recognised by several data sets: {', '.join(found)}", "name one of them with --dataset"
         )
-    way = "give the folder that directly holds these, or name the data set with --dataset"
+    way = "give the folder that directly holds these, or name the type of the data set with --dataset"
     raise DatasetError(
         "DAT002",
-        "; ".join([f"{root}: no data set recognised; looked for {', '.join(layouts) or 'nothing'}", *broken]),
+        "; ".join([f"{root}: no known data set; looked for {', '.join(layouts) or 'nothing'}", *broken]),
         f"{way}: {', '.join(plugins.names('datasets'))}" if layouts else plugins.NONE_INSTALLED,
     )

@@ -1,4 +1,4 @@
-"""What a data set must offer to be labelled, what it may offer besides, and how it is plugged in (docs/plugins.md)."""
+"""The interface of a data set, its optional parts, and its plug-in (docs/plugins.md)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Dataset(Protocol):
     """A data set, on this machine or in an object store. A worker opens its own; opening must be cheap.
 
     Attributes:
-        name: the name of its plug-in ("nuscenes"); a finished run opens its data by this name.
-        taxonomy: the classes of its truth, and the default classes of its labels.
-        visibility_levels: how much of an object may be seen, from the least; empty if its boxes do not tell.
+        name: name of its plug-in ("nuscenes"); a finished run opens its data by this name.
+        taxonomy: classes of its ground truth, and default classes of its labels.
+        visibility_levels: names of the levels of visibility, least visible first; empty if boxes have none.
     """
 
     name: str
@@ -39,47 +39,47 @@ class Dataset(Protocol):
         """All key frames, or those of a split, in (scene, time) order.
 
         Raises:
-            DatasetError: DAT010 on an unknown split, DAT009 if there are none.
+            DatasetError: DAT010 on an unknown split, DAT009 if there are no frames.
         """
 
     def frame(self, frame_id: str) -> Frame:
-        """One frame's sources, times and calibration; reads no points and no pixels.
+        """Sources, times and calibration of a frame; reads no points and no pixels.
 
         Raises:
             DatasetError: DAT010 on an unknown id, DAT003 on a dangling reference.
-            CalibrationError: on a pose or camera that cannot be.
+            CalibrationError: CAL001, CAL002 or CAL003 on an impossible pose or camera.
         """
 
     def scene(self, frame_id: str) -> str:
-        """The scene of a frame, without building the frame."""
+        """Name of the scene of a frame; does not build the frame."""
 
     def boxes(self, frame_id: str) -> Boxes | None:
-        """True boxes in the LiDAR frame, None where the data set has no box labels for it."""
+        """Ground-truth boxes in the LiDAR frame, None if the frame has no box labels."""
 
     def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
-        """(M,) place in `visibility_levels` of each of the `boxes`, -1 where unknown. None if none is told."""
+        """(M,) index in `visibility_levels` of each of the `boxes`, -1 if unknown; None if there are no levels."""
 
     def velocities_mps(self, frame_id: str) -> NDArray[np.float64] | None:
-        """(M,2) of the `boxes`, along x and y of the LiDAR frame, over ground; NaN where unknown. None if none is."""
+        """(M,2) velocities of the `boxes` over ground, x and y of the LiDAR frame, NaN if unknown; None if all are."""
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
-        """Up to `count` sweeps of the reference sensor before the frame's, the latest first; fewer at the beginning."""
+        """Up to `count` sweeps of the reference LiDAR before the frame, latest first; fewer at the start of a scene."""
 
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
-        """True labels of every point, in the order of `datasets.points.read_frame_points`; None if there are none.
+        """Ground truth of every point, in the order of `datasets.points.read_frame_points`; None if there is none.
 
         Args:
-            frame_id: of the frame.
-            source: one of `PointTruth.source`; the best that is there if None.
+            frame_id: the frame.
+            source: value of `PointTruth.source` to take; None takes the best source that exists.
         """
 
     def fingerprint(self) -> str:
-        """Hex digest of tables and calibration: equal digests give equal frames."""
+        """Hex digest of tables and calibration: data sets with equal digests have equal frames."""
 
 
 @runtime_checkable
 class HasLidarTokens(Protocol):
-    """A data set in nuScenes' tables: label files are named by tokens of sweeps, not by frame ids."""
+    """A data set that names label files by tokens of sweeps instead of frame ids, as nuScenes does."""
 
     def lidar_token(self, frame_id: str) -> str:
         """sample_data token of the key sweep.
@@ -91,10 +91,10 @@ class HasLidarTokens(Protocol):
 
 @runtime_checkable
 class HasRectifiedCamera(Protocol):
-    """A data set of KITTI's kind: its labels stand in the rectified frame of a camera."""
+    """A data set whose labels are in the rectified frame of a camera, as KITTI's are."""
 
     def rect_SE3_lidar(self, frame_id: str) -> SE3:
-        """Pose of the LiDAR in the frame of the labels.
+        """Transform from the LiDAR frame to the frame of the labels.
 
         Raises:
             DatasetError: DAT010 on an unknown frame, DAT004 on a missing calibration.
@@ -103,7 +103,7 @@ class HasRectifiedCamera(Protocol):
 
 @runtime_checkable
 class HasDevkitVersion(Protocol):
-    """A data set that the nuScenes devkit can evaluate detections of."""
+    """A data set whose detections the nuScenes devkit can evaluate, if the root is a local folder."""
 
     @property
     def devkit_version(self) -> str:
@@ -115,7 +115,7 @@ class HasKittiLabels(Protocol):
     """A data set with KITTI's label files: detections are also evaluated by KITTI's average precision."""
 
     def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
-        """A frame's label file, line by line; None if there is none.
+        """The rows of the label file of a frame; None if it has none.
 
         Raises:
             DatasetError: DAT010 on an unknown frame, DAT011 on a line that cannot be read.
@@ -124,17 +124,17 @@ class HasKittiLabels(Protocol):
 
 @dataclass(frozen=True)
 class DatasetPlugin(BringsTaxonomy):
-    """A kind of data set, as an entry point of the group `pointsam.datasets` names it.
+    """A type of data set; entry points of the group `pointsam.datasets` name it.
 
-    The module that holds it should import what reads the data only when a data set is opened: every plug-in is asked
-    whether it recognises a root.
+    Every plug-in is asked whether it recognises a root. Its module should therefore import the code that reads data
+    only in `open`.
 
     Args:
-        taxonomy: the classes of its data sets, each with its traits, the COCO labels among them.
-        layout: what `recognises` looks for, for the error where no plug-in recognises a root.
-        recognises: whether a folder is such a data set; looks at few files and reads none of the data.
-        open: opens a root; the second argument is the version that the user named, None where there was none.
-        versions: whether a root may hold several versions; if not, `open` is never given one.
+        taxonomy: classes of its data sets, with their traits, COCO labels among them.
+        layout: the files that `recognises` looks for, for the error if no plug-in recognises a root.
+        recognises: whether a root is such a data set; looks at few files and reads none of the data.
+        open: opens a root; the second argument is the version that the user named, None if none was named.
+        versions: whether a root may hold several versions; if not, `open` never gets one.
     """
 
     layout: str

@@ -1,7 +1,7 @@
-"""Points and images to arrays: what cannot be used is refused here, before it can spoil a label.
+"""Reads points and images as arrays, and rejects unusable data before they can damage a label.
 
-This is the only module that reads sensor data. Sources of other kinds (a row group of a Parquet file, a blob) are
-defined where the data set is: `PointSource` and `ImageSource` of `pointsam.types` say what they give.
+This is the only module that reads sensor data. Other sources (a row group of a Parquet file, a blob) are defined beside
+their data set; `PointSource` and `ImageSource` of `pointsam.types` define their interface.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", 
 
 @dataclass(frozen=True)
 class RawPoints:
-    """A file of little-endian float32 rows, one a point.
+    """A file of little-endian float32 rows, one per point.
 
     Args:
-        path: of the file.
-        columns: names of all values of a row, in their order.
+        path: the file.
+        columns: names of all values of a row, in file order.
     """
 
     path: DataPath
@@ -48,7 +48,7 @@ class RawPoints:
 
         Raises:
             OSError: if it cannot be read.
-            DatasetError: DAT006 if its size is not a multiple of a point's.
+            DatasetError: DAT006 if its size is not a multiple of the size of a point.
         """
         with self.path.open("rb") as stream:
             raw = stream.read()
@@ -56,9 +56,9 @@ class RawPoints:
         if len(raw) % point_bytes:
             raise DatasetError(
                 "DAT006",
-                f"{self.path}: {len(raw)} bytes are not whole points of {len(self.columns)} float32 "
-                f"({point_bytes} bytes), {len(raw) % point_bytes} are left over",
-                "the download was probably cut off: fetch the file again, and check the number of values per point",
+                f"{self.path}: {len(raw)} bytes are no whole number of points of {len(self.columns)} float32 "
+                f"({point_bytes} bytes): {len(raw) % point_bytes} bytes are left over",
+                "the file is probably truncated: fetch it again, and check the number of values per point",
             )
         values = np.frombuffer(raw, dtype="<f4").reshape(-1, len(self.columns))
         return values[:, [self.columns.index(column) for column in columns]]
@@ -94,7 +94,7 @@ class ImageFile:
 
 
 def read_points(sweep: Sweep) -> NDArray[np.float32]:
-    """Positions of a sweep, as the sensor gives them: `pointsam.datasets.points` reads what labels are made for.
+    """Positions of a sweep, without motion compensation. `pointsam.datasets.points` reads the points of a frame.
 
     Returns:
         (N,3) float32, metres, LiDAR frame, in the source's order, N > 0, all finite.
@@ -106,19 +106,19 @@ def read_points(sweep: Sweep) -> NDArray[np.float32]:
 
 
 def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
-    """Positions of a sweep and what its points carry besides.
+    """Columns of a sweep, such as positions and intensity.
 
     Args:
-        sweep: to read.
-        columns: of its source. An "intensity" that the source lacks is 0.
+        sweep: the sweep.
+        columns: names of columns of its source. If the source has no "intensity", it is 0.
 
     Returns:
         (N,len(columns)) float32, in the source's order, N > 0, all finite; a new array.
 
     Raises:
-        DatasetError: DAT004 if the data are missing or may not be read, DAT006 if the file does not hold whole points,
-            DAT007 on NaN or infinite values, DAT008 if there is no point, DAT011 if the source lacks a column or gives
-            an array of another shape.
+        DatasetError: DAT004 if the data are missing or cannot be read, DAT006 if the file ends within a point, DAT007
+            on NaN or infinite values, DAT008 if there are no points, DAT011 if the source lacks a column or returns an
+            array of another shape.
     """
     source = sweep.source
     here = [column for column in columns if column in source.columns]
@@ -144,7 +144,7 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
             "DAT007",
             f"{source.name}: {', '.join(first)} or {last} is NaN or infinite in {len(bad)} of {len(values)} points, "
             f"first at index {bad[0]}",
-            "remove these points from the file, or mend the export; labels follow file order, so none is dropped here",
+            "remove these points from the file, or fix the export; labels follow file order, so none is dropped here",
         )
     return values
 
@@ -153,28 +153,28 @@ def read_image(source: ImageSource, expect: tuple[int, int] | None = None) -> ND
     """An image, fully decoded.
 
     Args:
-        source: JPEG, PNG, WebP, BMP or TIFF, 8 bits a channel.
-        expect: (height_px, width_px) of the calibration.
+        source: JPEG, PNG, WebP, BMP or TIFF, 8 bits per channel.
+        expect: (height_px, width_px) in the calibration.
 
     Returns:
         (H,W,3) uint8 RGB.
 
     Raises:
-        DatasetError: DAT004 if the file is missing or may not be read, DAT005 if it is empty, truncated, damaged, of
-            another format, deeper than 8 bits a channel or of another size than expected.
+        DatasetError: DAT004 if the file is missing or cannot be read, DAT005 if it is empty, truncated, damaged, of
+            another format, has more than 8 bits per channel, or has another size than expected.
     """
     with _opened(source) as image:
         if expect is not None and (image.height, image.width) != tuple(expect):
             raise DatasetError(
                 "DAT005",
                 f"{source.name}: image of {image.width} x {image.height} px, "
-                f"but the calibration says {expect[1]} x {expect[0]} px",
-                "use the images that the calibration was made for, or scale the camera matrix with the image",
+                f"but the calibration states {expect[1]} x {expect[0]} px",
+                "use the images that belong to the calibration, or scale the camera matrix with the images",
             )
         if image.mode not in _EIGHT_BIT_MODES:
             raise DatasetError(
                 "DAT005",
-                f"{source.name}: pixels of mode {image.mode!r} are not 8 bits a channel",
+                f"{source.name}: pixels of mode {image.mode!r} do not have 8 bits per channel",
                 "convert the images to 8-bit RGB",
             )
         return np.asarray(image.convert("RGB"))
@@ -184,8 +184,8 @@ def image_size(source: ImageSource) -> tuple[int, int]:
     """(height_px, width_px) from the file's header; the pixels are not decoded.
 
     Raises:
-        DatasetError: DAT004 if the file is missing or may not be read, DAT005 if its header is that of no format of
-            `read_image`.
+        DatasetError: DAT004 if the file is missing or cannot be read, DAT005 if its header is of no format that
+            `read_image` reads.
     """
     with _opened(source) as image:
         return image.height, image.width
@@ -231,7 +231,7 @@ def _decoding(source: ImageSource, stream: BinaryIO) -> Iterator[Image.Image]:
         raise DatasetError(
             "DAT005",
             f"{source.name}: not a readable image ({error})",
-            "fetch the file again if it is damaged or cut off, or convert it to JPEG or PNG",
+            "fetch the file again if it is damaged or truncated, or convert it to JPEG or PNG",
         ) from error
 
 
@@ -246,4 +246,4 @@ def _unreadable(what: str, name: str, error: OSError) -> DatasetError:
 
 
 def _malformed(name: str, problem: str) -> DatasetError:
-    return DatasetError("DAT011", f"{name}: {problem}", "name the columns as pointsam.types.PointSource says")
+    return DatasetError("DAT011", f"{name}: {problem}", "name the columns as pointsam.types.PointSource defines them")

@@ -1,11 +1,11 @@
-"""The points of a frame, of all its sweeps, in one coordinate frame.
+"""The points of all sweeps of a frame, in one coordinate frame.
 
-A point of another sweep than the reference goes lidar_k -> ego at t_k -> world -> ego at t_0 -> lidar_0: projected from
-there, it has gone through the pose of its own sweep. Only the vehicle moves; objects do not.
+Points of sweeps other than the reference sweep are transformed lidar_k -> ego at t_k -> world -> ego at t_0 -> lidar_0.
+This accounts for the motion of the vehicle, not for that of objects.
 
-Where a sweep is not motion-compensated and its points have times, each point goes through the vehicle's pose at its own
-time first. The vehicle moves at a constant rate from the sweep's pose: that between the two known poses (of the
-reference sweep and its neighbours) about the middle of the sweep's points.
+If a sweep is not motion-compensated and its points have times, each point is first transformed with the pose of the
+vehicle at its own time. The vehicle is assumed to move at a constant rate from the pose of the sweep. The rate is that
+between the two known poses (of the reference sweep and its neighbours) around the mean time of the sweep's points.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pointsam.types import Frame, FramePoints, Sweep
 
 
 def read_frame_points(frame: Frame, intensity: bool = False) -> FramePoints:
-    """The points of all sweeps of a frame, one sweep after another, in the reference LiDAR's frame.
+    """The points of all sweeps of a frame, one sweep after another, in the frame of the reference LiDAR.
 
-    The positions of a reference sweep that needs no compensation are those of its source, bit by bit.
+    If the reference sweep needs no compensation, its positions are bit-identical to those of its source.
 
     Args:
-        frame: to read.
-        intensity: read it too; a sensor that gives none has 0.
+        frame: the frame.
+        intensity: whether to read the intensity too; 0 for sensors without one.
 
     Raises:
         DatasetError: as `pointsam.datasets.io.read_columns`.
-        UnfitChangeError: CAL004 if points need compensation, and the frame does not tell how the vehicle moves.
+        UnfitChangeError: CAL004 if points need compensation and the frame has too few poses for it.
     """
     parts = [_read(frame, sweep, index, intensity) for index, sweep in enumerate(frame.sweeps)]
     if len(parts) == 1:
@@ -45,12 +45,12 @@ def read_frame_points(frame: Frame, intensity: bool = False) -> FramePoints:
 
 
 def read_sweep_points(frame: Frame, sweep: Sweep, intensity: bool = False) -> NDArray[np.float32]:
-    """The points of one sweep, a frame's own or one before or after, in the frame of its own LiDAR at its own time.
+    """The points of a sweep of a frame, or of one before or after it, in the frame of its own LiDAR at its own time.
 
     Args:
-        frame: tells how the vehicle moves.
-        sweep: to read.
-        intensity: read it too.
+        frame: the frame, whose poses give the motion of the vehicle.
+        sweep: the sweep.
+        intensity: whether to read the intensity too.
 
     Returns:
         (N,3) float32 metres, or (N,4) with the intensity.
@@ -72,7 +72,7 @@ def _read(frame: Frame, sweep: Sweep, index: int, intensity: bool) -> FramePoint
 
 
 def _compensated(frame: Frame, sweep: Sweep, intensity: bool) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """(N,3) or (N,4) values in the LiDAR's frame at `t_us`, and (N,) seconds from it, NaN where unknown."""
+    """(N,3) or (N,4) values in the LiDAR's frame at `t_us`, and (N,) seconds from `t_us`, NaN if unknown."""
     wanted = (*XYZ, "intensity") if intensity else XYZ
     if "time_s" not in sweep.source.columns:
         values = read_columns(sweep, wanted)
@@ -80,7 +80,7 @@ def _compensated(frame: Frame, sweep: Sweep, intensity: bool) -> tuple[NDArray[n
     values = read_columns(sweep, (*wanted, "time_s"))
     values, time_s = np.ascontiguousarray(values[:, :-1]), values[:, -1].astype(np.float64)
     if sweep.needs_compensation:
-        middle_us = sweep.t_us + 5e5 * float(time_s.min() + time_s.max())
-        xyz_ego_m = carried(sweep.ego_SE3_lidar.apply(values[:, :3]), twist(frame, middle_us), time_s)
+        mean_us = sweep.t_us + 5e5 * float(time_s.min() + time_s.max())
+        xyz_ego_m = carried(sweep.ego_SE3_lidar.apply(values[:, :3]), twist(frame, mean_us), time_s)
         values[:, :3] = sweep.ego_SE3_lidar.inverse().apply(xyz_ego_m)
     return values, time_s

@@ -1,6 +1,6 @@
-"""The true instances of a camera's image, where a data root has them: truth2d/CAMERA/IMAGE.png and .json.
+"""Ground-truth instances of camera images, if a data root has them: truth2d/CAMERA/IMAGE.png and .json.
 
-Layout as docs/precomputed_masks.md has instance maps, with `visible` for each object (docs/synthetic.md).
+The layout is that of instance maps (docs/precomputed_masks.md), with `visible` for each object (docs/synthetic.md).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ FOLDER = "truth2d"
 
 @dataclass(frozen=True, eq=False)
 class ImageTruth:
-    """Of one image.
+    """Ground-truth instances of one image.
 
     Args:
         ids: (H,W) int64 instance of every pixel, 0 = none.
-        instance_id: (K,) its instances.
-        class_id: (K,) of each.
-        visible: (K,) share of its pixels in this image that nothing hides.
+        instance_id: (K,) the instances.
+        class_id: (K,) class of each instance.
+        visible: (K,) unoccluded fraction of the pixels of each instance in this image.
     """
 
     ids: NDArray[np.int64]
@@ -38,12 +38,12 @@ class ImageTruth:
 
 
 def has_image_truth(root: DataPath) -> bool:
-    """Whether a data root has any."""
+    """Whether a data root has ground truth of images."""
     return (root / FOLDER).is_dir()
 
 
 def image_truth(root: DataPath, view: CameraView, taxonomy: Taxonomy) -> ImageTruth | None:
-    """The truth of a camera's image, None where it has none.
+    """The ground truth of a camera's image, None if it has none.
 
     Raises:
         DatasetError: DAT011 on a damaged file, naming it.
@@ -62,7 +62,9 @@ def image_truth(root: DataPath, view: CameraView, taxonomy: Taxonomy) -> ImageTr
         ]
     except (*DAMAGED, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(
-            "DAT011", f"{picture} and {table.name} are no true instances: {error}", "make this image's truth again"
+            "DAT011",
+            f"{picture} and {table.name} are no instance map: {error}",
+            "write this ground truth again",
         ) from error
     found = np.array(rows, dtype=np.float64).reshape(-1, 3)
     return ImageTruth(ids, found[:, 0].astype(np.int64), found[:, 1].astype(np.int64), found[:, 2])

@@ -1,4 +1,4 @@
-"""What a format of another tool must offer, and how it is plugged in (docs/plugins.md)."""
+"""The interface of an export format, and its plug-in (docs/plugins.md)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pointsam.export.frame import ExportFrame, Files
 
 Row = TypeVar("Row")
 
-GUESSED = "boxes are fitted to clusters: sizes are guessed from the class, and which end is the front nobody knows"
+GUESSED = "boxes are fitted to clusters: sizes are completed from the class, and the front is not known"
 """`Format.note` of formats with boxes."""
 
 
 @dataclass(frozen=True)
 class Exported(Generic[Row]):
-    """What is known when all frames are written.
+    """The frames of a split, after all are written.
 
     Args:
-        split: its name.
-        names: of the frames.
-        rows: what `Format.row` gave for each; none if the format has no `row`.
-        class_names: of the taxonomy.
+        split: name of the split.
+        names: names of the frames.
+        rows: result of `Format.row` for each frame; empty if the format has no `row`.
+        class_names: classes of the taxonomy.
     """
 
     split: str
@@ -42,17 +42,17 @@ class Stream(Protocol):
 
 @dataclass(frozen=True)
 class Format(Generic[Row]):
-    """A format, as an entry point of the group `pointsam.exporters` names it.
+    """An export format; entry points of the group `pointsam.exporters` name it.
 
     Args:
-        frame: files of a frame, given the split's name.
+        frame: the files of a frame, given the name of the split.
         row: what a frame adds to the files of the split; kept until the end.
-        close: files of the split.
-        stream: opens a file that takes frame after frame, given its path; for formats that are one large file.
-        suffix: of that file: SPLIT + suffix.
-        lidar_tokens: whether frames are named by nuScenes' own tokens (pointsam.datasets.base.HasLidarTokens).
-        masks: whether it holds masks; the others need no folder of masks.
-        note: a warning worth saying.
+        close: the files of the split.
+        stream: opens a file, given its path, that is written frame by frame; for formats that are one large file.
+        suffix: suffix of the name of that file, SPLIT + suffix.
+        lidar_tokens: whether frames are named by nuScenes' tokens (pointsam.datasets.base.HasLidarTokens).
+        masks: whether the format has masks; other formats need no folder of masks.
+        note: warning that is printed after an export.
     """
 
     frame: Callable[[ExportFrame, str], Files] = lambda _item, _split: {}

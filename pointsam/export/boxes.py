@@ -1,10 +1,10 @@
-"""Boxes fitted to clusters, for tools that draw and mend boxes (CVAT, Xtreme1) and for evaluators.
+"""Boxes fitted to clusters, for tools that show and edit boxes (CVAT, Xtreme1) and for evaluators.
 
 Layout
     kitti            DEST/label_2/NAME.txt       KITTI object labels with a score, in camera 2's rectified frame
     nuscenes-boxes   DEST/results_nusc.json      nuScenes detection results, world frame
 
-Which end of a box is its front nobody knows; velocities are 0.
+The front of a box is not known, so its heading may be off by 180 degrees. Velocities are 0.
 
 Source: KITTI object development kit, readme.txt; nuscenes.eval.detection, README.
 """
@@ -27,7 +27,7 @@ from pointsam.geometry.boxes import corners
 from pointsam.geometry.projection import cam_SE3_lidar
 
 Detection: TypeAlias = "dict[str, object]"
-"""A detection as nuScenes' results have it."""
+"""A detection in the format of nuScenes' results."""
 
 KITTI_KINDS: Mapping[str, str] = MappingProxyType(
     {"car": "Car", "truck": "Truck", "tram": "Tram", "pedestrian": "Pedestrian", "cyclist": "Cyclist"}
@@ -36,16 +36,18 @@ _MOST, _NEAREST_M = 500, 0.1
 
 
 def kitti(item: ExportFrame) -> Files:
-    """A frame's label file; boxes that the camera does not see are left out.
+    """The label file of a frame, without boxes that the camera does not see.
 
     Raises:
-        SchemaError: SCH004 on a class that KITTI lacks, or data of another kind.
+        SchemaError: SCH004 on a class that KITTI lacks, or on data without a rectified camera.
     """
     require_known(item.taxonomy, KITTI_KINDS, "KITTI")
     to_rect = item.rect_SE3_lidar
     if to_rect is None:
         raise SchemaError(
-            "SCH004", "KITTI's labels stand in its camera's frame: these data are others", "--to openpcdet"
+            "SCH004",
+            "KITTI's labels are in the frame of its camera, which these data do not have",
+            "--to openpcdet",
         )
     (view,) = item.frame.cameras
     camera = view.camera
@@ -74,7 +76,7 @@ def kitti(item: ExportFrame) -> Files:
 
 
 def nuscenes_rows(item: ExportFrame) -> list[Detection]:
-    """A frame's detections.
+    """The detections of a frame.
 
     Raises:
         SchemaError: SCH004 on a class that nuScenes lacks.
@@ -102,7 +104,7 @@ def nuscenes_rows(item: ExportFrame) -> list[Detection]:
 
 
 def nuscenes_results(rows: Mapping[str, list[Detection]]) -> Files:
-    """The file of a split: camera and LiDAR, and 2D networks trained on other data."""
+    """The file of a split; its `meta` states camera, LiDAR, and 2D networks trained on other data."""
     meta = {"use_camera": True, "use_lidar": True, "use_radar": False, "use_map": False, "use_external": True}
     return {"results_nusc.json": (json.dumps({"meta": meta, "results": dict(rows)}) + "\n").encode()}
 

@@ -1,4 +1,4 @@
-"""Point clouds with cluster and class: binary PLY and PCD, one file a frame.
+"""Point clouds with cluster and class: binary PLY and PCD, one file per frame.
 
 Layout
     DEST/NAME.ply or DEST/NAME.pcd    x, y, z, intensity, cluster (int32, -1 = none), class (uint8, 255 = none), colour
@@ -42,7 +42,7 @@ def ply(item: ExportFrame) -> Files:
 
 
 def pcd(item: ExportFrame) -> Files:
-    """A frame as PCD 0.7 (Point Cloud Library, binary), written by pypcd4; the colour is packed as PCL has it.
+    """A frame as PCD 0.7 (Point Cloud Library, binary), written by pypcd4; the colour is packed as in PCL.
 
     Raises:
         BackendError: BCK005 if pypcd4 is not installed.

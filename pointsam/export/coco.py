@@ -3,7 +3,7 @@
 Layout
     DEST/instances_SPLIT.json    images, annotations, categories (ids from 1), as pycocotools reads them
 
-An annotation carries more than COCO asks for: `cluster_id`, `pred_iou`, `stability` and the frame's id.
+Annotations have fields beyond COCO's: `cluster_id`, `pred_iou` and `stability`. Images have `frame_id` and `camera`.
 
 Source: the COCO data format; pycocotools.
 """
@@ -19,11 +19,11 @@ from pointsam.export.base import Format
 from pointsam.export.frame import ExportFrame, Files
 
 Images: TypeAlias = "list[tuple[dict[str, object], list[dict[str, object]]]]"
-"""Each image of a frame with its annotations; ids are given later."""
+"""The images of a frame, each with its annotations; ids are added when all frames are known."""
 
 
 def coco_rows(item: ExportFrame) -> Images:
-    """The images of a frame."""
+    """The images of a frame with the masks that built clusters."""
     out: Images = []
     for view in item.frame.cameras:
         row = item.masks[view.name]

@@ -1,16 +1,16 @@
 """Training data for OpenPCDet's and MMDetection3D's custom data sets; boxes are fitted to the clusters.
 
-OpenPCDet reads its layout as it is and makes its own info files from it (`custom_dataset create_custom_infos`).
+OpenPCDet reads this layout and makes its info files from it (`custom_dataset create_custom_infos`).
     DEST/points/NAME.npy         (N,4) float32 x, y, z, intensity
-    DEST/labels/NAME.txt         a line a box: x y z dx dy dz heading class
+    DEST/labels/NAME.txt         one line per box: x y z dx dy dz heading class
     DEST/ImageSets/SPLIT.txt     names
-MMDetection3D (1.x) reads an annotation file, which mmengine loads from JSON as well as from pickle: ours is JSON.
+MMDetection3D (1.x) reads an annotation file, which mmengine loads from JSON or pickle; this one is JSON.
     DEST/points/NAME.bin         (N,4) float32
     DEST/labels/NAME.bin         (N,) uint8 class of every point, 255 = none; for its segmenters
     DEST/pointsam_infos_SPLIT.json    metainfo and data_list, `ann_file` of a Det3DDataset
 
-Both: metres, LiDAR frame, x forward where the sensor has it so, z up, box origin in its middle.
-MMDetection3D's own box origin is the bottom's middle: its `bbox_3d` has z there.
+Both use metres and the LiDAR frame, z up. The origin of a box is its centre. In `bbox_3d` of MMDetection3D it is the
+centre of the bottom.
 
 Source: OpenPCDet docs/CUSTOM_DATASET_TUTORIAL.md; MMDetection3D docs/en/advanced_guides/customize_dataset.md.
 """
@@ -32,7 +32,7 @@ _DIGITS = 4
 
 
 def openpcdet(item: ExportFrame) -> Files:
-    """A frame's points and labels."""
+    """Points and labels of a frame."""
     points = io.BytesIO()
     np.save(points, _four(item), allow_pickle=False)
     lines = [
@@ -49,13 +49,13 @@ def openpcdet_split(names: Sequence[str], split: str) -> Files:
 
 
 def mmdet3d(item: ExportFrame) -> Files:
-    """A frame's points and point labels."""
+    """Points of a frame and their classes."""
     classes = item.found.labels.class_id.astype("u1")
     return {f"points/{item.name}.bin": _four(item).tobytes(), f"labels/{item.name}.bin": classes.tobytes()}
 
 
 def mmdet3d_info(item: ExportFrame) -> dict[str, object]:
-    """A frame's entry of the annotation file."""
+    """The entry of a frame in the annotation file."""
     instances = []
     bottom = rows(item.boxes)
     bottom[:, 2] -= bottom[:, 5] / 2
@@ -94,5 +94,5 @@ MMDET3D: Format[dict[str, object]] = Format(
     lambda item, _: mmdet3d(item),
     mmdet3d_info,
     lambda done: mmdet3d_split(done.rows, done.class_names, done.split),
-    note=f"{GUESSED}; the annotation file is JSON, which mmengine loads as it does pickle",
+    note=f"{GUESSED}; the annotation file is JSON, which mmengine loads like pickle",
 )

@@ -1,4 +1,4 @@
-"""What an exporter may ask for of one labelled frame; read when it is asked for."""
+"""A labelled frame as exporters get it; its parts are read on demand."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from pointsam.taxonomy import Taxonomy
 from pointsam.types import Boxes, Frame, FrameLabels, ImageMasks
 
 Files = Mapping[str, bytes]
-"""Names below the destination, and contents."""
+"""Contents by file name below the destination."""
 
 
 @dataclass(frozen=True, eq=False)
 class ExportFrame:
-    """One frame.
+    """A labelled frame.
 
     Args:
-        number: its position in the export, from 0.
-        name: of its files: the key sweep's own name in its data set.
-        found: its labels.
-        taxonomy: their classes.
-        read_frame: gives cameras and poses.
-        read_points: gives the (N,4) rows of the frame's points, x, y, z, intensity.
-        read_masks: gives the images by camera.
-        rect_SE3_lidar: KITTI's frame of labels, None for other data.
-        read_true_boxes: gives true boxes in the LiDAR frame, None where there are none.
+        number: position in the export, from 0.
+        name: name of its files: the name of the key sweep in the data set.
+        found: the labels.
+        taxonomy: classes of the labels.
+        read_frame: returns cameras and poses.
+        read_points: returns (N,4) points: x, y, z in metres, LiDAR frame, and intensity.
+        read_masks: returns the masks of the images by camera.
+        rect_SE3_lidar: from the LiDAR frame to KITTI's frame of labels, None for other data.
+        read_true_boxes: returns ground-truth boxes in the LiDAR frame, None if there are none.
     """
 
     number: int
@@ -52,30 +52,35 @@ class ExportFrame:
 
     @cached_property
     def points(self) -> NDArray[np.float32]:
-        """(N,4) rows of the points."""
+        """(N,4) points: x, y, z, intensity."""
         return self.read_points()
 
     @cached_property
     def boxes(self) -> Boxes:
-        """Fitted to the clusters, in the order of their ids."""
+        """Boxes fitted to the clusters, in the order of their ids."""
         return fit_boxes(self.points[:, :3], self.found.labels, self.taxonomy)
 
     @cached_property
     def true_boxes(self) -> Boxes | None:
-        """Of the data set, None where it has none for the frame."""
+        """Ground-truth boxes, None if the frame has none."""
         return self.read_true_boxes()
 
     @cached_property
     def masks(self) -> Mapping[str, ImageMasks]:
-        """The images."""
+        """Masks of the images by camera."""
         return self.read_masks()
 
 
 def require_known(taxonomy: Taxonomy, classes: Collection[str], what: str) -> None:
-    """Every class of a taxonomy must be one of a format's.
+    """Reject a taxonomy with classes that a format does not have.
+
+    Args:
+        taxonomy: classes of the labels.
+        classes: classes of the format.
+        what: name of the format.
 
     Raises:
-        SchemaError: SCH004 naming those that are not.
+        SchemaError: SCH004 naming the classes.
     """
     foreign = [name for name in taxonomy.names if name not in classes]
     if foreign:

@@ -1,7 +1,7 @@
-"""nuScenes-lidarseg: one byte a point.
+"""nuScenes-lidarseg: one byte per point.
 
 Layout
-    DEST/lidarseg/EVAL_SET/TOKEN_lidarseg.bin    (N,) uint8 class of the benchmark, 0 = no object found
+    DEST/lidarseg/EVAL_SET/TOKEN_lidarseg.bin    (N,) uint8 class of the benchmark, 0 = no object
 
 TOKEN is the sample_data token of the key sweep. Only the ten thing classes (1 to 10) occur.
 
@@ -16,10 +16,10 @@ from pointsam.export.nuscenes_panoptic import challenge_of_point
 
 
 def lidarseg(item: ExportFrame, eval_set: str) -> Files:
-    """A frame's file.
+    """The file of a frame.
 
     Raises:
-        SchemaError: SCH004 on a class that is none of the benchmark's.
+        SchemaError: SCH004 on a class that the benchmark lacks.
     """
     classes = challenge_of_point(item.found.labels, item.taxonomy)
     return {f"lidarseg/{eval_set}/{item.name}_lidarseg.bin": classes.astype("u1").tobytes()}

@@ -2,17 +2,16 @@
 
 Layout
     DEST/panoptic/EVAL_SET/TOKEN_panoptic.npz   `data`, (N,) uint16: challenge class * 1000 + cluster_id + 1
-    DEST/EVAL_SET/submission.json               `meta`: the task and what the labels were made from
+    DEST/EVAL_SET/submission.json               `meta`: the task and the sensors used
 
 TOKEN is the sample_data token of the key LiDAR sweep. The instance field names the cluster: value % 1000 - 1 is its
-cluster_id. Ids need only differ inside a class of a sweep; ours differ in the whole sweep. They are not consistent over
-time, so the task is segmentation, not tracking.
+cluster_id. Ids are unique within a sweep. They are not consistent over time, so the task is segmentation, not tracking.
 
-Background is 0, the ignored class. The evaluator allows that in a prediction (the devkit's results format shows it) and
-counts it as a prediction of nothing: no false alarm, no right answer for a stuff point. Thing classes score as they
-would beside perfect stuff; stuff classes score 0, and the devkit takes them into its mean over all.
+Background is 0, the ignored class. The evaluator allows it in predictions and counts it as no prediction: neither a
+false positive nor a correct stuff point. Scores of thing classes are not affected. Stuff classes score 0, and the mean
+of the devkit over all classes includes them.
 
-Source: method.md A.8; nuscenes.eval.panoptic (evaluate, README).
+Source: nuscenes.eval.panoptic (evaluate, README).
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ CHALLENGE_CLASS: Mapping[str, int] = MappingProxyType(
         "truck": 10,
     }
 )
-"""Index of each thing class of the benchmark; 11 to 16 are stuff, which clusters are not."""
+"""Index of each thing class of the benchmark; 11 to 16 are stuff."""
 
 _MAX_CLUSTER_ID = 998  # the instance field has three digits, 000 means stuff
 
@@ -54,7 +53,7 @@ def challenge_of_point(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.in
     """(N,) class of the benchmark, 0 = background.
 
     Raises:
-        SchemaError: SCH004 if a class of the taxonomy or a class_id is none of the benchmark's.
+        SchemaError: SCH004 on a class of the taxonomy or a class_id that the benchmark lacks.
     """
     require_known(taxonomy, CHALLENGE_CLASS, "nuScenes-panoptic")
     challenge_class = np.zeros(BACKGROUND + 1, dtype=np.int64)
@@ -76,13 +75,13 @@ def encode(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.uint16]:
 
     Args:
         labels: (N,) labels; instance_id is the cluster_id.
-        taxonomy: their classes, by the benchmark's names.
+        taxonomy: classes of the labels, named as in the benchmark.
 
     Returns:
         (N,) uint16, 0 = background.
 
     Raises:
-        SchemaError: SCH004 if a class of the taxonomy or a class_id is none of the benchmark's, SCH006 on a cluster_id
+        SchemaError: SCH004 on a class of the taxonomy or a class_id that the benchmark lacks, SCH006 on a cluster_id
             above 998.
     """
     foreground = labels.instance_id != NO_INSTANCE
@@ -92,18 +91,18 @@ def encode(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.uint16]:
         raise SchemaError(
             "SCH006",
             f"cluster_id {largest} does not fit nuScenes-panoptic: {_MAX_CLUSTER_ID} is the largest, "
-            "the next would silently change the class",
+            "the next would change the class",
             "raise the smallest number of points of a cluster, or export to a format with wider ids",
         )
     return np.where(foreground, class_of_point * 1000 + labels.instance_id + 1, 0).astype(np.uint16)
 
 
 def panoptic(item: ExportFrame, eval_set: str) -> Files:
-    """A frame's file.
+    """The file of a frame.
 
     Args:
         item: the frame; its name is the sample_data token of the key sweep.
-        eval_set: split that it belongs to: train, val, test, mini_train or mini_val.
+        eval_set: split of the frame: train, val, test, mini_train or mini_val.
 
     Raises:
         SchemaError: as `encode`.
@@ -114,9 +113,9 @@ def panoptic(item: ExportFrame, eval_set: str) -> Files:
 
 
 def submission(eval_set: str) -> Files:
-    """The description that the benchmark demands beside the labels.
+    """The description that the benchmark requires.
 
-    Labels come from camera and LiDAR, and from 2D networks trained on other data (`use_external`).
+    Labels use camera, LiDAR and 2D networks trained on other data (`use_external`).
     """
     used = {"camera": True, "lidar": True, "radar": False, "map": False, "external": True}
     meta = {"task": "segmentation", **{f"use_{source}": use for source, use in used.items()}}

@@ -1,12 +1,12 @@
-"""A run as a Rerun recording: cameras, masks, points, clusters and boxes along a time line.
+"""A run as a Rerun recording: cameras, masks, points, clusters and boxes on a time line.
 
 Entities
-    lidar                    the key sweep's frame; the time lines `frame` (position in the run) and `time`
-    lidar/points             the sweep, coloured by cluster
+    lidar                    frame of the key sweep; the time lines are `frame` (position in the run) and `time`
+    lidar/points             the points, coloured by cluster
     lidar/fitted             boxes fitted to clusters, named by class and cluster
-    lidar/true               true boxes, where there are any
-    lidar/CAMERA             where the camera was when it exposed, seen from the sweep's frame
-    lidar/CAMERA/image       its image, with `masks` in the colours of classes and `points` upon it
+    lidar/true               ground-truth boxes, if there are any
+    lidar/CAMERA             pose of the camera at its exposure, in the frame of the sweep
+    lidar/CAMERA/image       its image, with `masks` in the colours of classes, and `points`
 
 Source: the Rerun SDK (rerun.io), an optional extra: pip install "pointsam[rerun]".
 """
@@ -39,10 +39,10 @@ _OPACITY = 110
 
 
 class Recording:
-    """Writes frames as they come.
+    """A recording file that is written frame by frame.
 
     Args:
-        path: of the .rrd file.
+        path: path of the .rrd file.
 
     Raises:
         BackendError: BCK005 without the Rerun SDK.
@@ -125,7 +125,7 @@ class Recording:
 
 
 def _mask_image(item: ExportFrame, view: CameraView) -> NDArray[np.uint8]:
-    """(H,W,4) masks that built clusters in the colours of their classes, smaller ones above larger ones."""
+    """(H,W,4) masks that built clusters, in the colours of their classes, small masks on top."""
     height, width = view.camera.height_px, view.camera.width_px
     image = np.zeros((height, width, 4), dtype=np.uint8)
     pieces = [

@@ -1,4 +1,4 @@
-"""SemanticKITTI: one `.label` of uint32 a sweep, class in the lower 16 bits, instance in the upper.
+"""SemanticKITTI: one `.label` file of uint32 per sweep, class in the lower 16 bits, instance in the upper.
 
 Layout
     DEST/labels/NAME.label    (N,) little-endian uint32; 0 = unlabelled, instances from 1
@@ -44,7 +44,7 @@ _LARGEST_ID = 0xFFFF - 1
 
 
 def semantickitti(item: ExportFrame) -> Files:
-    """A frame's file.
+    """The file of a frame.
 
     Raises:
         SchemaError: SCH004 on a class that SemanticKITTI lacks, SCH006 on an id beyond 16 bits.

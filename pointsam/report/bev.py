@@ -1,4 +1,4 @@
-"""The sweep from above: forward is up, left is left."""
+"""A bird's-eye view of a sweep: forward is up."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _MIN_POINTS_FOR_TAG = 10
 
 @dataclass(frozen=True, eq=False)
 class BevView:
-    """Which square of the ground is shown, and how large.
+    """The square of the ground that is shown, and its scale.
 
     Args:
-        ego_R_lidar: (3,3) turns the LiDAR frame so that x is the vehicle's forward; the origin stays the LiDAR's.
-        center_m: (forward, left) of the middle of the picture.
+        ego_R_lidar: (3,3) rotation from the LiDAR frame to the axes of the vehicle (x forward, y left).
+        center_m: (forward, left) of the centre of the picture, from the LiDAR.
         half_side_m: half the side of the square.
         size_px: side of the picture.
     """
@@ -40,11 +40,11 @@ class BevView:
 
     @property
     def px_per_m(self) -> float:
-        """Scale."""
+        """Pixels per metre."""
         return self.size_px / (2 * self.half_side_m)
 
     def uv_px(self, xyz_lidar_m: FloatArray) -> NDArray[np.float64]:
-        """(N,2) pixels, not rounded, of (N,3) points of the LiDAR frame."""
+        """(N,2) pixel coordinates, not rounded, of (N,3) points in the LiDAR frame."""
         turned = np.asarray(xyz_lidar_m, dtype=np.float64) @ self.ego_R_lidar.T
         u = self.size_px / 2 - (turned[:, 1] - self.center_m[1]) * self.px_per_m
         v = self.size_px / 2 - (turned[:, 0] - self.center_m[0]) * self.px_per_m
@@ -54,7 +54,7 @@ class BevView:
 def fit_view(
     xyz_lidar_m: FloatArray, labels: PointLabels, boxes: Boxes | None, ego_SE3_lidar: SE3, size_px: int
 ) -> BevView:
-    """The square around the vehicle, labelled points and boxes, 40 to 100 m wide; 100 m where there are none."""
+    """The square around the vehicle, labelled points and boxes, 40 to 100 m wide; 100 m without labels and boxes."""
     content = xyz_lidar_m[labels.instance_id != NO_INSTANCE].astype(np.float64)
     if boxes is not None:
         content = np.concatenate([content, boxes.center_m])
@@ -63,7 +63,7 @@ def fit_view(
     turned = np.concatenate([content @ ego_SE3_lidar.rotation.T, np.zeros((1, 3))])[:, :2]
     low, high = turned.min(axis=0) - _MARGIN_M, turned.max(axis=0) + _MARGIN_M
     half_side = float(np.clip((high - low).max() / 2, _MIN_HALF_SIDE_M, _MAX_HALF_SIDE_M))
-    # What does not fit is cut evenly around the vehicle.
+    # An extent that does not fit is centred on the vehicle.
     forward, left = np.where((high - low) / 2 > half_side, 0.0, (low + high) / 2)
     return BevView(ego_SE3_lidar.rotation, (float(forward), float(left)), half_side, size_px)
 
@@ -76,14 +76,14 @@ def draw_bev(
     taxonomy: Taxonomy,
     size_px: int,
 ) -> Image.Image:
-    """Draw the sweep from above.
+    """Draw the bird's-eye view of a sweep.
 
     Args:
         xyz_lidar_m: (N,3) points, LiDAR frame.
-        labels: (N,) their clusters.
-        boxes: true boxes, outlined in white with a tick at the front, void ones in grey; None for none.
+        labels: (N,) clusters of the points.
+        boxes: ground-truth boxes, outlined in white with a tick at the front, void ones in grey; None for none.
         ego_SE3_lidar: mounting of the sensor.
-        taxonomy: classes of labels.
+        taxonomy: classes of the labels.
         size_px: side of the square picture.
     """
     view = fit_view(xyz_lidar_m, labels, boxes, ego_SE3_lidar, size_px)
@@ -112,7 +112,7 @@ def _rings(view: BevView) -> Image.Image:
     for radius_m in range(_RING_STEP_M, int(farthest_m), _RING_STEP_M):
         radius = radius_m * view.px_per_m
         draw.ellipse((u - radius, v - radius, u + radius, v + radius), outline=_RING)
-        along = radius * np.sqrt(0.5)  # the figures stand half right of forward, where they hide least of the road
+        along = radius * np.sqrt(0.5)  # the numbers are 45 degrees to the right, where they hide little of the road
         draw.text((u + along, v - along), f"{radius_m} m", font=font(17), fill=FAINT, anchor="mm")
     return picture
 
@@ -127,7 +127,7 @@ def _draw_boxes(picture: Image.Image, boxes: Boxes, view: BevView) -> None:
     draw = ImageDraw.Draw(picture)
     for i in range(len(boxes)):
         half = boxes.size_lwh_m[i] / 2
-        # Outline of the base, then the front's middle and the tick's end beyond it, along the box's x.
+        # Corners of the base, centre of the front, and end of the tick before it.
         unit = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1), (1, 0)], dtype=np.float64)
         in_box = np.zeros((6, 3))
         in_box[:5, :2] = unit * half[:2]

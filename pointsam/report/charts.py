@@ -1,4 +1,4 @@
-"""Small charts as SVG text, to stand in a page without any script."""
+"""Small charts as SVG text, for pages without scripts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _SIZE_INCHES = (3.9, 2.2)
 _SERIES_CLASSES = (0, 7, 9)
-"""Classes whose colours the series have."""
+"""The series have the colours of these classes."""
 _XMLNS = re.compile(r' xmlns(:\w+)?="[^"]*"')
 _METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
@@ -26,9 +26,9 @@ def bar_chart(title: str, names: Sequence[str], series: Sequence[tuple[str, Sequ
     """Groups of bars between 0 and 1; NaN leaves a gap.
 
     Args:
-        title: above it.
-        names: of the groups.
-        series: name and one value a group.
+        title: title of the chart.
+        names: names of the groups.
+        series: name of each series, and its value in each group.
     """
 
     def draw(axes: Axes) -> None:
@@ -48,8 +48,8 @@ def line_chart(
     """Lines in the unit square.
 
     Args:
-        title: above it.
-        series: name and points (x, y); points with a NaN are left out.
+        title: title of the chart.
+        series: name of each series, and its points (x, y); points with a NaN are left out.
         diagonal: whether to draw y = x.
     """
 
@@ -65,7 +65,7 @@ def line_chart(
 
 
 def _svg(title: str, draw: Callable[[Axes], None]) -> Markup:
-    """A chart in the page's colours; equal bytes for equal figures."""
+    """A chart in the colours of the page; equal inputs give equal bytes."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""One picture of a frame: its cameras, the sweep from above, and what the colours mean."""
+"""One picture of a frame: its cameras, a bird's-eye view, and a legend."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def draw_frame(
     Args:
         frame: the frame.
         images: (H,W,3) RGB by camera name; cameras without an image are left out.
-        xyz_lidar_m: (N,3) points of the key sweep, LiDAR frame, file order.
-        labels: (N,) their clusters.
-        masks: by camera name, masks of the full-size image with their class; a camera may be missing.
-        boxes: true boxes, None where there are none.
+        xyz_lidar_m: (N,3) points of the frame, LiDAR frame, in the order of the labels.
+        labels: (N,) clusters of the points.
+        masks: masks of the full-size images with their classes, by camera name; cameras may be missing.
+        boxes: ground-truth boxes, None if there are none.
         taxonomy: classes of masks and labels.
 
     Returns:
-        2400 px wide; six surround cameras stand as they look, front above back, others in the frame's order.
+        2400 px wide. Six surround cameras are arranged by direction, front above back; others are in the frame's order.
     """
     shown = in_reading_order([view for view in frame.cameras if view.name in images])
     columns = min(_COLUMNS, max(1, len(shown)))
@@ -82,7 +82,7 @@ def draw_frame(
 
 
 def in_reading_order(cameras: list[CameraView]) -> list[CameraView]:
-    """Six surround cameras as they look, front above back; others as they come."""
+    """Six surround cameras by direction, front above back; others in the given order."""
     if {view.name for view in cameras} == set(_SURROUND):
         return sorted(cameras, key=lambda view: _SURROUND.index(view.name))
     return cameras
@@ -96,7 +96,7 @@ def _draw_panel(
     taxonomy: Taxonomy,
     size_px: tuple[int, int],
 ) -> Image.Image:
-    """Name of the frame, legend, classes, and the largest clusters as far as there is room."""
+    """Name of the frame, legend, classes, and as many of the largest clusters as fit."""
     panel = Image.new("RGB", size_px, GROUND)
     draw = ImageDraw.Draw(panel)
     clusters = _clusters(xyz_lidar_m, labels, taxonomy)
@@ -127,7 +127,7 @@ def _draw_rows(
     rows: Sequence[_TableRow],
     bottom: int,
 ) -> int:
-    """Rows of a colour and three texts from `v` down; returns where they end."""
+    """Draw rows of a colour and three texts below `v`; returns the coordinate of their end."""
     columns = ((72, "la"), (520, "ra"), (680, "ra"))
     for (u, anchor), text in zip(columns, heading, strict=True):
         draw.text((u, v), text, font=font(20), fill=FAINT, anchor=anchor)
@@ -153,12 +153,12 @@ def _class_rows(clusters: Sequence[_ClusterRow], taxonomy: Taxonomy) -> list[_Ta
 
 
 def _clusters(xyz_lidar_m: FloatArray, labels: PointLabels, taxonomy: Taxonomy) -> list[_ClusterRow]:
-    """(id, class, points, range of the extent's middle) of each cluster, the largest first."""
+    """(id, class, points, range of the centre) of each cluster, largest first."""
     clusters = []
     for cluster in np.unique(labels.instance_id[labels.instance_id != NO_INSTANCE]):
         member = np.flatnonzero(labels.instance_id == cluster)
         xyz = xyz_lidar_m[member].astype(np.float64)
-        middle = (xyz.max(axis=0) + xyz.min(axis=0)) / 2
+        center = (xyz.max(axis=0) + xyz.min(axis=0)) / 2
         name = taxonomy.names[labels.class_id[member[0]]]
-        clusters.append((int(cluster), name, len(member), float(np.linalg.norm(middle))))
+        clusters.append((int(cluster), name, len(member), float(np.linalg.norm(center))))
     return sorted(clusters, key=lambda row: (-row[2], row[0]))

@@ -1,4 +1,4 @@
-"""Curves with bands, and bars, as PNG and SVG, equal bytes for equal figures."""
+"""Curves with bands, and bar charts, as PNG and SVG; equal inputs give equal bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _NAME_WIDTH = 36
-"""Letters of a line."""
+"""Longest line of a name, characters."""
 _COLOURS = ("#c44e52", "#2f6db5", "#4c9a5b", "#8a63b3", "#c98a2b", "#5b6770")
 
 
@@ -24,11 +24,11 @@ class Line:
     """One curve.
 
     Args:
-        name: for the legend.
-        x, y: (L,) its points.
-        band: (L,2) low and high about it, None for none.
-        dashed: how it is drawn; a curve without points in between ("marks") shows figures from elsewhere.
-        marks: draw points alone.
+        name: name in the legend.
+        x, y: (L,) points of the curve.
+        band: (L,2) lower and upper bounds, None for none.
+        dashed: whether the line is dashed.
+        marks: whether to draw only the points, for values of other sources.
     """
 
     name: str
@@ -44,9 +44,10 @@ class Bar:
     """One bar.
 
     Args:
-        name: beside it.
-        here: values, as long as their mean, each a dot; and low and high about the mean, a line, none if NaN.
-        elsewhere: a second bar below, of the other world.
+        name: label of the bar.
+        here: values, and bounds of their mean (NaN for none). The bar is as long as the mean, each value is a dot, and
+            the bounds are a line.
+        elsewhere: likewise for the other world, drawn as a second bar; no values for none.
     """
 
     name: str
@@ -59,11 +60,11 @@ class Panel:
     """Curves over the same axes.
 
     Args:
-        title: above them.
+        title: title of the panel.
         x, y: names of the axes.
-        lines: in the order of the legend.
+        lines: the curves, in the order of the legend.
         from_zero: whether y begins at 0.
-        log_x: whether x is drawn by its logarithm.
+        log_x: whether x has a logarithmic scale.
     """
 
     title: str
@@ -75,23 +76,26 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel], same_y: bool = False) -> dict[str, bytes]:
-    """Panels side by side, three in a row, by suffix, ".png" and ".svg"; one legend for those of equal names.
+    """Panels in rows of three. Panels with equal names of curves share one legend.
 
     Args:
-        panels: one or more.
-        same_y: they share their y axis.
+        panels: one or more panels.
+        same_y: whether all panels share the y axis.
+
+    Returns:
+        Contents of the files by suffix, ".png" and ".svg".
     """
 
     def fill(places: Sequence[Axes]) -> None:
         for place in places[len(panels) :]:
             place.set_axis_off()
-        told = set[tuple[str, ...]]()
+        named = set[tuple[str, ...]]()
         for panel, place in zip(panels, places, strict=False):
             _plot(panel, place)
             names = tuple(line.name for line in panel.lines)
-            if names and names not in told:
+            if names and names not in named:
                 place.legend(frameon=False, fontsize="small", handlelength=1.2)
-                told.add(names)
+                named.add(names)
 
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
@@ -117,12 +121,15 @@ def _plot(panel: Panel, place: Axes) -> None:
 
 
 def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
-    """Bars to the right, the first on top, by suffix, ".png" and ".svg".
+    """Horizontal bars, the first on top.
 
     Args:
-        title: above them.
-        axis: name of x.
+        title: title of the chart.
+        axis: name of the x axis.
         rows: the bars.
+
+    Returns:
+        Contents of the files by suffix, ".png" and ".svg".
     """
 
     def fill(places: Sequence[Axes]) -> None:
@@ -149,7 +156,7 @@ def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
 def _chart(
     shape: tuple[int, int], size: tuple[float, float], fill: Callable[[Sequence[Axes]], None], same_y: bool = False
 ) -> dict[str, bytes]:
-    """Axes in rows and columns, filled; size in inches."""
+    """A figure of `shape` rows and columns, `size` in inches; `fill` draws into its axes, row by row."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

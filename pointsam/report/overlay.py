@@ -1,4 +1,4 @@
-"""One camera's image with its masks and the points that fall on it."""
+"""The image of a camera with its masks and projected points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pointsam.taxonomy import Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
 
 ClassMask = tuple["NDArray[np.bool_] | bytes", int]
-"""A mask, (H,W) bool or COCO compressed run lengths of that size, and its class_id."""
+"""A mask, as (H,W) bool or as COCO compressed RLE of that size, and its class_id."""
 
 _TINT, _OUTLINE = 0.30, 0.95
 _GREY = np.array((205, 205, 210), dtype=np.uint8)
@@ -35,13 +35,13 @@ def draw_camera(
     """Draw a camera.
 
     Args:
-        image_rgb: (H,W,3) the image in full size.
-        title: written in the corner.
-        projection: where the N points of the sweep fall in the full-size image.
-        labels: (N,) their clusters.
-        masks: tinted and outlined in the colour of their class, the largest first.
+        image_rgb: (H,W,3) image in full size.
+        title: text in the corner.
+        projection: of N points into the full-size image.
+        labels: (N,) clusters of the points.
+        masks: masks to tint and outline in the colour of their class; small masks are drawn on top.
         taxonomy: classes of masks and labels.
-        width_px: width of the picture; the height follows.
+        width_px: width of the picture; the aspect ratio is kept.
     """
     height, width = image_rgb.shape[:2]
     scale = width_px / width

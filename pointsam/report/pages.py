@@ -1,4 +1,4 @@
-"""Web pages from the templates in `web`; what stands in them is escaped."""
+"""Web pages from the templates in `web`; values are escaped."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def _templates() -> Environment:
 
 
 def page(template: str, **values: object) -> str:
-    """A page.
+    """Render a page.
 
     Args:
         template: name of a file in `web`.
-        values: what it shows; `markupsafe.Markup` stands as it is, all else is escaped.
+        values: values for the template; all but `markupsafe.Markup` are escaped.
     """
     return _templates().get_template(template).render(values)

@@ -1,4 +1,4 @@
-"""Points and the names of their clusters, drawn into any picture."""
+"""Draws points and the names of their clusters into a picture."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _TAG_GAP_PX = 5
 def paint_points(
     canvas: NDArray[np.uint8], uv_px: NDArray[np.int64], rgb: NDArray[np.uint8], radius_px: int, opacity: float = 1.0
 ) -> None:
-    """Draw points as small squares into a picture; later ones cover earlier ones.
+    """Draw points as small squares; later points cover earlier ones.
 
     Args:
         canvas: (H,W,3) uint8, changed in place.
-        uv_px: (K,2) integer centres; what falls outside is cut off.
-        rgb: (K,3) uint8.
-        radius_px: 0 draws single pixels, 1 squares of three by three.
-        opacity: 1 covers the picture, less lets it shine through.
+        uv_px: (K,2) integer centres; pixels outside the picture are ignored.
+        rgb: (K,3) uint8 colours.
+        radius_px: 0 draws single pixels, 1 squares of 3 x 3 pixels.
+        opacity: 0 is transparent, 1 is opaque.
     """
     reach = np.arange(-radius_px, radius_px + 1)
     offsets = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2)
-    # Point by point, not offset by offset: a later point then covers all of an earlier one.
+    # Ordered by point, not by offset, so that a later point covers all of an earlier one.
     uv = (uv_px[:, None, :] + offsets).reshape(-1, 2)
     colour = np.repeat(rgb, len(offsets), axis=0)
     inside = (uv >= 0).all(axis=1) & (uv < (canvas.shape[1], canvas.shape[0])).all(axis=1)
@@ -53,16 +53,16 @@ def tag_clusters(
     size_px: int,
     min_points: int,
 ) -> None:
-    """Write class and id above clusters, the largest first, where there is room.
+    """Write class and id of clusters beside them, largest first, if there is room.
 
     Args:
-        picture: drawn on in place.
-        uv_px: (N,2) pixel of every point of the sweep.
-        labels: (N,) their clusters.
-        shown: indices of the labelled points that are in the picture.
+        picture: changed in place.
+        uv_px: (N,2) pixel of every point.
+        labels: (N,) clusters of the points.
+        shown: (K,) indices of the labelled points that are in the picture.
         taxonomy: classes of the labels.
         size_px: height of the letters.
-        min_points: clusters with fewer points in the picture go without.
+        min_points: smallest number of points in the picture for a text.
     """
     cluster_id = labels.instance_id[shown]
     clusters, first, count = np.unique(cluster_id, return_index=True, return_counts=True)
@@ -75,7 +75,7 @@ def tag_clusters(
 
 
 class _Tags:
-    """Short texts beside what they name, off each other and off labelled points; the first to come has the choice."""
+    """Short texts beside pixels that they name. They overlap neither each other nor labelled points."""
 
     def __init__(self, picture: Image.Image, size_px: int, keep_off_px: NDArray[np.int64]) -> None:
         self._draw = ImageDraw.Draw(picture, "RGBA")
@@ -84,12 +84,12 @@ class _Tags:
         self._taken[keep_off_px[:, 1], keep_off_px[:, 0]] = True
 
     def place(self, member_px: NDArray[np.int64], text: str, rgb: RGB) -> None:
-        """Draw a text above, right, left or below some pixels: where there is room first, else not at all."""
+        """Draw a text above, right of, left of or below some pixels, at the first place with room, if there is one."""
         left, top, right, bottom = self._draw.textbbox((0, 0), text, font=self._font)
         width, height = int(right - left) + 6, int(bottom - top) + 4
         (u0, v0), (u1, v1) = member_px.min(axis=0) - _TAG_GAP_PX, member_px.max(axis=0) + _TAG_GAP_PX
-        middle_u, middle_v = (u0 + u1 - width) // 2, (v0 + v1 - height) // 2
-        for u, v in ((middle_u, v0 - height), (u1, middle_v), (u0 - width, middle_v), (middle_u, v1)):
+        center_u, center_v = (u0 + u1 - width) // 2, (v0 + v1 - height) // 2
+        for u, v in ((center_u, v0 - height), (u1, center_v), (u0 - width, center_v), (center_u, v1)):
             area = self._taken[v : v + height, u : u + width]
             if u >= 0 and v >= 0 and area.shape == (height, width) and not area.any():
                 area[...] = True

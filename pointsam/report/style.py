@@ -1,4 +1,4 @@
-"""Colours and lettering shared by all pictures, so that an object looks the same in each."""
+"""Colours and fonts of all pictures, so that an object looks the same in each."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _CLASS_COLOURS: tuple[RGB, ...] = (
 
 @cache
 def cluster_rgb(cluster_id: int) -> RGB:
-    """A bright colour for a cluster; ids that follow each other lie 138 degrees of hue apart."""
+    """A bright colour for a cluster; consecutive ids differ by 138 degrees of hue."""
     hue = (0.08 + cluster_id * _GOLDEN_RATIO) % 1.0
     saturation = (0.95, 0.62, 0.80)[cluster_id % 3]
     red, green, blue = colorsys.hsv_to_rgb(hue, saturation, 1.0)
     luminance = 0.30 * red + 0.59 * green + 0.11 * blue
-    # Pure blue and violet are too dark to read on a dark ground: white is mixed in up to a common luminance.
+    # Pure blue and violet are too dark on a dark background: white is added up to a common luminance.
     white = max(0.0, (_MIN_LUMINANCE - luminance) / (1.0 - luminance))
     return _byte(red, white), _byte(green, white), _byte(blue, white)
 
@@ -39,11 +39,11 @@ def _byte(channel: float, white: float) -> int:
 
 
 def class_rgb(class_id: int) -> RGB:
-    """The colour of a class; after twelve they repeat."""
+    """The colour of a class; colours repeat after twelve."""
     return _CLASS_COLOURS[class_id % len(_CLASS_COLOURS)]
 
 
 @cache
 def font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own scalable font: pictures need none from the system."""
+    """The scalable font of Pillow, so that no font of the system is needed."""
     return ImageFont.load_default(size_px)

@@ -1,4 +1,4 @@
-"""One frame as a script of data for the page's viewer."""
+"""The data of a frame as a script for the viewer of the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pointsam.taxonomy import Taxonomy
 from pointsam.types import Boxes, Cluster, FrameLabels
 
 _PER_METRE = 100
-"""Positions are kept in centimetres: int16 reaches 327 m."""
+"""Positions are stored in centimetres; int16 reaches 327 m."""
 _REACH = np.iinfo(np.int16)
 
 
@@ -29,16 +29,16 @@ def frame_script(
     outcomes: Mapping[int, tuple[str, float]] | None = None,
     objects: tuple[NDArray[np.int32], Sequence[Mapping[str, object]]] | None = None,
 ) -> str:
-    """JavaScript that hands a frame to the viewer.
+    """JavaScript that passes a frame to the viewer.
 
     Args:
-        name: of the frame in the page.
-        xyz_lidar_m: (N,3) its sweep.
-        found: its labels.
-        taxonomy: of the labels.
-        boxes: to be drawn.
-        outcomes: what became of each cluster and its best IoU, by cluster_id; None without truth.
-        objects: (N,) true instance of every point, and a row an object; None without truth.
+        name: name of the frame in the page.
+        xyz_lidar_m: (N,3) points, LiDAR frame.
+        found: labels of the frame.
+        taxonomy: classes of the labels.
+        boxes: boxes to draw, None for none.
+        outcomes: outcome and best IoU of each cluster, by cluster_id; None without ground truth.
+        objects: (N,) ground-truth instance of every point, and a row for each object; None without ground truth.
     """
     centimetres = np.clip(np.round(np.asarray(xyz_lidar_m) * _PER_METRE), _REACH.min, _REACH.max)
     data: dict[str, object] = {

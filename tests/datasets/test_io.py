@@ -142,7 +142,7 @@ def test_a_file_that_is_no_image_is_DAT005(tmp_path):
 def test_an_image_of_another_size_than_the_calibration_is_DAT005(photo):
     folder, _ = photo
     assert read_image(folder / "photo.png", expect=(24, 40)).shape == (24, 40, 3)
-    with pytest.raises(DatasetError, match="40 x 24 px, but the calibration says 24 x 40 px") as raised:
+    with pytest.raises(DatasetError, match="40 x 24 px, but the calibration states 24 x 40 px") as raised:
         read_image(folder / "photo.png", expect=(40, 24))
     assert raised.value.code == "DAT005"
 

@@ -87,10 +87,10 @@ def test_a_broken_plug_in_stops_no_other_and_is_named_where_none_recognises(inst
     with pytest.raises(DatasetError, match="DAT002") as raised:
         open_dataset(tmp_path)
     assert "'broken' of theirs 1.0" in raised.value.message
-    assert "blind failed to look: ValueError: bad eyes" in raised.value.message
+    assert "blind failed: ValueError: bad eyes" in raised.value.message
 
 
 def test_a_data_set_that_goes_by_another_name_than_its_plug_in_is_refused(install, tiny_kitti):
     install("theirs", [("datasets", "wrong", "their_data:WRONG")], {"their_data": THEIRS})
-    with pytest.raises(PluginError, match=r"PLG001.*'wrong' opens as one named 'kitti'"):
+    with pytest.raises(PluginError, match=r"PLG001.*'wrong' opens a data set with the name 'kitti'"):
         open_dataset(tiny_kitti.root, "wrong")

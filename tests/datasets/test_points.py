@@ -124,7 +124,7 @@ def test_a_sweep_without_intensity_has_zeros():
 
 
 @pytest.mark.parametrize(
-    ("source", "code", "told"),
+    ("source", "code", "message"),
     [
         (Rows(np.ones((2, 2), np.float32), ("x", "y")), "DAT011", "no column z"),
         (Rows(np.full((2, 3), np.nan, np.float32)), "DAT007", "2 of 2 points"),
@@ -132,8 +132,8 @@ def test_a_sweep_without_intensity_has_zeros():
         (Rows(np.full((2, 4), np.nan, np.float32), TIMED), "DAT007", "time_s"),
     ],
 )
-def test_what_a_source_gives_is_checked(source, code, told):
-    with pytest.raises(DatasetError, match=told) as raised:
+def test_what_a_source_gives_is_checked(source, code, message):
+    with pytest.raises(DatasetError, match=message) as raised:
         read_frame_points(driving(source, SE3.identity()))
     assert raised.value.code == code
     assert "rows" in raised.value.message

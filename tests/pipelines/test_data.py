@@ -35,9 +35,9 @@ def test_a_worker_opens_the_described_data_set(plain, corrections):
     spec = pickle.loads(pickle.dumps(spec))
     assert np.array_equal(mountings(spec.plain()), mountings(plain))
     assert not np.allclose(mountings(spec.open()), mountings(plain), atol=0.1)
-    mended = pickle.loads(pickle.dumps(DataSpec(plain.root, corrections=corrections))).open()
-    assert np.abs(mountings(mended) - mountings(plain)).max() == pytest.approx(0.1)
-    assert mended.fingerprint() == plain.fingerprint()
+    corrected = pickle.loads(pickle.dumps(DataSpec(plain.root, corrections=corrections))).open()
+    assert np.abs(mountings(corrected) - mountings(plain)).max() == pytest.approx(0.1)
+    assert corrected.fingerprint() == plain.fingerprint()
 
 
 def test_all_but_frames_is_the_data_set_s_own(plain):

@@ -13,9 +13,9 @@ from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 
 LIDAR, COLUMNS = "velodyne", ("x", "y", "z", "intensity")
-"""The sensor, and the values of a point in its files."""
+"""Name of the sensor, and the values of a point in its files."""
 
-# The tracking release writes the second names; that of odometry the third, and its images are rectified already.
+# The tracking release uses the second names, the odometry release the third; images of the latter are rectified.
 _RECTIFICATION = ("R0_rect", "R_rect")
 _MOUNTING = ("Tr_velo_to_cam", "Tr_velo_cam", "Tr")
 _PROJECTION = ("P2",)
@@ -28,9 +28,9 @@ class Calibration:
     """One frame's calibration.
 
     Args:
-        path: the file it came from.
-        P2_px: (3,4) float64 projection of the rectified frame (that of labels) into camera 2.
-        rect_SE3_lidar: R0_rect Tr_velo_to_cam.
+        path: file of the calibration.
+        P2_px: (3,4) float64 projection from the rectified frame (the frame of labels) into camera 2.
+        rect_SE3_lidar: from the LiDAR frame to the rectified frame, R0_rect Tr_velo_to_cam.
     """
 
     path: DataPath
@@ -41,7 +41,7 @@ class Calibration:
         """Camera 2.
 
         Raises:
-            CalibrationError: CAL002 naming the file, if P2 is no pinhole camera's.
+            CalibrationError: CAL002 naming the file, if P2 is not of a pinhole camera.
         """
         try:
             return PinholeCamera(self.P2_px[:, :3], width_px, height_px)
@@ -49,7 +49,7 @@ class Calibration:
             raise CalibrationError(error.code, f"{self.path}, P2: {error.message}", error.hint) from error
 
     def cam_SE3_lidar(self, camera: PinholeCamera) -> SE3:
-        """Camera 2 seen from the LiDAR: P2 = K [I | t], so its fourth column is K t, the offset from camera 0."""
+        """From the LiDAR frame to camera 2: P2 = K [I | t], and t is the offset of camera 2 from camera 0."""
         offset_m = np.linalg.solve(camera.K, self.P2_px[:, 3])
         return SE3(np.eye(3), offset_m) @ self.rect_SE3_lidar
 
@@ -59,14 +59,14 @@ class LabelRow:
     """One object of a label file.
 
     Args:
-        line: number in the file, from 1.
+        line: line number in the file, from 1.
         kind: KITTI's class name.
         box_xyxy_px: 2D box in the image of camera 2.
         size_hwl_m: height, width, length.
         bottom_rect_m: centre of the box's bottom face in the rectified camera frame.
         rotation_y: heading about the camera's y axis, radians; 0 points along its x axis.
-        truncated: share outside of the image.
-        occluded: 0 visible, 1 partly, 2 largely hidden, 3 unknown.
+        truncated: fraction of the object outside the image.
+        occluded: 0 visible, 1 partly occluded, 2 largely occluded, 3 unknown.
     """
 
     line: int
@@ -79,7 +79,7 @@ class LabelRow:
     occluded: int = 0
 
     def rect_SE3_box(self) -> SE3:
-        """From the box's own frame (x along length, y along width, z up, origin in its centre)."""
+        """From the frame of the box (x along its length, y along its width, z up, origin at its centre)."""
         c, s = np.cos(self.rotation_y), np.sin(self.rotation_y)
         x, y, z = self.bottom_rect_m
         rotation = np.array([[c, s, 0], [0, 0, -1], [-s, c, 0]])
@@ -92,7 +92,7 @@ def read_calibration(path: DataPath) -> Calibration:
     Raises:
         DatasetError: DAT004 if the file is missing.
         CalibrationError: naming file and key: CAL003 on a missing key, a wrong number of values or a value that is no
-            finite number, CAL001 on a rotation that is not one.
+            finite number, CAL001 on an invalid rotation.
     """
     values: dict[str, list[str]] = {}
     for line in _lines(path, "calibration file"):

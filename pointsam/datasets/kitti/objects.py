@@ -1,8 +1,8 @@
 """KITTI 3D object detection: single frames, one LiDAR, the left colour camera (camera 2).
 
 Layout: training/ and testing/ with velodyne/, image_2/, calib/ and, in training/, label_2/; optionally
-ImageSets/<split>.txt. Frames of training/ go by their number ("000123"), those of testing/ by "testing_000123".
-The ego frame is the LiDAR's; the frames carry no time and no pose.
+ImageSets/<split>.txt. Ids of frames are their numbers in training/ ("000123"), and "testing_000123" in testing/.
+The ego frame is the LiDAR frame; frames have no time and no pose.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ FOLDERS = ("training", "testing")
 CAMERA = "image_2"
 
 _RING_GAP_RAD = math.radians(26.8 / 63)
-"""HDL-64E, mean of its two blocks."""
+"""Of the HDL-64E, mean of its two blocks."""
 
 VOID_RING_M = 0.3
-"""Labelled cars miss their near face by 0.2 to 0.4 m (quality.md): points so near to a box are void."""
+"""Boxes of cars end 0.2 to 0.4 m before the near face of the car: points so close to a box are void."""
 
 _TESTING_PREFIX = "testing_"
 _CLASSES = LabelMapping(
@@ -77,11 +77,11 @@ class Kitti:
         """Frames of a folder or split, sorted.
 
         Args:
-            split: None or "training", "testing", or the name of a file ImageSets/<split>.txt, whose numbers mean
-                testing/ in the split "test" and training/ in any other.
+            split: None or "training", "testing", or the name of a file ImageSets/<split>.txt. Its numbers are frames
+                of testing/ for the split "test", else of training/.
 
         Raises:
-            DatasetError: DAT010 on an unknown split, DAT009 if there are none.
+            DatasetError: DAT010 on an unknown split, DAT009 if there are no frames.
         """
         if split is None or split in FOLDERS:
             folder = split or FOLDERS[0]
@@ -106,7 +106,7 @@ class Kitti:
         return [prefix + number for number in numbers]
 
     def frame(self, frame_id: str) -> Frame:
-        """One frame; of the image only the header is read, of the LiDAR file nothing.
+        """One frame; reads the header of the image, and nothing of the LiDAR file.
 
         Raises:
             DatasetError: DAT010 on an unknown id, DAT004 if the image or calibration is missing, DAT005 if the image
@@ -131,11 +131,11 @@ class Kitti:
         return Frame(frame_id, self.scene(frame_id), (sweep,), neighbours={}, cameras=(view,))
 
     def scene(self, frame_id: str) -> str:
-        """The folder, training or testing: KITTI does not tell which frames belong to one drive."""
+        """The folder, training or testing: KITTI does not state which frames belong to one drive."""
         return "testing" if frame_id.startswith(_TESTING_PREFIX) else "training"
 
     def boxes(self, frame_id: str) -> Boxes | None:
-        """True boxes in the LiDAR frame; Van, Person_sitting and Misc are void, DontCare has no box.
+        """Ground-truth boxes in the LiDAR frame; Van, Person_sitting and Misc are void, DontCare has no box.
 
         Raises:
             DatasetError: DAT010 on an unknown id, DAT004 on a missing calibration, DAT011 naming file and line of a
@@ -148,7 +148,7 @@ class Kitti:
         return _boxes(frame_id, read_labels(files.labels), read_calibration(files.calibration))
 
     def rect_SE3_lidar(self, frame_id: str) -> SE3:
-        """The frame that labels stand in: camera 0's, rectified.
+        """From the LiDAR frame to the frame of labels, the rectified frame of camera 0.
 
         Raises:
             DatasetError, CalibrationError: as `boxes`.
@@ -156,7 +156,7 @@ class Kitti:
         return read_calibration(self._files(frame_id).calibration).rect_SE3_lidar
 
     def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
-        """A frame's label file, line by line; None where it has none.
+        """The rows of the label file of a frame; None if it has none.
 
         Raises:
             DatasetError: as `boxes`.
@@ -165,7 +165,7 @@ class Kitti:
         return read_labels(path) if path.is_file() else None
 
     def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
-        """(M,) level of each of the boxes, from the label file's `occluded`.
+        """(M,) level of each of the boxes, from `occluded` in the label file.
 
         Raises:
             DatasetError: as `boxes`.
@@ -176,17 +176,17 @@ class Kitti:
         return np.array([2 - row.occluded for row in rows if row.kind != "DontCare"], dtype=np.int8)
 
     def velocities_mps(self, frame_id: str) -> None:
-        """None: frames are single."""
+        """None: there are no sequences of frames."""
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
-        """None, likewise."""
+        """Empty: there are no sequences of frames."""
         return []
 
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
-        """Truth from boxes, the only source.
+        """Ground truth from boxes, the only source.
 
-        Void are a ring of VOID_RING_M around the boxes, what the image shows inside DontCare regions, and all that
-        camera 2 does not see: nothing there was labelled.
+        A point is void if it is within VOID_RING_M of a box, if its pixel is in a DontCare region, or if camera 2 does
+        not see it: nothing was annotated there.
 
         Raises:
             DatasetError: as `frame`, `boxes` and `pointsam.datasets.io.read_points`.
@@ -210,7 +210,7 @@ class Kitti:
     def fingerprint(self) -> str:
         """Hex digest over the names of all LiDAR files and the contents of all calibration files.
 
-        Not their sizes, nor the images: a file that was cut off must be mended within the run that set it aside.
+        Sizes and images are no part of it: a truncated file can then be replaced within the run that quarantined it.
         """
         digest = hashlib.sha256()
         for folder in FOLDERS:
@@ -223,7 +223,7 @@ class Kitti:
     def _files(self, frame_id: str) -> _FrameFiles:
         number = frame_id.removeprefix(_TESTING_PREFIX)
         files = _FrameFiles.of(self.root / self.scene(frame_id), number)
-        # A frame of which only the LiDAR file is missing is damaged, not unknown: reading the points says so.
+        # A frame that lacks only its LiDAR file is damaged, not unknown: reading the points reports it.
         if not (files.velodyne.is_file() or files.calibration.is_file()):
             raise DatasetError(
                 "DAT010",

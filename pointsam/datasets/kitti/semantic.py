@@ -1,7 +1,7 @@
 """SemanticKITTI: KITTI's odometry sequences with a label for every point.
 
 Layout: sequences/NN with velodyne/*.bin, image_2/*.png, calib.txt and, where there are any, poses.txt, times.txt and
-labels/*.label. Frames go by "NN_NNNNNN". The ego frame is the LiDAR's; image and sweep have one time and one pose.
+labels/*.label. Ids of frames are "NN_NNNNNN". The ego frame is the LiDAR frame; image and sweep share time and pose.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _VALUES = 12
 _THINGS = {10: "car", 18: "truck", 20: "other_vehicle", 13: "other_vehicle", 16: "other_vehicle", 30: "person"}
 _THINGS |= {31: "bicyclist", 32: "motorcyclist", 252: "car", 253: "bicyclist", 254: "person", 255: "motorcyclist"}
 _THINGS |= {256: "other_vehicle", 257: "other_vehicle", 258: "truck", 259: "other_vehicle"}
-"""Label to class; those from 252 on are the moving ones."""
+"""Label to class; labels from 252 on are of moving objects."""
 _VOID = (0, 1, 11, 15, 52, 99)
 """Unlabelled, outlier, cycles without a rider, other structure, other object."""
 
@@ -68,7 +68,7 @@ class SemanticKitti:
             )
 
     def frame_ids(self, split: str | None = None) -> list[str]:
-        """Frames of all sequences that are here, of a split's (train, val, test), or of one by its number ("08").
+        """Frames of all sequences of the root, of those of a split (train, val, test), or of one sequence ("08").
 
         Raises:
             DatasetError: DAT010 on an unknown split or sequence, DAT009 if there are no frames.
@@ -87,7 +87,7 @@ class SemanticKitti:
         return frames
 
     def frame(self, frame_id: str) -> Frame:
-        """One frame; of the image only the header is read, of the LiDAR file nothing.
+        """One frame; reads the header of the image, and nothing of the LiDAR file.
 
         Raises:
             DatasetError: DAT010 on an unknown id, DAT004 if image or calibration are missing, DAT005 on an image
@@ -116,20 +116,20 @@ class SemanticKitti:
         return Frame(frame_id, name, (sweep,), neighbours, (view,))
 
     def scene(self, frame_id: str) -> str:
-        """Its sequence."""
+        """The sequence of the frame."""
         return self._parts(frame_id)[0]
 
     def boxes(self, frame_id: str) -> Boxes | None:
         """None: there are no boxes."""
 
     def visibility(self, frame_id: str) -> None:
-        """None, likewise."""
+        """None: there are no boxes."""
 
     def velocities_mps(self, frame_id: str) -> None:
-        """None, likewise."""
+        """None: there are no boxes."""
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
-        """Up to `count` sweeps before the frame's, the latest first; none without poses.txt."""
+        """Up to `count` sweeps before the frame, latest first; none without poses.txt."""
         name, number = self._parts(frame_id)
         if self._poses(name) is None:
             return []
@@ -138,13 +138,13 @@ class SemanticKitti:
         return [self._sweep(name, other) for other in numbers[max(0, place - count) : place][::-1]]
 
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
-        """Truth from labels/*.label, the only source; None where there is none.
+        """Ground truth from labels/*.label, the only source; None if there is no file.
 
-        Void are unlabelled points, things without an instance, cycles without a rider, and all that camera 2 does not
-        see: nothing there can be labelled from images.
+        Void are unlabelled points, things without an instance, cycles without a rider, and points that camera 2 does
+        not see, because images cannot label them.
 
         Raises:
-            DatasetError: DAT011 if the labels are not of the sweep's points; as `frame` and `read_points`.
+            DatasetError: DAT011 if the number of labels is not that of points; as `frame` and `read_points`.
         """
         name, number = self._parts(frame_id)
         path = self._folder(name) / "labels" / f"{number}.label"
@@ -156,8 +156,8 @@ class SemanticKitti:
         if len(value) != 4 * len(xyz):
             raise DatasetError(
                 "DAT011",
-                f"{path} holds {len(value)} bytes, the sweep {len(xyz)} points of 4",
-                "take labels and velodyne of the same release",
+                f"{path} has {len(value)} bytes, but the sweep has {len(xyz)} points of 4 bytes each",
+                "use labels and velodyne of the same release",
             )
         value = value.view("<u4")
         semantic, instance = value & 0xFFFF, value >> 16
@@ -207,7 +207,7 @@ class SemanticKitti:
 
     @lru_cache(maxsize=32)  # noqa: B019
     def _poses(self, name: str) -> NDArray[np.float64] | None:
-        """(N,12) first three rows of world_SE3_cam0, one a frame of the whole sequence; the world is the first cam0."""
+        """(N,12) first three rows of world_SE3_cam0 of every frame of the sequence; the world is the first cam0."""
         return _table(self._folder(name) / "poses.txt", _VALUES)
 
     @lru_cache(maxsize=32)  # noqa: B019
@@ -232,15 +232,17 @@ def _table(path: DataPath, width: int) -> NDArray[np.float64] | None:
     try:
         values = np.array(words, dtype=np.float64).reshape(-1, width)
     except ValueError as error:
-        raise DatasetError("DAT011", f"{path}: not {width} numbers a line: {error}", "complete the download") from error
+        raise DatasetError(
+            "DAT011", f"{path}: no {width} numbers per line: {error}", "complete the download"
+        ) from error
     if not len(values) or not np.isfinite(values).all():
-        raise DatasetError("DAT011", f"{path}: a line has not {width} finite numbers", "complete the download")
+        raise DatasetError("DAT011", f"{path}: a line does not have {width} finite numbers", "complete the download")
     return values
 
 
 def _pose(path: DataPath, poses: NDArray[np.float64], row: int) -> SE3:
     if row >= len(poses):
-        raise DatasetError("DAT011", f"{path} has {len(poses)} lines, frame {row} has none", "complete the download")
+        raise DatasetError("DAT011", f"{path} has {len(poses)} lines, none for frame {row}", "complete the download")
     matrix = poses[row].reshape(3, 4)
     try:
         return SE3(matrix[:, :3], matrix[:, 3])

@@ -17,7 +17,7 @@ from pointsam.datasets.nuscenes.tables import read_rows
 from pointsam.datasets.nuscenes.versions import table_path
 
 VISIBILITY = ("0-40 %", "40-60 %", "60-80 %", "80-100 %")
-"""How much of an object all cameras see, by the position of its visibility_token in VISIBILITY_TOKENS."""
+"""Fraction of an object that all cameras together see, in the order of VISIBILITY_TOKENS."""
 VISIBILITY_TOKENS = "1234"
 
 _LONGEST_GAP_S = 1.5
@@ -42,7 +42,7 @@ def read_categories(folder: DataPath) -> tuple[Categories, dict[str, int]]:
 def read_boxes(
     folder: DataPath, sample_row: Mapping[str, int], t_us: NDArray[np.int64], category_row: Mapping[str, int]
 ) -> tuple[BoxColumns, tuple[Rows, Rows]]:
-    """The boxes, grouped by sample in the table's own order.
+    """The boxes, grouped by sample, otherwise in the order of the table.
 
     Args:
         folder: the version folder.
@@ -87,15 +87,15 @@ def read_boxes(
 
 
 def velocities(position_m: NDArray[np.float64], instance: IntArray, t_us: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(N,3) metres per second: from an object's annotation before to the one after, as the devkit's `box_velocity`.
+    """(N,3) metres per second, from the previous to the next annotation of an object, as the devkit's `box_velocity`.
 
     Args:
         position_m: (N,3) world frame.
         instance: (N,) the object of each annotation.
-        t_us: (N,) its time.
+        t_us: (N,) time of each annotation.
 
     Returns:
-        NaN for an object seen once, and across gaps of more than 1.5 s (of 3 s, where there are two neighbours).
+        NaN for an object with one annotation, and across gaps of more than 1.5 s (3 s between two neighbours).
     """
     order = np.lexsort((t_us, instance))
     at = np.arange(len(order))

@@ -113,9 +113,9 @@ class Link(Generic[V]):
     """A field whose tokens name rows of another table.
 
     Args:
-        folder, table, field: where the tokens stand.
-        target: the table that they point to.
-        rows: what to give for each of its tokens.
+        folder, table, field: place of the tokens.
+        target: table that they point to.
+        rows: value for each token of `target`.
     """
 
     folder: DataPath
@@ -125,10 +125,10 @@ class Link(Generic[V]):
     rows: Mapping[str, V]
 
     def __call__(self, owner: str, token: str) -> V:
-        """What `token`, read in the row `owner`, points to.
+        """The value for `token`, which the row `owner` holds.
 
         Raises:
-            DatasetError: DAT003 if it points nowhere.
+            DatasetError: DAT003 if no row of `target` has the token.
         """
         try:
             return self.rows[token]
@@ -137,19 +137,15 @@ class Link(Generic[V]):
                 "DAT003",
                 f"{table_path(self.folder, self.table)}: row {owner!r}, field {self.field!r} points to {token!r}, "
                 f"which is not in {self.target}.json",
-                "the tables are cut or from different releases: unpack them again, all from one archive",
+                "the tables are truncated or from different releases: unpack them again, all from one archive",
             ) from None
-
-    def all(self, owners: Iterable[str], tokens: Iterable[str]) -> list[V]:
-        """As a call, for many rows."""
-        return [self(owner, token) for owner, token in zip(owners, tokens, strict=True)]
 
 
 def numbers(value: Sequence[float], count: int) -> Sequence[float]:
-    """`count` floats; NaN where the table holds something else, so that the frame's own check names the row."""
+    """`count` floats, or NaNs if the value is something else: the check of the frame then names the row."""
     try:
         floats = array("d", value)
-    except TypeError:  # tables promise numbers and may hold anything
+    except TypeError:  # the values of lists were not checked
         return [np.nan] * count
     return floats if len(floats) == count else [np.nan] * count
 

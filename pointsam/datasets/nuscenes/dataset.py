@@ -1,8 +1,8 @@
 """nuScenes: six cameras, one LiDAR at 20 Hz, key frames at 2 Hz.
 
-Layout: a version folder with the JSON tables (v1.0-mini, v1.0-trainval, v1.0-test, or of any other name) beside
-samples/ and sweeps/. Frames are samples and go by their token. Tables that point nowhere or are malformed stop the
-data set when it is opened; a pose, a camera or a missing key sweep that spoils single frames stops only those.
+Layout: a version folder with the JSON tables (v1.0-mini, v1.0-trainval, v1.0-test, or any other name) beside samples/
+and sweeps/. Frames are samples; their ids are tokens. A malformed table, or a token that no row has, is an error when
+the data set is opened. A wrong pose or camera, or a missing key sweep, is an error of its frame only.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from pointsam.taxonomy import NUSCENES
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
 NEIGHBOURS = (-1, 1)
-"""Sweeps that a frame carries beside its own, in revolutions (method.md A.2)."""
+"""Offsets of the neighbouring sweeps that a frame holds, in revolutions."""
 
 
 class NuScenes:
     """A nuScenes root.
 
     Args:
-        root: the folder that holds the version folder, samples/ and sweeps/.
-        version: the version folder's name; None where there is only one.
+        root: folder that holds the version folder, samples/ and sweeps/.
+        version: name of the version folder; None if there is only one.
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 if there is no version folder, several and none was named,
-            or a table is missing; DAT003 on a token that points nowhere, DAT011 on a malformed table.
+            or a table is missing; DAT003 on a token that no row has, DAT011 on a malformed table.
         StoreError: if the index cannot be written to the cache.
     """
 
@@ -58,11 +58,12 @@ class NuScenes:
         """Sample tokens in (scene, time) order.
 
         Args:
-            split: None for all; the name of a scene; a key of the version folder's `splits.json`
+            split: None for all; the name of a scene; a key of `splits.json` in the version folder
                 ({split: [scene names]}); or train, val, test, mini_train, mini_val.
 
         Raises:
-            DatasetError: DAT010 on an unknown split, DAT009 if there are no frames in it.
+            DatasetError: DAT010 on an unknown split, DAT009 if it has no frames, DAT004 or DAT011 on a `splits.json`
+                that cannot be read.
         """
         tokens: list[str] = self._index.strings("samples", "token").to_pylist()
         if split is not None:
@@ -79,21 +80,21 @@ class NuScenes:
         return tokens
 
     def scene(self, frame_id: str) -> str:
-        """The scene's name."""
+        """Name of the scene."""
         scene: str = self._index.strings("samples", "scene")[self._sample(frame_id)].as_py()
         return scene
 
     @property
     def devkit_version(self) -> str:
-        """The version folder's name: the nuScenes devkit evaluates detections of this data set."""
+        """Name of the version folder, as the nuScenes devkit takes it."""
         return self.version
 
     def lidar_token(self, frame_id: str) -> str:
-        """sample_data token of the key sweep, by which nuScenes names label files.
+        """sample_data token of the key sweep; nuScenes names label files by it.
 
         Raises:
             DatasetError: DAT010 on an unknown sample, DAT011 on one without key sweep, or if the token of any key
-                sweep cannot name a file: that is said before the first file is written.
+                sweep cannot name a file, so that the error comes before the first file is written.
         """
         return self._lidar_tokens[self._key_sweep(frame_id)]
 
@@ -101,9 +102,9 @@ class NuScenes:
         """Paths, times and calibration of one sample; reads no sensor data.
 
         Raises:
-            DatasetError: DAT010 on an unknown token, DAT011 on a sample without key sweep or cameras, or on a camera
-                whose channel cannot name a file.
-            CalibrationError: CAL001, CAL002 or CAL003 naming table, token and field.
+            DatasetError: DAT010 on an unknown token, DAT011 on a sample without key sweep or cameras, or on a channel
+                that cannot name a file.
+            CalibrationError: CAL001, CAL002 or CAL003, naming table, token and field.
         """
         sample = self._sample(frame_id)
         key = self._key_sweep(frame_id)
@@ -123,11 +124,11 @@ class NuScenes:
         )
 
     def boxes(self, frame_id: str) -> Boxes | None:
-        """Annotations at the key sweep's time, in its LiDAR frame; None where the version has none at all.
+        """Annotations at the time of the key sweep, in its LiDAR frame; None if the version has no annotations.
 
         Raises:
             DatasetError: as `frame`, and DAT011 on a size that is not three positive numbers.
-            CalibrationError: CAL001 or CAL003 naming table, token and field.
+            CalibrationError: CAL001 or CAL003, naming table, token and field.
         """
         if not self._index.num_rows("boxes"):
             return None
@@ -147,14 +148,14 @@ class NuScenes:
         )
 
     def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
-        """(M,) level of each of the boxes, as annotated: its pixels in all cameras that nothing hides."""
+        """(M,) annotated level of each of the boxes: the fraction that all cameras together see."""
         if not self._index.num_rows("boxes"):
             return None
         level: NDArray[np.int8] = self._index.numbers("boxes", "visibility")[self._box_rows(frame_id)]
         return level
 
     def velocities_mps(self, frame_id: str) -> NDArray[np.float64] | None:
-        """(M,2) of the boxes, LiDAR frame, from the annotations before and after as the devkit's `box_velocity`."""
+        """(M,2) of the boxes, LiDAR frame, from the previous and next annotations, as the devkit's `box_velocity`."""
         if not self._index.num_rows("boxes"):
             return None
         sweep = self._exposures.sweep(self._key_sweep(frame_id))
@@ -163,7 +164,7 @@ class NuScenes:
         return (in_world @ world_R_lidar)[:, :2]
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
-        """Up to `count` sweeps before the key sweep, the latest first.
+        """Up to `count` sweeps before the key sweep, latest first.
 
         Raises:
             DatasetError, CalibrationError: as `frame`.
@@ -180,12 +181,12 @@ class NuScenes:
         """From panoptic labels, else from lidarseg labels and boxes, else from boxes, else None.
 
         Args:
-            frame_id: of the frame.
-            source: only from "panoptic", "lidarseg" or "boxes".
+            frame_id: the frame.
+            source: "panoptic", "lidarseg" or "boxes" to take this source only.
 
         Raises:
             DatasetError: as `frame` and `read_points`; DAT004 on a missing label file, DAT011 on one that does not fit
-                the sweep, or if category.json lacks the label packs' `index`.
+                the sweep, or if category.json lacks the `index` of the label packs.
         """
         sample = self._sample(frame_id)
         panoptic, lidarseg = (
@@ -206,7 +207,7 @@ class NuScenes:
         return lidarseg_truth(category, self._category_names, xyz, boxes, numbers)
 
     def fingerprint(self) -> str:
-        """sha256 over all that frames are made of; boxes and label packs may come or go without changing it."""
+        """sha256 of everything that frames are made of; boxes and label packs do not change it."""
         return self._index.fingerprint
 
     def _table(self, table: str) -> DataPath:
@@ -290,7 +291,7 @@ class NuScenes:
         if (numbers < 0).any():
             raise DatasetError(
                 "DAT011",
-                f"{self._table('category')}: a row has no whole number in its field 'index', which label files need",
-                "this is the table of nuScenes without labels: put back the one of nuScenes-lidarseg or -panoptic",
+                f"{self._table('category')}: a row has no integer in its field 'index', which label files need",
+                "this is the table of nuScenes without label packs: use that of nuScenes-lidarseg or nuScenes-panoptic",
             )
         return dict(zip(numbers.tolist(), self._index.strings("categories", "name").to_pylist(), strict=True))

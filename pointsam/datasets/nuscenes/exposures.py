@@ -1,4 +1,4 @@
-"""Exposures of nuScenes' sensors as values: sweeps, camera views, poses."""
+"""Rows of the index as values: sweeps, camera views, poses."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Sweep
 
 COLUMNS = ("x", "y", "z", "intensity", "ring")
-"""Of LiDAR files."""
+"""Values of a point in LiDAR files."""
 
 _RING_GAP_RAD = math.radians(41.33 / 31)
-"""HDL-32E."""
+"""Of the HDL-32E."""
 
 
 class Exposures:
-    """Reads rows of the index.
+    """Sweeps and camera views of an index.
 
     Args:
         root: of the data set.
         folder: the version folder, for messages.
-        index: of that folder.
+        index: index of that folder.
     """
 
     def __init__(self, root: DataPath, folder: DataPath, index: Index) -> None:
@@ -38,7 +38,7 @@ class Exposures:
         """A row of `sweeps`.
 
         Raises:
-            CalibrationError: CAL001 or CAL003 on a pose or mounting that cannot be, naming table, token and field.
+            CalibrationError: CAL001 or CAL003 on an impossible pose or mounting, naming table, token and field.
             DatasetError: as `file`.
         """
         path, t_us, mounting, pose = self._exposure("sweeps", row)
@@ -48,7 +48,7 @@ class Exposures:
         """A row of `images`.
 
         Raises:
-            CalibrationError: as `sweep`, and CAL002 on a camera matrix that cannot be.
+            CalibrationError: as `sweep`, and CAL002 on an impossible camera matrix.
             DatasetError: as `file`, and DAT011 on a channel that cannot name a file.
         """
         path, t_us, mounting, pose = self._exposure("images", row)
@@ -83,12 +83,12 @@ class Exposures:
             ) from error
 
     def pose(self, group: str, table: str, row: int) -> SE3:
-        """Rotation and translation of a row of a group, as they are.
+        """The transform of a row of a group.
 
         Args:
-            group: of the index.
-            table: that the group is read from, for messages.
-            row: number in the group.
+            group: group of the index: calibrations, poses or boxes.
+            table: table that the group is read from, for messages.
+            row: row number in the group.
 
         Raises:
             CalibrationError: CAL001 or CAL003 naming table, token and field.

@@ -29,17 +29,17 @@ from pointsam.datasets.nuscenes.join import join
 from pointsam.datasets.nuscenes.versions import BOX_TABLES, LABEL_TABLES, REQUIRED, table_path
 
 _LAYOUT = "3"
-"""Changes whenever the index's columns do."""
+"""Change it whenever the columns of the index change."""
 
 _FRAME_GROUPS = ("samples", "sweeps", "images", "calibrations", "poses")
 _TRUTH_COLUMNS = ("box_first", "box_last", *LABEL_TABLES)
 
 
 class Index:
-    """An open index: columns by group, nothing copied.
+    """An open index: columns by group, memory-mapped.
 
     Attributes:
-        fingerprint: sha256 over all that frames are made of (not boxes or label files), the same on every machine.
+        fingerprint: sha256 of everything that frames are made of (not boxes or label files), equal on all machines.
     """
 
     def __init__(self, groups: Mapping[str, pa.StructArray], fingerprint: str) -> None:
@@ -47,11 +47,11 @@ class Index:
         self.fingerprint = fingerprint
 
     def num_rows(self, group: str) -> int:
-        """Length of a group."""
+        """Number of rows of a group."""
         return len(self._groups[group])
 
     def find_sample(self, token: str) -> int | None:
-        """Row of a sample, by binary search; None if there is none."""
+        """Row of a sample, by binary search; None if there is no such sample."""
         tokens, order = self.strings("samples", "token"), self.numbers("samples", "by_token")
         at = bisect_left(order, token, key=lambda row: tokens[row].as_py())
         row = int(order[at]) if at < len(order) else -1
@@ -70,10 +70,10 @@ class Index:
 
 
 def open_index(folder: DataPath) -> Index:
-    """The index of a version folder, built if the cache has none that fits.
+    """The index of a version folder; built if the cache has none for the tables as they are.
 
     Raises:
-        DatasetError: what `join` raises.
+        DatasetError: as `join`.
         StoreError: OUT002 or OUT003 if the cache cannot be written.
     """
     path = index_path(folder)
@@ -81,7 +81,7 @@ def open_index(folder: DataPath) -> Index:
     if index is None:
         try:
             make_folder(path.parent)
-            with locked(path.parent):  # of many workers one builds, the others wait and find its file
+            with locked(path.parent):  # one of many workers builds, the others wait and read its file
                 index = _load(path) or _build(folder, path)
         except OSError as error:
             raise cache_error(path.parent, error) from error
@@ -89,7 +89,7 @@ def open_index(folder: DataPath) -> Index:
 
 
 def index_path(folder: DataPath) -> Path:
-    """Where the index of these tables, as they are now, belongs in the cache."""
+    """Path in the cache of the index of these tables, as they are now."""
     tables = [table_path(folder, name) for name in (*REQUIRED, *BOX_TABLES, *LABEL_TABLES)]
     state = [_LAYOUT, *(f"{path.name} {version_of(path)}" for path in tables if path.is_file())]
     of_folder, of_tables = _short_hash(str(folder.resolve())), _short_hash("\n".join(state))
@@ -101,7 +101,7 @@ def _short_hash(text: str) -> str:
 
 
 def _load(path: Path) -> Index | None:
-    """None if there is no index or it is damaged: then it is built again."""
+    """None if there is no index, or if it is damaged and must be built again."""
     try:
         return _of_table(pa.ipc.open_file(pa.memory_map(str(path))).read_all())
     except (OSError, pa.ArrowInvalid):
@@ -129,11 +129,11 @@ def _build(folder: DataPath, path: Path) -> Index:
     finally:
         temporary.unlink(missing_ok=True)
     _forget_older(path, started)
-    return _load(path) or _of_table(table)  # mapped, so that the builder's memory is given back
+    return _load(path) or _of_table(table)  # memory-mapped, which frees the memory of the builder
 
 
 def _forget_older(path: Path, started: float) -> None:
-    """Removes indices of tables that have changed since, and what killed builders left."""
+    """Removes indices of earlier states of the tables, and files of killed builders."""
     for other in path.parent.glob("*.arrow*"):
         with suppress(OSError):
             if other != path and other.stat().st_mtime < started:
@@ -141,7 +141,7 @@ def _forget_older(path: Path, started: float) -> None:
 
 
 def _one_row(columns: Group) -> pa.ListArray:
-    """A group as a list of one item, so that groups of different lengths share a file."""
+    """A group as a list of one item, so that groups of different lengths fit into one file."""
     arrays = [_array(values) for values in columns.values()]
     rows = pa.StructArray.from_arrays(arrays, names=list(columns))
     return pa.ListArray.from_arrays(pa.array([0, len(rows)], type=pa.int32()), rows)

@@ -1,9 +1,9 @@
-"""Joins nuScenes' tables into the columns that frames need, every token resolved to a row number.
+"""Joins nuScenes' tables into the columns that frames need, with row numbers in place of tokens.
 
-Of the 2.6 million sample_data rows of v1.0-trainval a frame needs the LIDAR_TOP chain and the camera key frames only;
-the other rows are dropped while they stream by, and so are the ego poses that none of the kept rows uses.
-A token that points nowhere is refused here, for the whole data set: the tables do not belong together or were cut.
-A value that concerns single frames (a rotation, an intrinsic matrix) is stored as it is and judged with its frame.
+Of the 2.6 million sample_data rows of v1.0-trainval, frames need only those of LIDAR_TOP and of key frames of cameras.
+Other rows are dropped while the table is read, and so are ego poses that no kept row uses.
+A token that no row has is an error here, for the whole data set: tables are truncated or from different releases.
+A value of single frames (a rotation, an intrinsic matrix) is stored as it is and checked with its frame.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pointsam.datasets.nuscenes.versions import table_path
 
 LIDAR = "LIDAR_TOP"
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
-"""The published camera order (method.md part A); other cameras follow by name."""
+"""The published order of cameras; other cameras follow by name."""
 
 
 def join(folder: DataPath) -> dict[str, Group]:
@@ -46,7 +46,7 @@ def join(folder: DataPath) -> dict[str, Group]:
         samples: `columns.Samples`, and so on: sweeps, images, calibrations, poses, boxes, categories.
 
     Raises:
-        DatasetError: DAT003 on a token that points nowhere, DAT004 or DAT011 on a table that cannot be read.
+        DatasetError: DAT003 on a token that no row has, DAT004 or DAT011 on a table that cannot be read.
     """
     calibrations, calibration_row, cameras = _calibrations(folder)
     samples = _samples(folder)
@@ -56,7 +56,7 @@ def join(folder: DataPath) -> dict[str, Group]:
         raise DatasetError(
             "DAT011",
             f"{table_path(folder, 'sample')}: two rows have the same token",
-            "give every sample a token of its own",
+            "give every sample a different token",
         )
     exposures, shots = _exposures(folder, sample_row, calibrations, calibration_row, cameras)
     pose_row = rows_of(dict.fromkeys(exposure.pose for exposure in (*exposures, *shots)))
@@ -129,7 +129,7 @@ def _samples(folder: DataPath) -> list[_Sample]:
 
 
 class _Exposure(NamedTuple):
-    """A row of sample_data that is kept; `sample` and `calibration` are rows. The first fields give the order."""
+    """A kept row of sample_data; `sample` and `calibration` are row numbers. The first fields define the order."""
 
     sample: int
     rank: tuple[int, str]
@@ -152,7 +152,7 @@ def _exposures(
     calibration_row: dict[str, int],
     cameras: set[str],
 ) -> tuple[list[_Exposure], list[_Exposure]]:
-    """The LiDAR's chain, and the key frames of the cameras: of each sample and camera the last one of the table."""
+    """Exposures of the LiDAR, and key frames of cameras; if a sample has several of a camera, the last of the table."""
     to_calibration = Link(folder, "sample_data", "calibrated_sensor_token", "calibrated_sensor", calibration_row)
     to_sample = Link(folder, "sample_data", "sample_token", "sample", sample_row)
     channels = calibrations["channel"]
@@ -220,7 +220,7 @@ def _pose_rows(folder: DataPath, rows: Sequence[_Exposure], poses: dict[str, int
 
 
 def _poses(folder: DataPath, row_of: dict[str, int]) -> tuple[Poses, dict[str, int]]:
-    """The ego poses in use, and the row of each that the table has.
+    """The ego poses in use, and the row of each token that the table has.
 
     Args:
         folder: the version folder.

@@ -1,4 +1,4 @@
-"""The fields of nuScenes' tables that are read. A field with a default may be missing from a row.
+"""The fields of nuScenes' tables that are read. A row may lack a field that has a default.
 
 The values inside lists are not checked here: `columns.numbers` does that.
 """

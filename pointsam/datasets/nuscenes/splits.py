@@ -1,4 +1,4 @@
-"""Which scenes belong to which split: the official ones, and the user's own."""
+"""Scenes of the official splits, and of those of the user."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pointsam.base.document import parse_document
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, reason_of
 
-# Numbers of the scenes, first-last; the published lists (nuscenes.utils.splits) name all 1,000.
+# Ranges of scene numbers, first-last; the published lists (nuscenes.utils.splits) name all 1,000 scenes.
 _RANGES = {
     "train": "1-2 4-11 19-34 41-76 120-135 138-139 149-152 154-155 157-168 170-185 187-188 190-196 199-200 202-204 "
     "206-214 218-220 222 224-264 283-306 315-318 321 323-324 328 347-386 388-403 405-408 410-459 461-465 467-469 "
@@ -33,7 +33,7 @@ def split_scenes(name: str) -> frozenset[str]:
 
 
 def own_splits(path: DataPath) -> dict[str, list[str]]:
-    """Split -> scene names of a `splits.json`; none if there is no such file.
+    """Scene names by split, of a `splits.json`; empty if there is no such file.
 
     Raises:
         DatasetError: DAT004 if the file cannot be read, DAT011 if it is not an object of lists of names.

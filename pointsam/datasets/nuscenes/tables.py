@@ -1,4 +1,4 @@
-"""Reads nuScenes' JSON tables row by row, so that a table of gigabytes needs the memory of one block."""
+"""Reads nuScenes' JSON tables row by row: a table of gigabytes needs only the memory of one block."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def read_rows(folder: DataPath, table: str, kind: Callable[..., R]) -> Iterator[
     Args:
         folder: the version folder.
         table: its name, without `.json`.
-        kind: class of a row (`schema`). Its annotations name the fields and the types that their JSON values must have;
-            other fields of a row are ignored. Fields of a named tuple that have a default may be missing.
+        kind: class of a row (`schema`). Its annotations define the fields that are read and the types of their JSON
+            values. A row may lack a field of a named tuple that has a default.
 
     Raises:
         DatasetError: DAT004 if the table cannot be read; DAT011 naming file and row on malformed JSON, or file, row
@@ -64,7 +64,7 @@ def _wrong_field(path: DataPath, number: int, row: Mapping[str, object], fields:
 
 
 def _malformed(path: DataPath, number: int, what: str) -> DatasetError:
-    return DatasetError("DAT011", f"{path}, row {number} {what}", "write the table as nuScenes' schema says")
+    return DatasetError("DAT011", f"{path}, row {number} {what}", "write the table as nuScenes defines it")
 
 
 def _objects(file: BinaryIO, path: DataPath) -> Iterator[object]:
@@ -82,14 +82,14 @@ def _objects(file: BinaryIO, path: DataPath) -> Iterator[object]:
         raise DatasetError(
             "DAT011",
             f"{path} is malformed after {source.rows:,} rows: {reason}",
-            "the file may be cut short or badly edited: a table is one JSON list of objects; unpack it again",
+            "the file may be truncated or wrongly edited: a table is one JSON list of objects; unpack it again",
         ) from None
 
 
 class _Source:
-    """A file as ijson reads it. ijson limits neither a row's length nor its depth, and knows no NaN or Infinity.
+    """A file as ijson reads it. ijson limits neither length nor depth of a row, and does not read NaN and Infinity.
 
-    Python writes those two words; null in their place lets the frame's own check name the row.
+    Python writes these two words. They are replaced by null, so that the check of the frame names the row.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -97,12 +97,12 @@ class _Source:
         self.rows = self._num_bytes = self._depth = 0
 
     def end_row(self) -> None:
-        """Count the row; its length and depth are not the next one's."""
+        """Count a row, and begin the next one."""
         self.rows += 1
         self._num_bytes = self._depth = 0
 
     def read(self, size: int) -> bytes:
-        """The next block, of about `size` bytes; it ends in no word that is replaced."""
+        """The next block of about `size` bytes. It does not end within a word that is replaced."""
         block = self._file.read(size)
         for _ in range(len("-Infinity") if size else 0):
             if block[-1:].isalpha() or block[-1:] == b"-":

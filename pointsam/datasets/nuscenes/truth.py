@@ -1,4 +1,4 @@
-"""nuScenes' categories as classes, and its label packs as per-point truth."""
+"""nuScenes' categories as classes, and its label packs as ground truth of points."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CATEGORIES = LabelMapping(
         "movable_object.barrier": "barrier",
     },
 )
-"""Categories to the ten detection classes."""
+"""Maps categories to the ten detection classes."""
 
 STUFF = frozenset(
     {
@@ -47,7 +47,7 @@ STUFF = frozenset(
         "static.vegetation",
     }
 )
-"""Categories that are certainly no object. The rest - noise, animals, strollers, the ego vehicle, ... - is void."""
+"""Categories that are certainly no object. All others (noise, animals, strollers, the ego vehicle, ...) are void."""
 
 _INSTANCES_PER_CATEGORY = 1000
 
@@ -56,7 +56,8 @@ def read_panoptic(path: DataPath, num_points: int) -> NDArray[np.int32]:
     """(N,) labels, category index * 1000 + instance, of an .npz with the key `data`.
 
     Raises:
-        DatasetError: DAT004 if the file cannot be opened, DAT011 if it is no such file or not of `num_points` labels.
+        DatasetError: DAT004 if the file cannot be opened, DAT011 if it is malformed or does not have `num_points`
+            labels.
     """
     try:
         with path.open("rb") as stream:
@@ -74,10 +75,10 @@ def read_panoptic(path: DataPath, num_points: int) -> NDArray[np.int32]:
 
 
 def read_lidarseg(path: DataPath, num_points: int) -> NDArray[np.int32]:
-    """(N,) category index of every point, of a file of bytes.
+    """(N,) category index of every point, of a file with one byte per point.
 
     Raises:
-        DatasetError: DAT004 if the file cannot be opened, DAT011 if it is not of `num_points` labels.
+        DatasetError: DAT004 if the file cannot be opened, DAT011 if it does not have `num_points` labels.
     """
     try:
         labels = np.frombuffer(path.read_bytes(), dtype=np.uint8).astype(np.int32)
@@ -100,20 +101,19 @@ def _unreadable(path: DataPath, error: OSError) -> DatasetError:
     return DatasetError(
         "DAT004",
         f"cannot read the label file {path}: {reason_of(error)}",
-        "unpack the label pack into the root, or remove its table (panoptic.json, lidarseg.json) to do without",
+        "unpack the label pack into the root, or remove its table (panoptic.json, lidarseg.json) to work without it",
     )
 
 
 def panoptic_truth(labels: NDArray[np.int32], category_names: Mapping[int, str]) -> PointTruth:
-    """Truth from panoptic labels.
+    """Ground truth from panoptic labels.
 
     Things of the ten classes are instances. Void are all other categories that are not `STUFF`, and points of a thing
-    with instance 0: the annotators gave them to no box or to several, and they are not one more object, as which the
-    devkit counts them.
+    with instance 0: they are in no box or in several. The devkit counts the latter as one more object.
 
     Args:
         labels: (N,) category index * 1000 + instance.
-        category_names: index -> category.
+        category_names: name of the category of each index.
 
     Raises:
         DatasetError: DAT011 on an index without category.
@@ -132,17 +132,17 @@ def lidarseg_truth(
     boxes: Boxes,
     box_category: IntArray,
 ) -> PointTruth:
-    """Truth from per-point categories and boxes, made as the panoptic labels were.
+    """Ground truth from categories of points and boxes, as the panoptic labels were made.
 
-    A point is of the box that holds it and has its category; void where several do or none, and as in
-    `panoptic_truth`. The instance is the index of the box.
+    A point belongs to the box that contains it and has its category. It is void if there are several such boxes or
+    none, and as in `panoptic_truth`. The instance is the index of the box.
 
     Args:
-        category: (N,) category index.
-        category_names: index -> category.
-        xyz_lidar_m: (N,3) points, metres.
-        boxes: (M) boxes.
-        box_category: (M,) category index of each.
+        category: (N,) category index of each point.
+        category_names: name of the category of each index.
+        xyz_lidar_m: (N,3) points, metres, LiDAR frame.
+        boxes: M boxes, LiDAR frame.
+        box_category: (M,) category index of each box.
 
     Raises:
         DatasetError: DAT011 on an index without category.
@@ -160,13 +160,13 @@ def lidarseg_truth(
 def _semantics(
     category: NDArray[np.int32], category_names: Mapping[int, str]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Class of each point, and whether it is stuff."""
+    """(N,) class of each point, and (N,) whether it is stuff."""
     present, inverse = np.unique(category, return_inverse=True)
     unknown = [int(index) for index in present if int(index) not in category_names]
     if unknown:
         raise DatasetError(
             "DAT011",
-            f"labels hold category index {unknown[0]}, which category.json does not number",
+            f"labels have category index {unknown[0]}, which category.json does not list",
             "use the category.json that comes with the label pack (nuScenes-lidarseg or -panoptic)",
         )
     names = [category_names[int(index)] for index in present]

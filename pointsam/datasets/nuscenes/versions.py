@@ -24,8 +24,8 @@ def find_version(root: DataPath, version: str | None) -> str:
     """Name of the version folder to read.
 
     Args:
-        root: of the data set.
-        version: its name; None where there is only one.
+        root: root of the data set.
+        version: name of the folder; None if there is only one.
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 if there is no version folder, several and none was named,

@@ -180,7 +180,7 @@ def test_points_in_a_void_box_are_void(tiny_kitti):
     assert Kitti(tiny_kitti.root).point_truth("000000").void.tolist() == [True, False]
 
 
-def test_the_fingerprint_follows_frames_and_calibration_but_not_labels_or_mended_files(tiny_kitti):
+def test_the_fingerprint_follows_frames_and_calibration_but_not_labels_or_replaced_files(tiny_kitti):
     kitti = Kitti(tiny_kitti.root)
     first = kitti.fingerprint()
     assert kitti.fingerprint() == first

@@ -78,8 +78,8 @@ def test_a_malformed_file_is_named(tmp_path, file, text):
 
 def test_what_the_exporter_writes_is_read_as_the_same_truth_and_scores_one(tmp_path):
     rng = np.random.default_rng(0)
-    middles = np.repeat([(12.0, 2.0, 0.0, 0.0), (20.0, -4.0, 0.0, 0.0)], 40, axis=0)
-    points = middles + np.column_stack([rng.uniform(-1, 1, (80, 3)), np.zeros(80)])
+    centers = np.repeat([(12.0, 2.0, 0.0, 0.0), (20.0, -4.0, 0.0, 0.0)], 40, axis=0)
+    points = centers + np.column_stack([rng.uniform(-1, 1, (80, 3)), np.zeros(80)])
     values = np.repeat([packed(10, 1), packed(18, 2)], 40)
     world = make_semantic(tmp_path / "root", points=points, values=values)
     truth = world.point_truth("08_000000")
@@ -122,7 +122,7 @@ def test_a_frame_beyond_the_times_has_none_and_one_beyond_the_poses_is_refused(t
     world = SemanticKitti(world.root)
     assert [world.frame(name).sweep.t_us for name in world.frame_ids()] == [250_000, 1_500_000, 0]
     (tmp_path / "sequences" / "08" / "poses.txt").write_text("1 0 0 0 0 1 0 0 0 0 1 0\n" * 2)
-    with pytest.raises(DatasetError, match=r"DAT011.*has 2 lines, frame 2 has none"):
+    with pytest.raises(DatasetError, match=r"DAT011.*has 2 lines, none for frame 2"):
         SemanticKitti(world.root).frame("08_000002")
     assert SemanticKitti(world.root).frame("08_000000").frame_id == "08_000000"
 

@@ -7,9 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
+from helpers.stores import upload  # noqa: E402
 from helpers.training import make_world  # noqa: E402
 
 from pipelines.training.official import Official, _heights_px, official  # noqa: E402
+from pointsam.datasets import open_dataset  # noqa: E402
 from pointsam.datasets.kitti.objects import Kitti  # noqa: E402
 from pointsam.detect.detections import FramePredictions  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402
@@ -73,6 +75,13 @@ class TestNuScenes:
     def test_nothing_found_is_said(self, world):
         none = [dataclasses.replace(f, score=f.score[:0]) for f in true_detections(world, world.frame_ids())]
         assert "there are no detections" in official(world, none, {}).text
+
+    def test_the_devkit_is_not_run_on_an_object_store(self, world, store):
+        remote = open_dataset(upload(world.root, "bucket"))
+        text = official(remote, list(true_detections(remote, remote.frame_ids())), {}).text
+        assert (
+            text == "The nuScenes devkit was not run: it reads local folders only, and the data are at memory://bucket"
+        )
 
 
 class TestKitti:
