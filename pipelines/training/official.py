@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pipelines.training.scores import Figures, number
 from pointsam.base.errors import DatasetError
 from pointsam.base.tables import text_table
-from pointsam.datasets.base import Dataset, HasDevkitVersion, HasKittiLabels
+from pointsam.datasets.base import Dataset, HasDevkitVersion
+from pointsam.datasets.kitti.files import HasKittiLabels
 from pointsam.detect.data.sample import oriented
 from pointsam.detect.detections import FramePredictions, nuscenes_results, overlaps, write_json
 from pointsam.evaluate.kitti import LEVELS, MIN_IOU, SIMILAR, KittiFrame, average_precision_r40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from pointsam.base.remote import DataPath
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import BringsTaxonomy, Taxonomy
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
-
-if TYPE_CHECKING:
-    from pointsam.datasets.kitti.files import LabelRow
 
 
 class Dataset(Protocol):
@@ -108,18 +105,6 @@ class HasDevkitVersion(Protocol):
     @property
     def devkit_version(self) -> str:
         """Name of the version folder, as the devkit takes it."""
-
-
-@runtime_checkable
-class HasKittiLabels(Protocol):
-    """A data set with KITTI's label files: detections are also evaluated by KITTI's average precision."""
-
-    def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
-        """The rows of the label file of a frame; None if it has none.
-
-        Raises:
-            DatasetError: DAT010 on an unknown frame, DAT011 on a line that cannot be read.
-        """
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +85,18 @@ class LabelRow:
         x, y, z = self.bottom_rect_m
         rotation = np.array([[c, s, 0], [0, 0, -1], [-s, c, 0]])
         return SE3(rotation, np.array([x, y - self.size_hwl_m[0] / 2, z]))
+
+
+@runtime_checkable
+class HasKittiLabels(Protocol):
+    """A data set with KITTI's label files: detections are also evaluated by KITTI's average precision."""
+
+    def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
+        """The rows of the label file of a frame; None if it has none.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame, DAT011 on a line that cannot be read.
+        """
 
 
 def read_calibration(path: DataPath) -> Calibration:
