@@ -46,7 +46,9 @@ BIAS_M, BIAS_MS = 0.03, 2.5
 """The bias that both halves share, of a translation along one axis and of a time. Chosen on known errors, so that the
 uncertainty covers as many of the remaining errors as one standard deviation should (docs/robustness.md)."""
 MOST_APART_DEG = 0.15
+"""Largest half difference between halves that agree, unless the shift is at least four times as large."""
 FLOOR_MS, MIN_SPEED_MPS = 5.0, 1.0
+"""As FLOOR_DEG, for the time offset; and the lowest median speed at which a time offset is estimated."""
 MIN_OBJECTS = 12
 """Fewest objects of a camera, in all frames and in each half."""
 MIN_CAMERAS = 3

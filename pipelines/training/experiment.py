@@ -73,7 +73,7 @@ def run_experiment(request: ExperimentRequest) -> Page:
         scores, costs = dict[int, dict[str, ScoreDocument]](), []
         asked = not request.only or index in request.only
         for seed in request.seeds:
-            path, budget = worlds[setting.elsewhere].budget(request, setting, seed)
+            path, budget = worlds[setting.in_other_world].budget(request, setting, seed)
             wanted = _request(request, worlds, setting, seed, path, budget)
             run = f"{setting.name}, seed {seed}"
             why = _unfit(request, budget)
@@ -85,11 +85,11 @@ def run_experiment(request: ExperimentRequest) -> Page:
                 continue
             own = finished(wanted)
             if own is not None:
-                scores[seed] = {OTHER if setting.elsewhere else HOME: own}
+                scores[seed] = {OTHER if setting.in_other_world else HOME: own}
                 frames = {**own.left_out, **own.bad}
                 if len(worlds) == 2:
                     crossed = _crossed(request, worlds, setting, wanted)
-                    scores[seed][HOME if setting.elsewhere else OTHER] = crossed
+                    scores[seed][HOME if setting.in_other_world else OTHER] = crossed
                     frames |= crossed.bad
                 left_out |= {f"{run}, frame {frame_id}": problem for frame_id, problem in frames.items()}
                 if own.quarantined:
@@ -117,9 +117,9 @@ def planned(request: ExperimentRequest) -> list[tuple[int, str, str]]:
     for index, setting in enumerate(chosen):
         done = []
         for seed in request.seeds:
-            path = worlds[setting.elsewhere].budget_path(request, setting, seed)
+            path = worlds[setting.in_other_world].budget_path(request, setting, seed)
             if path.exists():
-                budget = worlds[setting.elsewhere].drawn(request, path)
+                budget = worlds[setting.in_other_world].drawn(request, path)
                 if finished(_request(request, worlds, setting, seed, path, budget)):
                     done.append(str(seed))
         rows.append((index, setting.name, ",".join(done) or "-"))
@@ -154,7 +154,7 @@ class _World:
         """The file of the budget of a setting and seed."""
         config = setting.budget
         share = f"-{config.box_share:g}" if config.rule == "cost" else ""
-        of = f"{'other-' * setting.elsewhere}{self.dataset.fingerprint()[:12]}"  # two worlds may share frame ids
+        of = f"{'other-' * setting.in_other_world}{self.dataset.fingerprint()[:12]}"  # two worlds may share frame ids
         return request.out / f"budget-{of}-{config.rule}-{config.fraction:g}{share}-{seed}.parquet"
 
     def budget(self, request: ExperimentRequest, setting: Setting, seed: int) -> tuple[Path, Budget]:
@@ -240,7 +240,7 @@ def _request(
     data = replace(recipe.data, coarse=coarse, samples=budget.description.frames * recipe.data.repeat)
     return FitRequest(
         replace(recipe, data=data, train=replace(recipe.train, seed=seed)),
-        worlds[setting.elsewhere].spec,
+        worlds[setting.in_other_world].spec,
         budget_path,
         request.out / f"{setting.folder}-{seed}",
         setting.labels,
@@ -266,7 +266,7 @@ def _crossed(request: ExperimentRequest, worlds: Sequence[_World], setting: Sett
     Raises:
         StoreError: OUT004 if the file of an earlier call is damaged; and what `evaluate_run` raises.
     """
-    dataset, split = worlds[not setting.elsewhere].dataset, _other_split(request)
+    dataset, split = worlds[not setting.in_other_world].dataset, _other_split(request)
     path = run.out / f"away-{dataset.fingerprint()[:12]}-{split}.json"
     with claimed(run.out):  # only one of two concurrent calls computes it
         if path.exists():

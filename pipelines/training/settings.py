@@ -40,7 +40,7 @@ class Setting:
         labels: output folder of a labelling run, if the coarse labels are its tables.
         change: changes the recipe.
         curve, x: curve and position in the figure, if the experiment draws curves.
-        elsewhere: whether it is trained in the other world.
+        in_other_world: whether it is trained in the other world.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Setting:
     change: Callable[[Recipe], Recipe] | None = None
     curve: str = ""
     x: float = 0.0
-    elsewhere: bool = False
+    in_other_world: bool = False
 
     @property
     def folder(self) -> str:
@@ -141,7 +141,7 @@ def _supervision(inputs: Inputs) -> list[Setting]:
 
 
 def _transfer(inputs: Inputs) -> list[Setting]:
-    there = replace(_boxes(1.0), name=f"{ALL} of the other world", elsewhere=True)
+    there = replace(_boxes(1.0), name=f"{ALL} of the other world", in_other_world=True)
     return [*_supervision(inputs), there]
 
 

@@ -76,7 +76,7 @@ class SynthConfig:
 
     @property
     def splits(self) -> dict[str, list[str]]:
-        """Scene names of `train` and `val`, whatever the version."""
+        """Scene names of `train` and `val`, which are the names of the splits in both versions."""
         held_out = split_scenes("mini_val" if self.version == "v1.0-mini" else "val")
         names = self.scene_names
         return {"train": [n for n in names if n not in held_out], "val": [n for n in names if n in held_out]}

@@ -88,20 +88,20 @@ def rendered(frame, view, center, size):
 
 @pytest.fixture(scope="module")
 def drive():
-    """Streets at several speeds: at one speed alone an offset of time is a shift of the cameras."""
+    """Streets at several speeds: at a single speed, a time offset equals a shift of the cameras."""
     rng = np.random.default_rng(0)
     return [street(rng, speed) for speed in (2.0, 14.0, 5.0, 11.0, 8.0, 3.0, 12.0, 6.0)]
 
 
 @pytest.fixture(scope="module")
 def observations(drive):
-    """What the true calibration shows of each street."""
+    """Observations of each street under the true calibration."""
     return [observe(frame, FramePoints.of(xyz), masks) for frame, xyz, _, masks in drive]
 
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """One step of solving, for what does not depend on how well a correction is found."""
+    """A single step, for tests that do not depend on the quality of the solution."""
     monkeypatch.setattr(solve, "ROUNDS", solve.ROUNDS[-1:])
     monkeypatch.setattr(solve, "_STEPS", 1)
 
@@ -115,9 +115,9 @@ def judged(drive, noise):
 
 
 def errors(drive, frames, verdict):
-    """By how much the worst camera is still off: degrees across the image, metres.
+    """The remaining error of the worst camera: degrees across the image, metres.
 
-    Nothing stands above these objects that would tell their tops: tilts are not seen.
+    No points lie above these objects, so tilts cannot be observed.
     """
     left = []
     for (true, *_), wrong in zip(drive, frames, strict=True):
@@ -179,7 +179,7 @@ def test_few_objects_are_not_enough(drive, hasty, frames):
         (90.0, 10.0, "unknown"),
     ],
 )
-def test_a_time_that_halves_do_not_bear_out_is_unknown(time_ms, apart_ms, wanted):
+def test_a_time_that_halves_do_not_support_is_unknown(time_ms, apart_ms, wanted):
     assert time_verdict(time_ms, apart_ms) == wanted
 
 
@@ -197,7 +197,7 @@ def test_a_time_that_halves_do_not_bear_out_is_unknown(time_ms, apart_ms, wanted
         ([(0.9, 0.2), (0.2, 0.2), (0.2, 0.05), (0.1, 0.05)], ["mended", "unknown", "right", "right"]),
     ],
 )
-def test_a_rig_whose_median_is_off_is_mended_whole(found, wanted):
+def test_a_rig_whose_median_is_off_is_corrected_as_a_whole(found, wanted):
     six = np.full(6, 0.01)
     moves = {
         f"cam{k}": Move(9, six, six) if one is None else Move(50, six, six, *one, solved=True)
@@ -221,14 +221,14 @@ def test_halves_that_agree_may_both_be_wrong_and_nothing_found_is_no_doubt():
     assert (blind.status, *doubts) == ("unknown", None, None, None)
 
 
-def test_a_vehicle_that_stands_tells_no_time(drive, observations, hasty):
+def test_a_standing_vehicle_gives_no_time_offset(drive, observations, hasty):
     still = [[replace(one, rate=np.zeros_like(one.rate)) for one in some] for some in observations]
     verdict = judge([frame for frame, *_ in drive], still)
     assert (verdict.time_status, verdict.time_ms) == ("unknown", 0.0)
 
 
 @pytest.mark.parametrize("blind", [slice(None), slice(0, None, 2), slice(1, None, 2)])
-def test_where_a_half_of_the_frames_shows_nothing_no_time_is_told(drive, observations, hasty, blind):
+def test_without_objects_in_a_half_of_the_frames_there_is_no_time_offset(drive, observations, hasty, blind):
     seen = list(observations)
     for k in range(len(drive))[blind]:
         frame, xyz, _, masks = drive[k]
@@ -269,7 +269,7 @@ def test_a_rig_is_its_mountings_and_intrinsics(drive):
     assert rig_of(frame) != rig_of(perturb(frame, Noise(rotation_deg=0.1)))
 
 
-def test_a_correction_is_what_the_mounting_lacks(drive):
+def test_a_correction_restores_the_mounting(drive):
     frame = drive[0][0]
     six = np.array([0.01, -0.02, 0.03, 0.1, 0.2, -0.1])
     wrong = replace(

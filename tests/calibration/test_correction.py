@@ -34,7 +34,7 @@ def test_an_error_of_a_camera_moves_the_points_of_all_sweeps_alike(frame):
     assert np.median(off) > 1
 
 
-def test_without_neighbours_two_sweeps_tell_the_motion_for_an_offset_of_time(frame):
+def test_without_neighbours_two_sweeps_give_the_motion_for_a_time_offset(frame):
     late = corrected(frame, RigCorrection({}, 0.02)).cameras[0].world_SE3_ego
     again = perturb(frame, Noise(time_ms=20.0)).cameras[0].world_SE3_ego
     np.testing.assert_allclose(late.translation_m, again.translation_m, atol=1e-9)

@@ -1,4 +1,4 @@
-"""Errors of known size, put into a calibration."""
+"""Errors of known size, added to a calibration."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -152,5 +152,5 @@ def test_sizes_that_are_none_are_refused(field, value):
         replace(CLEAN, **{field: value})
 
 
-def test_an_error_says_what_it_is():
+def test_the_text_of_an_error_names_its_fields():
     assert Noise(rotation_deg=0.5, law="uniform", seed=2).text() == "rotation_deg=0.5, law=uniform, seed=2"

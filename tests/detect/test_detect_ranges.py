@@ -1,12 +1,15 @@
 """Every number of a detector's configuration has a range, whose ends are in it or not."""
 
 import math
+from functools import partial
 
 import pytest
 
 pytest.importorskip("torch", reason="needs torch")
 
 from pointsam.base.errors import SchemaError
+from pointsam.detect.assign.anchor import AnchorClass
+from pointsam.detect.assign.roi import RoiConfig
 from pointsam.detect.data.augment import AugmentConfig
 from pointsam.detect.data.budget import BudgetConfig
 from pointsam.detect.data.coarse import CoarseConfig
@@ -17,7 +20,17 @@ from pointsam.detect.recipe import TrainConfig
 
 ABOVE_0 = ((1e-9,), (0.0, -1.0, math.nan))
 FROM_1 = ((1,), (0,))
+CAR = partial(AnchorClass, name="car", size_lwh_m=(4.0, 1.7, 1.5), center_z_m=0.0, box_iou=(0.6, 0.4))
+CAR = partial(CAR, cluster_iou=(0.8, 0.1))
+IOUS = (((1.0, 1.0), (0.6, 0.01)), ((1.01, 0.5), (0.4, 0.5), (0.5, 0.0)))
 RANGES = {
+    (CAR, "size_lwh_m"): (((0.1, 0.1, 0.1),), ((0.0, 1.0, 1.0),)),
+    (CAR, "box_iou"): IOUS,
+    (CAR, "cluster_iou"): IOUS,
+    (RoiConfig, "most_foreground"): ((1, 128), (0, 129)),
+    (RoiConfig, "easy_iou"): ((0.0, 0.54), (-0.01, 0.55)),
+    (RoiConfig, "hard_share"): ((0.0, 1.0), (-0.01, 1.01)),
+    (RoiConfig, "confidence_iou"): (((0.0, 1.0),), ((-0.01, 0.5), (0.5, 0.5), (0.5, 1.01))),
     (AugmentConfig, "rotation_rad"): ((0.0, math.pi), (-0.01, 3.15)),
     (AugmentConfig, "scale"): (((1.0, 1.0), (0.1, 2.0)), ((0.0, 1.0), (1.1, 1.0))),
     (AugmentConfig, "shift_m"): ((0.0,), (-0.01,)),

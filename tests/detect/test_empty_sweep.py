@@ -1,4 +1,4 @@
-"""A sweep without a single point, or with none in range, has no boxes; it stops nothing and disturbs no other."""
+"""A sweep without points, or without points in range, has no predictions and does not affect other sweeps."""
 
 import numpy as np
 import pytest

@@ -48,7 +48,7 @@ def trained(trainer):
 
 
 def test_a_huge_gradient_moves_the_weights_no_further_than_one_that_is_just_clipped(trainer_of):
-    """Adam remembers lengths: unclipped, one loud step would be heard in all that follow."""
+    """Adam keeps second moments: without clipping, one large gradient would affect all later steps."""
     plain, norms, _ = trained(trainer_of(grad_clip=0.05))
     loud, loud_norms, _ = trained(louder(trainer_of(grad_clip=0.05), 2, 1e4))
     assert min(norms) > 0.05

@@ -1,4 +1,4 @@
-"""The recipes that bear the paper's name hold its numbers, and every recipe builds a detector that runs."""
+"""Published recipes have the numbers of the paper, and every recipe builds a detector that runs."""
 
 from dataclasses import replace
 from operator import attrgetter
@@ -56,7 +56,7 @@ def test_schedules(name, batch_size, epochs, learning_rate, repeat, off_last_epo
 
 @pytest.mark.parametrize("name", PAPER)
 def test_all_are_trained_by_one_cycle_on_frames_with_boxes_and_simulated_clusters(name):
-    """method.md B.10, B.2 and B.1; nothing is left out of the losses (B.5)."""
+    """method.md B.10, B.2 and B.1; there are no ignore regions (B.5)."""
     shared = {
         "train.weight_decay": 0.01,
         "train.momentum": (0.95, 0.85),
@@ -79,7 +79,7 @@ def test_all_are_trained_by_one_cycle_on_frames_with_boxes_and_simulated_cluster
 
 
 @pytest.mark.parametrize("name", NUSCENES)
-def test_food_of_nuscenes(name):
+def test_data_of_nuscenes(name):
     """method.md B.4, B.10."""
     pasted = {
         "car": 2,
@@ -93,7 +93,7 @@ def test_food_of_nuscenes(name):
         "pedestrian": 2,
         "traffic_cone": 2,
     }
-    food = {
+    expected = {
         "data.points.past_sweeps": 9,
         "data.paste.counts": pasted,
         "data.paste.whole_scene": True,
@@ -102,13 +102,13 @@ def test_food_of_nuscenes(name):
         "data.augment.scale": (0.9, 1.1),
         "data.augment.shift_m": 0.5,
     }
-    holds(name, food)
+    holds(name, expected)
 
 
 @pytest.mark.parametrize("name", KITTI)
-def test_food_of_kitti(name):
+def test_data_of_kitti(name):
     """method.md B.4, B.1 and B.3: mirrored about the x axis alone, points that the camera sees."""
-    food = {
+    expected = {
         "data.points.past_sweeps": 0,
         "data.points.in_view_only": True,
         "data.paste.counts": {"car": 15, "pedestrian": 10, "cyclist": 10},
@@ -118,13 +118,13 @@ def test_food_of_kitti(name):
         "data.augment.scale": (0.95, 1.05),
         "data.augment.shift_m": 0.0,
     }
-    holds(name, food)
+    holds(name, expected)
 
 
 @pytest.mark.parametrize("name", WAYMO)
-def test_food_of_waymo(name):
+def test_data_of_waymo(name):
     """method.md B.4, B.1."""
-    food = {
+    expected = {
         "data.points.past_sweeps": 0,
         "data.paste.counts": {"vehicle": 15, "pedestrian": 10, "cyclist": 10},
         "data.paste.whole_scene": True,
@@ -133,7 +133,7 @@ def test_food_of_waymo(name):
         "data.augment.scale": (0.95, 1.05),
         "data.augment.shift_m": 0.0,
     }
-    holds(name, food)
+    holds(name, expected)
 
 
 @pytest.mark.parametrize("name", [*NUSCENES, "waymo-centerpoint-paper"])
@@ -226,7 +226,7 @@ RUN = (
 
 
 @pytest.mark.parametrize("name", RUN)
-def test_a_fresh_detector_says_boxes_of_its_classes(name):
+def test_a_fresh_detector_predicts_boxes_of_its_classes(name):
     detector = built(name).eval()
     head, (*low, x1, y1, z1) = detector.head, detector.config.grid.range_m
     head.config = replace(head.config, score_threshold=0.0)

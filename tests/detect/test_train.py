@@ -100,7 +100,7 @@ class TestBadInput:
         assert all(p.isfinite().all() for p in weights)  # the step was not taken
 
     @pytest.mark.parametrize("samples", [4, 6])
-    def test_a_bad_frame_is_told_and_another_stands_in_unless_they_are_many(self, samples, tmp_path):
+    def test_a_bad_frame_is_reported_and_replaced_unless_there_are_many(self, samples, tmp_path):
         world = make_world(tmp_path / "root", samples=samples)
         labels, budget = make_labels(tmp_path / "out", world), make_budget(world)
         recipe = tiny(epochs=1)
@@ -113,15 +113,15 @@ class TestBadInput:
             return
         reports = list(trainer.run())
         assert len(reports) == 6
-        told = [frame_id for report in reports for frame_id, why in report.bad if "DAT006" in why]
-        assert told == [bad]
+        reported = [frame_id for report in reports for frame_id, why in report.bad if "DAT006" in why]
+        assert reported == [bad]
 
     def test_a_frame_whose_boxes_cannot_be_read_is_left_out(self, world, budget, labels, monkeypatch):
         bad, boxes = next(frame_id for frame_id, some in budget.frames.items() if some), world.boxes
 
         def spoilt(frame_id):
             if frame_id == bad:
-                raise CalibrationError("CAL001", "not a rotation", "mend it")
+                raise CalibrationError("CAL001", "not a rotation", "repair it")
             return boxes(frame_id)
 
         monkeypatch.setattr(world, "boxes", spoilt)

@@ -110,7 +110,7 @@ def test_members_are_those_of_the_plain_rule(seed, num_boxes, margin_m):
     assert len(point) == len(plain)
 
 
-def test_truth_names_the_box_and_its_class():
+def test_ground_truth_has_the_box_and_its_class():
     xyz = np.array([[0.0, 0, 0], [10, 0, 0], [20, 0, 0]])
     truth = truth_from_boxes(xyz, boxes((10, 0, 0, 1, 1, 1, 0), (0, 0, 0, 1, 1, 1, 0), class_id=[3, 7]))
     assert truth.labels.instance_id.tolist() == [1, 0, NO_INSTANCE]

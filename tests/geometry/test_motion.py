@@ -60,8 +60,8 @@ def test_the_rate_is_that_of_the_two_sweeps_about_the_time():
         assert twist(frame, t_us)[0, 3] == pytest.approx(speed_mps)
 
 
-def test_neighbours_tell_more_than_a_second_lidar():
-    """Stamps of two sensors may be microseconds apart: their poses tell no speed."""
+def test_neighbours_are_preferred_to_a_second_lidar():
+    """Time stamps of two sensors may be microseconds apart: their poses give no speed."""
     second = sweep(1, 0.01)
     with_neighbour = Frame("f", "s", (sweep(0), second), {-1: sweep(-100_000, -1.0)}, ())
     assert twist(with_neighbour, 0)[0, 3] == pytest.approx(10)
@@ -70,7 +70,7 @@ def test_neighbours_tell_more_than_a_second_lidar():
     assert twist(alone, 0)[0, 3] == pytest.approx(20)
 
 
-def test_one_time_tells_no_motion():
+def test_a_single_time_gives_no_motion():
     frame = Frame("f", "s", (sweep(0), sweep(0, 1.0)), {1: sweep(0)}, ())
     assert not has_motion(frame)
     with pytest.raises(CalibrationError) as raised:

@@ -169,7 +169,7 @@ def test_points_beyond_the_image_or_behind_it_are_no_trouble_for_a_shutter():
     assert np.isnan(seen.uv_px[1:]).all()
 
 
-def test_a_shutter_needs_a_frame_that_tells_of_motion():
+def test_a_shutter_needs_a_frame_with_known_motion():
     frame, eye = rolling(RollingShutter(-0.04, 0.04))
     with pytest.raises(CalibrationError) as raised:
         projection.project(np.array([[10.0, 0, 0]]), replace(frame, neighbours={}), eye)

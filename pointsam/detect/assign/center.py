@@ -127,12 +127,12 @@ def _regressed(cell: Tensor, box: Tensor, head: CenterMap) -> tuple[Tensor, Tens
 
 
 def gaussian_radius(length: Tensor, width: Tensor, overlap: float = _OVERLAP) -> Tensor:
-    """(N,) offset, in locations, at which rectangles still have this overlap: CornerNet's minimum of three cases."""
+    """(N,) offset, in locations, at which rectangles still have this overlap (CornerNet, as CenterPoint computes it).
+
+    It is the third of CornerNet's cases and at most the square root of the area; the other two are never smaller.
+    """
     o, both, area = overlap, length + width, length * width
-    r1 = (both + torch.sqrt(both**2 - 4 * area * (1 - o) / (1 + o))) / 2
-    r2 = (2 * both + torch.sqrt(4 * both**2 - 16 * (1 - o) * area)) / 2
-    r3 = (-2 * o * both + torch.sqrt(4 * o**2 * both**2 - 16 * o * (o - 1) * area)) / 2
-    return torch.minimum(torch.minimum(r1, r2), r3)
+    return (-2 * o * both + torch.sqrt(4 * o**2 * both**2 - 16 * o * (o - 1) * area)) / 2
 
 
 def splat(cell: Tensor, channel: Tensor, radius: Tensor, shape: tuple[int, int, int]) -> Tensor:

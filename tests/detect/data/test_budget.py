@@ -208,7 +208,7 @@ def test_a_budget_comes_back_as_it_went_and_equal_budgets_are_equal_bytes(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         (b"{", b"", "no JSON"),
         (b'"boxes"', b'"bokses"', "bokses is no field of it"),
@@ -217,14 +217,14 @@ def test_a_budget_comes_back_as_it_went_and_equal_budgets_are_equal_bytes(tmp_pa
         (b"{", b"[" * 100_000, "nested too deeply"),
     ],
 )
-def test_a_damaged_description_is_refused_by_its_field(tmp_path, old, new, told):
+def test_a_damaged_description_is_refused_by_its_field(tmp_path, old, new, message):
     write_budget(tmp_path / "a.parquet", draw(OBJECTS, NAMES, BudgetConfig()))
     table = pq.read_table(tmp_path / "a.parquet")
     said = table.schema.metadata[b"pointsam.budget"]
     assert old in said
     metadata = {**table.schema.metadata, b"pointsam.budget": said.replace(old, new)}
     pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "b.parquet")
-    with pytest.raises(SchemaError, match=rf"SCH003.*b\.parquet: no readable budget.*{told}"):
+    with pytest.raises(SchemaError, match=rf"SCH003.*b\.parquet: no readable budget.*{message}"):
         read_budget(tmp_path / "b.parquet")
 
 

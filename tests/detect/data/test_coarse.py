@@ -102,7 +102,7 @@ def test_no_box_gives_no_cluster(kind, rng):
 
 
 def tables(confidence=(0.9, 0.2)):
-    """Six points: two clusters of two, one point nobody saw, one that a mask covered in vain."""
+    """Six points: two clusters of two, one point that no camera sees, one that a mask covers but no cluster has."""
     ids = np.array([0, 0, 1, 1, -1, -1], dtype=np.int32)
     labels = PointLabels(ids, np.array([4, 4, 7, 7, 255, 255], dtype=np.uint8))
     clusters = tuple(
@@ -187,7 +187,7 @@ def test_so_is_a_cluster_of_few_points(min_points, clusters):
      ("tallest_m", 0.5, True), ("tallest_m", 0.49, False)],
 )  # fmt: skip
 def test_what_is_unknown_lies_between_the_limits(field, value, unknown):
-    """The point that nobody saw is 5 m away, half a metre above another."""
+    """The point that no camera sees is 5 m away, half a metre above another."""
     xyz = np.where(np.arange(6)[:, None] == 4, [3.0, 4.0, 0.5], [3.0, 4.1, 0.0])
     coarse = from_tables(tables(), xyz, CoarseConfig(**{field: value}))
     assert coarse.unknown[4] == unknown

@@ -39,7 +39,7 @@ class Frames:
     def sample(self, index, epoch, place, paste):
         self.asked.append((index, epoch, place, paste))
         if index in self.bad:
-            raise DatasetError("DAT004", "torn", "mend it")
+            raise DatasetError("DAT004", "torn", "repair it")
         return SimpleNamespace(
             frame_id=self.frame_ids[index], points=np.full((2, 5), index), num_key=1, labels=lambda: index
         )

@@ -1,4 +1,4 @@
-"""The centre head's losses, cell by cell and box by box (method.md B.5)."""
+"""The centre head's losses, location by location and box by box (method.md B.5)."""
 
 import math
 from dataclasses import replace
@@ -32,7 +32,7 @@ def output_of(rng, samples):
 
 
 def moving(labels, rng):
-    """Boxes with velocities, the first's unknown, seen off their middles."""
+    """Boxes with velocities, the first's unknown, whose visible centres are off their centres."""
     velocity = torch.from_numpy(rng.normal(0, 3, (len(labels.boxes), 2))).float()
     velocity[:1] = math.nan
     offset = torch.from_numpy(rng.uniform(-0.8, 0.8, (len(labels.boxes), 3))).float()
@@ -50,7 +50,7 @@ def plain_heat(logits, targets):
 
 
 def plain_boxes(code, targets, weights):
-    """Weighted differences at the cells of boxes, but of velocities nobody knows."""
+    """Weighted differences at the locations of boxes, without unknown velocities."""
     total = 0.0
     for s, y, x, target in zip(targets.sample, targets.row, targets.column, targets.code.tolist(), strict=True):
         predicted = code[s, :, y, x].tolist()

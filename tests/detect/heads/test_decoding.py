@@ -1,4 +1,4 @@
-"""What a head is taught is what it then says: targets put in place of outputs decode to the boxes."""
+"""Targets put in place of outputs decode to the boxes that they were made from."""
 
 import math
 
@@ -41,17 +41,41 @@ def agree(predictions, boxes=BOXES):
     return best
 
 
-def test_a_centre_head_says_the_boxes_it_is_taught():
-    config = CenterHeadConfig((("car",), ("person",)), {"person": 2})
-    head = CenterHead(8, PLACE, IDS, config)
-    labels = box_labels(BOXES, CLASSES, VELOCITY)
+def center_output(peak=9.0, **options):
+    """A centre head, and its output where it has learned the boxes, with a logit of their peaks."""
+    head = CenterHead(8, PLACE, IDS, CenterHeadConfig((("car",), ("person",)), {"person": 2}, **options))
     output = []
     for target_map in head.maps:
-        targets = center_targets([labels], target_map)
-        heat = torch.logit(targets.heat.clamp(1e-4, 1 - 1e-4))
+        targets = center_targets([box_labels(BOXES, CLASSES, VELOCITY)], target_map)
         code = torch.zeros(1, 10, *PLACE.shape)
         code[0, :, targets.row, targets.column] = targets.code.nan_to_num(0).T
-        output.append((torch.where(targets.heat == 1, heat, -9.0), code))
+        output.append((torch.where(targets.heat == 1, peak, -9.0), code))
+    return head, output
+
+
+def anchor_output(peak=9.0, **options):
+    """As `center_output`, of an anchor head."""
+    car = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.6, 0.1))
+    person = AnchorClass("person", (0.8, 0.6, 1.7), -0.9, (0.5, 0.35), (0.6, 0.15))
+    head = AnchorHead(8, PLACE, IDS, AnchorHeadConfig((car, person), **options))
+    boxed, box = boxed_anchors(head)
+    residuals, direction = torch.zeros(*boxed.shape, 9), torch.zeros(*boxed.shape, 2)
+    residuals[boxed] = torch.cat([encode(BOXES[box], head.anchors[boxed]), VELOCITY[box].nan_to_num(0)], dim=1)
+    residuals[boxed, 6] += math.pi * (torch.arange(len(box)) % 3)  # the sine does not see half turns
+    direction[boxed, half_turn(BOXES[box, 6])] = 30.0
+    logits = torch.where(boxed, peak, -9.0)
+    return head, AnchorOutput(logits[None], residuals[None], direction[None])
+
+
+def boxed_anchors(head):
+    targets = anchor_targets(box_labels(BOXES, CLASSES, VELOCITY), head.map)
+    boxed = targets.box >= 0
+    return boxed, targets.box[boxed]
+
+
+def test_a_centre_head_decodes_its_targets_to_the_boxes():
+    head, output = center_output()
+    labels = box_labels(BOXES, CLASSES, VELOCITY)
     predictions = head.predict(output)[0]
     best = agree(predictions)
     assert len(predictions) == 3
@@ -60,20 +84,9 @@ def test_a_centre_head_says_the_boxes_it_is_taught():
     assert head.loss(output, [labels])["box"] == 0
 
 
-def test_an_anchor_head_says_the_boxes_it_is_taught():
-    car = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.6, 0.1))
-    person = AnchorClass("person", (0.8, 0.6, 1.7), -0.9, (0.5, 0.35), (0.6, 0.15))
-    head = AnchorHead(8, PLACE, IDS, AnchorHeadConfig((car, person)))
+def test_an_anchor_head_decodes_its_targets_to_the_boxes():
+    head, output = anchor_output()
     labels = box_labels(BOXES, CLASSES, VELOCITY)
-    targets = anchor_targets(labels, head.map)
-    boxed = targets.box >= 0
-    box = targets.box[boxed]
-    residuals, direction = torch.zeros(*boxed.shape, 9), torch.zeros(*boxed.shape, 2)
-    residuals[boxed] = torch.cat([encode(labels.boxes[box], head.anchors[boxed]), VELOCITY[box].nan_to_num(0)], dim=1)
-    residuals[boxed, 6] += math.pi * (torch.arange(len(box)) % 3)  # the sine does not see half turns
-    direction[boxed, half_turn(labels.boxes[box, 6])] = 30.0
-    logits = torch.where(boxed, 9.0, -9.0)
-    output = AnchorOutput(logits[None], residuals[None], direction[None])
     predictions = head.predict(output)[0]
     best = agree(predictions)
     assert len(predictions) == 3
@@ -82,6 +95,49 @@ def test_an_anchor_head_says_the_boxes_it_is_taught():
     losses = head.loss(output, [labels])
     assert losses["box"].item() == pytest.approx(0, abs=1e-6)
     assert losses["direction"].item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("output_of", [center_output, anchor_output])
+class TestSelection:
+    def test_proposals_have_no_threshold_and_predictions_one(self, output_of):
+        head, output = output_of(-3.0)
+        assert len(head.predict(output)[0]) == 0
+        proposals = head.propose(output)[0]
+        assert agree(proposals).max() < 3  # they come first
+        assert 3 < len(proposals) <= 256
+        head, output = output_of(-3.0, score_threshold=0.04)
+        assert len(head.predict(output)[0]) == 3
+
+    def test_a_score_at_the_threshold_is_kept(self, output_of):
+        head, output = output_of(0.0, score_threshold=0.5)
+        assert len(head.predict(output)[0]) == 3
+
+    def test_so_many_boxes_and_proposals_are_given(self, output_of):
+        head, output = output_of(most=2, proposals=4)
+        assert (len(head.predict(output)[0]), len(head.propose(output)[0])) == (2, 4)
+
+    def test_only_the_best_candidates_are_decoded(self, output_of):
+        """Of each group of a centre head, of all anchors together."""
+        head, output = output_of(candidates=1)
+        assert len(head.predict(output)[0]) == (2 if output_of is center_output else 1)
+
+
+def test_all_anchors_of_a_box_decode_to_it_and_one_is_left():
+    head, output = anchor_output(nms_iou=2.0, proposal_nms_iou=2.0, candidates=50)  # suppresses nothing
+    _, box = boxed_anchors(head)
+    predictions = head.predict(output)[0]
+    assert len(predictions) == len(box) > 3
+    assert len(head.propose(output)[0]) == 50
+    for k, count in enumerate(torch.bincount(box).tolist()):
+        assert (iou_3d(BOXES[k : k + 1], predictions.boxes) > 0.999).sum() == count
+
+
+@pytest.mark.parametrize("dim", range(3))
+def test_a_size_beyond_reason_is_not_decoded(dim):
+    head, output = center_output()
+    output[0][1][0, 3 + dim] = torch.where(output[0][1][0, 3 + dim] != 0, 9.0, 0.0)
+    boxes = head.predict(output)[0].boxes
+    assert boxes[:, 3 + dim].max().item() == pytest.approx(math.exp(4))
 
 
 def test_in_balance_a_class_counts_by_its_own_positives():
@@ -101,7 +157,7 @@ def test_in_balance_a_class_counts_by_its_own_positives():
     assert classes["both", False] < classes["both", True]
 
 
-def test_residuals_of_a_second_stage_mend_a_proposal():
+def test_residuals_of_a_second_stage_refine_a_proposal():
     rois = BOXES + torch.tensor([0.4, -0.3, 0.1, 0.2, -0.1, 0.1, 0.3])
     assert torch.allclose(decode_roi(encode_roi(BOXES, rois), rois), BOXES, atol=1e-5)
     turned = replace_yaw(rois, rois[:, 6] + math.pi)
@@ -125,7 +181,7 @@ def test_clusters_move_the_class_loss_alone():
 
 
 @pytest.mark.parametrize("channels", [0, 16])
-def test_a_fresh_anchor_head_believes_that_almost_everywhere_is_nothing(channels):
+def test_a_fresh_anchor_head_predicts_almost_only_background(channels):
     car = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.6, 0.1))
     head = AnchorHead(8, PLACE, IDS, AnchorHeadConfig((car,), channels))
     output = head(torch.randn(2, 8, *PLACE.shape))

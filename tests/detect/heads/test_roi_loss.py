@@ -29,7 +29,7 @@ ONE, NONE = torch.zeros(1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
 
 
 def losses_of(labels, proposals, **outputs):
-    """Of a head that says what it is told: `foreground` of points, `confidence` and `residuals` of proposals."""
+    """Losses of a head with these outputs: `foreground` of points, `confidence` and `residuals` of proposals."""
     head = RoiHead(3, 5, PLACE, CONFIG).eval()
     for name, values in outputs.items():
         getattr(head, name).register_forward_hook(lambda _, __, out, values=values: values.expand_as(out))
@@ -173,7 +173,7 @@ class TestProposals:
 
     @pytest.mark.parametrize(("raised_m", "corner"), [(0.2, 0.2**2 / 2), (0.0, 0.0), (3.0, 2.5)])
     @pytest.mark.parametrize("turn", [0.0, math.pi])
-    def test_a_proposal_mended_to_be_off_by_so_much(self, raised_m, corner, turn):
+    def test_a_proposal_refined_to_a_known_error(self, raised_m, corner, turn):
         """Corners: half the square below a metre, the distance less a half above; whichever way the box faces."""
         turned = BOX + torch.tensor([0, 0, 0, 0, 0, 0, turn])
         background = BOX + torch.tensor([0, 0, 9.0, 0, 0, 0, 0])  # dilutes nothing but confidence
@@ -189,7 +189,7 @@ class TestProposals:
         assert losses["box"] == pytest.approx(2.0 * rounded_off(raised_m / 1.6, 1 / 9), abs=1e-5)
         assert losses["confidence"] == pytest.approx(1.5 * math.log(2))
 
-    def test_without_proposals_only_points_are_asked(self, rng_of):
+    def test_without_proposals_only_points_have_a_loss(self, rng_of):
         """A first stage whose scores are NaN gives none: the error is then about the NaN, not about a shape."""
         losses = losses_of([labels_of(rng_of(0), boxes=2, clusters=3)], [proposals_of(BOX[:0], NONE)])
         assert losses["confidence"] == losses["box"] == losses["corner"] == 0
@@ -207,7 +207,7 @@ class TestProposals:
 
 
 def target_of(true_box, roi):
-    """Residuals of a box in the frame of a proposal, its yaw that of the nearer of both ways."""
+    """Residuals of a box in the frame of a proposal, its yaw modulo 180 degrees."""
     (x, y, z, *size, yaw), (rx, ry, rz, *large, turn) = true_box, roi
     dx, dy = x - rx, y - ry
     diagonal = math.hypot(*large[:2])
@@ -240,6 +240,6 @@ def corners(box, turn=0.0):
 
 
 def plain_corners(predicted, true_box):
-    """Mean over corners of how far each is from its own, of the box or of the box turned about."""
+    """Mean over corners of how far each is from its own, of the box or of the box turned by 180 degrees."""
     ways = zip(corners(predicted), corners(true_box), corners(true_box, math.pi), strict=True)
     return sum(rounded_off(min(math.dist(a, b), math.dist(a, c)), 1.0) for a, b, c in ways) / 8

@@ -1,4 +1,4 @@
-"""From points to maps."""
+"""Encoders from points to feature maps, and the neck."""
 
 import pytest
 
@@ -7,10 +7,11 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from pointsam.base.errors import SchemaError  # noqa: E402
 from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig  # noqa: E402
 from pointsam.detect.nets.grid import Grid  # noqa: E402
+from pointsam.detect.nets.norm import BatchNorm  # noqa: E402
 
 PILLARS = Grid((-8.0, -4.8, -3.0, 8.0, 4.8, 1.0), (0.4, 0.4, 4.0))
 VOXELS = Grid((-8.0, -4.8, -3.0, 8.0, 4.8, 1.0), (0.2, 0.2, 0.1))
-SMALL = EncoderConfig(pillar_channels=6, voxel_channels=(4, 4, 6, 8), voxel_out=5)
+SMALL = EncoderConfig(pillar_channels=6, voxel_channels=(4, 5, 6, 8), voxel_out=5)
 KINDS = [(PILLARS, "pillar", True), (VOXELS, "voxel", True), (VOXELS, "voxel", False)]
 
 
@@ -22,7 +23,7 @@ def cloud(count=600, seed=0):
 
 def encoder_of(grid, kind, residual):
     torch.manual_seed(0)
-    config = EncoderConfig(kind, 6, (4, 4, 6, 8), 5, residual)  # type: ignore[arg-type]
+    config = EncoderConfig(kind, 6, (4, 5, 6, 8), 5, residual)  # type: ignore[arg-type]
     return config.build(grid, 5).eval()
 
 
@@ -62,6 +63,15 @@ def test_the_map_lies_where_the_points_do(grid, kind, residual):
 
 
 @pytest.mark.parametrize(("grid", "kind", "residual"), KINDS)
+def test_a_layer_before_a_normalisation_has_no_bias(grid, kind, residual):
+    encoder = encoder_of(grid, kind, residual)
+    neck = Neck(encoder.channels, NeckConfig((1, 1), (1, 2), (4, 4), (4, 4), 1))
+    biases = {name for net in (encoder, neck) for name, _ in net.named_parameters() if name.endswith("bias")}
+    norms = {name for net in (encoder, neck) for name, m in net.named_modules() if isinstance(m, BatchNorm)}
+    assert biases == {f"{name}.bias" for name in norms}
+
+
+@pytest.mark.parametrize(("grid", "kind", "residual"), KINDS)
 def test_every_weight_gets_a_gradient(grid, kind, residual):
     encoder = encoder_of(grid, kind, residual).train()
     encoder(cloud(), torch.arange(600) % 2, 2).square().sum().backward()
@@ -79,7 +89,7 @@ def test_a_sweep_without_points_is_an_empty_map(grid, kind, residual, training):
     assert (feature_map == 0).all()
 
 
-def test_pillars_want_one_layer():
+def test_pillars_need_one_layer():
     with pytest.raises(SchemaError, match="pillars as high as the range"):
         SMALL.build(VOXELS, 5)
 
@@ -97,7 +107,7 @@ def test_stages_of_unequal_lists_are_refused():
 
 
 @pytest.mark.parametrize(("grid", "kind", "residual"), KINDS)
-def test_places_are_read_in_full_precision_whatever_the_network_runs_in(grid, kind, residual):
+def test_positions_are_read_in_full_precision_in_mixed_precision_too(grid, kind, residual):
     encoder = encoder_of(grid, kind, residual)
     read = []
     first = encoder.layer if kind == "pillar" else encoder.first
@@ -106,3 +116,4 @@ def test_places_are_read_in_full_precision_whatever_the_network_runs_in(grid, ki
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             encoder(cloud(), torch.arange(600) % 2, 2)
     assert torch.equal(*read)
+    assert read[0].dtype == torch.float32

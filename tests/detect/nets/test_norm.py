@@ -1,4 +1,4 @@
-"""Two processes normalise as one does with the rows of both."""
+"""Two processes normalise like one process with the rows of both."""
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_one_row_or_none_is_no_error(rows):
     assert BatchNorm(4)(torch.randn(rows, 4)).isfinite().all()
 
 
-def test_no_row_says_nothing_of_the_statistics():
+def test_no_rows_leave_the_statistics_unchanged():
     norm = BatchNorm(4)
     norm(torch.zeros(0, 4))
     assert norm.running_mean.tolist() == [0] * 4

@@ -1,4 +1,4 @@
-"""Sparse convolutions are dense ones, at the sites that have something to say."""
+"""Sparse convolutions equal dense ones at the occupied sites."""
 
 import pytest
 
@@ -52,7 +52,7 @@ def test_a_strided_convolution_is_the_dense_one_where_it_meets_a_voxel(kernel, s
     check_gradients(layer, x, y.features, values)
 
 
-@pytest.mark.parametrize("kernel", [(3, 3, 3), (3, 1, 1), (1, 3, 3), 1])
+@pytest.mark.parametrize("kernel", [(3, 3, 3), (3, 1, 1), (1, 3, 3), 1, 5])
 def test_a_submanifold_convolution_is_the_dense_one_at_the_voxels(kernel):
     torch.manual_seed(0)
     layer = SubMConv3d(3, 4, kernel).double()

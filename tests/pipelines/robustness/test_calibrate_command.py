@@ -1,4 +1,4 @@
-"""`pointsam-label calibrate`, and `--calibration`, which takes its file."""
+"""`pointsam-label calibrate`, and `--calibration` with its file."""
 
 import json
 import shlex
@@ -33,7 +33,7 @@ def drive(tmp_path_factory):
 
 
 def mending(root, path, **changes):
-    """A file that undoes WRONG: every camera is turned back by its own error."""
+    """A calibration file that corrects WRONG: it rotates every camera back by its error."""
     dataset = NuScenes(root)
     rigs = {}
     for frame_id in dataset.frame_ids():
@@ -125,7 +125,7 @@ def test_a_frame_that_cannot_be_read_is_left_out_and_named(drive, out, tmp_path)
 
 def test_an_image_that_met_a_defect_leaves_its_frame_out(drive, tmp_path, monkeypatch):
     class Blunt(Scissors):
-        """Fails at the first image that shows something."""
+        """Fails once, at the first image that is segmented."""
 
         def embed(self, image_rgb):
             if type(self).sharp:
@@ -188,7 +188,7 @@ SECOND = "scene-0103"
 
 
 def moved(tables):
-    """The second scene has its front camera elsewhere."""
+    """The front camera of the second scene has another position."""
     front = next(row for row in tables["calibrated_sensor"] if row["token"] == token("calibrated", "CAM_FRONT"))
     x, y, z = front["translation"]
     tables["calibrated_sensor"].append({**front, "token": "moved", "translation": [x + 0.1, y, z]})
@@ -207,7 +207,7 @@ def two_rigs(tmp_path, scissors):
     return world, tmp_path / "out"
 
 
-def test_a_rig_of_which_nothing_can_be_read_is_unknown_and_its_frames_are_set_aside(two_rigs, tmp_path):
+def test_a_rig_of_which_nothing_can_be_read_is_unknown_and_its_frames_are_quarantined(two_rigs, tmp_path):
     world, out = two_rigs
     for frame_id in world.frame_ids():
         if world.scene(frame_id) == SECOND:

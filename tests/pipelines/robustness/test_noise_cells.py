@@ -1,4 +1,4 @@
-"""Which calibration errors a sweep goes through."""
+"""The cells of a sweep."""
 
 import pytest
 
@@ -21,7 +21,7 @@ ONE = {
     "heading": Noise(ego_deg=1.0),
     "dropped": Noise(dropped=1),
 }
-"""What each kind means: its error at size 1 (focal lengths: a half)."""
+"""The error of each kind at size 1 (focal lengths: 0.5)."""
 
 
 def test_the_command_knows_every_kind():

@@ -1,4 +1,4 @@
-"""`pointsam-label noise`: cells are what labelling through the same error gives, and what a sweep makes of them."""
+"""`pointsam-label noise`: a cell has the counts of labels with the same error; tables, curves and page of a sweep."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What a sweep's counts say: two scenes and two draws whose every combination is known."""
+"""The curves of a sweep: of two scenes and two seeds, whose combinations are all known."""
 
 import math
 import re
@@ -19,11 +19,11 @@ SCENES = (0.9, 0.5)
 """Clean quality of an easy and a hard scene, with refinement and without."""
 BREAKS = "Size of the error at a loss of 5 % and 20 %"
 LEFT = {False: (0.5, 0.7), True: (0.75, 0.76)}
-"""Share of it that is left at 1 degree, by refinement and seed."""
+"""Fraction of the clean quality that is left at 1 degree, by refinement and seed."""
 
 
 def counts_of(left, cells=None, objects=10):
-    """Each scene with ten true positives of one class: their mean IoU is the quality, of both scenes the mean."""
+    """Ten true positives of one class in each scene: their mean IoU is the quality of the scene."""
     cells = cells_of(["rotation"], {"rotation": [1]}, 2) if cells is None else cells
     panoptic = np.zeros((len(SCENES), len(cells), 2, 4, 1))
     panoptic[:, :, :, 0] = objects
@@ -56,7 +56,7 @@ def test_scenes_that_lose_differently_widen_the_band_of_what_is_lost():
 
 
 def test_the_mean_of_few_seeds_is_as_doubtful_as_their_deviation_says():
-    """Lost is 0.5, 0.4 and 0.3: they deviate by 0.1, so that their mean does by 0.1 / sqrt(3)."""
+    """Losses of 0.5, 0.4 and 0.3 deviate by 0.1, and their mean by 0.1 / sqrt(3)."""
     cells = cells_of(["rotation"], {"rotation": [1]}, 3)
     for curve in curves(counts_of(dict.fromkeys(LEFT, (0.5, 0.6, 0.7)), cells)):
         lost = LOSSES[0] / curve.crossings[:, 0]
@@ -78,7 +78,7 @@ def test_what_refinement_moves_is_a_difference_of_the_same_draws():
 
 
 def curve_of(sar, *crossings):
-    """Of three draws, the first of which is the figure itself."""
+    """A curve of three draws, the first of which is the figure itself."""
     at = np.array(crossings, dtype=float)[:, None]
     none = np.zeros((2, 3))
     return Curve("rotation", sar, np.arange(2.0), none, none, none[:, :2], ((at[0, 0], 0.0, 0.0),), at)

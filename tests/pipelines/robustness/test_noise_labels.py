@@ -1,5 +1,5 @@
-"""Labels say which wrong calibrations they and their masks were made with; a frame that an error does not fit is set
-aside, an error that fits no frame is refused."""
+"""Labels record the calibration errors that they and their masks were made with. A frame to which an error does not
+apply is quarantined; an error that applies to no frame is rejected."""
 
 import json
 
@@ -18,7 +18,7 @@ SINGLE = "scene-0103"
 
 
 def cut(tables):
-    """Takes the LiDAR's sweeps of one scene apart: nothing tells how the vehicle moved."""
+    """Unlinks the LiDAR sweeps of one scene, so that the motion of the vehicle is unknown."""
     for row in tables["sample_data"]:
         if f"LIDAR_TOP/{SINGLE}" in row["filename"]:
             row["prev"] = row["next"] = ""
@@ -91,7 +91,7 @@ def test_a_calibration_file_says_what_its_masks_were_made_with(drive, turned, tm
     assert json.loads(file.read_text())["calibration_perturbation"] == "masks: rotation_deg=3.0"
 
 
-def test_a_frame_without_a_second_sweep_is_set_aside_where_time_is_wrong(drive, out, tmp_path):
+def test_a_frame_without_a_second_sweep_is_quarantined_where_time_is_wrong(drive, out, tmp_path):
     done = clusters(drive, tmp_path, out, "--noise", "time_ms=20")
     assert done.exit_code == 3, done.output
     told = {row.frame_id: (row.status, row.error_code) for row in Labels(tmp_path).frames()}
@@ -100,7 +100,7 @@ def test_a_frame_without_a_second_sweep_is_set_aside_where_time_is_wrong(drive, 
     assert told == {frame_id: ("failed", "CAL004") if frame_id in single else ("ok", "") for frame_id in told}
 
 
-def test_a_frame_without_a_second_sweep_is_set_aside_where_time_is_mended(drive, out, tmp_path):
+def test_a_frame_without_a_second_sweep_is_quarantined_where_time_is_corrected(drive, out, tmp_path):
     file = tmp_path / "file.json"
     late = {"frames": 4, "speed_mps": 8.0, "time_status": "mended", "time_ms": 20.0, "time_doubt_ms": 1.0}
     rig = rig_of(drive[0].frame(drive[0].frame_ids()[0]))
@@ -141,7 +141,7 @@ def test_a_sweep_sets_aside_a_frame_that_an_error_does_not_fit(drive, out, tmp_p
     assert (document["num_frames"], document["failed"]) == (2, len(single))
 
 
-def test_a_shard_tells_what_it_set_aside(drive, out, tmp_path):
+def test_a_shard_names_its_quarantined_frames(drive, out, tmp_path):
     told = []
     for shard in ("0/2", "1/2"):
         done = sweep(drive, tmp_path / shard, out, "--kind", "time", "--levels", "time=20", "--json", "--shard", shard)

@@ -1,4 +1,4 @@
-"""`mixsup-train fit` keeps two networks: the last, and the one that validated best."""
+"""`mixsup-train fit` keeps two networks: the last one, and the best one by validation."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def fit(made, tmp_path, monkeypatch):
-    """A function that trains as if validations came to some precisions; it gives the weights of each."""
+    """A function that trains as if the validations had the given mAP, and returns the weights of each."""
     detections, score = fitting.detections, fitting.score
 
     def call(*precisions, exit_code=0):
@@ -71,7 +71,7 @@ def holds(checkpoint, weights):
     [((0.5, 0.3), 0), ((0.3, 0.5), 1), ((0.4, 0.4), 0), ((float("nan"), 0.1), 1), ((float("nan"), 0.0), 0)],
 )
 def test_the_best_is_kept_beside_the_last(precisions, best, fit, tmp_path):
-    """Of equals the earlier; what could not be scored is worth nothing."""
+    """The earlier one of two equal networks; NaN counts as 0."""
     first, second = fit(*precisions)
     assert not holds(kept(tmp_path, "last"), first)
     assert holds(kept(tmp_path, "last"), second)

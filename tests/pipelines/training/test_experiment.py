@@ -1,4 +1,4 @@
-"""`mixsup-train experiment`: every setting trained once, and a page of what is there."""
+"""`mixsup-train experiment`: every setting is trained once, and the page shows all finished runs."""
 
 import json
 import re
@@ -65,7 +65,7 @@ def experiment(made, *more, name="supervision"):
 
 @pytest.fixture(scope="module")
 def trained(made):
-    """What was printed when every setting of `supervision` was trained into made/runs."""
+    """Output of the call that trained every setting of `supervision` into made/runs."""
     result = experiment(made)
     assert result.exit_code == 0, result.output
     return result.stdout
@@ -73,7 +73,7 @@ def trained(made):
 
 @pytest.fixture(autouse=True)
 def figures(request, monkeypatch):
-    """A figure takes a second: only `trained` and tests that ask for `drawn` have any."""
+    """No figures, which take a second each, except in `trained` and in tests with `drawn`."""
     if "drawn" not in request.fixturenames:
         monkeypatch.setattr(experiment_page, "_figure", lambda *_: {".png": b"", ".svg": b""})
 

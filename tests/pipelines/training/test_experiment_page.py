@@ -75,7 +75,7 @@ def test_a_table_has_the_figures_that_a_data_set_has_of_its_own(figures, names, 
 
 
 def test_the_share_is_told_as_far_as_the_scenes_allow():
-    """Draw by draw: what all detectors find hard in a draw does not widen it."""
+    """The ratio is taken within each draw, so that the difficulty of a draw does not widen the interval."""
     whole = Row(
         Setting("all boxes", BudgetConfig(1.0)), 1.0, dict.fromkeys((0, 1), score(0.8, draws=(0.8, 0.4, 0.0, None)))
     )
@@ -122,7 +122,7 @@ def test_ratios_in_the_other_world_are_to_all_boxes_there():
 
 
 def test_how_far_seeds_differ_is_told_of_all_rows_that_have_two():
-    """Rows of two seeds 0.2 apart and of one: about their mean they deviate by 0.2 / sqrt(2)."""
+    """Two rows have two seeds that differ by 0.2 and 0.3: their deviations are 0.2 / sqrt(2) and 0.3 / sqrt(2)."""
     some = {0: score(0.4, other=document(0.1)), 1: score(0.6, other=document(0.4))}
     two = [Row(Setting(name, BudgetConfig(1.0)), 1.0, some) for name in "ab"]
     rows = [*two, Row(Setting("c", BudgetConfig(1.0)), 1.0, {0: some[0]})]

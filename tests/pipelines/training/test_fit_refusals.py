@@ -1,4 +1,4 @@
-"""`mixsup-train fit` refuses what does not fit together, names the file and says the way out; it writes nothing."""
+"""`mixsup-train fit` rejects inputs that do not fit together, with the file and a hint; it writes nothing."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture
 def fit(world, tmp_path):
-    """A function that calls it on labels and a budget in tmp_path; the budget is a good one unless there is one."""
+    """A function that calls `fit` on the labels in tmp_path, and on the budget there or else a valid one."""
 
     def call(*more, labels="labels"):
         if not (tmp_path / "budget.parquet").exists():

@@ -1,4 +1,4 @@
-"""What the data sets' own evaluations say of true boxes."""
+"""The official evaluations, with the ground truth as detections."""
 
 import dataclasses
 
@@ -54,7 +54,7 @@ class TestNuScenes:
 
     def test_data_that_states_a_version_of_the_devkit_is_evaluated_by_it(self, world):
         class Renamed:
-            """As a plug-in for the tables of nuScenes: it is no NuScenes, but gives what one does."""
+            """A plug-in for the tables of nuScenes: not a NuScenes object, but with its methods."""
 
             def __getattr__(self, name):
                 return getattr(world, name)

@@ -1,4 +1,4 @@
-"""Two processes make one run folder."""
+"""Two processes train together and write one run folder."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ from pointsam.detect.data.budget_file import write_budget  # noqa: E402
 
 @pytest.fixture
 def arguments(tmp_path):
-    """Of `mixsup-train`, for a run of one epoch into tmp_path/run."""
+    """Arguments of `mixsup-train` for a run of one epoch into tmp_path/run."""
     world = make_world(tmp_path / "root", scenes=("scene-0061", "scene-0103"))
     make_labels(tmp_path / "labels", world)
     write_budget(tmp_path / "budget.parquet", make_budget(world))
