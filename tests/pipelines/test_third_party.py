@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.commands import tables
 from PIL import Image
 
 import pointsam
@@ -73,6 +74,18 @@ def out(label, root, tmp_path_factory):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+
+def test_their_data_are_read_inside_an_archive_by_several_processes(label, root, out, tmp_path):
+    pytest.importorskip("upath", reason="needs universal_pathlib: pip install 'pointsam[remote]'")
+    archive = shutil.make_archive(str(tmp_path / "yard"), "zip", root)
+    done = label(
+        *("run", f"zip://::file://{archive}", "--out", tmp_path / "out", "--workers", 2),
+        *("--masks", "scissors", "--semantics", "red"),
+        *("--set", "masks.red.least=140", "--set", "masks.scissors.margin_px=1"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert tables(tmp_path / "out") == tables(out) != {}
 
 
 def test_plug_ins_of_the_package_are_listed_with_ours(label):
