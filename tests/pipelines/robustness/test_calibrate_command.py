@@ -241,4 +241,4 @@ def test_a_sweep_takes_no_file(drive, out, tmp_path):
     file = mending(drive[0], tmp_path / "file.json")
     done = label("noise", drive[0], "--out", tmp_path / "sweep", "--masks-from", out, "--calibration", file)
     assert done.exit_code == 2
-    assert "a file knows but one" in done.output
+    assert "cannot be combined with a sweep" in done.output
