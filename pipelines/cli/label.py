@@ -99,9 +99,9 @@ def inspect(
     out: Path, frame: str, png: Path | None, data: DataPath | None, masks_from: Path | None, as_json: bool
 ) -> None:
     """Show how each cluster of a frame was made. FRAME is an id or a position in the run, from 0."""
-    from pipelines.review.inspect import draw, story
+    from pipelines.review.inspect import draw, frame_summary
 
-    document = story(out, frame)
+    document = frame_summary(out, frame)
     click.echo(json.dumps(document.as_dict(), indent=1) if as_json else document.text())
     if png is not None:
         draw(out, document.frame_id, png, data, masks_from)

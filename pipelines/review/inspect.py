@@ -18,7 +18,7 @@ from pointsam.types import FrameLabels
 
 
 @dataclass(frozen=True, eq=False)
-class Story:
+class FrameSummary:
     """The clusters of one frame, for printing.
 
     Args:
@@ -62,8 +62,8 @@ class Story:
         return f"{head}; {seen} points are visible to a camera\n{text_table(header, rows)}"
 
 
-def story(out: Path, frame: str) -> Story:
-    """Find a frame by its id, or by its position in the run.
+def frame_summary(out: Path, frame: str) -> FrameSummary:
+    """The clusters of a frame, by its id or its position in the run.
 
     Raises:
         DatasetError: DAT010 if the run has no such frame.
@@ -78,7 +78,7 @@ def story(out: Path, frame: str) -> Story:
             f"{out} holds no finished frame {frame!r}",
             f"give one of its {len(ids)} frame ids or a position from 0, for example {ids[0] if ids else '(none yet)'}",
         )
-    return Story(labels.labels(frame))
+    return FrameSummary(labels.labels(frame))
 
 
 def draw(out: Path, frame_id: str, png: Path, data: DataPath | None = None, masks_from: Path | None = None) -> None:

@@ -50,6 +50,10 @@ class CalibrationError(PointSamError):
     of_frame = True
 
 
+class RotationError(CalibrationError):
+    """A matrix or quaternion that is not a rotation (CAL001)."""
+
+
 class UnfitChangeError(CalibrationError):
     """A change of the calibration that does not fit a frame (CAL004)."""
 

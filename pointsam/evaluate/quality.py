@@ -32,13 +32,12 @@ class FolderQuality:
 
     def as_dict(self) -> dict[str, object]:
         """JSON values for --json, with null for NaN (0 / 0)."""
-        figures = {name: without_nan(value) for name, value in asdict(self.quality).items()}
         return {
             "out": str(self.out),
             "truth": self.truth,
             "failed": self.failed,
             "without_truth": self.without_truth,
-            **figures,
+            **without_nan(asdict(self.quality)),
         }
 
     def tables(self) -> list[Table]:

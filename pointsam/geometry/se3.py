@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pointsam.base.arrays import FloatArray
-from pointsam.base.errors import CalibrationError
+from pointsam.base.errors import CalibrationError, RotationError
 
 # Published calibrations are rounded to 6-7 digits; anything farther from a rotation is a mistake, not rounding.
 _ROTATION_TOLERANCE = 1e-3
@@ -52,7 +52,7 @@ class SE3:
             raise CalibrationError("CAL003", "a pose holds NaN or infinity", "correct the calibration or pose table")
         error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
         if error > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
-            raise CalibrationError(
+            raise RotationError(
                 "CAL001",
                 f"not a rotation: |R R^T - I| = {error:.2e}, det = {np.linalg.det(rotation):.3f}",
                 "check for a scaled, partly transposed or mirrored matrix, or a quaternion not in w, x, y, z order",
@@ -85,7 +85,7 @@ class SE3:
             )
         length = float(np.linalg.norm(q))
         if not abs(length - 1.0) <= _ROTATION_TOLERANCE:
-            raise CalibrationError(
+            raise RotationError(
                 "CAL001",
                 f"quaternion {q.tolist()} is not a rotation: length {length:.4f}, expected 1",
                 "write rotations as unit quaternions in w, x, y, z order",

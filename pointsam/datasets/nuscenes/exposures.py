@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.base.errors import CalibrationError, DatasetError, RotationError
 from pointsam.base.paths import require_name
 from pointsam.base.remote import DataPath
 from pointsam.datasets.io import ImageFile, RawPoints
@@ -99,7 +99,7 @@ class Exposures:
             )
         except CalibrationError as error:
             token = self._index.strings(group, "token")[int(row)].as_py()
-            field = "rotation" if error.code == "CAL001" else "translation"
+            field = "rotation" if isinstance(error, RotationError) else "translation"
             where = f"{table_path(self._folder, table)}: row {token!r}, field {field!r}"
             raise CalibrationError(error.code, f"{where}: {error.message}", error.hint) from error
 

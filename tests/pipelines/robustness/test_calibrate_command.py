@@ -13,7 +13,7 @@ from helpers.segmenters import Scissors
 from helpers.training import make_world
 
 from pipelines.opened import open_run
-from pipelines.review.inspect import story
+from pipelines.review.inspect import frame_summary
 from pointsam.calibration.correction import rig_of
 from pointsam.calibration.file import VERSION
 from pointsam.calibration.perturb import Noise, perturb
@@ -76,7 +76,7 @@ def test_a_file_that_undoes_an_error_gives_the_labels_of_the_true_calibration(dr
     drawn = open_run(tmp_path / "mended", masks_from=out).dataset.frame(frame_id).cameras
     for view, true in zip(drawn, NuScenes(drive[0]).frame(frame_id).cameras, strict=True):
         assert np.allclose(view.ego_SE3_cam.translation_m, true.ego_SE3_cam.translation_m, atol=1e-6)
-    assert story(tmp_path / "mended", frame_id).as_dict()["status"] == "ok"
+    assert frame_summary(tmp_path / "mended", frame_id).as_dict()["status"] == "ok"
 
 
 def test_what_is_not_seen_is_unknown_and_changes_nothing(drive, out, tmp_path):
@@ -241,4 +241,4 @@ def test_a_sweep_takes_no_file(drive, out, tmp_path):
     file = mending(drive[0], tmp_path / "file.json")
     done = label("noise", drive[0], "--out", tmp_path / "sweep", "--masks-from", out, "--calibration", file)
     assert done.exit_code == 2
-    assert "a file knows but one" in done.output
+    assert "cannot be combined with a sweep" in done.output

@@ -198,7 +198,7 @@ def test_points_prompt_where_a_mask_holds_a_whole_class(drive, tmp_path):
     [
         (("--levels", "rotation=a"), "write KIND=0.1,0.5"),
         (("--levels", "rotation="), "write KIND=0.1,0.5"),
-        (("--levels", "rotation=1", "--levels", "rotation=2"), "rotation twice"),
+        (("--levels", "rotation=1", "--levels", "rotation=2"), "rotation is given twice"),
         (("--levels", "rotations=1"), "no kind of noise is named rotations"),
         (("--levels", "yaw=1"), "not swept"),
         (("--levels", "rotation=-1"), "sizes must be finite and above 0"),
