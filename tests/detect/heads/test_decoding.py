@@ -121,6 +121,10 @@ class TestSelection:
         head, output = output_of(candidates=1)
         assert len(head.predict(output)[0]) == (2 if output_of is center_output else 1)
 
+    def test_there_may_be_fewer_outputs_than_candidates(self, output_of):
+        head, output = output_of(candidates=10**6)
+        assert len(head.predict(output)[0]) == 3
+
 
 def test_all_anchors_of_a_box_decode_to_it_and_one_is_left():
     head, output = anchor_output(nms_iou=2.0, proposal_nms_iou=2.0, candidates=50)  # suppresses nothing
