@@ -52,3 +52,4 @@ def test_a_span_starts_at_the_first_true_and_ends_after_the_last():
     flags = torch.tensor([[False, True, False, True, False], [False] * 5, [True] * 5])
     assert span(flags).tolist() == [[1, 4], [0, 0], [0, 5]]
     assert span(flags[:, :0]).tolist() == [[0, 0]] * 3
+    assert span(flags[0, :0]).tolist() == [0, 0]
