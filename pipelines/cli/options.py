@@ -20,6 +20,7 @@ _C = TypeVar("_C", bound="Callable[..., object] | click.Command")
 
 BAD_INPUT = 2
 QUARANTINED = 3
+BROKEN_RULE = 4
 PATH = click.Path(path_type=Path)
 
 
