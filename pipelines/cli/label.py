@@ -186,8 +186,11 @@ def evaluate(
     """
     from pipelines.review.evaluate import run_eval
 
-    click.echo(run_eval(out, data, json_file, markdown, parquet, against, truth, overwrite, dataset, version))
+    text, whole = run_eval(out, data, json_file, markdown, parquet, against, truth, overwrite, dataset, version)
+    click.echo(text)
     click.echo(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png")
+    if not whole:
+        sys.exit(QUARANTINED)
 
 
 @main.command()
@@ -230,10 +233,10 @@ def export(
     from pipelines.review.export import export as write
     from pipelines.review.export import format_of
 
-    count, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
-    click.echo(f"wrote {count} frames to {dest} ({form})")
-    if note:
-        click.echo(f"note: {note}")
+    written, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
+    click.echo(f"wrote {written.frames} frames to {dest} ({form})")
+    for text in (*written.notes(), *([note] if note else [])):
+        click.echo(f"note: {text}")
 
 
 @main.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pointsam.base.errors import NothingToScoreError, SchemaError
+from pointsam.base.errors import DatasetError, NothingToScoreError, PointSamError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.judge import FrameVerdict, Judge
@@ -18,6 +18,8 @@ def evaluate_labels(
 ) -> FolderQuality:
     """Score every finished frame of an output folder.
 
+    A frame that cannot be scored, for example for malformed ground truth, is left out and named in the result.
+
     Args:
         out: the folder.
         dataset: data set with ground truth.
@@ -26,34 +28,57 @@ def evaluate_labels(
 
     Raises:
         SchemaError: SCH004 if labels and ground truth have different classes.
-        NothingToScoreError: DAT009 if no frame can be scored.
+        NothingToScoreError: DAT009 if no frame has ground truth.
+        DatasetError: DAT009 if no frame can be scored and the ground truth of some cannot be read.
     """
     labels = Labels(out)
     require_same_classes(labels, dataset)
     failed = without_truth = 0
+    not_scored: dict[str, str] = {}
+    scored: list[str] = []
     sources: set[str] = set()
     judge = None
     for frame in progress(labels.frames(), desc="eval", unit="frame"):
         if frame.status != "ok":
             failed += 1
             continue
-        true = dataset.point_truth(frame.frame_id, truth)
-        if true is None:
-            without_truth += 1
+        found = labels.labels(frame.frame_id)
+        try:
+            true = dataset.point_truth(frame.frame_id, truth)
+            if true is None:
+                without_truth += 1
+                continue
+            if judge is None:
+                cameras = tuple(view.name for view in dataset.frame(frame.frame_id).cameras)
+                judge = Judge(dataset, labels.taxonomy, cameras)
+            verdict = judge.add(found, true)
+        except PointSamError as error:
+            if not error.of_frame:
+                raise
+            not_scored[frame.frame_id] = f"[{error.code}] {error.message}"
             continue
-        if judge is None:
-            cameras = tuple(view.name for view in dataset.frame(frame.frame_id).cameras)
-            judge = Judge(dataset, labels.taxonomy, cameras)
-        watch(judge.add(labels.labels(frame.frame_id), true))
+        watch(verdict)
+        scored.append(frame.frame_id)
         sources.add(true.source)
-    if judge is None:
-        raise NothingToScoreError(
+    if judge is None or not scored:
+        example = "".join(f"; frame {frame_id}: {why}" for frame_id, why in list(not_scored.items())[:1])
+        kind = DatasetError if not_scored else NothingToScoreError
+        raise kind(
             "DAT009",
             f"no frame of {out} can be scored: {failed} quarantined, {without_truth} without "
-            f"{truth or 'ground truth'} in {dataset.root}",
+            f"{truth or 'ground truth'} in {dataset.root}, {len(not_scored)} that cannot be scored{example}",
             "score a split that has boxes or panoptic labels" if truth is None else "leave out --truth",
         )
-    return FolderQuality(labels.out, "+".join(sorted(sources)), judge.result(), failed, without_truth)
+    return FolderQuality(
+        labels.out,
+        "+".join(sorted(sources)),
+        judge.result(),
+        failed,
+        without_truth,
+        not_scored,
+        labels.unfinished("clusters"),
+        tuple(scored),
+    )
 
 
 def require_same_classes(labels: Labels, dataset: Dataset) -> None:
