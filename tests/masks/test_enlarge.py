@@ -48,7 +48,13 @@ def test_nothing_above_the_level_inside_the_image_makes_an_empty_crop(logits):
     assert next(enlarger.crops(logits, 0.0)).logits.numel() == 0
 
 
+def test_logits_just_above_the_level_are_in_the_crop():
+    enlarger = Enlarger(256, 1024, (576, 1024), (900, 1600), torch.device("cpu"))
+    assert next(enlarger.crops(torch.full((1, 256, 256), 5e-4), 0.0)).logits.numel() == 900 * 1600
+
+
 def test_a_span_starts_at_the_first_true_and_ends_after_the_last():
     flags = torch.tensor([[False, True, False, True, False], [False] * 5, [True] * 5])
     assert span(flags).tolist() == [[1, 4], [0, 0], [0, 5]]
     assert span(flags[:, :0]).tolist() == [[0, 0]] * 3
+    assert span(flags[0, :0]).tolist() == [0, 0]

@@ -50,6 +50,11 @@ def test_a_box_is_that_of_sams_generator_and_shifted_with_the_crop(logits):
     assert torch.equal(inclusive_box(Crop(7, 100, logits), CONFIG), expected + torch.tensor([100, 7, 100, 7]))
 
 
+def test_the_box_of_an_empty_crop_is_empty():
+    left, top, right, bottom = inclusive_box(Crop(0, 0, torch.zeros(0, 0)), CONFIG).tolist()
+    assert (right - left, bottom - top) == (-1, -1)
+
+
 def test_of_two_overlapping_boxes_the_higher_predicted_iou_stays():
     assert suppress(BOXES, torch.tensor([0.8, 0.9, 0.7]), CONFIG).tolist() == [1, 2]
 

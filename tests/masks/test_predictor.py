@@ -119,6 +119,31 @@ def test_every_mask_of_a_point_passes_both_thresholds(segmenter_with, disc_embed
     assert strict.pred_iou.tolist() == loose.pred_iou[passes].tolist()
 
 
+@pytest.fixture
+def decode_to(monkeypatch):
+    """Let the decoder give one mask: left half of the network's input at the first logit, right half at the second."""
+
+    def plant(left, right, pred_iou):
+        logits = torch.full((1, 1, 256, 256), float(left))
+        logits[..., 128:] = right
+        monkeypatch.setattr(predictor, "decode", lambda *_: (logits, torch.full((1, 1), pred_iou)))
+
+    return plant
+
+
+def test_a_mask_holds_all_pixels_above_its_threshold_and_no_others(segmenter_with, disc_embedding, decode_to):
+    decode_to(0.0, 0.5, pred_iou=0.9)
+    (mask,) = decoded(segmenter_with().from_boxes(disc_embedding, DISC_BOX))
+    assert not mask[:, :200].any()
+    assert mask[:, 280:].all()
+
+
+@pytest.mark.parametrize(("pred_iou", "kept"), [(0.5, 0), (0.625, 1)])
+def test_a_predicted_iou_at_the_threshold_does_not_pass(segmenter_with, disc_embedding, decode_to, pred_iou, kept):
+    decode_to(-9.0, 9.0, pred_iou=pred_iou)
+    assert len(segmenter_with(pred_iou_threshold=0.5).from_points(disc_embedding, DISC_CENTRE)) == kept
+
+
 def test_the_same_image_and_prompts_give_the_same_bytes(mobile_sam, disc_image, disc_embedding):
     first = mobile_sam.from_points(disc_embedding, DISC_CENTRE)
     again = mobile_sam.from_points(mobile_sam.embed(disc_image), DISC_CENTRE)

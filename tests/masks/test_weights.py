@@ -54,7 +54,7 @@ def test_missing_weights_name_the_command_and_the_address(tmp_path, monkeypatch)
     with pytest.raises(BackendError, match="BCK001") as caught:
         weights.verify(weight_files("sam_vit_h")[0])
     assert "pointsam-label weights get sam_vit_h" in caught.value.hint
-    assert "https://dl.fbaipublicfiles.com/segment_anything/sam_vit_h_4b8939.pth" in caught.value.hint
+    assert "https://dl.fbaipublicfiles.com/segment_anything/sam_vit_h_4b8939.pth, 2565 MB" in caught.value.hint
 
 
 def test_a_file_that_differs_is_refused(published):
