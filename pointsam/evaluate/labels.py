@@ -27,11 +27,12 @@ def evaluate_labels(
         watch: called with the verdict of every frame.
 
     Raises:
-        SchemaError: SCH004 if labels and ground truth have different classes.
+        SchemaError: SCH004 if the labels were made from other data, or have other classes than the ground truth.
         NothingToScoreError: DAT009 if no frame has ground truth.
         DatasetError: DAT009 if no frame can be scored and the ground truth of some cannot be read.
     """
     labels = Labels(out)
+    require_same_data(labels, "clusters", dataset)
     require_same_classes(labels, dataset)
     failed = without_truth = 0
     not_scored: dict[str, str] = {}
@@ -92,4 +93,22 @@ def require_same_classes(labels: Labels, dataset: Dataset) -> None:
             "SCH004",
             f"{labels.out} has classes {list(labels.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}",
             "label with a mapping to the data set's classes: pointsam-label run --mapping (docs/mapping.md)",
+        )
+
+
+def require_same_data(labels: Labels, stage: str, dataset: Dataset) -> None:
+    """Refuse a data set that a stage was not made from. A data set may have moved.
+
+    Raises:
+        SchemaError: SCH004.
+    """
+    made, recorded = labels.dataset(stage), labels.data_root(stage)
+    if made.fingerprint != dataset.fingerprint():
+        place = "" if recorded is None else f" at {recorded}"
+        raise SchemaError(
+            "SCH004",
+            f"the {stage} in {labels.out} were made from another data set ({made.name}{place}) than {dataset.root}, "
+            "or its tables or calibration have changed since: the fingerprints differ",
+            f"pass the root and --version that they were made from, or label this data set: pointsam-label run "
+            f"{dataset.root} --out OTHER",
         )

@@ -10,6 +10,7 @@ import pytest
 from helpers.commands import label, refused
 from helpers.training import make_labels, make_world
 
+from pointsam.base.errors import SchemaError
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.store.reader import Labels
@@ -158,6 +159,13 @@ def test_a_run_that_is_not_finished_and_other_frames_are_reported(world, tmp_pat
 def test_labels_of_other_classes_than_the_ground_truth_are_refused(world, tmp_path):
     make_labels(tmp_path / "out", world, taxonomy=Taxonomy("fewer", world.taxonomy.classes[:9]))
     refused(label("eval", tmp_path / "out", world.root), "SCH004", tmp_path / "out", world.root, "--mapping")
+
+
+def test_the_public_function_refuses_other_data_too(world, outs, tmp_path):
+    other = make_world(tmp_path / "other", scenes=("scene-0916",))
+    with pytest.raises(SchemaError, match="made from another data set") as raised:
+        evaluate_labels(outs / "all", other)
+    assert raised.value.code == "SCH004"
 
 
 def test_the_second_folder_must_be_of_the_same_data(world, outs, tmp_path):
