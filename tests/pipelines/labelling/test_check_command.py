@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from helpers.commands import label
+from helpers.nuscenes_root import make_root
 
 POINTS = np.random.default_rng(0).uniform((4, -8, -1, 0), (40, 8, 1, 1), (2000, 4))
 
@@ -72,3 +73,16 @@ def test_an_unknown_rule_is_refused(drive):
     assert result.exit_code == 2
     assert "--accept mounting: no such rule" in result.output
     assert "camera-mounting" in result.output
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_tables_that_contradict_themselves_end_with_status_4(tmp_path, command):
+    def repeated(tables):
+        tables["scene"].append({**tables["scene"][0], "name": "another"})
+
+    root = make_root(tmp_path / "root", edit=repeated)
+    result = label(command, root, *(["--out", tmp_path / "out"] if command == "run" else []))
+    assert result.exit_code == 4
+    assert "error [DAT012]" in result.output
+    assert "scene.json: two different rows have the token" in result.output
+    assert not (tmp_path / "out").exists()
