@@ -137,12 +137,12 @@ def compare(ours: FolderQuality, other: FolderQuality) -> Table:
             row += [a, b, a - b]
         rows.append(tuple(row))
     header = ["", *(f"{figure}{side}" for figure in ("PQ", "IoU", "recall") for side in ("", " other", " +/-"))]
-    mine, others = set(ours.scored), set(other.scored)
+    one, two = set(ours.scored), set(other.scored)
     note = ""
-    if mine != others:
+    if one != two:
         note = (
-            f"warning: the folders are scored on different frames, {len(mine)} and {len(others)}, "
-            f"{len(mine & others)} of them in both"
+            f"warning: the folders are scored on different frames, {len(one)} and {len(two)}, "
+            f"{len(one & two)} of them in both"
         )
     return Table(f"{ours.out} against {other.out}", header, rows, note)
 
