@@ -242,14 +242,21 @@ def export(
 @main.command()
 @click.argument("code", required=False)
 def explain(code: str | None) -> None:
-    """Explain an error CODE. Without a code, list all codes."""
+    """Explain an error CODE, or a rule of `check`. Without a code, list all codes and rules."""
     from pointsam.base.explanations import explain as text_of
     from pointsam.base.explanations import titles
+    from pointsam.checks.rules import RULES
 
+    rules = {rule.id: rule for rule in RULES}
+    if code in rules:
+        rule = rules[code]
+        click.echo(f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}")
+        return
     if code is not None:
         click.echo(text_of(code))
         return
     click.echo("\n".join(f"{known}  {title}" for known, title in titles().items()))
+    click.echo("\n" + "\n".join(f"{rule.id}  {rule.title}" for rule in RULES))
     click.echo("next: pointsam-label explain CODE")
 
 
