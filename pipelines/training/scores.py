@@ -93,7 +93,13 @@ def read_validations(path: Path) -> dict[str, ValidationDocument]:
     """
     if not path.exists():
         return {}
-    return read_document(path, dict[str, ValidationDocument], lambda why: damaged(path, why))
+    scores = read_document(path, dict[str, ValidationDocument], lambda why: damaged(path, why))
+    if not scores:
+        raise damaged(path, "it holds no validation")
+    for step in scores:
+        if not (step.isascii() and step.isdecimal()):
+            raise damaged(path, f"the field {step!r} is not the number of a step")
+    return scores
 
 
 def number(value: float) -> float | None:
