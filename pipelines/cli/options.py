@@ -21,6 +21,7 @@ _C = TypeVar("_C", bound="Callable[..., object] | click.Command")
 BAD_INPUT = 2
 QUARANTINED = 3
 PATH = click.Path(path_type=Path)
+_RECIPES = ("default", "paper")  # as in pointsam.stages.recipes, which is slow to import; a test compares them
 
 
 class Decorator(Protocol):
@@ -63,7 +64,7 @@ DATA_OPTIONS = (
     click.option("--sample", type=click.IntRange(1), help="Use so many of them, evenly spaced.  [default: all]"),
     click.option(
         "--recipe",
-        type=click.Choice(["default", "paper"]),
+        type=click.Choice(_RECIPES),
         default="default",
         show_default=True,
         help="Configuration to start from (docs/recipes.md).",
