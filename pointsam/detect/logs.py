@@ -28,7 +28,7 @@ class TrainingLog:
             from torch.utils.tensorboard import SummaryWriter
 
             kept = list(_rows_until(self._path, self._step)) if self._path.exists() else []
-            file = self._file = self._path.open("w", newline="", buffering=1)
+            file = self._file = self._path.open("w", newline="", buffering=1, encoding="utf-8")
             self._csv: csv.DictWriter[str] | None = None
             for row in kept:
                 self._write(file, row)
@@ -64,7 +64,7 @@ class TrainingLog:
 
 
 def _rows_until(path: Path, step: int) -> Iterator[dict[str, str]]:
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row.get("step", "").isdecimal() and int(row["step"]) <= step and None not in row.values():
                 yield row
