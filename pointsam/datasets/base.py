@@ -90,7 +90,7 @@ class HasLidarTokens(Protocol):
 
 @runtime_checkable
 class HasRectifiedCamera(Protocol):
-    """A data set whose labels are in the rectified frame of a camera, as KITTI's are."""
+    """A data set whose labels are in the rectified frame of a camera, as KITTI's are. Frames have this camera only."""
 
     def rect_SE3_lidar(self, frame_id: str) -> SE3:
         """Transform from the LiDAR frame to the frame of the labels.
