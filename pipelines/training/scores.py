@@ -78,7 +78,7 @@ class ValidationDocument(ScoreDocument, _Trained):
     """One validation of a training run, as in `scores.json`.
 
     Args:
-        epochs: trained before it.
+        epochs: number of epochs trained before it.
         left_out: frame_id -> why the frame could not be trained on.
         quarantined: number of frames that the labelling run quarantined, which are not trained on.
         machine: the computer that it ran on.
