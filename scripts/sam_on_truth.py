@@ -82,11 +82,11 @@ def truth_table(taxonomy, rows):
     heads = [f"{a}-{b}" if b < 10_000 else f">{a}" for a, b, _ in bands]
     heads[-1] += " clear"
 
-    def cell(some):
+    def entry(some):
         return f"{some[:, 3].mean():.3f} ({some[:, 4].mean():.2f}, {len(some)})" if len(some) else "-"
 
     lines = [
-        (name, *(cell(of[(of[:, 1] >= low) & (of[:, 1] < high) & (of[:, 2] >= seen)]) for low, high, seen in bands))
+        (name, *(entry(of[(of[:, 1] >= low) & (of[:, 1] < high) & (of[:, 2] >= seen)]) for low, high, seen in bands))
         for name, of in by_class(taxonomy, rows)
     ]
     return text_table(("IoU (predicted, objects) by height, px", *heads), lines)

@@ -48,12 +48,12 @@ def listing() -> list[PluginRow]:
 
 def table(rows: Sequence[PluginRow]) -> str:
     """The rows as a table for the terminal, with the errors below it."""
-    cells = [("group", "name", "from", "version", "loads")] + [
+    entries = [("group", "name", "from", "version", "loads")] + [
         (row["group"], row["name"], row["distribution"], row["version"], "no" if row["error"] else "yes")
         for row in rows
     ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
+    widths = [max(map(len, column)) for column in zip(*entries, strict=True)]
+    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in entries]
     errors = dict.fromkeys(row["error"] for row in rows if row["error"])
     return "\n".join([*lines, *(f"error {error}" for error in errors)])
 

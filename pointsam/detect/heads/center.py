@@ -161,16 +161,16 @@ class CenterHead(nn.Module):
         return list(zip(*groups, strict=True))
 
     def _group(self, heat: Tensor, code: Tensor, place: CenterMap, threshold: float) -> list[Predictions]:
-        cells = heat[0, 0].numel()
+        locations = heat[0, 0].numel()
         score, flat = heat.float().sigmoid().flatten(1).topk(min(self.config.candidates, heat[0].numel()), dim=1)
         classes = torch.tensor(place.classes, device=heat.device)
         predictions = []
         for sample in range(len(heat)):
             kept = score[sample] >= threshold
-            channel, cell = flat[sample, kept] // cells, flat[sample, kept] % cells
-            row, column = cell // heat.shape[3], cell % heat.shape[3]
+            channel, location = flat[sample, kept] // locations, flat[sample, kept] % locations
+            row, column = location // heat.shape[3], location % heat.shape[3]
             values = code[sample, :, row, column].float().T
-            xy = (torch.stack([column, row], dim=1) + values[:, :2]) * values.new_tensor(place.cell_m)
+            xy = (torch.stack([column, row], dim=1) + values[:, :2]) * values.new_tensor(place.location_m)
             size = values[:, 3:6].clamp(-_LARGEST_LOG, _LARGEST_LOG).exp()
             yaw = torch.atan2(values[:, 7:8], values[:, 6:7])
             boxes = torch.cat([xy + xy.new_tensor(place.origin_m), values[:, 2:3], size, yaw], dim=1)

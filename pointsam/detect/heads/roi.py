@@ -81,9 +81,9 @@ class RoiHead(nn.Module):
         self.foreground = nn.Linear(width, 1)
         nn.init.constant_(self.foreground.bias, PRIOR_LOGIT)
         self.local = nn.Sequential(nn.Linear(width + 7, width, bias=False), *norm_relu(width))
-        cells = config.cells**3
+        bins = config.cells**3
         self.trunk = nn.Sequential(
-            nn.Linear(cells * width, config.channels, bias=False),
+            nn.Linear(bins * width, config.channels, bias=False),
             *norm_relu(config.channels),
             nn.Linear(config.channels, config.channels, bias=False),
             *norm_relu(config.channels),
@@ -158,7 +158,7 @@ class RoiHead(nn.Module):
         height, width = self.place.shape
         rows = []
         for k, own in enumerate(points):
-            at = (own[:, :2] - own.new_tensor(self.place.origin_m)) / own.new_tensor(self.place.cell_m)
+            at = (own[:, :2] - own.new_tensor(self.place.origin_m)) / own.new_tensor(self.place.location_m)
             at = (at / at.new_tensor([width, height]) * 2 - 1)[None, None]
             beneath = functional.grid_sample(x[k : k + 1].float(), at, align_corners=False)[0, :, 0].T
             rows.append(torch.cat([beneath, own[:, 2:]], dim=1))
@@ -169,20 +169,20 @@ class RoiHead(nn.Module):
 
     def _roi_features(self, features: list[Tensor], points: Sequence[Tensor], rois: Sequence[Tensor]) -> Tensor:
         """(ΣR,channels) features of all proposals, from the maximum over the points in each bin."""
-        cells, parts, owner, start = self.config.cells, [], [], 0
+        bins, parts, owner, start = self.config.cells, [], [], 0
         for own, feature, boxes in zip(points, features, rois, strict=True):
             large = torch.cat([boxes[:, :3], boxes[:, 3:6] + self.config.enlarge_m, boxes[:, 6:]], dim=1)
             point, roi = points_in_boxes(own[:, :3], large)
             local = _into(own[point, :3], large[roi])
             position = local / large[roi, 3:6] + 0.5
-            at = (position * cells).long().clamp(0, cells - 1)
-            owner.append((roi + start) * cells**3 + (at[:, 2] * cells + at[:, 1]) * cells + at[:, 0])
+            at = (position * bins).long().clamp(0, bins - 1)
+            owner.append((roi + start) * bins**3 + (at[:, 2] * bins + at[:, 1]) * bins + at[:, 0])
             size = large[roi, 3:6].log()
             far = torch.linalg.norm(own[point, :2], dim=1, keepdim=True) / 50
             parts.append(torch.cat([feature[point], position - 0.5, size, far], dim=1))
             start += len(boxes)
-        pooled = scatter_max(self.local(torch.cat(parts)), torch.cat(owner), start * cells**3)
-        out: Tensor = self.trunk(pooled.view(start, cells**3 * pooled.shape[1]))
+        pooled = scatter_max(self.local(torch.cat(parts)), torch.cat(owner), start * bins**3)
+        out: Tensor = self.trunk(pooled.view(start, bins**3 * pooled.shape[1]))
         return out
 
 

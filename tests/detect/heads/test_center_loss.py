@@ -40,7 +40,7 @@ def moving(labels, rng):
 
 
 def plain_heat(logits, targets):
-    """CornerNet's focal loss of the cells that count, summed up."""
+    """CornerNet's focal loss of the locations that count, summed up."""
     total = 0.0
     for (s, c, y, x), target in np.ndenumerate(targets.heat.numpy()):
         if targets.counted[s, y, x]:

@@ -121,13 +121,13 @@ def held(labels, p, larger_m=0.0):
 
 def around(labels, rng, count=60):
     """Proposals near boxes and clusters, some of them good."""
-    middles = torch.cat([labels.boxes[:, :3], labels.cluster_center])
+    centers = torch.cat([labels.boxes[:, :3], labels.cluster_center])
     shapes = torch.cat(
         [labels.boxes[:, 3:], torch.tensor([[2.5, 1.2, 1.7, 0.3]]).expand(len(labels.cluster_center), 4)]
     )
-    near = torch.from_numpy(rng.integers(0, len(middles), count))
+    near = torch.from_numpy(rng.integers(0, len(centers), count))
     shift = torch.from_numpy(rng.normal(0, 0.1, (count, 3)) * rng.choice([1, 8], (count, 1))).float()
-    boxes = torch.cat([middles[near] + shift, shapes[near]], dim=1)
+    boxes = torch.cat([centers[near] + shift, shapes[near]], dim=1)
     return proposals_of(boxes, torch.cat([labels.box_class, labels.cluster_class])[near])
 
 

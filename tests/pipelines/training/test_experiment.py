@@ -138,7 +138,7 @@ def test_detectors_are_scored_in_another_world_as_well(made, trained, drawn):
     result = experiment(made, "--other", made / "other", "--only", "0,5", name="transfer")
     assert result.exit_code == 0, result.output
     page = (made / "runs" / "transfer.md").read_text()
-    header, _, *rows = ([cell.strip() for cell in line.split("|")] for line in page.splitlines() if line[:1] == "|")
+    header, _, *rows = ([entry.strip() for entry in line.split("|")] for line in page.splitlines() if line[:1] == "|")
     objects = {"mAP": objects_of(open_dataset(made / "root")), AWAY: objects_of(open_dataset(made / "other"))}
     assert objects["mAP"] > objects[AWAY] > 0
     for name in ("all boxes", "all boxes of the other world"):
