@@ -14,7 +14,10 @@ from pointsam.store.reader import Labels
 
 
 def evaluate_labels(
-    out: Path | str, dataset: Dataset, truth: str | None = None, watch: Callable[[FrameVerdict], None] = lambda _: None
+    out: Path | str,
+    dataset: Dataset,
+    truth: str | None = None,
+    on_verdict: Callable[[FrameVerdict], None] = lambda _: None,
 ) -> FolderQuality:
     """Score every finished frame of an output folder.
 
@@ -22,7 +25,7 @@ def evaluate_labels(
         out: the folder.
         dataset: data set with ground truth.
         truth: source of the ground truth (Dataset.point_truth), None for the best one.
-        watch: called with the verdict of every frame.
+        on_verdict: called with the verdict of every frame.
 
     Raises:
         SchemaError: SCH004 if labels and ground truth have different classes.
@@ -44,7 +47,7 @@ def evaluate_labels(
         if judge is None:
             cameras = tuple(view.name for view in dataset.frame(frame.frame_id).cameras)
             judge = Judge(dataset, labels.taxonomy, cameras)
-        watch(judge.add(labels.labels(frame.frame_id), true))
+        on_verdict(judge.add(labels.labels(frame.frame_id), true))
         sources.add(true.source)
     if judge is None:
         raise NothingToScoreError(

@@ -97,17 +97,17 @@ class _Cut(Dataset[PasteBank | None]):
         return PasteBank.cut(sample, self.data.config.paste.min_points)
 
 
-def cut_bank(data: TrainingSet, workers: int, watch: Callable[[Cuts, int], Cuts] = lambda x, _: x) -> PasteBank:
+def cut_bank(data: TrainingSet, workers: int, wrap_loop: Callable[[Cuts, int], Cuts] = lambda x, _: x) -> PasteBank:
     """Collect the objects of the budget's boxes from their frames, for copy-paste.
 
     Args:
         data: the training set.
         workers: number of processes that read.
-        watch: wraps the loop, given its length; for a progress bar.
+        wrap_loop: wraps the loop, given its length; for a progress bar.
     """
     cuts = _Cut(data)
     loader = DataLoader(cuts, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)
-    return PasteBank.join(bank for bank in watch(loader, len(cuts)) if bank is not None)
+    return PasteBank.join(bank for bank in wrap_loop(loader, len(cuts)) if bank is not None)
 
 
 class Steps:

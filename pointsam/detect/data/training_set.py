@@ -27,7 +27,7 @@ from pointsam.store.reader import Labels
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import Boxes
 
-Watch = Callable[[Iterable[int]], Iterable[int]]
+WrapLoop = Callable[[Iterable[int]], Iterable[int]]
 """Wraps a loop to show its progress."""
 
 
@@ -73,7 +73,7 @@ class TrainingSet:
         range_m: range of the detector's grid, x0, y0, z0, x1, y1, z1.
         config: configuration.
         seed: seed of all random draws.
-        watch: wraps the loop over frames that counts boxes and clusters.
+        wrap_loop: wraps the loop over frames that counts boxes and clusters.
 
     Attributes:
         frame_ids: frames that are used.
@@ -94,7 +94,7 @@ class TrainingSet:
         range_m: tuple[float, ...],
         config: DataConfig,
         seed: int = 0,
-        watch: Watch = iter,
+        wrap_loop: WrapLoop = iter,
     ) -> None:
         self.dataset, self.budget, self.labels, self.config, self.seed = dataset, budget, labels, config, seed
         self.range_m = range_m
@@ -104,7 +104,7 @@ class TrainingSet:
         failed = _failed(labels) if config.coarse.kind == "tables" else set()
         frame_ids = [frame_id for frame_id in budget.frames if frame_id not in failed]
         self.bad: dict[str, str] = {}
-        boxed, coarsely = self._count(frame_ids, watch)
+        boxed, coarsely = self._count(frame_ids, wrap_loop)
         used = np.array([frame_id not in self.bad for frame_id in frame_ids], dtype=bool)
         if config.coarse.kind == "none":  # a frame without boxes may still hold objects, so it is not background
             used &= boxed.any(axis=1)
@@ -222,13 +222,13 @@ class TrainingSet:
         velocity = np.array([allowed[token] or (np.nan, np.nan) for token in boxes.token]).reshape(-1, 2)
         return boxes, velocity, some_of(everything, ~mine & trained) if from_boxes else None
 
-    def _count(self, frame_ids: list[str], watch: Watch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _count(self, frame_ids: list[str], wrap_loop: WrapLoop) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """(F,C) whether each frame has boxes, and clusters, of each trained class; fills `bad`."""
         column = {class_id: k for k, class_id in enumerate(self.class_ids)}
         boxed = np.zeros((len(frame_ids), len(column)), dtype=bool)
         coarsely = np.zeros_like(boxed)
         clusters = self._table_classes(frame_ids)
-        for index in watch(range(len(frame_ids))):
+        for index in wrap_loop(range(len(frame_ids))):
             try:
                 boxes, _, rest = self._labels(frame_ids[index])
             except (DatasetError, CalibrationError) as error:
