@@ -134,9 +134,9 @@ def _train(
     result: Score | None = None
     begin, validating, saved, done = time.perf_counter(), 0.0, time.perf_counter(), 0
     bar = progress(
-        initial=trainer.place.step, total=trainer.num_steps, desc="train", unit="step", disable=not processes.first
+        initial=trainer.progress.step, total=trainer.num_steps, desc="train", unit="step", disable=not processes.first
     )
-    with bar, run.logs(trainer.place.step) as log:
+    with bar, run.logs(trainer.progress.step) as log:
         for report in trainer.run():
             done += 1
             bad.update(report.bad)
@@ -172,7 +172,7 @@ def _validate(request: FitRequest, trainer: Trainer, run: RunFolder, dataset: Da
     found = list(detections(trainer.model, request.recipe, dataset, val_ids, workers, bad))
     result = score(dataset, found, bad)
     value = 0.0 if math.isnan(result.quality.mean_ap) else result.quality.mean_ap
-    if trainer.place.best is None or value > trainer.place.best:
+    if trainer.progress.best is None or value > trainer.progress.best:
         trainer.save(run.best, run.about, best=value)
     return result
 

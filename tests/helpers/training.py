@@ -113,7 +113,7 @@ def break_off(monkeypatch, after):
     step = Trainer._step
 
     def broken(self, batch):
-        if self.place.step == after:
+        if self.progress.step == after:
             raise KeyboardInterrupt
         return step(self, batch)
 

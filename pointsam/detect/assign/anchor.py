@@ -96,10 +96,12 @@ class AnchorMap(MapShape):
         for yaw in _ROTATIONS:
             length, width = anchors.size_lwh_m[1::-1] if yaw else anchors.size_lwh_m[:2]
             spans = []
-            for center, half, place in zip(self.centers(xy.device), (length / 2, width / 2), xy.unbind(1), strict=True):
-                place = place.to(center.dtype).contiguous()
-                first = torch.searchsorted((center + half).contiguous(), place)
-                spans.append((first, torch.searchsorted((center - half).contiguous(), place, right=True)))
+            for center, half, position in zip(
+                self.centers(xy.device), (length / 2, width / 2), xy.unbind(1), strict=True
+            ):
+                position = position.to(center.dtype).contiguous()
+                first = torch.searchsorted((center + half).contiguous(), position)
+                spans.append((first, torch.searchsorted((center - half).contiguous(), position, right=True)))
             (x0, x1), (y0, y1) = spans
             met = (x0 < x1) & (y0 < y1)
             steps = torch.zeros(num_groups * (h + 1) * (w + 1), dtype=torch.int64, device=xy.device)

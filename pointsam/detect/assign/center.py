@@ -94,11 +94,11 @@ def _peaks(labels: SampleLabels, head: CenterMap) -> tuple[Tensor, Tensor, Tenso
     channel = channel_of[torch.cat([labels.box_class, labels.cluster_class])]
     none = torch.full_like(labels.cluster_class, -1)
     box = torch.cat([torch.arange(len(labels.boxes), device=none.device), none])
-    place = (centers[:, :2] - centers.new_tensor(head.origin_m)) / centers.new_tensor(head.location_m)
-    size = place.new_tensor([head.shape[1], head.shape[0]])
-    ours = ((channel >= 0) & ((place >= 0) & (place < size)).all(dim=1)).nonzero(as_tuple=True)[0][:_MOST_OBJECTS]
-    place, channel, box = place[ours], channel[ours], box[ours]
-    location = place.floor().long()
+    at_xy = (centers[:, :2] - centers.new_tensor(head.origin_m)) / centers.new_tensor(head.location_m)
+    size = at_xy.new_tensor([head.shape[1], head.shape[0]])
+    ours = ((channel >= 0) & ((at_xy >= 0) & (at_xy < size)).all(dim=1)).nonzero(as_tuple=True)[0][:_MOST_OBJECTS]
+    at_xy, channel, box = at_xy[ours], channel[ours], box[ours]
+    location = at_xy.floor().long()
     radius = torch.tensor(head.smallest_radius, device=location.device)[channel]
     of_box = box >= 0
     length, width = (labels.boxes[box[of_box], 3:5] / centers.new_tensor(head.location_m)).unbind(1)
@@ -119,9 +119,9 @@ def _regressed(location: Tensor, box: Tensor, head: CenterMap) -> tuple[Tensor, 
     far = (offset**2).sum(dim=1).repeat(len(location))
     inside = ((about >= 0) & (about < about.new_tensor([width, height]))).all(dim=1).nonzero(as_tuple=True)[0]
     order = inside[torch.argsort(far[inside], stable=True)]
-    _, place = torch.unique(about[order, 1] * width + about[order, 0], return_inverse=True)
+    _, group = torch.unique(about[order, 1] * width + about[order, 0], return_inverse=True)
     rank = torch.arange(len(order), device=location.device)
-    nearest = torch.full_like(rank, len(order)).scatter_reduce(0, place, rank, "amin")[place] == rank
+    nearest = torch.full_like(rank, len(order)).scatter_reduce(0, group, rank, "amin")[group] == rank
     kept = order[(nearest | (far[order] == 0)) & (box[owner[order]] >= 0)]
     return about[kept], box[owner[kept]]
 

@@ -1,6 +1,6 @@
 """Training samples: frames of a budget with their boxes and coarse labels, augmented, in a random order.
 
-Every random draw depends only on the seed, the epoch and the place in it, not on the number of workers or processes.
+Every random draw depends only on the seed, the epoch and the position in it, not on the number of workers or processes.
 """
 
 from __future__ import annotations
@@ -152,17 +152,17 @@ class TrainingSet:
         drawn = [rng.choice(np.flatnonzero(met[:, k]), n) for k, n in zip(classes, each, strict=False)]
         return rng.permutation(np.concatenate([np.zeros(0, dtype=np.int64), *drawn]))
 
-    def sample(self, index: int, epoch: int, place: int, paste: bool = True) -> Sample:
-        """The augmented sample at a place of an epoch.
+    def sample(self, index: int, epoch: int, position: int, paste: bool = True) -> Sample:
+        """The augmented sample at a position of an epoch.
 
         Args:
             index: index of its frame.
             epoch: index of the epoch, from 0.
-            place: position in the epoch's order.
+            position: position in the epoch's order.
             paste: whether objects are pasted.
         """
-        rng = np.random.default_rng((self.seed, epoch, 1, place))
-        sample = self.raw(index, epoch, place)
+        rng = np.random.default_rng((self.seed, epoch, 1, position))
+        sample = self.raw(index, epoch, position)
         config = self.config
         if paste and len(self.bank):
             sample = pasted(sample, self.bank, self._pasted, config.paste, rng)

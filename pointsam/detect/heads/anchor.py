@@ -102,9 +102,9 @@ class AnchorHeadConfig:
         configs = {"by overlap": by_overlap} if self.match == "centers" else {}
         return configs | {"by overlap, one threshold": replace(by_overlap, anchors=anchors)}
 
-    def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> AnchorHead:
+    def build(self, channels: int, map_shape: MapShape, class_ids: Mapping[str, int]) -> AnchorHead:
         """The network."""
-        return AnchorHead(channels, place, class_ids, self)
+        return AnchorHead(channels, map_shape, class_ids, self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,7 @@ class AnchorHead(nn.Module):
 
     Args:
         channels: number of channels of the feature map.
-        place: geometry of the feature map.
+        map_shape: geometry of the feature map.
         class_ids: class_id by class name.
         config: configuration.
     """
@@ -135,11 +135,13 @@ class AnchorHead(nn.Module):
     anchors: Tensor
     weights: Tensor
 
-    def __init__(self, channels: int, place: MapShape, class_ids: Mapping[str, int], config: AnchorHeadConfig) -> None:
+    def __init__(
+        self, channels: int, map_shape: MapShape, class_ids: Mapping[str, int], config: AnchorHeadConfig
+    ) -> None:
         super().__init__()
         self.config = config
         ids = tuple(class_ids[name] for name in config.class_names)
-        self.map = AnchorMap(**vars(place), classes=config.anchors, class_ids=ids)
+        self.map = AnchorMap(**vars(map_shape), classes=config.anchors, class_ids=ids)
         anchors = torch.stack([self.map.boxes(some) for some in config.anchors])
         self.register_buffer("anchors", anchors, persistent=False)
         weights = torch.tensor([1.0] * 7 + [config.velocity_weight] * 2)

@@ -69,13 +69,13 @@ class RoiHead(nn.Module):
     Args:
         channels: number of channels of the feature map.
         features: F, number of features of an input point: x, y, z and others.
-        place: geometry of the feature map.
+        map_shape: geometry of the feature map.
         config: configuration.
     """
 
-    def __init__(self, channels: int, features: int, place: MapShape, config: RoiHeadConfig) -> None:
+    def __init__(self, channels: int, features: int, map_shape: MapShape, config: RoiHeadConfig) -> None:
         super().__init__()
-        self.place, self.config = place, config
+        self.map_shape, self.config = map_shape, config
         width = config.point_channels
         self.points = nn.Sequential(nn.Linear(channels + features - 2, width, bias=False), *norm_relu(width))
         self.foreground = nn.Linear(width, 1)
@@ -155,10 +155,10 @@ class RoiHead(nn.Module):
 
     def _point_features(self, x: Tensor, points: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Point features (P,width) of each sample, weighted by the foreground probability, and its (ΣP,) logits."""
-        height, width = self.place.shape
+        height, width = self.map_shape.shape
         rows = []
         for k, own in enumerate(points):
-            at = (own[:, :2] - own.new_tensor(self.place.origin_m)) / own.new_tensor(self.place.location_m)
+            at = (own[:, :2] - own.new_tensor(self.map_shape.origin_m)) / own.new_tensor(self.map_shape.location_m)
             at = (at / at.new_tensor([width, height]) * 2 - 1)[None, None]
             beneath = functional.grid_sample(x[k : k + 1].float(), at, align_corners=False)[0, :, 0].T
             rows.append(torch.cat([beneath, own[:, 2:]], dim=1))

@@ -50,10 +50,10 @@ def plain(labels, head):
     centers = labels.visible_center if head.peak == "visible" else labels.boxes[:, :3]
     objects = [(c.item(), p, k) for k, (c, p) in enumerate(zip(labels.box_class, centers, strict=True))]
     objects += [(c.item(), p, None) for c, p in zip(labels.cluster_class, labels.cluster_center, strict=True)]
-    for class_id, place, box in objects:
+    for class_id, center, box in objects:
         if class_id not in head.classes:
             continue
-        hx, hy = ((place[i].item() - head.origin_m[i]) / head.location_m[i] for i in (0, 1))
+        hx, hy = ((center[i].item() - head.origin_m[i]) / head.location_m[i] for i in (0, 1))
         if not (0 <= hx < width and 0 <= hy < height):
             continue
         peaks += 1

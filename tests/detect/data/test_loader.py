@@ -36,8 +36,8 @@ class Frames:
     def order(self, epoch):
         return np.arange(len(self.frame_ids)) * 10 + epoch
 
-    def sample(self, index, epoch, place, paste):
-        self.asked.append((index, epoch, place, paste))
+    def sample(self, index, epoch, position, paste):
+        self.asked.append((index, epoch, position, paste))
         if index in self.bad:
             raise DatasetError("DAT004", "torn", "repair it")
         return SimpleNamespace(
@@ -47,8 +47,8 @@ class Frames:
 
 def test_processes_share_the_places_of_a_step_and_the_rest_is_dropped():
     steps = [Steps(Frames(11), 2, rank, 2) for rank in (0, 1)]
-    places = [[[key.place for key in step] for step in one] for one in steps]
-    assert places == [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
+    positions = [[[key.position for key in step] for step in one] for one in steps]
+    assert positions == [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
     assert [len(one) for one in steps] == [2, 2]
     steps[1].epoch, steps[1].first, steps[1].paste = 3, 1, False
     assert list(steps[1]) == [[Key(63, 3, 6, False), Key(73, 3, 7, False)]]
