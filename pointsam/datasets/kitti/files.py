@@ -89,7 +89,7 @@ class LabelRow:
 
 @runtime_checkable
 class HasKittiLabels(Protocol):
-    """A data set with KITTI's label files: detections are also evaluated by KITTI's average precision."""
+    """A data set with KITTI's label files: predictions are also evaluated by KITTI's average precision."""
 
     def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
         """The rows of the label file of a frame; None if it has none.
