@@ -48,7 +48,7 @@ def against_truth(dataset, segmenter, pairs):
         if objects:
             cut = segmenter.from_boxes(segmenter.embed(image), np.array(boxes, dtype=np.float32))
             for (class_id, height, visible, mask), counts, guess in zip(objects, cut.rle, cut.pred_iou, strict=True):
-                found = rle.decode(counts, *mask.shape)
+                found = rle.decode_mask(counts, *mask.shape)
                 iou = np.count_nonzero(found & mask) / np.count_nonzero(found | mask)
                 rows.append((class_id, height, visible, iou, guess))
     return np.array(rows, dtype=float).reshape(-1, 5)

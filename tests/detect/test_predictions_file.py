@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers.training import make_world  # noqa: E402
 
-from pointsam.detect.predictions import Predictions, together  # noqa: E402
+from pointsam.detect.predictions import Predictions, concatenated  # noqa: E402
 from pointsam.detect.predictions_file import FramePredictions, guessed_attribute, nuscenes_results, write_predictions  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402
 from pointsam.geometry.se3 import SE3  # noqa: E402
@@ -96,7 +96,7 @@ def test_a_class_suppresses_its_own_only():
 
 
 def test_parts_are_laid_together():
-    assert len(together([some([0.1, 0.2, 0.3], [0, 0, 0])] * 2)) == 6
+    assert len(concatenated([some([0.1, 0.2, 0.3], [0, 0, 0])] * 2)) == 6
 
 
 def test_results_are_in_the_world_and_at_most_five_hundred():

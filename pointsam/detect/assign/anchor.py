@@ -255,15 +255,15 @@ def sine_difference(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return predicted.sin() * target.cos(), predicted.cos() * target.sin()
 
 
-def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
+def encode_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
     """(N,7) residuals of boxes to their anchors: offsets over the anchor's diagonal and height, log sizes, yaw."""
     diagonal = torch.linalg.norm(anchors[:, 3:5], dim=1, keepdim=True)
     offset = (boxes[:, :3] - anchors[:, :3]) / torch.cat([diagonal, diagonal, anchors[:, 5:6]], dim=1)
     return torch.cat([offset, (boxes[:, 3:6] / anchors[:, 3:6]).log(), boxes[:, 6:] - anchors[:, 6:]], dim=1)
 
 
-def decode(residuals: Tensor, anchors: Tensor) -> Tensor:
-    """(N,7) boxes of residuals: the inverse of `encode`."""
+def decode_boxes(residuals: Tensor, anchors: Tensor) -> Tensor:
+    """(N,7) boxes of residuals: the inverse of `encode_boxes`."""
     diagonal = torch.linalg.norm(anchors[:, 3:5], dim=1, keepdim=True)
     center = residuals[:, :3] * torch.cat([diagonal, diagonal, anchors[:, 5:6]], dim=1) + anchors[:, :3]
     return torch.cat([center, residuals[:, 3:6].exp() * anchors[:, 3:6], residuals[:, 6:] + anchors[:, 6:]], dim=1)

@@ -172,7 +172,7 @@ class FrameItems(Dataset[Batch | tuple[str, str]]):
         return Batch((frame_id,), (torch.from_numpy(points[kept]),), (int(kept[:num_key].sum()),))
 
 
-def together(items: Sequence[LoadedBatch]) -> LoadedBatch:
+def join_samples(items: Sequence[LoadedBatch]) -> LoadedBatch:
     """The samples of a step as one batch."""
     batches = [item.batch for item in items if item.batch is not None]
     bad = tuple(part for item in items for part in item.bad)
@@ -188,7 +188,7 @@ def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoa
     return DataLoader(
         TrainingItems(steps.data),
         batch_sampler=steps,
-        collate_fn=together,
+        collate_fn=join_samples,
         num_workers=workers,
         pin_memory=device.type == "cuda",
         worker_init_fn=_one_thread,

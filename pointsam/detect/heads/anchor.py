@@ -23,8 +23,8 @@ from pointsam.detect.assign.anchor import (
     AnchorMap,
     Match,
     anchor_targets,
-    decode,
-    encode,
+    decode_boxes,
+    encode_boxes,
     sine_difference,
 )
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
@@ -181,7 +181,7 @@ class AnchorHead(nn.Module):
         boxed = targets.box >= 0
         count = boxed.sum().clamp(min=1)
         box, anchors = targets.box[boxed], self.anchors[boxed]
-        target = torch.cat([encode(labels.boxes[box], anchors), labels.velocity[box]], dim=1)
+        target = torch.cat([encode_boxes(labels.boxes[box], anchors), labels.velocity[box]], dim=1)
         predicted = output.residuals[index][boxed].float()
         predicted_yaw, target_yaw = sine_difference(predicted[:, 6:7], target[:, 6:7])
         predicted = torch.cat([predicted[:, :6], predicted_yaw, predicted[:, 7:]], dim=1)
@@ -213,7 +213,7 @@ class AnchorHead(nn.Module):
         for sample in range(len(score)):
             kept = flat[sample, score[sample] >= threshold]
             residuals = output.residuals[sample].reshape(-1, _CODE)[kept].float()
-            boxes = decode(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
+            boxes = decode_boxes(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
             half = output.direction[sample].reshape(-1, 2)[kept].argmax(dim=1)
             yaw = torch.remainder(boxes[:, 6] - _TURN, math.pi) + _TURN + math.pi * half
             boxes = torch.cat([boxes[:, :6], yaw[:, None]], dim=1)

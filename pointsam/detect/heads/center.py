@@ -19,7 +19,7 @@ from pointsam.detect.labels import SampleLabels
 from pointsam.detect.losses import divisor, heat_focal, masked_l1
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
-from pointsam.detect.predictions import Predictions, together
+from pointsam.detect.predictions import Predictions, concatenated
 
 _LARGEST_LOG = 4.0
 """Decoded logarithms of sizes in metres are clamped to this: an untrained head may predict any size."""
@@ -147,11 +147,11 @@ class CenterHead(nn.Module):
         """Predictions of each sample, by descending score."""
         groups = self._decoded(output, self.config.score_threshold)
         kept = [[predictions.best(self.config.most, self.config.nms_iou) for predictions in parts] for parts in groups]
-        return [together(parts).best(self.config.most) for parts in kept]
+        return [concatenated(parts).best(self.config.most) for parts in kept]
 
     def propose(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
         """Proposals of each sample for a second stage, without a score threshold."""
-        every = [together(parts) for parts in self._decoded(output, 0.0)]
+        every = [concatenated(parts) for parts in self._decoded(output, 0.0)]
         return [
             predictions.best(self.config.candidates).best(self.config.proposals, self.config.proposal_nms_iou)
             for predictions in every

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pointsam.detect.assign.roi import RoiConfig, match_rois, roi_targets
-from pointsam.detect.boxes import corners_bev, points_in_boxes
+from pointsam.detect.boxes import corners_bev, point_box_pairs
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
 from pointsam.detect.labels import SampleLabels
 from pointsam.detect.losses import divisor, masked_smooth_l1, sigmoid_focal
@@ -172,7 +172,7 @@ class RoiHead(nn.Module):
         bins, parts, owner, start = self.config.cells, [], [], 0
         for own, feature, boxes in zip(points, features, rois, strict=True):
             large = torch.cat([boxes[:, :3], boxes[:, 3:6] + self.config.enlarge_m, boxes[:, 6:]], dim=1)
-            point, roi = points_in_boxes(own[:, :3], large)
+            point, roi = point_box_pairs(own[:, :3], large)
             local = _into(own[point, :3], large[roi])
             position = local / large[roi, 3:6] + 0.5
             at = (position * bins).long().clamp(0, bins - 1)
@@ -231,11 +231,11 @@ def _point_loss(logits: Tensor, points: Sequence[Tensor], labels: Sequence[Sampl
     for own, sample_labels in zip(points, labels, strict=True):
         inside = torch.zeros(len(own), dtype=torch.bool, device=own.device)
         ring = inside.clone()
-        inside[points_in_boxes(own[:, :3], sample_labels.boxes)[0]] = True
+        inside[point_box_pairs(own[:, :3], sample_labels.boxes)[0]] = True
         large = torch.cat(
             [sample_labels.boxes[:, :3], sample_labels.boxes[:, 3:6] + _RING_M, sample_labels.boxes[:, 6:]], dim=1
         )
-        ring[points_in_boxes(own[:, :3], large)[0]] = True
+        ring[point_box_pairs(own[:, :3], large)[0]] = True
         positive = inside | (sample_labels.cluster_id >= 0)
         targets.append(positive)
         counted.append(positive | ~(ring | sample_labels.unknown))

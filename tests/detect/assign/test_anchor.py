@@ -18,8 +18,8 @@ from pointsam.detect.assign.anchor import (  # noqa: E402
     AnchorClass,
     AnchorMap,
     anchor_targets,
-    decode,
-    encode,
+    decode_boxes,
+    encode_boxes,
 )
 from pointsam.detect.labels import SampleLabels  # noqa: E402
 
@@ -194,7 +194,7 @@ def test_residuals_decode_to_the_boxes(rng_of):
     boxes = torch.from_numpy(
         np.column_stack([rng_of(0).uniform(0.5, 5, (50, 6)), rng_of(1).uniform(-3, 3, 50)])
     ).float()
-    assert torch.allclose(decode(encode(boxes, anchors), anchors), boxes, atol=1e-5)
+    assert torch.allclose(decode_boxes(encode_boxes(boxes, anchors), anchors), boxes, atol=1e-5)
 
 
 def test_thresholds_out_of_order_are_refused():

@@ -13,7 +13,7 @@ from torch.utils.data._utils.pin_memory import pin_memory  # noqa: E402
 
 from pointsam.base.errors import DatasetError  # noqa: E402
 from pointsam.detect.data.coarse import of_points  # noqa: E402
-from pointsam.detect.data.loader import Key, LoadedBatch, Steps, TrainingItems, together  # noqa: E402
+from pointsam.detect.data.loader import Key, LoadedBatch, Steps, TrainingItems, join_samples  # noqa: E402
 from pointsam.detect.data.sample import visible_centers  # noqa: E402
 from pointsam.detect.detector import Batch  # noqa: E402
 
@@ -73,11 +73,11 @@ def test_ten_frames_are_tried(bad, found):
 
 def test_samples_of_a_step_are_one_batch_unless_one_is_missing():
     items = [TrainingItems(Frames(4, bad=(1,)))[Key(k, 0, 0, True)] for k in (0, 1, 3)]
-    both = together(items)
+    both = join_samples(items)
     assert both.batch.frame_ids == ("f0", "f2", "f3")
     assert [points[0, 0].item() for points in both.batch.points] == [0, 2, 3]
     assert [frame_id for frame_id, _ in both.bad] == ["f1"]
-    assert together([*items, LoadedBatch(None, (("x", "torn"),))]).batch is None
+    assert join_samples([*items, LoadedBatch(None, (("x", "torn"),))]).batch is None
     assert [len(points) for points in both.batch.key_points] == [1, 1, 1]
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace  # noqa: E402
 
 from helpers.detect_labels import box_labels  # noqa: E402
 
-from pointsam.detect.assign.anchor import AnchorClass, anchor_targets, encode  # noqa: E402
+from pointsam.detect.assign.anchor import AnchorClass, anchor_targets, encode_boxes  # noqa: E402
 from pointsam.detect.assign.center import center_targets  # noqa: E402
 from pointsam.detect.boxes import iou_3d  # noqa: E402
 from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOutput, half_turn  # noqa: E402
@@ -60,7 +60,7 @@ def anchor_output(peak=9.0, **options):
     head = AnchorHead(8, MAP_SHAPE, IDS, AnchorHeadConfig((car, person), **options))
     boxed, box = boxed_anchors(head)
     residuals, direction = torch.zeros(*boxed.shape, 9), torch.zeros(*boxed.shape, 2)
-    residuals[boxed] = torch.cat([encode(BOXES[box], head.anchors[boxed]), VELOCITY[box].nan_to_num(0)], dim=1)
+    residuals[boxed] = torch.cat([encode_boxes(BOXES[box], head.anchors[boxed]), VELOCITY[box].nan_to_num(0)], dim=1)
     residuals[boxed, 6] += math.pi * (torch.arange(len(box)) % 3)  # the sine does not see half turns
     direction[boxed, half_turn(BOXES[box, 6])] = 30.0
     logits = torch.where(boxed, peak, -9.0)
