@@ -11,7 +11,7 @@ from pipelines.documents import ClustersDocument
 from pipelines.training.budget import objects_of
 from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes.dataset import NuScenes
-from pointsam.detect.data.budget import BudgetConfig, draw
+from pointsam.detect.data.budget import BudgetConfig, sample_budget
 from pointsam.geometry.boxes import box_members
 from pointsam.stages.recipes import default
 from pointsam.stages.summarize import summarize
@@ -122,4 +122,4 @@ def break_off(monkeypatch, after):
 
 def make_budget(dataset, fraction=0.4, rule="class"):
     """A budget, drawn as by the command."""
-    return draw(objects_of(dataset, None, count=True), dataset.taxonomy.names, BudgetConfig(fraction, rule))
+    return sample_budget(objects_of(dataset, None, count=True), dataset.taxonomy.names, BudgetConfig(fraction, rule))

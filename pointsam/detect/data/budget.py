@@ -157,7 +157,7 @@ class Budget:
         return velocities
 
 
-def draw(objects: Objects, names: Sequence[str], config: BudgetConfig) -> Budget:
+def sample_budget(objects: Objects, names: Sequence[str], config: BudgetConfig) -> Budget:
     """Draw a budget.
 
     Args:

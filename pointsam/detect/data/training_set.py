@@ -21,7 +21,7 @@ from pointsam.detect.data.budget import Budget
 from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels
 from pointsam.detect.data.labelled import require_labelled
 from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
-from pointsam.detect.data.sample import PointsConfig, Sample, in_view, read_cloud
+from pointsam.detect.data.sample import PointsConfig, TrainingSample, in_view, read_cloud
 from pointsam.geometry.boxes import count_points, rows
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import BACKGROUND
@@ -152,7 +152,7 @@ class TrainingSet:
         drawn = [rng.choice(np.flatnonzero(met[:, k]), n) for k, n in zip(classes, each, strict=False)]
         return rng.permutation(np.concatenate([np.zeros(0, dtype=np.int64), *drawn]))
 
-    def sample(self, index: int, epoch: int, position: int, paste: bool = True) -> Sample:
+    def sample(self, index: int, epoch: int, position: int, paste: bool = True) -> TrainingSample:
         """The augmented sample at a position of an epoch.
 
         Args:
@@ -169,7 +169,7 @@ class TrainingSet:
         sample = cropped(augmented(sample, config.augment, rng), self.range_m)
         return sample.clusters_as_boxes() if config.coarse.as_boxes else sample
 
-    def raw(self, index: int, *draw: int) -> Sample:
+    def raw(self, index: int, *draw: int) -> TrainingSample:
         """A frame with the labels that the budget allows, without augmentation.
 
         Args:
@@ -182,7 +182,7 @@ class TrainingSet:
         boxes, velocity, rest = self._labels(frame_id)
         xyz = points[:num_key, :3]
         clusters = self._clusters(frame_id, xyz, boxes, rest, draw)
-        sample = Sample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
+        sample = TrainingSample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
         sample = sample.keep_clusters(self._trained[clusters.class_id])
         return sample.keep_points(in_view(points, frame)) if self.config.points.in_view_only else sample
 

@@ -24,7 +24,7 @@ from pipelines.training.settings import EXPERIMENTS, Inputs  # noqa: E402
 from pointsam.base.errors import SchemaError, TrainingError  # noqa: E402
 from pointsam.calibration.correction import StoredCorrection  # noqa: E402
 from pointsam.datasets import open_dataset  # noqa: E402
-from pointsam.detect.data.budget import Objects, draw  # noqa: E402
+from pointsam.detect.data.budget import Objects, sample_budget  # noqa: E402
 from pointsam.detect.data.budget_file import read_budget  # noqa: E402
 from pointsam.stages.recipes import default  # noqa: E402
 from pointsam.taxonomy import BACKGROUND  # noqa: E402
@@ -415,7 +415,7 @@ def test_every_division_of_a_cost_costs_the_same(cost):
     objects = Objects(names[0], frame, names[1], ones.astype(np.uint8), 10.0 * ones, 9 * ones, still)
     mine = settings("cost", cost=cost)[1:]
     for setting in mine:
-        spent = draw(objects, ("car", "pedestrian"), setting.budget).description
+        spent = sample_budget(objects, ("car", "pedestrian"), setting.budget).description
         share = "cost_boxes_only" if setting.coarse["kind"] == "none" else "cost_with_clusters"
         assert getattr(spent, share) == pytest.approx(cost, abs=0.005)
     assert len(mine) >= 2

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from pipelines.training.experiment_page import Row, tables  # noqa: E402
+from pipelines.training.experiment_page import SettingScores, tables  # noqa: E402
 from pipelines.training.official import Official  # noqa: E402
 from pipelines.training.predict import Score  # noqa: E402
 from pipelines.training.scores import ScoreDocument, read_validations  # noqa: E402
@@ -36,7 +36,7 @@ def test_a_page_shows_scores_of_0_1_0():
     validations = read_validations(OLD / "scores.json")
     assert [one.epochs for one in validations.values()] == [10, 20]
     by_seed = {0: {"home": validations["40"], "other": other_world()}}
-    quality, here, there, gains = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, by_seed)])
+    quality, here, there, gains = tables([SettingScores(Setting("all boxes", BudgetConfig(1.0)), 1.0, by_seed)])
     assert quality.rows[0][3::4] == (pytest.approx(0.196, abs=5e-4), pytest.approx(0.026, abs=5e-4))
     assert list(here.header)[1:5] == list(there.header)[1:5] == ["NDS", "mATE", "mASE", "car (8)"]
     assert here.rows[0][1:4] == pytest.approx((0.083, 0.864, 0.848), abs=5e-4)
