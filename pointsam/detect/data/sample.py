@@ -72,7 +72,11 @@ class TrainingSample:
         return len(self.clusters.cluster_id)
 
     def keep_points(self, kept: NDArray[np.bool_]) -> TrainingSample:
-        """The sample with some of its points; clusters without points are removed, the others are measured again."""
+        """The sample with some of its points; clusters without points are removed, the others are measured again.
+
+        Args:
+            kept: (P,) whether each point is kept.
+        """
         key = kept[: self.num_key]
         clusters = self.clusters
         some = replace(clusters, cluster_id=clusters.cluster_id[key], unknown=clusters.unknown[key])
@@ -93,11 +97,19 @@ class TrainingSample:
         return replace(self, clusters=replace(label, **of_all))
 
     def keep_clusters(self, kept: NDArray[np.bool_]) -> TrainingSample:
-        """The sample with some of its clusters; the points of the others belong to no cluster."""
+        """The sample with some of its clusters; the points of the others belong to no cluster.
+
+        Args:
+            kept: (M,) whether each cluster is kept.
+        """
         return replace(self, clusters=self.clusters.keep(kept))
 
     def keep_boxes(self, kept: NDArray[np.bool_]) -> TrainingSample:
-        """The sample with some of its boxes."""
+        """The sample with some of its boxes.
+
+        Args:
+            kept: (B,) whether each box is kept.
+        """
         return replace(self, boxes=self.boxes[kept], box_class=self.box_class[kept], velocity=self.velocity[kept])
 
     def clusters_as_boxes(self) -> TrainingSample:
