@@ -112,7 +112,7 @@ def read_calibration(path: Path) -> CalibrationFile:
         return values
 
     def refuse(why: str) -> SchemaError:
-        return SchemaError("SCH005", f"{path} is no calibration file: {why}", "make one: pointsam-label calibrate")
+        return SchemaError("SCH005", f"{path} is not a calibration file: {why}", "make one: pointsam-label calibrate")
 
     return read_document(path, CalibrationFile, refuse, known)
 

@@ -40,7 +40,7 @@ _FOOT_M = 0.6
 _PARALLAX = 0.003
 """Largest difference in parallax between the object and a background point, radians."""
 _PARTLY = 0.15
-"""A component with at least this fraction of its points in the mask is no background."""
+"""A component with at least this fraction of its points in the mask is not background."""
 _DEPTH_M, _DEPTH_SHARE = 3.0, 0.15
 """Largest distance of an object's points from its median depth: the larger of metres and a fraction of the depth."""
 

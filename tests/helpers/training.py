@@ -57,7 +57,7 @@ def make_labels(
     """Labels of the true points of every box but those of `missing` tokens; `failed` frames are quarantined.
 
     Points of a box that is missing count as covered by a mask, as those that refinement took away do. `document` is
-    what else the run says of itself.
+    further fields of the run's document.
     """
     taxonomy = dataset.taxonomy if taxonomy is None else taxonomy
     frame_ids = dataset.frame_ids() if frame_ids is None else frame_ids

@@ -104,8 +104,8 @@ def read_calibration(path: DataPath) -> Calibration:
 
     Raises:
         DatasetError: DAT004 if the file is missing.
-        CalibrationError: naming file and key: CAL003 on a missing key, a wrong number of values or a value that is no
-            finite number, CAL001 on an invalid rotation.
+        CalibrationError: naming file and key: CAL003 on a missing key, a wrong number of values or a value that is
+            not a finite number, CAL001 on an invalid rotation.
     """
     values: dict[str, list[str]] = {}
     for line in _lines(path, "calibration file"):

@@ -143,7 +143,7 @@ def of_points(
 
 
 def extents(xyz: FloatArray, group: IntArray, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(G,3) minimum and maximum of the points of each group, infinite for a group without points; -1 is no group."""
+    """(G,3) minimum and maximum of the points of each group, infinite for a group without points; -1 means no group."""
     low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
     member = np.flatnonzero(group >= 0)
     np.minimum.at(low, group[member], xyz[member].astype(np.float64))

@@ -127,12 +127,12 @@ class TrainingSet:
         return dict(zip(names, columns, strict=True))
 
     def with_boxes(self) -> NDArray[np.int64]:
-        """Indices of frames whose objects may be pasted; empty if nothing is pasted."""
+        """(N,) indices into `frame_ids` of frames whose objects may be pasted; empty if nothing is pasted."""
         wanted = any(self.config.paste.counts.values())
         return np.flatnonzero(self._boxed.any(axis=1)) if wanted else np.zeros(0, dtype=np.int64)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """Indices of frames in the order of an epoch.
+        """(N,) indices into `frame_ids` in the order of an epoch.
 
         Class-balanced resampling draws the same number of frames for each class; the total is the number of pairs of a
         frame and a class in it (CBGS, arXiv 1908.09492).
@@ -197,7 +197,7 @@ class TrainingSet:
             clusters = coarse.from_tables(self.labels.labels(frame_id), xyz, config)
             return coarse.without_boxed(clusters, xyz, boxes)
         assert rest is not None  # the budget was drawn from boxes
-        least = self.budget.description.min_points  # objects with fewer points are no candidates for a label
+        least = self.budget.description.min_points  # objects with fewer points are not candidates for a label
         rest = some_of(rest, count_points(xyz, rest) >= least)
         rng = np.random.default_rng((config.seed, *(draw if config.redraw else (0,)), *frame_id.encode()))
         return coarse.from_boxes(xyz, rest, config, rng)
@@ -253,7 +253,7 @@ class TrainingSet:
 
 
 def some_of(boxes: Boxes, which: NDArray[np.bool_]) -> Boxes:
-    """The selected boxes."""
+    """The boxes that `which`, (M,), selects of M boxes."""
     tokens = tuple(token for token, keep in zip(boxes.token, which, strict=True) if keep)
     return Boxes(boxes.center_m[which], boxes.size_lwh_m[which], boxes.rotation[which], boxes.class_id[which], tokens)
 

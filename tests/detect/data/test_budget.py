@@ -212,8 +212,8 @@ def test_a_budget_comes_back_as_it_went_and_equal_budgets_are_equal_bytes(tmp_pa
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (b"{", b"", "no JSON"),
-        (b'"boxes"', b'"bokses"', "bokses is no field of it"),
+        (b"{", b"", "not valid JSON"),
+        (b'"boxes"', b'"bokses"', "bokses is not a field"),
         (b'"fraction":0.1', b'"fraction":2.0', "budget.fraction"),
         (b'"min_points":1', b'"min_points":"1"', "min_points is wrong"),
         (b"{", b"[" * 100_000, "nested too deeply"),

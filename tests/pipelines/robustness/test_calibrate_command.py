@@ -155,7 +155,7 @@ def test_nothing_seen_tells_no_time(drive, out, tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "no JSON"),
+        ("", "not valid JSON"),
         ("[]", "is wrong"),
         ('{"version": 2, "rigs": ' + "[" * 100_000, "nested too deeply"),
         ('{"version": 2}', "dataset is missing"),

@@ -74,7 +74,7 @@ def test_a_table_has_the_figures_that_a_data_set_has_of_its_own(figures, names, 
     assert ("KITTI" in classes.text()) == (figures is not None)
 
 
-def test_the_share_is_told_as_far_as_the_scenes_allow():
+def test_the_fraction_is_printed_as_far_as_the_scenes_allow():
     """The ratio is taken within each draw, so that the difficulty of a draw does not widen the interval."""
     whole = SettingScores(
         Setting("all boxes", BudgetConfig(1.0)), 1.0, dict.fromkeys((0, 1), score(0.8, draws=(0.8, 0.4, 0.0, None)))
@@ -125,7 +125,7 @@ def test_ratios_in_the_other_world_are_to_all_boxes_there():
     assert [[row[-1] for row in one.rows] for one in (here, there)] == [[0.8, 0.8], [0.4, 0.1]]
 
 
-def test_how_far_seeds_differ_is_told_of_all_rows_that_have_two():
+def test_the_deviation_of_seeds_is_that_of_all_rows_with_two():
     """Two rows have two seeds that differ by 0.2 and 0.3: their deviations are 0.2 / sqrt(2) and 0.3 / sqrt(2)."""
     some = {0: score(0.4, other=document(0.1)), 1: score(0.6, other=document(0.4))}
     two = [SettingScores(Setting(name, BudgetConfig(1.0)), 1.0, some) for name in "ab"]

@@ -62,10 +62,10 @@ def test_a_run_without_validations_has_no_scores(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "field"),
     [
-        (lambda text: text[:100], "no JSON"),
+        (lambda text: text[:100], "not valid JSON"),
         (lambda text: text.replace('"epochs": 10', '"epochs": "10"'), "20.epochs is wrong"),
         (lambda text: text.replace('"num_frames": 4, ', "", 1), "20.quality.num_frames is missing"),
-        (lambda text: text.replace('"machine"', '"host"', 1), "20.host is no field"),
+        (lambda text: text.replace('"machine"', '"host"', 1), "20.host is not a field"),
     ],
 )
 def test_damaged_scores_are_refused_by_their_field(tmp_path, damage, field):
