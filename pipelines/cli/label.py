@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.options import (
+    BROKEN_RULE,
     CLUSTERS_OPTIONS,
     DATA_OPTIONS,
+    DATASET_OPTION,
     MASKS_OPTIONS,
     PATH,
     QUARANTINED,
     PluginName,
     RunOptions,
     UserErrors,
+    frame_list,
     options_of,
     request_of,
 )
@@ -46,6 +49,52 @@ def main() -> None:
     pointsam-label inspect out FRAME --png frame.png
     pointsam-label eval out /data/nuscenes
     """  # noqa: D301 - click needs the backspace character itself
+
+
+@main.command()
+@click.argument("data", type=data_path)
+@DATASET_OPTION
+@click.option("--version", help="Version folder of the tables, if there are several (v1.0-trainval).")
+@click.option("--frames", help="Comma-separated frame ids.")
+@click.option("--split", help="Split or scene name (train, val, scene-0061).")
+@click.option(
+    "--sample", type=click.IntRange(1), default=20, show_default=True, help="Open the files of so many frames."
+)
+@click.option("--all", "every", is_flag=True, help="Open the files of every frame.")
+@click.option("--accept", multiple=True, metavar="RULE", help="Do not count this rule as an error.")
+@click.option("--json", "json_file", type=PATH, help="Also write the findings to this file.")
+def check(
+    data: DataPath,
+    dataset: str | None,
+    version: str | None,
+    frames: str | None,
+    split: str | None,
+    sample: int,
+    every: bool,
+    accept: tuple[str, ...],
+    json_file: Path | None,
+) -> None:
+    """Check a data set for mistakes before it is labelled. DATA is not changed.
+
+    Times, poses and calibrations of all frames are checked, and the sensor files of an even sample of them. Exit
+    status 4: a rule is broken.
+    """
+    from pipelines.data import DataSpec
+    from pipelines.labelling.check import run_check
+    from pipelines.labelling.request import Selection
+
+    found = run_check(
+        DataSpec(data, dataset, version),
+        Selection(frame_list(frames), split),
+        None if every else sample,
+        accept,
+    )
+    click.echo(found.text())
+    if json_file is not None:
+        json_file.write_text(json.dumps(found.as_dict(), indent=1) + "\n")
+    if found.broken:
+        sys.exit(BROKEN_RULE)
+    click.echo(f"next: pointsam-label run {shlex.quote(str(data))} --out OUT")
 
 
 @main.command()
@@ -137,8 +186,11 @@ def evaluate(
     """
     from pipelines.review.evaluate import run_eval
 
-    click.echo(run_eval(out, data, json_file, markdown, parquet, against, truth, overwrite, dataset, version))
+    text, whole = run_eval(out, data, json_file, markdown, parquet, against, truth, overwrite, dataset, version)
+    click.echo(text)
     click.echo(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png")
+    if not whole:
+        sys.exit(QUARANTINED)
 
 
 @main.command()
@@ -181,10 +233,10 @@ def export(
     from pipelines.review.export import export as write
     from pipelines.review.export import format_of
 
-    count, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
-    click.echo(f"wrote {count} frames to {dest} ({form})")
-    if note:
-        click.echo(f"note: {note}")
+    written, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
+    click.echo(f"wrote {written.frames} frames to {dest} ({form})")
+    for text in (*written.notes(), *([note] if note else [])):
+        click.echo(f"note: {text}")
 
 
 @main.command()

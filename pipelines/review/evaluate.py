@@ -25,7 +25,7 @@ def run_eval(
     overwrite: bool = False,
     dataset: str | None = None,
     version: str | None = None,
-) -> str:
+) -> tuple[str, bool]:
     """Score one folder, or two, and write the requested files.
 
     Args:
@@ -41,7 +41,7 @@ def run_eval(
         version: version folder of the tables, None for the run's.
 
     Returns:
-        The tables.
+        The tables, and whether all frames with ground truth could be scored.
 
     Raises:
         StoreError: OUT003 if a file exists or cannot be written; and what `open_run` and `evaluate_labels`
@@ -68,4 +68,4 @@ def run_eval(
         write_together([(json_file, figures.encode())])
     if markdown is not None:
         write_together([(markdown, page.encode())])
-    return "\n\n".join(pages)
+    return "\n\n".join(pages), not any(report.not_scored for report in reports)

@@ -23,7 +23,7 @@ from pointsam.report.curves import Line, Panel, line_charts
 
 _PUBLISHED_M = np.array([0.0, 0.05, 0.1])
 _PUBLISHED_PQ = {False: np.array([0.449, 0.438, 0.414]), True: np.array([0.637, 0.628, 0.606])}
-"""MixSup, table 14: nuScenes, uniform noise (method.md)."""
+"""MixSup, table 14: nuScenes, uniform noise (docs/method.md A.6)."""
 _PUBLISHED_LOST = {sar: 1 - quality / quality[0] for sar, quality in _PUBLISHED_PQ.items()}
 _REPORTED = "published (MixSup, table 14: nuScenes)"
 _NOTE = (

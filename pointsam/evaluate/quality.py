@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +23,9 @@ class FolderQuality:
         quality: the metrics.
         failed: number of quarantined frames, which are not scored.
         without_truth: number of frames without ground truth, which are not scored.
+        not_scored: frame_id -> error, of frames that cannot be scored, for example for malformed ground truth.
+        unfinished: number of frames in the plan of the run that it has not labelled yet.
+        scored: ids of the scored frames.
     """
 
     out: Path
@@ -29,6 +33,9 @@ class FolderQuality:
     quality: Quality
     failed: int
     without_truth: int
+    not_scored: Mapping[str, str]
+    unfinished: int
+    scored: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
         """JSON values for --json, with null for NaN (0 / 0)."""
@@ -37,6 +44,8 @@ class FolderQuality:
             "truth": self.truth,
             "failed": self.failed,
             "without_truth": self.without_truth,
+            "not_scored": dict(self.not_scored),
+            "unfinished": self.unfinished,
             **without_nan(asdict(self.quality)),
         }
 
@@ -59,7 +68,12 @@ class FolderQuality:
             notes.append(f"{self.failed} quarantined frames were not scored")
         if self.without_truth:
             notes.append(f"{self.without_truth} frames have no ground truth and were not scored")
-        return notes
+        if self.not_scored:
+            frame_id, why = next(iter(self.not_scored.items()))
+            notes.append(
+                f"{len(self.not_scored)} frames could not be scored and are not part of the figures; {frame_id}: {why}"
+            )
+        return [*notes, *unfinished_notes(self.unfinished)]
 
     def _classes(self) -> Table:
         panoptic, agnostic, semantic = self.quality.panoptic, self.quality.agnostic, self.quality.semantic
@@ -104,6 +118,15 @@ class FolderQuality:
         return Table("does confidence separate good clusters from bad ones?", header, rows, note)
 
 
+def unfinished_notes(unfinished: int) -> list[str]:
+    """A note on a run that is not finished, empty for a finished one.
+
+    Args:
+        unfinished: number of frames in its plan that it has not labelled yet.
+    """
+    return [f"the run is not finished: {unfinished} frames of its plan have no labels yet"] if unfinished else []
+
+
 def compare(ours: FolderQuality, other: FolderQuality) -> Table:
     """Classes and bins of two folders, scored on one data set, and the differences `ours - other`."""
     theirs = _figures(other)
@@ -115,8 +138,13 @@ def compare(ours: FolderQuality, other: FolderQuality) -> Table:
             row += [a, b, a - b]
         rows.append(tuple(row))
     header = ["", *(f"{figure}{side}" for figure in ("PQ", "IoU", "recall") for side in ("", " other", " +/-"))]
-    frames = [report.quality.panoptic.num_frames for report in (ours, other)]
-    note = "" if frames[0] == frames[1] else f"the folders have {frames[0]} and {frames[1]} frames: not the same ones"
+    one, two = set(ours.scored), set(other.scored)
+    note = ""
+    if one != two:
+        note = (
+            f"warning: the folders are scored on different frames, {len(one)} and {len(two)}, "
+            f"{len(one & two)} of them in both"
+        )
     return Table(f"{ours.out} against {other.out}", header, rows, note)
 
 

@@ -1,7 +1,7 @@
 """LiDAR points that other surfaces hide from a camera, which has another viewpoint than the LiDAR.
 
 The LiDAR sees every point that it returns, but the camera, half a metre away, does not: a point that the LiDAR sees
-over or past a nearer object projects onto that object's pixels and would take its label (method.md A.9, edge 11).
+over or past a nearer object projects onto that object's pixels and would take its label (docs/method.md A.9).
 A depth buffer does not solve this. It must close the gaps between scan lines, and with pixels that coarse it also hides
 the road and the feet of objects, because the row below is always nearer.
 

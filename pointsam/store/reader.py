@@ -101,6 +101,10 @@ class Labels:
         """Frames of the finished shards, in the data set's order."""
         return [frame_id for shard, _ in self._done(stage) for frame_id in shard.frame_ids]
 
+    def unfinished(self, stage: str = "clusters") -> int:
+        """Number of frames in the stage's plan whose shard is not finished."""
+        return len(self._plan(stage)) - len(self.frame_ids(stage))
+
     @property
     def taxonomy(self) -> Taxonomy:
         """The classes of the labels.

@@ -1,4 +1,4 @@
-"""Clipped gradients and the momentum cycle (method.md B.10)."""
+"""Clipped gradients and the momentum cycle (docs/method.md B.10)."""
 
 import math
 

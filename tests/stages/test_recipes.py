@@ -6,7 +6,7 @@ from pointsam.semantics.oracle import OracleConfig
 from pointsam.semantics.ssd import SsdConfig
 from pointsam.stages.recipes import RECIPES, MasksConfig, with_overrides
 
-PUBLISHED = {  # method.md A.0
+PUBLISHED = {  # docs/method.md A.0
     "masks.prompt.sweeps": (0, 1, -1),
     "masks.prompt.close_m": 1.0,
     "masks.prompt.max_prompts": 256,

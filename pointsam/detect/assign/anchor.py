@@ -5,7 +5,7 @@ counted exactly without testing all pairs: the anchors that hold a point form a 
 entries of a difference table per point, summed up, give the counts of all anchors.
 
 Shapes: H, W rows and columns of the feature map; R rotations; A = R H W anchors of a class; M clusters and B boxes of
-the class. Source: method.md B.7.
+the class. Source: docs/method.md B.7.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def anchor_targets(labels: SampleLabels, anchor_map: AnchorMap, match: Match = "
 def _by_overlap(
     labels: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int
 ) -> tuple[Tensor, Tensor]:
-    """(A,) label and box of the anchors of a class (method.md B.7)."""
+    """(A,) label and box of the anchors of a class (docs/method.md B.7)."""
     ours = (labels.box_class == class_id).nonzero(as_tuple=True)[0]
     label, owner = _matched(_box_overlap(labels.boxes[ours], anchor_map, anchors), *anchors.box_iou)
     by_cluster, _ = _matched(_cluster_overlap(labels, anchor_map, anchors, class_id), *anchors.cluster_iou)
@@ -222,7 +222,7 @@ def _box_overlap(boxes: Tensor, anchor_map: AnchorMap, anchors: AnchorClass) -> 
 
 
 def _cluster_overlap(labels: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> Tensor:
-    """(A,M) overlap of the anchors and clusters of a class (method.md B.6): all points of the sweep, at any height."""
+    """(A,M) overlap of the anchors and clusters of a class (docs/method.md B.6): all points, at any height."""
     ours = (labels.cluster_class == class_id).nonzero(as_tuple=True)[0]
     if len(ours) == 0:
         return labels.xyz.new_zeros(len(_ROTATIONS) * anchor_map.shape[0] * anchor_map.shape[1], 0)

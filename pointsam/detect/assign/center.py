@@ -3,7 +3,7 @@
 Both kinds have their peak at the centre of their visible points; only boxes are targets of centre, size and heading.
 H, W locations of the feature map along y and x, C classes of a head, K locations at which a box is regressed.
 
-Source: method.md B.5.
+Source: docs/method.md B.5.
 """
 
 from __future__ import annotations

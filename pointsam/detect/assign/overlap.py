@@ -1,7 +1,7 @@
 """Overlap of a box and a cluster: intersection over union of their sets of points.
 
-Source: method.md B.6: |P(B) and K| / (|P(B)| + |K| - |P(B) and K| + 1e-6). P(B) are all points of the sweep in the box,
-of any object or of none, and |K| is the number of points of the cluster. A point may lie in any number of boxes.
+Source: docs/method.md B.6: |P(B) and K| / (|P(B)| + |K| - |P(B) and K| + 1e-6). P(B) are all points of the sweep in the
+box, of any object or of none, and |K| is the number of points of the cluster. A point may lie in any number of boxes.
 """
 
 from __future__ import annotations

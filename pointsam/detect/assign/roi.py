@@ -1,6 +1,8 @@
 """Second-stage targets: proposals are matched to boxes by volume and to clusters by points.
 
-A proposal that matches a cluster trains the confidence only. R proposals, T of them sampled. Source: method.md B.8.
+A proposal that matches a cluster trains the confidence only. R proposals, T of them sampled.
+
+Source: docs/method.md B.8.
 """
 
 from __future__ import annotations

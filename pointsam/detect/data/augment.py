@@ -1,7 +1,7 @@
 """Global augmentation: one random flip, rotation, scale and shift for all points, boxes and clusters of a sample.
 
 The centre of an axis-aligned extent does not rotate with its points. Clusters, and the visible centres of boxes, are
-therefore measured again after a rotation (method.md B.4 describes the published mismatch).
+therefore measured again after a rotation (docs/method.md B.4 describes the published mismatch).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def cropped(sample: TrainingSample, range_m: tuple[float, ...]) -> TrainingSampl
     """The part of a sample inside a range: points by position, boxes and clusters by their centre in the ground plane.
 
     The centre of a cluster is that of all its points, inside or not. If it is outside, the cluster is removed
-    (method.md B.3 step 5).
+    (docs/method.md B.3 step 5).
 
     Args:
         sample: the sample.

@@ -3,7 +3,7 @@
 A budget is a file, drawn once: nothing outside it may reach a loss. The random draw of an object depends only on the
 seed and the object's token, so a data set that grows keeps the boxes it has.
 
-Source: method.md B.2 (the published masks were never released with their generator) and B.11 (cost).
+Source: docs/method.md B.2 (the published masks were never released with their generator) and B.11 (cost).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 
 CLUSTER_COST = 0.14
-"""Annotation cost of a coarse label relative to an accurate box (method.md B.1)."""
+"""Annotation cost of a coarse label relative to an accurate box (docs/method.md B.1)."""
 
 Velocity = tuple[float, float] | None
 """Metres per second along x and y of the LiDAR frame, None if unknown."""

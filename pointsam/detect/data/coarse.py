@@ -3,7 +3,7 @@
 One type covers all sources: PointSAM's tables, clusters simulated from boxes as published, three clicks by a human, and
 centres without points. A cluster has a class, a centre, a radius and its points.
 
-Source: method.md B.1.
+Source: docs/method.md B.1.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class CoarseLabels:
     Args:
         cluster_id: (N,) int32 cluster of every point, NO_INSTANCE for none.
         class_id: (M,) uint8 class of each cluster.
-        center_m: (M,3) float64 mid-point of the extent, LiDAR frame (method.md B.1).
+        center_m: (M,3) float64 mid-point of the extent, LiDAR frame (docs/method.md B.1).
         radius_m: (M,) float64 largest distance of a point from the centre in the ground plane.
         num_points: (M,) int64 number of points of each cluster.
         unknown: (N,) bool, points that may belong to an unlabelled object.
@@ -250,7 +250,7 @@ def _clicked(
 
 
 def without_boxed(labels: CoarseLabels, xyz_lidar_m: FloatArray, boxes: Boxes, share: float = 0.5) -> CoarseLabels:
-    """Remove the clusters of objects that have a box: the box already represents them (method.md B.3).
+    """Remove the clusters of objects that have a box: the box already represents them (docs/method.md B.3).
 
     Args:
         labels: clusters.

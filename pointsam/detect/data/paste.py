@@ -1,6 +1,6 @@
 """Copy-paste: objects of the budget's boxes, pasted into other samples where they overlap no box and no cluster.
 
-Source: method.md B.4.
+Source: docs/method.md B.4.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class PasteConfig:
         counts: number of objects per sample, by class name.
         whole_scene: whether the sample's own boxes (not its clusters, as published) count towards this number.
         min_points: an object must have this many points of the key sweep to be pasted.
-        margin_m: free space around clusters, added to their radius (method.md B.1).
+        margin_m: free space around clusters, added to their radius (docs/method.md B.1).
         off_last_epochs: number of epochs at the end without pasting.
     """
 

@@ -129,7 +129,7 @@ class TrainingSample:
         )
 
     def labels(self) -> SampleLabels:
-        """The labels as tensors, with the visible centres of boxes from the key sweep (method.md B.3 step 7)."""
+        """The labels as tensors, with the visible centres of boxes from the key sweep (docs/method.md B.3 step 7)."""
         xyz, c = self.points[: self.num_key, :3], self.clusters
 
         def floats(values: FloatArray) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """SECOND's head: every anchor has one class logit, residuals of its box, and a direction.
 
 The class logit is that of the anchor's own class. S samples, K classes, R rotations, H and W rows and columns of the
-feature map. Source: SECOND (Sensors 18(10), 2018); losses method.md B.7.
+feature map. Source: SECOND (Sensors 18(10), 2018); losses docs/method.md B.7.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """CenterPoint's head: one heat map per class, and a box at each of its peaks.
 
-Source: CenterPoint (arXiv 2006.11275); losses method.md B.5. Unlike CenterPoint, one branch regresses all numbers.
+Source: CenterPoint (arXiv 2006.11275); losses docs/method.md B.5. Unlike CenterPoint, one branch regresses all numbers.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ It therefore works with pillar and voxel encoders, loses nothing to the sampling
 is slow in plain torch), and can use the cluster id of every point directly.
 
 P points, K pairs of a point and a proposal, R proposals, G bins along a proposal's side. Source: PV-RCNN
-(arXiv 1912.13192), Part-A2 (arXiv 1907.03670) for the bins; targets and losses method.md B.8.
+(arXiv 1912.13192), Part-A2 (arXiv 1907.03670) for the bins; targets and losses docs/method.md B.8.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pointsam.detect.nets.norm import norm_relu
 from pointsam.detect.predictions import Predictions
 
 _RING_M = 0.2
-"""Points outside a box but inside the box enlarged by this are neither foreground nor background (method.md B.8)."""
+"""Points outside a box but inside the box enlarged by this are no foreground and no background (docs/method.md B.8)."""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def overlaps(labels, anchor_map, anchors, class_id):
 
 
 def plain(labels, anchor_map, anchors, class_id):
-    """Labels and boxes of a class' anchors, anchor by anchor (method.md B.7)."""
+    """Labels and boxes of a class' anchors, anchor by anchor (docs/method.md B.7)."""
     by_box, by_cluster, boxes, _, unknown = overlaps(labels, anchor_map, anchors, class_id)
     box_label, owner = matched(by_box, *anchors.box_iou)
     cluster_label, _ = matched(by_cluster, *anchors.cluster_iou)

@@ -44,7 +44,7 @@ def plain_radius(h, w, o=0.1):
 
 
 def plain(labels, head):
-    """Heat of one sample and the (column, row, code) of its boxes, object by object (method.md B.5)."""
+    """Heat of one sample and the (column, row, code) of its boxes, object by object (docs/method.md B.5)."""
     height, width = head.shape
     heat, rows, peaks = np.zeros((len(head.classes), height, width)), [], 0
     centers = labels.visible_center if head.peak == "visible" else labels.boxes[:, :3]

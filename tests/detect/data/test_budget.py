@@ -179,7 +179,7 @@ def test_ten_per_cent_of_boxes_with_clusters_elsewhere_cost_more_than_ten_per_ce
     everything = dataclasses.replace(OBJECTS, num_points=OBJECTS.num_points + 1)
     said = sample_budget(everything, NAMES, BudgetConfig(0.1)).description
     assert said.cost_boxes_only == pytest.approx(0.1)
-    assert said.cost_with_clusters == pytest.approx(0.1 + CLUSTER_COST * 0.9)  # method.md B.11: 22.6 %
+    assert said.cost_with_clusters == pytest.approx(0.1 + CLUSTER_COST * 0.9)  # docs/method.md B.11: 22.6 %
 
 
 def test_a_frame_outside_of_the_budget_is_an_error_that_says_what_to_do():

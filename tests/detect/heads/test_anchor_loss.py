@@ -1,4 +1,4 @@
-"""The anchor head's losses, anchor by anchor (method.md B.7)."""
+"""The anchor head's losses, anchor by anchor (docs/method.md B.7)."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The centre head's losses, location by location and box by box (method.md B.5)."""
+"""The centre head's losses, location by location and box by box (docs/method.md B.5)."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The second stage's losses: points, confidence, residuals and corners (method.md B.8)."""
+"""The second stage's losses: points, confidence, residuals and corners (docs/method.md B.8)."""
 
 import math
 

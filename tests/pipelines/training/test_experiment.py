@@ -276,7 +276,7 @@ def test_labels_of_a_part_of_the_split_are_refused_before_anything_is_trained(ma
 def test_seeds_and_positions_are_numbers_from_zero_each_once(made, option, numbers):
     result = experiment(made, option, numbers, "--dry-run")
     assert result.exit_code == 2
-    assert "whole numbers from 0 with commas, each once" in result.stderr
+    assert "write different whole numbers from 0, separated by commas" in result.stderr
 
 
 def test_worlds_that_share_frame_ids_have_budgets_of_their_own(made, tmp_path):

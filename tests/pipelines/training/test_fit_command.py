@@ -17,8 +17,8 @@ from helpers.recipes import tiny  # noqa: E402
 from helpers.training import break_off, make_budget, make_labels, make_world  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
-from pipelines.training import run_folder  # noqa: E402
 from pipelines.training.recipe_file import document_of, load_recipe  # noqa: E402
+from pointsam.base import document  # noqa: E402
 from pointsam.datasets.nuscenes.dataset import NuScenes  # noqa: E402
 from pointsam.detect import train as loop  # noqa: E402
 from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
@@ -181,7 +181,7 @@ def test_two_calls_do_not_write_into_one_folder_at_once(made, tmp_path, monkeypa
 
 
 def test_what_a_run_is_and_its_scores_are_written_while_others_wait(made, tmp_path, monkeypatch):
-    held = watch_lock(monkeypatch, run_folder, lambda _: tmp_path / "run")
+    held = watch_lock(monkeypatch, document, lambda _: tmp_path / "run")
     assert train(*arguments(made, tmp_path / "run")).exit_code == 0
     assert held == [True, True]
 
