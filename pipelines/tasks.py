@@ -44,7 +44,7 @@ class TaskResult(Generic[Row]):
 
 
 def guarded(
-    work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, watch: Stopwatch
+    work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, stopwatch: Stopwatch
 ) -> TaskResult[Row]:
     """Do a task. A bad frame is quarantined; errors that concern every frame stop the run.
 
@@ -52,7 +52,7 @@ def guarded(
         work: does the task.
         failed: makes the row of a quarantined frame or image.
         task: the task.
-        watch: its stopwatch.
+        stopwatch: its stopwatch.
 
     Raises:
         PointSamError: any that does not concern a single frame; BCK008 if a model or the memory fails.
@@ -77,4 +77,4 @@ def guarded(
         ) from None
     if error is not None:
         row = failed(error)
-    return TaskResult(task, row, error, watch.seconds, peak_mb())
+    return TaskResult(task, row, error, stopwatch.seconds, peak_mb())

@@ -146,12 +146,12 @@ def inspect(
     out: Path, frame: str, png: Path | None, data: DataPath | None, masks_from: Path | None, as_json: bool
 ) -> None:
     """Show how each cluster of a frame was made. FRAME is an id or a position in the run, from 0."""
-    from pipelines.review.inspect import draw, frame_summary
+    from pipelines.review.inspect import draw_labels, frame_summary
 
     document = frame_summary(out, frame)
     click.echo(json.dumps(document.as_dict(), indent=1) if as_json else document.text())
     if png is not None:
-        draw(out, document.frame_id, png, data, masks_from)
+        draw_labels(out, document.frame_id, png, data, masks_from)
         click.echo(f"drew {png}", err=as_json)
 
 

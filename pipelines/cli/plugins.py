@@ -49,11 +49,11 @@ def listing() -> list[PluginRow]:
 
 def table(rows: Sequence[PluginRow]) -> str:
     """The rows as a table for the terminal, with the errors below it."""
-    cells = [
+    entries = [
         (row["group"], row["name"], row["distribution"], row["version"], "no" if row["error"] else "yes")
         for row in rows
     ]
-    listed = text_table(("group", "name", "from", "version", "loads"), cells)
+    listed = text_table(("group", "name", "from", "version", "loads"), entries)
     errors = dict.fromkeys(row["error"] for row in rows if row["error"])
     return "\n".join([listed, *(f"error {error}" for error in errors)])
 

@@ -85,16 +85,16 @@ class MaskWorker:
 
     def __call__(self, task: Task) -> TaskResult[ImageMasks]:
         """Masks of one image."""
-        watch = Stopwatch()
+        stopwatch = Stopwatch()
 
         def work() -> ImageMasks:
             frame = self.dataset.frame(task.frame_id)
             view = _view(frame, task.camera)
-            with watch("read"):
+            with stopwatch("read"):
                 image = read_image(view.source, expect=(view.camera.height_px, view.camera.width_px))
             cloud = partial(self.cloud, task.frame_id)
             return image_masks(
-                image, cloud, frame, view, self.semantics, self.segmenter, self.taxonomy, self.config, watch
+                image, cloud, frame, view, self.semantics, self.segmenter, self.taxonomy, self.config, stopwatch
             )
 
         def failed(error: PointSamError) -> ImageMasks:
@@ -104,7 +104,7 @@ class MaskWorker:
                 task.frame_id, task.camera, "failed", error.code, error.message, Masks.empty(0, 0), none, no_prompts
             )
 
-        return guarded(work, failed, task, watch)
+        return guarded(work, failed, task, stopwatch)
 
     def _cloud(self, frame_id: str) -> NDArray[np.float64]:
         frame = self.dataset.frame(frame_id)
@@ -153,10 +153,10 @@ class ClusterWorker:
 
     def __call__(self, task: Task) -> TaskResult[FrameLabels]:
         """Clusters of one frame."""
-        watch = Stopwatch()
+        stopwatch = Stopwatch()
 
         def work() -> FrameLabels:
-            with watch("read"):
+            with stopwatch("read"):
                 images = self.masks.images(task.frame_id)
                 frame: Frame = self.dataset.frame(task.frame_id)
                 points = read_frame_points(frame)
@@ -164,7 +164,7 @@ class ClusterWorker:
             def painted(camera: str) -> InstanceMap:
                 return self.masks.painted(images[camera], self.config)
 
-            return frame_labels(frame, points, images, painted, self.masks.taxonomy, self.config, watch)
+            return frame_labels(frame, points, images, painted, self.masks.taxonomy, self.config, stopwatch)
 
         def failed(error: PointSamError) -> FrameLabels:
             row = FrameRow(
@@ -173,7 +173,7 @@ class ClusterWorker:
             none = np.zeros(0, np.uint8)
             return FrameLabels(row, PointLabels.empty(0), none, none, ())
 
-        return guarded(work, failed, task, watch)
+        return guarded(work, failed, task, stopwatch)
 
 
 def start(threads: int, opened: Callable[[], Callable[[Task], TaskResult[object]]]) -> None:

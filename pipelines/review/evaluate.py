@@ -53,8 +53,8 @@ def run_eval(
     runs = [open_run(folder, data, None, dataset, version) for folder in (out, against) if folder is not None]
     with ExitStack() as stack:
         rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
-        watch = rows.add if rows is not None else lambda _: None
-        reports = [evaluate_labels(out, runs[0].truth, truth, watch)]
+        on_verdict = rows.add if rows is not None else lambda _: None
+        reports = [evaluate_labels(out, runs[0].truth, truth, on_verdict)]
     if against is not None:
         reports.append(evaluate_labels(against, runs[1].truth, truth))
     pages = [report.text() for report in reports]

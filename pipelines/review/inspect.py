@@ -81,7 +81,9 @@ def frame_summary(out: Path, frame: str) -> FrameSummary:
     return FrameSummary(labels.labels(frame))
 
 
-def draw(out: Path, frame_id: str, png: Path, data: DataPath | None = None, masks_from: Path | None = None) -> None:
+def draw_labels(
+    out: Path, frame_id: str, png: Path, data: DataPath | None = None, masks_from: Path | None = None
+) -> None:
     """Draw the cameras and the bird's-eye view of a frame, with ground-truth boxes if there are any.
 
     Args:

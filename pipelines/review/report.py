@@ -90,7 +90,7 @@ def write_report(
 
     report: FolderQuality | None = None
     with suppress(NothingToScoreError):
-        report = evaluate_labels(out, run.truth, watch=keep)
+        report = evaluate_labels(out, run.truth, on_verdict=keep)
     good = [frame.frame_id for frame in run.labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "pointsam-label run prints the errors")

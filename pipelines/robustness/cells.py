@@ -98,7 +98,7 @@ def cells_of(
         how: fields that all cells share: scope, law, axis and first seed; fields of a kind take precedence.
 
     Raises:
-        SchemaError: SCH005 on an unknown kind, on levels that are no sizes or of a kind that is not swept, and if
+        SchemaError: SCH005 on an unknown kind, on levels that are not sizes or of a kind that is not swept, and if
             `how` holds an error.
     """
     unknown = [name for name in (*kinds, *levels) if name not in KINDS]

@@ -12,7 +12,7 @@ from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
-from pointsam.detect.data.budget import Budget, BudgetConfig, Objects, draw
+from pointsam.detect.data.budget import Budget, BudgetConfig, Objects, sample_budget
 from pointsam.detect.data.budget_file import write_budget
 from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import BACKGROUND
@@ -39,7 +39,7 @@ def draw_budget(
         raise StoreError("OUT001", f"{path} exists already", "give another name, or delete the file if no run needs it")
     if objects is None:
         objects = objects_of(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
-    budget = draw(objects, dataset.taxonomy.names, config)
+    budget = sample_budget(objects, dataset.taxonomy.names, config)
     write_budget(path, Budget(budget.frames, replace(budget.description, dataset=dataset.name, split=split)))
     return budget
 

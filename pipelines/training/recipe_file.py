@@ -89,7 +89,7 @@ def upgraded(document: object, where: str) -> dict[str, object]:
         where: name of the document for the error.
 
     Raises:
-        SchemaError: SCH005 if it is no JSON object, or a recipe of 0.1.0 with two heads or none.
+        SchemaError: SCH005 if it is not a JSON object, or a recipe of 0.1.0 with two heads or none.
     """
     if not isinstance(document, Mapping):
         raise SchemaError("SCH005", f"{where} is not a recipe", "mixsup-train recipes NAME prints one")

@@ -102,7 +102,7 @@ class HasRectifiedCamera(Protocol):
 
 @runtime_checkable
 class HasDevkitVersion(Protocol):
-    """A data set whose detections the nuScenes devkit can evaluate, if the root is a local folder."""
+    """A data set whose predictions the nuScenes devkit can evaluate, if the root is a local folder."""
 
     @property
     def devkit_version(self) -> str:

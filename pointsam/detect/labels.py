@@ -22,7 +22,7 @@ class SampleLabels:
         cluster_points: (M,) int64 number of points of each cluster in the key sweep.
         xyz: (P,3) points of the key sweep.
         cluster_id: (P,) int64 cluster of each point, -1 for none.
-        unknown: (P,) bool, points that may belong to an unlabelled object; their surroundings are no background.
+        unknown: (P,) bool, points that may belong to an unlabelled object; their surroundings are not background.
     """
 
     boxes: Tensor

@@ -14,7 +14,10 @@ from pointsam.store.reader import Labels
 
 
 def evaluate_labels(
-    out: Path | str, dataset: Dataset, truth: str | None = None, watch: Callable[[FrameVerdict], None] = lambda _: None
+    out: Path | str,
+    dataset: Dataset,
+    truth: str | None = None,
+    on_verdict: Callable[[FrameVerdict], None] = lambda _: None,
 ) -> FolderQuality:
     """Score every finished frame of an output folder.
 
@@ -24,7 +27,7 @@ def evaluate_labels(
         out: the folder.
         dataset: data set with ground truth.
         truth: source of the ground truth (Dataset.point_truth), None for the best one.
-        watch: called with the verdict of every frame.
+        on_verdict: called with the verdict of every frame.
 
     Raises:
         SchemaError: SCH004 if the labels were made from other data, or have other classes than the ground truth.
@@ -62,7 +65,7 @@ def evaluate_labels(
                 raise
             not_scored[frame.frame_id] = f"[{error.code}] {error.message}"
             continue
-        watch(verdict)
+        on_verdict(verdict)
         scored.append(frame.frame_id)
         sources.add(true.source)
     if judge is None or not scored:

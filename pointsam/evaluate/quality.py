@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pointsam.base.tables import Table, cell, without_nan
+from pointsam.base.tables import Table, format_value, without_nan
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC, Quality
 
 _RATIOS = ("PQ", "SQ", "RQ")
@@ -88,7 +88,8 @@ class FolderQuality:
         note = (
             f"PQ counts unmatched segments of {MIN_POINTS_PANOPTIC} points or more; objects, IoU, recall and precision "
             f"are class-agnostic, from {MIN_POINTS_OBJECTS} points on; semantic: IoU of all points of a class\n"
-            f"foreground points: precision {cell(agnostic.point_precision)}, recall {cell(agnostic.point_recall)}"
+            f"foreground points: precision {format_value(agnostic.point_precision)}, "
+            f"recall {format_value(agnostic.point_recall)}"
         )
         title = f"{self.out}: {panoptic.num_frames} frames against {self.truth}"
         return Table(title, ("class", *_RATIOS, "TP", "FP", "FN", *_OBJECTS, "semantic"), rows, note)
@@ -110,8 +111,8 @@ class FolderQuality:
             if b.num_clusters
         ]
         note = (
-            f"AUROC {cell(found.auroc)}: probability that a right cluster is more confident than a wrong one; "
-            f"rank correlation with IoU {cell(found.spearman)}; calibration error {cell(found.ece)}"
+            f"AUROC {format_value(found.auroc)}: probability that a right cluster is more confident than a wrong one; "
+            f"rank correlation with IoU {format_value(found.spearman)}; calibration error {format_value(found.ece)}"
         )
         header = ("confidence", "clusters", "mean", "IoU", "fraction right")
         return Table("does confidence separate good clusters from bad ones?", header, rows, note)

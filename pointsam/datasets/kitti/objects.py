@@ -211,7 +211,7 @@ class Kitti:
     def fingerprint(self) -> str:
         """Hex digest over the names of all LiDAR files and the contents of all calibration files.
 
-        Sizes and images are no part of it: a truncated file can then be replaced within the run that quarantined it.
+        Sizes and images are not part of it: a truncated file can then be replaced within the run that quarantined it.
         """
         digest = hashlib.sha256()
         for folder in FOLDERS:

@@ -14,7 +14,7 @@ def box_cluster_iou(point: Tensor, box: Tensor, num_boxes: int, cluster_id: Tens
     """(N,M) overlap of N boxes and M clusters.
 
     Args:
-        point: (K,) index of the point of each (point, box) pair, as `points_in_boxes` returns it.
+        point: (K,) index of the point of each (point, box) pair, as `point_box_pairs` returns it.
         box: (K,) index of the box of each pair.
         num_boxes: N.
         cluster_id: (P,) cluster of every point, -1 for none.

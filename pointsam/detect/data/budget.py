@@ -73,7 +73,7 @@ class BudgetConfig:
             takes all objects of some frames. "cost" adds frames until boxes and clusters together cost the fraction;
             `box_share` of their objects have boxes.
         box_share: fraction of boxes among the labels of rule "cost".
-        min_points: objects with fewer points are no candidates and get no label.
+        min_points: objects with fewer points are not candidates and get no label.
         seed: seed of all random draws.
 
     Raises:
@@ -157,7 +157,7 @@ class Budget:
         return velocities
 
 
-def draw(objects: Objects, names: Sequence[str], config: BudgetConfig) -> Budget:
+def sample_budget(objects: Objects, names: Sequence[str], config: BudgetConfig) -> Budget:
     """Draw a budget.
 
     Args:

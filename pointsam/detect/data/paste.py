@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pointsam.base.files import write_together
 from pointsam.base.ranges import require
 from pointsam.detect.boxes import intersection_bev, overlapping_pairs
-from pointsam.detect.data.sample import Sample, oriented
+from pointsam.detect.data.sample import TrainingSample, oriented
 from pointsam.geometry.boxes import box_members
 from pointsam.types import NO_INSTANCE
 
@@ -56,7 +56,7 @@ class PasteBank:
         boxes: (N,7).
         box_class: (N,) int64.
         velocity: (N,2).
-        points: (Q,5) as in `Sample`, object by object; the points of the key sweep come first.
+        points: (Q,5) as in `TrainingSample`, object by object; the points of the key sweep come first.
         start: (N+1,) index of the first point of each object; the last entry is Q.
         num_key: (N,) number of points of the key sweep of each object.
     """
@@ -72,7 +72,7 @@ class PasteBank:
         return len(self.box_class)
 
     @staticmethod
-    def cut(sample: Sample, min_points: int) -> PasteBank:
+    def cut(sample: TrainingSample, min_points: int) -> PasteBank:
         """The objects in the boxes of a sample, with the points of all sweeps inside."""
         point, box = box_members(sample.points[:, :3], oriented(sample.boxes))
         members = [point[box == k] for k in range(len(sample.boxes))]
@@ -124,8 +124,8 @@ _EMPTY = PasteBank(
 
 
 def pasted(
-    sample: Sample, bank: PasteBank, counts: Mapping[int, int], config: PasteConfig, rng: np.random.Generator
-) -> Sample:
+    sample: TrainingSample, bank: PasteBank, counts: Mapping[int, int], config: PasteConfig, rng: np.random.Generator
+) -> TrainingSample:
     """A copy of a sample with pasted objects where they fit.
 
     Points of the sample inside a pasted box are removed; pasted points belong to no cluster.
@@ -167,7 +167,7 @@ def pasted(
     )
 
 
-def _fitting(sample: Sample, bank: PasteBank, drawn: NDArray[np.int64], margin_m: float) -> NDArray[np.int64]:
+def _fitting(sample: TrainingSample, bank: PasteBank, drawn: NDArray[np.int64], margin_m: float) -> NDArray[np.int64]:
     """The drawn objects that overlap neither the sample nor each other; of two overlapping ones, the first is kept."""
     boxes = bank.boxes[drawn]
     clear = ~_hits_discs(boxes, sample.clusters.center_m[:, :2], sample.clusters.radius_m + margin_m)

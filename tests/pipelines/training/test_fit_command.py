@@ -155,7 +155,7 @@ def test_a_score_is_kept_after_the_weights_that_it_is_of(made, tmp_path, monkeyp
     save = loop.Trainer.save
 
     def broken(self, path, about, **options):
-        if path.name == "last.safetensors" and self.place.step == 8:
+        if path.name == "last.safetensors" and self.progress.step == 8:
             raise KeyboardInterrupt
         save(self, path, about, **options)
 
@@ -255,7 +255,7 @@ class TestBadInput:
         step = loop.Trainer._step
 
         def spoilt(self, batch):
-            if self.place.step == 5:
+            if self.progress.step == 5:
                 with torch.no_grad():
                     self.model.head.heats[0][-1].bias.fill_(float("nan"))
             return step(self, batch)
@@ -263,7 +263,7 @@ class TestBadInput:
         monkeypatch.setattr(loop.Trainer, "_step", spoilt)
         refused(train(*arguments(made, tmp_path / "run")), "TRN001", "step 6", "heat")
         checkpoint = Checkpoint(tmp_path / "run" / "last.safetensors")
-        assert checkpoint.place.step == 4
+        assert checkpoint.progress.step == 4
         rows = list(csv.DictReader((tmp_path / "run" / "losses.csv").open()))
         assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5"]
 
