@@ -16,9 +16,9 @@ $(VENV)/.installed: pyproject.toml
 demo: setup
 	$(BIN)/pointsam-label demo $(ARGS)
 
-## make label DATA=/data/nuscenes OUT=out [ARGS="--split val"]: sets up and labels
+## make label DATA=/data/nuscenes OUT=out [ARGS="--sample 40"]: sets up and labels
 label: setup
-	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'usage: make label DATA=dataset-root OUT=output-folder [ARGS="--split val"]'; exit 2; }
+	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'usage: make label DATA=dataset-root OUT=output-folder [ARGS="--sample 40"]'; exit 2; }
 	$(BIN)/pointsam-label run "$(DATA)" --out "$(OUT)" $(ARGS)
 
 ## make test [ARGS=...]: sets up and runs the tests, except the slow ones
