@@ -13,7 +13,7 @@ def _rows(item: ExportFrame) -> list[str]:
     ]
 
 
-def _close(done: Exported) -> Files:
+def _close(done: Exported[list[str]]) -> Files:
     text = "frame,class,points,length,width,height\n" + "".join(row for rows in done.rows for row in rows)
     return {f"{done.split}.csv": text.encode()}
 
@@ -27,4 +27,4 @@ def _ids(item: ExportFrame, split: str) -> Files:
     return {f"{split}/{item.name}.txt": text.encode()}
 
 
-TXT = Format(frame=_ids)
+TXT: Format[None] = Format(frame=_ids)
