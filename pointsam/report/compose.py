@@ -28,7 +28,7 @@ _LEGEND = (
     "Points: in the colour of their cluster, the same in all pictures; grey: no label.",
     "From above: forward is up, rings every 10 m around the LiDAR.",
 )
-_LEGEND_BOXES = "White outlines: true boxes, the tick is the front; grey outlines: void."
+_LEGEND_BOXES = "White outlines: ground-truth boxes, the tick is the front; grey outlines: void."
 
 
 def draw_frame(
@@ -104,7 +104,7 @@ def _draw_panel(
     draw.text((30, 22), f"{frame.scene}   {frame.frame_id}", font=font(27), fill=INK)
     summary = f"{len(clusters)} clusters on {num_labelled:,} of {len(labels):,} points"
     if boxes is not None:
-        summary += f", {len(boxes)} true boxes"
+        summary += f", {len(boxes)} ground-truth boxes"
     draw.text((30, 64), summary, font=font(22), fill=INK)
     v = 106
     for line in _LEGEND if boxes is None else (*_LEGEND, _LEGEND_BOXES):
