@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, PluginError
-from pointsam.base.remote import DataPath, data_path
+from pointsam.base.remote import DataPath, data_path, is_folder
 from pointsam.datasets.base import Dataset, DatasetPlugin
 
 __all__ = ["Dataset", "DatasetPlugin", "open_dataset"]
@@ -26,7 +26,7 @@ def open_dataset(root: DataPath | str, name: str | None = None, version: str | N
         PluginError: PLG001 if the plug-in of that name cannot be loaded, PLG002 if there are two.
     """
     root = data_path(root)
-    if not _is_folder(root):
+    if not is_folder(root):
         raise DatasetError(
             "DAT001", f"{root}: no such folder", "check the path; it must be the folder that holds the data set"
         )
@@ -46,15 +46,6 @@ def open_dataset(root: DataPath | str, name: str | None = None, version: str | N
             "give the entry point and the `name` of the data set the same name",
         )
     return dataset
-
-
-def _is_folder(root: DataPath) -> bool:
-    try:
-        return root.is_dir()
-    except Exception as error:  # each object store has its own errors: no network, no credentials
-        raise DatasetError(
-            "DAT004", f"{root} cannot be reached: {type(error).__name__}: {error}", "check the URL and your credentials"
-        ) from error
 
 
 def _recognised(root: DataPath) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
-from pointsam.base.remote import DataPath, data_path
+from pointsam.base.remote import DataPath, data_path, is_folder
 from pointsam.datasets.io import ImageFile, RawPoints, image_size, read_points
 from pointsam.datasets.kitti.files import (
     COLUMNS,
@@ -64,7 +64,7 @@ class Kitti:
 
     def __init__(self, root: DataPath) -> None:
         self.root = data_path(root)
-        if not self.root.is_dir():
+        if not is_folder(self.root):
             raise DatasetError("DAT001", f"{self.root}: no such folder", "check the path")
         if not any((self.root / folder / "velodyne").is_dir() for folder in FOLDERS):
             raise DatasetError(

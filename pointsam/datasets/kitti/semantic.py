@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError
-from pointsam.base.remote import DataPath, data_path
+from pointsam.base.remote import DataPath, data_path, is_folder
 from pointsam.datasets.io import ImageFile, RawPoints, image_size, read_points
 from pointsam.datasets.kitti import sequences_of
 from pointsam.datasets.kitti.files import COLUMNS, LIDAR, Calibration, numbers_in, read_calibration
@@ -57,7 +57,7 @@ class SemanticKitti:
 
     def __init__(self, root: DataPath) -> None:
         self.root = data_path(root)
-        if not self.root.is_dir():
+        if not is_folder(self.root):
             raise DatasetError("DAT001", f"{self.root}: no such folder", "check the path")
         self._here = sequences_of(self.root)
         if not self._here:
