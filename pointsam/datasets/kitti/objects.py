@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
-from pointsam.base.remote import DataPath, data_path, is_folder
+from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
 from pointsam.datasets.io import ImageFile, RawPoints, image_size, read_points
 from pointsam.datasets.kitti.files import (
     COLUMNS,
@@ -95,7 +95,7 @@ class Kitti:
                 raise DatasetError(
                     "DAT010", f"{self.root}: no split {split!r}, {source} is missing", f"use one of: {', '.join(known)}"
                 )
-            numbers = sorted(set(source.read_bytes().decode(errors="replace").split()))
+            numbers = sorted(set(read_bytes(source, "split").decode(errors="replace").split()))
         if not numbers:
             raise DatasetError(
                 "DAT009",
@@ -216,7 +216,7 @@ class Kitti:
         for folder in FOLDERS:
             for number in numbers_in(self.root / folder / "velodyne", ".bin"):
                 files = _FrameFiles.of(self.root / folder, number)
-                calibration = files.calibration.read_bytes() if files.calibration.is_file() else b""
+                calibration = read_bytes(path, "calibration file") if (path := files.calibration).is_file() else b""
                 digest.update(f"{folder}/{number} {len(calibration)}\n".encode() + calibration)
         return digest.hexdigest()
 

@@ -10,7 +10,7 @@ from typing import BinaryIO, TypeVar, get_origin, get_type_hints
 import ijson
 
 from pointsam.base.errors import DatasetError
-from pointsam.base.remote import DataPath, reason_of
+from pointsam.base.remote import DataPath, unreadable
 from pointsam.datasets.nuscenes.versions import table_path
 
 R = TypeVar("R")
@@ -53,7 +53,7 @@ def read_rows(folder: DataPath, table: str, kind: Callable[..., R]) -> Iterator[
                     raise _wrong_field(path, number, row, fields)
                 yield kind(*values)
     except OSError as error:
-        raise DatasetError("DAT004", f"cannot read {path}: {reason_of(error)}", "restore the table") from error
+        raise unreadable("table", str(path), error) from error
 
 
 def _wrong_field(path: DataPath, number: int, row: Mapping[str, object], fields: Mapping[str, type]) -> DatasetError:

@@ -149,6 +149,6 @@ def test_text_that_is_not_utf8_is_DAT011(tmp_path):
 
 def test_a_table_that_is_a_folder_is_DAT004(tmp_path):
     (tmp_path / "t.json").mkdir()
-    with pytest.raises(DatasetError, match="cannot read") as raised:
+    with pytest.raises(DatasetError, match="table cannot be read") as raised:
         list(read_rows(tmp_path, "t", Row))
     assert raised.value.code == "DAT004"
