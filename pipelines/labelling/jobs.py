@@ -21,6 +21,7 @@ from pointsam.base.errors import PointSamError
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.runtime import require_device
+from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import semantics_plugin, semantics_sha256
@@ -177,7 +178,7 @@ def whole_frame(frame_id: str) -> list[tuple[str, str]]:
 def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
     """(frame_id, camera) of each image. A frame that cannot be read is one task, whose worker reports the error."""
     try:
-        return [(frame_id, view.name) for view in dataset.frame(frame_id).cameras]
+        return [(frame_id, view.name) for view in read_frame(dataset, frame_id).cameras]
     except PointSamError:
         return [(frame_id, "")]
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, PluginError
-from pointsam.base.remote import DataPath, data_path, is_folder
+from pointsam.base.remote import DataPath, data_path, is_folder, unreadable
 from pointsam.datasets.base import Dataset, DatasetPlugin
+from pointsam.types import Frame
 
-__all__ = ["Dataset", "DatasetPlugin", "open_dataset"]
+__all__ = ["Dataset", "DatasetPlugin", "open_dataset", "read_frame"]
+
+_OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
+"""Errors of memory, open files and disk space: they concern every frame."""
 
 
 def open_dataset(root: DataPath | str, name: str | None = None, version: str | None = None) -> Dataset:
@@ -46,6 +52,21 @@ def open_dataset(root: DataPath | str, name: str | None = None, version: str | N
             "give the entry point and the `name` of the data set the same name",
         )
     return dataset
+
+
+def read_frame(dataset: Dataset, frame_id: str) -> Frame:
+    """A frame of a data set, which may be a plug-in that does not turn errors of its files or network into DAT004.
+
+    Raises:
+        DatasetError, CalibrationError: as `Dataset.frame`; DAT004 in place of an OSError.
+        OSError: if memory, open files or disk space run out.
+    """
+    try:
+        return dataset.frame(frame_id)
+    except OSError as error:
+        if error.errno in _OF_THE_MACHINE:
+            raise
+        raise unreadable("frame", f"{dataset.root}, {frame_id}", error) from error
 
 
 def _recognised(root: DataPath) -> str:

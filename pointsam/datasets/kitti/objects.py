@@ -215,8 +215,8 @@ class Kitti:
         digest = hashlib.sha256()
         for folder in FOLDERS:
             for number in numbers_in(self.root / folder / "velodyne", ".bin"):
-                files = _FrameFiles.of(self.root / folder, number)
-                calibration = read_bytes(path, "calibration file") if (path := files.calibration).is_file() else b""
+                path = _FrameFiles.of(self.root / folder, number).calibration
+                calibration = read_bytes(path, "calibration file") if path.is_file() else b""
                 digest.update(f"{folder}/{number} {len(calibration)}\n".encode() + calibration)
         return digest.hexdigest()
 
