@@ -50,5 +50,5 @@ def test_a_full_memory_stops_the_run():
 
 
 def test_a_full_disk_stops_the_run():
-    with pytest.raises(BackendError, match="BCK008.*No space left"):
+    with pytest.raises(BackendError, match=r"BCK008.*No space left"):
         done(OSError(errno.ENOSPC, "No space left on device"))
