@@ -151,22 +151,6 @@ def json_object(value: object) -> dict[str, object]:
     return cast("dict[str, object]", json_values(value))
 
 
-def read_json(path: Path) -> object:
-    """The values of a JSON file.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it cannot be read, or as `parse_json`; the message says where.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from error
-    return parse_json(content)
-
-
 def parse_json(content: bytes | str) -> object:
     """Values of JSON text, read strictly.
 
