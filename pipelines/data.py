@@ -10,7 +10,7 @@ from pointsam.base.errors import CalibrationError, DatasetError, SchemaError, Un
 from pointsam.base.remote import DataPath
 from pointsam.calibration.correction import RigCorrection, StoredCorrection, corrected, rig_of
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
-from pointsam.datasets import open_dataset
+from pointsam.datasets import open_dataset, read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.types import Frame
 
@@ -94,7 +94,7 @@ class DataSpec:
         fits, lacks = False, None
         for frame_id in frame_ids:
             try:
-                dataset.frame(frame_id)
+                read_frame(dataset, frame_id)
             except (DatasetError, CalibrationError) as error:
                 lacks = error if isinstance(error, UnfitChangeError) else lacks
                 continue

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipelines.data import DataSpec
 from pipelines.documents import ClustersDocument, MasksDocument
 from pointsam.base.errors import DatasetError, QuarantinedError, SchemaError
-from pointsam.base.remote import DataPath
+from pointsam.base.remote import DataPath, is_folder
 from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.labels import require_same_classes, require_same_data
@@ -154,13 +154,14 @@ def open_run(
 
     Raises:
         StoreError: OUT004 if there are no clusters.
-        DatasetError: DAT001 if the data set is no longer there; and what opening it raises.
+        DatasetError: DAT001 if the data set is no longer there, DAT004 if its object store cannot be reached; and what
+            opening it raises.
         SchemaError: SCH004 if the clusters were made from other data.
     """
     labels = Labels(out)
     document = labels.document(ClustersDocument)
     root = root or labels.data_root("clusters")
-    if root is None or not root.is_dir():
+    if root is None or not is_folder(root):
         raise DatasetError("DAT001", f"the data of {out} are not at {root}", "pass their root: --data or DATA")
     rigs = {rig: one.correction() for rig, one in (document.calibration or {}).items()}
     made = document.dataset

@@ -55,7 +55,7 @@ def guarded(
         stopwatch: its stopwatch.
 
     Raises:
-        PointSamError: any that does not concern a single frame; BCK008 if a model or the memory fails.
+        PointSamError: any that does not concern a single frame; BCK008 if a model, the memory or the disk fails.
     """
     error: PointSamError | None = None
     try:
@@ -68,7 +68,7 @@ def guarded(
         traceback.print_exc(file=sys.stderr)
         message = f"{type(raised).__name__}: {raised} (frame {task.frame_id}, camera {task.camera or 'all'})"
         error = DefectError("INT001", message, "please report this with the traceback above")
-    except (RuntimeError, MemoryError) as raised:  # what torch and a full memory raise
+    except (RuntimeError, MemoryError, OSError) as raised:  # what torch, a full memory and a full disk raise
         traceback.print_exc(file=sys.stderr)
         raise BackendError(
             "BCK008",

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
 from typing import Literal
 
+from pointsam.base.document import OPTIONAL
 from pointsam.base.errors import SchemaError
 
 BACKGROUND = 255
@@ -35,8 +36,6 @@ TYPICAL_LWH_M: Mapping[str, tuple[float, float, float]] = MappingProxyType(
 )
 """Default sizes of classes with common names. Mean sizes of annotated boxes of nuScenes, or of KITTI for classes that
 nuScenes lacks; an estimate for "other_vehicle"."""
-
-_SINCE_0_1_0 = ("size_lwh_m", "large")
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,9 @@ class ClassSpec:
     row: bool = False
     role: Literal["", "rider", "ridden"] = ""
     needs_rider: bool = False
-    size_lwh_m: tuple[float, float, float] | None = None
-    large: bool | None = None
-    coco: tuple[str, ...] = field(default=(), compare=False)
+    size_lwh_m: tuple[float, float, float] | None = field(default=None, metadata=OPTIONAL)
+    large: bool | None = field(default=None, metadata=OPTIONAL)
+    coco: tuple[str, ...] = field(default=(), compare=False, metadata=OPTIONAL)
 
     @property
     def is_large(self) -> bool:
@@ -84,9 +83,8 @@ class ClassSpec:
     def as_dict(self) -> dict[str, object]:
         """JSON values. Traits that 0.1.0 did not have are left out at their defaults, to match its documents."""
         values = asdict(self)
-        del values["coco"]
         for trait in fields(self):
-            if trait.name in _SINCE_0_1_0 and values[trait.name] == trait.default:
+            if trait.name == "coco" or (trait.metadata == OPTIONAL and values[trait.name] == trait.default):
                 del values[trait.name]
         return values
 

@@ -21,6 +21,7 @@ from pointsam.base.errors import PointSamError
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.runtime import require_device
+from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import semantics_plugin, semantics_sha256
@@ -179,7 +180,7 @@ def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
     worker reports the error.
     """
     try:
-        cameras = dataset.frame(frame_id).cameras
+        cameras = read_frame(dataset, frame_id).cameras
     except PointSamError:
         cameras = ()
     return [(frame_id, view.name) for view in cameras] or whole_frame(frame_id)

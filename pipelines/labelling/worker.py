@@ -15,6 +15,7 @@ from pipelines.opened import StoredMasks
 from pipelines.tasks import Task, TaskResult, guarded
 from pointsam.base.errors import DatasetError, PointSamError
 from pointsam.base.runtime import Stopwatch
+from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points, read_sweep_points
@@ -88,7 +89,7 @@ class MaskWorker:
         stopwatch = Stopwatch()
 
         def work() -> ImageMasks:
-            frame = self.dataset.frame(task.frame_id)
+            frame = read_frame(self.dataset, task.frame_id)
             view = _view(frame, task.camera)
             with stopwatch("read"):
                 image = read_image(view.source, expect=(view.camera.height_px, view.camera.width_px))
@@ -107,7 +108,7 @@ class MaskWorker:
         return guarded(work, failed, task, stopwatch)
 
     def _cloud(self, frame_id: str) -> NDArray[np.float64]:
-        frame = self.dataset.frame(frame_id)
+        frame = read_frame(self.dataset, frame_id)
         wanted = [offset for offset in self.config.prompt.sweeps if offset == 0 or offset in frame.neighbours]
         clouds = {
             k: read_sweep_points(frame, frame.neighbours[k]) if k else read_frame_points(frame).xyz_lidar_m
@@ -158,7 +159,7 @@ class ClusterWorker:
         def work() -> FrameLabels:
             with stopwatch("read"):
                 images = self.masks.images(task.frame_id)
-                frame: Frame = self.dataset.frame(task.frame_id)
+                frame: Frame = read_frame(self.dataset, task.frame_id)
                 points = read_frame_points(frame)
 
             def painted(camera: str) -> InstanceMap:

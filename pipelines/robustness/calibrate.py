@@ -30,6 +30,7 @@ from pointsam.calibration.correction import CorrectionVector, RigCorrection, as_
 from pointsam.calibration.file import VERSION, CalibrationFile, CameraResult, RigResult
 from pointsam.calibration.silhouettes import CameraObservations, observe
 from pointsam.calibration.solve import solve, supporting_points
+from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
 from pointsam.stages.recipes import ClustersConfig
@@ -102,7 +103,7 @@ def calibrate(
 def _seen(
     masks: StoredMasks, config: ClustersConfig, dataset: Dataset, frame_id: str
 ) -> tuple[Frame, list[CameraObservations]]:
-    frame = dataset.frame(frame_id)
+    frame = read_frame(dataset, frame_id)
     painted = {name: masks.painted(image, config) for name, image in masks.images(frame_id).items()}
     return frame, observe(frame, read_frame_points(frame), painted)
 
@@ -111,7 +112,7 @@ def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[st
     rigs: dict[str, list[str]] = {}
     failed = dict[str, str]()
     for frame_id in frame_ids:
-        for frame in _tried(partial(dataset.frame, frame_id), frame_id, failed):
+        for frame in _tried(partial(read_frame, dataset, frame_id), frame_id, failed):
             rigs.setdefault(rig_of(frame), []).append(frame_id)
     return rigs, failed
 

@@ -23,6 +23,7 @@ from pointsam import __version__
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.runtime import Stopwatch
 from pointsam.calibration.perturb import perturb
+from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
 from pointsam.evaluate.agnostic import AgnosticAccumulator
@@ -61,7 +62,7 @@ class NoiseWorker:
 
         def work() -> list[CellRow]:
             with stopwatch("read"):
-                frame = self.dataset.frame(task.frame_id)
+                frame = read_frame(self.dataset, task.frame_id)
                 points = read_frame_points(frame)
                 truth = self.dataset.point_truth(task.frame_id)
             if truth is None:

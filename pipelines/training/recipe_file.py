@@ -34,7 +34,7 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
     if name in RECIPES:
         recipe = RECIPES[name]()
     elif Path(name).suffix == ".json":
-        recipe = read_document(Path(name), Recipe, _refuse(where), lambda values: upgraded(values, where))
+        recipe = read_document(Path(name), Recipe, _refuse(where), lambda values: upgraded(values, where), partial=True)
     else:
         raise SchemaError("SCH005", f"no recipe {name!r}", f"give a .json file or one of: {', '.join(RECIPES)}")
     document = document_of(recipe)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,10 @@ _LEFT_OUT = "left out"
 LEFT_OUT: Mapping[str, bool] = {_LEFT_OUT: True}
 """`field(default=None, metadata=LEFT_OUT)`: a field that is not written if its value is None."""
 
+_OPTIONAL = "optional"
+OPTIONAL: Mapping[str, bool] = {_OPTIONAL: True}
+"""`field(default=..., metadata=OPTIONAL)`: a field that stored documents may lack, for example those of 0.1.0."""
+
 _UNKNOWN = "unexpected_keyword_argument"
 
 
@@ -33,14 +37,20 @@ def read_document(
     kind: type[T],
     refuse: Callable[[str], PointSamError],
     upgrade: Callable[[object], object] | None = None,
+    *,
+    partial: bool = False,
 ) -> T:
     """Read a JSON file into a dataclass. Unknown fields, missing fields and values of another type are errors.
+
+    A field with a default must be there too, unless it is marked with `LEFT_OUT` or `OPTIONAL`: a stored configuration
+    means what it meant when it was written, whatever the defaults are today.
 
     Args:
         path: the file.
         kind: the dataclass; nested dataclasses are checked likewise.
         refuse: makes the error from a description of the problem, which names the field.
         upgrade: converts the JSON values of an older version to today's; it may raise on an unknown version.
+        partial: whether every field with a default may be missing: for files that people write.
 
     Raises:
         PointSamError: from `refuse`, also if the file is missing or cannot be read; from `upgrade`.
@@ -49,7 +59,7 @@ def read_document(
         content = path.read_bytes()
     except OSError as error:
         raise refuse(f"cannot be read ({error.strerror})") from error
-    return parse_document(content, kind, refuse, upgrade)
+    return parse_document(content, kind, refuse, upgrade, partial=partial)
 
 
 def parse_document(
@@ -57,22 +67,24 @@ def parse_document(
     kind: type[T],
     refuse: Callable[[str], PointSamError],
     upgrade: Callable[[object], object] | None = None,
+    *,
+    partial: bool = False,
 ) -> T:
     """As `read_document`, from the content of a file."""
     try:
         values = parse_json(content)
     except ValueError as error:
         raise refuse(f"not valid JSON: {error}") from error
-    return document_from(values if upgrade is None else upgrade(values), kind, refuse)
+    return document_from(values if upgrade is None else upgrade(values), kind, refuse, partial=partial)
 
 
-def document_from(values: object, kind: type[T], refuse: Callable[[str], PointSamError]) -> T:
+def document_from(values: object, kind: type[T], refuse: Callable[[str], PointSamError], *, partial: bool = False) -> T:
     """As `read_document`, from JSON values."""
     from pydantic import ValidationError
 
     text = json.dumps([values], ensure_ascii=False).encode("utf-8", "replace")  # pydantic rejects lone surrogates
     try:
-        return cast(T, _adapter(cast(Hashable, kind)).validate_json(text)[0])
+        document = cast(T, _adapter(cast(Hashable, kind)).validate_json(text)[0])
     except ValidationError as error:
         # A misspelt field is also a missing one.
         first = min(error.errors(include_url=False), key=lambda one: one["type"] != _UNKNOWN)
@@ -80,6 +92,9 @@ def document_from(values: object, kind: type[T], refuse: Callable[[str], PointSa
         raise refuse(f"{field} {_problem(first['type'], first['msg'], first['input'])}") from None
     except PointSamError as error:  # from the check of a dataclass
         raise refuse(error.message) from error
+    for name in () if partial else _missing(document, values):
+        raise refuse(f"{name} is missing")
+    return document
 
 
 def write_document(path: Path, value: object, *, indent: int | None = None, sort_keys: bool = True) -> None:
@@ -136,22 +151,6 @@ def json_object(value: object) -> dict[str, object]:
     return cast("dict[str, object]", json_values(value))
 
 
-def read_json(path: Path) -> object:
-    """The values of a JSON file.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it cannot be read, or as `parse_json`; the message says where.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from error
-    return parse_json(content)
-
-
 def parse_json(content: bytes | str) -> object:
     """Values of JSON text, read strictly.
 
@@ -206,6 +205,23 @@ def _adapter(kind: Hashable) -> TypeAdapter[tuple[object]]:
     # The configuration reaches plain dataclasses through a tuple only: their own may not be set from outside.
     inside: type[tuple[object]] = tuple[kind]  # type: ignore[assignment, valid-type]
     return TypeAdapter(inside, config=ConfigDict(extra="forbid", strict=True))
+
+
+def _missing(document: object, values: object, prefix: str = "") -> Iterator[str]:
+    """Dotted names of the fields of a document that its JSON values lack and must have."""
+    pairs: Iterable[tuple[str, object, object]] = ()
+    if is_dataclass(document) and isinstance(values, Mapping):
+        there = [field for field in fields(document) if field.init]
+        pairs = [(field.name, getattr(document, field.name), values.get(field.name)) for field in there]
+        for field in there:
+            if field.name not in values and not field.metadata.get(_LEFT_OUT) and not field.metadata.get(_OPTIONAL):
+                yield prefix + field.name
+    elif isinstance(document, Mapping) and isinstance(values, Mapping):
+        pairs = [(str(name), *both) for name, *both in zip(values, document.values(), values.values(), strict=True)]
+    elif isinstance(document, list | tuple) and isinstance(values, list | tuple):
+        pairs = [(str(k), *both) for k, both in enumerate(zip(document, values, strict=True))]
+    for name, inner, given in pairs:
+        yield from _missing(inner, given, f"{prefix}{name}.")
 
 
 def _problem(error: str, message: str, value: object) -> str:

@@ -49,6 +49,49 @@ def data_path(place: str | DataPath) -> DataPath:
     return path
 
 
+def is_folder(root: DataPath) -> bool:
+    """Whether a folder is there. An archive (zip://) that is gone holds none.
+
+    Raises:
+        DatasetError: DAT004 if its object store cannot be reached.
+    """
+    try:
+        return root.is_dir()
+    except FileNotFoundError:
+        return False
+    except Exception as error:  # each object store has its own errors: no network, no credentials
+        raise DatasetError(
+            "DAT004", f"{root} cannot be reached: {type(error).__name__}: {error}", "check the URL and your credentials"
+        ) from error
+
+
+def read_bytes(path: DataPath, what: str, hint: str | None = None) -> bytes:
+    """The content of a file of a data set.
+
+    Args:
+        path: the file.
+        what: what it is ("label file"), for the error.
+        hint: hint of the error, None for the usual one.
+
+    Raises:
+        DatasetError: DAT004 with the reason if it is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise unreadable(what, str(path), error, hint) from error
+
+
+def unreadable(what: str, name: str, error: OSError, hint: str | None = None) -> DatasetError:
+    """DAT004 for data that are missing or cannot be read; arguments as of `read_bytes`, `name` is that of the file."""
+    if isinstance(error, FileNotFoundError):
+        problem, usual = "is missing", "complete the download, or check that the root is the right folder"
+    else:
+        problem = f"cannot be read ({reason_of(error)})"
+        usual = "check its type and its permissions, and the network if the root is a URL"
+    return DatasetError("DAT004", f"{name}: {what} {problem}", hint or usual)
+
+
 def names_in(folder: DataPath) -> list[str]:
     """Names of the files and folders in a folder, sorted; none if there is no such folder.
 
@@ -60,9 +103,7 @@ def names_in(folder: DataPath) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise DatasetError(
-            "DAT004", f"{folder}: the folder cannot be read ({reason_of(error)})", "check its permissions"
-        ) from error
+        raise unreadable("folder", str(folder), error) from error
 
 
 def reason_of(error: OSError) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, PluginError
-from pointsam.base.remote import DataPath, data_path
+from pointsam.base.remote import DataPath, data_path, is_folder, unreadable
 from pointsam.datasets.base import Dataset, DatasetPlugin
+from pointsam.types import Frame
 
-__all__ = ["Dataset", "DatasetPlugin", "open_dataset"]
+__all__ = ["Dataset", "DatasetPlugin", "open_dataset", "read_frame"]
+
+_OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
+"""Errors of memory, open files and disk space: they concern every frame."""
 
 
 def open_dataset(root: DataPath | str, name: str | None = None, version: str | None = None) -> Dataset:
@@ -26,7 +32,7 @@ def open_dataset(root: DataPath | str, name: str | None = None, version: str | N
         PluginError: PLG001 if the plug-in of that name cannot be loaded, PLG002 if there are two.
     """
     root = data_path(root)
-    if not _is_folder(root):
+    if not is_folder(root):
         raise DatasetError(
             "DAT001", f"{root}: no such folder", "check the path; it must be the folder that holds the data set"
         )
@@ -48,13 +54,19 @@ def open_dataset(root: DataPath | str, name: str | None = None, version: str | N
     return dataset
 
 
-def _is_folder(root: DataPath) -> bool:
+def read_frame(dataset: Dataset, frame_id: str) -> Frame:
+    """A frame of a data set, which may be a plug-in that does not turn errors of its files or network into DAT004.
+
+    Raises:
+        DatasetError, CalibrationError: as `Dataset.frame`; DAT004 in place of an OSError.
+        OSError: if memory, open files or disk space run out.
+    """
     try:
-        return root.is_dir()
-    except Exception as error:  # each object store has its own errors: no network, no credentials
-        raise DatasetError(
-            "DAT004", f"{root} cannot be reached: {type(error).__name__}: {error}", "check the URL and your credentials"
-        ) from error
+        return dataset.frame(frame_id)
+    except OSError as error:
+        if error.errno in _OF_THE_MACHINE:
+            raise
+        raise unreadable("frame", f"{dataset.root}, {frame_id}", error) from error
 
 
 def _recognised(root: DataPath) -> str:

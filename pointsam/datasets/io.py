@@ -19,7 +19,7 @@ from PIL import Image
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.images import DAMAGED, PHOTO_FORMATS, open_image
-from pointsam.base.remote import DataPath, reason_of
+from pointsam.base.remote import DataPath, unreadable
 from pointsam.types import ImageSource, Sweep
 
 XYZ = ("x", "y", "z")
@@ -128,7 +128,7 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
     try:
         given = np.asarray(source.read(here))
     except OSError as error:
-        raise _unreadable("LiDAR file", source.name, error) from error
+        raise unreadable("LiDAR file", source.name, error) from error
     if given.ndim != 2 or given.shape[1] != len(here):
         raise _malformed(source.name, f"values of shape {given.shape} for {len(here)} columns")
     if len(given) == 0:
@@ -214,7 +214,7 @@ def _stream(source: ImageSource) -> Iterator[BinaryIO]:
     try:
         stream = source.open()
     except OSError as error:
-        raise _unreadable("image", source.name, error) from error
+        raise unreadable("image", source.name, error) from error
     with stream:
         if stream.seek(0, os.SEEK_END) == 0:
             raise DatasetError("DAT005", f"{source.name}: image of zero bytes", "fetch the file again")
@@ -233,16 +233,6 @@ def _decoding(source: ImageSource, stream: BinaryIO) -> Iterator[Image.Image]:
             f"{source.name}: not a readable image ({error})",
             "fetch the file again if it is damaged or truncated, or convert it to JPEG or PNG",
         ) from error
-
-
-def _unreadable(what: str, name: str, error: OSError) -> DatasetError:
-    if isinstance(error, FileNotFoundError):
-        return DatasetError(
-            "DAT004", f"{name}: {what} is missing", "complete the download, or check that the root is the right folder"
-        )
-    return DatasetError(
-        "DAT004", f"{name}: {what} cannot be read ({reason_of(error)})", "check its type and its permissions"
-    )
 
 
 def _malformed(name: str, problem: str) -> DatasetError:

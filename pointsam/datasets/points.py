@@ -5,7 +5,8 @@ This accounts for the motion of the vehicle, not for that of objects.
 
 If a sweep is not motion-compensated and its points have times, each point is first transformed with the pose of the
 vehicle at its own time. The vehicle is assumed to move at a constant rate from the pose of the sweep. The rate is that
-between the two known poses (of the reference sweep and its neighbours) around the mean time of the sweep's points.
+between the two known poses (of the reference sweep and its neighbours) around the mid-point between the times of the
+first and the last point of the sweep.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def _compensated(frame: Frame, sweep: Sweep, intensity: bool) -> tuple[NDArray[n
     values = read_columns(sweep, (*wanted, "time_s"))
     values, time_s = np.ascontiguousarray(values[:, :-1]), values[:, -1].astype(np.float64)
     if sweep.needs_compensation:
-        mean_us = sweep.t_us + 5e5 * float(time_s.min() + time_s.max())
-        xyz_ego_m = carried(sweep.ego_SE3_lidar.apply(values[:, :3]), twist(frame, mean_us), time_s)
+        mid_us = sweep.t_us + 5e5 * float(time_s.min() + time_s.max())
+        xyz_ego_m = carried(sweep.ego_SE3_lidar.apply(values[:, :3]), twist(frame, mid_us), time_s)
         values[:, :3] = sweep.ego_SE3_lidar.inverse().apply(xyz_ego_m)
     return values, time_s

@@ -5,19 +5,17 @@ The layout is that of instance maps (docs/precomputed_masks.md), with `visible` 
 
 from __future__ import annotations
 
-import json
+import io
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import DatasetError
 from pointsam.base.images import DAMAGED, MASK_FORMATS, open_image
-from pointsam.base.remote import DataPath
+from pointsam.base.mask_files import TRUTH, malformed, read_instances
+from pointsam.base.remote import DataPath, read_bytes
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import CameraView
-
-FOLDER = "truth2d"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,32 +37,29 @@ class ImageTruth:
 
 def has_image_truth(root: DataPath) -> bool:
     """Whether a data root has ground truth of images."""
-    return (root / FOLDER).is_dir()
+    return (root / TRUTH).is_dir()
 
 
 def image_truth(root: DataPath, view: CameraView, taxonomy: Taxonomy) -> ImageTruth | None:
     """The ground truth of a camera's image, None if it has none.
 
     Raises:
-        DatasetError: DAT011 on a damaged file, naming it.
+        DatasetError: DAT004 if a file cannot be read or its JSON is missing, DAT011 on a damaged file, naming it.
         SchemaError: SCH001 on a class that the taxonomy lacks.
     """
-    folder = root / FOLDER / view.name
+    folder = root / TRUTH / view.name
     picture, table = folder / f"{view.stem}.png", folder / f"{view.stem}.json"
     if not picture.is_file():
         return None
     try:
-        with picture.open("rb") as stream, open_image(stream, MASK_FORMATS) as image:
+        with open_image(io.BytesIO(read_bytes(picture, "instance map")), MASK_FORMATS) as image:
             ids = np.asarray(image).astype(np.int64)
-        rows = [
-            (int(key), taxonomy.class_id(entry["label"]), float(entry.get("visible", 1.0)))
-            for key, entry in json.loads(table.read_bytes()).items()
-        ]
-    except (*DAMAGED, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(
-            "DAT011",
-            f"{picture} and {table.name} are not an instance map: {error}",
-            "write this ground truth again",
-        ) from error
-    found = np.array(rows, dtype=np.float64).reshape(-1, 3)
-    return ImageTruth(ids, found[:, 0].astype(np.int64), found[:, 1].astype(np.int64), found[:, 2])
+    except DAMAGED as error:
+        raise malformed(picture, f"not a readable PNG ({error})", "this ground truth again,") from error
+    instances = read_instances(table, truth=True)
+    return ImageTruth(
+        ids,
+        np.array(list(instances), dtype=np.int64),
+        np.array([taxonomy.class_id(instance.label) for instance in instances.values()], dtype=np.int64),
+        np.array([instance.visible for instance in instances.values()], dtype=np.float64),
+    )

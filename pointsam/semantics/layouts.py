@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -10,12 +12,21 @@ from numpy.typing import NDArray
 
 from pointsam import rle
 from pointsam.base.arrays import IntArray
-from pointsam.base.document import read_json
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.images import DAMAGED, MASK_FORMATS, open_image
+from pointsam.base.mask_files import (
+    DOCS,
+    as_object,
+    fraction,
+    id_of,
+    label_of,
+    malformed,
+    read_instances,
+    read_masks,
+)
+from pointsam.base.remote import read_bytes
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 
-DOCS = "docs/precomputed_masks.md"
 LABELS = "labels.json"
 
 _EIGHT_BIT = ("L", "P")
@@ -40,7 +51,8 @@ class Layout(Protocol):
         """The masks in the files `stem` + suffix of an image of `size` (height_px, width_px).
 
         Raises:
-            DatasetError: DAT011 on a damaged or malformed file, or one of another size.
+            DatasetError: DAT004 on a file that cannot be read, DAT011 on a damaged or malformed file, or one of another
+                size.
             SchemaError: SCH001 on an id without a label.
         """
 
@@ -55,8 +67,8 @@ class SemanticPng:
         self._labels = labels
         self._class_of_id = np.full(256, BACKGROUND, dtype=np.uint8)
         self._known = np.zeros(256, dtype=np.bool_)
-        for key, label in _object(labels, document(labels), "the file").items():
-            label_id = _id(labels, key, 0, 255)
+        for key, label in as_object(labels, read_masks(labels), "the file").items():
+            label_id = id_of(labels, key, 0, 255)
             if not isinstance(label, str):
                 raise malformed(labels, f"[{key!r}] is {label!r}", "a label name")
             self._class_of_id[label_id] = mapping.class_id(label)
@@ -87,21 +99,18 @@ class InstancePng:
     def read(self, stem: Path, size: tuple[int, int]) -> list[Found]:
         """One mask per id, by rising id."""
         path, names = (stem.with_name(stem.name + suffix) for suffix in self.suffixes)
-        objects: dict[int, tuple[str, float]] = {}
-        for key, value in _object(names, document(names), "the file").items():
-            instance_id, entry = _id(names, key, 1, 65535), _object(names, value, f"[{key!r}]")
-            objects[instance_id] = (_label(names, entry, f"[{key!r}]"), _score(names, entry, f"[{key!r}]"))
+        instances = read_instances(names)
         pixels = _png(path, size, _EIGHT_BIT + _SIXTEEN_BIT)
         ids = np.setdiff1d(pixels, [0])
-        unnamed = np.setdiff1d(ids, list(objects))
+        unnamed = np.setdiff1d(ids, list(instances))
         if len(unnamed):
             raise _unnamed(path, unnamed, names)
         found = []
         for instance_id in ids:
-            label, score = objects[int(instance_id)]
-            class_id = self._mapping.class_id(label)
+            instance = instances[int(instance_id)]
+            class_id = self._mapping.class_id(instance.label)
             if class_id != BACKGROUND:
-                found.append((rle.encode_mask(pixels == instance_id), class_id, score))
+                found.append((rle.encode_mask(pixels == instance_id), class_id, instance.score))
         return found
 
 
@@ -117,13 +126,13 @@ class RleJson:
     def read(self, stem: Path, size: tuple[int, int]) -> list[Found]:
         """One mask per entry, in the order of the entries."""
         path = stem.with_name(stem.name + ".json")
-        entries = document(path)
+        entries = read_masks(path)
         if not isinstance(entries, list):
             raise malformed(path, "the file is not a list", "a list of masks, [] for an image without objects,")
         found = []
         for i, value in enumerate(entries):
-            entry = _object(path, value, f"[{i}]")
-            label, score = _label(path, entry, f"[{i}]"), _score(path, entry, f"[{i}]")
+            entry = as_object(path, value, f"[{i}]")
+            label, score = label_of(path, entry, f"[{i}]"), fraction(path, entry, "score", f"[{i}]")
             counts = _counts(path, entry, f"[{i}].segmentation", size)
             class_id = self._mapping.class_id(label)
             if class_id != BACKGROUND and rle.area_px(counts, *size) > 0:
@@ -131,28 +140,9 @@ class RleJson:
         return found
 
 
-def document(path: Path) -> object:
-    """The JSON of a file.
-
-    Raises:
-        DatasetError: DAT004 if it is missing, DAT011 if it is malformed.
-    """
-    try:
-        return read_json(path)
-    except FileNotFoundError:
-        raise DatasetError("DAT004", f"no {path}", f"write it next to the masks ({DOCS})") from None
-    except ValueError as error:
-        raise malformed(path, str(error), "the JSON") from error
-
-
-def malformed(path: Path, problem: str, wanted: str) -> DatasetError:
-    """DAT011 for a file that exists but is not as it should be; `wanted` is what to write."""
-    return DatasetError("DAT011", f"{path}: {problem}", f"write {wanted} as {DOCS} says")
-
-
 def _png(path: Path, size: tuple[int, int], modes: tuple[str, ...]) -> NDArray[np.int32]:
     try:
-        with open_image(path, MASK_FORMATS) as image:
+        with open_image(io.BytesIO(read_bytes(path, "mask file")), MASK_FORMATS) as image:
             # Before the pixels are decoded: checking the size is cheap and stops decompression bombs.
             if (image.height, image.width) != size:
                 raise _other_size(path, (image.height, image.width), size)
@@ -166,8 +156,8 @@ def _png(path: Path, size: tuple[int, int], modes: tuple[str, ...]) -> NDArray[n
         ) from error
 
 
-def _counts(path: Path, entry: dict[str, object], where: str, size: tuple[int, int]) -> bytes:
-    segmentation = _object(path, entry.get("segmentation"), where)
+def _counts(path: Path, entry: Mapping[str, object], where: str, size: tuple[int, int]) -> bytes:
+    segmentation = as_object(path, entry.get("segmentation"), where)
     height_width, counts = segmentation.get("size"), segmentation.get("counts")
     if not (isinstance(height_width, list) and len(height_width) == 2 and all(type(n) is int for n in height_width)):
         raise malformed(path, f"{where}.size is {height_width!r}", "[height, width] of the image")
@@ -183,33 +173,6 @@ def _counts(path: Path, entry: dict[str, object], where: str, size: tuple[int, i
         problem = "not ASCII" if isinstance(error, UnicodeError) else str(error)
         raise malformed(path, f"{where}.counts: {problem}", "what pycocotools.mask.encode gives,") from error
     return raw
-
-
-def _object(path: Path, value: object, where: str) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise malformed(path, f"{where} is not a JSON object", "{...}")
-    return value
-
-
-def _label(path: Path, entry: dict[str, object], where: str) -> str:
-    label = entry.get("label", entry.get("category"))
-    if not isinstance(label, str):
-        raise malformed(path, f"{where}.label is {label!r}", "a label name")
-    return label
-
-
-def _score(path: Path, entry: dict[str, object], where: str) -> float:
-    score = entry.get("score")
-    if isinstance(score, bool) or not isinstance(score, (int, float)) or not 0 <= score <= 1:
-        raise malformed(path, f"{where}.score is {score!r}", "a number from 0 to 1")
-    return float(score)
-
-
-def _id(path: Path, key: str, smallest: int, largest: int) -> int:
-    digits = key.isascii() and key.isdigit() and len(key) <= 5
-    if not (digits and smallest <= int(key) <= largest and str(int(key)) == key):
-        raise malformed(path, f"the key {key!r} is not an id", f'an id from "{smallest}" to "{largest}"')
-    return int(key)
 
 
 def _other_size(path: Path, given: tuple[int, int], size: tuple[int, int], what: str = "") -> DatasetError:

@@ -66,7 +66,7 @@ def load_mapping(path: Path) -> LabelMapping:
             "SCH002", f"{path}: {problem}", f"write JSON such as {_EXAMPLE}; docs/mapping.md lists the fields"
         )
 
-    file = read_document(path, MappingFile, refuse)
+    file = read_document(path, MappingFile, refuse, partial=True)
     taxonomy = _taxonomy(file.taxonomy, lambda problem: refuse(f"in `taxonomy`: {problem}"))
     labels = taxonomy.coco if file.labels is None else file.labels
     if not labels:
@@ -96,7 +96,7 @@ def _taxonomy(value: object, refuse: Callable[[str], SchemaError]) -> Taxonomy:
         if value not in known:
             raise refuse(f"{value!r} is not one of {', '.join(known)}, and not a list of classes")
         return plugins.load("datasets", value, BringsTaxonomy).taxonomy
-    taxonomy = document_from(value, Taxonomy, refuse)
+    taxonomy = document_from(value, Taxonomy, refuse, partial=True)
     if not taxonomy.name:
         raise refuse("name is empty")
     for i, spec in enumerate(taxonomy.classes):

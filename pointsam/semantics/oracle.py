@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pointsam import rle
 from pointsam.base.errors import DatasetError
+from pointsam.base.mask_files import TRUTH
 from pointsam.base.ranges import require
 from pointsam.base.seeding import generator
 from pointsam.semantics import precomputed
@@ -17,9 +18,6 @@ from pointsam.semantics.base import SemanticsContext, SemanticsPlugin, required_
 from pointsam.semantics.layouts import InstancePng
 from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame
-
-TRUTH = "truth2d"
-"""Folder of a data root that holds the ground-truth instances of its images."""
 
 DOCS = "docs/oracle.md"
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from pointsam import rle
 from pointsam.base.errors import DatasetError
+from pointsam.base.mask_files import DOCS
+from pointsam.base.remote import read_bytes
 from pointsam.semantics.base import NoOptions, SemanticsPlugin, required_folder
-from pointsam.semantics.layouts import DOCS, LABELS, InstancePng, Layout, RleJson, SemanticPng
+from pointsam.semantics.layouts import LABELS, InstancePng, Layout, RleJson, SemanticPng
 from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame
 
@@ -73,10 +75,11 @@ def fingerprint(masks_dir: Path) -> str:
     for frames that are done are therefore not noticed: they need a new output folder.
 
     Raises:
-        DatasetError: DAT001 if there is no such folder, DAT002 if it has no layout or a mixture.
+        DatasetError: DAT001 if there is no such folder, DAT002 if it has no layout or a mixture, DAT004 if labels.json
+            cannot be read.
     """
     kind = layout_kind(masks_dir)
-    labels = (masks_dir / LABELS).read_bytes() if issubclass(kind, SemanticPng) else b""
+    labels = read_bytes(masks_dir / LABELS, "list of labels") if issubclass(kind, SemanticPng) else b""
     return hashlib.sha256(kind.__name__.encode() + b"\n" + labels).hexdigest()
 
 

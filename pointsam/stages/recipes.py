@@ -13,6 +13,7 @@ from typing import Literal
 from pointsam.base.config import assign, parse, require_finite
 from pointsam.base.document import json_object
 from pointsam.base.errors import SchemaError
+from pointsam.base.plugins import plugins
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import semantics_plugin
 from pointsam.semantics.riders import RiderConfig
@@ -23,7 +24,7 @@ from pointsam.stages.prompt import PromptConfig
 from pointsam.stages.refine import RefineConfig
 from pointsam.stages.trim import TrimConfig
 
-_RECORDED_SEMANTICS, _RECORDED_SEGMENTER = ("ssd", "oracle"), "mobile_sam"
+_RECORDED_SEMANTICS, _RECORDED_SEGMENTER, _RECORDED_SECTION = ("ssd", "oracle"), "mobile_sam", "segment"
 """Back ends whose options every run records, in use or not. Version 0.1.0 did so, and its runs must keep their keys."""
 
 
@@ -65,14 +66,23 @@ class MasksConfig:
         Raises:
             SchemaError: SCH005 naming `where` and the field.
         """
-        parsed: MasksConfig = parse(cls, cls.sorted_out(document), where, "masks.")
+        values = cls.sorted_out(document)
+        for name in values.keys() - _own_fields() - {"options"}:
+            raise SchemaError(
+                "SCH005", f"{where}: masks.{name} is no field and no section of a back end", "see docs/recipes.md"
+            )
+        parsed: MasksConfig = parse(cls, values, where, "masks.")
         return parsed
 
     @staticmethod
     def sorted_out(document: Mapping[str, object]) -> dict[str, object]:
-        """The JSON values of `as_dict` as fields of the class: sections of options move into `options`."""
-        own = {name: value for name, value in document.items() if name in _own_fields()}
-        return {**own, "options": {name: value for name, value in document.items() if name not in own}}
+        """The JSON values of `as_dict` as fields of the class: sections of options move into `options`.
+
+        A section that no back end of the document names stays, and is then an unknown field.
+        """
+        sections = _known_sections(document)
+        own = {name: value for name, value in document.items() if name not in sections}
+        return {**own, "options": {name: document[name] for name in document if name in sections}}
 
     def as_dict(self, where: str = "the recipe") -> dict[str, object]:
         """JSON values: the fields, then a section for each back end with its options, complete and checked.
@@ -124,6 +134,18 @@ class MasksConfig:
 
 def _own_fields() -> set[str]:
     return {one.name for one in fields(MasksConfig)} - {"options"}
+
+
+def _known_sections(document: Mapping[str, object]) -> set[str]:
+    """Sections of the back ends that every run records, and of those that the document names.
+
+    A segmenter of another package may have named its section otherwise. It need not be installed, and is not imported.
+    """
+    backend, semantics = document.get("backend"), document.get("semantics")
+    known = {*_RECORDED_SEMANTICS, _RECORDED_SECTION, str(backend), str(semantics)} - _own_fields()
+    others = document.keys() - known - _own_fields()
+    ours = {plugin.name for plugin in plugins("segmenters") if plugin.entry.value.startswith("pointsam.")}
+    return known | others if len(others) == 1 and backend not in document and backend not in ours else known
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from pointsam.base.mask_files import TRUTH
 from pointsam.base.seeding import generator
 from pointsam.geometry.se3 import SE3
-from pointsam.semantics.oracle import TRUTH
 from pointsam.synth.annotate import BoxRow, Silhouettes, boxes, point_labels, visibility_tokens
 from pointsam.synth.exposure import Studio, instance_files, jpeg
 from pointsam.synth.lidar import Lidar, Scan

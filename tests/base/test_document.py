@@ -8,9 +8,11 @@ import pytest
 
 from pointsam.base.document import (
     LEFT_OUT,
+    OPTIONAL,
     canonical_json,
     differences,
     document_bytes,
+    document_from,
     json_values,
     parse_document,
     parse_json,
@@ -107,6 +109,35 @@ def test_a_missing_field_is_named():
         parse({"name": "a"})
 
 
+@dataclass(frozen=True)
+class Fleet:
+    cars: dict[str, list[Car]] = field(default_factory=dict)
+    colour: str = field(default="red", metadata=OPTIONAL)
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({}, "cars"),
+        ({"cars": {"a": [{"name": "a", "doors": 4, "owner": None}]}}, "cars.a.0.wheels"),
+        ({"cars": {"a": [], "b": [{"name": "a", "doors": 4, "wheels": []}]}}, "cars.b.0.owner"),
+    ],
+)
+def test_a_field_with_a_default_is_missing_too_unless_people_write_the_file(tmp_path, values, name):
+    with pytest.raises(SchemaError, match=f"the file: {name} is missing"):
+        document_from(values, Fleet, refuse)
+    (tmp_path / "fleet.json").write_text(json.dumps(values))
+    with pytest.raises(SchemaError, match=f"the file: {name} is missing"):
+        read_document(tmp_path / "fleet.json", Fleet, refuse)
+    found = read_document(tmp_path / "fleet.json", Fleet, refuse, partial=True)
+    assert found == document_from(values, Fleet, refuse, partial=True)
+    assert found.colour == "red"
+
+
+def test_a_stored_document_may_lack_an_optional_field():
+    assert document_from({"cars": {}}, Fleet, refuse) == Fleet()
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -136,7 +167,7 @@ def test_an_older_document_is_upgraded_before_it_is_checked():
     def upgrade(values):
         return {"doors" if name == "gates" else name: value for name, value in values.items()}
 
-    assert parse_document('{"name": "a", "gates": 3}', Car, refuse, upgrade) == Car("a", 3)
+    assert parse_document('{"name": "a", "gates": 3, "wheels": [], "owner": null}', Car, refuse, upgrade) == Car("a", 3)
 
 
 def test_differences_are_listed_by_field():

@@ -7,7 +7,7 @@ import pytest
 from helpers.two_lidars import png
 
 from pointsam.base.errors import BackendError, DatasetError
-from pointsam.base.remote import data_path, names_in, version_of
+from pointsam.base.remote import data_path, is_folder, names_in, read_bytes, version_of
 from pointsam.datasets.io import ImageFile, RawPoints, encoded_image, image_size, read_image, read_points
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Sweep
@@ -108,3 +108,31 @@ def test_a_changed_file_has_another_version(root, store, tmp_path):
     assert version_of(root / "a.bin") == before
     store.pipe("/bucket/a.bin", b"1")
     assert version_of(root / "a.bin") != before
+
+
+def test_a_folder_in_an_archive_that_is_gone_is_none(tmp_path, root):
+    assert is_folder(root)
+    assert is_folder(tmp_path)
+    for gone in (root / "a.png", tmp_path / "gone", data_path(f"zip://::file://{tmp_path / 'gone.zip'}")):
+        assert not is_folder(gone)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError(13, "Permission denied"), "label file cannot be read (Permission denied)"),
+        (ConnectionResetError("reset by peer"), "label file cannot be read (reset by peer)"),
+        (FileNotFoundError("bucket/a"), "label file is missing"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, monkeypatch, error, reason):
+    def refuse(_path):
+        raise error
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DatasetError) as raised:
+        read_bytes(tmp_path / "a.txt", "label file")
+    assert (raised.value.code, raised.value.message) == ("DAT004", f"{tmp_path / 'a.txt'}: {reason}")
+    with pytest.raises(DatasetError) as raised:
+        read_bytes(tmp_path / "a.txt", "label file", "unpack it")
+    assert raised.value.hint == "unpack it"

@@ -1,11 +1,13 @@
+import errno
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from pointsam.base.errors import DatasetError, PluginError
 from pointsam.base.plugins import names
-from pointsam.datasets import open_dataset
+from pointsam.datasets import open_dataset, read_frame
 
 
 def test_a_kitti_folder_is_recognised(tiny_kitti):
@@ -94,3 +96,21 @@ def test_a_data_set_that_goes_by_another_name_than_its_plug_in_is_refused(instal
     install("theirs", [("datasets", "wrong", "their_data:WRONG")], {"their_data": THEIRS})
     with pytest.raises(PluginError, match=r"PLG001.*'wrong' opens a data set with the name 'kitti'"):
         open_dataset(tiny_kitti.root, "wrong")
+
+
+def failing(error):
+    def frame(_frame_id):
+        raise error
+
+    return SimpleNamespace(root="s3://bucket/yard", frame=frame)
+
+
+def test_a_network_error_of_a_plug_in_is_DAT004_of_the_frame():
+    with pytest.raises(DatasetError, match=r"DAT004.*s3://bucket/yard, f7: .*reset by peer"):
+        read_frame(failing(ConnectionResetError("reset by peer")), "f7")
+
+
+@pytest.mark.parametrize("number", [errno.ENOMEM, errno.ENOSPC, errno.EMFILE])
+def test_an_error_of_the_machine_is_not_that_of_a_frame(number):
+    with pytest.raises(OSError, match="machine"):
+        read_frame(failing(OSError(number, "machine")), "f7")

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,7 +116,9 @@ def test_missing_files_are_named_with_their_url(tiny_kitti, tmp_path, store):
     store.rm("/k/training/calib/000001.txt")
     with pytest.raises(DatasetError, match=r"DAT004.*memory://k/training/image_2/000000\.png: image is missing"):
         kitti.frame("000000")
-    with pytest.raises(DatasetError, match=r"DAT004.*memory://k/training/calib/000001\.txt: .*\(it is missing\)"):
+    with pytest.raises(
+        DatasetError, match=r"DAT004.*memory://k/training/calib/000001\.txt: calibration file is missing"
+    ):
         kitti.frame("000001")
     url = upload(make_root(tmp_path / "n"), "n")
     store.rm("/n/v1.0-mini/ego_pose.json")
@@ -173,3 +177,29 @@ def test_true_instances_of_images_are_read(tmp_path):
     truths = [image_truth(place, view, remote.taxonomy) for place in (root, remote.root)]
     assert plain(truths[0]) == plain(truths[1])
     assert image_truth(remote.root, frame.cameras[1], remote.taxonomy) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "use"),
+    [
+        ("semantickitti", "000000.label", lambda dataset: dataset.point_truth("08_000000")),
+        ("semantickitti", "poses.txt", lambda dataset: dataset.frame("08_000000")),
+        ("semantickitti", "times.txt", lambda dataset: dataset.fingerprint()),
+        ("kitti", "mine.txt", lambda dataset: dataset.frame_ids("mine")),
+        ("kitti", "000000.txt", lambda dataset: dataset.fingerprint()),
+        ("nuscenes", "l.bin", lambda dataset: dataset.point_truth(dataset.frame_ids()[1])),
+        ("nuscenes", "p.npz", lambda dataset: dataset.point_truth(dataset.frame_ids()[0])),
+        ("nuscenes", "splits.json", lambda dataset: dataset.frame_ids("mine")),
+    ],
+    indirect=["kind"],
+)
+def test_a_file_that_cannot_be_read_is_DAT004(root, file, use, monkeypatch):
+    def refuse(path):
+        if path.name == file:
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    dataset, read = open_dataset(root), Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DatasetError, match=rf"DAT004.*{re.escape(file)}: .*\(Permission denied\)"):
+        use(dataset)

@@ -1,6 +1,7 @@
 """True instances of images: read, absent, damaged."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -42,10 +43,28 @@ def test_an_image_without_any_has_none(tmp_path, stem):
     assert not has_image_truth(tmp_path / "elsewhere")
 
 
-@pytest.mark.parametrize("text", ["{", '{"1": {}}', '{"x": {"label": "car"}}', "[1]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        '{"1": {}}',
+        '{"x": {"label": "car"}}',
+        "[1]",
+        '{"1": {"label": "car", "visible": "much"}}',
+        '{"1": {"label": "car", "visible": 2}}',
+        '{"0": {"label": "car"}}',
+        '{"1": {"label": "car"}, "1": {"label": "bus"}}',
+    ],
+)
 def test_a_damaged_table_is_named(tmp_path, stem, text):
     stem.with_suffix(".json").write_text(text)
-    with pytest.raises(DatasetError, match=r"DAT011.*one\.png"):
+    with pytest.raises(DatasetError, match=r"DAT011.*one\.json"):
+        image_truth(tmp_path, VIEW, NUSCENES)
+
+
+def test_a_missing_table_is_named(tmp_path, stem):
+    stem.with_suffix(".json").unlink()
+    with pytest.raises(DatasetError, match=r"DAT004.*one\.json"):
         image_truth(tmp_path, VIEW, NUSCENES)
 
 
@@ -61,4 +80,13 @@ def test_a_cut_off_picture_and_a_foreign_class_are_refused(tmp_path, stem):
 def test_a_picture_that_is_no_png_is_refused(tmp_path, stem):
     Image.new("L", (30, 20)).save(stem.with_suffix(".png"), "GIF")
     with pytest.raises(DatasetError, match=r"DAT011.*one\.png.*content is not PNG"):
+        image_truth(tmp_path, VIEW, NUSCENES)
+
+
+def test_a_picture_that_cannot_be_read_is_DAT004(tmp_path, stem, monkeypatch):
+    def refuse(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DatasetError, match=r"DAT004.*one\.png: instance map cannot be read \(Permission denied\)"):
         image_truth(tmp_path, VIEW, NUSCENES)

@@ -11,12 +11,12 @@ import numpy as np
 from pointsam.store.document import ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
-from pointsam.taxonomy import BACKGROUND
+from pointsam.taxonomy import BACKGROUND, ClassSpec, Taxonomy
 from pointsam.types import NO_INSTANCE, Cluster, Detections, FrameLabels, FrameRow, ImageMasks, Masks, PointLabels
 
 METADATA = {
     "config": {"kappa": 0.04},
-    "taxonomy": {"name": "two", "classes": [{"name": "car"}, {"name": "person"}]},
+    "taxonomy": Taxonomy("two", (ClassSpec("car"), ClassSpec("person"))).as_dict(),
     "weights_sha256": {"segmenter": "ab"},
     "calibration_perturbation": "none",
     "tool_version": "1",

@@ -129,3 +129,17 @@ class TestLabelsToTrainOn:
         with pytest.raises(SchemaError, match=r"SCH003.*rotation 1 deg"):
             open_labels(tmp_path / "out", world)
         assert open_labels(tmp_path / "out", world, allow_noise=True).out == tmp_path / "out"
+
+
+@pytest.mark.parametrize("command", ["report", "inspect", "eval", "clusters"])
+def test_an_archive_that_has_moved_is_named(out, tmp_path, command):
+    pytest.importorskip("upath", reason="needs pointsam[remote]")
+    gone = f"zip://::file://{tmp_path / 'moved.zip'}"
+    place = tmp_path / "place"
+    arguments = {
+        "report": (out, gone, "--dest", place),
+        "inspect": (out, "0", "--data", gone, "--png", place),
+        "eval": (out, gone),
+        "clusters": (gone, "--masks-from", out, "--out", place),
+    }
+    refused(label(command, *arguments[command]), "DAT001", "moved.zip")

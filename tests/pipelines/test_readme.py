@@ -1,11 +1,13 @@
-"""The README's lines of Python run."""
+"""The lines of Python in README and docs run, and the pages hold no notes of their writers."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "pointsam" / "base" / "errors.md"]
 
 
 def run_block(text, marker):
@@ -38,3 +40,13 @@ def test_tables_are_read_as_the_readme_says(folders, capsys):
     clusters = run_block(README, "pyarrow.dataset")["clusters"]
     assert {"car", "pedestrian"} == set(clusters["class_name"].to_pylist())
     assert "'class_name': 'car'" in capsys.readouterr().out
+
+
+def test_labels_are_read_as_their_page_says(folders):
+    names = run_block((ROOT / "docs" / "labels.md").read_text(), "import pointsam")
+    assert len(names["frame"].labels)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_holds_no_hidden_comment(page):
+    assert "<!--" not in page.read_text()

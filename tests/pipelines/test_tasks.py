@@ -1,5 +1,7 @@
 """Which errors set a frame aside, and which stop the run."""
 
+import errno
+
 import pytest
 
 from pipelines.tasks import Task, guarded
@@ -46,3 +48,8 @@ def test_a_defect_sets_a_frame_aside(raised):
 def test_a_full_memory_stops_the_run():
     with pytest.raises(BackendError, match="BCK008"):
         done(MemoryError())
+
+
+def test_a_full_disk_stops_the_run():
+    with pytest.raises(BackendError, match=r"BCK008.*No space left"):
+        done(OSError(errno.ENOSPC, "No space left on device"))

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -297,3 +298,13 @@ def test_every_layout_has_a_fingerprint_of_its_own(folder):
 def test_a_folder_without_a_layout_has_no_fingerprint(folder):
     with pytest.raises(DatasetError, match="DAT002"):
         fingerprint(folder(labels=LABELS))
+
+
+def test_labels_that_cannot_be_read_are_DAT004(folder, monkeypatch):
+    def refuse(_path):
+        raise PermissionError(13, "Permission denied")
+
+    masks_dir = folder(labels=LABELS, png=IDS)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DatasetError, match=r"DAT004.*labels\.json.*Permission denied"):
+        fingerprint(masks_dir)

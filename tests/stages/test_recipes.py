@@ -129,6 +129,12 @@ def test_a_document_opens_without_the_back_ends_that_it_names():
     assert (masks.backend, masks.options["theirs"]) == ("theirs", {"colour": "red"})
 
 
+def test_a_section_that_no_back_end_names_is_refused():
+    document = RECIPES["paper"]().masks.as_dict()
+    with pytest.raises(SchemaError, match=r"SCH005.*run\.json: masks\.promt"):
+        MasksConfig.from_dict({**document, "promt": document["prompt"]}, "run.json")
+
+
 THEIRS = """
 from dataclasses import dataclass
 from pointsam.semantics.base import SemanticsPlugin

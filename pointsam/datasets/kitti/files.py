@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError
-from pointsam.base.remote import DataPath, names_in, reason_of
+from pointsam.base.remote import DataPath, names_in, read_bytes
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 
@@ -137,12 +137,7 @@ def numbers_in(folder: DataPath, suffix: str) -> list[str]:
 
 
 def _lines(path: DataPath, what: str) -> list[str]:
-    try:
-        return [line.strip() for line in path.read_bytes().decode(errors="replace").splitlines()]
-    except OSError as error:
-        raise DatasetError(
-            "DAT004", f"{path}: {what} cannot be read ({reason_of(error)})", "complete the download of the data set"
-        ) from error
+    return [line.strip() for line in read_bytes(path, what).decode(errors="replace").splitlines()]
 
 
 def _matrix(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.paths import name_problem
-from pointsam.base.remote import DataPath, data_path
+from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
 from pointsam.datasets.io import ImageFile, RawPoints, image_size, read_points
 from pointsam.datasets.kitti.files import (
     COLUMNS,
@@ -65,7 +65,7 @@ class Kitti:
 
     def __init__(self, root: DataPath) -> None:
         self.root = data_path(root)
-        if not self.root.is_dir():
+        if not is_folder(self.root):
             raise DatasetError("DAT001", f"{self.root}: no such folder", "check the path")
         if not any((self.root / folder / "velodyne").is_dir() for folder in FOLDERS):
             raise DatasetError(
@@ -96,7 +96,7 @@ class Kitti:
                 raise DatasetError(
                     "DAT010", f"{self.root}: no split {split!r}, {source} is missing", f"use one of: {', '.join(known)}"
                 )
-            numbers = sorted(set(source.read_bytes().decode(errors="replace").split()))
+            numbers = sorted(set(read_bytes(source, "split").decode(errors="replace").split()))
         if not numbers:
             raise DatasetError(
                 "DAT009",
@@ -216,8 +216,8 @@ class Kitti:
         digest = hashlib.sha256()
         for folder in FOLDERS:
             for number in numbers_in(self.root / folder / "velodyne", ".bin"):
-                files = _FrameFiles.of(self.root / folder, number)
-                calibration = files.calibration.read_bytes() if files.calibration.is_file() else b""
+                path = _FrameFiles.of(self.root / folder, number).calibration
+                calibration = read_bytes(path, "calibration file") if path.is_file() else b""
                 digest.update(f"{folder}/{number} {len(calibration)}\n".encode() + calibration)
         return digest.hexdigest()
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError
-from pointsam.base.remote import DataPath, data_path
+from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
 from pointsam.datasets.io import ImageFile, RawPoints, image_size, read_points
 from pointsam.datasets.kitti import sequences_of
 from pointsam.datasets.kitti.files import COLUMNS, LIDAR, Calibration, numbers_in, read_calibration
@@ -57,7 +57,7 @@ class SemanticKitti:
 
     def __init__(self, root: DataPath) -> None:
         self.root = data_path(root)
-        if not self.root.is_dir():
+        if not is_folder(self.root):
             raise DatasetError("DAT001", f"{self.root}: no such folder", "check the path")
         self._here = sequences_of(self.root)
         if not self._here:
@@ -144,7 +144,8 @@ class SemanticKitti:
         not see, because images cannot label them.
 
         Raises:
-            DatasetError: DAT011 if the number of labels is not that of points; as `frame` and `read_points`.
+            DatasetError: DAT004 if the file cannot be read, DAT011 if the number of labels is not that of points; as
+                `frame` and `read_points`.
         """
         name, number = self._parts(frame_id)
         path = self._folder(name) / "labels" / f"{number}.label"
@@ -152,7 +153,7 @@ class SemanticKitti:
             return None
         frame = self.frame(frame_id)
         xyz = read_points(frame.sweep)
-        value = np.frombuffer(path.read_bytes(), dtype="<u1")
+        value = np.frombuffer(read_bytes(path, "label file"), dtype="<u1")
         if len(value) != 4 * len(xyz):
             raise DatasetError(
                 "DAT011",
@@ -181,7 +182,7 @@ class SemanticKitti:
         for name in self._here:
             for file in ("calib.txt", "poses.txt", "times.txt"):
                 path = self._folder(name) / file
-                content = path.read_bytes() if path.is_file() else b""
+                content = read_bytes(path, "file") if path.is_file() else b""
                 digest.update(f"{name}/{file} {len(content)}\n".encode() + content)
             digest.update(" ".join(self._numbers(name)).encode())
         return digest.hexdigest()
@@ -228,7 +229,7 @@ class SemanticKitti:
 def _table(path: DataPath, width: int) -> NDArray[np.float64] | None:
     if not path.is_file():
         return None
-    words = path.read_bytes().decode(errors="replace").split()
+    words = read_bytes(path, "file").decode(errors="replace").split()
     try:
         values = np.array(words, dtype=np.float64).reshape(-1, width)
     except ValueError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pointsam.base.document import parse_document
 from pointsam.base.errors import DatasetError
-from pointsam.base.remote import DataPath, reason_of
+from pointsam.base.remote import DataPath, read_bytes
 
 # Ranges of scene numbers, first-last; the published lists (nuscenes.utils.splits) name all 1,000 scenes.
 _RANGES = {
@@ -40,12 +40,8 @@ def own_splits(path: DataPath) -> dict[str, list[str]]:
     """
     if not path.is_file():
         return {}
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DatasetError("DAT004", f"cannot read {path}: {reason_of(error)}", "check its permissions") from error
     return parse_document(
-        content,
+        read_bytes(path, "list of splits"),
         dict[str, list[str]],
         lambda problem: DatasetError("DAT011", f"{path}: {problem}", "write it as {split: [scene names]}"),
     )

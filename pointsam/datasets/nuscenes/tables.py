@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
@@ -10,7 +11,7 @@ from typing import BinaryIO, TypeVar, get_origin, get_type_hints
 import ijson
 
 from pointsam.base.errors import DatasetError
-from pointsam.base.remote import DataPath, reason_of
+from pointsam.base.remote import DataPath, unreadable
 from pointsam.datasets.nuscenes.versions import table_path
 
 R = TypeVar("R")
@@ -18,7 +19,16 @@ R = TypeVar("R")
 _BLOCK_BYTES = 1 << 15
 _MAX_ROW_BYTES = 1 << 22
 _MAX_DEPTH = 1000
-_NON_FINITE = re.compile(rb'(?<![\w"-])-?(?:NaN|Infinity)(?![\w"])')
+_MAX_NUMBER_BYTES = 400
+_ESCAPED = re.compile(rb"\\.", re.DOTALL)
+_LONG_DIGITS = 19
+"""An integer of fewer digits fits into 64 bits."""
+_STRING_OR_UNREADABLE = re.compile(
+    rb'"[^"\\]*(?:\\.[^"\\]*)*"?|(?<![\w.+-])-?(?:NaN|Infinity|\d{%d,})(?![\w.])' % _LONG_DIGITS, re.DOTALL
+)
+_DIGITS = bytes.maketrans(b"123456789,:[ \t\r\n-", b"000000000________")
+_LONG_INTEGER = b"_" + b"0" * _LONG_DIGITS
+"""What a long integer outside of strings looks like after a translation with `_DIGITS`."""
 
 
 def read_rows(folder: DataPath, table: str, kind: Callable[..., R]) -> Iterator[R]:
@@ -53,7 +63,7 @@ def read_rows(folder: DataPath, table: str, kind: Callable[..., R]) -> Iterator[
                     raise _wrong_field(path, number, row, fields)
                 yield kind(*values)
     except OSError as error:
-        raise DatasetError("DAT004", f"cannot read {path}: {reason_of(error)}", "restore the table") from error
+        raise unreadable("table", str(path), error) from error
 
 
 def _wrong_field(path: DataPath, number: int, row: Mapping[str, object], fields: Mapping[str, type]) -> DatasetError:
@@ -74,6 +84,7 @@ def _objects(file: BinaryIO, path: DataPath) -> Iterator[object]:
         if next(ijson.basic_parse(source, buf_size=_BLOCK_BYTES))[0] != "start_array":
             raise ijson.JSONError("the file is not a list")
         file.seek(0)
+        source = _Source(file)
         for item in ijson.items(source, "item", use_float=True, buf_size=_BLOCK_BYTES):
             source.end_row()
             yield item
@@ -87,14 +98,16 @@ def _objects(file: BinaryIO, path: DataPath) -> Iterator[object]:
 
 
 class _Source:
-    """A file as ijson reads it. ijson limits neither length nor depth of a row, and does not read NaN and Infinity.
+    """A file as ijson reads it. ijson limits neither length nor depth of a row, and rejects a table for one number.
 
-    Python writes these two words. They are replaced by null, so that the check of the frame names the row.
+    Python writes NaN, Infinity and integers of any size; ijson reads none beyond 64 bits. Outside of strings, a long
+    integer is replaced by the float, and what is not finite by null, so that the check of the frame names the row.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.rows = self._num_bytes = self._depth = 0
+        self._open = b""
 
     def end_row(self) -> None:
         """Count a row, and begin the next one."""
@@ -102,15 +115,39 @@ class _Source:
         self._num_bytes = self._depth = 0
 
     def read(self, size: int) -> bytes:
-        """The next block of about `size` bytes. It does not end within a word that is replaced."""
-        block = self._file.read(size)
-        for _ in range(len("-Infinity") if size else 0):
-            if block[-1:].isalpha() or block[-1:] == b"-":
-                block += self._file.read(1)
-        if b"NaN" in block or b"Infinity" in block:
-            block = _NON_FINITE.sub(b"null", block)
+        """The next block of about `size` bytes. It does not end within what is replaced."""
+        begun, block = self._open, self._file.read(size)
+        self._open = _open_string(begun + block)
+        if not self._open and _in_word(block):
+            for _ in range(_MAX_NUMBER_BYTES):
+                block += (last := self._file.read(1))
+                if not _in_word(last):
+                    break
+            self._open = b'"' * block.endswith(b'"')
+        if b"NaN" in block or b"Infinity" in block or _LONG_INTEGER in (b" " + block).translate(_DIGITS):
+            block = _STRING_OR_UNREADABLE.sub(_readable, begun + block)[len(begun) :]
         self._num_bytes += len(block)
         self._depth += sum(map(block.count, (b"[", b"{"))) - sum(map(block.count, (b"]", b"}")))
         if self._num_bytes > _MAX_ROW_BYTES or self._depth > _MAX_DEPTH:
             raise ijson.JSONError("a row without end")
         return block
+
+
+def _open_string(text: bytes) -> bytes:
+    """The quote of a string that a text leaves open, with the backslash of an escape that it leaves open."""
+    bare = _ESCAPED.sub(b"", text) if b"\\" in text else text
+    return b'"' * (bare.count(b'"') % 2) + b"\\" * bare.endswith(b"\\")
+
+
+def _in_word(text: bytes) -> bool:
+    return text[-1:].isalnum() or text[-1:] in (b"-", b"+", b".")
+
+
+def _readable(match: re.Match[bytes]) -> bytes:
+    text = match[0]
+    if text.startswith(b'"'):
+        return text
+    value = float(text)
+    if not math.isfinite(value):
+        return b"null"
+    return text if abs(value) < 2**63 else repr(value).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray, IntArray
 from pointsam.base.errors import DatasetError
-from pointsam.base.remote import DataPath, reason_of
+from pointsam.base.remote import DataPath, read_bytes
 from pointsam.geometry.boxes import box_members
 from pointsam.taxonomy import BACKGROUND, NUSCENES, LabelMapping
 from pointsam.types import NO_INSTANCE, Boxes, PointLabels, PointTruth
@@ -50,6 +51,7 @@ STUFF = frozenset(
 """Categories that are certainly no object. All others (noise, animals, strollers, the ego vehicle, ...) are void."""
 
 _INSTANCES_PER_CATEGORY = 1000
+_NO_PACK = "unpack the label pack into the root, or remove its table (panoptic.json, lidarseg.json) to work without it"
 
 
 def read_panoptic(path: DataPath, num_points: int) -> NDArray[np.int32]:
@@ -59,18 +61,16 @@ def read_panoptic(path: DataPath, num_points: int) -> NDArray[np.int32]:
         DatasetError: DAT004 if the file cannot be opened, DAT011 if it is malformed or does not have `num_points`
             labels.
     """
+    content = read_bytes(path, "label file", _NO_PACK)
     try:
-        with path.open("rb") as stream:
-            arrays = np.load(stream, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one bare array")
-            labels: NDArray[np.int32] = arrays["data"].astype(np.int32)
-    except (LookupError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        arrays = np.load(io.BytesIO(content), allow_pickle=False)
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one bare array")
+        labels: NDArray[np.int32] = arrays["data"].astype(np.int32)
+    except (LookupError, ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(
             "DAT011", f"{path} is not a panoptic label file: {error}", "unpack the panoptic labels again"
         ) from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
     return _fitting(path, labels, num_points)
 
 
@@ -80,10 +80,7 @@ def read_lidarseg(path: DataPath, num_points: int) -> NDArray[np.int32]:
     Raises:
         DatasetError: DAT004 if the file cannot be opened, DAT011 if it does not have `num_points` labels.
     """
-    try:
-        labels = np.frombuffer(path.read_bytes(), dtype=np.uint8).astype(np.int32)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    labels = np.frombuffer(read_bytes(path, "label file", _NO_PACK), dtype=np.uint8).astype(np.int32)
     return _fitting(path, labels, num_points)
 
 
@@ -95,14 +92,6 @@ def _fitting(path: DataPath, labels: NDArray[np.int32], num_points: int) -> NDAr
             "labels and sweeps are from different releases: unpack both again",
         )
     return labels
-
-
-def _unreadable(path: DataPath, error: OSError) -> DatasetError:
-    return DatasetError(
-        "DAT004",
-        f"cannot read the label file {path}: {reason_of(error)}",
-        "unpack the label pack into the root, or remove its table (panoptic.json, lidarseg.json) to work without it",
-    )
 
 
 def panoptic_truth(labels: NDArray[np.int32], category_names: Mapping[int, str]) -> PointTruth:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pointsam.base.errors import DatasetError
-from pointsam.base.remote import DataPath, names_in
+from pointsam.base.remote import DataPath, is_folder, names_in
 
 REQUIRED = ("sensor", "calibrated_sensor", "scene", "sample", "sample_data", "ego_pose")
 BOX_TABLES = ("sample_annotation", "instance", "category")
@@ -31,7 +31,7 @@ def find_version(root: DataPath, version: str | None) -> str:
         DatasetError: DAT001 if the root is missing, DAT002 if there is no version folder, several and none was named,
             or a table is missing.
     """
-    if not root.is_dir():
+    if not is_folder(root):
         raise DatasetError("DAT001", f"{root}: no such folder", "check the path")
     if version is None:
         found = versions_of(root)

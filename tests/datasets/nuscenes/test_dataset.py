@@ -277,7 +277,9 @@ class TestBadFrames:
         refused(raised, "CAL001", "ego_pose.json", spoiled_token, "'rotation'")
         assert dataset.frame(frames[0])
 
-    @pytest.mark.parametrize("translation", [[1, 2], [1, 2, "x"], [1, 2, float("nan")], [1, 2, -math.inf]])
+    @pytest.mark.parametrize(
+        "translation", [[1, 2], [1, 2, "x"], [1, 2, float("nan")], [1, 2, -math.inf], [1, 2, 10**400]]
+    )
     def test_a_translation_that_is_not_three_numbers_is_CAL003(self, opened, translation):
         def change(tables):
             key = token("scene-0061", "LIDAR_TOP", 0)
@@ -325,7 +327,9 @@ class TestBadFrames:
         refused(raised, "CAL001", "sample_annotation.json", spoiled_token, "'rotation'")
         assert dataset.frame(frames[1])
 
-    @pytest.mark.parametrize("size", [[1, 0, 1], [1, -1, 1], [1, 1], [1, 1, None], [1, 1, float("inf")]])
+    @pytest.mark.parametrize(
+        "size", [[1, 0, 1], [1, -1, 1], [1, 1], [1, 1, None], [1, 1, float("inf")], [1, 1, 10**400]]
+    )
     def test_a_box_without_extent_is_DAT011(self, opened, size):
         spoiled_token = token("scene-0061", "box", 2, 1)
 

@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -126,6 +127,36 @@ def test_numbers_that_are_not_finite_are_null(tmp_path, monkeypatch, block):
     assert found == [("NaN", [None, 1, None, None]), ("-Infinity", [None])]
 
 
+WORDS = [
+    "samples/NaN/x.jpg",
+    "a NaN b",
+    'a\\" NaN "\\',
+    "-Infinity,\\\\",
+    "[ 12345678901234567890 ]",
+    "\\",
+    '"',
+    "é NaN\t",
+]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("block", [*range(1, 60), 1 << 15])
+def test_strings_stay_as_they_are_wherever_a_block_ends(tmp_path, monkeypatch, block, indent):
+    monkeypatch.setattr(nuscenes_tables, "_BLOCK_BYTES", block)
+    rows = [{"token": word, "n": [math.nan, word, -math.inf]} for word in WORDS]
+    found = read(tmp_path, json.dumps(rows, indent=indent), Listed)
+    assert found == [(word, [None, word, None]) for word in WORDS]
+
+
+@pytest.mark.parametrize("block", [1, 7, 20, 64])
+def test_an_integer_beyond_64_bits_does_not_reject_the_table(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(nuscenes_tables, "_BLOCK_BYTES", block)
+    fitting = [2**62, -(2**62), 1.5, 0.12345678901234567890]
+    rows = [{"token": "a", "n": [10**30, -(10**20), 10**350, *fitting]}]
+    assert read(tmp_path, json.dumps(rows), Listed) == [("a", [1e30, -1e20, None, *fitting])]
+    assert [type(value) for value in read(tmp_path, json.dumps(rows), Listed)[0].n[3:]] == [int, int, float, float]
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -149,6 +180,6 @@ def test_text_that_is_not_utf8_is_DAT011(tmp_path):
 
 def test_a_table_that_is_a_folder_is_DAT004(tmp_path):
     (tmp_path / "t.json").mkdir()
-    with pytest.raises(DatasetError, match="cannot read") as raised:
+    with pytest.raises(DatasetError, match="table cannot be read") as raised:
         list(read_rows(tmp_path, "t", Row))
     assert raised.value.code == "DAT004"

@@ -79,6 +79,21 @@ def test_a_defect_at_an_image_quarantines_its_frame_in_both_stages(run, root, tm
     refused(drawn, "DAT010", bad, "--retry-failed")
 
 
+def test_a_network_error_of_a_data_set_quarantines_its_frame(run, root, tmp_path, scissors, monkeypatch):
+    def frame(dataset, frame_id):
+        if frame_id == bad:
+            raise ConnectionResetError("reset by peer")
+        return real(dataset, frame_id)
+
+    (bad, _), real = NuScenes(root).frame_ids(), NuScenes.frame
+    monkeypatch.setattr(NuScenes, "frame", frame)
+    result = run()
+    assert result.exit_code == 3, result.output
+    assert f"frame {bad}: [DAT004] " in result.output
+    assert "reset by peer" in result.output
+    assert [row.status for row in Labels(tmp_path / "out").frames()] == ["failed", "ok"]
+
+
 def test_a_model_or_memory_that_fails_stops_the_run_and_names_the_frame(run, root, scissors, monkeypatch):
     def image_masks(*_):
         raise RuntimeError("CUDA error: out of memory")
