@@ -10,18 +10,26 @@ from typing import Generic, TypeVar
 
 from pointsam.base.errors import BackendError, DefectError, PointSamError
 from pointsam.base.runtime import Stopwatch, peak_mb
+from pointsam.store.document import Shard
 
 Row = TypeVar("Row", covariant=True)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One image of a shard, or one frame if `camera` is empty."""
+    """One image of a shard, or one frame if `camera` is empty.
+
+    Args:
+        frame_id: the frame.
+        camera: name of the camera, or "".
+        last_of_frame: whether no later task is of this frame.
+        completes: the shard, if this is its last task; else None.
+    """
 
     frame_id: str
     camera: str
     last_of_frame: bool
-    last_of_shard: bool
+    completes: Shard | None
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ def guarded(
         if not raised.of_frame:
             raise
         error = raised
-    except (ArithmeticError, LookupError, ValueError, TypeError) as raised:
+    except (ArithmeticError, LookupError, StopIteration, ValueError, TypeError) as raised:
         traceback.print_exc(file=sys.stderr)
         message = f"{type(raised).__name__}: {raised} (frame {task.frame_id}, camera {task.camera or 'all'})"
         error = DefectError("INT001", message, "please report this with the traceback above")

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from pipelines.labelling.jobs import Summary
     from pipelines.labelling.request import Request
 
-_TRUTHS = ("panoptic", "lidarseg", "semantickitti", "boxes")
-
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="pointsam-label")
@@ -164,7 +162,11 @@ def inspect(
 @click.option("--markdown", type=PATH, help="Also write the tables to this file.")
 @click.option("--parquet", type=PATH, help="Also write one row per object and cluster to this file.")
 @click.option("--against", type=PATH, help="A second output folder to compare with.")
-@click.option("--truth", type=click.Choice(_TRUTHS), help="Ground truth to use.  [default: the best in DATA]")
+@click.option(
+    "--truth",
+    metavar="SOURCE",
+    help="Ground truth to use, such as panoptic, lidarseg, semantickitti or boxes.  [default: the best in DATA]",
+)
 @click.option("--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: the run's]")
 @click.option("--version", help="Version folder of the tables.  [default: the run's]")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
@@ -242,14 +244,21 @@ def export(
 @main.command()
 @click.argument("code", required=False)
 def explain(code: str | None) -> None:
-    """Explain an error CODE. Without a code, list all codes."""
+    """Explain an error CODE, or a rule of `check`. Without a code, list all codes and rules."""
     from pointsam.base.explanations import explain as text_of
     from pointsam.base.explanations import titles
+    from pointsam.checks.rules import RULES
 
+    rules = {rule.id: rule for rule in RULES}
+    if code in rules:
+        rule = rules[code]
+        click.echo(f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}")
+        return
     if code is not None:
         click.echo(text_of(code))
         return
     click.echo("\n".join(f"{known}  {title}" for known, title in titles().items()))
+    click.echo("\n" + "\n".join(f"{rule.id}  {rule.title}" for rule in RULES))
     click.echo("next: pointsam-label explain CODE")
 
 

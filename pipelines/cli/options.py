@@ -22,6 +22,7 @@ BAD_INPUT = 2
 QUARANTINED = 3
 BROKEN_RULE = 4
 PATH = click.Path(path_type=Path)
+_RECIPES = ("default", "paper")  # as in pointsam.stages.recipes, which is slow to import; a test compares them
 
 
 class Decorator(Protocol):
@@ -64,7 +65,7 @@ DATA_OPTIONS = (
     click.option("--sample", type=click.IntRange(1), help="Use so many of them, evenly spaced.  [default: all]"),
     click.option(
         "--recipe",
-        type=click.Choice(["default", "paper"]),
+        type=click.Choice(_RECIPES),
         default="default",
         show_default=True,
         help="Configuration to start from (docs/recipes.md).",

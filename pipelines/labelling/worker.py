@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from pipelines.data import DataSpec
 from pipelines.opened import StoredMasks
 from pipelines.tasks import Task, TaskResult, guarded
-from pointsam.base.errors import PointSamError
+from pointsam.base.errors import DatasetError, PointSamError
 from pointsam.base.runtime import Stopwatch
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image
@@ -26,7 +26,17 @@ from pointsam.stages.frame import frame_labels, image_masks
 from pointsam.stages.prompt import prompt_cloud
 from pointsam.stages.recipes import ClustersConfig, MasksConfig
 from pointsam.taxonomy import LabelMapping, Taxonomy
-from pointsam.types import Detections, Frame, FrameLabels, FrameRow, ImageMasks, InstanceMap, Masks, PointLabels
+from pointsam.types import (
+    CameraView,
+    Detections,
+    Frame,
+    FrameLabels,
+    FrameRow,
+    ImageMasks,
+    InstanceMap,
+    Masks,
+    PointLabels,
+)
 
 
 class MaskWorker:
@@ -79,7 +89,7 @@ class MaskWorker:
 
         def work() -> ImageMasks:
             frame = self.dataset.frame(task.frame_id)
-            view = next(view for view in frame.cameras if view.name == task.camera)
+            view = _view(frame, task.camera)
             with stopwatch("read"):
                 image = read_image(view.source, expect=(view.camera.height_px, view.camera.width_px))
             cloud = partial(self.cloud, task.frame_id)
@@ -104,6 +114,27 @@ class MaskWorker:
             for k in wanted
         }
         return prompt_cloud(frame, clouds, self.config.prompt)
+
+
+def _view(frame: Frame, camera: str) -> CameraView:
+    """The image of a task. Its camera is missing if the frame has none or could not be read before."""
+    for view in frame.cameras:
+        if view.name == camera:
+            return view
+    names = ", ".join(view.name for view in frame.cameras)
+    if not names:
+        raise DatasetError(
+            "DAT011",
+            f"frame {frame.frame_id} has no camera",
+            "leave the frame out (--frames, --split): only frames with an image can be labelled",
+        )
+    raise DatasetError(
+        "DAT011",
+        f"frame {frame.frame_id} has the cameras {names} now, but "
+        + (f"it had a camera {camera!r}" if camera else "it could not be read")
+        + " when the run listed its images",
+        "run the same command again with --retry-failed",
+    )
 
 
 class ClusterWorker:

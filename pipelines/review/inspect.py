@@ -70,7 +70,7 @@ def frame_summary(out: Path, frame: str) -> FrameSummary:
     """
     labels = Labels(out)
     ids = labels.frame_ids()
-    if frame not in ids and frame.isdigit() and int(frame) < len(ids):
+    if frame not in ids and frame.isdecimal() and int(frame) < len(ids):
         frame = ids[int(frame)]
     if frame not in ids:
         raise DatasetError(

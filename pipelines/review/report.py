@@ -104,7 +104,7 @@ def write_report(
             for k, (frame_id, why) in enumerate(progress(chosen, desc="report", unit="frame"))
         ]
         masks = image_quality(run, good)
-        (folder / "index.html").write_text(_page(run, report, masks, figures, len(good)))
+        (folder / "index.html").write_text(_page(run, report, masks, figures, len(good)), encoding="utf-8")
     return dest / "index.html"
 
 
@@ -136,7 +136,7 @@ def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> 
     parts, taxonomy = read_parts(run, frame_id), run.labels.taxonomy
     outcomes, objects = _outcomes(run, parts)
     script = frame_script(name, parts.xyz_lidar_m, parts.found, taxonomy, parts.boxes, outcomes, objects)
-    (folder / "frames" / f"{name}.js").write_text(script)
+    (folder / "frames" / f"{name}.js").write_text(script, encoding="utf-8")
     views = in_reading_order([view for view in parts.frame.cameras if view.name in parts.images])
     width = _ALONE_PX if len(views) == 1 else _CAMERA_PX
     pictures = []

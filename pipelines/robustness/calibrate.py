@@ -118,7 +118,7 @@ def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[st
 
 def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> list[_T]:
     """The result of `work` in a list; empty if labelling would quarantine the frame, with the reason in `failed`."""
-    done = guarded(lambda: [work()], lambda _: [], Task(frame_id, "", True, True), Stopwatch())
+    done = guarded(lambda: [work()], lambda _: [], Task(frame_id, "", True, None), Stopwatch())
     if done.error is not None:
         failed[frame_id] = str(done.error)
     return done.row

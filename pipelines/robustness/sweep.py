@@ -41,7 +41,7 @@ class NoiseWorker:
 
     Args:
         data: the data set, with its true calibration.
-        config: of the clusters stage.
+        config: configuration of the clusters stage.
         cells: the calibration errors.
         masks: the folder with the masks of each cell.
     """
@@ -114,9 +114,9 @@ def frames_of(request: Request, cells: Sequence[Cell], remask: bool = False) -> 
     """(scene, frame_id) of the frames of a sweep; nothing is written.
 
     Args:
-        request: as for `run_noise`.
-        cells: as for `run_noise`.
-        remask: as for `run_noise`.
+        request: the request, as for `run_noise`.
+        cells: the calibration errors, as for `run_noise`.
+        remask: whether masks are made again for every cell, as for `run_noise`.
 
     Raises:
         SchemaError: SCH003 if the masks were made with a calibration error, SCH004 if they are of another data set,
@@ -148,7 +148,7 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
 
     Args:
         request: the data set with its true calibration, the output folder, and the masks to use.
-        cells: from `cells_of`.
+        cells: the calibration errors, from `cells_of`.
         remask: make masks again for every cell, with prompts through its calibration, below OUT/masks_of.
 
     Raises:

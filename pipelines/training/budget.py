@@ -24,8 +24,8 @@ def draw_budget(
     """Draw the budget of a split and write it.
 
     Args:
-        dataset: with boxes.
-        split: None for all frames.
+        dataset: a data set with boxes.
+        split: name of the split, None for all frames.
         config: how to draw.
         path: the file. It must not exist, because a training run may depend on it.
         objects: the objects of the split, with the number of their points, if they were counted before.
@@ -48,8 +48,8 @@ def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
     """All boxes of the taxonomy's classes in a split.
 
     Args:
-        dataset: with boxes.
-        split: None for all frames.
+        dataset: a data set with boxes.
+        split: name of the split, None for all frames.
         count: whether to count the points of each box, which reads every sweep.
 
     Raises:

@@ -37,9 +37,9 @@ class ExperimentRequest:
         inputs: detector, labels and amounts that the settings use.
         data: the data set.
         out: folder of all runs and the page.
-        seeds: each sets the budget and the training.
-        splits: for training and for validation.
-        device: as `fit` takes it.
+        seeds: seeds of the runs; each draws a budget and seeds a training.
+        splits: the training split and the validation split.
+        device: device of the network, as `fit` takes it.
         only: positions of the settings to train; all if empty.
         other: the other world: a data set with the same classes on which every detector is evaluated too.
         other_split: split of `other` to evaluate on; the validation split if empty.

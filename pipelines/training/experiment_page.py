@@ -33,7 +33,7 @@ class SettingScores:
 
     Args:
         setting: what was trained.
-        cost: of its labels, relative to boxes for all objects.
+        cost: cost of its labels, relative to boxes for all objects.
         by_seed: the scores of each seed: HOME in the experiment's world, OTHER in the other world if there is one.
     """
 
@@ -91,12 +91,12 @@ def write_page(
     """Write NAME.md, NAME.png and NAME.svg.
 
     Args:
-        name: of the experiment.
-        experiment: its question.
-        rows: its settings.
-        out: the folder.
+        name: name of the experiment.
+        experiment: the experiment; the page states its question.
+        rows: the settings of the experiment and their scores.
+        out: folder of the page.
         about: paragraphs on how the page was made.
-        left_out: as in `Page`.
+        left_out: runs that could not be trained and frames that were not used -> why, as in `Page`.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.

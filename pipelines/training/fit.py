@@ -28,7 +28,7 @@ class Fitted:
     """The result of a call of `fit`.
 
     Args:
-        score: of the network after the last step; None without validation.
+        score: score of the network after the last step; None without validation.
         steps: number of steps done by this call.
         seconds: duration of the steps, without validation.
         bad: frame_id -> why the frame could not be read; it was replaced by another frame.

@@ -44,8 +44,8 @@ class Official:
     """Result of an official evaluation.
 
     Args:
-        text: for the terminal; the reason if the evaluation was not run.
-        figures: for documents; None if the evaluation was not run.
+        text: the printed result; the reason if the evaluation was not run.
+        figures: figures for documents; None if the evaluation was not run.
     """
 
     text: str
@@ -56,8 +56,8 @@ def official(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str,
     """Evaluate predictions as the publisher of the data set does.
 
     Args:
-        dataset: it states which evaluation applies: `HasKittiLabels`, `HasDevkitVersion` or neither.
-        found: predictions of all frames that could be read.
+        dataset: the data set; its protocol selects the evaluation: `HasKittiLabels`, `HasDevkitVersion` or none.
+        found: predictions in all frames that could be read.
         bad: frame_id -> why the frame could not be read.
 
     Raises:
@@ -167,8 +167,8 @@ def _heights_px(frame: Frame, boxes: NDArray[np.float64]) -> NDArray[np.float64]
     """(N,) height of boxes in the image, px, clipped at its borders; 0 for boxes that reach behind the camera.
 
     Args:
-        frame: with one camera.
-        boxes: (N,7) in the LiDAR frame.
+        frame: a frame with one camera.
+        boxes: (N,7) boxes in the LiDAR frame.
     """
     view = frame.cameras[0]
     in_cam = cam_SE3_lidar(frame.sweep, view).apply(corners(oriented(boxes)).reshape(-1, 3)).reshape(-1, 8, 3)

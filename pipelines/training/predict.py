@@ -37,8 +37,8 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
 
     Args:
         run: the run folder.
-        dataset: with the classes that the detector was trained on.
-        device: as `fit` takes it.
+        dataset: a data set with the classes that the detector was trained on.
+        device: device of the network, as `fit` takes it.
         first: the preferred checkpoint; the last one is the fallback.
 
     Raises:
@@ -172,8 +172,8 @@ def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, st
     """Evaluate predictions by centre distance, and by the official evaluation where there is one.
 
     Args:
-        dataset: with boxes.
-        found: predictions of all frames that could be read.
+        dataset: a data set with boxes.
+        found: predictions in all frames that could be read.
         bad: frame_id -> why the frame could not be read.
 
     Raises:

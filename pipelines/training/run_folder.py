@@ -82,7 +82,7 @@ class RunFolder:
     """The files of a run.
 
     Args:
-        request: of the run; the folder of another request is rejected.
+        request: the request of the run; the folder of another request is rejected.
         dataset: the opened data set of the request.
         labels: its opened labels, if there are any.
         writes: whether this process writes files.

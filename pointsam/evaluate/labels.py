@@ -40,6 +40,7 @@ def evaluate_labels(
     failed = without_truth = 0
     not_scored: dict[str, str] = {}
     scored: list[str] = []
+    hint = "score a split that has boxes or panoptic labels"
     sources: set[str] = set()
     judge = None
     for frame in progress(labels.frames(), desc="eval", unit="frame"):
@@ -50,6 +51,9 @@ def evaluate_labels(
         try:
             true = dataset.point_truth(frame.frame_id, truth)
             if true is None:
+                if truth is not None and not without_truth:
+                    best = dataset.point_truth(frame.frame_id)
+                    hint = "leave out --truth" + (f", which then is {best.source}" if best else "")
                 without_truth += 1
                 continue
             if judge is None:
@@ -71,7 +75,7 @@ def evaluate_labels(
             "DAT009",
             f"no frame of {out} can be scored: {failed} quarantined, {without_truth} without "
             f"{truth or 'ground truth'} in {dataset.root}, {len(not_scored)} that cannot be scored{example}",
-            "score a split that has boxes or panoptic labels" if truth is None else "leave out --truth",
+            hint,
         )
     return FolderQuality(
         labels.out,

@@ -39,7 +39,8 @@ def kitti(item: ExportFrame) -> Files:
     """The label file of a frame, without boxes that the camera does not see.
 
     Raises:
-        SchemaError: SCH004 on a class that KITTI lacks, or on data without a rectified camera.
+        SchemaError: SCH004 on a class that KITTI lacks, on data without a rectified camera, or on a frame with more
+            than one camera.
     """
     require_known(item.taxonomy, KITTI_KINDS, "KITTI")
     to_rect = item.rect_SE3_lidar
@@ -49,8 +50,14 @@ def kitti(item: ExportFrame) -> Files:
             "KITTI's labels are in the frame of its camera, which these data do not have",
             "--to openpcdet",
         )
-    (view,) = item.frame.cameras
-    camera = view.camera
+    views = item.frame.cameras
+    if len(views) != 1:
+        raise SchemaError(
+            "SCH004",
+            f"KITTI's labels are of one camera, but frame {item.frame.frame_id} has {len(views)}",
+            "--to openpcdet",
+        )
+    view, camera = views[0], views[0].camera
     to_camera = cam_SE3_lidar(item.frame.sweep, view)
     lines = []
     turned = corners(item.boxes)

@@ -108,7 +108,7 @@ class PasteBank:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return PasteBank(**{name: arrays[name] for name in (*_PLAIN, "start")})
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
+        except (OSError, EOFError, LookupError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error):
             return None
 
 

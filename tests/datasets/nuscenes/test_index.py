@@ -308,3 +308,27 @@ def test_a_bad_table_leaves_no_index(tmp_path, cache):
     with pytest.raises(DatasetError):
         NuScenes(root)
     assert [path.name for path in cache.rglob("*") if path.is_file()] == [".lock"]
+
+
+@pytest.mark.parametrize("name", ["../private/photo.jpg", "/etc/hostname", "..\\private\\photo.jpg"])
+def test_a_table_names_no_file_outside_the_root(tmp_path, name):
+    def leave(tables):
+        next(row for row in tables["sample_data"] if "samples/CAM_FRONT/" in row["filename"])["filename"] = name
+
+    data = NuScenes(make_root(tmp_path / "root", edit=leave))
+    bad, good = data.frame_ids()
+    with pytest.raises(DatasetError, match="a table names the file") as raised:
+        data.frame(bad)
+    assert raised.value.code == "DAT011"
+    assert data.frame(good).cameras
+
+
+def test_names_with_backslashes_are_read(tmp_path):
+    def windows(tables):
+        for row in tables["sample_data"]:
+            row["filename"] = row["filename"].replace("/", "\\")
+
+    data = NuScenes(make_root(tmp_path / "root", edit=windows))
+    frame = data.frame(data.frame_ids()[0])
+    assert frame.sweep.source.path.is_file()
+    assert all(view.source.path.is_file() for view in frame.cameras)

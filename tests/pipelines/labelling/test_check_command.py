@@ -7,6 +7,8 @@ import pytest
 from helpers.commands import label
 from helpers.nuscenes_root import make_root
 
+from pointsam.checks.rules import RULES
+
 POINTS = np.random.default_rng(0).uniform((4, -8, -1, 0), (40, 8, 1, 1), (2000, 4))
 
 
@@ -86,3 +88,10 @@ def test_tables_that_contradict_themselves_end_with_status_4(tmp_path, command):
     assert "error [DAT012]" in result.output
     assert "scene.json: two different rows have the token" in result.output
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_every_rule_is_explained(rule):
+    text = label("explain", rule.id).output
+    assert text == f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}\n"
+    assert f"{rule.id}  {rule.title}" in label("explain").output

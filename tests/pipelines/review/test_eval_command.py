@@ -12,6 +12,7 @@ from helpers.training import make_labels, make_world
 
 from pointsam.base.errors import SchemaError
 from pointsam.datasets.kitti.objects import Kitti
+from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import Taxonomy
@@ -175,4 +176,16 @@ def test_the_second_folder_must_be_of_the_same_data(world, outs, tmp_path):
 
 def test_missing_ground_truth_is_refused_by_name(world, outs):
     assert label("eval", outs / "all", world.root, "--truth", "boxes").exit_code == 0
-    refused(label("eval", outs / "all", world.root, "--truth", "panoptic"), "DAT009", "8 without panoptic")
+    for name in ("panoptic", "theirs"):
+        result = label("eval", outs / "all", world.root, "--truth", name)
+        refused(result, "DAT009", f"8 without {name}", "leave out --truth, which then is boxes")
+
+
+def test_a_data_sets_own_source_of_ground_truth_can_be_chosen(world, outs, monkeypatch):
+    def theirs(self, frame_id, source):
+        return real(self, frame_id, source.removeprefix("their-"))
+
+    real = NuScenes.point_truth
+    monkeypatch.setattr(NuScenes, "point_truth", theirs)
+    result = label("eval", outs / "all", world.root, "--truth", "their-boxes")
+    assert result.exit_code == 0, result.output

@@ -66,6 +66,9 @@ def test_a_run_without_validations_has_no_scores(tmp_path):
         (lambda text: text.replace('"epochs": 10', '"epochs": "10"'), "20.epochs is wrong"),
         (lambda text: text.replace('"num_frames": 4, ', "", 1), "20.quality.num_frames is missing"),
         (lambda text: text.replace('"machine"', '"host"', 1), "20.host is not a field"),
+        (lambda text: text.replace('"20": {', '"last": {', 1), "the field 'last' is not the number of a step"),
+        (lambda text: text.replace('"20": {', '"2²": {', 1), "the field '2²' is not the number of a step"),
+        (lambda text: "{}", "it holds no validation"),
     ],
 )
 def test_damaged_scores_are_refused_by_their_field(tmp_path, damage, field):
