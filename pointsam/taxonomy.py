@@ -50,8 +50,8 @@ class ClassSpec:
         row: whether smaller masks overwrite larger ones when painting (docs/method.md A.0 ignore_semantics of the
             generator).
         role: a "rider" may sit on a "ridden" object; both are then one object of the ridden class (docs/mapping.md).
-        needs_rider: for a "ridden" class: whether an object without a rider is background, as a parked bicycle is no
-            cyclist.
+        needs_rider: for a "ridden" class: whether an object without a rider is background: a parked bicycle is not
+            a cyclist.
         size_lwh_m: typical length, width and height, for boxes fitted to clusters; None = see `typical_lwh_m`.
         large: whether gaps between LiDAR rings widen its link distance and ground is not removed from it; None = see
             `is_large`.

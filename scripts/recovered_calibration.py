@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pointsam.calibration.correction import corrected, rig_of
-from pointsam.calibration.file import read_calibration
+from pointsam.calibration.file import read_calibration_file
 from pointsam.calibration.perturb import CLEAN, noise_of, perturb
 from pointsam.datasets import open_dataset
 
@@ -51,7 +51,7 @@ def main():
     before, after, within, axes = [], [], [], []
     print("camera           status    before: deg    cm  at 20 m   after: deg    cm  at 20 m   uncertainty")
     for path in args.found:
-        document = read_calibration(path)
+        document = read_calibration_file(path)
         error = document.calibration_perturbation
         print(f"{path}: {error}")
         noise = CLEAN if error == "none" else noise_of(error.split(", "))

@@ -27,7 +27,7 @@ from pointsam.base.remote import data_path
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from pointsam.detect.data.budget import Rule
+    from pointsam.detect.data.budget import BudgetRule
 
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -68,7 +68,7 @@ def main() -> None:
 def budget(
     out: Path,
     fraction: float,
-    rule: Rule,
+    rule: BudgetRule,
     box_share: float,
     min_points: int,
     seed: int,
@@ -125,7 +125,7 @@ def fit(
     """  # noqa: D301 - click needs the backspace character itself
     need_torch()
     from pipelines.training.fit import fit as run_fit
-    from pipelines.training.fit import plan
+    from pipelines.training.fit import training_plan
     from pipelines.training.recipe_file import load_recipe
     from pipelines.training.run_folder import FitRequest
 
@@ -133,7 +133,7 @@ def fit(
     data = data_of(options)
     request = FitRequest(load_recipe(recipe, changes), data, budget, out, labels, val or None, device, allow_noise)
     if dry_run:
-        click.echo(plan(request))
+        click.echo(training_plan(request))
         return
     fitted = run_fit(request)
     if not fitted.first:

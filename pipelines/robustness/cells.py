@@ -15,7 +15,7 @@ from pointsam.stages.recipes import ClustersConfig
 
 
 @dataclass(frozen=True)
-class Kind:
+class ErrorKind:
     """One kind of calibration error.
 
     Args:
@@ -34,19 +34,19 @@ class Kind:
 
 
 _DEGREES, _METRES = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0), (0.05, 0.1, 0.2, 0.3, 0.5)
-KINDS: Mapping[str, Kind] = {
-    "published": Kind("m, uniform on each axis", "translation_m", (0.05, 0.1), {"axis": "each", "law": "uniform"}),
-    "rotation": Kind("degrees", "rotation_deg", _DEGREES, {}),
-    "pitch": Kind("degrees", "rotation_deg", _DEGREES, {"axis": "x"}),
-    "yaw": Kind("degrees", "rotation_deg", _DEGREES, {"axis": "y"}),
-    "roll": Kind("degrees", "rotation_deg", _DEGREES, {"axis": "z"}),
-    "translation": Kind("m", "translation_m", _METRES, {}),
-    "time": Kind("ms", "time_ms", (10.0, 25.0, 50.0, 75.0, 100.0), {}, drawn=False),
-    "focal": Kind("share of the focal length", "focal", (0.005, 0.01, 0.02, 0.05), {}),
-    "center": Kind("px", "center_px", (5.0, 10.0, 20.0, 40.0), {}),
-    "pose": Kind("m, at each exposure", "ego_m", _METRES, {}),
-    "heading": Kind("degrees, at each exposure", "ego_deg", _DEGREES, {}),
-    "dropped": Kind("cameras", "dropped", (1, 2, 3, 4, 5), {}),
+KINDS: Mapping[str, ErrorKind] = {
+    "published": ErrorKind("m, uniform on each axis", "translation_m", (0.05, 0.1), {"axis": "each", "law": "uniform"}),
+    "rotation": ErrorKind("degrees", "rotation_deg", _DEGREES, {}),
+    "pitch": ErrorKind("degrees", "rotation_deg", _DEGREES, {"axis": "x"}),
+    "yaw": ErrorKind("degrees", "rotation_deg", _DEGREES, {"axis": "y"}),
+    "roll": ErrorKind("degrees", "rotation_deg", _DEGREES, {"axis": "z"}),
+    "translation": ErrorKind("m", "translation_m", _METRES, {}),
+    "time": ErrorKind("ms", "time_ms", (10.0, 25.0, 50.0, 75.0, 100.0), {}, drawn=False),
+    "focal": ErrorKind("share of the focal length", "focal", (0.005, 0.01, 0.02, 0.05), {}),
+    "center": ErrorKind("px", "center_px", (5.0, 10.0, 20.0, 40.0), {}),
+    "pose": ErrorKind("m, at each exposure", "ego_m", _METRES, {}),
+    "heading": ErrorKind("degrees, at each exposure", "ego_deg", _DEGREES, {}),
+    "dropped": ErrorKind("cameras", "dropped", (1, 2, 3, 4, 5), {}),
 }
 
 

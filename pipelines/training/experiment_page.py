@@ -17,7 +17,7 @@ from pointsam.base.tables import Table
 from pointsam.detect.data.budget import CLUSTER_COST
 from pointsam.evaluate.bootstrap import interval
 from pointsam.evaluate.failures import KINDS
-from pointsam.report.curves import Bar, Line, Panel, bar_chart, line_charts
+from pointsam.report.curves import Bar, Line, Panel, interval_chart, line_charts
 
 HOME, OTHER = "home", "other"
 """The world that the experiment is about, and the other one, in which detectors are evaluated too."""
@@ -248,7 +248,7 @@ def _figure(name: str, experiment: Experiment, rows: Sequence[SettingScores]) ->
     places = _places(rows)
     if not experiment.axis:
         shown = [Bar(row.setting.name, *((row.values(where), row.band(where)) for where in places)) for row in rows]
-        return bar_chart(name, "mAP", shown)
+        return interval_chart(name, "mAP", shown)
     panels = []
     for where, title in zip(places, (name, f"{name}, {OTHER_WORLD}"), strict=False):
         lines = []

@@ -91,7 +91,7 @@ def _inputs(request: FitRequest) -> tuple[Dataset, Labels | None]:
     return dataset, labels
 
 
-def plan(request: FitRequest) -> str:
+def training_plan(request: FitRequest) -> str:
     """What `fit` would train on, for --dry-run; nothing is written.
 
     Raises:

@@ -94,7 +94,7 @@ class CalibrationFile:
     failed: Mapping[str, str]
 
 
-def read_calibration(path: Path) -> CalibrationFile:
+def read_calibration_file(path: Path) -> CalibrationFile:
     """Read a file that `calibrate` wrote.
 
     Raises:
@@ -121,6 +121,6 @@ def read_correction(path: Path) -> dict[str, RigCorrection]:
     """Corrections by rig, from a file that `calibrate` wrote.
 
     Raises:
-        SchemaError: as `read_calibration`.
+        SchemaError: as `read_calibration_file`.
     """
-    return {rig: result.correction() for rig, result in read_calibration(path).rigs.items()}
+    return {rig: result.correction() for rig, result in read_calibration_file(path).rigs.items()}

@@ -18,13 +18,13 @@ from pointsam import rle
 from pointsam.export.base import Format
 from pointsam.export.frame import ExportFrame, Files
 
-Images: TypeAlias = "list[tuple[dict[str, object], list[dict[str, object]]]]"
+_Images: TypeAlias = "list[tuple[dict[str, object], list[dict[str, object]]]]"
 """The images of a frame, each with its annotations; ids are added when all frames are known."""
 
 
-def coco_rows(item: ExportFrame) -> Images:
+def coco_rows(item: ExportFrame) -> _Images:
     """The images of a frame with the masks that built clusters."""
-    out: Images = []
+    out: _Images = []
     for view in item.frame.cameras:
         row = item.masks[view.name]
         height, width = view.camera.height_px, view.camera.width_px
@@ -58,7 +58,7 @@ def coco_rows(item: ExportFrame) -> Images:
     return out
 
 
-def coco_split(frames: Sequence[Images], class_names: Sequence[str], split: str) -> Files:
+def coco_split(frames: Sequence[_Images], class_names: Sequence[str], split: str) -> Files:
     """The file of a split."""
     images: list[dict[str, object]] = []
     annotations: list[dict[str, object]] = []
@@ -71,7 +71,7 @@ def coco_split(frames: Sequence[Images], class_names: Sequence[str], split: str)
     return {f"instances_{split}.json": (json.dumps(document) + "\n").encode()}
 
 
-FORMAT: Format[Images] = Format(
+FORMAT: Format[_Images] = Format(
     row=coco_rows,
     close=lambda done: coco_split(done.rows, done.class_names, done.split),
     masks=True,

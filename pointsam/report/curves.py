@@ -120,7 +120,7 @@ def _plot(panel: Panel, place: Axes) -> None:
     place.grid(alpha=0.3, lw=0.5)
 
 
-def bar_chart(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
+def interval_chart(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
     """Horizontal bars, the first on top.
 
     Args:

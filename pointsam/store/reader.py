@@ -143,7 +143,7 @@ class Labels:
         """
         frames, points, clusters = (self._rows(name, "clusters", frame_id) for name in layout.STAGE_TABLES["clusters"])
         scene = self._plan("clusters")[frame_id].scene
-        labels, views, covered = rows.read_points(points[0], points[1][0])
+        labels, views, covered = rows.read_point_labels(points[0], points[1][0])
         return FrameLabels(
             rows.read_frame(frames[0], frames[1][0], scene),
             labels,

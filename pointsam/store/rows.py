@@ -15,7 +15,7 @@ def read_frame(table: pa.Table, row: int, scene: str) -> FrameRow:
     return FrameRow(scene=scene, **{name: table[name][row].as_py() for name in table.column_names})
 
 
-def read_points(table: pa.Table, row: int) -> tuple[PointLabels, NDArray[np.uint8], NDArray[np.uint8]]:
+def read_point_labels(table: pa.Table, row: int) -> tuple[PointLabels, NDArray[np.uint8], NDArray[np.uint8]]:
     """A row of `points`: labels, and the numbers of cameras that see each point and whose masks cover it."""
     labels = PointLabels(
         _array(table["cluster_id"][row]).astype(np.int32), _array(table["class_id"][row]).astype(np.uint8)

@@ -15,7 +15,7 @@ from pointsam.synth.light import Weather
 from pointsam.synth.occlusion import STEP_PX, OpenSky
 from pointsam.synth.shade import Shader
 from pointsam.synth.snapshot import Snapshot, snapshot
-from pointsam.synth.surface import surface
+from pointsam.synth.surface import surface_at
 
 __all__ = ["Photo", "Snapshot", "photograph", "snapshot"]
 
@@ -125,7 +125,7 @@ class _Picture:
         pixel = pixel[indices]
         triangle = self.triangle[pixel].astype(np.int64)
         reach = 6.0 if max(self.weather.sun_rgb) > 0 else 14.0  # with all light from the sky it matters more
-        at = surface(self.world, self.lens.eye_m, self._rays(pixel), self.depth[pixel], triangle, self.uv[pixel])
+        at = surface_at(self.world, self.lens.eye_m, self._rays(pixel), self.depth[pixel], triangle, self.uv[pixel])
         return OpenSky(self.world.scene, (len(rows), len(columns)), indices, at, reach)
 
     def light(self) -> tuple[F32, float]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pointsam.synth.light import PointLight, Weather, sky_rgb
 from pointsam.synth.snapshot import Snapshot
-from pointsam.synth.surface import Surface, corners, dot, surface
+from pointsam.synth.surface import Surface, dot, interpolated, surface_at
 from pointsam.synth.texture import NAMES, lit_windows, pattern, tile_noise
 
 F32 = NDArray[np.float32]
@@ -61,7 +61,7 @@ class Shader:
             way /= np.sqrt(np.einsum("ij,ij->i", way, way))[:, None]
             rgb[:, sky] = sky_rgb(way, self._weather).T
         if len(hit):
-            found = surface(self._world, self._eye, direction[hit], depth[hit], triangle[hit], uv[hit])
+            found = surface_at(self._world, self._eye, direction[hit], depth[hit], triangle[hit], uv[hit])
             rgb[:, hit] = self._surface_colour(found, open_sky[hit], lot[hit])
         return rgb
 
@@ -113,7 +113,7 @@ class Shader:
 
     def _soil(self, at: Surface, here: NDArray[np.intp], albedo: F32) -> None:
         """Vary the colour of surfaces without a pattern, as dust and weather do."""
-        q = corners(self._world.texture_m, at.triangle[here], at.uv[here])
+        q = interpolated(self._world.texture_m, at.triangle[here], at.uv[here])
         u, v = q[0] + np.float32(0.6) * q[2], q[1] - np.float32(0.8) * q[2]
         size = at.depth[here] * np.float32(self._pixel)
         albedo[:, here] *= 0.88 + 0.24 * tile_noise(u / 5, v / 5, size / 5)

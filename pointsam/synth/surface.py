@@ -22,7 +22,7 @@ def dot(a: FloatArray, b: FloatArray) -> F32:
     return product
 
 
-def corners(table: F32, triangle: Ints, uv: F32) -> F32:
+def interpolated(table: F32, triangle: Ints, uv: F32) -> F32:
     """(3,N) values at points inside triangles, interpolated from (T,3,3) values at corners."""
     at = table.reshape(-1, 9).take(triangle, axis=0)
     u, v = uv[:, 0], uv[:, 1]
@@ -63,7 +63,7 @@ class Surface:
         return np.ascontiguousarray((self.point_m[:, only] + lift * self.normal[:, only]).T)
 
 
-def surface(snapshot: Snapshot, eye_m: F32, direction: F32, depth: F32, triangle: Ints, uv: F32) -> Surface:
+def surface_at(snapshot: Snapshot, eye_m: F32, direction: F32, depth: F32, triangle: Ints, uv: F32) -> Surface:
     """Surface points of N rays that hit something.
 
     Args:
@@ -79,7 +79,7 @@ def surface(snapshot: Snapshot, eye_m: F32, direction: F32, depth: F32, triangle
     point = view * depth
     point += eye_m[:, None]
     view /= length
-    normal = corners(snapshot.normals, triangle, uv)
+    normal = interpolated(snapshot.normals, triangle, uv)
     flat = np.ascontiguousarray(snapshot.face_normals.take(triangle, axis=0).T)
     side = np.where(dot(flat, view) > 0, np.float32(-1), np.float32(1))  # seen from behind
     normal *= side / np.maximum(np.sqrt(dot(normal, normal)), np.float32(1e-6))

@@ -13,7 +13,7 @@ from pointsam.base.errors import SchemaError
 TEXELS = 512
 """Side of a noise tile."""
 F32 = NDArray[np.float32]
-Level = NDArray[np.bool_]
+_Level = NDArray[np.bool_]
 
 
 @cache
@@ -111,11 +111,11 @@ def _plane(q_m: F32, normal: F32) -> tuple[F32, F32, NDArray[np.bool_]]:
     return u, np.where(level, q_m[:, 1], q_m[:, 2]), level
 
 
-def _noise(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
+def _noise(u: F32, v: F32, level: _Level, scale: F32, pixel: F32) -> F32:
     return tile_noise(u / (4 * scale), v / (4 * scale), pixel / (4 * scale))
 
 
-def _asphalt(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
+def _asphalt(u: F32, v: F32, level: _Level, scale: F32, pixel: F32) -> F32:
     """Speckle, worn patches, repaired rectangles and cracks (the darkest, towards 1)."""
     grain = tile_noise(u / 3.1, v / 3.1, pixel / 3.1, rough=True)
     worn = tile_noise(u / 37, v / 61, pixel / 37)
@@ -127,7 +127,7 @@ def _asphalt(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
     return weight
 
 
-def _concrete(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
+def _concrete(u: F32, v: F32, level: _Level, scale: F32, pixel: F32) -> F32:
     """Stains, some of them running down walls, and a little grain."""
     stain = tile_noise(u / (6 * scale), v / (9 * scale), pixel / (6 * scale))
     streak = tile_noise(u / 2.3, v / 31, pixel / 2.3)
@@ -141,7 +141,7 @@ def _concrete(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
     return weight
 
 
-def _brick(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
+def _brick(u: F32, v: F32, level: _Level, scale: F32, pixel: F32) -> F32:
     """Courses of bricks, twice as long as high with `scale` their length; joints are 1."""
     y = v / (0.36 * scale)
     course = np.floor(y)
@@ -160,7 +160,7 @@ def _window(u: F32, v: F32, scale: F32, pixel: F32) -> tuple[F32, F32]:
     return pane * frame, 0.5 + fade * (_lot(np.floor(x), np.floor(y)) - 0.5)
 
 
-def _facade(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
+def _facade(u: F32, v: F32, level: _Level, scale: F32, pixel: F32) -> F32:
     """Windows (1) in storeys of `scale`, some with blinds, on walls only."""
     pane, lot = _window(u, v, scale, pixel)
     blind = _bands(v / scale, pixel / scale, 0.5, 0.86) * (lot > 0.72)
@@ -168,7 +168,7 @@ def _facade(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
     return np.where(level, 0.1, pane * (0.82 + 0.18 * lot - 0.5 * blind) + (1 - pane) * (0.12 + 0.3 * dirt))
 
 
-def _paving(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
+def _paving(u: F32, v: F32, level: _Level, scale: F32, pixel: F32) -> F32:
     """Slabs in rows that are offset by half a slab, each with its own tone; joints are 1."""
     x, p = u / scale, pixel / scale
     y = v / scale + 0.5 * (np.floor(x) % 2)
@@ -177,7 +177,7 @@ def _paving(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
     return _joined(_bands(x, p, 0, 0.035), _bands(y, p, 0, 0.035), 0.25 + 0.22 * tone + 0.7 * dirt)
 
 
-def _grass(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
+def _grass(u: F32, v: F32, level: _Level, scale: F32, pixel: F32) -> F32:
     blade = tile_noise(u / 1.9, v / 1.9, pixel / 1.9, rough=True)
     tuft = tile_noise(u / 5.3, v / 5.3, pixel / 5.3)
     field = tile_noise(u / 47, v / 47, pixel / 47)
@@ -185,19 +185,19 @@ def _grass(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
     return weight
 
 
-def _foliage(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
+def _foliage(u: F32, v: F32, level: _Level, scale: F32, pixel: F32) -> F32:
     leaf = tile_noise(u / (2.7 * scale), v / (2.7 * scale), pixel / (2.7 * scale))
     fine = tile_noise(u / (7.0 * scale), v / (7.0 * scale), pixel / (7.0 * scale), rough=True)
     return 0.5 + 1.6 * (leaf - 0.5) + 1.4 * (fine - 0.5)
 
 
-def _fabric(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
+def _fabric(u: F32, v: F32, level: _Level, scale: F32, pixel: F32) -> F32:
     fold = tile_noise(u / (5 * scale), v / (11 * scale), pixel / (5 * scale))
     thread = tile_noise(u / 0.7, v / 0.7, pixel / 0.7, rough=True)
     return 0.4 + 1.6 * (fold - 0.5) + 0.3 * (thread - 0.5)
 
 
-def _wood(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
+def _wood(u: F32, v: F32, level: _Level, scale: F32, pixel: F32) -> F32:
     """Boards of width `scale` with grain along them; joints are 1."""
     y, p = v / scale, pixel / scale
     grain = tile_noise(u / (17 * scale), v / (1.3 * scale), pixel / (1.3 * scale))
@@ -206,7 +206,7 @@ def _wood(u: F32, v: F32, level: Level, scale: F32, pixel: F32) -> F32:
     return _joined(joint, joint, 0.35 + 0.3 * tone + 1.2 * (grain - 0.5))
 
 
-_Pattern = Callable[[F32, F32, Level, F32, F32], F32]
+_Pattern = Callable[[F32, F32, _Level, F32, F32], F32]
 _LAID: dict[str, _Pattern] = {
     "noise": _noise,
     "asphalt": _asphalt,

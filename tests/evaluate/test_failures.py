@@ -101,7 +101,7 @@ def test_a_class_that_was_never_found_misses_all_of_it():
     assert dict(zip(KINDS, one.gains, strict=True)) == pytest.approx(dict.fromkeys(KINDS, 0.0) | {"missed": 1.0})
 
 
-def test_a_wrong_class_upon_an_object_that_is_found_is_nothing_when_mended():
+def test_a_wrong_class_upon_an_object_that_is_found_gains_nothing_when_fixed():
     found = boxes((0, 0, CAR, 0.9), (20, 0, CAR, 0.7), (0, 0.3, PERSON, 0.8))
     true = boxes((0, 0, CAR, 9), (20, 0, CAR, 9), (40, 0, PERSON, 9))
     a_car, a_person = failures([found], [true], NAMES)

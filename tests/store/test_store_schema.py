@@ -111,7 +111,7 @@ def test_labels_come_back_as_they_went(frames):
     tables = label_tables(frames)
     start = 0
     for k, frame in enumerate(frames):
-        labels, views, covered = rows.read_points(tables["points"], k)
+        labels, views, covered = rows.read_point_labels(tables["points"], k)
         stop = start + len(frame.clusters)
         back = FrameLabels(
             rows.read_frame(tables["frames"], k, frame.frame.scene),

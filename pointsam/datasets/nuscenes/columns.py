@@ -20,7 +20,7 @@ V = TypeVar("V")
 Rows = NDArray[np.int32]
 """(N,) row numbers in another group, -1 = none."""
 
-Group = Mapping[str, object]
+ColumnGroup = Mapping[str, object]
 """One of the groups below: columns by name, each a list of strings or an (N,) or (N,k) array."""
 
 

@@ -24,7 +24,7 @@ from pointsam.base.arrays import AnyArray
 from pointsam.base.cache import cache_dir, cache_error
 from pointsam.base.files import locked, make_folder
 from pointsam.base.remote import DataPath, version_of
-from pointsam.datasets.nuscenes.columns import Group
+from pointsam.datasets.nuscenes.columns import ColumnGroup
 from pointsam.datasets.nuscenes.join import join
 from pointsam.datasets.nuscenes.versions import BOX_TABLES, LABEL_TABLES, REQUIRED, table_path
 
@@ -140,7 +140,7 @@ def _forget_older(path: Path, started: float) -> None:
                 other.unlink()
 
 
-def _one_row(columns: Group) -> pa.ListArray:
+def _one_row(columns: ColumnGroup) -> pa.ListArray:
     """A group as a list of one item, so that groups of different lengths fit into one file."""
     arrays = [_array(values) for values in columns.values()]
     rows = pa.StructArray.from_arrays(arrays, names=list(columns))
@@ -156,7 +156,7 @@ def _array(values: object) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(numbers.reshape(-1)), numbers.shape[1])
 
 
-def _fingerprint(groups: Mapping[str, Group]) -> str:
+def _fingerprint(groups: Mapping[str, ColumnGroup]) -> str:
     digest = hashlib.sha256()
     for group in _FRAME_GROUPS:
         for name, values in groups[group].items():

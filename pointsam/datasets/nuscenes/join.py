@@ -19,7 +19,7 @@ from pointsam.datasets.nuscenes import schema
 from pointsam.datasets.nuscenes.annotations import read_boxes, read_categories, read_label_files
 from pointsam.datasets.nuscenes.columns import (
     Calibrations,
-    Group,
+    ColumnGroup,
     Images,
     Link,
     Poses,
@@ -41,7 +41,7 @@ CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BA
 """The published order of cameras; other cameras follow by name."""
 
 
-def join(folder: DataPath) -> dict[str, Group]:
+def join(folder: DataPath) -> dict[str, ColumnGroup]:
     """Reads a version folder.
 
     Returns:

@@ -47,10 +47,10 @@ def augmented(sample: TrainingSample, config: AugmentConfig, rng: np.random.Gene
     linear = np.zeros((3, 3))
     linear[:2, :2] = scale * np.array([[c, -s], [s, c]]) @ np.diag(mirror)
     linear[2, 2] = scale
-    return moved(sample, linear, shift)
+    return transformed(sample, linear, shift)
 
 
-def moved(sample: TrainingSample, linear: NDArray[np.float64], shift: NDArray[np.float64]) -> TrainingSample:
+def transformed(sample: TrainingSample, linear: NDArray[np.float64], shift: NDArray[np.float64]) -> TrainingSample:
     """A copy of a sample whose positions x are linear @ x + shift.
 
     Args:

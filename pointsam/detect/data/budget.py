@@ -27,8 +27,8 @@ CLUSTER_COST = 0.14
 Velocity = tuple[float, float] | None
 """Metres per second along x and y of the LiDAR frame, None if unknown."""
 
-Rule = Literal["object", "class", "stratified", "frame", "cost"]
-RULES: tuple[Rule, ...] = get_args(Rule)
+BudgetRule = Literal["object", "class", "stratified", "frame", "cost"]
+RULES: tuple[BudgetRule, ...] = get_args(BudgetRule)
 
 _RANGE_M = (20.0, 40.0)
 _POINTS = (5, 20, 100)
@@ -81,7 +81,7 @@ class BudgetConfig:
     """
 
     fraction: float = 0.1
-    rule: Rule = "object"
+    rule: BudgetRule = "object"
     box_share: float = 0.1
     min_points: int = 1
     seed: int = 0

@@ -21,8 +21,8 @@ from pointsam.geometry.boxes import box_members
 from pointsam.geometry.height import above_lowest_m
 from pointsam.types import NO_INSTANCE, Boxes, FrameLabels
 
-Kind = Literal["tables", "simulated", "clicks", "centers", "none"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+CoarseKind = Literal["tables", "simulated", "clicks", "centers", "none"]
+KINDS: tuple[CoarseKind, ...] = get_args(CoarseKind)
 _NEAR_M, _NEAR_BIN_M, _BIN_M = 12.0, 1.6, 6.4
 
 
@@ -53,7 +53,7 @@ class CoarseConfig:
         SchemaError: SCH005 on an unknown kind or a factor below 1.
     """
 
-    kind: Kind = "tables"
+    kind: CoarseKind = "tables"
     enlarge: tuple[float, float] = (1.0, 1.1)
     redraw: bool = False
     click_noise_m: float = 0.15

@@ -28,7 +28,7 @@ from pointsam.detect.nets.norm import norm_relu
 from pointsam.detect.predictions import Predictions
 
 _RING_M = 0.2
-"""Points outside a box but inside the box enlarged by this are no foreground and no background (docs/method.md B.8)."""
+"""Points between a box and the box enlarged by this are neither foreground nor background (docs/method.md B.8)."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pointsam.synth.asset import Asset
-from pointsam.synth.assets.truck_parts import Block
+from pointsam.synth.assets.truck_parts import MeshBlock
 from pointsam.synth.assets.vehicle_grid import Paint, both_sides, boxes, distinct_m, palette, rounded_outline, skin
 from pointsam.synth.assets.vehicle_hull import HullRow, Painter, hull
 from pointsam.synth.assets.vehicle_parts import seats, wheel
@@ -83,7 +83,7 @@ def _cab(size_lwh_m: tuple[float, float, float], coat: Material) -> Mesh:
     paint(Paint.GLASS, x=(-front + 0.16, -0.04), z=(0.72, height - 0.2))
     colours = palette(coat, Material((0.035, 0.035, 0.038), gloss=0.2))
     shell = both_sides(skin([paint.patch(), lid], colours, 35))
-    inside: list[Block] = [
+    inside: list[MeshBlock] = [
         (Paint.DARK, length - 0.1, width - 0.1, 0.05, 0, 0, 0.06),
         (Paint.DARK, 0.25, 0.4, 0.5, front - 0.35, 0, 0.5, -0.3),
         (Paint.HEAD, 0.05, 0.16, 0.09, front - 0.14, half * 0.55, height + 0.02),
@@ -233,7 +233,7 @@ def _wheel_loader(rng: Rng, coat: Material) -> Mesh:
     left = join(*(one.moved((x, half - width / 2, radius)) for x in axles))
     house = _house(2.05, 0.86, 0.75, 1.95, 0.35, coat).moved((-0.65, 0, 0))
     cab = _cab((1.45, 1.3, 1.72), coat).moved((-0.2, 0, 1.42))
-    blocks: list[Block] = [
+    blocks: list[MeshBlock] = [
         (Paint.TRIM, 2.2, 0.9, 0.5, -1.2, 0, 0.75),
         (Paint.TRIM, 1.0, 0.9, 0.7, -0.2, 0, 1.06),
         (Paint.BODY, 1.3, 0.7, 0.75, 1.15, 0, 1.0),

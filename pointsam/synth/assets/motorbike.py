@@ -50,7 +50,7 @@ def motorcycle(rng: np.random.Generator, ridden: bool) -> Asset:
     return Asset.of("vehicle.motorcycle", join(*parts, *person.meshes(on_ground=False)))
 
 
-def hull(skin: Skin, rows: Sequence[_HullRow], material: Material, square: float = 3.0, points: int = 12) -> None:
+def _hull(skin: Skin, rows: Sequence[_HullRow], material: Material, square: float = 3.0, points: int = 12) -> None:
     """A body through rows of (x, half width, lowest, highest), from back to front."""
     table = np.asarray(rows, dtype=np.float64)
     angle = (np.arange(points) + 0.5) * 2 * np.pi / points
@@ -60,7 +60,7 @@ def hull(skin: Skin, rows: Sequence[_HullRow], material: Material, square: float
     skin.tube(rings[None], material)
 
 
-def wheel(x_m: float, radius_m: float, tyre_m: float, disc: bool = True) -> Mesh:
+def _wheel(x_m: float, radius_m: float, tyre_m: float, disc: bool = True) -> Mesh:
     """Tyre, rim, spokes, hub, brake disc."""
     at = np.array([x_m, 0, radius_m])
     rim = radius_m - 2 * tyre_m
@@ -116,7 +116,7 @@ def _lamps(head: Sequence[float], head_radius_m: float, tail: Sequence[float]) -
 def _motorcycle(style: str, paint: Material) -> Mesh:
     skin = Skin(1)
     sport = style == "sport"
-    hull(
+    _hull(
         skin,
         [
             (-0.3, 0.1, 0.74, 0.8),
@@ -127,7 +127,7 @@ def _motorcycle(style: str, paint: Material) -> Mesh:
         ],
         paint,
     )
-    hull(
+    _hull(
         skin,
         [
             (-0.86, 0.05, 0.86, 0.9),
@@ -138,7 +138,7 @@ def _motorcycle(style: str, paint: Material) -> Mesh:
         ],
         paint,
     )
-    hull(
+    _hull(
         skin,
         [
             (-0.78, 0.09, 0.84, 0.925),
@@ -149,7 +149,7 @@ def _motorcycle(style: str, paint: Material) -> Mesh:
         ],
         SEAT,
     )
-    hull(
+    _hull(
         skin,
         [
             (-0.22, 0.12, 0.26, 0.5),
@@ -161,14 +161,14 @@ def _motorcycle(style: str, paint: Material) -> Mesh:
         ENGINE,
         5.0,
     )
-    hull(
+    _hull(
         skin,
         [(-0.32, 0.1, 0.4, 0.68), (-0.26, 0.12, 0.36, 0.7), (0.1, 0.12, 0.5, 0.72), (0.16, 0.08, 0.56, 0.7)],
         DARK,
         5.0,
     )
     if sport:
-        hull(
+        _hull(
             skin,
             [
                 (-0.1, 0.2, 0.3, 0.52),
@@ -184,7 +184,7 @@ def _motorcycle(style: str, paint: Material) -> Mesh:
     clamp = np.array([0.34, 0, 0.86])
     forks = [(0.36, s * 0.1, 0.88) for s in (1, -1)]
     axles = [(0.7, s * 0.1, 0.3) for s in (1, -1)]
-    parts = [*skin.meshes(on_ground=False), wheel(0.7, 0.305, 0.058), wheel(-0.7, 0.305, 0.072)]
+    parts = [*skin.meshes(on_ground=False), _wheel(0.7, 0.305, 0.058), _wheel(-0.7, 0.305, 0.072)]
     parts += [bars(forks, axles, [[0.022, 0.03]], CHROME, 8), _guard(0.7, 0.305, 0.06, (50, 150), paint)]
     parts += [bars([(-0.1, s * 0.11, 0.36) for s in (1, -1)], [(-0.7, s * 0.11, 0.305) for s in (1, -1)], 0.03, GREY)]
     parts += [bars([(0.32, 0, 0.84), (0.3, 0.05, 0.8)], [(0.38, 0, 0.72), (-0.2, 0.12, 0.4)], 0.035, DARK)]
@@ -206,7 +206,7 @@ def _motorcycle(style: str, paint: Material) -> Mesh:
 
 def _scooter(rng: np.random.Generator, paint: Material) -> Mesh:
     skin = Skin(1)
-    hull(
+    _hull(
         skin,
         [
             (-0.86, 0.05, 0.66, 0.7),
@@ -218,7 +218,7 @@ def _scooter(rng: np.random.Generator, paint: Material) -> Mesh:
         ],
         paint,
     )
-    hull(
+    _hull(
         skin,
         [
             (-0.84, 0.08, 0.7, 0.78),
@@ -229,7 +229,7 @@ def _scooter(rng: np.random.Generator, paint: Material) -> Mesh:
         ],
         SEAT,
     )
-    hull(
+    _hull(
         skin,
         [(-0.12, 0.16, 0.24, 0.33), (0.0, 0.19, 0.23, 0.325), (0.3, 0.19, 0.23, 0.325), (0.42, 0.16, 0.26, 0.36)],
         DARK,
@@ -249,12 +249,12 @@ def _scooter(rng: np.random.Generator, paint: Material) -> Mesh:
         np.column_stack([x + 0.05 * cos - 0.1 * (sin * w / 0.24) ** 2, w * sin, np.full(14, z)]) for x, w, z in rows
     ]
     skin.tube(np.array(shield)[None], paint)
-    hull(
+    _hull(
         skin,
         [(0.2, 0.06, 0.92, 1.0), (0.26, 0.13, 0.88, 1.03), (0.36, 0.13, 0.87, 1.02), (0.44, 0.06, 0.9, 0.98)],
         paint,
     )
-    parts = [*skin.meshes(on_ground=False), wheel(0.62, 0.225, 0.048), wheel(-0.66, 0.225, 0.055)]
+    parts = [*skin.meshes(on_ground=False), _wheel(0.62, 0.225, 0.048), _wheel(-0.66, 0.225, 0.055)]
     parts += [_guard(0.62, 0.225, 0.075, (20, 170), paint), _guard(-0.66, 0.225, 0.075, (90, 190), DARK)]
     parts += [bars([(0.44, 0, 0.5)] * 2, [(0.62, s * 0.075, 0.225) for s in (1, -1)], 0.022, DARK)]
     parts += [

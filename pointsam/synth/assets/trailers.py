@@ -7,7 +7,7 @@ import numpy as np
 from pointsam.synth.assets.truck_parts import (
     ALUMINIUM,
     FRAME,
-    Block,
+    MeshBlock,
     chassis_blocks,
     heavy_axles,
     side_guard_blocks,
@@ -72,19 +72,19 @@ def semi_trailer(rng: Rng) -> Mesh:
     return join(boxes(blocks, colours), heavy_axles(axles, WHEEL_M, half - 0.02, twin=len(axles) == 2), *solids)
 
 
-def _legs() -> list[Block]:
-    legs: list[Block] = [(Paint.TRIM, 0.14, 0.14, 1.0, -2.9, side * 0.75, 0.62) for side in (-1, 1)]
-    feet: list[Block] = [(Paint.TRIM, 0.3, 0.3, 0.04, -2.9, side * 0.75, 0.12) for side in (-1, 1)]
+def _legs() -> list[MeshBlock]:
+    legs: list[MeshBlock] = [(Paint.TRIM, 0.14, 0.14, 1.0, -2.9, side * 0.75, 0.62) for side in (-1, 1)]
+    feet: list[MeshBlock] = [(Paint.TRIM, 0.3, 0.3, 0.04, -2.9, side * 0.75, 0.12) for side in (-1, 1)]
     return [*legs, *feet, (Paint.TRIM, 0.08, 1.5, 0.1, -2.9, 0, 0.8)]
 
 
 def van_body_blocks(
     front_m: float, rear_m: float, half_m: float, floor_m: float, top_m: float, rng: Rng, ribs: bool = False
-) -> list[Block]:
+) -> list[MeshBlock]:
     """A closed box with rear doors, corner posts, marker lamps; `ribs` for a curtain's poles and buckles."""
     length, mid_x, height = front_m - rear_m, (front_m + rear_m) / 2, top_m - floor_m
     mid_z = (floor_m + top_m) / 2
-    blocks: list[Block] = [
+    blocks: list[MeshBlock] = [
         (Paint.BODY, length - 0.03, 2 * half_m - 0.03, height - 0.03, mid_x, 0, mid_z),
         (Paint.CHROME, 0.012, 0.02, height - 0.3, rear_m + 0.012, 0, mid_z),
     ]
@@ -116,7 +116,7 @@ def van_body_blocks(
 
 def _sign_blocks(
     run_m: float, height_m: float, center_m: float, half_m: float, floor_m: float, rng: Rng
-) -> list[Block]:
+) -> list[MeshBlock]:
     """A coloured panel with bars like letters on both sides."""
     z = floor_m + rng.uniform(0.35, 0.6) * height_m
     paint = Paint.PLAIN if rng.random() < 0.6 else Paint.DARK
@@ -124,7 +124,7 @@ def _sign_blocks(
     widths = rng.uniform(0.35, 0.8, letters) * run_m * 0.8 / letters
     starts = center_m - run_m * 0.4 + np.arange(letters) * run_m * 0.8 / letters
     heights = rng.choice([0.1, 0.16, 0.16], letters) * height_m
-    blocks: list[Block] = []
+    blocks: list[MeshBlock] = []
     for side in (-1, 1):
         blocks.append((Paint.SECOND, run_m, 0.012, height_m * 0.3, center_m, side * (half_m - 0.012), z))
         for start, width, tall in zip(starts[::-side], widths, heights, strict=True):
@@ -132,7 +132,7 @@ def _sign_blocks(
     return blocks
 
 
-def container_blocks(front_m: float, rear_m: float, half_m: float, floor_m: float, top_m: float) -> list[Block]:
+def container_blocks(front_m: float, rear_m: float, half_m: float, floor_m: float, top_m: float) -> list[MeshBlock]:
     """A shipping container with ribbed sides."""
     length, mid_x, mid_z, height = (
         front_m - rear_m,
@@ -140,7 +140,7 @@ def container_blocks(front_m: float, rear_m: float, half_m: float, floor_m: floa
         (floor_m + top_m) / 2,
         top_m - floor_m,
     )
-    blocks: list[Block] = [(Paint.SECOND, length - 0.06, 2 * half_m - 0.07, height - 0.03, mid_x, 0, mid_z)]
+    blocks: list[MeshBlock] = [(Paint.SECOND, length - 0.06, 2 * half_m - 0.07, height - 0.03, mid_x, 0, mid_z)]
     ribs = np.arange(front_m - 0.3, rear_m + 0.2, -0.28)
     for side in (-1, 1):
         blocks += [(Paint.SECOND, 0.12, 0.05, height - 0.2, x, side * (half_m - 0.035), mid_z) for x in ribs]
@@ -157,9 +157,9 @@ def container_blocks(front_m: float, rear_m: float, half_m: float, floor_m: floa
     return blocks
 
 
-def _flat_bed(rng: Rng, length: float, half: float, top: float) -> list[Block]:
+def _flat_bed(rng: Rng, length: float, half: float, top: float) -> list[MeshBlock]:
     """A platform with a head board and a stacked load."""
-    blocks: list[Block] = [
+    blocks: list[MeshBlock] = [
         (Paint.TRIM, length, 2 * half, 0.16, -length / 2, 0, FLOOR_M + 0.05),
         (Paint.CHROME, 0.06, 2 * half, 1.3, -0.05, 0, FLOOR_M + 0.78),
     ]

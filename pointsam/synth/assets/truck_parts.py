@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pointsam.synth.assets.vehicle_grid import (
-    Grid,
     Paint,
     Patch,
+    PointGrid,
     arch_columns_m,
     both_sides,
     boxes,
@@ -27,7 +27,7 @@ from pointsam.synth.mesh import Mesh, join
 
 FRAME = Material((0.04, 0.04, 0.042), reflectance=0.1)
 ALUMINIUM = Material((0.5, 0.51, 0.52), gloss=0.35)
-Block = tuple[float, ...]
+MeshBlock = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def cab(spec: Cab, body: Material, lower: Material = FRAME) -> Mesh:
     return join(shell, boxes(inside, colours), furniture, _cab_mirrors(spec, front, colours))
 
 
-def _cab_plan(spec: Cab, arch: tuple[float, float, float], door: float) -> Grid:
+def _cab_plan(spec: Cab, arch: tuple[float, float, float], door: float) -> PointGrid:
     half, front, rear = spec.width_m / 2, -spec.snout_m, spec.rear_x_m
     sides = [front - x for x in (0.13, 0.24, 0.34, 0.38, 0.392)]
     sides += [door + 0.1, door, door - 0.012, rear + 0.08, rear + 0.03]
@@ -179,16 +179,16 @@ def heavy_axles(x_m: Sequence[float], radius_m: float, half_width_m: float, twin
     return join(left, left.mirrored(), boxes(beams, palette(FRAME, FRAME)))
 
 
-def chassis_blocks(front_x_m: float, rear_x_m: float, top_m: float, half_width_m: float) -> list[Block]:
+def chassis_blocks(front_x_m: float, rear_x_m: float, top_m: float, half_width_m: float) -> list[MeshBlock]:
     """Frame rails and the rear's under-run guard, lamps, plate; `Paint.TRIM` is the colour of the frame."""
     length, center = front_x_m - rear_x_m, (front_x_m + rear_x_m) / 2
     rails = [(Paint.TRIM, length, 0.1, 0.25, center, s * 0.42, top_m - 0.13) for s in (-1, 1)]
     return [*rails, *rear_blocks(rear_x_m, top_m, half_width_m)]
 
 
-def rear_blocks(rear_x_m: float, top_m: float, half_width_m: float) -> list[Block]:
+def rear_blocks(rear_x_m: float, top_m: float, half_width_m: float) -> list[MeshBlock]:
     """Under-run guard, lamp clusters, plate and mud flaps at the rear end."""
-    blocks: list[Block] = [
+    blocks: list[MeshBlock] = [
         (Paint.TRIM, 0.1, 2 * half_width_m - 0.1, 0.14, rear_x_m + 0.06, 0, 0.5),
         (Paint.PLATE, 0.012, 0.5, 0.11, rear_x_m + 0.03, 0, top_m - 0.22),
     ]
@@ -203,7 +203,7 @@ def rear_blocks(rear_x_m: float, top_m: float, half_width_m: float) -> list[Bloc
     return blocks
 
 
-def side_guard_blocks(front_x_m: float, rear_x_m: float, half_width_m: float, top_m: float = 0.95) -> list[Block]:
+def side_guard_blocks(front_x_m: float, rear_x_m: float, half_width_m: float, top_m: float = 0.95) -> list[MeshBlock]:
     """Two rails low on the side between the axles, with posts."""
     length, center = front_x_m - rear_x_m, (front_x_m + rear_x_m) / 2
     rails = [(Paint.CHROME, length, 0.03, 0.12, center, half_width_m, z) for z in (top_m - 0.42, top_m - 0.16)]

@@ -9,8 +9,8 @@ from pointsam.synth.assets.cars import car_mesh
 from pointsam.synth.assets.trailers import coat, semi_trailer, van_body_blocks
 from pointsam.synth.assets.truck_parts import (
     FRAME,
-    Block,
     Cab,
+    MeshBlock,
     cab,
     chassis_blocks,
     heavy_axles,
@@ -153,7 +153,7 @@ def _tipper(rng: Rng) -> Mesh:
     body = coat(rng, CAB_COLOURS, 0.4)
     skip = palette(coat(rng, ((0.2, 0.2, 0.21), (0.55, 0.3, 0.02), (0.04, 0.1, 0.3), (0.5, 0.5, 0.5))), FRAME)
     center, length = (front + rear) / 2, front - rear
-    blocks: list[Block] = [
+    blocks: list[MeshBlock] = [
         (Paint.BODY, length, 2 * half - 0.1, 0.14, center, 0, floor + 0.07),
         (Paint.BODY, 0.08, 2 * half - 0.05, high + 0.35, front - 0.04, 0, floor + 0.17 + high / 2),
         (Paint.BODY, 0.07, 2 * half - 0.05, high, rear + 0.035, 0, floor + high / 2),
@@ -176,7 +176,7 @@ def _flat_bed(rng: Rng) -> Mesh:
     floor, front, half = 2 * spec.wheel_m + 0.2, spec.rear_x_m - 0.1, spec.width_m / 2 + 0.03
     body = coat(rng, CAB_COLOURS, 0.4)
     center, length = (front + rear) / 2, front - rear
-    blocks: list[Block] = [
+    blocks: list[MeshBlock] = [
         (Paint.TRIM, length, 2 * half - 0.02, 0.14, center, 0, floor + 0.03),
         (Paint.CHROME, 0.05, 2 * half, 1.1, front - 0.02, 0, floor + 0.6),
         (Paint.CHROME, 0.03, 2 * half - 0.02, 0.42, rear + 0.02, 0, floor + 0.3),
@@ -221,7 +221,7 @@ def _refuse(rng: Rng) -> Mesh:
         np.column_stack([np.full(24, x), across * w, (low + high) / 2 + (high - low) / 2 * up])
         for x, low, high, w in stations
     ]
-    blocks: list[Block] = [(Paint.DARK, 0.04, 2 * half - 0.5, 0.7, rear + 0.01, 0, floor + 0.35)]
+    blocks: list[MeshBlock] = [(Paint.DARK, 0.04, 2 * half - 0.5, 0.7, rear + 0.01, 0, floor + 0.35)]
     for side in (-1, 1):
         ribs = np.linspace(front - 0.5, tail + 0.5, 5)
         blocks += [

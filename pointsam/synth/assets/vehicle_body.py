@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.synth.assets.vehicle_grid import (
-    Grid,
     Paint,
     Paints,
     Patch,
+    PointGrid,
     arch_z_m,
     deck,
     outline_normals,
-    wall,
+    side_wall,
 )
 from pointsam.synth.assets.vehicle_parts import wheel_houses
 from pointsam.synth.assets.vehicle_shape import GAP_M, Shape
@@ -25,7 +25,7 @@ _ROOF_CROWN_M = 0.06
 _GRILLE_ROWS = (slice(3, 6), slice(3, 6), slice(2, 6), slice(4, 5))
 
 
-def lower_body(shape: Shape, plan: Grid) -> list[Patch]:
+def lower_body(shape: Shape, plan: PointGrid) -> list[Patch]:
     """Sides, nose and tail up to the belt; lids on hood and boot; ledge below the windows; wheel houses; floor."""
     across = np.abs(outline_normals(plan)[:, 0]) ** 1.5
     bottom = arch_z_m(plan[:, 0], shape.clearance_m, shape.axles_m)
@@ -35,7 +35,7 @@ def lower_body(shape: Shape, plan: Grid) -> list[Patch]:
     z = np.maximum(shape.clearance_m + _ROW_SHARE[:, None] * (top - shape.clearance_m), bottom + 0.014 * rows)
     inset = _SIDE_INSET_M[:, None] * (1 - across) + _END_INSET_M[:, None] * across
     inset = np.where(arched & (inset > 0) & (rows < 4), 0.0, inset)
-    shell = wall(plan, z, inset)
+    shell = side_wall(plan, z, inset)
     patches = [Patch(shell, _body_paint(shape, plan))]
     edge = shell[-1]
     hood = edge[:, 0] > shape.pillar_x_m - 1e-6
@@ -50,12 +50,12 @@ def lower_body(shape: Shape, plan: Grid) -> list[Patch]:
     patches.append(Patch(ledge, Paint.BODY))
     lips = [shape.width_m / 2 - 0.004] * 2
     patches += wheel_houses(shape.axles_m, lips, shape.width_m / 2 - 0.34, shape.clearance_m)
-    under = wall(plan, np.full((1, len(plan)), shape.clearance_m + 0.02), np.full((1, len(plan)), 0.09))[0]
+    under = side_wall(plan, np.full((1, len(plan)), shape.clearance_m + 0.02), np.full((1, len(plan)), 0.09))[0]
     patches.append(Patch(deck(under, 0.0, (0, 1)), Paint.DARK))
     return patches
 
 
-def _lid(edge: Grid, crown_m: float, hood_gap: bool) -> Patch:
+def _lid(edge: PointGrid, crown_m: float, hood_gap: bool) -> Patch:
     points = deck(edge, crown_m, (0, 0.05, 0.065, 0.3, 0.65, 1))
     paint = np.zeros((points.shape[0] - 1, points.shape[1] - 1), dtype=np.int64)
     if hood_gap:
@@ -63,7 +63,7 @@ def _lid(edge: Grid, crown_m: float, hood_gap: bool) -> Patch:
     return Patch(points, paint)
 
 
-def _bed(shape: Shape, edge: Grid) -> list[Patch]:
+def _bed(shape: Shape, edge: PointGrid) -> list[Patch]:
     rail = edge[edge[:, 0] < shape.cabin_rear_x_m - 0.03]
     inner = rail.copy()
     inner[:, 0] = np.maximum(inner[:, 0], -shape.front_x_m + 0.2)
@@ -73,7 +73,7 @@ def _bed(shape: Shape, edge: Grid) -> list[Patch]:
     return [Patch(np.stack([rail, inner]), Paint.TRIM), Patch(np.stack([inner, floor, floor * (1, 0, 1)]), Paint.TRIM)]
 
 
-def _body_paint(shape: Shape, plan: Grid) -> Paints:
+def _body_paint(shape: Shape, plan: PointGrid) -> Paints:
     paint = np.zeros((len(_ROW_SHARE) - 1, len(plan) - 1), dtype=np.int64)
     center = (plan[1:] + plan[:-1]) / 2
     x, y = center.T
@@ -131,7 +131,7 @@ def cabin(shape: Shape) -> list[Patch]:
     ]
 
 
-def _cabin_columns(shape: Shape) -> tuple[Grid, Grid, NDArray[np.bool_]]:
+def _cabin_columns(shape: Shape) -> tuple[PointGrid, PointGrid, NDArray[np.bool_]]:
     """(C,3) feet and (C,3) tops of the cabin's columns, from front centre to rear centre; (C-1,) gaps with panes."""
     half = shape.width_m / 2 - 0.1
     roof_half = half * shape.roof_share
@@ -169,7 +169,7 @@ def _cabin_columns(shape: Shape) -> tuple[Grid, Grid, NDArray[np.bool_]]:
     return foot, top, np.array(pane)
 
 
-def _roof_z_m(shape: Shape, points_m: Grid, half_m: float) -> Grid:
+def _roof_z_m(shape: Shape, points_m: PointGrid, half_m: float) -> PointGrid:
     """Height of the roof at points (..., 3): curved along and across, and rounded at its sides."""
     center = shape.roof_front_x_m * 0.55 + shape.roof_rear_x_m * 0.45
     along = (points_m[..., 0] - center) / (max(shape.roof_m, 0.8) / 2 + 0.3)

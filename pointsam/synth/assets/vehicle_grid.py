@@ -15,7 +15,7 @@ from pointsam.synth.mesh import Mesh, join, surface
 DISPLAY = Material((0.55, 0.3, 0.03), gloss=0.6, emit=(2.0, 1.1, 0.1))
 """A lit destination sign."""
 WHITE = Material((0.72, 0.72, 0.71), gloss=0.1)
-Grid = NDArray[np.float64]
+PointGrid = NDArray[np.float64]
 Paints = NDArray[np.int64]
 
 
@@ -53,7 +53,7 @@ class Patch:
         paint: (R-1,C-1) of `Paint`, or one for all.
     """
 
-    points_m: Grid
+    points_m: PointGrid
     paint: Paints | int = Paint.BODY
 
 
@@ -142,7 +142,7 @@ def boxes(blocks: Sequence[tuple[float, ...]], materials: tuple[Material, ...], 
     )
 
 
-def outline_normals(outline_xy_m: Grid) -> Grid:
+def outline_normals(outline_xy_m: PointGrid) -> PointGrid:
     """(C,2) outward normals of a left half outline that runs from the centre of the front to that of the rear."""
     flip = np.array([1, -1])
     around = np.concatenate([outline_xy_m[1:2] * flip, outline_xy_m, outline_xy_m[-2:-1] * flip])
@@ -151,14 +151,14 @@ def outline_normals(outline_xy_m: Grid) -> Grid:
     return np.asarray(normal / np.linalg.norm(normal, axis=1, keepdims=True))
 
 
-def wall(outline_xy_m: Grid, z_m: Grid, inset_m: Grid) -> Grid:
+def side_wall(outline_xy_m: PointGrid, z_m: PointGrid, inset_m: PointGrid) -> PointGrid:
     """(R,C,3) rows over a left half outline, from heights (R,C) and inward offsets (R,C)."""
     inwards = outline_xy_m[None] - outline_normals(outline_xy_m)[None] * inset_m[..., None]
     inwards[..., 1] = np.maximum(inwards[..., 1], 0)
     return np.concatenate([inwards, z_m[..., None]], axis=2)
 
 
-def deck(edge_m: Grid, crown_m: float, steps: Sequence[float] = (0, 0.12, 0.5, 1)) -> Grid:
+def deck(edge_m: PointGrid, crown_m: float, steps: Sequence[float] = (0, 0.12, 0.5, 1)) -> PointGrid:
     """(R,C,3) a lid from a left edge (C,3) to the plane y = 0, where it is higher by `crown_m`."""
     share = np.asarray(steps, dtype=np.float64)[:, None]
     rows = np.repeat(edge_m[None], len(steps), axis=0)
@@ -175,7 +175,7 @@ def rounded_outline(
     side_x_m: ArrayLike,
     rear_y_m: ArrayLike,
     power: float = 2.8,
-) -> Grid:
+) -> PointGrid:
     """(C,2) a left half outline whose ends are quarters of a superellipse.
 
     Args:
@@ -192,14 +192,14 @@ def rounded_outline(
     into = np.maximum((sides - front + nose) / nose, (rear + tail - sides) / tail).clip(0, 1)
     side = np.column_stack([sides, half_width_m * (1 - into**power) ** (1 / power)])
 
-    def across(y: ArrayLike, x: float, depth: float) -> Grid:
+    def across(y: ArrayLike, x: float, depth: float) -> PointGrid:
         ys = np.sort(np.asarray(y, dtype=np.float64))
         return np.column_stack([x + depth * (1 - (1 - (ys / half_width_m) ** power) ** (1 / power)), ys])
 
     return np.concatenate([across(front_y_m, front, -nose), side, across(rear_y_m, rear, tail)[::-1]])
 
 
-def arch_z_m(x_m: Grid, bottom_m: float, axles: Sequence[tuple[float, float, float]]) -> Grid:
+def arch_z_m(x_m: PointGrid, bottom_m: float, axles: Sequence[tuple[float, float, float]]) -> PointGrid:
     """Lower edge of a side with wheel arches; an axle is (x, height of the centre, radius of the arch)."""
     z = np.full(len(x_m), bottom_m)
     for x, height, radius in axles:
@@ -208,7 +208,7 @@ def arch_z_m(x_m: Grid, bottom_m: float, axles: Sequence[tuple[float, float, flo
     return z
 
 
-def arch_columns_m(axles: Sequence[tuple[float, float, float]], steps: int = 10) -> Grid:
+def arch_columns_m(axles: Sequence[tuple[float, float, float]], steps: int = 10) -> PointGrid:
     """Positions along x of the columns that a side needs for round arches."""
     angle = np.linspace(0, np.pi, steps + 1)
     return np.concatenate(
@@ -216,7 +216,7 @@ def arch_columns_m(axles: Sequence[tuple[float, float, float]], steps: int = 10)
     )
 
 
-def distinct_m(columns_m: Grid, front_m: float, rear_m: float) -> Grid:
+def distinct_m(columns_m: PointGrid, front_m: float, rear_m: float) -> PointGrid:
     """Positions along x of columns strictly between two ends, at least 5 mm apart."""
     inside = np.unique(np.round(columns_m[(columns_m < front_m) & (columns_m > rear_m)], 4))
     return np.asarray(inside[np.concatenate([[True], np.diff(inside) > 0.005])])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pointsam.synth.assets.vehicle_grid import Grid, Paint, Paints, Patch, arch_z_m, deck
+from pointsam.synth.assets.vehicle_grid import Paint, Paints, Patch, PointGrid, arch_z_m, deck
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class HullRow:
 
 
 def hull(
-    plan: Grid,
+    plan: PointGrid,
     rows: Sequence[HullRow],
     axles: Sequence[tuple[float, float, float]] = (),
     crown_m: float = 0.04,
     reach_m: float = 0.9,
-) -> tuple[Grid, Patch]:
+) -> tuple[PointGrid, Patch]:
     """Points (R,C,3) of the left wall, and the patch of its roof.
 
     Args:
@@ -58,7 +58,7 @@ class Painter:
         base: initial paint.
     """
 
-    def __init__(self, points_m: Grid, plan: Grid, base: Paint = Paint.BODY) -> None:
+    def __init__(self, points_m: PointGrid, plan: PointGrid, base: Paint = Paint.BODY) -> None:
         z = points_m[..., 2]
         self._z = (z[1:, 1:] + z[1:, :-1] + z[:-1, 1:] + z[:-1, :-1]) / 4
         self._x, self._y = (np.broadcast_to((plan[1:, k] + plan[:-1, k]) / 2, self._z.shape) for k in range(2))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pointsam.synth.assets.vehicle_grid import Grid, arch_columns_m, distinct_m, rounded_outline
+from pointsam.synth.assets.vehicle_grid import PointGrid, arch_columns_m, distinct_m, rounded_outline
 
 GAP_M = 0.012
 """Width of the gap between two doors."""
@@ -119,7 +119,7 @@ class Shape:
         """Position along x of the lower edge of the rear window."""
         return self.roof_rear_x_m - self.rear_m
 
-    def edge_z_m(self, x_m: Grid) -> Grid:
+    def edge_z_m(self, x_m: PointGrid) -> PointGrid:
         """Height of the body's upper edge along x."""
         front, pillar, rear = self.front_x_m, self.pillar_x_m, self.cabin_rear_x_m
         tail = min(rear - 0.05, -front + 0.12)
@@ -130,7 +130,7 @@ class Shape:
         return np.interp(x_m, xs[::-1], np.array(zs)[::-1])
 
 
-def outline(shape: Shape) -> Grid:
+def outline(shape: Shape) -> PointGrid:
     """Left half of the body's plan, with a column at each change of paint."""
     half, front = shape.width_m / 2, shape.front_x_m
     nose = [front - share * shape.nose_depth_m for share in (0.3, 0.45, 0.62, 0.85)]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsam.base.errors import SchemaError
-from pointsam.detect.data.augment import AugmentConfig, augmented, cropped, moved
+from pointsam.detect.data.augment import AugmentConfig, augmented, cropped, transformed
 from pointsam.detect.data.coarse import of_points
 from pointsam.detect.data.sample import TrainingSample
 
@@ -59,7 +59,7 @@ def test_clusters_are_measured_from_the_points_they_have(seed):
 def test_mirrors_turn_headings_and_velocities(mirror, yaw):
     sample = sample_of(1)
     sample.boxes[:, 6] = 0.3
-    after = moved(sample, np.diag([*mirror, 1.0]), np.zeros(3))
+    after = transformed(sample, np.diag([*mirror, 1.0]), np.zeros(3))
     assert after.boxes[:, 6] == pytest.approx(yaw)
     assert after.velocity == pytest.approx(sample.velocity * mirror)
     assert after.boxes[:, :2] == pytest.approx(sample.boxes[:, :2] * mirror)
@@ -67,7 +67,7 @@ def test_mirrors_turn_headings_and_velocities(mirror, yaw):
 
 def test_scale_is_of_sizes_and_velocities_too():
     sample = sample_of(2)
-    after = moved(sample, np.eye(3) * 2, np.array([1.0, 0, 0]))
+    after = transformed(sample, np.eye(3) * 2, np.array([1.0, 0, 0]))
     assert after.boxes[:, 3:6] == pytest.approx(sample.boxes[:, 3:6] * 2)
     assert after.velocity == pytest.approx(sample.velocity * 2)
     assert after.clusters.radius_m == pytest.approx(sample.clusters.radius_m * 2, rel=1e-5)
@@ -93,7 +93,7 @@ def test_a_crop_has_its_lower_faces_and_not_its_upper_ones():
 def test_draws_fill_the_ranges_of_the_configuration(monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "pointsam.detect.data.augment.moved", lambda sample, linear, shift: seen.append((linear, shift))
+        "pointsam.detect.data.augment.transformed", lambda sample, linear, shift: seen.append((linear, shift))
     )
     rng, config = np.random.default_rng(0), AugmentConfig(rotation_rad=0.5, scale=(0.8, 1.4), shift_m=2.0)
     for _ in range(2000):

@@ -91,7 +91,7 @@ SPOILT = {
 
 @pytest.mark.parametrize("recipe", ["default", "paper"])
 @pytest.mark.parametrize("what", SPOILT)
-def test_a_frame_is_set_aside_and_the_others_are_labelled(run, root, tmp_path, scissors, what, recipe):
+def test_a_frame_is_quarantined_and_the_others_are_labelled(run, root, tmp_path, scissors, what, recipe):
     code, damage = SPOILT[what]
     named = damage(root)
     bad, good = NuScenes(root).frame_ids()
@@ -161,7 +161,7 @@ def test_a_frame_that_only_the_worker_can_read_is_quarantined(run, root, scissor
     assert "now, but it could not be read when the run listed its images" in result.output
 
 
-def test_a_frame_set_aside_is_told_again_until_it_is_mended(run, root, tmp_path, scissors):
+def test_a_quarantined_frame_is_reported_again_until_it_is_corrected(run, root, tmp_path, scissors):
     image = next((root / "samples" / "CAM_FRONT").iterdir())
     whole = image.read_bytes()
     image.write_bytes(b"")
@@ -176,7 +176,7 @@ def test_a_frame_set_aside_is_told_again_until_it_is_mended(run, root, tmp_path,
 
 
 @pytest.mark.parametrize(("damage", "code"), [(lambda path: path.unlink(), "DAT004"), (keep(0.5), "DAT011")])
-def test_a_mended_mask_file_is_retried(run, drive, tmp_path, scissors, damage, code):
+def test_a_corrected_mask_file_is_retried(run, drive, tmp_path, scissors, damage, code):
     masks_dir = shutil.copytree(drive[1], tmp_path / "masks")
     path = next((masks_dir / "CAM_FRONT").iterdir())
     whole = path.read_bytes()

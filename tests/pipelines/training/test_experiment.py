@@ -18,7 +18,7 @@ from helpers.training import make_labels, make_world  # noqa: E402
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training import experiment as experiment_module  # noqa: E402
 from pipelines.training import experiment_page  # noqa: E402
-from pipelines.training.fit import fit, plan  # noqa: E402
+from pipelines.training.fit import fit, training_plan  # noqa: E402
 from pipelines.training.recipe_file import document_of  # noqa: E402
 from pipelines.training.settings import EXPERIMENTS, Inputs  # noqa: E402
 from pointsam.base.errors import SchemaError, TrainingError  # noqa: E402
@@ -309,7 +309,7 @@ def test_frames_that_could_not_be_read_in_the_other_world_are_tried_again(made, 
 @pytest.mark.parametrize("resample", ["none", "objects"])
 def test_all_would_take_the_same_number_of_steps(made, tmp_path, monkeypatch, resample):
     def only_planned(wanted):
-        steps.append(re.search(r"(\d+) steps of 2", plan(wanted))[1])
+        steps.append(re.search(r"(\d+) steps of 2", training_plan(wanted))[1])
         raise TrainingError("TRN001", "not trained", "only planned")
 
     steps = []
