@@ -180,9 +180,10 @@ def export(
     """Write labels in another tool's format. See docs/exports.md."""
     from pipelines.review.export import export as write
     from pipelines.review.export import format_of
+    from pointsam.base.words import counted
 
     count, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
-    click.echo(f"wrote {count} frames to {dest} ({form})")
+    click.echo(f"wrote {counted(count, 'frame')} to {dest} ({form})")
     if note:
         click.echo(f"note: {note}")
 

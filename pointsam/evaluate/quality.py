@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pointsam.base.tables import Table, cell, without_nan
+from pointsam.base.words import counted
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC, Quality
 
 _RATIOS = ("PQ", "SQ", "RQ")
@@ -76,7 +77,7 @@ class FolderQuality:
             f"are class-agnostic, from {MIN_POINTS_OBJECTS} points on; semantic: IoU of all points of a class\n"
             f"foreground points: precision {cell(agnostic.point_precision)}, recall {cell(agnostic.point_recall)}"
         )
-        title = f"{self.out}: {panoptic.num_frames} frames against {self.truth}"
+        title = f"{self.out}: {counted(panoptic.num_frames, 'frame')} against {self.truth}"
         return Table(title, ("class", *_RATIOS, "TP", "FP", "FN", *_OBJECTS, "semantic"), rows, note)
 
     def _bins(self) -> Table:
