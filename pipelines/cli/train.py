@@ -234,7 +234,7 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
         detector = build().detector
         x, y, z = detector.grid.shape
         stages = ", two stages" if detector.roi is not None else ""
-        click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {detector.head.description}{stages}")
+        click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {detector.head.kind}{stages}")
 
 
 def _print_bad(bad: dict[str, str]) -> None:

@@ -43,7 +43,6 @@ class ToyHeadConfig:
     kind: Literal["toy"] = "toy"
     box_weight: float = 0.1
     most: int = 20
-    description: ClassVar[str] = "cells"
     takes_centers: ClassVar[bool] = True
 
     def ablations(self):

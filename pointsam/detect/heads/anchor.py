@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +78,6 @@ class AnchorHeadConfig:
     most: int = 300
     proposals: int = 256
     proposal_nms_iou: float = 0.8
-    description: ClassVar[str] = "anchors"
 
     def __post_init__(self) -> None:
         require(

@@ -64,7 +64,6 @@ class CenterHeadConfig:
     most: int = 300
     proposals: int = 256
     proposal_nms_iou: float = 0.8
-    description: ClassVar[str] = "centers"
     takes_centers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

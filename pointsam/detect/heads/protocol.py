@@ -51,10 +51,6 @@ class HeadConfig(Protocol):
         """Distinguishes the heads of the union; a `Literal` field with a default."""
 
     @property
-    def description(self) -> str:
-        """One word for the table of `mixsup-train recipes`."""
-
-    @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes that it detects, each once."""
 

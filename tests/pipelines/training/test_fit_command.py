@@ -313,6 +313,11 @@ class TestRecipes:
         output = train("recipes").output
         assert all(name in output for name in RECIPES)
 
+    def test_the_kind_of_head_is_the_fields_value(self):
+        listed = dict(line.split(maxsplit=1) for line in train("recipes").output.splitlines())
+        for name, build in RECIPES.items():
+            assert listed[name].removesuffix(", two stages").endswith(f", {build().detector.head.kind}")
+
     @pytest.mark.parametrize("name", list(RECIPES))
     def test_every_recipe_prints_as_a_file_that_is_the_recipe(self, name, tmp_path):
         path = tmp_path / "r.json"
