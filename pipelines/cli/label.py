@@ -21,6 +21,7 @@ from pipelines.cli.options import (
     UserErrors,
     options_of,
     request_of,
+    without_help,
 )
 from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
@@ -74,6 +75,7 @@ def masks(**options: Unpack[RunOptions]) -> None:
     _close(request, [run_masks(request)], options["as_json"])
 
 
+@without_help("device")
 @main.command()
 @options_of(DATA_OPTIONS, CLUSTERS_OPTIONS)
 @click.option("--masks-from", type=PATH, help="Folder of the masks to use.  [default: OUT]")
