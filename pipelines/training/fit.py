@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from pipelines.training.scores import ValidationDocument
 from pointsam.base.files import claimed
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
+from pointsam.base.words import counted
 from pointsam.datasets.base import Dataset
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.data.budget_file import read_budget
@@ -67,20 +69,28 @@ def fit(request: FitRequest) -> Fitted:
         return replace(fitted, quarantined=data.num_failed, first=processes.first)
 
 
-def _opened(request: FitRequest, shows_progress: bool) -> tuple[TrainingSet, list[str]]:
-    """The training set and the ids of the validation frames; inputs that do not fit together are rejected here."""
+def _opened(request: FitRequest, is_first: bool, shows_progress: bool = True) -> tuple[TrainingSet, list[str]]:
+    """The training set and the ids of the validation frames; inputs that do not fit together are rejected here.
+
+    The first process warns if frames are both in the budget and among the validation frames.
+    """
     dataset, labels = _inputs(request)
     val_ids = [] if request.val is None else dataset.frame_ids(request.val)
     recipe = request.recipe
+    budget = read_budget(request.budget)
+    shared = len(budget.frames.keys() & set(val_ids))
+    if shared and is_first:
+        counts = f"{shared} of {counted(len(val_ids), 'validation frame')} are in the budget"
+        print(f"warning: {counts}; draw the budget with --split train", file=sys.stderr)
     data = TrainingSet(
         dataset,
-        read_budget(request.budget),
+        budget,
         labels,
         recipe.detector.class_names,
         recipe.detector.grid.range_m,
         recipe.data,
         recipe.train.seed,
-        lambda frames: progress(frames, desc="budget", unit="frame", disable=not shows_progress),
+        lambda frames: progress(frames, desc="budget", unit="frame", disable=not (is_first and shows_progress)),
     )
     return data, val_ids
 
@@ -98,7 +108,7 @@ def plan(request: FitRequest) -> str:
         PointSamError: as `fit`.
     """
     with Processes.join(request.device) as processes:
-        data, val_ids = _opened(request, False)
+        data, val_ids = _opened(request, processes.first, shows_progress=False)
     config = request.recipe.train
     samples = len(data.order(0))
     steps = samples // (config.batch_size * processes.count)

@@ -120,3 +120,18 @@ def test_a_budget_of_another_data_set(fit, world, tmp_path):
     result = fit()
     refused(result, "SCH003", world.root, frame_id, "'alien'")
     assert "draw it from this data set" in hint(result)
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_validation_frames_in_the_budget_are_counted(dry, fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    more = ["--dry-run"] if dry else []
+    warning = "warning: 4 of 4 validation frames are in the budget; draw the budget with --split train\n"
+    result = fit(*more)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count(warning) == 1
+    assert "warning" not in result.stdout
+    every = make_budget(world)
+    kept = {frame_id: every.frames[frame_id] for frame_id in world.frame_ids("mini_train")}
+    write_budget(tmp_path / "budget.parquet", Budget(kept, every.description))
+    assert "warning" not in fit(*more, "--out", tmp_path / "run2").stderr
