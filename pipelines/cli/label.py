@@ -27,6 +27,7 @@ from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
 from pointsam import __version__
 from pointsam.base.remote import DataPath, data_path
+from pointsam.base.words import counted
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -182,7 +183,6 @@ def export(
     """Write labels in another tool's format. See docs/exports.md."""
     from pipelines.review.export import export as write
     from pipelines.review.export import format_of
-    from pointsam.base.words import counted
 
     count, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
     click.echo(f"wrote {counted(count, 'frame')} to {dest} ({form})")

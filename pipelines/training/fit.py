@@ -19,9 +19,10 @@ from pointsam.base.words import counted
 from pointsam.datasets.base import Dataset
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.data.budget_file import read_budget
+from pointsam.detect.data.loader import Steps
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.devices import Processes
-from pointsam.detect.train import Trainer
+from pointsam.detect.train import Trainer, count_steps
 from pointsam.store.reader import Labels
 
 
@@ -110,14 +111,14 @@ def plan(request: FitRequest) -> str:
     with Processes.join(request.device) as processes:
         data, val_ids = _opened(request, processes.first, shows_progress=False)
     config = request.recipe.train
-    samples = len(data.order(0))
-    steps = samples // (config.batch_size * processes.count)
+    samples, steps = len(data.order(0)), count_steps(Steps(data, config.batch_size, 0, processes.count))
     rows = [(name, *counts) for name, counts in data.frames_by_class().items()]
     lines = [
         text_table(("class", "frames with boxes", "with boxes or clusters"), rows),
-        f"{len(data.frame_ids)} frames, {data.num_failed} quarantined; {samples} samples an epoch, {steps} steps of "
-        f"{config.batch_size} in {processes.count} processes, {config.epochs} epochs",
-        f"{len(val_ids)} frames to validate",
+        f"{counted(len(data.frame_ids), 'frame')}, {data.num_failed} quarantined; {counted(samples, 'sample')} per "
+        f"epoch, {counted(steps, 'step')} of batch size {config.batch_size} in {counted(processes.count, 'process')}, "
+        f"{counted(config.epochs, 'epoch')}",
+        f"{counted(len(val_ids), 'frame')} to validate",
     ]
     return "\n".join(lines)
 

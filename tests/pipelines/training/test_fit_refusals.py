@@ -135,3 +135,11 @@ def test_validation_frames_in_the_budget_are_counted(dry, fit, world, tmp_path):
     kept = {frame_id: every.frames[frame_id] for frame_id in world.frame_ids("mini_train")}
     write_budget(tmp_path / "budget.parquet", Budget(kept, every.description))
     assert "warning" not in fit(*more, "--out", tmp_path / "run2").stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_too_few_samples_for_a_step(more, fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    result = fit("--set", "train.batch_size=9", *more)
+    refused(result, "TRN002", "8 samples per epoch, too few for a step of batch size 9 in 1 process")
+    assert "train.batch_size" in hint(result)
