@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shlex
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -22,6 +25,7 @@ from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.loader import Steps
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.devices import Processes
+from pointsam.detect.heads.protocol import HeadConfig
 from pointsam.detect.train import Trainer, count_steps
 from pointsam.store.reader import Labels
 
@@ -92,8 +96,18 @@ def _opened(request: FitRequest, is_first: bool, shows_progress: bool = True) ->
         recipe.data,
         recipe.train.seed,
         lambda frames: progress(frames, desc="budget", unit="frame", disable=not (is_first and shows_progress)),
+        lambda names: _without(recipe.detector.head, names),
     )
     return data, val_ids
+
+
+def _without(head: HeadConfig, names: Sequence[str]) -> str:
+    """The option that leaves classes out of a recipe."""
+    if set(head.class_names) <= set(names):
+        return "use a recipe of other classes"
+    fields = head.fields_without(names)
+    options = [shlex.quote(f"detector.head.{name}={json.dumps(value)}") for name, value in fields.items()]
+    return "train without them: " + " ".join(f"--set {option}" for option in options)
 
 
 def _inputs(request: FitRequest) -> tuple[Dataset, Labels | None]:

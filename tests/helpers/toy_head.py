@@ -45,6 +45,9 @@ class ToyHeadConfig:
     most: int = 20
     takes_centers: ClassVar[bool] = True
 
+    def fields_without(self, names):
+        return {"class_names": [name for name in self.class_names if name not in names]}
+
     def ablations(self):
         return {"no boxes": replace(self, box_weight=0.0)}
 
