@@ -238,7 +238,9 @@ def test_data_without_tokens_and_data_without_a_rectified_camera_are_refused(dri
     make_labels(tmp_path / "kitti", world, ["000000"])
     command = ("export", tmp_path / "kitti", tiny_kitti.root, "--dest", tmp_path / "dest", "--to")
     refused(label(*command, "nuscenes-panoptic"), "SCH004", "nuScenes' tokens")
-    refused(label("export", out, drive[0], "--dest", tmp_path / "dest", "--to", "kitti"), "SCH004", "KITTI")
+    result = label("export", out, drive[0], "--dest", tmp_path / "dest", "--to", "kitti")
+    refused(result, "SCH004", "takes KITTI data only", "--to openpcdet")
+    assert "label with classes" not in result.output
     assert not (tmp_path / "dest").exists()
 
 
