@@ -135,7 +135,7 @@ class Score:
         ]
         if self.bad:
             lines.append(
-                f"{len(self.bad)} frames could not be read and were not evaluated, the first: {next(iter(self.bad))}"
+                f"not evaluated: {counted(len(self.bad), 'unreadable frame')}, the first: {next(iter(self.bad))}"
             )
         return "\n".join(lines)
 

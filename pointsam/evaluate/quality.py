@@ -57,9 +57,9 @@ class FolderQuality:
         """Notes on frames that were not scored."""
         notes = []
         if self.failed:
-            notes.append(f"{self.failed} quarantined frames were not scored")
+            notes.append(f"not scored: {counted(self.failed, 'quarantined frame')}")
         if self.without_truth:
-            notes.append(f"{self.without_truth} frames have no ground truth and were not scored")
+            notes.append(f"not scored: {counted(self.without_truth, 'frame')} without ground truth")
         return notes
 
     def _classes(self) -> Table:
