@@ -16,20 +16,20 @@ $(VENV)/.installed: pyproject.toml
 demo: setup
 	$(BIN)/pointsam-label demo $(ARGS)
 
-## make label DATA=/data/nuscenes OUT=out [ARGS="--split val"]: sets up and labels
+## make label DATA=/data/nuscenes OUT=out [ARGS="--sample 40"]: sets up and labels
 label: setup
-	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'usage: make label DATA=dataset-root OUT=output-folder [ARGS="--split val"]'; exit 2; }
+	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'usage: make label DATA=dataset-root OUT=output-folder [ARGS="--sample 40"]'; exit 2; }
 	$(BIN)/pointsam-label run "$(DATA)" --out "$(OUT)" $(ARGS)
 
-## make test [ARGS=...]: sets up and passes the tests but for the heavy ones
+## make test [ARGS=...]: sets up and runs the tests, except the slow ones
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(IN_PARALLEL) $(ARGS)
 
-## make test-all [ARGS=...]: passes the heavy tests as well
+## make test-all [ARGS=...]: sets up and runs all tests
 test-all: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(IN_PARALLEL) -m "heavy or not heavy" $(ARGS)
 
-## make check: what a contribution must pass besides the tests
+## make check: runs the other checks that a contribution must pass
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -59,7 +59,8 @@ def _here(
     arguments: tuple[object, ...],
 ) -> Generator[Result, None, None]:
     initialise(*arguments)
-    yield from map(work, tasks)
+    for task in tasks:  # `map` would end without an error if `work` raised StopIteration
+        yield work(task)
 
 
 def _in_processes(

@@ -11,7 +11,7 @@ from pointsam.base.errors import DatasetError, QuarantinedError, SchemaError
 from pointsam.base.remote import DataPath
 from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets.base import Dataset
-from pointsam.evaluate.labels import require_same_classes
+from pointsam.evaluate.labels import require_same_classes, require_same_data
 from pointsam.stages.frame import instance_map
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.store.reader import Labels
@@ -207,21 +207,3 @@ def open_labels(folder: Path, dataset: Dataset, allow_noise: bool = False) -> La
             "train on labels of a clean run, or pass --allow-noise to study the effect of noise",
         )
     return labels
-
-
-def require_same_data(labels: Labels, stage: str, dataset: Dataset) -> None:
-    """Refuse a data set that a stage was not made from. A data set may have moved.
-
-    Raises:
-        SchemaError: SCH004.
-    """
-    made, recorded = labels.dataset(stage), labels.data_root(stage)
-    if made.fingerprint != dataset.fingerprint():
-        place = "" if recorded is None else f" at {recorded}"
-        raise SchemaError(
-            "SCH004",
-            f"the {stage} in {labels.out} were made from another data set ({made.name}{place}) than {dataset.root}, "
-            "or its tables or calibration have changed since: the fingerprints differ",
-            f"pass the root and --version that they were made from, or label this data set: pointsam-label run "
-            f"{dataset.root} --out OTHER",
-        )

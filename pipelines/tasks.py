@@ -10,18 +10,26 @@ from typing import Generic, TypeVar
 
 from pointsam.base.errors import BackendError, DefectError, PointSamError
 from pointsam.base.runtime import Stopwatch, peak_mb
+from pointsam.store.document import Shard
 
 Row = TypeVar("Row", covariant=True)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One image of a shard, or one frame if `camera` is empty."""
+    """One image of a shard, or one frame if `camera` is empty.
+
+    Args:
+        frame_id: the frame.
+        camera: name of the camera, or "".
+        last_of_frame: whether no later task is of this frame.
+        completes: the shard, if this is its last task; else None.
+    """
 
     frame_id: str
     camera: str
     last_of_frame: bool
-    last_of_shard: bool
+    completes: Shard | None
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class TaskResult(Generic[Row]):
 
 
 def guarded(
-    work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, watch: Stopwatch
+    work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, stopwatch: Stopwatch
 ) -> TaskResult[Row]:
     """Do a task. A bad frame is quarantined; errors that concern every frame stop the run.
 
@@ -44,7 +52,7 @@ def guarded(
         work: does the task.
         failed: makes the row of a quarantined frame or image.
         task: the task.
-        watch: its stopwatch.
+        stopwatch: its stopwatch.
 
     Raises:
         PointSamError: any that does not concern a single frame; BCK008 if a model or the memory fails.
@@ -56,7 +64,7 @@ def guarded(
         if not raised.of_frame:
             raise
         error = raised
-    except (ArithmeticError, LookupError, ValueError, TypeError) as raised:
+    except (ArithmeticError, LookupError, StopIteration, ValueError, TypeError) as raised:
         traceback.print_exc(file=sys.stderr)
         message = f"{type(raised).__name__}: {raised} (frame {task.frame_id}, camera {task.camera or 'all'})"
         error = DefectError("INT001", message, "please report this with the traceback above")
@@ -69,4 +77,4 @@ def guarded(
         ) from None
     if error is not None:
         row = failed(error)
-    return TaskResult(task, row, error, watch.seconds, peak_mb())
+    return TaskResult(task, row, error, stopwatch.seconds, peak_mb())

@@ -15,7 +15,7 @@ from pointsam.base.errors import SchemaError
 _MAX_CHARACTERS = 7
 
 
-def encode(mask: NDArray[np.bool_]) -> bytes:
+def encode_mask(mask: NDArray[np.bool_]) -> bytes:
     """Compress an (H,W) mask to COCO's "counts" (column-major runs, background first).
 
     Source: pycocotools, the COCO API.
@@ -30,10 +30,10 @@ def encode_crop(crop: NDArray[np.bool_], v_px: int, u_px: int, height_px: int, w
     """Compress an (h,w) crop whose first pixel lies at (v_px, u_px) of an otherwise empty image."""
     mask = np.zeros((height_px, width_px), dtype=np.bool_, order="F")
     mask[v_px : v_px + crop.shape[0], u_px : u_px + crop.shape[1]] = crop
-    return encode(mask)
+    return encode_mask(mask)
 
 
-def decode(rle: bytes, height_px: int, width_px: int) -> NDArray[np.bool_]:
+def decode_mask(rle: bytes, height_px: int, width_px: int) -> NDArray[np.bool_]:
     """Expand to an (H,W) mask.
 
     Raises:

@@ -45,11 +45,12 @@ class ClassSpec:
 
     Args:
         name: the class name, unique in its taxonomy.
-        link_floor_m: smallest link distance of SAR (method.md A.0 min_dist_thresh).
-        vehicle: whether it may link to another vehicle class (A.0 vehicle_class).
-        crowd: whether two masks of this class never link (A.0 cluster ignore_semantics).
-        row: whether smaller masks overwrite larger ones when painting (A.0 generator ignore_semantics).
-        role: a "rider" may sit on a "ridden" object; both are then one object of the ridden class (quality.md).
+        link_floor_m: smallest link distance of SAR (docs/method.md A.0 min_dist_thresh).
+        vehicle: whether it may link to another vehicle class (docs/method.md A.0 vehicle_class).
+        crowd: whether two masks of this class never link (docs/method.md A.0 ignore_semantics of the clusters).
+        row: whether smaller masks overwrite larger ones when painting (docs/method.md A.0 ignore_semantics of the
+            generator).
+        role: a "rider" may sit on a "ridden" object; both are then one object of the ridden class (docs/mapping.md).
         needs_rider: for a "ridden" class: whether an object without a rider is background, as a parked bicycle is no
             cyclist.
         size_lwh_m: typical length, width and height, for boxes fitted to clusters; None = see `typical_lwh_m`.
@@ -204,8 +205,8 @@ NUSCENES = Taxonomy(
         ClassSpec("barrier", link_floor_m=0.65, crowd=True, row=True),
     ),
 )
-"""The ten detection classes in the published order (method.md A). COCO has no trailer, construction vehicle, cone or
-barrier."""
+"""The ten detection classes in the published order (docs/method.md A). COCO has no trailer, construction vehicle, cone
+or barrier."""
 
 KITTI = Taxonomy(
     "kitti",

@@ -64,7 +64,7 @@ def main():
     parser.add_argument("--variants", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    listed = json.loads(args.variants.read_text()) if args.variants else variants()
+    listed = json.loads(args.variants.read_text(encoding="utf-8")) if args.variants else variants()
     for root in args.roots:
         rows = []
         for name, (recipe, *overrides) in listed.items():

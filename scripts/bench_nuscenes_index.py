@@ -33,7 +33,7 @@ class Table:
     """Writes a table row by row in the layout of the published ones."""
 
     def __init__(self, root, name):
-        self.file = (root / VERSION / f"{name}.json").open("w")
+        self.file = (root / VERSION / f"{name}.json").open("w", encoding="utf-8")
         self.count = 0
 
     def add(self, **row):

@@ -107,18 +107,18 @@ def main():
         print("tile score overlap  nms |  P.5  R.5  F.5 |  P.3  R.3  F.3 | ms/image")
         for config in SETTINGS:
             model = SsdSemantics(mapping, config)
-            cells = []
+            entries = []
             for min_iou in (0.3, 0.5):
                 hits, false, misses, ms = score(model, images, min_iou)
                 n, f, m = len(hits), len(false), len(misses)
-                cells.insert(
+                entries.insert(
                     0, f"{n / max(n + f, 1):4.2f} {n / max(n + m, 1):4.2f} {2 * n / max(2 * n + f + m, 1):4.2f}"
                 )
             classes = sorted({*hits, *false, *misses})
             by_class = ", ".join(f"{names[c]} {hits.count(c)}/{false.count(c)}/{misses.count(c)}" for c in classes)
             print(
                 f"{config.tile_px:4d} {config.score_threshold:5.1f} {config.tile_overlap:7.1f} {config.nms_iou:4.1f} | "
-                f"{' | '.join(cells)} | {ms:8.0f} {by_class}"
+                f"{' | '.join(entries)} | {ms:8.0f} {by_class}"
             )
 
 

@@ -19,7 +19,7 @@ from torch.profiler import ProfilerActivity, profile
 from pipelines.training.budget import objects_of
 from pipelines.training.recipe_file import load_recipe
 from pointsam.datasets import open_dataset
-from pointsam.detect.data.budget import BudgetConfig, draw
+from pointsam.detect.data.budget import BudgetConfig, sample_budget
 from pointsam.detect.data.coarse import CoarseConfig
 from pointsam.detect.data.loader import cut_bank
 from pointsam.detect.data.training_set import TrainingSet
@@ -64,7 +64,7 @@ def make_trainer(args):
     dataset = open_dataset(args.world)
     recipe = load_recipe(args.recipe, args.overrides)
     recipe = replace(recipe, data=replace(recipe.data, coarse=CoarseConfig("none")))
-    budget = draw(objects_of(dataset, args.split, count=True), dataset.taxonomy.names, BudgetConfig(1.0))
+    budget = sample_budget(objects_of(dataset, args.split, count=True), dataset.taxonomy.names, BudgetConfig(1.0))
     names, grid = recipe.detector.class_names, recipe.detector.grid
     data = TrainingSet(dataset, budget, None, names, grid.range_m, recipe.data)
     data.bank = cut_bank(data, recipe.train.workers)

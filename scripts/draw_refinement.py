@@ -26,7 +26,7 @@ from pointsam.masks import load_segmenter
 from pointsam.report.bev import BevView
 from pointsam.report.points import cluster_colours, paint_points, tag_clusters
 from pointsam.report.style import FAINT, GROUND, INK, cluster_rgb, font
-from pointsam.rle import decode
+from pointsam.rle import decode_mask
 from pointsam.stages.frame import frame_labels
 from pointsam.stages.lift import LiftConfig, lift
 from pointsam.stages.paint import paint, semantic_map
@@ -50,7 +50,7 @@ TITLES = (
 MIN_PX, TINT, PANEL_RGB = 150, 0.65, (24, 25, 30)
 
 
-def detections(world, object_map):
+def _detections(world, object_map):
     """Objects in the image, and a box around the visible pixels of each, in the same order."""
     things, boxes = [], []
     for thing in world.boxed:
@@ -100,7 +100,7 @@ def masks_panel(image, masks, found, ids):
     """The image with each mask in the colour of its object, and the prompt boxes."""
     canvas = image.astype(np.float64)
     for i in range(len(masks)):
-        mask = decode(masks.rle[i], masks.height_px, masks.width_px)
+        mask = decode_mask(masks.rle[i], masks.height_px, masks.width_px)
         tinted = (0.5 + canvas[mask].mean(axis=1, keepdims=True) / 255 * 0.8) * cluster_rgb(ids[i])
         canvas[mask] = canvas[mask] * (1 - TINT) + np.minimum(tinted, 255) * TINT
     picture = Image.fromarray(canvas.astype(np.uint8))
@@ -173,7 +173,7 @@ def main():
     world, mounted = scene.world, scene.rig.cameras[0]
     photo = Studio(world).take(mounted, 0.0, generator(SEED, "photo"))
     scan = Lidar(world, scene.rig.lidar).scan(0, generator(SEED, "scan"))
-    things, found = detections(world, photo.object_id)
+    things, found = _detections(world, photo.object_id)
     index = np.array([things.index(t) if t in things else NO_INSTANCE for t in world.things] + [NO_INSTANCE])
     truth = index[np.maximum(scan.object_id, -1)]
     masks, lifted, refined, projection = label(mounted, photo.rgb, scan.xyz_lidar_m, found)

@@ -21,11 +21,11 @@ from pointsam.datasets import open_dataset
 DEPTH_M = 20.0
 
 
-def by_axis(true, found, told):
+def by_axis(true, found, result):
     """(6,) errors about and along the axes of a camera, divided by their uncertainties."""
     off = true.ego_SE3_cam.inverse() @ found.ego_SE3_cam
     turn = Rotation.from_matrix(off.rotation).as_rotvec(degrees=True)
-    return np.abs([*turn, *off.translation_m]) / [*told.rotation_doubt_deg, *told.translation_doubt_m]
+    return np.abs([*turn, *off.translation_m]) / [*result.rotation_doubt_deg, *result.translation_doubt_m]
 
 
 def errors(true, found):
@@ -49,13 +49,13 @@ def main():
     args = parser.parse_args()
     dataset = open_dataset(args.root)
     before, after, within, axes = [], [], [], []
-    print("camera           verdict   before: deg    cm  at 20 m   after: deg    cm  at 20 m   doubt")
+    print("camera           status    before: deg    cm  at 20 m   after: deg    cm  at 20 m   uncertainty")
     for path in args.found:
         document = read_calibration(path)
         error = document.calibration_perturbation
         print(f"{path}: {error}")
         noise = CLEAN if error == "none" else noise_of(error.split(", "))
-        corrections = {rig: verdict.correction() for rig, verdict in document.rigs.items()}
+        corrections = {rig: result.correction() for rig, result in document.rigs.items()}
         done = set()
         for frame_id in dataset.frame_ids(None):
             true = dataset.frame(frame_id)
@@ -63,21 +63,21 @@ def main():
             rig = rig_of(wrong)
             if rig not in done and rig in corrections:
                 done.add(rig)
-                verdict = document.rigs[rig]
-                verdicts = verdict.cameras
+                result = document.rigs[rig]
+                results = result.cameras
                 left = noise.time_ms + 1e3 * corrections[rig].time_s
-                doubt = "-" if (doubt_ms := verdict.time_doubt_ms) is None else f"{doubt_ms:.1f}"
-                print(f"time {verdict.time_status}: {noise.time_ms:+.1f} -> {left:+.1f} ms, doubt {doubt}")
+                uncertainty = "-" if (uncertainty_ms := result.time_doubt_ms) is None else f"{uncertainty_ms:.1f}"
+                print(f"time {result.time_status}: {noise.time_ms:+.1f} -> {left:+.1f} ms, uncertainty {uncertainty}")
                 right = corrected(wrong, corrections[rig])
                 for view, off, back in zip(true.cameras, wrong.cameras, right.cameras, strict=True):
-                    camera = verdicts[view.name]
+                    camera = results[view.name]
                     before.append(errors(view, off))
                     after.append(errors(view, back))
-                    doubt = np.nan if camera.doubt_deg is None else camera.doubt_deg
+                    uncertainty = np.nan if camera.doubt_deg is None else camera.doubt_deg
                     if camera.status == "mended":
-                        within.append(after[-1][2] / doubt)
+                        within.append(after[-1][2] / uncertainty)
                         axes.append(by_axis(view, back, camera))
-                    figures = (*before[-1], *after[-1], doubt)
+                    figures = (*before[-1], *after[-1], uncertainty)
                     row = "{:11.2f} {:5.1f} {:8.2f} {:12.2f} {:5.1f} {:8.2f} {:7.2f}".format(*figures)
                     print(f"{view.name:<16} {camera.status:<8} {row}")
             if len(done) == len(corrections):
@@ -87,7 +87,7 @@ def main():
     kinds = {
         "at 20 m": within,
         "of the angle by axis": [row[:3] for row in axes],
-        "of the place by axis": [row[3:] for row in axes],
+        "of the position by axis": [row[3:] for row in axes],
     }
     for name, ratio in kinds.items() if within else ():
         fractions = ", ".join(f"{np.mean(np.array(ratio) < k):.0%} within {k}" for k in (1, 2, 3))

@@ -48,7 +48,7 @@ def against_truth(dataset, segmenter, pairs):
         if objects:
             cut = segmenter.from_boxes(segmenter.embed(image), np.array(boxes, dtype=np.float32))
             for (class_id, height, visible, mask), counts, guess in zip(objects, cut.rle, cut.pred_iou, strict=True):
-                found = rle.decode(counts, *mask.shape)
+                found = rle.decode_mask(counts, *mask.shape)
                 iou = np.count_nonzero(found & mask) / np.count_nonzero(found | mask)
                 rows.append((class_id, height, visible, iou, guess))
     return np.array(rows, dtype=float).reshape(-1, 5)
@@ -82,11 +82,11 @@ def truth_table(taxonomy, rows):
     heads = [f"{a}-{b}" if b < 10_000 else f">{a}" for a, b, _ in bands]
     heads[-1] += " clear"
 
-    def cell(some):
+    def entry(some):
         return f"{some[:, 3].mean():.3f} ({some[:, 4].mean():.2f}, {len(some)})" if len(some) else "-"
 
     lines = [
-        (name, *(cell(of[(of[:, 1] >= low) & (of[:, 1] < high) & (of[:, 2] >= seen)]) for low, high, seen in bands))
+        (name, *(entry(of[(of[:, 1] >= low) & (of[:, 1] < high) & (of[:, 2] >= seen)]) for low, high, seen in bands))
         for name, of in by_class(taxonomy, rows)
     ]
     return text_table(("IoU (predicted, objects) by height, px", *heads), lines)

@@ -28,7 +28,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def torch_seed():
-    """What a test draws, a net's weights among it, depends on no other test."""
+    """Random numbers of a test, weights of networks among them, do not depend on other tests."""
     if torch := sys.modules.get("torch"):
         torch.manual_seed(0)
 
@@ -41,7 +41,7 @@ def rng_of():
 
 @pytest.fixture
 def free_port():
-    """A port of this machine, for processes that meet."""
+    """A free port of this machine, for processes that talk to each other."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -49,7 +49,7 @@ def free_port():
 
 @pytest.fixture(scope="session")
 def open3d():
-    """The package, for what casts rays or reads clouds."""
+    """The package open3d, for tests that cast rays or read point clouds."""
     if find_spec("open3d") is None:
         pytest.skip("needs open3d: pip install 'pointsam[synth]'")
     from pointsam.base.open3d_loader import load_open3d

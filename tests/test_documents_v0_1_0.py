@@ -60,7 +60,7 @@ def test_labels_and_masks_of_a_run_folder_open():
     ]
 
 
-def test_what_a_run_says_of_itself_is_read_as_it_was_written():
+def test_the_documents_of_a_run_are_read_as_they_were_written():
     written = json.loads((FOLDER / "labels" / "run.json").read_text())["stages"]
     labels = Labels(FOLDER / "labels")
     for kind in (MasksDocument, ClustersDocument):
@@ -69,7 +69,7 @@ def test_what_a_run_says_of_itself_is_read_as_it_was_written():
         assert json_values(labels.metadata(kind.stage)) == written[kind.stage]["metadata"]
 
 
-def test_a_run_folder_is_judged_shown_and_exported(root, out, tmp_path):
+def test_a_run_folder_is_evaluated_shown_and_exported(root, out, tmp_path):
     assert label("eval", out, root).exit_code == 0
     assert label("inspect", out, "0", "--data", root, "--png", tmp_path / "frame.png").exit_code == 0
     assert label("export", out, root, "--to", "coco", "--dest", tmp_path / "coco").exit_code == 0

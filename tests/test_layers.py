@@ -16,7 +16,7 @@ LAYERS = (
     ("types", "geometry"),
     ("datasets", "masks", "semantics", "store"),
     ("stages",),
-    ("calibration", "evaluate", "report"),
+    ("calibration", "checks", "evaluate", "report"),
     ("export", "synth", "detect"),
 )
 """Parts of `pointsam`, from the ground up: each imports from the layers below it only."""

@@ -18,14 +18,14 @@ def blob(height_px, width_px):
 
 @given(MASKS)
 def test_decoding_undoes_encoding(mask):
-    assert np.array_equal(rle.decode(rle.encode(mask), *mask.shape), mask)
+    assert np.array_equal(rle.decode_mask(rle.encode_mask(mask), *mask.shape), mask)
 
 
 @given(MASKS)
 def test_decoding_agrees_with_pycocotools(mask):
-    counts = rle.encode(mask)
+    counts = rle.encode_mask(mask)
     theirs = {"size": list(mask.shape), "counts": counts}
-    assert np.array_equal(rle.decode(counts, *mask.shape), coco.decode(theirs).astype(bool))
+    assert np.array_equal(rle.decode_mask(counts, *mask.shape), coco.decode(theirs).astype(bool))
     assert rle.area_px(counts, *mask.shape) == coco.area(theirs)
     left, top, right, bottom = rle.bbox_xyxy_px(counts, *mask.shape)
     assert [left, top, right - left, bottom - top] == coco.toBbox(theirs).tolist()
@@ -35,12 +35,12 @@ def test_decoding_agrees_with_pycocotools(mask):
 def test_a_box_holds_exactly_the_mask(mask):
     v, u = np.nonzero(mask)
     holds = (u.min(), v.min(), u.max() + 1, v.max() + 1) if len(v) else (0, 0, 0, 0)
-    assert rle.bbox_xyxy_px(rle.encode(mask), *mask.shape) == holds
+    assert rle.bbox_xyxy_px(rle.encode_mask(mask), *mask.shape) == holds
 
 
 @given(MASKS)
 def test_a_crop_holds_every_pixel_of_the_mask(mask):
-    rows, columns, crop = rle.decode_crop(rle.encode(mask), *mask.shape)
+    rows, columns, crop = rle.decode_crop(rle.encode_mask(mask), *mask.shape)
     rebuilt = np.zeros_like(mask)
     rebuilt[rows, columns] = crop
     assert np.array_equal(rebuilt, mask)
@@ -48,7 +48,7 @@ def test_a_crop_holds_every_pixel_of_the_mask(mask):
 
 def test_a_crop_is_no_larger_than_the_mask():
     mask = blob(90, 160)
-    _, _, crop = rle.decode_crop(rle.encode(mask), *mask.shape)
+    _, _, crop = rle.decode_crop(rle.encode_mask(mask), *mask.shape)
     assert crop[0].any()
     assert crop[-1].any()
     assert crop[:, 0].any()
@@ -57,17 +57,17 @@ def test_a_crop_is_no_larger_than_the_mask():
 
 def test_long_runs_of_a_large_image_survive():
     mask = blob(900, 1600)
-    assert np.array_equal(rle.decode(rle.encode(mask), 900, 1600), mask)
+    assert np.array_equal(rle.decode_mask(rle.encode_mask(mask), 900, 1600), mask)
 
 
 def test_encoding_a_crop_equals_encoding_the_image():
     mask = blob(90, 160)
-    rows, columns, crop = rle.decode_crop(rle.encode(mask), 90, 160)
-    assert rle.encode_crop(crop, rows.start, columns.start, 90, 160) == rle.encode(mask)
+    rows, columns, crop = rle.decode_crop(rle.encode_mask(mask), 90, 160)
+    assert rle.encode_crop(crop, rows.start, columns.start, 90, 160) == rle.encode_mask(mask)
 
 
 def test_an_empty_mask_has_an_empty_crop_and_box():
-    counts = rle.encode(np.zeros((5, 7), dtype=bool))
+    counts = rle.encode_mask(np.zeros((5, 7), dtype=bool))
     rows, columns, crop = rle.decode_crop(counts, 5, 7)
     assert (rows, columns, crop.size) == (slice(0, 0), slice(0, 0), 0)
     assert rle.bbox_xyxy_px(counts, 5, 7) == (0, 0, 0, 0)
@@ -76,12 +76,12 @@ def test_an_empty_mask_has_an_empty_crop_and_box():
 @given(MASKS, st.integers(0, 99))
 def test_the_union_has_the_pixels_of_either(mask, seed):
     other = np.random.default_rng(seed).random(mask.shape) < 0.5
-    assert rle.united(rle.encode(mask), rle.encode(other)) == rle.encode(mask | other)
+    assert rle.united(rle.encode_mask(mask), rle.encode_mask(other)) == rle.encode_mask(mask | other)
 
 
 def test_masks_of_different_images_do_not_unite():
     with pytest.raises(ValueError, match="256 pixels instead of 144"):
-        rle.united(rle.encode(blob(9, 16)), rle.encode(blob(16, 16)))
+        rle.united(rle.encode_mask(blob(9, 16)), rle.encode_mask(blob(16, 16)))
 
 
 # pycocotools trusts run lengths, and writes past its memory where they do not fit: none may pass that do not.
@@ -89,7 +89,7 @@ def test_masks_of_different_images_do_not_unite():
 
 @given(MASKS)
 def test_what_pycocotools_writes_is_accepted(mask):
-    runs = rle.check(rle.encode(mask), mask.size)
+    runs = rle.check(rle.encode_mask(mask), mask.size)
     assert runs[1::2].sum() == mask.sum()
 
 
@@ -97,25 +97,25 @@ def test_what_pycocotools_writes_is_accepted(mask):
 def test_another_number_of_pixels_is_refused(mask):
     for pixels in (mask.size - 1, mask.size + 1):
         with pytest.raises(ValueError, match="pixels instead of"):
-            rle.check(rle.encode(mask), pixels)
+            rle.check(rle.encode_mask(mask), pixels)
 
 
 @given(MASKS, st.data())
 def test_what_passes_decodes_to_the_image_whatever_was_done_to_it(mask, data):
-    counts = bytearray(rle.encode(mask))
+    counts = bytearray(rle.encode_mask(mask))
     counts[data.draw(st.integers(0, len(counts) - 1))] = data.draw(st.integers(0, 255))
     try:
         rle.check(bytes(counts), mask.size)
     except ValueError:
         return
     decoded = coco.decode({"size": list(mask.shape), "counts": bytes(counts)}).astype(np.bool_)
-    assert rle.encode(decoded) == bytes(counts)
+    assert rle.encode_mask(decoded) == bytes(counts)
 
 
 @given(st.binary(max_size=30))
 def test_no_string_of_bytes_decodes_to_anything_but_a_whole_image(counts):
     try:
-        mask = rle.decode(counts, 6, 9)
+        mask = rle.decode_mask(counts, 6, 9)
     except SchemaError:
         return
     assert mask.shape == (6, 9)
@@ -145,4 +145,4 @@ def test_hostile_run_lengths_are_refused_with_a_reason(counts, problem):
 
 def test_runs_of_another_image_size_are_refused():
     with pytest.raises(SchemaError, match="SCH003"):
-        rle.decode(rle.encode(blob(9, 16)), 16, 16)
+        rle.decode_mask(rle.encode_mask(blob(9, 16)), 16, 16)

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.options import (
+    BROKEN_RULE,
     CLUSTERS_OPTIONS,
     DATA_OPTIONS,
+    DATASET_OPTION,
     MASKS_OPTIONS,
     PATH,
     QUARANTINED,
     PluginName,
     RunOptions,
     UserErrors,
+    frame_list,
     options_of,
     request_of,
     without_help,
@@ -35,8 +38,6 @@ if TYPE_CHECKING:
     from pipelines.labelling.jobs import Summary
     from pipelines.labelling.request import Request
 
-_TRUTHS = ("panoptic", "lidarseg", "semantickitti", "boxes")
-
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="pointsam-label")
@@ -48,6 +49,52 @@ def main() -> None:
     pointsam-label inspect out FRAME --png frame.png
     pointsam-label eval out /data/nuscenes
     """  # noqa: D301 - click needs the backspace character itself
+
+
+@main.command()
+@click.argument("data", type=data_path)
+@DATASET_OPTION
+@click.option("--version", help="Version folder of the tables, if there are several (v1.0-trainval).")
+@click.option("--frames", help="Comma-separated frame ids.")
+@click.option("--split", help="Split or scene name (train, val, scene-0061).")
+@click.option(
+    "--sample", type=click.IntRange(1), default=20, show_default=True, help="Open the files of so many frames."
+)
+@click.option("--all", "every", is_flag=True, help="Open the files of every frame.")
+@click.option("--accept", multiple=True, metavar="RULE", help="Do not count this rule as an error.")
+@click.option("--json", "json_file", type=PATH, help="Also write the findings to this file.")
+def check(
+    data: DataPath,
+    dataset: str | None,
+    version: str | None,
+    frames: str | None,
+    split: str | None,
+    sample: int,
+    every: bool,
+    accept: tuple[str, ...],
+    json_file: Path | None,
+) -> None:
+    """Check a data set for mistakes before it is labelled. DATA is not changed.
+
+    Times, poses and calibrations of all frames are checked, and the sensor files of an even sample of them. Exit
+    status 4: a rule is broken.
+    """
+    from pipelines.data import DataSpec
+    from pipelines.labelling.check import run_check
+    from pipelines.labelling.request import Selection
+
+    found = run_check(
+        DataSpec(data, dataset, version),
+        Selection(frame_list(frames), split),
+        None if every else sample,
+        accept,
+    )
+    click.echo(found.text())
+    if json_file is not None:
+        json_file.write_text(json.dumps(found.as_dict(), indent=1) + "\n")
+    if found.broken:
+        sys.exit(BROKEN_RULE)
+    click.echo(f"next: pointsam-label run {shlex.quote(str(data))} --out OUT")
 
 
 @main.command()
@@ -102,12 +149,12 @@ def inspect(
     out: Path, frame: str, png: Path | None, data: DataPath | None, masks_from: Path | None, as_json: bool
 ) -> None:
     """Show how each cluster of a frame was made. FRAME is an id or a position in the run, from 0."""
-    from pipelines.review.inspect import draw, frame_summary
+    from pipelines.review.inspect import draw_labels, frame_summary
 
     document = frame_summary(out, frame)
     click.echo(json.dumps(document.as_dict(), indent=1) if as_json else document.text())
     if png is not None:
-        draw(out, document.frame_id, png, data, masks_from)
+        draw_labels(out, document.frame_id, png, data, masks_from)
         click.echo(f"drew {png}", err=as_json)
 
 
@@ -118,7 +165,11 @@ def inspect(
 @click.option("--markdown", type=PATH, help="Also write the tables to this file.")
 @click.option("--parquet", type=PATH, help="Also write one row per object and cluster to this file.")
 @click.option("--against", type=PATH, help="A second output folder to compare with.")
-@click.option("--truth", type=click.Choice(_TRUTHS), help="Ground truth to use.  [default: the best in DATA]")
+@click.option(
+    "--truth",
+    metavar="SOURCE",
+    help="Ground truth to use, such as panoptic, lidarseg, semantickitti or boxes.  [default: the best in DATA]",
+)
 @click.option("--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: the run's]")
 @click.option("--version", help="Version folder of the tables.  [default: the run's]")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
@@ -140,8 +191,11 @@ def evaluate(
     """
     from pipelines.review.evaluate import run_eval
 
-    click.echo(run_eval(out, data, json_file, markdown, parquet, against, truth, overwrite, dataset, version))
+    text, whole = run_eval(out, data, json_file, markdown, parquet, against, truth, overwrite, dataset, version)
+    click.echo(text)
     click.echo(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png")
+    if not whole:
+        sys.exit(QUARANTINED)
 
 
 @main.command()
@@ -184,23 +238,30 @@ def export(
     from pipelines.review.export import export as write
     from pipelines.review.export import format_of
 
-    count, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
-    click.echo(f"wrote {counted(count, 'frame')} to {dest} ({form})")
-    if note:
-        click.echo(f"note: {note}")
+    written, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
+    click.echo(f"wrote {counted(written.frames, 'frame')} to {dest} ({form})")
+    for text in (*written.notes(), *([note] if note else [])):
+        click.echo(f"note: {text}")
 
 
 @main.command()
 @click.argument("code", required=False)
 def explain(code: str | None) -> None:
-    """Explain an error CODE. Without a code, list all codes."""
+    """Explain an error CODE, or a rule of `check`. Without a code, list all codes and rules."""
     from pointsam.base.explanations import explain as text_of
     from pointsam.base.explanations import titles
+    from pointsam.checks.rules import RULES
 
+    rules = {rule.id: rule for rule in RULES}
+    if code in rules:
+        rule = rules[code]
+        click.echo(f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}")
+        return
     if code is not None:
         click.echo(text_of(code))
         return
     click.echo("\n".join(f"{known}  {title}" for known, title in titles().items()))
+    click.echo("\n" + "\n".join(f"{rule.id}  {rule.title}" for rule in RULES))
     click.echo("next: pointsam-label explain CODE")
 
 

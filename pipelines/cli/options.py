@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 import click
 
-from pointsam.base.errors import PointSamError
+from pointsam.base.errors import BrokenRuleError, PointSamError
 from pointsam.base.plugins import Group, names
 from pointsam.base.remote import DataPath, data_path
 
@@ -20,7 +20,9 @@ _C = TypeVar("_C", bound="Callable[..., object] | click.Command")
 
 BAD_INPUT = 2
 QUARANTINED = 3
+BROKEN_RULE = 4
 PATH = click.Path(path_type=Path)
+_RECIPES = ("default", "paper")  # as in pointsam.stages.recipes, which is slow to import; a test compares them
 
 
 class Decorator(Protocol):
@@ -63,7 +65,7 @@ DATA_OPTIONS = (
     click.option("--sample", type=click.IntRange(1), help="Use so many of them, evenly spaced.  [default: all]"),
     click.option(
         "--recipe",
-        type=click.Choice(["default", "paper"]),
+        type=click.Choice(_RECIPES),
         default="default",
         show_default=True,
         help="Configuration to start from (docs/recipes.md).",
@@ -146,7 +148,7 @@ class RunOptions(_Run, total=False):
 
 
 class UserErrors(click.Group):
-    """Prints a `PointSamError` as one message and exits with status 2."""
+    """Prints a `PointSamError` as one message and exits with status 2, or 4 if the data break a rule."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
@@ -154,7 +156,7 @@ class UserErrors(click.Group):
             return super().invoke(ctx)
         except PointSamError as error:
             click.echo(f"error {error}\n  more: pointsam-label explain {error.code}", err=True)
-            ctx.exit(BAD_INPUT)
+            ctx.exit(BROKEN_RULE if isinstance(error, BrokenRuleError) else BAD_INPUT)
 
 
 def frame_list(text: str | None) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from pointsam.base.errors import PointSamError
 from pointsam.base.plugins import GROUPS, Group, find, plugins
+from pointsam.base.tables import text_table
 from pointsam.datasets import DatasetPlugin
 from pointsam.export.base import Format
 from pointsam.masks import SegmenterPlugin
@@ -48,14 +49,13 @@ def listing() -> list[PluginRow]:
 
 def table(rows: Sequence[PluginRow]) -> str:
     """The rows as a table for the terminal, with the errors below it."""
-    cells = [("group", "name", "from", "version", "loads")] + [
+    entries = [
         (row["group"], row["name"], row["distribution"], row["version"], "no" if row["error"] else "yes")
         for row in rows
     ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
+    listed = text_table(("group", "name", "from", "version", "loads"), entries)
     errors = dict.fromkeys(row["error"] for row in rows if row["error"])
-    return "\n".join([*lines, *(f"error {error}" for error in errors)])
+    return "\n".join([listed, *(f"error {error}" for error in errors)])
 
 
 def _error(group: Group, name: str) -> str:

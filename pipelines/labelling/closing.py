@@ -12,6 +12,12 @@ from pipelines.labelling.request import Request
 from pointsam.base.tables import text_table
 from pointsam.store.reader import Labels
 
+_SHOWN = 3
+"""Quarantined frames of each code that are listed."""
+
+_PROBED = 20
+"""Frames whose detections are counted if there is no cluster."""
+
 
 @dataclass(frozen=True)
 class Closing:
@@ -22,12 +28,14 @@ class Closing:
         clusters: class name -> (clusters, points) in the whole output folder, empty if only masks were made.
         next_command: the command to run next.
         failures: frame_id -> code, message and hint of every quarantined frame.
+        warnings: what is suspicious about the labels.
     """
 
     summaries: tuple[Summary, ...]
     clusters: dict[str, tuple[int, int]]
     next_command: str
     failures: dict[str, str]
+    warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
         """For --json."""
@@ -39,11 +47,27 @@ class Closing:
         if self.clusters:
             blocks.append(text_table(("class", "clusters", "points"), [(n, *c) for n, c in self.clusters.items()]))
         blocks += [_cost(summary) for summary in self.summaries]
+        blocks += [f"warning: {warning}" for warning in self.warnings]
         if self.failures:
-            lines = [f"  frame {frame_id}: {indent(why, '  ').lstrip()}" for frame_id, why in self.failures.items()]
-            head = f"{len(lines)} frames quarantined; correct them, then --retry-failed (changed tables: a new --out):"
-            blocks.append("\n".join([head, *lines[:20]]))
+            blocks.append("\n".join(self._quarantined()))
         return "\n\n".join([*blocks, f"next: {self.next_command}"])
+
+    def _quarantined(self) -> list[str]:
+        """The failures by code, the most frequent first, with examples."""
+        by_code: dict[str, list[str]] = {}
+        for frame_id, why in self.failures.items():
+            by_code.setdefault(why.partition("]")[0].lstrip("["), []).append(frame_id)
+        head = (
+            f"{len(self.failures)} frames quarantined; correct them, then --retry-failed (changed tables: a new --out):"
+        )
+        lines = [head]
+        for code, frame_ids in sorted(by_code.items(), key=lambda item: -len(item[1])):
+            lines.append(f"  {code}: {len(frame_ids)} of them")
+            for frame_id in frame_ids[:_SHOWN]:
+                lines.append(f"  frame {frame_id}: {indent(self.failures[frame_id], '  ').lstrip()}")
+            if len(frame_ids) > _SHOWN:
+                lines.append(f"  and {len(frame_ids) - _SHOWN} more with {code}; --json lists all")
+        return lines
 
 
 def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
@@ -69,7 +93,31 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
         next_command += f" --masks-from {quote(str(request.masks_from))}" if request.masks_from else ""
     # The first stage that quarantined a frame has the cause.
     failures = {frame_id: why for summary in reversed(summaries) for frame_id, why in summary.failures.items()}
-    return Closing(tuple(summaries), clusters, next_command, failures)
+    return Closing(tuple(summaries), clusters, next_command, failures, _warnings(request, summaries, clusters))
+
+
+def _warnings(request: Request, summaries: Sequence[Summary], clusters: dict[str, tuple[int, int]]) -> tuple[str, ...]:
+    """A warning if no cluster was made although frames were labelled, with the likely cause."""
+    if summaries[-1].stage != "clusters" or any(count for count, _ in clusters.values()):
+        return ()
+    good = [frame.frame_id for frame in Labels(request.out).frames() if frame.status == "ok"]
+    if not good:
+        return ()
+    masks = Labels(request.masks_folder)
+    probed = good[:_PROBED]
+    found = sum(len(image.detections.class_id) for frame_id in probed for image in masks.masks(frame_id).values())
+    data = quote(str(request.data.root))
+    if found:
+        cause = (
+            f"{found} objects were detected in the images of the first {len(probed)}, but no points are in their "
+            f"masks. Check the calibration: pointsam-label check {data}"
+        )
+    else:
+        cause = (
+            f"no object of any class was detected in the images of the first {len(probed)}. Check the source of the "
+            "classes (--semantics, --masks-dir) and the label names of --mapping"
+        )
+    return (f"{len(good)} frames have no cluster at all: {cause}",)
 
 
 def _options(request: Request) -> str:

@@ -175,11 +175,14 @@ def whole_frame(frame_id: str) -> list[tuple[str, str]]:
 
 
 def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
-    """(frame_id, camera) of each image. A frame that cannot be read is one task, whose worker reports the error."""
+    """(frame_id, camera) of each image. A frame that cannot be read, or that has no camera, is a single task, whose
+    worker reports the error.
+    """
     try:
-        return [(frame_id, view.name) for view in dataset.frame(frame_id).cameras]
+        cameras = dataset.frame(frame_id).cameras
     except PointSamError:
-        return [(frame_id, "")]
+        cameras = ()
+    return [(frame_id, view.name) for view in cameras] or whole_frame(frame_id)
 
 
 def drive(
@@ -195,13 +198,13 @@ def drive(
         run: the run from `begin`.
         execution: where to run, and which shards.
         worker: opens a worker; called once per process.
-        parts: frame_id -> (frame_id, camera) of its tasks.
+        parts: frame_id -> (frame_id, camera) of its tasks, at least one.
         tables: rows of a shard -> its tables by name.
     """
     start_s = time.perf_counter()
     pending = run.pending(execution.shard, retry_failed=execution.retry_failed)
     summary = Summary(run.stage)
-    plan, batch = iter(pending), list[TaskResult[Row]]()
+    batch = list[TaskResult[Row]]()
     results = ordered_map(
         work_on,
         _tasks(pending, parts),
@@ -217,8 +220,8 @@ def drive(
         for done in rows:
             batch.append(done)
             bar.update(done.task.last_of_frame)
-            if done.task.last_of_shard:
-                run.commit(next(plan), tables([d.row for d in batch]), _stats(batch))
+            if done.task.completes is not None:
+                run.commit(done.task.completes, tables([d.row for d in batch]), _stats(batch))
                 summary.add(batch)
                 batch = []
     stats = run.stats()
@@ -235,7 +238,7 @@ def _tasks(shards: Sequence[Shard], parts: Callable[[str], list[tuple[str, str]]
         listed = [part for frame_id in shard.frame_ids for part in parts(frame_id)]
         for k, (frame_id, camera) in enumerate(listed):
             last = k + 1 == len(listed)
-            yield Task(frame_id, camera, last or listed[k + 1][0] != frame_id, last)
+            yield Task(frame_id, camera, last or listed[k + 1][0] != frame_id, shard if last else None)
 
 
 def _stats(batch: Sequence[TaskResult[object]]) -> ShardStats:

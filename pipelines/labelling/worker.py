@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from pipelines.data import DataSpec
 from pipelines.opened import StoredMasks
 from pipelines.tasks import Task, TaskResult, guarded
-from pointsam.base.errors import PointSamError
+from pointsam.base.errors import DatasetError, PointSamError
 from pointsam.base.runtime import Stopwatch
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image
@@ -26,7 +26,17 @@ from pointsam.stages.frame import frame_labels, image_masks
 from pointsam.stages.prompt import prompt_cloud
 from pointsam.stages.recipes import ClustersConfig, MasksConfig
 from pointsam.taxonomy import LabelMapping, Taxonomy
-from pointsam.types import Detections, Frame, FrameLabels, FrameRow, ImageMasks, InstanceMap, Masks, PointLabels
+from pointsam.types import (
+    CameraView,
+    Detections,
+    Frame,
+    FrameLabels,
+    FrameRow,
+    ImageMasks,
+    InstanceMap,
+    Masks,
+    PointLabels,
+)
 
 
 class MaskWorker:
@@ -75,16 +85,16 @@ class MaskWorker:
 
     def __call__(self, task: Task) -> TaskResult[ImageMasks]:
         """Masks of one image."""
-        watch = Stopwatch()
+        stopwatch = Stopwatch()
 
         def work() -> ImageMasks:
             frame = self.dataset.frame(task.frame_id)
-            view = next(view for view in frame.cameras if view.name == task.camera)
-            with watch("read"):
+            view = _view(frame, task.camera)
+            with stopwatch("read"):
                 image = read_image(view.source, expect=(view.camera.height_px, view.camera.width_px))
             cloud = partial(self.cloud, task.frame_id)
             return image_masks(
-                image, cloud, frame, view, self.semantics, self.segmenter, self.taxonomy, self.config, watch
+                image, cloud, frame, view, self.semantics, self.segmenter, self.taxonomy, self.config, stopwatch
             )
 
         def failed(error: PointSamError) -> ImageMasks:
@@ -94,7 +104,7 @@ class MaskWorker:
                 task.frame_id, task.camera, "failed", error.code, error.message, Masks.empty(0, 0), none, no_prompts
             )
 
-        return guarded(work, failed, task, watch)
+        return guarded(work, failed, task, stopwatch)
 
     def _cloud(self, frame_id: str) -> NDArray[np.float64]:
         frame = self.dataset.frame(frame_id)
@@ -104,6 +114,27 @@ class MaskWorker:
             for k in wanted
         }
         return prompt_cloud(frame, clouds, self.config.prompt)
+
+
+def _view(frame: Frame, camera: str) -> CameraView:
+    """The image of a task. Its camera is missing if the frame has none or could not be read before."""
+    for view in frame.cameras:
+        if view.name == camera:
+            return view
+    names = ", ".join(view.name for view in frame.cameras)
+    if not names:
+        raise DatasetError(
+            "DAT011",
+            f"frame {frame.frame_id} has no camera",
+            "leave the frame out (--frames, --split): only frames with an image can be labelled",
+        )
+    raise DatasetError(
+        "DAT011",
+        f"frame {frame.frame_id} has the cameras {names} now, but "
+        + (f"it had a camera {camera!r}" if camera else "it could not be read")
+        + " when the run listed its images",
+        "run the same command again with --retry-failed",
+    )
 
 
 class ClusterWorker:
@@ -122,10 +153,10 @@ class ClusterWorker:
 
     def __call__(self, task: Task) -> TaskResult[FrameLabels]:
         """Clusters of one frame."""
-        watch = Stopwatch()
+        stopwatch = Stopwatch()
 
         def work() -> FrameLabels:
-            with watch("read"):
+            with stopwatch("read"):
                 images = self.masks.images(task.frame_id)
                 frame: Frame = self.dataset.frame(task.frame_id)
                 points = read_frame_points(frame)
@@ -133,7 +164,7 @@ class ClusterWorker:
             def painted(camera: str) -> InstanceMap:
                 return self.masks.painted(images[camera], self.config)
 
-            return frame_labels(frame, points, images, painted, self.masks.taxonomy, self.config, watch)
+            return frame_labels(frame, points, images, painted, self.masks.taxonomy, self.config, stopwatch)
 
         def failed(error: PointSamError) -> FrameLabels:
             row = FrameRow(
@@ -142,7 +173,7 @@ class ClusterWorker:
             none = np.zeros(0, np.uint8)
             return FrameLabels(row, PointLabels.empty(0), none, none, ())
 
-        return guarded(work, failed, task, watch)
+        return guarded(work, failed, task, stopwatch)
 
 
 def start(threads: int, opened: Callable[[], Callable[[Task], TaskResult[object]]]) -> None:

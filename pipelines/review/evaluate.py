@@ -25,7 +25,7 @@ def run_eval(
     overwrite: bool = False,
     dataset: str | None = None,
     version: str | None = None,
-) -> str:
+) -> tuple[str, bool]:
     """Score one folder, or two, and write the requested files.
 
     Args:
@@ -41,7 +41,7 @@ def run_eval(
         version: version folder of the tables, None for the run's.
 
     Returns:
-        The tables.
+        The tables, and whether all frames with ground truth could be scored.
 
     Raises:
         StoreError: OUT003 if a file exists or cannot be written; and what `open_run` and `evaluate_labels`
@@ -53,8 +53,8 @@ def run_eval(
     runs = [open_run(folder, data, None, dataset, version) for folder in (out, against) if folder is not None]
     with ExitStack() as stack:
         rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
-        watch = rows.add if rows is not None else lambda _: None
-        reports = [evaluate_labels(out, runs[0].truth, truth, watch)]
+        on_verdict = rows.add if rows is not None else lambda _: None
+        reports = [evaluate_labels(out, runs[0].truth, truth, on_verdict)]
     if against is not None:
         reports.append(evaluate_labels(against, runs[1].truth, truth))
     pages = [report.text() for report in reports]
@@ -68,4 +68,4 @@ def run_eval(
         write_together([(json_file, figures.encode())])
     if markdown is not None:
         write_together([(markdown, page.encode())])
-    return "\n\n".join(pages)
+    return "\n\n".join(pages), not any(report.not_scored for report in reports)

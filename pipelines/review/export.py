@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.opened import OpenedRun, open_run
@@ -15,10 +16,31 @@ from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.datasets.base import HasLidarTokens, HasRectifiedCamera
 from pointsam.datasets.points import read_frame_points
+from pointsam.evaluate.quality import unfinished_notes
 from pointsam.export.base import Exported, Format, Stream
 from pointsam.export.frame import ExportFrame, Files
 
 _NAME_HINT = "change the frame's token or id in the data set, or --eval-set: file names are made from these"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What an export holds.
+
+    Args:
+        frames: number of frames that were written.
+        quarantined: number of quarantined frames, which were left out.
+        unfinished: number of frames in the plan of the run that it has not labelled yet.
+    """
+
+    frames: int
+    quarantined: int
+    unfinished: int
+
+    def notes(self) -> list[str]:
+        """What was left out."""
+        left_out = [f"{self.quarantined} quarantined frames were left out"] if self.quarantined else []
+        return [*left_out, *unfinished_notes(self.unfinished)]
 
 
 def format_of(form: str) -> Format[object]:
@@ -40,7 +62,7 @@ def export(
     split: str = "val",
     masks_from: Path | None = None,
     overwrite: bool = False,
-) -> int:
+) -> Written:
     """Write every finished frame, with the noise and calibration of the run.
 
     Args:
@@ -54,7 +76,7 @@ def export(
         overwrite: replace existing files.
 
     Returns:
-        Number of frames written; quarantined ones are left out.
+        Numbers of frames that were written and that were left out.
 
     Raises:
         SchemaError: SCH005 if there is no such format; SCH004 if the labels were made from other data, if the format
@@ -72,7 +94,9 @@ def export(
     tokens = truth if isinstance(truth, HasLidarTokens) else None
     if spec.lidar_tokens and tokens is None:
         raise SchemaError("SCH004", f"{form} needs nuScenes' tokens, which {data} lacks", "use another format")
-    good = [frame.frame_id for frame in labels.frames() if frame.status == "ok"]
+    frames = labels.frames()
+    good = [frame.frame_id for frame in frames if frame.status == "ok"]
+    written = Written(len(good), len(frames) - len(good), labels.unfinished())
     if not good:
         raise DatasetError(
             "DAT009", f"{out} holds no labelled frame", "correct the quarantined frames, then --retry-failed"
@@ -88,7 +112,7 @@ def export(
     watched = progress(items, total=len(good), desc="export", unit="frame")
     if spec.stream is not None:
         _record(path_under(dest, f"{split}{spec.suffix}", _NAME_HINT), watched, spec.stream, overwrite, plugin)
-        return len(good)
+        return written
     rows = []
     for item in watched:
         with plugins.failures_of(plugin, f"frame {item.found.frame.frame_id!r}"):
@@ -100,7 +124,7 @@ def export(
         with plugins.failures_of(plugin, f"split {split!r}"):
             files = _named(dest, spec.close(Exported(split, names, rows, labels.taxonomy.names)))
         _write(files, overwrite)
-    return len(good)
+    return written
 
 
 def _record(

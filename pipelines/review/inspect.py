@@ -72,7 +72,7 @@ def frame_summary(out: Path, frame: str) -> FrameSummary:
     """
     labels = Labels(out)
     ids = labels.frame_ids()
-    if frame not in ids and frame.isdigit() and int(frame) < len(ids):
+    if frame not in ids and frame.isdecimal() and int(frame) < len(ids):
         frame = ids[int(frame)]
     if frame not in ids:
         raise DatasetError(
@@ -83,7 +83,9 @@ def frame_summary(out: Path, frame: str) -> FrameSummary:
     return FrameSummary(labels.labels(frame))
 
 
-def draw(out: Path, frame_id: str, png: Path, data: DataPath | None = None, masks_from: Path | None = None) -> None:
+def draw_labels(
+    out: Path, frame_id: str, png: Path, data: DataPath | None = None, masks_from: Path | None = None
+) -> None:
     """Draw the cameras and the bird's-eye view of a frame, with ground-truth boxes if there are any.
 
     Args:

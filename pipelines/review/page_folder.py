@@ -69,7 +69,8 @@ def page_folder(dest: Path, overwrite: bool) -> Iterator[Path]:
         new, old = work / "new", work / "old"
         try:
             new.mkdir()
-            (new / MARKER).write_text("A page of pointsam-label report: report --overwrite may replace this folder.\n")
+            marked = "A page of pointsam-label report: report --overwrite may replace this folder.\n"
+            (new / MARKER).write_text(marked, encoding="utf-8")
             yield new
             require_replaceable(dest, overwrite)  # again: others may have written there in the meantime
             if place.exists():

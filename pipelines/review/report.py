@@ -26,7 +26,7 @@ from pointsam.base.remote import DataPath
 from pointsam.base.tables import Table
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
 from pointsam.evaluate.labels import evaluate_labels
-from pointsam.evaluate.quality import FolderQuality
+from pointsam.evaluate.quality import FolderQuality, unfinished_notes
 from pointsam.evaluate.verdicts import outcomes_of
 from pointsam.geometry.projection import project
 from pointsam.report.bev import draw_bev
@@ -38,6 +38,8 @@ from pointsam.report.web_frame import frame_script
 
 _CAMERA_PX, _ALONE_PX, _BEV_PX, _QUALITY = 720, 1600, 1100, 82
 _ASSETS = ("three.js", "viewer.js", "page.css")
+_RANKED_FRAMES = 7
+"""Scored frames from which some are called worst and best."""
 _OUTCOMES = ("TP", "FP", "FN", "")
 
 
@@ -88,7 +90,7 @@ def write_report(
 
     report: FolderQuality | None = None
     with suppress(NothingToScoreError):
-        report = evaluate_labels(out, run.truth, watch=keep)
+        report = evaluate_labels(out, run.truth, on_verdict=keep)
     good = [frame.frame_id for frame in run.labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "pointsam-label run prints the errors")
@@ -102,12 +104,14 @@ def write_report(
             for k, (frame_id, why) in enumerate(progress(chosen, desc="report", unit="frame"))
         ]
         masks = image_quality(run, good)
-        (folder / "index.html").write_text(_page(run, report, masks, figures, len(good)))
+        (folder / "index.html").write_text(_page(run, report, masks, figures, len(good)), encoding="utf-8")
     return dest / "index.html"
 
 
 def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> list[tuple[str, str]]:
     """Frames to show and why: one third the worst, one third the best, the rest evenly spaced over the run.
+
+    Of fewer than seven scored frames none is called worst or best.
 
     Args:
         frame_ids: all frames of the run, in order.
@@ -115,7 +119,7 @@ def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> li
         count: number of frames to show.
     """
     ranked = sorted(scores, key=lambda frame_id: (scores[frame_id], frame_id))
-    third = count // 3 if ranked else 0
+    third = count // 3 if len(ranked) >= _RANKED_FRAMES else 0
     chosen = {frame_id: f"worst, IoU {scores[frame_id]:.2f}" for frame_id in ranked[:third]}
     for frame_id in ranked[::-1][:third]:
         chosen.setdefault(frame_id, f"best, IoU {scores[frame_id]:.2f}")
@@ -132,7 +136,7 @@ def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> 
     parts, taxonomy = read_parts(run, frame_id), run.labels.taxonomy
     outcomes, objects = _outcomes(run, parts)
     script = frame_script(name, parts.xyz_lidar_m, parts.found, taxonomy, parts.boxes, outcomes, objects)
-    (folder / "frames" / f"{name}.js").write_text(script)
+    (folder / "frames" / f"{name}.js").write_text(script, encoding="utf-8")
     views = in_reading_order([view for view in parts.frame.cameras if view.name in parts.images])
     width = _ALONE_PX if len(views) == 1 else _CAMERA_PX
     pictures = []
@@ -172,7 +176,10 @@ def _outcomes(
     run: OpenedRun, parts: Parts
 ) -> tuple[dict[int, tuple[str, float]] | None, tuple[NDArray[np.int32], list[dict[str, object]]] | None]:
     """Outcomes of the clusters and of the ground-truth objects of a frame; None without ground truth."""
-    truth = run.truth.point_truth(parts.frame.frame_id)
+    try:
+        truth = run.truth.point_truth(parts.frame.frame_id)
+    except DatasetError:  # `evaluate_labels` counted it
+        truth = None
     if truth is None:
         return None, None
     cameras = tuple(view.name for view in run.truth.frame(parts.frame.frame_id).cameras)
@@ -208,7 +215,7 @@ def _page(
         colours=["cluster", "class"] if report is None else ["cluster", "class", "outcome"],
         charts="" if report is None else _charts(report),
         tables=tables if masks is None else [*tables, masks],
-        notes="" if report is None else "\n".join(report.notes()),
+        notes="\n".join(unfinished_notes(labels.unfinished()) if report is None else report.notes()),
         classes=list(labels.taxonomy.names),
         outcomes=["none"] if report is None else _OUTCOMES,
     )

@@ -27,8 +27,8 @@ from pointsam.base.progress import progress
 from pointsam.base.runtime import Stopwatch
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
-from pointsam.calibration.correction import RigCorrection, Six, as_SE3, rig_of
-from pointsam.calibration.file import VERSION, CalibrationFile, CameraVerdict, RigVerdict
+from pointsam.calibration.correction import CorrectionVector, RigCorrection, as_SE3, rig_of
+from pointsam.calibration.file import VERSION, CalibrationFile, CameraResult, RigResult
 from pointsam.calibration.silhouettes import CameraObservations, observe
 from pointsam.calibration.solve import solve, supporting_points
 from pointsam.datasets.base import Dataset
@@ -82,7 +82,7 @@ def calibrate(
     masks, dataset = open_masks(masks_from, data)
     rigs, failed = _rigs(dataset, [frame_id for _, frame_id in masks.labels.selection("masks")])
     chosen = {rig: evenly(ids, most_frames) for rig, ids in rigs.items()}
-    found, shown = dict[str, RigVerdict](), False
+    found, shown = dict[str, RigResult](), False
     with progress(total=sum(map(len, chosen.values())), desc="calibrate", unit="frame") as bar:
         for rig, ids in chosen.items():
             seen = []
@@ -90,7 +90,7 @@ def calibrate(
                 seen += _tried(partial(_seen, masks, config, dataset, frame_id), frame_id, failed)
                 bar.update()
             shown |= bool(seen)
-            found[rig] = judge(*zip(*seen, strict=True)) if seen else _unseen(dataset.frame(ids[0]))
+            found[rig] = rig_result(*zip(*seen, strict=True)) if seen else _unseen(dataset.frame(ids[0]))
     if not shown:
         raise DatasetError("DAT009", f"no frame of {masks_from} can be read: {failed}", "correct them, or use others")
     document = CalibrationFile(
@@ -119,20 +119,20 @@ def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[st
 
 def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> list[_T]:
     """The result of `work` in a list; empty if labelling would quarantine the frame, with the reason in `failed`."""
-    done = guarded(lambda: [work()], lambda _: [], Task(frame_id, "", True, True), Stopwatch())
+    done = guarded(lambda: [work()], lambda _: [], Task(frame_id, "", True, None), Stopwatch())
     if done.error is not None:
         failed[frame_id] = str(done.error)
     return done.row
 
 
-def _unseen(frame: Frame) -> RigVerdict:
-    """The verdict on a rig none of whose frames can be read: its calibration stays as it is."""
-    nothing = {view.name: Move(0, np.zeros(6), np.zeros(6)) for view in frame.cameras}
-    return RigVerdict(0, 0.0, "unknown", 0.0, None, camera_verdicts(nothing))
+def _unseen(frame: Frame) -> RigResult:
+    """The result for a rig none of whose frames can be read: its calibration stays as it is."""
+    nothing = {view.name: CameraEstimate(0, np.zeros(6), np.zeros(6)) for view in frame.cameras}
+    return RigResult(0, 0.0, "unknown", 0.0, None, camera_results(nothing))
 
 
-def judge(frames: Sequence[Frame], observations: Sequence[Sequence[CameraObservations]]) -> RigVerdict:
-    """The verdict on one rig.
+def rig_result(frames: Sequence[Frame], observations: Sequence[Sequence[CameraObservations]]) -> RigResult:
+    """The result for one rig.
 
     Args:
         frames: frames of the rig, at least one.
@@ -145,17 +145,17 @@ def judge(frames: Sequence[Frame], observations: Sequence[Sequence[CameraObserva
     whole, *halves = _solved(parts, views, with_time)
     apart_ms = abs(halves[0].time_s - halves[1].time_s) * 500
     shown = with_time and all(one.cameras for one in (whole, *halves))
-    time_status = time_verdict(whole.time_s * 1e3, apart_ms) if shown else "unknown"
+    time_status = time_status_of(whole.time_s * 1e3, apart_ms) if shown else "unknown"
     time_ms = round(whole.time_s * 1e3, 3) if time_status == "mended" else 0.0
     if with_time and time_status != "mended":
         whole, *halves = _solved(parts, views, False)
-    moves = {name: _moves(parts[0], view, whole, halves) for name, view in views.items()}
-    doubt_ms = round(math.hypot(apart_ms, BIAS_MS), 3) if shown else None
-    return RigVerdict(len(frames), speed, time_status, time_ms, doubt_ms, camera_verdicts(moves))
+    estimates = {name: _estimate(parts[0], view, whole, halves) for name, view in views.items()}
+    uncertainty_ms = round(math.hypot(apart_ms, BIAS_MS), 3) if shown else None
+    return RigResult(len(frames), speed, time_status, time_ms, uncertainty_ms, camera_results(estimates))
 
 
-def time_verdict(time_ms: float, apart_ms: float) -> str:
-    """The verdict on a time offset, by the rules for a camera.
+def time_status_of(time_ms: float, apart_ms: float) -> str:
+    """The status of a time offset, by the rules for a camera.
 
     Args:
         time_ms: the offset.
@@ -175,79 +175,82 @@ def _solved(
 
 
 @dataclass(frozen=True, eq=False)
-class Move:
+class CameraEstimate:
     """The estimated error of a camera.
 
     Args:
         objects: number of objects that it is estimated from.
-        six: the correction: rotation in radians, then translation in metres, in the camera frame.
-        apart: half the difference between the halves, as `six`.
-        shift_deg, apart_deg: by how much `six` and `apart` move the objects as the camera sees them, root mean square.
+        vector: the correction: rotation in radians, then translation in metres, in the camera frame.
+        apart: half the difference between the halves, as `vector`.
+        shift_deg, apart_deg: root mean square angle by which `vector` and `apart` move the objects, as the camera sees
+            them.
         solved: whether all three solutions exist.
     """
 
     objects: int
-    six: Six
-    apart: Six
+    vector: CorrectionVector
+    apart: CorrectionVector
     shift_deg: float = 0.0
     apart_deg: float = 0.0
     solved: bool = False
 
     @property
     def agrees(self) -> bool:
-        """Whether the halves agree well enough for a verdict."""
+        """Whether the halves agree well enough for a correction."""
         return self.solved and (self.apart_deg <= MOST_APART_DEG or self.shift_deg >= 4 * self.apart_deg)
 
 
-def _moves(
+def _estimate(
     observations: Sequence[CameraObservations], view: CameraView, whole: RigCorrection, halves: Sequence[RigCorrection]
-) -> Move:
+) -> CameraEstimate:
     xyz, objects = supporting_points(observations, view, whole)
     if not all(view.name in one.cameras for one in (whole, *halves)):
-        return Move(objects, np.zeros(6), np.zeros(6))
-    six, a, b = (one.cameras[view.name] for one in (whole, *halves))
-    return Move(objects, six, np.abs(a - b) / 2, _apart(xyz, six, np.zeros(6)), _apart(xyz, a, b) / 2, True)
+        return CameraEstimate(objects, np.zeros(6), np.zeros(6))
+    vector, a, b = (one.cameras[view.name] for one in (whole, *halves))
+    return CameraEstimate(
+        objects, vector, np.abs(a - b) / 2, _apart(xyz, vector, np.zeros(6)), _apart(xyz, a, b) / 2, True
+    )
 
 
-def camera_verdicts(moves: Mapping[str, Move]) -> dict[str, CameraVerdict]:
-    """The verdict on each camera: "right", "mended" (the correction is applied) or "unknown".
+def camera_results(estimates: Mapping[str, CameraEstimate]) -> dict[str, CameraResult]:
+    """The result for each camera: "right", "mended" (the correction is applied) or "unknown".
 
     The whole rig is off if the median shift of the cameras whose halves agree exceeds FLOOR_DEG and there are at least
     MIN_CAMERAS of them. Then every correction is applied that exceeds half the difference between its halves.
     Otherwise a camera is right if its shift is at most FLOOR_DEG, and it is corrected if its shift exceeds the
     difference between its halves.
     """
-    shifts = [move.shift_deg for move in moves.values() if move.agrees]
+    shifts = [estimate.shift_deg for estimate in estimates.values() if estimate.agrees]
     all_off = len(shifts) >= MIN_CAMERAS and float(np.median(shifts)) > FLOOR_DEG
-    return {name: _verdict(move, all_off) for name, move in moves.items()}
+    return {name: _camera_result(estimate, all_off) for name, estimate in estimates.items()}
 
 
-def _verdict(move: Move, all_off: bool) -> CameraVerdict:
+def _camera_result(estimate: CameraEstimate, all_off: bool) -> CameraResult:
     if all_off:
-        status = "mended" if move.solved and move.shift_deg > move.apart_deg else "unknown"
-    elif not move.agrees:
+        status = "mended" if estimate.solved and estimate.shift_deg > estimate.apart_deg else "unknown"
+    elif not estimate.agrees:
         status = "unknown"
-    elif move.shift_deg <= FLOOR_DEG:
+    elif estimate.shift_deg <= FLOOR_DEG:
         status = "right"
     else:
-        status = "mended" if move.shift_deg > 2 * move.apart_deg else "unknown"
-    kept = move.six if status == "mended" else np.zeros(6)
-    return CameraVerdict(
+        status = "mended" if estimate.shift_deg > 2 * estimate.apart_deg else "unknown"
+    kept = estimate.vector if status == "mended" else np.zeros(6)
+    return CameraResult(
         status,
-        move.objects,
-        round(move.shift_deg, 4),
-        round(move.apart_deg, 4),
-        round(math.hypot(move.apart_deg, BIAS_DEG), 4) if move.solved else None,
+        estimate.objects,
+        round(estimate.shift_deg, 4),
+        round(estimate.apart_deg, 4),
+        round(math.hypot(estimate.apart_deg, BIAS_DEG), 4) if estimate.solved else None,
         _rounded(np.rad2deg(kept[:3])),
         _rounded(kept[3:]),
-        _rounded(np.hypot(np.rad2deg(move.apart[:3]), BIAS_DEG)) if move.solved else None,
-        _rounded(np.hypot(move.apart[3:], BIAS_M)) if move.solved else None,
+        _rounded(np.hypot(np.rad2deg(estimate.apart[:3]), BIAS_DEG)) if estimate.solved else None,
+        _rounded(np.hypot(estimate.apart[3:], BIAS_M)) if estimate.solved else None,
     )
 
 
 def _apart(xyz_cam_m: NDArray[np.float64], one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Angle between the directions in which two corrections place points, degrees, root mean square."""
-    rays = [as_SE3(six).inverse().apply(xyz_cam_m) for six in (one, other)]
+    rays = [as_SE3(vector).inverse().apply(xyz_cam_m) for vector in (one, other)]
     rays = [ray / np.linalg.norm(ray, axis=1, keepdims=True) for ray in rays]
     return float(np.rad2deg(np.sqrt(np.mean(np.sum((rays[0] - rays[1]) ** 2, axis=1)))))
 
@@ -257,11 +260,11 @@ def _rounded(values: NDArray[np.float64]) -> tuple[float, float, float]:
     return x, y, z
 
 
-def _text(found: Mapping[str, RigVerdict], failed: Mapping[str, str]) -> str:
+def _text(found: Mapping[str, RigResult], failed: Mapping[str, str]) -> str:
     pages = []
-    angles, sixes = ("moves deg", "halves deg", "doubt deg"), ("rotation x y z deg", "translation x y z m")
-    header = ("camera", "verdict", "objects", *angles, *sixes)
-    for rig, verdict in found.items():
+    angles = ("correction deg", "half-solution difference / 2 deg", "uncertainty deg")
+    header = ("camera", "status", "objects", *angles, "rotation x y z deg", "translation x y z m")
+    for rig, result in found.items():
         rows = [
             (
                 name,
@@ -273,12 +276,12 @@ def _text(found: Mapping[str, RigVerdict], failed: Mapping[str, str]) -> str:
                 " ".join(f"{value:+.2f}" for value in one.rotation_deg),
                 " ".join(f"{value:+.3f}" for value in one.translation_m),
             )
-            for name, one in verdict.cameras.items()
+            for name, one in result.cameras.items()
         ]
-        title = f"rig {rig}: {verdict.frames} frames at {verdict.speed_mps:.1f} m/s"
-        time = verdict.time_status
+        title = f"rig {rig}: {result.frames} frames at {result.speed_mps:.1f} m/s"
+        time = result.time_status
         if time != "unknown":
-            time += f", {verdict.time_ms:+.1f} ms, doubt {verdict.time_doubt_ms:.1f} ms"
+            time += f", {result.time_ms:+.1f} ms, uncertainty {result.time_doubt_ms:.1f} ms"
         pages.append(f"{title}\n{text_table(header, rows)}\ntime of the images: {time}")
     if failed:
         pages.append(f"left out: {counted(len(failed), 'frame')}: " + "; ".join(f"{k}: {v}" for k, v in failed.items()))

@@ -19,7 +19,7 @@ class Kind:
     """One kind of calibration error.
 
     Args:
-        unit: of the levels, for axes.
+        unit: unit of the levels, as axes print it.
         field: the field of `Noise` that takes the level.
         levels: default sizes, in `unit`.
         how: other fields of `Noise`.
@@ -55,7 +55,7 @@ class Cell:
     """One calibration error of a sweep.
 
     Args:
-        name: unique in the sweep.
+        name: name of the cell, unique in the sweep.
         kind: "clean" or one of KINDS.
         level: size of the error, in the unit of its kind.
         noise: the error.
@@ -73,7 +73,7 @@ class NoiseDocument(LabelDocument):
 
     Args:
         masks_keys: keys of the masks of each folder.
-        config: of the clusters stage.
+        config: configuration of the clusters stage.
         remask: whether the masks were made again for every cell.
         cells: the calibration errors.
     """
@@ -98,7 +98,7 @@ def cells_of(
         how: fields that all cells share: scope, law, axis and first seed; fields of a kind take precedence.
 
     Raises:
-        SchemaError: SCH005 on an unknown kind, on levels that are no sizes or of a kind that is not swept, and if
+        SchemaError: SCH005 on an unknown kind, on levels that are not sizes or of a kind that is not swept, and if
             `how` holds an error.
     """
     unknown = [name for name in (*kinds, *levels) if name not in KINDS]

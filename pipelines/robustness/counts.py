@@ -23,7 +23,7 @@ class Counts:
     """The counts of a sweep.
 
     Args:
-        cells: in the order of the sweep.
+        cells: cells of the sweep, in its order.
         unit: U names of the units that the bootstrap draws: scenes, or frames if scenes are few.
         panoptic: (U,cell,sar,4,C) tp, fp, fn, iou_sum by class; sar 0 is without refinement.
         objects: (U,cell,sar,3) number of objects, number of detected objects, sum of their best IoU.

@@ -19,11 +19,11 @@ from pointsam.base.document import document_bytes
 from pointsam.base.files import claimed, write_together
 from pointsam.base.hardware import hardware
 from pointsam.base.tables import Table
-from pointsam.report.curves import Line, Panel, draw
+from pointsam.report.curves import Line, Panel, line_charts
 
 _PUBLISHED_M = np.array([0.0, 0.05, 0.1])
 _PUBLISHED_PQ = {False: np.array([0.449, 0.438, 0.414]), True: np.array([0.637, 0.628, 0.606])}
-"""MixSup, table 14: nuScenes, uniform noise (method.md)."""
+"""MixSup, table 14: nuScenes, uniform noise (docs/method.md A.6)."""
 _PUBLISHED_LOST = {sar: 1 - quality / quality[0] for sar, quality in _PUBLISHED_PQ.items()}
 _REPORTED = "published (MixSup, table 14: nuScenes)"
 _NOTE = (
@@ -55,7 +55,7 @@ def write_sweep(out: Path, command: str) -> str:
     page += [f"`{command}`", f"Seeds: {', '.join(map(str, counts.seeds))}. Written on {hardware()}."]
     for name, figure, axis in (("noise", "pq", "PQ"), ("noise_lost", "lost", "fraction of the clean PQ that is lost")):
         panels = [_panel(kind, pair, figure, axis) for kind, pair in by_kind(found)]
-        files += [(out / f"{name}{suffix}", content) for suffix, content in draw(panels).items()]
+        files += [(out / f"{name}{suffix}", content) for suffix, content in line_charts(panels).items()]
         page.append(f"![{axis}]({name}.png)")
     files.append((out / "noise.md", ("\n\n".join(page) + "\n").encode()))
     with claimed(out):  # calls of other shards may finish at the same time

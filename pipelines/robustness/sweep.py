@@ -41,7 +41,7 @@ class NoiseWorker:
 
     Args:
         data: the data set, with its true calibration.
-        config: of the clusters stage.
+        config: configuration of the clusters stage.
         cells: the calibration errors.
         masks: the folder with the masks of each cell.
     """
@@ -57,10 +57,10 @@ class NoiseWorker:
 
     def __call__(self, task: Task) -> TaskResult[list[CellRow]]:
         """The counts of one frame in every cell, without and with refinement."""
-        watch = Stopwatch()
+        stopwatch = Stopwatch()
 
         def work() -> list[CellRow]:
-            with watch("read"):
+            with stopwatch("read"):
                 frame = self.dataset.frame(task.frame_id)
                 points = read_frame_points(frame)
                 truth = self.dataset.point_truth(task.frame_id)
@@ -77,10 +77,10 @@ class NoiseWorker:
                     folder, images = wanted, self.masks[wanted].images(task.frame_id)
                     painted = cache(self._painter(self.masks[wanted], images))
                 seen = perturb(frame, cell.noise)
-                lifted = lifted_labels(seen, points, images, painted, self.configs[True], watch)
+                lifted = lifted_labels(seen, points, images, painted, self.configs[True], stopwatch)
                 for sar, config in self.configs.items():
-                    found = refined_labels(seen, points, lifted, self.taxonomy, config, watch)
-                    with watch("judge"):
+                    found = refined_labels(seen, points, lifted, self.taxonomy, config, stopwatch)
+                    with stopwatch("judge"):
                         rows.append(self._row(task.frame_id, cell.name, sar, found.labels, truth))
             return rows
 
@@ -89,7 +89,7 @@ class NoiseWorker:
             row = CellRow(task.frame_id, "", False, none, none, none, none, 0, 0, 0.0)
             return [replace(row, status="failed", error_code=error.code, error=error.message)]
 
-        return guarded(work, failed, task, watch)
+        return guarded(work, failed, task, stopwatch)
 
     def _painter(self, masks: StoredMasks, images: Mapping[str, ImageMasks]) -> Callable[[str], InstanceMap]:
         def paint(camera: str) -> InstanceMap:
@@ -114,9 +114,9 @@ def frames_of(request: Request, cells: Sequence[Cell], remask: bool = False) -> 
     """(scene, frame_id) of the frames of a sweep; nothing is written.
 
     Args:
-        request: as for `run_noise`.
-        cells: as for `run_noise`.
-        remask: as for `run_noise`.
+        request: the request, as for `run_noise`.
+        cells: the calibration errors, as for `run_noise`.
+        remask: whether masks are made again for every cell, as for `run_noise`.
 
     Raises:
         SchemaError: SCH003 if the masks were made with a calibration error, SCH004 if they are of another data set,
@@ -148,7 +148,7 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
 
     Args:
         request: the data set with its true calibration, the output folder, and the masks to use.
-        cells: from `cells_of`.
+        cells: the calibration errors, from `cells_of`.
         remask: make masks again for every cell, with prompts through its calibration, below OUT/masks_of.
 
     Raises:

@@ -51,8 +51,8 @@ class CurveDocument:
     """One `Curve`, its columns as lists of L values.
 
     Args:
-        kind: of KINDS.
-        unit: of the levels.
+        kind: a key of KINDS.
+        unit: unit of the levels.
         sar: whether labels were refined.
         level: sizes of the error.
         pq, low, high: PQ and its 95 % confidence interval.
@@ -89,11 +89,11 @@ class SweepDocument:
     """`noise.json`.
 
     Args:
-        num_frames: frames counted.
-        failed: frames quarantined.
+        num_frames: number of frames counted.
+        failed: number of quarantined frames.
         masks: "reused" or "re-made" in every cell.
-        seeds: of the cells that are drawn.
-        curves: without and with refinement, by kind.
+        seeds: seeds of the cells whose error is drawn.
+        curves: curves without and with refinement, by kind.
         moved_by_sar: shifts by refinement, by kind.
     """
 
@@ -109,8 +109,8 @@ def sweep_document(counts: Counts, curves: Sequence[Curve]) -> SweepDocument:
     """The document of a sweep.
 
     Args:
-        counts: of the sweep.
-        curves: of the counts, in the order of `curves`.
+        counts: counts of the sweep.
+        curves: curves of the counts, in the order in which `curves` returns them.
     """
     return SweepDocument(
         counts.num_frames,

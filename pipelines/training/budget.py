@@ -12,7 +12,7 @@ from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
-from pointsam.detect.data.budget import Budget, BudgetConfig, Objects, draw
+from pointsam.detect.data.budget import Budget, BudgetConfig, Objects, sample_budget
 from pointsam.detect.data.budget_file import write_budget
 from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import BACKGROUND
@@ -24,8 +24,8 @@ def draw_budget(
     """Draw the budget of a split and write it.
 
     Args:
-        dataset: with boxes.
-        split: None for all frames.
+        dataset: a data set with boxes.
+        split: name of the split, None for all frames.
         config: how to draw.
         path: the file. It must not exist, because a training run may depend on it.
         objects: the objects of the split, with the number of their points, if they were counted before.
@@ -39,7 +39,7 @@ def draw_budget(
         raise StoreError("OUT001", f"{path} exists already", "give another name, or delete the file if no run needs it")
     if objects is None:
         objects = objects_of(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
-    budget = draw(objects, dataset.taxonomy.names, config)
+    budget = sample_budget(objects, dataset.taxonomy.names, config)
     write_budget(path, Budget(budget.frames, replace(budget.description, dataset=dataset.name, split=split)))
     return budget
 
@@ -48,8 +48,8 @@ def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
     """All boxes of the taxonomy's classes in a split.
 
     Args:
-        dataset: with boxes.
-        split: None for all frames.
+        dataset: a data set with boxes.
+        split: name of the split, None for all frames.
         count: whether to count the points of each box, which reads every sweep.
 
     Raises:

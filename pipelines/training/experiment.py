@@ -13,7 +13,7 @@ from pathlib import Path
 from pipelines.data import DataSpec
 from pipelines.opened import open_labels
 from pipelines.training.budget import draw_budget, objects_of
-from pipelines.training.experiment_page import HOME, OTHER, Page, Row, write_page
+from pipelines.training.experiment_page import HOME, OTHER, Page, SettingScores, write_page
 from pipelines.training.fit import finished, fit
 from pipelines.training.predict import LAST, evaluate_run
 from pipelines.training.run_folder import FitRequest
@@ -37,9 +37,9 @@ class ExperimentRequest:
         inputs: detector, labels and amounts that the settings use.
         data: the data set.
         out: folder of all runs and the page.
-        seeds: each sets the budget and the training.
-        splits: for training and for validation.
-        device: as `fit` takes it.
+        seeds: seeds of the runs; each draws a budget and seeds a training.
+        splits: the training split and the validation split.
+        device: device of the network, as `fit` takes it.
         only: positions of the settings to train; all if empty.
         other: the other world: a data set with the same classes on which every detector is evaluated too.
         other_split: split of `other` to evaluate on; the validation split if empty.
@@ -96,7 +96,7 @@ def run_experiment(request: ExperimentRequest) -> Page:
                     left_out[run] = f"{own.quarantined} quarantined frames have no labels"
                 costs.append(_cost(setting, budget))
         if scores:
-            rows.append(Row(setting, sum(costs) / len(costs), scores))
+            rows.append(SettingScores(setting, sum(costs) / len(costs), scores))
     if left_out and not rows:
         what, why = next(iter(left_out.items()))
         raise SchemaError("SCH005", f"nothing can be trained: {what}: {why}", "correct this first")

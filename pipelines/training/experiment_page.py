@@ -17,7 +17,7 @@ from pointsam.base.tables import Table
 from pointsam.detect.data.budget import CLUSTER_COST
 from pointsam.evaluate.bootstrap import interval
 from pointsam.evaluate.failures import KINDS
-from pointsam.report.curves import Bar, Line, Panel, bars, draw
+from pointsam.report.curves import Bar, Line, Panel, bar_chart, line_charts
 
 HOME, OTHER = "home", "other"
 """The world that the experiment is about, and the other one, in which detectors are evaluated too."""
@@ -28,12 +28,12 @@ _Named = TypeVar("_Named", ClassScore, FailureScore)
 
 
 @dataclass(frozen=True)
-class Row:
+class SettingScores:
     """A setting and the scores of its runs.
 
     Args:
         setting: what was trained.
-        cost: of its labels, relative to boxes for all objects.
+        cost: cost of its labels, relative to boxes for all objects.
         by_seed: the scores of each seed: HOME in the experiment's world, OTHER in the other world if there is one.
     """
 
@@ -45,7 +45,7 @@ class Row:
         """The scores in one world, by seed; none where nothing was evaluated."""
         return [worlds[where] for worlds in self.by_seed.values() if where in worlds]
 
-    def of(self, seeds: Collection[int]) -> Row:
+    def of(self, seeds: Collection[int]) -> SettingScores:
         """The same row with some of its seeds."""
         return replace(self, by_seed={seed: score for seed, score in self.by_seed.items() if seed in seeds})
 
@@ -83,7 +83,7 @@ class Page:
 def write_page(
     name: str,
     experiment: Experiment,
-    rows: Sequence[Row],
+    rows: Sequence[SettingScores],
     out: Path,
     about: Sequence[str],
     left_out: Mapping[str, str],
@@ -91,12 +91,12 @@ def write_page(
     """Write NAME.md, NAME.png and NAME.svg.
 
     Args:
-        name: of the experiment.
-        experiment: its question.
-        rows: its settings.
-        out: the folder.
+        name: name of the experiment.
+        experiment: the experiment; the page states its question.
+        rows: the settings of the experiment and their scores.
+        out: folder of the page.
         about: paragraphs on how the page was made.
-        left_out: as in `Page`.
+        left_out: runs that could not be trained and frames that were not used -> why, as in `Page`.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
@@ -114,7 +114,7 @@ def write_page(
     return Page("\n\n".join(table.text() for table in made), out / f"{name}.md", left_out)
 
 
-def tables(rows: Sequence[Row]) -> list[Table]:
+def tables(rows: Sequence[SettingScores]) -> list[Table]:
     """Average precision of each setting, also relative to all boxes; by class; and the gain if errors were fixed."""
     all_boxes = next((row for row in rows if row.setting.name == ALL), None)
     places = _places(rows)
@@ -140,7 +140,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     return [Table("Average precision", header, quality, note), *(_by_class(rows, at) for at in places), _failures(rows)]
 
 
-def _by_class(rows: Sequence[Row], where: str) -> Table:
+def _by_class(rows: Sequence[SettingScores], where: str) -> Table:
     """The figures of the official evaluation, if it was run, and the average precision of classes with objects."""
     objects = _objects(rows, where)
     scores = [row.scores(where) for row in rows]
@@ -176,7 +176,7 @@ def _official(score: ScoreDocument) -> dict[str, float | None]:
     return figures | ranking
 
 
-def _failures(rows: Sequence[Row]) -> Table:
+def _failures(rows: Sequence[SettingScores]) -> Table:
     lines = []
     for row in rows:
         gains = [_of(one.failures, name).gains for one in row.scores() for name in _objects(rows, HOME)]
@@ -184,31 +184,31 @@ def _failures(rows: Sequence[Row]) -> Table:
     return Table("Gain in mAP if one type of error were fixed", ("supervision", *KINDS), lines)
 
 
-def _objects(rows: Sequence[Row], where: str) -> dict[str, int]:
+def _objects(rows: Sequence[SettingScores], where: str) -> dict[str, int]:
     """Number of objects by class, of classes that have any."""
     classes = [one for row in rows for score in row.scores(where) for one in score.quality.classes]
     return {one.name: one.num_objects for one in classes if one.num_objects}
 
 
-def _places(rows: Sequence[Row]) -> list[str]:
+def _places(rows: Sequence[SettingScores]) -> list[str]:
     """The worlds that detectors were evaluated in."""
     return [HOME, OTHER] if any(row.scores(OTHER) for row in rows) else [HOME]
 
 
-def _range(row: Row, where: str) -> float:
+def _range(row: SettingScores, where: str) -> float:
     """Difference between the best and the worst seed; NaN of a single seed."""
     values = row.values(where)
     return max(values) - min(values) if len(values) > 1 else _NAN
 
 
-def _deviation(rows: Sequence[Row], where: str) -> float:
+def _deviation(rows: Sequence[SettingScores], where: str) -> float:
     """Standard deviation of the seeds about the mean of their row, pooled over all rows; NaN if no row has two."""
     seeds = [values for row in rows if len(values := row.values(where)) > 1]
     freedom = sum(len(values) - 1 for values in seeds)
     return float(np.sqrt(sum(np.var(values) * len(values) for values in seeds) / freedom)) if freedom else _NAN
 
 
-def _ratio(row: Row, all_boxes: Row | None, where: str) -> tuple[float, str]:
+def _ratio(row: SettingScores, all_boxes: SettingScores | None, where: str) -> tuple[float, str]:
     """Ratio of mAP to that of all boxes, with the same seeds, and its 95 % confidence interval by the same draws."""
     if all_boxes is None:
         return _NAN, "-"
@@ -226,7 +226,7 @@ def _ratio(row: Row, all_boxes: Row | None, where: str) -> tuple[float, str]:
     return ratio, f"{low:.2f} to {high:.2f}"
 
 
-def _machines(rows: Sequence[Row]) -> list[str]:
+def _machines(rows: Sequence[SettingScores]) -> list[str]:
     """The machines on which runs were finished."""
     scores = [score for row in rows for where in (HOME, OTHER) for score in row.scores(where)]
     return sorted({score.machine for score in scores if isinstance(score, ValidationDocument)})
@@ -244,11 +244,11 @@ def _mean(values: Sequence[float | None]) -> float:
     return float(np.mean([_number(value) for value in values])) if values else _NAN
 
 
-def _figure(name: str, experiment: Experiment, rows: Sequence[Row]) -> dict[str, bytes]:
+def _figure(name: str, experiment: Experiment, rows: Sequence[SettingScores]) -> dict[str, bytes]:
     places = _places(rows)
     if not experiment.axis:
         shown = [Bar(row.setting.name, *((row.values(where), row.band(where)) for where in places)) for row in rows]
-        return bars(name, "mAP", shown)
+        return bar_chart(name, "mAP", shown)
     panels = []
     for where, title in zip(places, (name, f"{name}, {OTHER_WORLD}"), strict=False):
         lines = []
@@ -258,4 +258,4 @@ def _figure(name: str, experiment: Experiment, rows: Sequence[Row]) -> dict[str,
             x, y = np.array([row.setting.x for row in mine]), np.array([_mean(row.values(where)) for row in mine])
             lines.append(Line(curve, x, y, band))
         panels.append(Panel(title, experiment.axis, "mAP", lines, log_x=True))
-    return draw(panels, same_y=True)
+    return line_charts(panels, same_y=True)

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from pipelines.opened import open_labels
-from pipelines.training.predict import Score, detections, score
+from pipelines.training.predict import Score, predict_frames, score
 from pipelines.training.run_folder import SCORES, FitRequest, RunFolder
 from pipelines.training.scores import ValidationDocument
 from pointsam.base.files import claimed
@@ -35,7 +35,7 @@ class Fitted:
     """The result of a call of `fit`.
 
     Args:
-        score: of the network after the last step; None without validation.
+        score: score of the network after the last step; None without validation.
         steps: number of steps done by this call.
         seconds: duration of the steps, without validation.
         bad: frame_id -> why the frame could not be read; it was replaced by another frame.
@@ -159,9 +159,9 @@ def _train(
     result: Score | None = None
     begin, validating, saved, done = time.perf_counter(), 0.0, time.perf_counter(), 0
     bar = progress(
-        initial=trainer.place.step, total=trainer.num_steps, desc="train", unit="step", disable=not processes.first
+        initial=trainer.progress.step, total=trainer.num_steps, desc="train", unit="step", disable=not processes.first
     )
-    with bar, run.logs(trainer.place.step) as log:
+    with bar, run.logs(trainer.progress.step) as log:
         for report in trainer.run():
             done += 1
             bad.update(report.bad)
@@ -194,10 +194,10 @@ def _validate(request: FitRequest, trainer: Trainer, run: RunFolder, dataset: Da
     """Evaluate the network, and save it if it is the best so far."""
     bad: dict[str, str] = {}
     workers = request.recipe.train.workers
-    found = list(detections(trainer.model, request.recipe, dataset, val_ids, workers, bad))
+    found = list(predict_frames(trainer.model, request.recipe, dataset, val_ids, workers, bad))
     result = score(dataset, found, bad)
     value = 0.0 if math.isnan(result.quality.mean_ap) else result.quality.mean_ap
-    if trainer.place.best is None or value > trainer.place.best:
+    if trainer.progress.best is None or value > trainer.progress.best:
         trainer.save(run.best, run.about, best=value)
     return result
 

@@ -20,7 +20,7 @@ from pointsam.base.tables import text_table
 from pointsam.datasets.base import Dataset, HasDevkitVersion
 from pointsam.datasets.kitti.files import HasKittiLabels
 from pointsam.detect.data.sample import oriented
-from pointsam.detect.detections import FramePredictions, nuscenes_results, overlaps, write_json
+from pointsam.detect.predictions_file import FramePredictions, box_overlaps, nuscenes_results, write_json
 from pointsam.evaluate.kitti import LEVELS, MIN_IOU, SIMILAR, KittiFrame, average_precision_r40
 from pointsam.geometry.boxes import corners, rows
 from pointsam.geometry.projection import cam_SE3_lidar
@@ -44,8 +44,8 @@ class Official:
     """Result of an official evaluation.
 
     Args:
-        text: for the terminal; the reason if the evaluation was not run.
-        figures: for documents; None if the evaluation was not run.
+        text: the printed result; the reason if the evaluation was not run.
+        figures: figures for documents; None if the evaluation was not run.
     """
 
     text: str
@@ -53,11 +53,11 @@ class Official:
 
 
 def official(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
-    """Evaluate detections as the publisher of the data set does.
+    """Evaluate predictions as the publisher of the data set does.
 
     Args:
-        dataset: it states which evaluation applies: `HasKittiLabels`, `HasDevkitVersion` or neither.
-        found: detections in all frames that could be read.
+        dataset: the data set; its protocol selects the evaluation: `HasKittiLabels`, `HasDevkitVersion` or none.
+        found: predictions in all frames that could be read.
         bad: frame_id -> why the frame could not be read.
 
     Raises:
@@ -79,7 +79,7 @@ def _nuscenes(dataset: _DevkitData, found: Sequence[FramePredictions], bad: dict
     if not isinstance(dataset.root, Path):
         return without(f"it reads local folders only, and the data are at {dataset.root}")
     if bad or not any(len(frame.score) for frame in found):
-        return without("frames are missing" if bad else "there are no detections")
+        return without("frames are missing" if bad else "there are no predictions")
     ours = {frame.frame_id for frame in found}
     version = dataset.devkit_version
     mini = version.endswith("mini")
@@ -153,7 +153,7 @@ def _kitti_frame(dataset: _KittiData, found: FramePredictions, kind: str, class_
     mine = found.class_id == class_id
     height = _heights_px(dataset.frame(found.frame_id), found.boxes[mine].astype(np.float64))
     return KittiFrame(
-        overlaps(found.boxes[mine], true[ours])[view],
+        box_overlaps(found.boxes[mine], true[ours])[view],
         found.score[mine].astype(np.float64),
         height,
         np.array([label.kind != kind for label in some], dtype=bool),
@@ -167,8 +167,8 @@ def _heights_px(frame: Frame, boxes: NDArray[np.float64]) -> NDArray[np.float64]
     """(N,) height of boxes in the image, px, clipped at its borders; 0 for boxes that reach behind the camera.
 
     Args:
-        frame: with one camera.
-        boxes: (N,7) in the LiDAR frame.
+        frame: a frame with one camera.
+        boxes: (N,7) boxes in the LiDAR frame.
     """
     view = frame.cameras[0]
     in_cam = cam_SE3_lidar(frame.sweep, view).apply(corners(oriented(boxes)).reshape(-1, 3)).reshape(-1, 8, 3)

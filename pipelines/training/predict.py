@@ -21,9 +21,9 @@ from pointsam.base.words import counted
 from pointsam.datasets.base import Dataset, HasLidarTokens
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.checkpoint import Checkpoint
-from pointsam.detect.detections import FramePredictions, nuscenes_results, write_detections, write_json
 from pointsam.detect.detector import Detector
 from pointsam.detect.infer import detect_frames
+from pointsam.detect.predictions_file import FramePredictions, nuscenes_results, write_json, write_predictions
 from pointsam.detect.recipe import Recipe
 from pointsam.evaluate.detection import RANGE_BINS_M, DetectionAccumulator, DetectionQuality, FrameBoxes
 from pointsam.evaluate.failures import KINDS, Failures, failures
@@ -38,8 +38,8 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
 
     Args:
         run: the run folder.
-        dataset: with the classes that the detector was trained on.
-        device: as `fit` takes it.
+        dataset: a data set with the classes that the detector was trained on.
+        device: device of the network, as `fit` takes it.
         first: the preferred checkpoint; the last one is the fallback.
 
     Raises:
@@ -60,10 +60,10 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
     return detector, recipe
 
 
-def detections(
+def predict_frames(
     detector: Detector, recipe: Recipe, dataset: Dataset, frame_ids: Sequence[str], workers: int, bad: dict[str, str]
 ) -> Iterator[FramePredictions]:
-    """Detect frame by frame, in order; frames that cannot be read are added to `bad`, with the reason."""
+    """Predict frame by frame, in order; frames that cannot be read are added to `bad`, with the reason."""
     found = detect_frames(detector, dataset, frame_ids, recipe.data.points, workers)
     for result in progress(found, desc="detect", unit="frame", total=len(frame_ids)):
         if isinstance(result, FramePredictions):
@@ -74,7 +74,7 @@ def detections(
 
 @dataclass(frozen=True)
 class Score:
-    """Scores of detections.
+    """Scores of predictions.
 
     Args:
         quality: average precision by centre distance.
@@ -170,11 +170,11 @@ def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
 
 
 def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str]) -> Score:
-    """Evaluate detections by centre distance, and by the official evaluation where there is one.
+    """Evaluate predictions by centre distance, and by the official evaluation where there is one.
 
     Args:
-        dataset: with boxes.
-        found: detections in all frames that could be read.
+        dataset: a data set with boxes.
+        found: predictions in all frames that could be read.
         bad: frame_id -> why the frame could not be read.
 
     Raises:
@@ -199,7 +199,7 @@ class Predicted(TypedDict):
 def predict(
     run: Path, dataset: Dataset, split: str | None, dest: Path, device: str, workers: int, overwrite: bool = False
 ) -> Predicted:
-    """Detect a split and write `detections.parquet`, and `results_nusc.json` for data in nuScenes' tables.
+    """Predict a split and write `detections.parquet`, and `results_nusc.json` for data in nuScenes' tables.
 
     Raises:
         StoreError: OUT003 if a file exists already; and what `load_run` raises.
@@ -211,9 +211,9 @@ def predict(
         require_free(path, overwrite)
     detector, recipe = load_run(run, dataset, device)
     bad: dict[str, str] = {}
-    found = list(detections(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
+    found = list(predict_frames(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
     about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
-    write_detections(files[0], found, dataset.taxonomy.names, about)
+    write_predictions(files[0], found, dataset.taxonomy.names, about)
     if isinstance(dataset, HasLidarTokens):
         write_json(files[1], nuscenes_results(posed(dataset, found), dataset.taxonomy.names))
     boxes = sum(len(frame.score) for frame in found)
@@ -221,8 +221,8 @@ def predict(
 
 
 def evaluate_run(run: Path, dataset: Dataset, split: str, device: str, workers: int, first: str = BEST) -> Score:
-    """Detect a split with a checkpoint of a run, as `load_run` chooses it, and evaluate the detections."""
+    """Predict a split with a checkpoint of a run, as `load_run` chooses it, and evaluate the predictions."""
     detector, recipe = load_run(run, dataset, device, first)
     bad: dict[str, str] = {}
-    found = list(detections(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
+    found = list(predict_frames(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
     return score(dataset, found, bad)

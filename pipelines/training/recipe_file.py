@@ -49,8 +49,8 @@ class Network:
     """Recipe and classes of a trained network, as its checkpoint holds them.
 
     Args:
-        recipe: it was trained with.
-        taxonomy: of the data set that it was trained on.
+        recipe: the recipe that the network was trained with.
+        taxonomy: taxonomy of the data set that it was trained on.
     """
 
     recipe: Recipe
@@ -85,11 +85,11 @@ def upgraded(document: object, where: str) -> dict[str, object]:
     `detector.head` holds it, and its `kind` states which head it is.
 
     Args:
-        document: of either version; it is not changed.
+        document: recipe document of either version; it is not changed.
         where: name of the document for the error.
 
     Raises:
-        SchemaError: SCH005 if it is no JSON object, or a recipe of 0.1.0 with two heads or none.
+        SchemaError: SCH005 if it is not a JSON object, or a recipe of 0.1.0 with two heads or none.
     """
     if not isinstance(document, Mapping):
         raise SchemaError("SCH005", f"{where} is not a recipe", "mixsup-train recipes NAME prints one")

@@ -82,7 +82,7 @@ class RunFolder:
     """The files of a run.
 
     Args:
-        request: of the run; the folder of another request is rejected.
+        request: the request of the run; the folder of another request is rejected.
         dataset: the opened data set of the request.
         labels: its opened labels, if there are any.
         writes: whether this process writes files.
@@ -158,7 +158,7 @@ class RunFolder:
     def keep_score(self, trainer: Trainer, epochs: int, left_out: Mapping[str, str], result: Score) -> None:
         """Add a validation to scores.json."""
         scores, document = self.scores(), result.document
-        scores[str(trainer.place.step)] = ValidationDocument(
+        scores[str(trainer.progress.step)] = ValidationDocument(
             epochs=epochs,
             left_out=left_out,
             quarantined=trainer.data.num_failed,

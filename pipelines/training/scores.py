@@ -78,7 +78,7 @@ class ValidationDocument(ScoreDocument, _Trained):
     """One validation of a training run, as in `scores.json`.
 
     Args:
-        epochs: trained before it.
+        epochs: number of epochs trained before it.
         left_out: frame_id -> why the frame could not be trained on.
         quarantined: number of frames that the labelling run quarantined, which are not trained on.
         machine: the computer that it ran on.
@@ -93,7 +93,13 @@ def read_validations(path: Path) -> dict[str, ValidationDocument]:
     """
     if not path.exists():
         return {}
-    return read_document(path, dict[str, ValidationDocument], lambda why: damaged(path, why))
+    scores = read_document(path, dict[str, ValidationDocument], lambda why: damaged(path, why))
+    if not scores:
+        raise damaged(path, "it holds no validation")
+    for step in scores:
+        if not (step.isascii() and step.isdecimal()):
+            raise damaged(path, f"the field {step!r} is not the number of a step")
+    return scores
 
 
 def number(value: float) -> float | None:

@@ -34,11 +34,11 @@ class Setting:
     """One training, without its seed.
 
     Args:
-        name: unique; for tables, figures and run folders.
-        budget: which boxes the training may use.
+        name: unique name, in tables, figures and run folders.
+        budget: configuration of the budget, which selects the boxes that the training may use.
         coarse: fields of the recipe's coarse labels that differ.
         labels: output folder of a labelling run, if the coarse labels are its tables.
-        change: changes the recipe.
+        change: function that changes the recipe.
         curve, x: curve and position in the figure, if the experiment draws curves.
         in_other_world: whether it is trained in the other world.
     """
@@ -92,7 +92,7 @@ class Experiment:
 
     Args:
         question: heading of the page.
-        settings: makes the settings.
+        settings: function that makes the settings.
         axis: name of the x axis if the figure shows curves; "" for bars.
         two_worlds: whether some settings are trained in the other world.
     """

@@ -10,7 +10,7 @@ from pipelines.data import DataSpec
 from pipelines.labelling.jobs import run_clusters, run_masks
 from pipelines.labelling.request import Execution, Request
 from pipelines.opened import open_run
-from pipelines.review.inspect import draw, frame_summary
+from pipelines.review.inspect import draw_labels, frame_summary
 from pipelines.world.config import SynthConfig
 from pipelines.world.render import synthesize
 from pointsam.base.files import write_together
@@ -46,7 +46,7 @@ def run_demo(out: Path, frames: int, workers: int) -> Path:
     pictures = []
     for frame_id in Labels(labels).frame_ids():
         png = out / f"{frame_id}.png"
-        draw(labels, frame_id, png)
+        draw_labels(labels, frame_id, png)
         pictures.append((png.name, frame_summary(labels, frame_id).text()))
     index = out / "index.html"
     write_together([(index, _page(reports, pictures, (world, labels, plain)).encode())])

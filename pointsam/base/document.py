@@ -62,7 +62,7 @@ def parse_document(
     try:
         values = parse_json(content)
     except ValueError as error:
-        raise refuse(f"no JSON: {error}") from error
+        raise refuse(f"not valid JSON: {error}") from error
     return document_from(values if upgrade is None else upgrade(values), kind, refuse)
 
 
@@ -212,7 +212,7 @@ def _problem(error: str, message: str, value: object) -> str:
     if error == "missing":
         return "is missing"
     if error == _UNKNOWN:
-        return "is no field of it"
+        return "is not a field"
     shown = "" if isinstance(value, Mapping) else f", got {value!r:.80}"
     return f"is wrong: {message[0].lower()}{message[1:]}{shown}"
 

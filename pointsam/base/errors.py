@@ -44,6 +44,10 @@ class NothingToScoreError(DatasetError):
     """No frame of a run has both labels and ground truth (DAT009)."""
 
 
+class BrokenRuleError(PointSamError):
+    """Data that can be read but cannot be right (DAT012). Commands end with exit status 4."""
+
+
 class CalibrationError(PointSamError):
     """A pose or a camera that is not possible (CAL...)."""
 

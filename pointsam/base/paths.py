@@ -1,4 +1,4 @@
-"""Paths of output files whose names come from data."""
+"""Paths of files whose names come from data: output files, and files of the data set."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.remote import DataPath
 
 _MOST_BYTES = 250
 """File systems allow 255; the name of a temporary file is 5 bytes longer."""
@@ -28,6 +29,30 @@ def path_under(folder: Path, name: str, hint: str) -> Path:
     """
     require_name(name, f"{folder}:", hint)
     return folder / name
+
+
+def data_file(root: DataPath, name: str, where: str) -> DataPath:
+    """Path of a file of a data set that a table or list of it names.
+
+    Symbolic links that the user put into the root are followed. Backslashes count as slashes, because tables written
+    on Windows have them.
+
+    Args:
+        root: root of the data set.
+        name: name relative to the root.
+        where: place of the name, for the message.
+
+    Raises:
+        DatasetError: DAT011 on a name that is absolute or leaves the root, or that `name_problem` refuses.
+    """
+    slashes = name.replace("\\", "/")
+    parts = [part for part in slashes.split("/") if part not in ("", ".")]
+    relative = "/" * slashes.startswith("/") + "/".join(parts)
+    require_name(relative, where, "give a path relative to the root of the data set, without ..")
+    try:
+        return root / relative
+    except ValueError as error:  # a URL in another kind of store
+        raise DatasetError("DAT011", f"{where} {name!r}: {error}", "name a file of the root") from error
 
 
 def require_name(name: str, what: str, hint: str) -> None:

@@ -17,7 +17,7 @@ _LOG_SECONDS = 30.0
 """How often a log gets a line: ten a second would bury everything else."""
 
 
-class Bar(Protocol):
+class ProgressBar(Protocol):
     """A progress bar that the caller advances; the block that it opens closes it."""
 
     def update(self, n: float = 1) -> object:
@@ -47,15 +47,15 @@ def progress(items: Iterable[T], **options: Unpack[BarOptions]) -> Iterable[T]: 
 
 
 @overload
-def progress(items: None = None, **options: Unpack[BarOptions]) -> Bar: ...
+def progress(items: None = None, **options: Unpack[BarOptions]) -> ProgressBar: ...
 
 
-def progress(items: Iterable[T] | None = None, **options: Unpack[BarOptions]) -> Iterable[T] | Bar:
+def progress(items: Iterable[T] | None = None, **options: Unpack[BarOptions]) -> Iterable[T] | ProgressBar:
     """A progress bar on standard error.
 
     Args:
         items: items to count while they are iterated over; None for a bar that the caller advances.
         options: options of tqdm.
     """
-    bar: Iterable[T] | Bar = tqdm(items, mininterval=0.1 if sys.stderr.isatty() else _LOG_SECONDS, **options)
+    bar: Iterable[T] | ProgressBar = tqdm(items, mininterval=0.1 if sys.stderr.isatty() else _LOG_SECONDS, **options)
     return bar

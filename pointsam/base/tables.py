@@ -46,7 +46,7 @@ class Table:
 
     def markdown(self) -> str:
         """The table for a Markdown page."""
-        rows = [[cell(value).replace("|", "\\|") for value in row] for row in self.rows]
+        rows = [[format_value(value).replace("|", "\\|") for value in row] for row in self.rows]
         title = f"## {self.title}\n" if self.title else ""
         note = f"\n{self.note}" if self.note else ""
         return "\n".join(part for part in (title, _formatted(self.header, rows, _MARKDOWN), note) if part)
@@ -62,12 +62,12 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _formatted(header: Sequence[str], rows: Sequence[Sequence[object]], form: str | TableFormat) -> str:
-    cells = [[cell(value) for value in row] for row in rows]
+    entries = [[format_value(value) for value in row] for row in rows]
     sides = ("left", *["right"] * (len(header) - 1)) if rows and form == "simple" else None
-    return tabulate(cells, header, form, colalign=sides, stralign=None, disable_numparse=True)
+    return tabulate(entries, header, form, colalign=sides, stralign=None, disable_numparse=True)
 
 
-def cell(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as tables print it: floats with three decimals, NaN as a dash."""
     if isinstance(value, float):
         return "-" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}"  # no -0.000

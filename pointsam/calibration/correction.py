@@ -17,10 +17,10 @@ from pointsam.geometry.motion import moved, twist
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame
 
-Six = NDArray[np.float64]
+CorrectionVector = NDArray[np.float64]
 """(6,) rotation vector in radians and translation in metres, in the camera's frame, that correct its mounting."""
 
-_SixNumbers = tuple[float, float, float, float, float, float]
+_Numbers = tuple[float, float, float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +32,12 @@ class RigCorrection:
         time_s: time by which images were exposed later than their time stamps, seconds.
     """
 
-    cameras: Mapping[str, Six]
+    cameras: Mapping[str, CorrectionVector]
     time_s: float = 0.0
 
     def stored(self) -> StoredCorrection:
         """The correction in the form that documents hold."""
-        return StoredCorrection(self.time_s, {name: _six(value) for name, value in self.cameras.items()})
+        return StoredCorrection(self.time_s, {name: _numbers(value) for name, value in self.cameras.items()})
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,13 @@ class StoredCorrection:
     """A `RigCorrection` as run.json holds it."""
 
     time_s: float
-    cameras: Mapping[str, _SixNumbers]
+    cameras: Mapping[str, _Numbers]
 
     def correction(self) -> RigCorrection:
         """The correction in the form that `corrected` takes."""
-        return RigCorrection({name: np.array(six, dtype=np.float64) for name, six in self.cameras.items()}, self.time_s)
+        return RigCorrection(
+            {name: np.array(vector, dtype=np.float64) for name, vector in self.cameras.items()}, self.time_s
+        )
 
 
 def rig_of(frame: Frame) -> str:
@@ -84,12 +86,12 @@ def _corrected(frame: Frame, view: CameraView, correction: RigCorrection) -> Cam
     return replace(view, ego_SE3_cam=mounting, world_SE3_ego=pose)
 
 
-def as_SE3(six: Six) -> SE3:
+def as_SE3(vector: CorrectionVector) -> SE3:
     """The transform of a rotation vector and a translation."""
-    return SE3(Rotation.from_rotvec(six[:3]).as_matrix(), six[3:])
+    return SE3(Rotation.from_rotvec(vector[:3]).as_matrix(), vector[3:])
 
 
-def _six(value: Six) -> _SixNumbers:
+def _numbers(value: CorrectionVector) -> _Numbers:
     a, b, c, d, e, f = value.tolist()
     return a, b, c, d, e, f
 

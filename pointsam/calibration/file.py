@@ -17,7 +17,7 @@ VERSION = 2
 
 
 @dataclass(frozen=True)
-class CameraVerdict:
+class CameraResult:
     """The result for one camera.
 
     Args:
@@ -44,7 +44,7 @@ class CameraVerdict:
 
 
 @dataclass(frozen=True)
-class RigVerdict:
+class RigResult:
     """The result for one rig.
 
     Args:
@@ -61,7 +61,7 @@ class RigVerdict:
     time_status: str
     time_ms: float
     time_doubt_ms: float | None
-    cameras: Mapping[str, CameraVerdict]
+    cameras: Mapping[str, CameraResult]
 
     def correction(self) -> RigCorrection:
         """The correction in the form that `corrected` takes."""
@@ -90,7 +90,7 @@ class CalibrationFile:
     dataset: DatasetId
     masks_key: str
     calibration_perturbation: str
-    rigs: Mapping[str, RigVerdict]
+    rigs: Mapping[str, RigResult]
     failed: Mapping[str, str]
 
 
@@ -112,7 +112,7 @@ def read_calibration(path: Path) -> CalibrationFile:
         return values
 
     def refuse(why: str) -> SchemaError:
-        return SchemaError("SCH005", f"{path} is no calibration file: {why}", "make one: pointsam-label calibrate")
+        return SchemaError("SCH005", f"{path} is not a calibration file: {why}", "make one: pointsam-label calibrate")
 
     return read_document(path, CalibrationFile, refuse, known)
 
@@ -123,4 +123,4 @@ def read_correction(path: Path) -> dict[str, RigCorrection]:
     Raises:
         SchemaError: as `read_calibration`.
     """
-    return {rig: verdict.correction() for rig, verdict in read_calibration(path).rigs.items()}
+    return {rig: result.correction() for rig, result in read_calibration(path).rigs.items()}

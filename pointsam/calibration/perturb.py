@@ -4,7 +4,7 @@ Rotations and translations are those of each camera, in its own frame and about 
 by the size of the error: with the same seed, a larger error has the same direction as a smaller one, so that curves
 over the size are smooth.
 
-Source: the published noise is uniform, in cm (method.md, table 14); the other kinds are our own.
+Source: the published noise is uniform, in cm (MixSup, table 14; docs/method.md A.6); the other kinds are our own.
 """
 
 from __future__ import annotations

@@ -34,13 +34,13 @@ _OWN_M = 2.5
 """Nearer points are returns of the ego vehicle itself."""
 _GROUND_M, _ABOVE_M = 0.12, 0.3
 """Heights above the lowest point within one or two metres: lower points are ground, higher points belong to objects."""
-_CELL_M = 1.0
+_BIN_M = 1.0
 _FOOT_M = 0.6
 """Ground within this horizontal distance of the object is excluded."""
 _PARALLAX = 0.003
 """Largest difference in parallax between the object and a background point, radians."""
 _PARTLY = 0.15
-"""A component with at least this fraction of its points in the mask is no background."""
+"""A component with at least this fraction of its points in the mask is not background."""
 _DEPTH_M, _DEPTH_SHARE = 3.0, 0.15
 """Largest distance of an object's points from its median depth: the larger of metres and a fraction of the depth."""
 
@@ -110,7 +110,7 @@ def observe(frame: Frame, points: FramePoints, painted: Mapping[str, InstanceMap
         CalibrationError: as `in_camera`.
     """
     xyz_lidar_m = points.xyz_lidar_m
-    height = above_lowest_m(frame.sweep.ego_SE3_lidar.apply(xyz_lidar_m), _CELL_M)
+    height = above_lowest_m(frame.sweep.ego_SE3_lidar.apply(xyz_lidar_m), _BIN_M)
     away = np.linalg.norm(xyz_lidar_m[:, :2], axis=1) > _OWN_M
     component = _components(xyz_lidar_m, away & (height > _ABOVE_M))
     ground = away & (height < _GROUND_M)

@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.calibration.correction import RigCorrection, Six, as_SE3
+from pointsam.calibration.correction import CorrectionVector, RigCorrection, as_SE3
 from pointsam.calibration.silhouettes import (
     MARGIN_PX,
     CameraObservations,
@@ -59,11 +59,11 @@ class _Batch:
     field_px: NDArray[np.float16]
     objects: int
 
-    def distance(self, six: Six, time_s: float) -> _Floats:
+    def distance(self, vector: CorrectionVector, time_s: float) -> _Floats:
         """(P,) signed distance of each point to the edge under a correction, pixels; positive inside the mask."""
         turn, speed = self.velocity[:, :3], self.velocity[:, 3:]
         xyz = self.xyz_ego_m - time_s * (np.cross(turn, self.xyz_ego_m) + speed)
-        uv, _ = self.view.camera.project((self.view.ego_SE3_cam @ as_SE3(six)).inverse().apply(xyz))
+        uv, _ = self.view.camera.project((self.view.ego_SE3_cam @ as_SE3(vector)).inverse().apply(xyz))
         place = np.nan_to_num(uv - self.origin_px, nan=-1.0)
         edge = self.size_px - 1.001
         out = ((place < 0) | (place > edge)).any(axis=1)
@@ -88,7 +88,7 @@ def solve(
         with_time: whether to solve for a time offset, too; the vehicle must move.
         min_objects: cameras that show fewer objects are not corrected.
     """
-    corrections, time_s = dict[str, Six](), 0.0
+    corrections, time_s = dict[str, CorrectionVector](), 0.0
     for width, share in ROUNDS:
         batches = {
             name: _gathered(observations, view, corrections.get(name), time_s, share) for name, view in views.items()
@@ -104,15 +104,19 @@ def supporting_points(
     observations: Sequence[CameraObservations], view: CameraView, correction: RigCorrection
 ) -> tuple[_Floats, int]:
     """(P,3) points in the camera's frame that a correction is based on, and the number of their objects."""
-    six = correction.cameras.get(view.name)
-    batch = _gathered(observations, view, six, correction.time_s, ROUNDS[-1][1])
+    vector = correction.cameras.get(view.name)
+    batch = _gathered(observations, view, vector, correction.time_s, ROUNDS[-1][1])
     return view.ego_SE3_cam.inverse().apply(batch.xyz_ego_m), batch.objects
 
 
 def _gathered(
-    observations: Sequence[CameraObservations], view: CameraView, six: Six | None, time_s: float, share: float
+    observations: Sequence[CameraObservations],
+    view: CameraView,
+    vector: CorrectionVector | None,
+    time_s: float,
+    share: float,
 ) -> _Batch:
-    to_camera = (view.ego_SE3_cam @ as_SE3(np.zeros(6) if six is None else six)).inverse()
+    to_camera = (view.ego_SE3_cam @ as_SE3(np.zeros(6) if vector is None else vector)).inverse()
     parts: list[tuple[CameraObservations, Silhouette, SilhouettePoints]] = []
     for image in observations:
         if image.camera == view.name:
@@ -155,7 +159,11 @@ def _velocity(image: CameraObservations) -> _Floats:
 
 
 def _step(
-    batches: Mapping[str, _Batch], corrections: dict[str, Six], time_s: float, width_rad: float, with_time: bool
+    batches: Mapping[str, _Batch],
+    corrections: dict[str, CorrectionVector],
+    time_s: float,
+    width_rad: float,
+    with_time: bool,
 ) -> float:
     """One Gauss-Newton step of all cameras and the time; changes `corrections` and returns the new time."""
     count = 6 * len(batches) + 1
@@ -178,16 +186,18 @@ def _step(
     return time_s + float(np.clip(step[-1], -_LARGEST[6], _LARGEST[6]))
 
 
-def _derivatives(batch: _Batch, six: Six, time_s: float, width_rad: float) -> tuple[_Floats, _Floats, _Floats]:
+def _derivatives(
+    batch: _Batch, vector: CorrectionVector, time_s: float, width_rad: float
+) -> tuple[_Floats, _Floats, _Floats]:
     """(P,) weighted first and second derivative of the loss by the distance, and (P,7) Jacobian of the distance."""
     width_px = width_rad * batch.view.camera.K[0, 0]
     sign = np.where(batch.inside, 1.0, -1.0)
-    wrong_px = np.maximum(-sign * batch.distance(six, time_s) - _EDGE_PX, 0)
+    wrong_px = np.maximum(-sign * batch.distance(vector, time_s) - _EDGE_PX, 0)
     bend = (wrong_px > 0) / (width_px**2 + wrong_px**2)
     slope = -sign * wrong_px * bend
     jacobian = np.empty((len(sign), 7))
     for k, probe in enumerate(_PROBE):
-        plus, minus = np.append(six, time_s), np.append(six, time_s)
+        plus, minus = np.append(vector, time_s), np.append(vector, time_s)
         plus[k] += probe
         minus[k] -= probe
         difference = batch.distance(plus[:6], plus[6]) - batch.distance(minus[:6], minus[6])

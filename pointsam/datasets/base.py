@@ -42,6 +42,8 @@ class Dataset(Protocol):
     def frame(self, frame_id: str) -> Frame:
         """Sources, times and calibration of a frame; reads no points and no pixels.
 
+        A frame has at least one camera. Labelling quarantines a frame without one (DAT011).
+
         Raises:
             DatasetError: DAT010 on an unknown id, DAT003 on a dangling reference.
             CalibrationError: CAL001, CAL002 or CAL003 on an impossible pose or camera.
@@ -88,7 +90,7 @@ class HasLidarTokens(Protocol):
 
 @runtime_checkable
 class HasRectifiedCamera(Protocol):
-    """A data set whose labels are in the rectified frame of a camera, as KITTI's are."""
+    """A data set whose labels are in the rectified frame of a camera, as KITTI's are. Frames have this camera only."""
 
     def rect_SE3_lidar(self, frame_id: str) -> SE3:
         """Transform from the LiDAR frame to the frame of the labels.
@@ -100,7 +102,7 @@ class HasRectifiedCamera(Protocol):
 
 @runtime_checkable
 class HasDevkitVersion(Protocol):
-    """A data set whose detections the nuScenes devkit can evaluate, if the root is a local folder."""
+    """A data set whose predictions the nuScenes devkit can evaluate, if the root is a local folder."""
 
     @property
     def devkit_version(self) -> str:

@@ -56,7 +56,7 @@ class RawPoints:
         if len(raw) % point_bytes:
             raise DatasetError(
                 "DAT006",
-                f"{self.path}: {len(raw)} bytes are no whole number of points of {len(self.columns)} float32 "
+                f"{self.path}: {len(raw)} bytes are not a whole number of points of {len(self.columns)} float32 "
                 f"({point_bytes} bytes): {len(raw) % point_bytes} bytes are left over",
                 "the file is probably truncated: fetch it again, and check the number of values per point",
             )

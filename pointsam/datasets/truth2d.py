@@ -63,7 +63,7 @@ def image_truth(root: DataPath, view: CameraView, taxonomy: Taxonomy) -> ImageTr
     except (*DAMAGED, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(
             "DAT011",
-            f"{picture} and {table.name} are no instance map: {error}",
+            f"{picture} and {table.name} are not an instance map: {error}",
             "write this ground truth again",
         ) from error
     found = np.array(rows, dtype=np.float64).reshape(-1, 3)

@@ -178,7 +178,7 @@ def nms_bev(boxes: Tensor, scores: Tensor, iou_threshold: float, most: int | Non
     return order[torch.tensor(kept, dtype=torch.int64, device=order.device)]
 
 
-def points_in_boxes(xyz: Tensor, boxes: Tensor, chunk: int = 1 << 24) -> tuple[Tensor, Tensor]:
+def point_box_pairs(xyz: Tensor, boxes: Tensor, chunk: int = 1 << 24) -> tuple[Tensor, Tensor]:
     """Every (point, box) pair where the point lies in the box, surface included, without a cap on either number.
 
     Args:

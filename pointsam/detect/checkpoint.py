@@ -23,8 +23,8 @@ _ABOUT = "pointsam"
 
 
 @dataclass(frozen=True)
-class Place:
-    """The progress of a run.
+class TrainingProgress:
+    """The progress of a training run.
 
     Args:
         step: number of steps done.
@@ -41,15 +41,15 @@ class CheckpointDocument:
 
     Args:
         about: description of the network, recipe and taxonomy, as JSON values.
-        place: progress of the run.
+        place: progress of the run; the name is stored.
     """
 
     about: Mapping[str, object]
-    place: Place
+    place: TrainingProgress
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, place: Place, about: object
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: TrainingProgress, about: object
 ) -> None:
     """Write a checkpoint atomically.
 
@@ -57,7 +57,7 @@ def save_checkpoint(
         path: path of the file.
         model: the network.
         optimizer: AdamW over the model's parameters, in their order.
-        place: progress of the run.
+        progress: progress of the run.
         about: description of the network, recipe and taxonomy: a dataclass, or JSON values.
 
     Raises:
@@ -68,7 +68,7 @@ def save_checkpoint(
     for index, name in enumerate(_names(model)):
         for key, value in moments.get(index, {}).items():
             tensors[f"{_OPTIMIZER}{name}/{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
-    document = canonical_json(CheckpointDocument(json_object(about), place))  # one entry: their order is not fixed
+    document = canonical_json(CheckpointDocument(json_object(about), progress))  # one entry: their order is not fixed
     write_together([(path, save(tensors, {_ABOUT: document}))])
 
 
@@ -84,7 +84,7 @@ class Checkpoint:
 
     Attributes:
         about: description of the network, as JSON values.
-        place: progress of the run.
+        progress: progress of the run.
 
     Raises:
         SchemaError: SCH003 if the file is missing or is not a checkpoint of PointSAM.
@@ -99,7 +99,7 @@ class Checkpoint:
         except (OSError, SafetensorError) as error:
             raise self.refused(str(error)) from error
         document = parse_document(content, CheckpointDocument, self.refused)
-        self.about, self.place = document.about, document.place
+        self.about, self.progress = document.about, document.place
 
     def refused(self, why: str) -> SchemaError:
         """The error for a file that a run did not write."""

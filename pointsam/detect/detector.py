@@ -116,15 +116,15 @@ class Detector(nn.Module):
         self.config = config
         self.encoder = config.encoder.build(config.grid, FEATURES)
         self.neck = Neck(self.encoder.channels, config.neck)
-        place = MapShape.of(config.grid, self.encoder.stride * self.neck.stride)
+        map_shape = MapShape.of(config.grid, self.encoder.stride * self.neck.stride)
         class_ids = {name: taxonomy.class_id(name) for name in config.class_names}
         head: HeadConfig = config.head
-        self.head: AnyHead = head.build(self.neck.channels, place, class_ids)
+        self.head: AnyHead = head.build(self.neck.channels, map_shape, class_ids)
         # Channels last: the pillar encoder yields this layout, and convolutions run faster in it.
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 layer.to(memory_format=torch.channels_last)
-        self.roi = None if config.roi is None else RoiHead(self.neck.channels, FEATURES, place, config.roi)
+        self.roi = None if config.roi is None else RoiHead(self.neck.channels, FEATURES, map_shape, config.roi)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Losses | list[Predictions]:
         """Losses in training mode, predictions in evaluation mode.

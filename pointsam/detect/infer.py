@@ -9,8 +9,8 @@ import torch
 from pointsam.datasets.base import Dataset
 from pointsam.detect.data.loader import FrameItems, frame_loader
 from pointsam.detect.data.sample import PointsConfig
-from pointsam.detect.detections import FramePredictions
 from pointsam.detect.detector import Batch, Detector
+from pointsam.detect.predictions_file import FramePredictions
 
 
 def detect_frames(

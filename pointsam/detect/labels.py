@@ -16,13 +16,13 @@ class SampleLabels:
         box_class: (B,) int64 class_id of each box.
         velocity: (B,2) metres per second, NaN where unknown.
         visible_center: (B,3) mid-point of the extent of the points in each box, or the centre of a box without points
-            (method.md B.3 step 7).
+            (docs/method.md B.3 step 7).
         cluster_class: (M,) int64 class_id of each cluster.
         cluster_center: (M,3) mid-point of the extent of each cluster.
         cluster_points: (M,) int64 number of points of each cluster in the key sweep.
         xyz: (P,3) points of the key sweep.
         cluster_id: (P,) int64 cluster of each point, -1 for none.
-        unknown: (P,) bool, points that may belong to an unlabelled object; their surroundings are no background.
+        unknown: (P,) bool, points that may belong to an unlabelled object; their surroundings are not background.
     """
 
     boxes: Tensor

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
+from pointsam.base.errors import StoreError
 from pointsam.detect.train import StepReport
 
 
@@ -17,6 +18,9 @@ class TrainingLog:
         out: folder of the run.
         step: number of steps done; later entries of an earlier call are removed, because their steps are repeated.
         writes: False in all processes but the first.
+
+    Raises:
+        StoreError: OUT004 on entry if losses.csv is damaged.
     """
 
     def __init__(self, out: Path, step: int, writes: bool) -> None:
@@ -27,8 +31,8 @@ class TrainingLog:
         if self._writes:
             from torch.utils.tensorboard import SummaryWriter
 
-            kept = list(_rows_until(self._path, self._step)) if self._path.exists() else []
-            file = self._file = self._path.open("w", newline="", buffering=1)
+            kept = _rows_until(self._path, self._step) if self._path.exists() else []
+            file = self._file = self._path.open("w", newline="", buffering=1, encoding="utf-8")
             self._csv: csv.DictWriter[str] | None = None
             for row in kept:
                 self._write(file, row)
@@ -63,8 +67,21 @@ class TrainingLog:
         self._csv.writerow(row)
 
 
-def _rows_until(path: Path, step: int) -> Iterator[dict[str, str]]:
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            if row.get("step", "").isdecimal() and int(row["step"]) <= step and None not in row.values():
-                yield row
+def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
+    """Whole rows of a log up to a step.
+
+    Raises:
+        StoreError: OUT004 if the file is no text.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(
+            "OUT004", f"{path} is damaged: {error}", "delete it; the run continues without the losses so far"
+        ) from error
+    return [
+        row
+        for row in rows
+        if row.get("step", "").isdecimal() and int(row["step"]) <= step and None not in row and None not in row.values()
+    ]

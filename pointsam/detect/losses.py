@@ -1,7 +1,7 @@
 """Losses: every object trains the classification; only boxes train the regression.
 
 Each loss is a sum that its head divides by a count over the whole batch, across all processes. N processes therefore
-give the losses of one process with N times the batch. Source: method.md B.5, B.7, B.8.
+give the losses of one process with N times the batch. Source: docs/method.md B.5, B.7, B.8.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor, distributed
 from torch.nn import functional
 
 _HEAT_FLOOR = 1e-4
-"""Predicted heat is clamped to this distance from 0 and 1 (method.md B.5)."""
+"""Predicted heat is clamped to this distance from 0 and 1 (docs/method.md B.5)."""
 
 
 def divisor(count: Tensor | float, like: Tensor) -> Tensor:

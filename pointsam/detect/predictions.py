@@ -47,10 +47,10 @@ class Predictions:
     def best_of_classes(self, most: int, iou_threshold: float) -> Predictions:
         """As `best`, but a box suppresses only boxes of its own class."""
         parts = [self[self.class_id == k].best(most, iou_threshold) for k in torch.unique(self.class_id).tolist()]
-        return together(parts).best(most) if parts else self
+        return concatenated(parts).best(most) if parts else self
 
 
-def together(parts: Sequence[Predictions]) -> Predictions:
-    """Concatenate predictions in their order."""
+def concatenated(parts: Sequence[Predictions]) -> Predictions:
+    """The predictions of all parts, in their order."""
     fields = ("boxes", "score", "class_id", "velocity")
     return Predictions(*(torch.cat([getattr(part, name) for part in parts]) for name in fields))

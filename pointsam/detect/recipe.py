@@ -13,7 +13,7 @@ from pointsam.detect.detector import DetectorConfig
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The training schedule: AdamW with a one-cycle learning rate (method.md B.10).
+    """The training schedule: AdamW with a one-cycle learning rate (docs/method.md B.10).
 
     Args:
         epochs: number of passes over the resampled frames.

@@ -1,4 +1,4 @@
-"""Named recipes: complete configurations with the published schedules (method.md B.4, B.5, B.7, B.10).
+"""Named recipes: complete configurations with the published schedules (docs/method.md B.4, B.5, B.7, B.10).
 
 These recipes differ from the published ones in three points, which `as_published` reverts: regions where labels may be
 missing are excluded from the losses, resampling counts clusters, and clusters come from PointSAM's tables.
@@ -43,7 +43,7 @@ _CODE_WEIGHTS = (1.0,) * 8 + (0.2, 0.2)
 _REACH = 1
 """Where a cluster covers half of its object, the heat map peaks one location beside the object's centre."""
 _LARGE, _SMALL = (0.8, 0.1), (0.6, 0.15)
-"""Cluster thresholds of large and small objects (method.md B.7, KITTI)."""
+"""Cluster thresholds of large and small objects (docs/method.md B.7, KITTI)."""
 _NUSCENES_ANCHORS = (
     AnchorClass("car", (4.63, 1.97, 1.74), -0.95, (0.6, 0.45), _LARGE),
     AnchorClass("truck", (6.93, 2.51, 2.84), -0.6, (0.55, 0.4), _LARGE),

@@ -1,6 +1,6 @@
 """The training loop: one process per device; torch's DDP averages the gradients.
 
-It is plain torch without a framework: the loop is short, every random draw follows from (seed, epoch, place), and a
+It is plain torch without a framework: the loop is short, every random draw follows from (seed, epoch, position), and a
 step gives the same result in one process as in several.
 """
 
@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from pointsam.base.errors import TrainingError
 from pointsam.base.words import counted
-from pointsam.detect.checkpoint import Checkpoint, Place, save_checkpoint
+from pointsam.detect.checkpoint import Checkpoint, TrainingProgress, save_checkpoint
 from pointsam.detect.data.loader import LoadedBatch, Steps, training_loader
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Batch, Detector
@@ -112,7 +112,7 @@ class Trainer:
         self.data = data
         self._steps = Steps(data, config.batch_size, rank, processes)
         self.steps_per_epoch = count_steps(self._steps)
-        self.place = Place()
+        self.progress = TrainingProgress()
         self._schedule = self._one_cycle(0)
         self._bad: set[str] = set()
 
@@ -123,15 +123,15 @@ class Trainer:
 
     def save(self, path: Path, about: object, best: float | None = None) -> None:
         """Write a checkpoint; `best` is the best validation score so far."""
-        self.place = Place(self.place.step, best if best is not None else self.place.best)
-        save_checkpoint(path, self.model, self.optimizer, self.place, about)
+        self.progress = TrainingProgress(self.progress.step, best if best is not None else self.progress.best)
+        save_checkpoint(path, self.model, self.optimizer, self.progress, about)
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint, with the same losses as the run that wrote it."""
         checkpoint.load_model(self.model)
         checkpoint.load_optimizer(self.model, self.optimizer)
-        self.place = checkpoint.place
-        self._schedule = self._one_cycle(self.place.step)
+        self.progress = checkpoint.progress
+        self._schedule = self._one_cycle(self.progress.step)
 
     def _one_cycle(self, step: int) -> OneCycleLR:
         """The schedule of learning rate and momentum from a step on; both depend on the step alone."""
@@ -156,8 +156,8 @@ class Trainer:
                 frames cannot be read.
         """
         config = self.recipe.train
-        while self.place.step < self.num_steps:
-            epoch, first = divmod(self.place.step, self.steps_per_epoch)
+        while self.progress.step < self.num_steps:
+            epoch, first = divmod(self.progress.step, self.steps_per_epoch)
             self._steps.epoch, self._steps.first = epoch, first
             self._steps.paste = epoch < config.epochs - self.recipe.data.paste.off_last_epochs
             self._bad = self._bad if first else set()
@@ -165,16 +165,16 @@ class Trainer:
             for item in training_loader(self._steps, config.workers, self.device):
                 waited = time.perf_counter() - began
                 losses, rate, norm = self._step(self._readable(item))
-                self.place = Place(self.place.step + 1, self.place.best)
-                last = self.place.step % self.steps_per_epoch == 0
+                self.progress = TrainingProgress(self.progress.step + 1, self.progress.best)
+                last = self.progress.step % self.steps_per_epoch == 0
                 seconds = time.perf_counter() - began
-                yield StepReport(self.place.step, epoch, last, losses, rate, norm, seconds, waited, item.bad)
+                yield StepReport(self.progress.step, epoch, last, losses, rate, norm, seconds, waited, item.bad)
                 if last:  # all epochs have the same length, even where resampling rounds differently
                     break
                 began = time.perf_counter()
 
     def _step(self, batch: Batch) -> tuple[dict[str, float], float, float]:
-        config, step = self.recipe.train, self.place.step
+        config, step = self.recipe.train, self.progress.step
         rate = float(self._schedule.get_last_lr()[0])
         batch = batch.to(self.device)
         draws = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 1009 + self.rank)
@@ -198,7 +198,7 @@ class Trainer:
         what = f"{', '.join(wrong)} of frames {frames}" if wrong else f"the gradient (norm {norm}) with frames {frames}"
         raise TrainingError(
             "TRN001",
-            f"step {self.place.step + 1}: NaN or infinite: {what}",
+            f"step {self.progress.step + 1}: NaN or infinite: {what}",
             "the last checkpoint is kept; check these frames, lower train.learning_rate, or train in fp32",
         )
 

@@ -1,1 +1,1 @@
-"""Metrics of labels and detections; each module specifies its metric in its docstring."""
+"""Metrics of labels and of predictions; each module specifies its metric in its docstring."""

@@ -126,7 +126,14 @@ class AgnosticAccumulator:
 
 
 def object_quality(name: str, counts: NDArray[np.int64], iou_sum: float) -> ObjectQuality:
-    """Metrics from the counts (objects, found, clusters, right) and the sum of best IoU."""
+    """Metrics of the objects of one class, or of all.
+
+    Args:
+        name: class name, or "all".
+        counts: (4,) numbers of objects, of objects with a best IoU above 0.5, of clusters, and of clusters with a best
+            IoU above 0.5.
+        iou_sum: sum over the objects of their best IoU.
+    """
     objects, found, clusters, right = (int(n) for n in counts)
     return ObjectQuality(
         name, objects, clusters, _share(iou_sum, objects), _share(found, objects), _share(right, clusters)

@@ -99,7 +99,7 @@ class DetectionQuality:
         classes: metrics of each class.
         mean_ap: mean average precision of the classes with objects.
         num_frames: number of frames scored.
-        draws: mean average precision of each bootstrap draw. All detections of the same frames have the same draws, so
+        draws: mean average precision of each bootstrap draw. All predictions of the same frames have the same draws, so
             that they can be compared draw by draw.
         unit: what is drawn, "scenes", or "frames" if there are few scenes (the interval is then too narrow, because
             frames of one scene are similar).

@@ -1,6 +1,6 @@
 """KITTI's average precision at 40 recalls, easy, moderate and hard.
 
-Objects that are too hard for a level, and those of a similar class, are ignored: a detection that matches one is
+Objects that are too hard for a level, and those of a similar class, are ignored: a prediction that matches one is
 neither right nor wrong. The steps are those of KITTI's own evaluation; of its 41 recalls the first, 0, does not count
 (R40).
 Source: KITTI object development kit; arXiv 1905.12365 for the 40 recalls.
@@ -23,7 +23,7 @@ class Level:
 
     Args:
         name: name of the level.
-        min_height_px: smallest height of the 2D box, of objects and of detections.
+        min_height_px: smallest height of the 2D box, of objects and of predictions.
         max_occlusion: largest occlusion: 0 visible, 1 partly hidden, 2 largely hidden.
         max_truncation: largest fraction outside of the image.
     """
@@ -41,12 +41,12 @@ MIN_IOU = {"Car": 0.7, "Pedestrian": 0.5, "Cyclist": 0.5}
 
 @dataclass(frozen=True, eq=False)
 class KittiFrame:
-    """A frame for one class: D detections of the class, and G objects of it and of the similar class.
+    """A frame for one class: D predictions of the class, and G objects of it and of the similar class.
 
     Args:
         iou: (D,G) IoU, in 3D or in bird's-eye view.
-        score: (D,) score of the detections.
-        height_px: (D,) height of the detections' 2D boxes.
+        score: (D,) score of the predictions.
+        height_px: (D,) height of the predictions' 2D boxes.
         similar: (G,) bool, whether the object is of the similar class.
         object_height_px: (G,) height of the objects' 2D boxes.
         occlusion: (G,) occlusion of the objects.
@@ -77,7 +77,7 @@ def average_precision_r40(frames: Sequence[KittiFrame], level: Level, min_iou: f
     Args:
         frames: all frames, for the class.
         level: level of difficulty.
-        min_iou: IoU above which a detection may match an object.
+        min_iou: IoU above which a prediction may match an object.
     """
     wanted = sum(int((~frame.forgiven(level)).sum()) for frame in frames)
     if wanted == 0:
@@ -92,7 +92,7 @@ def average_precision_r40(frames: Sequence[KittiFrame], level: Level, min_iou: f
 
 
 def _matched_scores(frame: KittiFrame, level: Level, min_iou: float) -> NDArray[np.float64]:
-    """Scores of the matches that count; each object is matched with the detection of highest score above `min_iou`."""
+    """Scores of the matches that count; each object is matched with the prediction of highest score above `min_iou`."""
     forgiven, small = frame.forgiven(level), frame.height_px < level.min_height_px
     free = np.ones(len(frame.score), dtype=bool)
     scores = []
@@ -121,7 +121,7 @@ def _thresholds(scores: NDArray[np.float64], wanted: int) -> list[float]:
 
 
 def _count(frame: KittiFrame, level: Level, min_iou: float, threshold: float) -> tuple[int, int]:
-    """Numbers of right and wrong detections at or above a score; each object is matched by highest IoU."""
+    """Numbers of right and wrong predictions at or above a score; each object is matched by highest IoU."""
     forgiven, small = frame.forgiven(level), frame.height_px < level.min_height_px
     free = (frame.score >= threshold) & ~small
     right = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pointsam.base.errors import NothingToScoreError, SchemaError
+from pointsam.base.errors import DatasetError, NothingToScoreError, PointSamError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.judge import FrameVerdict, Judge
@@ -14,46 +14,79 @@ from pointsam.store.reader import Labels
 
 
 def evaluate_labels(
-    out: Path | str, dataset: Dataset, truth: str | None = None, watch: Callable[[FrameVerdict], None] = lambda _: None
+    out: Path | str,
+    dataset: Dataset,
+    truth: str | None = None,
+    on_verdict: Callable[[FrameVerdict], None] = lambda _: None,
 ) -> FolderQuality:
     """Score every finished frame of an output folder.
+
+    A frame that cannot be scored, for example for malformed ground truth, is left out and named in the result.
 
     Args:
         out: the folder.
         dataset: data set with ground truth.
         truth: source of the ground truth (Dataset.point_truth), None for the best one.
-        watch: called with the verdict of every frame.
+        on_verdict: called with the verdict of every frame.
 
     Raises:
-        SchemaError: SCH004 if labels and ground truth have different classes.
-        NothingToScoreError: DAT009 if no frame can be scored.
+        SchemaError: SCH004 if the labels were made from other data, or have other classes than the ground truth.
+        NothingToScoreError: DAT009 if no frame has ground truth.
+        DatasetError: DAT009 if no frame can be scored and the ground truth of some cannot be read.
     """
     labels = Labels(out)
+    require_same_data(labels, "clusters", dataset)
     require_same_classes(labels, dataset)
     failed = without_truth = 0
+    not_scored: dict[str, str] = {}
+    scored: list[str] = []
+    hint = "score a split that has boxes or panoptic labels"
     sources: set[str] = set()
     judge = None
     for frame in progress(labels.frames(), desc="eval", unit="frame"):
         if frame.status != "ok":
             failed += 1
             continue
-        true = dataset.point_truth(frame.frame_id, truth)
-        if true is None:
-            without_truth += 1
+        found = labels.labels(frame.frame_id)
+        try:
+            true = dataset.point_truth(frame.frame_id, truth)
+            if true is None:
+                if truth is not None and not without_truth:
+                    best = dataset.point_truth(frame.frame_id)
+                    hint = "leave out --truth" + (f", which then is {best.source}" if best else "")
+                without_truth += 1
+                continue
+            if judge is None:
+                cameras = tuple(view.name for view in dataset.frame(frame.frame_id).cameras)
+                judge = Judge(dataset, labels.taxonomy, cameras)
+            verdict = judge.add(found, true)
+        except PointSamError as error:
+            if not error.of_frame:
+                raise
+            not_scored[frame.frame_id] = f"[{error.code}] {error.message}"
             continue
-        if judge is None:
-            cameras = tuple(view.name for view in dataset.frame(frame.frame_id).cameras)
-            judge = Judge(dataset, labels.taxonomy, cameras)
-        watch(judge.add(labels.labels(frame.frame_id), true))
+        on_verdict(verdict)
+        scored.append(frame.frame_id)
         sources.add(true.source)
-    if judge is None:
-        raise NothingToScoreError(
+    if judge is None or not scored:
+        example = "".join(f"; frame {frame_id}: {why}" for frame_id, why in list(not_scored.items())[:1])
+        kind = DatasetError if not_scored else NothingToScoreError
+        raise kind(
             "DAT009",
             f"no frame of {out} can be scored: {failed} quarantined, {without_truth} without "
-            f"{truth or 'ground truth'} in {dataset.root}",
-            "score a split that has boxes or panoptic labels" if truth is None else "leave out --truth",
+            f"{truth or 'ground truth'} in {dataset.root}, {len(not_scored)} that cannot be scored{example}",
+            hint,
         )
-    return FolderQuality(labels.out, "+".join(sorted(sources)), judge.result(), failed, without_truth)
+    return FolderQuality(
+        labels.out,
+        "+".join(sorted(sources)),
+        judge.result(),
+        failed,
+        without_truth,
+        not_scored,
+        labels.unfinished("clusters"),
+        tuple(scored),
+    )
 
 
 def require_same_classes(labels: Labels, dataset: Dataset) -> None:
@@ -67,4 +100,22 @@ def require_same_classes(labels: Labels, dataset: Dataset) -> None:
             "SCH004",
             f"{labels.out} has classes {list(labels.taxonomy.names)}, {dataset.root} {list(dataset.taxonomy.names)}",
             "label with a mapping to the data set's classes: pointsam-label run --mapping (docs/mapping.md)",
+        )
+
+
+def require_same_data(labels: Labels, stage: str, dataset: Dataset) -> None:
+    """Refuse a data set that a stage was not made from. A data set may have moved.
+
+    Raises:
+        SchemaError: SCH004.
+    """
+    made, recorded = labels.dataset(stage), labels.data_root(stage)
+    if made.fingerprint != dataset.fingerprint():
+        place = "" if recorded is None else f" at {recorded}"
+        raise SchemaError(
+            "SCH004",
+            f"the {stage} in {labels.out} were made from another data set ({made.name}{place}) than {dataset.root}, "
+            "or its tables or calibration have changed since: the fingerprints differ",
+            f"pass the root and --version that they were made from, or label this data set: pointsam-label run "
+            f"{dataset.root} --out OTHER",
         )

@@ -152,7 +152,13 @@ def mean_counted(ratios: Iterable[float]) -> float:
 
 
 def class_quality(name: str, counts: NDArray[np.int64], iou_sum: float) -> ClassQuality:
-    """Metrics from the counts (tp, fp, fn) and the sum of IoU over matches."""
+    """Metrics of one class.
+
+    Args:
+        name: class name.
+        counts: (3,) numbers of true positives, false positives and false negatives.
+        iou_sum: sum of the IoU over the matches.
+    """
     tp, fp, fn = (int(n) for n in counts)
     if tp + fp + fn == 0:
         return ClassQuality(name, 0, 0, 0, 0.0, math.nan, math.nan, math.nan)

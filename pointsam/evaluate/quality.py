@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pointsam.base.tables import Table, cell, without_nan
+from pointsam.base.tables import Table, format_value, without_nan
 from pointsam.base.words import counted
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC, Quality
 
@@ -23,6 +24,9 @@ class FolderQuality:
         quality: the metrics.
         failed: number of quarantined frames, which are not scored.
         without_truth: number of frames without ground truth, which are not scored.
+        not_scored: frame_id -> error, of frames that cannot be scored, for example for malformed ground truth.
+        unfinished: number of frames in the plan of the run that it has not labelled yet.
+        scored: ids of the scored frames.
     """
 
     out: Path
@@ -30,6 +34,9 @@ class FolderQuality:
     quality: Quality
     failed: int
     without_truth: int
+    not_scored: Mapping[str, str]
+    unfinished: int
+    scored: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
         """JSON values for --json, with null for NaN (0 / 0)."""
@@ -38,6 +45,8 @@ class FolderQuality:
             "truth": self.truth,
             "failed": self.failed,
             "without_truth": self.without_truth,
+            "not_scored": dict(self.not_scored),
+            "unfinished": self.unfinished,
             **without_nan(asdict(self.quality)),
         }
 
@@ -60,7 +69,12 @@ class FolderQuality:
             notes.append(f"not scored: {counted(self.failed, 'quarantined frame')}")
         if self.without_truth:
             notes.append(f"not scored: {counted(self.without_truth, 'frame')} without ground truth")
-        return notes
+        if self.not_scored:
+            frame_id, why = next(iter(self.not_scored.items()))
+            notes.append(
+                f"{len(self.not_scored)} frames could not be scored and are not part of the figures; {frame_id}: {why}"
+            )
+        return [*notes, *unfinished_notes(self.unfinished)]
 
     def _classes(self) -> Table:
         panoptic, agnostic, semantic = self.quality.panoptic, self.quality.agnostic, self.quality.semantic
@@ -75,7 +89,8 @@ class FolderQuality:
         note = (
             f"PQ counts unmatched segments of {MIN_POINTS_PANOPTIC} points or more; objects, IoU, recall and precision "
             f"are class-agnostic, from {MIN_POINTS_OBJECTS} points on; semantic: IoU of all points of a class\n"
-            f"foreground points: precision {cell(agnostic.point_precision)}, recall {cell(agnostic.point_recall)}"
+            f"foreground points: precision {format_value(agnostic.point_precision)}, "
+            f"recall {format_value(agnostic.point_recall)}"
         )
         title = f"{self.out}: {counted(panoptic.num_frames, 'frame')} against {self.truth}"
         return Table(title, ("class", *_RATIOS, "TP", "FP", "FN", *_OBJECTS, "semantic"), rows, note)
@@ -97,11 +112,20 @@ class FolderQuality:
             if b.num_clusters
         ]
         note = (
-            f"AUROC {cell(found.auroc)}: probability that a right cluster is more confident than a wrong one; "
-            f"rank correlation with IoU {cell(found.spearman)}; calibration error {cell(found.ece)}"
+            f"AUROC {format_value(found.auroc)}: probability that a right cluster is more confident than a wrong one; "
+            f"rank correlation with IoU {format_value(found.spearman)}; calibration error {format_value(found.ece)}"
         )
         header = ("confidence", "clusters", "mean", "IoU", "fraction right")
         return Table("does confidence separate good clusters from bad ones?", header, rows, note)
+
+
+def unfinished_notes(unfinished: int) -> list[str]:
+    """A note on a run that is not finished, empty for a finished one.
+
+    Args:
+        unfinished: number of frames in its plan that it has not labelled yet.
+    """
+    return [f"the run is not finished: {unfinished} frames of its plan have no labels yet"] if unfinished else []
 
 
 def compare(ours: FolderQuality, other: FolderQuality) -> Table:
@@ -115,8 +139,13 @@ def compare(ours: FolderQuality, other: FolderQuality) -> Table:
             row += [a, b, a - b]
         rows.append(tuple(row))
     header = ["", *(f"{figure}{side}" for figure in ("PQ", "IoU", "recall") for side in ("", " other", " +/-"))]
-    frames = [report.quality.panoptic.num_frames for report in (ours, other)]
-    note = "" if frames[0] == frames[1] else f"the folders have {frames[0]} and {frames[1]} frames: not the same ones"
+    one, two = set(ours.scored), set(other.scored)
+    note = ""
+    if one != two:
+        note = (
+            f"warning: the folders are scored on different frames, {len(one)} and {len(two)}, "
+            f"{len(one & two)} of them in both"
+        )
     return Table(f"{ours.out} against {other.out}", header, rows, note)
 
 

@@ -10,14 +10,14 @@ from typing import Generic, Protocol, TypeVar
 
 from pointsam.export.frame import ExportFrame, Files
 
-Row = TypeVar("Row")
+_Row = TypeVar("_Row")
 
 GUESSED = "boxes are fitted to clusters: sizes are completed from the class, and the front is not known"
 """`Format.note` of formats with boxes."""
 
 
 @dataclass(frozen=True)
-class Exported(Generic[Row]):
+class Exported(Generic[_Row]):
     """The frames of a split, after all are written.
 
     Args:
@@ -29,7 +29,7 @@ class Exported(Generic[Row]):
 
     split: str
     names: Sequence[str]
-    rows: Sequence[Row]
+    rows: Sequence[_Row]
     class_names: Sequence[str]
 
 
@@ -41,7 +41,7 @@ class Stream(Protocol):
 
 
 @dataclass(frozen=True)
-class Format(Generic[Row]):
+class Format(Generic[_Row]):
     """An export format; entry points of the group `pointsam.exporters` name it.
 
     Args:
@@ -56,8 +56,8 @@ class Format(Generic[Row]):
     """
 
     frame: Callable[[ExportFrame, str], Files] = lambda _item, _split: {}
-    row: Callable[[ExportFrame], Row] | None = None
-    close: Callable[[Exported[Row]], Files] | None = None
+    row: Callable[[ExportFrame], _Row] | None = None
+    close: Callable[[Exported[_Row]], Files] | None = None
     stream: Callable[[Path], AbstractContextManager[Stream]] | None = None
     suffix: str = ""
     lidar_tokens: bool = False

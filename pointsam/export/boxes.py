@@ -26,7 +26,7 @@ from pointsam.export.nuscenes_panoptic import CHALLENGE_CLASS
 from pointsam.geometry.boxes import corners
 from pointsam.geometry.projection import cam_SE3_lidar
 
-Detection: TypeAlias = "dict[str, object]"
+_Result: TypeAlias = "dict[str, object]"
 """A detection in the format of nuScenes' results."""
 
 KITTI_KINDS: Mapping[str, str] = MappingProxyType(
@@ -39,7 +39,8 @@ def kitti(item: ExportFrame) -> Files:
     """The label file of a frame, without boxes that the camera does not see.
 
     Raises:
-        SchemaError: SCH004 on data without a rectified camera, or on a class that KITTI lacks.
+        SchemaError: SCH004 on data without a rectified camera, on a class that KITTI lacks, or on a frame with more
+            than one camera.
     """
     to_rect = item.rect_SE3_lidar
     if to_rect is None:
@@ -49,8 +50,14 @@ def kitti(item: ExportFrame) -> Files:
             "write boxes of these data with --to openpcdet or --to mmdet3d",
         )
     require_known(item.taxonomy, KITTI_KINDS, "KITTI")
-    (view,) = item.frame.cameras
-    camera = view.camera
+    views = item.frame.cameras
+    if len(views) != 1:
+        raise SchemaError(
+            "SCH004",
+            f"KITTI's labels are of one camera, but frame {item.frame.frame_id} has {len(views)}",
+            "--to openpcdet",
+        )
+    view, camera = views[0], views[0].camera
     to_camera = cam_SE3_lidar(item.frame.sweep, view)
     lines = []
     turned = corners(item.boxes)
@@ -75,8 +82,8 @@ def kitti(item: ExportFrame) -> Files:
     return {f"label_2/{item.name}.txt": "".join(lines).encode()}
 
 
-def nuscenes_rows(item: ExportFrame) -> list[Detection]:
-    """The detections of a frame.
+def nuscenes_rows(item: ExportFrame) -> list[_Result]:
+    """The boxes of a frame as nuScenes results.
 
     Raises:
         SchemaError: SCH004 on a class that nuScenes lacks.
@@ -103,16 +110,16 @@ def nuscenes_rows(item: ExportFrame) -> list[Detection]:
     return rows
 
 
-def nuscenes_results(rows: Mapping[str, list[Detection]]) -> Files:
+def results_file(rows: Mapping[str, list[_Result]]) -> Files:
     """The file of a split; its `meta` states camera, LiDAR, and 2D networks trained on other data."""
     meta = {"use_camera": True, "use_lidar": True, "use_radar": False, "use_map": False, "use_external": True}
     return {"results_nusc.json": (json.dumps({"meta": meta, "results": dict(rows)}) + "\n").encode()}
 
 
 KITTI: Format[None] = Format(lambda item, _: kitti(item), note=GUESSED)
-NUSCENES: Format[tuple[str, list[Detection]]] = Format(
+NUSCENES: Format[tuple[str, list[_Result]]] = Format(
     row=lambda item: (item.frame.frame_id, nuscenes_rows(item)),
-    close=lambda done: nuscenes_results(dict(done.rows)),
+    close=lambda done: results_file(dict(done.rows)),
     lidar_tokens=True,
     note=GUESSED,
 )

@@ -70,7 +70,7 @@ def challenge_of_point(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.in
     return class_of_point
 
 
-def encode(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.uint16]:
+def panoptic_labels(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.uint16]:
     """Panoptic label of every point.
 
     Args:
@@ -105,10 +105,10 @@ def panoptic(item: ExportFrame, eval_set: str) -> Files:
         eval_set: split of the frame: train, val, test, mini_train or mini_val.
 
     Raises:
-        SchemaError: as `encode`.
+        SchemaError: as `panoptic_labels`.
     """
     content = io.BytesIO()
-    np.savez_compressed(content, data=encode(item.found.labels, item.taxonomy))
+    np.savez_compressed(content, data=panoptic_labels(item.found.labels, item.taxonomy))
     return {f"panoptic/{eval_set}/{item.name}_panoptic.npz": content.getvalue()}
 
 

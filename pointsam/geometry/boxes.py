@@ -96,7 +96,7 @@ def truth_from_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, void_ring_m: float =
         boxes: (M) boxes.
         void_ring_m: width of the ring, metres.
 
-    Source: quality.md, box truth.
+    Source: docs/evaluation.md.
     """
     index = points_in_boxes(xyz_lidar_m, boxes)
     inside = index != NO_BOX

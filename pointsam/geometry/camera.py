@@ -67,7 +67,7 @@ class PinholeCamera:
         Returns:
             uv_px: (N,2) float64, NaN where the depth is not positive; depth_m: (N,) float64, z of the camera frame.
 
-        Source: method.md A.5; distortion as in OpenCV's calib3d.
+        Source: docs/method.md A.5; distortion as in OpenCV's calib3d.
         """
         xyz = np.asarray(xyz_cam_m, dtype=np.float64)
         depth = xyz[:, 2]

@@ -10,17 +10,17 @@ _FARTHEST_M = 320.0
 """Farther points count as if on the border of the grid: a single stray return must not enlarge the grid."""
 
 
-def above_lowest_m(xyz: NDArray[np.float64], cell_m: float) -> NDArray[np.float64]:
+def above_lowest_m(xyz: NDArray[np.float64], bin_m: float) -> NDArray[np.float64]:
     """(N,) height above the lowest point in the same and the eight neighbouring bins of a horizontal grid.
 
     Args:
         xyz: (N,3) finite points, metres, z up.
-        cell_m: side of a bin.
+        bin_m: side of a bin.
     """
-    half = int(_FARTHEST_M / cell_m)
-    cell = np.clip(np.floor(xyz[:, :2] / cell_m), -half, half).astype(np.int64) + half
+    half = int(_FARTHEST_M / bin_m)
+    bin_xy = np.clip(np.floor(xyz[:, :2] / bin_m), -half, half).astype(np.int64) + half
     lowest = np.full((2 * half + 1, 2 * half + 1), np.inf)
-    np.minimum.at(lowest, tuple(cell.T), xyz[:, 2])
+    np.minimum.at(lowest, tuple(bin_xy.T), xyz[:, 2])
     lowest = minimum_filter(lowest, size=3, mode="constant", cval=np.inf)
-    height: NDArray[np.float64] = xyz[:, 2] - lowest[tuple(cell.T)]
+    height: NDArray[np.float64] = xyz[:, 2] - lowest[tuple(bin_xy.T)]
     return height

@@ -39,7 +39,7 @@ class Projection:
 def cam_SE3_lidar(sweep: Sweep, view: CameraView) -> SE3:
     """The transform from a sweep's LiDAR frame to the camera frame at its `t_us`, through both ego poses.
 
-    Source: method.md A.5.
+    Source: docs/method.md A.5.
     """
     ego_cam_SE3_ego_lidar = _between(view.world_SE3_ego, sweep.world_SE3_ego)
     return view.ego_SE3_cam.inverse() @ ego_cam_SE3_ego_lidar @ sweep.ego_SE3_lidar
@@ -48,7 +48,7 @@ def cam_SE3_lidar(sweep: Sweep, view: CameraView) -> SE3:
 def key_SE3_sweep(key: Sweep, other: Sweep) -> SE3:
     """The transform from another sweep's LiDAR frame to the key sweep's, for static points.
 
-    Source: method.md A.2, step 3.
+    Source: docs/method.md A.2, step 3.
     """
     return key.ego_SE3_lidar.inverse() @ _between(key.world_SE3_ego, other.world_SE3_ego) @ other.ego_SE3_lidar
 
@@ -92,7 +92,7 @@ def project(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView, min_depth_m
     Raises:
         CalibrationError: as `in_camera`.
 
-    Source: method.md A.5 (depth > 1, 1 < u < W-1, 1 < v < H-1).
+    Source: docs/method.md A.5 (depth > 1, 1 < u < W-1, 1 < v < H-1).
     """
     uv, depth = view.camera.project(in_camera(xyz_lidar_m, frame, view))
     u, v = uv[:, 0], uv[:, 1]

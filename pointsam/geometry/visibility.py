@@ -1,9 +1,9 @@
 """LiDAR points that other surfaces hide from a camera, which has another viewpoint than the LiDAR.
 
 The LiDAR sees every point that it returns, but the camera, half a metre away, does not: a point that the LiDAR sees
-over or past a nearer object projects onto that object's pixels and would take its label (method.md A.9, edge 11).
-A depth buffer is no solution. It must close the gaps between scan lines, and with pixels that coarse it also hides the
-road and the feet of objects, because the row below is always nearer.
+over or past a nearer object projects onto that object's pixels and would take its label (docs/method.md A.9).
+A depth buffer does not solve this. It must close the gaps between scan lines, and with pixels that coarse it also hides
+the road and the feet of objects, because the row below is always nearer.
 
 The order of points distinguishes the two cases. When the viewpoint moves from the LiDAR to the camera, near points
 shift farther across the image than far ones. Neighbours on one surface keep their order in this shift, whereas an

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -29,7 +27,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             content = load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError) as error:
+    except OSError as error:
+        raise BackendError("BCK001", f"{path} cannot be read ({error.strerror or error})", "check the file") from error
+    except Exception as error:  # torch's reader raises errors of many kinds on damaged files, IndexError among them
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BackendError(
             "BCK004",

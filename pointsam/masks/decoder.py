@@ -43,7 +43,7 @@ class ImageTokens:
 
 
 def image_tokens(sam: Sam, embedding: Tensor) -> ImageTokens:
-    """Prepare a (1,C,64,64) image embedding for any number of calls of `decode`."""
+    """Prepare a (1,C,64,64) image embedding for any number of calls of `decode_prompts`."""
     no_mask = sam.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
     keys = (embedding + no_mask).flatten(2).transpose(1, 2).contiguous()
     position = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2).contiguous()
@@ -59,7 +59,7 @@ def image_tokens(sam: Sam, embedding: Tensor) -> ImageTokens:
     )
 
 
-def decode(sam: Sam, image: ImageTokens, prompts: Tensor, masks: slice) -> tuple[Tensor, Tensor]:
+def decode_prompts(sam: Sam, image: ImageTokens, prompts: Tensor, masks: slice) -> tuple[Tensor, Tensor]:
     """Decode prompts of one image.
 
     Args:

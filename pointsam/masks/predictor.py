@@ -16,7 +16,7 @@ from torch import Tensor
 from pointsam import rle
 from pointsam.base.arrays import AnyArray
 from pointsam.masks.config import SegmentConfig
-from pointsam.masks.decoder import MULTI_MASK, SINGLE_MASK, ImageTokens, decode, image_tokens
+from pointsam.masks.decoder import MULTI_MASK, SINGLE_MASK, ImageTokens, decode_prompts, image_tokens
 from pointsam.masks.enlarge import Crop, Enlarger
 from pointsam.masks.filters import inclusive_box, stability, suppress
 from pointsam.types import Masks
@@ -150,7 +150,7 @@ class SamSegmenter:
             try:
                 with self._autocast():
                     part = prompts[start : start + self._chunk]
-                    logits, pred_iou = decode(self._sam, embedding.tokens, part, masks)
+                    logits, pred_iou = decode_prompts(self._sam, embedding.tokens, part, masks)
             except torch.cuda.OutOfMemoryError:
                 if self._chunk == 1:
                     raise

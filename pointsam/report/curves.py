@@ -75,7 +75,7 @@ class Panel:
     log_x: bool = False
 
 
-def draw(panels: Sequence[Panel], same_y: bool = False) -> dict[str, bytes]:
+def line_charts(panels: Sequence[Panel], same_y: bool = False) -> dict[str, bytes]:
     """Panels in rows of three. Panels with equal names of curves share one legend.
 
     Args:
@@ -120,7 +120,7 @@ def _plot(panel: Panel, place: Axes) -> None:
     place.grid(alpha=0.3, lw=0.5)
 
 
-def bars(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
+def bar_chart(title: str, axis: str, rows: Sequence[Bar]) -> dict[str, bytes]:
     """Horizontal bars, the first on top.
 
     Args:

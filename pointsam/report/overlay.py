@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from pointsam.geometry.projection import Projection
 from pointsam.report.points import cluster_colours, paint_points, tag_clusters
 from pointsam.report.style import INK, class_rgb, font
-from pointsam.rle import decode
+from pointsam.rle import decode_mask
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
 
@@ -87,7 +87,7 @@ def _paint_sweep(
 
 
 def _decoded(mask: NDArray[np.bool_] | bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
-    return decode(mask, *size) if isinstance(mask, bytes) else mask
+    return decode_mask(mask, *size) if isinstance(mask, bytes) else mask
 
 
 def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -70,7 +70,9 @@ class SemanticPng:
         if not self._known[ids].all():
             raise _unnamed(path, ids[~self._known[ids]], self._labels)
         classes = self._class_of_id[pixels]
-        return [(rle.encode(classes == c), int(c), 1.0) for c in np.unique(self._class_of_id[ids]) if c != BACKGROUND]
+        return [
+            (rle.encode_mask(classes == c), int(c), 1.0) for c in np.unique(self._class_of_id[ids]) if c != BACKGROUND
+        ]
 
 
 class InstancePng:
@@ -99,7 +101,7 @@ class InstancePng:
             label, score = objects[int(instance_id)]
             class_id = self._mapping.class_id(label)
             if class_id != BACKGROUND:
-                found.append((rle.encode(pixels == instance_id), class_id, score))
+                found.append((rle.encode_mask(pixels == instance_id), class_id, score))
         return found
 
 

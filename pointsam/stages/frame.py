@@ -48,7 +48,7 @@ def image_masks(
     segmenter: Segmenter,
     taxonomy: Taxonomy,
     config: MasksConfig,
-    watch: Stopwatch,
+    stopwatch: Stopwatch,
 ) -> ImageMasks:
     """Detections with masks, and candidate masks, of one image.
 
@@ -61,31 +61,31 @@ def image_masks(
         segmenter: makes the masks.
         taxonomy: the run's classes.
         config: options of the 2D stage.
-        watch: measures detect, encode, decode, read and prompt in seconds.
+        stopwatch: measures detect, encode, decode, read and prompt in seconds.
     """
     height, width = image_rgb.shape[:2]
-    with watch("detect"):
+    with stopwatch("detect"):
         found = semantics.detect(image_rgb, frame, view)
         if semantics.riders_apart:
             found = ride(found, taxonomy, config.riders)
     masks, uv = Masks.empty(height, width), np.zeros((0, 2), dtype=np.int32)
     if len(found) == 0:
         return ImageMasks(frame.frame_id, view.name, "ok", "", "", masks, replace(found, rle=()), uv)
-    with watch("encode"):
+    with stopwatch("encode"):
         embedding = segmenter.embed(image_rgb)
     box_prompts = config.prompts != "points" and found.instances
-    with watch("decode"):
+    with stopwatch("decode"):
         by_box = segmenter.from_boxes(embedding, found.box_xyxy_px) if box_prompts or found.rle is None else masks
     if found.rle is None:
         found = replace(found, rle=by_box.rle)
     if config.prompts != "boxes" or not found.instances:
-        with watch("read"):
+        with stopwatch("read"):
             cloud_lidar_m = read_cloud()
-        with watch("prompt"):
+        with stopwatch("prompt"):
             semantic = semantic_map(found, height, width, config.semantic_overlap)
             rng = generator(config.seed, frame.frame_id, view.name, "prompt")
             uv = prompt(cloud_lidar_m, frame, view, semantic, config.prompt, rng)
-        with watch("decode"):
+        with stopwatch("decode"):
             masks = segmenter.from_points(embedding, uv)
     if box_prompts:
         masks = _joined(by_box, masks)
@@ -133,7 +133,7 @@ def frame_labels(
     painted: Callable[[str], InstanceMap],
     taxonomy: Taxonomy,
     config: ClustersConfig,
-    watch: Stopwatch,
+    stopwatch: Stopwatch,
 ) -> FrameLabels:
     """Clusters of one frame from the masks of its images.
 
@@ -145,10 +145,10 @@ def frame_labels(
             needs to be in memory.
         taxonomy: the run's classes.
         config: options of the 3D stage.
-        watch: measures paint, lift, refine, merge, trim and summarize in seconds.
+        stopwatch: measures paint, lift, refine, merge, trim and summarize in seconds.
     """
-    lifted = lifted_labels(frame, points, images, painted, config, watch)
-    return refined_labels(frame, points, lifted, taxonomy, config, watch)
+    lifted = lifted_labels(frame, points, images, painted, config, stopwatch)
+    return refined_labels(frame, points, lifted, taxonomy, config, stopwatch)
 
 
 def lifted_labels(
@@ -157,16 +157,16 @@ def lifted_labels(
     images: Mapping[str, ImageMasks],
     painted: Callable[[str], InstanceMap],
     config: ClustersConfig,
-    watch: Stopwatch,
+    stopwatch: Stopwatch,
 ) -> LiftedFrame:
     """The first half of `frame_labels`: everything that depends on the calibration. Arguments as there."""
     views, covered = np.zeros((2, len(points)), dtype=np.uint8)
     labels, num_masks, evidence = [], [], []
     for view in frame.cameras:
         row = images[view.name]
-        with watch("paint"):
+        with stopwatch("paint"):
             instances = painted(view.name)
-        with watch("lift"):
+        with stopwatch("lift"):
             lifted = lift(points, frame, view, instances, config.lift)
         labels.append(lifted.labels)
         num_masks.append(len(instances.mask_id))
@@ -191,7 +191,7 @@ def refined_labels(
     lifted: LiftedFrame,
     taxonomy: Taxonomy,
     config: ClustersConfig,
-    watch: Stopwatch,
+    stopwatch: Stopwatch,
 ) -> FrameLabels:
     """The second half of `frame_labels`: refine the labels of each camera, merge them, and refine again.
 
@@ -200,17 +200,17 @@ def refined_labels(
     """
     by_camera, xyz_lidar_m = [], points.xyz_lidar_m
     ring_gap_rad = max(sweep.ring_gap_rad for sweep in frame.sweeps)
-    with watch("refine"):
+    with stopwatch("refine"):
         for labels, count in zip(lifted.labels, lifted.num_masks, strict=True):
             alone = np.ones(count, dtype=np.uint64)  # all masks come from one camera
             by_camera.append(refine(xyz_lidar_m, labels, taxonomy, config.refine, alone, ring_gap_rad))
-    with watch("merge"):
+    with stopwatch("merge"):
         merged = merge(by_camera, config.merge)
-    with watch("refine"):
+    with stopwatch("refine"):
         refined = refine(xyz_lidar_m, merged.labels, taxonomy, config.refine, merged.cameras, ring_gap_rad)
-    with watch("trim"):
+    with stopwatch("trim"):
         refined = trim(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.trim)
-    with watch("summarize"):
+    with stopwatch("summarize"):
         found, clusters = summarize(xyz_lidar_m, refined, lifted.evidence, taxonomy)
     summary = FrameRow(
         frame_id=frame.frame_id,

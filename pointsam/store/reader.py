@@ -101,6 +101,10 @@ class Labels:
         """Frames of the finished shards, in the data set's order."""
         return [frame_id for shard, _ in self._done(stage) for frame_id in shard.frame_ids]
 
+    def unfinished(self, stage: str = "clusters") -> int:
+        """Number of frames in the stage's plan whose shard is not finished."""
+        return len(self._plan(stage)) - len(self.frame_ids(stage))
+
     @property
     def taxonomy(self) -> Taxonomy:
         """The classes of the labels.
@@ -115,7 +119,7 @@ class Labels:
         found = []
         for shard, entry in self._done("clusters"):
             loaded = self._load("frames", shard, entry)
-            found += [rows.frame_row(loaded.table, row, shard.scene) for row in range(loaded.table.num_rows)]
+            found += [rows.read_frame(loaded.table, row, shard.scene) for row in range(loaded.table.num_rows)]
         return found
 
     def cells(self) -> Iterator[tuple[str, pa.Table]]:
@@ -139,13 +143,13 @@ class Labels:
         """
         frames, points, clusters = (self._rows(name, "clusters", frame_id) for name in layout.STAGE_TABLES["clusters"])
         scene = self._plan("clusters")[frame_id].scene
-        labels, views, covered = rows.point_labels(points[0], points[1][0])
+        labels, views, covered = rows.read_points(points[0], points[1][0])
         return FrameLabels(
-            rows.frame_row(frames[0], frames[1][0], scene),
+            rows.read_frame(frames[0], frames[1][0], scene),
             labels,
             views,
             covered,
-            rows.clusters(*clusters),
+            rows.read_clusters(*clusters),
         )
 
     def masks(self, frame_id: str) -> dict[str, ImageMasks]:
@@ -155,7 +159,7 @@ class Labels:
             DatasetError, StoreError: as `labels`.
         """
         table, members = self._rows("masks", "masks", frame_id)
-        images = [rows.image_masks(table, row) for row in members]
+        images = [rows.read_image_masks(table, row) for row in members]
         return {image.camera: image for image in images}
 
     def _stage(self, stage: str) -> StageEntry:

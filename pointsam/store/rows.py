@@ -10,12 +10,12 @@ from pointsam.base.arrays import AnyArray
 from pointsam.types import Cluster, Detections, FrameRow, ImageMasks, Masks, PointLabels
 
 
-def frame_row(table: pa.Table, row: int, scene: str) -> FrameRow:
+def read_frame(table: pa.Table, row: int, scene: str) -> FrameRow:
     """A row of `frames`."""
     return FrameRow(scene=scene, **{name: table[name][row].as_py() for name in table.column_names})
 
 
-def point_labels(table: pa.Table, row: int) -> tuple[PointLabels, NDArray[np.uint8], NDArray[np.uint8]]:
+def read_points(table: pa.Table, row: int) -> tuple[PointLabels, NDArray[np.uint8], NDArray[np.uint8]]:
     """A row of `points`: labels, and the numbers of cameras that see each point and whose masks cover it."""
     labels = PointLabels(
         _array(table["cluster_id"][row]).astype(np.int32), _array(table["class_id"][row]).astype(np.uint8)
@@ -24,7 +24,7 @@ def point_labels(table: pa.Table, row: int) -> tuple[PointLabels, NDArray[np.uin
     return labels, views, covered
 
 
-def clusters(table: pa.Table, members: range) -> tuple[Cluster, ...]:
+def read_clusters(table: pa.Table, members: range) -> tuple[Cluster, ...]:
     """Consecutive rows of `clusters`."""
     found = []
     for values in table.slice(members.start, len(members)).drop_columns(["frame_id"]).to_pylist():
@@ -34,7 +34,7 @@ def clusters(table: pa.Table, members: range) -> tuple[Cluster, ...]:
     return tuple(found)
 
 
-def image_masks(table: pa.Table, row: int) -> ImageMasks:
+def read_image_masks(table: pa.Table, row: int) -> ImageMasks:
     """A row of `masks`."""
 
     def of(name: str) -> pa.Scalar:

@@ -140,7 +140,7 @@ class Film:
         return {
             "object_id": box.object_id,
             "category": thing.asset.category,
-            "attribute": attribute(thing.asset.category, thing.asset.ridden, thing.moves, box.speed_mps),
+            "attribute": _attribute(thing.asset.category, thing.asset.ridden, thing.moves, box.speed_mps),
             "translation": (np.array(box.center_m) + self._to_map).tolist(),
             "size_wlh": [width, length, height],
             "rotation": quaternion(turn.rotation),
@@ -163,7 +163,7 @@ class Film:
         return sink.getvalue()
 
 
-def attribute(category: str, ridden: bool, moves: bool, speed_mps: float) -> str:
+def _attribute(category: str, ridden: bool, moves: bool, speed_mps: float) -> str:
     """NuScenes' attribute of an object, "" if its category has none."""
     moving = speed_mps > 0.2
     if category in ("vehicle.bicycle", "vehicle.motorcycle"):

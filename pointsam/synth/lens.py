@@ -91,13 +91,13 @@ def develop(light: F32, exposure: float, noise: float, rng: np.random.Generator)
 def _glare(light: F32) -> None:
     """Add halos around bright pixels."""
     height, width = light.shape[:2]
-    cell = max(1, width // 200)
-    rows, columns = height // cell, width // cell
-    bright = light[: rows * cell, : columns * cell].max(axis=2)
+    side = max(1, width // 200)
+    rows, columns = height // side, width // side
+    bright = light[: rows * side, : columns * side].max(axis=2)
     if not (bright > WHITE).any():
         return
-    light_cells = light[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell, 3)
-    excess = np.minimum(np.maximum(light_cells - np.float32(1.5), 0), np.float32(30)).mean(axis=(1, 3))
+    blocks = light[: rows * side, : columns * side].reshape(rows, side, columns, side, 3)
+    excess = np.minimum(np.maximum(blocks - np.float32(1.5), 0), np.float32(30)).mean(axis=(1, 3))
     for k in range(3):
         halo = 0.10 * gaussian_filter(excess[:, :, k], 1.2) + 0.08 * gaussian_filter(excess[:, :, k], 5)
         light[:, :, k] += np.asarray(Image.fromarray(halo).resize((width, height), Image.Resampling.BILINEAR))

@@ -140,7 +140,7 @@ WEATHERS: dict[str, Weather] = {
 }
 
 
-def draw(name: str, rng: np.random.Generator) -> Weather:
+def draw_weather(name: str, rng: np.random.Generator) -> Weather:
     """Draw a day of a kind of weather, with its own sun, clouds and camera settings.
 
     Raises:

@@ -31,17 +31,17 @@ class OpenSky:
     Args:
         scene: the occluding surfaces.
         size_hw: rows and columns of the grid.
-        cells: (N,) flat indices of the grid points that show a surface.
+        indices: (N,) flat indices of the grid points that show a surface.
         at: the N surface points.
         reach_m: length of the longest ray.
     """
 
     def __init__(
-        self, scene: AnyScene, size_hw: tuple[int, int], cells: NDArray[np.intp], at: Surface, reach_m: float
+        self, scene: AnyScene, size_hw: tuple[int, int], indices: NDArray[np.intp], at: Surface, reach_m: float
     ) -> None:
         self._height, self._width = size_hw
         count = self._height * self._width
-        row, column = cells // self._width, cells % self._width
+        row, column = indices // self._width, indices % self._width
         slot = (row % 4) * 4 + column % 4
         order = np.random.default_rng(5).permutation(16 * RAYS)
         ways = _ways(16 * RAYS)[order].reshape(RAYS, 16, 3)
@@ -49,7 +49,7 @@ class OpenSky:
             np.float32
         )
         origin = at.origin_m()
-        seen = np.zeros(len(cells), np.float32)
+        seen = np.zeros(len(indices), np.float32)
         for k in range(RAYS):
             way = ways[k][slot]
             way += at.normal.T
@@ -58,19 +58,19 @@ class OpenSky:
             ]
             seen += ~scene.blocked(origin, way, 0.0, 1.0)
         share = np.ones(count, np.float32)
-        share[cells] = seen / RAYS
+        share[indices] = seen / RAYS
         depth = np.full(count, _FAR)
-        depth[cells] = at.depth
+        depth[indices] = at.depth
         self._depth = depth
-        self._share = self._smooth(share, cells, at)
+        self._share = self._smooth(share, indices, at)
 
-    def _smooth(self, share: F32, cells: NDArray[np.intp], at: Surface) -> F32:
+    def _smooth(self, share: F32, indices: NDArray[np.intp], at: Surface) -> F32:
         """Mean over those points of the 4 x 4 window that lie in one plane."""
         height, width = self._height, self._width
         point, normal = (np.zeros((3, height, width), np.float32) for _ in range(2))
         point.reshape(3, -1)[:] = _FAR
-        point.reshape(3, -1)[:, cells] = at.point_m
-        normal.reshape(3, -1)[:, cells] = at.normal
+        point.reshape(3, -1)[:, indices] = at.point_m
+        normal.reshape(3, -1)[:, indices] = at.normal
         near = (0.03 + 0.01 * np.minimum(self._depth, 1000)).reshape(height, width)
         share = share.reshape(height, width)
         total, weight = share.copy(), np.ones_like(share)
@@ -99,14 +99,14 @@ class OpenSky:
         sum_w: F32 = np.zeros(len(depth), np.float32)
         total: F32 = np.zeros(len(depth), np.float32)
         slack = np.float32(0.01) * depth
-        for cell, w in (
+        for corner, w in (
             (top + left, (1 - fx) * (1 - fy)),
             (top + right, fx * (1 - fy)),
             (below + left, (1 - fx) * fy),
             (below + right, fx * fy),
         ):
-            w = (w + np.float32(1e-4)) / (slack + np.abs(self._depth[cell] - depth))
+            w = (w + np.float32(1e-4)) / (slack + np.abs(self._depth[corner] - depth))
             sum_w += w
-            total += w * self._share[cell]
+            total += w * self._share[corner]
         total /= sum_w
         return total

@@ -121,12 +121,12 @@ class _Picture:
     def _open_sky(self) -> OpenSky:
         rows, columns = np.arange(0, self.height, STEP_PX), np.arange(0, self.width, STEP_PX)
         pixel = (rows[:, None] * self.width + columns).ravel()
-        cells = np.flatnonzero(self.triangle[pixel] >= 0)
-        pixel = pixel[cells]
+        indices = np.flatnonzero(self.triangle[pixel] >= 0)
+        pixel = pixel[indices]
         triangle = self.triangle[pixel].astype(np.int64)
         reach = 6.0 if max(self.weather.sun_rgb) > 0 else 14.0  # with all light from the sky it matters more
         at = surface(self.world, self.lens.eye_m, self._rays(pixel), self.depth[pixel], triangle, self.uv[pixel])
-        return OpenSky(self.world.scene, (len(rows), len(columns)), cells, at, reach)
+        return OpenSky(self.world.scene, (len(rows), len(columns)), indices, at, reach)
 
     def light(self) -> tuple[F32, float]:
         """(H,W,3) linear light, and its exposure."""

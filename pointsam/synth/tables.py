@@ -35,7 +35,7 @@ _ATTRIBUTES = {
 }
 _VISIBILITY = {"1": "v0-40", "2": "v40-60", "3": "v60-80", "4": "v80-100"}
 
-Row = Mapping[str, object]
+_Row = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class _Writer:
         self._files = files
         self._empty = dict.fromkeys(files, True)
 
-    def add(self, table: str, rows: Iterable[Row]) -> None:
+    def add(self, table: str, rows: Iterable[_Row]) -> None:
         """Append rows to a table."""
         file = self._files[table]
         for row in rows:
@@ -257,7 +257,7 @@ def _annotations(writer: _Writer, scene: SceneRecord, samples: Sequence[str]) ->
         )
 
 
-def _annotation(box: ObjectRow, tokens: Sequence[str], k: int, sample: str, instance: str) -> Row:
+def _annotation(box: ObjectRow, tokens: Sequence[str], k: int, sample: str, instance: str) -> _Row:
     return {
         "token": tokens[k],
         "sample_token": sample,

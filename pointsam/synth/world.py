@@ -14,7 +14,7 @@ from pointsam.geometry.se3 import SE3
 from pointsam.synth.asset import Asset
 from pointsam.synth.drive import Drive, cruise_mps, draw_drive
 from pointsam.synth.landscape import furnish
-from pointsam.synth.light import Weather, draw
+from pointsam.synth.light import Weather, draw_weather
 from pointsam.synth.mesh import Mesh, rotation
 from pointsam.synth.motion import Track
 from pointsam.synth.plan import WorldPlan
@@ -122,7 +122,7 @@ def build(rng: np.random.Generator, weather: WeatherName, duration_s: float, *, 
         count[placed.asset.category] += placed.labelled
         instance = count[placed.asset.category] if placed.labelled else 0
         things.append(Thing(len(things), placed.asset, placed.track, instance))
-    return World(tuple(things), street, drive.ego(street), draw(weather, rng), _describe(drive, weather, count))
+    return World(tuple(things), street, drive.ego(street), draw_weather(weather, rng), _describe(drive, weather, count))
 
 
 def _describe(drive: Drive, weather: str, count: Counter[str]) -> str:

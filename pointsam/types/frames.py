@@ -163,7 +163,7 @@ class Frame:
         sweeps: one or more. The first is the reference sweep: all coordinates of the frame are in its LiDAR frame at
             its time. Labels are in the order of the first sweep's points, then the second's, and so on.
         neighbours: sweeps of the reference sensor by offset (-1 = one revolution before). At the ends of a recording,
-            the last available sweep is used instead (method.md A.2). Neighbours supply prompts and ego motion.
+            the last available sweep is used instead (docs/method.md A.2). Neighbours supply prompts and ego motion.
         cameras: cameras in the data set's fixed order.
 
     Raises:

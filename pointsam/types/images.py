@@ -20,7 +20,7 @@ class Masks:
         width_px: image width.
         rle: (K,) COCO compressed run lengths ("counts", column-major) of each mask.
         pred_iou: (K,) float32, the model's own estimate of the mask's IoU.
-        stability: (K,) float32, area(logit > +1) / area(logit > -1) (method.md A.3).
+        stability: (K,) float32, area(logit > +1) / area(logit > -1) (docs/method.md A.3).
         source: (K,) int32, index of the detection whose box prompted the mask, -1 for a LiDAR point.
     """
 
@@ -82,7 +82,7 @@ class Detections:
 
 @dataclass(frozen=True, eq=False)
 class InstanceMap:
-    """A partition of an image into K objects and background (F_sem and F_inst of method.md A.4).
+    """A partition of an image into K objects and background (F_sem and F_inst of docs/method.md A.4).
 
     Args:
         instance_id: (H,W) int32, index into `mask_id`, NO_INSTANCE = background.

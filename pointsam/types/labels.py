@@ -108,7 +108,7 @@ class Cluster:
         cluster_id: id in its frame, without gaps, ordered by (-num_points, first point index).
         class_id, class_name: its class.
         num_points: number of points of the key sweep.
-        center_lidar_m: mid-point of the axis-aligned extent, (max + min) / 2, not the mean (method.md B.1).
+        center_lidar_m: mid-point of the axis-aligned extent, (max + min) / 2, not the mean (docs/method.md B.1).
         size_aabb_m: axis-aligned extent.
         radius_bev_m: largest distance of a point from the centre in the ground plane, without safety margin.
         range_m: distance of the centre from the LiDAR.

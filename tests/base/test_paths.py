@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsam.base.errors import DatasetError
-from pointsam.base.paths import path_under
+from pointsam.base.paths import data_file, path_under
 
 
 @pytest.mark.parametrize("name", ["a", "a/b.label", "n015-2018__CAM.jpg", "...", "a..b", "ä/漢字", "x" * 250])
@@ -56,3 +56,23 @@ def test_no_name_leaves_the_folder(tmp_path_factory, name):
         return
     assert path.resolve().is_relative_to(folder.resolve())
     assert path.resolve() != folder.resolve()
+
+
+@pytest.mark.parametrize("name", ["samples/CAM/a.jpg", "./samples//CAM/a.jpg", "samples\\CAM\\a.jpg"])
+def test_a_file_of_the_data_is_below_the_root_with_either_slash(tmp_path, name):
+    assert data_file(tmp_path, name, "a table names") == tmp_path / "samples" / "CAM" / "a.jpg"
+
+
+@pytest.mark.parametrize("name", ["", "/etc/passwd", "../x", "a/../../x", "..\\x", "C:\\x", "\\\\host\\x", "a\0b"])
+def test_a_file_of_the_data_never_leaves_the_root(tmp_path, name):
+    with pytest.raises(DatasetError, match="a table names") as raised:
+        data_file(tmp_path, name, "a table names")
+    assert raised.value.code == "DAT011"
+
+
+def test_links_in_the_root_are_followed(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "a.jpg").write_text("x")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "samples").symlink_to(tmp_path / "disk")
+    assert data_file(tmp_path / "root", "samples/a.jpg", "a table names").read_text() == "x"

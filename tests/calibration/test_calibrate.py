@@ -7,10 +7,17 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pipelines.robustness.calibrate import FLOOR_DEG, MIN_SPEED_MPS, Move, camera_verdicts, judge, time_verdict
+from pipelines.robustness.calibrate import (
+    FLOOR_DEG,
+    MIN_SPEED_MPS,
+    CameraEstimate,
+    camera_results,
+    rig_result,
+    time_status_of,
+)
 from pointsam.calibration import solve
 from pointsam.calibration.correction import RigCorrection, as_SE3, corrected, rig_of
-from pointsam.calibration.file import RigVerdict
+from pointsam.calibration.file import RigResult
 from pointsam.calibration.perturb import Noise, perturb
 from pointsam.calibration.silhouettes import MARGIN_PX, observe, silhouettes
 from pointsam.datasets.io import XYZ, ImageFile, RawPoints
@@ -106,22 +113,22 @@ def hasty(monkeypatch):
     monkeypatch.setattr(solve, "_STEPS", 1)
 
 
-def judged(drive, noise):
+def solved(drive, noise):
     frames = [perturb(frame, noise) for frame, *_ in drive]
     observations = [
         observe(frame, FramePoints.of(xyz), masks) for frame, (_, xyz, _, masks) in zip(frames, drive, strict=True)
     ]
-    return frames, judge(frames, observations)
+    return frames, rig_result(frames, observations)
 
 
-def errors(drive, frames, verdict):
+def errors(drive, frames, result):
     """The remaining error of the worst camera: degrees across the image, metres.
 
     No points lie above these objects, so tilts cannot be observed.
     """
     left = []
     for (true, *_), wrong in zip(drive, frames, strict=True):
-        for before, after in zip(true.cameras, corrected(wrong, verdict.correction()).cameras, strict=True):
+        for before, after in zip(true.cameras, corrected(wrong, result.correction()).cameras, strict=True):
             step = before.ego_SE3_cam.inverse() @ after.ego_SE3_cam
             turn = Rotation.from_matrix(step.rotation).as_rotvec(degrees=True)
             left.append((abs(turn[1]), np.linalg.norm(step.translation_m)))
@@ -138,23 +145,23 @@ def test_a_scan_shows_what_the_masks_show(drive):
 
 
 def test_a_true_calibration_is_left_as_it_is(drive, observations):
-    verdict = judge([frame for frame, *_ in drive], observations)
-    assert {one.status for one in verdict.cameras.values()} == {"right"}
-    assert verdict.time_status == "right"
-    assert all(one.shift_deg < FLOOR_DEG for one in verdict.cameras.values())
-    correction = verdict.correction()
+    result = rig_result([frame for frame, *_ in drive], observations)
+    assert {one.status for one in result.cameras.values()} == {"right"}
+    assert result.time_status == "right"
+    assert all(one.shift_deg < FLOOR_DEG for one in result.cameras.values())
+    correction = result.correction()
     assert (correction.cameras, correction.time_s) == ({}, 0.0)
 
 
 def test_errors_of_mounting_and_time_are_found(drive):
-    frames, verdict = judged(drive, Noise(rotation_deg=1.5, translation_m=0.08, time_ms=40.0, seed=2))
-    assert {one.status for one in verdict.cameras.values()} == {"mended"}
-    assert verdict.time_status == "mended"
-    assert verdict.time_ms == pytest.approx(-40, abs=4)
-    assert verdict.time_doubt_ms > 2.5  # what halves have in common
-    assert all(one.doubt_deg < one.shift_deg / 2 for one in verdict.cameras.values())
-    before = errors(drive, frames, RigVerdict(0, 0.0, "right", 0.0, None, {}))
-    after = errors(drive, frames, verdict)
+    frames, result = solved(drive, Noise(rotation_deg=1.5, translation_m=0.08, time_ms=40.0, seed=2))
+    assert {one.status for one in result.cameras.values()} == {"mended"}
+    assert result.time_status == "mended"
+    assert result.time_ms == pytest.approx(-40, abs=4)
+    assert result.time_doubt_ms > 2.5  # what halves have in common
+    assert all(one.doubt_deg < one.shift_deg / 2 for one in result.cameras.values())
+    before = errors(drive, frames, RigResult(0, 0.0, "right", 0.0, None, {}))
+    after = errors(drive, frames, result)
     assert before == pytest.approx((1.24, 0.08), abs=0.05)
     assert after[0] < 0.25
     assert after[1] < before[1]
@@ -162,10 +169,10 @@ def test_errors_of_mounting_and_time_are_found(drive):
 
 @pytest.mark.parametrize("frames", [1, 2])
 def test_few_objects_are_not_enough(drive, hasty, frames):
-    _, verdict = judged(drive[:frames], Noise(rotation_deg=1.0))
-    assert {(one.status, one.doubt_deg) for one in verdict.cameras.values()} == {("unknown", None)}
-    assert (verdict.time_status, verdict.time_ms, verdict.time_doubt_ms) == ("unknown", 0.0, None)
-    assert verdict.correction().cameras == {}
+    _, result = solved(drive[:frames], Noise(rotation_deg=1.0))
+    assert {(one.status, one.doubt_deg) for one in result.cameras.values()} == {("unknown", None)}
+    assert (result.time_status, result.time_ms, result.time_doubt_ms) == ("unknown", 0.0, None)
+    assert result.correction().cameras == {}
 
 
 @pytest.mark.parametrize(
@@ -180,7 +187,7 @@ def test_few_objects_are_not_enough(drive, hasty, frames):
     ],
 )
 def test_a_time_that_halves_do_not_support_is_unknown(time_ms, apart_ms, wanted):
-    assert time_verdict(time_ms, apart_ms) == wanted
+    assert time_status_of(time_ms, apart_ms) == wanted
 
 
 @pytest.mark.parametrize(
@@ -193,38 +200,43 @@ def test_a_time_that_halves_do_not_support_is_unknown(time_ms, apart_ms, wanted)
         ([(0.3, 0.1), (0.3, 0.1), (0.2, 0.15), None, None, None], ["mended"] * 3 + ["unknown"] * 3),
         ([(0.46, 0.17)] * 3, ["unknown"] * 3),  # no halves agree
         ([(0.3, 0.05)] * 3 + [(0.46, 0.17), (0.3, 0.31)], ["mended"] * 4 + ["unknown"]),
-        ([(0.3, 0.1), (0.3, 0.16), None], ["mended", "unknown", "unknown"]),  # two are no rig
+        ([(0.3, 0.1), (0.3, 0.16), None], ["mended", "unknown", "unknown"]),  # two cameras do not decide for a rig
         ([(0.9, 0.2), (0.2, 0.2), (0.2, 0.05), (0.1, 0.05)], ["mended", "unknown", "right", "right"]),
     ],
 )
 def test_a_rig_whose_median_is_off_is_corrected_as_a_whole(found, wanted):
-    six = np.full(6, 0.01)
-    moves = {
-        f"cam{k}": Move(9, six, six) if one is None else Move(50, six, six, *one, solved=True)
+    vector = np.full(6, 0.01)
+    estimates = {
+        f"cam{k}": CameraEstimate(9, vector, vector)
+        if one is None
+        else CameraEstimate(50, vector, vector, *one, solved=True)
         for k, one in enumerate(found)
     }
-    verdicts = camera_verdicts(moves)
-    assert [one.status for one in verdicts.values()] == wanted
-    for one in verdicts.values():
+    results = camera_results(estimates)
+    assert [one.status for one in results.values()] == wanted
+    for one in results.values():
         assert (one.translation_m != (0.0, 0.0, 0.0)) == (one.status == "mended")
 
 
-def test_halves_that_agree_may_both_be_wrong_and_nothing_found_is_no_doubt():
-    six = np.full(6, 0.01)
-    moves = {"seen": Move(50, six, six, 0.3, 0.1, solved=True), "blind": Move(3, np.zeros(6), np.zeros(6))}
-    verdicts = camera_verdicts(moves)
-    assert (verdicts["seen"].apart_deg, verdicts["seen"].doubt_deg) == (0.1, 0.1803)
-    assert verdicts["seen"].rotation_doubt_deg == pytest.approx([np.hypot(np.rad2deg(0.01), 0.15)] * 3, abs=1e-5)
-    assert verdicts["seen"].translation_doubt_m == pytest.approx([np.hypot(0.01, 0.03)] * 3, abs=1e-5)
-    blind = verdicts["blind"]
-    doubts = (blind.doubt_deg, blind.rotation_doubt_deg, blind.translation_doubt_m)
-    assert (blind.status, *doubts) == ("unknown", None, None, None)
+def test_halves_that_agree_share_a_bias_and_without_a_solution_there_is_no_uncertainty():
+    vector = np.full(6, 0.01)
+    estimates = {
+        "seen": CameraEstimate(50, vector, vector, 0.3, 0.1, solved=True),
+        "blind": CameraEstimate(3, np.zeros(6), np.zeros(6)),
+    }
+    results = camera_results(estimates)
+    assert (results["seen"].apart_deg, results["seen"].doubt_deg) == (0.1, 0.1803)
+    assert results["seen"].rotation_doubt_deg == pytest.approx([np.hypot(np.rad2deg(0.01), 0.15)] * 3, abs=1e-5)
+    assert results["seen"].translation_doubt_m == pytest.approx([np.hypot(0.01, 0.03)] * 3, abs=1e-5)
+    blind = results["blind"]
+    uncertainties = (blind.doubt_deg, blind.rotation_doubt_deg, blind.translation_doubt_m)
+    assert (blind.status, *uncertainties) == ("unknown", None, None, None)
 
 
 def test_a_standing_vehicle_gives_no_time_offset(drive, observations, hasty):
     still = [[replace(one, rate=np.zeros_like(one.rate)) for one in some] for some in observations]
-    verdict = judge([frame for frame, *_ in drive], still)
-    assert (verdict.time_status, verdict.time_ms) == ("unknown", 0.0)
+    result = rig_result([frame for frame, *_ in drive], still)
+    assert (result.time_status, result.time_ms) == ("unknown", 0.0)
 
 
 @pytest.mark.parametrize("blind", [slice(None), slice(0, None, 2), slice(1, None, 2)])
@@ -234,9 +246,9 @@ def test_without_objects_in_a_half_of_the_frames_there_is_no_time_offset(drive, 
         frame, xyz, _, masks = drive[k]
         none = {name: replace(one, instance_id=np.full_like(one.instance_id, -1)) for name, one in masks.items()}
         seen[k] = observe(frame, FramePoints.of(xyz), none)
-    verdict = judge([frame for frame, *_ in drive], seen)
-    assert verdict.speed_mps > MIN_SPEED_MPS
-    assert (verdict.time_status, verdict.time_ms) == ("unknown", 0.0)
+    result = rig_result([frame for frame, *_ in drive], seen)
+    assert result.speed_mps > MIN_SPEED_MPS
+    assert (result.time_status, result.time_ms) == ("unknown", 0.0)
 
 
 def test_a_stray_return_changes_nothing(drive):
@@ -271,15 +283,15 @@ def test_a_rig_is_its_mountings_and_intrinsics(drive):
 
 def test_a_correction_restores_the_mounting(drive):
     frame = drive[0][0]
-    six = np.array([0.01, -0.02, 0.03, 0.1, 0.2, -0.1])
+    vector = np.array([0.01, -0.02, 0.03, 0.1, 0.2, -0.1])
     wrong = replace(
         frame,
-        cameras=tuple(replace(v, ego_SE3_cam=v.ego_SE3_cam @ as_SE3(six).inverse()) for v in frame.cameras),
+        cameras=tuple(replace(v, ego_SE3_cam=v.ego_SE3_cam @ as_SE3(vector).inverse()) for v in frame.cameras),
     )
-    right = corrected(wrong, RigCorrection(dict.fromkeys(("cam0", "cam1", "cam2"), six)))
+    right = corrected(wrong, RigCorrection(dict.fromkeys(("cam0", "cam1", "cam2"), vector)))
     for a, b in zip(frame.cameras, right.cameras, strict=True):
         assert np.allclose(a.ego_SE3_cam.translation_m, b.ego_SE3_cam.translation_m)
         assert np.allclose(a.ego_SE3_cam.rotation, b.ego_SE3_cam.rotation)
-    again = RigCorrection({"cam0": six}, 0.01).stored().correction()
-    assert np.array_equal(again.cameras["cam0"], six)
+    again = RigCorrection({"cam0": vector}, 0.01).stored().correction()
+    assert np.array_equal(again.cameras["cam0"], vector)
     assert again.time_s == 0.01

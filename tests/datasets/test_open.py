@@ -20,7 +20,7 @@ def test_a_nuscenes_folder_is_recognised(nuscenes_root):
 
 @pytest.mark.parametrize("name", names("datasets"))
 def test_a_name_decides_over_what_lies_there(tmp_path, name):
-    """An empty folder is no data set of any name: the adapter itself says so."""
+    """An empty folder is not a data set of any name: the adapter itself reports it."""
     with pytest.raises(DatasetError) as raised:
         open_dataset(tmp_path, name)
     assert raised.value.code == "DAT002"

@@ -1,4 +1,4 @@
-"""The gap between rings that refinement is told, against the rings of real sweeps."""
+"""The gap between rings that refinement gets, against the rings of real sweeps."""
 
 import numpy as np
 import pytest

@@ -17,7 +17,7 @@ from pointsam.detect.boxes import (  # noqa: E402
     iou_bev,
     nearest_bev,
     nms_bev,
-    points_in_boxes,
+    point_box_pairs,
 )
 from pointsam.geometry.boxes import box_members  # noqa: E402
 from pointsam.types import Boxes  # noqa: E402
@@ -92,7 +92,7 @@ def test_no_box_no_overlap():
         assert function(none, one).shape == (0, 1)
         assert function(one, none).shape == (1, 0)
     assert len(nms_bev(none, torch.zeros(0), 0.5)) == 0
-    assert len(points_in_boxes(torch.zeros(5, 3), none)[0]) == 0
+    assert len(point_box_pairs(torch.zeros(5, 3), none)[0]) == 0
 
 
 def test_corners_run_counter_clockwise():
@@ -137,7 +137,7 @@ def test_points_in_boxes_are_those_of_the_evaluation(rng_of):
     theirs = Boxes(
         some[:, :3].numpy(), some[:, 3:6].numpy(), rotation, np.zeros(60, dtype=np.uint8), tuple(map(str, range(60)))
     )
-    point, box = points_in_boxes(torch.from_numpy(xyz), some, chunk=9000)  # three boxes at a time
+    point, box = point_box_pairs(torch.from_numpy(xyz), some, chunk=9000)  # three boxes at a time
     expected = box_members(xyz, theirs)
     assert len(point) > 3000  # points in many boxes at once are there many times
     assert np.array_equal(point.numpy(), expected[0])
@@ -147,7 +147,7 @@ def test_points_in_boxes_are_those_of_the_evaluation(rng_of):
 def test_the_surface_belongs_to_the_box():
     box = torch.tensor([UNIT])
     xyz = torch.tensor([[2.0, 1.0, 0.5], [2.001, 0, 0], [0, 1.001, 0], [0, 0, 0.501]])
-    assert points_in_boxes(xyz, box)[0].tolist() == [0]
+    assert point_box_pairs(xyz, box)[0].tolist() == [0]
 
 
 @pytest.mark.parametrize(("yaw", "turned"), [(45.1, True), (44.9, False), (134.9, True), (135.1, False), (-45.1, True)])
@@ -171,4 +171,4 @@ def test_faces_of_a_turned_box():
     box = torch.tensor([[1.0, 2, 3, 4, 2, 1, math.pi / 2]])
     inside = [[1.99, 2, 3], [0.01, 2, 3], [1, 3.99, 3], [1, 0.01, 3], [1, 2, 3.49], [1, 2, 2.51]]
     outside = [[2.01, 2, 3], [-0.01, 2, 3], [1, 4.01, 3], [1, -0.01, 3], [1, 2, 3.51], [1, 2, 2.49]]
-    assert points_in_boxes(torch.tensor(inside + outside), box)[0].tolist() == list(range(6))
+    assert point_box_pairs(torch.tensor(inside + outside), box)[0].tolist() == list(range(6))

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from pointsam.base.errors import SchemaError  # noqa: E402
-from pointsam.detect.checkpoint import Checkpoint, Place, save_checkpoint  # noqa: E402
+from pointsam.detect.checkpoint import Checkpoint, TrainingProgress, save_checkpoint  # noqa: E402
 
 
 def trained(steps, width=3):
@@ -20,9 +20,9 @@ def trained(steps, width=3):
 
 def test_network_moments_and_place_come_back(tmp_path):
     model, optimizer = trained(3)
-    save_checkpoint(tmp_path / "c", model, optimizer, Place(3, 0.25), {"recipe": {"name": "é"}})
+    save_checkpoint(tmp_path / "c", model, optimizer, TrainingProgress(3, 0.25), {"recipe": {"name": "é"}})
     checkpoint, (fresh, its) = Checkpoint(tmp_path / "c"), trained(0)
-    assert (checkpoint.place, checkpoint.about) == (Place(3, 0.25), {"recipe": {"name": "é"}})
+    assert (checkpoint.progress, checkpoint.about) == (TrainingProgress(3, 0.25), {"recipe": {"name": "é"}})
     checkpoint.load_model(fresh)
     checkpoint.load_optimizer(fresh, its)
     for name, value in model.state_dict().items():
@@ -35,15 +35,15 @@ def test_network_moments_and_place_come_back(tmp_path):
 
 def test_before_the_first_step_there_are_no_moments(tmp_path):
     model, optimizer = trained(0)
-    save_checkpoint(tmp_path / "c", model, optimizer, Place(), {})
+    save_checkpoint(tmp_path / "c", model, optimizer, TrainingProgress(), {})
     fresh, its = trained(2)
     Checkpoint(tmp_path / "c").load_optimizer(fresh, its)
     assert its.state_dict()["state"] == {}
-    assert Checkpoint(tmp_path / "c").place == Place(0, None)
+    assert Checkpoint(tmp_path / "c").progress == TrainingProgress(0, None)
 
 
 def test_another_network_and_what_is_no_checkpoint_are_refused(tmp_path):
-    save_checkpoint(tmp_path / "c", *trained(1), Place(), {})
+    save_checkpoint(tmp_path / "c", *trained(1), TrainingProgress(), {})
     with pytest.raises(SchemaError, match=r"SCH003.*weights of another network"):
         Checkpoint(tmp_path / "c").load_model(trained(0, width=4)[0])
     (tmp_path / "text").write_text("no checkpoint")

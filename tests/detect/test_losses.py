@@ -16,7 +16,7 @@ def sigmoid(x):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_heat_is_cornernets_focal_loss_of_the_cells_that_count(seed, rng_of):
+def test_heat_is_cornernets_focal_loss_of_the_locations_that_count(seed, rng_of):
     rng = rng_of(seed)
     logits = rng.normal(0, 4, (2, 3, 5, 6))
     heat = rng.random((2, 3, 5, 6)) ** 2

@@ -1,4 +1,4 @@
-"""Clipped gradients and the momentum cycle (method.md B.10)."""
+"""Clipped gradients and the momentum cycle (docs/method.md B.10)."""
 
 import math
 
@@ -28,7 +28,7 @@ def louder(trainer, step, factor):
     """Losses of one step times a factor."""
 
     def scaled(_, __, losses):
-        return {name: value * (factor if trainer.place.step == step else 1) for name, value in losses.items()}
+        return {name: value * (factor if trainer.progress.step == step else 1) for name, value in losses.items()}
 
     trainer.model.register_forward_hook(scaled)
     return trainer

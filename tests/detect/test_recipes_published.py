@@ -43,7 +43,7 @@ def test_there_are_recipes_of_all_three_data_sets():
     ],
 )
 def test_schedules(name, batch_size, epochs, learning_rate, repeat, off_last_epochs):
-    """method.md B.10; when pasting ends, B.4."""
+    """docs/method.md B.10; when pasting ends, B.4."""
     schedule = {
         "train.batch_size": batch_size,
         "train.epochs": epochs,
@@ -56,7 +56,7 @@ def test_schedules(name, batch_size, epochs, learning_rate, repeat, off_last_epo
 
 @pytest.mark.parametrize("name", PAPER)
 def test_all_are_trained_by_one_cycle_on_frames_with_boxes_and_simulated_clusters(name):
-    """method.md B.10, B.2 and B.1; there are no ignore regions (B.5)."""
+    """docs/method.md B.10, B.2 and B.1; there are no ignore regions (B.5)."""
     shared = {
         "train.weight_decay": 0.01,
         "train.momentum": (0.95, 0.85),
@@ -80,7 +80,7 @@ def test_all_are_trained_by_one_cycle_on_frames_with_boxes_and_simulated_cluster
 
 @pytest.mark.parametrize("name", NUSCENES)
 def test_data_of_nuscenes(name):
-    """method.md B.4, B.10."""
+    """docs/method.md B.4, B.10."""
     pasted = {
         "car": 2,
         "truck": 3,
@@ -107,7 +107,7 @@ def test_data_of_nuscenes(name):
 
 @pytest.mark.parametrize("name", KITTI)
 def test_data_of_kitti(name):
-    """method.md B.4, B.1 and B.3: mirrored about the x axis alone, points that the camera sees."""
+    """docs/method.md B.4, B.1 and B.3: mirrored about the x axis alone, points that the camera sees."""
     expected = {
         "data.points.past_sweeps": 0,
         "data.points.in_view_only": True,
@@ -123,7 +123,7 @@ def test_data_of_kitti(name):
 
 @pytest.mark.parametrize("name", WAYMO)
 def test_data_of_waymo(name):
-    """method.md B.4, B.1."""
+    """docs/method.md B.4, B.1."""
     expected = {
         "data.points.past_sweeps": 0,
         "data.paste.counts": {"vehicle": 15, "pedestrian": 10, "cyclist": 10},
@@ -138,7 +138,7 @@ def test_data_of_waymo(name):
 
 @pytest.mark.parametrize("name", [*NUSCENES, "waymo-centerpoint-paper"])
 def test_centre_heads_peak_where_both_kinds_are_seen_and_regress_there_alone(name):
-    """method.md B.5: radii of peaks, weights of the heat."""
+    """docs/method.md B.5: radii of peaks, weights of the heat."""
     center = {
         "detector.head.peak": "visible",
         "detector.head.reach": 0,
@@ -153,13 +153,13 @@ def test_centre_heads_peak_where_both_kinds_are_seen_and_regress_there_alone(nam
 
 @pytest.mark.parametrize("name", NUSCENES)
 def test_weights_of_geometry_of_nuscenes(name):
-    """method.md B.5: less for the heading, entries 7 and 8 of a code."""
+    """docs/method.md B.5: less for the heading, entries 7 and 8 of a code."""
     weights = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.2, 0.2, 1.0, 1.0)
     holds(name, {"detector.head.box_weight": 0.25, "detector.head.code_weights": weights})
 
 
 def test_weights_of_geometry_of_waymo():
-    """method.md B.5; its boxes carry no velocity."""
+    """docs/method.md B.5; its boxes carry no velocity."""
     expected = {"detector.head.box_weight": 2.0, "detector.head.code_weights": (1.0,) * 8 + (0.0, 0.0)}
     holds("waymo-centerpoint-paper", expected)
 
@@ -172,7 +172,7 @@ def test_weights_of_geometry_of_waymo():
     ],
 )
 def test_anchors(name, thresholds):
-    """method.md B.7: overlaps with boxes and clusters, weights of the losses."""
+    """docs/method.md B.7: overlaps with boxes and clusters, weights of the losses."""
     thresholds = thresholds | dict.fromkeys(("pedestrian", "cyclist"), ((0.5, 0.35), (0.6, 0.15)))
     head = RECIPES[name]().detector.head
     assert {anchors.name: (anchors.box_iou, anchors.cluster_iou) for anchors in head.anchors} == thresholds
@@ -181,7 +181,7 @@ def test_anchors(name, thresholds):
 
 
 def test_proposals_of_the_second_stage():
-    """method.md B.8."""
+    """docs/method.md B.8."""
     sampling = {
         "samples": 128,
         "most_foreground": 64,
@@ -194,7 +194,7 @@ def test_proposals_of_the_second_stage():
 
 
 def test_ranges_and_voxels():
-    """method.md B.10: 0.075 m, ±54 m, ten sweeps."""
+    """docs/method.md B.10: 0.075 m, ±54 m, ten sweeps."""
     grid = RECIPES["nuscenes-centerpoint-voxel-paper"]().detector.grid
     assert (grid.voxel_m[:2], grid.range_m[0], grid.range_m[3]) == ((0.075, 0.075), -54, 54)
     assert not RECIPES["waymo-centerpoint-paper"]().detector.encoder.residual

@@ -57,7 +57,7 @@ def test_a_run_that_was_broken_off_goes_on_to_the_same_losses(kind, world, budge
             break
     second = trainer_of(tiny(kind), world, budget, labels)
     second.load(Checkpoint(tmp_path / "c.safetensors"))
-    assert (second.place.step, second.place.best) == (3, 0.5)
+    assert (second.progress.step, second.progress.best) == (3, 0.5)
     assert begun + losses(second) == whole
 
 

@@ -87,7 +87,7 @@ def test_a_cluster_may_be_right_about_an_object_below_min_points():
     assert (result.overall.num_objects, result.overall.precision) == (0, 1.0)
 
 
-def test_clusters_of_void_or_few_points_are_not_judged():
+def test_clusters_of_void_or_few_points_are_not_counted():
     result = result_of((30, (0, CAR), "void"), (4, (0, CAR), NONE), (4, (1, CAR), NONE))
     assert result.overall.num_clusters == 0
     assert math.isnan(result.overall.precision)

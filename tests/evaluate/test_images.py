@@ -37,7 +37,7 @@ def rectangles(*heights, width=1, visible=1.0):
 
 def counted(truth, masks):
     accumulator = ImageAccumulator(NUSCENES)
-    accumulator.add(truth, [(rle.encode(mask), class_id) for mask, class_id in masks])
+    accumulator.add(truth, [(rle.encode_mask(mask), class_id) for mask, class_id in masks])
     return {one.name: one for one in accumulator.result()}
 
 
@@ -76,7 +76,7 @@ def test_figures_are_those_of_whole_masks(seed, rng_of):
     accumulator, objects, masks = ImageAccumulator(NUSCENES), [], []
     for _ in range(3):
         truth, found = picture(rng)
-        accumulator.add(truth, [(rle.encode(mask), class_id) for mask, class_id in found])
+        accumulator.add(truth, [(rle.encode_mask(mask), class_id) for mask, class_id in found])
         whole = {k: truth.ids == k for k in truth.instance_id}
         for k, true in whole.items():
             if true.sum() < 16:
@@ -115,5 +115,5 @@ def test_an_image_without_masks_misses_all_and_one_without_objects_has_false_mas
     assert math.isnan(whole.precision)
     nothing = ImageTruth(np.zeros((120, 160), np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     false = ImageAccumulator(NUSCENES)
-    false.add(nothing, [(rle.encode(mask), class_id) for mask, class_id in found])
+    false.add(nothing, [(rle.encode_mask(mask), class_id) for mask, class_id in found])
     assert (false.result()[0].num_objects, false.result()[0].precision) == (0, 0.0)

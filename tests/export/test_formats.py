@@ -3,17 +3,20 @@
 import io
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers.exports import item_of, labels_of, objects
 
 from pointsam.base.errors import BackendError, SchemaError
+from pointsam.export.boxes import kitti
 from pointsam.export.clouds import pcd, ply
 from pointsam.export.detection import mmdet3d, mmdet3d_info, mmdet3d_split, openpcdet, openpcdet_split
 from pointsam.export.lidarseg import lidarseg
 from pointsam.export.semantickitti import CLASSES, semantickitti
 from pointsam.geometry.boxes import box_members
+from pointsam.geometry.se3 import SE3
 from pointsam.report.points import cluster_colours
 from pointsam.report.style import UNLABELLED
 from pointsam.taxonomy import KITTI, NUSCENES, ClassSpec, Taxonomy
@@ -49,6 +52,14 @@ def test_semantickitti_refuses_ids_beyond_16_bits_and_classes_it_lacks():
     foreign = Taxonomy("zoo", (ClassSpec("zebra"),))
     with pytest.raises(SchemaError, match=r"SCH004.*zebra"):
         semantickitti(item_of(labels_of([0], [0]), taxonomy=foreign))
+
+
+@pytest.mark.parametrize("cameras", [0, 2])
+def test_kitti_refuses_frames_without_a_single_camera(cameras):
+    frame = SimpleNamespace(frame_id="abc", cameras=(None,) * cameras)
+    item = item_of(labels_of([0], [0]), taxonomy=KITTI, frame=frame, rect_SE3_lidar=SE3.identity())
+    with pytest.raises(SchemaError, match=rf"SCH004.*frame abc has {cameras}"):
+        kitti(item)
 
 
 def test_lidarseg_is_a_byte_a_point(item):

@@ -6,7 +6,7 @@ import pytest
 from helpers.exports import item_of, labels_of
 
 from pointsam.base.errors import SchemaError
-from pointsam.export.nuscenes_panoptic import encode, panoptic, submission
+from pointsam.export.nuscenes_panoptic import panoptic, panoptic_labels, submission
 from pointsam.taxonomy import KITTI, NUSCENES
 from pointsam.types import PointLabels
 
@@ -14,11 +14,11 @@ CAR_AND_BARRIER = labels_of([0, -1, 1], [NUSCENES.class_id("car"), 255, NUSCENES
 
 
 def test_a_label_is_class_times_1000_plus_cluster_plus_1_and_background_0():
-    assert encode(CAR_AND_BARRIER, NUSCENES).tolist() == [4001, 0, 1002]
+    assert panoptic_labels(CAR_AND_BARRIER, NUSCENES).tolist() == [4001, 0, 1002]
 
 
 def test_every_class_goes_to_its_challenge_class():
-    every = encode(labels_of(range(10), range(10)), NUSCENES) // 1000
+    every = panoptic_labels(labels_of(range(10), range(10)), NUSCENES) // 1000
     assert dict(zip(NUSCENES.names, every.tolist(), strict=True)) == {
         "barrier": 1, "bicycle": 2, "bus": 3, "car": 4, "construction_vehicle": 5, "motorcycle": 6, "pedestrian": 7,
         "traffic_cone": 8, "trailer": 9, "truck": 10,
@@ -26,24 +26,24 @@ def test_every_class_goes_to_its_challenge_class():
 
 
 def test_the_last_id_that_fits_keeps_its_class():
-    assert encode(labels_of([998], [NUSCENES.class_id("truck")]), NUSCENES).tolist() == [10999]
+    assert panoptic_labels(labels_of([998], [NUSCENES.class_id("truck")]), NUSCENES).tolist() == [10999]
 
 
 def test_the_first_id_that_does_not_fit_is_refused():
     with pytest.raises(SchemaError, match="cluster_id 999 does not fit") as caught:
-        encode(labels_of([999], [0]), NUSCENES)
+        panoptic_labels(labels_of([999], [0]), NUSCENES)
     assert caught.value.code == "SCH006"
 
 
 def test_a_taxonomy_with_other_classes_is_refused():
     with pytest.raises(SchemaError, match="no class for tram, cyclist of taxonomy 'kitti'") as caught:
-        encode(PointLabels.empty(3), KITTI)
+        panoptic_labels(PointLabels.empty(3), KITTI)
     assert caught.value.code == "SCH004"
 
 
 def test_a_class_beyond_the_taxonomy_is_refused():
     with pytest.raises(SchemaError, match="class_id 10 does not exist") as caught:
-        encode(labels_of([0], [10]), NUSCENES)
+        panoptic_labels(labels_of([0], [10]), NUSCENES)
     assert caught.value.code == "SCH004"
 
 

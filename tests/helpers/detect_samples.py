@@ -3,7 +3,7 @@
 import numpy as np
 
 from pointsam.detect.data.coarse import of_points
-from pointsam.detect.data.sample import Sample, oriented
+from pointsam.detect.data.sample import TrainingSample, oriented
 from pointsam.geometry.boxes import box_members
 
 
@@ -31,7 +31,7 @@ def sample_of(seed=0, boxes=5, clusters=7, background=300, past=120):
     age = np.append(np.zeros(len(xyz)), np.full(past, 0.05))
     cloud = np.column_stack([every, tag, age]).astype(np.float32)
     labels = of_points(cloud[: len(xyz), :3], ids, np.arange(clusters, dtype=np.uint8), rng.random(len(xyz)) < 0.1)
-    return Sample("frame", cloud, rows[:boxes], rng.integers(0, 3, boxes), rng.normal(0, 3, (boxes, 2)), labels)
+    return TrainingSample("frame", cloud, rows[:boxes], rng.integers(0, 3, boxes), rng.normal(0, 3, (boxes, 2)), labels)
 
 
 def owners(sample):

@@ -24,7 +24,7 @@ def write_masks(dataset, folder):
                     (u0, v0), (u1, v1) = seen.uv_px.min(axis=0), seen.uv_px.max(axis=0)
                     inside = np.zeros((view.camera.height_px, view.camera.width_px), dtype=np.bool_)
                     inside[int(v0) : int(v1) + 1, int(u0) : int(u1) + 1] = True
-                    segmentation = {"size": inside.shape, "counts": rle.encode(inside).decode()}
+                    segmentation = {"size": inside.shape, "counts": rle.encode_mask(inside).decode()}
                     entries.append({"segmentation": segmentation, "label": names[class_id], "score": 0.9})
             path = folder / view.name / f"{view.stem}.json"
             path.parent.mkdir(parents=True, exist_ok=True)

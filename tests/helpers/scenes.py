@@ -112,7 +112,7 @@ def _origin(rng, n, c):
 
 
 def _beyond(rng, n, c):
-    """So far away that the last bit of a coordinate is longer than a cell."""
+    """So far away that the last bit of a coordinate is longer than a voxel."""
     return rng.integers(-4, 5, (n, 3)) * 0.5 + 2.0 ** rng.integers(20, 54), rng.integers(0, 4, n), rng.integers(0, c, n)
 
 

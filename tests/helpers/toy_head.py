@@ -14,9 +14,9 @@ from pointsam.detect.heads.base import PRIOR_LOGIT
 from pointsam.detect.predictions import Predictions
 
 
-def cell_targets(labels, place, class_ids):
+def location_targets(labels, map_shape, class_ids):
     """(K,H,W) 1 at the locations of objects of each class, and (B,2) row and column of the boxes inside of the map."""
-    heat = torch.zeros(len(class_ids), *place.shape)
+    heat = torch.zeros(len(class_ids), *map_shape.shape)
     for channel, class_id in enumerate(class_ids):
         centers = torch.cat(
             [
@@ -24,17 +24,19 @@ def cell_targets(labels, place, class_ids):
                 labels.cluster_center[labels.cluster_class == class_id],
             ]
         )
-        row, column, inside = cells(centers, place)
+        row, column, inside = locations(centers, map_shape)
         heat[channel, row[inside], column[inside]] = 1
-    return heat, *cells(labels.visible_center, place)
+    return heat, *locations(labels.visible_center, map_shape)
 
 
-def cells(centers, place):
+def locations(centers, map_shape):
     """(N,) row, column, and whether they are inside of the map."""
     column, row = (
-        ((centers[:, :2] - centers.new_tensor(place.origin_m)) / centers.new_tensor(place.cell_m)).long().unbind(1)
+        ((centers[:, :2] - centers.new_tensor(map_shape.origin_m)) / centers.new_tensor(map_shape.location_m))
+        .long()
+        .unbind(1)
     )
-    return row, column, (row >= 0) & (row < place.shape[0]) & (column >= 0) & (column < place.shape[1])
+    return row, column, (row >= 0) & (row < map_shape.shape[0]) & (column >= 0) & (column < map_shape.shape[1])
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,14 @@ class ToyHeadConfig:
     def ablations(self):
         return {"no boxes": replace(self, box_weight=0.0)}
 
-    def build(self, channels, place, class_ids):
-        return ToyHead(channels, place, class_ids, self)
+    def build(self, channels, map_shape, class_ids):
+        return ToyHead(channels, map_shape, class_ids, self)
 
 
 class ToyHead(nn.Module):
-    def __init__(self, channels, place, class_ids, config):
+    def __init__(self, channels, map_shape, class_ids, config):
         super().__init__()
-        self.place, self.config = place, config
+        self.map_shape, self.config = map_shape, config
         self.class_ids = tuple(class_ids[name] for name in config.class_names)
         self.logits, self.boxes = nn.Conv2d(channels, len(self.class_ids), 1), nn.Conv2d(channels, 7, 1)
         nn.init.constant_(self.logits.bias, PRIOR_LOGIT)
@@ -69,7 +71,7 @@ class ToyHead(nn.Module):
     def loss(self, output, labels):
         heat, box = [], []
         for logits, boxes, sample_labels in zip(*output, labels, strict=True):
-            target, row, column, inside = cell_targets(sample_labels, self.place, self.class_ids)
+            target, row, column, inside = location_targets(sample_labels, self.map_shape, self.class_ids)
             heat.append(functional.binary_cross_entropy_with_logits(logits, target, reduction="sum"))
             predicted = boxes[:, row[inside], column[inside]].T
             box.append(functional.smooth_l1_loss(predicted, sample_labels.boxes[inside], reduction="sum"))
@@ -83,8 +85,8 @@ class ToyHead(nn.Module):
 
     def _best(self, logits, boxes):
         score, at = logits.sigmoid().flatten().topk(self.config.most)
-        channel, cell = at // logits[0].numel(), at % logits[0].numel()
-        best = boxes.flatten(1)[:, cell].T
+        channel, location = at // logits[0].numel(), at % logits[0].numel()
+        best = boxes.flatten(1)[:, location].T
         best = torch.cat([best[:, :3], best[:, 3:6].abs() + 0.1, best[:, 6:]], dim=1)
         return Predictions(best, score, torch.tensor(self.class_ids)[channel], torch.zeros(len(score), 2))
 

@@ -11,7 +11,7 @@ from pipelines.documents import ClustersDocument
 from pipelines.training.budget import objects_of
 from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes.dataset import NuScenes
-from pointsam.detect.data.budget import BudgetConfig, draw
+from pointsam.detect.data.budget import BudgetConfig, sample_budget
 from pointsam.geometry.boxes import box_members
 from pointsam.stages.recipes import default
 from pointsam.stages.summarize import summarize
@@ -57,7 +57,7 @@ def make_labels(
     """Labels of the true points of every box but those of `missing` tokens; `failed` frames are quarantined.
 
     Points of a box that is missing count as covered by a mask, as those that refinement took away do. `document` is
-    what else the run says of itself.
+    further fields of the run's document.
     """
     taxonomy = dataset.taxonomy if taxonomy is None else taxonomy
     frame_ids = dataset.frame_ids() if frame_ids is None else frame_ids
@@ -113,7 +113,7 @@ def break_off(monkeypatch, after):
     step = Trainer._step
 
     def broken(self, batch):
-        if self.place.step == after:
+        if self.progress.step == after:
             raise KeyboardInterrupt
         return step(self, batch)
 
@@ -122,4 +122,4 @@ def break_off(monkeypatch, after):
 
 def make_budget(dataset, fraction=0.4, rule="class"):
     """A budget, drawn as by the command."""
-    return draw(objects_of(dataset, None, count=True), dataset.taxonomy.names, BudgetConfig(fraction, rule))
+    return sample_budget(objects_of(dataset, None, count=True), dataset.taxonomy.names, BudgetConfig(fraction, rule))

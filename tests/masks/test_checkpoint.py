@@ -47,7 +47,7 @@ def test_a_malicious_pickle_is_refused_and_never_executed(tmp_path, write):
 
 
 @pytest.mark.parametrize("name", ["cut.pth", "cut.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"not weights at all", b"PK\x03\x04broken"])
+@pytest.mark.parametrize("content", [b"", b"not weights at all", b"PK\x03\x04broken", b"\x80\x02."])
 def test_a_damaged_file_is_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BackendError, match="BCK004"):

@@ -29,7 +29,7 @@ def iou(a, b):
 
 
 def decoded(masks):
-    return [rle.decode(counts, masks.height_px, masks.width_px) for counts in masks.rle]
+    return [rle.decode_mask(counts, masks.height_px, masks.width_px) for counts in masks.rle]
 
 
 def stock_masks(sam, image, uv_px):
@@ -126,7 +126,7 @@ def decode_to(monkeypatch):
     def plant(left, right, pred_iou):
         logits = torch.full((1, 1, 256, 256), float(left))
         logits[..., 128:] = right
-        monkeypatch.setattr(predictor, "decode", lambda *_: (logits, torch.full((1, 1), pred_iou)))
+        monkeypatch.setattr(predictor, "decode_prompts", lambda *_: (logits, torch.full((1, 1), pred_iou)))
 
     return plant
 
@@ -156,14 +156,14 @@ def test_out_of_memory_halves_the_chunk_says_so_once_and_changes_nothing(segment
     segmenter = segmenter_with(chunk=4)
     boxes = np.repeat(DISC_BOX, 5, axis=0) + np.arange(5, dtype=np.float32)[:, None]
     expected = segmenter.from_boxes(disc_embedding, boxes)
-    real = predictor.decode
+    real = predictor.decode_prompts
 
     def two_fit(sam, image, prompts, masks):
         if len(prompts) > 2:
             raise torch.cuda.OutOfMemoryError
         return real(sam, image, prompts, masks)
 
-    monkeypatch.setattr(predictor, "decode", two_fit)
+    monkeypatch.setattr(predictor, "decode_prompts", two_fit)
     with pytest.warns(UserWarning, match="decoding 2 prompts at once") as warned:
         found = segmenter.from_boxes(disc_embedding, boxes)
     assert len(warned) == 1
@@ -176,7 +176,7 @@ def test_out_of_memory_with_one_prompt_is_not_hidden(segmenter_with, disc_embedd
     def none_fits(*_):
         raise torch.cuda.OutOfMemoryError
 
-    monkeypatch.setattr(predictor, "decode", none_fits)
+    monkeypatch.setattr(predictor, "decode_prompts", none_fits)
     with pytest.raises(torch.cuda.OutOfMemoryError):
         segmenter_with(chunk=1).from_boxes(disc_embedding, DISC_BOX)
 

@@ -1,4 +1,4 @@
-"""The sequential merge against the rule of method.md A.7, point by point."""
+"""The sequential merge against the rule of docs/method.md A.7, point by point."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Painting against the rule of method.md A.4, on whole images."""
+"""Painting against the rule of docs/method.md A.4, on whole images."""
 
 import numpy as np
 import pytest

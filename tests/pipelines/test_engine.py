@@ -57,6 +57,18 @@ def test_a_workers_error_is_raised_in_the_caller(engine):
         list(ordered_map(_fail, range(3), 2, _nothing, (), engine))
 
 
+def _stop(x):
+    if x == 1:
+        raise StopIteration
+    return x
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stop_iteration_is_an_error_and_not_the_end(workers):
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        list(ordered_map(_stop, range(4), workers, _nothing, ()))
+
+
 def test_tasks_are_taken_only_as_they_are_needed():
     taken = []
 

@@ -25,6 +25,7 @@ def test_the_list_says_where_a_plug_in_comes_from_and_what_is_broken(install):
     result = label("plugins")
     assert result.exit_code == 0
     lines = {tuple(line.split()[:3]): line for line in result.output.splitlines()}
+    assert set(result.output.splitlines()[1]) == {"-", " "}  # as below the header of every other table
     assert lines["datasets", "kitti", "pointsam"].endswith("yes")
     assert lines["exporters", "broken", "theirs"].endswith("no")
     assert lines["exporters", "coco", "pointsam"].endswith("no")

@@ -22,7 +22,7 @@ def done(raised):
     def work():
         raise raised
 
-    return guarded(work, lambda error: error.code, Task("f0", "", True, True), Stopwatch())
+    return guarded(work, lambda error: error.code, Task("f0", "", True, None), Stopwatch())
 
 
 @pytest.mark.parametrize("kind", [DatasetError, CalibrationError, UnfitChangeError, DefectError, QuarantinedError])
@@ -38,8 +38,9 @@ def test_any_other_stops_the_run(kind):
         done(kind("DAT005", "gone", "mend it"))
 
 
-def test_a_defect_sets_a_frame_aside():
-    assert isinstance(done(ValueError("odd")).error, DefectError)
+@pytest.mark.parametrize("raised", [ValueError("odd"), StopIteration()])
+def test_a_defect_sets_a_frame_aside(raised):
+    assert isinstance(done(raised).error, DefectError)
 
 
 def test_a_full_memory_stops_the_run():

@@ -119,6 +119,16 @@ def test_their_format_is_written_with_their_sizes(label, root, out, tmp_path):
     assert [float(value) for value in size] == pytest.approx([1.2, 1.0, 1.0], abs=0.05)
 
 
+def test_their_format_with_a_file_per_frame_has_every_point(label, root, out, tmp_path):
+    done = label("export", out, root, "--to", "yard-txt", "--dest", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")] == ["val/a.txt"]
+    ids = [int(line) for line in (tmp_path / "val" / "a.txt").read_text().splitlines()]
+    assert len(ids) == (root / "a.bin").stat().st_size // 16
+    assert ids.count(0) > 40
+    assert set(ids) == {-1, 0}
+
+
 def test_labels_of_theirs_are_read_without_the_package(out):
     from pointsam.store.reader import Labels
 

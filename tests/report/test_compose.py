@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from PIL import ImageDraw
 
-from pointsam import rle
 from pointsam.datasets import open_dataset
 from pointsam.datasets.io import read_image, read_points
 from pointsam.geometry.projection import project
@@ -96,7 +95,7 @@ def test_void_boxes_are_not_counted(clusters, classes, summary, make_frame, writ
 
 @pytest.mark.parametrize("has_masks", [True, False])
 def test_the_legend_names_masks_where_there_are_some(has_masks, make_frame, written):
-    whole = rle.encode(np.ones((450, 800), dtype=bool))
+    whole = np.ones((450, 800), dtype=bool)
     masks = {"CAM_BACK": [(whole, 0)] if has_masks else []}
     labels = PointLabels.empty(5)
     draw_frame(make_frame(["CAM_BACK"]), shades(["CAM_BACK"]), np.zeros((5, 3)), labels, masks, None, NUSCENES)

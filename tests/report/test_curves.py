@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from pointsam.report.curves import Line, Panel, draw
+from pointsam.report.curves import Line, Panel, line_charts
 
 
 def panel(*names):
@@ -23,17 +23,17 @@ def panel(*names):
     ],
 )
 def test_curves_of_equal_names_have_one_legend(panels, legends):
-    assert draw(panels)[".svg"].count(b'id="legend_') == legends
+    assert line_charts(panels)[".svg"].count(b'id="legend_') == legends
 
 
 def test_panels_stand_three_in_a_row_and_nothing_stands_where_there_is_none():
-    picture = draw([panel("a")] * 4)[".svg"]
+    picture = line_charts([panel("a")] * 4)[".svg"]
     assert picture.count(b'id="axes_') == 6
     assert picture.count(b'id="matplotlib.axis_') == 2 * 4
 
 
 def test_equal_figures_are_equal_bytes():
-    assert draw([panel("a")]) == draw([panel("a")])
+    assert line_charts([panel("a")]) == line_charts([panel("a")])
 
 
 def test_panels_of_the_same_y_axis_reach_as_high_as_the_highest():
@@ -43,7 +43,8 @@ def test_panels_of_the_same_y_axis_reach_as_high_as_the_highest():
 
     def heights(same_y):
         paths = re.findall(
-            rb'd="M [\d.]+ ([\d.]+) \nL [\d.]+ ([\d.]+) \n" clip-path[^>]*stroke: #c44e52', draw(panels, same_y)[".svg"]
+            rb'd="M [\d.]+ ([\d.]+) \nL [\d.]+ ([\d.]+) \n" clip-path[^>]*stroke: #c44e52',
+            line_charts(panels, same_y)[".svg"],
         )
         return [tuple(map(float, path)) for path in paths]
 

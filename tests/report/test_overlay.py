@@ -4,7 +4,7 @@ import pytest
 from pointsam.geometry.projection import project
 from pointsam.report.overlay import draw_camera
 from pointsam.report.style import class_rgb, cluster_rgb
-from pointsam.rle import encode
+from pointsam.rle import encode_mask
 from pointsam.taxonomy import NUSCENES
 
 NONE = (-1, 255)
@@ -66,7 +66,7 @@ def test_a_mask_is_tinted_and_outlined_in_its_class_colour(draw, image):
 def test_run_lengths_draw_as_their_mask(draw, image):
     mask = np.zeros(image.shape[:2], bool)
     mask[100:200, 300:500] = True
-    assert (draw(masks=[(encode(mask), 4)]) == draw(masks=[(mask, 4)])).all()
+    assert (draw(masks=[(encode_mask(mask), 4)]) == draw(masks=[(mask, 4)])).all()
 
 
 def test_a_small_mask_stays_visible_on_a_large_one(draw, image):

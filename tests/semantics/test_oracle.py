@@ -112,7 +112,7 @@ def test_masks_are_the_true_ones_of_what_is_reported(report):
     found = report(masks=True, miss_rate=0.3)
     assert 0 < len(found) == len(found.rle) < 100
     for k, mask in zip(which(found), found.rle, strict=True):
-        np.testing.assert_array_equal(rle.decode(mask, *IDS.shape), k + 1 == IDS)
+        np.testing.assert_array_equal(rle.decode_mask(mask, *IDS.shape), k + 1 == IDS)
 
 
 def test_labels_outside_the_mapping_are_background(truth, frame, view_of):

@@ -56,7 +56,7 @@ def masks_of(found):
 
 def entry(mask, label="car", score=0.75, **more):
     return {
-        "segmentation": {"size": [6, 8], "counts": rle.encode(mask).decode()},
+        "segmentation": {"size": [6, 8], "counts": rle.encode_mask(mask).decode()},
         "label": label,
         "score": score,
         **more,

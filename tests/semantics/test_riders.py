@@ -101,7 +101,7 @@ def test_off_is_off():
 
 
 def test_a_semantic_map_has_no_riders():
-    mask = (rle.encode(np.ones((4, 4), dtype=np.bool_)),) * 2
+    mask = (rle.encode_mask(np.ones((4, 4), dtype=np.bool_)),) * 2
     found = detections((RIDER, PERSON, 1.0), (CYCLE, BICYCLE, 1.0), masks=mask)
     semantic = Detections(found.box_xyxy_px, found.class_id, found.score, mask, instances=False)
     assert ride(semantic, NUSCENES, ON) is semantic
@@ -127,9 +127,9 @@ def test_masks_unite():
     masks = np.zeros((2, 6, 5), dtype=np.bool_)
     masks[0, :4, 1:3] = True
     masks[1, 3:, :] = True
-    coded = tuple(rle.encode(mask) for mask in masks)
+    coded = tuple(rle.encode_mask(mask) for mask in masks)
     found = ride(detections((RIDER, PERSON, 0.5), (CYCLE, BICYCLE, 0.5), masks=coded), NUSCENES, ON)
-    assert found.rle == (rle.encode(masks.any(axis=0)),)
+    assert found.rle == (rle.encode_mask(masks.any(axis=0)),)
 
 
 def test_a_parked_bicycle_is_no_kitti_cyclist_but_a_nuscenes_bicycle():

@@ -51,7 +51,7 @@ def painted(_camera="front"):
 
 def image_masks():
     one = np.ones(1, np.float32)
-    masks = Masks(120, 160, (rle.encode(car_mask()),), 0.9 * one, 0.95 * one, np.zeros(1, np.int32))
+    masks = Masks(120, 160, (rle.encode_mask(car_mask()),), 0.9 * one, 0.95 * one, np.zeros(1, np.int32))
     box = np.array([[LEFT, TOP, RIGHT, BOTTOM]], np.float32)
     found = Detections(box, np.array([CAR], np.uint8), 0.8 * one, masks.rle)
     return ImageMasks("frame", "front", "ok", "", "", masks, found, np.zeros((0, 2), np.int32))

@@ -6,7 +6,7 @@ from pointsam.semantics.oracle import OracleConfig
 from pointsam.semantics.ssd import SsdConfig
 from pointsam.stages.recipes import RECIPES, MasksConfig, with_overrides
 
-PUBLISHED = {  # method.md A.0
+PUBLISHED = {  # docs/method.md A.0
     "masks.prompt.sweeps": (0, 1, -1),
     "masks.prompt.close_m": 1.0,
     "masks.prompt.max_prompts": 256,
@@ -123,7 +123,7 @@ def test_an_unknown_back_end_is_refused_before_the_run():
 
 
 def test_a_document_opens_without_the_back_ends_that_it_names():
-    """Labels are judged and exported on machines that did not make them."""
+    """Labels are evaluated and exported on machines that did not make them."""
     document = RECIPES["paper"]().masks.as_dict() | {"backend": "theirs", "theirs": {"colour": "red"}}
     masks = MasksConfig.from_dict(document, "run.json")
     assert (masks.backend, masks.options["theirs"]) == ("theirs", {"colour": "red"})

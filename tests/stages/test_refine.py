@@ -188,10 +188,10 @@ def test_a_labelled_point_must_be_finite_and_others_need_not():
 def crowded_places(draw):
     """Up to 40 points on a lattice finer than the link distances, so that everything is near something."""
     n = draw(st.integers(1, 40))
-    cells = draw(st.lists(st.tuples(*[st.integers(0, 12)] * 2, st.integers(0, 2)), min_size=n, max_size=n))
+    bins = draw(st.lists(st.tuples(*[st.integers(0, 12)] * 2, st.integers(0, 2)), min_size=n, max_size=n))
     mask = draw(st.lists(st.integers(-1, 5), min_size=n, max_size=n))
     class_of_mask = draw(st.lists(st.integers(0, 9), min_size=7, max_size=7))
-    return np.array(cells) * 0.4 + [4, -2, -1], labels(mask, np.array(class_of_mask)[mask])
+    return np.array(bins) * 0.4 + [4, -2, -1], labels(mask, np.array(class_of_mask)[mask])
 
 
 @settings(max_examples=30)

@@ -48,7 +48,7 @@ def test_up_is_the_vehicles_up_not_the_sensors():
     assert trimmed(rolled.inverse().apply(xyz), ego_SE3_lidar=rolled) == trimmed(xyz)
 
 
-def test_every_object_is_judged_by_itself():
+def test_every_object_is_trimmed_by_itself():
     xyz = np.concatenate([BODY, ROAD, BODY + np.array([0, 9, 3]), ROAD + np.array([0, 9, 3])])
     ids = np.repeat([7, 3], 16).astype(np.int32)
     labels = PointLabels(ids, np.full(32, PEDESTRIAN, np.uint8))

@@ -161,14 +161,14 @@ def test_a_folder_explains_itself(tmp_path):
     ("old", "new", "told"),
     [
         ('"kappa": 0.04', '"kappa": "0.04"', "in stages.clusters.document: kappa is wrong"),
-        ('"kappa": 0.04', '"kapa": 0.04', "in stages.clusters.document: kapa is no field of it"),
-        ('"words": [', '"mine": 1, "words": [', "in stages.clusters.document: mine is no field of it"),
+        ('"kappa": 0.04', '"kapa": 0.04', "in stages.clusters.document: kapa is not a field"),
+        ('"words": [', '"mine": 1, "words": [', "in stages.clusters.document: mine is not a field"),
         ('"calibration_perturbation"', '"calibration"', "in stages.clusters.metadata: calibration"),
         ('"key"', '"kay"', "stages.clusters.k[ea]y is"),
         ('"schema_version": 2,\n  "stages"', '"stages"', "schema_version is missing"),
-        ('"stages": {', '"stages": [{}], "more": {', "more is no field of it"),
+        ('"stages": {', '"stages": [{}], "more": {', "more is not a field"),
         ('"frames": 7', '"frames": "7"', "in stages.clusters.document.plan: frames is wrong"),
-        ("{", "[" * 100_000, "no JSON: nested too deeply"),
+        ("{", "[" * 100_000, "not valid JSON: nested too deeply"),
     ],
 )
 def test_an_edited_run_json_is_damage_that_names_file_and_field(tmp_path, old, new, told):

@@ -111,14 +111,14 @@ def test_labels_come_back_as_they_went(frames):
     tables = label_tables(frames)
     start = 0
     for k, frame in enumerate(frames):
-        labels, views, covered = rows.point_labels(tables["points"], k)
+        labels, views, covered = rows.read_points(tables["points"], k)
         stop = start + len(frame.clusters)
         back = FrameLabels(
-            rows.frame_row(tables["frames"], k, frame.frame.scene),
+            rows.read_frame(tables["frames"], k, frame.frame.scene),
             labels,
             views,
             covered,
-            rows.clusters(tables["clusters"], range(start, stop)),
+            rows.read_clusters(tables["clusters"], range(start, stop)),
         )
         assert_same(back, frame)
         start = stop
@@ -129,7 +129,7 @@ def test_labels_come_back_as_they_went(frames):
 def test_masks_come_back_as_they_went(found):
     table = masks_table(found, METADATA)
     for k, image in enumerate(found):
-        assert_same(rows.image_masks(table, k), image)
+        assert_same(rows.read_image_masks(table, k), image)
 
 
 def test_tables_have_the_types_of_the_contract():

@@ -6,7 +6,7 @@ import pytest
 from pointsam.base.errors import SchemaError
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
-from pointsam.synth.light import WEATHERS, PointLight, draw, sky_rgb
+from pointsam.synth.light import WEATHERS, PointLight, draw_weather, sky_rgb
 from pointsam.synth.material import Material
 from pointsam.synth.mesh import box, join, rotation, surface
 from pointsam.synth.render import photograph, snapshot
@@ -179,7 +179,7 @@ def test_an_empty_world_is_sky():
 @pytest.mark.parametrize("name", WEATHERS)
 def test_weather_varies_within_its_kind(name):
     rng = np.random.default_rng(0)
-    drawn = [draw(name, rng) for _ in range(20)]
+    drawn = [draw_weather(name, rng) for _ in range(20)]
     assert len({w.sun_direction for w in drawn}) == 20
     for weather in drawn:
         assert np.linalg.norm(weather.sun_direction) == pytest.approx(1)
@@ -187,9 +187,9 @@ def test_weather_varies_within_its_kind(name):
         sky = sky_rgb(np.array([[0, 0, 1], [1, 0, 0], [0, 0.6, 0.8]], np.float32), weather)
         assert sky.shape == (3, 3)
         assert (sky >= 0).all()
-    assert draw(name, np.random.default_rng(4)) == draw(name, np.random.default_rng(4))
+    assert draw_weather(name, np.random.default_rng(4)) == draw_weather(name, np.random.default_rng(4))
 
 
 def test_unknown_weather_is_refused():
     with pytest.raises(SchemaError, match="SCH005"):
-        draw("snow", np.random.default_rng(0))
+        draw_weather("snow", np.random.default_rng(0))

@@ -89,7 +89,7 @@ class LabelRow:
 
 @runtime_checkable
 class HasKittiLabels(Protocol):
-    """A data set with KITTI's label files: detections are also evaluated by KITTI's average precision."""
+    """A data set with KITTI's label files: predictions are also evaluated by KITTI's average precision."""
 
     def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
         """The rows of the label file of a frame; None if it has none.
@@ -104,8 +104,8 @@ def read_calibration(path: DataPath) -> Calibration:
 
     Raises:
         DatasetError: DAT004 if the file is missing.
-        CalibrationError: naming file and key: CAL003 on a missing key, a wrong number of values or a value that is no
-            finite number, CAL001 on an invalid rotation.
+        CalibrationError: naming file and key: CAL003 on a missing key, a wrong number of values or a value that is
+            not a finite number, CAL001 on an invalid rotation.
     """
     values: dict[str, list[str]] = {}
     for line in _lines(path, "calibration file"):

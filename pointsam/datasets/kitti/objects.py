@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.paths import name_problem
 from pointsam.base.remote import DataPath, data_path
 from pointsam.datasets.io import ImageFile, RawPoints, image_size, read_points
 from pointsam.datasets.kitti.files import (
@@ -210,7 +211,7 @@ class Kitti:
     def fingerprint(self) -> str:
         """Hex digest over the names of all LiDAR files and the contents of all calibration files.
 
-        Sizes and images are no part of it: a truncated file can then be replaced within the run that quarantined it.
+        Sizes and images are not part of it: a truncated file can then be replaced within the run that quarantined it.
         """
         digest = hashlib.sha256()
         for folder in FOLDERS:
@@ -224,7 +225,7 @@ class Kitti:
         number = frame_id.removeprefix(_TESTING_PREFIX)
         files = _FrameFiles.of(self.root / self.scene(frame_id), number)
         # A frame that lacks only its LiDAR file is damaged, not unknown: reading the points reports it.
-        if not (files.velodyne.is_file() or files.calibration.is_file()):
+        if name_problem(number) or not (files.velodyne.is_file() or files.calibration.is_file()):
             raise DatasetError(
                 "DAT010",
                 f"{self.root}: no frame {frame_id!r}, {files.velodyne} is missing",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypedDict, TypeVar
+from typing import Generic, Protocol, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.arrays import IntArray
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import BrokenRuleError, DatasetError
 from pointsam.base.remote import DataPath
 from pointsam.datasets.nuscenes.versions import table_path
 
@@ -148,6 +148,36 @@ def numbers(value: Sequence[float], count: int) -> Sequence[float]:
     except TypeError:  # the values of lists were not checked
         return [np.nan] * count
     return floats if len(floats) == count else [np.nan] * count
+
+
+class _HasToken(Protocol):
+    @property
+    def token(self) -> str: ...
+
+
+T = TypeVar("T", bound=_HasToken)
+
+
+def by_token(folder: DataPath, table: str, rows: Iterable[T]) -> dict[str, T]:
+    """The rows of a table by token. Equal rows count once.
+
+    Raises:
+        BrokenRuleError: DAT012 if two different rows have the same token.
+    """
+    known: dict[str, T] = {}
+    for row in rows:
+        if known.setdefault(row.token, row) != row:
+            raise same_token(folder, table, row.token)
+    return known
+
+
+def same_token(folder: DataPath, table: str, token: str) -> BrokenRuleError:
+    """The error of two different rows with the same token."""
+    return BrokenRuleError(
+        "DAT012",
+        f"{table_path(folder, table)}: two different rows have the token {token!r}",
+        "keep the right row, or unpack the tables again, all from one archive",
+    )
 
 
 def rows_of(tokens: Iterable[str]) -> dict[str, int]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from pointsam.base.errors import CalibrationError, DatasetError, RotationError
-from pointsam.base.paths import require_name
+from pointsam.base.errors import CalibrationError, RotationError
+from pointsam.base.paths import data_file, require_name
 from pointsam.base.remote import DataPath
 from pointsam.datasets.io import ImageFile, RawPoints
 from pointsam.datasets.nuscenes.index import Index
@@ -71,16 +71,9 @@ class Exposures:
         """The path of a file that a table names.
 
         Raises:
-            DatasetError: DAT011 on a URL in another kind of store than the root.
+            DatasetError: DAT011 on a name that leaves the root.
         """
-        try:
-            return self._root / name
-        except ValueError as error:
-            raise DatasetError(
-                "DAT011",
-                f"{self._folder}: a table names the file {name!r}: {error}",
-                "name a file of the root",
-            ) from error
+        return data_file(self._root, name, f"{self._folder}: a table names the file")
 
     def pose(self, group: str, table: str, row: int) -> SE3:
         """The transform of a row of a group.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import BrokenRuleError
 from pointsam.base.remote import DataPath
 from pointsam.datasets.nuscenes import schema
 from pointsam.datasets.nuscenes.annotations import read_boxes, read_categories, read_label_files
@@ -26,10 +26,12 @@ from pointsam.datasets.nuscenes.columns import (
     Rows,
     Samples,
     Sweeps,
+    by_token,
     matrix,
     numbers,
     ranges,
     rows_of,
+    same_token,
 )
 from pointsam.datasets.nuscenes.tables import read_rows
 from pointsam.datasets.nuscenes.versions import table_path
@@ -47,17 +49,12 @@ def join(folder: DataPath) -> dict[str, Group]:
 
     Raises:
         DatasetError: DAT003 on a token that no row has, DAT004 or DAT011 on a table that cannot be read.
+        BrokenRuleError: DAT012 on rows that contradict each other.
     """
     calibrations, calibration_row, cameras = _calibrations(folder)
     samples = _samples(folder)
     tokens = [sample.token for sample in samples]
     sample_row = rows_of(tokens)
-    if len(sample_row) < len(tokens):
-        raise DatasetError(
-            "DAT011",
-            f"{table_path(folder, 'sample')}: two rows have the same token",
-            "give every sample a different token",
-        )
     exposures, shots = _exposures(folder, sample_row, calibrations, calibration_row, cameras)
     pose_row = rows_of(dict.fromkeys(exposure.pose for exposure in (*exposures, *shots)))
     poses, known_poses = _poses(folder, pose_row)
@@ -65,6 +62,8 @@ def join(folder: DataPath) -> dict[str, Group]:
     lidar = np.full(len(tokens), -1, dtype=np.int32)
     for row, exposure in enumerate(exposures):
         if exposure.is_key:
+            if lidar[exposure.sample] >= 0:
+                raise _two_keys(folder, tokens[exposure.sample], LIDAR, exposures[lidar[exposure.sample]], exposure)
             lidar[exposure.sample] = row
     camera_first, camera_last = ranges(np.array([shot.sample for shot in shots], dtype=np.int64), len(tokens))
     t_us = np.array([sample.t_us for sample in samples], dtype=np.int64)
@@ -97,8 +96,9 @@ def join(folder: DataPath) -> dict[str, Group]:
 
 def _calibrations(folder: DataPath) -> tuple[Calibrations, dict[str, int], set[str]]:
     """The calibrations, the row of each token, and the channels of cameras."""
-    sensors = {sensor.token: sensor for sensor in read_rows(folder, "sensor", schema.Sensor)}
-    rows = list(read_rows(folder, "calibrated_sensor", schema.CalibratedSensor))
+    sensors = by_token(folder, "sensor", read_rows(folder, "sensor", schema.Sensor))
+    table = "calibrated_sensor"
+    rows = list(by_token(folder, table, read_rows(folder, table, schema.CalibratedSensor)).values())
     link = Link(folder, "calibrated_sensor", "sensor_token", "sensor", sensors)
     columns: Calibrations = {
         "token": [row.token for row in rows],
@@ -122,10 +122,10 @@ class _Sample(NamedTuple):
 
 
 def _samples(folder: DataPath) -> list[_Sample]:
-    scenes = {scene.token: scene.name for scene in read_rows(folder, "scene", schema.Scene)}
+    scenes = by_token(folder, "scene", read_rows(folder, "scene", schema.Scene))
     link = Link(folder, "sample", "scene_token", "scene", scenes)
-    rows = read_rows(folder, "sample", schema.Sample)
-    return sorted(_Sample(link(row.token, row.scene_token), row.timestamp, row.token) for row in rows)
+    rows = by_token(folder, "sample", read_rows(folder, "sample", schema.Sample)).values()
+    return sorted(_Sample(link(row.token, row.scene_token).name, row.timestamp, row.token) for row in rows)
 
 
 class _Exposure(NamedTuple):
@@ -152,13 +152,17 @@ def _exposures(
     calibration_row: dict[str, int],
     cameras: set[str],
 ) -> tuple[list[_Exposure], list[_Exposure]]:
-    """Exposures of the LiDAR, and key frames of cameras; if a sample has several of a camera, the last of the table."""
+    """Exposures of the LiDAR, and key frames of cameras.
+
+    Raises:
+        BrokenRuleError: DAT012 if two different rows have the same token, or a sample has two key images of a camera.
+    """
     to_calibration = Link(folder, "sample_data", "calibrated_sensor_token", "calibrated_sensor", calibration_row)
     to_sample = Link(folder, "sample_data", "sample_token", "sample", sample_row)
     channels = calibrations["channel"]
     place = rows_of(CAMERAS)
     rank = {channel: (place.get(channel, len(CAMERAS)), channel) for channel in cameras}
-    sweeps: list[_Exposure] = []
+    known: dict[str, _Exposure] = {}
     images: dict[tuple[int, tuple[int, str]], _Exposure] = {}
     for row in read_rows(folder, "sample_data", schema.SampleData):
         calibration = to_calibration(row.token, row.calibrated_sensor_token)
@@ -180,11 +184,24 @@ def _exposures(
             row.width,
             row.height,
         )
-        if is_lidar:
-            sweeps.append(exposure)
-        else:
-            images[exposure.sample, exposure.rank] = exposure
-    return sorted(sweeps), [images[key] for key in sorted(images)]
+        if known.setdefault(row.token, exposure) != exposure:
+            raise same_token(folder, "sample_data", row.token)
+        if not is_lidar:
+            other = images.setdefault((exposure.sample, exposure.rank), exposure)
+            if other != exposure:
+                token = next(token for token, number in sample_row.items() if number == exposure.sample)
+                raise _two_keys(folder, token, channel, other, exposure)
+    sweeps = sorted(exposure for exposure in known.values() if exposure.rank[1] == LIDAR)
+    return sweeps, [images[key] for key in sorted(images)]
+
+
+def _two_keys(folder: DataPath, sample: str, channel: str, one: _Exposure, other: _Exposure) -> BrokenRuleError:
+    return BrokenRuleError(
+        "DAT012",
+        f"{table_path(folder, 'sample_data')}: sample {sample!r} has two key frames of {channel}, "
+        f"rows {one.token!r} and {other.token!r}",
+        "set is_key_frame of one of them to false",
+    )
 
 
 def _sweeps(folder: DataPath, rows: Sequence[_Exposure], poses: dict[str, int]) -> Sweeps:
@@ -231,7 +248,9 @@ def _poses(folder: DataPath, row_of: dict[str, int]) -> tuple[Poses, dict[str, i
     for token, translation, rotation in read_rows(folder, "ego_pose", schema.EgoPose):
         row = row_of.get(token)
         if row is not None:
-            values[row, :3] = numbers(translation, 3)
-            values[row, 3:] = numbers(rotation, 4)
+            value = [*numbers(translation, 3), *numbers(rotation, 4)]
+            if token in found and not np.array_equal(values[row], value, equal_nan=True):
+                raise same_token(folder, "ego_pose", token)
+            values[row] = value
             found[token] = row
     return {"token": list(row_of), "translation": values[:, :3], "rotation": values[:, 3:]}, found

@@ -65,9 +65,9 @@ def read_panoptic(path: DataPath, num_points: int) -> NDArray[np.int32]:
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise ValueError("it holds one bare array")
             labels: NDArray[np.int32] = arrays["data"].astype(np.int32)
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (LookupError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(
-            "DAT011", f"{path} is no panoptic label file: {error}", "unpack the panoptic labels again"
+            "DAT011", f"{path} is not a panoptic label file: {error}", "unpack the panoptic labels again"
         ) from error
     except OSError as error:
         raise _unreadable(path, error) from error

@@ -1,1 +1,1 @@
-"""Label assignment: which location, anchor or proposal is trained for which box or cluster (method.md B.5 to B.8)."""
+"""Label assignment: which location, anchor or proposal is trained for which object (docs/method.md B.5 to B.8)."""

@@ -5,7 +5,7 @@ counted exactly without testing all pairs: the anchors that hold a point form a 
 entries of a difference table per point, summed up, give the counts of all anchors.
 
 Shapes: H, W rows and columns of the feature map; R rotations; A = R H W anchors of a class; M clusters and B boxes of
-the class. Source: method.md B.7.
+the class. Source: docs/method.md B.7.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class AnchorMap(MapShape):
     """The positions of anchors: the centres of the locations of a feature map.
 
     Args:
-        origin_m, cell_m, shape: as in `MapShape`.
+        origin_m, location_m, shape: as in `MapShape`.
         classes: anchors of each class.
         class_ids: class_id of each of these classes.
     """
@@ -80,7 +80,7 @@ class AnchorMap(MapShape):
     def centers(self, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
         """(W,) x and (H,) y of the centres of the locations."""
         x, y = (torch.arange(count, device=device) + 0.5 for count in reversed(self.shape))
-        return self.origin_m[0] + x * self.cell_m[0], self.origin_m[1] + y * self.cell_m[1]
+        return self.origin_m[0] + x * self.location_m[0], self.origin_m[1] + y * self.location_m[1]
 
     def counts(self, xy: Tensor, group: Tensor, num_groups: int, anchors: AnchorClass) -> Tensor:
         """(G,R,H,W) int64 number of points of each group in each anchor's rectangle, edges included, at any height.
@@ -96,10 +96,12 @@ class AnchorMap(MapShape):
         for yaw in _ROTATIONS:
             length, width = anchors.size_lwh_m[1::-1] if yaw else anchors.size_lwh_m[:2]
             spans = []
-            for center, half, place in zip(self.centers(xy.device), (length / 2, width / 2), xy.unbind(1), strict=True):
-                place = place.to(center.dtype).contiguous()
-                first = torch.searchsorted((center + half).contiguous(), place)
-                spans.append((first, torch.searchsorted((center - half).contiguous(), place, right=True)))
+            for center, half, position in zip(
+                self.centers(xy.device), (length / 2, width / 2), xy.unbind(1), strict=True
+            ):
+                position = position.to(center.dtype).contiguous()
+                first = torch.searchsorted((center + half).contiguous(), position)
+                spans.append((first, torch.searchsorted((center - half).contiguous(), position, right=True)))
             (x0, x1), (y0, y1) = spans
             met = (x0 < x1) & (y0 < y1)
             steps = torch.zeros(num_groups * (h + 1) * (w + 1), dtype=torch.int64, device=xy.device)
@@ -150,7 +152,7 @@ def anchor_targets(labels: SampleLabels, anchor_map: AnchorMap, match: Match = "
 def _by_overlap(
     labels: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int
 ) -> tuple[Tensor, Tensor]:
-    """(A,) label and box of the anchors of a class (method.md B.7)."""
+    """(A,) label and box of the anchors of a class (docs/method.md B.7)."""
     ours = (labels.box_class == class_id).nonzero(as_tuple=True)[0]
     label, owner = _matched(_box_overlap(labels.boxes[ours], anchor_map, anchors), *anchors.box_iou)
     by_cluster, _ = _matched(_cluster_overlap(labels, anchor_map, anchors, class_id), *anchors.cluster_iou)
@@ -173,9 +175,9 @@ def _by_centers(
     ours = (labels.box_class == class_id).nonzero(as_tuple=True)[0]
     by_box = _box_overlap(labels.boxes[ours], anchor_map, anchors)
     by_cluster = _cluster_overlap(labels, anchor_map, anchors, class_id)
-    yaw, cells = labels.boxes[ours, 6], anchor_map.shape[0] * anchor_map.shape[1]
+    yaw, locations = labels.boxes[ours, 6], anchor_map.shape[0] * anchor_map.shape[1]
     turned = (yaw.sin().abs() > yaw.cos().abs()).long()
-    best = by_cluster.view(len(_ROTATIONS), cells, -1).amax(dim=1).argmax(dim=0)
+    best = by_cluster.view(len(_ROTATIONS), locations, -1).amax(dim=1).argmax(dim=0)
     near, owner = _near(
         torch.cat([labels.visible_center[ours], labels.cluster_center[labels.cluster_class == class_id]]),
         anchor_map,
@@ -183,7 +185,7 @@ def _by_centers(
     )
     rotation = torch.cat([turned, best])
     boxed = near & (owner < len(ours))
-    label = torch.full((len(_ROTATIONS), cells), NEGATIVE, dtype=torch.int8, device=near.device)
+    label = torch.full((len(_ROTATIONS), locations), NEGATIVE, dtype=torch.int8, device=near.device)
     for overlap, (_, low) in ((by_box, anchors.box_iou), (by_cluster, anchors.cluster_iou)):
         if overlap.shape[1]:
             label[(overlap.amax(dim=1) >= low).view_as(label)] = IGNORED
@@ -205,7 +207,7 @@ def _near(centers: Tensor, anchor_map: AnchorMap, radius_m: float) -> tuple[Tens
         none = torch.zeros(len(at), dtype=torch.int64, device=at.device)
         return none.bool(), none
     far = torch.linalg.norm(at[:, None] - centers[:, :2], dim=2)
-    half = at.new_tensor(anchor_map.cell_m) / 2
+    half = at.new_tensor(anchor_map.location_m) / 2
     outside = ((centers[:, :2] < at[0] - half) | (centers[:, :2] >= at[-1] + half)).any(dim=1)
     far[:, outside] = torch.inf
     least, owner = far.min(dim=1)
@@ -220,7 +222,7 @@ def _box_overlap(boxes: Tensor, anchor_map: AnchorMap, anchors: AnchorClass) -> 
 
 
 def _cluster_overlap(labels: SampleLabels, anchor_map: AnchorMap, anchors: AnchorClass, class_id: int) -> Tensor:
-    """(A,M) overlap of the anchors and clusters of a class (method.md B.6): all points of the sweep, at any height."""
+    """(A,M) overlap of the anchors and clusters of a class (docs/method.md B.6): all points, at any height."""
     ours = (labels.cluster_class == class_id).nonzero(as_tuple=True)[0]
     if len(ours) == 0:
         return labels.xyz.new_zeros(len(_ROTATIONS) * anchor_map.shape[0] * anchor_map.shape[1], 0)
@@ -253,15 +255,15 @@ def sine_difference(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return predicted.sin() * target.cos(), predicted.cos() * target.sin()
 
 
-def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
+def encode_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
     """(N,7) residuals of boxes to their anchors: offsets over the anchor's diagonal and height, log sizes, yaw."""
     diagonal = torch.linalg.norm(anchors[:, 3:5], dim=1, keepdim=True)
     offset = (boxes[:, :3] - anchors[:, :3]) / torch.cat([diagonal, diagonal, anchors[:, 5:6]], dim=1)
     return torch.cat([offset, (boxes[:, 3:6] / anchors[:, 3:6]).log(), boxes[:, 6:] - anchors[:, 6:]], dim=1)
 
 
-def decode(residuals: Tensor, anchors: Tensor) -> Tensor:
-    """(N,7) boxes of residuals: the inverse of `encode`."""
+def decode_boxes(residuals: Tensor, anchors: Tensor) -> Tensor:
+    """(N,7) boxes of residuals: the inverse of `encode_boxes`."""
     diagonal = torch.linalg.norm(anchors[:, 3:5], dim=1, keepdim=True)
     center = residuals[:, :3] * torch.cat([diagonal, diagonal, anchors[:, 5:6]], dim=1) + anchors[:, :3]
     return torch.cat([center, residuals[:, 3:6].exp() * anchors[:, 3:6], residuals[:, 6:] + anchors[:, 6:]], dim=1)

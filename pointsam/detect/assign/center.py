@@ -3,7 +3,7 @@
 Both kinds have their peak at the centre of their visible points; only boxes are targets of centre, size and heading.
 H, W locations of the feature map along y and x, C classes of a head, K locations at which a box is regressed.
 
-Source: method.md B.5.
+Source: docs/method.md B.5.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class CenterMap(MapShape):
     """The heat map of a head.
 
     Args:
-        origin_m, cell_m, shape: as in `MapShape`.
+        origin_m, location_m, shape: as in `MapShape`.
         classes: class_id of each channel.
         smallest_radius: smallest radius of a peak in locations, by channel; clusters always have this radius.
         reach: distance from its peak, in locations, up to which a box is also regressed. Published: 0, the peak only.
@@ -72,14 +72,14 @@ def center_targets(labels: Sequence[SampleLabels], head: CenterMap) -> CenterTar
     """Targets of a head for the labels of a batch."""
     heats, counted, rows, peaks = [], [], [], 0
     for index, sample_labels in enumerate(labels):
-        cell, channel, radius, box = _peaks(sample_labels, head)
-        heat = splat(cell, channel, radius, (len(head.classes), *head.shape))
+        location, channel, radius, box = _peaks(sample_labels, head)
+        heat = splat(location, channel, radius, (len(head.classes), *head.shape))
         heats.append(heat)
         counted.append(_counted(sample_labels, head, heat))
-        peaks += len(cell)
-        cell, box = _regressed(cell, box, head)
-        at = torch.cat([torch.full_like(cell[:, :1], index), cell], dim=1)
-        rows.append((at, _code(sample_labels, box, cell, head)))
+        peaks += len(location)
+        location, box = _regressed(location, box, head)
+        at = torch.cat([torch.full_like(location[:, :1], index), location], dim=1)
+        rows.append((at, _code(sample_labels, box, location, head)))
     sample, column, row = torch.cat([at for at, _ in rows]).unbind(1)
     code = torch.cat([code for _, code in rows])
     return CenterTargets(torch.stack(heats), torch.stack(counted), peaks, sample, row, column, code)
@@ -94,34 +94,34 @@ def _peaks(labels: SampleLabels, head: CenterMap) -> tuple[Tensor, Tensor, Tenso
     channel = channel_of[torch.cat([labels.box_class, labels.cluster_class])]
     none = torch.full_like(labels.cluster_class, -1)
     box = torch.cat([torch.arange(len(labels.boxes), device=none.device), none])
-    place = (centers[:, :2] - centers.new_tensor(head.origin_m)) / centers.new_tensor(head.cell_m)
-    size = place.new_tensor([head.shape[1], head.shape[0]])
-    ours = ((channel >= 0) & ((place >= 0) & (place < size)).all(dim=1)).nonzero(as_tuple=True)[0][:_MOST_OBJECTS]
-    place, channel, box = place[ours], channel[ours], box[ours]
-    cell = place.floor().long()
-    radius = torch.tensor(head.smallest_radius, device=cell.device)[channel]
+    at_xy = (centers[:, :2] - centers.new_tensor(head.origin_m)) / centers.new_tensor(head.location_m)
+    size = at_xy.new_tensor([head.shape[1], head.shape[0]])
+    ours = ((channel >= 0) & ((at_xy >= 0) & (at_xy < size)).all(dim=1)).nonzero(as_tuple=True)[0][:_MOST_OBJECTS]
+    at_xy, channel, box = at_xy[ours], channel[ours], box[ours]
+    location = at_xy.floor().long()
+    radius = torch.tensor(head.smallest_radius, device=location.device)[channel]
     of_box = box >= 0
-    length, width = (labels.boxes[box[of_box], 3:5] / centers.new_tensor(head.cell_m)).unbind(1)
+    length, width = (labels.boxes[box[of_box], 3:5] / centers.new_tensor(head.location_m)).unbind(1)
     radius[of_box] = torch.maximum(gaussian_radius(length, width).floor().long(), radius[of_box])
-    return cell, channel, radius, box
+    return location, channel, radius, box
 
 
-def _regressed(cell: Tensor, box: Tensor, head: CenterMap) -> tuple[Tensor, Tensor]:
+def _regressed(location: Tensor, box: Tensor, head: CenterMap) -> tuple[Tensor, Tensor]:
     """(K,2) locations where boxes are regressed, and (K,) their boxes.
 
     Each box is regressed at its peak, and within its reach where no other peak is nearer.
     """
-    step = torch.arange(-head.reach, head.reach + 1, device=cell.device)
+    step = torch.arange(-head.reach, head.reach + 1, device=location.device)
     offset = torch.cartesian_prod(step, step)
     height, width = head.shape
-    about = (cell[:, None] + offset).flatten(0, 1)
-    owner = torch.arange(len(cell), device=cell.device).repeat_interleave(len(offset))
-    far = (offset**2).sum(dim=1).repeat(len(cell))
+    about = (location[:, None] + offset).flatten(0, 1)
+    owner = torch.arange(len(location), device=location.device).repeat_interleave(len(offset))
+    far = (offset**2).sum(dim=1).repeat(len(location))
     inside = ((about >= 0) & (about < about.new_tensor([width, height]))).all(dim=1).nonzero(as_tuple=True)[0]
     order = inside[torch.argsort(far[inside], stable=True)]
-    _, place = torch.unique(about[order, 1] * width + about[order, 0], return_inverse=True)
-    rank = torch.arange(len(order), device=cell.device)
-    nearest = torch.full_like(rank, len(order)).scatter_reduce(0, place, rank, "amin")[place] == rank
+    _, group = torch.unique(about[order, 1] * width + about[order, 0], return_inverse=True)
+    rank = torch.arange(len(order), device=location.device)
+    nearest = torch.full_like(rank, len(order)).scatter_reduce(0, group, rank, "amin")[group] == rank
     kept = order[(nearest | (far[order] == 0)) & (box[owner[order]] >= 0)]
     return about[kept], box[owner[kept]]
 
@@ -135,22 +135,22 @@ def gaussian_radius(length: Tensor, width: Tensor, overlap: float = _OVERLAP) ->
     return (-2 * o * both + torch.sqrt(4 * o**2 * both**2 - 16 * o * (o - 1) * area)) / 2
 
 
-def splat(cell: Tensor, channel: Tensor, radius: Tensor, shape: tuple[int, int, int]) -> Tensor:
+def splat(location: Tensor, channel: Tensor, radius: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """(C,H,W) maximum over objects of a Gaussian with sigma (2r + 1) / 6, truncated at the radius r.
 
     Args:
-        cell: (N,2) location x, y of each object.
+        location: (N,2) location x, y of each object.
         channel: (N,) channel of each object.
         radius: (N,) radius in locations.
         shape: C, H, W.
     """
-    heat = torch.zeros(shape, device=cell.device)
-    if len(cell) == 0:
+    heat = torch.zeros(shape, device=location.device)
+    if len(location) == 0:
         return heat
     reach = int(radius.max())
-    step = torch.arange(-reach, reach + 1, device=cell.device)
+    step = torch.arange(-reach, reach + 1, device=location.device)
     dy, dx = (d.flatten() for d in torch.meshgrid(step, step, indexing="ij"))
-    x, y = cell[:, :1] + dx, cell[:, 1:] + dy
+    x, y = location[:, :1] + dx, location[:, 1:] + dy
     sigma = (2 * radius[:, None] + 1) / 6
     bell = torch.exp(-(dx**2 + dy**2) / (2 * sigma**2))
     inside = (dx.abs() <= radius[:, None]) & (dy.abs() <= radius[:, None])
@@ -163,19 +163,19 @@ def splat(cell: Tensor, channel: Tensor, radius: Tensor, shape: tuple[int, int, 
 def _counted(labels: SampleLabels, head: CenterMap, heat: Tensor) -> Tensor:
     """(H,W) bool: all locations except those next to an unknown point and without heat of a labelled object."""
     xy = labels.xyz[labels.unknown, :2]
-    cell = ((xy - xy.new_tensor(head.origin_m)) / xy.new_tensor(head.cell_m)).floor().long()
-    inside = ((cell >= 0) & (cell < cell.new_tensor([head.shape[1], head.shape[0]]))).all(dim=1)
-    column, row = cell[inside].unbind(1)
+    location = ((xy - xy.new_tensor(head.origin_m)) / xy.new_tensor(head.location_m)).floor().long()
+    inside = ((location >= 0) & (location < location.new_tensor([head.shape[1], head.shape[0]]))).all(dim=1)
+    column, row = location[inside].unbind(1)
     unknown = torch.zeros(head.shape, device=heat.device)
     unknown[row, column] = 1.0
     around = functional.max_pool2d(unknown[None], 3, stride=1, padding=1)[0] > 0
     return ~(around & (heat.amax(dim=0) == 0))
 
 
-def _code(labels: SampleLabels, box: Tensor, cell: Tensor, head: CenterMap) -> Tensor:
+def _code(labels: SampleLabels, box: Tensor, location: Tensor, head: CenterMap) -> Tensor:
     """(K,10) targets of boxes; the offset is relative to the location and may lie far outside of [0, 1)."""
     boxes = labels.boxes[box]
-    true = (boxes[:, :2] - boxes.new_tensor(head.origin_m)) / boxes.new_tensor(head.cell_m)
+    true = (boxes[:, :2] - boxes.new_tensor(head.origin_m)) / boxes.new_tensor(head.location_m)
     yaw = boxes[:, 6:7]
-    parts = [true - cell, boxes[:, 2:3], boxes[:, 3:6].log(), yaw.cos(), yaw.sin(), labels.velocity[box]]
+    parts = [true - location, boxes[:, 2:3], boxes[:, 3:6].log(), yaw.cos(), yaw.sin(), labels.velocity[box]]
     return torch.cat(parts, dim=1)

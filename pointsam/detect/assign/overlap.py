@@ -1,7 +1,7 @@
 """Overlap of a box and a cluster: intersection over union of their sets of points.
 
-Source: method.md B.6: |P(B) and K| / (|P(B)| + |K| - |P(B) and K| + 1e-6). P(B) are all points of the sweep in the box,
-of any object or of none, and |K| is the number of points of the cluster. A point may lie in any number of boxes.
+Source: docs/method.md B.6: |P(B) and K| / (|P(B)| + |K| - |P(B) and K| + 1e-6). P(B) are all points of the sweep in the
+box, of any object or of none, and |K| is the number of points of the cluster. A point may lie in any number of boxes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ def box_cluster_iou(point: Tensor, box: Tensor, num_boxes: int, cluster_id: Tens
     """(N,M) overlap of N boxes and M clusters.
 
     Args:
-        point: (K,) index of the point of each (point, box) pair, as `points_in_boxes` returns it.
+        point: (K,) index of the point of each (point, box) pair, as `point_box_pairs` returns it.
         box: (K,) index of the box of each pair.
         num_boxes: N.
         cluster_id: (P,) cluster of every point, -1 for none.

@@ -1,6 +1,8 @@
 """Second-stage targets: proposals are matched to boxes by volume and to clusters by points.
 
-A proposal that matches a cluster trains the confidence only. R proposals, T of them sampled. Source: method.md B.8.
+A proposal that matches a cluster trains the confidence only. R proposals, T of them sampled.
+
+Source: docs/method.md B.8.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from pointsam.base.ranges import require
 from pointsam.detect.assign.overlap import box_cluster_iou
-from pointsam.detect.boxes import iou_3d, points_in_boxes
+from pointsam.detect.boxes import iou_3d, point_box_pairs
 from pointsam.detect.labels import SampleLabels
 
 
@@ -90,7 +92,7 @@ def match_rois(labels: SampleLabels, rois: Tensor, roi_class: Tensor) -> RoiMatc
         roi_class: (R,) predicted class_id.
     """
     volume = iou_3d(rois, labels.boxes) * (roi_class[:, None] == labels.box_class)
-    point, roi = points_in_boxes(labels.xyz, rois)
+    point, roi = point_box_pairs(labels.xyz, rois)
     shared = box_cluster_iou(point, roi, len(rois), labels.cluster_id, labels.cluster_points)
     shared = shared * (roi_class[:, None] == labels.cluster_class)
     by_box, box = _most(volume)

@@ -1,7 +1,7 @@
 """Global augmentation: one random flip, rotation, scale and shift for all points, boxes and clusters of a sample.
 
 The centre of an axis-aligned extent does not rotate with its points. Clusters, and the visible centres of boxes, are
-therefore measured again after a rotation (method.md B.4 describes the published mismatch).
+therefore measured again after a rotation (docs/method.md B.4 describes the published mismatch).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.ranges import require
-from pointsam.detect.data.sample import Sample
+from pointsam.detect.data.sample import TrainingSample
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class AugmentConfig:
         require(self.shift_m >= 0, "augment.shift_m", self.shift_m, "0 or more")
 
 
-def augmented(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -> Sample:
+def augmented(sample: TrainingSample, config: AugmentConfig, rng: np.random.Generator) -> TrainingSample:
     """A randomly flipped, rotated, scaled and shifted copy of a sample."""
     mirror = [-1.0 if on and rng.random() < 0.5 else 1.0 for on in (config.flip_x, config.flip_y)]
     angle = rng.uniform(-config.rotation_rad, config.rotation_rad)
@@ -50,7 +50,7 @@ def augmented(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -
     return moved(sample, linear, shift)
 
 
-def moved(sample: Sample, linear: NDArray[np.float64], shift: NDArray[np.float64]) -> Sample:
+def moved(sample: TrainingSample, linear: NDArray[np.float64], shift: NDArray[np.float64]) -> TrainingSample:
     """A copy of a sample whose positions x are linear @ x + shift.
 
     Args:
@@ -71,11 +71,11 @@ def moved(sample: Sample, linear: NDArray[np.float64], shift: NDArray[np.float64
     return replace(sample, points=points, boxes=boxes, velocity=velocity, clusters=clusters).measured()
 
 
-def cropped(sample: Sample, range_m: tuple[float, ...]) -> Sample:
+def cropped(sample: TrainingSample, range_m: tuple[float, ...]) -> TrainingSample:
     """The part of a sample inside a range: points by position, boxes and clusters by their centre in the ground plane.
 
     The centre of a cluster is that of all its points, inside or not. If it is outside, the cluster is removed
-    (method.md B.3 step 5).
+    (docs/method.md B.3 step 5).
 
     Args:
         sample: the sample.

@@ -3,7 +3,7 @@
 A budget is a file, drawn once: nothing outside it may reach a loss. The random draw of an object depends only on the
 seed and the object's token, so a data set that grows keeps the boxes it has.
 
-Source: method.md B.2 (the published masks were never released with their generator) and B.11 (cost).
+Source: docs/method.md B.2 (the published masks were never released with their generator) and B.11 (cost).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 
 CLUSTER_COST = 0.14
-"""Annotation cost of a coarse label relative to an accurate box (method.md B.1)."""
+"""Annotation cost of a coarse label relative to an accurate box (docs/method.md B.1)."""
 
 Velocity = tuple[float, float] | None
 """Metres per second along x and y of the LiDAR frame, None if unknown."""
@@ -73,7 +73,7 @@ class BudgetConfig:
             takes all objects of some frames. "cost" adds frames until boxes and clusters together cost the fraction;
             `box_share` of their objects have boxes.
         box_share: fraction of boxes among the labels of rule "cost".
-        min_points: objects with fewer points are no candidates and get no label.
+        min_points: objects with fewer points are not candidates and get no label.
         seed: seed of all random draws.
 
     Raises:
@@ -157,7 +157,7 @@ class Budget:
         return velocities
 
 
-def draw(objects: Objects, names: Sequence[str], config: BudgetConfig) -> Budget:
+def sample_budget(objects: Objects, names: Sequence[str], config: BudgetConfig) -> Budget:
     """Draw a budget.
 
     Args:

@@ -3,7 +3,7 @@
 One type covers all sources: PointSAM's tables, clusters simulated from boxes as published, three clicks by a human, and
 centres without points. A cluster has a class, a centre, a radius and its points.
 
-Source: method.md B.1.
+Source: docs/method.md B.1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pointsam.types import NO_INSTANCE, Boxes, FrameLabels
 
 Kind = Literal["tables", "simulated", "clicks", "centers", "none"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-_NEAR_M, _NEAR_CELL_M, _CELL_M = 12.0, 1.6, 6.4
+_NEAR_M, _NEAR_BIN_M, _BIN_M = 12.0, 1.6, 6.4
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class CoarseLabels:
     Args:
         cluster_id: (N,) int32 cluster of every point, NO_INSTANCE for none.
         class_id: (M,) uint8 class of each cluster.
-        center_m: (M,3) float64 mid-point of the extent, LiDAR frame (method.md B.1).
+        center_m: (M,3) float64 mid-point of the extent, LiDAR frame (docs/method.md B.1).
         radius_m: (M,) float64 largest distance of a point from the centre in the ground plane.
         num_points: (M,) int64 number of points of each cluster.
         unknown: (N,) bool, points that may belong to an unlabelled object.
@@ -143,7 +143,7 @@ def of_points(
 
 
 def extents(xyz: FloatArray, group: IntArray, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(G,3) minimum and maximum of the points of each group, infinite for a group without points; -1 is no group."""
+    """(G,3) minimum and maximum of the points of each group, infinite for a group without points; -1 means no group."""
     low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
     member = np.flatnonzero(group >= 0)
     np.minimum.at(low, group[member], xyz[member].astype(np.float64))
@@ -183,7 +183,7 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConf
     if unknown.any():
         xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
         unknown &= (xyz[:, :2] ** 2).sum(axis=1) >= config.own_m**2
-        above_m = above_lowest_m(xyz, _NEAR_CELL_M)
+        above_m = above_lowest_m(xyz, _NEAR_BIN_M)
         unknown &= (height_m(xyz) >= config.ground_m) & (above_m <= config.tallest_m)
     return of_points(xyz_lidar_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown | doubtful)
 
@@ -195,7 +195,7 @@ def height_m(xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
     Beyond 12 m, where rings are sparse, it is 6.4 to 12.8 m: ground on a slope may then exceed 0.3 m and stay unknown.
     """
     near: NDArray[np.bool_] = (xyz_lidar_m[:, :2] ** 2).sum(axis=1) < _NEAR_M**2
-    return np.where(near, above_lowest_m(xyz_lidar_m, _NEAR_CELL_M), above_lowest_m(xyz_lidar_m, _CELL_M))
+    return np.where(near, above_lowest_m(xyz_lidar_m, _NEAR_BIN_M), above_lowest_m(xyz_lidar_m, _BIN_M))
 
 
 def from_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, config: CoarseConfig, rng: np.random.Generator) -> CoarseLabels:
@@ -250,7 +250,7 @@ def _clicked(
 
 
 def without_boxed(labels: CoarseLabels, xyz_lidar_m: FloatArray, boxes: Boxes, share: float = 0.5) -> CoarseLabels:
-    """Remove the clusters of objects that have a box: the box already represents them (method.md B.3).
+    """Remove the clusters of objects that have a box: the box already represents them (docs/method.md B.3).
 
     Args:
         labels: clusters.

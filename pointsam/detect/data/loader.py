@@ -28,13 +28,13 @@ class Key:
     Args:
         index: index of its frame in the training set.
         epoch: index of the epoch.
-        place: position in the order of the epoch.
+        position: position in the order of the epoch.
         paste: whether objects are pasted.
     """
 
     index: int
     epoch: int
-    place: int
+    position: int
     paste: bool
 
 
@@ -67,7 +67,7 @@ class TrainingItems(Dataset[LoadedBatch]):
         for offset in range(_SUBSTITUTES):
             index = (key.index + offset) % len(self.data.frame_ids)
             try:
-                sample = self.data.sample(index, key.epoch, key.place, key.paste)
+                sample = self.data.sample(index, key.epoch, key.position, key.paste)
             except PointSamError as error:
                 bad.append((self.data.frame_ids[index], str(error)))
                 continue
@@ -89,31 +89,31 @@ class _Cut(Dataset[PasteBank | None]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, place: int) -> PasteBank | None:
+    def __getitem__(self, index: int) -> PasteBank | None:
         try:
-            sample = self.data.raw(int(self.indices[place]), 0)
+            sample = self.data.raw(int(self.indices[index]), 0)
         except PointSamError:  # reported when training reads the frame
             return None
         return PasteBank.cut(sample, self.data.config.paste.min_points)
 
 
-def cut_bank(data: TrainingSet, workers: int, watch: Callable[[Cuts, int], Cuts] = lambda x, _: x) -> PasteBank:
+def cut_bank(data: TrainingSet, workers: int, wrap_loop: Callable[[Cuts, int], Cuts] = lambda x, _: x) -> PasteBank:
     """Collect the objects of the budget's boxes from their frames, for copy-paste.
 
     Args:
         data: the training set.
         workers: number of processes that read.
-        watch: wraps the loop, given its length; for a progress bar.
+        wrap_loop: wraps the loop, given its length; for a progress bar.
     """
     cuts = _Cut(data)
     loader = DataLoader(cuts, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)
-    return PasteBank.join(bank for bank in watch(loader, len(cuts)) if bank is not None)
+    return PasteBank.join(bank for bank in wrap_loop(loader, len(cuts)) if bank is not None)
 
 
 class Steps:
     """The keys of every step of an epoch, for one of several processes.
 
-    A step takes the next `batch_size` places for each process in turn, so N processes together see the same samples as
+    A step takes the next `batch_size` positions for each process in turn, so N processes see the same samples as
     one process with N times the batch. An incomplete last step is dropped.
 
     Args:
@@ -135,8 +135,8 @@ class Steps:
         whole = self.batch_size * self.processes
         for step in range(self.first, len(order) // whole):
             start = step * whole + self.rank * self.batch_size
-            places = range(start, start + self.batch_size)
-            yield [Key(int(order[place]), self.epoch, place, self.paste) for place in places]
+            positions = range(start, start + self.batch_size)
+            yield [Key(int(order[position]), self.epoch, position, self.paste) for position in positions]
 
 
 class FrameItems(Dataset[Batch | tuple[str, str]]):
@@ -172,7 +172,7 @@ class FrameItems(Dataset[Batch | tuple[str, str]]):
         return Batch((frame_id,), (torch.from_numpy(points[kept]),), (int(kept[:num_key].sum()),))
 
 
-def together(items: Sequence[LoadedBatch]) -> LoadedBatch:
+def join_samples(items: Sequence[LoadedBatch]) -> LoadedBatch:
     """The samples of a step as one batch."""
     batches = [item.batch for item in items if item.batch is not None]
     bad = tuple(part for item in items for part in item.bad)
@@ -188,7 +188,7 @@ def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoa
     return DataLoader(
         TrainingItems(steps.data),
         batch_sampler=steps,
-        collate_fn=together,
+        collate_fn=join_samples,
         num_workers=workers,
         pin_memory=device.type == "cuda",
         worker_init_fn=_one_thread,

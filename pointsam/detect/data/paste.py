@@ -1,6 +1,6 @@
 """Copy-paste: objects of the budget's boxes, pasted into other samples where they overlap no box and no cluster.
 
-Source: method.md B.4.
+Source: docs/method.md B.4.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pointsam.base.files import write_together
 from pointsam.base.ranges import require
 from pointsam.detect.boxes import intersection_bev, overlapping_pairs
-from pointsam.detect.data.sample import Sample, oriented
+from pointsam.detect.data.sample import TrainingSample, oriented
 from pointsam.geometry.boxes import box_members
 from pointsam.types import NO_INSTANCE
 
@@ -32,7 +32,7 @@ class PasteConfig:
         counts: number of objects per sample, by class name.
         whole_scene: whether the sample's own boxes (not its clusters, as published) count towards this number.
         min_points: an object must have this many points of the key sweep to be pasted.
-        margin_m: free space around clusters, added to their radius (method.md B.1).
+        margin_m: free space around clusters, added to their radius (docs/method.md B.1).
         off_last_epochs: number of epochs at the end without pasting.
     """
 
@@ -56,7 +56,7 @@ class PasteBank:
         boxes: (N,7).
         box_class: (N,) int64.
         velocity: (N,2).
-        points: (Q,5) as in `Sample`, object by object; the points of the key sweep come first.
+        points: (Q,5) as in `TrainingSample`, object by object; the points of the key sweep come first.
         start: (N+1,) index of the first point of each object; the last entry is Q.
         num_key: (N,) number of points of the key sweep of each object.
     """
@@ -72,7 +72,7 @@ class PasteBank:
         return len(self.box_class)
 
     @staticmethod
-    def cut(sample: Sample, min_points: int) -> PasteBank:
+    def cut(sample: TrainingSample, min_points: int) -> PasteBank:
         """The objects in the boxes of a sample, with the points of all sweeps inside."""
         point, box = box_members(sample.points[:, :3], oriented(sample.boxes))
         members = [point[box == k] for k in range(len(sample.boxes))]
@@ -108,7 +108,7 @@ class PasteBank:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return PasteBank(**{name: arrays[name] for name in (*_PLAIN, "start")})
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
+        except (OSError, EOFError, LookupError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error):
             return None
 
 
@@ -124,8 +124,8 @@ _EMPTY = PasteBank(
 
 
 def pasted(
-    sample: Sample, bank: PasteBank, counts: Mapping[int, int], config: PasteConfig, rng: np.random.Generator
-) -> Sample:
+    sample: TrainingSample, bank: PasteBank, counts: Mapping[int, int], config: PasteConfig, rng: np.random.Generator
+) -> TrainingSample:
     """A copy of a sample with pasted objects where they fit.
 
     Points of the sample inside a pasted box are removed; pasted points belong to no cluster.
@@ -167,7 +167,7 @@ def pasted(
     )
 
 
-def _fitting(sample: Sample, bank: PasteBank, drawn: NDArray[np.int64], margin_m: float) -> NDArray[np.int64]:
+def _fitting(sample: TrainingSample, bank: PasteBank, drawn: NDArray[np.int64], margin_m: float) -> NDArray[np.int64]:
     """The drawn objects that overlap neither the sample nor each other; of two overlapping ones, the first is kept."""
     boxes = bank.boxes[drawn]
     clear = ~_hits_discs(boxes, sample.clusters.center_m[:, :2], sample.clusters.radius_m + margin_m)

@@ -47,7 +47,7 @@ class PointsConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class TrainingSample:
     """A training sample; every method returns a new one.
 
     Args:
@@ -71,14 +71,18 @@ class Sample:
         """K, the number of points of the key sweep."""
         return len(self.clusters.cluster_id)
 
-    def keep_points(self, kept: NDArray[np.bool_]) -> Sample:
-        """The sample with some of its points; clusters without points are removed, the others are measured again."""
+    def keep_points(self, kept: NDArray[np.bool_]) -> TrainingSample:
+        """The sample with some of its points; clusters without points are removed, the others are measured again.
+
+        Args:
+            kept: (P,) whether each point is kept.
+        """
         key = kept[: self.num_key]
         clusters = self.clusters
         some = replace(clusters, cluster_id=clusters.cluster_id[key], unknown=clusters.unknown[key])
         return replace(self, points=self.points[kept], clusters=some).measured()
 
-    def measured(self) -> Sample:
+    def measured(self) -> TrainingSample:
         """The sample with centres, radii and counts of clusters computed from its points.
 
         Clusters that never had points, such as centre labels, stay as they are.
@@ -92,15 +96,23 @@ class Sample:
         }
         return replace(self, clusters=replace(label, **of_all))
 
-    def keep_clusters(self, kept: NDArray[np.bool_]) -> Sample:
-        """The sample with some of its clusters; the points of the others belong to no cluster."""
+    def keep_clusters(self, kept: NDArray[np.bool_]) -> TrainingSample:
+        """The sample with some of its clusters; the points of the others belong to no cluster.
+
+        Args:
+            kept: (M,) whether each cluster is kept.
+        """
         return replace(self, clusters=self.clusters.keep(kept))
 
-    def keep_boxes(self, kept: NDArray[np.bool_]) -> Sample:
-        """The sample with some of its boxes."""
+    def keep_boxes(self, kept: NDArray[np.bool_]) -> TrainingSample:
+        """The sample with some of its boxes.
+
+        Args:
+            kept: (B,) whether each box is kept.
+        """
         return replace(self, boxes=self.boxes[kept], box_class=self.box_class[kept], velocity=self.velocity[kept])
 
-    def clusters_as_boxes(self) -> Sample:
+    def clusters_as_boxes(self) -> TrainingSample:
         """The sample with every cluster replaced by its axis-aligned box, whose heading is along the longer side."""
         low, high = extents(self.points[: self.num_key, :3], self.clusters.cluster_id, len(self.clusters))
         kept = np.isfinite(low).all(axis=1)
@@ -117,7 +129,7 @@ class Sample:
         )
 
     def labels(self) -> SampleLabels:
-        """The labels as tensors, with the visible centres of boxes from the key sweep (method.md B.3 step 7)."""
+        """The labels as tensors, with the visible centres of boxes from the key sweep (docs/method.md B.3 step 7)."""
         xyz, c = self.points[: self.num_key, :3], self.clusters
 
         def floats(values: FloatArray) -> torch.Tensor:

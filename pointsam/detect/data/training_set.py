@@ -1,6 +1,6 @@
 """Training samples: frames of a budget with their boxes and coarse labels, augmented, in a random order.
 
-Every random draw depends only on the seed, the epoch and the place in it, not on the number of workers or processes.
+Every random draw depends only on the seed, the epoch and the position in it, not on the number of workers or processes.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from pointsam.detect.data.budget import Budget
 from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels
 from pointsam.detect.data.labelled import require_labelled
 from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
-from pointsam.detect.data.sample import PointsConfig, Sample, in_view, read_cloud
+from pointsam.detect.data.sample import PointsConfig, TrainingSample, in_view, read_cloud
 from pointsam.geometry.boxes import count_points, rows
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import Boxes
 
-Watch = Callable[[Iterable[int]], Iterable[int]]
+WrapLoop = Callable[[Iterable[int]], Iterable[int]]
 """Wraps a loop to show its progress."""
 
 
@@ -73,7 +73,7 @@ class TrainingSet:
         range_m: range of the detector's grid, x0, y0, z0, x1, y1, z1.
         config: configuration.
         seed: seed of all random draws.
-        watch: wraps the loop over frames that counts boxes and clusters.
+        wrap_loop: wraps the loop over frames that counts boxes and clusters.
         without: returns how some classes are left out of the recipe, for the hint of an error.
 
     Attributes:
@@ -95,7 +95,7 @@ class TrainingSet:
         range_m: tuple[float, ...],
         config: DataConfig,
         seed: int = 0,
-        watch: Watch = iter,
+        wrap_loop: WrapLoop = iter,
         without: Callable[[Sequence[str]], str] = lambda _names: "remove them from the recipe",
     ) -> None:
         self.dataset, self.budget, self.labels, self.config, self.seed = dataset, budget, labels, config, seed
@@ -106,7 +106,7 @@ class TrainingSet:
         failed = _failed(labels) if config.coarse.kind == "tables" else set()
         frame_ids = [frame_id for frame_id in budget.frames if frame_id not in failed]
         self.bad: dict[str, str] = {}
-        boxed, coarsely = self._count(frame_ids, watch)
+        boxed, coarsely = self._count(frame_ids, wrap_loop)
         used = np.array([frame_id not in self.bad for frame_id in frame_ids], dtype=bool)
         if config.coarse.kind == "none":  # a frame without boxes may still hold objects, so it is not background
             used &= boxed.any(axis=1)
@@ -129,12 +129,12 @@ class TrainingSet:
         return dict(zip(names, columns, strict=True))
 
     def with_boxes(self) -> NDArray[np.int64]:
-        """Indices of frames whose objects may be pasted; empty if nothing is pasted."""
+        """(N,) indices into `frame_ids` of frames whose objects may be pasted; empty if nothing is pasted."""
         wanted = any(self.config.paste.counts.values())
         return np.flatnonzero(self._boxed.any(axis=1)) if wanted else np.zeros(0, dtype=np.int64)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """Indices of frames in the order of an epoch.
+        """(N,) indices into `frame_ids` in the order of an epoch.
 
         Class-balanced resampling draws the same number of frames for each class; the total is the number of pairs of a
         frame and a class in it (CBGS, arXiv 1908.09492).
@@ -154,24 +154,24 @@ class TrainingSet:
         drawn = [rng.choice(np.flatnonzero(met[:, k]), n) for k, n in zip(classes, each, strict=False)]
         return rng.permutation(np.concatenate([np.zeros(0, dtype=np.int64), *drawn]))
 
-    def sample(self, index: int, epoch: int, place: int, paste: bool = True) -> Sample:
-        """The augmented sample at a place of an epoch.
+    def sample(self, index: int, epoch: int, position: int, paste: bool = True) -> TrainingSample:
+        """The augmented sample at a position of an epoch.
 
         Args:
             index: index of its frame.
             epoch: index of the epoch, from 0.
-            place: position in the epoch's order.
+            position: position in the epoch's order.
             paste: whether objects are pasted.
         """
-        rng = np.random.default_rng((self.seed, epoch, 1, place))
-        sample = self.raw(index, epoch, place)
+        rng = np.random.default_rng((self.seed, epoch, 1, position))
+        sample = self.raw(index, epoch, position)
         config = self.config
         if paste and len(self.bank):
             sample = pasted(sample, self.bank, self._pasted, config.paste, rng)
         sample = cropped(augmented(sample, config.augment, rng), self.range_m)
         return sample.clusters_as_boxes() if config.coarse.as_boxes else sample
 
-    def raw(self, index: int, *draw: int) -> Sample:
+    def raw(self, index: int, *draw: int) -> TrainingSample:
         """A frame with the labels that the budget allows, without augmentation.
 
         Args:
@@ -184,7 +184,7 @@ class TrainingSet:
         boxes, velocity, rest = self._labels(frame_id)
         xyz = points[:num_key, :3]
         clusters = self._clusters(frame_id, xyz, boxes, rest, draw)
-        sample = Sample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
+        sample = TrainingSample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
         sample = sample.keep_clusters(self._trained[clusters.class_id])
         return sample.keep_points(in_view(points, frame)) if self.config.points.in_view_only else sample
 
@@ -199,7 +199,7 @@ class TrainingSet:
             clusters = coarse.from_tables(self.labels.labels(frame_id), xyz, config)
             return coarse.without_boxed(clusters, xyz, boxes)
         assert rest is not None  # the budget was drawn from boxes
-        least = self.budget.description.min_points  # objects with fewer points are no candidates for a label
+        least = self.budget.description.min_points  # objects with fewer points are not candidates for a label
         rest = some_of(rest, count_points(xyz, rest) >= least)
         rng = np.random.default_rng((config.seed, *(draw if config.redraw else (0,)), *frame_id.encode()))
         return coarse.from_boxes(xyz, rest, config, rng)
@@ -224,13 +224,13 @@ class TrainingSet:
         velocity = np.array([allowed[token] or (np.nan, np.nan) for token in boxes.token]).reshape(-1, 2)
         return boxes, velocity, some_of(everything, ~mine & trained) if from_boxes else None
 
-    def _count(self, frame_ids: list[str], watch: Watch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _count(self, frame_ids: list[str], wrap_loop: WrapLoop) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """(F,C) whether each frame has boxes, and clusters, of each trained class; fills `bad`."""
         column = {class_id: k for k, class_id in enumerate(self.class_ids)}
         boxed = np.zeros((len(frame_ids), len(column)), dtype=bool)
         coarsely = np.zeros_like(boxed)
         clusters = self._table_classes(frame_ids)
-        for index in watch(range(len(frame_ids))):
+        for index in wrap_loop(range(len(frame_ids))):
             try:
                 boxes, _, rest = self._labels(frame_ids[index])
             except (DatasetError, CalibrationError) as error:
@@ -255,7 +255,7 @@ class TrainingSet:
 
 
 def some_of(boxes: Boxes, which: NDArray[np.bool_]) -> Boxes:
-    """The selected boxes."""
+    """The boxes that `which`, (M,), selects of M boxes."""
     tokens = tuple(token for token, keep in zip(boxes.token, which, strict=True) if keep)
     return Boxes(boxes.center_m[which], boxes.size_lwh_m[which], boxes.rotation[which], boxes.class_id[which], tokens)
 

@@ -1,7 +1,7 @@
 """SECOND's head: every anchor has one class logit, residuals of its box, and a direction.
 
 The class logit is that of the anchor's own class. S samples, K classes, R rotations, H and W rows and columns of the
-feature map. Source: SECOND (Sensors 18(10), 2018); losses method.md B.7.
+feature map. Source: SECOND (Sensors 18(10), 2018); losses docs/method.md B.7.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pointsam.detect.assign.anchor import (
     AnchorMap,
     Match,
     anchor_targets,
-    decode,
-    encode,
+    decode_boxes,
+    encode_boxes,
     sine_difference,
 )
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
@@ -108,9 +108,9 @@ class AnchorHeadConfig:
         configs = {"by overlap": by_overlap} if self.match == "centers" else {}
         return configs | {"by overlap, one threshold": replace(by_overlap, anchors=anchors)}
 
-    def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> AnchorHead:
+    def build(self, channels: int, map_shape: MapShape, class_ids: Mapping[str, int]) -> AnchorHead:
         """The network."""
-        return AnchorHead(channels, place, class_ids, self)
+        return AnchorHead(channels, map_shape, class_ids, self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ class AnchorHead(nn.Module):
 
     Args:
         channels: number of channels of the feature map.
-        place: geometry of the feature map.
+        map_shape: geometry of the feature map.
         class_ids: class_id by class name.
         config: configuration.
     """
@@ -141,11 +141,13 @@ class AnchorHead(nn.Module):
     anchors: Tensor
     weights: Tensor
 
-    def __init__(self, channels: int, place: MapShape, class_ids: Mapping[str, int], config: AnchorHeadConfig) -> None:
+    def __init__(
+        self, channels: int, map_shape: MapShape, class_ids: Mapping[str, int], config: AnchorHeadConfig
+    ) -> None:
         super().__init__()
         self.config = config
         ids = tuple(class_ids[name] for name in config.class_names)
-        self.map = AnchorMap(**vars(place), classes=config.anchors, class_ids=ids)
+        self.map = AnchorMap(**vars(map_shape), classes=config.anchors, class_ids=ids)
         anchors = torch.stack([self.map.boxes(some) for some in config.anchors])
         self.register_buffer("anchors", anchors, persistent=False)
         weights = torch.tensor([1.0] * 7 + [config.velocity_weight] * 2)
@@ -185,7 +187,7 @@ class AnchorHead(nn.Module):
         boxed = targets.box >= 0
         count = boxed.sum().clamp(min=1)
         box, anchors = targets.box[boxed], self.anchors[boxed]
-        target = torch.cat([encode(labels.boxes[box], anchors), labels.velocity[box]], dim=1)
+        target = torch.cat([encode_boxes(labels.boxes[box], anchors), labels.velocity[box]], dim=1)
         predicted = output.residuals[index][boxed].float()
         predicted_yaw, target_yaw = sine_difference(predicted[:, 6:7], target[:, 6:7])
         predicted = torch.cat([predicted[:, :6], predicted_yaw, predicted[:, 7:]], dim=1)
@@ -217,7 +219,7 @@ class AnchorHead(nn.Module):
         for sample in range(len(score)):
             kept = flat[sample, score[sample] >= threshold]
             residuals = output.residuals[sample].reshape(-1, _CODE)[kept].float()
-            boxes = decode(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
+            boxes = decode_boxes(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
             half = output.direction[sample].reshape(-1, 2)[kept].argmax(dim=1)
             yaw = torch.remainder(boxes[:, 6] - _TURN, math.pi) + _TURN + math.pi * half
             boxes = torch.cat([boxes[:, :6], yaw[:, None]], dim=1)

@@ -1,6 +1,6 @@
 """CenterPoint's head: one heat map per class, and a box at each of its peaks.
 
-Source: CenterPoint (arXiv 2006.11275); losses method.md B.5. Unlike CenterPoint, one branch regresses all numbers.
+Source: CenterPoint (arXiv 2006.11275); losses docs/method.md B.5. Unlike CenterPoint, one branch regresses all numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pointsam.detect.labels import SampleLabels
 from pointsam.detect.losses import divisor, heat_focal, masked_l1
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
-from pointsam.detect.predictions import Predictions, together
+from pointsam.detect.predictions import Predictions, concatenated
 
 _LARGEST_LOG = 4.0
 """Decoded logarithms of sizes in metres are clamped to this: an untrained head may predict any size."""
@@ -92,9 +92,9 @@ class CenterHeadConfig:
         configs = {"true peaks": replace(self, peak="true")}
         return configs | ({"no reach": replace(self, reach=0)} if self.reach else {})
 
-    def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> CenterHead:
+    def build(self, channels: int, map_shape: MapShape, class_ids: Mapping[str, int]) -> CenterHead:
         """The network."""
-        return CenterHead(channels, place, class_ids, self)
+        return CenterHead(channels, map_shape, class_ids, self)
 
 
 class CenterHead(nn.Module):
@@ -102,14 +102,16 @@ class CenterHead(nn.Module):
 
     Args:
         channels: number of channels of the feature map.
-        place: geometry of the feature map.
+        map_shape: geometry of the feature map.
         class_ids: class_id by class name.
         config: configuration.
     """
 
     code_weights: Tensor
 
-    def __init__(self, channels: int, place: MapShape, class_ids: Mapping[str, int], config: CenterHeadConfig) -> None:
+    def __init__(
+        self, channels: int, map_shape: MapShape, class_ids: Mapping[str, int], config: CenterHeadConfig
+    ) -> None:
         super().__init__()
         self.config = config
         width = config.channels
@@ -118,7 +120,7 @@ class CenterHead(nn.Module):
         self.codes = nn.ModuleList([branch(width, width, len(CODE)) for _ in config.groups])
         self.maps = [
             CenterMap(
-                **vars(place),
+                **vars(map_shape),
                 classes=tuple(class_ids[name] for name in group),
                 smallest_radius=tuple(config.smallest_radius.get(name, config.default_radius) for name in group),
                 reach=config.reach,
@@ -150,11 +152,11 @@ class CenterHead(nn.Module):
         """Predictions of each sample, by descending score."""
         groups = self._decoded(output, self.config.score_threshold)
         kept = [[predictions.best(self.config.most, self.config.nms_iou) for predictions in parts] for parts in groups]
-        return [together(parts).best(self.config.most) for parts in kept]
+        return [concatenated(parts).best(self.config.most) for parts in kept]
 
     def propose(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
         """Proposals of each sample for a second stage, without a score threshold."""
-        every = [together(parts) for parts in self._decoded(output, 0.0)]
+        every = [concatenated(parts) for parts in self._decoded(output, 0.0)]
         return [
             predictions.best(self.config.candidates).best(self.config.proposals, self.config.proposal_nms_iou)
             for predictions in every
@@ -162,22 +164,24 @@ class CenterHead(nn.Module):
 
     def _decoded(self, output: list[tuple[Tensor, Tensor]], threshold: float) -> list[tuple[Predictions, ...]]:
         """Predictions by sample, then group."""
-        groups = [self._group(*parts, place, threshold) for parts, place in zip(output, self.maps, strict=True)]
+        groups = [
+            self._group(*parts, center_map, threshold) for parts, center_map in zip(output, self.maps, strict=True)
+        ]
         return list(zip(*groups, strict=True))
 
-    def _group(self, heat: Tensor, code: Tensor, place: CenterMap, threshold: float) -> list[Predictions]:
-        cells = heat[0, 0].numel()
+    def _group(self, heat: Tensor, code: Tensor, center_map: CenterMap, threshold: float) -> list[Predictions]:
+        locations = heat[0, 0].numel()
         score, flat = heat.float().sigmoid().flatten(1).topk(min(self.config.candidates, heat[0].numel()), dim=1)
-        classes = torch.tensor(place.classes, device=heat.device)
+        classes = torch.tensor(center_map.classes, device=heat.device)
         predictions = []
         for sample in range(len(heat)):
             kept = score[sample] >= threshold
-            channel, cell = flat[sample, kept] // cells, flat[sample, kept] % cells
-            row, column = cell // heat.shape[3], cell % heat.shape[3]
+            channel, location = flat[sample, kept] // locations, flat[sample, kept] % locations
+            row, column = location // heat.shape[3], location % heat.shape[3]
             values = code[sample, :, row, column].float().T
-            xy = (torch.stack([column, row], dim=1) + values[:, :2]) * values.new_tensor(place.cell_m)
+            xy = (torch.stack([column, row], dim=1) + values[:, :2]) * values.new_tensor(center_map.location_m)
             size = values[:, 3:6].clamp(-_LARGEST_LOG, _LARGEST_LOG).exp()
             yaw = torch.atan2(values[:, 7:8], values[:, 6:7])
-            boxes = torch.cat([xy + xy.new_tensor(place.origin_m), values[:, 2:3], size, yaw], dim=1)
+            boxes = torch.cat([xy + xy.new_tensor(center_map.origin_m), values[:, 2:3], size, yaw], dim=1)
             predictions.append(Predictions(boxes, score[sample, kept], classes[channel], values[:, 8:10]))
         return predictions

@@ -64,11 +64,11 @@ class HeadConfig(Protocol):
     def ablations(self) -> Mapping[str, HeadConfig]:
         """Copies without one part of the assignment, by name, for `mixsup-train experiment assignment`."""
 
-    def build(self, channels: int, place: MapShape, class_ids: Mapping[str, int]) -> AnyHead:
+    def build(self, channels: int, map_shape: MapShape, class_ids: Mapping[str, int]) -> AnyHead:
         """The network.
 
         Args:
             channels: number of channels of the feature map.
-            place: geometry of the feature map.
+            map_shape: geometry of the feature map.
             class_ids: class_id by class name.
         """

@@ -5,7 +5,7 @@ It therefore works with pillar and voxel encoders, loses nothing to the sampling
 is slow in plain torch), and can use the cluster id of every point directly.
 
 P points, K pairs of a point and a proposal, R proposals, G bins along a proposal's side. Source: PV-RCNN
-(arXiv 1912.13192), Part-A2 (arXiv 1907.03670) for the bins; targets and losses method.md B.8.
+(arXiv 1912.13192), Part-A2 (arXiv 1907.03670) for the bins; targets and losses docs/method.md B.8.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pointsam.detect.assign.roi import RoiConfig, match_rois, roi_targets
-from pointsam.detect.boxes import corners_bev, points_in_boxes
+from pointsam.detect.boxes import corners_bev, point_box_pairs
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
 from pointsam.detect.labels import SampleLabels
 from pointsam.detect.losses import divisor, masked_smooth_l1, sigmoid_focal
@@ -28,7 +28,7 @@ from pointsam.detect.nets.norm import norm_relu
 from pointsam.detect.predictions import Predictions
 
 _RING_M = 0.2
-"""Points outside a box but inside the box enlarged by this are neither foreground nor background (method.md B.8)."""
+"""Points outside a box but inside the box enlarged by this are no foreground and no background (docs/method.md B.8)."""
 
 
 @dataclass(frozen=True)
@@ -69,21 +69,21 @@ class RoiHead(nn.Module):
     Args:
         channels: number of channels of the feature map.
         features: F, number of features of an input point: x, y, z and others.
-        place: geometry of the feature map.
+        map_shape: geometry of the feature map.
         config: configuration.
     """
 
-    def __init__(self, channels: int, features: int, place: MapShape, config: RoiHeadConfig) -> None:
+    def __init__(self, channels: int, features: int, map_shape: MapShape, config: RoiHeadConfig) -> None:
         super().__init__()
-        self.place, self.config = place, config
+        self.map_shape, self.config = map_shape, config
         width = config.point_channels
         self.points = nn.Sequential(nn.Linear(channels + features - 2, width, bias=False), *norm_relu(width))
         self.foreground = nn.Linear(width, 1)
         nn.init.constant_(self.foreground.bias, PRIOR_LOGIT)
         self.local = nn.Sequential(nn.Linear(width + 7, width, bias=False), *norm_relu(width))
-        cells = config.cells**3
+        bins = config.cells**3
         self.trunk = nn.Sequential(
-            nn.Linear(cells * width, config.channels, bias=False),
+            nn.Linear(bins * width, config.channels, bias=False),
             *norm_relu(config.channels),
             nn.Linear(config.channels, config.channels, bias=False),
             *norm_relu(config.channels),
@@ -155,10 +155,10 @@ class RoiHead(nn.Module):
 
     def _point_features(self, x: Tensor, points: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Point features (P,width) of each sample, weighted by the foreground probability, and its (ΣP,) logits."""
-        height, width = self.place.shape
+        height, width = self.map_shape.shape
         rows = []
         for k, own in enumerate(points):
-            at = (own[:, :2] - own.new_tensor(self.place.origin_m)) / own.new_tensor(self.place.cell_m)
+            at = (own[:, :2] - own.new_tensor(self.map_shape.origin_m)) / own.new_tensor(self.map_shape.location_m)
             at = (at / at.new_tensor([width, height]) * 2 - 1)[None, None]
             beneath = functional.grid_sample(x[k : k + 1].float(), at, align_corners=False)[0, :, 0].T
             rows.append(torch.cat([beneath, own[:, 2:]], dim=1))
@@ -169,20 +169,20 @@ class RoiHead(nn.Module):
 
     def _roi_features(self, features: list[Tensor], points: Sequence[Tensor], rois: Sequence[Tensor]) -> Tensor:
         """(ΣR,channels) features of all proposals, from the maximum over the points in each bin."""
-        cells, parts, owner, start = self.config.cells, [], [], 0
+        bins, parts, owner, start = self.config.cells, [], [], 0
         for own, feature, boxes in zip(points, features, rois, strict=True):
             large = torch.cat([boxes[:, :3], boxes[:, 3:6] + self.config.enlarge_m, boxes[:, 6:]], dim=1)
-            point, roi = points_in_boxes(own[:, :3], large)
+            point, roi = point_box_pairs(own[:, :3], large)
             local = _into(own[point, :3], large[roi])
             position = local / large[roi, 3:6] + 0.5
-            at = (position * cells).long().clamp(0, cells - 1)
-            owner.append((roi + start) * cells**3 + (at[:, 2] * cells + at[:, 1]) * cells + at[:, 0])
+            at = (position * bins).long().clamp(0, bins - 1)
+            owner.append((roi + start) * bins**3 + (at[:, 2] * bins + at[:, 1]) * bins + at[:, 0])
             size = large[roi, 3:6].log()
             far = torch.linalg.norm(own[point, :2], dim=1, keepdim=True) / 50
             parts.append(torch.cat([feature[point], position - 0.5, size, far], dim=1))
             start += len(boxes)
-        pooled = scatter_max(self.local(torch.cat(parts)), torch.cat(owner), start * cells**3)
-        out: Tensor = self.trunk(pooled.view(start, cells**3 * pooled.shape[1]))
+        pooled = scatter_max(self.local(torch.cat(parts)), torch.cat(owner), start * bins**3)
+        out: Tensor = self.trunk(pooled.view(start, bins**3 * pooled.shape[1]))
         return out
 
 
@@ -231,11 +231,11 @@ def _point_loss(logits: Tensor, points: Sequence[Tensor], labels: Sequence[Sampl
     for own, sample_labels in zip(points, labels, strict=True):
         inside = torch.zeros(len(own), dtype=torch.bool, device=own.device)
         ring = inside.clone()
-        inside[points_in_boxes(own[:, :3], sample_labels.boxes)[0]] = True
+        inside[point_box_pairs(own[:, :3], sample_labels.boxes)[0]] = True
         large = torch.cat(
             [sample_labels.boxes[:, :3], sample_labels.boxes[:, 3:6] + _RING_M, sample_labels.boxes[:, 6:]], dim=1
         )
-        ring[points_in_boxes(own[:, :3], large)[0]] = True
+        ring[point_box_pairs(own[:, :3], large)[0]] = True
         positive = inside | (sample_labels.cluster_id >= 0)
         targets.append(positive)
         counted.append(positive | ~(ring | sample_labels.unknown))

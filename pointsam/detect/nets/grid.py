@@ -78,20 +78,20 @@ class MapShape:
 
     Args:
         origin_m: x, y of its lower corner.
-        cell_m: size of a location along x, y.
+        location_m: size of a location along x, y.
         shape: H, W, its rows (y) and columns (x).
     """
 
     origin_m: tuple[float, float]
-    cell_m: tuple[float, float]
+    location_m: tuple[float, float]
     shape: tuple[int, int]
 
     @staticmethod
     def of(grid: Grid, stride: int) -> MapShape:
         """The feature map of a grid at a stride."""
         x, y, _ = grid.shape
-        cell = (grid.voxel_m[0] * stride, grid.voxel_m[1] * stride)
-        return MapShape((grid.range_m[0], grid.range_m[1]), cell, (y // stride, x // stride))
+        location_m = (grid.voxel_m[0] * stride, grid.voxel_m[1] * stride)
+        return MapShape((grid.range_m[0], grid.range_m[1]), location_m, (y // stride, x // stride))
 
 
 @dataclass(frozen=True, eq=False)

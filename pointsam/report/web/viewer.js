@@ -1,4 +1,4 @@
-// One frame of a report in 3D: points coloured by cluster, filters, and the story of what is clicked on.
+// One frame of a report in 3D: points coloured by cluster, filters, and details of the cluster that is clicked on.
 // Plain script, no modules: the page must open from a file. Frames arrive through POINTSAM.add (frames/*.js).
 
 "use strict";
@@ -8,10 +8,10 @@ const POINTSAM = (() => {
   const FAINT = [0.26, 0.27, 0.3];
   const OUTCOMES = {
     TP: ["matched", [0.24, 0.8, 0.43]],
-    FP: ["made up", [1.0, 0.36, 0.16]],
+    FP: ["false positive", [1.0, 0.36, 0.16]],
     FN: ["missed", [0.92, 0.24, 0.9]],
     "": ["too small to count", [0.55, 0.55, 0.6]],
-    none: ["no truth", [0.55, 0.65, 0.9]],
+    none: ["no ground truth", [0.55, 0.65, 0.9]],
   };
   const frames = new Map();
   const state = { frame: null, selected: null, colour: "cluster", hidden: new Set(), unlabelled: true, boxes: true };
@@ -24,7 +24,7 @@ const POINTSAM = (() => {
     return new kind(bytes.buffer);
   }
 
-  // ---- what a frame holds -------------------------------------------------------------------------------------------
+  // ---- frames -----------------------------------------------------------------------------------------------------
 
   function add(name, data) {
     data.xyz = decode(data.xyz, Int16Array);
@@ -85,7 +85,7 @@ const POINTSAM = (() => {
     return (state.colour === "class" ? data.class_colours[row.class] : row.colour).map((v) => v / 255);
   }
 
-  // A missed object has no cluster: where outcomes are painted, its points stand out in their own colour.
+  // A missed object has no cluster: in the colours by outcome, its points have the colour of missed objects.
   function paint() {
     const data = frames.get(state.frame);
     const colours = cloud.geometry.getAttribute("color");
@@ -127,7 +127,7 @@ const POINTSAM = (() => {
     );
   }
 
-  // ---- the list of clusters and the story of one --------------------------------------------------------------------
+  // ---- the list of clusters and the details of one --------------------------------------------------------------------
 
   function list() {
     const data = frames.get(state.frame);
@@ -152,11 +152,11 @@ const POINTSAM = (() => {
       ? [
           `${row.class} ${row.id}: ${row.points} points at ${row.range_m.toFixed(1)} m, ${row.size_m.map((v) => v.toFixed(1)).join(" x ")} m`,
           `from ${row.sources.join(", ") || "no mask"}`,
-          `predicted IoU ${row.pred_iou.toFixed(2)}, stability ${row.stability.toFixed(2)}, class share ${row.class_share.toFixed(2)}`,
-          `refinement cut ${row.cut} points; confidence ${row.confidence.toFixed(2)}`,
-          ...(row.outcome === undefined ? [] : [`${outcomeOf(row)[0]}; best IoU with a true object ${row.best_iou.toFixed(2)}`]),
+          `predicted IoU ${row.pred_iou.toFixed(2)}, stability ${row.stability.toFixed(2)}, class fraction ${row.class_share.toFixed(2)}`,
+          `refinement removed ${row.cut} points; confidence ${row.confidence.toFixed(2)}`,
+          ...(row.outcome === undefined ? [] : [`${outcomeOf(row)[0]}; best IoU with a ground-truth object ${row.best_iou.toFixed(2)}`]),
         ]
-      : ["Click on a point or a row: which camera, which mask, which scores."];
+      : ["Click on a point or a row to see its cameras, masks and scores."];
     element("story").replaceChildren(
       ...lines.map((text) => Object.assign(document.createElement("p"), { textContent: text })),
     );

@@ -20,7 +20,7 @@ from pointsam.synth.assets.vehicle_grid import (
     rounded_outline,
     skin,
 )
-from pointsam.synth.assets.vehicle_hull import Painter, Row, hull
+from pointsam.synth.assets.vehicle_hull import HullRow, Painter, hull
 from pointsam.synth.assets.vehicle_parts import seats, wheel_houses
 from pointsam.synth.material import Material, Rgb
 from pointsam.synth.mesh import Mesh, join
@@ -96,20 +96,20 @@ def _shell(layout: _Layout, colours: tuple[Material, ...], style: int) -> Mesh:
     plan = rounded_outline(half, (nose, -nose), (0.4, 0.18), ends, side, back, 3.6)
     edge = layout.roof_m - 0.25
     rows = [
-        Row(SILL_M - 0.05, 0.03, 0.06, 0.05),
-        Row(SILL_M + 0.04),
-        Row(0.62),
-        Row(0.8, 0, 0.01),
-        Row(BELT_M, 0, 0.02),
-        Row(1.3, 0.004, 0.03),
-        Row(1.85, 0.012, 0.07, 0.01),
-        Row(HEAD_M, 0.025, 0.12, 0.02),
-        Row(HEAD_M + 0.07, 0.03, 0.13, 0.02),
-        Row(HEAD_M + 0.24, 0.032, 0.15, 0.03),
-        Row(HEAD_M + 0.3, 0.035, 0.16, 0.03),
-        Row(max(edge, HEAD_M + 0.36), 0.06, 0.19, 0.05),
-        Row(layout.roof_m - 0.09, 0.14, 0.26, 0.1),
-        Row(layout.roof_m, 0.34, 0.42, 0.2),
+        HullRow(SILL_M - 0.05, 0.03, 0.06, 0.05),
+        HullRow(SILL_M + 0.04),
+        HullRow(0.62),
+        HullRow(0.8, 0, 0.01),
+        HullRow(BELT_M, 0, 0.02),
+        HullRow(1.3, 0.004, 0.03),
+        HullRow(1.85, 0.012, 0.07, 0.01),
+        HullRow(HEAD_M, 0.025, 0.12, 0.02),
+        HullRow(HEAD_M + 0.07, 0.03, 0.13, 0.02),
+        HullRow(HEAD_M + 0.24, 0.032, 0.15, 0.03),
+        HullRow(HEAD_M + 0.3, 0.035, 0.16, 0.03),
+        HullRow(max(edge, HEAD_M + 0.36), 0.06, 0.19, 0.05),
+        HullRow(layout.roof_m - 0.09, 0.14, 0.26, 0.1),
+        HullRow(layout.roof_m, 0.34, 0.42, 0.2),
     ]
     wall_m, lid = hull(plan, rows, layout.axles_m, 0.05, reach_m=0.7)
     left = _painted(Painter(wall_m, plan), layout, style)

@@ -9,7 +9,7 @@ import numpy as np
 from pointsam.synth.asset import Asset
 from pointsam.synth.assets.truck_parts import Block
 from pointsam.synth.assets.vehicle_grid import Paint, both_sides, boxes, distinct_m, palette, rounded_outline, skin
-from pointsam.synth.assets.vehicle_hull import Painter, Row, hull
+from pointsam.synth.assets.vehicle_hull import HullRow, Painter, hull
 from pointsam.synth.assets.vehicle_parts import seats, wheel
 from pointsam.synth.material import Material, Rgb
 from pointsam.synth.mesh import Mesh, extrude, join, limb, loft, revolve
@@ -67,12 +67,12 @@ def _cab(size_lwh_m: tuple[float, float, float], coat: Material) -> Mesh:
     side = distinct_m(np.array(posts), front - 0.02, -front + 0.02)
     plan = rounded_outline(half, (front, -front), (0.16, 0.12), ends, side, ends, 3.0)
     rows = [
-        Row(0.0),
-        Row(0.42, 0, -0.02),
-        Row(0.72, 0, -0.02),
-        Row(height - 0.2, 0.05, 0.12, 0.03),
-        Row(height - 0.08, 0.04, 0.1, 0.02),
-        Row(height, 0.1, 0.2, 0.1),
+        HullRow(0.0),
+        HullRow(0.42, 0, -0.02),
+        HullRow(0.72, 0, -0.02),
+        HullRow(height - 0.2, 0.05, 0.12, 0.03),
+        HullRow(height - 0.08, 0.04, 0.1, 0.02),
+        HullRow(height, 0.1, 0.2, 0.1),
     ]
     wall_m, lid = hull(plan, rows, (), 0.02)
     paint = Painter(wall_m, plan)
@@ -103,13 +103,13 @@ def _house(
     side = distinct_m(columns, -0.015, -length + 0.04)
     plan = rounded_outline(half, (0, -length), (0.1, corner), ends, side, ends, 2.6)
     rows = [
-        Row(low, 0.02, 0, 0.03),
-        Row(low + 0.2, 0, 0, 0),
-        Row(low + 0.45, 0, 0, 0),
-        Row(high - 0.35, 0, 0, 0),
-        Row(high - 0.12, 0.01, 0, 0.03),
-        Row(high - 0.03, 0.06, 0.02, 0.1),
-        Row(high, 0.16, 0.1, 0.25),
+        HullRow(low, 0.02, 0, 0.03),
+        HullRow(low + 0.2, 0, 0, 0),
+        HullRow(low + 0.45, 0, 0, 0),
+        HullRow(high - 0.35, 0, 0, 0),
+        HullRow(high - 0.12, 0.01, 0, 0.03),
+        HullRow(high - 0.03, 0.06, 0.02, 0.1),
+        HullRow(high, 0.16, 0.1, 0.25),
     ]
     wall_m, lid = hull(plan, rows, (), 0.02)
     paint = Painter(wall_m, plan)

@@ -121,15 +121,15 @@ class Skin:
         i, j = (g.ravel() for g in np.meshgrid(np.arange(s - 1), np.arange(p), indexing="ij"))
         a, b = i * p + j, i * p + (j + 1) % p
         faces = [np.stack([a, b, b + p], 1), np.stack([a, b + p, a + p], 1)]
-        cells = np.zeros((s - 1, p), dtype=np.int64) if which is None else which
-        picked = [cells.ravel(), cells.ravel()]
+        of_quad = np.zeros((s - 1, p), dtype=np.int64) if which is None else which
+        picked = [of_quad.ravel(), of_quad.ravel()]
         vertices = [rings.reshape(self.poses, -1, 3)]
         if caps:
             here, nxt = np.arange(p), (np.arange(p) + 1) % p
             vertices += [rings[:, 0].mean(axis=1)[:, None], rings[:, -1].mean(axis=1)[:, None]]
             faces += [np.stack([np.full(p, s * p), nxt, here], 1)]
             faces += [np.stack([np.full(p, s * p + 1), (s - 1) * p + here, (s - 1) * p + nxt], 1)]
-            picked += [cells[0], cells[-1]]
+            picked += [of_quad[0], of_quad[-1]]
         self._add(np.concatenate(vertices, axis=1), np.concatenate(faces), materials, np.concatenate(picked))
 
     def rigid(

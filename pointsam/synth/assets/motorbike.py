@@ -27,7 +27,7 @@ PAINTS = (
 SEAT = Material((0.025, 0.022, 0.02))
 ENGINE = Material((0.2, 0.2, 0.21), gloss=0.3)
 
-Row = tuple[float, float, float, float]
+_HullRow = tuple[float, float, float, float]
 
 
 def motorcycle(rng: np.random.Generator, ridden: bool) -> Asset:
@@ -50,7 +50,7 @@ def motorcycle(rng: np.random.Generator, ridden: bool) -> Asset:
     return Asset.of("vehicle.motorcycle", join(*parts, *person.meshes(on_ground=False)))
 
 
-def hull(skin: Skin, rows: Sequence[Row], material: Material, square: float = 3.0, points: int = 12) -> None:
+def hull(skin: Skin, rows: Sequence[_HullRow], material: Material, square: float = 3.0, points: int = 12) -> None:
     """A body through rows of (x, half width, lowest, highest), from back to front."""
     table = np.asarray(rows, dtype=np.float64)
     angle = (np.arange(points) + 0.5) * 2 * np.pi / points

@@ -20,7 +20,7 @@ from pointsam.synth.assets.vehicle_grid import (
     rounded_outline,
     skin,
 )
-from pointsam.synth.assets.vehicle_hull import Painter, Row, hull
+from pointsam.synth.assets.vehicle_hull import HullRow, Painter, hull
 from pointsam.synth.assets.vehicle_parts import seats, wheel, wheel_houses
 from pointsam.synth.material import Material
 from pointsam.synth.mesh import Mesh, join
@@ -93,24 +93,24 @@ def _cab_plan(spec: Cab, arch: tuple[float, float, float], door: float) -> Grid:
     return rounded_outline(half, (front, rear), (0.36, 0.1), ends, columns, ends, 3.4)
 
 
-def _cab_rows(spec: Cab, bumper: float, waist: float) -> list[Row]:
+def _cab_rows(spec: Cab, bumper: float, waist: float) -> list[HullRow]:
     lean = 0.16 * (spec.head_m - spec.sill_m)
     roof, center = spec.top_m - 0.06, (bumper + waist) / 2
     brow = roof - spec.head_m
     return [
-        Row(spec.bottom_m, 0.04, 0.05),
-        Row(spec.bottom_m + 0.08),
-        Row(bumper),
-        Row(center - 0.025, 0.0, 0.01),
-        Row(center + 0.025, 0.0, 0.01),
-        Row(waist, 0.0, 0.02),
-        Row(spec.sill_m - 0.07, 0.0, 0.03),
-        Row(spec.sill_m, 0.0, 0.04),
-        Row((spec.sill_m + spec.head_m) / 2, 0.015, 0.03 + lean / 2),
-        Row(spec.head_m, 0.04, 0.04 + lean),
-        Row(spec.head_m + 0.3 * brow, 0.05, 0.05 + lean + 0.1 * brow),
-        Row(roof - 0.06, 0.07, 0.08 + lean + 0.35 * brow, 0.02),
-        Row(roof, 0.16, 0.2 + lean + 0.36 * brow, 0.08),
+        HullRow(spec.bottom_m, 0.04, 0.05),
+        HullRow(spec.bottom_m + 0.08),
+        HullRow(bumper),
+        HullRow(center - 0.025, 0.0, 0.01),
+        HullRow(center + 0.025, 0.0, 0.01),
+        HullRow(waist, 0.0, 0.02),
+        HullRow(spec.sill_m - 0.07, 0.0, 0.03),
+        HullRow(spec.sill_m, 0.0, 0.04),
+        HullRow((spec.sill_m + spec.head_m) / 2, 0.015, 0.03 + lean / 2),
+        HullRow(spec.head_m, 0.04, 0.04 + lean),
+        HullRow(spec.head_m + 0.3 * brow, 0.05, 0.05 + lean + 0.1 * brow),
+        HullRow(roof - 0.06, 0.07, 0.08 + lean + 0.35 * brow, 0.02),
+        HullRow(roof, 0.16, 0.2 + lean + 0.36 * brow, 0.08),
     ]
 
 
@@ -141,14 +141,14 @@ def _snout(spec: Cab, arch: tuple[float, float, float]) -> list[Patch]:
     plan = rounded_outline(half, (0, rear), (0.42, 0.01), ends, distinct_m(columns, -0.12, rear + 0.012), ends, 3.0)
     fender = 2 * arch[1] + 0.14
     rows = [
-        Row(spec.bottom_m, 0.03, 0.03),
-        Row(spec.bottom_m + 0.28, 0.0, 0.0),
-        Row(fender - 0.3, 0.0, 0.06),
-        Row(fender - 0.06, 0.03, 0.08),
-        Row(fender, 0.12, 0.1),
-        Row(fender + 0.05, 0.3, 0.1),
-        Row(top - 0.12, 0.36, 0.14),
-        Row(top, 0.46, 0.24),
+        HullRow(spec.bottom_m, 0.03, 0.03),
+        HullRow(spec.bottom_m + 0.28, 0.0, 0.0),
+        HullRow(fender - 0.3, 0.0, 0.06),
+        HullRow(fender - 0.06, 0.03, 0.08),
+        HullRow(fender, 0.12, 0.1),
+        HullRow(fender + 0.05, 0.3, 0.1),
+        HullRow(top - 0.12, 0.36, 0.14),
+        HullRow(top, 0.46, 0.24),
     ]
     wall_m, lid = hull(plan, rows, [arch], 0.1)
     paint = Painter(wall_m, plan)

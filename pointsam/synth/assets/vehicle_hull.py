@@ -11,7 +11,7 @@ from pointsam.synth.assets.vehicle_grid import Grid, Paint, Paints, Patch, arch_
 
 
 @dataclass(frozen=True)
-class Row:
+class HullRow:
     """One height of a hull, and the inward offsets of its sides, front and rear there; metres."""
 
     z_m: float
@@ -22,7 +22,7 @@ class Row:
 
 def hull(
     plan: Grid,
-    rows: Sequence[Row],
+    rows: Sequence[HullRow],
     axles: Sequence[tuple[float, float, float]] = (),
     crown_m: float = 0.04,
     reach_m: float = 0.9,

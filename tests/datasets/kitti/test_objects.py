@@ -244,3 +244,18 @@ def test_real_truth_labels_only_what_the_image_shows(kitti_root, frame_id):
     assert (truth.labels.class_id[~seen] == BACKGROUND).all()
     assert not truth.void[truth.labels.class_id != BACKGROUND].any()
     assert 0.1 < truth.void.mean() < 0.95
+
+
+@pytest.mark.parametrize("outside", ["../../secret", "absolute"])
+def test_a_split_names_no_file_outside_the_root(tiny_kitti, tmp_path, outside):
+    line = str(tmp_path / "secret") if outside == "absolute" else outside
+    for suffix in ("bin", "txt"):  # ../../secret leads from training/velodyne to the root
+        (tiny_kitti.root / f"secret.{suffix}").write_bytes(b"x")
+        (tmp_path / f"secret.{suffix}").write_bytes(b"x")
+    (tiny_kitti.root / "ImageSets").mkdir()
+    (tiny_kitti.root / "ImageSets" / "own.txt").write_text(f"{line}\n")
+    data = Kitti(tiny_kitti.root)
+    assert data.frame_ids("own") == [line]
+    with pytest.raises(DatasetError) as raised:
+        data.frame(line)
+    assert raised.value.code == "DAT010"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.nuscenes_root import make_root, write_table
 
-from pointsam.base.errors import DatasetError, StoreError
+from pointsam.base.errors import BrokenRuleError, DatasetError, StoreError
 from pointsam.datasets.nuscenes import index as nuscenes_index
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.datasets.nuscenes.index import index_path
@@ -248,11 +248,49 @@ def test_rows_that_no_frame_uses_may_point_nowhere(tmp_path):
     assert NuScenes(make_root(tmp_path / "root", edit=cut)).frame_ids()
 
 
-def test_two_samples_of_one_token_are_DAT011(tmp_path):
-    root = make_root(tmp_path / "root", edit=lambda tables: tables["sample"].append(tables["sample"][0]))
-    with pytest.raises(DatasetError, match=r"sample\.json.*two rows") as raised:
+@pytest.mark.parametrize(
+    ("table", "field", "value"),
+    [
+        ("sensor", "channel", "CAM_BACK_LEFT"),
+        ("calibrated_sensor", "translation", [50.0, 0.0, 1.5]),
+        ("ego_pose", "translation", [30.0, 0.0, 0.0]),
+        ("scene", "name", "another"),
+        ("sample", "timestamp", 17),
+        ("sample_data", "filename", "samples/other"),
+    ],
+)
+def test_two_different_rows_of_one_token_are_DAT012(tmp_path, table, field, value):
+    def repeated(tables):
+        used = {row["ego_pose_token"] for row in tables["sample_data"] if "RADAR" not in row["filename"]}
+        rows = [row for row in tables[table] if table != "ego_pose" or row["token"] in used]
+        row = next(row for row in rows if row.get("is_key_frame", True) and row[field] != value)
+        tables[table].append({**row, field: value})
+
+    root = make_root(tmp_path / "root", edit=repeated)
+    with pytest.raises(BrokenRuleError, match=rf"{table}\.json: two different rows have the token") as raised:
         NuScenes(root)
-    assert raised.value.code == "DAT011"
+    assert raised.value.code == "DAT012"
+
+
+def test_equal_rows_count_once(tmp_path):
+    plain = NuScenes(make_root(tmp_path / "plain"))
+
+    def twice(tables):
+        for name in ("sensor", "calibrated_sensor", "ego_pose", "scene", "sample", "sample_data"):
+            tables[name] += tables[name]
+
+    assert NuScenes(make_root(tmp_path / "twice", edit=twice)).fingerprint() == plain.fingerprint()
+
+
+@pytest.mark.parametrize("channel", ["LIDAR_TOP", "CAM_FRONT"])
+def test_two_key_frames_of_one_sensor_in_a_sample_are_DAT012(tmp_path, channel):
+    def twice(tables):
+        row = next(row for row in tables["sample_data"] if f"samples/{channel}/" in row["filename"])
+        tables["sample_data"].append({**row, "token": "z" * 32, "prev": "", "next": ""})
+
+    root = make_root(tmp_path / "root", edit=twice)
+    with pytest.raises(BrokenRuleError, match=f"two key frames of {channel}, rows .* and 'z+'"):
+        NuScenes(root)
 
 
 @pytest.mark.parametrize(("field", "value"), [("timestamp", 10**30), ("width", 10**30)])
@@ -270,3 +308,27 @@ def test_a_bad_table_leaves_no_index(tmp_path, cache):
     with pytest.raises(DatasetError):
         NuScenes(root)
     assert [path.name for path in cache.rglob("*") if path.is_file()] == [".lock"]
+
+
+@pytest.mark.parametrize("name", ["../private/photo.jpg", "/etc/hostname", "..\\private\\photo.jpg"])
+def test_a_table_names_no_file_outside_the_root(tmp_path, name):
+    def leave(tables):
+        next(row for row in tables["sample_data"] if "samples/CAM_FRONT/" in row["filename"])["filename"] = name
+
+    data = NuScenes(make_root(tmp_path / "root", edit=leave))
+    bad, good = data.frame_ids()
+    with pytest.raises(DatasetError, match="a table names the file") as raised:
+        data.frame(bad)
+    assert raised.value.code == "DAT011"
+    assert data.frame(good).cameras
+
+
+def test_names_with_backslashes_are_read(tmp_path):
+    def windows(tables):
+        for row in tables["sample_data"]:
+            row["filename"] = row["filename"].replace("/", "\\")
+
+    data = NuScenes(make_root(tmp_path / "root", edit=windows))
+    frame = data.frame(data.frame_ids()[0])
+    assert frame.sweep.source.path.is_file()
+    assert all(view.source.path.is_file() for view in frame.cameras)

@@ -196,7 +196,7 @@ class TestPacks:
             self.truth(root)
         assert raised.value.code == "DAT004"
 
-    @pytest.mark.parametrize("damage", ["empty", "cut", "no data", "bare array", "pickle"])
+    @pytest.mark.parametrize("damage", ["empty", "cut", "no data", "bare array", "pickle", "method"])
     def test_a_damaged_panoptic_file_is_DAT011(self, root, damage):
         path = self.pack(root, "panoptic", self.CARS)
         if damage == "no data":
@@ -205,6 +205,10 @@ class TestPacks:
             np.save(path.open("wb"), self.CARS)
         elif damage == "pickle":
             np.savez(path, data=np.array([{}], dtype=object))
+        elif damage == "method":
+            content = bytearray(path.read_bytes())
+            content[content.index(b"PK\x01\x02") + 10] = 99  # a compression that does not exist
+            path.write_bytes(content)
         else:
             path.write_bytes(path.read_bytes()[: {"empty": 0, "cut": 100}[damage]])
         with pytest.raises(DatasetError, match=path.name) as raised:

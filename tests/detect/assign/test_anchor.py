@@ -18,8 +18,8 @@ from pointsam.detect.assign.anchor import (  # noqa: E402
     AnchorClass,
     AnchorMap,
     anchor_targets,
-    decode,
-    encode,
+    decode_boxes,
+    encode_boxes,
 )
 from pointsam.detect.labels import SampleLabels  # noqa: E402
 
@@ -79,7 +79,7 @@ def overlaps(labels, anchor_map, anchors, class_id):
 
 
 def plain(labels, anchor_map, anchors, class_id):
-    """Labels and boxes of a class' anchors, anchor by anchor (method.md B.7)."""
+    """Labels and boxes of a class' anchors, anchor by anchor (docs/method.md B.7)."""
     by_box, by_cluster, boxes, _, unknown = overlaps(labels, anchor_map, anchors, class_id)
     box_label, owner = matched(by_box, *anchors.box_iou)
     cluster_label, _ = matched(by_cluster, *anchors.cluster_iou)
@@ -90,14 +90,14 @@ def plain(labels, anchor_map, anchors, class_id):
 
 
 def plain_by_centers(labels, anchor_map, anchors, class_id):
-    """The same where both kinds are matched by their visible middles: cell by cell, the nearest object decides."""
+    """Plain matching of both kinds by their visible centres: at every location, the nearest object decides."""
     by_box, by_cluster, boxes, clusters, unknown = overlaps(labels, anchor_map, anchors, class_id)
     grid = anchor_map.boxes(anchors).view(2, -1, 7).numpy()
-    cells, half = grid.shape[1], np.float32(anchor_map.cell_m[0] / 2)
+    locations, half = grid.shape[1], np.float32(anchor_map.location_m[0] / 2)
     objects = [(labels.visible_center[b], b) for b in boxes] + [(labels.cluster_center[m], -1) for m in clusters]
     turns = [abs(math.sin(labels.boxes[b, 6])) > abs(math.cos(labels.boxes[b, 6])) for b in boxes]
-    turns += [by_cluster[cells:, j].max() > by_cluster[:cells, j].max() for j in range(len(clusters))]
-    far = np.full((cells, len(objects)), np.inf, dtype=np.float32)
+    turns += [by_cluster[locations:, j].max() > by_cluster[:locations, j].max() for j in range(len(clusters))]
+    far = np.full((locations, len(objects)), np.inf, dtype=np.float32)
     for j, (center, _) in enumerate(objects):
         offset = grid[0, :, :2] - center[:2].numpy()
         if (np.abs(offset) <= half).all(axis=1).any():  # inside the map
@@ -106,16 +106,16 @@ def plain_by_centers(labels, anchor_map, anchors, class_id):
         IGNORED if max([*b, 0]) >= anchors.box_iou[1] or max([*c, 0]) >= anchors.cluster_iou[1] else NEGATIVE
         for b, c in zip(by_box, by_cluster, strict=True)
     ]
-    box = [-1] * (2 * cells)
-    for cell, row in enumerate(far):
+    box = [-1] * (2 * locations)
+    for location, row in enumerate(far):
         nearest = [j for j in range(len(objects)) if row[j] < np.inf and row[j] == far[:, j].min()]
         if not len(row) or not (row.min() <= min(anchors.size_lwh_m[:2]) / 2 or nearest):
             continue
         j = int(row.argmin())
         if objects[j][1] < 0:
-            label[cell] = label[cells + cell] = IGNORED
-        label[turns[j] * cells + cell] = POSITIVE
-        box[turns[j] * cells + cell] = objects[j][1]
+            label[location] = label[locations + location] = IGNORED
+        label[turns[j] * locations + location] = POSITIVE
+        box[turns[j] * locations + location] = objects[j][1]
     label = [IGNORED if value == NEGATIVE and u else value for value, u in zip(label, unknown, strict=True)]
     return label, box
 
@@ -194,7 +194,7 @@ def test_residuals_decode_to_the_boxes(rng_of):
     boxes = torch.from_numpy(
         np.column_stack([rng_of(0).uniform(0.5, 5, (50, 6)), rng_of(1).uniform(-3, 3, 50)])
     ).float()
-    assert torch.allclose(decode(encode(boxes, anchors), anchors), boxes, atol=1e-5)
+    assert torch.allclose(decode_boxes(encode_boxes(boxes, anchors), anchors), boxes, atol=1e-5)
 
 
 def test_thresholds_out_of_order_are_refused():

@@ -44,16 +44,16 @@ def plain_radius(h, w, o=0.1):
 
 
 def plain(labels, head):
-    """Heat of one sample and the (column, row, code) of its boxes, object by object (method.md B.5)."""
+    """Heat of one sample and the (column, row, code) of its boxes, object by object (docs/method.md B.5)."""
     height, width = head.shape
     heat, rows, peaks = np.zeros((len(head.classes), height, width)), [], 0
-    middles = labels.visible_center if head.peak == "visible" else labels.boxes[:, :3]
-    objects = [(c.item(), p, k) for k, (c, p) in enumerate(zip(labels.box_class, middles, strict=True))]
+    centers = labels.visible_center if head.peak == "visible" else labels.boxes[:, :3]
+    objects = [(c.item(), p, k) for k, (c, p) in enumerate(zip(labels.box_class, centers, strict=True))]
     objects += [(c.item(), p, None) for c, p in zip(labels.cluster_class, labels.cluster_center, strict=True)]
-    for class_id, place, box in objects:
+    for class_id, center, box in objects:
         if class_id not in head.classes:
             continue
-        hx, hy = ((place[i].item() - head.origin_m[i]) / head.cell_m[i] for i in (0, 1))
+        hx, hy = ((center[i].item() - head.origin_m[i]) / head.location_m[i] for i in (0, 1))
         if not (0 <= hx < width and 0 <= hy < height):
             continue
         peaks += 1
@@ -62,9 +62,9 @@ def plain(labels, head):
         r = head.smallest_radius[channel]
         if box is not None:
             _, _, _, length, wide, _, _ = labels.boxes[box].tolist()
-            r = max(math.floor(plain_radius(length / head.cell_m[0], wide / head.cell_m[1])), r)
+            r = max(math.floor(plain_radius(length / head.location_m[0], wide / head.location_m[1])), r)
             x, y, z, length, wide, tall, yaw = labels.boxes[box].tolist()
-            true = [(v - head.origin_m[i]) / head.cell_m[i] - c for i, (v, c) in enumerate(((x, cx), (y, cy)))]
+            true = [(v - head.origin_m[i]) / head.location_m[i] - c for i, (v, c) in enumerate(((x, cx), (y, cy)))]
             sizes = [math.log(v) for v in (length, wide, tall)]
             rows.append((cx, cy, [*true, z, *sizes, math.cos(yaw), math.sin(yaw), *labels.velocity[box].tolist()]))
         sigma = (2 * r + 1) / 6
@@ -88,8 +88,8 @@ def test_targets_are_those_of_the_plain_rule(seed, peak, rng_of):
         rows += [(k, *row) for row in mine]
         peaks += count
     assert targets.num_peaks == peaks > len(rows) > 0
-    cells = list(zip(targets.sample.tolist(), targets.column.tolist(), targets.row.tolist(), strict=True))
-    assert cells == [row[:3] for row in rows]
+    locations = list(zip(targets.sample.tolist(), targets.column.tolist(), targets.row.tolist(), strict=True))
+    assert locations == [row[:3] for row in rows]
     assert targets.code.numpy() == pytest.approx(np.array([row[3] for row in rows]), abs=1e-4)
 
 
@@ -111,25 +111,25 @@ def test_the_offset_points_from_the_visible_middle_to_the_true_one():
     velocity = torch.zeros(1, 2)
     labels = SampleLabels(box, torch.tensor([3]), velocity, visible, none, empty, none, empty, none, none.bool())
     targets = center_targets([labels], HEAD)
-    cell = math.floor((5 + 20) / 0.8)
-    assert targets.column.tolist() == [cell]
-    assert targets.code[0, 0].item() == pytest.approx((10 + 20) / 0.8 - cell)
+    column = math.floor((5 + 20) / 0.8)
+    assert targets.column.tolist() == [column]
+    assert targets.code[0, 0].item() == pytest.approx((10 + 20) / 0.8 - column)
     assert targets.code[0, 0] > 6
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_reach_regresses_a_box_in_each_cell_about_its_peak_that_is_nearest_to_it(seed, rng_of):
+def test_a_reach_regresses_a_box_in_each_location_about_its_peak_that_is_nearest_to_it(seed, rng_of):
     labels = labels_of(rng_of(seed), boxes=40, clusters=60)
     targets = center_targets([labels], replace(HEAD, reach=2))
     peaks = center_targets([labels], HEAD)
-    code_of_cell = dict(zip(_cells(targets), targets.code.tolist(), strict=True))
-    boxed = list(zip(_cells(peaks), peaks.code.tolist(), strict=True))
+    code_of_location = dict(zip(_locations(targets), targets.code.tolist(), strict=True))
+    boxed = list(zip(_locations(peaks), peaks.code.tolist(), strict=True))
     every = [(column, row) for row, column in (peaks.heat[0] == 1).amax(dim=0).nonzero().tolist()]
     around = {(x + dx, y + dy) for (x, y), _ in boxed for dx in range(-2, 3) for dy in range(-2, 3)}
     taught = 0
     for x, y in sorted(around):
         if not (0 <= x < 50 and 0 <= y < 80):
-            assert (x, y) not in code_of_cell
+            assert (x, y) not in code_of_location
             continue
         far = sorted(
             ((px - x) ** 2 + (py - y) ** 2, (px, py)) for px, py in every if max(abs(px - x), abs(py - y)) <= 2
@@ -137,17 +137,17 @@ def test_a_reach_regresses_a_box_in_each_cell_about_its_peak_that_is_nearest_to_
         if len(far) > 1 and far[0][0] == far[1][0]:
             continue  # a tie may go either way
         mine = [(peak, code) for peak, code in boxed if peak == far[0][1]]
-        assert ((x, y) in code_of_cell) == bool(mine)
+        assert ((x, y) in code_of_location) == bool(mine)
         if len(mine) == 1:
             (px, py), code = mine[0]
             there = [code[0] + px - x, code[1] + py - y, *code[2:]]
-            assert code_of_cell[x, y] == pytest.approx(there, abs=1e-4)
+            assert code_of_location[x, y] == pytest.approx(there, abs=1e-4)
             taught += 1
     assert taught > 5 * len(boxed) > 0
     assert torch.equal(targets.heat, peaks.heat)
 
 
-def _cells(targets):
+def _locations(targets):
     return list(zip(targets.column.tolist(), targets.row.tolist(), strict=True))
 
 
@@ -187,7 +187,7 @@ def test_the_nominal_size_of_a_cluster_gives_no_radius_at_all():
 
 
 def test_of_overlapping_bells_the_larger_counts():
-    cells, channels = torch.tensor([[5, 5], [6, 5]]), torch.zeros(2, dtype=torch.int64)
-    together = splat(cells, channels, torch.tensor([2, 4]), (1, 12, 12))
-    alone = [splat(cells[k : k + 1], channels[:1], torch.tensor([r]), (1, 12, 12)) for k, r in ((0, 2), (1, 4))]
+    locations, channels = torch.tensor([[5, 5], [6, 5]]), torch.zeros(2, dtype=torch.int64)
+    together = splat(locations, channels, torch.tensor([2, 4]), (1, 12, 12))
+    alone = [splat(locations[k : k + 1], channels[:1], torch.tensor([r]), (1, 12, 12)) for k, r in ((0, 2), (1, 4))]
     assert torch.equal(together, torch.maximum(*alone))

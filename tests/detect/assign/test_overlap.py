@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from pointsam.detect.assign.overlap import box_cluster_iou  # noqa: E402
-from pointsam.detect.boxes import points_in_boxes  # noqa: E402
+from pointsam.detect.boxes import point_box_pairs  # noqa: E402
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -16,7 +16,7 @@ def test_it_is_the_overlap_of_two_sets_of_points(seed, rng_of):
     boxes = np.column_stack([rng.uniform(-2, 2, (150, 3)), rng.uniform(2, 9, (150, 3)), rng.uniform(-4, 4, 150)])
     ids = torch.from_numpy(rng.integers(-1, 9, 800))
     counts = torch.bincount(ids[ids >= 0], minlength=9)
-    point, box = points_in_boxes(xyz, torch.from_numpy(boxes))
+    point, box = point_box_pairs(xyz, torch.from_numpy(boxes))
     overlap = box_cluster_iou(point, box, len(boxes), ids, counts)
     for b in range(len(boxes)):
         held = set(point[box == b].tolist())
@@ -29,7 +29,7 @@ def test_it_is_the_overlap_of_two_sets_of_points(seed, rng_of):
 
 def test_background_inside_of_the_box_counts_against_it():
     xyz = torch.zeros(4, 3)
-    point, box = points_in_boxes(xyz, torch.tensor([[0.0, 0, 0, 1, 1, 1, 0]]))
+    point, box = point_box_pairs(xyz, torch.tensor([[0.0, 0, 0, 1, 1, 1, 0]]))
     assert box_cluster_iou(point, box, 1, torch.tensor([0, 0, -1, -1]), torch.tensor([2])).item() == pytest.approx(0.5)
 
 

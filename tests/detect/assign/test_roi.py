@@ -11,7 +11,7 @@ from helpers.detect_labels import labels_of  # noqa: E402
 
 from pointsam.base.errors import SchemaError  # noqa: E402
 from pointsam.detect.assign.roi import RoiConfig, RoiMatch, match_rois, roi_targets  # noqa: E402
-from pointsam.detect.boxes import iou_3d, points_in_boxes  # noqa: E402
+from pointsam.detect.boxes import iou_3d, point_box_pairs  # noqa: E402
 
 
 def proposals(labels, rng, count=60):
@@ -31,7 +31,7 @@ def test_matches_are_those_of_the_plain_rule(seed, rng_of):
     labels = labels_of(rng, boxes=6, clusters=9)
     rois, classes = proposals(labels, rng)
     matches = match_rois(labels, rois, classes)
-    point, box = points_in_boxes(labels.xyz, rois)
+    point, box = point_box_pairs(labels.xyz, rois)
     volume = iou_3d(rois, labels.boxes)
     met_cluster = met_box = 0
     for r in range(len(rois)):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pointsam.base.errors import SchemaError
 from pointsam.detect.data.augment import AugmentConfig, augmented, cropped, moved
 from pointsam.detect.data.coarse import of_points
-from pointsam.detect.data.sample import Sample
+from pointsam.detect.data.sample import TrainingSample
 
 SEEDS = st.integers(0, 10_000)
 STRONG = AugmentConfig(rotation_rad=np.pi, scale=(0.7, 1.4), shift_m=3.0)
@@ -85,7 +85,7 @@ def test_a_crop_has_its_lower_faces_and_not_its_upper_ones():
     cloud = np.column_stack([xyz, np.zeros((6, 2))]).astype(np.float32)
     labels = of_points(np.zeros((6, 3)), np.full(6, -1, np.int32), np.zeros(0, np.uint8))
     boxes = np.column_stack([xyz, np.ones((6, 3)), np.zeros(6)])
-    after = cropped(Sample("f", cloud, boxes, np.arange(6), np.zeros((6, 2)), labels), (*low, *high))
+    after = cropped(TrainingSample("f", cloud, boxes, np.arange(6), np.zeros((6, 2)), labels), (*low, *high))
     assert after.points[:, :3].tolist() == cloud[[0, 5], :3].tolist()
     assert after.box_class.tolist() == [0, 4, 5]  # height is of no matter to a box
 

@@ -10,7 +10,7 @@ import pytest
 
 from pointsam.base.errors import SchemaError
 from pointsam.detect.data import budget_file
-from pointsam.detect.data.budget import CLUSTER_COST, RULES, BudgetConfig, BudgetDescription, Objects, draw
+from pointsam.detect.data.budget import CLUSTER_COST, RULES, BudgetConfig, BudgetDescription, Objects, sample_budget
 from pointsam.detect.data.budget_file import read_budget, write_budget
 
 NAMES = ("car", "pedestrian", "bus")
@@ -40,7 +40,9 @@ def boxed(budget):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_same_seed_draws_the_same_boxes_and_another_seed_others(rule):
-    first, again, other = (boxed(draw(OBJECTS, NAMES, BudgetConfig(rule=rule, seed=seed))) for seed in (3, 3, 4))
+    first, again, other = (
+        boxed(sample_budget(OBJECTS, NAMES, BudgetConfig(rule=rule, seed=seed))) for seed in (3, 3, 4)
+    )
     assert first == again
     assert first != other
 
@@ -49,12 +51,12 @@ def test_the_same_seed_draws_the_same_boxes_and_another_seed_others(rule):
 def test_objects_without_points_are_no_candidates(rule):
     empty = {token for token, count in zip(OBJECTS.token, OBJECTS.num_points, strict=True) if count == 0}
     assert empty
-    assert not empty & boxed(draw(OBJECTS, NAMES, BudgetConfig(rule=rule)))
+    assert not empty & boxed(sample_budget(OBJECTS, NAMES, BudgetConfig(rule=rule)))
 
 
 def test_object_draws_the_fraction_of_all_objects():
     candidates = int((OBJECTS.num_points > 0).sum())
-    assert len(boxed(draw(OBJECTS, NAMES, BudgetConfig(0.1)))) == round(0.1 * candidates)
+    assert len(boxed(sample_budget(OBJECTS, NAMES, BudgetConfig(0.1)))) == round(0.1 * candidates)
 
 
 def test_an_object_keeps_its_lot_when_the_data_set_grows():
@@ -66,12 +68,12 @@ def test_an_object_keeps_its_lot_when_the_data_set_grows():
         range_m=OBJECTS.range_m[:2000],
         num_points=OBJECTS.num_points[:2000],
     )
-    before, after = (boxed(draw(objects, NAMES, BudgetConfig(0.1))) for objects in (few, OBJECTS))
+    before, after = (boxed(sample_budget(objects, NAMES, BudgetConfig(0.1))) for objects in (few, OBJECTS))
     assert len(before & after) > 0.8 * len(before)
 
 
 def test_class_draws_from_every_class_one_box_at_least():
-    budget = draw(OBJECTS, NAMES, BudgetConfig(0.01, rule="class"))
+    budget = sample_budget(OBJECTS, NAMES, BudgetConfig(0.01, rule="class"))
     counts = budget.description.classes
     assert counts["bus"].boxes == 1
     candidates = (OBJECTS.num_points > 0) & (OBJECTS.class_id == 0)
@@ -79,7 +81,7 @@ def test_class_draws_from_every_class_one_box_at_least():
 
 
 def test_stratified_gives_each_stratum_its_share_to_within_one():
-    chosen = boxed(draw(OBJECTS, NAMES, BudgetConfig(0.1, rule="stratified")))
+    chosen = boxed(sample_budget(OBJECTS, NAMES, BudgetConfig(0.1, rule="stratified")))
     is_chosen = np.array([token in chosen for token in OBJECTS.token])
     stratum = [
         (c, sum(r >= edge for edge in (20, 40)), sum(n >= edge for edge in (5, 20, 100)))
@@ -91,7 +93,7 @@ def test_stratified_gives_each_stratum_its_share_to_within_one():
 
 
 def test_frame_draws_whole_frames():
-    budget = draw(OBJECTS, NAMES, BudgetConfig(0.1, rule="frame"))
+    budget = sample_budget(OBJECTS, NAMES, BudgetConfig(0.1, rule="frame"))
     full = [frame_id for frame_id, tokens in budget.frames.items() if tokens]
     assert len(full) <= 20
     for frame_id in full:
@@ -101,7 +103,7 @@ def test_frame_draws_whole_frames():
 
 
 def test_cost_pays_for_boxes_and_clusters_of_whole_frames_and_no_more():
-    budget = draw(OBJECTS, NAMES, BudgetConfig(0.1, rule="cost", box_share=0.1))
+    budget = sample_budget(OBJECTS, NAMES, BudgetConfig(0.1, rule="cost", box_share=0.1))
     said = budget.description
     assert 0.08 < said.cost_with_clusters <= 0.1
     assert said.labelled_frames == len(budget.frames) < len(OBJECTS.frame_ids)
@@ -130,14 +132,14 @@ def lots(names, kind, seed=0):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("fraction", "count"), [(0.1, 1), (0.6, 2), (0.9, 4), (1.0, 4)])
 def test_boxes_are_those_with_the_lowest_lots(fraction, count, seed):
-    budget = draw(few_objects(), NAMES, BudgetConfig(fraction, seed=seed))
+    budget = sample_budget(few_objects(), NAMES, BudgetConfig(fraction, seed=seed))
     assert boxed(budget) == set(lots(["a", "b", "c", "e"], "object", seed)[:count])
     assert list(budget.frames) == ["f0", "f1", "f2"]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_frames_are_those_with_the_lowest_lots(seed):
-    budget = draw(few_objects(), NAMES, BudgetConfig(0.5, rule="frame", seed=seed))
+    budget = sample_budget(few_objects(), NAMES, BudgetConfig(0.5, rule="frame", seed=seed))
     members = {"f0": {"a", "b"}, "f1": set(), "f2": {"c", "e"}}
     chosen = lots(["f0", "f1", "f2"], "frame", seed)[:2]
     assert boxed(budget) == set().union(*(members[frame_id] for frame_id in chosen))
@@ -146,14 +148,14 @@ def test_frames_are_those_with_the_lowest_lots(seed):
 @pytest.mark.parametrize("fraction", [0.05, 0.284, 0.286, 0.569, 0.571])
 def test_cost_takes_frames_as_long_as_they_are_paid_for(fraction):
     """Each candidate costs half a box and half a cluster, 0.57; a frame with two of the four candidates 0.285."""
-    budget = draw(few_objects(), NAMES, BudgetConfig(fraction, rule="cost", box_share=0.5))
+    budget = sample_budget(few_objects(), NAMES, BudgetConfig(fraction, rule="cost", box_share=0.5))
     order = lots(["f0", "f1", "f2"], "frame")
     total = np.cumsum([0 if frame_id == "f1" else 0.285 for frame_id in order])
     assert set(budget.frames) == set(order[: max(1, (total <= fraction).sum())])
 
 
 def test_velocities_are_known_in_both_axes_or_not_at_all():
-    assert draw(few_objects(), NAMES, BudgetConfig(1.0)).frames == {
+    assert sample_budget(few_objects(), NAMES, BudgetConfig(1.0)).frames == {
         "f0": {"a": (1.0, -2.0), "b": None},
         "f1": {},
         "f2": {"c": None, "e": (0.5, 0.0)},
@@ -161,7 +163,7 @@ def test_velocities_are_known_in_both_axes_or_not_at_all():
 
 
 def test_a_budget_describes_itself():
-    said = draw(few_objects(), NAMES, BudgetConfig(0.5, min_points=5)).description
+    said = sample_budget(few_objects(), NAMES, BudgetConfig(0.5, min_points=5)).description
     assert said == BudgetDescription(
         **{"fraction": 0.5, "rule": "object", "box_share": 0.1, "min_points": 5, "seed": 0},
         **{"frames": 3, "labelled_frames": 3, "objects": 3, "boxes": 2, "clusters": 1},
@@ -175,20 +177,20 @@ def test_a_budget_describes_itself():
 
 def test_ten_per_cent_of_boxes_with_clusters_elsewhere_cost_more_than_ten_per_cent():
     everything = dataclasses.replace(OBJECTS, num_points=OBJECTS.num_points + 1)
-    said = draw(everything, NAMES, BudgetConfig(0.1)).description
+    said = sample_budget(everything, NAMES, BudgetConfig(0.1)).description
     assert said.cost_boxes_only == pytest.approx(0.1)
-    assert said.cost_with_clusters == pytest.approx(0.1 + CLUSTER_COST * 0.9)  # method.md B.11: 22.6 %
+    assert said.cost_with_clusters == pytest.approx(0.1 + CLUSTER_COST * 0.9)  # docs/method.md B.11: 22.6 %
 
 
 def test_a_frame_outside_of_the_budget_is_an_error_that_says_what_to_do():
     with pytest.raises(SchemaError, match=r"SCH003.*'f9999'") as caught:
-        draw(OBJECTS, NAMES, BudgetConfig()).boxed("f9999")
+        sample_budget(OBJECTS, NAMES, BudgetConfig()).boxed("f9999")
     assert "mixsup-train budget" in caught.value.hint
 
 
 def test_no_candidate_is_an_error():
     with pytest.raises(SchemaError, match=r"SCH005.*1000 points"):
-        draw(OBJECTS, NAMES, BudgetConfig(min_points=1000))
+        sample_budget(OBJECTS, NAMES, BudgetConfig(min_points=1000))
 
 
 @pytest.mark.parametrize("bad", [{"fraction": 0.0}, {"fraction": 1.5}, {"box_share": -1.0}, {"rule": "luck"}])
@@ -198,9 +200,9 @@ def test_values_that_mean_nothing_are_refused(bad):
 
 
 def test_a_budget_comes_back_as_it_went_and_equal_budgets_are_equal_bytes(tmp_path):
-    budget = draw(OBJECTS, NAMES, BudgetConfig(rule="cost"))
+    budget = sample_budget(OBJECTS, NAMES, BudgetConfig(rule="cost"))
     write_budget(tmp_path / "a.parquet", budget)
-    write_budget(tmp_path / "b.parquet", draw(OBJECTS, NAMES, BudgetConfig(rule="cost")))
+    write_budget(tmp_path / "b.parquet", sample_budget(OBJECTS, NAMES, BudgetConfig(rule="cost")))
     back = read_budget(tmp_path / "a.parquet")
     assert back.frames == budget.frames
     assert back.description == budget.description
@@ -210,15 +212,15 @@ def test_a_budget_comes_back_as_it_went_and_equal_budgets_are_equal_bytes(tmp_pa
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (b"{", b"", "no JSON"),
-        (b'"boxes"', b'"bokses"', "bokses is no field of it"),
+        (b"{", b"", "not valid JSON"),
+        (b'"boxes"', b'"bokses"', "bokses is not a field"),
         (b'"fraction":0.1', b'"fraction":2.0', "budget.fraction"),
         (b'"min_points":1', b'"min_points":"1"', "min_points is wrong"),
         (b"{", b"[" * 100_000, "nested too deeply"),
     ],
 )
 def test_a_damaged_description_is_refused_by_its_field(tmp_path, old, new, message):
-    write_budget(tmp_path / "a.parquet", draw(OBJECTS, NAMES, BudgetConfig()))
+    write_budget(tmp_path / "a.parquet", sample_budget(OBJECTS, NAMES, BudgetConfig()))
     table = pq.read_table(tmp_path / "a.parquet")
     said = table.schema.metadata[b"pointsam.budget"]
     assert old in said
@@ -229,7 +231,7 @@ def test_a_damaged_description_is_refused_by_its_field(tmp_path, old, new, messa
 
 
 def test_velocities_of_another_number_than_boxes_are_refused(tmp_path):
-    write_budget(tmp_path / "a.parquet", draw(OBJECTS, NAMES, BudgetConfig()))
+    write_budget(tmp_path / "a.parquet", sample_budget(OBJECTS, NAMES, BudgetConfig()))
     table = pq.read_table(tmp_path / "a.parquet")
     none = pa.array([[]] * len(table), table.schema.field(2).type)
     pq.write_table(table.set_column(2, table.schema.field(2), none), tmp_path / "b.parquet")
@@ -240,7 +242,7 @@ def test_velocities_of_another_number_than_boxes_are_refused(tmp_path):
 def test_a_budget_of_another_version_is_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(budget_file, "VERSION", 1)
-        write_budget(tmp_path / "old", draw(few_objects(), NAMES, BudgetConfig()))
+        write_budget(tmp_path / "old", sample_budget(few_objects(), NAMES, BudgetConfig()))
     with pytest.raises(SchemaError, match=r"SCH003.*budget version 1, this is version 2"):
         read_budget(tmp_path / "old")
 

@@ -153,9 +153,9 @@ def test_height_is_that_above_the_lowest_point_around(rng):
     xyz = np.column_stack([rng.uniform(-60, 60, (4000, 2)), rng.normal(0, 1, 4000)])
     height = height_m(xyz)
     for k in range(0, 4000, 7):
-        cell = 1.6 if np.hypot(*xyz[k, :2]) < 12 else 6.4
+        bin_m = 1.6 if np.hypot(*xyz[k, :2]) < 12 else 6.4
         apart = np.abs(xyz[:, :2] - xyz[k, :2]).max(axis=1)
-        least, most = (xyz[k, 2] - xyz[apart < reach, 2].min() for reach in (cell, 2 * cell))
+        least, most = (xyz[k, 2] - xyz[apart < reach, 2].min() for reach in (bin_m, 2 * bin_m))
         assert least <= height[k] <= most
     far = np.array([[1e7, -1e7, 0.0], [1e7, -1e7, 2.0]])
     assert height_m(far).tolist() == [0.0, 2.0]

@@ -13,7 +13,7 @@ from torch.utils.data._utils.pin_memory import pin_memory  # noqa: E402
 
 from pointsam.base.errors import DatasetError  # noqa: E402
 from pointsam.detect.data.coarse import of_points  # noqa: E402
-from pointsam.detect.data.loader import Key, LoadedBatch, Steps, TrainingItems, together  # noqa: E402
+from pointsam.detect.data.loader import Key, LoadedBatch, Steps, TrainingItems, join_samples  # noqa: E402
 from pointsam.detect.data.sample import visible_centers  # noqa: E402
 from pointsam.detect.detector import Batch  # noqa: E402
 
@@ -36,8 +36,8 @@ class Frames:
     def order(self, epoch):
         return np.arange(len(self.frame_ids)) * 10 + epoch
 
-    def sample(self, index, epoch, place, paste):
-        self.asked.append((index, epoch, place, paste))
+    def sample(self, index, epoch, position, paste):
+        self.asked.append((index, epoch, position, paste))
         if index in self.bad:
             raise DatasetError("DAT004", "torn", "repair it")
         return SimpleNamespace(
@@ -47,8 +47,8 @@ class Frames:
 
 def test_processes_share_the_places_of_a_step_and_the_rest_is_dropped():
     steps = [Steps(Frames(11), 2, rank, 2) for rank in (0, 1)]
-    places = [[[key.place for key in step] for step in one] for one in steps]
-    assert places == [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
+    positions = [[[key.position for key in step] for step in one] for one in steps]
+    assert positions == [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
     assert [len(one) for one in steps] == [2, 2]
     steps[1].epoch, steps[1].first, steps[1].paste = 3, 1, False
     assert list(steps[1]) == [[Key(63, 3, 6, False), Key(73, 3, 7, False)]]
@@ -73,11 +73,11 @@ def test_ten_frames_are_tried(bad, found):
 
 def test_samples_of_a_step_are_one_batch_unless_one_is_missing():
     items = [TrainingItems(Frames(4, bad=(1,)))[Key(k, 0, 0, True)] for k in (0, 1, 3)]
-    both = together(items)
+    both = join_samples(items)
     assert both.batch.frame_ids == ("f0", "f2", "f3")
     assert [points[0, 0].item() for points in both.batch.points] == [0, 2, 3]
     assert [frame_id for frame_id, _ in both.bad] == ["f1"]
-    assert together([*items, LoadedBatch(None, (("x", "torn"),))]).batch is None
+    assert join_samples([*items, LoadedBatch(None, (("x", "torn"),))]).batch is None
     assert [len(points) for points in both.batch.key_points] == [1, 1, 1]
 
 

@@ -94,8 +94,11 @@ def test_a_bank_comes_back_as_it_went_and_a_damaged_one_not_at_all(tmp_path):
     back = PasteBank.load(path)
     for name in ("boxes", "box_class", "velocity", "points", "start", "num_key"):
         assert np.array_equal(getattr(back, name), getattr(BANK, name))
-    path.write_bytes(path.read_bytes()[:-200])
-    assert PasteBank.load(path) is None
+    whole = path.read_bytes()
+    method = whole.index(b"PK\x01\x02") + 10
+    for damaged in (whole[:-200], b"", whole[:method] + b"\x63" + whole[method + 1 :]):
+        path.write_bytes(damaged)
+        assert PasteBank.load(path) is None
 
 
 def test_a_joined_bank_holds_the_objects_of_each():

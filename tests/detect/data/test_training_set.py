@@ -65,7 +65,7 @@ def test_simulated_clusters_may_be_drawn_anew_at_every_access(world, budget):
     """An epoch may take a frame twice."""
     config = DataConfig(coarse=CoarseConfig(kind="centers", redraw=True), augment=STILL)
     data = TrainingSet(world, budget, None, CLASSES, RANGE, config)
-    drawn = [data.sample(0, epoch, place).clusters.center_m.tolist() for epoch, place in ((0, 0), (0, 1), (1, 0))]
+    drawn = [data.sample(0, epoch, position).clusters.center_m.tolist() for epoch, position in ((0, 0), (0, 1), (1, 0))]
     assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
     assert data.sample(0, 0, 1).clusters.center_m.tolist() == drawn[1]
 
@@ -177,8 +177,8 @@ def test_equal_places_give_equal_samples_whoever_asks(world, budget, labels, pas
     one, other = (fed(world, budget, labels, paste=counts) for _ in range(2))
     for data in (one, other):
         data.bank = cut_bank(data, 0)
-    for place in (3, 0):
-        a, b = one.sample(2, 1, place, paste), other.sample(2, 1, place, paste)
+    for position in (3, 0):
+        a, b = one.sample(2, 1, position, paste), other.sample(2, 1, position, paste)
         assert np.array_equal(a.points, b.points)
         assert np.array_equal(a.boxes, b.boxes)
     assert not np.array_equal(one.sample(2, 1, 0).points, one.sample(2, 2, 0).points)
@@ -199,7 +199,7 @@ class TestOrder:
         assert not set(empty) & drawn["boxes"]
 
     def test_a_class_that_few_frames_have_is_drawn_as_often_as_the_others(self, world, labels):
-        """Bicycles are boxed in one frame alone: it is drawn for them in every third place, and for the others too."""
+        """Bicycles are boxed in one frame alone: it is drawn for them in every third sample, and for the others too."""
         everything = make_budget(world, 1.0)
         bicycle, (first, *others) = world.taxonomy.class_id("bicycle"), world.frame_ids()
         kept = {first: everything.frames[first]}
@@ -264,8 +264,8 @@ def test_boxes_outside_of_the_budget_may_be_deleted(tmp_path, labels, world, bud
         data.bank = cut_bank(data, 0)
     assert len(whole.bank) == len(part.bank) > 0
     assert whole.order(0).tolist() == part.order(0).tolist()
-    for place in range(6):
-        a, b = (data.sample(place, 0, place) for data in (whole, part))
+    for position in range(6):
+        a, b = (data.sample(position, 0, position) for data in (whole, part))
         for name in ("points", "boxes", "box_class", "velocity"):
             assert getattr(a, name).tobytes() == getattr(b, name).tobytes()
         assert a.clusters.cluster_id.tobytes() == b.clusters.cluster_id.tobytes()

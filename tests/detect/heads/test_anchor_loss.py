@@ -1,4 +1,4 @@
-"""The anchor head's losses, anchor by anchor (method.md B.7)."""
+"""The anchor head's losses, anchor by anchor (docs/method.md B.7)."""
 
 import math
 from dataclasses import replace
@@ -15,19 +15,19 @@ from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOut
 from pointsam.detect.labels import SampleLabels  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
 
-PLACE = MapShape((-10.0, -8.0), (0.8, 0.8), (20, 25))
+MAP_SHAPE = MapShape((-10.0, -8.0), (0.8, 0.8), (20, 25))
 CAR = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.8, 0.1))
 PERSON = AnchorClass("person", (0.8, 0.6, 1.7), -0.9, (0.5, 0.35), (0.6, 0.15))
 CONFIG = AnchorHeadConfig((CAR, PERSON), class_weight=1.5, box_weight=2.0, direction_weight=0.2, velocity_weight=0.3)
 
 
 def head_of(config=CONFIG):
-    return AnchorHead(4, PLACE, {"car": 0, "person": 2}, config)
+    return AnchorHead(4, MAP_SHAPE, {"car": 0, "person": 2}, config)
 
 
 def output_of(rng, samples):
     """Anything."""
-    shape = (samples, 2, 2, *PLACE.shape)
+    shape = (samples, 2, 2, *MAP_SHAPE.shape)
     parts = [rng.normal(0, 2, shape), rng.normal(0, 0.5, (*shape, 9)), rng.normal(0, 2, (*shape, 2))]
     return AnchorOutput(*(torch.from_numpy(part).float() for part in parts))
 

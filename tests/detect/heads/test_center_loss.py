@@ -1,4 +1,4 @@
-"""The centre head's losses, location by location and box by box (method.md B.5)."""
+"""The centre head's losses, location by location and box by box (docs/method.md B.5)."""
 
 import math
 from dataclasses import replace
@@ -14,19 +14,22 @@ from pointsam.detect.assign.center import center_targets  # noqa: E402
 from pointsam.detect.heads.center import CenterHead, CenterHeadConfig  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
 
-PLACE = MapShape((-10.0, -8.0), (0.8, 0.8), (20, 25))
+MAP_SHAPE = MapShape((-10.0, -8.0), (0.8, 0.8), (20, 25))
 IDS = {"car": 0, "person": 1, "cone": 2}
 CONFIG = CenterHeadConfig((("car", "person"), ("cone",)), {"person": 1}, class_weight=1.5, box_weight=0.25)
 
 
 def head_of(config=CONFIG):
-    return CenterHead(4, PLACE, IDS, config)
+    return CenterHead(4, MAP_SHAPE, IDS, config)
 
 
 def output_of(rng, samples):
     """Heat logits and codes of each group, anything."""
     return [
-        tuple(torch.from_numpy(rng.normal(0, 2, (samples, channels, *PLACE.shape))).float() for channels in (group, 10))
+        tuple(
+            torch.from_numpy(rng.normal(0, 2, (samples, channels, *MAP_SHAPE.shape))).float()
+            for channels in (group, 10)
+        )
         for group in (2, 1)
     ]
 
@@ -40,7 +43,7 @@ def moving(labels, rng):
 
 
 def plain_heat(logits, targets):
-    """CornerNet's focal loss of the cells that count, summed up."""
+    """CornerNet's focal loss of the locations that count, summed up."""
     total = 0.0
     for (s, c, y, x), target in np.ndenumerate(targets.heat.numpy()):
         if targets.counted[s, y, x]:
@@ -61,10 +64,12 @@ def plain_boxes(code, targets, weights):
 def plain(output, labels, head):
     """Heat by the number of all objects of a group in the batch, regression by that of its boxes; groups added up."""
     config, heat, box = head.config, 0.0, 0.0
-    for (logits, code), place in zip(output, head.maps, strict=True):
-        targets = center_targets(labels, place)
-        boxes = sum(c in place.classes for sample_labels in labels for c in sample_labels.box_class.tolist())
-        clusters = sum(c in place.classes for sample_labels in labels for c in sample_labels.cluster_class.tolist())
+    for (logits, code), center_map in zip(output, head.maps, strict=True):
+        targets = center_targets(labels, center_map)
+        boxes = sum(c in center_map.classes for sample_labels in labels for c in sample_labels.box_class.tolist())
+        clusters = sum(
+            c in center_map.classes for sample_labels in labels for c in sample_labels.cluster_class.tolist()
+        )
         heat += plain_heat(logits, targets) / max(boxes + clusters, 1)
         box += plain_boxes(code, targets, config.code_weights) / max(boxes, 1)
     return {"heat": heat * config.class_weight, "box": box * config.box_weight}

@@ -10,7 +10,7 @@ from dataclasses import replace  # noqa: E402
 
 from helpers.detect_labels import box_labels  # noqa: E402
 
-from pointsam.detect.assign.anchor import AnchorClass, anchor_targets, encode  # noqa: E402
+from pointsam.detect.assign.anchor import AnchorClass, anchor_targets, encode_boxes  # noqa: E402
 from pointsam.detect.assign.center import center_targets  # noqa: E402
 from pointsam.detect.boxes import iou_3d  # noqa: E402
 from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOutput, half_turn  # noqa: E402
@@ -18,7 +18,7 @@ from pointsam.detect.heads.center import CenterHead, CenterHeadConfig  # noqa: E
 from pointsam.detect.heads.roi import decode_roi, encode_roi  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
 
-PLACE = MapShape((-16.0, -12.8), (0.8, 0.8), (32, 40))
+MAP_SHAPE = MapShape((-16.0, -12.8), (0.8, 0.8), (32, 40))
 IDS = {"car": 4, "person": 2}
 BOXES = torch.tensor(
     [
@@ -43,11 +43,11 @@ def agree(predictions, boxes=BOXES):
 
 def center_output(peak=9.0, **options):
     """A centre head, and its output where it has learned the boxes, with a logit of their peaks."""
-    head = CenterHead(8, PLACE, IDS, CenterHeadConfig((("car",), ("person",)), {"person": 2}, **options))
+    head = CenterHead(8, MAP_SHAPE, IDS, CenterHeadConfig((("car",), ("person",)), {"person": 2}, **options))
     output = []
     for target_map in head.maps:
         targets = center_targets([box_labels(BOXES, CLASSES, VELOCITY)], target_map)
-        code = torch.zeros(1, 10, *PLACE.shape)
+        code = torch.zeros(1, 10, *MAP_SHAPE.shape)
         code[0, :, targets.row, targets.column] = targets.code.nan_to_num(0).T
         output.append((torch.where(targets.heat == 1, peak, -9.0), code))
     return head, output
@@ -57,10 +57,10 @@ def anchor_output(peak=9.0, **options):
     """As `center_output`, of an anchor head."""
     car = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.6, 0.1))
     person = AnchorClass("person", (0.8, 0.6, 1.7), -0.9, (0.5, 0.35), (0.6, 0.15))
-    head = AnchorHead(8, PLACE, IDS, AnchorHeadConfig((car, person), **options))
+    head = AnchorHead(8, MAP_SHAPE, IDS, AnchorHeadConfig((car, person), **options))
     boxed, box = boxed_anchors(head)
     residuals, direction = torch.zeros(*boxed.shape, 9), torch.zeros(*boxed.shape, 2)
-    residuals[boxed] = torch.cat([encode(BOXES[box], head.anchors[boxed]), VELOCITY[box].nan_to_num(0)], dim=1)
+    residuals[boxed] = torch.cat([encode_boxes(BOXES[box], head.anchors[boxed]), VELOCITY[box].nan_to_num(0)], dim=1)
     residuals[boxed, 6] += math.pi * (torch.arange(len(box)) % 3)  # the sine does not see half turns
     direction[boxed, half_turn(BOXES[box, 6])] = 30.0
     logits = torch.where(boxed, peak, -9.0)
@@ -151,8 +151,8 @@ def test_in_balance_a_class_counts_by_its_own_positives():
     classes = {}
     for name, anchors in (("car", (car,)), ("person", (person,)), ("both", (car, person))):
         for balance in (False, True):
-            head = AnchorHead(8, PLACE, IDS, AnchorHeadConfig(anchors, balance=balance))
-            shape = (1, len(anchors), 2, *PLACE.shape)
+            head = AnchorHead(8, MAP_SHAPE, IDS, AnchorHeadConfig(anchors, balance=balance))
+            shape = (1, len(anchors), 2, *MAP_SHAPE.shape)
             output = AnchorOutput(torch.zeros(shape), torch.zeros(*shape, 9), torch.zeros(*shape, 2))
             classes[name, balance] = head.loss(output, [labels])["class"].item()
     alone = [classes[name, False] for name in ("car", "person")]
@@ -174,11 +174,11 @@ def replace_yaw(boxes, yaw):
 
 def test_clusters_move_the_class_loss_alone():
     config = CenterHeadConfig((("car", "person"),), {})
-    head = CenterHead(8, PLACE, IDS, config)
+    head = CenterHead(8, MAP_SHAPE, IDS, config)
     labels = box_labels(BOXES, CLASSES, VELOCITY)
     more = replace(labels, cluster_class=torch.tensor([4]), cluster_center=torch.tensor([[0.0, 0, 0]]))
     more = replace(more, cluster_points=torch.tensor([7]))
-    output = head(torch.randn(1, 8, *PLACE.shape, generator=torch.Generator().manual_seed(0)))
+    output = head(torch.randn(1, 8, *MAP_SHAPE.shape, generator=torch.Generator().manual_seed(0)))
     without, with_cluster = head.loss(output, [labels]), head.loss(output, [more])
     assert torch.equal(without["box"], with_cluster["box"])
     assert not torch.equal(without["heat"], with_cluster["heat"])
@@ -187,8 +187,8 @@ def test_clusters_move_the_class_loss_alone():
 @pytest.mark.parametrize("channels", [0, 16])
 def test_a_fresh_anchor_head_predicts_almost_only_background(channels):
     car = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, (0.6, 0.45), (0.6, 0.1))
-    head = AnchorHead(8, PLACE, IDS, AnchorHeadConfig((car,), channels))
-    output = head(torch.randn(2, 8, *PLACE.shape))
-    assert output.residuals.shape == (2, 1, 2, *PLACE.shape, 9)
+    head = AnchorHead(8, MAP_SHAPE, IDS, AnchorHeadConfig((car,), channels))
+    output = head(torch.randn(2, 8, *MAP_SHAPE.shape))
+    assert output.residuals.shape == (2, 1, 2, *MAP_SHAPE.shape, 9)
     assert output.logits.sigmoid().mean().item() == pytest.approx(0.01, rel=0.1)
     assert sum(isinstance(layer, torch.nn.Conv2d) for layer in head.modules()) == 1 + (channels > 0)

@@ -12,7 +12,7 @@ from pointsam.detect.nets.grid import MapShape  # noqa: E402
 from pointsam.detect.nets.norm import BatchNorm  # noqa: E402
 from pointsam.detect.predictions import Predictions  # noqa: E402
 
-PLACE = MapShape((-10.0, -8.0), (0.8, 0.4), (20, 25))
+MAP_SHAPE = MapShape((-10.0, -8.0), (0.8, 0.4), (20, 25))
 CONFIG = RoiHeadConfig(cells=3, point_channels=4, channels=8, enlarge_m=0.5)
 ROI = torch.tensor([[1.0, -2.0, -0.5, 4.0, 2.0, 1.6, 0.5], [-6.0, -3.0, -0.5, 4.0, 2.0, 1.6, 2.0]])
 
@@ -20,7 +20,7 @@ ROI = torch.tensor([[1.0, -2.0, -0.5, 4.0, 2.0, 1.6, 0.5], [-6.0, -3.0, -0.5, 4.
 def head_of(config=CONFIG, **outputs):
     """A head whose layers, by name, give these values."""
     torch.manual_seed(0)
-    head = RoiHead(3, 5, PLACE, config).eval()
+    head = RoiHead(3, 5, MAP_SHAPE, config).eval()
     for name, values in outputs.items():
         getattr(head, name).register_forward_hook(lambda _, __, out, values=values: values.expand_as(out))
     return head
@@ -45,7 +45,7 @@ def in_roi(k, along, aside, up):
 
 
 def test_a_point_has_the_features_of_the_map_at_its_position_and_its_own():
-    height, width = PLACE.shape
+    height, width = MAP_SHAPE.shape
     row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     x = torch.stack([torch.stack([column, row, row * 0 + sample]) for sample in (3, 7)]).float()
     points = [torch.tensor([[-3.3, -4.1, 0.5, 0.2, 0.1]]), torch.tensor([[4.0, -1.0, -0.5, 0.6, 0.0]])]
@@ -58,7 +58,7 @@ def test_a_point_has_the_features_of_the_map_at_its_position_and_its_own():
 
 
 def test_points_are_weighted_by_their_foreground():
-    x, points = torch.zeros(1, 3, *PLACE.shape), [torch.rand(6, 5)]
+    x, points = torch.zeros(1, 3, *MAP_SHAPE.shape), [torch.rand(6, 5)]
     (weighted,), logits = head_of(foreground=torch.tensor([[2.0]]))._point_features(x, points)
     (plain,), _ = head_of(foreground=torch.tensor([[99.0]]))._point_features(x, points)
     assert torch.allclose(weighted, plain / (1 + math.exp(-2)))
@@ -101,7 +101,7 @@ def test_a_proposal_keeps_the_features_of_its_bins_apart(at, bin_):
 
 
 class TestPredictions:
-    X, POINTS = torch.zeros(1, 3, *PLACE.shape), (torch.zeros(2, 5),)
+    X, POINTS = torch.zeros(1, 3, *MAP_SHAPE.shape), (torch.zeros(2, 5),)
 
     def predicted(self, config=CONFIG, residuals=((0.0,) * 7,), confidence=((2.0,),), some=None):
         head = head_of(config, residuals=torch.tensor(residuals), confidence=torch.tensor(confidence))

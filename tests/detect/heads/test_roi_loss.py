@@ -1,4 +1,4 @@
-"""The second stage's losses: points, confidence, residuals and corners (method.md B.8)."""
+"""The second stage's losses: points, confidence, residuals and corners (docs/method.md B.8)."""
 
 import math
 
@@ -14,7 +14,7 @@ from pointsam.detect.labels import SampleLabels  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
 from pointsam.detect.predictions import Predictions  # noqa: E402
 
-PLACE = MapShape((-10.0, -8.0), (0.8, 0.8), (20, 25))
+MAP_SHAPE = MapShape((-10.0, -8.0), (0.8, 0.8), (20, 25))
 CONFIG = RoiHeadConfig(
     cells=2,
     point_channels=4,
@@ -30,10 +30,10 @@ ONE, NONE = torch.zeros(1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
 
 def losses_of(labels, proposals, **outputs):
     """Losses of a head with these outputs: `foreground` of points, `confidence` and `residuals` of proposals."""
-    head = RoiHead(3, 5, PLACE, CONFIG).eval()
+    head = RoiHead(3, 5, MAP_SHAPE, CONFIG).eval()
     for name, values in outputs.items():
         getattr(head, name).register_forward_hook(lambda _, __, out, values=values: values.expand_as(out))
-    x = torch.zeros(len(labels), 3, *PLACE.shape)
+    x = torch.zeros(len(labels), 3, *MAP_SHAPE.shape)
     points = [torch.cat([sample_labels.xyz, torch.zeros(len(sample_labels.xyz), 2)], dim=1) for sample_labels in labels]
     losses = head.loss(x, points, proposals, labels, torch.Generator().manual_seed(0))
     return {name.removeprefix("roi "): value.item() for name, value in losses.items()}
@@ -121,13 +121,13 @@ def held(labels, p, larger_m=0.0):
 
 def around(labels, rng, count=60):
     """Proposals near boxes and clusters, some of them good."""
-    middles = torch.cat([labels.boxes[:, :3], labels.cluster_center])
+    centers = torch.cat([labels.boxes[:, :3], labels.cluster_center])
     shapes = torch.cat(
         [labels.boxes[:, 3:], torch.tensor([[2.5, 1.2, 1.7, 0.3]]).expand(len(labels.cluster_center), 4)]
     )
-    near = torch.from_numpy(rng.integers(0, len(middles), count))
+    near = torch.from_numpy(rng.integers(0, len(centers), count))
     shift = torch.from_numpy(rng.normal(0, 0.1, (count, 3)) * rng.choice([1, 8], (count, 1))).float()
-    boxes = torch.cat([middles[near] + shift, shapes[near]], dim=1)
+    boxes = torch.cat([centers[near] + shift, shapes[near]], dim=1)
     return proposals_of(boxes, torch.cat([labels.box_class, labels.cluster_class])[near])
 
 

@@ -1,9 +1,11 @@
 """Bad input through the command line: a clear error and exit code 2, or a quarantined frame and exit code 3."""
 
+import itertools
 import json
 import math
 import pickle
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from helpers.checkpoints import Trap, plain_pickle
 from helpers.commands import label, refused, tables, temporaries
 from helpers.nuscenes_root import token
 
+from pointsam.base.errors import DatasetError
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.store.reader import Labels
 
@@ -105,6 +108,57 @@ def test_a_frame_is_set_aside_and_the_others_are_labelled(run, root, tmp_path, s
     ]
     assert recipe == "paper" or labels.labels(good).clusters
     assert temporaries(tmp_path / "out") == []
+
+
+def with_cameras(monkeypatch, frame_id, cameras):
+    """Frames as they are, but one has only `cameras(its cameras, number of the call)`."""
+
+    def frame(self, asked):
+        made = real(self, asked)
+        return made if asked != frame_id else replace(made, cameras=cameras(made.cameras, next(calls)))
+
+    real, calls = NuScenes.frame, itertools.count()
+    monkeypatch.setattr(NuScenes, "frame", frame)
+
+
+@pytest.mark.parametrize("command", ["run", "masks"])
+def test_a_frame_without_a_camera_is_quarantined(drive, root, tmp_path, scissors, monkeypatch, command):
+    bad, good = NuScenes(root).frame_ids()  # each is a shard
+    with_cameras(monkeypatch, bad, lambda _cameras, _call: ())
+    files = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
+    result = label(command, root, "--out", tmp_path / "out", *files)
+    assert result.exit_code == 3, result.output
+    assert f"frame {bad}: [DAT011] frame {bad} has no camera" in result.output
+    assert "    hint: leave the frame out" in result.output
+    labels = Labels(tmp_path / "out")
+    assert {camera: row.error_code for camera, row in labels.masks(bad).items()} == {"": "DAT011"}
+    assert {row.frame_id for row in labels.masks(good).values()} == {good}
+    if command == "run":
+        assert [(row.frame_id, row.status) for row in labels.frames()] == [(bad, "failed"), (good, "ok")]
+
+
+def test_a_camera_that_a_worker_does_not_find_quarantines_the_frame(run, root, tmp_path, scissors, monkeypatch):
+    bad, good = NuScenes(root).frame_ids()
+    with_cameras(monkeypatch, bad, lambda cameras, call: cameras if call == 0 else cameras[1:])
+    result = run()
+    assert result.exit_code == 3, result.output
+    assert f"frame {bad}: [DAT011] frame {bad} has the cameras " in result.output
+    assert "now, but it had a camera 'CAM_FRONT" in result.output
+    assert "--retry-failed" in result.output
+    assert [(row.frame_id, row.status) for row in Labels(tmp_path / "out").frames()] == [(bad, "failed"), (good, "ok")]
+
+
+def test_a_frame_that_only_the_worker_can_read_is_quarantined(run, root, scissors, monkeypatch):
+    def cameras(views, call):
+        if call == 0:
+            raise DatasetError("DAT004", "a file is late", "wait")
+        return views
+
+    bad, _ = NuScenes(root).frame_ids()
+    with_cameras(monkeypatch, bad, cameras)
+    result = run()
+    assert result.exit_code == 3, result.output
+    assert "now, but it could not be read when the run listed its images" in result.output
 
 
 def test_a_frame_set_aside_is_told_again_until_it_is_mended(run, root, tmp_path, scissors):

@@ -131,7 +131,8 @@ def test_labels_of_other_classes_than_the_formats_are_not_exported(own_classes, 
 
 def test_a_frame_that_the_run_does_not_have(run, tmp_path, scissors):
     assert run().exit_code == 0
-    refused(label("inspect", tmp_path / "out", "2"), "DAT010", tmp_path / "out", "'2'")
+    for frame in ("2", "²"):
+        refused(label("inspect", tmp_path / "out", frame), "DAT010", tmp_path / "out", f"'{frame}'")
 
 
 def test_a_picture_of_data_that_have_moved(run, root, tmp_path, scissors):

@@ -3,7 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from pipelines.cli.label import main
 from pipelines.labelling.request import Execution, Selection, evenly
+from pointsam.stages.recipes import RECIPES
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1"])
@@ -47,3 +49,9 @@ def test_a_sample_is_of_the_selected_frames():
     dataset = SimpleNamespace(frame_ids=lambda split: ids, scene=lambda frame_id: "scene")
     asked = Selection(frames=("2", "3", "5", "7"), sample=2)
     assert asked.of(dataset) == [("scene", "2"), ("scene", "7")]
+
+
+def test_the_commands_know_every_recipe():
+    """The option holds a copy, because the recipes are slow to import."""
+    (option,) = (param for param in main.commands["run"].params if param.name == "recipe")
+    assert list(option.type.choices) == list(RECIPES)

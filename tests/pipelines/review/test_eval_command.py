@@ -10,8 +10,11 @@ import pytest
 from helpers.commands import label, refused
 from helpers.training import make_labels, make_world
 
+from pointsam.base.errors import SchemaError
 from pointsam.datasets.kitti.objects import Kitti
+from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.evaluate.labels import evaluate_labels
+from pointsam.store.reader import Labels
 from pointsam.taxonomy import Taxonomy
 
 
@@ -113,9 +116,57 @@ def test_frames_without_ground_truth_are_left_out_and_reported(tiny_kitti, tmp_p
     assert "not scored: 1 frame without ground truth" in report.text()
 
 
+@pytest.mark.parametrize(("old", "new"), [("1.5 1.6 4.0", "0 1.6 4.0"), ("10.0 0.0\n", "10.0\n"), ("Car", "Bus")])
+def test_a_frame_with_a_malformed_label_file_is_left_out_and_named(tiny_kitti, tmp_path, old, new):
+    make_labels(tmp_path / "out", Kitti(tiny_kitti.root), ["000000", "000001"])
+    labels = tiny_kitti.path("label_2", "000001")
+    labels.write_text(labels.read_text().replace(old, new))
+    result = label("eval", tmp_path / "out", tiny_kitti.root, "--json", tmp_path / "eval.json")
+    assert result.exit_code == 3
+    assert "1 frames could not be scored and are not part of the figures; 000001: [DAT011]" in result.output
+    (figures,) = json.loads((tmp_path / "eval.json").read_text())
+    assert list(figures["not_scored"]) == ["000001"]
+    assert figures["panoptic"]["num_frames"] == 1
+    labels = tiny_kitti.path("label_2", "000000")
+    labels.write_text(labels.read_text().replace(old, new))
+    refused(
+        label("eval", tmp_path / "out", tiny_kitti.root), "DAT009", "2 that cannot be scored; frame 000000: [DAT011]"
+    )
+
+
+def halves(world, folder):
+    """Two folders with labels of all frames in their plan; one has finished its first shards, one its last ones."""
+    for name, kept in (("first", slice(0, 1)), ("last", slice(1, None))):
+        make_labels(folder / name, world)
+        entries = sorted((folder / name / "manifest" / "clusters").iterdir())
+        for entry in set(entries) - set(entries[kept]):
+            entry.unlink()
+    return folder / "first", folder / "last"
+
+
+def test_a_run_that_is_not_finished_and_other_frames_are_reported(world, tmp_path):
+    first, last = halves(world, tmp_path)
+    result = label("eval", first, world.root, "--against", last)
+    assert result.exit_code == 0
+    done = len(Labels(first).frame_ids()), len(Labels(last).frame_ids())
+    assert sum(done) == len(world.frame_ids())
+    for count in done:
+        assert f"the run is not finished: {count} frames of its plan have no labels yet" in result.output
+    assert f"scored on different frames, {done[0]} and {done[1]}, 0 of them in both" in result.output
+    result = label("export", first, world.root, "--to", "ply", "--dest", tmp_path / "ply")
+    assert f"note: the run is not finished: {done[1]} frames" in result.output
+
+
 def test_labels_of_other_classes_than_the_ground_truth_are_refused(world, tmp_path):
     make_labels(tmp_path / "out", world, taxonomy=Taxonomy("fewer", world.taxonomy.classes[:9]))
     refused(label("eval", tmp_path / "out", world.root), "SCH004", tmp_path / "out", world.root, "--mapping")
+
+
+def test_the_public_function_refuses_other_data_too(world, outs, tmp_path):
+    other = make_world(tmp_path / "other", scenes=("scene-0916",))
+    with pytest.raises(SchemaError, match="made from another data set") as raised:
+        evaluate_labels(outs / "all", other)
+    assert raised.value.code == "SCH004"
 
 
 def test_the_second_folder_must_be_of_the_same_data(world, outs, tmp_path):
@@ -125,4 +176,16 @@ def test_the_second_folder_must_be_of_the_same_data(world, outs, tmp_path):
 
 def test_missing_ground_truth_is_refused_by_name(world, outs):
     assert label("eval", outs / "all", world.root, "--truth", "boxes").exit_code == 0
-    refused(label("eval", outs / "all", world.root, "--truth", "panoptic"), "DAT009", "8 without panoptic")
+    for name in ("panoptic", "theirs"):
+        result = label("eval", outs / "all", world.root, "--truth", name)
+        refused(result, "DAT009", f"8 without {name}", "leave out --truth, which then is boxes")
+
+
+def test_a_data_sets_own_source_of_ground_truth_can_be_chosen(world, outs, monkeypatch):
+    def theirs(self, frame_id, source):
+        return real(self, frame_id, source.removeprefix("their-"))
+
+    real = NuScenes.point_truth
+    monkeypatch.setattr(NuScenes, "point_truth", theirs)
+    result = label("eval", outs / "all", world.root, "--truth", "their-boxes")
+    assert result.exit_code == 0, result.output

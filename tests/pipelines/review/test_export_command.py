@@ -60,7 +60,7 @@ def test_pycocotools_reads_the_masks_that_built_the_clusters(drive, out, tmp_pat
             for camera, mask_id in zip(cluster.cameras, cluster.mask_ids, strict=True):
                 (image,) = (i for i in read.imgs.values() if (i["frame_id"], i["camera"]) == (frame_id, camera))
                 found = [a for a in read.imgToAnns[image["id"]] if a["cluster_id"] == cluster.cluster_id]
-                whole = rle.decode(masks[camera].masks.rle[mask_id], image["height"], image["width"])
+                whole = rle.decode_mask(masks[camera].masks.rle[mask_id], image["height"], image["width"])
                 (one,) = (a for a in found if np.array_equal(read.annToMask(a).astype(bool), whole))
                 assert one["area"] == whole.sum()
                 rows, columns = np.nonzero(whole)

@@ -99,7 +99,7 @@ def test_a_click_on_a_row_or_a_point_shows_its_cluster(tab, out):
     for camera, mask in zip(cluster.cameras, cluster.mask_ids, strict=True):
         assert f"{camera} mask {mask}" in story
     assert f"confidence {cluster.confidence:.2f}" in story
-    assert re.search(r"best IoU with a true object \d\.\d\d", story)
+    assert re.search(r"best IoU with a ground-truth object \d\.\d\d", story)
     tab.evaluate("POINTSAM.select(null)")
     assert "Click on a point" in tab.locator("#story").inner_text()
     tab.mouse.click(*tab.evaluate(f"POINTSAM.pixelOf({cluster.cluster_id})"))
@@ -163,7 +163,7 @@ def test_damaged_ground_truth_is_refused(out, tmp_path, monkeypatch):
         raise DatasetError("DAT011", "lidarseg.json is damaged", "unpack it again")
 
     monkeypatch.setattr(NuScenes, "point_truth", damaged)
-    refused(label("report", out, "--dest", tmp_path / "page"), "DAT011", "lidarseg.json")
+    refused(label("report", out, "--dest", tmp_path / "page"), "DAT009", "[DAT011] lidarseg.json")
 
 
 def test_overwrite_replaces_a_page(out, page, tmp_path):
@@ -215,4 +215,6 @@ def test_the_worst_the_best_and_some_other_frames_are_shown():
     assert [name for name, why in chosen.items() if "best" in why] == ["f29", "f28", "f27"]
     assert len(chosen) == 9
     assert len(choose(ids, {}, 9)) == 9
+    few = {name: scores[name] for name in ids[:6]}
+    assert [why for _, why in choose(ids, few, 6)] == ["IoU 0.00", "IoU 0.17", *[""] * 4]
     assert len(choose(ids[:4], dict.fromkeys(ids[:4], 0.5), 9)) == 4

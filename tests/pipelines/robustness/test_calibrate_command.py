@@ -32,7 +32,7 @@ def drive(tmp_path_factory):
     return world.root, folder / "masks"
 
 
-def mending(root, path, **changes):
+def correction_file(root, path, **changes):
     """A calibration file that corrects WRONG: it rotates every camera back by its error."""
     dataset = NuScenes(root)
     rigs = {}
@@ -66,7 +66,7 @@ def points_of(folder):
 
 
 def test_a_file_that_undoes_an_error_gives_the_labels_of_the_true_calibration(drive, out, tmp_path):
-    file = mending(drive[0], tmp_path / "file.json")
+    file = correction_file(drive[0], tmp_path / "file.json")
     assert clusters(drive, out, tmp_path / "wrong", *WRONG).exit_code == 0
     assert clusters(drive, out, tmp_path / "mended", *WRONG, "--calibration", file).exit_code == 0
     assert points_of(tmp_path / "wrong") != points_of(out)
@@ -155,7 +155,7 @@ def test_nothing_seen_tells_no_time(drive, out, tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "no JSON"),
+        ("", "not valid JSON"),
         ("[]", "is wrong"),
         ('{"version": 2, "rigs": ' + "[" * 100_000, "nested too deeply"),
         ('{"version": 2}', "dataset is missing"),
@@ -169,17 +169,18 @@ def test_a_file_that_is_none_is_refused(drive, out, tmp_path, text, told):
 
 
 def test_an_edited_file_is_refused_by_its_field(drive, out, tmp_path):
-    rigs = json.loads(mending(drive[0], tmp_path / "good.json").read_text())["rigs"]
-    rig, verdict = next(iter(rigs.items()))
-    edited = mending(drive[0], tmp_path / "edited.json", rigs={rig: {**verdict, "time_ms": "20"}})
+    rigs = json.loads(correction_file(drive[0], tmp_path / "good.json").read_text())["rigs"]
+    rig, result = next(iter(rigs.items()))
+    edited = correction_file(drive[0], tmp_path / "edited.json", rigs={rig: {**result, "time_ms": "20"}})
     told = f"rigs.{rig}.time_ms is wrong"
     refused(clusters(drive, out, tmp_path / "out", "--calibration", edited), "SCH005", edited, told)
 
 
 def test_another_version_and_another_rig_are_refused(drive, out, tmp_path):
-    later = mending(drive[0], tmp_path / "later.json", version=VERSION + 1)
+    later = correction_file(drive[0], tmp_path / "later.json", version=VERSION + 1)
     refused(clusters(drive, out, tmp_path / "a", "--calibration", later), "SCH003", later)
-    other = mending(drive[0], tmp_path / "other.json")  # of the wrong calibration, which these frames do not have
+    # of the wrong calibration, which these frames do not have
+    other = correction_file(drive[0], tmp_path / "other.json")
     refused(clusters(drive, out, tmp_path / "b", "--calibration", other), "SCH004", "is of rig")
     assert not (tmp_path / "b").exists()
 
@@ -238,7 +239,7 @@ def test_the_next_command_opens_the_same_tables(drive, out, tmp_path):
 
 
 def test_a_sweep_takes_no_file(drive, out, tmp_path):
-    file = mending(drive[0], tmp_path / "file.json")
+    file = correction_file(drive[0], tmp_path / "file.json")
     done = label("noise", drive[0], "--out", tmp_path / "sweep", "--masks-from", out, "--calibration", file)
     assert done.exit_code == 2
     assert "cannot be combined with a sweep" in done.output

@@ -11,7 +11,7 @@ from helpers.training import make_world
 
 from pointsam.base.document import write_document
 from pointsam.calibration.correction import rig_of
-from pointsam.calibration.file import VERSION, CalibrationFile, RigVerdict
+from pointsam.calibration.file import VERSION, CalibrationFile, RigResult
 from pointsam.store.reader import Labels
 
 SINGLE = "scene-0103"
@@ -104,7 +104,7 @@ def test_a_frame_without_a_second_sweep_is_quarantined_where_time_is_corrected(d
     file = tmp_path / "file.json"
     late = {"frames": 4, "speed_mps": 8.0, "time_status": "mended", "time_ms": 20.0, "time_doubt_ms": 1.0}
     rig = rig_of(drive[0].frame(drive[0].frame_ids()[0]))
-    rigs = {rig: RigVerdict(**late, cameras={})}
+    rigs = {rig: RigResult(**late, cameras={})}
     write_document(file, CalibrationFile(VERSION, Labels(out).dataset("masks"), "ab", "none", rigs, {}))
     done = clusters(drive, tmp_path / "out", out, "--calibration", file)
     assert done.exit_code == 3, done.output

@@ -32,20 +32,20 @@ def made(tmp_path_factory):
 @pytest.fixture
 def fit(made, tmp_path, monkeypatch):
     """A function that trains as if the validations had the given mAP, and returns the weights of each."""
-    detections, score = fitting.detections, fitting.score
+    predict_frames, score = fitting.predict_frames, fitting.score
 
     def call(*precisions, exit_code=0):
         left, validated = list(precisions), []
 
         def watched(model, *arguments):
             validated.append({name: value.clone() for name, value in model.state_dict().items()})
-            return detections(model, *arguments)
+            return predict_frames(model, *arguments)
 
         def scored(*arguments):
             found = score(*arguments)
             return replace(found, quality=replace(found.quality, mean_ap=left.pop(0)))
 
-        monkeypatch.setattr(fitting, "detections", watched)
+        monkeypatch.setattr(fitting, "predict_frames", watched)
         monkeypatch.setattr(fitting, "score", scored)
         options = {"data": "root", "labels": "labels", "budget": "budget.parquet"}
         paths = [part for name, value in options.items() for part in (f"--{name}", str(made / value))]
@@ -76,9 +76,9 @@ def test_the_best_is_kept_beside_the_last(precisions, best, fit, tmp_path):
     assert not holds(kept(tmp_path, "last"), first)
     assert holds(kept(tmp_path, "last"), second)
     assert holds(kept(tmp_path, "best"), (first, second)[best])
-    assert kept(tmp_path, "best").place.step == (4, 8)[best]
+    assert kept(tmp_path, "best").progress.step == (4, 8)[best]
     value = 0.0 if precisions[best] != precisions[best] else precisions[best]
-    assert kept(tmp_path, "last").place.best == kept(tmp_path, "best").place.best == value
+    assert kept(tmp_path, "last").progress.best == kept(tmp_path, "best").progress.best == value
 
 
 def test_a_run_that_goes_on_remembers_the_best(fit, tmp_path, monkeypatch):

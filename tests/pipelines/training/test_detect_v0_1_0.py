@@ -75,11 +75,11 @@ def test_a_run_of_another_head_is_refused_by_its_field_of_today(world, tmp_path)
 @pytest.mark.parametrize(
     ("edit", "told"),
     [
-        (lambda _: "", "no JSON"),
+        (lambda _: "", "not valid JSON"),
         (lambda _: "{}", "recipe is missing"),
         (lambda _: "[" * 100_000, "nested too deeply"),
         (lambda decides: json.dumps({**decides, "processes": "1"}), "processes is wrong"),
-        (lambda decides: json.dumps({**decides, "splits": "val"}), "splits is no field of it"),
+        (lambda decides: json.dumps({**decides, "splits": "val"}), "splits is not a field"),
     ],
 )
 def test_a_run_whose_record_is_damaged_is_refused_by_its_field(world, tmp_path, edit, told):

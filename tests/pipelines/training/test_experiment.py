@@ -24,7 +24,7 @@ from pipelines.training.settings import EXPERIMENTS, Inputs  # noqa: E402
 from pointsam.base.errors import SchemaError, TrainingError  # noqa: E402
 from pointsam.calibration.correction import StoredCorrection  # noqa: E402
 from pointsam.datasets import open_dataset  # noqa: E402
-from pointsam.detect.data.budget import Objects, draw  # noqa: E402
+from pointsam.detect.data.budget import Objects, sample_budget  # noqa: E402
 from pointsam.detect.data.budget_file import read_budget  # noqa: E402
 from pointsam.stages.recipes import default  # noqa: E402
 from pointsam.taxonomy import BACKGROUND  # noqa: E402
@@ -138,7 +138,7 @@ def test_detectors_are_scored_in_another_world_as_well(made, trained, drawn):
     result = experiment(made, "--other", made / "other", "--only", "0,5", name="transfer")
     assert result.exit_code == 0, result.output
     page = (made / "runs" / "transfer.md").read_text()
-    header, _, *rows = ([cell.strip() for cell in line.split("|")] for line in page.splitlines() if line[:1] == "|")
+    header, _, *rows = ([entry.strip() for entry in line.split("|")] for line in page.splitlines() if line[:1] == "|")
     objects = {"mAP": objects_of(open_dataset(made / "root")), AWAY: objects_of(open_dataset(made / "other"))}
     assert objects["mAP"] > objects[AWAY] > 0
     for name in ("all boxes", "all boxes of the other world"):
@@ -276,7 +276,7 @@ def test_labels_of_a_part_of_the_split_are_refused_before_anything_is_trained(ma
 def test_seeds_and_positions_are_numbers_from_zero_each_once(made, option, numbers):
     result = experiment(made, option, numbers, "--dry-run")
     assert result.exit_code == 2
-    assert "whole numbers from 0 with commas, each once" in result.stderr
+    assert "write different whole numbers from 0, separated by commas" in result.stderr
 
 
 def test_worlds_that_share_frame_ids_have_budgets_of_their_own(made, tmp_path):
@@ -415,7 +415,7 @@ def test_every_division_of_a_cost_costs_the_same(cost):
     objects = Objects(names[0], frame, names[1], ones.astype(np.uint8), 10.0 * ones, 9 * ones, still)
     mine = settings("cost", cost=cost)[1:]
     for setting in mine:
-        spent = draw(objects, ("car", "pedestrian"), setting.budget).description
+        spent = sample_budget(objects, ("car", "pedestrian"), setting.budget).description
         share = "cost_boxes_only" if setting.coarse["kind"] == "none" else "cost_with_clusters"
         assert getattr(spent, share) == pytest.approx(cost, abs=0.005)
     assert len(mine) >= 2

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from pipelines.training.experiment_page import Row, tables  # noqa: E402
+from pipelines.training.experiment_page import SettingScores, tables  # noqa: E402
 from pipelines.training.scores import ClassScore, FailureScore, QualityScore, ScoreDocument  # noqa: E402
 from pipelines.training.settings import EXPERIMENTS, Setting  # noqa: E402
 from pointsam.detect.data.budget import BudgetConfig  # noqa: E402
@@ -39,8 +39,8 @@ def score(value, nds=None, other=None, **more):
 
 def test_the_table_has_means_spreads_and_shares():
     rows = [
-        Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, {0: score(0.8, 0.7)}),
-        Row(Setting("some", BudgetConfig(0.5)), 0.5, {0: score(0.4), 1: score(0.6)}),
+        SettingScores(Setting("all boxes", BudgetConfig(1.0)), 1.0, {0: score(0.8, 0.7)}),
+        SettingScores(Setting("some", BudgetConfig(0.5)), 0.5, {0: score(0.4), 1: score(0.6)}),
     ]
     quality, classes, failures = (table.text() for table in tables(rows))
     whole, some = (line.split() for line in quality.splitlines()[3:5])
@@ -67,30 +67,32 @@ def test_the_table_has_means_spreads_and_shares():
 )
 def test_a_table_has_the_figures_that_a_data_set_has_of_its_own(figures, names, values):
     by_seed = {0: {"home": document(0.8, figures)}}
-    classes = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, by_seed)])[1]
+    classes = tables([SettingScores(Setting("all boxes", BudgetConfig(1.0)), 1.0, by_seed)])[1]
     assert list(classes.header) == ["supervision", *names, "car (3)"]
     found = [None if value != value else value for value in classes.rows[0][1:]]
     assert found == pytest.approx([*values, 0.8])
     assert ("KITTI" in classes.text()) == (figures is not None)
 
 
-def test_the_share_is_told_as_far_as_the_scenes_allow():
+def test_the_fraction_is_printed_as_far_as_the_scenes_allow():
     """The ratio is taken within each draw, so that the difficulty of a draw does not widen the interval."""
-    whole = Row(
+    whole = SettingScores(
         Setting("all boxes", BudgetConfig(1.0)), 1.0, dict.fromkeys((0, 1), score(0.8, draws=(0.8, 0.4, 0.0, None)))
     )
-    some = Row(Setting("some", BudgetConfig(0.5)), 0.5, dict.fromkeys((0, 1), score(0.4, draws=(0.4, 0.2, 0.1, None))))
+    some = SettingScores(
+        Setting("some", BudgetConfig(0.5)), 0.5, dict.fromkeys((0, 1), score(0.4, draws=(0.4, 0.2, 0.1, None)))
+    )
     table = tables([whole, some])[0]
     at = list(table.header).index("95 % CI")
     assert [row[at] for row in table.rows] == ["-", "0.50 to 0.50"]
-    fewer = Row(some.setting, 1.0, {0: score(0.4, draws=(0.4, 0.2, 0.1, None), frames=8)})
+    fewer = SettingScores(some.setting, 1.0, {0: score(0.4, draws=(0.4, 0.2, 0.1, None), frames=8)})
     assert tables([whole, fewer])[0].rows[1][at] == "-"  # not the same draws
 
 
 def test_a_share_is_of_the_seeds_that_all_boxes_have_too():
     def row(name, **values):
         by_seed = {int(seed[1:]): score(value, draws=(value, value / 2)) for seed, value in values.items()}
-        return Row(Setting(name, BudgetConfig(1.0)), 1.0, by_seed)
+        return SettingScores(Setting(name, BudgetConfig(1.0)), 1.0, by_seed)
 
     whole = row("all boxes", s0=0.8, s1=0.4)
     table = tables([whole, row("first", s0=0.4), row("second", s1=0.4), row("both", s0=0.2, s1=0.4), row("no", s2=0.4)])
@@ -106,7 +108,9 @@ def test_a_share_is_of_the_seeds_that_all_boxes_have_too():
 def test_ratios_in_the_other_world_are_to_all_boxes_there():
     def row(name, *values):
         other = [document(value, draws=(value / 2, 2 * value)) for value in values]
-        return Row(Setting(name, BudgetConfig(1.0)), 1.0, {k: score(0.8, other=one) for k, one in enumerate(other)})
+        return SettingScores(
+            Setting(name, BudgetConfig(1.0)), 1.0, {k: score(0.8, other=one) for k, one in enumerate(other)}
+        )
 
     rows = [row("all boxes", 0.4, 0.4), row("some", 0.1, 0.1)]
     table = tables(rows)[0]
@@ -121,28 +125,30 @@ def test_ratios_in_the_other_world_are_to_all_boxes_there():
     assert [[row[-1] for row in one.rows] for one in (here, there)] == [[0.8, 0.8], [0.4, 0.1]]
 
 
-def test_how_far_seeds_differ_is_told_of_all_rows_that_have_two():
+def test_the_deviation_of_seeds_is_that_of_all_rows_with_two():
     """Two rows have two seeds that differ by 0.2 and 0.3: their deviations are 0.2 / sqrt(2) and 0.3 / sqrt(2)."""
     some = {0: score(0.4, other=document(0.1)), 1: score(0.6, other=document(0.4))}
-    two = [Row(Setting(name, BudgetConfig(1.0)), 1.0, some) for name in "ab"]
-    rows = [*two, Row(Setting("c", BudgetConfig(1.0)), 1.0, {0: some[0]})]
+    two = [SettingScores(Setting(name, BudgetConfig(1.0)), 1.0, some) for name in "ab"]
+    rows = [*two, SettingScores(Setting("c", BudgetConfig(1.0)), 1.0, {0: some[0]})]
     note = tables(rows)[0].note
     assert note.endswith("dots are seeds. " + DEVIATION + "0.141 here, 0.212 in the other world.")
     assert DEVIATION not in tables(rows[2:])[0].note
     alone = {0: score(0.4), 1: score(0.6)}
-    note = tables([Row(rows[2].setting, 1.0, alone)])[0].note
+    note = tables([SettingScores(rows[2].setting, 1.0, alone)])[0].note
     assert note.endswith(DEVIATION + "0.141.")
 
 
 def test_a_figure_shows_how_far_scenes_and_seeds_are_apart():
     draws = tuple(np.linspace(0.3, 0.5, 201))
-    row = Row(Setting("some", BudgetConfig(0.5)), 0.5, {0: score(0.4, draws=draws), 1: score(0.9, draws=draws)})
+    row = SettingScores(
+        Setting("some", BudgetConfig(0.5)), 0.5, {0: score(0.4, draws=draws), 1: score(0.9, draws=draws)}
+    )
     assert row.band() == pytest.approx((0.305, 0.9))
-    assert np.isnan(Row(row.setting, 0.5, {0: score(None)}).band()).all()
+    assert np.isnan(SettingScores(row.setting, 0.5, {0: score(None)}).band()).all()
 
 
 def test_a_split_without_an_object_has_no_figures():
-    (row,) = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, {0: score(None)})])[0].rows
+    (row,) = tables([SettingScores(Setting("all boxes", BudgetConfig(1.0)), 1.0, {0: score(None)})])[0].rows
     assert np.isnan(row[3])
 
 
@@ -169,7 +175,7 @@ def test_a_page_of_results_has_the_wording_of_the_code(name):
     one = score(0.4, nds=0.3, classes=names)["home"]
     seeds = (0, 1) if DEVIATION in written[0][2] else (0,)
     by_seed = {seed: {"home": one, "other": one} for seed in seeds}
-    made = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, by_seed)])
+    made = tables([SettingScores(Setting("all boxes", BudgetConfig(1.0)), 1.0, by_seed)])
     assert len(written) == len(made)
     for (title, header, note), table in zip(written, made, strict=True):
         assert title == table.title

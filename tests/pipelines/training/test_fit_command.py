@@ -17,8 +17,8 @@ from helpers.recipes import tiny  # noqa: E402
 from helpers.training import break_off, make_budget, make_labels, make_world  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
-from pipelines.training import run_folder  # noqa: E402
 from pipelines.training.recipe_file import document_of, load_recipe  # noqa: E402
+from pointsam.base import document  # noqa: E402
 from pointsam.datasets.nuscenes.dataset import NuScenes  # noqa: E402
 from pointsam.detect import train as loop  # noqa: E402
 from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
@@ -155,7 +155,7 @@ def test_a_score_is_kept_after_the_weights_that_it_is_of(made, tmp_path, monkeyp
     save = loop.Trainer.save
 
     def broken(self, path, about, **options):
-        if path.name == "last.safetensors" and self.place.step == 8:
+        if path.name == "last.safetensors" and self.progress.step == 8:
             raise KeyboardInterrupt
         save(self, path, about, **options)
 
@@ -181,7 +181,7 @@ def test_two_calls_do_not_write_into_one_folder_at_once(made, tmp_path, monkeypa
 
 
 def test_what_a_run_is_and_its_scores_are_written_while_others_wait(made, tmp_path, monkeypatch):
-    held = watch_lock(monkeypatch, run_folder, lambda _: tmp_path / "run")
+    held = watch_lock(monkeypatch, document, lambda _: tmp_path / "run")
     assert train(*arguments(made, tmp_path / "run")).exit_code == 0
     assert held == [True, True]
 
@@ -256,7 +256,7 @@ class TestBadInput:
         step = loop.Trainer._step
 
         def spoilt(self, batch):
-            if self.place.step == 5:
+            if self.progress.step == 5:
                 with torch.no_grad():
                     self.model.head.heats[0][-1].bias.fill_(float("nan"))
             return step(self, batch)
@@ -264,7 +264,7 @@ class TestBadInput:
         monkeypatch.setattr(loop.Trainer, "_step", spoilt)
         refused(train(*arguments(made, tmp_path / "run")), "TRN001", "step 6", "heat")
         checkpoint = Checkpoint(tmp_path / "run" / "last.safetensors")
-        assert checkpoint.place.step == 4
+        assert checkpoint.progress.step == 4
         rows = list(csv.DictReader((tmp_path / "run" / "losses.csv").open()))
         assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5"]
 

@@ -1,4 +1,4 @@
-"""The official evaluations, with the ground truth as detections."""
+"""The official evaluations, with the ground truth as predictions."""
 
 import dataclasses
 
@@ -13,11 +13,11 @@ from helpers.training import make_world  # noqa: E402
 from pipelines.training.official import Official, _heights_px, official  # noqa: E402
 from pointsam.datasets import open_dataset  # noqa: E402
 from pointsam.datasets.kitti.objects import Kitti  # noqa: E402
-from pointsam.detect.detections import FramePredictions  # noqa: E402
+from pointsam.detect.predictions_file import FramePredictions  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402
 
 
-def true_detections(dataset, frame_ids):
+def true_predictions(dataset, frame_ids):
     for frame_id in frame_ids:
         boxes = dataset.boxes(frame_id)
         ours = boxes.class_id != 255
@@ -33,7 +33,7 @@ def test_data_that_states_no_evaluation_has_none(tmp_path):
     class Yard:
         name = "yard"
 
-    assert official(Yard(), list(true_detections(world, world.frame_ids())), {}) == Official(
+    assert official(Yard(), list(true_predictions(world, world.frame_ids())), {}) == Official(
         "No official evaluation is available for yard."
     )
 
@@ -45,7 +45,7 @@ class TestNuScenes:
         return make_world(tmp_path / "root", scenes=("scene-0103", "scene-0916"), samples=2)
 
     def test_the_devkit_finds_true_boxes_perfect(self, world):
-        found = list(true_detections(world, world.frame_ids()))
+        found = list(true_predictions(world, world.frame_ids()))
         result = official(world, found, {})
         present = {world.taxonomy.names[k] for frame in found for k in frame.class_id}
         assert result.figures["split"] == "mini_val"
@@ -59,26 +59,26 @@ class TestNuScenes:
             def __getattr__(self, name):
                 return getattr(world, name)
 
-        found = list(true_detections(world, world.frame_ids()))
+        found = list(true_predictions(world, world.frame_ids()))
         assert official(Renamed(), found, {}) == official(world, found, {})
 
     def test_a_part_of_a_split_has_no_official_figures(self, world):
-        found = list(true_detections(world, world.frame_ids()[:3]))
+        found = list(true_predictions(world, world.frame_ids()[:3]))
         result = official(world, found, {})
         assert result.figures is None
         assert "not those of an official split of v1.0-mini" in result.text
 
     def test_frames_that_could_not_be_read_prevent_them(self, world):
-        found = list(true_detections(world, world.frame_ids()))
+        found = list(true_predictions(world, world.frame_ids()))
         assert "frames are missing" in official(world, found, {"x": "torn"}).text
 
     def test_nothing_found_is_said(self, world):
-        none = [dataclasses.replace(f, score=f.score[:0]) for f in true_detections(world, world.frame_ids())]
-        assert "there are no detections" in official(world, none, {}).text
+        none = [dataclasses.replace(f, score=f.score[:0]) for f in true_predictions(world, world.frame_ids())]
+        assert "there are no predictions" in official(world, none, {}).text
 
     def test_the_devkit_is_not_run_on_an_object_store(self, world, store):
         remote = open_dataset(upload(world.root, "bucket"))
-        text = official(remote, list(true_detections(remote, remote.frame_ids())), {}).text
+        text = official(remote, list(true_predictions(remote, remote.frame_ids())), {}).text
         assert (
             text == "The nuScenes devkit was not run: it reads local folders only, and the data are at memory://bucket"
         )
@@ -97,14 +97,14 @@ class TestKitti:
         return Kitti(tmp_path)
 
     def test_true_boxes_are_perfect(self, many):
-        found = list(true_detections(many, many.frame_ids()))
+        found = list(true_predictions(many, many.frame_ids()))
         figures = official(many, found, {}).figures
         known = {name: value for name, levels in figures.items() for value in levels.values() if value is not None}
         assert known
         assert all(value > 0.95 for value in known.values()), figures
 
     def test_shifted_boxes_are_not(self, many):
-        found = list(true_detections(many, many.frame_ids()))
+        found = list(true_predictions(many, many.frame_ids()))
         moved = [dataclasses.replace(f, boxes=f.boxes + np.array([0, 0, 3.0, 0, 0, 0, 0])) for f in found]
         figures = official(many, moved, {}).figures
         for name, levels in figures.items():

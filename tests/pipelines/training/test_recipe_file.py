@@ -52,7 +52,7 @@ def test_a_document_of_today_stays_as_it_is():
         (old("center", center=3), r"old.json: detector.head is wrong: .*, got 3"),
         (
             old("center", head={"kind": "center", "groups": [["car"]], "smallest_radius": {}}),
-            "detector.center is no field of it",
+            "detector.center is not a field",
         ),
         ([], "old.json is not a recipe"),
     ],

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from pipelines.training.experiment_page import Row, tables  # noqa: E402
+from pipelines.training.experiment_page import SettingScores, tables  # noqa: E402
 from pipelines.training.official import Official  # noqa: E402
 from pipelines.training.predict import Score  # noqa: E402
 from pipelines.training.scores import ScoreDocument, read_validations  # noqa: E402
@@ -36,7 +36,7 @@ def test_a_page_shows_scores_of_0_1_0():
     validations = read_validations(OLD / "scores.json")
     assert [one.epochs for one in validations.values()] == [10, 20]
     by_seed = {0: {"home": validations["40"], "other": other_world()}}
-    quality, here, there, gains = tables([Row(Setting("all boxes", BudgetConfig(1.0)), 1.0, by_seed)])
+    quality, here, there, gains = tables([SettingScores(Setting("all boxes", BudgetConfig(1.0)), 1.0, by_seed)])
     assert quality.rows[0][3::4] == (pytest.approx(0.196, abs=5e-4), pytest.approx(0.026, abs=5e-4))
     assert list(here.header)[1:5] == list(there.header)[1:5] == ["NDS", "mATE", "mASE", "car (8)"]
     assert here.rows[0][1:4] == pytest.approx((0.083, 0.864, 0.848), abs=5e-4)
@@ -62,10 +62,13 @@ def test_a_run_without_validations_has_no_scores(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "field"),
     [
-        (lambda text: text[:100], "no JSON"),
+        (lambda text: text[:100], "not valid JSON"),
         (lambda text: text.replace('"epochs": 10', '"epochs": "10"'), "20.epochs is wrong"),
         (lambda text: text.replace('"num_frames": 4, ', "", 1), "20.quality.num_frames is missing"),
-        (lambda text: text.replace('"machine"', '"host"', 1), "20.host is no field"),
+        (lambda text: text.replace('"machine"', '"host"', 1), "20.host is not a field"),
+        (lambda text: text.replace('"20": {', '"last": {', 1), "the field 'last' is not the number of a step"),
+        (lambda text: text.replace('"20": {', '"2²": {', 1), "the field '2²' is not the number of a step"),
+        (lambda text: "{}", "it holds no validation"),
     ],
 )
 def test_damaged_scores_are_refused_by_their_field(tmp_path, damage, field):

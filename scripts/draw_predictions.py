@@ -1,6 +1,6 @@
 """Draw the predictions and missed objects of a detector from above.
 
-python scripts/draw_detections.py RUN WORLD found.png --split val --count 4
+python scripts/draw_predictions.py RUN WORLD found.png --split val --count 4
 
 Predicted boxes have the colour of their class and their score. Ground-truth boxes are white, or red without a
 prediction of their class within 2 m. A tick shows the front. Objects without points are omitted.
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipelines.training.predict import detections, load_run, truth_of
+from pipelines.training.predict import load_run, predict_frames, truth_of
 from pointsam.datasets import open_dataset
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.data.sample import oriented
@@ -38,7 +38,7 @@ def main():
     detector, recipe = load_run(args.run, dataset, "cpu")
     frame_ids = dataset.frame_ids(args.split)
     frame_ids = frame_ids[:: max(1, len(frame_ids) // args.count)][: args.count]
-    found = detections(detector, recipe, dataset, frame_ids, 0, {})
+    found = predict_frames(detector, recipe, dataset, frame_ids, 0, {})
     pictures = [draw(dataset, frame, args.score) for frame in found]
     columns = 2 if len(pictures) > 1 else 1
     sheet = Image.new("RGB", (columns * SIDE_PX, -(-len(pictures) // columns) * SIDE_PX), GROUND)

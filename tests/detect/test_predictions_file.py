@@ -10,13 +10,13 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers.training import make_world  # noqa: E402
 
-from pointsam.detect.detections import FramePredictions, attribute, nuscenes_results, write_detections  # noqa: E402
-from pointsam.detect.predictions import Predictions, together  # noqa: E402
+from pointsam.detect.predictions import Predictions, concatenated  # noqa: E402
+from pointsam.detect.predictions_file import FramePredictions, guessed_attribute, nuscenes_results, write_predictions  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402
 from pointsam.geometry.se3 import SE3  # noqa: E402
 
 
-def true_detections(world):
+def true_predictions(world):
     for frame_id in world.frame_ids():
         boxes, sweep = world.boxes(frame_id), world.frame(frame_id).sweep
         ours = boxes.class_id != 255
@@ -28,7 +28,7 @@ def true_detections(world):
 
 def test_true_boxes_are_the_annotations(tmp_path):
     world = make_world(tmp_path / "root", samples=2)
-    results = nuscenes_results(true_detections(world), world.taxonomy.names)["results"]
+    results = nuscenes_results(true_predictions(world), world.taxonomy.names)["results"]
     table = json.loads((world.root / world.version / "sample_annotation.json").read_text())
     kept = 0
     for frame_id, predictions in results.items():
@@ -44,8 +44,8 @@ def test_true_boxes_are_the_annotations(tmp_path):
 
 def test_a_table_has_a_row_a_box(tmp_path):
     world = make_world(tmp_path / "root", samples=2)
-    predictions = [frame for frame, _ in true_detections(world)]
-    write_detections(tmp_path / "d.parquet", predictions, world.taxonomy.names, {"split": "val"})
+    predictions = [frame for frame, _ in true_predictions(world)]
+    write_predictions(tmp_path / "d.parquet", predictions, world.taxonomy.names, {"split": "val"})
     table = pq.read_table(tmp_path / "d.parquet")
     assert table["frame_id"].to_pylist() == [f.frame_id for f in predictions for _ in f.score]
     assert np.array(table["center_lidar_m"].to_pylist()) == pytest.approx(
@@ -60,10 +60,10 @@ def test_a_table_has_a_row_a_box(tmp_path):
 
 def test_frames_without_boxes_have_no_rows_but_are_in_the_results(tmp_path):
     world = make_world(tmp_path / "root", samples=2)
-    (frame, pose), *_ = true_detections(world)
+    (frame, pose), *_ = true_predictions(world)
     none = FramePredictions(frame.frame_id, frame.boxes[:0], frame.score[:0], frame.class_id[:0], frame.velocity[:0])
     assert nuscenes_results([(none, pose)], world.taxonomy.names)["results"] == {frame.frame_id: []}
-    write_detections(tmp_path / "d.parquet", [none], world.taxonomy.names, {})
+    write_predictions(tmp_path / "d.parquet", [none], world.taxonomy.names, {})
     assert pq.read_table(tmp_path / "d.parquet").num_rows == 0
 
 
@@ -77,7 +77,7 @@ def test_frames_without_boxes_have_no_rows_but_are_in_the_results(tmp_path):
     ],
 )
 def test_attributes_are_guessed_from_speed(name, slow, fast):
-    assert (attribute(name, 0.2), attribute(name, 0.21)) == (slow, fast)
+    assert (guessed_attribute(name, 0.2), guessed_attribute(name, 0.21)) == (slow, fast)
 
 
 def some(score, class_id):
@@ -96,7 +96,7 @@ def test_a_class_suppresses_its_own_only():
 
 
 def test_parts_are_laid_together():
-    assert len(together([some([0.1, 0.2, 0.3], [0, 0, 0])] * 2)) == 6
+    assert len(concatenated([some([0.1, 0.2, 0.3], [0, 0, 0])] * 2)) == 6
 
 
 def test_results_are_in_the_world_and_at_most_five_hundred():

@@ -77,13 +77,13 @@ class FramePredictions:
         return FrameBoxes(boxes[:, :3], boxes[:, 3:6], boxes[:, 6], self.class_id, self.score.astype(np.float64))
 
 
-def overlaps(predicted: FloatArray, true: FloatArray) -> dict[str, NDArray[np.float64]]:
+def box_overlaps(predicted: FloatArray, true: FloatArray) -> dict[str, NDArray[np.float64]]:
     """Exact overlaps (N,M) of (N,7) and (M,7) boxes: "3d" of volumes, "bev" in the ground plane."""
     a, b = (torch.from_numpy(np.ascontiguousarray(boxes, dtype=np.float64)).view(-1, 7) for boxes in (predicted, true))
     return {"3d": iou_3d(a, b).numpy(), "bev": iou_bev(a, b).numpy()}
 
 
-def write_detections(
+def write_predictions(
     path: Path, predictions: Iterable[FramePredictions], names: Sequence[str], about: Mapping[str, object]
 ) -> None:
     """Write a table of predictions atomically.
@@ -123,7 +123,7 @@ def _table(frame: FramePredictions, names: Sequence[str]) -> pa.Table:
 
 
 def nuscenes_results(predictions: Iterable[tuple[FramePredictions, SE3]], names: Sequence[str]) -> dict[str, object]:
-    """The document that nuScenes' detection evaluator reads, as JSON values.
+    """The document that the nuScenes detection evaluator reads, as JSON values.
 
     Args:
         predictions: predictions of every frame of a split, each with its world_SE3_lidar.
@@ -155,13 +155,13 @@ def _rows(frame: FramePredictions, world_SE3_lidar: SE3, names: Sequence[str]) -
                 "velocity": velocity[k, :2].tolist(),
                 "detection_name": name,
                 "detection_score": float(frame.score[k]),
-                "attribute_name": attribute(name, float(np.linalg.norm(velocity[k, :2]))),
+                "attribute_name": guessed_attribute(name, float(np.linalg.norm(velocity[k, :2]))),
             }
         )
     return out
 
 
-def attribute(name: str, speed_mps: float) -> str:
+def guessed_attribute(name: str, speed_mps: float) -> str:
     """The nuScenes attribute of an object, guessed from its speed as is common: detectors do not predict it."""
     moves = speed_mps > _MOVES_MPS
     if name in ("car", "truck", "bus", "trailer", "construction_vehicle"):

@@ -1,0 +1,108 @@
+"""`pointsam-label check`: looks for mistakes in a data set before anything is labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+
+from pipelines.data import DataSpec
+from pipelines.labelling.request import Selection, evenly
+from pointsam.base.errors import SchemaError
+from pointsam.base.progress import progress
+from pointsam.checks.check import CheckResult, check
+from pointsam.checks.rules import RULES
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a check found, and what was accepted.
+
+    Args:
+        root: of the data set, as the user gave it.
+        result: the findings.
+        accepted: ids of rules whose findings do not count as errors.
+    """
+
+    root: str
+    result: CheckResult
+    accepted: tuple[str, ...]
+
+    @property
+    def broken(self) -> bool:
+        """Whether a rule of severity "error" is broken that is not accepted."""
+        return bool(self.result.errors(self.accepted))
+
+    def text(self) -> str:
+        """For the terminal."""
+        lines = []
+        for rule, group in groupby(self.result.findings, lambda finding: finding.rule):
+            findings = list(group)
+            word = "accepted" if rule.id in self.accepted else rule.severity
+            lines.append(f"{word} [{rule.id}] not so: {rule.title}")
+            lines += [f"  {found.problem.where}: {found.problem.what}" for found in findings[:_SHOWN]]
+            if len(findings) > _SHOWN:
+                lines.append(f"  and {len(findings) - _SHOWN} more")
+            lines.append(f"  hint: {rule.remedy}")
+        return "\n".join([*lines, self._verdict()])
+
+    def as_dict(self) -> dict[str, object]:
+        """For --json."""
+        return {
+            "data": self.root,
+            "frames": self.result.frames,
+            "opened": self.result.opened,
+            "accepted": list(self.accepted),
+            "findings": [
+                {"rule": found.rule.id, "severity": found.rule.severity, **asdict(found.problem)}
+                for found in self.result.findings
+            ],
+        }
+
+    def _verdict(self) -> str:
+        errors, result = self.result.errors(self.accepted), self.result
+        others = len(result.findings) - len(errors)
+        looked = f"checked {result.frames} frames and opened the files of {result.opened}"
+        if not result.findings:
+            return f"{looked}: no problem found"
+        counts = f"{_count(len(errors), 'error')} and {_count(others, 'warning')}"
+        return f"{looked}: {counts}"
+
+
+def run_check(data: DataSpec, selection: Selection, opened: int | None, accepted: Sequence[str]) -> CheckReport:
+    """Check a data set.
+
+    Args:
+        data: the data set, and its calibration.
+        selection: which frames.
+        opened: number of frames whose sensor files are opened, None for all.
+        accepted: ids of rules that may be broken.
+
+    Raises:
+        SchemaError: SCH005 on an unknown rule.
+        PointSamError: if the data set cannot be opened.
+    """
+    require_rules(accepted)
+    dataset = data.open()
+    frame_ids = [frame_id for _, frame_id in selection.of(dataset)]
+    with progress(total=len(frame_ids), desc="check", unit="frame") as bar:
+        result = check(dataset, frame_ids, set(evenly(frame_ids, opened)), bar.update)
+    return CheckReport(str(data.root), result, tuple(accepted))
+
+
+def require_rules(accepted: Sequence[str]) -> None:
+    """Refuse names that are of no rule.
+
+    Raises:
+        SchemaError: SCH005.
+    """
+    known = [rule.id for rule in RULES]
+    for rule in accepted:
+        if rule not in known:
+            raise SchemaError("SCH005", f"--accept {rule}: no such rule", f"use one of: {', '.join(known)}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,102 @@
+"""Runs the rules on a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from pointsam.base.errors import PointSamError
+from pointsam.checks.base import Probe, Problem, Rule
+from pointsam.checks.rules import RULES, readable
+from pointsam.datasets.base import Dataset
+from pointsam.types import Frame
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A problem and the rule that found it."""
+
+    rule: Rule
+    problem: Problem
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check looked at and found.
+
+    Args:
+        frames: number of frames whose tables were checked.
+        opened: number of frames whose sensor files were opened.
+        findings: the problems, in the order of the rules.
+    """
+
+    frames: int
+    opened: int
+    findings: tuple[Finding, ...]
+
+    def errors(self, accepted: Sequence[str] = ()) -> list[Finding]:
+        """Findings of rules of severity "error" that are not accepted."""
+        return [f for f in self.findings if f.rule.severity == "error" and f.rule.id not in accepted]
+
+
+def check(
+    dataset: Dataset,
+    frame_ids: Sequence[str],
+    opened: Collection[str],
+    progress: Callable[[], object] = lambda: None,
+) -> CheckResult:
+    """Check frames: times, poses and calibration of all, and the sensor files of some.
+
+    Args:
+        dataset: the data set; nothing of it is changed.
+        frame_ids: the frames to check, in (scene, time) order.
+        opened: those of them whose sensor files are opened.
+        progress: called after each frame.
+
+    Raises:
+        PointSamError: whatever is not of a single frame.
+    """
+    findings: list[Finding] = []
+    for _, ids in groupby(frame_ids, dataset.scene):
+        frames = []
+        for frame_id in ids:
+            try:
+                frame = dataset.frame(frame_id)
+            except PointSamError as error:
+                findings.append(_unreadable(frame_id, error))
+            else:
+                frames.append(frame)
+                if frame_id in opened:
+                    findings.extend(_of_frame(Probe(frame, dataset)))
+            progress()
+        findings.extend(_of_scene(frames))
+    order = {rule: place for place, rule in enumerate(RULES)}
+    return CheckResult(len(frame_ids), len(opened), tuple(sorted(findings, key=lambda found: order[found.rule])))
+
+
+def _of_frame(probe: Probe) -> Iterator[Finding]:
+    unreadable: set[str] = set()
+    for rule in RULES:
+        if rule.of_frame is None:
+            continue
+        try:
+            for problem in rule.of_frame(probe):
+                yield Finding(rule, problem)
+        except PointSamError as error:
+            if error.message not in unreadable:  # every rule meets the same damaged file
+                unreadable.add(error.message)
+                yield _unreadable(probe.frame.frame_id, error)
+
+
+def _of_scene(frames: Sequence[Frame]) -> Iterator[Finding]:
+    for rule in RULES:
+        if rule.of_scene is not None:
+            for problem in rule.of_scene(frames):
+                yield Finding(rule, problem)
+
+
+def _unreadable(frame_id: str, error: PointSamError) -> Finding:
+    if not error.of_frame:
+        raise error
+    return Finding(readable.RULE, Problem(frame_id, f"[{error.code}] {error.message}"))

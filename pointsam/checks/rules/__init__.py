@@ -1,0 +1,38 @@
+"""The rules, one module each."""
+
+from __future__ import annotations
+
+from pointsam.checks.base import Rule
+from pointsam.checks.rules import (
+    cloud_columns,
+    cloud_extent,
+    gaps,
+    image_size,
+    intensity,
+    intrinsics,
+    mounting,
+    past_sweeps,
+    points_in_view,
+    poses,
+    readable,
+    times,
+)
+
+RULES: tuple[Rule, ...] = tuple(
+    module.RULE
+    for module in (
+        readable,
+        cloud_columns,
+        cloud_extent,
+        intensity,
+        image_size,
+        intrinsics,
+        mounting,
+        points_in_view,
+        times,
+        gaps,
+        poses,
+        past_sweeps,
+    )
+)
+"""All rules, in the order in which they are reported."""

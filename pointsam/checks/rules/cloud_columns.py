@@ -1,0 +1,87 @@
+"""Raw clouds have no header: the number of values per point is inferred from the values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.checks.base import Probe, Problem, Rule
+from pointsam.datasets.io import RawPoints
+
+_WIDTHS = (3, 4, 5, 6, 7, 8)
+_MOST_VALUES = 840 * 250  # 840 is the least multiple of all widths
+_CLEAR = 1.3
+_FLOAT64_RANGE = (1e-6, 1e5)
+
+
+def likely_width(values: NDArray[np.float32]) -> int | None:
+    """The number of values per point of a raw cloud, judged by how far the columns differ from each other.
+
+    Columns of the right width have one meaning each: positions, small intensities, integral ring numbers. A wrong
+    width mixes them, and the columns look alike.
+
+    Args:
+        values: (V,) float32 values of the file in their order.
+
+    Returns:
+        One of 3 to 8; None if no width stands out.
+    """
+    values = values[: min(len(values), _MOST_VALUES)]
+    values = values[: len(values) - len(values) % 840]
+    if len(values) == 0:
+        return None
+    features = np.stack(
+        [
+            np.clip(np.abs(values), 0, 100) / 100,
+            np.clip(values, -3, 1) / 4,
+            (values == np.round(values)).astype(np.float64),
+            (values < 0).astype(np.float64),
+        ]
+    ).astype(np.float64)
+    total = features.var(axis=1).sum()
+    if not np.isfinite(total) or total == 0:
+        return None
+    # Of w random columns the means differ by chance too; the share is corrected as R squared is.
+    between = {width: features.reshape(4, -1, width).mean(axis=1).var(axis=1).sum() / total for width in _WIDTHS}
+    best = max(between.values())
+    if best < 0.05:
+        return None
+    return next(width for width in _WIDTHS if between[width] * _CLEAR >= best)
+
+
+def is_float64(raw: bytes) -> bool:
+    """Whether a raw cloud holds 64-bit values: read so, all are of plausible size; read as 32 bits, many are not."""
+    if len(raw) == 0 or len(raw) % 8:
+        return False
+    double = np.abs(np.frombuffer(raw, dtype="<f8"))
+    low, high = _FLOAT64_RANGE
+    with np.errstate(invalid="ignore"):
+        return bool(np.isfinite(double).all() and ((double == 0) | ((double > low) & (double < high))).mean() > 0.9)
+
+
+def _check(probe: Probe) -> Iterator[Problem]:
+    for sweep in probe.frame.sweeps:
+        source = sweep.source
+        if not isinstance(source, RawPoints):
+            continue
+        with source.path.open("rb") as stream:
+            raw = stream.read()
+        stated = len(source.columns)
+        if is_float64(raw):
+            yield Problem(source.name, f"holds 64-bit values; it is read as {stated} 32-bit values per point")
+            continue
+        width = likely_width(np.frombuffer(raw[: len(raw) - len(raw) % 4], dtype="<f4"))
+        if width is not None and width != stated:
+            yield Problem(source.name, f"looks like {width} values per point; it is read as {stated}")
+
+
+RULE = Rule(
+    id="cloud-columns",
+    severity="error",
+    title="Raw clouds hold the number of values per point that the layout states.",
+    remedy="State the columns with --columns, for example --columns x,y,z,intensity,ring; convert 64-bit clouds to "
+    "32-bit ones.",
+    of_frame=_check,
+)

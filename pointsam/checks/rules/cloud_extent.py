@@ -1,0 +1,44 @@
+"""Positions are in metres, about a sensor, and not all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pointsam.checks.base import Probe, Problem, Rule
+from pointsam.datasets.io import read_points
+
+_FAR_M = 500.0
+_MILLIMETRES = 1000.0
+_ZERO = 0.5
+_TALL_M = 100.0
+_NEAR_M = 0.5
+
+
+def _check(probe: Probe) -> Iterator[Problem]:
+    for sweep in probe.frame.sweeps:
+        xyz = read_points(sweep).astype(np.float64)
+        name, count = sweep.source.name, len(xyz)
+        reach = np.linalg.norm(xyz, axis=1)
+        zero = float((reach == 0).mean())
+        median, most = float(np.median(reach)), float(np.percentile(reach, 99))
+        if zero > _ZERO:
+            yield Problem(name, f"{zero:.0%} of {count} points are at 0, 0, 0")
+        elif median > _MILLIMETRES and most / 1000 < _FAR_M:
+            yield Problem(name, f"half of the points are beyond {median:.0f} m: these are probably millimetres")
+        elif most > _FAR_M:
+            yield Problem(name, f"1 % of the points are beyond {most:.3g} m")
+        elif np.percentile(xyz[:, 2], 95) - np.percentile(xyz[:, 2], 5) > _TALL_M:
+            yield Problem(name, "90 % of the points span more than 100 m of height")
+        elif most < _NEAR_M:
+            yield Problem(name, f"99 % of the points are within {most:.3g} m of the sensor")
+
+
+RULE = Rule(
+    id="cloud-extent",
+    severity="error",
+    title="Points lie within 500 m of the sensor, in metres, and are not all at the origin.",
+    remedy="Check the unit, the number of values per point (--columns) and that the file was downloaded whole.",
+    of_frame=_check,
+)

@@ -1,0 +1,228 @@
+"""Every rule: silent on a plausible frame, and names the mistake that was planted."""
+
+import io
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+from pointsam.checks.base import Probe
+from pointsam.checks.rules import RULES
+from pointsam.datasets.io import RawPoints
+from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.se3 import SE3
+from pointsam.types import CameraView, Frame, Sweep
+
+FORWARD = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+CAMERA = PinholeCamera(np.array([[200.0, 0, 160], [0, 200, 90], [0, 0, 1]]), 320, 180)
+COLUMNS = ("x", "y", "z", "intensity", "ring")
+
+
+def cloud(points=4000):
+    """A ground plane and a ring of walls, as a LiDAR of 32 rings 1.8 m above ground sees them."""
+    rng = np.random.default_rng(0)
+    azimuth = np.repeat(np.linspace(-np.pi, np.pi, points // 32, endpoint=False), 32)
+    ring = np.tile(np.arange(32), points // 32)
+    down = np.radians(ring - 24.0)
+    reach = np.where(down < -0.04, -1.8 / np.minimum(down, -0.04), 40 + 10 * np.sin(3 * azimuth))
+    reach += 0.02 * rng.standard_normal(len(reach))
+    xyz = [reach * np.cos(azimuth), reach * np.sin(azimuth), reach * np.tan(down)]
+    return np.column_stack([*xyz, rng.integers(0, 255, len(reach)), ring]).astype("<f4")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image in memory."""
+
+    width_px: int = 320
+    height_px: int = 180
+    name: str = "picture"
+    file_name: str = "picture.png"
+
+    def open(self):
+        stream = io.BytesIO()
+        Image.new("RGB", (self.width_px, self.height_px)).save(stream, format="PNG")
+        stream.seek(0)
+        return stream
+
+
+class NoSweeps:
+    """A data set without sweeps between the key frames."""
+
+    def past_sweeps(self, frame_id, count):
+        return []
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """Three frames at 2 Hz of a vehicle at 10 m/s, with cameras to the front, the left and the rear."""
+    path = tmp_path / "cloud.bin"
+    cloud().tofile(path)
+    frames = []
+    for i in range(3):
+        pose = SE3(np.eye(3), [600 + 5.0 * i, 1600, 0])
+        views = [
+            CameraView(
+                name,
+                Picture(),
+                500_000 * i + 10_000,
+                CAMERA,
+                SE3(Rotation.from_euler("z", yaw, degrees=True).as_matrix() @ FORWARD, [1.5, 0.2, 1.6]),
+                pose,
+            )
+            for name, yaw in (("FRONT", 0), ("LEFT", 90), ("REAR", 178))
+        ]
+        sweep = Sweep(RawPoints(path, COLUMNS), 500_000 * i, SE3(np.eye(3), [0.9, 0, 1.8]), pose)
+        frames.append(Frame(f"f{i}", "drive", (sweep,), {}, tuple(views)))
+    return frames
+
+
+def found(frames):
+    """(id, where, what) of all problems of the first frame and of the scene."""
+    problems = []
+    for rule in RULES:
+        if rule.of_frame:
+            problems += [(rule.id, p.where, p.what) for p in rule.of_frame(Probe(frames[0], NoSweeps()))]
+        if rule.of_scene:
+            problems += [(rule.id, p.where, p.what) for p in rule.of_scene(frames)]
+    return problems
+
+
+def with_view(frame, **changes):
+    """The frame with another first camera."""
+    return replace(frame, cameras=(replace(frame.cameras[0], **changes), *frame.cameras[1:]))
+
+
+def with_cloud(frame, values, columns=COLUMNS):
+    """The frame with another file."""
+    path = frame.sweep.source.path
+    path.write_bytes(values if isinstance(values, bytes) else np.ascontiguousarray(values).tobytes())
+    return replace(frame, sweeps=(replace(frame.sweep, source=RawPoints(path, columns)),))
+
+
+def test_a_plausible_scene_raises_no_alarm(scene):
+    assert found(scene) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rows: (rows[:, :4], COLUMNS), "4 values per point; it is read as 5"),
+        (lambda rows: (rows, COLUMNS[:4]), "5 values per point; it is read as 4"),
+        (lambda rows: (np.column_stack([rows[:, :4], rows[:, 3:] / 255]), COLUMNS[:4]), "looks like 6 values per"),
+        (lambda rows: (rows[:, :4].astype("<f8"), COLUMNS[:4]), "64-bit"),
+    ],
+)
+def test_a_cloud_of_other_columns(scene, change, words):
+    values, columns = change(cloud())
+    scene[0] = with_cloud(scene[0], values, columns)
+    assert any(rule == "cloud-columns" and words in what for rule, _, what in found(scene))
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [(0, "100% of 4000 points are at 0, 0, 0"), (1000, "millimetres"), (30, "beyond"), (0.001, "within")],
+)
+def test_a_cloud_of_another_unit(scene, factor, words):
+    rows = cloud()
+    rows[:, :3] *= factor
+    scene[0] = with_cloud(scene[0], rows)
+    assert any(rule == "cloud-extent" and words in what for rule, _, what in found(scene))
+
+
+def test_a_cloud_that_is_too_tall(scene):
+    rows = cloud()
+    rows[:, [0, 2]] = rows[:, [2, 0]] * 3
+    scene[0] = with_cloud(scene[0], rows)
+    assert any(rule == "cloud-extent" and "height" in what for rule, _, what in found(scene))
+
+
+@pytest.mark.parametrize("value", [-1, 70_000])
+def test_an_intensity_out_of_range(scene, value):
+    rows = cloud()
+    rows[7, 3] = value
+    scene[0] = with_cloud(scene[0], rows)
+    assert [rule for rule, _, _ in found(scene)] == ["intensity-range"]
+
+
+def test_an_image_of_another_size(scene):
+    scene[0] = with_view(scene[0], source=Picture(width_px=160))
+    assert found(scene) == [("image-size", "picture", "160 x 180 px; the tables state 320 x 180 px")]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [((0, 2), 1e6, "principal point"), ((0, 0), 1e-9, "field of view"), ((1, 1), 900, "factor of 2")],
+)
+def test_a_lens_that_does_not_exist(scene, place, value, words):
+    K = CAMERA.K.copy()
+    K[place] = value
+    scene[0] = with_view(scene[0], camera=PinholeCamera(K, 320, 180))
+    assert any(rule == "camera-intrinsics" and where == "FRONT" and words in what for rule, where, what in found(scene))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda pose: SE3(np.eye(3), pose.translation_m), "identity"),
+        (lambda pose: pose.inverse(), "inverted"),
+        (lambda pose: SE3(pose.rotation.T, pose.translation_m), "transposed"),
+        (lambda pose: SE3(pose.rotation, 1000 * pose.translation_m), "millimetres"),
+        (lambda pose: SE3(pose.rotation, pose.translation_m + np.array([40, 0, 0])), "41.53 m away"),
+        (lambda pose: SE3(Rotation.from_euler("xyz", [-90, 0, -90]).as_matrix(), pose.translation_m), "degrees"),
+        (lambda pose: SE3(pose.rotation @ np.diag([-1.0, -1, 1]), pose.translation_m), "180 degrees from upright"),
+    ],
+)
+def test_a_mounting_that_cannot_be(scene, change, words):
+    scene[0] = with_view(scene[0], ego_SE3_cam=change(scene[0].cameras[0].ego_SE3_cam))
+    assert any(rule == "camera-mounting" and where == "FRONT" and words in what for rule, where, what in found(scene))
+
+
+def test_a_camera_mounted_on_its_side_by_less_than_60_degrees_is_no_mistake(scene):
+    turned = Rotation.from_euler("z", 45, degrees=True).as_matrix()
+    mount = scene[0].cameras[0].ego_SE3_cam
+    scene[0] = with_view(scene[0], ego_SE3_cam=SE3(mount.rotation @ turned, mount.translation_m))
+    assert found(scene) == []
+
+
+def test_a_camera_without_points(scene):
+    half = cloud()
+    scene[0] = with_cloud(scene[0], half[half[:, 0] < 0])
+    assert found(scene) == [("points-in-view", "FRONT", f"0 of {(half[:, 0] < 0).sum()} points are in its image")]
+
+
+def at_time(frame, t_us):
+    """The frame at another time."""
+    cameras = tuple(replace(view, t_us=t_us) for view in frame.cameras)
+    return replace(frame, sweeps=(replace(frame.sweep, t_us=t_us),), cameras=cameras)
+
+
+@pytest.mark.parametrize(("t_us", "words"), [(500_000, "0 s before the frame that it"), (-500_000, "1 s before")])
+def test_times_that_do_not_rise(scene, t_us, words):
+    scene[2] = at_time(scene[2], t_us)
+    assert [(rule, where, words in what) for rule, where, what in found(scene)] == [("times", "f2", True)]
+
+
+def test_a_gap(scene):
+    scene[2] = at_time(scene[2], 60_000_000)
+    assert found(scene) == [("time-gaps", "f2", "59.5 s after the frame before it in drive; 0.5 s is usual")]
+
+
+def test_an_image_far_from_its_sweep(scene):
+    scene[1] = with_view(scene[1], t_us=500_000 + 60_000_000)
+    assert [(rule, where) for rule, where, _ in found(scene)] == [("times", "f1 FRONT")]
+
+
+def test_a_vehicle_that_jumps(scene):
+    far = SE3(np.eye(3), [600, 3100, 0])
+    assert [rule for rule, *_ in found([scene[0], with_view(scene[1], world_SE3_ego=far)])] == ["poses"]
+    moved = replace(
+        scene[2],
+        sweeps=(replace(scene[2].sweep, world_SE3_ego=far),),
+        cameras=tuple(replace(view, world_SE3_ego=far) for view in scene[2].cameras),
+    )
+    ((rule, where, what),) = found([scene[0], scene[1], moved])
+    assert (rule, where) == ("poses", "f2")
+    assert "jumps 1500 m in 0.5 s" in what

@@ -1,0 +1,97 @@
+"""`pointsam-label check`: what it prints, its exit status, and what it accepts."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers.commands import label
+from helpers.nuscenes_root import make_root
+
+from pointsam.checks.rules import RULES
+
+POINTS = np.random.default_rng(0).uniform((4, -8, -1, 0), (40, 8, 1, 1), (2000, 4))
+
+
+@pytest.fixture
+def drive(tiny_kitti):
+    """A KITTI root of five frames in front of the camera."""
+    for number in range(5):
+        tiny_kitti.add(f"{number:06d}", points=POINTS)
+    return tiny_kitti
+
+
+@pytest.fixture
+def far(drive):
+    """The same, with the camera 40 m away in every frame."""
+    for number in range(5):
+        file = drive.path("calib", f"{number:06d}")
+        file.write_text(file.read_text().replace("-0.1", "-40.1"))
+    return drive
+
+
+def test_a_plausible_root_passes(drive):
+    result = label("check", drive.root)
+    assert result.exit_code == 0
+    assert "checked 5 frames and opened the files of 5: no problem found" in result.output
+    assert f"next: pointsam-label run {drive.root} --out OUT" in result.output
+
+
+def test_a_broken_rule_is_named_with_what_to_do_and_how_many_more(far):
+    result = label("check", far.root, "--sample", "4")
+    assert result.exit_code == 4
+    assert "error [camera-mounting]" in result.output
+    assert "image_2: 40" in result.output
+    assert "and 1 more" in result.output
+    assert "hint: Correct the extrinsic calibration" in result.output
+    assert "checked 5 frames and opened the files of 4: 8 errors and 0 warnings" in result.output
+    assert "next:" not in result.output
+
+
+def test_accepted_rules_do_not_count(far):
+    result = label("check", far.root, "--accept", "camera-mounting", "--accept", "points-in-view")
+    assert result.exit_code == 0
+    assert "accepted [camera-mounting]" in result.output
+
+
+def test_a_warning_does_not_fail(drive):
+    drive.path("image_2", "000002").unlink()
+    result = label("check", drive.root, "--all")
+    assert result.exit_code == 0
+    assert "warning [readable]" in result.output
+    assert "000002: [DAT004]" in result.output
+    assert "0 errors and 1 warning" in result.output
+
+
+def test_findings_go_to_a_file(far, tmp_path):
+    label("check", far.root, "--frames", "000003", "--json", tmp_path / "found.json")
+    document = json.loads((tmp_path / "found.json").read_text())
+    assert (document["frames"], document["opened"], document["accepted"]) == (1, 1, [])
+    assert [found["rule"] for found in document["findings"]] == ["camera-mounting", "points-in-view"]
+    assert document["findings"][0]["where"] == "image_2"
+
+
+def test_an_unknown_rule_is_refused(drive):
+    result = label("check", drive.root, "--accept", "mounting")
+    assert result.exit_code == 2
+    assert "--accept mounting: no such rule" in result.output
+    assert "camera-mounting" in result.output
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_tables_that_contradict_themselves_end_with_status_4(tmp_path, command):
+    def repeated(tables):
+        tables["scene"].append({**tables["scene"][0], "name": "another"})
+
+    root = make_root(tmp_path / "root", edit=repeated)
+    result = label(command, root, *(["--out", tmp_path / "out"] if command == "run" else []))
+    assert result.exit_code == 4
+    assert "error [DAT012]" in result.output
+    assert "scene.json: two different rows have the token" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_every_rule_is_explained(rule):
+    text = label("explain", rule.id).output
+    assert text == f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}\n"
+    assert f"{rule.id}  {rule.title}" in label("explain").output
