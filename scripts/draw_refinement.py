@@ -184,11 +184,12 @@ def main():
     # An object has the colour of its cluster in all panels; objects without a cluster get further numbers.
     ids = [asked_for.index(i) if i in asked_for else len(asked_for) + i for i in range(len(found))]
     lifted = renumbered(lifted, ids)
+    lost = (right_before & ~right_after).sum()
     captions = (
-        "MobileSAM, one box an object; the scene's boxes stand in for a detector's",
+        "MobileSAM, one box per object, from the ground truth",
         "The LiDAR is behind and above the camera, and sees through glass",
-        f"{before:.1%} of the labelled points are on their object",
-        f"{after:.1%} are, at the cost of {(right_before & ~right_after).sum()} right points; white: true boxes",
+        f"{100 * before:.1f} % of the labelled points are on their object",
+        f"{100 * after:.1f} % are on their object; {lost} correct points were lost; white: ground-truth boxes",
     )
     panels = (
         masks_panel(photo.rgb, masks, found, ids),

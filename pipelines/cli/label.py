@@ -24,11 +24,13 @@ from pipelines.cli.options import (
     frame_list,
     options_of,
     request_of,
+    without_help,
 )
 from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
 from pointsam import __version__
 from pointsam.base.remote import DataPath, data_path
+from pointsam.base.words import counted
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -121,6 +123,7 @@ def masks(**options: Unpack[RunOptions]) -> None:
     _close(request, [run_masks(request)], options["as_json"])
 
 
+@without_help("device")
 @main.command()
 @options_of(DATA_OPTIONS, CLUSTERS_OPTIONS)
 @click.option("--masks-from", type=PATH, help="Folder of the masks to use.  [default: OUT]")
@@ -236,7 +239,7 @@ def export(
     from pipelines.review.export import format_of
 
     written, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
-    click.echo(f"wrote {written.frames} frames to {dest} ({form})")
+    click.echo(f"wrote {counted(written.frames, 'frame')} to {dest} ({form})")
     for text in (*written.notes(), *([note] if note else [])):
         click.echo(f"note: {text}")
 

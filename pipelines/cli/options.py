@@ -84,8 +84,12 @@ DATA_OPTIONS = (
     click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
 )
 MASKS_OPTIONS = (
-    click.option("--masks", "backend", type=PluginName("segmenters"), help="Segmenter."),
-    click.option("--semantics", type=PluginName("semantics"), help="Source of the classes: a 2D network or files."),
+    click.option("--masks", "backend", type=PluginName("segmenters"), help="Segmenter.  [default: the recipe's]"),
+    click.option(
+        "--semantics",
+        type=PluginName("semantics"),
+        help="Source of the classes: a 2D network or files.  [default: the recipe's]",
+    ),
     click.option("--masks-dir", type=PATH, help="Folder of the masks or 2D results (docs/precomputed_masks.md)."),
     click.option("--mapping", type=PATH, help="JSON file that maps 2D labels to classes (docs/mapping.md)."),
     click.option("--weights", type=PATH, help="Checkpoint of the segmenter.  [default: the published one]"),
@@ -177,6 +181,19 @@ def options_of(*groups: tuple[Decorator, ...]) -> Decorator:
     def decorate(command: _C, /) -> _C:
         for option in reversed([option for group in groups for option in group]):
             command = option(command)
+        return command
+
+    return decorate
+
+
+def without_help(name: str) -> Decorator:
+    """A decorator that leaves an option without effect out of the help of a command; it is still accepted."""
+
+    def decorate(command: _C, /) -> _C:
+        assert isinstance(command, click.Command)
+        (option,) = (one for one in command.params if one.name == name)
+        assert isinstance(option, click.Option)
+        option.hidden = True
         return command
 
     return decorate

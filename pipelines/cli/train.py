@@ -23,6 +23,7 @@ from pipelines.cli.options import (
 )
 from pointsam import __version__
 from pointsam.base.remote import data_path
+from pointsam.base.words import counted
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -142,9 +143,11 @@ def fit(
         click.echo(json.dumps(fitted.score.as_dict()) if as_json else fitted.score.text())
     _print_bad(fitted.bad)
     if fitted.quarantined:
-        click.echo(f"{fitted.quarantined} frames have no labels: the labelling run quarantined them", err=True)
+        have = "frame has" if fitted.quarantined == 1 else "frames have"
+        click.echo(f"{fitted.quarantined} {have} no labels: quarantined by the labelling run", err=True)
+    steps = counted(fitted.steps, "step")
     click.echo(
-        f"{out}: {fitted.steps} steps in {fitted.seconds:.0f} s\nnext: mixsup-train eval {out} --data {data.root}",
+        f"{out}: {steps} in {fitted.seconds:.0f} s\nnext: mixsup-train eval {out} --data {data.root}",
         err=as_json,
     )
     if fitted.bad or fitted.quarantined:
@@ -211,7 +214,7 @@ def predict(
 
     require_device(device)
     made = run_predict(run, data_of(options).open(), split, dest, device, workers, overwrite)
-    summary = f"{made['boxes']} boxes in {made['frames']} frames: {', '.join(made['files'])}"
+    summary = f"{counted(made['boxes'], 'box')} in {counted(made['frames'], 'frame')}: {', '.join(made['files'])}"
     click.echo(json.dumps(made) if as_json else summary)
     if made["bad"]:
         _print_bad(made["bad"])
@@ -234,7 +237,7 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
         detector = build().detector
         x, y, z = detector.grid.shape
         stages = ", two stages" if detector.roi is not None else ""
-        click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {detector.head.description}{stages}")
+        click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {detector.head.kind}{stages}")
 
 
 def _print_bad(bad: dict[str, str]) -> None:

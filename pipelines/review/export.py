@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,12 +82,13 @@ def export(
         SchemaError: SCH005 if there is no such format; SCH004 if the labels were made from other data, if the format
             does not support their classes or data, or if it holds masks and `masks_from` has other ones; SCH006 on ids
             beyond its range.
-        PluginError: as `format_of`.
+        PluginError: as `format_of`; PLG003 if the plug-in raises an unexpected error.
         StoreError: OUT003 if a file exists or cannot be written, OUT002 on a full disk.
         DatasetError: DAT009 if there is nothing to write, DAT011 on a token or id that cannot name a file; and what
             reading raises.
     """
-    spec = format_of(form)
+    plugin = plugins.find("exporters", form)
+    spec = plugin.load(Format)
     run = open_run(out, data, masks_from, version=version)
     labels, truth = run.labels, run.truth
     tokens = truth if isinstance(truth, HasLidarTokens) else None
@@ -110,20 +111,28 @@ def export(
     )
     watched = progress(items, total=len(good), desc="export", unit="frame")
     if spec.stream is not None:
-        _record(path_under(dest, f"{split}{spec.suffix}", _NAME_HINT), watched, spec.stream, overwrite)
+        _record(path_under(dest, f"{split}{spec.suffix}", _NAME_HINT), watched, spec.stream, overwrite, plugin)
         return written
     rows = []
     for item in watched:
-        _write(dest, spec.frame(item, split), overwrite)
-        if spec.row is not None:
-            rows.append(spec.row(item))
+        with plugins.failures_of(plugin, f"frame {item.found.frame.frame_id!r}"):
+            files = _named(dest, spec.frame(item, split))
+            if spec.row is not None:
+                rows.append(spec.row(item))
+        _write(files, overwrite)
     if spec.close is not None:
-        _write(dest, spec.close(Exported(split, names, rows, labels.taxonomy.names)), overwrite)
+        with plugins.failures_of(plugin, f"split {split!r}"):
+            files = _named(dest, spec.close(Exported(split, names, rows, labels.taxonomy.names)))
+        _write(files, overwrite)
     return written
 
 
 def _record(
-    path: Path, items: Iterable[ExportFrame], opened: Callable[[Path], AbstractContextManager[Stream]], overwrite: bool
+    path: Path,
+    items: Iterable[ExportFrame],
+    opened: Callable[[Path], AbstractContextManager[Stream]],
+    overwrite: bool,
+    plugin: plugins.Plugin,
 ) -> None:
     """Write one file frame by frame; it gets its name when it is complete."""
     require_free(path, overwrite)
@@ -131,9 +140,10 @@ def _record(
     with store_errors(path.parent, 0):
         make_folder(path.parent)
         try:
-            with opened(temporary) as stream:
+            with plugins.failures_of(plugin, f"file {path.name!r}", OSError), opened(temporary) as stream:
                 for item in items:
-                    stream.add(item)
+                    with plugins.failures_of(plugin, f"frame {item.found.frame.frame_id!r}", OSError):
+                        stream.add(item)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -154,10 +164,17 @@ def _item(number: int, name: str, frame_id: str, run: OpenedRun) -> ExportFrame:
     )
 
 
-def _write(dest: Path, files: Files, overwrite: bool) -> None:
-    """Write the files whose content changes; refuse names outside the folder."""
-    new = [(path_under(dest, name, _NAME_HINT), content) for name, content in files.items()]
-    new = [(path, content) for path, content in new if not (path.is_file() and path.read_bytes() == content)]
+def _named(dest: Path, files: Files) -> list[tuple[Path, bytes]]:
+    """The files of a format with their paths; refuse names outside the folder, and contents that are not bytes."""
+    for name, content in files.items():
+        if not isinstance(content, bytes):
+            raise TypeError(f"the content of {name!r} is of type {type(content).__name__}, not bytes")
+    return [(path_under(dest, name, _NAME_HINT), content) for name, content in files.items()]
+
+
+def _write(files: Sequence[tuple[Path, bytes]], overwrite: bool) -> None:
+    """Write the files whose content changes."""
+    new = [(path, content) for path, content in files if not (path.is_file() and path.read_bytes() == content)]
     for path, _ in new:
         require_free(path, overwrite)
     if new:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pipelines.opened import OpenedRun
 from pointsam.base.progress import progress
 from pointsam.base.tables import Table
+from pointsam.base.words import counted
 from pointsam.datasets.truth2d import has_image_truth, image_truth
 from pointsam.evaluate.images import ImageAccumulator
 
@@ -43,4 +44,4 @@ def image_quality(run: OpenedRun, frame_ids: Sequence[str]) -> Table | None:
         "objects of at least 16 pixels against the masks that built clusters; recall and precision at IoU 0.5; masks "
         "that built no cluster are ignored"
     )
-    return Table(f"{images} images: camera masks against ground-truth instances", header, rows, note)
+    return Table(f"{counted(images, 'image')}: camera masks against ground-truth instances", header, rows, note)

@@ -13,6 +13,7 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.files import write_together
 from pointsam.base.remote import DataPath
 from pointsam.base.tables import text_table
+from pointsam.base.words import counted
 from pointsam.store.reader import Labels
 from pointsam.types import FrameLabels
 
@@ -39,7 +40,8 @@ class FrameSummary:
     def text(self) -> str:
         """For the terminal."""
         frame = self.found.frame
-        head = f"frame {frame.frame_id}, scene {frame.scene}, {frame.num_points} points, {frame.num_clusters} clusters"
+        counts = f"{counted(frame.num_points, 'point')}, {counted(frame.num_clusters, 'cluster')}"
+        head = f"frame {frame.frame_id}, scene {frame.scene}, {counts}"
         if frame.status != "ok":
             return f"{head}\nquarantined: [{frame.error_code}] {frame.error}"
         seen = int((self.found.views > 0).sum())

@@ -236,7 +236,7 @@ def _charts(report: FolderQuality) -> Markup:
     for dimension in ("range", "points", "visibility"):
         bins = [one for one in report.quality.bins if one.dimension == dimension]
         if bins:
-            names = [one.bin.replace(" m", "").replace(" and more", "+").replace(" %", "") for one in bins]
+            names = [one.bin.replace(" and more", "+").replace(" m", "").replace(" %", "") for one in bins]
             series = (
                 ("PQ", [one.pq for one in bins]),
                 ("IoU", [one.objects.mean_iou for one in bins]),

@@ -26,6 +26,7 @@ from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.base.runtime import Stopwatch
 from pointsam.base.tables import text_table
+from pointsam.base.words import counted
 from pointsam.calibration.correction import CorrectionVector, RigCorrection, as_SE3, rig_of
 from pointsam.calibration.file import VERSION, CalibrationFile, CameraResult, RigResult
 from pointsam.calibration.silhouettes import CameraObservations, observe
@@ -284,5 +285,5 @@ def _text(found: Mapping[str, RigResult], failed: Mapping[str, str]) -> str:
             time += f", {result.time_ms:+.1f} ms, uncertainty {result.time_doubt_ms:.1f} ms"
         pages.append(f"{title}\n{text_table(header, rows)}\ntime of the images: {time}")
     if failed:
-        pages.append(f"{len(failed)} frames were left out: " + "; ".join(f"{k}: {v}" for k, v in failed.items()))
+        pages.append(f"left out: {counted(len(failed), 'frame')}: " + "; ".join(f"{k}: {v}" for k, v in failed.items()))
     return "\n\n".join(pages)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shlex
+import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -14,12 +18,15 @@ from pipelines.training.scores import ValidationDocument
 from pointsam.base.files import claimed
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
+from pointsam.base.words import counted
 from pointsam.datasets.base import Dataset
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.data.budget_file import read_budget
+from pointsam.detect.data.loader import Steps
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.devices import Processes
-from pointsam.detect.train import Trainer
+from pointsam.detect.heads.protocol import HeadConfig
+from pointsam.detect.train import Trainer, count_steps
 from pointsam.store.reader import Labels
 
 
@@ -67,22 +74,40 @@ def fit(request: FitRequest) -> Fitted:
         return replace(fitted, quarantined=data.num_failed, first=processes.first)
 
 
-def _opened(request: FitRequest, shows_progress: bool) -> tuple[TrainingSet, list[str]]:
-    """The training set and the ids of the validation frames; inputs that do not fit together are rejected here."""
+def _opened(request: FitRequest, is_first: bool, shows_progress: bool = True) -> tuple[TrainingSet, list[str]]:
+    """The training set and the ids of the validation frames; inputs that do not fit together are rejected here.
+
+    The first process warns if frames are both in the budget and among the validation frames.
+    """
     dataset, labels = _inputs(request)
     val_ids = [] if request.val is None else dataset.frame_ids(request.val)
     recipe = request.recipe
+    budget = read_budget(request.budget)
+    shared = len(budget.frames.keys() & set(val_ids))
+    if shared and is_first:
+        counts = f"{shared} of {counted(len(val_ids), 'validation frame')} are in the budget"
+        print(f"warning: {counts}; draw the budget with --split train", file=sys.stderr)
     data = TrainingSet(
         dataset,
-        read_budget(request.budget),
+        budget,
         labels,
         recipe.detector.class_names,
         recipe.detector.grid.range_m,
         recipe.data,
         recipe.train.seed,
-        lambda frames: progress(frames, desc="budget", unit="frame", disable=not shows_progress),
+        lambda frames: progress(frames, desc="budget", unit="frame", disable=not (is_first and shows_progress)),
+        lambda names: _without(recipe.detector.head, names),
     )
     return data, val_ids
+
+
+def _without(head: HeadConfig, names: Sequence[str]) -> str:
+    """The option that leaves classes out of a recipe."""
+    if set(head.class_names) <= set(names):
+        return "use a recipe of other classes"
+    fields = head.fields_without(names)
+    options = [shlex.quote(f"detector.head.{name}={json.dumps(value)}") for name, value in fields.items()]
+    return "train without them: " + " ".join(f"--set {option}" for option in options)
 
 
 def _inputs(request: FitRequest) -> tuple[Dataset, Labels | None]:
@@ -98,16 +123,16 @@ def training_plan(request: FitRequest) -> str:
         PointSamError: as `fit`.
     """
     with Processes.join(request.device) as processes:
-        data, val_ids = _opened(request, False)
+        data, val_ids = _opened(request, processes.first, shows_progress=False)
     config = request.recipe.train
-    samples = len(data.order(0))
-    steps = samples // (config.batch_size * processes.count)
+    samples, steps = len(data.order(0)), count_steps(Steps(data, config.batch_size, 0, processes.count))
     rows = [(name, *counts) for name, counts in data.frames_by_class().items()]
     lines = [
         text_table(("class", "frames with boxes", "with boxes or clusters"), rows),
-        f"{len(data.frame_ids)} frames, {data.num_failed} quarantined; {samples} samples an epoch, {steps} steps of "
-        f"{config.batch_size} in {processes.count} processes, {config.epochs} epochs",
-        f"{len(val_ids)} frames to validate",
+        f"{counted(len(data.frame_ids), 'frame')}, {data.num_failed} quarantined; {counted(samples, 'sample')} per "
+        f"epoch, {counted(steps, 'step')} of batch size {config.batch_size} in {counted(processes.count, 'process')}, "
+        f"{counted(config.epochs, 'epoch')}",
+        f"{counted(len(val_ids), 'frame')} to validate",
     ]
     return "\n".join(lines)
 

@@ -17,6 +17,7 @@ from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
+from pointsam.base.words import counted
 from pointsam.datasets.base import Dataset, HasLidarTokens
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.checkpoint import Checkpoint
@@ -127,14 +128,14 @@ class Score:
         lines_of.append(("all", count, self.quality.mean_ap, *[float("nan")] * (3 + len(ranges))))
         lines = [
             text_table(header, lines_of),
-            f"{self.quality.num_frames} frames. AP by centre distance: mean over 0.5, 1, 2 and 4 m, within the range "
-            "of nuScenes for each class." + self._interval(),
+            f"{counted(self.quality.num_frames, 'frame')}. AP by centre distance: mean over 0.5, 1, 2 and 4 m, within "
+            "the range of nuScenes for each class." + self._interval(),
             self._failures(),
             self.official.text,
         ]
         if self.bad:
             lines.append(
-                f"{len(self.bad)} frames could not be read and were not evaluated, the first: {next(iter(self.bad))}"
+                f"not evaluated: {counted(len(self.bad), 'unreadable frame')}, the first: {next(iter(self.bad))}"
             )
         return "\n".join(lines)
 

@@ -12,12 +12,15 @@ does not affect the others.
 from __future__ import annotations
 
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, TypeVar, get_args
 
-from pointsam.base.errors import PluginError, SchemaError
+from pointsam.base.errors import PluginError, PointSamError, SchemaError
 
 Group = Literal["datasets", "segmenters", "semantics", "exporters"]
 GROUPS: tuple[Group, ...] = get_args(Group)
@@ -52,6 +55,11 @@ class Plugin:
     version: str
     entry: EntryPoint
 
+    @property
+    def title(self) -> str:
+        """Kind, name, package and entry point, for messages."""
+        return f"{_WHAT[self.group]} {self.name!r} of {self.distribution} {self.version} ({self.entry.value})"
+
     def load(self, kind: type[T]) -> T:
         """Import it.
 
@@ -61,19 +69,18 @@ class Plugin:
         Raises:
             PluginError: PLG001 if it cannot be imported or is of another class.
         """
-        who = f"{_WHAT[self.group]} {self.name!r} of {self.distribution} {self.version} ({self.entry.value})"
         try:
             loaded = self.entry.load()
         except Exception as error:  # a third-party module may raise anything
             raise PluginError(
                 "PLG001",
-                f"{who} cannot be loaded: {type(error).__name__}: {error}",
+                f"{self.title} cannot be loaded: {type(error).__name__}: {error}",
                 f"update or remove it: pip install --upgrade {self.distribution}, or pip uninstall {self.distribution}",
             ) from error
         if not isinstance(loaded, kind):
             raise PluginError(
                 "PLG001",
-                f"{who} cannot be loaded: it is a {type(loaded).__name__}, not a {kind.__name__}",
+                f"{self.title} cannot be loaded: it is a {type(loaded).__name__}, not a {kind.__name__}",
                 f"its entry point must name a {kind.__module__}.{kind.__name__} (docs/plugins.md)",
             )
         return loaded
@@ -126,6 +133,31 @@ def load(group: Group, name: str, kind: type[T]) -> T:
         SchemaError, PluginError: as `find` and `Plugin.load`.
     """
     return find(group, name).load(kind)
+
+
+@contextmanager
+def failures_of(plugin: Plugin, where: str, *passed: type[Exception]) -> Iterator[None]:
+    """Turn an exception of a plug-in into PLG003, with its traceback on stderr; errors of this library pass.
+
+    Args:
+        plugin: the plug-in that runs.
+        where: what it works on, such as "frame 'a'".
+        passed: other exceptions that pass.
+
+    Raises:
+        PluginError: PLG003 naming the plug-in, `where` and the exception.
+    """
+    try:
+        yield
+    except Exception as error:  # a third-party module may raise anything
+        if isinstance(error, (PointSamError, *passed)):
+            raise
+        traceback.print_exc(file=sys.stderr)
+        raise PluginError(
+            "PLG003",
+            f"{plugin.title} failed at {where}: {type(error).__name__}: {error}",
+            f"report the traceback above to the authors of {plugin.distribution}, or update that package",
+        ) from None
 
 
 @lru_cache(maxsize=8)

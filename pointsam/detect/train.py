@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import OneCycleLR
 
 from pointsam.base.errors import TrainingError
+from pointsam.base.words import counted
 from pointsam.detect.checkpoint import Checkpoint, TrainingProgress, save_checkpoint
 from pointsam.detect.data.loader import LoadedBatch, Steps, training_loader
 from pointsam.detect.data.training_set import TrainingSet
@@ -53,6 +54,22 @@ class StepReport:
     seconds: float
     data_seconds: float
     bad: tuple[tuple[str, str], ...]
+
+
+def count_steps(steps: Steps) -> int:
+    """The number of steps per epoch.
+
+    Raises:
+        TrainingError: TRN002 if an epoch has too few samples for one step.
+    """
+    if len(steps) == 0:
+        raise TrainingError(
+            "TRN002",
+            f"{counted(len(steps.data.order(0)), 'sample')} per epoch, too few for a step of batch size "
+            f"{steps.batch_size} in {counted(steps.processes, 'process')}",
+            "lower train.batch_size, or train on more frames",
+        )
+    return len(steps)
 
 
 class Trainer:
@@ -94,7 +111,7 @@ class Trainer:
         )
         self.data = data
         self._steps = Steps(data, config.batch_size, rank, processes)
-        self.steps_per_epoch = self._count_steps()
+        self.steps_per_epoch = count_steps(self._steps)
         self.progress = TrainingProgress()
         self._schedule = self._one_cycle(0)
         self._bad: set[str] = set()
@@ -103,17 +120,6 @@ class Trainer:
     def num_steps(self) -> int:
         """Number of steps of the whole run."""
         return self.steps_per_epoch * self.recipe.train.epochs
-
-    def _count_steps(self) -> int:
-        steps = len(self._steps)
-        if steps == 0:
-            raise TrainingError(
-                "TRN002",
-                f"{len(self.data.order(0))} frames are too few for a step of {self._steps.batch_size} samples in each "
-                f"of {self._steps.processes} processes",
-                "lower train.batch_size, or train on more frames",
-            )
-        return steps
 
     def save(self, path: Path, about: object, best: float | None = None) -> None:
         """Write a checkpoint; `best` is the best validation score so far."""

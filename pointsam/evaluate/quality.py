@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pointsam.base.tables import Table, format_value, without_nan
+from pointsam.base.words import counted
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC, Quality
 
 _RATIOS = ("PQ", "SQ", "RQ")
@@ -65,9 +66,9 @@ class FolderQuality:
         """Notes on frames that were not scored."""
         notes = []
         if self.failed:
-            notes.append(f"{self.failed} quarantined frames were not scored")
+            notes.append(f"not scored: {counted(self.failed, 'quarantined frame')}")
         if self.without_truth:
-            notes.append(f"{self.without_truth} frames have no ground truth and were not scored")
+            notes.append(f"not scored: {counted(self.without_truth, 'frame')} without ground truth")
         if self.not_scored:
             frame_id, why = next(iter(self.not_scored.items()))
             notes.append(
@@ -91,7 +92,7 @@ class FolderQuality:
             f"foreground points: precision {format_value(agnostic.point_precision)}, "
             f"recall {format_value(agnostic.point_recall)}"
         )
-        title = f"{self.out}: {panoptic.num_frames} frames against {self.truth}"
+        title = f"{self.out}: {counted(panoptic.num_frames, 'frame')} against {self.truth}"
         return Table(title, ("class", *_RATIOS, "TP", "FP", "FN", *_OBJECTS, "semantic"), rows, note)
 
     def _bins(self) -> Table:

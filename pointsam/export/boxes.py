@@ -39,17 +39,17 @@ def kitti(item: ExportFrame) -> Files:
     """The label file of a frame, without boxes that the camera does not see.
 
     Raises:
-        SchemaError: SCH004 on a class that KITTI lacks, on data without a rectified camera, or on a frame with more
+        SchemaError: SCH004 on data without a rectified camera, on a class that KITTI lacks, or on a frame with more
             than one camera.
     """
-    require_known(item.taxonomy, KITTI_KINDS, "KITTI")
     to_rect = item.rect_SE3_lidar
     if to_rect is None:
         raise SchemaError(
             "SCH004",
-            "KITTI's labels are in the frame of its camera, which these data do not have",
-            "--to openpcdet",
+            "the format takes KITTI data only: its boxes are in the rectified frame of KITTI's camera",
+            "write boxes of these data with --to openpcdet or --to mmdet3d",
         )
+    require_known(item.taxonomy, KITTI_KINDS, "KITTI")
     views = item.frame.cameras
     if len(views) != 1:
         raise SchemaError(

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pointsam.base.arrays import FloatArray
+from pointsam.base.words import counted
 from pointsam.geometry.projection import project
 from pointsam.report.bev import draw_bev
 from pointsam.report.overlay import ClassMask, draw_camera
 from pointsam.report.style import FAINT, GROUND, INK, RGB, class_rgb, cluster_rgb, font
-from pointsam.taxonomy import Taxonomy
+from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, Boxes, CameraView, Frame, PointLabels
 
 WIDTH_PX, BEV_PX = 2400, 1500
@@ -23,8 +24,8 @@ _ClusterRow = tuple[int, str, int, float]
 _SURROUND = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT")
 _LINE_PX = 29
 
+_LEGEND_MASKS = "Cameras: masks in the colour of their class."
 _LEGEND = (
-    "Cameras: masks in the colour of their class.",
     "Points: in the colour of their cluster, the same in all pictures; grey: no label.",
     "From above: forward is up, rings every 10 m around the LiDAR.",
 )
@@ -76,7 +77,8 @@ def draw_frame(
             picture.paste(tile, (j * (WIDTH_PX // columns), sum(heights[:i])))
     bev = draw_bev(xyz_lidar_m, labels, boxes, frame.sweep.ego_SE3_lidar, taxonomy, BEV_PX)
     picture.paste(bev, (0, sum(heights)))
-    panel = _draw_panel(frame, xyz_lidar_m, labels, boxes, taxonomy, (WIDTH_PX - BEV_PX, BEV_PX))
+    lines = _legend(has_masks=any(masks.values()), has_boxes=boxes is not None)
+    panel = _draw_panel(frame, xyz_lidar_m, labels, boxes, taxonomy, lines, (WIDTH_PX - BEV_PX, BEV_PX))
     picture.paste(panel, (BEV_PX, sum(heights)))
     return picture
 
@@ -94,20 +96,17 @@ def _draw_panel(
     labels: PointLabels,
     boxes: Boxes | None,
     taxonomy: Taxonomy,
+    legend: Sequence[str],
     size_px: tuple[int, int],
 ) -> Image.Image:
     """Name of the frame, legend, classes, and as many of the largest clusters as fit."""
     panel = Image.new("RGB", size_px, GROUND)
     draw = ImageDraw.Draw(panel)
     clusters = _clusters(xyz_lidar_m, labels, taxonomy)
-    num_labelled = sum(row[2] for row in clusters)
     draw.text((30, 22), f"{frame.scene}   {frame.frame_id}", font=font(27), fill=INK)
-    summary = f"{len(clusters)} clusters on {num_labelled:,} of {len(labels):,} points"
-    if boxes is not None:
-        summary += f", {len(boxes)} ground-truth boxes"
-    draw.text((30, 64), summary, font=font(22), fill=INK)
+    draw.text((30, 64), _summary(clusters, len(labels), boxes), font=font(22), fill=INK)
     v = 106
-    for line in _LEGEND if boxes is None else (*_LEGEND, _LEGEND_BOXES):
+    for line in legend:
         draw.text((30, v), line, font=font(20), fill=FAINT)
         v += _LINE_PX
 
@@ -118,6 +117,20 @@ def _draw_panel(
     ]
     _draw_rows(draw, v + 22, ("cluster", "points", "range"), rows, size_px[1])
     return panel
+
+
+def _legend(has_masks: bool, has_boxes: bool) -> list[str]:
+    """The lines of the legend for what the picture shows."""
+    return [*([_LEGEND_MASKS] if has_masks else []), *_LEGEND, *([_LEGEND_BOXES] if has_boxes else [])]
+
+
+def _summary(clusters: Sequence[_ClusterRow], num_points: int, boxes: Boxes | None) -> str:
+    """Number of clusters, labelled points and ground-truth boxes; void boxes are not counted."""
+    num_labelled = sum(points for _, _, points, _ in clusters)
+    text = f"{counted(len(clusters), 'cluster')} on {num_labelled:,} of {num_points:,} points"
+    if boxes is None:
+        return text
+    return f"{text}, {counted(int((boxes.class_id != BACKGROUND).sum()), 'ground-truth box')}"
 
 
 def _draw_rows(

@@ -130,7 +130,7 @@ class TestBadInput:
         assert "CAL001" in data.bad[bad]
 
     def test_too_few_frames_for_a_step(self, world, budget, labels):
-        with pytest.raises(TrainingError, match=r"TRN002.*8 frames are too few for a step of 9"):
+        with pytest.raises(TrainingError, match=r"TRN002.*8 samples per epoch, too few .* batch size 9 in 1 process"):
             trainer_of(tiny(batch_size=9), world, budget, labels)
 
     def test_a_checkpoint_of_another_network(self, world, budget, labels, tmp_path):

@@ -45,8 +45,10 @@ class ToyHeadConfig:
     kind: Literal["toy"] = "toy"
     box_weight: float = 0.1
     most: int = 20
-    description: ClassVar[str] = "locations"
     takes_centers: ClassVar[bool] = True
+
+    def fields_without(self, names):
+        return {"class_names": [name for name in self.class_names if name not in names]}
 
     def ablations(self):
         return {"no boxes": replace(self, box_weight=0.0)}

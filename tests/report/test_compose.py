@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
+from PIL import ImageDraw
 
 from pointsam.datasets import open_dataset
 from pointsam.datasets.io import read_image, read_points
 from pointsam.geometry.projection import project
 from pointsam.report.compose import BEV_PX, WIDTH_PX, draw_frame
 from pointsam.report.style import cluster_rgb
-from pointsam.taxonomy import NUSCENES
-from pointsam.types import PointLabels
+from pointsam.taxonomy import BACKGROUND, NUSCENES
+from pointsam.types import Boxes, PointLabels
 
 SURROUND = ["CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT"]
 
@@ -56,6 +57,50 @@ def test_more_clusters_than_the_list_has_room_for(make_frame):
     labels = PointLabels(many.astype(np.int32), (many % 10).astype(np.uint8))
     picture = draw_frame(make_frame([]), {}, np.random.default_rng(0).normal(size=(300, 3)), labels, {}, None, NUSCENES)
     assert picture.size == (WIDTH_PX, BEV_PX)
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """The texts of the pictures that are drawn."""
+    texts, text = [], ImageDraw.ImageDraw.text
+
+    def watched(self, xy, words, *rest, **more):
+        texts.append(words)
+        text(self, xy, words, *rest, **more)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", watched)
+    return texts
+
+
+def boxes_of(*class_id):
+    count = len(class_id)
+    one = np.tile(np.eye(3), (count, 1, 1))
+    return Boxes(np.zeros((count, 3)), np.ones((count, 3)), one, np.array(class_id, np.uint8), tuple("abc"[:count]))
+
+
+@pytest.mark.parametrize(
+    ("clusters", "classes", "summary"),
+    [
+        (1, (0, BACKGROUND), "1 cluster on 1 of 5 points, 1 ground-truth box"),
+        (2, (0, 1, BACKGROUND), "2 clusters on 2 of 5 points, 2 ground-truth boxes"),
+        (0, (BACKGROUND,), "0 clusters on 0 of 5 points, 0 ground-truth boxes"),
+    ],
+)
+def test_void_boxes_are_not_counted(clusters, classes, summary, make_frame, written):
+    ids = np.where(np.arange(5) < clusters, np.arange(5), -1)
+    labels = PointLabels(ids.astype(np.int32), np.where(ids < 0, BACKGROUND, 0).astype(np.uint8))
+    draw_frame(make_frame([]), {}, np.zeros((5, 3)), labels, {}, boxes_of(*classes), NUSCENES)
+    assert summary in written
+
+
+@pytest.mark.parametrize("has_masks", [True, False])
+def test_the_legend_names_masks_where_there_are_some(has_masks, make_frame, written):
+    whole = np.ones((450, 800), dtype=bool)
+    masks = {"CAM_BACK": [(whole, 0)] if has_masks else []}
+    labels = PointLabels.empty(5)
+    draw_frame(make_frame(["CAM_BACK"]), shades(["CAM_BACK"]), np.zeros((5, 3)), labels, masks, None, NUSCENES)
+    assert any("masks" in text for text in written) == has_masks
+    assert any("rings every 10 m" in text for text in written)
 
 
 @pytest.fixture

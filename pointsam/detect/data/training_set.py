@@ -5,7 +5,7 @@ Every random draw depends only on the seed, the epoch and the position in it, no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,6 +74,7 @@ class TrainingSet:
         config: configuration.
         seed: seed of all random draws.
         wrap_loop: wraps the loop over frames that counts boxes and clusters.
+        without: returns how some classes are left out of the recipe, for the hint of an error.
 
     Attributes:
         frame_ids: frames that are used.
@@ -95,6 +96,7 @@ class TrainingSet:
         config: DataConfig,
         seed: int = 0,
         wrap_loop: WrapLoop = iter,
+        without: Callable[[Sequence[str]], str] = lambda _names: "remove them from the recipe",
     ) -> None:
         self.dataset, self.budget, self.labels, self.config, self.seed = dataset, budget, labels, config, seed
         self.range_m = range_m
@@ -116,7 +118,7 @@ class TrainingSet:
             raise SchemaError(
                 "SCH005",
                 f"{budget.name} holds no box of: {', '.join(missing)}",
-                "their geometry cannot be trained: draw with --rule class, or remove them from the recipe",
+                f"their geometry cannot be trained: {_drawn_with(budget, missing)}, or {without(missing)}",
             )
         self.bank = PasteBank.join([])
 
@@ -256,6 +258,15 @@ def some_of(boxes: Boxes, which: NDArray[np.bool_]) -> Boxes:
     """The boxes that `which`, (M,), selects of M boxes."""
     tokens = tuple(token for token, keep in zip(boxes.token, which, strict=True) if keep)
     return Boxes(boxes.center_m[which], boxes.size_lwh_m[which], boxes.rotation[which], boxes.class_id[which], tokens)
+
+
+def _drawn_with(budget: Budget, names: Sequence[str]) -> str:
+    """How a budget with boxes of some classes is drawn."""
+    counts = budget.description.classes
+    absent = [name for name in names if name not in counts or not counts[name].objects]
+    if absent:
+        return f"draw the budget from data with {', '.join(absent)} (these have no such object)"
+    return "draw the budget with --rule class"
 
 
 def _failed(labels: Labels | None) -> set[str]:

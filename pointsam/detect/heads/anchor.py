@@ -7,9 +7,9 @@ feature map. Source: SECOND (Sensors 18(10), 2018); losses docs/method.md B.7.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -78,11 +78,13 @@ class AnchorHeadConfig:
     most: int = 300
     proposals: int = 256
     proposal_nms_iou: float = 0.8
-    description: ClassVar[str] = "anchors"
 
     def __post_init__(self) -> None:
         require(
-            len(set(self.class_names)) == len(self.anchors) > 0, "head.anchors", self.class_names, "every class once"
+            len(set(self.class_names)) == len(self.anchors) > 0,
+            "detector.head.anchors",
+            self.class_names,
+            "every class once",
         )
 
     @property
@@ -94,6 +96,10 @@ class AnchorHeadConfig:
     def takes_centers(self) -> bool:
         """Whether it can be trained on centres without points: the overlap with a cluster needs points."""
         return self.match == "centers"
+
+    def fields_without(self, names: Collection[str]) -> dict[str, object]:
+        """The anchors of the other classes."""
+        return {"anchors": [asdict(anchors) for anchors in self.anchors if anchors.name not in names]}
 
     def ablations(self) -> dict[str, AnchorHeadConfig]:
         """Matching by overlap, and matching by overlap with the thresholds of boxes for clusters, too."""

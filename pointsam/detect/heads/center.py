@@ -5,7 +5,7 @@ Source: CenterPoint (arXiv 2006.11275); losses docs/method.md B.5. Unlike Center
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
@@ -64,12 +64,12 @@ class CenterHeadConfig:
     most: int = 300
     proposals: int = 256
     proposal_nms_iou: float = 0.8
-    description: ClassVar[str] = "centers"
     takes_centers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         names = [name for group in self.groups for name in group]
-        require(bool(names) and len(set(names)) == len(names), "head.groups", self.groups, "every class once")
+        each_once = bool(names) and len(set(names)) == len(names) and all(self.groups)
+        require(each_once, "detector.head.groups", self.groups, "every class once, and no empty group")
         require(
             len(self.code_weights) == len(CODE),
             "head.code_weights",
@@ -81,6 +81,11 @@ class CenterHeadConfig:
     def class_names(self) -> tuple[str, ...]:
         """Names of all classes."""
         return tuple(name for group in self.groups for name in group)
+
+    def fields_without(self, names: Collection[str]) -> dict[str, object]:
+        """The groups without some classes; groups that become empty are left out."""
+        groups = [[name for name in group if name not in names] for group in self.groups]
+        return {"groups": [group for group in groups if group]}
 
     def ablations(self) -> dict[str, CenterHeadConfig]:
         """Boxes with peaks at their true centres, and boxes that are regressed at their peaks only."""

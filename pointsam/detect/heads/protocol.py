@@ -6,7 +6,7 @@ lines register it: one in `heads/union.py` and one in `recipes.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from torch import Tensor, nn
@@ -51,16 +51,15 @@ class HeadConfig(Protocol):
         """Distinguishes the heads of the union; a `Literal` field with a default."""
 
     @property
-    def description(self) -> str:
-        """One word for the table of `mixsup-train recipes`."""
-
-    @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes that it detects, each once."""
 
     @property
     def takes_centers(self) -> bool:
         """Whether it can be trained on centres without points."""
+
+    def fields_without(self, names: Collection[str], /) -> Mapping[str, object]:
+        """Fields of the configuration, as JSON values, that leave some classes out of the head."""
 
     def ablations(self) -> Mapping[str, HeadConfig]:
         """Copies without one part of the assignment, by name, for `mixsup-train experiment assignment`."""

@@ -48,9 +48,9 @@ def two_stages():
     return replace(recipe, name="toy-two-stage", detector=replace(recipe.detector, roi=roi))
 
 
-def test_it_is_listed_by_its_word_and_printed_as_a_file(tmp_path):
+def test_it_is_listed_by_its_kind_and_printed_as_a_file(tmp_path):
     line = next(line for line in mixsup("recipes").splitlines() if line.startswith("toy "))
-    assert line.endswith("pillar 64 x 64 x 1, locations")
+    assert line.endswith("pillar 64 x 64 x 1, toy")
     (tmp_path / "toy.json").write_text(mixsup("recipes", "toy"))
     assert load_recipe(str(tmp_path / "toy.json")) == toy()
     assert load_recipe("toy", ["detector.head.most=5"]).detector.head.most == 5

@@ -238,8 +238,75 @@ def test_data_without_tokens_and_data_without_a_rectified_camera_are_refused(dri
     make_labels(tmp_path / "kitti", world, ["000000"])
     command = ("export", tmp_path / "kitti", tiny_kitti.root, "--dest", tmp_path / "dest", "--to")
     refused(label(*command, "nuscenes-panoptic"), "SCH004", "nuScenes' tokens")
-    refused(label("export", out, drive[0], "--dest", tmp_path / "dest", "--to", "kitti"), "SCH004", "KITTI")
+    result = label("export", out, drive[0], "--dest", tmp_path / "dest", "--to", "kitti")
+    refused(result, "SCH004", "takes KITTI data only", "--to openpcdet")
+    assert "label with classes" not in result.output
     assert not (tmp_path / "dest").exists()
+
+
+BROKEN = """
+from contextlib import contextmanager
+
+from pointsam.export.base import Format
+
+
+class Stream:
+    def __init__(self, path):
+        self.path = path
+        path.write_text("begun")
+
+    def add(self, item):
+        raise KeyError(item.number)
+
+
+@contextmanager
+def unopened(path):
+    path.write_text("begun")
+    raise ValueError("no version")
+    yield
+
+
+@contextmanager
+def opened(path):
+    yield Stream(path)
+
+
+def _frame(item):
+    return {}
+
+
+SIGNATURE = Format(frame=_frame)
+CONTENT = Format(frame=lambda item, split: {"a.txt": "text"})
+NOTHING = Format(frame=lambda item, split: None)
+ROW = Format(frame=lambda item, split: {f"{item.name}.txt": b"1"}, row=lambda item: item.lidar)
+MISSING = Format(frame=lambda item, split: {"a.txt": open("no_such_file").read()})
+CLOSE = Format(row=lambda item: 1, close=lambda done: {"a": done.rows[9]})
+STREAM = Format(stream=opened, suffix=".one")
+OPEN = Format(stream=unopened, suffix=".one")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "error"),
+    [
+        ("SIGNATURE", "frame", "TypeError: _frame() takes 1 positional argument but 2 were given"),
+        ("CONTENT", "frame", "TypeError: the content of 'a.txt' is of type str, not bytes"),
+        ("NOTHING", "frame", "AttributeError: 'NoneType' object has no attribute 'items'"),
+        ("ROW", "frame", "AttributeError: 'ExportFrame' object has no attribute 'lidar'"),
+        ("MISSING", "frame", "FileNotFoundError"),
+        ("CLOSE", "split 'val'", "IndexError: list index out of range"),
+        ("STREAM", "frame", "KeyError: 0"),
+        ("OPEN", "file 'val.one'", "ValueError: no version"),
+    ],
+)
+def test_a_plug_in_that_fails_is_named_and_leaves_no_file(name, where, error, drive, out, tmp_path, install):
+    install("theirs", [("exporters", "broken", f"broken_export:{name}")], {"broken_export": BROKEN})
+    result = label("export", out, drive[0], "--to", "broken", "--dest", tmp_path / "dest")
+    place = where if where != "frame" else f"frame {Labels(out).frame_ids()[0]!r}"
+    who = f"'broken' of theirs 1.0 (broken_export:{name})"
+    refused(result, "PLG003", f"export format {who} failed at {place}: {error}")
+    assert "Traceback (most recent call last)" in result.stderr
+    assert [path for path in (tmp_path / "dest").rglob("*") if path.is_file()] == []
 
 
 def test_quarantined_frames_are_left_out(tmp_path):

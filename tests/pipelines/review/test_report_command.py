@@ -120,6 +120,7 @@ def test_another_frame_and_another_colour(tab, out):
 def test_metrics_and_charts_are_in_the_page_without_scripts(page):
     text = (page / "index.html").read_text()
     assert "frames against boxes" in text
+    assert re.findall(r">(50\+|200\+)<", text) == ["50+", "200+"]  # the last bins of range and of points
     assert text.count("<svg") == 4
     assert "http" not in text
     assert not re.search(r"\bnan\b", text)

@@ -119,7 +119,7 @@ def test_a_frame_that_cannot_be_read_is_left_out_and_named(drive, out, tmp_path)
     world.frame(bad).sweep.source.path.write_bytes(b"torn")
     done = label("calibrate", world.root, "--masks-from", out, "--out", tmp_path / "file.json")
     assert done.exit_code == 0, done.output
-    assert "1 frames were left out" in done.output
+    assert "left out: 1 frame: " in done.output
     assert list(json.loads((tmp_path / "file.json").read_text())["failed"]) == [bad]
 
 

@@ -198,7 +198,8 @@ def test_how_often_one_looks_may_change(made, run):
 def test_a_dry_run_says_what_it_would_train_on_and_writes_nothing(made, tmp_path):
     result = train(*arguments(made, tmp_path / "run"), "--dry-run")
     assert result.exit_code == 0, result.output
-    assert "8 frames, 0 quarantined; 8 samples an epoch, 4 steps of 2" in result.output
+    assert "8 frames, 0 quarantined; 8 samples per epoch, 4 steps of batch size 2" in result.output
+    assert "in 1 process, 2 epochs\n" in result.output
     assert "4 frames to validate" in result.output
     assert not (tmp_path / "run").exists()
 
@@ -247,7 +248,7 @@ class TestBadFrames:
         make_labels(tmp_path / "labels", world, failed={world.frame_ids()[0]})
         result = train(*arguments(made, tmp_path / "run", labels=tmp_path / "labels"), "--set", "train.epochs=1")
         assert result.exit_code == 3
-        assert "1 frames have no labels" in result.output
+        assert "1 frame has no labels" in result.output
 
 
 class TestBadInput:
@@ -312,6 +313,11 @@ class TestRecipes:
     def test_all_are_listed(self):
         output = train("recipes").output
         assert all(name in output for name in RECIPES)
+
+    def test_the_kind_of_head_is_the_fields_value(self):
+        listed = dict(line.split(maxsplit=1) for line in train("recipes").output.splitlines())
+        for name, build in RECIPES.items():
+            assert listed[name].removesuffix(", two stages").endswith(f", {build().detector.head.kind}")
 
     @pytest.mark.parametrize("name", list(RECIPES))
     def test_every_recipe_prints_as_a_file_that_is_the_recipe(self, name, tmp_path):

@@ -1,6 +1,7 @@
 """`mixsup-train fit` rejects inputs that do not fit together, with the file and a hint; it writes nothing."""
 
 import json
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from helpers.training import make_budget, make_labels, make_world  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training.recipe_file import document_of  # noqa: E402
-from pointsam.detect.data.budget import Budget  # noqa: E402
+from pointsam.detect.data.budget import Budget, ClassCounts  # noqa: E402
 from pointsam.detect.data.budget_file import write_budget  # noqa: E402
 from pointsam.taxonomy import ClassSpec, Taxonomy  # noqa: E402
 
@@ -28,10 +29,10 @@ def world(tmp_path_factory):
 def fit(world, tmp_path):
     """A function that calls `fit` on the labels in tmp_path, and on the budget there or else a valid one."""
 
-    def call(*more, labels="labels"):
+    def call(*more, labels="labels", kind="center-pillar"):
         if not (tmp_path / "budget.parquet").exists():
             write_budget(tmp_path / "budget.parquet", make_budget(world))
-        (tmp_path / "tiny.json").write_text(json.dumps(document_of(tiny(epochs=1))))
+        (tmp_path / "tiny.json").write_text(json.dumps(document_of(tiny(kind, epochs=1))))
         paths = ["--data", world.root, "--budget", tmp_path / "budget.parquet", "--out", tmp_path / "run"]
         paths += ["--labels", tmp_path / labels] if labels else []
         arguments = [str(part) for part in ("fit", tmp_path / "tiny.json", *paths, "--val", "mini_val", *more)]
@@ -78,22 +79,46 @@ def test_labels_of_another_data_set(fit, world, tmp_path):
     assert f"pointsam-label run {world.root}" in hint(result)
 
 
-def test_a_class_without_a_box_in_the_budget(fit, world, tmp_path):
-    make_labels(tmp_path / "labels", world)
-    bicycle = world.taxonomy.class_id("bicycle")
+def budget_without(world, gone, objects):
+    """A budget without boxes of one class, whose data have so many objects of it."""
     every = make_budget(world, 1.0)
     kept = {
         frame_id: {
             token: every.frames[frame_id][token]
             for token, class_id in zip(world.boxes(frame_id).token, world.boxes(frame_id).class_id, strict=True)
-            if token in every.frames[frame_id] and class_id != bicycle
+            if token in every.frames[frame_id] and class_id != world.taxonomy.class_id(gone)
         }
         for frame_id in every.frames
     }
-    write_budget(tmp_path / "budget.parquet", Budget(kept, every.description))
-    result = fit()
+    classes = {**every.description.classes, gone: ClassCounts(objects, 0)}
+    return Budget(kept, replace(every.description, classes=classes))
+
+
+@pytest.mark.parametrize("kind", ["center-pillar", "second"])
+@pytest.mark.parametrize("objects", [0, 8])
+def test_a_class_without_a_box_in_the_budget(objects, kind, fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    write_budget(tmp_path / "budget.parquet", budget_without(world, "bicycle", objects))
+    result = fit(kind=kind)
     refused(result, "SCH005", f"{tmp_path / 'budget.parquet'} holds no box of: bicycle")
-    assert "--rule class" in hint(result)
+    assert ("--rule class" in hint(result)) == (objects > 0)
+    assert ("from data with bicycle" in hint(result)) == (objects == 0)
+    typed = hint(result).partition("train without them: ")[2].splitlines()[0]
+    assert fit(*shlex.split(typed), "--dry-run", kind=kind).exit_code == 0
+
+
+@pytest.mark.parametrize("groups", ['[["car"],[]]', "[[]]", "[]", '[["car"],["car"]]'])
+def test_a_head_without_a_class(groups, fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    refused(fit("--set", f"detector.head.groups={groups}"), "SCH005", "detector.head.groups is ")
+
+
+def test_no_class_of_the_recipe_in_the_budget(fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    write_budget(tmp_path / "budget.parquet", budget_without(world, "car", 8))
+    result = fit("--set", 'detector.head.groups=[["car"]]')
+    refused(result, "SCH005", "holds no box of: car")
+    assert "--rule class, or use a recipe of other classes" in hint(result)
 
 
 def test_a_frame_without_labels(fit, world, tmp_path):
@@ -120,3 +145,26 @@ def test_a_budget_of_another_data_set(fit, world, tmp_path):
     result = fit()
     refused(result, "SCH003", world.root, frame_id, "'alien'")
     assert "draw it from this data set" in hint(result)
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_validation_frames_in_the_budget_are_counted(dry, fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    more = ["--dry-run"] if dry else []
+    warning = "warning: 4 of 4 validation frames are in the budget; draw the budget with --split train\n"
+    result = fit(*more)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count(warning) == 1
+    assert "warning" not in result.stdout
+    every = make_budget(world)
+    kept = {frame_id: every.frames[frame_id] for frame_id in world.frame_ids("mini_train")}
+    write_budget(tmp_path / "budget.parquet", Budget(kept, every.description))
+    assert "warning" not in fit(*more, "--out", tmp_path / "run2").stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_too_few_samples_for_a_step(more, fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    result = fit("--set", "train.batch_size=9", *more)
+    refused(result, "TRN002", "8 samples per epoch, too few for a step of batch size 9 in 1 process")
+    assert "train.batch_size" in hint(result)

@@ -1,0 +1,22 @@
+"""What the options of `pointsam-label` say in `--help`."""
+
+import pytest
+from helpers.commands import label
+
+
+def help_of(command):
+    return " ".join(label(command, "--help").stdout.split())
+
+
+@pytest.mark.parametrize("command", ["run", "masks", "noise"])
+def test_masks_and_semantics_default_to_the_recipes(command):
+    text = help_of(command)
+    for start in ("Segmenter.", "Source of the classes: a 2D network or files."):
+        assert f"{start} [default: the recipe's]" in text
+
+
+def test_clusters_runs_no_network_and_lists_no_device(tmp_path):
+    assert "--device" in help_of("masks")
+    assert "--device" not in help_of("clusters")
+    result = label("clusters", tmp_path, "--out", tmp_path / "out", "--device", "cpu")
+    assert "No such option" not in result.output  # scripts that give it keep working
