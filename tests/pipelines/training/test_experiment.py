@@ -309,7 +309,7 @@ def test_frames_that_could_not_be_read_in_the_other_world_are_tried_again(made, 
 @pytest.mark.parametrize("resample", ["none", "objects"])
 def test_all_would_take_the_same_number_of_steps(made, tmp_path, monkeypatch, resample):
     def only_planned(wanted):
-        steps.append(re.search(r"(\d+) steps of 2", training_plan(wanted))[1])
+        steps.append(re.search(r"(\d+) steps of batch size 2", training_plan(wanted))[1])
         raise TrainingError("TRN001", "not trained", "only planned")
 
     steps = []
