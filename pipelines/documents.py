@@ -52,6 +52,7 @@ class MasksDocument(LabelDocument):
         config: configuration of the stage.
         noise: error added to the calibration, None for none.
         calibration: correction of the calibration by rig, None for none.
+        accepted: rules of `check` that the data may break, None for none.
     """
 
     stage: ClassVar[str] = "masks"
@@ -63,6 +64,7 @@ class MasksDocument(LabelDocument):
     config: MasksConfig
     noise: Noise | None = field(default=None, metadata=LEFT_OUT)
     calibration: Mapping[str, StoredCorrection] | None = field(default=None, metadata=LEFT_OUT)
+    accepted: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT)
 
     @classmethod
     def sorted_out(cls, values: Mapping[str, object]) -> Mapping[str, object]:

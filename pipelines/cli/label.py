@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.options import (
+    ACCEPT_OPTION,
     BROKEN_RULE,
     CLUSTERS_OPTIONS,
     DATA_OPTIONS,
@@ -61,7 +62,7 @@ def main() -> None:
     "--sample", type=click.IntRange(1), default=20, show_default=True, help="Open the files of so many frames."
 )
 @click.option("--all", "every", is_flag=True, help="Open the files of every frame.")
-@click.option("--accept", multiple=True, metavar="RULE", help="Do not count this rule as an error.")
+@options_of((ACCEPT_OPTION,))
 @click.option("--json", "json_file", type=PATH, help="Also write the findings to this file.")
 def check(
     data: DataPath,
@@ -71,7 +72,7 @@ def check(
     split: str | None,
     sample: int,
     every: bool,
-    accept: tuple[str, ...],
+    accepted: tuple[str, ...],
     json_file: Path | None,
 ) -> None:
     """Check a data set for mistakes before it is labelled. DATA is not changed.
@@ -82,16 +83,17 @@ def check(
     from pipelines.data import DataSpec
     from pipelines.labelling.check import run_check
     from pipelines.labelling.request import Selection
+    from pointsam.base.files import write_together
 
     found = run_check(
         DataSpec(data, dataset, version),
         Selection(frame_list(frames), split),
         None if every else sample,
-        accept,
+        accepted,
     )
     click.echo(found.text())
     if json_file is not None:
-        json_file.write_text(json.dumps(found.as_dict(), indent=1) + "\n")
+        write_together([(json_file, (json.dumps(found.as_dict(), indent=1) + "\n").encode())])
     if found.broken:
         sys.exit(BROKEN_RULE)
     click.echo(f"next: pointsam-label run {shlex.quote(str(data))} --out OUT")

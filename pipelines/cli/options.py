@@ -55,6 +55,13 @@ ENGINE_OPTION = click.option(
     show_default=True,
     help="Where workers run: processes of this machine, or Ray.",
 )
+ACCEPT_OPTION = click.option(
+    "--accept",
+    "accepted",
+    multiple=True,
+    metavar="RULE",
+    help="Go on although the data break this rule of pointsam-label check.",
+)
 DATA_OPTIONS = (
     click.argument("data", type=data_path),
     click.option("--out", type=PATH, required=True, help="Output folder. Running again continues it."),
@@ -92,6 +99,7 @@ MASKS_OPTIONS = (
     ),
     click.option("--masks-dir", type=PATH, help="Folder of the masks or 2D results (docs/precomputed_masks.md)."),
     click.option("--mapping", type=PATH, help="JSON file that maps 2D labels to classes (docs/mapping.md)."),
+    ACCEPT_OPTION,
     click.option("--weights", type=PATH, help="Checkpoint of the segmenter.  [default: the published one]"),
 )
 ROOT_OPTIONS = (
@@ -143,6 +151,7 @@ class RunOptions(_Run, total=False):
     masks_dir: Path | None
     mapping: Path | None
     weights: Path | None
+    accepted: tuple[str, ...]
     no_sar: bool
     masks_from: Path | None
 
@@ -267,5 +276,6 @@ def request_of(options: RunOptions) -> Request:
         mapping=options.get("mapping"),
         masks_dir=options.get("masks_dir"),
         weights=options.get("weights"),
+        accepted=tuple(sorted(set(options.get("accepted", ())))),
         masks_from=options.get("masks_from"),
     )

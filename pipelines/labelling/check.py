@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
+from shlex import quote
 
 from pipelines.data import DataSpec
 from pipelines.labelling.request import Selection, evenly
-from pointsam.base.errors import SchemaError
+from pointsam.base.errors import BrokenRuleError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.checks.check import CheckResult, check
 from pointsam.checks.rules import RULES
+from pointsam.datasets.base import Dataset
 
 _SHOWN = 3
+"""Findings of each rule that are printed."""
+
+_FIRST = 3
+"""Frames whose sensor files are opened before a run."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,34 @@ def run_check(data: DataSpec, selection: Selection, opened: int | None, accepted
     with progress(total=len(frame_ids), desc="check", unit="frame") as bar:
         result = check(dataset, frame_ids, set(evenly(frame_ids, opened)), bar.update)
     return CheckReport(str(data.root), result, tuple(accepted))
+
+
+def require_no_errors(dataset: Dataset, frame_ids: Sequence[str], accepted: Sequence[str]) -> None:
+    """Refuse data that break a rule: all tables, and the sensor files of the first frames. Warnings go to stderr.
+
+    Args:
+        dataset: the data set as it is on disk.
+        frame_ids: frames to label.
+        accepted: ids of rules that may be broken.
+
+    Raises:
+        SchemaError: SCH005 on an unknown rule.
+        BrokenRuleError: DAT012 naming the rules.
+    """
+    require_rules(accepted)
+    with progress(total=len(frame_ids), desc="check", unit="frame") as bar:
+        result = check(dataset, frame_ids, set(frame_ids[:_FIRST]), bar.update)
+    report = CheckReport(str(dataset.root), result, tuple(accepted))
+    if not report.broken:
+        if result.findings:
+            print(report.text(), file=sys.stderr)
+        return
+    root = quote(str(dataset.root))
+    raise BrokenRuleError(
+        "DAT012",
+        f"{dataset.root} breaks rules, so its labels would be wrong\n{report.text()}",
+        f"pointsam-label check {root} looks at more frames; --accept RULE goes on although a rule is broken",
+    )
 
 
 def require_rules(accepted: Sequence[str]) -> None:

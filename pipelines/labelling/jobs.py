@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from pipelines.documents import ClustersDocument, LabelDocument, MasksDocument
 from pipelines.engine import ordered_map
+from pipelines.labelling.check import require_no_errors
 from pipelines.labelling.request import Execution, Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
 from pipelines.opened import open_masks
@@ -74,7 +75,10 @@ def run_masks(request: Request) -> Summary:
     data, config, execution = request.data, request.config.masks, request.execution
     if execution.device != "cpu" and execution.engine == "local":  # Ray's driver may lack the GPU of its workers
         require_device(execution.device)  # before the data set is opened, which can take a minute
-    dataset = data.open()
+    plain = data.plain()
+    frames = request.selection.of(plain)
+    require_no_errors(plain, [frame_id for _, frame_id in frames], request.accepted)
+    dataset = data.seen(plain)
     mapping = _mapping(request.mapping, config.semantics, dataset.taxonomy)
     weights = {
         "segmenter": segmenter_plugin(config.backend).weights_sha256(request.weights),
@@ -90,9 +94,9 @@ def run_masks(request: Request) -> Summary:
         threads=execution.threads,
         device=execution.device.partition(":")[0],
         config=config,
+        accepted=request.accepted or None,
         **data.calibration(),
     )
-    frames = request.selection.of(dataset)
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
     run, metadata = begin(request.out, frames, document, weights, data.noise.text(), data.root)
     models = (request.semantics_dir, request.weights, execution.worker_device, execution.threads)

@@ -119,6 +119,7 @@ class Request:
         masks_dir: folder of precomputed 2D results, or of the ground truth that "oracle" reads; None for the default.
         weights: checkpoint of the segmenter, None for the published one.
         masks_from: output folder with the masks of the clusters, None for `out`.
+        accepted: ids of the rules of `check` that the data may break.
     """
 
     data: DataSpec
@@ -130,6 +131,7 @@ class Request:
     masks_dir: Path | None = None
     weights: Path | None = None
     masks_from: Path | None = None
+    accepted: tuple[str, ...] = ()
 
     @property
     def masks_folder(self) -> Path:

@@ -9,6 +9,7 @@ from itertools import groupby
 from pointsam.base.errors import PointSamError
 from pointsam.checks.base import Probe, Problem, Rule
 from pointsam.checks.rules import RULES, readable
+from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.types import Frame
 
@@ -62,7 +63,7 @@ def check(
         frames = []
         for frame_id in ids:
             try:
-                frame = dataset.frame(frame_id)
+                frame = read_frame(dataset, frame_id)
             except PointSamError as error:
                 findings.append(_unreadable(frame_id, error))
             else:

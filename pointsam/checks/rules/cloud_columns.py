@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.remote import read_bytes
 from pointsam.checks.base import Probe, Problem, Rule
 from pointsam.datasets.io import RawPoints
 
@@ -66,8 +67,7 @@ def _check(probe: Probe) -> Iterator[Problem]:
         source = sweep.source
         if not isinstance(source, RawPoints):
             continue
-        with source.path.open("rb") as stream:
-            raw = stream.read()
+        raw = read_bytes(source.path, "LiDAR file")
         stated = len(source.columns)
         if is_float64(raw):
             yield Problem(source.name, f"holds 64-bit values; it is read as {stated} 32-bit values per point")

@@ -95,3 +95,38 @@ def test_every_rule_is_explained(rule):
     text = label("explain", rule.id).output
     assert text == f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}\n"
     assert f"{rule.id}  {rule.title}" in label("explain").output
+
+
+def test_a_run_refuses_data_that_break_a_rule_before_it_loads_a_model(far, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.labelling.jobs.segmenter_plugin", None)
+    result = label("run", far.root, "--out", tmp_path / "out")
+    assert result.exit_code == 4
+    assert "error [DAT012]" in result.output
+    assert "error [camera-mounting]" in result.output
+    assert "--accept RULE" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_accepted_rule_is_recorded_in_the_run(far, tmp_path):
+    (tmp_path / "masks" / "image_2").mkdir(parents=True)
+    for number in range(5):
+        (tmp_path / "masks" / "image_2" / f"{number:06d}.json").write_text("[]")
+    options = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks", "--workers", 1)
+    accepted = ("--accept", "points-in-view", "--accept", "camera-mounting")
+    result = label("masks", far.root, "--out", tmp_path / "out", *options, *accepted)
+    assert result.exit_code == 0, result.output
+    assert "accepted [camera-mounting]" in result.output
+    document = json.loads((tmp_path / "out" / "run.json").read_text())["stages"]["masks"]["document"]
+    assert document["accepted"] == ["camera-mounting", "points-in-view"]
+
+
+def test_a_warning_is_printed_and_the_run_goes_on(drive, tmp_path):
+    drive.path("image_2", "000004").unlink()
+    (tmp_path / "masks" / "image_2").mkdir(parents=True)
+    for number in range(5):
+        (tmp_path / "masks" / "image_2" / f"{number:06d}.json").write_text("[]")
+    options = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks", "--workers", 1)
+    result = label("masks", drive.root, "--out", tmp_path / "out", *options)
+    assert result.exit_code == 3
+    assert "warning [readable]" in result.output
+    assert "frame 000004: [DAT004]" in result.output
