@@ -66,7 +66,7 @@ def test_a_segmenter_that_is_not_installed_may_name_another_section(tmp_path):
 @pytest.mark.parametrize("backend", ["mobile_sam", "theirs"])
 def test_a_section_that_no_back_end_names_is_refused(tmp_path, backend):
     write(tmp_path, backend=backend, promt={"close_m": 2.0}, **({} if backend == "mobile_sam" else {"theirs": {}}))
-    with pytest.raises(StoreError, match=r"OUT004.*document: config\.promt is no field of it"):
+    with pytest.raises(StoreError, match=r"OUT004.*document: config\.promt is not a field"):
         Labels(tmp_path).document(MasksDocument)
 
 

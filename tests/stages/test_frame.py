@@ -21,6 +21,7 @@ from pointsam.stages.frame import calibration_hash, frame_labels
 from pointsam.stages.lift import LiftConfig, lift
 from pointsam.stages.prompt import PromptConfig, prompt, prompt_cloud
 from pointsam.stages.recipes import default
+from pointsam.store.document import ShardStats
 from pointsam.store.manifest import Run, Shard
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import NUSCENES
@@ -109,7 +110,7 @@ def test_prompts_come_from_the_points_of_all_sweeps(labelled):
 def test_labels_of_two_sweeps_are_stored_read_exported_and_drawn(labelled, tmp_path, open3d):
     frame, points, found = labelled
     shard = Shard("drive-00000", "drive", ("frame",))
-    Run.open(tmp_path, "clusters", {"kappa": 1}, [shard], METADATA).commit(shard, label_tables([found]), {})
+    Run.open(tmp_path, "clusters", {"kappa": 1}, [shard], METADATA).commit(shard, label_tables([found]), ShardStats())
     read = Labels(tmp_path).labels("frame")
     assert read.frame == found.frame
     np.testing.assert_array_equal(read.labels.instance_id, found.labels.instance_id)
