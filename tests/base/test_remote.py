@@ -61,19 +61,25 @@ def test_only_a_url_leaves_this_machine(tmp_path):
     [("nosuch://a/b", "nosuch://a/b"), ("ftp://me:secret@host/a", "ftp://host/a")],
 )
 def test_a_url_that_cannot_be_used_is_refused(url, shown):
+    pytest.importorskip("upath", reason="needs pointsam[remote]")
     with pytest.raises(DatasetError, match=r"DAT001") as raised:
         data_path(url)
     assert shown in raised.value.message
     assert "secret" not in str(raised.value)
 
 
-def test_without_the_packages_a_url_names_what_to_install(monkeypatch):
+def test_a_url_names_the_package_of_its_kind(monkeypatch):
+    pytest.importorskip("upath", reason="needs pointsam[remote]")
+
     def missing(_protocol):
         raise ImportError("Install s3fs to access S3")
 
     monkeypatch.setattr("fsspec.get_filesystem_class", missing)
     with pytest.raises(BackendError, match=r"BCK005.*s3://bucket/a.*Install s3fs"):
         data_path("s3://bucket/a")
+
+
+def test_without_the_packages_a_url_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "upath", None)
     with pytest.raises(BackendError, match=r"(?s)BCK005.*memory://bucket.*pointsam\[remote\]"):
         data_path("memory://bucket")
