@@ -107,8 +107,7 @@ def test_a_run_refuses_data_that_break_a_rule_before_it_loads_a_model(far, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_an_accepted_rule_is_recorded_in_the_run(far, tmp_path):
-    pytest.importorskip("torch", reason="needs pointsam[sam]")
+def test_an_accepted_rule_is_recorded_in_the_run(far, tmp_path, scissors):
     (tmp_path / "masks" / "image_2").mkdir(parents=True)
     for number in range(5):
         (tmp_path / "masks" / "image_2" / f"{number:06d}.json").write_text("[]")
@@ -121,8 +120,7 @@ def test_an_accepted_rule_is_recorded_in_the_run(far, tmp_path):
     assert document["accepted"] == ["camera-mounting", "points-in-view"]
 
 
-def test_a_warning_is_printed_and_the_run_goes_on(drive, tmp_path):
-    pytest.importorskip("torch", reason="needs pointsam[sam]")
+def test_a_warning_is_printed_and_the_run_goes_on(drive, tmp_path, scissors):
     drive.path("image_2", "000004").unlink()
     (tmp_path / "masks" / "image_2").mkdir(parents=True)
     for number in range(5):

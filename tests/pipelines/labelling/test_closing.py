@@ -16,9 +16,8 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def run(root, tmp_path):
+def run(root, tmp_path, scissors):
     """Run both stages on masks of the ground-truth boxes, with further options."""
-    pytest.importorskip("torch", reason="needs pointsam[sam]")
     write_masks(NuScenes(root), tmp_path / "masks")
     given = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks", "--workers", 1)
     return lambda *options: label("run", root, "--out", tmp_path / "out", *given, *options)
