@@ -113,12 +113,18 @@ def test_a_plausible_scene_raises_no_alarm(scene):
         (lambda rows: (rows, COLUMNS[:4]), "5 values per point; it is read as 4"),
         (lambda rows: (np.column_stack([rows[:, :4], rows[:, 3:] / 255]), COLUMNS[:4]), "looks like 6 values per"),
         (lambda rows: (rows[:, :4].astype("<f8"), COLUMNS[:4]), "64-bit"),
+        (lambda rows: (rows[:, :4].astype("<f2").astype("<f8"), COLUMNS[:4]), "64-bit"),
     ],
 )
 def test_a_cloud_of_other_columns(scene, change, words):
     values, columns = change(cloud())
     scene[0] = with_cloud(scene[0], values, columns)
     assert any(rule == "cloud-columns" and words in what for rule, _, what in found(scene))
+
+
+def test_a_cloud_of_zeros_is_not_taken_for_64_bit_values(scene):
+    scene[0] = with_cloud(scene[0], np.zeros((4000, 5), "<f4"))
+    assert [rule for rule, *_ in found(scene)] == ["cloud-extent", "points-in-view", "points-in-view", "points-in-view"]
 
 
 @pytest.mark.parametrize(

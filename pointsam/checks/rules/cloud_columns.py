@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.base.remote import read_bytes
 from pointsam.checks.base import Probe, Problem, Rule
 from pointsam.datasets.io import RawPoints
@@ -14,7 +15,7 @@ from pointsam.datasets.io import RawPoints
 _WIDTHS = (3, 4, 5, 6, 7, 8)
 _MOST_VALUES = 840 * 250  # 840 is the least multiple of all widths
 _CLEAR = 1.3
-_FLOAT64_RANGE = (1e-6, 1e5)
+_PLAUSIBLE = (1e-6, 1e5)
 
 
 def likely_width(values: NDArray[np.float32]) -> int | None:
@@ -53,13 +54,24 @@ def likely_width(values: NDArray[np.float32]) -> int | None:
 
 
 def is_float64(raw: bytes) -> bool:
-    """Whether a raw cloud holds 64-bit values: read so, all are of plausible size; read as 32 bits, many are not."""
-    if len(raw) == 0 or len(raw) % 8:
+    """Whether a raw cloud holds 64-bit values.
+
+    Read so, nearly all are of plausible size. Read as 32 bits, fewer are, or every other one is 0: the lower half of a
+    value of few digits.
+    """
+    if len(raw) == 0 or len(raw) % 8 or _plausible(np.frombuffer(raw, dtype="<f8")) < 0.9:
         return False
-    double = np.abs(np.frombuffer(raw, dtype="<f8"))
-    low, high = _FLOAT64_RANGE
-    with np.errstate(invalid="ignore"):
-        return bool(np.isfinite(double).all() and ((double == 0) | ((double > low) & (double < high))).mean() > 0.9)
+    single = np.frombuffer(raw, dtype="<f4")
+    lower, upper = (float((half == 0).mean()) for half in (single[::2], single[1::2]))
+    return _plausible(single) < 0.9 or lower > 0.5 > upper
+
+
+def _plausible(values: FloatArray) -> float:
+    """Fraction of values that are 0 or of a size that a cloud can hold."""
+    low, high = _PLAUSIBLE
+    with np.errstate(invalid="ignore", over="ignore"):
+        size = np.abs(values)
+        return float(((size == 0) | ((size > low) & (size < high))).mean())
 
 
 def _check(probe: Probe) -> Iterator[Problem]:
