@@ -89,6 +89,14 @@ def test_labels_cover_the_points_of_all_sweeps(labelled):
     assert (member & second).sum() > 50
 
 
+def test_views_and_covered_count_the_cameras_of_each_point(labelled):
+    frame, points, found = labelled
+    lifted = lift(points, frame, frame.cameras[0], painted(), default().clusters.lift)
+    assert 0 < lifted.seen.sum() < len(points)
+    np.testing.assert_array_equal(found.views, lifted.seen)
+    np.testing.assert_array_equal(found.covered, lifted.labels.instance_id == 0)
+
+
 def test_prompts_come_from_the_points_of_all_sweeps(labelled):
     frame, points, _ = labelled
     (view,) = frame.cameras

@@ -211,3 +211,15 @@ def test_refining_twice_may_change_more_where_classes_link():
     once = refine(xyz, labels(mask, class_id), NUSCENES, together)
     assert once.instance_id.tolist() == [0, 0, 0, 1]
     assert refine(xyz, once, NUSCENES, together).instance_id.tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("factor", [0.999, 1.001])
+def test_near_points_link_up_to_the_floor_in_every_direction(factor):
+    rng = np.random.default_rng(0)
+    direction = rng.standard_normal((400, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    floor_m = NUSCENES.classes[CAR].link_floor_m
+    for axis in direction:
+        pair = np.array([2.0, 1.0, 0.5]) + rng.uniform(0, 2, 3) + np.stack([0 * axis, factor * floor_m * axis])
+        first, second = ids(pair, [0, 0], CAR)
+        assert (first == second) == (factor < 1)
