@@ -71,7 +71,7 @@ class Plugin:
         """
         try:
             loaded = self.entry.load()
-        except Exception as error:  # a third-party module may raise anything
+        except (Exception, SystemExit) as error:  # a third-party module may raise anything
             raise PluginError(
                 "PLG001",
                 f"{self.title} cannot be loaded: {type(error).__name__}: {error}",
@@ -149,7 +149,7 @@ def failures_of(plugin: Plugin, where: str, *passed: type[Exception]) -> Iterato
     """
     try:
         yield
-    except Exception as error:  # a third-party module may raise anything
+    except (Exception, SystemExit) as error:  # a third-party module may raise anything
         if isinstance(error, (PointSamError, *passed)):
             raise
         traceback.print_exc(file=sys.stderr)

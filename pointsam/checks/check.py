@@ -64,7 +64,7 @@ def check(
         for frame_id in ids:
             try:
                 frame = read_frame(dataset, frame_id)
-            except PointSamError as error:
+            except Exception as error:  # a plug-in's own errors too: the run quarantines such frames
                 findings.append(_unreadable(frame_id, error))
             else:
                 frames.append(frame)
@@ -84,9 +84,9 @@ def _of_frame(probe: Probe) -> Iterator[Finding]:
         try:
             for problem in rule.of_frame(probe):
                 yield Finding(rule, problem)
-        except PointSamError as error:
-            if error.message not in unreadable:  # every rule meets the same damaged file
-                unreadable.add(error.message)
+        except Exception as error:  # likewise
+            if str(error) not in unreadable:  # every rule meets the same damaged file
+                unreadable.add(str(error))
                 yield _unreadable(probe.frame.frame_id, error)
 
 
@@ -97,7 +97,9 @@ def _of_scene(frames: Sequence[Frame]) -> Iterator[Finding]:
                 yield Finding(rule, problem)
 
 
-def _unreadable(frame_id: str, error: PointSamError) -> Finding:
+def _unreadable(frame_id: str, error: Exception) -> Finding:
+    if not isinstance(error, PointSamError):
+        return Finding(readable.RULE, Problem(frame_id, f"{type(error).__name__}: {error}"))
     if not error.of_frame:
         raise error
     return Finding(readable.RULE, Problem(frame_id, f"[{error.code}] {error.message}"))

@@ -30,6 +30,7 @@ def test_an_unknown_name_lists_the_known_ones():
     [
         ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
         ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+        ("import sys; sys.exit(7)", "SystemExit: 7"),
         ("", "AttributeError"),
         ("NUMBER = 'seven'", "it is a str, not a int"),
     ],

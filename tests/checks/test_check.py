@@ -56,8 +56,15 @@ def test_findings_come_in_the_order_of_the_rules_and_errors_can_be_accepted(driv
     dataset = open_dataset(drive.root)
     result = check(dataset, dataset.frame_ids(), dataset.frame_ids())
     assert ids(result) == ["readable", "camera-mounting", "points-in-view"]
-    assert [finding.rule.id for finding in result.errors()] == ["camera-mounting", "points-in-view"]
-    assert [finding.rule.id for finding in result.errors(["camera-mounting"])] == ["points-in-view"]
+    assert [finding.rule.id for finding in result.errors()] == ["camera-mounting"]
+    assert result.errors(["camera-mounting"]) == []
+
+
+def test_an_error_of_a_plug_in_is_a_warning(drive, monkeypatch):
+    dataset = open_dataset(drive.root)
+    monkeypatch.setattr(dataset, "frame", lambda frame_id: {}[frame_id])
+    result = check(dataset, ["000000"], ["000000"])
+    assert [(f.rule.id, f.problem.what) for f in result.findings] == [("readable", "KeyError: '000000'")]
 
 
 def test_an_error_that_is_not_of_a_frame_stops_the_check(drive, monkeypatch):

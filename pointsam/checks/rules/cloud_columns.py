@@ -15,10 +15,11 @@ from pointsam.datasets.io import RawPoints
 _WIDTHS = (3, 4, 5, 6, 7, 8)
 _MOST_VALUES = 840 * 250  # 840 is the least multiple of all widths
 _CLEAR = 1.3
+_REPEATS = 0.4
 _PLAUSIBLE = (1e-6, 1e5)
 
 
-def likely_width(values: NDArray[np.float32]) -> int | None:
+def likely_width(values: NDArray[np.float32], stated: int | None = None) -> int | None:
     """The number of values per point of a raw cloud, judged by how far the columns differ from each other.
 
     Columns of the right width have one meaning each: positions, small intensities, integral ring numbers. A wrong
@@ -26,6 +27,8 @@ def likely_width(values: NDArray[np.float32]) -> int | None:
 
     Args:
         values: (V,) float32 values of the file in their order.
+        stated: the width that the layout states. A multiple of it needs more evidence, because LiDARs that fire their
+            beams in turn repeat a pattern every few points.
 
     Returns:
         One of 3 to 8; None if no width stands out.
@@ -50,7 +53,10 @@ def likely_width(values: NDArray[np.float32]) -> int | None:
     best = max(between.values())
     if best < 0.05:
         return None
-    return next(width for width in _WIDTHS if between[width] * _CLEAR >= best)
+    width = next(width for width in _WIDTHS if between[width] * _CLEAR >= best)
+    if stated in between and width % stated == 0 and between[stated] > _REPEATS * best:
+        return stated
+    return width
 
 
 def is_float64(raw: bytes) -> bool:
@@ -84,7 +90,7 @@ def _check(probe: Probe) -> Iterator[Problem]:
         if is_float64(raw):
             yield Problem(source.name, f"holds 64-bit values; it is read as {stated} 32-bit values per point")
             continue
-        width = likely_width(np.frombuffer(raw[: len(raw) - len(raw) % 4], dtype="<f4"))
+        width = likely_width(np.frombuffer(raw[: len(raw) - len(raw) % 4], dtype="<f4"), stated)
         if width is not None and width != stated:
             yield Problem(source.name, f"looks like {width} values per point; it is read as {stated}")
 
@@ -93,7 +99,6 @@ RULE = Rule(
     id="cloud-columns",
     severity="error",
     title="Raw clouds hold the number of values per point that the layout states.",
-    remedy="State the columns with --columns, for example --columns x,y,z,intensity,ring; convert 64-bit clouds to "
-    "32-bit ones.",
+    remedy="Convert the clouds to 32-bit rows with the columns of the layout (docs/own_data.md).",
     of_frame=_check,
 )

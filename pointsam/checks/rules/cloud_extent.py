@@ -11,7 +11,7 @@ from pointsam.datasets.io import read_points
 
 _FAR_M = 500.0
 _MILLIMETRES = 1000.0
-_ZERO = 0.5
+_ZERO = 0.95
 _TALL_M = 100.0
 _NEAR_M = 0.5
 
@@ -39,6 +39,6 @@ RULE = Rule(
     id="cloud-extent",
     severity="error",
     title="Points lie within 500 m of the sensor, in metres, and are not all at the origin.",
-    remedy="Check the unit, the number of values per point (--columns) and that the file was downloaded whole.",
+    remedy="Check the unit, the number of values per point, and that the file was downloaded whole.",
     of_frame=_check,
 )

@@ -23,6 +23,6 @@ RULE = Rule(
     id="intensity-range",
     severity="warning",
     title="Intensities are between 0 and 65535.",
-    remedy="Check the order of the columns (--columns). Labels do not depend on intensities; detectors do.",
+    remedy="Check the order of the columns. Labels do not depend on intensities; detectors do.",
     of_frame=_check,
 )

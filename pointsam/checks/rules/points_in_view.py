@@ -23,9 +23,9 @@ def _check(probe: Probe) -> Iterator[Problem]:
 
 RULE = Rule(
     id="points-in-view",
-    severity="error",
+    severity="warning",
     title="At least one point in a thousand is in the image of each camera.",
-    remedy="Check the extrinsic calibration of the camera and of the LiDAR, and the camera matrix; "
-    "`pointsam-label inspect` draws the points into the images.",
+    remedy="Nothing, if the LiDAR does not look where the camera looks. Otherwise check the extrinsic calibration of "
+    "the camera and of the LiDAR, and the camera matrix; `pointsam-label inspect` draws the points into the images.",
     of_frame=_check,
 )

@@ -43,12 +43,12 @@ def test_a_broken_rule_is_named_with_what_to_do_and_how_many_more(far):
     assert "image_2: 40" in result.output
     assert "and 1 more" in result.output
     assert "hint: Correct the extrinsic calibration" in result.output
-    assert "checked 5 frames and opened the files of 4: 8 errors and 0 warnings" in result.output
+    assert "checked 5 frames and opened the files of 4: 4 errors and 4 warnings" in result.output
     assert "next:" not in result.output
 
 
 def test_accepted_rules_do_not_count(far):
-    result = label("check", far.root, "--accept", "camera-mounting", "--accept", "points-in-view")
+    result = label("check", far.root, "--accept", "camera-mounting")
     assert result.exit_code == 0
     assert "accepted [camera-mounting]" in result.output
 
