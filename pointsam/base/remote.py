@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -65,6 +67,10 @@ def is_folder(root: DataPath) -> bool:
         ) from error
 
 
+READ_ERRORS = (OSError, zipfile.BadZipFile, zlib.error)
+"""What reading a file raises, in an archive too."""
+
+
 def read_bytes(path: DataPath, what: str, hint: str | None = None) -> bytes:
     """The content of a file of a data set.
 
@@ -78,11 +84,11 @@ def read_bytes(path: DataPath, what: str, hint: str | None = None) -> bytes:
     """
     try:
         return path.read_bytes()
-    except OSError as error:
+    except READ_ERRORS as error:
         raise unreadable(what, str(path), error, hint) from error
 
 
-def unreadable(what: str, name: str, error: OSError, hint: str | None = None) -> DatasetError:
+def unreadable(what: str, name: str, error: Exception, hint: str | None = None) -> DatasetError:
     """DAT004 for data that are missing or cannot be read; arguments as of `read_bytes`, `name` is that of the file."""
     if isinstance(error, FileNotFoundError):
         problem, usual = "is missing", "complete the download, or check that the root is the right folder"
@@ -106,9 +112,10 @@ def names_in(folder: DataPath) -> list[str]:
         raise unreadable("folder", str(folder), error) from error
 
 
-def reason_of(error: OSError) -> str:
+def reason_of(error: Exception) -> str:
     """Why a file or folder cannot be read; the errors of object stores often hold nothing but its name."""
-    return error.strerror or ("it is missing" if isinstance(error, FileNotFoundError) else str(error))
+    known = error.strerror if isinstance(error, OSError) else None
+    return known or ("it is missing" if isinstance(error, FileNotFoundError) else str(error))
 
 
 def version_of(path: DataPath) -> str:

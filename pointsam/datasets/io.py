@@ -19,7 +19,7 @@ from PIL import Image
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.images import DAMAGED, PHOTO_FORMATS, open_image
-from pointsam.base.remote import DataPath, unreadable
+from pointsam.base.remote import READ_ERRORS, DataPath, unreadable
 from pointsam.types import ImageSource, Sweep
 
 XYZ = ("x", "y", "z")
@@ -127,7 +127,7 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
         raise _malformed(source.name, f"no column {', '.join(missing)}; its columns are {', '.join(source.columns)}")
     try:
         given = np.asarray(source.read(here))
-    except OSError as error:
+    except READ_ERRORS as error:
         raise unreadable("LiDAR file", source.name, error) from error
     if given.ndim != 2 or given.shape[1] != len(here):
         raise _malformed(source.name, f"values of shape {given.shape} for {len(here)} columns")
@@ -213,10 +213,11 @@ def _opened(source: ImageSource) -> Iterator[Image.Image]:
 def _stream(source: ImageSource) -> Iterator[BinaryIO]:
     try:
         stream = source.open()
-    except OSError as error:
+        num_bytes = stream.seek(0, os.SEEK_END)  # reads all of a compressed member
+    except READ_ERRORS as error:
         raise unreadable("image", source.name, error) from error
     with stream:
-        if stream.seek(0, os.SEEK_END) == 0:
+        if num_bytes == 0:
             raise DatasetError("DAT005", f"{source.name}: image of zero bytes", "fetch the file again")
         stream.seek(0)
         yield stream

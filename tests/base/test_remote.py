@@ -1,5 +1,6 @@
 import os
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from helpers.two_lidars import png
 
 from pointsam.base.errors import BackendError, DatasetError
 from pointsam.base.remote import data_path, is_folder, names_in, read_bytes, version_of
+from pointsam.datasets import open_dataset
 from pointsam.datasets.io import ImageFile, RawPoints, encoded_image, image_size, read_image, read_points
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Sweep
@@ -142,3 +144,28 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, monkeypat
     with pytest.raises(DatasetError) as raised:
         read_bytes(tmp_path / "a.txt", "label file", "unpack it")
     assert raised.value.hint == "unpack it"
+
+
+@pytest.mark.parametrize("part", ["velodyne", "image_2", "calib"])
+def test_a_damaged_member_of_an_archive_is_DAT004_of_its_frame(tiny_kitti, tmp_path, part):
+    pytest.importorskip("upath", reason="needs pointsam[remote]")
+    member = tiny_kitti.path(part)
+    archive = tmp_path / "root.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted(tiny_kitti.root.rglob("*.*")):
+            file.write(path, path.relative_to(tiny_kitti.root))
+        begin = file.getinfo(str(member.relative_to(tiny_kitti.root))).header_offset
+    whole = bytearray(archive.read_bytes())
+    whole[whole.index(member.read_bytes(), begin) + 3] ^= 0xFF  # the checksum does not fit any more
+    archive.write_bytes(bytes(whole))
+    data = open_dataset(f"zip://::file://{archive}")
+
+    def read():
+        frame = data.frame("000000")
+        read_points(frame.sweep)
+        read_image(frame.cameras[0].source)
+
+    with pytest.raises(DatasetError) as raised:
+        read()
+    assert raised.value.code in ("DAT004", "DAT005")
+    assert member.name in raised.value.message

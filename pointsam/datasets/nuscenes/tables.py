@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeVar, get_origin, get_type_hints
 import ijson
 
 from pointsam.base.errors import DatasetError
-from pointsam.base.remote import DataPath, unreadable
+from pointsam.base.remote import READ_ERRORS, DataPath, unreadable
 from pointsam.datasets.nuscenes.versions import table_path
 
 R = TypeVar("R")
@@ -62,7 +62,7 @@ def read_rows(folder: DataPath, table: str, kind: Callable[..., R]) -> Iterator[
                 if tuple(map(type, values)) != types:
                     raise _wrong_field(path, number, row, fields)
                 yield kind(*values)
-    except OSError as error:
+    except READ_ERRORS as error:
         raise unreadable("table", str(path), error) from error
 
 
