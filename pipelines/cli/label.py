@@ -78,7 +78,7 @@ def check(
     """Check a data set for mistakes before it is labelled. DATA is not changed.
 
     Times, poses and calibrations of all frames are checked, and the sensor files of an even sample of them. Exit
-    status 4: a rule is broken.
+    status 4: a rule is broken, or none of the opened frames can be read.
     """
     from pipelines.data import DataSpec
     from pipelines.labelling.check import run_check
@@ -94,7 +94,7 @@ def check(
     click.echo(found.text())
     if json_file is not None:
         write_together([(json_file, (json.dumps(found.as_dict(), indent=1) + "\n").encode())])
-    if found.broken:
+    if found.broken or not found.usable:
         sys.exit(BROKEN_RULE)
     click.echo(f"next: pointsam-label run {shlex.quote(str(data))} --out OUT")
 

@@ -12,6 +12,7 @@ from pipelines.data import DataSpec
 from pipelines.labelling.request import Selection, evenly
 from pointsam.base.errors import BrokenRuleError, SchemaError
 from pointsam.base.progress import progress
+from pointsam.base.words import counted
 from pointsam.checks.check import CheckResult, check
 from pointsam.checks.rules import RULES
 from pointsam.datasets.base import Dataset
@@ -38,6 +39,11 @@ class CheckReport:
     accepted: tuple[str, ...]
 
     @property
+    def usable(self) -> bool:
+        """Whether any of the opened frames can be read."""
+        return self.result.unreadable < self.result.opened
+
+    @property
     def broken(self) -> bool:
         """Whether a rule of severity "error" is broken that is not accepted."""
         return bool(self.result.errors(self.accepted))
@@ -48,7 +54,7 @@ class CheckReport:
         for rule, group in groupby(self.result.findings, lambda finding: finding.rule):
             findings = list(group)
             word = "accepted" if rule.id in self.accepted else rule.severity
-            lines.append(f"{word} [{rule.id}] not so: {rule.title}")
+            lines.append(f"{word} [{rule.id}] rule violated: {rule.title}")
             lines += [f"  {found.problem.where}: {found.problem.what}" for found in findings[:_SHOWN]]
             if len(findings) > _SHOWN:
                 lines.append(f"  and {len(findings) - _SHOWN} more")
@@ -69,13 +75,12 @@ class CheckReport:
         }
 
     def _verdict(self) -> str:
-        errors, result = self.result.errors(self.accepted), self.result
-        others = len(result.findings) - len(errors)
-        looked = f"checked {result.frames} frames and opened the files of {result.opened}"
+        result, errors = self.result, len(self.result.errors(self.accepted))
+        text = f"checked {counted(result.frames, 'frame')} and opened the files of {result.opened}: "
         if not result.findings:
-            return f"{looked}: no problem found"
-        counts = f"{_count(len(errors), 'error')} and {_count(others, 'warning')}"
-        return f"{looked}: {counts}"
+            return f"{text}no problem found"
+        text += f"{counted(errors, 'error')} and {counted(len(result.findings) - errors, 'warning')}"
+        return text if self.usable else f"{text}; none of the opened frames can be read"
 
 
 def run_check(data: DataSpec, selection: Selection, opened: int | None, accepted: Sequence[str]) -> CheckReport:
@@ -128,7 +133,7 @@ def require_no_errors(dataset: Dataset, frame_ids: Sequence[str], accepted: Sequ
 
 
 def require_rules(accepted: Sequence[str]) -> None:
-    """Refuse names that are of no rule.
+    """Refuse unknown names of rules.
 
     Raises:
         SchemaError: SCH005.
@@ -137,7 +142,3 @@ def require_rules(accepted: Sequence[str]) -> None:
     for rule in accepted:
         if rule not in known:
             raise SchemaError("SCH005", f"--accept {rule}: no such rule", f"use one of: {', '.join(known)}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

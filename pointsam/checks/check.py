@@ -29,11 +29,13 @@ class CheckResult:
     Args:
         frames: number of frames whose tables were checked.
         opened: number of frames whose sensor files were opened.
+        unreadable: number of the opened frames that could not be read.
         findings: the problems, in the order of the rules.
     """
 
     frames: int
     opened: int
+    unreadable: int
     findings: tuple[Finding, ...]
 
     def errors(self, accepted: Sequence[str] = ()) -> list[Finding]:
@@ -72,8 +74,9 @@ def check(
                     findings.extend(_of_frame(Probe(frame, dataset)))
             progress()
         findings.extend(_of_scene(frames))
-    order = {rule: place for place, rule in enumerate(RULES)}
-    return CheckResult(len(frame_ids), len(opened), tuple(sorted(findings, key=lambda found: order[found.rule])))
+    unreadable = {found.problem.where for found in findings if found.rule == readable.RULE}
+    findings.sort(key=lambda found: RULES.index(found.rule))
+    return CheckResult(len(frame_ids), len(opened), len(unreadable.intersection(opened)), tuple(findings))
 
 
 def _of_frame(probe: Probe) -> Iterator[Finding]:

@@ -14,9 +14,14 @@ from pointsam.datasets.io import RawPoints
 
 _WIDTHS = (3, 4, 5, 6, 7, 8)
 _MOST_VALUES = 840 * 250  # 840 is the least multiple of all widths
+_DIFFERENT = 0.05
+"""Fraction of the variance between columns below which they count as alike."""
 _CLEAR = 1.3
+"""A wider row must have so many times the variance between columns of a narrower one."""
 _REPEATS = 0.4
+"""Fraction of the largest variance from which on the stated width is kept although a multiple of it has more."""
 _PLAUSIBLE = (1e-6, 1e5)
+"""Sizes of the values of a cloud."""
 
 
 def likely_width(values: NDArray[np.float32], stated: int | None = None) -> int | None:
@@ -48,10 +53,9 @@ def likely_width(values: NDArray[np.float32], stated: int | None = None) -> int 
     total = features.var(axis=1).sum()
     if not np.isfinite(total) or total == 0:
         return None
-    # Of w random columns the means differ by chance too; the share is corrected as R squared is.
     between = {width: features.reshape(4, -1, width).mean(axis=1).var(axis=1).sum() / total for width in _WIDTHS}
     best = max(between.values())
-    if best < 0.05:
+    if best < _DIFFERENT:
         return None
     width = next(width for width in _WIDTHS if between[width] * _CLEAR >= best)
     if stated in between and width % stated == 0 and between[stated] > _REPEATS * best:

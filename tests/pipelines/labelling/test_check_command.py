@@ -62,6 +62,15 @@ def test_a_warning_does_not_fail(drive):
     assert "0 errors and 1 warning" in result.output
 
 
+def test_data_of_which_nothing_can_be_read_fail(drive):
+    for number in range(5):
+        drive.path("velodyne", f"{number:06d}").write_bytes(b"")
+    result = label("check", drive.root)
+    assert result.exit_code == 4
+    assert "0 errors and 5 warnings; none of the opened frames can be read" in result.output
+    assert "next:" not in result.output
+
+
 def test_findings_go_to_a_file(far, tmp_path):
     label("check", far.root, "--frames", "000003", "--json", tmp_path / "found.json")
     document = json.loads((tmp_path / "found.json").read_text())
