@@ -7,7 +7,7 @@ import math
 from pointsam.base.errors import CalibrationError, RotationError
 from pointsam.base.paths import data_file, require_name
 from pointsam.base.remote import DataPath
-from pointsam.datasets.io import ImageFile, RawPoints
+from pointsam.datasets.io import ImageFile, point_source
 from pointsam.datasets.nuscenes.index import Index
 from pointsam.datasets.nuscenes.join import LIDAR
 from pointsam.datasets.nuscenes.versions import table_path
@@ -42,7 +42,7 @@ class Exposures:
             DatasetError: as `file`.
         """
         path, t_us, mounting, pose = self._exposure("sweeps", row)
-        return Sweep(RawPoints(path, COLUMNS), t_us, mounting, pose, _RING_GAP_RAD, LIDAR)
+        return Sweep(point_source(path, COLUMNS), t_us, mounting, pose, _RING_GAP_RAD, LIDAR)
 
     def camera(self, row: int) -> CameraView:
         """A row of `images`.
