@@ -190,7 +190,7 @@ def test_another_array_is_DAT006(tmp_path, array):
 
 def test_pickled_objects_are_not_loaded(tmp_path):
     np.save(tmp_path / "a.npy", np.array([[{}, 1, 2, 3]], dtype=object), allow_pickle=True)
-    with pytest.raises(DatasetError, match="DAT006.*Object arrays cannot be loaded"):
+    with pytest.raises(DatasetError, match=r"DAT006.*Object arrays cannot be loaded"):
         read(tmp_path / "a.npy")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pointsam.checks.base import Rule
 from pointsam.checks.rules import (
+    cloud_axes,
     cloud_columns,
     cloud_extent,
     gaps,
@@ -24,6 +25,7 @@ RULES: tuple[Rule, ...] = tuple(
         readable,
         cloud_columns,
         cloud_extent,
+        cloud_axes,
         intensity,
         image_size,
         intrinsics,
