@@ -14,15 +14,19 @@ from pipelines.cli.options import (
     BROKEN_RULE,
     CLUSTERS_OPTIONS,
     DATA_OPTIONS,
-    DATASET_OPTION,
     MASKS_OPTIONS,
     PATH,
     QUARANTINED,
+    READING_OPTIONS,
+    DataOptions,
     PluginName,
+    ReadingOptions,
     RunOptions,
     UserErrors,
+    data_of,
     frame_list,
     options_of,
+    reading_of,
     request_of,
     without_help,
 )
@@ -54,8 +58,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("data", type=data_path)
-@DATASET_OPTION
-@click.option("--version", help="Version folder of the tables, if there are several (v1.0-trainval).")
+@options_of(READING_OPTIONS)
 @click.option("--frames", help="Comma-separated frame ids.")
 @click.option("--split", help="Split or scene name (train, val, scene-0061).")
 @click.option(
@@ -65,27 +68,24 @@ def main() -> None:
 @options_of((ACCEPT_OPTION,))
 @JSON_OPTION
 def check(
-    data: DataPath,
-    dataset: str | None,
-    version: str | None,
     frames: str | None,
     split: str | None,
     sample: int,
     every: bool,
     accepted: tuple[str, ...],
     json_file: Path | None,
+    **options: Unpack[DataOptions],
 ) -> None:
     """Check a data set for mistakes before it is labelled. DATA is not changed.
 
     Times, poses and calibrations of all frames are checked, and the sensor files of an even sample of them. Exit
     status 4: a rule is broken, or none of the opened frames can be read.
     """
-    from pipelines.data import DataSpec
     from pipelines.labelling.check import run_check
     from pipelines.labelling.request import Selection
 
     found = run_check(
-        DataSpec(data, dataset, version),
+        data_of(options),
         Selection(frame_list(frames), split),
         None if every else sample,
         accepted,
@@ -93,7 +93,7 @@ def check(
     show(found.text(), found.as_dict(), json_file)
     if found.broken or not found.usable:
         sys.exit(BROKEN_RULE)
-    remark(f"next: pointsam-label run {shlex.quote(str(data))} --out OUT", json_file)
+    remark(f"next: pointsam-label run {shlex.quote(str(options['data']))} --out OUT", json_file)
 
 
 @main.command()
@@ -143,9 +143,16 @@ def clusters(**options: Unpack[RunOptions]) -> None:
 @click.option("--png", type=PATH, help="Draw the cameras and a bird's-eye view to this file.")
 @click.option("--data", type=data_path, metavar="PATH", help="Data set root, if it has moved since the run.")
 @click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
+@options_of(READING_OPTIONS)
 @JSON_OPTION
 def inspect(
-    out: Path, frame: str, png: Path | None, data: DataPath | None, masks_from: Path | None, json_file: Path | None
+    out: Path,
+    frame: str,
+    png: Path | None,
+    data: DataPath | None,
+    masks_from: Path | None,
+    json_file: Path | None,
+    **options: Unpack[ReadingOptions],
 ) -> None:
     """Show how each cluster of a frame was made. FRAME is an id or a position in the run, from 0."""
     from pipelines.review.inspect import draw_labels, frame_summary
@@ -153,7 +160,7 @@ def inspect(
     document = frame_summary(out, frame)
     show(document.text(), document.as_dict(), json_file)
     if png is not None:
-        draw_labels(out, document.frame_id, png, data, masks_from)
+        draw_labels(out, document.frame_id, png, data, masks_from, reading_of(options))
         remark(f"drew {png}", json_file)
 
 
@@ -169,8 +176,7 @@ def inspect(
     metavar="SOURCE",
     help="Ground truth to use, such as panoptic, lidarseg, semantickitti or boxes.  [default: the best in DATA]",
 )
-@click.option("--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: the run's]")
-@click.option("--version", help="Version folder of the tables.  [default: the run's]")
+@options_of(READING_OPTIONS)
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def evaluate(
     out: Path,
@@ -180,9 +186,8 @@ def evaluate(
     parquet: Path | None,
     against: Path | None,
     truth: str | None,
-    dataset: str | None,
-    version: str | None,
     overwrite: bool,
+    **options: Unpack[ReadingOptions],
 ) -> None:
     """Score labels against ground truth. OUT holds the labels, DATA the ground truth.
 
@@ -193,7 +198,7 @@ def evaluate(
 
     if json_file not in (None, STDOUT):
         require_free(json_file, overwrite)
-    found = run_eval(out, data, markdown, parquet, against, truth, overwrite, dataset, version)
+    found = run_eval(out, data, markdown, parquet, against, truth, overwrite, reading_of(options))
     show(found.text, found.figures, json_file)
     remark(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png", json_file)
     if not found.whole:
@@ -205,10 +210,9 @@ def evaluate(
 @click.argument("data", type=data_path, required=False)
 @click.option("--dest", type=PATH, required=True, help="Folder of the page.")
 @click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
-@click.option(
-    "--frames", help="Comma-separated ids of the frames to show.  [default: worst, best, some between]"
-)
+@click.option("--frames", help="Comma-separated ids of the frames to show.  [default: worst, best, some between]")
 @click.option("--show", "count", type=click.IntRange(1), default=12, show_default=True, help="Show so many frames.")
+@options_of(READING_OPTIONS)
 @click.option("--overwrite", is_flag=True, help="Replace an existing page; other folders are never replaced.")
 def report(
     out: Path,
@@ -218,11 +222,12 @@ def report(
     frames: str | None,
     count: int,
     overwrite: bool,
+    **options: Unpack[ReadingOptions],
 ) -> None:
     """Write a page about the labels of OUT. It shows metrics, charts, the worst and best frames, and a 3D view."""
     from pipelines.review.report import write_report
 
-    page = write_report(out, dest, data, masks_from, count, overwrite, frame_list(frames))
+    page = write_report(out, dest, data, masks_from, count, overwrite, frame_list(frames), reading_of(options))
     click.echo(f"wrote {page}\nnext: open it in a browser; no server is needed")
 
 
@@ -231,7 +236,7 @@ def report(
 @click.argument("data", type=data_path)
 @click.option("--to", "form", type=PluginName("exporters"), required=True, help="Format.")
 @click.option("--dest", type=PATH, required=True, help="Folder to write to.")
-@click.option("--version", help="Version folder of the tables.")
+@options_of(READING_OPTIONS)
 @click.option("--eval-set", "split", default="val", show_default=True, help="Name of the split that the files are for.")
 @click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
@@ -240,16 +245,17 @@ def export(
     data: DataPath,
     form: str,
     dest: Path,
-    version: str | None,
     split: str,
     masks_from: Path | None,
     overwrite: bool,
+    **options: Unpack[ReadingOptions],
 ) -> None:
     """Write labels in another tool's format. See docs/exports.md."""
     from pipelines.review.export import export as write
     from pipelines.review.export import format_of
 
-    written, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
+    reading = reading_of(options)
+    written, note = write(out, data, dest, form, reading, split, masks_from, overwrite), format_of(form).note
     click.echo(f"wrote {counted(written.frames, 'frame')} to {dest} ({form})")
     for text in (*written.notes(), *([note] if note else [])):
         click.echo(f"note: {text}")

@@ -14,7 +14,7 @@ from pointsam.base.plugins import Group, names
 from pointsam.base.remote import DataPath, data_path
 
 if TYPE_CHECKING:
-    from pipelines.data import DataSpec
+    from pipelines.data import DataSpec, Reading
     from pipelines.labelling.request import Request
 
 _C = TypeVar("_C", bound="Callable[..., object] | click.Command")
@@ -58,9 +58,34 @@ class RenamedOption(click.Option):
             self.opts = names
 
 
-DATASET_OPTION = click.option(
-    "--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: recognised by its files]"
+def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    """Comma-separated names; `open_dataset` checks them."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))
+
+
+READING_OPTIONS = (
+    click.option(
+        "--dataset",
+        type=PluginName("datasets"),
+        help="Type of the data set.  [default: the run's, or recognised by its files]",
+    ),
+    click.option(
+        "--version", help="Version folder of the tables, if there are several (v1.0-trainval).  [default: the run's]"
+    ),
+    click.option(
+        "--lidar",
+        metavar="CHANNEL",
+        help="LiDAR whose points are labelled, in data with several.  [default: the run's, or LIDAR_TOP]",
+    ),
+    click.option(
+        "--columns",
+        callback=_names,
+        metavar="x,y,z,...",
+        help="Values of a point in raw LiDAR files, in their order; _ for one that nothing reads.  "
+        "[default: the run's, or those of the layout]",
+    ),
 )
+"""How the data set is read. Every command that takes a data set has them; one that opens a run reads as the run did."""
 ENGINE_OPTION = click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
@@ -78,8 +103,7 @@ ACCEPT_OPTION = click.option(
 DATA_OPTIONS = (
     click.argument("data", type=data_path),
     click.option("--out", type=PATH, required=True, help="Output folder. Running again continues it."),
-    DATASET_OPTION,
-    click.option("--version", help="Version folder of the tables, if there are several (v1.0-trainval)."),
+    *READING_OPTIONS,
     click.option("--frames", help="Comma-separated frame ids."),
     click.option("--split", help="Split or scene name (train, val, scene-0061)."),
     click.option("--sample", type=click.IntRange(1), help="Use so many of them, evenly spaced.  [default: all]"),
@@ -117,23 +141,29 @@ MASKS_OPTIONS = (
 )
 ROOT_OPTIONS = (
     click.option("--data", type=data_path, metavar="PATH", required=True, help="Root of the data set."),
-    DATASET_OPTION,
-    click.option("--version", help="Version folder of the tables."),
+    *READING_OPTIONS,
     click.option("--device", default="cpu", show_default=True, help="Device of the networks: cpu, cuda or cuda:1."),
 )
 """Options of `mixsup-train`."""
 CLUSTERS_OPTIONS = (click.option("--no-sar", is_flag=True, help="Disable separability-aware refinement."),)
 
 
-class _Root(TypedDict):
+class ReadingOptions(TypedDict, total=False):
+    """Values of READING_OPTIONS."""
+
+    dataset: str | None
+    version: str | None
+    lidar: str | None
+    columns: tuple[str, ...] | None
+
+
+class _Root(ReadingOptions):
     data: DataPath
 
 
 class DataOptions(_Root, total=False):
     """Values of the options that name a data set and change its calibration."""
 
-    dataset: str | None
-    version: str | None
     noise: tuple[str, ...]
     calibration: Path | None
 
@@ -232,6 +262,13 @@ def need_torch() -> None:
     require_packages("detect", "torch", "safetensors", "tensorboard")
 
 
+def reading_of(options: ReadingOptions) -> Reading:
+    """How a command's options say that the data set is read."""
+    from pipelines.data import Reading
+
+    return Reading(options.get("dataset"), options.get("version"), options.get("lidar"), options.get("columns"))
+
+
 def data_of(options: DataOptions) -> DataSpec:
     """The data set that a command's options name, with its change of the calibration.
 
@@ -245,8 +282,7 @@ def data_of(options: DataOptions) -> DataSpec:
     file = options.get("calibration")
     return DataSpec(
         root=options["data"],
-        adapter=options.get("dataset"),
-        version=options.get("version"),
+        reading=reading_of(options),
         noise=noise_of(options.get("noise", ())),
         corrections=None if file is None else read_correction(file),
     )

@@ -12,10 +12,10 @@ from click.core import ParameterSource
 
 from pipelines.cli.options import (
     DATA_OPTIONS,
-    DATASET_OPTION,
     MASKS_OPTIONS,
     PATH,
     QUARANTINED,
+    READING_OPTIONS,
     DataOptions,
     RenamedOption,
     RunOptions,
@@ -116,8 +116,7 @@ def noise(**options: Unpack[_NoiseOptions]) -> None:
 @click.argument("data", type=data_path)
 @click.option("--masks-from", type=PATH, required=True, help="Output folder of a labelling run: its masks are used.")
 @click.option("--dest", "--out", "dest", cls=RenamedOption, type=PATH, required=True, help="JSON file to write.")
-@DATASET_OPTION
-@click.option("--version", help="Version folder of the tables, if there are several.")
+@options_of(READING_OPTIONS)
 @click.option(
     "--sample", "most", type=click.IntRange(2), default=100, show_default=True, help="Frames per rig, evenly spaced."
 )
@@ -141,7 +140,8 @@ def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **option
 
     click.echo(find(data_of(options), masks_from, default().clusters, dest, most, overwrite))
     given = [str(options["data"]), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]
-    same = [("--dataset", options["dataset"]), ("--version", options["version"])]
+    same = [(f"--{name}", options[name]) for name in ("dataset", "version", "lidar")]
+    same += [("--columns", ",".join(options["columns"] or ()))]
     same += [("--noise", value) for value in options["noise"]]
     given += [word for option, value in same if value for word in (option, value)]
     click.echo(f"next: pointsam-label clusters {shlex.join(given)}")

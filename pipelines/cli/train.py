@@ -11,9 +11,9 @@ import click
 
 from pipelines.cli.experiment import experiment
 from pipelines.cli.options import (
-    DATASET_OPTION,
     PATH,
     QUARANTINED,
+    READING_OPTIONS,
     ROOT_OPTIONS,
     DataOptions,
     RenamedOption,
@@ -73,8 +73,7 @@ def main() -> None:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw.")
 @click.option("--split", help="Split or scene name (train, scene-0061).")
-@DATASET_OPTION
-@click.option("--version", help="Version folder of the tables.")
+@options_of(READING_OPTIONS)
 @JSON_OPTION
 def budget(
     dest: Path,
@@ -180,13 +179,14 @@ def evaluate(
     """Predict a split and score it. Uses the best checkpoint of RUN."""
     need_torch()
     from pipelines.training.predict import evaluate_run
+    from pipelines.training.run_folder import read_as_fitted
     from pointsam.base.files import require_free
     from pointsam.base.runtime import require_device
 
     require_device(device)
     if json_file not in (None, STDOUT):
         require_free(json_file, overwrite)
-    score = evaluate_run(run, data_of(options).open(), split, device, workers)
+    score = evaluate_run(run, read_as_fitted(run, data_of(options)).open(), split, device, workers)
     show(score.text(), score.as_dict(), json_file)
     if score.bad:
         _print_bad(score.bad)
@@ -214,10 +214,11 @@ def predict(
     """Write predictions of RUN's best checkpoint. Writes a Parquet table and, for nuScenes, results as JSON."""
     need_torch()
     from pipelines.training.predict import predict as run_predict
+    from pipelines.training.run_folder import read_as_fitted
     from pointsam.base.runtime import require_device
 
     require_device(device)
-    made = run_predict(run, data_of(options).open(), split, dest, device, workers, overwrite)
+    made = run_predict(run, read_as_fitted(run, data_of(options)).open(), split, dest, device, workers, overwrite)
     summary = f"{counted(made['boxes'], 'box')} in {counted(made['frames'], 'frame')}: {', '.join(made['files'])}"
     show(summary, made, json_file)
     if made["bad"]:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import open_run
 from pointsam.base.files import require_free, write_together
 from pointsam.base.remote import DataPath
@@ -36,8 +37,7 @@ def run_eval(
     against: Path | None = None,
     truth: str | None = None,
     overwrite: bool = False,
-    dataset: str | None = None,
-    version: str | None = None,
+    reading: Reading = AS_FOUND,
 ) -> Evaluation:
     """Score one folder, or two, and write the requested files.
 
@@ -49,8 +49,7 @@ def run_eval(
         against: a second output folder.
         truth: source of the ground truth, None for the best one.
         overwrite: replace existing files.
-        dataset: type of the data set, None for the run's.
-        version: version folder of the tables, None for the run's.
+        reading: how the data set is read; what is left out is as in the run.
 
     Returns:
         The metrics of both folders.
@@ -62,7 +61,7 @@ def run_eval(
     for path in (markdown, parquet):
         if path is not None:
             require_free(path, overwrite)
-    runs = [open_run(folder, data, None, dataset, version) for folder in (out, against) if folder is not None]
+    runs = [open_run(folder, data, reading=reading) for folder in (out, against) if folder is not None]
     with ExitStack() as stack:
         rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
         on_verdict = rows.add if rows is not None else lambda _: None

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.data import AS_FOUND, Reading
 from pipelines.documents import ClustersDocument
 from pipelines.opened import OpenedRun, open_run
 from pipelines.review.image_quality import image_quality
@@ -61,6 +62,7 @@ def write_report(
     count: int = 12,
     overwrite: bool = False,
     frames: Sequence[str] = (),
+    reading: Reading = AS_FOUND,
 ) -> Path:
     """Score the labels of a folder, if there is ground truth, and write the page.
 
@@ -72,6 +74,7 @@ def write_report(
         count: number of frames to show: the worst, the best, and some between.
         overwrite: replace an existing page; other folders are refused.
         frames: ids of the frames to show in place of `count` others.
+        reading: how the data set is read; what is left out is as in the run.
 
     Returns:
         Path of the page.
@@ -81,7 +84,7 @@ def write_report(
         SchemaError: SCH004 if the labels were made from other data or other masks.
         DatasetError: DAT009 if no frame was labelled, DAT010 if one of `frames` was not; and what reading raises.
     """
-    run = open_run(out, data, masks_from)
+    run = open_run(out, data, masks_from, reading)
     require_replaceable(dest, overwrite, run.folders())
     scores: dict[str, float] = {}
 
