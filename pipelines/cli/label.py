@@ -84,8 +84,9 @@ def check(
     from pipelines.labelling.check import run_check
     from pipelines.labelling.request import Selection
 
+    data = data_of(options)
     found = run_check(
-        data_of(options),
+        data,
         Selection(frame_list(frames), split),
         None if every else sample,
         accepted,
@@ -93,7 +94,10 @@ def check(
     show(found.text(), found.as_dict(), json_file)
     if found.broken or not found.usable:
         sys.exit(BROKEN_RULE)
-    remark(f"next: pointsam-label run {shlex.quote(str(options['data']))} --out OUT", json_file)
+    which = [] if split is None else ["--split", split]
+    which += [] if frames is None else ["--frames", frames]
+    words = [str(data.root), "--out", "OUT", *data.reading.words(), *which]
+    remark(f"next: pointsam-label run {shlex.join(words)}", json_file)
 
 
 @main.command()
@@ -200,7 +204,7 @@ def evaluate(
         require_free(json_file, overwrite)
     found = run_eval(out, data, markdown, parquet, against, truth, overwrite, reading_of(options))
     show(found.text, found.figures, json_file)
-    remark(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png", json_file)
+    remark(f"next: {found.next_command}", json_file)
     if not found.whole:
         sys.exit(QUARANTINED)
 
