@@ -45,7 +45,7 @@ class NothingToScoreError(DatasetError):
 
 
 class BrokenRuleError(PointSamError):
-    """Data that can be read but cannot be right (DAT012). Commands end with exit status 4."""
+    """Data that can be read but cannot be right (DAT003, DAT012). Commands end with exit status 4."""
 
 
 class CalibrationError(PointSamError):
