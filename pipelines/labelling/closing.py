@@ -123,8 +123,16 @@ def _warnings(request: Request, summaries: Sequence[Summary], clusters: dict[str
 def _options(request: Request) -> str:
     """Options that the next stage needs for the same data and recipe."""
     recipe = None if request.config.recipe == "default" else request.config.recipe
-    given = {"dataset": request.data.adapter, "version": request.data.version, "recipe": recipe}
-    return "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
+    read = request.data.reading
+    columns = ",".join(read.columns) if read.columns else None
+    given = {
+        "dataset": read.adapter,
+        "version": read.version,
+        "lidar": read.lidar,
+        "columns": columns,
+        "recipe": recipe,
+    }
+    return "".join(f" --{name} {quote(value)}" for name, value in given.items() if value is not None)
 
 
 def _cost(summary: Summary) -> str:
