@@ -26,10 +26,10 @@ def _has_files(folder: DataPath) -> bool:
     return any(name.lower().endswith(_SUFFIXES) and not name.startswith(".") for name in names_in(folder))
 
 
-def _open_objects(root: DataPath, _version: str | None) -> Dataset:
+def _open_objects(root: DataPath, _version: str | None, columns: tuple[str, ...] | None = None) -> Dataset:
     from pointsam.datasets.kitti.objects import Kitti
 
-    return Kitti(root)
+    return Kitti(root, columns)
 
 
 def tracking_parts(root: DataPath) -> list[DataPath]:
@@ -40,10 +40,10 @@ def tracking_parts(root: DataPath) -> list[DataPath]:
     return [root] if alone else parts
 
 
-def _open_tracking(root: DataPath, _version: str | None) -> Dataset:
+def _open_tracking(root: DataPath, _version: str | None, columns: tuple[str, ...] | None = None) -> Dataset:
     from pointsam.datasets.kitti.tracking import KittiTracking
 
-    return KittiTracking(root)
+    return KittiTracking(root, columns)
 
 
 def sequences_of(root: DataPath) -> list[str]:
@@ -52,12 +52,26 @@ def sequences_of(root: DataPath) -> list[str]:
     return [name for name in folders_in(folder) if (folder / name / "velodyne").is_dir()]
 
 
-def _open_sequences(root: DataPath, _version: str | None) -> Dataset:
+def _open_sequences(root: DataPath, _version: str | None, columns: tuple[str, ...] | None = None) -> Dataset:
     from pointsam.datasets.kitti.semantic import SemanticKitti
 
-    return SemanticKitti(root)
+    return SemanticKitti(root, columns)
 
 
-OBJECTS = DatasetPlugin(KITTI, "training/velodyne or testing/velodyne", _has_objects, _open_objects)
-TRACKING = DatasetPlugin(KITTI, "training/velodyne/SEQUENCE", lambda root: bool(tracking_parts(root)), _open_tracking)
-SEQUENCES = DatasetPlugin(SEMANTICKITTI, "sequences/*/velodyne", lambda root: bool(sequences_of(root)), _open_sequences)
+_OPTIONS = ("columns",)
+
+OBJECTS = DatasetPlugin(KITTI, "training/velodyne or testing/velodyne", _has_objects, _open_objects, options=_OPTIONS)
+TRACKING = DatasetPlugin(
+    KITTI,
+    "training/velodyne/SEQUENCE",
+    lambda root: bool(tracking_parts(root)),
+    _open_tracking,
+    options=_OPTIONS,
+)
+SEQUENCES = DatasetPlugin(
+    SEMANTICKITTI,
+    "sequences/*/velodyne",
+    lambda root: bool(sequences_of(root)),
+    _open_sequences,
+    options=_OPTIONS,
+)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError
 from pointsam.base.remote import DataPath, read_bytes
-from pointsam.datasets.io import ImageFile, image_size
+from pointsam.datasets.io import ImageFile, RawPoints, image_size
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Sweep
@@ -112,6 +112,18 @@ def read_calibration(path: DataPath, imu: bool = False) -> Calibration:
         of_imu = _matrix(path, values, _IMU, (3, 4))
         lidar_SE3_imu = _rigid(path, _IMU[0], of_imu[:, :3], of_imu[:, 3])
     return Calibration(path, projection, rectification @ cam0_SE3_lidar, lidar_SE3_imu)
+
+
+def sweep_at(path: DataPath, columns: tuple[str, ...], t_us: int, world_SE3_ego: SE3) -> Sweep:
+    """A sweep of the LiDAR, whose frame is the ego frame.
+
+    Args:
+        path: its file.
+        columns: names of all values of a point.
+        t_us: its time.
+        world_SE3_ego: pose of the LiDAR.
+    """
+    return Sweep(RawPoints(path, columns), t_us, SE3.identity(), world_SE3_ego, RING_GAP_RAD, LIDAR)
 
 
 def text_lines(path: DataPath, what: str) -> list[str]:

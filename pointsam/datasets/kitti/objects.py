@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
-from pointsam.datasets.io import RawPoints
-from pointsam.datasets.kitti.files import COLUMNS, LIDAR, RING_GAP_RAD, Calibration, read_calibration
+from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, sweep_at
 from pointsam.datasets.kitti.labels import LabelRow, read_labels, unknown_kinds
 from pointsam.datasets.kitti.listing import (
     IMAGES,
@@ -45,7 +44,7 @@ class Kitti:
 
     Args:
         root: the folder that holds training/, testing/ or both.
-        columns: names of all values of a point in the LiDAR files.
+        columns: names of all values of a point in the LiDAR files; None for KITTI's x, y, z, intensity.
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 if it has neither training/velodyne nor testing/velodyne.
@@ -55,8 +54,8 @@ class Kitti:
     taxonomy = KITTI
     visibility_levels: tuple[str, ...] = VISIBILITY
 
-    def __init__(self, root: DataPath, columns: tuple[str, ...] = COLUMNS) -> None:
-        self.root, self._columns = data_path(root), columns
+    def __init__(self, root: DataPath, columns: tuple[str, ...] | None = None) -> None:
+        self.root, self._columns = data_path(root), columns or COLUMNS
         self._listed: dict[str, _Files] = {}
         if not is_folder(self.root):
             raise DatasetError("DAT001", f"{self.root}: no such folder", "check the path")
@@ -108,8 +107,7 @@ class Kitti:
         files, stem = self._place(frame_id)
         files.images.require("images of camera 2")
         calibration = self._calibration(frame_id)
-        still = SE3.identity()
-        sweep = Sweep(RawPoints(files.sweeps.path(stem), self._columns), 0, still, still, RING_GAP_RAD, LIDAR)
+        sweep = sweep_at(files.sweeps.path(stem), self._columns, 0, SE3.identity())
         view = calibration.view(CAMERA, files.images.image(stem), sweep)
         return Frame(frame_id, self.scene(frame_id), (sweep,), neighbours={}, cameras=(view,))
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
-from pointsam.datasets.io import RawPoints, read_points
+from pointsam.datasets.io import read_points
 from pointsam.datasets.kitti import sequences_of
-from pointsam.datasets.kitti.files import COLUMNS, LIDAR, RING_GAP_RAD, Calibration, read_calibration, text_lines
+from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, sweep_at, text_lines
 from pointsam.datasets.kitti.listing import IMAGES, SWEEPS, Listing, composed, frame_number, frame_parts, require_names
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
@@ -46,7 +46,7 @@ class SemanticKitti:
 
     Args:
         root: the folder.
-        columns: names of all values of a point in the LiDAR files.
+        columns: names of all values of a point in the LiDAR files; None for KITTI's x, y, z, intensity.
 
     Raises:
         DatasetError: DAT001 if it is missing, DAT002 if it has no sequences/*/velodyne.
@@ -56,8 +56,8 @@ class SemanticKitti:
     taxonomy = SEMANTICKITTI
     visibility_levels: tuple[str, ...] = ()
 
-    def __init__(self, root: DataPath, columns: tuple[str, ...] = COLUMNS) -> None:
-        self.root, self._columns = data_path(root), columns
+    def __init__(self, root: DataPath, columns: tuple[str, ...] | None = None) -> None:
+        self.root, self._columns = data_path(root), columns or COLUMNS
         if not is_folder(self.root):
             raise DatasetError("DAT001", f"{self.root}: no such folder", "check the path")
         self._here = sequences_of(self.root)
@@ -230,7 +230,7 @@ class SemanticKitti:
                 pose = world_SE3_cam0 @ self._calibration(name).rect_SE3_lidar
             if times is not None and row < len(times):
                 t_us = round(float(times[row, 0]) * 1e6)
-        return Sweep(RawPoints(path, self._columns), t_us, SE3.identity(), pose, RING_GAP_RAD, LIDAR)
+        return sweep_at(path, self._columns, t_us, pose)
 
 
 def _table(path: DataPath, width: int) -> NDArray[np.float64] | None:

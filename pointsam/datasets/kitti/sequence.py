@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.remote import DataPath, read_bytes
-from pointsam.datasets.io import RawPoints
 from pointsam.datasets.kitti import folders_in
-from pointsam.datasets.kitti.files import LIDAR, RING_GAP_RAD, Calibration, read_calibration
+from pointsam.datasets.kitti.files import Calibration, read_calibration, sweep_at
 from pointsam.datasets.kitti.labels import NO_TRACK, LabelRow, SequenceLabels
 from pointsam.datasets.kitti.listing import IMAGES, SWEEPS, TEXTS, Listing, frame_number, natural
 from pointsam.datasets.kitti.oxts import read_poses
@@ -107,8 +106,7 @@ class TrackingSequence:
             lidar_SE3_imu = self.calibration.lidar_SE3_imu
             assert lidar_SE3_imu is not None  # asked for
             world_SE3_ego = self._world_SE3_imu(number) @ lidar_SE3_imu.inverse()
-        source = RawPoints(path, self.columns)
-        return Sweep(source, number * PERIOD_US, SE3.identity(), world_SE3_ego, RING_GAP_RAD, LIDAR)
+        return sweep_at(path, self.columns, number * PERIOD_US, world_SE3_ego)
 
     def rows(self, stem: str) -> tuple[LabelRow, ...] | None:
         """The rows of a frame in the label file; None without a file.

@@ -41,7 +41,7 @@ class KittiTracking:
 
     Args:
         root: the folder that holds training/, testing/ or both, or the folders of the sensors themselves.
-        columns: names of all values of a point in the LiDAR files.
+        columns: names of all values of a point in the LiDAR files; None for KITTI's x, y, z, intensity.
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 if it has no velodyne/SEQUENCE, DAT011 if two sequences
@@ -52,7 +52,7 @@ class KittiTracking:
     taxonomy = KITTI
     visibility_levels: tuple[str, ...] = VISIBILITY
 
-    def __init__(self, root: DataPath, columns: tuple[str, ...] = COLUMNS) -> None:
+    def __init__(self, root: DataPath, columns: tuple[str, ...] | None = None) -> None:
         self.root = data_path(root)
         if not is_folder(self.root):
             raise DatasetError("DAT001", f"{self.root}: no such folder", "check the path")
@@ -63,7 +63,7 @@ class KittiTracking:
                 f"{self.root}: no KITTI tracking folder, it has no training/velodyne/0000 or the like",
                 "give the folder that holds training/ (with velodyne, image_02, calib, label_02, oxts)",
             )
-        found = [one for part in parts for one in TrackingSequence.all_of(part, _prefix(part), columns)]
+        found = [one for part in parts for one in TrackingSequence.all_of(part, _prefix(part), columns or COLUMNS)]
         self._sequences = {one.scene: one for one in found}
         if len(self._sequences) < len(found):
             raise DatasetError("DAT011", f"{self.root}: two sequences have the name of one", "rename one of them")

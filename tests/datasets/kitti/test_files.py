@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.datasets import open_dataset
 from pointsam.datasets.kitti.files import read_calibration, text_lines
 
 CALIB = {
@@ -111,3 +112,15 @@ def test_marks_and_windows_line_ends_are_no_part_of_a_line(tmp_path, encoding):
     mark = "\ufeff" if encoding == "utf-16-be" else ""
     (tmp_path / "a.txt").write_bytes(f"{mark}Tr: 1 \r\n\r\n é\t\r\n".encode(encoding))
     assert text_lines(tmp_path / "a.txt", "file") == ["Tr: 1", "", "é"]
+
+
+@pytest.mark.parametrize("make", ["kitti", "tracking", "semantic"])
+def test_columns_of_the_sweeps_may_be_stated(tmp_path, make):
+    from helpers.kitti_root import make_kitti
+    from helpers.semantic_root import make_semantic
+    from helpers.tracking_root import make_tracking
+
+    {"kitti": make_kitti, "tracking": make_tracking, "semantic": make_semantic}[make](tmp_path)
+    columns = ("x", "y", "z", "intensity", "ring")
+    data = open_dataset(tmp_path, columns=columns)
+    assert data.frame(data.frame_ids()[0]).sweep.source.columns == columns
