@@ -48,6 +48,10 @@ class BrokenRuleError(PointSamError):
     """Data that can be read but cannot be right (DAT012). Commands end with exit status 4."""
 
 
+class ChangedSourceError(DatasetError):
+    """Sensor data, or masks, that have changed since labels were made from them (DAT013)."""
+
+
 class CalibrationError(PointSamError):
     """A pose or a camera that is not possible (CAL...)."""
 
