@@ -55,6 +55,10 @@ class BrokenRuleError(PointSamError):
     """
 
 
+class ChangedSourceError(DatasetError):
+    """Sensor data, or masks, that have changed since labels were made from them (DAT013)."""
+
+
 class CalibrationError(PointSamError):
     """A pose or a camera that is not possible (CAL...)."""
 
