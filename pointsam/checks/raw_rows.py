@@ -94,10 +94,12 @@ def kind_of(raw: bytes) -> Kind | None:
         return "<f8"
     if _plausible(_values(raw, "<f4")) >= _MOST:
         return "<f4"
-    for kind in (">f4", ">f8"):
+    swapped: tuple[Kind, ...] = (">f4", ">f8")
+    for kind in swapped:
         if _plausible(_values(raw, kind)) >= _MOST:
             return kind
-    for kind in ("<i4", "<i2"):
+    integers: tuple[Kind, ...] = ("<i4", "<i2")
+    for kind in integers:
         values = _values(raw, kind)
         if (np.abs(values) < _LARGEST_INTEGER).mean() > 0.99 and likely_width(values) is not None:
             return kind

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +27,8 @@ MOST_BYTES = 2 << 30
 """Largest file that is read as one sweep: 2 GiB are more than a hundred million points."""
 HEAD_BYTES = 1 << 16
 """Largest header."""
+SUFFIXES = (".bin", ".pcd", ".ply", ".npy")
+"""Suffixes of files of points, in small letters; raw rows may have any other."""
 _FORMATS = {".pcd": pcd.header, ".ply": ply.header}
 
 
@@ -45,7 +46,53 @@ def point_source(path: DataPath, columns: tuple[str, ...]) -> PointSource:
 
 
 @dataclass(frozen=True)
-class RawPoints:
+class CloudFile:
+    """A file of points.
+
+    Args:
+        path: the file.
+    """
+
+    path: DataPath
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def open(self) -> BinaryIO:
+        """A stream of the file's bytes.
+
+        Raises:
+            OSError: if it cannot be opened or is not a regular file: opening a pipe would wait for its other end.
+        """
+        path = self.path
+        if isinstance(path, Path) and not stat.S_ISREG(mode := path.stat().st_mode):
+            code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+            raise OSError(code, "is a folder" if stat.S_ISDIR(mode) else "is not a regular file", str(path))
+        return path.open("rb")
+
+    def content(self) -> bytes:
+        """The bytes of the file.
+
+        Raises:
+            OSError: as `open`, or if it cannot be read.
+            DatasetError: DAT006 if it is larger than MOST_BYTES.
+        """
+        with self.open() as stream:
+            size = stream.seek(0, os.SEEK_END)
+            if size > MOST_BYTES:
+                raise DatasetError(
+                    "DAT006",
+                    f"{self.path}: {size} bytes are too many for one sweep; at most {MOST_BYTES} are read",
+                    "split accumulated clouds into sweeps, or leave the frame out",
+                )
+            stream.seek(0)
+            return stream.read()
+
+
+@dataclass(frozen=True)
+class RawPoints(CloudFile):
     """A file of rows, one per point.
 
     Args:
@@ -54,13 +101,7 @@ class RawPoints:
             they state a unit or a type.
     """
 
-    path: DataPath
     layout: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -71,15 +112,6 @@ class RawPoints:
         """
         return row_layout(self.layout).names
 
-    def content(self) -> bytes:
-        """The bytes of the file.
-
-        Raises:
-            OSError: if it cannot be read or is not a regular file.
-            DatasetError: DAT006 if it is larger than MOST_BYTES.
-        """
-        return _content(self.path)
-
     def read(self, columns: Sequence[str]) -> NDArray[np.float32]:
         """(N,len(columns)) values of the file.
 
@@ -88,7 +120,7 @@ class RawPoints:
             DatasetError: DAT006 if its size is not a multiple of the size of a point, or if it is another format or
                 too large.
         """
-        raw, layout = _content(self.path), row_layout(self.layout)
+        raw, layout = self.content(), row_layout(self.layout)
         for suffix, magic in ((".pcd", pcd.MAGIC), (".ply", ply.MAGIC), (".npy", npy.MAGIC)):
             if raw.startswith(magic):
                 raise DatasetError(
@@ -107,7 +139,7 @@ class RawPoints:
 
 
 @dataclass(frozen=True)
-class NpyPoints:
+class NpyPoints(CloudFile):
     """A NumPy array with one row per point.
 
     Args:
@@ -115,13 +147,7 @@ class NpyPoints:
         layout: all values of a row, as in `RawPoints`; types are those of the array.
     """
 
-    path: DataPath
     layout: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -140,12 +166,12 @@ class NpyPoints:
             DatasetError: DAT006 if it is truncated, too large or no array with as many columns.
         """
         layout = row_layout(self.layout)
-        values = npy.rows(_content(self.path), len(layout.columns), self.name)
+        values = npy.rows(self.content(), len(layout.columns), self.name)
         return layout.joined([values[:, layout.names.index(name)] for name in columns], columns)
 
 
 @dataclass(frozen=True)
-class HeadedPoints:
+class HeadedPoints(CloudFile):
     """A .pcd or .ply file.
 
     Its columns are x, y and z, and intensity, ring and time_s if it has them. Times of unknown units are not used.
@@ -153,13 +179,6 @@ class HeadedPoints:
     Args:
         path: the file.
     """
-
-    path: DataPath
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -169,7 +188,7 @@ class HeadedPoints:
             DatasetError: DAT004 if the file cannot be read, DAT006 on a malformed header.
         """
         try:
-            with _opened(self.path) as stream:
+            with self.open() as stream:
                 return self._header(stream.read(HEAD_BYTES)).columns
         except READ_ERRORS as error:
             raise unreadable("LiDAR file", self.name, error) from error
@@ -182,31 +201,8 @@ class HeadedPoints:
             DatasetError: DAT006 if it is truncated, malformed or too large.
             BackendError: BCK005 if the package is missing that decompresses it.
         """
-        raw = _content(self.path)
+        raw = self.content()
         return self._header(raw[:HEAD_BYTES]).rows(raw, columns, self.name)
 
     def _header(self, head: bytes) -> Header:
         return _FORMATS[self.path.suffix.lower()](head, self.name)
-
-
-@contextmanager
-def _opened(path: DataPath) -> Iterator[BinaryIO]:
-    """A stream of a regular file of bounded size. Opening a pipe would wait for its other end."""
-    if isinstance(path, Path) and not stat.S_ISREG(mode := path.stat().st_mode):
-        code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
-        raise OSError(code, "is a folder" if stat.S_ISDIR(mode) else "is not a regular file", str(path))
-    with path.open("rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        if size > MOST_BYTES:
-            raise DatasetError(
-                "DAT006",
-                f"{path}: {size} bytes are too many for one sweep; at most {MOST_BYTES} are read",
-                "split accumulated clouds into sweeps, or leave the frame out",
-            )
-        stream.seek(0)
-        yield stream
-
-
-def _content(path: DataPath) -> bytes:
-    with _opened(path) as stream:
-        return stream.read()

@@ -49,10 +49,13 @@ class Picture:
 
 
 class NoSweeps:
-    """A data set without sweeps between the key frames."""
+    """A data set without sweeps between the key frames and without ground truth."""
 
     def past_sweeps(self, frame_id, count):
         return []
+
+    def point_truth(self, frame_id):
+        return None
 
 
 @pytest.fixture

@@ -237,6 +237,7 @@ def test_what_is_no_file_is_DAT004(tmp_path, suffix, kind):
 def test_a_file_too_large_for_a_sweep_is_DAT006_before_it_is_read(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     with path.open("wb") as stream:
+        stream.write({".pcd": FILES["binary.pcd"], ".ply": FILES["little.ply"]}.get(suffix, b""))
         stream.truncate(2**40)
     with pytest.raises(DatasetError, match="too many for one sweep") as raised:
         read(path)
@@ -244,11 +245,11 @@ def test_a_file_too_large_for_a_sweep_is_DAT006_before_it_is_read(tmp_path, suff
 
 
 def test_points_that_do_not_fit_into_memory_are_DAT006(tmp_path, monkeypatch):
-    def full(_path):
+    def full(_self):
         raise MemoryError
 
     (tmp_path / "a.bin").write_bytes(ROWS.tobytes())
-    monkeypatch.setattr(clouds, "_content", full)
+    monkeypatch.setattr(clouds.RawPoints, "content", full)
     with pytest.raises(DatasetError, match="do not fit into memory") as raised:
         read(tmp_path / "a.bin")
     assert raised.value.code == "DAT006"

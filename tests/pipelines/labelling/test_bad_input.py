@@ -217,7 +217,7 @@ def test_a_root_that_lacks_one_table(run, root, tmp_path):
 )
 def test_a_row_that_points_to_a_missing_token(run, root, tmp_path, table, field):
     path = edit(root, table, lambda rows: [row.update({field: "gone"}) for row in rows])
-    refused(run(), "DAT003", path, f"'{field}'", "'gone'")
+    refused(run(), "DAT003", path, f"'{field}'", "'gone'", status=4)
     assert not (tmp_path / "out").exists()
 
 
