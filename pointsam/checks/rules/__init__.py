@@ -12,6 +12,7 @@ from pointsam.checks.rules import (
     image_size,
     intensity,
     intrinsics,
+    label_packs,
     mounting,
     past_sweeps,
     points_in_view,
@@ -37,6 +38,7 @@ RULES: tuple[Rule, ...] = tuple(
         gaps,
         poses,
         past_sweeps,
+        label_packs,
     )
 )
 """All rules, in the order in which they are reported."""
