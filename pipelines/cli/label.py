@@ -35,7 +35,7 @@ from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
 from pointsam import __version__
 from pointsam.base.remote import DataPath, data_path
-from pointsam.base.words import counted
+from pointsam.base.words import counted, did_you_mean
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -84,8 +84,9 @@ def check(
     from pipelines.labelling.check import run_check
     from pipelines.labelling.request import Selection
 
+    data = data_of(options)
     found = run_check(
-        data_of(options),
+        data,
         Selection(frame_list(frames), split),
         None if every else sample,
         accepted,
@@ -93,7 +94,10 @@ def check(
     show(found.text(), found.as_dict(), json_file)
     if found.broken or not found.usable:
         sys.exit(BROKEN_RULE)
-    remark(f"next: pointsam-label run {shlex.quote(str(options['data']))} --out OUT", json_file)
+    which = [] if split is None else ["--split", split]
+    which += [] if frames is None else ["--frames", frames]
+    words = [str(data.root), "--out", "OUT", *data.reading.words(), *which]
+    remark(f"next: pointsam-label run {shlex.join(words)}", json_file)
 
 
 @main.command()
@@ -200,7 +204,7 @@ def evaluate(
         require_free(json_file, overwrite)
     found = run_eval(out, data, markdown, parquet, against, truth, overwrite, reading_of(options))
     show(found.text, found.figures, json_file)
-    remark(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png", json_file)
+    remark(f"next: {found.next_command}", json_file)
     if not found.whole:
         sys.exit(QUARANTINED)
 
@@ -265,17 +269,22 @@ def export(
 @click.argument("code", required=False)
 def explain(code: str | None) -> None:
     """Explain an error CODE, or a rule of `check`. Without a code, list all codes and rules."""
+    from pointsam.base.errors import SchemaError
     from pointsam.base.explanations import explain as text_of
     from pointsam.base.explanations import titles
     from pointsam.checks.rules import RULES
 
     rules = {rule.id: rule for rule in RULES}
-    if code in rules:
-        rule = rules[code]
-        click.echo(f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}")
-        return
     if code is not None:
-        click.echo(text_of(code))
+        rule = rules.get(code.lower())
+        if rule is not None:
+            click.echo(f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}")
+        elif code.upper() in titles():
+            click.echo(text_of(code))
+        else:
+            near = did_you_mean(code, (*titles(), *rules))
+            problem = f"there is no error code or rule {code!r}{near}"
+            raise SchemaError("SCH005", problem, "pointsam-label explain lists all")
         return
     click.echo("\n".join(f"{known}  {title}" for known, title in titles().items()))
     click.echo("\n" + "\n".join(f"{rule.id}  {rule.title}" for rule in RULES))

@@ -138,12 +138,10 @@ def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **option
     from pipelines.robustness.calibrate import calibrate as find
     from pointsam.stages.recipes import default
 
-    click.echo(find(data_of(options), masks_from, default().clusters, dest, most, overwrite))
+    data = data_of(options)
+    click.echo(find(data, masks_from, default().clusters, dest, most, overwrite))
     given = [str(options["data"]), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]
-    same = [(f"--{name}", options[name]) for name in ("dataset", "version", "lidar")]
-    same += [("--columns", ",".join(options["columns"] or ()))]
-    same += [("--noise", value) for value in options["noise"]]
-    given += [word for option, value in same if value for word in (option, value)]
+    given += data.reading.words() + [word for value in options["noise"] for word in ("--noise", value)]
     click.echo(f"next: pointsam-label clusters {shlex.join(given)}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -155,7 +156,8 @@ def fit(
         have = "frame has" if fitted.quarantined == 1 else "frames have"
         click.echo(f"{fitted.quarantined} {have} no labels: quarantined by the labelling run", err=True)
     steps = counted(fitted.steps, "step")
-    remark(f"{out}: {steps} in {fitted.seconds:.0f} s\nnext: mixsup-train eval {out} --data {data.root}", json_file)
+    scored = [str(out), "--data", str(data.root), *data.reading.words(), "--split", val or "SPLIT"]
+    remark(f"{out}: {steps} in {fitted.seconds:.0f} s\nnext: mixsup-train eval {shlex.join(scored)}", json_file)
     if fitted.bad or fitted.quarantined:
         sys.exit(QUARANTINED)
 

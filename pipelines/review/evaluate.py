@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -22,11 +23,13 @@ class Evaluation(NamedTuple):
         text: the tables.
         figures: JSON values of the metrics of each folder.
         whole: whether all frames with ground truth could be scored.
+        next_command: the command to run next.
     """
 
     text: str
     figures: list[dict[str, object]]
     whole: bool
+    next_command: str
 
 
 def run_eval(
@@ -77,4 +80,7 @@ def run_eval(
     if markdown is not None:
         write_together([(markdown, page.encode())])
     whole = not any(report.not_scored for report in reports)
-    return Evaluation("\n\n".join(pages), [report.as_dict() for report in reports], whole)
+    words = ["pointsam-label", "inspect", str(out), "0"]
+    if "masks" in runs[0].labels.stages:  # pictures need them
+        words += ["--png", "frame.png", "--data", str(data)]
+    return Evaluation("\n\n".join(pages), [report.as_dict() for report in reports], whole, shlex.join(words))

@@ -49,7 +49,7 @@ class NothingToScoreError(DatasetError):
 
 
 class BrokenRuleError(PointSamError):
-    """Data that can be read but cannot be right (DAT012), or for which there is no adapter (DAT013).
+    """Data that can be read but cannot be right (DAT003, DAT012), or for which there is no adapter (DAT013).
 
     Commands end with exit status 4.
     """

@@ -93,6 +93,17 @@ class HasLidarTokens(Protocol):
 
 
 @runtime_checkable
+class HasLidarChannel(Protocol):
+    """A data set of which one of several LiDARs is read.
+
+    Attributes:
+        lidar: its channel; None for the usual one. A run records it.
+    """
+
+    lidar: str | None
+
+
+@runtime_checkable
 class HasRectifiedCamera(Protocol):
     """A data set whose labels are in the rectified frame of a camera, as KITTI's are. Frames have this camera only."""
 
