@@ -13,7 +13,7 @@ from pipelines.training.official import Official, official, posed
 from pipelines.training.recipe_file import Network
 from pipelines.training.scores import ClassScore, FailureScore, QualityScore, ScoreDocument, number, numbers
 from pointsam.base.document import json_object
-from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
@@ -175,16 +175,28 @@ def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, st
     Args:
         dataset: a data set with boxes.
         found: predictions in all frames that could be read.
-        bad: frame_id -> why the frame could not be read.
+        bad: frame_id -> why the frame could not be read. Frames whose ground truth cannot be read are added.
 
     Raises:
-        DatasetError: DAT011 if a frame has no boxes.
+        DatasetError: if no frame has ground truth that can be read: DAT011 if it has none, and what reading raises.
     """
     accumulator = DetectionAccumulator(dataset.taxonomy.names)
+    scored, first = list[FramePredictions](), None
     for frame in found:
-        accumulator.add(frame.frame_boxes(), truth_of(dataset, frame.frame_id), dataset.scene(frame.frame_id))
+        try:
+            truth = truth_of(dataset, frame.frame_id)
+        except PointSamError as error:
+            if not error.of_frame:
+                raise
+            first = first or error
+            bad[frame.frame_id] = f"[{error.code}] {error.message}"
+            continue
+        accumulator.add(frame.frame_boxes(), truth, dataset.scene(frame.frame_id))
+        scored.append(frame)
+    if first is not None and not scored:
+        raise first
     costs = failures(*accumulator.frames, dataset.taxonomy.names)
-    return Score(accumulator.result(), costs, official(dataset, found, bad), bad)
+    return Score(accumulator.result(), costs, official(dataset, scored, bad), bad)
 
 
 class Predicted(TypedDict):
