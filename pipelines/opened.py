@@ -16,7 +16,8 @@ from pointsam.evaluate.labels import require_same_classes, require_same_data
 from pointsam.stages.frame import instance_map
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.store.reader import Labels
-from pointsam.types import FrameLabels, ImageMasks, InstanceMap
+from pointsam.store.sources import MASKS, UNREAD, require_unchanged
+from pointsam.types import Frame, FrameLabels, ImageMasks, InstanceMap
 
 
 class StoredMasks:
@@ -67,6 +68,20 @@ class StoredMasks:
             if row.status != "ok":
                 raise QuarantinedError(row.error_code, row.error, "correct the file, then run with --retry-failed")
         return images
+
+    def checked_sources(self, frame: Frame, again: bool = False) -> dict[str, str]:
+        """The digest of the masks of a frame, for the labels that are made from them; see `pointsam.store.sources`.
+
+        Args:
+            frame: the frame.
+            again: accept changed sweeps that the masks do not depend on.
+
+        Raises:
+            ChangedSourceError: DAT013 if an image or a sweep has changed since the masks were made.
+        """
+        made = self.labels.sources("masks", frame.frame_id)
+        require_unchanged(made, frame, "masks", lambda name: not (again and name.startswith(UNREAD)))
+        return {name: made[name] for name in (MASKS,) if name in made}
 
     def painted(self, image: ImageMasks, config: ClustersConfig) -> InstanceMap:
         """Instance map of an image: the object of every pixel."""

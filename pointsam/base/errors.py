@@ -49,10 +49,14 @@ class NothingToScoreError(DatasetError):
 
 
 class BrokenRuleError(PointSamError):
-    """Data that can be read but cannot be right (DAT003, DAT012), or for which there is no adapter (DAT013).
+    """Data that can be read but cannot be right (DAT003, DAT012), or for which there is no adapter (DAT014).
 
     Commands end with exit status 4.
     """
+
+
+class ChangedSourceError(DatasetError):
+    """Sensor data, or masks, that have changed since labels were made from them (DAT013)."""
 
 
 class CalibrationError(PointSamError):

@@ -133,7 +133,7 @@ def unread(root: DataPath, layouts: Sequence[Layout] = FOREIGN, depth: int = 2) 
         missing = f"; {' and '.join(lacks)} are missing, too" if lacks else ""
         way = f"{layout.remedy}; or write a plug-in (docs/plugins.md)"
         what = f"{root}: this is {layout.name}, for which PointSAM has no adapter: it has {sign.path}{missing}"
-        return BrokenRuleError("DAT013", what, way)
+        return BrokenRuleError("DAT014", what, way)
     return None
 
 

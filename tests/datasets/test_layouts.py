@@ -47,7 +47,7 @@ def test_every_foreign_layout_has_an_example():
 def test_a_layout_without_an_adapter_is_named_with_the_way_out(root, name):
     with pytest.raises(BrokenRuleError) as raised:
         open_dataset(root(FOREIGN_ROOTS[name]))
-    assert raised.value.code == "DAT013"
+    assert raised.value.code == "DAT014"
     assert f"this is {name}, for which PointSAM has no adapter" in raised.value.message
     assert "docs/own_data.md" in raised.value.hint
     assert "docs/plugins.md" in raised.value.hint
@@ -71,7 +71,7 @@ def test_waymo_in_kittis_layout_is_refused_unless_it_is_named(root, sign):
         root("training/image_4/0000000.png")
     else:
         (made / "training" / "calib" / "0000000.txt").write_text("Tr_velo_to_cam_0: 1 0 0\n")
-    with pytest.raises(BrokenRuleError, match=rf"DAT013.*{LIKE_KITTI[0].name.split(' (')[0]}"):
+    with pytest.raises(BrokenRuleError, match=rf"DAT014.*{LIKE_KITTI[0].name.split(' (')[0]}"):
         open_dataset(made)
     assert open_dataset(made, "kitti").frame_ids() == ["0000000"]
 
