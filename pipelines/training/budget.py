@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pointsam.base.errors import DatasetError, PointSamError, StoreError
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.data.budget import Budget, BudgetConfig, Objects, sample_budget
@@ -103,7 +104,7 @@ def _of_frame(dataset: Dataset, frame_id: str, count: bool) -> _FrameObjects:
     ours = np.flatnonzero(boxes.class_id != BACKGROUND)
     points = np.zeros(len(boxes), dtype=np.int64)
     if count:
-        points = count_points(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, boxes)
+        points = count_points(read_frame_points(read_cloud_frame(dataset, frame_id)).xyz_lidar_m, boxes)
     known = dataset.velocities_mps(frame_id)
     return _FrameObjects(
         tuple(boxes.token[k] for k in ours),

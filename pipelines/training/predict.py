@@ -18,6 +18,7 @@ from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasLidarTokens
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.checkpoint import Checkpoint
@@ -162,7 +163,7 @@ def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
     boxes = dataset.boxes(frame_id)
     if boxes is None:
         raise DatasetError("DAT011", f"{dataset.root}: frame {frame_id!r} has no boxes", "choose a split with boxes")
-    points = count_points(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, boxes)
+    points = count_points(read_frame_points(read_cloud_frame(dataset, frame_id)).xyz_lidar_m, boxes)
     ours = boxes.class_id != BACKGROUND
     true = rows(boxes)[ours]
     classes, score = boxes.class_id[ours].astype(np.int64), points[ours].astype(np.float64)

@@ -9,7 +9,7 @@ from pathlib import Path
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, PluginError
 from pointsam.base.remote import DataPath, data_path, is_folder, names_in, unreadable
-from pointsam.datasets.base import Dataset, DatasetPlugin
+from pointsam.datasets.base import Dataset, DatasetPlugin, HasClouds
 from pointsam.datasets.io import XYZ
 from pointsam.datasets.layouts import LIKE_KITTI, incomplete, packed, unread
 from pointsam.types import Frame
@@ -89,6 +89,15 @@ def read_frame(dataset: Dataset, frame_id: str) -> Frame:
         if error.errno in _OF_THE_MACHINE:
             raise
         raise unreadable("frame", f"{dataset.root}, {frame_id}", error) from error
+
+
+def read_cloud_frame(dataset: Dataset, frame_id: str) -> Frame:
+    """A frame for its points only: it has no cameras if the data set can do without images.
+
+    Raises:
+        DatasetError, CalibrationError: as `Dataset.frame`.
+    """
+    return dataset.cloud(frame_id) if isinstance(dataset, HasClouds) else dataset.frame(frame_id)
 
 
 def _columns(columns: Sequence[str]) -> tuple[str, ...]:

@@ -104,6 +104,18 @@ class HasLidarChannel(Protocol):
 
 
 @runtime_checkable
+class HasClouds(Protocol):
+    """A data set whose points can be read where images are missing."""
+
+    def cloud(self, frame_id: str) -> Frame:
+        """The frame without its cameras, for whoever needs the points only.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame; what its poses raise.
+        """
+
+
+@runtime_checkable
 class HasRectifiedCamera(Protocol):
     """A data set whose labels are in the rectified frame of a camera, as KITTI's are. Frames have this camera only."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -104,12 +105,20 @@ class Kitti:
             MissingFolderError: DAT001 if there are no images or no calibrations at all.
             CalibrationError: CAL001, CAL002, CAL003, naming file and key.
         """
-        files, stem = self._place(frame_id)
+        (files, stem), cloud = self._place(frame_id), self.cloud(frame_id)
         files.images.require("images of camera 2")
-        calibration = self._calibration(frame_id)
+        view = self._calibration(frame_id).view(CAMERA, files.images.image(stem), cloud.sweep)
+        return replace(cloud, cameras=(view,))
+
+    def cloud(self, frame_id: str) -> Frame:
+        """The frame without its camera; needs neither image nor calibration.
+
+        Raises:
+            DatasetError: DAT010 on an unknown id.
+        """
+        files, stem = self._place(frame_id)
         sweep = sweep_at(files.sweeps.path(stem), self._columns, 0, SE3.identity())
-        view = calibration.view(CAMERA, files.images.image(stem), sweep)
-        return Frame(frame_id, self.scene(frame_id), (sweep,), neighbours={}, cameras=(view,))
+        return Frame(frame_id, self.scene(frame_id), (sweep,), neighbours={}, cameras=())
 
     def scene(self, frame_id: str) -> str:
         """The folder, training or testing: KITTI does not state which frames belong to one drive."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,13 +111,22 @@ class KittiTracking:
         sequence, stem = self._place(frame_id)
         if not any(other.images.stems for other in self._sequences.values()):
             sequence.images.require("images of camera 2")
-        sweep = sequence.sweep(stem)
-        view = sequence.calibration.view(sequence.camera, sequence.images.image(stem), sweep)
+        cloud = self.cloud(frame_id)
+        view = sequence.calibration.view(sequence.camera, sequence.images.image(stem), cloud.sweep)
+        return replace(cloud, cameras=(view,))
+
+    def cloud(self, frame_id: str) -> Frame:
+        """The frame without its camera; needs no image.
+
+        Raises:
+            DatasetError, CalibrationError: as `frame`.
+        """
+        sequence, stem = self._place(frame_id)
         stems = sequence.sweeps.stems
         place, last = stems.index(stem), len(stems) - 1
         near = {offset: stems[min(max(place + offset, 0), last)] for offset in NEIGHBOURS}
         neighbours = {offset: sequence.sweep(other) for offset, other in near.items()} if sequence.has_poses else {}
-        return Frame(frame_id, sequence.scene, (sweep,), neighbours, (view,))
+        return Frame(frame_id, sequence.scene, (sequence.sweep(stem),), neighbours, cameras=())
 
     def scene(self, frame_id: str) -> str:
         """The sequence of the frame."""

@@ -1,6 +1,7 @@
 """One label file that cannot be read sets aside the truth of its frame, and nothing else."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -79,3 +80,10 @@ def test_predictions_are_scored_on_the_other_frames(broken):
     assert result.quality.num_frames == 1
     with pytest.raises(DatasetError, match="DAT011"):
         score(data, found[1:], {})
+
+
+def test_a_budget_needs_no_images(tiny_kitti, tmp_path):
+    shutil.rmtree(tiny_kitti.root / "training" / "image_2")
+    said = train("budget", tiny_kitti.root, "--dest", tmp_path / "budget", "--fraction", 1)
+    assert said.exit_code == 0, said.output
+    assert len(read_budget(tmp_path / "budget").frames) == 2
