@@ -55,7 +55,7 @@ LIKE_KITTI = (
         ("training/image_4", "testing/image_4"),
         "its image_2 is another camera than KITTI's, and its sweeps have six values: write image_0, P0 and "
         "Tr_velo_to_cam_0 as image_2, P2 and Tr_velo_to_cam, and give --dataset kitti --columns "
-        "x,y,z,intensity,elongation,time_s",
+        "x,y,z,intensity,elongation,_",
         text=("training/calib/*.txt", "Tr_velo_to_cam_0"),
     ),
 )
