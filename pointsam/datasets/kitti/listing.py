@@ -96,7 +96,7 @@ class Listing:
             there = f"found {', '.join(beside)}" if beside else f"there is no file of this name{self.instead()}"
             raise DatasetError(
                 "DAT004",
-                f"{self.folder / stem}: image is missing; looked for {self._expected()}, and {there}",
+                f"{self.path(stem)}: image is missing; looked for {self._expected()}, and {there}",
                 "complete the download, or convert the images to PNG or JPEG",
             )
         return ImageFile(self.path(stem))

@@ -173,7 +173,7 @@ def test_images_may_be_jpeg_and_are_asked_for_of_the_set_where_no_sequence_has_a
     (folder / "000000.png").rename(folder / "000000.JPG")
     assert SemanticKitti(tmp_path).frame("08_000000").cameras[0].source.file_name == "000000.JPG"
     (folder / "000000.JPG").unlink()
-    with pytest.raises(DatasetError, match=r"DAT004.*08/image_2/000000: image is missing"):
+    with pytest.raises(DatasetError, match=r"DAT004.*08/image_2/000000\.png: image is missing"):
         SemanticKitti(tmp_path).frame("08_000000")
     for k in range(2):
         (tmp_path / "sequences" / "00" / "image_2" / f"00000{k}.png").unlink()

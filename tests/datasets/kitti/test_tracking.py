@@ -241,7 +241,7 @@ def test_labels_are_in_the_rectified_frame(release):
 
 def test_missing_parts_are_named(release):
     release.path(release.camera, "0000", 0).unlink()
-    with pytest.raises(DatasetError, match=r"DAT004.*image_02/0000/000000: image is missing"):
+    with pytest.raises(DatasetError, match=r"DAT004.*image_02/0000/000000\.png: image is missing"):
         KittiTracking(release.root).frame("0000_000000")
     shutil.rmtree(release.root / "training" / release.camera)
     with pytest.raises(MissingFolderError, match=r"DAT001.*image_02/0000"):
