@@ -47,6 +47,12 @@ class Reading:
         """
         return open_dataset(root, self.adapter, self.version, lidar=self.lidar, columns=self.columns)
 
+    def words(self) -> list[str]:
+        """The words of a command line that say the same."""
+        columns = ",".join(self.columns) if self.columns else None
+        given = {"--dataset": self.adapter, "--version": self.version, "--lidar": self.lidar, "--columns": columns}
+        return [word for option, value in given.items() if value is not None for word in (option, value)]
+
     def like(self, made: DatasetId) -> Reading:
         """As a run read its data set, except for what is given here."""
         if self.adapter not in (None, made.name):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 import click
 
+from pipelines.cli.output import JSON_OPTION
 from pointsam.base.errors import BrokenRuleError, PointSamError
 from pointsam.base.plugins import Group, names
 from pointsam.base.remote import DataPath, data_path
@@ -43,6 +44,18 @@ class PluginName(click.types.StringParamType):
     def get_metavar(self, *_: object, **__: object) -> str:
         """The names in the form of click's choices, read from the metadata of the installed packages."""
         return f"[{'|'.join(names(self._group))}]"
+
+
+class RenamedOption(click.Option):
+    """An option with a former name. Both work; help shows the first."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Its line in the help."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
 
 
 def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...] | None:
@@ -112,7 +125,7 @@ DATA_OPTIONS = (
     click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Process every N-th shard, from I."),
     click.option("--retry-failed", is_flag=True, help="Redo shards that hold quarantined frames."),
     click.option("--dry-run", is_flag=True, help="Print the number of images, hours and bytes; write nothing."),
-    click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
+    JSON_OPTION,
 )
 MASKS_OPTIONS = (
     click.option("--masks", "backend", type=PluginName("segmenters"), help="Segmenter.  [default: the recipe's]"),
@@ -170,7 +183,7 @@ class _Run(DataOptions):
     shard: str
     retry_failed: bool
     dry_run: bool
-    as_json: bool
+    json_file: Path | None
 
 
 class RunOptions(_Run, total=False):
