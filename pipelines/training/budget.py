@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pointsam.base.errors import DatasetError, StoreError
+from pointsam.base.errors import DatasetError, SchemaError, StoreError
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
+from pointsam.base.words import counted
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
+from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.detect.data.budget import Budget, BudgetConfig, Objects, sample_budget
 from pointsam.detect.data.budget_file import write_budget
 from pointsam.geometry.boxes import count_points
@@ -39,6 +41,14 @@ def draw_budget(
         raise StoreError("OUT001", f"{path} exists already", "give another name, or delete the file if no run needs it")
     if objects is None:
         objects = objects_of(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
+    if not len(objects):
+        unknown = unknown_text(dataset, objects.frame_ids)
+        raise SchemaError(
+            "SCH005",
+            f"{dataset.root}: no object of {', '.join(dataset.taxonomy.names)} in {counted(len(objects.frame_ids), 'frame')}"
+            + (f"; {unknown}" if unknown else ""),
+            "rename the classes of the ground truth, or choose another split",
+        )
     budget = sample_budget(objects, dataset.taxonomy.names, config)
     write_budget(path, Budget(budget.frames, replace(budget.description, dataset=dataset.name, split=split)))
     return budget

@@ -22,15 +22,21 @@ def _check(frames: Sequence[Frame]) -> Iterator[Problem]:
             allowed = _JUMP_M + _FASTEST_MPS * abs(view.t_us - frame.sweep.t_us) * 1e-6
             if apart > allowed:
                 yield Problem(
-                    f"{frame.frame_id} {view.name}", f"the vehicle is {apart:.4g} m away from where the sweep has it"
+                    f"{frame.frame_id} {view.name}",
+                    f"the vehicle is {apart:.4g} m away from where the sweep has it{_cause(apart, allowed)}",
                 )
     for before, after in pairwise(frames):
         seconds = (after.sweep.t_us - before.sweep.t_us) * 1e-6
         if seconds <= 0:
             continue
         apart = _distance(after.sweep.world_SE3_ego.translation_m, before.sweep.world_SE3_ego.translation_m)
-        if apart > _JUMP_M + _FASTEST_MPS * seconds:
-            yield Problem(after.frame_id, f"the vehicle jumps {apart:.4g} m in {seconds:.3g} s")
+        allowed = _JUMP_M + _FASTEST_MPS * seconds
+        if apart > allowed:
+            yield Problem(after.frame_id, f"the vehicle jumps {apart:.4g} m in {seconds:.3g} s{_cause(apart, allowed)}")
+
+
+def _cause(apart: float, allowed: float) -> str:
+    return ": these are probably millimetres" if apart > 100 and apart / 1000 < allowed / 5 else ""
 
 
 def _distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
