@@ -45,7 +45,7 @@ def draw_budget(
         unknown = unknown_text(dataset, objects.frame_ids)
         raise SchemaError(
             "SCH005",
-            f"{dataset.root}: no object of {', '.join(dataset.taxonomy.names)} in {counted(len(objects.frame_ids), 'frame')}"
+            f"{dataset.root}: none of {counted(len(objects.frame_ids), 'frame')} has a box of {', '.join(dataset.taxonomy.names)}"
             + (f"; {unknown}" if unknown else ""),
             "rename the classes of the ground truth, or choose another split",
         )
