@@ -42,12 +42,12 @@ def draw_budget(
     if objects is None:
         objects = objects_of(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
     if not len(objects):
-        unknown = unknown_text(dataset, objects.frame_ids)
+        unknown, where = unknown_text(dataset, objects.frame_ids), counted(len(objects.frame_ids), "frame")
         raise SchemaError(
             "SCH005",
-            f"{dataset.root}: none of {counted(len(objects.frame_ids), 'frame')} has a box of {', '.join(dataset.taxonomy.names)}"
+            f"{dataset.root}: none of {where} has a box of {', '.join(dataset.taxonomy.names)}"
             + (f"; {unknown}" if unknown else ""),
-            "rename the classes of the ground truth, or choose another split",
+            "rename the classes of the ground truth, map them (docs/mapping.md), or choose another split",
         )
     budget = sample_budget(objects, dataset.taxonomy.names, config)
     write_budget(path, Budget(budget.frames, replace(budget.description, dataset=dataset.name, split=split)))

@@ -1,4 +1,4 @@
-"""A vehicle that turns keeps moving along the same axis of its own frame; inverted poses show here."""
+"""A vehicle moves along its own axes, also where it turns; with inverted poses it does not, or it moves too far."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ _ALIKE, _UNLIKE = 0.95, 0.85
 """Fraction of the motion along one axis of the vehicle."""
 
 
-def _along_one_axis(poses: Sequence[SE3]) -> tuple[float, int]:
-    """The fraction of the motion that is along one axis of the vehicle, forwards or backwards, and the steps."""
-    directions = []
+def _motion(poses: Sequence[SE3]) -> tuple[float, float]:
+    """The fraction of the motion that is along one axis of the vehicle, and its length in metres.
+
+    0 and 0 if the vehicle hardly moves.
+    """
+    steps = []
     for before, after in pairwise(poses):
-        moved = after.translation_m - before.translation_m
-        length = float(np.linalg.norm(moved))
-        if length > _MOVED_M:
-            directions.append(before.rotation.T @ moved / length)
-    if len(directions) < _LEAST:
-        return 0.0, len(directions)
-    spread = np.array(directions)
-    return float(np.linalg.eigvalsh(spread.T @ spread / len(spread))[-1]), len(directions)
+        moved = before.rotation.T @ (after.translation_m - before.translation_m)
+        if np.linalg.norm(moved) > _MOVED_M:
+            steps.append(moved)
+    if len(steps) < _LEAST:
+        return 0.0, 0.0
+    length = np.linalg.norm(steps, axis=1)
+    directions = np.array(steps) / length[:, None]
+    return float(np.linalg.eigvalsh(directions.T @ directions / len(steps))[-1]), float(length.sum())
 
 
 def _check(frames: Sequence[Frame]) -> Iterator[Problem]:
     poses = [frame.sweep.world_SE3_ego for frame in frames]
-    along, count = _along_one_axis(poses)
-    if count < _LEAST or along > _UNLIKE:
-        return
-    inverse, _ = _along_one_axis([pose.inverse() for pose in poses])
-    if inverse > _ALIKE:
+    (along, length), (inverse_along, inverse_length) = _motion(poses), _motion([pose.inverse() for pose in poses])
+    if inverse_along > _ALIKE and length and (along < _UNLIKE or inverse_length < length / 2):
         yield Problem(
             frames[0].scene,
-            "the direction in which the vehicle moves is not tied to its heading, but it is with the inverse of the "
-            "poses: they are probably inverted",
+            f"as the poses are, the vehicle moves {length:.4g} m and {along:.0%} of it along one of its axes; "
+            f"with their inverses, {inverse_length:.4g} m and {inverse_along:.0%}: they are probably inverted",
         )
 
 
 RULE = Rule(
     id="pose-direction",
-    severity="error",
+    severity="warning",
     title="The vehicle moves along its own axes.",
-    remedy="Write poses that take points of the vehicle to the world (world_SE3_ego), not their inverses.",
+    remedy="Write poses that take points of the vehicle to the world, not their inverses.",
     of_scene=_check,
 )

@@ -13,9 +13,19 @@ from pointsam.types import Frame
 
 _FASTEST_MPS = 100.0
 _JUMP_M = 5.0
+_DRIVING_MPS = (1.0, 60.0)
 
 
 def _check(frames: Sequence[Frame]) -> Iterator[Problem]:
+    for before, after in pairwise(frames):
+        seconds = (after.sweep.t_us - before.sweep.t_us) * 1e-6
+        if seconds <= 0:
+            continue
+        apart = _distance(after.sweep.world_SE3_ego.translation_m, before.sweep.world_SE3_ego.translation_m)
+        if apart > _JUMP_M + _FASTEST_MPS * seconds:
+            low, high = _DRIVING_MPS
+            cause = ": positions are probably in millimetres" if low < apart / seconds / 1000 < high else ""
+            yield Problem(after.frame_id, f"the vehicle jumps {apart:.4g} m in {seconds:.3g} s{cause}")
     for frame in frames:
         for view in frame.cameras:
             apart = _distance(view.world_SE3_ego.translation_m, frame.sweep.world_SE3_ego.translation_m)
@@ -23,20 +33,8 @@ def _check(frames: Sequence[Frame]) -> Iterator[Problem]:
             if apart > allowed:
                 yield Problem(
                     f"{frame.frame_id} {view.name}",
-                    f"the vehicle is {apart:.4g} m away from where the sweep has it{_cause(apart, allowed)}",
+                    f"the vehicle is {apart:.4g} m away from where the sweep has it",
                 )
-    for before, after in pairwise(frames):
-        seconds = (after.sweep.t_us - before.sweep.t_us) * 1e-6
-        if seconds <= 0:
-            continue
-        apart = _distance(after.sweep.world_SE3_ego.translation_m, before.sweep.world_SE3_ego.translation_m)
-        allowed = _JUMP_M + _FASTEST_MPS * seconds
-        if apart > allowed:
-            yield Problem(after.frame_id, f"the vehicle jumps {apart:.4g} m in {seconds:.3g} s{_cause(apart, allowed)}")
-
-
-def _cause(apart: float, allowed: float) -> str:
-    return ": these are probably millimetres" if apart > 100 and apart / 1000 < allowed / 5 else ""
 
 
 def _distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
