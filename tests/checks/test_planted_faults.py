@@ -254,6 +254,11 @@ TABLES = {
         "camera-mounting",
         ("LIDAR_TOP: 2012 m away", "probably millimetres"),
     ),
+    "a scene name that is too long": (
+        {"scene": first(0, name="x" * 300)},
+        "scene-names",
+        ("longer than 250 bytes",),
+    ),
     "a principal point outside": (
         {"calibrated_sensor": of(FRONT, camera_intrinsic=[[40.0, 0.0, 1e6], CAMERA["y"], CAMERA["z"]])},
         "camera-intrinsics",

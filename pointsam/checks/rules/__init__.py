@@ -23,6 +23,7 @@ from pointsam.checks.rules import (
     pose_direction,
     poses,
     readable,
+    scene_names,
     time_units,
     times,
     unknown_channels,
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = tuple(
     for module in (
         missing_files,
         readable,
+        scene_names,
         unknown_channels,
         missing_cameras,
         cloud_columns,

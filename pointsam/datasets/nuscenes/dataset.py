@@ -215,10 +215,12 @@ class NuScenes:
             return None
         xyz = read_points(self._exposures.sweep(self._key_sweep(frame_id)))
         if boxes is None:
-            return panoptic_truth(read_panoptic(self._exposures.file(panoptic), len(xyz)), self._category_names)
+            return panoptic_truth(
+                read_panoptic(self._exposures.file(panoptic, "panoptic"), len(xyz)), self._category_names
+            )
         if not lidarseg:
             return truth_from_boxes(xyz, boxes)
-        category = read_lidarseg(self._exposures.file(lidarseg), len(xyz))
+        category = read_lidarseg(self._exposures.file(lidarseg, "lidarseg"), len(xyz))
         box_category = self._index.numbers("boxes", "category")[self._box_rows(frame_id)]
         numbers = self._index.numbers("categories", "index")[box_category]
         return lidarseg_truth(category, self._category_names, xyz, boxes, numbers)
