@@ -74,6 +74,8 @@ class MaskWorker:
             seed=self.config.seed,
             threads=threads,
             device=device,
+            data_root=str(self.dataset.root),
+            needs_masks=self.config.needs_masks,
         )
         self.segmenter: Segmenter = load_segmenter(
             self.config.backend,
