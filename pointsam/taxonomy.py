@@ -235,7 +235,7 @@ def _plain(label: str) -> str:
 NUSCENES = Taxonomy(
     "nuscenes",
     (
-        ClassSpec("car", vehicle=True, coco=("car", "van")),
+        ClassSpec("car", vehicle=True, coco=("car",)),
         ClassSpec("truck", vehicle=True, coco=("truck",)),
         ClassSpec("trailer"),
         ClassSpec("bus", vehicle=True, coco=("bus",)),

@@ -34,8 +34,8 @@ def default_mapping(taxonomy: Taxonomy, source: Literal["coco", "same"] = "coco"
     """
     stated = taxonomy.coco
     if source == "same":
-        # Part of an object, such as the bicycle of a cyclist, is no other word for it.
-        parts = {spec.name for spec in taxonomy.classes if spec.needs_rider}
+        # COCO's person and bicycle may be parts of one cyclist: no other words for a class.
+        parts = {spec.name for spec in taxonomy.classes if spec.role}
         others = {label: name for label, name in stated.items() if name not in parts and label not in taxonomy.names}
         return _settled(taxonomy, {name: name for name in taxonomy.names} | others)
     known = {label: name for label, name in stated.items() if label in COCO_NAMES.values()}
@@ -107,8 +107,9 @@ def unmapped_notices(mapping: LabelMapping, counts: Mapping[str, int]) -> tuple[
     if not counts:
         return ()
     known = (*mapping.classes, *mapping.taxonomy.names)
+    others = mapping.taxonomy.coco
     shown = sorted(counts, key=lambda label: (-counts[label], label))
-    names = [f"{label!r} {counts[label]}{did_you_mean(label, known)}" for label in shown[:_SHOWN]]
+    names = [f"{label!r} {counts[label]}{did_you_mean(others.get(label, label), known)}" for label in shown[:_SHOWN]]
     more = f" and {len(shown) - _SHOWN} more labels" if len(shown) > _SHOWN else ""
     return (
         f"{counted(sum(counts.values()), 'detected object')} of labels that map to no class of "

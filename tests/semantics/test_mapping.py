@@ -184,15 +184,16 @@ def test_coco_labels_are_a_trait_of_the_built_in_classes():
 
 def test_results_of_files_may_use_other_words_for_a_class_but_not_for_a_part_of_it():
     kitti = default_mapping(KITTI, "same")
-    assert {label: kitti.classes.get(label) for label in ("van", "bus", "person", "cyclist", "bicycle")} == {
+    assert {label: kitti.classes.get(label) for label in ("van", "bus", "person", "train", "cyclist", "bicycle")} == {
         "van": "car",
         "bus": "truck",
-        "person": "pedestrian",
+        "person": None,
+        "train": "tram",
         "cyclist": "cyclist",
         "bicycle": None,
     }
-    assert default_mapping(NUSCENES, "same").classes["bicycle"] == "bicycle"
-    assert "van" not in default_mapping(NUSCENES).classes
+    assert default_mapping(NUSCENES, "same").classes == {name: name for name in NUSCENES.names}  # as version 0.1.0
+    assert "van" not in default_mapping(KITTI).classes
 
 
 def test_labels_that_map_to_nothing_are_counted_with_the_nearest_known_one():
@@ -202,6 +203,8 @@ def test_labels_that_map_to_nothing_are_counted_with_the_nearest_known_one():
     assert "'Pedestrain' 10, did you mean 'pedestrian'?; 'dog' 2;" in text
     assert "and 1 more labels" in text
     assert unmapped_notices(mapping, {}) == ()
+    (text,) = unmapped_notices(default_mapping(NUSCENES, "same"), {"person": 1})
+    assert "'person' 1, did you mean 'pedestrian'?" in text
 
 
 def test_a_taxonomy_without_coco_labels_has_no_mapping_from_them():

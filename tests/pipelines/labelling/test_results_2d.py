@@ -92,7 +92,7 @@ def test_the_flat_layout_does_not_serve_another_folder(tmp_path, kitti, run, no_
 
 def test_a_folder_for_the_testing_frames_does(tmp_path, kitti, run):
     write(tmp_path / "masks/image_2/000000.json", [BOX | {"label": "van"}])
-    write(tmp_path / "masks/testing/image_2/000000.json", [BOX | {"label": "person"}])
+    write(tmp_path / "masks/testing/image_2/000000.json", [BOX | {"label": "pedestrian"}])
     assert run(kitti, "--split", "testing").exit_code == 0
     assert classes_of(tmp_path / "out", ["testing_000000"]) == {("testing_000000", "image_2"): ["pedestrian"]}
 
