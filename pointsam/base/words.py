@@ -20,6 +20,6 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the known name that is nearest, or nothing if none is."""
+    """The end of a sentence: ", did you mean 'car'?", or nothing if no known name is near."""
     found = nearest(name, known)
     return "" if found is None else f", did you mean {found!r}?"
