@@ -29,7 +29,7 @@ from pointsam.base.runtime import require_device
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.masks import segmenter_plugin
-from pointsam.semantics import SemanticsContext, semantics_plugin, semantics_sha256, survey_semantics
+from pointsam.semantics import SemanticsContext, result_files, semantics_plugin, semantics_sha256, survey_semantics
 from pointsam.semantics.mapping import default_mapping, load_mapping, unmapped_notices
 from pointsam.semantics.places import ImageName
 from pointsam.store.document import Shard, ShardStats
@@ -116,10 +116,11 @@ def run_masks(request: Request) -> Summary:
     notices = survey_semantics(config.semantics, context, names, config.semantics_options())
     run, metadata = begin(request.out, frames, document, weights, data.noise.text(), data.root)
     models = (request.semantics_dir, request.weights, execution.worker_device, execution.threads)
+    results = result_files(config.semantics, request.semantics_dir, str(dataset.root))
     summary = drive(
         run,
         execution,
-        pending_work(run, execution, dataset),
+        pending_work(run, execution, dataset, further=lambda frame: results(frame, None)),
         partial(MaskWorker, data, config, mapping, *models),
         lambda frame_id: images_of(dataset, frame_id),
         lambda rows: {"masks": masks_table(rows, metadata)},

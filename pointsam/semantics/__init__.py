@@ -5,23 +5,25 @@ Models are imported on demand, so that importing this package is cheap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointsam.base import plugins
 from pointsam.base.config import require_kind
 from pointsam.semantics.base import SemanticModel, SemanticsContext, SemanticsPlugin
+from pointsam.semantics.places import ImageName, ResultFile
 
 if TYPE_CHECKING:
-    from pointsam.semantics.places import ImageName
     from pointsam.taxonomy import LabelMapping
+    from pointsam.types import CameraView, Frame
 
 __all__ = [
     "SemanticModel",
     "SemanticsContext",
     "SemanticsPlugin",
     "load_semantics",
+    "result_files",
     "semantics_plugin",
     "survey_semantics",
 ]
@@ -81,6 +83,34 @@ def semantics_sha256(name: str, masks_dir: Path | None = None, config: object | 
     """
     plugin = semantics_plugin(name)
     return plugin.fingerprint(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
+
+
+def result_files(
+    name: str, masks_dir: Path | None, data_root: str
+) -> Callable[[Frame, CameraView | None], dict[str, ResultFile]]:
+    """A function that gives the files that a source of classes reads for a frame, or one view, by camera and suffix.
+
+    Args:
+        name: the plug-in.
+        masks_dir: folder of a source that reads files.
+        data_root: root of the data set.
+
+    Raises:
+        DatasetError: as `load_semantics`; the function raises DAT011 if the names of an image cannot be part of a path.
+    """
+    plugin = semantics_plugin(name)
+    if plugin.files is None or masks_dir is None:
+        return lambda _frame, _view: {}
+    listed = plugin.files(masks_dir)
+
+    def of(frame: Frame, view: CameraView | None) -> dict[str, ResultFile]:
+        return {
+            f"2D result {one.name}{path.suffix}": ResultFile(path)
+            for one in (frame.cameras if view is None else (view,))
+            for path in listed(ImageName.of(frame, one, data_root))
+        }
+
+    return of
 
 
 def survey_semantics(

@@ -74,6 +74,8 @@ class SemanticsPlugin(Generic[C]):
             the options and the folder of files. A run may continue one with the same digest.
         labels: its label names if the user gives no mapping: "coco" names, or the "same" as the classes.
         folder: folder in the data root that it reads unless the user names another.
+        files: from the folder, a function that lists the files of an image; runs notice if one changes. None if there
+            are none of single images.
         survey: checks its files against the images of the run and of the data set before any model is loaded, and
             returns what is suspicious; None if it reads no files. The images of one frame of every scene come first.
             It need not take all images, and raises `DatasetError`.
@@ -84,6 +86,7 @@ class SemanticsPlugin(Generic[C]):
     fingerprint: Callable[[C, Path | None], str]
     labels: Literal["coco", "same"] = "same"
     folder: str | None = None
+    files: Callable[[Path], Callable[[ImageName], list[Path]]] | None = None
     survey: Callable[[C, SemanticsContext, Iterable[ImageName]], tuple[str, ...]] | None = None
 
 

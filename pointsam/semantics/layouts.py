@@ -26,7 +26,7 @@ from pointsam.base.mask_files import (
 from pointsam.base.remote import read_bytes
 from pointsam.semantics.labelme import has_boxes, is_labelme, labelme_objects
 from pointsam.semantics.objects import Found, Size, needs_masks_error, object_of, other_size
-from pointsam.semantics.places import ImageName, require_unshared, stem_path
+from pointsam.semantics.places import ImageName, image_files, require_unshared
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 
 LABELS = "labels.json"
@@ -101,8 +101,7 @@ class _ByImage:
 
     def files(self, image: ImageName) -> list[Path]:
         """As `Layout.files`."""
-        stem = stem_path(self._folder, image)
-        return [stem.with_name(stem.name + suffix) for suffix in self.suffixes]
+        return image_files(self._folder, image, self.suffixes)
 
     def survey(self, images: Iterable[ImageName], needs_masks: bool) -> tuple[str, ...]:
         """As `Layout.survey`."""

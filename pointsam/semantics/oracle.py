@@ -213,5 +213,6 @@ PLUGIN = SemanticsPlugin(
     _load,
     lambda _config, masks_dir: fingerprint(required_folder("oracle", masks_dir)),
     folder=TRUTH,
+    files=precomputed.files,
     survey=lambda _, context, images: precomputed.survey(required_folder("oracle", context.masks_dir), context, images),
 )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.mask_files import DOCS
@@ -55,6 +56,31 @@ class ImageName:
         return cls(frame.frame_id, frame.scene, view.name, parts_of(name), len(parts_of(relative)), of_run)
 
 
+@dataclass(frozen=True)
+class ResultFile:
+    """A file with the 2D result of an image, as an `ImageSource` that is not decoded.
+
+    Args:
+        path: the file.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    @property
+    def file_name(self) -> str:
+        """Last part of the path."""
+        return self.path.name
+
+    def open(self) -> BinaryIO:
+        """A stream of the file's bytes; OSError if it cannot be opened."""
+        return self.path.open("rb")
+
+
 def parts_of(path: str) -> tuple[str, ...]:
     """Parts of a path of any operating system."""
     return tuple(part for part in path.replace("\\", "/").split("/") if part not in ("", "."))
@@ -72,6 +98,12 @@ def stem_path(folder: Path, image: ImageName) -> Path:
     if _has_folder(folder, image):
         return folder / image.scene / image.camera / image.stem
     return flat
+
+
+def image_files(folder: Path, image: ImageName, suffixes: Sequence[str]) -> list[Path]:
+    """The files of an image, whether they are there or not; arguments and errors as of `stem_path`."""
+    stem = stem_path(folder, image)
+    return [stem.with_name(stem.name + suffix) for suffix in suffixes]
 
 
 def require_unshared(folder: Path, images: Iterable[ImageName], suffixes: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from pointsam.semantics.base import NoOptions, SemanticsContext, SemanticsPlugin
 from pointsam.semantics.coco_set import CocoSet
 from pointsam.semantics.layouts import LABELS, InstancePng, Layout, ObjectsJson, SemanticPng
 from pointsam.semantics.objects import Found
-from pointsam.semantics.places import ImageName
+from pointsam.semantics.places import ImageName, image_files
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 from pointsam.types import CameraView, Detections, Frame
 
@@ -83,20 +83,26 @@ class PrecomputedSemantics:
             {label: count for label, count in unmapped.items() if count},
         )
 
-    def sources(self, frame: Frame, view: CameraView) -> list[Path]:
-        """The files that `detect` reads for a view.
 
-        Raises:
-            DatasetError: DAT011 if the names of the image cannot be part of a path.
-        """
-        return self._layout.files(ImageName.of(frame, view, self._data_root))
+def files(masks_dir: Path) -> Callable[[ImageName], list[Path]]:
+    """A function that lists the files of an image, whether they are there or not; none for COCO files.
+
+    The function raises DatasetError DAT011 if the names of the image cannot be part of a path.
+
+    Raises:
+        DatasetError: DAT001 if there is no such folder, DAT002 if it has no layout or a mixture.
+    """
+    kind = layout_kind(masks_dir)
+    if issubclass(kind, CocoSet):
+        return lambda _image: []  # their content is in the fingerprint
+    return lambda image: image_files(masks_dir, image, kind.suffixes)
 
 
 def fingerprint(masks_dir: Path) -> str:
     """Hex digest of the layout and the content of labels.json or of the COCO files. It does not depend on the path.
 
     The digest leaves out the files of single images, so that a missing or damaged one can be corrected for
-    `--retry-failed`. New masks for frames that are done are therefore not noticed: they need a new output folder.
+    `--retry-failed`. Runs store digests of these files by frame.
 
     Raises:
         DatasetError: DAT001 if there is no such folder, DAT002 if it has no layout or a mixture, DAT004 if labels.json
@@ -179,5 +185,6 @@ PLUGIN = SemanticsPlugin(
         context.mapping, required_folder("precomputed", context.masks_dir), context.data_root, context.needs_masks
     ),
     lambda _, masks_dir: fingerprint(required_folder("precomputed", masks_dir)),
+    files=files,
     survey=lambda _, context, images: survey(required_folder("precomputed", context.masks_dir), context, images),
 )

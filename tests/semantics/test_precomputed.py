@@ -9,7 +9,7 @@ from PIL import Image
 
 from pointsam import rle
 from pointsam.base.errors import DatasetError, SchemaError
-from pointsam.semantics import SemanticsContext, load_semantics, semantics_sha256, survey_semantics
+from pointsam.semantics import SemanticsContext, load_semantics, result_files, semantics_sha256, survey_semantics
 from pointsam.semantics.places import ImageName
 from pointsam.semantics.precomputed import PrecomputedSemantics, fingerprint
 from pointsam.taxonomy import NUSCENES, LabelMapping
@@ -328,7 +328,9 @@ def test_a_scene_may_have_a_folder_of_its_own(folder, frame, view_of):
     (masks_dir / "s" / "CAM_FRONT" / "drive_0001.json").write_text("[]")
     semantics = PrecomputedSemantics(MAPPING, masks_dir)
     assert len(semantics.detect(IMAGE, frame, view_of(6, 8))) == 0
-    assert semantics.sources(frame, view_of(6, 8)) == [masks_dir / "s" / "CAM_FRONT" / "drive_0001.json"]
+    files = result_files("precomputed", masks_dir, "images")(frame, view_of(6, 8))
+    assert [file.path for file in files.values()] == [masks_dir / "s" / "CAM_FRONT" / "drive_0001.json"]
+    assert list(files) == ["2D result CAM_FRONT.json"]
     shutil.rmtree(masks_dir / "CAM_FRONT")
     assert len(PrecomputedSemantics(MAPPING, masks_dir).detect(IMAGE, frame, view_of(6, 8))) == 0
 
@@ -346,7 +348,7 @@ def test_a_coco_file_may_stand_in_a_folder_or_be_named_itself(tmp_path, frame, v
     for given in (tmp_path, file):
         semantics = load_semantics("precomputed", mapping=MAPPING, masks_dir=given)
         assert semantics.detect(IMAGE, frame, view_of(6, 8)).box_xyxy_px.tolist() == [[2, 1, 4, 3]]
-        assert semantics.sources(frame, view_of(6, 8)) == [file]
+        assert result_files("precomputed", given, "images")(frame, view_of(6, 8)) == {}
     before = fingerprint(tmp_path)
     assert fingerprint(file) == before
     file.write_text(json.dumps(coco_set(annotations=[])))

@@ -191,3 +191,17 @@ def test_our_own_coco_export_reads_back(tmp_path, drive, out, scissors):
     }
     assert found == wanted
     assert any(wanted.values())
+
+
+def test_a_file_that_is_replaced_after_its_frame_was_labelled_is_noticed(tmp_path, kitti, run):
+    for number in ("000000", "000001"):
+        write(tmp_path / f"masks/image_2/{number}.json", [BOX | {"label": "car"}])
+    assert run(kitti, "--split", "training").exit_code == 0
+    write(tmp_path / "masks/image_2/000001.json", [BOX | {"label": "pedestrian"}])
+    result = run(kitti, "--split", "training")
+    assert result.exit_code == 3
+    assert "[DAT013]" in result.output
+    assert str(tmp_path / "masks/image_2/000001.json") in result.output
+    assert run(kitti, "--split", "training", "--retry-failed").exit_code == 0
+    assert classes_of(tmp_path / "out", ["000001"]) == {("000001", "image_2"): ["pedestrian"]}
+    assert run(kitti, "--split", "training").exit_code == 0
