@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from pipelines.data import DataSpec
+from pipelines.data import AS_FOUND, DataSpec, Reading
 from pipelines.documents import ClustersDocument, MasksDocument
 from pointsam.base.errors import DatasetError, QuarantinedError, SchemaError
 from pointsam.base.remote import DataPath, is_folder
@@ -155,8 +156,7 @@ def open_run(
     out: Path,
     root: DataPath | None = None,
     masks_from: Path | None = None,
-    adapter: str | None = None,
-    version: str | None = None,
+    reading: Reading = AS_FOUND,
 ) -> OpenedRun:
     """Open a finished run with its data and the calibration that it used.
 
@@ -164,8 +164,7 @@ def open_run(
         out: output folder with clusters.
         root: root of the data set, None for its place when the run was made.
         masks_from: folder of the masks that the clusters were made from, None for `out`.
-        adapter: type of the data set, None for the run's.
-        version: version folder of the tables, None for the run's.
+        reading: how the data set is read; what is left out is as in the run.
 
     Raises:
         StoreError: OUT004 if there are no clusters.
@@ -179,9 +178,23 @@ def open_run(
     if root is None or not is_folder(root):
         raise DatasetError("DAT001", f"the data of {out} are not at {root}", "pass their root: --data or DATA")
     rigs = {rig: one.correction() for rig, one in (document.calibration or {}).items()}
-    made = document.dataset
-    data = DataSpec(root, adapter or made.name, version or made.version, document.noise or CLEAN, rigs or None)
+    data = DataSpec(root, reading.like(document.dataset), document.noise or CLEAN, rigs or None)
     return OpenedRun(labels, data, masks_from or out)
+
+
+def read_as_in(folder: Path, data: DataSpec) -> DataSpec:
+    """Data of a run as the run read them: its type of data set, version, LiDAR and columns, where none are given.
+
+    Args:
+        folder: output folder of the run.
+        data: its data set.
+
+    Raises:
+        StoreError: OUT004 if the folder holds neither masks nor clusters.
+    """
+    labels = Labels(folder)
+    document = labels.document(ClustersDocument if "clusters" in labels.stages else MasksDocument)
+    return replace(data, reading=data.reading.like(document.dataset))
 
 
 def open_masks(folder: Path, data: DataSpec) -> tuple[StoredMasks, Dataset]:
@@ -195,7 +208,7 @@ def open_masks(folder: Path, data: DataSpec) -> tuple[StoredMasks, Dataset]:
         StoreError: OUT004 if there are no masks.
         SchemaError: SCH004 if they were made from other data.
     """
-    masks, dataset = StoredMasks(folder), data.open()
+    masks, dataset = StoredMasks(folder), read_as_in(folder, data).open()
     require_same_data(masks.labels, "masks", dataset)
     return masks, dataset
 

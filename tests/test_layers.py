@@ -31,7 +31,7 @@ UNITS = {
     "documents": set(),
     "opened": {"data", "documents"},
     "labelling": {"engine", "tasks", "data", "documents", "opened"},
-    "review": {"documents", "opened"},
+    "review": {"data", "documents", "opened"},
     "robustness": {"labelling", "tasks", "data", "documents", "opened"},
     "training": {"data", "documents", "opened"},
     "world": {"engine", "data", "opened", "labelling", "review"},

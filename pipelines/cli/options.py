@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 import click
 
+from pipelines.cli.output import JSON_OPTION
 from pointsam.base.errors import BrokenRuleError, PointSamError
 from pointsam.base.plugins import Group, names
 from pointsam.base.remote import DataPath, data_path
 
 if TYPE_CHECKING:
-    from pipelines.data import DataSpec
+    from pipelines.data import DataSpec, Reading
     from pipelines.labelling.request import Request
 
 _C = TypeVar("_C", bound="Callable[..., object] | click.Command")
@@ -45,9 +46,46 @@ class PluginName(click.types.StringParamType):
         return f"[{'|'.join(names(self._group))}]"
 
 
-DATASET_OPTION = click.option(
-    "--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: recognised by its files]"
+class RenamedOption(click.Option):
+    """An option with a former name. Both work; help shows the first."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Its line in the help."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
+def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    """Comma-separated names; `open_dataset` checks them."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))
+
+
+READING_OPTIONS = (
+    click.option(
+        "--dataset",
+        type=PluginName("datasets"),
+        help="Type of the data set.  [default: the run's, or recognised by its files]",
+    ),
+    click.option(
+        "--version", help="Version folder of the tables, if there are several (v1.0-trainval).  [default: the run's]"
+    ),
+    click.option(
+        "--lidar",
+        metavar="CHANNEL",
+        help="LiDAR whose points are labelled, in data with several.  [default: the run's, or LIDAR_TOP]",
+    ),
+    click.option(
+        "--columns",
+        callback=_names,
+        metavar="x,y,z,...",
+        help="Values of a point in raw LiDAR files, in their order; _ for one that nothing reads.  "
+        "[default: the run's, or those of the layout]",
+    ),
 )
+"""How the data set is read. Every command that takes a data set has them; one that opens a run reads as the run did."""
 ENGINE_OPTION = click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
@@ -65,8 +103,7 @@ ACCEPT_OPTION = click.option(
 DATA_OPTIONS = (
     click.argument("data", type=data_path),
     click.option("--out", type=PATH, required=True, help="Output folder. Running again continues it."),
-    DATASET_OPTION,
-    click.option("--version", help="Version folder of the tables, if there are several (v1.0-trainval)."),
+    *READING_OPTIONS,
     click.option("--frames", help="Comma-separated frame ids."),
     click.option("--split", help="Split or scene name (train, val, scene-0061)."),
     click.option("--sample", type=click.IntRange(1), help="Use so many of them, evenly spaced.  [default: all]"),
@@ -88,7 +125,7 @@ DATA_OPTIONS = (
     click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Process every N-th shard, from I."),
     click.option("--retry-failed", is_flag=True, help="Redo shards that hold quarantined frames."),
     click.option("--dry-run", is_flag=True, help="Print the number of images, hours and bytes; write nothing."),
-    click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
+    JSON_OPTION,
 )
 MASKS_OPTIONS = (
     click.option("--masks", "backend", type=PluginName("segmenters"), help="Segmenter.  [default: the recipe's]"),
@@ -104,23 +141,29 @@ MASKS_OPTIONS = (
 )
 ROOT_OPTIONS = (
     click.option("--data", type=data_path, metavar="PATH", required=True, help="Root of the data set."),
-    DATASET_OPTION,
-    click.option("--version", help="Version folder of the tables."),
+    *READING_OPTIONS,
     click.option("--device", default="cpu", show_default=True, help="Device of the networks: cpu, cuda or cuda:1."),
 )
 """Options of `mixsup-train`."""
 CLUSTERS_OPTIONS = (click.option("--no-sar", is_flag=True, help="Disable separability-aware refinement."),)
 
 
-class _Root(TypedDict):
+class ReadingOptions(TypedDict, total=False):
+    """Values of READING_OPTIONS."""
+
+    dataset: str | None
+    version: str | None
+    lidar: str | None
+    columns: tuple[str, ...] | None
+
+
+class _Root(ReadingOptions):
     data: DataPath
 
 
 class DataOptions(_Root, total=False):
     """Values of the options that name a data set and change its calibration."""
 
-    dataset: str | None
-    version: str | None
     noise: tuple[str, ...]
     calibration: Path | None
 
@@ -140,7 +183,7 @@ class _Run(DataOptions):
     shard: str
     retry_failed: bool
     dry_run: bool
-    as_json: bool
+    json_file: Path | None
 
 
 class RunOptions(_Run, total=False):
@@ -219,6 +262,13 @@ def need_torch() -> None:
     require_packages("detect", "torch", "safetensors", "tensorboard")
 
 
+def reading_of(options: ReadingOptions) -> Reading:
+    """How a command's options say that the data set is read."""
+    from pipelines.data import Reading
+
+    return Reading(options.get("dataset"), options.get("version"), options.get("lidar"), options.get("columns"))
+
+
 def data_of(options: DataOptions) -> DataSpec:
     """The data set that a command's options name, with its change of the calibration.
 
@@ -232,8 +282,7 @@ def data_of(options: DataOptions) -> DataSpec:
     file = options.get("calibration")
     return DataSpec(
         root=options["data"],
-        adapter=options.get("dataset"),
-        version=options.get("version"),
+        reading=reading_of(options),
         noise=noise_of(options.get("noise", ())),
         corrections=None if file is None else read_correction(file),
     )

@@ -17,7 +17,7 @@ from pipelines.labelling.pending import PendingWork, pending_work
 from pipelines.labelling.request import Execution, Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
 from pipelines.made_by import code_of
-from pipelines.opened import open_masks
+from pipelines.opened import open_masks, read_as_in
 from pipelines.tasks import Row, Task, TaskResult
 from pointsam import __version__
 from pointsam.base.errors import PointSamError
@@ -29,7 +29,7 @@ from pointsam.datasets.base import Dataset
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import semantics_plugin, semantics_sha256
 from pointsam.semantics.mapping import default_mapping, load_mapping
-from pointsam.store.document import DatasetId, Shard, ShardStats
+from pointsam.store.document import Shard, ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
 from pointsam.store.sources import merged
@@ -90,7 +90,7 @@ def run_masks(request: Request) -> Summary:
     document = MasksDocument(
         tool_version=__version__,
         recipe=request.config.recipe,
-        dataset=DatasetId(dataset.name, data.version, dataset.fingerprint()),
+        dataset=data.made_from(dataset),
         taxonomy=mapping.taxonomy,
         labels=mapping.classes,
         weights_sha256=weights,
@@ -115,7 +115,7 @@ def run_masks(request: Request) -> Summary:
 
 def run_clusters(request: Request) -> Summary:
     """Run the 3D stage: clusters of every frame of the pending shards, from stored masks."""
-    data, config = request.data, request.config.clusters
+    data, config = read_as_in(request.masks_folder, request.data), request.config.clusters
     masks, dataset = open_masks(request.masks_folder, data)
     document = ClustersDocument(
         tool_version=__version__,

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import OpenedRun, open_run
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, SchemaError
@@ -58,7 +59,7 @@ def export(
     data: DataPath,
     dest: Path,
     form: str,
-    version: str | None = None,
+    reading: Reading = AS_FOUND,
     split: str = "val",
     masks_from: Path | None = None,
     overwrite: bool = False,
@@ -70,7 +71,7 @@ def export(
         data: root of its data set.
         dest: folder to write to.
         form: name of an exporter plug-in.
-        version: version folder of nuScenes tables, None for the run's.
+        reading: how the data set is read; what is left out is as in the run.
         split: name of the split that the files are for.
         masks_from: folder of the masks that the clusters were made from, None for `out`; for formats with masks.
         overwrite: replace existing files.
@@ -89,7 +90,7 @@ def export(
     """
     plugin = plugins.find("exporters", form)
     spec = plugin.load(Format)
-    run = open_run(out, data, masks_from, version=version)
+    run = open_run(out, data, masks_from, reading)
     labels, truth = run.labels, run.truth
     tokens = truth if isinstance(truth, HasLidarTokens) else None
     if spec.lidar_tokens and tokens is None:

@@ -17,7 +17,7 @@ from pipelines.data import DataSpec
 from pipelines.labelling.jobs import Summary, begin, drive, run_masks, whole_frame
 from pipelines.labelling.pending import pending_work
 from pipelines.labelling.request import Request
-from pipelines.opened import StoredMasks, open_masks
+from pipelines.opened import StoredMasks, open_masks, read_as_in
 from pipelines.robustness.cells import Cell, NoiseDocument
 from pipelines.tasks import Task, TaskResult, guarded
 from pointsam import __version__
@@ -166,6 +166,8 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
     Raises:
         SchemaError, StoreError, DatasetError, BackendError: as `frames_of`, `run_masks`.
     """
+    if not remask:
+        request = replace(request, data=read_as_in(request.masks_folder, request.data))
     frames = frames_of(request, cells, remask)
     folders = tuple(_masks_of(request, cell) if remask else request.masks_folder for cell in cells)
     if remask:

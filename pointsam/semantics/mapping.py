@@ -11,7 +11,8 @@ from typing import Literal
 from pointsam.base import plugins
 from pointsam.base.document import document_from, read_document
 from pointsam.base.errors import SchemaError
-from pointsam.taxonomy import BringsTaxonomy, ClassSpec, LabelMapping, Taxonomy
+from pointsam.base.words import did_you_mean
+from pointsam.taxonomy import NO_CLASS, BringsTaxonomy, ClassSpec, LabelMapping, Taxonomy
 
 _EXAMPLE = '{"taxonomy": "nuscenes", "labels": {"person": "pedestrian"}}'
 
@@ -43,11 +44,14 @@ class MappingFile:
 
     Args:
         taxonomy: name of a data set, or the JSON values of a `Taxonomy`.
-        labels: label name -> class name; None = the COCO labels that the classes state.
+        labels: label name -> class name, or "background"; None = the COCO labels that the classes state.
+        truth: name of a ground-truth class or category -> class name, or "background"; None = ground truth has the
+            names of the classes. It becomes `Taxonomy.truth`.
     """
 
     taxonomy: object
     labels: dict[str, str] | None = None
+    truth: dict[str, str] | None = None
 
 
 def load_mapping(path: Path) -> LabelMapping:
@@ -69,16 +73,18 @@ def load_mapping(path: Path) -> LabelMapping:
     file = read_document(path, MappingFile, refuse, partial=True)
     taxonomy = _taxonomy(file.taxonomy, lambda problem: refuse(f"in `taxonomy`: {problem}"))
     labels = taxonomy.coco if file.labels is None else file.labels
-    if not labels:
+    for name, targets in (("labels", labels), ("truth", file.truth or {})):
+        for label, target in targets.items():
+            if target != NO_CLASS and target not in taxonomy.names:
+                raise SchemaError(
+                    "SCH001",
+                    f"{path}: {name}.{label}: no class {target!r} in taxonomy {taxonomy.name!r}"
+                    f"{did_you_mean(target, taxonomy.names)}",
+                    f'use one of: {", ".join(taxonomy.names)}; or "{NO_CLASS}" for what is none of them',
+                )
+    if not labels or (set(labels.values()) == {NO_CLASS} and NO_CLASS not in taxonomy.names):
         raise refuse("`labels` maps nothing: list label names there, or state COCO labels in the `coco` of a class")
-    for label, target in labels.items():
-        if target not in taxonomy.names:
-            raise SchemaError(
-                "SCH001",
-                f"{path}: labels.{label}: no class {target!r} in taxonomy {taxonomy.name!r}",
-                f"use one of: {', '.join(taxonomy.names)}",
-            )
-    return _settled(taxonomy, labels)
+    return _settled(taxonomy if file.truth is None else replace(taxonomy, truth=file.truth), labels)
 
 
 def _settled(taxonomy: Taxonomy, labels: Mapping[str, str]) -> LabelMapping:
@@ -94,7 +100,9 @@ def _taxonomy(value: object, refuse: Callable[[str], SchemaError]) -> Taxonomy:
     if isinstance(value, str):
         known = plugins.names("datasets")
         if value not in known:
-            raise refuse(f"{value!r} is not one of {', '.join(known)}, and not a list of classes")
+            raise refuse(
+                f"{value!r} is not one of {', '.join(known)}, and not a list of classes{did_you_mean(value, known)}"
+            )
         return plugins.load("datasets", value, BringsTaxonomy).taxonomy
     taxonomy = document_from(value, Taxonomy, refuse, partial=True)
     if not taxonomy.name:

@@ -54,11 +54,15 @@ class DatasetId:
         name: name of the data set plug-in.
         version: folder of the tables that the user named, None if there is only one.
         fingerprint: digest of tables and calibration; it does not change if the data moves.
+        lidar: channel of the LiDAR that the user named, None for the usual one.
+        columns: values of a point that the user named, None for those of the layout.
     """
 
     name: str
     version: str | None
     fingerprint: str
+    lidar: str | None = field(default=None, metadata=LEFT_OUT)
+    columns: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pointsam.base.document import document_from, json_values
 from pointsam.base.errors import SchemaError
 from pointsam.semantics.mapping import default_mapping, load_mapping
 from pointsam.taxonomy import BACKGROUND, KITTI, NUSCENES, SEMANTICKITTI, ClassSpec, Taxonomy
@@ -66,6 +67,29 @@ def test_a_network_that_knows_cyclists_needs_no_rider(write):
     assert not default_mapping(KITTI, "same").taxonomy.classes[KITTI.class_id("cyclist")].needs_rider
 
 
+def test_truth_is_mapped_by_the_same_file_and_stored_with_the_classes(write):
+    truth = {"vehicle.crane": "crane", "worker": "docker", "DontCare": "background"}
+    taxonomy = load_mapping(write({"taxonomy": OWN, "labels": {"moped": "scooter"}, "truth": truth})).taxonomy
+    assert taxonomy.truth == truth
+    stored = document_from(json_values(taxonomy), Taxonomy, SchemaError)
+    assert stored.truth_mapping.class_id("vehicle.crane") == 0
+    assert stored.truth_mapping.class_id("Worker") == 1
+    assert [stored.truth_mapping.lists(name) for name in ("DontCare", "crane")] == [True, False]
+    assert stored.truth_mapping.class_id("DontCare") == BACKGROUND
+
+
+def test_without_truth_its_names_are_those_of_the_classes(write):
+    taxonomy = load_mapping(write({"taxonomy": "nuscenes", "labels": {"person": "pedestrian"}})).taxonomy
+    assert "truth" not in taxonomy.as_dict()
+    assert taxonomy.truth_mapping.class_id("pedestrian") == NUSCENES.class_id("pedestrian")
+    assert not taxonomy.truth_mapping.lists("person")
+
+
+def test_a_data_sets_classes_may_have_other_names_in_truth(write):
+    file = {"taxonomy": "kitti", "labels": {"car": "car"}, "truth": {"van": "car"}}
+    assert load_mapping(write(file)).taxonomy.truth_mapping.class_id("van") == KITTI.class_id("car")
+
+
 def one_class(**traits):
     return {"taxonomy": {"name": "own", "classes": [{"name": "car", **traits}]}, "labels": {"car": "car"}}
 
@@ -74,6 +98,10 @@ def one_class(**traits):
     ("document", "code", "says"),
     [
         ({"taxonomy": "nuscenes", "labels": {"car": "cra"}}, "SCH001", ["labels.car", "'cra'", "car, truck"]),
+        ({"taxonomy": "nuscenes", "labels": {"p": "Pedestrain"}}, "SCH001", ["did you mean 'pedestrian'?"]),
+        ({"taxonomy": "kitti", "labels": {"a": "car"}, "truth": {"v": "cra"}}, "SCH001", ["truth.v", "mean 'car'?"]),
+        ({"taxonomy": "kitti", "labels": {"a": "car"}, "truth": {"v": 1}}, "SCH002", ["truth.v is wrong", "got 1"]),
+        ({"taxonomy": "kitti", "labels": {"a": "background"}}, "SCH002", ["`labels` maps nothing"]),
         ({"taxonomy": "nuscens", "labels": {"car": "car"}}, "SCH002", ["`taxonomy`", "'nuscens'", "kitti, nuscenes"]),
         ({"taxonomy": "kitti", "labels": {"car": 3}}, "SCH002", ["labels.car is wrong", "string, got 3"]),
         ({"taxonomy": "kitti", "labels": {"car": None}}, "SCH002", ["labels.car is wrong", "string, got None"]),

@@ -17,7 +17,7 @@ from pointsam.base.paths import require_name
 from pointsam.base.remote import DataPath, data_path
 from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes.annotations import VISIBILITY
-from pointsam.datasets.nuscenes.exposures import Exposures
+from pointsam.datasets.nuscenes.exposures import COLUMNS, Exposures
 from pointsam.datasets.nuscenes.index import open_index
 from pointsam.datasets.nuscenes.join import LIDAR
 from pointsam.datasets.nuscenes.splits import SPLITS, own_splits, split_scenes
@@ -37,6 +37,7 @@ class NuScenes:
     Args:
         root: folder that holds the version folder, samples/ and sweeps/.
         version: name of the version folder; None if there is only one.
+        columns: values of a point in LiDAR files; None for nuScenes' x, y, z, intensity, ring.
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 if there is no version folder, several and none was named,
@@ -48,11 +49,11 @@ class NuScenes:
     taxonomy = NUSCENES
     visibility_levels: tuple[str, ...] = VISIBILITY
 
-    def __init__(self, root: DataPath, version: str | None = None) -> None:
+    def __init__(self, root: DataPath, version: str | None = None, columns: tuple[str, ...] | None = None) -> None:
         self.root = data_path(root)
         self.version = find_version(self.root, version)
         self._index = open_index(self.root / self.version)
-        self._exposures = Exposures(self.root, self.root / self.version, self._index)
+        self._exposures = Exposures(self.root, self.root / self.version, self._index, columns or COLUMNS)
 
     def frame_ids(self, split: str | None = None) -> list[str]:
         """Sample tokens in (scene, time) order.

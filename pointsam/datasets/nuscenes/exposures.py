@@ -29,10 +29,11 @@ class Exposures:
         root: of the data set.
         folder: the version folder, for messages.
         index: index of that folder.
+        columns: values of a point in LiDAR files.
     """
 
-    def __init__(self, root: DataPath, folder: DataPath, index: Index) -> None:
-        self._root, self._folder, self._index = root, folder, index
+    def __init__(self, root: DataPath, folder: DataPath, index: Index, columns: tuple[str, ...]) -> None:
+        self._root, self._folder, self._index, self._columns = root, folder, index, columns
 
     def sweep(self, row: int) -> Sweep:
         """A row of `sweeps`.
@@ -42,7 +43,7 @@ class Exposures:
             DatasetError: as `file`.
         """
         path, t_us, mounting, pose = self._exposure("sweeps", row)
-        return Sweep(RawPoints(path, COLUMNS), t_us, mounting, pose, _RING_GAP_RAD, LIDAR)
+        return Sweep(RawPoints(path, self._columns), t_us, mounting, pose, _RING_GAP_RAD, LIDAR)
 
     def camera(self, row: int) -> CameraView:
         """A row of `images`.
