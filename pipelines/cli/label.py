@@ -342,4 +342,6 @@ def _close(request: Request, summaries: list[Summary], as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from pipelines.cli.start import label
+
+    label()

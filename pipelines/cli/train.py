@@ -248,4 +248,6 @@ def _print_bad(bad: dict[str, str]) -> None:
 main.add_command(experiment)
 
 if __name__ == "__main__":
-    main()
+    from pipelines.cli.start import train
+
+    train()
