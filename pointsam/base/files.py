@@ -141,7 +141,7 @@ def _machine() -> str:
     """12 hex digits that two processes share only if they see each other's process ids."""
     known = [socket.gethostname()]
     with suppress(OSError):
-        known.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
     with suppress(OSError):
         known.append(os.readlink("/proc/self/ns/pid"))  # containers of one host share its name
     return hashlib.sha256("\n".join(known).encode(errors="surrogateescape")).hexdigest()[:12]
