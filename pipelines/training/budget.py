@@ -9,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import DatasetError, PointSamError, StoreError
+from pointsam.base.errors import DatasetError, PointSamError, SchemaError, StoreError
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
+from pointsam.base.words import counted
 from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
+from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.detect.data.budget import Budget, BudgetConfig, Objects, sample_budget
 from pointsam.detect.data.budget_file import write_budget
 from pointsam.geometry.boxes import count_points
@@ -42,6 +44,14 @@ def draw_budget(
         raise StoreError("OUT001", f"{path} exists already", "give another name, or delete the file if no run needs it")
     if objects is None:
         objects = objects_of(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
+    if not len(objects):
+        unknown, where = unknown_text(dataset, objects.frame_ids), counted(len(objects.frame_ids), "frame")
+        raise SchemaError(
+            "SCH005",
+            f"{dataset.root}: none of {where} has a box of {', '.join(dataset.taxonomy.names)}"
+            + (f"; {unknown}" if unknown else ""),
+            "rename the classes of the ground truth, map them (docs/mapping.md), or choose another split",
+        )
     budget = sample_budget(objects, dataset.taxonomy.names, config)
     source = replace(budget.description, dataset=dataset.name, split=split, left_out=objects.left_out or None)
     budget = Budget(budget.frames, source)
