@@ -22,6 +22,7 @@ RULE = Rule(
     id="scene-names",
     severity="error",
     title="Names of scenes can name folders.",
-    remedy="Give the scene a shorter name: at most 200 bytes, of which characters other than letters and digits take three.",
+    remedy="Give the scene a shorter name: at most 200 bytes, of which most characters other than letters of "
+    "English and digits take three or more.",
     of_scene=_check,
 )
