@@ -14,6 +14,7 @@ import secrets
 import shutil
 import socket
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -61,6 +62,19 @@ def replacing(path: Path) -> Iterator[Path]:
             _sync_folder(path.parent)
         finally:
             remove_temporary(temporary)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """An empty folder for files of other libraries; it is removed at the end of the block.
+
+    Raises:
+        StoreError: OUT002 or OUT003 if the system's folder of temporary files cannot be written.
+    """
+    with store_errors(Path(tempfile.gettempdir()), 0):
+        folder = tempfile.TemporaryDirectory(prefix="pointsam-")
+    with folder as name, interrupts.undone_by(folder.cleanup):
+        yield Path(name)
 
 
 def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
