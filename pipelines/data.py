@@ -11,7 +11,7 @@ from pointsam.base.remote import DataPath
 from pointsam.calibration.correction import RigCorrection, StoredCorrection, corrected, rig_of
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets import open_dataset, read_frame
-from pointsam.datasets.base import Dataset
+from pointsam.datasets.base import Dataset, HasLidarChannel
 from pointsam.store.document import DatasetId
 from pointsam.types import Frame
 
@@ -94,8 +94,8 @@ class DataSpec:
         Args:
             dataset: the opened data set.
         """
-        read = self.reading
-        return DatasetId(dataset.name, read.version, dataset.fingerprint(), read.lidar, read.columns)
+        lidar = dataset.lidar if isinstance(dataset, HasLidarChannel) else self.reading.lidar
+        return DatasetId(dataset.name, self.reading.version, dataset.fingerprint(), lidar, self.reading.columns)
 
     def open(self) -> Dataset:
         """The data set with `noise` and `corrections`, as a run sees it.
@@ -174,6 +174,8 @@ class _ChangedDataset:
         self.boxes, self.velocities_mps, self.point_truth = dataset.boxes, dataset.velocities_mps, dataset.point_truth
         self.visibility_levels, self.visibility = dataset.visibility_levels, dataset.visibility
         self.past_sweeps = dataset.past_sweeps
+        if isinstance(dataset, HasLidarChannel):
+            self.lidar = dataset.lidar
 
     def frame(self, frame_id: str) -> Frame:
         """The changed frame."""

@@ -35,7 +35,7 @@ from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
 from pointsam import __version__
 from pointsam.base.remote import DataPath, data_path
-from pointsam.base.words import counted
+from pointsam.base.words import counted, did_you_mean
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -269,17 +269,22 @@ def export(
 @click.argument("code", required=False)
 def explain(code: str | None) -> None:
     """Explain an error CODE, or a rule of `check`. Without a code, list all codes and rules."""
+    from pointsam.base.errors import SchemaError
     from pointsam.base.explanations import explain as text_of
     from pointsam.base.explanations import titles
     from pointsam.checks.rules import RULES
 
     rules = {rule.id: rule for rule in RULES}
-    if code in rules:
-        rule = rules[code]
-        click.echo(f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}")
-        return
     if code is not None:
-        click.echo(text_of(code))
+        rule = rules.get(code.lower())
+        if rule is not None:
+            click.echo(f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}")
+        elif code.upper() in titles():
+            click.echo(text_of(code))
+        else:
+            near = did_you_mean(code, (*titles(), *rules))
+            problem = f"there is no error code or rule {code!r}{near}"
+            raise SchemaError("SCH005", problem, "pointsam-label explain lists all")
         return
     click.echo("\n".join(f"{known}  {title}" for known, title in titles().items()))
     click.echo("\n" + "\n".join(f"{rule.id}  {rule.title}" for rule in RULES))
@@ -361,4 +366,6 @@ def _close(request: Request, summaries: list[Summary], json_file: Path | None) -
 
 
 if __name__ == "__main__":
-    main()
+    from pipelines.cli.start import label
+
+    label()

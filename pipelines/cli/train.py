@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pointsam.detect.data.budget import BudgetRule
+
+
+_SHOWN = 20
+"""Frames that are named where many were left out."""
 
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -100,6 +105,9 @@ def budget(
     drawn = draw_budget(data_of(options).open(), split, config, dest)
     show(summary(drawn), json_object(drawn.description), json_file)
     remark(f"wrote {dest}", json_file)
+    if drawn.description.left_out:
+        _print_bad(drawn.description.left_out)
+        sys.exit(QUARANTINED)
 
 
 @main.command()
@@ -247,12 +255,16 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
         click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {detector.head.kind}{stages}")
 
 
-def _print_bad(bad: dict[str, str]) -> None:
-    for frame_id, why in bad.items():
+def _print_bad(bad: Mapping[str, str]) -> None:
+    for frame_id, why in list(bad.items())[:_SHOWN]:
         click.echo(f"frame {frame_id} was left out: {why}", err=True)
+    if len(bad) > _SHOWN:
+        click.echo(f"and {len(bad) - _SHOWN} more frames were left out", err=True)
 
 
 main.add_command(experiment)
 
 if __name__ == "__main__":
-    main()
+    from pipelines.cli.start import train
+
+    train()

@@ -82,6 +82,7 @@ class NoiseWorker:
                     f"frame {task.frame_id} of {self.dataset.root} has no ground truth",
                     "choose frames that have boxes or panoptic labels: --split, --frames",
                 )
+            truth = truth.of_points(points.present)
             rows = []
             folder: Path | None = None
             for cell, wanted in zip(self.cells, self.folders, strict=True):

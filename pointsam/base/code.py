@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
+    from importlib.abc import Traversable
 
 _COMPILED = (".so", ".pyd", ".pyc")
 """Suffixes of modules without source. Those in __pycache__ have their source beside them and are left out."""

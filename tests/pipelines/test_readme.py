@@ -66,7 +66,7 @@ def test_commands_in_sentences_name_commands_and_options_that_exist(run_docs, pa
 
 def test_an_unknown_command_or_option_in_a_sentence_is_found(run_docs, tmp_path, monkeypatch):
     (tmp_path / "page.md").write_text(
-        "`pointsam-label run DATA --out OUT --no-sar`, `pointsam-label draw OUT` and\n`mixsup-train fit RECIPE\n--boxes 3`"
+        "`pointsam-label run DATA --no-sar`, `pointsam-label draw OUT` and\n`mixsup-train fit RECIPE\n--boxes 3`"
     )
     monkeypatch.setattr(run_docs, "ROOT", tmp_path)
     draw, boxes = run_docs.inline_problems("page.md")

@@ -8,10 +8,12 @@ from pointsam.datasets.nuscenes.versions import versions_of
 from pointsam.taxonomy import NUSCENES
 
 
-def _open(root: DataPath, version: str | None, columns: tuple[str, ...] | None = None) -> Dataset:
+def _open(
+    root: DataPath, version: str | None, columns: tuple[str, ...] | None = None, lidar: str | None = None
+) -> Dataset:
     from pointsam.datasets.nuscenes.dataset import NuScenes
 
-    return NuScenes(root, version, columns)
+    return NuScenes(root, version, columns, lidar)
 
 
 DATASET = DatasetPlugin(
@@ -20,5 +22,5 @@ DATASET = DatasetPlugin(
     lambda root: bool(versions_of(root)),
     _open,
     versions=True,
-    options=("columns",),
+    options=("lidar", "columns"),
 )
