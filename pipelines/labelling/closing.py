@@ -97,6 +97,14 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
 
 
 def _warnings(request: Request, summaries: Sequence[Summary], clusters: dict[str, tuple[int, int]]) -> tuple[str, ...]:
+    """What is suspicious about the 2D results, and a warning if frames were labelled and no cluster was made."""
+    notices = tuple(notice for summary in summaries for notice in summary.notices)
+    return notices + _no_cluster(request, summaries, clusters)
+
+
+def _no_cluster(
+    request: Request, summaries: Sequence[Summary], clusters: dict[str, tuple[int, int]]
+) -> tuple[str, ...]:
     """A warning if no cluster was made although frames were labelled, with the likely cause."""
     if summaries[-1].stage != "clusters" or any(count for count, _ in clusters.values()):
         return ()
@@ -112,6 +120,8 @@ def _warnings(request: Request, summaries: Sequence[Summary], clusters: dict[str
             f"{found} objects were detected in the images of the first {len(probed)}, but no points are in their "
             f"masks. Check the calibration: pointsam-label check {data}"
         )
+    elif any(summary.unmapped for summary in summaries):
+        cause = "the labels of the detected objects are no class of the run, see the warning above"
     else:
         cause = (
             f"no object of any class was detected in the images of the first {len(probed)}. Check the source of the "

@@ -85,8 +85,8 @@ def export(
             beyond its range.
         PluginError: as `format_of`; PLG003 if the plug-in raises an unexpected error.
         StoreError: OUT003 if a file exists or cannot be written, OUT002 on a full disk.
-        DatasetError: DAT009 if there is nothing to write, DAT011 on a token or id that cannot name a file; and what
-            reading raises.
+        DatasetError: DAT009 if there is nothing to write, DAT013 if a file has changed since, DAT011 on a token
+            or id that cannot name a file; and what reading raises.
     """
     plugin = plugins.find("exporters", form)
     spec = plugin.load(Format)
@@ -107,6 +107,8 @@ def export(
         require_name(name, f"{out}: frame or --eval-set", _NAME_HINT)
     if spec.masks:
         _ = run.masks
+    for frame_id in progress(good, desc="files", unit="frame"):
+        run.require_unchanged(frame_id, images=spec.masks)
     items = (
         _item(number, name, frame_id, run) for number, (name, frame_id) in enumerate(zip(names, good, strict=True))
     )

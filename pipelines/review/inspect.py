@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipelines.data import AS_FOUND, Reading
-from pipelines.opened import open_run
+from pipelines.made_by import note_other_code
+from pipelines.opened import note_unfinished, open_run
 from pipelines.review.parts import read_parts
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import write_together
@@ -72,6 +73,8 @@ def frame_summary(out: Path, frame: str) -> FrameSummary:
         DatasetError: DAT010 if the run has no such frame.
     """
     labels = Labels(out)
+    note_other_code(labels, "clusters")
+    note_unfinished(labels, "clusters")
     ids = labels.frame_ids()
     if frame not in ids and frame.isdecimal() and int(frame) < len(ids):
         frame = ids[int(frame)]

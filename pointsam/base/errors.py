@@ -93,6 +93,12 @@ class SchemaError(PointSamError):
     """Invalid or mismatched classes, mappings, configuration or tables (SCH...)."""
 
 
+class UnnamedIdError(SchemaError):
+    """An id in the 2D result of one image that has no label (SCH001)."""
+
+    of_frame = True
+
+
 class PluginError(PointSamError):
     """A plug-in that cannot be used (PLG...)."""
 

@@ -22,6 +22,6 @@ RULE = Rule(
     id="scene-names",
     severity="error",
     title="Names of scenes can name folders.",
-    remedy="Give the scene a shorter name: at most 200 bytes, of which characters other than letters and digits take three.",
+    remedy="Shorten the name of the scene to 200 bytes; characters other than letters and digits count as three.",
     of_scene=_check,
 )

@@ -31,8 +31,9 @@ def unknown_categories(index: Index, samples: Sequence[int]) -> dict[str, int]:
     unknown = [row for row, name in enumerate(names) if not is_known(name)]
     first, last = (index.numbers("samples", f"box_{end}")[samples] for end in ("first", "last"))
     category = index.numbers("boxes", "category")
-    rows = np.concatenate([np.arange(*ends) for ends in zip(first, last, strict=True)]) if unknown else []
-    counts = np.bincount(category[np.asarray(rows, dtype=np.int64)], minlength=len(names))
+    ranges = [np.arange(*ends) for ends in zip(first, last, strict=True)] if unknown else []
+    rows = np.concatenate([np.zeros(0, dtype=np.int64), *ranges])
+    counts = np.bincount(category[rows], minlength=len(names))
     return {names[row]: int(counts[row]) for row in unknown if counts[row]}
 
 
