@@ -270,4 +270,6 @@ def _print_bad(bad: Mapping[str, str]) -> None:
 main.add_command(experiment)
 
 if __name__ == "__main__":
-    main()
+    from pipelines.cli.start import train
+
+    train()

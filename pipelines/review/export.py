@@ -11,7 +11,7 @@ from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import OpenedRun, open_run
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, SchemaError
-from pointsam.base.files import make_folder, require_free, store_errors, temporary_of, write_together
+from pointsam.base.files import replacing, require_free, store_errors, write_together
 from pointsam.base.paths import path_under, require_name
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
@@ -139,17 +139,15 @@ def _record(
 ) -> None:
     """Write one file frame by frame; it gets its name when it is complete."""
     require_free(path, overwrite)
-    temporary = temporary_of(path)
-    with store_errors(path.parent, 0):
-        make_folder(path.parent)
-        try:
-            with plugins.failures_of(plugin, f"file {path.name!r}", OSError), opened(temporary) as stream:
-                for item in items:
-                    with plugins.failures_of(plugin, f"frame {item.found.frame.frame_id!r}", OSError):
-                        stream.add(item)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with (
+        store_errors(path.parent, 0),
+        replacing(path) as temporary,
+        plugins.failures_of(plugin, f"file {path.name!r}", OSError),
+        opened(temporary) as stream,
+    ):
+        for item in items:
+            with plugins.failures_of(plugin, f"frame {item.found.frame.frame_id!r}", OSError):
+                stream.add(item)
 
 
 def _item(number: int, name: str, frame_id: str, run: OpenedRun) -> ExportFrame:
