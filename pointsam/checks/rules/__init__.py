@@ -6,8 +6,10 @@ from pointsam.checks.base import Rule
 from pointsam.checks.rules import (
     boxes_in_cloud,
     calibration_values,
+    cloud_axes,
     cloud_columns,
     cloud_extent,
+    cloud_files,
     distortion,
     gaps,
     ground_truth,
@@ -15,6 +17,7 @@ from pointsam.checks.rules import (
     image_size,
     intensity,
     intrinsics,
+    label_packs,
     missing_cameras,
     missing_files,
     mounting,
@@ -40,6 +43,8 @@ RULES: tuple[Rule, ...] = tuple(
         missing_cameras,
         cloud_columns,
         cloud_extent,
+        cloud_axes,
+        cloud_files,
         intensity,
         image_size,
         calibration_values,
@@ -56,6 +61,7 @@ RULES: tuple[Rule, ...] = tuple(
         past_sweeps,
         unknown_classes,
         ground_truth,
+        label_packs,
         boxes_in_cloud,
     )
 )

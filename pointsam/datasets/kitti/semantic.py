@@ -39,9 +39,10 @@ _THINGS = {10: "car", 18: "truck", 20: "other_vehicle", 13: "other_vehicle", 16:
 _THINGS |= {31: "bicyclist", 32: "motorcyclist", 252: "car", 253: "bicyclist", 254: "person", 255: "motorcyclist"}
 _THINGS |= {256: "other_vehicle", 257: "other_vehicle", 258: "truck", 259: "other_vehicle"}
 """Label to class; labels from 252 on are of moving objects."""
+_VOID = (0, 1, 11, 15, 52, 99)
+"""Unlabelled, outlier, cycles without a rider, other structure, other object."""
 _STUFF = (40, 44, 48, 49, 50, 51, 60, 70, 71, 72, 80, 81)
-"""Ground, buildings, nature and poles. All other labels are void: unlabelled (0), outlier (1), cycles without a rider
-(11, 15), other structure (52), other object (99), and labels that SemanticKITTI does not have."""
+"""Ground, buildings, fences, plants, poles and signs."""
 
 
 class SemanticKitti:
@@ -139,12 +140,12 @@ class SemanticKitti:
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
         """Ground truth from labels/*.label, the only source; None if there is no file.
 
-        Void are unlabelled points, labels that are not known, things without an instance, cycles without a rider, and
-        points that camera 2 does not see, because images cannot label them.
+        Void are unlabelled points, things without an instance, cycles without a rider, and points that camera 2 does
+        not see, because images cannot label them.
 
         Raises:
-            DatasetError: DAT004 if the file cannot be read, DAT011 if the number of labels is not that of points; as
-                `frame` and `read_points`.
+            DatasetError: DAT004 if the file cannot be read, DAT011 if the number of labels is not that of points, or a
+                label is unknown; as `frame` and `read_points`.
         """
         name, stem = self._parts(frame_id)
         files = self._labels(name)
@@ -157,18 +158,25 @@ class SemanticKitti:
         if len(value) != 4 * len(xyz):
             raise DatasetError(
                 "DAT011",
-                f"{path} has {len(value)} bytes, but the sweep has {len(xyz)} points of 4 bytes each",
+                f"{path} has {len(value) // 4} labels ({len(value)} bytes), but the sweep has {len(xyz)} points",
                 "use labels and velodyne of the same release",
             )
         value = value.view("<u4")
         semantic, instance = value & 0xFFFF, value >> 16
+        unknown = np.setdiff1d(semantic, (*_THINGS, *_VOID, *_STUFF))
+        if len(unknown):
+            raise DatasetError(
+                "DAT011",
+                f"{path} has labels that SemanticKITTI does not have: {', '.join(map(str, unknown[:5]))}",
+                "use the labels as published, not as they are mapped for training",
+            )
         table = np.full(0x10000, BACKGROUND, dtype=np.uint8)
         for label, kind in _THINGS.items():
             table[label] = self.taxonomy.class_id(kind)
         class_id = table[semantic]
         seen = project(xyz, frame, frame.cameras[0]).valid
         nameless = (class_id != BACKGROUND) & (instance == 0)
-        void = ~np.isin(semantic, (*_THINGS, *_STUFF)) | nameless | ~seen
+        void = np.isin(semantic, _VOID) | nameless | ~seen
         ours = (class_id != BACKGROUND) & ~void
         labels = PointLabels(
             np.where(ours, instance.astype(np.int32), np.int32(NO_INSTANCE)),
