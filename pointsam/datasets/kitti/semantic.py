@@ -32,6 +32,8 @@ SPLITS = {
 }
 NEIGHBOURS = (-1, 1)
 _VALUES = 12
+_LATEST_S = 1e12
+"""Times are stored as whole microseconds of 64 bits."""
 
 _THINGS = {10: "car", 18: "truck", 20: "other_vehicle", 13: "other_vehicle", 16: "other_vehicle", 30: "person"}
 _THINGS |= {31: "bicyclist", 32: "motorcyclist", 252: "car", 253: "bicyclist", 254: "person", 255: "motorcyclist"}
@@ -236,7 +238,13 @@ class SemanticKitti:
 
     @lru_cache(maxsize=32)  # noqa: B019
     def _times(self, name: str) -> NDArray[np.float64] | None:
-        return _table(self._folder(name) / "times.txt", 1)
+        path = self._folder(name) / "times.txt"
+        times = _table(path, 1)
+        if times is not None and np.abs(times).max() > _LATEST_S:
+            raise DatasetError(
+                "DAT011", f"{path}: a time of {np.abs(times).max():g} s", "write seconds from the start of the sequence"
+            )
+        return times
 
     def _sweep(self, name: str, stem: str) -> Sweep:
         path, poses, times = self._sweeps(name).path(stem), self._poses(name), self._times(name)
