@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from pointsam.base.errors import BackendError, DefectError, PointSamError
+from pointsam.base.errors import BackendError, DefectError, OutOfMemoryError, PointSamError
 from pointsam.base.runtime import Stopwatch, peak_mb
 from pointsam.store.document import Shard
 
 Row = TypeVar("Row", covariant=True)
+
+_LESS_MEMORY = "run again with --retry-failed and fewer --workers, or on a machine with more memory"
 
 
 @dataclass(frozen=True)
@@ -24,27 +26,38 @@ class Task:
         camera: name of the camera, or "".
         last_of_frame: whether no later task is of this frame.
         completes: the shard, if this is its last task; else None.
+        lost: whether workers died of it, so that it must not be tried again.
     """
 
     frame_id: str
     camera: str
     last_of_frame: bool
     completes: Shard | None
+    lost: bool = False
+
+    def given_up(self) -> Task:
+        """The task for a worker that only reports it."""
+        return replace(self, lost=True)
 
 
 @dataclass(frozen=True)
 class TaskResult(Generic[Row]):
-    """Row and cost of a task."""
+    """Row and cost of a task, and digests of the data that it was made from (`pointsam.store.sources`)."""
 
     task: Task
     row: Row
     error: PointSamError | None
     seconds: dict[str, float]
     peak_mb: float
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def guarded(
-    work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, stopwatch: Stopwatch
+    work: Callable[[], Row],
+    failed: Callable[[PointSamError], Row],
+    task: Task,
+    stopwatch: Stopwatch,
+    sources: Mapping[str, str] | None = None,
 ) -> TaskResult[Row]:
     """Do a task. A bad frame is quarantined; errors that concern every frame stop the run.
 
@@ -53,12 +66,16 @@ def guarded(
         failed: makes the row of a quarantined frame or image.
         task: the task.
         stopwatch: its stopwatch.
+        sources: the mapping in which `work` stores the digests of what it reads; None if it stores none.
 
     Raises:
-        PointSamError: any that does not concern a single frame; BCK008 if a model, the memory or the disk fails.
+        PointSamError: any that does not concern a single frame; BCK008 if a model or the disk fails.
     """
     error: PointSamError | None = None
+    where = f"frame {task.frame_id}, camera {task.camera or 'all'}"
     try:
+        if task.lost:
+            raise OutOfMemoryError("BCK007", f"two workers died at {where}", _LESS_MEMORY)
         row = work()
     except PointSamError as raised:
         if not raised.of_frame:
@@ -66,15 +83,17 @@ def guarded(
         error = raised
     except (ArithmeticError, LookupError, StopIteration, ValueError, TypeError) as raised:
         traceback.print_exc(file=sys.stderr)
-        message = f"{type(raised).__name__}: {raised} (frame {task.frame_id}, camera {task.camera or 'all'})"
+        message = f"{type(raised).__name__}: {raised} ({where})"
         error = DefectError("INT001", message, "please report this with the traceback above")
-    except (RuntimeError, MemoryError, OSError) as raised:  # what torch, a full memory and a full disk raise
+    except MemoryError as raised:  # of numpy: a frame that is too large; others may fit
+        error = OutOfMemoryError("BCK007", f"memory ran out at {where}: {raised or 'no details'}", _LESS_MEMORY)
+    except (RuntimeError, OSError) as raised:  # what torch and a full disk raise
         traceback.print_exc(file=sys.stderr)
         raise BackendError(
             "BCK008",
-            f"{type(raised).__name__} at frame {task.frame_id}, camera {task.camera or 'all'}: {raised}",
+            f"{type(raised).__name__} at {where}: {raised}",
             "run the same command again, with fewer --workers if memory is short: finished shards are kept",
         ) from None
     if error is not None:
         row = failed(error)
-    return TaskResult(task, row, error, stopwatch.seconds, peak_mb())
+    return TaskResult(task, row, error, stopwatch.seconds, peak_mb(), sources or {})

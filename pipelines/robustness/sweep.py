@@ -15,6 +15,7 @@ import numpy as np
 
 from pipelines.data import DataSpec
 from pipelines.labelling.jobs import Summary, begin, drive, run_masks, whole_frame
+from pipelines.labelling.pending import pending_work
 from pipelines.labelling.request import Request
 from pipelines.opened import StoredMasks, open_masks, read_as_in
 from pipelines.robustness.cells import Cell, NoiseDocument
@@ -34,6 +35,7 @@ from pointsam.semantics.precomputed import layout_kind
 from pointsam.stages.frame import lifted_labels, refined_labels
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.store.cells import CellRow, cells_table
+from pointsam.store.sources import digests_of, of_sweeps
 from pointsam.types import ImageMasks, InstanceMap, PointLabels, PointTruth
 
 
@@ -45,24 +47,33 @@ class NoiseWorker:
         config: configuration of the clusters stage.
         cells: the calibration errors.
         masks: the folder with the masks of each cell.
+        again: frames that are counted again, as for `ClusterWorker`.
     """
 
     def __init__(
-        self, data: DataSpec, config: ClustersConfig, cells: tuple[Cell, ...], masks: tuple[Path, ...]
+        self,
+        data: DataSpec,
+        config: ClustersConfig,
+        cells: tuple[Cell, ...],
+        masks: tuple[Path, ...],
+        again: frozenset[str] = frozenset(),
     ) -> None:
         self.dataset: Dataset = data.open()
-        self.cells, self.folders = cells, masks
+        self.cells, self.folders, self.again = cells, masks, again
         self.configs = {sar: replace(config, refine=replace(config.refine, enabled=sar)) for sar in (True, False)}
         self.masks = {folder: StoredMasks(folder) for folder in dict.fromkeys(masks)}
         self.taxonomy = self.masks[masks[0]].taxonomy
 
     def __call__(self, task: Task) -> TaskResult[list[CellRow]]:
         """The counts of one frame in every cell, without and with refinement."""
-        stopwatch = Stopwatch()
+        stopwatch, sources = Stopwatch(), dict[str, str]()
 
         def work() -> list[CellRow]:
             with stopwatch("read"):
                 frame = read_frame(self.dataset, task.frame_id)
+                for masks in self.masks.values():
+                    masks.checked_sources(frame, task.frame_id in self.again)
+                sources.update(digests_of(frame, of_sweeps))
                 points = read_frame_points(frame)
                 truth = self.dataset.point_truth(task.frame_id)
             if truth is None:
@@ -91,7 +102,7 @@ class NoiseWorker:
             row = CellRow(task.frame_id, "", False, none, none, none, none, 0, 0, 0.0)
             return [replace(row, status="failed", error_code=error.code, error=error.message)]
 
-        return guarded(work, failed, task, stopwatch)
+        return guarded(work, failed, task, stopwatch, sources)
 
     def _painter(self, masks: StoredMasks, images: Mapping[str, ImageMasks]) -> Callable[[str], InstanceMap]:
         def paint(camera: str) -> InstanceMap:
@@ -177,10 +188,12 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
     )
     swept = f"a sweep of {len(cells)} cells"
     run, metadata = begin(request.out, frames, document, made.weights_sha256, swept, request.data.root)
+    work = pending_work(run, request.execution, request.data.open())
     return drive(
         run,
         request.execution,
-        partial(NoiseWorker, request.data, request.config.clusters, cells, folders),
+        work,
+        partial(NoiseWorker, request.data, request.config.clusters, cells, folders, work.again),
         whole_frame,
         lambda rows: {"cells": cells_table([cell for row in rows for cell in row], metadata)},
     )

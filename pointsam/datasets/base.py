@@ -104,6 +104,18 @@ class HasLidarChannel(Protocol):
 
 
 @runtime_checkable
+class HasClouds(Protocol):
+    """A data set whose points can be read where images are missing."""
+
+    def cloud(self, frame_id: str) -> Frame:
+        """The frame without its cameras, for whoever needs the points only.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame; what its poses raise.
+        """
+
+
+@runtime_checkable
 class HasUnknownClasses(Protocol):
     """A data set whose ground truth may have classes that it does not know; their objects are void."""
 

@@ -50,7 +50,7 @@ class RawPoints:
             OSError: if it cannot be read.
             DatasetError: DAT006 if its size is not a multiple of the size of a point.
         """
-        with self.path.open("rb") as stream:
+        with self.open() as stream:
             raw = stream.read()
         point_bytes = 4 * len(self.columns)
         if len(raw) % point_bytes:
@@ -62,6 +62,14 @@ class RawPoints:
             )
         values = np.frombuffer(raw, dtype="<f4").reshape(-1, len(self.columns))
         return values[:, [self.columns.index(column) for column in columns]]
+
+    def open(self) -> BinaryIO:
+        """A stream of the file's bytes.
+
+        Raises:
+            OSError: if it cannot be opened.
+        """
+        return self.path.open("rb")
 
 
 @dataclass(frozen=True)

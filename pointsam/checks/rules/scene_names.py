@@ -22,7 +22,6 @@ RULE = Rule(
     id="scene-names",
     severity="error",
     title="Names of scenes can name folders.",
-    remedy="Give the scene a shorter name: at most 200 bytes, of which most characters other than letters of "
-    "English and digits take three or more.",
+    remedy="Shorten the name of the scene to 200 bytes; characters other than letters and digits count as three.",
     of_scene=_check,
 )
