@@ -366,4 +366,6 @@ def _close(request: Request, summaries: list[Summary], json_file: Path | None) -
 
 
 if __name__ == "__main__":
-    main()
+    from pipelines.cli.start import label
+
+    label()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pointsam.detect.data.budget import BudgetRule
+
+
+_SHOWN = 20
+"""Frames that are named where many were left out."""
 
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -94,12 +99,20 @@ def budget(
     """  # noqa: D301 - click needs the backspace character itself
     from pipelines.training.budget import draw_budget, summary
     from pointsam.base.document import json_object
+    from pointsam.datasets.unknown_classes import unknown_text
     from pointsam.detect.data.budget import BudgetConfig
 
     config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
-    drawn = draw_budget(data_of(options).open(), split, config, dest)
+    dataset = data_of(options).open()
+    drawn = draw_budget(dataset, split, config, dest)
     show(summary(drawn), json_object(drawn.description), json_file)
     remark(f"wrote {dest}", json_file)
+    unknown = unknown_text(dataset, list(drawn.frames))
+    if unknown:
+        click.echo(f"note: {unknown}: they are void and no candidates", err=True)
+    if drawn.description.left_out:
+        _print_bad(drawn.description.left_out)
+        sys.exit(QUARANTINED)
 
 
 @main.command()
@@ -247,12 +260,16 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
         click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {detector.head.kind}{stages}")
 
 
-def _print_bad(bad: dict[str, str]) -> None:
-    for frame_id, why in bad.items():
+def _print_bad(bad: Mapping[str, str]) -> None:
+    for frame_id, why in list(bad.items())[:_SHOWN]:
         click.echo(f"frame {frame_id} was left out: {why}", err=True)
+    if len(bad) > _SHOWN:
+        click.echo(f"and {len(bad) - _SHOWN} more frames were left out", err=True)
 
 
 main.add_command(experiment)
 
 if __name__ == "__main__":
-    main()
+    from pipelines.cli.start import train
+
+    train()

@@ -10,6 +10,7 @@ from textwrap import indent
 from pipelines.labelling.jobs import Summary
 from pipelines.labelling.request import Request
 from pointsam.base.tables import text_table
+from pointsam.base.terminal import visible_line
 from pointsam.store.reader import Labels
 
 _SHOWN = 3
@@ -64,7 +65,7 @@ class Closing:
         for code, frame_ids in sorted(by_code.items(), key=lambda item: -len(item[1])):
             lines.append(f"  {code}: {len(frame_ids)} of them")
             for frame_id in frame_ids[:_SHOWN]:
-                lines.append(f"  frame {frame_id}: {indent(self.failures[frame_id], '  ').lstrip()}")
+                lines.append(f"  frame {visible_line(frame_id)}: {indent(self.failures[frame_id], '  ').lstrip()}")
             if len(frame_ids) > _SHOWN:
                 lines.append(f"  and {len(frame_ids) - _SHOWN} more with {code}; --json lists all")
         return lines

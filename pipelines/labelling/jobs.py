@@ -273,6 +273,7 @@ def drive(
         (execution.threads, worker),
         execution.engine,
         float(execution.uses_gpu(run.stage)),
+        Task.given_up,
     )
     todo = sum(len(shard.frame_ids) for shard in pending)
     rows = cast(Generator[TaskResult[Row], None, None], results)  # `work_on` calls this worker

@@ -11,7 +11,7 @@ from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import OpenedRun, open_run
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, SchemaError
-from pointsam.base.files import make_folder, require_free, store_errors, temporary_of, write_together
+from pointsam.base.files import replacing, require_free, store_errors, write_together
 from pointsam.base.paths import path_under, require_name
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
@@ -85,8 +85,8 @@ def export(
             beyond its range.
         PluginError: as `format_of`; PLG003 if the plug-in raises an unexpected error.
         StoreError: OUT003 if a file exists or cannot be written, OUT002 on a full disk.
-        DatasetError: DAT009 if there is nothing to write, DAT011 on a token or id that cannot name a file; and what
-            reading raises.
+        DatasetError: DAT009 if there is nothing to write, DAT013 if a file has changed since, DAT011 on a token
+            or id that cannot name a file; and what reading raises.
     """
     plugin = plugins.find("exporters", form)
     spec = plugin.load(Format)
@@ -107,6 +107,8 @@ def export(
         require_name(name, f"{out}: frame or --eval-set", _NAME_HINT)
     if spec.masks:
         _ = run.masks
+    for frame_id in progress(good, desc="files", unit="frame"):
+        run.require_unchanged(frame_id, images=spec.masks)
     items = (
         _item(number, name, frame_id, run) for number, (name, frame_id) in enumerate(zip(names, good, strict=True))
     )
@@ -137,17 +139,15 @@ def _record(
 ) -> None:
     """Write one file frame by frame; it gets its name when it is complete."""
     require_free(path, overwrite)
-    temporary = temporary_of(path)
-    with store_errors(path.parent, 0):
-        make_folder(path.parent)
-        try:
-            with plugins.failures_of(plugin, f"file {path.name!r}", OSError), opened(temporary) as stream:
-                for item in items:
-                    with plugins.failures_of(plugin, f"frame {item.found.frame.frame_id!r}", OSError):
-                        stream.add(item)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with (
+        store_errors(path.parent, 0),
+        replacing(path) as temporary,
+        plugins.failures_of(plugin, f"file {path.name!r}", OSError),
+        opened(temporary) as stream,
+    ):
+        for item in items:
+            with plugins.failures_of(plugin, f"frame {item.found.frame.frame_id!r}", OSError):
+                stream.add(item)
 
 
 def _item(number: int, name: str, frame_id: str, run: OpenedRun) -> ExportFrame:

@@ -94,6 +94,8 @@ def run_experiment(request: ExperimentRequest) -> Page:
                 left_out |= {f"{run}, frame {frame_id}": problem for frame_id, problem in frames.items()}
                 if own.quarantined:
                     left_out[run] = f"{own.quarantined} quarantined frames have no labels"
+                for frame_id, problem in (budget.description.left_out or {}).items():
+                    left_out[f"{run}, frame {frame_id}"] = problem
                 costs.append(_cost(setting, budget))
         if scores:
             rows.append(SettingScores(setting, sum(costs) / len(costs), scores))

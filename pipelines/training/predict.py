@@ -13,11 +13,12 @@ from pipelines.training.official import Official, official, posed
 from pipelines.training.recipe_file import Network
 from pipelines.training.scores import ClassScore, FailureScore, QualityScore, ScoreDocument, number, numbers
 from pointsam.base.document import json_object
-from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasLidarTokens
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.checkpoint import Checkpoint
@@ -162,7 +163,7 @@ def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
     boxes = dataset.boxes(frame_id)
     if boxes is None:
         raise DatasetError("DAT011", f"{dataset.root}: frame {frame_id!r} has no boxes", "choose a split with boxes")
-    points = count_points(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, boxes)
+    points = count_points(read_frame_points(read_cloud_frame(dataset, frame_id)).xyz_lidar_m, boxes)
     ours = boxes.class_id != BACKGROUND
     true = rows(boxes)[ours]
     classes, score = boxes.class_id[ours].astype(np.int64), points[ours].astype(np.float64)
@@ -175,16 +176,28 @@ def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, st
     Args:
         dataset: a data set with boxes.
         found: predictions in all frames that could be read.
-        bad: frame_id -> why the frame could not be read.
+        bad: frame_id -> why the frame could not be read. Frames whose ground truth cannot be read are added.
 
     Raises:
-        DatasetError: DAT011 if a frame has no boxes.
+        DatasetError: if no frame has ground truth that can be read: DAT011 if it has none, and what reading raises.
     """
     accumulator = DetectionAccumulator(dataset.taxonomy.names)
+    scored, first = list[FramePredictions](), None
     for frame in found:
-        accumulator.add(frame.frame_boxes(), truth_of(dataset, frame.frame_id), dataset.scene(frame.frame_id))
+        try:
+            truth = truth_of(dataset, frame.frame_id)
+        except PointSamError as error:
+            if not error.of_frame:
+                raise
+            first = first or error
+            bad[frame.frame_id] = f"[{error.code}] {error.message}"
+            continue
+        accumulator.add(frame.frame_boxes(), truth, dataset.scene(frame.frame_id))
+        scored.append(frame)
+    if first is not None and not scored:
+        raise first
     costs = failures(*accumulator.frames, dataset.taxonomy.names)
-    return Score(accumulator.result(), costs, official(dataset, found, bad), bad)
+    return Score(accumulator.result(), costs, official(dataset, scored, bad), bad)
 
 
 class Predicted(TypedDict):

@@ -104,7 +104,7 @@ def fraction(path: DataPath, entry: Mapping[str, object], name: str, where: str)
 
 def id_of(path: DataPath, key: str, smallest: int, largest: int) -> int:
     """The id that a key of an object states; DAT011 if it is out of range or written otherwise ("01")."""
-    digits = key.isascii() and key.isdigit() and len(key) <= 5
+    digits = key.isascii() and key.isdecimal() and len(key) <= 5
     if not (digits and smallest <= int(key) <= largest and str(int(key)) == key):
         raise malformed(path, f"the key {key!r} is not an id", f'an id from "{smallest}" to "{largest}"')
     return int(key)
