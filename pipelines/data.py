@@ -12,6 +12,8 @@ from pointsam.calibration.correction import RigCorrection, StoredCorrection, cor
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets import open_dataset, read_frame
 from pointsam.datasets.base import Dataset
+from pointsam.datasets.mapped import with_classes
+from pointsam.taxonomy import Taxonomy
 from pointsam.types import Frame
 
 
@@ -32,6 +34,7 @@ class DataSpec:
         version: version folder of the tables, if there are several.
         noise: perturbation of the calibration, for studies.
         corrections: corrections of the calibration by rig (`pointsam-label calibrate`); None for none.
+        classes: classes that ground truth is mapped to; None for those of the data set.
     """
 
     root: DataPath
@@ -39,6 +42,7 @@ class DataSpec:
     version: str | None = None
     noise: Noise = CLEAN
     corrections: Mapping[str, RigCorrection] | None = None
+    classes: Taxonomy | None = None
 
     def plain(self) -> Dataset:
         """The data set with its own calibration.
@@ -46,7 +50,8 @@ class DataSpec:
         Raises:
             DatasetError: as `open_dataset`.
         """
-        return open_dataset(self.root, self.adapter, version=self.version)
+        dataset = open_dataset(self.root, self.adapter, version=self.version)
+        return dataset if self.classes is None else with_classes(dataset, self.classes)
 
     def open(self) -> Dataset:
         """The data set with `noise` and `corrections`, as a run sees it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from pointsam.base.remote import DataPath, is_folder
 from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.labels import require_same_classes, require_same_data
+from pointsam.semantics.mapping import load_mapping
 from pointsam.stages.frame import instance_map
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.store.reader import Labels
+from pointsam.taxonomy import Taxonomy
 from pointsam.types import FrameLabels, ImageMasks, InstanceMap
 
 
@@ -82,7 +85,8 @@ class OpenedRun:
 
     Attributes:
         labels: likewise.
-        truth: the data set with its own calibration, for ground truth and for metrics by camera and visibility.
+        truth: the data set with its own calibration and the classes of the run, for ground truth and for metrics by
+            camera and visibility.
         dataset: the data set with the noise and calibration of the run, for pictures and exports.
 
     Raises:
@@ -142,6 +146,7 @@ def open_run(
     masks_from: Path | None = None,
     adapter: str | None = None,
     version: str | None = None,
+    mapping: Path | None = None,
 ) -> OpenedRun:
     """Open a finished run with its data and the calibration that it used.
 
@@ -151,6 +156,7 @@ def open_run(
         masks_from: folder of the masks that the clusters were made from, None for `out`.
         adapter: type of the data set, None for the run's.
         version: version folder of the tables, None for the run's.
+        mapping: a mapping file whose `truth` is used in place of the run's.
 
     Raises:
         StoreError: OUT004 if there are no clusters.
@@ -165,8 +171,35 @@ def open_run(
         raise DatasetError("DAT001", f"the data of {out} are not at {root}", "pass their root: --data or DATA")
     rigs = {rig: one.correction() for rig, one in (document.calibration or {}).items()}
     made = document.dataset
-    data = DataSpec(root, adapter or made.name, version or made.version, document.noise or CLEAN, rigs or None)
+    classes = document.taxonomy if mapping is None else mapped_anew(document.taxonomy, mapping)
+    noise = document.noise or CLEAN
+    data = DataSpec(root, adapter or made.name, version or made.version, noise, rigs or None, classes)
     return OpenedRun(labels, data, masks_from or out)
+
+
+def mapped_anew(taxonomy: Taxonomy, mapping: Path) -> Taxonomy:
+    """The classes of labels with `truth` of a mapping file.
+
+    Raises:
+        SchemaError: SCH004 if the file has other classes; SCH001, SCH002 as `load_mapping`.
+    """
+    truth = load_mapping(mapping).taxonomy
+    if truth.names != taxonomy.names:
+        raise SchemaError(
+            "SCH004",
+            f"the classes of {mapping} are {list(truth.names)}, those of the labels {list(taxonomy.names)}",
+            "give the mapping file that the labels were made with; its `truth` may change",
+        )
+    return replace(taxonomy, truth=truth.truth)
+
+
+def classes_of(folder: Path) -> Taxonomy:
+    """The classes of the labels in an output folder.
+
+    Raises:
+        StoreError: OUT004 if there are no clusters.
+    """
+    return Labels(folder).document(ClustersDocument).taxonomy
 
 
 def open_masks(folder: Path, data: DataSpec) -> tuple[StoredMasks, Dataset]:

@@ -19,6 +19,7 @@ from pipelines.cli.options import (
     MASKS_OPTIONS,
     PATH,
     QUARANTINED,
+    TRUTH_MAPPING_OPTION,
     PluginName,
     RunOptions,
     UserErrors,
@@ -174,6 +175,7 @@ def inspect(
 )
 @click.option("--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: the run's]")
 @click.option("--version", help="Version folder of the tables.  [default: the run's]")
+@options_of((TRUTH_MAPPING_OPTION,))
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def evaluate(
     out: Path,
@@ -185,6 +187,7 @@ def evaluate(
     truth: str | None,
     dataset: str | None,
     version: str | None,
+    mapping: Path | None,
     overwrite: bool,
 ) -> None:
     """Score labels against ground truth. OUT holds the labels, DATA the ground truth.
@@ -193,7 +196,9 @@ def evaluate(
     """
     from pipelines.review.evaluate import run_eval
 
-    text, whole = run_eval(out, data, json_file, markdown, parquet, against, truth, overwrite, dataset, version)
+    text, whole = run_eval(
+        out, data, json_file, markdown, parquet, against, truth, overwrite, dataset, version, mapping
+    )
     click.echo(text)
     click.echo(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png")
     if not whole:
@@ -208,13 +213,26 @@ def evaluate(
 @click.option(
     "--frames", "count", type=click.IntRange(1), default=12, show_default=True, help="Number of frames to show."
 )
+@options_of((TRUTH_MAPPING_OPTION,))
 @click.option("--overwrite", is_flag=True, help="Replace an existing page; other folders are never replaced.")
-def report(out: Path, data: DataPath | None, dest: Path, masks_from: Path | None, count: int, overwrite: bool) -> None:
+def report(
+    out: Path,
+    data: DataPath | None,
+    dest: Path,
+    masks_from: Path | None,
+    count: int,
+    mapping: Path | None,
+    overwrite: bool,
+) -> None:
     """Write a page about the labels of OUT. It shows metrics, charts, the worst and best frames, and a 3D view."""
     from pipelines.review.report import write_report
 
-    page = write_report(out, dest, data, masks_from, count, overwrite)
-    click.echo(f"wrote {page}\nnext: open it in a browser; no server is needed")
+    page = write_report(out, dest, data, masks_from, count, overwrite, mapping)
+    for note in page.notes:
+        click.echo(note, err=True)
+    click.echo(f"wrote {page.path}\nnext: open it in a browser; no server is needed")
+    if not page.whole:
+        sys.exit(QUARANTINED)
 
 
 @main.command()

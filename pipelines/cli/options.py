@@ -62,6 +62,9 @@ ACCEPT_OPTION = click.option(
     metavar="RULE",
     help="Go on although the data break this rule of pointsam-label check.",
 )
+TRUTH_MAPPING_OPTION = click.option(
+    "--mapping", type=PATH, help="Mapping file whose `truth` is used.  [default: that of the run's file]"
+)
 DATA_OPTIONS = (
     click.argument("data", type=data_path),
     click.option("--out", type=PATH, required=True, help="Output folder. Running again continues it."),

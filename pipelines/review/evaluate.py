@@ -25,6 +25,7 @@ def run_eval(
     overwrite: bool = False,
     dataset: str | None = None,
     version: str | None = None,
+    mapping: Path | None = None,
 ) -> tuple[str, bool]:
     """Score one folder, or two, and write the requested files.
 
@@ -39,6 +40,7 @@ def run_eval(
         overwrite: replace existing files.
         dataset: type of the data set, None for the run's.
         version: version folder of the tables, None for the run's.
+        mapping: a mapping file whose `truth` is used in place of the run's.
 
     Returns:
         The tables, and whether all frames with ground truth could be scored.
@@ -50,7 +52,7 @@ def run_eval(
     for path in (json_file, markdown, parquet):
         if path is not None:
             require_free(path, overwrite)
-    runs = [open_run(folder, data, None, dataset, version) for folder in (out, against) if folder is not None]
+    runs = [open_run(folder, data, None, dataset, version, mapping) for folder in (out, against) if folder is not None]
     with ExitStack() as stack:
         rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
         on_verdict = rows.add if rows is not None else lambda _: None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.opened import OpenedRun, open_run
+from pipelines.review.parts import true_boxes
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.files import make_folder, require_free, store_errors, temporary_of, write_together
@@ -160,7 +161,7 @@ def _item(number: int, name: str, frame_id: str, run: OpenedRun) -> ExportFrame:
         lambda: read_frame_points(truth.frame(frame_id), intensity=True).rows(),
         lambda: run.masks.labels.masks(frame_id),
         truth.rect_SE3_lidar(frame_id) if isinstance(truth, HasRectifiedCamera) else None,
-        lambda: truth.boxes(frame_id),
+        lambda: true_boxes(truth, frame_id),
     )
 
 

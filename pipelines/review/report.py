@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -20,10 +19,11 @@ from pipelines.review.image_quality import image_quality
 from pipelines.review.page_folder import page_folder, require_replaceable
 from pipelines.review.parts import Parts, read_parts
 from pointsam import __version__
-from pointsam.base.errors import DatasetError, NothingToScoreError
+from pointsam.base.errors import CalibrationError, DatasetError, NothingToScoreError
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.tables import Table
+from pointsam.datasets.mapped import MappedDataset
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import FolderQuality, unfinished_notes
@@ -53,6 +53,21 @@ class _Figure:
     cameras: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class WrittenPage:
+    """A written page.
+
+    Args:
+        path: its file.
+        notes: frames and objects that were not scored, and why.
+        whole: whether all frames with ground truth could be scored.
+    """
+
+    path: Path
+    notes: tuple[str, ...]
+    whole: bool
+
+
 def write_report(
     out: Path,
     dest: Path,
@@ -60,7 +75,8 @@ def write_report(
     masks_from: Path | None = None,
     count: int = 12,
     overwrite: bool = False,
-) -> Path:
+    mapping: Path | None = None,
+) -> WrittenPage:
     """Score the labels of a folder, if there is ground truth, and write the page.
 
     Args:
@@ -70,16 +86,14 @@ def write_report(
         masks_from: folder of the masks that the clusters were made from, None for `out`.
         count: number of frames to show: the worst, the best, and some between.
         overwrite: replace an existing page; other folders are refused.
-
-    Returns:
-        Path of the page.
+        mapping: a mapping file whose `truth` is used in place of the run's.
 
     Raises:
         StoreError: OUT003 if `dest` may not be replaced (`page_folder`) or cannot be written, OUT002 on a full disk.
         SchemaError: SCH004 if the labels were made from other data or other masks.
         DatasetError: DAT009 if no frame was labelled; and what reading raises.
     """
-    run = open_run(out, data, masks_from)
+    run = open_run(out, data, masks_from, mapping=mapping)
     require_replaceable(dest, overwrite, run.folders())
     scores: dict[str, float] = {}
 
@@ -88,9 +102,13 @@ def write_report(
         if large.any():
             scores[verdict.frame_id] = float(verdict.object_iou[large].mean())
 
-    report: FolderQuality | None = None
-    with suppress(NothingToScoreError):
+    report, notes = None, []
+    try:
         report = evaluate_labels(out, run.truth, on_verdict=keep)
+        notes = report.notes()
+    except NothingToScoreError as error:
+        if isinstance(run.truth, MappedDataset):
+            notes = [f"the page is without ground truth: {error.message}; {error.hint}"]
     good = [frame.frame_id for frame in run.labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "pointsam-label run prints the errors")
@@ -105,7 +123,7 @@ def write_report(
         ]
         masks = image_quality(run, good)
         (folder / "index.html").write_text(_page(run, report, masks, figures, len(good)), encoding="utf-8")
-    return dest / "index.html"
+    return WrittenPage(dest / "index.html", tuple(notes), report is None or not report.not_scored)
 
 
 def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> list[tuple[str, str]]:
@@ -178,12 +196,15 @@ def _outcomes(
     """Outcomes of the clusters and of the ground-truth objects of a frame; None without ground truth."""
     try:
         truth = run.truth.point_truth(parts.frame.frame_id)
-    except DatasetError:  # `evaluate_labels` counted it
+    except (DatasetError, CalibrationError):  # `evaluate_labels` counted it
         truth = None
     if truth is None:
         return None, None
     cameras = tuple(view.name for view in run.truth.frame(parts.frame.frame_id).cameras)
-    verdict = Judge(run.truth, run.labels.taxonomy, cameras).add(parts.found, truth)
+    try:
+        verdict = Judge(run.truth, run.labels.taxonomy, cameras).add(parts.found, truth)
+    except (DatasetError, CalibrationError):
+        return None, None
     of_objects, of_clusters = outcomes_of(verdict)
     seen, names = verdict.seen, verdict.class_names
     clusters = {
