@@ -137,7 +137,7 @@ class OpenedRun:
     def folders(self) -> list[Path]:
         """Folders of this machine that hold the labels, their masks and their data, now and when the run was made."""
         roots = (self.truth.root, self.labels.data_root("clusters"))
-        return [self.labels.out, self.masks.labels.out, *(root for root in roots if isinstance(root, Path))]
+        return [self.labels.out, self._masks_folder, *(root for root in roots if isinstance(root, Path))]
 
 
 def open_run(

@@ -241,7 +241,14 @@ def report(
 @click.option("--to", "form", type=PluginName("exporters"), required=True, help="Format.")
 @click.option("--dest", type=PATH, required=True, help="Folder to write to.")
 @click.option("--version", help="Version folder of the tables.")
-@click.option("--eval-set", "split", default="val", show_default=True, help="Name of the split that the files are for.")
+@click.option("--eval-set", "split", help="Split that the files are for.  [default: that of the labels]")
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="OWN=NAME",
+    help="Name of an own class in the format; OWN=background leaves its objects out. Repeatable.",
+)
 @click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def export(
@@ -250,7 +257,8 @@ def export(
     form: str,
     dest: Path,
     version: str | None,
-    split: str,
+    split: str | None,
+    classes: tuple[str, ...],
     masks_from: Path | None,
     overwrite: bool,
 ) -> None:
@@ -258,10 +266,18 @@ def export(
     from pipelines.review.export import export as write
     from pipelines.review.export import format_of
 
-    written, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
-    click.echo(f"wrote {counted(written.frames, 'frame')} to {dest} ({form})")
-    for text in (*written.notes(), *([note] if note else [])):
+    names = dict(_pair(text) for text in classes)
+    written, note = write(out, data, dest, form, version, split, masks_from, overwrite, names), format_of(form).note
+    click.echo(f"wrote {counted(written.frames, 'frame')} of split {written.split!r} to {dest} ({form})")
+    for text in (*written.notes, *([note] if note else [])):
         click.echo(f"note: {text}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    own, equals, name = text.partition("=")
+    if not (own and equals and name):
+        raise click.BadParameter(f"{text!r}: write OWN=NAME, such as worker=pedestrian", param_hint="--class")
+    return own, name
 
 
 @main.command()

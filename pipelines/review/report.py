@@ -95,6 +95,7 @@ def write_report(
     """
     run = open_run(out, data, masks_from, mapping=mapping)
     require_replaceable(dest, overwrite, run.folders())
+    _ = run.masks  # refuse other masks before anything is scored
     scores: dict[str, float] = {}
 
     def keep(verdict: FrameVerdict) -> None:

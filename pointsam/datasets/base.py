@@ -89,6 +89,18 @@ class HasLidarTokens(Protocol):
 
 
 @runtime_checkable
+class HasSequences(Protocol):
+    """A data set whose files are named by sequence and number, as SemanticKITTI's are."""
+
+    def place(self, frame_id: str) -> tuple[str, str]:
+        """Sequence and number of a frame.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame.
+        """
+
+
+@runtime_checkable
 class HasRectifiedCamera(Protocol):
     """A data set whose labels are in the rectified frame of a camera, as KITTI's are. Frames have this camera only."""
 

@@ -20,3 +20,21 @@ def test_clusters_runs_no_network_and_lists_no_device(tmp_path):
     assert "--device" not in help_of("clusters")
     result = label("clusters", tmp_path, "--out", tmp_path / "out", "--device", "cpu")
     assert "No such option" not in result.output  # scripts that give it keep working
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "DATA", "--out", "s3://bucket/out"),
+        ("export", "OUT", "DATA", "--to", "ply", "--dest", "gs://bucket/x"),
+        ("report", "memory://out", "--dest", "page"),
+        ("report", "OUT", "--dest", "https://host/page"),
+        ("synth", "file:///tmp/world"),
+    ],
+)
+def test_a_url_is_not_taken_for_the_name_of_a_folder(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = label(*command)
+    assert result.exit_code == 2
+    assert "is a URL; give a path of this machine" in result.output
+    assert list(tmp_path.iterdir()) == []
