@@ -79,6 +79,11 @@ ACCEPT_OPTION = click.option(
 TRUTH_MAPPING_OPTION = click.option(
     "--mapping", type=PATH, help="Mapping file whose `truth` is used.  [default: that of the run's file]"
 )
+CLASSES_OPTION = click.option(
+    "--mapping",
+    type=PATH,
+    help="Mapping file with own classes (docs/mapping.md).  [default: the classes of the labels]",
+)
 DATA_OPTIONS = (
     click.argument("data", type=data_path),
     click.option("--out", type=PATH, required=True, help="Output folder. Running again continues it."),
@@ -254,6 +259,30 @@ def data_of(options: DataOptions) -> DataSpec:
         noise=noise_of(options.get("noise", ())),
         corrections=None if file is None else read_correction(file),
     )
+
+
+def labelled_data(options: DataOptions, labels: Path | None, mapping: Path | None) -> DataSpec:
+    """The data set of a training, with ground truth in the classes of its labels.
+
+    Args:
+        options: as for `data_of`.
+        labels: output folder of a labelling run, None without one.
+        mapping: file with the classes if there are no labels, or with `truth` in place of that of the labels.
+
+    Raises:
+        StoreError: OUT004 if `labels` is not an output folder.
+        SchemaError: as `data_of` and `mapped_anew`.
+    """
+    from dataclasses import replace
+
+    from pipelines.opened import classes_of, mapped_anew
+    from pointsam.semantics.mapping import load_mapping
+
+    data = data_of(options)
+    if labels is None:
+        return data if mapping is None else replace(data, classes=load_mapping(mapping).taxonomy)
+    classes = classes_of(labels)
+    return replace(data, classes=classes if mapping is None else mapped_anew(classes, mapping))
 
 
 def request_of(options: RunOptions) -> Request:

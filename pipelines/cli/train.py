@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import click
 
 from pipelines.cli.experiment import experiment
 from pipelines.cli.options import (
+    CLASSES_OPTION,
     DATASET_OPTION,
     PATH,
     QUARANTINED,
@@ -18,6 +21,7 @@ from pipelines.cli.options import (
     DataOptions,
     UserErrors,
     data_of,
+    labelled_data,
     need_torch,
     options_of,
 )
@@ -65,6 +69,7 @@ def main() -> None:
 @click.option("--split", help="Split or scene name (train, scene-0061).")
 @DATASET_OPTION
 @click.option("--version", help="Version folder of the tables.")
+@click.option("--mapping", type=PATH, help="Mapping file with own classes (docs/mapping.md): that of the labels.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def budget(
     out: Path,
@@ -74,6 +79,7 @@ def budget(
     min_points: int,
     seed: int,
     split: str | None,
+    mapping: Path | None,
     as_json: bool,
     **options: Unpack[DataOptions],
 ) -> None:
@@ -84,12 +90,21 @@ def budget(
     """  # noqa: D301 - click needs the backspace character itself
     from pipelines.training.budget import draw_budget, summary
     from pointsam.base.document import json_object
+    from pointsam.datasets.mapped import truth_notes
     from pointsam.detect.data.budget import BudgetConfig
+    from pointsam.evaluate.labels import require_some_truth
 
     config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
-    drawn = draw_budget(data_of(options).open(), split, config, out)
+    dataset = labelled_data(options, None, mapping).open()
+    require_some_truth(dataset)
+    drawn, bad = draw_budget(dataset, split, config, out)
     click.echo(json.dumps(json_object(drawn.description), indent=1) if as_json else summary(drawn))
+    for note in truth_notes(dataset):
+        click.echo(note, err=True)
+    _print_bad(bad)
     click.echo(f"wrote {out}", err=as_json)
+    if bad:
+        sys.exit(QUARANTINED)
 
 
 @main.command()
@@ -101,6 +116,7 @@ def budget(
 @click.option("--val", default="val", show_default=True, help="Split to validate on; '' for none.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
 @click.option("--seed", type=int, help="Seed of the weights and of all random draws.")
+@options_of((CLASSES_OPTION,))
 @click.option("--allow-noise", is_flag=True, help="Accept labels that were made with a perturbed calibration.")
 @click.option("--dry-run", is_flag=True, help="Print what the detector would be trained on; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
@@ -108,6 +124,7 @@ def fit(
     recipe: str,
     budget: Path,
     labels: Path | None,
+    mapping: Path | None,
     out: Path,
     val: str,
     overrides: tuple[str, ...],
@@ -131,8 +148,10 @@ def fit(
     from pipelines.training.run_folder import FitRequest
 
     changes = overrides if seed is None else (*overrides, f"train.seed={seed}")
-    data = data_of(options)
-    request = FitRequest(load_recipe(recipe, changes), data, budget, out, labels, val or None, device, allow_noise)
+    data = labelled_data(options, labels, mapping)
+    request = FitRequest(
+        load_recipe(recipe, changes, data.classes), data, budget, out, labels, val or None, device, allow_noise
+    )
     if dry_run:
         click.echo(training_plan(request))
         return
@@ -150,7 +169,7 @@ def fit(
         f"{out}: {steps} in {fitted.seconds:.0f} s\nnext: mixsup-train eval {out} --data {data.root}",
         err=as_json,
     )
-    if fitted.bad or fitted.quarantined:
+    if fitted.bad or fitted.quarantined or (fitted.score is not None and fitted.score.bad):
         sys.exit(QUARANTINED)
 
 
@@ -172,14 +191,14 @@ def evaluate(
 ) -> None:
     """Predict a split and score it. Uses the best checkpoint of RUN."""
     need_torch()
-    from pipelines.training.predict import evaluate_run
+    from pipelines.training.predict import data_of_run, evaluate_run
     from pointsam.base.files import require_free, write_together
     from pointsam.base.runtime import require_device
 
     require_device(device)
     if json_path is not None:
         require_free(json_path, overwrite)
-    score = evaluate_run(run, data_of(options).open(), split, device, workers)
+    score = evaluate_run(run, data_of_run(run, data_of(options)), split, device, workers)
     click.echo(score.text())
     if json_path is not None:
         write_together([(json_path, json.dumps(score.as_dict(), indent=1).encode())])
@@ -209,11 +228,12 @@ def predict(
 ) -> None:
     """Write predictions of RUN's best checkpoint. Writes a Parquet table and, for nuScenes, results as JSON."""
     need_torch()
+    from pipelines.training.predict import data_of_run
     from pipelines.training.predict import predict as run_predict
     from pointsam.base.runtime import require_device
 
     require_device(device)
-    made = run_predict(run, data_of(options).open(), split, dest, device, workers, overwrite)
+    made = run_predict(run, data_of_run(run, data_of(options)), split, dest, device, workers, overwrite)
     summary = f"{counted(made['boxes'], 'box')} in {counted(made['frames'], 'frame')}: {', '.join(made['files'])}"
     click.echo(json.dumps(made) if as_json else summary)
     if made["bad"]:
@@ -224,14 +244,17 @@ def predict(
 @main.command()
 @click.argument("name", required=False)
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field.")
-def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
+@click.option("--mapping", type=PATH, help="Mapping file with own classes: the recipe for them.")
+def recipes(name: str | None, overrides: tuple[str, ...], mapping: Path | None) -> None:
     """List recipes, or print one as JSON. Change the JSON and pass it to `fit` as a file."""
     need_torch()
     from pipelines.training.recipe_file import document_of, load_recipe
     from pointsam.detect.recipes import RECIPES
+    from pointsam.semantics.mapping import load_mapping
 
     if name is not None:
-        click.echo(json.dumps(document_of(load_recipe(name, overrides)), indent=1))
+        classes = None if mapping is None else load_mapping(mapping).taxonomy
+        click.echo(json.dumps(document_of(load_recipe(name, overrides, classes)), indent=1))
         return
     for known, build in RECIPES.items():
         detector = build().detector
@@ -240,9 +263,15 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
         click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {detector.head.kind}{stages}")
 
 
-def _print_bad(bad: dict[str, str]) -> None:
-    for frame_id, why in bad.items():
+_LISTED = 20
+"""Number of frames that are listed."""
+
+
+def _print_bad(bad: Mapping[str, str]) -> None:
+    for frame_id, why in islice(bad.items(), _LISTED):
         click.echo(f"frame {frame_id} was left out: {why}", err=True)
+    if len(bad) > _LISTED:
+        click.echo(f"and {len(bad) - _LISTED} more frames", err=True)
 
 
 main.add_command(experiment)

@@ -6,7 +6,7 @@ of steps: an epoch has as many samples as the split has frames, whatever the bud
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from pipelines.training.settings import EXPERIMENTS, Experiment, Inputs, Setting
 from pointsam.base.document import document_bytes, read_document
 from pointsam.base.errors import SchemaError, TrainingError
 from pointsam.base.files import claimed, write_together
+from pointsam.datasets.mapped import truth_notes
 from pointsam.detect.data.budget import Budget, Objects
 from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.labelled import require_labelled
@@ -68,7 +69,7 @@ def run_experiment(request: ExperimentRequest) -> Page:
         PointSamError: what `fit` raises.
     """
     experiment, chosen, worlds = _checked(request)
-    rows, left_out = [], dict[str, str]()
+    rows, left_out, notes = [], dict[str, str](), list[str]()
     for index, setting in enumerate(chosen):
         scores, costs = dict[int, dict[str, ScoreDocument]](), []
         asked = not request.only or index in request.only
@@ -77,6 +78,7 @@ def run_experiment(request: ExperimentRequest) -> Page:
             wanted = _request(request, worlds, setting, seed, path, budget)
             run = f"{setting.name}, seed {seed}"
             why = _unfit(request, budget)
+            bare = _without_boxes(request, budget)
             if why is None and asked:
                 why = _trained(wanted)
             if why is not None:
@@ -85,6 +87,8 @@ def run_experiment(request: ExperimentRequest) -> Page:
                 continue
             own = finished(wanted)
             if own is not None:
+                if bare:
+                    notes.append(f"Not trained for want of boxes, and not part of the mAP of {run}: {', '.join(bare)}.")
                 scores[seed] = {OTHER if setting.in_other_world else HOME: own}
                 frames = {**own.left_out, **own.bad}
                 if len(worlds) == 2:
@@ -103,7 +107,10 @@ def run_experiment(request: ExperimentRequest) -> Page:
     seeds = ", ".join(map(str, request.seeds))
     about = [f"`{request.command}`"] if request.command else []
     about.append(f"Seeds (each sets the budget and the training): {seeds}. Device: {request.device}.")
-    return write_page(request.name, experiment, rows, request.out, about, left_out)
+    for world in worlds:
+        left_out |= {f"frame {frame_id}": why for frame_id, why in world.bad.items()}
+        notes += truth_notes(world.dataset)
+    return write_page(request.name, experiment, rows, request.out, about, left_out, notes)
 
 
 def planned(request: ExperimentRequest) -> list[tuple[int, str, str]]:
@@ -126,11 +133,16 @@ def planned(request: ExperimentRequest) -> list[tuple[int, str, str]]:
     return rows
 
 
+def _without_boxes(request: ExperimentRequest, budget: Budget) -> list[str]:
+    """Classes of the recipe without a box in a budget; they are not trained."""
+    drawn = budget.description.classes
+    return [name for name in request.inputs.recipe.detector.class_names if name not in drawn or not drawn[name].boxes]
+
+
 def _unfit(request: ExperimentRequest, budget: Budget) -> str | None:
     """Why a budget cannot be trained on."""
-    drawn = budget.description.classes
-    missing = [name for name in request.inputs.recipe.detector.class_names if not drawn[name].boxes]
-    return f"its budget has no box of class {', '.join(missing)}" if missing else None
+    names = request.inputs.recipe.detector.class_names
+    return "its budget has no box of any class" if len(_without_boxes(request, budget)) == len(names) else None
 
 
 def _trained(wanted: FitRequest) -> str | None:
@@ -149,6 +161,7 @@ class _World:
     def __init__(self, spec: DataSpec) -> None:
         self.spec, self.dataset = spec, spec.open()
         self._objects: Objects | None = None
+        self.bad: Mapping[str, str] = {}
 
     def budget_path(self, request: ExperimentRequest, setting: Setting, seed: int) -> Path:
         """The file of the budget of a setting and seed."""
@@ -164,6 +177,7 @@ class _World:
             if not path.exists():
                 if self._objects is None:
                     self._objects = objects_of(self.dataset, request.splits[0], count=True)
+                    self.bad = self._objects.bad
                 config = replace(setting.budget, seed=seed)
                 draw_budget(self.dataset, request.splits[0], config, path, self._objects)
         return path, self.drawn(request, path)

@@ -53,6 +53,7 @@ class MappedDataset:
 
     Attributes:
         mapped: whether any class of the data set is a class of the run.
+        keeps_names: whether classes are only left out: those that are mapped have the same name in both.
         unmapped: classes of the data set that no class of the run stands for.
         unknown: names in `truth` that the data set does not have.
     """
@@ -68,6 +69,10 @@ class MappedDataset:
         self._left_out: dict[str, Counter[str]] = {}
         self.unmapped = tuple(name for name, target in zip(self._names, found, strict=True) if target is None)
         self.mapped = any(target not in (None, BACKGROUND) for target in found)
+        names = taxonomy.names
+        self.keeps_names = all(
+            k is None or (k != BACKGROUND and names[k] == own) for own, k in zip(self._names, found, strict=True)
+        )
         known = LabelMapping(dataset.taxonomy, {name: name for name in self._names})
         self.unknown = tuple(name for name in taxonomy.truth or () if not known.lists(name))
         self.name: str = dataset.name

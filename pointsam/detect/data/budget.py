@@ -47,6 +47,7 @@ class Objects:
         range_m: (N,) distance from the LiDAR in the ground plane.
         num_points: (N,) number of points of the key sweep in the box.
         velocity_mps: (N,2) along x and y of the LiDAR frame, NaN where unknown.
+        bad: other frame ids -> why their points or ground truth cannot be read.
     """
 
     frame_ids: tuple[str, ...]
@@ -56,6 +57,7 @@ class Objects:
     range_m: NDArray[np.float64]
     num_points: NDArray[np.int64]
     velocity_mps: NDArray[np.float64]
+    bad: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.token)
