@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from pipelines.data import DataSpec
+from pipelines.data import AS_FOUND, DataSpec, Reading
 from pipelines.documents import ClustersDocument, MasksDocument
 from pointsam.base.errors import DatasetError, QuarantinedError, SchemaError
 from pointsam.base.remote import DataPath, is_folder
@@ -17,8 +17,9 @@ from pointsam.semantics.mapping import load_mapping
 from pointsam.stages.frame import instance_map
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.store.reader import Labels
+from pointsam.store.sources import MASKS, UNREAD, require_unchanged
 from pointsam.taxonomy import Taxonomy
-from pointsam.types import FrameLabels, ImageMasks, InstanceMap
+from pointsam.types import Frame, FrameLabels, ImageMasks, InstanceMap
 
 
 class StoredMasks:
@@ -69,6 +70,20 @@ class StoredMasks:
             if row.status != "ok":
                 raise QuarantinedError(row.error_code, row.error, "correct the file, then run with --retry-failed")
         return images
+
+    def checked_sources(self, frame: Frame, again: bool = False) -> dict[str, str]:
+        """The digest of the masks of a frame, for the labels that are made from them; see `pointsam.store.sources`.
+
+        Args:
+            frame: the frame.
+            again: accept changed sweeps that the masks do not depend on.
+
+        Raises:
+            ChangedSourceError: DAT013 if an image or a sweep has changed since the masks were made.
+        """
+        made = self.labels.sources("masks", frame.frame_id)
+        require_unchanged(made, frame, "masks", lambda name: not (again and name.startswith(UNREAD)))
+        return {name: made[name] for name in (MASKS,) if name in made}
 
     def painted(self, image: ImageMasks, config: ClustersConfig) -> InstanceMap:
         """Instance map of an image: the object of every pixel."""
@@ -144,8 +159,7 @@ def open_run(
     out: Path,
     root: DataPath | None = None,
     masks_from: Path | None = None,
-    adapter: str | None = None,
-    version: str | None = None,
+    reading: Reading = AS_FOUND,
     mapping: Path | None = None,
 ) -> OpenedRun:
     """Open a finished run with its data and the calibration that it used.
@@ -154,8 +168,7 @@ def open_run(
         out: output folder with clusters.
         root: root of the data set, None for its place when the run was made.
         masks_from: folder of the masks that the clusters were made from, None for `out`.
-        adapter: type of the data set, None for the run's.
-        version: version folder of the tables, None for the run's.
+        reading: how the data set is read; what is left out is as in the run.
         mapping: a mapping file whose `truth` is used in place of the run's.
 
     Raises:
@@ -170,10 +183,8 @@ def open_run(
     if root is None or not is_folder(root):
         raise DatasetError("DAT001", f"the data of {out} are not at {root}", "pass their root: --data or DATA")
     rigs = {rig: one.correction() for rig, one in (document.calibration or {}).items()}
-    made = document.dataset
     classes = document.taxonomy if mapping is None else mapped_anew(document.taxonomy, mapping)
-    noise = document.noise or CLEAN
-    data = DataSpec(root, adapter or made.name, version or made.version, noise, rigs or None, classes)
+    data = DataSpec(root, reading.like(document.dataset), document.noise or CLEAN, rigs or None, classes)
     return OpenedRun(labels, data, masks_from or out)
 
 
@@ -202,6 +213,21 @@ def classes_of(folder: Path) -> Taxonomy:
     return Labels(folder).document(ClustersDocument).taxonomy
 
 
+def read_as_in(folder: Path, data: DataSpec) -> DataSpec:
+    """Data of a run as the run read them: its type of data set, version, LiDAR and columns, where none are given.
+
+    Args:
+        folder: output folder of the run.
+        data: its data set.
+
+    Raises:
+        StoreError: OUT004 if the folder holds neither masks nor clusters.
+    """
+    labels = Labels(folder)
+    document = labels.document(ClustersDocument if "clusters" in labels.stages else MasksDocument)
+    return replace(data, reading=data.reading.like(document.dataset))
+
+
 def open_masks(folder: Path, data: DataSpec) -> tuple[StoredMasks, Dataset]:
     """Open the masks of a run with their data set, whose calibration may be changed.
 
@@ -213,7 +239,7 @@ def open_masks(folder: Path, data: DataSpec) -> tuple[StoredMasks, Dataset]:
         StoreError: OUT004 if there are no masks.
         SchemaError: SCH004 if they were made from other data.
     """
-    masks, dataset = StoredMasks(folder), data.open()
+    masks, dataset = StoredMasks(folder), read_as_in(folder, data).open()
     require_same_data(masks.labels, "masks", dataset)
     return masks, dataset
 

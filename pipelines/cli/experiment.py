@@ -17,7 +17,6 @@ from pipelines.cli.options import (
     ROOT_OPTIONS,
     DataOptions,
     data_of,
-    labelled_data,
     need_torch,
     options_of,
 )
@@ -80,12 +79,13 @@ def experiment(
     mixsup-train experiment supervision --data world --labels labels --out runs --seeds 0,1,2
     """  # noqa: D301 - click needs the backspace character itself
     need_torch()
+    from pipelines.training.classes import in_classes_of
     from pipelines.training.experiment import ExperimentRequest, planned, run_experiment
     from pipelines.training.recipe_file import load_recipe
     from pipelines.training.settings import Inputs
     from pointsam.base.tables import text_table
 
-    data = labelled_data(options, labels, mapping)
+    data = in_classes_of(data_of(options), labels, mapping)
     inputs = Inputs(load_recipe(recipe, overrides, data.classes), fraction, cost, labels, wrong)
     command = shlex.join(["mixsup-train", *sys.argv[1:]])
     splits, places = (train_split, val_split), _numbers(only)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from shlex import quote
+from shlex import join, quote
 from textwrap import indent
 
 from pipelines.labelling.jobs import Summary
@@ -122,9 +122,9 @@ def _warnings(request: Request, summaries: Sequence[Summary], clusters: dict[str
 
 def _options(request: Request) -> str:
     """Options that the next stage needs for the same data and recipe."""
-    recipe = None if request.config.recipe == "default" else request.config.recipe
-    given = {"dataset": request.data.adapter, "version": request.data.version, "recipe": recipe}
-    return "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
+    recipe = request.config.recipe
+    words = [*request.data.reading.words(), *([] if recipe == "default" else ["--recipe", recipe])]
+    return f" {join(words)}" if words else ""
 
 
 def _cost(summary: Summary) -> str:

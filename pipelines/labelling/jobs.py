@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, cast
 from pipelines.documents import ClustersDocument, LabelDocument, MasksDocument
 from pipelines.engine import ordered_map
 from pipelines.labelling.check import require_no_errors
+from pipelines.labelling.pending import PendingWork, pending_work
 from pipelines.labelling.request import Execution, Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
-from pipelines.opened import open_masks
+from pipelines.made_by import code_of
+from pipelines.opened import open_masks, read_as_in
 from pipelines.tasks import Row, Task, TaskResult
 from pointsam import __version__
 from pointsam.base.errors import PointSamError
@@ -27,9 +29,10 @@ from pointsam.datasets.base import Dataset
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import semantics_plugin, semantics_sha256
 from pointsam.semantics.mapping import default_mapping, load_mapping
-from pointsam.store.document import DatasetId, Shard, ShardStats
+from pointsam.store.document import Shard, ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
+from pointsam.store.sources import merged
 from pointsam.taxonomy import LabelMapping, Taxonomy
 
 if TYPE_CHECKING:
@@ -87,7 +90,7 @@ def run_masks(request: Request) -> Summary:
     document = MasksDocument(
         tool_version=__version__,
         recipe=request.config.recipe,
-        dataset=DatasetId(dataset.name, data.version, dataset.fingerprint()),
+        dataset=data.made_from(dataset),
         taxonomy=mapping.taxonomy,
         labels=mapping.classes,
         weights_sha256=weights,
@@ -103,6 +106,7 @@ def run_masks(request: Request) -> Summary:
     return drive(
         run,
         execution,
+        pending_work(run, execution, dataset),
         partial(MaskWorker, data, config, mapping, *models),
         lambda frame_id: images_of(dataset, frame_id),
         lambda rows: {"masks": masks_table(rows, metadata)},
@@ -111,7 +115,7 @@ def run_masks(request: Request) -> Summary:
 
 def run_clusters(request: Request) -> Summary:
     """Run the 3D stage: clusters of every frame of the pending shards, from stored masks."""
-    data, config = request.data, request.config.clusters
+    data, config = read_as_in(request.masks_folder, request.data), request.config.clusters
     masks, dataset = open_masks(request.masks_folder, data)
     document = ClustersDocument(
         tool_version=__version__,
@@ -126,10 +130,12 @@ def run_clusters(request: Request) -> Summary:
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
     weights, perturbation = masks.document.weights_sha256, masks.perturbation_with(data.noise)
     run, metadata = begin(request.out, frames, document, weights, perturbation, data.root)
+    work = pending_work(run, request.execution, dataset, masks.labels)
     return drive(
         run,
         request.execution,
-        partial(ClusterWorker, data, config, request.masks_folder),
+        work,
+        partial(ClusterWorker, data, config, request.masks_folder, work.again),
         whole_frame,
         lambda rows: {
             "frames": frames_table([row.frame for row in rows], metadata),
@@ -171,7 +177,8 @@ def begin(
         StoreError, SchemaError: as `Run.open`.
     """
     metadata = document.metadata(weights, perturbation)
-    return Run.open(out, document.stage, document, plan_shards(frames, SHARD_FRAMES), metadata, data_root), metadata
+    shards = plan_shards(frames, SHARD_FRAMES)
+    return Run.open(out, document.stage, document, shards, metadata, data_root, code_of(document)), metadata
 
 
 def whole_frame(frame_id: str) -> list[tuple[str, str]]:
@@ -193,6 +200,7 @@ def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
 def drive(
     run: Run,
     execution: Execution,
+    work: PendingWork,
     worker: Callable[[], Callable[[Task], TaskResult[Row]]],
     parts: Callable[[str], list[tuple[str, str]]],
     tables: Callable[[list[Row]], dict[str, pa.Table]],
@@ -202,13 +210,13 @@ def drive(
     Args:
         run: the run from `begin`.
         execution: where to run, and which shards.
+        work: the pending shards.
         worker: opens a worker; called once per process.
         parts: frame_id -> (frame_id, camera) of its tasks, at least one.
         tables: rows of a shard -> its tables by name.
     """
     start_s = time.perf_counter()
-    pending = run.pending(execution.shard, retry_failed=execution.retry_failed)
-    summary = Summary(run.stage)
+    pending, summary = work.shards, Summary(run.stage)
     batch = list[TaskResult[Row]]()
     results = ordered_map(
         work_on,
@@ -226,13 +234,14 @@ def drive(
             batch.append(done)
             bar.update(done.task.last_of_frame)
             if done.task.completes is not None:
-                run.commit(done.task.completes, tables([d.row for d in batch]), _stats(batch))
+                run.commit(done.task.completes, tables([d.row for d in batch]), _stats(batch), _sources(batch))
                 summary.add(batch)
                 batch = []
     stats = run.stats()
     index, count = execution.shard
     for shard in run.shards[index::count]:
         summary.failures.update(stats[shard.name].failures)
+    summary.failures.update(work.changed)
     summary.shards_left = len(run.shards) - len(stats)
     summary.wall_seconds = time.perf_counter() - start_s
     return summary
@@ -244,6 +253,14 @@ def _tasks(shards: Sequence[Shard], parts: Callable[[str], list[tuple[str, str]]
         for k, (frame_id, camera) in enumerate(listed):
             last = k + 1 == len(listed)
             yield Task(frame_id, camera, last or listed[k + 1][0] != frame_id, shard if last else None)
+
+
+def _sources(batch: Sequence[TaskResult[object]]) -> dict[str, dict[str, str]]:
+    """frame_id -> digests of the data that it was made from."""
+    by_frame: dict[str, list[Mapping[str, str]]] = {}
+    for done in batch:
+        by_frame.setdefault(done.task.frame_id, []).append(done.sources)
+    return {frame_id: merged(parts) for frame_id, parts in by_frame.items()}
 
 
 def _stats(batch: Sequence[TaskResult[object]]) -> ShardStats:

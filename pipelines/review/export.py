@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import OpenedRun, open_run
 from pipelines.review.eval_set import eval_set
 from pipelines.review.page_folder import require_outside
@@ -76,7 +77,7 @@ def export(
     data: DataPath,
     dest: Path,
     form: str,
-    version: str | None = None,
+    reading: Reading = AS_FOUND,
     split: str | None = None,
     masks_from: Path | None = None,
     overwrite: bool = False,
@@ -89,7 +90,7 @@ def export(
         data: root of its data set.
         dest: folder to write to.
         form: name of an exporter plug-in.
-        version: version folder of nuScenes tables, None for the run's.
+        reading: how the data set is read; what is left out is as in the run.
         split: name of the split that the files are for; None for that of the run's frames.
         masks_from: folder of the masks that the clusters were made from, None for `out`; for formats with masks.
         overwrite: replace existing files.
@@ -107,7 +108,7 @@ def export(
     """
     plugin = plugins.find("exporters", form)
     spec = plugin.load(Format)
-    run = open_run(out, data, masks_from, version=version)
+    run = open_run(out, data, masks_from, reading)
     require_outside(dest, run.folders())
     _require_data(run.truth, spec, form)
     renaming = Renaming(run.labels.taxonomy, classes or {}, spec.classes, form)

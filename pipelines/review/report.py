@@ -13,6 +13,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.data import AS_FOUND, Reading
 from pipelines.documents import ClustersDocument
 from pipelines.opened import OpenedRun, open_run
 from pipelines.review.image_quality import image_quality
@@ -75,6 +76,8 @@ def write_report(
     masks_from: Path | None = None,
     count: int = 12,
     overwrite: bool = False,
+    frames: Sequence[str] = (),
+    reading: Reading = AS_FOUND,
     mapping: Path | None = None,
 ) -> WrittenPage:
     """Score the labels of a folder, if there is ground truth, and write the page.
@@ -86,14 +89,16 @@ def write_report(
         masks_from: folder of the masks that the clusters were made from, None for `out`.
         count: number of frames to show: the worst, the best, and some between.
         overwrite: replace an existing page; other folders are refused.
+        frames: ids of the frames to show in place of `count` others.
+        reading: how the data set is read; what is left out is as in the run.
         mapping: a mapping file whose `truth` is used in place of the run's.
 
     Raises:
         StoreError: OUT003 if `dest` may not be replaced (`page_folder`) or cannot be written, OUT002 on a full disk.
         SchemaError: SCH004 if the labels were made from other data or other masks.
-        DatasetError: DAT009 if no frame was labelled; and what reading raises.
+        DatasetError: DAT009 if no frame was labelled, DAT010 if one of `frames` was not; and what reading raises.
     """
-    run = open_run(out, data, masks_from, mapping=mapping)
+    run = open_run(out, data, masks_from, reading, mapping)
     require_replaceable(dest, overwrite, run.folders())
     _ = run.masks  # refuse other masks before anything is scored
     scores: dict[str, float] = {}
@@ -113,7 +118,10 @@ def write_report(
     good = [frame.frame_id for frame in run.labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "pointsam-label run prints the errors")
-    chosen = choose(good, scores, count)
+    for frame_id in sorted(set(frames).difference(good)):
+        way = f"give ids such as {good[0]}; --show states the number of frames"
+        raise DatasetError("DAT010", f"{out} holds no labels of frame {frame_id!r}", way)
+    chosen = [(frame_id, _iou(scores, frame_id)) for frame_id in frames] or choose(good, scores, count)
     with page_folder(dest, overwrite) as folder:
         (folder / "frames").mkdir()
         for name in _ASSETS:
@@ -146,8 +154,12 @@ def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> li
     room = min(count - len(chosen), len(left))
     for k in range(room):
         frame_id = left[k * len(left) // room]
-        chosen[frame_id] = f"IoU {scores[frame_id]:.2f}" if frame_id in scores else ""
+        chosen[frame_id] = _iou(scores, frame_id)
     return list(chosen.items())
+
+
+def _iou(scores: dict[str, float], frame_id: str) -> str:
+    return f"IoU {scores[frame_id]:.2f}" if frame_id in scores else ""
 
 
 def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> _Figure:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-from pipelines.opened import open_labels
+from pipelines.opened import open_labels, read_as_in
 from pipelines.training.predict import Score, predict_frames, score, unscorable
 from pipelines.training.run_folder import SCORES, FitRequest, RunFolder
 from pipelines.training.scores import ValidationDocument
@@ -153,7 +153,8 @@ def _without_truth(dataset: Dataset, split: str, val_ids: Sequence[str]) -> list
 
 
 def _inputs(request: FitRequest) -> tuple[Dataset, Labels | None]:
-    dataset = request.data.open()
+    data = request.data if request.labels is None else read_as_in(request.labels, request.data)
+    dataset = data.open()
     labels = None if request.labels is None else open_labels(request.labels, dataset, request.allow_noise)
     return dataset, labels
 

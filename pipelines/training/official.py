@@ -18,7 +18,7 @@ from pipelines.training.scores import Figures, number
 from pointsam.base.errors import DatasetError
 from pointsam.base.tables import text_table
 from pointsam.datasets.base import Dataset, HasDevkitVersion
-from pointsam.datasets.kitti.files import HasKittiLabels
+from pointsam.datasets.kitti.labels import HasKittiLabels
 from pointsam.datasets.mapped import MappedDataset
 from pointsam.detect.data.sample import oriented
 from pointsam.detect.predictions_file import FramePredictions, box_overlaps, nuscenes_results, write_json
@@ -171,7 +171,7 @@ def _kitti_frame(dataset: _KittiData, found: FramePredictions, kind: str, class_
     boxes = dataset.boxes(found.frame_id)
     assert boxes is not None  # there are labels
     true = rows(boxes)
-    objects = [label for label in labels if label.kind != "DontCare"]  # as `boxes` has them
+    objects = [label for label in labels if not label.is_region]  # as `boxes` has them
     ours = np.array([label.kind in (kind, SIMILAR.get(kind)) for label in objects], dtype=bool)
     some = [label for label, keep in zip(objects, ours, strict=True) if keep]
     mine = found.class_id == class_id

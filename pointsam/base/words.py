@@ -20,6 +20,6 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """ ", did you mean 'car'?", or nothing if no known name is near; for the end of a sentence."""
+    """The end of a sentence: ", did you mean 'car'?", or nothing if no known name is near."""
     found = nearest(name, known)
     return "" if found is None else f", did you mean {found!r}?"

@@ -47,12 +47,13 @@ class Probe:
 
     @cached_property
     def points(self) -> FramePoints:
-        """The points of all sweeps, with intensity.
+        """The points of all sweeps that have a position, with intensity.
 
         Raises:
             DatasetError, CalibrationError: as `read_frame_points`.
         """
-        return read_frame_points(self.frame, intensity=True)
+        points = read_frame_points(self.frame, intensity=True)
+        return points.keep(points.present)
 
     def projection(self, view: CameraView) -> Projection:
         """The points of the frame in one of its images."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, PluginError
 from pointsam.base.remote import DataPath, data_path, is_folder, unreadable
 from pointsam.datasets.base import Dataset, DatasetPlugin
+from pointsam.datasets.io import XYZ
 from pointsam.types import Frame
 
 __all__ = ["Dataset", "DatasetPlugin", "open_dataset", "read_frame"]
@@ -16,18 +18,28 @@ _OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno
 """Errors of memory, open files and disk space: they concern every frame."""
 
 
-def open_dataset(root: DataPath | str, name: str | None = None, version: str | None = None) -> Dataset:
+def open_dataset(
+    root: DataPath | str,
+    name: str | None = None,
+    version: str | None = None,
+    *,
+    lidar: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> Dataset:
     """Open a data set of a named type, or of the type that its root is recognised as.
 
     Args:
         root: the folder: a path, or a URL as fsspec reads them (needs the extra `remote`).
         name: name of a data set plug-in ("nuscenes"); None asks each plug-in whether it recognises the root.
         version: version folder of nuScenes tables ("v1.0-mini"), if there are several.
+        lidar: channel of the LiDAR whose points are labelled, None for the usual one.
+        columns: names of all values of a point in files that do not state them, in their order; None for those of the
+            layout. x, y and z must be among them.
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 if no plug-in or several recognise it or none has the name,
-            DAT004 if its object store cannot be reached, DAT010 on a version of a type without versions; and errors of
-            opening the data set.
+            DAT004 if its object store cannot be reached, DAT010 on a version or an option that the type does not take,
+            or on columns without x, y and z; and errors of opening the data set.
         BackendError: BCK005 if a package is missing that reads the URL.
         PluginError: PLG001 if the plug-in of that name cannot be loaded, PLG002 if there are two.
     """
@@ -44,7 +56,12 @@ def open_dataset(root: DataPath | str, name: str | None = None, version: str | N
     plugin = plugins.load("datasets", name, DatasetPlugin)
     if version is not None and not plugin.versions:
         raise DatasetError("DAT010", f"{root}: {name} has no version {version!r}", "leave the version out")
-    dataset = plugin.open(root, version)
+    given = {"lidar": lidar, "columns": None if columns is None else _columns(columns)}
+    options = {option: value for option, value in given.items() if value is not None}
+    for option in options:
+        if option not in plugin.options:
+            raise DatasetError("DAT010", f"{root}: data sets of type {name} take no --{option}", "leave the option out")
+    dataset = plugin.open(root, version, **options)
     if dataset.name != name:
         raise PluginError(
             "PLG001",
@@ -67,6 +84,19 @@ def read_frame(dataset: Dataset, frame_id: str) -> Frame:
         if error.errno in _OF_THE_MACHINE:
             raise
         raise unreadable("frame", f"{dataset.root}, {frame_id}", error) from error
+
+
+def _columns(columns: Sequence[str]) -> tuple[str, ...]:
+    wrong = [name for name in XYZ if columns.count(name) != 1]
+    wrong += [name for name in sorted({*columns} - {*XYZ, "_"}) if columns.count(name) > 1]
+    if wrong:
+        raise DatasetError(
+            "DAT010",
+            f"columns {','.join(columns)}: {wrong[0]} must be there once",
+            "name every value of a point in the order of the file, for example --columns x,y,z,intensity,ring; write _ "
+            "for a value that nothing reads",
+        )
+    return tuple(columns)
 
 
 def _recognised(root: DataPath) -> str:

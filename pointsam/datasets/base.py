@@ -14,6 +14,10 @@ from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import BringsTaxonomy, Taxonomy
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
+OPTIONS = ("lidar", "columns")
+"""Options of opening a data set: `lidar` (str), the channel of the LiDAR whose points are labelled, and `columns`
+(tuple[str, ...]), the names of all values of a point in files that do not state them."""
+
 
 class Dataset(Protocol):
     """A data set, on this machine or in an object store. A worker opens its own; opening must be cheap.
@@ -89,6 +93,17 @@ class HasLidarTokens(Protocol):
 
 
 @runtime_checkable
+class HasLidarChannel(Protocol):
+    """A data set of which one of several LiDARs is read.
+
+    Attributes:
+        lidar: its channel; None for the usual one. A run records it.
+    """
+
+    lidar: str | None
+
+
+@runtime_checkable
 class HasSequences(Protocol):
     """A data set whose files are named by sequence and number, as SemanticKITTI's are."""
 
@@ -132,11 +147,14 @@ class DatasetPlugin(BringsTaxonomy):
         taxonomy: classes of its data sets, with their traits, COCO labels among them.
         layout: the files that `recognises` looks for, for the error if no plug-in recognises a root.
         recognises: whether a root is such a data set; looks at few files and reads none of the data.
-        open: opens a root; the second argument is the version that the user named, None if none was named.
+        open: opens a root; the second argument is the version that the user named, None if none was named. Its
+            `options` follow as keyword arguments.
         versions: whether a root may hold several versions; if not, `open` never gets one.
+        options: names of further options that `open` takes, of OPTIONS. It gets those that the user gave.
     """
 
     layout: str
     recognises: Callable[[DataPath], bool]
-    open: Callable[[DataPath, str | None], Dataset]
+    open: Callable[..., Dataset]
     versions: bool = False
+    options: tuple[str, ...] = ()

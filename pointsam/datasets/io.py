@@ -50,7 +50,7 @@ class RawPoints:
             OSError: if it cannot be read.
             DatasetError: DAT006 if its size is not a multiple of the size of a point.
         """
-        with self.path.open("rb") as stream:
+        with self.open() as stream:
             raw = stream.read()
         point_bytes = 4 * len(self.columns)
         if len(raw) % point_bytes:
@@ -62,6 +62,14 @@ class RawPoints:
             )
         values = np.frombuffer(raw, dtype="<f4").reshape(-1, len(self.columns))
         return values[:, [self.columns.index(column) for column in columns]]
+
+    def open(self) -> BinaryIO:
+        """A stream of the file's bytes.
+
+        Raises:
+            OSError: if it cannot be opened.
+        """
+        return self.path.open("rb")
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def read_points(sweep: Sweep) -> NDArray[np.float32]:
     """Positions of a sweep, without motion compensation. `pointsam.datasets.points` reads the points of a frame.
 
     Returns:
-        (N,3) float32, metres, LiDAR frame, in the source's order, N > 0, all finite.
+        (N,3) float32, metres, LiDAR frame, in the source's order, N > 0; NaN for rows without a position.
 
     Raises:
         DatasetError: as `read_columns`.
@@ -113,12 +121,14 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
         columns: names of columns of its source. If the source has no "intensity", it is 0.
 
     Returns:
-        (N,len(columns)) float32, in the source's order, N > 0, all finite; a new array.
+        (N,len(columns)) float32, in the source's order, N > 0; a new array. A row of which x, y or z is not finite has
+        no position: x, y and z of it are NaN, as organised clouds have them where nothing returned. Intensities that
+        are not finite are 0. All other values of rows with a position are finite.
 
     Raises:
         DatasetError: DAT004 if the data are missing or cannot be read, DAT006 if the file ends within a point, DAT007
-            on NaN or infinite values, DAT008 if there are no points, DAT011 if the source lacks a column or returns an
-            array of another shape.
+            on another value that is not finite, DAT008 if there are no points or none has a position, DAT011 if the
+            source lacks a column or returns an array of another shape.
     """
     source = sweep.source
     here = [column for column in columns if column in source.columns]
@@ -137,16 +147,35 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
         )
     values = np.zeros((len(given), len(columns)), dtype=np.float32)
     values[:, [columns.index(column) for column in here]] = given
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(bad):
-        *first, last = columns
-        raise DatasetError(
-            "DAT007",
-            f"{source.name}: {', '.join(first)} or {last} is NaN or infinite in {len(bad)} of {len(values)} points, "
-            f"first at index {bad[0]}",
-            "remove these points from the file, or fix the export; labels follow file order, so none is dropped here",
-        )
+    finite = np.isfinite(values)
+    if not finite.all():
+        _settle(values, finite, columns, source.name)
     return values
+
+
+def _settle(values: NDArray[np.float32], finite: NDArray[np.bool_], columns: Sequence[str], name: str) -> None:
+    """Make rows without a position NaN, and intensities that are not finite 0; refuse the rest that is not finite."""
+    position = [k for k, column in enumerate(columns) if column in XYZ]
+    absent = ~finite[:, position].all(axis=1)
+    if absent.all():
+        raise DatasetError(
+            "DAT008",
+            f"{name}: empty sweep, x, y or z is NaN or infinite in all {len(values)} rows",
+            "fetch the file again or leave the frame out",
+        )
+    values[np.ix_(absent, position)] = np.nan
+    for k, column in enumerate(columns):
+        if column == "intensity":
+            values[~finite[:, k], k] = 0
+        elif column not in XYZ:
+            bad = np.flatnonzero(~finite[:, k] & ~absent)
+            if len(bad):
+                raise DatasetError(
+                    "DAT007",
+                    f"{name}: {column} is NaN or infinite in {len(bad)} of {len(values)} points, "
+                    f"first at index {bad[0]}",
+                    "fix the export, or make x, y and z of these points NaN: they are then not used",
+                )
 
 
 def read_image(source: ImageSource, expect: tuple[int, int] | None = None) -> NDArray[np.uint8]:

@@ -1,17 +1,20 @@
 """A finished run opens with its masks and its calibration; ground truth has that of the data set."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from helpers.commands import label, refused
 from helpers.training import make_labels, make_world
 
-from pipelines.data import DataSpec
+from pipelines.data import DataSpec, Reading
+from pipelines.documents import ClustersDocument
 from pipelines.opened import open_labels, open_masks, open_run
 from pointsam.base.errors import DatasetError, SchemaError, StoreError
 from pointsam.calibration.perturb import Noise, perturb
 from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.store.document import DatasetId
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import Taxonomy
 
@@ -64,7 +67,7 @@ def test_missing_data_are_named(turned, tmp_path):
 
 def test_the_requested_version_is_opened(turned):
     with pytest.raises(DatasetError, match=r"v1\.0-other"):
-        open_run(turned, version="v1.0-other")
+        open_run(turned, reading=Reading(version="v1.0-other"))
 
 
 def shift_poses(root):
@@ -143,3 +146,37 @@ def test_an_archive_that_has_moved_is_named(out, tmp_path, command):
         "clusters": (gone, "--masks-from", out, "--out", place),
     }
     refused(label(command, *arguments[command]), "DAT001", "moved.zip")
+
+
+def test_a_run_is_opened_as_it_read_its_data(drive, scissors, tmp_path):
+    """Two version folders, and files of six columns: the reading commands need none of the options again."""
+    root = tmp_path / "root"
+    shutil.copytree(drive[0], root)
+    shutil.copytree(root / "v1.0-mini", root / "v1.0-other")
+    for path in (root / "samples" / "LIDAR_TOP").iterdir():
+        rows = np.fromfile(path, "<f4").reshape(-1, 5)
+        np.column_stack([rows, rows[:, 4]]).tofile(path)
+    known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
+    assert "name one of them: --version v1.0-other" in label("run", root, "--out", tmp_path / "out", *known).output
+    columns = "x,y,z,intensity,ring,_"
+    how = ("--version", "v1.0-mini", "--columns", columns, "--accept", "cloud-columns")
+    assert label("masks", root, "--out", tmp_path / "out", *known, *how).exit_code == 0
+    assert label("clusters", root, "--out", tmp_path / "out", "--workers", 1).exit_code == 0
+    run = open_run(tmp_path / "out")
+    assert run.truth.version == "v1.0-mini"
+    frame = run.truth.frame(run.truth.frame_ids()[0])
+    assert frame.sweep.source.columns == tuple(columns.split(","))
+    assert run.labels.document(ClustersDocument).dataset.columns == tuple(columns.split(","))
+    assert label("eval", tmp_path / "out", root).exit_code == 0
+    assert label("report", tmp_path / "out", "--dest", tmp_path / "page").exit_code == 0
+    assert label("inspect", tmp_path / "out", "0", "--png", tmp_path / "a.png").exit_code == 0
+    assert label("export", tmp_path / "out", root, "--to", "ply", "--dest", tmp_path / "ply").exit_code == 0
+
+
+def test_what_is_given_wins_over_the_run():
+    made = Reading(version="v1.0-mini", columns=("x", "y", "z")).like(
+        DatasetId("nuscenes", "v1.0-other", "", "LIDAR_TOP", ("x",))
+    )
+    assert made == Reading("nuscenes", "v1.0-mini", "LIDAR_TOP", ("x", "y", "z"))
+    other = Reading("kitti")
+    assert other.like(DatasetId("nuscenes", "v1.0-other", "")) == other

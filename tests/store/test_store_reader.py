@@ -142,7 +142,7 @@ def test_a_folder_in_the_making_shows_what_is_done(tmp_path):
     labels = Labels(tmp_path)
     assert labels.frame_ids() == list(SHARDS[1].frame_ids)
     assert labels.selection("clusters") == FRAMES
-    with pytest.raises(StoreError, match=r"OUT004.*'f0' has no frames yet"):
+    with pytest.raises(StoreError, match=r"OUT004.*'f0' has no clusters yet"):
         labels.labels("f0")
 
 
@@ -203,7 +203,7 @@ def test_an_edited_entry_means_a_shard_that_is_not_done(tmp_path, change):
     path = tmp_path / "manifest" / "clusters" / f"{SHARDS[0].name}.json"
     assert change[0] in path.read_text()
     path.write_text(path.read_text().replace(*change))
-    with pytest.raises(StoreError, match=r"OUT004.*'f0' has no frames yet"):
+    with pytest.raises(StoreError, match=r"OUT004.*'f0' has no clusters yet"):
         Labels(tmp_path).labels("f0")
 
 

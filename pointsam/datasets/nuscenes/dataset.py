@@ -17,7 +17,7 @@ from pointsam.base.paths import require_name
 from pointsam.base.remote import DataPath, data_path
 from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes.annotations import VISIBILITY
-from pointsam.datasets.nuscenes.exposures import Exposures
+from pointsam.datasets.nuscenes.exposures import COLUMNS, Exposures
 from pointsam.datasets.nuscenes.index import open_index
 from pointsam.datasets.nuscenes.join import LIDAR
 from pointsam.datasets.nuscenes.splits import SPLITS, own_splits, split_scenes
@@ -37,10 +37,17 @@ class NuScenes:
     Args:
         root: folder that holds the version folder, samples/ and sweeps/.
         version: name of the version folder; None if there is only one.
+        columns: values of a point in LiDAR files; None for nuScenes' x, y, z, intensity, ring.
+        lidar: channel of the LiDAR; None for LIDAR_TOP, or for the only one.
+
+    Attributes:
+        lidar: the channel if it is not LIDAR_TOP, None otherwise.
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 if there is no version folder, several and none was named,
-            or a table is missing; DAT003 on a token that no row has, DAT011 on a malformed table.
+            or a table is missing; DAT010 if the LiDAR is not there or if there are several to choose from, DAT011 on a
+            malformed table.
+        BrokenRuleError: DAT003 on a token that no row has, DAT012 on rows that contradict each other.
         StoreError: if the index cannot be written to the cache.
     """
 
@@ -48,11 +55,18 @@ class NuScenes:
     taxonomy = NUSCENES
     visibility_levels: tuple[str, ...] = VISIBILITY
 
-    def __init__(self, root: DataPath, version: str | None = None) -> None:
+    def __init__(
+        self,
+        root: DataPath,
+        version: str | None = None,
+        columns: tuple[str, ...] | None = None,
+        lidar: str | None = None,
+    ) -> None:
         self.root = data_path(root)
         self.version = find_version(self.root, version)
-        self._index = open_index(self.root / self.version)
-        self._exposures = Exposures(self.root, self.root / self.version, self._index)
+        self._index = open_index(self.root / self.version, lidar)
+        self.lidar = None if self._index.lidar == LIDAR else self._index.lidar
+        self._exposures = Exposures(self.root, self.root / self.version, self._index, columns or COLUMNS)
 
     def frame_ids(self, split: str | None = None) -> list[str]:
         """Sample tokens in (scene, time) order.
@@ -228,7 +242,7 @@ class NuScenes:
         if row < 0:
             raise DatasetError(
                 "DAT011",
-                f"{self._table('sample_data')}: sample {frame_id!r} has no {LIDAR} key frame",
+                f"{self._table('sample_data')}: sample {frame_id!r} has no {self._index.lidar} key frame",
                 "restore its row with is_key_frame, or leave the frame out",
             )
         return row

@@ -154,7 +154,7 @@ class Budget:
             raise SchemaError(
                 "SCH003",
                 f"{self.name} has no frame {frame_id!r}",
-                "draw a budget for this split: mixsup-train budget DATA --split NAME --out FILE",
+                "draw a budget for this split: mixsup-train budget DATA --split NAME --dest FILE",
             )
         return velocities
 

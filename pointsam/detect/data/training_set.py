@@ -188,7 +188,10 @@ class TrainingSet:
         clusters = self._clusters(frame_id, xyz, boxes, rest, draw)
         sample = TrainingSample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
         sample = sample.keep_clusters(self._trained[clusters.class_id])
-        return sample.keep_points(in_view(points, frame)) if self.config.points.in_view_only else sample
+        if self.config.points.in_view_only:
+            return sample.keep_points(in_view(points, frame))
+        present = np.isfinite(points[:, 0])  # rows of the key sweep without a position keep the order of the labels
+        return sample if present.all() else sample.keep_points(present)
 
     def _clusters(
         self, frame_id: str, xyz: NDArray[np.float32], boxes: Boxes, rest: Boxes | None, draw: tuple[int, ...]

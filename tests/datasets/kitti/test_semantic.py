@@ -8,7 +8,7 @@ from helpers.commands import label
 from helpers.semantic_root import AHEAD, make_semantic
 from helpers.training import make_labels
 
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import DatasetError, MissingFolderError
 from pointsam.datasets import open_dataset
 from pointsam.datasets.kitti.semantic import SemanticKitti
 from pointsam.geometry.projection import key_SE3_sweep
@@ -149,3 +149,34 @@ def test_the_fingerprint_is_of_calibration_poses_times_and_names(tmp_path, file)
     with (tmp_path / "sequences" / "08" / file).open("ab") as stream:
         stream.write(b"\n")
     assert SemanticKitti(world.root).fingerprint() != before
+
+
+def test_names_that_are_no_numbers_need_neither_poses_nor_times(tmp_path):
+    world = make_semantic(tmp_path, poses=False)
+    for part, suffix in (("velodyne", ".bin"), ("image_2", ".png")):
+        path = tmp_path / "sequences" / "08" / part / f"000001{suffix}"
+        path.rename(path.with_name(f"a_b{suffix}"))
+    world = SemanticKitti(tmp_path)
+    assert world.frame_ids() == ["08_000000", "08_000002", "08_a_b"]
+    assert world.frame("08_a_b").cameras[0].stem == "a_b"
+    (tmp_path / "sequences" / "08" / "times.txt").write_text("\ufeff0\r\n1\r\n2\r\n")
+    world = SemanticKitti(tmp_path)
+    assert world.frame("08_000002").sweep.t_us == 2_000_000
+    with pytest.raises(DatasetError, match=r"DAT011.*'a_b' is not the number"):
+        world.frame("08_a_b")
+
+
+def test_images_may_be_jpeg_and_are_asked_for_of_the_set_where_no_sequence_has_any(tmp_path):
+    make_semantic(tmp_path, "00", 2)
+    world = make_semantic(tmp_path, "08", 1)
+    folder = tmp_path / "sequences" / "08" / "image_2"
+    (folder / "000000.png").rename(folder / "000000.JPG")
+    assert SemanticKitti(tmp_path).frame("08_000000").cameras[0].source.file_name == "000000.JPG"
+    (folder / "000000.JPG").unlink()
+    with pytest.raises(DatasetError, match=r"DAT004.*08/image_2/000000: image is missing"):
+        SemanticKitti(tmp_path).frame("08_000000")
+    for k in range(2):
+        (tmp_path / "sequences" / "00" / "image_2" / f"00000{k}.png").unlink()
+    with pytest.raises(MissingFolderError, match=r"DAT001.*image_2"):
+        SemanticKitti(tmp_path).frame("08_000000")
+    assert world.frame_ids("08") == ["08_000000"]

@@ -259,6 +259,25 @@ class TestBadInput:
             frame.sweep.source.path.write_bytes(content)
 
 
+@pytest.mark.parametrize("in_view_only", [False, True])
+def test_rows_without_a_position_are_left_out(world, budget, labels, in_view_only):
+    """The last row of the sweep is ground, without a label."""
+    points = PointsConfig(in_view_only=in_view_only)
+    path = world.frame(world.frame_ids()[0]).sweep.source.path
+    content = path.read_bytes()
+    whole = fed(world, budget, labels, points=points).raw(0, 0)
+    values = np.frombuffer(content, "<f4").copy()
+    try:
+        values[-5] = np.nan
+        values.tofile(path)
+        sample = fed(world, budget, labels, points=points).raw(0, 0)
+    finally:
+        path.write_bytes(content)
+    assert np.isfinite(sample.points).all()
+    assert whole.num_key - sample.num_key == (0 if in_view_only and len(whole.points) == len(sample.points) else 1)
+    assert sample.clusters.center_m.tolist() == whole.clusters.center_m.tolist()
+
+
 def test_boxes_outside_of_the_budget_may_be_deleted(tmp_path, labels, world, budget):
     """Nothing of them reaches a sample, velocities included."""
     kept = {token for boxes in budget.frames.values() for token in boxes}

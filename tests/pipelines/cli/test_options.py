@@ -1,7 +1,11 @@
 """What the options of `pointsam-label` say in `--help`."""
 
 import pytest
-from helpers.commands import label
+from click.testing import CliRunner
+from helpers.commands import label, refused
+from helpers.nuscenes_root import make_root
+
+from pipelines.cli import train
 
 
 def help_of(command):
@@ -20,6 +24,27 @@ def test_clusters_runs_no_network_and_lists_no_device(tmp_path):
     assert "--device" not in help_of("clusters")
     result = label("clusters", tmp_path, "--out", tmp_path / "out", "--device", "cpu")
     assert "No such option" not in result.output  # scripts that give it keep working
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["check", "run", "masks", "clusters", "eval", "report", "inspect", "export", "noise", "calibrate"],
+)
+def test_every_command_on_data_says_how_they_are_read(command):
+    text = help_of(command)
+    assert [name for name in ("--dataset", "--version", "--lidar", "--columns") if f"{name} " not in text] == []
+
+
+@pytest.mark.parametrize("command", ["budget", "fit", "eval", "predict", "experiment"])
+def test_so_does_the_trainer(command):
+    text = CliRunner().invoke(train.main, [command, "--help"]).stdout
+    assert [name for name in ("--dataset", "--version", "--lidar", "--columns") if f"{name} " not in text] == []
+
+
+def test_names_of_columns_are_read_as_a_list(tmp_path):
+    make_root(tmp_path, samples_per_scene=1)
+    refused(label("check", tmp_path, "--columns", "x, y"), "DAT010", "z must be there once")
+    assert label("check", tmp_path, "--columns", "x, y, z,intensity,ring").exit_code == 0
 
 
 @pytest.mark.parametrize(
