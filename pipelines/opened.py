@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from pipelines.data import AS_FOUND, DataSpec, Reading
 from pipelines.documents import ClustersDocument, MasksDocument
+from pipelines.made_by import note_other_code
 from pointsam.base.errors import DatasetError, QuarantinedError, SchemaError
 from pointsam.base.remote import DataPath, is_folder
 from pointsam.calibration.perturb import CLEAN, Noise
+from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.labels import require_same_classes, require_same_data
 from pointsam.semantics.mapping import load_mapping
 from pointsam.stages.frame import instance_map
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.store.reader import Labels
-from pointsam.store.sources import MASKS, UNREAD, require_unchanged
+from pointsam.store.sources import MASKS, UNREAD, require_same_masks, require_unchanged
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import Frame, FrameLabels, ImageMasks, InstanceMap
 
@@ -137,8 +140,11 @@ class OpenedRun:
 
         Raises:
             SchemaError, StoreError: as `masks`.
+            ChangedSourceError: DAT013 if the masks were made again since.
         """
-        images = self.masks.labels.masks(found.frame.frame_id)
+        frame_id, masks = found.frame.frame_id, self.masks.labels
+        require_same_masks(self.labels.sources("clusters", frame_id), masks.sources("masks", frame_id), frame_id)
+        images = masks.masks(frame_id)
         return {
             camera: [
                 (row.masks.rle[mask_id], cluster.class_id)
@@ -148,6 +154,24 @@ class OpenedRun:
             ]
             for camera, row in images.items()
         }
+
+    def require_unchanged(self, frame_id: str, images: bool = False) -> None:
+        """Compare the files of a frame with those that its labels were made of.
+
+        Args:
+            frame_id: the frame.
+            images: whether to compare the images and the masks too; else the sweeps only.
+
+        Raises:
+            ChangedSourceError: DAT013 naming the file.
+            SchemaError, StoreError, DatasetError: as `masks`, and what reading the frame raises.
+        """
+        frame, made = read_frame(self.truth, frame_id), self.labels.sources("clusters", frame_id)
+        require_unchanged(made, frame, "clusters")
+        if images:
+            masks = self.masks.labels.sources("masks", frame_id)
+            require_unchanged(masks, frame, "masks", lambda name: not name.startswith(UNREAD))
+            require_same_masks(made, masks, frame_id)
 
     def folders(self) -> list[Path]:
         """Folders of this machine that hold the labels, their masks and their data, now and when the run was made."""
@@ -179,6 +203,7 @@ def open_run(
     """
     labels = Labels(out)
     document = labels.document(ClustersDocument)
+    note_other_code(labels, "clusters")
     root = root or labels.data_root("clusters")
     if root is None or not is_folder(root):
         raise DatasetError("DAT001", f"the data of {out} are not at {root}", "pass their root: --data or DATA")
@@ -241,6 +266,8 @@ def open_masks(folder: Path, data: DataSpec) -> tuple[StoredMasks, Dataset]:
     """
     masks, dataset = StoredMasks(folder), read_as_in(folder, data).open()
     require_same_data(masks.labels, "masks", dataset)
+    note_other_code(masks.labels, "masks")
+    note_unfinished(masks.labels, "masks")
     return masks, dataset
 
 
@@ -266,4 +293,13 @@ def open_labels(folder: Path, dataset: Dataset, allow_noise: bool = False) -> La
             f"{labels.out} was made with a perturbed calibration ({noise})",
             "train on labels of a clean run, or pass --allow-noise to study the effect of noise",
         )
+    note_other_code(labels, "clusters")
+    note_unfinished(labels, "clusters")
     return labels
+
+
+def note_unfinished(labels: Labels, stage: str) -> None:
+    """Print a note to stderr if a stage is unfinished."""
+    left, planned = labels.unfinished(stage), len(labels.selection(stage))
+    if left:
+        print(f"note: {labels.out} is unfinished: {left} of {planned} frames have no {stage} yet", file=sys.stderr)

@@ -237,7 +237,7 @@ def report(
     reading = reading_of(options)
     page = write_report(out, dest, data, masks_from, count, overwrite, frame_list(frames), reading, mapping)
     for note in page.notes:
-        click.echo(note, err=True)
+        click.echo(f"note: {note}", err=True)
     click.echo(f"wrote {page.path}\nnext: open it in a browser; no server is needed")
     if not page.whole:
         sys.exit(QUARANTINED)
@@ -389,4 +389,6 @@ def _close(request: Request, summaries: list[Summary], json_file: Path | None) -
 
 
 if __name__ == "__main__":
-    main()
+    from pipelines.cli.start import label
+
+    label()

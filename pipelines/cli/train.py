@@ -6,7 +6,6 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +34,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pointsam.detect.data.budget import BudgetRule
+
+
+_SHOWN = 20
+"""Frames that are named where many were left out."""
 
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -101,19 +104,23 @@ def budget(
     from pipelines.training.classes import in_classes_of
     from pointsam.base.document import json_object
     from pointsam.datasets.mapped import truth_notes
+    from pointsam.datasets.unknown_classes import unknown_text
     from pointsam.detect.data.budget import BudgetConfig
     from pointsam.evaluate.labels import require_some_truth
 
     config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
     dataset = in_classes_of(data_of(options), None, mapping).open()
     require_some_truth(dataset)
-    drawn, bad = draw_budget(dataset, split, config, dest)
+    drawn = draw_budget(dataset, split, config, dest)
     show(summary(drawn), json_object(drawn.description), json_file)
     for note in truth_notes(dataset):
         click.echo(note, err=True)
-    _print_bad(bad)
     remark(f"wrote {dest}", json_file)
-    if bad:
+    unknown = unknown_text(dataset, list(drawn.frames))
+    if unknown:
+        click.echo(f"note: {unknown}: they are void and no candidates", err=True)
+    if drawn.description.left_out:
+        _print_bad(drawn.description.left_out)
         sys.exit(QUARANTINED)
 
 
@@ -273,18 +280,16 @@ def recipes(name: str | None, overrides: tuple[str, ...], mapping: Path | None) 
         click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {detector.head.kind}{stages}")
 
 
-_LISTED = 20
-"""Number of frames that are listed."""
-
-
 def _print_bad(bad: Mapping[str, str]) -> None:
-    for frame_id, why in islice(bad.items(), _LISTED):
+    for frame_id, why in list(bad.items())[:_SHOWN]:
         click.echo(f"frame {frame_id} was left out: {why}", err=True)
-    if len(bad) > _LISTED:
-        click.echo(f"and {len(bad) - _LISTED} more frames", err=True)
+    if len(bad) > _SHOWN:
+        click.echo(f"and {len(bad) - _SHOWN} more frames were left out", err=True)
 
 
 main.add_command(experiment)
 
 if __name__ == "__main__":
-    main()
+    from pipelines.cli.start import train
+
+    train()

@@ -10,6 +10,7 @@ from textwrap import indent
 from pipelines.labelling.jobs import Summary
 from pipelines.labelling.request import Request
 from pointsam.base.tables import text_table
+from pointsam.base.terminal import visible_line
 from pointsam.store.reader import Labels
 
 _SHOWN = 3
@@ -64,7 +65,7 @@ class Closing:
         for code, frame_ids in sorted(by_code.items(), key=lambda item: -len(item[1])):
             lines.append(f"  {code}: {len(frame_ids)} of them")
             for frame_id in frame_ids[:_SHOWN]:
-                lines.append(f"  frame {frame_id}: {indent(self.failures[frame_id], '  ').lstrip()}")
+                lines.append(f"  frame {visible_line(frame_id)}: {indent(self.failures[frame_id], '  ').lstrip()}")
             if len(frame_ids) > _SHOWN:
                 lines.append(f"  and {len(frame_ids) - _SHOWN} more with {code}; --json lists all")
         return lines
@@ -97,6 +98,14 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
 
 
 def _warnings(request: Request, summaries: Sequence[Summary], clusters: dict[str, tuple[int, int]]) -> tuple[str, ...]:
+    """What is suspicious about the 2D results, and a warning if frames were labelled and no cluster was made."""
+    notices = tuple(notice for summary in summaries for notice in summary.notices)
+    return notices + _no_cluster(request, summaries, clusters)
+
+
+def _no_cluster(
+    request: Request, summaries: Sequence[Summary], clusters: dict[str, tuple[int, int]]
+) -> tuple[str, ...]:
     """A warning if no cluster was made although frames were labelled, with the likely cause."""
     if summaries[-1].stage != "clusters" or any(count for count, _ in clusters.values()):
         return ()
@@ -112,6 +121,8 @@ def _warnings(request: Request, summaries: Sequence[Summary], clusters: dict[str
             f"{found} objects were detected in the images of the first {len(probed)}, but no points are in their "
             f"masks. Check the calibration: pointsam-label check {data}"
         )
+    elif any(summary.unmapped for summary in summaries):
+        cause = "the labels of the detected objects are no class of the run, see the warning above"
     else:
         cause = (
             f"no object of any class was detected in the images of the first {len(probed)}. Check the source of the "

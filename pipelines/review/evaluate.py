@@ -11,6 +11,7 @@ from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import open_run
 from pointsam.base.files import require_free, write_together
 from pointsam.base.remote import DataPath
+from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import compare
 from pointsam.evaluate.verdicts import verdict_writer
@@ -75,6 +76,9 @@ def run_eval(
     if against is not None:
         reports.append(evaluate_labels(against, runs[1].truth, truth))
     pages = [report.text() for report in reports]
+    unknown = unknown_text(runs[0].truth, reports[0].scored)
+    if unknown:
+        pages.append(f"note: {unknown}: they are void and not scored")
     page = "\n\n".join(report.markdown() for report in reports)
     if against is not None:
         beside = compare(*reports)

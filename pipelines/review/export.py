@@ -16,11 +16,12 @@ from pipelines.review.page_folder import require_outside
 from pipelines.review.parts import true_boxes
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
-from pointsam.base.files import make_folder, require_free, store_errors, temporary_of, write_together
+from pointsam.base.files import replacing, require_free, store_errors, write_together
 from pointsam.base.paths import path_under, require_name
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.words import counted
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasLidarTokens, HasRectifiedCamera, HasSequences
 from pointsam.datasets.points import read_frame_points
 from pointsam.evaluate.quality import unfinished_notes
@@ -103,8 +104,8 @@ def export(
         PluginError: as `format_of`; PLG003 if the plug-in raises an unexpected error.
         StoreError: OUT003 if `dest` lies in the labels or the data, or if a file exists or cannot be written, OUT002 on
             a full disk.
-        DatasetError: DAT009 if there is nothing to write, DAT011 on a token or id that cannot name a file; and what
-            reading raises.
+        DatasetError: DAT009 if there is nothing to write, DAT013 if a file has changed since, DAT011 on a token
+            or id that cannot name a file; and what reading raises.
     """
     plugin = plugins.find("exporters", form)
     spec = plugin.load(Format)
@@ -133,6 +134,9 @@ def export(
         require_name(one.name, f"{out}: frame", _NAME_HINT)
     if spec.masks:
         _ = run.masks
+    for one in progress(chosen, desc="files", unit="frame"):
+        if one.num_points is None:
+            run.require_unchanged(one.frame_id, images=spec.masks)
     items = progress(
         (_item(number, one, run, renaming) for number, one in enumerate(chosen)),
         total=len(chosen),
@@ -172,7 +176,7 @@ def _quarantined(dataset: Dataset, frame_id: str, per_point: bool) -> _Chosen | 
     """A quarantined frame to write without objects; None if its points are needed and cannot be read."""
     try:
         name = _name(dataset, frame_id)
-        return _Chosen(frame_id, name, len(read_frame_points(dataset.frame(frame_id))) if per_point else 0)
+        return _Chosen(frame_id, name, len(read_frame_points(read_cloud_frame(dataset, frame_id))) if per_point else 0)
     except PointSamError as error:
         if not error.of_frame:
             raise
@@ -212,17 +216,15 @@ def _record(
 ) -> None:
     """Write one file frame by frame; it gets its name when it is complete."""
     require_free(path, overwrite)
-    temporary = temporary_of(path)
-    with store_errors(path.parent, 0):
-        make_folder(path.parent)
-        try:
-            with plugins.failures_of(plugin, f"file {path.name!r}", OSError), opened(temporary) as stream:
-                for item in items:
-                    with plugins.failures_of(plugin, f"frame {item.found.frame.frame_id!r}", OSError):
-                        stream.add(item)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with (
+        store_errors(path.parent, 0),
+        replacing(path) as temporary,
+        plugins.failures_of(plugin, f"file {path.name!r}", OSError),
+        opened(temporary) as stream,
+    ):
+        for item in items:
+            with plugins.failures_of(plugin, f"frame {item.found.frame.frame_id!r}", OSError):
+                stream.add(item)
 
 
 def _item(number: int, one: _Chosen, run: OpenedRun, renaming: Renaming) -> ExportFrame:

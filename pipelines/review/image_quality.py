@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipelines.opened import OpenedRun
+from pointsam.base.errors import ChangedSourceError
 from pointsam.base.progress import progress
 from pointsam.base.tables import Table
 from pointsam.base.words import counted
@@ -26,8 +27,13 @@ def image_quality(run: OpenedRun, frame_ids: Sequence[str]) -> Table | None:
     mapped, root, taxonomy = run.truth, run.truth.root, run.labels.taxonomy
     if not has_image_truth(root):
         return None
-    accumulator, images = ImageAccumulator(taxonomy), 0
+    accumulator, images, changed = ImageAccumulator(taxonomy), 0, 0
     for frame_id in progress(frame_ids, desc="masks", unit="frame"):
+        try:
+            run.require_unchanged(frame_id, images=True)
+        except ChangedSourceError:
+            changed += 1
+            continue
         masks = run.masks_of(run.labels.labels(frame_id))
         for view in run.dataset.frame(frame_id).cameras:
             truth = mapped.image_truth(view) if isinstance(mapped, MappedDataset) else image_truth(root, view, taxonomy)
@@ -45,4 +51,6 @@ def image_quality(run: OpenedRun, frame_ids: Sequence[str]) -> Table | None:
         "objects of at least 16 pixels against the masks that built clusters; recall and precision at IoU 0.5; masks "
         "that built no cluster are ignored"
     )
+    if changed:
+        note += f"; {counted(changed, 'frame')} left out, whose files have changed since"
     return Table(f"{counted(images, 'image')}: camera masks against ground-truth instances", header, rows, note)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from pointsam.base import interrupts
 from pointsam.base.errors import StoreError
-from pointsam.base.files import make_folder, require_free, store_errors
+from pointsam.base.files import make_folder, remove_temporary, require_free, store_errors, temporary_of
 
 MARKER = ".pointsam-report"
 """A file of this name marks a folder that `report` made."""
@@ -81,21 +80,24 @@ def page_folder(dest: Path, overwrite: bool) -> Iterator[Path]:
     place = dest.resolve()
     with store_errors(place.parent, 0):
         make_folder(place.parent)
-        work = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".tmp", dir=place.parent))
+        work = temporary_of(place)
         new, old = work / "new", work / "old"
-        try:
-            new.mkdir()
+        with interrupts.undone_by(lambda: remove_temporary(work)), ExitStack() as at_end:
+            at_end.callback(remove_temporary, work)
+            new.mkdir(parents=True)
             marked = "A page of pointsam-label report: report --overwrite may replace this folder.\n"
             (new / MARKER).write_text(marked, encoding="utf-8")
             yield new
             require_replaceable(dest, overwrite)  # again: others may have written there in the meantime
-            if place.exists():
-                place.rename(old)
-            new.rename(place)
-        finally:
-            if old.exists() and new.exists():  # the second rename failed
-                old.rename(place)
-            shutil.rmtree(work, ignore_errors=True)
+            with interrupts.uninterrupted():
+                if place.exists():
+                    place.rename(old)
+                try:
+                    new.rename(place)
+                except OSError:
+                    if old.exists():
+                        old.rename(place)
+                    raise
 
 
 def _foreign(folder: Path) -> str | None:

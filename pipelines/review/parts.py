@@ -41,7 +41,8 @@ def read_parts(run: OpenedRun, frame_id: str) -> Parts:
     """Read a frame.
 
     Raises:
-        DatasetError: DAT010 if it is quarantined; what reading images and points raises.
+        DatasetError: DAT010 if it is quarantined, DAT013 if its files have changed since; what reading images
+            and points raises.
         SchemaError, StoreError: as `OpenedRun.masks`.
     """
     found = run.labels.labels(frame_id)
@@ -51,6 +52,7 @@ def read_parts(run: OpenedRun, frame_id: str) -> Parts:
             f"{run.labels.out}: frame {frame_id!r} is quarantined and has no labels to draw",
             "correct its files, then run with --retry-failed",
         )
+    run.require_unchanged(frame_id, images=True)
     frame = run.dataset.frame(frame_id)
     images = {view.name: read_image(view.source) for view in frame.cameras}
     xyz = read_frame_points(frame).xyz_lidar_m

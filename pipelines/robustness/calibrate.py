@@ -105,6 +105,7 @@ def _seen(
     masks: StoredMasks, config: ClustersConfig, dataset: Dataset, frame_id: str
 ) -> tuple[Frame, list[CameraObservations]]:
     frame = read_frame(dataset, frame_id)
+    masks.checked_sources(frame)
     painted = {name: masks.painted(image, config) for name, image in masks.images(frame_id).items()}
     return frame, observe(frame, read_frame_points(frame), painted)
 

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import DatasetError, PointSamError, StoreError
+from pointsam.base.errors import DatasetError, PointSamError, SchemaError, StoreError
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
+from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.detect.data.budget import Budget, BudgetConfig, Objects, sample_budget
 from pointsam.detect.data.budget_file import write_budget
 from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import BACKGROUND
-from pointsam.types import Boxes
 
 
 def draw_budget(
     dataset: Dataset, split: str | None, config: BudgetConfig, path: Path, objects: Objects | None = None
-) -> tuple[Budget, Mapping[str, str]]:
+) -> Budget:
     """Draw the budget of a split and write it.
 
     Args:
@@ -34,25 +35,32 @@ def draw_budget(
         path: the file. It must not exist, because a training run may depend on it.
         objects: the objects of the split, with the number of their points, if they were counted before.
 
-    Returns:
-        The budget, and why frames that are not in it could not be read, by frame id.
-
     Raises:
         StoreError: OUT001 if the file exists.
-        DatasetError: DAT011 if no frame has boxes to draw from.
+        DatasetError: as `objects_of`.
         SchemaError: SCH005 if no object is a candidate.
     """
     if path.exists():
         raise StoreError("OUT001", f"{path} exists already", "give another name, or delete the file if no run needs it")
     if objects is None:
         objects = objects_of(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
+    if not len(objects):
+        unknown, where = unknown_text(dataset, objects.frame_ids), counted(len(objects.frame_ids), "frame")
+        raise SchemaError(
+            "SCH005",
+            f"{dataset.root}: none of {where} has a box of {', '.join(dataset.taxonomy.names)}"
+            + (f"; {unknown}" if unknown else ""),
+            "rename the classes of the ground truth, map them (docs/mapping.md), or choose another split",
+        )
     budget = sample_budget(objects, dataset.taxonomy.names, config)
-    write_budget(path, Budget(budget.frames, replace(budget.description, dataset=dataset.name, split=split)))
-    return budget, objects.bad
+    source = replace(budget.description, dataset=dataset.name, split=split, left_out=objects.left_out or None)
+    budget = Budget(budget.frames, source)
+    write_budget(path, budget)
+    return budget
 
 
 def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
-    """All boxes of the taxonomy's classes in a split, but for frames whose boxes or points cannot be read.
+    """All boxes of the taxonomy's classes in a split. Frames whose boxes or points cannot be read are left out.
 
     Args:
         dataset: a data set with boxes.
@@ -60,47 +68,42 @@ def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
         count: whether to count the points of each box, which reads every sweep.
 
     Raises:
-        DatasetError: DAT011 if no frame has boxes that can be read.
+        DatasetError: if no frame has boxes that can be read: DAT011 if it has none, and what reading raises.
     """
-    frame_ids, bad = list[str](), dict[str, str]()
-    frame, token, class_id, range_m, num_points, velocity = [], [], [], [], [], []
+    frames, left_out = dict[str, _FrameObjects](), dict[str, str]()
+    first: PointSamError | None = None
     for frame_id in progress(dataset.frame_ids(split), desc="objects", unit="frame"):
         try:
-            boxes, points, known = _boxes_of(dataset, frame_id, count)
+            frames[frame_id] = _of_frame(dataset, frame_id, count)
         except PointSamError as error:
             if not error.of_frame:
                 raise
-            bad[frame_id] = str(error)
-            continue
-        ours = np.flatnonzero(boxes.class_id != BACKGROUND)
-        frame.append(np.full(len(ours), len(frame_ids), dtype=np.int64))
-        frame_ids.append(frame_id)
-        token += [boxes.token[k] for k in ours]
-        class_id.append(boxes.class_id[ours])
-        range_m.append(np.linalg.norm(boxes.center_m[ours, :2], axis=1))
-        num_points.append(points[ours])
-        velocity.append(known[ours])
-    if not frame_ids:
-        why = next(iter(bad.values()))
-        raise DatasetError(
-            "DAT011",
-            f"{dataset.root}: none of {counted(len(bad), 'frame')} has boxes that can be read; the first: {why}",
-            "choose a split that has them (--split train)",
-        )
+            first = first or error
+            left_out[frame_id] = f"[{error.code}] {error.message}"
+    if first is not None and not frames:
+        raise first
+    found = list(frames.values())
     return Objects(
-        tuple(frame_ids),
-        np.concatenate(frame),
-        tuple(token),
-        np.concatenate(class_id),
-        np.concatenate(range_m),
-        np.concatenate(num_points),
-        np.concatenate(velocity),
-        bad,
+        tuple(frames),
+        np.repeat(np.arange(len(found), dtype=np.int64), [len(one.token) for one in found]),
+        tuple(token for one in found for token in one.token),
+        np.concatenate([one.class_id for one in found]),
+        np.concatenate([one.range_m for one in found]),
+        np.concatenate([one.num_points for one in found]),
+        np.concatenate([one.velocity_mps for one in found]),
+        left_out,
     )
 
 
-def _boxes_of(dataset: Dataset, frame_id: str, count: bool) -> tuple[Boxes, NDArray[np.int64], NDArray[np.float64]]:
-    """Boxes of a frame, the number of their points (0 without counting), and their velocities, NaN if unknown."""
+class _FrameObjects(NamedTuple):
+    token: tuple[str, ...]
+    class_id: NDArray[np.uint8]
+    range_m: NDArray[np.float64]
+    num_points: NDArray[np.int64]
+    velocity_mps: NDArray[np.float64]
+
+
+def _of_frame(dataset: Dataset, frame_id: str, count: bool) -> _FrameObjects:
     boxes = dataset.boxes(frame_id)
     if boxes is None:
         raise DatasetError(
@@ -108,11 +111,18 @@ def _boxes_of(dataset: Dataset, frame_id: str, count: bool) -> tuple[Boxes, NDAr
             f"{dataset.root}: frame {frame_id!r} has no box labels",
             "choose a split that has them (--split train)",
         )
+    ours = np.flatnonzero(boxes.class_id != BACKGROUND)
     points = np.zeros(len(boxes), dtype=np.int64)
     if count:
-        points = count_points(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, boxes)
+        points = count_points(read_frame_points(read_cloud_frame(dataset, frame_id)).xyz_lidar_m, boxes)
     known = dataset.velocities_mps(frame_id)
-    return boxes, points, np.full((len(boxes), 2), np.nan) if known is None else known
+    return _FrameObjects(
+        tuple(boxes.token[k] for k in ours),
+        boxes.class_id[ours],
+        np.linalg.norm(boxes.center_m[ours, :2], axis=1),
+        points[ours],
+        np.full((len(ours), 2), np.nan) if known is None else known[ours],
+    )
 
 
 def summary(budget: Budget) -> str:

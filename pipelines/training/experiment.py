@@ -6,7 +6,7 @@ of steps: an epoch has as many samples as the split has frames, whatever the bud
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,6 +98,8 @@ def run_experiment(request: ExperimentRequest) -> Page:
                 left_out |= {f"{run}, frame {frame_id}": problem for frame_id, problem in frames.items()}
                 if own.quarantined:
                     left_out[run] = f"{own.quarantined} quarantined frames have no labels"
+                for frame_id, problem in (budget.description.left_out or {}).items():
+                    left_out[f"{run}, frame {frame_id}"] = problem
                 costs.append(_cost(setting, budget))
         if scores:
             rows.append(SettingScores(setting, sum(costs) / len(costs), scores))
@@ -108,7 +110,6 @@ def run_experiment(request: ExperimentRequest) -> Page:
     about = [f"`{request.command}`"] if request.command else []
     about.append(f"Seeds (each sets the budget and the training): {seeds}. Device: {request.device}.")
     for world in worlds:
-        left_out |= {f"frame {frame_id}": why for frame_id, why in world.bad.items()}
         notes += truth_notes(world.dataset)
     return write_page(request.name, experiment, rows, request.out, about, left_out, notes)
 
@@ -161,7 +162,6 @@ class _World:
     def __init__(self, spec: DataSpec) -> None:
         self.spec, self.dataset = spec, spec.open()
         self._objects: Objects | None = None
-        self.bad: Mapping[str, str] = {}
 
     def budget_path(self, request: ExperimentRequest, setting: Setting, seed: int) -> Path:
         """The file of the budget of a setting and seed."""
@@ -177,7 +177,6 @@ class _World:
             if not path.exists():
                 if self._objects is None:
                     self._objects = objects_of(self.dataset, request.splits[0], count=True)
-                    self.bad = self._objects.bad
                 config = replace(setting.budget, seed=seed)
                 draw_budget(self.dataset, request.splits[0], config, path, self._objects)
         return path, self.drawn(request, path)

@@ -19,6 +19,7 @@ from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasLidarTokens
 from pointsam.datasets.mapped import MappedDataset, truth_notes
 from pointsam.datasets.points import read_frame_points
@@ -213,7 +214,7 @@ def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
     boxes = dataset.boxes(frame_id)
     if boxes is None:
         raise DatasetError("DAT011", f"{dataset.root}: frame {frame_id!r} has no boxes", "choose a split with boxes")
-    points = count_points(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, boxes)
+    points = count_points(read_frame_points(read_cloud_frame(dataset, frame_id)).xyz_lidar_m, boxes)
     ours = boxes.class_id != BACKGROUND
     true = rows(boxes)[ours]
     classes, score = boxes.class_id[ours].astype(np.int64), points[ours].astype(np.float64)
@@ -228,28 +229,27 @@ def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, st
     Args:
         dataset: a data set with boxes.
         found: predictions in all frames that could be read.
-        bad: frame_id -> why the frame could not be read; those whose ground truth cannot be read are added.
+        bad: frame_id -> why the frame could not be read. Frames whose ground truth cannot be read are added.
         trained: classes that the detector predicts.
 
     Raises:
-        DatasetError: DAT011 if no frame has boxes.
+        DatasetError: if no frame has ground truth that can be read: DAT011 if it has none, and what reading raises.
     """
-    accumulator, scored = DetectionAccumulator(dataset.taxonomy.names, trained), []
+    accumulator = DetectionAccumulator(dataset.taxonomy.names, trained)
+    scored, first = list[FramePredictions](), None
     for frame in found:
         try:
             truth = truth_of(dataset, frame.frame_id)
         except PointSamError as error:
             if not error.of_frame:
                 raise
-            bad[frame.frame_id] = str(error)
+            first = first or error
+            bad[frame.frame_id] = f"[{error.code}] {error.message}"
             continue
         accumulator.add(frame.frame_boxes(), truth, dataset.scene(frame.frame_id))
         scored.append(frame)
-    if found and not scored:
-        frame_id, why = next(iter(bad.items()))
-        raise DatasetError(
-            "DAT011", f"{dataset.root}: no frame can be scored; {frame_id}: {why}", "choose a split with boxes"
-        )
+    if first is not None and not scored:
+        raise first
     names = dataset.taxonomy.names
     costs = failures(*accumulator.frames, names)
     costs = tuple(one if one.name in trained else _unknown(one) for one in costs)

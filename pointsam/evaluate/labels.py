@@ -12,6 +12,7 @@ from pointsam.datasets.mapped import MappedDataset, truth_notes, with_classes
 from pointsam.evaluate.judge import FrameVerdict, Judge
 from pointsam.evaluate.quality import FolderQuality
 from pointsam.store.reader import Labels
+from pointsam.store.sources import require_unchanged
 
 
 def evaluate_labels(
@@ -22,7 +23,8 @@ def evaluate_labels(
 ) -> FolderQuality:
     """Score every finished frame of an output folder.
 
-    A frame that cannot be scored, for example for malformed ground truth, is left out and named in the result.
+    A frame that cannot be scored, for malformed ground truth or because its sweep has changed since, is left out and
+    named in the result.
 
     Args:
         out: the folder.
@@ -52,6 +54,8 @@ def evaluate_labels(
             continue
         found = labels.labels(frame.frame_id)
         try:
+            made = labels.sources("clusters", frame.frame_id)
+            require_unchanged(made, dataset.frame(frame.frame_id), "clusters")
             true = dataset.point_truth(frame.frame_id, truth)
             if true is None:
                 if truth is not None and not without_truth:

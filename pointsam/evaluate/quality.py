@@ -127,7 +127,7 @@ def unfinished_notes(unfinished: int) -> list[str]:
     Args:
         unfinished: number of frames in its plan that it has not labelled yet.
     """
-    return [f"the run is not finished: {unfinished} frames of its plan have no labels yet"] if unfinished else []
+    return [f"the run is unfinished: {unfinished} frames of its plan have no labels yet"] if unfinished else []
 
 
 def compare(ours: FolderQuality, other: FolderQuality) -> Table:

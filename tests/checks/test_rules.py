@@ -54,6 +54,9 @@ class NoSweeps:
     def past_sweeps(self, frame_id, count):
         return []
 
+    def point_truth(self, frame_id):
+        return None
+
 
 @pytest.fixture
 def scene(tmp_path):

@@ -4,35 +4,59 @@ from __future__ import annotations
 
 from pointsam.checks.base import Rule
 from pointsam.checks.rules import (
+    boxes_in_cloud,
+    calibration_values,
     cloud_columns,
     cloud_extent,
+    distortion,
     gaps,
+    ground_truth,
+    identity_poses,
     image_size,
     intensity,
     intrinsics,
+    missing_cameras,
+    missing_files,
     mounting,
     past_sweeps,
     points_in_view,
+    pose_direction,
     poses,
     readable,
+    scene_names,
+    time_units,
     times,
+    unknown_channels,
+    unknown_classes,
 )
 
 RULES: tuple[Rule, ...] = tuple(
     module.RULE
     for module in (
+        missing_files,
         readable,
+        scene_names,
+        unknown_channels,
+        missing_cameras,
         cloud_columns,
         cloud_extent,
         intensity,
         image_size,
+        calibration_values,
         intrinsics,
+        distortion,
         mounting,
         points_in_view,
+        time_units,
         times,
         gaps,
         poses,
+        pose_direction,
+        identity_poses,
         past_sweeps,
+        unknown_classes,
+        ground_truth,
+        boxes_in_cloud,
     )
 )
 """All rules, in the order in which they are reported."""

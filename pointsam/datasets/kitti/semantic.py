@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.base.errors import CalibrationError, DatasetError, MissingFolderError
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
 from pointsam.datasets.io import read_points
 from pointsam.datasets.kitti import sequences_of
@@ -37,8 +37,9 @@ _THINGS = {10: "car", 18: "truck", 20: "other_vehicle", 13: "other_vehicle", 16:
 _THINGS |= {31: "bicyclist", 32: "motorcyclist", 252: "car", 253: "bicyclist", 254: "person", 255: "motorcyclist"}
 _THINGS |= {256: "other_vehicle", 257: "other_vehicle", 258: "truck", 259: "other_vehicle"}
 """Label to class; labels from 252 on are of moving objects."""
-_VOID = (0, 1, 11, 15, 52, 99)
-"""Unlabelled, outlier, cycles without a rider, other structure, other object."""
+_STUFF = (40, 44, 48, 49, 50, 51, 60, 70, 71, 72, 80, 81)
+"""Ground, buildings, nature and poles. All other labels are void: unlabelled (0), outlier (1), cycles without a rider
+(11, 15), other structure (52), other object (99), and labels that SemanticKITTI does not have."""
 
 
 class SemanticKitti:
@@ -95,7 +96,7 @@ class SemanticKitti:
         Raises:
             DatasetError: DAT010 on an unknown id, DAT004 if image or calibration are missing, DAT005 on an image
                 without a readable header, DAT011 on a malformed poses.txt or times.txt.
-            MissingFolderError: DAT001 if no sequence has images.
+            MissingFolderError: DAT001 if no sequence has images, or none a calibration.
             CalibrationError: CAL001, CAL002, CAL003, naming file and key.
         """
         name, stem = self._parts(frame_id)
@@ -140,8 +141,8 @@ class SemanticKitti:
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
         """Ground truth from labels/*.label, the only source; None if there is no file.
 
-        Void are unlabelled points, things without an instance, cycles without a rider, and points that camera 2 does
-        not see, because images cannot label them.
+        Void are unlabelled points, labels that are not known, things without an instance, cycles without a rider, and
+        points that camera 2 does not see, because images cannot label them.
 
         Raises:
             DatasetError: DAT004 if the file cannot be read, DAT011 if the number of labels is not that of points; as
@@ -169,7 +170,7 @@ class SemanticKitti:
         class_id = table[semantic]
         seen = project(xyz, frame, frame.cameras[0]).valid
         nameless = (class_id != BACKGROUND) & (instance == 0)
-        void = np.isin(semantic, _VOID) | nameless | ~seen
+        void = ~np.isin(semantic, (*_THINGS, *_STUFF)) | nameless | ~seen
         ours = (class_id != BACKGROUND) & ~void
         labels = PointLabels(
             np.where(ours, instance.astype(np.int32), np.int32(NO_INSTANCE)),
@@ -213,6 +214,12 @@ class SemanticKitti:
 
     @lru_cache(maxsize=32)  # noqa: B019
     def _calibration(self, name: str) -> Calibration:
+        if not any((self._folder(other) / "calib.txt").is_file() for other in self._here):
+            raise MissingFolderError(
+                "DAT001",
+                f"{self.root}: no sequence has a calib.txt; no frame can be read without it",
+                "unpack data_odometry_calib.zip into this root",
+            )
         return read_calibration(self._folder(name) / "calib.txt")
 
     @lru_cache(maxsize=32)  # noqa: B019

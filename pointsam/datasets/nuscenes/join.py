@@ -166,7 +166,9 @@ def _samples(folder: DataPath) -> list[_Sample]:
     scenes = by_token(folder, "scene", read_rows(folder, "scene", schema.Scene))
     link = Link(folder, "sample", "scene_token", "scene", scenes)
     rows = by_token(folder, "sample", read_rows(folder, "sample", schema.Sample)).values()
-    return sorted(_Sample(link(row.token, row.scene_token).name, row.timestamp, row.token) for row in rows)
+    return sorted(
+        _Sample(link(row.token, row.scene_token).name or row.scene_token, row.timestamp, row.token) for row in rows
+    )
 
 
 class _Exposure(NamedTuple):

@@ -24,6 +24,7 @@ from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
 from pointsam.detect.data.sample import PointsConfig, TrainingSample, in_view, read_cloud
 from pointsam.geometry.boxes import count_points, rows
 from pointsam.store.reader import Labels
+from pointsam.store.sources import require_unchanged
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import Boxes
 
@@ -182,6 +183,8 @@ class TrainingSet:
         """
         frame_id = self.frame_ids[index]
         frame = self.dataset.frame(frame_id)
+        if self.labels is not None and self.config.coarse.kind == "tables":
+            require_unchanged(self.labels.sources("clusters", frame_id), frame, "clusters")
         points, num_key = read_cloud(self.dataset, frame, self.config.points)
         boxes, velocity, rest = self._labels(frame_id)
         xyz = points[:num_key, :3]
