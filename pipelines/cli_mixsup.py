@@ -2,8 +2,8 @@
 
 import click
 
-from pipelines.cli.train import main
+from pipelines.cli.start import train
 
 if __name__ == "__main__":
     click.echo("note: pipelines.cli_mixsup is now pipelines.cli.train", err=True)
-    main()
+    train()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from pointsam.base.errors import BackendError, DefectError, PointSamError
+from pointsam.base.errors import BackendError, DefectError, OutOfMemoryError, PointSamError
 from pointsam.base.runtime import Stopwatch, peak_mb
 from pointsam.store.document import Shard
 
 Row = TypeVar("Row", covariant=True)
+
+_LESS_MEMORY = "run again with --retry-failed and fewer --workers, or on a machine with more memory"
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,18 @@ class Task:
         camera: name of the camera, or "".
         last_of_frame: whether no later task is of this frame.
         completes: the shard, if this is its last task; else None.
+        lost: whether workers died of it, so that it must not be tried again.
     """
 
     frame_id: str
     camera: str
     last_of_frame: bool
     completes: Shard | None
+    lost: bool = False
+
+    def given_up(self) -> Task:
+        """The task for a worker that only reports it."""
+        return replace(self, lost=True)
 
 
 @dataclass(frozen=True)
@@ -61,10 +69,13 @@ def guarded(
         sources: the mapping in which `work` stores the digests of what it reads; None if it stores none.
 
     Raises:
-        PointSamError: any that does not concern a single frame; BCK008 if a model, the memory or the disk fails.
+        PointSamError: any that does not concern a single frame; BCK008 if a model or the disk fails.
     """
     error: PointSamError | None = None
+    where = f"frame {task.frame_id}, camera {task.camera or 'all'}"
     try:
+        if task.lost:
+            raise OutOfMemoryError("BCK007", f"two workers died at {where}", _LESS_MEMORY)
         row = work()
     except PointSamError as raised:
         if not raised.of_frame:
@@ -72,13 +83,15 @@ def guarded(
         error = raised
     except (ArithmeticError, LookupError, StopIteration, ValueError, TypeError) as raised:
         traceback.print_exc(file=sys.stderr)
-        message = f"{type(raised).__name__}: {raised} (frame {task.frame_id}, camera {task.camera or 'all'})"
+        message = f"{type(raised).__name__}: {raised} ({where})"
         error = DefectError("INT001", message, "please report this with the traceback above")
-    except (RuntimeError, MemoryError, OSError) as raised:  # what torch, a full memory and a full disk raise
+    except MemoryError as raised:  # of numpy: a frame that is too large; others may fit
+        error = OutOfMemoryError("BCK007", f"memory ran out at {where}: {raised or 'no details'}", _LESS_MEMORY)
+    except (RuntimeError, OSError) as raised:  # what torch and a full disk raise
         traceback.print_exc(file=sys.stderr)
         raise BackendError(
             "BCK008",
-            f"{type(raised).__name__} at frame {task.frame_id}, camera {task.camera or 'all'}: {raised}",
+            f"{type(raised).__name__} at {where}: {raised}",
             "run the same command again, with fewer --workers if memory is short: finished shards are kept",
         ) from None
     if error is not None:

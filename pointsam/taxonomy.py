@@ -60,8 +60,8 @@ class ClassSpec:
         size_lwh_m: typical length, width and height, for boxes fitted to clusters; None = see `typical_lwh_m`.
         large: whether gaps between LiDAR rings widen its link distance and ground is not removed from it; None = see
             `is_large`.
-        coco: COCO labels of this class. They are only used to build a mapping, so comparisons and stored documents
-            leave them out.
+        coco: labels that networks give this class: names of COCO, or other words such as "van". They are only used to
+            build a mapping, so comparisons and stored documents leave them out.
     """
 
     name: str
@@ -253,20 +253,21 @@ or barrier."""
 KITTI = Taxonomy(
     "kitti",
     (
-        ClassSpec("car", vehicle=True, coco=("car",)),
-        ClassSpec("truck", vehicle=True, coco=("truck",)),
+        ClassSpec("car", vehicle=True, coco=("car", "van")),
+        ClassSpec("truck", vehicle=True, coco=("truck", "bus")),
         ClassSpec("tram", vehicle=True, coco=("train",)),
         ClassSpec("pedestrian", link_floor_m=0.65, crowd=True, role="rider", coco=("person",)),
         ClassSpec("cyclist", link_floor_m=0.65, role="ridden", needs_rider=True, coco=("bicycle",)),
     ),
 )
 """KITTI object classes that a camera can distinguish; Van, Person_sitting, Misc and DontCare are void in its ground
-truth."""
+truth. A van is a car and a bus a truck, the classes of nearest shape: what the ground truth calls a van or leaves out
+is not scored, and a truck that a network takes for a bus is not lost."""
 
 SEMANTICKITTI = Taxonomy(
     "semantickitti",
     (
-        ClassSpec("car", vehicle=True, coco=("car",)),
+        ClassSpec("car", vehicle=True, coco=("car", "van")),
         ClassSpec("truck", vehicle=True, coco=("truck",)),
         ClassSpec("other_vehicle", vehicle=True, coco=("bus", "train")),
         ClassSpec("person", link_floor_m=0.65, crowd=True, role="rider", coco=("person",)),

@@ -32,7 +32,7 @@ UNITS = {
     "made_by": {"documents"},
     "opened": {"data", "documents", "made_by"},
     "labelling": {"engine", "tasks", "data", "documents", "made_by", "opened"},
-    "review": {"data", "documents", "opened"},
+    "review": {"data", "documents", "made_by", "opened"},
     "robustness": {"labelling", "tasks", "data", "documents", "opened"},
     "training": {"data", "documents", "opened"},
     "world": {"engine", "data", "opened", "labelling", "review"},

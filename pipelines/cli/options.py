@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
 import click
 
 from pipelines.cli.output import JSON_OPTION
-from pointsam.base.errors import BrokenRuleError, PointSamError
+from pointsam.base import interrupts
+from pointsam.base.errors import BrokenRuleError, DatasetError, OutOfMemoryError, PointSamError, StoreError
 from pointsam.base.plugins import Group, names
 from pointsam.base.remote import DataPath, data_path
+from pointsam.base.terminal import visible_streams
 
 if TYPE_CHECKING:
     from pipelines.data import DataSpec, Reading
     from pipelines.labelling.request import Request
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(//|/|\\)")
 _C = TypeVar("_C", bound="Callable[..., object] | click.Command")
+
+
+class LocalPath(click.Path):
+    """A path of this machine. A URL is refused: it would become a folder of that name."""
+
+    def convert(self, value: str | PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path."""
+        if _URL.match(str(value)):
+            self.fail(f"{str(value)!r} is a URL; give a path of this machine, and copy the files yourself", param, ctx)
+        return Path(str(super().convert(value, param, ctx)))
+
 
 BAD_INPUT = 2
 QUARANTINED = 3
 BROKEN_RULE = 4
-PATH = click.Path(path_type=Path)
+PATH = LocalPath(path_type=Path)
 _RECIPES = ("default", "paper")  # as in pointsam.stages.recipes, which is slow to import; a test compares them
+
+
+_SHARDS = "finished shards stay; the same command continues"
+_AFTER_INTERRUPT = {
+    **dict.fromkeys(("run", "masks", "clusters", "noise", "synth", "demo"), _SHARDS),
+    "fit": "the last checkpoint stays; the same command continues from it",
+    "experiment": "finished trainings and checkpoints stay; the same command continues",
+    "export": "the files written so far are whole; the same command continues",
+    "report": "no page was written, and an earlier one is unchanged; run the same command again",
+}
+"""What is left of each command after Ctrl-C. Others write little, at their end."""
 
 
 class Decorator(Protocol):
@@ -99,6 +130,14 @@ ACCEPT_OPTION = click.option(
     multiple=True,
     metavar="RULE",
     help="Go on although the data break this rule of pointsam-label check.",
+)
+TRUTH_MAPPING_OPTION = click.option(
+    "--mapping", type=PATH, help="Mapping file whose `truth` is used.  [default: that of the run's file]"
+)
+CLASSES_OPTION = click.option(
+    "--mapping",
+    type=PATH,
+    help="Mapping file with own classes (docs/mapping.md).  [default: the classes of the labels]",
 )
 DATA_OPTIONS = (
     click.argument("data", type=data_path),
@@ -200,7 +239,23 @@ class RunOptions(_Run, total=False):
 
 
 class UserErrors(click.Group):
-    """Prints a `PointSamError` as one message and exits with status 2, or 4 if the data break a rule."""
+    """Prints a `PointSamError` as one message and exits with status 2, or 4 if the data break a rule.
+
+    Text from data reaches the terminal without control characters, and Ctrl-C says how to go on.
+    """
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the program."""
+        with visible_streams():
+            return super().main(*args, **options)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name."""
+        name, command, rest = super().resolve_command(ctx, args)
+        interrupts.advise(_AFTER_INTERRUPT.get(name or "", interrupts.AGAIN))
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
@@ -209,6 +264,33 @@ class UserErrors(click.Group):
         except PointSamError as error:
             click.echo(f"error {error}\n  more: pointsam-label explain {error.code}", err=True)
             ctx.exit(BROKEN_RULE if isinstance(error, BrokenRuleError) else BAD_INPUT)
+        except (OSError, MemoryError, RecursionError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # the reader of a pipe has gone; click ends quietly
+            _drop_unprintable()
+            click.echo(f"error {_as_coded(error)}", err=True)
+            ctx.exit(BAD_INPUT)
+
+
+def _as_coded(error: OSError | MemoryError | RecursionError) -> PointSamError:
+    """An error of the operating system that no other code knows, such as that of a full disk behind `> FILE`."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return StoreError("OUT002", f"{place}disk full", "free some space, then run the same command again")
+        return StoreError("OUT003", f"{place}{error.strerror or error}", "check the path and its permissions")
+    if isinstance(error, MemoryError):
+        return OutOfMemoryError("BCK007", f"memory ran out: {error}", "use a machine with more, or fewer --workers")
+    return DatasetError("DAT011", "a file is nested too deeply", "write it with fewer levels")
+
+
+def _drop_unprintable() -> None:
+    """Drop what standard output cannot take; Python would try again at its end, and print a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def frame_list(text: str | None) -> tuple[str, ...]:
@@ -222,7 +304,7 @@ def frame_list(text: str | None) -> tuple[str, ...]:
 def shard_of(text: str) -> tuple[int, int]:
     """(I, N) of --shard."""
     index, _, count = text.partition("/")
-    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+    if not (index.isdecimal() and count.isdecimal() and len(text) < 20 and int(index) < int(count)):
         raise click.BadParameter(f"{text!r}: write I/N with 0 <= I < N, for example 0/4", param_hint="--shard")
     return int(index), int(count)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -27,13 +29,15 @@ from pointsam.base.runtime import require_device
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.masks import segmenter_plugin
-from pointsam.semantics import semantics_plugin, semantics_sha256
-from pointsam.semantics.mapping import default_mapping, load_mapping
+from pointsam.semantics import SemanticsContext, result_files, semantics_plugin, semantics_sha256, survey_semantics
+from pointsam.semantics.mapping import default_mapping, load_mapping, unmapped_notices
+from pointsam.semantics.places import ImageName
 from pointsam.store.document import Shard, ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
 from pointsam.store.sources import merged
 from pointsam.taxonomy import LabelMapping, Taxonomy
+from pointsam.types import ImageMasks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,6 +58,8 @@ class Summary:
         seconds: time by step, summed over workers.
         wall_seconds: duration of this call.
         peak_mb: resident memory of the largest worker.
+        unmapped: number of detected objects by label, for labels that map to no class, likewise of all shards.
+        notices: what is suspicious about the 2D results.
     """
 
     stage: str
@@ -63,6 +69,8 @@ class Summary:
     seconds: dict[str, float] = field(default_factory=dict)
     wall_seconds: float = 0.0
     peak_mb: float = 0.0
+    unmapped: dict[str, int] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     def add(self, batch: Sequence[TaskResult[object]]) -> None:
         """Add the results of a shard."""
@@ -101,16 +109,24 @@ def run_masks(request: Request) -> Summary:
         **data.calibration(),
     )
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
+    context = SemanticsContext(
+        mapping, request.semantics_dir, data_root=str(dataset.root), needs_masks=config.needs_masks
+    )
+    names = _image_names(dataset, frames)
+    notices = survey_semantics(config.semantics, context, names, config.semantics_options())
     run, metadata = begin(request.out, frames, document, weights, data.noise.text(), data.root)
     models = (request.semantics_dir, request.weights, execution.worker_device, execution.threads)
-    return drive(
+    results = result_files(config.semantics, request.semantics_dir, str(dataset.root))
+    summary = drive(
         run,
         execution,
-        pending_work(run, execution, dataset),
+        pending_work(run, execution, dataset, further=lambda frame: results(frame, None)),
         partial(MaskWorker, data, config, mapping, *models),
         lambda frame_id: images_of(dataset, frame_id),
         lambda rows: {"masks": masks_table(rows, metadata)},
     )
+    summary.notices = (*notices, *unmapped_notices(mapping, summary.unmapped))
+    return summary
 
 
 def run_clusters(request: Request) -> Summary:
@@ -197,6 +213,37 @@ def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
     return [(frame_id, view.name) for view in cameras] or whole_frame(frame_id)
 
 
+def _image_names(dataset: Dataset, frames: Sequence[tuple[str, str]]) -> Iterator[ImageName]:
+    """The images of the run and of the data set, of frames that can be read, first one frame of every scene."""
+    of_run = {frame_id for _, frame_id in frames}
+    try:
+        known = dataset.frame_ids()
+    except PointSamError:  # none without --split
+        known = []
+    scenes: dict[str, list[str]] = {}
+    for scene, frame_id in frames:
+        scenes.setdefault(scene, []).append(frame_id)
+    for frame_id in known:
+        if frame_id not in of_run:
+            scenes.setdefault(dataset.scene(frame_id), []).append(frame_id)
+
+    def named(frame_ids: Sequence[str]) -> Iterator[list[ImageName]]:
+        for frame_id in frame_ids:
+            try:
+                frame = read_frame(dataset, frame_id)
+            except PointSamError:
+                continue  # its frame is quarantined
+            if frame.cameras:
+                root = str(dataset.root)
+                yield [ImageName.of(frame, view, root, frame_id in of_run) for view in frame.cameras]
+
+    by_frame = [named(frame_ids) for frame_ids in scenes.values()]
+    for names in by_frame:
+        yield from next(names, ())
+    for names in by_frame:
+        yield from chain.from_iterable(names)
+
+
 def drive(
     run: Run,
     execution: Execution,
@@ -206,6 +253,8 @@ def drive(
     tables: Callable[[list[Row]], dict[str, pa.Table]],
 ) -> Summary:
     """Process every pending shard, and commit each one when its last task is done.
+
+    The progress bar counts the quarantined frames of this call by code.
 
     Args:
         run: the run from `begin`.
@@ -217,7 +266,7 @@ def drive(
     """
     start_s = time.perf_counter()
     pending, summary = work.shards, Summary(run.stage)
-    batch = list[TaskResult[Row]]()
+    batch, quarantined = list[TaskResult[Row]](), dict[str, str]()
     results = ordered_map(
         work_on,
         _tasks(pending, parts),
@@ -226,6 +275,7 @@ def drive(
         (execution.threads, worker),
         execution.engine,
         float(execution.uses_gpu(run.stage)),
+        Task.given_up,
     )
     todo = sum(len(shard.frame_ids) for shard in pending)
     rows = cast(Generator[TaskResult[Row], None, None], results)  # `work_on` calls this worker
@@ -233,6 +283,9 @@ def drive(
         for done in rows:
             batch.append(done)
             bar.update(done.task.last_of_frame)
+            if done.error is not None and done.task.frame_id not in quarantined:
+                quarantined[done.task.frame_id] = done.error.code
+                bar.set_postfix(refresh=False, **Counter(quarantined.values()))
             if done.task.completes is not None:
                 run.commit(done.task.completes, tables([d.row for d in batch]), _stats(batch), _sources(batch))
                 summary.add(batch)
@@ -241,6 +294,8 @@ def drive(
     index, count = execution.shard
     for shard in run.shards[index::count]:
         summary.failures.update(stats[shard.name].failures)
+        for label, count in (stats[shard.name].unmapped or {}).items():
+            summary.unmapped[label] = summary.unmapped.get(label, 0) + count
     summary.failures.update(work.changed)
     summary.shards_left = len(run.shards) - len(stats)
     summary.wall_seconds = time.perf_counter() - start_s
@@ -271,4 +326,7 @@ def _stats(batch: Sequence[TaskResult[object]]) -> ShardStats:
         for step, spent in done.seconds.items():
             frame[step] = round(frame.get(step, 0.0) + spent, 4)
     failures = {done.task.frame_id: str(done.error) for done in batch if done.error is not None}
-    return ShardStats(seconds, failures, round(max(done.peak_mb for done in batch), 1))
+    unmapped: Counter[str] = Counter()
+    for done in batch:
+        unmapped.update(done.row.detections.unmapped if isinstance(done.row, ImageMasks) else {})
+    return ShardStats(seconds, failures, round(max(done.peak_mb for done in batch), 1), dict(unmapped) or None)

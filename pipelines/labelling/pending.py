@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipelines.labelling.request import Execution
@@ -14,7 +14,8 @@ from pointsam.datasets.base import Dataset
 from pointsam.store.document import Shard, ShardEntry
 from pointsam.store.manifest import Run
 from pointsam.store.reader import Labels
-from pointsam.store.sources import UNREAD, require_same_masks, require_unchanged
+from pointsam.store.sources import UNREAD, Source, require_same_masks, require_unchanged
+from pointsam.types import Frame
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,13 @@ class PendingWork:
     again: frozenset[str]
 
 
-def pending_work(run: Run, execution: Execution, dataset: Dataset, masks: Labels | None = None) -> PendingWork:
+def pending_work(
+    run: Run,
+    execution: Execution,
+    dataset: Dataset,
+    masks: Labels | None = None,
+    further: Callable[[Frame], Mapping[str, Source]] = lambda _: {},
+) -> PendingWork:
     """Compare the files of finished frames with those that they were made from, and select the shards to process.
 
     Args:
@@ -40,6 +47,7 @@ def pending_work(run: Run, execution: Execution, dataset: Dataset, masks: Labels
         execution: which shards, and whether failed and changed ones are made again.
         dataset: the data set.
         masks: reader of the masks that clusters are made from, None for other stages.
+        further: files of a frame by name, besides its sensor files.
 
     Raises:
         StoreError: OUT001 if shards are left, and other code made the finished ones.
@@ -53,7 +61,7 @@ def pending_work(run: Run, execution: Execution, dataset: Dataset, masks: Labels
     total = sum(len(shard.frame_ids) for shard, _ in finished)
     with progress(total=total, desc="files of finished frames", unit="frame", disable=not total) as bar:
         for shard, entry in finished:
-            found = _changed(run.stage, entry, dataset, masks)
+            found = _changed(run.stage, entry, dataset, masks, further)
             bar.update(len(shard.frame_ids))
             if found and retry:
                 pending.add(shard.name)
@@ -67,7 +75,13 @@ def pending_work(run: Run, execution: Execution, dataset: Dataset, masks: Labels
     return PendingWork(shards, {} if retry else changed, frozenset({*failed, *changed} if retry else ()))
 
 
-def _changed(stage: str, entry: ShardEntry, dataset: Dataset, masks: Labels | None) -> dict[str, str]:
+def _changed(
+    stage: str,
+    entry: ShardEntry,
+    dataset: Dataset,
+    masks: Labels | None,
+    further: Callable[[Frame], Mapping[str, Source]],
+) -> dict[str, str]:
     """Errors of the frames of a finished shard whose data have changed, without frames that are quarantined anyway."""
     found = {}
     for frame_id, made in (entry.sources or {}).items():
@@ -75,7 +89,7 @@ def _changed(stage: str, entry: ShardEntry, dataset: Dataset, masks: Labels | No
             continue
         try:
             frame = read_frame(dataset, frame_id)
-            require_unchanged(made, frame, stage, lambda name: not name.startswith(UNREAD))
+            require_unchanged(made, frame, stage, lambda name: not name.startswith(UNREAD), further(frame))
             if masks is not None:
                 require_same_masks(made, masks.sources("masks", frame_id), frame_id)
         except ChangedSourceError as error:

@@ -21,7 +21,7 @@ from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points, read_sweep_points
 from pointsam.masks import load_segmenter
 from pointsam.masks.base import Segmenter
-from pointsam.semantics import load_semantics
+from pointsam.semantics import load_semantics, result_files
 from pointsam.semantics.base import SemanticModel
 from pointsam.stages.frame import frame_labels, image_masks
 from pointsam.stages.prompt import prompt_cloud
@@ -75,7 +75,10 @@ class MaskWorker:
             seed=self.config.seed,
             threads=threads,
             device=device,
+            data_root=str(self.dataset.root),
+            needs_masks=self.config.needs_masks,
         )
+        self.results = result_files(config.semantics, semantics_dir, str(self.dataset.root))
         self.segmenter: Segmenter = load_segmenter(
             self.config.backend,
             weights=weights,
@@ -93,7 +96,8 @@ class MaskWorker:
             frame = read_frame(self.dataset, task.frame_id)
             view = _view(frame, task.camera)
             with stopwatch("read"):
-                sources.update(digests_of(frame, f"image {view.name}".__eq__))
+                results = self.results(frame, view)
+                sources.update(digests_of(frame, {f"image {view.name}", *results}.__contains__, results))
                 sources.update({UNREAD + name: found for name, found in digests_of(frame, of_sweeps).items()})
                 image = read_image(view.source, expect=(view.camera.height_px, view.camera.width_px))
 
@@ -177,7 +181,7 @@ class ClusterWorker:
             with stopwatch("read"):
                 images = self.masks.images(task.frame_id)
                 frame: Frame = read_frame(self.dataset, task.frame_id)
-                sources.update(self.masks.checked_sources(frame, task.frame_id in self.again))
+                sources.update(self.masks.checked_sources(frame, images, task.frame_id in self.again))
                 sources.update(digests_of(frame, of_sweeps))
                 points = read_frame_points(frame)
 

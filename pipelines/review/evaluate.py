@@ -11,6 +11,7 @@ from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import open_run
 from pointsam.base.files import require_free, write_together
 from pointsam.base.remote import DataPath
+from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import compare
 from pointsam.evaluate.verdicts import verdict_writer
@@ -41,6 +42,7 @@ def run_eval(
     truth: str | None = None,
     overwrite: bool = False,
     reading: Reading = AS_FOUND,
+    mapping: Path | None = None,
 ) -> Evaluation:
     """Score one folder, or two, and write the requested files.
 
@@ -53,6 +55,7 @@ def run_eval(
         truth: source of the ground truth, None for the best one.
         overwrite: replace existing files.
         reading: how the data set is read; what is left out is as in the run.
+        mapping: a mapping file whose `truth` is used in place of the run's.
 
     Returns:
         The metrics of both folders.
@@ -64,7 +67,8 @@ def run_eval(
     for path in (markdown, parquet):
         if path is not None:
             require_free(path, overwrite)
-    runs = [open_run(folder, data, reading=reading) for folder in (out, against) if folder is not None]
+    folders = [folder for folder in (out, against) if folder is not None]
+    runs = [open_run(folder, data, reading=reading, mapping=mapping) for folder in folders]
     with ExitStack() as stack:
         rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
         on_verdict = rows.add if rows is not None else lambda _: None
@@ -72,6 +76,9 @@ def run_eval(
     if against is not None:
         reports.append(evaluate_labels(against, runs[1].truth, truth))
     pages = [report.text() for report in reports]
+    unknown = unknown_text(runs[0].truth, reports[0].scored)
+    if unknown:
+        pages.append(f"note: {unknown}: they are void and not scored")
     page = "\n\n".join(report.markdown() for report in reports)
     if against is not None:
         beside = compare(*reports)

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipelines.data import AS_FOUND, Reading
-from pipelines.opened import open_run
+from pipelines.made_by import note_other_code
+from pipelines.opened import note_unfinished, open_run
 from pipelines.review.parts import read_parts
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import write_together
 from pointsam.base.remote import DataPath
 from pointsam.base.tables import text_table
+from pointsam.base.terminal import visible_line
 from pointsam.base.words import counted
 from pointsam.store.reader import Labels
 from pointsam.types import FrameLabels
@@ -42,7 +44,7 @@ class FrameSummary:
         """For the terminal."""
         frame = self.found.frame
         counts = f"{counted(frame.num_points, 'point')}, {counted(frame.num_clusters, 'cluster')}"
-        head = f"frame {frame.frame_id}, scene {frame.scene}, {counts}"
+        head = f"frame {visible_line(frame.frame_id)}, scene {visible_line(frame.scene)}, {counts}"
         if frame.status != "ok":
             return f"{head}\nquarantined: [{frame.error_code}] {frame.error}"
         seen = int((self.found.views > 0).sum())
@@ -72,8 +74,10 @@ def frame_summary(out: Path, frame: str) -> FrameSummary:
         DatasetError: DAT010 if the run has no such frame.
     """
     labels = Labels(out)
+    note_other_code(labels, "clusters")
+    note_unfinished(labels, "clusters")
     ids = labels.frame_ids()
-    if frame not in ids and frame.isdecimal() and int(frame) < len(ids):
+    if frame not in ids and frame.isdecimal() and len(frame) < 10 and int(frame) < len(ids):
         frame = ids[int(frame)]
     if frame not in ids:
         raise DatasetError(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from pointsam.base import interrupts
 from pointsam.base.errors import StoreError
-from pointsam.base.files import make_folder, require_free, store_errors
+from pointsam.base.files import make_folder, remove_temporary, require_free, store_errors, temporary_of
 
 MARKER = ".pointsam-report"
 """A file of this name marks a folder that `report` made."""
@@ -32,15 +31,7 @@ def require_replaceable(dest: Path, overwrite: bool, sources: Sequence[Path] = (
         StoreError: OUT003.
     """
     place = dest.resolve()
-    for source in sources:
-        held = source.resolve()
-        if place.is_relative_to(held) or held.is_relative_to(place):
-            relation = "is" if place == held else "contains" if held.is_relative_to(place) else "lies in"
-            raise StoreError(
-                "OUT003",
-                f"{dest} {relation} {source}, which the page is made from",
-                "pass a --dest outside of the labels, the masks and the data",
-            )
+    require_outside(dest, sources, also_above=True)
     require_free(dest, overwrite)
     with store_errors(place, 0):
         foreign = _foreign(place) if place.exists() else None
@@ -50,6 +41,30 @@ def require_replaceable(dest: Path, overwrite: bool, sources: Sequence[Path] = (
             f"{dest} is not a page of pointsam-label report: {foreign}",
             "choose another --dest, or remove the folder yourself: --overwrite replaces pages only",
         )
+
+
+def require_outside(dest: Path, sources: Sequence[Path], also_above: bool = False) -> None:
+    """Refuse to write into the folders that something is made from.
+
+    Args:
+        dest: folder to write to.
+        sources: these folders.
+        also_above: whether `dest` must not contain one of them either.
+
+    Raises:
+        StoreError: OUT003.
+    """
+    place = dest.resolve()
+    for source in sources:
+        held = source.resolve()
+        above = held.is_relative_to(place) and held != place
+        if place.is_relative_to(held) or (above and also_above):
+            relation = "is" if place == held else "contains" if above else "lies in"
+            raise StoreError(
+                "OUT003",
+                f"{dest} {relation} {source}, which the output is made from",
+                "pass a --dest outside of the labels, the masks and the data",
+            )
 
 
 @contextmanager
@@ -65,21 +80,24 @@ def page_folder(dest: Path, overwrite: bool) -> Iterator[Path]:
     place = dest.resolve()
     with store_errors(place.parent, 0):
         make_folder(place.parent)
-        work = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".tmp", dir=place.parent))
+        work = temporary_of(place)
         new, old = work / "new", work / "old"
-        try:
-            new.mkdir()
+        with interrupts.undone_by(lambda: remove_temporary(work)), ExitStack() as at_end:
+            at_end.callback(remove_temporary, work)
+            new.mkdir(parents=True)
             marked = "A page of pointsam-label report: report --overwrite may replace this folder.\n"
             (new / MARKER).write_text(marked, encoding="utf-8")
             yield new
             require_replaceable(dest, overwrite)  # again: others may have written there in the meantime
-            if place.exists():
-                place.rename(old)
-            new.rename(place)
-        finally:
-            if old.exists() and new.exists():  # the second rename failed
-                old.rename(place)
-            shutil.rmtree(work, ignore_errors=True)
+            with interrupts.uninterrupted():
+                if place.exists():
+                    place.rename(old)
+                try:
+                    new.rename(place)
+                except OSError:
+                    if old.exists():
+                        old.rename(place)
+                    raise
 
 
 def _foreign(folder: Path) -> str | None:

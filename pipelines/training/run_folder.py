@@ -20,6 +20,7 @@ from pointsam.base.errors import StoreError
 from pointsam.base.hardware import hardware
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
+from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.loader import cut_bank
 from pointsam.detect.data.paste import PasteBank
 from pointsam.detect.data.training_set import TrainingSet
@@ -72,6 +73,7 @@ class FitDocument(Network):
         processes: number of processes that train together.
         budget: sha256 of the budget file.
         read: how the data set was read; None in older files.
+        label_files: digest of the label files of the budget's frames; None without labels and in older files.
     """
 
     dataset: str
@@ -80,6 +82,7 @@ class FitDocument(Network):
     processes: int
     budget: str
     read: DatasetId | None = field(default=None, metadata=LEFT_OUT)
+    label_files: str | None = field(default=None, metadata=LEFT_OUT)
 
 
 class RunFolder:
@@ -90,15 +93,19 @@ class RunFolder:
         dataset: the opened data set of the request.
         labels: its opened labels, if there are any.
         writes: whether this process writes files.
+        recipe: recipe of the network: that of the request without classes that have no box; None for the request's.
 
     Raises:
         StoreError: OUT001 if the folder holds another run, OUT004 if its fit.json is damaged.
     """
 
-    def __init__(self, request: FitRequest, dataset: Dataset, labels: Labels | None, writes: bool) -> None:
+    def __init__(
+        self, request: FitRequest, dataset: Dataset, labels: Labels | None, writes: bool, recipe: Recipe | None = None
+    ) -> None:
         self.out, self.writes, self.workers = request.out, writes, request.recipe.train.workers
         self.last, self.best = self.out / LAST, self.out / BEST
-        self.about = Network(request.recipe, dataset.taxonomy)
+        self.recipe = recipe or request.recipe
+        self.about = Network(self.recipe, dataset.taxonomy)
         decides = FitDocument(
             request.recipe,
             dataset.taxonomy,
@@ -108,11 +115,21 @@ class RunFolder:
             processes=process_count(),
             budget=hashlib.sha256(request.budget.read_bytes()).hexdigest(),
             read=request.data.made_from(dataset),
+            label_files=None if labels is None else labels.content("clusters", read_budget(request.budget).frames),
         )
         path = self.out / _DECIDES
         if path.exists():
             before = _decides(path)
+            if before.label_files is None:
+                decides = replace(decides, label_files=None)
             changed = differences(_without_free(before), _without_free(decides))
+            if changed and changed[0].startswith("label_files:") and len(changed) == 1:
+                raise StoreError(
+                    "OUT001",
+                    f"labels in {request.labels} were made again after the training in {self.out} began, so that an "
+                    "epoch may have other samples",
+                    "give another --out to train on the new labels",
+                )
             if changed:
                 raise StoreError(
                     "OUT001",

@@ -31,7 +31,9 @@ class PointSamError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"[{self.code}] {self.message}\n  hint: {self.hint}"
+        # Names from data may hold line ends; no line of a message looks like one of ours.
+        message = self.message.replace("\n", "\n    ").replace("\n        ", "\n    ")
+        return f"[{self.code}] {message}\n  hint: {self.hint}"
 
 
 class DatasetError(PointSamError):
@@ -49,7 +51,7 @@ class NothingToScoreError(DatasetError):
 
 
 class BrokenRuleError(PointSamError):
-    """Data that can be read but cannot be right (DAT003, DAT012), or for which there is no adapter (DAT013).
+    """Data that can be read but cannot be right (DAT003, DAT012), or for which there is no adapter (DAT014).
 
     Commands end with exit status 4.
     """
@@ -89,8 +91,20 @@ class BackendError(PointSamError):
     """A model, its weights or its device (BCK...)."""
 
 
+class OutOfMemoryError(BackendError):
+    """A frame for which the memory does not suffice (BCK007)."""
+
+    of_frame = True
+
+
 class SchemaError(PointSamError):
     """Invalid or mismatched classes, mappings, configuration or tables (SCH...)."""
+
+
+class UnnamedIdError(SchemaError):
+    """An id in the 2D result of one image that has no label (SCH001)."""
+
+    of_frame = True
 
 
 class PluginError(PointSamError):

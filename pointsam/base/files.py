@@ -1,30 +1,80 @@
-"""Atomic writes: a file is complete or absent, also after a kill or a power cut."""
+"""Atomic writes: a file is complete or absent, also after a kill or a power cut.
+
+Until it is complete, a file has a temporary name, unique to the machine, the process and the call. What killed
+processes leave is removed by the next writer of the folder.
+"""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
+import secrets
 import shutil
+import socket
 import sys
+import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
 
+from pointsam.base import interrupts
 from pointsam.base.errors import StoreError
 
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-"""Errors of file systems without locks."""
+_TEMPORARY = re.compile(r"\..*\.([0-9a-f]{12})-([0-9]{1,10})-[0-9a-f]{8}\.tmp", re.DOTALL)
+_NAME_BYTES = 200
+"""Bytes of a file's name in that of its temporary file; file systems allow 255 for the whole."""
+_OLD_S = 24 * 3600
+"""Age at which a temporary file of another machine has no writer any more."""
 
 
 def temporary_of(path: Path) -> Path:
-    """The name of a file until it is complete. A killed writer leaves it; the next writer of `path` replaces it.
+    """A new name for a file or folder until it is complete.
 
     The leading dot and the suffix hide it from readers (pyarrow, DuckDB and globs for *.parquet).
     """
-    return path.with_name(f".{path.name}.tmp")
+    name = path.name.encode(errors="surrogateescape")[:_NAME_BYTES].decode(errors="ignore")
+    return path.with_name(f".{name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file to write piece by piece, which gets its name when the block ends without an error.
+
+    Raises:
+        OSError: if it cannot be written; `store_errors` makes it a StoreError. No temporary file stays.
+    """
+    temporary = temporary_of(path)
+    with interrupts.undone_by(lambda: remove_temporary(temporary)):
+        make_folder(path.parent)
+        _remove_stale(path.parent)
+        try:
+            yield temporary
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            remove_temporary(temporary)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """An empty folder for files of other libraries; it is removed at the end of the block.
+
+    Raises:
+        StoreError: OUT002 or OUT003 if the system's folder of temporary files cannot be written.
+    """
+    with store_errors(Path(tempfile.gettempdir()), 0):
+        folder = tempfile.TemporaryDirectory(prefix="pointsam-")
+    with folder as name, interrupts.undone_by(folder.cleanup):
+        yield Path(name)
 
 
 def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
@@ -37,25 +87,78 @@ def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
     """
     total = sum(len(data) for _, data in files)
     temporaries = [temporary_of(path) for path, _ in files]
-    with store_errors(files[-1][0].parent, total):
+
+    def remove() -> None:
+        for temporary in temporaries:
+            remove_temporary(temporary)
+
+    with store_errors(files[-1][0].parent, total), interrupts.undone_by(remove):
         try:
             for temporary, (path, data) in zip(temporaries, files, strict=True):
                 make_folder(path.parent)
+                _remove_stale(path.parent)
                 _write_synced(temporary, data)
-            *members, (seal, _) = files
-            if members:
-                seal.unlink(missing_ok=True)  # an old seal must not cover a mixture of old and new files
+            with interrupts.uninterrupted():
+                *members, (seal, _) = files
+                if members:
+                    seal.unlink(missing_ok=True)  # an old seal must not cover a mixture of old and new files
+                    _sync_folder(seal.parent)
+                for temporary, (path, _) in zip(temporaries, members, strict=False):
+                    os.replace(temporary, path)
+                for folder in sorted({path.parent for path, _ in members}):
+                    _sync_folder(folder)
+                os.replace(temporaries[-1], seal)
                 _sync_folder(seal.parent)
-            for path, _ in members:
-                os.replace(temporary_of(path), path)
-            for folder in sorted({path.parent for path, _ in members}):
-                _sync_folder(folder)
-            os.replace(temporary_of(seal), seal)
-            _sync_folder(seal.parent)
         finally:
-            for temporary in temporaries:
-                with suppress(OSError):
-                    temporary.unlink()
+            remove()
+
+
+def remove_temporary(path: Path) -> None:
+    """Remove a file or folder named by `temporary_of`, if it is there. Nothing else of a folder's kind is ever removed.
+
+    Errors of the operating system are ignored: a later writer of the folder tries again.
+    """
+    if not _TEMPORARY.fullmatch(path.name):
+        raise ValueError(f"{path} is not a temporary file")
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+@cache
+def _remove_stale(folder: Path) -> None:
+    """Once per process and folder, remove the temporary files of dead processes."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            parts = _TEMPORARY.fullmatch(path.name)
+            if parts and _is_stale(path, parts[1], int(parts[2])):
+                remove_temporary(path)
+
+
+def _is_stale(path: Path, machine: str, process: int) -> bool:
+    """Whether the writer of a temporary file is surely gone: it ran here and is not there, or long ago elsewhere."""
+    if machine != _machine():
+        return time.time() - path.lstat().st_mtime > _OLD_S
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # of another user
+        return False
+    return False
+
+
+@cache
+def _machine() -> str:
+    """12 hex digits that two processes share only if they see each other's process ids."""
+    known = [socket.gethostname()]
+    with suppress(OSError):
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+    with suppress(OSError):
+        known.append(os.readlink("/proc/self/ns/pid"))  # containers of one host share its name
+    return hashlib.sha256("\n".join(known).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def require_free(path: Path, overwrite: bool) -> None:
@@ -81,19 +184,27 @@ def make_folder(path: Path) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder, its file `.lock`, against other processes. It ends with the process.
 
-    On a file system without locks, a warning is given and nothing is locked; one writer per shard is still safe.
+    Where the file system cannot lock (some NFS and Lustre), one warning is given and nothing is locked. Writers are
+    safe without it: names of temporary files are unique, and a file is replaced in one step.
     """
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire()
     except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
-            raise
-        warnings.warn(f"{folder}: the folder cannot be locked ({error}); run one command at a time in it", stacklevel=3)
+        (folder / ".lock").open("ab").close()  # raises if the folder itself cannot be written
+        _tell_unlocked(folder, str(error))
     try:
         yield
     finally:
         lock.release()
+
+
+@cache
+def _tell_unlocked(folder: Path, why: str) -> None:
+    warnings.warn(
+        f"{folder}: the folder cannot be locked ({why}); start no two commands with different options in it",
+        stacklevel=4,
+    )
 
 
 @contextmanager
@@ -124,7 +235,7 @@ def store_errors(folder: Path, needed_bytes: int) -> Iterator[None]:
             ) from error
         raise StoreError(
             "OUT003",
-            f"cannot write in {folder}: {error.strerror} ({error.filename})",
+            f"cannot write in {folder}: {error.strerror or error} ({error.filename})",
             "choose a folder that you may write, on a disk that is not mounted read-only",
         ) from error
 
@@ -138,8 +249,6 @@ def _free_of(folder: Path) -> str:
 
 
 def _write_synced(path: Path, data: bytes) -> None:
-    with suppress(FileNotFoundError):
-        path.unlink()
     with path.open("xb") as stream:
         stream.write(data)
         stream.flush()

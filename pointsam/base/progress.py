@@ -57,5 +57,7 @@ def progress(items: Iterable[T] | None = None, **options: Unpack[BarOptions]) ->
         items: items to count while they are iterated over; None for a bar that the caller advances.
         options: options of tqdm.
     """
-    bar: Iterable[T] | ProgressBar = tqdm(items, mininterval=0.1 if sys.stderr.isatty() else _LOG_SECONDS, **options)
+    interval = 0.1 if sys.stderr.isatty() else _LOG_SECONDS
+    plain = getattr(sys.stderr, "ascii_only", None)  # of `pointsam.base.terminal`
+    bar: Iterable[T] | ProgressBar = tqdm(items, mininterval=interval, ascii=plain, **options)
     return bar

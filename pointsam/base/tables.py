@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from tabulate import DataRow, TableFormat, tabulate
 
+from pointsam.base.terminal import visible_line
+
 _ROW = DataRow("| ", " | ", " |")
 _MARKDOWN = TableFormat(
     lineabove=None,
@@ -71,7 +73,7 @@ def format_value(value: object) -> str:
     """A value as tables print it: floats with three decimals, NaN as a dash."""
     if isinstance(value, float):
         return "-" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}"  # no -0.000
-    return str(value)
+    return visible_line(str(value))
 
 
 def without_nan(values: Mapping[str, object]) -> dict[str, object]:

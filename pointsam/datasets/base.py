@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -101,6 +101,70 @@ class HasLidarChannel(Protocol):
     """
 
     lidar: str | None
+
+
+@runtime_checkable
+class HasSequences(Protocol):
+    """A data set whose files are named by sequence and number, as SemanticKITTI's are."""
+
+    def place(self, frame_id: str) -> tuple[str, str]:
+        """Sequence and number of a frame.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame.
+        """
+
+
+@runtime_checkable
+class HasClouds(Protocol):
+    """A data set whose points can be read where images are missing."""
+
+    def cloud(self, frame_id: str) -> Frame:
+        """The frame without its cameras, for whoever needs the points only.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame; what its poses raise.
+        """
+
+
+@runtime_checkable
+class HasUnknownClasses(Protocol):
+    """A data set whose ground truth may have classes that it does not know; their objects are void."""
+
+    def unknown_classes(self, frame_ids: Sequence[str]) -> Mapping[str, int]:
+        """Names of annotated classes that the data set does not know -> number of objects in some frames."""
+
+
+@runtime_checkable
+class HasKnownClasses(Protocol):
+    """A data set that names the classes of its ground truth otherwise than its taxonomy."""
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """The names that it maps to classes of its taxonomy."""
+
+
+@dataclass(frozen=True)
+class TableProblem:
+    """Something wrong in the tables of a data set.
+
+    Args:
+        rule: id of the rule of `pointsam-label check` that it breaks, such as "camera-distortion".
+        where: file and row.
+        what: what is wrong there.
+    """
+
+    rule: str
+    where: str
+    what: str
+
+
+@runtime_checkable
+class HasTableProblems(Protocol):
+    """A data set that checks what frames do not show: columns and rows of its tables that nothing reads."""
+
+    def table_problems(self) -> Iterator[TableProblem]:
+        """What is wrong in its tables."""
 
 
 @runtime_checkable

@@ -11,8 +11,12 @@ from typing import Literal
 from pointsam.base import plugins
 from pointsam.base.document import document_from, read_document
 from pointsam.base.errors import SchemaError
-from pointsam.base.words import did_you_mean
+from pointsam.base.words import counted, did_you_mean
+from pointsam.semantics.coco import COCO_NAMES
 from pointsam.taxonomy import NO_CLASS, BringsTaxonomy, ClassSpec, LabelMapping, Taxonomy
+
+_SHOWN = 10
+"""Labels that a warning names."""
 
 _EXAMPLE = '{"taxonomy": "nuscenes", "labels": {"person": "pedestrian"}}'
 
@@ -22,20 +26,26 @@ def default_mapping(taxonomy: Taxonomy, source: Literal["coco", "same"] = "coco"
 
     Args:
         taxonomy: the target.
-        source: "coco" for networks with COCO's label names, "same" for labels that are the names of the classes.
+        source: "coco" for networks with COCO's label names, "same" for labels that are the names of the classes, or
+            the other words that they state in `coco`.
 
     Raises:
         SchemaError: SCH001 if no class of the taxonomy states COCO labels.
     """
+    stated = taxonomy.coco
     if source == "same":
-        return _settled(taxonomy, {name: name for name in taxonomy.names})
-    if not taxonomy.coco:
+        # COCO's person and bicycle may be parts of one cyclist: no other words for a class.
+        parts = {spec.name for spec in taxonomy.classes if spec.role}
+        others = {label: name for label, name in stated.items() if name not in parts and label not in taxonomy.names}
+        return _settled(taxonomy, {name: name for name in taxonomy.names} | others)
+    known = {label: name for label, name in stated.items() if label in COCO_NAMES.values()}
+    if not known:
         raise SchemaError(
             "SCH001",
             f"no class of taxonomy {taxonomy.name!r} states its COCO labels",
             f"write a mapping file such as {_EXAMPLE} and give it with --mapping (docs/mapping.md)",
         )
-    return LabelMapping(taxonomy, taxonomy.coco)
+    return LabelMapping(taxonomy, known)
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,29 @@ def load_mapping(path: Path) -> LabelMapping:
     if not labels or (set(labels.values()) == {NO_CLASS} and NO_CLASS not in taxonomy.names):
         raise refuse("`labels` maps nothing: list label names there, or state COCO labels in the `coco` of a class")
     return _settled(taxonomy if file.truth is None else replace(taxonomy, truth=file.truth), labels)
+
+
+def unmapped_notices(mapping: LabelMapping, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """A warning on labels that a mapping does not list, with the labels or classes that were perhaps meant.
+
+    Args:
+        mapping: the mapping.
+        counts: number of objects by label; none gives no warning.
+    """
+    if not counts:
+        return ()
+    known = (*mapping.classes, *mapping.taxonomy.names)
+    others = mapping.taxonomy.coco
+    shown = sorted(counts, key=lambda label: (-counts[label], label))
+    names = [
+        f"{label!r:.60} {counts[label]}{did_you_mean(others.get(label, label), known)}" for label in shown[:_SHOWN]
+    ]
+    more = f" and {len(shown) - _SHOWN} more labels" if len(shown) > _SHOWN else ""
+    return (
+        f"{counted(sum(counts.values()), 'detected object')} of labels that map to no class of "
+        f"{mapping.taxonomy.name!r} (in a file for --mapping, map them to classes, or to {NO_CLASS!r} if they are to "
+        f"be left out; docs/mapping.md): {'; '.join(names)}{more}",
+    )
 
 
 def _settled(taxonomy: Taxonomy, labels: Mapping[str, str]) -> LabelMapping:

@@ -154,11 +154,13 @@ class ShardStats:
         seconds: duration by frame and step.
         failures: frame_id -> code, message and hint, of each quarantined frame.
         peak_mb: resident memory of the largest worker.
+        unmapped: number of detected objects by label, for labels that map to no class; None for none.
     """
 
     seconds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
     peak_mb: float = 0.0
+    unmapped: Mapping[str, int] | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -73,15 +74,18 @@ def sources_of(frame: Frame) -> dict[str, Source]:
     return found | {f"image {view.name}": view.source for view in frame.cameras}
 
 
-def digests_of(frame: Frame, wanted: Callable[[str], bool]) -> dict[str, str]:
+def digests_of(
+    frame: Frame, wanted: Callable[[str], bool], further: Mapping[str, Source] = MappingProxyType({})
+) -> dict[str, str]:
     """Digests of the sources of a frame by name; those that cannot be read are left out, because reading reports them.
 
     Args:
         frame: the frame.
         wanted: which names.
+        further: sources by name besides those of the frame.
     """
     found = {}
-    for name, source in sources_of(frame).items():
+    for name, source in {**sources_of(frame), **further}.items():
         if wanted(name):
             with suppress(PointSamError, *READ_ERRORS):
                 found[name] = source_digest(source)
@@ -115,7 +119,11 @@ def merged(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def require_unchanged(
-    made: Mapping[str, str], frame: Frame, labels: str, wanted: Callable[[str], bool] = lambda _: True
+    made: Mapping[str, str],
+    frame: Frame,
+    labels: str,
+    wanted: Callable[[str], bool] = lambda _: True,
+    further: Mapping[str, Source] = MappingProxyType({}),
 ) -> None:
     """Compare the sources of a frame with those that its labels were made of.
 
@@ -126,11 +134,12 @@ def require_unchanged(
         frame: the frame now.
         labels: "masks" or "clusters", for the message.
         wanted: which names to compare; names of unread sources have the prefix UNREAD.
+        further: sources by name besides those of the frame.
 
     Raises:
         ChangedSourceError: DAT013 naming the file.
     """
-    there = sources_of(frame)
+    there = {**sources_of(frame), **further}
     for name, digest in made.items():
         source = there.get(name.removeprefix(UNREAD))
         if source is None or not wanted(name):

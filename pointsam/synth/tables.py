@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pointsam.base.files import make_folder, store_errors, temporary_of
+from pointsam.base.files import replacing, store_errors
 from pointsam.synth.annotate import CATEGORIES
 from pointsam.synth.recorded import ObjectRow, RecordedFrame
 from pointsam.synth.rig import Rig
@@ -76,21 +76,16 @@ def write_tables(folder: Path, rig: Rig, scenes: Iterable[SceneRecord], splits: 
     Raises:
         StoreError: OUT002 if the disk is full, OUT003 if the folder cannot be written.
     """
-    with store_errors(folder, 0):
-        make_folder(folder)
-        files = {name: temporary_of(folder / f"{name}.json").open("w", encoding="utf-8") for name in TABLES}
-        try:
+    with store_errors(folder, 0), ExitStack() as replaced:
+        paths = {name: replaced.enter_context(replacing(folder / f"{name}.json")) for name in (*TABLES, "splits")}
+        with ExitStack() as opened:
+            files = {name: opened.enter_context(paths[name].open("w", encoding="utf-8")) for name in TABLES}
             writer = _Writer(files)
             _fixed(writer, rig)
             for scene in scenes:
                 _scene(writer, scene)
             writer.end()
-        finally:
-            for file in files.values():
-                file.close()
-        temporary_of(folder / "splits.json").write_text(json.dumps(splits, indent=1), encoding="utf-8")
-        for name in (*TABLES, "splits"):
-            os.replace(temporary_of(folder / f"{name}.json"), folder / f"{name}.json")
+            paths["splits"].write_text(json.dumps(splits, indent=1), encoding="utf-8")
 
 
 class _Writer:
@@ -109,11 +104,9 @@ class _Writer:
             self._empty[table] = False
 
     def end(self) -> None:
-        """Close the lists and sync the files."""
+        """Close the lists."""
         for name, file in self._files.items():
             file.write("[]\n" if self._empty[name] else "\n]\n")
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _fixed(writer: _Writer, rig: Rig) -> None:

@@ -24,7 +24,14 @@ def test_a_lock_is_held_and_released(tmp_path):
     assert not is_locked(tmp_path / "new")
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)), NotImplementedError("no flock")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(OSError(n, os.strerror(n)) for n in (errno.ENOLCK, errno.EPERM, errno.EIO, errno.EOPNOTSUPP, errno.EINVAL)),
+        NotImplementedError("no flock"),
+    ],
+    ids=repr,
+)
 def test_a_file_system_without_locks_gives_a_warning(tmp_path, monkeypatch, error):
     refusing(monkeypatch, error)
     with pytest.warns(UserWarning, match="cannot be locked") as told, locked(tmp_path):
@@ -32,7 +39,14 @@ def test_a_file_system_without_locks_gives_a_warning(tmp_path, monkeypatch, erro
     assert str(tmp_path) in str(told[0].message)
 
 
-def test_other_errors_of_locking_are_raised(tmp_path, monkeypatch):
-    refusing(monkeypatch, OSError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path)))
-    with pytest.raises(StoreError, match="OUT003"), claimed(tmp_path):
+def test_the_warning_is_given_once(tmp_path, monkeypatch):
+    refusing(monkeypatch, OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)))
+    with pytest.warns(UserWarning, match="cannot be locked") as told, locked(tmp_path), claimed(tmp_path):
+        pass
+    assert len(told) == 1
+
+
+def test_a_folder_in_which_no_lock_can_be_made_is_an_error(tmp_path):
+    (tmp_path / "out" / ".lock").mkdir(parents=True)
+    with pytest.raises(StoreError, match="OUT003"), claimed(tmp_path / "out"):
         pass

@@ -45,9 +45,14 @@ def test_a_defect_sets_a_frame_aside(raised):
     assert isinstance(done(raised).error, DefectError)
 
 
-def test_a_full_memory_stops_the_run():
-    with pytest.raises(BackendError, match="BCK008"):
-        done(MemoryError())
+def test_a_frame_that_is_too_large_for_the_memory_is_set_aside():
+    assert done(MemoryError("Unable to allocate 1 TiB")).error.code == "BCK007"
+
+
+def test_a_task_of_which_workers_died_is_reported_and_not_tried_again():
+    lost = Task("f0", "CAM", True, None).given_up()
+    result = guarded(lambda: pytest.fail("tried again"), lambda error: error.code, lost, Stopwatch())
+    assert (result.row, result.error.message) == ("BCK007", "two workers died at frame f0, camera CAM")
 
 
 def test_a_full_disk_stops_the_run():

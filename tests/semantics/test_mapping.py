@@ -7,8 +7,8 @@ import pytest
 
 from pointsam.base.document import document_from, json_values
 from pointsam.base.errors import SchemaError
-from pointsam.semantics.mapping import default_mapping, load_mapping
-from pointsam.taxonomy import BACKGROUND, KITTI, NUSCENES, SEMANTICKITTI, ClassSpec, Taxonomy
+from pointsam.semantics.mapping import default_mapping, load_mapping, unmapped_notices
+from pointsam.taxonomy import BACKGROUND, KITTI, NUSCENES, SEMANTICKITTI, ClassSpec, LabelMapping, Taxonomy
 
 OWN = {
     "name": "harbour",
@@ -176,9 +176,36 @@ def test_coco_labels_are_a_trait_of_the_built_in_classes():
     nuscenes = default_mapping(NUSCENES).classes
     assert (nuscenes["person"], nuscenes["motorcycle"], len(nuscenes)) == ("pedestrian", "motorcycle", 6)
     kitti = default_mapping(KITTI, "coco").classes
-    assert (kitti["person"], kitti["train"], kitti["bicycle"], len(kitti)) == ("pedestrian", "tram", "cyclist", 5)
+    assert (kitti["person"], kitti["train"], kitti["bicycle"], len(kitti)) == ("pedestrian", "tram", "cyclist", 6)
+    assert kitti["bus"] == "truck"
     whole = default_mapping(SEMANTICKITTI).classes
     assert (whole["bus"], whole["train"], len(whole)) == ("other_vehicle", "other_vehicle", 7)
+
+
+def test_results_of_files_may_use_other_words_for_a_class_but_not_for_a_part_of_it():
+    kitti = default_mapping(KITTI, "same")
+    assert {label: kitti.classes.get(label) for label in ("van", "bus", "person", "train", "cyclist", "bicycle")} == {
+        "van": "car",
+        "bus": "truck",
+        "person": None,
+        "train": "tram",
+        "cyclist": "cyclist",
+        "bicycle": None,
+    }
+    assert default_mapping(NUSCENES, "same").classes == {name: name for name in NUSCENES.names}  # as version 0.1.0
+    assert "van" not in default_mapping(KITTI).classes
+
+
+def test_labels_that_map_to_nothing_are_counted_with_the_nearest_known_one():
+    mapping = LabelMapping(NUSCENES, {"person": "pedestrian"})
+    (text,) = unmapped_notices(mapping, {"dog": 2, "Pedestrain": 10} | {f"thing {k}" * 3: 1 for k in range(9)})
+    assert "21 detected objects" in text
+    assert "'Pedestrain' 10, did you mean 'pedestrian'?; 'dog' 2;" in text
+    assert "to 'background' if they are to be left out" in text
+    assert "and 1 more labels" in text
+    assert unmapped_notices(mapping, {}) == ()
+    (text,) = unmapped_notices(default_mapping(NUSCENES, "same"), {"person": 1})
+    assert "'person' 1, did you mean 'pedestrian'?" in text
 
 
 def test_a_taxonomy_without_coco_labels_has_no_mapping_from_them():

@@ -98,7 +98,7 @@ def test_a_torn_temporary_file_of_a_killed_run_is_replaced(tmp_path, whole):
     run = open_run(tmp_path)
     path = tmp_path / "points" / "scene=one" / f"{SHARDS[0].name}.parquet"
     path.parent.mkdir(parents=True)
-    files.temporary_of(path).write_bytes(b"PAR1 torn")
+    assert outcome(in_child(lambda: files.temporary_of(path).write_bytes(b"PAR1 torn"))) == 0
     assert run.done() == set()
     fill(tmp_path)
     assert tree(tmp_path) == whole

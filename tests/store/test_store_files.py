@@ -7,8 +7,78 @@ from pointsam.base import files
 from pointsam.base.errors import StoreError
 
 
-def test_a_temporary_file_is_hidden_beside_its_path(tmp_path):
-    assert files.temporary_of(tmp_path / "a.parquet") == tmp_path / ".a.parquet.tmp"
+@pytest.mark.parametrize("name", ["a.parquet", "é" * 125 + "x", "a\nb"])
+def test_a_temporary_file_is_hidden_beside_its_path_under_a_new_name(tmp_path, name):
+    made = {files.temporary_of(tmp_path / name) for _ in range(2)}
+    assert len(made) == 2
+    for path in made:
+        assert path.parent == tmp_path
+        assert path.name.startswith(f".{name[:2]}")
+        path.touch()  # it is not too long
+        files.remove_temporary(path)
+        assert not path.exists()
+
+
+def test_nothing_but_temporary_files_is_removed(tmp_path):
+    (tmp_path / ".thesis.tmp").touch()
+    with pytest.raises(ValueError, match="not a temporary"):
+        files.remove_temporary(tmp_path / ".thesis.tmp")
+
+
+def test_a_folder_is_removed_and_a_link_to_one_is_not_followed(tmp_path):
+    folder, link = files.temporary_of(tmp_path / "page"), files.temporary_of(tmp_path / "page")
+    (folder / "new").mkdir(parents=True)
+    (tmp_path / "data").mkdir()
+    link.symlink_to(tmp_path / "data")
+    for path in (folder, link):
+        files.remove_temporary(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+DEAD = 2**22 + 1  # above the kernel's largest process id
+OLD = (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("machine", "process", "times", "removed"),
+    [
+        ("ours", DEAD, None, True),
+        ("ours", os.getpid(), OLD, False),
+        ("ours", 1, OLD, False),
+        ("0" * 12, DEAD, None, False),
+        ("0" * 12, DEAD, OLD, True),
+    ],
+)
+def test_a_writer_removes_what_surely_dead_processes_left(tmp_path, machine, process, times, removed):
+    mine = files.temporary_of(tmp_path / "a").name
+    ours = mine.split(".")[2].split("-")[0]
+    left = tmp_path / mine.replace(f"{ours}-{os.getpid()}", f"{ours if machine == 'ours' else machine}-{process}")
+    left.touch()
+    if times:
+        os.utime(left, times)
+    files.write_together([(tmp_path / "b", b"1")])
+    assert left.exists() != removed
+
+
+def test_a_file_written_in_pieces_is_there_when_the_block_ends(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with files.replacing(tmp_path / "a") as temporary:
+        temporary.write_text("new")
+        assert (tmp_path / "a").read_text() == "old"
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "new")]
+
+
+def test_an_error_in_the_block_leaves_the_old_file_and_nothing_else(tmp_path):
+    (tmp_path / "a").write_text("old")
+
+    def write():
+        with files.replacing(tmp_path / "a") as temporary:
+            temporary.write_text("torn")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space"):
+        write()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "old")]
 
 
 @pytest.mark.parametrize(("there", "overwrite", "refused"), [(1, 0, 1), (1, 1, 0), (0, 0, 0), (0, 1, 0)])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
+from functools import cached_property
 
 from pointsam.base.errors import DatasetError, MissingFolderError
 from pointsam.base.paths import name_problem
@@ -26,32 +27,43 @@ _OF_FRAMES = (*SWEEPS, *IMAGES, *TEXTS, ".label")
 
 
 class Listing:
-    """The files of one folder. Of two files with one stem, the suffix that comes first in `suffixes` wins.
+    """The files of one folder, which is listed at first use. Of two files with one stem, the first suffix wins.
 
     Args:
         folder: the folder; it may be missing.
-        suffixes: suffixes of the files, in small letters.
+        suffixes: suffixes of the files, in small letters, the preferred one first.
     """
 
     def __init__(self, folder: DataPath, suffixes: tuple[str, ...]) -> None:
         self.folder, self._suffixes = folder, suffixes
-        self._others: dict[str, list[str]] = {}
-        found: dict[str, tuple[int, str]] = {}
-        for name in names_in(folder):
-            if name.startswith("."):
-                continue
-            stem, dot, suffix = name.rpartition(".")
-            suffix = dot + suffix.lower()
-            key = composed(stem)
-            if suffix not in suffixes or not stem:
-                self._others.setdefault(key if stem else name, []).append(name)
-            else:
-                found[key] = min(found.get(key, (len(suffixes), "")), (suffixes.index(suffix), name))
-        self._file = {stem: name for stem, (_, name) in found.items()}
-        self.stems = tuple(sorted(self._file, key=natural))
 
     def __contains__(self, stem: str) -> bool:
         return stem in self._file
+
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """Names of the files without suffix, in composed form and natural order.
+
+        Raises:
+            DatasetError: DAT004 if the folder cannot be read.
+        """
+        return tuple(sorted(self._file, key=natural))
+
+    @cached_property
+    def _file(self) -> dict[str, str]:
+        """Name of the file by stem."""
+        found: dict[str, tuple[int, str]] = {}
+        for stem, suffix, name in self._names:
+            if suffix in self._suffixes:
+                found[stem] = min(found.get(stem, (len(self._suffixes), "")), (self._suffixes.index(suffix), name))
+        return {stem: name for stem, (_, name) in found.items()}
+
+    @cached_property
+    def _names(self) -> list[tuple[str, str, str]]:
+        """Stem, suffix in small letters, and name of all that is not hidden."""
+        names = [name for name in names_in(self.folder) if not name.startswith(".")]
+        parts = [(*name.rpartition("."), name) for name in names]
+        return [(composed(stem), dot + suffix.lower(), name) for stem, dot, suffix, name in parts]
 
     def path(self, stem: str) -> DataPath:
         """The file of a frame; where there is none, the file that is missing."""
@@ -67,7 +79,7 @@ class Listing:
             MissingFolderError: DAT001 naming the folder and what it holds instead.
         """
         if not self._file:
-            there = f"holds no {what}{self.instead()}" if self._others else f"with the {what} is missing or empty"
+            there = f"holds no {what}{self.instead()}" if self._names else f"with the {what} is missing or empty"
             raise MissingFolderError(
                 "DAT001",
                 f"{self.folder}: this folder {there}; no frame can be read without it",
@@ -81,18 +93,22 @@ class Listing:
             DatasetError: DAT004 if it is missing, naming what was looked for and what is there.
         """
         if stem not in self._file:
-            beside = self._others.get(stem)
-            there = f"found {', '.join(sorted(beside))}" if beside else f"there is no file of this name{self.instead()}"
+            beside = [name for other, _, name in self._names if other == stem]
+            there = f"found {', '.join(beside)}" if beside else f"there is no file of this name{self.instead()}"
             raise DatasetError(
                 "DAT004",
-                f"{self.folder / stem}: image is missing; looked for {self._expected()}, and {there}",
+                f"{self.path(stem)}: image is missing; looked for {self._expected()}, and {there}",
                 "complete the download, or convert the images to PNG or JPEG",
             )
         return ImageFile(self.path(stem))
 
     def instead(self) -> str:
         """The other files of the folder, by suffix, as part of a sentence; "" if there are none."""
-        kinds = Counter(_kind(name) for names in self._others.values() for name in names)
+        kinds = Counter(
+            f"{suffix} files" if stem else "other entries"
+            for stem, suffix, _ in self._names
+            if suffix not in self._suffixes
+        )
         most = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
         return f" (the folder holds {most})" if most else ""
 
@@ -149,11 +165,6 @@ def _bare(name: str, known: Collection[str]) -> str:
     """A name without the suffix of a file of its frame, unless it is known with it."""
     stem, dot, suffix = name.rpartition(".")
     return stem if name not in known and stem and (dot + suffix).lower() in _OF_FRAMES else name
-
-
-def _kind(name: str) -> str:
-    stem, dot, suffix = name.rpartition(".")
-    return f".{suffix} files" if dot and stem else "other entries"
 
 
 def frame_number(path: DataPath, stem: str) -> int:

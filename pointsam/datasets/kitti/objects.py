@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
 from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, sweep_at
-from pointsam.datasets.kitti.labels import LabelRow, read_labels, unknown_kinds
+from pointsam.datasets.kitti.labels import KINDS, LabelRow, read_labels, unknown_kinds
 from pointsam.datasets.kitti.listing import (
     IMAGES,
     SWEEPS,
@@ -104,12 +105,20 @@ class Kitti:
             MissingFolderError: DAT001 if there are no images or no calibrations at all.
             CalibrationError: CAL001, CAL002, CAL003, naming file and key.
         """
-        files, stem = self._place(frame_id)
+        (files, stem), cloud = self._place(frame_id), self.cloud(frame_id)
         files.images.require("images of camera 2")
-        calibration = self._calibration(frame_id)
+        view = self._calibration(frame_id).view(CAMERA, files.images.image(stem), cloud.sweep)
+        return replace(cloud, cameras=(view,))
+
+    def cloud(self, frame_id: str) -> Frame:
+        """The frame without its camera; needs neither image nor calibration.
+
+        Raises:
+            DatasetError: DAT010 on an unknown id.
+        """
+        files, stem = self._place(frame_id)
         sweep = sweep_at(files.sweeps.path(stem), self._columns, 0, SE3.identity())
-        view = calibration.view(CAMERA, files.images.image(stem), sweep)
-        return Frame(frame_id, self.scene(frame_id), (sweep,), neighbours={}, cameras=(view,))
+        return Frame(frame_id, self.scene(frame_id), (sweep,), neighbours={}, cameras=())
 
     def scene(self, frame_id: str) -> str:
         """The folder, training or testing: KITTI does not state which frames belong to one drive."""
@@ -145,6 +154,11 @@ class Kitti:
         """
         files, stem = self._place(frame_id)
         return read_labels(files.labels.path(stem)) if stem in files.labels else None
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """KITTI's types."""
+        return KINDS
 
     def unknown_classes(self, frame_ids: Sequence[str]) -> Counter[str]:
         """Number of objects of each type that KITTI does not have. Frames whose labels cannot be read have none."""

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.base.errors import CalibrationError, DatasetError, MissingFolderError
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
 from pointsam.datasets.io import read_points
 from pointsam.datasets.kitti import sequences_of
@@ -32,15 +32,19 @@ SPLITS = {
 }
 NEIGHBOURS = (-1, 1)
 _VALUES = 12
+_LATEST_S = 1e12
+"""Times are stored as whole microseconds of 64 bits."""
 
 _THINGS = {10: "car", 18: "truck", 20: "other_vehicle", 13: "other_vehicle", 16: "other_vehicle", 30: "person"}
 _THINGS |= {31: "bicyclist", 32: "motorcyclist", 252: "car", 253: "bicyclist", 254: "person", 255: "motorcyclist"}
 _THINGS |= {256: "other_vehicle", 257: "other_vehicle", 258: "truck", 259: "other_vehicle"}
 """Label to class; labels from 252 on are of moving objects."""
-_VOID = (0, 1, 11, 15, 52, 99)
-"""Unlabelled, outlier, cycles without a rider, other structure, other object."""
 _STUFF = (40, 44, 48, 49, 50, 51, 60, 70, 71, 72, 80, 81)
-"""Ground, buildings, fences, plants, poles and signs."""
+"""Ground, buildings, nature and poles."""
+_VOID = (0, 1, 11, 15, 52, 99)
+"""Unlabelled, outlier, cycles without a rider, other structure, other object. Other labels are void too."""
+_UNKNOWN = 0.1
+"""Largest fraction of points with labels that SemanticKITTI does not have. More are in labels mapped for training."""
 
 
 class SemanticKitti:
@@ -97,7 +101,7 @@ class SemanticKitti:
         Raises:
             DatasetError: DAT010 on an unknown id, DAT004 if image or calibration are missing, DAT005 on an image
                 without a readable header, DAT011 on a malformed poses.txt or times.txt.
-            MissingFolderError: DAT001 if no sequence has images.
+            MissingFolderError: DAT001 if no sequence has images, or none a calibration.
             CalibrationError: CAL001, CAL002, CAL003, naming file and key.
         """
         name, stem = self._parts(frame_id)
@@ -112,6 +116,10 @@ class SemanticKitti:
         posed = self._poses(name) is not None
         neighbours = {offset: self._sweep(name, other) for offset, other in near.items()} if posed else {}
         return Frame(frame_id, name, (sweep,), neighbours, (view,))
+
+    def place(self, frame_id: str) -> tuple[str, str]:
+        """Sequence and number of the frame ("08", "000123")."""
+        return self._parts(frame_id)
 
     def scene(self, frame_id: str) -> str:
         """The sequence of the frame."""
@@ -138,12 +146,12 @@ class SemanticKitti:
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
         """Ground truth from labels/*.label, the only source; None if there is no file.
 
-        Void are unlabelled points, things without an instance, cycles without a rider, and points that camera 2 does
-        not see, because images cannot label them.
+        Void are unlabelled points, labels that are not known, things without an instance, cycles without a rider, and
+        points that camera 2 does not see, because images cannot label them.
 
         Raises:
-            DatasetError: DAT004 if the file cannot be read, DAT011 if the number of labels is not that of points, or a
-                label is unknown; as `frame` and `read_points`.
+            DatasetError: DAT004 if the file cannot be read, DAT011 if the number of labels is not that of points, or
+                more than a tenth has labels that SemanticKITTI does not have; as `frame` and `read_points`.
         """
         name, stem = self._parts(frame_id)
         files = self._labels(name)
@@ -161,11 +169,12 @@ class SemanticKitti:
             )
         value = value.view("<u4")
         semantic, instance = value & 0xFFFF, value >> 16
-        unknown = np.setdiff1d(semantic, (*_THINGS, *_VOID, *_STUFF))
-        if len(unknown):
+        unknown = ~np.isin(semantic, (*_THINGS, *_VOID, *_STUFF))
+        if unknown.mean() > _UNKNOWN:
+            some = ", ".join(map(str, np.unique(semantic[unknown])[:5]))
             raise DatasetError(
                 "DAT011",
-                f"{path} has labels that SemanticKITTI does not have: {', '.join(map(str, unknown[:5]))}",
+                f"{path} has labels that SemanticKITTI does not have: {some}",
                 "use the labels as published, not as they are mapped for training",
             )
         table = np.full(0x10000, BACKGROUND, dtype=np.uint8)
@@ -174,7 +183,7 @@ class SemanticKitti:
         class_id = table[semantic]
         seen = project(xyz, frame, frame.cameras[0]).valid
         nameless = (class_id != BACKGROUND) & (instance == 0)
-        void = np.isin(semantic, _VOID) | nameless | ~seen
+        void = ~np.isin(semantic, (*_THINGS, *_STUFF)) | nameless | ~seen
         ours = (class_id != BACKGROUND) & ~void
         labels = PointLabels(
             np.where(ours, instance.astype(np.int32), np.int32(NO_INSTANCE)),
@@ -218,6 +227,12 @@ class SemanticKitti:
 
     @lru_cache(maxsize=32)  # noqa: B019
     def _calibration(self, name: str) -> Calibration:
+        if not any((self._folder(other) / "calib.txt").is_file() for other in self._here):
+            raise MissingFolderError(
+                "DAT001",
+                f"{self.root}: no sequence has a calib.txt; no frame can be read without it",
+                "unpack data_odometry_calib.zip into this root",
+            )
         return read_calibration(self._folder(name) / "calib.txt")
 
     @lru_cache(maxsize=32)  # noqa: B019
@@ -227,7 +242,13 @@ class SemanticKitti:
 
     @lru_cache(maxsize=32)  # noqa: B019
     def _times(self, name: str) -> NDArray[np.float64] | None:
-        return _table(self._folder(name) / "times.txt", 1)
+        path = self._folder(name) / "times.txt"
+        times = _table(path, 1)
+        if times is not None and np.abs(times).max() > _LATEST_S:
+            raise DatasetError(
+                "DAT011", f"{path}: a time of {np.abs(times).max():g} s", "write seconds from the start of the sequence"
+            )
+        return times
 
     def _sweep(self, name: str, stem: str) -> Sweep:
         path, poses, times = self._sweeps(name).path(stem), self._poses(name), self._times(name)

@@ -37,7 +37,7 @@ class TrackingSequence:
         columns: names of all values of a point in the LiDAR files.
         sweeps: its LiDAR files.
         images: its images.
-        calibration_file: path of its calibration.
+        calibrations: the calibrations of all sequences.
         poses_file: path of its oxts; None if it has none.
         label_file: path of its labels; None if it has none.
     """
@@ -48,7 +48,7 @@ class TrackingSequence:
     columns: tuple[str, ...]
     sweeps: Listing
     images: Listing
-    calibration_file: DataPath
+    calibrations: Listing
     poses_file: DataPath | None
     label_file: DataPath | None
 
@@ -71,7 +71,7 @@ class TrackingSequence:
                 columns,
                 Listing(part / "velodyne" / name, SWEEPS),
                 Listing(part / camera / name, IMAGES),
-                calibrations.path(name),
+                calibrations,
                 poses.path(name) if name in poses else None,
                 labels.path(name) if name in labels else None,
             )
@@ -89,8 +89,10 @@ class TrackingSequence:
 
         Raises:
             DatasetError, CalibrationError: as `read_calibration`.
+            MissingFolderError: DAT001 if no sequence has a calibration.
         """
-        return read_calibration(self.calibration_file, imu=self.has_poses)
+        self.calibrations.require("calibration files")
+        return read_calibration(self.calibrations.path(self.name), imu=self.has_poses)
 
     def sweep(self, stem: str) -> Sweep:
         """A sweep with its time and pose.
@@ -130,7 +132,7 @@ class TrackingSequence:
     def identity(self) -> list[bytes]:
         """What the frames depend on: names of sweeps, calibration, oxts. The folder is listed again."""
         names = " ".join(Listing(self.sweeps.folder, SWEEPS).stems).encode()
-        files = [path for path in (self.calibration_file, self.poses_file) if path is not None]
+        files = [path for path in (self.calibrations.path(self.name), self.poses_file) if path is not None]
         return [names, *(read_bytes(path, "file") if path.is_file() else b"" for path in files)]
 
     @cached_property

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder
 from pointsam.datasets.kitti import tracking_parts
 from pointsam.datasets.kitti.files import COLUMNS
-from pointsam.datasets.kitti.labels import LabelRow, unknown_kinds
+from pointsam.datasets.kitti.labels import KINDS, LabelRow, unknown_kinds
 from pointsam.datasets.kitti.listing import TEXTS, Listing, composed, frame_parts, require_names, split_names
 from pointsam.datasets.kitti.sequence import TrackingSequence
 from pointsam.datasets.kitti.truth import VISIBILITY, boxes_of, points_of, visibility_of
@@ -110,13 +111,22 @@ class KittiTracking:
         sequence, stem = self._place(frame_id)
         if not any(other.images.stems for other in self._sequences.values()):
             sequence.images.require("images of camera 2")
-        sweep = sequence.sweep(stem)
-        view = sequence.calibration.view(sequence.camera, sequence.images.image(stem), sweep)
+        cloud = self.cloud(frame_id)
+        view = sequence.calibration.view(sequence.camera, sequence.images.image(stem), cloud.sweep)
+        return replace(cloud, cameras=(view,))
+
+    def cloud(self, frame_id: str) -> Frame:
+        """The frame without its camera; needs no image.
+
+        Raises:
+            DatasetError, CalibrationError: as `frame`.
+        """
+        sequence, stem = self._place(frame_id)
         stems = sequence.sweeps.stems
         place, last = stems.index(stem), len(stems) - 1
         near = {offset: stems[min(max(place + offset, 0), last)] for offset in NEIGHBOURS}
         neighbours = {offset: sequence.sweep(other) for offset, other in near.items()} if sequence.has_poses else {}
-        return Frame(frame_id, sequence.scene, (sweep,), neighbours, (view,))
+        return Frame(frame_id, sequence.scene, (sequence.sweep(stem),), neighbours, cameras=())
 
     def scene(self, frame_id: str) -> str:
         """The sequence of the frame."""
@@ -153,6 +163,11 @@ class KittiTracking:
         """
         sequence, stem = self._place(frame_id)
         return sequence.rows(stem)
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """KITTI's types."""
+        return KINDS
 
     def unknown_classes(self, frame_ids: Sequence[str]) -> Counter[str]:
         """Number of objects of each type that KITTI does not have. Frames whose labels cannot be read have none."""

@@ -7,6 +7,7 @@ the data set is opened. A wrong pose or camera, or a missing key sweep, is an er
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -15,12 +16,14 @@ from numpy.typing import NDArray
 from pointsam.base.errors import DatasetError
 from pointsam.base.paths import require_name
 from pointsam.base.remote import DataPath, data_path
+from pointsam.datasets.base import TableProblem
 from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes.annotations import VISIBILITY
 from pointsam.datasets.nuscenes.exposures import COLUMNS, Exposures
 from pointsam.datasets.nuscenes.index import open_index
 from pointsam.datasets.nuscenes.join import LIDAR
 from pointsam.datasets.nuscenes.splits import SPLITS, own_splits, split_scenes
+from pointsam.datasets.nuscenes.table_problems import table_problems, unknown_categories
 from pointsam.datasets.nuscenes.truth import CATEGORIES, lidarseg_truth, panoptic_truth, read_lidarseg, read_panoptic
 from pointsam.datasets.nuscenes.versions import LABEL_TABLES, find_version, table_path
 from pointsam.geometry.boxes import truth_from_boxes
@@ -212,13 +215,28 @@ class NuScenes:
             return None
         xyz = read_points(self._exposures.sweep(self._key_sweep(frame_id)))
         if boxes is None:
-            return panoptic_truth(read_panoptic(self._exposures.file(panoptic), len(xyz)), self._category_names)
+            return panoptic_truth(
+                read_panoptic(self._exposures.file(panoptic, "panoptic"), len(xyz)), self._category_names
+            )
         if not lidarseg:
             return truth_from_boxes(xyz, boxes)
-        category = read_lidarseg(self._exposures.file(lidarseg), len(xyz))
+        category = read_lidarseg(self._exposures.file(lidarseg, "lidarseg"), len(xyz))
         box_category = self._index.numbers("boxes", "category")[self._box_rows(frame_id)]
         numbers = self._index.numbers("categories", "index")[box_category]
         return lidarseg_truth(category, self._category_names, xyz, boxes, numbers)
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """The categories of the ten classes."""
+        return tuple(CATEGORIES.classes)
+
+    def unknown_classes(self, frame_ids: Sequence[str]) -> Mapping[str, int]:
+        """Categories that nuScenes does not have -> number of boxes in some frames."""
+        return unknown_categories(self._index, [self._sample(frame_id) for frame_id in frame_ids])
+
+    def table_problems(self) -> Iterator[TableProblem]:
+        """Unknown sensors, distortion coefficients, and samples whose time is not that of their sweep."""
+        return table_problems(self.root / self.version, self._index)
 
     def fingerprint(self) -> str:
         """sha256 of everything that frames are made of; boxes and label packs do not change it."""

@@ -76,13 +76,13 @@ class Exposures:
             message = f"{where} of {channel}: {error.message}"
             raise CalibrationError(error.code, message, error.hint) from error
 
-    def file(self, name: str) -> DataPath:
+    def file(self, name: str, table: str) -> DataPath:
         """The path of a file that a table names.
 
         Raises:
             DatasetError: DAT011 on a name that leaves the root.
         """
-        return data_file(self._root, name, f"{self._folder}: a table names the file")
+        return data_file(self._root, name, f"{table_path(self._folder, table)}: field 'filename' names the file")
 
     def pose(self, group: str, table: str, row: int) -> SE3:
         """The transform of a row of a group.
@@ -111,7 +111,7 @@ class Exposures:
     def _exposure(self, group: str, row: int) -> tuple[DataPath, int, SE3, SE3]:
         """Path, time, ego_SE3_sensor and world_SE3_ego of one row of sample_data."""
         return (
-            self.file(self._index.strings(group, "file")[row].as_py()),
+            self.file(self._index.strings(group, "file")[row].as_py(), "sample_data"),
             int(self._index.numbers(group, "t_us")[row]),
             self._mounting(int(self._index.numbers(group, "calibration")[row])),
             self.pose("poses", "ego_pose", self._index.numbers(group, "pose")[row]),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-import uuid
 from bisect import bisect_left
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +21,7 @@ import pyarrow as pa
 
 from pointsam.base.arrays import AnyArray
 from pointsam.base.cache import cache_dir, cache_error
-from pointsam.base.files import locked, make_folder
+from pointsam.base.files import locked, make_folder, replacing
 from pointsam.base.remote import DataPath, version_of
 from pointsam.datasets.nuscenes.columns import ColumnGroup
 from pointsam.datasets.nuscenes.join import join
@@ -130,22 +129,14 @@ def _build(folder: DataPath, wanted: str | None, path: Path) -> Index:
     groups, lidar = join(folder, wanted)
     table = pa.table({name: _one_row(columns) for name, columns in groups.items()})
     table = table.replace_schema_metadata({"fingerprint": _fingerprint(groups), "lidar": lidar})
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            with pa.ipc.new_file(file, table.schema) as writer:
-                writer.write_table(table)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, pa.ipc.new_file(str(temporary), table.schema) as writer:
+        writer.write_table(table)
     _forget_older(path, started)
     return _load(path) or _of_table(table)  # memory-mapped, which frees the memory of the builder
 
 
 def _forget_older(path: Path, started: float) -> None:
-    """Removes indices of earlier states of the tables, and files of killed builders."""
+    """Removes indices of earlier states of the tables, and files of killed builders of version 0.1.0."""
     for other in path.parent.glob("*.arrow*"):
         with suppress(OSError):
             if other != path and other.stat().st_mtime < started:

@@ -38,7 +38,7 @@ def test_of_several_images_of_a_frame_png_wins_then_jpg(listing):
 
 def test_a_missing_image_says_what_was_looked_for_and_what_is_there(listing):
     found = listing("000000.bmp", "000001.png")
-    with pytest.raises(DatasetError, match=r"DAT004.*000000: .*\.png, \.jpg, \.jpeg in any .*found 000000\.bmp"):
+    with pytest.raises(DatasetError, match=r"DAT004.*000000\.png: .*\.png, \.jpg, \.jpeg in any .*found 000000\.bmp"):
         found.image("000000")
     with pytest.raises(DatasetError, match=r"no file of this name \(the folder holds 1 \.bmp files\)"):
         found.image("000002")

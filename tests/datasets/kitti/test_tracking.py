@@ -4,13 +4,15 @@ import shutil
 
 import numpy as np
 import pytest
+from helpers.commands import label
 from helpers.tracking_root import CALIB, make_tracking, northwards, row
+from helpers.training import make_labels
 
 from pointsam.base.errors import CalibrationError, DatasetError, MissingFolderError
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import HasRectifiedCamera
 from pointsam.datasets.io import read_points
-from pointsam.datasets.kitti.labels import HasKittiLabels
+from pointsam.datasets.kitti.labels import HasKittiLabels, read_labels
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.datasets.kitti.tracking import KittiTracking
 from pointsam.geometry.boxes import count_points
@@ -239,13 +241,16 @@ def test_labels_are_in_the_rectified_frame(release):
 
 def test_missing_parts_are_named(release):
     release.path(release.camera, "0000", 0).unlink()
-    with pytest.raises(DatasetError, match=r"DAT004.*image_02/0000/000000: image is missing"):
+    with pytest.raises(DatasetError, match=r"DAT004.*image_02/0000/000000\.png: image is missing"):
         KittiTracking(release.root).frame("0000_000000")
     shutil.rmtree(release.root / "training" / release.camera)
     with pytest.raises(MissingFolderError, match=r"DAT001.*image_02/0000"):
         KittiTracking(release.root).frame("0000_000001")
     release.path("calib").unlink()
     with pytest.raises(DatasetError, match=r"DAT004.*calib/0000\.txt"):
+        KittiTracking(release.root).boxes("0000_000001")
+    release.path("calib", "0001").unlink()
+    with pytest.raises(MissingFolderError, match=r"DAT001.*training/calib: "):
         KittiTracking(release.root).boxes("0000_000001")
 
 
@@ -278,6 +283,19 @@ def test_other_folders_are_refused(tmp_path):
         KittiTracking(tmp_path)
     with pytest.raises(DatasetError, match="DAT001"):
         KittiTracking(tmp_path / "gone")
+
+
+def test_labels_are_scored_and_exported_by_frame(release, tmp_path):
+    out = tmp_path / "out"
+    make_labels(out, KittiTracking(release.root))
+    said = label("eval", out, release.root)
+    assert said.exit_code == 0, said.output
+    assert "6 frames against boxes" in said.output
+    done = label("export", out, release.root, "--to", "kitti", "--dest", tmp_path / "dest")
+    assert done.exit_code == 0, done.output
+    assert len(list((tmp_path / "dest" / "label_2").iterdir())) == 6
+    (row_of,) = read_labels(tmp_path / "dest" / "label_2" / "0001_000002.txt")
+    assert row_of.kind == "Car"
 
 
 def test_real_boxes_hold_points(kitti_tracking_root):

@@ -133,7 +133,7 @@ def test_a_frame_without_a_camera_is_quarantined(drive, root, tmp_path, scissors
 
 def test_a_camera_that_a_worker_does_not_find_quarantines_the_frame(run, root, tmp_path, scissors, monkeypatch):
     bad, good = NuScenes(root).frame_ids()
-    with_cameras(monkeypatch, bad, lambda cameras, call: cameras if call < 2 else cameras[1:])
+    with_cameras(monkeypatch, bad, lambda cameras, call: cameras if call < 3 else cameras[1:])
     result = run()
     assert result.exit_code == 3, result.output
     assert f"frame {bad}: [DAT011] frame {bad} has the cameras " in result.output
@@ -144,7 +144,7 @@ def test_a_camera_that_a_worker_does_not_find_quarantines_the_frame(run, root, t
 
 def test_a_frame_that_only_the_worker_can_read_is_quarantined(run, root, scissors, monkeypatch):
     def cameras(views, call):
-        if call < 2:  # the check, and the list of images
+        if call < 3:  # the check, the survey of the masks, and the list of images
             raise DatasetError("DAT004", "a file is late", "wait")
         return views
 

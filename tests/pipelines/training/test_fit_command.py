@@ -145,6 +145,24 @@ def test_another_validation_split_is_refused(made, run):
     refused(train(*arguments(made, out), "--val", "mini_train"), "OUT001", 'val: "mini_val" -> "mini_train"')
 
 
+def test_labels_that_were_made_again_are_refused(made, run, tmp_path):
+    """--retry-failed labels quarantined frames under the same key; an epoch then has other samples."""
+    world = NuScenes(made / "root")
+    make_labels(tmp_path / "same", world)
+    make_labels(tmp_path / "other", world, failed=set(world.frame_ids()[:2]))
+    assert train(*arguments(made, run[0], labels=tmp_path / "same")).exit_code == 0
+    result = train(*arguments(made, run[0], labels=tmp_path / "other"))
+    refused(result, "OUT001", tmp_path / "other", run[0], "were made again", "another --out")
+
+
+def test_a_run_that_recorded_no_digest_of_labels_is_resumed(made, run, tmp_path):
+    shutil.copytree(run[0], tmp_path / "run")
+    stored = json.loads((tmp_path / "run" / "fit.json").read_text())
+    del stored["label_files"]
+    (tmp_path / "run" / "fit.json").write_text(json.dumps(stored))
+    assert train(*arguments(made, tmp_path / "run")).exit_code == 0
+
+
 def test_another_number_of_processes_is_refused(made, run, monkeypatch):
     """A step then takes another number of samples: the schedule would end too soon, or not at all."""
     monkeypatch.setattr("pipelines.training.run_folder.process_count", lambda: 2)
@@ -241,7 +259,9 @@ class TestBadFrames:
         result = train("predict", run[0], *options)
         assert result.exit_code == 3
         assert list(json.loads(result.stdout)["bad"]) == [frame_id]
-        assert frame_id not in json.loads((tmp_path / "found" / "results_nusc.json").read_text())["results"]
+        results = json.loads((tmp_path / "found" / "results_nusc.json").read_text())["results"]
+        assert set(results) == set(NuScenes(root).frame_ids("mini_val"))  # the devkit needs every frame
+        assert results[frame_id] == []
 
     def test_fit_says_how_many_were_quarantined(self, made, tmp_path):
         world = NuScenes(made / "root")
