@@ -208,6 +208,16 @@ def test_a_lidar_may_be_mounted_in_any_way(scene):
     assert found(scene) == []
 
 
+def test_a_cloud_of_gaps(scene):
+    rows = cloud()
+    rows[200:, 0] = np.nan
+    scene[0] = with_cloud(scene[0], rows)
+    assert ("cloud-gaps", "only 200 of 4000 rows have a position") not in [(r, w) for r, _, w in found(scene)]
+    rows[199:, 0] = np.nan
+    scene[0] = with_cloud(scene[0], rows)
+    assert ("cloud-gaps", "only 199 of 4000 rows have a position") in [(r, w) for r, _, w in found(scene)]
+
+
 def test_a_cloud_of_one_point(scene):
     scene[0] = with_cloud(scene[0], np.repeat(cloud()[100:101], 4000, axis=0))
     assert any(rule == "cloud-extent" and "only 1 differ in their position" in what for rule, _, what in found(scene))

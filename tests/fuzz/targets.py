@@ -7,10 +7,11 @@ import io
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from helpers.cloud_files import COLUMNS, FILES, ROWS
 from helpers.kitti_root import make_kitti
 from helpers.masks import write_masks
 from helpers.nuscenes_root import make_root
@@ -19,7 +20,7 @@ from helpers.store_samples import fill, open_run
 from PIL import Image
 
 from pointsam.datasets import open_dataset, read_frame
-from pointsam.datasets.io import ImageFile, encoded_image, image_size, read_image
+from pointsam.datasets.io import ImageFile, encoded_image, image_size, point_source, read_image
 from pointsam.datasets.points import read_frame_points
 
 VERSION = "v1.0-mini"
@@ -104,7 +105,17 @@ def clouds(folder):
     made = make_kitti(folder / "kitti")
     dataset = open_dataset(made.root)
     frame = read_frame(dataset, dataset.frame_ids()[0])
-    return Target([Path(str(frame.sweep.source.path))], lambda: read_frame_points(frame, intensity=True))
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    np.save(folder / "a.npy", ROWS)
+    paths = [Path(str(frame.sweep.source.path)), *(folder / name for name in FILES), folder / "a.npy"]
+    sources = {path: point_source(path, COLUMNS) for path in paths}
+
+    def points(source):
+        swept = replace(frame, sweeps=(replace(frame.sweep, source=source),))
+        return read_frame_points(swept, intensity=True)
+
+    return Target(paths, _each(sources, (points,)))
 
 
 def images(folder):
