@@ -18,6 +18,7 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.remote import READ_ERRORS, DataPath, unreadable
 from pointsam.datasets import npy, pcd, ply
 from pointsam.datasets.columns import row_layout
+from pointsam.datasets.headers import malformed
 
 if TYPE_CHECKING:
     from pointsam.datasets.headers import Header
@@ -202,7 +203,10 @@ class HeadedPoints(CloudFile):
             BackendError: BCK005 if the package is missing that decompresses it.
         """
         raw = self.content()
-        return self._header(raw[:HEAD_BYTES]).rows(raw, columns, self.name)
+        header = self._header(raw[:HEAD_BYTES])
+        if not set(columns) <= set(header.columns):  # it has changed since `columns` was read
+            raise malformed(self.name, f"no column {', '.join(sorted(set(columns) - set(header.columns)))}")
+        return header.rows(raw, columns, self.name)
 
     def _header(self, head: bytes) -> Header:
         return _FORMATS[self.path.suffix.lower()](head, self.name)

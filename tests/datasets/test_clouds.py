@@ -107,6 +107,7 @@ BAD = {
     "no property.ply": ply("ascii", text(ROWS), properties=()),
     "cut.npy": b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 4), }",
     "no header.npy": ROWS.tobytes(),
+    "open bracket.npy": b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'shape': (3, 4".ljust(128) + ROWS.tobytes(),
     "pcd.bin": FILES["binary.pcd"],
     "ply.bin": FILES["text.ply"],
 }
@@ -209,3 +210,14 @@ def test_changed_bytes_raise_nothing_but_coded_errors(tmp_path, name):
         except PointSamError:
             continue
         assert values.shape[1] == 4
+
+
+def test_a_file_that_loses_a_column_meanwhile_is_DAT006(tmp_path):
+    path = tmp_path / "a.pcd"
+    path.write_bytes(FILES["binary.pcd"])
+    source = point_source(path, COLUMNS)
+    assert "intensity" in source.columns
+    path.write_bytes(pcd("binary", ROWS.tobytes(), fields="x y z _"))
+    with pytest.raises(DatasetError, match="no column intensity") as raised:
+        source.read(COLUMNS)
+    assert raised.value.code == "DAT006"
