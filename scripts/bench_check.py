@@ -8,7 +8,6 @@ files (about 3 GB and 240,000 names), then runs the command twice: the first cal
 """
 
 import argparse
-import json
 import os
 import resource
 import subprocess
@@ -16,12 +15,21 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from bench_nuscenes_index import VERSION, write_tables
 from PIL import Image
 
+from pointsam.datasets.nuscenes.tables import read_rows
+
 COPIES = 10
+
+
+class Named(NamedTuple):
+    """The field of sample_data.json that is needed."""
+
+    filename: str
 
 
 def sweep(rng):
@@ -43,7 +51,7 @@ def link_files(root, seed):
     for k in range(COPIES):
         sweep(rng).tofile(store / f"{k}.bin")
         Image.fromarray(rng.integers(0, 255, (900, 1600, 3), dtype=np.uint8)).save(store / f"{k}.jpg")
-    names = [row["filename"] for row in json.loads((root / VERSION / "sample_data.json").read_text())]
+    names = (row.filename for row in read_rows(root / VERSION, "sample_data", Named))
     keys = [name for name in names if name.startswith(("samples/LIDAR", "samples/CAM"))]
     for folder in {Path(name).parent for name in keys}:
         (root / folder).mkdir(parents=True)

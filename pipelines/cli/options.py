@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
@@ -10,7 +14,7 @@ import click
 
 from pipelines.cli.output import JSON_OPTION
 from pointsam.base import interrupts
-from pointsam.base.errors import BrokenRuleError, PointSamError
+from pointsam.base.errors import BrokenRuleError, DatasetError, OutOfMemoryError, PointSamError, StoreError
 from pointsam.base.plugins import Group, names
 from pointsam.base.remote import DataPath, data_path
 from pointsam.base.terminal import visible_streams
@@ -238,6 +242,33 @@ class UserErrors(click.Group):
         except PointSamError as error:
             click.echo(f"error {error}\n  more: pointsam-label explain {error.code}", err=True)
             ctx.exit(BROKEN_RULE if isinstance(error, BrokenRuleError) else BAD_INPUT)
+        except (OSError, MemoryError, RecursionError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # the reader of a pipe has gone; click ends quietly
+            _drop_unprintable()
+            click.echo(f"error {_as_coded(error)}", err=True)
+            ctx.exit(BAD_INPUT)
+
+
+def _as_coded(error: OSError | MemoryError | RecursionError) -> PointSamError:
+    """An error of the operating system that no other code knows, such as that of a full disk behind `> FILE`."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return StoreError("OUT002", f"{place}disk full", "free some space, then run the same command again")
+        return StoreError("OUT003", f"{place}{error.strerror or error}", "check the path and its permissions")
+    if isinstance(error, MemoryError):
+        return OutOfMemoryError("BCK007", f"memory ran out: {error}", "use a machine with more, or fewer --workers")
+    return DatasetError("DAT011", "a file is nested too deeply", "write it with fewer levels")
+
+
+def _drop_unprintable() -> None:
+    """Drop what standard output cannot take; Python would try again at its end, and print a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def frame_list(text: str | None) -> tuple[str, ...]:

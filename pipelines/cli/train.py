@@ -99,12 +99,17 @@ def budget(
     """  # noqa: D301 - click needs the backspace character itself
     from pipelines.training.budget import draw_budget, summary
     from pointsam.base.document import json_object
+    from pointsam.datasets.unknown_classes import unknown_text
     from pointsam.detect.data.budget import BudgetConfig
 
     config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
-    drawn = draw_budget(data_of(options).open(), split, config, dest)
+    dataset = data_of(options).open()
+    drawn = draw_budget(dataset, split, config, dest)
     show(summary(drawn), json_object(drawn.description), json_file)
     remark(f"wrote {dest}", json_file)
+    unknown = unknown_text(dataset, list(drawn.frames))
+    if unknown:
+        click.echo(f"note: {unknown}: they are void and no candidates", err=True)
     if drawn.description.left_out:
         _print_bad(drawn.description.left_out)
         sys.exit(QUARANTINED)

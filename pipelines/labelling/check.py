@@ -71,6 +71,7 @@ class CheckReport:
             "data": self.root,
             "frames": self.result.frames,
             "opened": self.result.opened,
+            "lidar": self.lidar,
             "accepted": list(self.accepted),
             "findings": [
                 {"rule": found.rule.id, "severity": found.rule.severity, **asdict(found.problem)}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from pipelines.labelling.jobs import images_of, run_clusters, run_masks
 from pipelines.labelling.request import Request, evenly
 from pipelines.opened import open_masks
 from pointsam.base.errors import PointSamError
+from pointsam.base.files import scratch_folder
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.store.sources import digests_of, sources_of
@@ -83,16 +82,16 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
     readable = [frame_id for frame_id in sampled if _readable(dataset, frame_id, stages)]
     probe = readable[len(readable) // 2] if readable else frames[len(frames) // 2][1]
     masks_from = request.masks_from or (None if "masks" in stages else request.out)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         small = replace(
             request,
-            out=Path(folder),
+            out=folder,
             selection=replace(request.selection, frames=(probe,)),
             execution=replace(request.execution, workers=1, engine="local", shard=(0, 1)),
             masks_from=masks_from,
         )
         done = [{"masks": run_masks, "clusters": run_clusters}[stage](small) for stage in stages]
-        num_bytes = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))
+        num_bytes = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
     workers = {stage: request.execution.workers_for(stage) for stage in stages}
     seconds = sum(sum(summary.seconds.values()) / workers[summary.stage] for summary in done)
     index, count = request.execution.shard

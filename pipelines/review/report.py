@@ -26,6 +26,7 @@ from pointsam.base.errors import ChangedSourceError, DatasetError, NothingToScor
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.tables import Table
+from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import FolderQuality, unfinished_notes
@@ -243,10 +244,16 @@ def _page(
         colours=["cluster", "class"] if report is None else ["cluster", "class", "outcome"],
         charts="" if report is None else _charts(report),
         tables=tables if masks is None else [*tables, masks],
-        notes="\n".join([*(unfinished_notes(labels.unfinished()) if report is None else report.notes()), *notes]),
+        notes="\n".join([*(unfinished_notes(labels.unfinished()) if report is None else _notes(run, report)), *notes]),
         classes=list(labels.taxonomy.names),
         outcomes=["none"] if report is None else _OUTCOMES,
     )
+
+
+def _notes(run: OpenedRun, report: FolderQuality) -> list[str]:
+    """Notes on frames that were not scored, and on ground truth that is void."""
+    unknown = unknown_text(run.truth, report.scored)
+    return [*report.notes(), f"{unknown}: they are void and not scored"] if unknown else report.notes()
 
 
 def _counts(run: OpenedRun) -> Table:

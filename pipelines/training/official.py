@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipelines.training.scores import Figures, number
 from pointsam.base.errors import DatasetError
+from pointsam.base.files import scratch_folder
 from pointsam.base.tables import text_table
 from pointsam.datasets.base import Dataset, HasDevkitVersion
 from pointsam.datasets.kitti.labels import HasKittiLabels
@@ -90,12 +90,12 @@ def _nuscenes(dataset: _DevkitData, found: Sequence[FramePredictions], bad: dict
     from nuscenes.eval.common.config import config_factory
     from nuscenes.eval.detection.evaluate import DetectionEval
 
-    with tempfile.TemporaryDirectory() as folder, _silence():
-        path = Path(folder) / "results.json"
+    with scratch_folder() as folder, _silence():
+        path = folder / "results.json"
         write_json(path, nuscenes_results(posed(dataset, found), dataset.taxonomy.names))
         tables = devkit.NuScenes(version, str(dataset.root), verbose=False)
         config = config_factory("detection_cvpr_2019")
-        metrics, _ = DetectionEval(tables, config, str(path), fits[0], folder, verbose=False).evaluate()
+        metrics, _ = DetectionEval(tables, config, str(path), fits[0], str(folder), verbose=False).evaluate()
     summary = metrics.serialize()
     errors = {_ERRORS[name]: value for name, value in summary["tp_errors"].items()}
     figures = {"mAP": summary["mean_ap"], "NDS": summary["nd_score"], **errors}

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import socket
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -61,6 +62,19 @@ def replacing(path: Path) -> Iterator[Path]:
             _sync_folder(path.parent)
         finally:
             remove_temporary(temporary)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """An empty folder for files of other libraries; it is removed at the end of the block.
+
+    Raises:
+        StoreError: OUT002 or OUT003 if the system's folder of temporary files cannot be written.
+    """
+    with store_errors(Path(tempfile.gettempdir()), 0):
+        folder = tempfile.TemporaryDirectory(prefix="pointsam-")
+    with folder as name, interrupts.undone_by(folder.cleanup):
+        yield Path(name)
 
 
 def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
@@ -141,7 +155,7 @@ def _machine() -> str:
     """12 hex digits that two processes share only if they see each other's process ids."""
     known = [socket.gethostname()]
     with suppress(OSError):
-        known.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
     with suppress(OSError):
         known.append(os.readlink("/proc/self/ns/pid"))  # containers of one host share its name
     return hashlib.sha256("\n".join(known).encode(errors="surrogateescape")).hexdigest()[:12]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
 from pointsam.base.errors import StoreError
+from pointsam.base.files import store_errors, write_together
 from pointsam.detect.train import StepReport
 
 
@@ -31,18 +33,23 @@ class TrainingLog:
         if self._writes:
             from torch.utils.tensorboard import SummaryWriter
 
-            kept = _rows_until(self._path, self._step) if self._path.exists() else []
-            file = self._file = self._path.open("w", newline="", buffering=1, encoding="utf-8")
             self._csv: csv.DictWriter[str] | None = None
-            for row in kept:
-                self._write(file, row)
-            self._board = SummaryWriter(str(self._events), purge_step=self._step + 1)
+            with store_errors(self._path.parent, 0):
+                kept = io.StringIO(newline="")
+                for row in _rows_until(self._path, self._step) if self._path.exists() else []:
+                    self._write(kept, row)
+                write_together([(self._path, kept.getvalue().encode())])
+                file = self._file = self._path.open("a", newline="", buffering=1, encoding="utf-8")
+                if self._csv is not None:
+                    self._csv = csv.DictWriter(file, self._csv.fieldnames)
+                self._board = SummaryWriter(str(self._events), purge_step=self._step + 1)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.close()
-            self._board.close()
+            with store_errors(self._path.parent, 0):
+                self._file.close()
+                self._board.close()
 
     def step(self, report: StepReport) -> None:
         """Write one row, and one event per value."""
@@ -50,15 +57,17 @@ class TrainingLog:
             return
         values = {**report.losses, "learning_rate": report.learning_rate, "grad_norm": report.grad_norm}
         timing = {"seconds": round(report.seconds, 4), "data_seconds": round(report.data_seconds, 4)}
-        self._write(self._file, {"step": report.step, "epoch": report.epoch, **values, **timing})
-        for name, value in values.items():
-            self._board.add_scalar(name.replace(" ", "_"), value, report.step)
+        with store_errors(self._path.parent, 0):
+            self._write(self._file, {"step": report.step, "epoch": report.epoch, **values, **timing})
+            for name, value in values.items():
+                self._board.add_scalar(name.replace(" ", "_"), value, report.step)
 
     def validated(self, step: int, values: Mapping[str, float]) -> None:
         """Write the results of a validation as events."""
         if self._file is not None:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, step)
+            with store_errors(self._path.parent, 0):
+                for name, value in values.items():
+                    self._board.add_scalar(name, value, step)
 
     def _write(self, file: TextIO, row: Mapping[str, object]) -> None:
         if self._csv is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pointsam.base.files import make_folder, store_errors, temporary_of
+from pointsam.base.files import replacing, store_errors
 from pointsam.evaluate.judge import FrameVerdict
 
 _ROWS_A_GROUP = 50_000
@@ -128,14 +127,11 @@ def verdict_writer(path: Path) -> Iterator[VerdictWriter]:
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
     """
-    temporary = temporary_of(path)
-    with store_errors(path.parent, 0):
-        make_folder(path.parent)
-        try:
-            with pq.ParquetWriter(temporary, _SCHEMA, compression="zstd") as writer:
-                verdicts = VerdictWriter(writer)
-                yield verdicts
-                verdicts.flush()
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with (
+        store_errors(path.parent, 0),
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, _SCHEMA, compression="zstd") as writer,
+    ):
+        verdicts = VerdictWriter(writer)
+        yield verdicts
+        verdicts.flush()

@@ -7,13 +7,12 @@ Layout
 from __future__ import annotations
 
 import io
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import BackendError
+from pointsam.base.files import scratch_folder
 from pointsam.base.open3d_loader import load_open3d
 from pointsam.export.base import Format
 from pointsam.export.frame import ExportFrame, Files
@@ -34,8 +33,8 @@ def ply(item: ExportFrame) -> Files:
     cloud.point["colors"] = tensor(_colours(item))
     for name, values in _scalars(item).items():
         cloud.point[name] = tensor(values[:, None])
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "cloud.ply"
+    with scratch_folder() as folder:
+        path = folder / "cloud.ply"
         if not open3d.t.io.write_point_cloud(str(path), cloud):
             raise BackendError("BCK008", f"open3d could not write frame {item.name} as PLY", "export it --to pcd")
         return {f"{item.name}.ply": path.read_bytes()}

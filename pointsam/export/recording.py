@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import rerun
 
 _OPACITY = 110
+_START_BYTES, _END = 12, bytes(16)
+"""Of a stream of version 0.23 of the SDK: size of its head, and the empty message that ends it."""
 
 
 class Recording:
@@ -44,8 +46,11 @@ class Recording:
     Args:
         path: path of the .rrd file.
 
+    The SDK's own writer only logs when the disk is full, so the bytes are written here.
+
     Raises:
         BackendError: BCK005 without the Rerun SDK.
+        OSError: if the file cannot be written; from `add` and at the end too.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,14 +60,17 @@ class Recording:
             raise BackendError("BCK005", "no Rerun SDK", 'pip install "pointsam[rerun]"') from error
         self._rerun = rerun
         self._stream = rerun.RecordingStream("pointsam", recording_id=path.stem)
-        self._stream.save(str(path))
+        self._encoded = rerun.binary_stream(self._stream)
+        self._file = path.open("xb")
 
     def __enter__(self) -> Recording:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.flush()
-        self._stream.disconnect()
+        with self._file as file:
+            self._write()
+            self._stream.disconnect()
+            file.write(_END)
 
     def add(self, item: ExportFrame) -> None:
         """Write one frame."""
@@ -82,6 +90,13 @@ class Recording:
             self._log("lidar/true", self._boxes(item.true_boxes, None, kept))
         for view in item.frame.cameras:
             self._camera(item, view, xyz, colours, member)
+        self._write()
+
+    def _write(self) -> None:
+        """Write what was logged since the last call. Each reading is a stream of its own, with a start and an end."""
+        content = self._encoded.read() or b""
+        start = 0 if self._file.tell() == 0 else _START_BYTES
+        self._file.write(content[start:].removesuffix(_END))
 
     def _camera(
         self,

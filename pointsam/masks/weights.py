@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pointsam.base.cache import cache_dir, cache_error
 from pointsam.base.errors import BackendError
+from pointsam.base.interrupts import undone_by
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -107,8 +108,13 @@ def get(weight: WeightFile, bar: tqdm[NoReturn] | None = None) -> Path:
         return path
     pooch.get_logger().setLevel("WARNING")
     download = pooch.HTTPDownloader(progressbar=False if bar is None else bar, timeout=_TIMEOUT_S)
+
+    def fetch(url: str, output_file: str, pooch: object) -> None:
+        with undone_by(Path(output_file).unlink):
+            download(url, output_file, pooch)
+
     try:
-        pooch.retrieve(weight.url, f"sha256:{weight.sha256}", path.name, path.parent, downloader=download)
+        pooch.retrieve(weight.url, f"sha256:{weight.sha256}", path.name, path.parent, downloader=fetch)
     except RequestException as error:
         raise BackendError(
             "BCK001",

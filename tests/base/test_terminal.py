@@ -1,6 +1,8 @@
 """Control characters of foreign text do not reach the terminal."""
 
 import io
+import os
+import subprocess
 import sys
 
 import click
@@ -76,3 +78,13 @@ def test_a_stream_of_ascii_gets_escapes(monkeypatch):
         click.echo("Straße")
         sys.stdout.flush()
     assert raw.getvalue() == b"Stra\\xdfe\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_behind_standard_output_is_told():
+    command = [sys.executable, "-m", "pipelines.cli.label", "explain"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error [OUT002] disk full")
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr

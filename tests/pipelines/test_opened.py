@@ -277,3 +277,27 @@ def test_what_is_given_wins_over_the_run():
     assert made == Reading("nuscenes", "v1.0-mini", "LIDAR_TOP", ("x", "y", "z"))
     other = Reading("kitti")
     assert other.like(DatasetId("nuscenes", "v1.0-other", "")) == other
+
+
+def test_a_run_records_its_lidar_unless_it_is_the_usual_one(drive, scissors, tmp_path):
+    def documents(root, out, *more):
+        known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
+        result = label("run", root, "--out", out, *known, *more)
+        assert result.exit_code == 0, result.output
+        return result, Labels(out).document(ClustersDocument)
+
+    root = tmp_path / "root"
+    shutil.copytree(drive[0], root)
+    _, usual = documents(root, tmp_path / "a")
+    again, _ = documents(root, tmp_path / "a", "--lidar", "LIDAR_TOP")
+    assert "nothing left to do" in again.output  # the same run
+    sensors = root / "v1.0-mini" / "sensor.json"
+    sensors.write_text(sensors.read_text().replace("LIDAR_TOP", "LIDAR_CONCAT"))
+    result, other = documents(root, tmp_path / "b")
+    assert (usual.dataset.lidar, other.dataset.lidar) == (None, "LIDAR_CONCAT")
+    assert "the LiDAR is LIDAR_CONCAT" in result.output
+    assert open_run(tmp_path / "b").truth.lidar == "LIDAR_CONCAT"
+    refused(label("eval", tmp_path / "b", root, "--lidar", "lidar_concat"), "DAT010", "--lidar LIDAR_CONCAT")
+    noise = ("--noise", "rotation_deg=1", "--workers", 1, "--masks-from", tmp_path / "b")
+    assert label("clusters", root, "--out", tmp_path / "c", *noise).exit_code == 0
+    assert Labels(tmp_path / "c").document(ClustersDocument).dataset.lidar == "LIDAR_CONCAT"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
 from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, sweep_at
-from pointsam.datasets.kitti.labels import LabelRow, read_labels, unknown_kinds
+from pointsam.datasets.kitti.labels import KINDS, LabelRow, read_labels, unknown_kinds
 from pointsam.datasets.kitti.listing import (
     IMAGES,
     SWEEPS,
@@ -154,6 +154,11 @@ class Kitti:
         """
         files, stem = self._place(frame_id)
         return read_labels(files.labels.path(stem)) if stem in files.labels else None
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """KITTI's types."""
+        return KINDS
 
     def unknown_classes(self, frame_ids: Sequence[str]) -> Counter[str]:
         """Number of objects of each type that KITTI does not have. Frames whose labels cannot be read have none."""

@@ -24,7 +24,7 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder
 from pointsam.datasets.kitti import tracking_parts
 from pointsam.datasets.kitti.files import COLUMNS
-from pointsam.datasets.kitti.labels import LabelRow, unknown_kinds
+from pointsam.datasets.kitti.labels import KINDS, LabelRow, unknown_kinds
 from pointsam.datasets.kitti.listing import TEXTS, Listing, composed, frame_parts, require_names, split_names
 from pointsam.datasets.kitti.sequence import TrackingSequence
 from pointsam.datasets.kitti.truth import VISIBILITY, boxes_of, points_of, visibility_of
@@ -163,6 +163,11 @@ class KittiTracking:
         """
         sequence, stem = self._place(frame_id)
         return sequence.rows(stem)
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """KITTI's types."""
+        return KINDS
 
     def unknown_classes(self, frame_ids: Sequence[str]) -> Counter[str]:
         """Number of objects of each type that KITTI does not have. Frames whose labels cannot be read have none."""

@@ -25,14 +25,13 @@ def unknown_categories(index: Index, samples: Sequence[int]) -> dict[str, int]:
         index: index of the tables.
         samples: rows of the samples whose boxes are counted.
     """
-    if not index.num_rows("boxes"):
-        return {}
     names = index.strings("categories", "name").to_pylist()
     unknown = [row for row, name in enumerate(names) if not is_known(name)]
+    if not unknown or not samples:
+        return {}
     first, last = (index.numbers("samples", f"box_{end}")[samples] for end in ("first", "last"))
     category = index.numbers("boxes", "category")
-    ranges = [np.arange(*ends) for ends in zip(first, last, strict=True)] if unknown else []
-    rows = np.concatenate([np.zeros(0, dtype=np.int64), *ranges])
+    rows = np.concatenate([np.arange(*ends) for ends in zip(first, last, strict=True)])
     counts = np.bincount(category[rows], minlength=len(names))
     return {names[row]: int(counts[row]) for row in unknown if counts[row]}
 

@@ -55,7 +55,7 @@ def test_with_detections_the_calibration_is_suspected(run, root):
         if not row["camera_intrinsic"]:  # the LiDAR, far below the ground
             row["translation"] = [0.0, 0.0, -500.0]
     table.write_text(json.dumps(rows))
-    result = run()
+    result = run("--accept", "camera-mounting")
     assert result.exit_code == 0
     assert "objects were detected in the images of the first 8, but no points are in their masks" in result.output
     assert f"pointsam-label check {root}" in result.output

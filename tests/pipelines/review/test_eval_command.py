@@ -116,7 +116,7 @@ def test_frames_without_ground_truth_are_left_out_and_reported(tiny_kitti, tmp_p
     assert "not scored: 1 frame without ground truth" in report.text()
 
 
-@pytest.mark.parametrize(("old", "new"), [("1.5 1.6 4.0", "0 1.6 4.0"), ("10.0 0.0\n", "10.0\n"), ("Car", "Bus")])
+@pytest.mark.parametrize(("old", "new"), [("1.5 1.6 4.0", "0 1.6 4.0"), ("10.0 0.0\n", "10.0\n")])
 def test_a_frame_with_a_malformed_label_file_is_left_out_and_named(tiny_kitti, tmp_path, old, new):
     make_labels(tmp_path / "out", Kitti(tiny_kitti.root), ["000000", "000001"])
     labels = tiny_kitti.path("label_2", "000001")

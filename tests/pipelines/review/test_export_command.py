@@ -366,3 +366,11 @@ def test_a_destination_that_cannot_be_written_is_named(drive, out, tmp_path):
     (tmp_path / "file").write_text("")
     command = ("export", out, drive[0], "--to", "ply", "--dest", tmp_path / "file")
     refused(label(*command), "OUT003", tmp_path / "file")
+
+
+def test_a_recording_on_a_full_disk_leaves_no_file_behind(drive, out, mounted):
+    """The SDK only logs that the disk is full."""
+    pytest.importorskip("rerun", reason="needs pointsam[rerun]")
+    disk = mounted("size=16k")
+    refused(label("export", out, drive[0], "--to", "rerun", "--dest", disk / "dest"), "OUT002", disk)
+    assert not [path for path in disk.rglob("*") if path.is_file()]

@@ -87,3 +87,14 @@ def test_a_budget_needs_no_images(tiny_kitti, tmp_path):
     said = train("budget", tiny_kitti.root, "--dest", tmp_path / "budget", "--fraction", 1)
     assert said.exit_code == 0, said.output
     assert len(read_budget(tmp_path / "budget").frames) == 2
+
+
+def test_unknown_types_are_counted_once_by_budget_and_eval(tiny_kitti, tmp_path):
+    path = tiny_kitti.path("label_2", "000001")
+    path.write_text(path.read_text() + 2 * path.read_text().replace("Car", "Cab"))
+    note = "classes of the ground truth that kitti does not know: 'Cab' (2 objects"
+    said = train("budget", tiny_kitti.root, "--dest", tmp_path / "budget", "--fraction", 1)
+    assert (said.exit_code, said.output.count(note)) == (0, 1)
+    make_labels(tmp_path / "out", Kitti(tiny_kitti.root))
+    said = label("eval", tmp_path / "out", tiny_kitti.root)
+    assert (said.exit_code, said.output.count(note)) == (0, 1), said.output
