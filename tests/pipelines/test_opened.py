@@ -169,7 +169,7 @@ class TestFilesThatChangedSinceTheyWereLabelled:
     def test_a_page_leaves_them_out(self, call, root, tmp_path, kind):
         path = self.change(root, kind)
         result = call("report", ("--dest", "PLACE"))
-        assert result.exit_code == 0, result.output
+        assert result.exit_code == 3, result.output
         assert f"{path} has changed since" in result.output
         assert str(path) in (tmp_path / "place" / "index.html").read_text()
         assert len(list((tmp_path / "place" / "frames").glob("*.js"))) == 1
