@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from pipelines.data import AS_FOUND, DataSpec, Reading
 from pipelines.documents import ClustersDocument, MasksDocument
 from pipelines.made_by import note_other_code
-from pointsam.base.errors import DatasetError, QuarantinedError, SchemaError
+from pointsam.base.errors import ChangedSourceError, DatasetError, QuarantinedError, SchemaError
 from pointsam.base.remote import DataPath, is_folder
 from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets import read_frame
@@ -72,11 +73,12 @@ class StoredMasks:
                 raise QuarantinedError(row.error_code, row.error, "correct the file, then run with --retry-failed")
         return images
 
-    def checked_sources(self, frame: Frame, again: bool = False) -> dict[str, str]:
+    def checked_sources(self, frame: Frame, images: Mapping[str, ImageMasks], again: bool = False) -> dict[str, str]:
         """The digest of the masks of a frame, for the labels that are made from them; see `pointsam.store.sources`.
 
         Args:
             frame: the frame.
+            images: result of `images`. Runs of 0.1.0 stored no digests, but masks have the size of their image.
             again: accept changed sweeps that the masks do not depend on.
 
         Raises:
@@ -84,6 +86,15 @@ class StoredMasks:
         """
         made = self.labels.sources("masks", frame.frame_id)
         require_unchanged(made, frame, "masks", lambda name: not (again and name.startswith(UNREAD)))
+        for view in frame.cameras:
+            masks, camera = images[view.name].masks, view.camera
+            if (masks.height_px, masks.width_px) != (camera.height_px, camera.width_px):
+                raise ChangedSourceError(
+                    "DAT013",
+                    f"{view.source.name} of {camera.width_px} x {camera.height_px} px has changed since its masks of "
+                    f"{masks.width_px} x {masks.height_px} px were made",
+                    "restore the image, or make masks and clusters again with another --out",
+                )
         return {name: made[name] for name in (MASKS,) if name in made}
 
     def painted(self, image: ImageMasks, config: ClustersConfig) -> InstanceMap:

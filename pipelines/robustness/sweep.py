@@ -72,7 +72,7 @@ class NoiseWorker:
             with stopwatch("read"):
                 frame = read_frame(self.dataset, task.frame_id)
                 for masks in self.masks.values():
-                    masks.checked_sources(frame, task.frame_id in self.again)
+                    masks.checked_sources(frame, masks.images(task.frame_id), task.frame_id in self.again)
                 sources.update(digests_of(frame, of_sweeps))
                 points = read_frame_points(frame)
                 truth = self.dataset.point_truth(task.frame_id)

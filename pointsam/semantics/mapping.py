@@ -113,8 +113,8 @@ def unmapped_notices(mapping: LabelMapping, counts: Mapping[str, int]) -> tuple[
     more = f" and {len(shown) - _SHOWN} more labels" if len(shown) > _SHOWN else ""
     return (
         f"{counted(sum(counts.values()), 'detected object')} of labels that map to no class of "
-        f"{mapping.taxonomy.name!r}: {'; '.join(names)}{more}. Map them in a file for --mapping, to {NO_CLASS!r} if "
-        "they are to be left out (docs/mapping.md)",
+        f"{mapping.taxonomy.name!r} (in a file for --mapping, map them to classes, or to {NO_CLASS!r} if they are to "
+        f"be left out; docs/mapping.md): {'; '.join(names)}{more}",
     )
 
 

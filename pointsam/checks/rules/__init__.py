@@ -17,7 +17,6 @@ from pointsam.checks.rules import (
     image_size,
     intensity,
     intrinsics,
-    label_packs,
     missing_cameras,
     missing_files,
     mounting,
@@ -25,6 +24,7 @@ from pointsam.checks.rules import (
     points_in_view,
     pose_direction,
     poses,
+    projection_edges,
     readable,
     scene_names,
     time_units,
@@ -52,6 +52,7 @@ RULES: tuple[Rule, ...] = tuple(
         distortion,
         mounting,
         points_in_view,
+        projection_edges,
         time_units,
         times,
         gaps,
@@ -61,7 +62,6 @@ RULES: tuple[Rule, ...] = tuple(
         past_sweeps,
         unknown_classes,
         ground_truth,
-        label_packs,
         boxes_in_cloud,
     )
 )

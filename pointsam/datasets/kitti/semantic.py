@@ -39,10 +39,12 @@ _THINGS = {10: "car", 18: "truck", 20: "other_vehicle", 13: "other_vehicle", 16:
 _THINGS |= {31: "bicyclist", 32: "motorcyclist", 252: "car", 253: "bicyclist", 254: "person", 255: "motorcyclist"}
 _THINGS |= {256: "other_vehicle", 257: "other_vehicle", 258: "truck", 259: "other_vehicle"}
 """Label to class; labels from 252 on are of moving objects."""
-_VOID = (0, 1, 11, 15, 52, 99)
-"""Unlabelled, outlier, cycles without a rider, other structure, other object."""
 _STUFF = (40, 44, 48, 49, 50, 51, 60, 70, 71, 72, 80, 81)
-"""Ground, buildings, fences, plants, poles and signs."""
+"""Ground, buildings, nature and poles."""
+_VOID = (0, 1, 11, 15, 52, 99)
+"""Unlabelled, outlier, cycles without a rider, other structure, other object. Other labels are void too."""
+_UNKNOWN = 0.1
+"""Largest fraction of points with labels that SemanticKITTI does not have. More are in labels mapped for training."""
 
 
 class SemanticKitti:
@@ -140,12 +142,12 @@ class SemanticKitti:
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
         """Ground truth from labels/*.label, the only source; None if there is no file.
 
-        Void are unlabelled points, things without an instance, cycles without a rider, and points that camera 2 does
-        not see, because images cannot label them.
+        Void are unlabelled points, labels that are not known, things without an instance, cycles without a rider, and
+        points that camera 2 does not see, because images cannot label them.
 
         Raises:
-            DatasetError: DAT004 if the file cannot be read, DAT011 if the number of labels is not that of points, or a
-                label is unknown; as `frame` and `read_points`.
+            DatasetError: DAT004 if the file cannot be read, DAT011 if the number of labels is not that of points, or
+                more than a tenth has labels that SemanticKITTI does not have; as `frame` and `read_points`.
         """
         name, stem = self._parts(frame_id)
         files = self._labels(name)
@@ -163,11 +165,12 @@ class SemanticKitti:
             )
         value = value.view("<u4")
         semantic, instance = value & 0xFFFF, value >> 16
-        unknown = np.setdiff1d(semantic, (*_THINGS, *_VOID, *_STUFF))
-        if len(unknown):
+        unknown = ~np.isin(semantic, (*_THINGS, *_VOID, *_STUFF))
+        if unknown.mean() > _UNKNOWN:
+            some = ", ".join(map(str, np.unique(semantic[unknown])[:5]))
             raise DatasetError(
                 "DAT011",
-                f"{path} has labels that SemanticKITTI does not have: {', '.join(map(str, unknown[:5]))}",
+                f"{path} has labels that SemanticKITTI does not have: {some}",
                 "use the labels as published, not as they are mapped for training",
             )
         table = np.full(0x10000, BACKGROUND, dtype=np.uint8)
@@ -176,7 +179,7 @@ class SemanticKitti:
         class_id = table[semantic]
         seen = project(xyz, frame, frame.cameras[0]).valid
         nameless = (class_id != BACKGROUND) & (instance == 0)
-        void = np.isin(semantic, _VOID) | nameless | ~seen
+        void = ~np.isin(semantic, (*_THINGS, *_STUFF)) | nameless | ~seen
         ours = (class_id != BACKGROUND) & ~void
         labels = PointLabels(
             np.where(ours, instance.astype(np.int32), np.int32(NO_INSTANCE)),

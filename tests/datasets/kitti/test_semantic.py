@@ -134,13 +134,13 @@ def test_every_label_is_a_thing_void_or_background(tmp_path):
     things = {10: "car", 252: "car", 18: "truck", 258: "truck", 30: "person", 254: "person", 31: "bicyclist"}
     things |= {253: "bicyclist", 32: "motorcyclist", 255: "motorcyclist"}
     things |= dict.fromkeys((13, 16, 20, 256, 257, 259), "other_vehicle")
-    void, other = (0, 1, 11, 15, 52, 99), (40, 44, 48, 49, 50, 51, 60, 70, 71, 72, 80, 81)
+    void, other = (0, 1, 11, 15, 52, 99, 7, 300), (40, 44, 48, 49, 50, 51, 60, 70, 71, 72, 80, 81)
     labels = [*things, *void, *other]
     world = make_semantic(tmp_path, frames=1, points=[AHEAD] * len(labels), values=[packed(k, 300) for k in labels])
     truth = world.point_truth("08_000000")
-    names = [*(world.taxonomy.class_id(name) for name in things.values()), *[BACKGROUND] * 18]
+    names = [*(world.taxonomy.class_id(name) for name in things.values()), *[BACKGROUND] * 20]
     assert truth.labels.class_id.tolist() == names
-    assert truth.labels.instance_id.tolist() == [300] * len(things) + [-1] * 18
+    assert truth.labels.instance_id.tolist() == [300] * len(things) + [-1] * 20
     assert [k for k, is_void in zip(labels, truth.void, strict=True) if is_void] == list(void)
 
 

@@ -43,8 +43,8 @@ def test_a_label_file_that_does_not_fit_is_named_and_left_out(tmp_path, what, wo
     path = world.root / "sequences" / "08" / "labels" / "000001.label"
     damage(path, what)
     checked = label("check", world.root)
-    assert "[label-packs]" in checked.output
-    assert f"{FRAME}: {path} has {words}" in checked.output
+    assert "[ground-truth]" in checked.output
+    assert f"{FRAME}: [DAT011] {path} has {words}" in checked.output
     scored = label("eval", out, world.root)
     assert scored.exit_code == 3
     assert FRAME in scored.output

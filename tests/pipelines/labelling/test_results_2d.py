@@ -109,7 +109,10 @@ def test_labels_that_map_to_nothing_are_counted_over_the_whole_run(tmp_path, kit
     write(tmp_path / "masks/image_2/000000.json", [BOX | {"label": one} for one in ("Pedestrain", "ship")])
     write(tmp_path / "masks/image_2/000001.json", [BOX | {"label": one} for one in ("Pedestrain", "Ignore")])
     result = run(kitti, "--split", "training")
-    assert "warning: 3 detected objects of labels that map to no class of 'kitti'" in result.output
+    assert (
+        "warning: 3 detected objects of labels that map to no class of 'kitti' (in a file for --mapping"
+        in result.output
+    )
     assert "'Pedestrain' 2, did you mean 'pedestrian'?; 'ship' 1" in result.output
     again = run(kitti, "--split", "training", "--json")
     assert json.loads(again.stdout)["summaries"][0]["unmapped"] == {"Pedestrain": 2, "ship": 1}
