@@ -117,6 +117,10 @@ class SemanticKitti:
         neighbours = {offset: self._sweep(name, other) for offset, other in near.items()} if posed else {}
         return Frame(frame_id, name, (sweep,), neighbours, (view,))
 
+    def place(self, frame_id: str) -> tuple[str, str]:
+        """Sequence and number of the frame ("08", "000123")."""
+        return self._parts(frame_id)
+
     def scene(self, frame_id: str) -> str:
         """The sequence of the frame."""
         return self._parts(frame_id)[0]
