@@ -12,7 +12,9 @@ from pointsam.calibration.correction import RigCorrection, StoredCorrection, cor
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets import open_dataset, read_frame
 from pointsam.datasets.base import Dataset, HasLidarChannel
+from pointsam.datasets.mapped import with_classes
 from pointsam.store.document import DatasetId
+from pointsam.taxonomy import Taxonomy
 from pointsam.types import Frame
 
 
@@ -73,12 +75,14 @@ class DataSpec:
         reading: how it is read.
         noise: perturbation of the calibration, for studies.
         corrections: corrections of the calibration by rig (`pointsam-label calibrate`); None for none.
+        classes: classes that ground truth is mapped to; None for those of the data set.
     """
 
     root: DataPath
     reading: Reading = AS_FOUND
     noise: Noise = CLEAN
     corrections: Mapping[str, RigCorrection] | None = None
+    classes: Taxonomy | None = None
 
     def plain(self) -> Dataset:
         """The data set with its own calibration.
@@ -86,7 +90,8 @@ class DataSpec:
         Raises:
             DatasetError: as `open_dataset`.
         """
-        return self.reading.open(self.root)
+        dataset = self.reading.open(self.root)
+        return dataset if self.classes is None else with_classes(dataset, self.classes)
 
     def made_from(self, dataset: Dataset) -> DatasetId:
         """The entry of the data set in the document of a run.

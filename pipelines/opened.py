@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +11,18 @@ from pathlib import Path
 from pipelines.data import AS_FOUND, DataSpec, Reading
 from pipelines.documents import ClustersDocument, MasksDocument
 from pipelines.made_by import note_other_code
-from pointsam.base.errors import DatasetError, QuarantinedError, SchemaError
+from pointsam.base.errors import ChangedSourceError, DatasetError, QuarantinedError, SchemaError
 from pointsam.base.remote import DataPath, is_folder
 from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.labels import require_same_classes, require_same_data
+from pointsam.semantics.mapping import load_mapping
 from pointsam.stages.frame import instance_map
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.store.reader import Labels
 from pointsam.store.sources import MASKS, UNREAD, require_same_masks, require_unchanged
+from pointsam.taxonomy import Taxonomy
 from pointsam.types import Frame, FrameLabels, ImageMasks, InstanceMap
 
 
@@ -72,11 +75,12 @@ class StoredMasks:
                 raise QuarantinedError(row.error_code, row.error, "correct the file, then run with --retry-failed")
         return images
 
-    def checked_sources(self, frame: Frame, again: bool = False) -> dict[str, str]:
+    def checked_sources(self, frame: Frame, images: Mapping[str, ImageMasks], again: bool = False) -> dict[str, str]:
         """The digest of the masks of a frame, for the labels that are made from them; see `pointsam.store.sources`.
 
         Args:
             frame: the frame.
+            images: result of `images`. Runs of 0.1.0 stored no digests, but masks have the size of their image.
             again: accept changed sweeps that the masks do not depend on.
 
         Raises:
@@ -84,6 +88,15 @@ class StoredMasks:
         """
         made = self.labels.sources("masks", frame.frame_id)
         require_unchanged(made, frame, "masks", lambda name: not (again and name.startswith(UNREAD)))
+        for view in frame.cameras:
+            masks, camera = images[view.name].masks, view.camera
+            if (masks.height_px, masks.width_px) != (camera.height_px, camera.width_px):
+                raise ChangedSourceError(
+                    "DAT013",
+                    f"{view.source.name} of {camera.width_px} x {camera.height_px} px has changed since its masks of "
+                    f"{masks.width_px} x {masks.height_px} px were made",
+                    "restore the image, or make masks and clusters again with another --out",
+                )
         return {name: made[name] for name in (MASKS,) if name in made}
 
     def painted(self, image: ImageMasks, config: ClustersConfig) -> InstanceMap:
@@ -101,7 +114,8 @@ class OpenedRun:
 
     Attributes:
         labels: likewise.
-        truth: the data set with its own calibration, for ground truth and for metrics by camera and visibility.
+        truth: the data set with its own calibration and the classes of the run, for ground truth and for metrics by
+            camera and visibility.
         dataset: the data set with the noise and calibration of the run, for pictures and exports.
 
     Raises:
@@ -173,7 +187,7 @@ class OpenedRun:
     def folders(self) -> list[Path]:
         """Folders of this machine that hold the labels, their masks and their data, now and when the run was made."""
         roots = (self.truth.root, self.labels.data_root("clusters"))
-        return [self.labels.out, self.masks.labels.out, *(root for root in roots if isinstance(root, Path))]
+        return [self.labels.out, self._masks_folder, *(root for root in roots if isinstance(root, Path))]
 
 
 def open_run(
@@ -181,6 +195,7 @@ def open_run(
     root: DataPath | None = None,
     masks_from: Path | None = None,
     reading: Reading = AS_FOUND,
+    mapping: Path | None = None,
 ) -> OpenedRun:
     """Open a finished run with its data and the calibration that it used.
 
@@ -189,6 +204,7 @@ def open_run(
         root: root of the data set, None for its place when the run was made.
         masks_from: folder of the masks that the clusters were made from, None for `out`.
         reading: how the data set is read; what is left out is as in the run.
+        mapping: a mapping file whose `truth` is used in place of the run's.
 
     Raises:
         StoreError: OUT004 if there are no clusters.
@@ -203,8 +219,34 @@ def open_run(
     if root is None or not is_folder(root):
         raise DatasetError("DAT001", f"the data of {out} are not at {root}", "pass their root: --data or DATA")
     rigs = {rig: one.correction() for rig, one in (document.calibration or {}).items()}
-    data = DataSpec(root, reading.like(document.dataset), document.noise or CLEAN, rigs or None)
+    classes = document.taxonomy if mapping is None else mapped_anew(document.taxonomy, mapping)
+    data = DataSpec(root, reading.like(document.dataset), document.noise or CLEAN, rigs or None, classes)
     return OpenedRun(labels, data, masks_from or out)
+
+
+def mapped_anew(taxonomy: Taxonomy, mapping: Path) -> Taxonomy:
+    """The classes of labels with `truth` of a mapping file.
+
+    Raises:
+        SchemaError: SCH004 if the file has other classes; SCH001, SCH002 as `load_mapping`.
+    """
+    truth = load_mapping(mapping).taxonomy
+    if truth.names != taxonomy.names:
+        raise SchemaError(
+            "SCH004",
+            f"the classes of {mapping} are {list(truth.names)}, those of the labels {list(taxonomy.names)}",
+            "give the mapping file that the labels were made with; its `truth` may change",
+        )
+    return replace(taxonomy, truth=truth.truth)
+
+
+def classes_of(folder: Path) -> Taxonomy:
+    """The classes of the labels in an output folder.
+
+    Raises:
+        StoreError: OUT004 if there are no clusters.
+    """
+    return Labels(folder).document(ClustersDocument).taxonomy
 
 
 def read_as_in(folder: Path, data: DataSpec) -> DataSpec:

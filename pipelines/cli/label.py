@@ -18,6 +18,7 @@ from pipelines.cli.options import (
     PATH,
     QUARANTINED,
     READING_OPTIONS,
+    TRUTH_MAPPING_OPTION,
     DataOptions,
     PluginName,
     ReadingOptions,
@@ -180,7 +181,7 @@ def inspect(
     metavar="SOURCE",
     help="Ground truth to use, such as panoptic, lidarseg, semantickitti or boxes.  [default: the best in DATA]",
 )
-@options_of(READING_OPTIONS)
+@options_of(READING_OPTIONS, (TRUTH_MAPPING_OPTION,))
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def evaluate(
     out: Path,
@@ -190,6 +191,7 @@ def evaluate(
     parquet: Path | None,
     against: Path | None,
     truth: str | None,
+    mapping: Path | None,
     overwrite: bool,
     **options: Unpack[ReadingOptions],
 ) -> None:
@@ -202,7 +204,7 @@ def evaluate(
 
     if json_file not in (None, STDOUT):
         require_free(json_file, overwrite)
-    found = run_eval(out, data, markdown, parquet, against, truth, overwrite, reading_of(options))
+    found = run_eval(out, data, markdown, parquet, against, truth, overwrite, reading_of(options), mapping)
     show(found.text, found.figures, json_file)
     remark(f"next: {found.next_command}", json_file)
     if not found.whole:
@@ -216,7 +218,7 @@ def evaluate(
 @click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
 @click.option("--frames", help="Comma-separated ids of the frames to show.  [default: worst, best, some between]")
 @click.option("--show", "count", type=click.IntRange(1), default=12, show_default=True, help="Show so many frames.")
-@options_of(READING_OPTIONS)
+@options_of(READING_OPTIONS, (TRUTH_MAPPING_OPTION,))
 @click.option("--overwrite", is_flag=True, help="Replace an existing page; other folders are never replaced.")
 def report(
     out: Path,
@@ -225,14 +227,20 @@ def report(
     masks_from: Path | None,
     frames: str | None,
     count: int,
+    mapping: Path | None,
     overwrite: bool,
     **options: Unpack[ReadingOptions],
 ) -> None:
     """Write a page about the labels of OUT. It shows metrics, charts, the worst and best frames, and a 3D view."""
     from pipelines.review.report import write_report
 
-    page = write_report(out, dest, data, masks_from, count, overwrite, frame_list(frames), reading_of(options))
-    click.echo(f"wrote {page}\nnext: open it in a browser; no server is needed")
+    reading = reading_of(options)
+    page = write_report(out, dest, data, masks_from, count, overwrite, frame_list(frames), reading, mapping)
+    for note in page.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"wrote {page.path}\nnext: open it in a browser; no server is needed")
+    if not page.whole:
+        sys.exit(QUARANTINED)
 
 
 @main.command()
@@ -241,7 +249,14 @@ def report(
 @click.option("--to", "form", type=PluginName("exporters"), required=True, help="Format.")
 @click.option("--dest", type=PATH, required=True, help="Folder to write to.")
 @options_of(READING_OPTIONS)
-@click.option("--eval-set", "split", default="val", show_default=True, help="Name of the split that the files are for.")
+@click.option("--eval-set", "split", help="Split that the files are for.  [default: that of the labels]")
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="OWN=NAME",
+    help="Name of an own class in the format; OWN=background leaves its objects out. Repeatable.",
+)
 @click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def export(
@@ -249,7 +264,8 @@ def export(
     data: DataPath,
     form: str,
     dest: Path,
-    split: str,
+    split: str | None,
+    classes: tuple[str, ...],
     masks_from: Path | None,
     overwrite: bool,
     **options: Unpack[ReadingOptions],
@@ -258,11 +274,18 @@ def export(
     from pipelines.review.export import export as write
     from pipelines.review.export import format_of
 
-    reading = reading_of(options)
-    written, note = write(out, data, dest, form, reading, split, masks_from, overwrite), format_of(form).note
-    click.echo(f"wrote {counted(written.frames, 'frame')} to {dest} ({form})")
-    for text in (*written.notes(), *([note] if note else [])):
+    names, reading = dict(_pair(text) for text in classes), reading_of(options)
+    written, note = write(out, data, dest, form, reading, split, masks_from, overwrite, names), format_of(form).note
+    click.echo(f"wrote {counted(written.frames, 'frame')} of split {written.split!r} to {dest} ({form})")
+    for text in (*written.notes, *([note] if note else [])):
         click.echo(f"note: {text}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    own, equals, name = text.partition("=")
+    if not (own and equals and name):
+        raise click.BadParameter(f"{text!r}: write OWN=NAME, such as worker=pedestrian", param_hint="--class")
+    return own, name
 
 
 @main.command()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
@@ -23,12 +25,24 @@ if TYPE_CHECKING:
     from pipelines.data import DataSpec, Reading
     from pipelines.labelling.request import Request
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(//|/|\\)")
 _C = TypeVar("_C", bound="Callable[..., object] | click.Command")
+
+
+class LocalPath(click.Path):
+    """A path of this machine. A URL is refused: it would become a folder of that name."""
+
+    def convert(self, value: str | PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path."""
+        if _URL.match(str(value)):
+            self.fail(f"{str(value)!r} is a URL; give a path of this machine, and copy the files yourself", param, ctx)
+        return Path(str(super().convert(value, param, ctx)))
+
 
 BAD_INPUT = 2
 QUARANTINED = 3
 BROKEN_RULE = 4
-PATH = click.Path(path_type=Path)
+PATH = LocalPath(path_type=Path)
 _RECIPES = ("default", "paper")  # as in pointsam.stages.recipes, which is slow to import; a test compares them
 
 
@@ -116,6 +130,14 @@ ACCEPT_OPTION = click.option(
     multiple=True,
     metavar="RULE",
     help="Go on although the data break this rule of pointsam-label check.",
+)
+TRUTH_MAPPING_OPTION = click.option(
+    "--mapping", type=PATH, help="Mapping file whose `truth` is used.  [default: that of the run's file]"
+)
+CLASSES_OPTION = click.option(
+    "--mapping",
+    type=PATH,
+    help="Mapping file with own classes (docs/mapping.md).  [default: the classes of the labels]",
 )
 DATA_OPTIONS = (
     click.argument("data", type=data_path),

@@ -13,6 +13,7 @@ import click
 
 from pipelines.cli.experiment import experiment
 from pipelines.cli.options import (
+    CLASSES_OPTION,
     PATH,
     QUARANTINED,
     READING_OPTIONS,
@@ -80,6 +81,7 @@ def main() -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw.")
 @click.option("--split", help="Split or scene name (train, scene-0061).")
 @options_of(READING_OPTIONS)
+@click.option("--mapping", type=PATH, help="Mapping file with own classes (docs/mapping.md): that of the labels.")
 @JSON_OPTION
 def budget(
     dest: Path,
@@ -89,6 +91,7 @@ def budget(
     min_points: int,
     seed: int,
     split: str | None,
+    mapping: Path | None,
     json_file: Path | None,
     **options: Unpack[DataOptions],
 ) -> None:
@@ -98,14 +101,20 @@ def budget(
     mixsup-train budget /data/nuscenes --split train --fraction 0.1 --dest budget.parquet
     """  # noqa: D301 - click needs the backspace character itself
     from pipelines.training.budget import draw_budget, summary
+    from pipelines.training.classes import in_classes_of
     from pointsam.base.document import json_object
+    from pointsam.datasets.mapped import truth_notes
     from pointsam.datasets.unknown_classes import unknown_text
     from pointsam.detect.data.budget import BudgetConfig
+    from pointsam.evaluate.labels import require_some_truth
 
     config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
-    dataset = data_of(options).open()
+    dataset = in_classes_of(data_of(options), None, mapping).open()
+    require_some_truth(dataset)
     drawn = draw_budget(dataset, split, config, dest)
     show(summary(drawn), json_object(drawn.description), json_file)
+    for note in truth_notes(dataset):
+        click.echo(note, err=True)
     remark(f"wrote {dest}", json_file)
     unknown = unknown_text(dataset, list(drawn.frames))
     if unknown:
@@ -124,6 +133,7 @@ def budget(
 @click.option("--val", default="val", show_default=True, help="Split to validate on; '' for none.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
 @click.option("--seed", type=int, help="Seed of the weights and of all random draws.")
+@options_of((CLASSES_OPTION,))
 @click.option("--allow-noise", is_flag=True, help="Accept labels that were made with a perturbed calibration.")
 @click.option("--dry-run", is_flag=True, help="Print what the detector would be trained on; write nothing.")
 @JSON_OPTION
@@ -131,6 +141,7 @@ def fit(
     recipe: str,
     budget: Path,
     labels: Path | None,
+    mapping: Path | None,
     out: Path,
     val: str,
     overrides: tuple[str, ...],
@@ -148,14 +159,17 @@ def fit(
     torchrun --nproc-per-node 8 -m pipelines.cli.train fit ... --device cuda
     """  # noqa: D301 - click needs the backspace character itself
     need_torch()
+    from pipelines.training.classes import in_classes_of
     from pipelines.training.fit import fit as run_fit
     from pipelines.training.fit import training_plan
     from pipelines.training.recipe_file import load_recipe
     from pipelines.training.run_folder import FitRequest
 
     changes = overrides if seed is None else (*overrides, f"train.seed={seed}")
-    data = data_of(options)
-    request = FitRequest(load_recipe(recipe, changes), data, budget, out, labels, val or None, device, allow_noise)
+    data = in_classes_of(data_of(options), labels, mapping)
+    request = FitRequest(
+        load_recipe(recipe, changes, data.classes), data, budget, out, labels, val or None, device, allow_noise
+    )
     if dry_run:
         click.echo(training_plan(request))
         return
@@ -171,7 +185,7 @@ def fit(
     steps = counted(fitted.steps, "step")
     scored = [str(out), "--data", str(data.root), *data.reading.words(), "--split", val or "SPLIT"]
     remark(f"{out}: {steps} in {fitted.seconds:.0f} s\nnext: mixsup-train eval {shlex.join(scored)}", json_file)
-    if fitted.bad or fitted.quarantined:
+    if fitted.bad or fitted.quarantined or (fitted.score is not None and fitted.score.bad):
         sys.exit(QUARANTINED)
 
 
@@ -193,7 +207,7 @@ def evaluate(
 ) -> None:
     """Predict a split and score it. Uses the best checkpoint of RUN."""
     need_torch()
-    from pipelines.training.predict import evaluate_run
+    from pipelines.training.predict import data_of_run, evaluate_run
     from pipelines.training.run_folder import read_as_fitted
     from pointsam.base.files import require_free
     from pointsam.base.runtime import require_device
@@ -201,7 +215,8 @@ def evaluate(
     require_device(device)
     if json_file not in (None, STDOUT):
         require_free(json_file, overwrite)
-    score = evaluate_run(run, read_as_fitted(run, data_of(options)).open(), split, device, workers)
+    dataset = data_of_run(run, read_as_fitted(run, data_of(options)))
+    score = evaluate_run(run, dataset, split, device, workers)
     show(score.text(), score.as_dict(), json_file)
     if score.bad:
         _print_bad(score.bad)
@@ -228,12 +243,14 @@ def predict(
 ) -> None:
     """Write predictions of RUN's best checkpoint. Writes a Parquet table and, for nuScenes, results as JSON."""
     need_torch()
+    from pipelines.training.predict import data_of_run
     from pipelines.training.predict import predict as run_predict
     from pipelines.training.run_folder import read_as_fitted
     from pointsam.base.runtime import require_device
 
     require_device(device)
-    made = run_predict(run, read_as_fitted(run, data_of(options)).open(), split, dest, device, workers, overwrite)
+    dataset = data_of_run(run, read_as_fitted(run, data_of(options)))
+    made = run_predict(run, dataset, split, dest, device, workers, overwrite)
     summary = f"{counted(made['boxes'], 'box')} in {counted(made['frames'], 'frame')}: {', '.join(made['files'])}"
     show(summary, made, json_file)
     if made["bad"]:
@@ -244,14 +261,17 @@ def predict(
 @main.command()
 @click.argument("name", required=False)
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field.")
-def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
+@click.option("--mapping", type=PATH, help="Mapping file with own classes: the recipe for them.")
+def recipes(name: str | None, overrides: tuple[str, ...], mapping: Path | None) -> None:
     """List recipes, or print one as JSON. Change the JSON and pass it to `fit` as a file."""
     need_torch()
     from pipelines.training.recipe_file import document_of, load_recipe
     from pointsam.detect.recipes import RECIPES
+    from pointsam.semantics.mapping import load_mapping
 
     if name is not None:
-        click.echo(json.dumps(document_of(load_recipe(name, overrides)), indent=1))
+        classes = None if mapping is None else load_mapping(mapping).taxonomy
+        click.echo(json.dumps(document_of(load_recipe(name, overrides, classes)), indent=1))
         return
     for known, build in RECIPES.items():
         detector = build().detector

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from shlex import join, quote
 from textwrap import indent
 
 from pipelines.labelling.jobs import Summary
-from pipelines.labelling.request import Request
+from pipelines.labelling.request import Request, evenly
+from pipelines.opened import read_as_in
+from pointsam.base.errors import PointSamError
 from pointsam.base.tables import text_table
 from pointsam.base.terminal import visible_line
+from pointsam.datasets import read_frame
+from pointsam.datasets.points import read_frame_points
+from pointsam.geometry.projection import project
 from pointsam.store.reader import Labels
 
 _SHOWN = 3
@@ -18,6 +24,9 @@ _SHOWN = 3
 
 _PROBED = 20
 """Frames whose detections are counted if there is no cluster."""
+
+_PROJECTED = 3
+"""Frames whose points are projected, to find cameras that see none."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,34 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
 def _warnings(request: Request, summaries: Sequence[Summary], clusters: dict[str, tuple[int, int]]) -> tuple[str, ...]:
     """What is suspicious about the 2D results, and a warning if frames were labelled and no cluster was made."""
     notices = tuple(notice for summary in summaries for notice in summary.notices)
-    return notices + _no_cluster(request, summaries, clusters)
+    return notices + _blind_cameras(request, summaries) + _no_cluster(request, summaries, clusters)
+
+
+def _blind_cameras(request: Request, summaries: Sequence[Summary]) -> tuple[str, ...]:
+    """A warning on cameras that see no point in any of a few frames: their calibration, or that of the LiDAR, is wrong.
+
+    Frames that cannot be read now are left out.
+    """
+    if summaries[-1].stage != "clusters" or not summaries[-1].units:
+        return ()
+    good = [frame.frame_id for frame in Labels(request.out).frames() if frame.status == "ok"]
+    dataset = read_as_in(request.masks_folder, request.data).open()
+    sees: dict[str, bool] = {}
+    probed = 0
+    for frame_id in evenly(good, _PROJECTED):
+        with suppress(PointSamError):
+            frame = read_frame(dataset, frame_id)
+            xyz = read_frame_points(frame).xyz_lidar_m
+            for view in frame.cameras:
+                sees[view.name] = sees.get(view.name, False) or bool(project(xyz, frame, view).valid.any())
+            probed += 1
+    blind = [camera for camera, seen in sees.items() if not seen]
+    if not blind:
+        return ()
+    return (
+        f"no point is in the image of {', '.join(blind)} in any of {probed} frames: check the calibration with "
+        f"pointsam-label check {quote(str(request.data.root))}",
+    )
 
 
 def _no_cluster(

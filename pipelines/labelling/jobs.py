@@ -254,6 +254,8 @@ def drive(
 ) -> Summary:
     """Process every pending shard, and commit each one when its last task is done.
 
+    The progress bar counts the quarantined frames of this call by code.
+
     Args:
         run: the run from `begin`.
         execution: where to run, and which shards.
@@ -264,7 +266,7 @@ def drive(
     """
     start_s = time.perf_counter()
     pending, summary = work.shards, Summary(run.stage)
-    batch = list[TaskResult[Row]]()
+    batch, quarantined = list[TaskResult[Row]](), dict[str, str]()
     results = ordered_map(
         work_on,
         _tasks(pending, parts),
@@ -281,6 +283,9 @@ def drive(
         for done in rows:
             batch.append(done)
             bar.update(done.task.last_of_frame)
+            if done.error is not None and done.task.frame_id not in quarantined:
+                quarantined[done.task.frame_id] = done.error.code
+                bar.set_postfix(refresh=False, **Counter(quarantined.values()))
             if done.task.completes is not None:
                 run.commit(done.task.completes, tables([d.row for d in batch]), _stats(batch), _sources(batch))
                 summary.add(batch)

@@ -181,7 +181,7 @@ class ClusterWorker:
             with stopwatch("read"):
                 images = self.masks.images(task.frame_id)
                 frame: Frame = read_frame(self.dataset, task.frame_id)
-                sources.update(self.masks.checked_sources(frame, task.frame_id in self.again))
+                sources.update(self.masks.checked_sources(frame, images, task.frame_id in self.again))
                 sources.update(digests_of(frame, of_sweeps))
                 points = read_frame_points(frame)
 

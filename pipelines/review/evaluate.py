@@ -42,6 +42,7 @@ def run_eval(
     truth: str | None = None,
     overwrite: bool = False,
     reading: Reading = AS_FOUND,
+    mapping: Path | None = None,
 ) -> Evaluation:
     """Score one folder, or two, and write the requested files.
 
@@ -54,6 +55,7 @@ def run_eval(
         truth: source of the ground truth, None for the best one.
         overwrite: replace existing files.
         reading: how the data set is read; what is left out is as in the run.
+        mapping: a mapping file whose `truth` is used in place of the run's.
 
     Returns:
         The metrics of both folders.
@@ -65,7 +67,8 @@ def run_eval(
     for path in (markdown, parquet):
         if path is not None:
             require_free(path, overwrite)
-    runs = [open_run(folder, data, reading=reading) for folder in (out, against) if folder is not None]
+    folders = [folder for folder in (out, against) if folder is not None]
+    runs = [open_run(folder, data, reading=reading, mapping=mapping) for folder in folders]
     with ExitStack() as stack:
         rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
         on_verdict = rows.add if rows is not None else lambda _: None

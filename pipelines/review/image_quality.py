@@ -9,6 +9,7 @@ from pointsam.base.errors import ChangedSourceError
 from pointsam.base.progress import progress
 from pointsam.base.tables import Table
 from pointsam.base.words import counted
+from pointsam.datasets.mapped import MappedDataset
 from pointsam.datasets.truth2d import has_image_truth, image_truth
 from pointsam.evaluate.images import ImageAccumulator
 
@@ -23,8 +24,8 @@ def image_quality(run: OpenedRun, frame_ids: Sequence[str]) -> Table | None:
     Raises:
         DatasetError: DAT011 on a damaged ground-truth file.
     """
-    root, taxonomy = run.truth.root, run.labels.taxonomy
-    if not has_image_truth(root) or run.truth.taxonomy.names != taxonomy.names:
+    mapped, root, taxonomy = run.truth, run.truth.root, run.labels.taxonomy
+    if not has_image_truth(root):
         return None
     accumulator, images, changed = ImageAccumulator(taxonomy), 0, 0
     for frame_id in progress(frame_ids, desc="masks", unit="frame"):
@@ -35,7 +36,7 @@ def image_quality(run: OpenedRun, frame_ids: Sequence[str]) -> Table | None:
             continue
         masks = run.masks_of(run.labels.labels(frame_id))
         for view in run.dataset.frame(frame_id).cameras:
-            truth = image_truth(root, view, taxonomy)
+            truth = mapped.image_truth(view) if isinstance(mapped, MappedDataset) else image_truth(root, view, taxonomy)
             if truth is not None:
                 accumulator.add(truth, masks.get(view.name, ()))
                 images += 1

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.opened import OpenedRun
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import DatasetError, PointSamError
+from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points
 from pointsam.types import Boxes, Frame, FrameLabels
@@ -25,7 +26,7 @@ class Parts:
         xyz_lidar_m: (N,3) its points in the LiDAR frame.
         images: camera -> (H,W,3) RGB.
         masks: camera -> (RLE, class_id) of each mask that built a cluster.
-        boxes: ground-truth boxes, None without ground truth.
+        boxes: ground-truth boxes, None without ground truth that can be read.
     """
 
     frame: Frame
@@ -55,4 +56,14 @@ def read_parts(run: OpenedRun, frame_id: str) -> Parts:
     frame = run.dataset.frame(frame_id)
     images = {view.name: read_image(view.source) for view in frame.cameras}
     xyz = read_frame_points(frame).xyz_lidar_m
-    return Parts(frame, found, xyz, images, run.masks_of(found), run.truth.boxes(frame_id))
+    return Parts(frame, found, xyz, images, run.masks_of(found), true_boxes(run.truth, frame_id))
+
+
+def true_boxes(dataset: Dataset, frame_id: str) -> Boxes | None:
+    """Ground-truth boxes for drawing; None if there are none, or if they cannot be read, which `eval` reports."""
+    try:
+        return dataset.boxes(frame_id)
+    except PointSamError as error:
+        if not error.of_frame:
+            raise
+        return None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,10 +20,11 @@ from pipelines.review.image_quality import image_quality
 from pipelines.review.page_folder import page_folder, require_replaceable
 from pipelines.review.parts import Parts, read_parts
 from pointsam import __version__
-from pointsam.base.errors import ChangedSourceError, DatasetError, NothingToScoreError
+from pointsam.base.errors import CalibrationError, ChangedSourceError, DatasetError, NothingToScoreError
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.tables import Table
+from pointsam.datasets.mapped import MappedDataset
 from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
 from pointsam.evaluate.labels import evaluate_labels
@@ -56,6 +55,21 @@ class _Figure:
     cameras: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class WrittenPage:
+    """A written page.
+
+    Args:
+        path: its file.
+        notes: frames and objects that were not scored, and why.
+        whole: whether all frames with ground truth could be scored.
+    """
+
+    path: Path
+    notes: tuple[str, ...]
+    whole: bool
+
+
 def write_report(
     out: Path,
     dest: Path,
@@ -65,7 +79,8 @@ def write_report(
     overwrite: bool = False,
     frames: Sequence[str] = (),
     reading: Reading = AS_FOUND,
-) -> Path:
+    mapping: Path | None = None,
+) -> WrittenPage:
     """Score the labels of a folder, if there is ground truth, and write the page.
 
     Args:
@@ -77,9 +92,7 @@ def write_report(
         overwrite: replace an existing page; other folders are refused.
         frames: ids of the frames to show in place of `count` others.
         reading: how the data set is read; what is left out is as in the run.
-
-    Returns:
-        Path of the page.
+        mapping: a mapping file whose `truth` is used in place of the run's.
 
     Raises:
         StoreError: OUT003 if `dest` may not be replaced (`page_folder`) or cannot be written, OUT002 on a full disk.
@@ -87,9 +100,10 @@ def write_report(
         DatasetError: DAT009 if no frame was labelled, DAT010 if one of `frames` was not, DAT013 if the files of
             every shown frame have changed; and what reading raises.
     """
-    run = open_run(out, data, masks_from, reading)
+    run = open_run(out, data, masks_from, reading, mapping)
     note_unfinished(run.labels, "clusters")
     require_replaceable(dest, overwrite, run.folders())
+    _ = run.masks  # refuse other masks before anything is scored
     scores: dict[str, float] = {}
 
     def keep(verdict: FrameVerdict) -> None:
@@ -97,9 +111,12 @@ def write_report(
         if large.any():
             scores[verdict.frame_id] = float(verdict.object_iou[large].mean())
 
-    report: FolderQuality | None = None
-    with suppress(NothingToScoreError):
+    report, notes = None, list[str]()
+    try:
         report = evaluate_labels(out, run.truth, on_verdict=keep)
+    except NothingToScoreError as error:
+        if isinstance(run.truth, MappedDataset):
+            notes = [f"the page is without ground truth: {error.message}; {error.hint}"]
     good = [frame.frame_id for frame in run.labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "pointsam-label run prints the errors")
@@ -120,12 +137,12 @@ def write_report(
         if not figures:
             raise changed[0]
         masks = image_quality(run, good)
-        notes = [f"a frame is not shown: {error.message}" for error in changed]
+        if report is not None:
+            notes = _notes(run, report)
+        notes += [f"a frame is not shown: {error.message}" for error in changed]
         content = _page(run, report, masks, figures, len(good), notes)
         (folder / "index.html").write_text(content, encoding="utf-8")
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    return dest / "index.html"
+    return WrittenPage(dest / "index.html", tuple(notes), report is None or not report.not_scored)
 
 
 def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> list[tuple[str, str]]:
@@ -202,12 +219,15 @@ def _outcomes(
     """Outcomes of the clusters and of the ground-truth objects of a frame; None without ground truth."""
     try:
         truth = run.truth.point_truth(parts.frame.frame_id)
-    except DatasetError:  # `evaluate_labels` counted it
+    except (DatasetError, CalibrationError):  # `evaluate_labels` counted it
         truth = None
     if truth is None:
         return None, None
     cameras = tuple(view.name for view in run.truth.frame(parts.frame.frame_id).cameras)
-    verdict = Judge(run.truth, run.labels.taxonomy, cameras).add(parts.found, truth)
+    try:
+        verdict = Judge(run.truth, run.labels.taxonomy, cameras).add(parts.found, truth)
+    except (DatasetError, CalibrationError):
+        return None, None
     of_objects, of_clusters = outcomes_of(verdict)
     seen, names = verdict.seen, verdict.class_names
     clusters = {
@@ -244,7 +264,7 @@ def _page(
         colours=["cluster", "class"] if report is None else ["cluster", "class", "outcome"],
         charts="" if report is None else _charts(report),
         tables=tables if masks is None else [*tables, masks],
-        notes="\n".join([*(unfinished_notes(labels.unfinished()) if report is None else _notes(run, report)), *notes]),
+        notes="\n".join([*(unfinished_notes(labels.unfinished()) if report is None else ()), *notes]),
         classes=list(labels.taxonomy.names),
         outcomes=["none"] if report is None else _OUTCOMES,
     )

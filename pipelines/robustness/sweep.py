@@ -26,6 +26,7 @@ from pointsam.base.runtime import Stopwatch
 from pointsam.calibration.perturb import perturb
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
+from pointsam.datasets.mapped import with_classes
 from pointsam.datasets.points import read_frame_points
 from pointsam.evaluate.agnostic import AgnosticAccumulator
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC
@@ -58,11 +59,11 @@ class NoiseWorker:
         masks: tuple[Path, ...],
         again: frozenset[str] = frozenset(),
     ) -> None:
-        self.dataset: Dataset = data.open()
         self.cells, self.folders, self.again = cells, masks, again
         self.configs = {sar: replace(config, refine=replace(config.refine, enabled=sar)) for sar in (True, False)}
         self.masks = {folder: StoredMasks(folder) for folder in dict.fromkeys(masks)}
         self.taxonomy = self.masks[masks[0]].taxonomy
+        self.dataset: Dataset = with_classes(data.open(), self.taxonomy)
 
     def __call__(self, task: Task) -> TaskResult[list[CellRow]]:
         """The counts of one frame in every cell, without and with refinement."""
@@ -72,7 +73,7 @@ class NoiseWorker:
             with stopwatch("read"):
                 frame = read_frame(self.dataset, task.frame_id)
                 for masks in self.masks.values():
-                    masks.checked_sources(frame, task.frame_id in self.again)
+                    masks.checked_sources(frame, masks.images(task.frame_id), task.frame_id in self.again)
                 sources.update(digests_of(frame, of_sweeps))
                 points = read_frame_points(frame)
                 truth = self.dataset.point_truth(task.frame_id)

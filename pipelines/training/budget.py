@@ -126,9 +126,10 @@ def _of_frame(dataset: Dataset, frame_id: str, count: bool) -> _FrameObjects:
 
 
 def summary(budget: Budget) -> str:
-    """A table of the classes, and the cost."""
+    """A table of the classes, the cost, and classes without a box."""
     about = budget.description
     rows = [(name, counts.objects, counts.boxes) for name, counts in about.classes.items()]
+    bare = [name for name, counts in about.classes.items() if not counts.boxes]
     rows.append(("all", about.objects, about.boxes))
     return "\n".join(
         [
@@ -136,5 +137,6 @@ def summary(budget: Budget) -> str:
             f"{about.labelled_frames} of {about.frames} frames are labelled. Relative to boxes for all objects, "
             f"{about.boxes} boxes cost {about.cost_boxes_only:.1%}, and with clusters for the other {about.clusters} "
             f"objects {about.cost_with_clusters:.1%}.",
+            *([f"No box of {', '.join(bare)}: fit leaves them out."] if bare else []),
         ]
     )

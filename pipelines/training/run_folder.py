@@ -93,15 +93,19 @@ class RunFolder:
         dataset: the opened data set of the request.
         labels: its opened labels, if there are any.
         writes: whether this process writes files.
+        recipe: recipe of the network: that of the request without classes that have no box; None for the request's.
 
     Raises:
         StoreError: OUT001 if the folder holds another run, OUT004 if its fit.json is damaged.
     """
 
-    def __init__(self, request: FitRequest, dataset: Dataset, labels: Labels | None, writes: bool) -> None:
+    def __init__(
+        self, request: FitRequest, dataset: Dataset, labels: Labels | None, writes: bool, recipe: Recipe | None = None
+    ) -> None:
         self.out, self.writes, self.workers = request.out, writes, request.recipe.train.workers
         self.last, self.best = self.out / LAST, self.out / BEST
-        self.about = Network(request.recipe, dataset.taxonomy)
+        self.recipe = recipe or request.recipe
+        self.about = Network(self.recipe, dataset.taxonomy)
         decides = FitDocument(
             request.recipe,
             dataset.taxonomy,

@@ -10,7 +10,7 @@ from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, PluginError
 from pointsam.base.remote import DataPath, data_path, is_folder, names_in, unreadable
 from pointsam.datasets.base import Dataset, DatasetPlugin, HasClouds
-from pointsam.datasets.io import XYZ
+from pointsam.datasets.columns import row_layout
 from pointsam.datasets.layouts import LIKE_KITTI, incomplete, packed, unread
 from pointsam.types import Frame
 
@@ -61,7 +61,9 @@ def open_dataset(
     plugin = plugins.load("datasets", name, DatasetPlugin)
     if version is not None and not plugin.versions:
         raise DatasetError("DAT010", f"{root}: {name} has no version {version!r}", "leave the version out")
-    given = {"lidar": lidar, "columns": None if columns is None else _columns(columns)}
+    given = {"lidar": lidar, "columns": None if columns is None else tuple(columns)}
+    if columns is not None:
+        row_layout(tuple(columns))
     options = {option: value for option, value in given.items() if value is not None}
     for option in options:
         if option not in plugin.options:
@@ -98,19 +100,6 @@ def read_cloud_frame(dataset: Dataset, frame_id: str) -> Frame:
         DatasetError, CalibrationError: as `Dataset.frame`.
     """
     return dataset.cloud(frame_id) if isinstance(dataset, HasClouds) else dataset.frame(frame_id)
-
-
-def _columns(columns: Sequence[str]) -> tuple[str, ...]:
-    wrong = [name for name in XYZ if columns.count(name) != 1]
-    wrong += [name for name in sorted({*columns} - {*XYZ, "_"}) if columns.count(name) > 1]
-    if wrong:
-        raise DatasetError(
-            "DAT010",
-            f"columns {','.join(columns)}: {wrong[0]} must be there once",
-            "name every value of a point in the order of the file, for example --columns x,y,z,intensity,ring; write _ "
-            "for a value that nothing reads",
-        )
-    return tuple(columns)
 
 
 def _recognised(root: DataPath) -> str:

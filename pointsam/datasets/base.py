@@ -104,6 +104,18 @@ class HasLidarChannel(Protocol):
 
 
 @runtime_checkable
+class HasSequences(Protocol):
+    """A data set whose files are named by sequence and number, as SemanticKITTI's are."""
+
+    def place(self, frame_id: str) -> tuple[str, str]:
+        """Sequence and number of a frame.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame.
+        """
+
+
+@runtime_checkable
 class HasClouds(Protocol):
     """A data set whose points can be read where images are missing."""
 

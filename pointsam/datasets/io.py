@@ -1,7 +1,8 @@
 """Reads points and images as arrays, and rejects unusable data before they can damage a label.
 
-This is the only module that reads sensor data. Other sources (a row group of a Parquet file, a blob) are defined beside
-their data set; `PointSource` and `ImageSource` of `pointsam.types` define their interface.
+Only this module reads sources of sensor data. `pointsam.datasets.clouds` defines those for files of points. Other
+sources (a row group of a Parquet file, a blob) are defined beside their data set; `PointSource` and `ImageSource` of
+`pointsam.types` define their interface.
 """
 
 from __future__ import annotations
@@ -20,56 +21,12 @@ from PIL import Image
 from pointsam.base.errors import DatasetError
 from pointsam.base.images import DAMAGED, PHOTO_FORMATS, open_image
 from pointsam.base.remote import READ_ERRORS, DataPath, unreadable
+from pointsam.datasets.clouds import RawPoints as RawPoints
+from pointsam.datasets.clouds import point_source as point_source
+from pointsam.datasets.columns import XYZ as XYZ
 from pointsam.types import ImageSource, Sweep
 
-XYZ = ("x", "y", "z")
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
-
-
-@dataclass(frozen=True)
-class RawPoints:
-    """A file of little-endian float32 rows, one per point.
-
-    Args:
-        path: the file.
-        columns: names of all values of a row, in file order.
-    """
-
-    path: DataPath
-    columns: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
-
-    def read(self, columns: Sequence[str]) -> NDArray[np.float32]:
-        """(N,len(columns)) values of the file.
-
-        Raises:
-            OSError: if it cannot be read.
-            DatasetError: DAT006 if its size is not a multiple of the size of a point.
-        """
-        with self.open() as stream:
-            raw = stream.read()
-        point_bytes = 4 * len(self.columns)
-        if len(raw) % point_bytes:
-            raise DatasetError(
-                "DAT006",
-                f"{self.path}: {len(raw)} bytes are not a whole number of points of {len(self.columns)} float32 "
-                f"({point_bytes} bytes): {len(raw) % point_bytes} bytes are left over",
-                "the file is probably truncated: fetch it again, and check the number of values per point",
-            )
-        values = np.frombuffer(raw, dtype="<f4").reshape(-1, len(self.columns))
-        return values[:, [self.columns.index(column) for column in columns]]
-
-    def open(self) -> BinaryIO:
-        """A stream of the file's bytes.
-
-        Raises:
-            OSError: if it cannot be opened.
-        """
-        return self.path.open("rb")
 
 
 @dataclass(frozen=True)
@@ -139,6 +96,10 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
         given = np.asarray(source.read(here))
     except READ_ERRORS as error:
         raise unreadable("LiDAR file", source.name, error) from error
+    except MemoryError as error:
+        raise DatasetError(
+            "DAT006", f"{source.name}: its points do not fit into memory", "use fewer --workers, or leave the frame out"
+        ) from error
     if given.ndim != 2 or given.shape[1] != len(here):
         raise _malformed(source.name, f"values of shape {given.shape} for {len(here)} columns")
     if len(given) == 0:
@@ -146,7 +107,8 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
             "DAT008", f"{source.name}: empty sweep, it has no points", "fetch the file again or leave the frame out"
         )
     values = np.zeros((len(given), len(columns)), dtype=np.float32)
-    values[:, [columns.index(column) for column in here]] = given
+    with np.errstate(over="ignore"):  # beyond float32: infinite, so without a position
+        values[:, [columns.index(column) for column in here]] = given
     finite = np.isfinite(values)
     if not finite.all():
         _settle(values, finite, columns, source.name)

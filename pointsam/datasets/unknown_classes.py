@@ -34,5 +34,6 @@ def unknown_text(dataset: Dataset, frame_ids: Sequence[str]) -> str:
 def _nearest(name: str, known: Sequence[str]) -> str:
     """Known names that end alike ("own.vehicle.car", "vehicle.car"), else one that is spelt alike."""
     last = name.lower().rpartition(".")[2]
-    found = [one for one in known if last in one.lower().split(".")][:2] or [nearest(name, known)]
-    return f"; nearest: {', '.join(filter(None, found))}" if any(found) else ""
+    alike = [one for one in known if last in one.lower().split(".")][:2]
+    found = ", ".join(alike) or nearest(name, known)
+    return f"; nearest: {found}" if found else ""

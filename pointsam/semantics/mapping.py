@@ -109,12 +109,14 @@ def unmapped_notices(mapping: LabelMapping, counts: Mapping[str, int]) -> tuple[
     known = (*mapping.classes, *mapping.taxonomy.names)
     others = mapping.taxonomy.coco
     shown = sorted(counts, key=lambda label: (-counts[label], label))
-    names = [f"{label!r} {counts[label]}{did_you_mean(others.get(label, label), known)}" for label in shown[:_SHOWN]]
+    names = [
+        f"{label!r:.60} {counts[label]}{did_you_mean(others.get(label, label), known)}" for label in shown[:_SHOWN]
+    ]
     more = f" and {len(shown) - _SHOWN} more labels" if len(shown) > _SHOWN else ""
     return (
         f"{counted(sum(counts.values()), 'detected object')} of labels that map to no class of "
-        f"{mapping.taxonomy.name!r}: {'; '.join(names)}{more}. Map them in a file for --mapping, to {NO_CLASS!r} if "
-        "they are to be left out (docs/mapping.md)",
+        f"{mapping.taxonomy.name!r} (in a file for --mapping, map them to classes, or to {NO_CLASS!r} if they are to "
+        f"be left out; docs/mapping.md): {'; '.join(names)}{more}",
     )
 
 

@@ -101,9 +101,16 @@ def stem_path(folder: Path, image: ImageName) -> Path:
 
 
 def image_files(folder: Path, image: ImageName, suffixes: Sequence[str]) -> list[Path]:
-    """The files of an image, whether they are there or not; arguments and errors as of `stem_path`."""
+    """The files of an image, whether they are there or not; arguments and errors as of `stem_path`.
+
+    Suffixes may be in capitals.
+    """
     stem = stem_path(folder, image)
-    return [stem.with_name(stem.name + suffix) for suffix in suffixes]
+    found = []
+    for suffix in suffixes:
+        path, capital = (stem.with_name(stem.name + one) for one in (suffix, suffix.upper()))
+        found.append(capital if not path.is_file() and capital.is_file() else path)
+    return found
 
 
 def require_unshared(folder: Path, images: Iterable[ImageName], suffixes: Sequence[str]) -> None:
@@ -131,14 +138,14 @@ def require_unshared(folder: Path, images: Iterable[ImageName], suffixes: Sequen
             return
         if name_problem(f"{image.camera}/{image.stem}"):
             continue  # its frame is quarantined
-        path = stem_path(folder, image)
+        path = image_files(folder, image, suffixes[:1])[0]
         first = owner.setdefault(path, image)
         shared = first.scene != image.scene and (first.of_run or image.of_run)
-        if shared and any(path.with_name(path.name + suffix).is_file() for suffix in suffixes):
+        if shared and path.is_file():
             own = [folder / one.scene / one.camera / (one.stem + suffixes[0]) for one in (first, image)]
             raise DatasetError(
                 "DAT002",
-                f"{path}{suffixes[0]} would be used for two images: frame {first.frame_id} of scene {first.scene} and "
+                f"{path} would be used for two images: frame {first.frame_id} of scene {first.scene} and "
                 f"frame {image.frame_id} of scene {image.scene}",
                 f"put the files of each scene into a folder of its own: {own[0]} and {own[1]} ({DOCS})",
             )

@@ -160,13 +160,14 @@ def _coco_files(masks_dir: Path) -> list[Path]:
     """The JSON files of whole sets: `masks_dir` itself, or those at its top."""
     if masks_dir.is_file():
         return [masks_dir]
-    files = (path for path in masks_dir.glob("*.json") if path.name != LABELS and not path.name.startswith("."))
-    return sorted(path for path in files if path.is_file())
+    files = (path for path in masks_dir.iterdir() if path.suffix.lower() == ".json" and path.name != LABELS)
+    return sorted(path for path in files if not path.name.startswith(".") and path.is_file())
 
 
 def _holds(masks_dir: Path, suffix: str) -> bool:
     """Whether there is a file `CAMERA/NAME` or `SCENE/CAMERA/NAME` with a suffix."""
-    return any(not path.name.startswith(".") for depth in ("*/*", "*/*/*") for path in masks_dir.glob(depth + suffix))
+    patterns = (f"{depth}/*{end}" for depth in ("*", "*/*") for end in (suffix, suffix.upper()))
+    return any(not path.name.startswith(".") for pattern in patterns for path in masks_dir.glob(pattern))
 
 
 def survey(folder: Path, context: SemanticsContext, images: Iterable[ImageName]) -> tuple[str, ...]:

@@ -370,7 +370,7 @@ FILES = {
     "clouds of four columns": (
         lambda root: clouds(root, lambda values: np.ascontiguousarray(values[:, :4])),
         "cloud-columns",
-        ("4 values per point; it is read as 5",),
+        ("4 values per point; it is read as x, y, z, intensity, ring",),
     ),
     "clouds in millimetres": (lambda root: clouds(root, millimetres), "cloud-extent", ("millimetres",)),
     "clouds of zeros": (lambda root: clouds(root, np.zeros_like), "cloud-extent", ("at 0, 0, 0",)),

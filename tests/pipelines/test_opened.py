@@ -181,6 +181,17 @@ class TestFilesThatChangedSinceTheyWereLabelled:
         assert not (tmp_path / "place").exists()
 
 
+def test_a_perturbed_run_and_a_clean_one_are_compared_on_the_same_objects(drive, out, turned):
+    """Bins by camera, visibility and range have the data set's calibration, whatever that of the labels."""
+    clean, wrong = (json.loads(label("eval", folder, drive[0], "--json", "-").stdout)[0] for folder in (out, turned))
+    bins = [{(one["dimension"], one["bin"]): one for one in report["bins"]} for report in (clean, wrong)]
+    assert bins[0].keys() == bins[1].keys()
+    assert {name for name, _ in bins[0]} >= {"camera", "range"}
+    for name, one in bins[0].items():
+        assert one["objects"]["num_objects"] == bins[1][name]["objects"]["num_objects"], name
+    assert clean != wrong
+
+
 def test_other_code_is_noted_by_every_command_that_reads(out, root, tmp_path, monkeypatch):
     monkeypatch.setattr("pipelines.made_by.source_digest", lambda *_: "other")
     for command, more in [

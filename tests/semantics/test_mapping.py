@@ -201,6 +201,7 @@ def test_labels_that_map_to_nothing_are_counted_with_the_nearest_known_one():
     (text,) = unmapped_notices(mapping, {"dog": 2, "Pedestrain": 10} | {f"thing {k}" * 3: 1 for k in range(9)})
     assert "21 detected objects" in text
     assert "'Pedestrain' 10, did you mean 'pedestrian'?; 'dog' 2;" in text
+    assert "to 'background' if they are to be left out" in text
     assert "and 1 more labels" in text
     assert unmapped_notices(mapping, {}) == ()
     (text,) = unmapped_notices(default_mapping(NUSCENES, "same"), {"person": 1})

@@ -355,6 +355,16 @@ def test_a_coco_file_may_stand_in_a_folder_or_be_named_itself(tmp_path, frame, v
     assert fingerprint(tmp_path) != before
 
 
+@pytest.mark.parametrize("files", [{"labels": LABELS, "png": IDS}, {"json": [entry(IDS == 1), entry(IDS == 2)]}])
+def test_suffixes_may_be_capitals_and_other_hidden_files_may_stand_beside(folder, detect, files):
+    masks_dir = folder(**files)
+    (path,) = (masks_dir / "CAM_FRONT").iterdir()
+    path.rename(path.with_suffix(path.suffix.upper()))
+    for name in ("._drive_0001.png", "._drive_0001.json"):
+        path.with_name(name).write_bytes(b"\0")
+    assert len(detect(masks_dir)) == 2
+
+
 def test_text_files_of_yolo_name_a_converter(tmp_path):
     (tmp_path / "CAM_FRONT").mkdir()
     (tmp_path / "CAM_FRONT" / "drive_0001.txt").write_text("0 0.5 0.5 0.1 0.1")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError
 from pointsam.base.remote import DataPath, read_bytes
-from pointsam.datasets.io import ImageFile, RawPoints, image_size
+from pointsam.datasets.io import ImageFile, image_size, point_source
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Sweep
@@ -123,7 +123,7 @@ def sweep_at(path: DataPath, columns: tuple[str, ...], t_us: int, world_SE3_ego:
         t_us: its time.
         world_SE3_ego: pose of the LiDAR.
     """
-    return Sweep(RawPoints(path, columns), t_us, SE3.identity(), world_SE3_ego, RING_GAP_RAD, LIDAR)
+    return Sweep(point_source(path, columns), t_us, SE3.identity(), world_SE3_ego, RING_GAP_RAD, LIDAR)
 
 
 def text_lines(path: DataPath, what: str) -> list[str]:

@@ -14,10 +14,11 @@ from functools import cached_property
 from pointsam.base.errors import DatasetError, MissingFolderError
 from pointsam.base.paths import name_problem
 from pointsam.base.remote import DataPath, names_in
+from pointsam.datasets.clouds import SUFFIXES
 from pointsam.datasets.io import ImageFile
 from pointsam.datasets.kitti.files import text_lines
 
-SWEEPS = (".bin",)
+SWEEPS = SUFFIXES
 IMAGES = (".png", ".jpg", ".jpeg")
 TEXTS = (".txt",)
 

@@ -91,7 +91,7 @@ class Kitti:
                 raise DatasetError("DAT010", what, f"use one of: {known}")
             names, source = split_names(lists.path(split), sweeps.stems), f"{lists.path(split)}: zero frames"
         if not names:
-            hint = "check that the velodyne files were unpacked here (.bin), or choose another split"
+            hint = f"check that the sweeps were unpacked here ({', '.join(SWEEPS)}), or choose another split"
             raise DatasetError("DAT009", source, hint)
         prefix = _TESTING_PREFIX if folder == "testing" else ""
         return [prefix + name for name in names]

@@ -32,14 +32,19 @@ SPLITS = {
 }
 NEIGHBOURS = (-1, 1)
 _VALUES = 12
+_LATEST_S = 1e12
+"""Times are stored as whole microseconds of 64 bits."""
 
 _THINGS = {10: "car", 18: "truck", 20: "other_vehicle", 13: "other_vehicle", 16: "other_vehicle", 30: "person"}
 _THINGS |= {31: "bicyclist", 32: "motorcyclist", 252: "car", 253: "bicyclist", 254: "person", 255: "motorcyclist"}
 _THINGS |= {256: "other_vehicle", 257: "other_vehicle", 258: "truck", 259: "other_vehicle"}
 """Label to class; labels from 252 on are of moving objects."""
 _STUFF = (40, 44, 48, 49, 50, 51, 60, 70, 71, 72, 80, 81)
-"""Ground, buildings, nature and poles. All other labels are void: unlabelled (0), outlier (1), cycles without a rider
-(11, 15), other structure (52), other object (99), and labels that SemanticKITTI does not have."""
+"""Ground, buildings, nature and poles."""
+_VOID = (0, 1, 11, 15, 52, 99)
+"""Unlabelled, outlier, cycles without a rider, other structure, other object. Other labels are void too."""
+_UNKNOWN = 0.1
+"""Largest fraction of points with labels that SemanticKITTI does not have. More are in labels mapped for training."""
 
 
 class SemanticKitti:
@@ -112,6 +117,10 @@ class SemanticKitti:
         neighbours = {offset: self._sweep(name, other) for offset, other in near.items()} if posed else {}
         return Frame(frame_id, name, (sweep,), neighbours, (view,))
 
+    def place(self, frame_id: str) -> tuple[str, str]:
+        """Sequence and number of the frame ("08", "000123")."""
+        return self._parts(frame_id)
+
     def scene(self, frame_id: str) -> str:
         """The sequence of the frame."""
         return self._parts(frame_id)[0]
@@ -141,8 +150,8 @@ class SemanticKitti:
         points that camera 2 does not see, because images cannot label them.
 
         Raises:
-            DatasetError: DAT004 if the file cannot be read, DAT011 if the number of labels is not that of points; as
-                `frame` and `read_points`.
+            DatasetError: DAT004 if the file cannot be read, DAT011 if the number of labels is not that of points, or
+                more than a tenth has labels that SemanticKITTI does not have; as `frame` and `read_points`.
         """
         name, stem = self._parts(frame_id)
         files = self._labels(name)
@@ -155,11 +164,19 @@ class SemanticKitti:
         if len(value) != 4 * len(xyz):
             raise DatasetError(
                 "DAT011",
-                f"{path} has {len(value)} bytes, but the sweep has {len(xyz)} points of 4 bytes each",
+                f"{path} has {len(value) // 4} labels ({len(value)} bytes), but the sweep has {len(xyz)} points",
                 "use labels and velodyne of the same release",
             )
         value = value.view("<u4")
         semantic, instance = value & 0xFFFF, value >> 16
+        unknown = ~np.isin(semantic, (*_THINGS, *_VOID, *_STUFF))
+        if unknown.mean() > _UNKNOWN:
+            some = ", ".join(map(str, np.unique(semantic[unknown])[:5]))
+            raise DatasetError(
+                "DAT011",
+                f"{path} has labels that SemanticKITTI does not have: {some}",
+                "use the labels as published, not as they are mapped for training",
+            )
         table = np.full(0x10000, BACKGROUND, dtype=np.uint8)
         for label, kind in _THINGS.items():
             table[label] = self.taxonomy.class_id(kind)
@@ -225,7 +242,13 @@ class SemanticKitti:
 
     @lru_cache(maxsize=32)  # noqa: B019
     def _times(self, name: str) -> NDArray[np.float64] | None:
-        return _table(self._folder(name) / "times.txt", 1)
+        path = self._folder(name) / "times.txt"
+        times = _table(path, 1)
+        if times is not None and np.abs(times).max() > _LATEST_S:
+            raise DatasetError(
+                "DAT011", f"{path}: a time of {np.abs(times).max():g} s", "write seconds from the start of the sequence"
+            )
+        return times
 
     def _sweep(self, name: str, stem: str) -> Sweep:
         path, poses, times = self._sweeps(name).path(stem), self._poses(name), self._times(name)

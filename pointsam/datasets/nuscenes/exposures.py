@@ -8,7 +8,7 @@ from functools import cache
 from pointsam.base.errors import CalibrationError, RotationError
 from pointsam.base.paths import data_file, require_name
 from pointsam.base.remote import DataPath
-from pointsam.datasets.io import ImageFile, RawPoints
+from pointsam.datasets.io import ImageFile, point_source
 from pointsam.datasets.nuscenes.index import Index
 from pointsam.datasets.nuscenes.versions import table_path
 from pointsam.geometry.camera import PinholeCamera
@@ -44,7 +44,7 @@ class Exposures:
             DatasetError: as `file`.
         """
         path, t_us, mounting, pose = self._exposure("sweeps", row)
-        return Sweep(RawPoints(path, self._columns), t_us, mounting, pose, _RING_GAP_RAD, self._index.lidar)
+        return Sweep(point_source(path, self._columns), t_us, mounting, pose, _RING_GAP_RAD, self._index.lidar)
 
     def camera(self, row: int) -> CameraView:
         """A row of `images`.

@@ -68,7 +68,10 @@ def test_no_labels_is_no_truth_and_labels_of_another_sweep_are_refused(tmp_path)
         make_semantic(tmp_path / "b", values=[0, 0, 0, 0]).point_truth("08_000000")
 
 
-@pytest.mark.parametrize(("file", "text"), [("poses.txt", "1 2 3\n"), ("times.txt", "soon\n"), ("poses.txt", "")])
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("poses.txt", "1 2 3\n"), ("times.txt", "soon\n"), ("times.txt", "0\n1e300\n2\n"), ("poses.txt", "")],
+)
 def test_a_malformed_file_is_named(tmp_path, file, text):
     world = make_semantic(tmp_path)
     (tmp_path / "sequences" / "08" / file).write_text(text)

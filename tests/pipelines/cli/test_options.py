@@ -45,3 +45,21 @@ def test_names_of_columns_are_read_as_a_list(tmp_path):
     make_root(tmp_path, samples_per_scene=1)
     refused(label("check", tmp_path, "--columns", "x, y"), "DAT010", "z must be there once")
     assert label("check", tmp_path, "--columns", "x, y, z,intensity,ring").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "DATA", "--out", "s3://bucket/out"),
+        ("export", "OUT", "DATA", "--to", "ply", "--dest", "gs://bucket/x"),
+        ("report", "memory://out", "--dest", "page"),
+        ("report", "OUT", "--dest", "https://host/page"),
+        ("synth", "file:///tmp/world"),
+    ],
+)
+def test_a_url_is_not_taken_for_the_name_of_a_folder(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = label(*command)
+    assert result.exit_code == 2
+    assert "is a URL; give a path of this machine" in result.output
+    assert list(tmp_path.iterdir()) == []

@@ -109,10 +109,24 @@ def test_labels_that_map_to_nothing_are_counted_over_the_whole_run(tmp_path, kit
     write(tmp_path / "masks/image_2/000000.json", [BOX | {"label": one} for one in ("Pedestrain", "ship")])
     write(tmp_path / "masks/image_2/000001.json", [BOX | {"label": one} for one in ("Pedestrain", "Ignore")])
     result = run(kitti, "--split", "training")
-    assert "warning: 3 detected objects of labels that map to no class of 'kitti'" in result.output
+    assert (
+        "warning: 3 detected objects of labels that map to no class of 'kitti' (in a file for --mapping"
+        in result.output
+    )
     assert "'Pedestrain' 2, did you mean 'pedestrian'?; 'ship' 1" in result.output
     again = run(kitti, "--split", "training", "--json")
     assert json.loads(again.stdout)["summaries"][0]["unmapped"] == {"Pedestrain": 2, "ship": 1}
+
+
+def test_any_text_may_be_a_label(tmp_path, kitti, run):
+    labels = ("\ud800", "\x1b[31m", "", "x" * 100_000, "\0")
+    write(tmp_path / "masks/image_2/000000.json", [BOX | {"label": one} for one in labels])
+    write(tmp_path / "masks/image_2/000001.json", [])
+    for _ in range(2):
+        result = run(kitti, "--split", "training")
+        assert result.exit_code == 0, result.output
+        assert "warning: 5 detected objects" in result.output
+        assert "\x1b[31m" not in result.output
 
 
 def test_labels_are_named_as_the_cause_of_no_cluster(tmp_path, drive, scissors):

@@ -12,6 +12,7 @@ from helpers.training import make_labels, make_world
 
 from pointsam.base.errors import SchemaError
 from pointsam.datasets.kitti.objects import Kitti
+from pointsam.datasets.mapped import with_classes
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.store.reader import Labels
@@ -157,9 +158,12 @@ def test_a_run_that_is_not_finished_and_other_frames_are_reported(world, tmp_pat
     assert f"note: the run is not finished: {done[1]} frames" in result.output
 
 
-def test_labels_of_other_classes_than_the_ground_truth_are_refused(world, tmp_path):
-    make_labels(tmp_path / "out", world, taxonomy=Taxonomy("fewer", world.taxonomy.classes[:9]))
-    refused(label("eval", tmp_path / "out", world.root), "SCH004", tmp_path / "out", world.root, "--mapping")
+def test_a_class_that_the_labels_do_not_have_is_void(world, tmp_path):
+    fewer = Taxonomy("fewer", tuple(spec for spec in world.taxonomy.classes if spec.name != "bicycle"))
+    make_labels(tmp_path / "out", with_classes(world, fewer))
+    result = label("eval", tmp_path / "out", world.root)
+    assert result.exit_code == 0, result.output
+    assert "bicycle; `truth` of a mapping file assigns it" in result.output
 
 
 def test_the_public_function_refuses_other_data_too(world, outs, tmp_path):
