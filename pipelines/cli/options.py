@@ -27,7 +27,25 @@ _C = TypeVar("_C", bound="Callable[..., object] | click.Command")
 BAD_INPUT = 2
 QUARANTINED = 3
 BROKEN_RULE = 4
-PATH = click.Path(path_type=Path)
+
+
+class _Path(click.Path):
+    """A path on this machine. An empty one, as of an unset variable of a shell, would be the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path.
+
+        Raises:
+            click.BadParameter: on an empty path, or one with a character that no file system takes.
+        """
+        if not str(value).strip():
+            self.fail("the path is empty; the current folder is '.'", param, ctx)
+        if "\0" in str(value):
+            self.fail("the path holds a null character", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _Path(path_type=Path)
 _RECIPES = ("default", "paper")  # as in pointsam.stages.recipes, which is slow to import; a test compares them
 
 

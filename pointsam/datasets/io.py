@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.files import require_file
 from pointsam.base.images import DAMAGED, PHOTO_FORMATS, open_image
 from pointsam.base.remote import READ_ERRORS, DataPath, unreadable
 from pointsam.types import ImageSource, Sweep
@@ -50,6 +52,8 @@ class RawPoints:
             OSError: if it cannot be read.
             DatasetError: DAT006 if its size is not a multiple of the size of a point.
         """
+        if isinstance(self.path, Path):
+            require_file(self.path)
         with self.path.open("rb") as stream:
             raw = stream.read()
         point_bytes = 4 * len(self.columns)
@@ -90,6 +94,8 @@ class ImageFile:
         Raises:
             OSError: if it cannot be opened.
         """
+        if isinstance(self.path, Path):
+            require_file(self.path)
         return self.path.open("rb")
 
 

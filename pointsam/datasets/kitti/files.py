@@ -109,9 +109,8 @@ def read_calibration(path: DataPath) -> Calibration:
     """
     values: dict[str, list[str]] = {}
     for line in _lines(path, "calibration file"):
-        if line:
-            key, *numbers = line.replace(":", " ", 1).split()
-            values[key] = numbers
+        key, *numbers = line.replace(":", " ", 1).split() or [""]
+        values[key] = numbers
     if "Tr" in values:
         values.setdefault(_RECTIFICATION[0], ["1", "0", "0", "0", "1", "0", "0", "0", "1"])
     projection = _matrix(path, values, _PROJECTION, (3, 4))
@@ -184,6 +183,8 @@ def _label(path: DataPath, line: int, text: str) -> LabelRow:
         raise malformed("NaN or infinity")
     if kind != "DontCare" and min(numbers[7:10]) <= 0:
         raise malformed(f"height, width, length must be positive, got {numbers[7:10]}")
+    if not -1 <= numbers[1] <= 3:
+        raise malformed(f"occluded is {fields[1]}, expected -1 to 3")
     left, top, right, bottom, height, width, length, x, y, z, rotation_y = numbers[3:14]
     truncated, occluded = numbers[0], int(numbers[1])
     box, size = (left, top, right, bottom), (height, width, length)

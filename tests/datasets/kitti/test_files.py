@@ -86,6 +86,12 @@ def test_a_projection_of_no_pinhole_camera_is_CAL002(calib_file, P2):
     assert raised.value.code == "CAL002"
 
 
+def test_a_line_with_nothing_but_a_colon_is_passed_over(calib_file):
+    path = calib_file(":")
+    path.write_text(":\n \n" + path.read_text())
+    read_calibration(path)
+
+
 def test_a_missing_calibration_is_DAT004(tmp_path):
     with pytest.raises(DatasetError, match=r"gone\.txt") as raised:
         read_calibration(tmp_path / "gone.txt")
@@ -120,6 +126,7 @@ def test_a_turn_of_90_degrees_points_towards_the_camera(label_file):
         (CAR.replace("58.49", "nan"), "NaN"),
         (CAR.replace("1.67", "-1.67"), "must be positive"),
         (CAR.replace("Car", "Spaceship"), "unknown type 'Spaceship'"),
+        (" ".join([*CAR.split()[:2], "1e30", *CAR.split()[3:]]), "occluded is 1e30"),
     ],
 )
 def test_a_malformed_label_is_DAT011_with_file_and_line(label_file, row, says):
