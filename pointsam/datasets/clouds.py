@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.files import require_file
 from pointsam.base.remote import READ_ERRORS, DataPath, unreadable
 from pointsam.datasets import npy, pcd, ply
 from pointsam.datasets.columns import row_layout
@@ -65,13 +64,11 @@ class CloudFile:
         """A stream of the file's bytes.
 
         Raises:
-            OSError: if it cannot be opened or is not a regular file: opening a pipe would wait for its other end.
+            OSError: if it cannot be opened, or is a pipe or a device, which could be read for ever.
         """
-        path = self.path
-        if isinstance(path, Path) and not stat.S_ISREG(mode := path.stat().st_mode):
-            code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
-            raise OSError(code, "is a folder" if stat.S_ISDIR(mode) else "is not a regular file", str(path))
-        return path.open("rb")
+        if isinstance(self.path, Path):
+            require_file(self.path)
+        return self.path.open("rb")
 
     def content(self) -> bytes:
         """The bytes of the file.
