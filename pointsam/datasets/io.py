@@ -28,6 +28,8 @@ from pointsam.datasets.clouds import point_source as point_source
 from pointsam.datasets.columns import XYZ as XYZ
 from pointsam.types import ImageSource, Sweep
 
+_ENOUGH = 100
+"""Points of a sweep from which on they must not all be at one place."""
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 
 
@@ -88,8 +90,8 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
 
     Raises:
         DatasetError: DAT004 if the data are missing or cannot be read, DAT006 if the file ends within a point, DAT007
-            on another value that is not finite, DAT008 if there are no points or none has a position, DAT011 if the
-            source lacks a column or returns an array of another shape.
+            on another value that is not finite, DAT008 if there are no points, none has a position or all have
+            the same, DAT011 if the source lacks a column or returns an array of another shape.
     """
     source = sweep.source
     here = [column for column in columns if column in source.columns]
@@ -116,7 +118,19 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
     finite = np.isfinite(values)
     if not finite.all():
         _settle(values, finite, columns, source.name)
+    if set(XYZ) <= set(columns):
+        _require_places(values[:, [columns.index(axis) for axis in XYZ]], source.name)
     return values
+
+
+def _require_places(xyz: NDArray[np.float32], name: str) -> None:
+    """Refuse a sweep whose points are all at one place, as in a file of zeros: it would pass as one without objects."""
+    same = (xyz == xyz[np.isfinite(xyz[:, 0]).argmax()]) | np.isnan(xyz)
+    if len(xyz) >= _ENOUGH and same.all():
+        place = ", ".join(f"{value:g}" for value in np.nanmax(xyz, axis=0))
+        raise DatasetError(
+            "DAT008", f"{name}: all {len(xyz)} points are at {place}", "fetch the file again or leave the frame out"
+        )
 
 
 def _settle(values: NDArray[np.float32], finite: NDArray[np.bool_], columns: Sequence[str], name: str) -> None:

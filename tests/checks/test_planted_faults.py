@@ -373,7 +373,7 @@ FILES = {
         ("4 values per point; it is read as x, y, z, intensity, ring",),
     ),
     "clouds in millimetres": (lambda root: clouds(root, millimetres), "cloud-extent", ("millimetres",)),
-    "clouds of zeros": (lambda root: clouds(root, np.zeros_like), "cloud-extent", ("at 0, 0, 0",)),
+    "clouds of zeros": (lambda root: clouds(root, np.zeros_like), "readable", ("at 0, 0, 0",)),
     "clouds with shifted intensities": (
         lambda root: clouds(root, lambda values: values - np.float32([0, 0, 0, 300, 0])),
         "intensity-range",

@@ -95,6 +95,18 @@ def test_a_sweep_of_nothing_but_nan_is_DAT008(tmp_path):
     assert raised.value.code == "DAT008"
 
 
+@pytest.mark.parametrize("place", [0, 7.5])
+@pytest.mark.parametrize("gaps", [0, 50])
+def test_a_sweep_of_one_place_is_DAT008(tmp_path, place, gaps):
+    points = np.full((100, 5), float(place))
+    points[:gaps] = np.nan
+    with pytest.raises(DatasetError, match=f"all 100 points are at {place:g}, {place:g}, {place:g}") as raised:
+        read_points(sweep(write_points(tmp_path / "a.bin", points)))
+    assert raised.value.code == "DAT008"
+    points[-1, 1] += 1
+    assert len(read_points(sweep(write_points(tmp_path / "a.bin", points)))) == 100
+
+
 def test_an_intensity_that_is_not_finite_is_0_and_the_position_counts(tmp_path):
     points = np.ones((4, 5))
     points[[0, 2], 3] = np.nan, np.inf

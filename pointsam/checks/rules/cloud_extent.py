@@ -49,7 +49,7 @@ def _check(probe: Probe) -> Iterator[Problem]:
 RULE = Rule(
     id="cloud-extent",
     severity="error",
-    title="Points lie within 500 m of the sensor, in metres, and are not all at one place.",
+    title="Points lie within 500 m of the sensor, in metres, and hardly any at the same place.",
     remedy="State the unit (--columns x_mm,y_mm,z_mm,intensity), check the number of values per point, and that the "
     "file was downloaded whole.",
     of_frame=_check,

@@ -78,6 +78,7 @@ SPOILT = {
     "a sweep that ends within a point": ("DAT006", sensor_file("lidar", keep(0.999))),
     "an empty sweep": ("DAT008", sensor_file("lidar", keep(0))),
     "a sweep of NaN only": ("DAT008", sensor_file("lidar", nothing)),
+    "a sweep of zeros": ("DAT008", sensor_file("lidar", lambda path: path.write_bytes(bytes(path.stat().st_size)))),
     "a rotation that is none": ("CAL001", pose),
     "a focal length of zero": ("CAL002", focal_length),
 }
