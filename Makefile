@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 IN_PARALLEL := -n 2 --dist loadfile    # fixtures of a file are made once
 
-.PHONY: demo label test test-all check docs setup
+.PHONY: demo label test test-all check docs fuzz setup
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
@@ -34,6 +34,11 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+## make fuzz [FUZZ_EXAMPLES=200000]: reads damaged files of every kind; only errors with a code may come out
+FUZZ_EXAMPLES ?= 200000
+fuzz: setup
+	PYTHONPATH=tests:. OMP_NUM_THREADS=1 $(BIN)/python -m fuzz.fuzz --examples $(FUZZ_EXAMPLES)
 
 ## make docs: sets up and builds the documentation into site/; a broken link or reference fails the build
 docs: setup

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
-from pointsam.base.words import counted
+from pointsam.base.words import counted, nearest
 from pointsam.datasets.base import Dataset, HasKnownClasses, HasUnknownClasses
 
 _SHOWN = 10
@@ -33,9 +32,8 @@ def unknown_text(dataset: Dataset, frame_ids: Sequence[str]) -> str:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    lower = {one.lower(): one for one in known}
+    """Known names that end alike ("own.vehicle.car", "vehicle.car"), else one that is spelt alike."""
     last = name.lower().rpartition(".")[2]
-    near = [one for low, one in lower.items() if last in low.split(".")]
-    near += [lower[low] for low in get_close_matches(name.lower(), list(lower), 2, 0.7)]
-    found = list(dict.fromkeys(near))[:2]
-    return f"; nearest: {', '.join(found)}" if found else ""
+    alike = [one for one in known if last in one.lower().split(".")][:2]
+    found = ", ".join(alike) or nearest(name, known)
+    return f"; nearest: {found}" if found else ""

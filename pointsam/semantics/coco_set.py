@@ -10,13 +10,15 @@ from typing import Literal, TypeVar
 from pointsam.base.errors import DatasetError
 from pointsam.base.mask_files import DOCS, as_object, fraction, malformed, read_masks
 from pointsam.base.words import counted
-from pointsam.semantics.objects import Found, Size, needs_masks_error, other_size, shape_of
+from pointsam.semantics.objects import Found, Size, has_corners, needs_masks_error, other_size, shape_of
 from pointsam.semantics.places import ImageName, parts_of
 from pointsam.taxonomy import LabelMapping
 
 T = TypeVar("T")
 
 _MOST_FILES = 20
+_FEW = 0.05
+"""Share of boxes that may be wrong without suspicion that all are."""
 _EXAMPLE = "a COCO file with images, annotations and categories"
 
 
@@ -168,6 +170,7 @@ class CocoSet:
             for where, value, _, _ in entry.objects if entry in used else ():
                 if not (value.get("segmentation") or value.get("segments")):
                     raise needs_masks_error(entry.file, where)
+        self._require_convention(entry for entry in everything if entry in used)
         notices = []
         if absent:
             notices.append(
@@ -180,6 +183,24 @@ class CocoSet:
                 f"used{example}"
             )
         return tuple(notices)
+
+    def _require_convention(self, entries: Iterable[_Entry]) -> None:
+        """Refuse files in which many boxes seem to state two corners: the others would be wrong unnoticed."""
+        found = [
+            (is_so, entry.file, where)
+            for entry in entries
+            for where, value, _, _ in entry.objects
+            if entry.size is not None and (is_so := has_corners(value, entry.size)) is not None
+        ]
+        suspect = [(file, where) for is_so, file, where in found if is_so]
+        if len(suspect) > _FEW * len(found):
+            file, where = suspect[0]
+            raise malformed(
+                file,
+                f"`bbox` of {len(suspect)} of {counted(len(found), 'box')} leaves its image and seems to be "
+                f"[left, top, right, bottom], for example {where}",
+                "[left, top, width, height], COCO's convention,",
+            )
 
     def _names(self) -> str:
         return " and ".join(str(file) for file in self._files)

@@ -109,7 +109,9 @@ def unmapped_notices(mapping: LabelMapping, counts: Mapping[str, int]) -> tuple[
     known = (*mapping.classes, *mapping.taxonomy.names)
     others = mapping.taxonomy.coco
     shown = sorted(counts, key=lambda label: (-counts[label], label))
-    names = [f"{label!r} {counts[label]}{did_you_mean(others.get(label, label), known)}" for label in shown[:_SHOWN]]
+    names = [
+        f"{label!r:.60} {counts[label]}{did_you_mean(others.get(label, label), known)}" for label in shown[:_SHOWN]
+    ]
     more = f" and {len(shown) - _SHOWN} more labels" if len(shown) > _SHOWN else ""
     return (
         f"{counted(sum(counts.values()), 'detected object')} of labels that map to no class of "

@@ -171,8 +171,7 @@ def _box(path: DataPath, entry: Mapping[str, object], where: str, size: Size) ->
     corners = numbers.copy()
     if name == "bbox":
         corners[2:] += numbers[:2]
-        over = corners[2:] - size[::-1]
-        if (over > np.maximum(2, 0.05 * numbers[2:])).any() and _fits(numbers, size):
+        if _seems_corners(numbers, size):
             raise malformed(
                 path, f"{field} {numbers.tolist()} leaves the image: it seems to be [left, top, right, bottom]", _BOXES
             )
@@ -185,10 +184,19 @@ def _box(path: DataPath, entry: Mapping[str, object], where: str, size: Size) ->
     return left, top, right, bottom
 
 
-def _fits(corners: NDArray[np.float64], size: Size) -> bool:
-    """Whether four numbers are corners of a box in the image."""
-    inside = (corners[2:] <= np.array(size[::-1]) + 1).all() and (corners[:2] >= -1).all()
-    return bool(inside and (corners[2:] > corners[:2]).all())
+def has_corners(entry: Mapping[str, object], size: Size) -> bool | None:
+    """Whether the `bbox` of an object seems to hold two corners; None if it has none or it is not used."""
+    value = entry.get("bbox")
+    if entry.get("segmentation") or not isinstance(value, list) or len(value) != 4 or not all(map(_is_number, value)):
+        return None
+    return _seems_corners(np.array(value, dtype=np.float64), size)
+
+
+def _seems_corners(numbers: NDArray[np.float64], size: Size) -> bool:
+    """Whether four numbers leave the image as left, top, width, height, and are a box in it as two corners."""
+    low, high, extent = numbers[:2], numbers[2:], np.array(size[::-1])
+    leaves = (low + high - extent > np.maximum(2, 0.05 * high)).any()
+    return bool(leaves and (high <= extent + 1).all() and (low >= -1).all() and (high > low).all())
 
 
 def _require_pixels(path: DataPath, xy: NDArray[np.float64], where: str, size: Size) -> None:

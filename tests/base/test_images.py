@@ -1,6 +1,8 @@
 """Formats of image files and their decoders."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,26 @@ def test_a_missing_file_stays_a_missing_file(tmp_path):
 def test_images_are_opened_in_one_place(folder):
     openers = [path for path in folder.rglob("*.py") if "Image.open(" in path.read_text()]
     assert openers == [path for path in [PACKAGE / "base" / "images.py"] if folder == PACKAGE]
+
+
+def bomb(width, height):
+    """A PNG of a few bytes that states a large image."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side_px", [10_001, 14_000, 100_000])
+@pytest.mark.filterwarnings("error")
+def test_an_image_that_would_fill_the_memory_is_refused_by_its_header(tmp_path, side_px):
+    path = tmp_path / "one.png"
+    path.write_bytes(bomb(side_px, side_px))
+    (tmp_path / "one.json").write_text("{}")
+    for read in (read_image, image_size):
+        with pytest.raises(DatasetError, match=r"DAT005.*one\.png"):
+            read(ImageFile(path))
+    with pytest.raises(DatasetError, match=r"DAT011.*one\.png"):
+        InstancePng(LabelMapping(NUSCENES, {"car": "car"})).read(tmp_path / "one", (side_px, side_px))

@@ -156,6 +156,18 @@ def test_boxes_are_refused_where_masks_are_needed(opened):
         given.survey([TRAINING], needs_masks=True)
 
 
+def test_a_file_whose_boxes_are_corners_is_refused_whole_and_a_single_one_with_its_image(opened):
+    right = [annotation(segmentation=[], bbox=[10, 20, 20, 20]) for _ in range(30)]
+    wrong = annotation(segmentation=[], bbox=[40, 30, 70, 55])
+    given = opened(coco("000000.png", annotations=[*right, wrong, wrong]))
+    with pytest.raises(DatasetError, match=r"DAT011.*of 2 of 32 boxes leaves its image.*annotations\[30\]"):
+        given.survey([TRAINING], needs_masks=False)
+    given = opened(coco("000000.png", annotations=[*right, wrong]))
+    assert given.survey([TRAINING], needs_masks=False) == ()
+    with pytest.raises(DatasetError, match=r"DAT011.*annotations\[30\]\.bbox"):
+        given.read(TRAINING, SIZE)
+
+
 def test_the_size_of_the_image_must_be_right(opened):
     with pytest.raises(DatasetError, match=r"DAT011.*'000000\.png' 80 x 60 px, but the image has 40 x 30 px"):
         opened(coco("000000.png")).read(TRAINING, (30, 40))

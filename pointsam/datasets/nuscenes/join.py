@@ -9,13 +9,13 @@ A value of single frames (a rotation, an intrinsic matrix) is stored as it is an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import NamedTuple
 
 import numpy as np
 
 from pointsam.base.errors import BrokenRuleError, DatasetError
 from pointsam.base.remote import DataPath
+from pointsam.base.words import nearest
 from pointsam.datasets.nuscenes import schema
 from pointsam.datasets.nuscenes.annotations import read_boxes, read_categories, read_label_files
 from pointsam.datasets.nuscenes.columns import (
@@ -130,8 +130,7 @@ def lidar_channel(folder: DataPath, sensors: Iterable[schema.Sensor], wanted: st
         raise DatasetError(
             "DAT010", f"{table}: no sensor is a LiDAR; the channels are {other}", "give its sensor the modality lidar"
         )
-    near = get_close_matches((wanted or LIDAR).lower(), [name.lower() for name in lidars], 1)
-    best = next((name for name in lidars if [name.lower()] == near), lidars[0])
+    best = nearest(wanted or LIDAR, lidars) or lidars[0]
     what = f"several LiDARs: {', '.join(lidars)}" if wanted is None else f"no LiDAR is called {wanted!r}"
     listed = "" if wanted is None else f"; the LiDARs are {', '.join(lidars)}"
     raise DatasetError("DAT010", f"{table}: {what}{listed}", f"name one of them: --lidar {best}")

@@ -118,6 +118,17 @@ def test_labels_that_map_to_nothing_are_counted_over_the_whole_run(tmp_path, kit
     assert json.loads(again.stdout)["summaries"][0]["unmapped"] == {"Pedestrain": 2, "ship": 1}
 
 
+def test_any_text_may_be_a_label(tmp_path, kitti, run):
+    labels = ("\ud800", "\x1b[31m", "", "x" * 100_000, "\0")
+    write(tmp_path / "masks/image_2/000000.json", [BOX | {"label": one} for one in labels])
+    write(tmp_path / "masks/image_2/000001.json", [])
+    for _ in range(2):
+        result = run(kitti, "--split", "training")
+        assert result.exit_code == 0, result.output
+        assert "warning: 5 detected objects" in result.output
+        assert "\x1b[31m" not in result.output
+
+
 def test_labels_are_named_as_the_cause_of_no_cluster(tmp_path, drive, scissors):
     root, masks = drive
     shutil.copytree(masks, tmp_path / "masks")
