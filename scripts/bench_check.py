@@ -73,7 +73,8 @@ def measure(root):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - before
     peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return f"{seconds:.1f} s ({cpu_seconds() - used:.1f} s of CPU), {peak_mb:.0f} MB at most so far, exit {done.returncode}: {done.stdout.strip()[-400:]}"
+    spent = f"{seconds:.1f} s ({cpu_seconds() - used:.1f} s of CPU), at most {peak_mb:.0f} MB so far"
+    return f"{spent}, exit {done.returncode}: {done.stdout.strip()[-400:]}"
 
 
 def main():
