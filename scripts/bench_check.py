@@ -27,8 +27,9 @@ COPIES = 10
 
 
 class Named(NamedTuple):
-    """The field of sample_data.json that is needed."""
+    """The fields of sample_data.json that are needed; a row has two or more."""
 
+    token: str
     filename: str
 
 
