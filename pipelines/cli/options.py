@@ -30,10 +30,18 @@ _C = TypeVar("_C", bound="Callable[..., object] | click.Command")
 
 
 class LocalPath(click.Path):
-    """A path of this machine. A URL is refused: it would become a folder of that name."""
+    """A path of this machine.
+
+    A URL is refused, because it would become a folder of that name, and an empty path, as of an unset variable of a
+    shell, because it would be the current folder.
+    """
 
     def convert(self, value: str | PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path."""
+        if not str(value).strip():
+            self.fail("the path is empty; the current folder is '.'", param, ctx)
+        if "\0" in str(value):
+            self.fail("the path holds a null character", param, ctx)
         if _URL.match(str(value)):
             self.fail(f"{str(value)!r} is a URL; give a path of this machine, and copy the files yourself", param, ctx)
         return Path(str(super().convert(value, param, ctx)))

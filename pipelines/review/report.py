@@ -62,7 +62,7 @@ class WrittenPage:
     Args:
         path: its file.
         notes: frames and objects that were not scored, and why.
-        whole: whether all frames with ground truth could be scored.
+        whole: whether all chosen frames are shown, and all frames with ground truth could be scored.
     """
 
     path: Path
@@ -142,7 +142,8 @@ def write_report(
         notes += [f"a frame is not shown: {error.message}" for error in changed]
         content = _page(run, report, masks, figures, len(good), notes)
         (folder / "index.html").write_text(content, encoding="utf-8")
-    return WrittenPage(dest / "index.html", tuple(notes), report is None or not report.not_scored)
+    whole = not changed and (report is None or not report.not_scored)
+    return WrittenPage(dest / "index.html", tuple(notes), whole)
 
 
 def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from pointsam.base.errors import PointSamError
-from pointsam.base.files import write_together
+from pointsam.base.files import require_file, write_together
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -56,6 +57,7 @@ def read_document(
         PointSamError: from `refuse`, also if the file is missing or cannot be read; from `upgrade`.
     """
     try:
+        require_file(path)
         content = path.read_bytes()
     except OSError as error:
         raise refuse(f"cannot be read ({error.strerror})") from error
@@ -158,7 +160,9 @@ def parse_json(content: bytes | str) -> object:
         ValueError: if it is not JSON, repeats a key, holds NaN or is nested too deeply; the message says where.
     """
     try:
-        values: object = json.loads(content, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
+        values: object = json.loads(
+            content, object_pairs_hook=_no_repeats, parse_constant=_no_constant, parse_float=_finite
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return values
@@ -248,6 +252,13 @@ def _no_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
             raise ValueError(f"the key {key!r} is there twice")
         values[key] = value
     return values
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large for a number")
+    return number
 
 
 def _no_constant(text: str) -> object:

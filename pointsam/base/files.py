@@ -171,6 +171,16 @@ def require_free(path: Path, overwrite: bool) -> None:
         raise StoreError("OUT003", f"{path} already exists", "choose another name, or pass --overwrite")
 
 
+def require_file(path: Path) -> None:
+    """Refuse a pipe, socket or device, whose reading could wait for ever; those below /dev and /proc are as intended.
+
+    Raises:
+        OSError: if it is one; nothing on other files, and on missing ones.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir() and path.parts[1:2] not in (("dev",), ("proc",)):
+        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device", str(path))
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and its parents, synced to disk."""
     if path.is_dir():

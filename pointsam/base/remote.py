@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pointsam.base.errors import BackendError, DatasetError
+from pointsam.base.files import require_file
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -29,6 +30,8 @@ def data_path(place: str | DataPath) -> DataPath:
     """
     if not isinstance(place, str):
         return place
+    if not place.strip() or "\0" in place:
+        raise DatasetError("DAT001", f"{place!r} is not a path", "name the folder; the current one is '.'")
     if "://" not in place:
         return Path(place)
     if _PASSWORD.search(place):
@@ -83,6 +86,8 @@ def read_bytes(path: DataPath, what: str, hint: str | None = None) -> bytes:
         DatasetError: DAT004 with the reason if it is missing or cannot be read.
     """
     try:
+        if isinstance(path, Path):
+            require_file(path)
         return path.read_bytes()
     except READ_ERRORS as error:
         raise unreadable(what, str(path), error, hint) from error

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.files import require_file
 from pointsam.base.images import DAMAGED, PHOTO_FORMATS, open_image
 from pointsam.base.remote import READ_ERRORS, DataPath, unreadable
 from pointsam.datasets.clouds import RawPoints as RawPoints
@@ -55,6 +57,8 @@ class ImageFile:
         Raises:
             OSError: if it cannot be opened.
         """
+        if isinstance(self.path, Path):
+            require_file(self.path)
         return self.path.open("rb")
 
 

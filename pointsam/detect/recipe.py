@@ -51,11 +51,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "eval_epochs"):
-            require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "1 or more")
+            require(1 <= getattr(self, name) <= 10**6, f"train.{name}", getattr(self, name), "1 to a million")
         for name in ("learning_rate", "start_division", "end_division", "grad_clip", "checkpoint_minutes"):
-            require(getattr(self, name) > 0, f"train.{name}", getattr(self, name), "a number above 0")
+            require(0 < getattr(self, name) <= 1e9, f"train.{name}", getattr(self, name), "a number above 0, to 1e9")
         require(0 < self.warm_share < 1, "train.warm_share", self.warm_share, "a fraction between 0 and 1")
-        require(self.workers >= 0, "train.workers", self.workers, "0 or more")
+        require(0 <= self.workers <= 1024, "train.workers", self.workers, "0 to 1024")
+        require(0 <= self.seed < 2**63, "train.seed", self.seed, "0 to 2**63 - 1")
         require(all(0 < m < 1 for m in self.momentum), "train.momentum", self.momentum, "two numbers between 0 and 1")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +31,7 @@ class LiftConfig:
     occlusion: bool = False
 
     def __post_init__(self) -> None:
-        require(0 < self.min_depth_m < math.inf, "lift.min_depth_m", self.min_depth_m, "metres above 0")
+        require(0 < self.min_depth_m <= 1e6, "lift.min_depth_m", self.min_depth_m, "metres above 0")
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -38,9 +37,11 @@ class PromptConfig:
     def __post_init__(self) -> None:
         known = bool(self.sweeps) and set(self.sweeps) <= {-1, 0, 1}  # the neighbours that a Frame has
         require(known, "prompt.sweeps", self.sweeps, "one or more of -1, 0 and 1: the key sweep is 0")
-        require(0 <= self.close_m < math.inf, "prompt.close_m", self.close_m, "metres from 0")
-        require(self.max_prompts >= 1, "prompt.max_prompts", self.max_prompts, "a whole number from 1")
-        require(0 < self.min_depth_m < math.inf, "prompt.min_depth_m", self.min_depth_m, "metres above 0")
+        require(0 <= self.close_m <= 1e6, "prompt.close_m", self.close_m, "metres from 0 to a million")
+        require(
+            1 <= self.max_prompts <= 10**6, "prompt.max_prompts", self.max_prompts, "a whole number from 1 to a million"
+        )
+        require(0 < self.min_depth_m <= 1e6, "prompt.min_depth_m", self.min_depth_m, "metres above 0")
 
 
 def prompt_cloud(

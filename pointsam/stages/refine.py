@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,8 +45,8 @@ class RefineConfig:
     same_image_veto: bool = False
 
     def __post_init__(self) -> None:
-        require(0 <= self.range_coef < math.inf, "refine.range_coef", self.range_coef, "a number from 0, like 0.04")
-        require(0 <= self.rings < math.inf, "refine.rings", self.rings, "a number from 0, like 3.5")
+        require(0 <= self.range_coef <= 1e3, "refine.range_coef", self.range_coef, "a number from 0 to 1000, like 0.04")
+        require(0 <= self.rings <= 1e3, "refine.rings", self.rings, "a number from 0 to 1000, like 3.5")
         require(self.dims in (2, 3), "refine.dims", self.dims, "3, or 2 for the ground plane")
         require(self.min_points >= 0, "refine.min_points", self.min_points, "0 to keep every component, or more")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +38,7 @@ class TrimConfig:
 
     def __post_init__(self) -> None:
         for name in ("layer_m", "reach_m"):
-            require(0 <= getattr(self, name) < math.inf, f"trim.{name}", getattr(self, name), "metres from 0")
+            require(0 <= getattr(self, name) <= 1e6, f"trim.{name}", getattr(self, name), "metres from 0 to a million")
         require(self.min_body >= 1, "trim.min_body", self.min_body, "a whole number of points from 1")
 
 

@@ -182,3 +182,9 @@ def test_json_is_nested_up_to_a_depth():
 def test_defining_documents_does_not_load_pydantic():
     code = "import sys, pointsam, pointsam.store.reader, pipelines.documents; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e999"])
+def test_a_number_that_is_too_large_is_refused(number):
+    with pytest.raises(ValueError, match="too large"):
+        parse_json(f'{{"a": [{number}]}}')

@@ -169,3 +169,16 @@ def test_a_damaged_member_of_an_archive_is_DAT004_of_its_frame(tiny_kitti, tmp_p
         read()
     assert raised.value.code in ("DAT004", "DAT005")
     assert member.name in raised.value.message
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_in_a_data_set_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a")
+    sweep = Sweep(RawPoints(tmp_path / "a", COLUMNS), 0, SE3.identity(), SE3.identity())
+    for read in (
+        lambda: read_bytes(tmp_path / "a", "label file"),
+        lambda: read_image(ImageFile(tmp_path / "a")),
+        lambda: read_points(sweep),
+    ):
+        with pytest.raises(DatasetError, match=r"DAT004.*pipe"):
+            read()

@@ -169,14 +169,19 @@ def firing(rows, beams):
         lambda rows: rows * [1, 1, 1, 1 / 255, 0],
         lambda rows: np.where(np.arange(len(rows))[:, None] % 5 < 2, rows, 0),
         lambda rows: np.where(np.arange(len(rows))[:, None] % 5 < 2, rows, np.nan),
+        lambda rows: np.where(np.arange(len(rows))[:, None] % 2, rows, np.nan),
+        lambda rows: np.where(np.arange(len(rows))[:, None] % 3, rows, 0),
+        lambda rows: np.where(np.arange(len(rows))[:, None] % 3, np.nan, rows),
         lambda rows: rows - [0, 0, 10, 0, 0],
         lambda rows: rows[:200],
         lambda rows: np.round(rows, 2),
     ],
 )
-def test_clouds_differ(scene, change):
+@pytest.mark.parametrize("width", [4, 5])
+def test_clouds_differ(scene, change, width):
     """Orders of firing, intensities of other ranges, rows where nothing returned, other mountings, few points."""
-    scene[0] = with_cloud(scene[0], change(cloud(8000)).astype("<f4"))
+    rows = change(cloud(8000))[:, :width]
+    scene[0] = with_cloud(scene[0], rows.astype("<f4"), COLUMNS[:width])
     assert [problem for problem in found(scene) if problem[0].startswith("cloud")] == []
 
 

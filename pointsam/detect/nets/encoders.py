@@ -18,6 +18,9 @@ from pointsam.detect.nets.grid import Grid, Voxels, scatter_max, scatter_mean, v
 from pointsam.detect.nets.norm import BatchNorm, conv_norm_relu, norm_relu
 from pointsam.detect.nets.sparse import SparseConv3d, SparseModule, SparseSequential, SparseTensor, SubMConv3d
 
+MOST_CHANNELS = 65_536
+_CHANNELS = f"numbers from 1 to {MOST_CHANNELS}"
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -39,7 +42,7 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         widths = (self.pillar_channels, self.voxel_out, *self.voxel_channels)
-        require(min(widths) > 0, "encoder.channels", widths, "numbers from 1")
+        require(all(0 < width <= MOST_CHANNELS for width in widths), "encoder.channels", widths, _CHANNELS)
 
     @property
     def stride(self) -> int:
@@ -195,6 +198,12 @@ class NeckConfig:
         require(
             len(lengths) == 1 and bool(self.layers), "neck.layers", self.layers, "one entry per stage in all four lists"
         )
+        require(all(0 <= n <= 100 for n in self.layers), "neck.layers", self.layers, "numbers from 0 to 100")
+        strides = (*self.strides, self.out_stride)
+        require(all(1 <= n <= 64 for n in strides), "neck.strides and neck.out_stride", strides, "numbers from 1 to 64")
+        for name in ("channels", "up_channels"):
+            widths = getattr(self, name)
+            require(all(0 < width <= MOST_CHANNELS for width in widths), f"neck.{name}", widths, _CHANNELS)
 
 
 class Neck(nn.Module):

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from pointsam.base.errors import SchemaError
 
+_MOST_M = 10_000.0
+_MOST_VOXELS = 100_000
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -35,6 +38,13 @@ class Grid:
         low, high = self.range_m[:3], self.range_m[3:]
         if min(self.voxel_m) <= 0 or any(b <= a for a, b in zip(low, high, strict=True)):
             raise SchemaError("SCH005", f"grid: range {self.range_m}, voxels {self.voxel_m}", "give sizes above 0")
+        small = max(map(abs, self.range_m)) * 2 / _MOST_VOXELS
+        if not (all(abs(x) <= _MOST_M for x in self.range_m) and all(size >= small for size in self.voxel_m)):
+            raise SchemaError(
+                "SCH005",
+                f"grid: range {self.range_m}, voxels {self.voxel_m}",
+                f"give a range within {_MOST_M:.0f} m, and fewer than {_MOST_VOXELS} voxels along each axis",
+            )
         counts = [(b - a) / v for a, b, v in zip(low, high, self.voxel_m, strict=True)]
         if any(abs(count - round(count)) > 1e-4 for count in counts):
             raise SchemaError(

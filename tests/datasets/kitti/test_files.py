@@ -75,6 +75,12 @@ def test_a_projection_of_no_pinhole_camera_is_CAL002(calib_file, P2):
     assert raised.value.code == "CAL002"
 
 
+def test_a_line_with_nothing_but_a_colon_is_passed_over(calib_file):
+    path = calib_file(":")
+    path.write_text(":\n \n" + path.read_text())
+    read_calibration(path)
+
+
 def test_a_missing_calibration_is_DAT004(tmp_path):
     with pytest.raises(DatasetError, match=r"gone\.txt") as raised:
         read_calibration(tmp_path / "gone.txt")

@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from pointsam.base.errors import SchemaError  # noqa: E402
+from pointsam.detect.nets.encoders import NeckConfig  # noqa: E402
 from pointsam.detect.nets.grid import Grid, MapShape, scatter_max, scatter_mean, voxelize  # noqa: E402
 
 GRID = Grid((-8.0, -4.0, -2.0, 8.0, 4.0, 2.0), (0.5, 0.25, 1.0))
@@ -119,3 +120,23 @@ def test_voxels_may_miss_the_range_by_a_rounding(length, fits):
     else:
         with pytest.raises(SchemaError, match="SCH005"):
             Grid((0, 0, 0, length, 4, 1), (1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("range_m", "voxel_m"),
+    [
+        ((-1e30, -1.0, -1.0, 1e30, 1.0, 1.0), (1e30, 1.0, 1.0)),
+        ((-1.0, -1.0, -1.0, 1.0, 1.0, 1.0), (1e-300, 1.0, 1.0)),
+        ((-1.0, -1.0, -1.0, float("nan"), 1.0, 1.0), (1.0, 1.0, 1.0)),
+        ((-1.0, -1.0, -1.0, 1.0, 1.0, 1.0), (float("nan"), 1.0, 1.0)),
+    ],
+)
+def test_a_grid_beyond_reason_is_refused(range_m, voxel_m):
+    with pytest.raises(SchemaError, match="SCH005"):
+        Grid(range_m, voxel_m)
+
+
+@pytest.mark.parametrize("change", [{"strides": (0, 1, 1)}, {"strides": (10**30, 1, 1)}, {"channels": (2**70, 1, 1)}])
+def test_a_neck_beyond_reason_is_refused(change):
+    with pytest.raises(SchemaError, match="SCH005"):
+        NeckConfig(**change)
