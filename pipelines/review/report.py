@@ -15,7 +15,7 @@ from PIL import Image
 
 from pipelines.data import AS_FOUND, Reading
 from pipelines.documents import ClustersDocument
-from pipelines.opened import OpenedRun, note_unfinished, open_run
+from pipelines.opened import OpenedRun, open_run
 from pipelines.review.image_quality import image_quality
 from pipelines.review.page_folder import page_folder, require_replaceable
 from pipelines.review.parts import Parts, read_parts
@@ -101,7 +101,6 @@ def write_report(
             every shown frame have changed; and what reading raises.
     """
     run = open_run(out, data, masks_from, reading, mapping)
-    note_unfinished(run.labels, "clusters")
     require_replaceable(dest, overwrite, run.folders())
     _ = run.masks  # refuse other masks before anything is scored
     scores: dict[str, float] = {}

@@ -155,7 +155,8 @@ class Kitti:
             DatasetError: as `boxes`.
         """
         files, stem = self._place(frame_id)
-        return read_labels(files.labels.path(stem)) if stem in files.labels else None
+        path = files.labels.path(stem)
+        return read_labels(path) if path.is_file() else None
 
     @property
     def known_classes(self) -> tuple[str, ...]:
