@@ -11,7 +11,10 @@ from pointsam.base.remote import DataPath
 from pointsam.calibration.correction import RigCorrection, StoredCorrection, corrected, rig_of
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets import open_dataset, read_frame
-from pointsam.datasets.base import Dataset
+from pointsam.datasets.base import Dataset, HasLidarChannel
+from pointsam.datasets.mapped import with_classes
+from pointsam.store.document import DatasetId
+from pointsam.taxonomy import Taxonomy
 from pointsam.types import Frame
 
 
@@ -22,23 +25,64 @@ class ChangedCalibration(TypedDict):
     calibration: Mapping[str, StoredCorrection] | None
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a data set is read. None leaves a value to the data set, or to the run that is opened again.
+
+    Args:
+        adapter: name of the data set plug-in; None recognises it by the folder.
+        version: version folder of the tables, if there are several.
+        lidar: channel of the LiDAR whose points are labelled.
+        columns: names of all values of a point in files that do not state them.
+    """
+
+    adapter: str | None = None
+    version: str | None = None
+    lidar: str | None = None
+    columns: tuple[str, ...] | None = None
+
+    def open(self, root: DataPath) -> Dataset:
+        """The data set at a root.
+
+        Raises:
+            DatasetError: as `open_dataset`.
+        """
+        return open_dataset(root, self.adapter, self.version, lidar=self.lidar, columns=self.columns)
+
+    def words(self) -> list[str]:
+        """The words of a command line that say the same."""
+        columns = ",".join(self.columns) if self.columns else None
+        given = {"--dataset": self.adapter, "--version": self.version, "--lidar": self.lidar, "--columns": columns}
+        return [word for option, value in given.items() if value is not None for word in (option, value)]
+
+    def like(self, made: DatasetId) -> Reading:
+        """As a run read its data set, except for what is given here."""
+        if self.adapter not in (None, made.name):
+            return self
+        return Reading(made.name, self.version or made.version, self.lidar or made.lidar, self.columns or made.columns)
+
+
+AS_FOUND = Reading()
+"""Everything left to the data set, or to the run."""
+
+
 @dataclass(frozen=True, eq=False)
 class DataSpec:
     """A data set, and the changes of its calibration. A worker process gets this value and opens the data set itself.
 
     Args:
         root: its folder, on this machine or in an object store.
-        adapter: name of the data set plug-in; None recognises it by the folder.
-        version: version folder of the tables, if there are several.
+        reading: how it is read.
         noise: perturbation of the calibration, for studies.
         corrections: corrections of the calibration by rig (`pointsam-label calibrate`); None for none.
+        classes: classes that ground truth is mapped to; None for those of the data set.
     """
 
     root: DataPath
-    adapter: str | None = None
-    version: str | None = None
+    reading: Reading = AS_FOUND
     noise: Noise = CLEAN
     corrections: Mapping[str, RigCorrection] | None = None
+    classes: Taxonomy | None = None
 
     def plain(self) -> Dataset:
         """The data set with its own calibration.
@@ -46,7 +90,17 @@ class DataSpec:
         Raises:
             DatasetError: as `open_dataset`.
         """
-        return open_dataset(self.root, self.adapter, version=self.version)
+        dataset = self.reading.open(self.root)
+        return dataset if self.classes is None else with_classes(dataset, self.classes)
+
+    def made_from(self, dataset: Dataset) -> DatasetId:
+        """The entry of the data set in the document of a run.
+
+        Args:
+            dataset: the opened data set.
+        """
+        lidar = dataset.lidar if isinstance(dataset, HasLidarChannel) else self.reading.lidar
+        return DatasetId(dataset.name, self.reading.version, dataset.fingerprint(), lidar, self.reading.columns)
 
     def open(self) -> Dataset:
         """The data set with `noise` and `corrections`, as a run sees it.
@@ -125,6 +179,8 @@ class _ChangedDataset:
         self.boxes, self.velocities_mps, self.point_truth = dataset.boxes, dataset.velocities_mps, dataset.point_truth
         self.visibility_levels, self.visibility = dataset.visibility_levels, dataset.visibility
         self.past_sweeps = dataset.past_sweeps
+        if isinstance(dataset, HasLidarChannel):
+            self.lidar = dataset.lidar
 
     def frame(self, frame_id: str) -> Frame:
         """The changed frame."""

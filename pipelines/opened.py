@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from pipelines.data import DataSpec
+from pipelines.data import AS_FOUND, DataSpec, Reading
 from pipelines.documents import ClustersDocument, MasksDocument
-from pointsam.base.errors import DatasetError, QuarantinedError, SchemaError
+from pipelines.made_by import note_other_code
+from pointsam.base.errors import ChangedSourceError, DatasetError, QuarantinedError, SchemaError
 from pointsam.base.remote import DataPath, is_folder
 from pointsam.calibration.perturb import CLEAN, Noise
+from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.labels import require_same_classes, require_same_data
+from pointsam.semantics.mapping import load_mapping
 from pointsam.stages.frame import instance_map
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.store.reader import Labels
-from pointsam.types import FrameLabels, ImageMasks, InstanceMap
+from pointsam.store.sources import MASKS, UNREAD, require_same_masks, require_unchanged
+from pointsam.taxonomy import Taxonomy
+from pointsam.types import Frame, FrameLabels, ImageMasks, InstanceMap
 
 
 class StoredMasks:
@@ -67,6 +75,30 @@ class StoredMasks:
                 raise QuarantinedError(row.error_code, row.error, "correct the file, then run with --retry-failed")
         return images
 
+    def checked_sources(self, frame: Frame, images: Mapping[str, ImageMasks], again: bool = False) -> dict[str, str]:
+        """The digest of the masks of a frame, for the labels that are made from them; see `pointsam.store.sources`.
+
+        Args:
+            frame: the frame.
+            images: result of `images`. Runs of 0.1.0 stored no digests, but masks have the size of their image.
+            again: accept changed sweeps that the masks do not depend on.
+
+        Raises:
+            ChangedSourceError: DAT013 if an image or a sweep has changed since the masks were made.
+        """
+        made = self.labels.sources("masks", frame.frame_id)
+        require_unchanged(made, frame, "masks", lambda name: not (again and name.startswith(UNREAD)))
+        for view in frame.cameras:
+            masks, camera = images[view.name].masks, view.camera
+            if (masks.height_px, masks.width_px) != (camera.height_px, camera.width_px):
+                raise ChangedSourceError(
+                    "DAT013",
+                    f"{view.source.name} of {camera.width_px} x {camera.height_px} px has changed since its masks of "
+                    f"{masks.width_px} x {masks.height_px} px were made",
+                    "restore the image, or make masks and clusters again with another --out",
+                )
+        return {name: made[name] for name in (MASKS,) if name in made}
+
     def painted(self, image: ImageMasks, config: ClustersConfig) -> InstanceMap:
         """Instance map of an image: the object of every pixel."""
         return instance_map(image, self.taxonomy, self.document.config.semantic_overlap, config)
@@ -82,7 +114,8 @@ class OpenedRun:
 
     Attributes:
         labels: likewise.
-        truth: the data set with its own calibration, for ground truth and for metrics by camera and visibility.
+        truth: the data set with its own calibration and the classes of the run, for ground truth and for metrics by
+            camera and visibility.
         dataset: the data set with the noise and calibration of the run, for pictures and exports.
 
     Raises:
@@ -118,8 +151,11 @@ class OpenedRun:
 
         Raises:
             SchemaError, StoreError: as `masks`.
+            ChangedSourceError: DAT013 if the masks were made again since.
         """
-        images = self.masks.labels.masks(found.frame.frame_id)
+        frame_id, masks = found.frame.frame_id, self.masks.labels
+        require_same_masks(self.labels.sources("clusters", frame_id), masks.sources("masks", frame_id), frame_id)
+        images = masks.masks(frame_id)
         return {
             camera: [
                 (row.masks.rle[mask_id], cluster.class_id)
@@ -130,18 +166,36 @@ class OpenedRun:
             for camera, row in images.items()
         }
 
+    def require_unchanged(self, frame_id: str, images: bool = False) -> None:
+        """Compare the files of a frame with those that its labels were made of.
+
+        Args:
+            frame_id: the frame.
+            images: whether to compare the images and the masks too; else the sweeps only.
+
+        Raises:
+            ChangedSourceError: DAT013 naming the file.
+            SchemaError, StoreError, DatasetError: as `masks`, and what reading the frame raises.
+        """
+        frame, made = read_frame(self.truth, frame_id), self.labels.sources("clusters", frame_id)
+        require_unchanged(made, frame, "clusters")
+        if images:
+            masks = self.masks.labels.sources("masks", frame_id)
+            require_unchanged(masks, frame, "masks", lambda name: not name.startswith(UNREAD))
+            require_same_masks(made, masks, frame_id)
+
     def folders(self) -> list[Path]:
         """Folders of this machine that hold the labels, their masks and their data, now and when the run was made."""
         roots = (self.truth.root, self.labels.data_root("clusters"))
-        return [self.labels.out, self.masks.labels.out, *(root for root in roots if isinstance(root, Path))]
+        return [self.labels.out, self._masks_folder, *(root for root in roots if isinstance(root, Path))]
 
 
 def open_run(
     out: Path,
     root: DataPath | None = None,
     masks_from: Path | None = None,
-    adapter: str | None = None,
-    version: str | None = None,
+    reading: Reading = AS_FOUND,
+    mapping: Path | None = None,
 ) -> OpenedRun:
     """Open a finished run with its data and the calibration that it used.
 
@@ -149,8 +203,8 @@ def open_run(
         out: output folder with clusters.
         root: root of the data set, None for its place when the run was made.
         masks_from: folder of the masks that the clusters were made from, None for `out`.
-        adapter: type of the data set, None for the run's.
-        version: version folder of the tables, None for the run's.
+        reading: how the data set is read; what is left out is as in the run.
+        mapping: a mapping file whose `truth` is used in place of the run's.
 
     Raises:
         StoreError: OUT004 if there are no clusters.
@@ -160,13 +214,54 @@ def open_run(
     """
     labels = Labels(out)
     document = labels.document(ClustersDocument)
+    note_other_code(labels, "clusters")
     root = root or labels.data_root("clusters")
     if root is None or not is_folder(root):
         raise DatasetError("DAT001", f"the data of {out} are not at {root}", "pass their root: --data or DATA")
     rigs = {rig: one.correction() for rig, one in (document.calibration or {}).items()}
-    made = document.dataset
-    data = DataSpec(root, adapter or made.name, version or made.version, document.noise or CLEAN, rigs or None)
+    classes = document.taxonomy if mapping is None else mapped_anew(document.taxonomy, mapping)
+    data = DataSpec(root, reading.like(document.dataset), document.noise or CLEAN, rigs or None, classes)
     return OpenedRun(labels, data, masks_from or out)
+
+
+def mapped_anew(taxonomy: Taxonomy, mapping: Path) -> Taxonomy:
+    """The classes of labels with `truth` of a mapping file.
+
+    Raises:
+        SchemaError: SCH004 if the file has other classes; SCH001, SCH002 as `load_mapping`.
+    """
+    truth = load_mapping(mapping).taxonomy
+    if truth.names != taxonomy.names:
+        raise SchemaError(
+            "SCH004",
+            f"the classes of {mapping} are {list(truth.names)}, those of the labels {list(taxonomy.names)}",
+            "give the mapping file that the labels were made with; its `truth` may change",
+        )
+    return replace(taxonomy, truth=truth.truth)
+
+
+def classes_of(folder: Path) -> Taxonomy:
+    """The classes of the labels in an output folder.
+
+    Raises:
+        StoreError: OUT004 if there are no clusters.
+    """
+    return Labels(folder).document(ClustersDocument).taxonomy
+
+
+def read_as_in(folder: Path, data: DataSpec) -> DataSpec:
+    """Data of a run as the run read them: its type of data set, version, LiDAR and columns, where none are given.
+
+    Args:
+        folder: output folder of the run.
+        data: its data set.
+
+    Raises:
+        StoreError: OUT004 if the folder holds neither masks nor clusters.
+    """
+    labels = Labels(folder)
+    document = labels.document(ClustersDocument if "clusters" in labels.stages else MasksDocument)
+    return replace(data, reading=data.reading.like(document.dataset))
 
 
 def open_masks(folder: Path, data: DataSpec) -> tuple[StoredMasks, Dataset]:
@@ -180,8 +275,10 @@ def open_masks(folder: Path, data: DataSpec) -> tuple[StoredMasks, Dataset]:
         StoreError: OUT004 if there are no masks.
         SchemaError: SCH004 if they were made from other data.
     """
-    masks, dataset = StoredMasks(folder), data.open()
+    masks, dataset = StoredMasks(folder), read_as_in(folder, data).open()
     require_same_data(masks.labels, "masks", dataset)
+    note_other_code(masks.labels, "masks")
+    note_unfinished(masks.labels, "masks")
     return masks, dataset
 
 
@@ -207,4 +304,13 @@ def open_labels(folder: Path, dataset: Dataset, allow_noise: bool = False) -> La
             f"{labels.out} was made with a perturbed calibration ({noise})",
             "train on labels of a clean run, or pass --allow-noise to study the effect of noise",
         )
+    note_other_code(labels, "clusters")
+    note_unfinished(labels, "clusters")
     return labels
+
+
+def note_unfinished(labels: Labels, stage: str) -> None:
+    """Print a note to stderr if a stage is unfinished."""
+    left, planned = labels.unfinished(stage), len(labels.selection(stage))
+    if left:
+        print(f"note: {labels.out} is unfinished: {left} of {planned} frames have no {stage} yet", file=sys.stderr)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from pointsam.base.errors import BackendError, DefectError, OutOfMemoryError, PointSamError
@@ -42,17 +42,22 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskResult(Generic[Row]):
-    """Row and cost of a task."""
+    """Row and cost of a task, and digests of the data that it was made from (`pointsam.store.sources`)."""
 
     task: Task
     row: Row
     error: PointSamError | None
     seconds: dict[str, float]
     peak_mb: float
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def guarded(
-    work: Callable[[], Row], failed: Callable[[PointSamError], Row], task: Task, stopwatch: Stopwatch
+    work: Callable[[], Row],
+    failed: Callable[[PointSamError], Row],
+    task: Task,
+    stopwatch: Stopwatch,
+    sources: Mapping[str, str] | None = None,
 ) -> TaskResult[Row]:
     """Do a task. A bad frame is quarantined; errors that concern every frame stop the run.
 
@@ -61,6 +66,7 @@ def guarded(
         failed: makes the row of a quarantined frame or image.
         task: the task.
         stopwatch: its stopwatch.
+        sources: the mapping in which `work` stores the digests of what it reads; None if it stores none.
 
     Raises:
         PointSamError: any that does not concern a single frame; BCK008 if a model or the disk fails.
@@ -90,4 +96,4 @@ def guarded(
         ) from None
     if error is not None:
         row = failed(error)
-    return TaskResult(task, row, error, stopwatch.seconds, peak_mb())
+    return TaskResult(task, row, error, stopwatch.seconds, peak_mb(), sources or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
@@ -9,9 +10,13 @@ from typing import Literal
 
 from pointsam.base.document import OPTIONAL
 from pointsam.base.errors import SchemaError
+from pointsam.base.words import did_you_mean
 
 BACKGROUND = 255
 """class_id of a pixel or point without a class."""
+
+NO_CLASS = "background"
+"""Target of a label or of a name of ground truth that is deliberately no class."""
 
 
 TYPICAL_LWH_M: Mapping[str, tuple[float, float, float]] = MappingProxyType(
@@ -55,8 +60,8 @@ class ClassSpec:
         size_lwh_m: typical length, width and height, for boxes fitted to clusters; None = see `typical_lwh_m`.
         large: whether gaps between LiDAR rings widen its link distance and ground is not removed from it; None = see
             `is_large`.
-        coco: COCO labels of this class. They are only used to build a mapping, so comparisons and stored documents
-            leave them out.
+        coco: labels that networks give this class: names of COCO, or other words such as "van". They are only used to
+            build a mapping, so comparisons and stored documents leave them out.
     """
 
     name: str
@@ -93,12 +98,20 @@ class ClassSpec:
 class Taxonomy:
     """An ordered set of classes; class_id is the position.
 
+    Args:
+        name: name of the set.
+        classes: the classes.
+        truth: name of a ground-truth class or category -> name of a class here, or `NO_CLASS`; None = ground truth has
+            the names of the classes. It does not change labels, so comparisons leave it out.
+
     Raises:
-        SchemaError: SCH002 on an empty or too long list, a repeated name, or a COCO label that two classes have.
+        SchemaError: SCH002 on an empty or too long list, a repeated name, or a COCO label that two classes have;
+            SCH001 if `truth` names a class that is not there.
     """
 
     name: str
     classes: tuple[ClassSpec, ...]
+    truth: Mapping[str, str] | None = field(default=None, compare=False, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         names = self.names
@@ -116,6 +129,9 @@ class Taxonomy:
                 f"taxonomy {self.name!r}: COCO label {twice[0]!r} is stated by several classes",
                 "state a COCO label in the `coco` of one class",
             )
+        for target in (self.truth or {}).values():
+            if target != NO_CLASS:
+                self.class_id(target)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,8 +144,14 @@ class Taxonomy:
         return {label: spec.name for spec in self.classes for label in spec.coco}
 
     def as_dict(self) -> dict[str, object]:
-        """JSON values, as documents and tables hold them (`ClassSpec.as_dict`)."""
-        return {"name": self.name, "classes": [spec.as_dict() for spec in self.classes]}
+        """JSON values, as documents and tables hold them (`ClassSpec.as_dict`); `truth` is left out if it is None."""
+        values: dict[str, object] = {"name": self.name, "classes": [spec.as_dict() for spec in self.classes]}
+        return values if self.truth is None else {**values, "truth": dict(self.truth)}
+
+    @property
+    def truth_mapping(self) -> LabelMapping:
+        """Names of ground truth to these classes: `truth`, or the names of the classes themselves."""
+        return LabelMapping(self, {name: name for name in self.names} if self.truth is None else self.truth)
 
     def class_id(self, name: str) -> int:
         """Position of a class.
@@ -142,7 +164,7 @@ class Taxonomy:
         except ValueError:
             raise SchemaError(
                 "SCH001",
-                f"no class {name!r} in taxonomy {self.name!r}",
+                f"no class {name!r} in taxonomy {self.name!r}{did_you_mean(name, self.names)}",
                 f"use one of: {', '.join(self.names)}",
             ) from None
 
@@ -162,9 +184,12 @@ class BringsTaxonomy:
 class LabelMapping:
     """A mapping from the labels of a 2D network or data set to the classes of a taxonomy.
 
+    A label is looked up as it is written first, then without regard to case, spaces, underscores and hyphens, so that
+    "Traffic-Cone" is "traffic_cone". Labels that are alike in this way and mean different classes must match exactly.
+
     Args:
         taxonomy: the target taxonomy.
-        classes: class name by label; a label that is not listed is background.
+        classes: class name by label, or `NO_CLASS`; a label that is not listed is background too.
 
     Raises:
         SchemaError: SCH001 if a target class is not in the taxonomy.
@@ -172,11 +197,21 @@ class LabelMapping:
 
     taxonomy: Taxonomy
     classes: Mapping[str, str] = field(default_factory=dict)
+    _class_id: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    _alike: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", MappingProxyType(dict(self.classes)))
-        for target in self.classes.values():
-            self.taxonomy.class_id(target)
+        class_id = {label: self._id_of(target) for label, target in self.classes.items()}
+        ids: dict[str, set[int]] = {}
+        for label, found in class_id.items():
+            ids.setdefault(_plain(label), set()).add(found)
+        object.__setattr__(self, "_class_id", class_id)
+        object.__setattr__(self, "_alike", {text: min(found) for text, found in ids.items() if len(found) == 1})
+
+    def _id_of(self, target: str) -> int:
+        is_class = target != NO_CLASS or NO_CLASS in self.taxonomy.names
+        return self.taxonomy.class_id(target) if is_class else BACKGROUND
 
     def __reduce__(self) -> tuple[type[LabelMapping], tuple[Taxonomy, dict[str, str]]]:
         """Support for pickling to worker processes: a mapping proxy cannot be pickled."""
@@ -184,8 +219,17 @@ class LabelMapping:
 
     def class_id(self, label: str) -> int:
         """class_id of a label, BACKGROUND if the mapping does not list it."""
-        target = self.classes.get(label)
-        return BACKGROUND if target is None else self.taxonomy.class_id(target)
+        exact = self._class_id.get(label)
+        return self._alike.get(_plain(label), BACKGROUND) if exact is None else exact
+
+    def lists(self, label: str) -> bool:
+        """Whether the mapping says what a label is; a label that it lists as `NO_CLASS` is background on purpose."""
+        return label in self._class_id or _plain(label) in self._alike
+
+
+def _plain(label: str) -> str:
+    """A label without the differences that `LabelMapping` ignores."""
+    return re.sub(r"[\s_-]+", "", label).casefold()
 
 
 NUSCENES = Taxonomy(
@@ -209,20 +253,21 @@ or barrier."""
 KITTI = Taxonomy(
     "kitti",
     (
-        ClassSpec("car", vehicle=True, coco=("car",)),
-        ClassSpec("truck", vehicle=True, coco=("truck",)),
+        ClassSpec("car", vehicle=True, coco=("car", "van")),
+        ClassSpec("truck", vehicle=True, coco=("truck", "bus")),
         ClassSpec("tram", vehicle=True, coco=("train",)),
         ClassSpec("pedestrian", link_floor_m=0.65, crowd=True, role="rider", coco=("person",)),
         ClassSpec("cyclist", link_floor_m=0.65, role="ridden", needs_rider=True, coco=("bicycle",)),
     ),
 )
 """KITTI object classes that a camera can distinguish; Van, Person_sitting, Misc and DontCare are void in its ground
-truth."""
+truth. A van is a car and a bus a truck, the classes of nearest shape: what the ground truth calls a van or leaves out
+is not scored, and a truck that a network takes for a bus is not lost."""
 
 SEMANTICKITTI = Taxonomy(
     "semantickitti",
     (
-        ClassSpec("car", vehicle=True, coco=("car",)),
+        ClassSpec("car", vehicle=True, coco=("car", "van")),
         ClassSpec("truck", vehicle=True, coco=("truck",)),
         ClassSpec("other_vehicle", vehicle=True, coco=("bus", "train")),
         ClassSpec("person", link_floor_m=0.65, crowd=True, role="rider", coco=("person",)),

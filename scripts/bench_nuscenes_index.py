@@ -9,6 +9,7 @@ each step in its own process: wall time without imports, and peak resident memor
 
 import argparse
 import json
+import math
 import os
 import random
 import resource
@@ -26,6 +27,7 @@ CHANNELS = ("LIDAR_TOP", *(f"CAM_{c}" for c in CAMERAS), *(f"RADAR_{r}" for r in
 MODALITY = {"LIDAR": "lidar", "CAM": "camera", "RADAR": "radar"}
 # Exposures from one key frame to the next: 20 Hz, six times 12 Hz, five times 13 Hz; 34,149 * 77 = 2.63 million.
 EXPOSURES = dict(zip(CHANNELS, (10, *[6] * 6, 7, 6, 6, 6, 6), strict=True))
+CAMERA_YAWS_RAD = dict(zip(CAMERAS, map(math.radians, (0, 55, -55, 180, 110, -110)), strict=True))
 FRAMES_TO_OPEN = 100
 
 
@@ -74,7 +76,7 @@ def write_tables(root, scale, seed):
     for i in range(num_scenes):
         samples = [token() for _ in range(num_samples * (i + 1) // num_scenes - num_samples * i // num_scenes)]
         boxes = num_boxes * (i + 1) // num_scenes - num_boxes * i // num_scenes
-        _write_scene(tables, rng, token, f"scene-{i:04d}", samples, boxes, (category, log, sensors))
+        _write_scene(tables, rng, token, i, samples, boxes, (category, log, sensors))
     for table in tables.values():
         table.close()
     return {name: table.count for name, table in tables.items()}
@@ -88,11 +90,33 @@ def _pose(rng):
     }
 
 
+def _mounting(channel):
+    """Calibration of a sensor: cameras look outwards, the LiDAR to the front."""
+    if not channel.startswith("CAM"):
+        return {"translation": [0.9, 0.0, 1.8], "rotation": [1.0, 0.0, 0.0, 0.0], "camera_intrinsic": []}
+    half = CAMERA_YAWS_RAD[channel.removeprefix("CAM_")] / 2
+    w, z = math.cos(half) / 2, math.sin(half) / 2
+    return {
+        "translation": [1.5, 0.0, 1.5],
+        "rotation": [w + z, -w - z, w - z, z - w],
+        "camera_intrinsic": [[1266.0, 0.0, 816.0], [0.0, 1266.0, 491.0], [0.0, 0.0, 1.0]],
+    }
+
+
+def _ego_pose(scene, seconds):
+    """A vehicle at 8 m/s on a wide curve."""
+    turned = 0.02 * seconds
+    return {
+        "rotation": [math.cos(turned / 2), 0.0, 0.0, math.sin(turned / 2)],
+        "translation": [1000.0 + scene + 400 * math.sin(turned), 1500.0 + 400 * (1 - math.cos(turned)), 0.0],
+    }
+
+
 def _links(tokens, i):
     return {"prev": tokens[i - 1] if i else "", "next": tokens[i + 1] if i + 1 < len(tokens) else ""}
 
 
-def _write_scene(tables, rng, token, name, samples, num_boxes, shared):
+def _write_scene(tables, rng, token, number, samples, num_boxes, shared):
     category, log, sensors = shared
     scene, start_us = token(), 1_500_000_000_000_000 + rng.randrange(10**13)
     tables["scene"].add(
@@ -101,13 +125,13 @@ def _write_scene(tables, rng, token, name, samples, num_boxes, shared):
         nbr_samples=len(samples),
         first_sample_token=samples[0],
         last_sample_token=samples[-1],
-        name=name,
+        name=f"scene-{number:04d}",
         description="",
     )
     for i, sample in enumerate(samples):
         tables["sample"].add(token=sample, timestamp=start_us + i * 500_000, scene_token=scene, **_links(samples, i))
     for channel, sensor in sensors.items():
-        _write_chain(tables, rng, token, channel, sensor, samples, start_us)
+        _write_chain(tables, token, channel, sensor, samples, number, start_us)
     instance = token()
     tables["instance"].add(
         token=instance,
@@ -132,14 +156,13 @@ def _write_scene(tables, rng, token, name, samples, num_boxes, shared):
         )
 
 
-def _write_chain(tables, rng, token, channel, sensor, samples, start_us):
+def _write_chain(tables, token, channel, sensor, samples, number, start_us):
     image = channel.startswith("CAM")
     calibrated = token()
     tables["calibrated_sensor"].add(
         token=calibrated,
         sensor_token=sensor,
-        **_pose(rng),
-        camera_intrinsic=[[1266.0, 0.0, 816.0], [0.0, 1266.0, 491.0], [0.0, 0.0, 1.0]] if image else [],
+        **_mounting(channel),
     )
     stride = EXPOSURES[channel]
     suffix = "jpg" if image else "pcd.bin"
@@ -147,7 +170,7 @@ def _write_chain(tables, rng, token, channel, sensor, samples, start_us):
     for i, exposure in enumerate(tokens):
         t_us, key = start_us + i * 500_000 // stride, i % stride == 0
         folder = "samples" if key else "sweeps"
-        tables["ego_pose"].add(token=exposure, timestamp=t_us, **_pose(rng))
+        tables["ego_pose"].add(token=exposure, timestamp=t_us, **_ego_pose(number, (t_us - start_us) * 1e-6))
         tables["sample_data"].add(
             token=exposure,
             sample_token=samples[i // stride],

@@ -1,7 +1,7 @@
-"""Pages of the API reference, generated while mkdocs builds: one for each part of `pointsam`, from its docstrings.
+"""Pages that are generated while mkdocs builds: the rules of `check`, and the API reference from docstrings.
 
-mkdocs.yml names this file as a hook. Sources are listed by their paths and not imported, so that a new module needs no
-line here.
+mkdocs.yml names this file as a hook. Sources of the reference are listed by their paths and not imported, so that a
+new module needs no line here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+
+from pointsam.checks.rules import RULES
 
 PACKAGE = Path(__file__).resolve().parents[1] / "pointsam"
 LEFT_OUT = ("synth/assets",)
@@ -27,6 +29,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages, which exist in memory only."""
+    files.append(File.generated(config, "rules.md", content=_rules()))
     for part, modules in _parts().items():
         text = f"# pointsam.{part}\n\n" + "".join(f"::: {module}\n\n" for module in modules)
         files.append(File.generated(config, f"reference/{part}.md", content=text))
@@ -36,6 +39,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     )
     files.append(File.generated(config, "reference/index.md", content=f"# API reference\n\n{about}{rows}"))
     return files
+
+
+def _rules() -> str:
+    text = (
+        "# Rules of check\n\n"
+        "`pointsam-label check DATA`, and `run` and `masks` before they load a model, look for these mistakes in "
+        "[your own data](own_data.md). A violated rule of severity *error* ends with exit status 4; `--accept RULE` "
+        "continues. `pointsam-label explain RULE` prints the same text.\n"
+    )
+    return text + "".join(f"\n## {rule.id}\n\n*{rule.severity}*: {rule.title}\n\n{rule.remedy}\n" for rule in RULES)
 
 
 def _parts() -> dict[str, list[str]]:

@@ -73,6 +73,11 @@ def kitti_root():
     return _need(SHARED / "data" / "kitti_object")
 
 
+@pytest.fixture(scope="session")
+def kitti_tracking_root():
+    return _need(SHARED / "data" / "kitti_tracking")
+
+
 @pytest.fixture
 def tiny_kitti(tmp_path):
     """Two training frames and one testing frame; `add` writes more, `path` names a file of one."""

@@ -14,6 +14,7 @@ tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tom
 CHECKOUT = Path(pointsam.__file__).parents[1]
 DISTRIBUTIONS = {
     "PIL": "pillow",
+    "lzf": "python-neo-lzf",
     "nuscenes": "nuscenes-devkit",
     "rerun": "rerun-sdk",
     "sklearn": "scikit-learn",

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.cli.options import PATH, QUARANTINED, ROOT_OPTIONS, DataOptions, data_of, need_torch, options_of
+from pipelines.cli.options import (
+    CLASSES_OPTION,
+    PATH,
+    QUARANTINED,
+    ROOT_OPTIONS,
+    DataOptions,
+    data_of,
+    need_torch,
+    options_of,
+)
 from pointsam.base.remote import DataPath, data_path
 
 if TYPE_CHECKING:
@@ -21,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--recipe", default="synthetic-small", show_default=True, help="Recipe of the detector.")
 @options_of(ROOT_OPTIONS)
 @click.option("--labels", type=PATH, help="Output folder of pointsam-label for the training split.")
+@options_of((CLASSES_OPTION,))
 @click.option("--wrong", type=PATH, multiple=True, help="noise: labels made with a wrong calibration. Repeatable.")
 @click.option("--other", type=data_path, metavar="PATH", help="Another root: its validation split is scored as well.")
 @click.option("--other-split", default="", help="A further split of --other to score, such as train.")
@@ -39,6 +50,7 @@ def experiment(
     fraction: float,
     cost: float,
     labels: Path | None,
+    mapping: Path | None,
     wrong: tuple[Path, ...],
     seeds: str,
     train_split: str,
@@ -67,24 +79,26 @@ def experiment(
     mixsup-train experiment supervision --data world --labels labels --out runs --seeds 0,1,2
     """  # noqa: D301 - click needs the backspace character itself
     need_torch()
+    from pipelines.training.classes import in_classes_of
     from pipelines.training.experiment import ExperimentRequest, planned, run_experiment
     from pipelines.training.recipe_file import load_recipe
     from pipelines.training.settings import Inputs
     from pointsam.base.tables import text_table
 
-    inputs = Inputs(load_recipe(recipe, overrides), fraction, cost, labels, wrong)
+    data = in_classes_of(data_of(options), labels, mapping)
+    inputs = Inputs(load_recipe(recipe, overrides, data.classes), fraction, cost, labels, wrong)
     command = shlex.join(["mixsup-train", *sys.argv[1:]])
     splits, places = (train_split, val_split), _numbers(only)
     request = ExperimentRequest(
         name,
         inputs,
-        data_of(options),
+        data,
         out,
         seeds=_numbers(seeds),
         splits=splits,
         device=device,
         only=places,
-        other=None if other is None else data_of({"data": other}),
+        other=None if other is None else replace(data_of({"data": other}), classes=data.classes),
         other_split=other_split,
         command=command,
     )
@@ -94,6 +108,8 @@ def experiment(
     page = run_experiment(request)
     click.echo(page.text)
     click.echo(f"wrote {page.path}")
+    for note in page.notes:
+        click.echo(note, err=True)
     for what, why in page.left_out.items():
         click.echo(f"left out: {what}: {why}", err=True)
     if page.left_out:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -15,23 +14,29 @@ from pipelines.cli.options import (
     BROKEN_RULE,
     CLUSTERS_OPTIONS,
     DATA_OPTIONS,
-    DATASET_OPTION,
     MASKS_OPTIONS,
     PATH,
     QUARANTINED,
+    READING_OPTIONS,
+    TRUTH_MAPPING_OPTION,
+    DataOptions,
     PluginName,
+    ReadingOptions,
     RunOptions,
     UserErrors,
+    data_of,
     frame_list,
     options_of,
+    reading_of,
     request_of,
     without_help,
 )
+from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
 from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
 from pointsam import __version__
 from pointsam.base.remote import DataPath, data_path
-from pointsam.base.words import counted
+from pointsam.base.words import counted, did_you_mean
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -54,8 +59,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("data", type=data_path)
-@DATASET_OPTION
-@click.option("--version", help="Version folder of the tables, if there are several (v1.0-trainval).")
+@options_of(READING_OPTIONS)
 @click.option("--frames", help="Comma-separated frame ids.")
 @click.option("--split", help="Split or scene name (train, val, scene-0061).")
 @click.option(
@@ -63,40 +67,38 @@ def main() -> None:
 )
 @click.option("--all", "every", is_flag=True, help="Open the files of every frame.")
 @options_of((ACCEPT_OPTION,))
-@click.option("--json", "json_file", type=PATH, help="Also write the findings to this file.")
+@JSON_OPTION
 def check(
-    data: DataPath,
-    dataset: str | None,
-    version: str | None,
     frames: str | None,
     split: str | None,
     sample: int,
     every: bool,
     accepted: tuple[str, ...],
     json_file: Path | None,
+    **options: Unpack[DataOptions],
 ) -> None:
     """Check a data set for mistakes before it is labelled. DATA is not changed.
 
     Times, poses and calibrations of all frames are checked, and the sensor files of an even sample of them. Exit
     status 4: a rule is broken, or none of the opened frames can be read.
     """
-    from pipelines.data import DataSpec
     from pipelines.labelling.check import run_check
     from pipelines.labelling.request import Selection
-    from pointsam.base.files import write_together
 
+    data = data_of(options)
     found = run_check(
-        DataSpec(data, dataset, version),
+        data,
         Selection(frame_list(frames), split),
         None if every else sample,
         accepted,
     )
-    click.echo(found.text())
-    if json_file is not None:
-        write_together([(json_file, (json.dumps(found.as_dict(), indent=1) + "\n").encode())])
+    show(found.text(), found.as_dict(), json_file)
     if found.broken or not found.usable:
         sys.exit(BROKEN_RULE)
-    click.echo(f"next: pointsam-label run {shlex.quote(str(data))} --out OUT")
+    which = [] if split is None else ["--split", split]
+    which += [] if frames is None else ["--frames", frames]
+    words = [str(data.root), "--out", "OUT", *data.reading.words(), *which]
+    remark(f"next: pointsam-label run {shlex.join(words)}", json_file)
 
 
 @main.command()
@@ -105,11 +107,11 @@ def run(**options: Unpack[RunOptions]) -> None:
     """Run both stages: masks, then clusters."""
     request = request_of(options)
     if options["dry_run"]:
-        _plan(request, ("masks", "clusters"), options["as_json"])
+        _plan(request, ("masks", "clusters"), options["json_file"])
         return
     from pipelines.labelling.jobs import run_clusters, run_masks
 
-    _close(request, [run_masks(request), run_clusters(request)], options["as_json"])
+    _close(request, [run_masks(request), run_clusters(request)], options["json_file"])
 
 
 @main.command()
@@ -118,11 +120,11 @@ def masks(**options: Unpack[RunOptions]) -> None:
     """Run the 2D stage only. It writes the detections and candidate masks of every image."""
     request = request_of(options)
     if options["dry_run"]:
-        _plan(request, ("masks",), options["as_json"])
+        _plan(request, ("masks",), options["json_file"])
         return
     from pipelines.labelling.jobs import run_masks
 
-    _close(request, [run_masks(request)], options["as_json"])
+    _close(request, [run_masks(request)], options["json_file"])
 
 
 @without_help("device")
@@ -133,11 +135,11 @@ def clusters(**options: Unpack[RunOptions]) -> None:
     """Run the 3D stage only. It makes clusters from stored masks; no network runs."""
     request = request_of(options)
     if options["dry_run"]:
-        _plan(request, ("clusters",), options["as_json"])
+        _plan(request, ("clusters",), options["json_file"])
         return
     from pipelines.labelling.jobs import run_clusters
 
-    _close(request, [run_clusters(request)], options["as_json"])
+    _close(request, [run_clusters(request)], options["json_file"])
 
 
 @main.command()
@@ -146,24 +148,31 @@ def clusters(**options: Unpack[RunOptions]) -> None:
 @click.option("--png", type=PATH, help="Draw the cameras and a bird's-eye view to this file.")
 @click.option("--data", type=data_path, metavar="PATH", help="Data set root, if it has moved since the run.")
 @click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
-@click.option("--json", "as_json", is_flag=True, help="Print the clusters as JSON.")
+@options_of(READING_OPTIONS)
+@JSON_OPTION
 def inspect(
-    out: Path, frame: str, png: Path | None, data: DataPath | None, masks_from: Path | None, as_json: bool
+    out: Path,
+    frame: str,
+    png: Path | None,
+    data: DataPath | None,
+    masks_from: Path | None,
+    json_file: Path | None,
+    **options: Unpack[ReadingOptions],
 ) -> None:
     """Show how each cluster of a frame was made. FRAME is an id or a position in the run, from 0."""
     from pipelines.review.inspect import draw_labels, frame_summary
 
     document = frame_summary(out, frame)
-    click.echo(json.dumps(document.as_dict(), indent=1) if as_json else document.text())
+    show(document.text(), document.as_dict(), json_file)
     if png is not None:
-        draw_labels(out, document.frame_id, png, data, masks_from)
-        click.echo(f"drew {png}", err=as_json)
+        draw_labels(out, document.frame_id, png, data, masks_from, reading_of(options))
+        remark(f"drew {png}", json_file)
 
 
 @main.command("eval")
 @click.argument("out", type=PATH)
 @click.argument("data", type=data_path)
-@click.option("--json", "json_file", type=PATH, help="Also write the metrics to this file.")
+@JSON_OPTION
 @click.option("--markdown", type=PATH, help="Also write the tables to this file.")
 @click.option("--parquet", type=PATH, help="Also write one row per object and cluster to this file.")
 @click.option("--against", type=PATH, help="A second output folder to compare with.")
@@ -172,8 +181,7 @@ def inspect(
     metavar="SOURCE",
     help="Ground truth to use, such as panoptic, lidarseg, semantickitti or boxes.  [default: the best in DATA]",
 )
-@click.option("--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: the run's]")
-@click.option("--version", help="Version folder of the tables.  [default: the run's]")
+@options_of(READING_OPTIONS, (TRUTH_MAPPING_OPTION,))
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def evaluate(
     out: Path,
@@ -183,20 +191,23 @@ def evaluate(
     parquet: Path | None,
     against: Path | None,
     truth: str | None,
-    dataset: str | None,
-    version: str | None,
+    mapping: Path | None,
     overwrite: bool,
+    **options: Unpack[ReadingOptions],
 ) -> None:
     """Score labels against ground truth. OUT holds the labels, DATA the ground truth.
 
     Prints panoptic, class-agnostic and semantic quality, also by range, number of points, visibility and camera.
     """
     from pipelines.review.evaluate import run_eval
+    from pointsam.base.files import require_free
 
-    text, whole = run_eval(out, data, json_file, markdown, parquet, against, truth, overwrite, dataset, version)
-    click.echo(text)
-    click.echo(f"next: pointsam-label inspect {shlex.quote(str(out))} 0 --png frame.png")
-    if not whole:
+    if json_file not in (None, STDOUT):
+        require_free(json_file, overwrite)
+    found = run_eval(out, data, markdown, parquet, against, truth, overwrite, reading_of(options), mapping)
+    show(found.text, found.figures, json_file)
+    remark(f"next: {found.next_command}", json_file)
+    if not found.whole:
         sys.exit(QUARANTINED)
 
 
@@ -205,16 +216,31 @@ def evaluate(
 @click.argument("data", type=data_path, required=False)
 @click.option("--dest", type=PATH, required=True, help="Folder of the page.")
 @click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
-@click.option(
-    "--frames", "count", type=click.IntRange(1), default=12, show_default=True, help="Number of frames to show."
-)
+@click.option("--frames", help="Comma-separated ids of the frames to show.  [default: worst, best, some between]")
+@click.option("--show", "count", type=click.IntRange(1), default=12, show_default=True, help="Show so many frames.")
+@options_of(READING_OPTIONS, (TRUTH_MAPPING_OPTION,))
 @click.option("--overwrite", is_flag=True, help="Replace an existing page; other folders are never replaced.")
-def report(out: Path, data: DataPath | None, dest: Path, masks_from: Path | None, count: int, overwrite: bool) -> None:
+def report(
+    out: Path,
+    data: DataPath | None,
+    dest: Path,
+    masks_from: Path | None,
+    frames: str | None,
+    count: int,
+    mapping: Path | None,
+    overwrite: bool,
+    **options: Unpack[ReadingOptions],
+) -> None:
     """Write a page about the labels of OUT. It shows metrics, charts, the worst and best frames, and a 3D view."""
     from pipelines.review.report import write_report
 
-    page = write_report(out, dest, data, masks_from, count, overwrite)
-    click.echo(f"wrote {page}\nnext: open it in a browser; no server is needed")
+    reading = reading_of(options)
+    page = write_report(out, dest, data, masks_from, count, overwrite, frame_list(frames), reading, mapping)
+    for note in page.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"wrote {page.path}\nnext: open it in a browser; no server is needed")
+    if not page.whole:
+        sys.exit(QUARANTINED)
 
 
 @main.command()
@@ -222,8 +248,15 @@ def report(out: Path, data: DataPath | None, dest: Path, masks_from: Path | None
 @click.argument("data", type=data_path)
 @click.option("--to", "form", type=PluginName("exporters"), required=True, help="Format.")
 @click.option("--dest", type=PATH, required=True, help="Folder to write to.")
-@click.option("--version", help="Version folder of the tables.")
-@click.option("--eval-set", "split", default="val", show_default=True, help="Name of the split that the files are for.")
+@options_of(READING_OPTIONS)
+@click.option("--eval-set", "split", help="Split that the files are for.  [default: that of the labels]")
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="OWN=NAME",
+    help="Name of an own class in the format; OWN=background leaves its objects out. Repeatable.",
+)
 @click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def export(
@@ -231,36 +264,50 @@ def export(
     data: DataPath,
     form: str,
     dest: Path,
-    version: str | None,
-    split: str,
+    split: str | None,
+    classes: tuple[str, ...],
     masks_from: Path | None,
     overwrite: bool,
+    **options: Unpack[ReadingOptions],
 ) -> None:
     """Write labels in another tool's format. See docs/exports.md."""
     from pipelines.review.export import export as write
     from pipelines.review.export import format_of
 
-    written, note = write(out, data, dest, form, version, split, masks_from, overwrite), format_of(form).note
-    click.echo(f"wrote {counted(written.frames, 'frame')} to {dest} ({form})")
-    for text in (*written.notes(), *([note] if note else [])):
+    names, reading = dict(_pair(text) for text in classes), reading_of(options)
+    written, note = write(out, data, dest, form, reading, split, masks_from, overwrite, names), format_of(form).note
+    click.echo(f"wrote {counted(written.frames, 'frame')} of split {written.split!r} to {dest} ({form})")
+    for text in (*written.notes, *([note] if note else [])):
         click.echo(f"note: {text}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    own, equals, name = text.partition("=")
+    if not (own and equals and name):
+        raise click.BadParameter(f"{text!r}: write OWN=NAME, such as worker=pedestrian", param_hint="--class")
+    return own, name
 
 
 @main.command()
 @click.argument("code", required=False)
 def explain(code: str | None) -> None:
     """Explain an error CODE, or a rule of `check`. Without a code, list all codes and rules."""
+    from pointsam.base.errors import SchemaError
     from pointsam.base.explanations import explain as text_of
     from pointsam.base.explanations import titles
     from pointsam.checks.rules import RULES
 
     rules = {rule.id: rule for rule in RULES}
-    if code in rules:
-        rule = rules[code]
-        click.echo(f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}")
-        return
     if code is not None:
-        click.echo(text_of(code))
+        rule = rules.get(code.lower())
+        if rule is not None:
+            click.echo(f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}")
+        elif code.upper() in titles():
+            click.echo(text_of(code))
+        else:
+            near = did_you_mean(code, (*titles(), *rules))
+            problem = f"there is no error code or rule {code!r}{near}"
+            raise SchemaError("SCH005", problem, "pointsam-label explain lists all")
         return
     click.echo("\n".join(f"{known}  {title}" for known, title in titles().items()))
     click.echo("\n" + "\n".join(f"{rule.id}  {rule.title}" for rule in RULES))
@@ -309,13 +356,13 @@ def weights_verify(name: str) -> None:
 
 
 @main.command("plugins")
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
-def list_plugins(as_json: bool) -> None:
+@JSON_OPTION
+def list_plugins(json_file: Path | None) -> None:
     """List the plug-ins. Prints the group, name and package of each, and whether it loads."""
     from pipelines.cli.plugins import listing, table
 
     rows = listing()
-    click.echo(json.dumps(rows, indent=1) if as_json else table(rows))
+    show(table(rows), rows, json_file)
 
 
 main.add_command(noise)
@@ -324,19 +371,19 @@ main.add_command(synth)
 main.add_command(demo)
 
 
-def _plan(request: Request, stages: tuple[str, ...], as_json: bool) -> None:
+def _plan(request: Request, stages: tuple[str, ...], json_file: Path | None) -> None:
     from pipelines.labelling.plan import plan
 
     estimate = plan(request, stages)
-    click.echo(json.dumps(estimate.as_dict(), indent=1) if as_json else estimate.text())
+    show(estimate.text(), estimate.as_dict(), json_file)
 
 
-def _close(request: Request, summaries: list[Summary], as_json: bool) -> None:
+def _close(request: Request, summaries: list[Summary], json_file: Path | None) -> None:
     """Print the summary and the next command; exit with status 3 if frames are quarantined."""
     from pipelines.labelling.closing import closing
 
     document = closing(request, summaries)
-    click.echo(json.dumps(document.as_dict(), indent=1) if as_json else document.text())
+    show(document.text(), document.as_dict(), json_file)
     if document.failures:
         sys.exit(QUARANTINED)
 

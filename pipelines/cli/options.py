@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
 import click
 
+from pipelines.cli.output import JSON_OPTION
 from pointsam.base import interrupts
 from pointsam.base.errors import BrokenRuleError, DatasetError, OutOfMemoryError, PointSamError, StoreError
 from pointsam.base.plugins import Group, names
@@ -19,33 +22,37 @@ from pointsam.base.remote import DataPath, data_path
 from pointsam.base.terminal import visible_streams
 
 if TYPE_CHECKING:
-    from pipelines.data import DataSpec
+    from pipelines.data import DataSpec, Reading
     from pipelines.labelling.request import Request
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(//|/|\\)")
 _C = TypeVar("_C", bound="Callable[..., object] | click.Command")
 
-BAD_INPUT = 2
-QUARANTINED = 3
-BROKEN_RULE = 4
 
+class LocalPath(click.Path):
+    """A path of this machine. A URL is refused, which would become a folder of that name, and an empty path, as of an
+    unset variable of a shell, which would be the current folder.
+    """
 
-class _Path(click.Path):
-    """A path on this machine. An empty one, as of an unset variable of a shell, would be the current folder."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: str | PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path.
 
         Raises:
-            click.BadParameter: on an empty path, or one with a character that no file system takes.
+            click.BadParameter: on anything else.
         """
         if not str(value).strip():
             self.fail("the path is empty; the current folder is '.'", param, ctx)
         if "\0" in str(value):
             self.fail("the path holds a null character", param, ctx)
-        return super().convert(value, param, ctx)
+        if _URL.match(str(value)):
+            self.fail(f"{str(value)!r} is a URL; give a path of this machine, and copy the files yourself", param, ctx)
+        return Path(str(super().convert(value, param, ctx)))
 
 
-PATH = _Path(path_type=Path)
+BAD_INPUT = 2
+QUARANTINED = 3
+BROKEN_RULE = 4
+PATH = LocalPath(path_type=Path)
 _RECIPES = ("default", "paper")  # as in pointsam.stages.recipes, which is slow to import; a test compares them
 
 
@@ -80,9 +87,46 @@ class PluginName(click.types.StringParamType):
         return f"[{'|'.join(names(self._group))}]"
 
 
-DATASET_OPTION = click.option(
-    "--dataset", type=PluginName("datasets"), help="Type of the data set.  [default: recognised by its files]"
+class RenamedOption(click.Option):
+    """An option with a former name. Both work; help shows the first."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Its line in the help."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
+def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    """Comma-separated names; `open_dataset` checks them."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))
+
+
+READING_OPTIONS = (
+    click.option(
+        "--dataset",
+        type=PluginName("datasets"),
+        help="Type of the data set.  [default: the run's, or recognised by its files]",
+    ),
+    click.option(
+        "--version", help="Version folder of the tables, if there are several (v1.0-trainval).  [default: the run's]"
+    ),
+    click.option(
+        "--lidar",
+        metavar="CHANNEL",
+        help="LiDAR whose points are labelled, in data with several.  [default: the run's, or LIDAR_TOP]",
+    ),
+    click.option(
+        "--columns",
+        callback=_names,
+        metavar="x,y,z,...",
+        help="Values of a point in raw LiDAR files, in their order; _ for one that nothing reads.  "
+        "[default: the run's, or those of the layout]",
+    ),
 )
+"""How the data set is read. Every command that takes a data set has them; one that opens a run reads as the run did."""
 ENGINE_OPTION = click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
@@ -97,11 +141,18 @@ ACCEPT_OPTION = click.option(
     metavar="RULE",
     help="Go on although the data break this rule of pointsam-label check.",
 )
+TRUTH_MAPPING_OPTION = click.option(
+    "--mapping", type=PATH, help="Mapping file whose `truth` is used.  [default: that of the run's file]"
+)
+CLASSES_OPTION = click.option(
+    "--mapping",
+    type=PATH,
+    help="Mapping file with own classes (docs/mapping.md).  [default: the classes of the labels]",
+)
 DATA_OPTIONS = (
     click.argument("data", type=data_path),
     click.option("--out", type=PATH, required=True, help="Output folder. Running again continues it."),
-    DATASET_OPTION,
-    click.option("--version", help="Version folder of the tables, if there are several (v1.0-trainval)."),
+    *READING_OPTIONS,
     click.option("--frames", help="Comma-separated frame ids."),
     click.option("--split", help="Split or scene name (train, val, scene-0061)."),
     click.option("--sample", type=click.IntRange(1), help="Use so many of them, evenly spaced.  [default: all]"),
@@ -123,7 +174,7 @@ DATA_OPTIONS = (
     click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Process every N-th shard, from I."),
     click.option("--retry-failed", is_flag=True, help="Redo shards that hold quarantined frames."),
     click.option("--dry-run", is_flag=True, help="Print the number of images, hours and bytes; write nothing."),
-    click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
+    JSON_OPTION,
 )
 MASKS_OPTIONS = (
     click.option("--masks", "backend", type=PluginName("segmenters"), help="Segmenter.  [default: the recipe's]"),
@@ -139,23 +190,29 @@ MASKS_OPTIONS = (
 )
 ROOT_OPTIONS = (
     click.option("--data", type=data_path, metavar="PATH", required=True, help="Root of the data set."),
-    DATASET_OPTION,
-    click.option("--version", help="Version folder of the tables."),
+    *READING_OPTIONS,
     click.option("--device", default="cpu", show_default=True, help="Device of the networks: cpu, cuda or cuda:1."),
 )
 """Options of `mixsup-train`."""
 CLUSTERS_OPTIONS = (click.option("--no-sar", is_flag=True, help="Disable separability-aware refinement."),)
 
 
-class _Root(TypedDict):
+class ReadingOptions(TypedDict, total=False):
+    """Values of READING_OPTIONS."""
+
+    dataset: str | None
+    version: str | None
+    lidar: str | None
+    columns: tuple[str, ...] | None
+
+
+class _Root(ReadingOptions):
     data: DataPath
 
 
 class DataOptions(_Root, total=False):
     """Values of the options that name a data set and change its calibration."""
 
-    dataset: str | None
-    version: str | None
     noise: tuple[str, ...]
     calibration: Path | None
 
@@ -175,7 +232,7 @@ class _Run(DataOptions):
     shard: str
     retry_failed: bool
     dry_run: bool
-    as_json: bool
+    json_file: Path | None
 
 
 class RunOptions(_Run, total=False):
@@ -297,6 +354,13 @@ def need_torch() -> None:
     require_packages("detect", "torch", "safetensors", "tensorboard")
 
 
+def reading_of(options: ReadingOptions) -> Reading:
+    """How a command's options say that the data set is read."""
+    from pipelines.data import Reading
+
+    return Reading(options.get("dataset"), options.get("version"), options.get("lidar"), options.get("columns"))
+
+
 def data_of(options: DataOptions) -> DataSpec:
     """The data set that a command's options name, with its change of the calibration.
 
@@ -310,8 +374,7 @@ def data_of(options: DataOptions) -> DataSpec:
     file = options.get("calibration")
     return DataSpec(
         root=options["data"],
-        adapter=options.get("dataset"),
-        version=options.get("version"),
+        reading=reading_of(options),
         noise=noise_of(options.get("noise", ())),
         corrections=None if file is None else read_correction(file),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -13,16 +12,18 @@ from click.core import ParameterSource
 
 from pipelines.cli.options import (
     DATA_OPTIONS,
-    DATASET_OPTION,
     MASKS_OPTIONS,
     PATH,
     QUARANTINED,
+    READING_OPTIONS,
     DataOptions,
+    RenamedOption,
     RunOptions,
     data_of,
     options_of,
     request_of,
 )
+from pipelines.cli.output import show
 from pointsam.base.remote import data_path
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def noise(**options: Unpack[_NoiseOptions]) -> None:
     from pipelines.robustness.sweep import frames_of, run_noise
     from pointsam.calibration.perturb import CLEAN
 
-    remask, as_json = options["remask"], options["as_json"]
+    remask, json_file = options["remask"], options["json_file"]
     if remask == (options["masks_from"] is not None):
         raise click.BadParameter("give either --masks-from or --remask", param_hint="--masks-from")
     if options["calibration"] is not None:
@@ -94,7 +95,7 @@ def noise(**options: Unpack[_NoiseOptions]) -> None:
     if options["dry_run"]:
         frames, names = len(frames_of(request, cells, remask)), [cell.name for cell in cells]
         listed = f"{frames} frames, {len(cells)} cells, each with and without SAR: {', '.join(names)}"
-        click.echo(json.dumps({"frames": frames, "cells": names}) if as_json else listed)
+        show(listed, {"frames": frames, "cells": names}, json_file)
         return
     summary = run_noise(request, cells, remask)
     for frame_id, why in summary.failures.items():
@@ -106,7 +107,7 @@ def noise(**options: Unpack[_NoiseOptions]) -> None:
         text = write_sweep(request.out, shlex.join(["pointsam-label", *sys.argv[1:]]))
         text += f"\nnext: read {shlex.quote(str(request.out / 'noise.md'))}"
     about = {"out": str(request.out), "cells": len(cells), "shards_left": left, "failures": summary.failures}
-    click.echo(json.dumps(about) if as_json else text)
+    show(text, about, json_file)
     if summary.failures:
         sys.exit(QUARANTINED)
 
@@ -114,9 +115,8 @@ def noise(**options: Unpack[_NoiseOptions]) -> None:
 @click.command()
 @click.argument("data", type=data_path)
 @click.option("--masks-from", type=PATH, required=True, help="Output folder of a labelling run: its masks are used.")
-@click.option("--out", "dest", type=PATH, required=True, help="JSON file to write.")
-@DATASET_OPTION
-@click.option("--version", help="Version folder of the tables, if there are several.")
+@click.option("--dest", "--out", "dest", cls=RenamedOption, type=PATH, required=True, help="JSON file to write.")
+@options_of(READING_OPTIONS)
 @click.option(
     "--sample", "most", type=click.IntRange(2), default=100, show_default=True, help="Frames per rig, evenly spaced."
 )
@@ -132,17 +132,16 @@ def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **option
 
     \b
     pointsam-label masks /data/mine --out labels
-    pointsam-label calibrate /data/mine --masks-from labels --out calibration.json
+    pointsam-label calibrate /data/mine --masks-from labels --dest calibration.json
     pointsam-label clusters /data/mine --out labels --calibration calibration.json
     """  # noqa: D301 - click needs the backspace character itself
     from pipelines.robustness.calibrate import calibrate as find
     from pointsam.stages.recipes import default
 
-    click.echo(find(data_of(options), masks_from, default().clusters, dest, most, overwrite))
+    data = data_of(options)
+    click.echo(find(data, masks_from, default().clusters, dest, most, overwrite))
     given = [str(options["data"]), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]
-    same = [("--dataset", options["dataset"]), ("--version", options["version"])]
-    same += [("--noise", value) for value in options["noise"]]
-    given += [word for option, value in same if value for word in (option, value)]
+    given += data.reading.words() + [word for value in options["noise"] for word in ("--noise", value)]
     click.echo(f"next: pointsam-label clusters {shlex.join(given)}")
 
 

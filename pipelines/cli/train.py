@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +13,19 @@ import click
 
 from pipelines.cli.experiment import experiment
 from pipelines.cli.options import (
-    DATASET_OPTION,
+    CLASSES_OPTION,
     PATH,
     QUARANTINED,
+    READING_OPTIONS,
     ROOT_OPTIONS,
     DataOptions,
+    RenamedOption,
     UserErrors,
     data_of,
     need_torch,
     options_of,
 )
+from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
 from pointsam import __version__
 from pointsam.base.remote import data_path
 from pointsam.base.words import counted
@@ -31,6 +36,10 @@ if TYPE_CHECKING:
     from pointsam.detect.data.budget import BudgetRule
 
 
+_SHOWN = 20
+"""Frames that are named where many were left out."""
+
+
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="mixsup-train")
 def main() -> None:
@@ -39,7 +48,15 @@ def main() -> None:
 
 @main.command()
 @click.argument("data", type=data_path)
-@click.option("--out", type=PATH, required=True, help="Budget file to write (Parquet). It must not exist.")
+@click.option(
+    "--dest",
+    "--out",
+    "dest",
+    cls=RenamedOption,
+    type=PATH,
+    required=True,
+    help="Budget file to write (Parquet). It must not exist.",
+)
 @click.option("--fraction", type=float, default=0.1, show_default=True, help="Fraction of the objects, frames or cost.")
 @click.option(
     "--rule",
@@ -63,33 +80,48 @@ def main() -> None:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw.")
 @click.option("--split", help="Split or scene name (train, scene-0061).")
-@DATASET_OPTION
-@click.option("--version", help="Version folder of the tables.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@options_of(READING_OPTIONS)
+@click.option("--mapping", type=PATH, help="Mapping file with own classes (docs/mapping.md): that of the labels.")
+@JSON_OPTION
 def budget(
-    out: Path,
+    dest: Path,
     fraction: float,
     rule: BudgetRule,
     box_share: float,
     min_points: int,
     seed: int,
     split: str | None,
-    as_json: bool,
+    mapping: Path | None,
+    json_file: Path | None,
     **options: Unpack[DataOptions],
 ) -> None:
     """Choose the objects that get boxes. Draws them from DATA, writes a file, and prints the cost of annotation.
 
     \b
-    mixsup-train budget /data/nuscenes --split train --fraction 0.1 --out budget.parquet
+    mixsup-train budget /data/nuscenes --split train --fraction 0.1 --dest budget.parquet
     """  # noqa: D301 - click needs the backspace character itself
     from pipelines.training.budget import draw_budget, summary
+    from pipelines.training.classes import in_classes_of
     from pointsam.base.document import json_object
+    from pointsam.datasets.mapped import truth_notes
+    from pointsam.datasets.unknown_classes import unknown_text
     from pointsam.detect.data.budget import BudgetConfig
+    from pointsam.evaluate.labels import require_some_truth
 
     config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
-    drawn = draw_budget(data_of(options).open(), split, config, out)
-    click.echo(json.dumps(json_object(drawn.description), indent=1) if as_json else summary(drawn))
-    click.echo(f"wrote {out}", err=as_json)
+    dataset = in_classes_of(data_of(options), None, mapping).open()
+    require_some_truth(dataset)
+    drawn = draw_budget(dataset, split, config, dest)
+    show(summary(drawn), json_object(drawn.description), json_file)
+    for note in truth_notes(dataset):
+        click.echo(note, err=True)
+    remark(f"wrote {dest}", json_file)
+    unknown = unknown_text(dataset, list(drawn.frames))
+    if unknown:
+        click.echo(f"note: {unknown}: they are void and no candidates", err=True)
+    if drawn.description.left_out:
+        _print_bad(drawn.description.left_out)
+        sys.exit(QUARANTINED)
 
 
 @main.command()
@@ -101,20 +133,22 @@ def budget(
 @click.option("--val", default="val", show_default=True, help="Split to validate on; '' for none.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
 @click.option("--seed", type=int, help="Seed of the weights and of all random draws.")
+@options_of((CLASSES_OPTION,))
 @click.option("--allow-noise", is_flag=True, help="Accept labels that were made with a perturbed calibration.")
 @click.option("--dry-run", is_flag=True, help="Print what the detector would be trained on; write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
+@JSON_OPTION
 def fit(
     recipe: str,
     budget: Path,
     labels: Path | None,
+    mapping: Path | None,
     out: Path,
     val: str,
     overrides: tuple[str, ...],
     seed: int | None,
     allow_noise: bool,
     dry_run: bool,
-    as_json: bool,
+    json_file: Path | None,
     device: str,
     **options: Unpack[DataOptions],
 ) -> None:
@@ -125,14 +159,17 @@ def fit(
     torchrun --nproc-per-node 8 -m pipelines.cli.train fit ... --device cuda
     """  # noqa: D301 - click needs the backspace character itself
     need_torch()
+    from pipelines.training.classes import in_classes_of
     from pipelines.training.fit import fit as run_fit
     from pipelines.training.fit import training_plan
     from pipelines.training.recipe_file import load_recipe
     from pipelines.training.run_folder import FitRequest
 
     changes = overrides if seed is None else (*overrides, f"train.seed={seed}")
-    data = data_of(options)
-    request = FitRequest(load_recipe(recipe, changes), data, budget, out, labels, val or None, device, allow_noise)
+    data = in_classes_of(data_of(options), labels, mapping)
+    request = FitRequest(
+        load_recipe(recipe, changes, data.classes), data, budget, out, labels, val or None, device, allow_noise
+    )
     if dry_run:
         click.echo(training_plan(request))
         return
@@ -140,17 +177,15 @@ def fit(
     if not fitted.first:
         return
     if fitted.score is not None:
-        click.echo(json.dumps(fitted.score.as_dict()) if as_json else fitted.score.text())
+        show(fitted.score.text(), fitted.score.as_dict(), json_file)
     _print_bad(fitted.bad)
     if fitted.quarantined:
         have = "frame has" if fitted.quarantined == 1 else "frames have"
         click.echo(f"{fitted.quarantined} {have} no labels: quarantined by the labelling run", err=True)
     steps = counted(fitted.steps, "step")
-    click.echo(
-        f"{out}: {steps} in {fitted.seconds:.0f} s\nnext: mixsup-train eval {out} --data {data.root}",
-        err=as_json,
-    )
-    if fitted.bad or fitted.quarantined:
+    scored = [str(out), "--data", str(data.root), *data.reading.words(), "--split", val or "SPLIT"]
+    remark(f"{out}: {steps} in {fitted.seconds:.0f} s\nnext: mixsup-train eval {shlex.join(scored)}", json_file)
+    if fitted.bad or fitted.quarantined or (fitted.score is not None and fitted.score.bad):
         sys.exit(QUARANTINED)
 
 
@@ -159,31 +194,30 @@ def fit(
 @options_of(ROOT_OPTIONS)
 @click.option("--split", default="val", show_default=True, help="Split to predict and score.")
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that load data.")
-@click.option("--json", "json_path", type=PATH, help="Also write the scores to this file.")
+@JSON_OPTION
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def evaluate(
     run: Path,
     split: str,
     device: str,
     workers: int,
-    json_path: Path | None,
+    json_file: Path | None,
     overwrite: bool,
     **options: Unpack[DataOptions],
 ) -> None:
     """Predict a split and score it. Uses the best checkpoint of RUN."""
     need_torch()
-    from pipelines.training.predict import evaluate_run
-    from pointsam.base.files import require_free, write_together
+    from pipelines.training.predict import data_of_run, evaluate_run
+    from pipelines.training.run_folder import read_as_fitted
+    from pointsam.base.files import require_free
     from pointsam.base.runtime import require_device
 
     require_device(device)
-    if json_path is not None:
-        require_free(json_path, overwrite)
-    score = evaluate_run(run, data_of(options).open(), split, device, workers)
-    click.echo(score.text())
-    if json_path is not None:
-        write_together([(json_path, json.dumps(score.as_dict(), indent=1).encode())])
-        click.echo(f"wrote {json_path}")
+    if json_file not in (None, STDOUT):
+        require_free(json_file, overwrite)
+    dataset = data_of_run(run, read_as_fitted(run, data_of(options)))
+    score = evaluate_run(run, dataset, split, device, workers)
+    show(score.text(), score.as_dict(), json_file)
     if score.bad:
         _print_bad(score.bad)
         sys.exit(QUARANTINED)
@@ -196,7 +230,7 @@ def evaluate(
 @click.option("--dest", type=PATH, required=True, help="Folder for the predictions.")
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that load data.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@JSON_OPTION
 def predict(
     run: Path,
     split: str | None,
@@ -204,18 +238,21 @@ def predict(
     device: str,
     workers: int,
     overwrite: bool,
-    as_json: bool,
+    json_file: Path | None,
     **options: Unpack[DataOptions],
 ) -> None:
     """Write predictions of RUN's best checkpoint. Writes a Parquet table and, for nuScenes, results as JSON."""
     need_torch()
+    from pipelines.training.predict import data_of_run
     from pipelines.training.predict import predict as run_predict
+    from pipelines.training.run_folder import read_as_fitted
     from pointsam.base.runtime import require_device
 
     require_device(device)
-    made = run_predict(run, data_of(options).open(), split, dest, device, workers, overwrite)
+    dataset = data_of_run(run, read_as_fitted(run, data_of(options)))
+    made = run_predict(run, dataset, split, dest, device, workers, overwrite)
     summary = f"{counted(made['boxes'], 'box')} in {counted(made['frames'], 'frame')}: {', '.join(made['files'])}"
-    click.echo(json.dumps(made) if as_json else summary)
+    show(summary, made, json_file)
     if made["bad"]:
         _print_bad(made["bad"])
         sys.exit(QUARANTINED)
@@ -224,14 +261,17 @@ def predict(
 @main.command()
 @click.argument("name", required=False)
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field.")
-def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
+@click.option("--mapping", type=PATH, help="Mapping file with own classes: the recipe for them.")
+def recipes(name: str | None, overrides: tuple[str, ...], mapping: Path | None) -> None:
     """List recipes, or print one as JSON. Change the JSON and pass it to `fit` as a file."""
     need_torch()
     from pipelines.training.recipe_file import document_of, load_recipe
     from pointsam.detect.recipes import RECIPES
+    from pointsam.semantics.mapping import load_mapping
 
     if name is not None:
-        click.echo(json.dumps(document_of(load_recipe(name, overrides)), indent=1))
+        classes = None if mapping is None else load_mapping(mapping).taxonomy
+        click.echo(json.dumps(document_of(load_recipe(name, overrides, classes)), indent=1))
         return
     for known, build in RECIPES.items():
         detector = build().detector
@@ -240,9 +280,11 @@ def recipes(name: str | None, overrides: tuple[str, ...]) -> None:
         click.echo(f"{known:36} {detector.encoder.kind} {x} x {y} x {z}, {detector.head.kind}{stages}")
 
 
-def _print_bad(bad: dict[str, str]) -> None:
-    for frame_id, why in bad.items():
+def _print_bad(bad: Mapping[str, str]) -> None:
+    for frame_id, why in list(bad.items())[:_SHOWN]:
         click.echo(f"frame {frame_id} was left out: {why}", err=True)
+    if len(bad) > _SHOWN:
+        click.echo(f"and {len(bad) - _SHOWN} more frames were left out", err=True)
 
 
 main.add_command(experiment)

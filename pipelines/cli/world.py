@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 
 import click
 
-from pipelines.cli.options import ENGINE_OPTION, PATH, shard_of
+from pipelines.cli.options import ENGINE_OPTION, PATH, RenamedOption, shard_of
+from pipelines.cli.output import JSON_OPTION, remark, show
 
 
 @click.command()
@@ -20,7 +20,16 @@ from pipelines.cli.options import ENGINE_OPTION, PATH, shard_of
     show_default=True,
     help="Scenes; two of up to ten, a fifth of more, are val.",
 )
-@click.option("--frames", type=int, default=40, show_default=True, help="Key frames per scene, at 2 Hz.")
+@click.option(
+    "--key-frames",
+    "--frames",
+    "frames",
+    cls=RenamedOption,
+    type=int,
+    default=40,
+    show_default=True,
+    help="Key frames per scene, at 2 Hz.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the world.")
 @click.option(
     "--preset", default="mixed", show_default=True, help="mixed, day, overcast, night, rain, or still (nothing moves)."
@@ -33,7 +42,7 @@ from pipelines.cli.options import ENGINE_OPTION, PATH, shard_of
 @ENGINE_OPTION
 @click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Process every N-th shard, from I.")
 @click.option("--dry-run", is_flag=True, help="Print the number of frames, hours and bytes; write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@JSON_OPTION
 def synth(
     dest: Path,
     scenes: int,
@@ -46,7 +55,7 @@ def synth(
     engine: str,
     shard: str,
     dry_run: bool,
-    as_json: bool,
+    json_file: Path | None,
 ) -> None:
     """Render a synthetic world as a nuScenes root. DEST gets ground truth for every point and pixel.
 
@@ -63,18 +72,27 @@ def synth(
     config = SynthConfig(scenes=scenes, frames=frames, seed=seed, preset=preset, scale=scale, rig=rig)
     if dry_run:
         plan = plan_synth(config, workers or cores())
-        click.echo(json.dumps(plan.as_dict(), indent=1) if as_json else plan.text())
+        show(plan.text(), plan.as_dict(), json_file)
         return
     made = synthesize(config, dest, workers=workers or cores(), engine=engine, shard=shard_of(shard))
-    click.echo(json.dumps(made.as_dict(), indent=1) if as_json else made.text())
+    show(made.text(), made.as_dict(), json_file)
     if made.frames_left == 0:
         where = shlex.quote(str(dest))
-        click.echo(f"next: pointsam-label run {where} --out labels --split val --semantics oracle", err=as_json)
+        remark(f"next: pointsam-label run {where} --out labels --split val --semantics oracle", json_file)
 
 
 @click.command()
 @click.option("--out", type=PATH, default=Path("demo"), show_default=True, help="Output folder.")
-@click.option("--frames", type=click.IntRange(1, 40), default=3, show_default=True, help="Number of key frames.")
+@click.option(
+    "--key-frames",
+    "--frames",
+    "frames",
+    cls=RenamedOption,
+    type=click.IntRange(1, 40),
+    default=3,
+    show_default=True,
+    help="Number of key frames.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core]")
 def demo(out: Path, frames: int, workers: int | None) -> None:
     """Render, label and score a small world. Uses the models in the package and writes a page of pictures."""

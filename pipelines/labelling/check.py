@@ -15,7 +15,7 @@ from pointsam.base.progress import progress
 from pointsam.base.words import counted
 from pointsam.checks.check import CheckResult, check
 from pointsam.checks.rules import RULES
-from pointsam.datasets.base import Dataset
+from pointsam.datasets.base import Dataset, HasLidarChannel
 
 _SHOWN = 3
 """Findings of each rule that are printed."""
@@ -32,11 +32,13 @@ class CheckReport:
         root: of the data set, as the user gave it.
         result: the findings.
         accepted: ids of rules whose findings do not count as errors.
+        lidar: channel of the LiDAR, None for the usual one.
     """
 
     root: str
     result: CheckResult
     accepted: tuple[str, ...]
+    lidar: str | None = None
 
     @property
     def usable(self) -> bool:
@@ -59,6 +61,8 @@ class CheckReport:
             if len(findings) > _SHOWN:
                 lines.append(f"  and {len(findings) - _SHOWN} more")
             lines.append(f"  hint: {rule.remedy}")
+        if self.lidar is not None:
+            lines.append(f"the LiDAR is {self.lidar}")
         return "\n".join([*lines, self._verdict()])
 
     def as_dict(self) -> dict[str, object]:
@@ -67,6 +71,7 @@ class CheckReport:
             "data": self.root,
             "frames": self.result.frames,
             "opened": self.result.opened,
+            "lidar": self.lidar,
             "accepted": list(self.accepted),
             "findings": [
                 {"rule": found.rule.id, "severity": found.rule.severity, **asdict(found.problem)}
@@ -101,7 +106,7 @@ def run_check(data: DataSpec, selection: Selection, opened: int | None, accepted
     frame_ids = [frame_id for _, frame_id in selection.of(dataset)]
     with progress(total=len(frame_ids), desc="check", unit="frame") as bar:
         result = check(dataset, frame_ids, set(evenly(frame_ids, opened)), bar.update)
-    return CheckReport(str(data.root), result, tuple(accepted))
+    return CheckReport(str(data.root), result, tuple(accepted), _lidar(dataset))
 
 
 def require_no_errors(dataset: Dataset, frame_ids: Sequence[str], accepted: Sequence[str]) -> None:
@@ -119,9 +124,9 @@ def require_no_errors(dataset: Dataset, frame_ids: Sequence[str], accepted: Sequ
     require_rules(accepted)
     with progress(total=len(frame_ids), desc="check", unit="frame") as bar:
         result = check(dataset, frame_ids, set(frame_ids[:_FIRST]), bar.update)
-    report = CheckReport(str(dataset.root), result, tuple(accepted))
-    if not report.broken:
-        if result.findings:
+    report = CheckReport(str(dataset.root), result, tuple(accepted), _lidar(dataset))
+    if not result.errors(accepted, of_run=True):
+        if result.findings or report.lidar is not None:
             print(report.text(), file=sys.stderr)
         return
     root = quote(str(dataset.root))
@@ -130,6 +135,10 @@ def require_no_errors(dataset: Dataset, frame_ids: Sequence[str], accepted: Sequ
         f"{dataset.root} breaks rules, so its labels would be wrong\n{report.text()}",
         f"pointsam-label check {root} looks at more frames; --accept RULE goes on although a rule is broken",
     )
+
+
+def _lidar(dataset: Dataset) -> str | None:
+    return dataset.lidar if isinstance(dataset, HasLidarChannel) else None
 
 
 def require_rules(accepted: Sequence[str]) -> None:

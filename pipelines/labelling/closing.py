@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from shlex import quote
+from shlex import join, quote
 from textwrap import indent
 
 from pipelines.labelling.jobs import Summary
-from pipelines.labelling.request import Request
+from pipelines.labelling.request import Request, evenly
+from pipelines.opened import read_as_in
+from pointsam.base.errors import PointSamError
 from pointsam.base.tables import text_table
 from pointsam.base.terminal import visible_line
+from pointsam.datasets import read_frame
+from pointsam.datasets.points import read_frame_points
+from pointsam.geometry.projection import project
 from pointsam.store.reader import Labels
 
 _SHOWN = 3
@@ -18,6 +24,9 @@ _SHOWN = 3
 
 _PROBED = 20
 """Frames whose detections are counted if there is no cluster."""
+
+_PROJECTED = 3
+"""Frames whose points are projected, to find cameras that see none."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,41 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
 
 
 def _warnings(request: Request, summaries: Sequence[Summary], clusters: dict[str, tuple[int, int]]) -> tuple[str, ...]:
+    """What is suspicious about the 2D results, and a warning if frames were labelled and no cluster was made."""
+    notices = tuple(notice for summary in summaries for notice in summary.notices)
+    return notices + _blind_cameras(request, summaries) + _no_cluster(request, summaries, clusters)
+
+
+def _blind_cameras(request: Request, summaries: Sequence[Summary]) -> tuple[str, ...]:
+    """A warning on cameras that see no point in any of a few frames: their calibration, or that of the LiDAR, is wrong.
+
+    Frames that cannot be read now are left out.
+    """
+    if summaries[-1].stage != "clusters" or not summaries[-1].units:
+        return ()
+    good = [frame.frame_id for frame in Labels(request.out).frames() if frame.status == "ok"]
+    dataset = read_as_in(request.masks_folder, request.data).open()
+    sees: dict[str, bool] = {}
+    probed = 0
+    for frame_id in evenly(good, _PROJECTED):
+        with suppress(PointSamError):
+            frame = read_frame(dataset, frame_id)
+            xyz = read_frame_points(frame).xyz_lidar_m
+            for view in frame.cameras:
+                sees[view.name] = sees.get(view.name, False) or bool(project(xyz, frame, view).valid.any())
+            probed += 1
+    blind = [camera for camera, seen in sees.items() if not seen]
+    if not blind:
+        return ()
+    return (
+        f"no point is in the image of {', '.join(blind)} in any of {probed} frames: check the calibration with "
+        f"pointsam-label check {quote(str(request.data.root))}",
+    )
+
+
+def _no_cluster(
+    request: Request, summaries: Sequence[Summary], clusters: dict[str, tuple[int, int]]
+) -> tuple[str, ...]:
     """A warning if no cluster was made although frames were labelled, with the likely cause."""
     if summaries[-1].stage != "clusters" or any(count for count, _ in clusters.values()):
         return ()
@@ -113,6 +157,8 @@ def _warnings(request: Request, summaries: Sequence[Summary], clusters: dict[str
             f"{found} objects were detected in the images of the first {len(probed)}, but no points are in their "
             f"masks. Check the calibration: pointsam-label check {data}"
         )
+    elif any(summary.unmapped for summary in summaries):
+        cause = "the labels of the detected objects are no class of the run, see the warning above"
     else:
         cause = (
             f"no object of any class was detected in the images of the first {len(probed)}. Check the source of the "
@@ -123,9 +169,9 @@ def _warnings(request: Request, summaries: Sequence[Summary], clusters: dict[str
 
 def _options(request: Request) -> str:
     """Options that the next stage needs for the same data and recipe."""
-    recipe = None if request.config.recipe == "default" else request.config.recipe
-    given = {"dataset": request.data.adapter, "version": request.data.version, "recipe": recipe}
-    return "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
+    recipe = request.config.recipe
+    words = [*request.data.reading.words(), *([] if recipe == "default" else ["--recipe", recipe])]
+    return f" {join(words)}" if words else ""
 
 
 def _cost(summary: Summary) -> str:

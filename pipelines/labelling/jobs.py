@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pipelines.documents import ClustersDocument, LabelDocument, MasksDocument
 from pipelines.engine import ordered_map
 from pipelines.labelling.check import require_no_errors
+from pipelines.labelling.pending import PendingWork, pending_work
 from pipelines.labelling.request import Execution, Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
-from pipelines.opened import open_masks
+from pipelines.made_by import code_of
+from pipelines.opened import open_masks, read_as_in
 from pipelines.tasks import Row, Task, TaskResult
 from pointsam import __version__
 from pointsam.base.errors import PointSamError
@@ -25,12 +29,15 @@ from pointsam.base.runtime import require_device
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.masks import segmenter_plugin
-from pointsam.semantics import semantics_plugin, semantics_sha256
-from pointsam.semantics.mapping import default_mapping, load_mapping
-from pointsam.store.document import DatasetId, Shard, ShardStats
+from pointsam.semantics import SemanticsContext, result_files, semantics_plugin, semantics_sha256, survey_semantics
+from pointsam.semantics.mapping import default_mapping, load_mapping, unmapped_notices
+from pointsam.semantics.places import ImageName
+from pointsam.store.document import Shard, ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
+from pointsam.store.sources import merged
 from pointsam.taxonomy import LabelMapping, Taxonomy
+from pointsam.types import ImageMasks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,6 +58,8 @@ class Summary:
         seconds: time by step, summed over workers.
         wall_seconds: duration of this call.
         peak_mb: resident memory of the largest worker.
+        unmapped: number of detected objects by label, for labels that map to no class, likewise of all shards.
+        notices: what is suspicious about the 2D results.
     """
 
     stage: str
@@ -60,6 +69,8 @@ class Summary:
     seconds: dict[str, float] = field(default_factory=dict)
     wall_seconds: float = 0.0
     peak_mb: float = 0.0
+    unmapped: dict[str, int] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     def add(self, batch: Sequence[TaskResult[object]]) -> None:
         """Add the results of a shard."""
@@ -87,7 +98,7 @@ def run_masks(request: Request) -> Summary:
     document = MasksDocument(
         tool_version=__version__,
         recipe=request.config.recipe,
-        dataset=DatasetId(dataset.name, data.version, dataset.fingerprint()),
+        dataset=data.made_from(dataset),
         taxonomy=mapping.taxonomy,
         labels=mapping.classes,
         weights_sha256=weights,
@@ -98,20 +109,29 @@ def run_masks(request: Request) -> Summary:
         **data.calibration(),
     )
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
+    context = SemanticsContext(
+        mapping, request.semantics_dir, data_root=str(dataset.root), needs_masks=config.needs_masks
+    )
+    names = _image_names(dataset, frames)
+    notices = survey_semantics(config.semantics, context, names, config.semantics_options())
     run, metadata = begin(request.out, frames, document, weights, data.noise.text(), data.root)
     models = (request.semantics_dir, request.weights, execution.worker_device, execution.threads)
-    return drive(
+    results = result_files(config.semantics, request.semantics_dir, str(dataset.root))
+    summary = drive(
         run,
         execution,
+        pending_work(run, execution, dataset, further=lambda frame: results(frame, None)),
         partial(MaskWorker, data, config, mapping, *models),
         lambda frame_id: images_of(dataset, frame_id),
         lambda rows: {"masks": masks_table(rows, metadata)},
     )
+    summary.notices = (*notices, *unmapped_notices(mapping, summary.unmapped))
+    return summary
 
 
 def run_clusters(request: Request) -> Summary:
     """Run the 3D stage: clusters of every frame of the pending shards, from stored masks."""
-    data, config = request.data, request.config.clusters
+    data, config = read_as_in(request.masks_folder, request.data), request.config.clusters
     masks, dataset = open_masks(request.masks_folder, data)
     document = ClustersDocument(
         tool_version=__version__,
@@ -126,10 +146,12 @@ def run_clusters(request: Request) -> Summary:
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
     weights, perturbation = masks.document.weights_sha256, masks.perturbation_with(data.noise)
     run, metadata = begin(request.out, frames, document, weights, perturbation, data.root)
+    work = pending_work(run, request.execution, dataset, masks.labels)
     return drive(
         run,
         request.execution,
-        partial(ClusterWorker, data, config, request.masks_folder),
+        work,
+        partial(ClusterWorker, data, config, request.masks_folder, work.again),
         whole_frame,
         lambda rows: {
             "frames": frames_table([row.frame for row in rows], metadata),
@@ -171,7 +193,8 @@ def begin(
         StoreError, SchemaError: as `Run.open`.
     """
     metadata = document.metadata(weights, perturbation)
-    return Run.open(out, document.stage, document, plan_shards(frames, SHARD_FRAMES), metadata, data_root), metadata
+    shards = plan_shards(frames, SHARD_FRAMES)
+    return Run.open(out, document.stage, document, shards, metadata, data_root, code_of(document)), metadata
 
 
 def whole_frame(frame_id: str) -> list[tuple[str, str]]:
@@ -190,26 +213,60 @@ def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
     return [(frame_id, view.name) for view in cameras] or whole_frame(frame_id)
 
 
+def _image_names(dataset: Dataset, frames: Sequence[tuple[str, str]]) -> Iterator[ImageName]:
+    """The images of the run and of the data set, of frames that can be read, first one frame of every scene."""
+    of_run = {frame_id for _, frame_id in frames}
+    try:
+        known = dataset.frame_ids()
+    except PointSamError:  # none without --split
+        known = []
+    scenes: dict[str, list[str]] = {}
+    for scene, frame_id in frames:
+        scenes.setdefault(scene, []).append(frame_id)
+    for frame_id in known:
+        if frame_id not in of_run:
+            scenes.setdefault(dataset.scene(frame_id), []).append(frame_id)
+
+    def named(frame_ids: Sequence[str]) -> Iterator[list[ImageName]]:
+        for frame_id in frame_ids:
+            try:
+                frame = read_frame(dataset, frame_id)
+            except PointSamError:
+                continue  # its frame is quarantined
+            if frame.cameras:
+                root = str(dataset.root)
+                yield [ImageName.of(frame, view, root, frame_id in of_run) for view in frame.cameras]
+
+    by_frame = [named(frame_ids) for frame_ids in scenes.values()]
+    for names in by_frame:
+        yield from next(names, ())
+    for names in by_frame:
+        yield from chain.from_iterable(names)
+
+
 def drive(
     run: Run,
     execution: Execution,
+    work: PendingWork,
     worker: Callable[[], Callable[[Task], TaskResult[Row]]],
     parts: Callable[[str], list[tuple[str, str]]],
     tables: Callable[[list[Row]], dict[str, pa.Table]],
 ) -> Summary:
     """Process every pending shard, and commit each one when its last task is done.
 
+    The progress bar counts the quarantined frames of this call by code.
+
     Args:
         run: the run from `begin`.
         execution: where to run, and which shards.
+        work: the pending shards.
         worker: opens a worker; called once per process.
         parts: frame_id -> (frame_id, camera) of its tasks, at least one.
         tables: rows of a shard -> its tables by name.
     """
     start_s = time.perf_counter()
-    pending = run.pending(execution.shard, retry_failed=execution.retry_failed)
-    summary = Summary(run.stage)
-    batch = list[TaskResult[Row]]()
+    pending, summary = work.shards, Summary(run.stage)
+    batch, quarantined = list[TaskResult[Row]](), dict[str, str]()
     results = ordered_map(
         work_on,
         _tasks(pending, parts),
@@ -226,14 +283,20 @@ def drive(
         for done in rows:
             batch.append(done)
             bar.update(done.task.last_of_frame)
+            if done.error is not None and done.task.frame_id not in quarantined:
+                quarantined[done.task.frame_id] = done.error.code
+                bar.set_postfix(refresh=False, **Counter(quarantined.values()))
             if done.task.completes is not None:
-                run.commit(done.task.completes, tables([d.row for d in batch]), _stats(batch))
+                run.commit(done.task.completes, tables([d.row for d in batch]), _stats(batch), _sources(batch))
                 summary.add(batch)
                 batch = []
     stats = run.stats()
     index, count = execution.shard
     for shard in run.shards[index::count]:
         summary.failures.update(stats[shard.name].failures)
+        for label, count in (stats[shard.name].unmapped or {}).items():
+            summary.unmapped[label] = summary.unmapped.get(label, 0) + count
+    summary.failures.update(work.changed)
     summary.shards_left = len(run.shards) - len(stats)
     summary.wall_seconds = time.perf_counter() - start_s
     return summary
@@ -247,6 +310,14 @@ def _tasks(shards: Sequence[Shard], parts: Callable[[str], list[tuple[str, str]]
             yield Task(frame_id, camera, last or listed[k + 1][0] != frame_id, shard if last else None)
 
 
+def _sources(batch: Sequence[TaskResult[object]]) -> dict[str, dict[str, str]]:
+    """frame_id -> digests of the data that it was made from."""
+    by_frame: dict[str, list[Mapping[str, str]]] = {}
+    for done in batch:
+        by_frame.setdefault(done.task.frame_id, []).append(done.sources)
+    return {frame_id: merged(parts) for frame_id, parts in by_frame.items()}
+
+
 def _stats(batch: Sequence[TaskResult[object]]) -> ShardStats:
     """Statistics for the manifest: seconds by frame and step, failures by frame, and memory of the largest worker."""
     seconds: dict[str, dict[str, float]] = {}
@@ -255,4 +326,7 @@ def _stats(batch: Sequence[TaskResult[object]]) -> ShardStats:
         for step, spent in done.seconds.items():
             frame[step] = round(frame.get(step, 0.0) + spent, 4)
     failures = {done.task.frame_id: str(done.error) for done in batch if done.error is not None}
-    return ShardStats(seconds, failures, round(max(done.peak_mb for done in batch), 1))
+    unmapped: Counter[str] = Counter()
+    for done in batch:
+        unmapped.update(done.row.detections.unmapped if isinstance(done.row, ImageMasks) else {})
+    return ShardStats(seconds, failures, round(max(done.peak_mb for done in batch), 1), dict(unmapped) or None)

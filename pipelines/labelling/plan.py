@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 from pipelines.labelling.jobs import images_of, run_clusters, run_masks
-from pipelines.labelling.request import Request
+from pipelines.labelling.request import Request, evenly
 from pipelines.opened import open_masks
+from pointsam.base.errors import PointSamError
 from pointsam.base.files import scratch_folder
+from pointsam.datasets import read_frame
+from pointsam.datasets.base import Dataset
+from pointsam.store.sources import digests_of, sources_of
+
+_SAMPLED = 200
+"""Frames whose files are looked for."""
 
 
 @dataclass(frozen=True)
@@ -17,17 +24,18 @@ class Plan:
     Args:
         frames: number of key frames.
         images: number of images, from the cameras of the measured frame.
-        hours: wall time with these workers and this device.
-        megabytes: size of the output folder.
+        hours: wall time with these workers and this device, without frames that cannot be read; None if no frame
+            could be measured.
+        megabytes: size of the output folder, likewise.
         probe: id of the measured frame.
         workers: number of processes that the hours are for, by stage.
-        notes: errors of the measured frame.
+        notes: frames that cannot be read, and the error of the measured frame.
     """
 
     frames: int
     images: int
-    hours: float
-    megabytes: float
+    hours: float | None
+    megabytes: float | None
     probe: str
     workers: dict[str, int]
     notes: tuple[str, ...]
@@ -39,11 +47,16 @@ class Plan:
     def text(self) -> str:
         """For the terminal."""
         workers = " and ".join(f"{count} workers for {stage}" for stage, count in self.workers.items())
-        time = f"{self.hours:.1f} hours" if self.hours >= 1 else f"{self.hours * 60:.1f} minutes"
+        cost = "time and disk are not known, because no frame could be measured (nothing was written)"
+        if self.hours is not None:
+            time = f"{self.hours:.1f} hours" if self.hours >= 1 else f"{self.hours * 60:.1f} minutes"
+            cost = (
+                f"about {time} with {workers} and {self.megabytes:.1f} MB of disk "
+                f"(measured on frame {self.probe}; nothing was written)"
+            )
         lines = [
             f"{self.frames} frames, {self.images} images",
-            f"about {time} with {workers} and {self.megabytes:.1f} MB of disk "
-            f"(measured on frame {self.probe}; nothing was written)",
+            cost,
             *self.notes,
             "next: the same command without --dry-run",
         ]
@@ -51,7 +64,9 @@ class Plan:
 
 
 def plan(request: Request, stages: tuple[str, ...]) -> Plan:
-    """Label the middle frame of the selection into a temporary folder, measure it, and scale up.
+    """Label a frame in the middle of the selection into a temporary folder, measure it, and scale up.
+
+    A sample of the frames tells how many lack files. Such frames cost nothing and are never measured.
 
     Args:
         request: as for the run; nothing is written to its output folder.
@@ -63,7 +78,9 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
     else:
         masks, dataset = open_masks(request.masks_folder, request.data)
         frames = request.selection.of_masks(masks.labels, dataset)
-    probe = frames[len(frames) // 2][1]
+    sampled = evenly([frame_id for _, frame_id in frames], _SAMPLED)
+    readable = [frame_id for frame_id in sampled if _readable(dataset, frame_id, stages)]
+    probe = readable[len(readable) // 2] if readable else frames[len(frames) // 2][1]
     masks_from = request.masks_from or (None if "masks" in stages else request.out)
     with scratch_folder() as folder:
         small = replace(
@@ -81,12 +98,27 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
     share = len(frames[index::count])
     failures = {frame_id: why for summary in done for frame_id, why in summary.failures.items()}
     notes = tuple(f"the measured frame is quarantined: {why}" for why in failures.values())
+    if len(readable) < len(sampled):
+        lacking = f"{len(sampled) - len(readable)} of {len(sampled)} frames"
+        notes = (f"{lacking} {'that were sampled ' * (len(sampled) < len(frames))}lack files that are read", *notes)
+    good = None if failures else share * len(readable) / len(sampled)
     return Plan(
         frames=share,
         images=share * len(images_of(dataset, probe)),
-        hours=seconds * share / 3600,
-        megabytes=num_bytes * share / 1e6,
+        hours=None if good is None else seconds * good / 3600,
+        megabytes=None if good is None else num_bytes * good / 1e6,
         probe=probe,
         workers=workers,
         notes=notes,
     )
+
+
+def _readable(dataset: Dataset, frame_id: str, stages: tuple[str, ...]) -> bool:
+    """Whether the files of a frame are there: its images for masks, its sweeps for clusters."""
+    try:
+        frame = read_frame(dataset, frame_id)
+    except PointSamError:
+        return False
+    kinds = tuple({"masks": "image ", "clusters": "sweep "}[stage] for stage in stages)
+    wanted = {name for name in sources_of(frame) if name.startswith(kinds)}
+    return digests_of(frame, wanted.__contains__).keys() == wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +21,12 @@ from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points, read_sweep_points
 from pointsam.masks import load_segmenter
 from pointsam.masks.base import Segmenter
-from pointsam.semantics import load_semantics
+from pointsam.semantics import load_semantics, result_files
 from pointsam.semantics.base import SemanticModel
 from pointsam.stages.frame import frame_labels, image_masks
 from pointsam.stages.prompt import prompt_cloud
 from pointsam.stages.recipes import ClustersConfig, MasksConfig
+from pointsam.store.sources import MASKS, UNREAD, digests_of, masks_digest, of_sweeps
 from pointsam.taxonomy import LabelMapping, Taxonomy
 from pointsam.types import (
     CameraView,
@@ -74,7 +75,10 @@ class MaskWorker:
             seed=self.config.seed,
             threads=threads,
             device=device,
+            data_root=str(self.dataset.root),
+            needs_masks=self.config.needs_masks,
         )
+        self.results = result_files(config.semantics, semantics_dir, str(self.dataset.root))
         self.segmenter: Segmenter = load_segmenter(
             self.config.backend,
             weights=weights,
@@ -86,17 +90,27 @@ class MaskWorker:
 
     def __call__(self, task: Task) -> TaskResult[ImageMasks]:
         """Masks of one image."""
-        stopwatch = Stopwatch()
+        stopwatch, sources = Stopwatch(), dict[str, str]()
 
         def work() -> ImageMasks:
             frame = read_frame(self.dataset, task.frame_id)
             view = _view(frame, task.camera)
             with stopwatch("read"):
+                results = self.results(frame, view)
+                sources.update(digests_of(frame, {f"image {view.name}", *results}.__contains__, results))
+                sources.update({UNREAD + name: found for name, found in digests_of(frame, of_sweeps).items()})
                 image = read_image(view.source, expect=(view.camera.height_px, view.camera.width_px))
-            cloud = partial(self.cloud, task.frame_id)
-            return image_masks(
+
+            def cloud() -> NDArray[np.float64]:
+                values, read = self.cloud(task.frame_id)
+                sources.update(read)
+                return values
+
+            row = image_masks(
                 image, cloud, frame, view, self.semantics, self.segmenter, self.taxonomy, self.config, stopwatch
             )
+            sources[f"{MASKS} {view.name}"] = masks_digest(row)
+            return row
 
         def failed(error: PointSamError) -> ImageMasks:
             none = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.uint8), np.zeros(0, np.float32), ())
@@ -105,16 +119,19 @@ class MaskWorker:
                 task.frame_id, task.camera, "failed", error.code, error.message, Masks.empty(0, 0), none, no_prompts
             )
 
-        return guarded(work, failed, task, stopwatch)
+        return guarded(work, failed, task, stopwatch, sources)
 
-    def _cloud(self, frame_id: str) -> NDArray[np.float64]:
+    def _cloud(self, frame_id: str) -> tuple[NDArray[np.float64], dict[str, str]]:
+        """The points that supply prompts, and the digests of their sweeps."""
         frame = read_frame(self.dataset, frame_id)
         wanted = [offset for offset in self.config.prompt.sweeps if offset == 0 or offset in frame.neighbours]
         clouds = {
             k: read_sweep_points(frame, frame.neighbours[k]) if k else read_frame_points(frame).xyz_lidar_m
             for k in wanted
         }
-        return prompt_cloud(frame, clouds, self.config.prompt)
+        neighbours = {f"neighbour {k:+d}" for k in wanted}
+        read = digests_of(frame, lambda name: name in neighbours or (0 in wanted and of_sweeps(name)))
+        return prompt_cloud(frame, clouds, self.config.prompt), read
 
 
 def _view(frame: Frame, camera: str) -> CameraView:
@@ -145,21 +162,27 @@ class ClusterWorker:
         data: the data set.
         config: configuration of the stage.
         masks_folder: output folder with the masks.
+        again: frames that are labelled again. Their sweeps may have changed if the masks do not depend on them.
     """
 
-    def __init__(self, data: DataSpec, config: ClustersConfig, masks_folder: Path) -> None:
+    def __init__(
+        self, data: DataSpec, config: ClustersConfig, masks_folder: Path, again: frozenset[str] = frozenset()
+    ) -> None:
         self.dataset: Dataset = data.open()
         self.config = config
         self.masks = StoredMasks(masks_folder)
+        self.again = again
 
     def __call__(self, task: Task) -> TaskResult[FrameLabels]:
         """Clusters of one frame."""
-        stopwatch = Stopwatch()
+        stopwatch, sources = Stopwatch(), dict[str, str]()
 
         def work() -> FrameLabels:
             with stopwatch("read"):
                 images = self.masks.images(task.frame_id)
                 frame: Frame = read_frame(self.dataset, task.frame_id)
+                sources.update(self.masks.checked_sources(frame, images, task.frame_id in self.again))
+                sources.update(digests_of(frame, of_sweeps))
                 points = read_frame_points(frame)
 
             def painted(camera: str) -> InstanceMap:
@@ -174,7 +197,7 @@ class ClusterWorker:
             none = np.zeros(0, np.uint8)
             return FrameLabels(row, PointLabels.empty(0), none, none, ())
 
-        return guarded(work, failed, task, stopwatch)
+        return guarded(work, failed, task, stopwatch, sources)
 
 
 def start(threads: int, opened: Callable[[], Callable[[Task], TaskResult[object]]]) -> None:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import OpenedRun, open_run
+from pipelines.review.eval_set import eval_set
+from pipelines.review.page_folder import require_outside
+from pipelines.review.parts import true_boxes
 from pointsam.base import plugins
-from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.files import replacing, require_free, store_errors, write_together
 from pointsam.base.paths import path_under, require_name
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
-from pointsam.datasets.base import HasLidarTokens, HasRectifiedCamera
+from pointsam.base.words import counted
+from pointsam.datasets import read_cloud_frame
+from pointsam.datasets.base import Dataset, HasLidarTokens, HasRectifiedCamera, HasSequences
 from pointsam.datasets.points import read_frame_points
 from pointsam.evaluate.quality import unfinished_notes
 from pointsam.export.base import Exported, Format, Stream
+from pointsam.export.classes import Renaming
 from pointsam.export.frame import ExportFrame, Files
+from pointsam.types import FrameLabels, PointLabels
 
 _NAME_HINT = "change the frame's token or id in the data set, or --eval-set: file names are made from these"
 
@@ -29,18 +39,28 @@ class Written:
 
     Args:
         frames: number of frames that were written.
-        quarantined: number of quarantined frames, which were left out.
-        unfinished: number of frames in the plan of the run that it has not labelled yet.
+        split: name of the split that they are for.
+        notes: what was left out, or is missing.
     """
 
     frames: int
-    quarantined: int
-    unfinished: int
+    split: str
+    notes: tuple[str, ...]
 
-    def notes(self) -> list[str]:
-        """What was left out."""
-        left_out = [f"{self.quarantined} quarantined frames were left out"] if self.quarantined else []
-        return [*left_out, *unfinished_notes(self.unfinished)]
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A frame to write.
+
+    Args:
+        frame_id: the frame.
+        name: name of its files.
+        num_points: number of points of a quarantined frame, which is written without objects; None for a labelled one.
+    """
+
+    frame_id: str
+    name: str
+    num_points: int | None = None
 
 
 def format_of(form: str) -> Format[object]:
@@ -58,63 +78,124 @@ def export(
     data: DataPath,
     dest: Path,
     form: str,
-    version: str | None = None,
-    split: str = "val",
+    reading: Reading = AS_FOUND,
+    split: str | None = None,
     masks_from: Path | None = None,
     overwrite: bool = False,
+    classes: Mapping[str, str] | None = None,
 ) -> Written:
-    """Write every finished frame, with the noise and calibration of the run.
+    """Write every finished frame of a split, with the noise and calibration of the run.
 
     Args:
         out: output folder of a run.
         data: root of its data set.
         dest: folder to write to.
         form: name of an exporter plug-in.
-        version: version folder of nuScenes tables, None for the run's.
-        split: name of the split that the files are for.
+        reading: how the data set is read; what is left out is as in the run.
+        split: name of the split that the files are for; None for that of the run's frames.
         masks_from: folder of the masks that the clusters were made from, None for `out`; for formats with masks.
         overwrite: replace existing files.
-
-    Returns:
-        Numbers of frames that were written and that were left out.
+        classes: name in the format by class of the run (`Renaming`).
 
     Raises:
-        SchemaError: SCH005 if there is no such format; SCH004 if the labels were made from other data, if the format
-            does not support their classes or data, or if it holds masks and `masks_from` has other ones; SCH006 on ids
-            beyond its range.
+        SchemaError: SCH005 if there is no such format or the split does not fit (`eval_set`); SCH004 if the labels were
+            made from other data, if the format does not support their classes or data, or if it holds masks and
+            `masks_from` has other ones; SCH006 on ids beyond its range.
         PluginError: as `format_of`; PLG003 if the plug-in raises an unexpected error.
-        StoreError: OUT003 if a file exists or cannot be written, OUT002 on a full disk.
-        DatasetError: DAT009 if there is nothing to write, DAT011 on a token or id that cannot name a file; and what
-            reading raises.
+        StoreError: OUT003 if `dest` lies in the labels or the data, or if a file exists or cannot be written, OUT002 on
+            a full disk.
+        DatasetError: DAT009 if there is nothing to write, DAT013 if a file has changed since, DAT011 on a token
+            or id that cannot name a file; and what reading raises.
     """
     plugin = plugins.find("exporters", form)
     spec = plugin.load(Format)
-    run = open_run(out, data, masks_from, version=version)
-    labels, truth = run.labels, run.truth
-    tokens = truth if isinstance(truth, HasLidarTokens) else None
-    if spec.lidar_tokens and tokens is None:
-        raise SchemaError("SCH004", f"{form} needs nuScenes' tokens, which {data} lacks", "use another format")
-    frames = labels.frames()
-    good = [frame.frame_id for frame in frames if frame.status == "ok"]
-    written = Written(len(good), len(frames) - len(good), labels.unfinished())
-    if not good:
+    run = open_run(out, data, masks_from, reading)
+    require_outside(dest, run.folders())
+    _require_data(run.truth, spec, form)
+    renaming = Renaming(run.labels.taxonomy, classes or {}, spec.classes, form)
+    status = {frame.frame_id: frame.status for frame in run.labels.frames()}
+    if "ok" not in status.values():
         raise DatasetError(
             "DAT009", f"{out} holds no labelled frame", "correct the quarantined frames, then --retry-failed"
         )
-    names = good if tokens is None else [tokens.lidar_token(frame_id) for frame_id in good]
-    for name in (split, *names):  # refuse names and other masks before any file is written
-        require_name(name, f"{out}: frame or --eval-set", _NAME_HINT)
+    if split is not None:
+        require_name(split, f"{out}: --eval-set", _NAME_HINT)
+    planned = [frame_id for _, frame_id in run.labels.selection("clusters")]
+    frames = eval_set(run.truth, planned, list(status), split, spec.lidar_tokens)
+    chosen, left_out = [], 0
+    for frame_id in frames.frame_ids:
+        if status[frame_id] == "ok":
+            chosen.append(_Chosen(frame_id, _name(run.truth, frame_id)))
+        elif spec.every_frame and (bad := _quarantined(run.truth, frame_id, spec.row is None)):
+            chosen.append(bad)
+        else:
+            left_out += 1
+    for one in chosen:  # refuse names and other masks before any file is written
+        require_name(one.name, f"{out}: frame", _NAME_HINT)
     if spec.masks:
         _ = run.masks
-    items = (
-        _item(number, name, frame_id, run) for number, (name, frame_id) in enumerate(zip(names, good, strict=True))
+    for one in progress(chosen, desc="files", unit="frame"):
+        if one.num_points is None:
+            run.require_unchanged(one.frame_id, images=spec.masks)
+    items = progress(
+        (_item(number, one, run, renaming) for number, one in enumerate(chosen)),
+        total=len(chosen),
+        desc="export",
+        unit="frame",
     )
-    watched = progress(items, total=len(good), desc="export", unit="frame")
     if spec.stream is not None:
-        _record(path_under(dest, f"{split}{spec.suffix}", _NAME_HINT), watched, spec.stream, overwrite, plugin)
-        return written
-    rows = []
-    for item in watched:
+        _record(path_under(dest, f"{frames.name}{spec.suffix}", _NAME_HINT), items, spec.stream, overwrite, plugin)
+    else:
+        _write_frames(dest, items, spec, frames.name, renaming, overwrite, plugin)
+    empty = sum(one.num_points is not None for one in chosen)
+    notes = [f"{counted(left_out, 'quarantined frame')} left out"] if left_out else []
+    notes += [f"{counted(empty, 'quarantined frame')} written without objects"] if empty else []
+    dropped = ", ".join(f"{number} {name}" for name, number in renaming.left_out.items())
+    notes += [f"clusters left out by --class: {dropped}"] if dropped else []
+    notes += [*frames.notes(), *unfinished_notes(run.labels.unfinished())]
+    return Written(len(chosen), frames.name, tuple(notes))
+
+
+def _require_data(dataset: Dataset, spec: Format[object], form: str) -> None:
+    """Reject data that a format cannot hold."""
+    if spec.lidar_tokens and not isinstance(dataset, HasLidarTokens):
+        raise SchemaError("SCH004", f"{form} needs nuScenes' tokens, which {dataset.root} lacks", "use another format")
+    if spec.rectified and not isinstance(dataset, HasRectifiedCamera):
+        raise SchemaError(
+            "SCH004",
+            "the format takes KITTI data only: its boxes are in the rectified frame of KITTI's camera",
+            "write boxes of these data with --to openpcdet or --to mmdet3d",
+        )
+
+
+def _name(dataset: Dataset, frame_id: str) -> str:
+    return dataset.lidar_token(frame_id) if isinstance(dataset, HasLidarTokens) else frame_id
+
+
+def _quarantined(dataset: Dataset, frame_id: str, per_point: bool) -> _Chosen | None:
+    """A quarantined frame to write without objects; None if its points are needed and cannot be read."""
+    try:
+        name = _name(dataset, frame_id)
+        return _Chosen(frame_id, name, len(read_frame_points(read_cloud_frame(dataset, frame_id))) if per_point else 0)
+    except PointSamError as error:
+        if not error.of_frame:
+            raise
+        return None if per_point else _Chosen(frame_id, frame_id, 0)
+
+
+def _write_frames(
+    dest: Path,
+    items: Iterable[ExportFrame],
+    spec: Format[object],
+    split: str,
+    renaming: Renaming,
+    overwrite: bool,
+    plugin: plugins.Plugin,
+) -> None:
+    """Write the files of every frame, then those of the split."""
+    names, rows = [], []
+    for item in items:
+        names.append(item.name)
         with plugins.failures_of(plugin, f"frame {item.found.frame.frame_id!r}"):
             files = _named(dest, spec.frame(item, split))
             if spec.row is not None:
@@ -122,9 +203,8 @@ def export(
         _write(files, overwrite)
     if spec.close is not None:
         with plugins.failures_of(plugin, f"split {split!r}"):
-            files = _named(dest, spec.close(Exported(split, names, rows, labels.taxonomy.names)))
+            files = _named(dest, spec.close(Exported(split, names, rows, renaming.taxonomy.names)))
         _write(files, overwrite)
-    return written
 
 
 def _record(
@@ -147,19 +227,28 @@ def _record(
                 stream.add(item)
 
 
-def _item(number: int, name: str, frame_id: str, run: OpenedRun) -> ExportFrame:
-    truth, dataset = run.truth, run.dataset
+def _item(number: int, one: _Chosen, run: OpenedRun, renaming: Renaming) -> ExportFrame:
+    truth, dataset, frame_id = run.truth, run.dataset, one.frame_id
+    found = renaming(run.labels.labels(frame_id))
+    if one.num_points is not None:
+        found = _without_objects(found, one.num_points)
     return ExportFrame(
         number,
-        name,
-        run.labels.labels(frame_id),
-        run.labels.taxonomy,
+        one.name,
+        found,
+        renaming.taxonomy,
         lambda: dataset.frame(frame_id),
         lambda: read_frame_points(truth.frame(frame_id), intensity=True).rows(),
         lambda: run.masks.labels.masks(frame_id),
         truth.rect_SE3_lidar(frame_id) if isinstance(truth, HasRectifiedCamera) else None,
-        lambda: truth.boxes(frame_id),
+        lambda: true_boxes(truth, frame_id),
+        truth.place(frame_id) if isinstance(truth, HasSequences) else None,
     )
+
+
+def _without_objects(found: FrameLabels, num_points: int) -> FrameLabels:
+    none = np.zeros(num_points, dtype=np.uint8)
+    return FrameLabels(replace(found.frame, num_points=num_points), PointLabels.empty(num_points), none, none, ())
 
 
 def _named(dest: Path, files: Files) -> list[tuple[Path, bytes]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipelines.opened import OpenedRun
+from pointsam.base.errors import ChangedSourceError
 from pointsam.base.progress import progress
 from pointsam.base.tables import Table
 from pointsam.base.words import counted
+from pointsam.datasets.mapped import MappedDataset
 from pointsam.datasets.truth2d import has_image_truth, image_truth
 from pointsam.evaluate.images import ImageAccumulator
 
@@ -22,14 +24,19 @@ def image_quality(run: OpenedRun, frame_ids: Sequence[str]) -> Table | None:
     Raises:
         DatasetError: DAT011 on a damaged ground-truth file.
     """
-    root, taxonomy = run.truth.root, run.labels.taxonomy
-    if not has_image_truth(root) or run.truth.taxonomy.names != taxonomy.names:
+    mapped, root, taxonomy = run.truth, run.truth.root, run.labels.taxonomy
+    if not has_image_truth(root):
         return None
-    accumulator, images = ImageAccumulator(taxonomy), 0
+    accumulator, images, changed = ImageAccumulator(taxonomy), 0, 0
     for frame_id in progress(frame_ids, desc="masks", unit="frame"):
+        try:
+            run.require_unchanged(frame_id, images=True)
+        except ChangedSourceError:
+            changed += 1
+            continue
         masks = run.masks_of(run.labels.labels(frame_id))
         for view in run.dataset.frame(frame_id).cameras:
-            truth = image_truth(root, view, taxonomy)
+            truth = mapped.image_truth(view) if isinstance(mapped, MappedDataset) else image_truth(root, view, taxonomy)
             if truth is not None:
                 accumulator.add(truth, masks.get(view.name, ()))
                 images += 1
@@ -44,4 +51,6 @@ def image_quality(run: OpenedRun, frame_ids: Sequence[str]) -> Table | None:
         "objects of at least 16 pixels against the masks that built clusters; recall and precision at IoU 0.5; masks "
         "that built no cluster are ignored"
     )
+    if changed:
+        note += f"; {counted(changed, 'frame')} left out, whose files have changed since"
     return Table(f"{counted(images, 'image')}: camera masks against ground-truth instances", header, rows, note)

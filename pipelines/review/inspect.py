@@ -7,7 +7,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipelines.opened import open_run
+from pipelines.data import AS_FOUND, Reading
+from pipelines.made_by import note_other_code
+from pipelines.opened import note_unfinished, open_run
 from pipelines.review.parts import read_parts
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import write_together
@@ -72,6 +74,8 @@ def frame_summary(out: Path, frame: str) -> FrameSummary:
         DatasetError: DAT010 if the run has no such frame.
     """
     labels = Labels(out)
+    note_other_code(labels, "clusters")
+    note_unfinished(labels, "clusters")
     ids = labels.frame_ids()
     if frame not in ids and frame.isdecimal() and len(frame) < 10 and int(frame) < len(ids):
         frame = ids[int(frame)]
@@ -85,7 +89,12 @@ def frame_summary(out: Path, frame: str) -> FrameSummary:
 
 
 def draw_labels(
-    out: Path, frame_id: str, png: Path, data: DataPath | None = None, masks_from: Path | None = None
+    out: Path,
+    frame_id: str,
+    png: Path,
+    data: DataPath | None = None,
+    masks_from: Path | None = None,
+    reading: Reading = AS_FOUND,
 ) -> None:
     """Draw the cameras and the bird's-eye view of a frame, with ground-truth boxes if there are any.
 
@@ -95,6 +104,7 @@ def draw_labels(
         png: file to write.
         data: root of the data set, None for its place when the run was made.
         masks_from: folder of the masks that the clusters were made from, None for `out`.
+        reading: how the data set is read; what is left out is as in the run.
 
     Raises:
         DatasetError: DAT001 if the data set is no longer there, DAT010 if the frame is quarantined; what reading
@@ -103,7 +113,7 @@ def draw_labels(
     """
     from pointsam.report.compose import draw_frame
 
-    run = open_run(out, data, masks_from)
+    run = open_run(out, data, masks_from, reading)
     parts = read_parts(run, frame_id)
     picture = draw_frame(
         parts.frame,

@@ -31,15 +31,7 @@ def require_replaceable(dest: Path, overwrite: bool, sources: Sequence[Path] = (
         StoreError: OUT003.
     """
     place = dest.resolve()
-    for source in sources:
-        held = source.resolve()
-        if place.is_relative_to(held) or held.is_relative_to(place):
-            relation = "is" if place == held else "contains" if held.is_relative_to(place) else "lies in"
-            raise StoreError(
-                "OUT003",
-                f"{dest} {relation} {source}, which the page is made from",
-                "pass a --dest outside of the labels, the masks and the data",
-            )
+    require_outside(dest, sources, also_above=True)
     require_free(dest, overwrite)
     with store_errors(place, 0):
         foreign = _foreign(place) if place.exists() else None
@@ -49,6 +41,30 @@ def require_replaceable(dest: Path, overwrite: bool, sources: Sequence[Path] = (
             f"{dest} is not a page of pointsam-label report: {foreign}",
             "choose another --dest, or remove the folder yourself: --overwrite replaces pages only",
         )
+
+
+def require_outside(dest: Path, sources: Sequence[Path], also_above: bool = False) -> None:
+    """Refuse to write into the folders that something is made from.
+
+    Args:
+        dest: folder to write to.
+        sources: these folders.
+        also_above: whether `dest` must not contain one of them either.
+
+    Raises:
+        StoreError: OUT003.
+    """
+    place = dest.resolve()
+    for source in sources:
+        held = source.resolve()
+        above = held.is_relative_to(place) and held != place
+        if place.is_relative_to(held) or (above and also_above):
+            relation = "is" if place == held else "contains" if above else "lies in"
+            raise StoreError(
+                "OUT003",
+                f"{dest} {relation} {source}, which the output is made from",
+                "pass a --dest outside of the labels, the masks and the data",
+            )
 
 
 @contextmanager

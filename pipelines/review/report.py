@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -14,16 +13,19 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.data import AS_FOUND, Reading
 from pipelines.documents import ClustersDocument
-from pipelines.opened import OpenedRun, open_run
+from pipelines.opened import OpenedRun, note_unfinished, open_run
 from pipelines.review.image_quality import image_quality
 from pipelines.review.page_folder import page_folder, require_replaceable
 from pipelines.review.parts import Parts, read_parts
 from pointsam import __version__
-from pointsam.base.errors import DatasetError, NothingToScoreError
+from pointsam.base.errors import CalibrationError, ChangedSourceError, DatasetError, NothingToScoreError
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.tables import Table
+from pointsam.datasets.mapped import MappedDataset
+from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import FolderQuality, unfinished_notes
@@ -53,6 +55,21 @@ class _Figure:
     cameras: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class WrittenPage:
+    """A written page.
+
+    Args:
+        path: its file.
+        notes: frames and objects that were not scored, and why.
+        whole: whether all frames with ground truth could be scored.
+    """
+
+    path: Path
+    notes: tuple[str, ...]
+    whole: bool
+
+
 def write_report(
     out: Path,
     dest: Path,
@@ -60,7 +77,10 @@ def write_report(
     masks_from: Path | None = None,
     count: int = 12,
     overwrite: bool = False,
-) -> Path:
+    frames: Sequence[str] = (),
+    reading: Reading = AS_FOUND,
+    mapping: Path | None = None,
+) -> WrittenPage:
     """Score the labels of a folder, if there is ground truth, and write the page.
 
     Args:
@@ -70,17 +90,20 @@ def write_report(
         masks_from: folder of the masks that the clusters were made from, None for `out`.
         count: number of frames to show: the worst, the best, and some between.
         overwrite: replace an existing page; other folders are refused.
-
-    Returns:
-        Path of the page.
+        frames: ids of the frames to show in place of `count` others.
+        reading: how the data set is read; what is left out is as in the run.
+        mapping: a mapping file whose `truth` is used in place of the run's.
 
     Raises:
         StoreError: OUT003 if `dest` may not be replaced (`page_folder`) or cannot be written, OUT002 on a full disk.
         SchemaError: SCH004 if the labels were made from other data or other masks.
-        DatasetError: DAT009 if no frame was labelled; and what reading raises.
+        DatasetError: DAT009 if no frame was labelled, DAT010 if one of `frames` was not, DAT013 if the files of
+            every shown frame have changed; and what reading raises.
     """
-    run = open_run(out, data, masks_from)
+    run = open_run(out, data, masks_from, reading, mapping)
+    note_unfinished(run.labels, "clusters")
     require_replaceable(dest, overwrite, run.folders())
+    _ = run.masks  # refuse other masks before anything is scored
     scores: dict[str, float] = {}
 
     def keep(verdict: FrameVerdict) -> None:
@@ -88,24 +111,38 @@ def write_report(
         if large.any():
             scores[verdict.frame_id] = float(verdict.object_iou[large].mean())
 
-    report: FolderQuality | None = None
-    with suppress(NothingToScoreError):
+    report, notes = None, list[str]()
+    try:
         report = evaluate_labels(out, run.truth, on_verdict=keep)
+    except NothingToScoreError as error:
+        if isinstance(run.truth, MappedDataset):
+            notes = [f"the page is without ground truth: {error.message}; {error.hint}"]
     good = [frame.frame_id for frame in run.labels.frames() if frame.status == "ok"]
     if not good:
         raise DatasetError("DAT009", f"{out} holds no labelled frame", "pointsam-label run prints the errors")
-    chosen = choose(good, scores, count)
+    for frame_id in sorted(set(frames).difference(good)):
+        way = f"give ids such as {good[0]}; --show states the number of frames"
+        raise DatasetError("DAT010", f"{out} holds no labels of frame {frame_id!r}", way)
+    chosen = [(frame_id, _iou(scores, frame_id)) for frame_id in frames] or choose(good, scores, count)
     with page_folder(dest, overwrite) as folder:
         (folder / "frames").mkdir()
         for name in _ASSETS:
             (folder / name).write_bytes((files("pointsam.report") / "web" / name).read_bytes())
-        figures = [
-            _frame(folder, f"{k:03d}", run, frame_id, why)
-            for k, (frame_id, why) in enumerate(progress(chosen, desc="report", unit="frame"))
-        ]
+        figures, changed = list[_Figure](), list[ChangedSourceError]()
+        for frame_id, why in progress(chosen, desc="report", unit="frame"):
+            try:
+                figures.append(_frame(folder, f"{len(figures):03d}", run, frame_id, why))
+            except ChangedSourceError as error:
+                changed.append(error)
+        if not figures:
+            raise changed[0]
         masks = image_quality(run, good)
-        (folder / "index.html").write_text(_page(run, report, masks, figures, len(good)), encoding="utf-8")
-    return dest / "index.html"
+        if report is not None:
+            notes = _notes(run, report)
+        notes += [f"a frame is not shown: {error.message}" for error in changed]
+        content = _page(run, report, masks, figures, len(good), notes)
+        (folder / "index.html").write_text(content, encoding="utf-8")
+    return WrittenPage(dest / "index.html", tuple(notes), report is None or not report.not_scored)
 
 
 def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> list[tuple[str, str]]:
@@ -127,8 +164,12 @@ def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> li
     room = min(count - len(chosen), len(left))
     for k in range(room):
         frame_id = left[k * len(left) // room]
-        chosen[frame_id] = f"IoU {scores[frame_id]:.2f}" if frame_id in scores else ""
+        chosen[frame_id] = _iou(scores, frame_id)
     return list(chosen.items())
+
+
+def _iou(scores: dict[str, float], frame_id: str) -> str:
+    return f"IoU {scores[frame_id]:.2f}" if frame_id in scores else ""
 
 
 def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> _Figure:
@@ -178,12 +219,15 @@ def _outcomes(
     """Outcomes of the clusters and of the ground-truth objects of a frame; None without ground truth."""
     try:
         truth = run.truth.point_truth(parts.frame.frame_id)
-    except DatasetError:  # `evaluate_labels` counted it
+    except (DatasetError, CalibrationError):  # `evaluate_labels` counted it
         truth = None
     if truth is None:
         return None, None
     cameras = tuple(view.name for view in run.truth.frame(parts.frame.frame_id).cameras)
-    verdict = Judge(run.truth, run.labels.taxonomy, cameras).add(parts.found, truth)
+    try:
+        verdict = Judge(run.truth, run.labels.taxonomy, cameras).add(parts.found, truth)
+    except (DatasetError, CalibrationError):
+        return None, None
     of_objects, of_clusters = outcomes_of(verdict)
     seen, names = verdict.seen, verdict.class_names
     clusters = {
@@ -200,7 +244,12 @@ def _outcomes(
 
 
 def _page(
-    run: OpenedRun, report: FolderQuality | None, masks: Table | None, figures: Sequence[_Figure], good: int
+    run: OpenedRun,
+    report: FolderQuality | None,
+    masks: Table | None,
+    figures: Sequence[_Figure],
+    good: int,
+    notes: Sequence[str],
 ) -> str:
     labels = run.labels
     tables = [_counts(run)] if report is None else report.tables()
@@ -215,10 +264,16 @@ def _page(
         colours=["cluster", "class"] if report is None else ["cluster", "class", "outcome"],
         charts="" if report is None else _charts(report),
         tables=tables if masks is None else [*tables, masks],
-        notes="\n".join(unfinished_notes(labels.unfinished()) if report is None else report.notes()),
+        notes="\n".join([*(unfinished_notes(labels.unfinished()) if report is None else ()), *notes]),
         classes=list(labels.taxonomy.names),
         outcomes=["none"] if report is None else _OUTCOMES,
     )
+
+
+def _notes(run: OpenedRun, report: FolderQuality) -> list[str]:
+    """Notes on frames that were not scored, and on ground truth that is void."""
+    unknown = unknown_text(run.truth, report.scored)
+    return [*report.notes(), f"{unknown}: they are void and not scored"] if unknown else report.notes()
 
 
 def _counts(run: OpenedRun) -> Table:

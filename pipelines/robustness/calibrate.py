@@ -105,7 +105,9 @@ def _seen(
     masks: StoredMasks, config: ClustersConfig, dataset: Dataset, frame_id: str
 ) -> tuple[Frame, list[CameraObservations]]:
     frame = read_frame(dataset, frame_id)
-    painted = {name: masks.painted(image, config) for name, image in masks.images(frame_id).items()}
+    images = masks.images(frame_id)
+    masks.checked_sources(frame, images)
+    painted = {name: masks.painted(image, config) for name, image in images.items()}
     return frame, observe(frame, read_frame_points(frame), painted)
 
 

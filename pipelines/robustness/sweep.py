@@ -15,8 +15,9 @@ import numpy as np
 
 from pipelines.data import DataSpec
 from pipelines.labelling.jobs import Summary, begin, drive, run_masks, whole_frame
+from pipelines.labelling.pending import pending_work
 from pipelines.labelling.request import Request
-from pipelines.opened import StoredMasks, open_masks
+from pipelines.opened import StoredMasks, open_masks, read_as_in
 from pipelines.robustness.cells import Cell, NoiseDocument
 from pipelines.tasks import Task, TaskResult, guarded
 from pointsam import __version__
@@ -25,6 +26,7 @@ from pointsam.base.runtime import Stopwatch
 from pointsam.calibration.perturb import perturb
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
+from pointsam.datasets.mapped import with_classes
 from pointsam.datasets.points import read_frame_points
 from pointsam.evaluate.agnostic import AgnosticAccumulator
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC
@@ -34,6 +36,7 @@ from pointsam.semantics.precomputed import layout_kind
 from pointsam.stages.frame import lifted_labels, refined_labels
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.store.cells import CellRow, cells_table
+from pointsam.store.sources import digests_of, of_sweeps
 from pointsam.types import ImageMasks, InstanceMap, PointLabels, PointTruth
 
 
@@ -45,24 +48,33 @@ class NoiseWorker:
         config: configuration of the clusters stage.
         cells: the calibration errors.
         masks: the folder with the masks of each cell.
+        again: frames that are counted again, as for `ClusterWorker`.
     """
 
     def __init__(
-        self, data: DataSpec, config: ClustersConfig, cells: tuple[Cell, ...], masks: tuple[Path, ...]
+        self,
+        data: DataSpec,
+        config: ClustersConfig,
+        cells: tuple[Cell, ...],
+        masks: tuple[Path, ...],
+        again: frozenset[str] = frozenset(),
     ) -> None:
-        self.dataset: Dataset = data.open()
-        self.cells, self.folders = cells, masks
+        self.cells, self.folders, self.again = cells, masks, again
         self.configs = {sar: replace(config, refine=replace(config.refine, enabled=sar)) for sar in (True, False)}
         self.masks = {folder: StoredMasks(folder) for folder in dict.fromkeys(masks)}
         self.taxonomy = self.masks[masks[0]].taxonomy
+        self.dataset: Dataset = with_classes(data.open(), self.taxonomy)
 
     def __call__(self, task: Task) -> TaskResult[list[CellRow]]:
         """The counts of one frame in every cell, without and with refinement."""
-        stopwatch = Stopwatch()
+        stopwatch, sources = Stopwatch(), dict[str, str]()
 
         def work() -> list[CellRow]:
             with stopwatch("read"):
                 frame = read_frame(self.dataset, task.frame_id)
+                for masks in self.masks.values():
+                    masks.checked_sources(frame, masks.images(task.frame_id), task.frame_id in self.again)
+                sources.update(digests_of(frame, of_sweeps))
                 points = read_frame_points(frame)
                 truth = self.dataset.point_truth(task.frame_id)
             if truth is None:
@@ -71,6 +83,7 @@ class NoiseWorker:
                     f"frame {task.frame_id} of {self.dataset.root} has no ground truth",
                     "choose frames that have boxes or panoptic labels: --split, --frames",
                 )
+            truth = truth.of_points(points.present)
             rows = []
             folder: Path | None = None
             for cell, wanted in zip(self.cells, self.folders, strict=True):
@@ -90,7 +103,7 @@ class NoiseWorker:
             row = CellRow(task.frame_id, "", False, none, none, none, none, 0, 0, 0.0)
             return [replace(row, status="failed", error_code=error.code, error=error.message)]
 
-        return guarded(work, failed, task, stopwatch)
+        return guarded(work, failed, task, stopwatch, sources)
 
     def _painter(self, masks: StoredMasks, images: Mapping[str, ImageMasks]) -> Callable[[str], InstanceMap]:
         def paint(camera: str) -> InstanceMap:
@@ -155,6 +168,8 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
     Raises:
         SchemaError, StoreError, DatasetError, BackendError: as `frames_of`, `run_masks`.
     """
+    if not remask:
+        request = replace(request, data=read_as_in(request.masks_folder, request.data))
     frames = frames_of(request, cells, remask)
     folders = tuple(_masks_of(request, cell) if remask else request.masks_folder for cell in cells)
     if remask:
@@ -174,10 +189,12 @@ def run_noise(request: Request, cells: tuple[Cell, ...], remask: bool = False) -
     )
     swept = f"a sweep of {len(cells)} cells"
     run, metadata = begin(request.out, frames, document, made.weights_sha256, swept, request.data.root)
+    work = pending_work(run, request.execution, request.data.open())
     return drive(
         run,
         request.execution,
-        partial(NoiseWorker, request.data, request.config.clusters, cells, folders),
+        work,
+        partial(NoiseWorker, request.data, request.config.clusters, cells, folders, work.again),
         whole_frame,
         lambda rows: {"cells": cells_table([cell for row in rows for cell in row], metadata)},
     )

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pointsam.base.errors import DatasetError, StoreError
+from pointsam.base.errors import DatasetError, PointSamError, SchemaError, StoreError
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
+from pointsam.base.words import counted
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
+from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.detect.data.budget import Budget, BudgetConfig, Objects, sample_budget
 from pointsam.detect.data.budget_file import write_budget
 from pointsam.geometry.boxes import count_points
@@ -32,20 +37,30 @@ def draw_budget(
 
     Raises:
         StoreError: OUT001 if the file exists.
-        DatasetError: DAT011 if a frame has no boxes to draw from; and what reading the data set raises.
+        DatasetError: as `objects_of`.
         SchemaError: SCH005 if no object is a candidate.
     """
     if path.exists():
         raise StoreError("OUT001", f"{path} exists already", "give another name, or delete the file if no run needs it")
     if objects is None:
         objects = objects_of(dataset, split, count=config.min_points > 0 or config.rule == "stratified")
+    if not len(objects):
+        unknown, where = unknown_text(dataset, objects.frame_ids), counted(len(objects.frame_ids), "frame")
+        raise SchemaError(
+            "SCH005",
+            f"{dataset.root}: none of {where} has a box of {', '.join(dataset.taxonomy.names)}"
+            + (f"; {unknown}" if unknown else ""),
+            "rename the classes of the ground truth, map them (docs/mapping.md), or choose another split",
+        )
     budget = sample_budget(objects, dataset.taxonomy.names, config)
-    write_budget(path, Budget(budget.frames, replace(budget.description, dataset=dataset.name, split=split)))
+    source = replace(budget.description, dataset=dataset.name, split=split, left_out=objects.left_out or None)
+    budget = Budget(budget.frames, source)
+    write_budget(path, budget)
     return budget
 
 
 def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
-    """All boxes of the taxonomy's classes in a split.
+    """All boxes of the taxonomy's classes in a split. Frames whose boxes or points cannot be read are left out.
 
     Args:
         dataset: a data set with boxes.
@@ -53,44 +68,68 @@ def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
         count: whether to count the points of each box, which reads every sweep.
 
     Raises:
-        DatasetError: DAT011 if a frame has no boxes; and what reading the data set raises.
+        DatasetError: if no frame has boxes that can be read: DAT011 if it has none, and what reading raises.
     """
-    frame_ids = dataset.frame_ids(split)
-    frame, token, class_id, range_m, num_points, velocity = [], [], [], [], [], []
-    for index, frame_id in enumerate(progress(frame_ids, desc="objects", unit="frame")):
-        boxes = dataset.boxes(frame_id)
-        if boxes is None:
-            raise DatasetError(
-                "DAT011",
-                f"{dataset.root}: frame {frame_id!r} has no box labels",
-                "choose a split that has them (--split train)",
-            )
-        ours = np.flatnonzero(boxes.class_id != BACKGROUND)
-        points = np.zeros(len(boxes), int)
-        if count:
-            points = count_points(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, boxes)
-        frame.append(np.full(len(ours), index, dtype=np.int64))
-        token += [boxes.token[k] for k in ours]
-        class_id.append(boxes.class_id[ours])
-        range_m.append(np.linalg.norm(boxes.center_m[ours, :2], axis=1))
-        num_points.append(points[ours])
-        known = dataset.velocities_mps(frame_id)
-        velocity.append(np.full((len(ours), 2), np.nan) if known is None else known[ours])
+    frames, left_out = dict[str, _FrameObjects](), dict[str, str]()
+    first: PointSamError | None = None
+    for frame_id in progress(dataset.frame_ids(split), desc="objects", unit="frame"):
+        try:
+            frames[frame_id] = _of_frame(dataset, frame_id, count)
+        except PointSamError as error:
+            if not error.of_frame:
+                raise
+            first = first or error
+            left_out[frame_id] = f"[{error.code}] {error.message}"
+    if first is not None and not frames:
+        raise first
+    found = list(frames.values())
     return Objects(
-        tuple(frame_ids),
-        np.concatenate(frame),
-        tuple(token),
-        np.concatenate(class_id),
-        np.concatenate(range_m),
-        np.concatenate(num_points),
-        np.concatenate(velocity),
+        tuple(frames),
+        np.repeat(np.arange(len(found), dtype=np.int64), [len(one.token) for one in found]),
+        tuple(token for one in found for token in one.token),
+        np.concatenate([one.class_id for one in found]),
+        np.concatenate([one.range_m for one in found]),
+        np.concatenate([one.num_points for one in found]),
+        np.concatenate([one.velocity_mps for one in found]),
+        left_out,
+    )
+
+
+class _FrameObjects(NamedTuple):
+    token: tuple[str, ...]
+    class_id: NDArray[np.uint8]
+    range_m: NDArray[np.float64]
+    num_points: NDArray[np.int64]
+    velocity_mps: NDArray[np.float64]
+
+
+def _of_frame(dataset: Dataset, frame_id: str, count: bool) -> _FrameObjects:
+    boxes = dataset.boxes(frame_id)
+    if boxes is None:
+        raise DatasetError(
+            "DAT011",
+            f"{dataset.root}: frame {frame_id!r} has no box labels",
+            "choose a split that has them (--split train)",
+        )
+    ours = np.flatnonzero(boxes.class_id != BACKGROUND)
+    points = np.zeros(len(boxes), dtype=np.int64)
+    if count:
+        points = count_points(read_frame_points(read_cloud_frame(dataset, frame_id)).xyz_lidar_m, boxes)
+    known = dataset.velocities_mps(frame_id)
+    return _FrameObjects(
+        tuple(boxes.token[k] for k in ours),
+        boxes.class_id[ours],
+        np.linalg.norm(boxes.center_m[ours, :2], axis=1),
+        points[ours],
+        np.full((len(ours), 2), np.nan) if known is None else known[ours],
     )
 
 
 def summary(budget: Budget) -> str:
-    """A table of the classes, and the cost."""
+    """A table of the classes, the cost, and classes without a box."""
     about = budget.description
     rows = [(name, counts.objects, counts.boxes) for name, counts in about.classes.items()]
+    bare = [name for name, counts in about.classes.items() if not counts.boxes]
     rows.append(("all", about.objects, about.boxes))
     return "\n".join(
         [
@@ -98,5 +137,6 @@ def summary(budget: Budget) -> str:
             f"{about.labelled_frames} of {about.frames} frames are labelled. Relative to boxes for all objects, "
             f"{about.boxes} boxes cost {about.cost_boxes_only:.1%}, and with clusters for the other {about.clusters} "
             f"objects {about.cost_with_clusters:.1%}.",
+            *([f"No box of {', '.join(bare)}: fit leaves them out."] if bare else []),
         ]
     )

@@ -22,6 +22,7 @@ from pipelines.training.settings import EXPERIMENTS, Experiment, Inputs, Setting
 from pointsam.base.document import document_bytes, read_document
 from pointsam.base.errors import SchemaError, TrainingError
 from pointsam.base.files import claimed, write_together
+from pointsam.datasets.mapped import truth_notes
 from pointsam.detect.data.budget import Budget, Objects
 from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.labelled import require_labelled
@@ -68,7 +69,7 @@ def run_experiment(request: ExperimentRequest) -> Page:
         PointSamError: what `fit` raises.
     """
     experiment, chosen, worlds = _checked(request)
-    rows, left_out = [], dict[str, str]()
+    rows, left_out, notes = [], dict[str, str](), list[str]()
     for index, setting in enumerate(chosen):
         scores, costs = dict[int, dict[str, ScoreDocument]](), []
         asked = not request.only or index in request.only
@@ -77,6 +78,7 @@ def run_experiment(request: ExperimentRequest) -> Page:
             wanted = _request(request, worlds, setting, seed, path, budget)
             run = f"{setting.name}, seed {seed}"
             why = _unfit(request, budget)
+            bare = _without_boxes(request, budget)
             if why is None and asked:
                 why = _trained(wanted)
             if why is not None:
@@ -85,6 +87,8 @@ def run_experiment(request: ExperimentRequest) -> Page:
                 continue
             own = finished(wanted)
             if own is not None:
+                if bare:
+                    notes.append(f"Not trained for want of boxes, and not part of the mAP of {run}: {', '.join(bare)}.")
                 scores[seed] = {OTHER if setting.in_other_world else HOME: own}
                 frames = {**own.left_out, **own.bad}
                 if len(worlds) == 2:
@@ -94,6 +98,8 @@ def run_experiment(request: ExperimentRequest) -> Page:
                 left_out |= {f"{run}, frame {frame_id}": problem for frame_id, problem in frames.items()}
                 if own.quarantined:
                     left_out[run] = f"{own.quarantined} quarantined frames have no labels"
+                for frame_id, problem in (budget.description.left_out or {}).items():
+                    left_out[f"{run}, frame {frame_id}"] = problem
                 costs.append(_cost(setting, budget))
         if scores:
             rows.append(SettingScores(setting, sum(costs) / len(costs), scores))
@@ -103,7 +109,9 @@ def run_experiment(request: ExperimentRequest) -> Page:
     seeds = ", ".join(map(str, request.seeds))
     about = [f"`{request.command}`"] if request.command else []
     about.append(f"Seeds (each sets the budget and the training): {seeds}. Device: {request.device}.")
-    return write_page(request.name, experiment, rows, request.out, about, left_out)
+    for world in worlds:
+        notes += truth_notes(world.dataset)
+    return write_page(request.name, experiment, rows, request.out, about, left_out, notes)
 
 
 def planned(request: ExperimentRequest) -> list[tuple[int, str, str]]:
@@ -126,11 +134,16 @@ def planned(request: ExperimentRequest) -> list[tuple[int, str, str]]:
     return rows
 
 
+def _without_boxes(request: ExperimentRequest, budget: Budget) -> list[str]:
+    """Classes of the recipe without a box in a budget; they are not trained."""
+    drawn = budget.description.classes
+    return [name for name in request.inputs.recipe.detector.class_names if name not in drawn or not drawn[name].boxes]
+
+
 def _unfit(request: ExperimentRequest, budget: Budget) -> str | None:
     """Why a budget cannot be trained on."""
-    drawn = budget.description.classes
-    missing = [name for name in request.inputs.recipe.detector.class_names if not drawn[name].boxes]
-    return f"its budget has no box of class {', '.join(missing)}" if missing else None
+    names = request.inputs.recipe.detector.class_names
+    return "its budget has no box of any class" if len(_without_boxes(request, budget)) == len(names) else None
 
 
 def _trained(wanted: FitRequest) -> str | None:

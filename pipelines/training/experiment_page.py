@@ -73,11 +73,13 @@ class Page:
         text: the tables.
         path: the page.
         left_out: runs that could not be trained and frames that were not used -> why.
+        notes: classes that were not trained, and ground truth that is void.
     """
 
     text: str
     path: Path
     left_out: Mapping[str, str]
+    notes: Sequence[str] = ()
 
 
 def write_page(
@@ -87,6 +89,7 @@ def write_page(
     out: Path,
     about: Sequence[str],
     left_out: Mapping[str, str],
+    notes: Sequence[str] = (),
 ) -> Page:
     """Write NAME.md, NAME.png and NAME.svg.
 
@@ -96,7 +99,8 @@ def write_page(
         rows: the settings of the experiment and their scores.
         out: folder of the page.
         about: paragraphs on how the page was made.
-        left_out: runs that could not be trained and frames that were not used -> why, as in `Page`.
+        left_out: as in `Page`.
+        notes: as in `Page`.
 
     Raises:
         StoreError: OUT002 or OUT003 if it cannot be written.
@@ -104,6 +108,7 @@ def write_page(
     made = tables(rows)
     parts = [f"# {name}\n\n{experiment.question}", *(table.markdown() for table in made)]
     parts += [f"Left out: {what}: {why}" for what, why in left_out.items()]
+    parts += notes
     machines = _machines(rows)
     parts += [*about, *([f"Trained on {'; '.join(machines)}."] if machines else [])]
     files = [(out / f"{name}{suffix}", content) for suffix, content in _figure(name, experiment, rows).items()]
@@ -111,7 +116,7 @@ def write_page(
     page = "\n\n".join(parts) + "\n"
     with claimed(out):  # another call may finish at the same time
         write_together([*files, (out / f"{name}.md", page.encode())])
-    return Page("\n\n".join(table.text() for table in made), out / f"{name}.md", left_out)
+    return Page("\n\n".join(table.text() for table in made), out / f"{name}.md", left_out, notes)
 
 
 def tables(rows: Sequence[SettingScores]) -> list[Table]:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shlex
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-from pipelines.opened import open_labels
-from pipelines.training.predict import Score, predict_frames, score
+from pipelines.opened import open_labels, read_as_in
+from pipelines.training.predict import Score, predict_frames, score, unscorable
 from pipelines.training.run_folder import SCORES, FitRequest, RunFolder
 from pipelines.training.scores import ValidationDocument
+from pointsam.base.errors import SchemaError
 from pointsam.base.files import claimed
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
 from pointsam.datasets.base import Dataset
 from pointsam.detect.checkpoint import Checkpoint
+from pointsam.detect.data.budget import Budget
 from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.loader import Steps
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.devices import Processes
-from pointsam.detect.heads.protocol import HeadConfig
+from pointsam.detect.recipe import Recipe
 from pointsam.detect.train import Trainer, count_steps
 from pointsam.store.reader import Labels
 
@@ -62,11 +62,11 @@ def fit(request: FitRequest) -> Fitted:
         TrainingError: TRN001, TRN002.
     """
     with Processes.join(request.device) as processes:
-        data, val_ids = _opened(request, processes.first)
-        dataset, labels, recipe = data.dataset, data.labels, request.recipe
+        data, val_ids, recipe = _opened(request, processes.first)
+        dataset, labels = data.dataset, data.labels
         trainer = Trainer(recipe, data, dataset.taxonomy, processes.device, processes.rank, processes.count)
         with claimed(request.out) if processes.first else nullcontext():  # another call waits, and continues from there
-            run = RunFolder(request, dataset, labels, processes.first)
+            run = RunFolder(request, dataset, labels, processes.first, recipe)
             data.bank = run.bank(data)
             if run.last.exists():
                 trainer.load(Checkpoint(run.last))
@@ -74,19 +74,24 @@ def fit(request: FitRequest) -> Fitted:
         return replace(fitted, quarantined=data.num_failed, first=processes.first)
 
 
-def _opened(request: FitRequest, is_first: bool, shows_progress: bool = True) -> tuple[TrainingSet, list[str]]:
-    """The training set and the ids of the validation frames; inputs that do not fit together are rejected here.
+def _opened(request: FitRequest, is_first: bool, shows_progress: bool = True) -> tuple[TrainingSet, list[str], Recipe]:
+    """The training set, the ids of the validation frames, and the recipe without classes that have no box.
 
-    The first process warns if frames are both in the budget and among the validation frames.
+    Inputs that do not fit together are rejected here. The first process warns of what is left out, and of frames that
+    are both in the budget and among the validation frames.
     """
     dataset, labels = _inputs(request)
     val_ids = [] if request.val is None else dataset.frame_ids(request.val)
     recipe = request.recipe
     budget = read_budget(request.budget)
+    _require_same_names(budget, dataset)
+    warnings = []
     shared = len(budget.frames.keys() & set(val_ids))
-    if shared and is_first:
+    if shared:
         counts = f"{shared} of {counted(len(val_ids), 'validation frame')} are in the budget"
-        print(f"warning: {counts}; draw the budget with --split train", file=sys.stderr)
+        warnings.append(f"{counts}; draw the budget with --split train")
+    if request.val is not None:
+        warnings += _without_truth(dataset, request.val, val_ids)
     data = TrainingSet(
         dataset,
         budget,
@@ -96,22 +101,60 @@ def _opened(request: FitRequest, is_first: bool, shows_progress: bool = True) ->
         recipe.data,
         recipe.train.seed,
         lambda frames: progress(frames, desc="budget", unit="frame", disable=not (is_first and shows_progress)),
-        lambda names: _without(recipe.detector.head, names),
     )
-    return data, val_ids
+    if data.missing:
+        recipe = recipe.without(data.missing)
+        warnings.append(_not_trained(budget, data.missing))
+    if is_first:
+        for warning in warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+    return data, val_ids, recipe
 
 
-def _without(head: HeadConfig, names: Sequence[str]) -> str:
-    """The option that leaves classes out of a recipe."""
-    if set(head.class_names) <= set(names):
-        return "use a recipe of other classes"
-    fields = head.fields_without(names)
-    options = [shlex.quote(f"detector.head.{name}={json.dumps(value)}") for name, value in fields.items()]
-    return "train without them: " + " ".join(f"--set {option}" for option in options)
+def _not_trained(budget: Budget, names: Sequence[str]) -> str:
+    """A warning of classes without a usable box."""
+    counts = budget.description.classes
+    drawable = [name for name in names if name in counts and counts[name].objects]
+    way = f"; --rule class draws boxes of {', '.join(drawable)}" if drawable else ""
+    return f"not trained, because {budget.name} has no usable box of them: {', '.join(names)}{way}"
+
+
+def _require_same_names(budget: Budget, dataset: Dataset) -> None:
+    """Refuse a budget that was drawn by other classes.
+
+    Raises:
+        SchemaError: SCH003.
+    """
+    drawn = budget.description.classes
+    if set(drawn) != set(dataset.taxonomy.names):
+        raise SchemaError(
+            "SCH003",
+            f"{budget.name} was drawn by the classes {', '.join(drawn)}, but the labels have "
+            f"{', '.join(dataset.taxonomy.names)}",
+            "draw it with the mapping file of the labels: mixsup-train budget DATA --mapping FILE --out BUDGET",
+        )
+
+
+def _without_truth(dataset: Dataset, split: str, val_ids: Sequence[str]) -> list[str]:
+    """A warning of validation frames without ground truth that can be read.
+
+    Raises:
+        SchemaError: SCH005 if no frame has any: it would end the training at its first validation.
+    """
+    bad = {frame_id: why for frame_id in val_ids if (why := unscorable(dataset, frame_id))}
+    if not bad:
+        return []
+    first = next(iter(bad.items()))
+    counts = f"{len(bad)} of {counted(len(val_ids), 'frame')} of the validation split {split!r} have no ground truth"
+    if len(bad) == len(val_ids):
+        hint = "name a split that has boxes with --val, or --val '' to train without validation"
+        raise SchemaError("SCH005", f"{counts}; {first[0]}: {first[1]}", hint)
+    return [f"{counts}; they are not scored; {first[0]}: {first[1]}"]
 
 
 def _inputs(request: FitRequest) -> tuple[Dataset, Labels | None]:
-    dataset = request.data.open()
+    data = request.data if request.labels is None else read_as_in(request.labels, request.data)
+    dataset = data.open()
     labels = None if request.labels is None else open_labels(request.labels, dataset, request.allow_noise)
     return dataset, labels
 
@@ -123,7 +166,7 @@ def training_plan(request: FitRequest) -> str:
         PointSamError: as `fit`.
     """
     with Processes.join(request.device) as processes:
-        data, val_ids = _opened(request, processes.first, shows_progress=False)
+        data, val_ids, _ = _opened(request, processes.first, shows_progress=False)
     config = request.recipe.train
     samples, steps = len(data.order(0)), count_steps(Steps(data, config.batch_size, 0, processes.count))
     rows = [(name, *counts) for name, counts in data.frames_by_class().items()]
@@ -195,7 +238,7 @@ def _validate(request: FitRequest, trainer: Trainer, run: RunFolder, dataset: Da
     bad: dict[str, str] = {}
     workers = request.recipe.train.workers
     found = list(predict_frames(trainer.model, request.recipe, dataset, val_ids, workers, bad))
-    result = score(dataset, found, bad)
+    result = score(dataset, found, bad, run.recipe.detector.class_names)
     value = 0.0 if math.isnan(result.quality.mean_ap) else result.quality.mean_ap
     if trainer.progress.best is None or value > trainer.progress.best:
         trainer.save(run.best, run.about, best=value)

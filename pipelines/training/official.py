@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,13 +18,15 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.files import scratch_folder
 from pointsam.base.tables import text_table
 from pointsam.datasets.base import Dataset, HasDevkitVersion
-from pointsam.datasets.kitti.files import HasKittiLabels
+from pointsam.datasets.kitti.labels import HasKittiLabels
+from pointsam.datasets.mapped import MappedDataset
 from pointsam.detect.data.sample import oriented
 from pointsam.detect.predictions_file import FramePredictions, box_overlaps, nuscenes_results, write_json
 from pointsam.evaluate.kitti import LEVELS, MIN_IOU, SIMILAR, KittiFrame, average_precision_r40
 from pointsam.geometry.boxes import corners, rows
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.geometry.se3 import SE3
+from pointsam.taxonomy import NUSCENES
 from pointsam.types import Frame
 
 _SPLITS = ("train", "val", "mini_train", "mini_val")
@@ -52,28 +54,38 @@ class Official:
     figures: Figures | None = None
 
 
-def official(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
+def official(
+    dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str], untrained: Collection[str] = ()
+) -> Official:
     """Evaluate predictions as the publisher of the data set does.
 
     Args:
         dataset: the data set; its protocol selects the evaluation: `HasKittiLabels`, `HasDevkitVersion` or none.
         found: predictions in all frames that could be read.
         bad: frame_id -> why the frame could not be read.
+        untrained: classes that the detector does not predict.
 
     Raises:
         DatasetError: DAT011 if a frame with KITTI's evaluation has no labels.
     """
     if isinstance(dataset, HasKittiLabels):
-        return _kitti(dataset, found)
+        return _kitti(dataset, found, untrained)
     if isinstance(dataset, HasDevkitVersion):
-        return _nuscenes(dataset, found, bad)
+        return _nuscenes(dataset, found, bad, untrained)
     return Official(f"No official evaluation is available for {dataset.name}.")
 
 
-def _nuscenes(dataset: _DevkitData, found: Sequence[FramePredictions], bad: dict[str, str]) -> Official:
+def _nuscenes(
+    dataset: _DevkitData, found: Sequence[FramePredictions], bad: dict[str, str], untrained: Collection[str]
+) -> Official:
     def without(why: str) -> Official:
         return Official(f"The nuScenes devkit was not run: {why}")
 
+    foreign = [name for name in dataset.taxonomy.names if name not in NUSCENES.names]
+    if foreign:
+        return without(f"it has no class {', '.join(foreign)}")
+    if isinstance(dataset, MappedDataset) and not dataset.keeps_names:
+        return without("ground truth of other classes is mapped to those of the detector")
     if find_spec("nuscenes") is None:
         return without("it is not installed: pip install 'pointsam[nuscenes]'")
     if not isinstance(dataset.root, Path):
@@ -100,6 +112,9 @@ def _nuscenes(dataset: _DevkitData, found: Sequence[FramePredictions], bad: dict
     errors = {_ERRORS[name]: value for name, value in summary["tp_errors"].items()}
     figures = {"mAP": summary["mean_ap"], "NDS": summary["nd_score"], **errors}
     text = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+    absent = [name for name in NUSCENES.names if name in untrained or name not in dataset.taxonomy.names]
+    if absent:
+        text += f" (the devkit counts classes that the detector does not predict as 0: {', '.join(absent)})"
     by_class = {name: number(value) for name, value in summary["mean_dist_aps"].items()}
     values = {name: number(value) for name, value in figures.items()}
     return Official(f"nuScenes devkit on {fits[0]}: {text}", {"split": fits[0], **values, "AP": by_class})
@@ -126,10 +141,16 @@ def posed(dataset: Dataset, found: Sequence[FramePredictions]) -> Iterator[tuple
         yield frame, sweep.world_SE3_ego @ sweep.ego_SE3_lidar
 
 
-def _kitti(dataset: _KittiData, found: Sequence[FramePredictions]) -> Official:
+def _kitti(dataset: _KittiData, found: Sequence[FramePredictions], untrained: Collection[str]) -> Official:
+    if isinstance(dataset, MappedDataset) and not dataset.keeps_names:
+        return Official("KITTI's evaluation was not run: its ground truth is mapped to classes of another meaning")
     figures = dict[str, dict[str, float | None]]()
     table: list[tuple[object, ...]] = []
+    predicted = set(dataset.taxonomy.names).difference(untrained)
+    absent = [kind for kind in MIN_IOU if kind.lower() not in predicted]
     for kind, min_iou in MIN_IOU.items():
+        if kind in absent:
+            continue
         class_id = dataset.taxonomy.class_id(kind.lower())
         for view in ("3d", "bev"):
             frames = [_kitti_frame(dataset, frame, kind, class_id, view) for frame in found]
@@ -137,7 +158,10 @@ def _kitti(dataset: _KittiData, found: Sequence[FramePredictions]) -> Official:
             figures[f"{kind} {view}"] = {name: number(value) for name, value in values.items()}
             table.append((f"{kind} {view}, IoU {min_iou}", *values.values()))
     head = ("KITTI AP R40", *(level.name for level in LEVELS))
-    return Official(text_table(head, table), figures)
+    text = text_table(head, table) if table else "KITTI's evaluation was not run"
+    return Official(
+        text + (f"\nnot predicted, and not evaluated: {', '.join(absent)}" if absent else ""), figures or None
+    )
 
 
 def _kitti_frame(dataset: _KittiData, found: FramePredictions, kind: str, class_id: int, view: str) -> KittiFrame:
@@ -147,7 +171,7 @@ def _kitti_frame(dataset: _KittiData, found: FramePredictions, kind: str, class_
     boxes = dataset.boxes(found.frame_id)
     assert boxes is not None  # there are labels
     true = rows(boxes)
-    objects = [label for label in labels if label.kind != "DontCare"]  # as `boxes` has them
+    objects = [label for label in labels if not label.is_region]  # as `boxes` has them
     ours = np.array([label.kind in (kind, SIMILAR.get(kind)) for label in objects], dtype=bool)
     some = [label for label, keep in zip(objects, ours, strict=True) if keep]
     mine = found.class_id == class_id

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 
+from pipelines.data import DataSpec
 from pipelines.training.official import Official, official, posed
 from pipelines.training.recipe_file import Network
 from pipelines.training.scores import ClassScore, FailureScore, QualityScore, ScoreDocument, number, numbers
 from pointsam.base.document import json_object
-from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasLidarTokens
+from pointsam.datasets.mapped import MappedDataset, truth_notes
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.detector import Detector
@@ -33,6 +36,33 @@ from pointsam.taxonomy import BACKGROUND
 BEST, LAST = "best.safetensors", "last.safetensors"
 
 
+def data_of_run(run: Path, data: DataSpec, first: str = BEST) -> Dataset:
+    """The data set with the classes of a run's detector.
+
+    Args:
+        run: the run folder.
+        data: the data set.
+        first: as for `load_run`.
+
+    Raises:
+        SchemaError: SCH003 if there is no checkpoint, SCH004 if none of its classes is one of the data set.
+    """
+    network = Network.of(Checkpoint(_checkpoint(run, first)))
+    dataset = replace(data, classes=network.taxonomy).open()
+    if isinstance(dataset, MappedDataset) and not dataset.mapped:
+        raise SchemaError(
+            "SCH004",
+            f"the classes of {run} are {', '.join(network.taxonomy.names)}, those of {dataset.root} are "
+            f"{', '.join(dataset.unmapped)}",
+            "give a data set with the classes that the detector was trained on",
+        )
+    return dataset
+
+
+def _checkpoint(run: Path, first: str) -> Path:
+    return run / first if (run / first).exists() else run / LAST
+
+
 def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tuple[Detector, Recipe]:
     """The detector of a run and its recipe.
 
@@ -45,7 +75,7 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
     Raises:
         SchemaError: SCH003 if there is no checkpoint, SCH004 if it was trained on other classes.
     """
-    path = run / first if (run / first).exists() else run / LAST
+    path = _checkpoint(run, first)
     checkpoint = Checkpoint(path)
     network = Network.of(checkpoint)
     recipe, names = network.recipe, network.taxonomy.names
@@ -80,13 +110,17 @@ class Score:
         quality: average precision by centre distance.
         failures: gain in average precision if one type of error were fixed, by class.
         official: result of the official evaluation.
-        bad: frame_id -> why the frame could not be read.
+        bad: frame_id -> why the frame or its ground truth could not be read.
+        untrained: classes that the detector does not predict; they are not part of the mean.
+        notes: what of the ground truth is void because of the classes of the detector.
     """
 
     quality: DetectionQuality
     failures: tuple[Failures, ...]
     official: Official
     bad: dict[str, str]
+    untrained: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def document(self) -> ScoreDocument:
@@ -130,14 +164,22 @@ class Score:
             text_table(header, lines_of),
             f"{counted(self.quality.num_frames, 'frame')}. AP by centre distance: mean over 0.5, 1, 2 and 4 m, within "
             "the range of nuScenes for each class." + self._interval(),
+            *self._untrained(),
+            *self.notes,
             self._failures(),
             self.official.text,
         ]
         if self.bad:
             lines.append(
-                f"not evaluated: {counted(len(self.bad), 'unreadable frame')}, the first: {next(iter(self.bad))}"
+                f"not evaluated: {counted(len(self.bad), 'frame')} that cannot be read or without ground truth, the "
+                f"first: {next(iter(self.bad))}"
             )
         return "\n".join(lines)
+
+    def _untrained(self) -> list[str]:
+        found = [c for c in self.quality.classes if c.name in self.untrained and c.num_objects]
+        listed = ", ".join(f"{c.name} ({counted(c.num_objects, 'object')})" for c in found)
+        return [f"Not trained, and not part of the mean: {listed}."] if found else []
 
     def _interval(self) -> str:
         low, high = self.quality.interval
@@ -153,6 +195,16 @@ class Score:
         return f"\n{title}\n{text_table(('class', *KINDS), rows)}\n"
 
 
+def unscorable(dataset: Dataset, frame_id: str) -> str | None:
+    """Why predictions in a frame cannot be scored, None if its boxes can be read; the sweep is not read."""
+    try:
+        return "it has no boxes" if dataset.boxes(frame_id) is None else None
+    except PointSamError as error:
+        if not error.of_frame:
+            raise
+        return str(error)
+
+
 def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
     """Ground-truth boxes of a frame; their score is the number of their points.
 
@@ -162,29 +214,52 @@ def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
     boxes = dataset.boxes(frame_id)
     if boxes is None:
         raise DatasetError("DAT011", f"{dataset.root}: frame {frame_id!r} has no boxes", "choose a split with boxes")
-    points = count_points(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, boxes)
+    points = count_points(read_frame_points(read_cloud_frame(dataset, frame_id)).xyz_lidar_m, boxes)
     ours = boxes.class_id != BACKGROUND
     true = rows(boxes)[ours]
     classes, score = boxes.class_id[ours].astype(np.int64), points[ours].astype(np.float64)
     return FrameBoxes(true[:, :3], true[:, 3:6], true[:, 6], classes, score)
 
 
-def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str]) -> Score:
+def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str], trained: Collection[str]) -> Score:
     """Evaluate predictions by centre distance, and by the official evaluation where there is one.
+
+    Frames whose ground truth cannot be read are left out.
 
     Args:
         dataset: a data set with boxes.
         found: predictions in all frames that could be read.
-        bad: frame_id -> why the frame could not be read.
+        bad: frame_id -> why the frame could not be read. Frames whose ground truth cannot be read are added.
+        trained: classes that the detector predicts.
 
     Raises:
-        DatasetError: DAT011 if a frame has no boxes.
+        DatasetError: if no frame has ground truth that can be read: DAT011 if it has none, and what reading raises.
     """
-    accumulator = DetectionAccumulator(dataset.taxonomy.names)
+    accumulator = DetectionAccumulator(dataset.taxonomy.names, trained)
+    scored, first = list[FramePredictions](), None
     for frame in found:
-        accumulator.add(frame.frame_boxes(), truth_of(dataset, frame.frame_id), dataset.scene(frame.frame_id))
-    costs = failures(*accumulator.frames, dataset.taxonomy.names)
-    return Score(accumulator.result(), costs, official(dataset, found, bad), bad)
+        try:
+            truth = truth_of(dataset, frame.frame_id)
+        except PointSamError as error:
+            if not error.of_frame:
+                raise
+            first = first or error
+            bad[frame.frame_id] = f"[{error.code}] {error.message}"
+            continue
+        accumulator.add(frame.frame_boxes(), truth, dataset.scene(frame.frame_id))
+        scored.append(frame)
+    if first is not None and not scored:
+        raise first
+    names = dataset.taxonomy.names
+    costs = failures(*accumulator.frames, names)
+    costs = tuple(one if one.name in trained else _unknown(one) for one in costs)
+    untrained = tuple(name for name in names if name not in trained)
+    notes = tuple(truth_notes(dataset))
+    return Score(accumulator.result(), costs, official(dataset, scored, bad, untrained), bad, untrained, notes)
+
+
+def _unknown(one: Failures) -> Failures:
+    return replace(one, gains=(float("nan"),) * len(one.gains))
 
 
 class Predicted(TypedDict):
@@ -215,7 +290,8 @@ def predict(
     about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
     write_predictions(files[0], found, dataset.taxonomy.names, about)
     if isinstance(dataset, HasLidarTokens):
-        write_json(files[1], nuscenes_results(posed(dataset, found), dataset.taxonomy.names))
+        results = nuscenes_results(posed(dataset, found), dataset.taxonomy.names, tuple(bad))
+        write_json(files[1], results)
     boxes = sum(len(frame.score) for frame in found)
     return {"frames": len(found), "boxes": boxes, "bad": bad, "files": [str(path) for path in files]}
 
@@ -225,4 +301,4 @@ def evaluate_run(run: Path, dataset: Dataset, split: str, device: str, workers: 
     detector, recipe = load_run(run, dataset, device, first)
     bad: dict[str, str] = {}
     found = list(predict_frames(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
-    return score(dataset, found, bad)
+    return score(dataset, found, bad, recipe.detector.class_names)

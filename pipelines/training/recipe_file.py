@@ -13,19 +13,24 @@ from pointsam.base.errors import SchemaError
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.recipe import Recipe
 from pointsam.detect.recipes import RECIPES
-from pointsam.taxonomy import Taxonomy
+from pointsam.taxonomy import KITTI, NUSCENES, SEMANTICKITTI, Taxonomy
 
 _HEADS_0_1_0 = ("center", "anchor")
 """Fields of `detector` in version 0.1.0; one of them held the head."""
 
 
-def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
+_BUILT_IN = {taxonomy.names for taxonomy in (NUSCENES, KITTI, SEMANTICKITTI)}
+
+
+def load_recipe(name: str, assignments: Sequence[str] = (), classes: Taxonomy | None = None) -> Recipe:
     """A named recipe, or one of a JSON file, with fields changed.
 
     Args:
         name: a key of RECIPES, or the path of a file that `mixsup-train recipes NAME` printed.
         assignments: fields to change, as `train.epochs=5`; values are JSON, bare words are strings. The names that
             version 0.1.0 gave the fields of the head still work, with a warning.
+        classes: classes of the labels. If they are the user's own and a named recipe has others, it is changed to them
+            (`Recipe.for_classes`) before the assignments. Recipes of files are taken as they are.
 
     Raises:
         SchemaError: SCH005 on an unknown name or field, a file that holds no recipe, or a value out of range.
@@ -33,6 +38,9 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
     where = f"recipe {name}"
     if name in RECIPES:
         recipe = RECIPES[name]()
+        own = classes is not None and classes.names not in _BUILT_IN
+        if classes is not None and own and not set(recipe.detector.class_names) <= set(classes.names):
+            recipe = recipe.for_classes(classes.classes)
     elif Path(name).suffix == ".json":
         recipe = read_document(Path(name), Recipe, _refuse(where), lambda values: upgraded(values, where), partial=True)
     else:

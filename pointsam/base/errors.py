@@ -42,12 +42,23 @@ class DatasetError(PointSamError):
     of_frame = True
 
 
+class MissingFolderError(PointSamError):
+    """A folder of a data set without which none of its frames can be read (DAT001)."""
+
+
 class NothingToScoreError(DatasetError):
     """No frame of a run has both labels and ground truth (DAT009)."""
 
 
 class BrokenRuleError(PointSamError):
-    """Data that can be read but cannot be right (DAT012). Commands end with exit status 4."""
+    """Data that can be read but cannot be right (DAT003, DAT012), or for which there is no adapter (DAT014).
+
+    Commands end with exit status 4.
+    """
+
+
+class ChangedSourceError(DatasetError):
+    """Sensor data, or masks, that have changed since labels were made from them (DAT013)."""
 
 
 class CalibrationError(PointSamError):
@@ -88,6 +99,12 @@ class OutOfMemoryError(BackendError):
 
 class SchemaError(PointSamError):
     """Invalid or mismatched classes, mappings, configuration or tables (SCH...)."""
+
+
+class UnnamedIdError(SchemaError):
+    """An id in the 2D result of one image that has no label (SCH001)."""
+
+    of_frame = True
 
 
 class PluginError(PointSamError):

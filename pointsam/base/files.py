@@ -155,7 +155,7 @@ def _machine() -> str:
     """12 hex digits that two processes share only if they see each other's process ids."""
     known = [socket.gethostname()]
     with suppress(OSError):
-        known.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
     with suppress(OSError):
         known.append(os.readlink("/proc/self/ns/pid"))  # containers of one host share its name
     return hashlib.sha256("\n".join(known).encode(errors="surrogateescape")).hexdigest()[:12]
@@ -178,7 +178,7 @@ def require_file(path: Path) -> None:
         OSError: if it is one; nothing on other files, and on missing ones.
     """
     if path.exists() and not path.is_file() and not path.is_dir() and path.parts[1:2] not in (("dev",), ("proc",)):
-        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device", str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file but a pipe, a socket or a device", str(path))
 
 
 def make_folder(path: Path) -> None:

@@ -18,6 +18,7 @@ TRUTH = "truth2d"
 """Folder of a data root that holds the ground-truth instances of its images, as instance maps."""
 
 _LARGEST_ID = 65535
+_LABELS = ("label", "category", "category_name", "class_name", "name")
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,13 @@ def as_object(path: DataPath, value: object, where: str) -> Mapping[str, object]
 
 
 def label_of(path: DataPath, entry: Mapping[str, object], where: str) -> str:
-    """The label name of an entry; DAT011 if it has none."""
-    label = entry.get("label", entry.get("category"))
+    """The label name of an entry, in one of the fields `_LABELS`; DAT011 if it has none."""
+    label = next((entry[name] for name in _LABELS if name in entry), None)
+    if label is None and "category_id" in entry:
+        problem = f"{where}.category_id is {entry['category_id']!r:.60}, and no file states the names of categories"
+        raise malformed(path, problem, "the label name as `label`, or one COCO file of all images,")
     if not isinstance(label, str):
-        raise malformed(path, f"{where}.label is {label!r}", "a label name")
+        raise malformed(path, f"{where}.label is {label!r:.60}", "a label name")
     return label
 
 

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 def counted(number: int, noun: str) -> str:
     """A number and its noun, as "1 box" or "2 boxes"."""
     plural = "es" if noun.endswith(("s", "x")) else "s"
     return f"{number} {noun}{'' if number == 1 else plural}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one resembles most, whatever its case; None if none does."""
+    plain = {one.casefold(): one for one in known}
+    found = difflib.get_close_matches(name.casefold(), plain, n=1)
+    return plain[found[0]] if found else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence: ", did you mean 'car'?", or nothing if no known name is near."""
+    found = nearest(name, known)
+    return "" if found is None else f", did you mean {found!r}?"

@@ -109,6 +109,7 @@ def observe(frame: Frame, points: FramePoints, painted: Mapping[str, InstanceMap
     Raises:
         CalibrationError: as `in_camera`.
     """
+    points = points.keep(points.present)
     xyz_lidar_m = points.xyz_lidar_m
     height = above_lowest_m(frame.sweep.ego_SE3_lidar.apply(xyz_lidar_m), _BIN_M)
     away = np.linalg.norm(xyz_lidar_m[:, :2], axis=1) > _OWN_M

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.datasets.base import Dataset
+from pointsam.datasets.base import Dataset, HasTableProblems
 from pointsam.datasets.io import read_columns
 from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.projection import Projection, project
@@ -47,12 +47,13 @@ class Probe:
 
     @cached_property
     def points(self) -> FramePoints:
-        """The points of all sweeps, with intensity.
+        """The points of all sweeps that have a position, with intensity.
 
         Raises:
             DatasetError, CalibrationError: as `read_frame_points`.
         """
-        return read_frame_points(self.frame, intensity=True)
+        points = read_frame_points(self.frame, intensity=True)
+        return points.keep(points.present)
 
     def projection(self, view: CameraView) -> Projection:
         """The points of the frame in one of its images."""
@@ -67,6 +68,33 @@ class Probe:
 
 OfFrame = Callable[[Probe], Iterator[Problem]]
 OfScene = Callable[[Sequence[Frame]], Iterator[Problem]]
+OfDataset = Callable[[Dataset, Sequence[str]], Iterator[Problem]]
+
+
+class Survey:
+    """Looks at all frames in turn, keeps what it counts, and reports once."""
+
+    def see(self, frame: Frame) -> None:
+        """Count a frame; reads no points and no pixels."""
+
+    def open(self, probe: Probe) -> None:
+        """Count a sampled frame, whose files may be read."""
+
+    def problems(self) -> Iterator[Problem]:
+        """The findings, after the last frame."""
+        yield from ()
+
+
+def in_tables(rule: str) -> OfDataset:
+    """A check that passes on what the data set itself finds in its tables for a rule."""
+
+    def check(dataset: Dataset, _frame_ids: Sequence[str]) -> Iterator[Problem]:
+        if isinstance(dataset, HasTableProblems):
+            for found in dataset.table_problems():
+                if found.rule == rule:
+                    yield Problem(found.where, found.what)
+
+    return check
 
 
 @dataclass(frozen=True)
@@ -80,6 +108,9 @@ class Rule:
         remedy: what to do if it does not.
         of_frame: looks at a sampled frame, its points and the headers of its images.
         of_scene: looks at all frames of a scene in order of time, reading no points and no pixels.
+        of_dataset: looks at the data set and the ids of the frames.
+        survey: makes a survey of all frames.
+        quarantined: whether a run quarantines the frames that break the rule, and labels the others.
     """
 
     id: str
@@ -88,3 +119,6 @@ class Rule:
     remedy: str
     of_frame: OfFrame | None = field(default=None, compare=False)
     of_scene: OfScene | None = field(default=None, compare=False)
+    of_dataset: OfDataset | None = field(default=None, compare=False)
+    survey: Callable[[], Survey] | None = field(default=None, compare=False)
+    quarantined: bool = False

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
-from pointsam.base.errors import PointSamError
-from pointsam.checks.base import Probe, Problem, Rule
-from pointsam.checks.rules import RULES, readable
+from pointsam.base.errors import CalibrationError, PointSamError
+from pointsam.base.words import counted
+from pointsam.checks.base import Probe, Problem, Rule, Survey
+from pointsam.checks.rules import RULES, calibration_values, readable
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.types import Frame
@@ -38,9 +40,48 @@ class CheckResult:
     unreadable: int
     findings: tuple[Finding, ...]
 
-    def errors(self, accepted: Sequence[str] = ()) -> list[Finding]:
-        """Findings of rules of severity "error" that are not accepted."""
-        return [f for f in self.findings if f.rule.severity == "error" and f.rule.id not in accepted]
+    def errors(self, accepted: Sequence[str] = (), of_run: bool = False) -> list[Finding]:
+        """Findings of rules of severity "error" that are not accepted.
+
+        Args:
+            accepted: ids of the accepted rules.
+            of_run: leave out what a run quarantines.
+        """
+        return [
+            found
+            for found in self.findings
+            if found.rule.severity == "error"
+            and found.rule.id not in accepted
+            and not (of_run and found.rule.quarantined)
+        ]
+
+
+@dataclass
+class _Unreadable:
+    """Frames that cannot be read, by rule and code, with an example of each."""
+
+    frames: set[str] = field(default_factory=set)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    examples: dict[tuple[str, str], Finding] = field(default_factory=dict)
+
+    def add(self, frame_id: str, error: Exception) -> None:
+        """Count an error of a frame; raise one that is not of a frame."""
+        if isinstance(error, PointSamError) and not error.of_frame:
+            raise error
+        known = isinstance(error, PointSamError)
+        code, what = (error.code, error.message) if known else (type(error).__name__, str(error))  # type: ignore[attr-defined]
+        rule = calibration_values.RULE if isinstance(error, CalibrationError) else readable.RULE
+        self.frames.add(frame_id)
+        self.counts[rule.id, code] += 1
+        text = f"[{code}] {what}" if known else f"{code}: {what}"
+        self.examples.setdefault((rule.id, code), Finding(rule, Problem(frame_id, text)))
+
+    def findings(self) -> Iterator[Finding]:
+        """One for each code."""
+        for key, found in self.examples.items():
+            count, problem = self.counts[key], found.problem
+            more = f" ({counted(count, 'frame')} of this kind)" if count > 1 else ""
+            yield Finding(found.rule, Problem(problem.where, problem.what + more))
 
 
 def check(
@@ -61,36 +102,46 @@ def check(
         PointSamError: whatever is not of a single frame.
     """
     findings: list[Finding] = []
+    unreadable = _Unreadable()
+    surveys = [(rule, rule.survey()) for rule in RULES if rule.survey is not None]
+    for rule in RULES:
+        if rule.of_dataset is not None:
+            findings += [Finding(rule, problem) for problem in rule.of_dataset(dataset, frame_ids)]
     for _, ids in groupby(frame_ids, dataset.scene):
         frames = []
         for frame_id in ids:
             try:
                 frame = read_frame(dataset, frame_id)
             except Exception as error:  # a plug-in's own errors too: the run quarantines such frames
-                findings.append(_unreadable(frame_id, error))
+                unreadable.add(frame_id, error)
             else:
                 frames.append(frame)
+                for _, survey in surveys:
+                    survey.see(frame)
                 if frame_id in opened:
-                    findings.extend(_of_frame(Probe(frame, dataset)))
+                    findings += _of_frame(Probe(frame, dataset), surveys, unreadable)
             progress()
-        findings.extend(_of_scene(frames))
-    unreadable = {found.problem.where for found in findings if found.rule == readable.RULE}
+        findings += _of_scene(frames)
+    findings += unreadable.findings()
+    findings += [Finding(rule, problem) for rule, survey in surveys for problem in survey.problems()]
     findings.sort(key=lambda found: RULES.index(found.rule))
-    return CheckResult(len(frame_ids), len(opened), len(unreadable.intersection(opened)), tuple(findings))
+    return CheckResult(len(frame_ids), len(opened), len(unreadable.frames.intersection(opened)), tuple(findings))
 
 
-def _of_frame(probe: Probe) -> Iterator[Finding]:
-    unreadable: set[str] = set()
+def _of_frame(probe: Probe, surveys: Sequence[tuple[Rule, Survey]], unreadable: _Unreadable) -> Iterator[Finding]:
+    met: set[str] = set()
     for rule in RULES:
-        if rule.of_frame is None:
-            continue
+        of_frame = rule.of_frame
+        opening = [survey for of_rule, survey in surveys if of_rule == rule]
         try:
-            for problem in rule.of_frame(probe):
+            for problem in of_frame(probe) if of_frame is not None else ():
                 yield Finding(rule, problem)
+            for survey in opening:
+                survey.open(probe)
         except Exception as error:  # likewise
-            if str(error) not in unreadable:  # every rule meets the same damaged file
-                unreadable.add(str(error))
-                yield _unreadable(probe.frame.frame_id, error)
+            if str(error) not in met:  # every rule meets the same damaged file
+                met.add(str(error))
+                unreadable.add(probe.frame.frame_id, error)
 
 
 def _of_scene(frames: Sequence[Frame]) -> Iterator[Finding]:
@@ -98,11 +149,3 @@ def _of_scene(frames: Sequence[Frame]) -> Iterator[Finding]:
         if rule.of_scene is not None:
             for problem in rule.of_scene(frames):
                 yield Finding(rule, problem)
-
-
-def _unreadable(frame_id: str, error: Exception) -> Finding:
-    if not isinstance(error, PointSamError):
-        return Finding(readable.RULE, Problem(frame_id, f"{type(error).__name__}: {error}"))
-    if not error.of_frame:
-        raise error
-    return Finding(readable.RULE, Problem(frame_id, f"[{error.code}] {error.message}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -13,6 +13,10 @@ from pointsam.base.remote import DataPath
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import BringsTaxonomy, Taxonomy
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
+
+OPTIONS = ("lidar", "columns")
+"""Options of opening a data set: `lidar` (str), the channel of the LiDAR whose points are labelled, and `columns`
+(tuple[str, ...]), the names of all values of a point in files that do not state them."""
 
 
 class Dataset(Protocol):
@@ -89,6 +93,81 @@ class HasLidarTokens(Protocol):
 
 
 @runtime_checkable
+class HasLidarChannel(Protocol):
+    """A data set of which one of several LiDARs is read.
+
+    Attributes:
+        lidar: its channel; None for the usual one. A run records it.
+    """
+
+    lidar: str | None
+
+
+@runtime_checkable
+class HasSequences(Protocol):
+    """A data set whose files are named by sequence and number, as SemanticKITTI's are."""
+
+    def place(self, frame_id: str) -> tuple[str, str]:
+        """Sequence and number of a frame.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame.
+        """
+
+
+@runtime_checkable
+class HasClouds(Protocol):
+    """A data set whose points can be read where images are missing."""
+
+    def cloud(self, frame_id: str) -> Frame:
+        """The frame without its cameras, for whoever needs the points only.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame; what its poses raise.
+        """
+
+
+@runtime_checkable
+class HasUnknownClasses(Protocol):
+    """A data set whose ground truth may have classes that it does not know; their objects are void."""
+
+    def unknown_classes(self, frame_ids: Sequence[str]) -> Mapping[str, int]:
+        """Names of annotated classes that the data set does not know -> number of objects in some frames."""
+
+
+@runtime_checkable
+class HasKnownClasses(Protocol):
+    """A data set that names the classes of its ground truth otherwise than its taxonomy."""
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """The names that it maps to classes of its taxonomy."""
+
+
+@dataclass(frozen=True)
+class TableProblem:
+    """Something wrong in the tables of a data set.
+
+    Args:
+        rule: id of the rule of `pointsam-label check` that it breaks, such as "camera-distortion".
+        where: file and row.
+        what: what is wrong there.
+    """
+
+    rule: str
+    where: str
+    what: str
+
+
+@runtime_checkable
+class HasTableProblems(Protocol):
+    """A data set that checks what frames do not show: columns and rows of its tables that nothing reads."""
+
+    def table_problems(self) -> Iterator[TableProblem]:
+        """What is wrong in its tables."""
+
+
+@runtime_checkable
 class HasRectifiedCamera(Protocol):
     """A data set whose labels are in the rectified frame of a camera, as KITTI's are. Frames have this camera only."""
 
@@ -120,11 +199,14 @@ class DatasetPlugin(BringsTaxonomy):
         taxonomy: classes of its data sets, with their traits, COCO labels among them.
         layout: the files that `recognises` looks for, for the error if no plug-in recognises a root.
         recognises: whether a root is such a data set; looks at few files and reads none of the data.
-        open: opens a root; the second argument is the version that the user named, None if none was named.
+        open: opens a root; the second argument is the version that the user named, None if none was named. Its
+            `options` follow as keyword arguments.
         versions: whether a root may hold several versions; if not, `open` never gets one.
+        options: names of further options that `open` takes, of OPTIONS. It gets those that the user gave.
     """
 
     layout: str
     recognises: Callable[[DataPath], bool]
-    open: Callable[[DataPath, str | None], Dataset]
+    open: Callable[..., Dataset]
     versions: bool = False
+    options: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """Reads points and images as arrays, and rejects unusable data before they can damage a label.
 
-This is the only module that reads sensor data. Other sources (a row group of a Parquet file, a blob) are defined beside
-their data set; `PointSource` and `ImageSource` of `pointsam.types` define their interface.
+Only this module reads sources of sensor data. `pointsam.datasets.clouds` defines those for files of points. Other
+sources (a row group of a Parquet file, a blob) are defined beside their data set; `PointSource` and `ImageSource` of
+`pointsam.types` define their interface.
 """
 
 from __future__ import annotations
@@ -22,50 +23,12 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.files import require_file
 from pointsam.base.images import DAMAGED, PHOTO_FORMATS, open_image
 from pointsam.base.remote import READ_ERRORS, DataPath, unreadable
+from pointsam.datasets.clouds import RawPoints as RawPoints
+from pointsam.datasets.clouds import point_source as point_source
+from pointsam.datasets.columns import XYZ as XYZ
 from pointsam.types import ImageSource, Sweep
 
-XYZ = ("x", "y", "z")
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
-
-
-@dataclass(frozen=True)
-class RawPoints:
-    """A file of little-endian float32 rows, one per point.
-
-    Args:
-        path: the file.
-        columns: names of all values of a row, in file order.
-    """
-
-    path: DataPath
-    columns: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
-
-    def read(self, columns: Sequence[str]) -> NDArray[np.float32]:
-        """(N,len(columns)) values of the file.
-
-        Raises:
-            OSError: if it cannot be read.
-            DatasetError: DAT006 if its size is not a multiple of the size of a point.
-        """
-        if isinstance(self.path, Path):
-            require_file(self.path)
-        with self.path.open("rb") as stream:
-            raw = stream.read()
-        point_bytes = 4 * len(self.columns)
-        if len(raw) % point_bytes:
-            raise DatasetError(
-                "DAT006",
-                f"{self.path}: {len(raw)} bytes are not a whole number of points of {len(self.columns)} float32 "
-                f"({point_bytes} bytes): {len(raw) % point_bytes} bytes are left over",
-                "the file is probably truncated: fetch it again, and check the number of values per point",
-            )
-        values = np.frombuffer(raw, dtype="<f4").reshape(-1, len(self.columns))
-        return values[:, [self.columns.index(column) for column in columns]]
 
 
 @dataclass(frozen=True)
@@ -103,7 +66,7 @@ def read_points(sweep: Sweep) -> NDArray[np.float32]:
     """Positions of a sweep, without motion compensation. `pointsam.datasets.points` reads the points of a frame.
 
     Returns:
-        (N,3) float32, metres, LiDAR frame, in the source's order, N > 0, all finite.
+        (N,3) float32, metres, LiDAR frame, in the source's order, N > 0; NaN for rows without a position.
 
     Raises:
         DatasetError: as `read_columns`.
@@ -119,12 +82,14 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
         columns: names of columns of its source. If the source has no "intensity", it is 0.
 
     Returns:
-        (N,len(columns)) float32, in the source's order, N > 0, all finite; a new array.
+        (N,len(columns)) float32, in the source's order, N > 0; a new array. A row of which x, y or z is not finite has
+        no position: x, y and z of it are NaN, as organised clouds have them where nothing returned. Intensities that
+        are not finite are 0. All other values of rows with a position are finite.
 
     Raises:
         DatasetError: DAT004 if the data are missing or cannot be read, DAT006 if the file ends within a point, DAT007
-            on NaN or infinite values, DAT008 if there are no points, DAT011 if the source lacks a column or returns an
-            array of another shape.
+            on another value that is not finite, DAT008 if there are no points or none has a position, DAT011 if the
+            source lacks a column or returns an array of another shape.
     """
     source = sweep.source
     here = [column for column in columns if column in source.columns]
@@ -135,6 +100,10 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
         given = np.asarray(source.read(here))
     except READ_ERRORS as error:
         raise unreadable("LiDAR file", source.name, error) from error
+    except MemoryError as error:
+        raise DatasetError(
+            "DAT006", f"{source.name}: its points do not fit into memory", "use fewer --workers, or leave the frame out"
+        ) from error
     if given.ndim != 2 or given.shape[1] != len(here):
         raise _malformed(source.name, f"values of shape {given.shape} for {len(here)} columns")
     if len(given) == 0:
@@ -142,17 +111,37 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
             "DAT008", f"{source.name}: empty sweep, it has no points", "fetch the file again or leave the frame out"
         )
     values = np.zeros((len(given), len(columns)), dtype=np.float32)
-    values[:, [columns.index(column) for column in here]] = given
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(bad):
-        *first, last = columns
-        raise DatasetError(
-            "DAT007",
-            f"{source.name}: {', '.join(first)} or {last} is NaN or infinite in {len(bad)} of {len(values)} points, "
-            f"first at index {bad[0]}",
-            "remove these points from the file, or fix the export; labels follow file order, so none is dropped here",
-        )
+    with np.errstate(over="ignore"):  # beyond float32: infinite, so without a position
+        values[:, [columns.index(column) for column in here]] = given
+    finite = np.isfinite(values)
+    if not finite.all():
+        _settle(values, finite, columns, source.name)
     return values
+
+
+def _settle(values: NDArray[np.float32], finite: NDArray[np.bool_], columns: Sequence[str], name: str) -> None:
+    """Make rows without a position NaN, and intensities that are not finite 0; refuse the rest that is not finite."""
+    position = [k for k, column in enumerate(columns) if column in XYZ]
+    absent = ~finite[:, position].all(axis=1)
+    if absent.all():
+        raise DatasetError(
+            "DAT008",
+            f"{name}: empty sweep, x, y or z is NaN or infinite in all {len(values)} rows",
+            "fetch the file again or leave the frame out",
+        )
+    values[np.ix_(absent, position)] = np.nan
+    for k, column in enumerate(columns):
+        if column == "intensity":
+            values[~finite[:, k], k] = 0
+        elif column not in XYZ:
+            bad = np.flatnonzero(~finite[:, k] & ~absent)
+            if len(bad):
+                raise DatasetError(
+                    "DAT007",
+                    f"{name}: {column} is NaN or infinite in {len(bad)} of {len(values)} points, "
+                    f"first at index {bad[0]}",
+                    "fix the export, or make x, y and z of these points NaN: they are then not used",
+                )
 
 
 def read_image(source: ImageSource, expect: tuple[int, int] | None = None) -> NDArray[np.uint8]:

@@ -23,7 +23,8 @@ from pointsam.types import Frame, FramePoints, Sweep
 def read_frame_points(frame: Frame, intensity: bool = False) -> FramePoints:
     """The points of all sweeps of a frame, one sweep after another, in the frame of the reference LiDAR.
 
-    If the reference sweep needs no compensation, its positions are bit-identical to those of its source.
+    If the reference sweep needs no compensation, its positions are bit-identical to those of its source. Rows without a
+    position are kept, with NaN (`FramePoints.present`): labels have one value per row.
 
     Args:
         frame: the frame.
@@ -48,6 +49,8 @@ def read_frame_points(frame: Frame, intensity: bool = False) -> FramePoints:
 def read_sweep_points(frame: Frame, sweep: Sweep, intensity: bool = False) -> NDArray[np.float32]:
     """The points of a sweep of a frame, or of one before or after it, in the frame of its own LiDAR at its own time.
 
+    Rows without a position are left out.
+
     Args:
         frame: the frame, whose poses give the motion of the vehicle.
         sweep: the sweep.
@@ -59,7 +62,9 @@ def read_sweep_points(frame: Frame, sweep: Sweep, intensity: bool = False) -> ND
     Raises:
         DatasetError, CalibrationError: as `read_frame_points`.
     """
-    return _compensated(frame, sweep, intensity)[0]
+    values, _ = _compensated(frame, sweep, intensity)
+    present: NDArray[np.float32] = values[np.isfinite(values[:, 0])]
+    return present
 
 
 def _read(frame: Frame, sweep: Sweep, index: int, intensity: bool) -> FramePoints:
@@ -81,7 +86,8 @@ def _compensated(frame: Frame, sweep: Sweep, intensity: bool) -> tuple[NDArray[n
     values = read_columns(sweep, (*wanted, "time_s"))
     values, time_s = np.ascontiguousarray(values[:, :-1]), values[:, -1].astype(np.float64)
     if sweep.needs_compensation:
-        mid_us = sweep.t_us + 5e5 * float(time_s.min() + time_s.max())
+        known_s = time_s[np.isfinite(values[:, 0])]
+        mid_us = sweep.t_us + 5e5 * float(known_s.min() + known_s.max())
         xyz_ego_m = carried(sweep.ego_SE3_lidar.apply(values[:, :3]), twist(frame, mid_us), time_s)
         values[:, :3] = sweep.ego_SE3_lidar.inverse().apply(xyz_ego_m)
     return values, time_s

@@ -25,7 +25,7 @@ class ImageTruth:
     Args:
         ids: (H,W) int64 instance of every pixel, 0 = none.
         instance_id: (K,) the instances.
-        class_id: (K,) class of each instance.
+        class_id: (K,) class of each instance; BACKGROUND marks void instances, which are not evaluated.
         visible: (K,) unoccluded fraction of the pixels of each instance in this image.
     """
 

@@ -122,15 +122,19 @@ def _table(frame: FramePredictions, names: Sequence[str]) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def nuscenes_results(predictions: Iterable[tuple[FramePredictions, SE3]], names: Sequence[str]) -> dict[str, object]:
+def nuscenes_results(
+    predictions: Iterable[tuple[FramePredictions, SE3]], names: Sequence[str], empty: Sequence[str] = ()
+) -> dict[str, object]:
     """The document that the nuScenes detection evaluator reads, as JSON values.
 
     Args:
         predictions: predictions of every frame of a split, each with its world_SE3_lidar.
         names: class names by class_id.
+        empty: ids of frames of the split without predictions: the evaluator needs every frame of it.
     """
     meta = dict.fromkeys(("use_camera", "use_radar", "use_map", "use_external"), False) | {"use_lidar": True}
-    return {"meta": meta, "results": {frame.frame_id: _rows(frame, pose, names) for frame, pose in predictions}}
+    results = {frame.frame_id: _rows(frame, pose, names) for frame, pose in predictions}
+    return {"meta": meta, "results": {**results, **{frame_id: [] for frame_id in empty}}}
 
 
 def _rows(frame: FramePredictions, world_SE3_lidar: SE3, names: Sequence[str]) -> list[dict[str, object]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 from pointsam.detect.data.training_set import DataConfig
 from pointsam.detect.detector import DetectorConfig
+from pointsam.taxonomy import ClassSpec
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,22 @@ class Recipe:
                 "anchors that match by overlap assign clusters by their points: every object would be background",
                 "set detector.head.match=centers (anchors) and detector.roi=null, or choose another data.coarse.kind",
             )
+
+    def without(self, names: Collection[str]) -> Recipe:
+        """The recipe without some of its classes; at least one is left."""
+        return replace(self, detector=replace(self.detector, head=self.detector.head.without(names)))
+
+    def for_classes(self, classes: Sequence[ClassSpec]) -> Recipe:
+        """The recipe for other classes. New ones are pasted as often as the class that is pasted least.
+
+        Raises:
+            SchemaError: SCH005 on a class that lacks a trait which the head needs.
+        """
+        counts = self.data.paste.counts
+        least = min(counts.values(), default=0)
+        paste = replace(self.data.paste, counts={spec.name: counts.get(spec.name, least) for spec in classes})
+        detector = replace(self.detector, head=self.detector.head.for_classes(classes))
+        return replace(self, detector=detector, data=replace(self.data, paste=paste if counts else self.data.paste))
 
     @property
     def takes_centers(self) -> bool:

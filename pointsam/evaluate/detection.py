@@ -10,7 +10,7 @@ bootstrap over scenes shows the uncertainty of the mean.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -74,7 +74,7 @@ class ClassAP:
     Args:
         name: the class.
         num_objects: number of true objects that count.
-        ap: average precision, mean over DISTANCES_M; NaN without objects.
+        ap: average precision, mean over DISTANCES_M; NaN without objects, and of a class that is not predicted.
         by_distance: average precision at each of DISTANCES_M.
         by_range: average precision in each of RANGE_BINS_M, mean over DISTANCES_M.
         translation_m, scale, yaw_rad: mean errors of the matches at 2 m, NaN without matches: distance in the ground
@@ -97,7 +97,7 @@ class DetectionQuality:
 
     Args:
         classes: metrics of each class.
-        mean_ap: mean average precision of the classes with objects.
+        mean_ap: mean average precision of the predicted classes with objects.
         num_frames: number of frames scored.
         draws: mean average precision of each bootstrap draw. All predictions of the same frames have the same draws, so
             that they can be compared draw by draw.
@@ -123,11 +123,14 @@ class DetectionAccumulator:
 
     Args:
         names: class names by class_id.
+        trained: names of the classes that are predicted; None for all. Others have no average precision and are not
+            part of the mean.
         class_range_m: range up to which objects of a class count, metres.
         min_points: true objects with fewer points do not count.
     """
 
     names: Sequence[str]
+    trained: Collection[str] | None = None
     class_range_m: Mapping[str, float] = field(default_factory=lambda: CLASS_RANGE_M)
     min_points: int = 1
     _found: list[FrameBoxes] = field(default_factory=list)
@@ -157,10 +160,13 @@ class DetectionAccumulator:
         found, true = (
             [[boxes[boxes.class_id == k] for boxes in frames] for k in range(len(self.names))] for frames in self.frames
         )
-        both = [_class(*of, times) for of in zip(self.names, found, true, strict=True)]
-        present = [quality.ap for quality, _ in both if quality.num_objects]
-        mean = float(np.mean(present)) if present else float("nan")
-        draws = _mean([drawn for quality, drawn in both if quality.num_objects]) if len(times) else ()
+        both = [
+            _class(*of, times) if self.trained is None or of[0] in self.trained else _none(of[0], of[2], len(times))
+            for of in zip(self.names, found, true, strict=True)
+        ]
+        scored = [(quality.ap, drawn) for quality, drawn in both if not np.isnan(quality.ap)]
+        mean = float(np.mean([ap for ap, _ in scored])) if scored else float("nan")
+        draws = _mean([drawn for _, drawn in scored]) if len(times) else ()
         return DetectionQuality(tuple(quality for quality, _ in both), mean, len(self._true), draws, unit)
 
     def _times(self, unit: str) -> NDArray[np.int64]:
@@ -244,9 +250,7 @@ def _class(
     objects = np.array([len(t.score) for t in true])
     count = int(objects.sum())
     if count == 0:
-        none = (float("nan"),)
-        empty = ClassAP(name, 0, *none, none * len(DISTANCES_M), none * len(RANGE_BINS_M), *none * 3)
-        return empty, np.full(len(times), np.nan)
+        return _none(name, true, len(times))
     matches = [matched(found, true, limit) for limit in DISTANCES_M]
     by_distance = tuple(_precision(hit, np.ones(len(hit)), count) for _, hit, _ in matches)
     drawn = [[_precision(hit, w[frame], int(w @ objects)) for w in times] for frame, hit, _ in matches]
@@ -257,6 +261,13 @@ def _class(
     errors = _errors(found, true, matches[DISTANCES_M.index(2.0)][2])
     quality = ClassAP(name, count, float(np.mean(by_distance)), by_distance, tuple(by_range), *errors)
     return quality, np.mean(drawn, axis=0)
+
+
+def _none(name: str, true: list[FrameBoxes], draws: int) -> tuple[ClassAP, NDArray[np.float64]]:
+    """As `_class`, of a class without objects, or one that is not predicted."""
+    none, count = (float("nan"),), sum(len(t.score) for t in true)
+    empty = ClassAP(name, count, *none, none * len(DISTANCES_M), none * len(RANGE_BINS_M), *none * 3)
+    return empty, np.full(draws, np.nan)
 
 
 def _errors(found: Sequence[FrameBoxes], true: Sequence[FrameBoxes], pairs: Pairs) -> tuple[float, float, float]:

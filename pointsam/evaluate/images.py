@@ -23,7 +23,7 @@ from scipy.ndimage import find_objects
 
 from pointsam import rle
 from pointsam.datasets.truth2d import ImageTruth
-from pointsam.taxonomy import Taxonomy
+from pointsam.taxonomy import BACKGROUND, Taxonomy
 
 HEIGHTS_PX = (0, 20, 40, 80, 160)
 CLEAR = 0.8
@@ -80,7 +80,8 @@ class ImageAccumulator:
         best = iou.max(axis=1, initial=0)
         chosen = mask_class[iou.argmax(axis=1)] if len(masks) else np.full(len(best), -1)
         pixels = np.bincount(truth.ids.ravel(), minlength=int(truth.instance_id.max(initial=0)) + 1)
-        large = pixels[truth.instance_id] >= self._min_px
+        void = truth.class_id == BACKGROUND
+        large = (pixels[truth.instance_id] >= self._min_px) & ~void
         found = best > 0.5
         rows = np.stack([np.ones(len(best)), best, found, found & (chosen == truth.class_id)], axis=1)
         band = np.searchsorted(HEIGHTS_PX, height, side="right") - 1
@@ -88,7 +89,11 @@ class ImageAccumulator:
         sight = first + len(HEIGHTS_PX) + (truth.visible < CLEAR)
         for group in (truth.class_id, first + band, sight):
             np.add.at(self._objects, group[large], rows[large])
-        np.add.at(self._masks, mask_class, np.stack([np.ones(len(masks)), iou.max(axis=0, initial=0) > 0.5], axis=1))
+        right = iou[~void].max(axis=0, initial=0) > 0.5
+        counted = right | ~(
+            iou[void].max(axis=0, initial=0) > 0.5
+        )  # a mask of a void object is neither right nor wrong
+        np.add.at(self._masks, mask_class[counted], np.stack([np.ones(len(masks)), right], axis=1)[counted])
 
     def result(self) -> tuple[MaskQuality, ...]:
         """Metrics of all objects, then of each class, then of each band."""

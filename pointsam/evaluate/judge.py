@@ -85,21 +85,23 @@ class Judge:
         self._bins = SliceAccumulator(taxonomy, self._dimensions, MIN_POINTS_PANOPTIC, MIN_POINTS_OBJECTS)
 
     def add(self, found: FrameLabels, truth: PointTruth) -> FrameVerdict:
-        """Count one frame.
+        """Count one frame. Rows without a position are void.
 
         Raises:
             SchemaError: SCH003 if labels and ground truth differ in their number of points, SCH004 on an unknown class.
             DatasetError: what reading the sweep raises.
         """
         frame_id = found.frame.frame_id
+        frame = self._dataset.frame(frame_id)
+        points = read_frame_points(frame)
         try:
+            truth = truth.of_points(points.present)
             seen = overlaps(found.labels, truth, self._taxonomy)
         except SchemaError as error:
             raise SchemaError(error.code, f"frame {frame_id}: {error.message}", error.hint) from error
-        frame = self._dataset.frame(frame_id)
         members = members_of(
             seen,
-            read_frame_points(frame).xyz_lidar_m,
+            points.xyz_lidar_m,
             frame,
             self._cameras,
             self._dataset.boxes(frame_id),

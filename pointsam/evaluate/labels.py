@@ -8,9 +8,11 @@ from pathlib import Path
 from pointsam.base.errors import DatasetError, NothingToScoreError, PointSamError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
+from pointsam.datasets.mapped import MappedDataset, truth_notes, with_classes
 from pointsam.evaluate.judge import FrameVerdict, Judge
 from pointsam.evaluate.quality import FolderQuality
 from pointsam.store.reader import Labels
+from pointsam.store.sources import require_unchanged
 
 
 def evaluate_labels(
@@ -21,7 +23,8 @@ def evaluate_labels(
 ) -> FolderQuality:
     """Score every finished frame of an output folder.
 
-    A frame that cannot be scored, for example for malformed ground truth, is left out and named in the result.
+    A frame that cannot be scored, for malformed ground truth or because its sweep has changed since, is left out and
+    named in the result.
 
     Args:
         out: the folder.
@@ -30,13 +33,15 @@ def evaluate_labels(
         on_verdict: called with the verdict of every frame.
 
     Raises:
-        SchemaError: SCH004 if the labels were made from other data, or have other classes than the ground truth.
-        NothingToScoreError: DAT009 if no frame has ground truth.
+        SchemaError: SCH004 if the labels were made from other data.
+        NothingToScoreError: DAT009 if no frame has ground truth, or no class of the ground truth is one of the labels'.
         DatasetError: DAT009 if no frame can be scored and the ground truth of some cannot be read.
     """
     labels = Labels(out)
     require_same_data(labels, "clusters", dataset)
-    require_same_classes(labels, dataset)
+    if labels.taxonomy.names != dataset.taxonomy.names:
+        dataset = with_classes(dataset, labels.taxonomy)
+    require_some_truth(dataset)
     failed = without_truth = 0
     not_scored: dict[str, str] = {}
     scored: list[str] = []
@@ -49,6 +54,8 @@ def evaluate_labels(
             continue
         found = labels.labels(frame.frame_id)
         try:
+            made = labels.sources("clusters", frame.frame_id)
+            require_unchanged(made, dataset.frame(frame.frame_id), "clusters")
             true = dataset.point_truth(frame.frame_id, truth)
             if true is None:
                 if truth is not None and not without_truth:
@@ -86,7 +93,24 @@ def evaluate_labels(
         not_scored,
         labels.unfinished("clusters"),
         tuple(scored),
+        tuple(truth_notes(dataset)),
     )
+
+
+def require_some_truth(dataset: Dataset) -> None:
+    """Refuse ground truth of which no class is one of the labels' (docs/mapping.md).
+
+    Raises:
+        NothingToScoreError: DAT009.
+    """
+    if isinstance(dataset, MappedDataset) and not dataset.mapped:
+        raise NothingToScoreError(
+            "DAT009",
+            f"no class of the ground truth in {dataset.root} is a class of the labels: they have "
+            f"{', '.join(dataset.taxonomy.names)}, the ground truth has {', '.join(dataset.unmapped)}",
+            "state in `truth` of a mapping file which class each of them is, and pass it with --mapping "
+            "(docs/mapping.md)",
+        )
 
 
 def require_same_classes(labels: Labels, dataset: Dataset) -> None:

@@ -27,6 +27,7 @@ class FolderQuality:
         not_scored: frame_id -> error, of frames that cannot be scored, for example for malformed ground truth.
         unfinished: number of frames in the plan of the run that it has not labelled yet.
         scored: ids of the scored frames.
+        truth_notes: what of the ground truth is void because of the classes of the labels.
     """
 
     out: Path
@@ -37,6 +38,7 @@ class FolderQuality:
     not_scored: Mapping[str, str]
     unfinished: int
     scored: tuple[str, ...]
+    truth_notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """JSON values for --json, with null for NaN (0 / 0)."""
@@ -74,7 +76,7 @@ class FolderQuality:
             notes.append(
                 f"{len(self.not_scored)} frames could not be scored and are not part of the figures; {frame_id}: {why}"
             )
-        return [*notes, *unfinished_notes(self.unfinished)]
+        return [*notes, *unfinished_notes(self.unfinished), *self.truth_notes]
 
     def _classes(self) -> Table:
         panoptic, agnostic, semantic = self.quality.panoptic, self.quality.agnostic, self.quality.semantic
@@ -125,7 +127,7 @@ def unfinished_notes(unfinished: int) -> list[str]:
     Args:
         unfinished: number of frames in its plan that it has not labelled yet.
     """
-    return [f"the run is not finished: {unfinished} frames of its plan have no labels yet"] if unfinished else []
+    return [f"the run is unfinished: {unfinished} frames of its plan have no labels yet"] if unfinished else []
 
 
 def compare(ours: FolderQuality, other: FolderQuality) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,10 @@ class Format(Generic[_Row]):
         stream: opens a file, given its path, that is written frame by frame; for formats that are one large file.
         suffix: suffix of the name of that file, SPLIT + suffix.
         lidar_tokens: whether frames are named by nuScenes' tokens (pointsam.datasets.base.HasLidarTokens).
+        rectified: whether boxes are in the rectified frame of KITTI's camera (HasRectifiedCamera).
+        classes: classes of the format, empty for any.
+        every_frame: whether its readers need every frame of a split; quarantined frames are then written without
+            objects.
         masks: whether the format has masks; other formats need no folder of masks.
         note: warning that is printed after an export.
     """
@@ -61,5 +65,8 @@ class Format(Generic[_Row]):
     stream: Callable[[Path], AbstractContextManager[Stream]] | None = None
     suffix: str = ""
     lidar_tokens: bool = False
+    rectified: bool = False
+    classes: Collection[str] = ()
+    every_frame: bool = False
     masks: bool = False
     note: str = ""

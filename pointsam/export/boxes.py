@@ -39,16 +39,10 @@ def kitti(item: ExportFrame) -> Files:
     """The label file of a frame, without boxes that the camera does not see.
 
     Raises:
-        SchemaError: SCH004 on data without a rectified camera, on a class that KITTI lacks, or on a frame with more
-            than one camera.
+        SchemaError: SCH004 on a class that KITTI lacks, or on a frame with more than one camera.
     """
     to_rect = item.rect_SE3_lidar
-    if to_rect is None:
-        raise SchemaError(
-            "SCH004",
-            "the format takes KITTI data only: its boxes are in the rectified frame of KITTI's camera",
-            "write boxes of these data with --to openpcdet or --to mmdet3d",
-        )
+    assert to_rect is not None  # `Format.rectified`
     require_known(item.taxonomy, KITTI_KINDS, "KITTI")
     views = item.frame.cameras
     if len(views) != 1:
@@ -89,6 +83,8 @@ def nuscenes_rows(item: ExportFrame) -> list[_Result]:
         SchemaError: SCH004 on a class that nuScenes lacks.
     """
     require_known(item.taxonomy, CHALLENGE_CLASS, "nuScenes")
+    if not item.found.clusters:  # a quarantined frame may have no pose
+        return []
     sweep = item.frame.sweep
     world_SE3_lidar = sweep.world_SE3_ego @ sweep.ego_SE3_lidar
     rows = []
@@ -116,10 +112,12 @@ def results_file(rows: Mapping[str, list[_Result]]) -> Files:
     return {"results_nusc.json": (json.dumps({"meta": meta, "results": dict(rows)}) + "\n").encode()}
 
 
-KITTI: Format[None] = Format(lambda item, _: kitti(item), note=GUESSED)
+KITTI: Format[None] = Format(lambda item, _: kitti(item), rectified=True, classes=tuple(KITTI_KINDS), note=GUESSED)
 NUSCENES: Format[tuple[str, list[_Result]]] = Format(
     row=lambda item: (item.frame.frame_id, nuscenes_rows(item)),
     close=lambda done: results_file(dict(done.rows)),
     lidar_tokens=True,
+    classes=tuple(CHALLENGE_CLASS),
+    every_frame=True,
     note=GUESSED,
 )

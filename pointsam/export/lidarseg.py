@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pointsam.export.base import Format
 from pointsam.export.frame import ExportFrame, Files
-from pointsam.export.nuscenes_panoptic import challenge_of_point
+from pointsam.export.nuscenes_panoptic import CHALLENGE_CLASS, challenge_of_point
 
 
 def lidarseg(item: ExportFrame, eval_set: str) -> Files:
@@ -25,4 +25,4 @@ def lidarseg(item: ExportFrame, eval_set: str) -> Files:
     return {f"lidarseg/{eval_set}/{item.name}_lidarseg.bin": classes.astype("u1").tobytes()}
 
 
-FORMAT: Format[None] = Format(lidarseg, lidar_tokens=True)
+FORMAT: Format[None] = Format(lidarseg, lidar_tokens=True, classes=tuple(CHALLENGE_CLASS), every_frame=True)

@@ -122,4 +122,10 @@ def submission(eval_set: str) -> Files:
     return {f"{eval_set}/submission.json": (json.dumps({"meta": meta}, indent=2) + "\n").encode()}
 
 
-FORMAT: Format[None] = Format(panoptic, close=lambda done: submission(done.split), lidar_tokens=True)
+FORMAT: Format[None] = Format(
+    panoptic,
+    close=lambda done: submission(done.split),
+    lidar_tokens=True,
+    classes=tuple(CHALLENGE_CLASS),
+    every_frame=True,
+)

@@ -81,7 +81,8 @@ class Recording:
         colours = np.full((len(xyz), 3), UNLABELLED, dtype=np.uint8)
         member = labels.instance_id != NO_INSTANCE
         colours[member] = cluster_colours(labels.instance_id[member])
-        self._log("lidar/points", rr.Points3D(xyz, colors=colours, radii=0.04))
+        present = np.isfinite(xyz).all(axis=1)
+        self._log("lidar/points", rr.Points3D(xyz[present], colors=colours[present], radii=0.04))
         names = [f"{cluster.class_name} {cluster.cluster_id}" for cluster in item.found.clusters]
         self._log("lidar/fitted", self._boxes(item.boxes, names))
         if item.true_boxes is not None:

@@ -1,9 +1,11 @@
 """SemanticKITTI: one `.label` file of uint32 per sweep, class in the lower 16 bits, instance in the upper.
 
 Layout
-    DEST/labels/NAME.label    (N,) little-endian uint32; 0 = unlabelled, instances from 1
+    DEST/sequences/NN/predictions/NNNNNN.label    of a SemanticKITTI root: where its API looks for predictions
+    DEST/labels/NAME.label                        of other data
+Each file holds (N,) little-endian uint32; 0 = unlabelled, instances from 1.
 
-Source: SemanticKITTI API, semantic-kitti.yaml.
+Source: SemanticKITTI API, semantic-kitti.yaml, evaluate_panoptic.py, validate_submission.py.
 """
 
 from __future__ import annotations
@@ -61,7 +63,10 @@ def semantickitti(item: ExportFrame) -> Files:
     semantic[: len(item.taxonomy.names)] = [CLASSES[name] for name in item.taxonomy.names]
     value = semantic[labels.class_id] | ((labels.instance_id + 1).astype(np.uint32) << 16)
     value[labels.instance_id == NO_INSTANCE] = 0
-    return {f"labels/{item.name}.label": value.astype("<u4").tobytes()}
+    path = f"labels/{item.name}.label"
+    if item.place is not None:
+        path = "sequences/{}/predictions/{}.label".format(*item.place)
+    return {path: value.astype("<u4").tobytes()}
 
 
-FORMAT: Format[None] = Format(lambda item, _: semantickitti(item))
+FORMAT: Format[None] = Format(lambda item, _: semantickitti(item), classes=tuple(CLASSES), every_frame=True)

@@ -14,9 +14,14 @@ def above_lowest_m(xyz: NDArray[np.float64], bin_m: float) -> NDArray[np.float64
     """(N,) height above the lowest point in the same and the eight neighbouring bins of a horizontal grid.
 
     Args:
-        xyz: (N,3) finite points, metres, z up.
+        xyz: (N,3) points, metres, z up. The height of a point at NaN is NaN.
         bin_m: side of a bin.
     """
+    present = np.isfinite(xyz).all(axis=1)
+    if not present.all():
+        out = np.full(len(xyz), np.nan)
+        out[present] = above_lowest_m(xyz[present], bin_m)
+        return out
     half = int(_FARTHEST_M / bin_m)
     bin_xy = np.clip(np.floor(xyz[:, :2] / bin_m), -half, half).astype(np.int64) + half
     lowest = np.full((2 * half + 1, 2 * half + 1), np.inf)

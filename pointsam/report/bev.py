@@ -87,7 +87,7 @@ def draw_bev(
         size_px: side of the square picture.
     """
     view = fit_view(xyz_lidar_m, labels, boxes, ego_SE3_lidar, size_px)
-    uv_px = np.floor(view.uv_px(xyz_lidar_m)).astype(np.int64)
+    uv_px = np.floor(np.nan_to_num(view.uv_px(xyz_lidar_m), nan=-1e6)).astype(np.int64)  # NaN: a row without position
     labelled = labels.instance_id != NO_INSTANCE
     inside = ((uv_px >= 0) & (uv_px < size_px)).all(axis=1)
 

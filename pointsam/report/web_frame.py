@@ -33,18 +33,19 @@ def frame_script(
 
     Args:
         name: name of the frame in the page.
-        xyz_lidar_m: (N,3) points, LiDAR frame.
+        xyz_lidar_m: (N,3) points, LiDAR frame; those at NaN are left out.
         found: labels of the frame.
         taxonomy: classes of the labels.
         boxes: boxes to draw, None for none.
         outcomes: outcome and best IoU of each cluster, by cluster_id; None without ground truth.
         objects: (N,) ground-truth instance of every point, and a row for each object; None without ground truth.
     """
-    centimetres = np.clip(np.round(np.asarray(xyz_lidar_m) * _PER_METRE), _REACH.min, _REACH.max)
+    present = np.isfinite(xyz_lidar_m).all(axis=1)
+    centimetres = np.clip(np.round(np.asarray(xyz_lidar_m)[present] * _PER_METRE), _REACH.min, _REACH.max)
     data: dict[str, object] = {
         "xyz": _packed(centimetres),
-        "cluster": _packed(found.labels.instance_id),
-        "object": None if objects is None else _packed(objects[0]),
+        "cluster": _packed(found.labels.instance_id[present]),
+        "object": None if objects is None else _packed(objects[0][present]),
         "objects": None if objects is None else list(objects[1]),
         "clusters": [_row(cluster, outcomes) for cluster in found.clusters],
         "class_colours": {spec: class_rgb(k) for k, spec in enumerate(taxonomy.names)},

@@ -5,17 +5,28 @@ Models are imported on demand, so that importing this package is cheap.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointsam.base import plugins
 from pointsam.base.config import require_kind
 from pointsam.semantics.base import SemanticModel, SemanticsContext, SemanticsPlugin
+from pointsam.semantics.places import ImageName, ResultFile
 
 if TYPE_CHECKING:
     from pointsam.taxonomy import LabelMapping
+    from pointsam.types import CameraView, Frame
 
-__all__ = ["SemanticModel", "SemanticsContext", "SemanticsPlugin", "load_semantics", "semantics_plugin"]
+__all__ = [
+    "SemanticModel",
+    "SemanticsContext",
+    "SemanticsPlugin",
+    "load_semantics",
+    "result_files",
+    "semantics_plugin",
+    "survey_semantics",
+]
 
 
 def semantics_plugin(name: str) -> SemanticsPlugin[object]:
@@ -37,6 +48,8 @@ def load_semantics(
     seed: int = 0,
     threads: int = 1,
     device: str = "cpu",
+    data_root: str = "",
+    needs_masks: bool = False,
 ) -> SemanticModel:
     """Load a source of 2D classes by name.
 
@@ -49,6 +62,8 @@ def load_semantics(
         seed: seed of random draws.
         threads: CPU threads of one inference; the result does not depend on it.
         device: torch device, for sources that use one.
+        data_root: root of the data set, for sources that find their files by the paths of images.
+        needs_masks: whether a source that reads files must give masks, not only boxes.
 
     Raises:
         SchemaError: SCH005 on an unknown name or options of another class, and what the source itself raises.
@@ -57,7 +72,7 @@ def load_semantics(
     """
     plugin = semantics_plugin(name)
     checked = require_kind(plugin.config, config, f"the options of semantics {name}")
-    return plugin.load(checked, SemanticsContext(mapping, masks_dir, seed, threads, device))
+    return plugin.load(checked, SemanticsContext(mapping, masks_dir, seed, threads, device, data_root, needs_masks))
 
 
 def semantics_sha256(name: str, masks_dir: Path | None = None, config: object | None = None) -> str:
@@ -68,3 +83,56 @@ def semantics_sha256(name: str, masks_dir: Path | None = None, config: object | 
     """
     plugin = semantics_plugin(name)
     return plugin.fingerprint(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
+
+
+def result_files(
+    name: str, masks_dir: Path | None, data_root: str
+) -> Callable[[Frame, CameraView | None], dict[str, ResultFile]]:
+    """A function that gives the files that a source of classes reads for a frame, or one view, by camera and suffix.
+
+    Args:
+        name: the plug-in.
+        masks_dir: folder of a source that reads files.
+        data_root: root of the data set.
+
+    Raises:
+        DatasetError: as `load_semantics`; the function raises DAT011 if the names of an image cannot be part of a path.
+    """
+    plugin = semantics_plugin(name)
+    if plugin.files is None or masks_dir is None:
+        return lambda _frame, _view: {}
+    listed = plugin.files(masks_dir)
+
+    def of(frame: Frame, view: CameraView | None) -> dict[str, ResultFile]:
+        return {
+            f"2D result {one.name}{path.suffix}": ResultFile(path)
+            for one in (frame.cameras if view is None else (view,))
+            for path in listed(ImageName.of(frame, one, data_root))
+        }
+
+    return of
+
+
+def survey_semantics(
+    name: str, context: SemanticsContext, images: Iterable[ImageName], config: object | None = None
+) -> tuple[str, ...]:
+    """Check the files of a source of classes against the images of a run, before any model is loaded.
+
+    Args:
+        name: the plug-in.
+        context: mapping, folder and data root.
+        images: the images of the run and of the data set, those of one frame of every scene first; they are taken only
+            as far as they are needed.
+        config: options, None for the defaults.
+
+    Returns:
+        What is suspicious.
+
+    Raises:
+        DatasetError: if the files do not fit the images; SchemaError, PluginError: as `load_semantics`.
+    """
+    plugin = semantics_plugin(name)
+    if plugin.survey is None:
+        return ()
+    checked = require_kind(plugin.config, config, f"the options of semantics {name}")
+    return plugin.survey(checked, context, images)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, Protocol, TypeVar
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
+from pointsam.semantics.places import ImageName
 from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame
 
@@ -46,6 +47,8 @@ class SemanticsContext:
         seed: seed of the run; random draws depend on it, the frame and the camera.
         threads: CPU threads of one inference; results must not depend on it.
         device: torch device.
+        data_root: root of the data set, which the paths of its images start with.
+        needs_masks: whether the recipe needs the mask of every object, and a file with boxes alone is not enough.
     """
 
     mapping: LabelMapping
@@ -53,6 +56,8 @@ class SemanticsContext:
     seed: int = 0
     threads: int = 1
     device: str = "cpu"
+    data_root: str = ""
+    needs_masks: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,11 @@ class SemanticsPlugin(Generic[C]):
             the options and the folder of files. A run may continue one with the same digest.
         labels: its label names if the user gives no mapping: "coco" names, or the "same" as the classes.
         folder: folder in the data root that it reads unless the user names another.
+        files: from the folder, a function that lists the files of an image; runs notice if one changes. None if there
+            are none of single images.
+        survey: checks its files against the images of the run and of the data set before any model is loaded, and
+            returns what is suspicious; None if it reads no files. The images of one frame of every scene come first.
+            It need not take all images, and raises `DatasetError`.
     """
 
     config: type[C]
@@ -76,6 +86,8 @@ class SemanticsPlugin(Generic[C]):
     fingerprint: Callable[[C, Path | None], str]
     labels: Literal["coco", "same"] = "same"
     folder: str | None = None
+    files: Callable[[Path], Callable[[ImageName], list[Path]]] | None = None
+    survey: Callable[[C, SemanticsContext, Iterable[ImageName]], tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True)

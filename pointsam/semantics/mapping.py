@@ -11,7 +11,12 @@ from typing import Literal
 from pointsam.base import plugins
 from pointsam.base.document import document_from, read_document
 from pointsam.base.errors import SchemaError
-from pointsam.taxonomy import BringsTaxonomy, ClassSpec, LabelMapping, Taxonomy
+from pointsam.base.words import counted, did_you_mean
+from pointsam.semantics.coco import COCO_NAMES
+from pointsam.taxonomy import NO_CLASS, BringsTaxonomy, ClassSpec, LabelMapping, Taxonomy
+
+_SHOWN = 10
+"""Labels that a warning names."""
 
 _EXAMPLE = '{"taxonomy": "nuscenes", "labels": {"person": "pedestrian"}}'
 
@@ -21,20 +26,26 @@ def default_mapping(taxonomy: Taxonomy, source: Literal["coco", "same"] = "coco"
 
     Args:
         taxonomy: the target.
-        source: "coco" for networks with COCO's label names, "same" for labels that are the names of the classes.
+        source: "coco" for networks with COCO's label names, "same" for labels that are the names of the classes, or
+            the other words that they state in `coco`.
 
     Raises:
         SchemaError: SCH001 if no class of the taxonomy states COCO labels.
     """
+    stated = taxonomy.coco
     if source == "same":
-        return _settled(taxonomy, {name: name for name in taxonomy.names})
-    if not taxonomy.coco:
+        # COCO's person and bicycle may be parts of one cyclist: no other words for a class.
+        parts = {spec.name for spec in taxonomy.classes if spec.role}
+        others = {label: name for label, name in stated.items() if name not in parts and label not in taxonomy.names}
+        return _settled(taxonomy, {name: name for name in taxonomy.names} | others)
+    known = {label: name for label, name in stated.items() if label in COCO_NAMES.values()}
+    if not known:
         raise SchemaError(
             "SCH001",
             f"no class of taxonomy {taxonomy.name!r} states its COCO labels",
             f"write a mapping file such as {_EXAMPLE} and give it with --mapping (docs/mapping.md)",
         )
-    return LabelMapping(taxonomy, taxonomy.coco)
+    return LabelMapping(taxonomy, known)
 
 
 @dataclass(frozen=True)
@@ -43,11 +54,14 @@ class MappingFile:
 
     Args:
         taxonomy: name of a data set, or the JSON values of a `Taxonomy`.
-        labels: label name -> class name; None = the COCO labels that the classes state.
+        labels: label name -> class name, or "background"; None = the COCO labels that the classes state.
+        truth: name of a ground-truth class or category -> class name, or "background"; None = ground truth has the
+            names of the classes. It becomes `Taxonomy.truth`.
     """
 
     taxonomy: object
     labels: dict[str, str] | None = None
+    truth: dict[str, str] | None = None
 
 
 def load_mapping(path: Path) -> LabelMapping:
@@ -69,16 +83,41 @@ def load_mapping(path: Path) -> LabelMapping:
     file = read_document(path, MappingFile, refuse, partial=True)
     taxonomy = _taxonomy(file.taxonomy, lambda problem: refuse(f"in `taxonomy`: {problem}"))
     labels = taxonomy.coco if file.labels is None else file.labels
-    if not labels:
+    for name, targets in (("labels", labels), ("truth", file.truth or {})):
+        for label, target in targets.items():
+            if target != NO_CLASS and target not in taxonomy.names:
+                raise SchemaError(
+                    "SCH001",
+                    f"{path}: {name}.{label}: no class {target!r} in taxonomy {taxonomy.name!r}"
+                    f"{did_you_mean(target, taxonomy.names)}",
+                    f'use one of: {", ".join(taxonomy.names)}; or "{NO_CLASS}" for what is none of them',
+                )
+    if not labels or (set(labels.values()) == {NO_CLASS} and NO_CLASS not in taxonomy.names):
         raise refuse("`labels` maps nothing: list label names there, or state COCO labels in the `coco` of a class")
-    for label, target in labels.items():
-        if target not in taxonomy.names:
-            raise SchemaError(
-                "SCH001",
-                f"{path}: labels.{label}: no class {target!r} in taxonomy {taxonomy.name!r}",
-                f"use one of: {', '.join(taxonomy.names)}",
-            )
-    return _settled(taxonomy, labels)
+    return _settled(taxonomy if file.truth is None else replace(taxonomy, truth=file.truth), labels)
+
+
+def unmapped_notices(mapping: LabelMapping, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """A warning on labels that a mapping does not list, with the labels or classes that were perhaps meant.
+
+    Args:
+        mapping: the mapping.
+        counts: number of objects by label; none gives no warning.
+    """
+    if not counts:
+        return ()
+    known = (*mapping.classes, *mapping.taxonomy.names)
+    others = mapping.taxonomy.coco
+    shown = sorted(counts, key=lambda label: (-counts[label], label))
+    names = [
+        f"{label!r:.60} {counts[label]}{did_you_mean(others.get(label, label), known)}" for label in shown[:_SHOWN]
+    ]
+    more = f" and {len(shown) - _SHOWN} more labels" if len(shown) > _SHOWN else ""
+    return (
+        f"{counted(sum(counts.values()), 'detected object')} of labels that map to no class of "
+        f"{mapping.taxonomy.name!r} (in a file for --mapping, map them to classes, or to {NO_CLASS!r} if they are to "
+        f"be left out; docs/mapping.md): {'; '.join(names)}{more}",
+    )
 
 
 def _settled(taxonomy: Taxonomy, labels: Mapping[str, str]) -> LabelMapping:
@@ -94,7 +133,9 @@ def _taxonomy(value: object, refuse: Callable[[str], SchemaError]) -> Taxonomy:
     if isinstance(value, str):
         known = plugins.names("datasets")
         if value not in known:
-            raise refuse(f"{value!r} is not one of {', '.join(known)}, and not a list of classes")
+            raise refuse(
+                f"{value!r} is not one of {', '.join(known)}, and not a list of classes{did_you_mean(value, known)}"
+            )
         return plugins.load("datasets", value, BringsTaxonomy).taxonomy
     taxonomy = document_from(value, Taxonomy, refuse, partial=True)
     if not taxonomy.name:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +131,8 @@ class OracleSemantics:
             np.clip(truth.score - config.score_noise * doubt, 0, 1)[kept].astype(np.float32),
             tuple(masks[k] for k in np.flatnonzero(kept)) if config.masks else None,
         )
-        return _joined(found, self._false(rng, truth.box_xyxy_px[visible].astype(int), height, width), height, width)
+        false = self._false(rng, truth.box_xyxy_px[visible].astype(int), height, width)
+        return replace(_joined(found, false, height, width), unmapped=truth.unmapped)
 
     def _false(self, rng: np.random.Generator, model: NDArray[np.int_], height: int, width: int) -> Detections:
         """False positives: each has the size and the row of a true object, and a random column."""
@@ -176,7 +177,7 @@ def _check(truth_dir: Path) -> None:
     if not issubclass(kind, InstancePng):
         raise DatasetError(
             "DAT002",
-            f"{truth_dir} holds masks in layout {kind.__name__}, but ground-truth instances need layout InstancePng",
+            f"{truth_dir} holds masks in layout {kind.title}, but ground-truth instances need layout InstancePng",
             f"write an instance PNG with its JSON for every image ({DOCS}), or use --semantics precomputed",
         )
 
@@ -212,4 +213,6 @@ PLUGIN = SemanticsPlugin(
     _load,
     lambda _config, masks_dir: fingerprint(required_folder("oracle", masks_dir)),
     folder=TRUTH,
+    files=precomputed.files,
+    survey=lambda _, context, images: precomputed.survey(required_folder("oracle", context.masks_dir), context, images),
 )

@@ -113,4 +113,5 @@ def _joined(detections: Detections, left: NDArray[np.intp], pairs: list[tuple[in
         np.concatenate([detections.class_id[left], detections.class_id[j]]),
         np.concatenate([detections.score[left], np.maximum(detections.score[i], detections.score[j])]),
         None if rle is None else tuple(rle[k] for k in left) + tuple(united(rle[p], rle[q]) for p, q in pairs),
+        unmapped=detections.unmapped,
     )

@@ -55,6 +55,11 @@ class MasksConfig:
     prompt: PromptConfig = PromptConfig()
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
+    @property
+    def needs_masks(self) -> bool:
+        """Whether 2D results of files must have masks: LiDAR points are chosen by the class of their pixel."""
+        return self.prompts != "boxes"
+
     @classmethod
     def from_dict(cls, document: Mapping[str, object], where: str) -> MasksConfig:
         """The configuration from the JSON values of `as_dict`.

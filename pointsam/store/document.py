@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from pointsam.base.document import LEFT_OUT
 from pointsam.taxonomy import Taxonomy
 
 
@@ -53,11 +54,15 @@ class DatasetId:
         name: name of the data set plug-in.
         version: folder of the tables that the user named, None if there is only one.
         fingerprint: digest of tables and calibration; it does not change if the data moves.
+        lidar: channel of the LiDAR that the user named, None for the usual one.
+        columns: values of a point that the user named, None for those of the layout.
     """
 
     name: str
     version: str | None
     fingerprint: str
+    lidar: str | None = field(default=None, metadata=LEFT_OUT)
+    columns: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True)
@@ -109,12 +114,15 @@ class StageEntry:
         document: JSON values of the stage's `StageDocument`, with schema_version and plan (a `PlanSummary`).
         metadata: JSON values of a `StageMetadata`.
         data_root: path of the data, None if the run did not record it.
+        code: digest of the code that makes the files, and versions of the libraries that it uses; None if the run did
+            not record them. They are not in the tables, which may be equal in spite of other versions.
     """
 
     key: str
     document: Mapping[str, object]
     metadata: Mapping[str, object]
     data_root: str | None
+    code: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True)
@@ -146,11 +154,13 @@ class ShardStats:
         seconds: duration by frame and step.
         failures: frame_id -> code, message and hint, of each quarantined frame.
         peak_mb: resident memory of the largest worker.
+        unmapped: number of detected objects by label, for labels that map to no class; None for none.
     """
 
     seconds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
     peak_mb: float = 0.0
+    unmapped: Mapping[str, int] | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True)
@@ -162,9 +172,11 @@ class ShardEntry:
         files: its files by path below the output folder.
         failed: number of quarantined frames or images.
         stats: times, failures and memory.
+        sources: frame_id -> digests of its sensor data and masks (`pointsam.store.sources`); None in runs of 0.1.0.
     """
 
     key: str
     files: Mapping[str, FileEntry]
     failed: int
     stats: ShardStats
+    sources: Mapping[str, Mapping[str, str]] | None = field(default=None, metadata=LEFT_OUT)

@@ -65,12 +65,16 @@ class Run:
         stage: a key of layout.STAGE_TABLES.
         key: sha256 of document, metadata, plan and schema version; equal keys mean equal tables.
         shards: the plan.
+        code: digest of the code and versions of the libraries of this process, None if they do not matter.
+        other_code: how they differ from those that made the files so far; empty if they do not.
     """
 
     out: Path
     stage: str
     key: str
     shards: tuple[Shard, ...]
+    code: Mapping[str, str] | None = None
+    other_code: tuple[str, ...] = ()
 
     @staticmethod
     def open(
@@ -80,8 +84,11 @@ class Run:
         shards: Sequence[Shard],
         metadata: Mapping[str, object],
         data_root: DataPath | None = None,
+        code: Mapping[str, str] | None = None,
     ) -> Run:
         """Start a stage in `out`, or continue it.
+
+        If other code made files of the stage, `require_same_code` refuses to continue it.
 
         Args:
             out: output folder, created if it does not exist.
@@ -90,6 +97,7 @@ class Run:
             shards: the plan, which is part of the key.
             metadata: metadata of the tables (`schema.table_metadata`), stored for readers.
             data_root: path of the data, stored for readers; it is not part of the key, because data may move.
+            code: digest of the code that makes the tables, and versions of the libraries that it uses.
 
         Raises:
             StoreError: OUT001 if the folder holds this stage with another configuration, OUT002 or OUT003 if it cannot
@@ -99,21 +107,38 @@ class Run:
         table_metadata(metadata)  # fail now, not after the work on the first shard
         plan = PlanDocument(tuple(shards))
         keyed = {**json_object(document), "schema_version": SCHEMA_VERSION, "plan": _summary(plan)}
-        run = Run(Path(out), stage, digest([keyed, metadata]), plan.shards)
+        run = Run(Path(out), stage, digest([keyed, metadata]), plan.shards, code)
         root = None if data_root is None else str(data_root.resolve())
-        entry = StageEntry(run.key, json_object(keyed), json_object(metadata), root)
+        entry = StageEntry(run.key, json_object(keyed), json_object(metadata), root, code)
         with store_errors(run.out, 0), claimed(run.out):
-            run._register(entry, plan)
-        return run
+            return replace(run, other_code=run._register(entry, plan))
+
+    def require_same_code(self) -> None:
+        """Refuse to add files to those that other code has made.
+
+        Raises:
+            StoreError: OUT001 naming the differences.
+        """
+        if self.other_code:
+            raise StoreError(
+                "OUT001",
+                "\n    ".join([f"{self.out} holds {self.stage!r} made by other code or libraries:", *self.other_code]),
+                "continue with the code and libraries that began the run, or give another --out; what is there can "
+                "still be read",
+            )
 
     def done(self) -> set[str]:
         """Names of the finished shards."""
-        return set(self.stats())
+        return set(self.entries())
+
+    def entries(self) -> dict[str, ShardEntry]:
+        """The manifest entries of the finished shards, by name."""
+        entries = ((shard, self._entry_if_done(shard)) for shard in self.shards)
+        return {shard.name: entry for shard, entry in entries if entry is not None}
 
     def stats(self) -> dict[str, ShardStats]:
         """Times, failures and memory of every finished shard, by name."""
-        entries = ((shard, self._entry_if_done(shard)) for shard in self.shards)
-        return {shard.name: entry.stats for shard, entry in entries if entry is not None}
+        return {name: entry.stats for name, entry in self.entries().items()}
 
     def pending(self, shard_of: tuple[int, int] = (0, 1), *, retry_failed: bool = False) -> list[Shard]:
         """Shards that are not finished.
@@ -132,15 +157,23 @@ class Run:
         entries = ((shard, self._entry_if_done(shard)) for shard in self.shards[i::n])
         return [shard for shard, entry in entries if entry is None or (retry_failed and entry.failed)]
 
-    def commit(self, shard: Shard, tables: Mapping[str, pa.Table], stats: ShardStats) -> None:
+    def commit(
+        self,
+        shard: Shard,
+        tables: Mapping[str, pa.Table],
+        stats: ShardStats,
+        sources: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         """Write a shard's tables, then the entry that marks it as finished.
 
-        A shard that is finished without failures is not changed: the first of two processes wins.
+        A shard that is finished without failures is not changed, unless it was made from other sources: the first of
+        two processes wins.
 
         Args:
             shard: a shard of the plan.
             tables: tables by name, exactly those of the stage.
             stats: times, failures and memory.
+            sources: frame_id -> digests of its sensor data; None if they were not computed.
 
         Raises:
             StoreError: OUT001 if another process has started the stage with another configuration, OUT002 if the disk
@@ -155,9 +188,16 @@ class Run:
         paths = [layout.table_path(self.out, name, shard.scene, shard.name) for name in names]
         files = [(path, table_bytes(name, tables[name])) for path, name in zip(paths, names, strict=True)]
         failed = tables[names[0]]["status"].to_pylist().count("failed")
-        self.commit_files(shard, files, failed, stats)
+        self.commit_files(shard, files, failed, stats, sources)
 
-    def commit_files(self, shard: Shard, files: Sequence[tuple[Path, bytes]], failed: int, stats: ShardStats) -> None:
+    def commit_files(
+        self,
+        shard: Shard,
+        files: Sequence[tuple[Path, bytes]],
+        failed: int,
+        stats: ShardStats,
+        sources: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         """As `commit`, for a stage that writes files of any kind.
 
         Args:
@@ -165,53 +205,70 @@ class Run:
             files: path below `out` and content of each file.
             failed: number of quarantined frames or images in the shard.
             stats: as for `commit`.
+            sources: as for `commit`.
         """
-        files = [*files, self._seal(shard, files, failed, stats)]
+        files = [*files, self._seal(shard, files, failed, stats, sources)]
         with store_errors(self.out, sum(len(data) for _, data in files)), locked(self.out):
             registered = layout.read_run(self.out).stages.get(self.stage)
-            if registered is None or registered.key != self.key:
+            if registered is None or (registered.key, registered.code) != (self.key, self.code):
                 raise StoreError(
                     "OUT001",
-                    f"{self.out}: another process started {self.stage!r} with another configuration during this run",
+                    f"{self.out}: another process started {self.stage!r} with another configuration or other code "
+                    "during this run",
                     "give each configuration its own --out, then run the same command again",
                 )
             entry = self._entry_if_done(shard)
-            if entry is None or entry.failed:
+            if entry is None or entry.failed or entry.sources != sources:
                 write_together(files)
 
     def _seal(
-        self, shard: Shard, files: Sequence[tuple[Path, bytes]], failed: int, stats: ShardStats
+        self,
+        shard: Shard,
+        files: Sequence[tuple[Path, bytes]],
+        failed: int,
+        stats: ShardStats,
+        sources: Mapping[str, Mapping[str, str]] | None,
     ) -> tuple[Path, bytes]:
         """Path and content of the manifest entry that marks a shard as finished."""
         described = {
             path.relative_to(self.out).as_posix(): FileEntry(hashlib.sha256(data).hexdigest(), len(data))
             for path, data in files
         }
-        entry = ShardEntry(self.key, described, failed, stats)
+        entry = ShardEntry(self.key, described, failed, stats, sources)
         content = document_bytes(entry, indent=1, sort_keys=False)
         return layout.entry_path(self.out, self.stage, shard.name), content
 
     def _entry_if_done(self, shard: Shard) -> ShardEntry | None:
         return layout.entry_if_done(self.out, self.stage, shard.name, self.key)
 
-    def _register(self, entry: StageEntry, plan: PlanDocument) -> None:
-        """Update run.json and the plan; the caller holds the lock."""
+    def _register(self, entry: StageEntry, plan: PlanDocument) -> tuple[str, ...]:
+        """Update run.json and the plan; the caller holds the lock. Returns how the code differs from the registered."""
         path = layout.run_path(self.out)
         run = layout.read_run(self.out) if path.exists() else RunFile(SCHEMA_VERSION, {})
         old = run.stages.get(self.stage)
-        changed = old is None or old.key != self.key
+        changed, other_code = old is None or old.key != self.key, list[str]()
         if changed:
             self._refuse_if_written(old, entry)
+        elif old is not None and old.code != self.code and self._is_written():
+            other_code = code_differences(old.code, self.code or {})
+            entry = replace(entry, code=old.code)
         if changed or layout.read_plan(self.out, self.stage) != plan:
             write_document(layout.plan_path(self.out, self.stage), plan)
         if old != entry:
             write_document(path, replace(run, stages={**run.stages, self.stage: entry}), indent=2)
+        return tuple(other_code)
+
+    def _is_written(self) -> bool:
+        """Whether there are files of the stage, other than the plan."""
+        tables = (self.out / name for name in layout.STAGE_TABLES[self.stage])
+        return any(any(folder.glob("scene=*/*.parquet")) for folder in tables) or any(
+            (self.out / "manifest" / self.stage).glob("*.json")
+        )
 
     def _refuse_if_written(self, old: StageEntry | None, new: StageEntry) -> None:
         """Check that nothing of a stage is written whose configuration changes."""
         names = layout.STAGE_TABLES[self.stage]
-        tables = [path for name in names for path in (self.out / name).glob("scene=*/*.parquet")]
-        if not tables and not any((self.out / "manifest" / self.stage).glob("*.json")):
+        if not self._is_written():
             return
         changes = ["its configuration is not known: run.json does not list it"]
         if old is not None:
@@ -224,6 +281,13 @@ class Run:
             "\n    ".join([f"{self.out} holds {self.stage!r} made with another configuration:", *changes]),
             f"give another --out, go back to the old configuration, or delete what is there: rm -r {folders}",
         )
+
+
+def code_differences(made: Mapping[str, str] | None, now: Mapping[str, str]) -> list[str]:
+    """How the code and the libraries that made files differ from those of this process; empty if they do not."""
+    if made is None:
+        return ["they were not recorded: the run was made by an older version"]
+    return differences(made, now)
 
 
 def _summary(plan: PlanDocument) -> PlanSummary:

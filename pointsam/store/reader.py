@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -58,6 +58,7 @@ class Labels:
         self._stages = layout.read_run(self.out).stages
         self._plans: dict[str, dict[str, Shard]] = {}
         self._loaded: dict[str, _Loaded] = {}
+        self._sources: dict[str, tuple[str, Mapping[str, Mapping[str, str]]]] = {}
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -83,6 +84,29 @@ class Labels:
     def key(self, stage: str) -> str:
         """Equal keys mean interchangeable tables."""
         return self._stage(stage).key
+
+    def code(self, stage: str) -> Mapping[str, str] | None:
+        """Digest of the code and versions of the libraries that made a stage, None if the run did not record them."""
+        return self._stage(stage).code
+
+    def sources(self, stage: str, frame_id: str) -> Mapping[str, str]:
+        """Digests of the data that a frame was made from (`pointsam.store.sources`); empty in runs of 0.1.0.
+
+        Raises:
+            DatasetError, StoreError: as `labels`, but tables are not read.
+        """
+        shard = self._shard(stage, frame_id)
+        name, entry = self._sources.get(stage, ("", {}))
+        if name != shard.name:
+            entry = self._finished(stage, shard, frame_id).sources or {}
+            self._sources[stage] = shard.name, entry
+        return entry.get(frame_id, {})
+
+    def content(self, stage: str, frame_ids: Iterable[str]) -> str:
+        """Hex digest of the files of the finished shards that hold any of the frames."""
+        wanted, plan = set(frame_ids), self._plan(stage)
+        names = {plan[frame_id].name for frame_id in wanted if frame_id in plan}
+        return digest({shard.name: entry.files for shard, entry in self._done(stage) if shard.name in names})
 
     def metadata(self, stage: str) -> StageMetadata:
         """Metadata of the stage's tables."""
@@ -201,6 +225,14 @@ class Labels:
 
     def _rows(self, table: str, stage: str, frame_id: str) -> tuple[pa.Table, range]:
         """The table of the frame's shard, and the frame's rows in it."""
+        shard = self._shard(stage, frame_id)
+        loaded = self._loaded.get(table)
+        if loaded is None or loaded.shard != shard.name:
+            loaded = self._load(table, shard, self._finished(stage, shard, frame_id))
+        return loaded.table, loaded.rows_of.get(frame_id, range(0))
+
+    def _shard(self, stage: str, frame_id: str) -> Shard:
+        """The shard of a frame."""
         shard = self._plan(stage).get(frame_id)
         if shard is None:
             raise DatasetError(
@@ -208,17 +240,18 @@ class Labels:
                 f"{self.out}: frame {frame_id!r} is not in the plan of stage {stage!r}",
                 f"make its {stage} first: pointsam-label {stage} DATA --frames {frame_id} --out OTHER",
             )
-        loaded = self._loaded.get(table)
-        if loaded is None or loaded.shard != shard.name:
-            entry = self._entry(stage, shard)
-            if entry is None:
-                raise StoreError(
-                    "OUT004",
-                    f"{self.out}: frame {frame_id!r} has no {table} yet (shard {shard.name} is not finished)",
-                    f"finish the run: pointsam-label {stage} DATA --out {self.out} with the same options",
-                )
-            loaded = self._load(table, shard, entry)
-        return loaded.table, loaded.rows_of.get(frame_id, range(0))
+        return shard
+
+    def _finished(self, stage: str, shard: Shard, frame_id: str) -> ShardEntry:
+        """The manifest entry of the shard of a frame, which must be finished."""
+        entry = self._entry(stage, shard)
+        if entry is None:
+            raise StoreError(
+                "OUT004",
+                f"{self.out}: frame {frame_id!r} has no {stage} yet (shard {shard.name} is not finished)",
+                f"finish the run: pointsam-label {stage} DATA --out {self.out} with the same options",
+            )
+        return entry
 
     def _load(self, name: str, shard: Shard, entry: ShardEntry) -> _Loaded:
         self._loaded.pop(name, None)  # never hold two shards of a table in memory

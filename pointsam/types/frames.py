@@ -43,7 +43,8 @@ class PointSource(Protocol):
 
         Raises:
             OSError: if the data cannot be read; the reader turns it into DAT004.
-            DatasetError: on damaged data. The reader refuses values that are not finite, and empty sweeps.
+            DatasetError: on damaged data. The reader refuses empty sweeps. Rows of which x, y or z is not finite have
+                no position: they are not used, and their label is none.
         """
 
 
@@ -191,7 +192,8 @@ class FramePoints:
     """The points of all sweeps of a frame, in the order of labels.
 
     Args:
-        xyz_lidar_m: (N,3) float32 metres, in the frame of the reference sweep's LiDAR at its time.
+        xyz_lidar_m: (N,3) float32 metres, in the frame of the reference sweep's LiDAR at its time; NaN for rows without
+            a position.
         sweep_index: (N,) uint8 index into the sweeps of the frame.
         time_s: (N,) float64 time of measurement in seconds from the reference sweep's `t_us`, NaN where unknown.
         intensity: (N,) float32 as the sensor gives it; None if it was not read.
@@ -220,6 +222,12 @@ class FramePoints:
 
     def __len__(self) -> int:
         return len(self.xyz_lidar_m)
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """(N,) whether each row has a position; organised clouds have rows without one, where nothing returned."""
+        present: NDArray[np.bool_] = np.isfinite(self.xyz_lidar_m).all(axis=1)
+        return present
 
     def keep(self, kept: NDArray[np.bool_]) -> FramePoints:
         """The selected points."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,7 @@ class Detections:
         score: (D,) float32 in [0,1].
         rle: (D,) COCO compressed run lengths; None if the network predicts boxes only (SAM then predicts the masks).
         instances: False if a mask holds all pixels of a class (a semantic map), not one object.
+        unmapped: number of further objects by label, for labels that the mapping does not list. It is not stored.
     """
 
     box_xyxy_px: NDArray[np.float32]
@@ -62,6 +64,7 @@ class Detections:
     score: NDArray[np.float32]
     rle: tuple[bytes, ...] | None = None
     instances: bool = True
+    unmapped: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         d = len(self.class_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,18 @@ class PointTruth:
 
     def __post_init__(self) -> None:
         check_shapes(self, void=(self.void, (len(self.labels),)))
+
+    def of_points(self, present: NDArray[np.bool_]) -> PointTruth:
+        """The ground truth with rows without a position as void.
+
+        Args:
+            present: (N,) whether each row has a position.
+
+        Raises:
+            SchemaError: SCH003 if the number of points differs.
+        """
+        check_shapes(self, present=(present, (len(self.labels),)))
+        return self if present.all() else replace(self, void=self.void | ~present)
 
 
 @dataclass(frozen=True)

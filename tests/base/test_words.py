@@ -1,6 +1,6 @@
 import pytest
 
-from pointsam.base.words import counted
+from pointsam.base.words import counted, did_you_mean
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,11 @@ from pointsam.base.words import counted
 )
 def test_a_noun_follows_its_number(number, noun, text):
     assert counted(number, noun) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("pedestrain", ", did you mean 'Pedestrian'?"), ("CAR", ", did you mean 'car'?"), ("zebra", "")],
+)
+def test_the_nearest_name_is_offered(name, expected):
+    assert did_you_mean(name, ("car", "Pedestrian")) == expected

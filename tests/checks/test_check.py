@@ -34,7 +34,9 @@ def test_only_some_frames_are_opened(drive):
     for number in range(8):
         drive.path("velodyne", f"{number:06d}").write_bytes(b"")
     result = check(dataset, dataset.frame_ids(), {"000001", "000004"})
-    assert [finding.problem.where for finding in result.findings] == ["000001", "000004"]
+    assert [finding.problem.where for finding in result.findings] == ["000001"]
+    assert result.findings[0].problem.what.endswith("(2 frames of this kind)")
+    assert result.unreadable == 2
 
 
 def test_a_frame_that_cannot_be_read_is_one_warning(drive):

@@ -49,10 +49,13 @@ class Picture:
 
 
 class NoSweeps:
-    """A data set without sweeps between the key frames."""
+    """A data set without sweeps between the key frames and without ground truth."""
 
     def past_sweeps(self, frame_id, count):
         return []
+
+    def point_truth(self, frame_id):
+        return None
 
 
 @pytest.fixture
@@ -106,20 +109,103 @@ def test_a_plausible_scene_raises_no_alarm(scene):
     assert found(scene) == []
 
 
+def integers(rows, scale, kind):
+    return np.round(np.column_stack([rows[:, :3] * scale, rows[:, 3]])).astype(kind)
+
+
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "words", "columns"),
     [
-        (lambda rows: (rows[:, :4], COLUMNS), "4 values per point; it is read as 5"),
-        (lambda rows: (rows, COLUMNS[:4]), "5 values per point; it is read as 4"),
-        (lambda rows: (np.column_stack([rows[:, :4], rows[:, 3:] / 255]), COLUMNS[:4]), "looks like 6 values per"),
-        (lambda rows: (rows[:, :4].astype("<f8"), COLUMNS[:4]), "64-bit"),
-        (lambda rows: (rows[:, :4].astype("<f2").astype("<f8"), COLUMNS[:4]), "64-bit"),
+        (lambda rows: (rows[:, :3], COLUMNS), "looks like 3 values per point", "x,y,z"),
+        (lambda rows: (rows[:, :4], COLUMNS), "looks like 4 values per point", "x,y,z,intensity"),
+        (lambda rows: (rows, COLUMNS[:4]), "looks like 5 values per point", "x,y,z,intensity,ring"),
+        (lambda rows: (np.c_[rows[:, :4], rows[:, 3:] / 255], COLUMNS[:4]), "looks like 6", "x,y,z,intensity,_,_"),
+        (lambda rows: (np.c_[rows, rows[:, 2:]], COLUMNS[:4]), "looks like 8", "x,y,z,intensity,ring,_,_,_"),
+        (lambda rows: (rows[:, :4].astype("<f8"), COLUMNS[:4]), "64-bit", "x:f8,y,z,intensity"),
+        (lambda rows: (rows[:, :4].astype("<f2").astype("<f8"), COLUMNS[:4]), "64-bit", "x:f8,y,z,intensity"),
+        (lambda rows: (rows.astype(">f4"), COLUMNS), "big-endian", "x:>f4,y,z,intensity,ring"),
+        (lambda rows: (integers(rows, 1000, "<i4"), COLUMNS), "32-bit integers", "x_mm:i4,y_mm,z_mm,intensity"),
+        (lambda rows: (integers(rows, 100, "<i2"), COLUMNS), "16-bit integers", "x_cm:i2,y_cm,z_cm,intensity"),
+        (lambda rows: (rows[:, [3, 0, 1, 2]], COLUMNS[:4]), "no position", "intensity,x,y,z"),
+        (lambda rows: (rows[:, [4, 0, 1, 2, 3]], COLUMNS), "no position", "ring,x,y,z,intensity"),
     ],
 )
-def test_a_cloud_of_other_columns(scene, change, words):
-    values, columns = change(cloud())
-    scene[0] = with_cloud(scene[0], values, columns)
+def test_a_cloud_of_other_columns(scene, change, words, columns):
+    values, stated = change(cloud(8000))
+    scene[0] = with_cloud(scene[0], values, stated)
+    ((what,),) = ([what for rule, _, what in found(scene) if rule == "cloud-columns"],)
+    assert words in what
+    assert f"it is read as {', '.join(stated)} of 32 bits" in what
+    assert what.endswith(f"--columns {columns}")
+    scene[0] = with_cloud(scene[0], values, tuple(columns.split(",")))
+    assert [rule for rule, *_ in found(scene)] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"1.5 2.5 3.5 0.7\n" * 4000, "holds text"),
+        (np.random.default_rng(0).bytes(64000), "no coordinates"),
+    ],
+)
+def test_a_file_that_is_no_cloud(scene, content, words):
+    scene[0] = with_cloud(scene[0], content, COLUMNS[:4])
     assert any(rule == "cloud-columns" and words in what for rule, _, what in found(scene))
+
+
+def firing(rows, beams):
+    """The rows in an order in which a LiDAR may fire its beams."""
+    return rows[np.argsort(rows[:, 4], kind="stable")].reshape(beams, -1, 5).swapaxes(0, 1).reshape(-1, 5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: firing(rows, 2),
+        lambda rows: firing(rows, 16),
+        lambda rows: rows[np.argsort(rows[:, 4], kind="stable")],
+        lambda rows: np.random.default_rng(0).permutation(rows),
+        lambda rows: rows * [1, 1, 1, 0, 1],
+        lambda rows: rows * [1, 1, 1, 1 / 255, 0],
+        lambda rows: np.where(np.arange(len(rows))[:, None] % 5 < 2, rows, 0),
+        lambda rows: np.where(np.arange(len(rows))[:, None] % 5 < 2, rows, np.nan),
+        lambda rows: rows - [0, 0, 10, 0, 0],
+        lambda rows: rows[:200],
+        lambda rows: np.round(rows, 2),
+    ],
+)
+def test_clouds_differ(scene, change):
+    """Orders of firing, intensities of other ranges, rows where nothing returned, other mountings, few points."""
+    scene[0] = with_cloud(scene[0], change(cloud(8000)).astype("<f4"))
+    assert [problem for problem in found(scene) if problem[0].startswith("cloud")] == []
+
+
+def test_stated_types_are_not_questioned(scene):
+    scene[0] = with_cloud(scene[0], cloud()[:, :4].astype("<f8"), ("x:f8", "y", "z", "intensity"))
+    assert found(scene) == []
+
+
+@pytest.mark.parametrize("axes", [[1, 2, 0], [0, 2, 1], [2, 0, 1]])
+def test_a_cloud_whose_z_axis_is_not_upright(scene, axes):
+    rows = cloud()
+    rows[:, :3] = rows[:, axes]
+    scene[0] = with_cloud(scene[0], rows)
+    assert any(rule == "cloud-axes" and "not upright" in what for rule, _, what in found(scene))
+
+
+def test_a_lidar_may_be_mounted_in_any_way(scene):
+    """The mounting states how it is turned."""
+    turned = Rotation.from_euler("x", 90, degrees=True).as_matrix()
+    rows, mount = cloud(), scene[0].sweep.ego_SE3_lidar
+    rows[:, :3] = rows[:, :3] @ turned
+    frame = with_cloud(scene[0], rows)
+    scene[0] = replace(frame, sweeps=(replace(frame.sweep, ego_SE3_lidar=SE3(turned, mount.translation_m)),))
+    assert found(scene) == []
+
+
+def test_a_cloud_of_one_point(scene):
+    scene[0] = with_cloud(scene[0], np.repeat(cloud()[100:101], 4000, axis=0))
+    assert any(rule == "cloud-extent" and "only 1 differ in their position" in what for rule, _, what in found(scene))
 
 
 def test_a_cloud_of_zeros_is_not_taken_for_64_bit_values(scene):
@@ -129,7 +215,13 @@ def test_a_cloud_of_zeros_is_not_taken_for_64_bit_values(scene):
 
 @pytest.mark.parametrize(
     ("factor", "words"),
-    [(0, "100% of 4000 points are at 0, 0, 0"), (1000, "millimetres"), (30, "beyond"), (0.001, "within")],
+    [
+        (0, "100% of 4000 points are at 0, 0, 0"),
+        (1000, "millimetres; state x_mm,y_mm,z_mm with --columns"),
+        (100, "centimetres; state x_cm,y_cm,z_cm with --columns"),
+        (15, "beyond"),
+        (0.001, "within"),
+    ],
 )
 def test_a_cloud_of_another_unit(scene, factor, words):
     rows = cloud()

@@ -4,7 +4,7 @@ from PIL import Image
 
 from pointsam.base.errors import DatasetError
 from pointsam.datasets import io
-from pointsam.datasets.io import ImageFile, RawPoints, read_points
+from pointsam.datasets.io import ImageFile, RawPoints, read_columns, read_points
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Sweep
 
@@ -79,12 +79,28 @@ def test_a_sweep_cut_inside_a_point_is_DAT006(tmp_path):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_non_finite_points_are_DAT007_with_first_index_and_number(tmp_path, bad, axis):
+def test_rows_without_a_position_are_kept_as_nan(tmp_path, bad, axis):
     points = np.ones((9, 5))
     points[[4, 7], axis] = bad
-    with pytest.raises(DatasetError, match="2 of 9 points, first at index 4") as raised:
-        read_points(sweep(write_points(tmp_path / "a.bin", points)))
-    assert raised.value.code == "DAT007"
+    xyz = read_points(sweep(write_points(tmp_path / "a.bin", points)))
+    absent = np.isnan(xyz)
+    assert np.flatnonzero(absent.all(axis=1)).tolist() == [4, 7]
+    assert np.array_equal(absent.any(axis=1), absent.all(axis=1))
+    assert (xyz[~absent] == 1).all()
+
+
+def test_a_sweep_of_nothing_but_nan_is_DAT008(tmp_path):
+    with pytest.raises(DatasetError, match="in all 9 rows") as raised:
+        read_points(sweep(write_points(tmp_path / "a.bin", np.full((9, 5), np.nan))))
+    assert raised.value.code == "DAT008"
+
+
+def test_an_intensity_that_is_not_finite_is_0_and_the_position_counts(tmp_path):
+    points = np.ones((4, 5))
+    points[[0, 2], 3] = np.nan, np.inf
+    values = read_columns(sweep(write_points(tmp_path / "a.bin", points)), ("x", "y", "z", "intensity"))
+    assert values[:, 3].tolist() == [0, 1, 0, 1]
+    assert (values[:, :3] == 1).all()
 
 
 def test_a_sweep_without_points_is_DAT008(tmp_path):

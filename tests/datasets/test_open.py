@@ -44,13 +44,52 @@ def test_an_unknown_name_is_DAT002_and_lists_the_known(tmp_path):
     with pytest.raises(DatasetError, match="'waymo2'") as raised:
         open_dataset(tmp_path, "waymo2")
     assert raised.value.code == "DAT002"
-    assert "kitti, nuscenes" in raised.value.hint
+    assert "kitti, kitti_tracking, nuscenes" in raised.value.hint
 
 
 def test_a_version_of_kitti_is_refused(tiny_kitti):
     with pytest.raises(DatasetError, match=r"v1\.0-mini") as raised:
         open_dataset(tiny_kitti.root, version="v1.0-mini")
     assert raised.value.code == "DAT010"
+
+
+OPTIONED = """
+from pointsam.datasets.base import DatasetPlugin
+from pointsam.datasets.kitti.objects import Kitti
+from pointsam.taxonomy import KITTI
+
+class Yard(Kitti):
+    name = "yard"
+
+def opened(root, version, **options):
+    made = Yard(root)
+    made.options = options
+    return made
+
+YARD = DatasetPlugin(KITTI, "anything", lambda root: False, opened, options=("lidar", "columns"))
+OLD = DatasetPlugin(KITTI, "anything", lambda root: False, lambda root, version: opened(root, version))
+"""
+
+
+def test_a_plug_in_gets_the_options_that_it_takes_and_that_were_given(install, tiny_kitti):
+    install("theirs", [("datasets", "yard", "their_options:YARD")], {"their_options": OPTIONED})
+    assert open_dataset(tiny_kitti.root, "yard").options == {}
+    assert open_dataset(tiny_kitti.root, "yard", lidar="ROOF").options == {"lidar": "ROOF"}
+    both = open_dataset(tiny_kitti.root, "yard", lidar="ROOF", columns=["x", "y", "z", "_", "_"])
+    assert both.options == {"lidar": "ROOF", "columns": ("x", "y", "z", "_", "_")}
+
+
+def test_an_option_that_a_type_does_not_take_is_refused_by_name(install, tiny_kitti):
+    install("theirs", [("datasets", "yard", "their_options:OLD")], {"their_options": OPTIONED})
+    assert open_dataset(tiny_kitti.root, "yard").options == {}
+    with pytest.raises(DatasetError, match=r"DAT010.*yard take no --lidar"):
+        open_dataset(tiny_kitti.root, "yard", lidar="ROOF")
+
+
+@pytest.mark.parametrize("columns", [("x", "y"), ("x", "y", "z", "x"), ("x", "y", "z", "ring", "ring"), ("",)])
+def test_columns_that_no_cloud_can_have_are_refused(nuscenes_root, columns):
+    with pytest.raises(DatasetError, match=r"DAT010.*columns"):
+        open_dataset(nuscenes_root, columns=columns)
 
 
 def test_opening_kitti_loads_no_other_adapter(tiny_kitti):

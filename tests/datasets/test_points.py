@@ -111,6 +111,23 @@ def test_a_turning_vehicle_compensates_along_its_arc(tmp_path):
     np.testing.assert_allclose((pose(TIMES_US[0]) @ MOUNTS[1]).apply(points.xyz_lidar_m), in_world, atol=2e-5)
 
 
+def test_rows_without_a_position_change_nothing_about_the_others():
+    """Their times do not count for the middle of the sweep."""
+    rows = np.array([[0, 10, 0, -0.05], [0, 10, 0, 0.0], [3, 10, 0, -0.1]], dtype=np.float32)
+    gaps = np.array([[np.nan, 1, 1, 99], [1, np.inf, 1, np.nan]], dtype=np.float32)
+    mixed = np.stack([rows[0], gaps[0], rows[1], gaps[1], rows[2]])
+    few, all_rows = (read_frame_points(driving(Rows(values, TIMED), FORWARD_IS_Y)) for values in (rows, mixed))
+    assert all_rows.present.tolist() == [True, False, True, False, True]
+    assert all_rows.xyz_lidar_m[all_rows.present].tobytes() == few.xyz_lidar_m.tobytes()
+    assert np.isnan(all_rows.xyz_lidar_m[~all_rows.present]).all()
+
+
+def test_the_points_of_a_sweep_are_those_with_a_position():
+    rows = np.array([[1, 2, 3], [np.nan, 2, 3], [4, 5, 6]], dtype=np.float32)
+    frame = driving(Rows(rows), SE3.identity())
+    assert read_sweep_points(frame, frame.sweep).tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
 def test_points_to_compensate_need_a_frame_that_tells_of_motion():
     frame = driving(Rows(np.zeros((1, 4), np.float32), TIMED), SE3.identity())
     with pytest.raises(CalibrationError) as raised:
@@ -127,9 +144,9 @@ def test_a_sweep_without_intensity_has_zeros():
     ("source", "code", "message"),
     [
         (Rows(np.ones((2, 2), np.float32), ("x", "y")), "DAT011", "no column z"),
-        (Rows(np.full((2, 3), np.nan, np.float32)), "DAT007", "2 of 2 points"),
+        (Rows(np.full((2, 3), np.nan, np.float32)), "DAT008", "all 2 rows"),
         (Rows(np.zeros((0, 3), np.float32)), "DAT008", "no points"),
-        (Rows(np.full((2, 4), np.nan, np.float32), TIMED), "DAT007", "time_s"),
+        (Rows(np.array([[1, 2, 3, 0], [1, 2, 3, np.nan]], np.float32), TIMED), "DAT007", "time_s.* 1 of 2 points"),
     ],
 )
 def test_what_a_source_gives_is_checked(source, code, message):

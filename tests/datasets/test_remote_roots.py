@@ -10,6 +10,7 @@ import pytest
 from helpers.nuscenes_root import make_root, write_table
 from helpers.semantic_root import make_semantic
 from helpers.stores import upload
+from helpers.tracking_root import make_tracking
 from PIL import Image
 
 from pointsam.base.errors import DatasetError
@@ -68,7 +69,7 @@ def labelled(root):
     return root
 
 
-@pytest.fixture(params=["kitti", "semantickitti", "nuscenes"])
+@pytest.fixture(params=["kitti", "kitti_tracking", "semantickitti", "nuscenes"])
 def kind(request):
     return request.param
 
@@ -80,6 +81,11 @@ def root(kind, tmp_path, request):
         (root / "ImageSets").mkdir()
         (root / "ImageSets" / "mine.txt").write_text("000001\n")
         return root
+    if kind == "kitti_tracking":
+        made = make_tracking(tmp_path / "t").root
+        (made / "ImageSets").mkdir()
+        (made / "ImageSets" / "mine.txt").write_text("0001\n")
+        return made
     return (
         make_semantic(tmp_path / "s", values=[10 | 1 << 16] * 5).root
         if kind == "semantickitti"

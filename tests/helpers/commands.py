@@ -11,9 +11,9 @@ def label(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
-def refused(result, code, *names):
-    """Check exit status 2, the code of the error, the named things, and a hint."""
-    assert result.exit_code == 2, result.output
+def refused(result, code, *names, status=2):
+    """Check the exit status, the code of the error, the named things, and a hint."""
+    assert result.exit_code == status, result.output
     assert f"error [{code}] " in result.output
     for name in names:
         assert str(name) in result.output

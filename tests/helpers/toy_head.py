@@ -47,8 +47,11 @@ class ToyHeadConfig:
     most: int = 20
     takes_centers: ClassVar[bool] = True
 
-    def fields_without(self, names):
-        return {"class_names": [name for name in self.class_names if name not in names]}
+    def without(self, names):
+        return replace(self, class_names=tuple(name for name in self.class_names if name not in names))
+
+    def for_classes(self, classes):
+        return replace(self, class_names=tuple(spec.name for spec in classes))
 
     def ablations(self):
         return {"no boxes": replace(self, box_weight=0.0)}

@@ -1,5 +1,6 @@
 """The lines of Python in README and docs run, and the pages hold no notes of their writers."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -50,3 +51,41 @@ def test_labels_are_read_as_their_page_says(folders):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_holds_no_hidden_comment(page):
     assert "<!--" not in page.read_text()
+
+
+@pytest.fixture
+def run_docs(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    return importlib.import_module("run_docs")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_in_sentences_name_commands_and_options_that_exist(run_docs, page):
+    assert run_docs.inline_problems(str(page.relative_to(ROOT))) == []
+
+
+def test_an_unknown_command_or_option_in_a_sentence_is_found(run_docs, tmp_path, monkeypatch):
+    (tmp_path / "page.md").write_text(
+        "`pointsam-label run DATA --no-sar`, `pointsam-label draw OUT` and\n`mixsup-train fit RECIPE\n--boxes 3`"
+    )
+    monkeypatch.setattr(run_docs, "ROOT", tmp_path)
+    draw, boxes = run_docs.inline_problems("page.md")
+    assert draw.endswith("`pointsam-label draw OUT`: no command draw")
+    assert boxes.endswith("no option --boxes")
+
+
+def test_commands_of_blocks_get_values_and_a_smaller_size(run_docs, tmp_path, monkeypatch):
+    lines = [
+        "```",
+        "pointsam-label synth world --scenes 10      # 400 key frames",
+        "pointsam-label export OUT DATA --to FORMAT \\",
+        "    --dest DIR [--eval-set train]",
+        "make test",
+        "```",
+    ]
+    (tmp_path / "page.md").write_text("\n".join(lines))
+    monkeypatch.setattr(run_docs, "ROOT", tmp_path)
+    (chain,) = run_docs.chains("page.md")
+    synth, export = (run_docs.smaller(line) for line in chain)
+    assert synth.startswith("pointsam-label synth world --scenes 10 --scenes 3")
+    assert export == "pointsam-label export OUT world --to coco --dest DIR"

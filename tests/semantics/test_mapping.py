@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pointsam.base.document import document_from, json_values
 from pointsam.base.errors import SchemaError
-from pointsam.semantics.mapping import default_mapping, load_mapping
-from pointsam.taxonomy import BACKGROUND, KITTI, NUSCENES, SEMANTICKITTI, ClassSpec, Taxonomy
+from pointsam.semantics.mapping import default_mapping, load_mapping, unmapped_notices
+from pointsam.taxonomy import BACKGROUND, KITTI, NUSCENES, SEMANTICKITTI, ClassSpec, LabelMapping, Taxonomy
 
 OWN = {
     "name": "harbour",
@@ -66,6 +67,29 @@ def test_a_network_that_knows_cyclists_needs_no_rider(write):
     assert not default_mapping(KITTI, "same").taxonomy.classes[KITTI.class_id("cyclist")].needs_rider
 
 
+def test_truth_is_mapped_by_the_same_file_and_stored_with_the_classes(write):
+    truth = {"vehicle.crane": "crane", "worker": "docker", "DontCare": "background"}
+    taxonomy = load_mapping(write({"taxonomy": OWN, "labels": {"moped": "scooter"}, "truth": truth})).taxonomy
+    assert taxonomy.truth == truth
+    stored = document_from(json_values(taxonomy), Taxonomy, SchemaError)
+    assert stored.truth_mapping.class_id("vehicle.crane") == 0
+    assert stored.truth_mapping.class_id("Worker") == 1
+    assert [stored.truth_mapping.lists(name) for name in ("DontCare", "crane")] == [True, False]
+    assert stored.truth_mapping.class_id("DontCare") == BACKGROUND
+
+
+def test_without_truth_its_names_are_those_of_the_classes(write):
+    taxonomy = load_mapping(write({"taxonomy": "nuscenes", "labels": {"person": "pedestrian"}})).taxonomy
+    assert "truth" not in taxonomy.as_dict()
+    assert taxonomy.truth_mapping.class_id("pedestrian") == NUSCENES.class_id("pedestrian")
+    assert not taxonomy.truth_mapping.lists("person")
+
+
+def test_a_data_sets_classes_may_have_other_names_in_truth(write):
+    file = {"taxonomy": "kitti", "labels": {"car": "car"}, "truth": {"van": "car"}}
+    assert load_mapping(write(file)).taxonomy.truth_mapping.class_id("van") == KITTI.class_id("car")
+
+
 def one_class(**traits):
     return {"taxonomy": {"name": "own", "classes": [{"name": "car", **traits}]}, "labels": {"car": "car"}}
 
@@ -74,6 +98,10 @@ def one_class(**traits):
     ("document", "code", "says"),
     [
         ({"taxonomy": "nuscenes", "labels": {"car": "cra"}}, "SCH001", ["labels.car", "'cra'", "car, truck"]),
+        ({"taxonomy": "nuscenes", "labels": {"p": "Pedestrain"}}, "SCH001", ["did you mean 'pedestrian'?"]),
+        ({"taxonomy": "kitti", "labels": {"a": "car"}, "truth": {"v": "cra"}}, "SCH001", ["truth.v", "mean 'car'?"]),
+        ({"taxonomy": "kitti", "labels": {"a": "car"}, "truth": {"v": 1}}, "SCH002", ["truth.v is wrong", "got 1"]),
+        ({"taxonomy": "kitti", "labels": {"a": "background"}}, "SCH002", ["`labels` maps nothing"]),
         ({"taxonomy": "nuscens", "labels": {"car": "car"}}, "SCH002", ["`taxonomy`", "'nuscens'", "kitti, nuscenes"]),
         ({"taxonomy": "kitti", "labels": {"car": 3}}, "SCH002", ["labels.car is wrong", "string, got 3"]),
         ({"taxonomy": "kitti", "labels": {"car": None}}, "SCH002", ["labels.car is wrong", "string, got None"]),
@@ -148,9 +176,36 @@ def test_coco_labels_are_a_trait_of_the_built_in_classes():
     nuscenes = default_mapping(NUSCENES).classes
     assert (nuscenes["person"], nuscenes["motorcycle"], len(nuscenes)) == ("pedestrian", "motorcycle", 6)
     kitti = default_mapping(KITTI, "coco").classes
-    assert (kitti["person"], kitti["train"], kitti["bicycle"], len(kitti)) == ("pedestrian", "tram", "cyclist", 5)
+    assert (kitti["person"], kitti["train"], kitti["bicycle"], len(kitti)) == ("pedestrian", "tram", "cyclist", 6)
+    assert kitti["bus"] == "truck"
     whole = default_mapping(SEMANTICKITTI).classes
     assert (whole["bus"], whole["train"], len(whole)) == ("other_vehicle", "other_vehicle", 7)
+
+
+def test_results_of_files_may_use_other_words_for_a_class_but_not_for_a_part_of_it():
+    kitti = default_mapping(KITTI, "same")
+    assert {label: kitti.classes.get(label) for label in ("van", "bus", "person", "train", "cyclist", "bicycle")} == {
+        "van": "car",
+        "bus": "truck",
+        "person": None,
+        "train": "tram",
+        "cyclist": "cyclist",
+        "bicycle": None,
+    }
+    assert default_mapping(NUSCENES, "same").classes == {name: name for name in NUSCENES.names}  # as version 0.1.0
+    assert "van" not in default_mapping(KITTI).classes
+
+
+def test_labels_that_map_to_nothing_are_counted_with_the_nearest_known_one():
+    mapping = LabelMapping(NUSCENES, {"person": "pedestrian"})
+    (text,) = unmapped_notices(mapping, {"dog": 2, "Pedestrain": 10} | {f"thing {k}" * 3: 1 for k in range(9)})
+    assert "21 detected objects" in text
+    assert "'Pedestrain' 10, did you mean 'pedestrian'?; 'dog' 2;" in text
+    assert "to 'background' if they are to be left out" in text
+    assert "and 1 more labels" in text
+    assert unmapped_notices(mapping, {}) == ()
+    (text,) = unmapped_notices(default_mapping(NUSCENES, "same"), {"person": 1})
+    assert "'person' 1, did you mean 'pedestrian'?" in text
 
 
 def test_a_taxonomy_without_coco_labels_has_no_mapping_from_them():

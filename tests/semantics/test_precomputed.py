@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ from PIL import Image
 
 from pointsam import rle
 from pointsam.base.errors import DatasetError, SchemaError
-from pointsam.semantics import load_semantics, semantics_sha256
+from pointsam.semantics import SemanticsContext, load_semantics, result_files, semantics_sha256, survey_semantics
+from pointsam.semantics.places import ImageName
 from pointsam.semantics.precomputed import PrecomputedSemantics, fingerprint
 from pointsam.taxonomy import NUSCENES, LabelMapping
 
@@ -218,7 +220,7 @@ def segmentation(**change):
         ({"json": b"[{"}, "line 1"),
         ({"json": {}}, "the file is not a list"),
         ({"json": [1]}, "[0] is not a JSON object"),
-        ({"json": [{"label": "car", "score": 1}]}, "[0].segmentation is not"),
+        ({"json": [{"label": "car", "score": 1}]}, "[0] has neither a mask nor a box"),
         ({"json": [{"score": 1}]}, "[0].label is None"),
         ({"json": [{"label": "car"}]}, "[0].score is None"),
         ({"json": [{"label": "car", "score": 1.5}]}, "[0].score is 1.5"),
@@ -228,7 +230,10 @@ def segmentation(**change):
         ({"json": segmentation(size=[6])}, "[0].segmentation.size is [6]"),
         ({"json": segmentation(size=["6", 8])}, "[0].segmentation.size is"),
         ({"json": segmentation(size=6)}, "[0].segmentation.size is 6"),
-        ({"json": segmentation(counts=[48])}, "[0].segmentation.counts is a list"),
+        ({"json": segmentation(counts=[47])}, "[0].segmentation.counts: 47 pixels instead of 48"),
+        ({"json": segmentation(counts=[-1, 49])}, "[0].segmentation.counts holds more than run lengths"),
+        ({"json": segmentation(counts=[48.0])}, "[0].segmentation.counts holds more than run lengths"),
+        ({"json": segmentation(counts=True)}, "[0].segmentation.counts is a bool"),
         ({"json": segmentation(counts="\u0661")}, "[0].segmentation.counts: not ASCII"),
         ({"json": segmentation(counts="1")}, "[0].segmentation.counts: 1 pixels instead of 48"),
         ({"png": IDS, "json": []}, "the file is not a JSON object"),
@@ -238,7 +243,7 @@ def segmentation(**change):
         ({"png": IDS, "json": {"0": {}}}, "the key '0' is not an id"),
         ({"png": np.zeros((6, 8, 3), dtype=np.uint8), "json": {}}, "mode 'RGB'"),
         ({"png": b"", "json": {}}, "not a readable PNG"),
-        ({"labels": [], "png": IDS}, "the file is not a JSON object"),
+        ({"labels": 5, "png": IDS}, "the file is not a JSON object"),
         ({"labels": {"car": 1}, "png": IDS}, "the key 'car' is not an id"),
         ({"labels": {"300": "car"}, "png": IDS}, "the key '300' is not an id"),
         ({"labels": {"1": 2}, "png": IDS}, "['1'] is 2"),
@@ -252,6 +257,128 @@ def test_a_malformed_file_names_itself_and_the_field(folder, detect, files, says
     assert caught.value.code == "DAT011"
     assert says in str(caught.value)
     assert "labels.json" in str(caught.value) or "drive_0001" in str(caught.value)
+
+
+def test_the_labels_of_a_map_may_be_a_list_or_a_field(folder, detect):
+    for labels in ({"labels": LABELS}, ["background", "car", "person", "van", "a", "b", "c", "sky"]):
+        assert detect(folder(labels=labels, png=IDS)).class_id.tolist() == [CAR, PERSON]
+
+
+def test_labels_match_in_any_case_and_those_that_map_to_nothing_are_counted(folder, detect):
+    entries = [entry(IDS == 1, "Car"), *(entry(IDS == 2, label) for label in ("Persn", "ship", "ship", "Void", "sky"))]
+    mapping = LabelMapping(NUSCENES, {"car": "car", "Sky": "background"})
+    found = detect(folder(json=entries), mapping)
+    assert found.class_id.tolist() == [CAR]
+    assert found.unmapped == {"Persn": 1, "ship": 2}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"labels": LABELS, "png": IDS},
+        {"png": IDS, "json": {str(k): {"label": LABELS[str(k)], "score": 1} for k in (1, 2, 3, 7)}},
+    ],
+)
+def test_labels_of_maps_are_counted_too(folder, detect, files):
+    found = detect(folder(**files), LabelMapping(NUSCENES, {"person": "pedestrian"}))
+    assert found.class_id.tolist() == [PERSON]
+    assert found.unmapped == {"car": 1, "van": 1, "sky": 1}
+
+
+def box(*numbers, label="car"):
+    return {"bbox": list(numbers), "label": label, "score": 0.5}
+
+
+def test_boxes_alone_have_no_masks(folder, detect):
+    found = detect(folder(json=[box(1, 2, 3, 4), box(0, 0, 4, 4, label="ship"), box(2, 2, 2, 2, label="person")]))
+    assert found.rle is None
+    assert found.instances
+    assert found.box_xyxy_px.tolist() == [[1, 2, 4, 6], [2, 2, 4, 4]]
+    assert found.class_id.tolist() == [CAR, PERSON]
+
+
+def test_boxes_that_map_to_nothing_are_an_empty_image(folder, detect):
+    assert detect(folder(json=[box(1, 2, 3, 4, label="ship")])).rle == ()
+
+
+def test_boxes_are_refused_where_masks_are_needed(folder, frame, view_of):
+    masks_dir = folder(json=[entry(IDS == 2, "person"), box(1, 2, 3, 4)])
+    with pytest.raises(DatasetError, match=r"DAT011.*1 of 2 objects of drive_0001\.jpg have a box and no mask"):
+        PrecomputedSemantics(MAPPING, masks_dir).detect(IMAGE, frame, view_of(6, 8))
+    masks_dir = folder(json=[box(1, 2, 3, 4)])
+    with pytest.raises(DatasetError, match=r"DAT011.*drive_0001\.json.*the recipe needs masks"):
+        PrecomputedSemantics(MAPPING, masks_dir, needs_masks=True).detect(IMAGE, frame, view_of(6, 8))
+    context = SemanticsContext(MAPPING, masks_dir, needs_masks=True)
+    with pytest.raises(DatasetError, match=r"DAT002.*\[0\] has a box and no mask(.|\n)*--recipe default"):
+        survey_semantics("precomputed", context, [ImageName.of(frame, view_of(6, 8))])
+    masks_dir = folder(json={"shapes": [{"label": "car", "shape_type": "rectangle", "points": [[1, 1], [4, 4]]}]})
+    with pytest.raises(DatasetError, match=r"DAT002.*`shapes` has a box and no mask"):
+        survey_semantics("precomputed", context, [ImageName.of(frame, view_of(6, 8))])
+
+
+def test_labelme_files_are_read(folder, detect):
+    points = [[2, 1], [5, 1], [5, 3], [2, 3]]
+    found = detect(folder(json={"shapes": [{"label": "Car", "points": points}], "imageHeight": 6, "imageWidth": 8}))
+    np.testing.assert_array_equal(masks_of(found)[0], IDS == 1)
+
+
+def test_a_scene_may_have_a_folder_of_its_own(folder, frame, view_of):
+    masks_dir = folder(json=[entry(IDS == 1)])
+    (masks_dir / "s" / "CAM_FRONT").mkdir(parents=True)
+    (masks_dir / "s" / "CAM_FRONT" / "drive_0001.json").write_text("[]")
+    semantics = PrecomputedSemantics(MAPPING, masks_dir)
+    assert len(semantics.detect(IMAGE, frame, view_of(6, 8))) == 0
+    files = result_files("precomputed", masks_dir, "images")(frame, view_of(6, 8))
+    assert [file.path for file in files.values()] == [masks_dir / "s" / "CAM_FRONT" / "drive_0001.json"]
+    assert list(files) == ["2D result CAM_FRONT.json"]
+    shutil.rmtree(masks_dir / "CAM_FRONT")
+    assert len(PrecomputedSemantics(MAPPING, masks_dir).detect(IMAGE, frame, view_of(6, 8))) == 0
+
+
+def coco_set(**change):
+    image = {"id": 1, "file_name": "drive_0001.jpg", "height": 6, "width": 8}
+    one = {"image_id": 1, "category_id": 1, "segmentation": {"size": [6, 8], "counts": [13, 2, 4, 2, 27]}}
+    return {"images": [image], "annotations": [one], "categories": [{"id": 1, "name": "car"}]} | change
+
+
+def test_a_coco_file_may_stand_in_a_folder_or_be_named_itself(tmp_path, frame, view_of):
+    file = tmp_path / "instances_val.json"
+    file.write_text(json.dumps(coco_set()))
+    (tmp_path / "._instances_val.json").write_bytes(b"\0")
+    for given in (tmp_path, file):
+        semantics = load_semantics("precomputed", mapping=MAPPING, masks_dir=given)
+        assert semantics.detect(IMAGE, frame, view_of(6, 8)).box_xyxy_px.tolist() == [[2, 1, 4, 3]]
+        assert result_files("precomputed", given, "images")(frame, view_of(6, 8)) == {}
+    before = fingerprint(tmp_path)
+    assert fingerprint(file) == before
+    file.write_text(json.dumps(coco_set(annotations=[])))
+    assert fingerprint(tmp_path) != before
+
+
+@pytest.mark.parametrize("files", [{"labels": LABELS, "png": IDS}, {"json": [entry(IDS == 1), entry(IDS == 2)]}])
+def test_suffixes_may_be_capitals_and_other_hidden_files_may_stand_beside(folder, detect, files):
+    masks_dir = folder(**files)
+    (path,) = (masks_dir / "CAM_FRONT").iterdir()
+    path.rename(path.with_suffix(path.suffix.upper()))
+    for name in ("._drive_0001.png", "._drive_0001.json"):
+        path.with_name(name).write_bytes(b"\0")
+    assert len(detect(masks_dir)) == 2
+
+
+def test_text_files_of_yolo_name_a_converter(tmp_path):
+    (tmp_path / "CAM_FRONT").mkdir()
+    (tmp_path / "CAM_FRONT" / "drive_0001.txt").write_text("0 0.5 0.5 0.1 0.1")
+    with pytest.raises(DatasetError, match=r"DAT002.*text files(.|\n)*COCO JSON"):
+        fingerprint(tmp_path)
+
+
+def test_files_that_two_images_would_share_are_refused(folder, frame, view_of):
+    masks_dir = folder(json=[])
+    images = [ImageName.of(replace(frame, frame_id=name, scene=name), view_of(6, 8)) for name in "ab"]
+    with pytest.raises(DatasetError, match=r"DAT002.*would be used for two images"):
+        survey_semantics("precomputed", SemanticsContext(MAPPING, masks_dir), images)
+    assert survey_semantics("precomputed", SemanticsContext(MAPPING, masks_dir), images[:1]) == ()
+    assert survey_semantics("ssd", SemanticsContext(MAPPING), images) == ()
 
 
 def test_a_truncated_png_is_refused(folder, detect):

@@ -255,6 +255,39 @@ def test_the_first_of_two_equal_shards_stands(tmp_path):
     assert tree(tmp_path) == before
 
 
+def test_a_shard_made_from_other_sources_replaces_the_old_one(tmp_path):
+    run, tables = open_run(tmp_path), tables_of("clusters", SHARDS[0])
+    for peak_mb, digest, kept_mb in ((1, "a", 1), (2, "a", 1), (3, "b", 3)):
+        run.commit(SHARDS[0], tables, ShardStats(peak_mb=peak_mb), {"f0": {"sweep 0": digest}})
+        assert run.stats()[SHARDS[0].name].peak_mb == kept_mb
+
+
+def test_other_code_is_refused_once_something_is_written(tmp_path):
+    old, new = {"code": "a", "numpy": "1"}, {"code": "a", "numpy": "2"}
+    open_run(tmp_path, code=old)
+    run = open_run(tmp_path, code=new)  # nothing was written: the new code counts
+    run.require_same_code()
+    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats())
+    late = open_run(tmp_path, code=old)
+    with pytest.raises(StoreError, match=r'OUT001.*(?s:.)*numpy: "2" -> "1"'):
+        late.require_same_code()
+    with pytest.raises(StoreError, match="OUT001"):
+        late.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), ShardStats())
+    again = open_run(tmp_path, code=new)
+    again.require_same_code()
+    assert again.done() == {SHARDS[0].name}
+
+
+def test_the_code_changes_no_table(tmp_path):
+    for name, code in (("a", {"code": "a"}), ("b", {"code": "b"})):
+        run = open_run(tmp_path / name, code=code)
+        run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats())
+    one, other = (open_run(tmp_path / name, code={"code": name}) for name in "ab")
+    assert one.key == other.key
+    tables = [{p.name: p.read_bytes() for p in (tmp_path / name).rglob("*.parquet")} for name in "ab"]
+    assert tables[0] == tables[1]
+
+
 def test_a_shard_with_a_failed_frame_is_done_but_can_be_retried(tmp_path):
     run = open_run(tmp_path, shards=SHARDS[:1])
     names = SHARDS[0].frame_ids

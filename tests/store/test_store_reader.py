@@ -136,13 +136,35 @@ def test_values_outlive_the_shard_they_came_from(tmp_path):
     assert kept.tolist() == before.tolist()
 
 
+def test_the_content_is_that_of_the_shards_of_the_frames(tmp_path):
+    fill(tmp_path)
+    labels = Labels(tmp_path)
+    first, last = SHARDS[0].frame_ids[0], SHARDS[-1].frame_ids[0]
+    assert labels.content("clusters", [first]) == labels.content("clusters", SHARDS[0].frame_ids)
+    assert len({labels.content("clusters", ids) for ids in ([], [first], [last], [first, last])}) == 4
+    assert labels.content("clusters", ["unknown"]) == labels.content("clusters", [])
+
+
+def test_sources_of_a_frame_are_those_that_were_committed(tmp_path):
+    run = open_run(tmp_path)
+    f0, f1 = SHARDS[0].frame_ids[:2]
+    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats(), {f0: {"sweep 0": "1-a"}})
+    labels = Labels(tmp_path)
+    assert labels.sources("clusters", f0) == {"sweep 0": "1-a"}
+    assert labels.sources("clusters", f1) == {}
+    with pytest.raises(StoreError, match="OUT004"):
+        labels.sources("clusters", SHARDS[1].frame_ids[0])
+    with pytest.raises(DatasetError, match="DAT010"):
+        labels.sources("clusters", "unknown")
+
+
 def test_a_folder_in_the_making_shows_what_is_done(tmp_path):
     run = open_run(tmp_path)
     run.commit(SHARDS[1], tables_of("clusters", SHARDS[1]), ShardStats())
     labels = Labels(tmp_path)
     assert labels.frame_ids() == list(SHARDS[1].frame_ids)
     assert labels.selection("clusters") == FRAMES
-    with pytest.raises(StoreError, match=r"OUT004.*'f0' has no frames yet"):
+    with pytest.raises(StoreError, match=r"OUT004.*'f0' has no clusters yet"):
         labels.labels("f0")
 
 
@@ -203,7 +225,7 @@ def test_an_edited_entry_means_a_shard_that_is_not_done(tmp_path, change):
     path = tmp_path / "manifest" / "clusters" / f"{SHARDS[0].name}.json"
     assert change[0] in path.read_text()
     path.write_text(path.read_text().replace(*change))
-    with pytest.raises(StoreError, match=r"OUT004.*'f0' has no frames yet"):
+    with pytest.raises(StoreError, match=r"OUT004.*'f0' has no clusters yet"):
         Labels(tmp_path).labels("f0")
 
 

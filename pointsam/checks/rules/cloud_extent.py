@@ -7,26 +7,37 @@ from collections.abc import Iterator
 import numpy as np
 
 from pointsam.checks.base import Probe, Problem, Rule
+from pointsam.checks.raw_rows import unit_of
 from pointsam.datasets.io import read_points
 
 _FAR_M = 500.0
-_MILLIMETRES = 1000.0
+_UNITS = {"_cm": ("centimetres", 100), "_mm": ("millimetres", 1000)}
 _ZERO = 0.95
 _TALL_M = 100.0
 _NEAR_M = 0.5
+_FEW, _SAMPLE, _DISTINCT = 100, 5000, 0.02
 
 
 def _check(probe: Probe) -> Iterator[Problem]:
     for sweep in probe.frame.sweeps:
         xyz = read_points(sweep).astype(np.float64)
+        xyz = xyz[np.isfinite(xyz[:, 0])]
         name, count = sweep.source.name, len(xyz)
         reach = np.linalg.norm(xyz, axis=1)
         zero = float((reach == 0).mean())
+        unit, returned = unit_of(xyz), xyz[reach > 0]
+        sample = returned[:: 1 + len(returned) // _SAMPLE]
         median, most = float(np.median(reach)), float(np.percentile(reach, 99))
         if zero > _ZERO:
             yield Problem(name, f"{zero:.0%} of {count} points are at 0, 0, 0")
-        elif median > _MILLIMETRES and most / 1000 < _FAR_M:
-            yield Problem(name, f"half of the points are beyond {median:.0f} m: these are probably millimetres")
+        elif len(sample) > _FEW and len(np.unique(sample, axis=0)) < _DISTINCT * len(sample):
+            yield Problem(
+                name, f"of {len(sample)} points, only {len(np.unique(sample, axis=0))} differ in their position"
+            )
+        elif unit and most / _UNITS[unit][1] < _FAR_M:
+            word, _ = _UNITS[unit]
+            way = f"state x{unit},y{unit},z{unit} with --columns"
+            yield Problem(name, f"half of the points are beyond {median:.0f} m: these are probably {word}; {way}")
         elif most > _FAR_M:
             yield Problem(name, f"1 % of the points are beyond {most:.3g} m")
         elif np.percentile(xyz[:, 2], 95) - np.percentile(xyz[:, 2], 5) > _TALL_M:
@@ -38,7 +49,8 @@ def _check(probe: Probe) -> Iterator[Problem]:
 RULE = Rule(
     id="cloud-extent",
     severity="error",
-    title="Points lie within 500 m of the sensor, in metres, and are not all at the origin.",
-    remedy="Check the unit, the number of values per point, and that the file was downloaded whole.",
+    title="Points lie within 500 m of the sensor, in metres, and are not all at one place.",
+    remedy="State the unit (--columns x_mm,y_mm,z_mm,intensity), check the number of values per point, and that the "
+    "file was downloaded whole.",
     of_frame=_check,
 )

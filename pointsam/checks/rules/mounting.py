@@ -1,4 +1,4 @@
-"""Cameras are on the vehicle, near the LiDAR, and upright; common mistakes are named."""
+"""Sensors are on the vehicle, and cameras upright; common mistakes are named."""
 
 from __future__ import annotations
 
@@ -44,12 +44,10 @@ def _angle_rad(rotations: NDArray[np.float64], other: NDArray[np.float64]) -> ND
 def problem_of(ego_SE3_cam: SE3) -> str | None:
     """What is implausible about the mounting of a camera, with the likely cause; None if nothing is."""
     rotation, position = ego_SE3_cam.rotation, ego_SE3_cam.translation_m
-    distance = float(np.linalg.norm(position))
     if np.abs(rotation - np.eye(3)).max() < _EXACT:
         return "its rotation is the identity: the axes of the camera (z forward) are those of the vehicle (z up)"
-    if distance > _FAR_M:
-        cause = ": these are probably millimetres" if distance > 100 and distance / 1000 < _FAR_M else ""
-        return f"{distance:.4g} m away from the origin of the vehicle{cause}"
+    if (far := _far(position)) is not None:
+        return far
     if _angle_rad(_mistaken(), rotation).min() < _SAME_RAD:
         return "its rotation is one of right angles in degrees that were taken for radians"
     if _upright(rotation) >= _UPRIGHT:
@@ -60,7 +58,28 @@ def problem_of(ego_SE3_cam: SE3) -> str | None:
     return f"it is turned {tilt:.0f} degrees from upright"
 
 
+def _far(position: NDArray[np.float64]) -> str | None:
+    distance = float(np.linalg.norm(position))
+    if distance <= _FAR_M:
+        return None
+    cause = ": these are probably millimetres" if distance > 100 and distance / 1000 < _FAR_M else ""
+    return f"{distance:.4g} m away from the origin of the vehicle{cause}"
+
+
+def problem_of_lidar(ego_SE3_lidar: SE3) -> str | None:
+    """As `problem_of`, for a LiDAR. It may be mounted in any direction."""
+    if (far := _far(ego_SE3_lidar.translation_m)) is not None:
+        return far
+    if _angle_rad(_mistaken(), ego_SE3_lidar.rotation).min() < _SAME_RAD / 2:
+        return "its rotation is one of right angles in degrees that were taken for radians"
+    return None
+
+
 def _check(probe: Probe) -> Iterator[Problem]:
+    for sweep in probe.frame.sweeps:
+        what = problem_of_lidar(sweep.ego_SE3_lidar)
+        if what is not None:
+            yield Problem(sweep.sensor, what)
     for view in probe.frame.cameras:
         what = problem_of(view.ego_SE3_cam)
         if what is not None:
@@ -70,8 +89,8 @@ def _check(probe: Probe) -> Iterator[Problem]:
 RULE = Rule(
     id="camera-mounting",
     severity="error",
-    title="Cameras are within 15 m of the vehicle's origin and upright.",
-    remedy="Correct the extrinsic calibration: it must take points of the camera (x right, y down, z forward) to the "
-    "vehicle, in metres. For a camera that is mounted on its side, accept the rule.",
+    title="Sensors are within 15 m of the vehicle's origin, and cameras are upright.",
+    remedy="Correct the extrinsic calibration: it must take points of the sensor (of a camera: x right, y down, z "
+    "forward) to the vehicle, in metres. For a camera that is mounted on its side, accept the rule.",
     of_frame=_check,
 )

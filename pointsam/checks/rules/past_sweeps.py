@@ -5,16 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pointsam.base.errors import DatasetError
-from pointsam.checks.base import Probe, Problem, Rule
+from pointsam.checks.base import Probe, Problem, Rule, Survey
+from pointsam.checks.rules.missing_files import Listing, Missing
 from pointsam.datasets.io import read_points
+from pointsam.types import Frame
 
 
-def _check(probe: Probe) -> Iterator[Problem]:
-    for sweep in probe.dataset.past_sweeps(probe.frame.frame_id, 1):
-        try:
-            read_points(sweep)
-        except DatasetError as error:
-            yield Problem(probe.frame.frame_id, f"the sweep before it cannot be read: {error.message}")
+class _Past(Survey):
+    def __init__(self) -> None:
+        self._missing = Missing(Listing())
+        self._damaged: list[Problem] = []
+
+    def see(self, frame: Frame) -> None:
+        before = frame.neighbours.get(-1)
+        if before is not None and before.t_us < frame.sweep.t_us:
+            self._missing.look(f"{before.sensor} before key frames", before.source)
+
+    def open(self, probe: Probe) -> None:
+        for sweep in probe.dataset.past_sweeps(probe.frame.frame_id, 1):
+            try:
+                read_points(sweep)
+            except DatasetError as error:
+                if error.code != "DAT004":  # missing files are counted
+                    self._damaged.append(Problem(probe.frame.frame_id, f"the sweep before it: {error.message}"))
+
+    def problems(self) -> Iterator[Problem]:
+        yield from self._missing.problems()
+        yield from self._damaged
 
 
 RULE = Rule(
@@ -23,5 +40,5 @@ RULE = Rule(
     title="The sweeps before a key frame, which detectors accumulate and `--recipe paper` prompts with, can be read.",
     remedy="Download the sweeps. Without them label with the default recipe, and train with "
     "--set data.points.past_sweeps=0.",
-    of_frame=_check,
+    survey=_Past,
 )

@@ -1,14 +1,57 @@
-"""Every camera sees LiDAR points."""
+"""Every camera sees LiDAR points; if not, the usual mistakes of a calibration are tried on the sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
 
 from pointsam.checks.base import Probe, Problem, Rule
+from pointsam.checks.rules.mounting import problem_of
+from pointsam.geometry.projection import project
+from pointsam.geometry.se3 import SE3
+from pointsam.types import CameraView, Frame
 
 _FEW = 0.001
 _ENOUGH = 1000
 """Points below which a view without any says nothing."""
+_PLENTY = 0.02
+"""Fraction of the points from which on another transform is named as the likely one."""
+_AXES = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+"""From a camera's axes (z forward) to those of a vehicle (x forward)."""
+
+
+def _others(pose: SE3) -> Iterator[tuple[str, SE3]]:
+    """Transforms that a mounting may have been meant to be, with the mistake."""
+    rotation, position = pose.rotation, pose.translation_m
+    yield "the inverse of its extrinsic", pose.inverse()
+    yield "its rotation transposed", SE3(rotation.T, position)
+    yield "its translation in millimetres", SE3(rotation, position / 1000)
+    yield "the axes of a camera (z forward)", SE3(rotation @ _AXES, position)
+
+
+def _likely(probe: Probe, view: CameraView, seen: int) -> str:
+    """The transform with which most points would be in the image; "" if none stands out."""
+    frame, xyz = probe.frame, probe.points.xyz_lidar_m
+    counts = {}
+    for what, pose in _others(view.ego_SE3_cam):
+        if problem_of(pose) is not None:
+            continue
+        changed = replace(view, ego_SE3_cam=pose)
+        counts[f"with {what}"] = int(project(xyz, frame, changed).valid.sum())
+    sweep = frame.sweep
+    for what, pose in _others(sweep.ego_SE3_lidar):
+        moved = _with_lidar(frame, pose)
+        counts[f"with {what} (of the LiDAR)"] = int(project(xyz, moved, view).valid.sum())
+    best = max(counts, key=lambda what: counts[what])
+    if counts[best] < max(_PLENTY * len(xyz), 10 * seen):
+        return ""
+    return f"; {best}, {counts[best]} would be"
+
+
+def _with_lidar(frame: Frame, pose: SE3) -> Frame:
+    return replace(frame, sweeps=(replace(frame.sweep, ego_SE3_lidar=pose), *frame.sweeps[1:]))
 
 
 def _check(probe: Probe) -> Iterator[Problem]:
@@ -18,7 +61,7 @@ def _check(probe: Probe) -> Iterator[Problem]:
     for view in probe.frame.cameras:
         seen = int(probe.projection(view).valid.sum())
         if seen < _FEW * count:
-            yield Problem(view.name, f"{seen} of {count} points are in its image")
+            yield Problem(view.name, f"{seen} of {count} points are in its image{_likely(probe, view, seen)}")
 
 
 RULE = Rule(

@@ -13,24 +13,28 @@ from pointsam.types import Frame
 
 _FASTEST_MPS = 100.0
 _JUMP_M = 5.0
+_DRIVING_MPS = (1.0, 60.0)
 
 
 def _check(frames: Sequence[Frame]) -> Iterator[Problem]:
-    for frame in frames:
-        for view in frame.cameras:
-            apart = _distance(view.world_SE3_ego.translation_m, frame.sweep.world_SE3_ego.translation_m)
-            allowed = _JUMP_M + _FASTEST_MPS * abs(view.t_us - frame.sweep.t_us) * 1e-6
-            if apart > allowed:
-                yield Problem(
-                    f"{frame.frame_id} {view.name}", f"the vehicle is {apart:.4g} m away from where the sweep has it"
-                )
     for before, after in pairwise(frames):
         seconds = (after.sweep.t_us - before.sweep.t_us) * 1e-6
         if seconds <= 0:
             continue
         apart = _distance(after.sweep.world_SE3_ego.translation_m, before.sweep.world_SE3_ego.translation_m)
         if apart > _JUMP_M + _FASTEST_MPS * seconds:
-            yield Problem(after.frame_id, f"the vehicle jumps {apart:.4g} m in {seconds:.3g} s")
+            low, high = _DRIVING_MPS
+            cause = ": positions are probably in millimetres" if low < apart / seconds / 1000 < high else ""
+            yield Problem(after.frame_id, f"the vehicle jumps {apart:.4g} m in {seconds:.3g} s{cause}")
+    for frame in frames:
+        for view in frame.cameras:
+            apart = _distance(view.world_SE3_ego.translation_m, frame.sweep.world_SE3_ego.translation_m)
+            allowed = _JUMP_M + _FASTEST_MPS * abs(view.t_us - frame.sweep.t_us) * 1e-6
+            if apart > allowed:
+                yield Problem(
+                    f"{frame.frame_id} {view.name}",
+                    f"the vehicle is {apart:.4g} m away from where the sweep has it",
+                )
 
 
 def _distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from pointsam.checks.base import Problem, Rule
+from pointsam.checks.base import Problem, Rule, in_tables
 from pointsam.types import Frame
 
+_ID = "times"
 _APART_S = 0.5
 
 
@@ -26,9 +27,10 @@ def _check(frames: Sequence[Frame]) -> Iterator[Problem]:
 
 
 RULE = Rule(
-    id="times",
+    id=_ID,
     severity="error",
     title="Times rise within a scene, and images are taken within 0.5 s of their sweep.",
     remedy="Correct the time stamps (microseconds), or leave the frames out of the split.",
     of_scene=_check,
+    of_dataset=in_tables(_ID),
 )

@@ -1,4 +1,4 @@
-"""KITTI: object detection, and SemanticKITTI on the odometry sequences."""
+"""KITTI: object detection, tracking, and SemanticKITTI on the odometry sequences."""
 
 from __future__ import annotations
 
@@ -6,28 +6,72 @@ from pointsam.base.remote import DataPath, names_in
 from pointsam.datasets.base import Dataset, DatasetPlugin
 from pointsam.taxonomy import KITTI, SEMANTICKITTI
 
+_SUFFIXES = (".bin", ".pcd", ".ply", ".npy", ".png", ".jpg", ".jpeg", ".txt", ".label")
+"""Files of frames. There may be thousands in a folder, so they are not asked whether they are folders."""
+
+
+def folders_in(folder: DataPath) -> list[str]:
+    """Names of the folders in a folder that are not hidden, sorted; none if there is no such folder."""
+    names = [name for name in names_in(folder) if not name.startswith(".") and not name.lower().endswith(_SUFFIXES)]
+    return [name for name in names if (folder / name).is_dir()]
+
 
 def _has_objects(root: DataPath) -> bool:
-    return any((root / folder / "velodyne").is_dir() for folder in ("training", "testing"))
+    """Whether there are folders of sweeps. Those that hold nothing but sequences are KITTI tracking's."""
+    places = [root / folder / "velodyne" for folder in ("training", "testing")]
+    return any(place.is_dir() and (_has_files(place) or not folders_in(place)) for place in places)
 
 
-def _open_objects(root: DataPath, _version: str | None) -> Dataset:
+def _has_files(folder: DataPath) -> bool:
+    return any(name.lower().endswith(_SUFFIXES) and not name.startswith(".") for name in names_in(folder))
+
+
+def _open_objects(root: DataPath, _version: str | None, columns: tuple[str, ...] | None = None) -> Dataset:
     from pointsam.datasets.kitti.objects import Kitti
 
-    return Kitti(root)
+    return Kitti(root, columns)
+
+
+def tracking_parts(root: DataPath) -> list[DataPath]:
+    """Folders of a KITTI tracking root that hold sequences of sweeps: training and testing, or the root itself."""
+    parts = [root / name for name in ("training", "testing") if folders_in(root / name / "velodyne")]
+    beside = ("calib", "image_2", "image_02", "label_2", "label_02", "oxts")
+    alone = not parts and folders_in(root / "velodyne") and any((root / name).is_dir() for name in beside)
+    return [root] if alone else parts
+
+
+def _open_tracking(root: DataPath, _version: str | None, columns: tuple[str, ...] | None = None) -> Dataset:
+    from pointsam.datasets.kitti.tracking import KittiTracking
+
+    return KittiTracking(root, columns)
 
 
 def sequences_of(root: DataPath) -> list[str]:
     """Numbers of the sequences of a SemanticKITTI root that have sweeps, sorted."""
     folder = root / "sequences"
-    return [name for name in names_in(folder) if (folder / name / "velodyne").is_dir()]
+    return [name for name in folders_in(folder) if (folder / name / "velodyne").is_dir()]
 
 
-def _open_sequences(root: DataPath, _version: str | None) -> Dataset:
+def _open_sequences(root: DataPath, _version: str | None, columns: tuple[str, ...] | None = None) -> Dataset:
     from pointsam.datasets.kitti.semantic import SemanticKitti
 
-    return SemanticKitti(root)
+    return SemanticKitti(root, columns)
 
 
-OBJECTS = DatasetPlugin(KITTI, "training/velodyne or testing/velodyne", _has_objects, _open_objects)
-SEQUENCES = DatasetPlugin(SEMANTICKITTI, "sequences/*/velodyne", lambda root: bool(sequences_of(root)), _open_sequences)
+_OPTIONS = ("columns",)
+
+OBJECTS = DatasetPlugin(KITTI, "training/velodyne or testing/velodyne", _has_objects, _open_objects, options=_OPTIONS)
+TRACKING = DatasetPlugin(
+    KITTI,
+    "training/velodyne/SEQUENCE",
+    lambda root: bool(tracking_parts(root)),
+    _open_tracking,
+    options=_OPTIONS,
+)
+SEQUENCES = DatasetPlugin(
+    SEMANTICKITTI,
+    "sequences/*/velodyne",
+    lambda root: bool(sequences_of(root)),
+    _open_sequences,
+    options=_OPTIONS,
+)

@@ -1,27 +1,40 @@
-"""KITTI's text files: calib/*.txt and label_2/*.txt."""
+"""KITTI's calibration files, and the lines of its text files."""
 
 from __future__ import annotations
 
+import codecs
+import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import CalibrationError, DatasetError
-from pointsam.base.remote import DataPath, names_in, read_bytes
+from pointsam.base.errors import CalibrationError
+from pointsam.base.remote import DataPath, read_bytes
+from pointsam.datasets.io import ImageFile, image_size, point_source
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
+from pointsam.types import CameraView, Sweep
 
 LIDAR, COLUMNS = "velodyne", ("x", "y", "z", "intensity")
 """Name of the sensor, and the values of a point in its files."""
+
+RING_GAP_RAD = math.radians(26.8 / 63)
+"""Of the HDL-64E, mean of its two blocks."""
 
 # The tracking release uses the second names, the odometry release the third; images of the latter are rectified.
 _RECTIFICATION = ("R0_rect", "R_rect")
 _MOUNTING = ("Tr_velo_to_cam", "Tr_velo_cam", "Tr")
 _PROJECTION = ("P2",)
+_IMU = ("Tr_imu_to_velo", "Tr_imu_velo")
+_KEYS = frozenset({*_RECTIFICATION, *_MOUNTING, *_PROJECTION, *_IMU})
 
-KINDS = frozenset({"Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", "DontCare"})
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""Byte order marks that editors write, and the encodings that they mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +45,13 @@ class Calibration:
         path: file of the calibration.
         P2_px: (3,4) float64 projection from the rectified frame (the frame of labels) into camera 2.
         rect_SE3_lidar: from the LiDAR frame to the rectified frame, R0_rect Tr_velo_to_cam.
+        lidar_SE3_imu: from the frame of the inertial unit to the LiDAR frame; None if it was not asked for.
     """
 
     path: DataPath
     P2_px: NDArray[np.float64]
     rect_SE3_lidar: SE3
+    lidar_SE3_imu: SE3 | None = None
 
     def camera(self, width_px: int, height_px: int) -> PinholeCamera:
         """Camera 2.
@@ -54,89 +69,80 @@ class Calibration:
         offset_m = np.linalg.solve(camera.K, self.P2_px[:, 3])
         return SE3(np.eye(3), offset_m) @ self.rect_SE3_lidar
 
-
-@dataclass(frozen=True)
-class LabelRow:
-    """One object of a label file.
-
-    Args:
-        line: line number in the file, from 1.
-        kind: KITTI's class name.
-        box_xyxy_px: 2D box in the image of camera 2.
-        size_hwl_m: height, width, length.
-        bottom_rect_m: centre of the box's bottom face in the rectified camera frame.
-        rotation_y: heading about the camera's y axis, radians; 0 points along its x axis.
-        truncated: fraction of the object outside the image.
-        occluded: 0 visible, 1 partly occluded, 2 largely occluded, 3 unknown.
-    """
-
-    line: int
-    kind: str
-    box_xyxy_px: tuple[float, float, float, float]
-    size_hwl_m: tuple[float, float, float]
-    bottom_rect_m: tuple[float, float, float]
-    rotation_y: float
-    truncated: float = 0.0
-    occluded: int = 0
-
-    def rect_SE3_box(self) -> SE3:
-        """From the frame of the box (x along its length, y along its width, z up, origin at its centre)."""
-        c, s = np.cos(self.rotation_y), np.sin(self.rotation_y)
-        x, y, z = self.bottom_rect_m
-        rotation = np.array([[c, s, 0], [0, 0, -1], [-s, c, 0]])
-        return SE3(rotation, np.array([x, y - self.size_hwl_m[0] / 2, z]))
-
-
-@runtime_checkable
-class HasKittiLabels(Protocol):
-    """A data set with KITTI's label files: predictions are also evaluated by KITTI's average precision."""
-
-    def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
-        """The rows of the label file of a frame; None if it has none.
+    def view(self, name: str, image: ImageFile, sweep: Sweep) -> CameraView:
+        """An image of camera 2 with the time and the pose of a sweep; the ego frame is the LiDAR frame.
 
         Raises:
-            DatasetError: DAT010 on an unknown frame, DAT011 on a line that cannot be read.
+            DatasetError: DAT004 if the image is missing, DAT005 if it has no readable header.
+            CalibrationError: CAL002 as `camera`.
         """
+        height_px, width_px = image_size(image)
+        camera = self.camera(width_px, height_px)
+        ego_SE3_cam = self.cam_SE3_lidar(camera).inverse()
+        return CameraView(name, image, sweep.t_us, camera, ego_SE3_cam, sweep.world_SE3_ego)
 
 
-def read_calibration(path: DataPath) -> Calibration:
-    """A calibration file; keys may end in a colon or not.
+def read_calibration(path: DataPath, imu: bool = False) -> Calibration:
+    """A calibration file; keys may end in a colon or not, and unknown keys are passed over.
+
+    Args:
+        path: the file.
+        imu: whether the mounting of the inertial unit is needed.
 
     Raises:
         DatasetError: DAT004 if the file is missing.
         CalibrationError: naming file and key: CAL003 on a missing key, a wrong number of values or a value that is
-            not a finite number, CAL001 on an invalid rotation.
+            not a finite number, or two different lines of one key, CAL001 on an invalid rotation.
     """
     values: dict[str, list[str]] = {}
-    for line in _lines(path, "calibration file"):
+    for line in text_lines(path, "calibration file"):
         key, *numbers = line.replace(":", " ", 1).split() or [""]
-        values[key] = numbers
+        if key in _KEYS and values.setdefault(key, numbers) != numbers:
+            raise CalibrationError(
+                "CAL003", f"{path}: two lines with key {key} and different values", "keep the right one"
+            )
     if "Tr" in values:
         values.setdefault(_RECTIFICATION[0], ["1", "0", "0", "0", "1", "0", "0", "0", "1"])
     projection = _matrix(path, values, _PROJECTION, (3, 4))
     rectification = _rigid(path, _RECTIFICATION[0], _matrix(path, values, _RECTIFICATION, (3, 3)), np.zeros(3))
     mounting = _matrix(path, values, _MOUNTING, (3, 4))
     cam0_SE3_lidar = _rigid(path, _MOUNTING[0], mounting[:, :3], mounting[:, 3])
-    return Calibration(path, projection, rectification @ cam0_SE3_lidar)
+    lidar_SE3_imu = None
+    if imu:
+        of_imu = _matrix(path, values, _IMU, (3, 4))
+        lidar_SE3_imu = _rigid(path, _IMU[0], of_imu[:, :3], of_imu[:, 3])
+    return Calibration(path, projection, rectification @ cam0_SE3_lidar, lidar_SE3_imu)
 
 
-def read_labels(path: DataPath) -> tuple[LabelRow, ...]:
-    """A label file, DontCare regions included.
+def sweep_at(path: DataPath, columns: tuple[str, ...], t_us: int, world_SE3_ego: SE3) -> Sweep:
+    """A sweep of the LiDAR, whose frame is the ego frame.
+
+    Args:
+        path: its file.
+        columns: names of all values of a point.
+        t_us: its time.
+        world_SE3_ego: pose of the LiDAR.
+    """
+    return Sweep(point_source(path, columns), t_us, SE3.identity(), world_SE3_ego, RING_GAP_RAD, LIDAR)
+
+
+def text_lines(path: DataPath, what: str) -> list[str]:
+    """Lines of a text file without blanks at their ends; a byte order mark and Windows' line ends are no part of them.
+
+    Args:
+        path: the file.
+        what: what it is ("label file"), for the error.
 
     Raises:
-        DatasetError: DAT004 if the file is missing, DAT011 naming file and line of a malformed row.
+        DatasetError: DAT004 if it is missing or cannot be read.
     """
-    rows = enumerate(_lines(path, "label file"), start=1)
-    return tuple(_label(path, line, text) for line, text in rows if text)
-
-
-def numbers_in(folder: DataPath, suffix: str) -> list[str]:
-    """Names of the files in a folder that end in a suffix, without it, sorted; none if there is no such folder."""
-    return [name.removesuffix(suffix) for name in names_in(folder) if name.endswith(suffix)]
-
-
-def _lines(path: DataPath, what: str) -> list[str]:
-    return [line.strip() for line in read_bytes(path, what).decode(errors="replace").splitlines()]
+    content = read_bytes(path, what)
+    encoding = "utf-8"
+    for mark, name in _MARKS:
+        if content.startswith(mark):
+            content, encoding = content[len(mark) :], name
+            break
+    return [line.strip() for line in content.decode(encoding, errors="replace").splitlines()]
 
 
 def _matrix(
@@ -162,30 +168,3 @@ def _rigid(path: DataPath, name: str, rotation: NDArray[np.float64], translation
         return SE3(rotation, translation_m)
     except CalibrationError as error:
         raise CalibrationError(error.code, f"{path}, {name}: {error.message}", error.hint) from error
-
-
-def _label(path: DataPath, line: int, text: str) -> LabelRow:
-    kind, *fields = text.split()
-    hint = "a row is: type truncated occluded alpha left top right bottom height width length x y z rotation_y [score]"
-
-    def malformed(what: str) -> DatasetError:
-        return DatasetError("DAT011", f"{path}, line {line}: {what}", hint)
-
-    if kind not in KINDS:
-        raise malformed(f"unknown type {kind!r}, expected one of {', '.join(sorted(KINDS))}")
-    if len(fields) not in (14, 15):
-        raise malformed(f"{len(fields) + 1} columns, expected 15 or 16")
-    try:
-        numbers = [float(field) for field in fields]
-    except ValueError as error:
-        raise malformed(str(error)) from error
-    if not np.isfinite(numbers).all():
-        raise malformed("NaN or infinity")
-    if kind != "DontCare" and min(numbers[7:10]) <= 0:
-        raise malformed(f"height, width, length must be positive, got {numbers[7:10]}")
-    if not -1 <= numbers[1] <= 3:
-        raise malformed(f"occluded is {fields[1]}, expected -1 to 3")
-    left, top, right, bottom, height, width, length, x, y, z, rotation_y = numbers[3:14]
-    truncated, occluded = numbers[0], int(numbers[1])
-    box, size = (left, top, right, bottom), (height, width, length)
-    return LabelRow(line, kind, box, size, (x, y, z), rotation_y, truncated, occluded)

@@ -8,45 +8,36 @@ The ego frame is the LiDAR frame; frames have no time and no pose.
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
-from pointsam.base.paths import name_problem
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
-from pointsam.datasets.io import ImageFile, RawPoints, image_size, read_points
-from pointsam.datasets.kitti.files import (
-    COLUMNS,
-    LIDAR,
-    Calibration,
-    LabelRow,
-    numbers_in,
-    read_calibration,
-    read_labels,
+from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, sweep_at
+from pointsam.datasets.kitti.labels import KINDS, LabelRow, read_labels, unknown_kinds
+from pointsam.datasets.kitti.listing import (
+    IMAGES,
+    SWEEPS,
+    TEXTS,
+    Listing,
+    composed,
+    require_names,
+    split_names,
 )
-from pointsam.geometry.boxes import truth_from_boxes
-from pointsam.geometry.projection import Projection, project
+from pointsam.datasets.kitti.truth import VISIBILITY, boxes_of, points_of, visibility_of
 from pointsam.geometry.se3 import SE3
-from pointsam.taxonomy import BACKGROUND, KITTI, LabelMapping
-from pointsam.types import NO_INSTANCE, Boxes, CameraView, Frame, PointLabels, PointTruth, Sweep
+from pointsam.taxonomy import KITTI
+from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
 FOLDERS = ("training", "testing")
 CAMERA = "image_2"
 
-_RING_GAP_RAD = math.radians(26.8 / 63)
-"""Of the HDL-64E, mean of its two blocks."""
-
-VOID_RING_M = 0.3
-"""Boxes of cars end 0.2 to 0.4 m before the near face of the car: points so close to a box are void."""
-
 _TESTING_PREFIX = "testing_"
-_CLASSES = LabelMapping(
-    KITTI, {"Car": "car", "Truck": "truck", "Tram": "tram", "Pedestrian": "pedestrian", "Cyclist": "cyclist"}
-)
 
 
 class Kitti:
@@ -54,6 +45,7 @@ class Kitti:
 
     Args:
         root: the folder that holds training/, testing/ or both.
+        columns: names of all values of a point in the LiDAR files; None for KITTI's x, y, z, intensity.
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 if it has neither training/velodyne nor testing/velodyne.
@@ -61,10 +53,11 @@ class Kitti:
 
     name = "kitti"
     taxonomy = KITTI
-    visibility_levels: tuple[str, ...] = ("largely hidden", "partly hidden", "visible")
+    visibility_levels: tuple[str, ...] = VISIBILITY
 
-    def __init__(self, root: DataPath) -> None:
-        self.root = data_path(root)
+    def __init__(self, root: DataPath, columns: tuple[str, ...] | None = None) -> None:
+        self.root, self._columns = data_path(root), columns or COLUMNS
+        self._listed: dict[str, _Files] = {}
         if not is_folder(self.root):
             raise DatasetError("DAT001", f"{self.root}: no such folder", "check the path")
         if not any((self.root / folder / "velodyne").is_dir() for folder in FOLDERS):
@@ -82,29 +75,26 @@ class Kitti:
                 of testing/ for the split "test", else of training/.
 
         Raises:
-            DatasetError: DAT010 on an unknown split, DAT009 if there are no frames.
+            DatasetError: DAT010 on an unknown split, DAT009 if there are no frames, DAT011 on a file whose name cannot
+                be an id.
         """
+        folder = "testing" if split in ("test", "testing") else "training"
+        sweeps = self._files(folder).sweeps
         if split is None or split in FOLDERS:
-            folder = split or FOLDERS[0]
-            source = self.root / folder / "velodyne"
-            numbers = numbers_in(source, ".bin")
+            require_names(sweeps)
+            names, source = list(sweeps.stems), f"{sweeps.folder}: zero frames{sweeps.instead()}"
         else:
-            folder = "testing" if split == "test" else "training"
-            source = self.root / "ImageSets" / f"{split}.txt"
-            if not source.is_file():
-                known = [*FOLDERS, *numbers_in(self.root / "ImageSets", ".txt")]
-                raise DatasetError(
-                    "DAT010", f"{self.root}: no split {split!r}, {source} is missing", f"use one of: {', '.join(known)}"
-                )
-            numbers = sorted(set(read_bytes(source, "split").decode(errors="replace").split()))
-        if not numbers:
-            raise DatasetError(
-                "DAT009",
-                f"{source}: zero frames",
-                "check that the velodyne files were unpacked here, or choose another split",
-            )
+            lists = Listing(self.root / "ImageSets", TEXTS)
+            if split not in lists:
+                known = ", ".join((*FOLDERS, *lists.stems))
+                what = f"{self.root}: no split {split!r}, {lists.path(split)} is missing"
+                raise DatasetError("DAT010", what, f"use one of: {known}")
+            names, source = split_names(lists.path(split), sweeps.stems), f"{lists.path(split)}: zero frames"
+        if not names:
+            hint = f"check that the sweeps were unpacked here ({', '.join(SWEEPS)}), or choose another split"
+            raise DatasetError("DAT009", source, hint)
         prefix = _TESTING_PREFIX if folder == "testing" else ""
-        return [prefix + number for number in numbers]
+        return [prefix + name for name in names]
 
     def frame(self, frame_id: str) -> Frame:
         """One frame; reads the header of the image, and nothing of the LiDAR file.
@@ -112,41 +102,41 @@ class Kitti:
         Raises:
             DatasetError: DAT010 on an unknown id, DAT004 if the image or calibration is missing, DAT005 if the image
                 has no readable header.
+            MissingFolderError: DAT001 if there are no images or no calibrations at all.
             CalibrationError: CAL001, CAL002, CAL003, naming file and key.
         """
-        files = self._files(frame_id)
-        image = ImageFile(files.image)
-        height_px, width_px = image_size(image)
-        calibration = read_calibration(files.calibration)
-        camera = calibration.camera(width_px, height_px)
-        still = SE3.identity()
-        view = CameraView(
-            name=CAMERA,
-            source=image,
-            t_us=0,
-            camera=camera,
-            ego_SE3_cam=calibration.cam_SE3_lidar(camera).inverse(),
-            world_SE3_ego=still,
-        )
-        sweep = Sweep(RawPoints(files.velodyne, COLUMNS), 0, still, still, _RING_GAP_RAD, LIDAR)
-        return Frame(frame_id, self.scene(frame_id), (sweep,), neighbours={}, cameras=(view,))
+        (files, stem), cloud = self._place(frame_id), self.cloud(frame_id)
+        files.images.require("images of camera 2")
+        view = self._calibration(frame_id).view(CAMERA, files.images.image(stem), cloud.sweep)
+        return replace(cloud, cameras=(view,))
+
+    def cloud(self, frame_id: str) -> Frame:
+        """The frame without its camera; needs neither image nor calibration.
+
+        Raises:
+            DatasetError: DAT010 on an unknown id.
+        """
+        files, stem = self._place(frame_id)
+        sweep = sweep_at(files.sweeps.path(stem), self._columns, 0, SE3.identity())
+        return Frame(frame_id, self.scene(frame_id), (sweep,), neighbours={}, cameras=())
 
     def scene(self, frame_id: str) -> str:
         """The folder, training or testing: KITTI does not state which frames belong to one drive."""
         return "testing" if frame_id.startswith(_TESTING_PREFIX) else "training"
 
     def boxes(self, frame_id: str) -> Boxes | None:
-        """Ground-truth boxes in the LiDAR frame; Van, Person_sitting and Misc are void, DontCare has no box.
+        """Ground-truth boxes in the LiDAR frame; types without a class are void, DontCare has no box.
 
         Raises:
             DatasetError: DAT010 on an unknown id, DAT004 on a missing calibration, DAT011 naming file and line of a
                 malformed label.
+            MissingFolderError: DAT001 if there are no calibrations at all.
             CalibrationError: CAL001, CAL003, naming file and key.
         """
-        files = self._files(frame_id)
-        if not files.labels.is_file():
+        rows = self.label_rows(frame_id)
+        if rows is None:
             return None
-        return _boxes(frame_id, read_labels(files.labels), read_calibration(files.calibration))
+        return boxes_of(rows, self._calibration(frame_id), [f"{frame_id}/{row.line}" for row in rows])
 
     def rect_SE3_lidar(self, frame_id: str) -> SE3:
         """From the LiDAR frame to the frame of labels, the rectified frame of camera 0.
@@ -154,7 +144,7 @@ class Kitti:
         Raises:
             DatasetError, CalibrationError: as `boxes`.
         """
-        return read_calibration(self._files(frame_id).calibration).rect_SE3_lidar
+        return self._calibration(frame_id).rect_SE3_lidar
 
     def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
         """The rows of the label file of a frame; None if it has none.
@@ -162,8 +152,23 @@ class Kitti:
         Raises:
             DatasetError: as `boxes`.
         """
-        path = self._files(frame_id).labels
-        return read_labels(path) if path.is_file() else None
+        files, stem = self._place(frame_id)
+        return read_labels(files.labels.path(stem)) if stem in files.labels else None
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """KITTI's types."""
+        return KINDS
+
+    def unknown_classes(self, frame_ids: Sequence[str]) -> Counter[str]:
+        """Number of objects of each type that KITTI does not have. Frames whose labels cannot be read have none."""
+        counts = Counter[str]()
+        for frame_id in frame_ids:
+            try:
+                counts += unknown_kinds(self.label_rows(frame_id) or ())
+            except DatasetError:  # whoever reads the labels tells
+                continue
+        return counts
 
     def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
         """(M,) level of each of the boxes, from `occluded` in the label file.
@@ -172,9 +177,7 @@ class Kitti:
             DatasetError: as `boxes`.
         """
         rows = self.label_rows(frame_id)
-        if rows is None:
-            return None
-        return np.array([2 - row.occluded for row in rows if row.kind != "DontCare"], dtype=np.int8)
+        return None if rows is None else visibility_of(rows)
 
     def velocities_mps(self, frame_id: str) -> None:
         """None: there are no sequences of frames."""
@@ -184,29 +187,16 @@ class Kitti:
         return []
 
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
-        """Ground truth from boxes, the only source.
-
-        A point is void if it is within VOID_RING_M of a box, if its pixel is in a DontCare region, or if camera 2 does
-        not see it: nothing was annotated there.
+        """Ground truth from boxes, the only source; `pointsam.datasets.kitti.truth.points_of` says what is void.
 
         Raises:
             DatasetError: as `frame`, `boxes` and `pointsam.datasets.io.read_points`.
             CalibrationError: as `frame`.
         """
-        boxes = self.boxes(frame_id)
-        if boxes is None or source not in (None, "boxes"):
+        rows, boxes = self.label_rows(frame_id), self.boxes(frame_id)
+        if rows is None or boxes is None or source not in (None, "boxes"):
             return None
-        frame = self.frame(frame_id)
-        xyz = read_points(frame.sweep)
-        seen = project(xyz, frame, frame.cameras[0])
-        truth = truth_from_boxes(xyz, boxes, VOID_RING_M)
-        dont_care = _dont_care(seen, read_labels(self._files(frame_id).labels))
-        labelled = seen.valid & (truth.labels.class_id != BACKGROUND)
-        labels = PointLabels(
-            np.where(labelled, truth.labels.instance_id, np.int32(NO_INSTANCE)),
-            np.where(labelled, truth.labels.class_id, np.uint8(BACKGROUND)),
-        )
-        return PointTruth(labels, ~labelled & (truth.void | dont_care | ~seen.valid), truth.source)
+        return points_of(self.frame(frame_id), boxes, rows)
 
     def fingerprint(self) -> str:
         """Hex digest over the names of all LiDAR files and the contents of all calibration files.
@@ -215,60 +205,49 @@ class Kitti:
         """
         digest = hashlib.sha256()
         for folder in FOLDERS:
-            for number in numbers_in(self.root / folder / "velodyne", ".bin"):
-                path = _FrameFiles.of(self.root / folder, number).calibration
-                calibration = read_bytes(path, "calibration file") if path.is_file() else b""
-                digest.update(f"{folder}/{number} {len(calibration)}\n".encode() + calibration)
+            files = _Files.of(self.root / folder)
+            for stem in files.sweeps.stems:
+                there = stem in files.calibrations
+                calibration = read_bytes(files.calibrations.path(stem), "calibration file") if there else b""
+                digest.update(f"{folder}/{stem} {len(calibration)}\n".encode() + calibration)
         return digest.hexdigest()
 
-    def _files(self, frame_id: str) -> _FrameFiles:
-        number = frame_id.removeprefix(_TESTING_PREFIX)
-        files = _FrameFiles.of(self.root / self.scene(frame_id), number)
+    def _files(self, folder: str) -> _Files:
+        if folder not in self._listed:
+            self._listed[folder] = _Files.of(self.root / folder)
+        return self._listed[folder]
+
+    def _calibration(self, frame_id: str) -> Calibration:
+        files, stem = self._place(frame_id)
+        files.calibrations.require("calibration files")
+        return read_calibration(files.calibrations.path(stem))
+
+    def _place(self, frame_id: str) -> tuple[_Files, str]:
+        """The files of the folder of a frame, and its stem."""
+        files, stem = self._files(self.scene(frame_id)), composed(frame_id.removeprefix(_TESTING_PREFIX))
         # A frame that lacks only its LiDAR file is damaged, not unknown: reading the points reports it.
-        if name_problem(number) or not (files.velodyne.is_file() or files.calibration.is_file()):
+        if stem not in files.sweeps and stem not in files.calibrations:
             raise DatasetError(
                 "DAT010",
-                f"{self.root}: no frame {frame_id!r}, {files.velodyne} is missing",
+                f"{self.root}: no frame {frame_id!r}, {files.sweeps.folder} has no file of it",
                 "frame ids are numbers as in the file names (000123), testing_000123 for those of testing/",
             )
-        return files
+        return files, stem
 
 
-class _FrameFiles(NamedTuple):
-    velodyne: DataPath
-    image: DataPath
-    calibration: DataPath
-    labels: DataPath
+class _Files(NamedTuple):
+    """The files of training/ or testing/."""
+
+    sweeps: Listing
+    images: Listing
+    calibrations: Listing
+    labels: Listing
 
     @classmethod
-    def of(cls, folder: DataPath, number: str) -> _FrameFiles:
+    def of(cls, folder: DataPath) -> _Files:
         return cls(
-            folder / "velodyne" / f"{number}.bin",
-            folder / CAMERA / f"{number}.png",
-            folder / "calib" / f"{number}.txt",
-            folder / "label_2" / f"{number}.txt",
+            Listing(folder / "velodyne", SWEEPS),
+            Listing(folder / CAMERA, IMAGES),
+            Listing(folder / "calib", TEXTS),
+            Listing(folder / "label_2", TEXTS),
         )
-
-
-def _boxes(frame_id: str, rows: Iterable[LabelRow], calibration: Calibration) -> Boxes:
-    objects = [row for row in rows if row.kind != "DontCare"]
-    lidar_SE3_rect = calibration.rect_SE3_lidar.inverse()
-    poses = [lidar_SE3_rect @ row.rect_SE3_box() for row in objects]
-    size_hwl_m = np.array([row.size_hwl_m for row in objects]).reshape(-1, 3)
-    return Boxes(
-        center_m=np.array([pose.translation_m for pose in poses]).reshape(-1, 3),
-        size_lwh_m=size_hwl_m[:, ::-1],
-        rotation=np.array([pose.rotation for pose in poses]).reshape(-1, 3, 3),
-        class_id=np.array([_CLASSES.class_id(row.kind) for row in objects], dtype=np.uint8),
-        token=tuple(f"{frame_id}/{row.line}" for row in objects),
-    )
-
-
-def _dont_care(seen: Projection, rows: Iterable[LabelRow]) -> NDArray[np.bool_]:
-    inside = np.zeros(len(seen.valid), dtype=bool)
-    u, v = seen.uv_px.T
-    for row in rows:
-        if row.kind == "DontCare":
-            left, top, right, bottom = row.box_xyxy_px
-            inside |= (u >= left) & (u <= right) & (v >= top) & (v <= bottom)
-    return inside

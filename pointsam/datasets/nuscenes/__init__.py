@@ -8,10 +8,19 @@ from pointsam.datasets.nuscenes.versions import versions_of
 from pointsam.taxonomy import NUSCENES
 
 
-def _open(root: DataPath, version: str | None) -> Dataset:
+def _open(
+    root: DataPath, version: str | None, columns: tuple[str, ...] | None = None, lidar: str | None = None
+) -> Dataset:
     from pointsam.datasets.nuscenes.dataset import NuScenes
 
-    return NuScenes(root, version)
+    return NuScenes(root, version, columns, lidar)
 
 
-DATASET = DatasetPlugin(NUSCENES, "*/sample_data.json", lambda root: bool(versions_of(root)), _open, versions=True)
+DATASET = DatasetPlugin(
+    NUSCENES,
+    "*/sample_data.json",
+    lambda root: bool(versions_of(root)),
+    _open,
+    versions=True,
+    options=("lidar", "columns"),
+)

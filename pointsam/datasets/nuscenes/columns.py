@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.arrays import IntArray
-from pointsam.base.errors import BrokenRuleError, DatasetError
+from pointsam.base.errors import BrokenRuleError
 from pointsam.base.remote import DataPath
 from pointsam.datasets.nuscenes.versions import table_path
 
@@ -128,12 +128,12 @@ class Link(Generic[V]):
         """The value for `token`, which the row `owner` holds.
 
         Raises:
-            DatasetError: DAT003 if no row of `target` has the token.
+            BrokenRuleError: DAT003 if no row of `target` has the token.
         """
         try:
             return self.rows[token]
         except KeyError:
-            raise DatasetError(
+            raise BrokenRuleError(
                 "DAT003",
                 f"{table_path(self.folder, self.table)}: row {owner!r}, field {self.field!r} points to {token!r}, "
                 f"which is not in {self.target}.json",

@@ -7,6 +7,7 @@ the data set is opened. A wrong pose or camera, or a missing key sweep, is an er
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -15,12 +16,14 @@ from numpy.typing import NDArray
 from pointsam.base.errors import DatasetError
 from pointsam.base.paths import require_name
 from pointsam.base.remote import DataPath, data_path
+from pointsam.datasets.base import TableProblem
 from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes.annotations import VISIBILITY
-from pointsam.datasets.nuscenes.exposures import Exposures
+from pointsam.datasets.nuscenes.exposures import COLUMNS, Exposures
 from pointsam.datasets.nuscenes.index import open_index
 from pointsam.datasets.nuscenes.join import LIDAR
 from pointsam.datasets.nuscenes.splits import SPLITS, own_splits, split_scenes
+from pointsam.datasets.nuscenes.table_problems import table_problems, unknown_categories
 from pointsam.datasets.nuscenes.truth import CATEGORIES, lidarseg_truth, panoptic_truth, read_lidarseg, read_panoptic
 from pointsam.datasets.nuscenes.versions import LABEL_TABLES, find_version, table_path
 from pointsam.geometry.boxes import truth_from_boxes
@@ -37,10 +40,17 @@ class NuScenes:
     Args:
         root: folder that holds the version folder, samples/ and sweeps/.
         version: name of the version folder; None if there is only one.
+        columns: values of a point in LiDAR files; None for nuScenes' x, y, z, intensity, ring.
+        lidar: channel of the LiDAR; None for LIDAR_TOP, or for the only one.
+
+    Attributes:
+        lidar: the channel if it is not LIDAR_TOP, None otherwise.
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 if there is no version folder, several and none was named,
-            or a table is missing; DAT003 on a token that no row has, DAT011 on a malformed table.
+            or a table is missing; DAT010 if the LiDAR is not there or if there are several to choose from, DAT011 on a
+            malformed table.
+        BrokenRuleError: DAT003 on a token that no row has, DAT012 on rows that contradict each other.
         StoreError: if the index cannot be written to the cache.
     """
 
@@ -48,11 +58,18 @@ class NuScenes:
     taxonomy = NUSCENES
     visibility_levels: tuple[str, ...] = VISIBILITY
 
-    def __init__(self, root: DataPath, version: str | None = None) -> None:
+    def __init__(
+        self,
+        root: DataPath,
+        version: str | None = None,
+        columns: tuple[str, ...] | None = None,
+        lidar: str | None = None,
+    ) -> None:
         self.root = data_path(root)
         self.version = find_version(self.root, version)
-        self._index = open_index(self.root / self.version)
-        self._exposures = Exposures(self.root, self.root / self.version, self._index)
+        self._index = open_index(self.root / self.version, lidar)
+        self.lidar = None if self._index.lidar == LIDAR else self._index.lidar
+        self._exposures = Exposures(self.root, self.root / self.version, self._index, columns or COLUMNS)
 
     def frame_ids(self, split: str | None = None) -> list[str]:
         """Sample tokens in (scene, time) order.
@@ -198,13 +215,28 @@ class NuScenes:
             return None
         xyz = read_points(self._exposures.sweep(self._key_sweep(frame_id)))
         if boxes is None:
-            return panoptic_truth(read_panoptic(self._exposures.file(panoptic), len(xyz)), self._category_names)
+            return panoptic_truth(
+                read_panoptic(self._exposures.file(panoptic, "panoptic"), len(xyz)), self._category_names
+            )
         if not lidarseg:
             return truth_from_boxes(xyz, boxes)
-        category = read_lidarseg(self._exposures.file(lidarseg), len(xyz))
+        category = read_lidarseg(self._exposures.file(lidarseg, "lidarseg"), len(xyz))
         box_category = self._index.numbers("boxes", "category")[self._box_rows(frame_id)]
         numbers = self._index.numbers("categories", "index")[box_category]
         return lidarseg_truth(category, self._category_names, xyz, boxes, numbers)
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """The categories of the ten classes."""
+        return tuple(CATEGORIES.classes)
+
+    def unknown_classes(self, frame_ids: Sequence[str]) -> Mapping[str, int]:
+        """Categories that nuScenes does not have -> number of boxes in some frames."""
+        return unknown_categories(self._index, [self._sample(frame_id) for frame_id in frame_ids])
+
+    def table_problems(self) -> Iterator[TableProblem]:
+        """Unknown sensors, distortion coefficients, and samples whose time is not that of their sweep."""
+        return table_problems(self.root / self.version, self._index)
 
     def fingerprint(self) -> str:
         """sha256 of everything that frames are made of; boxes and label packs do not change it."""
@@ -228,7 +260,7 @@ class NuScenes:
         if row < 0:
             raise DatasetError(
                 "DAT011",
-                f"{self._table('sample_data')}: sample {frame_id!r} has no {LIDAR} key frame",
+                f"{self._table('sample_data')}: sample {frame_id!r} has no {self._index.lidar} key frame",
                 "restore its row with is_key_frame, or leave the frame out",
             )
         return row

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 from pointsam.base.errors import CalibrationError, RotationError
 from pointsam.base.paths import data_file, require_name
 from pointsam.base.remote import DataPath
-from pointsam.datasets.io import ImageFile, RawPoints
+from pointsam.datasets.io import ImageFile, point_source
 from pointsam.datasets.nuscenes.index import Index
-from pointsam.datasets.nuscenes.join import LIDAR
 from pointsam.datasets.nuscenes.versions import table_path
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
@@ -29,10 +29,12 @@ class Exposures:
         root: of the data set.
         folder: the version folder, for messages.
         index: index of that folder.
+        columns: values of a point in LiDAR files.
     """
 
-    def __init__(self, root: DataPath, folder: DataPath, index: Index) -> None:
-        self._root, self._folder, self._index = root, folder, index
+    def __init__(self, root: DataPath, folder: DataPath, index: Index, columns: tuple[str, ...]) -> None:
+        self._root, self._folder, self._index, self._columns = root, folder, index, columns
+        self._camera, self._mounting = cache(self._read_camera), cache(self._read_mounting)
 
     def sweep(self, row: int) -> Sweep:
         """A row of `sweeps`.
@@ -42,7 +44,7 @@ class Exposures:
             DatasetError: as `file`.
         """
         path, t_us, mounting, pose = self._exposure("sweeps", row)
-        return Sweep(RawPoints(path, COLUMNS), t_us, mounting, pose, _RING_GAP_RAD, LIDAR)
+        return Sweep(point_source(path, self._columns), t_us, mounting, pose, _RING_GAP_RAD, self._index.lidar)
 
     def camera(self, row: int) -> CameraView:
         """A row of `images`.
@@ -52,28 +54,35 @@ class Exposures:
             DatasetError: as `file`, and DAT011 on a channel that cannot name a file.
         """
         path, t_us, mounting, pose = self._exposure("images", row)
-        calibration = self._index.numbers("images", "calibration")[row]
-        channel = self._index.strings("calibrations", "channel")[calibration].as_py()
+        calibration = int(self._index.numbers("images", "calibration")[row])
         width, height = (int(self._index.numbers("images", name)[row]) for name in ("width_px", "height_px"))
+        try:
+            channel, camera = self._camera(calibration, width, height)
+        except CalibrationError as error:
+            raise CalibrationError(error.code, f"{error.message} (image {path.name})", error.hint) from error
+        return CameraView(channel, ImageFile(path), t_us, camera, mounting, pose)
+
+    def _read_camera(self, calibration: int, width: int, height: int) -> tuple[str, PinholeCamera]:
+        """Channel and camera of a row of `calibrations`."""
+        channel = self._index.strings("calibrations", "channel")[calibration].as_py()
         where = f"{table_path(self._folder, 'sensor')}: field 'channel'"
         require_name(channel, where, "name the channel with letters, digits and _")
         try:
             intrinsic = self._index.numbers("calibrations", "intrinsic")[calibration]
-            camera = PinholeCamera(intrinsic.reshape(3, 3), width, height)
+            return channel, PinholeCamera(intrinsic.reshape(3, 3), width, height)
         except CalibrationError as error:
             token = self._index.strings("calibrations", "token")[calibration].as_py()
             where = f"{table_path(self._folder, 'calibrated_sensor')}: row {token!r}, field 'camera_intrinsic'"
-            message = f"{where} of {channel} (image {path.name}): {error.message}"
+            message = f"{where} of {channel}: {error.message}"
             raise CalibrationError(error.code, message, error.hint) from error
-        return CameraView(channel, ImageFile(path), t_us, camera, mounting, pose)
 
-    def file(self, name: str) -> DataPath:
+    def file(self, name: str, table: str) -> DataPath:
         """The path of a file that a table names.
 
         Raises:
             DatasetError: DAT011 on a name that leaves the root.
         """
-        return data_file(self._root, name, f"{self._folder}: a table names the file")
+        return data_file(self._root, name, f"{table_path(self._folder, table)}: field 'filename' names the file")
 
     def pose(self, group: str, table: str, row: int) -> SE3:
         """The transform of a row of a group.
@@ -96,11 +105,14 @@ class Exposures:
             where = f"{table_path(self._folder, table)}: row {token!r}, field {field!r}"
             raise CalibrationError(error.code, f"{where}: {error.message}", error.hint) from error
 
+    def _read_mounting(self, calibration: int) -> SE3:
+        return self.pose("calibrations", "calibrated_sensor", calibration)
+
     def _exposure(self, group: str, row: int) -> tuple[DataPath, int, SE3, SE3]:
         """Path, time, ego_SE3_sensor and world_SE3_ego of one row of sample_data."""
         return (
-            self.file(self._index.strings(group, "file")[row].as_py()),
+            self.file(self._index.strings(group, "file")[row].as_py(), "sample_data"),
             int(self._index.numbers(group, "t_us")[row]),
-            self.pose("calibrations", "calibrated_sensor", self._index.numbers(group, "calibration")[row]),
+            self._mounting(int(self._index.numbers(group, "calibration")[row])),
             self.pose("poses", "ego_pose", self._index.numbers(group, "pose")[row]),
         )

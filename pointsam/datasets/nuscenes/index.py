@@ -27,7 +27,7 @@ from pointsam.datasets.nuscenes.columns import ColumnGroup
 from pointsam.datasets.nuscenes.join import join
 from pointsam.datasets.nuscenes.versions import BOX_TABLES, LABEL_TABLES, REQUIRED, table_path
 
-_LAYOUT = "3"
+_LAYOUT = "4"
 """Change it whenever the columns of the index change."""
 
 _FRAME_GROUPS = ("samples", "sweeps", "images", "calibrations", "poses")
@@ -39,11 +39,14 @@ class Index:
 
     Attributes:
         fingerprint: sha256 of everything that frames are made of (not boxes or label files), equal on all machines.
+        lidar: channel of the LiDAR of the sweeps.
     """
 
-    def __init__(self, groups: Mapping[str, pa.StructArray], fingerprint: str) -> None:
+    def __init__(self, groups: Mapping[str, pa.StructArray], fingerprint: str, lidar: str) -> None:
         self._groups = groups
+        self._numbers: dict[tuple[str, str], AnyArray] = {}
         self.fingerprint = fingerprint
+        self.lidar = lidar
 
     def num_rows(self, group: str) -> int:
         """Number of rows of a group."""
@@ -62,36 +65,44 @@ class Index:
 
     def numbers(self, group: str, column: str) -> AnyArray:
         """(N,) or (N,k) column of numbers."""
-        values = self._groups[group].field(column)
-        if not pa.types.is_fixed_size_list(values.type):
-            return np.asarray(values.to_numpy())
-        return np.asarray(values.values.to_numpy().reshape(len(values), values.type.list_size))
+        if (group, column) not in self._numbers:
+            values = self._groups[group].field(column)
+            if pa.types.is_fixed_size_list(values.type):
+                self._numbers[group, column] = values.values.to_numpy().reshape(len(values), values.type.list_size)
+            else:
+                self._numbers[group, column] = values.to_numpy()
+        return self._numbers[group, column]
 
 
-def open_index(folder: DataPath) -> Index:
+def open_index(folder: DataPath, lidar: str | None = None) -> Index:
     """The index of a version folder; built if the cache has none for the tables as they are.
+
+    Args:
+        folder: the version folder.
+        lidar: channel of the LiDAR, None for the usual one.
 
     Raises:
         DatasetError: as `join`.
         StoreError: OUT002 or OUT003 if the cache cannot be written.
     """
-    path = index_path(folder)
+    path = index_path(folder, lidar)
     index = _load(path)
     if index is None:
         try:
             make_folder(path.parent)
             with locked(path.parent):  # one of many workers builds, the others wait and read its file
-                index = _load(path) or _build(folder, path)
+                index = _load(path) or _build(folder, lidar, path)
         except OSError as error:
             raise cache_error(path.parent, error) from error
     return index
 
 
-def index_path(folder: DataPath) -> Path:
+def index_path(folder: DataPath, lidar: str | None = None) -> Path:
     """Path in the cache of the index of these tables, as they are now."""
     tables = [table_path(folder, name) for name in (*REQUIRED, *BOX_TABLES, *LABEL_TABLES)]
     state = [_LAYOUT, *(f"{path.name} {version_of(path)}" for path in tables if path.is_file())]
-    of_folder, of_tables = _short_hash(str(folder.resolve())), _short_hash("\n".join(state))
+    place = str(folder.resolve()) + ("" if lidar is None else f"\n{lidar}")
+    of_folder, of_tables = _short_hash(place), _short_hash("\n".join(state))
     return cache_dir("nuscenes") / of_folder / f"{of_tables}.arrow"
 
 
@@ -109,14 +120,15 @@ def _load(path: Path) -> Index | None:
 
 def _of_table(table: pa.Table) -> Index:
     groups = {name: table[name].chunk(0).values for name in table.column_names}
-    return Index(groups, table.schema.metadata[b"fingerprint"].decode())
+    about = {name: table.schema.metadata[name.encode()].decode() for name in ("fingerprint", "lidar")}
+    return Index(groups, **about)
 
 
-def _build(folder: DataPath, path: Path) -> Index:
+def _build(folder: DataPath, wanted: str | None, path: Path) -> Index:
     started = time.time()
-    groups = join(folder)
+    groups, lidar = join(folder, wanted)
     table = pa.table({name: _one_row(columns) for name, columns in groups.items()})
-    table = table.replace_schema_metadata({"fingerprint": _fingerprint(groups)})
+    table = table.replace_schema_metadata({"fingerprint": _fingerprint(groups), "lidar": lidar})
     with replacing(path) as temporary, pa.ipc.new_file(str(temporary), table.schema) as writer:
         writer.write_table(table)
     _forget_older(path, started)

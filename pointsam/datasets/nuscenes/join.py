@@ -1,6 +1,6 @@
 """Joins nuScenes' tables into the columns that frames need, with row numbers in place of tokens.
 
-Of the 2.6 million sample_data rows of v1.0-trainval, frames need only those of LIDAR_TOP and of key frames of cameras.
+Of the 2.6 million sample_data rows of v1.0-trainval, frames need only those of one LiDAR and of key frames of cameras.
 Other rows are dropped while the table is read, and so are ego poses that no kept row uses.
 A token that no row has is an error here, for the whole data set: tables are truncated or from different releases.
 A value of single frames (a rotation, an intrinsic matrix) is stored as it is and checked with its frame.
@@ -8,13 +8,14 @@ A value of single frames (a rotation, an intrinsic matrix) is stored as it is an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from pointsam.base.errors import BrokenRuleError
+from pointsam.base.errors import BrokenRuleError, DatasetError
 from pointsam.base.remote import DataPath
+from pointsam.base.words import nearest
 from pointsam.datasets.nuscenes import schema
 from pointsam.datasets.nuscenes.annotations import read_boxes, read_categories, read_label_files
 from pointsam.datasets.nuscenes.columns import (
@@ -37,25 +38,35 @@ from pointsam.datasets.nuscenes.tables import read_rows
 from pointsam.datasets.nuscenes.versions import table_path
 
 LIDAR = "LIDAR_TOP"
+"""Channel of the LiDAR of nuScenes."""
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 """The published order of cameras; other cameras follow by name."""
 
 
-def join(folder: DataPath) -> dict[str, ColumnGroup]:
+def join(folder: DataPath, wanted: str | None = None) -> tuple[dict[str, ColumnGroup], str]:
     """Reads a version folder.
 
+    Args:
+        folder: the version folder.
+        wanted: channel of the LiDAR; None for LIDAR_TOP, or for the only one.
+
     Returns:
-        samples: `columns.Samples`, and so on: sweeps, images, calibrations, poses, boxes, categories.
+        samples: `columns.Samples`, and so on: sweeps, images, calibrations, poses, boxes, categories; and the
+        channel of the LiDAR.
 
     Raises:
-        DatasetError: DAT003 on a token that no row has, DAT004 or DAT011 on a table that cannot be read.
-        BrokenRuleError: DAT012 on rows that contradict each other.
+        DatasetError: DAT004 or DAT011 on a table that cannot be read, DAT010 if the LiDAR is not there or if there are
+            several to choose from.
+        BrokenRuleError: DAT003 on a token that no row has, DAT012 on rows that contradict each other.
     """
-    calibrations, calibration_row, cameras = _calibrations(folder)
+    sensors = by_token(folder, "sensor", read_rows(folder, "sensor", schema.Sensor))
+    channel = lidar_channel(folder, sensors.values(), wanted)
+    calibrations, calibration_row = _calibrations(folder, sensors)
+    cameras = {sensor.channel for sensor in sensors.values() if sensor.modality.lower() == "camera"}
     samples = _samples(folder)
     tokens = [sample.token for sample in samples]
     sample_row = rows_of(tokens)
-    exposures, shots = _exposures(folder, sample_row, calibrations, calibration_row, cameras)
+    exposures, shots = _exposures(folder, sample_row, calibrations, calibration_row, cameras, channel)
     pose_row = rows_of(dict.fromkeys(exposure.pose for exposure in (*exposures, *shots)))
     poses, known_poses = _poses(folder, pose_row)
     sweeps, images = _sweeps(folder, exposures, known_poses), _images(folder, shots, known_poses)
@@ -63,7 +74,7 @@ def join(folder: DataPath) -> dict[str, ColumnGroup]:
     for row, exposure in enumerate(exposures):
         if exposure.is_key:
             if lidar[exposure.sample] >= 0:
-                raise _two_keys(folder, tokens[exposure.sample], LIDAR, exposures[lidar[exposure.sample]], exposure)
+                raise _two_keys(folder, tokens[exposure.sample], channel, exposures[lidar[exposure.sample]], exposure)
             lidar[exposure.sample] = row
     camera_first, camera_last = ranges(np.array([shot.sample for shot in shots], dtype=np.int64), len(tokens))
     t_us = np.array([sample.t_us for sample in samples], dtype=np.int64)
@@ -91,12 +102,42 @@ def join(folder: DataPath) -> dict[str, ColumnGroup]:
         "poses": poses,
         "boxes": boxes,
         "categories": categories,
-    }
+    }, channel
 
 
-def _calibrations(folder: DataPath) -> tuple[Calibrations, dict[str, int], set[str]]:
-    """The calibrations, the row of each token, and the channels of cameras."""
-    sensors = by_token(folder, "sensor", read_rows(folder, "sensor", schema.Sensor))
+def lidar_channel(folder: DataPath, sensors: Iterable[schema.Sensor], wanted: str | None) -> str:
+    """The channel of the LiDAR whose points are labelled.
+
+    Args:
+        folder: the version folder, for messages.
+        sensors: rows of its sensor table.
+        wanted: the channel that the user named; None for LIDAR_TOP, or for the only one.
+
+    Raises:
+        DatasetError: DAT010 on an unknown channel, or if there are several LiDARs and none is LIDAR_TOP.
+    """
+    rows = list(sensors)
+    lidars = sorted({row.channel for row in rows if row.modality.lower() == "lidar" or row.channel == LIDAR})
+    if wanted in lidars:
+        return wanted
+    if wanted is None and LIDAR in lidars:
+        return LIDAR
+    if wanted is None and len(lidars) == 1:
+        return lidars[0]
+    table = table_path(folder, "sensor")
+    if not lidars:
+        other = ", ".join(sorted({row.channel for row in rows})) or "none"
+        raise DatasetError(
+            "DAT010", f"{table}: no sensor is a LiDAR; the channels are {other}", "give its sensor the modality lidar"
+        )
+    best = nearest(wanted or LIDAR, lidars) or lidars[0]
+    what = f"several LiDARs: {', '.join(lidars)}" if wanted is None else f"no LiDAR is called {wanted!r}"
+    listed = "" if wanted is None else f"; the LiDARs are {', '.join(lidars)}"
+    raise DatasetError("DAT010", f"{table}: {what}{listed}", f"name one of them: --lidar {best}")
+
+
+def _calibrations(folder: DataPath, sensors: Mapping[str, schema.Sensor]) -> tuple[Calibrations, dict[str, int]]:
+    """The calibrations, and the row of each token."""
     table = "calibrated_sensor"
     rows = list(by_token(folder, table, read_rows(folder, table, schema.CalibratedSensor)).values())
     link = Link(folder, "calibrated_sensor", "sensor_token", "sensor", sensors)
@@ -107,8 +148,7 @@ def _calibrations(folder: DataPath) -> tuple[Calibrations, dict[str, int], set[s
         "rotation": matrix([numbers(row.rotation, 4) for row in rows], 4),
         "intrinsic": matrix([numbers(_flat(row.camera_intrinsic), 9) for row in rows], 9),
     }
-    cameras = {sensor.channel for sensor in sensors.values() if sensor.modality == "camera"}
-    return columns, rows_of(columns["token"]), cameras
+    return columns, rows_of(columns["token"])
 
 
 def _flat(matrix: Iterable[list[float] | float]) -> list[float]:
@@ -125,7 +165,9 @@ def _samples(folder: DataPath) -> list[_Sample]:
     scenes = by_token(folder, "scene", read_rows(folder, "scene", schema.Scene))
     link = Link(folder, "sample", "scene_token", "scene", scenes)
     rows = by_token(folder, "sample", read_rows(folder, "sample", schema.Sample)).values()
-    return sorted(_Sample(link(row.token, row.scene_token).name, row.timestamp, row.token) for row in rows)
+    return sorted(
+        _Sample(link(row.token, row.scene_token).name or row.scene_token, row.timestamp, row.token) for row in rows
+    )
 
 
 class _Exposure(NamedTuple):
@@ -151,6 +193,7 @@ def _exposures(
     calibrations: Calibrations,
     calibration_row: dict[str, int],
     cameras: set[str],
+    lidar: str,
 ) -> tuple[list[_Exposure], list[_Exposure]]:
     """Exposures of the LiDAR, and key frames of cameras.
 
@@ -167,12 +210,12 @@ def _exposures(
     for row in read_rows(folder, "sample_data", schema.SampleData):
         calibration = to_calibration(row.token, row.calibrated_sensor_token)
         channel = channels[calibration]
-        is_lidar = channel == LIDAR
+        is_lidar = channel == lidar
         if not (is_lidar or (row.is_key_frame and channel in rank)):
             continue
         exposure = _Exposure(
             to_sample(row.token, row.sample_token),
-            (0, LIDAR) if is_lidar else rank[channel],
+            (0, lidar) if is_lidar else rank[channel],
             row.timestamp,
             row.token,
             row.filename,
@@ -191,7 +234,7 @@ def _exposures(
             if other != exposure:
                 token = next(token for token, number in sample_row.items() if number == exposure.sample)
                 raise _two_keys(folder, token, channel, other, exposure)
-    sweeps = sorted(exposure for exposure in known.values() if exposure.rank[1] == LIDAR)
+    sweeps = sorted(exposure for exposure in known.values() if exposure.rank[1] == lidar)
     return sweeps, [images[key] for key in sorted(images)]
 
 

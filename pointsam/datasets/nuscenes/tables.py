@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import BinaryIO, TypeVar, get_origin, get_type_hints
@@ -79,11 +80,16 @@ def _malformed(path: DataPath, number: int, what: str) -> DatasetError:
 
 def _objects(file: BinaryIO, path: DataPath) -> Iterator[object]:
     """The items of a file's one JSON list, decoded one at a time."""
+    start = file.read(len(BOM_UTF8))
+    if start[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):
+        raise DatasetError("DAT011", f"{path} is written in UTF-16", "write the tables in UTF-8")
+    begin = len(BOM_UTF8) if start == BOM_UTF8 else 0
+    file.seek(begin)
     source = _Source(file)
     try:
         if next(ijson.basic_parse(source, buf_size=_BLOCK_BYTES))[0] != "start_array":
             raise ijson.JSONError("the file is not a list")
-        file.seek(0)
+        file.seek(begin)
         source = _Source(file)
         for item in ijson.items(source, "item", use_float=True, buf_size=_BLOCK_BYTES):
             source.end_row()

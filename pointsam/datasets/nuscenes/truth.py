@@ -50,8 +50,31 @@ STUFF = frozenset(
 )
 """Categories that are certainly no object. All others (noise, animals, strollers, the ego vehicle, ...) are void."""
 
+_NOISE = frozenset(
+    {
+        "animal",
+        "human.pedestrian.personal_mobility",
+        "human.pedestrian.stroller",
+        "human.pedestrian.wheelchair",
+        "movable_object.debris",
+        "movable_object.pushable_pullable",
+        "noise",
+        "static.other",
+        "static_object.bicycle_rack",
+        "vehicle.ego",
+        "vehicle.emergency.ambulance",
+        "vehicle.emergency.police",
+    }
+)
+"""Categories of nuScenes that are void on purpose."""
+
 _INSTANCES_PER_CATEGORY = 1000
 _NO_PACK = "unpack the label pack into the root, or remove its table (panoptic.json, lidarseg.json) to work without it"
+
+
+def is_known(category: str) -> bool:
+    """Whether a category is one of nuScenes, whatever its case."""
+    return CATEGORIES.lists(category) or category.lower() in STUFF | _NOISE
 
 
 def read_panoptic(path: DataPath, num_points: int) -> NDArray[np.int32]:

@@ -36,8 +36,11 @@ def find_version(root: DataPath, version: str | None) -> str:
     if version is None:
         found = versions_of(root)
         if len(found) != 1:
-            what = f"several version folders: {', '.join(found)}" if found else "no folder with sample_data.json in it"
-            way = "name one of them" if found else "give the folder that holds v1.0-mini, v1.0-trainval or the like"
+            if found:
+                what, way = f"several version folders: {', '.join(found)}", f"name one of them: --version {found[-1]}"
+            else:
+                what = "no folder with sample_data.json in it"
+                way = "give the folder that holds v1.0-mini, v1.0-trainval or the like"
             raise DatasetError("DAT002", f"{root}: {what}", way)
         version = found[0]
     needed = [*REQUIRED]

@@ -47,6 +47,7 @@ class Objects:
         range_m: (N,) distance from the LiDAR in the ground plane.
         num_points: (N,) number of points of the key sweep in the box.
         velocity_mps: (N,2) along x and y of the LiDAR frame, NaN where unknown.
+        left_out: frame_id -> why its boxes or points could not be read; these frames are not in `frame_ids`.
     """
 
     frame_ids: tuple[str, ...]
@@ -56,6 +57,7 @@ class Objects:
     range_m: NDArray[np.float64]
     num_points: NDArray[np.int64]
     velocity_mps: NDArray[np.float64]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.token)
@@ -111,6 +113,7 @@ class BudgetDescription(BudgetConfig):
         cost_boxes_only, cost_with_clusters: cost as a fraction of the cost of boxes for all candidates.
         classes: counts by class name.
         dataset, split: source of the budget; None if it was not recorded.
+        left_out: frames of the split whose boxes or points could not be read, with the reasons; None if there are none.
     """
 
     frames: int
@@ -123,6 +126,7 @@ class BudgetDescription(BudgetConfig):
     classes: Mapping[str, ClassCounts]
     dataset: str | None = field(default=None, metadata=LEFT_OUT)
     split: str | None = field(default=None, metadata=LEFT_OUT)
+    left_out: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +156,7 @@ class Budget:
             raise SchemaError(
                 "SCH003",
                 f"{self.name} has no frame {frame_id!r}",
-                "draw a budget for this split: mixsup-train budget DATA --split NAME --out FILE",
+                "draw a budget for this split: mixsup-train budget DATA --split NAME --dest FILE",
             )
         return velocities
 

@@ -52,7 +52,7 @@ def read_budget(path: Path) -> Budget:
     Raises:
         SchemaError: SCH003 if the file is missing, is not a budget, or has another version.
     """
-    hint = "draw it: mixsup-train budget DATA --fraction 0.1 --out FILE"
+    hint = "draw it: mixsup-train budget DATA --fraction 0.1 --dest FILE"
     try:
         table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
     except (OSError, pa.ArrowException) as error:

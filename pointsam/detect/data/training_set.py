@@ -24,6 +24,7 @@ from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
 from pointsam.detect.data.sample import PointsConfig, TrainingSample, in_view, read_cloud
 from pointsam.geometry.boxes import count_points, rows
 from pointsam.store.reader import Labels
+from pointsam.store.sources import require_unchanged
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import Boxes
 
@@ -74,16 +75,16 @@ class TrainingSet:
         config: configuration.
         seed: seed of all random draws.
         wrap_loop: wraps the loop over frames that counts boxes and clusters.
-        without: returns how some classes are left out of the recipe, for the hint of an error.
 
     Attributes:
         frame_ids: frames that are used.
+        missing: classes without a box in these frames. Their geometry cannot be trained, so they are not trained.
         num_failed: number of frames that the labelling run quarantined.
         bad: frames whose boxes cannot be read, with the reasons.
 
     Raises:
-        SchemaError: SCH003 on a budget or labels of other data, SCH004 on labels of other classes, SCH005 on a class
-            without a box; and the errors of reading.
+        SchemaError: SCH003 on a budget or labels of other data, SCH004 on labels of other classes, SCH005 if no class
+            has a box; and the errors of reading.
     """
 
     def __init__(
@@ -96,7 +97,6 @@ class TrainingSet:
         config: DataConfig,
         seed: int = 0,
         wrap_loop: WrapLoop = iter,
-        without: Callable[[Sequence[str]], str] = lambda _names: "remove them from the recipe",
     ) -> None:
         self.dataset, self.budget, self.labels, self.config, self.seed = dataset, budget, labels, config, seed
         self.range_m = range_m
@@ -112,14 +112,17 @@ class TrainingSet:
             used &= boxed.any(axis=1)
         self.frame_ids = tuple(frame_id for frame_id, keep in zip(frame_ids, used, strict=True) if keep)
         self.num_failed = len(budget.frames) - len(frame_ids)
-        self._boxed, self._met = boxed[used], (boxed | coarsely)[used]
-        missing = [name for name, any_of in zip(classes, boxed.any(axis=0), strict=True) if not any_of]
-        if missing:
+        there = boxed.any(axis=0)
+        self.missing = tuple(name for name, any_of in zip(classes, there, strict=True) if not any_of)
+        if not there.any():
             raise SchemaError(
                 "SCH005",
-                f"{budget.name} holds no box of: {', '.join(missing)}",
-                f"their geometry cannot be trained: {_drawn_with(budget, missing)}, or {without(missing)}",
+                f"{budget.name} holds no box of: {', '.join(self.missing)}",
+                f"nothing can be trained: {_drawn_with(budget, self.missing)}, or use a recipe of other classes",
             )
+        self._boxed, self._met = boxed[used][:, there], (boxed | coarsely)[used][:, there]
+        self.class_ids = tuple(k for k, any_of in zip(self.class_ids, there, strict=True) if any_of)
+        self._trained = np.isin(np.arange(256), self.class_ids)
         self.bank = PasteBank.join([])
 
     def frames_by_class(self) -> dict[str, tuple[int, int]]:
@@ -180,13 +183,18 @@ class TrainingSet:
         """
         frame_id = self.frame_ids[index]
         frame = self.dataset.frame(frame_id)
+        if self.labels is not None and self.config.coarse.kind == "tables":
+            require_unchanged(self.labels.sources("clusters", frame_id), frame, "clusters")
         points, num_key = read_cloud(self.dataset, frame, self.config.points)
         boxes, velocity, rest = self._labels(frame_id)
         xyz = points[:num_key, :3]
         clusters = self._clusters(frame_id, xyz, boxes, rest, draw)
         sample = TrainingSample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
         sample = sample.keep_clusters(self._trained[clusters.class_id])
-        return sample.keep_points(in_view(points, frame)) if self.config.points.in_view_only else sample
+        if self.config.points.in_view_only:
+            return sample.keep_points(in_view(points, frame))
+        present = np.isfinite(points[:, 0])  # rows of the key sweep without a position keep the order of the labels
+        return sample if present.all() else sample.keep_points(present)
 
     def _clusters(
         self, frame_id: str, xyz: NDArray[np.float32], boxes: Boxes, rest: Boxes | None, draw: tuple[int, ...]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 from pointsam.detect.assign.anchor import (
     IGNORED,
@@ -33,6 +34,7 @@ from pointsam.detect.losses import masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions
+from pointsam.taxonomy import ClassSpec
 
 _CODE = 9
 """Regressed numbers of an anchor: seven residuals and a velocity (2)."""
@@ -97,9 +99,32 @@ class AnchorHeadConfig:
         """Whether it can be trained on centres without points: the overlap with a cluster needs points."""
         return self.match == "centers"
 
-    def fields_without(self, names: Collection[str]) -> dict[str, object]:
+    def without(self, names: Collection[str]) -> AnchorHeadConfig:
         """The anchors of the other classes."""
-        return {"anchors": [asdict(anchors) for anchors in self.anchors if anchors.name not in names]}
+        return replace(self, anchors=tuple(anchors for anchors in self.anchors if anchors.name not in names))
+
+    def for_classes(self, classes: Sequence[ClassSpec]) -> AnchorHeadConfig:
+        """Anchors of these classes. New ones have the typical size of their class, stand on the ground, and have the
+        thresholds of the anchors whose volume is nearest.
+
+        Raises:
+            SchemaError: SCH005 on a class without a typical size.
+        """
+        known = {anchors.name: anchors for anchors in self.anchors}
+        return replace(self, anchors=tuple(known.get(spec.name) or self._anchors_of(spec) for spec in classes))
+
+    def _anchors_of(self, spec: ClassSpec) -> AnchorClass:
+        size = spec.typical_lwh_m
+        if size is None:
+            raise SchemaError(
+                "SCH005",
+                f"class {spec.name!r} has no typical size, which anchors need",
+                "state its size_lwh_m in the mapping file that the labels are made with, or use a recipe with a centre "
+                "head",
+            )
+        ground_m = min(anchors.center_z_m - anchors.size_lwh_m[2] / 2 for anchors in self.anchors)
+        near = min(self.anchors, key=lambda anchors: abs(math.log(math.prod(anchors.size_lwh_m) / math.prod(size))))
+        return replace(near, name=spec.name, size_lwh_m=size, center_z_m=round(ground_m + size[2] / 2, 3))
 
     def ablations(self) -> dict[str, AnchorHeadConfig]:
         """Matching by overlap, and matching by overlap with the thresholds of boxes for clusters, too."""

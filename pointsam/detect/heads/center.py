@@ -20,7 +20,10 @@ from pointsam.detect.losses import divisor, heat_focal, masked_l1
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions, concatenated
+from pointsam.taxonomy import ClassSpec
 
+_SMALL_M = 1.0
+"""Typical length below which a class has small peaks."""
 _LARGEST_LOG = 4.0
 """Decoded logarithms of sizes in metres are clamped to this: an untrained head may predict any size."""
 
@@ -82,10 +85,28 @@ class CenterHeadConfig:
         """Names of all classes."""
         return tuple(name for group in self.groups for name in group)
 
-    def fields_without(self, names: Collection[str]) -> dict[str, object]:
+    def without(self, names: Collection[str]) -> CenterHeadConfig:
         """The groups without some classes; groups that become empty are left out."""
-        groups = [[name for name in group if name not in names] for group in self.groups]
-        return {"groups": [group for group in groups if group]}
+        groups = (tuple(name for name in group if name not in names) for group in self.groups)
+        return replace(self, groups=tuple(group for group in groups if group))
+
+    def for_classes(self, classes: Sequence[ClassSpec]) -> CenterHeadConfig:
+        """The groups with the classes that they have, and a group for each other class.
+
+        Peaks of classes that are shorter than a metre are as small as those of pedestrians.
+        """
+        names = [spec.name for spec in classes]
+        kept = (tuple(name for name in group if name in names) for group in self.groups)
+        new = [spec for spec in classes if spec.name not in self.class_names]
+        sizes = {spec.name: spec.typical_lwh_m for spec in new}
+        small = [name for name, size in sizes.items() if size is not None and max(size[:2]) < _SMALL_M]
+        radius = min(self.smallest_radius.values(), default=self.default_radius)
+        return replace(
+            self,
+            groups=(*(group for group in kept if group), *((spec.name,) for spec in new)),
+            smallest_radius={name: r for name, r in self.smallest_radius.items() if name in names}
+            | dict.fromkeys(small, radius),
+        )
 
     def ablations(self) -> dict[str, CenterHeadConfig]:
         """Boxes with peaks at their true centres, and boxes that are regressed at their peaks only."""

@@ -15,6 +15,7 @@ from pointsam.detect.heads.base import Losses
 from pointsam.detect.labels import SampleLabels
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.predictions import Predictions
+from pointsam.taxonomy import ClassSpec
 
 Output = TypeVar("Output")
 """The output of a head's network; only the head itself reads its content."""
@@ -58,8 +59,15 @@ class HeadConfig(Protocol):
     def takes_centers(self) -> bool:
         """Whether it can be trained on centres without points."""
 
-    def fields_without(self, names: Collection[str], /) -> Mapping[str, object]:
-        """Fields of the configuration, as JSON values, that leave some classes out of the head."""
+    def without(self, names: Collection[str], /) -> HeadConfig:
+        """The head without some of its classes; at least one is left."""
+
+    def for_classes(self, classes: Sequence[ClassSpec], /) -> HeadConfig:
+        """The head for other classes. Classes that it has keep what is stated of them.
+
+        Raises:
+            SchemaError: SCH005 on a class that lacks a trait which the head needs.
+        """
 
     def ablations(self) -> Mapping[str, HeadConfig]:
         """Copies without one part of the assignment, by name, for `mixsup-train experiment assignment`."""

@@ -2,15 +2,14 @@ import numpy as np
 import pytest
 
 from pointsam.base.errors import CalibrationError, DatasetError
-from pointsam.datasets.kitti.files import LabelRow, read_calibration, read_labels
+from pointsam.datasets import open_dataset
+from pointsam.datasets.kitti.files import read_calibration, text_lines
 
 CALIB = {
     "P2": "700 0 600 45 0 700 180 -0.3 0 0 1 0.005",
     "R0_rect": "1 0 0 0 1 0 0 0 1",
     "Tr_velo_to_cam": "0 -1 0 0 0 0 -1 -0.1 1 0 0 -0.3",
 }
-CAR = "Car 0.00 0 1.85 387.63 181.54 423.81 203.12 1.67 1.87 3.69 -16.53 2.39 58.49 1.57"
-DONT_CARE = "DontCare -1 -1 -10 503.89 169.71 590.61 190.13 -1 -1 -1 -1000 -1000 -1000 -10"
 
 
 @pytest.fixture
@@ -19,16 +18,6 @@ def calib_file(tmp_path):
         lines = {**CALIB, **changes}
         path = tmp_path / "000007.txt"
         path.write_text("\n".join(f"{key}{colon} {text}" for key, text in lines.items() if text is not None) + "\n\n")
-        return path
-
-    return write
-
-
-@pytest.fixture
-def label_file(tmp_path):
-    def write(*rows):
-        path = tmp_path / "000007.txt"
-        path.write_text("\n".join(rows))
         return path
 
     return write
@@ -98,48 +87,46 @@ def test_a_missing_calibration_is_DAT004(tmp_path):
     assert raised.value.code == "DAT004"
 
 
-def test_label_rows_keep_their_line(label_file):
-    rows = read_labels(label_file(CAR, "", DONT_CARE, CAR + " 0.93"))
-    assert [(row.line, row.kind) for row in rows] == [(1, "Car"), (3, "DontCare"), (4, "Car")]
-    assert rows[0].size_hwl_m == (1.67, 1.87, 3.69)
-    assert rows[0].bottom_rect_m == (-16.53, 2.39, 58.49)
-
-
-def test_a_heading_of_zero_points_along_the_cameras_x_axis(label_file):
-    (row,) = read_labels(label_file("Car 0 0 0 0 0 9 9 2 1 4 10 1 20 0"))
-    corner = row.rect_SE3_box().apply(np.array([[2.0, 0.5, 1]]))
-    np.testing.assert_allclose(corner, [[12, -1, 20.5]])
-
-
-def test_a_turn_of_90_degrees_points_towards_the_camera(label_file):
-    (row,) = read_labels(label_file("Car 0 0 0 0 0 9 9 2 1 4 10 1 20 1.5707963267948966"))
-    nose = row.rect_SE3_box().apply(np.array([[2.0, 0, 0]]))
-    np.testing.assert_allclose(nose, [[10, 0, 18]], atol=1e-12)
-
-
 @pytest.mark.parametrize(
-    ("row", "says"),
-    [
-        ("Car 0 0 0", "4 columns"),
-        (CAR + " 1 2", "17 columns"),
-        (CAR.replace("58.49", "far"), "'far'"),
-        (CAR.replace("58.49", "nan"), "NaN"),
-        (CAR.replace("1.67", "-1.67"), "must be positive"),
-        (CAR.replace("Car", "Spaceship"), "unknown type 'Spaceship'"),
-        (" ".join([*CAR.split()[:2], "1e30", *CAR.split()[3:]]), "occluded is 1e30"),
-    ],
+    "text", [":\n", "# made by hand\n# twice\n", "Tr_imu_to_velo: 1 2\n", "P0: x\nP3\ncalib_time: now\n"]
 )
-def test_a_malformed_label_is_DAT011_with_file_and_line(label_file, row, says):
-    with pytest.raises(DatasetError, match=rf"000007\.txt, line 2: .*{says}") as raised:
-        read_labels(label_file(CAR, row))
-    assert raised.value.code == "DAT011"
+def test_lines_that_are_not_needed_do_no_harm(calib_file, text):
+    path = calib_file()
+    path.write_text(text + path.read_text())
+    assert read_calibration(path).lidar_SE3_imu is None
 
 
-def test_a_label_row_has_its_columns_in_kittis_order(tmp_path):
-    path = tmp_path / "000000.txt"
-    path.write_text(
-        "\nCar 0.25 2 -1.5 10 20 30 40 1.5 1.6 4.0 5.0 6.0 7.0 0.5\nVan 0 0 0 1 2 3 4 2 2 5 1 1 9 -0.5 0.9\n"
-    )
-    car, van = read_labels(path)
-    assert car == LabelRow(2, "Car", (10, 20, 30, 40), (1.5, 1.6, 4.0), (5, 6, 7), 0.5, truncated=0.25, occluded=2)
-    assert (van.line, van.kind, van.rotation_y, van.truncated, van.occluded) == (3, "Van", -0.5, 0.0, 0)
+@pytest.mark.parametrize("name", ["Tr_imu_to_velo", "Tr_imu_velo"])
+def test_the_mounting_of_the_inertial_unit_is_read_where_it_is_needed(calib_file, name):
+    calibration = read_calibration(calib_file(**{name: "1 0 0 -0.8 0 1 0 0.3 0 0 1 -0.8"}), imu=True)
+    assert calibration.lidar_SE3_imu.translation_m.tolist() == [-0.8, 0.3, -0.8]
+    with pytest.raises(CalibrationError, match=r"CAL003.*no key Tr_imu_to_velo"):
+        read_calibration(calib_file(), imu=True)
+
+
+def test_two_different_lines_of_one_key_are_refused(calib_file):
+    path = calib_file()
+    path.write_text(path.read_text() + f"P2: {CALIB['P2']}\n")
+    read_calibration(path)
+    path.write_text(path.read_text() + "P2: 701 0 600 45 0 701 180 0 0 0 1 0\n")
+    with pytest.raises(CalibrationError, match=r"CAL003.*key P2"):
+        read_calibration(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_marks_and_windows_line_ends_are_no_part_of_a_line(tmp_path, encoding):
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / "a.txt").write_bytes(f"{mark}Tr: 1 \r\n\r\n é\t\r\n".encode(encoding))
+    assert text_lines(tmp_path / "a.txt", "file") == ["Tr: 1", "", "é"]
+
+
+@pytest.mark.parametrize("make", ["kitti", "tracking", "semantic"])
+def test_columns_of_the_sweeps_may_be_stated(tmp_path, make):
+    from helpers.kitti_root import make_kitti
+    from helpers.semantic_root import make_semantic
+    from helpers.tracking_root import make_tracking
+
+    {"kitti": make_kitti, "tracking": make_tracking, "semantic": make_semantic}[make](tmp_path)
+    columns = ("x", "y", "z", "intensity", "ring")
+    data = open_dataset(tmp_path, columns=columns)
+    assert data.frame(data.frame_ids()[0]).sweep.source.columns == columns

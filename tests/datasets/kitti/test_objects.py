@@ -1,7 +1,9 @@
+import shutil
+
 import numpy as np
 import pytest
 
-from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.base.errors import CalibrationError, DatasetError, MissingFolderError
 from pointsam.datasets.io import read_image, read_points
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.geometry.boxes import count_points
@@ -130,10 +132,67 @@ def test_boxes_move_to_the_lidar_frame(tiny_kitti):
     assert boxes.class_id.tolist() == [KITTI.class_id("car")]
 
 
-@pytest.mark.parametrize("kind", ["Van", "Person_sitting", "Misc"])
+@pytest.mark.parametrize("kind", ["Van", "Person_sitting", "Misc", "Bus", "Person"])
 def test_classes_outside_the_taxonomy_are_void(tiny_kitti, kind):
     tiny_kitti.add("000000", labels=CAR_AT_10_M.replace("Car", kind))
     assert Kitti(tiny_kitti.root).boxes("000000").class_id.tolist() == [BACKGROUND]
+
+
+def test_unknown_types_are_counted_over_frames_and_small_letters_are_known(tiny_kitti):
+    bus, car = CAR_AT_10_M.replace("Car", "Bus"), CAR_AT_10_M.replace("Car", "car")
+    tiny_kitti.add("000000", labels=bus + car)
+    tiny_kitti.add("000001", labels=bus + VAN_AT_10_M + DONT_CARE_LEFT_HALF)
+    tiny_kitti.add("000002", labels="Bus 1 2 3\n")
+    data = Kitti(tiny_kitti.root)
+    assert data.unknown_classes(data.frame_ids()) == {"Bus": 2}
+    assert data.boxes("000000").class_id.tolist() == [BACKGROUND, KITTI.class_id("car")]
+
+
+def test_an_unknown_type_without_a_size_is_a_region(tiny_kitti):
+    region = DONT_CARE_LEFT_HALF.replace("DontCare", "Ignore")
+    tiny_kitti.add("000000", points=[(20, 3, 0, 0), (20, -3, 0, 0)], labels=region)
+    data = Kitti(tiny_kitti.root)
+    assert len(data.boxes("000000")) == len(data.visibility("000000")) == 0
+    assert data.point_truth("000000").void.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".PNG"])
+def test_images_may_be_jpeg_in_any_letter_case(tiny_kitti, suffix):
+    png = tiny_kitti.path("image_2")
+    png.rename(png.with_suffix(suffix))
+    view = Kitti(tiny_kitti.root).frame("000000").cameras[0]
+    assert (view.source.file_name, view.stem) == (f"000000{suffix}", "000000")
+
+
+@pytest.mark.parametrize("part", ["image_2", "calib"])
+def test_a_folder_that_is_missing_is_named_for_the_whole_set(tiny_kitti, part):
+    shutil.rmtree(tiny_kitti.root / "training" / part)
+    data = Kitti(tiny_kitti.root)
+    with pytest.raises(MissingFolderError, match=rf"DAT001.*training/{part}: "):
+        data.frame("000000")
+    if part == "image_2":
+        assert len(data.boxes("000000")) == 1
+
+
+def test_a_folder_of_other_clouds_says_what_it_holds(tiny_kitti):
+    for number in ("000000", "000001"):
+        path = tiny_kitti.path("velodyne", number)
+        path.rename(path.with_suffix(".las"))
+    with pytest.raises(DatasetError, match=r"DAT009.*zero frames \(the folder holds 2 \.las files\)"):
+        Kitti(tiny_kitti.root).frame_ids()
+
+
+def test_names_are_as_people_have_them(tiny_kitti):
+    names = ["7", "a b", "v1.2_x", "première", "長い" * 30]
+    for name in names:
+        tiny_kitti.add(name)
+    (tiny_kitti.root / "training" / "velodyne" / "._7.bin").write_bytes(b"x")
+    (tiny_kitti.root / "training" / "image_2" / "Thumbs.db").write_bytes(b"x")
+    data = Kitti(tiny_kitti.root)
+    assert data.frame_ids() == ["000000", "000001", *sorted(names)]
+    for name in names:
+        assert data.frame(name).cameras[0].stem == name
+        assert data.point_truth(name).labels.instance_id.tolist() == [0, NO_INSTANCE]
 
 
 def test_dont_care_has_no_box(tiny_kitti):

@@ -8,7 +8,7 @@ from helpers.commands import label
 from helpers.semantic_root import AHEAD, make_semantic
 from helpers.training import make_labels
 
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import DatasetError, MissingFolderError
 from pointsam.datasets import open_dataset
 from pointsam.datasets.kitti.semantic import SemanticKitti
 from pointsam.geometry.projection import key_SE3_sweep
@@ -68,7 +68,10 @@ def test_no_labels_is_no_truth_and_labels_of_another_sweep_are_refused(tmp_path)
         make_semantic(tmp_path / "b", values=[0, 0, 0, 0]).point_truth("08_000000")
 
 
-@pytest.mark.parametrize(("file", "text"), [("poses.txt", "1 2 3\n"), ("times.txt", "soon\n"), ("poses.txt", "")])
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("poses.txt", "1 2 3\n"), ("times.txt", "soon\n"), ("times.txt", "0\n1e300\n2\n"), ("poses.txt", "")],
+)
 def test_a_malformed_file_is_named(tmp_path, file, text):
     world = make_semantic(tmp_path)
     (tmp_path / "sequences" / "08" / file).write_text(text)
@@ -131,13 +134,13 @@ def test_every_label_is_a_thing_void_or_background(tmp_path):
     things = {10: "car", 252: "car", 18: "truck", 258: "truck", 30: "person", 254: "person", 31: "bicyclist"}
     things |= {253: "bicyclist", 32: "motorcyclist", 255: "motorcyclist"}
     things |= dict.fromkeys((13, 16, 20, 256, 257, 259), "other_vehicle")
-    void, other = (0, 1, 11, 15, 52, 99), (40, 44, 48, 49, 50, 51, 60, 70, 71, 72, 80, 81)
+    void, other = (0, 1, 11, 15, 52, 99, 7, 300), (40, 44, 48, 49, 50, 51, 60, 70, 71, 72, 80, 81)
     labels = [*things, *void, *other]
     world = make_semantic(tmp_path, frames=1, points=[AHEAD] * len(labels), values=[packed(k, 300) for k in labels])
     truth = world.point_truth("08_000000")
-    names = [*(world.taxonomy.class_id(name) for name in things.values()), *[BACKGROUND] * 18]
+    names = [*(world.taxonomy.class_id(name) for name in things.values()), *[BACKGROUND] * 20]
     assert truth.labels.class_id.tolist() == names
-    assert truth.labels.instance_id.tolist() == [300] * len(things) + [-1] * 18
+    assert truth.labels.instance_id.tolist() == [300] * len(things) + [-1] * 20
     assert [k for k, is_void in zip(labels, truth.void, strict=True) if is_void] == list(void)
 
 
@@ -149,3 +152,39 @@ def test_the_fingerprint_is_of_calibration_poses_times_and_names(tmp_path, file)
     with (tmp_path / "sequences" / "08" / file).open("ab") as stream:
         stream.write(b"\n")
     assert SemanticKitti(world.root).fingerprint() != before
+
+
+def test_names_that_are_no_numbers_need_neither_poses_nor_times(tmp_path):
+    world = make_semantic(tmp_path, poses=False)
+    for part, suffix in (("velodyne", ".bin"), ("image_2", ".png")):
+        path = tmp_path / "sequences" / "08" / part / f"000001{suffix}"
+        path.rename(path.with_name(f"a_b{suffix}"))
+    world = SemanticKitti(tmp_path)
+    assert world.frame_ids() == ["08_000000", "08_000002", "08_a_b"]
+    assert world.frame("08_a_b").cameras[0].stem == "a_b"
+    (tmp_path / "sequences" / "08" / "times.txt").write_text("\ufeff0\r\n1\r\n2\r\n")
+    world = SemanticKitti(tmp_path)
+    assert world.frame("08_000002").sweep.t_us == 2_000_000
+    with pytest.raises(DatasetError, match=r"DAT011.*'a_b' is not the number"):
+        world.frame("08_a_b")
+
+
+def test_images_may_be_jpeg_and_are_asked_for_of_the_set_where_no_sequence_has_any(tmp_path):
+    make_semantic(tmp_path, "00", 2)
+    world = make_semantic(tmp_path, "08", 1)
+    folder = tmp_path / "sequences" / "08" / "image_2"
+    (folder / "000000.png").rename(folder / "000000.JPG")
+    assert SemanticKitti(tmp_path).frame("08_000000").cameras[0].source.file_name == "000000.JPG"
+    (folder / "000000.JPG").unlink()
+    with pytest.raises(DatasetError, match=r"DAT004.*08/image_2/000000\.png: image is missing"):
+        SemanticKitti(tmp_path).frame("08_000000")
+    for k in range(2):
+        (tmp_path / "sequences" / "00" / "image_2" / f"00000{k}.png").unlink()
+    with pytest.raises(MissingFolderError, match=r"DAT001.*image_2"):
+        SemanticKitti(tmp_path).frame("08_000000")
+    assert world.frame_ids("08") == ["08_000000"]
+    for name in ("00", "08"):
+        (tmp_path / "sequences" / name / "calib.txt").unlink()
+    (folder / "000000.png").write_bytes(b"x")
+    with pytest.raises(MissingFolderError, match=r"DAT001.*no sequence has a calib\.txt"):
+        SemanticKitti(tmp_path).frame("08_000000")

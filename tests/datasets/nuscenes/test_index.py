@@ -30,7 +30,7 @@ def joins(monkeypatch):
     """Counts how often tables are read."""
     calls = []
     real = nuscenes_index.join
-    monkeypatch.setattr(nuscenes_index, "join", lambda folder: (calls.append(folder), real(folder))[1])
+    monkeypatch.setattr(nuscenes_index, "join", lambda folder, lidar: (calls.append(folder), real(folder, lidar))[1])
     return calls
 
 
@@ -221,7 +221,7 @@ def test_a_token_that_points_nowhere_is_DAT003(tmp_path, table, field, target):
         row[field] = "nowhere"
         owner["token"] = row["token"]
 
-    with pytest.raises(DatasetError) as raised:
+    with pytest.raises(BrokenRuleError) as raised:
         NuScenes(make_root(tmp_path / "root", edit=cut))
     assert raised.value.code == "DAT003"
     for part in (f"{table}.json", repr(owner["token"]), repr(field), "'nowhere'", f"{target}.json"):
@@ -231,7 +231,7 @@ def test_a_token_that_points_nowhere_is_DAT003(tmp_path, table, field, target):
 def test_a_label_file_of_an_unknown_sweep_is_DAT003(tmp_path):
     row = {"token": "t", "sample_data_token": "nowhere", "filename": "panoptic/x.npz"}
     root = make_root(tmp_path / "root", edit=lambda tables: tables.update(panoptic=[row]))
-    with pytest.raises(DatasetError, match=r"panoptic\.json.*'nowhere'") as raised:
+    with pytest.raises(BrokenRuleError, match=r"panoptic\.json.*'nowhere'") as raised:
         NuScenes(root)
     assert raised.value.code == "DAT003"
 
@@ -305,7 +305,7 @@ def test_a_value_that_no_column_holds_is_DAT011(tmp_path, field, value):
 
 def test_a_bad_table_leaves_no_index(tmp_path, cache):
     root = make_root(tmp_path / "root", edit=lambda tables: tables["scene"].clear())
-    with pytest.raises(DatasetError):
+    with pytest.raises(BrokenRuleError):
         NuScenes(root)
     assert [path.name for path in cache.rglob("*") if path.is_file()] == [".lock"]
 

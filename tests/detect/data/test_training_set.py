@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="needs torch")
 from helpers.recipes import STILL
 from helpers.training import CLASSES, make_budget, make_labels, pruned_copy
 
-from pointsam.base.errors import SchemaError
+from pointsam.base.errors import ChangedSourceError, SchemaError
 from pointsam.datasets.io import read_points
 from pointsam.detect.data.budget import Budget
 from pointsam.detect.data.coarse import CoarseConfig
@@ -19,6 +19,7 @@ from pointsam.detect.data.paste import PasteConfig
 from pointsam.detect.data.sample import PointsConfig, visible_centers
 from pointsam.detect.data.training_set import DataConfig, TrainingSet
 from pointsam.geometry.boxes import count_points
+from pointsam.store.sources import digests_of, of_sweeps
 
 RANGE = (-30.0, -30.0, -5.0, 30.0, 30.0, 3.0)
 
@@ -41,6 +42,17 @@ def test_an_object_is_a_box_or_a_cluster_and_never_both(world, budget, labels):
             truth.class_id[ours].tolist()
         )
     assert sum(len(boxes) for boxes in budget.frames.values()) > 5
+
+
+def test_a_sweep_that_has_changed_since_it_was_labelled_is_not_trained_on(world, budget, labels, monkeypatch):
+    data = fed(world, budget, labels)
+    first, second = data.frame_ids[:2]
+    made = {first: {"sweep 0": "1-a"}, second: digests_of(world.frame(second), of_sweeps)}
+    monkeypatch.setattr(type(labels), "sources", lambda _self, _stage, frame_id: made.get(frame_id, {}))
+    with pytest.raises(ChangedSourceError, match=r"DAT013.*bin has changed since"):
+        data.raw(0, 0)
+    assert data.raw(1, 0).frame_id == second
+    assert fed(world, budget, labels, kind="simulated").raw(0, 0).frame_id == first  # the labels are not used
 
 
 def test_velocities_are_the_budgets(world, budget, labels):
@@ -218,8 +230,13 @@ class TestOrder:
 
 class TestBadInput:
     def test_a_class_without_a_single_box(self, world, budget, labels):
+        data = fed(world, budget, labels, classes=("bus", "car"))
+        assert data.missing == ("bus",)
+        assert data.class_ids == (world.taxonomy.class_id("car"),)
+        assert list(data.frames_by_class()) == ["car"]
+        assert len(data.order(0)) > 0
         with pytest.raises(SchemaError, match=r"SCH005.*no box of: bus"):
-            fed(world, budget, labels, classes=("car", "bus"))
+            fed(world, budget, labels, classes=("bus",))
 
     def test_a_budget_of_other_data(self, world, budget, labels):
         frame_id = next(f for f, boxes in budget.frames.items() if boxes)
@@ -252,6 +269,25 @@ class TestBadInput:
                 fed(world, budget, labels).raw(0, 0)
         finally:
             frame.sweep.source.path.write_bytes(content)
+
+
+@pytest.mark.parametrize("in_view_only", [False, True])
+def test_rows_without_a_position_are_left_out(world, budget, labels, in_view_only):
+    """The last row of the sweep is ground, without a label."""
+    points = PointsConfig(in_view_only=in_view_only)
+    path = world.frame(world.frame_ids()[0]).sweep.source.path
+    content = path.read_bytes()
+    whole = fed(world, budget, labels, points=points).raw(0, 0)
+    values = np.frombuffer(content, "<f4").copy()
+    try:
+        values[-5] = np.nan
+        values.tofile(path)
+        sample = fed(world, budget, labels, points=points).raw(0, 0)
+    finally:
+        path.write_bytes(content)
+    assert np.isfinite(sample.points).all()
+    assert whole.num_key - sample.num_key == (0 if in_view_only and len(whole.points) == len(sample.points) else 1)
+    assert sample.clusters.center_m.tolist() == whole.clusters.center_m.tolist()
 
 
 def test_boxes_outside_of_the_budget_may_be_deleted(tmp_path, labels, world, budget):

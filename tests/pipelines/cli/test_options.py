@@ -3,8 +3,11 @@
 import os
 
 import pytest
-from helpers.commands import label
+from click.testing import CliRunner
+from helpers.commands import label, refused
 from helpers.nuscenes_root import make_root
+
+from pipelines.cli import train
 
 
 def help_of(command):
@@ -53,3 +56,42 @@ def test_a_pipe_in_place_of_a_file_is_refused(tmp_path):
         result = label("run", make_root(tmp_path / "root"), "--out", tmp_path / "out", option, tmp_path / "pipe")
         assert result.exit_code == 2
         assert "pipe" in result.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["check", "run", "masks", "clusters", "eval", "report", "inspect", "export", "noise", "calibrate"],
+)
+def test_every_command_on_data_says_how_they_are_read(command):
+    text = help_of(command)
+    assert [name for name in ("--dataset", "--version", "--lidar", "--columns") if f"{name} " not in text] == []
+
+
+@pytest.mark.parametrize("command", ["budget", "fit", "eval", "predict", "experiment"])
+def test_so_does_the_trainer(command):
+    text = CliRunner().invoke(train.main, [command, "--help"]).stdout
+    assert [name for name in ("--dataset", "--version", "--lidar", "--columns") if f"{name} " not in text] == []
+
+
+def test_names_of_columns_are_read_as_a_list(tmp_path):
+    make_root(tmp_path, samples_per_scene=1)
+    refused(label("check", tmp_path, "--columns", "x, y"), "DAT010", "z must be there once")
+    assert label("check", tmp_path, "--columns", "x, y, z,intensity,ring").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "DATA", "--out", "s3://bucket/out"),
+        ("export", "OUT", "DATA", "--to", "ply", "--dest", "gs://bucket/x"),
+        ("report", "memory://out", "--dest", "page"),
+        ("report", "OUT", "--dest", "https://host/page"),
+        ("synth", "file:///tmp/world"),
+    ],
+)
+def test_a_url_is_not_taken_for_the_name_of_a_folder(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = label(*command)
+    assert result.exit_code == 2
+    assert "is a URL; give a path of this machine" in result.output
+    assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.commands import label
+from helpers.commands import label, refused
 from helpers.nuscenes_root import make_root
 
 from pointsam.checks.rules import RULES
@@ -67,7 +67,7 @@ def test_data_of_which_nothing_can_be_read_fail(drive):
         drive.path("velodyne", f"{number:06d}").write_bytes(b"")
     result = label("check", drive.root)
     assert result.exit_code == 4
-    assert "0 errors and 5 warnings; none of the opened frames can be read" in result.output
+    assert "0 errors and 1 warning; none of the opened frames can be read" in result.output
     assert "next:" not in result.output
 
 
@@ -104,6 +104,12 @@ def test_every_rule_is_explained(rule):
     text = label("explain", rule.id).output
     assert text == f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}\n"
     assert f"{rule.id}  {rule.title}" in label("explain").output
+
+
+def test_an_unknown_code_or_rule_names_the_nearest():
+    assert label("explain", "TIMES").output.startswith("times (error): ")
+    for given, near in (("dat04", "DAT004"), ("cloud_columns", "cloud-columns")):
+        refused(label("explain", given), "SCH005", f"did you mean '{near}'?")
 
 
 def test_a_run_refuses_data_that_break_a_rule_before_it_loads_a_model(far, tmp_path, monkeypatch):

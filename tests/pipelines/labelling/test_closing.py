@@ -55,10 +55,44 @@ def test_with_detections_the_calibration_is_suspected(run, root):
         if not row["camera_intrinsic"]:  # the LiDAR, far below the ground
             row["translation"] = [0.0, 0.0, -500.0]
     table.write_text(json.dumps(rows))
-    result = run()
+    result = run("--accept", "camera-mounting")
     assert result.exit_code == 0
     assert "objects were detected in the images of the first 8, but no points are in their masks" in result.output
     assert f"pointsam-label check {root}" in result.output
+
+
+def test_cameras_without_points_are_named(run, root):
+    table = root / "v1.0-mini" / "calibrated_sensor.json"
+    rows = json.loads(table.read_text())
+    turned = [row for row in rows if row["camera_intrinsic"]][1]
+    turned["translation"] = [0.0, 0.0, 900.0]
+    turned["rotation"] = [1.0, 0.0, 0.0, 0.0]  # upwards, far above
+    table.write_text(json.dumps(rows))
+    sensors = json.loads((root / "v1.0-mini" / "sensor.json").read_text())
+    (name,) = [one["channel"] for one in sensors if one["token"] == turned["sensor_token"]]
+    result = run("--accept", "camera-mounting")
+    assert result.exit_code == 0, result.output
+    assert f"warning: no point is in the image of {name} in any of 3 frames" in result.output
+    assert f"pointsam-label check {root}" in result.output
+
+
+def test_quarantined_frames_are_counted_while_a_run_goes_on(root, run, monkeypatch):
+    shown = []
+
+    class Bar:
+        update = lambda *_: None  # noqa: E731
+        set_postfix = lambda _self, *, refresh=True, **counts: shown.append(counts)  # noqa: E731
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda *_: None  # noqa: E731
+
+    monkeypatch.setattr("pipelines.labelling.jobs.progress", lambda **_: Bar())
+    data = NuScenes(root)
+    frames = [data.frame(frame_id) for frame_id in data.frame_ids()]
+    for frame in frames[:2]:
+        frame.sweep.source.path.unlink()
+    frames[3].sweep.source.path.write_bytes(b"")
+    assert run().exit_code == 3
+    assert shown == [{"DAT004": 1}, {"DAT004": 2}, {"DAT004": 2, "DAT008": 1}]
 
 
 def test_with_clusters_there_is_no_warning(run):

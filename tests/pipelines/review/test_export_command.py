@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from helpers.commands import label, refused, temporaries
 from helpers.nuscenes_root import make_root, rename_last_key_sweep
+from helpers.semantic_root import make_semantic
 from helpers.training import make_labels
 from PIL import Image
 
@@ -19,6 +20,7 @@ from pointsam import rle
 from pointsam.base.plugins import names
 from pointsam.calibration.correction import RigCorrection, rig_of
 from pointsam.calibration.perturb import Noise, perturb
+from pointsam.datasets.io import read_points
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.export.frame import ExportFrame
@@ -34,7 +36,8 @@ def test_equal_files_are_kept_and_changed_ones_refused(drive, out, tmp_path, for
     command = ("export", out, drive[0], "--to", form, "--dest", tmp_path / "dest", "--eval-set", "mini_val")
     result = label(*command)
     assert result.exit_code == 0, result.output
-    assert f"wrote 2 frames to {tmp_path / 'dest'} ({form})" in result.output
+    assert f"wrote 1 frame of split 'mini_val' to {tmp_path / 'dest'} ({form})" in result.output
+    assert "note: 1 labelled frame outside of split 'mini_val' left out" in result.output
     assert ("note: boxes are fitted" in result.output) == (form in ("nuscenes-boxes", "openpcdet", "mmdet3d"))
     files = {path: path.read_bytes() for path in (tmp_path / "dest").rglob("*") if path.is_file()}
     assert files
@@ -51,7 +54,7 @@ def test_pycocotools_reads_the_masks_that_built_the_clusters(drive, out, tmp_pat
     from pycocotools.coco import COCO
 
     assert label("export", out, drive[0], "--to", "coco", "--dest", tmp_path).exit_code == 0
-    read = COCO(str(tmp_path / "instances_val.json"))
+    read = COCO(str(tmp_path / "instances_all.json"))
     labels = Labels(out)
     expected = 0
     for frame_id in labels.frame_ids():
@@ -113,7 +116,7 @@ def test_masks_of_a_named_folder_are_used(drive, out, remade, tmp_path):
     command = ("export", remade(), drive[0], "--to", "coco", "--dest", tmp_path / "dest", "--masks-from", out)
     assert label(*command).exit_code == 0
     assert label("export", out, drive[0], "--to", "coco", "--dest", tmp_path / "same").exit_code == 0
-    name = "instances_val.json"
+    name = "instances_all.json"
     assert (tmp_path / "dest" / name).read_bytes() == (tmp_path / "same" / name).read_bytes()
 
 
@@ -129,7 +132,7 @@ def test_images_are_of_the_cameras_of_the_run(drive, out, remade, tmp_path):
     folder = remade("--noise", "dropped=2")
     command = ("export", folder, drive[0], "--to", "coco", "--dest", tmp_path / "dest", "--masks-from", out)
     assert label(*command).exit_code == 0
-    images = json.loads((tmp_path / "dest" / "instances_val.json").read_text())["images"]
+    images = json.loads((tmp_path / "dest" / "instances_all.json").read_text())["images"]
     run = open_run(folder)
     expected = [(k, v.name) for k in run.labels.frame_ids() for v in run.dataset.frame(k).cameras]
     assert [(image["frame_id"], image["camera"]) for image in images] == expected
@@ -141,7 +144,7 @@ def test_a_recording_shows_the_cameras_with_the_runs_calibration(drive, out, rem
     folder = remade("--noise", "rotation_deg=5")
     command = ("export", folder, drive[0], "--to", "rerun", "--dest", tmp_path, "--masks-from", out)
     assert label(*command).exit_code == 0
-    for row, frame_id in zip(recorded(tmp_path / "val.rrd"), Labels(folder).frame_ids(), strict=True):
+    for row, frame_id in zip(recorded(tmp_path / "all.rrd"), Labels(folder).frame_ids(), strict=True):
         true = NuScenes(drive[0]).frame(frame_id)
         wrong = perturb(true, Noise(rotation_deg=5.0))
         for plain, view in zip(true.cameras, wrong.cameras, strict=True):
@@ -173,12 +176,14 @@ def test_the_devkit_reads_boxes_and_finds_them_where_they_were_fitted(drive, out
     loaders = pytest.importorskip("nuscenes.eval.common.loaders", reason="needs nuscenes-devkit")
     from nuscenes.eval.detection.data_classes import DetectionBox
 
-    assert label("export", out, drive[0], "--to", "nuscenes-boxes", "--dest", tmp_path).exit_code == 0
+    command = ("export", out, drive[0], "--to", "nuscenes-boxes", "--dest", tmp_path)
+    refused(label(*command), "SCH005", "mini_train (1 frame), mini_val (1 frame)", "--eval-set")
+    assert label(*command, "--eval-set", "mini_val").exit_code == 0
     boxes, meta = loaders.load_prediction(str(tmp_path / "results_nusc.json"), 500, DetectionBox)
     assert [name for name, used in meta.items() if used] == ["use_camera", "use_lidar", "use_external"]
     dataset, labels = NuScenes(drive[0]), Labels(out)
-    assert set(boxes.sample_tokens) == set(labels.frame_ids())
-    for frame_id in labels.frame_ids():
+    assert set(boxes.sample_tokens) == set(dataset.frame_ids("mini_val"))
+    for frame_id in dataset.frame_ids("mini_val"):
         sweep = dataset.frame(frame_id).sweep
         clusters = labels.labels(frame_id).clusters
         assert [box.detection_name for box in boxes[frame_id]] == [cluster.class_name for cluster in clusters]
@@ -215,9 +220,9 @@ def test_a_recording_holds_points_masks_and_boxes_along_time(drive, out, tmp_pat
     pytest.importorskip("rerun", reason="needs pointsam[rerun]")
     command = ("export", out, drive[0], "--to", "rerun", "--dest", tmp_path)
     assert label(*command).exit_code == 0
-    refused(label(*command), "OUT003", tmp_path / "val.rrd")
+    refused(label(*command), "OUT003", tmp_path / "all.rrd")
     assert temporaries(tmp_path) == []
-    labels, dataset, rows = Labels(out), NuScenes(drive[0]), recorded(tmp_path / "val.rrd")
+    labels, dataset, rows = Labels(out), NuScenes(drive[0]), recorded(tmp_path / "all.rrd")
     assert [row["frame"] for row in rows] == [0, 1]
     for row, frame_id in zip(rows, labels.frame_ids(), strict=True):
         found, boxes = labels.labels(frame_id), dataset.boxes(frame_id)
@@ -294,9 +299,9 @@ OPEN = Format(stream=unopened, suffix=".one")
         ("NOTHING", "frame", "AttributeError: 'NoneType' object has no attribute 'items'"),
         ("ROW", "frame", "AttributeError: 'ExportFrame' object has no attribute 'lidar'"),
         ("MISSING", "frame", "FileNotFoundError"),
-        ("CLOSE", "split 'val'", "IndexError: list index out of range"),
+        ("CLOSE", "split 'all'", "IndexError: list index out of range"),
         ("STREAM", "frame", "KeyError: 0"),
-        ("OPEN", "file 'val.one'", "ValueError: no version"),
+        ("OPEN", "file 'all.one'", "ValueError: no version"),
     ],
 )
 def test_a_plug_in_that_fails_is_named_and_leaves_no_file(name, where, error, drive, out, tmp_path, install):
@@ -315,9 +320,72 @@ def test_quarantined_frames_are_left_out(tmp_path):
     make_labels(tmp_path / "out", world, failed={bad})
     result = label("export", tmp_path / "out", world.root, "--to", "mmdet3d", "--dest", tmp_path / "dest")
     assert result.exit_code == 0, result.output
-    infos = json.loads((tmp_path / "dest" / "pointsam_infos_val.json").read_text())["data_list"]
+    infos = json.loads((tmp_path / "dest" / "pointsam_infos_mini_train.json").read_text())["data_list"]
     assert len(infos) == len(world.frame_ids()) - 1
     assert not any(world.lidar_token(bad) in info["lidar_points"]["lidar_path"] for info in infos)
+
+
+@pytest.mark.parametrize("form", ["nuscenes-boxes", "nuscenes-panoptic", "nuscenes-lidarseg"])
+def test_the_devkit_gets_every_frame_of_the_split(tmp_path, form):
+    """A frame that was quarantined is there without objects; one that cannot be read is named."""
+    world = NuScenes(make_root(tmp_path / "root", scenes=("scene-0061", "scene-0103"), samples_per_scene=3))
+    ids = world.frame_ids("mini_val")
+    make_labels(tmp_path / "out", world, failed={ids[1]})
+    command = ("export", tmp_path / "out", world.root, "--to", form, "--eval-set", "mini_val", "--dest")
+    result = label(*command, tmp_path / "dest")
+    assert result.exit_code == 0, result.output
+    assert "wrote 3 frames of split 'mini_val'" in result.output
+    assert "note: 1 quarantined frame written without objects" in result.output
+    if form == "nuscenes-boxes":
+        results = json.loads((tmp_path / "dest" / "results_nusc.json").read_text())["results"]
+        assert list(results) == ids
+        assert results[ids[1]] == []
+    else:
+        (path,) = (tmp_path / "dest").rglob(f"{world.lidar_token(ids[1])}_*")
+        values = np.load(path)["data"] if path.suffix == ".npz" else np.fromfile(path, dtype="u1")
+        assert values.tolist() == [0] * len(read_points(world.frame(ids[1]).sweep))
+    make_labels(tmp_path / "some", world, frame_ids=[ids[0]])
+    notes = label("export", tmp_path / "some", *command[2:], tmp_path / "some_dest").output
+    assert f"note: 2 frames of split 'mini_val' without labels are not in the export, the first is {ids[1]}" in notes
+
+
+def test_the_split_is_that_of_the_labels_and_another_one_is_refused(tmp_path):
+    world = NuScenes(make_root(tmp_path / "root", scenes=("scene-0061", "scene-0103"), samples_per_scene=2))
+    make_labels(tmp_path / "out", world, frame_ids=world.frame_ids("mini_train")[:1])
+    command = ("export", tmp_path / "out", world.root, "--to", "nuscenes-panoptic", "--dest", tmp_path / "dest")
+    assert "of split 'mini_train'" in label(*command).output
+    assert (tmp_path / "dest" / "mini_train" / "submission.json").exists()
+    refused(label(*command, "--eval-set", "mini_val"), "SCH005", "none of 1 frame", "mini_train (1 frame)")
+    refused(label(*command, "--eval-set", "test"), "SCH005", "none of 1 frame")
+    refused(label(*command, "--eval-set", "vall"), "SCH005", "no such split")
+    free = (*command[:4], "openpcdet", *command[5:], "--eval-set", "mine")
+    assert label(*free).exit_code == 0
+    assert (tmp_path / "dest" / "ImageSets" / "mine.txt").exists()
+
+
+def test_semantickitti_predictions_are_where_its_api_looks(tmp_path):
+    """evaluate_panoptic.py of semantic-kitti-api: sequences/NN/predictions/*.label, as many as labels, uint32."""
+    make_semantic(tmp_path / "root", name="00", values=[0] * 5, frames=2)
+    world = make_semantic(tmp_path / "root", values=[(1 << 16) | 10] * 3 + [30, 0], frames=3)
+    make_labels(tmp_path / "out", world, frame_ids=world.frame_ids("08"), failed={"08_000001"})
+    command = ("export", tmp_path / "out", world.root, "--to", "semantickitti", "--dest", tmp_path / "dest")
+    result = label(*command)
+    assert "wrote 3 frames of split 'val'" in result.output
+    found = sorted(path.relative_to(tmp_path / "dest").as_posix() for path in (tmp_path / "dest").rglob("*.label"))
+    assert found == [f"sequences/08/predictions/{k:06d}.label" for k in range(3)]
+    for name in found:
+        values = np.fromfile(tmp_path / "dest" / name, dtype=np.uint32)
+        truth = np.fromfile(tmp_path / "root" / name.replace("predictions", "labels"), dtype=np.uint32)
+        assert len(values) == len(truth)
+        assert set((values & 0xFFFF).tolist()) <= {0, 10, 30}
+        assert values.any() == ("000001" not in name)
+
+
+def test_an_export_does_not_lie_in_the_labels_or_the_data(drive, out, tmp_path):
+    for place in (out, out / "export", drive[0], drive[0] / "labels"):
+        command = ("export", out, drive[0], "--to", "ply", "--dest", place)
+        refused(label(*command), "OUT003", place, "outside of the labels")
+    assert not (out / "export").exists()
 
 
 @pytest.mark.parametrize("form", sorted(set(FORMATS) - {"kitti"}))
@@ -358,6 +426,7 @@ def test_a_full_disk_leaves_no_file_behind(drive, out, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     command = ("export", out, drive[0], "--to", "nuscenes-panoptic", "--dest", tmp_path / "dest")
+    command += ("--eval-set", "mini_train")
     refused(label(*command), "OUT002", "disk full")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 

@@ -151,9 +151,23 @@ def test_metrics_are_those_of_eval_and_pictures_use_the_cameras_of_the_run(drive
     assert len(list((tmp_path / "page" / "frames").glob("000-CAM*.jpg"))) == 4
 
 
+def test_the_frames_to_show_can_be_named(out, tmp_path):
+    *_, one, two = Labels(out).frame_ids()
+    result = label("report", out, "--dest", tmp_path / "page", "--frames", f"{two},{one}")
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "page" / "index.html").read_text()
+    assert text.index(f"{two}") < text.index(f"{one}")
+    assert not (tmp_path / "page" / "frames" / "002.js").exists()
+
+
+def test_a_number_of_frames_is_refused_naming_the_option(out, tmp_path):
+    refused(label("report", out, "--dest", tmp_path / "page", "--frames", "12"), "DAT010", "'12'", "--show")
+    assert not (tmp_path / "page").exists()
+
+
 def test_without_ground_truth_the_page_counts_the_clusters(out, tmp_path, monkeypatch):
     monkeypatch.setattr(NuScenes, "point_truth", lambda *_: None)
-    result = label("report", out, "--dest", tmp_path / "page", "--frames", 1)
+    result = label("report", out, "--dest", tmp_path / "page", "--show", 1)
     assert result.exit_code == 0, result.output
     assert "No ground truth: clusters by class" in (tmp_path / "page" / "index.html").read_text()
 
@@ -169,7 +183,7 @@ def test_damaged_ground_truth_is_refused(out, tmp_path, monkeypatch):
 def test_overwrite_replaces_a_page(out, page, tmp_path):
     shutil.copytree(page, tmp_path / "page")
     (tmp_path / "page" / "index.html").write_text("old")
-    result = label("report", out, "--dest", tmp_path / "page", "--overwrite", "--frames", 1)
+    result = label("report", out, "--dest", tmp_path / "page", "--overwrite", "--show", 1)
     assert result.exit_code == 0, result.output
     assert "frames against boxes" in (tmp_path / "page" / "index.html").read_text()
     assert not list((tmp_path / "page" / "frames").glob("001*"))
@@ -203,7 +217,7 @@ def test_a_failure_leaves_the_old_page(out, page, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("pipelines.review.report.image_quality", full)
-    refused(label("report", out, "--dest", tmp_path / "page", "--overwrite", "--frames", 1), "OUT002", "disk full")
+    refused(label("report", out, "--dest", tmp_path / "page", "--overwrite", "--show", 1), "OUT002", "disk full")
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

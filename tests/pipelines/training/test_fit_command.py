@@ -59,7 +59,7 @@ def test_it_ends_with_the_table_and_what_to_type_next(made, run):
     out, result = run
     assert "pedestrian" in result.output
     assert "4 frames. AP by centre distance" in result.output
-    assert f"next: mixsup-train eval {out} --data {made / 'root'}" in result.output
+    assert f"next: mixsup-train eval {out} --data {made / 'root'} --split mini_val" in result.output
 
 
 def test_it_leaves_weights_logs_and_scores(run):
@@ -143,6 +143,24 @@ def test_another_validation_split_is_refused(made, run):
     """best.safetensors and the scores are of the one that the run began with."""
     out, _ = run
     refused(train(*arguments(made, out), "--val", "mini_train"), "OUT001", 'val: "mini_val" -> "mini_train"')
+
+
+def test_labels_that_were_made_again_are_refused(made, run, tmp_path):
+    """--retry-failed labels quarantined frames under the same key; an epoch then has other samples."""
+    world = NuScenes(made / "root")
+    make_labels(tmp_path / "same", world)
+    make_labels(tmp_path / "other", world, failed=set(world.frame_ids()[:2]))
+    assert train(*arguments(made, run[0], labels=tmp_path / "same")).exit_code == 0
+    result = train(*arguments(made, run[0], labels=tmp_path / "other"))
+    refused(result, "OUT001", tmp_path / "other", run[0], "were made again", "another --out")
+
+
+def test_a_run_that_recorded_no_digest_of_labels_is_resumed(made, run, tmp_path):
+    shutil.copytree(run[0], tmp_path / "run")
+    stored = json.loads((tmp_path / "run" / "fit.json").read_text())
+    del stored["label_files"]
+    (tmp_path / "run" / "fit.json").write_text(json.dumps(stored))
+    assert train(*arguments(made, tmp_path / "run")).exit_code == 0
 
 
 def test_another_number_of_processes_is_refused(made, run, monkeypatch):
@@ -241,7 +259,9 @@ class TestBadFrames:
         result = train("predict", run[0], *options)
         assert result.exit_code == 3
         assert list(json.loads(result.stdout)["bad"]) == [frame_id]
-        assert frame_id not in json.loads((tmp_path / "found" / "results_nusc.json").read_text())["results"]
+        results = json.loads((tmp_path / "found" / "results_nusc.json").read_text())["results"]
+        assert set(results) == set(NuScenes(root).frame_ids("mini_val"))  # the devkit needs every frame
+        assert results[frame_id] == []
 
     def test_fit_says_how_many_were_quarantined(self, made, tmp_path):
         world = NuScenes(made / "root")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pointsam.datasets.nuscenes.annotations import velocities
+from pointsam.geometry.tracks import velocities
 
 SECOND = 1_000_000
 

@@ -1,0 +1,48 @@
+"""What commands print: text for people, or JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+STDOUT = Path("-")
+
+JSON_OPTION = click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    is_flag=False,
+    flag_value=str(STDOUT),
+    metavar="FILE",
+    help="Also write the results as JSON to FILE; - prints them in place of the text.",
+)
+"""The option of every command that has results for programs."""
+
+
+def show(text: str, document: object, json_file: Path | None) -> None:
+    """Print the results of a command, and write them as JSON if the user asked for it.
+
+    Args:
+        text: the results for people.
+        document: the results as JSON values.
+        json_file: value of JSON_OPTION. An existing file is replaced.
+
+    Raises:
+        StoreError: OUT002 or OUT003 if the file cannot be written.
+    """
+    content = "" if json_file is None else json.dumps(document, indent=1, allow_nan=False)
+    if json_file == STDOUT:
+        click.echo(content)
+        return
+    click.echo(text)
+    if json_file is not None:
+        from pointsam.base.files import write_together
+
+        write_together([(json_file, f"{content}\n".encode())])
+
+
+def remark(text: str, json_file: Path | None) -> None:
+    """Print what is not a result, such as the next command: to stderr if stdout has JSON."""
+    click.echo(text, err=json_file == STDOUT)

@@ -1,0 +1,14 @@
+"""Poses, rotations and camera matrices are possible; what breaks the rule has a code (CAL001 to CAL003)."""
+
+from __future__ import annotations
+
+from pointsam.checks.base import Rule
+
+RULE = Rule(
+    id="calibration-values",
+    severity="error",
+    title="Quaternions have length 1, rotations are rotations, and camera matrices have positive focal lengths.",
+    remedy="Correct the row that is named. Rotations are unit quaternions in the order w, x, y, z. `run` quarantines "
+    "the frames of such rows and labels the others.",
+    quarantined=True,
+)

@@ -1,0 +1,205 @@
+"""Files of points: raw rows, and point clouds whose header states their columns (.pcd, .ply, .npy)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import DatasetError
+from pointsam.base.files import require_file
+from pointsam.base.remote import READ_ERRORS, DataPath, unreadable
+from pointsam.datasets import npy, pcd, ply
+from pointsam.datasets.columns import row_layout
+
+if TYPE_CHECKING:
+    from pointsam.datasets.headers import Header
+    from pointsam.types import PointSource
+
+MOST_BYTES = 2 << 30
+"""Largest file that is read as one sweep: 2 GiB are more than a hundred million points."""
+HEAD_BYTES = 1 << 16
+"""Largest header."""
+SUFFIXES = (".bin", ".pcd", ".ply", ".npy")
+"""Suffixes of files of points, in small letters; raw rows may have any other."""
+_FORMATS = {".pcd": pcd.header, ".ply": ply.header}
+
+
+def point_source(path: DataPath, columns: tuple[str, ...]) -> PointSource:
+    """The source of a file of points, by the suffix of its name.
+
+    Args:
+        path: a .pcd, .ply or .npy file; all others are raw rows, as nuScenes' .pcd.bin are.
+        columns: the values of a point in files that do not state them (`row_layout`): raw rows and .npy.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return NpyPoints(path, columns)
+    return HeadedPoints(path) if suffix in _FORMATS else RawPoints(path, columns)
+
+
+@dataclass(frozen=True)
+class CloudFile:
+    """A file of points.
+
+    Args:
+        path: the file.
+    """
+
+    path: DataPath
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def open(self) -> BinaryIO:
+        """A stream of the file's bytes.
+
+        Raises:
+            OSError: if it cannot be opened or is not a regular file: opening a pipe would wait for its other end.
+        """
+        if isinstance(self.path, Path):
+            require_file(self.path)
+        return self.path.open("rb")
+
+    def content(self) -> bytes:
+        """The bytes of the file.
+
+        Raises:
+            OSError: as `open`, or if it cannot be read.
+            DatasetError: DAT006 if it is larger than MOST_BYTES.
+        """
+        with self.open() as stream:
+            size = stream.seek(0, os.SEEK_END)
+            if size > MOST_BYTES:
+                raise DatasetError(
+                    "DAT006",
+                    f"{self.path}: {size} bytes are too many for one sweep; at most {MOST_BYTES} are read",
+                    "split accumulated clouds into sweeps, or leave the frame out",
+                )
+            stream.seek(0)
+            return stream.read()
+
+
+@dataclass(frozen=True)
+class RawPoints(CloudFile):
+    """A file of rows, one per point.
+
+    Args:
+        path: the file.
+        layout: all values of a row in file order, as `row_layout` reads them: names of little-endian float32, unless
+            they state a unit or a type.
+    """
+
+    layout: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all values of a row, in file order.
+
+        Raises:
+            DatasetError: DAT010 on a malformed layout.
+        """
+        return row_layout(self.layout).names
+
+    def read(self, columns: Sequence[str]) -> NDArray[np.float32]:
+        """(N,len(columns)) values of the file.
+
+        Raises:
+            OSError: if it cannot be read.
+            DatasetError: DAT006 if its size is not a multiple of the size of a point, or if it is another format or
+                too large.
+        """
+        raw, layout = self.content(), row_layout(self.layout)
+        for suffix, magic in ((".pcd", pcd.MAGIC), (".ply", ply.MAGIC), (".npy", npy.MAGIC)):
+            if raw.startswith(magic):
+                raise DatasetError(
+                    "DAT006", f"{self.path}: holds no raw points, but a {suffix} file", f"rename it to end in {suffix}"
+                )
+        left = len(raw) % layout.point_bytes
+        if left:
+            raise DatasetError(
+                "DAT006",
+                f"{self.path}: {len(raw)} bytes are not a whole number of points of {len(layout.columns)} values "
+                f"({layout.point_bytes} bytes): {left} bytes are left over",
+                "the file is truncated, or its points have another number of values: fetch it again, or state them "
+                "(--columns)",
+            )
+        return layout.rows(raw, columns)
+
+
+@dataclass(frozen=True)
+class NpyPoints(CloudFile):
+    """A NumPy array with one row per point.
+
+    Args:
+        path: the file.
+        layout: all values of a row, as in `RawPoints`; types are those of the array.
+    """
+
+    layout: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all values of a row.
+
+        Raises:
+            DatasetError: DAT010 on a malformed layout.
+        """
+        return row_layout(self.layout).names
+
+    def read(self, columns: Sequence[str]) -> NDArray[np.float32]:
+        """(N,len(columns)) values of the file.
+
+        Raises:
+            OSError: if it cannot be read.
+            DatasetError: DAT006 if it is truncated, too large or no array with as many columns.
+        """
+        layout = row_layout(self.layout)
+        values = npy.rows(self.content(), len(layout.columns), self.name)
+        return layout.joined([values[:, layout.names.index(name)] for name in columns], columns)
+
+
+@dataclass(frozen=True)
+class HeadedPoints(CloudFile):
+    """A .pcd or .ply file.
+
+    Its columns are x, y and z, and intensity, ring and time_s if it has them. Times of unknown units are not used.
+
+    Args:
+        path: the file.
+    """
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that the header states.
+
+        Raises:
+            DatasetError: DAT004 if the file cannot be read, DAT006 on a malformed header.
+        """
+        try:
+            with self.open() as stream:
+                return self._header(stream.read(HEAD_BYTES)).columns
+        except READ_ERRORS as error:
+            raise unreadable("LiDAR file", self.name, error) from error
+
+    def read(self, columns: Sequence[str]) -> NDArray[np.float32]:
+        """(N,len(columns)) values of the file.
+
+        Raises:
+            OSError: if it cannot be read.
+            DatasetError: DAT006 if it is truncated, malformed or too large.
+            BackendError: BCK005 if the package is missing that decompresses it.
+        """
+        raw = self.content()
+        return self._header(raw[:HEAD_BYTES]).rows(raw, columns, self.name)
+
+    def _header(self, head: bytes) -> Header:
+        return _FORMATS[self.path.suffix.lower()](head, self.name)

@@ -1,0 +1,85 @@
+"""Ground truth from the rows of KITTI's label files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.datasets.io import read_points
+from pointsam.datasets.kitti.files import Calibration
+from pointsam.datasets.kitti.labels import LabelRow
+from pointsam.geometry.boxes import truth_from_boxes
+from pointsam.geometry.projection import Projection, project
+from pointsam.taxonomy import BACKGROUND, KITTI, LabelMapping
+from pointsam.types import NO_INSTANCE, Boxes, Frame, PointLabels, PointTruth
+
+VOID_RING_M = 0.3
+"""Boxes of cars end 0.2 to 0.4 m before the near face of the car: points so close to a box are void."""
+
+VISIBILITY = ("largely hidden", "partly hidden", "visible")
+_CLASSES = LabelMapping(
+    KITTI, {"Car": "car", "Truck": "truck", "Tram": "tram", "Pedestrian": "pedestrian", "Cyclist": "cyclist"}
+)
+
+
+def boxes_of(rows: Sequence[LabelRow], calibration: Calibration, tokens: Sequence[str]) -> Boxes:
+    """The rows that are boxes, in the LiDAR frame. Types without a class are void.
+
+    Args:
+        rows: rows of a frame, regions among them.
+        calibration: of the frame.
+        tokens: a token for each row.
+    """
+    objects = [(row, token) for row, token in zip(rows, tokens, strict=True) if not row.is_region]
+    lidar_SE3_rect = calibration.rect_SE3_lidar.inverse()
+    poses = [lidar_SE3_rect @ row.rect_SE3_box() for row, _ in objects]
+    size_hwl_m = np.array([row.size_hwl_m for row, _ in objects]).reshape(-1, 3)
+    return Boxes(
+        center_m=np.array([pose.translation_m for pose in poses]).reshape(-1, 3),
+        size_lwh_m=size_hwl_m[:, ::-1],
+        rotation=np.array([pose.rotation for pose in poses]).reshape(-1, 3, 3),
+        class_id=np.array([_CLASSES.class_id(row.kind) for row, _ in objects], dtype=np.uint8),
+        token=tuple(token for _, token in objects),
+    )
+
+
+def visibility_of(rows: Sequence[LabelRow]) -> NDArray[np.int8]:
+    """(M,) index in VISIBILITY of the boxes among the rows, -1 where it is unknown."""
+    return np.array([2 - row.occluded for row in rows if not row.is_region], dtype=np.int8)
+
+
+def points_of(frame: Frame, boxes: Boxes, rows: Sequence[LabelRow]) -> PointTruth:
+    """Ground truth of the points of a frame.
+
+    A point is void if it is within VOID_RING_M of a box, if its pixel is in a region, or if the camera does not see it:
+    nothing was annotated there.
+
+    Args:
+        frame: the frame, with one camera.
+        boxes: its boxes.
+        rows: its rows, regions among them.
+
+    Raises:
+        DatasetError: as `pointsam.datasets.io.read_points`.
+    """
+    xyz = read_points(frame.sweep)
+    seen = project(xyz, frame, frame.cameras[0])
+    truth = truth_from_boxes(xyz, boxes, VOID_RING_M)
+    labelled = seen.valid & (truth.labels.class_id != BACKGROUND)
+    labels = PointLabels(
+        np.where(labelled, truth.labels.instance_id, np.int32(NO_INSTANCE)),
+        np.where(labelled, truth.labels.class_id, np.uint8(BACKGROUND)),
+    )
+    return PointTruth(labels, ~labelled & (truth.void | _in_region(seen, rows) | ~seen.valid), truth.source)
+
+
+def _in_region(seen: Projection, rows: Sequence[LabelRow]) -> NDArray[np.bool_]:
+    inside = np.zeros(len(seen.valid), dtype=bool)
+    u, v = seen.uv_px.T
+    for row in rows:
+        if row.is_region:
+            left, top, right, bottom = row.box_xyxy_px
+            inside |= (u >= left) & (u <= right) & (v >= top) & (v <= bottom)
+    return inside
