@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from tokenize import TokenError
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def rows(raw: bytes, width: int, source: str) -> AnyArray:
         raise malformed(source, "it has no header of a NumPy array")
     try:
         values: AnyArray = np.load(io.BytesIO(raw), allow_pickle=False)
-    except (LookupError, ValueError, EOFError, SyntaxError, TypeError, OverflowError) as error:
+    except (LookupError, ValueError, EOFError, SyntaxError, TypeError, OverflowError, TokenError) as error:
         raise malformed(source, f"it is no array of NumPy ({error})") from error
     if values.dtype.kind not in "fiu" or values.ndim != 2:
         shape = f"shape {values.shape} and type {values.dtype}"
