@@ -11,7 +11,7 @@ from pathlib import Path
 from pipelines.data import AS_FOUND, DataSpec, Reading
 from pipelines.documents import ClustersDocument, MasksDocument
 from pipelines.made_by import note_other_code
-from pointsam.base.errors import ChangedSourceError, DatasetError, QuarantinedError, SchemaError
+from pointsam.base.errors import CalibrationError, ChangedSourceError, DatasetError, QuarantinedError, SchemaError
 from pointsam.base.remote import DataPath, is_folder
 from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.datasets import read_frame
@@ -169,15 +169,21 @@ class OpenedRun:
     def require_unchanged(self, frame_id: str, images: bool = False) -> None:
         """Compare the files of a frame with those that its labels were made of.
 
+        A frame that cannot be read is not compared.
+
         Args:
             frame_id: the frame.
             images: whether to compare the images and the masks too; else the sweeps only.
 
         Raises:
             ChangedSourceError: DAT013 naming the file.
-            SchemaError, StoreError, DatasetError: as `masks`, and what reading the frame raises.
+            SchemaError, StoreError: as `masks`.
         """
-        frame, made = read_frame(self.truth, frame_id), self.labels.sources("clusters", frame_id)
+        try:
+            frame = read_frame(self.truth, frame_id)
+        except (DatasetError, CalibrationError):  # what needs the frame reports it
+            return
+        made = self.labels.sources("clusters", frame_id)
         require_unchanged(made, frame, "clusters")
         if images:
             masks = self.masks.labels.sources("masks", frame_id)
@@ -196,6 +202,7 @@ def open_run(
     masks_from: Path | None = None,
     reading: Reading = AS_FOUND,
     mapping: Path | None = None,
+    noted: bool = False,
 ) -> OpenedRun:
     """Open a finished run with its data and the calibration that it used.
 
@@ -205,6 +212,7 @@ def open_run(
         masks_from: folder of the masks that the clusters were made from, None for `out`.
         reading: how the data set is read; what is left out is as in the run.
         mapping: a mapping file whose `truth` is used in place of the run's.
+        noted: whether the caller has printed a note on other code already.
 
     Raises:
         StoreError: OUT004 if there are no clusters.
@@ -214,7 +222,8 @@ def open_run(
     """
     labels = Labels(out)
     document = labels.document(ClustersDocument)
-    note_other_code(labels, "clusters")
+    if not noted:
+        note_other_code(labels, "clusters")
     root = root or labels.data_root("clusters")
     if root is None or not is_folder(root):
         raise DatasetError("DAT001", f"the data of {out} are not at {root}", "pass their root: --data or DATA")

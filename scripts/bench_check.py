@@ -60,14 +60,21 @@ def link_files(root, seed):
     return len(keys)
 
 
+def cpu_seconds():
+    """CPU time of the calls so far."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def measure(root):
     """Seconds and peak resident MB of one call, and its last lines."""
-    before = time.perf_counter()
+    before, used = time.perf_counter(), cpu_seconds()
     command = [sys.executable, "-m", "pipelines.cli.label", "check", str(root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - before
     peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return f"{seconds:.1f} s, {peak_mb:.0f} MB at most so far, exit {done.returncode}: {done.stdout.strip()[-400:]}"
+    cost = f"{seconds:.1f} s ({cpu_seconds() - used:.1f} s of CPU), {peak_mb:.0f} MB at most so far"
+    return f"{cost}, exit {done.returncode}: {done.stdout.strip()[-400:]}"
 
 
 def main():

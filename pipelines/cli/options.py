@@ -30,16 +30,14 @@ _C = TypeVar("_C", bound="Callable[..., object] | click.Command")
 
 
 class LocalPath(click.Path):
-    """A path of this machine. A URL is refused, which would become a folder of that name, and an empty path, as of an
-    unset variable of a shell, which would be the current folder.
+    """A path of this machine.
+
+    A URL is refused, because it would become a folder of that name, and an empty path, as of an unset variable of a
+    shell, because it would be the current folder.
     """
 
     def convert(self, value: str | PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """The path.
-
-        Raises:
-            click.BadParameter: on anything else.
-        """
+        """The path."""
         if not str(value).strip():
             self.fail("the path is empty; the current folder is '.'", param, ctx)
         if "\0" in str(value):

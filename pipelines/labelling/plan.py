@@ -49,7 +49,8 @@ class Plan:
         workers = " and ".join(f"{count} workers for {stage}" for stage, count in self.workers.items())
         cost = "time and disk are not known, because no frame could be measured (nothing was written)"
         if self.hours is not None:
-            time = f"{self.hours:.1f} hours" if self.hours >= 1 else f"{self.hours * 60:.1f} minutes"
+            units = (("hours", 1), ("minutes", 60), ("seconds", 3600))
+            time = next(f"{self.hours * n:.1f} {unit}" for unit, n in units if self.hours * n >= 1 or n == 3600)
             cost = (
                 f"about {time} with {workers} and {self.megabytes:.1f} MB of disk "
                 f"(measured on frame {self.probe}; nothing was written)"
@@ -99,8 +100,12 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
     failures = {frame_id: why for summary in done for frame_id, why in summary.failures.items()}
     notes = tuple(f"the measured frame is quarantined: {why}" for why in failures.values())
     if len(readable) < len(sampled):
-        lacking = f"{len(sampled) - len(readable)} of {len(sampled)} frames"
-        notes = (f"{lacking} {'that were sampled ' * (len(sampled) < len(frames))}lack files that are read", *notes)
+        sample = " that were sampled" if len(sampled) < len(frames) else ""
+        lacking = f"{len(sampled) - len(readable)} of {len(sampled)} frames{sample}"
+        notes = (
+            f"{lacking} lack files that are read, and take no time",
+            *notes,
+        )
     good = None if failures else share * len(readable) / len(sampled)
     return Plan(
         frames=share,

@@ -113,7 +113,7 @@ def draw_labels(
     """
     from pointsam.report.compose import draw_frame
 
-    run = open_run(out, data, masks_from, reading)
+    run = open_run(out, data, masks_from, reading, noted=True)  # by `frame_summary`
     parts = read_parts(run, frame_id)
     picture = draw_frame(
         parts.frame,

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pipelines.data import AS_FOUND, Reading
 from pipelines.documents import ClustersDocument
-from pipelines.opened import OpenedRun, note_unfinished, open_run
+from pipelines.opened import OpenedRun, open_run
 from pipelines.review.image_quality import image_quality
 from pipelines.review.page_folder import page_folder, require_replaceable
 from pipelines.review.parts import Parts, read_parts
@@ -62,7 +62,7 @@ class WrittenPage:
     Args:
         path: its file.
         notes: frames and objects that were not scored, and why.
-        whole: whether all frames with ground truth could be scored.
+        whole: whether all chosen frames are shown, and all frames with ground truth could be scored.
     """
 
     path: Path
@@ -101,7 +101,6 @@ def write_report(
             every shown frame have changed; and what reading raises.
     """
     run = open_run(out, data, masks_from, reading, mapping)
-    note_unfinished(run.labels, "clusters")
     require_replaceable(dest, overwrite, run.folders())
     _ = run.masks  # refuse other masks before anything is scored
     scores: dict[str, float] = {}
@@ -142,7 +141,8 @@ def write_report(
         notes += [f"a frame is not shown: {error.message}" for error in changed]
         content = _page(run, report, masks, figures, len(good), notes)
         (folder / "index.html").write_text(content, encoding="utf-8")
-    return WrittenPage(dest / "index.html", tuple(notes), report is None or not report.not_scored)
+    whole = not changed and (report is None or not report.not_scored)
+    return WrittenPage(dest / "index.html", tuple(notes), whole)
 
 
 def choose(frame_ids: Sequence[str], scores: dict[str, float], count: int) -> list[tuple[str, str]]:

@@ -64,7 +64,7 @@ def calibrate(
 
     Args:
         data: the data set, with the calibration to check.
-        masks_from: output folder whose masks are used.
+        masks_from: output folder whose masks are used; of an unfinished run, the frames that have masks.
         config: how the masks are painted.
         dest: the JSON file.
         most_frames: largest number of frames of a rig, spread evenly over its recordings; frames that labelling would
@@ -81,7 +81,7 @@ def calibrate(
     """
     require_free(dest, overwrite)
     masks, dataset = open_masks(masks_from, data)
-    rigs, failed = _rigs(dataset, [frame_id for _, frame_id in masks.labels.selection("masks")])
+    rigs, failed = _rigs(dataset, masks.labels.frame_ids("masks"))
     chosen = {rig: evenly(ids, most_frames) for rig, ids in rigs.items()}
     found, shown = dict[str, RigResult](), False
     with progress(total=sum(map(len, chosen.values())), desc="calibrate", unit="frame") as bar:

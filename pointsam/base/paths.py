@@ -81,7 +81,7 @@ def name_problem(name: str) -> str:
         return "it is absolute"
     if "\\" in name:
         return "it holds a backslash"
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+    if not name.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
         return "it holds a control character or a lone surrogate"
     for part in name.split("/"):
         if part in ("", ".", ".."):

@@ -122,10 +122,17 @@ def check(
                     findings += _of_frame(Probe(frame, dataset), surveys, unreadable)
             progress()
         findings += _of_scene(frames)
-    findings += unreadable.findings()
+    findings = [*_once(findings), *unreadable.findings()]
     findings += [Finding(rule, problem) for rule, survey in surveys for problem in survey.problems()]
     findings.sort(key=lambda found: RULES.index(found.rule))
     return CheckResult(len(frame_ids), len(opened), len(unreadable.frames.intersection(opened)), tuple(findings))
+
+
+def _once(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Findings that are equal, such as those of one camera in several frames, become one."""
+    for found, count in Counter(findings).items():
+        problem = found.problem
+        yield found if count == 1 else Finding(found.rule, Problem(problem.where, f"{problem.what} ({count} times)"))
 
 
 def _of_frame(probe: Probe, surveys: Sequence[tuple[Rule, Survey]], unreadable: _Unreadable) -> Iterator[Finding]:

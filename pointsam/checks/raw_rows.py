@@ -20,11 +20,9 @@ _DIFFERENT, _UNLIKE = 0.02, 5
 are neither multiple nor part of the right one it is."""
 _CLEAR = 1.3
 """A wider row must have so many times the variance between columns of a narrower one."""
-_REPEATS = 0.4
-"""Fraction of the largest variance from which on the stated width is kept although a multiple of it has more."""
 _PLAUSIBLE = (1e-6, 1e5)
 """Sizes of the values of a cloud."""
-_MOST = 0.9
+_MOST, _FEWEST = 0.9, 0.01
 _LARGEST_INTEGER = 1 << 24
 _PRINTABLE = np.isin(np.arange(256), [9, 10, 13, *range(32, 127)])
 _FARTHEST = 150.0
@@ -78,11 +76,12 @@ def guess(raw: bytes, names: Sequence[str]) -> Guess | None:
     if kind != "<f4":
         return Guess(f"holds {_WORDS[kind]}", _columns(values, likely_width(values) or stated, kind))
     width = likely_width(values, stated)
-    if width is not None and width != stated:
-        return Guess(f"looks like {width} values per point", _columns(values, width, kind))
-    if tuple(names[:3]) != XYZ:
-        return None
-    return _other_order(values[: len(values) - len(values) % stated].reshape(-1, stated))
+    rows = values[: len(values) - len(values) % stated].reshape(-1, stated)
+    if width not in (None, stated):
+        returned = rows[rows[:, :3].any(axis=1)]  # a regular pattern of rows without values looks like wider rows
+        if len(returned) == len(rows) or likely_width(returned.ravel(), stated) != stated:
+            return Guess(f"looks like {width} values per point", _columns(values, width, kind))
+    return _other_order(rows) if tuple(names[:3]) == XYZ else None
 
 
 def kind_of(raw: bytes) -> Kind | None:
@@ -169,17 +168,24 @@ def likely_width(values: Values, stated: int | None = None) -> int | None:
     other = max(between[k] for k in _WIDTHS if math.gcd(k, width) == 1)
     if best < _DIFFERENT or best < _UNLIKE * other:
         return None
-    if stated in between and width % stated == 0 and between[stated] > _REPEATS * best:
+    if stated in between and width % stated == 0:
         return 2 * stated if _alternate(values, stated) else stated
     return width
 
 
 def _alternate(values: Values, width: int) -> bool:
-    """Whether every other row holds no position: its x or y is small or integral, that of the rows between is not."""
+    """Whether every other row holds no position: its x or y is small or integral, that of the rows between is not.
+
+    Rows where nothing returned, which are 0 here, do not count.
+    """
     rows = values[: len(values) - len(values) % (2 * width)].reshape(-1, 2, width)[:, :, :2]
-    slight = (np.abs(rows) <= 1.5).mean(axis=0) > _MOST
-    integral = (rows == np.round(rows)).mean(axis=0) > _MOST
-    odd = slight | integral
+    odd = []
+    for phase in (rows[:, 0], rows[:, 1]):
+        returned = phase[phase.any(axis=1)]
+        if len(returned) < _FEWEST * len(phase):
+            return False
+        slight = (np.abs(returned) <= 1.5).mean(axis=0) > _MOST
+        odd.append(slight | ((returned == np.round(returned)).mean(axis=0) > _MOST))
     return bool((odd[0] != odd[1]).any())
 
 

@@ -136,6 +136,14 @@ class HasUnknownClasses(Protocol):
 
 
 @runtime_checkable
+class HasCategories(Protocol):
+    """A data set whose ground truth has finer names than its classes, as nuScenes has categories and KITTI types."""
+
+    def with_categories(self, names: Sequence[str]) -> Dataset:
+        """The data set with these names as further classes, after its own; names that it lacks are left out."""
+
+
+@runtime_checkable
 class HasKnownClasses(Protocol):
     """A data set that names the classes of its ground truth otherwise than its taxonomy."""
 

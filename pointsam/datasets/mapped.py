@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.remote import DataPath
-from pointsam.datasets.base import Dataset
+from pointsam.datasets.base import Dataset, HasCategories
 from pointsam.datasets.truth2d import ImageTruth, image_truth
 from pointsam.taxonomy import BACKGROUND, LabelMapping, Taxonomy
 from pointsam.types import NO_INSTANCE, Boxes, CameraView, Frame, PointLabels, PointTruth, Sweep
@@ -23,6 +23,10 @@ def with_classes(dataset: Dataset, taxonomy: Taxonomy) -> Dataset:
         dataset: a data set with its own classes.
         taxonomy: classes of the run, with their `truth`.
     """
+    classes = LabelMapping(dataset.taxonomy, {name: name for name in dataset.taxonomy.names})
+    finer = [name for name in taxonomy.truth or () if not classes.lists(name)]
+    if finer and isinstance(dataset, HasCategories):
+        dataset = dataset.with_categories(finer)
     own = dataset.taxonomy.names
     same = own == taxonomy.names and targets(dataset.taxonomy, taxonomy) == list(range(len(own)))
     return dataset if same else MappedDataset(dataset, taxonomy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pointsam.base.errors import DatasetError, NothingToScoreError, PointSamError, SchemaError
+from pointsam.base.errors import CalibrationError, DatasetError, NothingToScoreError, PointSamError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.mapped import MappedDataset, truth_notes, with_classes
@@ -54,8 +54,7 @@ def evaluate_labels(
             continue
         found = labels.labels(frame.frame_id)
         try:
-            made = labels.sources("clusters", frame.frame_id)
-            require_unchanged(made, dataset.frame(frame.frame_id), "clusters")
+            _require_unchanged(labels, dataset, frame.frame_id)
             true = dataset.point_truth(frame.frame_id, truth)
             if true is None:
                 if truth is not None and not without_truth:
@@ -95,6 +94,15 @@ def evaluate_labels(
         tuple(scored),
         tuple(truth_notes(dataset)),
     )
+
+
+def _require_unchanged(labels: Labels, dataset: Dataset, frame_id: str) -> None:
+    """Refuse a sweep that has changed since it was labelled; a frame that cannot be read is not compared."""
+    try:
+        frame = dataset.frame(frame_id)
+    except (DatasetError, CalibrationError):  # ground truth of points may need no frame
+        return
+    require_unchanged(labels.sources("clusters", frame_id), frame, "clusters")
 
 
 def require_some_truth(dataset: Dataset) -> None:

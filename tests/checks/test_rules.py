@@ -169,14 +169,19 @@ def firing(rows, beams):
         lambda rows: rows * [1, 1, 1, 1 / 255, 0],
         lambda rows: np.where(np.arange(len(rows))[:, None] % 5 < 2, rows, 0),
         lambda rows: np.where(np.arange(len(rows))[:, None] % 5 < 2, rows, np.nan),
+        lambda rows: np.where(np.arange(len(rows))[:, None] % 2, rows, np.nan),
+        lambda rows: np.where(np.arange(len(rows))[:, None] % 3, rows, 0),
+        lambda rows: np.where(np.arange(len(rows))[:, None] % 3, np.nan, rows),
         lambda rows: rows - [0, 0, 10, 0, 0],
         lambda rows: rows[:200],
         lambda rows: np.round(rows, 2),
     ],
 )
-def test_clouds_differ(scene, change):
+@pytest.mark.parametrize("width", [4, 5])
+def test_clouds_differ(scene, change, width):
     """Orders of firing, intensities of other ranges, rows where nothing returned, other mountings, few points."""
-    scene[0] = with_cloud(scene[0], change(cloud(8000)).astype("<f4"))
+    rows = change(cloud(8000))[:, :width]
+    scene[0] = with_cloud(scene[0], rows.astype("<f4"), COLUMNS[:width])
     assert [problem for problem in found(scene) if problem[0].startswith("cloud")] == []
 
 
@@ -283,6 +288,30 @@ def test_a_camera_mounted_on_its_side_by_less_than_60_degrees_is_no_mistake(scen
     mount = scene[0].cameras[0].ego_SE3_cam
     scene[0] = with_view(scene[0], ego_SE3_cam=SE3(mount.rotation @ turned, mount.translation_m))
     assert found(scene) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda pose: SE3(pose.rotation, 1000 * pose.translation_m), "with the translation in millimetres, "),
+        (lambda pose: SE3(np.eye(3), pose.translation_m), "with the axes of a camera (z forward), "),
+    ],
+)
+def test_a_camera_without_points_is_tried_with_the_usual_mistakes(scene, change, words):
+    (rule,) = (rule for rule in RULES if rule.id == "points-in-view")
+    scene[0] = with_view(scene[0], ego_SE3_cam=change(scene[0].cameras[0].ego_SE3_cam))
+    (problem,) = rule.of_frame(Probe(scene[0], NoSweeps()))
+    assert problem.where == "FRONT"
+    assert words in problem.what
+    assert int(problem.what.split(words)[1].split()[0]) > 200
+
+
+def test_a_lidar_that_no_camera_fits_is_tried_too(scene):
+    (rule,) = (rule for rule in RULES if rule.id == "points-in-view")
+    sweep = replace(scene[0].sweep, ego_SE3_lidar=SE3(np.eye(3), [0.0, 0, 1_800]))
+    problems = list(rule.of_frame(Probe(replace(scene[0], sweeps=(sweep,)), NoSweeps())))
+    assert [problem.where for problem in problems] == ["FRONT", "LEFT", "REAR"]
+    assert all("with the translation in millimetres of the LiDAR, " in problem.what for problem in problems)
 
 
 def test_a_camera_without_points(scene):

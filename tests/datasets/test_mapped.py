@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.kitti_root import CAR
+from helpers.nuscenes_root import CATEGORIES
 from helpers.training import make_world
 from PIL import Image
 
@@ -11,6 +13,7 @@ from pointsam import rle
 from pointsam.datasets.base import Dataset, HasDevkitVersion, HasLidarTokens, HasRectifiedCamera
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.datasets.mapped import MappedDataset, truth_notes, with_classes
+from pointsam.datasets.nuscenes.truth import panoptic_truth
 from pointsam.evaluate.images import ImageAccumulator
 from pointsam.taxonomy import BACKGROUND, ClassSpec, Taxonomy
 
@@ -111,3 +114,38 @@ def test_void_objects_of_images_are_not_counted(tmp_path, monkeypatch, plain):
     accumulator.add(found, masks)
     every = accumulator.result()[0]
     assert (every.num_objects, every.recall, every.num_masks, every.precision) == (1, 1.0, 2, 0.5)
+
+
+def test_truth_may_name_categories_of_nuscenes(plain, tmp_path):
+    """`static_object.bicycle_rack` is void in the ten classes; adults are pedestrians."""
+    truth = {"Static_object.bicycle_rack": "rack", "human.pedestrian.adult": "worker", "vehicle.zeppelin": "rack"}
+    own = Taxonomy("own", (ClassSpec("rack"), ClassSpec("worker"), ClassSpec("car")), truth)
+    mapped, frame_id = with_classes(plain, own), plain.frame_ids()[0]
+    found, true = mapped.boxes(frame_id).class_id.tolist(), plain.boxes(frame_id).class_id
+    names = [None if k == BACKGROUND else plain.taxonomy.names[k] for k in true]
+    expected = {None: 0, "pedestrian": 1, "car": 2}
+    assert found == [expected.get(name, BACKGROUND) for name in names]
+    assert mapped.unknown == ("vehicle.zeppelin",)
+    assert mapped.left_out() == {"bicycle": names.count("bicycle")}
+    points = mapped.point_truth(frame_id).labels.class_id
+    assert {0, 1, 2} <= set(points.tolist())
+    assert plain.boxes(frame_id).class_id.tolist() == true.tolist()  # the data set itself is unchanged
+    panoptic = panoptic_truth(np.array([13_001, 13_001, 2_001]), dict(enumerate(CATEGORIES)), mapped._dataset._classes)
+    assert [mapped._dataset.taxonomy.names[k] for k in panoptic.labels.class_id] == [
+        "Static_object.bicycle_rack",
+        "Static_object.bicycle_rack",
+        "human.pedestrian.adult",
+    ]
+
+
+def test_truth_may_name_types_of_kitti(tiny_kitti):
+    labels = tiny_kitti.path("label_2", "000000")
+    labels.write_text(CAR + CAR.replace("Car", "Van") + CAR.replace("Car", "Bus") + CAR.replace("Car", "Misc"))
+    own = Taxonomy("own", (ClassSpec("vehicle"), ClassSpec("bus")), {"car": "vehicle", "van": "vehicle"})
+    plain = Kitti(tiny_kitti.root)
+    mapped = with_classes(plain, own)
+    assert mapped.boxes("000000").class_id.tolist() == [0, 0, BACKGROUND, BACKGROUND]
+    whole = with_classes(plain, replace(own, truth={**own.truth, "Bus": "bus"}))
+    assert whole.boxes("000000").class_id.tolist() == [0, 0, 1, BACKGROUND]
+    assert dict(plain.unknown_classes(["000000"])) == {"Bus": 1}
+    assert dict(whole.unknown_classes(["000000"])) == {}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from helpers.training import make_labels, make_world
 from pipelines.data import DataSpec, Reading
 from pipelines.documents import ClustersDocument
 from pipelines.opened import open_labels, open_masks, open_run
-from pointsam.base.errors import DatasetError, SchemaError, StoreError
+from pointsam.base.errors import ChangedSourceError, DatasetError, SchemaError, StoreError
 from pointsam.calibration.perturb import Noise, perturb
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.store.document import DatasetId
@@ -168,7 +169,7 @@ class TestFilesThatChangedSinceTheyWereLabelled:
     def test_a_page_leaves_them_out(self, call, root, tmp_path, kind):
         path = self.change(root, kind)
         result = call("report", ("--dest", "PLACE"))
-        assert result.exit_code == 0, result.output
+        assert result.exit_code == 3, result.output
         assert f"{path} has changed since" in result.output
         assert str(path) in (tmp_path / "place" / "index.html").read_text()
         assert len(list((tmp_path / "place" / "frames").glob("*.js"))) == 1
@@ -179,6 +180,20 @@ class TestFilesThatChangedSinceTheyWereLabelled:
             path.write_bytes(path.read_bytes() + b"more")
         refused(call("report", ("--dest", "PLACE")), "DAT013", path.parent)
         assert not (tmp_path / "place").exists()
+
+
+def test_masks_of_an_image_of_another_size_are_refused(out, drive):
+    """Runs of 0.1.0 stored no digests; an image of another size would end the whole run with SCH003."""
+    masks, dataset = open_masks(out, DataSpec(drive[0]))
+    frame = dataset.frame(dataset.frame_ids()[0])
+    images = masks.images(frame.frame_id)
+    assert set(masks.checked_sources(frame, images)) == {"masks"}
+    view = frame.cameras[1]
+    smaller = replace(view, camera=replace(view.camera, width_px=view.camera.width_px - 1))
+    other = replace(frame, cameras=(frame.cameras[0], smaller, *frame.cameras[2:]))
+    with pytest.raises(ChangedSourceError, match=r"DAT013.*has changed since its masks") as caught:
+        masks.checked_sources(other, images)
+    assert view.source.name in caught.value.message
 
 
 def test_a_perturbed_run_and_a_clean_one_are_compared_on_the_same_objects(drive, out, turned):
@@ -198,7 +213,7 @@ def test_other_code_is_noted_by_every_command_that_reads(out, root, tmp_path, mo
         ("eval", (out, root)),
         ("export", (out, root, "--to", "openpcdet", "--dest", tmp_path / "export")),
         ("report", (out, root, "--dest", tmp_path / "page")),
-        ("inspect", (out, "0")),
+        ("inspect", (out, "0", "--png", tmp_path / "frame.png")),
         ("calibrate", (root, "--masks-from", out, "--dest", tmp_path / "calibration.json")),
         ("noise", (root, "--masks-from", out, "--out", tmp_path / "n", "--levels", "rotation=1", "--seeds", "1")),
     ]:

@@ -25,27 +25,34 @@ _AXES = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 def _others(pose: SE3) -> Iterator[tuple[str, SE3]]:
     """Transforms that a mounting may have been meant to be, with the mistake."""
     rotation, position = pose.rotation, pose.translation_m
-    yield "the inverse of its extrinsic", pose.inverse()
-    yield "its rotation transposed", SE3(rotation.T, position)
-    yield "its translation in millimetres", SE3(rotation, position / 1000)
-    yield "the axes of a camera (z forward)", SE3(rotation @ _AXES, position)
+    yield "the inverse of the extrinsic", pose.inverse()
+    yield "the rotation transposed", SE3(rotation.T, position)
+    yield "the translation in millimetres", SE3(rotation, position / 1000)
 
 
-def _likely(probe: Probe, view: CameraView, seen: int) -> str:
-    """The transform with which most points would be in the image; "" if none stands out."""
+def _likely(probe: Probe, view: CameraView, seen: int, of_lidar: bool) -> str:
+    """The transform with which most points would be in the image; "" if none stands out.
+
+    Args:
+        probe: the frame.
+        view: a camera without points.
+        seen: number of points in its image.
+        of_lidar: whether no camera sees points, so that the LiDAR may be wrong.
+    """
     frame, xyz = probe.frame, probe.points.xyz_lidar_m
     counts = {}
-    for what, pose in _others(view.ego_SE3_cam):
+    stated = view.ego_SE3_cam
+    turned = SE3(stated.rotation @ _AXES, stated.translation_m)
+    for what, pose in (*_others(stated), ("the axes of a camera (z forward)", turned)):
         if problem_of(pose) is not None:
             continue
         changed = replace(view, ego_SE3_cam=pose)
         counts[f"with {what}"] = int(project(xyz, frame, changed).valid.sum())
-    sweep = frame.sweep
-    for what, pose in _others(sweep.ego_SE3_lidar):
+    for what, pose in _others(frame.sweep.ego_SE3_lidar) if of_lidar else ():
         moved = _with_lidar(frame, pose)
-        counts[f"with {what} (of the LiDAR)"] = int(project(xyz, moved, view).valid.sum())
-    best = max(counts, key=lambda what: counts[what])
-    if counts[best] < max(_PLENTY * len(xyz), 10 * seen):
+        counts[f"with {what} of the LiDAR"] = int(project(xyz, moved, view).valid.sum())
+    best = max(counts, key=lambda what: counts[what], default="")
+    if not counts or counts[best] < max(_PLENTY * len(xyz), 10 * seen):
         return ""
     return f"; {best}, {counts[best]} would be"
 
@@ -58,10 +65,13 @@ def _check(probe: Probe) -> Iterator[Problem]:
     count = len(probe.points)
     if count < _ENOUGH:
         return
+    seen = {view.name: int(probe.projection(view).valid.sum()) for view in probe.frame.cameras}
+    none = max(seen.values(), default=0) < _FEW * count
     for view in probe.frame.cameras:
-        seen = int(probe.projection(view).valid.sum())
-        if seen < _FEW * count:
-            yield Problem(view.name, f"{seen} of {count} points are in its image{_likely(probe, view, seen)}")
+        points = seen[view.name]
+        if points < _FEW * count:
+            likely = _likely(probe, view, points, none)
+            yield Problem(view.name, f"{points} of {count} points are in its image{likely}")
 
 
 RULE = Rule(

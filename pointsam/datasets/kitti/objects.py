@@ -7,6 +7,7 @@ The ego frame is the LiDAR frame; frames have no time and no pose.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from pointsam.datasets.kitti.listing import (
     require_names,
     split_names,
 )
-from pointsam.datasets.kitti.truth import VISIBILITY, boxes_of, points_of, visibility_of
+from pointsam.datasets.kitti.truth import CLASSES, VISIBILITY, boxes_of, points_of, visibility_of, with_types
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import KITTI
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
@@ -53,6 +54,7 @@ class Kitti:
 
     name = "kitti"
     taxonomy = KITTI
+    _classes = CLASSES
     visibility_levels: tuple[str, ...] = VISIBILITY
 
     def __init__(self, root: DataPath, columns: tuple[str, ...] | None = None) -> None:
@@ -136,7 +138,7 @@ class Kitti:
         rows = self.label_rows(frame_id)
         if rows is None:
             return None
-        return boxes_of(rows, self._calibration(frame_id), [f"{frame_id}/{row.line}" for row in rows])
+        return boxes_of(rows, self._calibration(frame_id), [f"{frame_id}/{row.line}" for row in rows], self._classes)
 
     def rect_SE3_lidar(self, frame_id: str) -> SE3:
         """From the LiDAR frame to the frame of labels, the rectified frame of camera 0.
@@ -153,19 +155,28 @@ class Kitti:
             DatasetError: as `boxes`.
         """
         files, stem = self._place(frame_id)
-        return read_labels(files.labels.path(stem)) if stem in files.labels else None
+        path = files.labels.path(stem)
+        return read_labels(path) if path.is_file() else None
 
     @property
     def known_classes(self) -> tuple[str, ...]:
         """KITTI's types."""
         return KINDS
 
+    def with_categories(self, names: Sequence[str]) -> Kitti:
+        """The data set with some types of its label files as classes of their own, after KITTI's."""
+        other = copy.copy(self)
+        other._classes = with_types(names)
+        other.taxonomy = other._classes.taxonomy
+        return other
+
     def unknown_classes(self, frame_ids: Sequence[str]) -> Counter[str]:
         """Number of objects of each type that KITTI does not have. Frames whose labels cannot be read have none."""
         counts = Counter[str]()
         for frame_id in frame_ids:
             try:
-                counts += unknown_kinds(self.label_rows(frame_id) or ())
+                found = unknown_kinds(self.label_rows(frame_id) or ())
+                counts += Counter({kind: n for kind, n in found.items() if not self._classes.lists(kind)})
             except DatasetError:  # whoever reads the labels tells
                 continue
         return counts

@@ -154,10 +154,9 @@ class SemanticKitti:
                 more than a tenth has labels that SemanticKITTI does not have; as `frame` and `read_points`.
         """
         name, stem = self._parts(frame_id)
-        files = self._labels(name)
-        if stem not in files or source not in (None, "semantickitti"):
+        path = self._labels(name).path(stem)
+        if not path.is_file() or source not in (None, "semantickitti"):
             return None
-        path = files.path(stem)
         frame = self.frame(frame_id)
         xyz = read_points(frame.sweep)
         value = np.frombuffer(read_bytes(path, "label file"), dtype="<u1")

@@ -13,7 +13,7 @@ from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.remote import DataPath, read_bytes
 from pointsam.datasets.kitti import folders_in
 from pointsam.datasets.kitti.files import Calibration, read_calibration, sweep_at
-from pointsam.datasets.kitti.labels import NO_TRACK, LabelRow, SequenceLabels
+from pointsam.datasets.kitti.labels import LabelRow, SequenceLabels
 from pointsam.datasets.kitti.listing import IMAGES, SWEEPS, TEXTS, Listing, frame_number, natural
 from pointsam.datasets.kitti.oxts import read_poses
 from pointsam.geometry.se3 import SE3
@@ -167,10 +167,13 @@ class TrackingSequence:
                 continue
             tracks = [row.track for row in rows]
             for row in rows:
-                if row.track != NO_TRACK and not row.is_region and tracks.count(row.track) == 1:
+                if row.track >= 0 and not row.is_region and tracks.count(row.track) == 1:
                     keys.append((stem, row.track))
                     times.append(sweep.t_us)
                     centers.append((sweep.world_SE3_ego @ lidar_SE3_rect @ row.rect_SE3_box()).translation_m)
-        track = np.array([track for _, track in keys], dtype=np.int64)
+        index = {
+            track: k for k, track in enumerate(dict.fromkeys(track for _, track in keys))
+        }  # ids may be of any size
+        track = np.array([index[track] for _, track in keys], dtype=np.int64)
         found = velocities(np.array(centers).reshape(-1, 3), track, np.array(times, dtype=np.int64))
         return dict(zip(keys, found, strict=True))

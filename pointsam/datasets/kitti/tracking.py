@@ -12,6 +12,7 @@ neither neighbours nor past sweeps nor velocities.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from pointsam.datasets.kitti.files import COLUMNS
 from pointsam.datasets.kitti.labels import KINDS, LabelRow, unknown_kinds
 from pointsam.datasets.kitti.listing import TEXTS, Listing, composed, frame_parts, require_names, split_names
 from pointsam.datasets.kitti.sequence import TrackingSequence
-from pointsam.datasets.kitti.truth import VISIBILITY, boxes_of, points_of, visibility_of
+from pointsam.datasets.kitti.truth import CLASSES, VISIBILITY, boxes_of, points_of, visibility_of, with_types
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import KITTI
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
@@ -51,6 +52,7 @@ class KittiTracking:
 
     name = "kitti_tracking"
     taxonomy = KITTI
+    _classes = CLASSES
     visibility_levels: tuple[str, ...] = VISIBILITY
 
     def __init__(self, root: DataPath, columns: tuple[str, ...] | None = None) -> None:
@@ -145,7 +147,7 @@ class KittiTracking:
         rows = self.label_rows(frame_id)
         if rows is None:
             return None
-        return boxes_of(rows, self._place(frame_id)[0].calibration, _tokens(frame_id, rows))
+        return boxes_of(rows, self._place(frame_id)[0].calibration, _tokens(frame_id, rows), self._classes)
 
     def rect_SE3_lidar(self, frame_id: str) -> SE3:
         """From the LiDAR frame to the frame of labels, the rectified frame of camera 0.
@@ -169,12 +171,20 @@ class KittiTracking:
         """KITTI's types."""
         return KINDS
 
+    def with_categories(self, names: Sequence[str]) -> KittiTracking:
+        """The data set with some types of its label files as classes of their own, after KITTI's."""
+        other = copy.copy(self)
+        other._classes = with_types(names)
+        other.taxonomy = other._classes.taxonomy
+        return other
+
     def unknown_classes(self, frame_ids: Sequence[str]) -> Counter[str]:
         """Number of objects of each type that KITTI does not have. Frames whose labels cannot be read have none."""
         counts = Counter[str]()
         for frame_id in frame_ids:
             try:
-                counts += unknown_kinds(self.label_rows(frame_id) or ())
+                found = unknown_kinds(self.label_rows(frame_id) or ())
+                counts += Counter({kind: n for kind, n in found.items() if not self._classes.lists(kind)})
             except DatasetError:  # whoever reads the labels tells
                 continue
         return counts

@@ -12,25 +12,34 @@ from pointsam.datasets.kitti.files import Calibration
 from pointsam.datasets.kitti.labels import LabelRow
 from pointsam.geometry.boxes import truth_from_boxes
 from pointsam.geometry.projection import Projection, project
-from pointsam.taxonomy import BACKGROUND, KITTI, LabelMapping
+from pointsam.taxonomy import BACKGROUND, KITTI, ClassSpec, LabelMapping, Taxonomy
 from pointsam.types import NO_INSTANCE, Boxes, Frame, PointLabels, PointTruth
 
 VOID_RING_M = 0.3
 """Boxes of cars end 0.2 to 0.4 m before the near face of the car: points so close to a box are void."""
 
 VISIBILITY = ("largely hidden", "partly hidden", "visible")
-_CLASSES = LabelMapping(
+CLASSES = LabelMapping(
     KITTI, {"Car": "car", "Truck": "truck", "Tram": "tram", "Pedestrian": "pedestrian", "Cyclist": "cyclist"}
 )
 
 
-def boxes_of(rows: Sequence[LabelRow], calibration: Calibration, tokens: Sequence[str]) -> Boxes:
+def with_types(names: Sequence[str]) -> LabelMapping:
+    """Types of label files to classes, with some types as classes of their own, after KITTI's."""
+    finer = Taxonomy(KITTI.name, (*KITTI.classes, *(ClassSpec(name) for name in names)))
+    return LabelMapping(finer, {**CLASSES.classes, **{name: name for name in names}})
+
+
+def boxes_of(
+    rows: Sequence[LabelRow], calibration: Calibration, tokens: Sequence[str], classes: LabelMapping = CLASSES
+) -> Boxes:
     """The rows that are boxes, in the LiDAR frame. Types without a class are void.
 
     Args:
         rows: rows of a frame, regions among them.
         calibration: of the frame.
         tokens: a token for each row.
+        classes: types to classes.
     """
     objects = [(row, token) for row, token in zip(rows, tokens, strict=True) if not row.is_region]
     lidar_SE3_rect = calibration.rect_SE3_lidar.inverse()
@@ -40,7 +49,7 @@ def boxes_of(rows: Sequence[LabelRow], calibration: Calibration, tokens: Sequenc
         center_m=np.array([pose.translation_m for pose in poses]).reshape(-1, 3),
         size_lwh_m=size_hwl_m[:, ::-1],
         rotation=np.array([pose.rotation for pose in poses]).reshape(-1, 3, 3),
-        class_id=np.array([_CLASSES.class_id(row.kind) for row, _ in objects], dtype=np.uint8),
+        class_id=np.array([classes.class_id(row.kind) for row, _ in objects], dtype=np.uint8),
         token=tuple(token for _, token in objects),
     )
 

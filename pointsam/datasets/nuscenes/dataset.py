@@ -7,7 +7,9 @@ the data set is opened. A wrong pose or camera, or a missing key sweep, is an er
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -27,7 +29,7 @@ from pointsam.datasets.nuscenes.table_problems import table_problems, unknown_ca
 from pointsam.datasets.nuscenes.truth import CATEGORIES, lidarseg_truth, panoptic_truth, read_lidarseg, read_panoptic
 from pointsam.datasets.nuscenes.versions import LABEL_TABLES, find_version, table_path
 from pointsam.geometry.boxes import truth_from_boxes
-from pointsam.taxonomy import NUSCENES
+from pointsam.taxonomy import NUSCENES, ClassSpec, LabelMapping, Taxonomy
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
 NEIGHBOURS = (-1, 1)
@@ -56,6 +58,7 @@ class NuScenes:
 
     name = "nuscenes"
     taxonomy = NUSCENES
+    _classes = CATEGORIES
     visibility_levels: tuple[str, ...] = VISIBILITY
 
     def __init__(
@@ -155,7 +158,7 @@ class NuScenes:
         in_world = (self._exposures.pose("boxes", "sample_annotation", row) for row in range(rows.start, rows.stop))
         poses = [lidar_SE3_world @ world_SE3_box for world_SE3_box in in_world]
         names = self._index.strings("categories", "name").to_pylist()
-        classes = [CATEGORIES.class_id(names[c]) for c in self._index.numbers("boxes", "category")[rows]]
+        classes = [self._classes.class_id(names[c]) for c in self._index.numbers("boxes", "category")[rows]]
         return Boxes(
             center_m=np.array([pose.translation_m for pose in poses]).reshape(-1, 3),
             size_lwh_m=self._box_sizes(rows),
@@ -216,14 +219,14 @@ class NuScenes:
         xyz = read_points(self._exposures.sweep(self._key_sweep(frame_id)))
         if boxes is None:
             return panoptic_truth(
-                read_panoptic(self._exposures.file(panoptic, "panoptic"), len(xyz)), self._category_names
+                read_panoptic(self._exposures.file(panoptic, "panoptic"), len(xyz)), self._category_names, self._classes
             )
         if not lidarseg:
             return truth_from_boxes(xyz, boxes)
         category = read_lidarseg(self._exposures.file(lidarseg, "lidarseg"), len(xyz))
         box_category = self._index.numbers("boxes", "category")[self._box_rows(frame_id)]
         numbers = self._index.numbers("categories", "index")[box_category]
-        return lidarseg_truth(category, self._category_names, xyz, boxes, numbers)
+        return lidarseg_truth(category, self._category_names, xyz, boxes, numbers, self._classes)
 
     @property
     def known_classes(self) -> tuple[str, ...]:
@@ -232,7 +235,22 @@ class NuScenes:
 
     def unknown_classes(self, frame_ids: Sequence[str]) -> Mapping[str, int]:
         """Categories that nuScenes does not have -> number of boxes in some frames."""
-        return unknown_categories(self._index, [self._sample(frame_id) for frame_id in frame_ids])
+        found = unknown_categories(self._index, [self._sample(frame_id) for frame_id in frame_ids])
+        return {name: count for name, count in found.items() if not self._classes.lists(name)}
+
+    def with_categories(self, names: Sequence[str]) -> NuScenes:
+        """The data set with some categories as classes of their own, after the ten."""
+        finer = Taxonomy(self.name, (*NUSCENES.classes, *(ClassSpec(name) for name in names)))
+        wanted = LabelMapping(finer, {name: name for name in names})
+        here = {
+            category for category in self._index.strings("categories", "name").to_pylist() if wanted.lists(category)
+        }
+        found = sorted({wanted.class_id(category) for category in here})
+        other = copy.copy(self)
+        other.taxonomy = replace(finer, classes=(*NUSCENES.classes, *(finer.classes[k] for k in found)))
+        classes = {category: finer.names[wanted.class_id(category)] for category in here}
+        other._classes = LabelMapping(other.taxonomy, {**CATEGORIES.classes, **classes})
+        return other
 
     def table_problems(self) -> Iterator[TableProblem]:
         """Unknown sensors, distortion coefficients, and samples whose time is not that of their sweep."""

@@ -117,7 +117,9 @@ def _fitting(path: DataPath, labels: NDArray[np.int32], num_points: int) -> NDAr
     return labels
 
 
-def panoptic_truth(labels: NDArray[np.int32], category_names: Mapping[int, str]) -> PointTruth:
+def panoptic_truth(
+    labels: NDArray[np.int32], category_names: Mapping[int, str], classes: LabelMapping = CATEGORIES
+) -> PointTruth:
     """Ground truth from panoptic labels.
 
     Things of the ten classes are instances. Void are all other categories that are not `STUFF`, and points of a thing
@@ -126,11 +128,12 @@ def panoptic_truth(labels: NDArray[np.int32], category_names: Mapping[int, str])
     Args:
         labels: (N,) category index * 1000 + instance.
         category_names: name of the category of each index.
+        classes: categories to classes.
 
     Raises:
         DatasetError: DAT011 on an index without category.
     """
-    class_id, stuff = _semantics(labels // _INSTANCES_PER_CATEGORY, category_names)
+    class_id, stuff = _semantics(labels // _INSTANCES_PER_CATEGORY, category_names, classes)
     thing = (class_id != BACKGROUND) & (labels % _INSTANCES_PER_CATEGORY > 0)
     instance_id = np.full(len(labels), NO_INSTANCE, dtype=np.int32)
     instance_id[thing] = np.unique(labels[thing], return_inverse=True)[1].reshape(-1)
@@ -143,6 +146,7 @@ def lidarseg_truth(
     xyz_lidar_m: FloatArray,
     boxes: Boxes,
     box_category: IntArray,
+    classes: LabelMapping = CATEGORIES,
 ) -> PointTruth:
     """Ground truth from categories of points and boxes, as the panoptic labels were made.
 
@@ -155,11 +159,12 @@ def lidarseg_truth(
         xyz_lidar_m: (N,3) points, metres, LiDAR frame.
         boxes: M boxes, LiDAR frame.
         box_category: (M,) category index of each box.
+        classes: categories to classes.
 
     Raises:
         DatasetError: DAT011 on an index without category.
     """
-    class_id, stuff = _semantics(category, category_names)
+    class_id, stuff = _semantics(category, category_names, classes)
     point, box = box_members(xyz_lidar_m, boxes)
     same = (category[point] == box_category[box]) & (class_id[point] != BACKGROUND)
     point, box = point[same], box[same]
@@ -170,7 +175,7 @@ def lidarseg_truth(
 
 
 def _semantics(
-    category: NDArray[np.int32], category_names: Mapping[int, str]
+    category: NDArray[np.int32], category_names: Mapping[int, str], classes: LabelMapping
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """(N,) class of each point, and (N,) whether it is stuff."""
     present, inverse = np.unique(category, return_inverse=True)
@@ -182,7 +187,7 @@ def _semantics(
             "use the category.json that comes with the label pack (nuScenes-lidarseg or -panoptic)",
         )
     names = [category_names[int(index)] for index in present]
-    class_id = np.array([CATEGORIES.class_id(name) for name in names], dtype=np.uint8)
+    class_id = np.array([classes.class_id(name) for name in names], dtype=np.uint8)
     stuff = np.array([name in STUFF for name in names], dtype=bool)
     inverse = inverse.reshape(-1)
     return class_id[inverse], stuff[inverse]

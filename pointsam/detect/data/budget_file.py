@@ -58,7 +58,7 @@ def read_budget(path: Path) -> Budget:
     except (OSError, pa.ArrowException) as error:
         raise SchemaError("SCH003", f"{path}: no readable budget ({error})", hint) from error
     metadata = table.schema.metadata or {}
-    version = metadata.get(_VERSION_KEY, b"none").decode()
+    version = metadata.get(_VERSION_KEY, b"none").decode(errors="backslashreplace")
     if version != str(VERSION) or not table.schema.remove_metadata().equals(_SCHEMA):
         raise SchemaError("SCH003", f"{path}: budget version {version}, this is version {VERSION}", hint)
     description = parse_document(

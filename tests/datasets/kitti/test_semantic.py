@@ -96,7 +96,7 @@ def test_what_the_exporter_writes_is_read_as_the_same_truth_and_scores_one(tmp_p
     assert json.loads((tmp_path / "eval.json").read_text())[0]["panoptic"]["pq"] == 1.0
     done = label("export", out, world.root, "--to", "semantickitti", "--dest", tmp_path / "dest")
     assert done.exit_code == 0, done.output
-    read = np.fromfile(tmp_path / "dest" / "labels" / "08_000000.label", dtype="<u4")
+    read = np.fromfile(tmp_path / "dest" / "sequences" / "08" / "predictions" / "000000.label", dtype="<u4")
     assert ((read & 0xFFFF) == values & 0xFFFF).all()
     assert len(np.unique(read)) == 2
 

@@ -216,6 +216,8 @@ def test_velocities_follow_tracks_over_ground(release):
     found = KittiTracking(release.root).velocities_mps("0000_000001")
     np.testing.assert_allclose(found, [[10, 0], [0, 0]], atol=1e-4)
     assert np.isnan(KittiTracking(release.root).velocities_mps("0000_000002")[2]).all()
+    release.path(release.label).write_text("".join(row(k, 10**30) + row(k, 10**31) for k in range(3)))
+    np.testing.assert_allclose(KittiTracking(release.root).velocities_mps("0000_000001"), [[10, 0]] * 2, atol=1e-4)
 
 
 def test_visibility_follows_occlusion(release):

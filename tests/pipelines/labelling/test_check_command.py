@@ -36,14 +36,25 @@ def test_a_plausible_root_passes(drive):
     assert f"next: pointsam-label run {drive.root} --out OUT" in result.output
 
 
+def test_a_finding_of_several_frames_is_printed_once(far):
+    result = label("check", far.root, "--sample", "4")
+    assert result.exit_code == 4
+    assert result.output.count("image_2: 40") == 1
+    assert "the origin of the vehicle (4 times)" in result.output
+    assert "checked 5 frames and opened the files of 4: 1 error and 1 warning" in result.output
+
+
 def test_a_broken_rule_is_named_with_what_to_do_and_how_many_more(far):
+    for number in range(5):
+        file = far.path("calib", f"{number:06d}")
+        file.write_text(file.read_text().replace("-40.1", f"-4{number}.1"))
     result = label("check", far.root, "--sample", "4")
     assert result.exit_code == 4
     assert "error [camera-mounting]" in result.output
     assert "image_2: 40" in result.output
     assert "and 1 more" in result.output
     assert "hint: Correct the extrinsic calibration" in result.output
-    assert "checked 5 frames and opened the files of 4: 4 errors and 4 warnings" in result.output
+    assert "checked 5 frames and opened the files of 4: 4 errors and 1 warning" in result.output
     assert "next:" not in result.output
 
 

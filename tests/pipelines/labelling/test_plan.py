@@ -7,6 +7,7 @@ from helpers.commands import label
 from helpers.masks import write_masks
 from helpers.nuscenes_root import make_root
 
+from pipelines.labelling.plan import Plan
 from pointsam.datasets.nuscenes.dataset import NuScenes
 
 pytestmark = pytest.mark.usefixtures("scissors")
@@ -47,6 +48,14 @@ def test_a_whole_data_set(planned):
     assert values["hours"] > 0
     assert values["notes"] == []
     assert "measured on frame" in text
+    assert "about 0.0 minutes" not in text
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"), [(2.5, "2.5 hours"), (0.5, "30.0 minutes"), (0.01, "36.0 seconds"), (0.0, "0.0 seconds")]
+)
+def test_times_have_a_unit_that_shows_them(hours, text):
+    assert f"about {text} with" in Plan(1, 6, hours, 1.0, "f0", {"masks": 1}, ()).text()
 
 
 @pytest.mark.parametrize("kind", ["image", "sweep"])

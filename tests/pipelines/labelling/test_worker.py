@@ -49,7 +49,7 @@ def test_the_next_command_after_masks_repeats_recipe_and_version(drive, root, tm
 
 
 def test_ray_workers_may_have_a_device_that_the_driver_lacks(run, scissors, monkeypatch):
-    def here(work, tasks, _workers, initialise, arguments, _engine, gpus):
+    def here(work, tasks, _workers, initialise, arguments, _engine, gpus, _give_up):
         asked.append(gpus)
         return ordered_map(work, tasks, 1, initialise, arguments)
 

@@ -152,10 +152,10 @@ def test_a_run_that_is_not_finished_and_other_frames_are_reported(world, tmp_pat
     done = len(Labels(first).frame_ids()), len(Labels(last).frame_ids())
     assert sum(done) == len(world.frame_ids())
     for count in done:
-        assert f"the run is not finished: {count} frames of its plan have no labels yet" in result.output
+        assert f"the run is unfinished: {count} frames of its plan have no labels yet" in result.output
     assert f"scored on different frames, {done[0]} and {done[1]}, 0 of them in both" in result.output
     result = label("export", first, world.root, "--to", "ply", "--dest", tmp_path / "ply")
-    assert f"note: the run is not finished: {done[1]} frames" in result.output
+    assert f"note: the run is unfinished: {done[1]} frames" in result.output
 
 
 def test_a_class_that_the_labels_do_not_have_is_void(world, tmp_path):

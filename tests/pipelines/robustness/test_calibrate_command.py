@@ -123,6 +123,15 @@ def test_a_frame_that_cannot_be_read_is_left_out_and_named(drive, out, tmp_path)
     assert list(json.loads((tmp_path / "file.json").read_text())["failed"]) == [bad]
 
 
+def test_an_unfinished_run_is_used_as_far_as_it_is_finished(drive, tmp_path, scissors):
+    known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
+    assert label("masks", drive[0], "--out", tmp_path / "half", *known, "--shard", "0/2").exit_code == 0
+    made = label("calibrate", drive[0], "--masks-from", tmp_path / "half", "--dest", tmp_path / "found.json")
+    assert made.exit_code == 0, made.output
+    assert f"note: {tmp_path / 'half'} is unfinished: 2 of 4 frames have no masks yet" in made.output
+    assert sum(rig["frames"] for rig in json.loads((tmp_path / "found.json").read_text())["rigs"].values()) == 2
+
+
 def test_an_image_that_met_a_defect_leaves_its_frame_out(drive, tmp_path, monkeypatch):
     class Blunt(Scissors):
         """Fails once, at the first image that is segmented."""

@@ -75,11 +75,11 @@ def test_predictions_are_scored_on_the_other_frames(broken):
         for name in data.frame_ids()
     ]
     bad = {}
-    result = score(data, found, bad)
+    result = score(data, found, bad, data.taxonomy.names)
     assert list(bad) == list(result.bad) == ["000001"]
     assert result.quality.num_frames == 1
     with pytest.raises(DatasetError, match="DAT011"):
-        score(data, found[1:], {})
+        score(data, found[1:], {}, data.taxonomy.names)
 
 
 def test_a_budget_needs_no_images(tiny_kitti, tmp_path):
