@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 IN_PARALLEL := -n 2 --dist loadfile    # fixtures of a file are made once
 
-.PHONY: demo label test test-all check docs fuzz setup
+.PHONY: demo label test test-all check docs docs-commands fuzz setup
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
@@ -44,3 +44,7 @@ fuzz: setup
 docs: setup
 	$(BIN)/python scripts/draw_architecture.py docs/architecture.svg
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+## make docs-commands: sets up and runs the commands of README and docs on a small synthetic world
+docs-commands: setup
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/run_docs.py

@@ -27,8 +27,9 @@ COPIES = 10
 
 
 class Named(NamedTuple):
-    """The field of sample_data.json that is needed."""
+    """The fields of sample_data.json that are needed; a row has two or more."""
 
+    token: str
     filename: str
 
 
@@ -73,8 +74,8 @@ def measure(root):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - before
     peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    cost = f"{seconds:.1f} s ({cpu_seconds() - used:.1f} s of CPU), {peak_mb:.0f} MB at most so far"
-    return f"{cost}, exit {done.returncode}: {done.stdout.strip()[-400:]}"
+    spent = f"{seconds:.1f} s ({cpu_seconds() - used:.1f} s of CPU), at most {peak_mb:.0f} MB so far"
+    return f"{spent}, exit {done.returncode}: {done.stdout.strip()[-400:]}"
 
 
 def main():

@@ -51,7 +51,7 @@ VALUES = {
 """Placeholders in commands, and their values."""
 
 _SMALL_WORLD = "--scenes 3 --key-frames 2 --scale 0.2 --rig kitti --workers 1"
-_SMALL_FIT = "--set train.epochs=1 --set detector.grid.range_m=[0,-12.8,-3,25.6,12.8,1]"
+_SMALL_FIT = "--set train.epochs=1 --set detector.grid.range_m=[0,-12.8,-5,25.6,12.8,3]"
 SMALLER = {
     "synth": _SMALL_WORLD,
     "run": "--workers 1",

@@ -105,6 +105,12 @@ def _opened(request: FitRequest, is_first: bool, shows_progress: bool = True) ->
     if data.missing:
         recipe = recipe.without(data.missing)
         warnings.append(_not_trained(budget, data.missing))
+    if data.outside:
+        listed = ", ".join(f"{name} ({counted(count, 'box')})" for name, count in data.outside.items())
+        warnings.append(
+            f"no box is inside of the detector's grid, detector.grid.range_m {recipe.detector.grid.range_m}: {listed}; "
+            "check the height of the LiDAR above ground, and the range"
+        )
     if is_first:
         for warning in warnings:
             print(f"warning: {warning}", file=sys.stderr)

@@ -158,10 +158,16 @@ def _kitti(dataset: _KittiData, found: Sequence[FramePredictions], untrained: Co
             figures[f"{kind} {view}"] = {name: number(value) for name, value in values.items()}
             table.append((f"{kind} {view}, IoU {min_iou}", *values.values()))
     head = ("KITTI AP R40", *(level.name for level in LEVELS))
-    text = text_table(head, table) if table else "KITTI's evaluation was not run"
-    return Official(
-        text + (f"\nnot predicted, and not evaluated: {', '.join(absent)}" if absent else ""), figures or None
-    )
+    lines = [text_table(head, table) if table else "KITTI's evaluation was not run"]
+    bare = [kind for kind in MIN_IOU if all(v is None for v in figures.get(f"{kind} 3d", {"": 0.0}).values())]
+    if bare:
+        lines.append(
+            f"no object counts: {', '.join(bare)}: KITTI counts objects whose 2D box in the label file is higher than "
+            f"{min(level.min_height_px for level in LEVELS)} px, and that are not largely hidden or cut off"
+        )
+    if absent:
+        lines.append(f"not predicted, and not evaluated: {', '.join(absent)}")
+    return Official("\n".join(lines), figures or None)
 
 
 def _kitti_frame(dataset: _KittiData, found: FramePredictions, kind: str, class_id: int, view: str) -> KittiFrame:

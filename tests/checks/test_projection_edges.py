@@ -66,14 +66,15 @@ def street(rng):
     return xyz, pixels.astype(np.uint8)
 
 
-def survey(yaw_deg, frames=4):
+def survey(yaw_deg, frames=4, picture=lambda pixels: pixels, step_m=0.0):
     """The problems of some frames whose camera is calibrated with an error."""
     found, rng = RULE.survey(), np.random.default_rng(0)
     rotation = FORWARD @ Rotation.from_euler("y", yaw_deg, degrees=True).as_matrix()
     for k in range(frames):
         xyz, pixels = street(rng)
-        view = CameraView("FRONT", Picture(pixels), 0, CAMERA, SE3(rotation, np.zeros(3)), SE3.identity())
-        sweep = Sweep(Cloud(xyz), 0, SE3.identity(), SE3.identity())
+        pose = SE3(np.eye(3), [k * step_m + (step_m > 0), 0, 0])
+        view = CameraView("FRONT", Picture(picture(pixels)), 0, CAMERA, SE3(rotation, np.zeros(3)), pose)
+        sweep = Sweep(Cloud(xyz), 0, SE3.identity(), pose)
         found.open(Probe(Frame(f"f{k}", "drive", (sweep,), {}, (view,)), None))
     return [(problem.where, problem.what) for problem in found.problems()]
 
@@ -90,8 +91,12 @@ def test_a_turned_camera_is_found_with_its_offset(yaw_deg, words):
     assert words in what
 
 
-def test_few_frames_say_nothing():
+def test_few_frames_images_of_noise_and_a_parked_vehicle_say_nothing():
+    rng = np.random.default_rng(1)
     assert survey(1, frames=2) == []
+    assert survey(1, picture=lambda pixels: rng.integers(0, 255, pixels.shape, dtype=np.uint8)) == []
+    assert survey(1, step_m=0.1) == []
+    assert len(survey(1, step_m=10.0)) == 1
 
 
 def test_edges_are_points_in_front_of_others():

@@ -78,6 +78,7 @@ class TrainingSet:
 
     Attributes:
         frame_ids: frames that are used.
+        outside: classes whose boxes all have their centres outside of the grid, and the number of boxes.
         missing: classes without a box in these frames. Their geometry cannot be trained, so they are not trained.
         num_failed: number of frames that the labelling run quarantined.
         bad: frames whose boxes cannot be read, with the reasons.
@@ -106,6 +107,7 @@ class TrainingSet:
         failed = _failed(labels) if config.coarse.kind == "tables" else set()
         frame_ids = [frame_id for frame_id in budget.frames if frame_id not in failed]
         self.bad: dict[str, str] = {}
+        self.outside: dict[str, int] = {}
         boxed, coarsely = self._count(frame_ids, wrap_loop)
         used = np.array([frame_id not in self.bad for frame_id in frame_ids], dtype=bool)
         if config.coarse.kind == "none":  # a frame without boxes may still hold objects, so it is not background
@@ -237,6 +239,8 @@ class TrainingSet:
         column = {class_id: k for k, class_id in enumerate(self.class_ids)}
         boxed = np.zeros((len(frame_ids), len(column)), dtype=bool)
         coarsely = np.zeros_like(boxed)
+        inside, outside = np.zeros((2, len(column)), dtype=np.int64)
+        low, high = np.array(self.range_m[:3]), np.array(self.range_m[3:])
         clusters = self._table_classes(frame_ids)
         for index in wrap_loop(range(len(frame_ids))):
             try:
@@ -244,9 +248,15 @@ class TrainingSet:
             except (DatasetError, CalibrationError) as error:
                 self.bad[frame_ids[index]] = str(error)
                 continue
-            boxed[index, [column[c] for c in boxes.class_id]] = True
+            columns = np.array([column[c] for c in boxes.class_id], dtype=np.int64)
+            boxed[index, columns] = True
+            within = ((boxes.center_m >= low) & (boxes.center_m < high)).all(axis=1)
+            np.add.at(inside, columns[within], 1)
+            np.add.at(outside, columns[~within], 1)
             others = clusters.get(frame_ids[index], set()) if rest is None else set(rest.class_id.tolist())
             coarsely[index, [column[c] for c in others if c in column]] = True
+        names = self.dataset.taxonomy.names
+        self.outside = {names[c]: int(outside[k]) for c, k in column.items() if outside[k] and not inside[k]}
         return boxed, coarsely
 
     def _table_classes(self, frame_ids: list[str]) -> Mapping[str, set[int]]:

@@ -228,6 +228,15 @@ class TestOrder:
         assert order.tolist() == data.order(0).tolist() != data.order(1).tolist()
 
 
+def test_classes_whose_boxes_are_all_outside_of_the_grid_are_named(world, budget, labels):
+    inside = fed(world, budget, labels)
+    assert inside.outside == {}
+    low = (*RANGE[:2], -50.0, *RANGE[3:5], -40.0)  # as with a LiDAR that stands far too high
+    data = TrainingSet(world, budget, labels, CLASSES, low, DataConfig())
+    assert set(data.outside) == set(CLASSES)
+    assert sum(data.outside.values()) == sum(len(boxes) for boxes in budget.frames.values())
+
+
 class TestBadInput:
     def test_a_class_without_a_single_box(self, world, budget, labels):
         data = fed(world, budget, labels, classes=("bus", "car"))

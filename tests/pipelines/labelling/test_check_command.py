@@ -119,7 +119,7 @@ def test_every_rule_is_explained(rule):
 
 def test_an_unknown_code_or_rule_names_the_nearest():
     assert label("explain", "TIMES").output.startswith("times (error): ")
-    for given, near in (("dat04", "DAT004"), ("cloud_columns", "cloud-columns")):
+    for given, near in (("dat-004", "DAT004"), ("cloud_columns", "cloud-columns")):
         refused(label("explain", given), "SCH005", f"did you mean '{near}'?")
 
 

@@ -114,6 +114,16 @@ def test_a_class_without_a_box_in_the_budget(objects, kind, fit, world, tmp_path
     assert "bicycle" not in result.stdout
 
 
+def test_boxes_that_are_all_outside_of_the_grid_are_named(fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    high = "detector.grid.range_m=[-25.6,-25.6,-50,25.6,25.6,-42]"  # as with a LiDAR that stands far too high
+    result = fit("--dry-run", "--set", high)
+    assert result.exit_code == 0, result.output
+    assert "warning: no box is inside of the detector's grid" in result.stderr
+    assert "car (" in result.stderr
+    assert "inside of the detector's grid" not in fit("--dry-run").stderr
+
+
 @pytest.mark.parametrize("groups", ['[["car"],[]]', "[[]]", "[]", '[["car"],["car"]]'])
 def test_a_head_without_a_class(groups, fit, world, tmp_path):
     make_labels(tmp_path / "labels", world)

@@ -119,3 +119,14 @@ class TestKitti:
             for row, height in zip(labels, heights, strict=True):
                 if row.truncated == 0:
                     assert height == pytest.approx(row.box_xyxy_px[3] - row.box_xyxy_px[1], rel=0.15)
+
+
+def test_kitti_labels_without_2d_boxes_say_why_nothing_counts(tiny_kitti):
+    labels = tiny_kitti.path("label_2", "000000")
+    world = Kitti(tiny_kitti.root)
+    whole = official(world, list(true_predictions(world, ["000000"])), {}).text
+    assert "no object counts: Pedestrian, Cyclist: " in whole
+    labels.write_text(labels.read_text().replace("30 20 70 60", "-1 -1 -1 -1"))
+    none = official(world, list(true_predictions(world, ["000000"])), {}, ("cyclist",)).text
+    assert "no object counts: Car, Pedestrian: " in none
+    assert "not predicted, and not evaluated: Cyclist" in none
