@@ -54,12 +54,12 @@ PATH = LocalPath(path_type=Path)
 _RECIPES = ("default", "paper")  # as in pointsam.stages.recipes, which is slow to import; a test compares them
 
 
-_SHARDS = "finished shards stay; the same command continues"
+_SHARDS = "finished shards stay; the same command continues: run it again"
 _AFTER_INTERRUPT = {
     **dict.fromkeys(("run", "masks", "clusters", "noise", "synth", "demo"), _SHARDS),
-    "fit": "the last checkpoint stays; the same command continues from it",
-    "experiment": "finished trainings and checkpoints stay; the same command continues",
-    "export": "the files written so far are whole; the same command continues",
+    "fit": "the last checkpoint stays; the same command continues from it: run it again",
+    "experiment": "finished trainings and checkpoints stay; the same command continues: run it again",
+    "export": "the files written so far are whole; the same command continues: run it again",
     "report": "no page was written, and an earlier one is unchanged; run the same command again",
 }
 """What is left of each command after Ctrl-C. Others write little, at their end."""

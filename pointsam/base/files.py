@@ -178,7 +178,7 @@ def require_file(path: Path) -> None:
         OSError: if it is one; nothing on other files, and on missing ones.
     """
     if path.exists() and not path.is_file() and not path.is_dir() and path.parts[1:2] not in (("dev",), ("proc",)):
-        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device", str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file but a pipe, a socket or a device", str(path))
 
 
 def make_folder(path: Path) -> None:

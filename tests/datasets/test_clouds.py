@@ -130,6 +130,14 @@ def test_another_array_is_DAT006(tmp_path, array):
     assert raised.value.code == "DAT006"
 
 
+def test_an_array_with_a_damaged_header_is_DAT006(tmp_path):
+    np.save(tmp_path / "a.npy", ROWS)
+    content = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(content.replace(b"}", b"("))  # what numpy's parser raises has no usual kind
+    with pytest.raises(DatasetError, match="DAT006"):
+        read(tmp_path / "a.npy")
+
+
 def test_pickled_objects_are_not_loaded(tmp_path):
     np.save(tmp_path / "a.npy", np.array([[{}, 1, 2, 3]], dtype=object), allow_pickle=True)
     with pytest.raises(DatasetError, match=r"DAT006.*Object arrays cannot be loaded"):

@@ -17,6 +17,7 @@ from helpers.masks import write_masks
 from helpers.nuscenes_root import make_root
 from helpers.semantic_root import make_semantic
 from helpers.store_samples import fill, open_run
+from helpers.tracking_root import make_tracking
 from PIL import Image
 
 from pointsam.datasets import open_dataset, read_frame
@@ -116,6 +117,86 @@ def clouds(folder):
         return read_frame_points(swept, intensity=True)
 
     return Target(paths, _each(sources, (points,)))
+
+
+def clouds_with_heads(folder):
+    """PCD, PLY and numpy arrays."""
+    from pointsam.datasets.clouds import point_source
+    from pointsam.datasets.io import read_columns
+    from pointsam.geometry.se3 import SE3
+    from pointsam.types import Sweep
+
+    columns, rows = ("x", "y", "z", "intensity"), np.arange(12, dtype="<f4").reshape(3, 4)
+    text = "".join(" ".join(map(str, row)) + "\n" for row in rows.tolist()).encode()
+    head = "# .PCD v0.7\nVERSION 0.7\nFIELDS x y z intensity\nSIZE 4 4 4 4\nTYPE F F F F\nCOUNT 1 1 1 1\nWIDTH 3\n"
+    head += "HEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS 3\nDATA "
+    ply = "ply\nformat {} 1.0\nelement vertex 3\n" + "".join(f"property float {c}\n" for c in columns) + "end_header\n"
+    contents = {
+        "ascii.pcd": f"{head}ascii\n".encode() + text,
+        "binary.pcd": f"{head}binary\n".encode() + rows.tobytes(),
+        "ascii.ply": ply.format("ascii").encode() + text,
+        "little.ply": ply.format("binary_little_endian").encode() + rows.tobytes(),
+        "big.ply": ply.format("binary_big_endian").encode() + rows.astype(">f4").tobytes(),
+    }
+    try:
+        from pypcd4 import Encoding, PointCloud
+    except ImportError:
+        pass
+    else:
+        sink = io.BytesIO()
+        cloud = PointCloud.from_points(list(rows.T), list(columns), [np.float32] * 4)
+        cloud.save(sink, Encoding.BINARY_COMPRESSED)
+        contents["compressed.pcd"] = sink.getvalue()
+    sink = io.BytesIO()
+    np.save(sink, rows)
+    contents["array.npy"] = sink.getvalue()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+
+    def read(path):
+        read_columns(Sweep(point_source(path, columns), 0, SE3.identity(), SE3.identity()), columns)
+
+    every = {folder / name: folder / name for name in contents}
+    return Target(list(every), _each(every, (read,)))
+
+
+def kitti_tracking(folder):
+    made = make_tracking(folder / "root")
+    return Target([made.path("calib"), made.path("label_02"), made.path("oxts")], _all_of(folder / "root"))
+
+
+def coco_sets(folder):
+    """One COCO file of results for all images."""
+    from pointsam.semantics import load_semantics
+    from pointsam.semantics.mapping import default_mapping
+
+    root = make_root(folder / "root", samples_per_scene=1)
+    dataset = open_dataset(root)
+    frame = read_frame(dataset, dataset.frame_ids()[0])
+    view = frame.cameras[0]
+    size = [view.camera.height_px, view.camera.width_px]
+    shapes = [
+        {"segmentation": [[2, 2, 30, 2, 30, 20]]},
+        {"segmentation": {"size": size, "counts": [70, 20, size[0] * size[1] - 90]}},
+    ]
+    rows = [{"id": k, "image_id": 1, "category_id": 1, "score": 0.9, **shape} for k, shape in enumerate(shapes)]
+    name = f"{view.name}/{view.source.file_name}"
+    document = {
+        "images": [{"id": 1, "file_name": name, "height": size[0], "width": size[1]}],
+        "categories": [{"id": 1, "name": "car"}],
+        "annotations": rows,
+    }
+    path = folder / "results" / "all.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(document))
+    image = np.zeros((*size, 3), np.uint8)
+    mapping = default_mapping(dataset.taxonomy, "same")
+
+    def read():
+        source = load_semantics("precomputed", mapping=mapping, masks_dir=path.parent, config=None)
+        source.detect(image, frame, view)
+
+    return Target([path], read)
 
 
 def images(folder):
@@ -395,7 +476,10 @@ TARGETS = {
     "KITTI text": kitti_text,
     "SemanticKITTI": semantic_kitti,
     "clouds": clouds,
+    "PCD, PLY and numpy": clouds_with_heads,
+    "KITTI tracking": kitti_tracking,
     "images": images,
+    "COCO sets": coco_sets,
     "masks": masks,
     "stores": stores,
     "run folders": run_folders,

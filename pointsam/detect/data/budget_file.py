@@ -55,10 +55,10 @@ def read_budget(path: Path) -> Budget:
     hint = "draw it: mixsup-train budget DATA --fraction 0.1 --dest FILE"
     try:
         table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: it is not UTF-8
         raise SchemaError("SCH003", f"{path}: no readable budget ({error})", hint) from error
     metadata = table.schema.metadata or {}
-    version = metadata.get(_VERSION_KEY, b"none").decode()
+    version = metadata.get(_VERSION_KEY, b"none").decode(errors="backslashreplace")
     if version != str(VERSION) or not table.schema.remove_metadata().equals(_SCHEMA):
         raise SchemaError("SCH003", f"{path}: budget version {version}, this is version {VERSION}", hint)
     description = parse_document(

@@ -252,3 +252,13 @@ def test_what_is_no_budget_is_refused(tmp_path):
     for name in ("text", "missing"):
         with pytest.raises(SchemaError, match=f"SCH003.*{name}"):
             read_budget(tmp_path / name)
+
+
+def test_a_version_that_is_no_text_is_another_version(tmp_path):
+    write_budget(tmp_path / "a.parquet", sample_budget(OBJECTS, NAMES, BudgetConfig()))
+    table = pq.read_table(tmp_path / "a.parquet")
+    pq.write_table(
+        table.replace_schema_metadata(dict.fromkeys(table.schema.metadata, b"\xff\xfe")), tmp_path / "a.parquet"
+    )
+    with pytest.raises(SchemaError, match=r"SCH003.*version \\xff"):
+        read_budget(tmp_path / "a.parquet")

@@ -87,7 +87,7 @@ def test_an_interrupted_run_says_one_line_and_continues_to_the_same_bytes(
     if moment == "the first import":
         assert said(done) == ["interrupted; nothing was written: run the same command again"]
         return
-    assert said(done) == ["interrupted; finished shards stay; the same command continues"]
+    assert said(done) == ["interrupted; finished shards stay; the same command continues: run it again"]
     assert temporaries(tmp_path / "out") == []
     result = label(*command[:-1], 1)
     assert result.exit_code == 0, result.output
