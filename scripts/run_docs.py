@@ -1,4 +1,4 @@
-"""Run the commands of README and docs, one after another, on a small synthetic world.
+"""Run the commands of README and docs on a small synthetic world.
 
     python scripts/run_docs.py [--work DIR]
 
