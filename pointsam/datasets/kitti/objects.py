@@ -15,15 +15,8 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
 from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, sweep_at
 from pointsam.datasets.kitti.labels import LabelRow, read_labels
-from pointsam.datasets.kitti.listing import (
-    IMAGES,
-    SWEEPS,
-    TEXTS,
-    Listing,
-    composed,
-    require_names,
-    split_names,
-)
+from pointsam.datasets.kitti.listing import Listing, composed, require_names, split_names
+from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS, TEXTS
 from pointsam.datasets.kitti.truth import LabelledByRows, boxes_of
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Boxes, Frame, Sweep

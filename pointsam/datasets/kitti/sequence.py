@@ -14,8 +14,9 @@ from pointsam.base.remote import DataPath, read_bytes
 from pointsam.datasets.kitti import folders_in
 from pointsam.datasets.kitti.files import Calibration, read_calibration, sweep_at
 from pointsam.datasets.kitti.labels import LabelRow, SequenceLabels
-from pointsam.datasets.kitti.listing import IMAGES, SWEEPS, TEXTS, Listing, frame_number, natural
+from pointsam.datasets.kitti.listing import Listing, frame_number, natural
 from pointsam.datasets.kitti.oxts import read_poses
+from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS, TEXTS
 from pointsam.geometry.se3 import SE3
 from pointsam.geometry.tracks import velocities
 from pointsam.types import Sweep

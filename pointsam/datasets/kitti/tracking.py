@@ -25,13 +25,12 @@ from pointsam.base.remote import DataPath, data_path, is_folder
 from pointsam.datasets.kitti import tracking_parts
 from pointsam.datasets.kitti.files import COLUMNS
 from pointsam.datasets.kitti.labels import LabelRow
-from pointsam.datasets.kitti.listing import TEXTS, Listing, composed, frame_parts, require_names, split_names
+from pointsam.datasets.kitti.listing import Listing, composed, frame_parts, require_names, split_names
 from pointsam.datasets.kitti.sequence import TrackingSequence
+from pointsam.datasets.kitti.suffixes import TEXTS
 from pointsam.datasets.kitti.truth import LabelledByRows, boxes_of
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Boxes, Frame, Sweep
-
-NEIGHBOURS = (-1, 1)
 
 _TESTING = "testing"
 
@@ -119,10 +118,8 @@ class KittiTracking(LabelledByRows):
             DatasetError, CalibrationError: as `frame`.
         """
         sequence, stem = self._place(frame_id)
-        stems = sequence.sweeps.stems
-        place, last = stems.index(stem), len(stems) - 1
-        near = {offset: stems[min(max(place + offset, 0), last)] for offset in NEIGHBOURS}
-        neighbours = {offset: sequence.sweep(other) for offset, other in near.items()} if sequence.has_poses else {}
+        near = sequence.sweeps.around(stem) if sequence.has_poses else {}
+        neighbours = {offset: sequence.sweep(other) for offset, other in near.items()}
         return Frame(frame_id, sequence.scene, (sequence.sweep(stem),), neighbours, cameras=())
 
     def scene(self, frame_id: str) -> str:
@@ -184,9 +181,7 @@ class KittiTracking(LabelledByRows):
         sequence, stem = self._place(frame_id)
         if not sequence.has_poses:
             return []
-        stems = sequence.sweeps.stems
-        place = stems.index(stem)
-        return [sequence.sweep(other) for other in stems[max(0, place - count) : place][::-1]]
+        return [sequence.sweep(other) for other in sequence.sweeps.before(stem, count)]
 
     def fingerprint(self) -> str:
         """Hex digest over the names of all LiDAR files and the contents of calibration and oxts."""
