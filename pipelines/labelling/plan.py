@@ -67,7 +67,7 @@ class Plan:
 def plan(request: Request, stages: tuple[str, ...]) -> Plan:
     """Label a frame in the middle of the selection into a temporary folder, measure it, and scale up.
 
-    A sample of the frames tells how many lack files. Such frames cost nothing and are never measured.
+    The share of frames that lack files is estimated from a sample. Such frames cost nothing and are never measured.
 
     Args:
         request: as for the run; nothing is written to its output folder.

@@ -21,9 +21,7 @@ def test_a_plug_in_of_another_package_is_listed_and_loaded(install):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(
-        SchemaError, match=r"(?s)SCH005.*named 'waymo2'.*kitti_tracking, nuscenes, semantickitti"
-    ):
+    with pytest.raises(SchemaError, match=r"(?s)SCH005.*named 'waymo2'.*kitti_tracking, nuscenes, semantickitti"):
         find("datasets", "waymo2")
 
 
