@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines.cli.failures import BROKEN_RULE, QUARANTINED, UserErrors
 from pipelines.cli.options import (
     ACCEPT_OPTION,
-    BROKEN_RULE,
     CLUSTERS_OPTIONS,
     DATA_OPTIONS,
     MASKS_OPTIONS,
-    PATH,
-    QUARANTINED,
     READING_OPTIONS,
     TRUTH_MAPPING_OPTION,
     DataOptions,
-    PluginName,
     ReadingOptions,
     RunOptions,
-    UserErrors,
     data_of,
     frame_list,
     options_of,
@@ -32,6 +28,7 @@ from pipelines.cli.options import (
     without_help,
 )
 from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
+from pipelines.cli.parameters import PATH, PluginName
 from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
 from pointsam import __version__
