@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from pipelines.labelling.jobs import images_of, run_clusters, run_masks
+from pipelines.labelling.images import images_of
+from pipelines.labelling.jobs import run_clusters, run_masks
 from pipelines.labelling.request import Request, evenly
 from pipelines.opened import open_masks
 from pointsam.base.errors import PointSamError
