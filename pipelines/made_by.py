@@ -29,7 +29,7 @@ _LIBRARY = (
     "types",
 )
 """The parts of `pointsam` that make labels or count them (`noise`)."""
-_PIPELINES = ("data.py", "labelling/worker.py", "opened.py", "robustness/sweep.py")
+_PIPELINES = ("data.py", "labelling/worker.py", "opened.py", "robustness/sweep.py", "stored_masks.py")
 _LIBRARIES = ("numpy", "scipy")
 _IMAGE_LIBRARIES = ("pillow", "pycocotools")
 _NETWORKS: Mapping[str, tuple[str, ...]] = {

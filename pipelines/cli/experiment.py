@@ -10,16 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.cli.options import (
-    CLASSES_OPTION,
-    PATH,
-    QUARANTINED,
-    ROOT_OPTIONS,
-    DataOptions,
-    data_of,
-    need_torch,
-    options_of,
-)
+from pipelines.cli.failures import QUARANTINED
+from pipelines.cli.options import CLASSES_OPTION, ROOT_OPTIONS, DataOptions, data_of, need_torch, options_of
+from pipelines.cli.parameters import PATH
 from pointsam.base.remote import DataPath, data_path
 
 if TYPE_CHECKING:

@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines.cli.about import explain, list_plugins, weights
+from pipelines.cli.failures import BROKEN_RULE, QUARANTINED, UserErrors
 from pipelines.cli.options import (
     ACCEPT_OPTION,
-    BROKEN_RULE,
     CLUSTERS_OPTIONS,
     DATA_OPTIONS,
     MASKS_OPTIONS,
-    PATH,
-    QUARANTINED,
     READING_OPTIONS,
     TRUTH_MAPPING_OPTION,
     DataOptions,
-    PluginName,
     ReadingOptions,
     RunOptions,
-    UserErrors,
     data_of,
     frame_list,
     options_of,
@@ -32,11 +29,12 @@ from pipelines.cli.options import (
     without_help,
 )
 from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
+from pipelines.cli.parameters import PATH, PluginName
 from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
 from pointsam import __version__
 from pointsam.base.remote import DataPath, data_path
-from pointsam.base.words import counted, did_you_mean
+from pointsam.base.words import counted
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -288,87 +286,8 @@ def _pair(text: str) -> tuple[str, str]:
     return own, name
 
 
-@main.command()
-@click.argument("code", required=False)
-def explain(code: str | None) -> None:
-    """Explain an error CODE, or a rule of `check`. Without a code, list all codes and rules."""
-    from pointsam.base.errors import SchemaError
-    from pointsam.base.explanations import explain as text_of
-    from pointsam.base.explanations import titles
-    from pointsam.checks.rules import RULES
-
-    rules = {rule.id: rule for rule in RULES}
-    if code is not None:
-        rule = rules.get(code.lower())
-        if rule is not None:
-            click.echo(f"{rule.id} ({rule.severity}): {rule.title}\n\n{rule.remedy}")
-        elif code.upper() in titles():
-            click.echo(text_of(code))
-        else:
-            near = did_you_mean(code, (*titles(), *rules))
-            problem = f"there is no error code or rule {code!r}{near}"
-            raise SchemaError("SCH005", problem, "pointsam-label explain lists all")
-        return
-    click.echo("\n".join(f"{known}  {title}" for known, title in titles().items()))
-    click.echo("\n" + "\n".join(f"{rule.id}  {rule.title}" for rule in RULES))
-    click.echo("next: pointsam-label explain CODE")
-
-
-@main.group()
-def weights() -> None:
-    """List, download and verify models."""
-
-
-@weights.command("ls")
-def weights_ls() -> None:
-    """List all published checkpoints, their licences, and whether they are on this machine."""
-    from pipelines.cli.weights import listing
-
-    for line in listing():
-        click.echo(line)
-    click.echo("next: pointsam-label weights get NAME")
-
-
-@weights.command("get")
-@click.argument("name", type=PluginName("segmenters"))
-def weights_get(name: str) -> None:
-    """Download the checkpoint of a segmenter and verify its hash."""
-    from pipelines.cli.weights import files_of
-    from pointsam.base.progress import progress
-    from pointsam.masks.weights import get
-
-    for file in files_of(name):
-        with progress(total=file.num_bytes, unit="B", unit_scale=True) as bar:
-            path = get(file, bar)
-        click.echo(path)
-    click.echo(f"next: pointsam-label run DATA --out OUT --masks {name}")
-
-
-@weights.command("verify")
-@click.argument("name", type=PluginName("segmenters"))
-def weights_verify(name: str) -> None:
-    """Compare a segmenter's checkpoint on this machine with its published hash."""
-    from pipelines.cli.weights import files_of
-    from pointsam.masks.weights import verify
-
-    for file in files_of(name):
-        click.echo(f"{file.name}: sha256 {verify(file)} as published")
-
-
-@main.command("plugins")
-@JSON_OPTION
-def list_plugins(json_file: Path | None) -> None:
-    """List the plug-ins. Prints the group, name and package of each, and whether it loads."""
-    from pipelines.cli.plugins import listing, table
-
-    rows = listing()
-    show(table(rows), rows, json_file)
-
-
-main.add_command(noise)
-main.add_command(calibrate)
-main.add_command(synth)
-main.add_command(demo)
+for command in (explain, weights, list_plugins, noise, calibrate, synth, demo):
+    main.add_command(command)
 
 
 def _plan(request: Request, stages: tuple[str, ...], json_file: Path | None) -> None:

@@ -1,68 +1,25 @@
-"""Shared parts of the command lines: options, the requests made from them, and how errors are printed."""
+"""Options that commands share, and the requests made from them."""
 
 from __future__ import annotations
 
-import errno
-import os
-import re
-import sys
 from collections.abc import Callable
-from contextlib import suppress
-from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 import click
 
 from pipelines.cli.output import JSON_OPTION
-from pointsam.base import interrupts
-from pointsam.base.errors import BrokenRuleError, DatasetError, OutOfMemoryError, PointSamError, StoreError
-from pointsam.base.plugins import Group, names
+from pipelines.cli.parameters import PATH, PluginName
 from pointsam.base.remote import DataPath, data_path
-from pointsam.base.terminal import visible_streams
 
 if TYPE_CHECKING:
     from pipelines.data import DataSpec, Reading
     from pipelines.labelling.request import Request
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(//|/|\\)")
 _C = TypeVar("_C", bound="Callable[..., object] | click.Command")
 
 
-class LocalPath(click.Path):
-    """A path of this machine.
-
-    A URL is refused, because it would become a folder of that name, and an empty path, as of an unset variable of a
-    shell, because it would be the current folder.
-    """
-
-    def convert(self, value: str | PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """The path."""
-        if not str(value).strip():
-            self.fail("the path is empty; the current folder is '.'", param, ctx)
-        if "\0" in str(value):
-            self.fail("the path holds a null character", param, ctx)
-        if _URL.match(str(value)):
-            self.fail(f"{str(value)!r} is a URL; give a path of this machine, and copy the files yourself", param, ctx)
-        return Path(str(super().convert(value, param, ctx)))
-
-
-BAD_INPUT = 2
-QUARANTINED = 3
-BROKEN_RULE = 4
-PATH = LocalPath(path_type=Path)
 _RECIPES = ("default", "paper")  # as in pointsam.stages.recipes, which is slow to import; a test compares them
-
-
-_SHARDS = "finished shards stay; the same command continues: run it again"
-_AFTER_INTERRUPT = {
-    **dict.fromkeys(("run", "masks", "clusters", "noise", "synth", "demo"), _SHARDS),
-    "fit": "the last checkpoint stays; the same command continues from it: run it again",
-    "experiment": "finished trainings and checkpoints stay; the same command continues: run it again",
-    "export": "the files written so far are whole; the same command continues: run it again",
-    "report": "no page was written, and an earlier one is unchanged; run the same command again",
-}
-"""What is left of each command after Ctrl-C. Others write little, at their end."""
 
 
 class Decorator(Protocol):
@@ -70,31 +27,6 @@ class Decorator(Protocol):
 
     def __call__(self, command: _C, /) -> _C:
         """Add a parameter to a command."""
-
-
-class PluginName(click.types.StringParamType):
-    """Name of a plug-in. Help lists the installed ones; loading rejects others."""
-
-    name = "name"
-
-    def __init__(self, group: Group) -> None:
-        self._group: Group = group
-
-    def get_metavar(self, *_: object, **__: object) -> str:
-        """The names in the form of click's choices, read from the metadata of the installed packages."""
-        return f"[{'|'.join(names(self._group))}]"
-
-
-class RenamedOption(click.Option):
-    """An option with a former name. Both work; help shows the first."""
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Its line in the help."""
-        names, self.opts = self.opts, self.opts[:1]
-        try:
-            return super().get_help_record(ctx)
-        finally:
-            self.opts = names
 
 
 def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...] | None:
@@ -244,61 +176,6 @@ class RunOptions(_Run, total=False):
     accepted: tuple[str, ...]
     no_sar: bool
     masks_from: Path | None
-
-
-class UserErrors(click.Group):
-    """Prints a `PointSamError` as one message and exits with status 2, or 4 if the data break a rule.
-
-    Text from data reaches the terminal without control characters, and Ctrl-C says how to go on.
-    """
-
-    def main(self, *args: Any, **options: Any) -> Any:
-        """Run the program."""
-        with visible_streams():
-            return super().main(*args, **options)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the arguments name."""
-        name, command, rest = super().resolve_command(ctx, args)
-        interrupts.advise(_AFTER_INTERRUPT.get(name or "", interrupts.AGAIN))
-        return name, command, rest
-
-    def invoke(self, ctx: click.Context) -> object:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except PointSamError as error:
-            click.echo(f"error {error}\n  more: pointsam-label explain {error.code}", err=True)
-            ctx.exit(BROKEN_RULE if isinstance(error, BrokenRuleError) else BAD_INPUT)
-        except (OSError, MemoryError, RecursionError) as error:
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # the reader of a pipe has gone; click ends quietly
-            _drop_unprintable()
-            click.echo(f"error {_as_coded(error)}", err=True)
-            ctx.exit(BAD_INPUT)
-
-
-def _as_coded(error: OSError | MemoryError | RecursionError) -> PointSamError:
-    """An error of the operating system that no other code knows, such as that of a full disk behind `> FILE`."""
-    if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return StoreError("OUT002", f"{place}disk full", "free some space, then run the same command again")
-        return StoreError("OUT003", f"{place}{error.strerror or error}", "check the path and its permissions")
-    if isinstance(error, MemoryError):
-        return OutOfMemoryError("BCK007", f"memory ran out: {error}", "use a machine with more, or fewer --workers")
-    return DatasetError("DAT011", "a file is nested too deeply", "write it with fewer levels")
-
-
-def _drop_unprintable() -> None:
-    """Drop what standard output cannot take; Python would try again at its end, and print a traceback."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def frame_list(text: str | None) -> tuple[str, ...]:

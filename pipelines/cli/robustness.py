@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from pipelines.cli.failures import QUARANTINED
 from pipelines.cli.options import (
     DATA_OPTIONS,
     MASKS_OPTIONS,
-    PATH,
-    QUARANTINED,
     READING_OPTIONS,
     DataOptions,
-    RenamedOption,
     RunOptions,
     data_of,
     options_of,
     request_of,
 )
 from pipelines.cli.output import show
+from pipelines.cli.parameters import PATH, RenamedOption
 from pointsam.base.remote import data_path
 
 if TYPE_CHECKING:

@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.experiment import experiment
+from pipelines.cli.failures import QUARANTINED, UserErrors
 from pipelines.cli.options import (
     CLASSES_OPTION,
-    PATH,
-    QUARANTINED,
     READING_OPTIONS,
     ROOT_OPTIONS,
     DataOptions,
-    RenamedOption,
-    UserErrors,
     data_of,
     need_torch,
     options_of,
 )
 from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
+from pipelines.cli.parameters import PATH, RenamedOption
 from pointsam import __version__
 from pointsam.base.remote import data_path
 from pointsam.base.words import counted

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.options import ENGINE_OPTION, PATH, RenamedOption, shard_of
+from pipelines.cli.options import ENGINE_OPTION, shard_of
 from pipelines.cli.output import JSON_OPTION, remark, show
+from pipelines.cli.parameters import PATH, RenamedOption
 
 
 @click.command()

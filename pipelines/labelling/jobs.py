@@ -8,13 +8,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pipelines.documents import ClustersDocument, LabelDocument, MasksDocument
 from pipelines.engine import ordered_map
 from pipelines.labelling.check import require_no_errors
+from pipelines.labelling.images import image_names, images_of, whole_frame
 from pipelines.labelling.pending import PendingWork, pending_work
 from pipelines.labelling.request import Execution, Request
 from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
@@ -22,16 +22,12 @@ from pipelines.made_by import code_of
 from pipelines.opened import open_masks, read_as_in
 from pipelines.tasks import Row, Task, TaskResult
 from pointsam import __version__
-from pointsam.base.errors import PointSamError
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.runtime import require_device
-from pointsam.datasets import read_frame
-from pointsam.datasets.base import Dataset
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import SemanticsContext, result_files, semantics_plugin, semantics_sha256, survey_semantics
 from pointsam.semantics.mapping import default_mapping, load_mapping, unmapped_notices
-from pointsam.semantics.places import ImageName
 from pointsam.store.document import Shard, ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
@@ -112,7 +108,7 @@ def run_masks(request: Request) -> Summary:
     context = SemanticsContext(
         mapping, request.semantics_dir, data_root=str(dataset.root), needs_masks=config.needs_masks
     )
-    names = _image_names(dataset, frames)
+    names = image_names(dataset, frames)
     notices = survey_semantics(config.semantics, context, names, config.semantics_options())
     run, metadata = begin(request.out, frames, document, weights, data.noise.text(), data.root)
     models = (request.semantics_dir, request.weights, execution.worker_device, execution.threads)
@@ -195,53 +191,6 @@ def begin(
     metadata = document.metadata(weights, perturbation)
     shards = plan_shards(frames, SHARD_FRAMES)
     return Run.open(out, document.stage, document, shards, metadata, data_root, code_of(document)), metadata
-
-
-def whole_frame(frame_id: str) -> list[tuple[str, str]]:
-    """(frame_id, ""): the single task of a frame in a stage that processes whole frames."""
-    return [(frame_id, "")]
-
-
-def images_of(dataset: Dataset, frame_id: str) -> list[tuple[str, str]]:
-    """(frame_id, camera) of each image. A frame that cannot be read, or that has no camera, is a single task, whose
-    worker reports the error.
-    """
-    try:
-        cameras = read_frame(dataset, frame_id).cameras
-    except PointSamError:
-        cameras = ()
-    return [(frame_id, view.name) for view in cameras] or whole_frame(frame_id)
-
-
-def _image_names(dataset: Dataset, frames: Sequence[tuple[str, str]]) -> Iterator[ImageName]:
-    """The images of the run and of the data set, of frames that can be read, first one frame of every scene."""
-    of_run = {frame_id for _, frame_id in frames}
-    try:
-        known = dataset.frame_ids()
-    except PointSamError:  # none without --split
-        known = []
-    scenes: dict[str, list[str]] = {}
-    for scene, frame_id in frames:
-        scenes.setdefault(scene, []).append(frame_id)
-    for frame_id in known:
-        if frame_id not in of_run:
-            scenes.setdefault(dataset.scene(frame_id), []).append(frame_id)
-
-    def named(frame_ids: Sequence[str]) -> Iterator[list[ImageName]]:
-        for frame_id in frame_ids:
-            try:
-                frame = read_frame(dataset, frame_id)
-            except PointSamError:
-                continue  # its frame is quarantined
-            if frame.cameras:
-                root = str(dataset.root)
-                yield [ImageName.of(frame, view, root, frame_id in of_run) for view in frame.cameras]
-
-    by_frame = [named(frame_ids) for frame_ids in scenes.values()]
-    for names in by_frame:
-        yield from next(names, ())
-    for names in by_frame:
-        yield from chain.from_iterable(names)
 
 
 def drive(

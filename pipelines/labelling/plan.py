@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from pipelines.labelling.jobs import images_of, run_clusters, run_masks
+from pipelines.labelling.images import images_of
+from pipelines.labelling.jobs import run_clusters, run_masks
 from pipelines.labelling.request import Request, evenly
 from pipelines.opened import open_masks
 from pointsam.base.errors import PointSamError
@@ -67,7 +68,7 @@ class Plan:
 def plan(request: Request, stages: tuple[str, ...]) -> Plan:
     """Label a frame in the middle of the selection into a temporary folder, measure it, and scale up.
 
-    A sample of the frames tells how many lack files. Such frames cost nothing and are never measured.
+    The share of frames that lack files is estimated from a sample. Such frames cost nothing and are never measured.
 
     Args:
         request: as for the run; nothing is written to its output folder.

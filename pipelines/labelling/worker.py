@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from pipelines.data import DataSpec
-from pipelines.opened import StoredMasks
+from pipelines.stored_masks import StoredMasks
 from pipelines.tasks import Task, TaskResult, guarded
 from pointsam.base.errors import DatasetError, PointSamError
 from pointsam.base.runtime import Stopwatch

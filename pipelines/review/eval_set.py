@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.words import counted
-from pointsam.datasets.base import Dataset
+from pointsam.datasets.base import Dataset, HasDevkitVersion
 
 _MINI = ("mini_train", "mini_val")
 _KNOWN = ("train", "val", "test", *_MINI)
@@ -109,8 +109,8 @@ def _parts(splits: dict[str, set[str]], planned: Sequence[str]) -> str:
 
 def _splits(dataset: Dataset, planned: Sequence[str]) -> dict[str, set[str]]:
     """Frames of the known splits that share frames with the run. Of a small release its own splits come first."""
-    version = getattr(dataset, "devkit_version", "")
-    known = (*_MINI, *_KNOWN) if str(version).endswith("mini") else _KNOWN
+    is_mini = isinstance(dataset, HasDevkitVersion) and dataset.devkit_version.endswith("mini")
+    known = (*_MINI, *_KNOWN) if is_mini else _KNOWN
     found = {name: frames for name in known if (frames := _frames(dataset, name)) is not None}
     return {name: frames for name, frames in found.items() if frames & set(planned)}
 

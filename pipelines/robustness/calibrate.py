@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from pipelines.data import DataSpec
 from pipelines.labelling.request import evenly
-from pipelines.opened import StoredMasks, open_masks
+from pipelines.opened import open_masks
+from pipelines.stored_masks import StoredMasks
 from pipelines.tasks import Task, guarded
 from pointsam.base.document import write_document
 from pointsam.base.errors import DatasetError

@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.data import DataSpec
-from pipelines.labelling.jobs import Summary, begin, drive, run_masks, whole_frame
+from pipelines.labelling.images import whole_frame
+from pipelines.labelling.jobs import Summary, begin, drive, run_masks
 from pipelines.labelling.pending import pending_work
 from pipelines.labelling.request import Request
-from pipelines.opened import StoredMasks, open_masks, read_as_in
+from pipelines.opened import open_masks, read_as_in
 from pipelines.robustness.cells import Cell, NoiseDocument
+from pipelines.stored_masks import StoredMasks
 from pipelines.tasks import Task, TaskResult, guarded
 from pointsam import __version__
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError

@@ -137,7 +137,7 @@ def _require_same_names(budget: Budget, dataset: Dataset) -> None:
             "SCH003",
             f"{budget.name} was drawn by the classes {', '.join(drawn)}, but the labels have "
             f"{', '.join(dataset.taxonomy.names)}",
-            "draw it with the mapping file of the labels: mixsup-train budget DATA --mapping FILE --out BUDGET",
+            "draw it with the mapping file of the labels: mixsup-train budget DATA --mapping FILE --dest BUDGET",
         )
 
 

@@ -31,7 +31,7 @@ class PointSamError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        # Names from data may hold line ends; no line of a message looks like one of ours.
+        # Names from data may hold line ends. Later lines are indented, so that none looks like a hint or another error.
         message = self.message.replace("\n", "\n    ").replace("\n        ", "\n    ")
         return f"[{self.code}] {message}\n  hint: {self.hint}"
 

@@ -202,7 +202,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire()
     except (OSError, NotImplementedError) as error:
         (folder / ".lock").open("ab").close()  # raises if the folder itself cannot be written
-        _tell_unlocked(folder, str(error))
+        _warn_unlocked(folder, str(error))
     try:
         yield
     finally:
@@ -210,7 +210,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @cache
-def _tell_unlocked(folder: Path, why: str) -> None:
+def _warn_unlocked(folder: Path, why: str) -> None:
     warnings.warn(
         f"{folder}: the folder cannot be locked ({why}); start no two commands with different options in it",
         stacklevel=4,

@@ -96,7 +96,7 @@ def _end(number: int) -> None:
             undo()
     with suppress(Exception):  # the signal may have come in the middle of a write
         sys.stdout.flush()
-    if os.environ.get("RANK", "0") == "0":  # of several processes of torchrun, one speaks
+    if os.environ.get("RANK", "0") == "0":  # of several processes of torchrun, only the first prints
         with suppress(OSError):
             os.write(2, f"{_newline()}interrupted; {_advice}\n".encode())
     os._exit(128 + number)
@@ -107,7 +107,7 @@ def _end_workers() -> None:
         return
     import multiprocessing
 
-    starting.acquire(timeout=2)  # for good: no other is started
+    starting.acquire(timeout=2)  # never released: no other process is started
     workers = multiprocessing.active_children()
     for worker in workers:
         with suppress(Exception):

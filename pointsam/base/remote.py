@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from pointsam.base.errors import BackendError, DatasetError
 from pointsam.base.files import require_file
@@ -72,6 +73,37 @@ def is_folder(root: DataPath) -> bool:
 
 READ_ERRORS = (OSError, zipfile.BadZipFile, zlib.error)
 """What reading a file raises, in an archive too."""
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A file as a source of bytes.
+
+    Args:
+        path: the file.
+    """
+
+    path: DataPath
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    @property
+    def file_name(self) -> str:
+        """Last part of the path."""
+        return self.path.name
+
+    def open(self) -> BinaryIO:
+        """A stream of the file's bytes.
+
+        Raises:
+            OSError: if it cannot be opened, or is a pipe or a device, which could be read for ever.
+        """
+        if isinstance(self.path, Path):
+            require_file(self.path)
+        return self.path.open("rb")
 
 
 def read_bytes(path: DataPath, what: str, hint: str | None = None) -> bytes:

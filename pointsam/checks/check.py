@@ -66,14 +66,15 @@ class _Unreadable:
 
     def add(self, frame_id: str, error: Exception) -> None:
         """Count an error of a frame; raise one that is not of a frame."""
-        if isinstance(error, PointSamError) and not error.of_frame:
-            raise error
-        known = isinstance(error, PointSamError)
-        code, what = (error.code, error.message) if known else (type(error).__name__, str(error))  # type: ignore[attr-defined]
+        if isinstance(error, PointSamError):
+            if not error.of_frame:
+                raise error
+            code, text = error.code, f"[{error.code}] {error.message}"
+        else:
+            code, text = type(error).__name__, f"{type(error).__name__}: {error}"
         rule = calibration_values.RULE if isinstance(error, CalibrationError) else readable.RULE
         self.frames.add(frame_id)
         self.counts[rule.id, code] += 1
-        text = f"[{code}] {what}" if known else f"{code}: {what}"
         self.examples.setdefault((rule.id, code), Finding(rule, Problem(frame_id, text)))
 
     def findings(self) -> Iterator[Finding]:
@@ -145,7 +146,7 @@ def _of_frame(probe: Probe, surveys: Sequence[tuple[Rule, Survey]], unreadable: 
                 yield Finding(rule, problem)
             for survey in opening:
                 survey.open(probe)
-        except Exception as error:  # likewise
+        except Exception as error:  # of a plug-in too
             if str(error) not in met:  # every rule meets the same damaged file
                 met.add(str(error))
                 unreadable.add(probe.frame.frame_id, error)

@@ -65,7 +65,7 @@ def guess(raw: bytes, names: Sequence[str]) -> Guess | None:
     Returns:
         None if the file may be what is stated.
     """
-    if len(raw) < np.dtype(np.float64).itemsize:  # empty, which reading it tells
+    if len(raw) < np.dtype(np.float64).itemsize:  # an empty file; reading it raises the error
         return None
     kind = kind_of(raw)
     if kind is None:

@@ -120,7 +120,7 @@ class HasClouds(Protocol):
     """A data set whose points can be read where images are missing."""
 
     def cloud(self, frame_id: str) -> Frame:
-        """The frame without its cameras, for whoever needs the points only.
+        """The frame without its cameras, for uses that need the points only.
 
         Raises:
             DatasetError: DAT010 on an unknown frame; what its poses raise.

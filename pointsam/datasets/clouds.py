@@ -6,15 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
-from pointsam.base.files import require_file
-from pointsam.base.remote import READ_ERRORS, DataPath, unreadable
+from pointsam.base.remote import READ_ERRORS, DataPath, FileSource, unreadable
 from pointsam.datasets import npy, pcd, ply
 from pointsam.datasets.columns import row_layout
 from pointsam.datasets.headers import malformed
@@ -46,29 +44,12 @@ def point_source(path: DataPath, columns: tuple[str, ...]) -> PointSource:
 
 
 @dataclass(frozen=True)
-class CloudFile:
+class CloudFile(FileSource):
     """A file of points.
 
     Args:
         path: the file.
     """
-
-    path: DataPath
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
-
-    def open(self) -> BinaryIO:
-        """A stream of the file's bytes.
-
-        Raises:
-            OSError: if it cannot be opened, or is a pipe or a device, which could be read for ever.
-        """
-        if isinstance(self.path, Path):
-            require_file(self.path)
-        return self.path.open("rb")
 
     def content(self) -> bytes:
         """The bytes of the file.

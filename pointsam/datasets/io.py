@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -20,9 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointsam.base.errors import DatasetError
-from pointsam.base.files import require_file
 from pointsam.base.images import DAMAGED, PHOTO_FORMATS, open_image
-from pointsam.base.remote import READ_ERRORS, DataPath, unreadable
+from pointsam.base.remote import READ_ERRORS, FileSource, unreadable
 from pointsam.datasets.clouds import RawPoints as RawPoints
 from pointsam.datasets.clouds import point_source as point_source
 from pointsam.datasets.columns import XYZ as XYZ
@@ -34,34 +32,12 @@ _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", 
 
 
 @dataclass(frozen=True)
-class ImageFile:
+class ImageFile(FileSource):
     """An image file.
 
     Args:
         path: JPEG, PNG, WebP, BMP or TIFF.
     """
-
-    path: DataPath
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
-
-    @property
-    def file_name(self) -> str:
-        """Last part of the path."""
-        return self.path.name
-
-    def open(self) -> BinaryIO:
-        """A stream of the file's bytes.
-
-        Raises:
-            OSError: if it cannot be opened.
-        """
-        if isinstance(self.path, Path):
-            require_file(self.path)
-        return self.path.open("rb")
 
 
 def read_points(sweep: Sweep) -> NDArray[np.float32]:

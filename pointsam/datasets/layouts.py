@@ -1,7 +1,7 @@
 """Layouts of data sets that no plug-in reads, and incomplete ones, to name what a root holds.
 
-Each is told by names of files and folders; nothing is read but one calibration file. `Layout` describes a row of the
-tables, and adding a layout is adding a row.
+Names of files and folders identify a layout; only one calibration file is read. `Layout` describes a row of the tables;
+to add a layout, add a row.
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ _TO_NUSCENES = "convert it to nuScenes' tables, which have several cameras, pose
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout that can be told and not read.
+    """A layout that can be recognised but not read.
 
     Args:
-        name: what it is.
-        signs: patterns of paths; one that is there tells the layout. A star stands for any part of a name.
+        name: name of the layout, for messages.
+        signs: patterns of paths; a path that matches one of them identifies the layout. A star stands for any part of a
+            name.
         remedy: what to do.
         within: where the patterns start: the root, or folders below it.
-        parts: what is needed besides, with its place beside the signs: named if it is missing.
-        text: pattern of a file and a word in it that tells the layout too.
+        parts: further parts that are needed, as pairs of name and path relative to where the signs start. Missing ones
+            are named.
+        text: pattern of a file and a word in it that identify the layout too.
     """
 
     name: str
@@ -111,7 +113,7 @@ INCOMPLETE = (
         parts=(("tables", "v1.0-trainval"),),
     ),
 )  # fmt: skip
-"""Layouts with an adapter, told by other parts than that which its plug-in looks for."""
+"""Layouts with an adapter, identified by other parts than the one that its plug-in looks for."""
 
 _ARCHIVES = ("*.zip", "*.tar", "*.tgz", "*.tar.gz", "*.tar.bz2", "*.tar.xz", "*.7z", "*.rar")
 
@@ -124,12 +126,12 @@ def unread(root: DataPath, layouts: Sequence[Layout] = FOREIGN, depth: int = 2) 
         layouts: rows of a table.
         depth: how far below the root patterns may start.
     """
-    looker = _Looker(root)
+    search = _Search(root)
     for layout in layouts:
-        sign = looker.sign(layout, depth)
+        sign = search.sign(layout, depth)
         if sign is None:
             continue
-        lacks = [f"{what} ({place})" for what, place in layout.parts if not looker.has(sign, place)]
+        lacks = [f"{what} ({place})" for what, place in layout.parts if not search.has(sign, place)]
         missing = f"; {' and '.join(lacks)} are missing, too" if lacks else ""
         way = f"{layout.remedy}; or write a plug-in (docs/plugins.md)"
         what = f"{root}: this is {layout.name}, for which PointSAM has no adapter: it has {sign.path}{missing}"
@@ -139,22 +141,22 @@ def unread(root: DataPath, layouts: Sequence[Layout] = FOREIGN, depth: int = 2) 
 
 def incomplete(root: DataPath) -> PointSamError | None:
     """The error for a root that lacks a part of a layout that is read."""
-    looker = _Looker(root)
+    search = _Search(root)
     for layout in INCOMPLETE:
-        sign = looker.sign(layout)
+        sign = search.sign(layout)
         if sign is not None:
             lacks = " and ".join(f"{what} (such as {place})" for what, place in layout.parts)
             return MissingFolderError(
                 "DAT001",
                 f"{root}: this is {layout.name}, it has {sign.path}, but its {lacks} are missing",
-                f"{layout.remedy}{_unpacked(looker)}",
+                f"{layout.remedy}{_unpacked(search)}",
             )
     return None
 
 
 def packed(root: DataPath) -> PointSamError | None:
-    """The error for a root with archives that nobody unpacked."""
-    names = _Looker(root).archives()
+    """The error for a root with archives that are not unpacked."""
+    names = _Search(root).archives()
     if not names:
         return None
     what = f"{root}: no known data set, but {len(names)} archives that are not unpacked: {_some(names)}"
@@ -163,20 +165,25 @@ def packed(root: DataPath) -> PointSamError | None:
 
 @dataclass(frozen=True)
 class _Sign:
-    """A path that tells a layout: where its pattern starts, below the root, and the whole path."""
+    """A path that identifies a layout.
+
+    Args:
+        start: folder below the root where its pattern starts; "" for the root.
+        path: the path, relative to the root.
+    """
 
     start: str
     path: str
 
 
-class _Looker:
-    """Looks for patterns below a root. Each folder is listed once; what cannot be listed holds nothing."""
+class _Search:
+    """Searches for patterns below a root. Each folder is listed once; one that cannot be listed counts as empty."""
 
     def __init__(self, root: DataPath) -> None:
         self._root, self._names = root, dict[str, list[str]]()
 
     def sign(self, layout: Layout, depth: int = 0) -> _Sign | None:
-        """What tells the layout; None if nothing does."""
+        """The first path that identifies the layout; None if there is none."""
         for start in layout.within[: depth + 1]:
             for pattern in layout.signs:
                 found = self._first("", [*start.split("/")[:-1], *pattern.split("/")])
@@ -190,7 +197,7 @@ class _Looker:
         return None
 
     def has(self, sign: _Sign, place: str) -> bool:
-        """Whether a part is there beside a sign."""
+        """Whether there is a part of the layout, relative to where its sign starts."""
         return self._first("", [*(sign.start.split("/") if sign.start else []), *place.split("/")]) is not None
 
     def archives(self) -> list[str]:
@@ -224,8 +231,8 @@ class _Looker:
             return b""
 
 
-def _unpacked(looker: _Looker) -> str:
-    names = looker.archives()
+def _unpacked(search: _Search) -> str:
+    names = search.archives()
     return f"; archives that are not unpacked are {_some(names)}" if names else ""
 
 

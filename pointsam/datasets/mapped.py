@@ -15,6 +15,8 @@ from pointsam.datasets.truth2d import ImageTruth, image_truth
 from pointsam.taxonomy import BACKGROUND, LabelMapping, Taxonomy
 from pointsam.types import NO_INSTANCE, Boxes, CameraView, Frame, PointLabels, PointTruth, Sweep
 
+_ASSIGN = "`truth` of a mapping file assigns it (docs/mapping.md)"
+
 
 def with_classes(dataset: Dataset, taxonomy: Taxonomy) -> Dataset:
     """The data set with the classes of a run; itself if it has these classes and none of them is mapped to another.
@@ -162,7 +164,7 @@ class MappedDataset:
         notes, counts = [], self.left_out()
         if counts:
             listed = ", ".join(f"{number} {name}" for name, number in counts.items())
-            notes.append(f"ground truth that no class of the labels stands for is void: {listed}; {WAY_OUT}")
+            notes.append(f"ground truth that no class of the labels stands for is void: {listed}; {_ASSIGN}")
         if self.unknown:
             notes.append(
                 f"`truth` of the mapping names {', '.join(map(repr, self.unknown))}, which {self.name} does not have: "
@@ -173,9 +175,6 @@ class MappedDataset:
     def _note(self, frame_id: str, class_id: NDArray[np.uint8]) -> None:
         void = class_id[self._void[class_id]]
         self._left_out.setdefault(frame_id, Counter(self._names[k] for k in void.tolist()))
-
-
-WAY_OUT = "`truth` of a mapping file assigns it (docs/mapping.md)"
 
 
 def truth_notes(dataset: Dataset) -> list[str]:

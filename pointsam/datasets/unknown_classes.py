@@ -1,4 +1,4 @@
-"""Annotated classes that a data set does not know: named with the nearest known ones, never dropped silently."""
+"""Messages on annotated classes that a data set does not know, with the nearest known ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHOWN = 10
 def unknown_classes(dataset: Dataset, frame_ids: Sequence[str]) -> list[tuple[str, str]]:
     """Name of each unknown class of some frames, most objects first, with the number of objects and the nearest name.
 
-    Empty for a data set that does not tell.
+    Empty for a data set that is no `HasUnknownClasses`.
     """
     if not isinstance(dataset, HasUnknownClasses):
         return []
@@ -25,10 +25,10 @@ def unknown_classes(dataset: Dataset, frame_ids: Sequence[str]) -> list[tuple[st
 def unknown_text(dataset: Dataset, frame_ids: Sequence[str]) -> str:
     """The unknown classes of some frames in one line; "" if there are none."""
     found = [f"{name!r} ({what})" for name, what in unknown_classes(dataset, frame_ids)]
+    if not found:
+        return ""
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return f"classes of the ground truth that {dataset.name} does not know: {', '.join(found[:_SHOWN])}{more}" * bool(
-        found
-    )
+    return f"classes of the ground truth that {dataset.name} does not know: {', '.join(found[:_SHOWN])}{more}"
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from pointsam.base import plugins
 from pointsam.base.config import require_kind
+from pointsam.base.remote import FileSource
 from pointsam.semantics.base import SemanticModel, SemanticsContext, SemanticsPlugin
-from pointsam.semantics.places import ImageName, ResultFile
+from pointsam.semantics.places import ImageName
 
 if TYPE_CHECKING:
     from pointsam.taxonomy import LabelMapping
@@ -87,7 +88,7 @@ def semantics_sha256(name: str, masks_dir: Path | None = None, config: object | 
 
 def result_files(
     name: str, masks_dir: Path | None, data_root: str
-) -> Callable[[Frame, CameraView | None], dict[str, ResultFile]]:
+) -> Callable[[Frame, CameraView | None], dict[str, FileSource]]:
     """A function that gives the files that a source of classes reads for a frame, or one view, by camera and suffix.
 
     Args:
@@ -103,9 +104,9 @@ def result_files(
         return lambda _frame, _view: {}
     listed = plugin.files(masks_dir)
 
-    def of(frame: Frame, view: CameraView | None) -> dict[str, ResultFile]:
+    def of(frame: Frame, view: CameraView | None) -> dict[str, FileSource]:
         return {
-            f"2D result {one.name}{path.suffix}": ResultFile(path)
+            f"2D result {one.name}{path.suffix}": FileSource(path)
             for one in (frame.cameras if view is None else (view,))
             for path in listed(ImageName.of(frame, one, data_root))
         }

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.mask_files import DOCS
@@ -54,31 +53,6 @@ class ImageName:
             name = file_name
         relative = name.removeprefix(root) if root else file_name
         return cls(frame.frame_id, frame.scene, view.name, parts_of(name), len(parts_of(relative)), of_run)
-
-
-@dataclass(frozen=True)
-class ResultFile:
-    """A file with the 2D result of an image, as an `ImageSource` that is not decoded.
-
-    Args:
-        path: the file.
-    """
-
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
-
-    @property
-    def file_name(self) -> str:
-        """Last part of the path."""
-        return self.path.name
-
-    def open(self) -> BinaryIO:
-        """A stream of the file's bytes; OSError if it cannot be opened."""
-        return self.path.open("rb")
 
 
 def parts_of(path: str) -> tuple[str, ...]:

@@ -13,10 +13,12 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.images import MASK_FORMATS, PHOTO_FORMATS, open_image
 from pointsam.datasets.io import ImageFile, image_size, read_image
 from pointsam.semantics.layouts import InstancePng
+from pointsam.semantics.places import ImageName
 from pointsam.taxonomy import NUSCENES, LabelMapping
 
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 6\n%%EndComments\nshowpage\n%%EOF\n"
 PACKAGE = Path(pointsam.__file__).parent
+IMAGE = ImageName("0", "scene", "CAM", ("one.jpg",), 1)
 
 
 def content(form):
@@ -25,6 +27,15 @@ def content(form):
     sink = io.BytesIO()
     Image.new("L", (8, 6), 1).save(sink, form)
     return sink.getvalue()
+
+
+def mask_file(folder, png, names):
+    """The instance map of IMAGE."""
+    (folder / "CAM").mkdir()
+    (folder / "CAM" / "one.json").write_text(names)
+    path = folder / "CAM" / "one.png"
+    path.write_bytes(png)
+    return path
 
 
 @pytest.fixture
@@ -57,13 +68,12 @@ def test_a_camera_image_of_another_format_is_DAT005(tmp_path, no_program, read, 
 
 @pytest.mark.parametrize("form", ["EPS", "GIF", "BMP", "TIFF"])
 def test_a_mask_that_is_no_png_is_DAT011(tmp_path, no_program, form):
-    (tmp_path / "one.png").write_bytes(content(form))
-    (tmp_path / "one.json").write_text('{"1": {"label": "car", "score": 1}}')
-    layout = InstancePng(LabelMapping(NUSCENES, {"car": "car"}))
+    path = mask_file(tmp_path, content(form), '{"1": {"label": "car", "score": 1}}')
+    layout = InstancePng(tmp_path, LabelMapping(NUSCENES, {"car": "car"}))
     with pytest.raises(DatasetError, match=r"DAT011.*one\.png.*content is not PNG"):
-        layout.read(tmp_path / "one", (6, 8))
-    (tmp_path / "one.png").write_bytes(content("PNG"))
-    assert len(layout.read(tmp_path / "one", (6, 8))) == 1
+        layout.read(IMAGE, (6, 8))
+    path.write_bytes(content("PNG"))
+    assert len(layout.read(IMAGE, (6, 8))) == 1
 
 
 def test_a_missing_file_stays_a_missing_file(tmp_path):
@@ -90,11 +100,9 @@ def bomb(width, height):
 @pytest.mark.parametrize("side_px", [10_001, 14_000, 100_000])
 @pytest.mark.filterwarnings("error")
 def test_an_image_that_would_fill_the_memory_is_refused_by_its_header(tmp_path, side_px):
-    path = tmp_path / "one.png"
-    path.write_bytes(bomb(side_px, side_px))
-    (tmp_path / "one.json").write_text("{}")
+    path = mask_file(tmp_path, bomb(side_px, side_px), "{}")
     for read in (read_image, image_size):
         with pytest.raises(DatasetError, match=r"DAT005.*one\.png"):
             read(ImageFile(path))
     with pytest.raises(DatasetError, match=r"DAT011.*one\.png"):
-        InstancePng(LabelMapping(NUSCENES, {"car": "car"})).read(tmp_path / "one", (side_px, side_px))
+        InstancePng(tmp_path, LabelMapping(NUSCENES, {"car": "car"})).read(IMAGE, (side_px, side_px))

@@ -7,7 +7,7 @@ from pointsam.base.plugins import find, load, names, plugins
 
 
 def test_built_in_plug_ins_belong_to_this_distribution():
-    assert names("datasets") == ("kitti", "nuscenes", "semantickitti")
+    assert names("datasets") == ("kitti", "kitti_tracking", "nuscenes", "semantickitti")
     assert {plugin.distribution for plugin in plugins("exporters")} == {"pointsam"}
 
 
@@ -21,7 +21,7 @@ def test_a_plug_in_of_another_package_is_listed_and_loaded(install):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(SchemaError, match=r"SCH005.*data set named 'waymo2'(.|\n)*kitti, nuscenes, semantickitti"):
+    with pytest.raises(SchemaError, match=r"(?s)SCH005.*named 'waymo2'.*kitti_tracking, nuscenes, semantickitti"):
         find("datasets", "waymo2")
 
 

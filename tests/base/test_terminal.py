@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from pipelines.cli.options import UserErrors
+from pipelines.cli.failures import UserErrors
 from pointsam.base.errors import DatasetError
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table

@@ -94,9 +94,9 @@ def shares(kinds, examples):
 
 _SHARES = {
     **{"nuScenes tables": 0.3, "nuScenes splits": 0.3, "run folders": 0.2, "stores": 0.3},
-    **{"SemanticKITTI": 3, "masks": 2, "KITTI text": 4, "clouds": 4, "images": 4, "mappings": 4, "calibrations": 2},
+    **{"SemanticKITTI": 3, "masks": 2, "KITTI text": 4, "clouds": 8, "images": 4, "mappings": 4, "calibrations": 2},
     **{"overrides": 0.5, "recipes": 0.5, "budgets": 1.5, "weights": 0.7, "checkpoints": 0.5, "training runs": 0.7},
-    **{"documents of runs": 1, "label packs": 3, "PCD, PLY and numpy": 4, "KITTI tracking": 0.3, "COCO sets": 2},
+    **{"documents of runs": 1, "label packs": 3, "KITTI tracking": 0.3, "COCO sets": 2},
 }
 
 

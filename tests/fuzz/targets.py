@@ -103,13 +103,15 @@ def semantic_kitti(folder):
 
 
 def clouds(folder):
+    """Files of points in every format."""
     made = make_kitti(folder / "kitti")
     dataset = open_dataset(made.root)
     frame = read_frame(dataset, dataset.frame_ids()[0])
-    for name, content in FILES.items():
+    contents = FILES | _compressed()
+    for name, content in contents.items():
         (folder / name).write_bytes(content)
     np.save(folder / "a.npy", ROWS)
-    paths = [Path(str(frame.sweep.source.path)), *(folder / name for name in FILES), folder / "a.npy"]
+    paths = [Path(str(frame.sweep.source.path)), *(folder / name for name in contents), folder / "a.npy"]
     sources = {path: point_source(path, COLUMNS) for path in paths}
 
     def points(source):
@@ -119,45 +121,15 @@ def clouds(folder):
     return Target(paths, _each(sources, (points,)))
 
 
-def clouds_with_heads(folder):
-    """PCD, PLY and numpy arrays."""
-    from pointsam.datasets.clouds import point_source
-    from pointsam.datasets.io import read_columns
-    from pointsam.geometry.se3 import SE3
-    from pointsam.types import Sweep
-
-    columns, rows = ("x", "y", "z", "intensity"), np.arange(12, dtype="<f4").reshape(3, 4)
-    text = "".join(" ".join(map(str, row)) + "\n" for row in rows.tolist()).encode()
-    head = "# .PCD v0.7\nVERSION 0.7\nFIELDS x y z intensity\nSIZE 4 4 4 4\nTYPE F F F F\nCOUNT 1 1 1 1\nWIDTH 3\n"
-    head += "HEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS 3\nDATA "
-    ply = "ply\nformat {} 1.0\nelement vertex 3\n" + "".join(f"property float {c}\n" for c in columns) + "end_header\n"
-    contents = {
-        "ascii.pcd": f"{head}ascii\n".encode() + text,
-        "binary.pcd": f"{head}binary\n".encode() + rows.tobytes(),
-        "ascii.ply": ply.format("ascii").encode() + text,
-        "little.ply": ply.format("binary_little_endian").encode() + rows.tobytes(),
-        "big.ply": ply.format("binary_big_endian").encode() + rows.astype(">f4").tobytes(),
-    }
+def _compressed():
+    """A compressed PCD file by name; none without the package that writes it."""
     try:
         from pypcd4 import Encoding, PointCloud
     except ImportError:
-        pass
-    else:
-        sink = io.BytesIO()
-        cloud = PointCloud.from_points(list(rows.T), list(columns), [np.float32] * 4)
-        cloud.save(sink, Encoding.BINARY_COMPRESSED)
-        contents["compressed.pcd"] = sink.getvalue()
+        return {}
     sink = io.BytesIO()
-    np.save(sink, rows)
-    contents["array.npy"] = sink.getvalue()
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-
-    def read(path):
-        read_columns(Sweep(point_source(path, columns), 0, SE3.identity(), SE3.identity()), columns)
-
-    every = {folder / name: folder / name for name in contents}
-    return Target(list(every), _each(every, (read,)))
+    PointCloud.from_points(list(ROWS.T), list(COLUMNS), [np.float32] * 4).save(sink, Encoding.BINARY_COMPRESSED)
+    return {"compressed.pcd": sink.getvalue()}
 
 
 def kitti_tracking(folder):
@@ -476,7 +448,6 @@ TARGETS = {
     "KITTI text": kitti_text,
     "SemanticKITTI": semantic_kitti,
     "clouds": clouds,
-    "PCD, PLY and numpy": clouds_with_heads,
     "KITTI tracking": kitti_tracking,
     "images": images,
     "COCO sets": coco_sets,

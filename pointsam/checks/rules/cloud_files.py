@@ -16,7 +16,7 @@ def _check(probe: Probe) -> Iterator[Problem]:
             others = [path.with_suffix(suffix) for suffix in SUFFIXES if suffix != path.suffix.lower()]
             names = [other.name for other in others if other.is_file()]
             if names:
-                yield Problem(str(path), f"{', '.join(names)} beside it is not read")
+                yield Problem(str(path), f"{', '.join(names)} of the same name is not read")
 
 
 RULE = Rule(

@@ -66,11 +66,11 @@ def _check(probe: Probe) -> Iterator[Problem]:
     if count < _ENOUGH:
         return
     seen = {view.name: int(probe.projection(view).valid.sum()) for view in probe.frame.cameras}
-    none = max(seen.values(), default=0) < _FEW * count
+    all_blind = max(seen.values(), default=0) < _FEW * count
     for view in probe.frame.cameras:
         points = seen[view.name]
         if points < _FEW * count:
-            likely = _likely(probe, view, points, none)
+            likely = _likely(probe, view, points, all_blind)
             yield Problem(view.name, f"{points} of {count} points are in its image{likely}")
 
 

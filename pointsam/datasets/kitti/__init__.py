@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pointsam.base.remote import DataPath, names_in
 from pointsam.datasets.base import Dataset, DatasetPlugin
+from pointsam.datasets.kitti.suffixes import OF_FRAMES
 from pointsam.taxonomy import KITTI, SEMANTICKITTI
-
-_SUFFIXES = (".bin", ".pcd", ".ply", ".npy", ".png", ".jpg", ".jpeg", ".txt", ".label")
-"""Files of frames. There may be thousands in a folder, so they are not asked whether they are folders."""
 
 
 def folders_in(folder: DataPath) -> list[str]:
     """Names of the folders in a folder that are not hidden, sorted; none if there is no such folder."""
-    names = [name for name in names_in(folder) if not name.startswith(".") and not name.lower().endswith(_SUFFIXES)]
+    # A folder may hold thousands of files of frames, so that not all names are tested with is_dir.
+    names = [name for name in names_in(folder) if not name.startswith(".") and not name.lower().endswith(OF_FRAMES)]
     return [name for name in names if (folder / name).is_dir()]
 
 
@@ -23,7 +22,7 @@ def _has_objects(root: DataPath) -> bool:
 
 
 def _has_files(folder: DataPath) -> bool:
-    return any(name.lower().endswith(_SUFFIXES) and not name.startswith(".") for name in names_in(folder))
+    return any(name.lower().endswith(OF_FRAMES) and not name.startswith(".") for name in names_in(folder))
 
 
 def _open_objects(root: DataPath, _version: str | None, columns: tuple[str, ...] | None = None) -> Dataset:

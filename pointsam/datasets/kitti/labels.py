@@ -96,8 +96,8 @@ def read_labels(path: DataPath) -> tuple[LabelRow, ...]:
 class SequenceLabels:
     """A label file of one sequence, whose rows start with a frame number and a track id.
 
-    A row that cannot be read spoils the frame that it names. One without a frame number spoils the frames of the rows
-    around it.
+    A row that cannot be read makes the labels of its frame unreadable; one without a frame number, those of the frames
+    of the rows around it.
 
     Args:
         path: the file.

@@ -14,16 +14,11 @@ from functools import cached_property
 from pointsam.base.errors import DatasetError, MissingFolderError
 from pointsam.base.paths import name_problem
 from pointsam.base.remote import DataPath, names_in
-from pointsam.datasets.clouds import SUFFIXES
 from pointsam.datasets.io import ImageFile
 from pointsam.datasets.kitti.files import text_lines
-
-SWEEPS = SUFFIXES
-IMAGES = (".png", ".jpg", ".jpeg")
-TEXTS = (".txt",)
+from pointsam.datasets.kitti.suffixes import OF_FRAMES
 
 _MOST_DIGITS = 9
-_OF_FRAMES = (*SWEEPS, *IMAGES, *TEXTS, ".label")
 
 
 class Listing:
@@ -64,6 +59,16 @@ class Listing:
         names = [name for name in names_in(self.folder) if not name.startswith(".")]
         parts = [(*name.rpartition("."), name) for name in names]
         return [(composed(stem), dot + suffix.lower(), name) for stem, dot, suffix, name in parts]
+
+    def around(self, stem: str) -> dict[int, str]:
+        """Stem before (-1) and after (+1) a stem, in natural order; at an end, the stem itself."""
+        place = self.stems.index(stem)
+        return {-1: self.stems[max(place - 1, 0)], 1: self.stems[min(place + 1, len(self.stems) - 1)]}
+
+    def before(self, stem: str, count: int) -> list[str]:
+        """Up to `count` stems before a stem, in natural order, the latest first."""
+        place = self.stems.index(stem)
+        return list(self.stems[max(0, place - count) : place][::-1])
 
     def path(self, stem: str) -> DataPath:
         """The file of a frame; where there is none, the file that is missing."""
@@ -164,7 +169,7 @@ def split_names(path: DataPath, known: Collection[str]) -> list[str]:
 def _bare(name: str, known: Collection[str]) -> str:
     """A name without the suffix of a file of its frame, unless it is known with it."""
     stem, dot, suffix = name.rpartition(".")
-    return stem if name not in known and stem and (dot + suffix).lower() in _OF_FRAMES else name
+    return stem if name not in known and stem and (dot + suffix).lower() in OF_FRAMES else name
 
 
 def frame_number(path: DataPath, stem: str) -> int:

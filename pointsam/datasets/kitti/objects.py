@@ -7,33 +7,19 @@ The ego frame is the LiDAR frame; frames have no time and no pose.
 
 from __future__ import annotations
 
-import copy
 import hashlib
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
 from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, sweep_at
-from pointsam.datasets.kitti.labels import KINDS, LabelRow, read_labels, unknown_kinds
-from pointsam.datasets.kitti.listing import (
-    IMAGES,
-    SWEEPS,
-    TEXTS,
-    Listing,
-    composed,
-    require_names,
-    split_names,
-)
-from pointsam.datasets.kitti.truth import CLASSES, VISIBILITY, boxes_of, points_of, visibility_of, with_types
+from pointsam.datasets.kitti.labels import LabelRow, read_labels
+from pointsam.datasets.kitti.listing import Listing, composed, require_names, split_names
+from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS, TEXTS
+from pointsam.datasets.kitti.truth import LabelledByRows, boxes_of
 from pointsam.geometry.se3 import SE3
-from pointsam.taxonomy import KITTI
-from pointsam.types import Boxes, Frame, PointTruth, Sweep
+from pointsam.types import Boxes, Frame, Sweep
 
 FOLDERS = ("training", "testing")
 CAMERA = "image_2"
@@ -41,7 +27,7 @@ CAMERA = "image_2"
 _TESTING_PREFIX = "testing_"
 
 
-class Kitti:
+class Kitti(LabelledByRows):
     """A KITTI object folder.
 
     Args:
@@ -53,9 +39,6 @@ class Kitti:
     """
 
     name = "kitti"
-    taxonomy = KITTI
-    _classes = CLASSES
-    visibility_levels: tuple[str, ...] = VISIBILITY
 
     def __init__(self, root: DataPath, columns: tuple[str, ...] | None = None) -> None:
         self.root, self._columns = data_path(root), columns or COLUMNS
@@ -158,56 +141,12 @@ class Kitti:
         path = files.labels.path(stem)
         return read_labels(path) if path.is_file() else None
 
-    @property
-    def known_classes(self) -> tuple[str, ...]:
-        """KITTI's types."""
-        return KINDS
-
-    def with_categories(self, names: Sequence[str]) -> Kitti:
-        """The data set with some types of its label files as classes of their own, after KITTI's."""
-        other = copy.copy(self)
-        other._classes = with_types(names)
-        other.taxonomy = other._classes.taxonomy
-        return other
-
-    def unknown_classes(self, frame_ids: Sequence[str]) -> Counter[str]:
-        """Number of objects of each type that KITTI does not have. Frames whose labels cannot be read have none."""
-        counts = Counter[str]()
-        for frame_id in frame_ids:
-            try:
-                found = unknown_kinds(self.label_rows(frame_id) or ())
-                counts += Counter({kind: n for kind, n in found.items() if not self._classes.lists(kind)})
-            except DatasetError:  # whoever reads the labels tells
-                continue
-        return counts
-
-    def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
-        """(M,) level of each of the boxes, from `occluded` in the label file.
-
-        Raises:
-            DatasetError: as `boxes`.
-        """
-        rows = self.label_rows(frame_id)
-        return None if rows is None else visibility_of(rows)
-
     def velocities_mps(self, frame_id: str) -> None:
         """None: there are no sequences of frames."""
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
         """Empty: there are no sequences of frames."""
         return []
-
-    def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
-        """Ground truth from boxes, the only source; `pointsam.datasets.kitti.truth.points_of` says what is void.
-
-        Raises:
-            DatasetError: as `frame`, `boxes` and `pointsam.datasets.io.read_points`.
-            CalibrationError: as `frame`.
-        """
-        rows, boxes = self.label_rows(frame_id), self.boxes(frame_id)
-        if rows is None or boxes is None or source not in (None, "boxes"):
-            return None
-        return points_of(self.frame(frame_id), boxes, rows)
 
     def fingerprint(self) -> str:
         """Hex digest over the names of all LiDAR files and the contents of all calibration files.

@@ -18,7 +18,8 @@ from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
 from pointsam.datasets.io import read_points
 from pointsam.datasets.kitti import sequences_of
 from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, sweep_at, text_lines
-from pointsam.datasets.kitti.listing import IMAGES, SWEEPS, Listing, composed, frame_number, frame_parts, require_names
+from pointsam.datasets.kitti.listing import Listing, composed, frame_number, frame_parts, require_names
+from pointsam.datasets.kitti.suffixes import IMAGES, POINT_LABELS, SWEEPS
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import BACKGROUND, SEMANTICKITTI
@@ -30,7 +31,6 @@ SPLITS = {
     "val": ("08",),
     "test": tuple(str(number) for number in range(11, 22)),
 }
-NEIGHBOURS = (-1, 1)
 _VALUES = 12
 _LATEST_S = 1e12
 """Times are stored as whole microseconds of 64 bits."""
@@ -110,11 +110,8 @@ class SemanticKitti:
             images.require("images of camera 2")
         sweep = self._sweep(name, stem)
         view = self._calibration(name).view(CAMERA, images.image(stem), sweep)
-        stems = self._sweeps(name).stems
-        place, last = stems.index(stem), len(stems) - 1
-        near = {offset: stems[min(max(place + offset, 0), last)] for offset in NEIGHBOURS}
-        posed = self._poses(name) is not None
-        neighbours = {offset: self._sweep(name, other) for offset, other in near.items()} if posed else {}
+        near = self._sweeps(name).around(stem) if self._poses(name) is not None else {}
+        neighbours = {offset: self._sweep(name, other) for offset, other in near.items()}
         return Frame(frame_id, name, (sweep,), neighbours, (view,))
 
     def place(self, frame_id: str) -> tuple[str, str]:
@@ -139,9 +136,7 @@ class SemanticKitti:
         name, stem = self._parts(frame_id)
         if self._poses(name) is None:
             return []
-        stems = self._sweeps(name).stems
-        place = stems.index(stem)
-        return [self._sweep(name, other) for other in stems[max(0, place - count) : place][::-1]]
+        return [self._sweep(name, other) for other in self._sweeps(name).before(stem, count)]
 
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
         """Ground truth from labels/*.label, the only source; None if there is no file.
@@ -222,7 +217,7 @@ class SemanticKitti:
 
     @lru_cache(maxsize=64)  # noqa: B019
     def _labels(self, name: str) -> Listing:
-        return Listing(self._folder(name) / "labels", (".label",))
+        return Listing(self._folder(name) / "labels", POINT_LABELS)
 
     @lru_cache(maxsize=32)  # noqa: B019
     def _calibration(self, name: str) -> Calibration:

@@ -14,8 +14,9 @@ from pointsam.base.remote import DataPath, read_bytes
 from pointsam.datasets.kitti import folders_in
 from pointsam.datasets.kitti.files import Calibration, read_calibration, sweep_at
 from pointsam.datasets.kitti.labels import LabelRow, SequenceLabels
-from pointsam.datasets.kitti.listing import IMAGES, SWEEPS, TEXTS, Listing, frame_number, natural
+from pointsam.datasets.kitti.listing import Listing, frame_number, natural
 from pointsam.datasets.kitti.oxts import read_poses
+from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS, TEXTS
 from pointsam.geometry.se3 import SE3
 from pointsam.geometry.tracks import velocities
 from pointsam.types import Sweep
@@ -163,7 +164,7 @@ class TrackingSequence:
         for stem in self.sweeps.stems:
             try:
                 sweep, rows = self.sweep(stem), self.rows(stem) or ()
-            except (DatasetError, CalibrationError):  # the frame itself tells
+            except (DatasetError, CalibrationError):  # reported where the frame is used
                 continue
             tracks = [row.track for row in rows]
             for row in rows:
@@ -171,9 +172,8 @@ class TrackingSequence:
                     keys.append((stem, row.track))
                     times.append(sweep.t_us)
                     centers.append((sweep.world_SE3_ego @ lidar_SE3_rect @ row.rect_SE3_box()).translation_m)
-        index = {
-            track: k for k, track in enumerate(dict.fromkeys(track for _, track in keys))
-        }  # ids may be of any size
+        # Ids of tracks may be of any size, beyond 64 bits.
+        index = {track: k for k, track in enumerate(dict.fromkeys(track for _, track in keys))}
         track = np.array([index[track] for _, track in keys], dtype=np.int64)
         found = velocities(np.array(centers).reshape(-1, 3), track, np.array(times, dtype=np.int64))
         return dict(zip(keys, found, strict=True))

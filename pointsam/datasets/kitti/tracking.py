@@ -12,7 +12,6 @@ neither neighbours nor past sweeps nor velocities.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
@@ -25,20 +24,18 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder
 from pointsam.datasets.kitti import tracking_parts
 from pointsam.datasets.kitti.files import COLUMNS
-from pointsam.datasets.kitti.labels import KINDS, LabelRow, unknown_kinds
-from pointsam.datasets.kitti.listing import TEXTS, Listing, composed, frame_parts, require_names, split_names
+from pointsam.datasets.kitti.labels import LabelRow
+from pointsam.datasets.kitti.listing import Listing, composed, frame_parts, require_names, split_names
 from pointsam.datasets.kitti.sequence import TrackingSequence
-from pointsam.datasets.kitti.truth import CLASSES, VISIBILITY, boxes_of, points_of, visibility_of, with_types
+from pointsam.datasets.kitti.suffixes import TEXTS
+from pointsam.datasets.kitti.truth import LabelledByRows, boxes_of
 from pointsam.geometry.se3 import SE3
-from pointsam.taxonomy import KITTI
-from pointsam.types import Boxes, Frame, PointTruth, Sweep
-
-NEIGHBOURS = (-1, 1)
+from pointsam.types import Boxes, Frame, Sweep
 
 _TESTING = "testing"
 
 
-class KittiTracking:
+class KittiTracking(LabelledByRows):
     """A KITTI tracking folder.
 
     Args:
@@ -51,9 +48,6 @@ class KittiTracking:
     """
 
     name = "kitti_tracking"
-    taxonomy = KITTI
-    _classes = CLASSES
-    visibility_levels: tuple[str, ...] = VISIBILITY
 
     def __init__(self, root: DataPath, columns: tuple[str, ...] | None = None) -> None:
         self.root = data_path(root)
@@ -124,10 +118,8 @@ class KittiTracking:
             DatasetError, CalibrationError: as `frame`.
         """
         sequence, stem = self._place(frame_id)
-        stems = sequence.sweeps.stems
-        place, last = stems.index(stem), len(stems) - 1
-        near = {offset: stems[min(max(place + offset, 0), last)] for offset in NEIGHBOURS}
-        neighbours = {offset: sequence.sweep(other) for offset, other in near.items()} if sequence.has_poses else {}
+        near = sequence.sweeps.around(stem) if sequence.has_poses else {}
+        neighbours = {offset: sequence.sweep(other) for offset, other in near.items()}
         return Frame(frame_id, sequence.scene, (sequence.sweep(stem),), neighbours, cameras=())
 
     def scene(self, frame_id: str) -> str:
@@ -166,38 +158,6 @@ class KittiTracking:
         sequence, stem = self._place(frame_id)
         return sequence.rows(stem)
 
-    @property
-    def known_classes(self) -> tuple[str, ...]:
-        """KITTI's types."""
-        return KINDS
-
-    def with_categories(self, names: Sequence[str]) -> KittiTracking:
-        """The data set with some types of its label files as classes of their own, after KITTI's."""
-        other = copy.copy(self)
-        other._classes = with_types(names)
-        other.taxonomy = other._classes.taxonomy
-        return other
-
-    def unknown_classes(self, frame_ids: Sequence[str]) -> Counter[str]:
-        """Number of objects of each type that KITTI does not have. Frames whose labels cannot be read have none."""
-        counts = Counter[str]()
-        for frame_id in frame_ids:
-            try:
-                found = unknown_kinds(self.label_rows(frame_id) or ())
-                counts += Counter({kind: n for kind, n in found.items() if not self._classes.lists(kind)})
-            except DatasetError:  # whoever reads the labels tells
-                continue
-        return counts
-
-    def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
-        """(M,) level of each of the boxes, from `occluded` in the label file.
-
-        Raises:
-            DatasetError: as `boxes`.
-        """
-        rows = self.label_rows(frame_id)
-        return None if rows is None else visibility_of(rows)
-
     def velocities_mps(self, frame_id: str) -> NDArray[np.float64] | None:
         """(M,2) of the boxes, from the positions of their tracks in the frames before and after; None without poses.
 
@@ -221,21 +181,7 @@ class KittiTracking:
         sequence, stem = self._place(frame_id)
         if not sequence.has_poses:
             return []
-        stems = sequence.sweeps.stems
-        place = stems.index(stem)
-        return [sequence.sweep(other) for other in stems[max(0, place - count) : place][::-1]]
-
-    def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
-        """Ground truth from boxes, the only source; `pointsam.datasets.kitti.truth.points_of` says what is void.
-
-        Raises:
-            DatasetError: as `frame`, `boxes` and `pointsam.datasets.io.read_points`.
-            CalibrationError: as `frame`.
-        """
-        rows, boxes = self.label_rows(frame_id), self.boxes(frame_id)
-        if rows is None or boxes is None or source not in (None, "boxes"):
-            return None
-        return points_of(self.frame(frame_id), boxes, rows)
+        return [sequence.sweep(other) for other in sequence.sweeps.before(stem, count)]
 
     def fingerprint(self) -> str:
         """Hex digest over the names of all LiDAR files and the contents of calibration and oxts."""

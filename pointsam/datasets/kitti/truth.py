@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.errors import DatasetError
 from pointsam.datasets.io import read_points
 from pointsam.datasets.kitti.files import Calibration
-from pointsam.datasets.kitti.labels import LabelRow
+from pointsam.datasets.kitti.labels import KINDS, LabelRow, unknown_kinds
 from pointsam.geometry.boxes import truth_from_boxes
 from pointsam.geometry.projection import Projection, project
 from pointsam.taxonomy import BACKGROUND, KITTI, ClassSpec, LabelMapping, Taxonomy
@@ -22,6 +27,72 @@ VISIBILITY = ("largely hidden", "partly hidden", "visible")
 CLASSES = LabelMapping(
     KITTI, {"Car": "car", "Truck": "truck", "Tram": "tram", "Pedestrian": "pedestrian", "Cyclist": "cyclist"}
 )
+
+T = TypeVar("T", bound="LabelledByRows")
+
+
+class LabelledByRows(ABC):
+    """The ground truth that KITTI object and KITTI tracking share: boxes from rows of label files."""
+
+    taxonomy: Taxonomy = KITTI
+    visibility_levels: tuple[str, ...] = VISIBILITY
+    _classes = CLASSES
+
+    @abstractmethod
+    def frame(self, frame_id: str) -> Frame:
+        """As `Dataset.frame`."""
+
+    @abstractmethod
+    def boxes(self, frame_id: str) -> Boxes | None:
+        """As `Dataset.boxes`."""
+
+    @abstractmethod
+    def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
+        """As `HasKittiLabels.label_rows`."""
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """KITTI's types."""
+        return KINDS
+
+    def with_categories(self: T, names: Sequence[str]) -> T:
+        """The data set with some types of its label files as classes of their own, after KITTI's."""
+        other = copy.copy(self)
+        other._classes = with_types(names)
+        other.taxonomy = other._classes.taxonomy
+        return other
+
+    def unknown_classes(self, frame_ids: Sequence[str]) -> Counter[str]:
+        """Number of objects of each type that KITTI does not have. Frames whose labels cannot be read have none."""
+        counts = Counter[str]()
+        for frame_id in frame_ids:
+            try:
+                found = unknown_kinds(self.label_rows(frame_id) or ())
+            except DatasetError:  # reported where the ground truth is used
+                continue
+            counts += Counter({kind: n for kind, n in found.items() if not self._classes.lists(kind)})
+        return counts
+
+    def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
+        """(M,) level of each of the boxes, from `occluded` in the label file.
+
+        Raises:
+            DatasetError: as `boxes`.
+        """
+        rows = self.label_rows(frame_id)
+        return None if rows is None else visibility_of(rows)
+
+    def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
+        """Ground truth from boxes, the only source; `points_of` says what is void.
+
+        Raises:
+            DatasetError: as `frame`, `boxes` and `pointsam.datasets.io.read_points`.
+            CalibrationError: as `frame`.
+        """
+        rows, boxes = self.label_rows(frame_id), self.boxes(frame_id)
+        if rows is None or boxes is None or source not in (None, "boxes"):
+            return None
+        return points_of(self.frame(frame_id), boxes, rows)
 
 
 def with_types(names: Sequence[str]) -> LabelMapping:

@@ -1,4 +1,4 @@
-"""What `pointsam-label check` finds in nuScenes' tables beside frames: sensors and columns that nothing reads."""
+"""What `pointsam-label check` finds in nuScenes' tables apart from frames: sensors and columns that nothing reads."""
 
 from __future__ import annotations
 

@@ -3,15 +3,8 @@ import unicodedata
 import pytest
 
 from pointsam.base.errors import DatasetError, MissingFolderError
-from pointsam.datasets.kitti.listing import (
-    IMAGES,
-    SWEEPS,
-    Listing,
-    frame_number,
-    frame_parts,
-    require_names,
-    split_names,
-)
+from pointsam.datasets.kitti.listing import Listing, frame_number, frame_parts, require_names, split_names
+from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS
 
 
 @pytest.fixture
@@ -61,6 +54,16 @@ def test_files_of_file_managers_are_no_frames(listing, hidden):
 def test_numbers_are_in_order_of_their_value_and_names_follow(listing):
     names = ("10.bin", "9.bin", "010.bin", "vue 2.bin", "a.b_c.bin", "x" * 200 + ".bin")
     assert listing(*names, suffixes=SWEEPS).stems == ("9", "010", "10", "a.b_c", "vue 2", "x" * 200)
+
+
+def test_stems_around_and_before_a_stem_are_in_natural_order(listing):
+    files = listing("10.png", "9.png", "8.png")
+    assert [files.around(stem) for stem in ("8", "9", "10")] == [
+        {-1: "8", 1: "9"},
+        {-1: "8", 1: "10"},
+        {-1: "9", 1: "10"},
+    ]
+    assert (files.before("10", 5), files.before("10", 1), files.before("8", 2)) == (["9", "8"], ["9"], [])
 
 
 def test_names_are_compared_in_composed_form(listing):

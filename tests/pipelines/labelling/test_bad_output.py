@@ -119,7 +119,7 @@ def own_classes(run, tmp_path, scissors):
 
 def test_labels_of_other_classes_than_the_truth_are_not_scored(own_classes, root, tmp_path):
     result = label("eval", own_classes, root, "--json", tmp_path / "eval.json")
-    refused(result, "SCH004", own_classes, root, "['thing']")
+    refused(result, "DAT009", root, "they have thing", "--mapping")
     assert not (tmp_path / "eval.json").exists()
 
 
