@@ -364,7 +364,12 @@ FILES = {
     "sweeps between key frames missing": (
         lambda root: remove(root, "sweeps/LIDAR_TOP", 100),
         "past-sweeps",
-        ("8 of 8 files are missing", "--set data.points.past_sweeps=0", "--recipe paper"),
+        ("16 of 16 files are missing", "--set data.points.past_sweeps=0", "--recipe paper"),
+    ),
+    "older sweeps between key frames missing": (
+        lambda root: [path.unlink() for path in files(root, "sweeps/LIDAR_TOP")[::2]],
+        "past-sweeps",
+        ("LIDAR_TOP before key frames: ",),
     ),
     "images of another size": (resized, "image-size", ("128 x 72 px; the tables state 64 x 36 px",)),
     "clouds of four columns": (
