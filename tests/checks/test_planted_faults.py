@@ -173,6 +173,11 @@ TABLES = {
         "camera-distortion",
         ("CAM_FRONT: 'camera_distortion' is [-0.3, 0.1, 0, 0, 0]", "Undistort the images", "camera_intrinsic"),
     ),
+    "a lens that is no pinhole": (
+        {"calibrated_sensor": of(FRONT, camera_distortion=[0] * 5, camera_model="Fisheye")},
+        "camera-distortion",
+        ("CAM_FRONT: 'camera_model' is \"Fisheye\"", "Undistort the images"),
+    ),
     "distortion by another name": (
         {"calibrated_sensor": of(FRONT, distortion_coefficients={"k1": 0.1})},
         "camera-distortion",
