@@ -76,12 +76,14 @@ def guess(raw: bytes, names: Sequence[str]) -> Guess | None:
     if kind != "<f4":
         return Guess(f"holds {_WORDS[kind]}", _columns(values, likely_width(values) or stated, kind))
     rows = values[: len(values) - len(values) % stated].reshape(-1, stated)
-    if _padded(raw, stated):
-        return Guess(f"looks like {2 * stated} values per point", _columns(values, 2 * stated, kind))
+    padded = _padded_width(raw, stated)
+    if padded is not None:
+        return Guess(f"looks like {padded} values per point", _columns(values, padded, kind))
     width = likely_width(values, stated)
-    if width not in (None, stated):
+    if width is not None and width != stated:
         returned = rows[rows[:, :3].any(axis=1)]  # a regular pattern of rows without values looks like wider rows
         if len(returned) == len(rows) or likely_width(returned.ravel(), stated) != stated:
+            width = _wider(values, width)
             return Guess(f"looks like {width} values per point", _columns(values, width, kind))
     return _other_order(rows) if tuple(names[:3]) == XYZ else None
 
@@ -192,15 +194,24 @@ def _alternate(values: Values, width: int) -> bool:
     return bool((odd[0] != odd[1]).any())
 
 
-def _padded(raw: bytes, width: int) -> bool:
-    """Whether every other row is the end of a wider one, which is filled with zeros, as structures in memory are.
+def _wider(values: Values, width: int) -> int:
+    """The multiple of a likely width, of more values than are tried first, that is likelier; else the width."""
+    multiples = range(width, 2 * max(_WIDTHS) + 1, width)
+    return next((wide for wide in multiples if wide > max(_WIDTHS) and likely_width(values, wide) == wide), width)
 
-    Its y and z are 0 in the whole file, and nearly all rows between have positions.
+
+def _padded_width(raw: bytes, width: int) -> int | None:
+    """The width of rows of which only the first `width` values have a position, as structures in memory may be.
+
+    The y and z of the rest, read as rows, are 0 in the whole file, and nearly all first parts have positions.
     """
-    count = min(len(raw) // 4, _MOST_VALUES)
-    rows = np.frombuffer(raw, "<f4", count - count % (2 * width)).reshape(-1, 2, width)
-    first, second = rows[:, 0], rows[:, 1]
-    return len(rows) >= _ENOUGH and not second[:, 1:3].any() and bool(first[:, :2].all(axis=1).mean() > _MOST)
+    for parts in (2, 3, 4):
+        count = min(len(raw) // 4, _MOST_VALUES)
+        rows = np.frombuffer(raw, "<f4", count - count % (parts * width)).reshape(-1, parts, width)
+        positioned = rows[:, 0, :2].all(axis=1)
+        if len(rows) >= _ENOUGH and positioned.mean() > _MOST and not rows[:, 1:, 1:3].any():
+            return parts * width
+    return None
 
 
 def _other_order(rows: Values) -> Guess | None:
