@@ -14,6 +14,7 @@ from pipelines.cli.options import (
     BROKEN_RULE,
     CLUSTERS_OPTIONS,
     DATA_OPTIONS,
+    JSON_OPTION,
     MASKS_OPTIONS,
     PATH,
     QUARANTINED,
@@ -31,7 +32,7 @@ from pipelines.cli.options import (
     request_of,
     without_help,
 )
-from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
+from pipelines.cli.output import STDOUT, remark, show
 from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
 from pointsam import __version__

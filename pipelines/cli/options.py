@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
 import click
 
-from pipelines.cli.output import JSON_OPTION
+from pipelines.cli.output import STDOUT
 from pointsam.base import interrupts
 from pointsam.base.errors import BrokenRuleError, DatasetError, OutOfMemoryError, PointSamError, StoreError
 from pointsam.base.plugins import Group, names
@@ -51,6 +51,16 @@ BAD_INPUT = 2
 QUARANTINED = 3
 BROKEN_RULE = 4
 PATH = LocalPath(path_type=Path)
+JSON_OPTION = click.option(
+    "--json",
+    "json_file",
+    type=LocalPath(path_type=Path, dir_okay=False, allow_dash=True),
+    is_flag=False,
+    flag_value=str(STDOUT),
+    metavar="FILE",
+    help="Also write the results as JSON to FILE; - prints them in place of the text.",
+)
+"""The option of every command that has results for programs."""
 _RECIPES = ("default", "paper")  # as in pointsam.stages.recipes, which is slow to import; a test compares them
 
 

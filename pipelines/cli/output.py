@@ -9,17 +9,6 @@ import click
 
 STDOUT = Path("-")
 
-JSON_OPTION = click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    is_flag=False,
-    flag_value=str(STDOUT),
-    metavar="FILE",
-    help="Also write the results as JSON to FILE; - prints them in place of the text.",
-)
-"""The option of every command that has results for programs."""
-
 
 def show(text: str, document: object, json_file: Path | None) -> None:
     """Print the results of a command, and write them as JSON if the user asked for it.
@@ -27,7 +16,7 @@ def show(text: str, document: object, json_file: Path | None) -> None:
     Args:
         text: the results for people.
         document: the results as JSON values.
-        json_file: value of JSON_OPTION. An existing file is replaced.
+        json_file: value of --json. An existing file is replaced.
 
     Raises:
         StoreError: OUT002 or OUT003 if the file cannot be written.

@@ -14,6 +14,7 @@ import click
 from pipelines.cli.experiment import experiment
 from pipelines.cli.options import (
     CLASSES_OPTION,
+    JSON_OPTION,
     PATH,
     QUARANTINED,
     READING_OPTIONS,
@@ -25,7 +26,7 @@ from pipelines.cli.options import (
     need_torch,
     options_of,
 )
-from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
+from pipelines.cli.output import STDOUT, remark, show
 from pointsam import __version__
 from pointsam.base.remote import data_path
 from pointsam.base.words import counted

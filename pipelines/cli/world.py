@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.options import ENGINE_OPTION, PATH, RenamedOption, shard_of
-from pipelines.cli.output import JSON_OPTION, remark, show
+from pipelines.cli.options import ENGINE_OPTION, JSON_OPTION, PATH, RenamedOption, shard_of
+from pipelines.cli.output import remark, show
 
 
 @click.command()
