@@ -52,6 +52,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = temporary_of(path)
     with interrupts.undone_by(lambda: remove_temporary(temporary)):
+        _require_replaceable(path)
         make_folder(path.parent)
         _remove_stale(path.parent)
         try:
@@ -94,6 +95,8 @@ def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
 
     with store_errors(files[-1][0].parent, total), interrupts.undone_by(remove):
         try:
+            for path, _ in files:
+                _require_replaceable(path)
             for temporary, (path, data) in zip(temporaries, files, strict=True):
                 make_folder(path.parent)
                 _remove_stale(path.parent)
@@ -179,6 +182,12 @@ def require_file(path: Path) -> None:
     """
     if path.exists() and not path.is_file() and not path.is_dir() and path.parts[1:2] not in (("dev",), ("proc",)):
         raise OSError(errno.EINVAL, "it is not a regular file but a pipe, a socket or a device", str(path))
+
+
+def _require_replaceable(path: Path) -> None:
+    """Raise if a rename would take the place of a device or pipe: the superuser could lose `/dev/null`."""
+    if path.parent == Path("/dev") or (path.exists() and not path.is_file() and not path.is_dir()):
+        raise OSError(errno.EINVAL, "a file cannot take the place of a device, pipe or socket", str(path))
 
 
 def make_folder(path: Path) -> None:

@@ -1,5 +1,6 @@
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +127,17 @@ def test_a_claim_makes_the_folder_and_lets_it_go(tmp_path):
     for _ in range(2):
         with files.claimed(tmp_path / "a" / "b"):
             assert (tmp_path / "a" / "b").is_dir()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_or_device_is_never_replaced_by_a_file(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/pointsam-test")):
+        with pytest.raises(StoreError, match="cannot take the place of a device, pipe or socket") as raised:
+            files.write_together([(tmp_path / "page.md", b""), (path, b"")])
+        assert raised.value.code == "OUT003"
+        with pytest.raises(OSError, match="device"), files.replacing(path):
+            pass
+    assert list(tmp_path.iterdir()) == [pipe]
+    assert pipe.is_fifo()
