@@ -21,6 +21,7 @@ from pipelines.review.page_folder import page_folder, require_replaceable
 from pipelines.review.parts import Parts, read_parts
 from pointsam import __version__
 from pointsam.base.errors import CalibrationError, DatasetError, NothingToScoreError, PointSamError
+from pointsam.base.files import page_bytes
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.tables import Table
@@ -142,7 +143,7 @@ def write_report(
             notes = _notes(run, report)
         notes += [f"a frame is not shown: {error.message}" for error in left_out]
         content = _page(run, report, masks, figures, len(good), notes)
-        (folder / "index.html").write_text(content, encoding="utf-8")
+        (folder / "index.html").write_bytes(page_bytes(content))
     whole = not left_out and (report is None or not report.not_scored)
     return WrittenPage(dest / "index.html", tuple(notes), whole)
 

@@ -39,7 +39,9 @@ def temporary_of(path: Path) -> Path:
 
     The leading dot and the suffix hide it from readers (pyarrow, DuckDB and globs for *.parquet).
     """
-    name = path.name.encode(errors="surrogateescape")[:_NAME_BYTES].decode(errors="ignore")
+    name = path.name
+    while len(os.fsencode(name)) > _NAME_BYTES:
+        name = name[:-1]
     return path.with_name(f".{name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
@@ -114,6 +116,11 @@ def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
                 _sync_folder(seal.parent)
         finally:
             remove()
+
+
+def page_bytes(text: str) -> bytes:
+    """A page for people in UTF-8; lone surrogates, as of file names that are not UTF-8, are written as escapes."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def remove_temporary(path: Path) -> None:

@@ -1,5 +1,7 @@
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,17 @@ def test_a_temporary_file_is_hidden_beside_its_path_under_a_new_name(tmp_path, n
         path.touch()  # it is not too long
         files.remove_temporary(path)
         assert not path.exists()
+
+
+def test_a_temporary_file_can_be_named_in_a_locale_of_ascii(tmp_path):
+    program = (
+        "import os, pathlib, sys; from pointsam.base.files import write_together;"
+        "write_together([(pathlib.Path(sys.argv[1]), b'')])"
+    )
+    path = tmp_path / "pagé"
+    settings = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", program, str(path)], env=settings, check=True)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_nothing_but_temporary_files_is_removed(tmp_path):
