@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.files import require_file
 from pointsam.base.mask_files import DOCS
 from pointsam.base.paths import name_problem, path_under
 from pointsam.types import CameraView, Frame
@@ -78,6 +79,7 @@ class ResultFile:
 
     def open(self) -> BinaryIO:
         """A stream of the file's bytes; OSError if it cannot be opened."""
+        require_file(self.path)
         return self.path.open("rb")
 
 

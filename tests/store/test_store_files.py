@@ -8,6 +8,8 @@ import pytest
 
 from pointsam.base import files
 from pointsam.base.errors import StoreError
+from pointsam.semantics.places import ResultFile
+from pointsam.store.layout import read_plan
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "é" * 125 + "x", "a\nb"])
@@ -154,3 +156,13 @@ def test_a_pipe_or_device_is_never_replaced_by_a_file(tmp_path):
             pass
     assert list(tmp_path.iterdir()) == [pipe]
     assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_place_of_a_manifest_or_a_2d_result_is_refused(tmp_path):
+    (tmp_path / "manifest").mkdir()
+    pipe = tmp_path / "manifest" / "masks.json"
+    os.mkfifo(pipe)
+    for read in (lambda: read_plan(tmp_path, "masks"), ResultFile(pipe).open):
+        with pytest.raises(OSError, match="pipe"):
+            read()
