@@ -12,10 +12,16 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else plural}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a misspelt one resembles most, whatever its case; None if none does."""
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """The known name that a misspelt one resembles most, whatever its case; None if none does.
+
+    Args:
+        name: the misspelt name.
+        known: the names.
+        likeness: least ratio of `difflib`, from 0 to 1 for the same letters.
+    """
     plain = {one.casefold(): one for one in known}
-    found = difflib.get_close_matches(name.casefold(), plain, n=1)
+    found = difflib.get_close_matches(name.casefold(), plain, n=1, cutoff=likeness)
     return plain[found[0]] if found else None
 
 

@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 
 from pointsam.base.arrays import AnyArray
 from pointsam.base.errors import DatasetError
+from pointsam.base.words import nearest
 
 XYZ = ("x", "y", "z")
 UNUSED = "_"
+_READ = ("intensity", "ring", "time_s")
+_MISSPELT = 0.8
+"""Likeness from which a name is taken for a misspelt one of those that are read."""
 _ENTRY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:(?P<type>>?(f[48]|[iu][1248])))?")
 _METRES = {"_mm": 1e-3, "_cm": 1e-2, "_m": 1.0}
 _SECONDS = {"_ns": 1e-9, "_us": 1e-6, "_ms": 1e-3, "_s": 1.0}
@@ -105,7 +109,8 @@ def row_layout(texts: tuple[str, ...]) -> RowLayout:
     values are f4. `_` is a value that nothing reads.
 
     Raises:
-        DatasetError: DAT010 on a malformed entry, and unless x, y and z are there once and no other name twice.
+        DatasetError: DAT010 on a malformed entry, on a name that resembles one that is read, and unless x, y and z are
+            there once and no other name twice.
     """
     columns, kind = list[Column](), "f4"
     for text in texts:
@@ -118,6 +123,10 @@ def row_layout(texts: tuple[str, ...]) -> RowLayout:
     for name in (*XYZ, *sorted({*names} - {UNUSED})):
         if names.count(name) != 1:
             raise _malformed(texts, f"{name} must be there once")
+    for name in names:
+        near = nearest(name, _READ, _MISSPELT)
+        if near is not None and name not in _READ:
+            raise _malformed(texts, f"{name!r} is read by nothing, did you mean {near!r}?")
     return RowLayout(tuple(columns))
 
 

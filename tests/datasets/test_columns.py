@@ -28,6 +28,19 @@ def test_types_and_units(tmp_path, columns, dtype, scale):
     assert read(tmp_path / "a.bin", columns, (XYZ * scale).astype(dtype)).tolist() == XYZ.tolist()
 
 
+@pytest.mark.parametrize(
+    ("name", "near"), [("intensty", "intensity"), ("Intensity", "intensity"), ("rings", "ring"), ("time", "time_s")]
+)
+def test_a_misspelt_name_is_refused(name, near):
+    with pytest.raises(DatasetError, match=rf"DAT010.*'{name}' is read by nothing, did you mean '{near}'"):
+        row_layout(("x", "y", "z", name))
+
+
+@pytest.mark.parametrize("name", ["elongation", "reflectance", "velocity", "timestamp", "id"])
+def test_values_that_nothing_reads_may_have_names(name):
+    assert row_layout(("x", "y", "z", name)).names == ("x", "y", "z", name)
+
+
 def test_a_type_holds_for_the_values_after_it(tmp_path):
     rows = np.zeros(2, dtype="<f4,<f4,<f4,u1,u1,<f8")
     rows["f0"], rows["f1"], rows["f2"] = XYZ.T
