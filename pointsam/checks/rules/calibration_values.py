@@ -8,7 +8,7 @@ RULE = Rule(
     id="calibration-values",
     severity="error",
     title="Quaternions have length 1, rotations are rotations, and camera matrices have positive focal lengths.",
-    remedy="Correct the row that is named. Rotations are unit quaternions in the order w, x, y, z. `run` quarantines "
-    "the frames of such rows and labels the others.",
+    remedy="Correct the row or line that is named. Rotations in tables are unit quaternions in the order w, x, y, z. "
+    "`run` quarantines the frames of such values and labels the others.",
     quarantined=True,
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from pointsam.checks.base import Probe, Problem, Rule
 from pointsam.checks.raw_rows import unit_of
+from pointsam.datasets.clouds import NpyPoints, RawPoints
 from pointsam.datasets.io import read_points
 
 _FAR_M = 500.0
@@ -36,7 +37,8 @@ def _check(probe: Probe) -> Iterator[Problem]:
             )
         elif unit and most / _UNITS[unit][1] < _FAR_M:
             word, _ = _UNITS[unit]
-            way = f"state x{unit},y{unit},z{unit} with --columns"
+            stated = isinstance(sweep.source, (RawPoints, NpyPoints))
+            way = f"state x{unit},y{unit},z{unit} with --columns" if stated else "convert the file to metres"
             yield Problem(name, f"half of the points are beyond {median:.0f} m: these are probably {word}; {way}")
         elif most > _FAR_M:
             yield Problem(name, f"1 % of the points are beyond {most:.3g} m")
@@ -50,7 +52,7 @@ RULE = Rule(
     id="cloud-extent",
     severity="error",
     title="Points lie within 500 m of the sensor, in metres, and hardly any at the same place.",
-    remedy="State the unit (--columns x_mm,y_mm,z_mm,intensity), check the number of values per point, and that the "
-    "file was downloaded whole.",
+    remedy="State the unit of raw files (--columns x_mm,y_mm,z_mm,intensity), check the number of values per point, "
+    "and that the file was downloaded whole.",
     of_frame=_check,
 )

@@ -38,7 +38,8 @@ RULE = Rule(
     id="identity-poses",
     severity="warning",
     title="The poses of the vehicle are more than a placeholder.",
-    remedy="Nothing, if the vehicle never moves. Otherwise write its poses: without them, past sweeps and images are "
-    "not moved to the time of the sweep, and labels of moving scenes are shifted.",
+    remedy="Nothing, if the vehicle never moves. Otherwise write its poses (oxts/SEQUENCE.txt of KITTI tracking): "
+    "without them, past sweeps and images are not moved to the time of the sweep, and labels of moving scenes are "
+    "shifted.",
     survey=_Poses,
 )

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from pointsam.base.remote import DataPath, names_in
-from pointsam.checks.base import Problem, Rule, Survey
+from pointsam.checks.base import Problem, Rule, Survey, in_tables
 from pointsam.types import Frame
+
+_ID = "missing-files"
 
 
 class Listing:
@@ -81,10 +83,11 @@ class _Files(Survey):
 
 
 RULE = Rule(
-    id="missing-files",
+    id=_ID,
     severity="warning",
     title="The sweeps and images of all frames are there.",
     remedy="Complete the download, or unpack all archives into one root; `run` quarantines frames without their files "
     "and labels the others. If another suffix is there, convert the files or correct the names in the tables.",
+    of_dataset=in_tables(_ID),
     survey=_Files,
 )

@@ -8,17 +8,32 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 
 from pointsam.base.errors import DatasetError, MissingFolderError
 from pointsam.base.paths import name_problem
 from pointsam.base.remote import DataPath, names_in
+from pointsam.base.words import counted
+from pointsam.datasets.base import TableProblem
 from pointsam.datasets.io import ImageFile
 from pointsam.datasets.kitti.files import text_lines
-from pointsam.datasets.kitti.suffixes import OF_FRAMES
+from pointsam.datasets.kitti.suffixes import OF_FRAMES, SWEEPS
 
 _MOST_DIGITS = 9
+
+
+def unread_sweeps(folders: Iterable[tuple[Listing, Listing]]) -> Iterator[TableProblem]:
+    """Sweeps of a kind that is not read, whose frames would be left out without a word.
+
+    Args:
+        folders: the sweeps and the images of each folder of frames.
+    """
+    found = [sweeps.folder / name for sweeps, images in folders for name in sweeps.unread(images)]
+    if found:
+        kinds = ", ".join(SWEEPS)
+        what = f"{counted(len(found), 'frame')} left out: sweeps are read from {kinds}, not from {found[0].name}"
+        yield TableProblem("missing-files", str(found[0].parent), what)
 
 
 class Listing:
@@ -106,6 +121,18 @@ class Listing:
                 "complete the download, or convert the images to PNG or JPEG",
             )
         return ImageFile(self.path(stem))
+
+    def unread(self, frames: Listing) -> list[str]:
+        """Names of files of another kind that would be those of frames.
+
+        Args:
+            frames: other files of the frames, such as the images.
+        """
+        return [
+            name
+            for stem, suffix, name in self._names
+            if suffix not in self._suffixes and stem not in self._file and stem in frames
+        ]
 
     def instead(self) -> str:
         """The other files of the folder, by suffix, as part of a sentence; "" if there are none."""

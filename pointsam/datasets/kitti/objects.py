@@ -8,14 +8,16 @@ The ego frame is the LiDAR frame; frames have no time and no pose.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
+from pointsam.datasets.base import TableProblem
 from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, sweep_at
 from pointsam.datasets.kitti.labels import LabelRow, read_labels
-from pointsam.datasets.kitti.listing import Listing, composed, require_names, split_names
+from pointsam.datasets.kitti.listing import Listing, composed, require_names, split_names, unread_sweeps
 from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS, TEXTS
 from pointsam.datasets.kitti.truth import LabelledByRows, boxes_of
 from pointsam.geometry.se3 import SE3
@@ -143,6 +145,10 @@ class Kitti(LabelledByRows):
 
     def velocities_mps(self, frame_id: str) -> None:
         """None: there are no sequences of frames."""
+
+    def table_problems(self) -> Iterator[TableProblem]:
+        """Sweeps of kinds that are not read."""
+        return unread_sweeps((files.sweeps, files.images) for files in map(self._files, FOLDERS))
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
         """Empty: there are no sequences of frames."""

@@ -8,6 +8,7 @@ time and pose.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError, MissingFolderError
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
+from pointsam.datasets.base import TableProblem
 from pointsam.datasets.io import read_points
 from pointsam.datasets.kitti import sequences_of
 from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, sweep_at, text_lines
-from pointsam.datasets.kitti.listing import Listing, composed, frame_number, frame_parts, require_names
+from pointsam.datasets.kitti.listing import Listing, composed, frame_number, frame_parts, require_names, unread_sweeps
 from pointsam.datasets.kitti.suffixes import IMAGES, POINT_LABELS, SWEEPS
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
@@ -130,6 +132,10 @@ class SemanticKitti:
 
     def velocities_mps(self, frame_id: str) -> None:
         """None: there are no boxes."""
+
+    def table_problems(self) -> Iterator[TableProblem]:
+        """Sweeps of kinds that are not read."""
+        return unread_sweeps((self._sweeps(name), self._images(name)) for name in self._here)
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
         """Up to `count` sweeps before the frame, latest first; none without poses.txt."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder
+from pointsam.datasets.base import TableProblem
 from pointsam.datasets.kitti import tracking_parts
 from pointsam.datasets.kitti.files import COLUMNS
 from pointsam.datasets.kitti.labels import LabelRow
-from pointsam.datasets.kitti.listing import Listing, composed, frame_parts, require_names, split_names
+from pointsam.datasets.kitti.listing import Listing, composed, frame_parts, require_names, split_names, unread_sweeps
 from pointsam.datasets.kitti.sequence import TrackingSequence
 from pointsam.datasets.kitti.suffixes import TEXTS
 from pointsam.datasets.kitti.truth import LabelledByRows, boxes_of
@@ -171,6 +172,10 @@ class KittiTracking(LabelledByRows):
         world_R_lidar = sequence.sweep(stem).world_SE3_ego.rotation
         in_world = np.array([sequence.velocity(stem, row) for row in rows if not row.is_region]).reshape(-1, 3)
         return (in_world @ world_R_lidar)[:, :2]
+
+    def table_problems(self) -> Iterator[TableProblem]:
+        """Sweeps of kinds that are not read."""
+        return unread_sweeps((one.sweeps, one.images) for one in self._sequences.values())
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
         """Up to `count` sweeps before the frame, latest first; none without poses.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.commands import label, refused
 from helpers.nuscenes_root import make_root
+from PIL import Image
 
 from pointsam.checks.rules import RULES
 
@@ -156,3 +157,34 @@ def test_a_warning_is_printed_and_the_run_goes_on(drive, tmp_path, scissors):
     assert result.exit_code == 3
     assert "warning [readable]" in result.output
     assert "frame 000004: [DAT004]" in result.output
+
+
+def test_images_of_another_size_than_their_camera_matrix_are_suspected(tiny_kitti):
+    for path in (tiny_kitti.root / "training" / "image_2").iterdir():
+        Image.new("RGB", (50, 40)).save(path)
+    result = label("check", tiny_kitti.root)
+    assert result.exit_code == 0
+    assert "[principal-point]" in result.output
+    assert "the principal point is at 100% of the width and 100% of the height" in result.output
+
+
+def test_sweeps_of_a_kind_that_is_not_read_are_counted(tiny_kitti):
+    path = tiny_kitti.root / "training" / "velodyne" / "000001.bin"
+    path.rename(path.with_suffix(".las"))
+    (path.parent / "timestamps.txt").write_text("0\n")
+    result = label("check", tiny_kitti.root)
+    assert "[missing-files]" in result.output
+    assert "1 frame left out: sweeps are read from .bin, .pcd, .ply, .npy, not from 000001.las" in result.output
+
+
+def test_millimetres_of_a_file_with_a_header_are_not_cured_by_columns(tiny_kitti):
+    xyz_mm = np.random.default_rng(0).uniform([-40e3, -40e3, -2e3], [40e3, 40e3, 2e3], (4000, 3))
+    rows = "\n".join(" ".join(f"{value:.0f}" for value in row) for row in xyz_mm)
+    names = "\n".join(f"property float {name}" for name in "xyz")
+    header = f"ply\nformat ascii 1.0\nelement vertex 4000\n{names}\nend_header"
+    for path in sorted((tiny_kitti.root / "training" / "velodyne").iterdir()):
+        path.with_suffix(".ply").write_text(f"{header}\n{rows}\n")
+        path.unlink()
+    result = label("check", tiny_kitti.root)
+    assert result.exit_code == 4
+    assert "these are probably millimetres; convert the file to metres" in result.output
