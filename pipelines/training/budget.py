@@ -22,6 +22,8 @@ from pointsam.detect.data.budget_file import write_budget
 from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import BACKGROUND
 
+_KNOWN_CLASSES = "rename the classes of the ground truth or map them (docs/mapping.md)"
+
 
 def draw_budget(
     dataset: Dataset, split: str | None, config: BudgetConfig, path: Path, objects: Objects | None = None
@@ -50,9 +52,15 @@ def draw_budget(
             "SCH005",
             f"{dataset.root}: none of {where} has a box of {', '.join(dataset.taxonomy.names)}"
             + (f"; {unknown}" if unknown else ""),
-            "rename the classes of the ground truth, map them (docs/mapping.md), or choose another split",
+            f"{_KNOWN_CLASSES}, or choose another split",
         )
-    budget = sample_budget(objects, dataset.taxonomy.names, config)
+    try:
+        budget = sample_budget(objects, dataset.taxonomy.names, config)
+    except SchemaError as error:
+        unknown = unknown_text(dataset, objects.frame_ids)
+        if not unknown:
+            raise
+        raise SchemaError(error.code, f"{error.message}; {unknown}", f"{error.hint}, or {_KNOWN_CLASSES}") from error
     source = replace(budget.description, dataset=dataset.name, split=split, left_out=objects.left_out or None)
     budget = Budget(budget.frames, source)
     write_budget(path, budget)

@@ -18,6 +18,7 @@ Size = tuple[int, int]
 
 _POLYGONS = "a list of polygons, each [x1, y1, x2, y2, ...] of three points or more in pixels,"
 _BOXES = '"bbox" as [left, top, width, height] or "box_xyxy" as [left, top, right, bottom] in pixels'
+_CORNERS = ("x1", "y1", "x2", "y2")
 
 
 class Found(NamedTuple):
@@ -164,7 +165,10 @@ def _box(path: DataPath, entry: Mapping[str, object], where: str, size: Size) ->
         if not isinstance(value, dict):
             problem = f"{field} does not say whether it holds corners or width and height"
             raise malformed(path, problem, _BOXES)
-        value = [value.get(corner) for corner in ("x1", "y1", "x2", "y2")]
+        lacking = [corner for corner in _CORNERS if corner not in value]
+        if lacking:
+            raise malformed(path, f"{field} has no {', '.join(lacking)}", _BOXES)
+        value = [value[corner] for corner in _CORNERS]
     numbers = _numbers(path, value, field, _BOXES)
     if len(numbers) != 4:
         raise malformed(path, f"{field} has {len(numbers)} numbers", _BOXES)

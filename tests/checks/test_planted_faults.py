@@ -173,6 +173,11 @@ TABLES = {
         "camera-distortion",
         ("CAM_FRONT: 'camera_distortion' is [-0.3, 0.1, 0, 0, 0]", "Undistort the images", "camera_intrinsic"),
     ),
+    "distortion as ROS names it": (
+        {"calibrated_sensor": of(FRONT, D=[-0.3, 0.1, 0, 0, 0])},
+        "camera-distortion",
+        ("CAM_FRONT: 'D' is [-0.3, 0.1, 0, 0, 0]",),
+    ),
     "a lens that is no pinhole": (
         {"calibrated_sensor": of(FRONT, camera_distortion=[0] * 5, camera_model="Fisheye")},
         "camera-distortion",

@@ -97,7 +97,7 @@ def test_the_words_of_other_tools_for_label_and_score():
         ({"bbox": None}, "neither a mask nor a box"),
         ({"bbox": [1, 2, 3, 4], "box_xyxy": [1, 2, 3, 4]}, "[3] has bbox and box_xyxy"),
         ({"box": [1, 2, 3, 4]}, "[3].box does not say whether it holds corners or width and height"),
-        ({"box": {"x1": 1}}, "[3].box is"),
+        ({"box": {"x1": 1, "xmax": 2}}, "[3].box has no y1, x2, y2"),
         ({"bbox": [1, 2, 3]}, "3 numbers"),
         ({"bbox": "1 2 3 4"}, "[3].bbox is '1 2 3 4'"),
         ({"bbox": [1, 2, "3", 4]}, "[3].bbox is"),

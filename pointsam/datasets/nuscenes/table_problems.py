@@ -70,7 +70,7 @@ def _distorted(folder: DataPath, channels: Mapping[object, str]) -> Iterator[Tab
     values = {}
     for row in _rows(folder, "calibrated_sensor"):
         for field, value in row.items():
-            if ("dist" in field.lower() and _nonzero(value)) or _is_wide(value):
+            if (("dist" in field.lower() or field == "D") and _nonzero(value)) or _is_wide(value):
                 key = channels.get(row.get("sensor_token"), "?"), field
                 seen[key] += 1
                 values[key] = value

@@ -98,3 +98,14 @@ def test_unknown_types_are_counted_once_by_budget_and_eval(tiny_kitti, tmp_path)
     make_labels(tmp_path / "out", Kitti(tiny_kitti.root))
     said = label("eval", tmp_path / "out", tiny_kitti.root)
     assert (said.exit_code, said.output.count(note)) == (0, 1), said.output
+
+
+def test_a_budget_without_a_candidate_names_unknown_types(tiny_kitti, tmp_path):
+    path = tiny_kitti.path("label_2", "000001")
+    path.write_text(path.read_text() + path.read_text().replace("Car", "Cab"))
+    for number in ("000000", "000001"):
+        np.asarray([(90, 0, 0, 0.1)], dtype="<f4").tofile(tiny_kitti.path("velodyne", number))
+    said = train("budget", tiny_kitti.root, "--dest", tmp_path / "budget", "--fraction", 1)
+    assert said.exit_code == 2
+    assert "none of 2 objects has 1 points or more; classes of the ground truth" in said.output
+    assert "'Cab' (1 object" in said.output
