@@ -81,7 +81,7 @@ def test_a_stream_of_ascii_gets_escapes(monkeypatch):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_behind_standard_output_is_told():
+def test_a_full_disk_behind_standard_output_is_reported():
     command = [sys.executable, "-m", "pipelines.cli.label", "explain"]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
