@@ -1,4 +1,4 @@
-"""Run the commands of README and docs, one after another, on a small synthetic world.
+"""Run the commands of README and docs on a small synthetic world.
 
     python scripts/run_docs.py [--work DIR]
 
@@ -21,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import click
@@ -51,17 +53,17 @@ VALUES = {
 """Placeholders in commands, and their values."""
 
 _SMALL_WORLD = "--scenes 3 --key-frames 2 --scale 0.2 --rig kitti --workers 1"
-_SMALL_FIT = "--set train.epochs=1 --set detector.grid.range_m=[0,-12.8,-5,25.6,12.8,3]"
+_SMALL_FIT = "--set train.epochs=1 --set train.batch_size=2 --set train.workers=0"
 SMALLER = {
     "synth": _SMALL_WORLD,
     "run": "--workers 1",
     "masks": "--workers 1",
     "clusters": "--workers 1",
     "noise": "--workers 1 --seeds 1 --levels rotation=0.5 --sample 1",
-    "fit": f"{_SMALL_FIT} --set train.workers=0",
+    "fit": _SMALL_FIT,
     "eval RUN": "--workers 0",
     "predict": "--workers 0",
-    "experiment": f"{_SMALL_FIT} --set train.workers=0 --seeds 0 --only 0",
+    "experiment": f"{_SMALL_FIT} --seeds 0 --only 0",
 }
 """Options that are appended to a command, so that it is done in seconds."""
 
@@ -87,14 +89,16 @@ def main() -> None:
     """Run all pages."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--work", type=Path, help="folder to work in  [default: a temporary one]")
+    parser.add_argument("--jobs", type=int, default=2, help="pages at once  [default: 2]")
     parser.add_argument("--pages", nargs="*", default=PAGES, help="pages to run  [default: all]")
     args = parser.parse_args()
     wrong = [problem for page in args.pages for problem in inline_problems(page)]
     with tempfile.TemporaryDirectory() as scratch:
         work = (args.work or Path(scratch)).resolve()
         work.mkdir(parents=True, exist_ok=True)
-        for page in args.pages:
-            wrong += run_page(page, work)
+        prepare(work)
+        with ThreadPoolExecutor(args.jobs) as pool:
+            wrong += [problem for found in pool.map(partial(run_page, work=work), args.pages) for problem in found]
     for problem in wrong:
         print(problem)
     sys.exit(1 if wrong else 0)
@@ -153,7 +157,9 @@ def run_page(page: str, work: Path) -> list[str]:
     for number, chain in enumerate(chains(page)):
         folder = work / f"{page.replace('/', '_')}.{number}"
         folder.mkdir()
-        _prepare(work, folder, READY.get(page, ()))
+        (folder / "world").symlink_to(work / "world")
+        for name in READY.get(page, ()):
+            shutil.copytree(work / ("masks" if name == "masks" else "labels"), folder / name)
         variables = dict[str, str]()
         for line in chain:
             assigned = re.fullmatch(r'([A-Z_]+)="(.*)"', line)
@@ -170,20 +176,17 @@ def run_page(page: str, work: Path) -> list[str]:
     return failed
 
 
-def _prepare(work: Path, folder: Path, ready: tuple[str, ...]) -> None:
-    """Give a folder the world, and labels or masks of it. They are made once."""
+def prepare(work: Path) -> None:
+    """Make the world, and labels and masks of it, that pages use."""
     for made, command in (
         ("world", f"pointsam-label synth world {_SMALL_WORLD}"),
         ("labels", "pointsam-label run world --out labels --semantics oracle --workers 1"),
         ("masks", "pointsam-label export labels world --to coco --dest masks"),
     ):
-        if not (work / made).exists() and (made == "world" or ready):
+        if not (work / made).exists():
             status, _, output = _call(command, work)
             if status != FINISHED:
                 sys.exit(f"{command}: exit status {status}\n{output}")
-    (folder / "world").symlink_to(work / "world")
-    for name in ready:
-        shutil.copytree(work / ("masks" if name == "masks" else "labels"), folder / name)
 
 
 def smaller(line: str) -> str:

@@ -39,7 +39,12 @@ class UserErrors(click.Group):
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the program."""
         with visible_streams():
-            return super().main(*args, **options)
+            try:
+                return super().main(*args, **options)
+            except (OSError, MemoryError, RecursionError) as error:  # not EPIPE, which click ends quietly
+                _drop_unprintable()
+                click.echo(f"error {_as_coded(error)}", err=True)
+                sys.exit(BAD_INPUT)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -56,12 +61,6 @@ class UserErrors(click.Group):
         except PointSamError as error:
             click.echo(f"error {error}\n  more: pointsam-label explain {error.code}", err=True)
             ctx.exit(BROKEN_RULE if isinstance(error, BrokenRuleError) else BAD_INPUT)
-        except (OSError, MemoryError, RecursionError) as error:
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # the reader of a pipe has gone; click ends quietly
-            _drop_unprintable()
-            click.echo(f"error {_as_coded(error)}", err=True)
-            ctx.exit(BAD_INPUT)
 
 
 def _as_coded(error: OSError | MemoryError | RecursionError) -> PointSamError:

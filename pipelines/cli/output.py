@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-STDOUT = Path("-")
+from pipelines.cli.parameters import LocalPath
 
+STDOUT = Path("-")
 JSON_OPTION = click.option(
     "--json",
     "json_file",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    type=LocalPath(path_type=Path, dir_okay=False, allow_dash=True),
     is_flag=False,
     flag_value=str(STDOUT),
     metavar="FILE",
@@ -27,7 +28,7 @@ def show(text: str, document: object, json_file: Path | None) -> None:
     Args:
         text: the results for people.
         document: the results as JSON values.
-        json_file: value of JSON_OPTION. An existing file is replaced.
+        json_file: value of --json. An existing file is replaced.
 
     Raises:
         StoreError: OUT002 or OUT003 if the file cannot be written.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import open_run
-from pointsam.base.files import require_free, write_together
+from pointsam.base.files import page_bytes, require_free, write_together
 from pointsam.base.remote import DataPath
 from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.evaluate.labels import evaluate_labels
@@ -85,7 +85,7 @@ def run_eval(
         pages.append(beside.text())
         page += "\n" + beside.markdown() + "\n"
     if markdown is not None:
-        write_together([(markdown, page.encode())])
+        write_together([(markdown, page_bytes(page))])
     whole = not any(report.not_scored for report in reports)
     words = ["pointsam-label", "inspect", str(out), "0"]
     if "masks" in runs[0].labels.stages:  # pictures need them

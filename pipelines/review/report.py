@@ -20,7 +20,8 @@ from pipelines.review.image_quality import image_quality
 from pipelines.review.page_folder import page_folder, require_replaceable
 from pipelines.review.parts import Parts, read_parts
 from pointsam import __version__
-from pointsam.base.errors import CalibrationError, ChangedSourceError, DatasetError, NothingToScoreError
+from pointsam.base.errors import CalibrationError, DatasetError, NothingToScoreError, PointSamError
+from pointsam.base.files import page_bytes
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.tables import Table
@@ -97,8 +98,8 @@ def write_report(
     Raises:
         StoreError: OUT003 if `dest` may not be replaced (`page_folder`) or cannot be written, OUT002 on a full disk.
         SchemaError: SCH004 if the labels were made from other data or other masks.
-        DatasetError: DAT009 if no frame was labelled, DAT010 if one of `frames` was not, DAT013 if the files of
-            every shown frame have changed; and what reading raises.
+        DatasetError: DAT009 if no frame was labelled, DAT010 if one of `frames` was not. If none of the frames can be
+            shown: DAT013 on changed files, and what reading images and points raises.
     """
     run = open_run(out, data, masks_from, reading, mapping)
     require_replaceable(dest, overwrite, run.folders())
@@ -127,21 +128,23 @@ def write_report(
         (folder / "frames").mkdir()
         for name in _ASSETS:
             (folder / name).write_bytes((files("pointsam.report") / "web" / name).read_bytes())
-        figures, changed = list[_Figure](), list[ChangedSourceError]()
+        figures, left_out = list[_Figure](), list[PointSamError]()
         for frame_id, why in progress(chosen, desc="report", unit="frame"):
             try:
                 figures.append(_frame(folder, f"{len(figures):03d}", run, frame_id, why))
-            except ChangedSourceError as error:
-                changed.append(error)
+            except PointSamError as error:
+                if not error.of_frame:
+                    raise
+                left_out.append(error)
         if not figures:
-            raise changed[0]
+            raise left_out[0]
         masks = image_quality(run, good)
         if report is not None:
             notes = _notes(run, report)
-        notes += [f"a frame is not shown: {error.message}" for error in changed]
+        notes += [f"a frame is not shown: {error.message}" for error in left_out]
         content = _page(run, report, masks, figures, len(good), notes)
-        (folder / "index.html").write_text(content, encoding="utf-8")
-    whole = not changed and (report is None or not report.not_scored)
+        (folder / "index.html").write_bytes(page_bytes(content))
+    whole = not left_out and (report is None or not report.not_scored)
     return WrittenPage(dest / "index.html", tuple(notes), whole)
 
 

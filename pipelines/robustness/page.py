@@ -16,7 +16,7 @@ from pipelines.robustness.counts import Counts, cell_table, read_counts
 from pipelines.robustness.curves import LOSSES, Banded, Curve, by_kind, curves, shift
 from pipelines.robustness.sweep_document import sweep_document
 from pointsam.base.document import document_bytes
-from pointsam.base.files import claimed, write_together
+from pointsam.base.files import claimed, page_bytes, write_together
 from pointsam.base.hardware import hardware
 from pointsam.base.tables import Table
 from pointsam.report.curves import Line, Panel, line_charts
@@ -57,7 +57,7 @@ def write_sweep(out: Path, command: str) -> str:
         panels = [_panel(kind, pair, figure, axis) for kind, pair in by_kind(found)]
         files += [(out / f"{name}{suffix}", content) for suffix, content in line_charts(panels).items()]
         page.append(f"![{axis}]({name}.png)")
-    files.append((out / "noise.md", ("\n\n".join(page) + "\n").encode()))
+    files.append((out / "noise.md", page_bytes("\n\n".join(page) + "\n")))
     with claimed(out):  # calls of other shards may finish at the same time
         write_together(files)
     return "\n\n".join([*(table.text() for table in pages), _about(counts)])

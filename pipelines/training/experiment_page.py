@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipelines.training.scores import ClassScore, FailureScore, ScoreDocument, ValidationDocument
 from pipelines.training.settings import ALL, Experiment, Setting
-from pointsam.base.files import claimed, write_together
+from pointsam.base.files import claimed, page_bytes, write_together
 from pointsam.base.tables import Table
 from pointsam.detect.data.budget import CLUSTER_COST
 from pointsam.evaluate.bootstrap import interval
@@ -115,7 +115,7 @@ def write_page(
     parts.append(f"![{experiment.question}]({name}.png)")
     page = "\n\n".join(parts) + "\n"
     with claimed(out):  # another call may finish at the same time
-        write_together([*files, (out / f"{name}.md", page.encode())])
+        write_together([*files, (out / f"{name}.md", page_bytes(page))])
     return Page("\n\n".join(table.text() for table in made), out / f"{name}.md", left_out, notes)
 
 

@@ -13,7 +13,7 @@ from pipelines.opened import open_labels, read_as_in
 from pipelines.training.predict import Score, predict_frames, score, unscorable
 from pipelines.training.run_folder import SCORES, FitRequest, RunFolder
 from pipelines.training.scores import ValidationDocument
-from pointsam.base.errors import SchemaError
+from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.files import claimed
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
@@ -28,6 +28,8 @@ from pointsam.detect.devices import Processes
 from pointsam.detect.recipe import Recipe
 from pointsam.detect.train import Trainer, count_steps
 from pointsam.store.reader import Labels
+
+_OTHER_VAL = "name a split that has boxes with --val, or --val '' to train without validation"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _opened(request: FitRequest, is_first: bool, shows_progress: bool = True) ->
     are both in the budget and among the validation frames.
     """
     dataset, labels = _inputs(request)
-    val_ids = [] if request.val is None else dataset.frame_ids(request.val)
+    val_ids = [] if request.val is None else _validation_frames(dataset, request.val)
     recipe = request.recipe
     budget = read_budget(request.budget)
     _require_same_names(budget, dataset)
@@ -141,6 +143,16 @@ def _require_same_names(budget: Budget, dataset: Dataset) -> None:
         )
 
 
+def _validation_frames(dataset: Dataset, split: str) -> list[str]:
+    try:
+        return dataset.frame_ids(split)
+    except DatasetError as error:
+        if error.code not in ("DAT009", "DAT010"):
+            raise
+        message = f"the validation split {split!r} has no frames: {error.message}"
+        raise DatasetError(error.code, message, _OTHER_VAL) from error
+
+
 def _without_truth(dataset: Dataset, split: str, val_ids: Sequence[str]) -> list[str]:
     """A warning of validation frames without ground truth that can be read.
 
@@ -153,8 +165,7 @@ def _without_truth(dataset: Dataset, split: str, val_ids: Sequence[str]) -> list
     first = next(iter(bad.items()))
     counts = f"{len(bad)} of {counted(len(val_ids), 'frame')} of the validation split {split!r} have no ground truth"
     if len(bad) == len(val_ids):
-        hint = "name a split that has boxes with --val, or --val '' to train without validation"
-        raise SchemaError("SCH005", f"{counts}; {first[0]}: {first[1]}", hint)
+        raise SchemaError("SCH005", f"{counts}; {first[0]}: {first[1]}", _OTHER_VAL)
     return [f"{counts}; they are not scored; {first[0]}: {first[1]}"]
 
 

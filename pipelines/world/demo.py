@@ -13,7 +13,7 @@ from pipelines.opened import open_run
 from pipelines.review.inspect import draw_labels, frame_summary
 from pipelines.world.config import SynthConfig
 from pipelines.world.render import synthesize
-from pointsam.base.files import write_together
+from pointsam.base.files import page_bytes, write_together
 from pointsam.base.tables import Table
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import FolderQuality
@@ -49,7 +49,7 @@ def run_demo(out: Path, frames: int, workers: int) -> Path:
         draw_labels(labels, frame_id, png)
         pictures.append((png.name, frame_summary(labels, frame_id).text()))
     index = out / "index.html"
-    write_together([(index, _page(reports, pictures, (world, labels, plain)).encode())])
+    write_together([(index, page_bytes(_page(reports, pictures, (world, labels, plain))))])
     return index
 
 

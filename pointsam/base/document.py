@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from pointsam.base.errors import PointSamError
-from pointsam.base.files import require_file, write_together
+from pointsam.base.files import page_bytes, require_file, write_together
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -127,7 +127,7 @@ def document_bytes(value: object, *, indent: int | None = None, sort_keys: bool 
     else:
         values = json_values(value)
         text = json.dumps(values, indent=indent, sort_keys=sort_keys, allow_nan=False, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "backslashreplace")  # escapes a lone surrogate, for example of a file name
+    return page_bytes(text)
 
 
 def json_values(value: object) -> object:

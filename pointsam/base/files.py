@@ -39,7 +39,9 @@ def temporary_of(path: Path) -> Path:
 
     The leading dot and the suffix hide it from readers (pyarrow, DuckDB and globs for *.parquet).
     """
-    name = path.name.encode(errors="surrogateescape")[:_NAME_BYTES].decode(errors="ignore")
+    name = path.name
+    while len(os.fsencode(name)) > _NAME_BYTES:
+        name = name[:-1]
     return path.with_name(f".{name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
@@ -52,6 +54,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = temporary_of(path)
     with interrupts.undone_by(lambda: remove_temporary(temporary)):
+        _require_replaceable(path)
         make_folder(path.parent)
         _remove_stale(path.parent)
         try:
@@ -94,6 +97,8 @@ def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
 
     with store_errors(files[-1][0].parent, total), interrupts.undone_by(remove):
         try:
+            for path, _ in files:
+                _require_replaceable(path)
             for temporary, (path, data) in zip(temporaries, files, strict=True):
                 make_folder(path.parent)
                 _remove_stale(path.parent)
@@ -111,6 +116,11 @@ def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
                 _sync_folder(seal.parent)
         finally:
             remove()
+
+
+def page_bytes(text: str) -> bytes:
+    """A page for people in UTF-8; lone surrogates, as of file names that are not UTF-8, are written as escapes."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def remove_temporary(path: Path) -> None:
@@ -179,6 +189,12 @@ def require_file(path: Path) -> None:
     """
     if path.exists() and not path.is_file() and not path.is_dir() and path.parts[1:2] not in (("dev",), ("proc",)):
         raise OSError(errno.EINVAL, "it is not a regular file but a pipe, a socket or a device", str(path))
+
+
+def _require_replaceable(path: Path) -> None:
+    """Raise if a rename would take the place of a device or pipe: the superuser could lose `/dev/null`."""
+    if path.parent == Path("/dev") or (path.exists() and not path.is_file() and not path.is_dir()):
+        raise OSError(errno.EINVAL, "a file cannot take the place of a device, pipe or socket", str(path))
 
 
 def make_folder(path: Path) -> None:

@@ -22,7 +22,7 @@ _CLEAR = 1.3
 """A wider row must have so many times the variance between columns of a narrower one."""
 _PLAUSIBLE = (1e-6, 1e5)
 """Sizes of the values of a cloud."""
-_MOST, _FEWEST = 0.9, 0.01
+_MOST, _FEWEST, _ENOUGH = 0.9, 0.01, 100
 _LARGEST_INTEGER = 1 << 24
 _PRINTABLE = np.isin(np.arange(256), [9, 10, 13, *range(32, 127)])
 _FARTHEST = 150.0
@@ -75,11 +75,15 @@ def guess(raw: bytes, names: Sequence[str]) -> Guess | None:
     values, stated = _values(raw, kind), len(names)
     if kind != "<f4":
         return Guess(f"holds {_WORDS[kind]}", _columns(values, likely_width(values) or stated, kind))
-    width = likely_width(values, stated)
     rows = values[: len(values) - len(values) % stated].reshape(-1, stated)
-    if width not in (None, stated):
+    padded = _padded_width(raw, stated)
+    if padded is not None:
+        return Guess(f"looks like {padded} values per point", _columns(values, padded, kind))
+    width = likely_width(values, stated)
+    if width is not None and width != stated:
         returned = rows[rows[:, :3].any(axis=1)]  # a regular pattern of rows without values looks like wider rows
         if len(returned) == len(rows) or likely_width(returned.ravel(), stated) != stated:
+            width = _wider(values, width)
             return Guess(f"looks like {width} values per point", _columns(values, width, kind))
     return _other_order(rows) if tuple(names[:3]) == XYZ else None
 
@@ -146,9 +150,10 @@ def likely_width(values: Values, stated: int | None = None) -> int | None:
             beams in turn repeat a pattern every few points.
 
     Returns:
-        One of 3 to 8; None if no width stands out.
+        One of 3 to 8, or the stated one; None if no width stands out.
     """
-    values = values[: len(values) - len(values) % 840]
+    widths = sorted({*_WIDTHS, stated or _WIDTHS[0]})
+    values = values[: len(values) - len(values) % math.lcm(*widths)]
     if len(values) == 0:
         return None
     features = np.stack(
@@ -162,13 +167,13 @@ def likely_width(values: Values, stated: int | None = None) -> int | None:
     total = features.var(axis=1).sum()
     if total == 0:
         return None
-    between = {width: features.reshape(4, -1, width).mean(axis=1).var(axis=1).sum() / total for width in _WIDTHS}
+    between = {width: features.reshape(4, -1, width).mean(axis=1).var(axis=1).sum() / total for width in widths}
     best = max(between.values())
-    width = next(width for width in _WIDTHS if between[width] * _CLEAR >= best)
-    other = max(between[k] for k in _WIDTHS if math.gcd(k, width) == 1)
+    width = next(width for width in widths if between[width] * _CLEAR >= best)
+    other = max((between[k] for k in widths if math.gcd(k, width) == 1), default=0.0)
     if best < _DIFFERENT or best < _UNLIKE * other:
         return None
-    if stated in between and width % stated == 0:
+    if stated is not None and width % stated == 0:
         return 2 * stated if _alternate(values, stated) else stated
     return width
 
@@ -189,10 +194,30 @@ def _alternate(values: Values, width: int) -> bool:
     return bool((odd[0] != odd[1]).any())
 
 
+def _wider(values: Values, width: int) -> int:
+    """The multiple of a likely width, of more values than are tried first, that is likelier; else the width."""
+    multiples = range(width, 2 * max(_WIDTHS) + 1, width)
+    return next((wide for wide in multiples if wide > max(_WIDTHS) and likely_width(values, wide) == wide), width)
+
+
+def _padded_width(raw: bytes, width: int) -> int | None:
+    """The width of rows of which only the first `width` values have a position, as structures in memory may be.
+
+    The y and z of the rest, read as rows, are 0 in the whole file, and nearly all first parts have positions.
+    """
+    for parts in (2, 3, 4):
+        count = min(len(raw) // 4, _MOST_VALUES)
+        rows = np.frombuffer(raw, "<f4", count - count % (parts * width)).reshape(-1, parts, width)
+        positioned = rows[:, 0, :2].all(axis=1)
+        if len(rows) >= _ENOUGH and positioned.mean() > _MOST and not rows[:, 1:, 1:3].any():
+            return parts * width
+    return None
+
+
 def _other_order(rows: Values) -> Guess | None:
     """The guess for rows whose first values are no positions, as if intensity came first; else None."""
     width = rows.shape[1]
-    if width < 4 or len(rows) < 100:
+    if width < 4 or len(rows) < _ENOUGH:
         return None
     varies = rows.std(axis=0) > 0
     integral = (rows == np.round(rows)).all(axis=0)
@@ -216,9 +241,15 @@ def _columns(values: Values, width: int, kind: Kind) -> str:
     names = [f"{axis}{unit}" for axis in "xyz"] + ["_"] * (width - 3)
     if kind != "<f4":
         names[0] += f":{kind.lstrip('<')}"
-    if width > 3 and (rows[:, 3] >= 0).all():
-        names[3] = "intensity"
-    if width > 4 and (rows[:, 4] >= 0).all() and (rows[:, 4] == np.round(rows[:, 4])).all() and rows[:, 4].any():
+    place = 4 if width > 4 and (rows[:, 3] == 1).all() else 3  # the Point Cloud Library ends positions with a 1
+    if width > place and (rows[:, place] >= 0).all():
+        names[place] = "intensity"
+    if (
+        width > 4 > place
+        and (rows[:, 4] >= 0).all()
+        and (rows[:, 4] == np.round(rows[:, 4])).all()
+        and rows[:, 4].any()
+    ):
         names[4] = "ring"
     return ",".join(names)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pointsam.base.document import canonical_json, json_object, parse_document
 from pointsam.base.errors import SchemaError
-from pointsam.base.files import write_together
+from pointsam.base.files import require_file, write_together
 
 _MODEL, _OPTIMIZER = "model.", "optimizer."
 _ABOUT = "pointsam"
@@ -93,6 +93,7 @@ class Checkpoint:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            require_file(path)
             with safe_open(str(path), "pt") as file:
                 content = (file.metadata() or {}).get(_ABOUT, "")
                 self._tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping

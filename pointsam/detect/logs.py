@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from pointsam.base.errors import StoreError
-from pointsam.base.files import store_errors, write_together
+from pointsam.base.files import require_file, store_errors, write_together
 from pointsam.detect.train import StepReport
 
 
@@ -82,6 +82,7 @@ def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
     Raises:
         StoreError: OUT004 if the file is no text.
     """
+    require_file(path)
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from pointsam.base.document import parse_document, read_document
 from pointsam.base.errors import SchemaError, StoreError
+from pointsam.base.files import require_file
 from pointsam.base.paths import name_problem
 from pointsam.store.document import PlanDocument, RunFile, ShardEntry
 from pointsam.store.schema import SCHEMA_VERSION
@@ -109,6 +110,7 @@ def entry_if_done(out: Path, stage: str, shard: str, key: str) -> ShardEntry | N
 def _if_whole(path: Path, kind: type[_T]) -> _T | None:
     """A document, None if it is missing or damaged: the run then writes it again."""
     try:
+        require_file(path)
         return parse_document(path.read_bytes(), kind, lambda why: damaged(path, why))
     except (FileNotFoundError, NotADirectoryError, StoreError):
         return None

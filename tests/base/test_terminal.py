@@ -81,8 +81,9 @@ def test_a_stream_of_ascii_gets_escapes(monkeypatch):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_behind_standard_output_is_reported():
-    command = [sys.executable, "-m", "pipelines.cli.label", "explain"]
+@pytest.mark.parametrize("asked", ["explain", "--help", "--version"])
+def test_a_full_disk_behind_standard_output_is_reported(asked):
+    command = [sys.executable, "-m", "pipelines.cli.label", asked]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error [OUT002] disk full")

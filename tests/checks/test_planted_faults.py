@@ -173,6 +173,11 @@ TABLES = {
         "camera-distortion",
         ("CAM_FRONT: 'camera_distortion' is [-0.3, 0.1, 0, 0, 0]", "Undistort the images", "camera_intrinsic"),
     ),
+    "a lens that is no pinhole": (
+        {"calibrated_sensor": of(FRONT, camera_distortion=[0] * 5, camera_model="Fisheye")},
+        "camera-distortion",
+        ("CAM_FRONT: 'camera_model' is \"Fisheye\"", "Undistort the images"),
+    ),
     "distortion by another name": (
         {"calibrated_sensor": of(FRONT, distortion_coefficients={"k1": 0.1})},
         "camera-distortion",
@@ -364,7 +369,12 @@ FILES = {
     "sweeps between key frames missing": (
         lambda root: remove(root, "sweeps/LIDAR_TOP", 100),
         "past-sweeps",
-        ("8 of 8 files are missing", "--set data.points.past_sweeps=0", "--recipe paper"),
+        ("16 of 16 files are missing", "--set data.points.past_sweeps=0", "--recipe paper"),
+    ),
+    "older sweeps between key frames missing": (
+        lambda root: [path.unlink() for path in files(root, "sweeps/LIDAR_TOP")[::2]],
+        "past-sweeps",
+        ("LIDAR_TOP before key frames: ",),
     ),
     "images of another size": (resized, "image-size", ("128 x 72 px; the tables state 64 x 36 px",)),
     "clouds of four columns": (

@@ -109,6 +109,17 @@ def test_a_plausible_scene_raises_no_alarm(scene):
     assert found(scene) == []
 
 
+def wide(rows, width, size):
+    """The rows, followed by values from 0 to `size`, 5 `size`, 10 `size` and so on."""
+    more = np.random.default_rng(0).random((len(rows), width - 5)) * size * (1 + 5 * np.arange(width - 5))
+    return np.column_stack([rows, more]).astype("<f4")
+
+
+def of_pcl(rows):
+    """Structures of the Point Cloud Library in memory: x, y, z, 1, intensity and three values of padding."""
+    return np.column_stack([rows[:, :3], np.ones(len(rows)), rows[:, 3], np.zeros((len(rows), 3))]).astype("<f4")
+
+
 def integers(rows, scale, kind):
     return np.round(np.column_stack([rows[:, :3] * scale, rows[:, 3]])).astype(kind)
 
@@ -121,6 +132,12 @@ def integers(rows, scale, kind):
         (lambda rows: (rows, COLUMNS[:4]), "looks like 5 values per point", "x,y,z,intensity,ring"),
         (lambda rows: (np.c_[rows[:, :4], rows[:, 3:] / 255], COLUMNS[:4]), "looks like 6", "x,y,z,intensity,_,_"),
         (lambda rows: (np.c_[rows, rows[:, 2:]], COLUMNS[:4]), "looks like 8", "x,y,z,intensity,ring,_,_,_"),
+        (lambda rows: (np.c_[rows[:, :4], 0 * rows[:, :4]], COLUMNS[:4]), "looks like 8", "x,y,z,intensity,_,_,_,_"),
+        (lambda rows: (np.c_[rows, 0 * rows], COLUMNS), "looks like 10", "x,y,z,intensity,ring,_,_,_,_,_"),
+        (lambda rows: (wide(rows, 16, 0), COLUMNS[:4]), "looks like 16", "x,y,z,intensity,ring" + 11 * ",_"),
+        (lambda rows: (wide(rows, 9, 1), COLUMNS[:4]), "looks like 9", "x,y,z,intensity,ring" + 4 * ",_"),
+        (lambda rows: (wide(rows, 12, 1), COLUMNS), "looks like 12", "x,y,z,intensity,ring" + 7 * ",_"),
+        (lambda rows: (of_pcl(rows), COLUMNS[:4]), "looks like 8", "x,y,z,_,intensity,_,_,_"),
         (lambda rows: (rows[:, :4].astype("<f8"), COLUMNS[:4]), "64-bit", "x:f8,y,z,intensity"),
         (lambda rows: (rows[:, :4].astype("<f2").astype("<f8"), COLUMNS[:4]), "64-bit", "x:f8,y,z,intensity"),
         (lambda rows: (rows.astype(">f4"), COLUMNS), "big-endian", "x:>f4,y,z,intensity,ring"),
@@ -170,6 +187,7 @@ def firing(rows, beams):
         lambda rows: np.where(np.arange(len(rows))[:, None] % 5 < 2, rows, 0),
         lambda rows: np.where(np.arange(len(rows))[:, None] % 5 < 2, rows, np.nan),
         lambda rows: np.where(np.arange(len(rows))[:, None] % 2, rows, np.nan),
+        lambda rows: np.where(np.arange(len(rows))[:, None] % 2, np.nan, rows),
         lambda rows: np.where(np.arange(len(rows))[:, None] % 3, rows, 0),
         lambda rows: np.where(np.arange(len(rows))[:, None] % 3, np.nan, rows),
         lambda rows: rows - [0, 0, 10, 0, 0],

@@ -1,11 +1,15 @@
 """What a checkpoint gives back is what it was given."""
 
+import os
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from pointsam.base.errors import SchemaError  # noqa: E402
+from pointsam.base.errors import PointSamError, SchemaError  # noqa: E402
 from pointsam.detect.checkpoint import Checkpoint, TrainingProgress, save_checkpoint  # noqa: E402
+from pointsam.detect.data.budget_file import read_budget  # noqa: E402
+from pointsam.detect.logs import TrainingLog  # noqa: E402
 
 
 def trained(steps, width=3):
@@ -50,3 +54,11 @@ def test_another_network_and_what_is_no_checkpoint_are_refused(tmp_path):
     for name in ("text", "missing"):
         with pytest.raises(SchemaError, match=rf"SCH003.*{name}: no readable checkpoint"):
             Checkpoint(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_place_of_a_checkpoint_budget_or_log_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "losses.csv")
+    for read in (Checkpoint, read_budget, lambda path: TrainingLog(path.parent, 0, True).__enter__()):
+        with pytest.raises(PointSamError, match="pipe"):
+            read(tmp_path / "losses.csv")

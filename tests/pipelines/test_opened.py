@@ -174,6 +174,15 @@ class TestFilesThatChangedSinceTheyWereLabelled:
         assert str(path) in (tmp_path / "place" / "index.html").read_text()
         assert len(list((tmp_path / "place" / "frames").glob("*.js"))) == 1
 
+    @pytest.mark.parametrize("kind", CHANGED)
+    def test_a_page_leaves_out_frames_that_cannot_be_read_any_more(self, call, root, tmp_path, kind):
+        path = CHANGED[kind](NuScenes(root).frame(NuScenes(root).frame_ids()[0]))
+        path.unlink()
+        result = call("report", ("--dest", "PLACE"))
+        assert result.exit_code == 3, result.output
+        assert f"a frame is not shown: {path}" in result.output
+        assert len(list((tmp_path / "place" / "frames").glob("*.js"))) == 1
+
     def test_no_page_without_a_frame(self, call, root, tmp_path):
         for frame_id in NuScenes(root).frame_ids():
             path = NuScenes(root).frame(frame_id).cameras[0].source.path

@@ -1,10 +1,15 @@
 import errno
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from pointsam.base import files
 from pointsam.base.errors import StoreError
+from pointsam.semantics.places import ResultFile
+from pointsam.store.layout import read_plan
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "é" * 125 + "x", "a\nb"])
@@ -17,6 +22,17 @@ def test_a_temporary_file_is_hidden_beside_its_path_under_a_new_name(tmp_path, n
         path.touch()  # it is not too long
         files.remove_temporary(path)
         assert not path.exists()
+
+
+def test_a_temporary_file_can_be_named_in_a_locale_of_ascii(tmp_path):
+    program = (
+        "import os, pathlib, sys; from pointsam.base.files import write_together;"
+        "write_together([(pathlib.Path(sys.argv[1]), b'')])"
+    )
+    path = tmp_path / "pagé"
+    settings = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", program, str(path)], env=settings, check=True)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_nothing_but_temporary_files_is_removed(tmp_path):
@@ -126,3 +142,27 @@ def test_a_claim_makes_the_folder_and_lets_it_go(tmp_path):
     for _ in range(2):
         with files.claimed(tmp_path / "a" / "b"):
             assert (tmp_path / "a" / "b").is_dir()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_or_device_is_never_replaced_by_a_file(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/pointsam-test")):
+        with pytest.raises(StoreError, match="cannot take the place of a device, pipe or socket") as raised:
+            files.write_together([(tmp_path / "page.md", b""), (path, b"")])
+        assert raised.value.code == "OUT003"
+        with pytest.raises(OSError, match="device"), files.replacing(path):
+            pass
+    assert list(tmp_path.iterdir()) == [pipe]
+    assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_place_of_a_manifest_or_a_2d_result_is_refused(tmp_path):
+    (tmp_path / "manifest").mkdir()
+    pipe = tmp_path / "manifest" / "masks.json"
+    os.mkfifo(pipe)
+    for read in (lambda: read_plan(tmp_path, "masks"), ResultFile(pipe).open):
+        with pytest.raises(OSError, match="pipe"):
+            read()

@@ -15,6 +15,7 @@ from pointsam.datasets.nuscenes.truth import is_known
 from pointsam.datasets.nuscenes.versions import table_path
 
 _MODALITIES = ("camera", "lidar", "radar")
+_WIDE_LENSES = ("fisheye", "equidistant", "omni", "kannala")
 _APART_US = 500_000
 
 
@@ -64,12 +65,12 @@ def _rows(folder: DataPath, table: str) -> list[dict[str, object]]:
 
 
 def _distorted(folder: DataPath, channels: Mapping[object, str]) -> Iterator[TableProblem]:
-    """Cameras with distortion coefficients, each channel once."""
+    """Cameras with distortion coefficients, or with a lens that is no pinhole, each channel once."""
     seen: Counter[tuple[str, str]] = Counter()
     values = {}
     for row in _rows(folder, "calibrated_sensor"):
         for field, value in row.items():
-            if "dist" in field.lower() and _nonzero(value):
+            if ("dist" in field.lower() and _nonzero(value)) or _is_wide(value):
                 key = channels.get(row.get("sensor_token"), "?"), field
                 seen[key] += 1
                 values[key] = value
@@ -79,6 +80,11 @@ def _distorted(folder: DataPath, channels: Mapping[object, str]) -> Iterator[Tab
             f"{table_path(folder, 'calibrated_sensor')}, {channel}",
             f"{field!r} is {json.dumps(values[channel, field]):.80} ({count} rows)",
         )
+
+
+def _is_wide(value: object) -> bool:
+    """Whether a value names a lens that is no pinhole."""
+    return isinstance(value, str) and any(lens in value.lower() for lens in _WIDE_LENSES)
 
 
 def _nonzero(value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, is_folder, names_in
+from pointsam.base.words import nearest
 
 REQUIRED = ("sensor", "calibrated_sensor", "scene", "sample", "sample_data", "ego_pose")
 BOX_TABLES = ("sample_annotation", "instance", "category")
@@ -48,6 +49,14 @@ def find_version(root: DataPath, version: str | None) -> str:
         needed += BOX_TABLES
     missing = [f"{name}.json" for name in needed if not table_path(root / version, name).is_file()]
     if missing:
+        found = versions_of(root)
+        if found and version not in found:
+            closest = nearest(version, found) or found[-1]
+            raise DatasetError(
+                "DAT002",
+                f"{root / version}: no version folder; those of the root are {', '.join(found)}",
+                f"name one of them: --version {closest}, or unpack the metadata archive of this version into the root",
+            )
         raise DatasetError(
             "DAT002",
             f"{root / version}: not a nuScenes version folder, {', '.join(missing)} is missing",

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pointsam.base.document import canonical_json, parse_document
 from pointsam.base.errors import SchemaError
-from pointsam.base.files import write_together
+from pointsam.base.files import require_file, write_together
 from pointsam.detect.data.budget import Budget, BudgetDescription, Velocity
 
 VERSION = 2
@@ -54,6 +54,7 @@ def read_budget(path: Path) -> Budget:
     """
     hint = "draw it: mixsup-train budget DATA --fraction 0.1 --dest FILE"
     try:
+        require_file(path)
         table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
     except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: it is not UTF-8
         raise SchemaError("SCH003", f"{path}: no readable budget ({error})", hint) from error

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pointsam.base.files import write_together
+from pointsam.base.files import require_file, write_together
 from pointsam.base.ranges import require
 from pointsam.detect.boxes import intersection_bev, overlapping_pairs
 from pointsam.detect.data.sample import TrainingSample, oriented
@@ -106,6 +106,7 @@ class PasteBank:
     def load(path: Path) -> PasteBank | None:
         """Read a bank that `save` wrote; None if the file is missing or damaged, so that it is collected again."""
         try:
+            require_file(path)
             with np.load(path, allow_pickle=False) as arrays:
                 return PasteBank(**{name: arrays[name] for name in (*_PLAIN, "start")})
         except (OSError, EOFError, LookupError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error):

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray
+from pointsam.base.errors import DatasetError
 from pointsam.base.ranges import require
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points, read_sweep_points
@@ -19,7 +20,7 @@ from pointsam.detect.data.coarse import CoarseLabels, extents, of_points
 from pointsam.detect.labels import SampleLabels
 from pointsam.geometry.boxes import box_members
 from pointsam.geometry.projection import key_SE3_sweep, project
-from pointsam.types import Boxes, Frame
+from pointsam.types import Boxes, Frame, Sweep
 
 _LEAST_SIDE_M = 0.1
 """Smallest side of a box around a cluster: the regression target is the logarithm of a size."""
@@ -175,11 +176,21 @@ def read_cloud(dataset: Dataset, frame: Frame, config: PointsConfig) -> tuple[ND
     key = read_frame_points(frame, intensity=True).rows()
     parts = [_with_age(key, 0.0, config)]
     for sweep in dataset.past_sweeps(frame.frame_id, config.past_sweeps):
-        values = read_sweep_points(frame, sweep, intensity=True)
+        values = _past_points(frame, sweep)
         values = values[(values[:, :2] ** 2).sum(axis=1) > _OWN_RADIUS_M**2]
         values[:, :3] = key_SE3_sweep(frame.sweep, sweep).apply(values[:, :3])
         parts.append(_with_age(values, (frame.sweep.t_us - sweep.t_us) * 1e-6, config))
     return np.concatenate(parts), len(key)
+
+
+def _past_points(frame: Frame, sweep: Sweep) -> NDArray[np.float32]:
+    try:
+        return read_sweep_points(frame, sweep, intensity=True)
+    except DatasetError as error:
+        if error.code != "DAT004":
+            raise
+        hint = f"{error.hint}, or train without sweeps before key frames: --set data.points.past_sweeps=0"
+        raise DatasetError(error.code, error.message, hint) from error
 
 
 def _with_age(values: NDArray[np.float32], age_s: float, config: PointsConfig) -> NDArray[np.float32]:

@@ -78,7 +78,8 @@ class TestVersion:
     def test_a_version_that_is_not_there_is_DAT002(self, tmp_path):
         with pytest.raises(DatasetError) as raised:
             NuScenes(make_root(tmp_path / "root"), "v1.0-trainval")
-        refused(raised, "DAT002", "v1.0-trainval")
+        refused(raised, "DAT002", "v1.0-trainval", "those of the root are v1.0-mini")
+        assert "--version v1.0-mini" in raised.value.hint
 
 
 class TestFrameIds:

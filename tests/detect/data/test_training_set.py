@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="needs torch")
 from helpers.recipes import STILL
 from helpers.training import CLASSES, make_budget, make_labels, pruned_copy
 
-from pointsam.base.errors import ChangedSourceError, SchemaError
+from pointsam.base.errors import ChangedSourceError, DatasetError, SchemaError
 from pointsam.datasets.io import read_points
 from pointsam.detect.data.budget import Budget
 from pointsam.detect.data.coarse import CoarseConfig
@@ -175,6 +175,15 @@ def test_past_sweeps_follow_in_the_key_sweeps_frame(world, budget, labels):
     in_world = (latest.world_SE3_ego @ latest.ego_SE3_lidar).apply(raw[:, :3])
     points_in_world = (frame.sweep.world_SE3_ego @ frame.sweep.ego_SE3_lidar).apply(past[past[:, 4] < 0.06, :3])
     assert points_in_world == pytest.approx(in_world, abs=1e-3)
+
+
+def test_a_missing_past_sweep_names_the_way_to_train_without(world, budget, labels, monkeypatch):
+    data = fed(world, budget, labels, points=PointsConfig(past_sweeps=1))
+    latest = world.past_sweeps(data.frame_ids[1], 1)[0]
+    gone = replace(latest, source=replace(latest.source, path=latest.source.path.with_name("gone.bin")))
+    monkeypatch.setattr(type(world), "past_sweeps", lambda *_: [gone])
+    with pytest.raises(DatasetError, match=r"(?s)DAT004.*gone\.bin.*--set data\.points\.past_sweeps=0"):
+        data.raw(1, 0)
 
 
 def test_the_visible_centre_is_of_the_key_sweeps_points():

@@ -67,12 +67,13 @@ def test_a_url_is_not_taken_for_the_name_of_a_folder(command, tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("out", ["", " ", "a\0b"])
-def test_a_path_that_is_none_is_refused(tmp_path, monkeypatch, out):
+@pytest.mark.parametrize("value", ["", " ", "a\0b", "s3://bucket/out"])
+@pytest.mark.parametrize("option", ["--out", "--json"])
+def test_a_path_that_is_none_is_refused(tmp_path, monkeypatch, option, value):
     monkeypatch.chdir(tmp_path)
-    result = label("run", tmp_path, "--out", out)
+    result = label("run", tmp_path, "--out", "out", option, value)
     assert (result.exit_code, list(tmp_path.iterdir())) == (2, [])
-    assert "Invalid value for '--out'" in result.output
+    assert f"Invalid value for '{option}'" in result.output
 
 
 @pytest.mark.parametrize("data", ["", "a\0b"])

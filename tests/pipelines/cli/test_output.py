@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from pipelines.cli.label import main as label
-from pipelines.cli.output import JSON_OPTION, remark, show
+from pipelines.cli.options import JSON_OPTION
+from pipelines.cli.output import remark, show
 from pipelines.cli.train import main as train
 
 

@@ -66,7 +66,7 @@ def test_every_command_works_on_them(run, root, tmp_path, scissors, request):
     assert run().exit_code == 0
     out = tmp_path / "out"
     again = label("eval", out, data)
-    assert figures(again.output) == figures(scored.output) != []
+    assert figures(again.stdout) == figures(scored.stdout) != []
     frame_id = Labels(out).frame_ids()[0]
     commands = [
         ("check", data),

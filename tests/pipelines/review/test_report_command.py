@@ -5,6 +5,7 @@ import io
 import os
 import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -149,6 +150,16 @@ def test_metrics_are_those_of_eval_and_pictures_use_the_cameras_of_the_run(drive
     assert any("CAM_FRONT" in table.html() for table in tables)
     assert all(table.html() in text for table in tables)
     assert len(list((tmp_path / "page" / "frames").glob("000-CAM*.jpg"))) == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs names that are not UTF-8")
+def test_a_folder_whose_name_is_not_utf_8_has_a_page_and_tables(drive, out, tmp_path):
+    odd = tmp_path / os.fsdecode(b"out\xff")
+    shutil.copytree(out, odd)
+    assert label("report", odd, "--dest", tmp_path / "page").exit_code == 0
+    assert "out\\udcff" in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    assert label("eval", odd, drive[0], "--markdown", tmp_path / "tables.md").exit_code == 0
+    assert "out\\udcff" in (tmp_path / "tables.md").read_text(encoding="utf-8")
 
 
 def test_the_frames_to_show_can_be_named(out, tmp_path):
