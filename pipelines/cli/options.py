@@ -113,7 +113,7 @@ MASKS_OPTIONS = (
         type=PluginName("semantics"),
         help="Source of the classes: a 2D network or files.  [default: the recipe's]",
     ),
-    click.option("--masks-dir", type=PATH, help="Folder of the masks or 2D results (docs/precomputed_masks.md)."),
+    click.option("--masks-dir", type=PATH, help="Folder of 2D results, or a COCO file (docs/precomputed_masks.md)."),
     click.option("--mapping", type=PATH, help="JSON file that maps 2D labels to classes (docs/mapping.md)."),
     ACCEPT_OPTION,
     click.option("--weights", type=PATH, help="Checkpoint of the segmenter.  [default: the published one]"),

@@ -82,7 +82,7 @@ def test_a_stream_of_ascii_gets_escapes(monkeypatch):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("asked", ["explain", "--help", "--version"])
-def test_a_full_disk_behind_standard_output_is_told(asked):
+def test_a_full_disk_behind_standard_output_is_reported(asked):
     command = [sys.executable, "-m", "pipelines.cli.label", asked]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)

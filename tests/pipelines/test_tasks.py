@@ -45,7 +45,7 @@ def test_a_defect_sets_a_frame_aside(raised):
     assert isinstance(done(raised).error, DefectError)
 
 
-def test_a_frame_that_is_too_large_for_the_memory_is_set_aside():
+def test_a_frame_that_is_too_large_for_the_memory_is_quarantined():
     assert done(MemoryError("Unable to allocate 1 TiB")).error.code == "BCK007"
 
 

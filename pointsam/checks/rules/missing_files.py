@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from pointsam.base.remote import DataPath, names_in
+from pointsam.base.remote import DataPath, FileSource, names_in
 from pointsam.checks.base import Problem, Rule, Survey, in_tables
 from pointsam.types import Frame
 
 _ID = "missing-files"
 
 
-class Listing:
+class FolderNames:
     """Names of the files of folders, each listed once."""
 
     def __init__(self) -> None:
@@ -40,22 +40,22 @@ class Missing:
     """Counts missing files by kind.
 
     Args:
-        listing: the folders.
+        names: names of the files of all folders.
     """
 
-    def __init__(self, listing: Listing) -> None:
-        self._listing = listing
+    def __init__(self, names: FolderNames) -> None:
+        self._names = names
         self._all: Counter[str] = Counter()
         self._missing: Counter[str] = Counter()
         self._example: dict[str, DataPath] = {}
 
     def look(self, kind: str, source: object) -> None:
         """Count a source, if it is a file."""
-        path = getattr(source, "path", None)
-        if path is None:
+        if not isinstance(source, FileSource):
             return
+        path = source.path
         self._all[kind] += 1
-        if not self._listing.has(path):
+        if not self._names.has(path):
             self._missing[kind] += 1
             self._example.setdefault(kind, path)
 
@@ -63,14 +63,14 @@ class Missing:
         """One for each kind with missing files."""
         for kind, count in self._missing.items():
             path = self._example[kind]
-            similar = self._listing.similar(path)
+            similar = self._names.similar(path)
             there = f"; {similar} is there" if similar else ""
             yield Problem(kind, f"{count} of {self._all[kind]} files are missing, for example {path}{there}")
 
 
 class _Files(Survey):
     def __init__(self) -> None:
-        self._missing = Missing(Listing())
+        self._missing = Missing(FolderNames())
 
     def see(self, frame: Frame) -> None:
         for sweep in frame.sweeps:

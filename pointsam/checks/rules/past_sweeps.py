@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pointsam.base.errors import DatasetError
 from pointsam.checks.base import Probe, Problem, Rule, Survey
-from pointsam.checks.rules.missing_files import Listing, Missing
+from pointsam.checks.rules.missing_files import FolderNames, Missing
 from pointsam.datasets.io import read_points
 from pointsam.types import Frame, Sweep
 
@@ -16,7 +16,7 @@ _DEPTH = 9
 
 class _Past(Survey):
     def __init__(self) -> None:
-        self._missing = Missing(Listing())
+        self._missing = Missing(FolderNames())
         self._known = set[str]()
         self._damaged: list[Problem] = []
 

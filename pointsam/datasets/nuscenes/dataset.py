@@ -1,7 +1,7 @@
 """nuScenes: six cameras, one LiDAR at 20 Hz, key frames at 2 Hz.
 
-Layout: a version folder with the JSON tables (v1.0-mini, v1.0-trainval, v1.0-test, or any other name) beside samples/
-and sweeps/. Frames are samples; their ids are tokens. A malformed table, or a token that no row has, is an error when
+Layout: a version folder with the JSON tables (v1.0-mini, v1.0-trainval, v1.0-test, or any other name), samples/ and
+sweeps/. Frames are samples; their ids are tokens. A malformed table, or a token that no row has, is an error when
 the data set is opened. A wrong pose or camera, or a missing key sweep, is an error of its frame only.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -26,10 +25,17 @@ from pointsam.datasets.nuscenes.index import open_index
 from pointsam.datasets.nuscenes.join import LIDAR
 from pointsam.datasets.nuscenes.splits import SPLITS, own_splits, split_scenes
 from pointsam.datasets.nuscenes.table_problems import table_problems, unknown_categories
-from pointsam.datasets.nuscenes.truth import CATEGORIES, lidarseg_truth, panoptic_truth, read_lidarseg, read_panoptic
+from pointsam.datasets.nuscenes.truth import (
+    CATEGORIES,
+    lidarseg_truth,
+    panoptic_truth,
+    read_lidarseg,
+    read_panoptic,
+    with_categories,
+)
 from pointsam.datasets.nuscenes.versions import LABEL_TABLES, find_version, table_path
 from pointsam.geometry.boxes import truth_from_boxes
-from pointsam.taxonomy import NUSCENES, ClassSpec, LabelMapping, Taxonomy
+from pointsam.taxonomy import NUSCENES
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
 NEIGHBOURS = (-1, 1)
@@ -240,16 +246,9 @@ class NuScenes:
 
     def with_categories(self, names: Sequence[str]) -> NuScenes:
         """The data set with some categories as classes of their own, after the ten."""
-        finer = Taxonomy(self.name, (*NUSCENES.classes, *(ClassSpec(name) for name in names)))
-        wanted = LabelMapping(finer, {name: name for name in names})
-        here = {
-            category for category in self._index.strings("categories", "name").to_pylist() if wanted.lists(category)
-        }
-        found = sorted({wanted.class_id(category) for category in here})
         other = copy.copy(self)
-        other.taxonomy = replace(finer, classes=(*NUSCENES.classes, *(finer.classes[k] for k in found)))
-        classes = {category: finer.names[wanted.class_id(category)] for category in here}
-        other._classes = LabelMapping(other.taxonomy, {**CATEGORIES.classes, **classes})
+        other._classes = with_categories(names, self._index.strings("categories", "name").to_pylist())
+        other.taxonomy = other._classes.taxonomy
         return other
 
     def table_problems(self) -> Iterator[TableProblem]:

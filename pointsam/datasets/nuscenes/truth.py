@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from pointsam.base.arrays import FloatArray, IntArray
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, read_bytes
 from pointsam.geometry.boxes import box_members
-from pointsam.taxonomy import BACKGROUND, NUSCENES, LabelMapping
+from pointsam.taxonomy import BACKGROUND, NUSCENES, ClassSpec, LabelMapping, Taxonomy
 from pointsam.types import NO_INSTANCE, Boxes, PointLabels, PointTruth
 
 CATEGORIES = LabelMapping(
@@ -115,6 +115,21 @@ def _fitting(path: DataPath, labels: NDArray[np.int32], num_points: int) -> NDAr
             "labels and sweeps are from different releases: unpack both again",
         )
     return labels
+
+
+def with_categories(names: Sequence[str], listed: Iterable[str]) -> LabelMapping:
+    """Categories to classes, with some categories as classes of their own, after the ten.
+
+    Args:
+        names: names of these classes, compared to categories as `LabelMapping` compares labels.
+        listed: the categories of the data set; names of others are left out.
+    """
+    finer = Taxonomy(NUSCENES.name, (*NUSCENES.classes, *(ClassSpec(name) for name in names)))
+    wanted = LabelMapping(finer, {name: name for name in names})
+    class_id = {category: wanted.class_id(category) for category in listed if wanted.lists(category)}
+    own = tuple(finer.classes[k] for k in sorted(set(class_id.values())))
+    classes = {category: finer.names[k] for category, k in class_id.items()}
+    return LabelMapping(Taxonomy(finer.name, (*NUSCENES.classes, *own)), {**CATEGORIES.classes, **classes})
 
 
 def panoptic_truth(

@@ -1,4 +1,4 @@
-"""Tables and names as people have them: byte order marks, line ends, other encodings, names of any kind."""
+"""Variants of tables and names: byte order marks, line ends, other encodings, names of any kind."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Runs on 2D results as people have them: shared names, boxes, COCO files, labels of any case."""
+"""Runs on common variants of 2D results: shared names, boxes, COCO files, labels of any case."""
 
 import json
 import shutil

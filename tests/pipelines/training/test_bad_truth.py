@@ -1,4 +1,4 @@
-"""One label file that cannot be read sets aside the truth of its frame, and nothing else."""
+"""A label file that cannot be read leaves out the ground truth of its frame only."""
 
 import json
 import shutil
