@@ -106,7 +106,9 @@ def main() -> None:
 
 def blocks(page: str) -> list[str]:
     """Fenced blocks of a page that are not Python, JSON or a layout of files."""
-    return re.findall(r"^```(?:|sh|bash|console)\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    return re.findall(
+        r"^```(?:|sh|bash|console)\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
 
 
 def chains(page: str) -> list[list[str]]:
@@ -127,7 +129,7 @@ def chains(page: str) -> list[list[str]]:
 
 def inline_problems(page: str) -> list[str]:
     """Commands within the sentences of a page that name an unknown command or option."""
-    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     problems = []
     for code in re.findall(r"`([^`]+)`", text):
         words = code.split()
