@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pointsam.datasets.headers import Header
     from pointsam.types import PointSource
 
-MOST_BYTES = 2 << 30
-"""Largest file that is read as one sweep: 2 GiB are more than a hundred million points."""
+MOST_BYTES = 512 << 20
+"""Largest file that is read as one sweep: 512 MiB are more than thirty million points. Sensors give below a million."""
 HEAD_BYTES = 1 << 16
 """Largest header."""
 SUFFIXES = (".bin", ".pcd", ".ply", ".npy")
