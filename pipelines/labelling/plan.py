@@ -92,7 +92,7 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
             execution=replace(request.execution, workers=1, engine="local", shard=(0, 1)),
             masks_from=masks_from,
         )
-        done = [{"masks": run_masks, "clusters": run_clusters}[stage](small) for stage in stages]
+        done = [run_masks(small, frames) if stage == "masks" else run_clusters(small) for stage in stages]
         num_bytes = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
     workers = {stage: request.execution.workers_for(stage) for stage in stages}
     seconds = sum(sum(summary.seconds.values()) / workers[summary.stage] for summary in done)
