@@ -295,6 +295,8 @@ def _plan(request: Request, stages: tuple[str, ...], json_file: Path | None) -> 
 
     estimate = plan(request, stages)
     show(estimate.text(), estimate.as_dict(), json_file)
+    if not estimate.measured:
+        sys.exit(QUARANTINED)
 
 
 def _close(request: Request, summaries: list[Summary], json_file: Path | None) -> None:

@@ -138,7 +138,10 @@ def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **option
     from pointsam.stages.recipes import default
 
     data = data_of(options)
-    click.echo(find(data, masks_from, default().clusters, dest, most, overwrite))
+    text, changes = find(data, masks_from, default().clusters, dest, most, overwrite)
+    click.echo(text)
+    if not changes:
+        return
     given = [str(options["data"]), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]
     given += data.reading.words() + [word for value in options["noise"] for word in ("--noise", value)]
     click.echo(f"next: pointsam-label clusters {shlex.join(given)}")

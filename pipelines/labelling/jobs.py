@@ -77,8 +77,14 @@ class Summary:
                 self.seconds[step] = self.seconds.get(step, 0.0) + spent
 
 
-def run_masks(request: Request) -> Summary:
-    """Run the 2D stage: detections and candidate masks of every image of the pending shards."""
+def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = None) -> Summary:
+    """Run the 2D stage: detections and candidate masks of every image of the pending shards.
+
+    Args:
+        request: the call.
+        run_frames: (scene, frame_id) of the whole run if `request` is a part of it: the 2D results are checked against
+            their images. None for the frames of `request`.
+    """
     data, config, execution = request.data, request.config.masks, request.execution
     if execution.device != "cpu" and execution.engine == "local":  # Ray's driver may lack the GPU of its workers
         require_device(execution.device)  # before the data set is opened, which can take a minute
@@ -108,7 +114,7 @@ def run_masks(request: Request) -> Summary:
     context = SemanticsContext(
         mapping, request.semantics_dir, data_root=str(dataset.root), needs_masks=config.needs_masks
     )
-    names = image_names(dataset, frames)
+    names = image_names(dataset, frames if run_frames is None else run_frames)
     notices = survey_semantics(config.semantics, context, names, config.semantics_options())
     run, metadata = begin(request.out, frames, document, weights, data.noise.text(), data.root)
     models = (request.semantics_dir, request.weights, execution.worker_device, execution.threads)

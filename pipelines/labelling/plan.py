@@ -41,6 +41,11 @@ class Plan:
     workers: dict[str, int]
     notes: tuple[str, ...]
 
+    @property
+    def measured(self) -> bool:
+        """Whether a frame could be measured."""
+        return self.hours is not None
+
     def as_dict(self) -> dict[str, object]:
         """For --json."""
         return asdict(self)
@@ -56,13 +61,8 @@ class Plan:
                 f"about {time} with {workers} and {self.megabytes:.1f} MB of disk "
                 f"(measured on frame {self.probe}; nothing was written)"
             )
-        lines = [
-            f"{self.frames} frames, {self.images} images",
-            cost,
-            *self.notes,
-            "next: the same command without --dry-run",
-        ]
-        return "\n".join(lines)
+        step = "the same command without --dry-run" if self.measured else "correct the file, then this command again"
+        return "\n".join([f"{self.frames} frames, {self.images} images", cost, *self.notes, f"next: {step}"])
 
 
 def plan(request: Request, stages: tuple[str, ...]) -> Plan:
@@ -92,14 +92,15 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
             execution=replace(request.execution, workers=1, engine="local", shard=(0, 1)),
             masks_from=masks_from,
         )
-        done = [{"masks": run_masks, "clusters": run_clusters}[stage](small) for stage in stages]
+        done = [run_masks(small, frames) if stage == "masks" else run_clusters(small) for stage in stages]
         num_bytes = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
     workers = {stage: request.execution.workers_for(stage) for stage in stages}
     seconds = sum(sum(summary.seconds.values()) / workers[summary.stage] for summary in done)
     index, count = request.execution.shard
     share = len(frames[index::count])
-    failures = {frame_id: why for summary in done for frame_id, why in summary.failures.items()}
-    notes = tuple(f"the measured frame is quarantined: {why}" for why in failures.values())
+    # The first stage that fails names the cause; the next one only tells that it has no masks.
+    failures = next((summary.failures for summary in done if summary.failures), {})
+    notes = tuple(f"the run would quarantine the measured frame: {why}" for why in failures.values())
     if len(readable) < len(sampled):
         sample = " that were sampled" if len(sampled) < len(frames) else ""
         lacking = f"{len(sampled) - len(readable)} of {len(sampled)} frames{sample}"

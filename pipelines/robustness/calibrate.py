@@ -7,6 +7,7 @@ unknown. A correction below the accuracy of the method is not applied, unless th
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -60,7 +61,7 @@ MIN_CAMERAS = 3
 
 def calibrate(
     data: DataSpec, masks_from: Path, config: ClustersConfig, dest: Path, most_frames: int, overwrite: bool = False
-) -> str:
+) -> tuple[str, bool]:
     """Estimate the errors of a calibration, and write them as a calibration file.
 
     Args:
@@ -73,7 +74,7 @@ def calibrate(
         overwrite: replace an existing file.
 
     Returns:
-        The table for the terminal.
+        The table for the terminal, and whether the file corrects anything.
 
     Raises:
         StoreError: OUT003 if the file exists and `overwrite` is False.
@@ -99,7 +100,11 @@ def calibrate(
         VERSION, masks.document.dataset, masks.key, masks.perturbation_with(data.noise), found, failed
     )
     write_document(dest, document, indent=1, sort_keys=False)
-    return _text(found, failed)
+    changes = any(
+        "mended" in (rig.time_status, *(one.status for one in rig.cameras.values())) for rig in found.values()
+    )
+    text = _text(found, failed)
+    return (text if changes else f"{text}\n\n{_no_change(found)}"), changes
 
 
 def _seen(
@@ -290,3 +295,15 @@ def _text(found: Mapping[str, RigResult], failed: Mapping[str, str]) -> str:
     if failed:
         pages.append(f"left out: {counted(len(failed), 'frame')}: " + "; ".join(f"{k}: {v}" for k, v in failed.items()))
     return "\n\n".join(pages)
+
+
+def _no_change(found: Mapping[str, RigResult]) -> str:
+    """Why no camera is corrected, with the number of cameras by reason."""
+    cameras = [one for rig in found.values() for one in rig.cameras.values()]
+    few = f"too few objects (each half of the frames must show {MIN_OBJECTS}; use masks of more frames)"
+    reasons = Counter(
+        few if one.doubt_deg is None else "no error" if one.status == "right" else "a correction that is not certain"
+        for one in cameras
+    )
+    listed = ", ".join(f"{counted(count, 'camera')} with {why}" for why, count in reasons.items())
+    return f"no camera was corrected: {listed}"

@@ -19,6 +19,7 @@ from pipelines.training.predict import LAST, evaluate_run
 from pipelines.training.run_folder import FitRequest
 from pipelines.training.scores import ScoreDocument
 from pipelines.training.settings import EXPERIMENTS, Experiment, Inputs, Setting
+from pipelines.training.splits import split_frames
 from pointsam.base.document import document_bytes, read_document
 from pointsam.base.errors import SchemaError, TrainingError
 from pointsam.base.files import claimed, write_together
@@ -230,10 +231,11 @@ def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], lis
                 f"{list(dataset.taxonomy.names)}",
                 "give an --other with the same classes",
             )
-    for split in request.splits:
-        dataset.frame_ids(split)
-    for split in request.splits if experiment.two_worlds else [_other_split(request)]:
-        worlds[-1].dataset.frame_ids(split)
+    for world in worlds if experiment.two_worlds else worlds[:1]:
+        for split, option in zip(request.splits, ("--train-split", "--val-split"), strict=True):
+            split_frames(world.dataset, split, f"name the split with {option} SPLIT")
+    if not experiment.two_worlds:
+        split_frames(worlds[-1].dataset, _other_split(request), "name the split with --other-split SPLIT")
     for folder in dict.fromkeys(setting.labels for setting in chosen if setting.labels is not None):
         labels = open_labels(folder, dataset, allow_noise=folder in request.inputs.wrong)
         require_labelled(labels, dataset, dataset.frame_ids(request.splits[0]))

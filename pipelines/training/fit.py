@@ -13,7 +13,8 @@ from pipelines.opened import open_labels, read_as_in
 from pipelines.training.predict import Score, predict_frames, score, unscorable
 from pipelines.training.run_folder import SCORES, FitRequest, RunFolder
 from pipelines.training.scores import ValidationDocument
-from pointsam.base.errors import DatasetError, SchemaError
+from pipelines.training.splits import split_frames
+from pointsam.base.errors import SchemaError
 from pointsam.base.files import claimed
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
@@ -29,7 +30,7 @@ from pointsam.detect.recipe import Recipe
 from pointsam.detect.train import Trainer, count_steps
 from pointsam.store.reader import Labels
 
-_OTHER_VAL = "name a split that has boxes with --val, or --val '' to train without validation"
+_OTHER_VAL = "name a split that has boxes with --val SPLIT, or give --val '' to train without validation"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _opened(request: FitRequest, is_first: bool, shows_progress: bool = True) ->
     are both in the budget and among the validation frames.
     """
     dataset, labels = _inputs(request)
-    val_ids = [] if request.val is None else _validation_frames(dataset, request.val)
+    val_ids = [] if request.val is None else split_frames(dataset, request.val, _OTHER_VAL)
     recipe = request.recipe
     budget = read_budget(request.budget)
     _require_same_names(budget, dataset)
@@ -141,16 +142,6 @@ def _require_same_names(budget: Budget, dataset: Dataset) -> None:
             f"{', '.join(dataset.taxonomy.names)}",
             "draw it with the mapping file of the labels: mixsup-train budget DATA --mapping FILE --dest BUDGET",
         )
-
-
-def _validation_frames(dataset: Dataset, split: str) -> list[str]:
-    try:
-        return dataset.frame_ids(split)
-    except DatasetError as error:
-        if error.code not in ("DAT009", "DAT010"):
-            raise
-        message = f"the validation split {split!r} has no frames: {error.message}"
-        raise DatasetError(error.code, message, _OTHER_VAL) from error
 
 
 def _without_truth(dataset: Dataset, split: str, val_ids: Sequence[str]) -> list[str]:

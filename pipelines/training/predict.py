@@ -13,6 +13,7 @@ from pipelines.data import DataSpec
 from pipelines.training.official import Official, official, posed
 from pipelines.training.recipe_file import Network
 from pipelines.training.scores import ClassScore, FailureScore, QualityScore, ScoreDocument, number, numbers
+from pipelines.training.splits import split_frames
 from pointsam.base.document import json_object
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.files import require_free
@@ -300,5 +301,6 @@ def evaluate_run(run: Path, dataset: Dataset, split: str, device: str, workers: 
     """Predict a split with a checkpoint of a run, as `load_run` chooses it, and evaluate the predictions."""
     detector, recipe = load_run(run, dataset, device, first)
     bad: dict[str, str] = {}
-    found = list(predict_frames(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
+    frame_ids = split_frames(dataset, split, "name the split to score with --split SPLIT")
+    found = list(predict_frames(detector, recipe, dataset, frame_ids, workers, bad))
     return score(dataset, found, bad, recipe.detector.class_names)

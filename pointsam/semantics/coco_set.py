@@ -118,7 +118,7 @@ class CocoSet:
         if not entries:
             raise DatasetError(
                 "DAT004",
-                f"{self._names()}: no entry of `images` is {'/'.join(image.full)}",
+                f"{self._names()}: no entry of `images` is {image.in_data}",
                 f"list every image, also those without objects ({DOCS})",
             )
         if len(entries) > 1:
@@ -151,7 +151,7 @@ class CocoSet:
                         "DAT002",
                         f"{entry.file}: file_name {entry.file_name!r} fits two images: that of frame {first.frame_id} "
                         f"of scene {first.scene} and that of frame {image.frame_id} of scene {image.scene}",
-                        f"write file_name with its folders, as {'/'.join(image.full[-image.inside :])} ({DOCS})",
+                        f"write file_name with its folders, as {image.in_data} ({DOCS})",
                     )
             if not entries and image.of_run:
                 absent.append(image)
@@ -164,7 +164,7 @@ class CocoSet:
             raise DatasetError(
                 "DAT002",
                 f"{self._names()}: none of its {counted(len(everything), 'image')} is an image of the run{example}",
-                f"name them as the data set does, as {'/'.join(image.full[-image.inside :])} ({DOCS})",
+                f"name them as the data set does, as {image.in_data} ({DOCS})",
             )
         for entry in everything if needs_masks else ():
             for where, value, _, _ in entry.objects if entry in used else ():
@@ -175,7 +175,7 @@ class CocoSet:
         if absent:
             notices.append(
                 f"{len(absent)} of {counted(total, 'image')} of the run have no entry in {self._names()}, and their "
-                f"frames are quarantined, for example {'/'.join(absent[0].full)}"
+                f"frames are quarantined, for example {absent[0].in_data}"
             )
         if foreign:
             notices.append(
@@ -241,7 +241,7 @@ def _twice(image: ImageName, entries: list[_Entry]) -> DatasetError:
     names = " and ".join(f"{entry.file_name!r} in {entry.file}" for entry in entries[:2])
     return DatasetError(
         "DAT002",
-        f"{names} are both the image {'/'.join(image.full)}",
+        f"{names} are both the image {image.in_data}",
         f"keep one, or write file_name with its folders ({DOCS})",
     )
 

@@ -41,6 +41,11 @@ class ImageName:
         return PurePosixPath(self.full[-1]).stem
 
     @property
+    def in_data(self) -> str:
+        """Path of the image inside of the data root, with slashes."""
+        return "/".join(self.full[-self.inside :])
+
+    @property
     def has_time(self) -> bool:
         """Whether the file name holds a time stamp, and so is unique in the data set."""
         return _TIME_STAMP.search(self.stem) is not None

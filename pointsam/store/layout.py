@@ -81,7 +81,9 @@ def read_run(out: Path) -> RunFile:
     path = run_path(out)
     if not path.exists():
         raise StoreError(
-            "OUT004", f"{path} is missing: nothing was labelled here", f"pointsam-label run DATA --out {out}"
+            "OUT004",
+            f"{path} is missing: nothing was labelled here",
+            "give the output folder of pointsam-label run DATA --out OUT",
         )
 
     def known(values: object) -> object:

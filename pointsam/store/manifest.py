@@ -32,6 +32,8 @@ from pointsam.store.document import (
 from pointsam.store.schema import SCHEMA_VERSION, table_metadata
 from pointsam.store.writer import table_bytes
 
+_FROM_FILES = " (for precomputed results, this is the content of --masks-dir)"
+
 
 def plan_shards(frames: Sequence[tuple[str, str]], shard_frames: int) -> tuple[Shard, ...]:
     """Divide (scene, frame_id) pairs into shards of at most `shard_frames` frames, scene by scene in their order.
@@ -273,6 +275,7 @@ class Run:
         changes = ["its configuration is not known: run.json does not list it"]
         if old is not None:
             changes = differences(*({**entry.metadata, "config": None, **entry.document} for entry in (old, new)))
+            changes = [change + _FROM_FILES * change.startswith("weights_sha256.semantics: ") for change in changes]
         # The files of a stage without tables are anywhere in the folder; those of two runs must not mix.
         kept = (*names, f"manifest/{self.stage}") if names else ("",)
         folders = " ".join(str(self.out / name) for name in kept)

@@ -152,6 +152,17 @@ def test_another_configuration_is_refused_field_by_field(tmp_path):
     assert f"{tmp_path}/manifest/clusters" in caught.value.hint
 
 
+def test_changed_2d_results_are_told_in_words(tmp_path):
+    metadata = {**METADATA, "weights_sha256": {"segmenter": "ab", "semantics": "00"}}
+    run = open_run(tmp_path, metadata=metadata)
+    run.commit(SHARDS[0], tables_of("clusters", SHARDS[0]), ShardStats())
+    with pytest.raises(StoreError, match="OUT001") as caught:
+        open_run(tmp_path, metadata={**metadata, "weights_sha256": {"segmenter": "cd", "semantics": "c0"}})
+    segmenter, semantics = caught.value.message.splitlines()[1:]
+    assert segmenter.endswith('weights_sha256.segmenter: "ab" -> "cd"')
+    assert semantics.endswith('"00" -> "c0" (for precomputed results, this is the content of --masks-dir)')
+
+
 def test_a_noise_run_never_continues_a_clean_one(tmp_path):
     fill(tmp_path)
     with pytest.raises(StoreError, match="calibration_perturbation"):

@@ -135,6 +135,12 @@ def test_a_frame_that_the_run_does_not_have(run, tmp_path, scissors):
         refused(label("inspect", tmp_path / "out", frame), "DAT010", tmp_path / "out", f"'{frame}'")
 
 
+def test_a_data_set_in_place_of_an_output_folder_is_not_to_be_labelled_into(root):
+    result = label("inspect", root, "0")
+    refused(result, "OUT004", root, "give the output folder of pointsam-label run DATA --out OUT")
+    assert f"--out {root}" not in result.output
+
+
 def test_a_picture_of_data_that_have_moved(run, root, tmp_path, scissors):
     assert run().exit_code == 0
     root.rename(tmp_path / "moved")

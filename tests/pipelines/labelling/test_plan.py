@@ -23,12 +23,12 @@ def planned(root, tmp_path):
     """A function that plans a run: its text and its values."""
     write_masks(NuScenes(root), tmp_path / "masks")
 
-    def call(*more, command="run"):
+    def call(*more, command="run", status=0):
         known = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks", "--workers", 1, "--dry-run")
         results = [
             label(command, root, "--out", tmp_path / "out", *known, *more, *json) for json in ((), ("--json", "-"))
         ]
-        assert [result.exit_code for result in results] == [0, 0], results[0].output
+        assert [result.exit_code for result in results] == [status, status], results[0].output
         assert not (tmp_path / "out").exists()
         return results[0].stdout, json.loads(results[1].stdout)
 
@@ -70,11 +70,20 @@ def test_frames_without_files_are_counted_and_not_measured(planned, root, kind):
 
 def test_without_any_readable_frame_the_cost_is_not_known(planned, root):
     remove(root, slice(None), "sweep")
-    text, values = planned()
+    text, values = planned(status=3)
     assert "6 of 6 frames lack files that are read" in text
     assert "time and disk are not known" in text
     assert "DAT004" in text
     assert values["hours"] is values["megabytes"] is None
+
+
+def test_a_frame_that_cannot_be_labelled_is_to_be_corrected_before_the_run(planned, tmp_path):
+    for file in (tmp_path / "masks").rglob("*.json"):
+        file.write_text("{")
+    text, _ = planned(status=3)
+    assert "the run would quarantine the measured frame: [DAT011]" in text
+    assert "--retry-failed" not in text
+    assert text.splitlines()[-1] == "next: correct the file, then this command again"
 
 
 def test_masks_alone_need_no_sweep(planned, root):

@@ -184,6 +184,15 @@ def test_images_without_an_entry_of_a_coco_file_are_counted(tmp_path, kitti, run
     assert classes_of(tmp_path / "out", ["000000"]) == {("000000", "image_2"): ["car"]}
 
 
+def test_a_dry_run_checks_a_coco_file_against_all_images_of_the_run(tmp_path, kitti, run):
+    image = {"id": 1, "file_name": "training/image_2/000000.png"}
+    write(tmp_path / "masks.json", {"images": [image], "annotations": [], "categories": [{"id": 1, "name": "Car"}]})
+    result = run(kitti, "--split", "training", "--dry-run", masks=tmp_path / "masks.json")
+    assert "DAT002" not in result.output
+    assert "no entry of `images` is" in result.stdout
+    assert "training/image_2/000001.png" in result.stdout  # the measured frame
+
+
 def test_our_own_coco_export_reads_back(tmp_path, drive, out, scissors):
     root, _ = drive
     made = label("export", out, root, "--to", "coco", "--dest", tmp_path / "coco")

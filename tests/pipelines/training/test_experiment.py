@@ -161,7 +161,7 @@ def test_another_split_may_be_scored_there(made, trained):
     assert "other world: ratio to all boxes" in result.stdout
     scored = {path.parent.name for path in (made / "runs").glob("*/away-*-mini_train.json")}
     assert scored == {f"{setting.folder}-0" for setting in settings("supervision", fraction=0.5, labels="labels")}
-    refused(experiment(made, *there, "nowhere", "--only", "1"), "DAT010", "nowhere")
+    refused(experiment(made, *there, "nowhere", "--only", "1"), "DAT010", "nowhere", "--other-split SPLIT")
 
 
 def test_labels_of_wrong_calibrations_are_rows(made, tmp_path):
@@ -245,6 +245,12 @@ def test_frames_that_were_not_trained_on_are_told_every_time(made, tmp_path):
 def test_what_is_missing_is_told_before_anything_is_trained(made, tmp_path, name, more, said):
     refused(experiment(made, "--out", tmp_path / "runs", *more, name=name), "SCH005", said)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("option", ["--train-split", "--val-split"])
+def test_the_option_of_an_unknown_split_is_named(made, tmp_path, option):
+    result = experiment(made, "--out", tmp_path / "runs", option, "nowhere")
+    refused(result, "DAT010", "nowhere", f"{option} SPLIT")
 
 
 def test_the_version_of_the_tables_may_be_named(made, tmp_path):

@@ -320,10 +320,15 @@ class TestBadInput:
         refused(train(*arguments(made, tmp_path / "run", labels=tmp_path / "labels")), "SCH003", "schema version 1")
 
     def test_an_unknown_split(self, made, tmp_path):
-        refused(train(*arguments(made, tmp_path / "run"), "--val", "dev"), "DAT010", "dev", "--val ''")
+        result = train(*arguments(made, tmp_path / "run"), "--val", "dev")
+        refused(result, "DAT010", "dev", "the name of a scene", "--val ''")
 
     def test_a_validation_split_without_frames_is_DAT009(self, made, tmp_path):
         refused(train(*arguments(made, tmp_path / "run"), "--val", "test"), "DAT009", "'test'", "--val ''")
+
+    def test_an_unknown_split_of_eval(self, made, run):
+        result = train("eval", run[0], "--data", made / "root", "--split", "dev")
+        refused(result, "DAT010", "'dev'", "--split SPLIT")
 
     def test_no_budget(self, made, tmp_path):
         refused(train(*arguments(made, tmp_path / "run", budget="none.parquet")), "SCH003", "none.parquet")

@@ -184,4 +184,4 @@ def test_too_few_samples_for_a_step(more, fit, world, tmp_path):
     make_labels(tmp_path / "labels", world)
     result = fit("--set", "train.batch_size=9", *more)
     refused(result, "TRN002", "8 samples per epoch, too few for a step of batch size 9 in 1 process")
-    assert "train.batch_size" in hint(result)
+    assert "--set train.batch_size=N" in hint(result)
