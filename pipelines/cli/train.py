@@ -107,7 +107,8 @@ def budget(
     from pointsam.evaluate.labels import require_some_truth
 
     config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
-    dataset = in_classes_of(data_of(options), None, mapping).open()
+    data = data_of(options)
+    dataset = in_classes_of(data, None, mapping).open()
     require_some_truth(dataset)
     drawn = draw_budget(dataset, split, config, dest)
     show(summary(drawn), json_object(drawn.description), json_file)
@@ -117,6 +118,8 @@ def budget(
     unknown = unknown_text(dataset, list(drawn.frames))
     if unknown:
         click.echo(f"note: {unknown}: they are void and no candidates", err=True)
+    given = ["--data", str(options["data"]), *data.reading.words(), "--labels", "OUT", "--budget", str(dest)]
+    remark(f"next: mixsup-train fit RECIPE {shlex.join(given)} --out RUN", json_file)
     if drawn.description.left_out:
         _print_bad(drawn.description.left_out)
         sys.exit(QUARANTINED)
@@ -169,7 +172,7 @@ def fit(
         load_recipe(recipe, changes, data.classes), data, budget, out, labels, val or None, device, allow_noise
     )
     if dry_run:
-        click.echo(training_plan(request))
+        click.echo(f"{training_plan(request)}\nnext: the same command without --dry-run")
         return
     fitted = run_fit(request)
     if not fitted.first:

@@ -112,7 +112,7 @@ def _opened(request: FitRequest, is_first: bool, shows_progress: bool = True) ->
         listed = ", ".join(f"{name} ({counted(count, 'box')})" for name, count in data.outside.items())
         warnings.append(
             f"no box is inside of the detector's grid, detector.grid.range_m {recipe.detector.grid.range_m}: {listed}; "
-            "check the height of the LiDAR above ground, and the range"
+            "check this range, and the height of the LiDAR above ground"
         )
     if is_first:
         for warning in warnings:

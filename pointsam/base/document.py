@@ -12,10 +12,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from pointsam.base.errors import PointSamError
 from pointsam.base.files import page_bytes, require_file, write_together
+from pointsam.base.words import did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -90,8 +92,10 @@ def document_from(values: object, kind: type[T], refuse: Callable[[str], PointSa
     except ValidationError as error:
         # A misspelt field is also a missing one.
         first = min(error.errors(include_url=False), key=lambda one: one["type"] != _UNKNOWN)
-        field = dotted(first["loc"][1:], values) or "the document"
-        raise refuse(f"{field} {_problem(first['type'], first['msg'], first['input'])}") from None
+        place = _place(first["loc"][1:], values)
+        near = did_you_mean(place[-1], _fields_at(kind, place[:-1])) if first["type"] == _UNKNOWN else ""
+        problem = _problem(first["type"], first["msg"], first["input"])
+        raise refuse(f"{'.'.join(place) or 'the document'} {problem}{near}") from None
     except PointSamError as error:  # from the check of a dataclass
         raise refuse(error.message) from error
     for name in () if partial else _missing(document, values):
@@ -187,6 +191,11 @@ def differences(old: object, new: object) -> list[str]:
 
 def dotted(location: Sequence[int | str], values: object) -> str:
     """The dotted name of a field, without the `kind` that pydantic inserts for a tagged union."""
+    return ".".join(_place(location, values))
+
+
+def _place(location: Sequence[int | str], values: object) -> list[str]:
+    """The parts of a dotted name."""
     names: list[str] = []
     node = values
     for part in location:
@@ -199,7 +208,20 @@ def dotted(location: Sequence[int | str], values: object) -> str:
             node = node[part]
         else:
             node = None
-    return ".".join(names)
+    return names
+
+
+def _fields_at(kind: object, place: Sequence[str]) -> Iterator[str]:
+    """Names of the fields at a place of a document, those of all kinds of a union."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        if place:
+            yield from _fields_at(get_type_hints(kind).get(place[0]), place[1:])
+        else:
+            yield from (field.name for field in fields(kind) if field.init)
+        return
+    inside = place if get_origin(kind) in (Union, UnionType, Annotated) else place[1:]
+    for inner in get_args(kind):
+        yield from _fields_at(inner, inside)
 
 
 @cache

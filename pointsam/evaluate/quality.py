@@ -91,6 +91,8 @@ class FolderQuality:
         note = (
             f"PQ counts unmatched segments of {MIN_POINTS_PANOPTIC} points or more; objects, IoU, recall and precision "
             f"are class-agnostic, from {MIN_POINTS_OBJECTS} points on; semantic: IoU of all points of a class\n"
+            "all: PQ, SQ, RQ and semantic are means over the classes with objects or clusters; TP, FP and FN are sums; "
+            "IoU, recall and precision are over all objects and clusters\n"
             f"foreground points: precision {format_value(agnostic.point_precision)}, "
             f"recall {format_value(agnostic.point_recall)}"
         )

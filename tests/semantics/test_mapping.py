@@ -126,6 +126,7 @@ def one_class(**traits):
         ({"taxonomy": {"name": "own", "classes": ["car"]}, "labels": {"a": "b"}}, "SCH002", ["classes.0 is", "'car'"]),
         ({"taxonomy": {"name": "", "classes": [{"name": "a"}]}, "labels": {"a": "a"}}, "SCH002", ["name is empty"]),
         (one_class(colour="red"), "SCH002", ["classes.0.colour is not a field", "docs/mapping.md"]),
+        (one_class(crowded=True), "SCH002", ["classes.0.crowded is not a field, did you mean 'crowd'?"]),
         (one_class(vehicle=1), "SCH002", ["classes.0.vehicle is wrong", "boolean, got 1"]),
         (one_class(link_floor_m="1"), "SCH002", ["classes.0.link_floor_m is wrong", "number, got '1'"]),
         (one_class(link_floor_m=-1), "SCH002", ["classes.0.link_floor_m is -1", "positive"]),

@@ -62,6 +62,19 @@ def test_rows_add_up_to_the_metrics(world, outs, tmp_path):
     assert all((row["confidence"] is None) == (row["kind"] == "object") for row in table)
 
 
+def test_what_the_last_row_averages_is_told(world, outs, tmp_path):
+    figures = tmp_path / "eval.json"
+    result = label("eval", outs / "some", world.root, "--json", figures)
+    assert "all: PQ, SQ, RQ and semantic are means over the classes with objects or clusters" in result.stdout
+    (report,) = json.loads(figures.read_text())
+    present = [one["pq"] for one in report["panoptic"]["classes"] if one["pq"] is not None]
+    assert 0 < len(present) < len(report["panoptic"]["classes"])
+    assert report["panoptic"]["pq"] == pytest.approx(np.mean(present))
+    found = [iou for iou in report["semantic"]["iou"] if iou is not None]
+    assert len(found) == len(present)
+    assert report["semantic"]["mean_iou"] == pytest.approx(np.mean(found))
+
+
 def test_two_runs_are_compared(world, outs, tmp_path):
     page, figures = tmp_path / "eval.md", tmp_path / "eval.json"
     files = ("--markdown", page, "--json", figures)

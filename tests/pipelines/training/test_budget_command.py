@@ -1,6 +1,7 @@
 """`mixsup-train budget` on a small nuScenes root."""
 
 import json
+import shlex
 import sys
 
 import pytest
@@ -33,6 +34,13 @@ def test_it_writes_the_tokens_of_the_boxes_and_says_what_they_cost(root, tmp_pat
     assert chosen < tokens
     assert f"{len(chosen)} boxes cost 50.0%" in result.output
     assert "57.0%" in result.output  # 0.5 + 0.14 x 0.5
+
+
+def test_the_next_command_has_the_given_values(root, tmp_path):
+    where = ("--version", NuScenes(root).version)
+    result = train("budget", root, "--dest", tmp_path / "my budget", *where)
+    words = ("--data", str(root), *where, "--labels", "OUT", "--budget", str(tmp_path / "my budget"), "--out", "RUN")
+    assert result.stdout.splitlines()[-1] == f"next: mixsup-train fit RECIPE {shlex.join(words)}"
 
 
 def test_objects_without_points_are_left_out(root, tmp_path):

@@ -219,6 +219,7 @@ def test_a_dry_run_says_what_it_would_train_on_and_writes_nothing(made, tmp_path
     assert "8 frames, 0 quarantined; 8 samples per epoch, 4 steps of batch size 2" in result.output
     assert "in 1 process, 2 epochs\n" in result.output
     assert "4 frames to validate" in result.output
+    assert result.stdout.splitlines()[-1] == "next: the same command without --dry-run"
     assert not (tmp_path / "run").exists()
 
 

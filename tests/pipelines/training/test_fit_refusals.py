@@ -121,6 +121,7 @@ def test_boxes_that_are_all_outside_of_the_grid_are_named(fit, world, tmp_path):
     assert result.exit_code == 0, result.output
     assert "warning: no box is inside of the detector's grid" in result.stderr
     assert "car (" in result.stderr
+    assert "check this range, and the height of the LiDAR above ground" in result.stderr
     assert "inside of the detector's grid" not in fit("--dry-run").stderr
 
 
