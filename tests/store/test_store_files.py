@@ -8,7 +8,7 @@ import pytest
 
 from pointsam.base import files
 from pointsam.base.errors import StoreError
-from pointsam.semantics.places import ResultFile
+from pointsam.base.remote import FileSource
 from pointsam.store.layout import read_plan
 
 
@@ -163,6 +163,6 @@ def test_a_pipe_in_place_of_a_manifest_or_a_2d_result_is_refused(tmp_path):
     (tmp_path / "manifest").mkdir()
     pipe = tmp_path / "manifest" / "masks.json"
     os.mkfifo(pipe)
-    for read in (lambda: read_plan(tmp_path, "masks"), ResultFile(pipe).open):
+    for read in (lambda: read_plan(tmp_path, "masks"), FileSource(pipe).open):
         with pytest.raises(OSError, match="pipe"):
             read()

@@ -182,5 +182,6 @@ def test_a_picture_is_drawn(once, tmp_path):
 
 
 def test_exported_labels_are_one_file_per_frame(once, drive, tmp_path):
-    label("export", once[0], drive[0], "--to", "nuscenes-panoptic", "--dest", tmp_path)
-    assert len(list((tmp_path / "panoptic" / "val").glob("*_panoptic.npz"))) == 2
+    for split in ("train", "val"):
+        label("export", once[0], drive[0], "--to", "nuscenes-panoptic", "--dest", tmp_path, "--eval-set", split)
+        assert len(list((tmp_path / "panoptic" / split).glob("*_panoptic.npz"))) == 1
