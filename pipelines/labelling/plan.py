@@ -30,7 +30,7 @@ class Plan:
         megabytes: size of the output folder, likewise.
         probe: id of the measured frame.
         workers: number of processes that the hours are for, by stage.
-        notes: frames that cannot be read, and the error of the measured frame.
+        notes: frames that cannot be read, what is suspicious about the 2D results, and the error of the measured frame.
     """
 
     frames: int
@@ -100,7 +100,8 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
     share = len(frames[index::count])
     # The first stage that fails names the cause; the next one only tells that it has no masks.
     failures = next((summary.failures for summary in done if summary.failures), {})
-    notes = tuple(f"the run would quarantine the measured frame: {why}" for why in failures.values())
+    notes = tuple(f"warning: {notice}" for summary in done for notice in summary.notices)
+    notes += tuple(f"the run would quarantine the measured frame: {why}" for why in failures.values())
     if len(readable) < len(sampled):
         sample = " that were sampled" if len(sampled) < len(frames) else ""
         lacking = f"{len(sampled) - len(readable)} of {len(sampled)} frames{sample}"

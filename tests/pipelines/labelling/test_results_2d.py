@@ -189,6 +189,7 @@ def test_a_dry_run_checks_a_coco_file_against_all_images_of_the_run(tmp_path, ki
     write(tmp_path / "masks.json", {"images": [image], "annotations": [], "categories": [{"id": 1, "name": "Car"}]})
     result = run(kitti, "--split", "training", "--dry-run", masks=tmp_path / "masks.json")
     assert "DAT002" not in result.output
+    assert "warning: 1 of 2 images of the run have no entry" in result.stdout
     assert "no entry of `images` is" in result.stdout
     assert "training/image_2/000001.png" in result.stdout  # the measured frame
 
