@@ -36,6 +36,6 @@ def test_four_frames_are_learnt_by_heart(kind, world):
     for _ in trainer.run():
         pass
     predictions = list(detect_frames(trainer.model, world, world.frame_ids(), data.points, 0))
-    quality = score(world, predictions, {}).quality
+    quality = score(world, predictions, {}, world.taxonomy.names).quality
     assert quality.mean_ap > 0.99, quality
     assert max(c.yaw_rad for c in quality.classes if c.num_objects) < 0.2
