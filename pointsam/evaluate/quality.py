@@ -76,6 +76,11 @@ class FolderQuality:
             notes.append(
                 f"{len(self.not_scored)} frames could not be scored and are not part of the figures; {frame_id}: {why}"
             )
+        if not self.quality.agnostic.overall.num_objects:
+            notes.append(
+                f"no object of the ground truth has {MIN_POINTS_OBJECTS} points or more that a camera sees: score "
+                "frames with objects, or check the calibration (pointsam-label check)"
+            )
         return [*notes, *unfinished_notes(self.unfinished), *self.truth_notes]
 
     def _classes(self) -> Table:

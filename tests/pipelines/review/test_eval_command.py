@@ -130,6 +130,15 @@ def test_frames_without_ground_truth_are_left_out_and_reported(tiny_kitti, tmp_p
     assert "not scored: 1 frame without ground truth" in report.text()
 
 
+def test_ground_truth_without_a_visible_object_is_reported(tiny_kitti, tmp_path):
+    make_labels(tmp_path / "out", Kitti(tiny_kitti.root), ["000000", "000001"])
+    for number in ("000000", "000001"):
+        tiny_kitti.path("label_2", number).write_text("")
+    result = label("eval", tmp_path / "out", tiny_kitti.root)
+    assert result.exit_code == 0
+    assert "no object of the ground truth has 5 points or more that a camera sees" in result.output
+
+
 @pytest.mark.parametrize(("old", "new"), [("1.5 1.6 4.0", "0 1.6 4.0"), ("10.0 0.0\n", "10.0\n")])
 def test_a_frame_with_a_malformed_label_file_is_left_out_and_named(tiny_kitti, tmp_path, old, new):
     make_labels(tmp_path / "out", Kitti(tiny_kitti.root), ["000000", "000001"])
