@@ -23,6 +23,13 @@ from pointsam.datasets.kitti.suffixes import OF_FRAMES, SWEEPS
 _MOST_DIGITS = 9
 
 
+def _stems(stem: str) -> Iterator[str]:
+    """A stem, and what is left of it without further suffixes (000000.bin of 000000.bin.gz)."""
+    while stem:
+        yield stem
+        stem = stem.rpartition(".")[0]
+
+
 def unread_sweeps(folders: Iterable[tuple[Listing, Listing]]) -> Iterator[TableProblem]:
     """Sweeps of a kind that is not read, whose frames would be left out without a word.
 
@@ -128,11 +135,8 @@ class Listing:
         Args:
             frames: other files of the frames, such as the images.
         """
-        return [
-            name
-            for stem, suffix, name in self._names
-            if suffix not in self._suffixes and stem not in self._file and stem in frames
-        ]
+        others = ((stem, name) for stem, suffix, name in self._names if suffix not in self._suffixes)
+        return [name for stem, name in others if any(one in frames and one not in self._file for one in _stems(stem))]
 
     def instead(self) -> str:
         """The other files of the folder, by suffix, as part of a sentence; "" if there are none."""
