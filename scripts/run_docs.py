@@ -173,7 +173,8 @@ def run_page(page: str, work: Path) -> list[str]:
                 continue
             for name, value in variables.items():
                 line = line.replace(f"${name}", value)
-            command = smaller(line) + (" --sample 1" if page in ONE_FRAME and " run " in line else "")
+            one_frame = page in ONE_FRAME and line.startswith("pointsam-label run ")
+            command = smaller(line) + (" --sample 1" if one_frame else "")
             status, seconds, output = _call(command, folder)
             print(f"{page}: {status} in {seconds:.1f} s: {command}", flush=True)
             if status not in (FINISHED, QUARANTINED):
