@@ -10,7 +10,7 @@ from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, PluginError
 from pointsam.base.remote import DataPath, data_path, is_folder, names_in, unreadable
 from pointsam.datasets.base import Dataset, DatasetPlugin, HasClouds
-from pointsam.datasets.columns import row_layout
+from pointsam.datasets.columns import require_columns
 from pointsam.datasets.layouts import LIKE_KITTI, incomplete, packed, unread
 from pointsam.types import Frame
 
@@ -63,7 +63,7 @@ def open_dataset(
         raise DatasetError("DAT010", f"{root}: {name} has no version {version!r}", "leave the version out")
     given = {"lidar": lidar, "columns": None if columns is None else tuple(columns)}
     if columns is not None:
-        row_layout(tuple(columns))
+        require_columns(tuple(columns))
     options = {option: value for option, value in given.items() if value is not None}
     for option in options:
         if option not in plugin.options:

@@ -71,13 +71,12 @@ class CloudFile(FileSource):
 
 
 @dataclass(frozen=True)
-class RawPoints(CloudFile):
-    """A file of rows, one per point.
+class StatedPoints(CloudFile):
+    """A file of points that does not name their values.
 
     Args:
         path: the file.
-        layout: all values of a row in file order, as `row_layout` reads them: names of little-endian float32, unless
-            they state a unit or a type.
+        layout: all values of a point in file order, as `row_layout` reads them.
     """
 
     layout: tuple[str, ...]
@@ -90,6 +89,17 @@ class RawPoints(CloudFile):
             DatasetError: DAT010 on a malformed layout.
         """
         return row_layout(self.layout).names
+
+
+@dataclass(frozen=True)
+class RawPoints(StatedPoints):
+    """A file of rows, one per point.
+
+    Args:
+        path: the file.
+        layout: all values of a row in file order, as `row_layout` reads them: names of little-endian float32, unless
+            they state a unit or a type.
+    """
 
     def read(self, columns: Sequence[str]) -> NDArray[np.float32]:
         """(N,len(columns)) values of the file.
@@ -118,24 +128,13 @@ class RawPoints(CloudFile):
 
 
 @dataclass(frozen=True)
-class NpyPoints(CloudFile):
+class NpyPoints(StatedPoints):
     """A NumPy array with one row per point.
 
     Args:
         path: the file.
         layout: all values of a row, as in `RawPoints`; types are those of the array.
     """
-
-    layout: tuple[str, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of all values of a row.
-
-        Raises:
-            DatasetError: DAT010 on a malformed layout.
-        """
-        return row_layout(self.layout).names
 
     def read(self, columns: Sequence[str]) -> NDArray[np.float32]:
         """(N,len(columns)) values of the file.

@@ -109,8 +109,7 @@ def row_layout(texts: tuple[str, ...]) -> RowLayout:
     values are f4. `_` is a value that nothing reads.
 
     Raises:
-        DatasetError: DAT010 on a malformed entry, on a name that resembles one that is read, and unless x, y and z are
-            there once and no other name twice.
+        DatasetError: DAT010 on a malformed entry, and unless x, y and z are there once and no other name twice.
     """
     columns, kind = list[Column](), "f4"
     for text in texts:
@@ -123,11 +122,19 @@ def row_layout(texts: tuple[str, ...]) -> RowLayout:
     for name in (*XYZ, *sorted({*names} - {UNUSED})):
         if names.count(name) != 1:
             raise _malformed(texts, f"{name} must be there once")
-    for name in names:
+    return RowLayout(tuple(columns))
+
+
+def require_columns(texts: tuple[str, ...]) -> None:
+    """Refuse names of columns that a user stated and that state no layout, or that are misspelt.
+
+    Raises:
+        DatasetError: DAT010 as `row_layout`, and on a name that resembles one that is read.
+    """
+    for name in row_layout(texts).names:
         near = nearest(name, _READ, _MISSPELT)
         if near is not None and name not in _READ:
             raise _malformed(texts, f"{name!r} is read by nothing, did you mean {near!r}?")
-    return RowLayout(tuple(columns))
 
 
 def _quantity(name: str) -> tuple[str, float]:

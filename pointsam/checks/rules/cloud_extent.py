@@ -8,7 +8,7 @@ import numpy as np
 
 from pointsam.checks.base import Probe, Problem, Rule
 from pointsam.checks.raw_rows import unit_of
-from pointsam.datasets.clouds import NpyPoints, RawPoints
+from pointsam.datasets.clouds import StatedPoints
 from pointsam.datasets.io import read_points
 
 _FAR_M = 500.0
@@ -37,7 +37,7 @@ def _check(probe: Probe) -> Iterator[Problem]:
             )
         elif unit and most / _UNITS[unit][1] < _FAR_M:
             word, _ = _UNITS[unit]
-            stated = isinstance(sweep.source, (RawPoints, NpyPoints))
+            stated = isinstance(sweep.source, StatedPoints)
             way = f"state x{unit},y{unit},z{unit} with --columns" if stated else "convert the file to metres"
             yield Problem(name, f"half of the points are beyond {median:.0f} m: these are probably {word}; {way}")
         elif most > _FAR_M:
