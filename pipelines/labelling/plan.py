@@ -98,7 +98,7 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
     seconds = sum(sum(summary.seconds.values()) / workers[summary.stage] for summary in done)
     index, count = request.execution.shard
     share = len(frames[index::count])
-    # The first stage that fails names the cause; the next one only tells that it has no masks.
+    # The first stage that fails names the cause; the next one only reports that it has no masks.
     failures = next((summary.failures for summary in done if summary.failures), {})
     notes = tuple(f"warning: {notice}" for summary in done for notice in summary.notices)
     notes += tuple(f"the run would quarantine the measured frame: {why}" for why in failures.values())

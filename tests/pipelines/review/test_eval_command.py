@@ -62,7 +62,7 @@ def test_rows_add_up_to_the_metrics(world, outs, tmp_path):
     assert all((row["confidence"] is None) == (row["kind"] == "object") for row in table)
 
 
-def test_what_the_last_row_averages_is_told(world, outs, tmp_path):
+def test_what_the_last_row_averages_is_printed(world, outs, tmp_path):
     figures = tmp_path / "eval.json"
     result = label("eval", outs / "some", world.root, "--json", figures)
     assert "all: PQ, SQ, RQ and semantic are means over the classes with objects or clusters" in result.stdout
