@@ -210,8 +210,9 @@ def refined_labels(
         refined = refine(xyz_lidar_m, merged.labels, taxonomy, config.refine, merged.cameras, ring_gap_rad)
     with stopwatch("trim"):
         refined = trim(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.trim)
+    grown = np.zeros(len(refined), dtype=np.bool_)
     with stopwatch("summarize"):
-        found, clusters = summarize(xyz_lidar_m, refined, lifted.evidence, taxonomy)
+        found, clusters = summarize(xyz_lidar_m, refined, lifted.evidence, taxonomy, grown)
     summary = FrameRow(
         frame_id=frame.frame_id,
         scene=frame.scene,
@@ -220,7 +221,7 @@ def refined_labels(
         num_clusters=len(clusters),
         calibration_hash=calibration_hash(frame),
     )
-    return FrameLabels(summary, found, lifted.views, lifted.covered, clusters)
+    return FrameLabels(summary, found, lifted.views, lifted.covered, grown, clusters)
 
 
 def calibration_hash(frame: Frame) -> str:
