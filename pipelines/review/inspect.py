@@ -14,7 +14,7 @@ from pipelines.review.parts import read_parts
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import write_together
 from pointsam.base.remote import DataPath
-from pointsam.base.tables import text_table
+from pointsam.base.tables import text_table, without_nan
 from pointsam.base.terminal import visible_line
 from pointsam.base.words import counted
 from pointsam.store.reader import Labels
@@ -38,7 +38,8 @@ class FrameSummary:
 
     def as_dict(self) -> dict[str, object]:
         """For --json."""
-        return {**asdict(self.found.frame), "clusters": [asdict(cluster) for cluster in self.found.clusters]}
+        clusters = [without_nan(asdict(cluster)) for cluster in self.found.clusters]
+        return {**asdict(self.found.frame), "clusters": clusters}
 
     def text(self) -> str:
         """For the terminal."""
@@ -48,7 +49,7 @@ class FrameSummary:
         if frame.status != "ok":
             return f"{head}\nquarantined: [{frame.error_code}] {frame.error}"
         seen = int((self.found.views > 0).sum())
-        header = ("id", "class", "points", "cut", "range m", "size m", "conf", "pred IoU", "share", "masks")
+        header = ("id", "class", "points", "cut", "range m", "size m", "prob", "pred IoU", "share", "masks")
         rows = [
             (
                 c.cluster_id,
@@ -57,7 +58,7 @@ class FrameSummary:
                 c.num_points_cut,
                 f"{c.range_m:.1f}",
                 "x".join(f"{edge:.1f}" for edge in c.size_aabb_m),
-                c.confidence,
+                c.probability,
                 c.pred_iou,
                 c.class_share,
                 " ".join(f"{camera}:{n}" for camera, n in Counter(c.cameras).items()),

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 from helpers.nuscenes_root import make_root
@@ -52,7 +52,7 @@ def pruned_copy(world, path, kept):
 
 
 def make_labels(
-    out, dataset, frame_ids=None, missing=(), failed=(), noise="none", taxonomy=None, confidence=None, **document
+    out, dataset, frame_ids=None, missing=(), failed=(), noise="none", taxonomy=None, probability=None, **document
 ):
     """Labels of the true points of every box but those of `missing` tokens; `failed` frames are quarantined.
 
@@ -71,7 +71,7 @@ def make_labels(
     shards = plan_shards([(dataset.scene(frame_id), frame_id) for frame_id in frame_ids], 3)
     run = Run.open(out, "clusters", document, shards, metadata)
     for shard in shards:
-        rows = [_labels(dataset, frame_id, missing, frame_id in failed, confidence) for frame_id in shard.frame_ids]
+        rows = [_labels(dataset, frame_id, missing, frame_id in failed, probability) for frame_id in shard.frame_ids]
         tables = {
             "frames": frames_table([row.frame for row in rows], metadata),
             "points": points_table(rows, metadata),
@@ -81,7 +81,7 @@ def make_labels(
     return Labels(out)
 
 
-def _labels(dataset, frame_id, missing, failed, confidence):
+def _labels(dataset, frame_id, missing, failed, probability):
     scene, sweep = dataset.scene(frame_id), dataset.frame(frame_id).sweep
     if failed:
         row = FrameRow(frame_id, scene, sweep.t_us, 0, 0, "failed", "DAT006", "torn")
@@ -100,8 +100,8 @@ def _labels(dataset, frame_id, missing, failed, confidence):
                 ids[point] = box
         classes = np.append(boxes.class_id, np.uint8(BACKGROUND))[ids]
     labels, clusters = summarize(xyz, PointLabels(ids, classes), [], dataset.taxonomy)
-    if confidence is not None:
-        clusters = tuple(type(c)(**{**asdict(c), "confidence": confidence}) for c in clusters)
+    if probability is not None:
+        clusters = tuple(replace(c, probability=probability) for c in clusters)
     row = FrameRow(frame_id, scene, sweep.t_us, len(xyz), len(clusters))
     views, none = np.ones(len(xyz), dtype=np.uint8), np.zeros(len(xyz), dtype=np.bool_)
     return FrameLabels(row, labels, views, np.maximum(lost, ids >= 0), none, clusters)
