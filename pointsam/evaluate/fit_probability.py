@@ -22,8 +22,18 @@ _FOLDS = 5
 _OUTSIDE = (1.0, 99.0)
 _STRENGTH = 1.0
 """Inverse strength of the L2 penalty (C of scikit-learn): its default."""
-DIRECTION = {"score": 1, "pred_iou": 1, "stability": 1, "class_share": 1, "points": 1, "agreement": 1, "cut": -1}
-"""Features that may only raise (1) or lower (-1) the probability."""
+DIRECTION = {
+    "score": 1,
+    "pred_iou": 1,
+    "stability": 1,
+    "class_share": 1,
+    "points": 1,
+    "range": -1,
+    "cameras": 1,
+    "agreement": 1,
+    "cut": -1,
+}
+"""Features that may only raise (1) or lower (-1) the probability; the others may do either."""
 
 
 @dataclass(eq=False)
