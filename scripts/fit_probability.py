@@ -18,9 +18,9 @@ from pipelines.opened import open_run
 from pointsam.base.document import document_bytes
 from pointsam.base.files import write_together
 from pointsam.base.tables import text_table
-from pointsam.evaluate.fit_probability import DIRECTION, JudgedClusters, fit_probability
+from pointsam.evaluate.fit_probability import JudgedClusters, fit_probability
 from pointsam.report.curves import Line, Panel, line_charts
-from pointsam.stages.probability import FEATURES
+from pointsam.stages.probability import DIRECTION, FEATURES
 
 
 def judged(listed):

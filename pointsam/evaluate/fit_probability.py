@@ -14,7 +14,15 @@ from pointsam.evaluate.bootstrap import FEWEST_SCENES
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.reliability import Reliability, reliability
-from pointsam.stages.probability import FEATURES, VERSION, FeatureWeight, FittedOn, ProbabilityModel, features
+from pointsam.stages.probability import (
+    DIRECTION,
+    FEATURES,
+    VERSION,
+    FeatureWeight,
+    FittedOn,
+    ProbabilityModel,
+    features,
+)
 from pointsam.store.reader import Labels
 
 FEWEST_CLUSTERS, FEWEST_EACH = 100, 20
@@ -22,18 +30,6 @@ _FOLDS = 5
 _OUTSIDE = (1.0, 99.0)
 _STRENGTH = 1.0
 """Inverse strength of the L2 penalty (C of scikit-learn): its default."""
-DIRECTION = {
-    "score": 1,
-    "pred_iou": 1,
-    "stability": 1,
-    "class_share": 1,
-    "points": 1,
-    "range": -1,
-    "cameras": 1,
-    "agreement": 1,
-    "cut": -1,
-}
-"""Features that may only raise (1) or lower (-1) the probability; the others may do either."""
 
 
 @dataclass(eq=False)

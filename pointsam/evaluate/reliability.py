@@ -122,7 +122,7 @@ def reliability(pairs: NDArray[np.float64], counts: list[int], scenes: list[str]
     def sums(weight: FloatArray | NDArray[np.bool_]) -> NDArray[np.float64]:
         """(U,BINS) sum over the clusters of each unit and bin."""
         cell = of_cluster * BINS + inside
-        return np.bincount(cell, weight.astype(np.float64), units * BINS).reshape(units, BINS)
+        return np.bincount(cell, weight.astype(np.float64), units * BINS).astype(np.float64).reshape(units, BINS)
 
     held, values, rights = sums(np.ones(count)), sums(value), sums(right)
     in_bin = held.sum(axis=0)

@@ -2,8 +2,8 @@
 
 A logistic regression on features that are all in the tables: the probability of stored labels can be computed, and
 fitted, again (`pointsam.evaluate.fit_probability`). Features of a class are its traits, so any taxonomy can be used. A
-feature outside the range of the fitted clusters counts as the end of that range, and draws the probability towards the
-share of right clusters among them (docs/probability.md).
+feature outside the range of the fitted clusters counts as the end of that range. If it may count either way, it also
+draws the probability towards the share of right clusters among them (docs/probability.md).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,21 @@ FEATURES = (
     "large",
 )
 """Names of the columns of `features`."""
+
+DIRECTION: Mapping[str, int] = MappingProxyType(
+    {
+        "score": 1,
+        "pred_iou": 1,
+        "stability": 1,
+        "class_share": 1,
+        "points": 1,
+        "range": -1,
+        "cameras": 1,
+        "agreement": 1,
+        "cut": -1,
+    }
+)
+"""Features that may only raise (1) or lower (-1) the probability; the others may do either."""
 
 _LEAST_M = 0.05
 
@@ -176,10 +192,11 @@ class ProbabilityModel:
             column = values[:, FEATURES.index(one.name)]
             inside = np.where(np.isnan(column), one.center, np.clip(column, one.low, one.high))
             logit += (inside - one.center) / one.scale * one.weight
-            if one.name != "score":  # a higher score never lowers the probability
+            if one.name not in DIRECTION:  # beyond a bad end, the base rate would be too good
                 outside += np.abs(np.nan_to_num(column - inside)) / one.scale
         base = math.log(self.base_rate / (1 - self.base_rate))
-        return np.round(expit(base + (logit - base) / (1 + outside)), 6)
+        found: NDArray[np.float64] = np.round(expit(base + (logit - base) / (1 + outside)), 6)
+        return found
 
 
 VERSION = 1

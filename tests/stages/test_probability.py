@@ -75,7 +75,7 @@ def slow_probability(model, row):
         value = row[FEATURES.index(one.name)]
         inside = one.center if math.isnan(value) else min(max(value, one.low), one.high)
         logit += one.weight * (inside - one.center) / one.scale
-        if one.name != "score" and not math.isnan(value):
+        if one.name in ("grown", "length", "height", "large") and not math.isnan(value):
             outside += abs(value - inside) / one.scale
     return 1 / (1 + math.exp(-(base + (logit - base) / (1 + outside))))
 
@@ -125,9 +125,9 @@ def test_a_higher_score_never_lowers_the_probability(row, one, other):
 
 def test_far_outside_of_the_fitted_clusters_it_is_the_base_rate():
     values = np.tile([0.9, *[0.0] * (len(FEATURES) - 1)], (3, 1))
-    values[:, FEATURES.index("range")] = 1.0, 40.0, 4e6
-    near, far, farthest = model(SCORE, RANGE).probability(values)
-    assert near > far > farthest == pytest.approx(0.6, abs=1e-5)
+    values[:, FEATURES.index("length")] = 0.5, 4.0, 4e6
+    fits, long, longest = model(SCORE, LENGTH).probability(values)
+    assert fits > long > longest == pytest.approx(0.6, abs=1e-5)
 
 
 def test_classes_without_a_size_count_as_the_centre():

@@ -15,7 +15,7 @@ from pipelines.documents import ClustersDocument
 from pointsam import rle
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.evaluate.fit_probability import JudgedClusters, fit
-from pointsam.stages.probability import FEATURES, features, read_probability
+from pointsam.stages.probability import DIRECTION, FEATURES, features, read_probability
 from pointsam.store.reader import Labels
 
 SCENES = tuple(f"scene-{k:04d}" for k in (61, 103, 553, 655, 757, 796))
@@ -92,7 +92,7 @@ def test_the_file_gives_the_probabilities_of_scikit_learn(drive, fitted):
     inside = np.ones(len(values), dtype=bool)
     for one in stored.features:
         column = values[:, FEATURES.index(one.name)]
-        inside &= one.name == "score" or ~((column < one.low) | (column > one.high))
+        inside &= one.name in DIRECTION or ~((column < one.low) | (column > one.high))
     theirs = LogisticRegression(max_iter=1000).fit(np.column_stack(columns), right)
     expected = theirs.predict_proba(np.column_stack(columns))[:, 1]
     assert inside.sum() > 50
