@@ -104,7 +104,8 @@ class JudgedClusters:
     @property
     def right(self) -> NDArray[np.bool_]:
         """(K,) whether the IoU exceeds 0.5."""
-        return np.concatenate([np.zeros(0), *self.iou]) > 0.5
+        right: NDArray[np.bool_] = np.concatenate([np.zeros(0), *self.iou]) > 0.5
+        return right
 
     def reliability(self, values: NDArray[np.float64]) -> Reliability:
         """How well (K,) values tell right clusters from wrong ones; NaN leaves a cluster out."""

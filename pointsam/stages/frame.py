@@ -229,9 +229,9 @@ def refined_labels(
         num_clusters=len(clusters),
         calibration_hash=calibration_hash(frame),
     )
-    labels = FrameLabels(summary, found, lifted.views, lifted.covered, grown, clusters)
+    whole = FrameLabels(summary, found, lifted.views, lifted.covered, grown, clusters)
     with stopwatch("summarize"):
-        return with_probability(labels, taxonomy, model)
+        return with_probability(whole, taxonomy, model)
 
 
 def calibration_hash(frame: Frame) -> str:
