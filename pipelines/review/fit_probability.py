@@ -46,7 +46,7 @@ class FitReport:
             f"{counted(on.clusters, 'cluster')} of {counted(on.scenes, 'scene')}, {on.right} with an IoU above 0.5. "
             f"Fitted, other scenes: each cluster is scored by a fit to the others ({after.unit})"
         )
-        weights = ", ".join(f"{one.name} {one.weight:+.2f}" for one in self.fitted.model.features)
+        weights = ", ".join(f"{one.name} {one.weight:+.2f}" for one in self.fitted.model.features if one.weight)
         notes = [f"change of the logit by a standard deviation: {weights}"]
         if self.fitted.left_out:
             notes.append(f"without effect: {', '.join(self.fitted.left_out)}")

@@ -123,7 +123,7 @@ class FittedProbability:
         model: fitted to all clusters.
         before: reliability of the probability in the labels.
         after: reliability of probabilities fitted to the other scenes: cross-validation.
-        left_out: features that do not count: they do not vary, or would count against their direction.
+        left_out: features without weight: they do not vary, or would count against their direction.
     """
 
     model: ProbabilityModel
@@ -156,7 +156,7 @@ def fit_probability(found: JudgedClusters) -> FittedProbability:
         if test.any() and 0 < right[~test].sum() < (~test).sum():
             crossed[test] = fit(values[~test], right[~test], found).probability(values[test])
     model = fit(values, right, found)
-    used = {one.name for one in model.features}
+    used = {one.name for one in model.features if one.weight}
     return FittedProbability(
         model,
         found.reliability(np.concatenate(found.stored)),
@@ -168,7 +168,7 @@ def fit_probability(found: JudgedClusters) -> FittedProbability:
 def fit(values: NDArray[np.float64], right: NDArray[np.bool_], found: JudgedClusters) -> ProbabilityModel:
     """A logistic regression with an L2 penalty on standardised features.
 
-    A feature that would count against its direction is left out, the worst one first, and the others are fitted again.
+    A feature that would count against its direction gets no weight, the worst first, and the others are fitted again.
 
     Args:
         values: (K,F) of `features`.
@@ -178,20 +178,22 @@ def fit(values: NDArray[np.float64], right: NDArray[np.bool_], found: JudgedClus
     from sklearn.linear_model import LogisticRegression
 
     ranges = {name: _range(values[:, k]) for k, name in enumerate(FEATURES)}
-    names = [name for name, (_, _, _, scale) in ranges.items() if scale > 0]
+    weights = {name: 0.0 for name, (_, _, _, scale) in ranges.items() if scale > 0}
+    names = list(weights)
     while True:
         columns = [_standardised(values[:, FEATURES.index(name)], *ranges[name]) for name in names]
         fitted = LogisticRegression(C=_STRENGTH, max_iter=1000).fit(np.column_stack(columns), right)
-        weights = fitted.coef_[0].tolist()
-        against = [weight * DIRECTION.get(name, 0) for name, weight in zip(names, weights, strict=True)]
+        found_weights = fitted.coef_[0].tolist()
+        against = [weight * DIRECTION.get(name, 0) for name, weight in zip(names, found_weights, strict=True)]
         if min(against) >= 0:
             break
         del names[int(np.argmin(against))]
+    weights |= dict(zip(names, found_weights, strict=True))
     return ProbabilityModel(
         VERSION,
         float(fitted.intercept_[0]),
         float(right.mean()),
-        tuple(FeatureWeight(name, *ranges[name], weight) for name, weight in zip(names, weights, strict=True)),
+        tuple(FeatureWeight(name, *ranges[name], weight) for name, weight in weights.items()),
         FittedOn(len(right), int(right.sum()), len(set(found.scenes)), tuple(found.sources)),
     )
 

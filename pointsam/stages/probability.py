@@ -2,8 +2,8 @@
 
 A logistic regression on features that are all in the tables: the probability of stored labels can be computed, and
 fitted, again (`pointsam.evaluate.fit_probability`). Features of a class are its traits, so any taxonomy can be used. A
-feature outside the range of the fitted clusters counts as the end of that range. If it may count either way, it also
-draws the probability towards the share of right clusters among them (docs/probability.md).
+feature outside the range of the fitted clusters counts as the end of that range, and draws the probability towards the
+share of right clusters among them; a feature that is worse than all fitted ones never raises it (docs/probability.md).
 """
 
 from __future__ import annotations
@@ -187,15 +187,21 @@ class ProbabilityModel:
         Args:
             values: (M,F) from `features`; NaN counts as the centre.
         """
-        logit, outside = np.full(len(values), self.intercept), np.zeros(len(values))
+        logit = np.full(len(values), self.intercept)
+        unlike, worse = np.zeros((2, len(values)))
         for one in self.features:
             column = values[:, FEATURES.index(one.name)]
             inside = np.where(np.isnan(column), one.center, np.clip(column, one.low, one.high))
             logit += (inside - one.center) / one.scale * one.weight
-            if one.name not in DIRECTION:  # beyond a bad end, the base rate would be too good
-                outside += np.abs(np.nan_to_num(column - inside)) / one.scale
+            beyond = np.nan_to_num(column - inside) / one.scale
+            if one.name in DIRECTION:
+                worse += np.maximum(-DIRECTION[one.name] * beyond, 0) if one.name != "score" else 0
+            else:
+                unlike += np.abs(beyond)
         base = math.log(self.base_rate / (1 - self.base_rate))
-        found: NDArray[np.float64] = np.round(expit(base + (logit - base) / (1 + outside)), 6)
+        above = logit - base
+        drawn = above / (1 + unlike + np.where(above > 0, worse, 0))
+        found: NDArray[np.float64] = np.round(expit(base + drawn), 6)
         return found
 
 

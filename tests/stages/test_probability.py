@@ -36,6 +36,7 @@ def model(*features, intercept=0.3, base_rate=0.6):
 
 SCORE = FeatureWeight("score", 0.2, 0.9, 0.6, 0.2, 1.5)
 RANGE = FeatureWeight("range", 1.0, 4.0, 3.0, 0.5, -0.7)
+GROWN = FeatureWeight("grown", 0.0, 0.5, 0.1, 0.1, -0.2)
 LENGTH = FeatureWeight("length", -1.0, 0.5, -0.2, 0.3, 0.4)
 
 
@@ -70,14 +71,22 @@ def slow_features(found, taxonomy):
 
 
 def slow_probability(model, row):
-    base, logit, outside = math.log(model.base_rate / (1 - model.base_rate)), model.intercept, 0.0
+    base, logit = math.log(model.base_rate / (1 - model.base_rate)), model.intercept
+    unlike = worse = 0.0
     for one in model.features:
         value = row[FEATURES.index(one.name)]
         inside = one.center if math.isnan(value) else min(max(value, one.low), one.high)
         logit += one.weight * (inside - one.center) / one.scale
-        if one.name in ("grown", "length", "height", "large") and not math.isnan(value):
-            outside += abs(value - inside) / one.scale
-    return 1 / (1 + math.exp(-(base + (logit - base) / (1 + outside))))
+        if math.isnan(value) or one.name == "score":
+            continue
+        if one.name in ("grown", "length", "height", "large"):
+            unlike += abs(value - inside) / one.scale
+        elif one.name in ("range", "cut"):
+            worse += max(value - one.high, 0) / one.scale
+        else:
+            worse += max(one.low - value, 0) / one.scale
+    drawn = 1 + unlike + (worse if logit > base else 0)
+    return 1 / (1 + math.exp(-(base + (logit - base) / drawn)))
 
 
 @pytest.mark.parametrize("taxonomy", [NUSCENES, KITTI, SEMANTICKITTI, OWN], ids=lambda one: one.name)
@@ -91,8 +100,8 @@ def test_features_are_those_of_the_slow_computation(taxonomy, seed):
 def test_probabilities_are_those_of_the_slow_computation(seed, rng_of):
     values = rng_of(seed).normal(1, 2, (50, len(FEATURES)))
     values[rng_of(seed).random(values.shape) < 0.1] = np.nan
-    fast = model(SCORE, RANGE, LENGTH).probability(values)
-    slow = [slow_probability(model(SCORE, RANGE, LENGTH), row) for row in values]
+    fast = model(SCORE, RANGE, LENGTH, GROWN).probability(values)
+    slow = [slow_probability(model(SCORE, RANGE, LENGTH, GROWN), row) for row in values]
     np.testing.assert_allclose(fast, slow, rtol=0, atol=6e-7)
 
 
@@ -128,6 +137,15 @@ def test_far_outside_of_the_fitted_clusters_it_is_the_base_rate():
     values[:, FEATURES.index("length")] = 0.5, 4.0, 4e6
     fits, long, longest = model(SCORE, LENGTH).probability(values)
     assert fits > long > longest == pytest.approx(0.6, abs=1e-5)
+
+
+def test_a_feature_that_is_worse_than_all_fitted_ones_lowers_high_probabilities_only():
+    values = np.zeros((4, len(FEATURES)))
+    values[:, FEATURES.index("score")] = 0.9, 0.9, 0.2, 0.2
+    values[:, FEATURES.index("range")] = 4.0, 6.0, 4.0, 6.0
+    high, high_far, low, low_far = model(SCORE, RANGE).probability(values)
+    assert high > high_far > 0.6
+    assert low == low_far < 0.6
 
 
 def test_classes_without_a_size_count_as_the_centre():
