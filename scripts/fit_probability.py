@@ -14,7 +14,11 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from pipelines.opened import open_run
 from pointsam.base.document import document_bytes
@@ -42,11 +46,13 @@ def alternatives(found):
     isotonic = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(values[:, score], right)
     signs = [DIRECTION.get(name, 0) for name in FEATURES]
     boosted = HistGradientBoostingClassifier(
-        max_iter=60, max_depth=3, learning_rate=0.1, min_samples_leaf=30, monotonic_cst=signs, random_state=0
+        max_iter=60, max_depth=3, min_samples_leaf=30, monotonic_cst=signs, random_state=0
     ).fit(values, right)
+    flat = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()).fit(values, right)
     return {
         "isotonic regression of the score": lambda rows: isotonic.predict(rows[:, score]),
-        "gradient boosting, monotone": lambda rows: boosted.predict_proba(rows)[:, 1],
+        "logistic regression": lambda rows: flat.predict_proba(rows)[:, 1],
+        "gradient boosting, depth 3, monotone": lambda rows: boosted.predict_proba(rows)[:, 1],
         "share of right clusters": lambda rows: np.full(len(rows), right.mean()),
     }
 
@@ -91,7 +97,8 @@ def main():
     whole = joined(worlds.values())
     fitted = fit_probability(whole)
     print(f"{len(whole)} clusters, {whole.right.mean():.3f} right; without effect: {', '.join(fitted.left_out)}")
-    print("".join(f"{one.name} {one.weight:+.2f}\n" for one in fitted.model.features))
+    for one in fitted.model.features:
+        print(f"{one.name:12}", " ".join(f"{value:+.2f}" for value in one.values))
     elsewhere = {name: joined(part for other, part in worlds.items() if other != name) for name in worlds}
     rows, pooled = [], defaultdict(list)
     for name, test in {**worlds, **tests}.items():

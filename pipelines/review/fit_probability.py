@@ -46,8 +46,9 @@ class FitReport:
             f"{counted(on.clusters, 'cluster')} of {counted(on.scenes, 'scene')}, {on.right} with an IoU above 0.5. "
             f"Fitted, other scenes: each cluster is scored by a fit to the others ({after.unit})"
         )
-        weights = ", ".join(f"{one.name} {one.weight:+.2f}" for one in self.fitted.model.features if one.weight)
-        notes = [f"change of the logit by a standard deviation: {weights}"]
+        spans = {one.name: max(one.values) - min(one.values) for one in self.fitted.model.features}
+        listed = ", ".join(f"{name} {spans[name]:.2f}" for name in sorted(spans, key=lambda name: -spans[name]))
+        notes = [f"largest change of the logit by each feature: {listed}"]
         if self.fitted.left_out:
             notes.append(f"without effect: {', '.join(self.fitted.left_out)}")
         missing = [name for name, count in self.classes.items() if not count]

@@ -18,7 +18,7 @@ from pointsam.stages.probability import (
     DIRECTION,
     FEATURES,
     VERSION,
-    FeatureWeight,
+    FeatureEffect,
     FittedOn,
     ProbabilityModel,
     features,
@@ -28,8 +28,9 @@ from pointsam.store.reader import Labels
 FEWEST_CLUSTERS, FEWEST_EACH = 100, 20
 _FOLDS = 5
 _OUTSIDE = (1.0, 99.0)
-_STRENGTH = 1.0
-"""Inverse strength of the L2 penalty (C of scikit-learn): its default."""
+_STEPS, _STUMPS = 16, 100
+_PARTS, _LEAF = 15, (10, 60)
+"""A step holds at least a fifteenth of the clusters, but 10 to 60 of them."""
 
 
 @dataclass(eq=False)
@@ -123,7 +124,7 @@ class FittedProbability:
         model: fitted to all clusters.
         before: reliability of the probability in the labels.
         after: reliability of probabilities fitted to the other scenes: cross-validation.
-        left_out: features without weight: they do not vary, or would count against their direction.
+        left_out: features without effect: they do not vary, or would count against their direction.
     """
 
     model: ProbabilityModel
@@ -156,7 +157,7 @@ def fit_probability(found: JudgedClusters) -> FittedProbability:
         if test.any() and 0 < right[~test].sum() < (~test).sum():
             crossed[test] = fit(values[~test], right[~test], found).probability(values[test])
     model = fit(values, right, found)
-    used = {one.name for one in model.features if one.weight}
+    used = {one.name for one in model.features if any(one.values)}
     return FittedProbability(
         model,
         found.reliability(np.concatenate(found.stored)),
@@ -166,49 +167,59 @@ def fit_probability(found: JudgedClusters) -> FittedProbability:
 
 
 def fit(values: NDArray[np.float64], right: NDArray[np.bool_], found: JudgedClusters) -> ProbabilityModel:
-    """A logistic regression with an L2 penalty on standardised features.
+    """Boosted stumps on steps of the features, monotone where a feature has a direction.
 
-    A feature that would count against its direction gets no weight, the worst first, and the others are fitted again.
+    A sum of stumps is a sum of step functions of single features, which are read off one after another.
 
     Args:
         values: (K,F) of `features`.
         right: (K,) whether each cluster is right, some of both.
         found: where the clusters come from.
+
+    Source: Friedman, Annals of Statistics 2001; scikit-learn.
     """
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
     ranges = {name: _range(values[:, k]) for k, name in enumerate(FEATURES)}
-    weights = {name: 0.0 for name, (_, _, _, scale) in ranges.items() if scale > 0}
-    names = list(weights)
-    while True:
-        columns = [_standardised(values[:, FEATURES.index(name)], *ranges[name]) for name in names]
-        fitted = LogisticRegression(C=_STRENGTH, max_iter=1000).fit(np.column_stack(columns), right)
-        found_weights = fitted.coef_[0].tolist()
-        against = [weight * DIRECTION.get(name, 0) for name, weight in zip(names, found_weights, strict=True)]
-        if min(against) >= 0:
-            break
-        del names[int(np.argmin(against))]
-    weights |= dict(zip(names, found_weights, strict=True))
-    return ProbabilityModel(
-        VERSION,
-        float(fitted.intercept_[0]),
-        float(right.mean()),
-        tuple(FeatureWeight(name, *ranges[name], weight) for name, weight in weights.items()),
-        FittedOn(len(right), int(right.sum()), len(set(found.scenes)), tuple(found.sources)),
-    )
+    names = [name for name, (_, _, scale) in ranges.items() if scale > 0]
+    columns = [values[:, FEATURES.index(name)] for name in names]
+    edges = [_edges(column) for column in columns]
+    steps = [np.searchsorted(*pair).astype(np.float64) for pair in zip(edges, columns, strict=True)]
+    known = [np.isfinite(column) for column in columns]
+    boosted = HistGradientBoostingClassifier(
+        max_iter=_STUMPS,
+        max_depth=1,
+        min_samples_leaf=int(np.clip(len(right) // _PARTS, *_LEAF)),
+        monotonic_cst=[DIRECTION.get(name, 0) for name in names],
+        early_stopping=False,
+        random_state=0,
+    ).fit(np.column_stack([np.where(*pair, np.nan) for pair in zip(known, steps, strict=True)]), right)
+    intercept, effects = float(boosted.decision_function(np.zeros((1, len(names))))[0]), []
+    for k, name in enumerate(names):
+        rows = np.zeros((len(edges[k]) + 1, len(names)))
+        rows[:, k] = np.arange(len(rows))
+        curve = boosted.decision_function(rows)
+        if name in DIRECTION:  # rounding
+            curve = DIRECTION[name] * np.maximum.accumulate(DIRECTION[name] * curve)
+        curve = curve - curve[0]
+        middle = float(curve[steps[k][known[k]].astype(int)].mean())
+        intercept += middle
+        effects.append(FeatureEffect(name, *ranges[name], tuple(edges[k].tolist()), tuple((curve - middle).tolist())))
+    on = FittedOn(len(right), int(right.sum()), len(set(found.scenes)), tuple(found.sources))
+    return ProbabilityModel(VERSION, intercept, float(right.mean()), tuple(effects), on)
 
 
-def _range(column: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    """Ends of the middle 98 % of the known values, and mean and standard deviation of all when clipped to them."""
+def _edges(column: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ends of the steps of a feature: sixteenths of its known values, without repetition."""
+    known = column[np.isfinite(column)]
+    ends: NDArray[np.float64] = np.unique(np.percentile(known, np.linspace(0, 100, _STEPS + 1)[1:-1]))
+    return ends
+
+
+def _range(column: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Ends of the middle 98 % of the known values, and the standard deviation of all when clipped to them."""
     known = column[np.isfinite(column)]
     if len(known) == 0:
-        return 0.0, 0.0, 0.0, 0.0
+        return 0.0, 0.0, 0.0
     low, high = np.percentile(known, _OUTSIDE)
-    inside = np.clip(known, low, high)
-    return float(low), float(high), float(np.clip(inside.mean(), low, high)), float(inside.std())
-
-
-def _standardised(
-    column: NDArray[np.float64], low: float, high: float, center: float, scale: float
-) -> NDArray[np.float64]:
-    return np.where(np.isnan(column), 0.0, (np.clip(column, low, high) - center) / scale)
+    return float(low), float(high), float(np.clip(known, low, high).std())

@@ -1,9 +1,10 @@
 """The probability that a cluster is an object: that its IoU with a true object, whatever its class, exceeds 0.5.
 
-A logistic regression on features that are all in the tables: the probability of stored labels can be computed, and
-fitted, again (`pointsam.evaluate.fit_probability`). Features of a class are its traits, so any taxonomy can be used. A
-feature outside the range of the fitted clusters counts as the end of that range, and draws the probability towards the
-share of right clusters among them; a feature that is worse than all fitted ones never raises it (docs/probability.md).
+The logit is a sum of step functions, one for each feature (boosted stumps). All features are in the tables: the
+probability of stored labels can be computed, and fitted, again (`pointsam.evaluate.fit_probability`). Features of a
+class are its traits, so any taxonomy can be used. A feature outside the range of the fitted clusters draws the
+probability towards the share of right clusters among them; one that is worse than all fitted ones never raises it
+(docs/probability.md).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
@@ -111,28 +113,36 @@ def _of_cluster(cluster: Cluster, agreement: float, taxonomy: Taxonomy) -> tuple
 
 
 @dataclass(frozen=True)
-class FeatureWeight:
-    """The part of a feature in a probability.
+class FeatureEffect:
+    """The part of a feature in a probability: a step function.
 
     Args:
         name: one of `FEATURES`.
         low, high: the range of the middle 98 % of the fitted clusters.
-        center, scale: their mean and standard deviation within it.
-        weight: change of the logit by one `scale`.
+        scale: their standard deviation within it.
+        edges: (E) ends of the steps, increasing; a value equal to an end belongs to the step before it.
+        values: (E+1) change of the logit in each step. Their mean over the fitted clusters is 0. They do not go against
+            the feature's `DIRECTION`.
     """
 
     name: str
     low: float
     high: float
-    center: float
     scale: float
-    weight: float
+    edges: tuple[float, ...]
+    values: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        where = f"features.{self.name}"
         require(self.name in FEATURES, "features.name", self.name, f"one of: {', '.join(FEATURES)}")
-        numbers = (self.low, self.high, self.center, self.scale, self.weight)
-        ordered = self.low <= self.center <= self.high and self.scale > 0
-        require(all(map(math.isfinite, numbers)) and ordered, f"features.{self.name}", numbers, "low <= center <= high")
+        require(self.low <= self.high and self.scale > 0, where, (self.low, self.high, self.scale), "low <= high")
+        rises = all(one < other for one, other in pairwise(self.edges))
+        require(
+            rises and len(self.values) == len(self.edges) + 1, f"{where}.edges", self.edges, "an edge between steps"
+        )
+        require(all(map(math.isfinite, self.values)), f"{where}.values", self.values, "finite numbers")
+        steps = [DIRECTION.get(self.name, 0) * (other - one) for one, other in pairwise(self.values)]
+        require(min(steps, default=0.0) >= 0, f"{where}.values", self.values, "steps in the feature's direction")
 
 
 @dataclass(frozen=True)
@@ -157,9 +167,9 @@ class ProbabilityModel:
 
     Args:
         version: version of the format.
-        intercept: logit of a cluster whose features are all at their centres.
-        base_rate: share of right clusters among the fitted ones.
-        features: the features that count. A higher `score` never lowers the probability.
+        intercept: mean logit of the fitted clusters.
+        base_rate: share of right clusters among them.
+        features: effect of each feature.
         fitted_on: the fitted clusters.
 
     Raises:
@@ -169,13 +179,12 @@ class ProbabilityModel:
     version: int
     intercept: float
     base_rate: float
-    features: tuple[FeatureWeight, ...]
+    features: tuple[FeatureEffect, ...]
     fitted_on: FittedOn
 
     def __post_init__(self) -> None:
-        weights = {one.name: one.weight for one in self.features}
-        require(len(weights) == len(self.features), "features", list(weights), "each feature once")
-        require(weights.get("score", 0.0) >= 0, "features.score.weight", weights.get("score"), "0 or more")
+        names = [one.name for one in self.features]
+        require(len(set(names)) == len(names), "features", names, "each feature once")
         require(math.isfinite(self.intercept), "intercept", self.intercept, "a finite number")
         require(0 < self.base_rate < 1, "base_rate", self.base_rate, "a number between 0 and 1")
 
@@ -185,19 +194,19 @@ class ProbabilityModel:
         The sum runs over one feature after another, so that a cluster does not depend on the others.
 
         Args:
-            values: (M,F) from `features`; NaN counts as the centre.
+            values: (M,F) from `features`; NaN has no effect.
         """
         logit = np.full(len(values), self.intercept)
         unlike, worse = np.zeros((2, len(values)))
         for one in self.features:
             column = values[:, FEATURES.index(one.name)]
-            inside = np.where(np.isnan(column), one.center, np.clip(column, one.low, one.high))
-            logit += (inside - one.center) / one.scale * one.weight
-            beyond = np.nan_to_num(column - inside) / one.scale
-            if one.name in DIRECTION:
-                worse += np.maximum(-DIRECTION[one.name] * beyond, 0) if one.name != "score" else 0
-            else:
+            step = np.searchsorted(one.edges, column)
+            logit += np.where(np.isnan(column), 0.0, np.append(one.values, 0.0)[step])
+            beyond = np.nan_to_num(column - np.clip(column, one.low, one.high)) / one.scale
+            if one.name not in DIRECTION:
                 unlike += np.abs(beyond)
+            elif one.name != "score":
+                worse += np.maximum(-DIRECTION[one.name] * beyond, 0)
         base = math.log(self.base_rate / (1 - self.base_rate))
         above = logit - base
         drawn = above / (1 + unlike + np.where(above > 0, worse, 0))

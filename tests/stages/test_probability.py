@@ -15,7 +15,7 @@ from pointsam.stages.probability import (
     BUNDLED,
     FEATURES,
     VERSION,
-    FeatureWeight,
+    FeatureEffect,
     FittedOn,
     ProbabilityModel,
     features,
@@ -34,10 +34,11 @@ def model(*features, intercept=0.3, base_rate=0.6):
     return ProbabilityModel(VERSION, intercept, base_rate, features, FittedOn(100, 60, 5, ("some",)))
 
 
-SCORE = FeatureWeight("score", 0.2, 0.9, 0.6, 0.2, 1.5)
-RANGE = FeatureWeight("range", 1.0, 4.0, 3.0, 0.5, -0.7)
-GROWN = FeatureWeight("grown", 0.0, 0.5, 0.1, 0.1, -0.2)
-LENGTH = FeatureWeight("length", -1.0, 0.5, -0.2, 0.3, 0.4)
+SCORE = FeatureEffect("score", 0.2, 0.9, 0.2, (0.3, 0.6, 0.8), (-1.5, -0.2, 0.4, 1.6))
+RANGE = FeatureEffect("range", 1.0, 4.0, 0.5, (2.0, 3.0), (0.6, 0.1, -0.7))
+LENGTH = FeatureEffect("length", -1.0, 0.5, 0.3, (-0.4, 0.1), (-0.5, 0.3, 0.1))
+GROWN = FeatureEffect("grown", 0.0, 0.5, 0.1, (), (0.0,))
+FOUR = model(SCORE, RANGE, LENGTH, GROWN)
 
 
 def slow_features(found, taxonomy):
@@ -75,16 +76,14 @@ def slow_probability(model, row):
     unlike = worse = 0.0
     for one in model.features:
         value = row[FEATURES.index(one.name)]
-        inside = one.center if math.isnan(value) else min(max(value, one.low), one.high)
-        logit += one.weight * (inside - one.center) / one.scale
-        if math.isnan(value) or one.name == "score":
+        if math.isnan(value):
             continue
+        logit += one.values[sum(edge < value for edge in one.edges)]
+        above, below = max(value - one.high, 0) / one.scale, max(one.low - value, 0) / one.scale
         if one.name in ("grown", "length", "height", "large"):
-            unlike += abs(value - inside) / one.scale
-        elif one.name in ("range", "cut"):
-            worse += max(value - one.high, 0) / one.scale
-        else:
-            worse += max(one.low - value, 0) / one.scale
+            unlike += above + below
+        elif one.name != "score":
+            worse += above if one.name in ("range", "cut") else below
     drawn = 1 + unlike + (worse if logit > base else 0)
     return 1 / (1 + math.exp(-(base + (logit - base) / drawn)))
 
@@ -100,8 +99,7 @@ def test_features_are_those_of_the_slow_computation(taxonomy, seed):
 def test_probabilities_are_those_of_the_slow_computation(seed, rng_of):
     values = rng_of(seed).normal(1, 2, (50, len(FEATURES)))
     values[rng_of(seed).random(values.shape) < 0.1] = np.nan
-    fast = model(SCORE, RANGE, LENGTH, GROWN).probability(values)
-    slow = [slow_probability(model(SCORE, RANGE, LENGTH, GROWN), row) for row in values]
+    fast, slow = FOUR.probability(values), [slow_probability(FOUR, row) for row in values]
     np.testing.assert_allclose(fast, slow, rtol=0, atol=6e-7)
 
 
@@ -143,16 +141,16 @@ def test_a_feature_that_is_worse_than_all_fitted_ones_lowers_high_probabilities_
     values = np.zeros((4, len(FEATURES)))
     values[:, FEATURES.index("score")] = 0.9, 0.9, 0.2, 0.2
     values[:, FEATURES.index("range")] = 4.0, 6.0, 4.0, 6.0
-    high, high_far, low, low_far = model(SCORE, RANGE).probability(values)
+    high, high_far, low, low_far = model(SCORE, replace(RANGE, values=(0.1, 0.0, 0.0))).probability(values)
     assert high > high_far > 0.6
     assert low == low_far < 0.6
 
 
-def test_classes_without_a_size_count_as_the_centre():
-    known, unknown = np.zeros((2, len(FEATURES)))
-    known[FEATURES.index("length")], unknown[FEATURES.index("length")] = LENGTH.center, np.nan
-    known, unknown = model(SCORE, LENGTH).probability(np.array([known, unknown]))
-    assert known == unknown
+def test_a_value_at_an_edge_belongs_to_the_step_before_it_and_nan_to_none():
+    values = np.zeros((4, len(FEATURES)))
+    values[:, FEATURES.index("score")] = 0.6, 0.61, 0.8, np.nan
+    logits = [math.log(p / (1 - p)) for p in model(SCORE).probability(values)]
+    assert logits == pytest.approx([0.3 - 0.2, 0.3 + 0.4, 0.3 + 0.4, 0.3], abs=1e-4)
 
 
 def test_the_file_of_the_package_is_what_it_says():
@@ -197,6 +195,19 @@ def test_a_missing_file_is_named(tmp_path):
         read_probability(tmp_path / "gone.json")
 
 
-def test_a_score_that_counts_against_is_refused():
-    with pytest.raises(SchemaError, match=r"features\.score\.weight"):
-        model(replace(SCORE, weight=-0.1))
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"values": (-1.5, -0.2, 0.4, 0.3)},
+        {"values": (-1.5, -0.2, 0.4)},
+        {"values": (-1.5, -0.2, 0.4, math.inf)},
+        {"edges": (0.6, 0.3, 0.8)},
+        {"edges": (0.3, 0.3, 0.8)},
+        {"scale": 0.0},
+        {"low": 1.0},
+        {"name": "colour"},
+    ],
+)
+def test_a_feature_that_is_not_possible_is_refused(change):
+    with pytest.raises(SchemaError, match=r"SCH005.*features\."):
+        replace(SCORE, **change)

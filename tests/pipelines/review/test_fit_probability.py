@@ -9,13 +9,13 @@ from helpers.commands import label, refused
 from helpers.masks import write_masks
 from helpers.segmenters import Scissors
 from helpers.training import make_labels, make_world
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from pipelines.documents import ClustersDocument
 from pointsam import rle
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.evaluate.fit_probability import JudgedClusters, fit
-from pointsam.stages.probability import FEATURES, features, read_probability
+from pointsam.stages.probability import DIRECTION, FEATURES, features, read_probability
 from pointsam.store.reader import Labels
 
 SCENES = tuple(f"scene-{k:04d}" for k in (61, 103, 553, 655, 757, 796))
@@ -84,18 +84,21 @@ def test_the_fit_is_better_than_what_the_labels_have_and_says_so(fitted):
 def test_the_file_gives_the_probabilities_of_scikit_learn(drive, fitted):
     found, stored = judged(drive), read_probability(fitted[1]).model
     values, right = np.concatenate(found.values), found.right
-    columns = [
-        np.where(np.isnan(values[:, k]), 0, (np.clip(values[:, k], one.low, one.high) - one.center) / one.scale)
-        for one in stored.features
-        if one.weight
-        for k in [FEATURES.index(one.name)]
-    ]
-    inside = np.ones(len(values), dtype=bool)
+    steps, signs, inside = [], [], np.ones(len(values), dtype=bool)
     for one in stored.features:
         column = values[:, FEATURES.index(one.name)]
-        inside &= one.name == "score" or ~((column < one.low) | (column > one.high))
-    theirs = LogisticRegression(max_iter=1000).fit(np.column_stack(columns), right)
-    expected = theirs.predict_proba(np.column_stack(columns))[:, 1]
+        steps.append([sum(edge < value for edge in one.edges) for value in column.tolist()])
+        signs.append(DIRECTION.get(one.name, 0))
+        inside &= (one.name == "score") | ~((column < one.low) | (column > one.high))
+    theirs = HistGradientBoostingClassifier(
+        max_iter=100,
+        max_depth=1,
+        min_samples_leaf=max(len(right) // 15, 10),
+        monotonic_cst=signs,
+        early_stopping=False,
+        random_state=0,
+    ).fit(np.column_stack(steps), right)
+    expected = theirs.predict_proba(np.column_stack(steps))[:, 1]
     assert inside.sum() > 50
     np.testing.assert_allclose(stored.probability(values)[inside], expected[inside], rtol=0, atol=6e-7)
 
@@ -160,12 +163,22 @@ def test_labels_without_scores_are_refused(tmp_path):
     refused(result, "SCH003", "have no score", "--masks-from OUT")
 
 
-def test_a_feature_that_counts_against_its_direction_is_left_out(rng_of):
+def test_a_feature_never_counts_against_its_direction(rng_of):
     rng = rng_of(2)
     values = rng.random((400, len(FEATURES)))
     score, stability = (values[:, FEATURES.index(name)] for name in ("score", "stability"))
     right = rng.random(400) < np.clip(0.5 + 0.4 * (score - 0.5) - 0.8 * (stability - 0.5), 0, 1)
-    names = {one.name: one.weight for one in fit(values, right, JudgedClusters()).features}
-    assert names["stability"] == 0
-    assert names["score"] > 0
-    assert {"range", "cameras"} <= names.keys()
+    effects = {one.name: one.values for one in fit(values, right, JudgedClusters()).features}
+    assert not any(effects["stability"])
+    assert effects["score"][-1] > 0 > effects["score"][0]
+    for name, effect in effects.items():
+        assert min(DIRECTION.get(name, 0) * np.diff(effect)) >= 0
+
+
+def test_classes_without_a_size_can_be_fitted(rng_of):
+    values = rng_of(3).random((200, len(FEATURES)))
+    values[:, FEATURES.index("length")] = np.nan
+    right = rng_of(4).random(200) < values[:, FEATURES.index("score")]
+    fitted = fit(values, right, JudgedClusters())
+    assert "length" not in {one.name for one in fitted.features}
+    assert fitted.probability(values)[right].mean() > fitted.probability(values)[~right].mean() + 0.2
