@@ -9,7 +9,6 @@ reliability of confidence and probability.
 """
 
 import argparse
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +29,13 @@ from pointsam.stages.probability import DIRECTION, FEATURES
 
 
 def judged(listed):
-    """The clusters of NAME=LABELS=DATA, by NAME."""
+    """The clusters of NAME=LABELS=DATA, by NAME and name of the folder."""
     found = {}
     for text in listed:
         name, labels, data = text.split("=")
         run = open_run(Path(labels), Path(data))
-        found.setdefault(name, JudgedClusters()).add_labels(run.labels, run.truth, f"{name}: {run.labels.out.name}")
+        place = found.setdefault((name, run.labels.out.name), JudgedClusters())
+        place.add_labels(run.labels, run.truth, f"{name}: {run.labels.out.name}")
     return found
 
 
@@ -63,26 +63,35 @@ def curve(name, found):
     return Line(name, np.array([b.mean_confidence for b in bins]), np.array([b.share_right for b in bins]))
 
 
-def panel(name, found, confidence, probability):
+def panel(name, found, numbers):
     """Reliability of both values."""
-    lines = [
-        curve(title, found.reliability(values))
-        for title, values in (("confidence", confidence), ("probability", probability))
-    ]
+    lines = [curve(value, found.reliability(numbers[value])) for value in ("confidence", "probability")]
     ends = np.array([0.0, 1.0])
-    return Panel(
-        f"{name}: {len(found)} clusters", "value", "fraction right", [*lines, Line("exact", ends, ends, dashed=True)]
-    )
+    lines.append(Line("exact", ends, ends, dashed=True))
+    return Panel(f"{name}: {len(found)} clusters", "value", "fraction right", lines)
 
 
 def joined(parts):
-    """The clusters of several worlds."""
+    """The clusters of several labels."""
     out = JudgedClusters()
     for part in parts:
         for name in ("values", "iou", "stored", "confidence", "scenes", "sources"):
             getattr(out, name).extend(getattr(part, name))
         out.classes.update(part.classes)
     return out
+
+
+def scored(test, found):
+    """Values of clusters by name, each of a fit to other clusters, the confidence aside."""
+    values = np.concatenate(test.values)
+    model = fit(np.concatenate(found.values), found.right, found)
+    both = {"confidence": np.concatenate(test.confidence), "probability": model.probability(values)}
+    return both | {name: value(values) for name, value in alternatives(found).items()}
+
+
+def pooled(parts):
+    """Values of several labels by name, from those of each."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def main():
@@ -93,34 +102,41 @@ def main():
     parser.add_argument("--dest", type=Path)
     parser.add_argument("--png", type=Path)
     args = parser.parse_args()
-    worlds, tests = judged(args.fit), judged(args.test)
-    whole = joined(worlds.values())
+    parts, tests = judged(args.fit), judged(args.test)
+    whole = joined(parts.values())
     fitted = fit_probability(whole)
     print(f"{len(whole)} clusters, {whole.right.mean():.3f} right; without effect: {', '.join(fitted.left_out)}")
     for one in fitted.model.features:
         print(f"{one.name:12}", " ".join(f"{value:+.2f}" for value in one.values))
-    elsewhere = {name: joined(part for other, part in worlds.items() if other != name) for name in worlds}
-    rows, pooled = [], defaultdict(list)
-    for name, test in {**worlds, **tests}.items():
-        values = np.concatenate(test.values)
-        found = elsewhere.get(name, whole)
-        model = fit(np.concatenate(found.values), found.right, found)
-        scored = {"confidence": np.concatenate(test.confidence), "probability": model.probability(values)}
-        scored |= {other: value(values) for other, value in alternatives(found).items()}
-        for value, numbers in scored.items():
-            rows.append(row(name, value, test.reliability(numbers)))
-            if name in worlds:
-                pooled[value].append(numbers)
-    for value, parts in pooled.items():
-        rows.append(row("every world by the others", value, whole.reliability(np.concatenate(parts))))
+    values = {}
+    for world in dict.fromkeys(name for name, _ in parts):
+        others = joined(part for (name, _), part in parts.items() if name != world)
+        values |= {key: scored(part, others) for key, part in parts.items() if key[0] == world}
+    groups = {"every world by the others": list(parts)}
+    groups |= {f"of these {label!r}": [key for key in parts if key[1] == label] for _, label in parts}
+    groups |= {f"of these {world!r}": [key for key in parts if key[0] == world] for world, _ in parts}
+    shown = {
+        name: (joined(map(parts.get, keys)), pooled([values[key] for key in keys])) for name, keys in groups.items()
+    }
+    for name in dict.fromkeys(name for name, _ in tests):
+        test = joined(part for (other, _), part in tests.items() if other == name)
+        shown[name] = test, scored(test, whole)
+    rows = []
+    for name, (test, numbers) in shown.items():
+        brief = name.startswith("of these")
+        for value in list(numbers)[: 2 if brief else None]:
+            rows.append(row(name, value, test.reliability(numbers[value])))
     print(text_table(("labels", "value", "clusters", "ECE", "band", "exact", "Brier", "AUROC"), rows))
+    for least in (0.3, 0.5, 0.7):
+        for name, (test, numbers) in shown.items():
+            gone = numbers["probability"] < least
+            wrong = (~test.right)[gone]
+            print(f"{name}, below {least}: {gone.mean():.3f} of all clusters, {wrong.mean():.3f} of these are wrong")
     if args.dest:
         write_together([(args.dest, document_bytes(fitted.model, indent=1, sort_keys=False))])
     if args.png:
-        panels = [panel("worlds", whole, *(np.concatenate(pooled[name]) for name in ("confidence", "probability")))]
-        for name, test in tests.items():
-            values = fitted.model.probability(np.concatenate(test.values))
-            panels.append(panel(name, test, np.concatenate(test.confidence), values))
+        titles = {"every world by the others": "other worlds"}
+        panels = [panel(titles.get(k, k), *pair) for k, pair in shown.items() if not k.startswith("of these")]
         write_together([(args.png, line_charts(panels, same_y=True)[".png"])])
 
 
