@@ -11,6 +11,8 @@ from pointsam.taxonomy import Taxonomy
 from pointsam.types import PointLabels
 
 _TAG_GAP_PX = 5
+_PALE = 0.6
+"""Share of white in the colour of a point that growth added."""
 
 
 def paint_points(
@@ -34,6 +36,26 @@ def paint_points(
     u, v = uv[inside].T
     below = canvas[v, u] * (1.0 - opacity)
     canvas[v, u] = (below + colour[inside] * opacity).astype(np.uint8)
+
+
+def paint_members(
+    canvas: NDArray[np.uint8],
+    uv_px: NDArray[np.int64],
+    cluster_id: NDArray[np.int32],
+    grown: NDArray[np.bool_] | None = None,
+) -> None:
+    """Draw points of clusters as squares of 3 x 3 pixels in the colour of their cluster, paler where they are grown.
+
+    Args:
+        canvas: (H,W,3) uint8, changed in place.
+        uv_px: (K,2) integer centres; later points cover earlier ones.
+        cluster_id: (K,) cluster of each point.
+        grown: (K,) whether growth added the point; None for no point.
+    """
+    rgb = cluster_colours(cluster_id)
+    if grown is not None:
+        rgb = np.where(grown[:, None], (rgb + (255.0 - rgb) * _PALE).astype(np.uint8), rgb)
+    paint_points(canvas, uv_px, rgb, 1)
 
 
 def cluster_colours(cluster_id: NDArray[np.int32]) -> NDArray[np.uint8]:
