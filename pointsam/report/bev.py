@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from pointsam.base.arrays import FloatArray
 from pointsam.geometry.se3 import SE3
-from pointsam.report.points import paint_members, paint_points, tag_clusters
+from pointsam.report.points import cluster_colours, paint_points, tag_clusters
 from pointsam.report.style import FAINT, GROUND, INK, UNLABELLED, font
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, Boxes, PointLabels
@@ -97,7 +97,7 @@ def draw_bev(
     grey = np.broadcast_to(np.array(UNLABELLED, dtype=np.uint8), (len(labels), 3))
     paint_points(canvas, uv_px[~labelled], grey[~labelled], 0)
     added = None if grown is None else grown[labelled]
-    paint_members(canvas, uv_px[labelled], labels.instance_id[labelled], added)
+    paint_points(canvas, uv_px[labelled], cluster_colours(labels.instance_id[labelled], added), 1)
     picture = Image.fromarray(canvas)
     _draw_vehicle(picture, view)
     if boxes is not None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pointsam.geometry.projection import Projection
-from pointsam.report.points import paint_members, paint_points, tag_clusters
+from pointsam.report.points import cluster_colours, paint_points, tag_clusters
 from pointsam.report.style import INK, class_rgb, font
 from pointsam.rle import decode_mask
 from pointsam.taxonomy import Taxonomy
@@ -89,7 +89,8 @@ def _paint_sweep(
     shown = shown[np.argsort(-projection.depth_m[shown], kind="stable")]  # near points cover far ones
     # A dark rim keeps a point visible on a car of its own colour.
     paint_points(canvas, uv_px[shown], np.zeros((len(shown), 3), dtype=np.uint8), 2, opacity=0.5)
-    paint_members(canvas, uv_px[shown], labels.instance_id[shown], None if grown is None else grown[shown])
+    colours = cluster_colours(labels.instance_id[shown], None if grown is None else grown[shown])
+    paint_points(canvas, uv_px[shown], colours, 1)
 
 
 def _decoded(mask: NDArray[np.bool_] | bytes, size: tuple[int, int]) -> NDArray[np.bool_]:

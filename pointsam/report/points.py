@@ -38,31 +38,18 @@ def paint_points(
     canvas[v, u] = (below + colour[inside] * opacity).astype(np.uint8)
 
 
-def paint_members(
-    canvas: NDArray[np.uint8],
-    uv_px: NDArray[np.int64],
-    cluster_id: NDArray[np.int32],
-    grown: NDArray[np.bool_] | None = None,
-) -> None:
-    """Draw points of clusters as squares of 3 x 3 pixels in the colour of their cluster, paler where they are grown.
+def cluster_colours(cluster_id: NDArray[np.int32], grown: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """(K,3) uint8 colour of each point's cluster, paler for points that growth added.
 
     Args:
-        canvas: (H,W,3) uint8, changed in place.
-        uv_px: (K,2) integer centres; later points cover earlier ones.
         cluster_id: (K,) cluster of each point.
         grown: (K,) whether growth added the point; None for no point.
     """
-    rgb = cluster_colours(cluster_id)
-    if grown is not None:
-        rgb = np.where(grown[:, None], (rgb + (255.0 - rgb) * _PALE).astype(np.uint8), rgb)
-    paint_points(canvas, uv_px, rgb, 1)
-
-
-def cluster_colours(cluster_id: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """(K,3) uint8 colour of each point's cluster."""
     unique, index = np.unique(cluster_id, return_inverse=True)
     table: NDArray[np.uint8] = np.array([cluster_rgb(int(one)) for one in unique], dtype=np.uint8).reshape(-1, 3)
     colours: NDArray[np.uint8] = table[index.reshape(-1)]
+    if grown is not None:
+        colours[grown] = (colours[grown] + (255.0 - colours[grown]) * _PALE).astype(np.uint8)
     return colours
 
 
