@@ -73,7 +73,7 @@ def _scalars(item: ExportFrame) -> dict[str, NDArray[np.generic]]:
 
 def _colours(item: ExportFrame) -> NDArray[np.uint8]:
     ids, grown = item.found.labels.instance_id, item.found.grown
-    colours = np.broadcast_to(np.array(UNLABELLED, dtype=np.uint8), (len(ids), 3)).copy()
+    colours: NDArray[np.uint8] = np.broadcast_to(np.array(UNLABELLED, dtype=np.uint8), (len(ids), 3)).copy()
     member = ids != NO_INSTANCE
     colours[member] = cluster_colours(ids[member], grown[member])
     return colours
