@@ -156,9 +156,8 @@ def _standing(
     above = (height_m >= config.clearance_m) & (height_m <= config.highest_m) & (range_m > _OWN_M)
     standing = np.flatnonzero(above)
     range_m, class_id = range_m[standing], labels.class_id[standing]
-    floor_m, coef = (
-        max(getattr(one, name) for one in (config.coarse, config.fine)) for name in ("floor_m", "range_coef")
-    )
+    floor_m = max(config.coarse.floor_m, config.fine.floor_m)
+    coef = max(config.coarse.range_coef, config.fine.range_coef)
     half = int(_FARTHEST_M / _CELL_M)
     cell = np.clip(np.floor(xyz[standing, :2] / _CELL_M), -half, half - 1).astype(np.int64) + half
     near = np.zeros((2 * half, 2 * half), dtype=np.bool_)
