@@ -37,7 +37,6 @@ from pointsam.types import (
     ImageMasks,
     InstanceMap,
     Masks,
-    PointLabels,
 )
 
 
@@ -194,8 +193,7 @@ class ClusterWorker:
             row = FrameRow(
                 task.frame_id, self.dataset.scene(task.frame_id), 0, 0, 0, "failed", error.code, error.message, ""
             )
-            none = np.zeros(0, np.uint8)
-            return FrameLabels(row, PointLabels.empty(0), none, none, ())
+            return FrameLabels.empty(row)
 
         return guarded(work, failed, task, stopwatch, sources)
 

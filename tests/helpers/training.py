@@ -85,7 +85,7 @@ def _labels(dataset, frame_id, missing, failed, confidence):
     scene, sweep = dataset.scene(frame_id), dataset.frame(frame_id).sweep
     if failed:
         row = FrameRow(frame_id, scene, sweep.t_us, 0, 0, "failed", "DAT006", "torn")
-        return FrameLabels(row, PointLabels.empty(0), *np.zeros((2, 0), np.uint8), ())
+        return FrameLabels.empty(row)
     xyz, boxes = read_points(sweep), dataset.boxes(frame_id)
     ids = np.full(len(xyz), -1, dtype=np.int32)
     lost = np.zeros(len(xyz), dtype=np.uint8)
@@ -103,7 +103,8 @@ def _labels(dataset, frame_id, missing, failed, confidence):
     if confidence is not None:
         clusters = tuple(type(c)(**{**asdict(c), "confidence": confidence}) for c in clusters)
     row = FrameRow(frame_id, scene, sweep.t_us, len(xyz), len(clusters))
-    return FrameLabels(row, labels, np.ones(len(xyz), dtype=np.uint8), np.maximum(lost, ids >= 0), clusters)
+    views, none = np.ones(len(xyz), dtype=np.uint8), np.zeros(len(xyz), dtype=np.bool_)
+    return FrameLabels(row, labels, views, np.maximum(lost, ids >= 0), none, clusters)
 
 
 def break_off(monkeypatch, after):

@@ -59,7 +59,7 @@ def test_an_id_beyond_the_clusters_is_refused():
     zero = np.zeros(2, dtype=np.uint8)
     row = FrameRow("f", "scene", 1, 2, 0, "ok")
     with pytest.raises(SchemaError, match=r"SCH003.*frame f: cluster ids"):
-        FrameLabels(row, PointLabels(ids, zero), zero, zero, ())
+        FrameLabels(row, PointLabels(ids, zero), zero, zero, zero > 0, ())
 
 
 def test_a_simulated_cluster_holds_the_points_of_its_box_enlarged_by_up_to_a_tenth(rng):
@@ -110,7 +110,7 @@ def tables(confidence=(0.9, 0.2)):
         for k, (c, p) in enumerate(zip((4, 7), confidence, strict=True))
     )
     views, covered = (np.array(v, dtype=np.uint8) for v in ((1, 1, 2, 1, 0, 1), (1, 1, 1, 1, 0, 1)))
-    return FrameLabels(FrameRow("f", "s", 0, 6, 2), labels, views, covered, clusters)
+    return FrameLabels(FrameRow("f", "s", 0, 6, 2), labels, views, covered, covered > 9, clusters)
 
 
 XYZ = np.arange(18.0).reshape(6, 3) * (1, 1, 0.25)
