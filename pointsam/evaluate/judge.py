@@ -48,6 +48,7 @@ class FrameVerdict:
         missed: (T,) bool, true segments that count as FN.
         false_alarm: (P,) bool, clusters that count as FP.
         confidence: (P,) confidence of the clusters.
+        num_grown: (P,) number of points that growth added to them, void ones included.
         members: bins of the segments, by dimension.
         bins: names of the bins, by dimension.
         class_names: class names by class_id.
@@ -62,6 +63,7 @@ class FrameVerdict:
     missed: NDArray[np.bool_]
     false_alarm: NDArray[np.bool_]
     confidence: NDArray[np.float64]
+    num_grown: NDArray[np.int64]
     members: dict[str, Members]
     bins: dict[str, tuple[str, ...]]
     class_names: tuple[str, ...]
@@ -134,6 +136,7 @@ class Judge:
         matched_objects[seen.true_index[outcome.pair]] = True
         matched_clusters[seen.pred_index[outcome.pair]] = True
         confidence = np.array([cluster.confidence for cluster in found.clusters], dtype=np.float64)
+        num_grown = np.array([cluster.num_points_grown for cluster in found.clusters], dtype=np.int64)
         return FrameVerdict(
             frame_id,
             seen,
@@ -144,6 +147,7 @@ class Judge:
             outcome.missed,
             outcome.false_alarm,
             confidence[seen.pred_id],
+            num_grown[seen.pred_id],
             members,
             self._dimensions,
             self._taxonomy.names,

@@ -8,13 +8,14 @@ Source: docs/method.md B.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray, IntArray
+from pointsam.base.document import OPTIONAL
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 from pointsam.geometry.boxes import box_members
@@ -48,6 +49,8 @@ class CoarseConfig:
             as tall.
         as_boxes: whether the extent of every cluster is used as a box, as a trainer without mixed supervision would.
         seed: seed of all random draws.
+        grown: whether points that growth added belong to their cluster; otherwise they are unknown. With them, centre
+            and radius are those of the whole object, as of a simulated cluster.
 
     Raises:
         SchemaError: SCH005 on an unknown kind or a factor below 1.
@@ -67,6 +70,7 @@ class CoarseConfig:
     tallest_m: float = 4.5
     as_boxes: bool = False
     seed: int = 0
+    grown: bool = field(default=True, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require(self.kind in KINDS, "coarse.kind", self.kind, f"one of: {', '.join(KINDS)}")
@@ -170,10 +174,11 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConf
         )
     confidence = np.array([cluster.confidence for cluster in labels.clusters], dtype=np.float64)
     class_id = np.array([cluster.class_id for cluster in labels.clusters], dtype=np.uint8)
-    ids = labels.labels.instance_id
+    left_out = np.zeros(len(labels.grown), dtype=bool) if config.grown else labels.grown
+    ids = np.where(left_out, NO_INSTANCE, labels.labels.instance_id)
     count = np.bincount(ids[ids != NO_INSTANCE], minlength=len(class_id))
     kept = (confidence >= config.min_confidence) & (count >= config.min_points)
-    doubtful = (ids != NO_INSTANCE) & ~np.append(kept, True)[ids]
+    doubtful = left_out | ((ids != NO_INSTANCE) & ~np.append(kept, True)[ids])
     unlabelled = ids == NO_INSTANCE
     unknown = np.zeros(len(ids), dtype=bool)
     if config.unknown_unseen:
