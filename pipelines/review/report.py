@@ -49,12 +49,13 @@ _OUTCOMES = ("TP", "FP", "FN", "")
 
 @dataclass(frozen=True)
 class _Figure:
-    """A frame of the page: script NAME.js, one picture per camera, and NAME-above."""
+    """A frame of the page: script NAME.js, one picture per camera, NAME-above, and the number of grown points."""
 
     name: str
     why: str
     caption: str
     cameras: tuple[str, ...]
+    num_grown: int
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> 
     num_grown = int(parts.found.grown.sum())
     added = f"({counted(num_grown, 'point')} added by growth: pale)" if num_grown else ""
     caption = " ".join(part for part in (parts.frame.scene, frame_id, why, added) if part)
-    return _Figure(name, why, caption, tuple(pictures))
+    return _Figure(name, why, caption, tuple(pictures), num_grown)
 
 
 def _picture(folder: Path, name: str, picture: Image.Image) -> str:

@@ -148,6 +148,8 @@ def test_grown_points_are_named_coloured_and_taken_away(grown_tab, out):
     assert cluster.num_points_grown > 0
     row = grown_tab.locator(f'#clusters li[data-cluster="{cluster.cluster_id}"]')
     assert f"{cluster.num_points} points ({cluster.num_points_grown} grown)" in row.inner_text()
+    added = sum(c.num_points_grown for c in clusters_of(out, 0))
+    assert grown_tab.locator("#frames li").first.inner_text().endswith(f", {added} grown")
     assert "added by growth: pale" in grown_tab.locator("#gallery figcaption").first.inner_text()
 
     def coloured():
