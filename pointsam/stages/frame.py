@@ -15,7 +15,9 @@ from pointsam.base.seeding import generator
 from pointsam.masks.base import Segmenter
 from pointsam.semantics.base import SemanticModel
 from pointsam.semantics.riders import ride
+from pointsam.stages.grow import grow
 from pointsam.stages.lift import lift
+from pointsam.stages.limit import limit
 from pointsam.stages.merge import merge
 from pointsam.stages.paint import paint, semantic_map
 from pointsam.stages.prompt import prompt
@@ -145,7 +147,7 @@ def frame_labels(
             needs to be in memory.
         taxonomy: the run's classes.
         config: options of the 3D stage.
-        stopwatch: measures paint, lift, refine, merge, trim and summarize in seconds.
+        stopwatch: measures paint, lift, refine, merge, trim, grow and summarize in seconds.
     """
     lifted = lifted_labels(frame, points, images, painted, config, stopwatch)
     return refined_labels(frame, points, lifted, taxonomy, config, stopwatch)
@@ -193,7 +195,7 @@ def refined_labels(
     config: ClustersConfig,
     stopwatch: Stopwatch,
 ) -> FrameLabels:
-    """The second half of `frame_labels`: refine the labels of each camera, merge them, and refine again.
+    """The second half of `frame_labels`: refine the labels of each camera, merge them, refine again, and grow.
 
     Ranges are measured from the reference LiDAR. The link distance uses the widest ring gap of all sweeps, so that
     objects which only the coarsest LiDAR sees are not split between its rings.
@@ -210,7 +212,9 @@ def refined_labels(
         refined = refine(xyz_lidar_m, merged.labels, taxonomy, config.refine, merged.cameras, ring_gap_rad)
     with stopwatch("trim"):
         refined = trim(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.trim)
-    grown = np.zeros(len(refined), dtype=np.bool_)
+    with stopwatch("grow"):
+        refined = limit(xyz_lidar_m, refined, taxonomy, config.limit)
+        refined, grown = grow(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.grow)
     with stopwatch("summarize"):
         found, clusters = summarize(xyz_lidar_m, refined, lifted.evidence, taxonomy, grown)
     summary = FrameRow(
