@@ -79,6 +79,26 @@ def test_a_run_folder_is_evaluated_shown_and_exported(root, out, tmp_path):
     assert label("report", out, root, "--dest", tmp_path / "page").exit_code == 0
 
 
+def test_labels_without_probability_say_so(root, out, tmp_path):
+    result = label("eval", out, root, "--json", tmp_path / "eval.json", "--parquet", tmp_path / "rows.parquet")
+    assert "the labels have no probability: an older version made them" in result.output
+    assert "does probability tell" not in result.output
+    (figures,) = json.loads((tmp_path / "eval.json").read_text())
+    assert (figures["probability"]["num_clusters"], figures["probability"]["ece"]) == (0, None)
+    rows = pq.read_table(tmp_path / "rows.parquet").to_pylist()
+    assert {(row["probability"], row["confidence"] is None) for row in rows if row["kind"] == "cluster"} == {
+        (None, False)
+    }
+    shown = json.loads(label("inspect", out, "0", "--json", "-").stdout)
+    assert [cluster["probability"] for cluster in shown["clusters"]] == [None, None]
+    label("export", out, root, "--to", "coco", "--dest", tmp_path / "coco")
+    exported = json.loads(next((tmp_path / "coco").glob("*.json")).read_text())
+    confidence = {
+        round(one.confidence, 4) for frame in map(Labels(out).labels, Labels(out).frame_ids()) for one in frame.clusters
+    }
+    assert {one["score"] for one in exported["annotations"]} <= confidence
+
+
 def test_finished_masks_stay_and_clusters_of_the_former_schema_are_not_mixed_with_new_ones(root, out, tmp_path):
     write_masks(NuScenes(root), tmp_path / "masks")
     before = {path: path.read_bytes() for path in out.rglob("*.parquet")}

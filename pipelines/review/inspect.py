@@ -49,7 +49,7 @@ class FrameSummary:
         if frame.status != "ok":
             return f"{head}\nquarantined: [{frame.error_code}] {frame.error}"
         seen = int((self.found.views > 0).sum())
-        header = ("id", "class", "points", "cut", "grown", "range m", "size m", "conf", "pred IoU", "share", "masks")
+        header = ("id", "class", "points", "cut", "grown", "range m", "size m", "prob", "pred IoU", "share", "masks")
         rows = [
             (
                 c.cluster_id,
@@ -59,7 +59,7 @@ class FrameSummary:
                 c.num_points_grown,
                 f"{c.range_m:.1f}",
                 "x".join(f"{edge:.1f}" for edge in c.size_aabb_m),
-                c.confidence,
+                c.probability,
                 c.pred_iou,
                 c.class_share,
                 " ".join(f"{camera}:{n}" for camera, n in Counter(c.cameras).items()),

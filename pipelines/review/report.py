@@ -307,7 +307,10 @@ def _charts(report: FolderQuality) -> Markup:
                 ("recall", [one.objects.recall for one in bins]),
             )
             charts.append(bar_chart(f"by {dimension}", names, series))
-    found = report.quality.confidence
-    points = [(one.mean_confidence, one.share_right) for one in found.bins]
-    charts.append(line_chart("fraction of right clusters by confidence", (("right", points),), diagonal=True))
+    curves = [
+        (name, [(one.mean_confidence, one.share_right) for one in found.bins])
+        for name, found in (("probability", report.quality.probability), ("confidence", report.quality.confidence))
+        if found.num_clusters
+    ]
+    charts.append(line_chart("fraction of right clusters", curves, diagonal=True))
     return Markup("").join(charts)

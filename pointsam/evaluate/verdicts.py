@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ _SCHEMA = pa.schema(
         ("best_iou", pa.float32()),
         ("outcome", pa.string()),  # TP, FP, FN; "" for an unmatched segment too small to count
         ("confidence", pa.float32()),
+        ("probability", pa.float32()),  # null in labels without it
         ("range", pa.string()),
         ("visibility", pa.string()),
         ("cameras", pa.list_(pa.string())),
@@ -54,18 +56,22 @@ class VerdictWriter:
                 "object",
                 (seen.true_id, seen.true_class, seen.true_size, verdict.object_iou),
                 of_objects,
-                ([None] * len(seen.true_id), [None] * len(seen.true_id)),
+                ([None] * len(seen.true_id),) * 3,
                 "objects",
             ),
             (
                 "cluster",
                 (seen.pred_id, seen.pred_class, seen.pred_size, verdict.cluster_iou),
                 of_clusters,
-                (verdict.confidence, verdict.num_grown),
+                (
+                    verdict.confidence,
+                    [None if math.isnan(value) else value for value in verdict.probability.tolist()],
+                    verdict.num_grown,
+                ),
                 "clusters",
             ),
         )
-        for kind, (ids, classes, sizes, iou), outcome, (confidence, num_grown), side in sides:
+        for kind, (ids, classes, sizes, iou), outcome, (confidence, probability, num_grown), side in sides:
             count = len(ids)
             columns = [
                 [verdict.frame_id] * count,
@@ -76,6 +82,7 @@ class VerdictWriter:
                 iou,
                 outcome,
                 confidence,
+                probability,
                 _first(verdict, "range", side, count),
                 _first(verdict, "visibility", side, count),
                 _all(verdict, "camera", side, count),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -69,6 +70,7 @@ def _row(cluster: Cluster, outcomes: Mapping[int, tuple[str, float]] | None) -> 
         "stability": round(cluster.stability, 3),
         "class_share": round(cluster.class_share, 3),
         "confidence": round(cluster.confidence, 3),
+        "probability": None if math.isnan(cluster.probability) else round(cluster.probability, 3),
         "colour": cluster_rgb(cluster.cluster_id),
     }
     if outcomes is not None:

@@ -20,6 +20,7 @@ from pointsam.stages.lift import lift
 from pointsam.stages.limit import limit
 from pointsam.stages.merge import merge
 from pointsam.stages.paint import paint, semantic_map
+from pointsam.stages.probability import ProbabilityModel, with_probability
 from pointsam.stages.prompt import prompt
 from pointsam.stages.recipes import ClustersConfig, MasksConfig
 from pointsam.stages.refine import refine
@@ -136,6 +137,7 @@ def frame_labels(
     taxonomy: Taxonomy,
     config: ClustersConfig,
     stopwatch: Stopwatch,
+    model: ProbabilityModel | None = None,
 ) -> FrameLabels:
     """Clusters of one frame from the masks of its images.
 
@@ -148,9 +150,10 @@ def frame_labels(
         taxonomy: the run's classes.
         config: options of the 3D stage.
         stopwatch: measures paint, lift, refine, merge, trim, grow and summarize in seconds.
+        model: gives the clusters their probability; None for the one in the package.
     """
     lifted = lifted_labels(frame, points, images, painted, config, stopwatch)
-    return refined_labels(frame, points, lifted, taxonomy, config, stopwatch)
+    return refined_labels(frame, points, lifted, taxonomy, config, stopwatch, model)
 
 
 def lifted_labels(
@@ -194,6 +197,7 @@ def refined_labels(
     taxonomy: Taxonomy,
     config: ClustersConfig,
     stopwatch: Stopwatch,
+    model: ProbabilityModel | None = None,
 ) -> FrameLabels:
     """The second half of `frame_labels`: refine the labels of each camera, merge them, refine again, and grow.
 
@@ -225,7 +229,9 @@ def refined_labels(
         num_clusters=len(clusters),
         calibration_hash=calibration_hash(frame),
     )
-    return FrameLabels(summary, found, lifted.views, lifted.covered, grown, clusters)
+    whole = FrameLabels(summary, found, lifted.views, lifted.covered, grown, clusters)
+    with stopwatch("summarize"):
+        return with_probability(whole, taxonomy, model)
 
 
 def calibration_hash(frame: Frame) -> str:

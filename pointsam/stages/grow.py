@@ -170,7 +170,7 @@ def _standing(
         empty = np.ones_like(near)
         empty[tuple(cell[its].T)] = False
         near |= distance_transform_edt(empty) * _CELL_M <= longest_m + link_m + 2 * _CELL_M
-    return standing[near[tuple(cell.T)]]
+    return np.asarray(standing[near[tuple(cell.T)]])
 
 
 def _what_fits(

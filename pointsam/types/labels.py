@@ -157,6 +157,11 @@ class Cluster:
     score: float = math.nan
     probability: float = math.nan
 
+    @property
+    def exported_score(self) -> float:
+        """The score in files of other tools: `probability`, in labels without it `confidence`."""
+        return self.confidence if math.isnan(self.probability) else self.probability
+
 
 @dataclass(frozen=True)
 class FrameRow:

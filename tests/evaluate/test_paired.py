@@ -50,6 +50,7 @@ def verdict_of(seen, rng):
         missed=found.missed,
         false_alarm=found.false_alarm,
         confidence=np.zeros(len(cluster_iou)),
+        probability=np.zeros(len(cluster_iou)),
         num_grown=np.zeros(len(cluster_iou), int),
         members={"range": Members(*sides)},
         bins={"range": RANGES},

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 from helpers.nuscenes_root import make_root
@@ -59,7 +59,7 @@ def make_labels(
     failed=(),
     noise="none",
     taxonomy=None,
-    confidence=None,
+    probability=None,
     grown_every=None,
     **document,
 ):
@@ -81,7 +81,7 @@ def make_labels(
     run = Run.open(out, "clusters", document, shards, metadata)
     for shard in shards:
         rows = [
-            _labels(dataset, frame_id, missing, frame_id in failed, confidence, grown_every)
+            _labels(dataset, frame_id, missing, frame_id in failed, probability, grown_every)
             for frame_id in shard.frame_ids
         ]
         tables = {
@@ -93,7 +93,7 @@ def make_labels(
     return Labels(out)
 
 
-def _labels(dataset, frame_id, missing, failed, confidence, grown_every):
+def _labels(dataset, frame_id, missing, failed, probability, grown_every):
     scene, sweep = dataset.scene(frame_id), dataset.frame(frame_id).sweep
     if failed:
         row = FrameRow(frame_id, scene, sweep.t_us, 0, 0, "failed", "DAT006", "torn")
@@ -115,8 +115,8 @@ def _labels(dataset, frame_id, missing, failed, confidence, grown_every):
     if grown_every:
         grown[np.flatnonzero(ids >= 0)[::grown_every]] = True
     labels, clusters = summarize(xyz, PointLabels(ids, classes), [], dataset.taxonomy, grown)
-    if confidence is not None:
-        clusters = tuple(type(c)(**{**asdict(c), "confidence": confidence}) for c in clusters)
+    if probability is not None:
+        clusters = tuple(replace(c, probability=probability) for c in clusters)
     row = FrameRow(frame_id, scene, sweep.t_us, len(xyz), len(clusters))
     views = np.ones(len(xyz), dtype=np.uint8)
     return FrameLabels(row, labels, views, np.maximum(lost, ids >= 0), grown, clusters)

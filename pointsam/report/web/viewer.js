@@ -163,7 +163,7 @@ const POINTSAM = (() => {
           `${row.class} ${row.id}: ${row.points} points at ${row.range_m.toFixed(1)} m, ${row.size_m.map((v) => v.toFixed(1)).join(" x ")} m`,
           `from ${row.sources.join(", ") || "no mask"}`,
           `predicted IoU ${row.pred_iou.toFixed(2)}, stability ${row.stability.toFixed(2)}, class fraction ${row.class_share.toFixed(2)}`,
-          `refinement removed ${row.cut} points, growth added ${row.grown}; confidence ${row.confidence.toFixed(2)}`,
+          `refinement removed ${row.cut} points, growth added ${row.grown}; ${row.probability === null ? `confidence ${row.confidence.toFixed(2)}` : `probability ${row.probability.toFixed(2)}`}`,
           ...(row.outcome === undefined ? [] : [`${outcomeOf(row)[0]}; best IoU with a ground-truth object ${row.best_iou.toFixed(2)}`]),
         ]
       : ["Click on a point or a row to see its cameras, masks and scores."];

@@ -103,13 +103,13 @@ def test_no_box_gives_no_cluster(kind, rng):
     assert len(from_boxes(np.ones((7, 3)), boxes_at(), CoarseConfig(kind), rng)) == 0
 
 
-def tables(confidence=(0.9, 0.2)):
+def tables(confidence=(0.9, 0.2), probability=(0.8, 0.3)):
     """Six points: two clusters of two, one point that no camera sees, one that a mask covers but no cluster has."""
     ids = np.array([0, 0, 1, 1, -1, -1], dtype=np.int32)
     labels = PointLabels(ids, np.array([4, 4, 7, 7, 255, 255], dtype=np.uint8))
     clusters = tuple(
-        Cluster(k, c, "x", 2, (0, 0, 0), (0, 0, 0), 0.0, 0.0, confidence=p)
-        for k, (c, p) in enumerate(zip((4, 7), confidence, strict=True))
+        Cluster(k, c, "x", 2, (0, 0, 0), (0, 0, 0), 0.0, 0.0, confidence=p, probability=q)
+        for k, (c, p, q) in enumerate(zip((4, 7), confidence, probability, strict=True))
     )
     views, covered = (np.array(v, dtype=np.uint8) for v in ((1, 1, 2, 1, 0, 1), (1, 1, 1, 1, 0, 1)))
     return FrameLabels(FrameRow("f", "s", 0, 6, 2), labels, views, covered, covered > 9, clusters)
@@ -204,7 +204,7 @@ def test_a_road_that_climbs_has_no_height_near_the_sensor():
 
 
 def test_a_doubtful_cluster_is_no_cluster_and_no_background_either():
-    coarse = from_tables(tables(), XYZ, CoarseConfig(min_confidence=0.5))
+    coarse = from_tables(tables(), XYZ, CoarseConfig(min_probability=0.5))
     assert coarse.cluster_id.tolist() == [0, 0, -1, -1, -1, -1]
     assert np.flatnonzero(coarse.unknown).tolist() == [2, 3, 4, 5]
 
@@ -228,9 +228,32 @@ def test_what_is_unknown_lies_between_the_limits(field, value, unknown):
     assert coarse.unknown[4] == unknown
 
 
+@pytest.mark.parametrize(("probability", "clusters"), [(0.3, 2), (0.31, 1), (0.8, 1), (0.81, 0)])
+def test_a_cluster_is_as_probable_as_asked_for(probability, clusters):
+    assert len(from_tables(tables(), XYZ, CoarseConfig(min_probability=probability))) == clusters
+
+
 @pytest.mark.parametrize(("confidence", "clusters"), [(0.2, 2), (0.21, 1), (0.9, 1), (0.91, 0)])
-def test_a_cluster_is_as_sure_as_asked_for(confidence, clusters):
-    assert len(from_tables(tables(), XYZ, CoarseConfig(min_confidence=confidence))) == clusters
+def test_the_former_threshold_still_works(confidence, clusters):
+    old = CoarseConfig(min_confidence=confidence)
+    assert len(from_tables(tables(), XYZ, old)) == clusters
+    assert len(from_tables(tables(probability=(np.nan, np.nan)), XYZ, old)) == clusters
+
+
+def test_labels_without_probability_have_no_threshold_of_it():
+    old = tables(probability=(np.nan, np.nan))
+    assert len(from_tables(old, XYZ, CoarseConfig())) == 2
+    with pytest.raises(
+        SchemaError, match=r"SCH003.*frame f: its clusters have no probability.*min_probability is 0\.1"
+    ):
+        from_tables(old, XYZ, CoarseConfig(min_probability=0.1))
+
+
+@pytest.mark.parametrize("field", ["min_probability", "min_confidence"])
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+def test_a_threshold_is_a_fraction(field, value):
+    with pytest.raises(SchemaError, match=f"SCH005.*coarse.{field}"):
+        CoarseConfig(**{field: value})
 
 
 @pytest.mark.parametrize(("share", "gone"), [(0.5, False), (0.49, True)])
