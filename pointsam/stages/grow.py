@@ -10,7 +10,7 @@ unlabelled. Without the ground, an object is often one connected component of po
 
 This is done at two link distances. The longer one bridges gaps in an object, but also those between two objects:
 small classes do without it, and a cluster must hold half of a component. A wrong component can then at most double a
-cluster. At the shorter distance, a quarter of the component is enough if half of the cluster lies in it.
+cluster. At the shorter distance, a fifth of the component is enough if half of the cluster lies in it.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class GrowConfig:
     vertical: float = 0.3
     others: float = 0.1
     largest: float = 1.5
-    coarse: GrowLink = GrowLink(0.6, 0.02, share=0.5, inside=0.0, small_classes=False)
-    fine: GrowLink = GrowLink(0.25, 0.008, share=0.25, inside=0.5, small_classes=True)
+    coarse: GrowLink = GrowLink(0.8, 0.03, share=0.5, inside=0.0, small_classes=False)
+    fine: GrowLink = GrowLink(0.3, 0.01, share=0.2, inside=0.5, small_classes=True)
 
     def __post_init__(self) -> None:
         for name in ("clearance_m", "highest_m"):
