@@ -7,7 +7,7 @@ Specification
     Figure      PQ as in `pointsam.evaluate.panoptic`, IoU as in `pointsam.evaluate.agnostic`. rec15 and rec5 are the
                 fractions of the objects with at least 15 and 5 points whose best IoU with any cluster, of any class, is
                 > 0.5. Point precision and recall are those of the foreground.
-    Band        2.5 and 97.5 % quantiles over the draws of the units; NaN if a single unit has objects or clusters.
+    Band        2.5 and 97.5 % quantiles over the draws of the units; NaN for a figure that a single unit has.
     Difference  to the first variant, draw by draw: every draw has the same units for all variants, so that the
                 difficulty of the frames cancels.
 """
@@ -123,11 +123,13 @@ def compare(counts: _Floats, unit: NDArray[np.int64]) -> Compared:
     by_unit = np.zeros((units, *counts.shape[1:]))
     np.add.at(by_unit, unit, counts)
     whole = by_unit.sum(axis=0)
-    if np.count_nonzero(by_unit.any(axis=(1, 2, 3))) > 1:
-        drawn = np.tensordot(times_drawn(units, DRAWS, "paired"), by_unit, axes=1)
-    else:  # every draw with a figure would be equal: a band of width 0
-        drawn = np.full((1, *whole.shape), np.nan)
-    value, draws = _figures(whole), _figures(drawn)
+    value = _figures(whole)
+    if units:
+        draws = _figures(np.tensordot(times_drawn(units, DRAWS, "paired"), by_unit, axes=1))
+        contribute = np.isfinite(_figures(by_unit)).any(axis=1).sum(axis=0)
+        draws[..., contribute < 2] = np.nan  # all draws are equal: a band of width 0
+    else:
+        draws = np.full((1, *value.shape), np.nan)
     return Compared(
         whole[:, :3].sum(axis=2).astype(np.int64),
         _banded(value, draws),

@@ -152,6 +152,17 @@ def test_a_single_unit_with_objects_has_no_band(empty):
     assert np.isnan(found.difference[..., 1:]).all()
 
 
+def test_a_figure_of_a_single_unit_has_no_band_beside_others_that_have_one():
+    counts = recalls([5, 6, 7], [6, 7, 5])
+    counts[0, :, ROWS.index("large")], counts[0, :, ROWS.index("large found")] = 10, 4
+    found = compare(counts, np.arange(3))
+    rec15, rec5 = (FIGURES.index(name) for name in ("rec15", "rec5"))
+    assert found.figure[0, rec15, 0] == pytest.approx(0.4)
+    assert np.isnan(found.figure[:, rec15, 1:]).all()
+    assert np.isnan(found.difference[:, rec15, 1:]).all()
+    assert (found.figure[:, rec5, 1] < found.figure[:, rec5, 2]).all()
+
+
 def test_figures_without_objects_are_unknown():
     found = compare(np.zeros((3, 2, len(ROWS), 4)), np.arange(3))
     assert np.isnan(found.figure).all()
