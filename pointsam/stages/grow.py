@@ -188,8 +188,8 @@ def _what_fits(
 
     parts = [new[component == one] for one in np.unique(component)]
     fitting = [part for part in parts if small(part)]
-    together = np.concatenate([np.zeros(0, dtype=np.intp), *fitting])
-    return together if len(fitting) < 2 or small(together) else together[:0]
+    together: NDArray[np.intp] = np.concatenate([new[:0], *fitting])
+    return together if len(fitting) < 2 or small(together) else new[:0]
 
 
 def _owners(
