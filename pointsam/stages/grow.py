@@ -114,7 +114,7 @@ def grow(
             origin.
         ego_SE3_lidar: mounting of the sensor; the vehicle's z axis points up.
         labels: (N,) refined labels.
-        taxonomy: the run's classes with their typical sizes; the size of classes without one is not limited.
+        taxonomy: the run's classes with their typical sizes; clusters of a class without one at most double.
         config: the rules.
 
     Returns:
@@ -181,9 +181,14 @@ def _what_fits(
     typical_lwh_m: tuple[float, float, float] | None,
     config: GrowConfig,
 ) -> NDArray[np.intp]:
-    """Points of those components of a cluster that fit its class one by one, if they all fit together."""
+    """Points of those components of a cluster that fit its class one by one, if they all fit together.
+
+    A cluster of a class without a typical size may at most double.
+    """
 
     def small(added: NDArray[np.intp]) -> bool:
+        if typical_lwh_m is None:
+            return len(added) <= len(own)
         return fits(xyz[np.concatenate([own, added]), :2], typical_lwh_m, config.largest)
 
     parts = [new[component == one] for one in np.unique(component)]

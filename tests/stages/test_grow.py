@@ -92,10 +92,13 @@ def test_what_would_be_larger_than_its_class_can_be_does_not_grow():
     assert (grown(xyz, labels_of(ids, [NUSCENES.class_id("trailer")])) == which).all()
 
 
-def test_a_class_without_a_typical_size_is_not_limited():
+def test_a_cluster_of_a_class_without_a_typical_size_at_most_doubles():
     xyz, which = scene(body(8, 2, length_m=14.0))
     alone = Taxonomy("own", (ClassSpec("wall"),))
     assert (grown(xyz, labels_of(half(which), [0]), taxonomy=alone) == which).all()
+    third = np.full(len(which), NO_INSTANCE)
+    third[np.flatnonzero(which == 0)[::3]] = 0
+    assert (grown(xyz, labels_of(third, [0]), taxonomy=alone) == third).all()
 
 
 def test_a_tree_above_a_car_stays_unlabelled():
