@@ -37,9 +37,9 @@ class FrameSummary:
         return self.found.frame.frame_id
 
     def as_dict(self) -> dict[str, object]:
-        """For --json."""
-        clusters = [without_nan(asdict(cluster)) for cluster in self.found.clusters]
-        return {**asdict(self.found.frame), "clusters": clusters}
+        """For --json, with null for what labels of 0.1.0 lack."""
+        clusters = [asdict(cluster) for cluster in self.found.clusters]
+        return without_nan({**asdict(self.found.frame), "clusters": clusters})
 
     def text(self) -> str:
         """For the terminal."""
@@ -49,13 +49,14 @@ class FrameSummary:
         if frame.status != "ok":
             return f"{head}\nquarantined: [{frame.error_code}] {frame.error}"
         seen = int((self.found.views > 0).sum())
-        header = ("id", "class", "points", "cut", "range m", "size m", "prob", "pred IoU", "share", "masks")
+        header = ("id", "class", "points", "cut", "grown", "range m", "size m", "prob", "pred IoU", "share", "masks")
         rows = [
             (
                 c.cluster_id,
                 c.class_name,
                 c.num_points,
                 c.num_points_cut,
+                c.num_points_grown,
                 f"{c.range_m:.1f}",
                 "x".join(f"{edge:.1f}" for edge in c.size_aabb_m),
                 c.probability,
@@ -124,6 +125,7 @@ def draw_labels(
         parts.masks,
         parts.boxes,
         run.labels.taxonomy,
+        parts.found.grown,
     )
     content = io.BytesIO()
     picture.save(content, format="PNG")

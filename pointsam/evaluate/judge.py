@@ -49,6 +49,7 @@ class FrameVerdict:
         missed: (T,) bool, true segments that count as FN.
         false_alarm: (P,) bool, clusters that count as FP.
         confidence, probability: (P,) of the clusters; NaN without a probability.
+        num_grown: (P,) number of points that growth added to them, void ones included.
         members: bins of the segments, by dimension.
         bins: names of the bins, by dimension.
         class_names: class names by class_id.
@@ -64,6 +65,7 @@ class FrameVerdict:
     false_alarm: NDArray[np.bool_]
     confidence: NDArray[np.float64]
     probability: NDArray[np.float64]
+    num_grown: NDArray[np.int64]
     members: dict[str, Members]
     bins: dict[str, tuple[str, ...]]
     class_names: tuple[str, ...]
@@ -143,6 +145,7 @@ class Judge:
             np.array([getattr(cluster, name) for cluster in found.clusters], dtype=np.float64)
             for name in ("confidence", "probability")
         )
+        num_grown = np.array([cluster.num_points_grown for cluster in found.clusters], dtype=np.int64)
         return FrameVerdict(
             frame_id,
             seen,
@@ -154,6 +157,7 @@ class Judge:
             outcome.false_alarm,
             confidence[seen.pred_id],
             probability[seen.pred_id],
+            num_grown[seen.pred_id],
             members,
             self._dimensions,
             self._taxonomy.names,

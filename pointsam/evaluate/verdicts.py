@@ -30,6 +30,7 @@ _SCHEMA = pa.schema(
         ("range", pa.string()),
         ("visibility", pa.string()),
         ("cameras", pa.list_(pa.string())),
+        ("num_points_grown", pa.int32()),  # of clusters
     ]
 )
 
@@ -55,20 +56,22 @@ class VerdictWriter:
                 "object",
                 (seen.true_id, seen.true_class, seen.true_size, verdict.object_iou),
                 of_objects,
-                [None] * len(seen.true_id),
-                [None] * len(seen.true_id),
+                ([None] * len(seen.true_id),) * 3,
                 "objects",
             ),
             (
                 "cluster",
                 (seen.pred_id, seen.pred_class, seen.pred_size, verdict.cluster_iou),
                 of_clusters,
-                verdict.confidence,
-                [None if math.isnan(value) else value for value in verdict.probability.tolist()],
+                (
+                    verdict.confidence,
+                    [None if math.isnan(value) else value for value in verdict.probability.tolist()],
+                    verdict.num_grown,
+                ),
                 "clusters",
             ),
         )
-        for kind, (ids, classes, sizes, iou), outcome, confidence, probability, side in sides:
+        for kind, (ids, classes, sizes, iou), outcome, (confidence, probability, num_grown), side in sides:
             count = len(ids)
             columns = [
                 [verdict.frame_id] * count,
@@ -83,6 +86,7 @@ class VerdictWriter:
                 _first(verdict, "range", side, count),
                 _first(verdict, "visibility", side, count),
                 _all(verdict, "camera", side, count),
+                num_grown,
             ]
             arrays = [pa.array(column, type=field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
             self._tables.append(pa.table(arrays, schema=_SCHEMA))

@@ -18,16 +18,14 @@ def extents_m(xy_m: NDArray[np.float64]) -> tuple[float, float]:
     return float(along.max()), float(along.min())
 
 
-def fits(xy_m: NDArray[np.float64], typical_lwh_m: tuple[float, float, float] | None, factor: float) -> bool:
+def fits(xy_m: NDArray[np.float64], typical_lwh_m: tuple[float, float, float], factor: float) -> bool:
     """Whether points fit into a box of a typical size times a factor, seen from above.
 
     Args:
         xy_m: (K,2) points in the ground plane, at least one.
-        typical_lwh_m: typical length, width and height; None fits everything.
+        typical_lwh_m: typical length, width and height.
         factor: the factor.
     """
-    if typical_lwh_m is None:
-        return True
     longest, shortest = extents_m(xy_m)
     length, width, _ = typical_lwh_m
     return longest <= factor * max(length, width) and shortest <= factor * min(length, width)

@@ -10,7 +10,7 @@ unlabelled. Without the ground, an object is often one connected component of po
 
 This is done at two link distances. The longer one bridges gaps in an object, but also those between two objects:
 small classes do without it, and a cluster must hold half of a component. A wrong component can then at most double a
-cluster. At the shorter distance, a quarter of the component is enough if half of the cluster lies in it.
+cluster. At the shorter distance, a fifth of the component is enough if half of the cluster lies in it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from pointsam.base.arrays import FloatArray
 from pointsam.base.ranges import require
@@ -26,7 +27,7 @@ from pointsam.geometry.extent import fits
 from pointsam.geometry.ground import height_above_ground_m
 from pointsam.geometry.se3 import SE3
 from pointsam.stages.contraction import components
-from pointsam.taxonomy import Taxonomy
+from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
 
 _Ints = NDArray[np.int64]
@@ -34,6 +35,8 @@ _Floats = NDArray[np.float64]
 
 _OWN_M = 2.5
 """Nearer points are returns of the ego vehicle itself."""
+_CELL_M, _FARTHEST_M = 2.0, 250.0
+"""Side of the cells in which points near clusters are found; farther points count as if on the border."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,8 @@ class GrowConfig:
     vertical: float = 0.3
     others: float = 0.1
     largest: float = 1.5
-    coarse: GrowLink = GrowLink(0.6, 0.02, share=0.5, inside=0.0, small_classes=False)
-    fine: GrowLink = GrowLink(0.25, 0.008, share=0.25, inside=0.5, small_classes=True)
+    coarse: GrowLink = GrowLink(0.8, 0.03, share=0.5, inside=0.0, small_classes=False)
+    fine: GrowLink = GrowLink(0.3, 0.01, share=0.2, inside=0.5, small_classes=True)
 
     def __post_init__(self) -> None:
         for name in ("clearance_m", "highest_m"):
@@ -111,7 +114,7 @@ def grow(
             origin.
         ego_SE3_lidar: mounting of the sensor; the vehicle's z axis points up.
         labels: (N,) refined labels.
-        taxonomy: the run's classes with their typical sizes; the size of classes without one is not limited.
+        taxonomy: the run's classes with their typical sizes; clusters of a class without one at most double.
         config: the rules.
 
     Returns:
@@ -125,21 +128,73 @@ def grow(
         class_of = np.zeros(int(owner.max()) + 1, dtype=np.uint8)
         class_of[owner[held]] = class_id[held]
         xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
-        range_m, height_m = np.hypot(xyz[:, 0], xyz[:, 1]), height_above_ground_m(ego_SE3_lidar.apply(xyz))
-        standing = np.flatnonzero(
-            (height_m >= config.clearance_m) & (height_m <= config.highest_m) & (range_m > _OWN_M)
-        )
+        height_m = height_above_ground_m(ego_SE3_lidar.apply(xyz))
+        standing = _standing(xyz, height_m, labels, taxonomy, config)
+        range_m = np.hypot(*xyz[standing, :2].T)
         place = np.column_stack([xyz[standing, :2], config.vertical * height_m[standing]])
         for link in (config.coarse, config.fine):
-            component = components(place, np.maximum(link.floor_m, link.range_coef * range_m[standing]))
+            component = components(place, np.maximum(link.floor_m, link.range_coef * range_m))
             belongs_to = _owners(component, owner[standing], class_of, taxonomy, link, config.others)
-            taker = np.where(owner[standing] == NO_INSTANCE, belongs_to[component], NO_INSTANCE)
-            for cluster in np.unique(taker[taker != NO_INSTANCE]):
-                new = standing[taker == cluster]
-                whole = np.concatenate([np.flatnonzero(owner == cluster), new])
-                if fits(xyz[whole, :2], taxonomy.classes[class_of[cluster]].typical_lwh_m, config.largest):
-                    owner[new], class_id[new] = cluster, class_of[cluster]
+            taken = np.flatnonzero((owner[standing] == NO_INSTANCE) & (belongs_to[component] != NO_INSTANCE))
+            for cluster in np.unique(belongs_to[component[taken]]):
+                size = taxonomy.classes[class_of[cluster]].typical_lwh_m
+                its = taken[belongs_to[component[taken]] == cluster]
+                new = _what_fits(xyz, np.flatnonzero(owner == cluster), standing[its], component[its], size, config)
+                owner[new], class_id[new] = cluster, class_of[cluster]
     return PointLabels(owner, class_id), owner != labels.instance_id
+
+
+def _standing(
+    xyz: _Floats, height_m: _Floats, labels: PointLabels, taxonomy: Taxonomy, config: GrowConfig
+) -> NDArray[np.intp]:
+    """Indices of points above the ground that may be in a component that some cluster takes.
+
+    Points so far from all clusters that the result would be too large are left out, which changes no label: a component
+    that reaches them is too large with the points that remain.
+    """
+    range_m = np.hypot(xyz[:, 0], xyz[:, 1])
+    above = (height_m >= config.clearance_m) & (height_m <= config.highest_m) & (range_m > _OWN_M)
+    standing = np.flatnonzero(above)
+    range_m, class_id = range_m[standing], labels.class_id[standing]
+    floor_m = max(config.coarse.floor_m, config.fine.floor_m)
+    coef = max(config.coarse.range_coef, config.fine.range_coef)
+    half = int(_FARTHEST_M / _CELL_M)
+    cell = np.clip(np.floor(xyz[standing, :2] / _CELL_M), -half, half - 1).astype(np.int64) + half
+    near = np.zeros((2 * half, 2 * half), dtype=np.bool_)
+    for one in np.unique(class_id[class_id != BACKGROUND]):
+        size, its = taxonomy.classes[one].typical_lwh_m, class_id == one
+        if size is None or coef >= 0.5:
+            return standing
+        longest_m = config.largest * max(size[:2])
+        link_m = max(floor_m, coef * (range_m[its].max() + longest_m + floor_m) / (1 - coef))
+        empty = np.ones_like(near)
+        empty[tuple(cell[its].T)] = False
+        near |= distance_transform_edt(empty) * _CELL_M <= longest_m + link_m + 2 * _CELL_M
+    return np.asarray(standing[near[tuple(cell.T)]])
+
+
+def _what_fits(
+    xyz: _Floats,
+    own: NDArray[np.intp],
+    new: NDArray[np.intp],
+    component: _Ints,
+    typical_lwh_m: tuple[float, float, float] | None,
+    config: GrowConfig,
+) -> NDArray[np.intp]:
+    """Points of those components of a cluster that fit its class one by one, if they all fit together.
+
+    A cluster of a class without a typical size may at most double.
+    """
+
+    def small(added: NDArray[np.intp]) -> bool:
+        if typical_lwh_m is None:
+            return len(added) <= len(own)
+        return fits(xyz[np.concatenate([own, added]), :2], typical_lwh_m, config.largest)
+
+    parts = [new[component == one] for one in np.unique(component)]
+    fitting = [part for part in parts if small(part)]
+    together: NDArray[np.intp] = np.concatenate([new[:0], *fitting])
+    return together if len(fitting) < 2 or small(together) else new[:0]
 
 
 def _owners(

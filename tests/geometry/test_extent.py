@@ -24,4 +24,3 @@ def test_length_and_width_count_whichever_is_stated_first():
     assert fits(points, (1.0, 3.0, 2.0), 1.1)
     assert not fits(points, (3.0, 0.5, 2.0), 1.1)
     assert not fits(points, (2.5, 1.0, 2.0), 1.1)
-    assert fits(points, None, 0.1)

@@ -92,10 +92,13 @@ def test_what_would_be_larger_than_its_class_can_be_does_not_grow():
     assert (grown(xyz, labels_of(ids, [NUSCENES.class_id("trailer")])) == which).all()
 
 
-def test_a_class_without_a_typical_size_is_not_limited():
+def test_a_cluster_of_a_class_without_a_typical_size_at_most_doubles():
     xyz, which = scene(body(8, 2, length_m=14.0))
     alone = Taxonomy("own", (ClassSpec("wall"),))
     assert (grown(xyz, labels_of(half(which), [0]), taxonomy=alone) == which).all()
+    third = np.full(len(which), NO_INSTANCE)
+    third[np.flatnonzero(which == 0)[::3]] = 0
+    assert (grown(xyz, labels_of(third, [0]), taxonomy=alone) == third).all()
 
 
 def test_a_tree_above_a_car_stays_unlabelled():
@@ -145,12 +148,20 @@ def test_the_links_are_fields_of_the_recipe():
     assert changed.clusters.grow.coarse == replace(ON.coarse, floor_m=0.5)
 
 
-def random_scene(seed):
-    """Clumps of points, most of them near each other, with random clusters; a few labels are wrong."""
+def random_scene(seed, wide=False):
+    """Clumps of points, most of them near each other, with random clusters; a few labels are wrong.
+
+    A wide scene has a fence that passes by some of the clumps.
+    """
     rng = np.random.default_rng(seed)
     centers = rng.uniform([4, -8, 0.3], [14, 8, 2.0], (10, 3))
+    fence = (
+        np.array([[x, centers[0, 1] + rng.normal(0, 0.1), 1.0] for x in np.arange(6.0, 60.0, 0.2)])
+        if wide
+        else GROUND[:0]
+    )
     clump = rng.integers(0, 10, 100)
-    xyz = np.concatenate([GROUND[::9], centers[clump] + rng.normal(0, rng.choice([0.1, 0.2, 0.5]), (100, 3))])
+    xyz = np.concatenate([GROUND[::9], fence, centers[clump] + rng.normal(0, rng.choice([0.1, 0.2, 0.5]), (100, 3))])
     owners = rng.integers(0, 5, 10)
     ids = np.full(len(xyz), NO_INSTANCE)
     ids[-100:] = np.where(rng.random(100) < rng.choice([0.2, 0.5, 0.8]), owners[clump], NO_INSTANCE)
@@ -198,31 +209,37 @@ def grown_slowly(xyz, labels, taxonomy, config, height):
                     and rest < own
                     and (spec.is_large or link.small_classes)
                 ):
-                    taken.setdefault(cluster, []).extend(i for i in members if owner[i] < 0)
-        for cluster, new in taken.items():
-            whole = xyz[[*np.flatnonzero(owner == cluster), *new], :2]
-            size = taxonomy.classes[class_of[cluster]].typical_lwh_m
-            widths = []
-            for degrees in range(0, 180, 3):
-                a = np.deg2rad(degrees)
-                along = [x * np.cos(a) + y * np.sin(a) for x, y in whole]
-                widths.append(max(along) - min(along))
-            if max(widths) <= config.largest * max(size[:2]) and min(widths) <= config.largest * min(size[:2]):
+                    taken.setdefault(cluster, []).append([i for i in members if owner[i] < 0])
+        for cluster, parts in taken.items():
+            own, size = np.flatnonzero(owner == cluster), taxonomy.classes[class_of[cluster]].typical_lwh_m
+            fitting = [part for part in parts if fits_slowly(xyz[[*own, *part], :2], size, config.largest)]
+            new = [i for part in fitting for i in part]
+            if new and fits_slowly(xyz[[*own, *new], :2], size, config.largest):
                 owner[new] = cluster
     return owner
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_it_equals_the_plain_implementation(seed):
-    xyz, labels = random_scene(seed)
+def fits_slowly(points, size, largest):
+    widths = []
+    for degrees in range(0, 180, 3):
+        a = np.deg2rad(degrees)
+        along = [x * np.cos(a) + y * np.sin(a) for x, y in points]
+        widths.append(max(along) - min(along))
+    return max(widths) <= largest * max(size[:2]) and min(widths) <= largest * min(size[:2])
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("seed", range(20))
+def test_it_equals_the_plain_implementation(seed, wide):
+    xyz, labels = random_scene(seed, wide)
     height = height_above_ground_m(xyz.astype(np.float64))
     assert np.array_equal(grown(xyz, labels), grown_slowly(xyz, labels, NUSCENES, ON, height))
 
 
 def test_the_random_scenes_grow_and_refuse_to_grow():
     before_after = [(labels, grown(xyz, labels)) for xyz, labels in map(random_scene, range(25))]
-    assert sum((after != labels.instance_id).any() for labels, after in before_after) > 15
-    assert sum((after == NO_INSTANCE).any() for _, after in before_after) > 15
+    assert sum((after != labels.instance_id).any() for labels, after in before_after) > 12
+    assert sum((after == NO_INSTANCE).any() for _, after in before_after) > 12
 
 
 @settings(max_examples=25, deadline=None)

@@ -50,6 +50,8 @@ class CoarseConfig:
             as tall.
         as_boxes: whether the extent of every cluster is used as a box, as a trainer without mixed supervision would.
         seed: seed of all random draws.
+        grown: whether points that growth added belong to their cluster; otherwise they are unknown. With them, centre
+            and radius are those of the whole object, as of a simulated cluster.
 
     Raises:
         SchemaError: SCH005 on an unknown kind, a factor below 1, or a threshold that is no fraction.
@@ -69,6 +71,7 @@ class CoarseConfig:
     tallest_m: float = 4.5
     as_boxes: bool = False
     seed: int = 0
+    grown: bool = field(default=True, metadata=OPTIONAL)
     min_confidence: float = field(default=0.0, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
@@ -179,11 +182,12 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConf
     )
     require_probability(labels, config)
     class_id = np.array([cluster.class_id for cluster in labels.clusters], dtype=np.uint8)
-    ids = labels.labels.instance_id
+    left_out = np.zeros(len(labels.grown), dtype=bool) if config.grown else labels.grown
+    ids = np.where(left_out, NO_INSTANCE, labels.labels.instance_id)
     count = np.bincount(ids[ids != NO_INSTANCE], minlength=len(class_id))
     doubted = (confidence < config.min_confidence) | (probability < config.min_probability)
     kept = ~doubted & (count >= config.min_points)
-    doubtful = (ids != NO_INSTANCE) & ~np.append(kept, True)[ids]
+    doubtful = left_out | ((ids != NO_INSTANCE) & ~np.append(kept, True)[ids])
     unlabelled = ids == NO_INSTANCE
     unknown = np.zeros(len(ids), dtype=bool)
     if config.unknown_unseen:

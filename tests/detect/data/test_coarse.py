@@ -1,5 +1,7 @@
 """Clusters: a class, a middle, a radius, and which points are whose."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -127,6 +129,39 @@ def test_tables_give_their_clusters_and_what_nobody_can_know():
 def test_each_kind_of_the_unknown_can_be_left_out(off, unknown):
     coarse = from_tables(tables(), XYZ, CoarseConfig(**{off: False}))
     assert np.flatnonzero(coarse.unknown).tolist() == unknown
+
+
+def with_growth():
+    """The tables with a third point of the first cluster, which no mask covers and growth added, near the sensor."""
+    found = tables()
+    ids, classes = (values.copy() for values in (found.labels.instance_id, found.labels.class_id))
+    ids[4], classes[4] = 0, 4
+    return replace(found, labels=PointLabels(ids, classes), grown=np.arange(6) == 4)
+
+
+GROWN_XYZ = np.where(np.arange(6)[:, None] == 4, [1.0, 0.5, 0.0], XYZ)
+
+
+def test_a_cluster_has_its_grown_points():
+    coarse = from_tables(with_growth(), GROWN_XYZ, CoarseConfig())
+    assert coarse.cluster_id.tolist() == [0, 0, 1, 1, 0, -1]
+    assert coarse.num_points.tolist() == [3, 2]
+    assert np.flatnonzero(coarse.unknown).tolist() == [5]
+    of_cluster = GROWN_XYZ[[0, 1, 4]]
+    assert coarse.center_m[0] == pytest.approx((of_cluster.max(axis=0) + of_cluster.min(axis=0)) / 2)
+
+
+def test_without_its_grown_points_a_cluster_is_as_before_and_they_are_no_background():
+    """Even close to the sensor and on the ground, where other points are never unknown."""
+    coarse = from_tables(with_growth(), GROWN_XYZ, CoarseConfig(grown=False))
+    before = from_tables(tables(), XYZ, CoarseConfig())
+    assert coarse.cluster_id.tolist() == before.cluster_id.tolist()
+    for name in CoarseLabels.BY_CLUSTER:
+        assert np.array_equal(getattr(coarse, name), getattr(before, name)), name
+    assert np.flatnonzero(coarse.unknown).tolist() == [4, 5]
+    few = from_tables(with_growth(), GROWN_XYZ, CoarseConfig(grown=False, min_points=3))
+    assert len(few) == 0
+    assert np.flatnonzero(few.unknown).tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_the_vehicle_itself_is_background_though_no_camera_sees_it():
