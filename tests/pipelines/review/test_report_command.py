@@ -100,7 +100,7 @@ def test_a_click_on_a_row_or_a_point_shows_its_cluster(tab, out):
     assert f"{cluster.class_name} {cluster.cluster_id}: {cluster.num_points} points" in story
     for camera, mask in zip(cluster.cameras, cluster.mask_ids, strict=True):
         assert f"{camera} mask {mask}" in story
-    assert f"probability {cluster.probability:.2f}" in story
+    assert f"probability {round(cluster.probability, 3):.2f}" in story
     assert re.search(r"best IoU with a ground-truth object \d\.\d\d", story)
     tab.evaluate("POINTSAM.select(null)")
     assert "Click on a point" in tab.locator("#story").inner_text()
