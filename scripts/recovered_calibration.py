@@ -14,11 +14,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pointsam.calibration.correction import corrected, rig_of
+from pointsam.calibration.estimate import AT_M
 from pointsam.calibration.file import read_calibration_file
 from pointsam.calibration.perturb import CLEAN, noise_of, perturb
 from pointsam.datasets import open_dataset
-
-DEPTH_M = 20.0
 
 
 def by_axis(true, found, result):
@@ -36,7 +35,7 @@ def errors(true, found):
     u, v = np.meshgrid(np.linspace(0, width, 9), np.linspace(height / 3, height, 5))
     rays = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], axis=1) @ np.linalg.inv(true.camera.K).T
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    seen = off.apply(rays * DEPTH_M)
+    seen = off.apply(rays * AT_M)
     seen /= np.linalg.norm(seen, axis=1, keepdims=True)
     return angle, 100 * np.linalg.norm(off.translation_m), np.degrees(np.sqrt(((seen - rays) ** 2).sum(axis=1).mean()))
 

@@ -26,10 +26,10 @@ class CameraResult:
         objects: number of objects that the result is based on.
         shift_deg: root mean square shift of the objects' points by the correction.
         apart_deg: half the root mean square shift between the solutions of the two halves.
-        doubt_deg: uncertainty, about one standard deviation: `apart_deg` and a floor for common errors of both halves,
-            in quadrature; None without a solution.
+        doubt_deg: standard deviation of the direction of points at 20 m; None without a solution.
         rotation_deg, translation_m: the correction in the camera's frame; zero unless the status is "mended".
-        rotation_doubt_deg, translation_doubt_m: uncertainty by axis, as `doubt_deg`.
+        rotation_doubt_deg, translation_doubt_m: standard deviation by axis; that of the prior, 1 degree and 0.1 m, if
+            the objects do not constrain an axis.
     """
 
     status: str
@@ -52,7 +52,7 @@ class RigResult:
         speed_mps: median speed of the vehicle over these frames.
         time_status: as the status of a camera; "unknown" if the vehicle hardly moves or no camera shows enough objects.
         time_ms: time by which images were exposed later than their time stamps; 0 unless the status is "mended".
-        time_doubt_ms: uncertainty, as a camera's `doubt_deg`; None without a solution.
+        time_doubt_ms: standard deviation; None without a solution.
         cameras: results by camera name.
     """
 

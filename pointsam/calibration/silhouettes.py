@@ -34,13 +34,18 @@ _OWN_M = 2.5
 """Nearer points are returns of the ego vehicle itself."""
 _GROUND_M, _ABOVE_M = 0.12, 0.3
 """Heights above the lowest point within one or two metres: lower points are ground, higher points belong to objects."""
-_BIN_M = 1.0
+_BIN_M, _STRAY = 1.0, 0.2
+"""Bins in which the ground is found, and the fraction of a bin's points that may lie lower: mirrored returns of a wet
+road or of the paint of a car lie below the ground."""
 _FOOT_M = 0.6
 """Ground within this horizontal distance of the object is excluded."""
 _PARALLAX = 0.003
 """Largest difference in parallax between the object and a background point, radians."""
 _PARTLY = 0.15
 """A component with at least this fraction of its points in the mask is not background."""
+_EVIDENCE = 3.0
+"""Sum of the weights of an object's points, and of its background: the number of points that have errors of their own.
+Chosen so that the covariance of the solution holds on known errors (docs/robustness.md)."""
 _DEPTH_M, _DEPTH_SHARE = 3.0, 0.15
 """Largest distance of an object's points from its median depth: the larger of metres and a fraction of the depth."""
 
@@ -111,10 +116,10 @@ def observe(frame: Frame, points: FramePoints, painted: Mapping[str, InstanceMap
     """
     points = points.keep(points.present)
     xyz_lidar_m = points.xyz_lidar_m
-    height = above_lowest_m(frame.sweep.ego_SE3_lidar.apply(xyz_lidar_m), _BIN_M)
+    height = above_lowest_m(frame.sweep.ego_SE3_lidar.apply(xyz_lidar_m), _BIN_M, _STRAY)
     away = np.linalg.norm(xyz_lidar_m[:, :2], axis=1) > _OWN_M
     component = _components(xyz_lidar_m, away & (height > _ABOVE_M))
-    ground = away & (height < _GROUND_M)
+    ground = away & (np.abs(height) < _GROUND_M)
     observations = []
     for view in frame.cameras:
         seen = project(xyz_lidar_m, frame, view)
@@ -201,7 +206,7 @@ def _silhouette_points(
     if object_points.sum() < _MIN_POINTS:
         return None
     kept = object_points | background
-    weight = np.where(object_points, object_points.sum(), max(background.sum(), 1)) ** -0.5
+    weight = _EVIDENCE / np.where(object_points, object_points.sum(), max(background.sum(), 1))
     return SilhouettePoints(near[kept], object_points[kept], weight[kept])
 
 

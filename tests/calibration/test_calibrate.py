@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pipelines.robustness.calibrate import (
+from pointsam.calibration import solve
+from pointsam.calibration.correction import RigCorrection, as_SE3, corrected, rig_of
+from pointsam.calibration.estimate import (
     FLOOR_DEG,
     MIN_SPEED_MPS,
     CameraEstimate,
     camera_results,
+    doubt_deg,
     rig_result,
     time_status_of,
 )
-from pointsam.calibration import solve
-from pointsam.calibration.correction import RigCorrection, as_SE3, corrected, rig_of
 from pointsam.calibration.file import RigResult
 from pointsam.calibration.perturb import Noise, perturb
 from pointsam.calibration.silhouettes import MARGIN_PX, observe, silhouettes
@@ -159,12 +160,16 @@ def test_errors_of_mounting_and_time_are_found(drive):
     assert result.time_status == "mended"
     assert result.time_ms == pytest.approx(-40, abs=4)
     assert result.time_doubt_ms > 2.5  # what halves have in common
-    assert all(one.doubt_deg < one.shift_deg / 2 for one in result.cameras.values())
+    for one in result.cameras.values():
+        tilt, pan, _ = one.rotation_doubt_deg
+        assert pan < 0.6
+        assert tilt > pan  # no points lie above these objects
+        assert one.doubt_deg > one.apart_deg
     before = errors(drive, frames, RigResult(0, 0.0, "right", 0.0, None, {}))
     after = errors(drive, frames, result)
     assert before == pytest.approx((1.24, 0.08), abs=0.05)
-    assert after[0] < 0.25
-    assert after[1] < before[1]
+    assert after[0] < 0.35
+    assert after[1] < 0.1  # as uncertain as the prior: few objects
 
 
 @pytest.mark.parametrize("frames", [1, 2])
@@ -207,9 +212,9 @@ def test_a_time_that_halves_do_not_support_is_unknown(time_ms, apart_ms, wanted)
 def test_a_rig_whose_median_is_off_is_corrected_as_a_whole(found, wanted):
     vector = np.full(6, 0.01)
     estimates = {
-        f"cam{k}": CameraEstimate(9, vector, vector)
+        f"cam{k}": CameraEstimate(9, vector, np.zeros((6, 6)))
         if one is None
-        else CameraEstimate(50, vector, vector, *one, solved=True)
+        else CameraEstimate(50, vector, np.eye(6), *one, solved=True)
         for k, one in enumerate(found)
     }
     results = camera_results(estimates)
@@ -218,19 +223,42 @@ def test_a_rig_whose_median_is_off_is_corrected_as_a_whole(found, wanted):
         assert (one.translation_m != (0.0, 0.0, 0.0)) == (one.status == "mended")
 
 
-def test_halves_that_agree_share_a_bias_and_without_a_solution_there_is_no_uncertainty():
-    vector = np.full(6, 0.01)
+def test_uncertainties_are_those_of_the_covariance_and_without_a_solution_there_are_none():
+    vector, deviation = np.full(6, 0.01), np.array([1.0, 2, 3, 40, 50, 60]) * 1e-3
     estimates = {
-        "seen": CameraEstimate(50, vector, vector, 0.3, 0.1, solved=True),
-        "blind": CameraEstimate(3, np.zeros(6), np.zeros(6)),
+        "seen": CameraEstimate(50, vector, np.diag(deviation**2), 0.3, 0.1, 0.21, solved=True),
+        "blind": CameraEstimate(3, np.zeros(6), np.zeros((6, 6))),
     }
     results = camera_results(estimates)
-    assert (results["seen"].apart_deg, results["seen"].doubt_deg) == (0.1, 0.1803)
-    assert results["seen"].rotation_doubt_deg == pytest.approx([np.hypot(np.rad2deg(0.01), 0.15)] * 3, abs=1e-5)
-    assert results["seen"].translation_doubt_m == pytest.approx([np.hypot(0.01, 0.03)] * 3, abs=1e-5)
+    assert (results["seen"].apart_deg, results["seen"].doubt_deg) == (0.1, 0.21)
+    assert results["seen"].rotation_doubt_deg == pytest.approx(np.rad2deg(deviation[:3]), abs=1e-5)
+    assert results["seen"].translation_doubt_m == pytest.approx(deviation[3:], abs=1e-5)
     blind = results["blind"]
     uncertainties = (blind.doubt_deg, blind.rotation_doubt_deg, blind.translation_doubt_m)
     assert (blind.status, *uncertainties) == ("unknown", None, None, None)
+
+
+def test_the_uncertainty_of_a_camera_is_that_of_directions_at_20_m():
+    view = CameraView("cam", ImageFile(Path()), 0, CAMERA, SE3.identity(), SE3.identity())
+    sideways, about = np.zeros((6, 6)), np.zeros((6, 6))
+    about[0, 0] = np.deg2rad(0.3) ** 2
+    sideways[3, 3] = 0.1**2
+    tiny = 1e-16 * np.eye(6)
+    assert 0.2 < doubt_deg(view, about + tiny) < 0.3  # points beside the axis of a rotation move less
+    assert 0.8 * np.rad2deg(0.1 / 20) < doubt_deg(view, sideways + tiny) < np.rad2deg(0.1 / 20)
+    both = np.hypot(doubt_deg(view, about + tiny), doubt_deg(view, sideways + tiny))
+    assert doubt_deg(view, about + sideways + tiny) == pytest.approx(both, rel=1e-3)
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(6, 6)) * np.array([1e-3] * 3 + [2e-2] * 3)[:, None]
+    draws = rng.standard_normal((4000, 6)) @ root.T
+    u, v = np.meshgrid(np.linspace(0, 800, 9), np.linspace(150, 450, 5))
+    rays = np.column_stack([u.ravel(), v.ravel(), np.ones(u.size)]) @ np.linalg.inv(CAMERA.K).T
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    # twin: each point moves by minus the rotation and the translation of the camera, seen across its ray
+    step = np.cross(rays, draws[:, None, :3]) - draws[:, None, 3:] / 20
+    across = step - np.sum(step * rays, axis=-1, keepdims=True) * rays
+    wanted = np.rad2deg(np.sqrt(np.mean(np.sum(across**2, axis=-1))))
+    assert doubt_deg(view, root @ root.T) == pytest.approx(wanted, rel=0.05)
 
 
 def test_a_standing_vehicle_gives_no_time_offset(drive, observations, hasty):

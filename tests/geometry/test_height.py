@@ -26,3 +26,13 @@ def test_cells_have_the_edge_asked_for():
 def test_the_rim_is_at_320_metres():
     xyz = np.array([[319.5, 0.5, 5.0], [400.0, 0.5, 3.0], [317.5, 0.5, 0.0], [-330.0, -0.5, 1.0], [-319.5, -0.5, 4.0]])
     assert above_lowest_m(xyz, 1.0).tolist() == [2.0, 0.0, 0.0, 0.0, 3.0]
+
+
+def test_stray_points_below_the_ground_are_passed_over():
+    ground = np.array([[0.1 * k, 0.5, 0.0] for k in range(9)])
+    xyz = np.concatenate([ground, [[0.5, 0.5, -1.0], [0.5, 0.5, 1.5]]])
+    assert above_lowest_m(xyz, 1.0)[0] == 1.0
+    height = above_lowest_m(xyz, 1.0, stray=0.2)
+    assert height.tolist() == [0.0] * 9 + [-1.0, 1.5]
+    few = np.array([[0.5, 0.5, 0.3], [0.5, 0.5, 1.0]])  # a fifth of two points is none
+    assert above_lowest_m(few, 1.0, stray=0.2).tolist() == [0.0, 0.7]

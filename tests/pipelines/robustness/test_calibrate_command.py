@@ -15,7 +15,7 @@ from helpers.training import make_world
 
 from pipelines.opened import open_run
 from pipelines.review.inspect import frame_summary
-from pipelines.robustness import calibrate
+from pointsam.calibration import estimate
 from pointsam.calibration.correction import rig_of
 from pointsam.calibration.file import VERSION
 from pointsam.calibration.perturb import Noise, perturb
@@ -84,12 +84,12 @@ def test_a_file_that_undoes_an_error_gives_the_labels_of_the_true_calibration(dr
 @pytest.fixture
 def corrects(monkeypatch):
     """Every camera counts as corrected, which few objects do not show."""
-    results = calibrate.camera_results
+    results = estimate.camera_results
 
     def corrected(estimates):
         return {name: replace(one, status="mended") for name, one in results(estimates).items()}
 
-    monkeypatch.setattr(calibrate, "camera_results", corrected)
+    monkeypatch.setattr(estimate, "camera_results", corrected)
 
 
 def test_what_is_not_seen_is_unknown_and_changes_nothing(drive, out, tmp_path):
