@@ -3,8 +3,8 @@
     python scripts/bench_networks.py ROOT [ROOT ...] [--step N]
 
 Ground truth of a synthetic world are the boxes around the visible pixels of objects with at least 100 of them. That of
-other data sets are the rectangles around the 3D boxes with at least 5 LiDAR points; they are wider than the visible part
-of an object, so the table has IoU 0.3 besides 0.5. Detections of an image are matched by falling score; those on a
+other data sets are the rectangles around the 3D boxes with at least 5 LiDAR points; they are wider than the visible
+part of an object, so the table has IoU 0.3 besides 0.5. Detections of an image are matched by falling score; those on a
 smaller object, or of a class that COCO lacks, are ignored. F is followed by its 90 % band over frames. Numbers of a few
 frames are indicative only.
 

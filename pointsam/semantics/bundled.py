@@ -40,11 +40,11 @@ class BundledConfig:
         SchemaError: SCH005 on a value out of range.
     """
 
-    ssd: SsdConfig = SsdConfig(score_threshold=0.2, tile_px=400)
-    nanodet: NanodetConfig = NanodetConfig(score_threshold=0.25, tile_px=400)
+    ssd: SsdConfig = SsdConfig(score_threshold=0.2, tile_px=500)
+    nanodet: NanodetConfig = NanodetConfig(score_threshold=0.25)
     nanodet_weight: float = 2.0
     fusion_iou: float = 0.5
-    score_threshold: float = 0.25
+    score_threshold: float = 0.2
 
     def __post_init__(self) -> None:
         require(0 < self.nanodet_weight <= 1e3, "bundled.nanodet_weight", self.nanodet_weight, "a value in (0, 1000]")
