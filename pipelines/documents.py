@@ -81,6 +81,8 @@ class ClustersDocument(LabelDocument):
         masks_key: key of the masks.
         config: configuration of the stage.
         noise, calibration: as in `MasksDocument`.
+        probability_sha256: sha256 of the file of the probability (`pointsam.stages.probability`); None in labels
+            without probabilities.
     """
 
     stage: ClassVar[str] = "clusters"
@@ -89,3 +91,4 @@ class ClustersDocument(LabelDocument):
     config: ClustersConfig
     noise: Noise | None = field(default=None, metadata=LEFT_OUT)
     calibration: Mapping[str, StoredCorrection] | None = field(default=None, metadata=LEFT_OUT)
+    probability_sha256: str | None = field(default=None, metadata=LEFT_OUT)

@@ -60,7 +60,7 @@ def worse(dataset, frame_id, truth, seed):
     )
     left, clusters = summarize(read_frame_points(dataset.frame(frame_id)).xyz_lidar_m, left, [], dataset.taxonomy)
     none = np.zeros(len(ids), dtype=np.uint8)
-    return FrameLabels(FrameRow(frame_id, "", 0, len(ids), len(clusters)), left, none, none, clusters)
+    return FrameLabels(FrameRow(frame_id, "", 0, len(ids), len(clusters)), left, none, none, none > 0, clusters)
 
 
 if __name__ == "__main__":

@@ -58,12 +58,21 @@ def sweep(seed):
             *rng.random(3),
             3,
             rng.random(),
+            20,
+            *rng.random(2),
         )
         for k in range(OBJECTS)
     )
     views = np.repeat(rng.integers(0, 3, AZIMUTHS // 35), 35 * BEAMS).astype(np.uint8)
     frame = FrameRow(f"{seed:032x}", "scene", seed * 500_000, ids.size, OBJECTS, calibration_hash=f"{seed:016x}")
-    return FrameLabels(frame, PointLabels(ids, classes), views, (ids != -1).astype(np.uint8), clusters)
+    return FrameLabels(
+        frame,
+        PointLabels(ids, classes),
+        views,
+        (ids != -1).astype(np.uint8),
+        (ids != -1) & (rng.random(ids.size) < 0.2),
+        clusters,
+    )
 
 
 def image(seed, camera):

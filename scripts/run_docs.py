@@ -80,6 +80,7 @@ READY = {
 
 NOT_RUN = {
     "python scripts/ablate_recipes.py": "needs samples of nuScenes and KITTI, which may not be shipped",
+    "python scripts/compare_ground.py": "needs samples of nuScenes, KITTI and Argoverse 2, which may not be shipped",
     "make ": "installs or runs the tests: .ci/run does both",
     "pip install": "installs",
     ".ci/run": "runs this script",

@@ -65,7 +65,10 @@ def test_the_documents_of_a_run_are_read_as_they_were_written():
     labels = Labels(FOLDER / "labels")
     for kind in (MasksDocument, ClustersDocument):
         before = {k: v for k, v in written[kind.stage]["document"].items() if k not in ("plan", "schema_version")}
-        assert json_values(labels.document(kind)) == before
+        config = json_values(labels.document(kind))["config"]
+        later = {name: config.pop(name) for name in ("limit", "grow") if kind is ClustersDocument}
+        assert not any(part["enabled"] for part in later.values())
+        assert {**json_values(labels.document(kind)), "config": config} == before
         assert json_values(labels.metadata(kind.stage)) == written[kind.stage]["metadata"]
 
 
@@ -76,21 +79,46 @@ def test_a_run_folder_is_evaluated_shown_and_exported(root, out, tmp_path):
     assert label("report", out, root, "--dest", tmp_path / "page").exit_code == 0
 
 
-def test_a_finished_run_has_nothing_left_to_do(root, out, tmp_path):
+def test_labels_without_probability_say_so(root, out, tmp_path):
+    result = label("eval", out, root, "--json", tmp_path / "eval.json", "--parquet", tmp_path / "rows.parquet")
+    assert "the labels have no probability: an older version made them" in result.output
+    assert "does probability tell" not in result.output
+    (figures,) = json.loads((tmp_path / "eval.json").read_text())
+    assert (figures["probability"]["num_clusters"], figures["probability"]["ece"]) == (0, None)
+    rows = pq.read_table(tmp_path / "rows.parquet").to_pylist()
+    assert {(row["probability"], row["confidence"] is None) for row in rows if row["kind"] == "cluster"} == {
+        (None, False)
+    }
+    shown = json.loads(label("inspect", out, "0", "--json", "-").stdout)
+    assert [cluster["probability"] for cluster in shown["clusters"]] == [None, None]
+    label("export", out, root, "--to", "coco", "--dest", tmp_path / "coco")
+    exported = json.loads(next((tmp_path / "coco").glob("*.json")).read_text())
+    confidence = {
+        round(one.confidence, 4) for frame in map(Labels(out).labels, Labels(out).frame_ids()) for one in frame.clusters
+    }
+    assert {one["score"] for one in exported["annotations"]} <= confidence
+
+
+def test_finished_masks_stay_and_clusters_of_the_former_schema_are_not_mixed_with_new_ones(root, out, tmp_path):
     write_masks(NuScenes(root), tmp_path / "masks")
     before = {path: path.read_bytes() for path in out.rglob("*.parquet")}
-    result = label("run", root, "--out", out, "--semantics", "precomputed", "--masks-dir", tmp_path / "masks")
-    assert result.exit_code == 0, result.output
+    precomputed = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks")
+    assert label("masks", root, "--out", out, *precomputed).exit_code == 0
+    result = label("run", root, "--out", out, *precomputed)
+    assert result.exit_code == 2
+    assert "OUT001" in result.output
+    assert "schema_version: 2 -> 3" in result.output
     assert {path: path.read_bytes() for path in out.rglob("*.parquet")} == before
 
 
-def test_clusters_are_made_anew_from_its_masks_to_the_same_tables(root, tmp_path):
+def test_clusters_are_made_anew_from_its_masks_with_the_same_former_columns(root, tmp_path):
     result = label("clusters", root, "--out", tmp_path / "again", "--masks-from", FOLDER / "labels")
     assert result.exit_code == 0, result.output
     for name in ("points", "clusters", "frames"):
         for path in (FOLDER / "labels" / name).rglob("*.parquet"):
             again = tmp_path / "again" / path.relative_to(FOLDER / "labels")
-            assert pq.ParquetFile(again).read().equals(pq.ParquetFile(path).read()), path.name
+            former = pq.ParquetFile(path).read()
+            assert pq.ParquetFile(again).read().select(former.column_names).equals(former), path.name
 
 
 def test_a_noise_sweep_opens():

@@ -30,6 +30,7 @@ from pipelines.cli.options import (
 )
 from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
 from pipelines.cli.parameters import PATH, PluginName
+from pipelines.cli.probability import fit_probability
 from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
 from pointsam import __version__
@@ -286,7 +287,7 @@ def _pair(text: str) -> tuple[str, str]:
     return own, name
 
 
-for command in (explain, weights, list_plugins, noise, calibrate, synth, demo):
+for command in (explain, weights, list_plugins, fit_probability, noise, calibrate, synth, demo):
     main.add_command(command)
 
 

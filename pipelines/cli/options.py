@@ -124,7 +124,14 @@ ROOT_OPTIONS = (
     click.option("--device", default="cpu", show_default=True, help="Device of the networks: cpu, cuda or cuda:1."),
 )
 """Options of `mixsup-train`."""
-CLUSTERS_OPTIONS = (click.option("--no-sar", is_flag=True, help="Disable separability-aware refinement."),)
+CLUSTERS_OPTIONS = (
+    click.option("--no-sar", is_flag=True, help="Disable separability-aware refinement."),
+    click.option(
+        "--probability",
+        type=PATH,
+        help="File of pointsam-label fit-probability (docs/probability.md).  [default: the one in the package]",
+    ),
+)
 
 
 class ReadingOptions(TypedDict, total=False):
@@ -175,6 +182,7 @@ class RunOptions(_Run, total=False):
     weights: Path | None
     accepted: tuple[str, ...]
     no_sar: bool
+    probability: Path | None
     masks_from: Path | None
 
 
@@ -294,4 +302,5 @@ def request_of(options: RunOptions) -> Request:
         weights=options.get("weights"),
         accepted=tuple(sorted(set(options.get("accepted", ())))),
         masks_from=options.get("masks_from"),
+        probability=options.get("probability"),
     )

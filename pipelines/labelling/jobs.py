@@ -28,6 +28,7 @@ from pointsam.base.runtime import require_device
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import SemanticsContext, result_files, semantics_plugin, semantics_sha256, survey_semantics
 from pointsam.semantics.mapping import default_mapping, load_mapping, unmapped_notices
+from pointsam.stages.probability import BUNDLED, read_probability
 from pointsam.store.document import Shard, ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
@@ -135,6 +136,7 @@ def run_clusters(request: Request) -> Summary:
     """Run the 3D stage: clusters of every frame of the pending shards, from stored masks."""
     data, config = read_as_in(request.masks_folder, request.data), request.config.clusters
     masks, dataset = open_masks(request.masks_folder, data)
+    probability = read_probability(request.probability or BUNDLED)
     document = ClustersDocument(
         tool_version=__version__,
         recipe=request.config.recipe,
@@ -142,18 +144,20 @@ def run_clusters(request: Request) -> Summary:
         taxonomy=masks.taxonomy,
         masks_key=masks.key,
         config=config,
+        probability_sha256=probability.sha256,
         **data.calibration(),
     )
     frames = request.selection.of_masks(masks.labels, dataset)
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
-    weights, perturbation = masks.document.weights_sha256, masks.perturbation_with(data.noise)
+    weights = {**masks.document.weights_sha256, "probability": probability.sha256}
+    perturbation = masks.perturbation_with(data.noise)
     run, metadata = begin(request.out, frames, document, weights, perturbation, data.root)
     work = pending_work(run, request.execution, dataset, masks.labels)
     return drive(
         run,
         request.execution,
         work,
-        partial(ClusterWorker, data, config, request.masks_folder, work.again),
+        partial(ClusterWorker, data, config, request.masks_folder, probability.model, work.again),
         whole_frame,
         lambda rows: {
             "frames": frames_table([row.frame for row in rows], metadata),

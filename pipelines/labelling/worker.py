@@ -24,6 +24,7 @@ from pointsam.masks.base import Segmenter
 from pointsam.semantics import load_semantics, result_files
 from pointsam.semantics.base import SemanticModel
 from pointsam.stages.frame import frame_labels, image_masks
+from pointsam.stages.probability import ProbabilityModel
 from pointsam.stages.prompt import prompt_cloud
 from pointsam.stages.recipes import ClustersConfig, MasksConfig
 from pointsam.store.sources import MASKS, UNREAD, digests_of, masks_digest, of_sweeps
@@ -37,7 +38,6 @@ from pointsam.types import (
     ImageMasks,
     InstanceMap,
     Masks,
-    PointLabels,
 )
 
 
@@ -162,15 +162,22 @@ class ClusterWorker:
         data: the data set.
         config: configuration of the stage.
         masks_folder: output folder with the masks.
+        probability: gives the clusters their probability.
         again: frames that are labelled again. Their sweeps may have changed if the masks do not depend on them.
     """
 
     def __init__(
-        self, data: DataSpec, config: ClustersConfig, masks_folder: Path, again: frozenset[str] = frozenset()
+        self,
+        data: DataSpec,
+        config: ClustersConfig,
+        masks_folder: Path,
+        probability: ProbabilityModel,
+        again: frozenset[str] = frozenset(),
     ) -> None:
         self.dataset: Dataset = data.open()
         self.config = config
         self.masks = StoredMasks(masks_folder)
+        self.probability = probability
         self.again = again
 
     def __call__(self, task: Task) -> TaskResult[FrameLabels]:
@@ -188,14 +195,15 @@ class ClusterWorker:
             def painted(camera: str) -> InstanceMap:
                 return self.masks.painted(images[camera], self.config)
 
-            return frame_labels(frame, points, images, painted, self.masks.taxonomy, self.config, stopwatch)
+            return frame_labels(
+                frame, points, images, painted, self.masks.taxonomy, self.config, stopwatch, self.probability
+            )
 
         def failed(error: PointSamError) -> FrameLabels:
             row = FrameRow(
                 task.frame_id, self.dataset.scene(task.frame_id), 0, 0, 0, "failed", error.code, error.message, ""
             )
-            none = np.zeros(0, np.uint8)
-            return FrameLabels(row, PointLabels.empty(0), none, none, ())
+            return FrameLabels.empty(row)
 
         return guarded(work, failed, task, stopwatch, sources)
 

@@ -7,8 +7,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import OpenedRun, open_run
 from pipelines.review.eval_set import eval_set
@@ -28,7 +26,7 @@ from pointsam.evaluate.quality import unfinished_notes
 from pointsam.export.base import Exported, Format, Stream
 from pointsam.export.classes import Renaming
 from pointsam.export.frame import ExportFrame, Files
-from pointsam.types import FrameLabels, PointLabels
+from pointsam.types import FrameLabels
 
 _NAME_HINT = "change the frame's token or id in the data set, or --eval-set: file names are made from these"
 
@@ -247,8 +245,7 @@ def _item(number: int, one: _Chosen, run: OpenedRun, renaming: Renaming) -> Expo
 
 
 def _without_objects(found: FrameLabels, num_points: int) -> FrameLabels:
-    none = np.zeros(num_points, dtype=np.uint8)
-    return FrameLabels(replace(found.frame, num_points=num_points), PointLabels.empty(num_points), none, none, ())
+    return FrameLabels.empty(replace(found.frame, num_points=num_points))
 
 
 def _named(dest: Path, files: Files) -> list[tuple[Path, bytes]]:

@@ -14,7 +14,7 @@ from pipelines.review.parts import read_parts
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import write_together
 from pointsam.base.remote import DataPath
-from pointsam.base.tables import text_table
+from pointsam.base.tables import text_table, without_nan
 from pointsam.base.terminal import visible_line
 from pointsam.base.words import counted
 from pointsam.store.reader import Labels
@@ -37,8 +37,9 @@ class FrameSummary:
         return self.found.frame.frame_id
 
     def as_dict(self) -> dict[str, object]:
-        """For --json."""
-        return {**asdict(self.found.frame), "clusters": [asdict(cluster) for cluster in self.found.clusters]}
+        """For --json, with null for what labels of 0.1.0 lack."""
+        clusters = [asdict(cluster) for cluster in self.found.clusters]
+        return without_nan({**asdict(self.found.frame), "clusters": clusters})
 
     def text(self) -> str:
         """For the terminal."""
@@ -48,16 +49,17 @@ class FrameSummary:
         if frame.status != "ok":
             return f"{head}\nquarantined: [{frame.error_code}] {frame.error}"
         seen = int((self.found.views > 0).sum())
-        header = ("id", "class", "points", "cut", "range m", "size m", "conf", "pred IoU", "share", "masks")
+        header = ("id", "class", "points", "cut", "grown", "range m", "size m", "prob", "pred IoU", "share", "masks")
         rows = [
             (
                 c.cluster_id,
                 c.class_name,
                 c.num_points,
                 c.num_points_cut,
+                c.num_points_grown,
                 f"{c.range_m:.1f}",
                 "x".join(f"{edge:.1f}" for edge in c.size_aabb_m),
-                c.confidence,
+                c.probability,
                 c.pred_iou,
                 c.class_share,
                 " ".join(f"{camera}:{n}" for camera, n in Counter(c.cameras).items()),
@@ -123,6 +125,7 @@ def draw_labels(
         parts.masks,
         parts.boxes,
         run.labels.taxonomy,
+        parts.found.grown,
     )
     content = io.BytesIO()
     picture.save(content, format="PNG")

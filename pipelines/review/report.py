@@ -25,6 +25,7 @@ from pointsam.base.files import page_bytes
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.tables import Table
+from pointsam.base.words import counted
 from pointsam.datasets.mapped import MappedDataset
 from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
@@ -48,12 +49,13 @@ _OUTCOMES = ("TP", "FP", "FN", "")
 
 @dataclass(frozen=True)
 class _Figure:
-    """A frame of the page: script NAME.js, one picture per camera, and NAME-above."""
+    """A frame of the page: script NAME.js, one picture per camera, NAME-above, and the number of grown points."""
 
     name: str
     why: str
     caption: str
     cameras: tuple[str, ...]
+    num_grown: int
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,7 @@ def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> 
             parts.masks.get(view.name, ()),
             taxonomy,
             width,
+            parts.found.grown,
         )
         pictures.append(_picture(folder, f"{name}-{view.name}", picture))
     above = draw_bev(
@@ -202,10 +205,13 @@ def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> 
         parts.frame.sweep.ego_SE3_lidar,
         taxonomy,
         _BEV_PX,
+        parts.found.grown,
     )
     _picture(folder, f"{name}-above", above)
-    caption = " ".join(part for part in (parts.frame.scene, frame_id, why) if part)
-    return _Figure(name, why, caption, tuple(pictures))
+    num_grown = int(parts.found.grown.sum())
+    added = f"({counted(num_grown, 'point')} added by growth: pale)" if num_grown else ""
+    caption = " ".join(part for part in (parts.frame.scene, frame_id, why, added) if part)
+    return _Figure(name, why, caption, tuple(pictures), num_grown)
 
 
 def _picture(folder: Path, name: str, picture: Image.Image) -> str:
@@ -264,7 +270,7 @@ def _page(
         version=__version__,
         good=good,
         figures=figures,
-        colours=["cluster", "class"] if report is None else ["cluster", "class", "outcome"],
+        colours=["cluster", "class", "growth", *([] if report is None else ["outcome"])],
         charts="" if report is None else _charts(report),
         tables=tables if masks is None else [*tables, masks],
         notes="\n".join([*(unfinished_notes(labels.unfinished()) if report is None else ()), *notes]),
@@ -301,7 +307,10 @@ def _charts(report: FolderQuality) -> Markup:
                 ("recall", [one.objects.recall for one in bins]),
             )
             charts.append(bar_chart(f"by {dimension}", names, series))
-    found = report.quality.confidence
-    points = [(one.mean_confidence, one.share_right) for one in found.bins]
-    charts.append(line_chart("fraction of right clusters by confidence", (("right", points),), diagonal=True))
+    curves = [
+        (name, [(one.mean_confidence, one.share_right) for one in found.bins])
+        for name, found in (("probability", report.quality.probability), ("confidence", report.quality.confidence))
+        if found.num_clusters
+    ]
+    charts.append(line_chart("fraction of right clusters", curves, diagonal=True))
     return Markup("").join(charts)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipelines.robustness.cells import Cell, NoiseDocument
 from pointsam.base.errors import StoreError
 from pointsam.evaluate.bootstrap import FEWEST_SCENES
+from pointsam.evaluate.panoptic import panoptic_quality
 from pointsam.store.reader import Labels
 
 _PANOPTIC = ("tp", "fp", "fn", "iou_sum")
@@ -85,16 +86,6 @@ def read_counts(out: Path) -> Counts:
         raise StoreError("OUT004", f"{out}: every frame is quarantined", "correct the data, then --retry-failed")
     by_unit, by_object = (np.stack(list(part.values())) for part in (panoptic, objects))
     return Counts(cells, tuple(panoptic), by_unit, by_object, failed, num_frames, document.remask)
-
-
-def panoptic_quality(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(...) panoptic quality of (...,4,C) tp, fp, fn, iou_sum: mean over the classes that occur, NaN if none does."""
-    tp, fp, fn, iou = np.moveaxis(counts, -2, 0)
-    weight = tp + (fp + fn) / 2
-    counted = (weight > 0).sum(axis=-1)
-    total = (iou / np.where(weight > 0, weight, 1)).sum(axis=-1)
-    quality: NDArray[np.float64] = np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
-    return quality
 
 
 def cell_table(counts: Counts) -> pa.Table:

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.robustness.cells import KINDS, Cell
-from pipelines.robustness.counts import Counts, panoptic_quality
+from pipelines.robustness.counts import Counts
 from pointsam.base.seeding import generator
 from pointsam.evaluate.bootstrap import times_drawn
+from pointsam.evaluate.panoptic import panoptic_quality
 
 _DRAWS = 1000
 """Number of bootstrap draws."""

@@ -12,9 +12,9 @@ from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
 from pointsam.evaluate.agnostic import AgnosticAccumulator, AgnosticQuality, best_iou
 from pointsam.evaluate.attributes import dimensions, members_of
-from pointsam.evaluate.confidence import ConfidenceAccumulator, ConfidenceQuality
 from pointsam.evaluate.overlap import Overlaps, overlaps
 from pointsam.evaluate.panoptic import PanopticAccumulator, PanopticQuality, match
+from pointsam.evaluate.reliability import Reliability, ReliabilityAccumulator
 from pointsam.evaluate.semantic import SemanticAccumulator, SemanticQuality
 from pointsam.evaluate.slices import BinQuality, Members, SliceAccumulator
 from pointsam.taxonomy import Taxonomy
@@ -30,7 +30,8 @@ class Quality:
     panoptic: PanopticQuality
     agnostic: AgnosticQuality
     semantic: SemanticQuality
-    confidence: ConfidenceQuality
+    confidence: Reliability
+    probability: Reliability
     bins: tuple[BinQuality, ...]
 
 
@@ -47,7 +48,8 @@ class FrameVerdict:
         matched_clusters: (P,) bool, matched clusters of panoptic quality.
         missed: (T,) bool, true segments that count as FN.
         false_alarm: (P,) bool, clusters that count as FP.
-        confidence: (P,) confidence of the clusters.
+        confidence, probability: (P,) of the clusters; NaN without a probability.
+        num_grown: (P,) number of points that growth added to them, void ones included.
         members: bins of the segments, by dimension.
         bins: names of the bins, by dimension.
         class_names: class names by class_id.
@@ -62,13 +64,15 @@ class FrameVerdict:
     missed: NDArray[np.bool_]
     false_alarm: NDArray[np.bool_]
     confidence: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    num_grown: NDArray[np.int64]
     members: dict[str, Members]
     bins: dict[str, tuple[str, ...]]
     class_names: tuple[str, ...]
 
 
 class Judge:
-    """Sums over the frames of a folder; its memory grows by 16 bytes per cluster.
+    """Sums over the frames of a folder; its memory grows by 32 bytes per cluster.
 
     Args:
         dataset: data set with sweeps, cameras and boxes.
@@ -80,7 +84,8 @@ class Judge:
         self._dataset, self._taxonomy, self._cameras = dataset, taxonomy, cameras
         self._panoptic = PanopticAccumulator(taxonomy, MIN_POINTS_PANOPTIC)
         self._agnostic = AgnosticAccumulator(taxonomy, MIN_POINTS_OBJECTS)
-        self._semantic, self._confidence = SemanticAccumulator(taxonomy), ConfidenceAccumulator()
+        self._semantic = SemanticAccumulator(taxonomy)
+        self._confidence, self._probability = ReliabilityAccumulator(), ReliabilityAccumulator()
         self._dimensions = dimensions(cameras, dataset.visibility_levels)
         self._bins = SliceAccumulator(taxonomy, self._dimensions, MIN_POINTS_PANOPTIC, MIN_POINTS_OBJECTS)
 
@@ -114,7 +119,9 @@ class Judge:
         self._bins.add(seen, members)
         verdict = self._verdict(frame_id, seen, found, members)
         large = seen.pred_size >= MIN_POINTS_OBJECTS
-        self._confidence.add(verdict.confidence[large], verdict.cluster_iou[large])
+        iou, scene = verdict.cluster_iou[large], found.frame.scene
+        self._confidence.add(verdict.confidence[large], iou, scene)
+        self._probability.add(verdict.probability[large], iou, scene)
         return verdict
 
     def result(self) -> Quality:
@@ -124,6 +131,7 @@ class Judge:
             self._agnostic.result(),
             self._semantic.result(),
             self._confidence.result(),
+            self._probability.result(),
             self._bins.result(),
         )
 
@@ -133,7 +141,11 @@ class Judge:
         matched_objects, matched_clusters = np.zeros(len(object_iou), bool), np.zeros(len(cluster_iou), bool)
         matched_objects[seen.true_index[outcome.pair]] = True
         matched_clusters[seen.pred_index[outcome.pair]] = True
-        confidence = np.array([cluster.confidence for cluster in found.clusters], dtype=np.float64)
+        confidence, probability = (
+            np.array([getattr(cluster, name) for cluster in found.clusters], dtype=np.float64)
+            for name in ("confidence", "probability")
+        )
+        num_grown = np.array([cluster.num_points_grown for cluster in found.clusters], dtype=np.int64)
         return FrameVerdict(
             frame_id,
             seen,
@@ -144,6 +156,8 @@ class Judge:
             outcome.missed,
             outcome.false_alarm,
             confidence[seen.pred_id],
+            probability[seen.pred_id],
+            num_grown[seen.pred_id],
             members,
             self._dimensions,
             self._taxonomy.names,

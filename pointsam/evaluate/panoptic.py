@@ -151,6 +151,16 @@ def mean_counted(ratios: Iterable[float]) -> float:
     return sum(counted) / len(counted) if counted else math.nan
 
 
+def panoptic_quality(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(...) panoptic quality of (...,4,C) tp, fp, fn, iou_sum: mean over the classes that occur, NaN if none does."""
+    tp, fp, fn, iou = np.moveaxis(counts, -2, 0)
+    weight = tp + (fp + fn) / 2
+    counted = (weight > 0).sum(axis=-1)
+    total = (iou / np.where(weight > 0, weight, 1)).sum(axis=-1)
+    quality: NDArray[np.float64] = np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
+    return quality
+
+
 def class_quality(name: str, counts: NDArray[np.int64], iou_sum: float) -> ClassQuality:
     """Metrics of one class.
 

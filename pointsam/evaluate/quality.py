@@ -9,6 +9,7 @@ from pathlib import Path
 from pointsam.base.tables import Table, format_value, without_nan
 from pointsam.base.words import counted
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC, Quality
+from pointsam.evaluate.reliability import Reliability
 
 _RATIOS = ("PQ", "SQ", "RQ")
 _OBJECTS = ("objects", "IoU", "recall", "precision")
@@ -54,7 +55,11 @@ class FolderQuality:
 
     def tables(self) -> list[Table]:
         """All tables, the most important first."""
-        return [self._classes(), self._bins(), self._confidence()]
+        return [
+            self._classes(),
+            self._bins(),
+            *(_reliability(name, found) for name, found in self._reliabilities() if found.num_clusters),
+        ]
 
     def text(self) -> str:
         """Text for the terminal."""
@@ -67,6 +72,11 @@ class FolderQuality:
     def notes(self) -> list[str]:
         """Notes on frames that were not scored."""
         notes = []
+        if self.quality.confidence.num_clusters > self.quality.probability.num_clusters:
+            notes.append(
+                "the labels have no probability: an older version made them. Make the clusters again: "
+                "pointsam-label clusters DATA --out NEW --masks-from OUT"
+            )
         if self.failed:
             notes.append(f"not scored: {counted(self.failed, 'quarantined frame')}")
         if self.without_truth:
@@ -82,6 +92,9 @@ class FolderQuality:
                 "frames with objects, or check the calibration (pointsam-label check)"
             )
         return [*notes, *unfinished_notes(self.unfinished), *self.truth_notes]
+
+    def _reliabilities(self) -> list[tuple[str, Reliability]]:
+        return [("confidence", self.quality.confidence), ("probability", self.quality.probability)]
 
     def _classes(self) -> Table:
         panoptic, agnostic, semantic = self.quality.panoptic, self.quality.agnostic, self.quality.semantic
@@ -113,19 +126,23 @@ class FolderQuality:
             rows.append((f"{one.dimension}: {one.bin}", *figures))
         return Table("by properties of the objects", ("bin", *_RATIOS, "TP", "FP", "FN", *_OBJECTS), rows)
 
-    def _confidence(self) -> Table:
-        found = self.quality.confidence
-        rows = [
-            (f"{b.low:.1f}-{b.high:.1f}", b.num_clusters, b.mean_confidence, b.mean_iou, b.share_right)
-            for b in found.bins
-            if b.num_clusters
-        ]
-        note = (
-            f"AUROC {format_value(found.auroc)}: probability that a right cluster is more confident than a wrong one; "
-            f"rank correlation with IoU {format_value(found.spearman)}; calibration error {format_value(found.ece)}"
-        )
-        header = ("confidence", "clusters", "mean", "IoU", "fraction right")
-        return Table("does confidence separate good clusters from bad ones?", header, rows, note)
+
+def _reliability(name: str, found: Reliability) -> Table:
+    """The table of a value of clusters."""
+    rows = [
+        (f"{b.low:.1f}-{b.high:.1f}", b.num_clusters, b.mean_confidence, b.mean_iou, b.share_right)
+        for b in found.bins
+        if b.num_clusters
+    ]
+    band = f"{format_value(found.ece_low)} to {format_value(found.ece_high)} over {found.unit}"
+    note = (
+        f"calibration error {format_value(found.ece)} ({band}; exact probabilities: {format_value(found.ece_chance)}); "
+        f"Brier score {format_value(found.brier)}\n"
+        f"AUROC {format_value(found.auroc)}: probability that a right cluster has a higher value than a wrong one; "
+        f"rank correlation with IoU {format_value(found.spearman)}"
+    )
+    header = (name, "clusters", "mean", "IoU", "fraction right")
+    return Table(f"does {name} tell right clusters from wrong ones?", header, rows, note)
 
 
 def unfinished_notes(unfinished: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +26,11 @@ _SCHEMA = pa.schema(
         ("best_iou", pa.float32()),
         ("outcome", pa.string()),  # TP, FP, FN; "" for an unmatched segment too small to count
         ("confidence", pa.float32()),
+        ("probability", pa.float32()),  # null in labels without it
         ("range", pa.string()),
         ("visibility", pa.string()),
         ("cameras", pa.list_(pa.string())),
+        ("num_points_grown", pa.int32()),  # of clusters
     ]
 )
 
@@ -53,18 +56,22 @@ class VerdictWriter:
                 "object",
                 (seen.true_id, seen.true_class, seen.true_size, verdict.object_iou),
                 of_objects,
-                [None] * len(seen.true_id),
+                ([None] * len(seen.true_id),) * 3,
                 "objects",
             ),
             (
                 "cluster",
                 (seen.pred_id, seen.pred_class, seen.pred_size, verdict.cluster_iou),
                 of_clusters,
-                verdict.confidence,
+                (
+                    verdict.confidence,
+                    [None if math.isnan(value) else value for value in verdict.probability.tolist()],
+                    verdict.num_grown,
+                ),
                 "clusters",
             ),
         )
-        for kind, (ids, classes, sizes, iou), outcome, confidence, side in sides:
+        for kind, (ids, classes, sizes, iou), outcome, (confidence, probability, num_grown), side in sides:
             count = len(ids)
             columns = [
                 [verdict.frame_id] * count,
@@ -75,9 +82,11 @@ class VerdictWriter:
                 iou,
                 outcome,
                 confidence,
+                probability,
                 _first(verdict, "range", side, count),
                 _first(verdict, "visibility", side, count),
                 _all(verdict, "camera", side, count),
+                num_grown,
             ]
             arrays = [pa.array(column, type=field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
             self._tables.append(pa.table(arrays, schema=_SCHEMA))

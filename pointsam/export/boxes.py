@@ -72,7 +72,7 @@ def kitti(item: ExportFrame) -> Files:
         alpha = float(np.arctan2(np.sin(rotation_y - np.arctan2(x, z)), np.cos(rotation_y - np.arctan2(x, z))))
         numbers = (alpha, left, top, right, bottom, height, width, length, x, y + height / 2, z, rotation_y)
         values = " ".join(f"{value:.2f}" for value in numbers)
-        lines.append(f"{KITTI_KINDS[cluster.class_name]} 0.00 3 {values} {cluster.confidence:.4f}\n")
+        lines.append(f"{KITTI_KINDS[cluster.class_name]} 0.00 3 {values} {cluster.exported_score:.4f}\n")
     return {f"label_2/{item.name}.txt": "".join(lines).encode()}
 
 
@@ -99,7 +99,7 @@ def nuscenes_rows(item: ExportFrame) -> list[_Result]:
                 "rotation": [w, x, y, z],
                 "velocity": [0.0, 0.0],
                 "detection_name": cluster.class_name,
-                "detection_score": cluster.confidence,
+                "detection_score": cluster.exported_score,
                 "attribute_name": "",
             }
         )

@@ -1,7 +1,8 @@
 """Point clouds with cluster and class: binary PLY and PCD, one file per frame.
 
 Layout
-    DEST/NAME.ply or DEST/NAME.pcd    x, y, z, intensity, cluster (int32, -1 = none), class (uint8, 255 = none), colour
+    DEST/NAME.ply or DEST/NAME.pcd    x, y, z, intensity, cluster (int32, -1 = none), class (uint8, 255 = none), grown
+                                      (uint8, 1 = added by growth), colour (paler where grown)
 """
 
 from __future__ import annotations
@@ -66,14 +67,15 @@ def _scalars(item: ExportFrame) -> dict[str, NDArray[np.generic]]:
         "intensity": item.points[:, 3].astype(np.float32),
         "cluster": labels.instance_id.astype(np.int32),
         "class": labels.class_id.astype(np.uint8),
+        "grown": item.found.grown.astype(np.uint8),
     }
 
 
 def _colours(item: ExportFrame) -> NDArray[np.uint8]:
-    ids = item.found.labels.instance_id
-    colours = np.broadcast_to(np.array(UNLABELLED, dtype=np.uint8), (len(ids), 3)).copy()
+    ids, grown = item.found.labels.instance_id, item.found.grown
+    colours: NDArray[np.uint8] = np.broadcast_to(np.array(UNLABELLED, dtype=np.uint8), (len(ids), 3)).copy()
     member = ids != NO_INSTANCE
-    colours[member] = cluster_colours(ids[member])
+    colours[member] = cluster_colours(ids[member], grown[member])
     return colours
 
 

@@ -48,7 +48,7 @@ def coco_rows(item: ExportFrame) -> _Images:
                         "area": int(crop.sum()),
                         "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
                         "iscrowd": 0,
-                        "score": round(cluster.confidence, 4),
+                        "score": round(cluster.exported_score, 4),
                         "cluster_id": cluster.cluster_id,
                         "pred_iou": round(float(row.masks.pred_iou[mask_id]), 4),
                         "stability": round(float(row.masks.stability[mask_id]), 4),

@@ -65,7 +65,7 @@ def mmdet3d_info(item: ExportFrame) -> dict[str, object]:
                 "bbox_3d": [round(float(value), _DIGITS) for value in row],
                 "bbox_label_3d": int(class_id),
                 "num_lidar_pts": cluster.num_points,
-                "score": round(cluster.confidence, _DIGITS),
+                "score": round(cluster.exported_score, _DIGITS),
             }
         )
     return {

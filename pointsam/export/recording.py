@@ -2,7 +2,7 @@
 
 Entities
     lidar                    frame of the key sweep; the time lines are `frame` (position in the run) and `time`
-    lidar/points             the points, coloured by cluster
+    lidar/points             the points, coloured by cluster, paler where growth added them
     lidar/fitted             boxes fitted to clusters, named by class and cluster
     lidar/true               ground-truth boxes, if there are any
     lidar/CAMERA             pose of the camera at its exposure, in the frame of the sweep
@@ -80,7 +80,7 @@ class Recording:
         xyz = item.points[:, :3]
         colours = np.full((len(xyz), 3), UNLABELLED, dtype=np.uint8)
         member = labels.instance_id != NO_INSTANCE
-        colours[member] = cluster_colours(labels.instance_id[member])
+        colours[member] = cluster_colours(labels.instance_id[member], item.found.grown[member])
         present = np.isfinite(xyz).all(axis=1)
         self._log("lidar/points", rr.Points3D(xyz[present], colors=colours[present], radii=0.04))
         names = [f"{cluster.class_name} {cluster.cluster_id}" for cluster in item.found.clusters]

@@ -75,6 +75,7 @@ def draw_bev(
     ego_SE3_lidar: SE3,
     taxonomy: Taxonomy,
     size_px: int,
+    grown: NDArray[np.bool_] | None = None,
 ) -> Image.Image:
     """Draw the bird's-eye view of a sweep.
 
@@ -85,6 +86,7 @@ def draw_bev(
         ego_SE3_lidar: mounting of the sensor.
         taxonomy: classes of the labels.
         size_px: side of the square picture.
+        grown: (N,) points that growth added, which are drawn paler; None for no point.
     """
     view = fit_view(xyz_lidar_m, labels, boxes, ego_SE3_lidar, size_px)
     uv_px = np.floor(np.nan_to_num(view.uv_px(xyz_lidar_m), nan=-1e6)).astype(np.int64)  # NaN: a row without position
@@ -94,7 +96,8 @@ def draw_bev(
     canvas = np.array(_rings(view))
     grey = np.broadcast_to(np.array(UNLABELLED, dtype=np.uint8), (len(labels), 3))
     paint_points(canvas, uv_px[~labelled], grey[~labelled], 0)
-    paint_points(canvas, uv_px[labelled], cluster_colours(labels.instance_id[labelled]), 1)
+    added = None if grown is None else grown[labelled]
+    paint_points(canvas, uv_px[labelled], cluster_colours(labels.instance_id[labelled], added), 1)
     picture = Image.fromarray(canvas)
     _draw_vehicle(picture, view)
     if boxes is not None:

@@ -40,6 +40,7 @@ def draw_frame(
     masks: Mapping[str, Sequence[ClassMask]],
     boxes: Boxes | None,
     taxonomy: Taxonomy,
+    grown: NDArray[np.bool_] | None = None,
 ) -> Image.Image:
     """Draw a frame.
 
@@ -51,6 +52,7 @@ def draw_frame(
         masks: masks of the full-size images with their classes, by camera name; cameras may be missing.
         boxes: ground-truth boxes, None if there are none.
         taxonomy: classes of masks and labels.
+        grown: (N,) points that growth added, which are drawn paler; None for no point.
 
     Returns:
         2400 px wide. Six surround cameras are arranged by direction, front above back; others are in the frame's order.
@@ -66,6 +68,7 @@ def draw_frame(
             masks.get(view.name, ()),
             taxonomy,
             WIDTH_PX // columns,
+            grown,
         )
         for view in shown
     ]
@@ -75,10 +78,11 @@ def draw_frame(
     for i, row in enumerate(rows):
         for j, tile in enumerate(row):
             picture.paste(tile, (j * (WIDTH_PX // columns), sum(heights[:i])))
-    bev = draw_bev(xyz_lidar_m, labels, boxes, frame.sweep.ego_SE3_lidar, taxonomy, BEV_PX)
+    bev = draw_bev(xyz_lidar_m, labels, boxes, frame.sweep.ego_SE3_lidar, taxonomy, BEV_PX, grown)
     picture.paste(bev, (0, sum(heights)))
-    lines = _legend(has_masks=any(masks.values()), has_boxes=boxes is not None)
-    panel = _draw_panel(frame, xyz_lidar_m, labels, boxes, taxonomy, lines, (WIDTH_PX - BEV_PX, BEV_PX))
+    num_grown = 0 if grown is None else int(grown.sum())
+    lines = _legend(has_masks=any(masks.values()), has_boxes=boxes is not None, num_grown=num_grown)
+    panel = _draw_panel(frame, xyz_lidar_m, labels, boxes, taxonomy, lines, (WIDTH_PX - BEV_PX, BEV_PX), grown)
     picture.paste(panel, (BEV_PX, sum(heights)))
     return picture
 
@@ -98,6 +102,7 @@ def _draw_panel(
     taxonomy: Taxonomy,
     legend: Sequence[str],
     size_px: tuple[int, int],
+    grown: NDArray[np.bool_] | None,
 ) -> Image.Image:
     """Name of the frame, legend, classes, and as many of the largest clusters as fit."""
     panel = Image.new("RGB", size_px, GROUND)
@@ -115,13 +120,21 @@ def _draw_panel(
         (cluster_rgb(cluster), (f"{name} {cluster}", f"{points:,}", f"{range_m:.0f} m"))
         for cluster, name, points, range_m in clusters
     ]
-    _draw_rows(draw, v + 22, ("cluster", "points", "range"), rows, size_px[1])
+    heading: tuple[str, ...] = ("cluster", "points", "range")
+    if grown is not None and grown.any():
+        added = np.bincount(labels.instance_id[grown], minlength=int(labels.instance_id.max()) + 1)
+        heading = (*heading, "grown")
+        rows = [(rgb, (*texts, f"{added[c[0]]:,}")) for (rgb, texts), c in zip(rows, clusters, strict=True)]
+    _draw_rows(draw, v + 22, heading, rows, size_px[1])
     return panel
 
 
-def _legend(has_masks: bool, has_boxes: bool) -> list[str]:
+def _legend(has_masks: bool, has_boxes: bool, num_grown: int) -> list[str]:
     """The lines of the legend for what the picture shows."""
-    return [*([_LEGEND_MASKS] if has_masks else []), *_LEGEND, *([_LEGEND_BOXES] if has_boxes else [])]
+    lines = [*([_LEGEND_MASKS] if has_masks else []), *_LEGEND]
+    if num_grown:
+        lines.append(f"Pale points: {num_grown:,} that no mask gave; growth added them.")
+    return [*lines, *([_LEGEND_BOXES] if has_boxes else [])]
 
 
 def _summary(clusters: Sequence[_ClusterRow], num_points: int, boxes: Boxes | None) -> str:
@@ -140,8 +153,8 @@ def _draw_rows(
     rows: Sequence[_TableRow],
     bottom: int,
 ) -> int:
-    """Draw rows of a colour and three texts below `v`; returns the coordinate of their end."""
-    columns = ((72, "la"), (520, "ra"), (680, "ra"))
+    """Draw rows of a colour and up to four texts below `v`; returns the coordinate of their end."""
+    columns = ((72, "la"), (520, "ra"), (680, "ra"), (820, "ra"))[: len(heading)]
     for (u, anchor), text in zip(columns, heading, strict=True):
         draw.text((u, v), text, font=font(20), fill=FAINT, anchor=anchor)
     v += _LINE_PX + 4

@@ -31,6 +31,7 @@ def draw_camera(
     masks: Sequence[ClassMask],
     taxonomy: Taxonomy,
     width_px: int,
+    grown: NDArray[np.bool_] | None = None,
 ) -> Image.Image:
     """Draw a camera.
 
@@ -42,6 +43,7 @@ def draw_camera(
         masks: masks to tint and outline in the colour of their class; small masks are drawn on top.
         taxonomy: classes of masks and labels.
         width_px: width of the picture; the aspect ratio is kept.
+        grown: (N,) points that growth added, which are drawn paler; None for no point.
     """
     height, width = image_rgb.shape[:2]
     scale = width_px / width
@@ -49,7 +51,7 @@ def draw_camera(
     canvas = np.array(Image.fromarray(image_rgb).resize(size, Image.Resampling.BILINEAR))
     _paint_masks(canvas, masks, (height, width))
     uv_px = np.floor((np.nan_to_num(projection.uv_px) + 0.5) * scale).astype(np.int64)
-    _paint_sweep(canvas, uv_px, projection, labels)
+    _paint_sweep(canvas, uv_px, projection, labels, grown)
 
     picture = Image.fromarray(canvas)
     shown = np.flatnonzero(projection.valid & (labels.instance_id != NO_INSTANCE))
@@ -74,7 +76,11 @@ def _paint_masks(canvas: NDArray[np.uint8], masks: Sequence[ClassMask], full_siz
 
 
 def _paint_sweep(
-    canvas: NDArray[np.uint8], uv_px: NDArray[np.int64], projection: Projection, labels: PointLabels
+    canvas: NDArray[np.uint8],
+    uv_px: NDArray[np.int64],
+    projection: Projection,
+    labels: PointLabels,
+    grown: NDArray[np.bool_] | None,
 ) -> None:
     labelled = labels.instance_id != NO_INSTANCE
     rest = np.flatnonzero(projection.valid & ~labelled)
@@ -83,7 +89,8 @@ def _paint_sweep(
     shown = shown[np.argsort(-projection.depth_m[shown], kind="stable")]  # near points cover far ones
     # A dark rim keeps a point visible on a car of its own colour.
     paint_points(canvas, uv_px[shown], np.zeros((len(shown), 3), dtype=np.uint8), 2, opacity=0.5)
-    paint_points(canvas, uv_px[shown], cluster_colours(labels.instance_id[shown]), 1)
+    colours = cluster_colours(labels.instance_id[shown], None if grown is None else grown[shown])
+    paint_points(canvas, uv_px[shown], colours, 1)
 
 
 def _decoded(mask: NDArray[np.bool_] | bytes, size: tuple[int, int]) -> NDArray[np.bool_]:

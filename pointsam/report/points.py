@@ -11,6 +11,8 @@ from pointsam.taxonomy import Taxonomy
 from pointsam.types import PointLabels
 
 _TAG_GAP_PX = 5
+_PALE = 0.6
+"""Share of white in the colour of a point that growth added."""
 
 
 def paint_points(
@@ -36,11 +38,18 @@ def paint_points(
     canvas[v, u] = (below + colour[inside] * opacity).astype(np.uint8)
 
 
-def cluster_colours(cluster_id: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """(K,3) uint8 colour of each point's cluster."""
+def cluster_colours(cluster_id: NDArray[np.int32], grown: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """(K,3) uint8 colour of each point's cluster, paler for points that growth added.
+
+    Args:
+        cluster_id: (K,) cluster of each point.
+        grown: (K,) whether growth added the point; None for no point.
+    """
     unique, index = np.unique(cluster_id, return_inverse=True)
     table: NDArray[np.uint8] = np.array([cluster_rgb(int(one)) for one in unique], dtype=np.uint8).reshape(-1, 3)
     colours: NDArray[np.uint8] = table[index.reshape(-1)]
+    if grown is not None:
+        colours[grown] = (colours[grown] + (255.0 - colours[grown]) * _PALE).astype(np.uint8)
     return colours
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -45,6 +46,7 @@ def frame_script(
     data: dict[str, object] = {
         "xyz": _packed(centimetres),
         "cluster": _packed(found.labels.instance_id[present]),
+        "grown": _packed_bits(found.grown[present]) if found.grown.any() else None,
         "object": None if objects is None else _packed(objects[0][present]),
         "objects": None if objects is None else list(objects[1]),
         "clusters": [_row(cluster, outcomes) for cluster in found.clusters],
@@ -60,6 +62,7 @@ def _row(cluster: Cluster, outcomes: Mapping[int, tuple[str, float]] | None) -> 
         "class": cluster.class_name,
         "points": cluster.num_points,
         "cut": cluster.num_points_cut,
+        "grown": cluster.num_points_grown,
         "range_m": round(cluster.range_m, 2),
         "size_m": [round(edge, 2) for edge in cluster.size_aabb_m],
         "sources": [f"{camera} mask {mask}" for camera, mask in zip(cluster.cameras, cluster.mask_ids, strict=True)],
@@ -67,12 +70,18 @@ def _row(cluster: Cluster, outcomes: Mapping[int, tuple[str, float]] | None) -> 
         "stability": round(cluster.stability, 3),
         "class_share": round(cluster.class_share, 3),
         "confidence": round(cluster.confidence, 3),
+        "probability": None if math.isnan(cluster.probability) else round(cluster.probability, 3),
         "colour": cluster_rgb(cluster.cluster_id),
     }
     if outcomes is not None:
         outcome, best_iou = outcomes.get(cluster.cluster_id, ("", 0.0))
         row |= {"outcome": outcome, "best_iou": round(best_iou, 3)}
     return row
+
+
+def _packed_bits(values: NDArray[np.bool_]) -> str:
+    """Eight values a byte, the first in the lowest bit."""
+    return base64.b64encode(np.packbits(values, bitorder="little").tobytes()).decode()
 
 
 def _packed(values: AnyArray) -> str:

@@ -1,1 +1,1 @@
-"""The steps of the method, one pure function per file: prompt, paint, lift, refine, merge, trim, summarize."""
+"""The steps of the method, one pure function per file, in the order of `pointsam.stages.frame`."""

@@ -272,6 +272,21 @@ def linked_components(xyz_m: _Floats, range_link_m: _Floats, group: _Ints, group
     return out
 
 
+def components(xyz_m: _Floats, link_m: _Floats) -> _Ints:
+    """Connected components of the graph that links two points closer than the larger of their link distances.
+
+    Args:
+        xyz_m: (N,D) finite positions in metres.
+        link_m: (N,) >= 0, link distance of each point in metres.
+
+    Returns:
+        (N,) component of each point, numbered from 0 in no particular order.
+    """
+    one = Groups(np.zeros(1), np.zeros(1, dtype=np.int64), lambda g, _: np.ones(len(g), dtype=np.bool_))
+    component = linked_components(xyz_m, link_m, np.zeros(len(xyz_m), dtype=np.int64), one)
+    return np.asarray(np.unique(component, return_inverse=True)[1])
+
+
 def _floor2(voxels: _Voxels, groups: Groups, i: _Ints, j: _Ints) -> _Floats:
     floor = np.minimum(groups.floor_m[voxels.group[i]], groups.floor_m[voxels.group[j]])
     return np.asarray(floor * floor)

@@ -15,9 +15,12 @@ from pointsam.base.seeding import generator
 from pointsam.masks.base import Segmenter
 from pointsam.semantics.base import SemanticModel
 from pointsam.semantics.riders import ride
+from pointsam.stages.grow import grow
 from pointsam.stages.lift import lift
+from pointsam.stages.limit import limit
 from pointsam.stages.merge import merge
 from pointsam.stages.paint import paint, semantic_map
+from pointsam.stages.probability import ProbabilityModel, with_probability
 from pointsam.stages.prompt import prompt
 from pointsam.stages.recipes import ClustersConfig, MasksConfig
 from pointsam.stages.refine import refine
@@ -134,6 +137,7 @@ def frame_labels(
     taxonomy: Taxonomy,
     config: ClustersConfig,
     stopwatch: Stopwatch,
+    model: ProbabilityModel | None = None,
 ) -> FrameLabels:
     """Clusters of one frame from the masks of its images.
 
@@ -145,10 +149,11 @@ def frame_labels(
             needs to be in memory.
         taxonomy: the run's classes.
         config: options of the 3D stage.
-        stopwatch: measures paint, lift, refine, merge, trim and summarize in seconds.
+        stopwatch: measures paint, lift, refine, merge, trim, grow and summarize in seconds.
+        model: gives the clusters their probability; None for the one in the package.
     """
     lifted = lifted_labels(frame, points, images, painted, config, stopwatch)
-    return refined_labels(frame, points, lifted, taxonomy, config, stopwatch)
+    return refined_labels(frame, points, lifted, taxonomy, config, stopwatch, model)
 
 
 def lifted_labels(
@@ -192,8 +197,9 @@ def refined_labels(
     taxonomy: Taxonomy,
     config: ClustersConfig,
     stopwatch: Stopwatch,
+    model: ProbabilityModel | None = None,
 ) -> FrameLabels:
-    """The second half of `frame_labels`: refine the labels of each camera, merge them, and refine again.
+    """The second half of `frame_labels`: refine the labels of each camera, merge them, refine again, and grow.
 
     Ranges are measured from the reference LiDAR. The link distance uses the widest ring gap of all sweeps, so that
     objects which only the coarsest LiDAR sees are not split between its rings.
@@ -210,8 +216,11 @@ def refined_labels(
         refined = refine(xyz_lidar_m, merged.labels, taxonomy, config.refine, merged.cameras, ring_gap_rad)
     with stopwatch("trim"):
         refined = trim(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.trim)
+    with stopwatch("grow"):
+        refined = limit(xyz_lidar_m, refined, taxonomy, config.limit)
+        refined, grown = grow(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.grow)
     with stopwatch("summarize"):
-        found, clusters = summarize(xyz_lidar_m, refined, lifted.evidence, taxonomy)
+        found, clusters = summarize(xyz_lidar_m, refined, lifted.evidence, taxonomy, grown)
     summary = FrameRow(
         frame_id=frame.frame_id,
         scene=frame.scene,
@@ -220,7 +229,9 @@ def refined_labels(
         num_clusters=len(clusters),
         calibration_hash=calibration_hash(frame),
     )
-    return FrameLabels(summary, found, lifted.views, lifted.covered, clusters)
+    whole = FrameLabels(summary, found, lifted.views, lifted.covered, grown, clusters)
+    with stopwatch("summarize"):
+        return with_probability(whole, taxonomy, model)
 
 
 def calibration_hash(frame: Frame) -> str:

@@ -11,13 +11,15 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Literal
 
 from pointsam.base.config import assign, parse, require_finite
-from pointsam.base.document import json_object
+from pointsam.base.document import OPTIONAL, json_object
 from pointsam.base.errors import SchemaError
 from pointsam.base.plugins import plugins
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import semantics_plugin
 from pointsam.semantics.riders import RiderConfig
+from pointsam.stages.grow import GrowConfig
 from pointsam.stages.lift import LiftConfig
+from pointsam.stages.limit import LimitConfig
 from pointsam.stages.merge import MergeConfig
 from pointsam.stages.paint import PaintConfig
 from pointsam.stages.prompt import PromptConfig
@@ -162,6 +164,8 @@ class ClustersConfig:
     refine: RefineConfig = RefineConfig()
     merge: MergeConfig = MergeConfig()
     trim: TrimConfig = TrimConfig()
+    limit: LimitConfig = field(default=LimitConfig(), metadata=OPTIONAL)
+    grow: GrowConfig = field(default=GrowConfig(), metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)
@@ -208,6 +212,8 @@ def default() -> LabelConfig:
             merge=replace(base.clusters.merge, rule="order_free"),
             lift=replace(base.clusters.lift, occlusion=True),
             trim=TrimConfig(enabled=True),
+            limit=LimitConfig(enabled=True),
+            grow=GrowConfig(enabled=True),
         ),
     )
 

@@ -36,23 +36,28 @@ class CameraEvidence:
 
 
 def summarize(
-    xyz_lidar_m: NDArray[np.float32], labels: PointLabels, evidence: Sequence[CameraEvidence], taxonomy: Taxonomy
+    xyz_lidar_m: NDArray[np.float32],
+    labels: PointLabels,
+    evidence: Sequence[CameraEvidence],
+    taxonomy: Taxonomy,
+    grown: NDArray[np.bool_] | None = None,
 ) -> tuple[PointLabels, tuple[Cluster, ...]]:
     """Number the objects canonically and describe each of them.
 
-    A mask contributes to a cluster if it contains at least one of its points. It is a main mask of the cluster with
+    The extent is that of all points. Sources and scores are those of the points that masks gave, without grown ones. A
+    mask contributes to a cluster if it contains at least one of these points. It is a main mask of the cluster with
     most of its points (of equal numbers, the larger cluster), so that a mask which only touches a neighbouring object
     does not count for the points which that object lost. `num_points_cut` is the number of points of a cluster's main
-    masks that are now background, each counted once. `confidence` is the geometric mean of four values, so it is 0 if
-    any of them is: the semantic score and the predicted IoU of the contributing masks (means weighted by points, the
-    latter clipped to 1), the class share, and the fraction of points kept,
-    num_points / (num_points + num_points_cut).
+    masks that were background before growth, each counted once. `confidence` is the geometric mean of four values, so
+    it is 0 if any of them is: the semantic score and the predicted IoU of the contributing masks (means weighted by
+    points, the latter clipped to 1), the class share, and the fraction of points kept before growth.
 
     Args:
         xyz_lidar_m: (N,3) points of the key sweep, metres.
         labels: (N,) final labels.
         evidence: evidence from each camera, in the frame's order.
         taxonomy: the run's classes.
+        grown: (N,) bool, points that growth added to their cluster; None for no point.
 
     Returns:
         the same partition with canonical ids, and one `Cluster` per id. Its masks are in camera order, within a camera
@@ -63,13 +68,14 @@ def summarize(
 
     Source: the label contract (docs/labels.md).
     """
-    for name, count in [("labels", len(labels)), *((e.camera, len(e.lifted)) for e in evidence)]:
+    grown = np.zeros(len(labels), dtype=np.bool_) if grown is None else grown
+    for name, count in [("labels", len(labels)), ("grown", len(grown)), *((e.camera, len(e.lifted)) for e in evidence)]:
         if count != len(xyz_lidar_m):
             raise SchemaError(
                 "SCH003", f"{name}: {count} labels for {len(xyz_lidar_m)} points", "pass labels of this sweep"
             )
     numbered = PointLabels(canonical_ids(labels.instance_id), labels.class_id)
-    claims = _Claims(numbered, evidence)
+    claims = _Claims(np.where(grown, NO_INSTANCE, numbered.instance_id), evidence)
     held = np.flatnonzero(numbered.instance_id != NO_INSTANCE)
     order = held[np.argsort(numbered.instance_id[held], kind="stable")]
     starts = np.flatnonzero(np.diff(numbered.instance_id[order], prepend=NO_INSTANCE))
@@ -78,7 +84,7 @@ def summarize(
         class_id = int(numbered.class_id[members[0]])
         extent = _extent(xyz_lidar_m[members].astype(np.float64))
         cluster = Cluster(cluster_id, class_id, taxonomy.names[class_id], len(members), *extent)
-        clusters.append(claims.explain(cluster))
+        clusters.append(claims.explain(replace(cluster, num_points_grown=int(grown[members].sum()))))
     return numbered, tuple(clusters)
 
 
@@ -101,9 +107,9 @@ def _extent(xyz_m: NDArray[np.float64]) -> tuple[_Xyz, _Xyz, float, float]:
 class _Claims:
     """Number of points that each cluster shares with each mask, and that refinement removed."""
 
-    def __init__(self, labels: PointLabels, evidence: Sequence[CameraEvidence]) -> None:
+    def __init__(self, instance_id: NDArray[np.int32], evidence: Sequence[CameraEvidence]) -> None:
         self.cameras = [e.camera for e in evidence]
-        num_clusters = int(labels.instance_id.max(initial=NO_INSTANCE)) + 1
+        num_clusters = int(instance_id.max(initial=NO_INSTANCE)) + 1
         offsets = np.cumsum([0, *(len(e.mask_id) for e in evidence)])
         self.camera = np.repeat(np.arange(len(evidence)), np.diff(offsets))
         self.mask_id, self.pred_iou, self.stability, self.score = (
@@ -117,11 +123,11 @@ class _Claims:
         for e, offset in zip(evidence, offsets, strict=False):
             point = np.flatnonzero(e.lifted.instance_id != NO_INSTANCE)
             mask = e.lifted.instance_id[point] + offset
-            cluster = labels.instance_id[point]
+            cluster = instance_id[point]
             self.class_id[mask] = e.lifted.class_id[point]
             np.add.at(self.shared, (mask, cluster), 1)
             cut.append((mask[cluster == NO_INSTANCE], point[cluster == NO_INSTANCE]))
-        self.num_cut = self._cut(cut, len(labels), num_clusters)
+        self.num_cut = self._cut(cut, len(instance_id), num_clusters)
 
     def _cut(
         self, cut: list[tuple[NDArray[np.int64], NDArray[np.int64]]], num_points: int, num_clusters: int
@@ -144,7 +150,8 @@ class _Claims:
         pred_iou = float(np.average(self.pred_iou[masks], weights=weight))
         score = float(np.average(self.score[masks], weights=weight))
         class_share = float(np.average(self.class_id[masks] == cluster.class_id, weights=weight))
-        kept = cluster.num_points / (cluster.num_points + num_cut)
+        num_kept = cluster.num_points - cluster.num_points_grown
+        kept = num_kept / (num_kept + num_cut)
         return replace(
             cluster,
             cameras=tuple(self.cameras[c] for c in self.camera[masks]),
@@ -153,5 +160,6 @@ class _Claims:
             stability=float(np.average(self.stability[masks], weights=weight)),
             class_share=class_share,
             num_points_cut=num_cut,
+            score=score,
             confidence=(score * min(max(pred_iou, 0.0), 1.0) * class_share * kept) ** 0.25,
         )

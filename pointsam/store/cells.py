@@ -61,4 +61,5 @@ class CellRow:
 
 def cells_table(rows: Iterable[CellRow], metadata: Mapping[str, object]) -> pa.Table:
     """`cells`: one row per frame, cell and choice of refinement, in the order of `rows`."""
-    return columns_to_table(CELLS, [{name: getattr(row, name) for name in CELLS.names} for row in rows], metadata)
+    records = [{name: getattr(row, name) for name in CELLS.names} for row in rows]
+    return columns_to_table("cells", CELLS, records, metadata)

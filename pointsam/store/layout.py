@@ -18,7 +18,7 @@ from pointsam.base.errors import SchemaError, StoreError
 from pointsam.base.files import require_file
 from pointsam.base.paths import name_problem
 from pointsam.store.document import PlanDocument, RunFile, ShardEntry
-from pointsam.store.schema import SCHEMA_VERSION
+from pointsam.store.schema import RUN_VERSION, table_version
 
 _T = TypeVar("_T")
 
@@ -88,8 +88,8 @@ def read_run(out: Path) -> RunFile:
 
     def known(values: object) -> object:
         version = values.get("schema_version") if isinstance(values, dict) else None
-        if isinstance(version, int) and version != SCHEMA_VERSION:
-            raise other_version(path, version)
+        if isinstance(version, int) and version != RUN_VERSION:
+            raise other_version(path, version, str(RUN_VERSION))
         return values
 
     return read_document(path, RunFile, lambda why: damaged(path, why), known)
@@ -123,10 +123,20 @@ def damaged(path: Path, why: str) -> StoreError:
     return StoreError("OUT004", f"{path} is damaged: {why}", "restore it, or give another --out")
 
 
-def other_version(path: Path, version: object) -> SchemaError:
-    """SCH003 for a file with another schema version."""
+def stage_version(stage: str) -> int:
+    """The highest schema version of a stage's tables, which is part of its key."""
+    return max((table_version(name) for name in STAGE_TABLES[stage]), default=RUN_VERSION)
+
+
+def readable_versions(table: str) -> tuple[str, ...]:
+    """Schema versions of a table that can be read: its own and the former one."""
+    return tuple(str(version) for version in range(RUN_VERSION, table_version(table) + 1))
+
+
+def other_version(path: Path, version: object, known: str) -> SchemaError:
+    """SCH003 for a file with another schema version than those that are known."""
     return SchemaError(
         "SCH003",
-        f"{path} has schema version {version}; this version of pointsam reads {SCHEMA_VERSION}",
+        f"{path} has schema version {version}; this version of pointsam reads {known}",
         "make the labels again with another --out, or read them with the version that made them",
     )

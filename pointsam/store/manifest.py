@@ -29,7 +29,7 @@ from pointsam.store.document import (
     ShardStats,
     StageEntry,
 )
-from pointsam.store.schema import SCHEMA_VERSION, table_metadata
+from pointsam.store.schema import RUN_VERSION, check_metadata
 from pointsam.store.writer import table_bytes
 
 _FROM_FILES = " (for precomputed results, this is the content of --masks-dir)"
@@ -97,7 +97,7 @@ class Run:
             stage: a key of layout.STAGE_TABLES.
             document: everything that determines the tables' content: the stage's `StageDocument`, or JSON values.
             shards: the plan, which is part of the key.
-            metadata: metadata of the tables (`schema.table_metadata`), stored for readers.
+            metadata: metadata of the tables (`schema.check_metadata`), stored for readers.
             data_root: path of the data, stored for readers; it is not part of the key, because data may move.
             code: digest of the code that makes the tables, and versions of the libraries that it uses.
 
@@ -106,9 +106,9 @@ class Run:
                 be written.
             SchemaError: SCH003 if the metadata are not complete.
         """
-        table_metadata(metadata)  # fail now, not after the work on the first shard
+        check_metadata(metadata)  # fail now, not after the work on the first shard
         plan = PlanDocument(tuple(shards))
-        keyed = {**json_object(document), "schema_version": SCHEMA_VERSION, "plan": _summary(plan)}
+        keyed = {**json_object(document), "schema_version": layout.stage_version(stage), "plan": _summary(plan)}
         run = Run(Path(out), stage, digest([keyed, metadata]), plan.shards, code)
         root = None if data_root is None else str(data_root.resolve())
         entry = StageEntry(run.key, json_object(keyed), json_object(metadata), root, code)
@@ -246,7 +246,7 @@ class Run:
     def _register(self, entry: StageEntry, plan: PlanDocument) -> tuple[str, ...]:
         """Update run.json and the plan; the caller holds the lock. Returns how the code differs from the registered."""
         path = layout.run_path(self.out)
-        run = layout.read_run(self.out) if path.exists() else RunFile(SCHEMA_VERSION, {})
+        run = layout.read_run(self.out) if path.exists() else RunFile(RUN_VERSION, {})
         old = run.stages.get(self.stage)
         changed, other_code = old is None or old.key != self.key, list[str]()
         if changed:

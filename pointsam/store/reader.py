@@ -25,7 +25,7 @@ from pointsam.store.document import (
     StageEntry,
     StageMetadata,
 )
-from pointsam.store.schema import METADATA_PREFIX, SCHEMA_VERSION
+from pointsam.store.schema import METADATA_PREFIX
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import FrameLabels, FrameRow, ImageMasks
 
@@ -167,12 +167,9 @@ class Labels:
         """
         frames, points, clusters = (self._rows(name, "clusters", frame_id) for name in layout.STAGE_TABLES["clusters"])
         scene = self._plan("clusters")[frame_id].scene
-        labels, views, covered = rows.read_point_labels(points[0], points[1][0])
         return FrameLabels(
             rows.read_frame(frames[0], frames[1][0], scene),
-            labels,
-            views,
-            covered,
+            *rows.read_points(points[0], points[1][0]),
             rows.read_clusters(*clusters),
         )
 
@@ -267,8 +264,9 @@ class Labels:
         # A thread of Arrow's pool could free `content` while the interpreter exits, which aborts the process.
         table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False).combine_chunks()
         version = (table.schema.metadata or {}).get(f"{METADATA_PREFIX}schema_version".encode(), b"unknown").decode()
-        if version != str(SCHEMA_VERSION):
-            raise layout.other_version(path, version)
+        known = layout.readable_versions(name)
+        if version not in known:
+            raise layout.other_version(path, version, " and ".join(known))
         rows_of, start = {}, 0
         for frame_id, count in Counter(table["frame_id"].to_pylist()).items():
             rows_of[frame_id] = range(start, start + count)

@@ -15,13 +15,19 @@ def read_frame(table: pa.Table, row: int, scene: str) -> FrameRow:
     return FrameRow(scene=scene, **{name: table[name][row].as_py() for name in table.column_names})
 
 
-def read_point_labels(table: pa.Table, row: int) -> tuple[PointLabels, NDArray[np.uint8], NDArray[np.uint8]]:
-    """A row of `points`: labels, and the numbers of cameras that see each point and whose masks cover it."""
+def read_points(
+    table: pa.Table, row: int
+) -> tuple[PointLabels, NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
+    """A row of `points`: labels, the numbers of cameras that see each point and whose masks cover it, grown points.
+
+    No point of a table of version 2 is grown.
+    """
     labels = PointLabels(
         _array(table["cluster_id"][row]).astype(np.int32), _array(table["class_id"][row]).astype(np.uint8)
     )
     views, covered = (_array(table[name][row]).astype(np.uint8) for name in ("views", "covered"))
-    return labels, views, covered
+    grown = _array(table["grown"][row]) if "grown" in table.column_names else np.zeros(len(labels), dtype=np.bool_)
+    return labels, views, covered, grown
 
 
 def read_clusters(table: pa.Table, members: range) -> tuple[Cluster, ...]:

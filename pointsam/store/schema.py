@@ -7,6 +7,7 @@ The scene is not a column: it is in the folder name `scene=<scene>` (hive), and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +19,11 @@ from pointsam.base.errors import SchemaError
 from pointsam.types import FrameLabels, FrameRow, ImageMasks
 from pointsam.types.validation import check_row
 
-SCHEMA_VERSION = 2
-"""Increases with any change of a column's name, type or meaning."""
+RUN_VERSION = 2
+"""Version of run.json, and of tables that `TABLE_VERSIONS` does not list."""
+TABLE_VERSIONS: Mapping[str, int] = MappingProxyType({"points": 3, "clusters": 3})
+"""Versions by table. A version increases with any change of a column's name, type or meaning. Readers also take
+version 2, in which no point is grown and clusters have neither score nor probability (`store.rows`)."""
 METADATA_PREFIX = "pointsam."
 REQUIRED_METADATA = ("config", "taxonomy", "weights_sha256", "calibration_perturbation", "tool_version")
 """Metadata of every file, so that labels of a noise run cannot be mistaken for clean ones."""
@@ -60,6 +64,7 @@ POINTS = pa.schema(
         required("class_id", list_of(pa.uint8())),
         required("views", list_of(pa.uint8())),
         required("covered", list_of(pa.uint8())),
+        required("grown", list_of(pa.bool_())),
     ]
 )
 CLUSTERS = pa.schema(
@@ -80,6 +85,9 @@ CLUSTERS = pa.schema(
         required("class_share", pa.float64()),
         required("num_points_cut", pa.int32()),
         required("confidence", pa.float64()),
+        required("num_points_grown", pa.int32()),
+        required("score", pa.float64()),
+        required("probability", pa.float64()),
     ]
 )
 MASKS = pa.schema(
@@ -103,15 +111,33 @@ MASKS = pa.schema(
 )
 
 
-def table_metadata(metadata: Mapping[str, object]) -> dict[bytes, bytes]:
-    """File-level metadata: `pointsam.<key>`, strings as they are and anything else as canonical JSON.
+def table_version(table: str) -> int:
+    """Schema version of a table."""
+    return TABLE_VERSIONS.get(table, RUN_VERSION)
+
+
+def check_metadata(metadata: Mapping[str, object]) -> None:
+    """Refuse incomplete metadata.
 
     Raises:
         SchemaError: SCH003 if one of REQUIRED_METADATA is missing.
     """
     missing = [key for key in REQUIRED_METADATA if key not in metadata]
     check_row(not missing, f"table metadata lacks {', '.join(missing)}")
-    entries = {**metadata, "schema_version": SCHEMA_VERSION}
+
+
+def table_metadata(metadata: Mapping[str, object], table: str) -> dict[bytes, bytes]:
+    """File-level metadata: `pointsam.<key>`, strings as they are and anything else as canonical JSON.
+
+    Args:
+        metadata: what the table was made of.
+        table: name of the table, which determines its schema version.
+
+    Raises:
+        SchemaError: as `check_metadata`.
+    """
+    check_metadata(metadata)
+    entries = {**metadata, "schema_version": table_version(table)}
     return {
         f"{METADATA_PREFIX}{key}".encode(): (value if isinstance(value, str) else canonical_json(value)).encode()
         for key, value in sorted(entries.items())
@@ -120,7 +146,8 @@ def table_metadata(metadata: Mapping[str, object]) -> dict[bytes, bytes]:
 
 def frames_table(rows: Iterable[FrameRow], metadata: Mapping[str, object]) -> pa.Table:
     """`frames`: one row per frame, in the order of `rows`."""
-    return columns_to_table(FRAMES, [{name: getattr(row, name) for name in FRAMES.names} for row in rows], metadata)
+    records = [{name: getattr(row, name) for name in FRAMES.names} for row in rows]
+    return columns_to_table("frames", FRAMES, records, metadata)
 
 
 def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, object]) -> pa.Table:
@@ -137,8 +164,9 @@ def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, object]) ->
         _lists([row.labels.class_id for row in rows], np.uint8, POINTS.field("class_id").type),
         _lists([row.views for row in rows], np.uint8, POINTS.field("views").type),
         _lists([row.covered for row in rows], np.uint8, POINTS.field("covered").type),
+        _lists([row.grown for row in rows], np.bool_, POINTS.field("grown").type),
     ]
-    return pa.Table.from_arrays(columns, schema=POINTS.with_metadata(table_metadata(metadata)))
+    return pa.Table.from_arrays(columns, schema=POINTS.with_metadata(table_metadata(metadata, "points")))
 
 
 def clusters_table(rows: Iterable[FrameLabels], metadata: Mapping[str, object]) -> pa.Table:
@@ -151,12 +179,12 @@ def clusters_table(rows: Iterable[FrameLabels], metadata: Mapping[str, object]) 
     for row in rows:
         _check_cluster_range(row)
         records += [{"frame_id": row.frame.frame_id, **vars(cluster)} for cluster in row.clusters]
-    return columns_to_table(CLUSTERS, records, metadata)
+    return columns_to_table("clusters", CLUSTERS, records, metadata)
 
 
 def masks_table(rows: Iterable[ImageMasks], metadata: Mapping[str, object]) -> pa.Table:
     """`masks`: one row per image, in the order of `rows`: by frame, then in the data set's order of cameras."""
-    return columns_to_table(MASKS, [_mask_record(row) for row in rows], metadata)
+    return columns_to_table("masks", MASKS, [_mask_record(row) for row in rows], metadata)
 
 
 def _mask_record(row: ImageMasks) -> dict[str, object]:
@@ -174,11 +202,11 @@ def _mask_record(row: ImageMasks) -> dict[str, object]:
 
 
 def columns_to_table(
-    schema: pa.Schema, records: Sequence[Mapping[str, object]], metadata: Mapping[str, object]
+    table: str, schema: pa.Schema, records: Sequence[Mapping[str, object]], metadata: Mapping[str, object]
 ) -> pa.Table:
     """A table of records, one per row, with its metadata."""
     columns = [pa.array([record[field.name] for record in records], field.type) for field in schema]
-    return pa.Table.from_arrays(columns, schema=schema.with_metadata(table_metadata(metadata)))
+    return pa.Table.from_arrays(columns, schema=schema.with_metadata(table_metadata(metadata, table)))
 
 
 def _lists(arrays: Sequence[AnyArray], dtype: DTypeLike, kind: pa.DataType) -> pa.ListArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -131,6 +132,10 @@ class Cluster:
         class_share: fraction of its masked points whose mask had its class.
         num_points_cut: number of points that its masks covered and refinement removed.
         confidence: in [0,1], see `pointsam.stages.summarize`.
+        num_points_grown: number of its points that no mask gave it, but growth (`pointsam.stages.grow`).
+        score: mean semantic score of those masks, weighted by points.
+        probability: of an IoU above 0.5 with a true object, in [0,1] (`pointsam.stages.probability`). NaN in labels of
+            0.1.0, which have neither it nor `score`.
     """
 
     cluster_id: int
@@ -148,6 +153,14 @@ class Cluster:
     class_share: float = 0.0
     num_points_cut: int = 0
     confidence: float = 0.0
+    num_points_grown: int = 0
+    score: float = math.nan
+    probability: float = math.nan
+
+    @property
+    def exported_score(self) -> float:
+        """The score in files of other tools: `probability`, in labels without it `confidence`."""
+        return self.confidence if math.isnan(self.probability) else self.probability
 
 
 @dataclass(frozen=True)
@@ -192,27 +205,40 @@ class FrameLabels:
         labels: (N,) class and cluster of every point, one sweep after another, each in the order of its source.
         views: (N,) uint8, number of cameras that see the point.
         covered: (N,) uint8, number of cameras in which a painted mask covers the point.
+        grown: (N,) bool, whether growth gave the point to its cluster.
         clusters: (M) clusters in the order of cluster_id, 0 to M-1; `labels.instance_id` holds these ids.
 
     Raises:
-        SchemaError: SCH003 if the numbers of points or the cluster ids of the parts differ.
+        SchemaError: SCH003 if the numbers of points or the cluster ids of the parts differ, or a grown point has no
+            cluster.
     """
 
     frame: FrameRow
     labels: PointLabels
     views: NDArray[np.uint8]
     covered: NDArray[np.uint8]
+    grown: NDArray[np.bool_]
     clusters: tuple[Cluster, ...]
 
     def __post_init__(self) -> None:
         frame, n = self.frame, len(self.labels)
         check_row(
-            n == frame.num_points and self.views.shape == self.covered.shape == (n,),
-            f"frame {frame.frame_id} of {frame.num_points} points has {n} labels, {len(self.views)} view counts and "
-            f"{len(self.covered)} counts of masks",
+            n == frame.num_points and self.views.shape == self.covered.shape == self.grown.shape == (n,),
+            f"frame {frame.frame_id} of {frame.num_points} points has {n} labels, {len(self.views)} view counts, "
+            f"{len(self.covered)} counts of masks and {len(self.grown)} marks of growth",
+        )
+        check_row(
+            not (self.grown & (self.labels.instance_id == NO_INSTANCE)).any(),
+            f"frame {frame.frame_id}: a grown point has no cluster",
         )
         ids = [cluster.cluster_id for cluster in self.clusters]
         check_row(
             ids == list(range(frame.num_clusters)) and int(self.labels.instance_id.max(initial=-1)) < len(ids),
             f"frame {frame.frame_id}: cluster ids of its points and of its {frame.num_clusters} clusters differ",
         )
+
+    @staticmethod
+    def empty(frame: FrameRow) -> FrameLabels:
+        """Labels of a frame without clusters, whose points are background that no camera sees."""
+        none = np.zeros(frame.num_points, dtype=np.uint8)
+        return FrameLabels(frame, PointLabels.empty(frame.num_points), none, none, none.astype(np.bool_), ())

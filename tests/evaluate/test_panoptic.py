@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from pointsam.evaluate.panoptic import PanopticAccumulator
+from pointsam.evaluate.panoptic import PanopticAccumulator, class_quality, mean_counted, panoptic_quality
 from pointsam.taxonomy import BACKGROUND, NUSCENES
 from pointsam.types import NO_INSTANCE, PointLabels, PointTruth
 
@@ -101,3 +101,12 @@ def test_a_class_never_counted_is_nan_and_not_in_the_mean():
 
 def test_nothing_added_is_nan():
     assert math.isnan(PanopticAccumulator(NUSCENES).result().pq)
+
+
+def test_quality_of_counts_is_that_of_the_accumulator():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 5, (7, 4, 10)).astype(float)
+    counts[:, 3] = counts[:, 0] * 0.8
+    counts[:, :, 3] = 0  # a class that never occurs
+    expected = [mean_counted([class_quality("", case[:3, k], case[3, k]).pq for k in range(10)]) for case in counts]
+    assert panoptic_quality(counts) == pytest.approx(expected)

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -76,6 +77,9 @@ def test_lidarseg_is_a_byte_a_point(item):
 @pytest.mark.parametrize(("write", "suffix"), [(ply, "ply"), (pcd, "pcd")])
 def test_open3d_reads_the_clouds(item, write, suffix, tmp_path, open3d):
     pytest.importorskip("pypcd4", reason="needs pointsam[clouds]")
+    ids = item.found.labels.instance_id
+    grown = (ids >= 0) & (np.arange(len(ids)) % 3 == 0)
+    item = replace(item, found=replace(item.found, grown=grown))
     ((name, content),) = write(item).items()
     assert name == f"abc.{suffix}"
     path = tmp_path / name
@@ -85,10 +89,10 @@ def test_open3d_reads_the_clouds(item, write, suffix, tmp_path, open3d):
     assert np.allclose(read.point.intensity.numpy().ravel(), item.points[:, 3])
     assert read.point["cluster"].numpy().ravel().tolist() == item.found.labels.instance_id.tolist()
     assert read.point["class"].numpy().ravel().tolist() == item.found.labels.class_id.tolist()
-    ids = item.found.labels.instance_id
+    assert read.point["grown"].numpy().ravel().tolist() == grown.tolist()
     grey = np.array(UNLABELLED, dtype=np.uint8)
     assert np.array_equal(read.point.colors.numpy()[ids < 0], np.broadcast_to(grey, ((ids < 0).sum(), 3)))
-    assert np.array_equal(read.point.colors.numpy()[ids >= 0], cluster_colours(ids[ids >= 0]))
+    assert np.array_equal(read.point.colors.numpy()[ids >= 0], cluster_colours(ids[ids >= 0], grown[ids >= 0]))
 
 
 def test_equal_frames_are_equal_bytes(item, open3d):

@@ -19,7 +19,7 @@ def item_of(labels, points=None, taxonomy=NUSCENES, name="abc", frame=None, mask
     labels, clusters = summarize(points[:, :3], labels, [], taxonomy)
     none = np.zeros(len(labels), dtype=np.uint8)
     row = FrameRow(name, "scene", 0, len(labels), len(clusters))
-    found = FrameLabels(row, labels, none, none, clusters)
+    found = FrameLabels(row, labels, none, none, none > 0, clusters)
     return ExportFrame(0, name, found, taxonomy, lambda: frame, lambda: points, lambda: masks, **more)
 
 

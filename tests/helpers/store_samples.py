@@ -28,7 +28,7 @@ SHARDS = plan_shards(FRAMES, 2)
 def frame_labels(frame_id, scene="one", num_points=20, num_clusters=3, seed=0, failed=False, error="torn"):
     if failed:
         row = FrameRow(frame_id, scene, 7, 0, 0, "failed", "DAT006", error)
-        return FrameLabels(row, PointLabels.empty(0), *np.zeros((2, 0), np.uint8), ())
+        return FrameLabels.empty(row)
     rng = np.random.default_rng(seed)
     ids = rng.integers(NO_INSTANCE, num_clusters, num_points).astype(np.int32)
     classes = np.where(ids == NO_INSTANCE, BACKGROUND, ids % 2).astype(np.uint8)
@@ -49,11 +49,16 @@ def frame_labels(frame_id, scene="one", num_points=20, num_clusters=3, seed=0, f
             class_share=rng.random(),
             num_points_cut=k,
             confidence=rng.random(),
+            num_points_grown=2 * k,
+            score=rng.random(),
+            probability=rng.random(),
         )
         for k in range(num_clusters)
     )
     row = FrameRow(frame_id, scene, 1_000_000 + seed, num_points, num_clusters, calibration_hash="c0")
-    return FrameLabels(row, PointLabels(ids, classes), *rng.integers(0, 3, (2, num_points)).astype(np.uint8), clusters)
+    views, covered = rng.integers(0, 3, (2, num_points)).astype(np.uint8)
+    grown = (ids != NO_INSTANCE) & (rng.random(num_points) < 0.3)
+    return FrameLabels(row, PointLabels(ids, classes), views, covered, grown, clusters)
 
 
 def image_masks(frame_id, camera="left", num_masks=3, mask_bytes=20, seed=0):

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 from helpers.nuscenes_root import make_root
@@ -52,12 +52,21 @@ def pruned_copy(world, path, kept):
 
 
 def make_labels(
-    out, dataset, frame_ids=None, missing=(), failed=(), noise="none", taxonomy=None, confidence=None, **document
+    out,
+    dataset,
+    frame_ids=None,
+    missing=(),
+    failed=(),
+    noise="none",
+    taxonomy=None,
+    probability=None,
+    grown_every=None,
+    **document,
 ):
     """Labels of the true points of every box but those of `missing` tokens; `failed` frames are quarantined.
 
-    Points of a box that is missing count as covered by a mask, as those that refinement took away do. `document` is
-    further fields of the run's document.
+    Points of a box that is missing count as covered by a mask, as those that refinement took away do. Every
+    n-th labelled point is marked as grown, for n = `grown_every`. `document` is further fields of the run's document.
     """
     taxonomy = dataset.taxonomy if taxonomy is None else taxonomy
     frame_ids = dataset.frame_ids() if frame_ids is None else frame_ids
@@ -71,7 +80,10 @@ def make_labels(
     shards = plan_shards([(dataset.scene(frame_id), frame_id) for frame_id in frame_ids], 3)
     run = Run.open(out, "clusters", document, shards, metadata)
     for shard in shards:
-        rows = [_labels(dataset, frame_id, missing, frame_id in failed, confidence) for frame_id in shard.frame_ids]
+        rows = [
+            _labels(dataset, frame_id, missing, frame_id in failed, probability, grown_every)
+            for frame_id in shard.frame_ids
+        ]
         tables = {
             "frames": frames_table([row.frame for row in rows], metadata),
             "points": points_table(rows, metadata),
@@ -81,11 +93,11 @@ def make_labels(
     return Labels(out)
 
 
-def _labels(dataset, frame_id, missing, failed, confidence):
+def _labels(dataset, frame_id, missing, failed, probability, grown_every):
     scene, sweep = dataset.scene(frame_id), dataset.frame(frame_id).sweep
     if failed:
         row = FrameRow(frame_id, scene, sweep.t_us, 0, 0, "failed", "DAT006", "torn")
-        return FrameLabels(row, PointLabels.empty(0), *np.zeros((2, 0), np.uint8), ())
+        return FrameLabels.empty(row)
     xyz, boxes = read_points(sweep), dataset.boxes(frame_id)
     ids = np.full(len(xyz), -1, dtype=np.int32)
     lost = np.zeros(len(xyz), dtype=np.uint8)
@@ -99,11 +111,15 @@ def _labels(dataset, frame_id, missing, failed, confidence):
             elif boxes.class_id[box] != BACKGROUND:
                 ids[point] = box
         classes = np.append(boxes.class_id, np.uint8(BACKGROUND))[ids]
-    labels, clusters = summarize(xyz, PointLabels(ids, classes), [], dataset.taxonomy)
-    if confidence is not None:
-        clusters = tuple(type(c)(**{**asdict(c), "confidence": confidence}) for c in clusters)
+    grown = np.zeros(len(xyz), dtype=np.bool_)
+    if grown_every:
+        grown[np.flatnonzero(ids >= 0)[::grown_every]] = True
+    labels, clusters = summarize(xyz, PointLabels(ids, classes), [], dataset.taxonomy, grown)
+    if probability is not None:
+        clusters = tuple(replace(c, probability=probability) for c in clusters)
     row = FrameRow(frame_id, scene, sweep.t_us, len(xyz), len(clusters))
-    return FrameLabels(row, labels, np.ones(len(xyz), dtype=np.uint8), np.maximum(lost, ids >= 0), clusters)
+    views = np.ones(len(xyz), dtype=np.uint8)
+    return FrameLabels(row, labels, views, np.maximum(lost, ids >= 0), grown, clusters)
 
 
 def break_off(monkeypatch, after):

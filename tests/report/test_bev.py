@@ -31,6 +31,17 @@ def test_a_labelled_point_has_its_clusters_colour_and_another_is_grey(make_label
     assert tuple(canvas[v_grey, u_grey]) == UNLABELLED
 
 
+def test_a_grown_point_is_paler_than_a_masked_one(make_labels):
+    xyz = np.array([[0.0, 20, 0], [10, 20, 0], [5, 10, 0]])
+    labels = make_labels((3, 0), (-1, BACKGROUND), (3, 0))
+    grown = np.array([False, False, True])
+    view = fit_view(xyz, labels, None, LIDAR_X_IS_RIGHT, SIZE)
+    canvas = np.array(draw_bev(xyz, labels, None, LIDAR_X_IS_RIGHT, NUSCENES, SIZE, grown))
+    (u, v), _, (u_grown, v_grown) = np.floor(view.uv_px(xyz)).astype(int)
+    assert tuple(canvas[v, u]) == cluster_rgb(3)
+    assert canvas[v_grown, u_grown].min() > min(cluster_rgb(3)) + 50
+
+
 def test_a_box_is_outlined_where_it_stands_with_a_tick_at_its_front(one_box):
     xyz, labels = np.zeros((1, 3)), PointLabels.empty(1)
     view = fit_view(xyz, labels, one_box, LIDAR_X_IS_RIGHT, SIZE)

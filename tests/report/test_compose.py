@@ -103,6 +103,18 @@ def test_the_legend_names_masks_where_there_are_some(has_masks, make_frame, writ
     assert any("rings every 10 m" in text for text in written)
 
 
+@pytest.mark.parametrize("count", [0, 2])
+def test_the_legend_and_the_list_name_grown_points_where_there_are_some(count, make_frame, make_labels, written):
+    labels = make_labels((0, 0), (0, 0), (0, 0), (1, 1), (-1, BACKGROUND))
+    grown = np.arange(5) < count
+    draw_frame(make_frame([]), {}, np.zeros((5, 3)), labels, {}, None, NUSCENES, grown)
+    assert ("Pale points: 2 that no mask gave; growth added them." in written) == (count > 0)
+    assert ("grown" in written) == (count > 0)
+    if count:
+        rows = [written[k : k + 4] for k, text in enumerate(written) if text in ("car 0", "truck 1")]
+        assert [(row[1], row[3]) for row in rows[-2:]] == [("3", "2"), ("1", "0")]
+
+
 @pytest.fixture
 def real(nuscenes_root):
     dataset = open_dataset(nuscenes_root)

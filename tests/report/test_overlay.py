@@ -14,11 +14,11 @@ NONE = (-1, 255)
 def draw(make_frame, make_labels, image):
     """Draw points given as (forward, right, up) in metres, with their (cluster, class), into the one camera."""
 
-    def at(points=(), clusters=(), masks=(), width_px=800):
+    def at(points=(), clusters=(), masks=(), width_px=800, grown=None):
         frame = make_frame(["image_2"])
         xyz_lidar = np.array(points, float).reshape(-1, 3)[:, [1, 0, 2]]
         projection = project(xyz_lidar, frame, frame.cameras[0])
-        picture = draw_camera(image, "t", projection, make_labels(*clusters), masks, NUSCENES, width_px)
+        picture = draw_camera(image, "t", projection, make_labels(*clusters), masks, NUSCENES, width_px, grown)
         return np.array(picture)
 
     return at
@@ -27,6 +27,17 @@ def draw(make_frame, make_labels, image):
 def test_a_labelled_point_has_its_clusters_colour_where_it_projects(draw):
     canvas = draw([(20, 5, -1)], [(3, 0)])
     assert tuple(canvas[round(224.5 + 400 / 20), round(399.5 + 400 * 5 / 20)]) == cluster_rgb(3)
+
+
+def test_a_grown_point_is_paler_than_a_masked_one_however_the_points_are_ordered(draw):
+    points, clusters = [(20, 5, -1), (40, -5, -1), (20, 0, 0)], [(3, 0), (3, 0), NONE]
+    plain = draw(points, clusters)
+    for order in ([0, 1, 2], [2, 1, 0]):
+        grown = np.array([False, True, False])[order]
+        canvas = draw([points[k] for k in order], [clusters[k] for k in order], grown=grown)
+        assert tuple(canvas[244, 499]) == tuple(plain[244, 499]) == cluster_rgb(3)
+        assert canvas[234, 349].min() > plain[234, 349].min()
+        assert (canvas != plain).any(axis=2).sum() == 9
 
 
 def test_points_follow_the_pictures_scale(draw):

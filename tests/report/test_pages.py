@@ -8,7 +8,7 @@ from pointsam.base.tables import Table
 from pointsam.report.pages import page
 
 HOSTILE = "</script><script>alert(1)</script>"
-FIGURE = {"name": "000", "why": HOSTILE, "caption": HOSTILE, "cameras": [HOSTILE]}
+FIGURE = {"name": "000", "why": HOSTILE, "caption": HOSTILE, "cameras": [HOSTILE], "num_grown": 3}
 
 
 @pytest.fixture

@@ -39,6 +39,13 @@ def test_points_take_their_clusters_colour():
     assert [tuple(map(int, c)) for c in colours] == [cluster_rgb(7), cluster_rgb(0), cluster_rgb(7)]
 
 
+def test_grown_points_are_paler_than_masked_ones_of_their_cluster():
+    colours = cluster_colours(np.array([4, 4, 7], np.int32), np.array([False, True, True]))
+    assert tuple(colours[0]) == cluster_rgb(4)
+    for k, cluster in ((1, 4), (2, 7)):
+        assert np.allclose(colours[k], 255 - 0.4 * (255 - np.array(cluster_rgb(cluster))), atol=1)
+
+
 def test_neighbouring_ids_look_different_and_none_is_dark():
     colours = np.array([cluster_rgb(i) for i in range(200)], int)
     assert np.abs(colours[1:] - colours[:-1]).sum(axis=1).min() > 120

@@ -34,6 +34,8 @@ PUBLISHED = {  # docs/method.md A.0
     "clusters.merge.rule": "sequential",
     "clusters.merge.ratio": 0.5,
     "clusters.trim.enabled": False,
+    "clusters.limit.enabled": False,
+    "clusters.grow.enabled": False,
 }
 
 

@@ -5,7 +5,9 @@ import math
 import pytest
 
 from pointsam.base.errors import SchemaError
+from pointsam.stages.grow import GrowConfig
 from pointsam.stages.lift import LiftConfig
+from pointsam.stages.limit import LimitConfig
 from pointsam.stages.merge import MergeConfig
 from pointsam.stages.paint import PaintConfig
 from pointsam.stages.prompt import PromptConfig
@@ -29,6 +31,14 @@ BAD = {
     (TrimConfig, "layer_m"): DISTANCE,
     (TrimConfig, "reach_m"): DISTANCE,
     (TrimConfig, "min_body"): (0,),
+    (LimitConfig, "longest"): (0, *DISTANCE),
+    (LimitConfig, "floor_m"): DISTANCE,
+    (LimitConfig, "range_coef"): DISTANCE,
+    (GrowConfig, "clearance_m"): DISTANCE,
+    (GrowConfig, "highest_m"): DISTANCE,
+    (GrowConfig, "vertical"): SHARE,
+    (GrowConfig, "others"): SHARE,
+    (GrowConfig, "largest"): (0, *DISTANCE),
 }
 
 
@@ -58,6 +68,14 @@ ENDS = {
     (TrimConfig, "layer_m"): (0.0,),
     (TrimConfig, "reach_m"): (0.0,),
     (TrimConfig, "min_body"): (1,),
+    (LimitConfig, "longest"): (0.001,),
+    (LimitConfig, "floor_m"): (0.0,),
+    (LimitConfig, "range_coef"): (0.0,),
+    (GrowConfig, "clearance_m"): (0.0,),
+    (GrowConfig, "highest_m"): (0.0,),
+    (GrowConfig, "vertical"): (0.0, 1.0),
+    (GrowConfig, "others"): (0.0, 1.0),
+    (GrowConfig, "largest"): (0.001,),
 }
 
 

@@ -13,6 +13,7 @@ from pointsam.store.schema import (
     FRAMES,
     MASKS,
     POINTS,
+    check_metadata,
     clusters_table,
     masks_table,
     points_table,
@@ -49,6 +50,9 @@ def clusters(draw, cluster_id):
         *(draw(floats) for _ in range(3)),
         draw(st.integers(0, 2**31 - 1)),
         draw(floats),
+        draw(st.integers(0, 2**31 - 1)),
+        draw(floats),
+        draw(floats),
     )
 
 
@@ -65,6 +69,7 @@ def labels_of_frames(draw):
         PointLabels(ids, np.where(ids < 0, BACKGROUND, classes).astype(np.uint8)),
         draw(arrays(np.uint8, n)),
         draw(arrays(np.uint8, n)),
+        draw(hnp.arrays(np.bool_, n)) & (ids >= 0),
         tuple(draw(clusters(k)) for k in range(m)),
     )
 
@@ -111,13 +116,10 @@ def test_labels_come_back_as_they_went(frames):
     tables = label_tables(frames)
     start = 0
     for k, frame in enumerate(frames):
-        labels, views, covered = rows.read_point_labels(tables["points"], k)
         stop = start + len(frame.clusters)
         back = FrameLabels(
             rows.read_frame(tables["frames"], k, frame.frame.scene),
-            labels,
-            views,
-            covered,
+            *rows.read_points(tables["points"], k),
             rows.read_clusters(tables["clusters"], range(start, stop)),
         )
         assert_same(back, frame)
@@ -156,15 +158,16 @@ def test_vectors_have_the_lengths_of_the_contract():
 
 
 def test_a_sweep_is_one_row_of_int16_and_bytes():
-    kinds = {name: POINTS.field(name).type.value_type for name in ("cluster_id", "class_id", "views", "covered")}
-    assert kinds == {"cluster_id": pa.int16(), "class_id": pa.uint8(), "views": pa.uint8(), "covered": pa.uint8()}
+    kinds = {name: POINTS.field(name).type.value_type for name in POINTS.names[1:]}
+    counts = {"views": pa.uint8(), "covered": pa.uint8()}
+    assert kinds == {"cluster_id": pa.int16(), "class_id": pa.uint8(), **counts, "grown": pa.bool_()}
 
 
 def frame_of_clusters(count):
     frame = frame_labels("f0", num_clusters=1)
     members = tuple(Cluster(k, 0, "car", 1, (0.0,) * 3, (0.0,) * 3, 0.0, 0.0) for k in range(count))
     row = FrameRow(**{**vars(frame.frame), "num_clusters": count})
-    return FrameLabels(row, frame.labels, frame.views, frame.covered, members)
+    return FrameLabels(row, frame.labels, frame.views, frame.covered, frame.grown, members)
 
 
 @pytest.mark.parametrize("table", [points_table, clusters_table])
@@ -181,7 +184,7 @@ def test_the_32768th_cluster_of_a_frame_is_kept():
 @pytest.mark.parametrize("missing", ["config", "taxonomy", "weights_sha256", "calibration_perturbation"])
 def test_a_table_must_say_how_it_was_made(missing):
     with pytest.raises(SchemaError, match=f"SCH003.*lacks {missing}"):
-        table_metadata({name: value for name, value in METADATA.items() if name != missing})
+        check_metadata({name: value for name, value in METADATA.items() if name != missing})
 
 
 @pytest.mark.parametrize(("status", "code"), [("ok", "DAT005"), ("failed", ""), ("maybe", "")])
@@ -193,7 +196,7 @@ def test_a_row_fails_with_a_code_or_not_at_all(status, code):
 def test_clusters_and_points_must_agree():
     frame = frame_labels("f0", num_clusters=3)
     with pytest.raises(SchemaError, match=r"SCH003.*cluster ids"):
-        FrameLabels(frame.frame, frame.labels, frame.views, frame.covered, frame.clusters[:2])
+        FrameLabels(frame.frame, frame.labels, frame.views, frame.covered, frame.grown, frame.clusters[:2])
 
 
 def test_points_are_of_the_clusters_there_are():
@@ -201,19 +204,20 @@ def test_points_are_of_the_clusters_there_are():
     assert frame.labels.instance_id.max() == 2
     two = FrameRow(**{**vars(frame.frame), "num_clusters": 2})
     with pytest.raises(SchemaError, match=r"SCH003.*cluster ids"):
-        FrameLabels(two, frame.labels, frame.views, frame.covered, frame.clusters[:2])
+        FrameLabels(two, frame.labels, frame.views, frame.covered, frame.grown, frame.clusters[:2])
     nothing = FrameRow("f0", "one", 0, 1)
-    FrameLabels(nothing, PointLabels.empty(1), *np.zeros((2, 1), np.uint8), ())
+    assert len(FrameLabels.empty(nothing).labels) == 1
 
 
 def test_metadata_are_text_or_canonical_json():
-    said = table_metadata({**METADATA, "config": {"b": 1, "a": "é"}})
+    said = table_metadata({**METADATA, "config": {"b": 1, "a": "é"}}, "frames")
     assert said[b"pointsam.config"] == '{"a":"é","b":1}'.encode()
     assert said[b"pointsam.calibration_perturbation"] == b"none"
     assert said[b"pointsam.schema_version"] == b"2"
+    assert table_metadata(METADATA, "points")[b"pointsam.schema_version"] == b"3"
 
 
-@pytest.mark.parametrize("column", ["views", "covered"])
+@pytest.mark.parametrize("column", ["views", "covered", "grown"])
 def test_views_and_masks_are_counted_for_every_point(column):
     frame = frame_labels("f0")
     with pytest.raises(SchemaError, match=r"SCH003.*view counts"):

@@ -8,13 +8,14 @@ Source: docs/method.md B.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray, IntArray
+from pointsam.base.document import OPTIONAL
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 from pointsam.geometry.boxes import box_members
@@ -37,8 +38,9 @@ class CoarseConfig:
         redraw: whether random draws are repeated at every access, as published, or made once from the seed.
         click_noise_m: standard deviation of a click along each axis.
         center_noise_m: standard deviation of a centre label along x and y.
-        min_confidence: clusters of the tables with a lower confidence are dropped, and their points are unknown.
+        min_probability: clusters of the tables with a lower probability are dropped, and their points are unknown.
         min_points: clusters of the tables with fewer points are dropped in the same way.
+        min_confidence: as min_probability, for `confidence`; it goes away with that column.
         unknown_unseen: whether points that no camera sees are unknown.
         unknown_dropped: whether points that a mask covered but refinement removed are unknown.
         own_m: points at a smaller horizontal distance from the sensor belong to the ego vehicle: background, never
@@ -48,9 +50,11 @@ class CoarseConfig:
             as tall.
         as_boxes: whether the extent of every cluster is used as a box, as a trainer without mixed supervision would.
         seed: seed of all random draws.
+        grown: whether points that growth added belong to their cluster; otherwise they are unknown. With them, centre
+            and radius are those of the whole object, as of a simulated cluster.
 
     Raises:
-        SchemaError: SCH005 on an unknown kind or a factor below 1.
+        SchemaError: SCH005 on an unknown kind, a factor below 1, or a threshold that is no fraction.
     """
 
     kind: CoarseKind = "tables"
@@ -58,7 +62,7 @@ class CoarseConfig:
     redraw: bool = False
     click_noise_m: float = 0.15
     center_noise_m: float = 0.25
-    min_confidence: float = 0.0
+    min_probability: float = field(default=0.0, metadata=OPTIONAL)
     min_points: int = 1
     unknown_unseen: bool = True
     unknown_dropped: bool = True
@@ -67,8 +71,12 @@ class CoarseConfig:
     tallest_m: float = 4.5
     as_boxes: bool = False
     seed: int = 0
+    grown: bool = field(default=True, metadata=OPTIONAL)
+    min_confidence: float = field(default=0.0, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
+        for name in ("min_probability", "min_confidence"):
+            require(0 <= getattr(self, name) <= 1, f"coarse.{name}", getattr(self, name), "a number from 0 to 1")
         require(self.kind in KINDS, "coarse.kind", self.kind, f"one of: {', '.join(KINDS)}")
         require(
             1.0 <= self.enlarge[0] <= self.enlarge[1], "coarse.enlarge", self.enlarge, "two increasing numbers from 1"
@@ -160,7 +168,7 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConf
         config: which clusters are used and which points are unknown.
 
     Raises:
-        SchemaError: SCH003 if the numbers of labels and points differ.
+        SchemaError: SCH003 if the numbers of labels and points differ, and as `require_probability`.
     """
     if len(labels.labels) != len(xyz_lidar_m):
         raise SchemaError(
@@ -168,12 +176,18 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConf
             f"frame {labels.frame.frame_id}: {len(labels.labels)} labels for a sweep of {len(xyz_lidar_m)} points",
             "the labels were made from other data: label this data set",
         )
-    confidence = np.array([cluster.confidence for cluster in labels.clusters], dtype=np.float64)
+    confidence, probability = (
+        np.array([getattr(cluster, name) for cluster in labels.clusters], dtype=np.float64)
+        for name in ("confidence", "probability")
+    )
+    require_probability(labels, config)
     class_id = np.array([cluster.class_id for cluster in labels.clusters], dtype=np.uint8)
-    ids = labels.labels.instance_id
+    left_out = np.zeros(len(labels.grown), dtype=bool) if config.grown else labels.grown
+    ids = np.where(left_out, NO_INSTANCE, labels.labels.instance_id)
     count = np.bincount(ids[ids != NO_INSTANCE], minlength=len(class_id))
-    kept = (confidence >= config.min_confidence) & (count >= config.min_points)
-    doubtful = (ids != NO_INSTANCE) & ~np.append(kept, True)[ids]
+    doubted = (confidence < config.min_confidence) | (probability < config.min_probability)
+    kept = ~doubted & (count >= config.min_points)
+    doubtful = left_out | ((ids != NO_INSTANCE) & ~np.append(kept, True)[ids])
     unlabelled = ids == NO_INSTANCE
     unknown = np.zeros(len(ids), dtype=bool)
     if config.unknown_unseen:
@@ -186,6 +200,22 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConf
         above_m = above_lowest_m(xyz, _NEAR_BIN_M)
         unknown &= (height_m(xyz) >= config.ground_m) & (above_m <= config.tallest_m)
     return of_points(xyz_lidar_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown | doubtful)
+
+
+def require_probability(labels: FrameLabels, config: CoarseConfig) -> None:
+    """Refuse a threshold of a probability that the labels do not have.
+
+    Raises:
+        SchemaError: SCH003.
+    """
+    if config.min_probability > 0 and any(np.isnan(cluster.probability) for cluster in labels.clusters):
+        raise SchemaError(
+            "SCH003",
+            f"frame {labels.frame.frame_id}: its clusters have no probability, because an older version made them, but "
+            f"data.coarse.min_probability is {config.min_probability}",
+            "make the clusters again (pointsam-label clusters DATA --out NEW --masks-from OUT), or set "
+            "data.coarse.min_probability=0",
+        )
 
 
 def height_m(xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:

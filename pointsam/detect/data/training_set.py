@@ -18,7 +18,7 @@ from pointsam.datasets.base import Dataset
 from pointsam.detect.data import coarse
 from pointsam.detect.data.augment import AugmentConfig, augmented, cropped
 from pointsam.detect.data.budget import Budget
-from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels
+from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels, require_probability
 from pointsam.detect.data.labelled import require_labelled
 from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
 from pointsam.detect.data.sample import PointsConfig, TrainingSample, in_view, read_cloud
@@ -266,6 +266,9 @@ class TrainingSet:
         if self.labels is None:
             raise SchemaError("SCH005", "the recipe needs labels, but none were given", "give --labels OUT")
         require_labelled(self.labels, self.dataset, frame_ids)
+        first = next((found for found in map(self.labels.labels, frame_ids) if found.clusters), None)
+        if first is not None:
+            require_probability(first, self.config.coarse)
         classes: dict[str, set[int]] = {}
         for frame_id, name, _ in self.labels.cluster_sizes():
             classes.setdefault(frame_id, set()).add(self.dataset.taxonomy.class_id(name))

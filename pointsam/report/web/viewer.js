@@ -13,8 +13,11 @@ const POINTSAM = (() => {
     "": ["too small to count", [0.55, 0.55, 0.6]],
     none: ["no ground truth", [0.55, 0.65, 0.9]],
   };
+  const MASKED = [0.35, 0.6, 0.95];
+  const GROWN = [1.0, 0.72, 0.2];
   const frames = new Map();
-  const state = { frame: null, selected: null, colour: "cluster", hidden: new Set(), unlabelled: true, boxes: true };
+  const state = { frame: null, selected: null, colour: "cluster", hidden: new Set() };
+  Object.assign(state, { unlabelled: true, boxes: true, grown: true });
   let scene, camera, renderer, controls, cloud, lines;
 
   const element = (id) => document.getElementById(id);
@@ -30,6 +33,7 @@ const POINTSAM = (() => {
     data.xyz = decode(data.xyz, Int16Array);
     data.cluster = decode(data.cluster, Int16Array);
     data.object = data.object === null ? null : decode(data.object, Int16Array);
+    data.grown = data.grown === null ? null : decode(data.grown, Uint8Array);
     frames.set(name, data);
     if (state.wanted === name) show(name);
   }
@@ -80,12 +84,16 @@ const POINTSAM = (() => {
   const outcomeOf = (row) => OUTCOMES[row.outcome ?? "none"];
   const shown = (row) => !state.hidden.has(row.class) && !state.hidden.has(`outcome ${row.outcome ?? "none"}`);
 
-  function colourOf(row, data) {
+  const isGrown = (data, k) => data.grown !== null && ((data.grown[k >> 3] >> (k & 7)) & 1) === 1;
+
+  function colourOf(row, data, grown = false) {
+    if (state.colour === "growth") return grown ? GROWN : MASKED;
     if (state.colour === "outcome") return outcomeOf(row)[1];
     return (state.colour === "class" ? data.class_colours[row.class] : row.colour).map((v) => v / 255);
   }
 
   // A missed object has no cluster: in the colours by outcome, its points have the colour of missed objects.
+  // Without grown points, clusters are as before growth: what it added counts as unlabelled.
   function paint() {
     const data = frames.get(state.frame);
     const colours = cloud.geometry.getAttribute("color");
@@ -93,13 +101,14 @@ const POINTSAM = (() => {
     const clusters = new Map(data.clusters.map((row) => [row.id, row]));
     const objects = new Map((data.objects ?? []).map((row) => [row.id, row]));
     for (let k = 0; k < data.cluster.length; k++) {
-      const cluster = clusters.get(data.cluster[k]);
+      const grown = isGrown(data, k);
+      const cluster = !grown || state.grown ? clusters.get(data.cluster[k]) : undefined;
       const missed = state.colour === "outcome" && data.object !== null && objects.get(data.object[k]);
       let colour = FAINT;
       let visible = state.unlabelled;
-      if (cluster && shown(cluster)) [colour, visible] = [colourOf(cluster, data), true];
+      if (cluster && shown(cluster)) [colour, visible] = [colourOf(cluster, data, grown), true];
       else if (missed && missed.outcome === "FN" && shown(missed)) [colour, visible] = [OUTCOMES.FN[1], true];
-      if (state.selected !== null && data.cluster[k] === state.selected) colour = [1, 1, 1];
+      if (cluster && cluster.id === state.selected) colour = grown ? GROWN : [1, 1, 1];
       colours.setXYZ(k, ...colour);
       place.setXYZ(k, ...(visible ? [0, 1, 2].map((axis) => data.xyz[3 * k + axis] * CENTIMETRE) : [NaN, NaN, NaN]));
     }
@@ -138,7 +147,8 @@ const POINTSAM = (() => {
         item.classList.toggle("on", row.id === state.selected);
         const mark = document.createElement("i");
         mark.style.background = `rgb(${colourOf(row, data).map((v) => Math.round(255 * v)).join()})`;
-        item.append(mark, `${row.class} ${row.id}, ${row.points} points, ${row.range_m.toFixed(0)} m`);
+        const added = row.grown ? ` (${row.grown} grown)` : "";
+        item.append(mark, `${row.class} ${row.id}, ${row.points} points${added}, ${row.range_m.toFixed(0)} m`);
         item.addEventListener("click", () => select(row.id));
         return item;
       }),
@@ -153,7 +163,7 @@ const POINTSAM = (() => {
           `${row.class} ${row.id}: ${row.points} points at ${row.range_m.toFixed(1)} m, ${row.size_m.map((v) => v.toFixed(1)).join(" x ")} m`,
           `from ${row.sources.join(", ") || "no mask"}`,
           `predicted IoU ${row.pred_iou.toFixed(2)}, stability ${row.stability.toFixed(2)}, class fraction ${row.class_share.toFixed(2)}`,
-          `refinement removed ${row.cut} points; confidence ${row.confidence.toFixed(2)}`,
+          `refinement removed ${row.cut} points, growth added ${row.grown}; ${row.probability === null ? `confidence ${row.confidence.toFixed(2)}` : `probability ${row.probability.toFixed(2)}`}`,
           ...(row.outcome === undefined ? [] : [`${outcomeOf(row)[0]}; best IoU with a ground-truth object ${row.best_iou.toFixed(2)}`]),
         ]
       : ["Click on a point or a row to see its cameras, masks and scores."];
@@ -240,6 +250,10 @@ const POINTSAM = (() => {
     });
     element("unlabelled").addEventListener("change", (event) => {
       state.unlabelled = event.target.checked;
+      paint();
+    });
+    element("grown").addEventListener("change", (event) => {
+      state.grown = event.target.checked;
       paint();
     });
     element("boxes").addEventListener("change", (event) => {

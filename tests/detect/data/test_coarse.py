@@ -1,5 +1,7 @@
 """Clusters: a class, a middle, a radius, and which points are whose."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,7 +61,7 @@ def test_an_id_beyond_the_clusters_is_refused():
     zero = np.zeros(2, dtype=np.uint8)
     row = FrameRow("f", "scene", 1, 2, 0, "ok")
     with pytest.raises(SchemaError, match=r"SCH003.*frame f: cluster ids"):
-        FrameLabels(row, PointLabels(ids, zero), zero, zero, ())
+        FrameLabels(row, PointLabels(ids, zero), zero, zero, zero > 0, ())
 
 
 def test_a_simulated_cluster_holds_the_points_of_its_box_enlarged_by_up_to_a_tenth(rng):
@@ -101,16 +103,16 @@ def test_no_box_gives_no_cluster(kind, rng):
     assert len(from_boxes(np.ones((7, 3)), boxes_at(), CoarseConfig(kind), rng)) == 0
 
 
-def tables(confidence=(0.9, 0.2)):
+def tables(confidence=(0.9, 0.2), probability=(0.8, 0.3)):
     """Six points: two clusters of two, one point that no camera sees, one that a mask covers but no cluster has."""
     ids = np.array([0, 0, 1, 1, -1, -1], dtype=np.int32)
     labels = PointLabels(ids, np.array([4, 4, 7, 7, 255, 255], dtype=np.uint8))
     clusters = tuple(
-        Cluster(k, c, "x", 2, (0, 0, 0), (0, 0, 0), 0.0, 0.0, confidence=p)
-        for k, (c, p) in enumerate(zip((4, 7), confidence, strict=True))
+        Cluster(k, c, "x", 2, (0, 0, 0), (0, 0, 0), 0.0, 0.0, confidence=p, probability=q)
+        for k, (c, p, q) in enumerate(zip((4, 7), confidence, probability, strict=True))
     )
     views, covered = (np.array(v, dtype=np.uint8) for v in ((1, 1, 2, 1, 0, 1), (1, 1, 1, 1, 0, 1)))
-    return FrameLabels(FrameRow("f", "s", 0, 6, 2), labels, views, covered, clusters)
+    return FrameLabels(FrameRow("f", "s", 0, 6, 2), labels, views, covered, covered > 9, clusters)
 
 
 XYZ = np.arange(18.0).reshape(6, 3) * (1, 1, 0.25)
@@ -127,6 +129,39 @@ def test_tables_give_their_clusters_and_what_nobody_can_know():
 def test_each_kind_of_the_unknown_can_be_left_out(off, unknown):
     coarse = from_tables(tables(), XYZ, CoarseConfig(**{off: False}))
     assert np.flatnonzero(coarse.unknown).tolist() == unknown
+
+
+def with_growth():
+    """The tables with a third point of the first cluster, which no mask covers and growth added, near the sensor."""
+    found = tables()
+    ids, classes = (values.copy() for values in (found.labels.instance_id, found.labels.class_id))
+    ids[4], classes[4] = 0, 4
+    return replace(found, labels=PointLabels(ids, classes), grown=np.arange(6) == 4)
+
+
+GROWN_XYZ = np.where(np.arange(6)[:, None] == 4, [1.0, 0.5, 0.0], XYZ)
+
+
+def test_a_cluster_has_its_grown_points():
+    coarse = from_tables(with_growth(), GROWN_XYZ, CoarseConfig())
+    assert coarse.cluster_id.tolist() == [0, 0, 1, 1, 0, -1]
+    assert coarse.num_points.tolist() == [3, 2]
+    assert np.flatnonzero(coarse.unknown).tolist() == [5]
+    of_cluster = GROWN_XYZ[[0, 1, 4]]
+    assert coarse.center_m[0] == pytest.approx((of_cluster.max(axis=0) + of_cluster.min(axis=0)) / 2)
+
+
+def test_without_its_grown_points_a_cluster_is_as_before_and_they_are_no_background():
+    """Even close to the sensor and on the ground, where other points are never unknown."""
+    coarse = from_tables(with_growth(), GROWN_XYZ, CoarseConfig(grown=False))
+    before = from_tables(tables(), XYZ, CoarseConfig())
+    assert coarse.cluster_id.tolist() == before.cluster_id.tolist()
+    for name in CoarseLabels.BY_CLUSTER:
+        assert np.array_equal(getattr(coarse, name), getattr(before, name)), name
+    assert np.flatnonzero(coarse.unknown).tolist() == [4, 5]
+    few = from_tables(with_growth(), GROWN_XYZ, CoarseConfig(grown=False, min_points=3))
+    assert len(few) == 0
+    assert np.flatnonzero(few.unknown).tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_the_vehicle_itself_is_background_though_no_camera_sees_it():
@@ -169,7 +204,7 @@ def test_a_road_that_climbs_has_no_height_near_the_sensor():
 
 
 def test_a_doubtful_cluster_is_no_cluster_and_no_background_either():
-    coarse = from_tables(tables(), XYZ, CoarseConfig(min_confidence=0.5))
+    coarse = from_tables(tables(), XYZ, CoarseConfig(min_probability=0.5))
     assert coarse.cluster_id.tolist() == [0, 0, -1, -1, -1, -1]
     assert np.flatnonzero(coarse.unknown).tolist() == [2, 3, 4, 5]
 
@@ -193,9 +228,32 @@ def test_what_is_unknown_lies_between_the_limits(field, value, unknown):
     assert coarse.unknown[4] == unknown
 
 
+@pytest.mark.parametrize(("probability", "clusters"), [(0.3, 2), (0.31, 1), (0.8, 1), (0.81, 0)])
+def test_a_cluster_is_as_probable_as_asked_for(probability, clusters):
+    assert len(from_tables(tables(), XYZ, CoarseConfig(min_probability=probability))) == clusters
+
+
 @pytest.mark.parametrize(("confidence", "clusters"), [(0.2, 2), (0.21, 1), (0.9, 1), (0.91, 0)])
-def test_a_cluster_is_as_sure_as_asked_for(confidence, clusters):
-    assert len(from_tables(tables(), XYZ, CoarseConfig(min_confidence=confidence))) == clusters
+def test_the_former_threshold_still_works(confidence, clusters):
+    old = CoarseConfig(min_confidence=confidence)
+    assert len(from_tables(tables(), XYZ, old)) == clusters
+    assert len(from_tables(tables(probability=(np.nan, np.nan)), XYZ, old)) == clusters
+
+
+def test_labels_without_probability_have_no_threshold_of_it():
+    old = tables(probability=(np.nan, np.nan))
+    assert len(from_tables(old, XYZ, CoarseConfig())) == 2
+    with pytest.raises(
+        SchemaError, match=r"SCH003.*frame f: its clusters have no probability.*min_probability is 0\.1"
+    ):
+        from_tables(old, XYZ, CoarseConfig(min_probability=0.1))
+
+
+@pytest.mark.parametrize("field", ["min_probability", "min_confidence"])
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+def test_a_threshold_is_a_fraction(field, value):
+    with pytest.raises(SchemaError, match=f"SCH005.*coarse.{field}"):
+        CoarseConfig(**{field: value})
 
 
 @pytest.mark.parametrize(("share", "gone"), [(0.5, False), (0.49, True)])

@@ -154,11 +154,17 @@ def tokens(world, frame_id):
 
 
 def test_doubtful_clusters_are_unknown(world, budget, tmp_path):
-    labels = make_labels(tmp_path / "out", world, confidence=0.2)
-    config = DataConfig(coarse=CoarseConfig(min_confidence=0.5))
+    labels = make_labels(tmp_path / "out", world, probability=0.2)
+    config = DataConfig(coarse=CoarseConfig(min_probability=0.5))
     sample = TrainingSet(world, budget, labels, CLASSES, RANGE, config).raw(0, 0)
     assert len(sample.clusters) == 0
     assert sample.clusters.unknown.sum() > 60
+
+
+def test_labels_without_probability_are_refused_where_it_is_asked_for(world, budget, labels):
+    config = DataConfig(coarse=CoarseConfig(min_probability=0.5))
+    with pytest.raises(SchemaError, match=r"SCH003.*have no probability"):
+        TrainingSet(world, budget, labels, CLASSES, RANGE, config)
 
 
 def test_past_sweeps_follow_in_the_key_sweeps_frame(world, budget, labels):

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def test_a_click_on_a_row_or_a_point_shows_its_cluster(tab, out):
     assert f"{cluster.class_name} {cluster.cluster_id}: {cluster.num_points} points" in story
     for camera, mask in zip(cluster.cameras, cluster.mask_ids, strict=True):
         assert f"{camera} mask {mask}" in story
-    assert f"confidence {cluster.confidence:.2f}" in story
+    assert f"probability {round(cluster.probability, 3):.2f}" in story
     assert re.search(r"best IoU with a ground-truth object \d\.\d\d", story)
     tab.evaluate("POINTSAM.select(null)")
     assert "Click on a point" in tab.locator("#story").inner_text()
@@ -116,6 +117,57 @@ def test_another_frame_and_another_colour(tab, out):
     before = canvas(tab)
     tab.locator("#colour").select_option("outcome")
     assert not np.array_equal(canvas(tab), before)
+
+
+@pytest.fixture
+def grown_tab(browser, out, tmp_path, monkeypatch):
+    """The page of labels of which growth added every second labelled point."""
+    plain = Labels.labels
+
+    def grown(self, frame_id):
+        found = plain(self, frame_id)
+        labelled = found.labels.instance_id >= 0
+        added = labelled & (np.cumsum(labelled) % 2 == 1)
+        clusters = (
+            replace(c, num_points_grown=int(added[found.labels.instance_id == c.cluster_id].sum()))
+            for c in found.clusters
+        )
+        return replace(found, grown=added, clusters=tuple(clusters))
+
+    monkeypatch.setattr(Labels, "labels", grown)
+    assert label("report", out, "--dest", tmp_path / "grown", "--show", 1).exit_code == 0
+    opened = browser.new_page(viewport={"width": 1400, "height": 1100})
+    opened.goto((tmp_path / "grown" / "index.html").as_uri())
+    opened.wait_for_function("document.body.dataset.ready === '000'")
+    yield opened
+    opened.close()
+
+
+def test_grown_points_are_named_coloured_and_taken_away(grown_tab, out):
+    cluster = clusters_of(out, 0)[0]
+    assert cluster.num_points_grown > 0
+    row = grown_tab.locator(f'#clusters li[data-cluster="{cluster.cluster_id}"]')
+    assert f"{cluster.num_points} points ({cluster.num_points_grown} grown)" in row.inner_text()
+    added = sum(c.num_points_grown for c in clusters_of(out, 0))
+    assert grown_tab.locator("#frames li").first.inner_text().endswith(f", {added} grown")
+    assert "added by growth: pale" in grown_tab.locator("#gallery figcaption").first.inner_text()
+
+    def coloured():
+        picture = canvas(grown_tab)
+        return (picture.max(axis=2) - picture.min(axis=2) > 60).sum()
+
+    before = coloured()
+    grown_tab.locator("#grown").uncheck()
+    assert 0 < coloured() < before
+    grown_tab.locator("#grown").check()
+    assert coloured() == before
+    grown_tab.locator("#colour").select_option("growth")
+    marks = grown_tab.locator("#clusters i").evaluate_all("all => all.map(mark => mark.style.background)")
+    assert set(marks) == {"rgb(89, 153, 242)"}  # the colour of masked points
+    picture = canvas(grown_tab)
+    assert (picture[..., 0] - picture[..., 2] > 40).any()  # grown points are orange
+    row.click()
+    assert f"growth added {cluster.num_points_grown}" in grown_tab.locator("#story").inner_text()
 
 
 def test_metrics_and_charts_are_in_the_page_without_scripts(page):

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from pipelines.robustness.cells import KINDS, cells_of
-from pipelines.robustness.counts import Counts, panoptic_quality
+from pipelines.robustness.counts import Counts
 from pipelines.robustness.curves import LOSSES, Curve, _crossing, bounds, curves, shift
 from pipelines.robustness.page import _about, _panel, tables
 from pipelines.robustness.sweep_document import sweep_document
-from pointsam.evaluate.panoptic import class_quality, mean_counted
 
 SCENES = (0.9, 0.5)
 """Clean quality of an easy and a hard scene, with refinement and without."""
@@ -193,15 +192,6 @@ def test_published_figures_stand_beside_the_published_noise():
             assert line.marks
             assert line.x.tolist() == [0.0, 0.05, 0.1]
             assert line.y.tolist() == [row[at] for row in reported.rows]
-
-
-def test_quality_of_counts_is_that_of_the_accumulator():
-    rng = np.random.default_rng(0)
-    counts = rng.integers(0, 5, (7, 4, 10)).astype(float)
-    counts[:, 3] = counts[:, 0] * 0.8
-    counts[:, :, 3] = 0  # a class that never occurs
-    expected = [mean_counted([class_quality("", case[:3, k], case[3, k]).pq for k in range(10)]) for case in counts]
-    assert panoptic_quality(counts) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,10 @@ def old(name, **detector):
     return {**document, "detector": {**document["detector"], **detector}}
 
 
+LATER = {"grown": True, "min_probability": 0.0}
+"""Fields of `data.coarse` that documents of 0.1.0 lack, and their values."""
+
+
 @pytest.fixture
 def load(tmp_path):
     """A function that loads a document as a user's file."""
@@ -35,7 +39,9 @@ def test_the_head_of_an_old_document_keeps_its_fields_and_gets_its_kind(kind, lo
     before = old(kind)
     document = upgraded(before, "old.json")
     assert document["detector"]["head"] == {"kind": kind, **before["detector"][kind]}
-    assert document == document_of(load(before))
+    loaded = document_of(load(before))
+    assert {name: loaded["data"]["coarse"].pop(name) for name in LATER} == LATER
+    assert document == loaded
     assert before == old(kind)
 
 
@@ -75,6 +81,13 @@ def test_an_old_name_of_a_field_works_and_says_the_new_one_once(name, assignment
         recipe = load_recipe(name, [assignment, assignment, "train.epochs=3"])
     assert len(told) == 1
     assert recipe == load_recipe(name, [today, "train.epochs=3"])
+
+
+def test_the_former_threshold_of_clusters_still_works_and_says_the_new_one():
+    with pytest.warns(FutureWarning, match=r"use data\.coarse\.min_probability"):
+        recipe = load_recipe("synthetic-small", ["data.coarse.min_confidence=0.5"])
+    assert recipe.data.coarse.min_confidence == 0.5
+    assert recipe.data.coarse.min_probability == 0.0
 
 
 def test_an_old_name_of_another_head_is_refused_with_the_names_of_today():

@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from pointsam.evaluate.confidence import ConfidenceAccumulator
+from pointsam.evaluate.reliability import ReliabilityAccumulator
 
 
-def found(*batches):
-    accumulator = ConfidenceAccumulator()
-    for confidence, iou in batches:
-        accumulator.add(np.asarray(confidence, dtype=float), np.asarray(iou, dtype=float))
+def found(*batches, scenes=None):
+    accumulator = ReliabilityAccumulator()
+    for k, (confidence, iou) in enumerate(batches):
+        scene = "one" if scenes is None else scenes[k]
+        accumulator.add(np.asarray(confidence, dtype=float), np.asarray(iou, dtype=float), scene)
     return accumulator.result()
 
 
@@ -84,7 +85,8 @@ def test_one_confidence_for_all_has_no_rank():
 def test_nothing_to_compare_is_nan():
     empty = found()
     assert empty.num_clusters == 0
-    assert all(math.isnan(value) for value in (empty.ece, empty.auroc, empty.spearman))
+    figures = (empty.ece, empty.ece_low, empty.ece_chance, empty.brier, empty.auroc, empty.spearman)
+    assert all(math.isnan(value) for value in figures)
     assert math.isnan(found(([0.5, 0.6], [0.9, 0.8])).auroc)  # all right
     assert math.isnan(found(([0.5, 0.5], [0.1, 0.8])).spearman)
 
@@ -92,3 +94,51 @@ def test_nothing_to_compare_is_nan():
 def test_a_bin_holds_its_lower_edge_and_the_last_one_both():
     counts = [one.num_clusters for one in found(([0.0, 0.1, 0.3, 0.6, 0.7, 1.0], [0.5] * 6)).bins]
     assert counts == [1, 1, 0, 1, 0, 0, 1, 1, 0, 1]
+
+
+def test_the_band_is_that_of_plain_draws_of_scenes(rng_of):
+    from pointsam.evaluate.bootstrap import times_drawn
+
+    rng, batches, scenes = rng_of(5), [], []
+    for k in range(12):
+        value = rng.random(20)
+        batches.append((value, (rng.random(20) < 0.7 * value).astype(float)))
+        scenes.append(f"scene {k // 2}")
+    result = found(*batches, scenes=scenes)
+    draws = []
+    for times in times_drawn(6, 1000, "reliability"):
+        drawn = [batches[2 * k + half] for k in range(6) for half in (0, 1) for _ in range(times[k])]
+        draws.append(found(*drawn, scenes=["one"] * len(drawn)).ece if len(draws) < 40 else draws[-1])
+    assert result.unit == "scenes"
+    assert result.ece_low < result.ece < result.ece_high
+    some = np.array(draws[:40])
+    assert result.ece_low - 0.01 < np.percentile(some, 5) < np.percentile(some, 95) < result.ece_high + 0.01
+
+
+def test_few_scenes_draw_frames_and_one_frame_has_no_band(clusters):
+    value, iou = clusters
+    halves = [(value[:500], iou[:500]), (value[500:], iou[500:])]
+    assert found(*halves).unit == "frames"
+    assert found(*halves).ece_low < found(*halves).ece_high
+    assert math.isnan(found(clusters).ece_low)
+
+
+def test_exact_probabilities_have_the_error_of_chance(rng_of):
+    rng = rng_of(7)
+    errors, chance = [], []
+    for _ in range(200):
+        value = rng.random(300)
+        result = found((value, (rng.random(300) < value).astype(float)))
+        errors.append(result.ece)
+        chance.append(result.ece_chance)
+    assert np.mean(errors) == pytest.approx(np.mean(chance), rel=0.03)
+
+
+def test_brier_is_the_mean_square():
+    assert found(([0.9, 0.2], [0.8, 0.7])).brier == pytest.approx((0.1**2 + 0.8**2) / 2)
+
+
+def test_clusters_without_the_value_are_left_out():
+    result = found(([0.9, math.nan, 0.1], [0.8, 0.9, 0.2]))
+    assert (result.num_clusters, result.ece) == (2, pytest.approx(0.1))
+    assert found(([math.nan], [0.8])).num_clusters == 0

@@ -1,0 +1,55 @@
+"""The command `pointsam-label fit-probability`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipelines.cli.options import READING_OPTIONS, TRUTH_MAPPING_OPTION, ReadingOptions, options_of, reading_of
+from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
+from pipelines.cli.parameters import PATH
+from pointsam.base.remote import DataPath, data_path
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+@click.command("fit-probability")
+@click.argument("out", type=PATH)
+@click.argument("data", type=data_path)
+@click.option("--dest", type=PATH, required=True, help="JSON file to write.")
+@click.option("--split", help="Split or scene of the frames to use.  [default: all frames of the labels]")
+@options_of(READING_OPTIONS, (TRUTH_MAPPING_OPTION,))
+@JSON_OPTION
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+def fit_probability(
+    out: Path,
+    data: DataPath,
+    dest: Path,
+    split: str | None,
+    mapping: Path | None,
+    json_file: Path | None,
+    overwrite: bool,
+    **options: Unpack[ReadingOptions],
+) -> None:
+    """Fit the probability of clusters to labels with ground truth. OUT holds the labels, DATA the ground truth.
+
+    Do this for 2D networks whose scores mean something else than those of the bundled ones.
+
+    \b
+    pointsam-label run /data/mine --out labels --split val --semantics precomputed --masks-dir results
+    pointsam-label fit-probability labels /data/mine --dest probability.json
+    pointsam-label run /data/mine --out new --semantics precomputed --masks-dir results --probability probability.json
+    """  # noqa: D301 - click needs the backspace character itself
+    from pipelines.review.fit_probability import run_fit_probability
+    from pointsam.base.files import require_free
+
+    if json_file not in (None, STDOUT):
+        require_free(json_file, overwrite)
+    found = run_fit_probability(out, data, dest, split, overwrite, reading_of(options), mapping)
+    show(found.text(), found.as_dict(), json_file)
+    words = shlex.join([str(data), "--out", "NEW", "--masks-from", str(out), "--probability", str(dest)])
+    remark(f"next: pointsam-label clusters {words}", json_file)

@@ -1,0 +1,184 @@
+"""`pointsam-label fit-probability`, and `--probability` with its file, on labels of which some are wrong."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from helpers.commands import label, refused
+from helpers.masks import write_masks
+from helpers.segmenters import Scissors
+from helpers.training import make_labels, make_world
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from pipelines.documents import ClustersDocument
+from pointsam import rle
+from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.evaluate.fit_probability import JudgedClusters, fit
+from pointsam.stages.probability import DIRECTION, FEATURES, features, read_probability
+from pointsam.store.reader import Labels
+
+SCENES = tuple(f"scene-{k:04d}" for k in (61, 103, 553, 655, 757, 796))
+
+
+def narrowed(entry):
+    """The left third of a mask, with a low score."""
+    height, width = entry["segmentation"]["size"]
+    rows, columns, crop = rle.decode_crop(entry["segmentation"]["counts"].encode(), height, width)
+    inside = np.zeros((height, width), dtype=np.bool_)
+    inside[rows, columns.start : columns.start + max((columns.stop - columns.start) // 3, 1)] = crop.any()
+    runs = {"size": [height, width], "counts": rle.encode_mask(inside).decode()}
+    return {**entry, "segmentation": runs, "score": 0.4}
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory):
+    """A root, 2D results of which every second is poor, and labels."""
+    folder, poor = tmp_path_factory.mktemp("world"), 0
+    world = make_world(folder / "root", SCENES, boxes=16)
+    write_masks(world, folder / "masks")
+    for path in sorted((folder / "masks").rglob("*.json")):
+        entries = json.loads(path.read_text())
+        for k, entry in enumerate(entries):
+            poor += 1
+            entries[k] = narrowed(entry) if poor % 2 == 0 else entry
+        path.write_text(json.dumps(entries))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.labelling.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
+        known = ("--semantics", "precomputed", "--masks-dir", folder / "masks", "--workers", 1)
+        assert label("run", world.root, "--out", folder / "out", *known).exit_code == 0
+    return world.root, folder / "out"
+
+
+@pytest.fixture(scope="module")
+def fitted(drive, tmp_path_factory):
+    """What the command printed, as JSON, and its file."""
+    root, out = drive
+    dest = tmp_path_factory.mktemp("fitted") / "probability.json"
+    result = label("fit-probability", out, root, "--dest", dest, "--json", dest.with_name("found.json"))
+    assert result.exit_code == 0, result.output
+    return json.loads(dest.with_name("found.json").read_text()), dest, result.output
+
+
+def judged(drive):
+    root, out = drive
+    found = JudgedClusters()
+    found.add_labels(Labels(out), NuScenes(root), "labels")
+    return found
+
+
+def test_the_fit_is_better_than_what_the_labels_have_and_says_so(fitted):
+    found, dest, text = fitted
+    assert found["after"]["brier"] < found["before"]["brier"]
+    assert found["after"]["auroc"] > 0.9
+    assert found["after"]["unit"] == "scenes"
+    assert found["model"] == json.loads(dest.read_text())
+    (note,) = (line for line in text.splitlines() if line.startswith("no cluster of "))
+    assert {name for name, count in found["classes"].items() if not count} <= set(
+        note.replace(",", " ").replace(":", " ").split()
+    )
+    assert "next: pointsam-label clusters" in text
+    assert str(dest) in text
+
+
+def test_the_file_gives_the_probabilities_of_scikit_learn(drive, fitted):
+    found, stored = judged(drive), read_probability(fitted[1]).model
+    values, right = np.concatenate(found.values), found.right
+    steps, signs, inside = [], [], np.ones(len(values), dtype=bool)
+    for one in stored.features:
+        column = values[:, FEATURES.index(one.name)]
+        steps.append([sum(edge < value for edge in one.edges) for value in column.tolist()])
+        signs.append(DIRECTION.get(one.name, 0))
+        inside &= (one.name == "score") | ~((column < one.low) | (column > one.high))
+    theirs = HistGradientBoostingClassifier(
+        max_iter=100,
+        max_depth=1,
+        min_samples_leaf=max(len(right) // 15, 10),
+        monotonic_cst=signs,
+        early_stopping=False,
+        random_state=0,
+    ).fit(np.column_stack(steps), right)
+    expected = theirs.predict_proba(np.column_stack(steps))[:, 1]
+    assert inside.sum() > 50
+    np.testing.assert_allclose(stored.probability(values)[inside], expected[inside], rtol=0, atol=6e-7)
+
+
+def test_equal_labels_give_equal_files(drive, fitted, tmp_path):
+    root, out = drive
+    assert label("fit-probability", out, root, "--dest", tmp_path / "again.json").exit_code == 0
+    assert (tmp_path / "again.json").read_bytes() == fitted[1].read_bytes()
+    refused(label("fit-probability", out, root, "--dest", tmp_path / "again.json"), "OUT003", "again.json")
+
+
+def test_clusters_take_the_file_and_record_it(drive, fitted, tmp_path):
+    root, out = drive
+    known = ("clusters", root, "--masks-from", out, "--workers", 1)
+    assert label(*known, "--out", tmp_path / "new", "--probability", fitted[1]).exit_code == 0
+    old, new = Labels(out), Labels(tmp_path / "new")
+    stored = read_probability(fitted[1])
+    assert new.document(ClustersDocument).probability_sha256 == stored.sha256
+    assert new.metadata("clusters").weights_sha256["probability"] == stored.sha256
+    assert new.key("clusters") != old.key("clusters")
+    for frame_id in old.frame_ids():
+        one, other = old.labels(frame_id), new.labels(frame_id)
+        assert one.labels.instance_id.tolist() == other.labels.instance_id.tolist()
+        expected = stored.model.probability(features(other, new.taxonomy)).tolist()
+        assert [cluster.probability for cluster in other.clusters] == expected
+    refused(label(*known, "--out", tmp_path / "new"), "OUT001", "probability_sha256")
+    (tmp_path / "torn.json").write_text("{")
+    refused(label(*known, "--out", tmp_path / "torn", "--probability", tmp_path / "torn.json"), "SCH005", "torn.json")
+
+
+def test_eval_scores_both_values(drive, tmp_path):
+    root, out = drive
+    result = label("eval", out, root, "--json", tmp_path / "eval.json")
+    (found,) = json.loads((tmp_path / "eval.json").read_text())
+    for name in ("confidence", "probability"):
+        assert f"does {name} tell right clusters from wrong ones?" in result.output
+        assert found[name]["ece_low"] <= found[name]["ece_high"]
+        assert found[name]["num_clusters"] > 100
+
+
+def test_a_split_restricts_the_frames_and_few_clusters_are_refused(drive, tmp_path):
+    root, out = drive
+    few = label("fit-probability", out, root, "--dest", tmp_path / "few.json", "--split", "scene-0061")
+    refused(few, "DAT009", "too few to fit a probability")
+    assert not (tmp_path / "few.json").exists()
+    known = ("--dest", tmp_path / "few.json", "--split")
+    refused(label("fit-probability", out, root, *known, "test"), "DAT009")
+
+
+def test_data_without_ground_truth_are_refused(drive, tmp_path):
+    root, out = drive
+    shutil.copytree(root, tmp_path / "bare")
+    table = next((tmp_path / "bare").glob("v1.0-*")) / "sample_annotation.json"
+    table.write_text("[]")
+    refused(label("fit-probability", out, tmp_path / "bare", "--dest", tmp_path / "p.json"), "DAT009")
+
+
+def test_labels_without_scores_are_refused(tmp_path):
+    world = make_world(tmp_path / "root", samples=1)
+    labels = make_labels(tmp_path / "out", world)
+    result = label("fit-probability", labels.out, world.root, "--dest", tmp_path / "p.json")
+    refused(result, "SCH003", "have no score", "--masks-from OUT")
+
+
+def test_a_feature_never_counts_against_its_direction(rng_of):
+    rng = rng_of(2)
+    values = rng.random((400, len(FEATURES)))
+    score, stability = (values[:, FEATURES.index(name)] for name in ("score", "stability"))
+    right = rng.random(400) < np.clip(0.5 + 0.4 * (score - 0.5) - 0.8 * (stability - 0.5), 0, 1)
+    effects = {one.name: one.values for one in fit(values, right, JudgedClusters()).features}
+    assert not any(effects["stability"])
+    assert effects["score"][-1] > 0 > effects["score"][0]
+    for name, effect in effects.items():
+        assert min(DIRECTION.get(name, 0) * np.diff(effect)) >= 0
+
+
+def test_classes_without_a_size_can_be_fitted(rng_of):
+    values = rng_of(3).random((200, len(FEATURES)))
+    values[:, FEATURES.index("length")] = np.nan
+    right = rng_of(4).random(200) < values[:, FEATURES.index("score")]
+    fitted = fit(values, right, JudgedClusters())
+    assert "length" not in {one.name for one in fitted.features}
+    assert fitted.probability(values)[right].mean() > fitted.probability(values)[~right].mean() + 0.2

@@ -1,0 +1,32 @@
+"""The table and the JSON values of the clusters of a frame."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+from helpers.store_samples import frame_labels
+
+from pipelines.review.inspect import FrameSummary
+
+
+def test_the_table_names_what_refinement_took_and_growth_added():
+    summary = FrameSummary(frame_labels("f0"))
+    head, titles, _, *rows = summary.text().splitlines()
+    assert head.startswith("frame f0, scene one, 20 points, 3 clusters; ")
+    at = [titles.split().index(name) for name in ("points", "cut", "grown")]
+    clusters = summary.found.clusters
+    assert [[int(row.split()[k]) for k in at] for row in rows] == [
+        [c.num_points, c.num_points_cut, c.num_points_grown] for c in clusters
+    ]
+    assert [c.num_points_grown for c in clusters] == [0, 2, 4]
+
+
+def test_json_has_null_for_what_former_labels_lack():
+    found = frame_labels("f0")
+    former = tuple(replace(c, score=np.nan, probability=float("nan")) for c in found.clusters)
+    document = FrameSummary(replace(found, clusters=former)).as_dict()
+    read = json.loads(json.dumps(document, allow_nan=False))
+    for row, cluster in zip(read["clusters"], former, strict=True):
+        assert (row["score"], row["probability"]) == (None, None)
+        assert row["num_points_grown"] == cluster.num_points_grown
+        assert row["confidence"] == cluster.confidence

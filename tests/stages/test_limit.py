@@ -1,0 +1,60 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pointsam.stages.limit import LimitConfig, limit
+from pointsam.taxonomy import BACKGROUND, NUSCENES, ClassSpec, Taxonomy
+from pointsam.types import NO_INSTANCE, PointLabels
+
+CAR = NUSCENES.class_id("car")
+ON = LimitConfig(enabled=True)
+FAR_CAR = np.array([[50.0 + x, 0.0, 0.0] for x in np.arange(0, 4, 0.5)])
+HEDGE = np.array([[60.0 + x, 1.0, 0.0] for x in np.arange(0, 3, 0.5)])
+
+
+def kept(xyz, class_id=CAR, config=ON, taxonomy=NUSCENES):
+    labels = PointLabels(np.zeros(len(xyz), np.int32), np.full(len(xyz), class_id, np.uint8))
+    out = limit(xyz.astype(np.float32), labels, taxonomy, config)
+    assert ((out.instance_id == NO_INSTANCE) == (out.class_id == BACKGROUND)).all()
+    return (out.instance_id == 0).tolist()
+
+
+def test_a_car_with_a_hedge_behind_it_is_the_car():
+    assert kept(np.concatenate([FAR_CAR, HEDGE])) == [True] * 8 + [False] * 6
+
+
+def test_what_fits_its_class_keeps_every_part():
+    near = HEDGE - np.array([6.0, 0.0, 0.0])
+    assert all(kept(np.concatenate([FAR_CAR[:4], near[:3]])))
+    assert all(kept(np.concatenate([FAR_CAR, HEDGE]), class_id=NUSCENES.class_id("trailer")))
+
+
+def test_it_is_off_in_the_published_method():
+    assert all(kept(np.concatenate([FAR_CAR, HEDGE]), config=LimitConfig()))
+
+
+def test_a_class_without_a_typical_size_is_not_limited():
+    assert all(kept(np.concatenate([FAR_CAR, HEDGE]), class_id=0, taxonomy=Taxonomy("own", (ClassSpec("thing"),))))
+
+
+def test_of_equal_parts_the_nearer_one_stays():
+    assert kept(np.concatenate([HEDGE, FAR_CAR[:6]])) == [False] * 6 + [True] * 6
+
+
+def test_every_cluster_is_limited_by_itself_and_nothing_else_changes():
+    xyz = np.concatenate([FAR_CAR, HEDGE, FAR_CAR + np.array([0, 9, 0]), [[np.nan] * 3]]).astype(np.float32)
+    ids = np.repeat([7, 3, NO_INSTANCE], [14, 8, 1]).astype(np.int32)
+    labels = PointLabels(ids, np.where(ids < 0, BACKGROUND, CAR).astype(np.uint8))
+    out = limit(xyz, labels, NUSCENES, ON).instance_id
+    assert out.tolist() == [7] * 8 + [NO_INSTANCE] * 6 + [3] * 8 + [NO_INSTANCE]
+    empty = PointLabels.empty(4)
+    assert np.array_equal(limit(np.zeros((4, 3), np.float32), empty, NUSCENES, ON).instance_id, empty.instance_id)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_shuffled_cloud_gives_the_same_labels(seed):
+    rng = np.random.default_rng(seed)
+    xyz = rng.uniform([10, -5, -1], [10 + rng.uniform(1, 40), 5, 1], (30, 3)).astype(np.float32)
+    order = rng.permutation(30)
+    assert np.array_equal(np.array(kept(xyz))[order], kept(xyz[order]))
