@@ -58,8 +58,8 @@ def alternatives(found):
 
 
 def curve(name, found):
-    """The reliability curve of a value."""
-    bins = [one for one in found.bins if one.num_clusters]
+    """The reliability curve of a value, without bins of fewer than five clusters."""
+    bins = [one for one in found.bins if one.num_clusters >= 5]
     return Line(name, np.array([b.mean_confidence for b in bins]), np.array([b.share_right for b in bins]))
 
 

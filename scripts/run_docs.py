@@ -74,6 +74,7 @@ READY = {
     "docs/evaluation.md": ("OUT", "labels"),
     "docs/exports.md": ("OUT",),
     "docs/precomputed_masks.md": ("masks",),
+    "docs/probability.md": ("OUT", "masks"),
     "docs/results/README.md": ("labels",),
 }
 """Folders that the commands of a page need and do not make: labels, or masks that are exported from them."""
@@ -81,6 +82,8 @@ READY = {
 NOT_RUN = {
     "python scripts/ablate_recipes.py": "needs samples of nuScenes and KITTI, which may not be shipped",
     "python scripts/compare_ground.py": "needs samples of nuScenes, KITTI and Argoverse 2, which may not be shipped",
+    "pointsam-label fit-probability": "needs a hundred clusters: the tests have them",
+    "pointsam-label clusters DATA --out new --masks-from labels --probability": "needs the file of fit-probability",
     "make ": "installs or runs the tests: .ci/run does both",
     "pip install": "installs",
     ".ci/run": "runs this script",
