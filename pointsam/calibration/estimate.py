@@ -28,7 +28,7 @@ _Floats = NDArray[np.float64]
 FLOOR_DEG = 0.25
 """Corrections that move the objects by less are not applied, unless the whole rig is off: with true calibrations, the
 estimates are almost as large."""
-BIAS_DEG, BIAS_M, BIAS_MS = 0.1, 0.02, 2.5
+BIAS_DEG, BIAS_M, BIAS_MS = 0.12, 0.04, 2.5
 """Errors about and along one axis, and of the time, that both halves share, as one standard deviation. Chosen on known
 errors, so that uncertainties cover as many of the remaining errors as they should (docs/robustness.md)."""
 AT_M = 20.0

@@ -34,7 +34,7 @@ _OWN_M = 2.5
 """Nearer points are returns of the ego vehicle itself."""
 _GROUND_M, _ABOVE_M = 0.12, 0.3
 """Heights above the lowest point within one or two metres: lower points are ground, higher points belong to objects."""
-_BIN_M, _STRAY = 1.0, 0.2
+_BIN_M, _STRAY = 1.0, 0.1
 """Bins in which the ground is found, and the fraction of a bin's points that may lie lower: mirrored returns of a wet
 road or of the paint of a car lie below the ground."""
 _FOOT_M = 0.6

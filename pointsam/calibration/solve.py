@@ -41,11 +41,9 @@ _Kind = TypeVar("_Kind", bound=np.generic)
 
 ROUNDS = ((0.020, 0.3), (0.008, 0.4), (0.003, 0.7), (0.0015, 0.7), (0.001, 0.7))
 """Of each round: the scale s in radians, and the fraction of a component in a mask that makes it the object."""
-_EDGE_PX = 1.0
-"""Mask edges are uncertain by about one pixel."""
 _STEPS = 8
 """Gauss-Newton steps per round."""
-PRIOR_ROTATION_RAD, PRIOR_TRANSLATION_M, PRIOR_TIME_S, PRIOR_EDGE_PX = np.deg2rad(1.0), 0.1, 0.05, 2.0
+PRIOR_ROTATION_RAD, PRIOR_TRANSLATION_M, PRIOR_TIME_S, PRIOR_EDGE_PX = np.deg2rad(1.0), 0.1, 0.05, 1.0
 """Standard deviations of the prior."""
 _LARGEST = np.array([np.deg2rad(0.5)] * 3 + [0.1] * 3 + [2.0, 0.03])
 """Largest change in one step: rotation, translation, edge, time."""
@@ -265,7 +263,7 @@ def _derivatives(batch: _Batch, values: _Floats, time_s: float, width_rad: float
     vector, edge_px = values[:6], values[6]
     width_px = width_rad * batch.view.camera.K[0, 0]
     sign = np.where(batch.inside, 1.0, -1.0)
-    wrong_px = -sign * (batch.distance(vector, time_s) + edge_px) - _EDGE_PX
+    wrong_px = -sign * (batch.distance(vector, time_s) + edge_px)
     wrong = wrong_px > 0
     batch, sign, wrong_px = batch.rows(wrong), sign[wrong], wrong_px[wrong]
     bend = batch.weight / (width_px**2 + wrong_px**2)

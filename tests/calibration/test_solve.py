@@ -74,7 +74,7 @@ def narrow():
 
 def test_narrow_masks_shift_no_camera_along_its_axis(narrow, monkeypatch):
     found = solve(narrow, {"cam": TRUE}, False, 12)
-    assert found.edge_px["cam"] == pytest.approx(NARROW_PX - 1, abs=0.5)  # one pixel costs nothing
+    assert found.edge_px["cam"] == pytest.approx(NARROW_PX, abs=0.7)
     assert abs(found.correction.cameras["cam"][5]) < 0.02
     monkeypatch.setattr(module, "PRIOR_EDGE_PX", 1e-6)
     assert solve(narrow, {"cam": TRUE}, False, 12).correction.cameras["cam"][5] < -0.03  # without the edge
@@ -94,7 +94,7 @@ def test_the_gradient_is_that_of_the_cost_and_points_without_cost_change_nothing
 
     def cost(at):
         sign = np.where(batch.inside, 1.0, -1.0)
-        wrong = np.maximum(-sign * (batch.distance(at[:6], 0.0) + at[6]) - 1.0, 0)
+        wrong = np.maximum(-sign * (batch.distance(at[:6], 0.0) + at[6]), 0)
         return np.sum(batch.weight * np.log1p((wrong / (500 * width_rad)) ** 2) / 2)
 
     slope, bend, jacobian = module._derivatives(batch, values, 0.0, width_rad)
@@ -132,7 +132,7 @@ def test_what_objects_do_not_show_stays_as_uncertain_as_the_prior(narrow):
     prior = np.array([PRIOR_ROTATION_RAD] * 3 + [PRIOR_TRANSLATION_M] * 3)
     some, all_of = (solve(images, {"cam": TRUE}, False, 12).covariance["cam"] for images in (middle, narrow))
     some, all_of = np.sqrt(np.diag(some)) / prior, np.sqrt(np.diag(all_of)) / prior
-    assert some[[2, 5]].min() > 0.8
+    assert some[[2, 5]].min() > 0.7
     assert all_of[[2, 5]].max() < 0.5
     assert (all_of < some).all()
     assert some.max() < 1
