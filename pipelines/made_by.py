@@ -34,9 +34,10 @@ _LIBRARIES = ("numpy", "scipy")
 _IMAGE_LIBRARIES = ("pillow", "pycocotools")
 _NETWORKS: Mapping[str, tuple[str, ...]] = {
     "segmenters": ("segment-anything", "timm", "torch", "torchvision"),
+    "nanodet": ("onnxruntime",),
     "ssd": ("onnxruntime",),
 }
-"""What our segmenters and our detector run on."""
+"""What our segmenters and our detectors run on."""
 _OURS = "pointsam"
 
 

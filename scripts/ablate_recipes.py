@@ -61,8 +61,10 @@ def variants():
     listed = {"paper": ["paper"], "paper without SAR": ["paper", off]}
     listed |= {"default": ["default"], "default without SAR": ["default", off]}
     paper, default = (flat(RECIPES[name]().as_dict()) for name in ("paper", "default"))
-    for name in sorted(k for k in default if default[k] != paper[k] and k != "recipe"):
-        listed[f"{name}={json.dumps(paper[name])}"] = ["default", f"{name}={json.dumps(paper[name])}"]
+    for name in sorted(k for k in paper if default[k] != paper[k] and k != "recipe"):
+        published = f"{name}={json.dumps(paper[name])}"
+        in_use = ["masks.semantics=ssd"] if name.startswith("masks.ssd.") else []
+        listed[", ".join([*in_use, published])] = ["default", *in_use, published]
     return listed
 
 

@@ -199,10 +199,11 @@ def default() -> LabelConfig:
         "default",
         replace(
             base.masks,
+            semantics="bundled",
             prompts="boxes",
             semantic_overlap="score",
             riders=RiderConfig(enabled=True),
-            options={"ssd": {"tile_px": 400, "score_threshold": 0.4}},
+            options={"ssd": {"tile_px": 400, "score_threshold": 0.4}},  # of --semantics ssd; bundled has its own
         ),
         replace(
             base.clusters,
@@ -223,6 +224,18 @@ RECIPES = {"default": default, "paper": paper}
 _BACK_ENDS = ("masks.backend", "masks.semantics")
 
 
+def _require_in_use(assignments: Sequence[str], semantics: str) -> None:
+    """Refuse options of a source of classes that runs record whether they use it or not."""
+    for assignment in assignments:
+        section = assignment.strip().removeprefix("masks.").partition(".")[0]
+        if assignment.strip().startswith("masks.") and section in _RECORDED_SEMANTICS and section != semantics:
+            raise SchemaError(
+                "SCH005",
+                f"--set {assignment}: the classes come from {semantics}, so options of {section} have no effect",
+                f"add --semantics {section}, or set an option of masks.{semantics}",
+            )
+
+
 def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConfig:
     """A copy with fields changed by dotted name.
 
@@ -231,13 +244,15 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
         assignments: NAME=VALUE, such as `clusters.refine.range_coef=0.05`; VALUE is JSON, or else a string.
 
     Raises:
-        SchemaError: SCH005 on an unknown field, or a value of the wrong kind or out of range.
+        SchemaError: SCH005 on an unknown field, a value of the wrong kind or out of range, or an option of a source of
+            classes that is not in use.
     """
     where = "--set " + " ".join(assignments)
     # The back ends determine which options exist, so their names are assigned first.
     names: dict[str, object] = {"backend": config.masks.backend, "semantics": config.masks.semantics}
     assign({"masks": names}, [one for one in assignments if one.partition("=")[0].strip() in _BACK_ENDS])
     chosen = replace(config.masks, backend=str(names["backend"]), semantics=str(names["semantics"]))
+    _require_in_use(assignments, chosen.semantics)
     masks, clusters = chosen.as_dict(where), asdict(config.clusters)
     assign({"masks": masks, "clusters": clusters}, assignments)
     changed = LabelConfig(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from pointsam.base.errors import BackendError, SchemaError
-from pointsam.semantics import load_semantics, semantics_sha256, ssd
+from pointsam.semantics import load_semantics, semantics_sha256, tiled
 from pointsam.semantics.coco import COCO_NAMES
 from pointsam.semantics.mapping import default_mapping
 from pointsam.semantics.ssd import SsdConfig, SsdSemantics
@@ -96,7 +96,7 @@ def test_a_kitti_pedestrian_is_found_where_the_label_says(kitti_root, frame, vie
 
 
 def test_the_model_has_one_column_a_coco_id():
-    (_, scores) = ssd._session(1).get_outputs()
+    (_, scores) = model()._session.get_outputs()
     assert scores.shape == [1, 1917, 90]
     assert len(COCO_NAMES) == 80
     assert (COCO_NAMES[1], COCO_NAMES[3], COCO_NAMES[13], COCO_NAMES[90]) == (
@@ -171,7 +171,7 @@ class Session:
 def found_by(monkeypatch, frame, view_of):
     def find(boxes, scores, image, mapping=COCO_TO_NUSCENES, **config):
         session = Session(boxes, scores)
-        monkeypatch.setattr(ssd, "_session", lambda threads: session)
+        monkeypatch.setattr(tiled, "open_session", lambda *_: session)
         found = model(mapping, **config).detect(image, frame, view_of(*image.shape[:2]))
         return found, session.seen
 
@@ -236,7 +236,7 @@ def test_damaged_weights_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(resources, "files", lambda package: tmp_path)
     with pytest.raises(BackendError, match="BCK001"):
         model()
-    (tmp_path / "data" / ssd.WEIGHTS).write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    (tmp_path / "data" / SsdSemantics.weights).write_bytes(b"version https://git-lfs.github.com/spec/v1")
     with pytest.raises(BackendError, match="BCK002"):
         model()
 

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from pointsam.base.errors import SchemaError
 from pointsam.masks import SegmentConfig
+from pointsam.semantics.bundled import BundledConfig
 from pointsam.semantics.oracle import OracleConfig
 from pointsam.semantics.ssd import SsdConfig
 from pointsam.stages.recipes import RECIPES, MasksConfig, with_overrides
@@ -107,11 +110,26 @@ def test_a_recipe_survives_its_document(name):
 
 
 def test_options_go_to_the_back_end_in_its_own_class():
-    masks = with_overrides(RECIPES["default"](), ["masks.ssd.tile_px=500", "masks.segment.chunk=2"]).masks
+    ssd = ["masks.semantics=ssd", "masks.ssd.tile_px=500", "masks.segment.chunk=2"]
+    masks = with_overrides(RECIPES["default"](), ssd).masks
     assert masks.semantics_options() == SsdConfig(tile_px=500, score_threshold=0.4)
     assert masks.segmenter_options() == SegmentConfig(chunk=2)
     oracle = with_overrides(RECIPES["paper"](), ["masks.oracle.masks=true", "masks.semantics=oracle"]).masks
     assert oracle.semantics_options() == OracleConfig(masks=True)
+
+
+def test_networks_of_a_source_of_classes_have_options_of_their_own():
+    masks = with_overrides(RECIPES["default"](), ["masks.bundled.ssd.tile_px=0", "masks.bundled.fusion_iou=0.6"]).masks
+    expected = BundledConfig(ssd=replace(BundledConfig().ssd, tile_px=0), fusion_iou=0.6)
+    assert masks.semantics_options() == expected
+    assert MasksConfig.from_dict(masks.as_dict(), "test").semantics_options() == expected
+
+
+def test_options_of_a_source_that_is_not_in_use_are_refused():
+    with pytest.raises(SchemaError, match=r"SCH005.*masks\.ssd\.tile_px=0.*bundled(.|\n)*--semantics ssd"):
+        with_overrides(RECIPES["default"](), ["masks.ssd.tile_px=0"])
+    with pytest.raises(SchemaError, match=r"SCH005.*oracle"):
+        with_overrides(RECIPES["paper"](), ["masks.oracle.masks=true"])
 
 
 def test_an_option_that_its_back_end_refuses_is_named():

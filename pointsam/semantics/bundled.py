@@ -1,0 +1,104 @@
+"""Both bundled networks: the boxes of the SSD and of NanoDet, joined by weighted box fusion.
+
+The two networks err differently, so an object that both find is real more often than its scores say. Their scores are
+not comparable: the softmax of the SSD is high for many false boxes, the sigmoid of NanoDet is low for true ones. A
+logistic curve for each network (Platt, 1999) maps a score to the probability that the box is a true one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.ranges import require
+from pointsam.semantics.base import SemanticsPlugin
+from pointsam.semantics.fusion import fuse
+from pointsam.semantics.nanodet import NanodetConfig, NanodetSemantics
+from pointsam.semantics.ssd import SsdConfig, SsdSemantics
+from pointsam.taxonomy import LabelMapping
+from pointsam.types import CameraView, Detections, Frame
+
+_SSD_CURVE, _NANODET_CURVE = (1.4, -1.2), (3.5, 0.0)
+"""Slope and offset of the logit of the probability against that of the score; `scripts/bench_networks.py` fits them."""
+
+
+@dataclass(frozen=True)
+class BundledConfig:
+    """Options of both networks and of the fusion.
+
+    Args:
+        ssd: the SSD; with fusion, lower thresholds than those of a network alone.
+        nanodet: NanoDet.
+        nanodet_weight: weight of NanoDet in the fusion; that of the SSD is 1.
+        fusion_iou: boxes of a class with a higher IoU are one object.
+        score_threshold: keep fused boxes with a higher score.
+
+    Raises:
+        SchemaError: SCH005 on a value out of range.
+    """
+
+    ssd: SsdConfig = SsdConfig(score_threshold=0.2, tile_px=500)
+    nanodet: NanodetConfig = NanodetConfig(score_threshold=0.25)
+    nanodet_weight: float = 2.0
+    fusion_iou: float = 0.5
+    score_threshold: float = 0.2
+
+    def __post_init__(self) -> None:
+        require(0 < self.nanodet_weight <= 1e3, "bundled.nanodet_weight", self.nanodet_weight, "a value in (0, 1000]")
+        require(0 <= self.fusion_iou < 1, "bundled.fusion_iou", self.fusion_iou, "a value in [0, 1)")
+        require(0 <= self.score_threshold < 1, "bundled.score_threshold", self.score_threshold, "a value in [0, 1)")
+
+
+class BundledSemantics:
+    """Detections of both networks, on the CPU.
+
+    Args:
+        mapping: COCO label names to the run's classes.
+        config: options.
+        threads: CPU threads of one inference; the result does not depend on it.
+
+    Raises:
+        BackendError, SchemaError: as `pointsam.semantics.tiled.TiledNetwork`.
+    """
+
+    name = "bundled"
+    riders_apart = True
+
+    def __init__(self, mapping: LabelMapping, config: BundledConfig, threads: int = 1) -> None:
+        self.weights_sha256 = digest()
+        self._config = config
+        self._alike = frozenset(i for i, one in enumerate(mapping.taxonomy.classes) if one.vehicle)
+        self._ssd = SsdSemantics(mapping, config.ssd, threads)
+        self._nanodet = NanodetSemantics(mapping, config.nanodet, threads)
+
+    def detect(self, image_rgb: NDArray[np.uint8], frame: Frame, view: CameraView) -> Detections:
+        """Objects in an (H,W,3) uint8 RGB image by falling score: boxes without masks, clipped to the image."""
+        found = [
+            _calibrated(network.detect(image_rgb, frame, view), *curve)
+            for network, curve in ((self._ssd, _SSD_CURVE), (self._nanodet, _NANODET_CURVE))
+        ]
+        fused = fuse(found, (1.0, self._config.nanodet_weight), self._config.fusion_iou, self._alike)
+        keep = fused.score > self._config.score_threshold
+        return Detections(fused.box_xyxy_px[keep], fused.class_id[keep], fused.score[keep])
+
+
+def digest() -> str:
+    """Hex digest of both networks' weights."""
+    return hashlib.sha256((SsdSemantics.weights_sha256 + NanodetSemantics.weights_sha256).encode()).hexdigest()
+
+
+def _calibrated(found: Detections, slope: float, offset: float) -> Detections:
+    score = np.clip(found.score.astype(np.float64), 1e-6, 1 - 1e-6)
+    logit = slope * np.log(score / (1 - score)) + offset
+    return replace(found, score=(1 / (1 + np.exp(-logit))).astype(np.float32))
+
+
+PLUGIN = SemanticsPlugin(
+    BundledConfig,
+    lambda config, context: BundledSemantics(context.mapping, config, context.threads),
+    lambda _config, _masks_dir: digest(),
+    labels="coco",
+)
