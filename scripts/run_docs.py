@@ -67,7 +67,13 @@ SMALLER = {
 }
 """Options that are appended to a command, so that it is done in seconds."""
 
-ONE_FRAME = ("docs/oracle.md", "docs/own_data.md", "docs/precomputed_masks.md", "docs/synthetic.md")
+ONE_FRAME = (
+    "docs/oracle.md",
+    "docs/own_data.md",
+    "docs/precomputed_masks.md",
+    "docs/probability.md",
+    "docs/synthetic.md",
+)
 """Pages for which it is enough that `run` labels one frame."""
 
 READY = {

@@ -67,9 +67,10 @@ def test_degradations_are_fields_of_the_recipe(root, truth, tmp_path, scissors):
     assert masks(root, tmp_path / "out", *blind).exit_code == 0
     assert found(tmp_path / "out") == [[]] * 12
     refused(masks(root, tmp_path / "out", "--semantics", "oracle"), "OUT001", "oracle.miss_rate")
-    refused(masks(root, tmp_path / "no", "--set", "masks.oracle.miss_rate=2"), "SCH005", "oracle.miss_rate")
+    oracle = ("--semantics", "oracle")
+    refused(masks(root, tmp_path / "no", *oracle, "--set", "masks.oracle.miss_rate=2"), "SCH005", "oracle.miss_rate")
     both = ("--set", "masks.oracle.masks=true", "--set", "masks.oracle.boundary=0.1")
-    refused(masks(root, tmp_path / "no", *both), "SCH005", "oracle.boundary")
+    refused(masks(root, tmp_path / "no", *oracle, *both), "SCH005", "oracle.boundary")
 
 
 def test_the_seed_of_the_run_decides_which_objects_are_missed(root, truth, tmp_path, scissors):
