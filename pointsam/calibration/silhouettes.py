@@ -24,7 +24,7 @@ from pointsam.geometry.height import above_lowest_m
 from pointsam.geometry.motion import has_motion, twist
 from pointsam.geometry.projection import in_camera, project
 from pointsam.geometry.visibility import occluded, parallax
-from pointsam.stages.contraction import Groups, linked_components
+from pointsam.stages.contraction import components
 from pointsam.types import Frame, FramePoints, InstanceMap
 
 MARGIN_PX = 48
@@ -214,7 +214,5 @@ def _components(xyz_lidar_m: NDArray[np.float32], which: NDArray[np.bool_]) -> N
     """(N,) component of the selected points, -1 for the others."""
     out = np.full(len(xyz_lidar_m), -1, dtype=np.int64)
     xyz = xyz_lidar_m[which].astype(np.float64)
-    everywhere = Groups(np.array([0.35]), np.zeros(1, np.int64), lambda i, j: np.ones(len(i), dtype=np.bool_))
-    reach_m = 0.03 * np.linalg.norm(xyz, axis=1)
-    out[which] = linked_components(xyz, reach_m, np.zeros(len(xyz), dtype=np.int64), everywhere)
+    out[which] = components(xyz, np.maximum(0.35, 0.03 * np.linalg.norm(xyz, axis=1)))
     return out
