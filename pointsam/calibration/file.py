@@ -28,8 +28,8 @@ class CameraResult:
         apart_deg: half the root mean square shift between the solutions of the two halves.
         doubt_deg: standard deviation of the direction of points at 20 m; None without a solution.
         rotation_deg, translation_m: the correction in the camera's frame; zero unless the status is "mended".
-        rotation_doubt_deg, translation_doubt_m: standard deviation by axis; that of the prior, 1 degree and 0.1 m, if
-            the objects do not constrain an axis.
+        rotation_doubt_deg, translation_doubt_m: standard deviation by axis; at least that of the prior, 1 degree and
+            0.1 m, if the objects do not constrain an axis.
     """
 
     status: str

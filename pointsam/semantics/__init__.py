@@ -55,11 +55,11 @@ def load_semantics(
     """Load a source of 2D classes by name.
 
     Args:
-        name: plug-in: "ssd" (the bundled detector), "precomputed" (files that another network wrote), "oracle" (the
-            ground truth), or one of another package.
+        name: plug-in: "ssd" or "nanodet" (a bundled network), "bundled" (both), "precomputed" (files that another
+            network wrote), "oracle" (the ground truth), or one of another package.
         mapping: label names to the run's classes.
         masks_dir: folder of a source that reads files.
-        config: options, an object of the plug-in's `config` class (`SsdConfig`, `OracleConfig`); None for its defaults.
+        config: options, an object of the plug-in's `config` class (`BundledConfig`, ...); None for its defaults.
         seed: seed of random draws.
         threads: CPU threads of one inference; the result does not depend on it.
         device: torch device, for sources that use one.
