@@ -34,6 +34,7 @@ _LIBRARIES = ("numpy", "scipy")
 _IMAGE_LIBRARIES = ("pillow", "pycocotools")
 _NETWORKS: Mapping[str, tuple[str, ...]] = {
     "segmenters": ("segment-anything", "timm", "torch", "torchvision"),
+    "bundled": ("onnxruntime",),
     "nanodet": ("onnxruntime",),
     "ssd": ("onnxruntime",),
 }

@@ -30,7 +30,7 @@ def measure(root, out, frames):
         start = time.process_time()
         height_above_ground_m(mount.apply(xyz))
         middle = time.process_time()
-        limited = limit(xyz, found.labels, labels.taxonomy, LimitConfig(enabled=True))
+        limited = limit(xyz, mount, found.labels, labels.taxonomy, LimitConfig(enabled=True))
         _, grown = grow(xyz, mount, limited, labels.taxonomy, GrowConfig(enabled=True))
         milliseconds.append(1e3 * (time.process_time() - middle))
         ground.append(1e3 * (middle - start))

@@ -39,12 +39,12 @@ class FitReport:
         on, before, after = self.fitted.model.fitted_on, self.fitted.before, self.fitted.after
         rows = [
             (name, one.num_clusters, one.ece, one.ece_low, one.ece_high, one.ece_chance, one.brier, one.auroc)
-            for name, one in (("in the labels", before), ("fitted, other scenes", after))
+            for name, one in (("in the labels", before), (f"fitted, other {after.unit}", after))
         ]
         header = ("probability", "clusters", "ECE", "low", "high", "exact", "Brier", "AUROC")
         about = (
             f"{counted(on.clusters, 'cluster')} of {counted(on.scenes, 'scene')}, {on.right} with an IoU above 0.5. "
-            f"Fitted, other scenes: each cluster is scored by a fit to the others ({after.unit})"
+            f"Fitted, other {after.unit}: each cluster is scored by a fit to the others"
         )
         spans = {one.name: max(one.values) - min(one.values) for one in self.fitted.model.features}
         listed = ", ".join(f"{name} {spans[name]:.2f}" for name in sorted(spans, key=lambda name: -spans[name]))

@@ -18,9 +18,6 @@ from pointsam.taxonomy import KITTI, NUSCENES, SEMANTICKITTI, Taxonomy
 _HEADS_0_1_0 = ("center", "anchor")
 """Fields of `detector` in version 0.1.0; one of them held the head."""
 
-
-_THRESHOLD = "data.coarse.min_confidence"
-
 _BUILT_IN = {taxonomy.names for taxonomy in (NUSCENES, KITTI, SEMANTICKITTI)}
 
 
@@ -48,10 +45,12 @@ def load_recipe(name: str, assignments: Sequence[str] = (), classes: Taxonomy | 
     else:
         raise SchemaError("SCH005", f"no recipe {name!r}", f"give a .json file or one of: {', '.join(RECIPES)}")
     document = document_of(recipe)
-    if any(text.strip().startswith(_THRESHOLD) for text in assignments):
-        warnings.warn(f"{_THRESHOLD} goes away: use data.coarse.min_probability", FutureWarning, stacklevel=2)
     assign(document, _renamed(assignments, document))
     changed: Recipe = parse(Recipe, document, where)
+    if changed.data.coarse.min_confidence > 0:
+        warnings.warn(
+            "data.coarse.min_confidence goes away: use data.coarse.min_probability", FutureWarning, stacklevel=2
+        )
     require_finite(document_of(changed), assignments)
     return changed
 

@@ -210,9 +210,12 @@ def fit(values: NDArray[np.float64], right: NDArray[np.bool_], found: JudgedClus
 
 
 def _edges(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ends of the steps of a feature: sixteenths of its known values, without repetition."""
+    """Ends of the steps of a feature: sixteenths of its known values, without repetition.
+
+    They lie just above values that occur, whose last bits differ between libraries.
+    """
     known = column[np.isfinite(column)]
-    ends: NDArray[np.float64] = np.unique(np.percentile(known, np.linspace(0, 100, _STEPS + 1)[1:-1]))
+    ends: NDArray[np.float64] = np.unique(np.percentile(known, np.linspace(0, 100, _STEPS + 1)[1:-1])) + 1e-9
     return ends
 
 

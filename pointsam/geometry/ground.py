@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
+from pointsam.base.arrays import FloatArray
+from pointsam.geometry.se3 import SE3
+
 _FARTHEST_M = 250.0
 """Farther points count as if on the border of the grid: a single stray return must not enlarge the grid."""
 
@@ -37,6 +40,16 @@ _AGREE_M = 0.15
 """The lowest points of two cells agree within this height, and the slope of the pass."""
 
 _Floats = NDArray[np.float64]
+
+
+def level_m(xyz_lidar_m: FloatArray, ego_SE3_lidar: SE3) -> _Floats:
+    """(N,3) points about the sensor with axes parallel to those of the vehicle, so that z points up, metres.
+
+    Args:
+        xyz_lidar_m: (N,3) points in the sensor's frame, metres.
+        ego_SE3_lidar: mounting of the sensor.
+    """
+    return np.asarray(xyz_lidar_m, dtype=np.float64) @ ego_SE3_lidar.rotation.T
 
 
 def height_above_ground_m(xyz_up_m: _Floats) -> _Floats:

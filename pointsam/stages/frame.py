@@ -153,7 +153,9 @@ def frame_labels(
         model: gives the clusters their probability; None for the one in the package.
     """
     lifted = lifted_labels(frame, points, images, painted, config, stopwatch)
-    return refined_labels(frame, points, lifted, taxonomy, config, stopwatch, model)
+    found = refined_labels(frame, points, lifted, taxonomy, config, stopwatch)
+    with stopwatch("summarize"):
+        return with_probability(found, taxonomy, model)
 
 
 def lifted_labels(
@@ -197,9 +199,8 @@ def refined_labels(
     taxonomy: Taxonomy,
     config: ClustersConfig,
     stopwatch: Stopwatch,
-    model: ProbabilityModel | None = None,
 ) -> FrameLabels:
-    """The second half of `frame_labels`: refine the labels of each camera, merge them, refine again, and grow.
+    """The second half of `frame_labels`, without probabilities: refine each camera, merge, refine again, and grow.
 
     Ranges are measured from the reference LiDAR. The link distance uses the widest ring gap of all sweeps, so that
     objects which only the coarsest LiDAR sees are not split between its rings.
@@ -217,8 +218,9 @@ def refined_labels(
     with stopwatch("trim"):
         refined = trim(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.trim)
     with stopwatch("grow"):
-        refined = limit(xyz_lidar_m, refined, taxonomy, config.limit)
-        refined, grown = grow(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.grow)
+        mount = frame.sweep.ego_SE3_lidar
+        refined = limit(xyz_lidar_m, mount, refined, taxonomy, config.limit)
+        refined, grown = grow(xyz_lidar_m, mount, refined, taxonomy, config.grow)
     with stopwatch("summarize"):
         found, clusters = summarize(xyz_lidar_m, refined, lifted.evidence, taxonomy, grown)
     summary = FrameRow(
@@ -229,9 +231,7 @@ def refined_labels(
         num_clusters=len(clusters),
         calibration_hash=calibration_hash(frame),
     )
-    whole = FrameLabels(summary, found, lifted.views, lifted.covered, grown, clusters)
-    with stopwatch("summarize"):
-        return with_probability(whole, taxonomy, model)
+    return FrameLabels(summary, found, lifted.views, lifted.covered, grown, clusters)
 
 
 def calibration_hash(frame: Frame) -> str:

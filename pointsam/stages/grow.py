@@ -24,7 +24,7 @@ from scipy.ndimage import distance_transform_edt
 from pointsam.base.arrays import FloatArray
 from pointsam.base.ranges import require
 from pointsam.geometry.extent import fits
-from pointsam.geometry.ground import height_above_ground_m
+from pointsam.geometry.ground import height_above_ground_m, level_m
 from pointsam.geometry.se3 import SE3
 from pointsam.stages.contraction import components
 from pointsam.taxonomy import BACKGROUND, Taxonomy
@@ -110,9 +110,9 @@ def grow(
     of the clusters or of the points.
 
     Args:
-        xyz_lidar_m: (N,3) points, metres; rows without a position are NaN. Ranges are horizontal distances from the
-            origin.
-        ego_SE3_lidar: mounting of the sensor; the vehicle's z axis points up.
+        xyz_lidar_m: (N,3) points, metres; rows without a position are NaN.
+        ego_SE3_lidar: mounting of the sensor; the vehicle's z axis points up. Ranges are horizontal distances from the
+            sensor.
         labels: (N,) refined labels.
         taxonomy: the run's classes with their typical sizes; clusters of a class without one at most double.
         config: the rules.
@@ -127,8 +127,9 @@ def grow(
     if config.enabled and len(held):
         class_of = np.zeros(int(owner.max()) + 1, dtype=np.uint8)
         class_of[owner[held]] = class_id[held]
-        xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
-        height_m = height_above_ground_m(ego_SE3_lidar.apply(xyz))
+        masked = np.bincount(owner[held])
+        height_m = height_above_ground_m(ego_SE3_lidar.apply(np.asarray(xyz_lidar_m, dtype=np.float64)))
+        xyz = level_m(xyz_lidar_m, ego_SE3_lidar)
         standing = _standing(xyz, height_m, labels, taxonomy, config)
         range_m = np.hypot(*xyz[standing, :2].T)
         place = np.column_stack([xyz[standing, :2], config.vertical * height_m[standing]])
@@ -137,9 +138,10 @@ def grow(
             belongs_to = _owners(component, owner[standing], class_of, taxonomy, link, config.others)
             taken = np.flatnonzero((owner[standing] == NO_INSTANCE) & (belongs_to[component] != NO_INSTANCE))
             for cluster in np.unique(belongs_to[component[taken]]):
-                size = taxonomy.classes[class_of[cluster]].typical_lwh_m
                 its = taken[belongs_to[component[taken]] == cluster]
-                new = _what_fits(xyz, np.flatnonzero(owner == cluster), standing[its], component[its], size, config)
+                own, size = np.flatnonzero(owner == cluster), taxonomy.classes[class_of[cluster]].typical_lwh_m
+                most = 2 * int(masked[cluster]) - len(own) if size is None else None
+                new = _what_fits(xyz, own, standing[its], component[its], size, most, config.largest)
                 owner[new], class_id[new] = cluster, class_of[cluster]
     return PointLabels(owner, class_id), owner != labels.instance_id
 
@@ -179,17 +181,18 @@ def _what_fits(
     new: NDArray[np.intp],
     component: _Ints,
     typical_lwh_m: tuple[float, float, float] | None,
-    config: GrowConfig,
+    most: int | None,
+    largest: float,
 ) -> NDArray[np.intp]:
     """Points of those components of a cluster that fit its class one by one, if they all fit together.
 
-    A cluster of a class without a typical size may at most double.
+    `most` limits the number of points of a cluster whose class has no typical size.
     """
 
     def small(added: NDArray[np.intp]) -> bool:
-        if typical_lwh_m is None:
-            return len(added) <= len(own)
-        return fits(xyz[np.concatenate([own, added]), :2], typical_lwh_m, config.largest)
+        if typical_lwh_m is None or most is not None:
+            return len(added) <= (most or 0)
+        return fits(xyz[np.concatenate([own, added]), :2], typical_lwh_m, largest)
 
     parts = [new[component == one] for one in np.unique(component)]
     fitting = [part for part in parts if small(part)]

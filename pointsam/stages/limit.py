@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pointsam.base.arrays import FloatArray
 from pointsam.base.ranges import require
 from pointsam.geometry.extent import extents_m
+from pointsam.geometry.ground import level_m
+from pointsam.geometry.se3 import SE3
 from pointsam.stages.contraction import components
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
@@ -44,18 +46,22 @@ class LimitConfig:
             require(0 <= getattr(self, name) <= 1e3, f"limit.{name}", getattr(self, name), "a number from 0 to 1000")
 
 
-def limit(xyz_lidar_m: FloatArray, labels: PointLabels, taxonomy: Taxonomy, config: LimitConfig) -> PointLabels:
+def limit(
+    xyz_lidar_m: FloatArray, ego_SE3_lidar: SE3, labels: PointLabels, taxonomy: Taxonomy, config: LimitConfig
+) -> PointLabels:
     """Remove all parts but the largest from clusters that are too long, seen from above.
 
     Args:
-        xyz_lidar_m: (N,3) points, metres; labelled points are finite. Ranges are horizontal distances from the origin.
+        xyz_lidar_m: (N,3) points, metres; labelled points are finite.
+        ego_SE3_lidar: mounting of the sensor; the vehicle's z axis points up. Ranges are horizontal distances from the
+            sensor.
         labels: (N,) refined labels.
         taxonomy: the run's classes with their typical sizes; classes without one are not limited.
         config: the rule.
 
     Returns:
         (N,) labels with fewer points and unchanged ids. Of two parts with equally many points, the one that is nearer
-        to the sensor stays.
+        to the sensor stays, then the one that reaches farther back and to the right.
 
     Source: ours (docs/growth.md).
     """
@@ -66,7 +72,7 @@ def limit(xyz_lidar_m: FloatArray, labels: PointLabels, taxonomy: Taxonomy, conf
     order = held[np.argsort(instance_id[held], kind="stable")]
     for members in np.split(order, np.flatnonzero(np.diff(instance_id[order])) + 1):
         size = taxonomy.classes[class_id[members[0]]].typical_lwh_m if len(members) else None
-        xy_m = np.asarray(xyz_lidar_m[members, :2], dtype=np.float64)
+        xy_m = level_m(xyz_lidar_m[members], ego_SE3_lidar)[:, :2]
         if size is not None and extents_m(xy_m)[0] > config.longest * max(size[:2]):
             gone = members[~_largest_part(xy_m, config)]
             instance_id[gone], class_id[gone] = NO_INSTANCE, BACKGROUND
@@ -78,6 +84,7 @@ def _largest_part(xy_m: NDArray[np.float64], config: LimitConfig) -> NDArray[np.
     range_m = np.hypot(xy_m[:, 0], xy_m[:, 1])
     part = components(xy_m, np.maximum(config.floor_m, config.range_coef * range_m))
     count = np.bincount(part)
-    nearest_m = np.full(len(count), np.inf)
-    np.minimum.at(nearest_m, part, range_m)
-    return np.asarray(part == np.lexsort((nearest_m, -count))[0])
+    nearest_m, x_m, y_m = np.full((3, len(count)), np.inf)
+    for least, values in ((nearest_m, range_m), (x_m, xy_m[:, 0]), (y_m, xy_m[:, 1])):
+        np.minimum.at(least, part, values)
+    return np.asarray(part == np.lexsort((y_m, x_m, nearest_m, -count))[0])

@@ -101,6 +101,15 @@ def test_a_cluster_of_a_class_without_a_typical_size_at_most_doubles():
     assert (grown(xyz, labels_of(third, [0]), taxonomy=alone) == third).all()
 
 
+def test_both_distances_together_do_not_more_than_double_it():
+    near, behind = body(8, 2), body(13, 2, length_m=2.0)
+    xyz, which = scene(near, behind)
+    ids = half(which)
+    ids[np.flatnonzero(which == 1)[:40]] = 0
+    taken = grown(xyz, labels_of(ids, [0]), taxonomy=Taxonomy("own", (ClassSpec("wall"),)))
+    assert np.count_nonzero(ids == 0) < np.count_nonzero(taken == 0) <= 2 * np.count_nonzero(ids == 0)
+
+
 def test_a_tree_above_a_car_stays_unlabelled():
     tree = body(10, 2) + np.array([0, 0, 5.5])
     xyz, which = scene(body(10, 2), tree)
@@ -121,8 +130,7 @@ def test_up_is_the_vehicles_up_not_the_sensors():
     level = SE3(np.eye(3), np.array([0.0, 0.0, 1.8]))
     ids = labels_of(half(which), [CAR])
     assert (grown(level.inverse().apply(xyz), ids, ego_SE3_lidar=level) == which).all()
-    # a sensor that is mounted on its side measures horizontal distances in another plane, but the ground is the same
-    assert (grown(tilted.inverse().apply(xyz), ids, ego_SE3_lidar=tilted)[: len(GROUND)] == NO_INSTANCE).all()
+    assert (grown(tilted.inverse().apply(xyz), ids, ego_SE3_lidar=tilted) == which).all()
 
 
 def test_rows_without_a_position_stay_without_an_object():

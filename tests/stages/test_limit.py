@@ -2,6 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pointsam.geometry.se3 import SE3
 from pointsam.stages.limit import LimitConfig, limit
 from pointsam.taxonomy import BACKGROUND, NUSCENES, ClassSpec, Taxonomy
 from pointsam.types import NO_INSTANCE, PointLabels
@@ -14,7 +15,7 @@ HEDGE = np.array([[60.0 + x, 1.0, 0.0] for x in np.arange(0, 3, 0.5)])
 
 def kept(xyz, class_id=CAR, config=ON, taxonomy=NUSCENES):
     labels = PointLabels(np.zeros(len(xyz), np.int32), np.full(len(xyz), class_id, np.uint8))
-    out = limit(xyz.astype(np.float32), labels, taxonomy, config)
+    out = limit(xyz.astype(np.float32), SE3.identity(), labels, taxonomy, config)
     assert ((out.instance_id == NO_INSTANCE) == (out.class_id == BACKGROUND)).all()
     return (out.instance_id == 0).tolist()
 
@@ -45,10 +46,12 @@ def test_every_cluster_is_limited_by_itself_and_nothing_else_changes():
     xyz = np.concatenate([FAR_CAR, HEDGE, FAR_CAR + np.array([0, 9, 0]), [[np.nan] * 3]]).astype(np.float32)
     ids = np.repeat([7, 3, NO_INSTANCE], [14, 8, 1]).astype(np.int32)
     labels = PointLabels(ids, np.where(ids < 0, BACKGROUND, CAR).astype(np.uint8))
-    out = limit(xyz, labels, NUSCENES, ON).instance_id
+    out = limit(xyz, SE3.identity(), labels, NUSCENES, ON).instance_id
     assert out.tolist() == [7] * 8 + [NO_INSTANCE] * 6 + [3] * 8 + [NO_INSTANCE]
     empty = PointLabels.empty(4)
-    assert np.array_equal(limit(np.zeros((4, 3), np.float32), empty, NUSCENES, ON).instance_id, empty.instance_id)
+    assert np.array_equal(
+        limit(np.zeros((4, 3), np.float32), SE3.identity(), empty, NUSCENES, ON).instance_id, empty.instance_id
+    )
 
 
 @settings(max_examples=30, deadline=None)

@@ -83,6 +83,13 @@ def test_an_old_name_of_a_field_works_and_says_the_new_one_once(name, assignment
     assert recipe == load_recipe(name, [today, "train.epochs=3"])
 
 
+def test_a_recipe_of_a_file_with_the_former_threshold_says_the_new_one(load):
+    document = document_of(load_recipe("synthetic-small"))
+    document["data"]["coarse"]["min_confidence"] = 0.5
+    with pytest.warns(FutureWarning, match=r"use data\.coarse\.min_probability"):
+        load(document)
+
+
 def test_the_former_threshold_of_clusters_still_works_and_says_the_new_one():
     with pytest.warns(FutureWarning, match=r"use data\.coarse\.min_probability"):
         recipe = load_recipe("synthetic-small", ["data.coarse.min_confidence=0.5"])
