@@ -39,8 +39,6 @@ from pointsam.types import ImageMasks
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_FITTED = ("bundled", "nanodet", "oracle", "ssd")
-"""Sources of classes whose scores the probability in the package was fitted to."""
 SHARD_FRAMES = 20
 """Key frames per shard: the work that a kill can lose. nuScenes has 40 per scene."""
 
@@ -155,7 +153,7 @@ def run_clusters(request: Request) -> Summary:
     perturbation = masks.perturbation_with(data.noise)
     run, metadata = begin(request.out, frames, document, weights, perturbation, data.root)
     work = pending_work(run, request.execution, dataset, masks.labels)
-    summary = drive(
+    return drive(
         run,
         request.execution,
         work,
@@ -167,13 +165,6 @@ def run_clusters(request: Request) -> Summary:
             "clusters": clusters_table(rows, metadata),
         },
     )
-    semantics = masks.document.config.semantics
-    if request.probability is None and semantics not in _FITTED:
-        summary.notices = (
-            f"the probability of clusters was fitted to scores of other networks than those of {semantics}: fit it to "
-            "labels with ground truth (pointsam-label fit-probability, docs/probability.md)",
-        )
-    return summary
 
 
 def _mapping(file: Path | None, semantics: str, taxonomy: Taxonomy) -> LabelMapping:
