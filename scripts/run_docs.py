@@ -88,6 +88,11 @@ READY = {
 NOT_RUN = {
     "python scripts/ablate_recipes.py": "needs samples of nuScenes and KITTI, which may not be shipped",
     "python scripts/compare_ground.py": "needs samples of nuScenes, KITTI and Argoverse 2, which may not be shipped",
+    "pointsam-label run TRACKING": "needs samples of KITTI tracking, which may not be shipped",
+    "pointsam-label calibrate TRACKING": "the same",
+    "pointsam-label clusters TRACKING": "the same",
+    "pointsam-label eval mended TRACKING": "the same",
+    "python scripts/recovered_calibration.py TRACKING": "the same",
     "pointsam-label fit-probability": "needs a hundred clusters: the tests have them",
     "pointsam-label clusters DATA --out new --masks-from labels --probability": "needs the file of fit-probability",
     "make ": "installs or runs the tests: .ci/run does both",
