@@ -1,6 +1,6 @@
 """Quality of SAM's masks of synthetic objects: IoU with ground truth and predicted IoU, by class and height.
 
-Prompts are the boxes of the ground-truth instances. With --real ROOT, the bundled detector's boxes are the prompts on a
+Prompts are the boxes of the ground-truth instances. With --real ROOT, the boxes of the bundled SSD are the prompts on a
 data set without ground-truth masks, where only the predicted IoU is known.
 
     python scripts/sam_on_truth.py WORLD [--real /data/nuscenes] [--images 60]
@@ -55,7 +55,7 @@ def against_truth(dataset, segmenter, pairs):
 
 
 def guesses(dataset, segmenter, pairs):
-    """(class_id, height of the box in pixels, predicted IoU) of every box of the bundled detector."""
+    """(class_id, height of the box in pixels, predicted IoU) of every box of the bundled SSD."""
     config = SsdConfig(tile_px=400, score_threshold=0.4)
     detector = SsdSemantics(default_mapping(dataset.taxonomy, "coco"), config)
     rows = []
@@ -107,7 +107,7 @@ def main():
     print(truth_table(world.taxonomy, against_truth(world, segmenter, pairs)))
     for dataset in (world, *([open_dataset(args.real)] if args.real else [])):
         rows = guesses(dataset, segmenter, images(dataset, None, args.images))
-        print(f"\n{dataset.root}: the bundled detector's boxes as prompts")
+        print(f"\n{dataset.root}: the bundled SSD's boxes as prompts")
         lines = [
             (n, len(of), mean(of[:, 2]), mean(of[of[:, 1] >= 40, 2])) for n, of in by_class(dataset.taxonomy, rows)
         ]

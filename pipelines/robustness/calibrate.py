@@ -112,7 +112,7 @@ def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> lis
 def _text(found: Mapping[str, RigResult], failed: Mapping[str, str]) -> str:
     pages = []
     angles = ("correction deg", "half-solution difference / 2 deg", "uncertainty deg")
-    header = ("camera", "status", "objects", *angles, "rotation x y z deg", "translation x y z m")
+    header = ("camera", "status", "objects", *angles, "rotation x y z deg", "translation x y z m", "masks narrower px")
     for rig, result in found.items():
         rows = [
             (
@@ -124,6 +124,7 @@ def _text(found: Mapping[str, RigResult], failed: Mapping[str, str]) -> str:
                 math.nan if one.doubt_deg is None else one.doubt_deg,
                 " ".join(f"{value:+.2f}" for value in one.rotation_deg),
                 " ".join(f"{value:+.3f}" for value in one.translation_m),
+                math.nan if one.edge_px is None else one.edge_px,
             )
             for name, one in result.cameras.items()
         ]

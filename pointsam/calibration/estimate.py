@@ -107,6 +107,7 @@ class CameraEstimate:
         shift_deg: root mean square angle by which `vector` moves the objects, as the camera sees them.
         apart_deg: the same for half the difference between the halves.
         doubt_deg: standard deviation of the angle of points at AT_M in the lower two thirds of the image.
+        edge_px: distance by which the edges of the masks lie inside those of the objects.
         solved: whether all three solutions exist.
     """
 
@@ -116,6 +117,7 @@ class CameraEstimate:
     shift_deg: float = 0.0
     apart_deg: float = 0.0
     doubt_deg: float = 0.0
+    edge_px: float = 0.0
     solved: bool = False
 
     @property
@@ -138,8 +140,8 @@ def _estimate(
     floor = np.array([math.radians(BIAS_DEG)] * 3 + [BIAS_M] * 3)
     half = (a - b) / 2
     covariance = whole.covariance[view.name] + half[:, None] * half + np.diag(floor**2)
-    shift, apart = _shift_deg(xyz, vector), _shift_deg(xyz, half)
-    return CameraEstimate(objects, vector, covariance, shift, apart, doubt_deg(view, covariance), True)
+    angles = _shift_deg(xyz, vector), _shift_deg(xyz, half), doubt_deg(view, covariance)
+    return CameraEstimate(objects, vector, covariance, *angles, whole.edge_px[view.name], solved=True)
 
 
 def doubt_deg(view: CameraView, covariance: _Floats) -> float:
@@ -190,6 +192,7 @@ def _camera_result(estimate: CameraEstimate, all_off: bool) -> CameraResult:
         _rounded(kept[3:]),
         _rounded(np.rad2deg(deviation[:3])) if estimate.solved else None,
         _rounded(deviation[3:]) if estimate.solved else None,
+        round(estimate.edge_px, 2) if estimate.solved else None,
     )
 
 

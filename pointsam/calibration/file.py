@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from pointsam.base.document import read_document
+from pointsam.base.document import OPTIONAL, read_document
 from pointsam.base.errors import SchemaError
 from pointsam.calibration.correction import RigCorrection
 from pointsam.store.document import DatasetId
@@ -30,6 +30,8 @@ class CameraResult:
         rotation_deg, translation_m: the correction in the camera's frame; zero unless the status is "mended".
         rotation_doubt_deg, translation_doubt_m: standard deviation by axis; at least that of the prior, 1 degree and
             0.1 m, if the objects do not constrain an axis.
+        edge_px: distance by which the edges of the masks lie inside those of the objects; None without a solution, and
+            in files of 0.1.0.
     """
 
     status: str
@@ -41,6 +43,7 @@ class CameraResult:
     translation_m: tuple[float, float, float]
     rotation_doubt_deg: tuple[float, float, float] | None
     translation_doubt_m: tuple[float, float, float] | None
+    edge_px: float | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)

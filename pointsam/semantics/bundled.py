@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,30 @@ _SSD_CURVE, _NANODET_CURVE = (1.4, -1.2), (3.5, 0.0)
 
 
 @dataclass(frozen=True)
+class FusedSsdConfig(SsdConfig):
+    """Options of the SSD before fusion: a lower threshold than that of the network alone, and tiles."""
+
+    score_threshold: float = 0.2
+    tile_px: int = 500
+
+    section: ClassVar[str] = "bundled.ssd"
+
+
+@dataclass(frozen=True)
+class FusedNanodetConfig(NanodetConfig):
+    """Options of NanoDet before fusion: a lower threshold than that of the network alone."""
+
+    score_threshold: float = 0.25
+
+    section: ClassVar[str] = "bundled.nanodet"
+
+
+@dataclass(frozen=True)
 class BundledConfig:
     """Options of both networks and of the fusion.
 
     Args:
-        ssd: the SSD; with fusion, lower thresholds than those of a network alone.
+        ssd: the SSD.
         nanodet: NanoDet.
         nanodet_weight: weight of NanoDet in the fusion; that of the SSD is 1.
         fusion_iou: boxes of a class with a higher IoU are one object.
@@ -40,8 +60,8 @@ class BundledConfig:
         SchemaError: SCH005 on a value out of range.
     """
 
-    ssd: SsdConfig = SsdConfig(score_threshold=0.2, tile_px=500)
-    nanodet: NanodetConfig = NanodetConfig(score_threshold=0.25)
+    ssd: FusedSsdConfig = FusedSsdConfig()
+    nanodet: FusedNanodetConfig = FusedNanodetConfig()
     nanodet_weight: float = 2.0
     fusion_iou: float = 0.5
     score_threshold: float = 0.2

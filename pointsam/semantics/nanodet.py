@@ -1,4 +1,4 @@
-"""NanoDet-g trained on COCO, a bundled detector (RangiLyu, https://github.com/RangiLyu/nanodet).
+"""NanoDet-g trained on COCO, a bundled network (RangiLyu, https://github.com/RangiLyu/nanodet).
 
 A convolutional network predicts classes and boxes for every cell of three grids. The distance from a cell's centre to
 each side of the box is the mean of a discrete distribution (Li et al., "Generalized Focal Loss", NeurIPS 2020,

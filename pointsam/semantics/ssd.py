@@ -1,7 +1,6 @@
-"""SSDLite MobileNetV2 trained on COCO, the bundled detector of the recipe `paper`: boxes with classes.
+"""SSDLite MobileNetV2 trained on COCO, a bundled network: boxes with classes.
 
-It is small, free and always available. A stronger network, used through `pointsam.semantics.precomputed`, gives better
-labels.
+The recipe `paper` uses it alone.
 """
 
 from __future__ import annotations

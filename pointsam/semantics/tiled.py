@@ -92,14 +92,14 @@ class TiledNetwork(ABC):
         if not wanted:
             raise SchemaError(
                 "SCH001",
-                f"the mapping to {mapping.taxonomy.name!r} names no label of the {self.name} detector, only "
+                f"the mapping to {mapping.taxonomy.name!r} names no COCO label, which the bundled networks give, only "
                 f"{sorted(mapping.classes) or 'none'}",
                 "map COCO labels such as car, person, bicycle (docs/mapping.md), or use --semantics precomputed",
             )
         self._column = np.array(list(wanted))
         self._class_id = np.array(list(wanted.values()), dtype=np.uint8)
         self._config = config
-        self._session = open_session(self.name, self.weights, self.weights_sha256, threads)
+        self._session = open_session(self.weights, self.weights_sha256, threads)
 
     @abstractmethod
     def _look(self, patch: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -142,11 +142,10 @@ def twice(x: float, y: float) -> NDArray[np.float32]:
     return np.array([x, y, x, y], dtype=np.float32)
 
 
-def open_session(name: str, weights: str, sha256: str, threads: int) -> InferenceSession:
+def open_session(weights: str, sha256: str, threads: int) -> InferenceSession:
     """The session of a network that the package carries.
 
     Args:
-        name: name of the source of classes, for messages.
         weights: file in `pointsam/semantics/data`.
         sha256: its digest.
         threads: CPU threads of one inference.
@@ -158,14 +157,14 @@ def open_session(name: str, weights: str, sha256: str, threads: int) -> Inferenc
         import onnxruntime
     except ImportError as error:
         raise BackendError(
-            "BCK005", f"--semantics {name} needs onnxruntime ({error})", "pip install 'pointsam[ssd]'"
+            "BCK005", f"the bundled networks need onnxruntime ({error})", "pip install 'pointsam[ssd]'"
         ) from error
     path = resources.files("pointsam.semantics") / "data" / weights
     try:
         content = path.read_bytes()
     except OSError as error:
         raise BackendError(
-            "BCK001", f"{path}: the bundled detector is missing ({error.strerror})", "install pointsam again"
+            "BCK001", f"{path}: a bundled network is missing ({error.strerror})", "install pointsam again"
         ) from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise BackendError("BCK002", f"{path}: sha256 is not {sha256}", "the file is damaged: install pointsam again")

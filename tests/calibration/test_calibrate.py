@@ -226,16 +226,17 @@ def test_a_rig_whose_median_is_off_is_corrected_as_a_whole(found, wanted):
 def test_uncertainties_are_those_of_the_covariance_and_without_a_solution_there_are_none():
     vector, deviation = np.full(6, 0.01), np.array([1.0, 2, 3, 40, 50, 60]) * 1e-3
     estimates = {
-        "seen": CameraEstimate(50, vector, np.diag(deviation**2), 0.3, 0.1, 0.21, solved=True),
+        "seen": CameraEstimate(50, vector, np.diag(deviation**2), 0.3, 0.1, 0.21, 1.5, solved=True),
         "blind": CameraEstimate(3, np.zeros(6), np.zeros((6, 6))),
     }
     results = camera_results(estimates)
-    assert (results["seen"].apart_deg, results["seen"].doubt_deg) == (0.1, 0.21)
-    assert results["seen"].rotation_doubt_deg == pytest.approx(np.rad2deg(deviation[:3]), abs=1e-5)
-    assert results["seen"].translation_doubt_m == pytest.approx(deviation[3:], abs=1e-5)
+    seen = results["seen"]
+    assert (seen.apart_deg, seen.doubt_deg, seen.edge_px) == (0.1, 0.21, 1.5)
+    assert seen.rotation_doubt_deg == pytest.approx(np.rad2deg(deviation[:3]), abs=1e-5)
+    assert seen.translation_doubt_m == pytest.approx(deviation[3:], abs=1e-5)
     blind = results["blind"]
-    uncertainties = (blind.doubt_deg, blind.rotation_doubt_deg, blind.translation_doubt_m)
-    assert (blind.status, *uncertainties) == ("unknown", None, None, None)
+    uncertainties = (blind.doubt_deg, blind.rotation_doubt_deg, blind.translation_doubt_m, blind.edge_px)
+    assert (blind.status, *uncertainties) == ("unknown", None, None, None, None)
 
 
 def test_the_uncertainty_of_a_camera_is_that_of_directions_at_20_m():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -96,3 +98,10 @@ def test_the_digest_covers_both_files(monkeypatch):
 def test_a_value_out_of_range_names_its_field(change):
     with pytest.raises(SchemaError, match=rf"SCH005.*bundled\.{next(iter(change))}"):
         BundledConfig(**change)
+
+
+@pytest.mark.parametrize("network", ["ssd", "nanodet"])
+def test_an_option_of_a_network_is_named_with_its_place(network):
+    options = getattr(BundledConfig(), network)
+    with pytest.raises(SchemaError, match=rf"SCH005.*bundled\.{network}\.tile_px"):
+        BundledConfig(**{network: replace(options, tile_px=3)})

@@ -1,0 +1,37 @@
+"""What both bundled networks share."""
+
+import numpy as np
+import pytest
+
+from pointsam.semantics.coco import COCO_NAMES
+from pointsam.semantics.nanodet import NanodetConfig, NanodetSemantics
+from pointsam.semantics.ssd import SsdConfig, SsdSemantics
+from pointsam.taxonomy import LabelMapping
+from tests.semantics.test_ssd import SIGNS, drawn_sign
+
+pytest.importorskip("onnxruntime")
+
+BOTH = pytest.mark.parametrize(
+    ("network", "config", "low"), [(SsdSemantics, SsdConfig, 0.02), (NanodetSemantics, NanodetConfig, 0.05)]
+)
+
+
+@BOTH
+def test_boxes_lie_in_the_image_and_scores_above_the_threshold(network, config, low, frame, view_of):
+    everything = LabelMapping(SIGNS.taxonomy, dict.fromkeys(COCO_NAMES.values(), "other"))
+    model = network(everything, config(score_threshold=low, tile_px=200))
+    found = model.detect(drawn_sign(), frame, view_of(480, 640))
+    assert len(found) > 5
+    assert (found.box_xyxy_px >= 0).all()
+    assert (found.box_xyxy_px <= [640, 480, 640, 480]).all()
+    assert (found.score > np.float32(low)).all()
+    assert (np.diff(found.score) <= 0).all()
+
+
+@BOTH
+def test_equal_images_give_equal_bytes_on_one_and_two_threads(network, config, low, frame, view_of):
+    options, image, view = config(score_threshold=low / 2, tile_px=320), drawn_sign(), view_of(480, 640)
+    one, two = (network(SIGNS, options, threads).detect(image, frame, view) for threads in (1, 2))
+    assert len(one) > 0
+    assert one.box_xyxy_px.tobytes() == two.box_xyxy_px.tobytes()
+    assert one.score.tobytes() == two.score.tobytes()
