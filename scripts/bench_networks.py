@@ -28,7 +28,7 @@ from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.rle import area_px
 from pointsam.semantics import load_semantics
 from pointsam.semantics.boxes import intersection, iou
-from pointsam.semantics.bundled import BundledConfig
+from pointsam.semantics.bundled import BundledConfig, FusedNanodetConfig, FusedSsdConfig
 from pointsam.semantics.mapping import default_mapping
 from pointsam.semantics.nanodet import NanodetConfig
 from pointsam.semantics.oracle import OracleConfig
@@ -37,9 +37,9 @@ from pointsam.types import Detections
 
 CORNERS = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))
 SETTINGS = [("ssd", SsdConfig()), ("ssd", SsdConfig(0.4, tile_px=400))]
-SETTINGS += [("nanodet", NanodetConfig(s, tile_px=t)) for t in (0, 400, 500, 640) for s in (0.35, 0.4, 0.45)]
-SETTINGS += [("bundled", BundledConfig(score_threshold=s)) for s in (0.2, 0.25, 0.3, 0.35)]
-CURVES = {"ssd": SsdConfig(0.15, tile_px=400), "nanodet": NanodetConfig(0.15)}
+SETTINGS += [("nanodet", NanodetConfig(s, tile_px=t)) for t in (0, 400, 500) for s in (0.35, 0.4, 0.45)]
+SETTINGS += [("bundled", BundledConfig(score_threshold=s)) for s in (0.2, 0.25, 0.3)]
+CURVES = {"ssd": FusedSsdConfig(0.15), "nanodet": FusedNanodetConfig(0.15)}
 MIN_PIXELS = 100
 
 

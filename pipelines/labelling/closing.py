@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from shlex import join, quote
 from textwrap import indent
 
+from pipelines.documents import MasksDocument
 from pipelines.labelling.jobs import Summary
 from pipelines.labelling.request import Request, evenly
 from pipelines.opened import read_as_in
@@ -28,6 +29,9 @@ _PROBED = 20
 _PROJECTED = 3
 """Frames whose points are projected, to find cameras that see none."""
 
+_FITTED_TO = ("bundled", "nanodet", "ssd", "oracle")
+"""Sources of classes whose scores the probability of the package was fitted to."""
+
 
 @dataclass(frozen=True)
 class Closing:
@@ -39,6 +43,7 @@ class Closing:
         next_command: the command to run next.
         failures: frame_id -> code, message and hint of every quarantined frame.
         warnings: what is suspicious about the labels.
+        notes: what their readers should know.
     """
 
     summaries: tuple[Summary, ...]
@@ -46,6 +51,7 @@ class Closing:
     next_command: str
     failures: dict[str, str]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
         """For --json."""
@@ -58,6 +64,7 @@ class Closing:
             blocks.append(text_table(("class", "clusters", "points"), [(n, *c) for n, c in self.clusters.items()]))
         blocks += [_cost(summary) for summary in self.summaries]
         blocks += [f"warning: {warning}" for warning in self.warnings]
+        blocks += [f"note: {note}" for note in self.notes]
         if self.failures:
             blocks.append("\n".join(self._quarantined()))
         return "\n\n".join([*blocks, f"next: {self.next_command}"])
@@ -103,7 +110,21 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
         next_command += f" --masks-from {quote(str(request.masks_from))}" if request.masks_from else ""
     # The first stage that quarantined a frame has the cause.
     failures = {frame_id: why for summary in reversed(summaries) for frame_id, why in summary.failures.items()}
-    return Closing(tuple(summaries), clusters, next_command, failures, _warnings(request, summaries, clusters))
+    warnings = _warnings(request, summaries, clusters)
+    return Closing(tuple(summaries), clusters, next_command, failures, warnings, _notes(request, clusters))
+
+
+def _notes(request: Request, clusters: dict[str, tuple[int, int]]) -> tuple[str, ...]:
+    """A note if the probability of the clusters was fitted to scores of other networks than theirs."""
+    if request.probability is not None or not any(count for count, _ in clusters.values()):
+        return ()
+    semantics = Labels(request.masks_folder).document(MasksDocument).config.semantics
+    if semantics in _FITTED_TO:
+        return ()
+    return (
+        f"the column probability was fitted to the scores of the bundled networks, not to those of {semantics}: fit it "
+        "to labels with ground truth, pointsam-label fit-probability (docs/probability.md)",
+    )
 
 
 def _warnings(request: Request, summaries: Sequence[Summary], clusters: dict[str, tuple[int, int]]) -> tuple[str, ...]:

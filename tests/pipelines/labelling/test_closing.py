@@ -8,6 +8,7 @@ from helpers.masks import write_masks
 from helpers.nuscenes_root import make_root
 
 from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.stages.probability import BUNDLED
 
 
 @pytest.fixture
@@ -37,6 +38,17 @@ def test_failures_are_counted_by_code_with_examples(root, run):
     assert sum(line.startswith("frame ") and "[DAT004]" in line for line in lines) == 3
     assert "and 2 more with DAT004; --json lists all" in lines
     assert f"frame {frames[6].frame_id}: [DAT008]" in result.output
+
+
+def test_the_probability_of_another_network_asks_for_a_fit(run, root, tmp_path):
+    result = run()
+    assert result.exit_code == 0
+    assert "note: the column probability was fitted to the scores of the bundled networks" in result.output
+    own = tmp_path / "own.json"
+    own.write_bytes(BUNDLED.read_bytes())
+    again = label("clusters", root, "--out", tmp_path / "new", "--masks-from", tmp_path / "out", "--probability", own)
+    assert again.exit_code == 0
+    assert "fitted to" not in again.output
 
 
 def test_without_detections_the_source_of_the_classes_is_suspected(run, tmp_path):
