@@ -2,8 +2,8 @@
 
     python scripts/bench_grow.py ROOT=OUT [ROOT=OUT ...] [--frames N]
 
-OUT holds labels of ROOT made with `--set clusters.grow.enabled=false`. The limit of a cluster's length is part of the
-time.
+OUT holds labels of ROOT made with `--set clusters.grow.enabled=false --set clusters.limit.enabled=false`. The limit of
+a cluster's length is part of the time.
 """
 
 import argparse

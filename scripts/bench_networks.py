@@ -5,7 +5,7 @@
 Ground truth of a synthetic world are the boxes around the visible pixels of objects with at least 100 of them. That of
 other data sets are the rectangles around the 3D boxes with at least 5 LiDAR points; they are wider than the visible
 part of an object, so the table has IoU 0.3 besides 0.5. Detections of an image are matched by falling score; those on a
-smaller object, or of a class that COCO lacks, are ignored. F is followed by its 90 % band over frames. Numbers of a few
+smaller object, or of a class that COCO lacks, are ignored. F is followed by its 95 % band over frames. Numbers of a few
 frames are indicative only.
 
 The last lines are the logistic curves (Platt, 1999) from a network's score to the probability that the box is right,
@@ -129,7 +129,7 @@ def ratios(judged):
 
     h, f, m = counts.sum(axis=0)
     draws = np.random.default_rng(0).integers(len(frames), size=(1000, len(frames)))
-    low, high = np.quantile(f1(*counts[draws].sum(axis=1).T), (0.05, 0.95))
+    low, high = np.quantile(f1(*counts[draws].sum(axis=1).T), (0.025, 0.975))
     return f"{h / max(h + f, 1):4.2f} {h / max(h + m, 1):4.2f} {f1(h, f, m):4.2f} {low:4.2f}-{high:4.2f}"
 
 

@@ -126,7 +126,7 @@ def main():
         brief = name.startswith("of these")
         for value in list(numbers)[: 2 if brief else None]:
             rows.append(row(name, value, test.reliability(numbers[value])))
-    print(text_table(("labels", "value", "clusters", "ECE", "band", "exact", "Brier", "AUROC"), rows))
+    print(text_table(("labels", "value", "clusters", "ECE", "band", "if exact", "Brier", "AUROC"), rows))
     for least in (0.3, 0.5, 0.7):
         for name, (test, numbers) in shown.items():
             gone = numbers["probability"] < least

@@ -37,7 +37,8 @@ def fit_probability(
 ) -> None:
     """Fit the probability of clusters to labels with ground truth. OUT holds the labels, DATA the ground truth.
 
-    Do this for 2D networks whose scores mean something else than those of the bundled ones.
+    Do this for 2D networks whose scores mean something else than those of the bundled ones. Then make the clusters
+    again, with the --set options of the first time.
 
     \b
     pointsam-label run /data/mine --out labels --split val --semantics precomputed --masks-dir results
@@ -51,5 +52,4 @@ def fit_probability(
         require_free(json_file, overwrite)
     found = run_fit_probability(out, data, dest, split, overwrite, reading_of(options), mapping)
     show(found.text(), found.as_dict(), json_file)
-    words = shlex.join([str(data), "--out", "NEW", "--masks-from", str(out), "--probability", str(dest)])
-    remark(f"next: pointsam-label clusters {words}", json_file)
+    remark(f"next: pointsam-label {shlex.join(found.again)}", json_file)

@@ -29,8 +29,8 @@ _PROBED = 20
 _PROJECTED = 3
 """Frames whose points are projected, to find cameras that see none."""
 
-_FITTED_TO = ("bundled", "nanodet", "ssd", "oracle")
-"""Sources of classes whose scores the probability of the package was fitted to."""
+_FITTED_TO = ("bundled", "ssd", "oracle")
+"""Sources of classes whose scores the probability of the package was fitted to, with box prompts."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,13 @@ def _notes(request: Request, clusters: dict[str, tuple[int, int]]) -> tuple[str,
     """A note if the probability of the clusters was fitted to scores of other networks than theirs."""
     if request.probability is not None or not any(count for count, _ in clusters.values()):
         return ()
-    semantics = Labels(request.masks_folder).document(MasksDocument).config.semantics
-    if semantics in _FITTED_TO:
+    masks = Labels(request.masks_folder).document(MasksDocument).config
+    if masks.semantics in _FITTED_TO and masks.prompts == "boxes":
         return ()
     return (
-        f"the column probability was fitted to the scores of the bundled networks, not to those of {semantics}: fit it "
-        "to labels with ground truth, pointsam-label fit-probability (docs/probability.md)",
+        f"the column probability was fitted to masks of boxes that {', '.join(_FITTED_TO)} found, not to those of "
+        f"{masks.prompts} of {masks.semantics}: fit it to labels with ground truth, pointsam-label fit-probability "
+        "(docs/probability.md)",
     )
 
 
@@ -148,8 +149,8 @@ def _blind_cameras(request: Request, summaries: Sequence[Summary]) -> tuple[str,
         with suppress(PointSamError):
             frame = read_frame(dataset, frame_id)
             xyz = read_frame_points(frame).xyz_lidar_m
-            for view in frame.cameras:
-                sees[view.name] = sees.get(view.name, False) or bool(project(xyz, frame, view).valid.any())
+            seen = {view.name: bool(project(xyz, frame, view).valid.any()) for view in frame.cameras}
+            sees |= {name: sees.get(name, False) or one for name, one in seen.items()}
             probed += 1
     blind = [camera for camera, seen in sees.items() if not seen]
     if not blind:

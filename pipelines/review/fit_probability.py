@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipelines.data import AS_FOUND, Reading
+from pipelines.documents import ClustersDocument
 from pipelines.opened import open_run
 from pointsam.base.document import document_bytes
 from pointsam.base.files import require_free, write_together
@@ -24,15 +25,18 @@ class FitReport:
         dest: the file that was written.
         fitted: the probability, and its reliability before and after.
         classes: number of clusters by class.
+        again: words of the command that makes the clusters of the folder again, with this probability.
     """
 
     dest: Path
     fitted: FittedProbability
     classes: Mapping[str, int]
+    again: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
         """For --json."""
-        return without_nan({"dest": str(self.dest), **asdict(self.fitted), "classes": dict(self.classes)})
+        about = {"dest": str(self.dest), "classes": dict(self.classes), "again": self.again}
+        return without_nan({**asdict(self.fitted), **about})
 
     def text(self) -> str:
         """For the terminal."""
@@ -41,7 +45,7 @@ class FitReport:
             (name, one.num_clusters, one.ece, one.ece_low, one.ece_high, one.ece_chance, one.brier, one.auroc)
             for name, one in (("in the labels", before), (f"fitted, other {after.unit}", after))
         ]
-        header = ("probability", "clusters", "ECE", "low", "high", "exact", "Brier", "AUROC")
+        header = ("probability", "clusters", "ECE", "low", "high", "if exact", "Brier", "AUROC")
         about = (
             f"{counted(on.clusters, 'cluster')} of {counted(on.scenes, 'scene')}, {on.right} with an IoU above 0.5. "
             f"Fitted, other {after.unit}: each cluster is scored by a fit to the others"
@@ -88,4 +92,7 @@ def run_fit_probability(
     found.add_labels(run.labels, run.truth, out.resolve().name, split)
     fitted = fit_probability(found)
     write_together([(dest, document_bytes(fitted.model, indent=1, sort_keys=False))])
-    return FitReport(dest, fitted, found.classes)
+    masks, recipe = out if "masks" in run.labels.stages else "MASKS", run.labels.document(ClustersDocument).recipe
+    again = ("clusters", data, "--out", "NEW", "--masks-from", masks, "--probability", dest, *reading.words())
+    again += () if recipe == "default" else ("--recipe", recipe)
+    return FitReport(dest, fitted, found.classes, tuple(map(str, again)))

@@ -30,7 +30,7 @@ _FOLDS = 5
 _OUTSIDE = (1.0, 99.0)
 _STEPS, _STUMPS = 16, 100
 _PARTS, _LEAF = 15, (10, 60)
-"""A step holds at least a fifteenth of the clusters, but 10 to 60 of them."""
+"""Each side of a stump holds at least a fifteenth of the clusters, but 10 to 60 of them."""
 
 
 @dataclass(eq=False)
@@ -169,7 +169,8 @@ def fit_probability(found: JudgedClusters) -> FittedProbability:
 def fit(values: NDArray[np.float64], right: NDArray[np.bool_], found: JudgedClusters) -> ProbabilityModel:
     """Boosted stumps on steps of the features, monotone where a feature has a direction.
 
-    A sum of stumps is a sum of step functions of single features, which are read off one after another.
+    A sum of stumps is a sum of step functions of single features, which are read off one after another. A missing value
+    is fitted as the median of the known ones.
 
     Args:
         values: (K,F) of `features`.
@@ -186,6 +187,7 @@ def fit(values: NDArray[np.float64], right: NDArray[np.bool_], found: JudgedClus
     edges = [_edges(column) for column in columns]
     steps = [np.searchsorted(*pair).astype(np.float64) for pair in zip(edges, columns, strict=True)]
     known = [np.isfinite(column) for column in columns]
+    middle_step = [np.searchsorted(edge, np.nanmedian(column)) for edge, column in zip(edges, columns, strict=True)]
     boosted = HistGradientBoostingClassifier(
         max_iter=_STUMPS,
         max_depth=1,
@@ -193,7 +195,7 @@ def fit(values: NDArray[np.float64], right: NDArray[np.bool_], found: JudgedClus
         monotonic_cst=[DIRECTION.get(name, 0) for name in names],
         early_stopping=False,
         random_state=0,
-    ).fit(np.column_stack([np.where(*pair, np.nan) for pair in zip(known, steps, strict=True)]), right)
+    ).fit(np.column_stack([np.where(*one) for one in zip(known, steps, middle_step, strict=True)]), right)
     intercept, effects = float(boosted.decision_function(np.zeros((1, len(names))))[0]), []
     for k, name in enumerate(names):
         rows = np.zeros((len(edges[k]) + 1, len(names)))
@@ -212,7 +214,7 @@ def fit(values: NDArray[np.float64], right: NDArray[np.bool_], found: JudgedClus
 def _edges(column: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ends of the steps of a feature: sixteenths of its known values, without repetition.
 
-    They lie just above values that occur, whose last bits differ between libraries.
+    1e-9 is added, because an end may equal a value that occurs, whose last bits differ between libraries.
     """
     known = column[np.isfinite(column)]
     ends: NDArray[np.float64] = np.unique(np.percentile(known, np.linspace(0, 100, _STEPS + 1)[1:-1])) + 1e-9
@@ -225,4 +227,4 @@ def _range(column: NDArray[np.float64]) -> tuple[float, float, float]:
     if len(known) == 0:
         return 0.0, 0.0, 0.0
     low, high = np.percentile(known, _OUTSIDE)
-    return float(low), float(high), float(np.clip(known, low, high).std())
+    return float(low), float(high), float(np.clip(known, low, high).std()) if high > low else 0.0

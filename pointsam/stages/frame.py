@@ -200,7 +200,7 @@ def refined_labels(
     config: ClustersConfig,
     stopwatch: Stopwatch,
 ) -> FrameLabels:
-    """The second half of `frame_labels`, without probabilities: refine each camera, merge, refine again, and grow.
+    """The second half of `frame_labels`, without probabilities: refine, merge, refine again, trim, limit, grow.
 
     Ranges are measured from the reference LiDAR. The link distance uses the widest ring gap of all sweeps, so that
     objects which only the coarsest LiDAR sees are not split between its rings.

@@ -49,9 +49,6 @@ class GrowLink:
         share: fraction of the component's points that the cluster must hold.
         inside: fraction of the cluster's points above the ground that must lie in the component.
         small_classes: whether classes that are not large use this distance.
-
-    Raises:
-        SchemaError: SCH005 on a value out of range.
     """
 
     floor_m: float
@@ -59,12 +56,6 @@ class GrowLink:
     share: float
     inside: float
     small_classes: bool
-
-    def __post_init__(self) -> None:
-        for name in ("floor_m", "range_coef"):
-            require(0 <= getattr(self, name) <= 1e3, f"grow.*.{name}", getattr(self, name), "a number up to 1000")
-        for name in ("share", "inside"):
-            require(0 <= getattr(self, name) <= 1, f"grow.*.{name}", getattr(self, name), "a fraction from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -99,6 +90,12 @@ class GrowConfig:
         for name in ("vertical", "others"):
             require(0 <= getattr(self, name) <= 1, f"grow.{name}", getattr(self, name), "a fraction from 0 to 1")
         require(0 < self.largest <= 1e3, "grow.largest", self.largest, "a factor above 0, up to 1000")
+        require(self.clearance_m < self.highest_m, "grow.clearance_m", self.clearance_m, "less than grow.highest_m")
+        for place, link in (("grow.coarse", self.coarse), ("grow.fine", self.fine)):
+            for name in ("floor_m", "range_coef"):
+                require(0 <= getattr(link, name) <= 1e3, f"{place}.{name}", getattr(link, name), "from 0 to 1000")
+            for name in ("share", "inside"):
+                require(0 <= getattr(link, name) <= 1, f"{place}.{name}", getattr(link, name), "a fraction, 0 to 1")
 
 
 def grow(
@@ -139,9 +136,9 @@ def grow(
             taken = np.flatnonzero((owner[standing] == NO_INSTANCE) & (belongs_to[component] != NO_INSTANCE))
             for cluster in np.unique(belongs_to[component[taken]]):
                 its = taken[belongs_to[component[taken]] == cluster]
-                own, size = np.flatnonzero(owner == cluster), taxonomy.classes[class_of[cluster]].typical_lwh_m
-                most = 2 * int(masked[cluster]) - len(own) if size is None else None
-                new = _what_fits(xyz, own, standing[its], component[its], size, most, config.largest)
+                own, spec = np.flatnonzero(owner == cluster), taxonomy.classes[class_of[cluster]]
+                fitting = _Fitting(xyz, own, 2 * int(masked[cluster]), spec.typical_lwh_m, config.largest)
+                new = _what_fits(fitting, standing[its], component[its])
                 owner[new], class_id[new] = cluster, class_of[cluster]
     return PointLabels(owner, class_id), owner != labels.instance_id
 
@@ -175,29 +172,35 @@ def _standing(
     return np.asarray(standing[near[tuple(cell.T)]])
 
 
-def _what_fits(
-    xyz: _Floats,
-    own: NDArray[np.intp],
-    new: NDArray[np.intp],
-    component: _Ints,
-    typical_lwh_m: tuple[float, float, float] | None,
-    most: int | None,
-    largest: float,
-) -> NDArray[np.intp]:
-    """Points of those components of a cluster that fit its class one by one, if they all fit together.
+@dataclass(frozen=True, eq=False)
+class _Fitting:
+    """Whether a cluster with further points is as small as its class can be.
 
-    `most` limits the number of points of a cluster whose class has no typical size.
+    Args:
+        xyz: (N,3) all points.
+        own: indices of the cluster's points.
+        most: largest number of points of a cluster whose class has no typical size.
+        typical_lwh_m: typical size of the class, or None.
+        largest: largest size relative to it.
     """
 
-    def small(added: NDArray[np.intp]) -> bool:
-        if typical_lwh_m is None or most is not None:
-            return len(added) <= (most or 0)
-        return fits(xyz[np.concatenate([own, added]), :2], typical_lwh_m, largest)
+    xyz: _Floats
+    own: NDArray[np.intp]
+    most: int
+    typical_lwh_m: tuple[float, float, float] | None
+    largest: float
 
-    parts = [new[component == one] for one in np.unique(component)]
-    fitting = [part for part in parts if small(part)]
-    together: NDArray[np.intp] = np.concatenate([new[:0], *fitting])
-    return together if len(fitting) < 2 or small(together) else new[:0]
+    def with_points(self, added: NDArray[np.intp]) -> bool:
+        if self.typical_lwh_m is None:
+            return len(self.own) + len(added) <= self.most
+        return fits(self.xyz[np.concatenate([self.own, added]), :2], self.typical_lwh_m, self.largest)
+
+
+def _what_fits(fitting: _Fitting, new: NDArray[np.intp], component: _Ints) -> NDArray[np.intp]:
+    """Points of those components that fit the cluster one by one, if they all fit together."""
+    parts = [part for part in (new[component == one] for one in np.unique(component)) if fitting.with_points(part)]
+    together: NDArray[np.intp] = np.concatenate([new[:0], *parts])
+    return together if len(parts) < 2 or fitting.with_points(together) else new[:0]
 
 
 def _owners(

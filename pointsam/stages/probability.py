@@ -71,8 +71,8 @@ def features(found: FrameLabels, taxonomy: Taxonomy) -> NDArray[np.float64]:
     of the number of points that masks gave. range: of the distance in metres. cameras: number of cameras whose masks
     built it. agreement: of the views of its masked points, the share with a mask. cut: share that refinement removed of
     what its masks covered. grown: share of its points that growth added. length, height: logarithm of its extent over
-    the typical one of its class (`ClassSpec.typical_lwh_m`), in the ground plane and along z. large: 1 for large
-    classes, otherwise 0.
+    the typical one of its class (`ClassSpec.typical_lwh_m`), in the x-y plane of the LiDAR and along its z. large: 1
+    for large classes, otherwise 0.
 
     Args:
         found: labels of a frame.
@@ -123,6 +123,9 @@ class FeatureEffect:
         edges: (E) ends of the steps, increasing; a value equal to an end belongs to the step before it.
         values: (E+1) change of the logit in each step. Their mean over the fitted clusters is 0. They do not go against
             the feature's `DIRECTION`.
+
+    Raises:
+        SchemaError: SCH005 on a number that is not possible.
     """
 
     name: str
@@ -135,8 +138,9 @@ class FeatureEffect:
     def __post_init__(self) -> None:
         where = f"features.{self.name}"
         require(self.name in FEATURES, "features.name", self.name, f"one of: {', '.join(FEATURES)}")
-        require(self.low <= self.high and self.scale > 0, where, (self.low, self.high, self.scale), "low <= high")
-        rises = all(one < other for one, other in pairwise(self.edges))
+        require(self.low <= self.high, f"{where}.low", self.low, "at most high")
+        require(0 < self.scale < math.inf, f"{where}.scale", self.scale, "a number above 0")
+        rises = all(map(math.isfinite, self.edges)) and all(one < other for one, other in pairwise(self.edges))
         require(
             rises and len(self.values) == len(self.edges) + 1, f"{where}.edges", self.edges, "an edge between steps"
         )
@@ -201,7 +205,7 @@ class ProbabilityModel:
         for one in self.features:
             column = values[:, FEATURES.index(one.name)]
             step = np.searchsorted(one.edges, column)
-            logit += np.where(np.isnan(column), 0.0, np.append(one.values, 0.0)[step])
+            logit += np.where(np.isnan(column), 0.0, np.asarray(one.values)[step])
             beyond = np.nan_to_num(column - np.clip(column, one.low, one.high)) / one.scale
             if one.name not in DIRECTION:
                 unlike += np.abs(beyond)

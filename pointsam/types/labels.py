@@ -123,7 +123,7 @@ class Cluster:
         num_points: number of points of the key sweep.
         center_lidar_m: mid-point of the axis-aligned extent, (max + min) / 2, not the mean (docs/method.md B.1).
         size_aabb_m: axis-aligned extent.
-        radius_bev_m: largest distance of a point from the centre in the ground plane, without safety margin.
+        radius_bev_m: largest distance of a point from the centre in the x-y plane of the LiDAR, without safety margin.
         range_m: distance of the centre from the LiDAR.
         cameras: names of the cameras whose masks contributed, in the frame's order.
         mask_ids: index of each contributing mask in its image, aligned with `cameras` (a camera may repeat).

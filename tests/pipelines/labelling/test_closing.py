@@ -43,12 +43,12 @@ def test_failures_are_counted_by_code_with_examples(root, run):
 def test_the_probability_of_another_network_asks_for_a_fit(run, root, tmp_path):
     result = run()
     assert result.exit_code == 0
-    assert "note: the column probability was fitted to the scores of the bundled networks" in result.output
+    assert "note: the column probability was fitted to masks of boxes that bundled, ssd, oracle found" in result.output
     own = tmp_path / "own.json"
     own.write_bytes(BUNDLED.read_bytes())
     again = label("clusters", root, "--out", tmp_path / "new", "--masks-from", tmp_path / "out", "--probability", own)
     assert again.exit_code == 0
-    assert "fitted to" not in again.output
+    assert "probability was fitted" not in again.output
 
 
 def test_without_detections_the_source_of_the_classes_is_suspected(run, tmp_path):

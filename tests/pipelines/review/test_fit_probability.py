@@ -1,6 +1,7 @@
 """`pointsam-label fit-probability`, and `--probability` with its file, on labels of which some are wrong."""
 
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -67,7 +68,7 @@ def judged(drive):
     return found
 
 
-def test_the_fit_is_better_than_what_the_labels_have_and_says_so(fitted):
+def test_the_fit_is_better_than_what_the_labels_have_and_says_so(drive, fitted):
     found, dest, text = fitted
     assert found["after"]["brier"] < found["before"]["brier"]
     assert found["after"]["auroc"] > 0.9
@@ -77,7 +78,10 @@ def test_the_fit_is_better_than_what_the_labels_have_and_says_so(fitted):
     assert {name for name, count in found["classes"].items() if not count} <= set(
         note.replace(",", " ").replace(":", " ").split()
     )
-    assert "next: pointsam-label clusters" in text
+    root, out = drive
+    again = ["clusters", str(root), "--out", "NEW", "--masks-from", str(out), "--probability", str(dest)]
+    assert found["again"] == again
+    assert f"next: pointsam-label {shlex.join(again)}" in text
     assert str(dest) in text
 
 
@@ -175,10 +179,18 @@ def test_a_feature_never_counts_against_its_direction(rng_of):
         assert min(DIRECTION.get(name, 0) * np.diff(effect)) >= 0
 
 
-def test_classes_without_a_size_can_be_fitted(rng_of):
+def test_a_constant_feature_is_left_out(rng_of):
+    values = rng_of(5).random((200, len(FEATURES)))
+    values[:, FEATURES.index("pred_iou")] = 0.9  # the mean of 200 of them is not 0.9
+    right = rng_of(6).random(200) < values[:, FEATURES.index("score")]
+    assert "pred_iou" not in {one.name for one in fit(values, right, JudgedClusters()).features}
+
+
+@pytest.mark.parametrize("sized", [0, 100])
+def test_classes_without_a_size_can_be_fitted(sized, rng_of):
     values = rng_of(3).random((200, len(FEATURES)))
-    values[:, FEATURES.index("length")] = np.nan
+    values[sized:, FEATURES.index("length")] = np.nan
     right = rng_of(4).random(200) < values[:, FEATURES.index("score")]
     fitted = fit(values, right, JudgedClusters())
-    assert "length" not in {one.name for one in fitted.features}
+    assert ("length" in {one.name for one in fitted.features}) == (sized > 0)
     assert fitted.probability(values)[right].mean() > fitted.probability(values)[~right].mean() + 0.2
