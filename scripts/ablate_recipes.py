@@ -8,7 +8,8 @@ FILE may hold others: JSON {name: [recipe, "name=value", ...]}. All are compared
 are those of `pointsam.evaluate.paired`; a unit of the bootstrap is a scene, or --block consecutive frames of one.
 
 Masks are made once for each setting of the 2D stage and kept in DIR, so that a second call only repeats what changed:
-settings, frames, or code of the 3D stage. --masks-from takes those of a finished run instead, for every variant.
+settings, frames, or code of the 3D stage. --masks-from takes those of a finished run instead; given several times, each
+variant takes those of its settings.
 Numbers of a few frames are indicative only.
 """
 
@@ -86,20 +87,26 @@ def score(root, recipe, overrides, args):
         key = json.dumps([str(root.absolute()), asdict(chosen), *made_from], sort_keys=True)
         return args.work / hashlib.sha256(key.encode()).hexdigest()[:16]
 
-    masks_out = args.masks_from or folder(config.masks.as_dict())
-    out = folder(config.as_dict(), str(args.masks_from), source_digest("pointsam", _STAGES))
+    masks_out = finished(config.masks, args.masks_from) if args.masks_from else folder(config.masks.as_dict())
+    out = folder(config.as_dict(), str(masks_out), source_digest("pointsam", _STAGES))
     execution = Execution(workers=args.workers)
     request = Request(DataSpec(root), out=masks_out, config=config, selection=chosen, execution=execution)
-    if args.masks_from is None:
+    if not args.masks_from:
         run_masks(request)
     made = Labels(masks_out).document(MasksDocument).config
-    if made.as_dict() != config.masks.as_dict():
-        raise SystemExit(f"{args.masks_from} has masks of other settings than {[recipe, *overrides]}")
     run_clusters(replace(request, out=out, masks_from=masks_out))
     verdicts = []
     report = evaluate_labels(out, request.data.open(), on_verdict=verdicts.append)
     frames = {one.frame_id: frame_counts(one) for one in verdicts}
     return Scored(frames, verdicts[0].bins["range"], verdicts[0].class_names, semantics_of(made), report.truth)
+
+
+def finished(masks, outs):
+    """That of some output folders which has masks of these settings."""
+    for out in outs:
+        if Labels(out).document(MasksDocument).config.as_dict() == masks.as_dict():
+            return out
+    raise SystemExit(f"none of {[str(out) for out in outs]} has masks of these settings: {masks.as_dict()}")
 
 
 def semantics_of(masks):
@@ -173,7 +180,9 @@ def main():
     parser.add_argument("--variants", type=Path)
     parser.add_argument("--semantics", help="source of classes of every variant, in place of the recipe's")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a field of every variant")
-    parser.add_argument("--masks-from", type=Path, help="output folder of a run with the masks of every variant")
+    parser.add_argument(
+        "--masks-from", type=Path, action="append", default=[], help="output folder of a run with masks"
+    )
     parser.add_argument("--split", help="frames of this split or scene only")
     parser.add_argument("--frames", nargs="+", default=[], metavar="FRAME_ID")
     parser.add_argument("--sample", type=int, help="this many of the frames, evenly spaced")
