@@ -14,7 +14,7 @@ from pipelines.data import DataSpec
 from pipelines.stored_masks import StoredMasks
 from pipelines.tasks import Task, TaskResult, guarded
 from pointsam.base.errors import DatasetError, PointSamError
-from pointsam.base.runtime import Stopwatch
+from pointsam.base.runtime import Stopwatch, keep_freed_memory
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image
@@ -64,6 +64,7 @@ class MaskWorker:
         device: str,
         threads: int,
     ) -> None:
+        keep_freed_memory()
         self.dataset: Dataset = data.open()
         self.config = config
         self.taxonomy: Taxonomy = mapping.taxonomy
