@@ -1,11 +1,11 @@
 """Draw single objects before and after growth against their ground truth: those it completed, and those it spoiled.
 
-    python scripts/draw_growth.py OUT DATA --dest DIR [--against OUT_WITHOUT_GROWTH]
+    python scripts/draw_growth.py OUT DATA --dest DIR [--against OUT_WITHOUT_GROWTH] [--least POINTS]
 
 Before growth, labels are those of OUT without grown points, or with --against those of another run. Objects are true
 ones of at least 5 points; the IoU of one is the best with any cluster. DIR/completed.png has the objects that gained
-most, DIR/spoiled.png those that lost, the worst first. Each has a view from above (forward is up) and one from the
-side, along its longer edge. A table of the same objects is printed.
+most, of those with enough points, DIR/spoiled.png those that lost, the worst first. Each has a view from above (forward
+is up) and one from the side, along its longer edge. A table of the same objects is printed.
 """
 
 import argparse
@@ -193,6 +193,7 @@ def main():
     parser.add_argument("--dest", type=Path, required=True)
     parser.add_argument("--against", type=Path)
     parser.add_argument("--completed", type=int, default=5, help="number of objects that gained most")
+    parser.add_argument("--least", type=int, default=MIN_POINTS_OBJECTS, help="fewest points of a completed object")
     parser.add_argument("--spoiled", type=int, default=10, help="largest number of objects that lost")
     args = parser.parse_args()
     run = open_run(args.out, args.data)
@@ -214,7 +215,8 @@ def main():
     print(f"mean change of IoU: {sum(one.after - one.before for one in listed) / max(num_objects, 1):+.4f}")
     args.dest.mkdir(parents=True, exist_ok=True)
     header = ("frame", "class", "range m", "points", "IoU before", "after", *(name for name, _ in KINDS[1:]))
-    for name, objects in (("completed", gained[: args.completed]), ("spoiled", lost[::-1][: args.spoiled])):
+    completed = [one for one in gained if one.num_points >= args.least][: args.completed]
+    for name, objects in (("completed", completed), ("spoiled", lost[::-1][: args.spoiled])):
         (args.dest / f"{name}.png").unlink(missing_ok=True)
         if objects:
             print(f"\n{name}\n{text_table(header, [one.row() for one in objects])}")
