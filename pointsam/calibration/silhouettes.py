@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
+from pointsam.geometry.ground import OWN_M
 from pointsam.geometry.height import above_lowest_m
 from pointsam.geometry.motion import has_motion, twist
 from pointsam.geometry.projection import in_camera, project
@@ -30,8 +31,6 @@ from pointsam.types import Frame, FramePoints, InstanceMap
 MARGIN_PX = 48
 """Distances from an edge are computed up to this."""
 _MIN_AREA_PX, _MIN_POINTS = 150, 8
-_OWN_M = 2.5
-"""Nearer points are returns of the ego vehicle itself."""
 _GROUND_M, _ABOVE_M = 0.12, 0.3
 """Heights above the lowest point within one or two metres: lower points are ground, higher points belong to objects."""
 _BIN_M, _STRAY = 1.0, 0.1
@@ -117,7 +116,7 @@ def observe(frame: Frame, points: FramePoints, painted: Mapping[str, InstanceMap
     points = points.keep(points.present)
     xyz_lidar_m = points.xyz_lidar_m
     height = above_lowest_m(frame.sweep.ego_SE3_lidar.apply(xyz_lidar_m), _BIN_M, _STRAY)
-    away = np.linalg.norm(xyz_lidar_m[:, :2], axis=1) > _OWN_M
+    away = np.linalg.norm(xyz_lidar_m[:, :2], axis=1) > OWN_M
     component = _components(xyz_lidar_m, away & (height > _ABOVE_M))
     ground = away & (np.abs(height) < _GROUND_M)
     observations = []

@@ -14,6 +14,9 @@ from scipy.ndimage import uniform_filter
 from pointsam.base.arrays import FloatArray
 from pointsam.geometry.se3 import SE3
 
+OWN_M = 2.5
+"""Points nearer to the sensor are returns of the vehicle that carries it."""
+
 _FARTHEST_M = 250.0
 """Farther points count as if on the border of the grid: a single stray return must not enlarge the grid."""
 

@@ -24,7 +24,7 @@ from scipy.ndimage import distance_transform_edt
 from pointsam.base.arrays import FloatArray
 from pointsam.base.ranges import require
 from pointsam.geometry.extent import fits
-from pointsam.geometry.ground import height_above_ground_m, level_m
+from pointsam.geometry.ground import OWN_M, height_above_ground_m, level_m
 from pointsam.geometry.se3 import SE3
 from pointsam.stages.contraction import components
 from pointsam.taxonomy import BACKGROUND, Taxonomy
@@ -33,8 +33,6 @@ from pointsam.types import NO_INSTANCE, PointLabels
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
 
-_OWN_M = 2.5
-"""Nearer points are returns of the ego vehicle itself."""
 _CELL_M, _FARTHEST_M = 2.0, 250.0
 """Side of the cells in which points near clusters are found; farther points count as if on the border."""
 
@@ -152,7 +150,7 @@ def _standing(
     that reaches them is too large with the points that remain.
     """
     range_m = np.hypot(xyz[:, 0], xyz[:, 1])
-    above = (height_m >= config.clearance_m) & (height_m <= config.highest_m) & (range_m > _OWN_M)
+    above = (height_m >= config.clearance_m) & (height_m <= config.highest_m) & (range_m > OWN_M)
     standing = np.flatnonzero(above)
     range_m, class_id = range_m[standing], labels.class_id[standing]
     floor_m = max(config.coarse.floor_m, config.fine.floor_m)

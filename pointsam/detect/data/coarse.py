@@ -19,6 +19,7 @@ from pointsam.base.document import OPTIONAL
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 from pointsam.geometry.boxes import box_members
+from pointsam.geometry.ground import OWN_M
 from pointsam.geometry.height import above_lowest_m
 from pointsam.types import NO_INSTANCE, Boxes, FrameLabels
 
@@ -66,7 +67,7 @@ class CoarseConfig:
     min_points: int = 1
     unknown_unseen: bool = True
     unknown_dropped: bool = True
-    own_m: float = 2.5
+    own_m: float = OWN_M
     ground_m: float = 0.3
     tallest_m: float = 4.5
     as_boxes: bool = False
