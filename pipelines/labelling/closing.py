@@ -122,8 +122,8 @@ def _notes(request: Request, clusters: dict[str, tuple[int, int]]) -> tuple[str,
     if masks.semantics in _FITTED_TO and masks.prompts == "boxes":
         return ()
     return (
-        f"the column probability was fitted to masks of boxes that {', '.join(_FITTED_TO)} found, not to those of "
-        f"{masks.prompts} of {masks.semantics}: fit it to labels with ground truth, pointsam-label fit-probability "
+        f"the column probability was fitted to labels from boxes of {', '.join(_FITTED_TO)}, not from {masks.prompts} "
+        f"of {masks.semantics}: fit it to labels with ground truth, pointsam-label fit-probability "
         "(docs/probability.md)",
     )
 

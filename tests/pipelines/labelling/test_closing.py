@@ -43,7 +43,7 @@ def test_failures_are_counted_by_code_with_examples(root, run):
 def test_the_probability_of_another_network_asks_for_a_fit(run, root, tmp_path):
     result = run()
     assert result.exit_code == 0
-    assert "note: the column probability was fitted to masks of boxes that bundled, ssd, oracle found" in result.output
+    assert "from boxes of bundled, ssd, oracle, not from boxes of precomputed: fit it" in result.output
     own = tmp_path / "own.json"
     own.write_bytes(BUNDLED.read_bytes())
     again = label("clusters", root, "--out", tmp_path / "new", "--masks-from", tmp_path / "out", "--probability", own)
