@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,9 +14,9 @@ FAR_CAR = np.array([[50.0 + x, 0.0, 0.0] for x in np.arange(0, 4, 0.5)])
 HEDGE = np.array([[60.0 + x, 1.0, 0.0] for x in np.arange(0, 3, 0.5)])
 
 
-def kept(xyz, class_id=CAR, config=ON, taxonomy=NUSCENES):
+def kept(xyz, class_id=CAR, config=ON, taxonomy=NUSCENES, ego_SE3_lidar=None):
     labels = PointLabels(np.zeros(len(xyz), np.int32), np.full(len(xyz), class_id, np.uint8))
-    out = limit(xyz.astype(np.float32), SE3.identity(), labels, taxonomy, config)
+    out = limit(xyz.astype(np.float32), ego_SE3_lidar or SE3.identity(), labels, taxonomy, config)
     assert ((out.instance_id == NO_INSTANCE) == (out.class_id == BACKGROUND)).all()
     return (out.instance_id == 0).tolist()
 
@@ -52,6 +53,42 @@ def test_every_cluster_is_limited_by_itself_and_nothing_else_changes():
     assert np.array_equal(
         limit(np.zeros((4, 3), np.float32), SE3.identity(), empty, NUSCENES, ON).instance_id, empty.instance_id
     )
+
+
+def test_lengths_are_those_in_the_ground_plane_of_the_vehicle_not_of_the_sensor():
+    """A sensor that lies on its side: its y axis points down."""
+    tilted = SE3(np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]), np.array([0.0, 0.0, 1.8]))
+    tower = np.concatenate([FAR_CAR, FAR_CAR[:3] + np.array([0.0, 0.0, 9.0])])
+    assert all(kept(tilted.inverse().apply(tower), ego_SE3_lidar=tilted))
+    beside = np.concatenate([FAR_CAR, FAR_CAR[:3] + np.array([0.0, 9.0, 0.0])])
+    assert kept(tilted.inverse().apply(beside), ego_SE3_lidar=tilted) == [True] * 8 + [False] * 3
+
+
+def kept_slowly(xy, longest_m):
+    """All pairs of points, links one by one, and the extent by directions."""
+    angles = np.deg2rad(np.arange(0, 180, 3))
+    if max(np.ptp([x * np.cos(a) + y * np.sin(a) for x, y in xy]) for a in angles) <= longest_m:
+        return [True] * len(xy)
+    link_m = [max(ON.floor_m, ON.range_coef * np.hypot(*one)) for one in xy]
+    part = list(range(len(xy)))
+    for i, one in enumerate(xy):
+        for j, other in enumerate(xy):
+            if np.hypot(*(one - other)) < max(link_m[i], link_m[j]) and part[i] != part[j]:
+                part = [part[i] if k == part[j] else k for k in part]
+    members = {k: [i for i in range(len(xy)) if part[i] == k] for k in part}
+    nearest = {k: min(np.hypot(*xy[i]) for i in its) for k, its in members.items()}
+    stays = min(members, key=lambda k: (-len(members[k]), nearest[k]))
+    return [k == stays for k in part]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_equals_the_plain_implementation(seed):
+    rng = np.random.default_rng(seed)
+    places = rng.uniform([10, -4], [10 + rng.uniform(2, 40), 4], (6, 2))
+    xy = places[rng.integers(0, 6, 40)] + rng.normal(0, rng.choice([0.1, 0.3, 0.6]), (40, 2))
+    xyz = np.column_stack([xy, rng.uniform(-1, 1, 40)]).astype(np.float32)
+    expected = kept_slowly(xyz[:, :2].astype(np.float64), 1.5 * NUSCENES.classes[CAR].typical_lwh_m[0])
+    assert kept(xyz) == expected
 
 
 @settings(max_examples=30, deadline=None)
