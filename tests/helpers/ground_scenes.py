@@ -42,11 +42,6 @@ class Scene:
     kind: np.ndarray
     height_m: np.ndarray
 
-    @property
-    def is_ground(self):
-        """(N,) whether a point lies on the road or a pavement."""
-        return self.kind <= PAVEMENT
-
 
 def rays(pattern, every=1):
     """(N,3) unit vectors; `every` thins out columns."""
