@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pointsam.calibration.correction import corrected, rig_of
-from pointsam.calibration.estimate import AT_M
+from pointsam.calibration.estimate import points_at_20_m
 from pointsam.calibration.file import read_calibration_file
 from pointsam.calibration.perturb import CLEAN, noise_of, perturb
 from pointsam.datasets import open_dataset
@@ -31,12 +31,8 @@ def errors(true, found):
     """Error of a mounting: degrees, centimetres, and root mean square degrees of points at 20 m."""
     off = true.ego_SE3_cam.inverse() @ found.ego_SE3_cam
     angle = np.degrees(np.arccos(np.clip((np.trace(off.rotation) - 1) / 2, -1, 1)))
-    width, height = true.camera.width_px, true.camera.height_px
-    u, v = np.meshgrid(np.linspace(0, width, 9), np.linspace(height / 3, height, 5))
-    rays = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], axis=1) @ np.linalg.inv(true.camera.K).T
-    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    seen = off.apply(rays * AT_M)
-    seen /= np.linalg.norm(seen, axis=1, keepdims=True)
+    points = points_at_20_m(true)
+    rays, seen = (xyz / np.linalg.norm(xyz, axis=1, keepdims=True) for xyz in (points, off.apply(points)))
     return angle, 100 * np.linalg.norm(off.translation_m), np.degrees(np.sqrt(((seen - rays) ** 2).sum(axis=1).mean()))
 
 

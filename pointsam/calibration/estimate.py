@@ -151,11 +151,17 @@ def doubt_deg(view: CameraView, covariance: _Floats) -> float:
         view: the camera.
         covariance: (6,6) covariance of a small correction of its mounting, radians and metres.
     """
+    xyz = points_at_20_m(view)
+    return float(np.linalg.norm([_shift_deg(xyz, one) for one in np.linalg.cholesky(covariance).T]))
+
+
+def points_at_20_m(view: CameraView) -> _Floats:
+    """(45,3) points at AT_M in the lower two thirds of a camera's image, in its frame, metres."""
     camera = view.camera
     u, v = np.meshgrid(np.linspace(0, camera.width_px, 9), np.linspace(camera.height_px / 3, camera.height_px, 5))
     rays = np.column_stack([u.ravel(), v.ravel(), np.ones(u.size)]) @ np.linalg.inv(camera.K).T
-    xyz = AT_M * rays / np.linalg.norm(rays, axis=1, keepdims=True)
-    return float(np.linalg.norm([_shift_deg(xyz, one) for one in np.linalg.cholesky(covariance).T]))
+    xyz: _Floats = AT_M * rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    return xyz
 
 
 def camera_results(estimates: Mapping[str, CameraEstimate]) -> dict[str, CameraResult]:
