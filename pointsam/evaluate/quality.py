@@ -136,7 +136,8 @@ def _reliability(name: str, found: Reliability) -> Table:
     ]
     band = f"{format_value(found.ece_low)} to {format_value(found.ece_high)} over {found.unit}"
     note = (
-        f"calibration error {format_value(found.ece)} ({band}; exact probabilities: {format_value(found.ece_chance)}); "
+        f"expected calibration error (ECE) {format_value(found.ece)} ({band}; exact probabilities: "
+        f"{format_value(found.ece_chance)}); "
         f"Brier score {format_value(found.brier)}\n"
         f"AUROC {format_value(found.auroc)}: probability that a right cluster has a higher value than a wrong one; "
         f"rank correlation with IoU {format_value(found.spearman)}"
