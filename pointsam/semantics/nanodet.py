@@ -45,7 +45,6 @@ class NanodetSemantics(TiledNetwork):
     weights = "nanodet_g_fp16.onnx"
     weights_sha256 = "d0ba6dac9d14531648748e846fb4d8efcd7006f64621c972ce5c48f296510ae1"
     labels: Mapping[int, str] = MappingProxyType(dict(enumerate(COCO_NAMES.values())))
-    margin_share = 0.02
 
     def _look(self, patch: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         longer = max(patch.size)

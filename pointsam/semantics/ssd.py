@@ -37,7 +37,6 @@ class SsdSemantics(TiledNetwork):
     weights = "coco_ssd_lite_mobilenetv2.onnx"
     weights_sha256 = "860ef8e13733c6f74e179d10d492099bd33f9fb8a86795028d425d6f3ccf1939"
     labels: Mapping[int, str] = MappingProxyType({category - 1: label for category, label in COCO_NAMES.items()})
-    margin_share = 0.02  # up to 6 of 300 px
 
     def _look(self, patch: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         pixels = np.asarray(patch.resize((_INPUT_PX, _INPUT_PX), Image.Resampling.BILINEAR), dtype=np.float32)

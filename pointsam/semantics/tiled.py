@@ -23,6 +23,9 @@ from pointsam.types import CameraView, Detections, Frame
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+_MARGIN = 0.02
+"""The networks' boxes end up to this share of a window before the border that cuts the object."""
+
 
 @dataclass(frozen=True)
 class TiledConfig:
@@ -71,7 +74,6 @@ class TiledNetwork(ABC):
         weights: file in `pointsam/semantics/data`.
         weights_sha256: digest of the file.
         labels: column of the scores to COCO label name.
-        margin_share: the network's boxes end up to this share of a window before the border that cuts the object.
 
     Raises:
         BackendError: BCK005 if onnxruntime is not installed, BCK001 if the bundled weights are missing, BCK002 if they
@@ -83,7 +85,6 @@ class TiledNetwork(ABC):
     weights: str
     weights_sha256: str
     labels: Mapping[int, str]
-    margin_share: float
     riders_apart = True
 
     def __init__(self, mapping: LabelMapping, config: TiledConfig, threads: int = 1) -> None:
@@ -126,7 +127,7 @@ class TiledNetwork(ABC):
         score = scores[:, self._column]
         row, label = np.nonzero(score > self._config.score_threshold)
         box = boxes[row] + twice(left, top)
-        drop = cut(box, window, width, height, self.margin_share * (right - left))
+        drop = cut(box, window, width, height, _MARGIN * (right - left))
         box = np.clip(box, 0, twice(width, height))
         keep = ~drop & (area(box) > 0)
         return box[keep], self._class_id[label[keep]], score[row, label][keep]
