@@ -16,8 +16,15 @@ const POINTSAM = (() => {
   const MASKED = [0.35, 0.6, 0.95];
   const GROWN = [1.0, 0.72, 0.2];
   const frames = new Map();
-  const state = { frame: null, selected: null, colour: "cluster", hidden: new Set() };
-  Object.assign(state, { unlabelled: true, boxes: true, grown: true });
+  const state = {
+    frame: null,
+    selected: null,
+    colour: "cluster",
+    hidden: new Set(),
+    unlabelled: true,
+    boxes: true,
+    grown: true,
+  };
   let scene, camera, renderer, controls, cloud, lines;
 
   const element = (id) => document.getElementById(id);
