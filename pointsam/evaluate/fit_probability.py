@@ -26,11 +26,15 @@ from pointsam.stages.probability import (
 from pointsam.store.reader import Labels
 
 FEWEST_CLUSTERS, FEWEST_EACH = 100, 20
+"""Fewest clusters that a probability is fitted to, and fewest right and wrong ones among them."""
 _FOLDS = 5
+"""Parts of the scenes in cross-validation."""
 _OUTSIDE = (1.0, 99.0)
+"""Percentiles of a feature between which clusters are like the fitted ones."""
 _STEPS, _STUMPS = 16, 100
+"""Largest number of steps of a feature, and number of stumps."""
 _PARTS, _LEAF = 15, (10, 60)
-"""Each side of a stump holds at least a fifteenth of the clusters, but 10 to 60 of them."""
+"""Fewest clusters on each side of a stump: a fifteenth of all, clipped to 10 to 60."""
 
 
 @dataclass(eq=False)
