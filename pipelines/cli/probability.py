@@ -43,7 +43,7 @@ def fit_probability(
     \b
     pointsam-label run /data/mine --out labels --split val --semantics precomputed --masks-dir results
     pointsam-label fit-probability labels /data/mine --dest probability.json
-    pointsam-label run /data/mine --out new --semantics precomputed --masks-dir results --probability probability.json
+    pointsam-label clusters /data/mine --out new --masks-from labels --probability probability.json
     """  # noqa: D301 - click needs the backspace character itself
     from pipelines.review.fit_probability import run_fit_probability
     from pointsam.base.files import require_free
