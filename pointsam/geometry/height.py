@@ -1,6 +1,6 @@
 """Height of points above the lowest point around them.
 
-Calibration and the unknown points of training use it: their constants were chosen with it. What is new uses
+Calibration and the unknown points of training use it, because their constants were chosen with it. New code should use
 `pointsam.geometry.ground`, which slopes and stray returns disturb less.
 """
 
