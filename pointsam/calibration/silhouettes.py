@@ -36,6 +36,8 @@ _GROUND_M, _ABOVE_M = 0.12, 0.3
 _BIN_M, _STRAY = 1.0, 0.1
 """Bins in which the ground is found, and the fraction of a bin's points that may lie lower: mirrored returns of a wet
 road or of the paint of a car lie below the ground."""
+_LINK_FLOOR_M, _LINK_COEF = 0.35, 0.03
+"""Link distance of the points of an object: the larger of metres and a fraction of the range."""
 _FOOT_M = 0.6
 """Ground within this horizontal distance of the object is excluded."""
 _PARALLAX = 0.003
@@ -213,5 +215,5 @@ def _components(xyz_lidar_m: NDArray[np.float32], which: NDArray[np.bool_]) -> N
     """(N,) component of the selected points, -1 for the others."""
     out = np.full(len(xyz_lidar_m), -1, dtype=np.int64)
     xyz = xyz_lidar_m[which].astype(np.float64)
-    out[which] = components(xyz, np.maximum(0.35, 0.03 * np.linalg.norm(xyz, axis=1)))
+    out[which] = components(xyz, np.maximum(_LINK_FLOOR_M, _LINK_COEF * np.linalg.norm(xyz, axis=1)))
     return out
