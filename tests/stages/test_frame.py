@@ -18,7 +18,9 @@ from pointsam.export.frame import ExportFrame
 from pointsam.geometry.se3 import SE3
 from pointsam.report.compose import draw_frame
 from pointsam.stages.frame import calibration_hash, frame_labels
+from pointsam.stages.grow import GrowConfig, grow
 from pointsam.stages.lift import LiftConfig, lift
+from pointsam.stages.limit import LimitConfig, limit
 from pointsam.stages.prompt import PromptConfig, prompt, prompt_cloud
 from pointsam.stages.recipes import default
 from pointsam.store.document import ShardStats
@@ -26,6 +28,7 @@ from pointsam.store.manifest import Run, Shard
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import NUSCENES
 from pointsam.types import (
+    NO_INSTANCE,
     Detections,
     FramePoints,
     ImageMasks,
@@ -198,3 +201,38 @@ def test_points_link_over_the_widest_ring_gap_of_the_sweeps(labelled):
         )
         counts.append(int((found.labels.instance_id >= 0).sum()))
     assert counts[1] == len(xyz) > counts[0]
+
+
+def test_clusters_are_limited_and_then_grown(labelled):
+    """A mask covers half of a car at 50 m, and a part of a hedge behind it, to which refinement links the car."""
+    still, rng = SE3.identity(), np.random.default_rng(0)
+    sweeps = tuple(replace(sweep, world_SE3_ego=still) for sweep in labelled[0].sweeps)
+    frame = replace(
+        labelled[0], sweeps=sweeps, cameras=(replace(labelled[0].cameras[0], world_SE3_ego=still),), neighbours={}
+    )
+    car = rng.uniform([50, -0.8, 0.6], [54, 0.8, 1.4], (300, 3))
+    hedge = rng.uniform([55.7, -0.8, 0.6], [58, 0.8, 1.4], (100, 3))
+    road = np.array([[x, y, 0.0] for x in np.arange(5.0, 58.0) for y in np.arange(-6.0, 7.0)])
+    xyz = frame.sweep.ego_SE3_lidar.inverse().apply(np.concatenate([car, hedge, road])).astype(np.float32)
+    points = FramePoints(xyz, np.zeros(len(xyz), np.uint8), np.full(len(xyz), np.nan))
+    instance = np.full((120, 160), -1, np.int32)
+    instance[40:63, 80:100] = 0
+
+    def labels(config):
+        half = InstanceMap(instance, np.array([CAR], np.uint8), np.zeros(1, np.int32))
+        return frame_labels(frame, points, {"front": image_masks()}, lambda _: half, NUSCENES, config, Stopwatch())
+
+    config, mount = default().clusters, frame.sweep.ego_SE3_lidar
+    refined = labels(replace(config, limit=LimitConfig(), grow=GrowConfig())).labels
+    limited = limit(xyz, mount, refined, NUSCENES, config.limit)
+    expected, grown = grow(xyz, mount, limited, NUSCENES, config.grow)
+    found = labels(config)
+    assert found.labels.instance_id.tolist() == expected.instance_id.tolist()
+    assert found.grown.tolist() == grown.tolist()
+    (cluster,), (masked,) = found.clusters, labels(replace(config, grow=GrowConfig())).clusters
+    assert cluster.num_points_grown == grown.sum()
+    assert cluster.confidence == masked.confidence
+    held = (refined.instance_id == 0).sum()
+    assert 100 < (limited.instance_id == 0).sum() < held < (expected.instance_id == 0).sum()
+    assert (expected.instance_id[:300] == 0).mean() > 0.95
+    assert (expected.instance_id[300:] == NO_INSTANCE).all()

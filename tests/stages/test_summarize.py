@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pointsam.base.errors import SchemaError
@@ -30,9 +30,9 @@ def evidence(ids, camera="CAM", classes=None, mask_id=None, pred_iou=None, stabi
     )
 
 
-def clusters(final, *cameras, xyz=None, classes=None):
+def clusters(final, *cameras, xyz=None, classes=None, grown=None):
     xyz = np.zeros((len(final), 3), dtype=np.float32) if xyz is None else np.array(xyz, dtype=np.float32)
-    return summarize(xyz, labels(final, classes), cameras, NUSCENES)[1]
+    return summarize(xyz, labels(final, classes), cameras, NUSCENES, grown)[1]
 
 
 def test_ids_are_dense_by_falling_size_then_first_point():
@@ -154,6 +154,38 @@ def frames(draw):
     ids = st.lists(st.integers(-1, 4), min_size=size, max_size=size)
     final = draw(ids)
     return final, [evidence(draw(ids), f"CAM{c}") for c in range(draw(st.integers(0, 3)))]
+
+
+def test_grown_points_count_in_the_size_and_the_extent():
+    grown = np.array([False, False, True, False])
+    (car,) = clusters(
+        [0, 0, 0, -1], evidence([0, 0, -1, -1]), xyz=[(0, 0, 0), (2, 0, 0), (4, 6, 0), (9, 9, 9)], grown=grown
+    )
+    assert (car.num_points, car.num_points_grown) == (3, 1)
+    assert car.size_aabb_m == (4.0, 6.0, 0.0)
+
+
+@given(frames(), st.lists(st.integers(-1, 4), min_size=20, max_size=20))
+def test_growth_changes_no_score_and_no_source(frame, additions):
+    """Masks that two clusters share equally aside: they answer for the larger cluster, which growth may change."""
+    before, cameras = frame
+    added = np.where(np.isin(additions[: len(before)], before), additions[: len(before)], -1)
+    grown = (np.array(before, dtype=int) < 0) & (added >= 0)
+    after = np.where(grown, added, before).tolist()
+    for camera in cameras:
+        for mask in range(len(camera.mask_id)):
+            shared = np.bincount(np.array(before)[(camera.lifted.instance_id == mask) & (np.array(before) >= 0)])
+            assume(np.count_nonzero(shared == shared.max(initial=1)) < 2)
+    xyz = np.arange(3.0 * len(before), dtype=np.float32).reshape(-1, 3)
+    plain_ids, plain = summarize(xyz, labels(before), cameras, NUSCENES)
+    ids, told = summarize(xyz, labels(after), cameras, NUSCENES, grown)
+    for cluster in told:
+        point = np.flatnonzero((ids.instance_id == cluster.cluster_id) & ~grown)[0]
+        former = plain[plain_ids.instance_id[point]]
+        for name in ("cameras", "mask_ids", "pred_iou", "stability", "class_share", "score", "confidence"):
+            assert getattr(cluster, name) == getattr(former, name) or former.cameras == ()
+        assert (cluster.num_points_cut, cluster.class_id) == (former.num_points_cut, former.class_id)
+        assert cluster.num_points - cluster.num_points_grown == former.num_points
 
 
 @settings(max_examples=30)
