@@ -139,6 +139,9 @@ def test_mmdet3d_has_boxes_from_the_bottom_in_json(item):
     boxes = np.array([one["bbox_3d"] for one in info["instances"]])
     assert np.allclose(boxes[:, 2] + boxes[:, 5] / 2, item.boxes.center_m[:, 2], atol=1e-3)
     assert [one["bbox_label_3d"] for one in info["instances"]] == item.boxes.class_id.tolist()
+    clusters = tuple(replace(cluster, probability=0.37) for cluster in item.found.clusters)
+    scored = mmdet3d_info(replace(item, found=replace(item.found, clusters=clusters)))
+    assert {one["score"] for one in scored["instances"]} == {0.37}
 
 
 def test_a_fitted_box_holds_its_cluster(item):

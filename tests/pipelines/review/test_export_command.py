@@ -70,6 +70,7 @@ def test_pycocotools_reads_the_masks_that_built_the_clusters(drive, out, tmp_pat
                 size = [np.ptp(columns) + 1, np.ptp(rows) + 1]
                 assert one["bbox"] == [columns.min(), rows.min(), *size]
                 assert read.cats[one["category_id"]]["name"] == cluster.class_name
+                assert one["score"] == round(cluster.probability, 4) != round(cluster.confidence, 4)
                 expected += 1
     assert len(read.anns) == expected > 0
     assert len(read.imgs) == 12
@@ -189,6 +190,7 @@ def test_the_devkit_reads_boxes_and_finds_them_where_they_were_fitted(drive, out
         assert [box.detection_name for box in boxes[frame_id]] == [cluster.class_name for cluster in clusters]
         lidar_SE3_world = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).inverse()
         for box, cluster in zip(boxes[frame_id], clusters, strict=True):
+            assert box.detection_score == cluster.probability != cluster.confidence
             middle = lidar_SE3_world.apply(np.array(box.translation))
             assert np.linalg.norm(middle - cluster.center_lidar_m) < 4  # beside what is seen of it
 
@@ -200,11 +202,12 @@ def test_kitti_reads_its_labels_back_as_the_boxes_that_were_fitted(tiny_kitti, t
     tiny_kitti.add("000005", points=np.column_stack([np.concatenate([cloud, behind]), np.zeros(600)]))
     world = Kitti(tiny_kitti.root)
     out = tmp_path / "out"
-    make_labels(out, world, ["000005"])
+    make_labels(out, world, ["000005"], probability=0.37)
     found = Labels(out).labels("000005")
     assert len(found.clusters) == 1
     assert label("export", out, tiny_kitti.root, "--to", "kitti", "--dest", tmp_path / "dest").exit_code == 0
     text = (tmp_path / "dest" / "label_2" / "000005.txt").read_text()
+    assert text.split()[-1] == "0.3700"
     tiny_kitti.path("label_2", "000005").write_text(text)
     read = Kitti(tiny_kitti.root).boxes("000005")
     xyz = np.concatenate([cloud, behind]).astype(np.float32)
