@@ -7,6 +7,7 @@ import numpy as np
 from helpers.store_samples import frame_labels
 
 from pipelines.review.inspect import FrameSummary
+from pointsam.base.tables import format_value
 
 
 def test_the_table_names_what_refinement_took_and_growth_added():
@@ -19,6 +20,15 @@ def test_the_table_names_what_refinement_took_and_growth_added():
         [c.num_points, c.num_points_cut, c.num_points_grown] for c in clusters
     ]
     assert [c.num_points_grown for c in clusters] == [0, 2, 4]
+
+
+def test_the_table_has_the_probability_and_not_the_confidence():
+    summary = FrameSummary(frame_labels("f0"))
+    _, titles, _, *rows = summary.text().splitlines()
+    assert "prob" in titles.split()
+    for row, cluster in zip(rows, summary.found.clusters, strict=True):
+        assert format_value(cluster.probability) in row.split()
+        assert format_value(cluster.confidence) not in row.split()
 
 
 def test_json_has_null_for_what_former_labels_lack():
