@@ -29,7 +29,7 @@ def outs(world, tmp_path_factory):
     """Labels of all objects but every fifth, and of all."""
     folder = tmp_path_factory.mktemp("labels")
     tokens = [token for frame_id in world.frame_ids() for token in world.boxes(frame_id).token]
-    make_labels(folder / "some", world, missing=set(tokens[::5]), grown_every=3)
+    make_labels(folder / "some", world, missing=set(tokens[::5]), grown_every=3, probability=0.375)
     make_labels(folder / "all", world)
     return folder
 
@@ -60,6 +60,7 @@ def test_rows_add_up_to_the_metrics(world, outs, tmp_path):
     assert bins["visibility", "80-100 %"]["objects"]["num_objects"] == len(objects)  # as this root annotates all
     assert {row["visibility"] for row in table if row["kind"] == "cluster"} == {None}
     assert all((row["confidence"] is None) == (row["kind"] == "object") for row in table)
+    assert all(row["probability"] == (None if row["kind"] == "object" else 0.375) for row in table)
     added = {(row["frame_id"], row["id"]): row["num_points_grown"] for row in table if row["kind"] == "cluster"}
     tables, frame_ids = Labels(outs / "some"), world.frame_ids()
     clusters = {(frame_id, c.cluster_id): c for frame_id in frame_ids for c in tables.labels(frame_id).clusters}
