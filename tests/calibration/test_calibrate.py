@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pointsam.calibration import solve
+from pointsam.calibration import estimate, solve
 from pointsam.calibration.correction import RigCorrection, as_SE3, corrected, rig_of
 from pointsam.calibration.estimate import (
     FLOOR_DEG,
@@ -20,7 +20,8 @@ from pointsam.calibration.estimate import (
 )
 from pointsam.calibration.file import RigResult
 from pointsam.calibration.perturb import Noise, perturb
-from pointsam.calibration.silhouettes import MARGIN_PX, observe, silhouettes
+from pointsam.calibration.silhouettes import MARGIN_PX, CameraObservations, observe, silhouettes
+from pointsam.calibration.solve import Solution
 from pointsam.datasets.io import XYZ, ImageFile, RawPoints
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.projection import project
@@ -237,6 +238,32 @@ def test_uncertainties_are_those_of_the_covariance_and_without_a_solution_there_
     blind = results["blind"]
     uncertainties = (blind.doubt_deg, blind.rotation_doubt_deg, blind.translation_doubt_m, blind.edge_px)
     assert (blind.status, *uncertainties) == ("unknown", None, None, None, None)
+
+
+def test_a_variance_is_the_sum_of_that_of_the_solution_of_the_halves_and_of_what_they_share(monkeypatch):
+    view = CameraView("cam", ImageFile(Path()), 0, CAMERA, SE3.identity(), SE3.identity())
+    frame = Frame("f", "s", (Sweep(RawPoints(Path(), XYZ), 0, SE3.identity(), SE3.identity()),), {}, (view,))
+    rate, none = np.zeros((4, 4)), np.zeros(0, dtype=int)
+    rate[0, 3] = 5.0
+    image = CameraObservations("cam", np.zeros((0, 3)), rate, none, none > 0, np.zeros((0, 2)), ())
+    vector, half = np.array([0.01, 0.02, 0.0, 0.1, 0.0, 0.0]), np.array([1e-3, 0, 2e-3, 0.01, 0.02, 0])
+    deviation = np.array([2e-3, 1e-3, 3e-3, 0.03, 0.01, 0.05])
+    found = [
+        Solution(RigCorrection({"cam": vector + off}, time_s), {"cam": np.diag(deviation**2)}, {"cam": 0.7}, 1e-3)
+        for off, time_s in ((0, 0.040), (half, 0.044), (-half, 0.036))
+    ]
+    monkeypatch.setattr(estimate, "solve", lambda *_: found.pop(0))
+    monkeypatch.setattr(estimate, "supporting_points", lambda *_: (np.array([[0.0, 0.0, 20.0]]), 30))
+    result = rig_result([frame] * 4, [[image]] * 4)
+    camera = result.cameras["cam"]
+    floor = np.array([np.deg2rad(estimate.BIAS_DEG)] * 3 + [estimate.BIAS_M] * 3)
+    expected = np.sqrt(deviation**2 + half**2 + floor**2)
+    assert (camera.status, result.time_status) == ("mended", "mended")
+    assert camera.rotation_doubt_deg == pytest.approx(np.rad2deg(expected[:3]), abs=1e-5)
+    assert camera.translation_doubt_m == pytest.approx(expected[3:], abs=1e-5)
+    covariance = np.diag(deviation**2 + floor**2) + np.outer(half, half)
+    assert camera.doubt_deg == pytest.approx(doubt_deg(view, covariance), abs=1e-4)
+    assert result.time_doubt_ms == pytest.approx(np.sqrt(1.0**2 + 4.0**2 + estimate.BIAS_MS**2), abs=1e-3)
 
 
 def test_the_uncertainty_of_a_camera_is_that_of_directions_at_20_m():
