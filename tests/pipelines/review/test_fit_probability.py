@@ -15,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from pipelines.documents import ClustersDocument
 from pointsam import rle
 from pointsam.datasets.nuscenes.dataset import NuScenes
-from pointsam.evaluate.fit_probability import JudgedClusters, fit
+from pointsam.evaluate.fit_probability import JudgedClusters, fit, fit_probability
 from pointsam.stages.probability import DIRECTION, FEATURES, features, read_probability
 from pointsam.store.reader import Labels
 
@@ -165,6 +165,24 @@ def test_labels_without_scores_are_refused(tmp_path):
     labels = make_labels(tmp_path / "out", world)
     result = label("fit-probability", labels.out, world.root, "--dest", tmp_path / "p.json")
     refused(result, "SCH003", "have no score", "--masks-from OUT")
+
+
+def test_a_cluster_is_scored_by_a_fit_to_other_scenes(rng_of):
+    """The length tells the scene of a cluster, and clusters of every second scene are right: other scenes mislead."""
+    rng, found = rng_of(7), JudgedClusters()
+    for frame in range(40):
+        scene = frame // 4
+        values = rng.random((10, len(FEATURES)))
+        values[:, FEATURES.index("length")] = scene + 0.1 * rng.random(10)
+        found.values.append(values)
+        found.iou.append(np.full(10, 0.9 if scene % 2 else 0.1))
+        found.stored.append(np.full(10, np.nan))
+        found.scenes.append(f"scene {scene}")
+    fitted = fit_probability(found)
+    assert found.reliability(fitted.model.probability(np.concatenate(found.values))).auroc > 0.75
+    assert fitted.after.unit == "scenes"
+    assert fitted.after.num_clusters == 400
+    assert fitted.after.auroc < 0.6
 
 
 def test_a_feature_never_counts_against_its_direction(rng_of):
