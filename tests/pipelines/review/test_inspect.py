@@ -4,10 +4,12 @@ import json
 from dataclasses import replace
 
 import numpy as np
+from helpers.commands import label
 from helpers.store_samples import frame_labels
 
 from pipelines.review.inspect import FrameSummary
 from pointsam.base.tables import format_value
+from pointsam.store.reader import Labels
 
 
 def test_the_table_names_what_refinement_took_and_growth_added():
@@ -40,3 +42,16 @@ def test_json_has_null_for_what_former_labels_lack():
         assert (row["score"], row["probability"]) == (None, None)
         assert row["num_points_grown"] == cluster.num_points_grown
         assert row["confidence"] == cluster.confidence
+
+
+def test_the_picture_shows_grown_points(out, tmp_path, monkeypatch):
+    plain = Labels.labels
+
+    def grown(self, frame_id):
+        found = plain(self, frame_id)
+        return replace(found, grown=found.labels.instance_id >= 0)
+
+    assert label("inspect", out, 0, "--png", tmp_path / "plain.png").exit_code == 0
+    monkeypatch.setattr(Labels, "labels", grown)
+    assert label("inspect", out, 0, "--png", tmp_path / "grown.png").exit_code == 0
+    assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "grown.png").read_bytes()
