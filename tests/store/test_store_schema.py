@@ -224,6 +224,12 @@ def test_views_and_masks_are_counted_for_every_point(column):
         FrameLabels(**{**vars(frame), column: getattr(frame, column)[1:]})
 
 
+def test_a_grown_point_has_a_cluster():
+    frame = frame_labels("f0")
+    with pytest.raises(SchemaError, match=r"SCH003.*frame f0: a grown point has no cluster"):
+        FrameLabels(**{**vars(frame), "grown": frame.labels.instance_id < 0})
+
+
 def test_prompts_are_pairs():
     image = image_masks("f0")
     with pytest.raises(SchemaError, match=r"SCH003.*prompts"):
