@@ -312,5 +312,6 @@ def _charts(report: FolderQuality) -> Markup:
         for name, found in (("probability", report.quality.probability), ("confidence", report.quality.confidence))
         if found.num_clusters
     ]
-    charts.append(line_chart("fraction of right clusters", curves, diagonal=True))
+    if curves:
+        charts.append(line_chart("fraction of right clusters", curves, diagonal=True))
     return Markup("").join(charts)

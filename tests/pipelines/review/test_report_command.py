@@ -120,8 +120,8 @@ def test_another_frame_and_another_colour(tab, out):
 
 
 @pytest.fixture
-def grown_tab(browser, out, tmp_path, monkeypatch):
-    """The page of labels of which growth added every second labelled point."""
+def half_grown(monkeypatch):
+    """Labels of which growth added every second labelled point."""
     plain = Labels.labels
 
     def grown(self, frame_id):
@@ -135,6 +135,23 @@ def grown_tab(browser, out, tmp_path, monkeypatch):
         return replace(found, grown=added, clusters=tuple(clusters))
 
     monkeypatch.setattr(Labels, "labels", grown)
+
+
+def test_pictures_of_the_page_mark_grown_points(page, out, half_grown, tmp_path):
+    assert label("report", out, "--dest", tmp_path / "grown").exit_code == 0
+    pictures = sorted(path.name for path in (page / "frames").glob("000-*.jpg"))
+    changed = [
+        name
+        for name in pictures
+        if (page / "frames" / name).read_bytes() != (tmp_path / "grown" / "frames" / name).read_bytes()
+    ]
+    assert "000-above.jpg" in changed
+    assert len(changed) > 1  # of the cameras, those that see a cluster
+
+
+@pytest.fixture
+def grown_tab(browser, out, half_grown, tmp_path):
+    """The page of these labels."""
     assert label("report", out, "--dest", tmp_path / "grown", "--show", 1).exit_code == 0
     opened = browser.new_page(viewport={"width": 1400, "height": 1100})
     opened.goto((tmp_path / "grown" / "index.html").as_uri())
@@ -192,6 +209,7 @@ def test_an_existing_folder_is_kept(out, page, tmp_path):
     assert (tmp_path / "there" / "precious").exists()
 
 
+@pytest.mark.filterwarnings("error:No artists")
 def test_metrics_are_those_of_eval_and_pictures_use_the_cameras_of_the_run(drive, out, tmp_path):
     known = ("--masks-from", out, "--workers", 1, "--noise", "dropped=2", "--noise", "rotation_deg=5")
     assert label("clusters", drive[0], "--out", tmp_path / "noisy", *known).exit_code == 0
