@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -219,7 +220,7 @@ def test_kitti_reads_its_labels_back_as_the_boxes_that_were_fitted(tiny_kitti, t
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_recording_holds_points_masks_and_boxes_along_time(drive, out, tmp_path):
+def test_a_recording_holds_points_masks_and_boxes_along_time(drive, out, tmp_path, monkeypatch):
     pytest.importorskip("rerun", reason="needs pointsam[rerun]")
     command = ("export", out, drive[0], "--to", "rerun", "--dest", tmp_path)
     assert label(*command).exit_code == 0
@@ -239,6 +240,16 @@ def test_a_recording_holds_points_masks_and_boxes_along_time(drive, out, tmp_pat
             mask = Image.open(io.BytesIO(bytes(row[f"/lidar/{view.name}/image/masks:Blob"][0])))
             built = any(view.name in cluster.cameras for cluster in found.clusters)
             assert (np.asarray(mask)[..., 3] > 0).any() == built
+    plain = Labels.labels
+    monkeypatch.setattr(
+        Labels,
+        "labels",
+        lambda self, frame_id: replace(found := plain(self, frame_id), grown=found.labels.instance_id >= 0),
+    )
+    assert label(*command[:-1], tmp_path / "grown").exit_code == 0
+    (paler, *_) = (np.array(row["/lidar/points:Color"]) for row in recorded(tmp_path / "grown" / "all.rrd"))
+    labelled = plain(labels, labels.frame_ids()[0]).labels.instance_id >= 0
+    assert ((paler != np.array(rows[0]["/lidar/points:Color"])) == labelled).all()
 
 
 def test_data_without_tokens_and_data_without_a_rectified_camera_are_refused(drive, out, tiny_kitti, tmp_path):
