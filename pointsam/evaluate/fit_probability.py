@@ -91,7 +91,7 @@ class JudgedClusters:
                     f"{labels.out}: clusters of frame {verdict.frame_id} have no score: an older version made them",
                     "make the clusters again: pointsam-label clusters DATA --out NEW --masks-from OUT",
                 )
-            large = verdict.seen.pred_size >= MIN_POINTS_OBJECTS
+            large = verdict.large_clusters
             self.values.append(features(found, labels.taxonomy)[verdict.seen.pred_id[large]])
             self.iou.append(verdict.cluster_iou[large])
             self.stored.append(verdict.probability[large])

@@ -70,6 +70,11 @@ class FrameVerdict:
     bins: dict[str, tuple[str, ...]]
     class_names: tuple[str, ...]
 
+    @property
+    def large_clusters(self) -> NDArray[np.bool_]:
+        """(P,) whether the confidence and the probability of a cluster are scored: it has at least five points."""
+        return np.asarray(self.seen.pred_size >= MIN_POINTS_OBJECTS)
+
 
 class Judge:
     """Sums over the frames of a folder; its memory grows by 32 bytes per cluster.
@@ -118,7 +123,7 @@ class Judge:
         self._semantic.add(found.labels, truth)
         self._bins.add(seen, members)
         verdict = self._verdict(frame_id, seen, found, members)
-        large = seen.pred_size >= MIN_POINTS_OBJECTS
+        large = verdict.large_clusters
         iou, scene = verdict.cluster_iou[large], found.frame.scene
         self._confidence.add(verdict.confidence[large], iou, scene)
         self._probability.add(verdict.probability[large], iou, scene)
