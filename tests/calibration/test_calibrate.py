@@ -320,6 +320,15 @@ def test_a_stray_return_changes_nothing(drive):
         )
 
 
+def test_mirrored_returns_below_the_road_leave_it_the_ground(drive, observations):
+    frame, xyz, owner, masks = drive[0]
+    road = np.flatnonzero((owner < 0) & (np.hypot(xyz[:, 0], xyz[:, 1]) < 10))
+    mirrored = xyz[road[::200]] - np.array([0, 0, 1], dtype=np.float32)
+    seen = observe(frame, FramePoints.of(np.concatenate([xyz, mirrored])), masks)
+    for one, other in zip(observations[0], seen, strict=True):
+        assert other.ground.sum() > 0.98 * one.ground.sum() > 0
+
+
 def test_a_field_is_the_distance_to_the_edge():
     image = np.full((200, 300), -1, dtype=np.int32)
     image[80:120, 100:160] = 0

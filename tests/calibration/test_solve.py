@@ -126,6 +126,17 @@ def test_an_object_with_many_points_counts_like_one_with_few(narrow):
         assert [row.weight[~row.inside].sum() for row in rows] == pytest.approx([3.0] * 6)
 
 
+def test_a_component_that_lies_partly_in_a_mask_is_neither_object_nor_background(narrow):
+    image = narrow[0]
+    uv, depth = CAMERA.project(TRUE.ego_SE3_cam.inverse().apply(image.xyz_ego_m))
+    before = silhouette_points(image, uv, depth, 0.7)[0]
+    inside, outside = before.point[before.inside][:12], before.point[~before.inside][:20]
+    component = image.component.copy()
+    component[np.concatenate([inside, outside])] = component.max() + 1
+    after = silhouette_points(replace(image, component=component), uv, depth, 0.7)[0]
+    assert set(after.point) == set(before.point) - set(inside) - set(outside)
+
+
 def test_what_objects_do_not_show_stays_as_uncertain_as_the_prior(narrow):
     """An object near the middle of the image shows neither a roll nor a shift along the optical axis."""
     middle = [replace(image, silhouettes=image.silhouettes[4:5]) for image in narrow]
