@@ -23,6 +23,7 @@ HOME, OTHER = "home", "other"
 """The world that the experiment is about, and the other one, in which detectors are evaluated too."""
 OTHER_WORLD = "other world"
 _OF_NUSCENES = ("NDS", "mATE", "mASE")
+_OF_WAYMO = ("mAP/L2", "mAPH/L2")
 _NAN = float("nan")
 _Named = TypeVar("_Named", ClassScore, FailureScore)
 
@@ -162,6 +163,8 @@ def _by_class(rows: Sequence[SettingScores], where: str) -> Table:
             "NDS, mATE (m) and mASE are those of the nuScenes devkit, which sets the errors of a class to 1 if it is "
             "hardly found. "
         )
+    elif "mAPH/L2" in names:
+        note += "mAP/L2 and mAPH/L2 are Waymo's average precision at level 2, plain and weighted by heading. "
     elif names:
         note += "3d: KITTI's average precision at 40 recalls. "
     header = ("supervision", *names, *(f"{name} ({count})" for name, count in objects.items()))
@@ -170,9 +173,9 @@ def _by_class(rows: Sequence[SettingScores], where: str) -> Table:
 
 
 def _official(score: ScoreDocument) -> dict[str, float | None]:
-    """Three figures of the nuScenes devkit, or the figures by which KITTI ranks detectors."""
+    """Three figures of the nuScenes devkit, or the figures by which KITTI or Waymo rank detectors."""
     official = score.official or {}
-    figures = {name: value for name in _OF_NUSCENES if isinstance(value := official.get(name), float)}
+    figures = {name: value for name in (*_OF_NUSCENES, *_OF_WAYMO) if isinstance(value := official.get(name), float)}
     ranking = {
         f"{name}, moderate": by_level["moderate"]
         for name, by_level in official.items()

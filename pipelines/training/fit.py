@@ -257,5 +257,5 @@ def _curves(result: Score) -> dict[str, float]:
     """Figures of a validation for TensorBoard."""
     curves = {"val/mean_ap": result.quality.mean_ap}
     figures = result.official.figures or {}
-    official = {f"val/{name}": value for name in ("mAP", "NDS") if isinstance(value := figures.get(name), float)}
+    official = {f"val/{name}": value for name, value in figures.items() if isinstance(value, float)}
     return curves | official

@@ -1,4 +1,7 @@
-"""The official evaluation of a data set: nuScenes by its devkit, KITTI by average precision at 40 recalls."""
+"""The official evaluation: nuScenes by its devkit, KITTI by average precision at 40 recalls, and Waymo's.
+
+The first two belong to a data set. Waymo's belongs to its classes: those of the `waymo-*` recipes, on any data.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.training.official_waymo import has_waymo_classes, waymo
 from pipelines.training.scores import Figures, number
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import scratch_folder
@@ -22,6 +26,7 @@ from pointsam.datasets.kitti.labels import HasKittiLabels
 from pointsam.datasets.mapped import MappedDataset
 from pointsam.detect.data.sample import oriented
 from pointsam.detect.predictions_file import FramePredictions, box_overlaps, nuscenes_results, write_json
+from pointsam.evaluate.detection import FrameBoxes
 from pointsam.evaluate.kitti import LEVELS, MIN_IOU, SIMILAR, KittiFrame, average_precision_r40
 from pointsam.geometry.boxes import corners, rows
 from pointsam.geometry.projection import cam_SE3_lidar
@@ -55,19 +60,27 @@ class Official:
 
 
 def official(
-    dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, str], untrained: Collection[str] = ()
+    dataset: Dataset,
+    found: Sequence[FramePredictions],
+    truth: Sequence[FrameBoxes],
+    bad: dict[str, str],
+    untrained: Collection[str] = (),
 ) -> Official:
     """Evaluate predictions as the publisher of the data set does.
 
     Args:
-        dataset: the data set; its protocol selects the evaluation: `HasKittiLabels`, `HasDevkitVersion` or none.
+        dataset: the data set. Waymo's classes select Waymo's evaluation, else a protocol selects one:
+            `HasKittiLabels`, `HasDevkitVersion` or none.
         found: predictions in all frames that could be read.
+        truth: true boxes of the same frames; their score is the number of their points.
         bad: frame_id -> why the frame could not be read.
         untrained: classes that the detector does not predict.
 
     Raises:
         DatasetError: DAT011 if a frame with KITTI's evaluation has no labels.
     """
+    if has_waymo_classes(dataset, untrained):
+        return Official(*waymo(dataset, found, truth, untrained))
     if isinstance(dataset, HasKittiLabels):
         return _kitti(dataset, found, untrained)
     if isinstance(dataset, HasDevkitVersion):

@@ -237,7 +237,7 @@ def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, st
         DatasetError: if no frame has ground truth that can be read: DAT011 if it has none, and what reading raises.
     """
     accumulator = DetectionAccumulator(dataset.taxonomy.names, trained)
-    scored, first = list[FramePredictions](), None
+    scored, true, first = list[FramePredictions](), list[FrameBoxes](), None
     for frame in found:
         try:
             truth = truth_of(dataset, frame.frame_id)
@@ -249,6 +249,7 @@ def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, st
             continue
         accumulator.add(frame.frame_boxes(), truth, dataset.scene(frame.frame_id))
         scored.append(frame)
+        true.append(truth)
     if first is not None and not scored:
         raise first
     names = dataset.taxonomy.names
@@ -256,7 +257,8 @@ def score(dataset: Dataset, found: Sequence[FramePredictions], bad: dict[str, st
     costs = tuple(one if one.name in trained else _unknown(one) for one in costs)
     untrained = tuple(name for name in names if name not in trained)
     notes = tuple(truth_notes(dataset))
-    return Score(accumulator.result(), costs, official(dataset, scored, bad, untrained), bad, untrained, notes)
+    result = official(dataset, scored, true, bad, untrained)
+    return Score(accumulator.result(), costs, result, bad, untrained, notes)
 
 
 def _unknown(one: Failures) -> Failures:

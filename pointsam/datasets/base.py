@@ -196,6 +196,22 @@ class HasDevkitVersion(Protocol):
         """Name of the version folder, as the devkit takes it."""
 
 
+@runtime_checkable
+class HasWaymoLabels(Protocol):
+    """A data set whose ground truth states what Waymo's does: levels of difficulty, and zones without labels."""
+
+    def difficulty_levels(self, frame_id: str) -> NDArray[np.int64]:
+        """(M,) level of each of the `boxes`: 1 or 2, 0 where the annotation states none."""
+
+    def in_unlabelled_zone(self, frame_id: str, boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(N,) whether boxes overlap a zone without labels.
+
+        Args:
+            frame_id: the frame.
+            boxes: (N,7) x, y, z of the centre, length, width, height, yaw in the LiDAR frame; metres and radians.
+        """
+
+
 @dataclass(frozen=True)
 class DatasetPlugin(BringsTaxonomy):
     """A type of data set; entry points of the group `pointsam.datasets` name it.

@@ -15,6 +15,7 @@ from pointsam.datasets import open_dataset  # noqa: E402
 from pointsam.datasets.kitti.objects import Kitti  # noqa: E402
 from pointsam.detect.predictions_file import FramePredictions  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402
+from pointsam.taxonomy import NUSCENES  # noqa: E402
 
 
 def true_predictions(dataset, frame_ids):
@@ -32,8 +33,9 @@ def test_data_that_states_no_evaluation_has_none(tmp_path):
 
     class Yard:
         name = "yard"
+        taxonomy = NUSCENES
 
-    assert official(Yard(), list(true_predictions(world, world.frame_ids())), {}) == Official(
+    assert official(Yard(), list(true_predictions(world, world.frame_ids())), [], {}) == Official(
         "No official evaluation is available for yard."
     )
 
@@ -46,7 +48,7 @@ class TestNuScenes:
 
     def test_the_devkit_finds_true_boxes_perfect(self, world):
         found = list(true_predictions(world, world.frame_ids()))
-        result = official(world, found, {})
+        result = official(world, found, [], {})
         present = {world.taxonomy.names[k] for frame in found for k in frame.class_id}
         assert result.figures["split"] == "mini_val"
         assert {name for name, ap in result.figures["AP"].items() if ap > 0.99} == present
@@ -60,25 +62,25 @@ class TestNuScenes:
                 return getattr(world, name)
 
         found = list(true_predictions(world, world.frame_ids()))
-        assert official(Renamed(), found, {}) == official(world, found, {})
+        assert official(Renamed(), found, [], {}) == official(world, found, [], {})
 
     def test_a_part_of_a_split_has_no_official_figures(self, world):
         found = list(true_predictions(world, world.frame_ids()[:3]))
-        result = official(world, found, {})
+        result = official(world, found, [], {})
         assert result.figures is None
         assert "not those of an official split of v1.0-mini" in result.text
 
     def test_frames_that_could_not_be_read_prevent_them(self, world):
         found = list(true_predictions(world, world.frame_ids()))
-        assert "frames are missing" in official(world, found, {"x": "torn"}).text
+        assert "frames are missing" in official(world, found, [], {"x": "torn"}).text
 
     def test_nothing_found_is_said(self, world):
         none = [dataclasses.replace(f, score=f.score[:0]) for f in true_predictions(world, world.frame_ids())]
-        assert "there are no predictions" in official(world, none, {}).text
+        assert "there are no predictions" in official(world, none, [], {}).text
 
     def test_the_devkit_is_not_run_on_an_object_store(self, world, store):
         remote = open_dataset(upload(world.root, "bucket"))
-        text = official(remote, list(true_predictions(remote, remote.frame_ids())), {}).text
+        text = official(remote, list(true_predictions(remote, remote.frame_ids())), [], {}).text
         assert (
             text == "The nuScenes devkit was not run: it reads local folders only, and the data are at memory://bucket"
         )
@@ -98,7 +100,7 @@ class TestKitti:
 
     def test_true_boxes_are_perfect(self, many):
         found = list(true_predictions(many, many.frame_ids()))
-        figures = official(many, found, {}).figures
+        figures = official(many, found, [], {}).figures
         known = {name: value for name, levels in figures.items() for value in levels.values() if value is not None}
         assert known
         assert all(value > 0.95 for value in known.values()), figures
@@ -106,7 +108,7 @@ class TestKitti:
     def test_shifted_boxes_are_not(self, many):
         found = list(true_predictions(many, many.frame_ids()))
         moved = [dataclasses.replace(f, boxes=f.boxes + np.array([0, 0, 3.0, 0, 0, 0, 0])) for f in found]
-        figures = official(many, moved, {}).figures
+        figures = official(many, moved, [], {}).figures
         for name, levels in figures.items():
             for value in levels.values():
                 assert value is None or (value > 0.95 if name.endswith("bev") else value == 0)
@@ -124,9 +126,9 @@ class TestKitti:
 def test_kitti_labels_without_2d_boxes_say_why_nothing_counts(tiny_kitti):
     labels = tiny_kitti.path("label_2", "000000")
     world = Kitti(tiny_kitti.root)
-    whole = official(world, list(true_predictions(world, ["000000"])), {}).text
+    whole = official(world, list(true_predictions(world, ["000000"])), [], {}).text
     assert "no object counts: Pedestrian, Cyclist: " in whole
     labels.write_text(labels.read_text().replace("30 20 70 60", "-1 -1 -1 -1"))
-    none = official(world, list(true_predictions(world, ["000000"])), {}, ("cyclist",)).text
+    none = official(world, list(true_predictions(world, ["000000"])), [], {}, ("cyclist",)).text
     assert "no object counts: Car, Pedestrian: " in none
     assert "not predicted, and not evaluated: Cyclist" in none
