@@ -22,6 +22,11 @@ def old(name, **detector):
 LATER = {
     "data.coarse.grown": True,
     "data.coarse.min_probability": 0.0,
+    "data.count": "drawn",
+    "data.paste.of_two": "first",
+    "data.paste.rated_only": False,
+    "data.paste.road": "none",
+    "data.points.repeat_missing": False,
     "detector.encoder.first_layers": 2,
 }
 """Fields that documents of 0.1.0 lack, and the values that stand for what it did."""
