@@ -134,7 +134,8 @@ class RunFolder:
                 raise StoreError(
                     "OUT001",
                     f"{self.out} holds another run: {'; '.join(changed[:5])}",
-                    "give another --out, or resume with the same recipe, data, labels, budget, --val and processes",
+                    "give another --out, or resume with the same data, labels, budget, --val, processes and recipe "
+                    "(field recipe of fit.json, as a .json file)",
                 )
         elif writes:
             write_document(path, decides)

@@ -188,6 +188,26 @@ class HasRectifiedCamera(Protocol):
 
 
 @runtime_checkable
+class HasRatedBoxes(Protocol):
+    """A data set whose benchmark leaves out objects that are hardly visible, as KITTI's does."""
+
+    def rated(self, frame_id: str) -> NDArray[np.bool_] | None:
+        """(M,) whether each of the `boxes` belongs to a level of difficulty; None if the frame has no labels."""
+
+
+@runtime_checkable
+class HasRoadPlanes(Protocol):
+    """A data set with a plane of the road for each frame."""
+
+    def road_z_m(self, frame_id: str, xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) z of the road beneath or above (N,3) points, LiDAR frame.
+
+        Raises:
+            DatasetError: DAT004 if the plane is missing, DAT011 if it cannot be read, DAT010 on an unknown frame.
+        """
+
+
+@runtime_checkable
 class HasDevkitVersion(Protocol):
     """A data set whose predictions the nuScenes devkit can evaluate, if the root is a local folder."""
 

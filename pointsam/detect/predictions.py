@@ -44,8 +44,10 @@ class Predictions:
             return self[nms_bev(self.boxes, self.score, iou_threshold, most)]
         return self[torch.argsort(self.score, descending=True, stable=True)[:most]]
 
-    def best_of_classes(self, most: int, iou_threshold: float) -> Predictions:
-        """As `best`, but a box suppresses only boxes of its own class."""
+    def suppressed(self, most: int, iou_threshold: float, across: bool) -> Predictions:
+        """As `best`; unless `across` classes, a box suppresses only boxes of its own class."""
+        if across:
+            return self.best(most, iou_threshold)
         parts = [self[self.class_id == k].best(most, iou_threshold) for k in torch.unique(self.class_id).tolist()]
         return concatenated(parts).best(most) if parts else self
 

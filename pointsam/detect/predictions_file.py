@@ -27,6 +27,8 @@ _NUSCENES_MOST = 500
 """Largest number of boxes of a sample in a nuScenes submission."""
 _MOVES_MPS = 0.2
 """Speed above which an object counts as moving."""
+_STANDING = {"bus": "vehicle.stopped"}
+"""More standing buses are stopped than parked; of the other vehicles, more are parked."""
 
 
 def _vector(length: int) -> pa.DataType:
@@ -169,7 +171,7 @@ def guessed_attribute(name: str, speed_mps: float) -> str:
     """The nuScenes attribute of an object, guessed from its speed as is common: detectors do not predict it."""
     moves = speed_mps > _MOVES_MPS
     if name in ("car", "truck", "bus", "trailer", "construction_vehicle"):
-        return "vehicle.moving" if moves else "vehicle.parked"
+        return "vehicle.moving" if moves else _STANDING.get(name, "vehicle.parked")
     if name in ("bicycle", "motorcycle"):
         return "cycle.with_rider" if moves else "cycle.without_rider"
     if name == "pedestrian":

@@ -16,17 +16,25 @@ from pointsam.detect.data.coarse import CoarseConfig
 from pointsam.detect.data.paste import PasteConfig
 from pointsam.detect.data.sample import PointsConfig
 from pointsam.detect.data.training_set import DataConfig
+from pointsam.detect.heads.anchor import AnchorHeadConfig
+from pointsam.detect.heads.center import CenterHeadConfig
+from pointsam.detect.nets.encoders import EncoderConfig
 from pointsam.detect.recipe import TrainConfig
 
 ABOVE_0 = ((1e-9,), (0.0, -1.0, math.nan))
 FROM_1 = ((1,), (0,))
 CAR = partial(AnchorClass, name="car", size_lwh_m=(4.0, 1.7, 1.5), center_z_m=0.0, box_iou=(0.6, 0.4))
 CAR = partial(CAR, cluster_iou=(0.8, 0.1))
+ANCHORS, CENTERS = partial(AnchorHeadConfig, (CAR(),)), partial(CenterHeadConfig, (("car",),), {})
 IOUS = (((1.0, 1.0), (0.6, 0.01)), ((1.01, 0.5), (0.4, 0.5), (0.5, 0.0)))
 RANGES = {
     (CAR, "size_lwh_m"): (((0.1, 0.1, 0.1),), ((0.0, 1.0, 1.0),)),
     (CAR, "box_iou"): IOUS,
     (CAR, "cluster_iou"): IOUS,
+    (ANCHORS, "proposal_candidates"): ((None, 1), (0,)),
+    (ANCHORS, "test_proposal_candidates"): ((None, 1), (0,)),
+    (CENTERS, "most_of_group"): ((None, 1), (0,)),
+    (EncoderConfig, "first_layers"): ((0, 100), (-1, 101)),
     (RoiConfig, "most_foreground"): ((1, 128), (0, 129)),
     (RoiConfig, "easy_iou"): ((0.0, 0.54), (-0.01, 0.55)),
     (RoiConfig, "hard_share"): ((0.0, 1.0), (-0.01, 1.01)),

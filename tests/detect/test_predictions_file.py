@@ -71,6 +71,7 @@ def test_frames_without_boxes_have_no_rows_but_are_in_the_results(tmp_path):
     ("name", "slow", "fast"),
     [
         ("car", "vehicle.parked", "vehicle.moving"),
+        ("bus", "vehicle.stopped", "vehicle.moving"),
         ("bicycle", "cycle.without_rider", "cycle.with_rider"),
         ("pedestrian", "pedestrian.standing", "pedestrian.moving"),
         ("barrier", "", ""),
@@ -91,8 +92,10 @@ def test_the_better_of_two_that_overlap_stays():
     assert some([0.5, 0.9, 0.2], [0, 0, 0]).best(2).score.tolist() == pytest.approx([0.9, 0.5])
 
 
-def test_a_class_suppresses_its_own_only():
-    assert some([0.5, 0.9, 0.2], [0, 1, 0]).best_of_classes(10, 0.2).score.tolist() == pytest.approx([0.9, 0.5, 0.2])
+def test_a_class_suppresses_its_own_only_or_all():
+    predictions = some([0.5, 0.9, 0.2], [0, 1, 0])
+    assert predictions.suppressed(10, 0.2, across=False).score.tolist() == pytest.approx([0.9, 0.5, 0.2])
+    assert predictions.suppressed(10, 0.2, across=True).score.tolist() == pytest.approx([0.9, 0.2])
 
 
 def test_parts_are_laid_together():

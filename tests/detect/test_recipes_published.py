@@ -64,6 +64,7 @@ def test_all_are_trained_by_one_cycle_on_frames_with_boxes_and_simulated_cluster
         "train.start_division": 10.0,
         "train.grad_clip": 10.0,
         "data.resample": "boxes",
+        "data.count": "boxes",
         "data.samples": None,
         "data.coarse.kind": "simulated",
         "data.coarse.enlarge": (1.0, 1.1),
@@ -72,6 +73,7 @@ def test_all_are_trained_by_one_cycle_on_frames_with_boxes_and_simulated_cluster
         "data.coarse.unknown_unseen": False,
         "data.coarse.unknown_dropped": False,
         "data.paste.min_points": 5,
+        "data.paste.of_two": "neither",
         "data.augment.flip_y": True,
         "data.augment.rotation_rad": pytest.approx(0.7853981633974483),
     }
@@ -95,6 +97,7 @@ def test_data_of_nuscenes(name):
     }
     expected = {
         "data.points.past_sweeps": 9,
+        "data.points.repeat_missing": True,
         "data.paste.counts": pasted,
         "data.paste.whole_scene": True,
         "data.paste.margin_m": 0.25,
@@ -113,6 +116,8 @@ def test_data_of_kitti(name):
         "data.points.in_view_only": True,
         "data.paste.counts": {"car": 15, "pedestrian": 10, "cyclist": 10},
         "data.paste.whole_scene": False,
+        "data.paste.road": "planes",
+        "data.paste.rated_only": True,
         "data.paste.margin_m": 0.25,
         "data.augment.flip_x": False,
         "data.augment.scale": (0.95, 1.05),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import CalibrationError
+from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.remote import DataPath, read_bytes
 from pointsam.datasets.io import ImageFile, image_size, point_source
 from pointsam.geometry.camera import PinholeCamera
@@ -18,6 +18,9 @@ from pointsam.types import CameraView, Sweep
 
 LIDAR, COLUMNS = "velodyne", ("x", "y", "z", "intensity")
 """Name of the sensor, and the values of a point in its files."""
+
+_LEAST_NORMAL = 0.5
+"""Smallest share of the camera's vertical axis in the normal of a road plane: no road is as steep as 60 degrees."""
 
 RING_GAP_RAD = math.radians(26.8 / 63)
 """Of the HDL-64E, mean of its two blocks."""
@@ -112,6 +115,22 @@ def read_calibration(path: DataPath, imu: bool = False) -> Calibration:
         of_imu = _matrix(path, values, _IMU, (3, 4))
         lidar_SE3_imu = _rigid(path, _IMU[0], of_imu[:, :3], of_imu[:, 3])
     return Calibration(path, projection, rectification @ cam0_SE3_lidar, lidar_SE3_imu)
+
+
+def read_plane(path: DataPath) -> tuple[float, float, float, float]:
+    """a, b, c, d of a plane a x + b y + c z + d = 0 in the rectified frame, metres: the last line of a file.
+
+    Raises:
+        DatasetError: DAT004 if the file is missing, DAT011 if it holds no plane that a vertical line meets once.
+    """
+    words = [line.split() for line in text_lines(path, "road plane") if line]
+    try:
+        a, b, c, d = (float(word) for word in (words or [[]])[-1])
+    except ValueError:
+        a = b = c = d = math.nan
+    if not (math.isfinite(a + b + c + d) and abs(b) > _LEAST_NORMAL * math.hypot(a, b, c)):
+        raise DatasetError("DAT011", f"{path}: no plane in the last line", "its four numbers are a b c d of the road")
+    return a, b, c, d
 
 
 def sweep_at(path: DataPath, columns: tuple[str, ...], t_us: int, world_SE3_ego: SE3) -> Sweep:

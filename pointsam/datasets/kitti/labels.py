@@ -20,6 +20,8 @@ _TRACKING_KIND = _KIND | {"person": "Person_sitting"}
 """Type by its name in small letters; the tracking release has another name for people who sit."""
 
 UNKNOWN_OCCLUSION = 3
+_RATED_PX, _RATED_OCCLUSION, _RATED_TRUNCATION = 25, 2, 0.5
+"""Smallest height of the 2D box, and largest occlusion and truncation of the level "hard"."""
 NO_TRACK = -1
 _VALUES = 14
 
@@ -59,6 +61,13 @@ class LabelRow:
     def is_region(self) -> bool:
         """Whether it is a region of the image without a 3D box: DontCare, or an unknown type without a size."""
         return self.kind == "DontCare" or not (self.is_known or min(self.size_hwl_m) > 0)
+
+    @property
+    def is_rated(self) -> bool:
+        """Whether it belongs to a level of difficulty; "hard" includes the others. Both edges of the 2D box count."""
+        _, top, _, bottom = self.box_xyxy_px
+        tall = bottom - top + 1 >= _RATED_PX
+        return tall and self.occluded <= _RATED_OCCLUSION and self.truncated <= _RATED_TRUNCATION
 
     def rect_SE3_box(self) -> SE3:
         """From the frame of the box (x along its length, y along its width, z up, origin at its centre)."""

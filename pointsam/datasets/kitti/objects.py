@@ -1,7 +1,8 @@
 """KITTI 3D object detection: single frames, one LiDAR, the left colour camera (camera 2).
 
 Layout: training/ and testing/ with velodyne/, image_2/, calib/ and, in training/, label_2/; optionally
-ImageSets/<split>.txt. Ids of frames are their numbers in training/ ("000123"), and "testing_000123" in testing/.
+ImageSets/<split>.txt, and planes/ with the road plane of each frame, as users of OpenPCDet share them. Ids of frames
+are their numbers in training/ ("000123"), and "testing_000123" in testing/.
 The ego frame is the LiDAR frame; frames have no time and no pose.
 """
 
@@ -12,10 +13,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
 from pointsam.datasets.base import TableProblem
-from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, sweep_at
+from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, read_plane, sweep_at
 from pointsam.datasets.kitti.labels import LabelRow, read_labels
 from pointsam.datasets.kitti.listing import Listing, composed, require_names, split_names, unread_sweeps
 from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS, TEXTS
@@ -143,6 +147,21 @@ class Kitti(LabelledByRows):
         path = files.labels.path(stem)
         return read_labels(path) if path.is_file() else None
 
+    def road_z_m(self, frame_id: str, xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,) z of the road where the camera's vertical axis through each of (N,3) points meets it.
+
+        Raises:
+            DatasetError: DAT004 if planes/ has no file of the frame, DAT011 if it holds no plane; as `boxes`.
+            CalibrationError: as `boxes`.
+        """
+        files, stem = self._place(frame_id)
+        a, b, c, d = read_plane(files.planes.path(stem))
+        rect_SE3_lidar = self._calibration(frame_id).rect_SE3_lidar
+        rect = rect_SE3_lidar.apply(xyz_lidar_m)
+        rect[:, 1] = -(d + a * rect[:, 0] + c * rect[:, 2]) / b
+        road_z_m: NDArray[np.float64] = rect_SE3_lidar.inverse().apply(rect)[:, 2]
+        return road_z_m
+
     def velocities_mps(self, frame_id: str) -> None:
         """None: there are no sequences of frames."""
 
@@ -198,6 +217,7 @@ class _Files(NamedTuple):
     images: Listing
     calibrations: Listing
     labels: Listing
+    planes: Listing
 
     @classmethod
     def of(cls, folder: DataPath) -> _Files:
@@ -206,4 +226,5 @@ class _Files(NamedTuple):
             Listing(folder / CAMERA, IMAGES),
             Listing(folder / "calib", TEXTS),
             Listing(folder / "label_2", TEXTS),
+            Listing(folder / "planes", TEXTS),
         )

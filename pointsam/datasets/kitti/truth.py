@@ -82,6 +82,15 @@ class LabelledByRows(ABC):
         rows = self.label_rows(frame_id)
         return None if rows is None else visibility_of(rows)
 
+    def rated(self, frame_id: str) -> NDArray[np.bool_] | None:
+        """(M,) whether each of the boxes belongs to a level of difficulty of KITTI's benchmark.
+
+        Raises:
+            DatasetError: as `boxes`.
+        """
+        rows = self.label_rows(frame_id)
+        return None if rows is None else np.array([row.is_rated for row in rows if not row.is_region], dtype=bool)
+
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
         """Ground truth from boxes, the only source; `points_of` says what is void.
 

@@ -23,6 +23,7 @@ from pointsam.detect.nets.grid import MapShape
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 Match = Literal["overlap", "centers"]
+Places = Literal["centers", "edges"]
 _ROTATIONS = (0.0, torch.pi / 2)
 
 
@@ -57,16 +58,19 @@ class AnchorClass:
 
 @dataclass(frozen=True)
 class AnchorMap(MapShape):
-    """The positions of anchors: the centres of the locations of a feature map.
+    """The positions of anchors: one for each location of a feature map.
 
     Args:
         origin_m, location_m, shape: as in `MapShape`.
         classes: anchors of each class.
         class_ids: class_id of each of these classes.
+        places: "centers", the centres of the locations; or "edges", as published: a grid of the same size from edge to
+            edge of the map, so that anchors are up to half a location off the centres.
     """
 
     classes: tuple[AnchorClass, ...]
     class_ids: tuple[int, ...]
+    places: Places = "centers"
 
     def boxes(self, anchors: AnchorClass, device: torch.device | None = None) -> Tensor:
         """(R,H,W,7) anchors of a class."""
@@ -78,8 +82,12 @@ class AnchorMap(MapShape):
         return out
 
     def centers(self, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-        """(W,) x and (H,) y of the centres of the locations."""
-        x, y = (torch.arange(count, device=device) + 0.5 for count in reversed(self.shape))
+        """(W,) x and (H,) y of the anchors."""
+        places = [torch.arange(count, device=device) for count in reversed(self.shape)]
+        if self.places == "centers":
+            x, y = (index + 0.5 for index in places)
+        else:
+            x, y = (index * (len(index) / max(len(index) - 1, 1)) for index in places)
         return self.origin_m[0] + x * self.location_m[0], self.origin_m[1] + y * self.location_m[1]
 
     def counts(self, xy: Tensor, group: Tensor, num_groups: int, anchors: AnchorClass) -> Tensor:
@@ -207,8 +215,9 @@ def _near(centers: Tensor, anchor_map: AnchorMap, radius_m: float) -> tuple[Tens
         none = torch.zeros(len(at), dtype=torch.int64, device=at.device)
         return none.bool(), none
     far = torch.linalg.norm(at[:, None] - centers[:, :2], dim=2)
-    half = at.new_tensor(anchor_map.location_m) / 2
-    outside = ((centers[:, :2] < at[0] - half) | (centers[:, :2] >= at[-1] + half)).any(dim=1)
+    low, cell = at.new_tensor(anchor_map.origin_m), at.new_tensor(anchor_map.location_m)
+    high = low + cell * at.new_tensor([anchor_map.shape[1], anchor_map.shape[0]])
+    outside = ((centers[:, :2] < low) | (centers[:, :2] >= high)).any(dim=1)
     far[:, outside] = torch.inf
     least, owner = far.min(dim=1)
     near = (least <= radius_m) | ((far == far.amin(dim=0)) & far.isfinite()).any(dim=1)

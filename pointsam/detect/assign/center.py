@@ -54,14 +54,14 @@ class CenterTargets:
     Args:
         heat: (S,C,H,W) 1 at the location of each object, decreasing around it.
         counted: (S,H,W) bool, False in ignore regions.
-        num_peaks: number of objects, boxes and clusters.
+        num_peaks: scalar, number of locations with a heat of 1. Two objects of a class in one location are one peak.
         sample, row, column: (K,) locations at which boxes are regressed.
         code: (K,10) regression targets in the order of CODE; the velocity is NaN where unknown.
     """
 
     heat: Tensor
     counted: Tensor
-    num_peaks: int
+    num_peaks: Tensor
     sample: Tensor
     row: Tensor
     column: Tensor
@@ -70,19 +70,19 @@ class CenterTargets:
 
 def center_targets(labels: Sequence[SampleLabels], head: CenterMap) -> CenterTargets:
     """Targets of a head for the labels of a batch."""
-    heats, counted, rows, peaks = [], [], [], 0
+    heats, counted, rows = [], [], []
     for index, sample_labels in enumerate(labels):
         location, channel, radius, box = _peaks(sample_labels, head)
         heat = splat(location, channel, radius, (len(head.classes), *head.shape))
         heats.append(heat)
         counted.append(_counted(sample_labels, head, heat))
-        peaks += len(location)
         location, box = _regressed(location, box, head)
         at = torch.cat([torch.full_like(location[:, :1], index), location], dim=1)
         rows.append((at, _code(sample_labels, box, location, head)))
     sample, column, row = torch.cat([at for at, _ in rows]).unbind(1)
     code = torch.cat([code for _, code in rows])
-    return CenterTargets(torch.stack(heats), torch.stack(counted), peaks, sample, row, column, code)
+    heat = torch.stack(heats)
+    return CenterTargets(heat, torch.stack(counted), (heat == 1).sum(), sample, row, column, code)
 
 
 def _peaks(labels: SampleLabels, head: CenterMap) -> tuple[Tensor, Tensor, Tensor, Tensor]:

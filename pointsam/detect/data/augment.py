@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.arrays import FloatArray
 from pointsam.base.ranges import require
 from pointsam.detect.data.sample import TrainingSample
 
@@ -72,7 +73,9 @@ def transformed(sample: TrainingSample, linear: NDArray[np.float64], shift: NDAr
 
 
 def cropped(sample: TrainingSample, range_m: tuple[float, ...]) -> TrainingSample:
-    """The part of a sample inside a range: points by position, boxes and clusters by their centre in the ground plane.
+    """The part of a sample inside a range, in the ground plane: points by position, boxes and clusters by their centre.
+
+    Points above and below the range stay. They are in no voxel, but in the extents of clusters and in overlaps.
 
     The centre of a cluster is that of all its points, inside or not. If it is outside, the cluster is removed
     (docs/method.md B.3 step 5).
@@ -82,11 +85,10 @@ def cropped(sample: TrainingSample, range_m: tuple[float, ...]) -> TrainingSampl
         range_m: x0, y0, z0, x1, y1, z1.
     """
     low, high = np.array(range_m[:3]), np.array(range_m[3:])
-    inside = ((sample.points[:, :3] >= low) & (sample.points[:, :3] < high)).all(axis=1)
 
-    def within(center: NDArray[np.float64]) -> NDArray[np.bool_]:
-        fits: NDArray[np.bool_] = ((center[:, :2] >= low[:2]) & (center[:, :2] < high[:2])).all(axis=1)
+    def within(xyz: FloatArray) -> NDArray[np.bool_]:
+        fits: NDArray[np.bool_] = ((xyz[:, :2] >= low[:2]) & (xyz[:, :2] < high[:2])).all(axis=1)
         return fits
 
     kept = sample.keep_boxes(within(sample.boxes)).keep_clusters(within(sample.clusters.center_m))
-    return kept.keep_points(inside)
+    return kept.keep_points(within(sample.points))

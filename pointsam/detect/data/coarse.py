@@ -283,17 +283,18 @@ def _clicked(
 def without_boxed(labels: CoarseLabels, xyz_lidar_m: FloatArray, boxes: Boxes, share: float = 0.5) -> CoarseLabels:
     """Remove the clusters of objects that have a box: the box already represents them (docs/method.md B.3).
 
+    The class does not matter: a cluster in a box of another class is that object (docs/training.md, row 22).
+
     Args:
         labels: clusters.
         xyz_lidar_m: (N,3) points of the frame.
         boxes: the budget's boxes of the frame.
-        share: a cluster with more than this fraction of its points in one box of its class is the object of that box.
+        share: a cluster with more than this fraction of its points in one box is the object of that box.
     """
     point, box = box_members(xyz_lidar_m, boxes)
     owner = labels.cluster_id[point]
-    same = owner != NO_INSTANCE
-    same[same] = labels.class_id[owner[same]] == boxes.class_id[box[same]]
+    held = owner != NO_INSTANCE
     shared = np.zeros((len(labels), max(len(boxes), 1)), dtype=np.int64)
-    np.add.at(shared, (owner[same], box[same]), 1)
+    np.add.at(shared, (owner[held], box[held]), 1)
     gone = shared.max(axis=1) > share * labels.num_points
     return labels.keep(~gone) if gone.any() else labels

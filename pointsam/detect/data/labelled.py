@@ -25,3 +25,8 @@ def require_labelled(labels: Labels, dataset: Dataset, frame_ids: Sequence[str])
             f"label them: pointsam-label run {dataset.root} --out {labels.out}, or draw a budget for the split that "
             "is labelled",
         )
+
+
+def quarantined(labels: Labels | None) -> set[str]:
+    """Ids of quarantined frames: they have no labels, which does not mean that they have no objects."""
+    return set() if labels is None else {row.frame_id for row in labels.frames() if row.status != "ok"}

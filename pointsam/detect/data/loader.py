@@ -91,7 +91,7 @@ class _Cut(Dataset[PasteBank | None]):
 
     def __getitem__(self, index: int) -> PasteBank | None:
         try:
-            sample = self.data.raw(int(self.indices[index]), 0)
+            sample = self.data.pasteable(int(self.indices[index]))
         except PointSamError:  # reported when training reads the frame
             return None
         return PasteBank.cut(sample, self.data.config.paste.min_points)
@@ -153,18 +153,18 @@ class FrameItems(Dataset[Batch | tuple[str, str]]):
         self, frames: Frames, frame_ids: Sequence[str], config: PointsConfig, range_m: Sequence[float]
     ) -> None:
         self.frames, self.frame_ids, self.config = frames, list(frame_ids), config
-        self.low, self.high = np.array(range_m[:3]), np.array(range_m[3:])
+        self.low, self.high = np.array(range_m[:2]), np.array(range_m[3:5])
 
     def __len__(self) -> int:
         return len(self.frame_ids)
 
     def __getitem__(self, index: int) -> Batch | tuple[str, str]:
-        """The points of a frame inside the range, or its id and the reason why it cannot be read."""
+        """The points of a frame inside the range in the ground plane, or its id and the reason why it is unreadable."""
         frame_id = self.frame_ids[index]
         try:
             frame = self.frames.frame(frame_id)
             points, num_key = read_cloud(self.frames, frame, self.config)
-            kept = ((points[:, :3] >= self.low) & (points[:, :3] < self.high)).all(axis=1)
+            kept = ((points[:, :2] >= self.low) & (points[:, :2] < self.high)).all(axis=1)
             if self.config.in_view_only:
                 kept &= in_view(points, frame)
         except PointSamError as error:

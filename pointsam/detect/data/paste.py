@@ -11,14 +11,17 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pointsam.base.document import OPTIONAL
 from pointsam.base.files import require_file, write_together
 from pointsam.base.ranges import require
 from pointsam.detect.boxes import intersection_bev, overlapping_pairs
+from pointsam.detect.data.placing import Road, RoadKind
 from pointsam.detect.data.sample import TrainingSample, oriented
 from pointsam.geometry.boxes import box_members
 from pointsam.types import NO_INSTANCE
@@ -34,6 +37,13 @@ class PasteConfig:
         min_points: an object must have this many points of the key sweep to be pasted.
         margin_m: free space around clusters, added to their radius (docs/method.md B.1).
         off_last_epochs: number of epochs at the end without pasting.
+        of_two: of two drawn objects that overlap, "first" keeps the first. "neither" is the published rule: of one
+            class both are dropped; of two classes the first stays.
+        road: where an object is put vertically: "none", at the height that it had in its own frame; "planes", on the
+            plane of the road that the data set has, as published for KITTI; "points", on the ground below the nearest
+            points of the key sweep.
+        rated_only: whether objects are pasted only if they belong to a level of difficulty of the data set's benchmark,
+            as published for KITTI; data sets without levels paste all.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -41,6 +51,9 @@ class PasteConfig:
     min_points: int = 5
     margin_m: float = 0.25
     off_last_epochs: int = 5
+    of_two: Literal["first", "neither"] = field(default="first", metadata=OPTIONAL)
+    road: RoadKind = field(default="none", metadata=OPTIONAL)
+    rated_only: bool = field(default=False, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require(all(count >= 0 for count in self.counts.values()), "paste.counts", self.counts, "numbers from 0")
@@ -125,7 +138,12 @@ _EMPTY = PasteBank(
 
 
 def pasted(
-    sample: TrainingSample, bank: PasteBank, counts: Mapping[int, int], config: PasteConfig, rng: np.random.Generator
+    sample: TrainingSample,
+    bank: PasteBank,
+    counts: Mapping[int, int],
+    config: PasteConfig,
+    rng: np.random.Generator,
+    road: Road | None = None,
 ) -> TrainingSample:
     """A copy of a sample with pasted objects where they fit.
 
@@ -137,22 +155,25 @@ def pasted(
         counts: number of objects by class_id, as in the configuration.
         config: configuration.
         rng: random generator.
+        road: the road that pasted objects are put on; None = they keep their height.
     """
     drawn = []
     for class_id in sorted(counts):
         own = np.flatnonzero(bank.box_class == class_id)
         there = int((sample.box_class == class_id).sum()) if config.whole_scene else 0
         drawn.append(rng.permutation(own)[: max(counts[class_id] - there, 0)])
-    chosen = _fitting(sample, bank, np.concatenate([np.zeros(0, dtype=np.int64), *drawn]), config.margin_m)
+    chosen = _fitting(sample, bank, np.concatenate([np.zeros(0, dtype=np.int64), *drawn]), config)
     if len(chosen) == 0:
         return sample
     boxes = bank.boxes[chosen]
+    lift = np.zeros(len(boxes)) if road is None else road(boxes[:, :3]) - (boxes[:, 2] - boxes[:, 5] / 2)
+    boxes[:, 2] += lift
     free = np.ones(len(sample.points), dtype=bool)
     free[box_members(sample.points[:, :3], oriented(boxes))[0]] = False
     out = sample.keep_points(free)
-    spans = [(bank.start[k], bank.start[k] + bank.num_key[k], bank.start[k + 1]) for k in chosen]
-    key = np.concatenate([bank.points[start:key_end] for start, key_end, _ in spans])
-    past = np.concatenate([bank.points[key_end:end] for _, key_end, end in spans])
+    start, end = bank.start[chosen], bank.start[chosen + 1]
+    key = _raised(bank, start, start + bank.num_key[chosen], lift)
+    past = _raised(bank, start + bank.num_key[chosen], end, lift)
     clusters = replace(
         out.clusters,
         cluster_id=np.append(out.clusters.cluster_id, np.full(len(key), NO_INSTANCE, dtype=np.int32)),
@@ -168,21 +189,39 @@ def pasted(
     )
 
 
-def _fitting(sample: TrainingSample, bank: PasteBank, drawn: NDArray[np.int64], margin_m: float) -> NDArray[np.int64]:
-    """The drawn objects that overlap neither the sample nor each other; of two overlapping ones, the first is kept."""
-    boxes = bank.boxes[drawn]
-    clear = ~_hits_discs(boxes, sample.clusters.center_m[:, :2], sample.clusters.radius_m + margin_m)
-    drawn, boxes = drawn[clear], boxes[clear]
+def _raised(
+    bank: PasteBank, start: NDArray[np.int64], end: NDArray[np.int64], lift: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """The points of a bank between N pairs of indices, each span raised by its own height."""
+    points: NDArray[np.float32] = np.concatenate([bank.points[a:b] for a, b in zip(start, end, strict=True)])
+    points[:, 2] += np.repeat(lift, end - start)
+    return points
+
+
+def _fitting(
+    sample: TrainingSample, bank: PasteBank, drawn: NDArray[np.int64], config: PasteConfig
+) -> NDArray[np.int64]:
+    """The drawn objects that overlap neither the sample nor each other, by the rule `of_two`."""
+    boxes, classes = bank.boxes[drawn], bank.box_class[drawn]
     everything = np.concatenate([sample.boxes, boxes])
     a, b = torch.from_numpy(boxes), torch.from_numpy(everything)
     i, j = overlapping_pairs(a, b)
     meets = np.zeros((len(boxes), len(everything)), dtype=bool)
     meets[i, j] = (intersection_bev(a[i], b[j]) > 0).numpy()
-    there = np.append(np.ones(len(sample.boxes), dtype=bool), np.zeros(len(boxes), dtype=bool))
-    for k in range(len(boxes)):
-        there[len(sample.boxes) + k] = not (meets[k] & there).any()
-    fits: NDArray[np.int64] = drawn[there[len(sample.boxes) :]]
-    return fits
+    own, between = np.split(meets, [len(sample.boxes)], axis=1)
+    clusters = sample.clusters
+    fits = ~own.any(axis=1) & ~_hits_discs(boxes, clusters.center_m[:, :2], clusters.radius_m + config.margin_m)
+    kept = np.zeros(len(boxes), dtype=bool)
+    if config.of_two == "first":
+        for k in np.flatnonzero(fits):
+            kept[k] = not (between[k] & kept).any()
+    else:
+        np.fill_diagonal(between, False)
+        for class_id in np.unique(classes):
+            same = classes == class_id
+            kept |= same & fits & ~(between & (same | kept)).any(axis=1)
+    fitting: NDArray[np.int64] = drawn[kept]
+    return fitting
 
 
 def _hits_discs(

@@ -5,13 +5,14 @@ P points, of which the first K are of the key sweep; B boxes, M clusters. LiDAR 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray
+from pointsam.base.document import OPTIONAL
 from pointsam.base.errors import DatasetError
 from pointsam.base.ranges import require
 from pointsam.datasets.base import Dataset
@@ -24,8 +25,8 @@ from pointsam.types import Boxes, Frame, Sweep
 
 _LEAST_SIDE_M = 0.1
 """Smallest side of a box around a cluster: the regression target is the logarithm of a size."""
-_OWN_RADIUS_M = 1.0
-"""Points of past sweeps nearer than this belong to the ego vehicle, which has moved since."""
+_OWN_M = 1.0
+"""Points of past sweeps with |x| and |y| below this belong to the ego vehicle, which has moved since."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,14 @@ class PointsConfig:
         past_sweeps: number of sweeps before the key sweep.
         intensity_full: the sensor's largest intensity; 255 in nuScenes, 1 in KITTI.
         in_view_only: whether to use only points that a camera sees; KITTI has boxes only there.
+        repeat_missing: whether the last past sweep is repeated where there are fewer, at the start of a scene, as
+            published; without any, the key sweep is. The number of points is then that of other frames.
     """
 
     past_sweeps: int = 0
     intensity_full: float = 255.0
     in_view_only: bool = False
+    repeat_missing: bool = field(default=False, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require(0 <= self.past_sweeps <= 100, "points.past_sweeps", self.past_sweeps, "0 to 100")
@@ -165,6 +169,12 @@ def oriented(boxes: NDArray[np.float64]) -> Boxes:
     return Boxes(boxes[:, :3], boxes[:, 3:6], rotation, np.zeros(len(boxes), dtype=np.uint8), ("",) * len(boxes))
 
 
+def some_of(boxes: Boxes, which: NDArray[np.bool_]) -> Boxes:
+    """The boxes that `which`, (M,), selects of M boxes."""
+    tokens = tuple(token for token, keep in zip(boxes.token, which, strict=True) if keep)
+    return Boxes(boxes.center_m[which], boxes.size_lwh_m[which], boxes.rotation[which], boxes.class_id[which], tokens)
+
+
 def read_cloud(dataset: Dataset, frame: Frame, config: PointsConfig) -> tuple[NDArray[np.float32], int]:
     """(P,5) points of a frame in the order of labels, then of past sweeps, all in the frame's LiDAR frame; and K.
 
@@ -175,11 +185,14 @@ def read_cloud(dataset: Dataset, frame: Frame, config: PointsConfig) -> tuple[ND
     """
     key = read_frame_points(frame, intensity=True).rows()
     parts = [_with_age(key, 0.0, config)]
-    for sweep in dataset.past_sweeps(frame.frame_id, config.past_sweeps):
+    sweeps = dataset.past_sweeps(frame.frame_id, config.past_sweeps)
+    missing = config.past_sweeps - len(sweeps) if config.repeat_missing else 0
+    for sweep in sweeps or [frame.sweep] * min(missing, 1):
         values = _past_points(frame, sweep)
-        values = values[(values[:, :2] ** 2).sum(axis=1) > _OWN_RADIUS_M**2]
+        values = values[(np.abs(values[:, :2]) >= _OWN_M).any(axis=1)]
         values[:, :3] = key_SE3_sweep(frame.sweep, sweep).apply(values[:, :3])
         parts.append(_with_age(values, (frame.sweep.t_us - sweep.t_us) * 1e-6, config))
+    parts += parts[-1:] * (missing if sweeps else missing - 1)
     return np.concatenate(parts), len(key)
 
 

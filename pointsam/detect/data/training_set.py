@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.document import OPTIONAL
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError
 from pointsam.base.ranges import require
 from pointsam.datasets.base import Dataset
@@ -19,9 +20,11 @@ from pointsam.detect.data import coarse
 from pointsam.detect.data.augment import AugmentConfig, augmented, cropped
 from pointsam.detect.data.budget import Budget
 from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels, require_probability
-from pointsam.detect.data.labelled import require_labelled
+from pointsam.detect.data.labelled import quarantined, require_labelled
 from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
-from pointsam.detect.data.sample import PointsConfig, TrainingSample, in_view, read_cloud
+from pointsam.detect.data.placing import rated, require_road, road_of
+from pointsam.detect.data.resample import balanced, drawn_samples, published_samples, turns
+from pointsam.detect.data.sample import PointsConfig, TrainingSample, in_view, read_cloud, some_of
 from pointsam.geometry.boxes import count_points, rows
 from pointsam.store.reader import Labels
 from pointsam.store.sources import require_unchanged
@@ -48,6 +51,9 @@ class DataConfig:
             counts boxes only, as published, and never draws a frame without a box; "none" takes each frame once.
         repeat: multiplies the number of samples of an epoch.
         samples: number of samples of an epoch, in place of `repeat`; None = the number of frames drawn times `repeat`.
+        count: how long an epoch is if frames are resampled: "drawn", as many samples as there are pairs of a frame and
+            a class that is drawn from; or "boxes", as many as there are pairs with a box, the published number,
+            whatever is drawn. Clusters lengthen an epoch of "drawn" and not one of "boxes".
     """
 
     points: PointsConfig = PointsConfig()
@@ -57,6 +63,7 @@ class DataConfig:
     resample: Literal["objects", "boxes", "none"] = "objects"
     repeat: int = 1
     samples: int | None = None
+    count: Literal["drawn", "boxes"] = field(default="drawn", metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require(self.repeat >= 1, "data.repeat", self.repeat, "1 or more")
@@ -104,7 +111,7 @@ class TrainingSet:
         self.class_ids = tuple(dataset.taxonomy.class_id(name) for name in classes)
         self._trained = np.isin(np.arange(256), self.class_ids)
         self._pasted = {dataset.taxonomy.class_id(name): count for name, count in config.paste.counts.items()}
-        failed = _failed(labels) if config.coarse.kind == "tables" else set()
+        failed = quarantined(labels) if config.coarse.kind == "tables" else set()
         frame_ids = [frame_id for frame_id in budget.frames if frame_id not in failed]
         self.bad: dict[str, str] = {}
         self.outside: dict[str, int] = {}
@@ -126,6 +133,7 @@ class TrainingSet:
         self.class_ids = tuple(k for k, any_of in zip(self.class_ids, there, strict=True) if any_of)
         self._trained = np.isin(np.arange(256), self.class_ids)
         self.bank = PasteBank.join([])
+        require_road(dataset, config.paste.road, self.frame_ids)
 
     def frames_by_class(self) -> dict[str, tuple[int, int]]:
         """Number of frames with boxes, and with boxes or clusters, of each trained class."""
@@ -138,26 +146,30 @@ class TrainingSet:
         wanted = any(self.config.paste.counts.values())
         return np.flatnonzero(self._boxed.any(axis=1)) if wanted else np.zeros(0, dtype=np.int64)
 
+    def pasteable(self, index: int) -> TrainingSample:
+        """A frame as `raw` gives it, with the boxes whose objects may be pasted."""
+        sample = self.raw(index, 0)
+        if not self.config.paste.rated_only:
+            return sample
+        boxes, _, _ = self._labels(sample.frame_id)
+        return sample.keep_boxes(rated(self.dataset, sample.frame_id, boxes.token))
+
     def order(self, epoch: int) -> NDArray[np.int64]:
         """(N,) indices into `frame_ids` in the order of an epoch.
 
         Class-balanced resampling draws the same number of frames for each class; the total is the number of pairs of a
         frame and a class in it (CBGS, arXiv 1908.09492).
         """
-        rng = np.random.default_rng((self.seed, epoch, 0))
-        frames, wanted = len(self.frame_ids), self.config.samples
-        if self.config.resample == "none":
-            wanted = frames * self.config.repeat if wanted is None else wanted
-            turns = [rng.permutation(frames) for _ in range(-(-wanted // max(frames, 1)))]
-            order: NDArray[np.int64] = np.concatenate([np.zeros(0, dtype=np.int64), *turns])
-            return order[:wanted]
-        met = self._boxed if self.config.resample == "boxes" else self._met
-        classes = np.flatnonzero(met.any(axis=0))
-        count = max(len(classes), 1)
-        wanted = int(met.sum() * self.config.repeat / count) * count if wanted is None else wanted
-        each = wanted // count + (np.arange(count) < wanted % count)
-        drawn = [rng.choice(np.flatnonzero(met[:, k]), n) for k, n in zip(classes, each, strict=False)]
-        return rng.permutation(np.concatenate([np.zeros(0, dtype=np.int64), *drawn]))
+        rng, config = np.random.default_rng((self.seed, epoch, 0)), self.config
+        if config.resample == "none":
+            frames = len(self.frame_ids)
+            return turns(frames, frames * config.repeat if config.samples is None else config.samples, rng)
+        drawn_from = self._boxed if config.resample == "boxes" else self._met
+        if config.count == "boxes":
+            samples = published_samples(self._boxed) * config.repeat
+        else:
+            samples = drawn_samples(drawn_from, config.repeat)
+        return balanced(drawn_from, samples if config.samples is None else config.samples, rng)
 
     def sample(self, index: int, epoch: int, position: int, paste: bool = True) -> TrainingSample:
         """The augmented sample at a position of an epoch.
@@ -172,7 +184,9 @@ class TrainingSet:
         sample = self.raw(index, epoch, position)
         config = self.config
         if paste and len(self.bank):
-            sample = pasted(sample, self.bank, self._pasted, config.paste, rng)
+            xyz = sample.points[: sample.num_key, :3]
+            road = road_of(self.dataset, config.paste.road, sample.frame_id, xyz)
+            sample = pasted(sample, self.bank, self._pasted, config.paste, rng, road)
         sample = cropped(augmented(sample, config.augment, rng), self.range_m)
         return sample.clusters_as_boxes() if config.coarse.as_boxes else sample
 
@@ -275,12 +289,6 @@ class TrainingSet:
         return classes
 
 
-def some_of(boxes: Boxes, which: NDArray[np.bool_]) -> Boxes:
-    """The boxes that `which`, (M,), selects of M boxes."""
-    tokens = tuple(token for token, keep in zip(boxes.token, which, strict=True) if keep)
-    return Boxes(boxes.center_m[which], boxes.size_lwh_m[which], boxes.rotation[which], boxes.class_id[which], tokens)
-
-
 def _drawn_with(budget: Budget, names: Sequence[str]) -> str:
     """How a budget with boxes of some classes is drawn."""
     counts = budget.description.classes
@@ -288,8 +296,3 @@ def _drawn_with(budget: Budget, names: Sequence[str]) -> str:
     if absent:
         return f"draw the budget from data with {', '.join(absent)} (these have no such object)"
     return "draw the budget with --rule class"
-
-
-def _failed(labels: Labels | None) -> set[str]:
-    """Ids of quarantined frames: they have no labels, which does not mean that they have no objects."""
-    return set() if labels is None else {row.frame_id for row in labels.frames() if row.status != "ok"}

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pointsam.base.document import OPTIONAL
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 from pointsam.detect.assign.anchor import (
@@ -23,6 +24,7 @@ from pointsam.detect.assign.anchor import (
     AnchorClass,
     AnchorMap,
     Match,
+    Places,
     anchor_targets,
     decode_boxes,
     encode_boxes,
@@ -59,10 +61,15 @@ class AnchorHeadConfig:
         velocity_weight: weight of the velocity in the box loss.
         score_threshold: predictions of a lower score are dropped.
         candidates: number of anchors of highest score that are decoded, all classes together.
-        nms_iou: overlap in bird's-eye view above which the weaker of two boxes of a class is suppressed.
+        nms_iou: overlap in bird's-eye view above which the weaker of two boxes is suppressed.
         most: largest number of boxes per sample.
         proposals: largest number of proposals per sample for a second stage.
         proposal_nms_iou: as `nms_iou`, for proposals, across classes.
+        places: where the anchors are (assign.anchor.AnchorMap).
+        nms_across: whether a box also suppresses boxes of other classes, as published.
+        proposal_candidates: as `candidates`, for proposals in training; None = `candidates`.
+        test_proposal_candidates, test_proposal_nms_iou: the same two for proposals in prediction; None = as in
+            training.
     """
 
     kind: Literal["anchor"] = field(default="anchor", kw_only=True)
@@ -80,6 +87,11 @@ class AnchorHeadConfig:
     most: int = 300
     proposals: int = 256
     proposal_nms_iou: float = 0.8
+    places: Places = field(default="centers", metadata=OPTIONAL)
+    nms_across: bool = field(default=False, metadata=OPTIONAL)
+    proposal_candidates: int | None = field(default=None, metadata=OPTIONAL)
+    test_proposal_candidates: int | None = field(default=None, metadata=OPTIONAL)
+    test_proposal_nms_iou: float | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         require(
@@ -88,6 +100,9 @@ class AnchorHeadConfig:
             self.class_names,
             "every class once",
         )
+        for name in ("proposal_candidates", "test_proposal_candidates"):
+            most = getattr(self, name)
+            require(most is None or most >= 1, f"detector.head.{name}", most, "1 or more, or null")
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -172,7 +187,7 @@ class AnchorHead(nn.Module):
         super().__init__()
         self.config = config
         ids = tuple(class_ids[name] for name in config.class_names)
-        self.map = AnchorMap(**vars(map_shape), classes=config.anchors, class_ids=ids)
+        self.map = AnchorMap(**vars(map_shape), classes=config.anchors, class_ids=ids, places=config.places)
         anchors = torch.stack([self.map.boxes(some) for some in config.anchors])
         self.register_buffer("anchors", anchors, persistent=False)
         weights = torch.tensor([1.0] * 7 + [config.velocity_weight] * 2)
@@ -226,20 +241,23 @@ class AnchorHead(nn.Module):
 
     def predict(self, output: AnchorOutput) -> list[Predictions]:
         """Predictions of each sample, by descending score."""
-        return [
-            predictions.best_of_classes(self.config.most, self.config.nms_iou) for predictions in self._decoded(output)
-        ]
+        config = self.config
+        every = self._decoded(output, config.score_threshold, config.candidates)
+        return [predictions.suppressed(config.most, config.nms_iou, config.nms_across) for predictions in every]
 
     def propose(self, output: AnchorOutput) -> list[Predictions]:
         """Proposals of each sample for a second stage, without a score threshold."""
-        every = self._decoded(output, 0.0)
-        return [predictions.best(self.config.proposals, self.config.proposal_nms_iou) for predictions in every]
+        config = self.config
+        candidates, iou = config.proposal_candidates or config.candidates, config.proposal_nms_iou
+        if not self.training:
+            candidates = config.test_proposal_candidates or candidates
+            iou = iou if config.test_proposal_nms_iou is None else config.test_proposal_nms_iou
+        return [predictions.best(config.proposals, iou) for predictions in self._decoded(output, 0.0, candidates)]
 
-    def _decoded(self, output: AnchorOutput, threshold: float | None = None) -> list[Predictions]:
-        threshold = self.config.score_threshold if threshold is None else threshold
+    def _decoded(self, output: AnchorOutput, threshold: float, candidates: int) -> list[Predictions]:
         k, r, h, w, _ = self.anchors.shape
         classes = torch.tensor(self.map.class_ids, device=output.logits.device)
-        score, flat = output.logits.float().sigmoid().flatten(1).topk(min(self.config.candidates, k * r * h * w), dim=1)
+        score, flat = output.logits.float().sigmoid().flatten(1).topk(min(candidates, k * r * h * w), dim=1)
         out = []
         for sample in range(len(score)):
             kept = flat[sample, score[sample] >= threshold]

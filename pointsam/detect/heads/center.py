@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from pointsam.base.document import OPTIONAL
 from pointsam.base.ranges import require
 from pointsam.detect.assign.center import CODE, CenterMap, Peak, center_targets
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, branch
@@ -49,6 +50,8 @@ class CenterHeadConfig:
         most: largest number of boxes per sample.
         proposals: largest number of proposals per sample for a second stage.
         proposal_nms_iou: as `nms_iou`, for proposals, across groups.
+        most_of_group: largest number of boxes of a group; None = `most`.
+        heat_bias: initial bias of the heat logits.
     """
 
     kind: Literal["center"] = field(default="center", kw_only=True)
@@ -67,6 +70,8 @@ class CenterHeadConfig:
     most: int = 300
     proposals: int = 256
     proposal_nms_iou: float = 0.8
+    most_of_group: int | None = field(default=None, metadata=OPTIONAL)
+    heat_bias: float = field(default=PRIOR_LOGIT, metadata=OPTIONAL)
     takes_centers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -79,6 +84,8 @@ class CenterHeadConfig:
             self.code_weights,
             f"one number for each of {CODE}",
         )
+        few = self.most_of_group
+        require(few is None or few >= 1, "detector.head.most_of_group", few, "1 or more, or null")
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -137,7 +144,7 @@ class CenterHead(nn.Module):
         self.config = config
         width = config.channels
         self.shared = nn.Sequential(*conv_norm_relu(channels, width))
-        self.heats = nn.ModuleList([branch(width, width, len(group), PRIOR_LOGIT) for group in config.groups])
+        self.heats = nn.ModuleList([branch(width, width, len(group), config.heat_bias) for group in config.groups])
         self.codes = nn.ModuleList([branch(width, width, len(CODE)) for _ in config.groups])
         self.maps = [
             CenterMap(
@@ -171,9 +178,10 @@ class CenterHead(nn.Module):
 
     def predict(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
         """Predictions of each sample, by descending score."""
-        groups = self._decoded(output, self.config.score_threshold)
-        kept = [[predictions.best(self.config.most, self.config.nms_iou) for predictions in parts] for parts in groups]
-        return [concatenated(parts).best(self.config.most) for parts in kept]
+        groups, config = self._decoded(output, self.config.score_threshold), self.config
+        most = config.most if config.most_of_group is None else config.most_of_group
+        kept = [[predictions.best(most, config.nms_iou) for predictions in parts] for parts in groups]
+        return [concatenated(parts).best(config.most) for parts in kept]
 
     def propose(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
         """Proposals of each sample for a second stage, without a score threshold."""

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pointsam.base.document import OPTIONAL
 from pointsam.detect.assign.roi import RoiConfig, match_rois, roi_targets
 from pointsam.detect.boxes import corners_bev, point_box_pairs
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
@@ -44,8 +45,9 @@ class RoiHeadConfig:
         confidence_weight, box_weight, corner_weight, point_weight: weights of the four losses.
         test_proposals: number of proposals of highest score that are refined in prediction.
         score_threshold: predictions of a lower score are dropped.
-        nms_iou: overlap in bird's-eye view above which the weaker of two boxes of a class is suppressed.
+        nms_iou: overlap in bird's-eye view above which the weaker of two boxes is suppressed.
         most: largest number of boxes per sample.
+        nms_across: whether a box also suppresses boxes of other classes, as published.
     """
 
     sampling: RoiConfig = RoiConfig()
@@ -61,6 +63,7 @@ class RoiHeadConfig:
     score_threshold: float = 0.1
     nms_iou: float = 0.1
     most: int = 300
+    nms_across: bool = field(default=False, metadata=OPTIONAL)
 
 
 class RoiHead(nn.Module):
@@ -150,7 +153,7 @@ class RoiHead(nn.Module):
         for p, score, residuals in zip(some, scores, residual_parts, strict=True):
             predictions = Predictions(decode_roi(residuals.clamp(-10, 10), p.boxes), score, p.class_id, p.velocity)
             sure = predictions[score >= self.config.score_threshold]
-            out.append(sure.best_of_classes(self.config.most, self.config.nms_iou))
+            out.append(sure.suppressed(self.config.most, self.config.nms_iou, self.config.nms_across))
         return out
 
     def _point_features(self, x: Tensor, points: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:

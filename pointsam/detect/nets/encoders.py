@@ -7,12 +7,13 @@ Source: PointPillars (arXiv 1812.05784), SECOND (Sensors 18(10), 2018), CenterPo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from pointsam.base.document import OPTIONAL
 from pointsam.base.ranges import require
 from pointsam.detect.nets.grid import Grid, Voxels, scatter_max, scatter_mean, voxelize
 from pointsam.detect.nets.norm import BatchNorm, conv_norm_relu, norm_relu
@@ -32,6 +33,8 @@ class EncoderConfig:
         voxel_channels: channels of the four stages of the voxel encoder, each at half the resolution of the one before.
         voxel_out: channels of each remaining layer in z, before the layers are concatenated.
         residual: whether voxel stages consist of residual blocks (CenterPoint) or plain ones (SECOND).
+        first_layers: number of blocks of the first voxel stage; the others have two. Published: two residual blocks, or
+            one plain one.
     """
 
     kind: Literal["pillar", "voxel"] = "pillar"
@@ -39,10 +42,12 @@ class EncoderConfig:
     voxel_channels: tuple[int, int, int, int] = (16, 32, 64, 128)
     voxel_out: int = 128
     residual: bool = True
+    first_layers: int = field(default=2, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         widths = (self.pillar_channels, self.voxel_out, *self.voxel_channels)
         require(all(0 < width <= MOST_CHANNELS for width in widths), "encoder.channels", widths, _CHANNELS)
+        require(0 <= self.first_layers <= 100, "encoder.first_layers", self.first_layers, "0 to 100")
 
     @property
     def stride(self) -> int:
@@ -133,7 +138,7 @@ class VoxelEncoder(nn.Module):
         self.first = SparseSequential(
             SubMConv3d(features, widths[0], 3, bias=False, indice_key="stage0"), *norm_relu(widths[0])
         )
-        stages = [self._stage(widths[0], widths[0], 0, config.residual)]
+        stages = [self._stage(widths[0], widths[0], 0, config.residual, layers=config.first_layers)]
         height = z + 1
         for level in range(1, 4):
             above = 0 if level == 3 else 1
@@ -149,15 +154,17 @@ class VoxelEncoder(nn.Module):
         self.channels = config.voxel_out * layers
 
     @staticmethod
-    def _stage(before: int, width: int, level: int, residual: bool, above: int | None = None) -> SparseSequential:
+    def _stage(
+        before: int, width: int, level: int, residual: bool, above: int | None = None, layers: int = 2
+    ) -> SparseSequential:
         key = f"stage{level}"
-        layers: list[nn.Module] = []
+        parts: list[nn.Module] = []
         if above is not None:
-            layers = [SparseConv3d(before, width, 3, stride=2, padding=(above, 1, 1), bias=False), *norm_relu(width)]
-        for _ in range(2):
+            parts = [SparseConv3d(before, width, 3, stride=2, padding=(above, 1, 1), bias=False), *norm_relu(width)]
+        for _ in range(layers):
             plain = (SubMConv3d(width, width, 3, bias=False, indice_key=key), *norm_relu(width))
-            layers += [_Residual(width, key)] if residual else plain
-        return SparseSequential(*layers)
+            parts += [_Residual(width, key)] if residual else plain
+        return SparseSequential(*parts)
 
     def forward(self, points: Tensor, sample: Tensor, samples: int) -> Tensor:
         """(S,C,H/8,W/8) of (P,F) points of `samples` samples."""

@@ -120,16 +120,26 @@ def plain_by_centers(labels, anchor_map, anchors, class_id):
     return label, box
 
 
-@pytest.mark.parametrize(("match", "twin"), [("overlap", plain), ("centers", plain_by_centers)])
+RULES = [("overlap", "centers", plain), ("overlap", "edges", plain), ("centers", "centers", plain_by_centers)]
+
+
+@pytest.mark.parametrize(("match", "places", "twin"), RULES)
 @pytest.mark.parametrize("seed", range(6))
-def test_targets_are_those_of_the_plain_rule(seed, match, twin, rng_of):
-    labels = labels_of(rng_of(seed))
-    targets = anchor_targets(labels, MAP, match)
+def test_targets_are_those_of_the_plain_rule(seed, match, places, twin, rng_of):
+    labels, anchor_map = labels_of(rng_of(seed)), replace(MAP, places=places)
+    targets = anchor_targets(labels, anchor_map, match)
     for k, (anchors, class_id) in enumerate(zip(MAP.classes, MAP.class_ids, strict=True)):
-        label, box = twin(labels, MAP, anchors, class_id)
+        label, box = twin(labels, anchor_map, anchors, class_id)
         assert targets.label[k].flatten().tolist() == label
         assert targets.box[k].flatten().tolist() == box
     assert {POSITIVE, NEGATIVE, IGNORED} <= set(targets.label.flatten().tolist())
+
+
+def test_anchors_from_edge_to_edge_start_and_end_on_the_edges_of_the_map():
+    x, y = replace(MAP, places="edges").centers()
+    assert (x[0], x[-1], y[0], y[-1]) == pytest.approx((-8.0, 8.0, -6.4, 6.4), abs=1e-5)
+    assert torch.diff(x) == pytest.approx(torch.full((19,), 16 / 19), abs=1e-5)
+    assert len(replace(MAP, shape=(1, 1), places="edges").centers()[0]) == 1
 
 
 @pytest.mark.parametrize("match", ["overlap", "centers"])

@@ -46,7 +46,7 @@ def plain_radius(h, w, o=0.1):
 def plain(labels, head):
     """Heat of one sample and the (column, row, code) of its boxes, object by object (docs/method.md B.5)."""
     height, width = head.shape
-    heat, rows, peaks = np.zeros((len(head.classes), height, width)), [], 0
+    heat, rows = np.zeros((len(head.classes), height, width)), []
     centers = labels.visible_center if head.peak == "visible" else labels.boxes[:, :3]
     objects = [(c.item(), p, k) for k, (c, p) in enumerate(zip(labels.box_class, centers, strict=True))]
     objects += [(c.item(), p, None) for c, p in zip(labels.cluster_class, labels.cluster_center, strict=True)]
@@ -56,7 +56,6 @@ def plain(labels, head):
         hx, hy = ((center[i].item() - head.origin_m[i]) / head.location_m[i] for i in (0, 1))
         if not (0 <= hx < width and 0 <= hy < height):
             continue
-        peaks += 1
         cx, cy = math.floor(min(hx, width - 0.5)), math.floor(min(hy, height - 0.5))
         channel = head.classes.index(class_id)
         r = head.smallest_radius[channel]
@@ -72,7 +71,7 @@ def plain(labels, head):
             for x in range(max(0, cx - r), min(width, cx + r + 1)):
                 bell = math.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * sigma**2))
                 heat[channel, y, x] = max(heat[channel, y, x], bell)
-    return heat, rows, peaks
+    return heat, rows
 
 
 @pytest.mark.parametrize("peak", ["visible", "true"])
@@ -83,10 +82,10 @@ def test_targets_are_those_of_the_plain_rule(seed, peak, rng_of):
     targets = center_targets(labels, head)
     rows, peaks = [], 0
     for k, sample_labels in enumerate(labels):
-        heat, mine, count = plain(sample_labels, head)
+        heat, mine = plain(sample_labels, head)
         assert targets.heat[k].numpy() == pytest.approx(heat, abs=1e-6)
         rows += [(k, *row) for row in mine]
-        peaks += count
+        peaks += (heat == 1).sum()
     assert targets.num_peaks == peaks > len(rows) > 0
     locations = list(zip(targets.sample.tolist(), targets.column.tolist(), targets.row.tolist(), strict=True))
     assert locations == [row[:3] for row in rows]
@@ -156,7 +155,21 @@ def test_boxes_come_before_clusters_when_there_are_too_many(rng_of):
     inside = replace(
         labels, cluster_class=torch.full((700,), 3), cluster_center=labels.cluster_center * torch.tensor([0.5, 0.5, 1])
     )
-    assert center_targets([inside], HEAD).num_peaks == 500
+    targets = center_targets([inside], HEAD)
+    first = replace(inside, cluster_class=inside.cluster_class[:500], cluster_center=inside.cluster_center[:500])
+    assert torch.equal(targets.heat, center_targets([first], HEAD).heat)
+    assert 400 < targets.num_peaks <= 500
+
+
+def test_two_objects_of_a_class_in_one_location_are_one_peak(rng_of):
+    """As published: the loss of peaks is divided by the number of its terms."""
+    labels = labels_of(rng_of(1), boxes=0, clusters=3)
+    labels = replace(
+        labels,
+        cluster_class=torch.tensor([1, 1, 3]),
+        cluster_center=torch.tensor([[0.1, 0, 0], [0.2, 0, 0], [0, 0, 0]]),
+    )
+    assert center_targets([labels], HEAD).num_peaks == 2
 
 
 def test_unknown_points_excuse_their_surroundings_but_nothing_labelled(rng_of):

@@ -297,10 +297,14 @@ def test_the_cluster_of_an_object_with_a_box_goes(rng):
     assert left.center_m[1] == pytest.approx(labels.center_m[2])
 
 
-def test_a_box_of_another_class_takes_no_cluster_away(rng):
-    xyz = rng.normal(0, 0.3, (30, 3))
-    labels = from_boxes(xyz, boxes_at((0, 0, 0)), CoarseConfig("simulated"), rng)
-    assert without_boxed(labels, xyz, boxes_at((0, 0, 0), class_id=3)) is labels
+@pytest.mark.parametrize("class_id", [0, 3])
+def test_a_box_takes_away_the_cluster_in_it_whatever_its_class(class_id, rng):
+    """A car that labels call a truck is no truck on a car; a neighbour of another class stays."""
+    xyz = np.concatenate([rng.normal(0, 0.3, (30, 3)) + c for c in ((0, 0, 0), (0, 1.9, 0))])
+    labels = of_points(xyz, np.repeat([0, 1], 30), np.zeros(2, dtype=np.uint8))
+    left = without_boxed(labels, xyz, boxes_at((0, 0, 0), yaw=0.0, class_id=class_id))
+    assert left.cluster_id.tolist() == [-1] * 30 + [0] * 30
+    assert without_boxed(labels, xyz, boxes_at((9, 0, 0), class_id=class_id)) is labels
 
 
 def test_no_labels_at_all():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shapely import affinity, geometry
 
 from pointsam.detect.data.coarse import of_points
-from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
+from pointsam.detect.data.paste import PasteBank, PasteConfig, _fitting, pasted
 
 COUNTS = {0: 6, 1: 6, 2: 6}
 CONFIG = PasteConfig(min_points=3)
@@ -146,6 +146,51 @@ def test_the_margin_of_a_cluster_is_kept_clear(place, yaw, fits):
     sample = empty_sample(radius=1.0)
     after = pasted(sample, object_at(*place, yaw), {0: 1}, PasteConfig(), np.random.default_rng(0))
     assert len(after.boxes) == fits
+
+
+def plainly_fitting(sample, bank, drawn):
+    """The published rule, class by class, away from clusters: of two of a class that meet, both go."""
+    there, kept = [outline(box) for box in sample.boxes], []
+    for class_id in sorted(set(bank.box_class[drawn].tolist())):
+        own = [k for k in drawn if bank.box_class[k] == class_id]
+        shapes = {k: outline(bank.boxes[k]) for k in own}
+        free = [
+            k
+            for k in own
+            if not any(shapes[k].intersection(other).area > 1e-9 for other in there)
+            and not any(shapes[k].intersection(shapes[j]).area > 1e-9 for j in own if j != k)
+        ]
+        kept += free
+        there += [shapes[k] for k in free]
+    return sorted(kept)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_of_two_objects_of_a_class_that_meet_neither_stays(seed, rng_of):
+    rng = rng_of(seed)
+    places = rng.uniform(-12, 12, (40, 2))
+    bank = PasteBank.join(object_at(x, y, yaw=rng.uniform(0, 3), class_id=int(rng.integers(0, 3))) for x, y in places)
+    sample = replace(empty_sample(), boxes=bank.boxes[:3], box_class=np.zeros(3), velocity=np.zeros((3, 2)))
+    drawn = np.arange(40)
+    config = PasteConfig(of_two="neither")
+    kept = _fitting(sample, bank, drawn, config).tolist()
+    first = _fitting(sample, bank, drawn, replace(config, of_two="first")).tolist()
+    assert kept == plainly_fitting(sample, bank, drawn)
+    assert 0 < len(kept) < len(first)
+
+
+def test_pasted_objects_stand_on_the_road_with_their_points():
+    bank = PasteBank.join([object_at(0, 0, points=3, past=2), object_at(20, 0, points=4)])
+    sample = empty_sample(1.0, (50, 0))
+    roads = [None, lambda xyz: 0.1 * xyz[:, 0] - 1]
+    flat, raised = (pasted(sample, bank, {0: 2}, CONFIG, np.random.default_rng(0), road) for road in roads)
+    lift = 0.1 * flat.boxes[:, 0] - 1 - (flat.boxes[:, 2] - 1)
+    assert np.delete(raised.boxes, 2, axis=1).tolist() == np.delete(flat.boxes, 2, axis=1).tolist()
+    assert raised.boxes[:, 2] - raised.boxes[:, 5] / 2 == pytest.approx(0.1 * raised.boxes[:, 0] - 1)
+    by_object = dict(zip(flat.boxes[:, 0].tolist(), lift.tolist(), strict=True))
+    moved = raised.points[2:, 2] - flat.points[2:, 2]
+    assert moved == pytest.approx([by_object[x] for x in flat.points[2:, 0].tolist()])
+    assert bank.points[:, 2].tolist() == [0.0] * len(bank.points)
 
 
 @pytest.mark.parametrize(("x", "fits"), [(4.01, True), (3.99, False)])

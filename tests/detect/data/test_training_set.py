@@ -16,7 +16,8 @@ from pointsam.detect.data.budget import Budget
 from pointsam.detect.data.coarse import CoarseConfig
 from pointsam.detect.data.loader import cut_bank
 from pointsam.detect.data.paste import PasteConfig
-from pointsam.detect.data.sample import PointsConfig, visible_centers
+from pointsam.detect.data.resample import published_samples
+from pointsam.detect.data.sample import PointsConfig, read_cloud, visible_centers
 from pointsam.detect.data.training_set import DataConfig, TrainingSet
 from pointsam.geometry.boxes import count_points
 from pointsam.store.sources import digests_of, of_sweeps
@@ -177,10 +178,35 @@ def test_past_sweeps_follow_in_the_key_sweeps_frame(world, budget, labels):
     frame = world.frame(data.frame_ids[index])
     latest = world.past_sweeps(frame.frame_id, 1)[0]
     raw = np.fromfile(latest.source.path, "<f4").reshape(-1, 5)
-    raw = raw[np.linalg.norm(raw[:, :2], axis=1) > 1]
+    raw = raw[(np.abs(raw[:, :2]) >= 1).any(axis=1)]
     in_world = (latest.world_SE3_ego @ latest.ego_SE3_lidar).apply(raw[:, :3])
     points_in_world = (frame.sweep.world_SE3_ego @ frame.sweep.ego_SE3_lidar).apply(past[past[:, 4] < 0.06, :3])
     assert points_in_world == pytest.approx(in_world, abs=1e-3)
+
+
+def test_returns_of_the_vehicle_in_past_sweeps_lie_in_a_square(world, monkeypatch):
+    frame = world.frame(world.frame_ids()[1])
+    near = np.array([[0.99, -0.99, 0, 7], [1.0, 0, 0, 7], [-0.5, -1.0, 0, 7], [0.9, 0.9, 0, 7]], dtype=np.float32)
+    monkeypatch.setattr("pointsam.detect.data.sample.read_sweep_points", lambda *_, **__: near.copy())
+    points, num_key = read_cloud(world, frame, PointsConfig(past_sweeps=1))
+    assert len(points) - num_key == 2
+
+
+def test_the_last_past_sweep_is_repeated_where_there_are_fewer(world):
+    """The first frame of a scene has none: the key sweep stands for them, without the returns of the vehicle."""
+    config = PointsConfig(past_sweeps=4, repeat_missing=True)
+    first, second = (world.frame(frame_id) for frame_id in world.frame_ids()[:2])
+    counts = [len(world.past_sweeps(frame.frame_id, 4)) for frame in (first, second)]
+    assert counts[0] == 0 < counts[1] < 4
+    points, num_key = read_cloud(world, first, config)
+    key = points[:num_key]
+    outer = key[(np.abs(key[:, :2]) >= 1).any(axis=1)]
+    assert points[num_key:] == pytest.approx(np.tile(outer, (4, 1)), abs=1e-5)
+    assert len(read_cloud(world, first, PointsConfig(past_sweeps=4))[0]) == num_key
+    few, _ = read_cloud(world, second, PointsConfig(past_sweeps=4))
+    all_of, num_key = read_cloud(world, second, config)
+    last = few[few[:, 4] == few[:, 4].max()]
+    assert np.array_equal(all_of, np.concatenate([few, *[last] * (4 - counts[1])]))
 
 
 def test_a_missing_past_sweep_names_the_way_to_train_without(world, budget, labels, monkeypatch):
@@ -224,6 +250,20 @@ class TestOrder:
         drawn = {rule: set(fed(world, budget, labels, resample=rule).order(0)) for rule in ("objects", "boxes")}
         assert set(empty) & drawn["objects"]
         assert not set(empty) & drawn["boxes"]
+
+    @pytest.mark.parametrize("repeat", [1, 2])
+    def test_clusters_do_not_lengthen_an_epoch_that_counts_boxes(self, world, budget, labels, repeat):
+        drawn = {rule: fed(world, budget, labels, resample=rule, repeat=repeat) for rule in ("objects", "boxes")}
+        published = {
+            rule: fed(world, budget, labels, resample=rule, repeat=repeat, count="boxes")
+            for rule in ("objects", "boxes")
+        }
+        boxed, met = (np.array(counts) for counts in zip(*drawn["boxes"].frames_by_class().values(), strict=True))
+        assert met.sum() > boxed.sum() + 3  # there are clusters of classes that have no box in a frame
+        expected = boxed.sum() // 3 * 3 * repeat
+        assert {len(data.order(0)) for data in published.values()} == {expected}
+        assert expected == published_samples(drawn["boxes"]._boxed) * repeat
+        assert len(drawn["objects"].order(0)) == met.sum() * repeat // 3 * 3 > expected
 
     def test_a_class_that_few_frames_have_is_drawn_as_often_as_the_others(self, world, labels):
         """Bicycles are boxed in one frame alone: it is drawn for them in every third sample, and for the others too."""

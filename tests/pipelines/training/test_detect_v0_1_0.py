@@ -19,7 +19,11 @@ from pipelines.cli.train import main  # noqa: E402
 from pipelines.training.predict import load_run  # noqa: E402
 from pipelines.training.recipe_file import document_of, load_recipe  # noqa: E402
 from pointsam.base.errors import SchemaError  # noqa: E402
+from pointsam.detect.checkpoint import Checkpoint, TrainingProgress, save_checkpoint  # noqa: E402
 from pointsam.detect.detector import Batch  # noqa: E402
+from pointsam.detect.nets.encoders import EncoderConfig  # noqa: E402
+from pointsam.detect.nets.grid import Grid  # noqa: E402
+from pointsam.detect.recipes import RECIPES  # noqa: E402
 
 OLD = Path(__file__).parents[2] / "data" / "v0_1_0" / "detect"
 EXPECTED = json.loads((OLD / "expected.json").read_text())
@@ -39,6 +43,19 @@ def test_a_recipe_opens_and_prints_as_a_file_that_is_the_recipe(name, tmp_path):
     assert (recipe.detector.roi is None) == (name != "two_stage")
     (tmp_path / "again.json").write_text(json.dumps(document_of(recipe)))
     assert load_recipe(str(tmp_path / "again.json")) == recipe
+
+
+def test_weights_of_the_wider_encoder_open_by_their_own_recipe_and_no_other(tmp_path):
+    """The plain encoder of 0.1.0 had 128 channels in its last stage; that of kitti-second has 64 now."""
+    grid = Grid((0.0, 0.0, -3.0, 3.2, 3.2, 1.0), (0.2, 0.2, 0.1))
+    wide, narrow = EncoderConfig("voxel", residual=False), RECIPES["kitti-second"]().detector.encoder
+    old = wide.build(grid, 5)
+    save_checkpoint(tmp_path / "old.safetensors", old, torch.optim.AdamW(old.parameters()), TrainingProgress(), {})
+    checkpoint = Checkpoint(tmp_path / "old.safetensors")
+    checkpoint.load_model(wide.build(grid, 5))
+    with pytest.raises(SchemaError, match=r"SCH003.*weights of another network") as raised:
+        checkpoint.load_model(narrow.build(grid, 5))
+    assert raised.value.hint == "use the recipe that the checkpoint was trained with"
 
 
 @pytest.mark.parametrize("name", RUNS)
