@@ -22,7 +22,7 @@ from pointsam.report.curves import Bar, Line, Panel, interval_chart, line_charts
 HOME, OTHER = "home", "other"
 """The world that the experiment is about, and the other one, in which detectors are evaluated too."""
 OTHER_WORLD = "other world"
-_OF_NUSCENES = ("NDS", "mATE", "mASE")
+_OF_NUSCENES = ("NDS", "mATE", "mASE", "mAOE", "mAVE", "mAAE")
 _OF_WAYMO = ("mAP/L2", "mAPH/L2")
 _NAN = float("nan")
 _Named = TypeVar("_Named", ClassScore, FailureScore)
@@ -160,8 +160,8 @@ def _by_class(rows: Sequence[SettingScores], where: str) -> Table:
     note = "The number of objects follows each class. "
     if "NDS" in names:
         note += (
-            "NDS, mATE (m) and mASE are those of the nuScenes devkit, which sets the errors of a class to 1 if it is "
-            "hardly found. "
+            "NDS, mATE (m), mASE, mAOE (radians), mAVE (m/s) and mAAE are those of the nuScenes devkit, which sets the "
+            "errors of a class to 1 if it is hardly found. "
         )
     elif "mAPH/L2" in names:
         note += "mAP/L2 and mAPH/L2 are Waymo's average precision at level 2, plain and weighted by heading. "

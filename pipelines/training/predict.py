@@ -137,6 +137,8 @@ class Score:
                 number(one.translation_m),
                 number(one.scale),
                 number(one.yaw_rad),
+                number(one.axis_rad),
+                number(one.turned),
             )
             for one in quality.classes
         )
@@ -154,17 +156,18 @@ class Score:
     def text(self) -> str:
         """For the terminal."""
         ranges = [f"{low:.0f}-{high:.0f} m" if high < 1000 else f"> {low:.0f} m" for low, high in RANGE_BINS_M]
-        header = ("class", "objects", "AP", *ranges, "trans. m", "scale", "yaw rad")
+        header = ("class", "objects", "AP", *ranges, "trans. m", "scale", "yaw rad", "axis rad", "turned")
         lines_of: list[tuple[object, ...]] = [
-            (c.name, c.num_objects, c.ap, *c.by_range, c.translation_m, c.scale, c.yaw_rad)
+            (c.name, c.num_objects, c.ap, *c.by_range, c.translation_m, c.scale, c.yaw_rad, c.axis_rad, c.turned)
             for c in self.quality.classes
         ]
         count = sum(c.num_objects for c in self.quality.classes)
-        lines_of.append(("all", count, self.quality.mean_ap, *[float("nan")] * (3 + len(ranges))))
+        lines_of.append(("all", count, self.quality.mean_ap, *[float("nan")] * (5 + len(ranges))))
         lines = [
             text_table(header, lines_of),
             f"{counted(self.quality.num_frames, 'frame')}. AP by centre distance: mean over 0.5, 1, 2 and 4 m, within "
-            "the range of nuScenes for each class." + self._interval(),
+            "the range of nuScenes for each class. Axis: heading modulo half a turn; turned: share of headings that "
+            "are wrong by more than a quarter turn." + self._interval(),
             *self._untrained(),
             *self.notes,
             self._failures(),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pointsam.base.document import read_document
+from pointsam.base.document import OPTIONAL, read_document
 from pointsam.store.layout import damaged
 
 Figures = Mapping[str, str | float | Mapping[str, float | None] | None]
@@ -16,7 +16,7 @@ Figures = Mapping[str, str | float | Mapping[str, float | None] | None]
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Average precision of one class, as in `ClassAP`; None for NaN."""
+    """Average precision of one class, as in `ClassAP`; None for NaN; older documents lack `axis_rad` and `turned`."""
 
     name: str
     num_objects: int
@@ -26,6 +26,8 @@ class ClassScore:
     translation_m: float | None
     scale: float | None
     yaw_rad: float | None
+    axis_rad: float | None = field(default=None, metadata=OPTIONAL)
+    turned: float | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,22 @@ _PAIRS = 1 << 15
 _EPS = 1e-9
 
 
+def wrapped(yaw: Tensor) -> Tensor:
+    """(N,) the same angles in (-pi, pi]."""
+    return -(torch.remainder(-yaw + math.pi, 2 * math.pi) - math.pi)
+
+
+def toward(yaw: Tensor, vector: Tensor) -> Tensor:
+    """(N,) yaw or yaw + pi, whichever is within 90 degrees of a vector, in (-pi, pi].
+
+    Args:
+        yaw: (N,).
+        vector: (N,2).
+    """
+    along = yaw.cos() * vector[:, 0] + yaw.sin() * vector[:, 1]
+    return wrapped(yaw + math.pi * (along < 0))
+
+
 def corners_bev(boxes: Tensor) -> Tensor:
     """(N,4,2) corners in the ground plane, counter-clockwise."""
     sign = boxes.new_tensor([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])

@@ -81,3 +81,17 @@ def sigmoid_focal(logits: Tensor, positive: Tensor, alpha: float = 0.25, gamma: 
     cross = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     off = torch.where(positive, 1 - logits.sigmoid(), logits.sigmoid())
     return torch.where(positive, alpha, 1 - alpha) * off**gamma * cross
+
+
+def facing(vector: Tensor, direction: Tensor) -> Tensor:
+    """Scalar: the sum of the logistic losses of choosing between a direction and its opposite.
+
+    The log-odds of the direction are twice its product with the predicted vector. The vector is long only where front
+    and back can be told apart, and no angle is special, unlike with bins of angles, whose edges cut through objects of
+    one heading.
+
+    Args:
+        vector: (K,2) predicted.
+        direction: (K,2) true unit vectors.
+    """
+    return functional.softplus(-2 * (vector.float() * direction).sum(dim=1)).sum()

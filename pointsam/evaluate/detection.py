@@ -33,6 +33,9 @@ CLASS_RANGE_M: Mapping[str, float] = {
     "barrier": 30,
 }
 """Range up to which objects of nuScenes' classes count, metres; other classes have no limit."""
+SAME_TURNED: Mapping[str, float] = {"barrier": np.pi, "traffic_cone": 0.0}
+"""Angle by which an object of a class may be turned and look the same, radians: half a turn, or 0 for any angle. The
+headings of other classes are unique. Source: nuScenes devkit, `detection/algo.py`."""
 RANGE_BINS_M = ((0.0, 20.0), (20.0, 40.0), (40.0, 1000.0))
 _RECALLS = np.linspace(0, 1, 101)
 _LEAST = 0.1
@@ -77,8 +80,13 @@ class ClassAP:
         ap: average precision, mean over DISTANCES_M; NaN without objects, and of a class that is not predicted.
         by_distance: average precision at each of DISTANCES_M.
         by_range: average precision in each of RANGE_BINS_M, mean over DISTANCES_M.
-        translation_m, scale, yaw_rad: mean errors of the matches at 2 m, NaN without matches: distance in the ground
-            plane, 1 - IoU of the sizes, and absolute angle.
+        translation_m, scale: mean errors of the matches at 2 m, NaN without matches: distance in the ground plane, and
+            1 - IoU of the sizes.
+        yaw_rad: mean absolute error of their headings, modulo the angle of SAME_TURNED; NaN for classes without a
+            heading.
+        axis_rad: mean absolute error of their headings modulo half a turn; NaN likewise.
+        turned: share of them whose heading is wrong by more than a quarter turn; NaN likewise, and for classes whose
+            headings count modulo half a turn.
     """
 
     name: str
@@ -89,6 +97,8 @@ class ClassAP:
     translation_m: float
     scale: float
     yaw_rad: float
+    axis_rad: float
+    turned: float
 
 
 @dataclass(frozen=True)
@@ -258,7 +268,7 @@ def _class(
     for low, high in RANGE_BINS_M:
         near, there = ([b[(b.range_m >= low) & (b.range_m < high)] for b in boxes] for boxes in (found, true))
         by_range.append(float(np.mean([average_precision(near, there, limit)[0] for limit in DISTANCES_M])))
-    errors = _errors(found, true, matches[DISTANCES_M.index(2.0)][2])
+    errors = _errors(found, true, matches[DISTANCES_M.index(2.0)][2], SAME_TURNED.get(name, 2 * np.pi))
     quality = ClassAP(name, count, float(np.mean(by_distance)), by_distance, tuple(by_range), *errors)
     return quality, np.mean(drawn, axis=0)
 
@@ -266,19 +276,29 @@ def _class(
 def _none(name: str, true: list[FrameBoxes], draws: int) -> tuple[ClassAP, NDArray[np.float64]]:
     """As `_class`, of a class without objects, or one that is not predicted."""
     none, count = (float("nan"),), sum(len(t.score) for t in true)
-    empty = ClassAP(name, count, *none, none * len(DISTANCES_M), none * len(RANGE_BINS_M), *none * 3)
+    empty = ClassAP(name, count, *none, none * len(DISTANCES_M), none * len(RANGE_BINS_M), *none * 5)
     return empty, np.full(draws, np.nan)
 
 
-def _errors(found: Sequence[FrameBoxes], true: Sequence[FrameBoxes], pairs: Pairs) -> tuple[float, float, float]:
+def _errors(found: Sequence[FrameBoxes], true: Sequence[FrameBoxes], pairs: Pairs, period: float) -> tuple[float, ...]:
+    """The five errors of `ClassAP`; `period` is the angle of SAME_TURNED, a whole turn for unique headings."""
     if not pairs:
-        return (float("nan"),) * 3
+        return (float("nan"),) * 5
     rows = []
     for k, f, t in pairs:
         a, b = found[k], true[k]
         smaller = np.minimum(a.size_lwh_m[f], b.size_lwh_m[t]).prod()
         union = a.size_lwh_m[f].prod() + b.size_lwh_m[t].prod() - smaller
-        turn = (a.yaw_rad[f] - b.yaw_rad[t] + np.pi) % (2 * np.pi) - np.pi
-        rows.append((np.linalg.norm(a.center_m[f, :2] - b.center_m[t, :2]), 1 - smaller / union, abs(turn)))
-    translation, scale, yaw = np.mean(rows, axis=0)
-    return float(translation), float(scale), float(yaw)
+        turn = a.yaw_rad[f] - b.yaw_rad[t]
+        rows.append((np.linalg.norm(a.center_m[f, :2] - b.center_m[t, :2]), 1 - smaller / union, turn))
+    apart, scale, turn = np.array(rows, dtype=np.float64).T
+    yaw = _off(turn, period).mean() if period else np.nan
+    axis = _off(turn, np.pi).mean() if period else np.nan
+    turned = (_off(turn, period) > np.pi / 2).mean() if period > np.pi else np.nan
+    return float(apart.mean()), float(scale.mean()), float(yaw), float(axis), float(turned)
+
+
+def _off(turn: NDArray[np.float64], period: float) -> NDArray[np.float64]:
+    """(N,) absolute angles modulo a period."""
+    off: NDArray[np.float64] = np.abs((turn + period / 2) % period - period / 2)
+    return off

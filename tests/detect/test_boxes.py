@@ -18,6 +18,8 @@ from pointsam.detect.boxes import (  # noqa: E402
     nearest_bev,
     nms_bev,
     point_box_pairs,
+    toward,
+    wrapped,
 )
 from pointsam.geometry.boxes import box_members  # noqa: E402
 from pointsam.types import Boxes  # noqa: E402
@@ -172,3 +174,24 @@ def test_faces_of_a_turned_box():
     inside = [[1.99, 2, 3], [0.01, 2, 3], [1, 3.99, 3], [1, 0.01, 3], [1, 2, 3.49], [1, 2, 2.51]]
     outside = [[2.01, 2, 3], [-0.01, 2, 3], [1, 4.01, 3], [1, -0.01, 3], [1, 2, 3.51], [1, 2, 2.49]]
     assert point_box_pairs(torch.tensor(inside + outside), box)[0].tolist() == list(range(6))
+
+
+@pytest.mark.parametrize("yaw", np.linspace(-9, 9, 25))
+def test_angles_are_wrapped_into_one_turn(yaw):
+    angle = wrapped(torch.tensor([yaw], dtype=torch.float64)).item()
+    assert -math.pi < angle <= math.pi
+    assert math.isclose(math.cos(angle - yaw), 1)
+
+
+def test_half_a_turn_is_positive():
+    ends = torch.tensor([-math.pi, math.pi], dtype=torch.float64)
+    assert wrapped(ends).tolist() == [math.pi] * 2
+
+
+def test_a_yaw_turns_toward_a_vector(rng_of):
+    rng = rng_of(0)
+    yaw, vector = torch.from_numpy(rng.uniform(-9, 9, 50)), torch.from_numpy(rng.normal(0, 1, (50, 2)))
+    turned = toward(yaw, vector)
+    assert (turned.cos() * vector[:, 0] + turned.sin() * vector[:, 1] >= 0).all()
+    assert torch.allclose((2 * turned).cos(), (2 * yaw).cos())
+    assert torch.allclose((2 * turned).sin(), (2 * yaw).sin())

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from pointsam.detect import losses  # noqa: E402
-from pointsam.detect.losses import divisor, heat_focal, masked_l1, masked_smooth_l1, sigmoid_focal  # noqa: E402
+from pointsam.detect.losses import divisor, facing, heat_focal, masked_l1, masked_smooth_l1, sigmoid_focal  # noqa: E402
 
 
 def sigmoid(x):
@@ -86,3 +86,9 @@ def test_two_processes_divide_the_count_of_both_by_two(monkeypatch, count, by):
     monkeypatch.setattr(losses.distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(losses.distributed, "all_reduce", lambda value: value.add_(min(count, 1)))
     assert divisor(count, torch.zeros(1)).item() == by
+
+
+def test_the_front_is_chosen_by_the_direction_of_the_vector_and_surely_by_its_length():
+    direction = torch.tensor([[1.0, 0.0]])
+    cost = [facing(torch.tensor([[x, y]]), direction).item() for x, y in ((0, 0), (0, 9), (1, 0), (-1, 0), (30, 0))]
+    assert cost == pytest.approx([math.log(2), math.log(2), math.log1p(math.exp(-2)), math.log1p(math.exp(2)), 0.0])

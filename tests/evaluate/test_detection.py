@@ -141,7 +141,26 @@ def test_errors_are_those_of_pairs():
     accumulator.add(found, true, "scene")
     car = accumulator.result().classes[0]
     assert (car.translation_m, car.scale) == pytest.approx((1, 0.5))
-    assert car.yaw_rad == pytest.approx(2 * np.pi - 6)
+    assert car.yaw_rad == car.axis_rad == pytest.approx(2 * np.pi - 6)
+    assert car.turned == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("car", ((0.2 + 0.3 + np.pi - 0.1) / 3, 0.2, 1 / 3)),
+        ("barrier", (0.2, 0.2, np.nan)),
+        ("traffic_cone", (np.nan, np.nan, np.nan)),
+    ],
+)
+def test_headings_count_as_in_the_devkit(name, expected):
+    """Modulo half a turn for barriers, and not at all for cones."""
+    yaw = np.array([0.2, -0.3, np.pi - 0.1])
+    center, size, zero = np.array([[5.0, 0, 0], [15, 0, 0], [25, 0, 0]]), np.ones((3, 3)), np.zeros(3, dtype=int)
+    accumulator = DetectionAccumulator((name,))
+    accumulator.add(FrameBoxes(center, size, yaw, zero, yaw + 1), FrameBoxes(center, size, 0 * yaw, zero, yaw + 9), "a")
+    one = accumulator.result().classes[0]
+    assert (one.yaw_rad, one.axis_rad, one.turned) == pytest.approx(expected, nan_ok=True)
 
 
 def test_errors_are_means_over_pairs_nearer_than_two_metres():

@@ -30,9 +30,10 @@ from pointsam.detect.assign.anchor import (
     encode_boxes,
     sine_difference,
 )
+from pointsam.detect.boxes import toward, wrapped
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
 from pointsam.detect.labels import SampleLabels
-from pointsam.detect.losses import masked_smooth_l1, sigmoid_focal
+from pointsam.detect.losses import facing, masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions
@@ -40,6 +41,7 @@ from pointsam.taxonomy import ClassSpec
 
 _CODE = 9
 """Regressed numbers of an anchor: seven residuals and a velocity (2)."""
+Direction = Literal["bins", "vector"]
 _TURN = math.pi / 4
 """The two direction bins are split at 45 degrees, where few objects point (SECOND)."""
 
@@ -52,6 +54,8 @@ class AnchorHeadConfig:
         kind: name of the head.
         anchors: anchors of every class.
         channels: width of a convolution before the outputs; 0 = no convolution, as published for KITTI.
+        direction: how front and back are told apart: "bins", two bins of half a turn, as published, or "vector", a
+            vector that points to the front (`losses.facing`).
         balance: divide the class loss of each class by the number of its own positive anchors, as centre heads do.
             Published: divide by the positive anchors of all classes. Rare or small classes then have little weight
             beside the many anchors of cars.
@@ -75,6 +79,7 @@ class AnchorHeadConfig:
     kind: Literal["anchor"] = field(default="anchor", kw_only=True)
     anchors: tuple[AnchorClass, ...]
     channels: int = 0
+    direction: Direction = field(default="bins", metadata=OPTIONAL)
     balance: bool = False
     match: Match = "overlap"
     class_weight: float = 1.0
@@ -160,7 +165,7 @@ class AnchorOutput:
     Args:
         logits: (S,K,R,H,W) class logits.
         residuals: (S,K,R,H,W,9) residuals of the box, and velocity.
-        direction: (S,K,R,H,W,2) logits of the direction bins.
+        direction: (S,K,R,H,W,2) logits of the direction bins, or the vector to the front.
     """
 
     logits: Tensor
@@ -233,11 +238,12 @@ class AnchorHead(nn.Module):
         predicted = torch.cat([predicted[:, :6], predicted_yaw, predicted[:, 7:]], dim=1)
         target = torch.cat([target[:, :6], target_yaw, target[:, 7:]], dim=1)
         box_loss = masked_smooth_l1(predicted, target, self.weights) / count
-        facing = half_turn(labels.boxes[box, 6])
-        direction_loss = (
-            functional.cross_entropy(output.direction[index][boxed].float(), facing, reduction="sum") / count
-        )
-        return torch.stack([class_loss, box_loss, direction_loss])
+        direction, yaw = output.direction[index][boxed].float(), labels.boxes[box, 6]
+        if self.config.direction == "vector":
+            direction_loss = facing(direction, torch.stack([yaw.cos(), yaw.sin()], dim=1))
+        else:
+            direction_loss = functional.cross_entropy(direction, half_turn(yaw), reduction="sum")
+        return torch.stack([class_loss, box_loss, direction_loss / count])
 
     def predict(self, output: AnchorOutput) -> list[Predictions]:
         """Predictions of each sample, by descending score."""
@@ -263,12 +269,17 @@ class AnchorHead(nn.Module):
             kept = flat[sample, score[sample] >= threshold]
             residuals = output.residuals[sample].reshape(-1, _CODE)[kept].float()
             boxes = decode_boxes(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
-            half = output.direction[sample].reshape(-1, 2)[kept].argmax(dim=1)
-            yaw = torch.remainder(boxes[:, 6] - _TURN, math.pi) + _TURN + math.pi * half
+            yaw = self._facing(boxes[:, 6], output.direction[sample].reshape(-1, 2)[kept].float())
             boxes = torch.cat([boxes[:, :6], yaw[:, None]], dim=1)
             best = score[sample, : len(kept)]
             out.append(Predictions(boxes, best, classes[kept // (r * h * w)], residuals[:, 7:]))
         return out
+
+    def _facing(self, yaw: Tensor, direction: Tensor) -> Tensor:
+        """(N,) yaw or yaw + pi by the predicted direction, in (-pi, pi]."""
+        if self.config.direction == "vector":
+            return toward(yaw, direction)
+        return wrapped(torch.remainder(yaw - _TURN, math.pi) + _TURN + math.pi * direction.argmax(dim=1))
 
 
 def half_turn(yaw: Tensor) -> Tensor:

@@ -1,5 +1,10 @@
 """CenterPoint's head: one heat map per class, and a box at each of its peaks.
 
+CenterPoint regresses the heading as (cos yaw, sin yaw). While front and back of an object look alike, the best guess is
+then close to 0, so that not even its axis is learned. `heading="axis"` splits the two questions: the axis is regressed
+as (cos 2 yaw, sin 2 yaw), which is the same for both directions, and a vector that is trained as a logistic classifier
+says which of them is the front (`losses.facing`).
+
 Source: CenterPoint (arXiv 2006.11275); losses docs/method.md B.5. Unlike CenterPoint, one branch regresses all numbers.
 """
 
@@ -15,14 +20,17 @@ from torch import Tensor, nn
 from pointsam.base.document import OPTIONAL
 from pointsam.base.ranges import require
 from pointsam.detect.assign.center import CODE, CenterMap, Peak, center_targets
+from pointsam.detect.boxes import toward
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, branch
 from pointsam.detect.labels import SampleLabels
-from pointsam.detect.losses import divisor, heat_focal, masked_l1
+from pointsam.detect.losses import divisor, facing, heat_focal, masked_l1
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import Predictions, concatenated
 from pointsam.taxonomy import ClassSpec
 
+Heading = Literal["vector", "axis"]
+_COS, _SIN = CODE.index("cos yaw"), CODE.index("sin yaw")
 _SMALL_M = 1.0
 """Typical length below which a class has small peaks."""
 _LARGEST_LOG = 4.0
@@ -40,10 +48,13 @@ class CenterHeadConfig:
         default_radius: the same for classes that `smallest_radius` does not list.
         reach: distance from its peak, in locations, up to which a box is also regressed (assign.center.CenterMap).
         peak: position of a box's peak, "visible" or "true" (assign.center.CenterMap).
+        heading: how the heading is predicted: "vector", as published, or "axis" (see above). With "axis", the numbers
+            "cos yaw" and "sin yaw" of CODE are those of twice the yaw.
         channels: width of the shared layer and of the branches.
         class_weight: weight of the heat loss.
         box_weight: weight of the regression loss.
         code_weights: weight of each regressed number (assign.center.CODE) in the regression loss.
+        facing_weight: weight of the loss of front and back, with `heading="axis"`.
         score_threshold: predictions of a lower score are dropped.
         candidates: number of locations of highest score that are decoded in each group.
         nms_iou: overlap in bird's-eye view above which the weaker of two boxes of a group is suppressed.
@@ -60,10 +71,12 @@ class CenterHeadConfig:
     default_radius: int = 3
     reach: int = 0
     peak: Peak = "visible"
+    heading: Heading = field(default="vector", metadata=OPTIONAL)
     channels: int = 64
     class_weight: float = 1.0
     box_weight: float = 0.25
     code_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.2, 0.2, 1.0, 1.0)
+    facing_weight: float = field(default=0.25, metadata=OPTIONAL)
     score_threshold: float = 0.1
     candidates: int = 500
     nms_iou: float = 0.2
@@ -145,7 +158,8 @@ class CenterHead(nn.Module):
         width = config.channels
         self.shared = nn.Sequential(*conv_norm_relu(channels, width))
         self.heats = nn.ModuleList([branch(width, width, len(group), config.heat_bias) for group in config.groups])
-        self.codes = nn.ModuleList([branch(width, width, len(CODE)) for _ in config.groups])
+        numbers = len(CODE) + 2 * (config.heading == "axis")  # the last two are the vector to the front
+        self.codes = nn.ModuleList([branch(width, width, numbers) for _ in config.groups])
         self.maps = [
             CenterMap(
                 **vars(map_shape),
@@ -159,22 +173,30 @@ class CenterHead(nn.Module):
         self.register_buffer("code_weights", torch.tensor(config.code_weights), persistent=False)
 
     def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Heat logits (S,C,H,W) and regressed numbers (S,10,H,W) of each group."""
+        """Heat logits (S,C,H,W) and regressed numbers (S,10,H,W) of each group; 12 numbers with `heading="axis"`."""
         x = self.shared(x)
         return [(heat(x), code(x)) for heat, code in zip(self.heats, self.codes, strict=True)]
 
     def loss(self, output: list[tuple[Tensor, Tensor]], labels: Sequence[SampleLabels]) -> Losses:
-        """Heat and box loss, summed over groups."""
-        heat_loss, box_loss = [], []
+        """Heat and box loss, and that of front and back with `heading="axis"`, summed over groups."""
+        heat_loss, box_loss, facing_loss = [], [], []
         for (heat, code), target_map in zip(output, self.maps, strict=True):
             targets = center_targets(labels, target_map)
             heat_loss.append(heat_focal(heat, targets.heat, targets.counted) / divisor(targets.num_peaks, heat))
             predicted = code[targets.sample, :, targets.row, targets.column]
-            box_loss.append(masked_l1(predicted, targets.code, self.code_weights) / divisor(len(targets.code), heat))
-        return {
+            boxed = divisor(len(targets.code), heat)
+            code = targets.code
+            if self.config.heading == "axis":
+                facing_loss.append(facing(predicted[:, len(CODE) :], code[:, _COS : _SIN + 1]) / boxed)
+                predicted, code = predicted[:, : len(CODE)], _doubled(code)
+            box_loss.append(masked_l1(predicted, code, self.code_weights) / boxed)
+        losses = {
             "heat": torch.stack(heat_loss).sum() * self.config.class_weight,
             "box": torch.stack(box_loss).sum() * self.config.box_weight,
         }
+        if facing_loss:
+            losses["facing"] = torch.stack(facing_loss).sum() * self.config.facing_weight
+        return losses
 
     def predict(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
         """Predictions of each sample, by descending score."""
@@ -210,7 +232,15 @@ class CenterHead(nn.Module):
             values = code[sample, :, row, column].float().T
             xy = (torch.stack([column, row], dim=1) + values[:, :2]) * values.new_tensor(center_map.location_m)
             size = values[:, 3:6].clamp(-_LARGEST_LOG, _LARGEST_LOG).exp()
-            yaw = torch.atan2(values[:, 7:8], values[:, 6:7])
-            boxes = torch.cat([xy + xy.new_tensor(center_map.origin_m), values[:, 2:3], size, yaw], dim=1)
+            yaw = torch.atan2(values[:, _SIN], values[:, _COS])
+            if self.config.heading == "axis":
+                yaw = toward(yaw / 2, values[:, len(CODE) :])
+            boxes = torch.cat([xy + xy.new_tensor(center_map.origin_m), values[:, 2:3], size, yaw[:, None]], dim=1)
             predictions.append(Predictions(boxes, score[sample, kept], classes[channel], values[:, 8:10]))
         return predictions
+
+
+def _doubled(code: Tensor) -> Tensor:
+    """(K,10) targets with the cosine and sine of twice the yaw in place of those of the yaw."""
+    cos, sin = code[:, _COS : _COS + 1], code[:, _SIN : _SIN + 1]
+    return torch.cat([code[:, :_COS], cos**2 - sin**2, 2 * sin * cos, code[:, _SIN + 1 :]], dim=1)

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from pointsam.base.document import OPTIONAL
 from pointsam.detect.assign.roi import RoiConfig, match_rois, roi_targets
-from pointsam.detect.boxes import corners_bev, point_box_pairs
+from pointsam.detect.boxes import corners_bev, point_box_pairs, wrapped
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
 from pointsam.detect.labels import SampleLabels
 from pointsam.detect.losses import divisor, masked_smooth_l1, sigmoid_focal
@@ -206,13 +206,14 @@ def encode_roi(boxes: Tensor, rois: Tensor) -> Tensor:
 
 
 def decode_roi(residuals: Tensor, rois: Tensor) -> Tensor:
-    """(N,7) boxes of residuals: the inverse of `encode_roi` up to half turns."""
+    """(N,7) boxes of residuals, yaw in (-pi, pi]: the inverse of `encode_roi` up to half turns."""
     diagonal = torch.linalg.norm(rois[:, 3:5], dim=1, keepdim=True)
     local = residuals[:, :3] * torch.cat([diagonal, diagonal, rois[:, 5:6]], dim=1)
     c, s = rois[:, 6].cos(), rois[:, 6].sin()
     x, y = local[:, 0], local[:, 1]
     center = torch.stack([c * x - s * y, s * x + c * y, local[:, 2]], dim=1) + rois[:, :3]
-    return torch.cat([center, residuals[:, 3:6].exp() * rois[:, 3:6], residuals[:, 6:] + rois[:, 6:]], dim=1)
+    yaw = wrapped(residuals[:, 6:] + rois[:, 6:])
+    return torch.cat([center, residuals[:, 3:6].exp() * rois[:, 3:6], yaw], dim=1)
 
 
 def _corner_distance(predicted: Tensor, target: Tensor) -> Tensor:

@@ -23,12 +23,12 @@ def head_of(config=CONFIG):
     return CenterHead(4, MAP_SHAPE, IDS, config)
 
 
-def output_of(rng, samples):
+def output_of(rng, samples, numbers=10):
     """Heat logits and codes of each group, anything."""
     return [
         tuple(
             torch.from_numpy(rng.normal(0, 2, (samples, channels, *MAP_SHAPE.shape))).float()
-            for channels in (group, 10)
+            for channels in (group, numbers)
         )
         for group in (2, 1)
     ]
@@ -86,3 +86,33 @@ def test_objects_of_the_batch_divide_the_heat_and_its_boxes_the_regression(seed,
     losses = head.loss(output, labels)
     expected = plain(output, labels, head)
     assert {name: value.item() for name, value in losses.items()} == pytest.approx(expected, rel=1e-4)
+
+
+def plain_axis(code, targets, weights):
+    """Weighted differences of boxes with the angle doubled, and the logistic loss of their fronts."""
+    box = front = 0.0
+    for s, y, x, target in zip(targets.sample, targets.row, targets.column, targets.code.tolist(), strict=True):
+        predicted, yaw = code[s, :, y, x].tolist(), math.atan2(target[7], target[6])
+        target = [*target[:6], math.cos(2 * yaw), math.sin(2 * yaw), *target[8:]]
+        box += sum(w * abs(a - b) for w, a, b in zip(weights, predicted, target, strict=False) if not math.isnan(b))
+        odds = 2 * (predicted[10] * math.cos(yaw) + predicted[11] * math.sin(yaw))
+        front += math.log1p(math.exp(-odds))
+    return box, front
+
+
+@pytest.mark.parametrize("boxes", [(5, 2), (0, 4), (0, 0)])
+def test_an_axis_costs_the_same_in_both_directions_and_its_front_apart(boxes, rng_of):
+    rng, head = rng_of(3), head_of(replace(CONFIG, heading="axis", facing_weight=0.7))
+    labels = [moving(labels_of(rng, count, 3), rng) for count in boxes]
+    output = output_of(rng, 2, 12)
+    losses = {name: value.item() for name, value in head.loss(output, labels).items()}
+    box = front = 0.0
+    for (_, code), center_map in zip(output, head.maps, strict=True):
+        targets = center_targets(labels, center_map)
+        count = max(sum(c in center_map.classes for one in labels for c in one.box_class.tolist()), 1)
+        parts = plain_axis(code, targets, CONFIG.code_weights)
+        box, front = box + parts[0] / count, front + parts[1] / count
+    assert losses["box"] == pytest.approx(box * CONFIG.box_weight, rel=1e-4)
+    assert losses["facing"] == pytest.approx(front * 0.7, rel=1e-4)
+    turned = [replace(one, boxes=one.boxes + one.boxes.new_tensor([0, 0, 0, 0, 0, 0, math.pi])) for one in labels]
+    assert head.loss(output, turned)["box"].item() == pytest.approx(losses["box"], rel=1e-4)

@@ -47,8 +47,13 @@ def center_output(peak=9.0, **options):
     output = []
     for target_map in head.maps:
         targets = center_targets([box_labels(BOXES, CLASSES, VELOCITY)], target_map)
-        code = torch.zeros(1, 10, *MAP_SHAPE.shape)
-        code[0, :, targets.row, targets.column] = targets.code.nan_to_num(0).T
+        numbers = targets.code.nan_to_num(0)
+        if head.config.heading == "axis":
+            yaw, front = torch.atan2(numbers[:, 7], numbers[:, 6]), 30 * numbers[:, 6:8]
+            doubled = torch.stack([(2 * yaw).cos(), (2 * yaw).sin()], dim=1)
+            numbers = torch.cat([numbers[:, :6], doubled, numbers[:, 8:], front], dim=1)
+        code = torch.zeros(1, numbers.shape[1], *MAP_SHAPE.shape)
+        code[0, :, targets.row, targets.column] = numbers.T
         output.append((torch.where(targets.heat == 1, peak, -9.0), code))
     return head, output
 
@@ -62,7 +67,11 @@ def anchor_output(peak=9.0, **options):
     residuals, direction = torch.zeros(*boxed.shape, 9), torch.zeros(*boxed.shape, 2)
     residuals[boxed] = torch.cat([encode_boxes(BOXES[box], head.anchors[boxed]), VELOCITY[box].nan_to_num(0)], dim=1)
     residuals[boxed, 6] += math.pi * (torch.arange(len(box)) % 3)  # the sine does not see half turns
-    direction[boxed, half_turn(BOXES[box, 6])] = 30.0
+    yaw = BOXES[box, 6]
+    direction[boxed] = 30 * torch.stack([yaw.cos(), yaw.sin()], dim=1)
+    if head.config.direction == "bins":
+        direction[boxed] = 0.0
+        direction[boxed, half_turn(yaw)] = 30.0
     logits = torch.where(boxed, peak, -9.0)
     return head, AnchorOutput(logits[None], residuals[None], direction[None])
 
@@ -73,19 +82,23 @@ def boxed_anchors(head):
     return boxed, targets.box[boxed]
 
 
-def test_a_centre_head_decodes_its_targets_to_the_boxes():
-    head, output = center_output()
+@pytest.mark.parametrize("heading", ["vector", "axis"])
+def test_a_centre_head_decodes_its_targets_to_the_boxes(heading):
+    head, output = center_output(heading=heading)
     labels = box_labels(BOXES, CLASSES, VELOCITY)
     predictions = head.predict(output)[0]
     best = agree(predictions)
     assert len(predictions) == 3
     assert torch.equal(predictions.class_id[best], CLASSES)
     assert torch.allclose(predictions.velocity[best[:2]], VELOCITY[:2])
-    assert head.loss(output, [labels])["box"] == 0
+    losses = head.loss(output, [labels])
+    assert losses["box"].item() == pytest.approx(0, abs=1e-5)
+    assert losses.get("facing", torch.zeros(())).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_an_anchor_head_decodes_its_targets_to_the_boxes():
-    head, output = anchor_output()
+@pytest.mark.parametrize("direction", ["bins", "vector"])
+def test_an_anchor_head_decodes_its_targets_to_the_boxes(direction):
+    head, output = anchor_output(direction=direction)
     labels = box_labels(BOXES, CLASSES, VELOCITY)
     predictions = head.predict(output)[0]
     best = agree(predictions)
@@ -124,6 +137,22 @@ class TestSelection:
     def test_there_may_be_fewer_outputs_than_candidates(self, output_of):
         head, output = output_of(candidates=10**6)
         assert len(head.predict(output)[0]) == 3
+
+
+@pytest.mark.parametrize("kind", ["vector", "axis", "bins", "front"])
+@pytest.mark.parametrize("yaw", [-math.pi, -math.pi + 1e-4, -0.75 * math.pi, -1e-7, 0.0, math.pi / 4, math.pi / 2, 3.1])
+def test_headings_are_within_half_a_turn(kind, yaw, monkeypatch):
+    monkeypatch.setitem(globals(), "BOXES", replace_yaw(BOXES, torch.full((3,), yaw)))
+    made = {
+        "vector": lambda: center_output(heading="vector"),
+        "axis": lambda: center_output(heading="axis"),
+        "bins": lambda: anchor_output(direction="bins"),
+        "front": lambda: anchor_output(direction="vector"),
+    }
+    head, output = made[kind]()
+    predictions = head.predict(output)[0]
+    agree(predictions, BOXES)
+    assert ((predictions.boxes[:, 6] > -math.pi) & (predictions.boxes[:, 6] <= math.pi)).all()
 
 
 def test_all_anchors_of_a_box_decode_to_it_and_one_is_left():
@@ -166,6 +195,8 @@ def test_residuals_of_a_second_stage_refine_a_proposal():
     assert torch.allclose(decode_roi(encode_roi(BOXES, rois), rois), BOXES, atol=1e-5)
     turned = replace_yaw(rois, rois[:, 6] + math.pi)
     assert encode_roi(BOXES, turned)[:, 6].abs().max() < 0.4  # the proposal's way is kept
+    beyond = decode_roi(torch.full((3, 7), 0.4), replace_yaw(rois, torch.full((3,), 3.0)))
+    assert beyond[:, 6].tolist() == pytest.approx([3.4 - 2 * math.pi] * 3, abs=1e-5)
 
 
 def replace_yaw(boxes, yaw):

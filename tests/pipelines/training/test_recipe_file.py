@@ -31,8 +31,9 @@ LATER = {
 }
 """Fields that documents of 0.1.0 lack, and the values that stand for what it did."""
 LATER_OF_HEAD = {
-    "center": {"heat_bias": pytest.approx(-4.59512), "most_of_group": None},
+    "center": {"heading": "vector", "facing_weight": 0.25, "heat_bias": pytest.approx(-4.59512), "most_of_group": None},
     "anchor": {
+        "direction": "bins",
         "nms_across": False,
         "places": "centers",
         "proposal_candidates": None,
