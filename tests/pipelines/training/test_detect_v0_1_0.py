@@ -19,6 +19,7 @@ from pipelines.cli.train import main  # noqa: E402
 from pipelines.training.predict import load_run  # noqa: E402
 from pipelines.training.recipe_file import document_of, load_recipe  # noqa: E402
 from pointsam.base.errors import SchemaError  # noqa: E402
+from pointsam.detect.boxes import wrapped  # noqa: E402
 from pointsam.detect.checkpoint import Checkpoint, TrainingProgress, save_checkpoint  # noqa: E402
 from pointsam.detect.detector import Batch  # noqa: E402
 from pointsam.detect.nets.encoders import EncoderConfig  # noqa: E402
@@ -69,7 +70,9 @@ def test_a_checkpoint_predicts_the_same_boxes(name, world):
     assert len(found) == expected["count"]
     first = len(expected["score"])
     torch.testing.assert_close(found.score[:first], torch.tensor(expected["score"]), rtol=0, atol=1e-4)
-    torch.testing.assert_close(found.boxes[:first], torch.tensor(expected["boxes"]), rtol=0, atol=1e-3)
+    boxes = torch.tensor(expected["boxes"])
+    boxes[:, 6] = wrapped(boxes[:, 6])  # yaws of 0.1.0 reached 9 pi / 4
+    torch.testing.assert_close(found.boxes[:first], boxes, rtol=0, atol=1e-3)
     assert found.class_id[:first].tolist() == expected["class_id"]
 
 
