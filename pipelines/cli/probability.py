@@ -38,7 +38,7 @@ def fit_probability(
     """Fit the probability of clusters to labels with ground truth. OUT holds the labels, DATA the ground truth.
 
     Do this for 2D networks whose scores mean something else than those of the bundled ones. Then make the clusters
-    again, with the --set options of the first time.
+    again, with the options of the first time; the command that does it is printed at the end.
 
     \b
     pointsam-label run /data/mine --out labels --split val --semantics precomputed --masks-dir results

@@ -36,6 +36,24 @@ def assign(document: dict[str, T], assignments: Sequence[str], option: str = "--
         node[leaf] = _value(text.strip())
 
 
+def assignments(before: Mapping[str, object], after: Mapping[str, object], prefix: str = "") -> list[str]:
+    """The texts NAME=VALUE with which `assign` changes one configuration's `asdict` form to another.
+
+    Args:
+        before: the fields of the first.
+        after: those of the second.
+        prefix: prefix of the names ("clusters.").
+    """
+    texts: list[str] = []
+    for name, value in after.items():
+        old = before[name]
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            texts += assignments(old, value, f"{prefix}{name}.")
+        elif value != old:
+            texts.append(f"{prefix}{name}={canonical_json(value)}")
+    return texts
+
+
 def require_finite(document: Mapping[str, object], assignments: Sequence[str]) -> None:
     """Refuse NaN and infinity, which JSON cannot express.
 

@@ -1,7 +1,8 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
+from pointsam.base.config import assignments
 from pointsam.base.errors import SchemaError
 from pointsam.masks import SegmentConfig
 from pointsam.semantics.bundled import BundledConfig
@@ -49,6 +50,14 @@ def field(config, dotted):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_paper_recipe_has_every_published_default(name):
     assert field(RECIPES["paper"](), name) == PUBLISHED[name]
+
+
+def test_assignments_are_what_changes_one_recipe_to_the_other():
+    paper, ours = (RECIPES[name]().clusters for name in ("paper", "default"))
+    texts = assignments(asdict(paper), asdict(ours), "clusters.")
+    assert "clusters.refine.rings=3.5" in texts
+    assert with_overrides(RECIPES["paper"](), texts).clusters == ours
+    assert assignments(asdict(ours), asdict(ours)) == []
 
 
 def test_a_field_is_changed_by_its_dotted_name_and_nothing_else():

@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from pointsam import rle
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.evaluate.fit_probability import JudgedClusters, fit, fit_probability
 from pointsam.stages.probability import DIRECTION, FEATURES, features, read_probability
+from pointsam.stages.recipes import RECIPES
 from pointsam.store.reader import Labels
 
 SCENES = tuple(f"scene-{k:04d}" for k in (61, 103, 553, 655, 757, 796))
@@ -105,6 +107,21 @@ def test_the_file_gives_the_probabilities_of_scikit_learn(drive, fitted):
     expected = theirs.predict_proba(np.column_stack(steps))[:, 1]
     assert inside.sum() > 50
     np.testing.assert_allclose(stored.probability(values)[inside], expected[inside], rtol=0, atol=6e-7)
+
+
+def test_the_printed_command_has_the_options_of_the_labels(drive, tmp_path):
+    root, out = drive
+    options = ("--recipe", "paper", "--set", "clusters.paint.order=score", "--no-sar", "--noise", "rotation_deg=0.1")
+    known = ("clusters", root, "--masks-from", out, "--workers", 1)
+    assert label(*known, "--out", tmp_path / "labels", *options).exit_code == 0
+    found = label("fit-probability", tmp_path / "labels", root, "--dest", tmp_path / "p.json", "--json", "-")
+    again = json.loads(found.stdout)["again"]
+    places = {"NEW": tmp_path / "new", "MASKS": out}
+    result = label(*(places.get(word, word) for word in again), "--workers", 1)
+    assert result.exit_code == 0, result.output
+    made, new = (Labels(tmp_path / name).document(ClustersDocument) for name in ("labels", "new"))
+    assert made.config != RECIPES["paper"]().clusters
+    assert new == replace(made, probability_sha256=new.probability_sha256)
 
 
 def test_equal_labels_give_equal_files(drive, fitted, tmp_path):
