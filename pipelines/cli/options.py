@@ -267,13 +267,17 @@ def request_of(options: RunOptions) -> Request:
     """The request that a command's options describe.
 
     Raises:
-        SchemaError: SCH005 on an unknown field.
+        SchemaError: SCH005 on an unknown field or a file that holds no probability, SCH003 on one of another version.
     """
     from dataclasses import replace
 
     from pipelines.labelling.request import Execution, Request, Selection
+    from pointsam.stages.probability import read_probability
     from pointsam.stages.recipes import RECIPES, with_overrides
 
+    probability = options.get("probability")
+    if probability is not None:  # refuse it now, not after hours of masks
+        read_probability(probability)
     config = RECIPES[options["recipe"]]()
     backend, semantics, masks = options.get("backend"), options.get("semantics"), config.masks
     masks = replace(
@@ -302,5 +306,5 @@ def request_of(options: RunOptions) -> Request:
         weights=options.get("weights"),
         accepted=tuple(sorted(set(options.get("accepted", ())))),
         masks_from=options.get("masks_from"),
-        probability=options.get("probability"),
+        probability=probability,
     )

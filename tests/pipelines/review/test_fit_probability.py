@@ -147,7 +147,10 @@ def test_clusters_take_the_file_and_record_it(drive, fitted, tmp_path):
         assert [cluster.probability for cluster in other.clusters] == expected
     refused(label(*known, "--out", tmp_path / "new"), "OUT001", "probability_sha256")
     (tmp_path / "torn.json").write_text("{")
-    refused(label(*known, "--out", tmp_path / "torn", "--probability", tmp_path / "torn.json"), "SCH005", "torn.json")
+    for command in (known, ("run", root)):
+        wrong = label(*command, "--out", tmp_path / "torn", "--probability", tmp_path / "torn.json")
+        refused(wrong, "SCH005", "torn.json")
+    assert not (tmp_path / "torn").exists()  # not even masks
 
 
 def test_eval_scores_both_values(drive, tmp_path):
