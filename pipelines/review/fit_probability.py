@@ -28,6 +28,7 @@ class FitReport:
         dest: the file that was written.
         fitted: the probability, and its reliability before and after.
         classes: number of clusters by class.
+        notes: what of the labels and the ground truth was left out, and why.
         again: words of the command that makes the clusters of the folder again with this probability, with all options
             but the paths of masks in another folder (MASKS) and of a calibration file (FILE).
     """
@@ -35,11 +36,12 @@ class FitReport:
     dest: Path
     fitted: FittedProbability
     classes: Mapping[str, int]
+    notes: tuple[str, ...]
     again: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
         """For --json."""
-        about = {"dest": str(self.dest), "classes": dict(self.classes), "again": self.again}
+        about = {"dest": str(self.dest), "classes": dict(self.classes), "notes": self.notes, "again": self.again}
         return without_nan({**asdict(self.fitted), **about})
 
     def text(self) -> str:
@@ -62,6 +64,7 @@ class FitReport:
         missing = [name for name, count in self.classes.items() if not count]
         if missing:
             notes.append(f"no cluster of {', '.join(missing)}: their probability rests on clusters of other classes")
+        notes += [f"note: {note}" for note in self.notes]
         return "\n".join([Table(about, header, rows).text(), *notes, f"wrote {self.dest}"])
 
 
@@ -99,7 +102,7 @@ def run_fit_probability(
     masks = out if "masks" in run.labels.stages else "MASKS"
     again = ("clusters", data, "--out", "NEW", "--masks-from", masks, "--probability", dest, *reading.words())
     again += tuple(_options(run.labels.document(ClustersDocument)))
-    return FitReport(dest, fitted, found.classes, tuple(map(str, again)))
+    return FitReport(dest, fitted, found.classes, tuple(found.notes), tuple(map(str, again)))
 
 
 def _options(made: ClustersDocument) -> list[str]:

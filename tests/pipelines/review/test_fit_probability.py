@@ -172,6 +172,22 @@ def test_a_split_restricts_the_frames_and_few_clusters_are_refused(drive, tmp_pa
     refused(label("fit-probability", out, root, *known, "test"), "DAT009")
 
 
+def test_frames_that_cannot_be_used_are_named(drive, tmp_path):
+    root, out = drive
+    shutil.copytree(root, tmp_path / "changed")
+    first, *_, last = Labels(out).frame_ids()
+    sweep = NuScenes(tmp_path / "changed").frame(first).sweep.source.path
+    sweep.write_bytes(sweep.read_bytes()[:-20])
+    known = ("fit-probability", out, tmp_path / "changed", "--dest")
+    result = label(*known, tmp_path / "p.json", "--json", tmp_path / "found.json")
+    (note,) = json.loads((tmp_path / "found.json").read_text())["notes"]
+    assert note.startswith(f"1 frames could not be scored and are not part of the figures; {first}: [DAT013]")
+    assert f"note: {note}" in result.output
+    found = JudgedClusters()
+    found.add_labels(Labels(out), NuScenes(tmp_path / "changed"), "labels", Labels(out).labels(last).frame.scene)
+    assert (len(found.scenes), found.notes) == (4, [])
+
+
 def test_data_without_ground_truth_are_refused(drive, tmp_path):
     root, out = drive
     shutil.copytree(root, tmp_path / "bare")
