@@ -115,16 +115,20 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
 
 
 def _notes(request: Request, clusters: dict[str, tuple[int, int]]) -> tuple[str, ...]:
-    """A note if the probability of the clusters was fitted to scores of other networks than theirs."""
+    """A note if the probability of the clusters was fitted to other labels: of other networks, or with growth."""
     if request.probability is not None or not any(count for count, _ in clusters.values()):
         return ()
     masks = Labels(request.masks_folder).document(MasksDocument).config
-    if masks.semantics in _FITTED_TO and masks.prompts == "boxes":
+    fitted_to = []
+    if masks.semantics not in _FITTED_TO or masks.prompts != "boxes":
+        fitted_to.append(f"from boxes of {', '.join(_FITTED_TO)}, not from {masks.prompts} of {masks.semantics}")
+    if not request.config.clusters.grow.enabled:
+        fitted_to.append("with growth, which is off (clusters.grow.enabled)")
+    if not fitted_to:
         return ()
     return (
-        f"the column probability was fitted to labels from boxes of {', '.join(_FITTED_TO)}, not from {masks.prompts} "
-        f"of {masks.semantics}: fit it to labels with ground truth, pointsam-label fit-probability "
-        "(docs/probability.md)",
+        f"the column probability was fitted to labels {', and '.join(fitted_to)}: fit it to labels with ground truth, "
+        "pointsam-label fit-probability (docs/probability.md)",
     )
 
 
