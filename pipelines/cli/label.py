@@ -28,7 +28,7 @@ from pipelines.cli.options import (
     request_of,
     without_help,
 )
-from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
+from pipelines.cli.output import JSON_OPTION, STDOUT, remark, require_apart, show
 from pipelines.cli.parameters import PATH, PluginName
 from pipelines.cli.probability import fit_probability
 from pipelines.cli.robustness import calibrate, noise
@@ -161,6 +161,7 @@ def inspect(
     """Show how each cluster of a frame was made. FRAME is an id or a position in the run, from 0."""
     from pipelines.review.inspect import draw_labels, frame_summary
 
+    require_apart(png=png, json=json_file)
     document = frame_summary(out, frame)
     show(document.text(), document.as_dict(), json_file)
     if png is not None:
@@ -201,6 +202,7 @@ def evaluate(
     from pipelines.review.evaluate import run_eval
     from pointsam.base.files import require_free
 
+    require_apart(markdown=markdown, parquet=parquet, json=json_file)
     if json_file not in (None, STDOUT):
         require_free(json_file, overwrite)
     found = run_eval(out, data, markdown, parquet, against, truth, overwrite, reading_of(options), mapping)

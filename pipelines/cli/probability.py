@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.options import READING_OPTIONS, TRUTH_MAPPING_OPTION, ReadingOptions, options_of, reading_of
-from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
+from pipelines.cli.output import JSON_OPTION, STDOUT, remark, require_apart, show
 from pipelines.cli.parameters import PATH
 from pointsam.base.remote import DataPath, data_path
 
@@ -48,6 +48,7 @@ def fit_probability(
     from pipelines.review.fit_probability import run_fit_probability
     from pointsam.base.files import require_free
 
+    require_apart(dest=dest, json=json_file)
     if json_file not in (None, STDOUT):
         require_free(json_file, overwrite)
     found = run_fit_probability(out, data, dest, split, overwrite, reading_of(options), mapping)
