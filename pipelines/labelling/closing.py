@@ -32,6 +32,9 @@ _PROJECTED = 3
 _FITTED_TO = ("bundled", "ssd", "oracle")
 """Sources of classes whose scores the probability of the package was fitted to, with box prompts."""
 
+_FITTED_SEGMENTER = "mobile_sam"
+"""The segmenter of these labels."""
+
 
 @dataclass(frozen=True)
 class Closing:
@@ -122,6 +125,8 @@ def _notes(request: Request, clusters: dict[str, tuple[int, int]]) -> tuple[str,
     fitted_to = []
     if masks.semantics not in _FITTED_TO or masks.prompts != "boxes":
         fitted_to.append(f"from boxes of {', '.join(_FITTED_TO)}, not from {masks.prompts} of {masks.semantics}")
+    if masks.backend != _FITTED_SEGMENTER:
+        fitted_to.append(f"with masks of {_FITTED_SEGMENTER}, not of {masks.backend}")
     if not request.config.clusters.grow.enabled:
         fitted_to.append("with growth, which is off (clusters.grow.enabled)")
     if not fitted_to:

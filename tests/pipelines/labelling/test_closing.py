@@ -47,6 +47,8 @@ def test_a_probability_that_was_fitted_to_other_labels_asks_for_a_fit(run, root,
     masks = ("clusters", root, "--masks-from", tmp_path / "out")
     bare = label(*masks, "--out", tmp_path / "bare", "--set", "clusters.grow.enabled=false")
     assert "of precomputed, and with growth, which is off (clusters.grow.enabled): fit it" in bare.output
+    finer = run("--out", tmp_path / "finer", "--masks", "sam_vit_b", "--weights", root / "v1.0-mini" / "ego_pose.json")
+    assert "of precomputed, and with masks of mobile_sam, not of sam_vit_b: fit it" in finer.output
     own = tmp_path / "own.json"
     own.write_bytes(BUNDLED.read_bytes())
     again = label(*masks, "--out", tmp_path / "new", "--probability", own)
