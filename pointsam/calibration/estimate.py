@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.calibration.correction import CorrectionVector, as_SE3
-from pointsam.calibration.file import CameraResult, RigResult
+from pointsam.calibration.file import CameraResult, RigResult, Status
 from pointsam.calibration.silhouettes import CameraObservations
 from pointsam.calibration.solve import Solution, solve, supporting_points
 from pointsam.types import CameraView, Frame
@@ -58,7 +58,7 @@ def rig_result(frames: Sequence[Frame], observations: Sequence[Sequence[CameraOb
     time_s, first_s, second_s = (one.correction.time_s for one in (whole, *halves))
     apart_ms = abs(first_s - second_s) * 500
     shown = with_time and all(one.correction.cameras for one in (whole, *halves))
-    time_status = time_status_of(time_s * 1e3, apart_ms) if shown else "unknown"
+    time_status: Status = time_status_of(time_s * 1e3, apart_ms) if shown else "unknown"
     time_ms = round(time_s * 1e3, 3) if time_status == "mended" else 0.0
     uncertainty_ms = round(math.hypot(whole.time_s * 1e3, apart_ms, BIAS_MS), 3) if shown else None
     if with_time and time_status != "mended":
@@ -76,7 +76,7 @@ def unseen_rig(frame: Frame) -> RigResult:
     return RigResult(0, 0.0, "unknown", 0.0, None, camera_results({view.name: _unsolved(0) for view in frame.cameras}))
 
 
-def time_status_of(time_ms: float, apart_ms: float) -> str:
+def time_status_of(time_ms: float, apart_ms: float) -> Status:
     """The status of a time offset, by the rules for a camera.
 
     Args:
@@ -172,6 +172,7 @@ def camera_results(estimates: Mapping[str, CameraEstimate]) -> dict[str, CameraR
 
 
 def _camera_result(estimate: CameraEstimate, all_off: bool) -> CameraResult:
+    status: Status
     if all_off:
         status = "mended" if estimate.solved and estimate.shift_deg > estimate.apart_deg else "unknown"
     elif not estimate.agrees:

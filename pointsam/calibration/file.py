@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from pointsam.calibration.correction import RigCorrection
 from pointsam.store.document import DatasetId
 
 VERSION = 2
+
+Status = Literal["mended", "right", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class CameraResult:
             in files of 0.1.0.
     """
 
-    status: str
+    status: Status
     objects: int
     shift_deg: float
     apart_deg: float
@@ -61,7 +64,7 @@ class RigResult:
 
     frames: int
     speed_mps: float
-    time_status: str
+    time_status: Status
     time_ms: float
     time_doubt_ms: float | None
     cameras: Mapping[str, CameraResult]
@@ -101,7 +104,8 @@ def read_calibration_file(path: Path) -> CalibrationFile:
     """Read a file that `calibrate` wrote.
 
     Raises:
-        SchemaError: SCH005 on a file that is not a calibration file, SCH003 on one of another version.
+        SchemaError: SCH005 on a file that is not a calibration file, or that holds a correction which its status says
+            is not applied; SCH003 on one of another version.
     """
 
     def known(values: object) -> object:
@@ -117,7 +121,21 @@ def read_calibration_file(path: Path) -> CalibrationFile:
     def refuse(why: str) -> SchemaError:
         return SchemaError("SCH005", f"{path} is not a calibration file: {why}", "make one: pointsam-label calibrate")
 
-    return read_document(path, CalibrationFile, refuse, known)
+    document = read_document(path, CalibrationFile, refuse, known)
+    for place in _contradictions(document):
+        raise refuse(f'{place} is not 0, but only a correction with the status "mended" is applied')
+    return document
+
+
+def _contradictions(document: CalibrationFile) -> Iterator[str]:
+    """Fields with a correction that the status beside it does not apply: somebody has edited one of the two."""
+    for rig, result in document.rigs.items():
+        if result.time_ms and result.time_status != "mended":
+            yield f"rigs.{rig}.time_ms"
+        for name, one in result.cameras.items():
+            for part in ("rotation_deg", "translation_m") if one.status != "mended" else ():
+                if any(getattr(one, part)):
+                    yield f"rigs.{rig}.cameras.{name}.{part}"
 
 
 def read_correction(path: Path) -> dict[str, RigCorrection]:

@@ -203,6 +203,46 @@ def test_an_edited_file_is_refused_by_its_field(drive, out, tmp_path):
     refused(clusters(drive, out, tmp_path / "out", "--calibration", edited), "SCH005", edited, told)
 
 
+def altered(root, path, change):
+    """A calibration file of the true calibration, after `change` of the result of its rig."""
+    frame = NuScenes(root).frame(NuScenes(root).frame_ids()[0])
+    document = json.loads(correction_file(root, path).read_text())
+    (result,) = document["rigs"].values()
+    change(result)
+    path.write_text(json.dumps({**document, "rigs": {rig_of(frame): result}}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        (("time_ms",), 20.0, "time_ms is not 0"),
+        (("time_status",), "corrected", "time_status is wrong"),
+        (("cameras", "CAM_BACK", "status"), "right", "cameras.CAM_BACK.rotation_deg is not 0"),
+        (("cameras", "CAM_BACK", "status"), "corrected", "cameras.CAM_BACK.status is wrong"),
+    ],
+)
+def test_a_correction_that_would_not_be_applied_is_refused(drive, out, tmp_path, place, value, told):
+    def change(result):
+        *parents, leaf = place
+        for name in parents:
+            result = result[name]
+        result[leaf] = value
+
+    file = altered(drive[0], tmp_path / "edited.json", change)
+    refused(clusters(drive, out, tmp_path / "out", "--calibration", file), "SCH005", file, told, "mended")
+
+
+def test_a_correction_of_a_camera_that_the_rig_lacks_is_refused(drive, out, tmp_path):
+    def change(result):
+        result["cameras"]["CAM_FRNT"] = result["cameras"].pop("CAM_FRONT")
+
+    file = altered(drive[0], tmp_path / "edited.json", change)
+    done = clusters(drive, out, tmp_path / "out", "--calibration", file)
+    refused(done, "SCH004", "'CAM_FRNT'", "did you mean 'CAM_FRONT'")
+    assert not (tmp_path / "out").exists()
+
+
 def test_another_version_and_another_rig_are_refused(drive, out, tmp_path):
     later = correction_file(drive[0], tmp_path / "later.json", version=VERSION + 1)
     refused(clusters(drive, out, tmp_path / "a", "--calibration", later), "SCH003", later)
