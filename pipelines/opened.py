@@ -13,6 +13,7 @@ from pipelines.made_by import note_other_code
 from pipelines.stored_masks import StoredMasks
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError
 from pointsam.base.remote import DataPath, is_folder
+from pointsam.calibration.correction import corrects
 from pointsam.calibration.perturb import CLEAN
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
@@ -65,6 +66,14 @@ class OpenedRun:
                 "pass their folder with --masks-from",
             )
         return StoredMasks(self._masks_folder)
+
+    @property
+    def calibration_notes(self) -> tuple[str, ...]:
+        """What readers of the labels should know of the calibration that they were made with."""
+        wrong = self.labels.metadata("clusters").calibration_perturbation
+        corrected = corrects(self.labels.document(ClustersDocument).calibration)
+        notes = [] if wrong == "none" else [f"the labels were made with a calibration error: {wrong}"]
+        return (*notes, *(["the labels were made with a corrected calibration"] if corrected else []))
 
     def masks_of(self, found: FrameLabels) -> dict[str, list[tuple[bytes, int]]]:
         """Masks of a frame's clusters: camera -> (RLE, class_id) of each.

@@ -302,5 +302,6 @@ def request_of(options: RunOptions) -> Request:
         weights=options.get("weights"),
         accepted=tuple(sorted(set(options.get("accepted", ())))),
         masks_from=options.get("masks_from"),
+        calibration=options.get("calibration"),
         probability=options.get("probability"),
     )

@@ -190,9 +190,11 @@ def _no_cluster(
 
 
 def _options(request: Request) -> str:
-    """Options that the next stage needs for the same data and recipe."""
+    """Options that the next stage needs for the same data, calibration and recipe."""
     recipe = request.config.recipe
     words = [*request.data.reading.words(), *([] if recipe == "default" else ["--recipe", recipe])]
+    words += request.data.noise.words()
+    words += [] if request.calibration is None else ["--calibration", str(request.calibration)]
     return f" {join(words)}" if words else ""
 
 

@@ -25,6 +25,7 @@ from pointsam import __version__
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.runtime import require_device
+from pointsam.calibration.correction import corrects
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import SemanticsContext, result_files, semantics_plugin, semantics_sha256, survey_semantics
 from pointsam.semantics.mapping import default_mapping, load_mapping, unmapped_notices
@@ -56,7 +57,7 @@ class Summary:
         wall_seconds: duration of this call.
         peak_mb: resident memory of the largest worker.
         unmapped: number of detected objects by label, for labels that map to no class, likewise of all shards.
-        notices: what is suspicious about the 2D results.
+        notices: what is suspicious about the 2D results, or about the masks that clusters are made from.
     """
 
     stage: str
@@ -153,7 +154,7 @@ def run_clusters(request: Request) -> Summary:
     perturbation = masks.perturbation_with(data.noise)
     run, metadata = begin(request.out, frames, document, weights, perturbation, data.root)
     work = pending_work(run, request.execution, dataset, masks.labels)
-    return drive(
+    summary = drive(
         run,
         request.execution,
         work,
@@ -165,6 +166,12 @@ def run_clusters(request: Request) -> Summary:
             "clusters": clusters_table(rows, metadata),
         },
     )
+    if corrects(masks.document.calibration) and data.corrections is None:
+        summary.notices = (
+            "the masks were made with a corrected calibration, and these clusters with that of the data set: give "
+            "--calibration and another --out to correct it here too",
+        )
+    return summary
 
 
 def _mapping(file: Path | None, semantics: str, taxonomy: Taxonomy) -> LabelMapping:

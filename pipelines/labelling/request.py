@@ -120,6 +120,7 @@ class Request:
         weights: checkpoint of the segmenter, None for the published one.
         masks_from: output folder with the masks of the clusters, None for `out`.
         accepted: ids of the rules of `check` that the data may break.
+        calibration: file that the corrections of `data` come from, None for none.
         probability: file of `pointsam-label fit-probability`, None for the one in the package.
     """
 
@@ -133,6 +134,7 @@ class Request:
     weights: Path | None = None
     masks_from: Path | None = None
     accepted: tuple[str, ...] = ()
+    calibration: Path | None = None
     probability: Path | None = None
 
     @property

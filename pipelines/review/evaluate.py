@@ -76,6 +76,7 @@ def run_eval(
     if against is not None:
         reports.append(evaluate_labels(against, runs[1].truth, truth))
     pages = [report.text() for report in reports]
+    pages += [f"note: {run.labels.out}: {note}" for run in runs for note in run.calibration_notes]
     unknown = unknown_text(runs[0].truth, reports[0].scored)
     if unknown:
         pages.append(f"note: {unknown}: they are void and not scored")

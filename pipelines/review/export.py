@@ -150,7 +150,7 @@ def export(
     notes += [f"{counted(empty, 'quarantined frame')} written without objects"] if empty else []
     dropped = ", ".join(f"{number} {name}" for name, number in renaming.left_out.items())
     notes += [f"clusters left out by --class: {dropped}"] if dropped else []
-    notes += [*frames.notes(), *unfinished_notes(run.labels.unfinished())]
+    notes += [*run.calibration_notes, *frames.notes(), *unfinished_notes(run.labels.unfinished())]
     return Written(len(chosen), frames.name, tuple(notes))
 
 

@@ -143,6 +143,7 @@ def write_report(
         masks = image_quality(run, good)
         if report is not None:
             notes = _notes(run, report)
+        notes += run.calibration_notes
         notes += [f"a frame is not shown: {error.message}" for error in left_out]
         content = _page(run, report, masks, figures, len(good), notes)
         (folder / "index.html").write_bytes(page_bytes(content))

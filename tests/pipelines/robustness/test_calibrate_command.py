@@ -13,6 +13,7 @@ from helpers.nuscenes_root import token
 from helpers.segmenters import Scissors
 from helpers.training import make_world
 
+from pipelines.documents import ClustersDocument, MasksDocument
 from pipelines.opened import open_run
 from pipelines.review.inspect import frame_summary
 from pointsam.calibration import estimate
@@ -304,6 +305,67 @@ def test_the_next_command_opens_the_same_tables(drive, out, tmp_path):
     where = ("--dataset", "nuscenes", "--version", NuScenes(drive[0]).version)
     done = label("calibrate", drive[0], "--masks-from", out, "--out", tmp_path / "file.json", *where)
     assert " ".join(where) in done.output.partition("next: ")[2]
+
+
+@pytest.fixture
+def corrected_masks(drive, tmp_path, scissors):
+    """The summary of masks that were made through an error and its correction, their folder and the file."""
+    file = correction_file(drive[0], tmp_path / "file.json")
+    known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
+    done = label("masks", drive[0], "--out", tmp_path / "masks", *known, *WRONG, "--calibration", file)
+    assert done.exit_code == 0, done.output
+    return done, tmp_path / "masks", file
+
+
+def test_clusters_of_the_next_command_have_the_calibration_of_their_masks(corrected_masks):
+    done, masks, _ = corrected_masks
+    (command,) = (line.partition("pointsam-label ")[2] for line in done.output.splitlines() if line.startswith("next:"))
+    made = label(*shlex.split(command))
+    assert made.exit_code == 0, made.output
+    assert "corrected calibration" not in made.output
+    masks_document, clusters_document = (Labels(masks).document(kind) for kind in (MasksDocument, ClustersDocument))
+    assert clusters_document.calibration == masks_document.calibration is not None
+    assert clusters_document.noise == masks_document.noise is not None
+
+
+def test_clusters_that_lack_the_correction_of_their_masks_say_so(drive, corrected_masks, tmp_path):
+    made = clusters(drive, corrected_masks[1], tmp_path / "plain")
+    assert made.exit_code == 0, made.output
+    assert "warning: the masks were made with a corrected calibration, and these clusters with that of" in made.output
+
+
+def test_a_sweep_does_not_take_the_calibration_of_corrected_masks_for_the_true_one(drive, tmp_path, scissors):
+    known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
+    file = altered(drive[0], tmp_path / "file.json", lambda _: None)
+    assert label("masks", drive[0], "--out", tmp_path / "masks", *known, "--calibration", file).exit_code == 0
+    done = label("noise", drive[0], "--out", tmp_path / "sweep", "--masks-from", tmp_path / "masks")
+    refused(done, "SCH003", tmp_path / "masks", "corrected calibration")
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_readers_of_corrected_labels_say_so(drive, out, tmp_path):
+    file = correction_file(drive[0], tmp_path / "file.json")
+    assert clusters(drive, out, tmp_path / "mended", *WRONG, "--calibration", file).exit_code == 0
+    error = "calibration error: rotation_deg=3.0, translation_m=0.2, axis=y"
+    ways = (
+        ("eval", tmp_path / "mended", drive[0]),
+        ("report", tmp_path / "mended", drive[0], "--masks-from", out, "--dest", tmp_path / "page"),
+        ("export", tmp_path / "mended", drive[0], "--to", "ply", "--dest", tmp_path / "ply"),
+    )
+    for words in ways:
+        done = label(*words)
+        assert done.exit_code == 0, done.output
+        assert f"the labels were made with a {error}" in done.output
+        assert "the labels were made with a corrected calibration" in done.output
+    assert error in (tmp_path / "page" / "index.html").read_text()
+    assert "calibration" not in label("eval", out, drive[0]).output.replace("calibration error", "")
+
+
+def test_a_file_that_corrects_nothing_is_no_correction(drive, out, tmp_path):
+    file = tmp_path / "calibration.json"
+    assert label("calibrate", drive[0], "--masks-from", out, "--dest", file).exit_code == 0
+    assert clusters(drive, out, tmp_path / "same", "--calibration", file).exit_code == 0
+    assert "corrected calibration" not in label("eval", tmp_path / "same", drive[0]).output
 
 
 def test_a_sweep_takes_no_file(drive, out, tmp_path):
