@@ -53,6 +53,13 @@ def no_model(monkeypatch):
     monkeypatch.setattr("pipelines.labelling.worker.load_segmenter", refuse)
 
 
+def test_a_mapping_without_labels_of_coco_is_refused_before_anything_is_written(tmp_path, kitti, no_model):
+    write(tmp_path / "own.json", {"taxonomy": "kitti", "labels": {"Lieferwagen": "truck"}})
+    done = label("masks", kitti, "--out", tmp_path / "out", "--mapping", tmp_path / "own.json")
+    refused(done, "SCH001", "Lieferwagen")
+    assert not (tmp_path / "out").exists()
+
+
 def test_files_that_two_sequences_would_share_are_refused_before_models_are_loaded(tmp_path, run, no_model):
     make_semantic(tmp_path / "root", "00", 1)
     make_semantic(tmp_path / "root", "01", 2)
