@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipelines.data import DataSpec
+from pipelines.labelling.closing import by_code
 from pipelines.labelling.request import evenly
 from pipelines.opened import open_masks
 from pipelines.stored_masks import StoredMasks
@@ -54,7 +55,7 @@ def calibrate(
     Raises:
         StoreError: OUT003 if the file exists and `overwrite` is False.
         SchemaError: SCH004 if the masks are of another data set.
-        DatasetError: DAT009 if no frame can be read.
+        DatasetError: DAT009 if no frame can be used.
     """
     require_free(dest, overwrite)
     masks, dataset = open_masks(masks_from, data)
@@ -70,7 +71,8 @@ def calibrate(
             shown |= bool(seen)
             found[rig] = rig_result(*zip(*seen, strict=True)) if seen else unseen_rig(dataset.frame(ids[0]))
     if not shown:
-        raise DatasetError("DAT009", f"no frame of {masks_from} can be read: {failed}", "correct them, or use others")
+        listed = "\n".join(by_code(failed, "correct these first"))
+        raise DatasetError("DAT009", f"no frame of {masks_from} can be used:\n{listed}", "correct them, or use others")
     document = CalibrationFile(
         VERSION, masks.document.dataset, masks.key, masks.perturbation_with(data.noise), found, failed
     )
@@ -129,12 +131,13 @@ def _text(found: Mapping[str, RigResult], failed: Mapping[str, str]) -> str:
             for name, one in result.cameras.items()
         ]
         title = f"rig {rig}: {result.frames} frames at {result.speed_mps:.1f} m/s"
-        time = result.time_status
+        time: str = result.time_status
         if time != "unknown":
             time += f", {result.time_ms:+.1f} ms, uncertainty {result.time_doubt_ms:.1f} ms"
         pages.append(f"{title}\n{text_table(header, rows)}\ntime of the images: {time}")
     if failed:
-        pages.append(f"left out: {counted(len(failed), 'frame')}: " + "; ".join(f"{k}: {v}" for k, v in failed.items()))
+        listed = by_code(failed, "the file lists all")
+        pages.append("\n".join([f"left out: {counted(len(failed), 'frame')}:", *listed]))
     return "\n\n".join(pages)
 
 

@@ -138,8 +138,19 @@ def test_a_frame_that_cannot_be_read_is_left_out_and_named(drive, out, tmp_path)
     world.frame(bad).sweep.source.path.write_bytes(b"torn")
     done = label("calibrate", world.root, "--masks-from", out, "--out", tmp_path / "file.json")
     assert done.exit_code == 0, done.output
-    assert "left out: 1 frame: " in done.output
+    assert f"left out: 1 frame:\n  DAT013: 1 of them\n  frame {bad}: [DAT013]" in done.output
     assert list(json.loads((tmp_path / "file.json").read_text())["failed"]) == [bad]
+
+
+def test_many_frames_that_cannot_be_read_are_counted_by_code(drive, out, tmp_path):
+    shutil.copytree(drive[0], tmp_path / "root")
+    world = NuScenes(tmp_path / "root")
+    for frame_id in world.frame_ids():
+        world.frame(frame_id).sweep.source.path.write_bytes(b"torn")
+    done = label("calibrate", world.root, "--masks-from", out, "--out", tmp_path / "file.json")
+    refused(done, "DAT009", out, "DAT013: 4 of them", "and 1 more with DAT013")
+    assert done.output.count("[DAT013]") == 3
+    assert not (tmp_path / "file.json").exists()
 
 
 def test_an_unfinished_run_is_used_as_far_as_it_is_finished(drive, tmp_path, scissors):
