@@ -9,6 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipelines.data import DataSpec
 from pipelines.labelling.closing import by_code
 from pipelines.labelling.request import evenly
@@ -29,10 +32,15 @@ from pointsam.calibration.silhouettes import CameraObservations, observe
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
+from pointsam.geometry.motion import has_motion
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.types import Frame
 
 _T = TypeVar("_T")
+
+MOVED_M = 1.0
+"""Of frames of a scene between which the vehicle moved by less, the first is used: the others show the same points of
+the same objects, so that two halves of them agree whatever the calibration is."""
 
 
 def calibrate(
@@ -46,7 +54,7 @@ def calibrate(
         config: how the masks are painted.
         dest: the JSON file.
         most_frames: largest number of frames of a rig, spread evenly over its recordings; frames that labelling would
-            quarantine are left out.
+            quarantine, and those before which the vehicle stood, are left out.
         overwrite: replace an existing file.
 
     Returns:
@@ -59,7 +67,7 @@ def calibrate(
     """
     require_free(dest, overwrite)
     masks, dataset = open_masks(masks_from, data)
-    rigs, failed = _rigs(dataset, masks.labels.frame_ids("masks"))
+    rigs, failed, still = _rigs(dataset, masks.labels.frame_ids("masks"))
     chosen = {rig: evenly(ids, most_frames) for rig, ids in rigs.items()}
     found, shown = dict[str, RigResult](), False
     with progress(total=sum(map(len, chosen.values())), desc="calibrate", unit="frame") as bar:
@@ -80,7 +88,7 @@ def calibrate(
     changes = any(
         "mended" in (rig.time_status, *(one.status for one in rig.cameras.values())) for rig in found.values()
     )
-    text = _text(found, failed)
+    text = _text(found, failed, still)
     return (text if changes else f"{text}\n\n{_no_change(found)}"), changes
 
 
@@ -94,13 +102,24 @@ def _seen(
     return frame, observe(frame, read_frame_points(frame), painted)
 
 
-def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
+def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str], int]:
+    """Frames of each rig, reasons of those that cannot be read, and the number of those before which the vehicle stood.
+
+    Where the motion of the vehicle is unknown, all frames are used.
+    """
     rigs: dict[str, list[str]] = {}
-    failed = dict[str, str]()
+    failed, still = dict[str, str](), 0
+    at: dict[tuple[str, str], NDArray[np.float64]] = {}
     for frame_id in frame_ids:
         for frame in _tried(partial(read_frame, dataset, frame_id), frame_id, failed):
-            rigs.setdefault(rig_of(frame), []).append(frame_id)
-    return rigs, failed
+            rig, place = rig_of(frame), frame.sweep.world_SE3_ego.translation_m
+            last = at.get((rig, frame.scene))
+            if last is not None and has_motion(frame) and np.linalg.norm(place - last) < MOVED_M:
+                still += 1
+                continue
+            at[rig, frame.scene] = place
+            rigs.setdefault(rig, []).append(frame_id)
+    return rigs, failed, still
 
 
 def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> list[_T]:
@@ -111,7 +130,7 @@ def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> lis
     return done.row
 
 
-def _text(found: Mapping[str, RigResult], failed: Mapping[str, str]) -> str:
+def _text(found: Mapping[str, RigResult], failed: Mapping[str, str], still: int) -> str:
     pages = []
     angles = ("correction deg", "half-solution difference / 2 deg", "uncertainty deg")
     header = ("camera", "status", "objects", *angles, "rotation x y z deg", "translation x y z m", "masks narrower px")
@@ -135,6 +154,9 @@ def _text(found: Mapping[str, RigResult], failed: Mapping[str, str]) -> str:
         if time != "unknown":
             time += f", {result.time_ms:+.1f} ms, uncertainty {result.time_doubt_ms:.1f} ms"
         pages.append(f"{title}\n{text_table(header, rows)}\ntime of the images: {time}")
+    if still:
+        moved = f"the vehicle had moved by less than {MOVED_M:g} m since the last used one"
+        pages.append(f"left out: {counted(still, 'frame')} of a standing vehicle ({moved})")
     if failed:
         listed = by_code(failed, "the file lists all")
         pages.append("\n".join([f"left out: {counted(len(failed), 'frame')}:", *listed]))

@@ -153,6 +153,27 @@ def test_many_frames_that_cannot_be_read_are_counted_by_code(drive, out, tmp_pat
     assert not (tmp_path / "file.json").exists()
 
 
+def standing(tables):
+    """The vehicle stands in the first scene."""
+    scene = next(row["token"] for row in tables["scene"] if row["name"] == "scene-0061")
+    samples = {row["token"] for row in tables["sample"] if row["scene_token"] == scene}
+    poses = {row["ego_pose_token"] for row in tables["sample_data"] if row["sample_token"] in samples}
+    for row in tables["ego_pose"]:
+        if row["token"] in poses:
+            row["translation"] = [400.0, 1100.0, 0.0]
+
+
+def test_frames_of_a_standing_vehicle_are_used_once(tmp_path, scissors):
+    world = make_world(tmp_path / "root", samples=3, edit=standing)
+    write_masks(world, tmp_path / "masks")
+    known = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks", "--workers", 1)
+    assert label("masks", world.root, "--out", tmp_path / "out", *known).exit_code == 0
+    done = label("calibrate", world.root, "--masks-from", tmp_path / "out", "--dest", tmp_path / "file.json")
+    assert done.exit_code == 0, done.output
+    assert "left out: 2 frames of a standing vehicle" in done.output
+    assert [rig["frames"] for rig in json.loads((tmp_path / "file.json").read_text())["rigs"].values()] == [4]
+
+
 def test_an_unfinished_run_is_used_as_far_as_it_is_finished(drive, tmp_path, scissors):
     known = ("--semantics", "precomputed", "--masks-dir", drive[1], "--workers", 1)
     assert label("masks", drive[0], "--out", tmp_path / "half", *known, "--shard", "0/2").exit_code == 0
