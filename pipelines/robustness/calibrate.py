@@ -26,7 +26,7 @@ from pointsam.base.runtime import Stopwatch
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
 from pointsam.calibration.correction import rig_of
-from pointsam.calibration.estimate import MIN_OBJECTS, rig_result, unseen_rig
+from pointsam.calibration.estimate import MIN_OBJECTS, TESTED_DEG, rig_result, unseen_rig
 from pointsam.calibration.file import VERSION, CalibrationFile, RigResult
 from pointsam.calibration.silhouettes import CameraObservations, observe
 from pointsam.datasets import read_frame
@@ -154,6 +154,7 @@ def _text(found: Mapping[str, RigResult], failed: Mapping[str, str], still: int)
         if time != "unknown":
             time += f", {result.time_ms:+.1f} ms, uncertainty {result.time_doubt_ms:.1f} ms"
         pages.append(f"{title}\n{text_table(header, rows)}\ntime of the images: {time}")
+    pages += _large(found)
     if still:
         moved = f"the vehicle had moved by less than {MOVED_M:g} m since the last used one"
         pages.append(f"left out: {counted(still, 'frame')} of a standing vehicle ({moved})")
@@ -161,6 +162,23 @@ def _text(found: Mapping[str, RigResult], failed: Mapping[str, str], still: int)
         listed = by_code(failed, "the file lists all")
         pages.append("\n".join([f"left out: {counted(len(failed), 'frame')}:", *listed]))
     return "\n\n".join(pages)
+
+
+def _large(found: Mapping[str, RigResult]) -> list[str]:
+    """A warning on corrections that are larger than the errors on which uncertainties were tested."""
+    cameras = [
+        f"{name} of rig {rig} ({one.shift_deg:.1f} degrees)"
+        for rig, result in found.items()
+        for name, one in result.cameras.items()
+        if one.status == "mended" and one.shift_deg > TESTED_DEG
+    ]
+    if not cameras:
+        return []
+    return [
+        f"warning: large corrections of {', '.join(cameras)}: beyond about {TESTED_DEG:g} degree they may be wrong, "
+        "and the uncertainty too small. Look at pictures of corrected clusters: pointsam-label inspect OUT FRAME --png "
+        "FILE"
+    ]
 
 
 def _no_change(found: Mapping[str, RigResult]) -> str:

@@ -35,6 +35,9 @@ AT_M = 20.0
 """Distance of the points whose displacement is the uncertainty of a camera, metres."""
 MOST_APART_DEG = 0.15
 """Largest half difference between halves that agree, unless the shift is at least four times as large."""
+TESTED_DEG = 1.0
+"""The known errors on which uncertainties were tested move the objects by about as much at most. Of larger errors, the
+estimate may be that of other objects and its uncertainty far too small (docs/robustness.md)."""
 FLOOR_MS, MIN_SPEED_MPS = 5.0, 1.0
 """As FLOOR_DEG, for the time offset; and the lowest median speed at which a time offset is estimated."""
 MIN_OBJECTS = 12

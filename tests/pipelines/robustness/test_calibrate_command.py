@@ -117,6 +117,21 @@ def test_the_next_command_looks_through_the_same_error(drive, out, tmp_path):
     assert Labels(tmp_path / "next").metadata("clusters").calibration_perturbation != "none"
 
 
+def test_a_correction_beyond_the_tested_errors_is_doubted(drive, out, tmp_path, monkeypatch):
+    results = estimate.camera_results
+
+    def found(estimates):
+        shifts = dict.fromkeys(estimates, 0.4) | {"CAM_BACK": 2.13}
+        changes = {"status": "mended", "rotation_deg": (0.1, 0.0, 0.0)}
+        return {name: replace(one, **changes, shift_deg=shifts[name]) for name, one in results(estimates).items()}
+
+    monkeypatch.setattr(estimate, "camera_results", found)
+    done = label("calibrate", drive[0], "--masks-from", out, "--dest", tmp_path / "file.json")
+    assert done.exit_code == 0, done.output
+    assert "warning: large corrections of CAM_BACK of rig" in done.output
+    assert "(2.1 degrees): beyond about 1 degree" in done.output
+
+
 def test_a_file_that_is_there_is_kept(drive, out, tmp_path):
     file = tmp_path / "precious"
     file.write_text("precious")
