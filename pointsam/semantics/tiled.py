@@ -51,12 +51,12 @@ class TiledConfig:
 
     def __post_init__(self) -> None:
         for name, fits, domain in (
-            ("score_threshold", 0 <= self.score_threshold < 1, "[0, 1)"),
-            ("nms_iou", 0 < self.nms_iou <= 1, "(0, 1]"),
-            ("tile_px", self.tile_px == 0 or self.tile_px >= 64, "0 or at least 64"),
-            ("tile_overlap", 0 <= self.tile_overlap < 0.9, "[0, 0.9)"),
+            ("score_threshold", 0 <= self.score_threshold < 1, "a value in [0, 1)"),
+            ("nms_iou", 0 < self.nms_iou <= 1, "a value in (0, 1]"),
+            ("tile_px", self.tile_px == 0 or self.tile_px >= 64, "0, or at least 64"),
+            ("tile_overlap", 0 <= self.tile_overlap < 0.9, "a value in [0, 0.9)"),
         ):
-            require(fits, f"{self.section}.{name}", getattr(self, name), f"a value in {domain}")
+            require(fits, f"{self.section}.{name}", getattr(self, name), domain)
 
 
 class TiledNetwork(ABC):

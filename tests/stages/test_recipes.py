@@ -130,6 +130,13 @@ def test_options_of_a_source_that_is_not_in_use_are_refused():
         with_overrides(RECIPES["default"](), ["masks.ssd.tile_px=0"])
     with pytest.raises(SchemaError, match=r"SCH005.*oracle"):
         with_overrides(RECIPES["paper"](), ["masks.oracle.masks=true"])
+    with pytest.raises(SchemaError, match=r"SCH005.*masks\.nanodet\.tile_px=0.*bundled(.|\n)*--semantics nanodet"):
+        with_overrides(RECIPES["default"](), ["masks.nanodet.tile_px=0"])
+
+
+def test_an_unknown_field_is_named_with_the_nearest_one():
+    with pytest.raises(SchemaError, match=r"names no field, did you mean 'masks\.bundled\.ssd\.tile_px'\?"):
+        with_overrides(RECIPES["default"](), ["masks.bundled.ssd.tile=400"])
 
 
 def test_an_option_that_its_back_end_refuses_is_named():
