@@ -139,6 +139,12 @@ def test_a_file_that_is_there_is_kept(drive, out, tmp_path):
     assert file.read_text() == "precious"
 
 
+def test_a_folder_is_no_place_for_the_file(drive, out, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.robustness.calibrate.open_masks", lambda *_: pytest.fail("the masks were opened"))
+    done = label("calibrate", drive[0], "--masks-from", out, "--dest", tmp_path, "--overwrite")
+    refused(done, "OUT003", f"{tmp_path} is a folder")
+
+
 def test_masks_of_other_data_are_refused(out, tmp_path):
     other = make_world(tmp_path / "other", scenes=("scene-0916",))
     done = label("calibrate", other.root, "--masks-from", out, "--out", tmp_path / "file.json")
