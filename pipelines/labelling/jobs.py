@@ -90,6 +90,7 @@ def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = N
     data, config, execution = request.data, request.config.masks, request.execution
     if execution.device != "cpu" and execution.engine == "local":  # Ray's driver may lack the GPU of its workers
         require_device(execution.device)  # before the data set is opened, which can take a minute
+    semantics_dir = request.semantics_dir
     plain = data.plain()
     frames = request.selection.of(plain)
     require_no_errors(plain, [frame_id for _, frame_id in frames], request.accepted)
@@ -97,7 +98,7 @@ def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = N
     mapping = _mapping(request.mapping, config.semantics, dataset.taxonomy)
     weights = {
         "segmenter": segmenter_plugin(config.backend).weights_sha256(request.weights),
-        "semantics": semantics_sha256(config.semantics, request.semantics_dir, config.semantics_options()),
+        "semantics": semantics_sha256(config.semantics, semantics_dir, config.semantics_options()),
     }
     document = MasksDocument(
         tool_version=__version__,
@@ -113,14 +114,12 @@ def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = N
         **data.calibration(),
     )
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
-    context = SemanticsContext(
-        mapping, request.semantics_dir, data_root=str(dataset.root), needs_masks=config.needs_masks
-    )
+    context = SemanticsContext(mapping, semantics_dir, data_root=str(dataset.root), needs_masks=config.needs_masks)
     names = image_names(dataset, frames if run_frames is None else run_frames)
     notices = survey_semantics(config.semantics, context, names, config.semantics_options())
     run, metadata = begin(request.out, frames, document, weights, data.noise.text(), data.root)
-    models = (request.semantics_dir, request.weights, execution.worker_device, execution.threads)
-    results = result_files(config.semantics, request.semantics_dir, str(dataset.root))
+    models = (semantics_dir, request.weights, execution.worker_device, execution.threads)
+    results = result_files(config.semantics, semantics_dir, str(dataset.root))
     summary = drive(
         run,
         execution,

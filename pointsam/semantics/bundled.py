@@ -122,5 +122,6 @@ PLUGIN = SemanticsPlugin(
     lambda config, context: BundledSemantics(context.mapping, config, context.threads),
     lambda _config, _masks_dir: digest(),
     labels="coco",
+    takes_folder=False,
     survey=lambda _config, context, _images: require_coco_labels(context.mapping),
 )

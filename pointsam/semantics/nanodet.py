@@ -81,5 +81,6 @@ PLUGIN = SemanticsPlugin(
     lambda config, context: NanodetSemantics(context.mapping, config, context.threads),
     lambda _config, _masks_dir: NanodetSemantics.weights_sha256,
     labels="coco",
+    takes_folder=False,
     survey=lambda _config, context, _images: require_coco_labels(context.mapping),
 )

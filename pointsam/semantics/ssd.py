@@ -50,5 +50,6 @@ PLUGIN = SemanticsPlugin(
     lambda config, context: SsdSemantics(context.mapping, config, context.threads),
     lambda _config, _masks_dir: SsdSemantics.weights_sha256,
     labels="coco",
+    takes_folder=False,
     survey=lambda _config, context, _images: require_coco_labels(context.mapping),
 )

@@ -60,6 +60,13 @@ def test_a_mapping_without_labels_of_coco_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("source", ["bundled", "ssd", "nanodet"])
+def test_results_that_no_source_would_read_are_refused(tmp_path, kitti, no_model, source):
+    done = label("masks", kitti, "--out", tmp_path / "out", "--masks-dir", tmp_path, "--semantics", source)
+    refused(done, "SCH005", tmp_path, f"come from {source}", "--semantics precomputed")
+    assert not (tmp_path / "out").exists()
+
+
 def test_files_that_two_sequences_would_share_are_refused_before_models_are_loaded(tmp_path, run, no_model):
     make_semantic(tmp_path / "root", "00", 1)
     make_semantic(tmp_path / "root", "01", 2)
