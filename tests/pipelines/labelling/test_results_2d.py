@@ -67,6 +67,16 @@ def test_results_that_no_source_would_read_are_refused(tmp_path, kitti, no_model
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "field"), [("clusters", "masks.prompts=points"), ("masks", "clusters.grow.enabled=false")]
+)
+def test_a_field_of_a_stage_that_does_not_run_is_refused(tmp_path, kitti, no_model, command, field):
+    done = label(command, kitti, "--out", tmp_path / "out", "--set", field)
+    assert done.exit_code == 2
+    assert f"--set {field}" in done.output
+    assert not (tmp_path / "out").exists()
+
+
 def test_files_that_two_sequences_would_share_are_refused_before_models_are_loaded(tmp_path, run, no_model):
     make_semantic(tmp_path / "root", "00", 1)
     make_semantic(tmp_path / "root", "01", 2)
