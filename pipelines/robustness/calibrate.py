@@ -149,7 +149,8 @@ def _text(found: Mapping[str, RigResult], failed: Mapping[str, str], still: int)
             )
             for name, one in result.cameras.items()
         ]
-        title = f"rig {rig}: {result.frames} frames at {result.speed_mps:.1f} m/s"
+        speed = "an unknown speed" if result.speed_mps is None else f"{result.speed_mps:.1f} m/s"
+        title = f"rig {rig}: {counted(result.frames, 'frame')} at {speed}"
         time: str = result.time_status
         if time != "unknown":
             time += f", {result.time_ms:+.1f} ms, uncertainty {result.time_doubt_ms:.1f} ms"

@@ -21,6 +21,7 @@ from pointsam.calibration.correction import CorrectionVector, as_SE3
 from pointsam.calibration.file import CameraResult, RigResult, Status
 from pointsam.calibration.silhouettes import CameraObservations
 from pointsam.calibration.solve import Solution, solve, supporting_points
+from pointsam.geometry.motion import has_motion
 from pointsam.types import CameraView, Frame
 
 _Floats = NDArray[np.float64]
@@ -54,9 +55,12 @@ def rig_result(frames: Sequence[Frame], observations: Sequence[Sequence[CameraOb
         observations: the observations of each frame, at least one each.
     """
     views = {view.name: view for view in frames[0].cameras}
-    speed = float(np.median([np.linalg.norm(of[0].rate[:3, 3]) for of in observations]))
+    speeds = [
+        np.linalg.norm(of[0].rate[:3, 3]) for frame, of in zip(frames, observations, strict=True) if has_motion(frame)
+    ]
+    speed = float(np.median(speeds)) if speeds else None
     parts = [[one for of in some for one in of] for some in (observations, observations[::2], observations[1::2])]
-    with_time = speed > MIN_SPEED_MPS
+    with_time = speed is not None and speed > MIN_SPEED_MPS
     whole, *halves = _solved(parts, views, with_time)
     time_s, first_s, second_s = (one.correction.time_s for one in (whole, *halves))
     apart_ms = abs(first_s - second_s) * 500
@@ -76,7 +80,7 @@ def unseen_rig(frame: Frame) -> RigResult:
     Args:
         frame: a frame of the rig.
     """
-    return RigResult(0, 0.0, "unknown", 0.0, None, camera_results({view.name: _unsolved(0) for view in frame.cameras}))
+    return RigResult(0, None, "unknown", 0.0, None, camera_results({view.name: _unsolved(0) for view in frame.cameras}))
 
 
 def time_status_of(time_ms: float, apart_ms: float) -> Status:

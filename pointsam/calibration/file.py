@@ -55,15 +55,17 @@ class RigResult:
 
     Args:
         frames: number of frames used.
-        speed_mps: median speed of the vehicle over these frames.
-        time_status: as the status of a camera; "unknown" if the vehicle hardly moves or no camera shows enough objects.
+        speed_mps: median speed of the vehicle over these frames; None if poses do not state its motion. Files of 0.1.0
+            state 0 then.
+        time_status: as the status of a camera; "unknown" if the vehicle hardly moves, its motion is not known, or no
+            camera shows enough objects.
         time_ms: time by which images were exposed later than their time stamps; 0 unless the status is "mended".
         time_doubt_ms: standard deviation; None without a solution.
         cameras: results by camera name.
     """
 
     frames: int
-    speed_mps: float
+    speed_mps: float | None
     time_status: Status
     time_ms: float
     time_doubt_ms: float | None

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.commands import label, refused
+from helpers.kitti_root import make_kitti
 from helpers.masks import write_masks
 from helpers.nuscenes_root import token
 from helpers.segmenters import Scissors
@@ -193,6 +194,19 @@ def test_frames_of_a_standing_vehicle_are_used_once(tmp_path, scissors):
     assert done.exit_code == 0, done.output
     assert "left out: 2 frames of a standing vehicle" in done.output
     assert [rig["frames"] for rig in json.loads((tmp_path / "file.json").read_text())["rigs"].values()] == [4]
+
+
+def test_a_speed_that_is_not_known_is_not_0(tmp_path, scissors):
+    root = make_kitti(tmp_path / "root").root
+    for frame_id in ("000000", "000001", "000002"):
+        path = tmp_path / "masks" / "image_2" / f"{frame_id}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("[]")
+    known = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks", "--workers", 1)
+    assert label("masks", root, "--out", tmp_path / "out", *known).exit_code == 0
+    done = label("calibrate", root, "--masks-from", tmp_path / "out", "--dest", tmp_path / "file.json")
+    assert done.exit_code == 0, done.output
+    assert "at an unknown speed" in done.output
 
 
 def test_an_unfinished_run_is_used_as_far_as_it_is_finished(drive, tmp_path, scissors):
