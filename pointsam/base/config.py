@@ -21,7 +21,7 @@ def assign(document: dict[str, T], assignments: Sequence[str], option: str = "--
         option: the command-line option that they come from, for messages.
 
     Raises:
-        SchemaError: SCH005 on an unknown field.
+        SchemaError: SCH005 on an unknown field, or on true or false for a number.
     """
     for assignment in assignments:
         path, separator, text = assignment.partition("=")
@@ -36,7 +36,10 @@ def assign(document: dict[str, T], assignments: Sequence[str], option: str = "--
                 f"{option} {assignment!r} names no field{did_you_mean(path.strip(), known)}",
                 f"write NAME=VALUE with one of: {', '.join(known)}",
             )
-        node[leaf] = _value(text.strip())
+        value, held = _value(text.strip()), node[leaf]
+        if isinstance(value, bool) and isinstance(held, int | float) and not isinstance(held, bool):
+            raise SchemaError("SCH005", f"{option} {assignment}: {text.strip()} is no number", "give a number")
+        node[leaf] = value
 
 
 def require_finite(document: Mapping[str, object], assignments: Sequence[str]) -> None:
