@@ -12,6 +12,7 @@ import numpy as np
 from pointsam.base.document import OPTIONAL, read_document
 from pointsam.base.errors import SchemaError
 from pointsam.calibration.correction import RigCorrection
+from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.store.document import DatasetId
 
 VERSION = 2
@@ -140,10 +141,24 @@ def _contradictions(document: CalibrationFile) -> Iterator[str]:
                     yield f"rigs.{rig}.cameras.{name}.{part}"
 
 
-def read_correction(path: Path) -> dict[str, RigCorrection]:
+def read_correction(path: Path, noise: Noise = CLEAN) -> dict[str, RigCorrection]:
     """Corrections by rig, from a file that `calibrate` wrote.
 
+    Args:
+        path: the file.
+        noise: error of the calibration that is corrected.
+
     Raises:
-        SchemaError: as `read_calibration_file`.
+        SchemaError: as `read_calibration_file`; SCH004 if the file corrects a calibration with another error. An error
+            of times or poses does not show in the rig.
     """
-    return {rig: result.correction() for rig, result in read_calibration_file(path).rigs.items()}
+    document = read_calibration_file(path)
+    of_masks, _, further = document.calibration_perturbation.partition("; ")
+    error = (further or "none") if of_masks.startswith("masks: ") else of_masks
+    if error != noise.text():
+        raise SchemaError(
+            "SCH004",
+            f"{path} corrects a calibration with the error {error}, and that of this call is {noise.text()}",
+            "give the --noise that calibrate had, or calibrate again",
+        )
+    return {rig: result.correction() for rig, result in document.rigs.items()}

@@ -55,7 +55,8 @@ def correction_file(root, path, **changes):
         still = {"frames": 4, "speed_mps": 0.0, "time_status": "unknown", "time_ms": 0.0, "time_doubt_ms": 0.0}
         rigs[rig_of(wrong)] = {**still, "cameras": cameras}
     data = {"name": dataset.name, "version": None, "fingerprint": dataset.fingerprint()}
-    made = {"dataset": data, "masks_key": "ab", "calibration_perturbation": "none", "failed": {}}
+    error = "rotation_deg=3.0, translation_m=0.2, axis=y"
+    made = {"dataset": data, "masks_key": "ab", "calibration_perturbation": error, "failed": {}}
     path.write_text(json.dumps({"version": VERSION, **made, "rigs": rigs, **changes}))
     return path
 
@@ -277,7 +278,7 @@ def altered(root, path, change):
     document = json.loads(correction_file(root, path).read_text())
     (result,) = document["rigs"].values()
     change(result)
-    path.write_text(json.dumps({**document, "rigs": {rig_of(frame): result}}))
+    path.write_text(json.dumps({**document, "rigs": {rig_of(frame): result}, "calibration_perturbation": "none"}))
     return path
 
 
@@ -315,7 +316,7 @@ def test_another_version_and_another_rig_are_refused(drive, out, tmp_path):
     later = correction_file(drive[0], tmp_path / "later.json", version=VERSION + 1)
     refused(clusters(drive, out, tmp_path / "a", "--calibration", later), "SCH003", later)
     # of the wrong calibration, which these frames do not have
-    other = correction_file(drive[0], tmp_path / "other.json")
+    other = correction_file(drive[0], tmp_path / "other.json", calibration_perturbation="none")
     refused(clusters(drive, out, tmp_path / "b", "--calibration", other), "SCH004", "is of rig")
     assert not (tmp_path / "b").exists()
 
@@ -408,6 +409,17 @@ def test_a_sweep_does_not_take_the_calibration_of_corrected_masks_for_the_true_o
     done = label("noise", drive[0], "--out", tmp_path / "sweep", "--masks-from", tmp_path / "masks")
     refused(done, "SCH003", tmp_path / "masks", "corrected calibration")
     assert not (tmp_path / "sweep").exists()
+
+
+@pytest.mark.parametrize("error", ["time_ms=40.0", "masks: rotation_deg=1.0; time_ms=40.0"])
+def test_a_file_of_another_error_is_refused(drive, out, tmp_path, error):
+    """An error of the times changes no mounting, so the rig is the same."""
+    file = altered(drive[0], tmp_path / "file.json", lambda _: None)
+    file.write_text(json.dumps({**json.loads(file.read_text()), "calibration_perturbation": error}))
+    done = clusters(drive, out, tmp_path / "true", "--calibration", file)
+    refused(done, "SCH004", file, "with the error time_ms=40.0, and that of this call is none")
+    same = clusters(drive, out, tmp_path / "late", "--calibration", file, "--noise", "time_ms=40")
+    assert same.exit_code == 0, same.output
 
 
 def test_readers_of_corrected_labels_say_so(drive, out, tmp_path):
