@@ -67,14 +67,6 @@ class OpenedRun:
             )
         return StoredMasks(self._masks_folder)
 
-    @property
-    def calibration_notes(self) -> tuple[str, ...]:
-        """What readers of the labels should know of the calibration that they were made with."""
-        wrong = self.labels.metadata("clusters").calibration_perturbation
-        corrected = corrects(self.labels.document(ClustersDocument).calibration)
-        notes = [] if wrong == "none" else [f"the labels were made with a calibration error: {wrong}"]
-        return (*notes, *(["the labels were made with a corrected calibration"] if corrected else []))
-
     def masks_of(self, found: FrameLabels) -> dict[str, list[tuple[bytes, int]]]:
         """Masks of a frame's clusters: camera -> (RLE, class_id) of each.
 
@@ -245,6 +237,14 @@ def open_labels(folder: Path, dataset: Dataset, allow_noise: bool = False) -> La
     note_other_code(labels, "clusters")
     note_unfinished(labels, "clusters")
     return labels
+
+
+def calibration_notes(labels: Labels) -> tuple[str, ...]:
+    """What readers of labels should know of the calibration that they were made with."""
+    wrong = labels.metadata("clusters").calibration_perturbation
+    corrected = corrects(labels.document(ClustersDocument).calibration)
+    notes = [] if wrong == "none" else [f"the labels were made with a calibration error: {wrong}"]
+    return (*notes, *(["the labels were made with a corrected calibration"] if corrected else []))
 
 
 def note_unfinished(labels: Labels, stage: str) -> None:

@@ -427,6 +427,7 @@ def test_readers_of_corrected_labels_say_so(drive, out, tmp_path):
     assert clusters(drive, out, tmp_path / "mended", *WRONG, "--calibration", file).exit_code == 0
     error = "calibration error: rotation_deg=3.0, translation_m=0.2, axis=y"
     ways = (
+        ("inspect", tmp_path / "mended", "0"),
         ("eval", tmp_path / "mended", drive[0]),
         ("report", tmp_path / "mended", drive[0], "--masks-from", out, "--dest", tmp_path / "page"),
         ("export", tmp_path / "mended", drive[0], "--to", "ply", "--dest", tmp_path / "ply"),
