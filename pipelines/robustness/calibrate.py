@@ -38,6 +38,9 @@ from pointsam.types import Frame
 
 _T = TypeVar("_T")
 
+_SHOWN = 10
+"""Rigs that are printed, those with a correction first; the file has all."""
+
 MOVED_M = 1.0
 """Of frames of a scene between which the vehicle moved by less, the first is used: the others show the same points of
 the same objects, so that two halves of them agree whatever the calibration is."""
@@ -85,9 +88,7 @@ def calibrate(
         VERSION, masks.document.dataset, masks.key, masks.perturbation_with(data.noise), found, failed
     )
     write_document(dest, document, indent=1, sort_keys=False)
-    changes = any(
-        "mended" in (rig.time_status, *(one.status for one in rig.cameras.values())) for rig in found.values()
-    )
+    changes = any(map(_corrected, found.values()))
     text = _text(found, failed, still)
     return (text if changes else f"{text}\n\n{_no_change(found)}"), changes
 
@@ -130,11 +131,16 @@ def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> lis
     return done.row
 
 
+def _corrected(rig: RigResult) -> bool:
+    return "mended" in (rig.time_status, *(one.status for one in rig.cameras.values()))
+
+
 def _text(found: Mapping[str, RigResult], failed: Mapping[str, str], still: int) -> str:
     pages = []
     angles = ("correction deg", "half-solution difference / 2 deg", "uncertainty deg")
     header = ("camera", "status", "objects", *angles, "rotation x y z deg", "translation x y z m", "masks narrower px")
-    for rig, result in found.items():
+    shown = sorted(found.items(), key=lambda item: not _corrected(item[1]))[:_SHOWN]
+    for rig, result in shown:
         rows = [
             (
                 name,
@@ -155,6 +161,8 @@ def _text(found: Mapping[str, RigResult], failed: Mapping[str, str], still: int)
         if time != "unknown":
             time += f", {result.time_ms:+.1f} ms, uncertainty {result.time_doubt_ms:.1f} ms"
         pages.append(f"{title}\n{text_table(header, rows)}\ntime of the images: {time}")
+    if len(found) > len(shown):
+        pages.append(f"and {counted(len(found) - len(shown), 'more rig')}; the file has all")
     pages += _large(found)
     if still:
         moved = f"the vehicle had moved by less than {MOVED_M:g} m since the last used one"
@@ -191,4 +199,7 @@ def _no_change(found: Mapping[str, RigResult]) -> str:
         for one in cameras
     )
     listed = ", ".join(f"{counted(count, 'camera')} with {why}" for why, count in reasons.items())
-    return f"no camera was corrected: {listed}"
+    text = f"no camera was corrected: {listed}"
+    if len(found) > _SHOWN and all(rig.frames <= 1 for rig in found.values()):
+        text += "; mountings or intrinsics differ from frame to frame: calibrate needs frames that share them"
+    return text

@@ -197,6 +197,17 @@ def test_frames_of_a_standing_vehicle_are_used_once(tmp_path, scissors):
     assert [rig["frames"] for rig in json.loads((tmp_path / "file.json").read_text())["rigs"].values()] == [4]
 
 
+def test_of_many_rigs_a_few_are_printed(drive, out, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.robustness.calibrate._SHOWN", 1)
+    each = ("--noise", "rotation_deg=1", "--noise", "scope=frame")
+    done = label("calibrate", drive[0], "--masks-from", out, "--dest", tmp_path / "file.json", *each)
+    assert done.exit_code == 0, done.output
+    assert done.output.count("time of the images") == 1
+    assert "and 3 more rigs; the file has all" in done.output
+    assert "differ from frame to frame" in done.output
+    assert len(json.loads((tmp_path / "file.json").read_text())["rigs"]) == 4
+
+
 def test_a_speed_that_is_not_known_is_not_0(tmp_path, scissors):
     root = make_kitti(tmp_path / "root").root
     for frame_id in ("000000", "000001", "000002"):
