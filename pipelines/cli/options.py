@@ -248,18 +248,19 @@ def data_of(options: DataOptions) -> DataSpec:
     """The data set that a command's options name, with its change of the calibration.
 
     Raises:
-        SchemaError: SCH005 on an invalid noise or calibration file, SCH003 on a file of another version.
+        SchemaError: SCH005 on an invalid noise or calibration file, SCH003 on a file of another version, SCH004 on one
+            for a calibration with another error.
     """
     from pipelines.data import DataSpec
     from pointsam.calibration.file import read_correction
     from pointsam.calibration.perturb import noise_of
 
-    file = options.get("calibration")
+    file, noise = options.get("calibration"), noise_of(options.get("noise", ()))
     return DataSpec(
         root=options["data"],
         reading=reading_of(options),
-        noise=noise_of(options.get("noise", ())),
-        corrections=None if file is None else read_correction(file),
+        noise=noise,
+        corrections=None if file is None else read_correction(file, noise),
     )
 
 
@@ -306,5 +307,6 @@ def request_of(options: RunOptions) -> Request:
         weights=options.get("weights"),
         accepted=tuple(sorted(set(options.get("accepted", ())))),
         masks_from=options.get("masks_from"),
+        calibration=options.get("calibration"),
         probability=probability,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from shlex import join, quote
@@ -69,25 +69,32 @@ class Closing:
         blocks += [f"warning: {warning}" for warning in self.warnings]
         blocks += [f"note: {note}" for note in self.notes]
         if self.failures:
-            blocks.append("\n".join(self._quarantined()))
+            head = (
+                f"{len(self.failures)} frames quarantined; correct them, then --retry-failed "
+                "(changed tables: a new --out):"
+            )
+            blocks.append("\n".join([head, *by_code(self.failures, "--json lists all")]))
         return "\n\n".join([*blocks, f"next: {self.next_command}"])
 
-    def _quarantined(self) -> list[str]:
-        """The failures by code, the most frequent first, with examples."""
-        by_code: dict[str, list[str]] = {}
-        for frame_id, why in self.failures.items():
-            by_code.setdefault(why.partition("]")[0].lstrip("["), []).append(frame_id)
-        head = (
-            f"{len(self.failures)} frames quarantined; correct them, then --retry-failed (changed tables: a new --out):"
-        )
-        lines = [head]
-        for code, frame_ids in sorted(by_code.items(), key=lambda item: -len(item[1])):
-            lines.append(f"  {code}: {len(frame_ids)} of them")
-            for frame_id in frame_ids[:_SHOWN]:
-                lines.append(f"  frame {visible_line(frame_id)}: {indent(self.failures[frame_id], '  ').lstrip()}")
-            if len(frame_ids) > _SHOWN:
-                lines.append(f"  and {len(frame_ids) - _SHOWN} more with {code}; --json lists all")
-        return lines
+
+def by_code(failures: Mapping[str, str], rest: str) -> list[str]:
+    """Lines that count failures by code, the most frequent first, with examples.
+
+    Args:
+        failures: frame_id -> code, message and hint.
+        rest: where all of them are listed.
+    """
+    frames: dict[str, list[str]] = {}
+    for frame_id, why in failures.items():
+        frames.setdefault(why.partition("]")[0].lstrip("["), []).append(frame_id)
+    lines = []
+    for code, frame_ids in sorted(frames.items(), key=lambda item: -len(item[1])):
+        lines.append(f"  {code}: {len(frame_ids)} of them")
+        for frame_id in frame_ids[:_SHOWN]:
+            lines.append(f"  frame {visible_line(frame_id)}: {indent(failures[frame_id], '  ').lstrip()}")
+        if len(frame_ids) > _SHOWN:
+            lines.append(f"  and {len(frame_ids) - _SHOWN} more with {code}; {rest}")
+    return lines
 
 
 def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
@@ -199,9 +206,11 @@ def _no_cluster(
 
 
 def _options(request: Request) -> str:
-    """Options that the next stage needs for the same data and recipe."""
+    """Options that the next stage needs for the same data, calibration and recipe."""
     recipe = request.config.recipe
     words = [*request.data.reading.words(), *([] if recipe == "default" else ["--recipe", recipe])]
+    words += request.data.noise.words()
+    words += [] if request.calibration is None else ["--calibration", str(request.calibration)]
     return f" {join(words)}" if words else ""
 
 

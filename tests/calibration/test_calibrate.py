@@ -295,6 +295,12 @@ def test_a_standing_vehicle_gives_no_time_offset(drive, observations, hasty):
     assert (result.time_status, result.time_ms) == ("unknown", 0.0)
 
 
+def test_without_poses_the_speed_is_not_known(drive, observations, hasty):
+    still = [[replace(one, rate=np.zeros_like(one.rate)) for one in some] for some in observations]
+    result = rig_result([replace(frame, neighbours={}) for frame, *_ in drive], still)
+    assert (result.speed_mps, result.time_status, result.time_doubt_ms) == (None, "unknown", None)
+
+
 @pytest.mark.parametrize("blind", [slice(None), slice(0, None, 2), slice(1, None, 2)])
 def test_without_objects_in_a_half_of_the_frames_there_is_no_time_offset(drive, observations, hasty, blind):
     seen = list(observations)
