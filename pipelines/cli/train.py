@@ -22,7 +22,7 @@ from pipelines.cli.options import (
     need_torch,
     options_of,
 )
-from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
+from pipelines.cli.output import JSON_OPTION, STDOUT, remark, require_apart, show
 from pipelines.cli.parameters import PATH, RenamedOption
 from pointsam import __version__
 from pointsam.base.remote import data_path
@@ -106,6 +106,7 @@ def budget(
     from pointsam.detect.data.budget import BudgetConfig
     from pointsam.evaluate.labels import require_some_truth
 
+    require_apart(dest=dest, json=json_file)
     config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
     data = data_of(options)
     dataset = in_classes_of(data, None, mapping).open()

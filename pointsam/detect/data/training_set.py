@@ -19,7 +19,7 @@ from pointsam.datasets.base import Dataset
 from pointsam.detect.data import coarse
 from pointsam.detect.data.augment import AugmentConfig, augmented, cropped
 from pointsam.detect.data.budget import Budget
-from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels, require_probability
+from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels, trusted
 from pointsam.detect.data.labelled import quarantined, require_labelled
 from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
 from pointsam.detect.data.placing import rated, require_road, road_of
@@ -274,18 +274,18 @@ class TrainingSet:
         return boxed, coarsely
 
     def _table_classes(self, frame_ids: list[str]) -> Mapping[str, set[int]]:
-        """Classes of the clusters of each frame in the tables; raises an error for frames without labels."""
+        """Classes of the clusters of each frame that are used; raises an error for frames without labels."""
         if self.config.coarse.kind != "tables":
             return {}
         if self.labels is None:
             raise SchemaError("SCH005", "the recipe needs labels, but none were given", "give --labels OUT")
         require_labelled(self.labels, self.dataset, frame_ids)
-        first = next((found for found in map(self.labels.labels, frame_ids) if found.clusters), None)
-        if first is not None:
-            require_probability(first, self.config.coarse)
         classes: dict[str, set[int]] = {}
-        for frame_id, name, _ in self.labels.cluster_sizes():
-            classes.setdefault(frame_id, set()).add(self.dataset.taxonomy.class_id(name))
+        for frame_id in frame_ids:
+            clusters = self.labels.clusters(frame_id)
+            used = trusted(frame_id, clusters, self.config.coarse)
+            names = {cluster.class_name for cluster, keep in zip(clusters, used, strict=True) if keep}
+            classes[frame_id] = {self.dataset.taxonomy.class_id(name) for name in names}
         return classes
 
 

@@ -136,7 +136,8 @@ def with_growth():
     found = tables()
     ids, classes = (values.copy() for values in (found.labels.instance_id, found.labels.class_id))
     ids[4], classes[4] = 0, 4
-    return replace(found, labels=PointLabels(ids, classes), grown=np.arange(6) == 4)
+    clusters = (replace(found.clusters[0], num_points=3, num_points_grown=1), found.clusters[1])
+    return replace(found, labels=PointLabels(ids, classes), grown=np.arange(6) == 4, clusters=clusters)
 
 
 GROWN_XYZ = np.where(np.arange(6)[:, None] == 4, [1.0, 0.5, 0.0], XYZ)
