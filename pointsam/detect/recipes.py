@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from pointsam.detect.assign.anchor import AnchorClass
+from pointsam.detect.assign.anchor_map import AnchorClass
 from pointsam.detect.data.augment import AugmentConfig
 from pointsam.detect.data.coarse import CoarseConfig
 from pointsam.detect.data.paste import PasteConfig

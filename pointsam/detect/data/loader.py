@@ -16,6 +16,7 @@ from pointsam.detect.data.paste import PasteBank
 from pointsam.detect.data.sample import PointsConfig, in_view, read_cloud
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Batch
+from pointsam.detect.labels import BatchLabels
 
 _SUBSTITUTES = 10
 """Number of consecutive frames that are tried until one can be read."""
@@ -72,7 +73,8 @@ class TrainingItems(Dataset[LoadedBatch]):
                 bad.append((self.data.frame_ids[index], str(error)))
                 continue
             points = torch.from_numpy(sample.points)
-            return LoadedBatch(Batch((sample.frame_id,), (points,), (sample.num_key,), (sample.labels(),)), tuple(bad))
+            labels = BatchLabels.join((sample.labels(),))
+            return LoadedBatch(Batch((sample.frame_id,), (points,), (sample.num_key,), labels), tuple(bad))
         return LoadedBatch(None, tuple(bad))
 
 
@@ -178,9 +180,10 @@ def join_samples(items: Sequence[LoadedBatch]) -> LoadedBatch:
     bad = tuple(part for item in items for part in item.bad)
     if len(batches) < len(items):
         return LoadedBatch(None, bad)
-    fields = ("frame_ids", "points", "num_key", "labels")
+    fields = ("frame_ids", "points", "num_key")
     joined = {name: tuple(part for batch in batches for part in getattr(batch, name)) for name in fields}
-    return LoadedBatch(Batch(**joined), bad)
+    labels = [own for batch in batches if batch.labels is not None for own in batch.labels.samples()]
+    return LoadedBatch(Batch(**joined, labels=BatchLabels.join(labels) if labels else None), bad)
 
 
 def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[LoadedBatch]:

@@ -131,14 +131,15 @@ class RoiHead(nn.Module):
         base, predicted = torch.cat(rois)[boxed], residuals[boxed].float()
         apart = masked_smooth_l1(predicted, encode_roi(target_boxes, base), predicted.new_ones(7))
         corners = _corner_distance(decode_roi(predicted, base), target_boxes)
-        num_boxes = divisor(len(target_boxes), x)
-        point_loss = _point_loss(logits, points, labels, x)
+        point_loss, num_points = _point_loss(logits, points, labels)
+        counts = torch.stack([counted.sum(), boxed.sum(), num_points])
+        num_counted, num_boxes, num_points = divisor(counts)
         config = self.config
         return {
-            "roi confidence": (cross_entropy * counted).sum() / divisor(counted.sum(), x) * config.confidence_weight,
-            "roi box": apart / num_boxes * config.box_weight,
+            "roi confidence": (cross_entropy * counted).sum() / num_counted * config.confidence_weight,
+            "roi box": apart.sum() / num_boxes * config.box_weight,
             "roi corner": corners.sum() / num_boxes * config.corner_weight,
-            "roi point": point_loss * config.point_weight,
+            "roi point": point_loss / num_points * config.point_weight,
         }
 
     def predict(self, x: Tensor, points: Sequence[Tensor], proposals: Sequence[Predictions]) -> list[Predictions]:
@@ -229,8 +230,11 @@ def _corners(boxes: Tensor) -> Tensor:
     return torch.cat([torch.cat([flat, end[:, None, None].expand(-1, 4, 1)], dim=2) for end in ends], dim=1)
 
 
-def _point_loss(logits: Tensor, points: Sequence[Tensor], labels: Sequence[SampleLabels], like: Tensor) -> Tensor:
-    """Focal loss of foreground points, in a box or of a cluster; it skips the ring around boxes, and unknown points."""
+def _point_loss(logits: Tensor, points: Sequence[Tensor], labels: Sequence[SampleLabels]) -> tuple[Tensor, Tensor]:
+    """Summed focal loss of foreground points, in a box or of a cluster, and their number.
+
+    It skips the ring around boxes, and unknown points.
+    """
     targets, counted = [], []
     for own, sample_labels in zip(points, labels, strict=True):
         inside = torch.zeros(len(own), dtype=torch.bool, device=own.device)
@@ -244,5 +248,4 @@ def _point_loss(logits: Tensor, points: Sequence[Tensor], labels: Sequence[Sampl
         targets.append(positive)
         counted.append(positive | ~(ring | sample_labels.unknown))
     positive = torch.cat(targets)
-    total = (sigmoid_focal(logits, positive) * torch.cat(counted)).sum()
-    return total / divisor(positive.sum(), like)
+    return (sigmoid_focal(logits, positive) * torch.cat(counted)).sum(), positive.sum()
