@@ -34,7 +34,7 @@ from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import facing, masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
-from pointsam.detect.predictions import Predictions
+from pointsam.detect.predictions import BatchPredictions, Predictions
 from pointsam.taxonomy import ClassSpec
 
 _CODE = 9
@@ -183,6 +183,7 @@ class AnchorHead(nn.Module):
 
     anchors: Tensor
     weights: Tensor
+    class_ids: Tensor
 
     def __init__(
         self, channels: int, map_shape: MapShape, class_ids: Mapping[str, int], config: AnchorHeadConfig
@@ -195,6 +196,7 @@ class AnchorHead(nn.Module):
         self.register_buffer("anchors", anchors, persistent=False)
         weights = torch.tensor([1.0] * 7 + [config.velocity_weight] * 2)
         self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("class_ids", torch.tensor(ids), persistent=False)
         self.kinds = anchors.shape[0] * anchors.shape[1]
         last = nn.Conv2d(config.channels or channels, self.kinds * (1 + _CODE + 2), 1)
         with torch.no_grad():
@@ -243,7 +245,8 @@ class AnchorHead(nn.Module):
         """Predictions of each sample, by descending score."""
         config = self.config
         every = self._decoded(output, config.score_threshold, config.candidates)
-        return [predictions.suppressed(config.most, config.nms_iou, config.nms_across) for predictions in every]
+        apart = None if config.nms_across else every.every.class_id
+        return every.suppressed(config.most, config.nms_iou, apart).best(config.most).split()
 
     def propose(self, output: AnchorOutput) -> list[Predictions]:
         """Proposals of each sample for a second stage, without a score threshold."""
@@ -252,22 +255,20 @@ class AnchorHead(nn.Module):
         if not self.training:
             candidates = config.test_proposal_candidates or candidates
             iou = iou if config.test_proposal_nms_iou is None else config.test_proposal_nms_iou
-        return [predictions.best(config.proposals, iou) for predictions in self._decoded(output, 0.0, candidates)]
+        return self._decoded(output, 0.0, candidates).suppressed(config.proposals, iou).split()
 
-    def _decoded(self, output: AnchorOutput, threshold: float, candidates: int) -> list[Predictions]:
+    def _decoded(self, output: AnchorOutput, threshold: float, candidates: int) -> BatchPredictions:
+        """The boxes of all samples of at least this score."""
         k, r, h, w, _ = self.anchors.shape
-        classes = torch.tensor(self.map.class_ids, device=output.logits.device)
         score, flat = output.logits.float().sigmoid().flatten(1).topk(min(candidates, k * r * h * w), dim=1)
-        out = []
-        for sample in range(len(score)):
-            kept = flat[sample, score[sample] >= threshold]
-            residuals = output.residuals[sample].reshape(-1, _CODE)[kept].float()
-            boxes = decode_boxes(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
-            yaw = self._facing(boxes[:, 6], output.direction[sample].reshape(-1, 2)[kept].float())
-            boxes = torch.cat([boxes[:, :6], yaw[:, None]], dim=1)
-            best = score[sample, : len(kept)]
-            out.append(Predictions(boxes, best, classes[kept // (r * h * w)], residuals[:, 7:]))
-        return out
+        sample, at = (score >= threshold).nonzero(as_tuple=True)
+        kept = flat[sample, at]
+        residuals = output.residuals.reshape(len(score), -1, _CODE)[sample, kept].float()
+        boxes = decode_boxes(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
+        yaw = self._facing(boxes[:, 6], output.direction.reshape(len(score), -1, 2)[sample, kept].float())
+        boxes = torch.cat([boxes[:, :6], yaw[:, None]], dim=1)
+        found = Predictions(boxes, score[sample, at], self.class_ids[kept // (r * h * w)], residuals[:, 7:])
+        return BatchPredictions(found, sample, len(score))
 
     def _facing(self, yaw: Tensor, direction: Tensor) -> Tensor:
         """(N,) yaw or yaw + pi by the predicted direction, in (-pi, pi]."""

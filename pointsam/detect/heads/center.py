@@ -26,7 +26,7 @@ from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import divisor, facing, heat_focal, masked_l1
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
-from pointsam.detect.predictions import Predictions, concatenated
+from pointsam.detect.predictions import BatchPredictions, Predictions
 from pointsam.taxonomy import ClassSpec
 
 Heading = Literal["vector", "axis"]
@@ -201,44 +201,44 @@ class CenterHead(nn.Module):
 
     def predict(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
         """Predictions of each sample, by descending score."""
-        groups, config = self._decoded(output, self.config.score_threshold), self.config
+        config = self.config
+        predictions, group = self._decoded(output, config.score_threshold)
         most = config.most if config.most_of_group is None else config.most_of_group
-        kept = [[predictions.best(most, config.nms_iou) for predictions in parts] for parts in groups]
-        return [concatenated(parts).best(config.most) for parts in kept]
+        return predictions.suppressed(most, config.nms_iou, group).best(config.most).split()
 
     def propose(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
         """Proposals of each sample for a second stage, without a score threshold."""
-        every = [concatenated(parts) for parts in self._decoded(output, 0.0)]
-        return [
-            predictions.best(self.config.candidates).best(self.config.proposals, self.config.proposal_nms_iou)
-            for predictions in every
-        ]
+        config = self.config
+        predictions, _ = self._decoded(output, 0.0)
+        return predictions.best(config.candidates).suppressed(config.proposals, config.proposal_nms_iou).split()
 
-    def _decoded(self, output: list[tuple[Tensor, Tensor]], threshold: float) -> list[tuple[Predictions, ...]]:
-        """Predictions by sample, then group."""
-        groups = [
-            self._group(*parts, classes, threshold)
-            for parts, classes in zip(output, torch.split(self.classes, [len(g) for g in self.map.groups]), strict=True)
-        ]
-        return list(zip(*groups, strict=True))
-
-    def _group(self, heat: Tensor, code: Tensor, classes: Tensor, threshold: float) -> list[Predictions]:
-        locations = heat[0, 0].numel()
-        score, flat = heat.float().sigmoid().flatten(1).topk(min(self.config.candidates, heat[0].numel()), dim=1)
-        predictions = []
-        for sample in range(len(heat)):
-            kept = score[sample] >= threshold
-            channel, location = flat[sample, kept] // locations, flat[sample, kept] % locations
-            row, column = location // heat.shape[3], location % heat.shape[3]
-            values = code[sample, :, row, column].float().T
-            xy = (torch.stack([column, row], dim=1) + values[:, :2]) * values.new_tensor(self.map.location_m)
-            size = values[:, 3:6].clamp(-_LARGEST_LOG, _LARGEST_LOG).exp()
-            yaw = torch.atan2(values[:, _SIN], values[:, _COS])
-            if self.config.heading == "axis":
-                yaw = toward(yaw / 2, values[:, len(CODE) :])
-            boxes = torch.cat([xy + xy.new_tensor(self.map.origin_m), values[:, 2:3], size, yaw[:, None]], dim=1)
-            predictions.append(Predictions(boxes, score[sample, kept], classes[channel], values[:, 8:10]))
-        return predictions
+    def _decoded(self, output: list[tuple[Tensor, Tensor]], threshold: float) -> tuple[BatchPredictions, Tensor]:
+        """The boxes of all samples of at least this score, and (N,) the group of each."""
+        (height, width), parts, first = self.map.shape, [], 0
+        for group, (heat, code) in enumerate(output):
+            candidates = min(self.config.candidates, heat[0].numel())
+            score, flat = heat.float().sigmoid().flatten(1).topk(candidates, dim=1)
+            location = flat % (height * width)
+            values = code.flatten(2).gather(2, location[:, None].expand(-1, code.shape[1], -1)).float()
+            channel = flat // (height * width) + first
+            parts.append((score, channel, location, values, torch.full_like(flat, group)))
+            first += heat.shape[1]
+        score, channel, location, values, group_of = (
+            torch.cat(columns, dim=-1) for columns in zip(*parts, strict=True)
+        )
+        sample, at = (score >= threshold).nonzero(as_tuple=True)
+        location, values = location[sample, at], values[sample, :, at]
+        xy = torch.stack([location % width, location // width], dim=1) + values[:, :2]
+        (x_m, y_m), (step_x_m, step_y_m) = self.map.origin_m, self.map.location_m
+        size = values[:, 3:6].clamp(-_LARGEST_LOG, _LARGEST_LOG).exp()
+        yaw = torch.atan2(values[:, _SIN], values[:, _COS])
+        if self.config.heading == "axis":
+            yaw = toward(yaw / 2, values[:, len(CODE) :])
+        columns = [xy[:, :1] * step_x_m + x_m, xy[:, 1:] * step_y_m + y_m, values[:, 2:3], size, yaw[:, None]]
+        found = Predictions(
+            torch.cat(columns, dim=1), score[sample, at], self.classes[channel[sample, at]], values[:, 8:10]
+        )
+        return BatchPredictions(found, sample, len(score)), group_of[sample, at]
 
 
 def _doubled(code: Tensor) -> Tensor:

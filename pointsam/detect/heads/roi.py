@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ from pointsam.detect.labels import SampleLabels
 from pointsam.detect.losses import divisor, masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.grid import MapShape, scatter_max
 from pointsam.detect.nets.norm import norm_relu
-from pointsam.detect.predictions import Predictions
+from pointsam.detect.predictions import BatchPredictions, Predictions
 
 _RING_M = 0.2
 """Points between a box and the box enlarged by this are neither foreground nor background (docs/method.md B.8)."""
@@ -144,18 +144,14 @@ class RoiHead(nn.Module):
 
     def predict(self, x: Tensor, points: Sequence[Tensor], proposals: Sequence[Predictions]) -> list[Predictions]:
         """Refined boxes of each sample, by descending score; arguments as those of `loss`."""
-        some = [p.best(self.config.test_proposals) for p in proposals]
+        config, every = self.config, BatchPredictions.join([p.best(self.config.test_proposals) for p in proposals])
         features, _ = self._point_features(x, points)
-        trunk = self._roi_features(features, points, [p.boxes for p in some])
-        counts = [len(p) for p in some]
-        scores = torch.split(self.confidence(trunk)[:, 0].float().sigmoid(), counts)
-        residual_parts = torch.split(self.residuals(trunk).float(), counts)
-        out = []
-        for p, score, residuals in zip(some, scores, residual_parts, strict=True):
-            predictions = Predictions(decode_roi(residuals.clamp(-10, 10), p.boxes), score, p.class_id, p.velocity)
-            sure = predictions[score >= self.config.score_threshold]
-            out.append(sure.suppressed(self.config.most, self.config.nms_iou, self.config.nms_across))
-        return out
+        trunk = self._roi_features(features, points, [p.boxes for p in every.split()])
+        score, residuals = self.confidence(trunk)[:, 0].float().sigmoid(), self.residuals(trunk).float().clamp(-10, 10)
+        refined = replace(every.every, boxes=decode_roi(residuals, every.every.boxes), score=score)
+        sure = replace(every, every=refined)[score >= config.score_threshold]
+        apart = None if config.nms_across else sure.every.class_id
+        return sure.suppressed(config.most, config.nms_iou, apart).best(config.most).split()
 
     def _point_features(self, x: Tensor, points: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Point features (P,width) of each sample, weighted by the foreground probability, and its (ΣP,) logits."""
