@@ -12,6 +12,8 @@ from pointsam.detect.data.training_set import DataConfig
 from pointsam.detect.detector import DetectorConfig
 from pointsam.taxonomy import ClassSpec
 
+Precision = Literal["fp32", "bf16"]
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -43,7 +45,7 @@ class TrainConfig:
     end_division: float = 1e4
     momentum: tuple[float, float] = (0.95, 0.85)
     grad_clip: float = 10.0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     eval_epochs: int = 5
     checkpoint_minutes: float = 10.0
     workers: int = 4

@@ -180,10 +180,7 @@ def join_samples(items: Sequence[LoadedBatch]) -> LoadedBatch:
     bad = tuple(part for item in items for part in item.bad)
     if len(batches) < len(items):
         return LoadedBatch(None, bad)
-    fields = ("frame_ids", "points", "num_key")
-    joined = {name: tuple(part for batch in batches for part in getattr(batch, name)) for name in fields}
-    labels = [own for batch in batches if batch.labels is not None for own in batch.labels.samples()]
-    return LoadedBatch(Batch(**joined, labels=BatchLabels.join(labels) if labels else None), bad)
+    return LoadedBatch(_joined(batches), bad)
 
 
 def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[LoadedBatch]:
@@ -204,6 +201,28 @@ def _one_thread(_: int) -> None:
     threadpool_limits(1)
 
 
-def frame_loader(items: FrameItems, workers: int) -> DataLoader[Batch | tuple[str, str]]:
-    """Frames one by one, in order."""
-    return DataLoader(items, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)
+def frame_loader(
+    items: FrameItems, batch_size: int, workers: int, device: torch.device
+) -> DataLoader[list[Batch | tuple[str, str]]]:
+    """Lists of `batch_size` frames, in order."""
+    return DataLoader(
+        items,
+        batch_size=batch_size,
+        collate_fn=list,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        worker_init_fn=_one_thread,
+    )
+
+
+def join_frames(frames: Sequence[Batch | tuple[str, str]]) -> Batch | None:
+    """The frames that could be read as one batch; None if there are none."""
+    batches = [frame for frame in frames if isinstance(frame, Batch)]
+    return _joined(batches) if batches else None
+
+
+def _joined(batches: Sequence[Batch]) -> Batch:
+    fields = ("frame_ids", "points", "num_key")
+    joined = {name: tuple(part for batch in batches for part in getattr(batch, name)) for name in fields}
+    labels = [own for batch in batches if batch.labels is not None for own in batch.labels.samples()]
+    return Batch(**joined, labels=BatchLabels.join(labels) if labels else None)
