@@ -70,7 +70,11 @@ def fit(request: FitRequest) -> Fitted:
         trainer = Trainer(recipe, data, dataset.taxonomy, processes.device, processes.rank, processes.count)
         with claimed(request.out) if processes.first else nullcontext():  # another call waits, and continues from there
             run = RunFolder(request, dataset, labels, processes.first, recipe)
+            if not processes.first:
+                processes.wait()  # until the first process has cut the paste bank and saved it
             data.bank = run.bank(data)
+            if processes.first:
+                processes.wait()
             if run.last.exists():
                 trainer.load(Checkpoint(run.last))
             fitted = _train(request, trainer, run, dataset, val_ids, processes)

@@ -156,13 +156,14 @@ class Trainer:
                 frames cannot be read.
         """
         config = self.recipe.train
+        loader = training_loader(self._steps, config.workers, self.device)
         while self.progress.step < self.num_steps:
             epoch, first = divmod(self.progress.step, self.steps_per_epoch)
             self._steps.epoch, self._steps.first = epoch, first
             self._steps.paste = epoch < config.epochs - self.recipe.data.paste.off_last_epochs
             self._bad = self._bad if first else set()
             began = time.perf_counter()
-            for item in training_loader(self._steps, config.workers, self.device):
+            for item in loader:
                 waited = time.perf_counter() - began
                 losses, rate, norm = self._step(self._readable(item))
                 self.progress = TrainingProgress(self.progress.step + 1, self.progress.best)

@@ -166,7 +166,8 @@ class FrameItems(Dataset[Batch | tuple[str, str]]):
         try:
             frame = self.frames.frame(frame_id)
             points, num_key = read_cloud(self.frames, frame, self.config)
-            kept = ((points[:, :2] >= self.low) & (points[:, :2] < self.high)).all(axis=1)
+            (x, y), low, high = points[:, :2].T, self.low, self.high
+            kept = (x >= low[0]) & (x < high[0]) & (y >= low[1]) & (y < high[1])
             if self.config.in_view_only:
                 kept &= in_view(points, frame)
         except PointSamError as error:
@@ -184,7 +185,7 @@ def join_samples(items: Sequence[LoadedBatch]) -> LoadedBatch:
 
 
 def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[LoadedBatch]:
-    """Batches of the epoch that `steps` is set to; every iteration starts new workers."""
+    """Batches of the epoch that `steps` is set to when an iteration starts; the workers serve all epochs."""
     return DataLoader(
         TrainingItems(steps.data),
         batch_sampler=steps,
@@ -192,6 +193,7 @@ def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoa
         num_workers=workers,
         pin_memory=device.type == "cuda",
         worker_init_fn=_one_thread,
+        persistent_workers=workers > 0,
     )
 
 

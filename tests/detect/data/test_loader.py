@@ -1,5 +1,6 @@
 """Which samples a step takes, what stands in for bad ones, and batches on their way to the device."""
 
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from torch.utils.data._utils.pin_memory import pin_memory  # noqa: E402
 
 from pointsam.base.errors import DatasetError  # noqa: E402
 from pointsam.detect.data.coarse import of_points  # noqa: E402
-from pointsam.detect.data.loader import Key, LoadedBatch, Steps, TrainingItems, join_samples  # noqa: E402
+from pointsam.detect.data.loader import Key, LoadedBatch, Steps, TrainingItems, join_samples, training_loader  # noqa: E402
 from pointsam.detect.data.sample import visible_centers  # noqa: E402
 from pointsam.detect.detector import Batch  # noqa: E402
 
@@ -111,3 +112,26 @@ def test_a_visible_centre_is_that_of_the_points_or_of_the_box():
     boxes = np.array([[0.0, 0, 0, 4, 4, 4, 0], [50, 0, 0, 4, 4, 4, 0]])
     xyz = np.array([[-1.0, 0, 1], [1.5, 1, 0], [0, 0.5, 0.5], [9, 9, 9]])
     assert visible_centers(xyz, boxes).tolist() == [[0.25, 0.5, 0.5], [50, 0, 0]]
+
+
+def test_workers_serve_all_epochs():
+    """Each sample says which process read it."""
+
+    class Numbered(Frames):
+        def order(self, epoch):
+            return np.arange(len(self.frame_ids))
+
+        def sample(self, index, epoch, position, paste):
+            sample = super().sample(index, epoch, position, paste)
+            sample.points = np.array([[os.getpid(), epoch, 0, 0, 0]])
+            return sample
+
+    steps = Steps(Numbered(8), 2, 0, 1)
+    loader, readers = training_loader(steps, 2, torch.device("cpu")), []
+    for epoch in range(3):
+        steps.epoch = epoch
+        rows = torch.cat([points for item in loader for points in item.batch.points])
+        assert rows[:, 1].tolist() == [epoch] * 8
+        readers.append(set(rows[:, 0].tolist()))
+    assert readers[0] == readers[1] == readers[2]
+    assert len(readers[0]) == 2
