@@ -84,6 +84,15 @@ class Batch:
         """The batch in pinned memory; torch's data loader calls it."""
         return self._map(torch.Tensor.pin_memory)
 
+    def used_by(self, stream: torch.cuda.Stream) -> Batch:
+        """The batch, whose memory is not given away before a stream has used it."""
+
+        def used(value: Tensor) -> Tensor:
+            value.record_stream(stream)
+            return value
+
+        return self._map(used)
+
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         labels = None if self.labels is None else self.labels.map(change)
         return dataclasses.replace(self, points=tuple(map(change, self.points)), labels=labels)

@@ -55,6 +55,14 @@ class LoadedBatch:
         """The batch in pinned memory; torch's data loader calls it."""
         return self if self.batch is None else LoadedBatch(self.batch.pin_memory(), self.bad)
 
+    def to(self, device: torch.device) -> LoadedBatch:
+        """The batch on a device."""
+        return self if self.batch is None else LoadedBatch(self.batch.to(device), self.bad)
+
+    def used_by(self, stream: torch.cuda.Stream) -> LoadedBatch:
+        """The batch, whose memory is not given away before a stream has used it."""
+        return self if self.batch is None else LoadedBatch(self.batch.used_by(stream), self.bad)
+
 
 class TrainingItems(Dataset[LoadedBatch]):
     """Samples of a training set by key."""
@@ -195,6 +203,23 @@ def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoa
         worker_init_fn=_one_thread,
         persistent_workers=workers > 0,
     )
+
+
+def on_device(batches: Iterable[LoadedBatch], device: torch.device) -> Iterator[LoadedBatch]:
+    """The batches on a device. On CUDA, the next one is copied while the network works on the one before."""
+    if device.type != "cuda":
+        yield from (item.to(device) for item in batches)
+        return
+    side, ahead = torch.cuda.Stream(device), None
+    for item in batches:
+        with torch.cuda.stream(side):
+            copied = item.to(device)
+        if ahead is not None:
+            yield ahead
+        torch.cuda.current_stream(device).wait_stream(side)
+        ahead = copied.used_by(torch.cuda.current_stream(device))
+    if ahead is not None:
+        yield ahead
 
 
 def _one_thread(_: int) -> None:
