@@ -78,7 +78,8 @@ def _set_deterministic(wanted: bool) -> None:
     """Choose torch's deterministic algorithms on CUDA, wherever there are any."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with a fixed workspace
     torch.use_deterministic_algorithms(wanted, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # it would fill every new tensor
+    # Filling every new tensor takes time, and none is read before it is written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 class Trainer:
@@ -111,7 +112,7 @@ class Trainer:
         self.network: nn.Module = self.model
         if processes > 1:
             if on_cuda:
-                nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
+                nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
             # All processes compute the same buffers, so that none needs to send them.
             ids = [device.index] if on_cuda else None
             self.network = DistributedDataParallel(self.model, device_ids=ids, broadcast_buffers=False)

@@ -161,7 +161,8 @@ def _nearest(labels: BatchLabels, anchor_map: AnchorMap) -> Tensor:
         axes.append((at, (at >= 0) & (at < size), places[at.clamp(0, size - 1)]))
     (column, in_x, x), (row, in_y, y) = axes
     inside = known[:, None, None] & in_y[:, :, None] & in_x[:, None, :]
-    offset = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=3) - center[:, None, None]
+    at_xy = torch.stack([x[:, None].expand_as(inside), y[:, :, None].expand_as(inside)], dim=3)
+    offset = at_xy - center[:, None, None]
     far = torch.where(inside, torch.linalg.norm(offset, dim=3), torch.inf)
     count = len(labels) * kinds * height * width
     place = (((sample * kinds + kind)[:, None, None] * height + row[:, :, None]) * width) + column[:, None, :]

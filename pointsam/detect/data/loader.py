@@ -210,7 +210,7 @@ def on_device(batches: Iterable[LoadedBatch], device: torch.device) -> Iterator[
     if device.type != "cuda":
         yield from (item.to(device) for item in batches)
         return
-    side, ahead = torch.cuda.Stream(device), None
+    side, ahead = torch.cuda.Stream(device), None  # type: ignore[no-untyped-call]
     for item in batches:
         with torch.cuda.stream(side):
             copied = item.to(device)
@@ -230,7 +230,7 @@ def _one_thread(_: int) -> None:
 
 def frame_loader(
     items: FrameItems, batch_size: int, workers: int, device: torch.device
-) -> DataLoader[list[Batch | tuple[str, str]]]:
+) -> Iterable[list[Batch | tuple[str, str]]]:
     """Lists of `batch_size` frames, in order."""
     return DataLoader(
         items,
