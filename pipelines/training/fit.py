@@ -70,7 +70,11 @@ def fit(request: FitRequest) -> Fitted:
         trainer = Trainer(recipe, data, dataset.taxonomy, processes.device, processes.rank, processes.count)
         with claimed(request.out) if processes.first else nullcontext():  # another call waits, and continues from there
             run = RunFolder(request, dataset, labels, processes.first, recipe)
+            if not processes.first:
+                processes.wait()  # until the first process has cut the paste bank and saved it
             data.bank = run.bank(data)
+            if processes.first:
+                processes.wait()
             if run.last.exists():
                 trainer.load(Checkpoint(run.last))
             fitted = _train(request, trainer, run, dataset, val_ids, processes)
@@ -221,11 +225,12 @@ def _train(
             log.step(report)
             epochs = report.epoch + 1
             due = report.last_of_epoch and (epochs % config.eval_epochs == 0 or epochs == config.epochs)
-            validates = processes.first and due and bool(val_ids)
+            validates = due and bool(val_ids)
             if validates:
                 began = time.perf_counter()
-                result = _validate(request, trainer, run, dataset, val_ids)
-                log.validated(report.step, _curves(result))
+                result = _validate(request, trainer, run, dataset, val_ids, processes)
+                if result is not None:
+                    log.validated(report.step, _curves(result))
                 validating += time.perf_counter() - began
             late = time.perf_counter() - saved > 60 * config.checkpoint_minutes
             if processes.first and (report.last_of_epoch or late):
@@ -235,17 +240,22 @@ def _train(
                 run.keep_score(trainer, epochs, bad, result)
             if report.last_of_epoch:
                 processes.wait()
-        if result is None and val_ids and processes.first:  # the run was finished before
-            result = _validate(request, trainer, run, dataset, val_ids)
-            run.keep_score(trainer, config.epochs, bad, result)
+        if done == 0 and val_ids:  # the run was finished before
+            result = _validate(request, trainer, run, dataset, val_ids, processes)
+            if result is not None:
+                run.keep_score(trainer, config.epochs, bad, result)
     return Fitted(result, done, time.perf_counter() - begin - validating, bad)
 
 
-def _validate(request: FitRequest, trainer: Trainer, run: RunFolder, dataset: Dataset, val_ids: list[str]) -> Score:
-    """Evaluate the network, and save it if it is the best so far."""
+def _validate(
+    request: FitRequest, trainer: Trainer, run: RunFolder, dataset: Dataset, val_ids: list[str], processes: Processes
+) -> Score | None:
+    """Evaluate the network in all processes; the first one scores it, and saves it if it is the best so far."""
     bad: dict[str, str] = {}
     workers = request.recipe.train.workers
-    found = list(predict_frames(trainer.model, request.recipe, dataset, val_ids, workers, bad))
+    found = list(predict_frames(trainer.model, request.recipe, dataset, val_ids, workers, bad, processes))
+    if not processes.first:
+        return None
     result = score(dataset, found, bad, run.recipe.detector.class_names)
     value = 0.0 if math.isnan(result.quality.mean_ap) else result.quality.mean_ap
     if trainer.progress.best is None or value > trainer.progress.best:

@@ -193,7 +193,7 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConf
         xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
         unknown &= (xyz[:, :2] ** 2).sum(axis=1) >= config.own_m**2
         above_m = above_lowest_m(xyz, _NEAR_BIN_M)
-        unknown &= (height_m(xyz) >= config.ground_m) & (above_m <= config.tallest_m)
+        unknown &= (height_m(xyz, above_m) >= config.ground_m) & (above_m <= config.tallest_m)
     return of_points(xyz_lidar_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown | doubtful)
 
 
@@ -219,14 +219,18 @@ def trusted(frame_id: str, clusters: Sequence[Cluster], config: CoarseConfig) ->
     return kept
 
 
-def height_m(xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
+def height_m(xyz_lidar_m: NDArray[np.float64], above_m: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) height of points above the lowest point around them.
 
     Near the sensor the neighbourhood is 1.6 to 3.2 m, so that ground with a slope of up to 9 % stays below 0.3 m.
     Beyond 12 m, where rings are sparse, it is 6.4 to 12.8 m: ground on a slope may then exceed 0.3 m and stay unknown.
+
+    Args:
+        xyz_lidar_m: (N,3) points.
+        above_m: (N,) their heights in the neighbourhood of points near the sensor.
     """
     near: NDArray[np.bool_] = (xyz_lidar_m[:, :2] ** 2).sum(axis=1) < _NEAR_M**2
-    return np.where(near, above_lowest_m(xyz_lidar_m, _NEAR_BIN_M), above_lowest_m(xyz_lidar_m, _BIN_M))
+    return np.where(near, above_m, above_lowest_m(xyz_lidar_m, _BIN_M))
 
 
 def from_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, config: CoarseConfig, rng: np.random.Generator) -> CoarseLabels:

@@ -21,6 +21,7 @@ from pointsam.detect.data.augment import AugmentConfig, augmented, cropped
 from pointsam.detect.data.budget import Budget
 from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels, trusted
 from pointsam.detect.data.labelled import quarantined, require_labelled
+from pointsam.detect.data.packed import PackedClusters
 from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
 from pointsam.detect.data.placing import rated, require_road, road_of
 from pointsam.detect.data.resample import balanced, drawn_samples, published_samples, turns
@@ -133,6 +134,7 @@ class TrainingSet:
         self.class_ids = tuple(k for k, any_of in zip(self.class_ids, there, strict=True) if any_of)
         self._trained = np.isin(np.arange(256), self.class_ids)
         self.bank = PasteBank.join([])
+        self._packed = PackedClusters()  # each worker has its own, for all epochs
         require_road(dataset, config.paste.road, self.frame_ids)
 
     def frames_by_class(self) -> dict[str, tuple[int, int]]:
@@ -199,7 +201,7 @@ class TrainingSet:
         """
         frame_id = self.frame_ids[index]
         frame = self.dataset.frame(frame_id)
-        if self.labels is not None and self.config.coarse.kind == "tables":
+        if self.labels is not None and self.config.coarse.kind == "tables" and frame_id not in self._packed:
             require_unchanged(self.labels.sources("clusters", frame_id), frame, "clusters")
         points, num_key = read_cloud(self.dataset, frame, self.config.points)
         boxes, velocity, rest = self._labels(frame_id)
@@ -219,9 +221,14 @@ class TrainingSet:
         if config.kind == "none":
             return CoarseLabels.empty(len(xyz))
         if config.kind == "tables":
+            packed = self._packed.get(frame_id, xyz)
+            if packed is not None:
+                return packed
             assert self.labels is not None  # checked when counting
             clusters = coarse.from_tables(self.labels.labels(frame_id), xyz, config)
-            return coarse.without_boxed(clusters, xyz, boxes)
+            clusters = coarse.without_boxed(clusters, xyz, boxes)
+            self._packed.add(frame_id, clusters)
+            return clusters
         assert rest is not None  # the budget was drawn from boxes
         least = self.budget.description.min_points  # objects with fewer points are not candidates for a label
         rest = some_of(rest, count_points(xyz, rest) >= least)
