@@ -35,10 +35,9 @@ def toward(yaw: Tensor, vector: Tensor) -> Tensor:
 
 def corners_bev(boxes: Tensor) -> Tensor:
     """(N,4,2) corners in the ground plane, counter-clockwise."""
-    sign = boxes.new_tensor([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])
-    local = boxes[:, None, 3:5] * sign
+    length, width = boxes[:, 3:4] / 2, boxes[:, 4:5] / 2
+    x, y = torch.cat([length, -length, -length, length], dim=1), torch.cat([width, width, -width, -width], dim=1)
     c, s = torch.cos(boxes[:, 6, None]), torch.sin(boxes[:, 6, None])
-    x, y = local.unbind(2)
     return torch.stack([c * x - s * y, s * x + c * y], dim=2) + boxes[:, None, :2]
 
 

@@ -155,11 +155,14 @@ class RoiHead(nn.Module):
 
     def _point_features(self, x: Tensor, points: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Point features (P,width) of each sample, weighted by the foreground probability, and its (ΣP,) logits."""
-        height, width = self.map_shape.shape
+        (height, width), origin_m, location_m = self.map_shape.shape, self.map_shape.origin_m, self.map_shape.location_m
         rows = []
         for k, own in enumerate(points):
-            at = (own[:, :2] - own.new_tensor(self.map_shape.origin_m)) / own.new_tensor(self.map_shape.location_m)
-            at = (at / at.new_tensor([width, height]) * 2 - 1)[None, None]
+            columns = [
+                (own[:, axis] - origin_m[axis]) / location_m[axis] / size * 2 - 1
+                for axis, size in enumerate((width, height))
+            ]
+            at = torch.stack(columns, dim=1)[None, None]
             beneath = functional.grid_sample(x[k : k + 1].float(), at, align_corners=False)[0, :, 0].T
             rows.append(torch.cat([beneath, own[:, 2:]], dim=1))
         features = self.points(torch.cat(rows))
