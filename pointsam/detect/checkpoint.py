@@ -108,15 +108,18 @@ class Checkpoint:
             "SCH003", f"{self.path}: no readable checkpoint ({why})", "give the folder of a run: mixsup-train fit"
         )
 
+    def weights(self) -> dict[str, Tensor]:
+        """The weights by name, and the statistics of normalisations."""
+        return {name.removeprefix(_MODEL): t for name, t in self._tensors.items() if name.startswith(_MODEL)}
+
     def load_model(self, model: nn.Module) -> None:
         """Load the weights into a network.
 
         Raises:
             SchemaError: SCH003 if the network has other parameters or shapes.
         """
-        state = {name.removeprefix(_MODEL): t for name, t in self._tensors.items() if name.startswith(_MODEL)}
         try:
-            model.load_state_dict(state)
+            model.load_state_dict(self.weights())
         except RuntimeError as error:
             raise SchemaError(
                 "SCH003",

@@ -25,7 +25,7 @@ from pointsam.detect.detector import Batch, Detector
 from pointsam.detect.recipe import Recipe
 from pointsam.taxonomy import Taxonomy
 
-_MOST_BAD = 0.1
+MOST_BAD = 0.1
 """Fraction of an epoch's frames that may be unreadable before the run stops."""
 
 
@@ -115,6 +115,7 @@ class Trainer:
         self.progress = TrainingProgress()
         self._schedule = self._one_cycle(0)
         self._bad: set[str] = set()
+        self._saved: int | None = None
 
     @property
     def num_steps(self) -> int:
@@ -125,6 +126,7 @@ class Trainer:
         """Write a checkpoint; `best` is the best validation score so far."""
         self.progress = TrainingProgress(self.progress.step, best if best is not None else self.progress.best)
         save_checkpoint(path, self.model, self.optimizer, self.progress, about)
+        self._saved = self.progress.step
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint, with the same losses as the run that wrote it."""
@@ -132,6 +134,14 @@ class Trainer:
         checkpoint.load_optimizer(self.model, self.optimizer)
         self.progress = checkpoint.progress
         self._schedule = self._one_cycle(self.progress.step)
+        self._saved = self.progress.step
+
+    @property
+    def saved(self) -> str:
+        """What a later call starts from."""
+        if self._saved is None:
+            return "no checkpoint was written yet: the next call starts from the beginning"
+        return f"the checkpoint of step {self._saved} is kept: the next call continues from it"
 
     def _one_cycle(self, step: int) -> OneCycleLR:
         """The schedule of learning rate and momentum from a step on; both depend on the step alone."""
@@ -196,17 +206,22 @@ class Trainer:
         wrong = [name for name, value in losses.items() if value != value or abs(value) == float("inf")]
         frames = ", ".join(batch.frame_ids)
         what = f"{', '.join(wrong)} of frames {frames}" if wrong else f"the gradient (norm {norm}) with frames {frames}"
+        config = self.recipe.train
+        rate = f"--set train.learning_rate={config.learning_rate / 10:g}"
+        changes = [rate] if config.precision == "fp32" else ["--set train.precision=fp32", rate]
+        continuing = " --changed" if self._saved else ""
         raise TrainingError(
             "TRN001",
             f"step {self.progress.step + 1}: NaN or infinite: {what}",
-            "the last checkpoint is kept; check these frames, lower train.learning_rate, or train in fp32",
+            f"{self.saved}; check these frames, or add to the command "
+            f"{', or '.join(f'{change}{continuing}' for change in changes)}",
         )
 
     def _readable(self, item: LoadedBatch) -> Batch:
         """The batch, unless too many frames of the epoch could not be read."""
         self._bad |= {frame_id for frame_id, _ in item.bad}
         frames = len(self.data.frame_ids)
-        if item.batch is None or len(self._bad) > _MOST_BAD * frames:
+        if item.batch is None or len(self._bad) > MOST_BAD * frames:
             frame_id, error = item.bad[-1]
             raise TrainingError(
                 "TRN002",

@@ -16,6 +16,7 @@ from pointsam.detect.data.paste import PasteBank
 from pointsam.detect.data.sample import PointsConfig, in_view, read_cloud
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Batch
+from pointsam.detect.readers import shared
 
 _SUBSTITUTES = 10
 """Number of consecutive frames that are tried until one can be read."""
@@ -183,12 +184,16 @@ def join_samples(items: Sequence[LoadedBatch]) -> LoadedBatch:
     return LoadedBatch(Batch(**joined), bad)
 
 
+def _joined_in_shared_memory(items: Sequence[LoadedBatch]) -> LoadedBatch:
+    return shared(join_samples(items))
+
+
 def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[LoadedBatch]:
     """Batches of the epoch that `steps` is set to; every iteration starts new workers."""
     return DataLoader(
         TrainingItems(steps.data),
         batch_sampler=steps,
-        collate_fn=join_samples,
+        collate_fn=_joined_in_shared_memory,
         num_workers=workers,
         pin_memory=device.type == "cuda",
         worker_init_fn=_one_thread,

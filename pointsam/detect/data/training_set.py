@@ -5,7 +5,7 @@ Every random draw depends only on the seed, the epoch and the position in it, no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,6 +19,7 @@ from pointsam.datasets.base import Dataset
 from pointsam.detect.data import coarse
 from pointsam.detect.data.augment import AugmentConfig, augmented, cropped
 from pointsam.detect.data.budget import Budget
+from pointsam.detect.data.census import Census, drawn_with
 from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels, require_probability
 from pointsam.detect.data.labelled import quarantined, require_labelled
 from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
@@ -85,7 +86,9 @@ class TrainingSet:
 
     Attributes:
         frame_ids: frames that are used.
-        outside: classes whose boxes all have their centres outside of the grid, and the number of boxes.
+        in_map: by class, the number of boxes whose centre is inside the grid's range, and of all boxes.
+        sides_m: by class, the shortest and the longest side of a box.
+        digest: hex sha256 of the boxes that are read.
         missing: classes without a box in these frames. Their geometry cannot be trained, so they are not trained.
         num_failed: number of frames that the labelling run quarantined.
         bad: frames whose boxes cannot be read, with the reasons.
@@ -113,9 +116,9 @@ class TrainingSet:
         self._pasted = {dataset.taxonomy.class_id(name): count for name, count in config.paste.counts.items()}
         failed = quarantined(labels) if config.coarse.kind == "tables" else set()
         frame_ids = [frame_id for frame_id in budget.frames if frame_id not in failed]
-        self.bad: dict[str, str] = {}
-        self.outside: dict[str, int] = {}
-        boxed, coarsely = self._count(frame_ids, wrap_loop)
+        self._from_boxes = config.coarse.kind in ("simulated", "clicks", "centers")
+        census = self._count(frame_ids, wrap_loop)
+        self.bad, self.digest, boxed = census.bad, census.digest, census.boxed
         used = np.array([frame_id not in self.bad for frame_id in frame_ids], dtype=bool)
         if config.coarse.kind == "none":  # a frame without boxes may still hold objects, so it is not background
             used &= boxed.any(axis=1)
@@ -127,9 +130,13 @@ class TrainingSet:
             raise SchemaError(
                 "SCH005",
                 f"{budget.name} holds no box of: {', '.join(self.missing)}",
-                f"nothing can be trained: {_drawn_with(budget, self.missing)}, or use a recipe of other classes",
+                f"nothing can be trained: {drawn_with(budget, self.missing)}, or use a recipe of other classes",
             )
-        self._boxed, self._met = boxed[used][:, there], (boxed | coarsely)[used][:, there]
+        counts = zip(classes, census.inside.tolist(), census.total.tolist(), strict=True)
+        self.in_map = {name: (inside, total) for name, inside, total in counts if total}
+        sides = zip(classes, census.shortest.tolist(), census.longest.tolist(), strict=True)
+        self.sides_m = {name: (shortest, longest) for name, shortest, longest in sides if longest}
+        self._boxed, self._met = boxed[used][:, there], (boxed | census.coarsely)[used][:, there]
         self.class_ids = tuple(k for k, any_of in zip(self.class_ids, there, strict=True) if any_of)
         self._trained = np.isin(np.arange(256), self.class_ids)
         self.bank = PasteBank.join([])
@@ -231,10 +238,22 @@ class TrainingSet:
     def _labels(self, frame_id: str) -> tuple[Boxes, NDArray[np.float64], Boxes | None]:
         """Boxes of the budget, their velocities, and the other boxes if coarse labels are simulated from them."""
         allowed = self.budget.boxed(frame_id)
-        from_boxes = self.config.coarse.kind in ("simulated", "clicks", "centers")
-        everything = self.dataset.boxes(frame_id) if allowed or from_boxes else None
+        boxes, rest = self._split(*self._read_boxes(frame_id))
+        velocity = np.array([allowed[token] or (np.nan, np.nan) for token in boxes.token]).reshape(-1, 2)
+        return boxes, velocity, rest
+
+    def _split(self, read: Boxes, mine: NDArray[np.bool_]) -> tuple[Boxes, Boxes | None]:
+        """The trained boxes of the budget, and the others if coarse labels are simulated from them."""
+        trained = self._trained[read.class_id] & (read.class_id != BACKGROUND)
+        return some_of(read, mine & trained), some_of(read, ~mine & trained) if self._from_boxes else None
+
+    def _read_boxes(self, frame_id: str) -> tuple[Boxes, NDArray[np.bool_]]:
+        """The boxes of a frame that may be read, of any class, and whether each is in the budget."""
+        allowed = self.budget.boxed(frame_id)
+        everything = self.dataset.boxes(frame_id) if allowed or self._from_boxes else _NO_BOXES
         if everything is None:
-            everything = _NO_BOXES
+            root = self.dataset.root
+            raise DatasetError("DAT011", f"{root}: frame {frame_id!r} has no labels", "bring its label file here")
         unknown = set(allowed) - set(everything.token)
         if unknown:
             raise SchemaError(
@@ -242,36 +261,26 @@ class TrainingSet:
                 f"frame {frame_id!r} of {self.dataset.root} has no box {min(unknown)!r}, which the budget names",
                 "the budget was drawn from other data: draw it from this data set",
             )
-        trained = self._trained[everything.class_id] & (everything.class_id != BACKGROUND)
         mine = np.array([token in allowed for token in everything.token], dtype=bool)
-        boxes = some_of(everything, mine & trained)
-        velocity = np.array([allowed[token] or (np.nan, np.nan) for token in boxes.token]).reshape(-1, 2)
-        return boxes, velocity, some_of(everything, ~mine & trained) if from_boxes else None
+        return (everything, mine) if self._from_boxes else (some_of(everything, mine), mine[mine])
 
-    def _count(self, frame_ids: list[str], wrap_loop: WrapLoop) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(F,C) whether each frame has boxes, and clusters, of each trained class; fills `bad`."""
-        column = {class_id: k for k, class_id in enumerate(self.class_ids)}
-        boxed = np.zeros((len(frame_ids), len(column)), dtype=bool)
-        coarsely = np.zeros_like(boxed)
-        inside, outside = np.zeros((2, len(column)), dtype=np.int64)
-        low, high = np.array(self.range_m[:3]), np.array(self.range_m[3:])
+    def _count(self, frame_ids: list[str], wrap_loop: WrapLoop) -> Census:
+        """Boxes and clusters of each frame and trained class."""
+        names = self.dataset.taxonomy.names
+        census = Census(self.budget, frame_ids, self.class_ids, names, self.range_m)
         clusters = self._table_classes(frame_ids)
         for index in wrap_loop(range(len(frame_ids))):
             try:
-                boxes, _, rest = self._labels(frame_ids[index])
+                read, mine = self._read_boxes(frame_ids[index])
             except (DatasetError, CalibrationError) as error:
-                self.bad[frame_ids[index]] = str(error)
+                census.bad[frame_ids[index]] = str(error)
                 continue
-            columns = np.array([column[c] for c in boxes.class_id], dtype=np.int64)
-            boxed[index, columns] = True
-            within = ((boxes.center_m >= low) & (boxes.center_m < high)).all(axis=1)
-            np.add.at(inside, columns[within], 1)
-            np.add.at(outside, columns[~within], 1)
+            census.recognise(index, read)
+            boxes, rest = self._split(read, mine)
             others = clusters.get(frame_ids[index], set()) if rest is None else set(rest.class_id.tolist())
-            coarsely[index, [column[c] for c in others if c in column]] = True
-        names = self.dataset.taxonomy.names
-        self.outside = {names[c]: int(outside[k]) for c, k in column.items() if outside[k] and not inside[k]}
-        return boxed, coarsely
+            census.add(index, boxes, others)
+        census.require_unchanged(self.dataset.root)
+        return census
 
     def _table_classes(self, frame_ids: list[str]) -> Mapping[str, set[int]]:
         """Classes of the clusters of each frame in the tables; raises an error for frames without labels."""
@@ -287,12 +296,3 @@ class TrainingSet:
         for frame_id, name, _ in self.labels.cluster_sizes():
             classes.setdefault(frame_id, set()).add(self.dataset.taxonomy.class_id(name))
         return classes
-
-
-def _drawn_with(budget: Budget, names: Sequence[str]) -> str:
-    """How a budget with boxes of some classes is drawn."""
-    counts = budget.description.classes
-    absent = [name for name in names if name not in counts or not counts[name].objects]
-    if absent:
-        return f"draw the budget from data with {', '.join(absent)} (these have no such object)"
-    return "draw the budget with --rule class"
