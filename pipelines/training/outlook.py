@@ -230,7 +230,7 @@ def _intensity(frames: Sequence[_Frame], full: float) -> str:
     clipped = float((values >= 1).mean())
     if clipped > 0.5:
         return f"{clipped:.0%} of the intensities are at or above data.points.intensity_full, {full:g}; {_SCALE}"
-    if full > 1 and highest <= 1:
+    if full > 1 and highest < 1.01:
         return f"no intensity is above {highest:.3g}, and data.points.intensity_full is {full:g}; {_SCALE}"
     return ""
 

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, Dataset
 
 from pointsam.base.errors import PointSamError
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset as Frames
 from pointsam.detect.data.paste import PasteBank
 from pointsam.detect.data.sample import PointsConfig, in_view, read_cloud
@@ -163,10 +164,11 @@ class FrameItems(Dataset[Batch | tuple[str, str]]):
         """The points of a frame inside the range in the ground plane, or its id and the reason why it is unreadable."""
         frame_id = self.frame_ids[index]
         try:
-            frame = self.frames.frame(frame_id)
+            in_view_only = self.config.in_view_only
+            frame = self.frames.frame(frame_id) if in_view_only else read_cloud_frame(self.frames, frame_id)
             points, num_key = read_cloud(self.frames, frame, self.config)
             kept = ((points[:, :2] >= self.low) & (points[:, :2] < self.high)).all(axis=1)
-            if self.config.in_view_only:
+            if in_view_only:
                 kept &= in_view(points, frame)
         except PointSamError as error:
             return frame_id, str(error)

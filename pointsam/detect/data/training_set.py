@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pointsam.base.document import OPTIONAL
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError
 from pointsam.base.ranges import require
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset
 from pointsam.detect.data import coarse
 from pointsam.detect.data.augment import AugmentConfig, augmented, cropped
@@ -205,7 +206,8 @@ class TrainingSet:
             draw: numbers that seed the coarse labels if they are redrawn at every access.
         """
         frame_id = self.frame_ids[index]
-        frame = self.dataset.frame(frame_id)
+        in_view_only = self.config.points.in_view_only  # else no camera is needed
+        frame = self.dataset.frame(frame_id) if in_view_only else read_cloud_frame(self.dataset, frame_id)
         if self.labels is not None and self.config.coarse.kind == "tables":
             require_unchanged(self.labels.sources("clusters", frame_id), frame, "clusters")
         points, num_key = read_cloud(self.dataset, frame, self.config.points)
@@ -214,7 +216,7 @@ class TrainingSet:
         clusters = self._clusters(frame_id, xyz, boxes, rest, draw)
         sample = TrainingSample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
         sample = sample.keep_clusters(self._trained[clusters.class_id])
-        if self.config.points.in_view_only:
+        if in_view_only:
             return sample.keep_points(in_view(points, frame))
         present = np.isfinite(points[:, 0])  # rows of the key sweep without a position keep the order of the labels
         return sample if present.all() else sample.keep_points(present)
