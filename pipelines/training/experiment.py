@@ -22,7 +22,7 @@ from pipelines.training.scores import ScoreDocument
 from pipelines.training.settings import EXPERIMENTS, Experiment, Inputs, Setting
 from pipelines.training.splits import split_frames
 from pointsam.base.document import document_bytes, read_document
-from pointsam.base.errors import SchemaError, TrainingError
+from pointsam.base.errors import BackendError, PointSamError, SchemaError, StoreError
 from pointsam.base.files import write_together
 from pointsam.base.locks import claimed
 from pointsam.datasets.mapped import truth_notes
@@ -154,7 +154,9 @@ def _trained(wanted: FitRequest) -> str | None:
     try:
         if finished(wanted) is None:
             fit(wanted)
-    except (TrainingError, SchemaError) as error:
+    except (StoreError, BackendError):  # all others would fail too
+        raise
+    except PointSamError as error:
         return f"{error.code}: {error.message}; {error.hint}"
     return None
 

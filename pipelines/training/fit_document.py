@@ -100,8 +100,14 @@ def described(request: FitRequest, dataset: Dataset, labels: Labels | None, boxe
         read=request.data.made_from(dataset),
         label_files=None if labels is None else labels.content("clusters", read_budget(request.budget).frames),
         boxes=boxes,
-        init=None if request.init is None else _sha256(weights_of(request.init)),
+        init=_init_digest(request),
     )
+
+
+def _init_digest(request: FitRequest) -> str | None:
+    """Digest of the weights to start from; None if a run goes on and they are gone: it needs them no more."""
+    path = None if request.init is None else weights_of(request.init)
+    return None if path is None or (not path.exists() and begun(request.out)) else _sha256(path)
 
 
 def weights_of(path: Path) -> Path:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from torch import nn
-
 from pipelines.training.fit_document import weights_of
 from pipelines.training.recipe_file import Network
 from pointsam.base.errors import SchemaError
 from pointsam.base.words import counted
 from pointsam.detect.checkpoint import Checkpoint
+from pointsam.detect.detector import Detector
 from pointsam.detect.recipe import Recipe
 
 _SHOWN = 12
 """Modules that are named where many do not fit."""
 
 
-def start_from(path: Path, model: nn.Module, recipe: Recipe) -> list[str]:
+def start_from(path: Path, model: Detector, recipe: Recipe) -> list[str]:
     """Copy the weights of a checkpoint into a network, by name, where the shape is the same.
 
     Outputs of the head are left as they are if the checkpoint has other classes: a class would get the weights of

@@ -67,7 +67,7 @@ def count_steps(steps: Steps) -> int:
             "TRN002",
             f"{counted(len(steps.data.order(0)), 'sample')} per epoch, too few for a step of batch size "
             f"{steps.batch_size} in {counted(steps.processes, 'process')}",
-            "lower it with --set train.batch_size=N, or train on more frames",
+            "lower it with --set train.batch_size=N, use fewer processes, or train on more frames",
         )
     return len(steps)
 
