@@ -76,7 +76,7 @@ def budget(
     \b
     mixsup-train budget /data/nuscenes --split train --fraction 0.1 --dest budget.parquet
     """  # noqa: D301 - click needs the backspace character itself
-    from pipelines.training.budget import draw_budget, summary
+    from pipelines.training.budget import draw_budget, summary, validated_too
     from pipelines.training.classes import in_classes_of
     from pointsam.base.document import json_object
     from pointsam.datasets.mapped import truth_notes
@@ -93,6 +93,8 @@ def budget(
     for note in truth_notes(dataset):
         click.echo(note, err=True)
     remark(f"wrote {dest}", json_file)
+    if split is None:
+        click.echo(validated_too(dataset, drawn), err=True, nl=False)
     unknown = unknown_text(dataset, list(drawn.frames))
     if unknown:
         click.echo(f"note: {unknown}: they are void and no candidates", err=True)

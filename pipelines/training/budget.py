@@ -153,3 +153,13 @@ def summary(budget: Budget) -> str:
             *([f"No box of {', '.join(bare)}: fit leaves them out."] if bare else []),
         ]
     )
+
+
+def validated_too(dataset: Dataset, budget: Budget) -> str:
+    """A line if frames of the split "val", on which `fit` validates by default, are in a budget; else ""."""
+    try:
+        shared = len(budget.frames.keys() & set(dataset.frame_ids("val")))
+    except DatasetError:
+        return ""
+    kept = f"{counted(shared, 'frame')} of the split 'val' {'is' if shared == 1 else 'are'} in the budget"
+    return f"note: {kept}; with --split train, none is\n" if shared else ""

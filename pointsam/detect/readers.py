@@ -32,7 +32,7 @@ def shared(batch: T) -> T:
     """
     if get_worker_info() is not None:
         for tensor in _tensors(batch):
-            tensor.share_memory_()
+            tensor.share_memory_()  # type: ignore[no-untyped-call]
     return batch
 
 
@@ -100,7 +100,7 @@ def named_failures(again: Callable[[], str]) -> Iterator[None]:
         raise TrainingError("TRN003", found[0], f"{found[1]}; {again()}") from error
 
 
-_SMALLER = "use fewer readers (--set train.workers=1), a smaller train.batch_size, or a machine with more memory"
+_SMALLER = "use fewer readers (train.workers; 0 needs none), a smaller train.batch_size, or a machine with more memory"
 
 
 def _cause(error: BaseException) -> tuple[str, str] | None:

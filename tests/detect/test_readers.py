@@ -95,7 +95,7 @@ def test_a_reader_that_is_killed_is_one_sentence_with_a_way_out():
         named_failures(lambda: "the checkpoint of step 4 is kept"),
     ):
         list(loader)
-    assert "train.workers=1" in caught.value.hint
+    assert "train.workers" in caught.value.hint
     assert caught.value.hint.endswith("the checkpoint of step 4 is kept")
 
 
