@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError, UnfitChangeError
 from pointsam.base.remote import DataPath
+from pointsam.base.words import did_you_mean
 from pointsam.calibration.correction import RigCorrection, StoredCorrection, corrected, rig_of
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets import open_dataset, read_frame
@@ -113,7 +114,7 @@ class DataSpec:
     def seen(self, dataset: Dataset) -> Dataset:
         """The data set with perturbed, then corrected frames; its fingerprint stays the same.
 
-        Frames of a rig without correction raise SchemaError SCH004.
+        Frames of a rig without correction, or without a camera that is corrected, raise SchemaError SCH004.
 
         Args:
             dataset: the data set with its own calibration.
@@ -165,6 +166,14 @@ class DataSpec:
                 "SCH004",
                 f"the calibration file has rigs {', '.join(known)}, but frame {frame.frame_id} is of rig {rig}",
                 "calibrate with frames of every rig, with the same --noise: pointsam-label calibrate",
+            )
+        cameras = [view.name for view in frame.cameras]
+        for name in sorted(known[rig].cameras.keys() - cameras):
+            raise SchemaError(
+                "SCH004",
+                f"the calibration file corrects a camera {name!r} of rig {rig}, whose cameras are "
+                f"{', '.join(cameras)}{did_you_mean(name, cameras)}",
+                "correct the name in the file, or make the file again: pointsam-label calibrate",
             )
         return corrected(frame, known[rig])
 

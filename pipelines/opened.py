@@ -13,6 +13,7 @@ from pipelines.made_by import note_other_code
 from pipelines.stored_masks import StoredMasks
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError
 from pointsam.base.remote import DataPath, is_folder
+from pointsam.calibration.correction import corrects
 from pointsam.calibration.perturb import CLEAN
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
@@ -236,6 +237,14 @@ def open_labels(folder: Path, dataset: Dataset, allow_noise: bool = False) -> La
     note_other_code(labels, "clusters")
     note_unfinished(labels, "clusters")
     return labels
+
+
+def calibration_notes(labels: Labels) -> tuple[str, ...]:
+    """What readers of labels should know of the calibration that they were made with."""
+    wrong = labels.metadata("clusters").calibration_perturbation
+    corrected = corrects(labels.document(ClustersDocument).calibration)
+    notes = [] if wrong == "none" else [f"the labels were made with a calibration error: {wrong}"]
+    return (*notes, *(["the labels were made with a corrected calibration"] if corrected else []))
 
 
 def note_unfinished(labels: Labels, stage: str) -> None:

@@ -194,7 +194,11 @@ class Converter:
 
 def checked(path, sha256):
     """The bytes of a file with that digest."""
-    content = path.read_bytes()
+    return require(path.read_bytes(), path, sha256)
+
+
+def require(content, path, sha256):
+    """The bytes themselves, if they have that digest."""
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise SystemExit(f"{path}: sha256 {found}, not {sha256}")
@@ -214,8 +218,7 @@ def main():
         converter.layer(node)
     model = converter.model()
     checker.check_model(model, full_check=True)
-    args.dest.write_bytes(model.SerializeToString(deterministic=True))
-    checked(args.dest, ONNX_SHA256)
+    args.dest.write_bytes(require(model.SerializeToString(deterministic=True), args.dest, ONNX_SHA256))
     print(f"{args.dest}: {args.dest.stat().st_size} bytes, sha256 {ONNX_SHA256}")
 
 

@@ -28,7 +28,7 @@ from pipelines.cli.options import (
     request_of,
     without_help,
 )
-from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
+from pipelines.cli.output import JSON_OPTION, STDOUT, remark, require_apart, show
 from pipelines.cli.parameters import PATH, PluginName
 from pipelines.cli.probability import fit_probability
 from pipelines.cli.robustness import calibrate, noise
@@ -117,6 +117,7 @@ def run(**options: Unpack[RunOptions]) -> None:
 @options_of(DATA_OPTIONS, MASKS_OPTIONS)
 def masks(**options: Unpack[RunOptions]) -> None:
     """Run the 2D stage only. It writes the detections and candidate masks of every image."""
+    _refuse_idle(options["overrides"], "clusters", "it has an effect on clusters only: give it to that command")
     request = request_of(options)
     if options["dry_run"]:
         _plan(request, ("masks",), options["json_file"])
@@ -132,6 +133,7 @@ def masks(**options: Unpack[RunOptions]) -> None:
 @click.option("--masks-from", type=PATH, help="Folder of the masks to use.  [default: OUT]")
 def clusters(**options: Unpack[RunOptions]) -> None:
     """Run the 3D stage only. It makes clusters from stored masks; no network runs."""
+    _refuse_idle(options["overrides"], "masks", "the masks already exist: give it to run or masks, with a new --out")
     request = request_of(options)
     if options["dry_run"]:
         _plan(request, ("clusters",), options["json_file"])
@@ -161,6 +163,7 @@ def inspect(
     """Show how each cluster of a frame was made. FRAME is an id or a position in the run, from 0."""
     from pipelines.review.inspect import draw_labels, frame_summary
 
+    require_apart(png=png, json=json_file)
     document = frame_summary(out, frame)
     show(document.text(), document.as_dict(), json_file)
     if png is not None:
@@ -201,6 +204,7 @@ def evaluate(
     from pipelines.review.evaluate import run_eval
     from pointsam.base.files import require_free
 
+    require_apart(markdown=markdown, parquet=parquet, json=json_file)
     if json_file not in (None, STDOUT):
         require_free(json_file, overwrite)
     found = run_eval(out, data, markdown, parquet, against, truth, overwrite, reading_of(options), mapping)
@@ -289,6 +293,13 @@ def _pair(text: str) -> tuple[str, str]:
 
 for command in (explain, weights, list_plugins, fit_probability, noise, calibrate, synth, demo):
     main.add_command(command)
+
+
+def _refuse_idle(overrides: tuple[str, ...], stage: str, why: str) -> None:
+    """Reject fields of a stage that the command does not run."""
+    given = [f"--set {override}" for override in overrides if override.strip().startswith(f"{stage}.")]
+    if given:
+        raise click.BadParameter(why, param_hint=", ".join(given))
 
 
 def _plan(request: Request, stages: tuple[str, ...], json_file: Path | None) -> None:

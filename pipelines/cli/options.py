@@ -248,18 +248,19 @@ def data_of(options: DataOptions) -> DataSpec:
     """The data set that a command's options name, with its change of the calibration.
 
     Raises:
-        SchemaError: SCH005 on an invalid noise or calibration file, SCH003 on a file of another version.
+        SchemaError: SCH005 on an invalid noise or calibration file, SCH003 on a file of another version, SCH004 on one
+            for a calibration with another error.
     """
     from pipelines.data import DataSpec
     from pointsam.calibration.file import read_correction
     from pointsam.calibration.perturb import noise_of
 
-    file = options.get("calibration")
+    file, noise = options.get("calibration"), noise_of(options.get("noise", ()))
     return DataSpec(
         root=options["data"],
         reading=reading_of(options),
-        noise=noise_of(options.get("noise", ())),
-        corrections=None if file is None else read_correction(file),
+        noise=noise,
+        corrections=None if file is None else read_correction(file, noise),
     )
 
 
@@ -267,13 +268,17 @@ def request_of(options: RunOptions) -> Request:
     """The request that a command's options describe.
 
     Raises:
-        SchemaError: SCH005 on an unknown field.
+        SchemaError: SCH005 on an unknown field or a file that holds no probability, SCH003 on one of another version.
     """
     from dataclasses import replace
 
     from pipelines.labelling.request import Execution, Request, Selection
+    from pointsam.stages.probability import read_probability
     from pointsam.stages.recipes import RECIPES, with_overrides
 
+    probability = options.get("probability")
+    if probability is not None:  # refuse it now, not after hours of masks
+        read_probability(probability)
     config = RECIPES[options["recipe"]]()
     backend, semantics, masks = options.get("backend"), options.get("semantics"), config.masks
     masks = replace(
@@ -302,5 +307,6 @@ def request_of(options: RunOptions) -> Request:
         weights=options.get("weights"),
         accepted=tuple(sorted(set(options.get("accepted", ())))),
         masks_from=options.get("masks_from"),
-        probability=options.get("probability"),
+        calibration=options.get("calibration"),
+        probability=probability,
     )

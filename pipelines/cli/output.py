@@ -25,6 +25,22 @@ JSON_OPTION = click.option(
 """The option of every command that has results for programs."""
 
 
+def require_apart(**paths: Path | None) -> None:
+    """Refuse one file for two results, of which the later would replace the earlier.
+
+    Args:
+        paths: the files by name of their option, None where it is not given.
+
+    Raises:
+        click.BadParameter: naming both options.
+    """
+    taken: dict[Path, str] = {}
+    for option, path in paths.items():
+        first = "" if path is None or path == STDOUT else taken.setdefault(path.resolve(), option)
+        if first and first != option:
+            raise click.BadParameter(f"{path} is the file of --{first} too", param_hint=f"--{option}")
+
+
 def show(text: str, document: object, json_file: Path | None) -> None:
     """Print the results of a command, and write them as JSON if the user asked for it.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.options import READING_OPTIONS, TRUTH_MAPPING_OPTION, ReadingOptions, options_of, reading_of
-from pipelines.cli.output import JSON_OPTION, STDOUT, remark, show
+from pipelines.cli.output import JSON_OPTION, STDOUT, remark, require_apart, show
 from pipelines.cli.parameters import PATH
 from pointsam.base.remote import DataPath, data_path
 
@@ -38,7 +38,7 @@ def fit_probability(
     """Fit the probability of clusters to labels with ground truth. OUT holds the labels, DATA the ground truth.
 
     Do this for 2D networks whose scores mean something else than those of the bundled ones. Then make the clusters
-    again, with the --set options of the first time.
+    again, with the options of the first time; the command that does it is printed at the end.
 
     \b
     pointsam-label run /data/mine --out labels --split val --semantics precomputed --masks-dir results
@@ -48,6 +48,7 @@ def fit_probability(
     from pipelines.review.fit_probability import run_fit_probability
     from pointsam.base.files import require_free
 
+    require_apart(dest=dest, json=json_file)
     if json_file not in (None, STDOUT):
         require_free(json_file, overwrite)
     found = run_fit_probability(out, data, dest, split, overwrite, reading_of(options), mapping)

@@ -12,7 +12,7 @@ import click
 
 from pipelines.cli.failures import QUARANTINED
 from pipelines.cli.options import READING_OPTIONS, DataOptions, data_of, need_torch, options_of
-from pipelines.cli.output import JSON_OPTION, print_bad, remark, show
+from pipelines.cli.output import JSON_OPTION, print_bad, remark, require_apart, show
 from pipelines.cli.parameters import PATH, RenamedOption
 from pointsam.base.remote import data_path
 
@@ -84,6 +84,7 @@ def budget(
     from pointsam.detect.data.budget import BudgetConfig
     from pointsam.evaluate.labels import require_some_truth
 
+    require_apart(dest=dest, json=json_file)
     config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
     data = data_of(options)
     dataset = in_classes_of(data, None, mapping).open()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from shlex import join, quote
@@ -31,6 +31,9 @@ _PROJECTED = 3
 
 _FITTED_TO = ("bundled", "ssd", "oracle")
 """Sources of classes whose scores the probability of the package was fitted to, with box prompts."""
+
+_FITTED_SEGMENTER = "mobile_sam"
+"""The segmenter of these labels."""
 
 
 @dataclass(frozen=True)
@@ -66,25 +69,32 @@ class Closing:
         blocks += [f"warning: {warning}" for warning in self.warnings]
         blocks += [f"note: {note}" for note in self.notes]
         if self.failures:
-            blocks.append("\n".join(self._quarantined()))
+            head = (
+                f"{len(self.failures)} frames quarantined; correct them, then --retry-failed "
+                "(changed tables: a new --out):"
+            )
+            blocks.append("\n".join([head, *by_code(self.failures, "--json lists all")]))
         return "\n\n".join([*blocks, f"next: {self.next_command}"])
 
-    def _quarantined(self) -> list[str]:
-        """The failures by code, the most frequent first, with examples."""
-        by_code: dict[str, list[str]] = {}
-        for frame_id, why in self.failures.items():
-            by_code.setdefault(why.partition("]")[0].lstrip("["), []).append(frame_id)
-        head = (
-            f"{len(self.failures)} frames quarantined; correct them, then --retry-failed (changed tables: a new --out):"
-        )
-        lines = [head]
-        for code, frame_ids in sorted(by_code.items(), key=lambda item: -len(item[1])):
-            lines.append(f"  {code}: {len(frame_ids)} of them")
-            for frame_id in frame_ids[:_SHOWN]:
-                lines.append(f"  frame {visible_line(frame_id)}: {indent(self.failures[frame_id], '  ').lstrip()}")
-            if len(frame_ids) > _SHOWN:
-                lines.append(f"  and {len(frame_ids) - _SHOWN} more with {code}; --json lists all")
-        return lines
+
+def by_code(failures: Mapping[str, str], rest: str) -> list[str]:
+    """Lines that count failures by code, the most frequent first, with examples.
+
+    Args:
+        failures: frame_id -> code, message and hint.
+        rest: where all of them are listed.
+    """
+    frames: dict[str, list[str]] = {}
+    for frame_id, why in failures.items():
+        frames.setdefault(why.partition("]")[0].lstrip("["), []).append(frame_id)
+    lines = []
+    for code, frame_ids in sorted(frames.items(), key=lambda item: -len(item[1])):
+        lines.append(f"  {code}: {len(frame_ids)} of them")
+        for frame_id in frame_ids[:_SHOWN]:
+            lines.append(f"  frame {visible_line(frame_id)}: {indent(failures[frame_id], '  ').lstrip()}")
+        if len(frame_ids) > _SHOWN:
+            lines.append(f"  and {len(frame_ids) - _SHOWN} more with {code}; {rest}")
+    return lines
 
 
 def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
@@ -115,16 +125,22 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
 
 
 def _notes(request: Request, clusters: dict[str, tuple[int, int]]) -> tuple[str, ...]:
-    """A note if the probability of the clusters was fitted to scores of other networks than theirs."""
+    """A note if the probability of the clusters was fitted to other labels: of other networks, or with growth."""
     if request.probability is not None or not any(count for count, _ in clusters.values()):
         return ()
     masks = Labels(request.masks_folder).document(MasksDocument).config
-    if masks.semantics in _FITTED_TO and masks.prompts == "boxes":
+    fitted_to = []
+    if masks.semantics not in _FITTED_TO or masks.prompts != "boxes":
+        fitted_to.append(f"from boxes of {', '.join(_FITTED_TO)}, not from {masks.prompts} of {masks.semantics}")
+    if masks.backend != _FITTED_SEGMENTER:
+        fitted_to.append(f"with masks of {_FITTED_SEGMENTER}, not of {masks.backend}")
+    if not request.config.clusters.grow.enabled:
+        fitted_to.append("with growth, which is off (clusters.grow.enabled)")
+    if not fitted_to:
         return ()
     return (
-        f"the column probability was fitted to labels from boxes of {', '.join(_FITTED_TO)}, not from {masks.prompts} "
-        f"of {masks.semantics}: fit it to labels with ground truth, pointsam-label fit-probability "
-        "(docs/probability.md)",
+        f"the column probability was fitted to labels {', and '.join(fitted_to)}: fit it to labels with ground truth, "
+        "pointsam-label fit-probability (docs/probability.md)",
     )
 
 
@@ -190,9 +206,11 @@ def _no_cluster(
 
 
 def _options(request: Request) -> str:
-    """Options that the next stage needs for the same data and recipe."""
+    """Options that the next stage needs for the same data, calibration and recipe."""
     recipe = request.config.recipe
     words = [*request.data.reading.words(), *([] if recipe == "default" else ["--recipe", recipe])]
+    words += request.data.noise.words()
+    words += [] if request.calibration is None else ["--calibration", str(request.calibration)]
     return f" {join(words)}" if words else ""
 
 

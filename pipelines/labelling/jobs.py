@@ -25,6 +25,7 @@ from pointsam import __version__
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.runtime import require_device
+from pointsam.calibration.correction import corrects
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import SemanticsContext, result_files, semantics_plugin, semantics_sha256, survey_semantics
 from pointsam.semantics.mapping import default_mapping, load_mapping, unmapped_notices
@@ -56,7 +57,7 @@ class Summary:
         wall_seconds: duration of this call.
         peak_mb: resident memory of the largest worker.
         unmapped: number of detected objects by label, for labels that map to no class, likewise of all shards.
-        notices: what is suspicious about the 2D results.
+        notices: what is suspicious about the 2D results, or about the masks that clusters are made from.
     """
 
     stage: str
@@ -89,6 +90,7 @@ def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = N
     data, config, execution = request.data, request.config.masks, request.execution
     if execution.device != "cpu" and execution.engine == "local":  # Ray's driver may lack the GPU of its workers
         require_device(execution.device)  # before the data set is opened, which can take a minute
+    semantics_dir = request.semantics_dir
     plain = data.plain()
     frames = request.selection.of(plain)
     require_no_errors(plain, [frame_id for _, frame_id in frames], request.accepted)
@@ -96,7 +98,7 @@ def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = N
     mapping = _mapping(request.mapping, config.semantics, dataset.taxonomy)
     weights = {
         "segmenter": segmenter_plugin(config.backend).weights_sha256(request.weights),
-        "semantics": semantics_sha256(config.semantics, request.semantics_dir, config.semantics_options()),
+        "semantics": semantics_sha256(config.semantics, semantics_dir, config.semantics_options()),
     }
     document = MasksDocument(
         tool_version=__version__,
@@ -112,14 +114,12 @@ def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = N
         **data.calibration(),
     )
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
-    context = SemanticsContext(
-        mapping, request.semantics_dir, data_root=str(dataset.root), needs_masks=config.needs_masks
-    )
+    context = SemanticsContext(mapping, semantics_dir, data_root=str(dataset.root), needs_masks=config.needs_masks)
     names = image_names(dataset, frames if run_frames is None else run_frames)
     notices = survey_semantics(config.semantics, context, names, config.semantics_options())
     run, metadata = begin(request.out, frames, document, weights, data.noise.text(), data.root)
-    models = (request.semantics_dir, request.weights, execution.worker_device, execution.threads)
-    results = result_files(config.semantics, request.semantics_dir, str(dataset.root))
+    models = (semantics_dir, request.weights, execution.worker_device, execution.threads)
+    results = result_files(config.semantics, semantics_dir, str(dataset.root))
     summary = drive(
         run,
         execution,
@@ -153,7 +153,7 @@ def run_clusters(request: Request) -> Summary:
     perturbation = masks.perturbation_with(data.noise)
     run, metadata = begin(request.out, frames, document, weights, perturbation, data.root)
     work = pending_work(run, request.execution, dataset, masks.labels)
-    return drive(
+    summary = drive(
         run,
         request.execution,
         work,
@@ -165,6 +165,12 @@ def run_clusters(request: Request) -> Summary:
             "clusters": clusters_table(rows, metadata),
         },
     )
+    if corrects(masks.document.calibration) and data.corrections is None:
+        summary.notices = (
+            "the masks were made with a corrected calibration, and these clusters with that of the data set: give "
+            "--calibration and another --out to correct it here too",
+        )
+    return summary
 
 
 def _mapping(file: Path | None, semantics: str, taxonomy: Taxonomy) -> LabelMapping:

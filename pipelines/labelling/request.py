@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from pipelines.data import DataSpec
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.runtime import cores
 from pointsam.datasets.base import Dataset
 from pointsam.semantics import semantics_plugin
@@ -120,6 +120,7 @@ class Request:
         weights: checkpoint of the segmenter, None for the published one.
         masks_from: output folder with the masks of the clusters, None for `out`.
         accepted: ids of the rules of `check` that the data may break.
+        calibration: file that the corrections of `data` come from, None for none.
         probability: file of `pointsam-label fit-probability`, None for the one in the package.
     """
 
@@ -133,6 +134,7 @@ class Request:
     weights: Path | None = None
     masks_from: Path | None = None
     accepted: tuple[str, ...] = ()
+    calibration: Path | None = None
     probability: Path | None = None
 
     @property
@@ -142,8 +144,20 @@ class Request:
 
     @property
     def semantics_dir(self) -> Path | None:
-        """The folder that the source of classes reads, None where it has none. It must be on this machine."""
-        known, root = semantics_plugin(self.config.masks.semantics).folder, self.data.root
+        """The folder that the source of classes reads, None where it has none. It must be on this machine.
+
+        Raises:
+            SchemaError: SCH005 if the user names one, and the source reads none.
+        """
+        source, root = self.config.masks.semantics, self.data.root
+        plugin = semantics_plugin(source)
+        if self.masks_dir is not None and not plugin.takes_folder:
+            raise SchemaError(
+                "SCH005",
+                f"--masks-dir {self.masks_dir}: the classes come from {source}, which reads no 2D results",
+                "add --semantics precomputed (docs/precomputed_masks.md), or leave --masks-dir out",
+            )
+        known = plugin.folder
         if self.masks_dir is None and known is not None and isinstance(root, Path):
             return root / known
         return self.masks_dir

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.data import AS_FOUND, Reading
-from pipelines.opened import open_run
+from pipelines.opened import calibration_notes, open_run
 from pointsam.base.files import page_bytes, require_free, write_together
 from pointsam.base.remote import DataPath
 from pointsam.datasets.unknown_classes import unknown_text
@@ -76,6 +76,7 @@ def run_eval(
     if against is not None:
         reports.append(evaluate_labels(against, runs[1].truth, truth))
     pages = [report.text() for report in reports]
+    pages += [f"note: {run.labels.out}: {note}" for run in runs for note in calibration_notes(run.labels)]
     unknown = unknown_text(runs[0].truth, reports[0].scored)
     if unknown:
         pages.append(f"note: {unknown}: they are void and not scored")

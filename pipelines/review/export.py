@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.data import AS_FOUND, Reading
-from pipelines.opened import OpenedRun, open_run
+from pipelines.opened import OpenedRun, calibration_notes, open_run
 from pipelines.review.eval_set import eval_set
 from pipelines.review.page_folder import require_outside
 from pipelines.review.parts import true_boxes
@@ -150,7 +150,7 @@ def export(
     notes += [f"{counted(empty, 'quarantined frame')} written without objects"] if empty else []
     dropped = ", ".join(f"{number} {name}" for name, number in renaming.left_out.items())
     notes += [f"clusters left out by --class: {dropped}"] if dropped else []
-    notes += [*frames.notes(), *unfinished_notes(run.labels.unfinished())]
+    notes += [*calibration_notes(run.labels), *frames.notes(), *unfinished_notes(run.labels.unfinished())]
     return Written(len(chosen), frames.name, tuple(notes))
 
 

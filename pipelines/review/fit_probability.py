@@ -9,12 +9,15 @@ from pathlib import Path
 from pipelines.data import AS_FOUND, Reading
 from pipelines.documents import ClustersDocument
 from pipelines.opened import open_run
+from pointsam.base.config import assignments
 from pointsam.base.document import document_bytes
 from pointsam.base.files import require_free, write_together
 from pointsam.base.remote import DataPath
 from pointsam.base.tables import Table, without_nan
 from pointsam.base.words import counted
+from pointsam.calibration.perturb import CLEAN
 from pointsam.evaluate.fit_probability import FittedProbability, JudgedClusters, fit_probability
+from pointsam.stages.recipes import RECIPES
 
 
 @dataclass(frozen=True)
@@ -25,17 +28,20 @@ class FitReport:
         dest: the file that was written.
         fitted: the probability, and its reliability before and after.
         classes: number of clusters by class.
-        again: words of the command that makes the clusters of the folder again, with this probability.
+        notes: what of the labels and the ground truth was left out, and why.
+        again: words of the command that makes the clusters of the folder again with this probability, with all options
+            but the paths of masks in another folder (MASKS) and of a calibration file (FILE).
     """
 
     dest: Path
     fitted: FittedProbability
     classes: Mapping[str, int]
+    notes: tuple[str, ...]
     again: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
         """For --json."""
-        about = {"dest": str(self.dest), "classes": dict(self.classes), "again": self.again}
+        about = {"dest": str(self.dest), "classes": dict(self.classes), "notes": self.notes, "again": self.again}
         return without_nan({**asdict(self.fitted), **about})
 
     def text(self) -> str:
@@ -58,6 +64,7 @@ class FitReport:
         missing = [name for name, count in self.classes.items() if not count]
         if missing:
             notes.append(f"no cluster of {', '.join(missing)}: their probability rests on clusters of other classes")
+        notes += [f"note: {note}" for note in self.notes]
         return "\n".join([Table(about, header, rows).text(), *notes, f"wrote {self.dest}"])
 
 
@@ -92,7 +99,18 @@ def run_fit_probability(
     found.add_labels(run.labels, run.truth, out.resolve().name, split)
     fitted = fit_probability(found)
     write_together([(dest, document_bytes(fitted.model, indent=1, sort_keys=False))])
-    masks, recipe = out if "masks" in run.labels.stages else "MASKS", run.labels.document(ClustersDocument).recipe
+    masks = out if "masks" in run.labels.stages else "MASKS"
     again = ("clusters", data, "--out", "NEW", "--masks-from", masks, "--probability", dest, *reading.words())
-    again += () if recipe == "default" else ("--recipe", recipe)
-    return FitReport(dest, fitted, found.classes, tuple(map(str, again)))
+    again += tuple(_options(run.labels.document(ClustersDocument)))
+    return FitReport(dest, fitted, found.classes, tuple(found.notes), tuple(map(str, again)))
+
+
+def _options(made: ClustersDocument) -> list[str]:
+    """The options that clusters were made with."""
+    recipe = made.recipe if made.recipe in RECIPES else "default"
+    words = [] if recipe == "default" else ["--recipe", recipe]
+    for text in assignments(asdict(RECIPES[recipe]().clusters), asdict(made.config), "clusters."):
+        words += ["--set", text]
+    for text in assignments(asdict(CLEAN), asdict(made.noise or CLEAN)):
+        words += ["--noise", text]
+    return words if made.calibration is None else [*words, "--calibration", "FILE"]

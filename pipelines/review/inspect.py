@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipelines.data import AS_FOUND, Reading
 from pipelines.made_by import note_other_code
-from pipelines.opened import note_unfinished, open_run
+from pipelines.opened import calibration_notes, note_unfinished, open_run
 from pipelines.review.parts import read_parts
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import write_together
@@ -78,6 +79,8 @@ def frame_summary(out: Path, frame: str) -> FrameSummary:
     labels = Labels(out)
     note_other_code(labels, "clusters")
     note_unfinished(labels, "clusters")
+    for note in calibration_notes(labels):
+        print(f"note: {labels.out}: {note}", file=sys.stderr)
     ids = labels.frame_ids()
     if frame not in ids and frame.isdecimal() and len(frame) < 10 and int(frame) < len(ids):
         frame = ids[int(frame)]

@@ -32,7 +32,7 @@ def require_replaceable(dest: Path, overwrite: bool, sources: Sequence[Path] = (
     """
     place = dest.resolve()
     require_outside(dest, sources, also_above=True)
-    require_free(dest, overwrite)
+    require_free(dest, overwrite, folder=True)
     with store_errors(place, 0):
         foreign = _foreign(place) if place.exists() else None
     if foreign is not None:

@@ -9,7 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipelines.data import DataSpec
+from pipelines.labelling.closing import by_code
 from pipelines.labelling.request import evenly
 from pipelines.opened import open_masks
 from pipelines.stored_masks import StoredMasks
@@ -22,16 +26,24 @@ from pointsam.base.runtime import Stopwatch
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
 from pointsam.calibration.correction import rig_of
-from pointsam.calibration.estimate import MIN_OBJECTS, rig_result, unseen_rig
+from pointsam.calibration.estimate import MIN_OBJECTS, TESTED_DEG, rig_result, unseen_rig
 from pointsam.calibration.file import VERSION, CalibrationFile, RigResult
 from pointsam.calibration.silhouettes import CameraObservations, observe
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
+from pointsam.geometry.motion import has_motion
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.types import Frame
 
 _T = TypeVar("_T")
+
+_SHOWN = 10
+"""Rigs that are printed, those with a correction first; the file has all."""
+
+MOVED_M = 1.0
+"""Of frames of a scene between which the vehicle moved by less, the first is used: the others show the same points of
+the same objects, so that two halves of them agree whatever the calibration is."""
 
 
 def calibrate(
@@ -45,7 +57,7 @@ def calibrate(
         config: how the masks are painted.
         dest: the JSON file.
         most_frames: largest number of frames of a rig, spread evenly over its recordings; frames that labelling would
-            quarantine are left out.
+            quarantine, and those before which the vehicle stood, are left out.
         overwrite: replace an existing file.
 
     Returns:
@@ -54,11 +66,11 @@ def calibrate(
     Raises:
         StoreError: OUT003 if the file exists and `overwrite` is False.
         SchemaError: SCH004 if the masks are of another data set.
-        DatasetError: DAT009 if no frame can be read.
+        DatasetError: DAT009 if no frame can be used.
     """
     require_free(dest, overwrite)
     masks, dataset = open_masks(masks_from, data)
-    rigs, failed = _rigs(dataset, masks.labels.frame_ids("masks"))
+    rigs, failed, still = _rigs(dataset, masks.labels.frame_ids("masks"))
     chosen = {rig: evenly(ids, most_frames) for rig, ids in rigs.items()}
     found, shown = dict[str, RigResult](), False
     with progress(total=sum(map(len, chosen.values())), desc="calibrate", unit="frame") as bar:
@@ -70,15 +82,14 @@ def calibrate(
             shown |= bool(seen)
             found[rig] = rig_result(*zip(*seen, strict=True)) if seen else unseen_rig(dataset.frame(ids[0]))
     if not shown:
-        raise DatasetError("DAT009", f"no frame of {masks_from} can be read: {failed}", "correct them, or use others")
+        listed = "\n".join(by_code(failed, "correct these first"))
+        raise DatasetError("DAT009", f"no frame of {masks_from} can be used:\n{listed}", "correct them, or use others")
     document = CalibrationFile(
         VERSION, masks.document.dataset, masks.key, masks.perturbation_with(data.noise), found, failed
     )
     write_document(dest, document, indent=1, sort_keys=False)
-    changes = any(
-        "mended" in (rig.time_status, *(one.status for one in rig.cameras.values())) for rig in found.values()
-    )
-    text = _text(found, failed)
+    changes = any(map(_corrected, found.values()))
+    text = _text(found, failed, still)
     return (text if changes else f"{text}\n\n{_no_change(found)}"), changes
 
 
@@ -92,13 +103,24 @@ def _seen(
     return frame, observe(frame, read_frame_points(frame), painted)
 
 
-def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str]]:
+def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str], int]:
+    """Frames of each rig, reasons of those that cannot be read, and the number of those before which the vehicle stood.
+
+    Where the motion of the vehicle is unknown, all frames are used.
+    """
     rigs: dict[str, list[str]] = {}
-    failed = dict[str, str]()
+    failed, still = dict[str, str](), 0
+    at: dict[tuple[str, str], NDArray[np.float64]] = {}
     for frame_id in frame_ids:
         for frame in _tried(partial(read_frame, dataset, frame_id), frame_id, failed):
-            rigs.setdefault(rig_of(frame), []).append(frame_id)
-    return rigs, failed
+            rig, place = rig_of(frame), frame.sweep.world_SE3_ego.translation_m
+            last = at.get((rig, frame.scene))
+            if last is not None and has_motion(frame) and np.linalg.norm(place - last) < MOVED_M:
+                still += 1
+                continue
+            at[rig, frame.scene] = place
+            rigs.setdefault(rig, []).append(frame_id)
+    return rigs, failed, still
 
 
 def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> list[_T]:
@@ -109,11 +131,16 @@ def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> lis
     return done.row
 
 
-def _text(found: Mapping[str, RigResult], failed: Mapping[str, str]) -> str:
+def _corrected(rig: RigResult) -> bool:
+    return "mended" in (rig.time_status, *(one.status for one in rig.cameras.values()))
+
+
+def _text(found: Mapping[str, RigResult], failed: Mapping[str, str], still: int) -> str:
     pages = []
     angles = ("correction deg", "half-solution difference / 2 deg", "uncertainty deg")
     header = ("camera", "status", "objects", *angles, "rotation x y z deg", "translation x y z m", "masks narrower px")
-    for rig, result in found.items():
+    shown = sorted(found.items(), key=lambda item: not _corrected(item[1]))[:_SHOWN]
+    for rig, result in shown:
         rows = [
             (
                 name,
@@ -128,14 +155,39 @@ def _text(found: Mapping[str, RigResult], failed: Mapping[str, str]) -> str:
             )
             for name, one in result.cameras.items()
         ]
-        title = f"rig {rig}: {result.frames} frames at {result.speed_mps:.1f} m/s"
-        time = result.time_status
+        speed = "an unknown speed" if result.speed_mps is None else f"{result.speed_mps:.1f} m/s"
+        title = f"rig {rig}: {counted(result.frames, 'frame')} at {speed}"
+        time: str = result.time_status
         if time != "unknown":
             time += f", {result.time_ms:+.1f} ms, uncertainty {result.time_doubt_ms:.1f} ms"
         pages.append(f"{title}\n{text_table(header, rows)}\ntime of the images: {time}")
+    if len(found) > len(shown):
+        pages.append(f"and {counted(len(found) - len(shown), 'more rig')}; the file has all")
+    pages += _large(found)
+    if still:
+        moved = f"the vehicle had moved by less than {MOVED_M:g} m since the last used one"
+        pages.append(f"left out: {counted(still, 'frame')} of a standing vehicle ({moved})")
     if failed:
-        pages.append(f"left out: {counted(len(failed), 'frame')}: " + "; ".join(f"{k}: {v}" for k, v in failed.items()))
+        listed = by_code(failed, "the file lists all")
+        pages.append("\n".join([f"left out: {counted(len(failed), 'frame')}:", *listed]))
     return "\n\n".join(pages)
+
+
+def _large(found: Mapping[str, RigResult]) -> list[str]:
+    """A warning on corrections that are larger than the errors on which uncertainties were tested."""
+    cameras = [
+        f"{name} of rig {rig} ({one.shift_deg:.1f} degrees)"
+        for rig, result in found.items()
+        for name, one in result.cameras.items()
+        if one.status == "mended" and one.shift_deg > TESTED_DEG
+    ]
+    if not cameras:
+        return []
+    return [
+        f"warning: large corrections of {', '.join(cameras)}: beyond about {TESTED_DEG:g} degree they may be wrong, "
+        "and the uncertainty too small. Look at pictures of corrected clusters: pointsam-label inspect OUT FRAME --png "
+        "FILE"
+    ]
 
 
 def _no_change(found: Mapping[str, RigResult]) -> str:
@@ -147,4 +199,7 @@ def _no_change(found: Mapping[str, RigResult]) -> str:
         for one in cameras
     )
     listed = ", ".join(f"{counted(count, 'camera')} with {why}" for why, count in reasons.items())
-    return f"no camera was corrected: {listed}"
+    text = f"no camera was corrected: {listed}"
+    if len(found) > _SHOWN and all(rig.frames <= 1 for rig in found.values()):
+        text += "; mountings or intrinsics differ from frame to frame: calibrate needs frames that share them"
+    return text

@@ -25,6 +25,7 @@ from pipelines.tasks import Task, TaskResult, guarded
 from pointsam import __version__
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.runtime import Stopwatch
+from pointsam.calibration.correction import corrects
 from pointsam.calibration.perturb import perturb
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
@@ -135,8 +136,9 @@ def frames_of(request: Request, cells: Sequence[Cell], remask: bool = False) -> 
         remask: whether masks are made again for every cell, as for `run_noise`.
 
     Raises:
-        SchemaError: SCH003 if the masks were made with a calibration error, SCH004 if they are of another data set,
-            SCH005 if a cell applies to no frame, or if new masks would be the same in every cell.
+        SchemaError: SCH003 if the masks were made with a calibration error or a corrected calibration, SCH004 if they
+            are of another data set, SCH005 if a cell applies to no frame, or if new masks would be the same in
+            every cell.
         StoreError, DatasetError: as `run_clusters`.
     """
     if remask:
@@ -151,6 +153,13 @@ def frames_of(request: Request, cells: Sequence[Cell], remask: bool = False) -> 
                 f"the masks in {masks.labels.out} were made with a perturbed calibration ({masks.perturbation}), but a "
                 "sweep starts from the true calibration",
                 "give masks made with the true calibration, or --remask instead of --masks-from",
+            )
+        if corrects(masks.document.calibration):
+            raise SchemaError(
+                "SCH003",
+                f"the masks in {masks.labels.out} were made with a corrected calibration (--calibration), but a sweep "
+                "starts from that of the data set, which is then not the true one",
+                "write the corrected calibration into the data set, or give masks made without --calibration",
             )
         frames = request.selection.of_masks(masks.labels, dataset)
     for cell in cells:

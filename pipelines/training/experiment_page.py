@@ -23,7 +23,8 @@ from pointsam.report.curves import Bar, Line, Panel, interval_chart, line_charts
 HOME, OTHER = "home", "other"
 """The world that the experiment is about, and the other one, in which detectors are evaluated too."""
 OTHER_WORLD = "other world"
-_OF_NUSCENES = ("NDS", "mATE", "mASE", "mAOE", "mAVE", "mAAE")
+_OF_NUSCENES = {"NDS": "", "mATE": " (m)", "mASE": "", "mAOE": " (rad)", "mAVE": " (m/s)", "mAAE": ""}
+"""Figures of the nuScenes devkit that a page shows, and their units."""
 _OF_WAYMO = ("mAP/L2", "mAPH/L2")
 _NAN = float("nan")
 _Named = TypeVar("_Named", ClassScore, FailureScore)
@@ -160,9 +161,10 @@ def _by_class(rows: Sequence[SettingScores], where: str) -> Table:
         lines.append((row.setting.name, *official, *by_class))
     note = "The number of objects follows each class. "
     if "NDS" in names:
+        *most, last = (f"{name}{unit}" for name, unit in _OF_NUSCENES.items() if name in names)
         note += (
-            "NDS, mATE (m), mASE, mAOE (radians), mAVE (m/s) and mAAE are those of the nuScenes devkit, which sets the "
-            "errors of a class to 1 if it is hardly found. "
+            f"{', '.join(most)} and {last} are those of the nuScenes devkit, which sets the errors of a class to 1 if "
+            "it is hardly found. "
         )
     elif "mAPH/L2" in names:
         note += "mAP/L2 and mAPH/L2 are Waymo's average precision at level 2, plain and weighted by heading. "
@@ -174,7 +176,7 @@ def _by_class(rows: Sequence[SettingScores], where: str) -> Table:
 
 
 def _official(score: ScoreDocument) -> dict[str, float | None]:
-    """Three figures of the nuScenes devkit, or the figures by which KITTI or Waymo rank detectors."""
+    """Figures of the nuScenes devkit, or the figures by which KITTI or Waymo rank detectors."""
     official = score.official or {}
     figures = {name: value for name in (*_OF_NUSCENES, *_OF_WAYMO) if isinstance(value := official.get(name), float)}
     ranking = {

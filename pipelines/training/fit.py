@@ -77,7 +77,11 @@ def fit(request: FitRequest) -> Fitted:
         notes = [*run.notes, *_begun(request, run, trainer)]
         _say("note", notes if processes.first else [])
         with named_failures(lambda: trainer.saved):
+            if not processes.first:
+                processes.wait()  # until the first process has cut the paste bank and saved it
             data.bank = run.bank(data)
+            if processes.first:
+                processes.wait()
             fitted = _train(request, trainer, run, inputs, processes)
         return replace(fitted, quarantined=data.num_failed, first=processes.first)
 
@@ -173,8 +177,8 @@ def _train(request: FitRequest, trainer: Trainer, run: RunFolder, inputs: Inputs
     config, bad = request.recipe.train, {**run.left_out(), **trainer.data.bad}
     result: Score | None = None
     begin, validating, saved, done = time.perf_counter(), 0.0, time.perf_counter(), 0
-    validates = processes.first and bool(inputs.val_ids)
-    validate = partial(_validate, request, trainer, run, inputs)
+    validates = bool(inputs.val_ids)
+    validate = partial(_validate, request, trainer, run, inputs, processes)
     bar = progress(
         initial=trainer.progress.step, total=trainer.num_steps, desc="train", unit="step", disable=not processes.first
     )
@@ -195,11 +199,12 @@ def _train(request: FitRequest, trainer: Trainer, run: RunFolder, inputs: Inputs
             if validates and report.last_of_epoch and _is_due(report.epoch + 1, config):
                 began = time.perf_counter()
                 result = validate(report.epoch + 1, bad)
-                log.validated(report.step, _curves(result))
+                if result is not None:
+                    log.validated(report.step, _curves(result))
                 validating += time.perf_counter() - began
             if report.last_of_epoch:
                 processes.wait()
-        if result is None and validates:  # the run was finished before
+        if done == 0 and validates:  # the run was finished before
             result = validate(config.epochs, bad)
     return Fitted(result, done, time.perf_counter() - begin - validating, bad)
 
@@ -218,12 +223,23 @@ def _is_owed(trainer: Trainer, run: RunFolder, config: TrainConfig) -> bool:
 
 
 def _validate(
-    request: FitRequest, trainer: Trainer, run: RunFolder, inputs: Inputs, epochs: int, left_out: dict[str, str]
-) -> Score:
-    """Evaluate the network, whose weights are saved, and keep the score; save the network again if it is the best."""
+    request: FitRequest,
+    trainer: Trainer,
+    run: RunFolder,
+    inputs: Inputs,
+    processes: Processes,
+    epochs: int,
+    left_out: dict[str, str],
+) -> Score | None:
+    """Evaluate the network, whose weights are saved, in all processes.
+
+    The first one keeps the score, and saves the network again if it is the best so far.
+    """
     bad: dict[str, str] = {}
     dataset, workers = inputs.data.dataset, request.recipe.train.workers
-    found = list(predict_frames(trainer.model, request.recipe, dataset, inputs.val_ids, workers, bad))
+    found = list(predict_frames(trainer.model, request.recipe, dataset, inputs.val_ids, workers, bad, processes))
+    if not processes.first:
+        return None
     result = score(dataset, found, bad, run.recipe.detector.class_names)
     if inputs.leaks:
         result = replace(result, notes=(*result.notes, f"Warning: {inputs.leaks}."))

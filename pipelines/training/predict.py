@@ -24,7 +24,8 @@ from pointsam.datasets.base import Dataset, HasLidarTokens
 from pointsam.datasets.mapped import truth_notes
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.detector import Detector
-from pointsam.detect.infer import detect_frames
+from pointsam.detect.devices import Processes
+from pointsam.detect.infer import InferConfig, detect_frames, gathered
 from pointsam.detect.predictions_file import FramePredictions, nuscenes_results, write_json, write_predictions
 from pointsam.detect.recipe import Recipe
 from pointsam.evaluate.detection import RANGE_BINS_M, DetectionAccumulator, DetectionQuality, FrameBoxes
@@ -34,11 +35,30 @@ from pointsam.taxonomy import BACKGROUND
 
 
 def predict_frames(
-    detector: Detector, recipe: Recipe, dataset: Dataset, frame_ids: Sequence[str], workers: int, bad: dict[str, str]
+    detector: Detector,
+    recipe: Recipe,
+    dataset: Dataset,
+    frame_ids: Sequence[str],
+    workers: int,
+    bad: dict[str, str],
+    processes: Processes | None = None,
 ) -> Iterator[FramePredictions]:
-    """Predict frame by frame, in order; frames that cannot be read are added to `bad`, with the reason."""
-    found = detect_frames(detector, dataset, frame_ids, recipe.data.points, workers)
-    for result in progress(found, desc="detect", unit="frame", total=len(frame_ids)):
+    """Predict frames in order, in batches and in the precision of the recipe.
+
+    Args:
+        detector: the detector.
+        recipe: its recipe.
+        dataset: the data set.
+        frame_ids: the frames.
+        workers: number of processes that read.
+        bad: frames that cannot be read are added, with the reason.
+        processes: the processes of a run, which share the frames; the first one yields the predictions of all.
+    """
+    config = InferConfig(recipe.data.points, recipe.train.batch_size, recipe.train.precision, workers)
+    rank, count = (0, 1) if processes is None else (processes.rank, processes.count)
+    found = detect_frames(detector, dataset, frame_ids, config, rank, count)
+    results = progress(found, desc="detect", unit="frame", total=-(-len(frame_ids) // count), disable=rank > 0)
+    for result in results if processes is None else gathered(list(results), frame_ids, processes):
         if isinstance(result, FramePredictions):
             yield result
         else:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pointsam.base.document import canonical_json, dotted, parse_json
 from pointsam.base.errors import SchemaError
+from pointsam.base.words import did_you_mean
 
 T = TypeVar("T")
 
@@ -20,7 +21,7 @@ def assign(document: dict[str, T], assignments: Sequence[str], option: str = "--
         option: the command-line option that they come from, for messages.
 
     Raises:
-        SchemaError: SCH005 on an unknown field.
+        SchemaError: SCH005 on an unknown field, or on true or false for a number.
     """
     for assignment in assignments:
         path, separator, text = assignment.partition("=")
@@ -29,11 +30,34 @@ def assign(document: dict[str, T], assignments: Sequence[str], option: str = "--
         for name in parents:
             node = node.get(name) if isinstance(node, dict) else None
         if not separator or not isinstance(node, dict) or leaf not in node or isinstance(node[leaf], dict):
-            known = ", ".join(sorted(_leaves(document)))
+            known = sorted(_leaves(document))
             raise SchemaError(
-                "SCH005", f"{option} {assignment!r} names no field", f"write NAME=VALUE with one of: {known}"
+                "SCH005",
+                f"{option} {assignment!r} names no field{did_you_mean(path.strip(), known)}",
+                f"write NAME=VALUE with one of: {', '.join(known)}",
             )
-        node[leaf] = _value(text.strip())
+        value, held = _value(text.strip()), node[leaf]
+        if isinstance(value, bool) and isinstance(held, int | float) and not isinstance(held, bool):
+            raise SchemaError("SCH005", f"{option} {assignment}: {text.strip()} is no number", "give a number")
+        node[leaf] = value
+
+
+def assignments(before: Mapping[str, object], after: Mapping[str, object], prefix: str = "") -> list[str]:
+    """The texts NAME=VALUE with which `assign` changes one configuration's `asdict` form to another.
+
+    Args:
+        before: the fields of the first.
+        after: those of the second.
+        prefix: prefix of the names ("clusters.").
+    """
+    texts: list[str] = []
+    for name, value in after.items():
+        old = before[name]
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            texts += assignments(old, value, f"{prefix}{name}.")
+        elif value != old:
+            texts.append(f"{prefix}{name}={canonical_json(value)}")
+    return texts
 
 
 def require_finite(document: Mapping[str, object], assignments: Sequence[str]) -> None:

@@ -168,12 +168,19 @@ def _machine() -> str:
     return hashlib.sha256("\n".join(known).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
-def require_free(path: Path, overwrite: bool) -> None:
-    """Refuse to replace an existing file or folder without `overwrite`.
+def require_free(path: Path, overwrite: bool, folder: bool = False) -> None:
+    """Refuse to replace an existing file or folder without `overwrite`, and a folder by a file.
+
+    Args:
+        path: what is to be written.
+        overwrite: replace it.
+        folder: whether it is to be a folder.
 
     Raises:
         StoreError: OUT003.
     """
+    if path.is_dir() and not folder:
+        raise StoreError("OUT003", f"{path} is a folder", "give the name of a file")
     if path.exists() and not overwrite:
         raise StoreError("OUT003", f"{path} already exists", "choose another name, or pass --overwrite")
 

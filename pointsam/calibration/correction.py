@@ -54,6 +54,11 @@ class StoredCorrection:
         )
 
 
+def corrects(calibration: Mapping[str, StoredCorrection] | None) -> bool:
+    """Whether the calibration of a document of a run, by rig, corrects anything."""
+    return any(one.cameras or one.time_s for one in (calibration or {}).values())
+
+
 def rig_of(frame: Frame) -> str:
     """The id of a frame's rig: 12 hex digits of a digest of mountings, intrinsics and shutters."""
     digest = hashlib.sha256(_bytes(frame.sweep.ego_SE3_lidar))

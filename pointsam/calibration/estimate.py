@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.calibration.correction import CorrectionVector, as_SE3
-from pointsam.calibration.file import CameraResult, RigResult
+from pointsam.calibration.file import CameraResult, RigResult, Status
 from pointsam.calibration.silhouettes import CameraObservations
 from pointsam.calibration.solve import Solution, solve, supporting_points
+from pointsam.geometry.motion import has_motion
 from pointsam.types import CameraView, Frame
 
 _Floats = NDArray[np.float64]
@@ -35,6 +36,9 @@ AT_M = 20.0
 """Distance of the points whose displacement is the uncertainty of a camera, metres."""
 MOST_APART_DEG = 0.15
 """Largest half difference between halves that agree, unless the shift is at least four times as large."""
+TESTED_DEG = 1.0
+"""The known errors on which uncertainties were tested move the objects by about as much at most. Of larger errors, the
+estimate may be that of other objects and its uncertainty far too small (docs/robustness.md)."""
 FLOOR_MS, MIN_SPEED_MPS = 5.0, 1.0
 """As FLOOR_DEG, for the time offset; and the lowest median speed at which a time offset is estimated."""
 MIN_OBJECTS = 12
@@ -51,14 +55,17 @@ def rig_result(frames: Sequence[Frame], observations: Sequence[Sequence[CameraOb
         observations: the observations of each frame, at least one each.
     """
     views = {view.name: view for view in frames[0].cameras}
-    speed = float(np.median([np.linalg.norm(of[0].rate[:3, 3]) for of in observations]))
+    speeds = [
+        np.linalg.norm(of[0].rate[:3, 3]) for frame, of in zip(frames, observations, strict=True) if has_motion(frame)
+    ]
+    speed = float(np.median(speeds)) if speeds else None
     parts = [[one for of in some for one in of] for some in (observations, observations[::2], observations[1::2])]
-    with_time = speed > MIN_SPEED_MPS
+    with_time = speed is not None and speed > MIN_SPEED_MPS
     whole, *halves = _solved(parts, views, with_time)
     time_s, first_s, second_s = (one.correction.time_s for one in (whole, *halves))
     apart_ms = abs(first_s - second_s) * 500
     shown = with_time and all(one.correction.cameras for one in (whole, *halves))
-    time_status = time_status_of(time_s * 1e3, apart_ms) if shown else "unknown"
+    time_status: Status = time_status_of(time_s * 1e3, apart_ms) if shown else "unknown"
     time_ms = round(time_s * 1e3, 3) if time_status == "mended" else 0.0
     uncertainty_ms = round(math.hypot(whole.time_s * 1e3, apart_ms, BIAS_MS), 3) if shown else None
     if with_time and time_status != "mended":
@@ -73,10 +80,10 @@ def unseen_rig(frame: Frame) -> RigResult:
     Args:
         frame: a frame of the rig.
     """
-    return RigResult(0, 0.0, "unknown", 0.0, None, camera_results({view.name: _unsolved(0) for view in frame.cameras}))
+    return RigResult(0, None, "unknown", 0.0, None, camera_results({view.name: _unsolved(0) for view in frame.cameras}))
 
 
-def time_status_of(time_ms: float, apart_ms: float) -> str:
+def time_status_of(time_ms: float, apart_ms: float) -> Status:
     """The status of a time offset, by the rules for a camera.
 
     Args:
@@ -178,6 +185,7 @@ def camera_results(estimates: Mapping[str, CameraEstimate]) -> dict[str, CameraR
 
 
 def _camera_result(estimate: CameraEstimate, all_off: bool) -> CameraResult:
+    status: Status
     if all_off:
         status = "mended" if estimate.solved and estimate.shift_deg > estimate.apart_deg else "unknown"
     elif not estimate.agrees:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from pointsam.base.document import OPTIONAL, read_document
 from pointsam.base.errors import SchemaError
 from pointsam.calibration.correction import RigCorrection
+from pointsam.calibration.perturb import CLEAN, Noise
 from pointsam.store.document import DatasetId
 
 VERSION = 2
+
+Status = Literal["mended", "right", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class CameraResult:
             in files of 0.1.0.
     """
 
-    status: str
+    status: Status
     objects: int
     shift_deg: float
     apart_deg: float
@@ -52,16 +56,18 @@ class RigResult:
 
     Args:
         frames: number of frames used.
-        speed_mps: median speed of the vehicle over these frames.
-        time_status: as the status of a camera; "unknown" if the vehicle hardly moves or no camera shows enough objects.
+        speed_mps: median speed of the vehicle over these frames; None if poses do not state its motion. Files of 0.1.0
+            state 0 then.
+        time_status: as the status of a camera; "unknown" if the vehicle hardly moves, its motion is not known, or no
+            camera shows enough objects.
         time_ms: time by which images were exposed later than their time stamps; 0 unless the status is "mended".
         time_doubt_ms: standard deviation; None without a solution.
         cameras: results by camera name.
     """
 
     frames: int
-    speed_mps: float
-    time_status: str
+    speed_mps: float | None
+    time_status: Status
     time_ms: float
     time_doubt_ms: float | None
     cameras: Mapping[str, CameraResult]
@@ -101,7 +107,8 @@ def read_calibration_file(path: Path) -> CalibrationFile:
     """Read a file that `calibrate` wrote.
 
     Raises:
-        SchemaError: SCH005 on a file that is not a calibration file, SCH003 on one of another version.
+        SchemaError: SCH005 on a file that is not a calibration file, or that holds a correction which its status says
+            is not applied; SCH003 on one of another version.
     """
 
     def known(values: object) -> object:
@@ -117,13 +124,41 @@ def read_calibration_file(path: Path) -> CalibrationFile:
     def refuse(why: str) -> SchemaError:
         return SchemaError("SCH005", f"{path} is not a calibration file: {why}", "make one: pointsam-label calibrate")
 
-    return read_document(path, CalibrationFile, refuse, known)
+    document = read_document(path, CalibrationFile, refuse, known)
+    for place in _contradictions(document):
+        raise refuse(f'{place} is not 0, but only a correction with the status "mended" is applied')
+    return document
 
 
-def read_correction(path: Path) -> dict[str, RigCorrection]:
+def _contradictions(document: CalibrationFile) -> Iterator[str]:
+    """Fields with a correction that the status beside it does not apply: somebody has edited one of the two."""
+    for rig, result in document.rigs.items():
+        if result.time_ms and result.time_status != "mended":
+            yield f"rigs.{rig}.time_ms"
+        for name, one in result.cameras.items():
+            for part in ("rotation_deg", "translation_m") if one.status != "mended" else ():
+                if any(getattr(one, part)):
+                    yield f"rigs.{rig}.cameras.{name}.{part}"
+
+
+def read_correction(path: Path, noise: Noise = CLEAN) -> dict[str, RigCorrection]:
     """Corrections by rig, from a file that `calibrate` wrote.
 
+    Args:
+        path: the file.
+        noise: error of the calibration that is corrected.
+
     Raises:
-        SchemaError: as `read_calibration_file`.
+        SchemaError: as `read_calibration_file`; SCH004 if the file corrects a calibration with another error. An error
+            of times or poses does not show in the rig.
     """
-    return {rig: result.correction() for rig, result in read_calibration_file(path).rigs.items()}
+    document = read_calibration_file(path)
+    of_masks, _, further = document.calibration_perturbation.partition("; ")
+    error = (further or "none") if of_masks.startswith("masks: ") else of_masks
+    if error != noise.text():
+        raise SchemaError(
+            "SCH004",
+            f"{path} corrects a calibration with the error {error}, and that of this call is {noise.text()}",
+            "give the --noise that calibrate had, or calibrate again",
+        )
+    return {rig: result.correction() for rig, result in document.rigs.items()}

@@ -80,6 +80,11 @@ class Noise:
         changed = changed if any(changed.get(name) for name in SIZES) else {}
         return ", ".join(f"{name}={value}" for name, value in changed.items()) or "none"
 
+    def words(self) -> list[str]:
+        """The words of a command line that say the same; none without an error."""
+        parts = self.text().split(", ") if self.text() != "none" else []
+        return [word for part in parts for word in ("--noise", part)]
+
 
 CLEAN = Noise()
 

@@ -68,7 +68,19 @@ def open_dataset(
     for option in options:
         if option not in plugin.options:
             raise DatasetError("DAT010", f"{root}: data sets of type {name} take no --{option}", "leave the option out")
-    dataset = plugin.open(root, version, **options)
+    try:
+        dataset = plugin.open(root, version, **options)
+    except DatasetError as error:
+        readers, _ = _readers()
+        others = [other for other in _names(readers, root, []) if other != name]
+        if not others or name in _names({name: plugin}, root, []):
+            raise
+        raise DatasetError(
+            "DAT002",
+            f"{root} is recognised as {', '.join(others)}, not as {name}: {error.message}",
+            f"give a data set of type {name}, which was asked for or is that of the labels, or name another type with "
+            "--dataset",
+        ) from error
     if dataset.name != name:
         raise PluginError(
             "PLG001",

@@ -1,4 +1,4 @@
-"""Boxes in torch: exact overlap of rotated rectangles, non-maximum suppression, points inside.
+"""Boxes in torch: exact overlap of rotated rectangles, points inside.
 
 A box is a row x, y, z of its centre, length, width, height, yaw about z: metres and radians, LiDAR frame. N and M are
 numbers of boxes, P of pairs or points. There is no compiled extension; pairs that cannot touch are skipped before
@@ -35,10 +35,9 @@ def toward(yaw: Tensor, vector: Tensor) -> Tensor:
 
 def corners_bev(boxes: Tensor) -> Tensor:
     """(N,4,2) corners in the ground plane, counter-clockwise."""
-    sign = boxes.new_tensor([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])
-    local = boxes[:, None, 3:5] * sign
+    length, width = boxes[:, 3:4] / 2, boxes[:, 4:5] / 2
+    x, y = torch.cat([length, -length, -length, length], dim=1), torch.cat([width, width, -width, -width], dim=1)
     c, s = torch.cos(boxes[:, 6, None]), torch.sin(boxes[:, 6, None])
-    x, y = local.unbind(2)
     return torch.stack([c * x - s * y, s * x + c * y], dim=2) + boxes[:, None, :2]
 
 
@@ -113,7 +112,8 @@ def overlapping_pairs(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([i for i, _ in pairs]), torch.cat([j for _, j in pairs])
 
 
-def _shared_area(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
+def shared_area(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    """(P,) float64 `intersection_bev` of pairs of indices into two arrays of boxes, in parts that bound the memory."""
     parts = [intersection_bev(a[p], b[q]) for p, q in zip(torch.split(i, _PAIRS), torch.split(j, _PAIRS), strict=True)]
     return torch.cat(parts) if parts else a.new_zeros(0, dtype=torch.float64)
 
@@ -121,7 +121,7 @@ def _shared_area(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
 def iou_bev(a: Tensor, b: Tensor) -> Tensor:
     """(N,M) intersection over union in the ground plane of (N,7) and (M,7) boxes, exact for any yaw."""
     i, j = overlapping_pairs(a, b)
-    shared = _shared_area(a, b, i, j)
+    shared = shared_area(a, b, i, j)
     area_a, area_b = ((boxes[:, 3] * boxes[:, 4]).double() for boxes in (a, b))
     return _scattered(shared, area_a[i] + area_b[j] - shared, i, j, a, b)
 
@@ -133,7 +133,7 @@ def iou_3d(a: Tensor, b: Tensor) -> Tensor:
         ((boxes[:, 2] - boxes[:, 5] / 2).double(), (boxes[:, 2] + boxes[:, 5] / 2).double()) for boxes in (a, b)
     )
     height = (torch.minimum(high_a[i], high_b[j]) - torch.maximum(low_a[i], low_b[j])).clamp(min=0)
-    shared = _shared_area(a, b, i, j) * height
+    shared = shared_area(a, b, i, j) * height
     volume_a, volume_b = (boxes[:, 3:6].double().prod(dim=1) for boxes in (a, b))
     return _scattered(shared, volume_a[i] + volume_b[j] - shared, i, j, a, b)
 
@@ -157,41 +157,6 @@ def iou_aligned(a: Tensor, b: Tensor) -> Tensor:
     shared = side.prod(dim=2)
     area_a, area_b = ((rectangles[:, 2:] - rectangles[:, :2]).prod(dim=1) for rectangles in (a, b))
     return shared / (area_a[:, None] + area_b[None] - shared).clamp(min=_EPS)
-
-
-def nms_bev(boxes: Tensor, scores: Tensor, iou_threshold: float, most: int | None = None) -> Tensor:
-    """Greedy non-maximum suppression with exact rotated overlap.
-
-    Args:
-        boxes: (N,7).
-        scores: (N,); of equal scores, the first in order has priority.
-        iou_threshold: a box that overlaps a kept one by more than this is suppressed.
-        most: largest number of boxes to keep; None = all.
-
-    Returns:
-        (K,) int64 indices of the kept boxes, by descending score.
-    """
-    order = torch.argsort(scores, descending=True, stable=True)
-    i, j = overlapping_pairs(boxes[order], boxes[order])
-    i, j = i[i < j], j[i < j]
-    ranked = boxes[order]
-    shared = _shared_area(ranked, ranked, i, j)
-    area = (ranked[:, 3] * ranked[:, 4]).double()
-    over = shared / (area[i] + area[j] - shared).clamp(min=_EPS) > iou_threshold
-    i, j = i[over].cpu(), j[over].cpu()
-    ends = torch.searchsorted(i, torch.arange(len(boxes)), right=True).tolist()
-    rivals, alive = j.tolist(), [True] * len(boxes)
-    kept: list[int] = []
-    start = 0
-    for k, end in enumerate(ends):
-        if alive[k]:
-            kept.append(k)
-            if len(kept) == most:
-                break
-            for rival in rivals[start:end]:
-                alive[rival] = False
-        start = end
-    return order[torch.tensor(kept, dtype=torch.int64, device=order.device)]
 
 
 def point_box_pairs(xyz: Tensor, boxes: Tensor, chunk: int = 1 << 24) -> tuple[Tensor, Tensor]:

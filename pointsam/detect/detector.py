@@ -7,7 +7,7 @@ the same.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,7 @@ from pointsam.detect.heads.base import Losses
 from pointsam.detect.heads.protocol import AnyHead, HeadConfig
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig
 from pointsam.detect.heads.union import HeadUnion
-from pointsam.detect.labels import SampleLabels
+from pointsam.detect.labels import BatchLabels
 from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig
 from pointsam.detect.nets.grid import Grid, MapShape
 from pointsam.detect.predictions import Predictions
@@ -68,31 +68,34 @@ class Batch:
         frame_ids: (S) frame id of each sample.
         points: (S) arrays (P,FEATURES); the points of the key sweep come first.
         num_key: (S) number of points of the key sweep.
-        labels: (S) labels, whose `xyz` are the points of the key sweep; empty for prediction.
+        labels: labels of the samples, whose `xyz` are the points of the key sweep; None for prediction.
     """
 
     frame_ids: tuple[str, ...]
     points: tuple[Tensor, ...]
     num_key: tuple[int, ...]
-    labels: tuple[SampleLabels, ...] = ()
+    labels: BatchLabels | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""
-
-        def moved(value: Tensor) -> Tensor:
-            return value.to(device, non_blocking=True)
-
-        labels = tuple(
-            SampleLabels(
-                **{field.name: moved(getattr(sample_labels, field.name)) for field in dataclasses.fields(sample_labels)}
-            )
-            for sample_labels in self.labels
-        )
-        return Batch(self.frame_ids, tuple(moved(points) for points in self.points), self.num_key, labels)
+        return self._map(lambda value: value.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
-        """The batch with points in pinned memory; torch's data loader calls it."""
-        return dataclasses.replace(self, points=tuple(points.pin_memory() for points in self.points))
+        """The batch in pinned memory; torch's data loader calls it."""
+        return self._map(torch.Tensor.pin_memory)
+
+    def used_by(self, stream: torch.cuda.Stream) -> Batch:
+        """The batch, whose memory is not given away before a stream has used it."""
+
+        def used(value: Tensor) -> Tensor:
+            value.record_stream(stream)
+            return value
+
+        return self._map(used)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        labels = None if self.labels is None else self.labels.map(change)
+        return dataclasses.replace(self, points=tuple(map(change, self.points)), labels=labels)
 
     @property
     def key_points(self) -> list[Tensor]:
@@ -139,11 +142,12 @@ class Detector(nn.Module):
             if self.roi is None:
                 return self.head.predict(output)
             return self.roi.predict(x, batch.key_points, self.head.propose(output))
+        assert batch.labels is not None  # training
         losses = self.head.loss(output, batch.labels)
         if self.roi is not None:
             with torch.no_grad():
                 proposals = self.head.propose(output)
-            losses |= self.roi.loss(x, batch.key_points, proposals, batch.labels, generator)
+            losses |= self.roi.loss(x, batch.key_points, proposals, batch.labels.samples(), generator)
         return losses
 
     def map(self, points: Sequence[Tensor]) -> Tensor:

@@ -52,6 +52,8 @@ class Processes:
         Raises:
             BackendError: BCK006 if the device is absent.
         """
+        # Sizes of tensors change at each step; without this, freed memory is in pieces that fit none of them.
+        os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
         rank, local = (int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK"))
         count = process_count()
         chosen = require_device(f"cuda:{local}" if count > 1 and device == "cuda" else device)

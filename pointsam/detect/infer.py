@@ -1,33 +1,134 @@
-"""Run a trained detector on frames."""
+"""Run a trained detector on frames, in batches, in one process or in all of a run."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
+from torch import distributed
 
 from pointsam.datasets.base import Dataset
-from pointsam.detect.data.loader import FrameItems, frame_loader
+from pointsam.detect.data.loader import FrameItems, frame_loader, join_frames
 from pointsam.detect.data.sample import PointsConfig
 from pointsam.detect.detector import Batch, Detector
+from pointsam.detect.devices import Processes
 from pointsam.detect.predictions_file import FramePredictions
+from pointsam.detect.recipe import Precision
+
+FrameResult = FramePredictions | tuple[str, str]
+"""Predictions of a frame; of one that cannot be read, its id and the reason."""
+_BOXES = ("boxes", "score", "class_id", "velocity")
+
+
+@dataclass(frozen=True)
+class InferConfig:
+    """How frames are read and predicted.
+
+    Args:
+        points: which points are read.
+        batch_size: number of frames that are predicted at once.
+        precision: precision of the network, as in training.
+        workers: number of processes that read.
+    """
+
+    points: PointsConfig
+    batch_size: int = 1
+    precision: Precision = "fp32"
+    workers: int = 0
 
 
 def detect_frames(
-    detector: Detector, dataset: Dataset, frame_ids: Sequence[str], config: PointsConfig, workers: int
-) -> Iterator[FramePredictions | tuple[str, str]]:
-    """Predictions of each frame, in order; for a frame that cannot be read, its id and the reason."""
+    detector: Detector,
+    dataset: Dataset,
+    frame_ids: Sequence[str],
+    config: InferConfig,
+    rank: int = 0,
+    processes: int = 1,
+) -> Iterator[FrameResult]:
+    """Predictions of each frame, in order.
+
+    Of several processes, each predicts every so many-th batch. The batches are those of one process, so that the
+    predictions are the same for any number of processes.
+
+    Args:
+        detector: the detector.
+        dataset: the data set.
+        frame_ids: the frames, the same in all processes.
+        config: how they are read and predicted.
+        rank: index of this process.
+        processes: number of processes.
+    """
     device = next(detector.parameters()).device
-    items = FrameItems(dataset, frame_ids, config, detector.config.grid.range_m)
+    size = config.batch_size
+    starts = range(rank * size, len(frame_ids), size * processes)
+    mine = [frame_id for start in starts for frame_id in frame_ids[start : start + size]]
+    items = FrameItems(dataset, mine, config.points, detector.config.grid.range_m)
     was_training = detector.training
     detector.eval()
     try:
-        for item in frame_loader(items, workers):
-            if not isinstance(item, Batch):
-                yield item
-                continue
-            with torch.no_grad():
-                (predictions,) = detector(item.to(device))
-            yield FramePredictions.of(item.frame_ids[0], predictions)
+        for frames in frame_loader(items, size, config.workers, device):
+            batch = join_frames(frames)
+            found: Iterator[FramePredictions] = iter(())
+            if batch is not None:
+                enabled = config.precision == "bf16"
+                with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=enabled):
+                    predictions = detector(batch.to(device))
+                found = map(FramePredictions.of, batch.frame_ids, predictions)
+            for frame in frames:
+                yield next(found) if isinstance(frame, Batch) else frame
     finally:
         detector.train(was_training)
+
+
+def gathered(results: Sequence[FrameResult], frame_ids: Sequence[str], processes: Processes) -> list[FrameResult]:
+    """The results of all processes in the order of the frames, in the first process; nothing in the others.
+
+    Args:
+        results: results of this process.
+        frame_ids: all frames.
+        processes: the processes; all of them call this.
+    """
+    if processes.count == 1:
+        return list(results)
+    content = torch.frombuffer(bytearray(_packed(results)), dtype=torch.uint8).to(processes.device)
+    size = torch.tensor([len(content)], device=processes.device)
+    sizes = [torch.zeros_like(size) for _ in range(processes.count)]
+    distributed.all_gather(sizes, size)
+    most = int(torch.cat(sizes).max())
+    padded = torch.zeros(most, dtype=torch.uint8, device=processes.device)
+    padded[: len(content)] = content
+    parts = [torch.zeros_like(padded) for _ in range(processes.count)] if processes.first else None
+    distributed.gather(padded, parts)
+    every = [
+        result
+        for part, count in zip(parts or [], sizes, strict=False)
+        for result in _unpacked(part[: int(count)].cpu().numpy().tobytes())
+    ]
+    place = {frame_id: k for k, frame_id in enumerate(frame_ids)}
+    return sorted(
+        every, key=lambda result: place[result.frame_id if isinstance(result, FramePredictions) else result[0]]
+    )
+
+
+def _packed(results: Sequence[FrameResult]) -> bytes:
+    """The results as bytes, without pickle: arrays of all frames, one after another, and texts."""
+    found = [result for result in results if isinstance(result, FramePredictions)]
+    bad = [result for result in results if not isinstance(result, FramePredictions)]
+    arrays = {name: np.concatenate([getattr(one, name) for one in found]) for name in _BOXES} if found else {}
+    texts = {"frame": [one.frame_id for one in found], "bad": [one[0] for one in bad], "why": [one[1] for one in bad]}
+    sink = io.BytesIO()
+    np.savez(sink, count=[len(one.score) for one in found], **arrays, **{k: np.array(v, "U") for k, v in texts.items()})
+    return sink.getvalue()
+
+
+def _unpacked(content: bytes) -> Iterator[FrameResult]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        ends = np.cumsum(arrays["count"].astype(np.int64))[:-1]
+        if len(arrays["frame"]):
+            parts = (np.split(arrays[name], ends) for name in _BOXES)
+            for frame_id, *row in zip(arrays["frame"], *parts, strict=True):
+                yield FramePredictions(str(frame_id), *row)
+        yield from ((str(frame_id), str(why)) for frame_id, why in zip(arrays["bad"], arrays["why"], strict=True))

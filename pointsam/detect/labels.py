@@ -1,9 +1,12 @@
-"""The labels of one training sample as tensors: boxes and clusters of one sweep."""
+"""The labels of training samples as tensors: boxes and clusters of one sweep, and those of a batch in one."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -35,3 +38,62 @@ class SampleLabels:
     xyz: Tensor
     cluster_id: Tensor
     unknown: Tensor
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(SampleLabels))
+_BY_BOX, _BY_CLUSTER = _FIELDS[:4], _FIELDS[4:7]
+
+
+@dataclass(frozen=True, eq=False)
+class BatchLabels:
+    """Labels of S samples, one after another, so that targets of all of them are computed at once.
+
+    Args:
+        every: the labels of all samples; its `cluster_id` counts the clusters of the whole batch.
+        box_sample, cluster_sample, point_sample: (B,), (M,), (P,) int64 sample of each box, cluster and point.
+        counts: (S) numbers of boxes, clusters and points of each sample. They are known without asking the device.
+    """
+
+    every: SampleLabels
+    box_sample: Tensor
+    cluster_sample: Tensor
+    point_sample: Tensor
+    counts: tuple[tuple[int, int, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @staticmethod
+    def join(samples: Sequence[SampleLabels]) -> BatchLabels:
+        """The labels of one sample or more."""
+        counts = tuple((len(s.boxes), len(s.cluster_class), len(s.xyz)) for s in samples)
+        columns = {name: torch.cat([getattr(s, name) for s in samples]) for name in _FIELDS}
+        index = torch.arange(len(samples))
+        box, cluster, point = (index.repeat_interleave(torch.tensor(count)) for count in zip(*counts, strict=True))
+        first = torch.tensor([clusters for _, clusters, _ in counts]).cumsum(0) - torch.tensor(counts)[:, 1]
+        ids = columns["cluster_id"]
+        columns["cluster_id"] = torch.where(ids >= 0, ids + first[point], -1)
+        return BatchLabels(SampleLabels(**columns), box, cluster, point, counts)
+
+    def samples(self) -> list[SampleLabels]:
+        """The labels of each sample, as views of these; only the ids of clusters are computed."""
+        boxes, clusters, points = (list(count) for count in zip(*self.counts, strict=True))
+        parts = {
+            name: torch.split(
+                getattr(self.every, name), boxes if name in _BY_BOX else clusters if name in _BY_CLUSTER else points
+            )
+            for name in _FIELDS
+        }
+        ids, first = [], 0
+        for own, count in zip(parts["cluster_id"], clusters, strict=True):
+            ids.append((own - first).clamp(min=-1))
+            first += count
+        rows = zip(*(ids if name == "cluster_id" else parts[name] for name in _FIELDS), strict=True)
+        return [SampleLabels(*row) for row in rows]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> BatchLabels:
+        """The labels with each tensor changed, for example moved to a device."""
+        every = SampleLabels(*(change(getattr(self.every, name)) for name in _FIELDS))
+        return BatchLabels(
+            every, change(self.box_sample), change(self.cluster_sample), change(self.point_sample), self.counts
+        )

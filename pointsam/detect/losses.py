@@ -14,19 +14,18 @@ _HEAT_FLOOR = 1e-4
 """Predicted heat is clamped to this distance from 0 and 1 (docs/method.md B.5)."""
 
 
-def divisor(count: Tensor | float, like: Tensor) -> Tensor:
-    """Divisor of a summed loss: the count over all processes, at least 1, divided by the number of processes.
+def divisor(counts: Tensor) -> Tensor:
+    """Divisors of summed losses: the counts over all processes, at least 1, divided by the number of processes.
 
-    With it, the mean of the processes' gradients is the gradient over the whole batch.
+    With them, the mean of the processes' gradients is the gradient over the whole batch.
 
     Args:
-        count: count of this process.
-        like: a tensor on the device of the losses.
+        counts: (...) counts of this process; all of them are summed over the processes at once.
 
     Returns:
-        Scalar float32.
+        (...) float32.
     """
-    value = torch.as_tensor(count, dtype=torch.float32, device=like.device).detach().clone()
+    value = counts.detach().to(torch.float32, copy=True)
     if not (distributed.is_available() and distributed.is_initialized()):
         return value.clamp(min=1)
     distributed.all_reduce(value)
@@ -34,21 +33,21 @@ def divisor(count: Tensor | float, like: Tensor) -> Tensor:
 
 
 def heat_focal(logits: Tensor, heat: Tensor, counted: Tensor) -> Tensor:
-    """Scalar: the sum of CornerNet's focal loss over the locations that count.
+    """(C,) sum of CornerNet's focal loss over the locations of each channel that count.
 
     Args:
         logits: (S,C,H,W) predicted heat.
         heat: (S,C,H,W) target, 1 at peaks.
-        counted: (S,H,W) bool, False in ignore regions.
+        counted: (S,C,H,W) bool, False in ignore regions.
     """
     p = logits.float().sigmoid().clamp(_HEAT_FLOOR, 1 - _HEAT_FLOOR)
     at_peak = (1 - p) ** 2 * p.log()
     elsewhere = (1 - heat) ** 4 * p**2 * (1 - p).log()
-    return -(torch.where(heat == 1, at_peak, elsewhere) * counted[:, None]).sum()
+    return -(torch.where(heat == 1, at_peak, elsewhere) * counted).sum(dim=(0, 2, 3))
 
 
 def masked_l1(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """Scalar: the weighted sum of absolute differences, without the entries that have no target.
+    """(K,) weighted sum of the absolute differences of each row, without the entries that have no target.
 
     Args:
         predicted: (K,D).
@@ -56,7 +55,7 @@ def masked_l1(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:
         weights: (D,) weight of each column.
     """
     known = target.isfinite()
-    return ((predicted.float() - torch.where(known, target, 0)).abs() * known * weights).sum()
+    return ((predicted.float() - torch.where(known, target, 0)).abs() * known * weights).sum(dim=1)
 
 
 def masked_smooth_l1(predicted: Tensor, target: Tensor, weights: Tensor, beta: float = 1 / 9) -> Tensor:
@@ -65,7 +64,7 @@ def masked_smooth_l1(predicted: Tensor, target: Tensor, weights: Tensor, beta: f
     apart = functional.smooth_l1_loss(
         predicted.float(), torch.where(known, target, predicted.float()), reduction="none", beta=beta
     )
-    return (apart * known * weights).sum()
+    return (apart * known * weights).sum(dim=1)
 
 
 def sigmoid_focal(logits: Tensor, positive: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
@@ -84,7 +83,7 @@ def sigmoid_focal(logits: Tensor, positive: Tensor, alpha: float = 0.25, gamma: 
 
 
 def facing(vector: Tensor, direction: Tensor) -> Tensor:
-    """Scalar: the sum of the logistic losses of choosing between a direction and its opposite.
+    """(K,) logistic loss of choosing between a direction and its opposite.
 
     The log-odds of the direction are twice its product with the predicted vector. The vector is long only where front
     and back can be told apart, and no angle is special, unlike with bins of angles, whose edges cut through objects of
@@ -94,4 +93,4 @@ def facing(vector: Tensor, direction: Tensor) -> Tensor:
         vector: (K,2) predicted.
         direction: (K,2) true unit vectors.
     """
-    return functional.softplus(-2 * (vector.float() * direction).sum(dim=1)).sum()
+    return functional.softplus(-2 * (vector.float() * direction).sum(dim=1))

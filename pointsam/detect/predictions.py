@@ -1,4 +1,4 @@
-"""The predictions of a detector for one sample."""
+"""The predictions of a detector for one sample, and for the samples of a batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pointsam.detect.boxes import nms_bev
+from pointsam.detect.suppression import nms_bev, rank_in_group
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,26 +33,61 @@ class Predictions:
     def __getitem__(self, which: Tensor) -> Predictions:
         return Predictions(self.boxes[which], self.score[which], self.class_id[which], self.velocity[which])
 
-    def best(self, most: int, iou_threshold: float | None = None) -> Predictions:
-        """The `most` boxes of highest score, in descending order.
-
-        Args:
-            most: largest number of boxes.
-            iou_threshold: overlap in bird's-eye view for non-maximum suppression across classes; None = no suppression.
-        """
-        if iou_threshold is not None:
-            return self[nms_bev(self.boxes, self.score, iou_threshold, most)]
+    def best(self, most: int) -> Predictions:
+        """The `most` boxes of highest score, in descending order."""
         return self[torch.argsort(self.score, descending=True, stable=True)[:most]]
-
-    def suppressed(self, most: int, iou_threshold: float, across: bool) -> Predictions:
-        """As `best`; unless `across` classes, a box suppresses only boxes of its own class."""
-        if across:
-            return self.best(most, iou_threshold)
-        parts = [self[self.class_id == k].best(most, iou_threshold) for k in torch.unique(self.class_id).tolist()]
-        return concatenated(parts).best(most) if parts else self
 
 
 def concatenated(parts: Sequence[Predictions]) -> Predictions:
     """The predictions of all parts, in their order."""
     fields = ("boxes", "score", "class_id", "velocity")
     return Predictions(*(torch.cat([getattr(part, name) for part in parts]) for name in fields))
+
+
+@dataclass(frozen=True, eq=False)
+class BatchPredictions:
+    """Predicted boxes of S samples.
+
+    Args:
+        every: the boxes of all samples.
+        sample: (N,) int64 sample of each box.
+        num_samples: S.
+    """
+
+    every: Predictions
+    sample: Tensor
+    num_samples: int
+
+    @staticmethod
+    def join(parts: Sequence[Predictions]) -> BatchPredictions:
+        """The predictions of each of one sample or more."""
+        every = concatenated(parts)
+        index = [torch.full((len(part),), k, device=every.score.device) for k, part in enumerate(parts)]
+        return BatchPredictions(every, torch.cat(index), len(parts))
+
+    def __getitem__(self, which: Tensor) -> BatchPredictions:
+        return BatchPredictions(self.every[which], self.sample[which], self.num_samples)
+
+    def best(self, most: int) -> BatchPredictions:
+        """The `most` boxes of highest score of each sample, by descending score."""
+        order = torch.argsort(self.every.score, descending=True, stable=True)
+        return self[order[rank_in_group(self.sample[order]) < most]]
+
+    def suppressed(self, most: int, iou_threshold: float, apart: Tensor | None = None) -> BatchPredictions:
+        """The boxes of each sample that no box of a higher score overlaps, by descending score.
+
+        Args:
+            most: largest number of boxes of a sample, or of each part of it.
+            iou_threshold: overlap in bird's-eye view above which the weaker of two boxes is suppressed.
+            apart: (N,) int64 part of its sample that each box belongs to, for example its class; boxes suppress only
+                those of their own part. None = all of the sample.
+        """
+        group = self.sample if apart is None else apart * self.num_samples + self.sample
+        return self[nms_bev(self.every.boxes, self.every.score, iou_threshold, most, group)]
+
+    def split(self) -> list[Predictions]:
+        """The predictions of each sample, in their order; the host waits once, for their numbers."""
+        order = torch.argsort(self.sample, stable=True)
+        samples = torch.arange(self.num_samples, device=order.device)
+        counts = (self.sample == samples[:, None]).sum(dim=1).tolist()
+        return [self.every[which] for which in torch.split(order, counts)]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from pointsam.base.document import OPTIONAL
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
 from pointsam.detect.data.training_set import DataConfig
 from pointsam.detect.detector import DetectorConfig
 from pointsam.taxonomy import ClassSpec
+
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class TrainConfig:
         checkpoint_minutes: a checkpoint is saved at the end of every epoch and after this many minutes.
         workers: number of processes that load data.
         seed: seed of the weights and of all random draws.
+        deterministic: whether CUDA uses torch's deterministic algorithms, so that two runs are the same; slower. On a
+            CPU they always are.
     """
 
     epochs: int = 20
@@ -43,11 +48,12 @@ class TrainConfig:
     end_division: float = 1e4
     momentum: tuple[float, float] = (0.95, 0.85)
     grad_clip: float = 10.0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     eval_epochs: int = 5
     checkpoint_minutes: float = 10.0
     workers: int = 4
     seed: int = 0
+    deterministic: bool = field(default=True, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "eval_epochs"):

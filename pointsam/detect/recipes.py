@@ -1,10 +1,10 @@
 """Named recipes: complete configurations with the published schedules (docs/method.md B.4, B.5, B.7, B.10).
 
-Recipes of real data sets differ from the published ones in five points, which `as_published` reverts: clusters come
+Recipes of real data sets differ from the published ones in six points, which `as_published` reverts: clusters come
 from PointSAM's tables, regions where labels may be missing are excluded from the losses, frames are also drawn for
-their clusters (as many as published), pasted objects stand on the ground that the points show (KITTI), and a second
-stage trains on 256 of 1,000 proposals. What remains different is in docs/training.md. Recipes of synthetic worlds are
-our own.
+their clusters (as many as published), pasted objects stand on the ground that the points show (KITTI), a second stage
+trains on 256 of 1,000 proposals, and networks compute in half precision. What remains different is in
+docs/training.md. Recipes of synthetic worlds are our own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from pointsam.detect.assign.anchor import AnchorClass
+from pointsam.detect.assign.anchor_map import AnchorClass
 from pointsam.detect.data.augment import AugmentConfig
 from pointsam.detect.data.coarse import CoarseConfig
 from pointsam.detect.data.paste import PasteConfig
@@ -106,7 +106,7 @@ def synthetic() -> Recipe:
     head = CenterHeadConfig(_GROUPS, _SMALL_PEAKS, reach=_REACH, code_weights=_CODE_WEIGHTS)
     detector = replace(base.detector, head=head)
     data = DataConfig(PointsConfig(past_sweeps=9), paste=PasteConfig(_SYNTHETIC_PASTE))
-    train = replace(base.train, epochs=30, batch_size=8, learning_rate=0.002, precision="bf16", eval_epochs=10)
+    train = replace(base.train, epochs=30, batch_size=8, learning_rate=0.002, eval_epochs=10)
     return replace(base, name="synthetic", detector=detector, data=data, train=train)
 
 
@@ -114,14 +114,16 @@ def nuscenes_centerpoint_voxel() -> Recipe:
     """CenterPoint on voxels of 0.075 m, the paper's main detector."""
     grid = Grid((-54.0, -54.0, -5.0, 54.0, 54.0, 3.0), (0.075, 0.075, 0.2))
     detector = DetectorConfig(grid, EncoderConfig("voxel", residual=True), _WIDE_NECK, _nuscenes_head())
-    return Recipe("nuscenes-centerpoint-voxel", detector, _nuscenes_data(), TrainConfig(batch_size=6))
+    return Recipe("nuscenes-centerpoint-voxel", detector, _nuscenes_data(), TrainConfig(batch_size=6, precision="bf16"))
 
 
 def nuscenes_centerpoint_pillar() -> Recipe:
     """CenterPoint on pillars of 0.2 m; the paper has none, so its head and schedule are those with voxels."""
     grid = Grid((-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), (0.2, 0.2, 8.0))
     detector = DetectorConfig(grid, EncoderConfig("pillar"), NeckConfig(), _nuscenes_head())
-    return Recipe("nuscenes-centerpoint-pillar", detector, _nuscenes_data(), TrainConfig(batch_size=6))
+    return Recipe(
+        "nuscenes-centerpoint-pillar", detector, _nuscenes_data(), TrainConfig(batch_size=6, precision="bf16")
+    )
 
 
 def _nuscenes_head() -> CenterHeadConfig:
@@ -157,7 +159,7 @@ def kitti_second() -> Recipe:
         repeat=3,
         count="boxes",
     )
-    return Recipe("kitti-second", detector, data, TrainConfig(epochs=80, learning_rate=0.003))
+    return Recipe("kitti-second", detector, data, TrainConfig(epochs=80, learning_rate=0.003, precision="bf16"))
 
 
 def _published_anchors(anchors: tuple[AnchorClass, ...], nms_iou: float) -> AnchorHeadConfig:
@@ -192,14 +194,18 @@ def waymo_centerpoint() -> Recipe:
         heat_bias=_HEAT_BIAS,
     )
     detector = DetectorConfig(_waymo_grid(), _PLAIN, _WIDE_NECK, head)
-    return Recipe("waymo-centerpoint", detector, _waymo_data(), TrainConfig(epochs=30, learning_rate=0.003))
+    return Recipe(
+        "waymo-centerpoint", detector, _waymo_data(), TrainConfig(epochs=30, learning_rate=0.003, precision="bf16")
+    )
 
 
 def waymo_second() -> Recipe:
     """SECOND."""
     head = _published_anchors(_WAYMO_ANCHORS, nms_iou=0.7)
     detector = DetectorConfig(_waymo_grid(), _PLAIN, _WIDE_NECK, head)
-    return Recipe("waymo-second", detector, _waymo_data(), TrainConfig(epochs=30, learning_rate=0.003))
+    return Recipe(
+        "waymo-second", detector, _waymo_data(), TrainConfig(epochs=30, learning_rate=0.003, precision="bf16")
+    )
 
 
 def _waymo_grid() -> Grid:
@@ -217,7 +223,7 @@ def _waymo_data() -> DataConfig:
 
 def as_published(recipe: Recipe) -> Recipe:
     """The published rules: clusters simulated at every access, no ignore regions, frames drawn for their boxes alone,
-    road planes on KITTI, and 512 proposals of 9,000.
+    road planes on KITTI, 512 proposals of 9,000, and single precision.
     """
     coarse = CoarseConfig("simulated", redraw=True, unknown_unseen=False, unknown_dropped=False)
     paste = recipe.data.paste
@@ -226,7 +232,8 @@ def as_published(recipe: Recipe) -> Recipe:
     detector = recipe.detector
     if detector.roi is not None and isinstance(detector.head, AnchorHeadConfig):
         detector = replace(detector, head=replace(detector.head, proposals=512, proposal_candidates=9000))
-    return replace(recipe, name=f"{recipe.name}-paper", detector=detector, data=data)
+    train = replace(recipe.train, precision="fp32")
+    return replace(recipe, name=f"{recipe.name}-paper", detector=detector, data=data, train=train)
 
 
 _PUBLISHED = (

@@ -6,6 +6,8 @@ step gives the same result in one process as in several.
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from pointsam.base.errors import TrainingError
 from pointsam.base.words import counted
 from pointsam.detect.checkpoint import Checkpoint, TrainingProgress, save_checkpoint
-from pointsam.detect.data.loader import LoadedBatch, Steps, training_loader
+from pointsam.detect.data.loader import LoadedBatch, Steps, on_device, training_loader
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Batch, Detector
 from pointsam.detect.recipe import Recipe
@@ -72,6 +74,14 @@ def count_steps(steps: Steps) -> int:
     return len(steps)
 
 
+def _set_deterministic(wanted: bool) -> None:
+    """Choose torch's deterministic algorithms on CUDA, wherever there are any."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with a fixed workspace
+    torch.use_deterministic_algorithms(wanted, warn_only=True)
+    # Filling every new tensor takes time, and none is read before it is written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 class Trainer:
     """A detector in training.
 
@@ -94,20 +104,24 @@ class Trainer:
         processes: int = 1,
     ) -> None:
         torch.manual_seed(recipe.train.seed)
-        if device.type == "cuda":  # sums in a fixed order, wherever torch has a deterministic algorithm
-            torch.use_deterministic_algorithms(True, warn_only=True)
+        config, on_cuda = recipe.train, device.type == "cuda"
+        if on_cuda:
+            _set_deterministic(config.deterministic)
         self.recipe, self.device, self.rank = recipe, device, rank
         self.model = Detector(recipe.detector, taxonomy).to(device)
         self.network: nn.Module = self.model
         if processes > 1:
-            ids = [device.index] if device.type == "cuda" else None
-            self.network = DistributedDataParallel(self.model, device_ids=ids)
-        config = recipe.train
+            if on_cuda:
+                nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
+            # All processes compute the same buffers, so that none needs to send them.
+            ids = [device.index] if on_cuda else None
+            self.network = DistributedDataParallel(self.model, device_ids=ids, broadcast_buffers=False)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=config.learning_rate,
             betas=(config.momentum[0], 0.99),
             weight_decay=config.weight_decay,
+            fused=on_cuda,
         )
         self.data = data
         self._steps = Steps(data, config.batch_size, rank, processes)
@@ -166,13 +180,14 @@ class Trainer:
                 frames cannot be read.
         """
         config = self.recipe.train
+        loader = training_loader(self._steps, config.workers, self.device)
         while self.progress.step < self.num_steps:
             epoch, first = divmod(self.progress.step, self.steps_per_epoch)
             self._steps.epoch, self._steps.first = epoch, first
             self._steps.paste = epoch < config.epochs - self.recipe.data.paste.off_last_epochs
             self._bad = self._bad if first else set()
             began = time.perf_counter()
-            for item in training_loader(self._steps, config.workers, self.device):
+            for item in on_device(loader, self.device):
                 waited = time.perf_counter() - began
                 losses, rate, norm = self._step(self._readable(item))
                 self.progress = TrainingProgress(self.progress.step + 1, self.progress.best)
@@ -186,7 +201,6 @@ class Trainer:
     def _step(self, batch: Batch) -> tuple[dict[str, float], float, float]:
         config, step = self.recipe.train, self.progress.step
         rate = float(self._schedule.get_last_lr()[0])
-        batch = batch.to(self.device)
         draws = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 1009 + self.rank)
         self.network.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
@@ -195,12 +209,14 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
-        values = {name: float(value.detach()) for name, value in {**losses, "loss": total}.items()}
-        if not torch.isfinite(norm):  # the same in all processes: DDP averages a NaN into the gradients of each
-            self._stop(batch, values, float(norm))
+        # One copy to the host for all numbers of the step, which then waits for the device once.
+        *numbers, size = torch.stack([value.detach().double() for value in (*losses.values(), total, norm)]).tolist()
+        values = dict(zip((*losses, "loss"), numbers, strict=True))
+        if not math.isfinite(size):  # the same in all processes: DDP averages a NaN into the gradients of each
+            self._stop(batch, values, size)
         self.optimizer.step()
         self._schedule.step()
-        return values, rate, float(norm)
+        return values, rate, size
 
     def _stop(self, batch: Batch, losses: Mapping[str, float], norm: float) -> None:
         wrong = [name for name, value in losses.items() if value != value or abs(value) == float("inf")]

@@ -49,6 +49,7 @@ class JudgedClusters:
         scenes: scene of each frame.
         classes: number of clusters by class name.
         sources: descriptions of the labels.
+        notes: what was left out of them, and why.
     """
 
     values: list[NDArray[np.float64]] = field(default_factory=list)
@@ -58,6 +59,7 @@ class JudgedClusters:
     scenes: list[str] = field(default_factory=list)
     classes: Counter[str] = field(default_factory=Counter)
     sources: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add_labels(self, labels: Labels, dataset: Dataset, source: str, split: str | None = None) -> None:
         """Add the clusters of at least five points of labels.
@@ -82,8 +84,6 @@ class JudgedClusters:
             )
 
         def add(verdict: FrameVerdict) -> None:
-            if wanted is not None and verdict.frame_id not in wanted:
-                return
             found = labels.labels(verdict.frame_id)
             if any(np.isnan(cluster.score) for cluster in found.clusters):
                 raise SchemaError(
@@ -99,7 +99,7 @@ class JudgedClusters:
             self.scenes.append(f"{data}/{found.frame.scene}")
             self.classes.update(labels.taxonomy.names[k] for k in verdict.seen.pred_class[large])
 
-        evaluate_labels(labels.out, dataset, on_verdict=add)
+        self.notes += evaluate_labels(labels.out, dataset, on_verdict=add, frame_ids=wanted).notes()
         self.classes.update(dict.fromkeys(labels.taxonomy.names, 0))
         self.sources.append(source)
 

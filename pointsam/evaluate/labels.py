@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from pointsam.base.errors import CalibrationError, DatasetError, NothingToScoreError, PointSamError, SchemaError
@@ -20,8 +20,9 @@ def evaluate_labels(
     dataset: Dataset,
     truth: str | None = None,
     on_verdict: Callable[[FrameVerdict], None] = lambda _: None,
+    frame_ids: Collection[str] | None = None,
 ) -> FolderQuality:
-    """Score every finished frame of an output folder.
+    """Score the finished frames of an output folder.
 
     A frame that cannot be scored, for malformed ground truth or because its sweep has changed since, is left out and
     named in the result.
@@ -31,6 +32,7 @@ def evaluate_labels(
         dataset: data set with ground truth.
         truth: source of the ground truth (Dataset.point_truth), None for the best one.
         on_verdict: called with the verdict of every frame.
+        frame_ids: the frames to score, None for all.
 
     Raises:
         SchemaError: SCH004 if the labels were made from other data.
@@ -48,7 +50,8 @@ def evaluate_labels(
     hint = "score a split that has boxes or panoptic labels"
     sources: set[str] = set()
     judge = None
-    for frame in progress(labels.frames(), desc="eval", unit="frame"):
+    chosen = [frame for frame in labels.frames() if frame_ids is None or frame.frame_id in frame_ids]
+    for frame in progress(chosen, desc="eval", unit="frame"):
         if frame.status != "ok":
             failed += 1
             continue

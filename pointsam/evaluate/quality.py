@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -134,10 +135,12 @@ def _reliability(name: str, found: Reliability) -> Table:
         for b in found.bins
         if b.num_clusters
     ]
-    band = f"{format_value(found.ece_low)} to {format_value(found.ece_high)} over {found.unit}"
+    band = f"{format_value(found.ece_low)} to {format_value(found.ece_high)} over {found.unit}; "
+    right = round(sum(b.num_clusters * b.share_right for b in found.bins if b.num_clusters))
     note = (
-        f"expected calibration error (ECE) {format_value(found.ece)} ({band}; exact probabilities: "
-        f"{format_value(found.ece_chance)}); "
+        f"clusters of {MIN_POINTS_OBJECTS} points or more: {found.num_clusters}, of which {right} are right (IoU above "
+        f"0.5)\nexpected calibration error (ECE) {format_value(found.ece)} ({'' if math.isnan(found.ece_low) else band}"
+        f"exact probabilities of so many clusters would have {format_value(found.ece_chance)}); "
         f"Brier score {format_value(found.brier)}\n"
         f"AUROC {format_value(found.auroc)}: probability that a right cluster has a higher value than a wrong one; "
         f"rank correlation with IoU {format_value(found.spearman)}"

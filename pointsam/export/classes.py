@@ -77,7 +77,8 @@ class Renaming:
             clusters.append(replace(cluster, cluster_id=number, class_id=class_id, class_name=name))
         labels = PointLabels(new_id[found.labels.instance_id], self._class_id[found.labels.class_id])
         frame = replace(found.frame, num_clusters=len(clusters))
-        return replace(found, frame=frame, labels=labels, clusters=tuple(clusters))
+        grown = found.grown & (labels.instance_id != NO_INSTANCE)
+        return replace(found, frame=frame, labels=labels, grown=grown, clusters=tuple(clusters))
 
 
 def _renamed(spec: ClassSpec, name: str) -> ClassSpec:

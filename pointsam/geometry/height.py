@@ -31,10 +31,17 @@ def above_lowest_m(xyz: NDArray[np.float64], bin_m: float, stray: float = 0.0) -
     half = int(_FARTHEST_M / bin_m)
     bin_xy = np.clip(np.floor(xyz[:, :2] / bin_m), -half, half).astype(np.int64) + half
     lowest = np.full((2 * half + 1, 2 * half + 1), np.inf)
+    if stray == 0:  # without sorting
+        np.minimum.at(lowest.reshape(-1), bin_xy[:, 0] * len(lowest) + bin_xy[:, 1], xyz[:, 2])
+        return _above(xyz, bin_xy, lowest)
     order = np.lexsort((xyz[:, 2], *bin_xy.T))
     first = np.flatnonzero(np.diff(bin_xy[order], axis=0, prepend=-1).any(axis=1))
     count = np.diff(first, append=len(order))
     lowest[tuple(bin_xy[order[first]].T)] = xyz[order[first + (stray * count).astype(np.int64)], 2]
+    return _above(xyz, bin_xy, lowest)
+
+
+def _above(xyz: NDArray[np.float64], bin_xy: NDArray[np.int64], lowest: NDArray[np.float64]) -> NDArray[np.float64]:
     lowest = minimum_filter(lowest, size=3, mode="constant", cval=np.inf)
     height: NDArray[np.float64] = xyz[:, 2] - lowest[tuple(bin_xy.T)]
     return height

@@ -117,7 +117,7 @@ def result_files(
 def survey_semantics(
     name: str, context: SemanticsContext, images: Iterable[ImageName], config: object | None = None
 ) -> tuple[str, ...]:
-    """Check the files of a source of classes against the images of a run, before any model is loaded.
+    """Check the mapping of a source of classes, and its files against the images of a run, before a model is loaded.
 
     Args:
         name: the plug-in.
@@ -130,7 +130,8 @@ def survey_semantics(
         What is suspicious.
 
     Raises:
-        DatasetError: if the files do not fit the images; SchemaError, PluginError: as `load_semantics`.
+        DatasetError: if the files do not fit the images; SchemaError: if the mapping does not fit its labels;
+            SchemaError, PluginError: as `load_semantics`.
     """
     plugin = semantics_plugin(name)
     if plugin.survey is None:

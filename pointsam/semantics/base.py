@@ -76,9 +76,10 @@ class SemanticsPlugin(Generic[C]):
         folder: folder in the data root that it reads unless the user names another.
         files: from the folder, a function that lists the files of an image; runs notice if one changes. None if there
             are none of single images.
-        survey: checks its files against the images of the run and of the data set before any model is loaded, and
-            returns what is suspicious; None if it reads no files. The images of one frame of every scene come first.
-            It need not take all images, and raises `DatasetError`.
+        survey: checks the mapping, and its files against the images of the run and of the data set, before any model is
+            loaded, and returns what is suspicious; None if there is nothing to check. The images of one frame of every
+            scene come first. It need not take all images, and raises `DatasetError` or `SchemaError`.
+        takes_folder: False for a source that reads no folder, with which `--masks-dir` is refused.
     """
 
     config: type[C]
@@ -88,6 +89,7 @@ class SemanticsPlugin(Generic[C]):
     folder: str | None = None
     files: Callable[[Path], Callable[[ImageName], list[Path]]] | None = None
     survey: Callable[[C, SemanticsContext, Iterable[ImageName]], tuple[str, ...]] | None = None
+    takes_folder: bool = True
 
 
 @dataclass(frozen=True)

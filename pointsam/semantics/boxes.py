@@ -50,11 +50,11 @@ def nms(
     Returns:
         (K,) indices of the kept boxes by falling score.
     """
-    order = by_score(box_xyxy_px, class_id, score)
-    box, label = box_xyxy_px[order], class_id[order]
-    rivals = (iou(box, box) > max_iou) & (label[:, None] == label[None])
-    alive = np.ones(len(order), dtype=np.bool_)
-    for i in range(len(order)):
-        if alive[i]:
-            alive[i + 1 :] &= ~rivals[i, i + 1 :]
-    return order[alive]
+    left, kept = by_score(box_xyxy_px, class_id, score), list[np.intp]()
+    while len(left):
+        first, left = left[0], left[1:]
+        kept.append(first)
+        # One row at a time: all pairs of the boxes that a low threshold lets through do not fit into memory.
+        overlap = iou(box_xyxy_px[first : first + 1], box_xyxy_px[left])[0]
+        left = left[(overlap <= max_iou) | (class_id[left] != class_id[first])]
+    return np.array(kept, dtype=np.intp)

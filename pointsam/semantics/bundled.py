@@ -19,6 +19,7 @@ from pointsam.semantics.base import SemanticsPlugin
 from pointsam.semantics.fusion import fuse
 from pointsam.semantics.nanodet import NanodetConfig, NanodetSemantics
 from pointsam.semantics.ssd import SsdConfig, SsdSemantics
+from pointsam.semantics.tiled import require_coco_labels
 from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame
 
@@ -121,4 +122,6 @@ PLUGIN = SemanticsPlugin(
     lambda config, context: BundledSemantics(context.mapping, config, context.threads),
     lambda _config, _masks_dir: digest(),
     labels="coco",
+    takes_folder=False,
+    survey=lambda _config, context, _images: require_coco_labels(context.mapping),
 )

@@ -18,7 +18,7 @@ from PIL import Image
 
 from pointsam.semantics.base import SemanticsPlugin
 from pointsam.semantics.coco import COCO_NAMES
-from pointsam.semantics.tiled import TiledConfig, TiledNetwork, twice
+from pointsam.semantics.tiled import TiledConfig, TiledNetwork, require_coco_labels, twice
 
 _INPUT_PX = 416
 _STRIDES_PX = (8, 16, 32)
@@ -80,4 +80,6 @@ PLUGIN = SemanticsPlugin(
     lambda config, context: NanodetSemantics(context.mapping, config, context.threads),
     lambda _config, _masks_dir: NanodetSemantics.weights_sha256,
     labels="coco",
+    takes_folder=False,
+    survey=lambda _config, context, _images: require_coco_labels(context.mapping),
 )

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pointsam.semantics.base import SemanticsPlugin
 from pointsam.semantics.coco import COCO_NAMES
-from pointsam.semantics.tiled import TiledConfig, TiledNetwork, twice
+from pointsam.semantics.tiled import TiledConfig, TiledNetwork, require_coco_labels, twice
 
 _INPUT_PX = 300
 
@@ -49,4 +49,6 @@ PLUGIN = SemanticsPlugin(
     lambda config, context: SsdSemantics(context.mapping, config, context.threads),
     lambda _config, _masks_dir: SsdSemantics.weights_sha256,
     labels="coco",
+    takes_folder=False,
+    survey=lambda _config, context, _images: require_coco_labels(context.mapping),
 )

@@ -16,6 +16,7 @@ from PIL import Image
 from pointsam.base.errors import BackendError, SchemaError
 from pointsam.base.ranges import require
 from pointsam.semantics.boxes import area, nms
+from pointsam.semantics.coco import COCO_NAMES
 from pointsam.semantics.tiles import Window, cut, windows
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 from pointsam.types import CameraView, Detections, Frame
@@ -53,12 +54,12 @@ class TiledConfig:
 
     def __post_init__(self) -> None:
         for name, fits, domain in (
-            ("score_threshold", 0 <= self.score_threshold < 1, "[0, 1)"),
-            ("nms_iou", 0 < self.nms_iou <= 1, "(0, 1]"),
-            ("tile_px", self.tile_px == 0 or self.tile_px >= 64, "0 or at least 64"),
-            ("tile_overlap", 0 <= self.tile_overlap < 0.9, "[0, 0.9)"),
+            ("score_threshold", 0 <= self.score_threshold < 1, "a value in [0, 1)"),
+            ("nms_iou", 0 < self.nms_iou <= 1, "a value in (0, 1]"),
+            ("tile_px", self.tile_px == 0 or self.tile_px >= 64, "0, or at least 64"),
+            ("tile_overlap", 0 <= self.tile_overlap < 0.9, "a value in [0, 0.9)"),
         ):
-            require(fits, f"{self.section}.{name}", getattr(self, name), f"a value in {domain}")
+            require(fits, f"{self.section}.{name}", getattr(self, name), domain)
 
 
 class TiledNetwork(ABC):
@@ -88,15 +89,9 @@ class TiledNetwork(ABC):
     riders_apart = True
 
     def __init__(self, mapping: LabelMapping, config: TiledConfig, threads: int = 1) -> None:
+        require_coco_labels(mapping)
         known = {column: mapping.class_id(label) for column, label in self.labels.items()}
         wanted = {column: class_id for column, class_id in known.items() if class_id != BACKGROUND}
-        if not wanted:
-            raise SchemaError(
-                "SCH001",
-                f"the mapping to {mapping.taxonomy.name!r} names no COCO label, which the bundled networks give, only "
-                f"{sorted(mapping.classes) or 'none'}",
-                "map COCO labels such as car, person, bicycle (docs/mapping.md), or use --semantics precomputed",
-            )
         self._column = np.array(list(wanted))
         self._class_id = np.array(list(wanted.values()), dtype=np.uint8)
         self._config = config
@@ -136,6 +131,40 @@ class TiledNetwork(ABC):
         """Outputs of the network for one batch."""
         outputs: list[NDArray[np.float32]] = self._session.run(None, {self._session.get_inputs()[0].name: pixels})
         return outputs
+
+
+def require_coco_labels(mapping: LabelMapping) -> tuple[str, ...]:
+    """Refuse a mapping with which the bundled networks could find nothing.
+
+    Returns:
+        A warning if there are classes to which labels are mapped, but none of COCO's: the networks never find them.
+
+    Raises:
+        SchemaError: SCH001 if no label of COCO is mapped to a class.
+    """
+    found = {mapping.class_id(label) for label in COCO_NAMES.values()} - {BACKGROUND}
+    if not found:
+        raise SchemaError(
+            "SCH001",
+            f"the mapping to {mapping.taxonomy.name!r} names no COCO label, which the bundled networks give, only "
+            f"{sorted(mapping.classes) or 'none'}",
+            "map COCO labels such as car, person, bicycle (docs/mapping.md), or use --semantics precomputed",
+        )
+    lost: dict[str, list[str]] = {}
+    for label, name in mapping.classes.items():
+        if mapping.class_id(label) not in {*found, BACKGROUND}:
+            lost.setdefault(name, []).append(repr(label))
+    if not lost:
+        return ()
+    stated = {name: label for label, name in mapping.taxonomy.coco.items() if label in COCO_NAMES.values()}
+    told = [
+        f"{name} (mapped from {', '.join(labels)}" + (f"; COCO says {stated[name]!r})" if name in stated else ")")
+        for name, labels in lost.items()
+    ]
+    return (
+        f"the bundled networks give COCO's labels and never find {', '.join(told)}: map labels of COCO to these "
+        "classes too (--mapping, docs/mapping.md), or use another network (docs/precomputed_masks.md)",
+    )
 
 
 def twice(x: float, y: float) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.errors import SchemaError
 from pointsam.base.runtime import Stopwatch
 from pointsam.base.seeding import generator
 from pointsam.masks.base import Segmenter
@@ -65,10 +66,17 @@ def image_masks(
         taxonomy: the run's classes.
         config: options of the 2D stage.
         stopwatch: measures detect, encode, decode, read and prompt in seconds.
+
+    Raises:
+        SchemaError: SCH003 if a network gives a score that is not possible; and what the networks raise.
     """
     height, width = image_rgb.shape[:2]
+    where = f"frame {frame.frame_id}, camera {view.name},"
     with stopwatch("detect"):
         found = semantics.detect(image_rgb, frame, view)
+        _require(
+            f"{semantics.name} at {where}", "score", found.score, (found.score >= 0) & (found.score <= 1), "0 to 1"
+        )
         if semantics.riders_apart:
             found = ride(found, taxonomy, config.riders)
     masks, uv = Masks.empty(height, width), np.zeros((0, 2), dtype=np.int32)
@@ -92,7 +100,19 @@ def image_masks(
             masks = segmenter.from_points(embedding, uv)
     if box_prompts:
         masks = _joined(by_box, masks)
+    for name, values in (("pred_iou", masks.pred_iou), ("stability", masks.stability)):
+        _require(f"{segmenter.name} at {where}", name, values, np.isfinite(values), "a finite number")
     return ImageMasks(frame.frame_id, view.name, "ok", "", "", masks, found, uv)
+
+
+def _require(network: str, what: str, values: NDArray[np.float32], fits: NDArray[np.bool_], wanted: str) -> None:
+    """Refuse scores of a network without which no confidence and no probability would mean anything."""
+    if not fits.all():
+        raise SchemaError(
+            "SCH003",
+            f"{network} gave a {what} of {values[~fits][0]}, not {wanted}",
+            "correct the network or its plug-in (docs/plugins.md)",
+        )
 
 
 def instance_map(

@@ -13,6 +13,7 @@ from typing import Literal
 from pointsam.base.config import assign, parse, require_finite
 from pointsam.base.document import OPTIONAL, json_object
 from pointsam.base.errors import SchemaError
+from pointsam.base.plugins import names as plugin_names
 from pointsam.base.plugins import plugins
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import semantics_plugin
@@ -100,7 +101,7 @@ class MasksConfig:
         """
         document = asdict(self)
         del document["options"]
-        for section, kind in self._sections().items():
+        for section, kind in self.sections().items():
             checked = json_object(self._parsed(kind, section, where))
             if checked:
                 document[section] = checked
@@ -118,7 +119,7 @@ class MasksConfig:
     def _parsed(self, kind: type[object], section: str, where: str) -> object:
         return parse(kind, self.options.get(section, {}), where, f"masks.{section}.")
 
-    def _sections(self) -> dict[str, type[object]]:
+    def sections(self) -> dict[str, type[object]]:
         """Class of each section of options."""
         found: dict[str, type[object]] = {}
         for section, kind in self._kinds():
@@ -224,15 +225,16 @@ RECIPES = {"default": default, "paper": paper}
 _BACK_ENDS = ("masks.backend", "masks.semantics")
 
 
-def _require_in_use(assignments: Sequence[str], semantics: str) -> None:
-    """Refuse options of a source of classes that runs record whether they use it or not."""
+def _require_in_use(assignments: Sequence[str], config: MasksConfig) -> None:
+    """Refuse options of a source of classes that is not in use, also of those that every run records."""
+    others = {*_RECORDED_SEMANTICS, *(set(plugin_names("semantics")) - config.sections().keys())} - {config.semantics}
     for assignment in assignments:
         section = assignment.strip().removeprefix("masks.").partition(".")[0]
-        if assignment.strip().startswith("masks.") and section in _RECORDED_SEMANTICS and section != semantics:
+        if assignment.strip().startswith("masks.") and section in others - _own_fields():
             raise SchemaError(
                 "SCH005",
-                f"--set {assignment}: the classes come from {semantics}, so options of {section} have no effect",
-                f"add --semantics {section}, or set an option of masks.{semantics}",
+                f"--set {assignment}: the classes come from {config.semantics}, so options of {section} have no effect",
+                f"add --semantics {section}, or set an option of masks.{config.semantics}",
             )
 
 
@@ -252,7 +254,7 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
     names: dict[str, object] = {"backend": config.masks.backend, "semantics": config.masks.semantics}
     assign({"masks": names}, [one for one in assignments if one.partition("=")[0].strip() in _BACK_ENDS])
     chosen = replace(config.masks, backend=str(names["backend"]), semantics=str(names["semantics"]))
-    _require_in_use(assignments, chosen.semantics)
+    _require_in_use(assignments, chosen)
     masks, clusters = chosen.as_dict(where), asdict(config.clusters)
     assign({"masks": masks, "clusters": clusters}, assignments)
     changed = LabelConfig(

@@ -27,7 +27,7 @@ from pointsam.store.document import (
 )
 from pointsam.store.schema import METADATA_PREFIX
 from pointsam.taxonomy import Taxonomy
-from pointsam.types import FrameLabels, FrameRow, ImageMasks
+from pointsam.types import Cluster, FrameLabels, FrameRow, ImageMasks
 
 _Document = TypeVar("_Document", bound=StageDocument)
 _Part = TypeVar("_Part")
@@ -172,6 +172,10 @@ class Labels:
             *rows.read_points(points[0], points[1][0]),
             rows.read_clusters(*clusters),
         )
+
+    def clusters(self, frame_id: str) -> tuple[Cluster, ...]:
+        """The clusters of one frame, without reading its points; errors as of `labels`."""
+        return rows.read_clusters(*self._rows("clusters", "clusters", frame_id))
 
     def masks(self, frame_id: str) -> dict[str, ImageMasks]:
         """Masks of the images of one frame by camera, in the data set's order.

@@ -242,7 +242,8 @@ def test_uncertainties_are_those_of_the_covariance_and_without_a_solution_there_
 
 def test_a_variance_is_the_sum_of_that_of_the_solution_of_the_halves_and_of_what_they_share(monkeypatch):
     view = CameraView("cam", ImageFile(Path()), 0, CAMERA, SE3.identity(), SE3.identity())
-    frame = Frame("f", "s", (Sweep(RawPoints(Path(), XYZ), 0, SE3.identity(), SE3.identity()),), {}, (view,))
+    sweeps = tuple(Sweep(RawPoints(Path(), XYZ), t, SE3.identity(), pose(t, 5.0)) for t in (0, 50_000))
+    frame = Frame("f", "s", sweeps, {}, (view,))
     rate, none = np.zeros((4, 4)), np.zeros(0, dtype=int)
     rate[0, 3] = 5.0
     image = CameraObservations("cam", np.zeros((0, 3)), rate, none, none > 0, np.zeros((0, 2)), ())
@@ -293,6 +294,12 @@ def test_a_standing_vehicle_gives_no_time_offset(drive, observations, hasty):
     still = [[replace(one, rate=np.zeros_like(one.rate)) for one in some] for some in observations]
     result = rig_result([frame for frame, *_ in drive], still)
     assert (result.time_status, result.time_ms) == ("unknown", 0.0)
+
+
+def test_without_poses_the_speed_is_not_known(drive, observations, hasty):
+    still = [[replace(one, rate=np.zeros_like(one.rate)) for one in some] for some in observations]
+    result = rig_result([replace(frame, neighbours={}) for frame, *_ in drive], still)
+    assert (result.speed_mps, result.time_status, result.time_doubt_ms) == (None, "unknown", None)
 
 
 @pytest.mark.parametrize("blind", [slice(None), slice(0, None, 2), slice(1, None, 2)])

@@ -34,6 +34,11 @@ def test_a_missing_root_is_DAT001(tmp_path):
     assert raised.value.code == "DAT001"
 
 
+def test_a_root_of_another_type_than_named_is_DAT002_and_says_which(tiny_kitti):
+    with pytest.raises(DatasetError, match=r"DAT002.*is recognised as kitti, not as nuscenes: .*sample_data\.json"):
+        open_dataset(tiny_kitti.root, "nuscenes")
+
+
 def test_an_unrecognised_root_is_DAT002_and_says_what_was_looked_for(tmp_path):
     with pytest.raises(DatasetError, match=r"training/velodyne.*sample_data\.json") as raised:
         open_dataset(tmp_path)

@@ -16,7 +16,6 @@ from pointsam.detect.boxes import (  # noqa: E402
     iou_aligned,
     iou_bev,
     nearest_bev,
-    nms_bev,
     point_box_pairs,
     toward,
     wrapped,
@@ -93,7 +92,6 @@ def test_no_box_no_overlap():
     for function in (iou_bev, iou_3d):
         assert function(none, one).shape == (0, 1)
         assert function(one, none).shape == (1, 0)
-    assert len(nms_bev(none, torch.zeros(0), 0.5)) == 0
     assert len(point_box_pairs(torch.zeros(5, 3), none)[0]) == 0
 
 
@@ -115,20 +113,6 @@ def test_upright_rectangles_overlap_as_boxes_without_yaw(rng_of):
     a, b = boxes(rng_of(4), 20), boxes(rng_of(5), 20)
     a[:, 6] = b[:, 6] = 0
     assert iou_aligned(nearest_bev(a), nearest_bev(b)).numpy() == pytest.approx(iou_bev(a, b).numpy(), abs=1e-5)
-
-
-@pytest.mark.parametrize("threshold", [0.0, 0.2, 0.7])
-def test_suppression_keeps_what_a_plain_loop_keeps(threshold, rng_of):
-    some, scores = boxes(rng_of(6), 60), torch.from_numpy(rng_of(7).choice(20, 60) / 20)
-    order = sorted(range(60), key=lambda k: (-scores[k].item(), k))
-    polygons = [polygon(box) for box in some.tolist()]
-    kept = []
-    for k in order:
-        rivals = (polygons[k].intersection(polygons[r]).area / polygons[k].union(polygons[r]).area for r in kept)
-        if all(iou <= threshold for iou in rivals):
-            kept.append(k)
-    assert nms_bev(some, scores, threshold).tolist() == kept
-    assert nms_bev(some, scores, threshold, most=3).tolist() == kept[:3]
 
 
 def test_points_in_boxes_are_those_of_the_evaluation(rng_of):
@@ -156,17 +140,6 @@ def test_the_surface_belongs_to_the_box():
 def test_rectangles_turn_at_half_of_a_right_angle(yaw, turned):
     rectangle = nearest_bev(torch.tensor([[0.0, 0, 0, 4, 2, 1, math.radians(yaw)]]))[0].tolist()
     assert rectangle == pytest.approx([-1, -2, 1, 2] if turned else [-2, -1, 2, 1])
-
-
-@pytest.mark.parametrize(("threshold", "kept"), [(0.34, [1, 0]), (0.33, [1])])
-def test_a_box_is_suppressed_by_more_than_the_threshold(threshold, kept):
-    pair = torch.tensor([UNIT, [2.0, 0, 0, 4, 2, 1, 0]])  # a third of the union
-    assert nms_bev(pair, torch.tensor([0.5, 0.6]), threshold).tolist() == kept
-
-
-def test_a_box_that_was_suppressed_suppresses_nothing():
-    chain = torch.tensor([[2.0 * k, 0, 0, 4, 2, 1, 0] for k in range(3)])
-    assert nms_bev(chain, torch.tensor([0.9, 0.8, 0.7]), 0.2).tolist() == [0, 2]
 
 
 def test_faces_of_a_turned_box():

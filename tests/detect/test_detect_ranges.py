@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch", reason="needs torch")
 
 from pointsam.base.errors import SchemaError
-from pointsam.detect.assign.anchor import AnchorClass
+from pointsam.detect.assign.anchor_map import AnchorClass
 from pointsam.detect.assign.roi import RoiConfig
 from pointsam.detect.data.augment import AugmentConfig
 from pointsam.detect.data.budget import BudgetConfig

@@ -12,7 +12,7 @@ from helpers.training import make_world  # noqa: E402
 
 from pointsam.detect.data.sample import PointsConfig  # noqa: E402
 from pointsam.detect.detector import Batch, Detector  # noqa: E402
-from pointsam.detect.infer import detect_frames  # noqa: E402
+from pointsam.detect.infer import InferConfig, detect_frames  # noqa: E402
 from pointsam.taxonomy import NUSCENES  # noqa: E402
 
 FAR = torch.tensor([[900.0, 0, 0, 0.5, 0], [0, 0, 90.0, 0.5, 0]])
@@ -54,5 +54,5 @@ def test_a_frame_with_nothing_in_range_is_a_frame_without_boxes(tmp_path):
     first, second = world.frame_ids()
     np.full((3, 5), 900.0, dtype="<f4").tofile(world.frame(second).sweep.source.path)
     network = Detector(detector("center-voxel"), world.taxonomy)
-    empty = list(detect_frames(network, world, [first, second], PointsConfig(), 0))[1]
+    empty = list(detect_frames(network, world, [first, second], InferConfig(PointsConfig())))[1]
     assert (empty.frame_id, len(empty.score)) == (second, 0)

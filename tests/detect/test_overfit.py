@@ -12,7 +12,7 @@ from helpers.training import CLASSES, make_budget, make_world  # noqa: E402
 from pipelines.training.predict import score  # noqa: E402
 from pointsam.detect.data.coarse import CoarseConfig  # noqa: E402
 from pointsam.detect.data.training_set import DataConfig, TrainingSet  # noqa: E402
-from pointsam.detect.infer import detect_frames  # noqa: E402
+from pointsam.detect.infer import InferConfig, detect_frames  # noqa: E402
 from pointsam.detect.train import Trainer  # noqa: E402
 
 
@@ -35,7 +35,7 @@ def test_four_frames_are_learnt_by_heart(kind, world):
     trainer = Trainer(recipe, fed, world.taxonomy, torch.device("cpu"))
     for _ in trainer.run():
         pass
-    predictions = list(detect_frames(trainer.model, world, world.frame_ids(), data.points, 0))
+    predictions = list(detect_frames(trainer.model, world, world.frame_ids(), InferConfig(data.points, 3)))
     quality = score(world, predictions, {}, world.taxonomy.names).quality
     assert quality.mean_ap > 0.99, quality
     assert max(c.yaw_rad for c in quality.classes if c.num_objects) < 0.2

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers.training import make_world  # noqa: E402
 
-from pointsam.detect.predictions import Predictions, concatenated  # noqa: E402
+from pointsam.detect.predictions import BatchPredictions, Predictions, concatenated  # noqa: E402
 from pointsam.detect.predictions_file import FramePredictions, guessed_attribute, nuscenes_results, write_predictions  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402
 from pointsam.geometry.se3 import SE3  # noqa: E402
@@ -87,15 +87,30 @@ def some(score, class_id):
 
 
 def test_the_better_of_two_that_overlap_stays():
-    assert some([0.5, 0.9, 0.2], [0, 0, 0]).best(10, 0.2).score.tolist() == pytest.approx([0.9, 0.2])
-    assert some([0.5, 0.9, 0.2], [0, 0, 0]).best(1, 0.2).score.tolist() == pytest.approx([0.9])
+    both = BatchPredictions.join([some([0.5, 0.9, 0.2], [0, 0, 0]), some([0.1, 0.3, 0.6], [0, 0, 0])])
+    kept = [part.score.tolist() for part in both.suppressed(10, 0.2).split()]
+    assert kept == [pytest.approx([0.9, 0.2]), pytest.approx([0.6, 0.3])]
+    assert [part.score.tolist() for part in both.suppressed(1, 0.2).split()] == [
+        [pytest.approx(0.9)],
+        [pytest.approx(0.6)],
+    ]
+    kept = [part.score.tolist() for part in both.best(2).split()]
+    assert kept == [pytest.approx([0.9, 0.5]), pytest.approx([0.6, 0.3])]
     assert some([0.5, 0.9, 0.2], [0, 0, 0]).best(2).score.tolist() == pytest.approx([0.9, 0.5])
 
 
 def test_a_class_suppresses_its_own_only_or_all():
-    predictions = some([0.5, 0.9, 0.2], [0, 1, 0])
-    assert predictions.suppressed(10, 0.2, across=False).score.tolist() == pytest.approx([0.9, 0.5, 0.2])
-    assert predictions.suppressed(10, 0.2, across=True).score.tolist() == pytest.approx([0.9, 0.2])
+    predictions = BatchPredictions.join([some([0.5, 0.9, 0.2], [0, 1, 0])])
+    (own,) = predictions.suppressed(10, 0.2, predictions.every.class_id).split()
+    (every,) = predictions.suppressed(10, 0.2).split()
+    assert own.score.tolist() == pytest.approx([0.9, 0.5, 0.2])
+    assert every.score.tolist() == pytest.approx([0.9, 0.2])
+
+
+def test_a_sample_without_boxes_keeps_its_place():
+    parts = [some([0.5, 0.9, 0.2], [0, 1, 0])[torch.zeros(3, dtype=torch.bool)], some([0.5, 0.9, 0.2], [0, 1, 0])]
+    assert [len(part) for part in BatchPredictions.join(parts).suppressed(5, 0.5).split()] == [0, 2]
+    assert [len(part) for part in BatchPredictions.join(parts[:1]).best(5).split()] == [0]
 
 
 def test_parts_are_laid_together():

@@ -24,3 +24,5 @@ def test_each_frame_is_scored_or_counted_with_the_reason(tiny_kitti, tmp_path):
         0,
     )
     assert quality.truth == "boxes"
+    one = evaluate_labels(tmp_path / "out", data, frame_ids={"000000"})
+    assert (one.scored, one.without_truth, dict(one.not_scored), one.failed) == (("000000",), 0, {}, 0)

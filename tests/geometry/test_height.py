@@ -36,3 +36,9 @@ def test_stray_points_below_the_ground_are_passed_over():
     assert height.tolist() == [0.0] * 9 + [-1.0, 1.5]
     few = np.array([[0.5, 0.5, 0.3], [0.5, 0.5, 1.0]])  # a fifth of two points is none
     assert above_lowest_m(few, 1.0, stray=0.2).tolist() == [0.0, 0.7]
+
+
+@pytest.mark.parametrize("bin_m", [0.5, 1.6, 6.4])
+def test_without_stray_points_nothing_is_sorted_and_heights_are_the_same(bin_m):
+    xyz = np.random.default_rng(2).normal(0, 20, (3000, 3))
+    assert np.array_equal(above_lowest_m(xyz, bin_m), above_lowest_m(xyz, bin_m, stray=1e-9))

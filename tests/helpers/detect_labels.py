@@ -3,7 +3,12 @@
 import numpy as np
 import torch
 
-from pointsam.detect.labels import SampleLabels
+from pointsam.detect.labels import BatchLabels, SampleLabels
+
+
+def joined(*labels):
+    """The labels of a batch."""
+    return BatchLabels.join(labels)
 
 
 def labels_of(rng, boxes=4, clusters=6):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from helpers.training import CLASSES
 
-from pointsam.detect.assign.anchor import AnchorClass
+from pointsam.detect.assign.anchor_map import AnchorClass
 from pointsam.detect.data.augment import AugmentConfig
 from pointsam.detect.data.coarse import CoarseConfig
 from pointsam.detect.data.paste import PasteConfig

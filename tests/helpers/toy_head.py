@@ -73,7 +73,7 @@ class ToyHead(nn.Module):
 
     def loss(self, output, labels):
         heat, box = [], []
-        for logits, boxes, sample_labels in zip(*output, labels, strict=True):
+        for logits, boxes, sample_labels in zip(*output, labels.samples(), strict=True):
             target, row, column, inside = location_targets(sample_labels, self.map_shape, self.class_ids)
             heat.append(functional.binary_cross_entropy_with_logits(logits, target, reduction="sum"))
             predicted = boxes[:, row[inside], column[inside]].T

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,3 +92,15 @@ def test_what_was_dropped_drops_nothing():
     box = np.array([[0, 0, 10, 1], [4, 0, 14, 1], [8, 0, 18, 1]], dtype=np.float32)
     assert nms(box, np.zeros(3, np.uint8), np.array([0.9, 0.8, 0.7], np.float32), 0.45).tolist() == [0, 1, 2]
     assert nms(box, np.zeros(3, np.uint8), np.array([0.9, 0.8, 0.7], np.float32), 0.2).tolist() == [0, 2]
+
+
+def test_thousands_of_boxes_need_no_table_of_pairs():
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 800, (3000, 2)).astype(np.float32)
+    box = np.concatenate([low, low + rng.uniform(50, 400, (3000, 2)).astype(np.float32)], axis=1)
+    tracemalloc.start()
+    keep = nms(box, np.zeros(3000, np.uint8), rng.random(3000).astype(np.float32), 0.3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 10 < len(keep) < 1000
+    assert peak < 3000 * 3000

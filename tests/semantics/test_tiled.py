@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
+from pointsam.base.errors import SchemaError
+from pointsam.semantics import SemanticsContext, survey_semantics
 from pointsam.semantics.coco import COCO_NAMES
+from pointsam.semantics.mapping import default_mapping
 from pointsam.semantics.nanodet import NanodetConfig, NanodetSemantics
 from pointsam.semantics.ssd import SsdConfig, SsdSemantics
-from pointsam.taxonomy import LabelMapping
+from pointsam.semantics.tiled import require_coco_labels
+from pointsam.taxonomy import KITTI, NUSCENES, LabelMapping
 from tests.semantics.test_ssd import SIGNS, drawn_sign
 
 pytest.importorskip("onnxruntime")
@@ -14,6 +18,23 @@ pytest.importorskip("onnxruntime")
 BOTH = pytest.mark.parametrize(
     ("network", "config", "low"), [(SsdSemantics, SsdConfig, 0.02), (NanodetSemantics, NanodetConfig, 0.05)]
 )
+
+
+def test_classes_that_no_label_of_coco_means_are_named():
+    mapping = LabelMapping(KITTI, {"Car": "car", "pedestrian": "pedestrian", "cone": "background", "tram": "tram"})
+    (told,) = require_coco_labels(mapping)
+    assert "never find pedestrian (mapped from 'pedestrian'; COCO says 'person'), tram (mapped from 'tram'" in told
+    assert require_coco_labels(LabelMapping(KITTI, {"person": "pedestrian", "rider": "pedestrian"})) == ()
+    assert require_coco_labels(default_mapping(NUSCENES)) == ()
+
+
+@pytest.mark.parametrize("name", ["ssd", "nanodet", "bundled"])
+def test_a_mapping_is_checked_before_a_network_is_loaded(name, monkeypatch):
+    monkeypatch.setattr("pointsam.semantics.tiled.open_session", lambda *_: pytest.fail("a network was loaded"))
+    mappings = [LabelMapping(KITTI, labels) for labels in ({"car": "car", "Tram": "tram"}, {"Lieferwagen": "truck"})]
+    assert len(survey_semantics(name, SemanticsContext(mappings[0]), ())) == 1
+    with pytest.raises(SchemaError, match=r"SCH001.*no COCO label(.|\n)*precomputed"):
+        survey_semantics(name, SemanticsContext(mappings[1]), ())
 
 
 @BOTH

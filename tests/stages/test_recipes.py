@@ -1,7 +1,8 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
+from pointsam.base.config import assignments
 from pointsam.base.errors import SchemaError
 from pointsam.masks import SegmentConfig
 from pointsam.semantics.bundled import BundledConfig
@@ -49,6 +50,14 @@ def field(config, dotted):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_paper_recipe_has_every_published_default(name):
     assert field(RECIPES["paper"](), name) == PUBLISHED[name]
+
+
+def test_assignments_are_what_changes_one_recipe_to_the_other():
+    paper, ours = (RECIPES[name]().clusters for name in ("paper", "default"))
+    texts = assignments(asdict(paper), asdict(ours), "clusters.")
+    assert "clusters.refine.rings=3.5" in texts
+    assert with_overrides(RECIPES["paper"](), texts).clusters == ours
+    assert assignments(asdict(ours), asdict(ours)) == []
 
 
 def test_a_field_is_changed_by_its_dotted_name_and_nothing_else():
@@ -130,6 +139,19 @@ def test_options_of_a_source_that_is_not_in_use_are_refused():
         with_overrides(RECIPES["default"](), ["masks.ssd.tile_px=0"])
     with pytest.raises(SchemaError, match=r"SCH005.*oracle"):
         with_overrides(RECIPES["paper"](), ["masks.oracle.masks=true"])
+    with pytest.raises(SchemaError, match=r"SCH005.*masks\.nanodet\.tile_px=0.*bundled(.|\n)*--semantics nanodet"):
+        with_overrides(RECIPES["default"](), ["masks.nanodet.tile_px=0"])
+
+
+@pytest.mark.parametrize("field", ["masks.bundled.nanodet_weight", "masks.bundled.ssd.tile_px", "masks.seed"])
+def test_true_is_no_number(field):
+    with pytest.raises(SchemaError, match=rf"SCH005.*{field}=true: true is no number"):
+        with_overrides(RECIPES["default"](), [f"{field}=true"])
+
+
+def test_an_unknown_field_is_named_with_the_nearest_one():
+    with pytest.raises(SchemaError, match=r"names no field, did you mean 'masks\.bundled\.ssd\.tile_px'\?"):
+        with_overrides(RECIPES["default"](), ["masks.bundled.ssd.tile=400"])
 
 
 def test_an_option_that_its_back_end_refuses_is_named():

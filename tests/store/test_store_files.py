@@ -105,9 +105,15 @@ def test_what_is_there_is_replaced_only_when_asked_for(tmp_path, there, overwrit
         path.mkdir()
     if refused:
         with pytest.raises(StoreError, match=r"OUT003.*report already exists"):
-            files.require_free(path, bool(overwrite))
+            files.require_free(path, bool(overwrite), folder=True)
     else:
-        files.require_free(path, bool(overwrite))
+        files.require_free(path, bool(overwrite), folder=True)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_does_not_replace_a_folder(tmp_path, overwrite):
+    with pytest.raises(StoreError, match=r"OUT003.* is a folder(.|\n)*name of a file"):
+        files.require_free(tmp_path, overwrite)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,14 @@ def test_sizes_of_clusters_are_read_without_the_points(tmp_path, opened):
     assert sizes == [(frame_id, c.class_name, c.num_points) for frame_id, clusters in found for c in clusters]
 
 
+def test_clusters_are_read_without_the_points(tmp_path, opened):
+    fill(tmp_path)
+    labels = Labels(tmp_path)
+    found = [labels.clusters(frame_id) for frame_id in labels.frame_ids()]
+    assert {name.split("/")[0] for name in opened} == {"clusters"}
+    assert found == [labels.labels(frame_id).clusters for frame_id in labels.frame_ids()]
+
+
 def test_masks_come_by_camera_in_the_order_written(tmp_path):
     fill(tmp_path, "masks")
     found = Labels(tmp_path).masks("f3")

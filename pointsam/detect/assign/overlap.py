@@ -21,9 +21,15 @@ def box_cluster_iou(point: Tensor, box: Tensor, num_boxes: int, cluster_id: Tens
         cluster_points: (M,) number of points of each cluster.
     """
     m = len(cluster_points)
-    held = torch.bincount(box, minlength=num_boxes)
+    held = counts_of(box, torch.ones_like(box), num_boxes)
     owner = cluster_id[point]
     ours = owner >= 0
-    shared = torch.bincount(box[ours] * m + owner[ours], minlength=num_boxes * m).view(num_boxes, m)
+    pair = torch.where(ours, box * m + owner, num_boxes * m)  # the last entry is that of points in no cluster
+    shared = counts_of(pair, ours, num_boxes * m + 1)[:-1].view(num_boxes, m)
     union = held[:, None] + cluster_points[None] - shared
     return shared.double().div(union.double() + 1e-6).float()
+
+
+def counts_of(index: Tensor, there: Tensor, size: int) -> Tensor:
+    """(size,) int64 number of the (P,) entries of each index that are there; `bincount` would wait for the device."""
+    return torch.zeros(size, dtype=torch.int64, device=index.device).index_add_(0, index, there.long())

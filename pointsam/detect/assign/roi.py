@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pointsam.base.ranges import require
-from pointsam.detect.assign.overlap import box_cluster_iou
+from pointsam.detect.assign.overlap import box_cluster_iou, counts_of
 from pointsam.detect.boxes import iou_3d, point_box_pairs
 from pointsam.detect.labels import SampleLabels
 
@@ -98,7 +98,7 @@ def match_rois(labels: SampleLabels, rois: Tensor, roi_class: Tensor) -> RoiMatc
     by_box, box = _most(volume)
     by_cluster, _ = _most(shared)
     box = torch.where((by_box > 0) & (by_cluster <= by_box), box, -1)
-    unknown = torch.bincount(roi[labels.unknown[point]], minlength=len(rois)) > 0
+    unknown = counts_of(roi, labels.unknown[point], len(rois)) > 0
     return RoiMatch(torch.maximum(by_box, by_cluster), box, unknown)
 
 

@@ -61,7 +61,7 @@ def transformed(sample: TrainingSample, linear: NDArray[np.float64], shift: NDAr
     """
     scale = linear[2, 2]
     points = sample.points.copy()
-    points[:, :3] = points[:, :3].astype(np.float64) @ linear.T + shift
+    points[:, :3] = points[:, :3] @ linear.T.astype(np.float32) + shift.astype(np.float32)
     boxes = sample.boxes.copy()
     boxes[:, :3] = boxes[:, :3] @ linear.T + shift
     boxes[:, 3:6] *= scale
@@ -87,7 +87,8 @@ def cropped(sample: TrainingSample, range_m: tuple[float, ...]) -> TrainingSampl
     low, high = np.array(range_m[:3]), np.array(range_m[3:])
 
     def within(xyz: FloatArray) -> NDArray[np.bool_]:
-        fits: NDArray[np.bool_] = ((xyz[:, :2] >= low[:2]) & (xyz[:, :2] < high[:2])).all(axis=1)
+        x, y = xyz[:, 0], xyz[:, 1]
+        fits: NDArray[np.bool_] = (x >= low[0]) & (x < high[0]) & (y >= low[1]) & (y < high[1])
         return fits
 
     kept = sample.keep_boxes(within(sample.boxes)).keep_clusters(within(sample.clusters.center_m))

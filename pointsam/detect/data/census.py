@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import SchemaError
+from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.words import counted
 from pointsam.detect.data.budget import Budget
 from pointsam.detect.data.digests import box_digests
@@ -72,6 +72,12 @@ class Census:
         np.maximum.at(self.longest, columns, boxes.size_lwh_m.max(axis=1))
         self.coarsely[index, [self._column[c] for c in clusters if c in self._column]] = True
 
+    def by_class(self, classes: Sequence[str]) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[float, float]]]:
+        """By name of each class with boxes: (inside, total), and (shortest, longest)."""
+        there = np.flatnonzero(self.total)
+        counts = {classes[k]: (int(self.inside[k]), int(self.total[k])) for k in there}
+        return counts, {classes[k]: (float(self.shortest[k]), float(self.longest[k])) for k in there}
+
     @property
     def digest(self) -> str:
         """Hex sha256 of all boxes that were read."""
@@ -96,6 +102,26 @@ class Census:
             f"it was drawn from: class, place, size or heading differ, first of box {token!r} in frame {frame_id!r}",
             "the labels were changed, put in another order, or are read otherwise (--lidar, --mapping): draw the "
             "budget again, to another file, and train in another --out",
+        )
+
+
+def unlabelled(frame_id: str, root: object) -> DatasetError:
+    """The error for a frame of a budget without labels: it is no frame without objects."""
+    return DatasetError("DAT011", f"{root}: frame {frame_id!r} has no labels", "bring its label file here")
+
+
+def require_tokens(allowed: Collection[str], boxes: Boxes, frame_id: str, root: object) -> None:
+    """Refuse a frame that lacks some of the tokens that a budget allows.
+
+    Raises:
+        SchemaError: SCH003 with the first of them.
+    """
+    unknown = set(allowed) - set(boxes.token)
+    if unknown:
+        raise SchemaError(
+            "SCH003",
+            f"frame {frame_id!r} of {root} has no box {min(unknown)!r}, which the budget names",
+            "the budget was drawn from other data: draw it from this data set",
         )
 
 

@@ -8,6 +8,7 @@ Source: docs/method.md B.1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, get_args
 
@@ -21,7 +22,7 @@ from pointsam.base.ranges import require
 from pointsam.geometry.boxes import box_members
 from pointsam.geometry.ground import OWN_M
 from pointsam.geometry.height import above_lowest_m
-from pointsam.types import NO_INSTANCE, Boxes, FrameLabels
+from pointsam.types import NO_INSTANCE, Boxes, Cluster, FrameLabels
 
 CoarseKind = Literal["tables", "simulated", "clicks", "centers", "none"]
 KINDS: tuple[CoarseKind, ...] = get_args(CoarseKind)
@@ -169,7 +170,7 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConf
         config: which clusters are used and which points are unknown.
 
     Raises:
-        SchemaError: SCH003 if the numbers of labels and points differ, and as `require_probability`.
+        SchemaError: SCH003 if the numbers of labels and points differ, and as `trusted`.
     """
     if len(labels.labels) != len(xyz_lidar_m):
         raise SchemaError(
@@ -177,17 +178,10 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConf
             f"frame {labels.frame.frame_id}: {len(labels.labels)} labels for a sweep of {len(xyz_lidar_m)} points",
             "the labels were made from other data: label this data set",
         )
-    confidence, probability = (
-        np.array([getattr(cluster, name) for cluster in labels.clusters], dtype=np.float64)
-        for name in ("confidence", "probability")
-    )
-    require_probability(labels, config)
+    kept = trusted(labels.frame.frame_id, labels.clusters, config)
     class_id = np.array([cluster.class_id for cluster in labels.clusters], dtype=np.uint8)
     left_out = np.zeros(len(labels.grown), dtype=bool) if config.grown else labels.grown
     ids = np.where(left_out, NO_INSTANCE, labels.labels.instance_id)
-    count = np.bincount(ids[ids != NO_INSTANCE], minlength=len(class_id))
-    doubted = (confidence < config.min_confidence) | (probability < config.min_probability)
-    kept = ~doubted & (count >= config.min_points)
     doubtful = left_out | ((ids != NO_INSTANCE) & ~np.append(kept, True)[ids])
     unlabelled = ids == NO_INSTANCE
     unknown = np.zeros(len(ids), dtype=bool)
@@ -199,34 +193,44 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConf
         xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
         unknown &= (xyz[:, :2] ** 2).sum(axis=1) >= config.own_m**2
         above_m = above_lowest_m(xyz, _NEAR_BIN_M)
-        unknown &= (height_m(xyz) >= config.ground_m) & (above_m <= config.tallest_m)
+        unknown &= (height_m(xyz, above_m) >= config.ground_m) & (above_m <= config.tallest_m)
     return of_points(xyz_lidar_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown | doubtful)
 
 
-def require_probability(labels: FrameLabels, config: CoarseConfig) -> None:
-    """Refuse a threshold of a probability that the labels do not have.
+def trusted(frame_id: str, clusters: Sequence[Cluster], config: CoarseConfig) -> NDArray[np.bool_]:
+    """(M,) whether each cluster of the tables is used.
 
     Raises:
-        SchemaError: SCH003.
+        SchemaError: SCH003 on a threshold of a probability that the labels do not have.
     """
-    if config.min_probability > 0 and any(np.isnan(cluster.probability) for cluster in labels.clusters):
+    if config.min_probability > 0 and any(np.isnan(cluster.probability) for cluster in clusters):
         raise SchemaError(
             "SCH003",
-            f"frame {labels.frame.frame_id}: its clusters have no probability, because an older version made them, but "
+            f"frame {frame_id}: its clusters have no probability, because an older version made them, but "
             f"data.coarse.min_probability is {config.min_probability}",
             "make the clusters again (pointsam-label clusters DATA --out NEW --masks-from OUT), or set "
             "data.coarse.min_probability=0",
         )
+    names = ("confidence", "probability", "num_points", "num_points_grown")
+    values = np.array([[getattr(cluster, name) for name in names] for cluster in clusters]).reshape(-1, 4).T
+    confidence, probability, num_points, num_grown = values
+    doubted = (confidence < config.min_confidence) | (probability < config.min_probability)
+    kept: NDArray[np.bool_] = ~doubted & (num_points - (not config.grown) * num_grown >= config.min_points)
+    return kept
 
 
-def height_m(xyz_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
+def height_m(xyz_lidar_m: NDArray[np.float64], above_m: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) height of points above the lowest point around them.
 
     Near the sensor the neighbourhood is 1.6 to 3.2 m, so that ground with a slope of up to 9 % stays below 0.3 m.
     Beyond 12 m, where rings are sparse, it is 6.4 to 12.8 m: ground on a slope may then exceed 0.3 m and stay unknown.
+
+    Args:
+        xyz_lidar_m: (N,3) points.
+        above_m: (N,) their heights in the neighbourhood of points near the sensor.
     """
     near: NDArray[np.bool_] = (xyz_lidar_m[:, :2] ** 2).sum(axis=1) < _NEAR_M**2
-    return np.where(near, above_lowest_m(xyz_lidar_m, _NEAR_BIN_M), above_lowest_m(xyz_lidar_m, _BIN_M))
+    return np.where(near, above_m, above_lowest_m(xyz_lidar_m, _BIN_M))
 
 
 def from_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, config: CoarseConfig, rng: np.random.Generator) -> CoarseLabels:

@@ -17,6 +17,7 @@ from pointsam.detect.data.paste import PasteBank
 from pointsam.detect.data.sample import PointsConfig, in_view, read_cloud
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Batch
+from pointsam.detect.labels import BatchLabels
 from pointsam.detect.readers import shared
 
 _SUBSTITUTES = 10
@@ -56,6 +57,14 @@ class LoadedBatch:
         """The batch in pinned memory; torch's data loader calls it."""
         return self if self.batch is None else LoadedBatch(self.batch.pin_memory(), self.bad)
 
+    def to(self, device: torch.device) -> LoadedBatch:
+        """The batch on a device."""
+        return self if self.batch is None else LoadedBatch(self.batch.to(device), self.bad)
+
+    def used_by(self, stream: torch.cuda.Stream) -> LoadedBatch:
+        """The batch, whose memory is not given away before a stream has used it."""
+        return self if self.batch is None else LoadedBatch(self.batch.used_by(stream), self.bad)
+
 
 class TrainingItems(Dataset[LoadedBatch]):
     """Samples of a training set by key."""
@@ -74,7 +83,8 @@ class TrainingItems(Dataset[LoadedBatch]):
                 bad.append((self.data.frame_ids[index], str(error)))
                 continue
             points = torch.from_numpy(sample.points)
-            return LoadedBatch(Batch((sample.frame_id,), (points,), (sample.num_key,), (sample.labels(),)), tuple(bad))
+            labels = BatchLabels.join((sample.labels(),))
+            return LoadedBatch(Batch((sample.frame_id,), (points,), (sample.num_key,), labels), tuple(bad))
         return LoadedBatch(None, tuple(bad))
 
 
@@ -167,7 +177,8 @@ class FrameItems(Dataset[Batch | tuple[str, str]]):
             in_view_only = self.config.in_view_only
             frame = self.frames.frame(frame_id) if in_view_only else read_cloud_frame(self.frames, frame_id)
             points, num_key = read_cloud(self.frames, frame, self.config)
-            kept = ((points[:, :2] >= self.low) & (points[:, :2] < self.high)).all(axis=1)
+            (x, y), low, high = points[:, :2].T, self.low, self.high
+            kept = (x >= low[0]) & (x < high[0]) & (y >= low[1]) & (y < high[1])
             if in_view_only:
                 kept &= in_view(points, frame)
         except PointSamError as error:
@@ -181,9 +192,7 @@ def join_samples(items: Sequence[LoadedBatch]) -> LoadedBatch:
     bad = tuple(part for item in items for part in item.bad)
     if len(batches) < len(items):
         return LoadedBatch(None, bad)
-    fields = ("frame_ids", "points", "num_key", "labels")
-    joined = {name: tuple(part for batch in batches for part in getattr(batch, name)) for name in fields}
-    return LoadedBatch(Batch(**joined), bad)
+    return LoadedBatch(_joined(batches), bad)
 
 
 def _joined_in_shared_memory(items: Sequence[LoadedBatch]) -> LoadedBatch:
@@ -191,7 +200,7 @@ def _joined_in_shared_memory(items: Sequence[LoadedBatch]) -> LoadedBatch:
 
 
 def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[LoadedBatch]:
-    """Batches of the epoch that `steps` is set to; every iteration starts new workers."""
+    """Batches of the epoch that `steps` is set to when an iteration starts; the workers serve all epochs."""
     return DataLoader(
         TrainingItems(steps.data),
         batch_sampler=steps,
@@ -199,7 +208,25 @@ def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoa
         num_workers=workers,
         pin_memory=device.type == "cuda",
         worker_init_fn=_one_thread,
+        persistent_workers=workers > 0,
     )
+
+
+def on_device(batches: Iterable[LoadedBatch], device: torch.device) -> Iterator[LoadedBatch]:
+    """The batches on a device. On CUDA, the next one is copied while the network works on the one before."""
+    if device.type != "cuda":
+        yield from (item.to(device) for item in batches)
+        return
+    side, ahead = torch.cuda.Stream(device), None  # type: ignore[no-untyped-call]
+    for item in batches:
+        with torch.cuda.stream(side):
+            copied = item.to(device)
+        if ahead is not None:
+            yield ahead
+        torch.cuda.current_stream(device).wait_stream(side)
+        ahead = copied.used_by(torch.cuda.current_stream(device))
+    if ahead is not None:
+        yield ahead
 
 
 def _one_thread(_: int) -> None:
@@ -208,6 +235,28 @@ def _one_thread(_: int) -> None:
     threadpool_limits(1)
 
 
-def frame_loader(items: FrameItems, workers: int) -> DataLoader[Batch | tuple[str, str]]:
-    """Frames one by one, in order."""
-    return DataLoader(items, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)
+def frame_loader(
+    items: FrameItems, batch_size: int, workers: int, device: torch.device
+) -> Iterable[list[Batch | tuple[str, str]]]:
+    """Lists of `batch_size` frames, in order."""
+    return DataLoader(
+        items,
+        batch_size=batch_size,
+        collate_fn=list,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        worker_init_fn=_one_thread,
+    )
+
+
+def join_frames(frames: Sequence[Batch | tuple[str, str]]) -> Batch | None:
+    """The frames that could be read as one batch; None if there are none."""
+    batches = [frame for frame in frames if isinstance(frame, Batch)]
+    return _joined(batches) if batches else None
+
+
+def _joined(batches: Sequence[Batch]) -> Batch:
+    fields = ("frame_ids", "points", "num_key")
+    joined = {name: tuple(part for batch in batches for part in getattr(batch, name)) for name in fields}
+    labels = [own for batch in batches if batch.labels is not None for own in batch.labels.samples()]
+    return Batch(**joined, labels=BatchLabels.join(labels) if labels else None)

@@ -26,6 +26,9 @@ from pointsam.detect.data.sample import TrainingSample, oriented
 from pointsam.geometry.boxes import box_members
 from pointsam.types import NO_INSTANCE
 
+_MAP_M = 1.0
+"""Size of a cell of the map that finds points around pasted boxes."""
+
 
 @dataclass(frozen=True)
 class PasteConfig:
@@ -168,8 +171,9 @@ def pasted(
     boxes = bank.boxes[chosen]
     lift = np.zeros(len(boxes)) if road is None else road(boxes[:, :3]) - (boxes[:, 2] - boxes[:, 5] / 2)
     boxes[:, 2] += lift
+    near = _near(sample.points, boxes)
     free = np.ones(len(sample.points), dtype=bool)
-    free[box_members(sample.points[:, :3], oriented(boxes))[0]] = False
+    free[near[box_members(sample.points[near, :3], oriented(boxes))[0]]] = False
     out = sample.keep_points(free)
     start, end = bank.start[chosen], bank.start[chosen + 1]
     key = _raised(bank, start, start + bank.num_key[chosen], lift)
@@ -187,6 +191,21 @@ def pasted(
         velocity=np.concatenate([out.velocity, bank.velocity[chosen]]),
         clusters=clusters,
     )
+
+
+def _near(points: NDArray[np.float32], boxes: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(K,) indices of the points around some boxes, by a map in the ground plane: few of ten sweeps are in a box."""
+    reach = np.linalg.norm(boxes[:, 3:6], axis=1) / 2
+    low = np.floor((boxes[:, :2] - reach[:, None]) / _MAP_M).astype(np.int64)
+    high = np.floor((boxes[:, :2] + reach[:, None]) / _MAP_M).astype(np.int64) + 1
+    origin, end = low.min(axis=0), high.max(axis=0)
+    wanted = np.zeros(end - origin + 2, dtype=bool)  # the last row and column are those of all other points
+    for (x0, y0), (x1, y1) in zip(low - origin, high - origin, strict=True):
+        wanted[x0:x1, y0:y1] = True
+    column, row = (np.floor(points[:, k] / _MAP_M).astype(np.int64) - origin[k] for k in (0, 1))
+    for index, size in ((column, len(wanted)), (row, wanted.shape[1])):
+        index[(index < 0) | (index >= size)] = size - 1
+    return np.flatnonzero(wanted[column, row])
 
 
 def _raised(

@@ -20,9 +20,10 @@ from pointsam.datasets.base import Dataset
 from pointsam.detect.data import coarse
 from pointsam.detect.data.augment import AugmentConfig, augmented, cropped
 from pointsam.detect.data.budget import Budget
-from pointsam.detect.data.census import Census, drawn_with
-from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels, require_probability
+from pointsam.detect.data.census import Census, drawn_with, require_tokens, unlabelled
+from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels, trusted
 from pointsam.detect.data.labelled import quarantined, require_labelled
+from pointsam.detect.data.packed import PackedClusters
 from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
 from pointsam.detect.data.placing import rated, require_road, road_of
 from pointsam.detect.data.resample import balanced, drawn_samples, published_samples, turns
@@ -133,14 +134,12 @@ class TrainingSet:
                 f"{budget.name} holds no box of: {', '.join(self.missing)}",
                 f"nothing can be trained: {drawn_with(budget, self.missing)}, or use a recipe of other classes",
             )
-        counts = zip(classes, census.inside.tolist(), census.total.tolist(), strict=True)
-        self.in_map = {name: (inside, total) for name, inside, total in counts if total}
-        sides = zip(classes, census.shortest.tolist(), census.longest.tolist(), strict=True)
-        self.sides_m = {name: (shortest, longest) for name, shortest, longest in sides if longest}
+        self.in_map, self.sides_m = census.by_class(classes)
         self._boxed, self._met = boxed[used][:, there], (boxed | census.coarsely)[used][:, there]
         self.class_ids = tuple(k for k, any_of in zip(self.class_ids, there, strict=True) if any_of)
         self._trained = np.isin(np.arange(256), self.class_ids)
         self.bank = PasteBank.join([])
+        self._packed = PackedClusters()  # each worker has its own, for all epochs
         require_road(dataset, config.paste.road, self.frame_ids)
 
     def frames_by_class(self) -> dict[str, tuple[int, int]]:
@@ -208,7 +207,7 @@ class TrainingSet:
         frame_id = self.frame_ids[index]
         in_view_only = self.config.points.in_view_only  # else no camera is needed
         frame = self.dataset.frame(frame_id) if in_view_only else read_cloud_frame(self.dataset, frame_id)
-        if self.labels is not None and self.config.coarse.kind == "tables":
+        if self.labels is not None and self.config.coarse.kind == "tables" and frame_id not in self._packed:
             require_unchanged(self.labels.sources("clusters", frame_id), frame, "clusters")
         points, num_key = read_cloud(self.dataset, frame, self.config.points)
         boxes, velocity, rest = self._labels(frame_id)
@@ -228,9 +227,14 @@ class TrainingSet:
         if config.kind == "none":
             return CoarseLabels.empty(len(xyz))
         if config.kind == "tables":
+            packed = self._packed.get(frame_id, xyz)
+            if packed is not None:
+                return packed
             assert self.labels is not None  # checked when counting
             clusters = coarse.from_tables(self.labels.labels(frame_id), xyz, config)
-            return coarse.without_boxed(clusters, xyz, boxes)
+            clusters = coarse.without_boxed(clusters, xyz, boxes)
+            self._packed.add(frame_id, clusters)
+            return clusters
         assert rest is not None  # the budget was drawn from boxes
         least = self.budget.description.min_points  # objects with fewer points are not candidates for a label
         rest = some_of(rest, count_points(xyz, rest) >= least)
@@ -254,15 +258,8 @@ class TrainingSet:
         allowed = self.budget.boxed(frame_id)
         everything = self.dataset.boxes(frame_id) if allowed or self._from_boxes else _NO_BOXES
         if everything is None:
-            root = self.dataset.root
-            raise DatasetError("DAT011", f"{root}: frame {frame_id!r} has no labels", "bring its label file here")
-        unknown = set(allowed) - set(everything.token)
-        if unknown:
-            raise SchemaError(
-                "SCH003",
-                f"frame {frame_id!r} of {self.dataset.root} has no box {min(unknown)!r}, which the budget names",
-                "the budget was drawn from other data: draw it from this data set",
-            )
+            raise unlabelled(frame_id, self.dataset.root)
+        require_tokens(allowed, everything, frame_id, self.dataset.root)
         mine = np.array([token in allowed for token in everything.token], dtype=bool)
         return (everything, mine) if self._from_boxes else (some_of(everything, mine), mine[mine])
 
@@ -285,16 +282,16 @@ class TrainingSet:
         return census
 
     def _table_classes(self, frame_ids: list[str]) -> Mapping[str, set[int]]:
-        """Classes of the clusters of each frame in the tables; raises an error for frames without labels."""
+        """Classes of the clusters of each frame that are used; raises an error for frames without labels."""
         if self.config.coarse.kind != "tables":
             return {}
         if self.labels is None:
             raise SchemaError("SCH005", "the recipe needs labels, but none were given", "give --labels OUT")
         require_labelled(self.labels, self.dataset, frame_ids)
-        first = next((found for found in map(self.labels.labels, frame_ids) if found.clusters), None)
-        if first is not None:
-            require_probability(first, self.config.coarse)
         classes: dict[str, set[int]] = {}
-        for frame_id, name, _ in self.labels.cluster_sizes():
-            classes.setdefault(frame_id, set()).add(self.dataset.taxonomy.class_id(name))
+        for frame_id in frame_ids:
+            clusters = self.labels.clusters(frame_id)
+            used = trusted(frame_id, clusters, self.config.coarse)
+            names = {cluster.class_name for cluster, keep in zip(clusters, used, strict=True) if keep}
+            classes[frame_id] = {self.dataset.taxonomy.class_id(name) for name in names}
         return classes

@@ -21,22 +21,20 @@ from pointsam.base.ranges import require
 from pointsam.detect.assign.anchor import (
     IGNORED,
     POSITIVE,
-    AnchorClass,
-    AnchorMap,
     Match,
-    Places,
     anchor_targets,
     decode_boxes,
     encode_boxes,
     sine_difference,
 )
+from pointsam.detect.assign.anchor_map import AnchorClass, AnchorMap, Places
 from pointsam.detect.boxes import toward, wrapped
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
-from pointsam.detect.labels import SampleLabels
+from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import facing, masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
-from pointsam.detect.predictions import Predictions
+from pointsam.detect.predictions import BatchPredictions, Predictions
 from pointsam.taxonomy import ClassSpec
 
 _CODE = 9
@@ -185,6 +183,7 @@ class AnchorHead(nn.Module):
 
     anchors: Tensor
     weights: Tensor
+    class_ids: Tensor
 
     def __init__(
         self, channels: int, map_shape: MapShape, class_ids: Mapping[str, int], config: AnchorHeadConfig
@@ -197,6 +196,7 @@ class AnchorHead(nn.Module):
         self.register_buffer("anchors", anchors, persistent=False)
         weights = torch.tensor([1.0] * 7 + [config.velocity_weight] * 2)
         self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("class_ids", torch.tensor(ids), persistent=False)
         self.kinds = anchors.shape[0] * anchors.shape[1]
         last = nn.Conv2d(config.channels or channels, self.kinds * (1 + _CODE + 2), 1)
         with torch.no_grad():
@@ -213,43 +213,40 @@ class AnchorHead(nn.Module):
         logits, residuals, direction = (part.view(len(x), k, r, -1, h, w).movedim(3, -1) for part in parts)
         return AnchorOutput(logits[..., 0], residuals, direction)
 
-    def loss(self, output: AnchorOutput, labels: Sequence[SampleLabels]) -> Losses:
+    def loss(self, output: AnchorOutput, labels: BatchLabels) -> Losses:
         """Class, box and direction loss: the mean over samples, each normalised by its own counts."""
-        terms = torch.stack(
-            [self._sample_loss(output, index, sample_labels) for index, sample_labels in enumerate(labels)]
-        ).mean(dim=0)
-        config = self.config
-        weights = {"class": config.class_weight, "box": config.box_weight, "direction": config.direction_weight}
-        return {name: term * weight for (name, weight), term in zip(weights.items(), terms, strict=True)}
-
-    def _sample_loss(self, output: AnchorOutput, index: int, labels: SampleLabels) -> Tensor:
-        """(3,) class, box and direction loss of a sample."""
-        targets = anchor_targets(labels, self.map, self.config.match)
-        positive = targets.label == POSITIVE
-        focal = sigmoid_focal(output.logits[index], positive) * (targets.label != IGNORED)
-        parts = (1, 2, 3) if self.config.balance else (0, 1, 2, 3)
+        config, targets, every = self.config, anchor_targets(labels, self.map, self.config.match), labels.every
+        positive, boxed = targets.label == POSITIVE, targets.box >= 0
+        focal = sigmoid_focal(output.logits, positive) * (targets.label != IGNORED)
+        parts = (2, 3, 4) if config.balance else (1, 2, 3, 4)
         class_loss = (focal.sum(parts) / positive.sum(parts).clamp(min=1)).sum()
-        boxed = targets.box >= 0
-        count = boxed.sum().clamp(min=1)
-        box, anchors = targets.box[boxed], self.anchors[boxed]
-        target = torch.cat([encode_boxes(labels.boxes[box], anchors), labels.velocity[box]], dim=1)
-        predicted = output.residuals[index][boxed].float()
+        at = boxed.nonzero(as_tuple=True)
+        share = 1 / boxed.flatten(1).sum(dim=1).clamp(min=1)[at[0]]  # the weight of a row in its sample
+        box = targets.box[at]
+        target = torch.cat([encode_boxes(every.boxes[box], self.anchors[at[1:]]), every.velocity[box]], dim=1)
+        predicted = output.residuals[at].float()
         predicted_yaw, target_yaw = sine_difference(predicted[:, 6:7], target[:, 6:7])
         predicted = torch.cat([predicted[:, :6], predicted_yaw, predicted[:, 7:]], dim=1)
         target = torch.cat([target[:, :6], target_yaw, target[:, 7:]], dim=1)
-        box_loss = masked_smooth_l1(predicted, target, self.weights) / count
-        direction, yaw = output.direction[index][boxed].float(), labels.boxes[box, 6]
-        if self.config.direction == "vector":
+        box_loss = (masked_smooth_l1(predicted, target, self.weights) * share).sum()
+        direction, yaw = output.direction[at].float(), every.boxes[box, 6]
+        if config.direction == "vector":
             direction_loss = facing(direction, torch.stack([yaw.cos(), yaw.sin()], dim=1))
         else:
-            direction_loss = functional.cross_entropy(direction, half_turn(yaw), reduction="sum")
-        return torch.stack([class_loss, box_loss, direction_loss / count])
+            direction_loss = functional.cross_entropy(direction, half_turn(yaw), reduction="none")
+        samples = len(labels)
+        return {
+            "class": class_loss * (config.class_weight / samples),
+            "box": box_loss * (config.box_weight / samples),
+            "direction": (direction_loss * share).sum() * (config.direction_weight / samples),
+        }
 
     def predict(self, output: AnchorOutput) -> list[Predictions]:
         """Predictions of each sample, by descending score."""
         config = self.config
         every = self._decoded(output, config.score_threshold, config.candidates)
-        return [predictions.suppressed(config.most, config.nms_iou, config.nms_across) for predictions in every]
+        apart = None if config.nms_across else every.every.class_id
+        return every.suppressed(config.most, config.nms_iou, apart).best(config.most).split()
 
     def propose(self, output: AnchorOutput) -> list[Predictions]:
         """Proposals of each sample for a second stage, without a score threshold."""
@@ -258,22 +255,20 @@ class AnchorHead(nn.Module):
         if not self.training:
             candidates = config.test_proposal_candidates or candidates
             iou = iou if config.test_proposal_nms_iou is None else config.test_proposal_nms_iou
-        return [predictions.best(config.proposals, iou) for predictions in self._decoded(output, 0.0, candidates)]
+        return self._decoded(output, 0.0, candidates).suppressed(config.proposals, iou).split()
 
-    def _decoded(self, output: AnchorOutput, threshold: float, candidates: int) -> list[Predictions]:
+    def _decoded(self, output: AnchorOutput, threshold: float, candidates: int) -> BatchPredictions:
+        """The boxes of all samples of at least this score."""
         k, r, h, w, _ = self.anchors.shape
-        classes = torch.tensor(self.map.class_ids, device=output.logits.device)
         score, flat = output.logits.float().sigmoid().flatten(1).topk(min(candidates, k * r * h * w), dim=1)
-        out = []
-        for sample in range(len(score)):
-            kept = flat[sample, score[sample] >= threshold]
-            residuals = output.residuals[sample].reshape(-1, _CODE)[kept].float()
-            boxes = decode_boxes(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
-            yaw = self._facing(boxes[:, 6], output.direction[sample].reshape(-1, 2)[kept].float())
-            boxes = torch.cat([boxes[:, :6], yaw[:, None]], dim=1)
-            best = score[sample, : len(kept)]
-            out.append(Predictions(boxes, best, classes[kept // (r * h * w)], residuals[:, 7:]))
-        return out
+        sample, at = (score >= threshold).nonzero(as_tuple=True)
+        kept = flat[sample, at]
+        residuals = output.residuals.reshape(len(score), -1, _CODE)[sample, kept].float()
+        boxes = decode_boxes(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
+        yaw = self._facing(boxes[:, 6], output.direction.reshape(len(score), -1, 2)[sample, kept].float())
+        boxes = torch.cat([boxes[:, :6], yaw[:, None]], dim=1)
+        found = Predictions(boxes, score[sample, at], self.class_ids[kept // (r * h * w)], residuals[:, 7:])
+        return BatchPredictions(found, sample, len(score))
 
     def _facing(self, yaw: Tensor, direction: Tensor) -> Tensor:
         """(N,) yaw or yaw + pi by the predicted direction, in (-pi, pi]."""

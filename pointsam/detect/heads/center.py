@@ -22,11 +22,11 @@ from pointsam.base.ranges import require
 from pointsam.detect.assign.center import CODE, CenterMap, Peak, center_targets
 from pointsam.detect.boxes import toward
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, branch
-from pointsam.detect.labels import SampleLabels
+from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import divisor, facing, heat_focal, masked_l1
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
-from pointsam.detect.predictions import Predictions, concatenated
+from pointsam.detect.predictions import BatchPredictions, Predictions
 from pointsam.taxonomy import ClassSpec
 
 Heading = Literal["vector", "axis"]
@@ -149,6 +149,8 @@ class CenterHead(nn.Module):
     """
 
     code_weights: Tensor
+    group: Tensor
+    classes: Tensor
 
     def __init__(
         self, channels: int, map_shape: MapShape, class_ids: Mapping[str, int], config: CenterHeadConfig
@@ -160,16 +162,18 @@ class CenterHead(nn.Module):
         self.heats = nn.ModuleList([branch(width, width, len(group), config.heat_bias) for group in config.groups])
         numbers = len(CODE) + 2 * (config.heading == "axis")  # the last two are the vector to the front
         self.codes = nn.ModuleList([branch(width, width, numbers) for _ in config.groups])
-        self.maps = [
-            CenterMap(
-                **vars(map_shape),
-                classes=tuple(class_ids[name] for name in group),
-                smallest_radius=tuple(config.smallest_radius.get(name, config.default_radius) for name in group),
-                reach=config.reach,
-                peak=config.peak,
-            )
-            for group in config.groups
-        ]
+        names = config.class_names
+        self.map = CenterMap(
+            **vars(map_shape),
+            groups=tuple(tuple(class_ids[name] for name in group) for group in config.groups),
+            smallest_radius=tuple(config.smallest_radius.get(name, config.default_radius) for name in names),
+            reach=config.reach,
+            peak=config.peak,
+        )
+        channels_of_group = [len(group) for group in config.groups]
+        group = torch.arange(len(config.groups)).repeat_interleave(torch.tensor(channels_of_group))
+        self.register_buffer("group", group, persistent=False)
+        self.register_buffer("classes", torch.tensor([class_ids[name] for name in names]), persistent=False)
         self.register_buffer("code_weights", torch.tensor(config.code_weights), persistent=False)
 
     def forward(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -177,67 +181,64 @@ class CenterHead(nn.Module):
         x = self.shared(x)
         return [(heat(x), code(x)) for heat, code in zip(self.heats, self.codes, strict=True)]
 
-    def loss(self, output: list[tuple[Tensor, Tensor]], labels: Sequence[SampleLabels]) -> Losses:
+    def loss(self, output: list[tuple[Tensor, Tensor]], labels: BatchLabels) -> Losses:
         """Heat and box loss, and that of front and back with `heading="axis"`, summed over groups."""
-        heat_loss, box_loss, facing_loss = [], [], []
-        for (heat, code), target_map in zip(output, self.maps, strict=True):
-            targets = center_targets(labels, target_map)
-            heat_loss.append(heat_focal(heat, targets.heat, targets.counted) / divisor(targets.num_peaks, heat))
-            predicted = code[targets.sample, :, targets.row, targets.column]
-            boxed = divisor(len(targets.code), heat)
-            code = targets.code
-            if self.config.heading == "axis":
-                facing_loss.append(facing(predicted[:, len(CODE) :], code[:, _COS : _SIN + 1]) / boxed)
-                predicted, code = predicted[:, : len(CODE)], _doubled(code)
-            box_loss.append(masked_l1(predicted, code, self.code_weights) / boxed)
-        losses = {
-            "heat": torch.stack(heat_loss).sum() * self.config.class_weight,
-            "box": torch.stack(box_loss).sum() * self.config.box_weight,
-        }
-        if facing_loss:
-            losses["facing"] = torch.stack(facing_loss).sum() * self.config.facing_weight
+        config, targets = self.config, center_targets(labels, self.map)
+        peaks, boxes = divisor(torch.stack([targets.num_peaks, targets.num_boxes]))
+        heat = heat_focal(torch.cat([heat for heat, _ in output], dim=1), targets.heat, targets.counted)
+        # Every group is read at all regressed locations; of these numbers, those of the location's own group count.
+        of_groups = torch.stack([code[targets.sample, :, targets.row, targets.column] for _, code in output])
+        predicted = of_groups[targets.group, torch.arange(len(targets.code), device=of_groups.device)]
+        code, boxes = targets.code, boxes[targets.group]
+        losses = {"heat": (heat / peaks[self.group]).sum() * config.class_weight}
+        regressed = code if config.heading == "vector" else _doubled(code)
+        box = masked_l1(predicted[:, : len(CODE)], regressed, self.code_weights)
+        losses["box"] = (box / boxes).sum() * config.box_weight
+        if config.heading == "axis":
+            front = facing(predicted[:, len(CODE) :], code[:, _COS : _SIN + 1])
+            losses["facing"] = (front / boxes).sum() * config.facing_weight
         return losses
 
     def predict(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
         """Predictions of each sample, by descending score."""
-        groups, config = self._decoded(output, self.config.score_threshold), self.config
+        config = self.config
+        predictions, group = self._decoded(output, config.score_threshold)
         most = config.most if config.most_of_group is None else config.most_of_group
-        kept = [[predictions.best(most, config.nms_iou) for predictions in parts] for parts in groups]
-        return [concatenated(parts).best(config.most) for parts in kept]
+        return predictions.suppressed(most, config.nms_iou, group).best(config.most).split()
 
     def propose(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
         """Proposals of each sample for a second stage, without a score threshold."""
-        every = [concatenated(parts) for parts in self._decoded(output, 0.0)]
-        return [
-            predictions.best(self.config.candidates).best(self.config.proposals, self.config.proposal_nms_iou)
-            for predictions in every
-        ]
+        config = self.config
+        predictions, _ = self._decoded(output, 0.0)
+        return predictions.best(config.candidates).suppressed(config.proposals, config.proposal_nms_iou).split()
 
-    def _decoded(self, output: list[tuple[Tensor, Tensor]], threshold: float) -> list[tuple[Predictions, ...]]:
-        """Predictions by sample, then group."""
-        groups = [
-            self._group(*parts, center_map, threshold) for parts, center_map in zip(output, self.maps, strict=True)
-        ]
-        return list(zip(*groups, strict=True))
-
-    def _group(self, heat: Tensor, code: Tensor, center_map: CenterMap, threshold: float) -> list[Predictions]:
-        locations = heat[0, 0].numel()
-        score, flat = heat.float().sigmoid().flatten(1).topk(min(self.config.candidates, heat[0].numel()), dim=1)
-        classes = torch.tensor(center_map.classes, device=heat.device)
-        predictions = []
-        for sample in range(len(heat)):
-            kept = score[sample] >= threshold
-            channel, location = flat[sample, kept] // locations, flat[sample, kept] % locations
-            row, column = location // heat.shape[3], location % heat.shape[3]
-            values = code[sample, :, row, column].float().T
-            xy = (torch.stack([column, row], dim=1) + values[:, :2]) * values.new_tensor(center_map.location_m)
-            size = values[:, 3:6].clamp(-_LARGEST_LOG, _LARGEST_LOG).exp()
-            yaw = torch.atan2(values[:, _SIN], values[:, _COS])
-            if self.config.heading == "axis":
-                yaw = toward(yaw / 2, values[:, len(CODE) :])
-            boxes = torch.cat([xy + xy.new_tensor(center_map.origin_m), values[:, 2:3], size, yaw[:, None]], dim=1)
-            predictions.append(Predictions(boxes, score[sample, kept], classes[channel], values[:, 8:10]))
-        return predictions
+    def _decoded(self, output: list[tuple[Tensor, Tensor]], threshold: float) -> tuple[BatchPredictions, Tensor]:
+        """The boxes of all samples of at least this score, and (N,) the group of each."""
+        (height, width), parts, first = self.map.shape, [], 0
+        for group, (heat, code) in enumerate(output):
+            candidates = min(self.config.candidates, heat[0].numel())
+            score, flat = heat.float().sigmoid().flatten(1).topk(candidates, dim=1)
+            location = flat % (height * width)
+            values = code.flatten(2).gather(2, location[:, None].expand(-1, code.shape[1], -1)).float()
+            channel = flat // (height * width) + first
+            parts.append((score, channel, location, values, torch.full_like(flat, group)))
+            first += heat.shape[1]
+        score, channel, location, values, group_of = (
+            torch.cat(columns, dim=-1) for columns in zip(*parts, strict=True)
+        )
+        sample, at = (score >= threshold).nonzero(as_tuple=True)
+        location, values = location[sample, at], values[sample, :, at]
+        xy = torch.stack([location % width, location // width], dim=1) + values[:, :2]
+        (x_m, y_m), (step_x_m, step_y_m) = self.map.origin_m, self.map.location_m
+        size = values[:, 3:6].clamp(-_LARGEST_LOG, _LARGEST_LOG).exp()
+        yaw = torch.atan2(values[:, _SIN], values[:, _COS])
+        if self.config.heading == "axis":
+            yaw = toward(yaw / 2, values[:, len(CODE) :])
+        columns = [xy[:, :1] * step_x_m + x_m, xy[:, 1:] * step_y_m + y_m, values[:, 2:3], size, yaw[:, None]]
+        found = Predictions(
+            torch.cat(columns, dim=1), score[sample, at], self.classes[channel[sample, at]], values[:, 8:10]
+        )
+        return BatchPredictions(found, sample, len(score)), group_of[sample, at]
 
 
 def _doubled(code: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from torch import Tensor, nn
 
 from pointsam.detect.heads.base import Losses
-from pointsam.detect.labels import SampleLabels
+from pointsam.detect.labels import BatchLabels
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.predictions import Predictions
 from pointsam.taxonomy import ClassSpec
@@ -27,7 +27,7 @@ class Head(Protocol[Output]):
     def __call__(self, x: Tensor, /) -> Output:
         """The output for a feature map (S,C,H,W)."""
 
-    def loss(self, output: Output, labels: Sequence[SampleLabels], /) -> Losses:
+    def loss(self, output: Output, labels: BatchLabels, /) -> Losses:
         """Weighted loss terms; `labels` holds the labels of the S samples."""
 
     def predict(self, output: Output, /) -> list[Predictions]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ from pointsam.detect.labels import SampleLabels
 from pointsam.detect.losses import divisor, masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.grid import MapShape, scatter_max
 from pointsam.detect.nets.norm import norm_relu
-from pointsam.detect.predictions import Predictions
+from pointsam.detect.predictions import BatchPredictions, Predictions
 
 _RING_M = 0.2
 """Points between a box and the box enlarged by this are neither foreground nor background (docs/method.md B.8)."""
@@ -131,38 +131,38 @@ class RoiHead(nn.Module):
         base, predicted = torch.cat(rois)[boxed], residuals[boxed].float()
         apart = masked_smooth_l1(predicted, encode_roi(target_boxes, base), predicted.new_ones(7))
         corners = _corner_distance(decode_roi(predicted, base), target_boxes)
-        num_boxes = divisor(len(target_boxes), x)
-        point_loss = _point_loss(logits, points, labels, x)
+        point_loss, num_points = _point_loss(logits, points, labels)
+        counts = torch.stack([counted.sum(), boxed.sum(), num_points])
+        num_counted, num_boxes, num_points = divisor(counts)
         config = self.config
         return {
-            "roi confidence": (cross_entropy * counted).sum() / divisor(counted.sum(), x) * config.confidence_weight,
-            "roi box": apart / num_boxes * config.box_weight,
+            "roi confidence": (cross_entropy * counted).sum() / num_counted * config.confidence_weight,
+            "roi box": apart.sum() / num_boxes * config.box_weight,
             "roi corner": corners.sum() / num_boxes * config.corner_weight,
-            "roi point": point_loss * config.point_weight,
+            "roi point": point_loss / num_points * config.point_weight,
         }
 
     def predict(self, x: Tensor, points: Sequence[Tensor], proposals: Sequence[Predictions]) -> list[Predictions]:
         """Refined boxes of each sample, by descending score; arguments as those of `loss`."""
-        some = [p.best(self.config.test_proposals) for p in proposals]
+        config, every = self.config, BatchPredictions.join([p.best(self.config.test_proposals) for p in proposals])
         features, _ = self._point_features(x, points)
-        trunk = self._roi_features(features, points, [p.boxes for p in some])
-        counts = [len(p) for p in some]
-        scores = torch.split(self.confidence(trunk)[:, 0].float().sigmoid(), counts)
-        residual_parts = torch.split(self.residuals(trunk).float(), counts)
-        out = []
-        for p, score, residuals in zip(some, scores, residual_parts, strict=True):
-            predictions = Predictions(decode_roi(residuals.clamp(-10, 10), p.boxes), score, p.class_id, p.velocity)
-            sure = predictions[score >= self.config.score_threshold]
-            out.append(sure.suppressed(self.config.most, self.config.nms_iou, self.config.nms_across))
-        return out
+        trunk = self._roi_features(features, points, [p.boxes for p in every.split()])
+        score, residuals = self.confidence(trunk)[:, 0].float().sigmoid(), self.residuals(trunk).float().clamp(-10, 10)
+        refined = replace(every.every, boxes=decode_roi(residuals, every.every.boxes), score=score)
+        sure = replace(every, every=refined)[score >= config.score_threshold]
+        apart = None if config.nms_across else sure.every.class_id
+        return sure.suppressed(config.most, config.nms_iou, apart).best(config.most).split()
 
     def _point_features(self, x: Tensor, points: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Point features (P,width) of each sample, weighted by the foreground probability, and its (ΣP,) logits."""
-        height, width = self.map_shape.shape
+        (height, width), origin_m, location_m = self.map_shape.shape, self.map_shape.origin_m, self.map_shape.location_m
         rows = []
         for k, own in enumerate(points):
-            at = (own[:, :2] - own.new_tensor(self.map_shape.origin_m)) / own.new_tensor(self.map_shape.location_m)
-            at = (at / at.new_tensor([width, height]) * 2 - 1)[None, None]
+            columns = [
+                (own[:, axis] - origin_m[axis]) / location_m[axis] / size * 2 - 1
+                for axis, size in enumerate((width, height))
+            ]
+            at = torch.stack(columns, dim=1)[None, None]
             beneath = functional.grid_sample(x[k : k + 1].float(), at, align_corners=False)[0, :, 0].T
             rows.append(torch.cat([beneath, own[:, 2:]], dim=1))
         features = self.points(torch.cat(rows))
@@ -229,8 +229,11 @@ def _corners(boxes: Tensor) -> Tensor:
     return torch.cat([torch.cat([flat, end[:, None, None].expand(-1, 4, 1)], dim=2) for end in ends], dim=1)
 
 
-def _point_loss(logits: Tensor, points: Sequence[Tensor], labels: Sequence[SampleLabels], like: Tensor) -> Tensor:
-    """Focal loss of foreground points, in a box or of a cluster; it skips the ring around boxes, and unknown points."""
+def _point_loss(logits: Tensor, points: Sequence[Tensor], labels: Sequence[SampleLabels]) -> tuple[Tensor, Tensor]:
+    """Summed focal loss of foreground points, in a box or of a cluster, and their number.
+
+    It skips the ring around boxes, and unknown points.
+    """
     targets, counted = [], []
     for own, sample_labels in zip(points, labels, strict=True):
         inside = torch.zeros(len(own), dtype=torch.bool, device=own.device)
@@ -244,5 +247,4 @@ def _point_loss(logits: Tensor, points: Sequence[Tensor], labels: Sequence[Sampl
         targets.append(positive)
         counted.append(positive | ~(ring | sample_labels.unknown))
     positive = torch.cat(targets)
-    total = (sigmoid_focal(logits, positive) * torch.cat(counted)).sum()
-    return total / divisor(positive.sum(), like)
+    return (sigmoid_focal(logits, positive) * torch.cat(counted)).sum(), positive.sum()

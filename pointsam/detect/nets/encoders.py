@@ -17,7 +17,8 @@ from pointsam.base.document import OPTIONAL
 from pointsam.base.ranges import require
 from pointsam.detect.nets.grid import Grid, Voxels, scatter_max, scatter_mean, voxelize
 from pointsam.detect.nets.norm import BatchNorm, conv_norm_relu, norm_relu
-from pointsam.detect.nets.sparse import SparseConv3d, SparseModule, SparseSequential, SparseTensor, SubMConv3d
+from pointsam.detect.nets.rulebook import SparseTensor
+from pointsam.detect.nets.sparse import SparseConv3d, SparseModule, SparseSequential, SubMConv3d
 
 MOST_CHANNELS = 65_536
 _CHANNELS = f"numbers from 1 to {MOST_CHANNELS}"
@@ -171,7 +172,7 @@ class VoxelEncoder(nn.Module):
         voxels = voxelize(points[:, :3], sample, self.grid)
         mean = scatter_mean(points[voxels.point], voxels.voxel, len(voxels.coordinate))
         with torch.autocast(points.device.type, enabled=False):  # as in PillarEncoder
-            x: SparseTensor = self.first(SparseTensor(mean, voxels.coordinate, self.shape, samples))
+            x: SparseTensor = self.first(SparseTensor(mean, voxels.coordinate, self.shape, samples, checked=True))
         for stage in self.stages:
             x = stage(x)
         out: SparseTensor = self.last(x)

@@ -1,4 +1,4 @@
-"""Batch normalisation over all processes, on any backend: torch's SyncBatchNorm works on CUDA only."""
+"""Batch normalisation over all processes, on any backend; on CUDA the trainer uses torch's SyncBatchNorm instead."""
 
 from __future__ import annotations
 
@@ -33,19 +33,17 @@ class BatchNorm(_BatchNorm):
         if not self.training or (alone and input.numel() // self.num_features > 1):
             return super().forward(input)
         axes = [axis for axis in range(input.dim()) if axis != 1]
-        values = input.double()
-        count = values.new_tensor([float(input.numel() // self.num_features)])
-        sums = torch.cat([values.sum(axes), (values**2).sum(axes), count])
-        if not alone:
-            sums = collective.all_reduce(sums)  # type: ignore[no-untyped-call]
-        total, squares, count = torch.split(sums, [self.num_features, self.num_features, 1])
-        rows = count.clamp(min=1)
-        mean = total / rows
-        variance = (squares / rows - mean**2).clamp(min=0)
-        self._remember(mean.detach(), variance.detach(), count.detach())
         shape = [1, -1] + [1] * (input.dim() - 2)
-        scale = self.weight.double() * (variance + self.eps).rsqrt()
-        out = (values - mean.view(shape)) * scale.view(shape) + self.bias.double().view(shape)
+        values = input.to(torch.promote_types(input.dtype, torch.float32))
+        count = torch.full_like(values.sum(axes)[:1], input.numel() // self.num_features)
+        # Squares are summed about the mean of all processes: in single precision, their sums about 0 would not do.
+        sums = _summed(torch.cat([values.sum(axes), count]), alone)
+        count = sums[-1:]
+        mean = sums[:-1] / count.clamp(min=1)
+        apart = values - mean.view(shape)
+        variance = _summed((apart**2).sum(axes), alone) / count.clamp(min=1)
+        self._remember(mean.detach(), variance.detach(), count.detach())
+        out = apart * (self.weight * (variance + self.eps).rsqrt()).view(shape) + self.bias.view(shape)
         return out.to(input.dtype)
 
     def _remember(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
@@ -55,6 +53,12 @@ class BatchNorm(_BatchNorm):
             for running, value in ((self.running_mean, mean), (self.running_var, unbiased)):
                 assert running is not None  # always tracked
                 running.lerp_(value.to(running.dtype), momentum.to(running.dtype))
+
+
+def _summed(values: Tensor, alone: bool) -> Tensor:
+    """The values, summed over the processes."""
+    summed: Tensor = values if alone else collective.all_reduce(values)  # type: ignore[no-untyped-call]
+    return summed
 
 
 def norm_relu(channels: int) -> list[nn.Module]:

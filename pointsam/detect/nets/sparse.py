@@ -1,158 +1,47 @@
 """Sparse 3D convolutions in plain torch, on any device, with the names and weights of spconv 2.
 
-A rulebook lists, for each offset of the kernel, which input row contributes to which output row. Rows are found by
-sorting and searching flattened coordinates; a convolution is then a gather, a matrix product and an indexed sum for
-each offset. No row occurs twice in an offset, so sums have a fixed order and results are identical in every run.
+A rulebook is a table of neighbours: the input row that each output row reads at each offset of the kernel. A
+convolution gathers the neighbours of some rows side by side and multiplies them with the weights of all offsets at
+once. Nothing is scattered, so that results are identical in every run, on any device. The table also has the offsets at
+which there is no voxel, mostly two thirds; products of them are wasted, but large products are so much faster that this
+costs nothing on a CPU.
 
-Shapes: V voxels, P pairs of a rulebook, K offsets of a kernel, C and D channels in and out; axes are z, y, x.
+Shapes: V voxels, N output voxels, K offsets of a kernel, C and D channels in and out; axes are z, y, x.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
+from pointsam.detect.nets.rulebook import Geometry, Rulebook, SparseTensor, build_rulebook, triple
 
-Triple = tuple[int, int, int]
+_ENTRIES_CPU, _ENTRIES = 1 << 20, 1 << 26
+"""Number of features that are gathered at once, on a CPU and on a GPU."""
 
 
-@dataclass(frozen=True, eq=False)
-class SparseTensor:
-    """Features at the occupied voxels of a grid. Coordinates are unique and sorted; convolutions check it.
+def _gathered(features: Tensor, table: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Slices of the rows of a (N,K) table, and (n,K*C) features that they read, 0 for none.
 
-    Args:
-        features: (V,C).
-        coordinate: (V,4) int64 batch, z, y, x; each row greater than the one before.
-        shape: size of the grid: z, y, x.
-        batch_size: number of grids.
-        rules: rulebooks by indice_key, shared by all tensors at these coordinates.
-
-    Raises:
-        SchemaError: SCH003 if the shapes of features and coordinates do not match.
+    There are as many rows in a slice as fit into the cache of a CPU, or a small part of a GPU's memory.
     """
-
-    features: Tensor
-    coordinate: Tensor
-    shape: Triple
-    batch_size: int
-    rules: dict[str, Rulebook] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        features, coordinate = tuple(self.features.shape), tuple(self.coordinate.shape)
-        if len(features) != 2 or coordinate != (features[0], 4) or self.coordinate.dtype != torch.int64:
-            raise SchemaError(
-                "SCH003",
-                f"sparse tensor: features are {features}, coordinates {coordinate} of {self.coordinate.dtype}",
-                "pass features (V,C) and coordinates (V,4) of int64",
-            )
-
-    def replace(self, features: Tensor) -> SparseTensor:
-        """A tensor with other features (V,D) at the same coordinates."""
-        return dataclasses.replace(self, features=features)
-
-    def dense(self) -> Tensor:
-        """(B,C,z,y,x) grids, contiguous, 0 where there is no voxel."""
-        flat = self.features.new_zeros(self.batch_size * math.prod(self.shape), self.features.shape[1])
-        flat.index_copy_(0, _keys(self.coordinate, self.shape), self.features)
-        return flat.view(self.batch_size, *self.shape, -1).permute(0, 4, 1, 2, 3).contiguous()
+    rows, width = len(table), table.shape[1] * features.shape[1]
+    padded = torch.cat([features, features.new_zeros(1, features.shape[1])])
+    step = max(1, (_ENTRIES_CPU if features.device.type == "cpu" else _ENTRIES) // max(width, 1))
+    for start in range(0, rows, step):
+        some = slice(start, start + step)
+        yield some, padded.index_select(0, table[some].flatten()).view(-1, width)
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """The geometry of a convolution along z, y, x; a submanifold convolution keeps the coordinates of its input."""
-
-    kernel: Triple
-    stride: Triple
-    padding: Triple
-    submanifold: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Rulebook:
-    """Which input row contributes to which output row.
-
-    Args:
-        geometry: geometry of the convolution.
-        source: (K) arrays (P,), rows of the input, increasing.
-        target: (K) arrays (P,), rows of the output, increasing.
-        sites: (V,0) output tensor without channels; None = the coordinates of the input.
-    """
-
-    geometry: Geometry
-    source: Sequence[Tensor]
-    target: Sequence[Tensor]
-    sites: SparseTensor | None
-
-
-def build_rulebook(x: SparseTensor, geometry: Geometry) -> Rulebook:
-    """Find all pairs of an input row and an output row.
-
-    Raises:
-        SchemaError: SCH003 if coordinates are outside the grid, not sorted or not unique, or if the kernel is larger
-            than the padded grid.
-    """
-    keys = _keys(x.coordinate, x.shape)
-    limit = x.coordinate.new_tensor([x.batch_size, *x.shape])
-    inside = ((x.coordinate >= 0) & (x.coordinate < limit)).all()
-    if not bool(inside & (keys[1:] > keys[:-1]).all()):
-        raise SchemaError(
-            "SCH003",
-            f"sparse tensor: coordinates are not unique, sorted and inside {x.batch_size} grids of {x.shape}",
-            "sort by batch, z, y, x and keep one row per voxel",
-        )
-    if geometry.submanifold:
-        offset, source, key = _reach(x, geometry, x.shape)
-        target = torch.searchsorted(keys, key).clamp_(max=len(keys) - 1)
-        occupied = keys[target] == key
-        offset, source, target, sites = offset[occupied], source[occupied], target[occupied], None
-    else:
-        sizes = zip(x.shape, geometry.kernel, geometry.stride, geometry.padding, strict=True)
-        shape = _triple([(size + 2 * padding - kernel) // stride + 1 for size, kernel, stride, padding in sizes])
-        if min(shape) < 1:
-            raise SchemaError("SCH003", f"{geometry} does not fit a grid of {x.shape}", "use a larger grid or padding")
-        offset, source, key = _reach(x, geometry, shape)
-        key, target = torch.unique(key, return_inverse=True)
-        coordinate = torch.stack(torch.unravel_index(key, (x.batch_size, *shape)), dim=1)
-        sites = SparseTensor(x.features.new_zeros(len(key), 0), coordinate, shape, x.batch_size)
-    counts = torch.bincount(offset, minlength=math.prod(geometry.kernel)).tolist()
-    return Rulebook(geometry, torch.split(source, counts), torch.split(target, counts), sites)
-
-
-def _keys(coordinate: Tensor, shape: Triple) -> Tensor:
-    """(V,) index of each voxel in the flattened grids."""
-    batch, z, y, x = coordinate.unbind(1)
-    return ((batch * shape[0] + z) * shape[1] + y) * shape[2] + x
-
-
-def _reach(x: SparseTensor, geometry: Geometry, shape: Triple) -> tuple[Tensor, Tensor, Tensor]:
-    """(P,) offset, input row and key of the output position, for all offsets and voxels whose output is in `shape`."""
-    key = x.coordinate[:, 0]
-    inside = torch.ones_like(key, dtype=torch.bool)
-    for axis in range(3):
-        # The axes are independent except for the key, so each adds a dimension: the result is (kz,ky,kx,V).
-        offset = torch.arange(geometry.kernel[axis], device=key.device)[:, None]
-        at = x.coordinate[:, axis + 1] + geometry.padding[axis] - offset
-        to = at.div(geometry.stride[axis], rounding_mode="floor")
-        inside = inside.unsqueeze(-2) & (to * geometry.stride[axis] == at) & (to >= 0) & (to < shape[axis])
-        key = key.unsqueeze(-2) * shape[axis] + to
-    offset, row = inside.flatten(0, 2).nonzero(as_tuple=True)
-    return offset, row, key.flatten(0, 2)[offset, row]
-
-
-def _sum(features: Tensor, weight: Tensor, source: Sequence[Tensor], target: Sequence[Tensor], rows: int) -> Tensor:
-    """(V,C) features and (K,C,D) weights to (rows,D), summed in float32 or better."""
-    out = features.new_zeros(rows, weight.shape[2], dtype=torch.promote_types(features.dtype, torch.float32))
-    for matrix, come, go in zip(weight, source, target, strict=True):
-        out.index_add_(0, go, (features.index_select(0, come) @ matrix).to(out.dtype))
-    return out.to(features.dtype)
+def _product(features: Tensor, table: Tensor, weight: Tensor) -> Tensor:
+    """(N,D) of (V,C) features, a (N,K) table of their rows, and (D,K*C) weights."""
+    parts = [read @ weight.T for _, read in _gathered(features, table)]
+    return torch.cat(parts) if parts else features.new_zeros(0, len(weight))
 
 
 class _Context(Protocol):
@@ -170,25 +59,26 @@ class _Context(Protocol):
 
 
 class _Convolve(torch.autograd.Function):
-    """`_sum` with its own backward pass: autograd would keep the gathered features of every offset in memory."""
+    """Convolution of (V,C) features with (D,K,C) weights; autograd would keep all gathered features in memory."""
 
     @staticmethod
-    def forward(ctx: _Context, features: Tensor, weight: Tensor, rulebook: Rulebook, rows: int) -> Tensor:
+    def forward(ctx: _Context, features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
         ctx.save_for_backward(features, weight)
         ctx.rulebook = rulebook
-        return _sum(features, weight, rulebook.source, rulebook.target, rows)
+        return _product(features, rulebook.source, weight.flatten(1))
 
     @staticmethod
-    def backward(ctx: _Context, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: _Context, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         features, weight = ctx.saved_tensors
-        source, target, grad = ctx.rulebook.source, ctx.rulebook.target, grads[0]
-        grad_features = grad_weight = None
+        grad, grad_features, grad_weight = grads[0], None, None
         if ctx.needs_input_grad[0]:
-            grad_features = _sum(grad, weight.transpose(1, 2), target, source, len(features))
+            grad_features = _product(grad, ctx.rulebook.target, weight.permute(2, 1, 0).flatten(1))
         if ctx.needs_input_grad[1]:
-            pairs = zip(source, target, strict=True)
-            grad_weight = torch.stack([features.index_select(0, s).T @ grad.index_select(0, t) for s, t in pairs])
-        return grad_features, grad_weight, None, None
+            total = weight.new_zeros(weight.flatten(1).shape, dtype=torch.promote_types(grad.dtype, torch.float32))
+            for some, read in _gathered(features, ctx.rulebook.source):
+                total += grad[some].T @ read
+            grad_weight = total.to(weight.dtype).view_as(weight)
+        return grad_features, grad_weight, None
 
 
 class SparseModule(nn.Module):
@@ -238,8 +128,8 @@ class _Convolution(SparseModule):
         features, device = x.features, x.features.device.type
         if torch.is_autocast_enabled(device) and features.dtype != torch.float64:
             features = features.to(torch.get_autocast_dtype(device))
-        weight = self.weight.to(features.dtype).flatten(1, 3).permute(1, 2, 0)
-        out: Tensor = _Convolve.apply(features, weight, rulebook, len(sites.coordinate))
+        weight = self.weight.to(features.dtype).flatten(1, 3)
+        out: Tensor = _Convolve.apply(features, weight, rulebook)
         return sites.replace(out if self.bias is None else out + self.bias.to(out.dtype))
 
 
@@ -267,10 +157,10 @@ class SubMConv3d(_Convolution):
         bias: bool = True,
         indice_key: str | None = None,
     ) -> None:
-        z, y, x = _triple(kernel_size)
+        z, y, x = triple(kernel_size)
         half = (z // 2, y // 2, x // 2)
         require(bool(z & y & x & 1), "kernel_size", kernel_size, "odd lengths")
-        require(padding is None or _triple(padding) == half, "padding", padding, f"none, or {half}")
+        require(padding is None or triple(padding) == half, "padding", padding, f"none, or {half}")
         super().__init__(in_channels, out_channels, Geometry((z, y, x), (1, 1, 1), half, True), bias, indice_key)
 
 
@@ -290,10 +180,5 @@ class SparseConv3d(_Convolution):
         bias: bool = True,
         indice_key: str | None = None,
     ) -> None:
-        geometry = Geometry(_triple(kernel_size), _triple(stride), _triple(padding), False)
+        geometry = Geometry(triple(kernel_size), triple(stride), triple(padding), False)
         super().__init__(in_channels, out_channels, geometry, bias, indice_key)
-
-
-def _triple(value: int | Sequence[int]) -> Triple:
-    z, y, x = (value,) * 3 if isinstance(value, int) else value
-    return z, y, x

@@ -9,23 +9,31 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers.detect_labels import labels_of  # noqa: E402
+from helpers.targets_by_sample import anchor_targets_of_sample  # noqa: E402
 
 from pointsam.base.errors import SchemaError  # noqa: E402
 from pointsam.detect.assign.anchor import (  # noqa: E402
     IGNORED,
     NEGATIVE,
     POSITIVE,
-    AnchorClass,
-    AnchorMap,
+    AnchorTargets,
     anchor_targets,
     decode_boxes,
     encode_boxes,
 )
-from pointsam.detect.labels import SampleLabels  # noqa: E402
+from pointsam.detect.assign.anchor_map import AnchorClass, AnchorMap  # noqa: E402
+from pointsam.detect.assign.anchor_overlap import count_points  # noqa: E402
+from pointsam.detect.labels import BatchLabels, SampleLabels  # noqa: E402
 
 CAR = AnchorClass("car", (4.0, 1.7, 1.5), -1.0, box_iou=(0.6, 0.45), cluster_iou=(0.8, 0.1))
 PERSON = AnchorClass("person", (0.8, 0.6, 1.7), -0.9, box_iou=(0.5, 0.35), cluster_iou=(0.6, 0.15))
 MAP = AnchorMap((-8.0, -6.4), (0.8, 0.8), (16, 20), (CAR, PERSON), (0, 2))
+
+
+def targets_of(labels, anchor_map, match="overlap"):
+    """Targets of the only sample of a batch."""
+    targets = anchor_targets(BatchLabels.join([labels]), anchor_map, match)
+    return AnchorTargets(targets.label[0], targets.box[0])
 
 
 def upright(box):
@@ -127,12 +135,26 @@ RULES = [("overlap", "centers", plain), ("overlap", "edges", plain), ("centers",
 @pytest.mark.parametrize("seed", range(6))
 def test_targets_are_those_of_the_plain_rule(seed, match, places, twin, rng_of):
     labels, anchor_map = labels_of(rng_of(seed)), replace(MAP, places=places)
-    targets = anchor_targets(labels, anchor_map, match)
+    targets = targets_of(labels, anchor_map, match)
     for k, (anchors, class_id) in enumerate(zip(MAP.classes, MAP.class_ids, strict=True)):
         label, box = twin(labels, anchor_map, anchors, class_id)
         assert targets.label[k].flatten().tolist() == label
         assert targets.box[k].flatten().tolist() == box
     assert {POSITIVE, NEGATIVE, IGNORED} <= set(targets.label.flatten().tolist())
+
+
+@pytest.mark.parametrize(("match", "places"), [("overlap", "centers"), ("overlap", "edges"), ("centers", "centers")])
+@pytest.mark.parametrize("counts", [((9, 30), (3, 0), (0, 0), (0, 12)), ((20, 60), (40, 5)), ((0, 0),)])
+def test_a_batch_has_the_targets_of_its_samples_to_the_last_bit(counts, match, places, rng_of):
+    rng, anchor_map = rng_of(3), replace(MAP, places=places)
+    labels = [labels_of(rng, boxes, clusters) for boxes, clusters in counts]
+    targets = anchor_targets(BatchLabels.join(labels), anchor_map, match)
+    first = 0
+    for k, sample_labels in enumerate(labels):
+        label, box = anchor_targets_of_sample(sample_labels, anchor_map, match)
+        assert torch.equal(targets.label[k], label)
+        assert torch.equal(targets.box[k], torch.where(box >= 0, box + first, -1))
+        first += len(sample_labels.boxes)
 
 
 def test_anchors_from_edge_to_edge_start_and_end_on_the_edges_of_the_map():
@@ -144,7 +166,7 @@ def test_anchors_from_edge_to_edge_start_and_end_on_the_edges_of_the_map():
 
 @pytest.mark.parametrize("match", ["overlap", "centers"])
 def test_a_cluster_teaches_the_class_and_never_the_geometry(match, rng_of):
-    targets = anchor_targets(labels_of(rng_of(1), boxes=0, clusters=8), MAP, match)
+    targets = targets_of(labels_of(rng_of(1), boxes=0, clusters=8), MAP, match)
     assert (targets.label == POSITIVE).any()
     assert (targets.box == -1).all()
 
@@ -159,7 +181,7 @@ def test_a_cluster_overrules_a_box_in_the_class_but_not_in_the_regression():
     alone = replace(
         labels, cluster_class=none[:0], cluster_center=box[:0, :3], cluster_points=none[:0], cluster_id=ids * 0 - 1
     )
-    by_both, by_box = anchor_targets(labels, MAP), anchor_targets(alone, MAP)
+    by_both, by_box = targets_of(labels, MAP), targets_of(alone, MAP)
     at = (0, 0, 8, 10)  # the anchor of no yaw on the box itself
     assert by_box.label[at] == POSITIVE
     assert by_both.label[at] == IGNORED  # half of what it holds is the cluster: between the thresholds
@@ -174,7 +196,7 @@ def test_by_centers_a_half_seen_box_is_found_and_regressed_where_a_half_seen_clu
     unknown = ids > 0
     boxed = SampleLabels(box, one, torch.zeros(1, 2), middle, none, middle[:0], none, near_side, ids - 1, unknown)
     cluster = SampleLabels(box[:0], none, torch.zeros(0, 2), middle[:0], one, middle, one + 30, near_side, ids, unknown)
-    by_box, by_cluster = (anchor_targets(labels, MAP, "centers") for labels in (boxed, cluster))
+    by_box, by_cluster = (targets_of(labels, MAP, "centers") for labels in (boxed, cluster))
     assert torch.equal(by_box.label[0, 0] == POSITIVE, by_cluster.label[0, 0] == POSITIVE)
     assert torch.equal(by_box.box[0] == 0, by_box.label[0] == POSITIVE)
     assert (by_box.label[0] == POSITIVE).any()
@@ -189,14 +211,19 @@ def test_the_best_anchor_of_a_cluster_is_positive_even_below_the_threshold():
     labels = SampleLabels(
         torch.zeros(0, 7), none, torch.zeros(0, 2), empty, torch.tensor([0]), far, torch.tensor([1]), xyz, ids, ids < -1
     )
-    assert (anchor_targets(labels, MAP).label[0] == POSITIVE).any()
+    assert (targets_of(labels, MAP).label[0] == POSITIVE).any()
 
 
-def test_counts_are_exact_on_the_edges_of_anchors():
+def test_counts_are_exact_on_the_edges_of_anchors(rng_of):
     x = torch.tensor([-7.6 + 2.0, -7.6 - 2.0])  # both ends of the first column's cars
     xy = torch.stack([x, torch.full_like(x, -6.0)], dim=1)
-    counts = MAP.counts(xy, torch.zeros(2, dtype=torch.int64), 1, CAR)
-    assert counts[0, 0, 0, 0] == 2
+    xyz = torch.cat([xy, torch.zeros(2, 1)], dim=1)
+    labels = replace(
+        labels_of(rng_of(0)), xyz=xyz, unknown=torch.tensor([True, False]), cluster_id=torch.full((2,), -1)
+    )
+    counts = count_points(BatchLabels.join([labels]), MAP)
+    assert counts.points[0, 0, 0, 0, 0] == 2
+    assert counts.unknown[0, 0, 0, 0, 0]
 
 
 def test_residuals_decode_to_the_boxes(rng_of):

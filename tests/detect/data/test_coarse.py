@@ -15,6 +15,7 @@ from pointsam.detect.data.coarse import (
     of_points,
     without_boxed,
 )
+from pointsam.geometry.height import above_lowest_m
 from pointsam.types import NO_INSTANCE, Boxes, Cluster, FrameLabels, FrameRow, PointLabels
 
 
@@ -136,7 +137,8 @@ def with_growth():
     found = tables()
     ids, classes = (values.copy() for values in (found.labels.instance_id, found.labels.class_id))
     ids[4], classes[4] = 0, 4
-    return replace(found, labels=PointLabels(ids, classes), grown=np.arange(6) == 4)
+    clusters = (replace(found.clusters[0], num_points=3, num_points_grown=1), found.clusters[1])
+    return replace(found, labels=PointLabels(ids, classes), grown=np.arange(6) == 4, clusters=clusters)
 
 
 GROWN_XYZ = np.where(np.arange(6)[:, None] == 4, [1.0, 0.5, 0.0], XYZ)
@@ -186,21 +188,20 @@ def test_what_is_higher_than_any_object_is_background_though_no_camera_sees_it()
 
 def test_height_is_that_above_the_lowest_point_around(rng):
     xyz = np.column_stack([rng.uniform(-60, 60, (4000, 2)), rng.normal(0, 1, 4000)])
-    height = height_m(xyz)
+    height = height_m(xyz, above_lowest_m(xyz, 1.6))
     for k in range(0, 4000, 7):
         bin_m = 1.6 if np.hypot(*xyz[k, :2]) < 12 else 6.4
         apart = np.abs(xyz[:, :2] - xyz[k, :2]).max(axis=1)
         least, most = (xyz[k, 2] - xyz[apart < reach, 2].min() for reach in (bin_m, 2 * bin_m))
         assert least <= height[k] <= most
     far = np.array([[1e7, -1e7, 0.0], [1e7, -1e7, 2.0]])
-    assert height_m(far).tolist() == [0.0, 2.0]
-    assert len(height_m(np.zeros((0, 3)))) == 0
+    assert height_m(far, above_lowest_m(far, 1.6)).tolist() == [0.0, 2.0]
 
 
 def test_a_road_that_climbs_has_no_height_near_the_sensor():
     x, y = np.meshgrid(np.arange(-8, 8, 0.4), np.arange(-8, 8, 0.4))
     road = np.column_stack([x.ravel(), y.ravel(), 0.08 * x.ravel()])
-    assert height_m(road).max() < 0.3
+    assert height_m(road, above_lowest_m(road, 1.6)).max() < 0.3
 
 
 def test_a_doubtful_cluster_is_no_cluster_and_no_background_either():

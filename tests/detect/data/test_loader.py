@@ -1,5 +1,6 @@
 """Which samples a step takes, what stands in for bad ones, and batches on their way to the device."""
 
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -8,21 +9,25 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
+from helpers.detect_labels import box_labels, joined  # noqa: E402
 from helpers.detect_samples import sample_of  # noqa: E402
 from torch.utils.data._utils.pin_memory import pin_memory  # noqa: E402
 
 from pointsam.base.errors import DatasetError  # noqa: E402
 from pointsam.detect.data.coarse import of_points  # noqa: E402
-from pointsam.detect.data.loader import Key, LoadedBatch, Steps, TrainingItems, join_samples  # noqa: E402
+from pointsam.detect.data.loader import Key, LoadedBatch, Steps, TrainingItems, join_samples, training_loader  # noqa: E402
 from pointsam.detect.data.sample import visible_centers  # noqa: E402
 from pointsam.detect.detector import Batch  # noqa: E402
 
 
-def test_the_loader_pins_the_points_of_a_batch(monkeypatch):
+def test_the_loader_pins_the_tensors_of_a_batch(monkeypatch):
     """Torch pins what has a method of this name, and nothing else of a type of ours."""
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda points: points + 1)
-    item = pin_memory(LoadedBatch(Batch(("frame",), (torch.zeros(2, 5),), (2,)), (("bad", "torn"),)))
+    labels = joined(box_labels(torch.zeros(3, 7), torch.zeros(3, dtype=torch.int64)))
+    item = pin_memory(LoadedBatch(Batch(("frame",), (torch.zeros(2, 5),), (2,), labels), (("bad", "torn"),)))
     assert (item.batch.points[0] == 1).all()
+    assert (item.batch.labels.every.boxes == 1).all()
+    assert (item.batch.labels.box_sample == 1).all()
     assert item.bad == (("bad", "torn"),)
     assert pin_memory(LoadedBatch(None)).batch is None
 
@@ -41,7 +46,10 @@ class Frames:
         if index in self.bad:
             raise DatasetError("DAT004", "torn", "repair it")
         return SimpleNamespace(
-            frame_id=self.frame_ids[index], points=np.full((2, 5), index), num_key=1, labels=lambda: index
+            frame_id=self.frame_ids[index],
+            points=np.full((2, 5), index),
+            num_key=1,
+            labels=lambda: box_labels(torch.zeros(index, 7), torch.zeros(index, dtype=torch.int64)),
         )
 
 
@@ -77,6 +85,7 @@ def test_samples_of_a_step_are_one_batch_unless_one_is_missing():
     assert both.batch.frame_ids == ("f0", "f2", "f3")
     assert [points[0, 0].item() for points in both.batch.points] == [0, 2, 3]
     assert [frame_id for frame_id, _ in both.bad] == ["f1"]
+    assert [len(labels.boxes) for labels in both.batch.labels.samples()] == [0, 2, 3]
     assert join_samples([*items, LoadedBatch(None, (("x", "torn"),))]).batch is None
     assert [len(points) for points in both.batch.key_points] == [1, 1, 1]
 
@@ -103,3 +112,26 @@ def test_a_visible_centre_is_that_of_the_points_or_of_the_box():
     boxes = np.array([[0.0, 0, 0, 4, 4, 4, 0], [50, 0, 0, 4, 4, 4, 0]])
     xyz = np.array([[-1.0, 0, 1], [1.5, 1, 0], [0, 0.5, 0.5], [9, 9, 9]])
     assert visible_centers(xyz, boxes).tolist() == [[0.25, 0.5, 0.5], [50, 0, 0]]
+
+
+def test_workers_serve_all_epochs():
+    """Each sample says which process read it."""
+
+    class Numbered(Frames):
+        def order(self, epoch):
+            return np.arange(len(self.frame_ids))
+
+        def sample(self, index, epoch, position, paste):
+            sample = super().sample(index, epoch, position, paste)
+            sample.points = np.array([[os.getpid(), epoch, 0, 0, 0]])
+            return sample
+
+    steps = Steps(Numbered(8), 2, 0, 1)
+    loader, readers = training_loader(steps, 2, torch.device("cpu")), []
+    for epoch in range(3):
+        steps.epoch = epoch
+        rows = torch.cat([points for item in loader for points in item.batch.points])
+        assert rows[:, 1].tolist() == [epoch] * 8
+        readers.append(set(rows[:, 0].tolist()))
+    assert readers[0] == readers[1] == readers[2]
+    assert len(readers[0]) == 2

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from shapely import affinity, geometry
 
 from pointsam.detect.data.coarse import of_points
-from pointsam.detect.data.paste import PasteBank, PasteConfig, _fitting, pasted
+from pointsam.detect.data.paste import PasteBank, PasteConfig, _fitting, _near, pasted
+from pointsam.detect.data.sample import oriented
+from pointsam.geometry.boxes import box_members
 
 COUNTS = {0: 6, 1: 6, 2: 6}
 CONFIG = PasteConfig(min_points=3)
@@ -228,3 +230,12 @@ def test_as_many_are_drawn_as_a_class_lacks(count, there, whole_scene, pasted_):
 def test_points_of_past_sweeps_do_not_make_an_object_worth_pasting(least, kept):
     sample = pasted(empty_sample(), object_at(0, 0, points=3, past=5), {0: 1}, PasteConfig(), np.random.default_rng(0))
     assert len(PasteBank.cut(sample, least)) == kept
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_points_near_boxes_are_a_superset_of_those_inside(seed):
+    sample = sample_of(seed, boxes=12, background=4000)
+    near = _near(sample.points, sample.boxes)
+    inside = np.unique(box_members(sample.points[:, :3], oriented(sample.boxes))[0])
+    assert set(inside) <= set(near)
+    assert 0 < len(inside) < len(near) < len(sample.points) / 2

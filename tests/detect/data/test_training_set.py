@@ -162,6 +162,18 @@ def test_doubtful_clusters_are_unknown(world, budget, tmp_path):
     assert sample.clusters.unknown.sum() > 60
 
 
+@pytest.mark.parametrize(
+    "doubt", [{"min_probability": 0.5}, {"min_confidence": 0.5}, {"min_points": 50}, {"min_points": 25, "grown": False}]
+)
+def test_a_class_whose_clusters_are_all_doubtful_is_not_drawn_for_them(world, budget, tmp_path, doubt):
+    labels = make_labels(tmp_path / "out", world, probability=0.2, grown_every=2)
+    boxed = {name: (count, count) for name, (count, _) in fed(world, budget, labels).frames_by_class().items()}
+    assert fed(world, budget, labels).frames_by_class() != boxed
+    doubted = TrainingSet(world, budget, labels, CLASSES, RANGE, DataConfig(coarse=CoarseConfig(**doubt)))
+    assert doubted.frames_by_class() == boxed
+    assert len(doubted.order(0)) < len(fed(world, budget, labels).order(0))
+
+
 def test_labels_without_probability_are_refused_where_it_is_asked_for(world, budget, labels):
     config = DataConfig(coarse=CoarseConfig(min_probability=0.5))
     with pytest.raises(SchemaError, match=r"SCH003.*have no probability"):

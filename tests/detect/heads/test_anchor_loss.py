@@ -8,9 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from helpers.detect_labels import labels_of  # noqa: E402
+from helpers.detect_labels import joined, labels_of  # noqa: E402
 
-from pointsam.detect.assign.anchor import IGNORED, POSITIVE, AnchorClass, anchor_targets  # noqa: E402
+from pointsam.detect.assign.anchor import IGNORED, POSITIVE, AnchorTargets, anchor_targets  # noqa: E402
+from pointsam.detect.assign.anchor_map import AnchorClass  # noqa: E402
 from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOutput  # noqa: E402
 from pointsam.detect.labels import SampleLabels  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
@@ -23,6 +24,12 @@ CONFIG = AnchorHeadConfig((CAR, PERSON), class_weight=1.5, box_weight=2.0, direc
 
 def head_of(config=CONFIG):
     return AnchorHead(4, MAP_SHAPE, {"car": 0, "person": 2}, config)
+
+
+def targets_of(labels, head):
+    """Targets of a sample."""
+    targets = anchor_targets(joined(labels), head.map, head.config.match)
+    return AnchorTargets(targets.label[0], targets.box[0])
 
 
 def output_of(rng, samples):
@@ -71,7 +78,7 @@ def plain(output, labels, head):
     """The mean of the samples' losses; those of geometry by the number of anchors that regress a box."""
     config, terms = head.config, []
     for s, sample_labels in enumerate(labels):
-        targets = anchor_targets(sample_labels, head.map, config.match)
+        targets = targets_of(sample_labels, head)
         box = direction = 0.0
         boxed = [tuple(at) for at in (targets.box >= 0).nonzero().tolist()]
         for at in boxed:
@@ -96,7 +103,7 @@ def test_all_positives_divide_the_class_loss_and_those_of_boxes_the_geometry(box
     rng, head = rng_of(0), head_of(replace(CONFIG, match=match))
     labels = [moving(labels_of(rng, *counts), rng) for counts in zip(boxes, clusters, strict=True)]
     output = output_of(rng, 2)
-    losses = head.loss(output, labels)
+    losses = head.loss(output, joined(*labels))
     expected = plain(output, labels, head)
     assert {name: value.item() for name, value in losses.items()} == pytest.approx(expected, rel=1e-4)
 
@@ -113,10 +120,10 @@ def test_clusters_thin_out_the_class_loss_and_leave_the_geometry_alone(rng_of):
     )
     output = output_of(rng_of(3), 1)
     output = AnchorOutput(torch.zeros_like(output.logits), output.residuals, output.direction)
-    mixed, alone = head.loss(output, [labels]), head.loss(output, [boxes_alone])
+    mixed, alone = (head.loss(output, joined(some)) for some in (labels, boxes_alone))
     for name in ("box", "direction"):
         assert torch.equal(mixed[name], alone[name])
-    label_maps = [anchor_targets(some, head.map).label for some in (labels, boxes_alone)]
+    label_maps = [targets_of(some, head).label for some in (labels, boxes_alone)]
     positives = [(label == POSITIVE).sum().item() for label in label_maps]
     negatives = [(label == 0).sum().item() for label in label_maps]
     assert positives[0] > 2 * positives[1] > 0
@@ -131,7 +138,7 @@ def test_an_anchor_that_a_cluster_made_doubtful_regresses_its_box_all_the_same(r
     box, ids = torch.tensor([[0.0, 0, -1, 4, 1.7, 1.5, 0]]), torch.where(owned, 0, -1)
     labels = SampleLabels(box, one, torch.zeros(1, 2), box[:, :3], one, cloud[:1], one + 20, cloud, ids, owned & ~owned)
     head, output = head_of(), output_of(rng_of(0), 1)
-    targets = anchor_targets(labels, head.map)
+    targets = targets_of(labels, head)
     assert ((targets.box >= 0) & (targets.label == IGNORED)).any()
-    losses = {name: value.item() for name, value in head.loss(output, [labels]).items()}
+    losses = {name: value.item() for name, value in head.loss(output, joined(labels)).items()}
     assert losses == pytest.approx(plain(output, [labels], head), rel=1e-4)

@@ -8,9 +8,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from helpers.detect_labels import labels_of  # noqa: E402
+from helpers.detect_labels import joined, labels_of  # noqa: E402
+from helpers.targets_by_sample import center_targets_of_head  # noqa: E402
 
-from pointsam.detect.assign.center import center_targets  # noqa: E402
 from pointsam.detect.heads.center import CenterHead, CenterHeadConfig  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
 
@@ -64,12 +64,10 @@ def plain_boxes(code, targets, weights):
 def plain(output, labels, head):
     """Heat by the number of all objects of a group in the batch, regression by that of its boxes; groups added up."""
     config, heat, box = head.config, 0.0, 0.0
-    for (logits, code), center_map in zip(output, head.maps, strict=True):
-        targets = center_targets(labels, center_map)
-        boxes = sum(c in center_map.classes for sample_labels in labels for c in sample_labels.box_class.tolist())
-        clusters = sum(
-            c in center_map.classes for sample_labels in labels for c in sample_labels.cluster_class.tolist()
-        )
+    for group, (logits, code) in enumerate(output):
+        targets, classes = center_targets_of_head(labels, head.map, group), head.map.groups[group]
+        boxes = sum(c in classes for sample_labels in labels for c in sample_labels.box_class.tolist())
+        clusters = sum(c in classes for sample_labels in labels for c in sample_labels.cluster_class.tolist())
         heat += plain_heat(logits, targets) / max(boxes + clusters, 1)
         box += plain_boxes(code, targets, config.code_weights) / max(boxes, 1)
     return {"heat": heat * config.class_weight, "box": box * config.box_weight}
@@ -83,7 +81,7 @@ def test_objects_of_the_batch_divide_the_heat_and_its_boxes_the_regression(seed,
     rng, head = rng_of(seed), head_of()
     labels = [moving(labels_of(rng, *counts), rng) for counts in zip(boxes, clusters, strict=True)]
     output = output_of(rng, 2)
-    losses = head.loss(output, labels)
+    losses = head.loss(output, joined(*labels))
     expected = plain(output, labels, head)
     assert {name: value.item() for name, value in losses.items()} == pytest.approx(expected, rel=1e-4)
 
@@ -105,14 +103,14 @@ def test_an_axis_costs_the_same_in_both_directions_and_its_front_apart(boxes, rn
     rng, head = rng_of(3), head_of(replace(CONFIG, heading="axis", facing_weight=0.7))
     labels = [moving(labels_of(rng, count, 3), rng) for count in boxes]
     output = output_of(rng, 2, 12)
-    losses = {name: value.item() for name, value in head.loss(output, labels).items()}
+    losses = {name: value.item() for name, value in head.loss(output, joined(*labels)).items()}
     box = front = 0.0
-    for (_, code), center_map in zip(output, head.maps, strict=True):
-        targets = center_targets(labels, center_map)
-        count = max(sum(c in center_map.classes for one in labels for c in one.box_class.tolist()), 1)
+    for group, (_, code) in enumerate(output):
+        targets, classes = center_targets_of_head(labels, head.map, group), head.map.groups[group]
+        count = max(sum(c in classes for one in labels for c in one.box_class.tolist()), 1)
         parts = plain_axis(code, targets, CONFIG.code_weights)
         box, front = box + parts[0] / count, front + parts[1] / count
     assert losses["box"] == pytest.approx(box * CONFIG.box_weight, rel=1e-4)
     assert losses["facing"] == pytest.approx(front * 0.7, rel=1e-4)
     turned = [replace(one, boxes=one.boxes + one.boxes.new_tensor([0, 0, 0, 0, 0, 0, math.pi])) for one in labels]
-    assert head.loss(output, turned)["box"].item() == pytest.approx(losses["box"], rel=1e-4)
+    assert head.loss(output, joined(*turned))["box"].item() == pytest.approx(losses["box"], rel=1e-4)

@@ -8,9 +8,10 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from dataclasses import replace  # noqa: E402
 
-from helpers.detect_labels import box_labels  # noqa: E402
+from helpers.detect_labels import box_labels, joined  # noqa: E402
 
-from pointsam.detect.assign.anchor import AnchorClass, anchor_targets, encode_boxes  # noqa: E402
+from pointsam.detect.assign.anchor import anchor_targets, encode_boxes  # noqa: E402
+from pointsam.detect.assign.anchor_map import AnchorClass  # noqa: E402
 from pointsam.detect.assign.center import center_targets  # noqa: E402
 from pointsam.detect.boxes import iou_3d  # noqa: E402
 from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOutput, half_turn  # noqa: E402
@@ -44,17 +45,17 @@ def agree(predictions, boxes=BOXES):
 def center_output(peak=9.0, **options):
     """A centre head, and its output where it has learned the boxes, with a logit of their peaks."""
     head = CenterHead(8, MAP_SHAPE, IDS, CenterHeadConfig((("car",), ("person",)), {"person": 2}, **options))
-    output = []
-    for target_map in head.maps:
-        targets = center_targets([box_labels(BOXES, CLASSES, VELOCITY)], target_map)
-        numbers = targets.code.nan_to_num(0)
+    output, targets = [], center_targets(joined(box_labels(BOXES, CLASSES, VELOCITY)), head.map)
+    for group in range(2):
+        mine = targets.group == group
+        numbers = targets.code[mine].nan_to_num(0)
         if head.config.heading == "axis":
             yaw, front = torch.atan2(numbers[:, 7], numbers[:, 6]), 30 * numbers[:, 6:8]
             doubled = torch.stack([(2 * yaw).cos(), (2 * yaw).sin()], dim=1)
             numbers = torch.cat([numbers[:, :6], doubled, numbers[:, 8:], front], dim=1)
         code = torch.zeros(1, numbers.shape[1], *MAP_SHAPE.shape)
-        code[0, :, targets.row, targets.column] = numbers.T
-        output.append((torch.where(targets.heat == 1, peak, -9.0), code))
+        code[0, :, targets.row[mine], targets.column[mine]] = numbers.T
+        output.append((torch.where(targets.heat[:, group : group + 1] == 1, peak, -9.0), code))
     return head, output
 
 
@@ -77,9 +78,9 @@ def anchor_output(peak=9.0, **options):
 
 
 def boxed_anchors(head):
-    targets = anchor_targets(box_labels(BOXES, CLASSES, VELOCITY), head.map)
-    boxed = targets.box >= 0
-    return boxed, targets.box[boxed]
+    targets = anchor_targets(joined(box_labels(BOXES, CLASSES, VELOCITY)), head.map)
+    boxed = targets.box[0] >= 0
+    return boxed, targets.box[0, boxed]
 
 
 @pytest.mark.parametrize("heading", ["vector", "axis"])
@@ -91,7 +92,7 @@ def test_a_centre_head_decodes_its_targets_to_the_boxes(heading):
     assert len(predictions) == 3
     assert torch.equal(predictions.class_id[best], CLASSES)
     assert torch.allclose(predictions.velocity[best[:2]], VELOCITY[:2])
-    losses = head.loss(output, [labels])
+    losses = head.loss(output, joined(labels))
     assert losses["box"].item() == pytest.approx(0, abs=1e-5)
     assert losses.get("facing", torch.zeros(())).item() == pytest.approx(0, abs=1e-6)
 
@@ -105,7 +106,7 @@ def test_an_anchor_head_decodes_its_targets_to_the_boxes(direction):
     assert len(predictions) == 3
     assert torch.equal(predictions.class_id[best], CLASSES)
     assert torch.allclose(predictions.velocity[best[:2]], VELOCITY[:2])
-    losses = head.loss(output, [labels])
+    losses = head.loss(output, joined(labels))
     assert losses["box"].item() == pytest.approx(0, abs=1e-6)
     assert losses["direction"].item() == pytest.approx(0, abs=1e-6)
 
@@ -183,7 +184,7 @@ def test_in_balance_a_class_counts_by_its_own_positives():
             head = AnchorHead(8, MAP_SHAPE, IDS, AnchorHeadConfig(anchors, balance=balance))
             shape = (1, len(anchors), 2, *MAP_SHAPE.shape)
             output = AnchorOutput(torch.zeros(shape), torch.zeros(*shape, 9), torch.zeros(*shape, 2))
-            classes[name, balance] = head.loss(output, [labels])["class"].item()
+            classes[name, balance] = head.loss(output, joined(labels))["class"].item()
     alone = [classes[name, False] for name in ("car", "person")]
     assert [classes[name, True] for name in ("car", "person")] == alone
     assert classes["both", True] == pytest.approx(sum(alone))
@@ -210,7 +211,7 @@ def test_clusters_move_the_class_loss_alone():
     more = replace(labels, cluster_class=torch.tensor([4]), cluster_center=torch.tensor([[0.0, 0, 0]]))
     more = replace(more, cluster_points=torch.tensor([7]))
     output = head(torch.randn(1, 8, *MAP_SHAPE.shape, generator=torch.Generator().manual_seed(0)))
-    without, with_cluster = head.loss(output, [labels]), head.loss(output, [more])
+    without, with_cluster = head.loss(output, joined(labels)), head.loss(output, joined(more))
     assert torch.equal(without["box"], with_cluster["box"])
     assert not torch.equal(without["heat"], with_cluster["heat"])
 

@@ -5,7 +5,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from pointsam.base.errors import SchemaError  # noqa: E402
-from pointsam.detect.nets.sparse import SparseConv3d, SparseSequential, SparseTensor, SubMConv3d  # noqa: E402
+from pointsam.detect.nets import sparse  # noqa: E402
+from pointsam.detect.nets.rulebook import SparseTensor  # noqa: E402
+from pointsam.detect.nets.sparse import SparseConv3d, SparseSequential, SubMConv3d  # noqa: E402
 
 SHAPE, BATCH = (5, 7, 6), 2
 
@@ -124,6 +126,17 @@ def test_mixed_precision_stays_near_full_precision():
         rough = layer(x).features
     assert rough.dtype == torch.bfloat16
     assert (rough.float() - exact).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("entries", [1, 500, 1 << 20])
+def test_the_size_of_a_slice_does_not_matter(entries, monkeypatch):
+    layer, x = SubMConv3d(3, 4, 3).double(), voxels(3)
+    x.features.requires_grad_()
+    whole = layer(x).features
+    monkeypatch.setattr(sparse, "_ENTRIES_CPU", entries)
+    parts = layer(x).features
+    torch.testing.assert_close(parts, whole)
+    check_gradients(layer, x, parts, whole)
 
 
 def test_a_small_net_learns():

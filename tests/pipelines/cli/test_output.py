@@ -95,3 +95,22 @@ def test_a_folder_is_refused_before_the_work(tmp_path):
     done = run("--json", tmp_path)
     assert done.exit_code == 2
     assert "is a directory" in done.output
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        (label, "eval OUT DATA --markdown FILE --json FILE"),
+        (label, "eval OUT DATA --markdown FILE --parquet FILE"),
+        (label, "inspect OUT 0 --png FILE --json FILE"),
+        (label, "fit-probability OUT DATA --dest FILE --json FILE"),
+        (train, "budget DATA --dest FILE --json FILE"),
+    ],
+)
+def test_one_file_for_two_results_is_refused(group, words, tmp_path):
+    """The later would replace the earlier."""
+    names = words.replace("FILE", "same", 1).replace("FILE", "./same").split()
+    with CliRunner().isolated_filesystem(tmp_path):
+        result = CliRunner().invoke(group, names, catch_exceptions=False)
+    assert result.exit_code == 2
+    assert f"same is the file of {names[-4]} too" in result.output

@@ -40,13 +40,18 @@ def test_failures_are_counted_by_code_with_examples(root, run):
     assert f"frame {frames[6].frame_id}: [DAT008]" in result.output
 
 
-def test_the_probability_of_another_network_asks_for_a_fit(run, root, tmp_path):
+def test_a_probability_that_was_fitted_to_other_labels_asks_for_a_fit(run, root, tmp_path):
     result = run()
     assert result.exit_code == 0
     assert "from boxes of bundled, ssd, oracle, not from boxes of precomputed: fit it" in result.output
+    masks = ("clusters", root, "--masks-from", tmp_path / "out")
+    bare = label(*masks, "--out", tmp_path / "bare", "--set", "clusters.grow.enabled=false")
+    assert "of precomputed, and with growth, which is off (clusters.grow.enabled): fit it" in bare.output
+    finer = run("--out", tmp_path / "finer", "--masks", "sam_vit_b", "--weights", root / "v1.0-mini" / "ego_pose.json")
+    assert "of precomputed, and with masks of mobile_sam, not of sam_vit_b: fit it" in finer.output
     own = tmp_path / "own.json"
     own.write_bytes(BUNDLED.read_bytes())
-    again = label("clusters", root, "--out", tmp_path / "new", "--masks-from", tmp_path / "out", "--probability", own)
+    again = label(*masks, "--out", tmp_path / "new", "--probability", own)
     assert again.exit_code == 0
     assert "probability was fitted" not in again.output
 

@@ -53,6 +53,30 @@ def no_model(monkeypatch):
     monkeypatch.setattr("pipelines.labelling.worker.load_segmenter", refuse)
 
 
+def test_a_mapping_without_labels_of_coco_is_refused_before_anything_is_written(tmp_path, kitti, no_model):
+    write(tmp_path / "own.json", {"taxonomy": "kitti", "labels": {"Lieferwagen": "truck"}})
+    done = label("masks", kitti, "--out", tmp_path / "out", "--mapping", tmp_path / "own.json")
+    refused(done, "SCH001", "Lieferwagen")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("source", ["bundled", "ssd", "nanodet"])
+def test_results_that_no_source_would_read_are_refused(tmp_path, kitti, no_model, source):
+    done = label("masks", kitti, "--out", tmp_path / "out", "--masks-dir", tmp_path, "--semantics", source)
+    refused(done, "SCH005", tmp_path, f"come from {source}", "--semantics precomputed")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "field"), [("clusters", "masks.prompts=points"), ("masks", "clusters.grow.enabled=false")]
+)
+def test_a_field_of_a_stage_that_does_not_run_is_refused(tmp_path, kitti, no_model, command, field):
+    done = label(command, kitti, "--out", tmp_path / "out", "--set", field)
+    assert done.exit_code == 2
+    assert f"--set {field}" in done.output
+    assert not (tmp_path / "out").exists()
+
+
 def test_files_that_two_sequences_would_share_are_refused_before_models_are_loaded(tmp_path, run, no_model):
     make_semantic(tmp_path / "root", "00", 1)
     make_semantic(tmp_path / "root", "01", 2)

@@ -1,10 +1,12 @@
 import json
 import shlex
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 from helpers.commands import label, refused
+from helpers.segmenters import Scissors
 from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -12,6 +14,7 @@ from pipelines.documents import ClustersDocument
 from pipelines.engine import ordered_map
 from pipelines.labelling.worker import ClusterWorker, start
 from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.semantics.precomputed import PrecomputedSemantics
 from pointsam.store.reader import Labels
 
 
@@ -100,6 +103,29 @@ def test_a_model_or_memory_that_fails_stops_the_run_and_names_the_frame(run, roo
 
     monkeypatch.setattr("pipelines.labelling.worker.image_masks", image_masks)
     refused(run(), "BCK008", NuScenes(root).frame_ids()[0], "fewer --workers")
+
+
+@pytest.mark.parametrize(("field", "value"), [("pred_iou", np.nan), ("stability", np.inf)])
+def test_a_segmenter_with_an_impossible_score_stops_the_run(run, root, monkeypatch, field, value):
+    class Broken(Scissors):
+        def from_boxes(self, shape, box_xyxy_px):
+            masks = super().from_boxes(shape, box_xyxy_px)
+            return replace(masks, **{field: np.full(len(masks), value, np.float32)})
+
+    monkeypatch.setattr("pipelines.labelling.worker.load_segmenter", lambda *_args, **_kwargs: Broken())
+    refused(run(), "SCH003", "mobile_sam", f"a {field} of {value}", NuScenes(root).frame_ids()[0], "CAM_")
+
+
+@pytest.mark.parametrize("value", [np.nan, -0.1, 87.0])
+def test_a_2d_network_with_an_impossible_score_stops_the_run(run, scissors, monkeypatch, value):
+    detect = PrecomputedSemantics.detect
+
+    def broken(self, *image):
+        found = detect(self, *image)
+        return replace(found, score=np.full(len(found), value, np.float32))
+
+    monkeypatch.setattr(PrecomputedSemantics, "detect", broken)
+    refused(run(), "SCH003", "precomputed", f"a score of {np.float32(value)}", "CAM_", "plug-in")
 
 
 def test_a_workers_blas_has_no_more_threads_than_the_worker():

@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from pointsam import rle
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.evaluate.fit_probability import JudgedClusters, fit, fit_probability
 from pointsam.stages.probability import DIRECTION, FEATURES, features, read_probability
+from pointsam.stages.recipes import RECIPES
 from pointsam.store.reader import Labels
 
 SCENES = tuple(f"scene-{k:04d}" for k in (61, 103, 553, 655, 757, 796))
@@ -107,6 +109,21 @@ def test_the_file_gives_the_probabilities_of_scikit_learn(drive, fitted):
     np.testing.assert_allclose(stored.probability(values)[inside], expected[inside], rtol=0, atol=6e-7)
 
 
+def test_the_printed_command_has_the_options_of_the_labels(drive, tmp_path):
+    root, out = drive
+    options = ("--recipe", "paper", "--set", "clusters.paint.order=score", "--no-sar", "--noise", "rotation_deg=0.1")
+    known = ("clusters", root, "--masks-from", out, "--workers", 1)
+    assert label(*known, "--out", tmp_path / "labels", *options).exit_code == 0
+    found = label("fit-probability", tmp_path / "labels", root, "--dest", tmp_path / "p.json", "--json", "-")
+    again = json.loads(found.stdout)["again"]
+    places = {"NEW": tmp_path / "new", "MASKS": out}
+    result = label(*(places.get(word, word) for word in again), "--workers", 1)
+    assert result.exit_code == 0, result.output
+    made, new = (Labels(tmp_path / name).document(ClustersDocument) for name in ("labels", "new"))
+    assert made.config != RECIPES["paper"]().clusters
+    assert new == replace(made, probability_sha256=new.probability_sha256)
+
+
 def test_equal_labels_give_equal_files(drive, fitted, tmp_path):
     root, out = drive
     assert label("fit-probability", out, root, "--dest", tmp_path / "again.json").exit_code == 0
@@ -130,7 +147,10 @@ def test_clusters_take_the_file_and_record_it(drive, fitted, tmp_path):
         assert [cluster.probability for cluster in other.clusters] == expected
     refused(label(*known, "--out", tmp_path / "new"), "OUT001", "probability_sha256")
     (tmp_path / "torn.json").write_text("{")
-    refused(label(*known, "--out", tmp_path / "torn", "--probability", tmp_path / "torn.json"), "SCH005", "torn.json")
+    for command in (known, ("run", root)):
+        wrong = label(*command, "--out", tmp_path / "torn", "--probability", tmp_path / "torn.json")
+        refused(wrong, "SCH005", "torn.json")
+    assert not (tmp_path / "torn").exists()  # not even masks
 
 
 def test_eval_scores_both_values(drive, tmp_path):
@@ -150,6 +170,22 @@ def test_a_split_restricts_the_frames_and_few_clusters_are_refused(drive, tmp_pa
     assert not (tmp_path / "few.json").exists()
     known = ("--dest", tmp_path / "few.json", "--split")
     refused(label("fit-probability", out, root, *known, "test"), "DAT009")
+
+
+def test_frames_that_cannot_be_used_are_named(drive, tmp_path):
+    root, out = drive
+    shutil.copytree(root, tmp_path / "changed")
+    first, *_, last = Labels(out).frame_ids()
+    sweep = NuScenes(tmp_path / "changed").frame(first).sweep.source.path
+    sweep.write_bytes(sweep.read_bytes()[:-20])
+    known = ("fit-probability", out, tmp_path / "changed", "--dest")
+    result = label(*known, tmp_path / "p.json", "--json", tmp_path / "found.json")
+    (note,) = json.loads((tmp_path / "found.json").read_text())["notes"]
+    assert note.startswith(f"1 frames could not be scored and are not part of the figures; {first}: [DAT013]")
+    assert f"note: {note}" in result.output
+    found = JudgedClusters()
+    found.add_labels(Labels(out), NuScenes(tmp_path / "changed"), "labels", Labels(out).labels(last).frame.scene)
+    assert (len(found.scenes), found.notes) == (4, [])
 
 
 def test_data_without_ground_truth_are_refused(drive, tmp_path):

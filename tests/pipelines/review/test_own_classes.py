@@ -112,16 +112,19 @@ def test_every_format_has_own_classes(world, out, tmp_path, form):
 def test_joined_and_left_out_classes_keep_their_points(world, out):
     labels = Labels(out)
     found = labels.labels(labels.frame_ids()[0])
+    found = replace(found, grown=found.labels.instance_id >= 0)
     joined = Renaming(labels.taxonomy, {"vehicle": "thing", "worker": "thing"}, (), "any")
     assert joined.taxonomy.names == ("thing",)
     same = joined(found)
     assert np.array_equal(same.labels.instance_id, found.labels.instance_id)
+    assert np.array_equal(same.grown, found.grown)
     assert {cluster.class_name for cluster in same.clusters} == {"thing"}
     fewer = Renaming(labels.taxonomy, {"vehicle": "background"}, (), "any")
     some = fewer(found)
     assert [c.num_points for c in some.clusters] == [c.num_points for c in found.clusters if c.class_name == "worker"]
     worker = found.labels.class_id == 1
     assert np.array_equal(some.labels.instance_id >= 0, worker)
+    assert np.array_equal(some.grown, worker)
     assert np.bincount(some.labels.instance_id[worker]).tolist() == [c.num_points for c in some.clusters]
     with pytest.raises(SchemaError, match="leaves out all"):
         Renaming(labels.taxonomy, {"vehicle": "background", "worker": "background"}, (), "any")

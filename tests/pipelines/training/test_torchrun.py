@@ -15,6 +15,7 @@ from helpers.recipes import tiny  # noqa: E402
 from helpers.training import make_budget, make_labels, make_world  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
+from pipelines.training import run_folder  # noqa: E402
 from pipelines.training.recipe_file import document_of  # noqa: E402
 from pointsam.detect.data.budget_file import write_budget  # noqa: E402
 
@@ -47,7 +48,12 @@ def _process(rank, port, arguments, queue):
     queue.put((result.exit_code, result.stdout, result.output))
 
 
-def test_two_processes_train_and_one_writes(arguments, free_port, tmp_path):
+def test_two_processes_train_and_one_writes(arguments, free_port, tmp_path, monkeypatch):
+    """One cuts the paste bank, and the other reads it."""
+    cut = run_folder.cut_bank
+    monkeypatch.setattr(
+        run_folder, "cut_bank", lambda *given: [(tmp_path / f"cut {os.environ['RANK']}").touch(), cut(*given)][1]
+    )
     context = torch.multiprocessing.get_context("fork")
     queue = context.Queue()
     workers = [
@@ -60,6 +66,7 @@ def test_two_processes_train_and_one_writes(arguments, free_port, tmp_path):
         worker.join(60)
     assert [code for code, *_ in done] == [0, 0], done
     require_one_run(tmp_path / "run", "".join(said for _, said, _ in done))
+    assert [path.name for path in tmp_path.glob("cut *")] == ["cut 0"]
 
 
 @pytest.mark.heavy
