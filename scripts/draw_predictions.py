@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipelines.training.predict import load_run, predict_frames, truth_of
+from pipelines.training.checkpoints import load_run
+from pipelines.training.predict import predict_frames, truth_of
 from pointsam.datasets import open_dataset
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.data.sample import oriented

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -10,6 +11,8 @@ import click
 from pipelines.cli.parameters import LocalPath
 
 STDOUT = Path("-")
+_SHOWN = 20
+"""Frames that are named where many were left out."""
 JSON_OPTION = click.option(
     "--json",
     "json_file",
@@ -63,3 +66,15 @@ def show(text: str, document: object, json_file: Path | None) -> None:
 def remark(text: str, json_file: Path | None) -> None:
     """Print what is not a result, such as the next command: to stderr if stdout has JSON."""
     click.echo(text, err=json_file == STDOUT)
+
+
+def print_bad(bad: Mapping[str, str]) -> None:
+    """Name frames that were left out, on stderr.
+
+    Args:
+        bad: frame_id -> why it was left out.
+    """
+    for frame_id, why in list(bad.items())[:_SHOWN]:
+        click.echo(f"frame {frame_id} was left out: {why}", err=True)
+    if len(bad) > _SHOWN:
+        click.echo(f"and {len(bad) - _SHOWN} more frames were left out", err=True)

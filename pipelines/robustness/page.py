@@ -16,8 +16,9 @@ from pipelines.robustness.counts import Counts, cell_table, read_counts
 from pipelines.robustness.curves import LOSSES, Banded, Curve, by_kind, curves, shift
 from pipelines.robustness.sweep_document import sweep_document
 from pointsam.base.document import document_bytes
-from pointsam.base.files import claimed, page_bytes, write_together
+from pointsam.base.files import page_bytes, write_together
 from pointsam.base.hardware import hardware
+from pointsam.base.locks import claimed
 from pointsam.base.tables import Table
 from pointsam.report.curves import Line, Panel, line_charts
 

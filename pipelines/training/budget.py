@@ -19,6 +19,7 @@ from pointsam.datasets.points import read_frame_points
 from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.detect.data.budget import Budget, BudgetConfig, Objects, sample_budget
 from pointsam.detect.data.budget_file import write_budget
+from pointsam.detect.data.digests import box_digests
 from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import BACKGROUND
 
@@ -62,7 +63,7 @@ def draw_budget(
             raise
         raise SchemaError(error.code, f"{error.message}; {unknown}", f"{error.hint}, or {_KNOWN_CLASSES}") from error
     source = replace(budget.description, dataset=dataset.name, split=split, left_out=objects.left_out or None)
-    budget = Budget(budget.frames, source)
+    budget = replace(budget, description=source)
     write_budget(path, budget)
     return budget
 
@@ -99,6 +100,7 @@ def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
         np.concatenate([one.range_m for one in found]),
         np.concatenate([one.num_points for one in found]),
         np.concatenate([one.velocity_mps for one in found]),
+        tuple(digest for one in found for digest in one.digest),
         left_out,
     )
 
@@ -109,6 +111,7 @@ class _FrameObjects(NamedTuple):
     range_m: NDArray[np.float64]
     num_points: NDArray[np.int64]
     velocity_mps: NDArray[np.float64]
+    digest: tuple[str, ...]
 
 
 def _of_frame(dataset: Dataset, frame_id: str, count: bool) -> _FrameObjects:
@@ -124,12 +127,14 @@ def _of_frame(dataset: Dataset, frame_id: str, count: bool) -> _FrameObjects:
     if count:
         points = count_points(read_frame_points(read_cloud_frame(dataset, frame_id)).xyz_lidar_m, boxes)
     known = dataset.velocities_mps(frame_id)
+    digests = box_digests(boxes, dataset.taxonomy.names)
     return _FrameObjects(
         tuple(boxes.token[k] for k in ours),
         boxes.class_id[ours],
         np.linalg.norm(boxes.center_m[ours, :2], axis=1),
         points[ours],
         np.full((len(ours), 2), np.nan) if known is None else known[ours],
+        tuple(digests[k] for k in ours),
     )
 
 
@@ -148,3 +153,13 @@ def summary(budget: Budget) -> str:
             *([f"No box of {', '.join(bare)}: fit leaves them out."] if bare else []),
         ]
     )
+
+
+def validated_too(dataset: Dataset, budget: Budget) -> str:
+    """A line if frames of the split "val", on which `fit` validates by default, are in a budget; else ""."""
+    try:
+        shared = len(budget.frames.keys() & set(dataset.frame_ids("val")))
+    except DatasetError:
+        return ""
+    kept = f"{counted(shared, 'frame')} of the split 'val' {'is' if shared == 1 else 'are'} in the budget"
+    return f"note: {kept}; with --split train, none is\n" if shared else ""

@@ -13,16 +13,18 @@ from pathlib import Path
 from pipelines.data import DataSpec
 from pipelines.opened import open_labels
 from pipelines.training.budget import draw_budget, objects_of
+from pipelines.training.checkpoints import LAST
 from pipelines.training.experiment_page import HOME, OTHER, Page, SettingScores, write_page
 from pipelines.training.fit import finished, fit
-from pipelines.training.predict import LAST, evaluate_run
-from pipelines.training.run_folder import FitRequest
+from pipelines.training.predict import evaluate_run
+from pipelines.training.request import FitRequest
 from pipelines.training.scores import ScoreDocument
 from pipelines.training.settings import EXPERIMENTS, Experiment, Inputs, Setting
 from pipelines.training.splits import split_frames
 from pointsam.base.document import document_bytes, read_document
-from pointsam.base.errors import SchemaError, TrainingError
-from pointsam.base.files import claimed, write_together
+from pointsam.base.errors import BackendError, PointSamError, SchemaError, StoreError
+from pointsam.base.files import write_together
+from pointsam.base.locks import claimed
 from pointsam.datasets.mapped import truth_notes
 from pointsam.detect.data.budget import Budget, Objects
 from pointsam.detect.data.budget_file import read_budget
@@ -152,7 +154,9 @@ def _trained(wanted: FitRequest) -> str | None:
     try:
         if finished(wanted) is None:
             fit(wanted)
-    except (TrainingError, SchemaError) as error:
+    except (StoreError, BackendError):  # all others would fail too
+        raise
+    except PointSamError as error:
         return f"{error.code}: {error.message}; {error.hint}"
     return None
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from pipelines.training.scores import ClassScore, FailureScore, ScoreDocument, ValidationDocument
 from pipelines.training.settings import ALL, Experiment, Setting
-from pointsam.base.files import claimed, page_bytes, write_together
+from pointsam.base.files import page_bytes, write_together
+from pointsam.base.locks import claimed
 from pointsam.base.tables import Table
 from pointsam.detect.data.budget import CLUSTER_COST
 from pointsam.evaluate.bootstrap import interval

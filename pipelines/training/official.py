@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from pipelines.training.official_waymo import has_waymo_classes, waymo
 from pipelines.training.scores import Figures, number
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import DatasetError, MissingFolderError
 from pointsam.base.files import scratch_folder
 from pointsam.base.tables import text_table
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasDevkitVersion
 from pointsam.datasets.kitti.labels import HasKittiLabels
 from pointsam.datasets.mapped import MappedDataset
@@ -150,13 +151,17 @@ def _frames(dataset: Dataset, split: str) -> set[str]:
 def posed(dataset: Dataset, found: Sequence[FramePredictions]) -> Iterator[tuple[FramePredictions, SE3]]:
     """Predictions with their world_SE3_lidar."""
     for frame in found:
-        sweep = dataset.frame(frame.frame_id).sweep
+        sweep = read_cloud_frame(dataset, frame.frame_id).sweep
         yield frame, sweep.world_SE3_ego @ sweep.ego_SE3_lidar
 
 
 def _kitti(dataset: _KittiData, found: Sequence[FramePredictions], untrained: Collection[str]) -> Official:
     if isinstance(dataset, MappedDataset) and not dataset.keeps_names:
         return Official("KITTI's evaluation was not run: its ground truth is mapped to classes of another meaning")
+    try:
+        views = {frame.frame_id: dataset.frame(frame.frame_id) for frame in found}
+    except (DatasetError, MissingFolderError) as error:
+        return Official(f"KITTI's evaluation was not run: it needs the size of every image; {error.message}")
     figures = dict[str, dict[str, float | None]]()
     table: list[tuple[object, ...]] = []
     predicted = set(dataset.taxonomy.names).difference(untrained)
@@ -166,7 +171,7 @@ def _kitti(dataset: _KittiData, found: Sequence[FramePredictions], untrained: Co
             continue
         class_id = dataset.taxonomy.class_id(kind.lower())
         for view in ("3d", "bev"):
-            frames = [_kitti_frame(dataset, frame, kind, class_id, view) for frame in found]
+            frames = [_kitti_frame(dataset, views[one.frame_id], one, kind, class_id, view) for one in found]
             values = {level.name: average_precision_r40(frames, level, min_iou) for level in LEVELS}
             figures[f"{kind} {view}"] = {name: number(value) for name, value in values.items()}
             table.append((f"{kind} {view}, IoU {min_iou}", *values.values()))
@@ -183,7 +188,9 @@ def _kitti(dataset: _KittiData, found: Sequence[FramePredictions], untrained: Co
     return Official("\n".join(lines), figures or None)
 
 
-def _kitti_frame(dataset: _KittiData, found: FramePredictions, kind: str, class_id: int, view: str) -> KittiFrame:
+def _kitti_frame(
+    dataset: _KittiData, frame: Frame, found: FramePredictions, kind: str, class_id: int, view: str
+) -> KittiFrame:
     labels = dataset.label_rows(found.frame_id)
     if labels is None:
         raise DatasetError("DAT011", f"{dataset.root}: frame {found.frame_id!r} has no labels", "use training frames")
@@ -194,7 +201,7 @@ def _kitti_frame(dataset: _KittiData, found: FramePredictions, kind: str, class_
     ours = np.array([label.kind in (kind, SIMILAR.get(kind)) for label in objects], dtype=bool)
     some = [label for label, keep in zip(objects, ours, strict=True) if keep]
     mine = found.class_id == class_id
-    height = _heights_px(dataset.frame(found.frame_id), found.boxes[mine].astype(np.float64))
+    height = _heights_px(frame, found.boxes[mine].astype(np.float64))
     return KittiFrame(
         box_overlaps(found.boxes[mine], true[ours])[view],
         found.score[mine].astype(np.float64),

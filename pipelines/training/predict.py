@@ -9,22 +9,20 @@ from typing import TypedDict
 
 import numpy as np
 
-from pipelines.data import DataSpec
+from pipelines.training.checkpoints import BEST, load_run
 from pipelines.training.official import Official, official, posed
-from pipelines.training.recipe_file import Network
 from pipelines.training.scores import ClassScore, FailureScore, QualityScore, ScoreDocument, number, numbers
 from pipelines.training.splits import split_frames
 from pointsam.base.document import json_object
-from pointsam.base.errors import DatasetError, PointSamError, SchemaError
+from pointsam.base.errors import DatasetError, PointSamError
 from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
 from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasLidarTokens
-from pointsam.datasets.mapped import MappedDataset, truth_notes
+from pointsam.datasets.mapped import truth_notes
 from pointsam.datasets.points import read_frame_points
-from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.detector import Detector
 from pointsam.detect.devices import Processes
 from pointsam.detect.infer import InferConfig, detect_frames, gathered
@@ -34,62 +32,6 @@ from pointsam.evaluate.detection import RANGE_BINS_M, DetectionAccumulator, Dete
 from pointsam.evaluate.failures import KINDS, Failures, failures
 from pointsam.geometry.boxes import count_points, rows
 from pointsam.taxonomy import BACKGROUND
-
-BEST, LAST = "best.safetensors", "last.safetensors"
-
-
-def data_of_run(run: Path, data: DataSpec, first: str = BEST) -> Dataset:
-    """The data set with the classes of a run's detector.
-
-    Args:
-        run: the run folder.
-        data: the data set.
-        first: as for `load_run`.
-
-    Raises:
-        SchemaError: SCH003 if there is no checkpoint, SCH004 if none of its classes is one of the data set.
-    """
-    network = Network.of(Checkpoint(_checkpoint(run, first)))
-    dataset = replace(data, classes=network.taxonomy).open()
-    if isinstance(dataset, MappedDataset) and not dataset.mapped:
-        raise SchemaError(
-            "SCH004",
-            f"the classes of {run} are {', '.join(network.taxonomy.names)}, those of {dataset.root} are "
-            f"{', '.join(dataset.unmapped)}",
-            "give a data set with the classes that the detector was trained on",
-        )
-    return dataset
-
-
-def _checkpoint(run: Path, first: str) -> Path:
-    return run / first if (run / first).exists() else run / LAST
-
-
-def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tuple[Detector, Recipe]:
-    """The detector of a run and its recipe.
-
-    Args:
-        run: the run folder.
-        dataset: a data set with the classes that the detector was trained on.
-        device: device of the network, as `fit` takes it.
-        first: the preferred checkpoint; the last one is the fallback.
-
-    Raises:
-        SchemaError: SCH003 if there is no checkpoint, SCH004 if it was trained on other classes.
-    """
-    path = _checkpoint(run, first)
-    checkpoint = Checkpoint(path)
-    network = Network.of(checkpoint)
-    recipe, names = network.recipe, network.taxonomy.names
-    if names != dataset.taxonomy.names:
-        raise SchemaError(
-            "SCH004",
-            f"the classes of {path} are {list(names)}, those of {dataset.root} are {list(dataset.taxonomy.names)}",
-            "give a data set with the classes that the detector was trained on",
-        )
-    detector = Detector(recipe.detector, dataset.taxonomy).to(device)
-    checkpoint.load_model(detector)
-    return detector, recipe
 
 
 def predict_frames(

@@ -6,143 +6,138 @@ for TensorBoard, and scores.json. The same command resumes the run; a request wi
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from pipelines.data import DataSpec
-from pipelines.training.predict import BEST, LAST, Score
-from pipelines.training.recipe_file import Network, with_recipe_upgraded
+from pipelines.training.checkpoints import BEST, LAST, read_whole
+from pipelines.training.fit_document import DECIDES, FitDocument, begun, continued, described, read_decides
+from pipelines.training.predict import Score
+from pipelines.training.recipe_file import Network
+from pipelines.training.request import FitRequest
 from pipelines.training.scores import ValidationDocument, read_validations
-from pointsam.base.document import LEFT_OUT, differences, read_document, write_document
-from pointsam.base.errors import StoreError
+from pointsam.base.document import differences, write_document
+from pointsam.base.errors import SchemaError, StoreError
+from pointsam.base.files import store_errors
 from pointsam.base.hardware import hardware
 from pointsam.base.progress import progress
+from pointsam.base.words import counted
 from pointsam.datasets.base import Dataset
-from pointsam.detect.data.budget_file import read_budget
+from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.data.loader import cut_bank
 from pointsam.detect.data.paste import PasteBank
 from pointsam.detect.data.training_set import TrainingSet
-from pointsam.detect.devices import process_count
 from pointsam.detect.logs import TrainingLog
-from pointsam.detect.recipe import Recipe, TrainConfig
+from pointsam.detect.recipe import Recipe
 from pointsam.detect.train import Trainer
-from pointsam.store.document import DatasetId
-from pointsam.store.layout import damaged
 from pointsam.store.reader import Labels
 
-_DECIDES = "fit.json"
+_BANK = "paste.npz"
 SCORES = "scores.json"
 """The validations of a run, by step."""
-
-
-@dataclass(frozen=True)
-class FitRequest:
-    """One call of `fit`.
-
-    Args:
-        recipe: what to train.
-        data: the data set.
-        budget: the budget file.
-        out: the run folder.
-        labels: output folder of a labelling run, if the recipe uses one.
-        val: split to validate on; None for no validation.
-        device: "cpu", "cuda", "cuda:1".
-        allow_noise: accept labels that were made with a perturbed calibration.
-    """
-
-    recipe: Recipe
-    data: DataSpec
-    budget: Path
-    out: Path
-    labels: Path | None = None
-    val: str | None = "val"
-    device: str = "cpu"
-    allow_noise: bool = False
-
-
-@dataclass(frozen=True)
-class FitDocument(Network):
-    """fit.json: everything that determines the weights.
-
-    Args:
-        dataset: fingerprint of the data set.
-        labels: key of the clusters; None without labels.
-        val: validation split; None for no validation.
-        processes: number of processes that train together.
-        budget: sha256 of the budget file.
-        read: how the data set was read; None in older files.
-        label_files: digest of the label files of the budget's frames; None without labels and in older files.
-    """
-
-    dataset: str
-    labels: str | None
-    val: str | None
-    processes: int
-    budget: str
-    read: DatasetId | None = field(default=None, metadata=LEFT_OUT)
-    label_files: str | None = field(default=None, metadata=LEFT_OUT)
 
 
 class RunFolder:
     """The files of a run.
 
+    A folder without a checkpoint holds no run yet: whatever an earlier call wrote there is replaced.
+
     Args:
-        request: the request of the run; the folder of another request is rejected.
+        request: the request of the run; the folder of another run is rejected.
         dataset: the opened data set of the request.
         labels: its opened labels, if there are any.
         writes: whether this process writes files.
         recipe: recipe of the network: that of the request without classes that have no box; None for the request's.
+        boxes: digest of the boxes that are read; None if they were not read.
+
+    Attributes:
+        notes: what changes for a run that is continued.
+        new_split: whether earlier validations, if any, were on another split.
 
     Raises:
         StoreError: OUT001 if the folder holds another run, OUT004 if its fit.json is damaged.
     """
 
     def __init__(
-        self, request: FitRequest, dataset: Dataset, labels: Labels | None, writes: bool, recipe: Recipe | None = None
+        self,
+        request: FitRequest,
+        dataset: Dataset,
+        labels: Labels | None,
+        writes: bool,
+        recipe: Recipe | None = None,
+        boxes: str | None = None,
     ) -> None:
         self.out, self.writes, self.workers = request.out, writes, request.recipe.train.workers
         self.last, self.best = self.out / LAST, self.out / BEST
         self.recipe = recipe or request.recipe
         self.about = Network(self.recipe, dataset.taxonomy)
-        decides = FitDocument(
-            request.recipe,
-            dataset.taxonomy,
-            dataset=dataset.fingerprint(),
-            labels=None if labels is None else labels.key("clusters"),
-            val=request.val,
-            processes=process_count(),
-            budget=hashlib.sha256(request.budget.read_bytes()).hexdigest(),
-            read=request.data.made_from(dataset),
-            label_files=None if labels is None else labels.content("clusters", read_budget(request.budget).frames),
+        now, before = described(request, dataset, labels, boxes), begun(self.out)
+        document = (
+            now if before is None else continued(before, now, request, lambda: Checkpoint(self.last).progress.step)
         )
-        path = self.out / _DECIDES
+        self.notes = [] if before is None else _notes(before, document, now.processes)
+        self.new_split = before is not None and before.val != now.val
+        if writes and document != (before or self._left()):
+            if before is None:
+                for name in (_BANK, SCORES):
+                    (self.out / name).unlink(missing_ok=True)
+            elif self.new_split:
+                self._put_scores_aside(before.val)
+            write_document(self.out / DECIDES, document)
+
+    def _steps_done(self) -> int:
+        checkpoint = self.checkpoint()
+        return 0 if checkpoint is None else checkpoint.progress.step
+
+    def _left(self) -> FitDocument | None:
+        """What a call that ended before its first checkpoint wanted to train."""
+        with suppress(StoreError, SchemaError):
+            return read_decides(self.out / DECIDES)
+        return None
+
+    def checkpoint(self) -> Checkpoint | None:
+        """The last checkpoint, None if there is none yet.
+
+        Raises:
+            SchemaError: SCH003 if it is damaged or missing, with those of the folder that are whole.
+        """
+        if not self.last.exists() and not self.best.exists():
+            return None
+        return read_whole(self.last, (self.best,))
+
+    def require_steps(self, checkpoint: Checkpoint, trainer: Trainer) -> None:
+        """Refuse a schedule that ends before the steps that are done.
+
+        Raises:
+            StoreError: OUT001.
+        """
+        done = checkpoint.progress.step
+        if done > trainer.num_steps:
+            raise StoreError(
+                "OUT001",
+                f"{self.out} has done {counted(done, 'step')}, and {counted(trainer.recipe.train.epochs, 'epoch')} are "
+                f"{trainer.num_steps}",
+                f"set train.epochs to {-(-done // trainer.steps_per_epoch)} or more, or give another --out",
+            )
+
+    def best_value(self) -> float | None:
+        """The best mean average precision of the validations, None without any."""
+        values = [scores.quality.mean_ap or 0.0 for scores in self.scores().values()]
+        return max(values, default=None)
+
+    def _put_scores_aside(self, split: str | None) -> None:
+        """Keep the validations on another split under another name: one file holds those of one split."""
+        path = self.out / SCORES
         if path.exists():
-            before = _decides(path)
-            if before.label_files is None:
-                decides = replace(decides, label_files=None)
-            changed = differences(_without_free(before), _without_free(decides))
-            if changed and changed[0].startswith("label_files:") and len(changed) == 1:
-                raise StoreError(
-                    "OUT001",
-                    f"labels in {request.labels} were made again after the training in {self.out} began, so that an "
-                    "epoch may have other samples",
-                    "give another --out to train on the new labels",
-                )
-            if changed:
-                raise StoreError(
-                    "OUT001",
-                    f"{self.out} holds another run: {'; '.join(changed[:5])}",
-                    "give another --out, or resume with the same data, labels, budget, --val, processes and recipe "
-                    "(field recipe of fit.json, as a .json file)",
-                )
-        elif writes:
-            write_document(path, decides)
+            with store_errors(self.out, 0):
+                path.replace(self.out / _scores_of(split))
 
     def bank(self, data: TrainingSet) -> PasteBank:
         """Objects to paste: those that an earlier call saved, or else cut and saved by this call."""
-        path = self.out / "paste.npz"
+        path = self.out / _BANK
         bank = PasteBank.load(path)
         if bank is None:
             bank = cut_bank(
@@ -199,27 +194,33 @@ def read_as_fitted(run: Path, data: DataSpec) -> DataSpec:
     Raises:
         StoreError: OUT004 if the folder's fit.json is damaged.
     """
-    path = run / _DECIDES
-    read = _decides(path).read if path.exists() else None
+    path = run / DECIDES
+    read = read_decides(path).read if path.exists() else None
     return data if read is None else replace(data, reading=data.reading.like(read))
 
 
-def _decides(path: Path) -> FitDocument:
-    return read_document(
-        path, FitDocument, lambda why: damaged(path, why), lambda values: with_recipe_upgraded(values, str(path))
-    )
+def _scores_of(split: str | None) -> str:
+    """Name of the file with the validations on an earlier split."""
+    return f"scores-{quote(split or '', safe='')}.json"
 
 
-def _without_free(decides: FitDocument) -> FitDocument:
-    """The document without fields that may differ between calls: workers, and how often it validates and saves.
-
-    How the data were read is left out as well: the fingerprint compares them.
-    """
-    free = TrainConfig()
-    train = replace(
-        decides.recipe.train,
-        workers=free.workers,
-        eval_epochs=free.eval_epochs,
-        checkpoint_minutes=free.checkpoint_minutes,
-    )
-    return replace(decides, recipe=replace(decides.recipe, train=train), read=None)
+def _notes(before: FitDocument, now: FitDocument, processes: int) -> list[str]:
+    """What changes for a run that is continued."""
+    notes = []
+    if processes != before.processes:
+        whole = before.processes * before.recipe.train.batch_size
+        notes.append(
+            f"{counted(processes, 'process')} in place of {before.processes}: each takes {whole // processes} of the "
+            f"{whole} samples of a step; steps and learning rate stay"
+        )
+    if now.val != before.val:
+        kept = f"; earlier scores are kept in {_scores_of(before.val)}" if before.val else ""
+        notes.append(f"validation on {now.val or 'no split'} in place of {before.val or 'no split'}{kept}")
+    if now.earlier != before.earlier:
+        until = (now.earlier or ())[-1].until
+        changed = differences(before.recipe.train, now.recipe.train)
+        notes.append(
+            f"{'; '.join(changed)}: from step {until} on, learning rate and momentum are those of this step in the new "
+            "schedule; fit.json lists the earlier one"
+        )
+    return notes

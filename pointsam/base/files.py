@@ -16,13 +16,10 @@ import socket
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-
-from filelock import FileLock
 
 from pointsam.base import interrupts
 from pointsam.base.errors import StoreError
@@ -211,47 +208,6 @@ def make_folder(path: Path) -> None:
     make_folder(path.parent)
     path.mkdir(exist_ok=True)
     _sync_folder(path.parent)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, its file `.lock`, against other processes. It ends with the process.
-
-    Where the file system cannot lock (some NFS and Lustre), one warning is given and nothing is locked. Writers are
-    safe without it: names of temporary files are unique, and a file is replaced in one step.
-    """
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire()
-    except (OSError, NotImplementedError) as error:
-        (folder / ".lock").open("ab").close()  # raises if the folder itself cannot be written
-        _warn_unlocked(folder, str(error))
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@cache
-def _warn_unlocked(folder: Path, why: str) -> None:
-    warnings.warn(
-        f"{folder}: the folder cannot be locked ({why}); start no two commands with different options in it",
-        stacklevel=4,
-    )
-
-
-@contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """As `locked`; the folder is created if it does not exist.
-
-    Raises:
-        StoreError: OUT002 or OUT003 if it cannot be created or locked.
-    """
-    with ExitStack() as held:
-        with store_errors(folder, 0):
-            make_folder(folder)
-            held.enter_context(locked(folder))
-        yield
 
 
 @contextmanager

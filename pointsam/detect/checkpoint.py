@@ -5,8 +5,9 @@ Learning rate, momentum and every random draw follow from the step, so no genera
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from pointsam.base.document import canonical_json, json_object, parse_document
+from pointsam.base.document import LEFT_OUT, canonical_json, json_object, parse_document
 from pointsam.base.errors import SchemaError
 from pointsam.base.files import require_file, write_together
 
@@ -42,10 +43,12 @@ class CheckpointDocument:
     Args:
         about: description of the network, recipe and taxonomy, as JSON values.
         place: progress of the run; the name is stored.
+        content: digest of all numbers; None in files of 0.1.0.
     """
 
     about: Mapping[str, object]
     place: TrainingProgress
+    content: str | None = field(default=None, metadata=LEFT_OUT)
 
 
 def save_checkpoint(
@@ -68,8 +71,18 @@ def save_checkpoint(
     for index, name in enumerate(_names(model)):
         for key, value in moments.get(index, {}).items():
             tensors[f"{_OPTIMIZER}{name}/{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
-    document = canonical_json(CheckpointDocument(json_object(about), progress))  # one entry: their order is not fixed
+    about_it = CheckpointDocument(json_object(about), progress, _digest(tensors))
+    document = canonical_json(about_it)  # one entry: their order is not fixed
     write_together([(path, save(tensors, {_ABOUT: document}))])
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Hex sha256 of tensors; a safetensors file whose size is right may hold other numbers than were written."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _names(model: nn.Module) -> list[str]:
@@ -100,6 +113,8 @@ class Checkpoint:
         except (OSError, SafetensorError) as error:
             raise self.refused(str(error)) from error
         document = parse_document(content, CheckpointDocument, self.refused)
+        if document.content is not None and document.content != _digest(self._tensors):
+            raise self.refused("its numbers are not those that were written")
         self.about, self.progress = document.about, document.place
 
     def refused(self, why: str) -> SchemaError:
@@ -108,15 +123,18 @@ class Checkpoint:
             "SCH003", f"{self.path}: no readable checkpoint ({why})", "give the folder of a run: mixsup-train fit"
         )
 
+    def weights(self) -> dict[str, Tensor]:
+        """The weights by name, and the statistics of normalisations."""
+        return {name.removeprefix(_MODEL): t for name, t in self._tensors.items() if name.startswith(_MODEL)}
+
     def load_model(self, model: nn.Module) -> None:
         """Load the weights into a network.
 
         Raises:
             SchemaError: SCH003 if the network has other parameters or shapes.
         """
-        state = {name.removeprefix(_MODEL): t for name, t in self._tensors.items() if name.startswith(_MODEL)}
         try:
-            model.load_state_dict(state)
+            model.load_state_dict(self.weights())
         except RuntimeError as error:
             raise SchemaError(
                 "SCH003",

@@ -27,7 +27,7 @@ from pointsam.detect.detector import Batch, Detector
 from pointsam.detect.recipe import Recipe
 from pointsam.taxonomy import Taxonomy
 
-_MOST_BAD = 0.1
+MOST_BAD = 0.1
 """Fraction of an epoch's frames that may be unreadable before the run stops."""
 
 
@@ -69,7 +69,7 @@ def count_steps(steps: Steps) -> int:
             "TRN002",
             f"{counted(len(steps.data.order(0)), 'sample')} per epoch, too few for a step of batch size "
             f"{steps.batch_size} in {counted(steps.processes, 'process')}",
-            "lower it with --set train.batch_size=N, or train on more frames",
+            "lower it with --set train.batch_size=N, use fewer processes, or train on more frames",
         )
     return len(steps)
 
@@ -129,6 +129,7 @@ class Trainer:
         self.progress = TrainingProgress()
         self._schedule = self._one_cycle(0)
         self._bad: set[str] = set()
+        self._saved: int | None = None
 
     @property
     def num_steps(self) -> int:
@@ -139,6 +140,7 @@ class Trainer:
         """Write a checkpoint; `best` is the best validation score so far."""
         self.progress = TrainingProgress(self.progress.step, best if best is not None else self.progress.best)
         save_checkpoint(path, self.model, self.optimizer, self.progress, about)
+        self._saved = self.progress.step
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint, with the same losses as the run that wrote it."""
@@ -146,6 +148,14 @@ class Trainer:
         checkpoint.load_optimizer(self.model, self.optimizer)
         self.progress = checkpoint.progress
         self._schedule = self._one_cycle(self.progress.step)
+        self._saved = self.progress.step
+
+    @property
+    def saved(self) -> str:
+        """What a later call starts from."""
+        if self._saved is None:
+            return "no checkpoint was written yet: the next call starts from the beginning"
+        return f"the checkpoint of step {self._saved} is kept: the next call continues from it"
 
     def _one_cycle(self, step: int) -> OneCycleLR:
         """The schedule of learning rate and momentum from a step on; both depend on the step alone."""
@@ -212,17 +222,22 @@ class Trainer:
         wrong = [name for name, value in losses.items() if value != value or abs(value) == float("inf")]
         frames = ", ".join(batch.frame_ids)
         what = f"{', '.join(wrong)} of frames {frames}" if wrong else f"the gradient (norm {norm}) with frames {frames}"
+        config = self.recipe.train
+        rate = f"--set train.learning_rate={config.learning_rate / 10:g}"
+        changes = [rate] if config.precision == "fp32" else ["--set train.precision=fp32", rate]
+        continuing = " --changed" if self._saved else ""
         raise TrainingError(
             "TRN001",
             f"step {self.progress.step + 1}: NaN or infinite: {what}",
-            "the last checkpoint is kept; check these frames, lower train.learning_rate, or train in fp32",
+            f"{self.saved}; check these frames, or add to the command "
+            f"{', or '.join(f'{change}{continuing}' for change in changes)}",
         )
 
     def _readable(self, item: LoadedBatch) -> Batch:
         """The batch, unless too many frames of the epoch could not be read."""
         self._bad |= {frame_id for frame_id, _ in item.bad}
         frames = len(self.data.frame_ids)
-        if item.batch is None or len(self._bad) > _MOST_BAD * frames:
+        if item.batch is None or len(self._bad) > MOST_BAD * frames:
             frame_id, error = item.bad[-1]
             raise TrainingError(
                 "TRN002",

@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from pointsam.base.document import differences, digest, document_bytes, json_object, write_document
 from pointsam.base.errors import SchemaError, StoreError
-from pointsam.base.files import claimed, locked, store_errors, write_together
+from pointsam.base.files import store_errors, write_together
+from pointsam.base.locks import claimed, locked
 from pointsam.base.remote import DataPath
 from pointsam.store import layout
 from pointsam.store.document import (

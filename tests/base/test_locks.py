@@ -8,11 +8,11 @@ from filelock import FileLock
 from helpers.commands import is_locked
 
 from pointsam.base.errors import StoreError
-from pointsam.base.files import claimed, locked
+from pointsam.base.locks import claimed, locked
 
 
 def refusing(monkeypatch, error):
-    def acquire(self):
+    def acquire(self, **_):
         raise error
 
     monkeypatch.setattr(FileLock, "acquire", acquire)

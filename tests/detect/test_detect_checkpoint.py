@@ -56,6 +56,17 @@ def test_another_network_and_what_is_no_checkpoint_are_refused(tmp_path):
             Checkpoint(tmp_path / name)
 
 
+@pytest.mark.parametrize("place", [-1, -20])
+def test_a_file_whose_numbers_have_changed_is_damaged(place, tmp_path):
+    """Its size is right, so only the digest shows it."""
+    save_checkpoint(tmp_path / "c", *trained(1), TrainingProgress(1), {})
+    content = bytearray((tmp_path / "c").read_bytes())
+    content[place] ^= 1
+    (tmp_path / "c").write_bytes(content)
+    with pytest.raises(SchemaError, match=r"SCH003.*no readable checkpoint \(its numbers are not those"):
+        Checkpoint(tmp_path / "c")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_in_place_of_a_checkpoint_budget_or_log_is_refused(tmp_path):
     os.mkfifo(tmp_path / "losses.csv")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pointsam.base import files
+from pointsam.base import files, locks
 from pointsam.base.errors import StoreError
 from pointsam.base.remote import FileSource
 from pointsam.store.layout import read_plan
@@ -146,7 +146,7 @@ def test_a_folder_that_cannot_be_synced_is_no_error_and_a_broken_disk_is(tmp_pat
 
 def test_a_claim_makes_the_folder_and_lets_it_go(tmp_path):
     for _ in range(2):
-        with files.claimed(tmp_path / "a" / "b"):
+        with locks.claimed(tmp_path / "a" / "b"):
             assert (tmp_path / "a" / "b").is_dir()
 
 

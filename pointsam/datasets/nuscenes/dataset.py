@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -132,22 +133,26 @@ class NuScenes:
                 that cannot name a file.
             CalibrationError: CAL001, CAL002 or CAL003, naming table, token and field.
         """
-        sample = self._sample(frame_id)
-        key = self._key_sweep(frame_id)
-        images = range(*self._range(sample, "camera"))
+        cloud = self.cloud(frame_id)
+        images = range(*self._range(self._sample(frame_id), "camera"))
         if not images:
             raise DatasetError(
                 "DAT011",
                 f"{self._table('sample_data')}: sample {frame_id!r} has no camera key frame",
                 "restore the rows with is_key_frame of its cameras, or leave the frame out",
             )
-        return Frame(
-            frame_id,
-            self.scene(frame_id),
-            (self._exposures.sweep(key),),
-            {offset: self._exposures.sweep(self._walk(key, offset)) for offset in NEIGHBOURS},
-            tuple(self._exposures.camera(image) for image in images),
-        )
+        return replace(cloud, cameras=tuple(self._exposures.camera(image) for image in images))
+
+    def cloud(self, frame_id: str) -> Frame:
+        """The sample without its cameras; needs no row of a camera.
+
+        Raises:
+            DatasetError: DAT010 on an unknown token, DAT011 on a sample without key sweep.
+            CalibrationError: CAL001 or CAL003, naming table, token and field.
+        """
+        key = self._key_sweep(frame_id)
+        neighbours = {offset: self._exposures.sweep(self._walk(key, offset)) for offset in NEIGHBOURS}
+        return Frame(frame_id, self.scene(frame_id), (self._exposures.sweep(key),), neighbours, cameras=())
 
     def boxes(self, frame_id: str) -> Boxes | None:
         """Annotations at the time of the key sweep, in its LiDAR frame; None if the version has no annotations.

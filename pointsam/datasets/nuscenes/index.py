@@ -21,7 +21,8 @@ import pyarrow as pa
 
 from pointsam.base.arrays import AnyArray
 from pointsam.base.cache import cache_dir, cache_error
-from pointsam.base.files import locked, make_folder, replacing
+from pointsam.base.files import make_folder, replacing
+from pointsam.base.locks import locked
 from pointsam.base.remote import DataPath, version_of
 from pointsam.datasets.nuscenes.columns import ColumnGroup
 from pointsam.datasets.nuscenes.join import join

@@ -47,6 +47,7 @@ class Objects:
         range_m: (N,) distance from the LiDAR in the ground plane.
         num_points: (N,) number of points of the key sweep in the box.
         velocity_mps: (N,2) along x and y of the LiDAR frame, NaN where unknown.
+        digest: (N) digest of each box (`digests.box_digests`), or empty.
         left_out: frame_id -> why its boxes or points could not be read; these frames are not in `frame_ids`.
     """
 
@@ -57,6 +58,7 @@ class Objects:
     range_m: NDArray[np.float64]
     num_points: NDArray[np.int64]
     velocity_mps: NDArray[np.float64]
+    digest: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -139,11 +141,14 @@ class Budget:
             derived from boxes of neighbouring frames, which are mostly outside the budget.
         description: how the budget was drawn and what it costs.
         name: name for error messages, such as the path of its file.
+        digests: by frame id, the digest of each object with a box, by token: it tells whether the token still names
+            the box that was drawn. Empty in budgets of version 0.1.0.
     """
 
     frames: Mapping[str, Mapping[str, Velocity]]
     description: BudgetDescription
     name: str = "the budget"
+    digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def boxed(self, frame_id: str) -> Mapping[str, Velocity]:
         """Velocity of each box of a frame, by token.
@@ -200,12 +205,16 @@ def sample_budget(objects: Objects, names: Sequence[str], config: BudgetConfig) 
     by_frame: dict[str, dict[str, Velocity]] = {
         frame_id: {} for frame_id, some in zip(objects.frame_ids, labelled, strict=True) if some
     }
+    digests: dict[str, dict[str, str]] = {frame_id: {} for frame_id in by_frame} if objects.digest else {}
     for index in np.flatnonzero(boxed):
         vx, vy = objects.velocity_mps[index].tolist()
         known = math.isfinite(vx) and math.isfinite(vy)
-        by_frame[objects.frame_ids[objects.frame[index]]][objects.token[index]] = (vx, vy) if known else None
+        frame_id, token = objects.frame_ids[objects.frame[index]], objects.token[index]
+        by_frame[frame_id][token] = (vx, vy) if known else None
+        if objects.digest:
+            digests[frame_id][token] = objects.digest[index]
     description = _describe(objects, names, candidate, boxed, labelled, config)
-    return Budget(by_frame, description)
+    return Budget(by_frame, description, digests=digests)
 
 
 def _lot(seed: int, *names: str) -> float:

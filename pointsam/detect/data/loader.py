@@ -11,12 +11,14 @@ from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, Dataset
 
 from pointsam.base.errors import PointSamError
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset as Frames
 from pointsam.detect.data.paste import PasteBank
 from pointsam.detect.data.sample import PointsConfig, in_view, read_cloud
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Batch
 from pointsam.detect.labels import BatchLabels
+from pointsam.detect.readers import shared
 
 _SUBSTITUTES = 10
 """Number of consecutive frames that are tried until one can be read."""
@@ -172,11 +174,12 @@ class FrameItems(Dataset[Batch | tuple[str, str]]):
         """The points of a frame inside the range in the ground plane, or its id and the reason why it is unreadable."""
         frame_id = self.frame_ids[index]
         try:
-            frame = self.frames.frame(frame_id)
+            in_view_only = self.config.in_view_only
+            frame = self.frames.frame(frame_id) if in_view_only else read_cloud_frame(self.frames, frame_id)
             points, num_key = read_cloud(self.frames, frame, self.config)
             (x, y), low, high = points[:, :2].T, self.low, self.high
             kept = (x >= low[0]) & (x < high[0]) & (y >= low[1]) & (y < high[1])
-            if self.config.in_view_only:
+            if in_view_only:
                 kept &= in_view(points, frame)
         except PointSamError as error:
             return frame_id, str(error)
@@ -192,12 +195,16 @@ def join_samples(items: Sequence[LoadedBatch]) -> LoadedBatch:
     return LoadedBatch(_joined(batches), bad)
 
 
+def _joined_in_shared_memory(items: Sequence[LoadedBatch]) -> LoadedBatch:
+    return shared(join_samples(items))
+
+
 def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[LoadedBatch]:
     """Batches of the epoch that `steps` is set to when an iteration starts; the workers serve all epochs."""
     return DataLoader(
         TrainingItems(steps.data),
         batch_sampler=steps,
-        collate_fn=join_samples,
+        collate_fn=_joined_in_shared_memory,
         num_workers=workers,
         pin_memory=device.type == "cuda",
         worker_init_fn=_one_thread,

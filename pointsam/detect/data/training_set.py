@@ -5,7 +5,7 @@ Every random draw depends only on the seed, the epoch and the position in it, no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from pointsam.base.document import OPTIONAL
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError
 from pointsam.base.ranges import require
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset
 from pointsam.detect.data import coarse
 from pointsam.detect.data.augment import AugmentConfig, augmented, cropped
 from pointsam.detect.data.budget import Budget
+from pointsam.detect.data.census import Census, drawn_with, require_tokens, unlabelled
 from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels, trusted
 from pointsam.detect.data.labelled import quarantined, require_labelled
 from pointsam.detect.data.packed import PackedClusters
@@ -86,7 +88,9 @@ class TrainingSet:
 
     Attributes:
         frame_ids: frames that are used.
-        outside: classes whose boxes all have their centres outside of the grid, and the number of boxes.
+        in_map: by class, the number of boxes whose centre is inside the grid's range, and of all boxes.
+        sides_m: by class, the shortest and the longest side of a box.
+        digest: hex sha256 of the boxes that are read.
         missing: classes without a box in these frames. Their geometry cannot be trained, so they are not trained.
         num_failed: number of frames that the labelling run quarantined.
         bad: frames whose boxes cannot be read, with the reasons.
@@ -114,9 +118,9 @@ class TrainingSet:
         self._pasted = {dataset.taxonomy.class_id(name): count for name, count in config.paste.counts.items()}
         failed = quarantined(labels) if config.coarse.kind == "tables" else set()
         frame_ids = [frame_id for frame_id in budget.frames if frame_id not in failed]
-        self.bad: dict[str, str] = {}
-        self.outside: dict[str, int] = {}
-        boxed, coarsely = self._count(frame_ids, wrap_loop)
+        self._from_boxes = config.coarse.kind in ("simulated", "clicks", "centers")
+        census = self._count(frame_ids, wrap_loop)
+        self.bad, self.digest, boxed = census.bad, census.digest, census.boxed
         used = np.array([frame_id not in self.bad for frame_id in frame_ids], dtype=bool)
         if config.coarse.kind == "none":  # a frame without boxes may still hold objects, so it is not background
             used &= boxed.any(axis=1)
@@ -128,9 +132,10 @@ class TrainingSet:
             raise SchemaError(
                 "SCH005",
                 f"{budget.name} holds no box of: {', '.join(self.missing)}",
-                f"nothing can be trained: {_drawn_with(budget, self.missing)}, or use a recipe of other classes",
+                f"nothing can be trained: {drawn_with(budget, self.missing)}, or use a recipe of other classes",
             )
-        self._boxed, self._met = boxed[used][:, there], (boxed | coarsely)[used][:, there]
+        self.in_map, self.sides_m = census.by_class(classes)
+        self._boxed, self._met = boxed[used][:, there], (boxed | census.coarsely)[used][:, there]
         self.class_ids = tuple(k for k, any_of in zip(self.class_ids, there, strict=True) if any_of)
         self._trained = np.isin(np.arange(256), self.class_ids)
         self.bank = PasteBank.join([])
@@ -200,7 +205,8 @@ class TrainingSet:
             draw: numbers that seed the coarse labels if they are redrawn at every access.
         """
         frame_id = self.frame_ids[index]
-        frame = self.dataset.frame(frame_id)
+        in_view_only = self.config.points.in_view_only  # else no camera is needed
+        frame = self.dataset.frame(frame_id) if in_view_only else read_cloud_frame(self.dataset, frame_id)
         if self.labels is not None and self.config.coarse.kind == "tables" and frame_id not in self._packed:
             require_unchanged(self.labels.sources("clusters", frame_id), frame, "clusters")
         points, num_key = read_cloud(self.dataset, frame, self.config.points)
@@ -209,7 +215,7 @@ class TrainingSet:
         clusters = self._clusters(frame_id, xyz, boxes, rest, draw)
         sample = TrainingSample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
         sample = sample.keep_clusters(self._trained[clusters.class_id])
-        if self.config.points.in_view_only:
+        if in_view_only:
             return sample.keep_points(in_view(points, frame))
         present = np.isfinite(points[:, 0])  # rows of the key sweep without a position keep the order of the labels
         return sample if present.all() else sample.keep_points(present)
@@ -238,47 +244,42 @@ class TrainingSet:
     def _labels(self, frame_id: str) -> tuple[Boxes, NDArray[np.float64], Boxes | None]:
         """Boxes of the budget, their velocities, and the other boxes if coarse labels are simulated from them."""
         allowed = self.budget.boxed(frame_id)
-        from_boxes = self.config.coarse.kind in ("simulated", "clicks", "centers")
-        everything = self.dataset.boxes(frame_id) if allowed or from_boxes else None
-        if everything is None:
-            everything = _NO_BOXES
-        unknown = set(allowed) - set(everything.token)
-        if unknown:
-            raise SchemaError(
-                "SCH003",
-                f"frame {frame_id!r} of {self.dataset.root} has no box {min(unknown)!r}, which the budget names",
-                "the budget was drawn from other data: draw it from this data set",
-            )
-        trained = self._trained[everything.class_id] & (everything.class_id != BACKGROUND)
-        mine = np.array([token in allowed for token in everything.token], dtype=bool)
-        boxes = some_of(everything, mine & trained)
+        boxes, rest = self._split(*self._read_boxes(frame_id))
         velocity = np.array([allowed[token] or (np.nan, np.nan) for token in boxes.token]).reshape(-1, 2)
-        return boxes, velocity, some_of(everything, ~mine & trained) if from_boxes else None
+        return boxes, velocity, rest
 
-    def _count(self, frame_ids: list[str], wrap_loop: WrapLoop) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(F,C) whether each frame has boxes, and clusters, of each trained class; fills `bad`."""
-        column = {class_id: k for k, class_id in enumerate(self.class_ids)}
-        boxed = np.zeros((len(frame_ids), len(column)), dtype=bool)
-        coarsely = np.zeros_like(boxed)
-        inside, outside = np.zeros((2, len(column)), dtype=np.int64)
-        low, high = np.array(self.range_m[:3]), np.array(self.range_m[3:])
+    def _split(self, read: Boxes, mine: NDArray[np.bool_]) -> tuple[Boxes, Boxes | None]:
+        """The trained boxes of the budget, and the others if coarse labels are simulated from them."""
+        trained = self._trained[read.class_id] & (read.class_id != BACKGROUND)
+        return some_of(read, mine & trained), some_of(read, ~mine & trained) if self._from_boxes else None
+
+    def _read_boxes(self, frame_id: str) -> tuple[Boxes, NDArray[np.bool_]]:
+        """The boxes of a frame that may be read, of any class, and whether each is in the budget."""
+        allowed = self.budget.boxed(frame_id)
+        everything = self.dataset.boxes(frame_id) if allowed or self._from_boxes else _NO_BOXES
+        if everything is None:
+            raise unlabelled(frame_id, self.dataset.root)
+        require_tokens(allowed, everything, frame_id, self.dataset.root)
+        mine = np.array([token in allowed for token in everything.token], dtype=bool)
+        return (everything, mine) if self._from_boxes else (some_of(everything, mine), mine[mine])
+
+    def _count(self, frame_ids: list[str], wrap_loop: WrapLoop) -> Census:
+        """Boxes and clusters of each frame and trained class."""
+        names = self.dataset.taxonomy.names
+        census = Census(self.budget, frame_ids, self.class_ids, names, self.range_m)
         clusters = self._table_classes(frame_ids)
         for index in wrap_loop(range(len(frame_ids))):
             try:
-                boxes, _, rest = self._labels(frame_ids[index])
+                read, mine = self._read_boxes(frame_ids[index])
             except (DatasetError, CalibrationError) as error:
-                self.bad[frame_ids[index]] = str(error)
+                census.bad[frame_ids[index]] = str(error)
                 continue
-            columns = np.array([column[c] for c in boxes.class_id], dtype=np.int64)
-            boxed[index, columns] = True
-            within = ((boxes.center_m >= low) & (boxes.center_m < high)).all(axis=1)
-            np.add.at(inside, columns[within], 1)
-            np.add.at(outside, columns[~within], 1)
+            census.recognise(index, read)
+            boxes, rest = self._split(read, mine)
             others = clusters.get(frame_ids[index], set()) if rest is None else set(rest.class_id.tolist())
-            coarsely[index, [column[c] for c in others if c in column]] = True
-        names = self.dataset.taxonomy.names
-        self.outside = {names[c]: int(outside[k]) for c, k in column.items() if outside[k] and not inside[k]}
-        return boxed, coarsely
+            census.add(index, boxes, others)
+        census.require_unchanged(self.dataset.root)
+        return census
 
     def _table_classes(self, frame_ids: list[str]) -> Mapping[str, set[int]]:
         """Classes of the clusters of each frame that are used; raises an error for frames without labels."""
@@ -294,12 +295,3 @@ class TrainingSet:
             names = {cluster.class_name for cluster, keep in zip(clusters, used, strict=True) if keep}
             classes[frame_id] = {self.dataset.taxonomy.class_id(name) for name in names}
         return classes
-
-
-def _drawn_with(budget: Budget, names: Sequence[str]) -> str:
-    """How a budget with boxes of some classes is drawn."""
-    counts = budget.description.classes
-    absent = [name for name in names if name not in counts or not counts[name].objects]
-    if absent:
-        return f"draw the budget from data with {', '.join(absent)} (these have no such object)"
-    return "draw the budget with --rule class"

@@ -256,6 +256,10 @@ class TestBadFrames:
             dataset.frame(frames[1])
         refused(raised, "DAT011", "sample_data.json", repr(frames[1]), "camera")
         assert dataset.frame(frames[0])
+        cloud, other = dataset.cloud(frames[1]), dataset.frame(frames[0])
+        assert cloud.cameras == ()
+        assert cloud.sweep.sensor == other.sweep.sensor
+        assert cloud.neighbours.keys() == other.neighbours.keys()
 
     def test_a_sample_may_miss_one_camera(self, opened):
         def change(tables):

@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from pointsam.base.errors import SchemaError
-from pointsam.detect.data import budget_file
 from pointsam.detect.data.budget import CLUSTER_COST, RULES, BudgetConfig, BudgetDescription, Objects, sample_budget
 from pointsam.detect.data.budget_file import read_budget, write_budget
 
@@ -239,12 +238,38 @@ def test_velocities_of_another_number_than_boxes_are_refused(tmp_path):
         read_budget(tmp_path / "b.parquet")
 
 
-def test_a_budget_of_another_version_is_refused(tmp_path, monkeypatch):
-    with monkeypatch.context() as patched:
-        patched.setattr(budget_file, "VERSION", 1)
-        write_budget(tmp_path / "old", sample_budget(few_objects(), NAMES, BudgetConfig()))
-    with pytest.raises(SchemaError, match=r"SCH003.*budget version 1, this is version 2"):
+def test_a_budget_of_another_version_is_refused(tmp_path):
+    write_budget(tmp_path / "new", sample_budget(few_objects(), NAMES, BudgetConfig()))
+    table = pq.read_table(tmp_path / "new")
+    metadata = {**table.schema.metadata, b"pointsam.budget_version": b"1"}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "old")
+    with pytest.raises(SchemaError, match=r"SCH003.*budget version 1, this is version 3"):
         read_budget(tmp_path / "old")
+
+
+class TestDigests:
+    KNOWN = dataclasses.replace(OBJECTS, digest=tuple(f"d{k}" for k in range(len(OBJECTS))))
+
+    def test_they_are_kept_by_token(self, tmp_path):
+        budget = sample_budget(self.KNOWN, NAMES, BudgetConfig())
+        drawn = {token: digest for boxes in budget.digests.values() for token, digest in boxes.items()}
+        assert set(drawn) == boxed(budget)
+        assert all(digest == f"d{token[1:]}" for token, digest in drawn.items())
+        write_budget(tmp_path / "a.parquet", budget)
+        assert read_budget(tmp_path / "a.parquet").digests == budget.digests
+
+    def test_a_budget_of_0_1_0_has_none(self, tmp_path):
+        write_budget(tmp_path / "a.parquet", sample_budget(OBJECTS, NAMES, BudgetConfig()))
+        assert pq.read_schema(tmp_path / "a.parquet").metadata[b"pointsam.budget_version"] == b"2"
+        assert read_budget(tmp_path / "a.parquet").digests == {}
+
+    def test_another_number_than_boxes_is_refused(self, tmp_path):
+        write_budget(tmp_path / "a.parquet", sample_budget(self.KNOWN, NAMES, BudgetConfig()))
+        table = pq.read_table(tmp_path / "a.parquet")
+        none = pa.array([[]] * len(table), table.schema.field(4).type)
+        pq.write_table(table.set_column(4, table.schema.field(4), none), tmp_path / "b.parquet")
+        with pytest.raises(SchemaError, match=r"SCH003.*another number of digests"):
+            read_budget(tmp_path / "b.parquet")
 
 
 def test_what_is_no_budget_is_refused(tmp_path):

@@ -295,13 +295,14 @@ class TestOrder:
         assert order.tolist() == data.order(0).tolist() != data.order(1).tolist()
 
 
-def test_classes_whose_boxes_are_all_outside_of_the_grid_are_named(world, budget, labels):
-    inside = fed(world, budget, labels)
-    assert inside.outside == {}
+def test_boxes_inside_of_the_grid_are_counted(world, budget, labels):
+    every = sum(len(boxes) for boxes in budget.frames.values())
+    inside = fed(world, budget, labels).in_map
+    assert set(inside) == set(CLASSES)
+    assert [sum(column) for column in zip(*inside.values(), strict=True)] == [every, every]
     low = (*RANGE[:2], -50.0, *RANGE[3:5], -40.0)  # as with a LiDAR that stands far too high
     data = TrainingSet(world, budget, labels, CLASSES, low, DataConfig())
-    assert set(data.outside) == set(CLASSES)
-    assert sum(data.outside.values()) == sum(len(boxes) for boxes in budget.frames.values())
+    assert [sum(column) for column in zip(*data.in_map.values(), strict=True)] == [0, every]
 
 
 class TestBadInput:

@@ -17,7 +17,7 @@ from helpers.toy_head import ToyHeadConfig, toy  # noqa: E402
 from pydantic import Field  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
-from pipelines.training.predict import load_run  # noqa: E402
+from pipelines.training.checkpoints import load_run  # noqa: E402
 from pipelines.training.recipe_file import load_recipe  # noqa: E402
 from pipelines.training.settings import EXPERIMENTS, Inputs  # noqa: E402
 from pointsam.base import document  # noqa: E402

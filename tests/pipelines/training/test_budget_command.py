@@ -43,6 +43,15 @@ def test_the_next_command_has_the_given_values(root, tmp_path):
     assert result.stdout.splitlines()[-1] == f"next: mixsup-train fit RECIPE {shlex.join(words)}"
 
 
+def test_frames_that_are_validated_by_default_are_noted(tmp_path):
+    root = make_root(tmp_path / "root", scenes=("scene-0061", "scene-0103"), samples_per_scene=2)
+    result = train("budget", root, "--dest", tmp_path / "a", "--min-points", 0)
+    note = "note: 2 frames of the split 'val' are in the budget; with --split train, none is\n"
+    assert result.stderr.count(note) == 1
+    result = train("budget", root, "--dest", tmp_path / "b", "--min-points", 0, "--split", "train")
+    assert "note:" not in result.stderr
+
+
 def test_objects_without_points_are_left_out(root, tmp_path):
     said = []
     for least in (0, 1):

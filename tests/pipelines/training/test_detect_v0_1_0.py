@@ -16,7 +16,7 @@ from safetensors import safe_open  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
-from pipelines.training.predict import load_run  # noqa: E402
+from pipelines.training.checkpoints import load_run  # noqa: E402
 from pipelines.training.recipe_file import document_of, load_recipe  # noqa: E402
 from pointsam.base.errors import SchemaError  # noqa: E402
 from pointsam.detect.boxes import wrapped  # noqa: E402

@@ -1,6 +1,7 @@
 """`mixsup-train fit` rejects inputs that do not fit together, with the file and a hint; it writes nothing."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -119,10 +120,12 @@ def test_boxes_that_are_all_outside_of_the_grid_are_named(fit, world, tmp_path):
     high = "detector.grid.range_m=[-25.6,-25.6,-50,25.6,25.6,-42]"  # as with a LiDAR that stands far too high
     result = fit("--dry-run", "--set", high)
     assert result.exit_code == 0, result.output
-    assert "warning: no box is inside of the detector's grid" in result.stderr
-    assert "car (" in result.stderr
+    assert "warning: boxes are outside of the detector's grid" in result.stderr
+    assert re.search(r"car \((\d+) of \1 boxes\)", result.stderr)
     assert "check this range, and the height of the LiDAR above ground" in result.stderr
-    assert "inside of the detector's grid" not in fit("--dry-run").stderr
+    assert re.search(r"^car .* 0 of \d+$", result.stdout, re.MULTILINE)
+    assert "warning: of 8 frames that were read, 0% of the points are inside" in result.stderr
+    assert "warning: boxes" not in fit("--dry-run").stderr
 
 
 @pytest.mark.parametrize("groups", ['[["car"],[]]', "[[]]", "[]", '[["car"],["car"]]'])
@@ -169,11 +172,12 @@ def test_a_budget_of_another_data_set(fit, world, tmp_path):
 def test_validation_frames_in_the_budget_are_counted(dry, fit, world, tmp_path):
     make_labels(tmp_path / "labels", world)
     more = ["--dry-run"] if dry else []
-    warning = "warning: 4 of 4 validation frames are in the budget; draw the budget with --split train\n"
+    warning = "4 of 4 validation frames are in the budget: they are trained on, so their scores are too good; draw the "
+    warning = f"warning: {warning}budget with --split train\n"
     result = fit(*more)
     assert result.exit_code == 0, result.output
     assert result.stderr.count(warning) == 1
-    assert "warning" not in result.stdout
+    assert ("Warning: 4 of 4 validation frames" in result.stdout) == (not dry)  # with the scores, too
     every = make_budget(world)
     kept = {frame_id: every.frames[frame_id] for frame_id in world.frame_ids("mini_train")}
     write_budget(tmp_path / "budget.parquet", Budget(kept, every.description))

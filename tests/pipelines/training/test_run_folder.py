@@ -7,8 +7,9 @@ import pytest
 pytest.importorskip("torch")
 
 from pipelines.data import DataSpec, Reading
+from pipelines.training.fit_document import FitDocument
 from pipelines.training.recipe_file import load_recipe
-from pipelines.training.run_folder import FitDocument, read_as_fitted
+from pipelines.training.run_folder import read_as_fitted
 from pointsam.base.document import write_document
 from pointsam.base.errors import StoreError
 from pointsam.store.document import DatasetId

@@ -1,0 +1,104 @@
+"""The checkpoints of a run folder: which of them are whole, and the detectors that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from pipelines.data import DataSpec
+from pipelines.training.recipe_file import Network
+from pointsam.base.errors import SchemaError
+from pointsam.datasets.base import Dataset
+from pointsam.datasets.mapped import MappedDataset
+from pointsam.detect.checkpoint import Checkpoint
+from pointsam.detect.detector import Detector
+from pointsam.detect.recipe import Recipe
+
+BEST, LAST = "best.safetensors", "last.safetensors"
+
+
+def read_whole(path: Path, others: Iterable[Path]) -> Checkpoint:
+    """A checkpoint of a run folder.
+
+    Args:
+        path: the checkpoint.
+        others: other checkpoints of the folder.
+
+    Raises:
+        SchemaError: SCH003 if it is damaged or missing; the hint says which of the others are whole, and how to go on.
+    """
+    try:
+        return Checkpoint(path)
+    except SchemaError as error:
+        whole = [(other, found.progress.step) for other in others if (found := _read(other)) is not None]
+        if whole:
+            listed = "; ".join(f"{other.name} is whole, of step {step}" for other, step in whole)
+            way = f"{listed}: cp {whole[0][0]} {path}, then run the same command again"
+        else:
+            way = f"no other checkpoint of {path.parent} is whole: train again in another --out, or in this folder "
+            way += "after its files *.safetensors are deleted"
+        raise SchemaError("SCH003", error.message, way) from error
+
+
+def _read(path: Path) -> Checkpoint | None:
+    try:
+        return Checkpoint(path)
+    except SchemaError:
+        return None
+
+
+def data_of_run(run: Path, data: DataSpec, first: str = BEST) -> Dataset:
+    """The data set with the classes of a run's detector.
+
+    Args:
+        run: the run folder.
+        data: the data set.
+        first: as for `load_run`.
+
+    Raises:
+        SchemaError: SCH003 if there is no checkpoint, SCH004 if none of its classes is one of the data set.
+    """
+    network = Network.of(_checkpoint(run, first))
+    dataset = replace(data, classes=network.taxonomy).open()
+    if isinstance(dataset, MappedDataset) and not dataset.mapped:
+        raise SchemaError(
+            "SCH004",
+            f"the classes of {run} are {', '.join(network.taxonomy.names)}, those of {dataset.root} are "
+            f"{', '.join(dataset.unmapped)}",
+            "give a data set with the classes that the detector was trained on",
+        )
+    return dataset
+
+
+def _checkpoint(run: Path, first: str) -> Checkpoint:
+    path = run / first if (run / first).exists() else run / LAST
+    others = [run / name for name in (LAST, BEST) if run / name != path]
+    return read_whole(path, others) if path.exists() else Checkpoint(path)
+
+
+def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tuple[Detector, Recipe]:
+    """The detector of a run and its recipe.
+
+    Args:
+        run: the run folder.
+        dataset: a data set with the classes that the detector was trained on.
+        device: device of the network, as `fit` takes it.
+        first: the preferred checkpoint; the last one is the fallback.
+
+    Raises:
+        SchemaError: SCH003 if there is no checkpoint, SCH004 if it was trained on other classes.
+    """
+    checkpoint = _checkpoint(run, first)
+    network = Network.of(checkpoint)
+    recipe, names = network.recipe, network.taxonomy.names
+    if names != dataset.taxonomy.names:
+        raise SchemaError(
+            "SCH004",
+            f"the classes of {checkpoint.path} are {list(names)}, those of {dataset.root} are "
+            f"{list(dataset.taxonomy.names)}",
+            "give a data set with the classes that the detector was trained on",
+        )
+    detector = Detector(recipe.detector, dataset.taxonomy).to(device)
+    checkpoint.load_model(detector)
+    return detector, recipe

@@ -1,0 +1,256 @@
+"""What a training will need, looked at before its first step. Every finding is a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.training.predict import unscorable
+from pointsam.base.errors import PointSamError, SchemaError, TrainingError
+from pointsam.base.remote import FileSource
+from pointsam.base.words import counted, did_you_mean
+from pointsam.checks.rules.missing_files import FolderNames
+from pointsam.datasets import read_cloud_frame
+from pointsam.datasets.base import Dataset
+from pointsam.datasets.kitti.labels import HasKittiLabels
+from pointsam.detect.data.budget import Budget
+from pointsam.detect.data.sample import oriented
+from pointsam.detect.data.training_set import TrainingSet
+from pointsam.detect.heads.center import CenterHeadConfig
+from pointsam.detect.recipe import Recipe
+from pointsam.detect.train import MOST_BAD
+from pointsam.geometry.boxes import count_points
+
+_LOOKED = 12
+"""Frames that are read whole."""
+_FEW = 0.2
+"""Fraction of the points in the map below which something is wrong with the map or the points."""
+_SIDES_M = (0.05, 60.0)
+"""Shortest and longest plausible side of an object."""
+_SCALE = "set it to the sensor's largest value"
+_TURN = 2 * np.pi + 0.01
+
+
+def unknown_classes(recipe: Recipe, names: Sequence[str]) -> list[str]:
+    """A warning of classes that the recipe names somewhere, but does not detect.
+
+    Args:
+        recipe: the recipe.
+        names: classes of the labels.
+
+    Raises:
+        SchemaError: SCH001 on a class to detect or to paste that the labels do not have.
+    """
+    head, detected = recipe.detector.head, recipe.detector.class_names
+    fields: dict[str, Iterable[str]] = {"detector.head": detected, "data.paste.counts": recipe.data.paste.counts}
+    for field, used in fields.items():
+        for name in used:
+            if name not in names:
+                raise SchemaError(
+                    "SCH001",
+                    f"{field} has the class {name!r}, which the labels do not have{did_you_mean(name, names)}",
+                    f"use classes of the labels: {', '.join(names)}",
+                )
+    if isinstance(head, CenterHeadConfig):
+        fields["detector.head.smallest_radius"] = head.smallest_radius
+    warnings = []
+    for field, used in fields.items():
+        idle = [f"{name}{did_you_mean(name, detected)}" for name in used if name not in detected]
+        if idle:
+            warnings.append(f"{field} has no effect for {', '.join(idle)}: the detector does not have these classes")
+    return warnings
+
+
+def overlap(budget: Budget, val_ids: Sequence[str]) -> str:
+    """A warning of frames that are in the budget and among those to validate; "" if there are none."""
+    shared = len(budget.frames.keys() & set(val_ids))
+    if not shared:
+        return ""
+    counts = f"{shared} of {counted(len(val_ids), 'validation frame')} are in the budget"
+    return f"{counts}: they are trained on, so their scores are too good; draw the budget with --split train"
+
+
+def unscored(dataset: Dataset, split: str, val_ids: Sequence[str], in_view: bool, way: str) -> list[str]:
+    """A warning of validation frames without ground truth or points.
+
+    Args:
+        dataset: the data set.
+        split: name of the split.
+        val_ids: its frames.
+        in_view: whether the detector needs the cameras of a frame.
+        way: what to do if no frame can be scored.
+
+    Raises:
+        SchemaError: SCH005 if no frame can be scored: it would end the training at its first validation.
+    """
+    bad = {frame_id: why for frame_id in val_ids if (why := unscorable(dataset, frame_id))}
+    what = "have no ground truth"
+    if not bad:
+        bad, what = absent(dataset, val_ids, in_view), "have no points"
+    if not bad:
+        return []
+    frame_id, why = next(iter(bad.items()))
+    counts = f"{len(bad)} of {counted(len(val_ids), 'frame')} of the validation split {split!r} {what}"
+    if len(bad) == len(val_ids):
+        raise SchemaError("SCH005", f"{counts}; {frame_id}: {why}", way)
+    return [f"{counts}; they are not scored; {frame_id}: {why.splitlines()[0]}"]
+
+
+def absent(dataset: Dataset, frame_ids: Sequence[str], in_view: bool) -> dict[str, str]:
+    """Frames that are not here, and why. Folders are listed once; no LiDAR file is opened.
+
+    Args:
+        dataset: the data set.
+        frame_ids: the frames.
+        in_view: whether their cameras are needed.
+    """
+    folders, gone = FolderNames(), dict[str, str]()
+    for frame_id in frame_ids:
+        try:
+            frame = dataset.frame(frame_id) if in_view else read_cloud_frame(dataset, frame_id)
+        except PointSamError as error:
+            if not error.of_frame:
+                raise
+            gone[frame_id] = f"[{error.code}] {error.message}"
+            continue
+        sources = [sweep.source for sweep in frame.sweeps]
+        files = [source.path for source in sources if isinstance(source, FileSource)]
+        missing = [path for path in files if not folders.has(path)]
+        if missing:
+            gone[frame_id] = f"{missing[0]} is missing"
+    return gone
+
+
+def absent_frames(data: TrainingSet) -> list[str]:
+    """A warning of frames of the budget that are not here, or whose boxes cannot be read.
+
+    Raises:
+        TrainingError: TRN002 if they are more than a tenth, as in training.
+    """
+    gone = absent(data.dataset, data.frame_ids, data.config.points.in_view_only)
+    bad = {**data.bad, **gone}
+    if not bad:
+        return []
+    whole = len(data.frame_ids) + len(data.bad)
+    frame_id, why = next(iter(bad.items()))
+    what = f"{len(bad)} of {counted(whole, 'frame')} of {data.budget.name} cannot be read in {data.dataset.root}"
+    if len(bad) > MOST_BAD * whole:
+        raise TrainingError(
+            "TRN002",
+            f"{what}, the first is {frame_id!r}: {why.splitlines()[0]}",
+            "bring these files here, or draw a budget for the frames that are here",
+        )
+    return [f"{what}; {frame_id}: {why.splitlines()[0]}"]
+
+
+def boxes_in_map(data: TrainingSet) -> list[str]:
+    """Warnings of classes with half or more of their boxes outside of the map, and of boxes of impossible size."""
+    found, range_m = [], list(data.range_m)
+    out = {name: (total - inside, total) for name, (inside, total) in data.in_map.items() if 2 * inside <= total}
+    if out:
+        listed = ", ".join(f"{name} ({gone} of {counted(total, 'box')})" for name, (gone, total) in out.items())
+        found.append(
+            f"boxes are outside of the detector's grid, detector.grid.range_m {range_m}: {listed}; check this range, "
+            "and the height of the LiDAR above ground"
+        )
+    odd = {name: sides for name, sides in data.sides_m.items() if sides[0] < _SIDES_M[0] or sides[1] > _SIDES_M[1]}
+    if odd:
+        listed = ", ".join(f"{name} {low:.3g} to {high:.3g}" for name, (low, high) in odd.items())
+        found.append(f"sides of boxes, which must be in metres: {listed}; check the unit of the labels")
+    return found
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What a frame shows: key points (K,3), their intensities (K,), and the number of points of each box (B,)."""
+
+    xyz: NDArray[np.float32]
+    intensity: NDArray[np.float32]
+    in_boxes: NDArray[np.int64]
+
+
+def look(data: TrainingSet) -> list[str]:
+    """Warnings from some frames, evenly spaced, that are read whole: points, intensities, headings and boxes.
+
+    Raises:
+        TrainingError: TRN002 if none of them can be read.
+    """
+    ids = data.frame_ids
+    chosen = np.unique(np.linspace(0, len(ids) - 1, _LOOKED).astype(np.int64)).tolist()
+    frames, bad = list[_Frame](), dict[str, str]()
+    for index in chosen:
+        try:
+            sample = data.raw(index, 0)
+        except PointSamError as error:
+            if not error.of_frame:
+                raise
+            bad[ids[index]] = str(error)
+            continue
+        key = sample.points[: sample.num_key]
+        frames.append(_Frame(key[:, :3], key[:, 3], count_points(key[:, :3], oriented(sample.boxes))))
+    first, tried = next(iter(bad.items()), ("", "")), counted(len(chosen), "frame")
+    if not frames:
+        raise TrainingError(
+            "TRN002",
+            f"none of {tried} that were tried can be read, the first is {first[0]!r}: {first[1]}",
+            "repair these files, or draw a budget for frames that can be read",
+        )
+    found = [f"{len(bad)} of {tried} that were tried cannot be read; {first[0]}: {first[1]}"]
+    shown = counted(len(frames), "frame")
+    findings = (_points(frames, data.range_m), _intensity(frames, data.config.points.intensity_full), _filled(frames))
+    return [
+        *(found if bad else []),
+        *(f"of {shown} that were read, {text}" for text in findings if text),
+        *_headings(data.dataset, [ids[index] for index in chosen]),
+    ]
+
+
+def _points(frames: Sequence[_Frame], range_m: Sequence[float]) -> str:
+    xyz = np.concatenate([frame.xyz for frame in frames])
+    xyz = xyz[np.isfinite(xyz[:, 0])]
+    inside = ((xyz >= range_m[:3]) & (xyz < range_m[3:])).all(axis=1)
+    if not len(xyz) or inside.mean() >= _FEW:
+        return "" if len(xyz) else "no camera sees a point: check the calibration, or data.points.in_view_only"
+    low, high = np.percentile(xyz, (5, 95), axis=0)
+    extent = ", ".join(f"{axis} {a:.1f} to {b:.1f}" for axis, a, b in zip("xyz", low, high, strict=True))
+    return (
+        f"{inside.mean():.0%} of the points are inside of detector.grid.range_m {list(range_m)} (nine tenths of them: "
+        f"{extent}); check the range, the unit, and the height of the LiDAR above ground"
+    )
+
+
+def _intensity(frames: Sequence[_Frame], full: float) -> str:
+    values = np.concatenate([frame.intensity for frame in frames])
+    highest = float(values.max(initial=0)) * full
+    if highest == 0:  # a sensor without intensity
+        return ""
+    clipped = float((values >= 1).mean())
+    if clipped > 0.5:
+        return f"{clipped:.0%} of the intensities are at or above data.points.intensity_full, {full:g}; {_SCALE}"
+    if full > 1 and highest < 1.01:
+        return f"no intensity is above {highest:.3g}, and data.points.intensity_full is {full:g}; {_SCALE}"
+    return ""
+
+
+def _filled(frames: Sequence[_Frame]) -> str:
+    counts = np.concatenate([frame.in_boxes for frame in frames])
+    empty = int((counts == 0).sum())
+    if 2 * empty <= len(counts):
+        return ""
+    return f"{empty} of {counted(len(counts), 'box')} hold no point; check the frame, unit and headings of the boxes"
+
+
+def _headings(dataset: Dataset, frame_ids: Sequence[str]) -> Iterator[str]:
+    """A warning of headings in degrees, which only label files show: a rotation has lost them."""
+    if not isinstance(dataset, HasKittiLabels):
+        return
+    rows = [row for frame_id in frame_ids for row in dataset.label_rows(frame_id) or () if not row.is_region]
+    odd = [row for row in rows if abs(row.rotation_y) > _TURN]
+    if odd:
+        yield (
+            f"rotation_y of {len(odd)} of {counted(len(rows), 'object')} is beyond a whole turn, for example "
+            f"{odd[0].rotation_y:g}: it must be in radians"
+        )

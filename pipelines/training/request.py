@@ -1,0 +1,38 @@
+"""One call of `mixsup-train fit`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.data import DataSpec
+from pointsam.detect.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """One call of `fit`.
+
+    Args:
+        recipe: what to train.
+        data: the data set.
+        budget: the budget file.
+        out: the run folder.
+        labels: output folder of a labelling run, if the recipe uses one.
+        val: split to validate on; None for no validation.
+        device: "cpu", "cuda", "cuda:1".
+        allow_noise: accept labels that were made with a perturbed calibration.
+        init: weights to start from, a checkpoint or a run folder; None for random ones.
+        changed: whether a run may be continued with another schedule (`fit_document.SCHEDULE`).
+    """
+
+    recipe: Recipe
+    data: DataSpec
+    budget: Path
+    out: Path
+    labels: Path | None = None
+    val: str | None = "val"
+    device: str = "cpu"
+    allow_noise: bool = False
+    init: Path | None = None
+    changed: bool = False

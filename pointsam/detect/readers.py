@@ -1,0 +1,128 @@
+"""The processes that load data: shared memory that they need, and what is said when they or the memory fail."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch.utils.data import get_worker_info
+
+from pointsam.base.errors import PointSamError, TrainingError
+
+T = TypeVar("T")
+SHARED = Path("/dev/shm")
+"""Where Linux keeps shared memory; containers have 64 MB of it unless told otherwise."""
+_AHEAD = 2
+"""Batches that torch's loader keeps ready for each process."""
+
+_LESS = "--set train.workers=0 needs none; or give the machine more: docker run --shm-size=8g, or --ipc=host"
+
+
+def shared(batch: T) -> T:
+    """A batch whose tensors are in shared memory, if this process loads data for another.
+
+    torch would move them in a thread of its queue, where an error is lost and the other process waits for ever.
+    """
+    if get_worker_info() is not None:
+        for tensor in _tensors(batch):
+            tensor.share_memory_()  # type: ignore[no-untyped-call]
+    return batch
+
+
+def nbytes(value: object) -> int:
+    """Bytes of all tensors in a value."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in _tensors(value))
+
+
+def _tensors(value: object) -> Iterator[torch.Tensor]:
+    """The tensors in dataclasses, sequences and mappings."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _tensors(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for item in value:
+            yield from _tensors(item)
+
+
+def require_shared_memory(sample_bytes: float, batch_size: int, workers: int) -> None:
+    """Refuse a training whose batches do not fit into shared memory: its readers would fail, or hang.
+
+    Args:
+        sample_bytes: bytes of a sample.
+        batch_size: samples of a batch.
+        workers: processes that load data, those of all training processes on this machine.
+
+    Raises:
+        TrainingError: TRN003.
+    """
+    if not workers or not SHARED.is_dir():
+        return
+    needed, free = sample_bytes * batch_size * workers * _AHEAD, shutil.disk_usage(SHARED).free
+    if needed > free:
+        raise TrainingError(
+            "TRN003",
+            f"shared memory: {SHARED} has {free / 2**20:,.0f} MB, and {workers} readers with {_AHEAD} batches of "
+            f"{batch_size} samples each need {needed / 2**20:,.0f} MB",
+            f"lower train.workers or train.batch_size: {_LESS}",
+        )
+
+
+@contextmanager
+def named_failures(again: Callable[[], str]) -> Iterator[None]:
+    """Turn the death of a reader, and memory that is refused, into one error.
+
+    Args:
+        again: makes the end of the hint, how to go on.
+
+    Raises:
+        TrainingError: TRN003.
+    """
+    try:
+        yield
+    except PointSamError:
+        raise
+    except (RuntimeError, MemoryError, OSError) as error:
+        found = _cause(error)
+        if found is None:
+            raise
+        raise TrainingError("TRN003", found[0], f"{found[1]}; {again()}") from error
+
+
+_SMALLER = "use fewer readers (train.workers; 0 needs none), a smaller train.batch_size, or a machine with more memory"
+
+
+def _cause(error: BaseException) -> tuple[str, str] | None:
+    """What failed, and what helps; None if it is none of the memory or the readers."""
+    text = str(error)
+    last = text.strip().splitlines()[-1].strip() if text.strip() else type(error).__name__
+    if "shared memory" in text or ("Bus error" in text and "DataLoader" in text) or f"<{SHARED}" in text:
+        return f"a reader got no shared memory in {SHARED}: {last}", f"lower train.workers: {_LESS}"
+    if "Too many open files" in text or "ancdata" in text:
+        return f"too many open files: {last}", "raise the limit (ulimit -n 65536), or lower train.workers"
+    if "DataLoader worker" in text and ("killed by signal" in text or "exited unexpectedly" in text):
+        return f"a process that loads data has died, in most cases for want of memory: {last}", _SMALLER
+    out = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or _is_full(error)
+    if out or "can't allocate memory" in text or "out of memory" in text or "Cannot allocate memory" in text:
+        return f"memory ran out: {last}", _SMALLER
+    return None
+
+
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ENOMEM
+
+
+def local_processes() -> int:
+    """Number of training processes on this machine, as torchrun states it."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
