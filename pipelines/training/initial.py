@@ -11,6 +11,8 @@ from pointsam.base.errors import SchemaError
 from pointsam.base.words import counted
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.detector import Detector
+from pointsam.detect.heads.anchor import AnchorHeadConfig
+from pointsam.detect.heads.protocol import HeadConfig
 from pointsam.detect.recipe import Recipe
 
 _SHOWN = 12
@@ -20,8 +22,8 @@ _SHOWN = 12
 def start_from(path: Path, model: Detector, recipe: Recipe) -> list[str]:
     """Copy the weights of a checkpoint into a network, by name, where the shape is the same.
 
-    Outputs of the head are left as they are if the checkpoint has other classes: a class would get the weights of
-    another.
+    Outputs of the head are left as they are if those of the checkpoint mean something else: other classes, or another
+    kind of direction.
 
     Args:
         path: a checkpoint, or a run folder, whose best checkpoint is taken, else its last one.
@@ -37,11 +39,11 @@ def start_from(path: Path, model: Detector, recipe: Recipe) -> list[str]:
     checkpoint = Checkpoint(weights_of(path))
     weights, own = checkpoint.weights(), model.state_dict()
     before, now = Network.of(checkpoint).recipe.detector.head, recipe.detector.head
-    same = getattr(before, "groups", before.class_names) == getattr(now, "groups", now.class_names)
+    same = _meaning(before) == _meaning(now)
     fits = {
         name
         for name, value in own.items()
-        if name in weights and weights[name].shape == value.shape and (same or not _of_classes(name))
+        if name in weights and weights[name].shape == value.shape and (same or not _is_output(name))
     }
     learned = {name for name, _ in model.named_parameters()}
     if not fits & learned:
@@ -55,16 +57,26 @@ def start_from(path: Path, model: Detector, recipe: Recipe) -> list[str]:
     lines = [f"--init: {taken / every:.0%} of the weights are those of {checkpoint.path} ({len(fits)} tensors)"]
     new = sorted(set(own) - fits)
     if new:
-        why = "" if same else f" (its classes are {', '.join(before.class_names)})"
-        lines.append(f"--init: random, because the file has none of this name, shape and class{why}: {_modules(new)}")
+        why = "" if same else f" ({_words(before)})"
+        lines.append(f"--init: random, because the file has none of this name, shape and meaning{why}: {_modules(new)}")
     unused = sorted(set(weights) - fits)
     if unused:
         lines.append(f"--init: not used of the file: {_modules(unused)}")
     return lines
 
 
-def _of_classes(name: str) -> bool:
-    """Whether a tensor belongs to outputs of the head, which differ by class."""
+def _meaning(head: HeadConfig) -> tuple[object, ...]:
+    """What outputs of the same shape mean: the classes in their order, and how an anchor's direction is predicted."""
+    return getattr(head, "groups", head.class_names), getattr(head, "direction", None)
+
+
+def _words(head: HeadConfig) -> str:
+    way = f"direction={head.direction}, and " if isinstance(head, AnchorHeadConfig) else ""
+    return f"its head has {way}the classes {', '.join(head.class_names)}"
+
+
+def _is_output(name: str) -> bool:
+    """Whether a tensor belongs to the outputs of the head."""
     return name.startswith("head.") and not name.startswith("head.shared.")
 
 

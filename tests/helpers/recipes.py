@@ -1,11 +1,14 @@
 """Detectors small enough for a test: 64 x 64 pillars or voxels about the tiny world of `helpers.training`."""
 
+import json
 from dataclasses import replace
 
-from helpers.training import CLASSES
+from helpers.training import CLASSES, make_budget, make_labels, make_world
 
+from pipelines.training.recipe_file import document_of
 from pointsam.detect.assign.anchor_map import AnchorClass
 from pointsam.detect.data.augment import AugmentConfig
+from pointsam.detect.data.budget_file import write_budget
 from pointsam.detect.data.coarse import CoarseConfig
 from pointsam.detect.data.paste import PasteConfig
 from pointsam.detect.data.training_set import DataConfig
@@ -64,3 +67,17 @@ def tiny(kind="center-pillar", **train):
     )
     defaults = {"epochs": 2, "batch_size": 2, "learning_rate": 0.002, "workers": 0, "eval_epochs": 2}
     return Recipe("tiny", detector(kind), data, TrainConfig(**{**defaults, **train}))
+
+
+def make_inputs(folder, **changed):
+    """A root, labels, a budget and tiny.json, a recipe of two epochs of four steps, in a folder; returns the folder.
+
+    Args:
+        folder: an empty folder.
+        changed: settings of the recipe, as for `tiny`.
+    """
+    world = make_world(folder / "root", scenes=("scene-0061", "scene-0103"))
+    make_labels(folder / "labels", world)
+    write_budget(folder / "budget.parquet", make_budget(world))
+    (folder / "tiny.json").write_text(json.dumps(document_of(tiny(**changed))))
+    return folder

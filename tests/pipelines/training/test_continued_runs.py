@@ -13,26 +13,20 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from click.testing import CliRunner  # noqa: E402
 from helpers.commands import refused  # noqa: E402
-from helpers.recipes import tiny  # noqa: E402
-from helpers.training import break_off, make_budget, make_labels, make_world  # noqa: E402
+from helpers.recipes import make_inputs, tiny  # noqa: E402
+from helpers.training import break_off  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training import fit as fitting  # noqa: E402
-from pipelines.training.recipe_file import document_of  # noqa: E402
 from pointsam.base.errors import DatasetError  # noqa: E402
 from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
-from pointsam.detect.data.budget_file import write_budget  # noqa: E402
 from pointsam.detect.recipe import TrainConfig  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with a root, labels, a budget, a recipe of two epochs of four steps, and a finished run of it."""
-    folder = tmp_path_factory.mktemp("continued")
-    world = make_world(folder / "root", scenes=("scene-0061", "scene-0103"))
-    make_labels(folder / "labels", world)
-    write_budget(folder / "budget.parquet", make_budget(world))
-    (folder / "tiny.json").write_text(json.dumps(document_of(tiny(eval_epochs=1))))
+    folder = make_inputs(tmp_path_factory.mktemp("continued"), eval_epochs=1)
     result = CliRunner().invoke(main, arguments(folder, folder / "run"), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return folder

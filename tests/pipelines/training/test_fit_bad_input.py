@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,28 +16,29 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from click.testing import CliRunner  # noqa: E402
 from helpers.commands import refused, temporaries  # noqa: E402
-from helpers.recipes import tiny  # noqa: E402
-from helpers.training import make_budget, make_labels, make_world  # noqa: E402
+from helpers.recipes import make_inputs, tiny  # noqa: E402
 from torch.utils.data import get_worker_info  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
-from pipelines.training.recipe_file import document_of  # noqa: E402
+from pipelines.training.initial import start_from  # noqa: E402
+from pipelines.training.recipe_file import Network  # noqa: E402
 from pointsam.base import files  # noqa: E402
+from pointsam.base.document import json_object  # noqa: E402
 from pointsam.detect import train as loop  # noqa: E402
-from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
-from pointsam.detect.data.budget_file import write_budget  # noqa: E402
+from pointsam.detect.checkpoint import (  # noqa: E402
+    Checkpoint,
+    TrainingProgress,
+    save_checkpoint,
+)
 from pointsam.detect.data.loader import TrainingItems  # noqa: E402
+from pointsam.detect.detector import Detector  # noqa: E402
+from pointsam.taxonomy import NUSCENES  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with a root, labels, a budget and a recipe of two epochs of four steps."""
-    folder = tmp_path_factory.mktemp("bad")
-    world = make_world(folder / "root", scenes=("scene-0061", "scene-0103"))
-    make_labels(folder / "labels", world)
-    write_budget(folder / "budget.parquet", make_budget(world))
-    (folder / "tiny.json").write_text(json.dumps(document_of(tiny())))
-    return folder
+    return make_inputs(tmp_path_factory.mktemp("bad"))
 
 
 @pytest.fixture
@@ -228,13 +230,30 @@ class TestWeightsToStartFrom:
         assert result.exit_code == 0, result.output
         (taken,) = re.findall(r"--init: (\d+)% of the weights", result.stderr)
         assert 20 < int(taken) < 100
-        assert "name, shape and class (its classes are car, pedestrian, bicycle): head.codes.0" in result.stderr
+        assert (
+            "name, shape and meaning (its head has the classes car, pedestrian, bicycle): head.codes.0" in result.stderr
+        )
         assert "--init: not used of the file: head.codes.0" in result.stderr
+
+    def test_outputs_of_another_kind_of_direction_are_not_taken(self, tmp_path):
+        bins = tiny("second")
+        vector = replace(bins, detector=replace(bins.detector, head=replace(bins.detector.head, direction="vector")))
+        model = Detector(vector.detector, NUSCENES)
+        save_checkpoint(
+            tmp_path / "old.safetensors",
+            model,
+            torch.optim.AdamW(model.parameters()),
+            TrainingProgress(),
+            json_object(Network(vector, NUSCENES)),
+        )
+        lines = start_from(tmp_path / "old.safetensors", Detector(bins.detector, NUSCENES), bins)
+        assert "(its head has direction=vector, and the classes car, pedestrian, bicycle): head.layers" in lines[1]
+        assert start_from(tmp_path / "old.safetensors", Detector(vector.detector, NUSCENES), vector)[1:] == []
 
     def test_another_width_is_listed(self, fit, trained):
         result = fit("--init", trained, "--set", "detector.head.channels=16", "--set", "train.epochs=1", val="")
         assert result.exit_code == 0, result.output
-        (new,) = re.findall(r"random, because the file has none of this name, shape and class: (.*)", result.stderr)
+        (new,) = re.findall(r"random, because the file has none of this name, shape and meaning: (.*)", result.stderr)
         assert new.startswith("head.codes.0")
         assert new.endswith("tensors)")
 

@@ -14,8 +14,8 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from click.testing import CliRunner  # noqa: E402
 from helpers.commands import is_locked, refused, temporaries, watch_lock  # noqa: E402
-from helpers.recipes import tiny  # noqa: E402
-from helpers.training import break_off, make_budget, make_labels, make_world  # noqa: E402
+from helpers.recipes import make_inputs, tiny  # noqa: E402
+from helpers.training import break_off, make_labels, make_world  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training.recipe_file import document_of, load_recipe  # noqa: E402
@@ -23,7 +23,6 @@ from pointsam.base import document  # noqa: E402
 from pointsam.datasets.nuscenes.dataset import NuScenes  # noqa: E402
 from pointsam.detect import train as loop  # noqa: E402
 from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
-from pointsam.detect.data.budget_file import write_budget  # noqa: E402
 from pointsam.detect.recipes import RECIPES  # noqa: E402
 
 
@@ -34,12 +33,7 @@ def train(*arguments):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with a root, labels, a budget and a recipe."""
-    folder = tmp_path_factory.mktemp("fit")
-    world = make_world(folder / "root", scenes=("scene-0061", "scene-0103"))
-    make_labels(folder / "labels", world)
-    write_budget(folder / "budget.parquet", make_budget(world))
-    (folder / "tiny.json").write_text(json.dumps(document_of(tiny())))
-    return folder
+    return make_inputs(tmp_path_factory.mktemp("fit"))
 
 
 def arguments(made, out, **changed):
