@@ -139,7 +139,8 @@ def training_plan(request: FitRequest) -> str:
     """
     with Processes.join(request.device) as processes:
         recipe = for_processes(request.recipe, begun(request.out), processes.count)
-        data, val_ids, _, _, _ = _looked_at(replace(request, recipe=recipe), processes, shows_progress=False)
+        inputs = _looked_at(replace(request, recipe=recipe), processes, shows_progress=False)
+        data = inputs.data
         if begun(request.out):
             RunFolder(request, data.dataset, data.labels, writes=False, boxes=data.digest)
     config = recipe.train
@@ -150,7 +151,7 @@ def training_plan(request: FitRequest) -> str:
         f"{counted(len(data.frame_ids), 'frame')}, {data.num_failed} quarantined; {counted(samples, 'sample')} per "
         f"epoch, {counted(steps, 'step')} of batch size {config.batch_size} in {counted(processes.count, 'process')}, "
         f"{counted(config.epochs, 'epoch')}",
-        f"{counted(len(val_ids), 'frame')} to validate",
+        f"{counted(len(inputs.val_ids), 'frame')} to validate",
     ]
     return "\n".join(lines)
 
