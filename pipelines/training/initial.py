@@ -22,7 +22,7 @@ _SHOWN = 12
 def start_from(path: Path, model: Detector, recipe: Recipe) -> list[str]:
     """Copy the weights of a checkpoint into a network, by name, where the shape is the same.
 
-    Outputs of the head are left as they are if those of the checkpoint mean something else: other classes, or another
+    Outputs by class are left as they are if those of the checkpoint mean something else: other classes, or another
     kind of direction.
 
     Args:
@@ -76,8 +76,8 @@ def _words(head: HeadConfig) -> str:
 
 
 def _is_output(name: str) -> bool:
-    """Whether a tensor belongs to the outputs of the head."""
-    return name.startswith("head.") and not name.startswith("head.shared.")
+    """Whether a tensor belongs to outputs by class."""
+    return name.startswith(("head.", "refine.outputs.")) and not name.startswith("head.shared.")
 
 
 def _modules(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""A detector: points to a BEV feature map, feature map to boxes, and optionally a second stage that refines them.
+"""A detector: points to a BEV feature map, feature map to boxes, and optionally further stages that refine them.
 
 One class covers CenterPoint on pillars or voxels, SECOND, and two-stage detectors: the parts differ, the data flow is
 the same.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from pointsam.base.document import OPTIONAL
 from pointsam.detect.heads.base import Losses
 from pointsam.detect.heads.protocol import AnyHead, HeadConfig
+from pointsam.detect.heads.refine import RefineConfig, RefineHead
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig
 from pointsam.detect.heads.union import HeadUnion
 from pointsam.detect.labels import BatchLabels
@@ -37,6 +39,7 @@ class DetectorConfig:
         neck: network from feature map to feature map.
         head: network from feature map to boxes.
         roi: second stage that refines the boxes; None = no second stage.
+        refine: last stage that moves each box in its own frame and turns it to its front; None = no such stage.
 
     Raises:
         SchemaError: SCH005 on a grid that is not a multiple of the network's stride.
@@ -47,6 +50,7 @@ class DetectorConfig:
     neck: NeckConfig
     head: HeadUnion
     roi: RoiHeadConfig | None = None
+    refine: RefineConfig | None = field(default=None, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         deepest = self.encoder.stride
@@ -128,6 +132,9 @@ class Detector(nn.Module):
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 layer.to(memory_format=torch.channels_last)
         self.roi = None if config.roi is None else RoiHead(self.neck.channels, FEATURES, map_shape, config.roi)
+        self.refine = (
+            None if config.refine is None else RefineHead(config.grid, tuple(class_ids.values()), config.refine)
+        )
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Losses | list[Predictions]:
         """Losses in training mode, predictions in evaluation mode.
@@ -140,14 +147,18 @@ class Detector(nn.Module):
         output = self.head(x)
         if not self.training:
             if self.roi is None:
-                return self.head.predict(output)
-            return self.roi.predict(x, batch.key_points, self.head.propose(output))
+                found = self.head.predict(output)
+            else:
+                found = self.roi.predict(x, batch.key_points, self.head.propose(output))
+            return found if self.refine is None else self.refine.predict(batch.points, found)
         assert batch.labels is not None  # training
         losses = self.head.loss(output, batch.labels)
         if self.roi is not None:
             with torch.no_grad():
                 proposals = self.head.propose(output)
             losses |= self.roi.loss(x, batch.key_points, proposals, batch.labels.samples(), generator)
+        if self.refine is not None:
+            losses |= self.refine.loss(batch.points, batch.labels, generator)
         return losses
 
     def map(self, points: Sequence[Tensor]) -> Tensor:

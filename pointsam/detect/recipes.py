@@ -22,6 +22,7 @@ from pointsam.detect.data.training_set import DataConfig
 from pointsam.detect.detector import DetectorConfig
 from pointsam.detect.heads.anchor import AnchorHeadConfig
 from pointsam.detect.heads.center import CenterHeadConfig
+from pointsam.detect.heads.refine import RefineConfig
 from pointsam.detect.heads.roi import RoiHeadConfig
 from pointsam.detect.nets.encoders import EncoderConfig, NeckConfig
 from pointsam.detect.nets.grid import Grid
@@ -80,9 +81,15 @@ _PILLARS = Grid((-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), (0.4, 0.4, 8.0))
 def synthetic_small() -> Recipe:
     """CenterPoint on wide pillars; trains in minutes on a CPU."""
     head = CenterHeadConfig(
-        _GROUPS, _SMALL_PEAKS, default_radius=2, reach=_REACH, channels=32, code_weights=_CODE_WEIGHTS
+        _GROUPS,
+        _SMALL_PEAKS,
+        default_radius=2,
+        reach=_REACH,
+        heading="axis",
+        channels=32,
+        code_weights=_CODE_WEIGHTS,
     )
-    detector = DetectorConfig(_PILLARS, EncoderConfig("pillar", 32), _SMALL_NECK, head)
+    detector = DetectorConfig(_PILLARS, EncoderConfig("pillar", 32), _SMALL_NECK, head, refine=RefineConfig())
     data = DataConfig(
         points=PointsConfig(past_sweeps=2),
         paste=PasteConfig(_SYNTHETIC_PASTE, off_last_epochs=3),
@@ -103,8 +110,8 @@ def synthetic_small_second() -> Recipe:
 def synthetic() -> Recipe:
     """CenterPoint on pillars of 0.2 m, for one GPU."""
     base = nuscenes_centerpoint_pillar()
-    head = CenterHeadConfig(_GROUPS, _SMALL_PEAKS, reach=_REACH, code_weights=_CODE_WEIGHTS)
-    detector = replace(base.detector, head=head)
+    head = CenterHeadConfig(_GROUPS, _SMALL_PEAKS, reach=_REACH, heading="axis", code_weights=_CODE_WEIGHTS)
+    detector = replace(base.detector, head=head, refine=RefineConfig())
     data = DataConfig(PointsConfig(past_sweeps=9), paste=PasteConfig(_SYNTHETIC_PASTE))
     train = replace(base.train, epochs=30, batch_size=8, learning_rate=0.002, eval_epochs=10)
     return replace(base, name="synthetic", detector=detector, data=data, train=train)

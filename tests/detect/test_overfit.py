@@ -21,7 +21,7 @@ def world(tmp_path_factory):
     return make_world(tmp_path_factory.mktemp("world") / "root", scenes=("scene-0061",))
 
 
-KINDS = ("center-pillar", "center-voxel", "second", "second-centers", "two-stage", "two-stage-center")
+KINDS = ("center-pillar", "center-refined", "center-voxel", "second", "second-centers", "two-stage", "two-stage-center")
 
 
 @pytest.mark.heavy

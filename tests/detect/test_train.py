@@ -16,7 +16,7 @@ from pointsam.detect.data.training_set import TrainingSet  # noqa: E402
 from pointsam.detect.train import Trainer  # noqa: E402
 
 CPU = torch.device("cpu")
-KINDS = ("center-pillar", "center-voxel", "second", "two-stage", "two-stage-center")
+KINDS = ("center-pillar", "center-refined", "center-voxel", "second", "two-stage", "two-stage-center")
 
 
 def fed(recipe, world, budget, labels):

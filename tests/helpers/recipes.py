@@ -15,6 +15,7 @@ from pointsam.detect.data.training_set import DataConfig
 from pointsam.detect.detector import DetectorConfig
 from pointsam.detect.heads.anchor import AnchorHeadConfig
 from pointsam.detect.heads.center import CenterHeadConfig
+from pointsam.detect.heads.refine import RefineConfig
 from pointsam.detect.heads.roi import RoiHeadConfig
 from pointsam.detect.nets.encoders import EncoderConfig, NeckConfig
 from pointsam.detect.nets.grid import Grid
@@ -35,10 +36,16 @@ STILL = AugmentConfig(False, False, 0.0, (1.0, 1.0), 0.0)
 
 
 def detector(kind):
-    """One of center-pillar, center-voxel, second, second-centers, two-stage, two-stage-center."""
+    """One of center-pillar, center-refined, center-voxel, second, second-centers, two-stage, two-stage-center."""
     pillar, voxel = EncoderConfig("pillar", 24), EncoderConfig("voxel", voxel_channels=(8, 8, 16, 16), voxel_out=16)
     parts = {
         "center-pillar": {"grid": PILLARS, "encoder": pillar, "head": CENTER},
+        "center-refined": {
+            "grid": PILLARS,
+            "encoder": pillar,
+            "head": replace(CENTER, heading="axis"),
+            "refine": RefineConfig(channels=16),
+        },
         "center-voxel": {"grid": VOXELS, "encoder": voxel, "head": CENTER},
         "second": {"grid": PILLARS, "encoder": pillar, "head": ANCHOR},
         "second-centers": {"grid": PILLARS, "encoder": pillar, "head": replace(ANCHOR, match="centers")},
