@@ -114,18 +114,19 @@ class RefineHead(nn.Module):
             labels: labels of the samples.
             generator: random generator on the CPU for the changes of the boxes; None = torch's global one.
         """
-        boxes, config = labels.every.boxes, self.config
+        boxes, config, heights = labels.every.boxes, self.config, self._heights(points)
         draws = torch.randn(len(boxes), _CODE, generator=generator).to(boxes.device, non_blocking=True)
-        changed = _changed(boxes, draws)
-        grids = self._grids(self._heights(points), labels.box_sample, changed)
-        front, residuals = self._outputs(grids, labels.every.box_class)
-        seen = (grids[:, 0] > 0).flatten(1).any(dim=1)
-        count = divisor(seen.sum())
-        apart = functional.smooth_l1_loss(residuals, encode_roi(boxes, changed), reduction="none", beta=_BETA)
-        return {
-            "refine": (apart.mean(dim=1) * seen).sum() / count * config.box_weight,
-            "front": (functional.softplus(-front) * seen).sum() / count * config.front_weight,
-        }
+        start, box_loss, front_loss = _changed(boxes, draws), boxes.new_zeros(()), boxes.new_zeros(())
+        for _ in range(config.passes):
+            front, residuals, seen = self._outputs(heights, labels.box_sample, start, labels.every.box_class)
+            target = encode_roi(boxes, start)
+            ahead = torch.where((boxes[:, 6] - start[:, 6]).cos() < 0, -front, front)
+            apart = functional.smooth_l1_loss(residuals, target, reduction="none", beta=_BETA).mean(dim=1)
+            count = divisor(seen.sum()) * config.passes
+            box_loss = box_loss + (apart * seen).sum() / count
+            front_loss = front_loss + (functional.softplus(-ahead) * seen).sum() / count
+            start = self._moved(start, residuals.detach(), seen)
+        return {"refine": box_loss * config.box_weight, "front": front_loss * config.front_weight}
 
     def predict(self, points: Sequence[Tensor], predictions: Sequence[Predictions]) -> list[Predictions]:
         """The predictions of each sample in their order, with other boxes; points as for `loss`."""
@@ -133,11 +134,8 @@ class RefineHead(nn.Module):
         boxes, class_id = every.every.boxes.float(), every.every.class_id
         front = boxes.new_zeros(len(boxes))
         for _ in range(self.config.passes):
-            grids = self._grids(heights, every.sample, boxes)
-            front, residuals = self._outputs(grids, class_id)
-            seen = (grids[:, 0] > 0).flatten(1).any(dim=1)
-            moved = decode_roi(residuals.clamp(-_MOST_RESIDUAL, _MOST_RESIDUAL), boxes)
-            boxes = torch.where(seen[:, None], moved, boxes)
+            front, residuals, seen = self._outputs(heights, every.sample, boxes, class_id)
+            boxes = self._moved(boxes, residuals, seen)
         yaw = wrapped(boxes[:, 6] + math.pi * (front < 0))
         boxes = torch.cat([boxes[:, :6], yaw[:, None]], dim=1)
         return replace(every, every=replace(every.every, boxes=boxes)).split()
@@ -174,14 +172,23 @@ class RefineHead(nn.Module):
         low = -functional.max_pool2d(-torch.where(share > 0, share, math.inf), config.samples)
         return torch.cat([high, torch.where(high > 0, low, 0), high > 0], dim=1)
 
-    def _outputs(self, grids: Tensor, class_id: Tensor) -> tuple[Tensor, Tensor]:
-        """(N,) logit of the box's yaw against its opposite, and (N,7) residuals."""
-        of_class = self.classes[class_id]
+    def _outputs(
+        self, heights: Tensor, sample: Tensor, boxes: Tensor, class_id: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(N,) logit of the box's yaw against its opposite, (N,7) residuals, and (N,) whether it has points."""
+        grids = self._grids(heights, sample, boxes)
         outputs = self.outputs(self.trunk(torch.cat([grids, grids.flip(2, 3)]))).float()
         outputs = outputs.unflatten(1, (-1, 1 + _CODE)).unflatten(0, (2, len(grids)))
-        one, other = outputs[:, torch.arange(len(grids), device=grids.device), of_class]
+        one, other = outputs[:, torch.arange(len(grids), device=grids.device), self.classes[class_id]]
         odd, even = (one - other) / 2, (one + other) / 2
-        return odd[:, 0], torch.cat([odd[:, 1 : 1 + _ODD], even[:, 1 + _ODD :]], dim=1)
+        residuals = torch.cat([odd[:, 1 : 1 + _ODD], even[:, 1 + _ODD :]], dim=1)
+        return odd[:, 0], residuals, (grids[:, 2] > 0).flatten(1).any(dim=1)
+
+    @staticmethod
+    def _moved(boxes: Tensor, residuals: Tensor, seen: Tensor) -> Tensor:
+        """(N,7) boxes moved by residuals; those without points stay."""
+        moved = decode_roi(residuals.clamp(-_MOST_RESIDUAL, _MOST_RESIDUAL), boxes)
+        return torch.where(seen[:, None], moved, boxes)
 
 
 def _map_shape(grid: Grid, cell_m: float) -> tuple[int, int]:
