@@ -1,18 +1,18 @@
 """Sparse convolutions by spconv-triton equal those of torch.
 
 Where the package and a GPU are, its kernels run. Without a GPU, TRITON_INTERPRET=1 runs the small cases in Triton's
-interpreter, which knows no bf16. A twin in plain torch stands for the package elsewhere: it takes the same arguments,
-and reads a row only where the bits say so.
+interpreter, which knows no bf16. Elsewhere a twin in plain torch stands for the package.
 """
 
 import os
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
+
+from helpers.triton_twin import TWIN  # noqa: E402
 
 from pointsam.base.errors import BackendError, SchemaError  # noqa: E402
 from pointsam.detect.detector import Detector  # noqa: E402
@@ -32,37 +32,6 @@ LAYERS = {
     "strided": lambda: SparseConv3d(3, 4, 3, 2, (0, 1, 1)),
     "last": lambda: SparseConv3d(3, 4, (3, 1, 1), (2, 1, 1), bias=False),
 }
-
-
-def product(features, weight, row, bits, order, count):
-    """(count,D) of features, (D,K,C) weights and a table by offset; offsets without a bit are skipped."""
-    out = torch.zeros(count, len(weight))
-    order = order[0].long() if order else torch.arange(count)
-    for k in range(weight.shape[1]):
-        some = order[(bits[0] >> k) & 1 == 1] if bits else order[row[k] >= 0]
-        assert (row[k, some] >= 0).all()
-        out[some] += features[row[k, some].long()].float() @ weight[:, k].float().T
-    return out.to(features.dtype)
-
-
-def implicit_gemm(features, filters, pair_fwd, mask, argsort, num_activate_out, masks, is_train, is_subm):
-    assert len(masks) == 1
-    assert pair_fwd.is_contiguous()
-    return product(features, filters, pair_fwd, mask, argsort, num_activate_out), None, -1
-
-
-def implicit_gemm_backward(
-    features, filters, grad, pair_fwd, pair_bwd, mask, mask_back, argsort, argsort_back, _, masks, __, is_subm
-):
-    back = product(grad, filters.transpose(0, 2), pair_bwd, mask_back, argsort_back, len(features))
-    weight = torch.zeros(filters.shape)
-    for k, row in enumerate(pair_fwd):
-        there = row >= 0
-        weight[:, k] = grad[there].float().T @ features[row[there].long()].float()
-    return back, weight.to(grad.dtype)
-
-
-TWIN = SimpleNamespace(implicit_gemm=implicit_gemm, implicit_gemm_backward=implicit_gemm_backward)
 
 
 @pytest.fixture(params=["twin", "package"])
