@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pointsam.base.document import OPTIONAL
+from pointsam.base.ranges import require
 from pointsam.detect.heads.base import Losses
 from pointsam.detect.heads.protocol import AnyHead, HeadConfig
 from pointsam.detect.heads.refine import RefineConfig, RefineHead
@@ -22,6 +23,7 @@ from pointsam.detect.heads.union import HeadUnion
 from pointsam.detect.labels import BatchLabels
 from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig
 from pointsam.detect.nets.grid import Grid, MapShape
+from pointsam.detect.nets.sparse import SparseKind, compute_by
 from pointsam.detect.predictions import Predictions
 from pointsam.taxonomy import Taxonomy
 
@@ -40,9 +42,12 @@ class DetectorConfig:
         head: network from feature map to boxes.
         roi: second stage that refines the boxes; None = no second stage.
         refine: last stage that moves each box in its own frame and turns it to its front; None = no such stage.
+        sparse: what computes the sparse convolutions of a voxel encoder: "torch", or "triton" for the package
+            spconv-triton, on a GPU. Weights do not depend on it, and results only by rounding.
 
     Raises:
-        SchemaError: SCH005 on a grid that is not a multiple of the network's stride.
+        SchemaError: SCH005 on a grid that is not a multiple of the network's stride, or if there are no sparse
+            convolutions that `sparse` could compute.
     """
 
     grid: Grid
@@ -51,8 +56,11 @@ class DetectorConfig:
     head: HeadUnion
     roi: RoiHeadConfig | None = None
     refine: RefineConfig | None = field(default=None, metadata=OPTIONAL)
+    sparse: SparseKind = field(default="torch", metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
+        has_voxels = self.encoder.kind == "voxel"
+        require(has_voxels or self.sparse == "torch", "detector.sparse", self.sparse, "torch, as pillars need no other")
         deepest = self.encoder.stride
         for stride in self.neck.strides:
             deepest *= stride
@@ -122,6 +130,7 @@ class Detector(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = config.encoder.build(config.grid, FEATURES)
+        compute_by(self.encoder, config.sparse)
         self.neck = Neck(self.encoder.channels, config.neck)
         map_shape = MapShape.of(config.grid, self.encoder.stride * self.neck.stride)
         class_ids = {name: taxonomy.class_id(name) for name in config.class_names}
