@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -74,6 +75,37 @@ class Geometry:
     submanifold: bool
 
 
+_BITS = 31
+"""Offsets that one int32 can hold, its sign left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class OffsetTable:
+    """A table of a rulebook as the kernels of spconv read it: by offset, and rows with the same offsets together.
+
+    Args:
+        row: (K,N) int32 row that is read at each offset, -1 for none.
+        bits: (N) int32, sorted; bit k says whether a row is read at offset k. None if a kernel has more offsets than
+            an int32 has bits.
+        order: (N) int32 index of the row that each of `bits` belongs to; None without `bits`.
+    """
+
+    row: Tensor
+    bits: Tensor | None
+    order: Tensor | None
+
+    @staticmethod
+    def of(table: Tensor, none: int) -> OffsetTable:
+        """The table (N,K) of a rulebook, in which `none` stands for no row."""
+        there = (table != none).T
+        row = torch.where(there, table.T, -1).contiguous()
+        if len(row) > _BITS:
+            return OffsetTable(row, None, None)
+        power = 2 ** torch.arange(len(row), device=row.device)
+        bits, order = (there * power[:, None]).sum(0).int().sort(stable=True)
+        return OffsetTable(row, bits, order.int())
+
+
 @dataclass(frozen=True, eq=False)
 class Rulebook:
     """Which input row contributes to which output row.
@@ -89,6 +121,11 @@ class Rulebook:
     source: Tensor
     target: Tensor
     sites: SparseTensor | None
+
+    @cached_property
+    def by_offset(self) -> tuple[OffsetTable, OffsetTable]:
+        """`source` and `target` in another layout."""
+        return OffsetTable.of(self.source, len(self.target)), OffsetTable.of(self.target, len(self.source))
 
 
 def build_rulebook(x: SparseTensor, geometry: Geometry) -> Rulebook:
