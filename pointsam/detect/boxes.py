@@ -147,7 +147,8 @@ def _scattered(shared: Tensor, union: Tensor, i: Tensor, j: Tensor, a: Tensor, b
 def nearest_bev(boxes: Tensor) -> Tensor:
     """(N,4) x0, y0, x1, y1 of each box turned to the nearest multiple of 90 degrees (SECOND's matching)."""
     turned = torch.remainder(boxes[:, 6] + math.pi / 4, math.pi) >= math.pi / 2
-    half = torch.where(turned[:, None], boxes[:, [4, 3]], boxes[:, [3, 4]]) / 2
+    size = boxes[:, 3:5]
+    half = torch.where(turned[:, None], size.flip(1), size) / 2
     return torch.cat([boxes[:, :2] - half, boxes[:, :2] + half], dim=1)
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from pointsam.base.errors import SchemaError
+from pointsam.detect.nets.grid import unravelled
 
 Triple = tuple[int, int, int]
 
@@ -148,7 +149,7 @@ def build_rulebook(x: SparseTensor, geometry: Geometry) -> Rulebook:
         raise SchemaError("SCH003", f"{geometry} does not fit a grid of {x.shape}", "use a larger grid or padding")
     row, offset, key = _readers(x, geometry, shape)
     key, reader = torch.unique(key, return_inverse=True)
-    coordinate = torch.stack(torch.unravel_index(key, (x.batch_size, *shape)), dim=1)
+    coordinate = unravelled(key, shape)
     offsets, rows, outputs = math.prod(geometry.kernel), len(keys), len(key)
     source = torch.full((outputs * offsets,), rows, device=key.device).index_copy_(0, reader * offsets + offset, row)
     target = torch.full((rows * offsets,), outputs, device=key.device).index_copy_(0, row * offsets + offset, reader)
