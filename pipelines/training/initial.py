@@ -11,7 +11,6 @@ from pointsam.base.errors import SchemaError
 from pointsam.base.words import counted
 from pointsam.detect.checkpoint import Checkpoint
 from pointsam.detect.detector import Detector
-from pointsam.detect.heads.anchor import AnchorHeadConfig
 from pointsam.detect.heads.protocol import HeadConfig
 from pointsam.detect.recipe import Recipe
 
@@ -22,8 +21,7 @@ _SHOWN = 12
 def start_from(path: Path, model: Detector, recipe: Recipe) -> list[str]:
     """Copy the weights of a checkpoint into a network, by name, where the shape is the same.
 
-    Outputs by class are left as they are if those of the checkpoint mean something else: other classes, or another
-    kind of direction.
+    Outputs by class are left as they are if those of the checkpoint are of other classes.
 
     Args:
         path: a checkpoint, or a run folder, whose best checkpoint is taken, else its last one.
@@ -39,7 +37,7 @@ def start_from(path: Path, model: Detector, recipe: Recipe) -> list[str]:
     checkpoint = Checkpoint(weights_of(path))
     weights, own = checkpoint.weights(), model.state_dict()
     before, now = Network.of(checkpoint).recipe.detector.head, recipe.detector.head
-    same = _meaning(before) == _meaning(now)
+    same = _classes(before) == _classes(now)
     fits = {
         name
         for name, value in own.items()
@@ -57,7 +55,7 @@ def start_from(path: Path, model: Detector, recipe: Recipe) -> list[str]:
     lines = [f"--init: {taken / every:.0%} of the weights are those of {checkpoint.path} ({len(fits)} tensors)"]
     new = sorted(set(own) - fits)
     if new:
-        why = "" if same else f" ({_words(before)})"
+        why = "" if same else f" (its head has the classes {', '.join(before.class_names)})"
         lines.append(f"--init: random, because the file has none of this name, shape and meaning{why}: {_modules(new)}")
     unused = sorted(set(weights) - fits)
     if unused:
@@ -65,14 +63,9 @@ def start_from(path: Path, model: Detector, recipe: Recipe) -> list[str]:
     return lines
 
 
-def _meaning(head: HeadConfig) -> tuple[object, ...]:
-    """What outputs of the same shape mean: the classes in their order, and how an anchor's direction is predicted."""
-    return getattr(head, "groups", head.class_names), getattr(head, "direction", None)
-
-
-def _words(head: HeadConfig) -> str:
-    way = f"direction={head.direction}, and " if isinstance(head, AnchorHeadConfig) else ""
-    return f"its head has {way}the classes {', '.join(head.class_names)}"
+def _classes(head: HeadConfig) -> object:
+    """The classes in the order of the outputs."""
+    return getattr(head, "groups", head.class_names)
 
 
 def _is_output(name: str) -> bool:

@@ -29,15 +29,17 @@ from pointsam.detect.train import Trainer  # noqa: E402
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 KINDS = {
     "center-pillar": {},
+    "center-refined": {},
     "center-voxel": {"heading": "axis"},
     "second": {},
-    "second-centers": {"direction": "vector"},
+    "second-centers": {},
     "two-stage": {},
     "two-stage-center": {"heading": "axis"},
 }
 """Detectors of `helpers.recipes`, and what is changed in their heads: each head and encoder, each kind of heading."""
 STALLS = {
     "center-pillar": (5, 32),
+    "center-refined": (5, 34),
     "center-voxel": (13, 55),
     "second": (6, 50),
     "second-centers": (6, 50),

@@ -28,10 +28,10 @@ from pointsam.detect.assign.anchor import (
     sine_difference,
 )
 from pointsam.detect.assign.anchor_map import AnchorClass, AnchorMap, Places
-from pointsam.detect.boxes import toward, wrapped
+from pointsam.detect.boxes import wrapped
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
 from pointsam.detect.labels import BatchLabels
-from pointsam.detect.losses import facing, masked_smooth_l1, sigmoid_focal
+from pointsam.detect.losses import masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import BatchPredictions, Predictions
@@ -39,7 +39,6 @@ from pointsam.taxonomy import ClassSpec
 
 _CODE = 9
 """Regressed numbers of an anchor: seven residuals and a velocity (2)."""
-Direction = Literal["bins", "vector"]
 _TURN = math.pi / 4
 """The two direction bins are split at 45 degrees, where few objects point (SECOND)."""
 
@@ -52,8 +51,6 @@ class AnchorHeadConfig:
         kind: name of the head.
         anchors: anchors of every class.
         channels: width of a convolution before the outputs; 0 = no convolution, as published for KITTI.
-        direction: how front and back are told apart: "bins", two bins of half a turn, as published, or "vector", a
-            vector that points to the front (`losses.facing`).
         balance: divide the class loss of each class by the number of its own positive anchors, as centre heads do.
             Published: divide by the positive anchors of all classes. Rare or small classes then have little weight
             beside the many anchors of cars.
@@ -77,7 +74,6 @@ class AnchorHeadConfig:
     kind: Literal["anchor"] = field(default="anchor", kw_only=True)
     anchors: tuple[AnchorClass, ...]
     channels: int = 0
-    direction: Direction = field(default="bins", metadata=OPTIONAL)
     balance: bool = False
     match: Match = "overlap"
     class_weight: float = 1.0
@@ -163,7 +159,7 @@ class AnchorOutput:
     Args:
         logits: (S,K,R,H,W) class logits.
         residuals: (S,K,R,H,W,9) residuals of the box, and velocity.
-        direction: (S,K,R,H,W,2) logits of the direction bins, or the vector to the front.
+        direction: (S,K,R,H,W,2) logits of the direction bins.
     """
 
     logits: Tensor
@@ -229,11 +225,8 @@ class AnchorHead(nn.Module):
         predicted = torch.cat([predicted[:, :6], predicted_yaw, predicted[:, 7:]], dim=1)
         target = torch.cat([target[:, :6], target_yaw, target[:, 7:]], dim=1)
         box_loss = (masked_smooth_l1(predicted, target, self.weights) * share).sum()
-        direction, yaw = output.direction[at].float(), every.boxes[box, 6]
-        if config.direction == "vector":
-            direction_loss = facing(direction, torch.stack([yaw.cos(), yaw.sin()], dim=1))
-        else:
-            direction_loss = functional.cross_entropy(direction, half_turn(yaw), reduction="none")
+        bins, yaw = output.direction[at].float(), every.boxes[box, 6]
+        direction_loss = functional.cross_entropy(bins, half_turn(yaw), reduction="none")
         samples = len(labels)
         return {
             "class": class_loss * (config.class_weight / samples),
@@ -265,16 +258,11 @@ class AnchorHead(nn.Module):
         kept = flat[sample, at]
         residuals = output.residuals.reshape(len(score), -1, _CODE)[sample, kept].float()
         boxes = decode_boxes(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])
-        yaw = self._facing(boxes[:, 6], output.direction.reshape(len(score), -1, 2)[sample, kept].float())
+        half = output.direction.reshape(len(score), -1, 2)[sample, kept].argmax(dim=1)
+        yaw = wrapped(torch.remainder(boxes[:, 6] - _TURN, math.pi) + _TURN + math.pi * half)
         boxes = torch.cat([boxes[:, :6], yaw[:, None]], dim=1)
         found = Predictions(boxes, score[sample, at], self.class_ids[kept // (r * h * w)], residuals[:, 7:])
         return BatchPredictions(found, sample, len(score))
-
-    def _facing(self, yaw: Tensor, direction: Tensor) -> Tensor:
-        """(N,) yaw or yaw + pi by the predicted direction, in (-pi, pi]."""
-        if self.config.direction == "vector":
-            return toward(yaw, direction)
-        return wrapped(torch.remainder(yaw - _TURN, math.pi) + _TURN + math.pi * direction.argmax(dim=1))
 
 
 def half_turn(yaw: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class RefineConfig:
     samples: int = 5
     cell_m: float = 0.1
     enlarge: float = 1.3
-    channels: int = 32
+    channels: int = 64
     passes: int = 2
     box_weight: float = 5.0
     front_weight: float = 1.0

@@ -65,16 +65,12 @@ def anchor_output(peak=9.0, **options):
     person = AnchorClass("person", (0.8, 0.6, 1.7), -0.9, (0.5, 0.35), (0.6, 0.15))
     head = AnchorHead(8, MAP_SHAPE, IDS, AnchorHeadConfig((car, person), **options))
     boxed, box = boxed_anchors(head)
-    residuals, direction = torch.zeros(*boxed.shape, 9), torch.zeros(*boxed.shape, 2)
+    residuals, bins = torch.zeros(*boxed.shape, 9), torch.zeros(*boxed.shape, 2)
     residuals[boxed] = torch.cat([encode_boxes(BOXES[box], head.anchors[boxed]), VELOCITY[box].nan_to_num(0)], dim=1)
     residuals[boxed, 6] += math.pi * (torch.arange(len(box)) % 3)  # the sine does not see half turns
-    yaw = BOXES[box, 6]
-    direction[boxed] = 30 * torch.stack([yaw.cos(), yaw.sin()], dim=1)
-    if head.config.direction == "bins":
-        direction[boxed] = 0.0
-        direction[boxed, half_turn(yaw)] = 30.0
+    bins[boxed, half_turn(BOXES[box, 6])] = 30.0
     logits = torch.where(boxed, peak, -9.0)
-    return head, AnchorOutput(logits[None], residuals[None], direction[None])
+    return head, AnchorOutput(logits[None], residuals[None], bins[None])
 
 
 def boxed_anchors(head):
@@ -97,9 +93,8 @@ def test_a_centre_head_decodes_its_targets_to_the_boxes(heading):
     assert losses.get("facing", torch.zeros(())).item() == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("direction", ["bins", "vector"])
-def test_an_anchor_head_decodes_its_targets_to_the_boxes(direction):
-    head, output = anchor_output(direction=direction)
+def test_an_anchor_head_decodes_its_targets_to_the_boxes():
+    head, output = anchor_output()
     labels = box_labels(BOXES, CLASSES, VELOCITY)
     predictions = head.predict(output)[0]
     best = agree(predictions)
@@ -140,15 +135,14 @@ class TestSelection:
         assert len(head.predict(output)[0]) == 3
 
 
-@pytest.mark.parametrize("kind", ["vector", "axis", "bins", "front"])
+@pytest.mark.parametrize("kind", ["vector", "axis", "bins"])
 @pytest.mark.parametrize("yaw", [-math.pi, -math.pi + 1e-4, -0.75 * math.pi, -1e-7, 0.0, math.pi / 4, math.pi / 2, 3.1])
 def test_headings_are_within_half_a_turn(kind, yaw, monkeypatch):
     monkeypatch.setitem(globals(), "BOXES", replace_yaw(BOXES, torch.full((3,), yaw)))
     made = {
         "vector": lambda: center_output(heading="vector"),
         "axis": lambda: center_output(heading="axis"),
-        "bins": lambda: anchor_output(direction="bins"),
-        "front": lambda: anchor_output(direction="vector"),
+        "bins": anchor_output,
     }
     head, output = made[kind]()
     predictions = head.predict(output)[0]

@@ -8,7 +8,6 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers.detect_labels import box_labels, joined  # noqa: E402
-from helpers.dispatched import Dispatched  # noqa: E402
 
 from pointsam.detect.heads.refine import RefineConfig, RefineHead  # noqa: E402
 from pointsam.detect.nets.grid import Grid  # noqa: E402
@@ -37,7 +36,8 @@ def some_boxes(rng, count):
 
 def found(boxes, class_id=4):
     count = len(boxes)
-    return Predictions(boxes, torch.linspace(1, 0, count), torch.full((count,), class_id), torch.zeros(count, 2))
+    classes = torch.full((count,), class_id, device=boxes.device)
+    return Predictions(boxes, boxes.new_zeros(count), classes, boxes.new_zeros(count, 2))
 
 
 def half_turned(boxes):
@@ -168,14 +168,15 @@ def test_equal_draws_give_equal_losses(rng_of):
     assert one == same != other
 
 
-def test_the_host_waits_for_nothing(rng_of):
+def test_the_host_waits_for_nothing(rng_of, device):
     rng = rng_of(9)
-    head, points, boxes = head_of(), [cloud(rng), cloud(rng)], some_boxes(rng, 8)
-    labels = joined(*(box_labels(boxes, torch.full((8,), 4)),) * 2)
-    with Dispatched() as counted:
+    head, points, boxes = head_of().to("cuda"), [cloud(rng).to("cuda") for _ in range(2)], some_boxes(rng, 8)
+    labels = joined(*(box_labels(boxes, torch.full((8,), 4)),) * 2).map(lambda value: value.to("cuda"))
+    with device.counted() as counted:
         head.loss(points, labels, torch.Generator().manual_seed(0))
     assert not counted.stalls
-    assert sum(counted.operators.values()) < 240
-    with Dispatched() as counted:
-        head.predict(points, [found(boxes), found(boxes)])
+    assert sum(counted.operators.values()) < 500
+    boxes = [found(boxes.to("cuda")) for _ in range(2)]
+    with device.counted() as counted:
+        head.predict(points, boxes)
     assert sum(counted.stalls.values()) <= 1, counted.stalls  # numbers of predictions of each sample

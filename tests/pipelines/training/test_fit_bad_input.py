@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,18 +20,12 @@ from torch.utils.data import get_worker_info  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training.initial import start_from  # noqa: E402
-from pipelines.training.recipe_file import Network  # noqa: E402
 from pointsam.base import files  # noqa: E402
-from pointsam.base.document import json_object  # noqa: E402
 from pointsam.detect import train as loop  # noqa: E402
 from pointsam.detect.checkpoint import (  # noqa: E402
     Checkpoint,
-    TrainingProgress,
-    save_checkpoint,
 )
 from pointsam.detect.data.loader import TrainingItems  # noqa: E402
-from pointsam.detect.detector import Detector  # noqa: E402
-from pointsam.taxonomy import NUSCENES  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -235,21 +228,6 @@ class TestWeightsToStartFrom:
         )
         assert "--init: not used of the file: head.codes.0" in result.stderr
 
-    def test_outputs_of_another_kind_of_direction_are_not_taken(self, tmp_path):
-        bins = tiny("second")
-        vector = replace(bins, detector=replace(bins.detector, head=replace(bins.detector.head, direction="vector")))
-        model = Detector(vector.detector, NUSCENES)
-        save_checkpoint(
-            tmp_path / "old.safetensors",
-            model,
-            torch.optim.AdamW(model.parameters()),
-            TrainingProgress(),
-            json_object(Network(vector, NUSCENES)),
-        )
-        lines = start_from(tmp_path / "old.safetensors", Detector(bins.detector, NUSCENES), bins)
-        assert "(its head has direction=vector, and the classes car, pedestrian, bicycle): head.layers" in lines[1]
-        assert start_from(tmp_path / "old.safetensors", Detector(vector.detector, NUSCENES), vector)[1:] == []
-
     def test_another_width_is_listed(self, fit, trained):
         result = fit("--init", trained, "--set", "detector.head.channels=16", "--set", "train.epochs=1", val="")
         assert result.exit_code == 0, result.output
@@ -258,7 +236,6 @@ class TestWeightsToStartFrom:
         assert new.endswith("tensors)")
 
     def test_weights_of_another_architecture(self, trained):
-        from pipelines.training.initial import start_from
         from pointsam.base.errors import SchemaError
 
         with pytest.raises(SchemaError, match=r"SCH003.*weights of another network: none of its \d+ tensors fits"):

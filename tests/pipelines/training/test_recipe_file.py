@@ -36,7 +36,6 @@ LATER = {
 LATER_OF_HEAD = {
     "center": {"heading": "vector", "facing_weight": 0.25, "heat_bias": pytest.approx(-4.59512), "most_of_group": None},
     "anchor": {
-        "direction": "bins",
         "nms_across": False,
         "places": "centers",
         "proposal_candidates": None,
