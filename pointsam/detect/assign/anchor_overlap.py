@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pointsam.detect.assign.anchor_map import ROTATIONS, AnchorMap, spans_of
+from pointsam.detect.assign.overlap import iou_of_counts
 from pointsam.detect.boxes import nearest_bev
 from pointsam.detect.labels import BatchLabels
 
@@ -198,8 +199,7 @@ def cluster_overlaps(labels: BatchLabels, anchor_map: AnchorMap, counts: PointCo
     row, column = (first[..., None] + torch.arange(size, device=owner.device) for first, size in ((top, h), (left, w)))
     anchor = _anchors(shared > 0, labels.cluster_sample, kind, row, column, labels, anchor_map)
     held = counts.points.flatten()[anchor.clamp(max=counts.points.numel() - 1)]
-    union = held + every.cluster_points[:, None, None, None] - shared
-    return Overlaps((shared.double() / (union.double() + 1e-6)).float(), anchor)
+    return Overlaps(iou_of_counts(shared, held, every.cluster_points[:, None, None, None]), anchor)
 
 
 def _reduced(values: Tensor, index: Tensor, size: int, initial: int, how: str) -> Tensor:
