@@ -15,10 +15,11 @@ from helpers.detect_labels import joined, labels_of  # noqa: E402
 from helpers.dispatched import Dispatched  # noqa: E402
 
 from pointsam.detect.heads.anchor import AnchorOutput  # noqa: E402
+from pointsam.detect.heads.roi import RoiHead  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
 from pointsam.detect.recipes import RECIPES  # noqa: E402
 
-MOST_OPERATORS, MOST_STALLS = 600, 4
+MOST_OPERATORS, MOST_STALLS = 600, 2
 BATCHES = {
     "nuscenes-centerpoint-pillar": 4,
     "nuscenes-centerpoint-voxel": 4,
@@ -58,6 +59,37 @@ def test_a_step_waits_for_few_numbers(name, batch, rng_of):
     assert second.operators == first.operators  # whatever the number of objects and samples
 
 
+MOST_OF_TWO_STAGES, MOST_STALLS_OF_TWO_STAGES = 1360, 4
+"""Of the first stage, the proposals and the second stage in sum; a third of the operators are views."""
+
+
+def test_a_step_of_two_stages_waits_for_few_numbers(rng_of):
+    """Once for the anchors of boxes, twice for the proposals that overlap, once for the points in proposals."""
+    config, rng = RECIPES["kitti-two-stage"]().detector, rng_of(0)
+    head = head_of(config)
+    roi = RoiHead(4, 5, head.map, config.roi).train()
+
+    def counted(samples, boxes, clusters):
+        labels = [labels_of(rng, boxes, clusters) for _ in range(samples)]
+        points = [torch.cat([own.xyz, torch.zeros(len(own.xyz), 2)], dim=1) for own in labels]
+        x, output, labels = torch.zeros(samples, 4, 40, 50), output_of(head, samples), joined(*labels)
+        head.loss(output, labels)  # constants are copied to a device once
+        with Dispatched() as found:
+            losses = head.loss(output, labels)
+            with torch.no_grad():
+                proposals = head.propose(output)
+            losses |= roi.loss(x, points, proposals, labels, torch.Generator().manual_seed(0))
+        assert len(losses) == 7
+        assert all(np.isfinite(loss.item()) for loss in losses.values())
+        return found
+
+    first, second = counted(2, 8, 9), counted(2, 16, 30)
+    assert sum(first.operators.values()) < MOST_OF_TWO_STAGES
+    assert sum(first.stalls.values()) <= MOST_STALLS_OF_TWO_STAGES, first.stalls
+    assert second.operators == first.operators  # whatever the number of objects
+    assert second.stalls == first.stalls
+
+
 def test_what_makes_the_host_wait_is_counted():
     values, number = torch.arange(5.0), torch.tensor([0, 1])
     waits = {
@@ -69,6 +101,8 @@ def test_what_makes_the_host_wait_is_counted():
         "lift_fresh": lambda: values.new_tensor([1, 2]),
         "repeat_interleave": lambda: values[:2].repeat_interleave(number),
         "bincount": lambda: torch.bincount(number),
+        "cpu": lambda: values.cpu().numpy(),
+        "tolist": lambda: values.tolist(),
     }
     for name, wait in waits.items():
         with Dispatched() as counted:
@@ -76,4 +110,5 @@ def test_what_makes_the_host_wait_is_counted():
         assert counted.stalls[name] == 1, name
     with Dispatched() as counted:
         torch.where(values > 2, values[number].sum(), 0).masked_fill_(values > 2, 1.0)
+        torch.from_numpy(np.zeros(3)).to(values.device, non_blocking=True)
     assert not counted.stalls
