@@ -40,6 +40,20 @@ def rng_of():
 
 
 @pytest.fixture
+def device():
+    """A simulated CUDA device, which counts what it does."""
+    torch = pytest.importorskip("torch", reason="needs torch")
+    if torch.cuda.is_available():
+        pytest.skip("a CUDA device is here; the simulated one would take its place")
+    if not hasattr(torch._C, "_acc"):
+        pytest.skip("needs a newer torch: this one takes no backend that is written in Python")
+    from helpers.simulated_device import simulated_device
+
+    with simulated_device() as device:
+        yield device
+
+
+@pytest.fixture
 def free_port():
     """A free port of this machine, for processes that talk to each other."""
     with socket.socket() as probe:

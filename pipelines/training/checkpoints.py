@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from pipelines.data import DataSpec
 from pipelines.training.recipe_file import Network
-from pointsam.base.errors import SchemaError
+from pointsam.base.errors import BackendError, SchemaError
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.mapped import MappedDataset
 from pointsam.detect.checkpoint import Checkpoint
-from pointsam.detect.detector import Detector
+from pointsam.detect.detector import Detector, DetectorConfig
+from pointsam.detect.nets.sparse import require_sparse
 from pointsam.detect.recipe import Recipe
 
 BEST, LAST = "best.safetensors", "last.safetensors"
@@ -86,6 +88,10 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
         device: device of the network, as `fit` takes it.
         first: the preferred checkpoint; the last one is the fallback.
 
+    Returns:
+        The detector and the recipe. If `detector.sparse` of the recipe cannot run on the device, torch computes the
+        sparse convolutions, with a warning: the weights do not depend on it.
+
     Raises:
         SchemaError: SCH003 if there is no checkpoint, SCH004 if it was trained on other classes.
     """
@@ -99,6 +105,16 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
             f"{list(dataset.taxonomy.names)}",
             "give a data set with the classes that the detector was trained on",
         )
+    recipe = replace(recipe, detector=_runnable(recipe.detector, device))
     detector = Detector(recipe.detector, dataset.taxonomy).to(device)
     checkpoint.load_model(detector)
     return detector, recipe
+
+
+def _runnable(config: DetectorConfig, device: str) -> DetectorConfig:
+    try:
+        require_sparse(config.sparse, device)
+    except BackendError as error:
+        warnings.warn(f"torch computes the sparse convolutions ({error.message})", RuntimeWarning, stacklevel=3)
+        return replace(config, sparse="torch")
+    return config

@@ -25,6 +25,7 @@ from pointsam.detect.checkpoint import TrainingProgress
 from pointsam.detect.data.loader import Key, Steps, TrainingItems
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.devices import Processes
+from pointsam.detect.nets.sparse import require_sparse
 from pointsam.detect.readers import local_processes, named_failures, nbytes, require_shared_memory
 from pointsam.detect.recipe import TrainConfig
 from pointsam.detect.train import Trainer, count_steps
@@ -58,7 +59,7 @@ def fit(request: FitRequest) -> Fitted:
         SchemaError: SCH003 to SCH005 if data, labels, budget and recipe do not fit together.
         StoreError: OUT001 if the folder holds another run, OUT002 or OUT003 if it cannot be written, OUT004 if a file
             of an earlier call is damaged.
-        BackendError: BCK006 if the device is absent.
+        BackendError: BCK006 if the device is absent; BCK005 or BCK006 if `detector.sparse` cannot run here.
         TrainingError: TRN001, TRN002, TRN003.
     """
     with Processes.join(request.device) as processes, ExitStack() as held:
@@ -117,6 +118,7 @@ def _begun(request: FitRequest, run: RunFolder, trainer: Trainer) -> list[str]:
 
 def _looked_at(request: FitRequest, processes: Processes, shows_progress: bool = True) -> Inputs:
     """The inputs of a training, after a look at all that it will need; the first process warns of what looks wrong."""
+    require_sparse(request.recipe.detector.sparse, processes.device)
     inputs = open_inputs(request, processes.first and shows_progress)
     if processes.first:
         data, train = inputs.data, request.recipe.train

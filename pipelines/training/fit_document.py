@@ -34,6 +34,8 @@ SCHEDULE = (
     "precision",
 )
 """Fields of `train` with which a run can be continued, although it began with others."""
+_SPARSE = ["recipe", "detector", "sparse"]
+"""What computes sparse convolutions may change too: results differ by rounding only."""
 _FREE = ("workers", "eval_epochs", "checkpoint_minutes")
 """Fields of `train` that do not determine the weights."""
 
@@ -185,9 +187,9 @@ def continued(before: FitDocument, now: FitDocument, request: FitRequest, step: 
     now = replace(now, processes=before.processes, earlier=before.earlier)
     changed = differences(_fixed(before), _fixed(now))
     schedule = [line for line in changed if _field(line)[:2] == ["recipe", "train"] and _field(line)[2] in SCHEDULE]
-    others = [line for line in changed if line not in schedule]
-    if others or (schedule and not request.changed):
-        raise _another(before, request, schedule if not others else changed, bool(schedule) and not others)
+    others = [line for line in changed if line not in schedule and _field(line) != _SPARSE]
+    if others or (changed and not request.changed):
+        raise _another(before, request, changed, not others)
     if schedule:
         stretch = Stretch(step(), before.recipe.train)
         now = replace(now, earlier=(*(before.earlier or ()), stretch))

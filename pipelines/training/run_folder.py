@@ -216,6 +216,9 @@ def _notes(before: FitDocument, now: FitDocument, processes: int) -> list[str]:
     if now.val != before.val:
         kept = f"; earlier scores are kept in {_scores_of(before.val)}" if before.val else ""
         notes.append(f"validation on {now.val or 'no split'} in place of {before.val or 'no split'}{kept}")
+    former, sparse = before.recipe.detector.sparse, now.recipe.detector.sparse
+    if sparse != former:
+        notes.append(f"sparse convolutions by {sparse} in place of {former}: the same up to rounding")
     if now.earlier != before.earlier:
         until = (now.earlier or ())[-1].until
         changed = differences(before.recipe.train, now.recipe.train)

@@ -85,6 +85,11 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
+    """A moment in the memory layout of its parameter (channels last), which a fused optimizer requires."""
+    return torch.empty_like(parameter, device="cpu", dtype=moment.dtype).copy_(moment) if moment.dim() else moment
+
+
 def _names(model: nn.Module) -> list[str]:
     return [name for name, _ in model.named_parameters()]
 
@@ -145,9 +150,9 @@ class Checkpoint:
     def load_optimizer(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Load the moments into an optimizer over the network's parameters."""
         state: dict[int, dict[str, Tensor]] = {}
-        for index, name in enumerate(_names(model)):
+        for index, (name, parameter) in enumerate(model.named_parameters()):
             prefix = f"{_OPTIMIZER}{name}/"
             own = {key.removeprefix(prefix): t for key, t in self._tensors.items() if key.startswith(prefix)}
             if own:
-                state[index] = own
+                state[index] = {key: _laid_out_as(parameter, value) for key, value in own.items()}
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

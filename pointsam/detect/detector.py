@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from pointsam.base.document import OPTIONAL
+from pointsam.base.ranges import require
 from pointsam.detect.heads.base import Losses
 from pointsam.detect.heads.protocol import AnyHead, HeadConfig
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig
@@ -20,6 +22,7 @@ from pointsam.detect.heads.union import HeadUnion
 from pointsam.detect.labels import BatchLabels
 from pointsam.detect.nets.encoders import EncoderConfig, Neck, NeckConfig
 from pointsam.detect.nets.grid import Grid, MapShape
+from pointsam.detect.nets.sparse import SparseKind, compute_by
 from pointsam.detect.predictions import Predictions
 from pointsam.taxonomy import Taxonomy
 
@@ -37,9 +40,12 @@ class DetectorConfig:
         neck: network from feature map to feature map.
         head: network from feature map to boxes.
         roi: second stage that refines the boxes; None = no second stage.
+        sparse: what computes the sparse convolutions of a voxel encoder: "torch", or "triton" for the package
+            spconv-triton, on a GPU. Weights do not depend on it, and results only by rounding.
 
     Raises:
-        SchemaError: SCH005 on a grid that is not a multiple of the network's stride.
+        SchemaError: SCH005 on a grid that is not a multiple of the network's stride, or if there are no sparse
+            convolutions that `sparse` could compute.
     """
 
     grid: Grid
@@ -47,8 +53,11 @@ class DetectorConfig:
     neck: NeckConfig
     head: HeadUnion
     roi: RoiHeadConfig | None = None
+    sparse: SparseKind = field(default="torch", metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
+        has_voxels = self.encoder.kind == "voxel"
+        require(has_voxels or self.sparse == "torch", "detector.sparse", self.sparse, "torch, as pillars need no other")
         deepest = self.encoder.stride
         for stride in self.neck.strides:
             deepest *= stride
@@ -118,6 +127,7 @@ class Detector(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = config.encoder.build(config.grid, FEATURES)
+        compute_by(self.encoder, config.sparse)
         self.neck = Neck(self.encoder.channels, config.neck)
         map_shape = MapShape.of(config.grid, self.encoder.stride * self.neck.stride)
         class_ids = {name: taxonomy.class_id(name) for name in config.class_names}

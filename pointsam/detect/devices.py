@@ -57,9 +57,9 @@ class Processes:
         rank, local = (int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK"))
         count = process_count()
         chosen = require_device(f"cuda:{local}" if count > 1 and device == "cuda" else device)
+        if chosen.type == "cuda" and chosen.index is not None:
+            torch.cuda.set_device(chosen)  # NCCL's barrier and kernels of other libraries start on the current one
         if count > 1:
-            if chosen.type == "cuda":
-                torch.cuda.set_device(chosen)  # NCCL's barrier takes the current one
             backend = "nccl" if chosen.type == "cuda" else "gloo"
             distributed.init_process_group(backend, timeout=_PATIENCE)
         try:

@@ -76,7 +76,7 @@ def detect_frames(
                 enabled = config.precision == "bf16"
                 with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=enabled):
                     predictions = detector(batch.to(device))
-                found = map(FramePredictions.of, batch.frame_ids, predictions)
+                found = iter(FramePredictions.of_batch(batch.frame_ids, predictions))
             for frame in frames:
                 yield next(found) if isinstance(frame, Batch) else frame
     finally:

@@ -18,7 +18,7 @@ from pointsam.base.arrays import FloatArray
 from pointsam.base.document import canonical_json
 from pointsam.base.files import write_together
 from pointsam.detect.boxes import iou_3d, iou_bev
-from pointsam.detect.predictions import Predictions
+from pointsam.detect.predictions import Predictions, concatenated
 from pointsam.evaluate.detection import FrameBoxes
 from pointsam.geometry.se3 import SE3
 
@@ -68,10 +68,16 @@ class FramePredictions:
     velocity: NDArray[np.float32]
 
     @staticmethod
-    def of(frame_id: str, predictions: Predictions) -> FramePredictions:
-        """From a detector's predictions."""
-        parts = (predictions.boxes, predictions.score, predictions.class_id, predictions.velocity)
-        return FramePredictions(frame_id, *(part.detach().cpu().numpy() for part in parts))
+    def of_batch(frame_ids: Sequence[str], predictions: Sequence[Predictions]) -> list[FramePredictions]:
+        """From a detector's predictions of some frames; the host waits for the device once."""
+        every = concatenated(predictions)
+        columns = [every.boxes, every.score[:, None], every.velocity, every.class_id[:, None]]
+        table = torch.cat(columns, dim=1).detach().cpu().numpy()  # a class_id is a whole number below 256
+        parts = np.split(table, np.cumsum([len(some) for some in predictions])[:-1])
+        return [
+            FramePredictions(frame_id, own[:, :7], own[:, 7], own[:, 10].astype(np.int64), own[:, 8:10])
+            for frame_id, own in zip(frame_ids, parts, strict=True)
+        ]
 
     def frame_boxes(self) -> FrameBoxes:
         """The boxes in the form that evaluation takes."""

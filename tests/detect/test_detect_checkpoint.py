@@ -37,6 +37,26 @@ def test_network_moments_and_place_come_back(tmp_path):
         assert all(torch.equal(torch.as_tensor(moments[index][key]), value) for key, value in state.items())
 
 
+def test_moments_have_the_layout_of_their_parameters(tmp_path):
+    """A fused optimizer on CUDA refuses others."""
+
+    def convolution():
+        layer = torch.nn.Conv2d(2, 3, 3).to(memory_format=torch.channels_last)
+        return layer, torch.optim.AdamW(layer.parameters())
+
+    layer, optimizer = convolution()
+    layer(torch.ones(1, 2, 4, 4)).sum().backward()
+    optimizer.step()
+    save_checkpoint(tmp_path / "c", layer, optimizer, TrainingProgress(1), {})
+    fresh, its = convolution()
+    Checkpoint(tmp_path / "c").load_optimizer(fresh, its)
+    state, expected = its.state[fresh.weight], optimizer.state[layer.weight]
+    for moment in ("exp_avg", "exp_avg_sq"):
+        assert state[moment].stride() == fresh.weight.stride() != (18, 9, 3, 1)
+        assert torch.equal(state[moment], expected[moment])
+    assert state["step"] == 1
+
+
 def test_before_the_first_step_there_are_no_moments(tmp_path):
     model, optimizer = trained(0)
     save_checkpoint(tmp_path / "c", model, optimizer, TrainingProgress(), {})

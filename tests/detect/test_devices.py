@@ -48,3 +48,18 @@ def test_cuda_is_each_processs_own_device(monkeypatch, calls, count, device, ask
     monkeypatch.setattr(devices, "require_device", lambda name: seen.append(name) or torch.device("cpu"))
     with Processes.join(device):
         assert seen == [asked]
+
+
+@pytest.mark.parametrize(
+    ("count", "device", "current"),
+    [("1", "cuda:1", ["cuda:1"]), ("2", "cuda", ["cuda:1"]), ("1", "cuda", []), ("1", "cpu", [])],
+)
+def test_the_device_of_the_run_is_the_current_one(monkeypatch, calls, count, device, current):
+    """Otherwise a run on cuda:1 would start kernels of other libraries on cuda:0."""
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": count}.items():
+        monkeypatch.setenv(name, value)
+    seen = []
+    monkeypatch.setattr(devices, "require_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda chosen: seen.append(str(chosen)))
+    with Processes.join(device):
+        assert seen == current

@@ -143,8 +143,19 @@ def test_results_are_in_the_world_and_at_most_five_hundred():
 
 
 def test_boxes_for_evaluation_are_in_double_precision():
-    predictions = some([0.5, 0.9, 0.2], [0, 1, 0])
-    boxes = FramePredictions.of("f", predictions).frame_boxes()
+    (frame,) = FramePredictions.of_batch(["f"], [some([0.5, 0.9, 0.2], [0, 1, 0])])
+    boxes = frame.frame_boxes()
     assert boxes.center_m.tolist() == [[0, 0, 0], [pytest.approx(0.3), 0, 0], [9, 0, 0]]
     assert (boxes.size_lwh_m.tolist()[0], boxes.yaw_rad.tolist()) == ([4, 2, 1.5], [0, 0, 0])
     assert boxes.center_m.dtype == boxes.score.dtype == np.float64
+
+
+def test_predictions_of_a_batch_are_split_by_frame():
+    every = some([0.5, 0.9, 0.2], [0, 1, 255])
+    parts = [every[torch.tensor(rows, dtype=torch.int64)] for rows in ([0, 2], [], [1])]
+    frames = FramePredictions.of_batch(["a", "b", "c"], parts)
+    assert [frame.frame_id for frame in frames] == ["a", "b", "c"]
+    for frame, part in zip(frames, parts, strict=True):
+        for name in ("boxes", "score", "class_id", "velocity"):
+            found, expected = getattr(frame, name), getattr(part, name).numpy()
+            assert (found.dtype, found.tolist()) == (expected.dtype, expected.tolist())

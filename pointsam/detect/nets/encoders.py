@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pointsam.base.document import OPTIONAL
 from pointsam.base.ranges import require
-from pointsam.detect.nets.grid import Grid, Voxels, scatter_max, scatter_mean, voxelize
+from pointsam.detect.nets.grid import Grid, Voxels, grid_tensors, scatter_max, scatter_mean, voxelize
 from pointsam.detect.nets.norm import BatchNorm, conv_norm_relu, norm_relu
 from pointsam.detect.nets.rulebook import SparseTensor
 from pointsam.detect.nets.sparse import SparseConv3d, SparseModule, SparseSequential, SubMConv3d
@@ -98,8 +98,8 @@ class PillarEncoder(nn.Module):
 
 def _centers(voxels: Voxels, grid: Grid) -> Tensor:
     """(V,3) centre of each voxel."""
-    low = torch.tensor(grid.range_m[:3], device=voxels.coordinate.device)
-    return low + (voxels.coordinate[:, [3, 2, 1]] + 0.5) * low.new_tensor(grid.voxel_m)
+    low, size, _ = grid_tensors(grid, voxels.coordinate.device, torch.float32)
+    return low + (voxels.coordinate[:, 1:].flip(1) + 0.5) * size
 
 
 class _Residual(SparseModule):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -127,22 +128,37 @@ def voxelize(xyz: Tensor, batch: Tensor, grid: Grid) -> Voxels:
         batch: (P,) int64 sample of each point.
         grid: the grid; it includes its lower faces and excludes its upper ones.
     """
-    low, size = xyz.new_tensor(grid.range_m[:3]), xyz.new_tensor(grid.voxel_m)
+    low, size, shape = grid_tensors(grid, xyz.device, xyz.dtype)
     x, y, z = grid.shape
     index = torch.floor((xyz - low) / size).to(torch.int64)
-    inside = ((index >= 0) & (index < index.new_tensor([x, y, z]))).all(dim=1)
+    inside = ((index >= 0) & (index < shape)).all(dim=1)
     point = inside.nonzero(as_tuple=True)[0]
     i, j, k = index[point].unbind(1)
     key, voxel = torch.unique(((batch[point] * z + k) * y + j) * x + i, return_inverse=True)
-    columns = [key // (x * y * z), key // (x * y) % z, key // x % y, key % x]
-    return Voxels(torch.stack(columns, dim=1), point, voxel)
+    return Voxels(unravelled(key, (z, y, x)), point, voxel)
+
+
+@lru_cache(maxsize=32)
+def grid_tensors(grid: Grid, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Lower corner, size of a voxel, and number of voxels, (3,) each along x, y, z; the last is int64.
+
+    They are copied to a device once: each copy would make the host wait.
+    """
+    low, size = (torch.tensor(values, dtype=dtype).to(device) for values in (grid.range_m[:3], grid.voxel_m))
+    return low, size, torch.tensor(grid.shape).to(device)
+
+
+def unravelled(key: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """(V,4) batch, z, y, x of (V,) indices in flattened grids of a shape; `unravel_index` would make the host wait."""
+    z, y, x = shape
+    return torch.stack([key // (x * y * z), key // (x * y) % z, key // x % y, key % x], dim=1)
 
 
 def scatter_mean(values: Tensor, index: Tensor, size: int) -> Tensor:
     """(size,C) means of (K,C) values by index; 0 where an index has no value."""
     total = values.new_zeros(size, values.shape[1]).index_add_(0, index, values)
-    count = torch.bincount(index, minlength=size).clamp(min=1)
-    return total / count[:, None].to(values.dtype)
+    count = torch.zeros(size, dtype=torch.int64, device=index.device).index_add_(0, index, torch.ones_like(index))
+    return total / count.clamp(min=1)[:, None].to(values.dtype)  # `bincount` would make the host wait
 
 
 def scatter_max(values: Tensor, index: Tensor, size: int) -> Tensor:

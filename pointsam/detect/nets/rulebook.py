@@ -11,11 +11,13 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from pointsam.base.errors import SchemaError
+from pointsam.detect.nets.grid import unravelled
 
 Triple = tuple[int, int, int]
 
@@ -73,6 +75,37 @@ class Geometry:
     submanifold: bool
 
 
+_BITS = 31
+"""Offsets that one int32 can hold, its sign left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class OffsetTable:
+    """A table of a rulebook as the kernels of spconv read it: by offset, and rows with the same offsets together.
+
+    Args:
+        row: (K,N) int32 row that is read at each offset, -1 for none.
+        bits: (N) int32, sorted; bit k says whether a row is read at offset k. None if a kernel has more offsets than
+            an int32 has bits.
+        order: (N) int32 index of the row that each of `bits` belongs to; None without `bits`.
+    """
+
+    row: Tensor
+    bits: Tensor | None
+    order: Tensor | None
+
+    @staticmethod
+    def of(table: Tensor, none: int) -> OffsetTable:
+        """The table (N,K) of a rulebook, in which `none` stands for no row."""
+        there = (table != none).T
+        row = torch.where(there, table.T, -1).contiguous()
+        if len(row) > _BITS:
+            return OffsetTable(row, None, None)
+        power = 2 ** torch.arange(len(row), device=row.device)
+        bits, order = (there * power[:, None]).sum(0).int().sort(stable=True)
+        return OffsetTable(row, bits, order.int())
+
+
 @dataclass(frozen=True, eq=False)
 class Rulebook:
     """Which input row contributes to which output row.
@@ -88,6 +121,11 @@ class Rulebook:
     source: Tensor
     target: Tensor
     sites: SparseTensor | None
+
+    @cached_property
+    def by_offset(self) -> tuple[OffsetTable, OffsetTable]:
+        """`source` and `target` in another layout."""
+        return OffsetTable.of(self.source, len(self.target)), OffsetTable.of(self.target, len(self.source))
 
 
 def build_rulebook(x: SparseTensor, geometry: Geometry) -> Rulebook:
@@ -111,7 +149,7 @@ def build_rulebook(x: SparseTensor, geometry: Geometry) -> Rulebook:
         raise SchemaError("SCH003", f"{geometry} does not fit a grid of {x.shape}", "use a larger grid or padding")
     row, offset, key = _readers(x, geometry, shape)
     key, reader = torch.unique(key, return_inverse=True)
-    coordinate = torch.stack(torch.unravel_index(key, (x.batch_size, *shape)), dim=1)
+    coordinate = unravelled(key, shape)
     offsets, rows, outputs = math.prod(geometry.kernel), len(keys), len(key)
     source = torch.full((outputs * offsets,), rows, device=key.device).index_copy_(0, reader * offsets + offset, row)
     target = torch.full((rows * offsets,), outputs, device=key.device).index_copy_(0, row * offsets + offset, reader)

@@ -4,7 +4,8 @@ A rulebook is a table of neighbours: the input row that each output row reads at
 convolution gathers the neighbours of some rows side by side and multiplies them with the weights of all offsets at
 once. Nothing is scattered, so that results are identical in every run, on any device. The table also has the offsets at
 which there is no voxel, mostly two thirds; products of them are wasted. On a CPU, that costs 10 to 50 % of an encoder's
-time; on a GPU, which waits for each call, few large calls matter more.
+time; on a GPU, which waits for each call, few large calls matter more. There, `compute_by` chooses the kernels of an
+optional package instead (`nets/sparse_triton`).
 
 Shapes: V voxels, N output voxels, K offsets of a kernel, C and D channels in and out; axes are z, y, x.
 """
@@ -13,13 +14,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from pointsam.base.ranges import require
+from pointsam.detect.nets import sparse_triton
 from pointsam.detect.nets.rulebook import Geometry, Rulebook, SparseTensor, build_rulebook, triple
+
+SparseKind = Literal["torch", "triton"]
+"""What computes sparse convolutions: plain torch, or the package spconv-triton on a GPU."""
 
 _ENTRIES_CPU, _ENTRIES = 1 << 20, 1 << 26
 """Number of features that are gathered at once, on a CPU and on a GPU."""
@@ -45,9 +50,10 @@ def _product(features: Tensor, table: Tensor, weight: Tensor) -> Tensor:
 
 
 class _Context(Protocol):
-    """The context of an autograd function, with the rulebook that `_Convolve` stores in it."""
+    """The context of an autograd function, with what `_Convolve` stores in it."""
 
     rulebook: Rulebook
+    kind: SparseKind
 
     @property
     def saved_tensors(self) -> tuple[Tensor, ...]: ...
@@ -62,15 +68,19 @@ class _Convolve(torch.autograd.Function):
     """Convolution of (V,C) features with (D,K,C) weights; autograd would keep all gathered features in memory."""
 
     @staticmethod
-    def forward(ctx: _Context, features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
+    def forward(ctx: _Context, features: Tensor, weight: Tensor, rulebook: Rulebook, kind: SparseKind) -> Tensor:
         ctx.save_for_backward(features, weight)
-        ctx.rulebook = rulebook
+        ctx.rulebook, ctx.kind = rulebook, kind
+        if kind == "triton":
+            return sparse_triton.product(features, weight, rulebook)
         return _product(features, rulebook.source, weight.flatten(1))
 
     @staticmethod
-    def backward(ctx: _Context, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: _Context, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         features, weight = ctx.saved_tensors
         grad, grad_features, grad_weight = grads[0], None, None
+        if ctx.kind == "triton":
+            return (*sparse_triton.gradients(features, weight, ctx.rulebook, grad), None, None)
         if ctx.needs_input_grad[0]:
             grad_features = _product(grad, ctx.rulebook.target, weight.permute(2, 1, 0).flatten(1))
         if ctx.needs_input_grad[1]:
@@ -78,7 +88,7 @@ class _Convolve(torch.autograd.Function):
             for some, read in _gathered(features, ctx.rulebook.source):
                 total += grad[some].T @ read
             grad_weight = total.to(weight.dtype).view_as(weight)
-        return grad_features, grad_weight, None
+        return grad_features, grad_weight, None, None
 
 
 class SparseModule(nn.Module):
@@ -106,6 +116,7 @@ class _Convolution(SparseModule):
         require(min(geometry.stride) > 0, "stride", geometry.stride, "steps from 1")
         require(min(geometry.padding) >= 0, "padding", geometry.padding, "widths from 0")
         self.geometry, self.indice_key = geometry, indice_key
+        self.kind: SparseKind = "torch"
         self.weight = nn.Parameter(torch.empty(out_channels, *geometry.kernel, in_channels))
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         # As in torch's convolutions: the bound of Kaiming uniform with a = sqrt(5) is 1 / sqrt(fan in).
@@ -118,6 +129,7 @@ class _Convolution(SparseModule):
 
         Raises:
             SchemaError: SCH003 as `build_rulebook`, SCH005 if a layer of another geometry uses the same indice_key.
+            BackendError: BCK005 or BCK006 if Triton was chosen and cannot run.
         """
         rules, key = ({}, "") if self.indice_key is None else (x.rules, self.indice_key)
         if key not in rules:
@@ -129,7 +141,7 @@ class _Convolution(SparseModule):
         if torch.is_autocast_enabled(device) and features.dtype != torch.float64:
             features = features.to(torch.get_autocast_dtype(device))
         weight = self.weight.to(features.dtype).flatten(1, 3)
-        out: Tensor = _Convolve.apply(features, weight, rulebook)
+        out: Tensor = _Convolve.apply(features, weight, rulebook, self.kind)
         return sites.replace(out if self.bias is None else out + self.bias.to(out.dtype))
 
 
@@ -182,3 +194,20 @@ class SparseConv3d(_Convolution):
     ) -> None:
         geometry = Geometry(triple(kernel_size), triple(stride), triple(padding), False)
         super().__init__(in_channels, out_channels, geometry, bias, indice_key)
+
+
+def compute_by(network: nn.Module, kind: SparseKind) -> None:
+    """Choose what computes the sparse convolutions of a network; its parameters stay as they are."""
+    for layer in network.modules():
+        if isinstance(layer, _Convolution):
+            layer.kind = kind
+
+
+def require_sparse(kind: SparseKind, device: torch.device | str) -> None:
+    """Raise if sparse convolutions of a kind cannot run on a device, before a long job starts.
+
+    Raises:
+        BackendError: BCK006 if "triton" has no GPU, BCK005 if its package is not installed.
+    """
+    if kind == "triton":
+        sparse_triton.kernels_on(torch.device(device))

@@ -48,6 +48,15 @@ def test_means_and_maxima_are_those_of_a_plain_loop(rng_of):
         assert np.array_equal(most[k].numpy(), mine.max(axis=0))
 
 
+def test_the_host_waits_for_the_numbers_of_points_and_voxels_only(rng_of, device):
+    xyz, batch = (value.to("cuda") for value in cloud(rng_of(3)))
+    voxelize(xyz, batch, GRID)  # constants are copied to a device once
+    with device.counted() as counted:
+        voxels = voxelize(xyz, batch, GRID)
+        scatter_mean(xyz[voxels.point], voxels.voxel, len(voxels.coordinate))
+    assert sum(counted.stalls.values()) == 2, counted.stalls
+
+
 def test_gradients_of_means_and_maxima():
     values = torch.randn(9, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
     index = torch.tensor([0, 2, 2, 0, 4, 4, 4, 2, 0])

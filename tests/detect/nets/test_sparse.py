@@ -167,3 +167,14 @@ def test_coordinates_that_are_not_sorted_unique_and_inside_are_refused(coordinat
 def test_features_and_coordinates_must_fit():
     with pytest.raises(SchemaError, match="SCH003"):
         SparseTensor(torch.zeros(2, 3), torch.zeros(3, 4, dtype=torch.int64), SHAPE, BATCH)
+
+
+def test_the_host_waits_for_the_numbers_of_pairs_and_voxels_of_strided_convolutions_only(device):
+    cpu = voxels(3, dtype=torch.float32)
+    features, coordinate = cpu.features.to("cuda").requires_grad_(), cpu.coordinate.to("cuda")
+    x = SparseTensor(features, coordinate, SHAPE, BATCH, checked=True)
+    for layer, waits in ((SubMConv3d(3, 4, 3), 0), (SparseConv3d(3, 4, 3, 2, 1), 2)):
+        layer = layer.to("cuda")
+        with device.counted() as counted:
+            layer(x).features.sum().backward()
+        assert sum(counted.stalls.values()) == waits, counted.stalls

@@ -56,6 +56,14 @@ def test_labels_of_a_noise_run_unless_one_studies_noise(fit, world, tmp_path):
     assert fit("--allow-noise", "--dry-run").exit_code == 0
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_triton_without_a_gpu(more, fit):
+    """Before the inputs are opened: this recipe needs labels, which are missing."""
+    result = fit("--set", "detector.sparse=triton", *more, labels=None, kind="center-voxel")
+    refused(result, "BCK006", "detector.sparse=triton needs a GPU")
+    assert "detector.sparse=torch" in hint(result)
+
+
 @pytest.mark.parametrize(
     "classes",
     [

@@ -28,6 +28,7 @@ LATER = {
     "data.paste.road": "none",
     "data.points.repeat_missing": False,
     "detector.encoder.first_layers": 2,
+    "detector.sparse": "torch",
     "train.deterministic": True,
 }
 """Fields that documents of 0.1.0 lack, and the values that stand for what it did."""

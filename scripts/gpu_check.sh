@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Checks the trainer on this machine's GPU and writes a report: scripts/gpu_check.sh [--world ROOT] [--report gpu.md].
+# Needs no network, and at most four minutes. PYTHON names another interpreter.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd)
+export PYTHONPATH="$here/scripts:$here${PYTHONPATH:+:$PYTHONPATH}"
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(nproc)} PYTHONUNBUFFERED=1
+export CUBLAS_WORKSPACE_CONFIG=:4096:8 PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True
+exec "${PYTHON:-python3}" "$here/scripts/gpu_check.py" "$@"
