@@ -1,18 +1,23 @@
-"""Training frames per second, the time of a core for a sample, memory, and a profile of a step.
+"""Training frames per second, the time of a core for a sample and a frame, memory, and a profile of a step.
 
 python scripts/bench_train.py WORLD --recipe synthetic-small --steps 30
 python scripts/bench_train.py WORLD --recipe synthetic --device cuda
 python scripts/bench_train.py WORLD --recipe nuscenes-centerpoint-pillar --labels OUT --samples 40 --steps 0
-python scripts/bench_train.py WORLD --against ../before --rounds 3
+python scripts/bench_train.py WORLD --against ../before --rounds 3 --frames 8 --recipe synthetic-small kitti-second
 
 WORLD is any root with boxes; all objects have boxes, or with --labels a tenth of them, and clusters stand for the
-others. The first steps are not counted. The time of a sample is that of the process, with one thread: reading, labels,
-pasting, augmentation, and its share of the targets of a batch. With --against, the speeds of another checkout of the
-project are measured in turn with those of this one, so that a busy machine slows down both.
+others. A class of a recipe that WORLD does not have is replaced by one of its classes of the nearest size. The first
+steps are not counted. The time of a sample is that of the process, with one thread: reading, labels, pasting,
+augmentation, and its share of the targets of a batch. A predicted frame is the forward pass of an untrained network,
+at the recipe's batch size and precision, without reading.
+
+With --against, another checkout of the project is measured in turn with this one, recipe by recipe, so that a busy
+machine slows down both; each has its own recipe of a name. The time of a core leaves out the processes that read.
 """
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -36,19 +41,22 @@ from pointsam.detect.data.paste import PasteBank
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.train import Trainer
 from pointsam.store.reader import Labels
+from pointsam.taxonomy import KITTI, NUSCENES
 
-WARM = 5
+MEGA = 1e6
 
 
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("world", type=Path)
-    parser.add_argument("--recipe", default="synthetic-small")
+    parser.add_argument("--recipe", nargs="+", default=["synthetic-small"], help="one recipe or more")
     parser.add_argument("--split", default="train")
     parser.add_argument("--labels", type=Path, help="labels of the world; without them only boxes")
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--warm", type=int, default=5, help="steps before them that are not counted")
     parser.add_argument("--samples", type=int, default=0, help="samples whose time is measured")
+    parser.add_argument("--frames", type=int, default=0, help="frames that are predicted")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", dest="overrides", action="append", default=[])
     parser.add_argument("--bank", type=Path, help="file that keeps the pasted objects for the next call")
@@ -56,56 +64,68 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="number of measurements of each, with --against")
     parser.add_argument("--short", action="store_true", help="speeds only, as one line of JSON")
     args = parser.parse_args()
-    if args.against is not None:
-        compare(args)
-    else:
-        measure(args)
+    for name in args.recipe:
+        if args.against is not None:
+            compare(args, name)
+        else:
+            measure(args, name)
 
 
-def compare(args):
-    """Speeds of this checkout and of another one, in turn."""
-    here = Path(__file__).resolve().parents[1]
-    options = [word for word in sys.argv[1:] if word not in ("--against", str(args.against))]
-    found = {here: [], args.against.resolve(): []}
+def compare(args, name):
+    """Speeds of another checkout and of this one, in turn, for one recipe."""
+    trees = {"before": args.against.resolve(), "now": Path(__file__).resolve().parents[1]}
+    options = [str(args.world), "--recipe", name, "--split", args.split, "--device", args.device, "--short"]
+    for option in ("steps", "warm", "samples", "frames"):
+        options += [f"--{option}", str(getattr(args, option))]
+    for option in ("labels", "bank"):
+        options += [f"--{option}", str(getattr(args, option))] if getattr(args, option) else []
+    options += [word for change in args.overrides for word in ("--set", change)]
+    found = {"before": [], "now": []}
     for k in range(args.rounds):
-        for tree in list(found)[:: 1 if k % 2 else -1]:
-            environment = os.environ | {"PYTHONPATH": str(tree)}
-            command = [sys.executable, __file__, *options, "--short"]
+        for tree in list(trees)[:: -1 if k % 2 else 1]:
+            environment = os.environ | {"PYTHONPATH": str(trees[tree])}
+            command = [sys.executable, __file__, *options]
             done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
             found[tree].append(json.loads(done.stdout.splitlines()[-1]))
-    for tree, rows in found.items():
-        for name in rows[0]:
-            values = [row[name] for row in rows]
-            spread = f"{min(values):.2f} to {max(values):.2f}"
-            print(f"{tree.name}: {name} {statistics.median(values):.2f} (median of {len(values)}, {spread})")
+    print(f"{name}: median of {args.rounds} (smallest to largest)")
+    for what in found["now"][0]:
+        values = {tree: [row[what] for row in rows] for tree, rows in found.items() if what in rows[0]}
+        texts = [f"{tree} {statistics.median(v):.3f} ({min(v):.3f} to {max(v):.3f})" for tree, v in values.items()]
+        if len(values) == 2:
+            before, now = (statistics.median(v) for v in values.values())
+            texts.append(f"now / before {now / before if before else float('nan'):.3f}")
+        print(f"  {what}: {', '.join(texts)}", flush=True)
 
 
-def measure(args):
+def measure(args, name):
     """Speeds of this checkout."""
-    began, speeds = time.perf_counter(), {}
-    trainer = make_trainer(args)
+    began = time.perf_counter()
+    trainer = make_trainer(args, name)
+    speeds = {"million parameters": sum(p.numel() for p in trainer.model.parameters()) / MEGA}
     if args.samples:
         speeds |= sample_ms(trainer, args.samples)
     if args.steps:
         speeds |= frames_per_second(trainer, args)
+    if args.frames:
+        speeds |= prediction_seconds(trainer, args.frames)
     if args.short:
         print(json.dumps(speeds))
         return
-    for name, value in speeds.items():
-        print(f"{args.recipe} on {args.device}: {name} {value:.2f}")
+    for what, value in speeds.items():
+        print(f"{name} on {args.device}: {what} {value:.2f}")
     if trainer.device.type == "cuda":
         print(f"largest memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GB, {torch.cuda.get_device_name()}")
     else:
         print(f"largest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB")
-    print(f"parameters: {sum(p.numel() for p in trainer.model.parameters()) / 1e6:.2f} million")
     if args.steps:
         profiled(trainer)
     print(f"total {time.perf_counter() - began:.0f} s")
 
 
-def make_trainer(args):
+def make_trainer(args, name):
     """A trainer whose steps read, augment and paste as those of a run."""
-    dataset, recipe = open_dataset(args.world), load_recipe(args.recipe, args.overrides)
+    dataset = open_dataset(args.world)
+    recipe = of_classes(load_recipe(name, args.overrides), dataset.taxonomy)
     labels = None if args.labels is None else Labels(args.labels)
     if labels is None:
         recipe = replace(recipe, data=replace(recipe.data, coarse=CoarseConfig("none")))
@@ -121,6 +141,20 @@ def make_trainer(args):
     if args.bank is not None and bank is None:
         data.bank.save(args.bank)
     return Trainer(recipe, data, dataset.taxonomy, torch.device(args.device))
+
+
+def of_classes(recipe, taxonomy):
+    """The recipe with each class that the data do not have replaced by one that they have, of the nearest size."""
+    left = [spec for spec in taxonomy.classes if spec.typical_lwh_m and spec.name not in recipe.detector.class_names]
+    sizes = {spec.name: spec.typical_lwh_m for known in (KITTI, NUSCENES) for spec in known.classes}
+    chosen = []
+    for name in recipe.detector.class_names:
+        if name not in taxonomy.names:
+            near = min(left, key=lambda spec: abs(math.log(math.prod(spec.typical_lwh_m) / math.prod(sizes[name]))))
+            left.remove(near)
+            name = near.name
+        chosen.append(next(spec for spec in taxonomy.classes if spec.name == name))
+    return recipe if {spec.name for spec in chosen} == set(recipe.detector.class_names) else recipe.for_classes(chosen)
 
 
 def sample_ms(trainer, count):
@@ -159,14 +193,14 @@ def target_function(head):
 
 def frames_per_second(trainer, args):
     """Speed of the steps after the first ones; the time of a core leaves out the workers of the loader."""
-    reports = []
+    reports, start = [], time.process_time()
     for report in trainer.run():
         reports.append(report)
-        if len(reports) == WARM:
+        if len(reports) == args.warm:
             start = time.process_time()
-        if len(reports) == WARM + args.steps:
+        if len(reports) == args.warm + args.steps:
             break
-    counted = reports[WARM:]
+    counted = reports[args.warm :]
     seconds = np.array([report.seconds for report in counted])
     waited = np.array([report.data_seconds for report in counted])
     batch = trainer.recipe.train.batch_size
@@ -175,6 +209,30 @@ def frames_per_second(trainer, args):
         "seconds of a step (median)": float(np.median(seconds)),
         "seconds of a core for a step": (time.process_time() - start) / len(counted),
         "part of it waiting for data": waited.sum() / seconds.sum(),
+    }
+
+
+def prediction_seconds(trainer, count):
+    """Seconds for a predicted frame, in batches of the recipe's size; the first batch is not counted."""
+    items, size = TrainingItems(trainer.data), trainer.recipe.train.batch_size
+    model, device, batches = trainer.model.eval(), trainer.device, []
+    for start in range(0, count + size, size):
+        keys = [Key(k % len(trainer.data.frame_ids), 0, k, False) for k in range(start, start + size)]
+        batches.append(join_samples([items[key] for key in keys]).batch.to(device))
+    core, wall = [], []
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=trainer.recipe.train.precision == "bf16"):
+        for batch in batches:
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            core.append(time.process_time())
+            wall.append(time.perf_counter())
+            [len(predictions) for predictions in model(batch)]
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    frames = size * (len(batches) - 1)
+    return {
+        "seconds of a core for a predicted frame": (time.process_time() - core[1]) / frames,
+        "seconds for a predicted frame": (time.perf_counter() - wall[1]) / frames,
     }
 
 

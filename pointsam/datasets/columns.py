@@ -74,7 +74,7 @@ class RowLayout:
         return all(column.dtype == "<f4" and column.scale == 1 for column in self.columns)
 
     def rows(self, raw: bytes, names: Sequence[str], offset: int = 0, count: int = -1) -> NDArray[np.float32]:
-        """(N,len(names)) values of points that are stored one after another.
+        """(N,len(names)) values of points that are stored one after another, where possible a view of the bytes.
 
         Args:
             raw: the bytes, a whole number of points from `offset` on unless `count` is given.
@@ -85,8 +85,8 @@ class RowLayout:
         if self.is_plain:
             width = len(self.columns)
             values = np.frombuffer(raw, "<f4", count if count < 0 else count * width, offset).reshape(-1, width)
-            plain: NDArray[np.float32] = values[:, [self.names.index(name) for name in names]]
-            return plain
+            at = [self.names.index(name) for name in names]
+            return values[:, : len(at)] if at == list(range(len(at))) else values[:, at]
         points = np.frombuffer(raw, self.row, count, offset)
         return self.joined([points[str(self.names.index(name))] for name in names], names)
 

@@ -88,21 +88,24 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
         raise DatasetError(
             "DAT008", f"{source.name}: empty sweep, it has no points", "fetch the file again or leave the frame out"
         )
-    values = np.zeros((len(given), len(columns)), dtype=np.float32)
     with np.errstate(over="ignore"):  # beyond float32: infinite, so without a position
+        values = given.astype(np.float32, order="C")
+    if len(here) < len(columns):
+        given, values = values, np.zeros((len(given), len(columns)), dtype=np.float32)
         values[:, [columns.index(column) for column in here]] = given
     finite = np.isfinite(values)
     if not finite.all():
         _settle(values, finite, columns, source.name)
     if set(XYZ) <= set(columns):
-        _require_places(values[:, [columns.index(axis) for axis in XYZ]], source.name)
+        at = [columns.index(axis) for axis in XYZ]
+        _require_places(values[:, :3] if at == [0, 1, 2] else values[:, at], source.name)
     return values
 
 
 def _require_places(xyz: NDArray[np.float32], name: str) -> None:
     """Refuse a sweep whose points are all at one place, as in a file of zeros: it would pass as one without objects."""
-    same = (xyz == xyz[np.isfinite(xyz[:, 0]).argmax()]) | np.isnan(xyz)
-    if len(xyz) >= _ENOUGH and same.all():
+    one = xyz[np.isfinite(xyz[:, 0]).argmax()]
+    if len(xyz) >= _ENOUGH and all(((some == one) | np.isnan(some)).all() for some in (xyz[:_ENOUGH], xyz)):
         place = ", ".join(f"{value:g}" for value in np.nanmax(xyz, axis=0))
         raise DatasetError(
             "DAT008", f"{name}: all {len(xyz)} points are at {place}", "fetch the file again or leave the frame out"

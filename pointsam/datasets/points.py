@@ -63,8 +63,8 @@ def read_sweep_points(frame: Frame, sweep: Sweep, intensity: bool = False) -> ND
         DatasetError, CalibrationError: as `read_frame_points`.
     """
     values, _ = _compensated(frame, sweep, intensity)
-    present: NDArray[np.float32] = values[np.isfinite(values[:, 0])]
-    return present
+    present = np.isfinite(values[:, 0])
+    return values if present.all() else np.compress(present, values, axis=0)
 
 
 def _read(frame: Frame, sweep: Sweep, index: int, intensity: bool) -> FramePoints:
@@ -72,7 +72,7 @@ def _read(frame: Frame, sweep: Sweep, index: int, intensity: bool) -> FramePoint
     xyz = values[:, :3]
     if index > 0:
         xyz = key_SE3_sweep(frame.sweep, sweep).apply(xyz).astype(np.float32)
-    time_s += (sweep.t_us - frame.sweep.t_us) * 1e-6
+    time_s = time_s + (sweep.t_us - frame.sweep.t_us) * 1e-6
     which = np.full(len(xyz), index, dtype=np.uint8)
     return FramePoints(np.ascontiguousarray(xyz), which, time_s, values[:, 3].copy() if intensity else None)
 
@@ -82,7 +82,7 @@ def _compensated(frame: Frame, sweep: Sweep, intensity: bool) -> tuple[NDArray[n
     wanted = (*XYZ, "intensity") if intensity else XYZ
     if "time_s" not in sweep.source.columns:
         values = read_columns(sweep, wanted)
-        return values, np.full(len(values), np.nan)
+        return values, np.broadcast_to(np.nan, len(values))
     values = read_columns(sweep, (*wanted, "time_s"))
     values, time_s = np.ascontiguousarray(values[:, :-1]), values[:, -1].astype(np.float64)
     if sweep.needs_compensation:

@@ -165,7 +165,7 @@ class Detector(nn.Module):
         if self.roi is not None:
             with torch.no_grad():
                 proposals = self.head.propose(output)
-            losses |= self.roi.loss(x, batch.key_points, proposals, batch.labels.samples(), generator)
+            losses |= self.roi.loss(x, batch.key_points, proposals, batch.labels, generator)
         if self.refine is not None:
             losses |= self.refine.loss(batch.points, batch.labels, generator)
         return losses

@@ -51,7 +51,9 @@ class BatchLabels:
     Args:
         every: the labels of all samples; its `cluster_id` counts the clusters of the whole batch.
         box_sample, cluster_sample, point_sample: (B,), (M,), (P,) int64 sample of each box, cluster and point.
-        counts: (S) numbers of boxes, clusters and points of each sample. They are known without asking the device.
+        counts: (S) numbers of boxes, clusters and points of each sample.
+        longest_m: by class_id, the longest side of the boxes, and of the extents of the clusters in the ground plane.
+            Like `counts`, they are known without asking the device.
     """
 
     every: SampleLabels
@@ -59,6 +61,7 @@ class BatchLabels:
     cluster_sample: Tensor
     point_sample: Tensor
     counts: tuple[tuple[int, int, int], ...]
+    longest_m: tuple[dict[int, float], dict[int, float]]
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -73,7 +76,8 @@ class BatchLabels:
         first = torch.tensor([clusters for _, clusters, _ in counts]).cumsum(0) - torch.tensor(counts)[:, 1]
         ids = columns["cluster_id"]
         columns["cluster_id"] = torch.where(ids >= 0, ids + first[point], -1)
-        return BatchLabels(SampleLabels(**columns), box, cluster, point, counts)
+        every = SampleLabels(**columns)
+        return BatchLabels(every, box, cluster, point, counts, _longest_m(every))
 
     def samples(self) -> list[SampleLabels]:
         """The labels of each sample, as views of these; only the ids of clusters are computed."""
@@ -94,6 +98,16 @@ class BatchLabels:
     def map(self, change: Callable[[Tensor], Tensor]) -> BatchLabels:
         """The labels with each tensor changed, for example moved to a device."""
         every = SampleLabels(*(change(getattr(self.every, name)) for name in _FIELDS))
-        return BatchLabels(
-            every, change(self.box_sample), change(self.cluster_sample), change(self.point_sample), self.counts
-        )
+        box, cluster, point = (change(index) for index in (self.box_sample, self.cluster_sample, self.point_sample))
+        return BatchLabels(every, box, cluster, point, self.counts, self.longest_m)
+
+
+def _longest_m(labels: SampleLabels) -> tuple[dict[int, float], dict[int, float]]:
+    """As in `BatchLabels`; a cluster may be said to be longer, if `cluster_center` is not the middle of its points."""
+    member = (labels.cluster_id >= 0).nonzero(as_tuple=True)[0]
+    owner = labels.cluster_id[member]
+    from_center = (labels.xyz[member, :2] - labels.cluster_center[owner, :2]).abs().amax(dim=1)
+    sides = (labels.boxes[:, 3:5].amax(dim=1), labels.box_class), (2 * from_center, labels.cluster_class[owner])
+    most = (side.new_zeros(256).scatter_reduce_(0, class_id, side, "amax").tolist() for side, class_id in sides)
+    boxes, clusters = ({k: side for k, side in enumerate(some) if side > 0} for some in most)
+    return boxes, clusters

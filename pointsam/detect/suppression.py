@@ -1,28 +1,32 @@
 """Non-maximum suppression with exact rotated overlap, of all samples and classes of a batch at once.
 
 Boxes are taken in blocks by descending score, each twice as large as the one before. A block first loses the boxes that
-kept ones overlap, so that few pairs of boxes are compared. Only pairs whose overlap may exceed the threshold are
-computed: two bounds exclude the others before. Which boxes of a block stay is decided in rounds for all of them, not
-box by box: a round keeps every box that no undecided box of a higher score overlaps, and removes the rivals of these.
-The result is that of the greedy loop.
+kept ones overlap, and those of groups that are full. Only pairs whose overlap may exceed the threshold are computed.
+Which boxes of a block stay is decided on the host, in rounds for all of them, not box by box: a round keeps every box
+that no undecided box of a higher score overlaps, and removes the rivals of these. The result is that of the greedy
+loop. The host waits twice for a block: for the number of pairs, and for the pairs that overlap.
 
 Shapes: N boxes by descending score, P pairs of boxes.
 """
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from pointsam.detect.boxes import shared_area
+from pointsam.detect.boxes import of_pairs, shared_bev
 
-_BLOCK = 512
+_BLOCK = 2048
 """Number of boxes of the first block."""
 _PAIRS = 1 << 22
 """Number of pairs of centres that are compared at once."""
-_ROUNDS = 4
-"""Number of rounds between two questions to the device whether boxes are undecided."""
-_EPS, _SLACK = 1e-9, 1e-6
+_APART = 1e18
+"""Distance of two groups along a third axis: boxes of different groups are as far from each other."""
+_SLACK = 1e-6
 
 
 def nms_bev(
@@ -45,14 +49,16 @@ def nms_bev(
     kept, size = rest[:0], _BLOCK
     while len(rest):
         block, rest = rest[:size], rest[size:]
-        new = block[_undisputed(boxes[block], group[block], iou_threshold)]
+        place = _greedy(boxes[block], group[block], iou_threshold, most)
+        new = block[torch.from_numpy(place).to(block.device, non_blocking=True)]
         kept, size = torch.cat([kept, new]), 2 * size
-        if len(rest) and most is not None:
-            rest = rest[_counts(group[kept], group[rest]) < most]
         if len(rest):
-            _, met = _rivals(boxes[new], boxes[rest], group[new], group[rest], iou_threshold)
-            rest = rest[~_any(met, torch.ones_like(met, dtype=torch.bool), len(rest))]
-    return kept if most is None else kept[rank_in_group(group[kept]) < most]
+            full = _counts(group[kept], group[rest]) >= (len(boxes) if most is None else most)
+            _, met, over = _rivals(boxes[new], boxes[rest], group[new], group[rest], iou_threshold)
+            rest = rest[~full & (full.new_zeros(len(rest), dtype=torch.int32).index_add_(0, met, over.int()) == 0)]
+    if most is None or len(boxes) <= _BLOCK:
+        return kept
+    return kept[rank_in_group(group[kept]) < most]
 
 
 def rank_in_group(group: Tensor) -> Tensor:
@@ -69,28 +75,33 @@ def _counts(group: Tensor, wanted: Tensor) -> Tensor:
     return torch.searchsorted(ordered, wanted, right=True) - torch.searchsorted(ordered, wanted)
 
 
-def _undisputed(ranked: Tensor, group: Tensor, iou_threshold: float) -> Tensor:
-    """(K,) indices of the boxes that stay, increasing."""
-    above, below = _rivals(ranked, ranked, group, group, iou_threshold, upper=True)
-    kept = ~_any(below, torch.ones_like(below, dtype=torch.bool), len(ranked))
-    undecided = ~(kept | _any(below, kept[above], len(ranked)))
-    while bool(undecided.any()):
-        for _ in range(_ROUNDS):
-            free = undecided & ~_any(below, undecided[above], len(ranked))
-            kept |= free
-            undecided &= ~(free | _any(below, free[above], len(ranked)))
-    return kept.nonzero(as_tuple=True)[0]
-
-
-def _any(index: Tensor, there: Tensor, size: int) -> Tensor:
-    """(size,) bool, whether one of the (P,) `there` is true at each index; sums of integers have no order."""
-    return torch.zeros(size, dtype=torch.int32, device=index.device).index_add_(0, index, there.int()) > 0
+def _greedy(boxes: Tensor, group: Tensor, iou_threshold: float, most: int | None) -> NDArray[np.int64]:
+    """(K,) indices of the boxes that stay, increasing, at most `most` of a group."""
+    above, below, over = _rivals(boxes, boxes, group, group, iou_threshold, upper=True)
+    known = torch.cat([above, below, over.long(), group]).cpu().numpy()
+    groups, (above, below, over) = known[3 * len(above) :], known[: 3 * len(above)].reshape(3, -1)
+    above, below = above[over > 0], below[over > 0]
+    undecided, kept = np.ones(len(boxes), dtype=bool), np.zeros(len(boxes), dtype=bool)
+    while undecided.any():
+        free = undecided.copy()
+        free[below] = False
+        kept |= free
+        undecided &= ~free
+        undecided[below[free[above]]] = False
+        still = undecided[above] & undecided[below]
+        above, below = above[still], below[still]
+    place = np.flatnonzero(kept)
+    if most is None:
+        return place
+    order = np.argsort(groups[place], kind="stable")
+    ordered = groups[place][order]
+    return np.sort(place[order[np.arange(len(order)) - np.searchsorted(ordered, ordered) < most]])
 
 
 def _rivals(
     a: Tensor, b: Tensor, group_a: Tensor, group_b: Tensor, iou_threshold: float, upper: bool = False
-) -> tuple[Tensor, Tensor]:
-    """(P,) indices of the pairs of boxes of one group that overlap by more than the threshold.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(P,) indices of pairs of boxes of one group, and (P,) bool whether they overlap by more than the threshold.
 
     Args:
         a: (N,7) boxes.
@@ -100,48 +111,33 @@ def _rivals(
         iou_threshold: the threshold.
         upper: whether only pairs are wanted whose first index is less than the second.
     """
-    (reach_a, area_a), (reach_b, area_b) = (
-        (torch.linalg.norm(boxes[:, 3:5], dim=1) / 2, (boxes[:, 3] * boxes[:, 4])) for boxes in (a, b)
-    )
-    index = torch.arange(max(len(a), len(b)), device=a.device)
-    rows = max(1, _PAIRS // max(len(b), 1))
-    pairs = []
+    places = [torch.cat([box[:, :2], own[:, None] * _APART], dim=1) for box, own in ((a, group_a), (b, group_b))]
+    reach_a, reach_b = (torch.linalg.norm(boxes[:, 3:5], dim=1) * ((1 + _SLACK) / 2) for boxes in (a, b))
+    rows, pairs = max(1, _PAIRS // max(len(b), 1)), []
     for start in range(0, len(a), rows):
         some, after = slice(start, start + rows), slice(start if upper else 0, None)
-        offset = (a[some, None, k] - b[after, k] for k in (0, 1))
-        meets = sum(x.square() for x in offset) <= (reach_a[some, None] + reach_b[after]).square()
-        small, large = (how(area_a[some, None], area_b[after]) for how in (torch.minimum, torch.maximum))
-        meets &= (small >= (iou_threshold - _SLACK) * large) & (group_a[some, None] == group_b[after])
-        if upper:
-            meets &= index[some, None] < index[after]
-        i, j = meets.nonzero(as_tuple=True)
+        apart = torch.cdist(places[0][some], places[1][after], compute_mode="donot_use_mm_for_euclid_dist")
+        meets = apart <= _far(reach_a[some, None], reach_b[after], iou_threshold)
+        i, j = (meets.triu_(1) if upper else meets).nonzero(as_tuple=True)
         pairs.append((i + start, j + after.start))
-    if not pairs:
-        return index[:0], index[:0]
-    i, j = torch.cat([i for i, _ in pairs]), torch.cat([j for _, j in pairs])
-    both = area_a.double()[i] + area_b.double()[j]
-    may = _bound(a[i].double(), b[j].double()) > (iou_threshold / (1 + iou_threshold) - _SLACK) * both
-    i, j, both = i[may], j[may], both[may]
-    shared = shared_area(a, b, i, j)
-    over = shared / (both - shared).clamp(min=_EPS) > iou_threshold
-    return i[over], j[over]
+    i, j = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    return i, j, of_pairs(shared_bev, a, b, i, j) > iou_threshold
 
 
-def _bound(a: Tensor, b: Tensor) -> Tensor:
-    """(P,) upper bound of the shared area of pairs of boxes: that of one and the upright rectangle around the other."""
-    bounds = []
-    for one, other in ((a, b), (b, a)):
-        c, s = one[:, 6].cos(), one[:, 6].sin()
-        x, y = (other[:, :2] - one[:, :2]).unbind(1)
-        turn = other[:, 6] - one[:, 6]
-        along, aside = turn.cos().abs(), turn.sin().abs()
-        length, width = other[:, 3], other[:, 4]
-        shared = [
-            torch.minimum(far + half, own / 2) - torch.maximum(far - half, -own / 2)
-            for far, half, own in (
-                (c * x + s * y, (along * length + aside * width) / 2, one[:, 3]),
-                (c * y - s * x, (aside * length + along * width) / 2, one[:, 4]),
-            )
-        ]
-        bounds.append(shared[0].clamp(min=0) * shared[1].clamp(min=0))
-    return torch.minimum(*bounds)
+def _far(reach_a: Tensor, reach_b: Tensor, iou_threshold: float) -> Tensor:
+    """Distance of the centres of boxes, of which the diagonals are known, above which they do not overlap too much.
+
+    Boxes whose circumscribed circles are apart have nothing in common. For thresholds from 1/2 on, fewer do: let d be
+    the distance, r the larger radius, and h the extent of a box from its centre along the line of the centres. One of
+    the boxes sticks out of the other by d or more along this line. Its sections across the line become shorter toward
+    its ends, so the part outside is at least (d / h)^2 / 2 >= (d / r)^2 / 2 of it, as of a rhombus, while d <= r.
+
+    Args:
+        reach_a: (N,1) radius of the circumscribed circle.
+        reach_b: (M,) likewise.
+        iou_threshold: the threshold.
+    """
+    if iou_threshold < 0.5:
+        return reach_a + reach_b
+    factor = math.sqrt(2 * max(1 - iou_threshold, 0))
+    return torch.maximum(reach_a * factor, reach_b * factor)

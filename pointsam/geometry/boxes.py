@@ -11,6 +11,7 @@ from pointsam.types import NO_INSTANCE, Boxes, PointLabels, PointTruth
 
 NO_BOX = -1
 """Box index of a point that lies in no box."""
+_SLICES = 30_000
 
 
 def box_members(
@@ -29,19 +30,43 @@ def box_members(
     xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
     half = boxes.size_lwh_m / 2 + margin_m
     reach = np.linalg.norm(half, axis=1)
-    # Points are sorted along x, so that each box tests only those that its bounding sphere can reach along x.
-    order = np.argsort(xyz[:, 0], kind="stable")
-    x = xyz[order, 0]
-    first = np.searchsorted(x, boxes.center_m[:, 0] - reach, side="left")
-    last = np.searchsorted(x, boxes.center_m[:, 0] + reach, side="right")
+    order, first, last = _by_slice(xyz[:, 0], boxes.center_m[:, 0] - reach, boxes.center_m[:, 0] + reach)
     members = [np.zeros(0, dtype=np.int64)]
+    y = xyz[order, 1]
     for m in range(len(boxes)):
-        near = order[first[m] : last[m]]
-        near = near[np.abs(xyz[near, 1] - boxes.center_m[m, 1]) <= reach[m]]
+        near = slice(first[m], last[m])
+        near = order[near][np.abs(y[near] - boxes.center_m[m, 1]) <= reach[m]]
         local = (xyz[near] - boxes.center_m[m]) @ boxes.rotation[m]
         members.append(np.sort(near[(np.abs(local) <= half[m]).all(axis=1)]))
     sizes = [len(inside) for inside in members[1:]]
     return np.concatenate(members), np.repeat(np.arange(len(boxes), dtype=np.int64), sizes)
+
+
+def _by_slice(
+    x: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Points in order of slices along x, and which of them each of M intervals may hold: it tests no others.
+
+    Numbers of 16 bits are sorted in a tenth of the time of coordinates.
+
+    Args:
+        x: (N,) coordinates; one that is not finite is in any slice.
+        low: (M,) lower end of each interval.
+        high: (M,) upper end of each interval.
+
+    Returns:
+        order, first, last: (N,) indices of the points, and (M,) the first of them in each interval, and the one after
+        the last.
+    """
+    start, end = low.min(initial=np.inf), high.max(initial=-np.inf)
+    per_m = _SLICES / max(end - start, 1.0)
+    with np.errstate(invalid="ignore"):
+        slices, ends = (
+            np.clip((at - start) * per_m, -1, _SLICES + 1).astype(np.int16) for at in (x, np.stack([low, high]))
+        )
+    order = np.argsort(slices, kind="stable")
+    ordered = slices[order]
+    return order, np.searchsorted(ordered, ends[0], side="left"), np.searchsorted(ordered, ends[1], side="right")
 
 
 def points_in_boxes(xyz_lidar_m: FloatArray, boxes: Boxes, margin_m: float = 0.0) -> NDArray[np.int32]:

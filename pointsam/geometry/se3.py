@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,8 +41,19 @@ class SE3:
     translation_m: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        rotation = _floats(self.rotation)
-        translation = _floats(self.translation_m)
+        rotation, translation = _floats(self.rotation), _floats(self.translation_m)
+        self._require_numbers(rotation, translation)
+        error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+        if error > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
+            raise RotationError(
+                "CAL001",
+                f"not a rotation: |R R^T - I| = {error:.2e}, det = {np.linalg.det(rotation):.3f}",
+                "check for a scaled, partly transposed or mirrored matrix, or a quaternion not in w, x, y, z order",
+            )
+        self._set(rotation, translation)
+
+    @staticmethod
+    def _require_numbers(rotation: NDArray[np.float64], translation: NDArray[np.float64]) -> None:
         if rotation.shape != (3, 3) or translation.shape != (3,):
             raise CalibrationError(
                 "CAL003",
@@ -50,17 +62,18 @@ class SE3:
             )
         if not (np.isfinite(rotation).all() and np.isfinite(translation).all()):
             raise CalibrationError("CAL003", "a pose holds NaN or infinity", "correct the calibration or pose table")
-        error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
-        if error > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
-            raise RotationError(
-                "CAL001",
-                f"not a rotation: |R R^T - I| = {error:.2e}, det = {np.linalg.det(rotation):.3f}",
-                "check for a scaled, partly transposed or mirrored matrix, or a quaternion not in w, x, y, z order",
-            )
-        rotation.setflags(write=False)
-        translation.setflags(write=False)
-        object.__setattr__(self, "rotation", rotation)
-        object.__setattr__(self, "translation_m", translation)
+
+    def _set(self, rotation: NDArray[np.float64], translation_m: NDArray[np.float64]) -> None:
+        for name, values in (("rotation", rotation), ("translation_m", translation_m)):
+            values.setflags(write=False)
+            object.__setattr__(self, name, values)
+
+    @staticmethod
+    def _of(rotation: NDArray[np.float64], translation_m: NDArray[np.float64]) -> SE3:
+        """From new arrays that follow from checked ones: what is made of rotations is one."""
+        pose = object.__new__(SE3)
+        pose._set(rotation, translation_m)
+        return pose
 
     @staticmethod
     def identity() -> SE3:
@@ -83,14 +96,14 @@ class SE3:
             raise CalibrationError(
                 "CAL003", f"a quaternion has 4 numbers, got {wxyz!r}", "write rotations as w, x, y, z"
             )
-        length = float(np.linalg.norm(q))
+        length = math.sqrt(q.dot(q))
         if not abs(length - 1.0) <= _ROTATION_TOLERANCE:
             raise RotationError(
                 "CAL001",
                 f"quaternion {q.tolist()} is not a rotation: length {length:.4f}, expected 1",
                 "write rotations as unit quaternions in w, x, y, z order",
             )
-        w, x, y, z = q / length
+        w, x, y, z = (q / length).tolist()
         rotation = np.array(
             [
                 [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -98,7 +111,9 @@ class SE3:
                 [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
             ]
         )
-        return SE3(rotation, _floats(translation_m))
+        translation = _floats(translation_m)
+        SE3._require_numbers(rotation, translation)
+        return SE3._of(rotation, translation)
 
     def apply(self, xyz_m: FloatArray) -> NDArray[np.float64]:
         """(N,3) points of the source frame in the target frame, metres."""
@@ -108,8 +123,9 @@ class SE3:
         """The inverse, b_SE3_a of a_SE3_b."""
         # Not the transpose: published rotations are rounded, and a transform times its inverse must be the identity.
         back = np.linalg.inv(self.rotation)
-        return SE3(back, -back @ self.translation_m)
+        return SE3._of(back, -back @ self.translation_m)
 
     def __matmul__(self, other: SE3) -> SE3:
         """The composition, a_SE3_c = a_SE3_b @ b_SE3_c."""
-        return SE3(self.rotation @ other.rotation, self.rotation @ other.translation_m + self.translation_m)
+        translation_m = self.rotation @ other.translation_m + self.translation_m
+        return SE3._of(self.rotation @ other.rotation, translation_m)

@@ -17,7 +17,7 @@ from pointsam.detect.heads.anchor import AnchorOutput, half_turn  # noqa: E402
 from pointsam.detect.heads.roi import RoiHead  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
 from pointsam.detect.nets.sparse import SparseConv3d, SubMConv3d  # noqa: E402
-from pointsam.detect.predictions import Predictions  # noqa: E402
+from pointsam.detect.predictions import BatchPredictions, Predictions  # noqa: E402
 from pointsam.detect.recipes import RECIPES  # noqa: E402
 
 PLAIN = ("kitti-second-paper", "kitti-two-stage-paper", "waymo-centerpoint-paper", "waymo-second-paper")
@@ -110,7 +110,7 @@ def predicted(*arguments, **options):
 
 def proposed(training, *arguments, **options):
     head, output = learned(*arguments, **options)
-    return head.train(training).propose(output)[0]
+    return head.train(training).propose(output).every
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_the_second_stage_suppresses_across_classes_too():
     boxes = torch.tensor([box(10.0, 10.0, 0.8, 0.6), box(10.05, 10.0, 0.8, 0.6)])
     proposals = Predictions(boxes, torch.tensor([0.8, 0.9]), torch.tensor([PEDESTRIAN, CYCLIST]), torch.zeros(2, 2))
     with torch.no_grad():
-        (found,) = head.predict(torch.zeros(1, 4, 8, 8), [torch.zeros(3, 5)], [proposals])
+        (found,) = head.predict(torch.zeros(1, 4, 8, 8), [torch.zeros(3, 5)], BatchPredictions.join([proposals]))
     assert len(found) == 1
 
 

@@ -9,7 +9,9 @@ torch = pytest.importorskip("torch", reason="needs torch")
 geometry = pytest.importorskip("shapely.geometry", reason="needs shapely")
 affinity = pytest.importorskip("shapely.affinity")
 
+from pointsam.detect import boxes as boxes_module  # noqa: E402
 from pointsam.detect.boxes import (  # noqa: E402
+    beyond_faces,
     corners_bev,
     intersection_bev,
     iou_3d,
@@ -17,6 +19,7 @@ from pointsam.detect.boxes import (  # noqa: E402
     iou_bev,
     nearest_bev,
     point_box_pairs,
+    points_within,
     toward,
     wrapped,
 )
@@ -47,6 +50,17 @@ def test_the_shared_area_of_random_pairs(rng_of):
     assert (expected > 0).mean() > 0.5
     assert (expected == 0).any()
     assert intersection_bev(a, b).numpy() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("at", [0.0, 80.0])
+def test_the_shared_area_of_boxes_that_almost_agree(at, rng_of):
+    """Sides that coincide, or almost: the centre, the sizes and the yaw differ by a power of ten or not at all."""
+    a = boxes(rng_of(0), 400).double()
+    a[:, :2] += at
+    rng = rng_of(1)
+    b = a + torch.from_numpy(10.0 ** rng.uniform(-16, -2, (400, 7)) * rng.choice([-1, 0, 1], (400, 7)))
+    b[:, 6] += torch.from_numpy(rng.choice([0, np.pi / 2, np.pi, -np.pi], 400))
+    assert intersection_bev(a, b).numpy() == pytest.approx(shared_area(a, b), abs=1e-6)
 
 
 UNIT = [0.0, 0.0, 0.0, 4.0, 2.0, 1.0, 0.0]
@@ -123,11 +137,37 @@ def test_points_in_boxes_are_those_of_the_evaluation(rng_of):
     theirs = Boxes(
         some[:, :3].numpy(), some[:, 3:6].numpy(), rotation, np.zeros(60, dtype=np.uint8), tuple(map(str, range(60)))
     )
-    point, box = point_box_pairs(torch.from_numpy(xyz), some, chunk=9000)  # three boxes at a time
+    point, box = point_box_pairs(torch.from_numpy(xyz), some)
     expected = box_members(xyz, theirs)
     assert len(point) > 3000  # points in many boxes at once are there many times
     assert np.array_equal(point.numpy(), expected[0])
     assert np.array_equal(box.numpy(), expected[1])
+
+
+def test_a_distance_beyond_the_faces_is_that_of_an_enlarged_box(rng_of):
+    some, xyz = boxes(rng_of(8), 20).double(), torch.from_numpy(rng_of(9).uniform(-7, 7, (400, 3)) * (1, 1, 0.3))
+    beyond_m = beyond_faces(xyz, some[:, None])
+    for margin_m in (-0.1, 0.0, 0.3):
+        large = torch.cat([some[:, :3], some[:, 3:6] + 2 * margin_m, some[:, 6:]], dim=1)
+        inside = torch.zeros(20, 400, dtype=torch.bool)
+        point, box = point_box_pairs(xyz, large)
+        inside[box, point] = True
+        assert torch.equal(beyond_m <= margin_m, inside)
+        assert 0 < inside.sum() < inside.numel()
+
+
+@pytest.mark.parametrize("tested", [1 << 24, 700])
+def test_points_within_boxes_of_their_sample_and_margins_of_their_own(tested, rng_of, monkeypatch):
+    monkeypatch.setattr(boxes_module, "_TESTED", tested)
+    some = torch.stack([boxes(rng_of(k), 9) for k in (1, 2)])
+    xyz, margin_m = torch.from_numpy(rng_of(3).uniform(-7, 7, (2, 100, 3))).float(), torch.linspace(0.1, 0.9, 9)
+    inside, near = points_within(xyz, some, margin_m)
+    for k in range(2):
+        for n in range(9):
+            beyond_m = beyond_faces(xyz[k], some[k, n])
+            assert torch.equal(inside[k, :, n], beyond_m <= 0)
+            assert torch.equal(near[k, :, n], beyond_m <= margin_m[n])
+    assert near.sum() > inside.sum() > 0
 
 
 def test_the_surface_belongs_to_the_box():
@@ -154,6 +194,18 @@ def test_angles_are_wrapped_into_one_turn(yaw):
     angle = wrapped(torch.tensor([yaw], dtype=torch.float64)).item()
     assert -math.pi < angle <= math.pi
     assert math.isclose(math.cos(angle - yaw), 1)
+
+
+@pytest.mark.parametrize("turns", [0, 1, -1, 3])
+def test_angles_of_single_precision_are_within_half_a_turn(turns):
+    """The number of single precision that is nearest to pi is larger than pi."""
+    near = torch.tensor(math.pi + turns * 2 * math.pi).view(1)
+    for _ in range(4):
+        for yaw in (near, -near):
+            angle = wrapped(yaw).item()
+            assert -math.pi < angle <= math.pi
+            assert math.cos(angle - yaw.item()) == pytest.approx(1, abs=1e-6)
+        near = torch.nextafter(near, torch.zeros(1))
 
 
 def test_half_a_turn_is_positive():

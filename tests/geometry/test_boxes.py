@@ -86,6 +86,20 @@ def test_no_boxes_hold_no_points(num_points):
     assert not truth_from_boxes(xyz, boxes(), void_ring_m=1).void.any()
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e30])
+def test_a_point_without_a_position_is_in_no_box(number):
+    xyz = np.array([[number, 0, 0], [0, 0, 0], [number, number, number], [9, 0, 0], [0, number, 0], [-9.0, 0, 0]])
+    point, box = box_members(xyz, boxes((0, 0, 0, 1, 1, 1, 0), (9, 0, 0, 1, 1, 1, 0), (0, 0, 0, 1, 1, 1, 0)))
+    assert (point.tolist(), box.tolist()) == ([1, 3, 1], [0, 1, 2])
+
+
+def test_boxes_miles_apart_hold_their_own_points():
+    """Points are put in order of slices along x, which are then wide."""
+    x = np.array([-4e6, 4e6, 0.0, 0.4, 0.6, 4e6 + 1])
+    point, box = box_members(np.column_stack([x, 0 * x, 0 * x]), boxes(*((at, 0, 0, 1, 1, 1, 0) for at in x[:3])))
+    assert (point.tolist(), box.tolist()) == ([0, 1, 2, 3], [0, 1, 2, 2])
+
+
 def test_no_points_are_in_no_boxes():
     assert points_in_boxes(np.zeros((0, 3)), boxes((0, 0, 0, 1, 1, 1, 0))).tolist() == []
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from pointsam.detect.heads.base import PRIOR_LOGIT
-from pointsam.detect.predictions import Predictions
+from pointsam.detect.predictions import BatchPredictions, Predictions
 
 
 def location_targets(labels, map_shape, class_ids):
@@ -84,7 +84,7 @@ class ToyHead(nn.Module):
         return [self._best(*sample) for sample in zip(*output, strict=True)]
 
     def propose(self, output):
-        return self.predict(output)
+        return BatchPredictions.join(self.predict(output))
 
     def _best(self, logits, boxes):
         score, at = logits.sigmoid().flatten().topk(self.config.most)

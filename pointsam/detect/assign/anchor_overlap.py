@@ -1,7 +1,7 @@
 """Overlaps of boxes and clusters with the anchors of a batch, in a window around each object.
 
-An object overlaps few of the anchors, so each has a window of rows and columns that is as large as the largest object
-of the batch needs. The host waits for the device once for each of the two kinds, to learn that size.
+An object overlaps few of the anchors, so each has a window of rows and columns that is as large as the longest object
+of the batch needs. The labels know how long that is, so the host does not wait for the device.
 
 Points in anchors are counted exactly without testing all pairs: the anchors that hold a point form a rectangle of rows
 and columns, so four entries of a difference table per point, summed up, give the counts of all anchors.
@@ -12,12 +12,14 @@ them boxes or M of them clusters; P points. Source: docs/method.md B.6 and B.7.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pointsam.detect.assign.anchor_map import ROTATIONS, AnchorMap, spans_of
+from pointsam.detect.assign.overlap import iou_of_counts
 from pointsam.detect.boxes import nearest_bev
 from pointsam.detect.labels import BatchLabels
 
@@ -55,7 +57,7 @@ def box_overlaps(labels: BatchLabels, anchor_map: AnchorMap) -> Overlaps:
             (spans.low_y, spans.high_y, y0, y1),
         )
     )
-    h, w = _largest(*((side > 0).sum(dim=2) for side in (side_y, side_x)))
+    h, w = _window_shape(labels.longest_m[0], anchor_map)
     (row, held_y, long_y), (column, held_x, long_x) = (
         _window(side, (high - low)[kind], size)
         for side, low, high, size in (
@@ -82,12 +84,12 @@ def _window(side: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor, Te
     return index, side.gather(2, at) * (index < side.shape[2]), length.gather(2, at)
 
 
-def _largest(*counts: Tensor) -> list[int]:
-    """The largest of each of some tensors, 1 at least; the host waits once."""
-    if counts[0].numel() == 0:
-        return [1] * len(counts)
-    most: list[int] = torch.stack([count.amax() for count in counts]).clamp(min=1).tolist()
-    return most
+def _window_shape(longest_m: Mapping[int, float], anchor_map: AnchorMap) -> list[int]:
+    """h, w, rows and columns of anchors that an object overlaps at most, given the longest of each class."""
+    classes = zip(anchor_map.class_ids, anchor_map.classes, strict=True)
+    both_m = max(longest_m.get(class_id, 0) + max(some.size_lwh_m[:2]) for class_id, some in classes)
+    steps = zip(anchor_map.shape, reversed(anchor_map.location_m), strict=True)
+    return [min(size, int(both_m / step_m) + 2) for size, step_m in steps]
 
 
 def _anchors(
@@ -176,14 +178,11 @@ def cluster_overlaps(labels: BatchLabels, anchor_map: AnchorMap, counts: PointCo
     columns, rows = ([end[own, :, point] for end in ends] for ends in (counts.columns, counts.rows))  # (P,R)
     met = (columns[0] < columns[1]) & (rows[0] < rows[1]) & ((every.cluster_id >= 0) & (own >= 0))[:, None]
     at = torch.where(met, owner[:, None], clusters)
-    (top, bottom), (left, right) = (
-        (
-            _reduced(torch.where(met, first, size), at, clusters, size, "amin"),
-            _reduced(torch.where(met, last, 0), at, clusters, 0, "amax"),
-        )
-        for (first, last), size in ((rows, anchor_map.shape[0]), (columns, anchor_map.shape[1]))
+    top, left = (
+        _least(torch.where(met, first, size), at, clusters, size)
+        for first, size in ((rows[0], anchor_map.shape[0]), (columns[0], anchor_map.shape[1]))
     )
-    h, w = _largest(bottom - top, right - left)
+    h, w = _window_shape(labels.longest_m[1], anchor_map)
     turn = torch.arange(rotations, device=owner.device)
     rows, columns = (
         [torch.where(met, end - first[owner], 0) for end in ends] for ends, first in ((rows, top), (columns, left))
@@ -198,11 +197,10 @@ def cluster_overlaps(labels: BatchLabels, anchor_map: AnchorMap, counts: PointCo
     row, column = (first[..., None] + torch.arange(size, device=owner.device) for first, size in ((top, h), (left, w)))
     anchor = _anchors(shared > 0, labels.cluster_sample, kind, row, column, labels, anchor_map)
     held = counts.points.flatten()[anchor.clamp(max=counts.points.numel() - 1)]
-    union = held + every.cluster_points[:, None, None, None] - shared
-    return Overlaps((shared.double() / (union.double() + 1e-6)).float(), anchor)
+    return Overlaps(iou_of_counts(shared, held, every.cluster_points[:, None, None, None]), anchor)
 
 
-def _reduced(values: Tensor, index: Tensor, size: int, initial: int, how: str) -> Tensor:
-    """(size,R) minimum or maximum of (P,R) values by (P,R) index; an index of `size` counts nowhere."""
+def _least(values: Tensor, index: Tensor, size: int, initial: int) -> Tensor:
+    """(size,R) minimum of (P,R) values by (P,R) index; an index of `size` counts nowhere."""
     out = torch.full((size + 1, values.shape[1]), initial, device=values.device)
-    return out.scatter_reduce_(0, index, values, how)[:size]
+    return out.scatter_reduce_(0, index, values, "amin")[:size]

@@ -1,8 +1,10 @@
 """Second-stage targets: proposals are matched to boxes by volume and to clusters by points.
 
-A proposal that matches a cluster trains the confidence only. R proposals, T of them sampled.
+A proposal that matches a cluster trains the confidence only. The targets of all samples of a batch are computed at
+once, and the host never waits: nothing here depends on the number of matches.
 
-Source: docs/method.md B.8.
+Shapes: S samples, R rows of the table of proposals, T of them sampled, P rows of the table of points; B boxes and M
+clusters of the batch. Source: docs/method.md B.8.
 """
 
 from __future__ import annotations
@@ -13,9 +15,13 @@ import torch
 from torch import Tensor
 
 from pointsam.base.ranges import require
-from pointsam.detect.assign.overlap import box_cluster_iou, counts_of
-from pointsam.detect.boxes import iou_3d, point_box_pairs
-from pointsam.detect.labels import SampleLabels
+from pointsam.detect.assign.overlap import iou_of_counts
+from pointsam.detect.boxes import shared_3d
+from pointsam.detect.labels import BatchLabels
+from pointsam.detect.padding import Padding
+
+_COUNTED = 1 << 26
+"""Number of pairs of a point and a proposal that are counted at once; it bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,14 @@ class RoiMatch:
     """The best match of each proposal among the boxes and clusters of its class.
 
     Args:
-        iou: (R,) its largest overlap with a box or a cluster.
-        box: (R,) index of the matched box, -1 where nothing matches or a cluster matches better.
-        unknown: (R,) bool, whether it holds unknown points.
+        there: (S,R) bool, False for rows of the table that hold no proposal.
+        iou: (S,R) its largest overlap with a box or a cluster.
+        box: (S,R) index of the matched box among those of the batch, -1 where nothing matches or a cluster matches
+            better.
+        unknown: (S,R) bool, whether it holds unknown points.
     """
 
+    there: Tensor
     iou: Tensor
     box: Tensor
     unknown: Tensor
@@ -68,13 +77,14 @@ class RoiMatch:
 
 @dataclass(frozen=True, eq=False)
 class RoiTargets:
-    """Targets of the sampled proposals of one sample.
+    """Targets of the sampled proposals.
 
     Args:
-        proposal: (T,) index of each sampled proposal, with repetitions.
-        confidence: (T,) target confidence in [0,1].
-        counted: (T,) bool, False for background that holds unknown points: its confidence is not trained.
-        box: (T,) index of the box to regress, -1 for none.
+        proposal: (S,T) row of each sampled proposal in the table, with repetitions.
+        confidence: (S,T) target confidence in [0,1].
+        counted: (S,T) bool, False for background that holds unknown points: its confidence is not trained. Also False
+            in a sample without proposals.
+        box: (S,T) index of the box to regress among those of the batch, -1 for none.
     """
 
     proposal: Tensor
@@ -83,73 +93,91 @@ class RoiTargets:
     box: Tensor
 
 
-def match_rois(labels: SampleLabels, rois: Tensor, roi_class: Tensor) -> RoiMatch:
+def match_rois(labels: BatchLabels, points: Padding, held: Tensor, rois: Tensor, roi_class: Tensor) -> RoiMatch:
     """Overlaps of proposals with boxes (3D) and clusters (points).
 
     Args:
-        labels: labels of one sample.
-        rois: (R,7) proposals.
-        roi_class: (R,) predicted class_id.
+        labels: labels of the batch.
+        points: places of their points in a table.
+        held: (S,P,R) bool, whether each point of the table lies in each proposal.
+        rois: (S,R,7) proposals; rows that hold none have a size of -1.
+        roi_class: (S,R) predicted class_id, -1 where there is no proposal.
     """
-    volume = iou_3d(rois, labels.boxes) * (roi_class[:, None] == labels.box_class)
-    point, roi = point_box_pairs(labels.xyz, rois)
-    shared = box_cluster_iou(point, roi, len(rois), labels.cluster_id, labels.cluster_points)
-    shared = shared * (roi_class[:, None] == labels.cluster_class)
-    by_box, box = _most(volume)
-    by_cluster, _ = _most(shared)
-    box = torch.where((by_box > 0) & (by_cluster <= by_box), box, -1)
-    unknown = counts_of(roi, labels.unknown[point], len(rois)) > 0
-    return RoiMatch(torch.maximum(by_box, by_cluster), box, unknown)
+    every, own, cluster = labels.every, labels.box_sample, labels.cluster_sample
+    shared = _shared(labels, points, held)
+    by_points = iou_of_counts(shared, held.sum(dim=1)[cluster], every.cluster_points[:, None])
+    by_points = by_points * (roi_class[cluster] == every.cluster_class[:, None])
+    volume = shared_3d(rois[own], every.boxes[:, None]).to(rois.dtype)
+    volume = volume * (roi_class[own] == every.box_class[:, None])
+    by_cluster, by_box = _most(by_points, cluster, rois), _most(volume, own, rois)
+    index = torch.where(volume == by_box[own], torch.arange(len(own), device=own.device)[:, None], len(own))
+    first = torch.full_like(roi_class, len(own)).scatter_reduce_(0, _rows(own, rois), index, "amin")
+    box = torch.where((by_box > 0) & (by_cluster <= by_box), first, -1)
+    unknown = (held & points.table(every.unknown)[:, :, None]).any(dim=1)
+    return RoiMatch(roi_class >= 0, torch.maximum(by_box, by_cluster), box, unknown)
 
 
-def _most(overlap: Tensor) -> tuple[Tensor, Tensor]:
-    """(R,) largest overlap of each row and its column; 0 and -1 if there are no columns."""
-    if overlap.shape[1] == 0:
-        return overlap.new_zeros(len(overlap)), torch.full((len(overlap),), -1, device=overlap.device)
-    most, where = overlap.max(dim=1)
-    return most, where
+def _shared(labels: BatchLabels, points: Padding, held: Tensor) -> Tensor:
+    """(M,R) number of points of each cluster in the proposals of its sample."""
+    ids, clusters = labels.every.cluster_id, len(labels.every.cluster_class)
+    owner = points.table(torch.where(ids >= 0, ids, clusters), clusters).flatten()
+    parts = []
+    for some in torch.split(held.flatten(0, 1), max(1, _COUNTED // len(owner)), dim=1):
+        counts = torch.zeros(clusters + 1, some.shape[1], dtype=torch.int32, device=held.device)
+        parts.append(counts.index_add_(0, owner, some.int())[:clusters])  # the last row: points in no cluster
+    return torch.cat(parts, dim=1)
+
+
+def _most(overlap: Tensor, sample: Tensor, rois: Tensor) -> Tensor:
+    """(S,R) largest of the (N,R) overlaps of N objects of these samples with the proposals; 0 without objects."""
+    return overlap.new_zeros(rois.shape[:2]).scatter_reduce_(0, _rows(sample, rois), overlap, "amax")
+
+
+def _rows(sample: Tensor, rois: Tensor) -> Tensor:
+    """(N,R) the row of each of N objects in a table of samples."""
+    return sample[:, None].expand(-1, rois.shape[1])
 
 
 def roi_targets(match: RoiMatch, config: RoiConfig, generator: torch.Generator | None) -> RoiTargets:
     """Sample proposals and compute their targets.
 
     Args:
-        match: matches of the proposals of one sample.
+        match: matches of the proposals.
         config: rule of sampling.
         generator: random generator on the CPU; None = torch's global one.
     """
     proposal = _sampled(match, config, generator)
-    iou, box = match.iou[proposal], match.box[proposal]
+    there, iou, box, unknown = (column.gather(1, proposal) for column in vars(match).values())
     low, high = config.confidence_iou
     confidence = ((iou - low) / (high - low)).clamp(0, 1)
-    counted = ~(match.unknown[proposal] & (iou < config.foreground_iou))
+    counted = there & ~(unknown & (iou < config.foreground_iou))
     return RoiTargets(proposal, confidence, counted, torch.where(iou > config.foreground_iou, box, -1))
 
 
 def _sampled(match: RoiMatch, config: RoiConfig, generator: torch.Generator | None) -> Tensor:
-    foreground = match.iou >= config.foreground_iou
-    boxed, class_only = _places(foreground & (match.box >= 0)), _places(foreground & (match.box < 0))
-    hard = _places(~foreground & (match.iou >= config.easy_iou))
-    easy = _places(~foreground & (match.iou < config.easy_iou))
-    most = config.most_foreground
-    if len(boxed) + len(class_only) <= most:
-        chosen = torch.cat([boxed, class_only])
-    else:
-        first = boxed[torch.randperm(len(boxed), generator=generator).to(boxed.device)[:most]]
-        chosen = torch.cat([first, _drawn(class_only, most - len(first), generator)])
-    left = config.samples - len(chosen)
-    if len(hard) + len(easy) == 0:  # the published sampler raises an error here
-        return torch.cat([chosen, _drawn(chosen, left, generator)])
-    num_hard = min(int(left * config.hard_share), len(hard)) if len(easy) else left
-    return torch.cat([chosen, _drawn(hard, num_hard, generator), _drawn(easy, left - num_hard, generator)])
+    """(S,T) sampled rows; those of a sample without proposals are arbitrary.
 
-
-def _places(mask: Tensor) -> Tensor:
-    return mask.nonzero(as_tuple=True)[0]
-
-
-def _drawn(among: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
-    """(count,) random elements, with replacement; empty if `among` is empty."""
-    if len(among) == 0:
-        return among
-    return among[torch.randint(len(among), (count,), generator=generator).to(among.device)]
+    The proposals of a sample are put in order of their kind, and at random within a kind. First come those with a box,
+    then those with a cluster; all of them if they are not too many, else those with boxes first, and others are drawn
+    with replacement. Then come hard and easy background, drawn with replacement. Without background, the foreground is
+    drawn again; the published sampler raises an error there.
+    """
+    (samples, rois), wanted, most = match.iou.shape, config.samples, config.most_foreground
+    random = torch.rand(samples, rois + wanted, generator=generator).to(match.iou.device, non_blocking=True)
+    kind = torch.where(match.iou >= config.easy_iou, 2, 3)
+    kind = torch.where(match.iou >= config.foreground_iou, (match.box < 0).long(), kind)
+    kind = torch.where(match.there, kind, 4)
+    order = torch.argsort(kind + random[:, :rois] / 2, dim=1, stable=True)
+    counts = (kind[..., None] == torch.arange(4, device=kind.device)).sum(dim=1)
+    boxed, class_only, hard, easy = torch.split(counts, 1, dim=1)
+    slot, draw = torch.arange(wanted, device=kind.device), random[:, rois:]
+    foreground, background = boxed + class_only, hard + easy
+    taken = foreground.clamp(max=most)
+    first = torch.where((foreground <= most) | (slot < boxed), slot, boxed + (draw * class_only).long())
+    left = wanted - taken
+    num_hard = torch.where(easy > 0, torch.minimum((left.double() * config.hard_share).long(), hard), left)
+    among_hard, among_easy = foreground + (draw * hard).long(), foreground + hard + (draw * easy).long()
+    then = torch.where(slot < taken + num_hard, among_hard, among_easy)
+    then = torch.where(background > 0, then, first.gather(1, (draw * taken).long()))
+    place = torch.where(slot < taken, first, then)
+    return order.gather(1, place.clamp(max=rois - 1))

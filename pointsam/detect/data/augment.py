@@ -60,8 +60,11 @@ def transformed(sample: TrainingSample, linear: NDArray[np.float64], shift: NDAr
         shift: (3,) metres.
     """
     scale = linear[2, 2]
-    points = sample.points.copy()
-    points[:, :3] = points[:, :3] @ linear.T.astype(np.float32) + shift.astype(np.float32)
+    of_row = np.eye(5, dtype=np.float32)
+    of_row[:3, :3] = linear.T
+    points = sample.points @ of_row
+    for axis, shift_m in enumerate(shift):
+        points[:, axis] += np.float32(shift_m)
     boxes = sample.boxes.copy()
     boxes[:, :3] = boxes[:, :3] @ linear.T + shift
     boxes[:, 3:6] *= scale

@@ -139,7 +139,9 @@ def of_points(
         unknown: (N,) as in `CoarseLabels`; None = all False.
     """
     member = np.flatnonzero(cluster_id != NO_INSTANCE)
-    present, dense = np.unique(cluster_id[member], return_inverse=True)
+    count = np.bincount(cluster_id[member], minlength=len(class_id))
+    present = np.flatnonzero(count)
+    dense = (np.cumsum(count > 0) - 1)[cluster_id[member]]
     xyz = np.asarray(xyz_lidar_m)[member]
     low, high = extents(xyz, dense, len(present))
     center = (low + high) / 2
@@ -147,17 +149,21 @@ def of_points(
     np.maximum.at(radius, dense, np.linalg.norm(xyz[:, :2] - center[dense, :2], axis=1))
     ids = np.full(len(cluster_id), NO_INSTANCE, dtype=np.int32)
     ids[member] = dense
-    count = np.bincount(dense, minlength=len(present))
     none = np.zeros(len(ids), dtype=bool)
-    return CoarseLabels(ids, class_id[present], center, radius, count, none if unknown is None else unknown)
+    return CoarseLabels(ids, class_id[present], center, radius, count[present], none if unknown is None else unknown)
 
 
 def extents(xyz: FloatArray, group: IntArray, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(G,3) minimum and maximum of the points of each group, infinite for a group without points; -1 means no group."""
     low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
     member = np.flatnonzero(group >= 0)
-    np.minimum.at(low, group[member], xyz[member].astype(np.float64))
-    np.maximum.at(high, group[member], xyz[member].astype(np.float64))
+    member = member[np.argsort(group[member], kind="stable")]
+    ordered = group[member]
+    start = np.flatnonzero(np.diff(ordered, prepend=-1))
+    if len(start):
+        values = xyz[member].astype(np.float64)
+        low[ordered[start]] = np.minimum.reduceat(values, start)
+        high[ordered[start]] = np.maximum.reduceat(values, start)
     return low, high
 
 

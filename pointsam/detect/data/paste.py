@@ -26,9 +26,6 @@ from pointsam.detect.data.sample import TrainingSample, oriented
 from pointsam.geometry.boxes import box_members
 from pointsam.types import NO_INSTANCE
 
-_MAP_M = 1.0
-"""Size of a cell of the map that finds points around pasted boxes."""
-
 
 @dataclass(frozen=True)
 class PasteConfig:
@@ -194,18 +191,18 @@ def pasted(
 
 
 def _near(points: NDArray[np.float32], boxes: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(K,) indices of the points around some boxes, by a map in the ground plane: few of ten sweeps are in a box."""
+    """(K,) indices of the points around some boxes, by a map of cells of 1 m: few points of ten sweeps are in a box."""
     reach = np.linalg.norm(boxes[:, 3:6], axis=1) / 2
-    low = np.floor((boxes[:, :2] - reach[:, None]) / _MAP_M).astype(np.int64)
-    high = np.floor((boxes[:, :2] + reach[:, None]) / _MAP_M).astype(np.int64) + 1
-    origin, end = low.min(axis=0), high.max(axis=0)
-    wanted = np.zeros(end - origin + 2, dtype=bool)  # the last row and column are those of all other points
-    for (x0, y0), (x1, y1) in zip(low - origin, high - origin, strict=True):
+    low, high = (np.floor(boxes[:, :2] + sign * reach[:, None]).astype(np.int64) for sign in (-1, 1))
+    origin = low.min(axis=0) - 1
+    wanted = np.zeros(high.max(axis=0) - origin + 2, dtype=bool)  # points beyond go to its edge, where none is wanted
+    for (x0, y0), (x1, y1) in zip(low - origin, high - origin + 1, strict=True):
         wanted[x0:x1, y0:y1] = True
-    column, row = (np.floor(points[:, k] / _MAP_M).astype(np.int64) - origin[k] for k in (0, 1))
-    for index, size in ((column, len(wanted)), (row, wanted.shape[1])):
-        index[(index < 0) | (index >= size)] = size - 1
-    return np.flatnonzero(wanted[column, row])
+    cells = []
+    for k, size in enumerate(wanted.shape):
+        at = points[:, k] - np.float32(origin[k])
+        cells.append(np.clip(at, 0, size - 1, out=at).astype(np.int32))
+    return np.flatnonzero(wanted.ravel().take(cells[0] * np.int32(wanted.shape[1]) + cells[1]))
 
 
 def _raised(

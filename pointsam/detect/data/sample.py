@@ -184,36 +184,38 @@ def read_cloud(dataset: Dataset, frame: Frame, config: PointsConfig) -> tuple[ND
     Raises:
         DatasetError, CalibrationError: as `read_frame_points`.
     """
-    key = read_frame_points(frame, intensity=True).rows()
-    parts = [_with_age(key, 0.0, config)]
     sweeps = dataset.past_sweeps(frame.frame_id, config.past_sweeps)
     missing = config.past_sweeps - len(sweeps) if config.repeat_missing else 0
-    for sweep in sweeps or [frame.sweep] * min(missing, 1):
-        values = _past_points(frame, sweep)
-        outside = (np.abs(values[:, 0]) >= _OWN_M) | (np.abs(values[:, 1]) >= _OWN_M)
-        values = np.compress(outside, values, axis=0)
-        values[:, :3] = key_SE3_sweep(frame.sweep, sweep).apply(values[:, :3])
-        parts.append(_with_age(values, (frame.sweep.t_us - sweep.t_us) * 1e-6, config))
-    parts += parts[-1:] * (missing if sweeps else missing - 1)
-    return np.concatenate(parts), len(key)
+    used = [frame.sweep] * (not sweeps and missing > 0) + sweeps
+    key, past = read_frame_points(frame, intensity=True).rows(), [_past_points(frame, sweep) for sweep in used]
+    past += past[-1:] * (missing - (not sweeps)) if missing else []
+    used += used[-1:] * (len(past) - len(used))
+    points = np.empty((len(key) + sum(map(len, past)), 5), dtype=np.float32)
+    parts = np.split(points, np.cumsum([len(key), *map(len, past)])[:-1])
+    parts[0][:, :4], parts[0][:, 4] = key, 0
+    parts[0][:, 3] /= config.intensity_full
+    for part, values, sweep in zip(parts[1:], past, used, strict=True):
+        pose, linear = key_SE3_sweep(frame.sweep, sweep), np.eye(4, 5, dtype=np.float32)
+        linear[:3, :3], linear[3, 3] = pose.rotation.T, 1 / config.intensity_full
+        np.matmul(values, linear, out=part)
+        for axis in range(3):
+            part[:, axis] += np.float32(pose.translation_m[axis])
+        part[:, 4] = (frame.sweep.t_us - sweep.t_us) * 1e-6
+    np.clip(points[:, 3], 0, 1, out=points[:, 3])
+    return points, len(key)
 
 
 def _past_points(frame: Frame, sweep: Sweep) -> NDArray[np.float32]:
+    """(N,4) points of a past sweep in its own LiDAR frame, and their intensity, without those of the vehicle."""
     try:
-        return read_sweep_points(frame, sweep, intensity=True)
+        values = read_sweep_points(frame, sweep, intensity=True)
     except DatasetError as error:
         if error.code != "DAT004":
             raise
         hint = f"{error.hint}, or train without sweeps before key frames: --set data.points.past_sweeps=0"
         raise DatasetError(error.code, error.message, hint) from error
-
-
-def _with_age(values: NDArray[np.float32], age_s: float, config: PointsConfig) -> NDArray[np.float32]:
-    aged = np.empty((len(values), 5), dtype=np.float32)
-    aged[:, :3] = values[:, :3]
-    np.clip(values[:, 3] / config.intensity_full, 0, 1, out=aged[:, 3])
-    aged[:, 4] = age_s
-    return aged
+    outside = (np.abs(values[:, 0]) >= _OWN_M) | (np.abs(values[:, 1]) >= _OWN_M)
+    return np.compress(outside, values, axis=0)
 
 
 def in_view(points: NDArray[np.float32], frame: Frame) -> NDArray[np.bool_]:

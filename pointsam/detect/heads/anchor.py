@@ -34,7 +34,7 @@ from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
-from pointsam.detect.predictions import BatchPredictions, Predictions
+from pointsam.detect.predictions import BatchPredictions, Predictions, at_least
 from pointsam.taxonomy import ClassSpec
 
 _CODE = 9
@@ -241,20 +241,20 @@ class AnchorHead(nn.Module):
         apart = None if config.nms_across else every.every.class_id
         return every.suppressed(config.most, config.nms_iou, apart).best(config.most).split()
 
-    def propose(self, output: AnchorOutput) -> list[Predictions]:
+    def propose(self, output: AnchorOutput) -> BatchPredictions:
         """Proposals of each sample for a second stage, without a score threshold."""
         config = self.config
         candidates, iou = config.proposal_candidates or config.candidates, config.proposal_nms_iou
         if not self.training:
             candidates = config.test_proposal_candidates or candidates
             iou = iou if config.test_proposal_nms_iou is None else config.test_proposal_nms_iou
-        return self._decoded(output, 0.0, candidates).suppressed(config.proposals, iou).split()
+        return self._decoded(output, 0.0, candidates).suppressed(config.proposals, iou)
 
     def _decoded(self, output: AnchorOutput, threshold: float, candidates: int) -> BatchPredictions:
         """The boxes of all samples of at least this score."""
         k, r, h, w, _ = self.anchors.shape
         score, flat = output.logits.float().sigmoid().flatten(1).topk(min(candidates, k * r * h * w), dim=1)
-        sample, at = (score >= threshold).nonzero(as_tuple=True)
+        sample, at = at_least(score, threshold)
         kept = flat[sample, at]
         residuals = output.residuals.reshape(len(score), -1, _CODE)[sample, kept].float()
         boxes = decode_boxes(residuals[:, :7].clamp(-20, 20), self.anchors.view(-1, 7)[kept])

@@ -26,7 +26,7 @@ from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import divisor, facing, heat_focal, masked_l1
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
-from pointsam.detect.predictions import BatchPredictions, Predictions
+from pointsam.detect.predictions import BatchPredictions, Predictions, at_least
 from pointsam.taxonomy import ClassSpec
 
 Heading = Literal["vector", "axis"]
@@ -206,11 +206,11 @@ class CenterHead(nn.Module):
         most = config.most if config.most_of_group is None else config.most_of_group
         return predictions.suppressed(most, config.nms_iou, group).best(config.most).split()
 
-    def propose(self, output: list[tuple[Tensor, Tensor]]) -> list[Predictions]:
+    def propose(self, output: list[tuple[Tensor, Tensor]]) -> BatchPredictions:
         """Proposals of each sample for a second stage, without a score threshold."""
         config = self.config
         predictions, _ = self._decoded(output, 0.0)
-        return predictions.best(config.candidates).suppressed(config.proposals, config.proposal_nms_iou).split()
+        return predictions.best(config.candidates).suppressed(config.proposals, config.proposal_nms_iou)
 
     def _decoded(self, output: list[tuple[Tensor, Tensor]], threshold: float) -> tuple[BatchPredictions, Tensor]:
         """The boxes of all samples of at least this score, and (N,) the group of each."""
@@ -226,7 +226,7 @@ class CenterHead(nn.Module):
         score, channel, location, values, group_of = (
             torch.cat(columns, dim=-1) for columns in zip(*parts, strict=True)
         )
-        sample, at = (score >= threshold).nonzero(as_tuple=True)
+        sample, at = at_least(score, threshold)
         location, values = location[sample, at], values[sample, :, at]
         xy = torch.stack([location % width, location // width], dim=1) + values[:, :2]
         (x_m, y_m), (step_x_m, step_y_m) = self.map.origin_m, self.map.location_m

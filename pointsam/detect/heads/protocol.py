@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pointsam.detect.heads.base import Losses
 from pointsam.detect.labels import BatchLabels
 from pointsam.detect.nets.grid import MapShape
-from pointsam.detect.predictions import Predictions
+from pointsam.detect.predictions import BatchPredictions, Predictions
 from pointsam.taxonomy import ClassSpec
 
 Output = TypeVar("Output")
@@ -33,7 +33,7 @@ class Head(Protocol[Output]):
     def predict(self, output: Output, /) -> list[Predictions]:
         """Predictions of each sample, by descending score."""
 
-    def propose(self, output: Output, /) -> list[Predictions]:
+    def propose(self, output: Output, /) -> BatchPredictions:
         """Proposals of each sample for a second stage, without a score threshold."""
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:

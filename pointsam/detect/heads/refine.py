@@ -25,7 +25,7 @@ from torch.nn import functional
 from pointsam.base.ranges import require
 from pointsam.detect.boxes import wrapped
 from pointsam.detect.heads.base import Losses
-from pointsam.detect.heads.roi import decode_roi, encode_roi
+from pointsam.detect.heads.roi_code import decode_roi, encode_roi
 from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import divisor
 from pointsam.detect.nets.grid import Grid

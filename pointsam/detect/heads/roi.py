@@ -4,15 +4,17 @@ The stage uses points instead of voxels: all points of the key sweep, with the f
 It therefore works with pillar and voxel encoders, loses nothing to the sampling of key points (farthest-point sampling
 is slow in plain torch), and can use the cluster id of every point directly.
 
-P points, K pairs of a point and a proposal, R proposals, G bins along a proposal's side. Source: PV-RCNN
-(arXiv 1912.13192), Part-A2 (arXiv 1907.03670) for the bins; targets and losses docs/method.md B.8.
+The samples of a batch are computed at once; the host waits once in training, for the number of points in proposals.
+
+S samples, P points of a sample, R proposals of a sample, B boxes of a sample, G bins along a proposal's side.
+Source: PV-RCNN (arXiv 1912.13192), Part-A2 (arXiv 1907.03670) for the bins; targets and losses docs/method.md B.8.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -20,16 +22,22 @@ from torch.nn import functional
 
 from pointsam.base.document import OPTIONAL
 from pointsam.detect.assign.roi import RoiConfig, match_rois, roi_targets
-from pointsam.detect.boxes import corners_bev, point_box_pairs, wrapped
+from pointsam.detect.boxes import points_within
 from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
-from pointsam.detect.labels import SampleLabels
+from pointsam.detect.heads.roi_code import corner_distance, decode_roi, encode_roi, into_boxes
+from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import divisor, masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.grid import MapShape, scatter_max
 from pointsam.detect.nets.norm import norm_relu
+from pointsam.detect.padding import Padding
 from pointsam.detect.predictions import BatchPredictions, Predictions
 
 _RING_M = 0.2
 """Points between a box and the box enlarged by this are neither foreground nor background (docs/method.md B.8)."""
+_FAR_M = 1e6
+"""Coordinates of the rows of a table that hold no point: they are in no box and off the map."""
+_NO_BOX = -1.0
+"""All numbers of the rows of a table that hold no box: a size of -1 m holds no point, nor does it when enlarged."""
 
 
 @dataclass(frozen=True)
@@ -101,150 +109,158 @@ class RoiHead(nn.Module):
         self,
         x: Tensor,
         points: Sequence[Tensor],
-        proposals: Sequence[Predictions],
-        labels: Sequence[SampleLabels],
+        proposals: BatchPredictions,
+        labels: BatchLabels,
         generator: torch.Generator | None,
     ) -> Losses:
         """The four losses.
 
         Args:
             x: (S,C,H,W) feature map.
-            points: (S) arrays (P,F), the points of the key sweep in the order of `labels.xyz`.
-            proposals: (S) proposals, without gradients.
-            labels: (S) labels.
+            points: (S) arrays (P,F), the points of the key sweep in the order of `labels.every.xyz`.
+            proposals: proposals of all samples, without gradients.
+            labels: labels of the batch.
             generator: random generator for the sampling of proposals; None = torch's global one.
         """
-        matches = [match_rois(s, p.boxes, p.class_id) for s, p in zip(labels, proposals, strict=True)]
-        targets = [roi_targets(match, self.config.sampling, generator) for match in matches]
-        rois = [p.boxes[t.proposal] for p, t in zip(proposals, targets, strict=True)]
-        features, logits = self._point_features(x, points)
-        trunk = self._roi_features(features, points, rois)
+        config, cloud, padding = self.config, _Cloud.of(points), proposals.padding
+        rois, classes = padding.table(proposals.every.boxes, _NO_BOX), padding.table(proposals.every.class_id, -1)
+        (held, in_box), (near, in_ring) = self._tested(cloud, rois, labels)
+        match = match_rois(labels, cloud.padding, held, rois, classes)
+        targets = roi_targets(match, config.sampling, generator)
+        rois = torch.take_along_dim(rois, targets.proposal[..., None], dim=1)
+        features, logits = self._point_features(x, cloud)
+        near = near.gather(2, targets.proposal[:, None].expand(-1, near.shape[1], -1))
+        trunk = self._roi_features(features, cloud, rois, near)
         confidence, residuals = self.confidence(trunk)[:, 0], self.residuals(trunk)
-        counted, target_confidence = (
-            torch.cat([getattr(t, name) for t in targets]) for name in ("counted", "confidence")
-        )
+        counted, box = targets.counted.flatten(), targets.box.flatten()
         cross_entropy = functional.binary_cross_entropy_with_logits(
-            confidence.float(), target_confidence, reduction="none"
+            confidence.float(), targets.confidence.flatten(), reduction="none"
         )
-        boxed = torch.cat([t.box for t in targets]) >= 0
-        target_boxes = torch.cat([s.boxes[t.box[t.box >= 0]] for s, t in zip(labels, targets, strict=True)])
-        base, predicted = torch.cat(rois)[boxed], residuals[boxed].float()
-        apart = masked_smooth_l1(predicted, encode_roi(target_boxes, base), predicted.new_ones(7))
-        corners = _corner_distance(decode_roi(predicted, base), target_boxes)
-        point_loss, num_points = _point_loss(logits, points, labels)
-        counts = torch.stack([counted.sum(), boxed.sum(), num_points])
-        num_counted, num_boxes, num_points = divisor(counts)
-        config = self.config
+        # Where no box is regressed, the target, the proposal and the prediction are one and the same box.
+        boxed, boxes = box >= 0, labels.every.boxes
+        target = torch.cat([boxes, boxes.new_ones(1, 7)])[box]
+        base = torch.where(boxed[:, None], rois.flatten(0, 1), 1.0)
+        predicted = torch.where(boxed[:, None], residuals.float(), 0.0)
+        apart = masked_smooth_l1(predicted, encode_roi(target, base), predicted.new_ones(7))
+        corners = corner_distance(decode_roi(predicted, base), target)
+        point_loss, num_points = _point_loss(logits, cloud, in_box, in_ring, labels)
+        num_counted, num_boxes, num_points = divisor(torch.stack([counted.sum(), boxed.sum(), num_points]))
         return {
             "roi confidence": (cross_entropy * counted).sum() / num_counted * config.confidence_weight,
-            "roi box": apart.sum() / num_boxes * config.box_weight,
-            "roi corner": corners.sum() / num_boxes * config.corner_weight,
+            "roi box": (apart * boxed).sum() / num_boxes * config.box_weight,
+            "roi corner": (corners * boxed).sum() / num_boxes * config.corner_weight,
             "roi point": point_loss / num_points * config.point_weight,
         }
 
-    def predict(self, x: Tensor, points: Sequence[Tensor], proposals: Sequence[Predictions]) -> list[Predictions]:
+    def predict(self, x: Tensor, points: Sequence[Tensor], proposals: BatchPredictions) -> list[Predictions]:
         """Refined boxes of each sample, by descending score; arguments as those of `loss`."""
-        config, every = self.config, BatchPredictions.join([p.best(self.config.test_proposals) for p in proposals])
-        features, _ = self._point_features(x, points)
-        trunk = self._roi_features(features, points, [p.boxes for p in every.split()])
+        config, every, cloud = self.config, proposals.best(self.config.test_proposals), _Cloud.of(points)
+        features, _ = self._point_features(x, cloud)
+        padding = every.padding
+        rois = padding.table(every.every.boxes, _NO_BOX)
+        _, near = points_within(cloud.xyz, rois, rois.new_full(rois.shape[1:2], config.enlarge_m / 2))
+        trunk = self._roi_features(features, cloud, rois, near)[padding.place]
         score, residuals = self.confidence(trunk)[:, 0].float().sigmoid(), self.residuals(trunk).float().clamp(-10, 10)
         refined = replace(every.every, boxes=decode_roi(residuals, every.every.boxes), score=score)
         sure = replace(every, every=refined)[score >= config.score_threshold]
         apart = None if config.nms_across else sure.every.class_id
         return sure.suppressed(config.most, config.nms_iou, apart).best(config.most).split()
 
-    def _point_features(self, x: Tensor, points: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Point features (P,width) of each sample, weighted by the foreground probability, and its (ΣP,) logits."""
-        (height, width), origin_m, location_m = self.map_shape.shape, self.map_shape.origin_m, self.map_shape.location_m
-        rows = []
-        for k, own in enumerate(points):
-            columns = [
-                (own[:, axis] - origin_m[axis]) / location_m[axis] / size * 2 - 1
-                for axis, size in enumerate((width, height))
-            ]
-            at = torch.stack(columns, dim=1)[None, None]
-            beneath = functional.grid_sample(x[k : k + 1].float(), at, align_corners=False)[0, :, 0].T
-            rows.append(torch.cat([beneath, own[:, 2:]], dim=1))
-        features = self.points(torch.cat(rows))
-        logits = self.foreground(features)[:, 0]
-        weighted = features * logits.sigmoid()[:, None]
-        return list(torch.split(weighted, [len(own) for own in points])), logits
+    def _tested(self, cloud: _Cloud, rois: Tensor, labels: BatchLabels) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Whether points lie in proposals and in the boxes of the labels, and in them enlarged.
 
-    def _roi_features(self, features: list[Tensor], points: Sequence[Tensor], rois: Sequence[Tensor]) -> Tensor:
-        """(ΣR,channels) features of all proposals, from the maximum over the points in each bin."""
-        bins, parts, owner, start = self.config.cells, [], [], 0
-        for own, feature, boxes in zip(points, features, rois, strict=True):
-            large = torch.cat([boxes[:, :3], boxes[:, 3:6] + self.config.enlarge_m, boxes[:, 6:]], dim=1)
-            point, roi = point_box_pairs(own[:, :3], large)
-            local = _into(own[point, :3], large[roi])
-            position = local / large[roi, 3:6] + 0.5
-            at = (position * bins).long().clamp(0, bins - 1)
-            owner.append((roi + start) * bins**3 + (at[:, 2] * bins + at[:, 1]) * bins + at[:, 0])
-            size = large[roi, 3:6].log()
-            far = torch.linalg.norm(own[point, :2], dim=1, keepdim=True) / 50
-            parts.append(torch.cat([feature[point], position - 0.5, size, far], dim=1))
-            start += len(boxes)
-        pooled = scatter_max(self.local(torch.cat(parts)), torch.cat(owner), start * bins**3)
-        out: Tensor = self.trunk(pooled.view(start, bins**3 * pooled.shape[1]))
+        Returns:
+            two pairs of (S,P,R) for the proposals and (S,P,B) for the boxes.
+        """
+        counts = [count for count, _, _ in labels.counts]
+        boxes = Padding.of_counts(counts, rois.device).table(labels.every.boxes, _NO_BOX)
+        sizes = [rois.shape[1], boxes.shape[1]]
+        margins = zip(sizes, (self.config.enlarge_m / 2, _RING_M / 2), strict=True)
+        margin_m = torch.cat([rois.new_full((size,), margin) for size, margin in margins])
+        inside, near = points_within(cloud.xyz, torch.cat([rois, boxes], dim=1), margin_m)
+        return torch.split(inside, sizes, dim=2), torch.split(near, sizes, dim=2)
+
+    def _point_features(self, x: Tensor, cloud: _Cloud) -> tuple[Tensor, Tensor]:
+        """(ΣP,width) features of points, weighted by the foreground probability, and its (ΣP,) logits."""
+        (height, width), origin_m, location_m = self.map_shape.shape, self.map_shape.origin_m, self.map_shape.location_m
+        columns = [
+            (cloud.table[..., axis] - origin_m[axis]) / location_m[axis] / size * 2 - 1
+            for axis, size in enumerate((width, height))
+        ]
+        beneath = functional.grid_sample(x.float(), torch.stack(columns, dim=-1)[:, None], align_corners=False)
+        beneath = cloud.padding.rows(beneath[:, :, 0].transpose(1, 2))
+        features = self.points(torch.cat([beneath, cloud.rows[:, 2:]], dim=1))
+        logits = self.foreground(features)[:, 0]
+        return features * logits.sigmoid()[:, None], logits
+
+    def _roi_features(self, features: Tensor, cloud: _Cloud, rois: Tensor, near: Tensor) -> Tensor:
+        """(S*R,channels) features of proposals, from the maximum over the points in each bin.
+
+        Args:
+            features: (ΣP,width) features of points.
+            cloud: the points.
+            rois: (S,R,7) proposals.
+            near: (S,P,R) bool, whether each point lies in each of them enlarged.
+        """
+        bins, (samples, most, _) = self.config.cells, rois.shape
+        sample, point, roi = near.nonzero(as_tuple=True)
+        own, box = cloud.xyz[sample, point], rois[sample, roi]
+        size = box[:, 3:6] + self.config.enlarge_m
+        position = into_boxes(own, box) / size + 0.5
+        at = (position * bins).long().clamp(0, bins - 1)
+        bin_ = (sample * most + roi) * bins**3 + (at[:, 2] * bins + at[:, 1]) * bins + at[:, 0]
+        far = torch.linalg.norm(own[:, :2], dim=1, keepdim=True) / 50
+        feature = cloud.padding.table(features)[sample, point]
+        rows = torch.cat([feature, position - 0.5, size.log(), far], dim=1)
+        pooled = scatter_max(self.local(rows), bin_, samples * most * bins**3)
+        out: Tensor = self.trunk(pooled.view(samples * most, bins**3 * pooled.shape[1]))
         return out
 
 
-def _into(xyz: Tensor, boxes: Tensor) -> Tensor:
-    """(K,3) points in the frames of their boxes."""
-    offset = xyz - boxes[:, :3]
-    c, s = boxes[:, 6].cos(), boxes[:, 6].sin()
-    x, y = offset[:, 0], offset[:, 1]
-    return torch.stack([c * x + s * y, c * y - s * x, offset[:, 2]], dim=1)
+@dataclass(frozen=True, eq=False)
+class _Cloud:
+    """The points of a batch.
+
+    Args:
+        rows: (ΣP,F) points of all samples.
+        padding: their places in a table.
+    """
+
+    rows: Tensor
+    padding: Padding
+
+    @staticmethod
+    def of(points: Sequence[Tensor]) -> _Cloud:
+        """The points of each sample."""
+        rows = torch.cat(list(points))
+        return _Cloud(rows, Padding.of_counts([len(own) for own in points], rows.device))
+
+    @cached_property
+    def table(self) -> Tensor:
+        """(S,P,F) the points, and far away ones."""
+        return self.padding.table(self.rows, _FAR_M)
+
+    @property
+    def xyz(self) -> Tensor:
+        """(S,P,3) their positions."""
+        return self.table[..., :3]
 
 
-def encode_roi(boxes: Tensor, rois: Tensor) -> Tensor:
-    """(N,7) residuals of boxes in the frames of proposals; the yaw is taken modulo 180 degrees, in [-90, 90)."""
-    diagonal = torch.linalg.norm(rois[:, 3:5], dim=1, keepdim=True)
-    offset = _into(boxes[:, :3], rois) / torch.cat([diagonal, diagonal, rois[:, 5:6]], dim=1)
-    turn = torch.remainder(boxes[:, 6:] - rois[:, 6:] + math.pi / 2, math.pi) - math.pi / 2
-    return torch.cat([offset, (boxes[:, 3:6] / rois[:, 3:6]).log(), turn], dim=1)
-
-
-def decode_roi(residuals: Tensor, rois: Tensor) -> Tensor:
-    """(N,7) boxes of residuals, yaw in (-pi, pi]: the inverse of `encode_roi` up to half turns."""
-    diagonal = torch.linalg.norm(rois[:, 3:5], dim=1, keepdim=True)
-    local = residuals[:, :3] * torch.cat([diagonal, diagonal, rois[:, 5:6]], dim=1)
-    c, s = rois[:, 6].cos(), rois[:, 6].sin()
-    x, y = local[:, 0], local[:, 1]
-    center = torch.stack([c * x - s * y, s * x + c * y, local[:, 2]], dim=1) + rois[:, :3]
-    yaw = wrapped(residuals[:, 6:] + rois[:, 6:])
-    return torch.cat([center, residuals[:, 3:6].exp() * rois[:, 3:6], yaw], dim=1)
-
-
-def _corner_distance(predicted: Tensor, target: Tensor) -> Tensor:
-    """(N,) mean smooth-L1 distance of the eight corners; the target may be turned by 180 degrees, corner by corner."""
-    headings = [_corners(target), _corners(torch.cat([target[:, :6], target[:, 6:] + math.pi], dim=1))]
-    apart = torch.stack([torch.linalg.norm(_corners(predicted) - corners, dim=2) for corners in headings]).amin(dim=0)
-    return functional.smooth_l1_loss(apart, torch.zeros_like(apart), reduction="none").mean(dim=1)
-
-
-def _corners(boxes: Tensor) -> Tensor:
-    flat = corners_bev(boxes)
-    ends = [boxes[:, 2] + sign * boxes[:, 5] / 2 for sign in (-1, 1)]
-    return torch.cat([torch.cat([flat, end[:, None, None].expand(-1, 4, 1)], dim=2) for end in ends], dim=1)
-
-
-def _point_loss(logits: Tensor, points: Sequence[Tensor], labels: Sequence[SampleLabels]) -> tuple[Tensor, Tensor]:
+def _point_loss(
+    logits: Tensor, cloud: _Cloud, in_box: Tensor, in_ring: Tensor, labels: BatchLabels
+) -> tuple[Tensor, Tensor]:
     """Summed focal loss of foreground points, in a box or of a cluster, and their number.
 
     It skips the ring around boxes, and unknown points.
+
+    Args:
+        logits: (ΣP,) logits of foreground.
+        cloud: the points.
+        in_box: (S,P,B) bool, whether each point lies in each box.
+        in_ring: (S,P,B) bool, whether it lies in the box or its ring.
+        labels: labels of the batch.
     """
-    targets, counted = [], []
-    for own, sample_labels in zip(points, labels, strict=True):
-        inside = torch.zeros(len(own), dtype=torch.bool, device=own.device)
-        ring = inside.clone()
-        inside[point_box_pairs(own[:, :3], sample_labels.boxes)[0]] = True
-        large = torch.cat(
-            [sample_labels.boxes[:, :3], sample_labels.boxes[:, 3:6] + _RING_M, sample_labels.boxes[:, 6:]], dim=1
-        )
-        ring[point_box_pairs(own[:, :3], large)[0]] = True
-        positive = inside | (sample_labels.cluster_id >= 0)
-        targets.append(positive)
-        counted.append(positive | ~(ring | sample_labels.unknown))
-    positive = torch.cat(targets)
-    return (sigmoid_focal(logits, positive) * torch.cat(counted)).sum(), positive.sum()
+    inside, around = (cloud.padding.rows(within.any(dim=2)) for within in (in_box, in_ring))
+    positive = inside | (labels.every.cluster_id >= 0)
+    counted = positive | ~(around | labels.every.unknown)
+    return (sigmoid_focal(logits, positive) * counted).sum(), positive.sum()

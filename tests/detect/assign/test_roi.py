@@ -7,11 +7,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from helpers.detect_labels import labels_of  # noqa: E402
+from helpers import rois_by_sample  # noqa: E402
+from helpers.detect_labels import joined, labels_of  # noqa: E402
 
 from pointsam.base.errors import SchemaError  # noqa: E402
-from pointsam.detect.assign.roi import RoiConfig, RoiMatch, match_rois, roi_targets  # noqa: E402
-from pointsam.detect.boxes import iou_3d, point_box_pairs  # noqa: E402
+from pointsam.detect.assign import roi  # noqa: E402
+from pointsam.detect.assign.roi import RoiConfig, RoiMatch, RoiTargets, match_rois, roi_targets  # noqa: E402
+from pointsam.detect.boxes import iou_3d, point_box_pairs, points_within  # noqa: E402
+from pointsam.detect.padding import Padding  # noqa: E402
+from pointsam.detect.predictions import BatchPredictions, Predictions  # noqa: E402
 
 
 def proposals(labels, rng, count=60):
@@ -25,12 +29,29 @@ def proposals(labels, rng, count=60):
     return rois, torch.from_numpy(rng.choice([0, 1, 2], count))
 
 
+def matched(labels, samples):
+    """Matches of the proposals of each sample, as of one batch; boxes count within their sample."""
+    batch = joined(*labels)
+    every = BatchPredictions.join([Predictions(b, torch.ones(len(b)), c, torch.zeros(len(b), 2)) for b, c in samples])
+    rois, classes = every.padding.table(every.every.boxes, -1), every.padding.table(every.every.class_id, -1)
+    points = Padding.of_counts([count for *_, count in batch.counts], rois.device)
+    held, _ = points_within(points.table(batch.every.xyz, 1e6), rois, torch.zeros(rois.shape[1]))
+    match, first, out = match_rois(batch, points, held, rois, classes), 0, []
+    for k, (boxes, _) in enumerate(samples):
+        assert match.there[k].tolist() == [row < len(boxes) for row in range(rois.shape[1])]
+        own = [column[k, : len(boxes)] for column in vars(match).values()]
+        box = torch.where(own[2] >= 0, own[2] - first, -1)
+        out.append(RoiMatch(own[0], own[1], box, own[3]))
+        first += len(labels[k].boxes)
+    return out
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_matches_are_those_of_the_plain_rule(seed, rng_of):
     rng = rng_of(seed)
     labels = labels_of(rng, boxes=6, clusters=9)
     rois, classes = proposals(labels, rng)
-    matches = match_rois(labels, rois, classes)
+    (matches,) = matched([labels], [(rois, classes)])
     point, box = point_box_pairs(labels.xyz, rois)
     volume = iou_3d(rois, labels.boxes)
     met_cluster = met_box = 0
@@ -52,20 +73,39 @@ def test_matches_are_those_of_the_plain_rule(seed, rng_of):
     assert met_box > 3
 
 
-def match(boxed=0, class_only=0, hard=0, easy=0):
-    """Proposals of each kind, in this order."""
-    iou = [0.9] * boxed + [0.6] * class_only + [0.3] * hard + [0.05] * easy
-    box = [0] * boxed + [-1] * class_only + [0] * hard + [-1] * easy
-    return RoiMatch(torch.tensor(iou), torch.tensor(box), torch.zeros(len(iou), dtype=torch.bool))
+@pytest.mark.parametrize("counted", [1 << 26, 100])
+def test_matches_of_a_batch_are_those_of_its_samples(counted, rng_of, monkeypatch):
+    monkeypatch.setattr(roi, "_COUNTED", counted)
+    rng = rng_of(0)
+    labels = [labels_of(rng, *counts) for counts in ((6, 9), (0, 5), (4, 0), (0, 0), (1, 1))]
+    anchors = labels_of(rng, 3, 3)
+    samples = [
+        proposals(sample if len(sample.boxes) + len(sample.cluster_class) else anchors, rng, count)
+        for sample, count in zip(labels, (60, 20, 0, 7, 33), strict=True)
+    ]
+    for sample, some, match in zip(labels, samples, matched(labels, samples), strict=True):
+        expected = rois_by_sample.match_rois(sample, *some)
+        assert torch.equal(match.iou, expected.iou)
+        assert torch.equal(match.box, expected.box)
+        assert torch.equal(match.unknown, expected.unknown)
+
+
+def match(boxed=0, class_only=0, hard=0, easy=0, more=0):
+    """Proposals of each kind, in this order, and rows that hold none."""
+    iou = [0.9] * boxed + [0.6] * class_only + [0.3] * hard + [0.05] * easy + [0.0] * more
+    box = [0] * boxed + [-1] * class_only + [0] * hard + [-1] * (easy + more)
+    there = torch.arange(len(iou)) < len(iou) - more
+    return RoiMatch(there[None], torch.tensor([iou]), torch.tensor([box]), torch.zeros_like(there)[None])
 
 
 def drawn(proposal_match, config=RoiConfig()):
-    return roi_targets(proposal_match, config, torch.Generator().manual_seed(0))
+    targets = roi_targets(proposal_match, config, torch.Generator().manual_seed(0))
+    return RoiTargets(*(column[0] for column in vars(targets).values()))
 
 
 def test_few_foreground_proposals_are_all_taken_and_background_fills():
     targets = drawn(match(boxed=10, class_only=20, hard=50, easy=100))
-    assert targets.proposal[:30].tolist() == list(range(30))
+    assert sorted(targets.proposal[:30].tolist()) == list(range(30))
     kinds = targets.proposal[30:]
     assert len(targets.proposal) == 128
     assert ((kinds >= 30) & (kinds < 80)).sum() == 50  # 80 % of 98 would be 78, but only 50 are hard
@@ -94,7 +134,30 @@ def test_every_mixture_gives_as_many_as_wanted(kinds):
 
 
 def test_without_proposals_there_is_nothing_to_train_on():
-    assert len(drawn(match()).proposal) == 0
+    targets = drawn(match(more=3))
+    assert not targets.counted.any()
+    assert (targets.box == -1).all()
+    assert drawn(match(easy=2, more=3)).proposal.max() == 1
+
+
+KINDS = ("boxed", "class_only", "hard", "easy")
+
+
+@pytest.mark.parametrize(
+    "counts", [(10, 20, 50, 100), (40, 60, 0, 9), (90, 9, 9, 0), (9, 0, 0, 0), (0, 90, 0, 0), (1, 0, 99, 2)]
+)
+@pytest.mark.parametrize("config", [RoiConfig(), RoiConfig(20, 7, hard_share=0.35)])
+def test_samples_are_those_of_the_plain_rule(counts, config):
+    """With the same random numbers, slot by slot; the second sample of the batch has other kinds."""
+    one, other = match(**dict(zip(KINDS, counts, strict=True))), match(boxed=3, hard=5, more=sum(counts) - 8)
+    both = RoiMatch(*(torch.cat(columns) for columns in zip(vars(one).values(), vars(other).values(), strict=True)))
+    proposal = roi_targets(both, config, torch.Generator().manual_seed(3)).proposal
+    random = torch.rand(2, sum(counts) + config.samples, generator=torch.Generator().manual_seed(3))
+    for k in range(2):
+        here = both.there[k]
+        sample = RoiMatch(here[here], both.iou[k, here], both.box[k, here], both.unknown[k, here])
+        plain = rois_by_sample.sampled(sample, config, random[k], random[k, sum(counts) :])
+        assert torch.equal(proposal[k], plain)
 
 
 def test_a_cluster_teaches_confidence_and_no_box():
@@ -106,7 +169,7 @@ def test_a_cluster_teaches_confidence_and_no_box():
 
 def test_unknown_points_excuse_background_only():
     known = match(boxed=2, easy=3)
-    unknown = replace(known, unknown=torch.ones(5, dtype=torch.bool))
+    unknown = replace(known, unknown=torch.ones(1, 5, dtype=torch.bool))
     assert drawn(known).counted.all()
     counted = drawn(unknown).counted
     assert counted[:2].all()

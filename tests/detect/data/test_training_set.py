@@ -20,6 +20,7 @@ from pointsam.detect.data.resample import published_samples
 from pointsam.detect.data.sample import PointsConfig, read_cloud, visible_centers
 from pointsam.detect.data.training_set import DataConfig, TrainingSet
 from pointsam.geometry.boxes import count_points
+from pointsam.geometry.projection import key_SE3_sweep
 from pointsam.store.sources import digests_of, of_sweeps
 
 RANGE = (-30.0, -30.0, -5.0, 30.0, 30.0, 3.0)
@@ -194,6 +195,26 @@ def test_past_sweeps_follow_in_the_key_sweeps_frame(world, budget, labels):
     in_world = (latest.world_SE3_ego @ latest.ego_SE3_lidar).apply(raw[:, :3])
     points_in_world = (frame.sweep.world_SE3_ego @ frame.sweep.ego_SE3_lidar).apply(past[past[:, 4] < 0.06, :3])
     assert points_in_world == pytest.approx(in_world, abs=1e-3)
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_points_are_those_of_double_precision_to_rounding(world, index):
+    """Sweep by sweep: moved in double precision, then rounded to single."""
+    frame, config = world.frame(world.frame_ids()[index]), PointsConfig(past_sweeps=3, intensity_full=40.0)
+    parts = []
+    for sweep in (frame.sweep, *world.past_sweeps(frame.frame_id, 3)):
+        raw = np.fromfile(sweep.source.path, "<f4").reshape(-1, 5).astype(np.float64)
+        if sweep is not frame.sweep:
+            raw = raw[(np.abs(raw[:, :2]) >= 1).any(axis=1)]
+            raw[:, :3] = key_SE3_sweep(frame.sweep, sweep).apply(raw[:, :3])
+        age_s = np.full(len(raw), (frame.sweep.t_us - sweep.t_us) * 1e-6)
+        parts.append(np.column_stack([raw[:, :3], np.clip(raw[:, 3] / 40.0, 0, 1), age_s]))
+    points, num_key = read_cloud(world, frame, config)
+    assert num_key == len(parts[0])
+    assert points.dtype == np.float32
+    assert points == pytest.approx(np.concatenate(parts), abs=2e-5)
+    assert np.array_equal(points[:num_key, :3], parts[0][:, :3])
+    assert (points[:, 3] == 1).any()
 
 
 def test_returns_of_the_vehicle_in_past_sweeps_lie_in_a_square(world, monkeypatch):

@@ -16,7 +16,7 @@ from pointsam.detect.assign.center import center_targets  # noqa: E402
 from pointsam.detect.boxes import iou_3d  # noqa: E402
 from pointsam.detect.heads.anchor import AnchorHead, AnchorHeadConfig, AnchorOutput, half_turn  # noqa: E402
 from pointsam.detect.heads.center import CenterHead, CenterHeadConfig  # noqa: E402
-from pointsam.detect.heads.roi import decode_roi, encode_roi  # noqa: E402
+from pointsam.detect.heads.roi_code import decode_roi, encode_roi  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
 
 MAP_SHAPE = MapShape((-16.0, -12.8), (0.8, 0.8), (32, 40))
@@ -111,7 +111,7 @@ class TestSelection:
     def test_proposals_have_no_threshold_and_predictions_one(self, output_of):
         head, output = output_of(-3.0)
         assert len(head.predict(output)[0]) == 0
-        proposals = head.propose(output)[0]
+        proposals = head.propose(output).every
         assert agree(proposals).max() < 3  # they come first
         assert 3 < len(proposals) <= 256
         head, output = output_of(-3.0, score_threshold=0.04)
@@ -123,7 +123,7 @@ class TestSelection:
 
     def test_so_many_boxes_and_proposals_are_given(self, output_of):
         head, output = output_of(most=2, proposals=4)
-        assert (len(head.predict(output)[0]), len(head.propose(output)[0])) == (2, 4)
+        assert (len(head.predict(output)[0]), len(head.propose(output).every)) == (2, 4)
 
     def test_only_the_best_candidates_are_decoded(self, output_of):
         """Of each group of a centre head, of all anchors together."""
@@ -155,7 +155,7 @@ def test_all_anchors_of_a_box_decode_to_it_and_one_is_left():
     _, box = boxed_anchors(head)
     predictions = head.predict(output)[0]
     assert len(predictions) == len(box) > 3
-    assert len(head.propose(output)[0]) == 50
+    assert len(head.propose(output).every) == 50
     for k, count in enumerate(torch.bincount(box).tolist()):
         assert (iou_3d(BOXES[k : k + 1], predictions.boxes) > 0.999).sum() == count
 

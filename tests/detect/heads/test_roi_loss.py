@@ -1,18 +1,23 @@
 """The second stage's losses: points, confidence, residuals and corners (docs/method.md B.8)."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
-from helpers.detect_labels import labels_of  # noqa: E402
+from helpers import rois_by_sample  # noqa: E402
+from helpers.detect_labels import joined, labels_of  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
 
-from pointsam.detect.assign.roi import match_rois, roi_targets  # noqa: E402
+from pointsam.detect import boxes as boxes_module  # noqa: E402
+from pointsam.detect.assign.roi import RoiTargets, roi_targets  # noqa: E402
 from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig  # noqa: E402
 from pointsam.detect.labels import SampleLabels  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
-from pointsam.detect.predictions import Predictions  # noqa: E402
+from pointsam.detect.predictions import BatchPredictions, Predictions  # noqa: E402
 
 MAP_SHAPE = MapShape((-10.0, -8.0), (0.8, 0.8), (20, 25))
 CONFIG = RoiHeadConfig(
@@ -33,10 +38,26 @@ def losses_of(labels, proposals, **outputs):
     head = RoiHead(3, 5, MAP_SHAPE, CONFIG).eval()
     for name, values in outputs.items():
         getattr(head, name).register_forward_hook(lambda _, __, out, values=values: values.expand_as(out))
-    x = torch.zeros(len(labels), 3, *MAP_SHAPE.shape)
-    points = [torch.cat([sample_labels.xyz, torch.zeros(len(sample_labels.xyz), 2)], dim=1) for sample_labels in labels]
-    losses = head.loss(x, points, proposals, labels, torch.Generator().manual_seed(0))
+    x, draws = torch.zeros(len(labels), 3, *MAP_SHAPE.shape), torch.Generator().manual_seed(0)
+    losses = head.loss(x, points_of(labels), BatchPredictions.join(proposals), joined(*labels), draws)
     return {name.removeprefix("roi "): value.item() for name, value in losses.items()}
+
+
+def points_of(labels):
+    return [torch.cat([sample_labels.xyz, torch.zeros(len(sample_labels.xyz), 2)], dim=1) for sample_labels in labels]
+
+
+def targets_of(labels, proposals):
+    """Targets of each sample, from its own matches and the draws of the batch."""
+    most, matches = max(map(len, proposals)), []
+    for sample_labels, some in zip(labels, proposals, strict=True):
+        match = rois_by_sample.match_rois(sample_labels, some.boxes, some.class_id)
+        pad = most - len(some)
+        columns = {"there": torch.ones(len(some), dtype=torch.bool)} | vars(match)
+        matches.append({name: functional.pad(column, (0, pad)) for name, column in columns.items()})
+    both = SimpleNamespace(**{name: torch.stack([match[name] for match in matches]) for name in matches[0]})
+    targets = roi_targets(both, CONFIG.sampling, torch.Generator().manual_seed(0))
+    return [RoiTargets(*(column[k] for column in vars(targets).values())) for k in range(len(labels))]
 
 
 def proposals_of(boxes, classes):
@@ -135,10 +156,9 @@ class TestProposals:
     @staticmethod
     def plain(labels, proposals, confidence, residuals):
         """Proposal by proposal: what counts divides confidence, what regresses a box the other two."""
-        draws, start = torch.Generator().manual_seed(0), 0
+        start, of_samples = 0, targets_of(labels, proposals)
         cross = box = corner = counted = boxed = 0.0
-        for sample_labels, some in zip(labels, proposals, strict=True):
-            targets = roi_targets(match_rois(sample_labels, some.boxes, some.class_id), CONFIG.sampling, draws)
+        for sample_labels, some, targets in zip(labels, proposals, of_samples, strict=True):
             for t, roi in enumerate(some.boxes[targets.proposal].tolist()):
                 if targets.counted[t]:
                     target, logit = targets.confidence[t].item(), confidence[start + t].item()
@@ -170,6 +190,34 @@ class TestProposals:
         losses = losses_of(labels, proposals, confidence=confidence, residuals=residuals)
         del losses["point"]
         assert losses == pytest.approx(expected, rel=1e-4)
+
+    @pytest.mark.parametrize("tested", [1 << 24, 2000])
+    def test_losses_and_gradients_are_those_of_the_slow_twin(self, tested, rng_of, monkeypatch):
+        """Sample by sample, with a network whose layers all work."""
+        monkeypatch.setattr(boxes_module, "_TESTED", tested)
+        rng = rng_of(5)
+        labels = [labels_of(rng, *counts) for counts in ((6, 8), (0, 5), (3, 0))]
+        proposals = [around(sample, rng, count) for sample, count in zip(labels, (60, 9, 44), strict=True)]
+        torch.manual_seed(0)
+        head, points = RoiHead(3, 5, MAP_SHAPE, CONFIG).train(), points_of(labels)
+        for layer in (head.residuals, head.confidence, head.foreground):
+            nn.init.normal_(layer.weight, std=0.5)
+        x, found = torch.randn(3, 3, *MAP_SHAPE.shape, requires_grad=True), []
+        for twin in (False, True):
+            if twin:
+                losses = rois_by_sample.losses(head, x, points, proposals, labels, targets_of(labels, proposals))
+            else:
+                draws = torch.Generator().manual_seed(0)
+                losses = head.loss(x, points, BatchPredictions.join(proposals), joined(*labels), draws)
+            gradients = torch.autograd.grad(sum(losses.values()), [x, *head.parameters()])
+            found.append((losses, gradients))
+        (losses, gradients), (plain, slow) = found
+        assert list(losses) == list(plain)
+        for name, value in losses.items():
+            assert value.item() == pytest.approx(plain[name].item(), rel=1e-4)
+            assert value > 0
+        for one, other in zip(gradients, slow, strict=True):
+            assert torch.allclose(one, other, rtol=1e-3, atol=1e-5 * other.abs().max().item())
 
     @pytest.mark.parametrize(("raised_m", "corner"), [(0.2, 0.2**2 / 2), (0.0, 0.0), (3.0, 2.5)])
     @pytest.mark.parametrize("turn", [0.0, math.pi])

@@ -14,10 +14,11 @@ from dataclasses import replace  # noqa: E402
 from helpers.detect_labels import joined, labels_of  # noqa: E402
 
 from pointsam.detect.heads.anchor import AnchorOutput  # noqa: E402
+from pointsam.detect.heads.roi import RoiHead  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
 from pointsam.detect.recipes import RECIPES  # noqa: E402
 
-MOST_OPERATORS, MOST_STALLS = 600, 4
+MOST_OPERATORS, MOST_STALLS = 600, 2
 BATCHES = {
     "nuscenes-centerpoint-pillar": 4,
     "nuscenes-centerpoint-voxel": 4,
@@ -59,3 +60,38 @@ def test_a_step_waits_for_few_numbers(name, batch, rng_of, device):
     with device.counted() as second:
         head.loss(output, labels)
     assert second.operators == first.operators  # whatever the number of objects and samples
+
+
+MOST_OF_TWO_STAGES, MOST_STALLS_OF_TWO_STAGES = 1360, 4
+"""Of the first stage, the proposals and the second stage in sum; a third of the operators are views."""
+
+
+def test_a_step_of_two_stages_waits_for_few_numbers(rng_of, device):
+    """Once for the anchors of boxes, twice for the proposals that overlap, once for the points in proposals."""
+    config, rng = RECIPES["kitti-two-stage"]().detector, rng_of(0)
+    head = head_of(config)
+    roi = RoiHead(4, 5, head.map, config.roi).to("cuda").train()
+
+    def counted(boxes, clusters):
+        x, output, labels = (
+            torch.zeros(2, 4, 40, 50).to("cuda"),
+            output_of(head, 2),
+            labels_on_device(rng, 2, boxes, clusters),
+        )
+        rows = torch.cat([labels.every.xyz, torch.zeros(len(labels.every.xyz), 2, device="cuda")], dim=1)
+        points = torch.split(rows, [count for *_, count in labels.counts])
+        head.loss(output, labels)  # constants are copied to a device once
+        with device.counted() as found:
+            losses = head.loss(output, labels)
+            with torch.no_grad():
+                proposals = head.propose(output)
+            losses |= roi.loss(x, points, proposals, labels, torch.Generator().manual_seed(0))
+        assert len(losses) == 7
+        assert all(np.isfinite(loss.item()) for loss in losses.values())
+        return found
+
+    first, second = counted(8, 9), counted(16, 30)
+    assert sum(first.operators.values()) < MOST_OF_TWO_STAGES
+    assert sum(first.stalls.values()) <= MOST_STALLS_OF_TWO_STAGES, first.stalls
+    assert second.operators == first.operators  # whatever the number of objects
+    assert second.stalls == first.stalls
