@@ -38,13 +38,13 @@ KINDS = {
 }
 """Detectors of `helpers.recipes`, and what is changed in their heads: each head and encoder, each kind of heading."""
 STALLS = {
-    "center-pillar": (5, 32),
-    "center-refined": (5, 34),
-    "center-voxel": (13, 55),
-    "second": (6, 50),
-    "second-centers": (6, 50),
-    "two-stage": (46, 36),
-    "two-stage-center": (46, 37),
+    "center-pillar": (5, 8),
+    "center-refined": (5, 9),
+    "center-voxel": (13, 16),
+    "second": (4, 13),
+    "second-centers": (4, 13),
+    "two-stage": (7, 16),
+    "two-stage-center": (9, 17),
 }
 """Most stalls of a step, reading of the batch and optimiser included, and of the prediction of a batch of four."""
 
