@@ -32,7 +32,8 @@ _OPTIONAL = "optional"
 OPTIONAL: Mapping[str, bool] = {_OPTIONAL: True}
 """`field(default=..., metadata=OPTIONAL)`: a field that stored documents may lack, for example those of 0.1.0."""
 
-_UNKNOWN = "unexpected_keyword_argument"
+UNKNOWN_FIELD = "unexpected_keyword_argument"
+"""Type of pydantic's error for a field that a dataclass does not have."""
 
 
 def read_document(
@@ -91,9 +92,9 @@ def document_from(values: object, kind: type[T], refuse: Callable[[str], PointSa
         document = cast(T, _adapter(cast(Hashable, kind)).validate_json(text)[0])
     except ValidationError as error:
         # A misspelt field is also a missing one.
-        first = min(error.errors(include_url=False), key=lambda one: one["type"] != _UNKNOWN)
+        first = min(error.errors(include_url=False), key=lambda one: one["type"] != UNKNOWN_FIELD)
         place = _place(first["loc"][1:], values)
-        near = did_you_mean(place[-1], _fields_at(kind, place[:-1])) if first["type"] == _UNKNOWN else ""
+        near = did_you_mean(place[-1], _fields_at(kind, place[:-1])) if first["type"] == UNKNOWN_FIELD else ""
         problem = _problem(first["type"], first["msg"], first["input"])
         raise refuse(f"{'.'.join(place) or 'the document'} {problem}{near}") from None
     except PointSamError as error:  # from the check of a dataclass
@@ -253,7 +254,7 @@ def _missing(document: object, values: object, prefix: str = "") -> Iterator[str
 def _problem(error: str, message: str, value: object) -> str:
     if error == "missing":
         return "is missing"
-    if error == _UNKNOWN:
+    if error == UNKNOWN_FIELD:
         return "is not a field"
     shown = "" if isinstance(value, Mapping) else f", got {value!r:.80}"
     return f"is wrong: {message[0].lower()}{message[1:]}{shown}"

@@ -1,6 +1,7 @@
 """Recipes as documents: one head, stated by its kind; errors name the field as `--set` takes it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from pipelines.training.recipe_file import document_of, load_recipe, upgraded  # noqa: E402
 from pointsam.base.errors import SchemaError  # noqa: E402
+from pointsam.detect.heads.refine import RefineConfig  # noqa: E402
 
 OLD = Path(__file__).parents[2] / "data" / "v0_1_0" / "detect"
 
@@ -144,3 +146,42 @@ def test_a_wrong_value_is_named_as_it_is_set(assignment, told):
     with pytest.raises(SchemaError) as error:
         load_recipe("synthetic-small", [assignment])
     error.match(rf"(?m)^\[SCH005\] recipe synthetic-small: {told}")
+
+
+class TestPartsThatMayBeAbsent:
+    """A stage is added and removed by one assignment, whether the recipe has it or not."""
+
+    @pytest.mark.parametrize("name", ["synthetic-small", "nuscenes-centerpoint-pillar"])
+    @pytest.mark.parametrize(
+        ("assignments", "refine"),
+        [
+            (["detector.refine=null"], None),
+            (["detector.refine={}"], RefineConfig()),
+            (["detector.refine={}", "detector.refine.passes=1"], RefineConfig(passes=1)),
+            (["detector.refine=null", 'detector.refine={"samples": 4}'], RefineConfig(samples=4)),
+        ],
+    )
+    def test_the_last_stage(self, name, assignments, refine):
+        assert load_recipe(name, assignments).detector.refine == refine
+
+    def test_the_second_stage(self):
+        assert load_recipe("kitti-two-stage", ["detector.roi=null"]).detector.roi is None
+
+    def test_an_object_changes_the_fields_that_it_names(self):
+        points = load_recipe("kitti-two-stage").data.points
+        recipe = load_recipe("kitti-two-stage", ['data.points={"past_sweeps": 3}'])
+        assert recipe.data.points == replace(points, past_sweeps=3)
+
+    @pytest.mark.parametrize(
+        ("assignments", "told"),
+        [
+            (["detector.refine.passes=1"], r"detector\.refine is null and has no fields\n.*--set detector\.refine={}"),
+            (['detector.refine={"pases": 1}'], r"detector\.refine\.pases: no such field"),
+            (["detector.refine={}", "detector.refine.pases=1"], r"detector\.refine\.pases: no such field"),
+            (["detector.grid=null"], r"detector\.grid: .*got None"),
+            (["detector.grid=7"], r"'detector\.grid=7' names no field"),
+        ],
+    )
+    def test_what_is_no_such_part(self, assignments, told):
+        with pytest.raises(SchemaError, match=f"SCH005.*{told}"):
+            load_recipe("nuscenes-centerpoint-pillar", assignments)
