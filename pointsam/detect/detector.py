@@ -46,8 +46,8 @@ class DetectorConfig:
             spconv-triton, on a GPU. Weights do not depend on it, and results only by rounding.
 
     Raises:
-        SchemaError: SCH005 on a grid that is not a multiple of the network's stride, or if there are no sparse
-            convolutions that `sparse` could compute.
+        SchemaError: SCH005 on a grid that is not a multiple of the network's stride, if there are no sparse
+            convolutions that `sparse` could compute, or if the height map of `refine` would be too large.
     """
 
     grid: Grid
@@ -65,6 +65,8 @@ class DetectorConfig:
         for stride in self.neck.strides:
             deepest *= stride
         self.grid.require_stride(deepest)
+        if self.refine is not None:
+            self.refine.require_memory(self.grid)
 
     @property
     def class_names(self) -> tuple[str, ...]:

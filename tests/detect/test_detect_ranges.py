@@ -18,6 +18,7 @@ from pointsam.detect.data.sample import PointsConfig
 from pointsam.detect.data.training_set import DataConfig
 from pointsam.detect.heads.anchor import AnchorHeadConfig
 from pointsam.detect.heads.center import CenterHeadConfig
+from pointsam.detect.heads.refine import RefineConfig
 from pointsam.detect.nets.encoders import EncoderConfig
 from pointsam.detect.recipe import TrainConfig
 
@@ -39,6 +40,14 @@ RANGES = {
     (RoiConfig, "easy_iou"): ((0.0, 0.54), (-0.01, 0.55)),
     (RoiConfig, "hard_share"): ((0.0, 1.0), (-0.01, 1.01)),
     (RoiConfig, "confidence_iou"): (((0.0, 1.0),), ((-0.01, 0.5), (0.5, 0.5), (0.5, 1.01))),
+    (RefineConfig, "cells"): (((1, 1), (64, 20)), ((0, 6), (12, -1), (65, 1))),
+    (RefineConfig, "samples"): ((1, 21), (0, -1, 22)),
+    (RefineConfig, "cell_m"): ((0.01, 10.0), (0.009, 10.1, math.nan)),
+    (RefineConfig, "enlarge"): ((0.1, 10.0), (0.0, -1.0, 10.1, math.nan)),
+    (RefineConfig, "channels"): ((1,), (0, 10**6)),
+    (RefineConfig, "passes"): ((1, 100), (0, 101)),
+    (RefineConfig, "box_weight"): ((0.0,), (-1.0, math.nan)),
+    (RefineConfig, "front_weight"): ((0.0,), (-1.0, math.nan)),
     (AugmentConfig, "rotation_rad"): ((0.0, math.pi), (-0.01, 3.15)),
     (AugmentConfig, "scale"): (((1.0, 1.0), (0.1, 2.0)), ((0.0, 1.0), (1.1, 1.0))),
     (AugmentConfig, "shift_m"): ((0.0,), (-0.01,)),

@@ -28,6 +28,7 @@ from pointsam.detect.heads.base import Losses
 from pointsam.detect.heads.roi_code import decode_roi, encode_roi
 from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import divisor
+from pointsam.detect.nets.encoders import MOST_CHANNELS
 from pointsam.detect.nets.grid import Grid
 from pointsam.detect.predictions import BatchPredictions, Predictions
 
@@ -43,6 +44,10 @@ centre along each side 0.1 m and a tenth of the side, at most 0.6 m; in height; 
 the yaw."""
 _BETA = 0.05
 _MOST_RESIDUAL = 1.0
+_MOST_READ = 1 << 15
+"""Bound of the heights that are read for a box."""
+_MOST_CELLS = 1 << 24
+"""Bound of the cells of a height map: 64 MB for each sample."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,27 @@ class RefineConfig:
     front_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        require(self.passes >= 1, "detector.refine.passes", self.passes, "1 or more")
-        require(0.01 <= self.cell_m <= 10, "detector.refine.cell_m", self.cell_m, "0.01 to 10")
+        name, cells, samples = "detector.refine", self.cells, self.samples
+        require(all(1 <= count <= 64 for count in cells), f"{name}.cells", cells, "two numbers from 1 to 64")
+        few = samples >= 1 and math.prod(cells) * samples**2 <= _MOST_READ
+        wanted = f"1 or more; cells[0] * cells[1] * samples**2 is at most {_MOST_READ}"
+        require(few, f"{name}.samples", samples, wanted)
+        require(0.01 <= self.cell_m <= 10, f"{name}.cell_m", self.cell_m, "0.01 to 10")
+        require(0.1 <= self.enlarge <= 10, f"{name}.enlarge", self.enlarge, "0.1 to 10")
+        require(1 <= self.channels <= MOST_CHANNELS, f"{name}.channels", self.channels, f"1 to {MOST_CHANNELS}")
+        require(1 <= self.passes <= 100, f"{name}.passes", self.passes, "1 to 100")
+        for weight in ("box_weight", "front_weight"):
+            require(0 <= getattr(self, weight) <= 1e9, f"{name}.{weight}", getattr(self, weight), "0 to 1e9")
+
+    def require_memory(self, grid: Grid) -> None:
+        """Refuse a height map that is too large.
+
+        Raises:
+            SchemaError: SCH005.
+        """
+        x, y = _map_shape(grid, self.cell_m)
+        wanted = f"a larger one: the height map would have {x} x {y} cells, more than {_MOST_CELLS}"
+        require(x * y <= _MOST_CELLS, "detector.refine.cell_m", self.cell_m, wanted)
 
 
 class RefineHead(nn.Module):
@@ -119,11 +143,12 @@ class RefineHead(nn.Module):
         start, box_loss, front_loss = _changed(boxes, draws), boxes.new_zeros(()), boxes.new_zeros(())
         for _ in range(config.passes):
             front, residuals, seen = self._outputs(heights, labels.box_sample, start, labels.every.box_class)
-            target = encode_roi(boxes, start)
+            # Boxes without points do not count. Those with a side of 0 have none, and their residuals are no numbers.
+            target = torch.where(seen[:, None], encode_roi(boxes, start), residuals)
             ahead = torch.where((boxes[:, 6] - start[:, 6]).cos() < 0, -front, front)
             apart = functional.smooth_l1_loss(residuals, target, reduction="none", beta=_BETA).mean(dim=1)
             count = divisor(seen.sum()) * config.passes
-            box_loss = box_loss + (apart * seen).sum() / count
+            box_loss = box_loss + apart.sum() / count
             front_loss = front_loss + (functional.softplus(-ahead) * seen).sum() / count
             start = self._moved(start, residuals.detach(), seen)
         return {"refine": box_loss * config.box_weight, "front": front_loss * config.front_weight}
@@ -146,6 +171,7 @@ class RefineHead(nn.Module):
         sample = torch.cat([torch.full((len(own),), k, device=own.device) for k, own in enumerate(points)])
         cell, inside = self._cell(every[:, :2])
         # What is outside goes to a cell of its own, so that the host need not wait for the number of the others.
+        inside = inside & (every[:, 2] < math.inf)
         at = torch.where(inside, sample * cells + cell, len(points) * cells)
         heights = every.new_full((len(points) * cells + 1,), -math.inf).scatter_reduce_(0, at, every[:, 2], "amax")
         return heights[:-1].view(len(points), cells)

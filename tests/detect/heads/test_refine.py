@@ -1,6 +1,7 @@
 """The last stage: grids in the frames of boxes, half turns, and what it learns."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers.detect_labels import box_labels, joined  # noqa: E402
+from helpers.recipes import CENTER  # noqa: E402
 
+from pointsam.base.errors import SchemaError  # noqa: E402
+from pointsam.detect.detector import DetectorConfig  # noqa: E402
 from pointsam.detect.heads.refine import RefineConfig, RefineHead  # noqa: E402
+from pointsam.detect.nets.encoders import EncoderConfig, NeckConfig  # noqa: E402
 from pointsam.detect.nets.grid import Grid  # noqa: E402
 from pointsam.detect.predictions import Predictions  # noqa: E402
 
@@ -157,6 +162,45 @@ def test_it_learns_fronts_and_centres(rng_of):
         assert ((out[:, 6] - boxes[:, 6]).cos() > math.cos(0.3)).all()
         apart = torch.linalg.norm(out[:, :2] - boxes[:, :2], dim=1)
         assert apart.max() < 0.3  # 0.58 before
+
+
+def test_a_height_map_has_a_bound():
+    config, wide = replace(SMALL, cell_m=0.01), Grid((-51.2, -51.2, -3.0, 51.2, 51.2, 1.0), (0.8, 0.8, 4.0))
+    replace(config, cell_m=0.025).require_memory(wide)
+    with pytest.raises(SchemaError, match=r"SCH005.*detector\.refine\.cell_m is 0\.01\n.*10240 x 10240 cells"):
+        config.require_memory(wide)
+    parts = {"grid": wide, "encoder": EncoderConfig("pillar", 8), "head": CENTER}
+    with pytest.raises(SchemaError, match=r"detector\.refine\.cell_m"):
+        DetectorConfig(neck=NeckConfig((1, 1), (1, 2), (8, 8), (8, 8), 1), refine=config, **parts)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_a_point_that_is_nowhere_hides_no_other(wrong, rng_of):
+    rng = rng_of(10)
+    points, boxes, head = cloud(rng), some_boxes(rng, 6), head_of()
+    alone = head.predict([points], [found(boxes)])[0].boxes
+    more = points.repeat(3, 1)
+    for axis in range(3):
+        more[len(points) * axis : len(points) * (axis + 1), axis] = wrong
+    for order in ([points, more], [more, points]):
+        assert torch.equal(head.predict([torch.cat(order)], [found(boxes)])[0].boxes, alone)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e-3, 1e4, 1e30])
+def test_odd_boxes_leave_losses_and_other_boxes_as_numbers(size, rng_of):
+    rng = rng_of(11)
+    points, boxes, head = cloud(rng), some_boxes(rng, 6), head_of().train()
+    alone = head.predict([points], [found(boxes)])[0].boxes
+    odd = boxes.clone()
+    odd[:3, 3:6] = size
+    odd[3, :2] = 1e6
+    out = head.predict([points], [found(odd)])[0].boxes
+    assert torch.allclose(out[4:], alone[4:], atol=1e-5)
+    assert out.isfinite().all()
+    losses = head.loss([points], joined(box_labels(odd, torch.full((6,), 4))), torch.Generator().manual_seed(0))
+    sum(losses.values()).backward()
+    assert all(value.isfinite() for value in losses.values())
+    assert all(p.grad.isfinite().all() for p in head.parameters())
 
 
 def test_equal_draws_give_equal_losses(rng_of):
