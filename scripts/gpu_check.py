@@ -8,8 +8,8 @@ with torch. Measured: speed of a step and of loading, and memory, by recipe and 
 
 Without --world, a small synthetic world is made, for which open3d is needed; on another machine, `pointsam-label synth
 ROOT --scenes 4 --key-frames 6 --scale 0.1` makes it. The report is written after each part. Exit status: 0, or 1 if a
-check fails, or 2 if nothing could be checked. `--device cpu` compares the CPU with itself on a tiny scale: it checks
-this script only.
+check fails, 2 if nothing could be checked, 130 after Ctrl-C. `--device cpu` compares the CPU with itself on a tiny
+scale: it checks this script only.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from bench_train import frames_per_second
 from gpu_setup import HALF_M, HERE, PILLARS, TWO_STAGE, VOXELS, Setup
 
 from pipelines.training.recipe_file import document_of
-from pointsam.base.errors import BackendError
+from pointsam.base.errors import BackendError, PointSamError
 from pointsam.base.runtime import peak_mb
 from pointsam.detect.data.budget_file import write_budget
 from pointsam.detect.infer import InferConfig, detect_frames
@@ -243,16 +243,27 @@ def main():
     parser.add_argument("--parts", default=",".join(PARTS), help="what is checked, separated by commas")
     parser.add_argument("--seconds", type=float, default=225, help="when the parts end")
     args = parser.parse_args()
+    args.parts = args.parts.split(",")
+    if unknown := [name for name in args.parts if name not in PARTS]:
+        parser.error(f"no part {', '.join(map(repr, unknown))}: --parts takes {','.join(PARTS)}")
     if args.device == "cuda" and not torch.cuda.is_available():
         print("no CUDA device: nothing is checked; --device cpu checks this script only")
         return 2
     end = time.perf_counter() + args.seconds
     with tempfile.TemporaryDirectory() as folder:
-        check = Setup(args, Path(folder))
-        for name in args.parts.split(","):
-            began = time.perf_counter()
-            checked(name, check, end - began)
-            print(f"{name} took {time.perf_counter() - began:.0f} s", flush=True)
+        try:
+            check = Setup(args, Path(folder))
+        except (PointSamError, OSError) as error:
+            print(f"nothing is checked: {error}")
+            return 2
+        try:
+            for name in args.parts:
+                began = time.perf_counter()
+                checked(name, check, end - began)
+                print(f"{name} took {time.perf_counter() - began:.0f} s", flush=True)
+        except KeyboardInterrupt:
+            print(f"stopped; the parts that ended are in {args.report}")
+            return 130
         for table in check.report.tables:
             print(f"\n{table.text()}")
     return 1 if check.report.failed else 0

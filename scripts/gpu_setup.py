@@ -41,6 +41,7 @@ class Setup:
     def __init__(self, args, folder):
         self.device, self.folder, self.tiny = args.device, folder, args.device == "cpu"
         self.report = Report(args.report, args.device)
+        self.report.require_writable()
         self.steps = 2 if self.tiny else 20
         self.world = (args.world or made_world(folder / "world")).resolve()
         self.dataset = open_dataset(self.world)
@@ -111,6 +112,16 @@ class Report:
         """Add a table of results, and return its rows, which are still to be filled."""
         self.tables.append(Table(title, header, [], note))
         return self.tables[-1].rows
+
+    def require_writable(self):
+        """Try the file before minutes of work.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        self.path.open("a").close()
+        if not self.path.stat().st_size:
+            self.path.unlink()
 
     def write(self):
         """Write the file."""

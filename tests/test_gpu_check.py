@@ -99,6 +99,45 @@ def test_the_time_is_limited(check):
     assert "| speed can be checked | **no** |" in report
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"--report": "nowhere/gpu.md"}, "No such file or directory: 'nowhere/gpu.md'"),
+        ({"--world": "nowhere"}, "nowhere"),
+        ({"--world": "."}, "[DAT"),
+    ],
+)
+def test_what_cannot_be_used_is_named_first(options, told, script, world, tmp_path, monkeypatch, capsys):
+    given = {"--device": "cpu", "--world": world, "--report": "gpu.md", "--parts": "losses"} | options
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["gpu_check", *(str(part) for pair in given.items() for part in pair)])
+    assert script.main() == 2
+    said = capsys.readouterr().out
+    assert said.startswith("nothing is checked: ")
+    assert told in said
+    assert not (tmp_path / "gpu.md").exists()
+
+
+def test_an_unknown_part_is_named(script, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gpu_check", "--device", "cpu", "--parts", "losses,sped"])
+    with pytest.raises(SystemExit) as ended:
+        script.main()
+    assert ended.value.code == 2
+    assert "no part 'sped': --parts takes losses,predictions," in capsys.readouterr().err
+
+
+def test_the_report_of_a_check_that_is_stopped_has_the_parts_that_ended(check, script, monkeypatch, capsys):
+    def stopped(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(script.PARTS, "losses", lambda check: check.report.verdict("losses", True))
+    monkeypatch.setitem(script.PARTS, "speed", stopped)
+    status, report = check("losses,speed")
+    assert status == 130
+    assert "| losses | yes |" in report
+    assert "stopped; the parts that ended are in" in capsys.readouterr().out
+
+
 def test_triton_is_compared_with_torch(check, script, monkeypatch):
     monkeypatch.setattr(sparse_triton, "kernels_on", lambda device: TWIN)
     monkeypatch.setitem(script.HALF_M, script.VOXELS, (14.4, 2.4))
