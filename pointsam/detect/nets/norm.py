@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed import nn as collective
 from torch.nn.modules.batchnorm import _BatchNorm
 
 EPS, MOMENTUM = 1e-3, 0.05
@@ -55,9 +54,23 @@ class BatchNorm(_BatchNorm):
                 running.lerp_(value.to(running.dtype), momentum.to(running.dtype))
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over the processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: object, values: Tensor) -> Tensor:
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: object, *grads: Tensor) -> Tensor:
+        return _Sum.forward(ctx, grads[0])
+
+
 def _summed(values: Tensor, alone: bool) -> Tensor:
     """The values, summed over the processes."""
-    summed: Tensor = values if alone else collective.all_reduce(values)  # type: ignore[no-untyped-call]
+    summed: Tensor = values if alone else _Sum.apply(values)
     return summed
 
 
