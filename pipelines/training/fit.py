@@ -66,6 +66,7 @@ def fit(request: FitRequest) -> Fitted:
         waiting = partial(_say_that_it_waits, request)
         if processes.first and request.out.is_dir():  # before the frames are counted, which may take minutes
             held.enter_context(claimed(request.out, waiting))
+        processes.wait()  # until no other run changes what the folder holds
         recipe = for_processes(request.recipe, begun(request.out), processes.count)
         inputs = _looked_at(replace(request, recipe=recipe), processes)
         data, dataset, labels = inputs.data, inputs.data.dataset, inputs.data.labels
@@ -195,8 +196,8 @@ def _train(request: FitRequest, trainer: Trainer, run: RunFolder, inputs: Inputs
             bar.update()
             bar.set_postfix(epoch=report.epoch + 1, loss=f"{report.losses['loss']:.3f}", refresh=False)
             log.step(report)
-            late = time.perf_counter() - saved > 60 * config.checkpoint_minutes
-            if processes.first and (report.last_of_epoch or late):
+            late = processes.first and time.perf_counter() - saved > 60 * config.checkpoint_minutes
+            if report.last_of_epoch or late:
                 trainer.save(run.last, run.about)
                 saved = time.perf_counter()
             if validates and report.last_of_epoch and _is_due(report.epoch + 1, config):

@@ -69,6 +69,24 @@ class Processes:
                 distributed.destroy_process_group()
 
 
+def exchanged(content: bytes, device: torch.device) -> list[bytes]:
+    """The contents of all processes, in their order; all of them call this.
+
+    Args:
+        content: what this process gives, at least a byte.
+        device: its device.
+    """
+    own = torch.frombuffer(bytearray(content), dtype=torch.uint8).to(device)
+    size = torch.tensor([len(content)], device=device)
+    sizes = [torch.zeros_like(size) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(sizes, size)
+    padded = torch.zeros(int(torch.cat(sizes).max()), dtype=torch.uint8, device=device)
+    padded[: len(content)] = own
+    parts = [torch.zeros_like(padded) for _ in sizes]
+    distributed.all_gather(parts, padded)
+    return [part[: int(count)].cpu().numpy().tobytes() for part, count in zip(parts, sizes, strict=True)]
+
+
 def process_count() -> int:
     """Number of processes that torchrun started, or 1."""
     return int(os.environ.get("WORLD_SIZE", "1"))

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import distributed
 
 from pointsam.datasets.base import Dataset
 from pointsam.detect.data.loader import FrameItems, frame_loader, join_frames
 from pointsam.detect.data.sample import PointsConfig
 from pointsam.detect.detector import Batch, Detector
-from pointsam.detect.devices import Processes
+from pointsam.detect.devices import Processes, exchanged
 from pointsam.detect.predictions_file import FramePredictions
 from pointsam.detect.recipe import Precision
 
@@ -93,20 +92,8 @@ def gathered(results: Sequence[FrameResult], frame_ids: Sequence[str], processes
     """
     if processes.count == 1:
         return list(results)
-    content = torch.frombuffer(bytearray(_packed(results)), dtype=torch.uint8).to(processes.device)
-    size = torch.tensor([len(content)], device=processes.device)
-    sizes = [torch.zeros_like(size) for _ in range(processes.count)]
-    distributed.all_gather(sizes, size)
-    most = int(torch.cat(sizes).max())
-    padded = torch.zeros(most, dtype=torch.uint8, device=processes.device)
-    padded[: len(content)] = content
-    parts = [torch.zeros_like(padded) for _ in range(processes.count)] if processes.first else None
-    distributed.gather(padded, parts)
-    every = [
-        result
-        for part, count in zip(parts or [], sizes, strict=False)
-        for result in _unpacked(part[: int(count)].cpu().numpy().tobytes())
-    ]
+    parts = exchanged(_packed(results), processes.device)
+    every = [result for part in parts if processes.first for result in _unpacked(part)]
     place = {frame_id: k for k, frame_id in enumerate(frame_ids)}
     return sorted(
         every, key=lambda result: place[result.frame_id if isinstance(result, FramePredictions) else result[0]]

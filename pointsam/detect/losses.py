@@ -32,6 +32,13 @@ def divisor(counts: Tensor) -> Tensor:
     return value.clamp(min=1) / distributed.get_world_size()
 
 
+def mean_over_processes(values: Tensor) -> Tensor:
+    """The mean of the values of all processes: of losses by `divisor`, the loss over the whole batch."""
+    mean = values.clone()
+    distributed.all_reduce(mean)
+    return mean / distributed.get_world_size()
+
+
 def heat_focal(logits: Tensor, heat: Tensor, counted: Tensor) -> Tensor:
     """(C,) sum of CornerNet's focal loss over the locations of each channel that count.
 

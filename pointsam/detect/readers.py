@@ -81,7 +81,7 @@ def require_shared_memory(sample_bytes: float, batch_size: int, workers: int) ->
 
 @contextmanager
 def named_failures(again: Callable[[], str]) -> Iterator[None]:
-    """Turn the death of a reader, and memory that is refused, into one error.
+    """Turn the death of a reader or of another process, and memory that is refused, into one error.
 
     Args:
         again: makes the end of the hint, how to go on.
@@ -113,6 +113,8 @@ def _cause(error: BaseException) -> tuple[str, str] | None:
         return f"too many open files: {last}", "raise the limit (ulimit -n 65536), or lower train.workers"
     if "DataLoader worker" in text and ("killed by signal" in text or "exited unexpectedly" in text):
         return f"a process that loads data has died, in most cases for want of memory: {last}", _SMALLER
+    if "closed by peer" in text or "Connection reset by peer" in text:
+        return f"another process of the training has ended: {last}", "its own message says why"
     out = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or _is_full(error)
     if out or "can't allocate memory" in text or "out of memory" in text or "Cannot allocate memory" in text:
         return f"memory ran out: {last}", _SMALLER

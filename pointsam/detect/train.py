@@ -6,9 +6,11 @@ step gives the same result in one process as in several.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,8 @@ from pointsam.detect.checkpoint import Checkpoint, TrainingProgress, save_checkp
 from pointsam.detect.data.loader import LoadedBatch, Steps, on_device, training_loader
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Batch, Detector
+from pointsam.detect.devices import exchanged
+from pointsam.detect.losses import mean_over_processes
 from pointsam.detect.recipe import Recipe
 from pointsam.taxonomy import Taxonomy
 
@@ -39,12 +43,13 @@ class StepReport:
         step: number of steps done, this one included.
         epoch: index of the epoch, from 0.
         last_of_epoch: whether the next step belongs to the next epoch.
-        losses: weighted terms of this process, and their sum "loss".
+        losses: weighted terms, and their sum "loss"; of several processes, over the samples of all of them.
         learning_rate: learning rate of the step.
         grad_norm: norm of the gradient before clipping.
         seconds: duration of the step.
         data_seconds: part of `seconds` spent waiting for data.
-        bad: frames that could not be read, with the reasons.
+        bad: frames that could not be read, with the reasons; those of other processes come with the last step of an
+            epoch.
     """
 
     step: int
@@ -107,7 +112,7 @@ class Trainer:
         config, on_cuda = recipe.train, device.type == "cuda"
         if on_cuda:
             _set_deterministic(config.deterministic)
-        self.recipe, self.device, self.rank = recipe, device, rank
+        self.recipe, self.device, self.rank, self.processes = recipe, device, rank, processes
         self.model = Detector(recipe.detector, taxonomy).to(device)
         self.network: nn.Module = self.model
         if processes > 1:
@@ -115,7 +120,9 @@ class Trainer:
                 nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
             # All processes compute the same buffers, so that none needs to send them.
             ids = [device.index] if on_cuda else None
-            self.network = DistributedDataParallel(self.model, device_ids=ids, broadcast_buffers=False)
+            with warnings.catch_warnings():  # torch 2.14 has another name for the option
+                warnings.simplefilter("ignore", FutureWarning)
+                self.network = DistributedDataParallel(self.model, device_ids=ids, broadcast_buffers=False)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=config.learning_rate,
@@ -128,7 +135,7 @@ class Trainer:
         self.steps_per_epoch = count_steps(self._steps)
         self.progress = TrainingProgress()
         self._schedule = self._one_cycle(0)
-        self._bad: set[str] = set()
+        self._bad: dict[str, str] = {}
         self._saved: int | None = None
 
     @property
@@ -137,9 +144,10 @@ class Trainer:
         return self.steps_per_epoch * self.recipe.train.epochs
 
     def save(self, path: Path, about: object, best: float | None = None) -> None:
-        """Write a checkpoint; `best` is the best validation score so far."""
+        """Write a checkpoint, in the first process; `best` is the best validation score so far."""
         self.progress = TrainingProgress(self.progress.step, best if best is not None else self.progress.best)
-        save_checkpoint(path, self.model, self.optimizer, self.progress, about)
+        if self.rank == 0:
+            save_checkpoint(path, self.model, self.optimizer, self.progress, about)
         self._saved = self.progress.step
 
     def load(self, checkpoint: Checkpoint) -> None:
@@ -185,15 +193,16 @@ class Trainer:
             epoch, first = divmod(self.progress.step, self.steps_per_epoch)
             self._steps.epoch, self._steps.first = epoch, first
             self._steps.paste = epoch < config.epochs - self.recipe.data.paste.off_last_epochs
-            self._bad = self._bad if first else set()
+            self._bad = self._bad if first else {}
             began = time.perf_counter()
             for item in on_device(loader, self.device):
                 waited = time.perf_counter() - began
                 losses, rate, norm = self._step(self._readable(item))
                 self.progress = TrainingProgress(self.progress.step + 1, self.progress.best)
                 last = self.progress.step % self.steps_per_epoch == 0
+                bad = self._bad_of_all() if last and self.processes > 1 else item.bad
                 seconds = time.perf_counter() - began
-                yield StepReport(self.progress.step, epoch, last, losses, rate, norm, seconds, waited, item.bad)
+                yield StepReport(self.progress.step, epoch, last, losses, rate, norm, seconds, waited, bad)
                 if last:  # all epochs have the same length, even where resampling rounds differently
                     break
                 began = time.perf_counter()
@@ -210,13 +219,15 @@ class Trainer:
         total.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
         # One copy to the host for all numbers of the step, which then waits for the device once.
-        *numbers, size = torch.stack([value.detach().double() for value in (*losses.values(), total, norm)]).tolist()
-        values = dict(zip((*losses, "loss"), numbers, strict=True))
+        own = torch.stack([value.detach().double() for value in (*losses.values(), total, norm)])
+        every = own if self.processes == 1 else mean_over_processes(own)
+        told, (*numbers, size) = torch.stack([every, own]).tolist()
+        names = (*losses, "loss")
         if not math.isfinite(size):  # the same in all processes: DDP averages a NaN into the gradients of each
-            self._stop(batch, values, size)
+            self._stop(batch, dict(zip(names, numbers, strict=True)), size)
         self.optimizer.step()
         self._schedule.step()
-        return values, rate, size
+        return dict(zip(names, told, strict=False)), rate, size
 
     def _stop(self, batch: Batch, losses: Mapping[str, float], norm: float) -> None:
         wrong = [name for name, value in losses.items() if value != value or abs(value) == float("inf")]
@@ -235,13 +246,27 @@ class Trainer:
 
     def _readable(self, item: LoadedBatch) -> Batch:
         """The batch, unless too many frames of the epoch could not be read."""
-        self._bad |= {frame_id for frame_id, _ in item.bad}
-        frames = len(self.data.frame_ids)
-        if item.batch is None or len(self._bad) > MOST_BAD * frames:
-            frame_id, error = item.bad[-1]
-            raise TrainingError(
-                "TRN002",
-                f"{len(self._bad)} of {frames} frames cannot be read, the last is {frame_id!r}: {error}",
-                "repair these files, or draw a budget for frames that can be read",
-            )
+        self._bad.update(item.bad)
+        if item.batch is None or self._are_many:
+            raise self._too_many()
         return item.batch
+
+    @property
+    def _are_many(self) -> bool:
+        return len(self._bad) > MOST_BAD * len(self.data.frame_ids)
+
+    def _too_many(self) -> TrainingError:
+        frame_id, error = list(self._bad.items())[-1]
+        return TrainingError(
+            "TRN002",
+            f"{len(self._bad)} of {len(self.data.frame_ids)} frames cannot be read, the last is {frame_id!r}: {error}",
+            "repair these files, or draw a budget for frames that can be read",
+        )
+
+    def _bad_of_all(self) -> tuple[tuple[str, str], ...]:
+        """The frames of an epoch that some process could not read, unless they are too many."""
+        for content in exchanged(json.dumps(self._bad).encode(), self.device):
+            self._bad |= json.loads(content)
+        if self._are_many:
+            raise self._too_many()
+        return tuple(self._bad.items())

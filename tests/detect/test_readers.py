@@ -111,6 +111,7 @@ def test_a_reader_that_is_killed_is_one_sentence_with_a_way_out():
         (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "memory ran out"),
         (OSError(12, "Cannot allocate memory"), "memory ran out"),
         (RuntimeError("received 0 items of ancdata"), "too many open files"),
+        (RuntimeError("[pair.cc:554] Connection closed by peer [127.0.0.1]:1"), "another process of the training has"),
         (RuntimeError("unable to open shared memory object </torch_3> in read-write mode"), "got no shared memory"),
     ],
     ids=str,

@@ -61,6 +61,13 @@ def test_a_run_that_was_broken_off_goes_on_to_the_same_losses(kind, world, budge
     assert begun + losses(second) == whole
 
 
+def test_the_first_process_saves_and_the_others_know_of_it(world, budget, labels, tmp_path):
+    other = trainer_of(tiny(), world, budget, labels, rank=1)
+    other.save(tmp_path / "c.safetensors", {"recipe": {}})
+    assert not (tmp_path / "c.safetensors").exists()
+    assert other.saved.startswith("the checkpoint of step 0 is kept")
+
+
 def test_equal_seeds_give_equal_losses_and_others_do_not(world, budget, labels):
     one, again, other = (losses(trainer_of(tiny(seed=seed), world, budget, labels)) for seed in (1, 1, 2))
     assert one == again != other
