@@ -95,8 +95,8 @@ def predictions(check):
         for device in ("cpu", check.device):
             every = detect_frames(trainer.model.to(device), check.dataset, frames, config)
             found.append([np.column_stack([one.boxes, one.score * 10, one.class_id]) for one in every])
-        apart = [abs(a[:, None] - b).max(-1, initial=0).min(-1, initial=1) for a, b in zip(*found, strict=True)]
-        same = np.concatenate(apart) < 0.01
+        pairs = [abs(a[:, None] - b).max(-1, initial=0) for a, b in zip(*found, strict=True)]
+        same = np.concatenate([apart.min(axis, initial=1) for apart in pairs for axis in (0, 1)]) < 0.01
         rows.append((name, *(sum(map(len, part)) for part in found), f"{same.mean():.4f}"))
         check.report.verdict(
             f"predictions of {name}", same.size and same.mean() >= AGREE, f"{same.sum()} of {same.size} boxes"
