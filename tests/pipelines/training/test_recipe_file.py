@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from pipelines.training.recipe_file import document_of, load_recipe, upgraded  # noqa: E402
 from pointsam.base.errors import SchemaError  # noqa: E402
+from pointsam.detect.heads.refine import RefineConfig  # noqa: E402
 
 OLD = Path(__file__).parents[2] / "data" / "v0_1_0" / "detect"
 
@@ -144,3 +145,9 @@ def test_a_wrong_value_is_named_as_it_is_set(assignment, told):
     with pytest.raises(SchemaError) as error:
         load_recipe("synthetic-small", [assignment])
     error.match(rf"(?m)^\[SCH005\] recipe synthetic-small: {told}")
+
+
+def test_a_last_stage_is_added_and_removed():
+    added = load_recipe("nuscenes-centerpoint-pillar", ["detector.refine={}"])
+    assert added.detector.refine == RefineConfig()
+    assert load_recipe("synthetic-small", ["detector.refine=null"]).detector.refine is None
