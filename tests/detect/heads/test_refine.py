@@ -1,7 +1,6 @@
 """The last stage: grids in the frames of boxes, half turns, and what it learns."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from helpers.detect_labels import box_labels, joined  # noqa: E402
 
 from pointsam.detect.heads import refine  # noqa: E402
 from pointsam.detect.heads.refine import RefineConfig, RefineHead  # noqa: E402
-from pointsam.detect.heads.roi_code import decode_roi, encode_roi  # noqa: E402
 from pointsam.detect.nets.grid import Grid  # noqa: E402
 from pointsam.detect.predictions import Predictions  # noqa: E402
 
@@ -128,65 +126,6 @@ def test_boxes_are_moved_along_their_own_sides(rng_of):
         sizes = [side * math.exp(0.08 * some) for side, some in zip(box[3:6], draw[3:6], strict=True)]
         expected = [x, y, z + 0.06 * height * draw[2], *sizes, yaw + 0.1 * draw[6]]
         assert moved == pytest.approx(expected, abs=1e-4)
-
-
-def plain_losses(head, points, labels, start):
-    """Box by box; each pass starts from where the one before ends, without its gradients."""
-    config, heights = head.config, head._heights(points)
-    boxes, passes = labels.every.boxes, config.passes
-    losses, turned = {"refine": torch.zeros(()), "front": torch.zeros(())}, 0
-    for _ in range(passes):
-        front, residuals, seen = head._outputs(heights, labels.box_sample, start, labels.every.box_class)
-        target, count = encode_roi(boxes, start), passes * int(seen.sum())
-        for k in seen.nonzero()[:, 0].tolist():
-            is_turned = math.cos(boxes[k, 6] - start[k, 6]) < 0
-            apart, logit = (residuals[k] - target[k]).abs(), -front[k] if is_turned else front[k]
-            smooth = torch.where(apart < 0.05, apart**2 / 0.1, apart - 0.025)
-            losses["refine"] = losses["refine"] + config.box_weight * smooth.mean() / count
-            losses["front"] = losses["front"] - config.front_weight * logit.sigmoid().log() / count
-            turned += is_turned
-        start = torch.where(seen[:, None], decode_roi(residuals.detach().clamp(-1, 1), start), start)
-    assert 0 < turned < passes * len(boxes)
-    assert 0 < count < passes * len(boxes)
-    return losses
-
-
-def test_losses_and_gradients_are_those_of_the_plain_rule(rng_of, monkeypatch):
-    """Some boxes are turned by more than a right angle, some have no points, and some residuals are large."""
-    monkeypatch.setattr(refine, "_TURNED_RAD", 2.0)
-    rng = rng_of(10)
-    head, points = head_of(replace(SMALL, box_weight=3.0, front_weight=0.5)).train(), [cloud(rng), cloud(rng)]
-    torch.nn.init.normal_(head.outputs.weight, std=0.5)
-    boxes = some_boxes(rng, 12)
-    boxes[0, 0] = 99.0
-    labels = joined(*(box_labels(some, torch.full((6,), 2)) for some in boxes.split(6)))
-    draws = torch.randn(12, 7, generator=torch.Generator().manual_seed(0))
-    losses = head.loss(points, labels, torch.Generator().manual_seed(0))
-    plain = plain_losses(head, points, labels, refine._changed(boxes, draws))
-    assert list(losses) == list(plain)
-    for name, value in losses.items():
-        assert value.item() == pytest.approx(plain[name].item(), rel=1e-4)
-        gradients = [
-            torch.autograd.grad(some[name], list(head.parameters()), retain_graph=True) for some in (losses, plain)
-        ]
-        for one, other in zip(*gradients, strict=True):
-            assert torch.allclose(one, other, rtol=1e-3, atol=1e-5 * other.abs().max().item())
-
-
-def test_a_prediction_takes_all_passes_and_no_large_step(rng_of):
-    rng = rng_of(12)
-    head, points, boxes = head_of(), [cloud(rng)], some_boxes(rng, 20)
-    torch.nn.init.normal_(head.outputs.weight, std=0.5)
-    heights, classes = head._heights(points), torch.full((20,), 4)
-    at = boxes
-    for _ in range(2):
-        front, residuals, seen = head._outputs(heights, torch.zeros_like(classes), at, classes)
-        at = torch.where(seen[:, None], decode_roi(residuals.clamp(-1, 1), at), at)
-    (out,) = head.predict(points, [found(boxes)])
-    assert residuals.abs().max() > 1
-    assert torch.allclose(out.boxes[:, :6], at[:, :6], atol=1e-5)
-    assert torch.equal((out.boxes[:, 6] - at[:, 6]).cos() < 0, front < 0)
-    assert 0 < (front < 0).sum() < 20
 
 
 def test_every_sample_has_its_own_points_and_every_class_its_own_outputs(rng_of):
