@@ -105,7 +105,7 @@ def measure(args, name):
     if args.samples:
         speeds |= sample_ms(trainer, args.samples)
     if args.steps:
-        speeds |= frames_per_second(trainer, args)
+        speeds |= frames_per_second(trainer, args.steps, args.warm)
     if args.frames:
         speeds |= prediction_seconds(trainer, args.frames)
     if args.short:
@@ -191,16 +191,16 @@ def target_function(head):
     return lambda labels: anchor_targets(labels, head.map, head.config.match)
 
 
-def frames_per_second(trainer, args):
-    """Speed of the steps after the first ones; the time of a core leaves out the workers of the loader."""
+def frames_per_second(trainer, steps, warm):
+    """Speed of some steps after the first ones; the time of a core leaves out the workers of the loader."""
     reports, start = [], time.process_time()
     for report in trainer.run():
         reports.append(report)
-        if len(reports) == args.warm:
+        if len(reports) == warm:
             start = time.process_time()
-        if len(reports) == args.warm + args.steps:
+        if len(reports) == warm + steps:
             break
-    counted = reports[args.warm :]
+    counted = reports[warm:]
     seconds = np.array([report.seconds for report in counted])
     waited = np.array([report.data_seconds for report in counted])
     batch = trainer.recipe.train.batch_size

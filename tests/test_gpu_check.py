@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
@@ -12,6 +13,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from helpers.training import make_world  # noqa: E402
 from helpers.triton_twin import TWIN  # noqa: E402
 
+from pointsam.detect.data.sample import PointsConfig  # noqa: E402
 from pointsam.detect.nets import sparse_triton  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,6 +81,22 @@ def test_a_difference_is_found(check, script, monkeypatch):
     status, report = check("losses")
     assert status == 1
     assert "| losses of synthetic-small, fp32 | **no** |" in report
+
+
+@pytest.mark.parametrize("counts", [(1, 2), (2, 1)])
+def test_a_box_that_only_one_of_them_finds_is_a_difference(counts, script, monkeypatch):
+    def frame(count):
+        boxes = np.arange(7.0) + np.arange(0, 9 * count, 9)[:, None]
+        return SimpleNamespace(boxes=boxes, score=np.ones(count), class_id=np.zeros(count))
+
+    found, verdicts = iter([[frame(count)] for count in counts]), []
+    monkeypatch.setattr(script, "detect_frames", lambda *_: next(found))
+    recipe = SimpleNamespace(data=SimpleNamespace(points=PointsConfig()))
+    trainer = SimpleNamespace(recipe=recipe, model=SimpleNamespace(to=lambda device: None))
+    report = SimpleNamespace(table=lambda *_: [], verdict=lambda *words: verdicts.append(words))
+    dataset = SimpleNamespace(frame_ids=lambda: ["a"])
+    script.predictions(SimpleNamespace(report=report, dataset=dataset, trained={"it": trainer}, device="cuda"))
+    assert verdicts == [("predictions of it", False, "2 of 3 boxes")]
 
 
 def test_a_part_that_fails_is_reported_and_the_others_go_on(check, script, monkeypatch):

@@ -164,14 +164,6 @@ def nearest_bev(boxes: Tensor) -> Tensor:
     return torch.cat([boxes[:, :2] - half, boxes[:, :2] + half], dim=1)
 
 
-def iou_aligned(a: Tensor, b: Tensor) -> Tensor:
-    """(N,M) intersection over union of (N,4) and (M,4) axis-aligned rectangles x0, y0, x1, y1."""
-    side = (torch.minimum(a[:, None, 2:], b[None, :, 2:]) - torch.maximum(a[:, None, :2], b[None, :, :2])).clamp(min=0)
-    shared = side.prod(dim=2)
-    area_a, area_b = ((rectangles[:, 2:] - rectangles[:, :2]).prod(dim=1) for rectangles in (a, b))
-    return shared / (area_a[:, None] + area_b[None] - shared).clamp(min=_EPS)
-
-
 def beyond_faces(xyz: Tensor, boxes: Tensor) -> Tensor:
     """(...) how far points lie outside of boxes, in metres: the largest excess along an axis of the box.
 
@@ -203,21 +195,3 @@ def points_within(xyz: Tensor, boxes: Tensor, margin_m: Tensor) -> tuple[Tensor,
         parts.append((beyond_m <= 0, beyond_m <= margin))
     inside, near = (torch.cat(columns, dim=2) for columns in zip(*parts, strict=True))
     return inside, near
-
-
-def point_box_pairs(xyz: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Every (point, box) pair where the point lies in the box, surface included, without a cap on either number.
-
-    Args:
-        xyz: (P,3).
-        boxes: (N,7).
-
-    Returns:
-        point, box: (K,) int64 each, ordered by box, then point.
-    """
-    rows = max(1, _TESTED // max(len(xyz), 1))
-    pairs = [(xyz.new_zeros(0, dtype=torch.int64),) * 2]
-    for start in range(0, len(boxes), rows):
-        box, point = (beyond_faces(xyz, boxes[start : start + rows, None]) <= 0).nonzero(as_tuple=True)
-        pairs.append((point, box + start))
-    return torch.cat([point for point, _ in pairs]), torch.cat([box for _, box in pairs])

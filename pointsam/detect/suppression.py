@@ -4,7 +4,8 @@ Boxes are taken in blocks by descending score, each twice as large as the one be
 kept ones overlap, and those of groups that are full. Only pairs whose overlap may exceed the threshold are computed.
 Which boxes of a block stay is decided on the host, in rounds for all of them, not box by box: a round keeps every box
 that no undecided box of a higher score overlaps, and removes the rivals of these. The result is that of the greedy
-loop. The host waits twice for a block: for the number of pairs, and for the pairs that overlap.
+loop. The host waits twice for a block, for the number of pairs and for the pairs that overlap, and again twice before
+each further block, for the boxes that are left.
 
 Shapes: N boxes by descending score, P pairs of boxes.
 """

@@ -9,16 +9,16 @@ torch = pytest.importorskip("torch", reason="needs torch")
 geometry = pytest.importorskip("shapely.geometry", reason="needs shapely")
 affinity = pytest.importorskip("shapely.affinity")
 
+from helpers.plain_boxes import iou_aligned, point_box_pairs  # noqa: E402
+
 from pointsam.detect import boxes as boxes_module  # noqa: E402
 from pointsam.detect.boxes import (  # noqa: E402
     beyond_faces,
     corners_bev,
     intersection_bev,
     iou_3d,
-    iou_aligned,
     iou_bev,
     nearest_bev,
-    point_box_pairs,
     points_within,
     toward,
     wrapped,

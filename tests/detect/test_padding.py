@@ -5,7 +5,6 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch")
 
 from pointsam.detect.padding import Padding  # noqa: E402
-from pointsam.detect.predictions import at_least  # noqa: E402
 
 
 def test_rows_of_samples_one_after_another():
@@ -38,9 +37,3 @@ def test_a_table_passes_gradients_on():
     padding = Padding.of_counts([1, 2], torch.device("cpu"))
     (padding.rows(padding.table(values)) * torch.tensor([[1.0], [2], [3]])).sum().backward()
     assert values.grad.tolist() == [[1, 1], [2, 2], [3, 3]]
-
-
-@pytest.mark.parametrize(("threshold", "places"), [(0.5, [(0, 1), (1, 0)]), (0.0, [(0, 0), (0, 1), (1, 0), (1, 1)])])
-def test_scores_of_at_least_a_threshold(threshold, places):
-    row, column = at_least(torch.tensor([[0.0, 0.5], [0.9, torch.nan]]), threshold)
-    assert list(zip(row.tolist(), column.tolist(), strict=True)) == places

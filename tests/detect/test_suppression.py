@@ -88,3 +88,15 @@ def test_a_box_that_was_suppressed_suppresses_nothing(length):
 
 def test_a_rank_counts_the_boxes_of_the_group_before():
     assert rank_in_group(torch.tensor([7, 2, 7, 7, 2, 9])).tolist() == [0, 0, 1, 2, 1, 0]
+
+
+@pytest.mark.parametrize(("count", "waits"), [(10, 2), (25, 6)])
+def test_the_host_waits_twice_for_a_block_and_twice_between_blocks(count, waits, rng_of, monkeypatch, device):
+    """Numbers of pairs and of boxes that are left, and the pairs that overlap; blocks of 10 and 20 boxes."""
+    monkeypatch.setattr(suppression, "_BLOCK", 10)
+    some = boxes(rng_of(0), count, 60.0).to("cuda")
+    scores = torch.linspace(1, 0, count).to("cuda")
+    with device.counted() as counted:
+        kept = nms_bev(some, scores, 0.9)
+    assert len(kept) > 10 or count == 10
+    assert sum(counted.stalls.values()) == waits, counted.stalls

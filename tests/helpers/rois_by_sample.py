@@ -6,9 +6,10 @@ This is how it was computed before it was computed once a batch. Both must agree
 from types import SimpleNamespace
 
 import torch
+from helpers.plain_boxes import point_box_pairs
 from torch.nn import functional
 
-from pointsam.detect.boxes import iou_3d, point_box_pairs
+from pointsam.detect.boxes import iou_3d
 from pointsam.detect.heads.roi import RoiHead
 from pointsam.detect.heads.roi_code import corner_distance, decode_roi, encode_roi, into_boxes
 from pointsam.detect.losses import masked_smooth_l1, sigmoid_focal

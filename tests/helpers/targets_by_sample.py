@@ -6,12 +6,13 @@ This is how targets were assigned before they were assigned once a batch. Both m
 from types import SimpleNamespace
 
 import torch
+from helpers.plain_boxes import iou_aligned
 from torch.nn import functional
 
 from pointsam.detect.assign.anchor import IGNORED, NEGATIVE, POSITIVE
 from pointsam.detect.assign.anchor_map import ROTATIONS
 from pointsam.detect.assign.center import gaussian_radius
-from pointsam.detect.boxes import iou_aligned, nearest_bev
+from pointsam.detect.boxes import nearest_bev
 
 _MOST_OBJECTS = 500
 

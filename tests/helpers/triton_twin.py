@@ -20,14 +20,18 @@ def product(features, weight, row, bits, order, count):
 
 
 def implicit_gemm(features, filters, pair_fwd, mask, argsort, num_activate_out, masks, is_train, is_subm):
-    assert len(masks) == 1
+    assert [bits.tolist() for bits in masks] == [[2**32 - 1]]  # of all offsets
     assert pair_fwd.is_contiguous()
+    assert is_train
+    assert not is_subm or num_activate_out == len(features)
     return product(features, filters, pair_fwd, mask, argsort, num_activate_out), None, -1
 
 
 def implicit_gemm_backward(
     features, filters, grad, pair_fwd, pair_bwd, mask, mask_back, argsort, argsort_back, _, masks, __, is_subm
 ):
+    assert [bits.tolist() for bits in masks] == [[2**32 - 1]]
+    assert len(features) == 0 or is_subm == torch.equal(pair_fwd.flip(0), pair_bwd)
     back = product(grad, filters.transpose(0, 2), pair_bwd, mask_back, argsort_back, len(features))
     weight = torch.zeros(filters.shape)
     for k, row in enumerate(pair_fwd):

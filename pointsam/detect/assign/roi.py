@@ -100,7 +100,7 @@ def match_rois(labels: BatchLabels, points: Padding, held: Tensor, rois: Tensor,
         labels: labels of the batch.
         points: places of their points in a table.
         held: (S,P,R) bool, whether each point of the table lies in each proposal.
-        rois: (S,R,7) proposals; rows that hold none have a size of -1.
+        rois: (S,R,7) proposals; rows that hold none have negative sizes.
         roi_class: (S,R) predicted class_id, -1 where there is no proposal.
     """
     every, own, cluster = labels.every, labels.box_sample, labels.cluster_sample

@@ -69,7 +69,7 @@ class RefineConfig:
     cell_m: float = 0.1
     enlarge: float = 1.3
     channels: int = 64
-    passes: int = 2
+    passes: int = 3
     box_weight: float = 5.0
     front_weight: float = 1.0
 

@@ -36,8 +36,8 @@ _RING_M = 0.2
 """Points between a box and the box enlarged by this are neither foreground nor background (docs/method.md B.8)."""
 _FAR_M = 1e6
 """Coordinates of the rows of a table that hold no point: they are in no box and off the map."""
-_NO_BOX = -1.0
-"""All numbers of the rows of a table that hold no box: a size of -1 m holds no point, nor does it when enlarged."""
+_NO_BOX = -1e3
+"""All numbers of the rows of a table that hold no box: a negative size holds no point, nor does it when enlarged."""
 
 
 @dataclass(frozen=True)

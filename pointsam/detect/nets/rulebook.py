@@ -140,9 +140,8 @@ def build_rulebook(x: SparseTensor, geometry: Geometry) -> Rulebook:
         _require_order(x, keys)
     if geometry.submanifold:
         source = _neighbours(x, keys, geometry)
-        return Rulebook(
-            geometry, source, source.flip(1), None
-        )  # who reads whom at an offset is read at the opposite one
+        target = source.flip(1)  # a voxel is read by the one at the opposite offset
+        return Rulebook(geometry, source, target, None)
     sizes = zip(x.shape, geometry.kernel, geometry.stride, geometry.padding, strict=True)
     shape = triple([(size + 2 * padding - kernel) // stride + 1 for size, kernel, stride, padding in sizes])
     if min(shape) < 1:

@@ -9,11 +9,12 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers import rois_by_sample  # noqa: E402
 from helpers.detect_labels import joined, labels_of  # noqa: E402
+from helpers.plain_boxes import point_box_pairs  # noqa: E402
 
 from pointsam.base.errors import SchemaError  # noqa: E402
 from pointsam.detect.assign import roi  # noqa: E402
 from pointsam.detect.assign.roi import RoiConfig, RoiMatch, RoiTargets, match_rois, roi_targets  # noqa: E402
-from pointsam.detect.boxes import iou_3d, point_box_pairs, points_within  # noqa: E402
+from pointsam.detect.boxes import iou_3d, points_within  # noqa: E402
 from pointsam.detect.padding import Padding  # noqa: E402
 from pointsam.detect.predictions import BatchPredictions, Predictions  # noqa: E402
 

@@ -13,6 +13,7 @@ from helpers.recipes import CENTER  # noqa: E402
 
 from pointsam.base.errors import SchemaError  # noqa: E402
 from pointsam.detect.detector import DetectorConfig  # noqa: E402
+from pointsam.detect.heads import refine  # noqa: E402
 from pointsam.detect.heads.refine import RefineConfig, RefineHead  # noqa: E402
 from pointsam.detect.nets.encoders import EncoderConfig, NeckConfig  # noqa: E402
 from pointsam.detect.nets.grid import Grid  # noqa: E402
@@ -114,6 +115,22 @@ def test_nothing_found_and_nothing_labelled(rng_of):
     assert [len(out) for out in head.predict(points, [found(none), found(none)])] == [0, 0]
     losses = head.loss(points, joined(*(box_labels(none, torch.zeros(0, dtype=torch.int64)),) * 2), None)
     assert all(value.item() == 0 for value in losses.values())
+    sum(losses.values()).backward()
+    assert all(p.grad is not None for p in head.parameters())  # a process without boxes takes part in the step
+
+
+def test_boxes_are_moved_along_their_own_sides(rng_of):
+    rng = rng_of(11)
+    boxes, draws = some_boxes(rng, 30), torch.from_numpy(rng.normal(0, 1, (30, 7))).float()
+    boxes[0, 3] = 12.0  # moved by 0.6 m, not 1.3
+    for box, draw, moved in zip(boxes.tolist(), draws.tolist(), refine._changed(boxes, draws).tolist(), strict=True):
+        x, y, z, length, width, height, yaw = box
+        along, aside = (min(0.1 + 0.1 * side, 0.6) * some for side, some in zip((length, width), draw, strict=False))
+        x += math.cos(yaw) * along - math.sin(yaw) * aside
+        y += math.sin(yaw) * along + math.cos(yaw) * aside
+        sizes = [side * math.exp(0.08 * some) for side, some in zip(box[3:6], draw[3:6], strict=True)]
+        expected = [x, y, z + 0.06 * height * draw[2], *sizes, yaw + 0.1 * draw[6]]
+        assert moved == pytest.approx(expected, abs=1e-4)
 
 
 def test_every_sample_has_its_own_points_and_every_class_its_own_outputs(rng_of):

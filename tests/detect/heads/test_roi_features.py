@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from torch import nn  # noqa: E402
 
 from pointsam.detect.boxes import points_within  # noqa: E402
-from pointsam.detect.heads.roi import RoiHead, RoiHeadConfig, _Cloud  # noqa: E402
+from pointsam.detect.heads.roi import _NO_BOX, RoiHead, RoiHeadConfig, _Cloud  # noqa: E402
 from pointsam.detect.nets.grid import MapShape  # noqa: E402
 from pointsam.detect.nets.norm import BatchNorm  # noqa: E402
 from pointsam.detect.predictions import BatchPredictions, Predictions  # noqa: E402
@@ -108,6 +108,11 @@ def test_a_proposal_keeps_the_features_of_its_bins_apart(at, bin_):
     filled = [[tuple(bin_) for bin_ in (roi[..., 0] == 5).nonzero().tolist()] for roi in inputs[0].view(4, 3, 3, 3, 4)]
     assert filled == [[(z, y, x)], [(1, 1, 1)], [(z, y, x)], []]
     assert set(inputs[0].unique().tolist()) == {0.0, 5.0}
+
+
+def test_a_row_without_a_box_holds_no_point_however_much_it_is_enlarged():
+    rows, center = torch.full((1, 2, 7), _NO_BOX), torch.full((1, 1, 3), _NO_BOX)
+    assert not any(held.any() for held in points_within(center, rows, torch.tensor([0.3, 5.0])))
 
 
 class TestPredictions:
