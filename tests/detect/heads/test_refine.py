@@ -20,7 +20,7 @@ from pointsam.detect.nets.grid import Grid  # noqa: E402
 from pointsam.detect.predictions import Predictions  # noqa: E402
 
 GRID = Grid((-12.0, -8.0, -3.0, 12.0, 8.0, 1.0), (0.5, 0.5, 4.0))
-SMALL = RefineConfig(cells=(6, 3), samples=3, channels=8)
+SMALL = RefineConfig(cells=(6, 3), samples=3, channels=8, passes=2)
 
 
 def head_of(config=SMALL, classes=(4, 2)):
