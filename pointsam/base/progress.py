@@ -59,5 +59,6 @@ def progress(items: Iterable[T] | None = None, **options: Unpack[BarOptions]) ->
     """
     interval = 0.1 if sys.stderr.isatty() else _LOG_SECONDS
     plain = getattr(sys.stderr, "ascii_only", None)  # of `pointsam.base.terminal`
-    bar: Iterable[T] | ProgressBar = tqdm(items, mininterval=interval, ascii=plain, **options)
+    # A bar within another one has its line: tqdm would otherwise move the cursor up, which is printed as an escape.
+    bar: Iterable[T] | ProgressBar = tqdm(items, mininterval=interval, ascii=plain, position=0, **options)
     return bar

@@ -80,6 +80,16 @@ def test_a_stream_of_ascii_gets_escapes(monkeypatch):
     assert raw.getvalue() == b"Stra\\xdfe\n"
 
 
+def test_a_bar_within_a_bar_moves_no_cursor(capsys):
+    with visible_streams():
+        for _ in progress(range(2), desc="train"):
+            assert list(progress(range(3), desc="detect")) == [0, 1, 2]
+    out = capsys.readouterr().err
+    assert "train" in out
+    assert "detect: 100%" in out
+    assert "x1b" not in out
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("asked", ["explain", "--help", "--version"])
 def test_a_full_disk_behind_standard_output_is_reported(asked):
