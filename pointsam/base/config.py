@@ -126,7 +126,7 @@ def parse(kind: type[T], document: Mapping[str, object], where: str, prefix: str
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
     # The configuration reaches plain dataclasses through a tuple only: their own may not be set from outside.
-    inside: type[tuple[T]] = tuple[kind]  # type: ignore[valid-type]
+    inside: type[tuple[T]] = tuple[kind]  # type: ignore[assignment,valid-type]
     try:
         return TypeAdapter(inside, config=ConfigDict(extra="forbid")).validate_python((document,))[0]
     except ValidationError as error:

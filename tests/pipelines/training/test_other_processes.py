@@ -56,11 +56,11 @@ def ended(process):
 
 
 def killed(process, run):
-    """Kill all processes at once when the first epoch is saved."""
+    """Kill all processes when the first epoch is saved; those of torchrun are not in its process group."""
     end = time.monotonic() + SECONDS
     while not (run / "last.safetensors").exists() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
+    subprocess.run(["pkill", "-KILL", "-f", str(run)], check=True)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert 0 < Checkpoint(run / "last.safetensors").progress.step < 8
