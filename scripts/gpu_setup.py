@@ -104,9 +104,10 @@ class Report:
         return sum(holds != "yes" for _, holds, _ in self.verdicts)
 
     def verdict(self, what, holds, found=""):
-        """Add whether a check holds."""
-        self.verdicts.append((what, "yes" if holds else "**no**", found))
-        print(f"{'ok' if holds else 'FAILED'}: {what} {found}", flush=True)
+        """Add whether a check holds; None if it was not done."""
+        word, said = ("not done", "NOT DONE") if holds is None else ("yes", "ok") if holds else ("**no**", "FAILED")
+        self.verdicts.append((what, word, found))
+        print(f"{said}: {what} {found}", flush=True)
 
     def table(self, title, header, note=""):
         """Add a table of results, and return its rows, which are still to be filled."""

@@ -24,6 +24,7 @@ from pointsam.base.words import counted
 from pointsam.detect.checkpoint import TrainingProgress
 from pointsam.detect.data.loader import Key, Steps, TrainingItems
 from pointsam.detect.data.training_set import TrainingSet
+from pointsam.detect.detector import Detector
 from pointsam.detect.devices import Processes
 from pointsam.detect.nets.sparse import require_sparse
 from pointsam.detect.readers import local_processes, named_failures, nbytes, require_shared_memory
@@ -146,6 +147,9 @@ def training_plan(request: FitRequest) -> str:
         data = inputs.data
         if begun(request.out):
             RunFolder(request, data.dataset, data.labels, writes=False, boxes=data.digest)
+        started = []
+        if request.init is not None and not begun(request.out):
+            started = start_from(request.init, Detector(inputs.recipe.detector, data.dataset.taxonomy), inputs.recipe)
     config = recipe.train
     samples, steps = len(data.order(0)), count_steps(Steps(data, config.batch_size, 0, processes.count))
     rows = [(name, *counts, "{} of {}".format(*data.in_map[name])) for name, counts in data.frames_by_class().items()]
@@ -155,6 +159,7 @@ def training_plan(request: FitRequest) -> str:
         f"epoch, {counted(steps, 'step')} of batch size {config.batch_size} in {counted(processes.count, 'process')}, "
         f"{counted(config.epochs, 'epoch')}",
         f"{counted(len(inputs.val_ids), 'frame')} to validate",
+        *started,
     ]
     return "\n".join(lines)
 

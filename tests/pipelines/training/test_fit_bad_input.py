@@ -227,6 +227,10 @@ class TestWeightsToStartFrom:
             "name, shape and meaning (its head has the classes car, pedestrian, bicycle): head.codes.0" in result.stderr
         )
         assert "--init: not used of the file: head.codes.0" in result.stderr
+        plan = fit("--init", trained, "--set", groups, "--out", trained.parent / "plan", "--dry-run", val="")
+        assert [line for line in result.stderr.splitlines() if "--init" in line] == [
+            f"note: {line}" for line in plan.stdout.splitlines() if "--init" in line
+        ]
 
     def test_another_width_is_listed(self, fit, trained):
         result = fit("--init", trained, "--set", "detector.head.channels=16", "--set", "train.epochs=1", val="")

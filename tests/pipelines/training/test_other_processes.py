@@ -25,7 +25,9 @@ SECONDS = 200
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with a root, labels, a budget, a recipe of four epochs of two steps, and a run of it in one process."""
-    folder = make_inputs(tmp_path_factory.mktemp("processes"), epochs=4, batch_size=4, eval_epochs=1, learning_rate=1e-4)
+    folder = make_inputs(
+        tmp_path_factory.mktemp("processes"), epochs=4, batch_size=4, eval_epochs=1, learning_rate=1e-4
+    )
     result = CliRunner().invoke(main, arguments(folder, folder / "run"), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return folder
