@@ -142,7 +142,7 @@ def resumes(check):
     data = replace(recipe.data, samples=steps * recipe.train.batch_size)
     train = replace(recipe.train, epochs=1, workers=min(2, recipe.train.workers), checkpoint_minutes=1e-6)
     file, budget = folder / "recipe.json", folder / "budget.parquet"
-    file.write_text(json.dumps(document_of(replace(recipe, data=data, train=train))))
+    file.write_text(json.dumps(document_of(replace(recipe, data=data, train=train))), encoding="utf-8")
     write_budget(budget, check.budget)
     words = ("fit", file, "--data", check.world, "--budget", budget, "--device", check.device, "--val", "", "--out")
     command = [sys.executable, "-m", "pipelines.cli.train", *map(str, words)]
@@ -172,7 +172,7 @@ def resumes(check):
 def rows_of(run):
     """What losses.csv of a run holds, without the times."""
     path = run / "losses.csv"
-    rows = csv.DictReader(path.read_text().splitlines()) if path.exists() else ()
+    rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines()) if path.exists() else ()
     return [{name: value for name, value in row.items() if not name.endswith("seconds")} for row in rows]
 
 
@@ -224,8 +224,11 @@ def checked(name, check, seconds):
 
     torch.backends.cudnn.allow_tf32 = False
     signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
     try:
+        if seconds <= 0:
+            late()
+        # It rings again: an error that is raised while Python frees an object is ignored.
+        signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
         PARTS[name](check)
     except TimeoutError as error:
         check.report.verdict(f"{name} can be checked", None, str(error))

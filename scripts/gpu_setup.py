@@ -120,7 +120,7 @@ class Report:
         Raises:
             OSError: if it cannot be written.
         """
-        self.path.open("a").close()
+        self.path.open("ab").close()
         if not self.path.stat().st_size:
             self.path.unlink()
 
