@@ -1,4 +1,4 @@
-"""Check the trainer on a GPU and measure it, in under four minutes, without a network.
+"""Check the trainer on a GPU and measure it, without a network; its parts end after 225 seconds.
 
     scripts/gpu_check.sh [--world ROOT] [--report gpu.md] [--parts losses,speed]
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks the trainer on this machine's GPU and writes a report: scripts/gpu_check.sh [--world ROOT] [--report gpu.md].
-# Needs no network, and at most four minutes. PYTHON names the interpreter; by default that of .venv, if there is one.
+# Needs no network; its parts end after 225 seconds. PYTHON names the interpreter; by default that of .venv, if there is one.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 export PYTHONPATH="$here/scripts:$here${PYTHONPATH:+:$PYTHONPATH}"
