@@ -114,7 +114,7 @@ class RefineHead(nn.Module):
     def __init__(self, grid: Grid, class_ids: Sequence[int], config: RefineConfig) -> None:
         super().__init__()
         self.config, (self.cells_x, self.cells_y) = config, _map_shape(grid, config.cell_m)
-        self.origin_m = grid.range_m[:2]
+        self.origin_m, self.top_m = grid.range_m[:2], grid.range_m[5]
         classes = torch.zeros(256, dtype=torch.int64)
         classes[list(class_ids)] = torch.arange(len(class_ids))
         self.register_buffer("classes", classes, persistent=False)
@@ -168,12 +168,12 @@ class RefineHead(nn.Module):
         return replace(every, every=replace(every.every, boxes=boxes)).split()
 
     def _heights(self, points: Sequence[Tensor]) -> Tensor:
-        """(S,HW) height of the highest point of each cell, -inf where there is none."""
+        """(S,HW) height of each cell's highest point below the grid's top, -inf where there is none."""
         every, cells = torch.cat(list(points)), self.cells_x * self.cells_y
         sample = torch.cat([torch.full((len(own),), k, device=own.device) for k, own in enumerate(points)])
         cell, inside = self._cell(every[:, :2])
         # What is outside goes to a cell of its own, so that the host need not wait for the number of the others.
-        inside = inside & (every[:, 2] < math.inf)
+        inside = inside & (every[:, 2] < self.top_m)
         at = torch.where(inside, sample * cells + cell, len(points) * cells)
         heights = every.new_full((len(points) * cells + 1,), -math.inf).scatter_reduce_(0, at, every[:, 2], "amax")
         return heights[:-1].view(len(points), cells)

@@ -30,7 +30,7 @@ def head_of(config=SMALL, classes=(4, 2)):
 
 def cloud(rng, count=4000):
     """(P,5) points in and beyond the grid's range."""
-    xyz = rng.uniform((-13, -9, -3), (13, 9, 1), (count, 3))
+    xyz = rng.uniform((-13, -9, -3), (13, 9, 1.5), (count, 3))
     return torch.from_numpy(np.column_stack([xyz, np.zeros((count, 2))])).float()
 
 
@@ -51,13 +51,14 @@ def half_turned(boxes):
 
 
 def plain_grid(points, box, config):
-    """Sample by sample: the highest point of the map's cell there, as a fraction of the box's height."""
+    """Sample by sample: the highest point of the map's cell below its top, as a fraction of the box's height."""
     u, v, s = *config.cells, config.samples
     x, y, z, length, width, height, yaw = (float(value) for value in box)
     tops = {}
     for px, py, pz in points[:, :3].double().tolist():
         cell = math.floor((px + 12.0) / config.cell_m), math.floor((py + 8.0) / config.cell_m)
-        tops[cell] = max(pz, tops.get(cell, -math.inf))
+        if pz < GRID.range_m[5]:
+            tops[cell] = max(pz, tops.get(cell, -math.inf))
     out = np.zeros((3, u, v))
     for i in range(u):
         for j in range(v):
@@ -201,6 +202,16 @@ def test_a_point_that_is_nowhere_hides_no_other(wrong, rng_of):
         more[len(points) * axis : len(points) * (axis + 1), axis] = wrong
     for order in ([points, more], [more, points]):
         assert torch.equal(head.predict([torch.cat(order)], [found(boxes)])[0].boxes, alone)
+
+
+def test_points_above_the_grid_hide_none_below(rng_of):
+    rng = rng_of(13)
+    points, boxes, head = cloud(rng), some_boxes(rng, 6), head_of()
+    points = points[points[:, 2] < GRID.range_m[5]]
+    above = points.clone()
+    above[:, 2] = GRID.range_m[5]
+    alone, roofed = (head.predict([p], [found(boxes)])[0].boxes for p in (points, torch.cat([points, above])))
+    assert torch.equal(roofed, alone)
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e-3, 1e4, 1e30])
