@@ -19,22 +19,46 @@ from pointsam.detect.data.training_set import DataConfig
 from pointsam.detect.heads.anchor import AnchorHeadConfig
 from pointsam.detect.heads.center import CenterHeadConfig
 from pointsam.detect.heads.refine import RefineConfig
+from pointsam.detect.heads.roi import RoiHeadConfig
 from pointsam.detect.nets.encoders import EncoderConfig
 from pointsam.detect.recipe import TrainConfig
 
 ABOVE_0 = ((1e-9,), (0.0, -1.0, math.nan))
 FROM_1 = ((1,), (0,))
+COUNT = ((1, 10**6), (0, 10**6 + 1))
+FRACTION = ((0.0, 1.0), (-0.01, 1.01, math.nan))
+WEIGHT = ((0.0, 1e9), (-1.0, 2e9, math.nan))
+CHANNELS = ((1, 65_536), (0, 65_537))
 CAR = partial(AnchorClass, name="car", size_lwh_m=(4.0, 1.7, 1.5), center_z_m=0.0, box_iou=(0.6, 0.4))
 CAR = partial(CAR, cluster_iou=(0.8, 0.1))
-ANCHORS, CENTERS = partial(AnchorHeadConfig, (CAR(),)), partial(CenterHeadConfig, (("car",),), {})
+ANCHORS, CENTERS = partial(AnchorHeadConfig, (CAR(),)), partial(CenterHeadConfig, (("car",),), smallest_radius={})
 IOUS = (((1.0, 1.0), (0.6, 0.01)), ((1.01, 0.5), (0.4, 0.5), (0.5, 0.0)))
 RANGES = {
     (CAR, "size_lwh_m"): (((0.1, 0.1, 0.1),), ((0.0, 1.0, 1.0),)),
     (CAR, "box_iou"): IOUS,
     (CAR, "cluster_iou"): IOUS,
-    (ANCHORS, "proposal_candidates"): ((None, 1), (0,)),
-    (ANCHORS, "test_proposal_candidates"): ((None, 1), (0,)),
-    (CENTERS, "most_of_group"): ((None, 1), (0,)),
+    **{(ANCHORS, name): COUNT for name in ("candidates", "most", "proposals")},
+    **{(ANCHORS, f"{name}proposal_candidates"): ((None, 1, 10**6), (0, 10**6 + 1)) for name in ("", "test_")},
+    **{(ANCHORS, name): FRACTION for name in ("score_threshold", "nms_iou", "proposal_nms_iou")},
+    (ANCHORS, "test_proposal_nms_iou"): ((None, 0.0, 1.0), (-0.01, 1.01, math.nan)),
+    **{(ANCHORS, f"{name}_weight"): WEIGHT for name in ("class", "box", "direction", "velocity")},
+    (ANCHORS, "channels"): ((0, 65_536), (-1, 65_537)),
+    **{(CENTERS, name): COUNT for name in ("candidates", "most", "proposals")},
+    (CENTERS, "most_of_group"): ((None, 1, 10**6), (0, 10**6 + 1)),
+    **{(CENTERS, name): FRACTION for name in ("score_threshold", "nms_iou", "proposal_nms_iou")},
+    **{(CENTERS, f"{name}_weight"): WEIGHT for name in ("class", "box", "facing")},
+    (CENTERS, "code_weights"): (((0.0,) * 10, (1e9,) * 10), ((1.0,) * 9, (1.0,) * 9 + (-1.0,), (math.nan,) * 10)),
+    (CENTERS, "smallest_radius"): (({}, {"car": 0}, {"car": 1000}), ({"car": -1}, {"car": 1001})),
+    (CENTERS, "default_radius"): ((0, 1000), (-1, 1001)),
+    (CENTERS, "reach"): ((0, 1000), (-1, 1001)),
+    (CENTERS, "channels"): CHANNELS,
+    (CENTERS, "heat_bias"): ((-100.0, 100.0), (-101.0, 101.0, math.nan)),
+    **{(RoiHeadConfig, name): COUNT for name in ("test_proposals", "most")},
+    **{(RoiHeadConfig, name): FRACTION for name in ("score_threshold", "nms_iou")},
+    **{(RoiHeadConfig, f"{name}_weight"): WEIGHT for name in ("confidence", "box", "corner", "point")},
+    **{(RoiHeadConfig, name): CHANNELS for name in ("point_channels", "channels")},
+    (RoiHeadConfig, "cells"): ((1, 32), (0, 33)),
+    (RoiHeadConfig, "enlarge_m"): ((0.0, 100.0), (-0.1, 100.1, math.nan)),
     (EncoderConfig, "first_layers"): ((0, 100), (-1, 101)),
     (RoiConfig, "most_foreground"): ((1, 128), (0, 129)),
     (RoiConfig, "easy_iou"): ((0.0, 0.54), (-0.01, 0.55)),
@@ -44,10 +68,9 @@ RANGES = {
     (RefineConfig, "samples"): ((1, 21), (0, -1, 22)),
     (RefineConfig, "cell_m"): ((0.01, 10.0), (0.009, 10.1, math.nan)),
     (RefineConfig, "enlarge"): ((0.1, 10.0), (0.0, -1.0, 10.1, math.nan)),
-    (RefineConfig, "channels"): ((1,), (0, 10**6)),
+    (RefineConfig, "channels"): CHANNELS,
     (RefineConfig, "passes"): ((1, 100), (0, 101)),
-    (RefineConfig, "box_weight"): ((0.0,), (-1.0, math.nan)),
-    (RefineConfig, "front_weight"): ((0.0,), (-1.0, math.nan)),
+    **{(RefineConfig, f"{name}_weight"): WEIGHT for name in ("box", "front")},
     (AugmentConfig, "rotation_rad"): ((0.0, math.pi), (-0.01, 3.15)),
     (AugmentConfig, "scale"): (((1.0, 1.0), (0.1, 2.0)), ((0.0, 1.0), (1.1, 1.0))),
     (AugmentConfig, "shift_m"): ((0.0,), (-0.01,)),

@@ -43,10 +43,11 @@ class AnchorClass:
     cluster_iou: tuple[float, float]
 
     def __post_init__(self) -> None:
-        require(min(self.size_lwh_m) > 0, "anchors.size_lwh_m", self.size_lwh_m, "lengths above 0")
+        require(min(self.size_lwh_m) > 0, "detector.head.anchors.size_lwh_m", self.size_lwh_m, "lengths above 0")
         for name in ("box_iou", "cluster_iou"):
             high, low = getattr(self, name)
-            require(1 >= high >= low > 0, f"anchors.{name}", (high, low), "two decreasing numbers in (0, 1]")
+            field = f"detector.head.anchors.{name}"
+            require(1 >= high >= low > 0, field, (high, low), "two decreasing numbers in (0, 1]")
 
 
 @dataclass(frozen=True)

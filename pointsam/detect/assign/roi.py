@@ -22,6 +22,8 @@ from pointsam.detect.padding import Padding
 
 _COUNTED = 1 << 26
 """Number of pairs of a point and a proposal that are counted at once; it bounds the memory."""
+_PAIRED = 1 << 18
+"""Number of pairs of a proposal and a box whose overlaps are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,15 @@ class RoiConfig:
     confidence_iou: tuple[float, float] = (0.25, 0.75)
 
     def __post_init__(self) -> None:
-        require(0 < self.most_foreground <= self.samples, "roi.most_foreground", self.most_foreground, "1 to samples")
-        require(
-            0 <= self.easy_iou < self.foreground_iou <= 1, "roi.easy_iou", self.easy_iou, "less than foreground_iou"
-        )
-        require(0 <= self.hard_share <= 1, "roi.hard_share", self.hard_share, "a fraction")
+        name = "detector.roi.sampling"
+        few = 0 < self.most_foreground <= self.samples
+        require(few, f"{name}.most_foreground", self.most_foreground, "1 to samples")
+        easy = 0 <= self.easy_iou < self.foreground_iou <= 1
+        require(easy, f"{name}.easy_iou", self.easy_iou, "less than foreground_iou")
+        require(0 <= self.hard_share <= 1, f"{name}.hard_share", self.hard_share, "a fraction")
         low, high = self.confidence_iou
-        require(0 <= low < high <= 1, "roi.confidence_iou", self.confidence_iou, "two increasing fractions")
+        rising = 0 <= low < high <= 1
+        require(rising, f"{name}.confidence_iou", self.confidence_iou, "two increasing fractions")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +111,8 @@ def match_rois(labels: BatchLabels, points: Padding, held: Tensor, rois: Tensor,
     shared = _shared(labels, points, held)
     by_points = iou_of_counts(shared, held.sum(dim=1)[cluster], every.cluster_points[:, None])
     by_points = by_points * (roi_class[cluster] == every.cluster_class[:, None])
-    volume = shared_3d(rois[own], every.boxes[:, None]).to(rois.dtype)
+    parts = torch.split(torch.arange(len(own), device=own.device), max(1, _PAIRED // rois.shape[1]))
+    volume = torch.cat([shared_3d(rois[own[some]], every.boxes[some, None]) for some in parts]).to(rois.dtype)
     volume = volume * (roi_class[own] == every.box_class[:, None])
     by_cluster, by_box = _most(by_points, cluster, rois), _most(volume, own, rois)
     index = torch.where(volume == by_box[own], torch.arange(len(own), device=own.device)[:, None], len(own))

@@ -34,9 +34,9 @@ class AugmentConfig:
     shift_m: float = 0.5
 
     def __post_init__(self) -> None:
-        require(0 <= self.rotation_rad <= np.pi, "augment.rotation_rad", self.rotation_rad, "0 to pi")
-        require(0 < self.scale[0] <= self.scale[1], "augment.scale", self.scale, "two increasing factors above 0")
-        require(self.shift_m >= 0, "augment.shift_m", self.shift_m, "0 or more")
+        require(0 <= self.rotation_rad <= np.pi, "data.augment.rotation_rad", self.rotation_rad, "0 to pi")
+        require(0 < self.scale[0] <= self.scale[1], "data.augment.scale", self.scale, "two increasing factors above 0")
+        require(self.shift_m >= 0, "data.augment.shift_m", self.shift_m, "0 or more")
 
 
 def augmented(sample: TrainingSample, config: AugmentConfig, rng: np.random.Generator) -> TrainingSample:

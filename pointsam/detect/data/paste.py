@@ -56,9 +56,9 @@ class PasteConfig:
     rated_only: bool = field(default=False, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
-        require(all(count >= 0 for count in self.counts.values()), "paste.counts", self.counts, "numbers from 0")
-        require(self.min_points >= 1, "paste.min_points", self.min_points, "1 or more")
-        require(self.off_last_epochs >= 0, "paste.off_last_epochs", self.off_last_epochs, "0 or more")
+        require(all(count >= 0 for count in self.counts.values()), "data.paste.counts", self.counts, "numbers from 0")
+        require(self.min_points >= 1, "data.paste.min_points", self.min_points, "1 or more")
+        require(self.off_last_epochs >= 0, "data.paste.off_last_epochs", self.off_last_epochs, "0 or more")
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,8 +47,8 @@ class PointsConfig:
     repeat_missing: bool = field(default=False, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
-        require(0 <= self.past_sweeps <= 100, "points.past_sweeps", self.past_sweeps, "0 to 100")
-        require(self.intensity_full > 0, "points.intensity_full", self.intensity_full, "a number above 0")
+        require(0 <= self.past_sweeps <= 100, "data.points.past_sweeps", self.past_sweeps, "0 to 100")
+        require(self.intensity_full > 0, "data.points.intensity_full", self.intensity_full, "a number above 0")
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from pointsam.base.document import OPTIONAL
 from pointsam.base.errors import SchemaError
-from pointsam.base.ranges import require
+from pointsam.base.ranges import require, require_between
 from pointsam.detect.assign.anchor import (
     IGNORED,
     POSITIVE,
@@ -29,9 +29,10 @@ from pointsam.detect.assign.anchor import (
 )
 from pointsam.detect.assign.anchor_map import AnchorClass, AnchorMap, Places
 from pointsam.detect.boxes import wrapped
-from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
+from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, require_head
 from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import masked_smooth_l1, sigmoid_focal
+from pointsam.detect.nets.encoders import MOST_CHANNELS
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import BatchPredictions, Predictions, at_least
@@ -99,9 +100,8 @@ class AnchorHeadConfig:
             self.class_names,
             "every class once",
         )
-        for name in ("proposal_candidates", "test_proposal_candidates"):
-            most = getattr(self, name)
-            require(most is None or most >= 1, f"detector.head.{name}", most, "1 or more, or null")
+        require_head(self, "detector.head")
+        require_between(self, "detector.head", 0, MOST_CHANNELS, ("channels",))
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from pointsam.base.document import OPTIONAL
-from pointsam.base.ranges import require
+from pointsam.base.ranges import require, require_between
 from pointsam.detect.assign.center import CODE, CenterMap, Peak, center_targets
 from pointsam.detect.boxes import toward
-from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, branch
+from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, branch, require_head
 from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import divisor, facing, heat_focal, masked_l1
+from pointsam.detect.nets.encoders import MOST_CHANNELS
 from pointsam.detect.nets.grid import MapShape
 from pointsam.detect.nets.norm import conv_norm_relu
 from pointsam.detect.predictions import BatchPredictions, Predictions, at_least
@@ -93,12 +94,14 @@ class CenterHeadConfig:
         require(each_once, "detector.head.groups", self.groups, "every class once, and no empty group")
         require(
             len(self.code_weights) == len(CODE),
-            "head.code_weights",
+            "detector.head.code_weights",
             self.code_weights,
             f"one number for each of {CODE}",
         )
-        few = self.most_of_group
-        require(few is None or few >= 1, "detector.head.most_of_group", few, "1 or more, or null")
+        require_head(self, "detector.head")
+        require_between(self, "detector.head", 0, 1000, ("smallest_radius", "default_radius", "reach"))
+        require_between(self, "detector.head", 1, MOST_CHANNELS, ("channels",))
+        require_between(self, "detector.head", -100, 100, ("heat_bias",))
 
     @property
     def class_names(self) -> tuple[str, ...]:

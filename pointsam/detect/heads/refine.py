@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pointsam.base.ranges import require
+from pointsam.base.ranges import require, require_between
 from pointsam.detect.boxes import wrapped
-from pointsam.detect.heads.base import Losses
+from pointsam.detect.heads.base import Losses, require_head
 from pointsam.detect.heads.roi_code import decode_roi, encode_roi
 from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import divisor
@@ -81,12 +81,11 @@ class RefineConfig:
         few = samples >= 1 and math.prod(cells) * samples**2 <= _MOST_READ
         wanted = f"1 or more; cells[0] * cells[1] * samples**2 is at most {_MOST_READ}"
         require(few, f"{name}.samples", samples, wanted)
-        require(0.01 <= self.cell_m <= 10, f"{name}.cell_m", self.cell_m, "0.01 to 10")
-        require(0.1 <= self.enlarge <= 10, f"{name}.enlarge", self.enlarge, "0.1 to 10")
-        require(1 <= self.channels <= MOST_CHANNELS, f"{name}.channels", self.channels, f"1 to {MOST_CHANNELS}")
-        require(1 <= self.passes <= 100, f"{name}.passes", self.passes, "1 to 100")
-        for weight in ("box_weight", "front_weight"):
-            require(0 <= getattr(self, weight) <= 1e9, f"{name}.{weight}", getattr(self, weight), "0 to 1e9")
+        require_head(self, name)
+        require_between(self, name, 0.01, 10, ("cell_m",))
+        require_between(self, name, 0.1, 10, ("enlarge",))
+        require_between(self, name, 1, MOST_CHANNELS, ("channels",))
+        require_between(self, name, 1, 100, ("passes",))
 
     def require_memory(self, grid: Grid) -> None:
         """Refuse a height map that is too large.

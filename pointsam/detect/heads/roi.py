@@ -21,12 +21,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pointsam.base.document import OPTIONAL
+from pointsam.base.ranges import require_between
 from pointsam.detect.assign.roi import RoiConfig, match_rois, roi_targets
 from pointsam.detect.boxes import points_within
-from pointsam.detect.heads.base import PRIOR_LOGIT, Losses
+from pointsam.detect.heads.base import PRIOR_LOGIT, Losses, require_head
 from pointsam.detect.heads.roi_code import corner_distance, decode_roi, encode_roi, into_boxes
 from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import divisor, masked_smooth_l1, sigmoid_focal
+from pointsam.detect.nets.encoders import MOST_CHANNELS
 from pointsam.detect.nets.grid import MapShape, scatter_max
 from pointsam.detect.nets.norm import norm_relu
 from pointsam.detect.padding import Padding
@@ -72,6 +74,12 @@ class RoiHeadConfig:
     nms_iou: float = 0.1
     most: int = 300
     nms_across: bool = field(default=False, metadata=OPTIONAL)
+
+    def __post_init__(self) -> None:
+        require_head(self, "detector.roi")
+        require_between(self, "detector.roi", 1, 32, ("cells",))
+        require_between(self, "detector.roi", 1, MOST_CHANNELS, ("point_channels", "channels"))
+        require_between(self, "detector.roi", 0, 100, ("enlarge_m",))
 
 
 class RoiHead(nn.Module):

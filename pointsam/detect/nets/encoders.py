@@ -47,8 +47,8 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         widths = (self.pillar_channels, self.voxel_out, *self.voxel_channels)
-        require(all(0 < width <= MOST_CHANNELS for width in widths), "encoder.channels", widths, _CHANNELS)
-        require(0 <= self.first_layers <= 100, "encoder.first_layers", self.first_layers, "0 to 100")
+        require(all(0 < width <= MOST_CHANNELS for width in widths), "detector.encoder.channels", widths, _CHANNELS)
+        require(0 <= self.first_layers <= 100, "detector.encoder.first_layers", self.first_layers, "0 to 100")
 
     @property
     def stride(self) -> int:
@@ -76,7 +76,7 @@ class PillarEncoder(nn.Module):
 
     def __init__(self, grid: Grid, features: int, config: EncoderConfig) -> None:
         super().__init__()
-        require(grid.shape[2] == 1, "grid.voxel_m", grid.voxel_m, "pillars as high as the range")
+        require(grid.shape[2] == 1, "detector.grid.voxel_m", grid.voxel_m, "pillars as high as the range")
         self.grid, self.channels = grid, config.pillar_channels
         self.layer = nn.Sequential(nn.Linear(features + 5, self.channels, bias=False), *norm_relu(self.channels))
 
@@ -151,7 +151,7 @@ class VoxelEncoder(nn.Module):
             *norm_relu(config.voxel_out),
         )
         layers = (height - 3) // 2 + 1
-        require(layers > 0, "grid.voxel_m", grid.voxel_m, f"a height of about 40 voxels, {z} are too few")
+        require(layers > 0, "detector.grid.voxel_m", grid.voxel_m, f"a height of about 40 voxels, {z} are too few")
         self.channels = config.voxel_out * layers
 
     @staticmethod
@@ -203,15 +203,15 @@ class NeckConfig:
 
     def __post_init__(self) -> None:
         lengths = {len(self.layers), len(self.strides), len(self.channels), len(self.up_channels)}
-        require(
-            len(lengths) == 1 and bool(self.layers), "neck.layers", self.layers, "one entry per stage in all four lists"
-        )
-        require(all(0 <= n <= 100 for n in self.layers), "neck.layers", self.layers, "numbers from 0 to 100")
+        prefix, alike = "detector.neck", len(lengths) == 1 and bool(self.layers)
+        require(alike, f"{prefix}.layers", self.layers, "one entry per stage in all four lists")
+        require(all(0 <= n <= 100 for n in self.layers), f"{prefix}.layers", self.layers, "numbers from 0 to 100")
         strides = (*self.strides, self.out_stride)
-        require(all(1 <= n <= 64 for n in strides), "neck.strides and neck.out_stride", strides, "numbers from 1 to 64")
+        short = all(1 <= n <= 64 for n in strides)
+        require(short, f"{prefix}.strides and {prefix}.out_stride", strides, "numbers from 1 to 64")
         for name in ("channels", "up_channels"):
             widths = getattr(self, name)
-            require(all(0 < width <= MOST_CHANNELS for width in widths), f"neck.{name}", widths, _CHANNELS)
+            require(all(0 < width <= MOST_CHANNELS for width in widths), f"{prefix}.{name}", widths, _CHANNELS)
 
 
 class Neck(nn.Module):
@@ -252,7 +252,7 @@ def _scaled(width: int, up: int, stride: int, out_stride: int) -> nn.Sequential:
     """A layer from `width` channels at one stride to `up` channels at another, finer or coarser."""
     require(
         stride % out_stride == 0 or out_stride % stride == 0,
-        "neck.out_stride",
+        "detector.neck.out_stride",
         out_stride,
         "a multiple or divisor of each stride",
     )

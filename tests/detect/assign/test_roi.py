@@ -183,5 +183,5 @@ def test_equal_seeds_give_equal_samples():
 
 
 def test_a_value_out_of_range_is_named():
-    with pytest.raises(SchemaError, match=r"roi\.confidence_iou is \(0\.75, 0\.25\)"):
+    with pytest.raises(SchemaError, match=r"detector\.roi\.sampling\.confidence_iou is \(0\.75, 0\.25\)"):
         RoiConfig(confidence_iou=(0.75, 0.25))
