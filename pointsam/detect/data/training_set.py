@@ -28,6 +28,7 @@ from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
 from pointsam.detect.data.placing import rated, require_road, road_of
 from pointsam.detect.data.resample import balanced, drawn_samples, published_samples, turns
 from pointsam.detect.data.sample import PointsConfig, TrainingSample, in_view, read_cloud, some_of
+from pointsam.detect.data.simulated import simulated_from_boxes
 from pointsam.geometry.boxes import count_points, rows
 from pointsam.store.reader import Labels
 from pointsam.store.sources import require_unchanged
@@ -239,7 +240,7 @@ class TrainingSet:
         least = self.budget.description.min_points  # objects with fewer points are not candidates for a label
         rest = some_of(rest, count_points(xyz, rest) >= least)
         rng = np.random.default_rng((config.seed, *(draw if config.redraw else (0,)), *frame_id.encode()))
-        return coarse.from_boxes(xyz, rest, config, rng)
+        return simulated_from_boxes(xyz, rest, config, rng)
 
     def _labels(self, frame_id: str) -> tuple[Boxes, NDArray[np.float64], Boxes | None]:
         """Boxes of the budget, their velocities, and the other boxes if coarse labels are simulated from them."""

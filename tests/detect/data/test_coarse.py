@@ -9,12 +9,12 @@ from pointsam.base.errors import SchemaError
 from pointsam.detect.data.coarse import (
     CoarseConfig,
     CoarseLabels,
-    from_boxes,
     from_tables,
     height_m,
     of_points,
     without_boxed,
 )
+from pointsam.detect.data.simulated import simulated_from_boxes
 from pointsam.geometry.height import above_lowest_m
 from pointsam.types import NO_INSTANCE, Boxes, Cluster, FrameLabels, FrameRow, PointLabels
 
@@ -68,7 +68,7 @@ def test_an_id_beyond_the_clusters_is_refused():
 def test_a_simulated_cluster_holds_the_points_of_its_box_enlarged_by_up_to_a_tenth(rng):
     boxes = boxes_at((0, 0, 0), (3.0, 1.5, 0))
     xyz = rng.uniform(-6, 6, (20_000, 3)) * (1, 1, 0.3)
-    coarse = from_boxes(xyz, boxes, CoarseConfig("simulated"), rng)
+    coarse = simulated_from_boxes(xyz, boxes, CoarseConfig("simulated"), rng)
     local = [(xyz - boxes.center_m[k]) @ boxes.rotation[k] / boxes.size_lwh_m[k] for k in (0, 1)]
     inside, outside = ([(np.abs(x) <= 0.5 * f).all(axis=1) for x in local] for f in (1.0, 1.1))
     assert (coarse.cluster_id[inside[0]] == 0).all()  # of several boxes the first has the point
@@ -80,10 +80,10 @@ def test_a_simulated_cluster_holds_the_points_of_its_box_enlarged_by_up_to_a_ten
 def test_three_exact_clicks_are_the_box_from_above_and_noisy_ones_are_near_it(rng):
     boxes = boxes_at((1.0, 2.0, 0.0))
     xyz = rng.uniform(-5, 5, (20_000, 3)) * (1, 1, 0.3)
-    exact = from_boxes(xyz, boxes, CoarseConfig("clicks", click_noise_m=0.0), rng)
-    truth = from_boxes(xyz, boxes, CoarseConfig("simulated", enlarge=(1.0, 1.0)), rng)
+    exact = simulated_from_boxes(xyz, boxes, CoarseConfig("clicks", click_noise_m=0.0), rng)
+    truth = simulated_from_boxes(xyz, boxes, CoarseConfig("simulated", enlarge=(1.0, 1.0)), rng)
     assert np.array_equal(exact.cluster_id, truth.cluster_id)
-    noisy = from_boxes(xyz, boxes, CoarseConfig("clicks", click_noise_m=0.15), rng)
+    noisy = simulated_from_boxes(xyz, boxes, CoarseConfig("clicks", click_noise_m=0.15), rng)
     both, either = (
         ((noisy.cluster_id == 0) & (truth.cluster_id == 0)),
         (noisy.cluster_id == 0) | (truth.cluster_id == 0),
@@ -93,7 +93,7 @@ def test_three_exact_clicks_are_the_box_from_above_and_noisy_ones_are_near_it(rn
 
 def test_a_centre_has_a_place_and_no_points(rng):
     boxes = boxes_at((1.0, 2.0, 0.5), (20.0, 0, 0))
-    coarse = from_boxes(np.zeros((5, 3)), boxes, CoarseConfig("centers", center_noise_m=0.1), rng)
+    coarse = simulated_from_boxes(np.zeros((5, 3)), boxes, CoarseConfig("centers", center_noise_m=0.1), rng)
     assert np.abs(coarse.center_m - boxes.center_m).max() < 0.6
     assert coarse.num_points.tolist() == [0, 0]
     assert (coarse.cluster_id == NO_INSTANCE).all()
@@ -101,7 +101,7 @@ def test_a_centre_has_a_place_and_no_points(rng):
 
 @pytest.mark.parametrize("kind", ["simulated", "clicks", "centers"])
 def test_no_box_gives_no_cluster(kind, rng):
-    assert len(from_boxes(np.ones((7, 3)), boxes_at(), CoarseConfig(kind), rng)) == 0
+    assert len(simulated_from_boxes(np.ones((7, 3)), boxes_at(), CoarseConfig(kind), rng)) == 0
 
 
 def tables(confidence=(0.9, 0.2), probability=(0.8, 0.3)):
@@ -269,15 +269,14 @@ def test_clicks_mark_a_parallelogram_with_its_edges_at_the_heights_of_the_box(rn
     box = boxes_at((10.0, 0, 0), size=(4.0, 2.0, 1.0), yaw=0.0)
     edge = np.array([[8, -1, 0], [12, 1, 0], [10, 0, 0.5], [10, 0, -0.5], [9, 0.9, 0.2]])
     beyond = np.array([[7.99, 0, 0], [12.01, 0, 0], [10, 1.01, 0], [10, -1.01, 0], [10, 0, 0.51], [10, 0, -0.51]])
-    coarse = from_boxes(np.concatenate([edge, beyond]), box, CoarseConfig("clicks", click_noise_m=0.0), rng)
+    coarse = simulated_from_boxes(np.concatenate([edge, beyond]), box, CoarseConfig("clicks", click_noise_m=0.0), rng)
     assert coarse.cluster_id.tolist() == [0] * 5 + [-1] * 6
 
 
 def test_noise_of_centres_and_clicks_is_as_wide_as_asked_for(rng):
     many = boxes_at(*[(50.0 * k, 0, 0) for k in range(2000)])
-    noise = (
-        from_boxes(np.zeros((0, 3)), many, CoarseConfig("centers", center_noise_m=0.4), rng).center_m - many.center_m
-    )
+    config = CoarseConfig("centers", center_noise_m=0.4)
+    noise = simulated_from_boxes(np.zeros((0, 3)), many, config, rng).center_m - many.center_m
     assert noise.std(axis=0) == pytest.approx([0.4, 0.4, 0.0], rel=0.05)
     assert abs(noise.mean()) < 0.03
 
@@ -290,7 +289,7 @@ def test_labels_of_another_sweep_are_refused():
 def test_the_cluster_of_an_object_with_a_box_goes(rng):
     boxes = boxes_at((0, 0, 0), (20, 0, 0), (40, 0, 0))
     xyz = np.concatenate([rng.normal(0, 0.3, (30, 3)) + c for c in boxes.center_m])
-    labels = from_boxes(xyz, boxes, CoarseConfig("simulated"), rng)
+    labels = simulated_from_boxes(xyz, boxes, CoarseConfig("simulated"), rng)
     assert len(labels) == 3
     left = without_boxed(labels, xyz, boxes_at((20, 0, 0)))
     assert len(left) == 2
