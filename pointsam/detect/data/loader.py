@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from pointsam.detect.detector import Batch
 from pointsam.detect.labels import BatchLabels
 from pointsam.detect.readers import shared
 
+Item = TypeVar("Item")
 _SUBSTITUTES = 10
 """Number of consecutive frames that are tried until one can be read."""
 
@@ -118,7 +121,7 @@ def cut_bank(data: TrainingSet, workers: int, wrap_loop: Callable[[Cuts, int], C
         wrap_loop: wraps the loop, given its length; for a progress bar.
     """
     cuts = _Cut(data)
-    loader = DataLoader(cuts, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)
+    loader = _loader(cuts, workers, batch_size=None)
     return PasteBank.join(bank for bank in wrap_loop(loader, len(cuts)) if bank is not None)
 
 
@@ -201,13 +204,12 @@ def _joined_in_shared_memory(items: Sequence[LoadedBatch]) -> LoadedBatch:
 
 def training_loader(steps: Steps, workers: int, device: torch.device) -> DataLoader[LoadedBatch]:
     """Batches of the epoch that `steps` is set to when an iteration starts; the workers serve all epochs."""
-    return DataLoader(
+    return _loader(
         TrainingItems(steps.data),
+        workers,
         batch_sampler=steps,
         collate_fn=_joined_in_shared_memory,
-        num_workers=workers,
         pin_memory=device.type == "cuda",
-        worker_init_fn=_one_thread,
         persistent_workers=workers > 0,
     )
 
@@ -239,14 +241,14 @@ def frame_loader(
     items: FrameItems, batch_size: int, workers: int, device: torch.device
 ) -> Iterable[list[Batch | tuple[str, str]]]:
     """Lists of `batch_size` frames, in order."""
-    return DataLoader(
-        items,
-        batch_size=batch_size,
-        collate_fn=list,
-        num_workers=workers,
-        pin_memory=device.type == "cuda",
-        worker_init_fn=_one_thread,
-    )
+    return _loader(items, workers, batch_size=batch_size, collate_fn=list, pin_memory=device.type == "cuda")
+
+
+def _loader(items: Dataset[Item], workers: int, **options: Any) -> DataLoader[Item]:
+    """A data loader with one thread in each worker; it does not warn of fewer cores than workers."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+        return DataLoader(items, num_workers=workers, worker_init_fn=_one_thread, **options)
 
 
 def join_frames(frames: Sequence[Batch | tuple[str, str]]) -> Batch | None:
