@@ -73,7 +73,7 @@ def experiment(
     """  # noqa: D301 - click needs the backspace character itself
     need_torch()
     from pipelines.training.classes import in_classes_of
-    from pipelines.training.experiment import ExperimentRequest, planned, run_experiment
+    from pipelines.training.experiment import ExperimentRequest, hidden, planned, run_experiment
     from pipelines.training.recipe_file import load_recipe
     from pipelines.training.settings import Inputs
     from pointsam.base.tables import text_table
@@ -96,7 +96,7 @@ def experiment(
         command=command,
     )
     if dry_run:
-        click.echo(text_table(("", "supervision", "done, seeds"), planned(request)))
+        click.echo("\n".join([text_table(("", "supervision", "done, seeds"), planned(request)), *hidden(request)]))
         return
     page = run_experiment(request)
     click.echo(page.text)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.training.splits import other_frames
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError, StoreError
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
@@ -120,7 +121,7 @@ def _of_frame(dataset: Dataset, frame_id: str, count: bool) -> _FrameObjects:
         raise DatasetError(
             "DAT011",
             f"{dataset.root}: frame {frame_id!r} has no box labels",
-            "choose a split that has them (--split train)",
+            "choose a split that has them: --split SPLIT",
         )
     ours = np.flatnonzero(boxes.class_id != BACKGROUND)
     points = np.zeros(len(boxes), dtype=np.int64)
@@ -147,9 +148,9 @@ def summary(budget: Budget) -> str:
     return "\n".join(
         [
             text_table(("class", "objects", "boxes"), rows),
-            f"{about.labelled_frames} of {about.frames} frames are labelled. Relative to boxes for all objects, "
-            f"{about.boxes} boxes cost {about.cost_boxes_only:.1%}, and with clusters for the other {about.clusters} "
-            f"objects {about.cost_with_clusters:.1%}.",
+            f"Labelled frames: {about.labelled_frames} of {about.frames}. Relative to boxes for all objects, these "
+            f"boxes cost {about.cost_boxes_only:.1%}, and with clusters for the other "
+            f"{counted(about.clusters, 'object')} {about.cost_with_clusters:.1%}.",
             *([f"No box of {', '.join(bare)}: fit leaves them out."] if bare else []),
         ]
     )
@@ -162,4 +163,4 @@ def validated_too(dataset: Dataset, budget: Budget) -> str:
     except DatasetError:
         return ""
     kept = f"{counted(shared, 'frame')} of the split 'val' {'is' if shared == 1 else 'are'} in the budget"
-    return f"note: {kept}; with --split train, none is\n" if shared else ""
+    return f"note: {kept}: {other_frames(dataset)}\n" if shared else ""

@@ -25,10 +25,12 @@ from pointsam.base.document import document_bytes, read_document
 from pointsam.base.errors import BackendError, PointSamError, SchemaError, StoreError
 from pointsam.base.files import write_together
 from pointsam.base.locks import claimed
+from pointsam.base.runtime import require_device
 from pointsam.datasets.mapped import truth_notes
 from pointsam.detect.data.budget import Budget, Objects
 from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.labelled import require_labelled
+from pointsam.detect.nets.sparse import require_sparse
 from pointsam.store.layout import damaged
 
 
@@ -72,7 +74,7 @@ def run_experiment(request: ExperimentRequest) -> Page:
         PointSamError: what `fit` raises.
     """
     experiment, chosen, worlds = _checked(request)
-    rows, left_out, notes = [], dict[str, str](), list[str]()
+    rows, left_out, notes = [], dict[str, str](), hidden(request)
     for index, setting in enumerate(chosen):
         scores, costs = dict[int, dict[str, ScoreDocument]](), []
         asked = not request.only or index in request.only
@@ -135,6 +137,17 @@ def planned(request: ExperimentRequest) -> list[tuple[int, str, str]]:
                     done.append(str(seed))
         rows.append((index, setting.name, ",".join(done) or "-"))
     return rows
+
+
+def hidden(request: ExperimentRequest) -> list[str]:
+    """A sentence about settings that need PointSAM's labels, if the call has none."""
+    inputs = request.inputs
+    if inputs.labels is not None or inputs.wrong:
+        return []
+    settings = EXPERIMENTS[request.name].settings
+    more = {setting.name for setting in settings(replace(inputs, labels=request.out))}
+    names = sorted(more - {setting.name for setting in settings(inputs)})
+    return [f"Left out, because they need --labels OUT of pointsam-label: {'; '.join(names)}."] if names else []
 
 
 def _without_boxes(request: ExperimentRequest, budget: Budget) -> list[str]:
@@ -207,6 +220,7 @@ def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], lis
     """The experiment, its settings, and its one or two worlds; wrong inputs are rejected here."""
     if request.name not in EXPERIMENTS:
         raise SchemaError("SCH005", f"no experiment {request.name!r}", f"use one of: {', '.join(EXPERIMENTS)}")
+    require_sparse(request.inputs.recipe.detector.sparse, require_device(request.device))
     experiment = EXPERIMENTS[request.name]
     if experiment.two_worlds and request.other is None:
         raise SchemaError("SCH005", f"experiment {request.name} needs another world", "give --other ROOT")

@@ -125,6 +125,7 @@ def _looked_at(request: FitRequest, processes: Processes, shows_progress: bool =
     if processes.first:
         data, train = inputs.data, request.recipe.train
         _say("warning", [*inputs.warnings, *outlook.look(data)])
+        _say("note", inputs.notes)
         require_shared_memory(_sample_bytes(data), train.batch_size, train.workers * local_processes())
     return inputs
 

@@ -29,6 +29,7 @@ class Inputs(NamedTuple):
         val_ids: validation frames.
         recipe: the recipe without classes that have no box.
         warnings: what is left out, and what looks wrong.
+        notes: what is left out on purpose.
         leaks: a sentence for the scores, if frames are trained on and validated; else "".
     """
 
@@ -36,6 +37,7 @@ class Inputs(NamedTuple):
     val_ids: list[str]
     recipe: Recipe
     warnings: list[str]
+    notes: list[str]
     leaks: str = ""
 
 
@@ -60,7 +62,7 @@ def open_inputs(request: FitRequest, shows_progress: bool) -> Inputs:
     _require_same_data(budget, dataset)
     warnings = outlook.unknown_classes(recipe, dataset.taxonomy.names)
     val_ids = [] if request.val is None else split_frames(dataset, request.val, OTHER_VAL)
-    leaks = outlook.overlap(budget, val_ids)
+    leaks = outlook.overlap(dataset, budget, val_ids)
     warnings += [leaks] if leaks else []
     if request.val is not None:
         warnings += outlook.unscored(dataset, request.val, val_ids, recipe.data.points.in_view_only, OTHER_VAL)
@@ -79,7 +81,16 @@ def open_inputs(request: FitRequest, shows_progress: bool) -> Inputs:
         recipe = recipe.without(data.missing)
         warnings.append(_not_trained(budget, data.missing))
     warnings += outlook.boxes_in_map(data)
-    return Inputs(data, val_ids, recipe, warnings, leaks)
+    return Inputs(data, val_ids, recipe, warnings, _of_others(budget, request.recipe), leaks)
+
+
+def _of_others(budget: Budget, recipe: Recipe) -> list[str]:
+    """A note of the budget's boxes of classes that the recipe does not have."""
+    drawn, names = budget.description.classes, recipe.detector.class_names
+    counts = [f"{name} {drawn[name].boxes}" for name in drawn if drawn[name].boxes and name not in names]
+    if not counts:
+        return []
+    return [f"boxes of {budget.name} that are not trained, because the recipe has no such class: {', '.join(counts)}"]
 
 
 def _not_trained(budget: Budget, names: Sequence[str]) -> str:

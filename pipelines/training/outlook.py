@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.training.predict import unscorable
+from pipelines.training.splits import other_frames
 from pointsam.base.errors import PointSamError, SchemaError, TrainingError
 from pointsam.base.remote import FileSource
 from pointsam.base.words import counted, did_you_mean
@@ -64,13 +65,13 @@ def unknown_classes(recipe: Recipe, names: Sequence[str]) -> list[str]:
     return warnings
 
 
-def overlap(budget: Budget, val_ids: Sequence[str]) -> str:
+def overlap(dataset: Dataset, budget: Budget, val_ids: Sequence[str]) -> str:
     """A warning of frames that are in the budget and among those to validate; "" if there are none."""
     shared = len(budget.frames.keys() & set(val_ids))
     if not shared:
         return ""
     counts = f"{shared} of {counted(len(val_ids), 'validation frame')} are in the budget"
-    return f"{counts}: they are trained on, so their scores are too good; draw the budget with --split train"
+    return f"{counts}: they are trained on, so their scores are too good; {other_frames(dataset)}"
 
 
 def unscored(dataset: Dataset, split: str, val_ids: Sequence[str], in_view: bool, way: str) -> list[str]:

@@ -18,6 +18,7 @@ from pointsam.taxonomy import KITTI, NUSCENES, SEMANTICKITTI, Taxonomy
 _HEADS_0_1_0 = ("center", "anchor")
 """Fields of `detector` in version 0.1.0; one of them held the head."""
 
+_FIELDS = "mixsup-train recipes NAME prints every field"
 _BUILT_IN = {taxonomy.names for taxonomy in (NUSCENES, KITTI, SEMANTICKITTI)}
 
 
@@ -46,7 +47,7 @@ def load_recipe(name: str, assignments: Sequence[str] = (), classes: Taxonomy | 
         raise SchemaError("SCH005", f"no recipe {name!r}", f"give a .json file or one of: {', '.join(RECIPES)}")
     document = document_of(recipe)
     assign(document, _renamed(assignments, document))
-    changed: Recipe = parse(Recipe, document, where)
+    changed: Recipe = parse(Recipe, document, where, hint=_FIELDS)
     if changed.data.coarse.min_confidence > 0:
         warnings.warn(
             "data.coarse.min_confidence goes away: use data.coarse.min_probability", FutureWarning, stacklevel=2
@@ -86,7 +87,7 @@ def with_recipe_upgraded(values: object, where: str) -> object:
 
 
 def _refuse(where: str) -> Callable[[str], SchemaError]:
-    return lambda why: SchemaError("SCH005", f"{where}: {why}", "mixsup-train recipes NAME prints every field")
+    return lambda why: SchemaError("SCH005", f"{where}: {why}", _FIELDS)
 
 
 def upgraded(document: object, where: str) -> dict[str, object]:

@@ -6,6 +6,15 @@ from pointsam.base.errors import DatasetError
 from pointsam.datasets.base import Dataset
 
 
+def other_frames(dataset: Dataset) -> str:
+    """How to draw a budget from frames that are not validated: the options of `mixsup-train budget`."""
+    try:
+        dataset.frame_ids("train")
+    except DatasetError:
+        return "draw the budget from frames of another split: --split SPLIT"
+    return "draw the budget with --split train"
+
+
 def split_frames(dataset: Dataset, split: str, way: str) -> list[str]:
     """The frame ids of a split.
 

@@ -111,7 +111,13 @@ def require_finite(document: Mapping[str, object], assignments: Sequence[str]) -
         raise SchemaError("SCH005", f"--set {' '.join(assignments)}: NaN or infinity", "give a finite number") from None
 
 
-def parse(kind: type[T], document: Mapping[str, object], where: str, prefix: str = "") -> T:
+def parse(
+    kind: type[T],
+    document: Mapping[str, object],
+    where: str,
+    prefix: str = "",
+    hint: str = "see docs/recipes.md for every field",
+) -> T:
     """A configuration dataclass from its `asdict` form, with every value checked.
 
     Args:
@@ -119,6 +125,7 @@ def parse(kind: type[T], document: Mapping[str, object], where: str, prefix: str
         document: its fields.
         where: the file or option that they come from, for messages.
         prefix: prefix of the field names in messages ("masks.ssd.").
+        hint: where the fields are listed.
 
     Raises:
         SchemaError: SCH005 naming `where` and the field.
@@ -134,7 +141,7 @@ def parse(kind: type[T], document: Mapping[str, object], where: str, prefix: str
         field = dotted(first["loc"][1:], document)
         got = "" if isinstance(first["input"], Mapping) else f", got {first['input']!r}"
         why = "no such field" if first["type"] == UNKNOWN_FIELD else f"{first['msg']}{got}"
-        raise SchemaError("SCH005", f"{where}: {prefix}{field}: {why}", "see docs/recipes.md for every field") from None
+        raise SchemaError("SCH005", f"{where}: {prefix}{field}: {why}", hint) from None
 
 
 def require_kind(kind: type[T], config: object | None, what: str) -> T:

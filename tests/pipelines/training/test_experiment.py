@@ -358,6 +358,16 @@ def test_settings_and_what_is_done_of_them_are_listed_without_writing(made, tmp_
     refused(other, "SCH003", "drawn from split 'mini_train'")
 
 
+@pytest.mark.parametrize("more", [("--dry-run",), ("--only", "1")])
+def test_settings_that_need_labels_are_named_if_there_are_none(made, tmp_path, more):
+    options = ["--recipe", made / "tiny.json", "--data", made / "root", "--out", tmp_path, "--fraction", 0.5]
+    options += ["--train-split", "mini_train", "--val-split", "mini_val", *more]
+    result = CliRunner().invoke(main, ["experiment", "supervision", *map(str, options)])
+    assert result.exit_code == 0, result.output
+    names = "50% and PointSAM; 50% and PointSAM, ignore regions"
+    assert f"Left out, because they need --labels OUT of pointsam-label: {names}." in result.output
+
+
 @pytest.mark.parametrize("error", [TrainingError, SchemaError])
 def test_a_training_that_breaks_off_does_not_keep_the_others(made, tmp_path, monkeypatch, error):
     def breaks(wanted):

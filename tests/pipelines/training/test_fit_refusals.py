@@ -17,7 +17,7 @@ from pipelines.cli.train import main  # noqa: E402
 from pipelines.training.recipe_file import document_of  # noqa: E402
 from pointsam.datasets.mapped import with_classes  # noqa: E402
 from pointsam.detect.data.budget import Budget, ClassCounts  # noqa: E402
-from pointsam.detect.data.budget_file import write_budget  # noqa: E402
+from pointsam.detect.data.budget_file import read_budget, write_budget  # noqa: E402
 from pointsam.taxonomy import ClassSpec, Taxonomy  # noqa: E402
 
 
@@ -174,6 +174,18 @@ def test_a_budget_of_another_data_set(fit, world, tmp_path):
     result = fit()
     refused(result, "SCH003", world.root, frame_id, "'alien'")
     assert "draw it from this data set" in hint(result)
+
+
+def test_boxes_of_classes_that_the_recipe_does_not_have_are_counted(fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    write_budget(tmp_path / "budget.parquet", make_budget(world))
+    counts = {name: drawn.boxes for name, drawn in read_budget(tmp_path / "budget.parquet").description.classes.items()}
+    others = ", ".join(f"{name} {count}" for name, count in counts.items() if count and name != "car")
+    assert others
+    result = fit("--dry-run", "--set", 'detector.head.groups=[["car"]]')
+    assert result.exit_code == 0, result.output
+    note = "that are not trained, because the recipe has no such class"
+    assert f"note: boxes of {tmp_path / 'budget.parquet'} {note}: {others}\n" in result.stderr
 
 
 @pytest.mark.parametrize("dry", [True, False])
