@@ -103,7 +103,10 @@ NOT_RUN = {
 }
 """Starts of lines that are not run, and why."""
 
-ELSEWHERE = {"docs/mapping.md": "tests/pipelines/test_own_classes_chain.py runs its commands with its mapping file"}
+ELSEWHERE = {
+    "docs/mapping.md": "tests/pipelines/test_own_classes_chain.py runs its commands with its mapping file",
+    "docs/onnx.md": "tests/pipelines/labelling/test_onnx_chain.py runs its commands with a model",
+}
 """Pages whose commands are not run, and why."""
 
 

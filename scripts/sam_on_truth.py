@@ -19,7 +19,7 @@ from pointsam.datasets.io import read_image
 from pointsam.datasets.truth2d import image_truth
 from pointsam.masks import load_segmenter
 from pointsam.semantics.mapping import default_mapping
-from pointsam.semantics.ssd import SsdConfig, SsdSemantics
+from pointsam.semantics.ssd import SSD, SsdConfig
 
 HEIGHTS_PX = (10, 20, 40, 80, 160, 10_000)
 CLEAR = 0.8
@@ -57,7 +57,7 @@ def against_truth(dataset, segmenter, pairs):
 def guesses(dataset, segmenter, pairs):
     """(class_id, height of the box in pixels, predicted IoU) of every box of the bundled SSD."""
     config = SsdConfig(tile_px=400, score_threshold=0.4)
-    detector = SsdSemantics(default_mapping(dataset.taxonomy, "coco"), config)
+    detector = SSD.load(default_mapping(dataset.taxonomy, "coco"), config)
     rows = []
     for frame, view in pairs:
         image = read_image(view.source)

@@ -10,6 +10,7 @@ import click
 
 from pipelines.cli.output import JSON_OPTION
 from pipelines.cli.parameters import PATH, PluginName
+from pointsam.base.errors import SchemaError
 from pointsam.base.remote import DataPath, data_path
 
 if TYPE_CHECKING:
@@ -110,8 +111,9 @@ MASKS_OPTIONS = (
     click.option("--masks", "backend", type=PluginName("segmenters"), help="Segmenter.  [default: the recipe's]"),
     click.option(
         "--semantics",
-        type=PluginName("semantics"),
-        help="Source of the classes: a 2D network or files.  [default: the recipe's]",
+        type=PluginName("semantics", "FILE.json"),
+        help="Source of the classes: a 2D network, files, or the description of an ONNX network (docs/onnx.md).  "
+        "[default: the recipe's]",
     ),
     click.option("--masks-dir", type=PATH, help="Folder of 2D results, or a COCO file (docs/precomputed_masks.md)."),
     click.option("--mapping", type=PATH, help="JSON file that maps 2D labels to classes (docs/mapping.md)."),
@@ -264,6 +266,23 @@ def data_of(options: DataOptions) -> DataSpec:
     )
 
 
+def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
+    """The plug-in of --semantics and what it reads; a description stands for the plug-in that reads it.
+
+    Raises:
+        SchemaError: SCH005 on a description beside --masks-dir.
+    """
+    if not name.endswith(".json"):
+        return name, masks_dir
+    if masks_dir is not None:
+        raise SchemaError(
+            "SCH005",
+            f"--semantics {name} --masks-dir {masks_dir}: a network's classes, or those of its results",
+            "leave one of them out",
+        )
+    return "onnx", PATH.convert(name, None, None)
+
+
 def request_of(options: RunOptions) -> Request:
     """The request that a command's options describe.
 
@@ -280,11 +299,12 @@ def request_of(options: RunOptions) -> Request:
     if probability is not None:  # refuse it now, not after hours of masks
         read_probability(probability)
     config = RECIPES[options["recipe"]]()
-    backend, semantics, masks = options.get("backend"), options.get("semantics"), config.masks
+    backend, masks = options.get("backend"), config.masks
+    semantics, source = semantics_of(options.get("semantics") or masks.semantics, options.get("masks_dir"))
     masks = replace(
         masks,
         backend=masks.backend if backend is None else backend,
-        semantics=masks.semantics if semantics is None else semantics,
+        semantics=semantics,
         seed=options["seed"],
     )
     overrides = (*options["overrides"], *(["clusters.refine.enabled=false"] if options.get("no_sar") else []))
@@ -303,7 +323,7 @@ def request_of(options: RunOptions) -> Request:
             retry_failed=options["retry_failed"],
         ),
         mapping=options.get("mapping"),
-        masks_dir=options.get("masks_dir"),
+        masks_dir=source,
         weights=options.get("weights"),
         accepted=tuple(sorted(set(options.get("accepted", ())))),
         masks_from=options.get("masks_from"),

@@ -39,12 +39,13 @@ class PluginName(click.types.StringParamType):
 
     name = "name"
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, *others: str) -> None:
         self._group: Group = group
+        self._others = others
 
     def get_metavar(self, *_: object, **__: object) -> str:
         """The names in the form of click's choices, read from the metadata of the installed packages."""
-        return f"[{'|'.join(names(self._group))}]"
+        return f"[{'|'.join([*names(self._group), *self._others])}]"
 
 
 class RenamedOption(click.Option):

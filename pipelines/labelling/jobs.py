@@ -27,7 +27,7 @@ from pointsam.base.remote import DataPath
 from pointsam.base.runtime import require_device
 from pointsam.calibration.correction import corrects
 from pointsam.masks import segmenter_plugin
-from pointsam.semantics import SemanticsContext, result_files, semantics_plugin, semantics_sha256, survey_semantics
+from pointsam.semantics import SemanticsContext, label_names, result_files, semantics_sha256, survey_semantics
 from pointsam.semantics.mapping import default_mapping, load_mapping, unmapped_notices
 from pointsam.stages.probability import BUNDLED, read_probability
 from pointsam.store.document import Shard, ShardStats
@@ -95,7 +95,7 @@ def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = N
     frames = request.selection.of(plain)
     require_no_errors(plain, [frame_id for _, frame_id in frames], request.accepted)
     dataset = data.seen(plain)
-    mapping = _mapping(request.mapping, config.semantics, dataset.taxonomy)
+    mapping = _mapping(request, dataset.taxonomy)
     weights = {
         "segmenter": segmenter_plugin(config.backend).weights_sha256(request.weights),
         "semantics": semantics_sha256(config.semantics, semantics_dir, config.semantics_options()),
@@ -173,11 +173,12 @@ def run_clusters(request: Request) -> Summary:
     return summary
 
 
-def _mapping(file: Path | None, semantics: str, taxonomy: Taxonomy) -> LabelMapping:
+def _mapping(request: Request, taxonomy: Taxonomy) -> LabelMapping:
     """The user's mapping file, else the built-in mapping of the source's label names to classes."""
-    if file is not None:
-        return load_mapping(file)
-    return default_mapping(taxonomy, semantics_plugin(semantics).labels)
+    if request.mapping is not None:
+        return load_mapping(request.mapping)
+    masks = request.config.masks
+    return default_mapping(taxonomy, label_names(masks.semantics, request.semantics_dir, masks.semantics_options()))
 
 
 def begin(

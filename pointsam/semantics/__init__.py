@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pointsam.base import plugins
 from pointsam.base.config import require_kind
 from pointsam.base.remote import FileSource
-from pointsam.semantics.base import SemanticModel, SemanticsContext, SemanticsPlugin
+from pointsam.semantics.base import LabelNames, SemanticModel, SemanticsContext, SemanticsPlugin
 from pointsam.semantics.places import ImageName
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "SemanticModel",
     "SemanticsContext",
     "SemanticsPlugin",
+    "label_names",
     "load_semantics",
     "result_files",
     "semantics_plugin",
@@ -84,6 +85,18 @@ def semantics_sha256(name: str, masks_dir: Path | None = None, config: object | 
     """
     plugin = semantics_plugin(name)
     return plugin.fingerprint(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
+
+
+def label_names(name: str, masks_dir: Path | None = None, config: object | None = None) -> LabelNames:
+    """Which label names a source of classes has if the user gives no mapping.
+
+    Raises:
+        SchemaError, PluginError, DatasetError: as `load_semantics`.
+    """
+    plugin = semantics_plugin(name)
+    if not callable(plugin.labels):
+        return plugin.labels
+    return plugin.labels(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
 
 
 def result_files(

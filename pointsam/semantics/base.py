@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,23 @@ from pointsam.semantics.places import ImageName
 from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 C = TypeVar("C")
+LabelNames = Literal["coco", "same"]
+"""Label names that the built-in mappings know: those of COCO, or the same as the classes."""
+
+
+class Detector(Protocol):
+    """A network that finds boxes in an image of any size."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Name of each label, "" for a column that is none."""
+
+    def look(self, image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(N,4) boxes in pixels of an RGB image, and (N,C) the score of each label."""
 
 
 class SemanticModel(Protocol):
@@ -42,8 +58,8 @@ class SemanticsContext:
 
     Args:
         mapping: label names to the run's classes.
-        masks_dir: folder of files that it reads: `--masks-dir`, else `SemanticsPlugin.folder` in the data root, else
-            None.
+        masks_dir: folder or file that it reads, results of another network or the description of a model:
+            `--masks-dir`, else `SemanticsPlugin.folder` in the data root, else None.
         seed: seed of the run; random draws depend on it, the frame and the camera.
         threads: CPU threads of one inference; results must not depend on it.
         device: torch device.
@@ -72,7 +88,8 @@ class SemanticsPlugin(Generic[C]):
         load: builds the source.
         fingerprint: hex digest of what determines its detections besides options and images, such as weights, from
             the options and the folder of files. A run may continue one with the same digest.
-        labels: its label names if the user gives no mapping: "coco" names, or the "same" as the classes.
+        labels: its label names if the user gives no mapping: "coco" names, or the "same" as the classes; or a function
+            that says which, from its options and the folder.
         folder: folder in the data root that it reads unless the user names another.
         files: from the folder, a function that lists the files of an image; runs notice if one changes. None if there
             are none of single images.
@@ -80,16 +97,19 @@ class SemanticsPlugin(Generic[C]):
             loaded, and returns what is suspicious; None if there is nothing to check. The images of one frame of every
             scene come first. It need not take all images, and raises `DatasetError` or `SchemaError`.
         takes_folder: False for a source that reads no folder, with which `--masks-dir` is refused.
+        detector: for `pointsam-label try-2d`: the network itself, whose boxes have labels and no classes yet. None if
+            there is none.
     """
 
     config: type[C]
     load: Callable[[C, SemanticsContext], SemanticModel]
     fingerprint: Callable[[C, Path | None], str]
-    labels: Literal["coco", "same"] = "same"
+    labels: LabelNames | Callable[[C, Path | None], LabelNames] = "same"
     folder: str | None = None
     files: Callable[[Path], Callable[[ImageName], list[Path]]] | None = None
     survey: Callable[[C, SemanticsContext, Iterable[ImageName]], tuple[str, ...]] | None = None
     takes_folder: bool = True
+    detector: Callable[[C, SemanticsContext], Detector] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.arrays import FloatArray
+from pointsam.base.arrays import FloatArray, IntArray
 
 
 def area(box_xyxy_px: FloatArray) -> NDArray[np.float64]:
@@ -30,15 +30,13 @@ def iou(a_xyxy_px: FloatArray, b_xyxy_px: FloatArray) -> NDArray[np.float64]:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def by_score(box_xyxy_px: FloatArray, class_id: NDArray[np.uint8], score: NDArray[np.float32]) -> NDArray[np.intp]:
+def by_score(box_xyxy_px: FloatArray, class_id: IntArray, score: NDArray[np.float32]) -> NDArray[np.intp]:
     """(N,) indices by falling score. Class and box break ties, so the result does not depend on the input's order."""
     order: NDArray[np.intp] = np.lexsort((*box_xyxy_px.T[::-1], class_id, -score))
     return order
 
 
-def nms(
-    box_xyxy_px: FloatArray, class_id: NDArray[np.uint8], score: NDArray[np.float32], max_iou: float
-) -> NDArray[np.intp]:
+def nms(box_xyxy_px: FloatArray, class_id: IntArray, score: NDArray[np.float32], max_iou: float) -> NDArray[np.intp]:
     """Greedy non-maximum suppression within each class.
 
     Args:

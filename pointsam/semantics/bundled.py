@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from pointsam.base.ranges import require
 from pointsam.semantics.base import SemanticsPlugin
 from pointsam.semantics.fusion import fuse
-from pointsam.semantics.nanodet import NanodetConfig, NanodetSemantics
-from pointsam.semantics.ssd import SsdConfig, SsdSemantics
-from pointsam.semantics.tiled import require_coco_labels
+from pointsam.semantics.nanodet import NANODET, NanodetConfig
+from pointsam.semantics.ssd import SSD, SsdConfig
 from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame
 
@@ -82,7 +81,7 @@ class BundledSemantics:
         threads: CPU threads of one inference; the result does not depend on it.
 
     Raises:
-        BackendError, SchemaError: as `pointsam.semantics.tiled.TiledNetwork`.
+        BackendError, SchemaError: as `CarriedNetwork.load`.
     """
 
     name = "bundled"
@@ -92,8 +91,8 @@ class BundledSemantics:
         self.weights_sha256 = digest()
         self._config = config
         self._alike = frozenset(i for i, one in enumerate(mapping.taxonomy.classes) if one.vehicle)
-        self._ssd = SsdSemantics(mapping, config.ssd, threads)
-        self._nanodet = NanodetSemantics(mapping, config.nanodet, threads)
+        self._ssd = SSD.load(mapping, config.ssd, threads)
+        self._nanodet = NANODET.load(mapping, config.nanodet, threads)
 
     def detect(self, image_rgb: NDArray[np.uint8], frame: Frame, view: CameraView) -> Detections:
         """Objects in an (H,W,3) uint8 RGB image by falling score: boxes without masks, clipped to the image."""
@@ -108,7 +107,7 @@ class BundledSemantics:
 
 def digest() -> str:
     """Hex digest of both networks' weights."""
-    return hashlib.sha256((SsdSemantics.weights_sha256 + NanodetSemantics.weights_sha256).encode()).hexdigest()
+    return hashlib.sha256((SSD.sha256 + NANODET.sha256).encode()).hexdigest()
 
 
 def _calibrated(found: Detections, slope: float, offset: float) -> Detections:
@@ -123,5 +122,5 @@ PLUGIN = SemanticsPlugin(
     lambda _config, _masks_dir: digest(),
     labels="coco",
     takes_folder=False,
-    survey=lambda _config, context, _images: require_coco_labels(context.mapping),
+    survey=lambda _config, context, _images: NANODET.survey(context.mapping),
 )

@@ -1,36 +1,33 @@
-"""What the bundled networks share: one look at the whole image and one at each tile, on onnxruntime."""
+"""A detector's looks at an image: one at the whole image and one at each tile."""
 
 from __future__ import annotations
 
-import hashlib
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pointsam.base.errors import BackendError, SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
+from pointsam.semantics.base import Detector, LabelNames, SemanticsContext, SemanticsPlugin
 from pointsam.semantics.boxes import area, nms
 from pointsam.semantics.coco import COCO_NAMES
 from pointsam.semantics.tiles import Window, cut, windows
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 from pointsam.types import CameraView, Detections, Frame
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
+C = TypeVar("C", bound="TiledConfig")
 _MARGIN = 0.02
-"""The networks' boxes end up to this share of a window before the border that cuts the object."""
+"""Boxes end up to this share of a window before the border that cuts the object."""
 
 
 @dataclass(frozen=True)
 class TiledConfig:
-    """Thresholds and tiling of a network.
+    """Thresholds and tiling of a detector.
 
     Args:
         score_threshold: keep boxes with a higher score.
@@ -62,93 +59,145 @@ class TiledConfig:
             require(fits, f"{self.section}.{name}", getattr(self, name), domain)
 
 
-class TiledNetwork(ABC):
-    """Detections of a bundled network, on the CPU.
+class TiledSemantics:
+    """The detections of a network, in classes of the run.
 
     Args:
-        mapping: COCO label names to the run's classes; labels that it leaves out are not reported.
-        config: thresholds and tiling.
-        threads: CPU threads of one inference; the result does not depend on it.
-
-    Attributes:
         name: name of the plug-in.
-        weights: file in `pointsam/semantics/data`.
-        weights_sha256: digest of the file.
-        labels: column of the scores to COCO label name.
-
-    Raises:
-        BackendError: BCK005 if onnxruntime is not installed, BCK001 if the bundled weights are missing, BCK002 if they
-            are damaged.
-        SchemaError: SCH001 if the mapping has no COCO label, because the network could then find nothing.
+        weights_sha256: digest of what determines the network's answers.
+        detector: the network.
+        mapping: its label names to the run's classes; labels that it leaves out are not reported.
+        config: thresholds and tiling.
     """
 
-    name: str
-    weights: str
-    weights_sha256: str
-    labels: Mapping[int, str]
     riders_apart = True
 
-    def __init__(self, mapping: LabelMapping, config: TiledConfig, threads: int = 1) -> None:
-        require_coco_labels(mapping)
-        known = {column: mapping.class_id(label) for column, label in self.labels.items()}
-        wanted = {column: class_id for column, class_id in known.items() if class_id != BACKGROUND}
-        self._column = np.array(list(wanted))
-        self._class_id = np.array(list(wanted.values()), dtype=np.uint8)
-        self._config = config
-        self._session = open_session(self.weights, self.weights_sha256, threads)
-
-    @abstractmethod
-    def _look(self, patch: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(N,4) boxes in pixels of an RGB patch and their (N,C) scores, from one inference."""
+    def __init__(
+        self, name: str, weights_sha256: str, detector: Detector, mapping: LabelMapping, config: TiledConfig
+    ) -> None:
+        self.name, self.weights_sha256 = name, weights_sha256
+        self._detector, self._config = detector, config
+        class_id = np.array([mapping.class_id(label) if label else BACKGROUND for label in detector.names])
+        self._column = np.flatnonzero(class_id != BACKGROUND)
+        self._class_id = class_id[self._column].astype(np.uint8)
 
     def detect(self, image_rgb: NDArray[np.uint8], frame: Frame, view: CameraView) -> Detections:
         """Objects in an (H,W,3) uint8 RGB image by falling score: boxes without masks, clipped to the image."""
-        height, width = image_rgb.shape[:2]
-        whole = (0, 0, width, height)
-        crops = [whole]
-        if self._config.tile_px:
-            crops += [w for w in windows(width, height, self._config.tile_px, self._config.tile_overlap) if w != whole]
-        found = [self._detect_in(image_rgb, window) for window in crops]
-        box, class_id, score = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        box, column, score = looks(self._detector, image_rgb, self._config, self._column)
+        class_id = self._class_id[column]
         keep = nms(box, class_id, score, self._config.nms_iou)
         return Detections(box[keep], class_id[keep], score[keep])
 
-    def _detect_in(
-        self, image_rgb: NDArray[np.uint8], window: Window
-    ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32]]:
-        left, top, right, bottom = window
-        height, width = image_rgb.shape[:2]
-        boxes, scores = self._look(Image.fromarray(image_rgb[top:bottom, left:right]))
-        score = scores[:, self._column]
-        row, label = np.nonzero(score > self._config.score_threshold)
-        box = boxes[row] + twice(left, top)
-        drop = cut(box, window, width, height, _MARGIN * (right - left))
-        box = np.clip(box, 0, twice(width, height))
-        keep = ~drop & (area(box) > 0)
-        return box[keep], self._class_id[label[keep]], score[row, label][keep]
 
-    def _run(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Outputs of the network for one batch."""
-        outputs: list[NDArray[np.float32]] = self._session.run(None, {self._session.get_inputs()[0].name: pixels})
-        return outputs
+def looks(
+    detector: Detector, image_rgb: NDArray[np.uint8], config: TiledConfig, column: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float32]]:
+    """(N,4) boxes of all looks, (N,) index into `column` of their labels, and (N,) scores; not suppressed.
 
-
-def require_coco_labels(mapping: LabelMapping) -> tuple[str, ...]:
-    """Refuse a mapping with which the bundled networks could find nothing.
-
-    Returns:
-        A warning if there are classes to which labels are mapped, but none of COCO's: the networks never find them.
+    Args:
+        detector: the network.
+        image_rgb: (H,W,3) uint8 RGB image.
+        config: thresholds and tiling.
+        column: (C,) the columns of its scores that count.
 
     Raises:
-        SchemaError: SCH001 if no label of COCO is mapped to a class.
+        SchemaError: SCH003 if the network gives a box that is no number.
     """
-    found = {mapping.class_id(label) for label in COCO_NAMES.values()} - {BACKGROUND}
+    height, width = image_rgb.shape[:2]
+    whole = (0, 0, width, height)
+    crops = [whole]
+    if config.tile_px:
+        crops += [window for window in windows(width, height, config.tile_px, config.tile_overlap) if window != whole]
+    found = [_look(detector, image_rgb, window, config, column) for window in crops]
+    box, label, score = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return box, label, score
+
+
+def _look(
+    detector: Detector,
+    image_rgb: NDArray[np.uint8],
+    window: Window,
+    config: TiledConfig,
+    column: NDArray[np.intp],
+) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float32]]:
+    left, top, right, bottom = window
+    height, width = image_rgb.shape[:2]
+    boxes, scores = detector.look(Image.fromarray(image_rgb[top:bottom, left:right]))
+    score = scores[:, column]
+    row, label = np.nonzero(score > config.score_threshold)
+    box = boxes[row] + twice(left, top)
+    if not np.isfinite(box).all():
+        raise SchemaError("SCH003", f"the network gave a box of {box[~np.isfinite(box)][0]}", "correct the network")
+    drop = cut(box, window, width, height, _MARGIN * (right - left))
+    box = np.clip(box, 0, twice(width, height))
+    keep = ~drop & (area(box) > 0)
+    return box[keep], label[keep], score[row, label][keep]
+
+
+def tiled_plugin(
+    name: str,
+    config: type[C],
+    detector: Callable[[C, SemanticsContext], Detector],
+    fingerprint: Callable[[C, Path | None], str],
+    names: Callable[[C, Path | None], Sequence[str]],
+    *,
+    network: str,
+    takes_folder: bool,
+) -> SemanticsPlugin[C]:
+    """The plug-in of a detector.
+
+    Args:
+        name: its name.
+        config: class of its options.
+        detector: opens the network.
+        fingerprint: as of `SemanticsPlugin`.
+        names: names of its labels, without opening it.
+        network: what it is called in messages.
+        takes_folder: as of `SemanticsPlugin`.
+    """
+
+    def load(options: C, context: SemanticsContext) -> TiledSemantics:
+        require_labels(context.mapping, names(options, context.masks_dir), network)
+        opened, digest = detector(options, context), fingerprint(options, context.masks_dir)
+        return TiledSemantics(name, digest, opened, context.mapping, options)
+
+    def label_names(options: C, source: Path | None) -> LabelNames:
+        own = [label for label in names(options, source) if label]
+        return "coco" if set(own) <= set(COCO_NAMES.values()) else "same"
+
+    return SemanticsPlugin(
+        config,
+        load,
+        fingerprint,
+        labels=label_names,
+        takes_folder=takes_folder,
+        survey=lambda options, context, _: require_labels(context.mapping, names(options, context.masks_dir), network),
+        detector=detector,
+    )
+
+
+def require_labels(mapping: LabelMapping, names: Sequence[str], network: str) -> tuple[str, ...]:
+    """Refuse a mapping with which a network could find nothing.
+
+    Args:
+        mapping: the mapping.
+        names: names of the network's labels.
+        network: what the network is called in messages.
+
+    Returns:
+        A warning if there are classes to which labels are mapped, but none of the network's: it never finds them.
+
+    Raises:
+        SchemaError: SCH001 if none of its labels is mapped to a class.
+    """
+    own = [name for name in names if name]
+    found = {mapping.class_id(label) for label in own} - {BACKGROUND}
     if not found:
         raise SchemaError(
             "SCH001",
-            f"the mapping to {mapping.taxonomy.name!r} names no COCO label, which the bundled networks give, only "
-            f"{sorted(mapping.classes) or 'none'}",
-            "map COCO labels such as car, person, bicycle (docs/mapping.md), or use --semantics precomputed",
+            f"the mapping to {mapping.taxonomy.name!r} names no label of {network} ({_few(own)}), only "
+            f"{_few(sorted(mapping.classes)) or 'none'}",
+            "map its labels to classes (--mapping, docs/mapping.md), or use --semantics precomputed",
         )
     lost: dict[str, list[str]] = {}
     for label, name in mapping.classes.items():
@@ -156,50 +205,22 @@ def require_coco_labels(mapping: LabelMapping) -> tuple[str, ...]:
             lost.setdefault(name, []).append(repr(label))
     if not lost:
         return ()
-    stated = {name: label for label, name in mapping.taxonomy.coco.items() if label in COCO_NAMES.values()}
+    stated = {name: label for label, name in mapping.taxonomy.coco.items() if label in own}
     told = [
-        f"{name} (mapped from {', '.join(labels)}" + (f"; COCO says {stated[name]!r})" if name in stated else ")")
+        f"{name} (mapped from {', '.join(labels)}" + (f"; it says {stated[name]!r})" if name in stated else ")")
         for name, labels in lost.items()
     ]
     return (
-        f"the bundled networks give COCO's labels and never find {', '.join(told)}: map labels of COCO to these "
-        "classes too (--mapping, docs/mapping.md), or use another network (docs/precomputed_masks.md)",
+        f"{network} never finds {', '.join(told)}: map its labels to these classes too (--mapping, docs/mapping.md), "
+        "or use another network (docs/onnx.md, docs/precomputed_masks.md)",
     )
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(map(repr, names[:10])) + more
 
 
 def twice(x: float, y: float) -> NDArray[np.float32]:
     """(4,) x, y, x, y."""
     return np.array([x, y, x, y], dtype=np.float32)
-
-
-def open_session(weights: str, sha256: str, threads: int) -> InferenceSession:
-    """The session of a network that the package carries.
-
-    Args:
-        weights: file in `pointsam/semantics/data`.
-        sha256: its digest.
-        threads: CPU threads of one inference.
-
-    Raises:
-        BackendError: as `TiledNetwork`.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise BackendError(
-            "BCK005", f"the bundled networks need onnxruntime ({error})", "pip install 'pointsam[ssd]'"
-        ) from error
-    path = resources.files("pointsam.semantics") / "data" / weights
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BackendError(
-            "BCK001", f"{path}: a bundled network is missing ({error.strerror})", "install pointsam again"
-        ) from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise BackendError("BCK002", f"{path}: sha256 is not {sha256}", "the file is damaged: install pointsam again")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -7,8 +7,7 @@ from pointsam.base.errors import SchemaError
 from pointsam.semantics import bundled, load_semantics, semantics_sha256
 from pointsam.semantics.bundled import BundledConfig, BundledSemantics
 from pointsam.semantics.mapping import default_mapping
-from pointsam.semantics.nanodet import NanodetSemantics
-from pointsam.semantics.ssd import SsdSemantics
+from pointsam.semantics.tiled import TiledSemantics
 from pointsam.taxonomy import NUSCENES
 from pointsam.types import Detections
 from tests.semantics.test_ssd import SIGNS, drawn_sign
@@ -24,14 +23,16 @@ def found_by(monkeypatch, frame, view_of):
     """What both networks together find: rows (box, class, score) of the SSD and of NanoDet."""
 
     def find(ssd, nanodet, **config):
-        for network, rows in ((SsdSemantics, ssd), (NanodetSemantics, nanodet)):
+        answers = {}
+        for network, rows in (("ssd", ssd), ("nanodet", nanodet)):
             box, class_id, score = zip(*rows, strict=True) if rows else ((), (), ())
             found = Detections(
                 np.array(box, dtype=np.float32).reshape(-1, 4),
                 np.array(class_id, dtype=np.uint8),
                 np.array(score, dtype=np.float32),
             )
-            monkeypatch.setattr(network, "detect", lambda *_, found=found: found)
+            answers[network] = found
+        monkeypatch.setattr(TiledSemantics, "detect", lambda self, *_: answers[self.name])
         image = np.zeros((90, 160, 3), dtype=np.uint8)
         return BundledSemantics(MAPPING, BundledConfig(**config)).detect(image, frame, view_of(90, 160))
 
@@ -84,9 +85,9 @@ def test_scores_at_the_ends_stay_finite(found_by):
 def test_the_digest_covers_both_files(monkeypatch):
     before = semantics_sha256("bundled")
     assert load_semantics("bundled", mapping=MAPPING).weights_sha256 == before
-    for network in (SsdSemantics, NanodetSemantics):
+    for network in ("SSD", "NANODET"):
         with monkeypatch.context() as patch:
-            patch.setattr(network, "weights_sha256", "0" * 64)
+            patch.setattr(bundled, network, replace(getattr(bundled, network), sha256="0" * 64))
             assert semantics_sha256("bundled") != before
 
 

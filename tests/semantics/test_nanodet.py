@@ -3,15 +3,18 @@ import math
 import re
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pointsam.base.errors import SchemaError
-from pointsam.semantics import load_semantics, semantics_sha256, tiled
+from pointsam.semantics import load_semantics, semantics_sha256
 from pointsam.semantics.mapping import default_mapping
-from pointsam.semantics.nanodet import NanodetConfig, NanodetSemantics, decode
+from pointsam.semantics.nanodet import NANODET, NanodetConfig
+from pointsam.semantics.onnx import network
+from pointsam.semantics.onnx.decode import corners
 from pointsam.taxonomy import KITTI, NUSCENES
 from tests.semantics.test_ssd import SIGNS, drawn_sign
 
@@ -21,7 +24,7 @@ CONVERTER = Path(__file__).parents[2] / "scripts" / "convert_nanodet.py"
 
 
 def model(mapping=SIGNS, threads=1, **config):
-    return NanodetSemantics(mapping, NanodetConfig(**config), threads)
+    return NANODET.load(mapping, NanodetConfig(**config), threads)
 
 
 def slow_decode(logits, width, height):
@@ -42,7 +45,7 @@ def slow_decode(logits, width, height):
 def test_decoding_equals_the_definition(width, height):
     cells = sum((width // stride) * (height // stride) for stride in (8, 16, 32))
     logits = np.random.default_rng(0).normal(0, 4, (cells, 44)).astype(np.float32)
-    found = decode(logits, width, height)
+    found = corners(logits, NANODET.describe().boxes, (width, height))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, slow_decode(logits, width, height), rtol=1e-5, atol=1e-3)
 
@@ -50,7 +53,7 @@ def test_decoding_equals_the_definition(width, height):
 def test_large_logits_do_not_overflow():
     logits = np.full((21, 44), -1000, dtype=np.float32)
     logits[:, [0, 11 + 1, 22 + 10, 33 + 2]] = 1000
-    np.testing.assert_allclose(decode(logits, 32, 32)[0], [4, -4, 84, 20])
+    np.testing.assert_allclose(corners(logits, NANODET.describe().boxes, (32, 32))[0], [4, -4, 84, 20])
 
 
 def test_the_network_finds_a_drawn_sign(frame, view_of):
@@ -86,7 +89,10 @@ class Session:
     """A network that keeps its input and sees nothing."""
 
     def get_inputs(self):
-        return [type("Input", (), {"name": "image"})]
+        return [SimpleNamespace(name="image", shape=[1, 3, "height", "width"], type="tensor(float)")]
+
+    def get_outputs(self):
+        return [SimpleNamespace(name=name) for name in ("scores", "distances")]
 
     def run(self, outputs, feed):
         self.seen = feed["image"]
@@ -100,7 +106,7 @@ class Session:
 )
 def test_pixels_are_normalised_blue_first_and_keep_their_aspect_ratio(size, shape, monkeypatch, frame, view_of):
     session = Session()
-    monkeypatch.setattr(tiled, "open_session", lambda *_: session)
+    monkeypatch.setattr(network, "open_session", lambda *_: session)
     image = np.full((size[1], size[0], 3), (10, 20, 30), dtype=np.uint8)
     assert len(model(tile_px=0).detect(image, frame, view_of(size[1], size[0]))) == 0
     assert session.seen.shape == (1, 3, *shape)
@@ -110,9 +116,9 @@ def test_pixels_are_normalised_blue_first_and_keep_their_aspect_ratio(size, shap
 
 
 def test_the_model_has_one_column_a_coco_label_and_11_bins_a_side():
-    scores, distances = model()._session.get_outputs()
+    scores, distances = NANODET.open()._session.get_outputs()
     assert (scores.shape[2], distances.shape[2]) == (80, 44)
-    assert NanodetSemantics.labels[2] == "car"
+    assert NANODET.describe().names[2] == "car"
 
 
 def test_loading_by_name_gives_the_model_with_its_digest():
@@ -121,9 +127,9 @@ def test_loading_by_name_gives_the_model_with_its_digest():
 
 
 def test_the_conversion_script_writes_the_bundled_file():
-    content = (resources.files("pointsam.semantics") / "data" / NanodetSemantics.weights).read_bytes()
+    content = (resources.files("pointsam.semantics") / "data" / NANODET.describe().model).read_bytes()
     (stated,) = re.findall(r'^ONNX_SHA256 = "(\w+)"', CONVERTER.read_text(encoding="utf-8"), re.MULTILINE)
-    assert hashlib.sha256(content).hexdigest() == stated == NanodetSemantics.weights_sha256
+    assert hashlib.sha256(content).hexdigest() == stated == NANODET.sha256
 
 
 def test_a_value_out_of_range_names_its_field():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pointsam import rle
 from pointsam.semantics.mapping import default_mapping
 from pointsam.semantics.riders import RiderConfig, ride
-from pointsam.semantics.ssd import SsdConfig, SsdSemantics
+from pointsam.semantics.ssd import SSD, SsdConfig
 from pointsam.taxonomy import KITTI, NUSCENES
 from pointsam.types import Detections
 
@@ -148,7 +148,7 @@ def test_the_parked_bicycles_of_a_real_kitti_image_go_and_its_pedestrian_stays(k
     from PIL import Image
 
     image = np.array(Image.open(kitti_root / "training" / "image_2" / "000000.png"))
-    found = SsdSemantics(default_mapping(KITTI), SsdConfig(tile_px=400)).detect(image, frame, view_of(*image.shape[:2]))
+    found = SSD.load(default_mapping(KITTI), SsdConfig(tile_px=400)).detect(image, frame, view_of(*image.shape[:2]))
     after = ride(found, KITTI, ON)
     person, cyclist = KITTI.class_id("pedestrian"), KITTI.class_id("cyclist")
     assert cyclist in found.class_id

@@ -3,16 +3,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib import resources
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from pointsam.base.errors import BackendError, SchemaError
-from pointsam.semantics import load_semantics, semantics_sha256, tiled
+from pointsam.semantics import load_semantics, semantics_sha256
 from pointsam.semantics.coco import COCO_NAMES
 from pointsam.semantics.mapping import default_mapping
-from pointsam.semantics.ssd import SsdConfig, SsdSemantics
+from pointsam.semantics.onnx import network
+from pointsam.semantics.onnx.carried import CarriedNetwork
+from pointsam.semantics.ssd import SSD, SsdConfig
 from pointsam.taxonomy import KITTI, NUSCENES, ClassSpec, LabelMapping, Taxonomy
 
 COCO_TO_NUSCENES = default_mapping(NUSCENES)
@@ -36,7 +39,7 @@ def drawn_sign(width=640, height=480, centre=(300, 200), radius=100):
 
 
 def model(mapping=SIGNS, threads=1, **config):
-    return SsdSemantics(mapping, SsdConfig(**config), threads)
+    return SSD.load(mapping, SsdConfig(**config), threads)
 
 
 def test_the_bundled_model_finds_a_drawn_sign(frame, view_of):
@@ -78,7 +81,7 @@ def test_a_kitti_pedestrian_is_found_where_the_label_says(kitti_root, frame, vie
 
 
 def test_the_model_has_one_column_a_coco_id():
-    (_, scores) = model()._session.get_outputs()
+    (_, scores) = SSD.open()._session.get_outputs()
     assert scores.shape == [1, 1917, 90]
     assert len(COCO_NAMES) == 80
     assert (COCO_NAMES[1], COCO_NAMES[3], COCO_NAMES[13], COCO_NAMES[90]) == (
@@ -139,7 +142,10 @@ class Session:
         self.boxes, self.scores, self.seen = boxes, scores, []
 
     def get_inputs(self):
-        return [type("Input", (), {"name": "image"})]
+        return [SimpleNamespace(name="image", shape=[1, 300, 300, 3], type="tensor(float)")]
+
+    def get_outputs(self):
+        return [SimpleNamespace(name=name) for name in (SSD.describe().boxes.output, SSD.describe().scores.output)]
 
     def run(self, outputs, feed):
         self.seen.append(feed["image"])
@@ -153,8 +159,10 @@ class Session:
 def found_by(monkeypatch, frame, view_of):
     def find(boxes, scores, image, mapping=COCO_TO_NUSCENES, **config):
         session = Session(boxes, scores)
-        monkeypatch.setattr(tiled, "open_session", lambda *_: session)
-        found = model(mapping, **config).detect(image, frame, view_of(*image.shape[:2]))
+        monkeypatch.setattr(network, "open_session", lambda *_: session)
+        opened = model(mapping, **config)
+        session.seen.clear()  # the description was checked with a blank image
+        found = opened.detect(image, frame, view_of(*image.shape[:2]))
         return found, session.seen
 
     return find
@@ -209,16 +217,18 @@ def test_of_two_looks_at_an_object_the_better_one_stays(found_by):
 
 
 def test_a_mapping_without_coco_labels_is_refused():
-    with pytest.raises(SchemaError, match=r"SCH001.*no COCO label(.|\n)*precomputed"):
-        SsdSemantics(LabelMapping(NUSCENES, {"Lieferwagen": "truck"}), SsdConfig())
+    with pytest.raises(SchemaError, match=r"SCH001.*no label of the bundled network(.|\n)*precomputed"):
+        SSD.load(LabelMapping(NUSCENES, {"Lieferwagen": "truck"}), SsdConfig())
 
 
 def test_damaged_weights_are_refused(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
+    description = SSD.describe()
+    monkeypatch.setattr(CarriedNetwork, "describe", lambda _: description)
     monkeypatch.setattr(resources, "files", lambda package: tmp_path)
     with pytest.raises(BackendError, match="BCK001"):
         model()
-    (tmp_path / "data" / SsdSemantics.weights).write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    (tmp_path / "data" / description.model).write_bytes(b"version https://git-lfs.github.com/spec/v1")
     with pytest.raises(BackendError, match="BCK002"):
         model()
 

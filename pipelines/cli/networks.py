@@ -1,0 +1,62 @@
+"""The command `pointsam-label try-2d`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipelines.cli.options import semantics_of
+from pipelines.cli.output import JSON_OPTION, remark, show
+from pipelines.cli.parameters import PATH
+
+
+@click.command("try-2d")
+@click.argument("model")
+@click.argument("images", type=PATH, nargs=-1, required=True)
+@click.option("--dest", type=PATH, required=True, help="Folder for the pictures.")
+@click.option("--mapping", type=PATH, help="JSON file that maps the network's labels to classes (docs/mapping.md).")
+@click.option("--taxonomy", default="nuscenes", show_default=True, help="Type of data set, without --mapping.")
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Option of the network, as for run.")
+@click.option("--overwrite", is_flag=True, help="Replace existing pictures.")
+@JSON_OPTION
+def try_2d(
+    model: str,
+    images: tuple[Path, ...],
+    dest: Path,
+    mapping: Path | None,
+    taxonomy: str,
+    overrides: tuple[str, ...],
+    overwrite: bool,
+    json_file: Path | None,
+) -> None:
+    """Draw what a 2D network finds in images, and list its labels with their classes.
+
+    MODEL is the description of an ONNX network (docs/onnx.md), or ssd or nanodet. Boxes of labels without a class are
+    grey.
+
+    \b
+    pointsam-label try-2d yolox.json front.jpg side.jpg --dest tried
+    pointsam-label try-2d yolox.json front.jpg --dest tried --set masks.onnx.tile_px=640
+    """  # noqa: D301 - click needs the backspace character itself
+    from dataclasses import replace
+
+    from pipelines.review.try_network import try_network
+    from pointsam.base import plugins
+    from pointsam.semantics import SemanticsContext, label_names
+    from pointsam.semantics.mapping import default_mapping, load_mapping
+    from pointsam.stages.recipes import RECIPES, with_overrides
+    from pointsam.taxonomy import BringsTaxonomy
+
+    name, source = semantics_of(model, None)
+    config = RECIPES["default"]()
+    config = with_overrides(replace(config, masks=replace(config.masks, semantics=name)), overrides)
+    options = config.masks.semantics_options()
+    if mapping is not None:
+        labels = load_mapping(mapping)
+    else:
+        target = plugins.load("datasets", taxonomy, BringsTaxonomy).taxonomy
+        labels = default_mapping(target, label_names(name, source, options))
+    tried = try_network(name, options, SemanticsContext(labels, source), images, dest, overwrite)
+    show(tried.text(), tried.as_dict(), json_file)
+    remark(f"drew {', '.join(map(str, tried.pictures))}", json_file)

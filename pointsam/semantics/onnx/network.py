@@ -1,0 +1,223 @@
+"""An ONNX detector on onnxruntime, by its description."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pointsam.base.errors import BackendError, SchemaError
+from pointsam.semantics.onnx.decode import corners, scores, spread, table
+from pointsam.semantics.onnx.description import Description
+from pointsam.semantics.onnx.pixels import Pixels, pixels_of
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+_DTYPES: Mapping[str, type[np.number[Any]]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+}
+_MOST_UNUSED = 100
+"""Columns of an output that a description may leave out, such as coefficients of masks or key points."""
+_ANY_PX = 640
+"""Size of a blank image for a model that takes any size, when the description is checked."""
+
+
+class OnnxDetector:
+    """A detector that looks at one image at a time, on the CPU.
+
+    Args:
+        description: what it takes and gives.
+        model: content of the model's file.
+        where: name of the description, for messages.
+        threads: CPU threads of one inference; the result does not depend on it.
+
+    Attributes:
+        names: name of each label, "" for a column that is none.
+
+    Raises:
+        BackendError: BCK005 if onnxruntime is not installed, BCK004 if the model cannot be read, BCK003 if the
+            description does not fit it: which input or output, and its shape.
+    """
+
+    def __init__(self, description: Description, model: bytes, where: str, threads: int = 1) -> None:
+        self.names, self._form, self._where = description.names, description, where
+        self._session = open_session(model, where, threads)
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._size_px = self._input_size()
+        for part, name in (("boxes", description.boxes.output), ("scores", description.scores.output)):
+            self._require_output(part, name)
+        self._require_output("scores.label_output", description.scores.label_output)
+        self.look(Image.new("RGB", self._size_px))
+
+    def look(self, image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(N,4) boxes in pixels of an RGB image, and (N,C) the score of each label, from one inference.
+
+        Raises:
+            BackendError: BCK003 if an output has a shape that the description does not allow.
+            SchemaError: SCH003 if the network gives a score that is no number.
+        """
+        pixels = pixels_of(image, self._form.input, self._size_px)
+        found = dict(zip(self._outputs, self._run(pixels), strict=True))
+        boxes, labels = self._boxes(found, pixels), self._scores(found)
+        if len(boxes) != len(labels):
+            shapes = ", ".join(f"{name} {output.shape}" for name, output in found.items())
+            raise self._unfit(f"{len(boxes)} boxes and {len(labels)} rows of scores in the outputs {shapes}")
+        if not np.isfinite(labels).all():
+            raise SchemaError(
+                "SCH003",
+                f"{self._where}: the network gave a score of {labels[~np.isfinite(labels)][0]}",
+                "export it again in single precision, or correct input.divide, mean and std of the description",
+            )
+        return pixels.to_image(boxes, self._form.boxes.unit == "fractions"), labels
+
+    def _run(self, pixels: Pixels) -> list[NDArray[np.generic]]:
+        first, *others = self._session.get_inputs()
+        extra = self._form.input.extra or {}
+        unknown = sorted({each.name for each in others} ^ extra.keys())
+        if unknown:
+            named = ", ".join(f"{each.name} {each.shape}" for each in (first, *others))
+            raise self._unfit(f"input.extra has {sorted(extra)}, the model's inputs are {named}")
+        typed = [each.type for each in others if each.type not in _DTYPES]
+        if typed:
+            raise self._unfit(f"an input has the type {typed[0]}, not one of {', '.join(_DTYPES)}")
+        width, height = pixels.size_px
+        values = {"size_wh": np.array([[width, height]]), "size_hw": np.array([[height, width]])}
+        feed = {first.name: pixels.values.astype(_DTYPES[first.type])}
+        for each in others:
+            kind = extra[each.name]
+            feed[each.name] = (pixels.mask() if kind == "mask" else values[kind]).astype(_DTYPES[each.type])
+        try:
+            outputs: list[NDArray[np.generic]] = self._session.run(None, feed)
+        except Exception as error:  # onnxruntime raises classes of its own
+            shapes = ", ".join(f"{name} {value.shape}" for name, value in feed.items())
+            raise self._unfit(f"the model refuses {shapes}: {str(error).splitlines()[0]:.200}") from error
+        return outputs
+
+    def _boxes(self, found: dict[str, NDArray[np.generic]], pixels: Pixels) -> NDArray[np.float32]:
+        form = self._form.boxes
+        name = form.output or self._outputs[0]
+        rows = self._columns(table(found[name], form.transposed), "boxes.columns", form.columns, name, found)
+        expected = sum((pixels.size_px[0] // px) * (pixels.size_px[1] // px) for px in form.strides_px)
+        if form.grid != "none" and len(rows) != expected:
+            raise self._unfit(
+                f"output {name!r} of shape {found[name].shape} has {len(rows)} boxes, the grids of boxes.strides_px "
+                f"{list(form.strides_px)} on {pixels.size_px[0]} x {pixels.size_px[1]} pixels {expected}"
+            )
+        return corners(rows, form, pixels.size_px)
+
+    def _scores(self, found: dict[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        form, count = self._form.scores, len(self.names)
+        name = form.output or self._outputs[0]
+        if form.label_output:
+            score, label = (np.asarray(found[one], dtype=np.float32).reshape(-1) for one in (name, form.label_output))
+            if len(score) != len(label):
+                shapes = f"{found[name].shape}, {form.label_output!r} {found[form.label_output].shape}"
+                raise self._unfit(f"output {name!r} has the shape {shapes}: not one label for each score")
+            return spread(score, label, form, count)
+        rows = table(found[name], form.transposed)
+        if form.label_column is not None:
+            first = (form.columns or (0, 1))[0]
+            last = max(first, form.label_column)
+            self._columns(rows, "scores.label_column", (last, last + 1), name, found)
+            return spread(rows[:, first], rows[:, form.label_column], form, count)
+        columns = form.columns or (0, rows.shape[1])
+        self._columns(rows, "scores.columns", columns, name, found)
+        if form.objectness is not None:
+            at = (form.objectness, form.objectness + 1)
+            self._columns(rows, "scores.objectness", at, name, found)
+        if columns[1] - columns[0] != count:
+            raise self._unfit(
+                f"output {name!r} of shape {found[name].shape} has scores of {columns[1] - columns[0]} labels, the "
+                f"description names {count} (labels, scores.columns {list(columns)})"
+            )
+        return scores(rows, form, count)
+
+    def _columns(
+        self,
+        rows: NDArray[np.float32],
+        field: str,
+        columns: tuple[int, int],
+        name: str,
+        found: dict[str, NDArray[np.generic]],
+    ) -> NDArray[np.float32]:
+        if columns[1] > rows.shape[1] or rows.shape[1] - max(columns[1], len(self.names)) > _MOST_UNUSED:
+            turned = "; boxes may lie in its columns: transposed" if rows.shape[0] >= columns[1] else ""
+            raise self._unfit(
+                f"output {name!r} of shape {found[name].shape} has {rows.shape[1]} columns, {field} is {list(columns)}"
+                f"{turned}"
+            )
+        return rows[:, columns[0] : columns[1]]
+
+    def _input_size(self) -> tuple[int, int]:
+        first, form = self._session.get_inputs()[0], self._form.input
+        axes = first.shape[2:4] if form.layout == "nchw" else first.shape[1:3]
+        stated = (form.height_px, form.width_px)
+        colours = first.shape[1 if form.layout == "nchw" else 3] if len(first.shape) == 4 else None
+        if len(first.shape) != 4 or (isinstance(colours, int) and colours != 3) or first.type not in _DTYPES:
+            raise self._unfit(
+                f"input {first.name!r} has the shape {first.shape} and {first.type}, not one image of three colours in "
+                f"the layout {form.layout}"
+            )
+        sizes = []
+        for own, wanted in zip(axes, stated, strict=True):
+            if isinstance(own, int) and wanted not in (None, own):
+                raise self._unfit(
+                    f"input {first.name!r} has the shape {first.shape}, the description says {form.width_px} x "
+                    f"{form.height_px} pixels"
+                )
+            sizes.append(own if isinstance(own, int) else wanted or _ANY_PX)
+        return sizes[1], sizes[0]
+
+    def _require_output(self, field: str, name: str) -> None:
+        if name and name not in self._outputs:
+            raise self._unfit(f"{field} is {name!r}, the model's outputs are {', '.join(map(repr, self._outputs))}")
+
+    def _unfit(self, problem: str) -> BackendError:
+        return BackendError(
+            "BCK003",
+            f"{self._where} does not fit its model: {problem}",
+            "correct the description (docs/onnx.md); `pointsam-label try-2d` shows what it finds",
+        )
+
+
+def open_session(model: bytes, where: str, threads: int) -> InferenceSession:
+    """The session of a model.
+
+    The model is read from memory, so that it cannot name files of its own.
+
+    Args:
+        model: content of its file.
+        where: its name, for messages.
+        threads: CPU threads of one inference.
+
+    Raises:
+        BackendError: BCK005 if onnxruntime is not installed, BCK004 if the content is no model.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendError(
+            "BCK005", f"ONNX networks need onnxruntime ({error})", "pip install 'pointsam[ssd]'"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises classes of its own
+        raise BackendError(
+            "BCK004",
+            f"the model of {where} cannot be opened: {str(error).splitlines()[0]:.300}",
+            "give a whole .onnx file with its weights inside; weights in files beside it are not read",
+        ) from error

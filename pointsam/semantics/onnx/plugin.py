@@ -1,0 +1,39 @@
+"""The source of classes `onnx`: any ONNX detector, by its description (docs/onnx.md)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pointsam.semantics.base import SemanticsContext, required_folder
+from pointsam.semantics.onnx.description import canonical, read_description
+from pointsam.semantics.onnx.network import OnnxDetector
+from pointsam.semantics.tiled import TiledConfig, tiled_plugin
+
+
+@dataclass(frozen=True)
+class OnnxConfig(TiledConfig):
+    """Thresholds and tiling of an ONNX detector."""
+
+    section: ClassVar[str] = "onnx"
+
+
+def _open(_config: OnnxConfig, context: SemanticsContext) -> OnnxDetector:
+    path = required_folder("onnx", context.masks_dir)
+    description, model = read_description(path)
+    return OnnxDetector(description, model, str(path), context.threads)
+
+
+def _fingerprint(_config: OnnxConfig, source: Path | None) -> str:
+    description, model = read_description(required_folder("onnx", source))
+    return hashlib.sha256(canonical(description) + hashlib.sha256(model).digest()).hexdigest()
+
+
+def _names(_config: OnnxConfig, source: Path | None) -> Sequence[str]:
+    return read_description(required_folder("onnx", source))[0].names
+
+
+PLUGIN = tiled_plugin("onnx", OnnxConfig, _open, _fingerprint, _names, network="the network", takes_folder=True)
