@@ -18,6 +18,8 @@ from pointsam.taxonomy import NO_CLASS, BringsTaxonomy, ClassSpec, LabelMapping,
 _SHOWN = 10
 """Labels that a warning names."""
 
+_IN_PACKAGE = Path(__file__).with_name("data") / "mappings"
+"""Mapping files from labels of public data sets to classes of others (`scripts/write_mappings.py`)."""
 _EXAMPLE = '{"taxonomy": "nuscenes", "labels": {"person": "pedestrian"}}'
 
 
@@ -68,7 +70,8 @@ def load_mapping(path: Path) -> LabelMapping:
     """Read a user's mapping file.
 
     Args:
-        path: JSON file with the fields of `MappingFile`.
+        path: JSON file with the fields of `MappingFile`; or the name of a mapping of the package, such as
+            `objects365_to_nuscenes`, unless there is a file of that name.
 
     Raises:
         SchemaError: SCH002 if the file is missing or malformed, SCH001 if a label is mapped to an unknown class. Both
@@ -80,6 +83,12 @@ def load_mapping(path: Path) -> LabelMapping:
             "SCH002", f"{path}: {problem}", f"write JSON such as {_EXAMPLE}; docs/mapping.md lists the fields"
         )
 
+    if not path.exists() and path.suffix == "" and len(path.parts) == 1:
+        ours = sorted(one.stem for one in _IN_PACKAGE.glob("*.json"))
+        if path.name not in ours:
+            near = did_you_mean(path.name, ours)
+            raise refuse(f"no such file, and none of the mappings of the package, {', '.join(ours)}{near}")
+        path = _IN_PACKAGE / f"{path.name}.json"
     file = read_document(path, MappingFile, refuse, partial=True)
     taxonomy = _taxonomy(file.taxonomy, lambda problem: refuse(f"in `taxonomy`: {problem}"))
     labels = taxonomy.coco if file.labels is None else file.labels
