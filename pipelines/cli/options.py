@@ -267,20 +267,23 @@ def data_of(options: DataOptions) -> DataSpec:
 
 
 def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
-    """The plug-in of --semantics and what it reads; a description stands for the plug-in that reads it.
+    """The plug-in of --semantics and what it reads; a file stands for the plug-in that reads it.
 
     Raises:
         SchemaError: SCH005 on a description beside --masks-dir.
     """
     if not name.endswith(".json"):
         return name, masks_dir
+    from pointsam.semantics.fused import is_fusion
+
     if masks_dir is not None:
         raise SchemaError(
             "SCH005",
             f"--semantics {name} --masks-dir {masks_dir}: a network's classes, or those of its results",
             "leave one of them out",
         )
-    return "onnx", PATH.convert(name, None, None)
+    path = PATH.convert(name, None, None)
+    return ("fusion" if is_fusion(path) else "onnx"), path
 
 
 def request_of(options: RunOptions) -> Request:

@@ -13,6 +13,7 @@ from pointsam.base import plugins
 from pointsam.base.config import require_kind
 from pointsam.base.remote import FileSource
 from pointsam.semantics.base import LabelNames, SemanticModel, SemanticsContext, SemanticsPlugin
+from pointsam.semantics.coco import COCO_NAMES
 from pointsam.semantics.places import ImageName
 
 if TYPE_CHECKING:
@@ -94,9 +95,10 @@ def label_names(name: str, masks_dir: Path | None = None, config: object | None 
         SchemaError, PluginError, DatasetError: as `load_semantics`.
     """
     plugin = semantics_plugin(name)
-    if not callable(plugin.labels):
+    if plugin.names is None:
         return plugin.labels
-    return plugin.labels(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
+    names = plugin.names(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
+    return "coco" if {label for label in names if label} & set(COCO_NAMES.values()) else "same"
 
 
 def result_files(

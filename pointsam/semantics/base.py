@@ -88,8 +88,8 @@ class SemanticsPlugin(Generic[C]):
         load: builds the source.
         fingerprint: hex digest of what determines its detections besides options and images, such as weights, from
             the options and the folder of files. A run may continue one with the same digest.
-        labels: its label names if the user gives no mapping: "coco" names, or the "same" as the classes; or a function
-            that says which, from its options and the folder.
+        labels: its label names if the user gives no mapping: "coco" names, or the "same" as the classes. A source with
+            `names` needs none.
         folder: folder in the data root that it reads unless the user names another.
         files: from the folder, a function that lists the files of an image; runs notice if one changes. None if there
             are none of single images.
@@ -97,6 +97,7 @@ class SemanticsPlugin(Generic[C]):
             loaded, and returns what is suspicious; None if there is nothing to check. The images of one frame of every
             scene come first. It need not take all images, and raises `DatasetError` or `SchemaError`.
         takes_folder: False for a source that reads no folder, with which `--masks-dir` is refused.
+        names: the names of its labels, from its options and the folder; None if they are not known beforehand.
         detector: for `pointsam-label try-2d`: the network itself, whose boxes have labels and no classes yet. None if
             there is none.
     """
@@ -104,11 +105,12 @@ class SemanticsPlugin(Generic[C]):
     config: type[C]
     load: Callable[[C, SemanticsContext], SemanticModel]
     fingerprint: Callable[[C, Path | None], str]
-    labels: LabelNames | Callable[[C, Path | None], LabelNames] = "same"
+    labels: LabelNames = "same"
     folder: str | None = None
     files: Callable[[Path], Callable[[ImageName], list[Path]]] | None = None
     survey: Callable[[C, SemanticsContext, Iterable[ImageName]], tuple[str, ...]] | None = None
     takes_folder: bool = True
+    names: Callable[[C, Path | None], Sequence[str]] | None = None
     detector: Callable[[C, SemanticsContext], Detector] | None = None
 
 

@@ -8,19 +8,16 @@ logistic curve for each network (Platt, 1999) maps a score to the probability th
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pointsam.base.ranges import require
 from pointsam.semantics.base import SemanticsPlugin
-from pointsam.semantics.fusion import fuse
+from pointsam.semantics.coco import COCO_NAMES
+from pointsam.semantics.joined import JoinedSemantics, Member, known_classes
 from pointsam.semantics.nanodet import NANODET, NanodetConfig
 from pointsam.semantics.ssd import SSD, SsdConfig
 from pointsam.taxonomy import LabelMapping
-from pointsam.types import CameraView, Detections, Frame
 
 _SSD_CURVE, _NANODET_CURVE = (1.4, -1.2), (3.5, 0.0)
 """Slope and offset of the logit of the probability against that of the score; `scripts/bench_networks.py` fits them."""
@@ -72,8 +69,8 @@ class BundledConfig:
         require(0 <= self.score_threshold < 1, "bundled.score_threshold", self.score_threshold, "a value in [0, 1)")
 
 
-class BundledSemantics:
-    """Detections of both networks, on the CPU.
+def bundled_semantics(mapping: LabelMapping, config: BundledConfig, threads: int = 1) -> JoinedSemantics:
+    """Both networks, on the CPU.
 
     Args:
         mapping: COCO label names to the run's classes.
@@ -83,26 +80,12 @@ class BundledSemantics:
     Raises:
         BackendError, SchemaError: as `CarriedNetwork.load`.
     """
-
-    name = "bundled"
-    riders_apart = True
-
-    def __init__(self, mapping: LabelMapping, config: BundledConfig, threads: int = 1) -> None:
-        self.weights_sha256 = digest()
-        self._config = config
-        self._alike = frozenset(i for i, one in enumerate(mapping.taxonomy.classes) if one.vehicle)
-        self._ssd = SSD.load(mapping, config.ssd, threads)
-        self._nanodet = NANODET.load(mapping, config.nanodet, threads)
-
-    def detect(self, image_rgb: NDArray[np.uint8], frame: Frame, view: CameraView) -> Detections:
-        """Objects in an (H,W,3) uint8 RGB image by falling score: boxes without masks, clipped to the image."""
-        found = [
-            _calibrated(network.detect(image_rgb, frame, view), *curve)
-            for network, curve in ((self._ssd, _SSD_CURVE), (self._nanodet, _NANODET_CURVE))
-        ]
-        fused = fuse(found, (1.0, self._config.nanodet_weight), self._config.fusion_iou, self._alike)
-        keep = fused.score > self._config.score_threshold
-        return Detections(fused.box_xyxy_px[keep], fused.class_id[keep], fused.score[keep])
+    known = known_classes(mapping, list(COCO_NAMES.values()))
+    members = (
+        Member(SSD.load(mapping, config.ssd, threads), 1.0, _SSD_CURVE, known),
+        Member(NANODET.load(mapping, config.nanodet, threads), config.nanodet_weight, _NANODET_CURVE, known),
+    )
+    return JoinedSemantics("bundled", digest(), members, mapping.taxonomy, config.fusion_iou, config.score_threshold)
 
 
 def digest() -> str:
@@ -110,15 +93,9 @@ def digest() -> str:
     return hashlib.sha256((SSD.sha256 + NANODET.sha256).encode()).hexdigest()
 
 
-def _calibrated(found: Detections, slope: float, offset: float) -> Detections:
-    score = np.clip(found.score.astype(np.float64), 1e-6, 1 - 1e-6)
-    logit = slope * np.log(score / (1 - score)) + offset
-    return replace(found, score=(1 / (1 + np.exp(-logit))).astype(np.float32))
-
-
 PLUGIN = SemanticsPlugin(
     BundledConfig,
-    lambda config, context: BundledSemantics(context.mapping, config, context.threads),
+    lambda config, context: bundled_semantics(context.mapping, config, context.threads),
     lambda _config, _masks_dir: digest(),
     labels="coco",
     takes_folder=False,

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pointsam.base.errors import SchemaError
 from pointsam.semantics.boxes import by_score, iou
@@ -20,14 +21,20 @@ _LEAST_MASS = 1e-12
 """Mass of a box with score 0, whose mean would otherwise be 0 / 0."""
 
 
-def fuse(found: Sequence[Detections], weight: Sequence[float], min_iou: float, alike: frozenset[int]) -> Detections:
+def fuse(
+    found: Sequence[Detections],
+    weight: Sequence[float],
+    min_iou: float,
+    alike: frozenset[int],
+    knows: Sequence[NDArray[np.bool_]] | None = None,
+) -> Detections:
     """Join the detections of networks that looked at the same image.
 
     Boxes are taken by falling mass, which is the network's weight times the score. A box joins the object whose box
     overlaps it most, if their IoU is greater than `min_iou` and they have the same class, or two classes of `alike`;
     otherwise it is a new object. The box of an object is the mean of its boxes, weighted by mass, and its class the one
-    with the most mass. Its score is the mean over all networks, weighted by `weight`, of the highest score that the
-    network gives to it, or 0 if the network does not find it.
+    with the most mass. Its score is the mean over the networks that know this class or found the object, weighted by
+    `weight`, of the highest score that the network gives to it, or 0 if the network does not find it.
 
     Detections of one network without duplicates stay as they are. The result does not depend on the order of the
     detections or of the networks.
@@ -38,6 +45,7 @@ def fuse(found: Sequence[Detections], weight: Sequence[float], min_iou: float, a
         weight: positive weight of each network.
         min_iou: in [0, 1).
         alike: classes that networks confuse, such as vehicles: boxes of two of them may be one object.
+        knows: for each network, (256,) whether it can find a class; None if all find the same classes.
 
     Returns:
         The objects by falling score.
@@ -70,9 +78,10 @@ def fuse(found: Sequence[Detections], weight: Sequence[float], min_iou: float, a
     np.maximum.at(best, (owner, network), score)
     for i in np.lexsort((mass, class_id)):  # a fixed order of the sum
         votes[owner[i], class_id[i]] += mass[i]
-    # fsum is exact, so that the order of the networks does not change the last bit.
-    whole = math.fsum(weight)
-    joint = np.array([math.fsum(row) / whole for row in best * weight], dtype=np.float32)
     mean, most = (total[:count, :4] / total[:count, 4:]).astype(np.float32), votes.argmax(axis=1).astype(np.uint8)
+    counts = np.ones_like(best) if knows is None else (best > 0) | np.array(knows)[:, most].T
+    # fsum is exact, so that the order of the networks does not change the last bit.
+    masses, wholes = best * weight, counts * weight
+    joint = np.array([math.fsum(a) / math.fsum(b) for a, b in zip(masses, wholes, strict=True)], dtype=np.float32)
     order = by_score(mean, most, joint)
     return Detections(mean[order], most[order], joint[order])

@@ -84,11 +84,7 @@ def load_mapping(path: Path) -> LabelMapping:
         )
 
     if not path.exists() and path.suffix == "" and len(path.parts) == 1:
-        ours = sorted(one.stem for one in _IN_PACKAGE.glob("*.json"))
-        if path.name not in ours:
-            near = did_you_mean(path.name, ours)
-            raise refuse(f"no such file, and none of the mappings of the package, {', '.join(ours)}{near}")
-        path = _IN_PACKAGE / f"{path.name}.json"
+        path = mapping_in_package(path.name, refuse)
     file = read_document(path, MappingFile, refuse, partial=True)
     taxonomy = _taxonomy(file.taxonomy, lambda problem: refuse(f"in `taxonomy`: {problem}"))
     labels = taxonomy.coco if file.labels is None else file.labels
@@ -104,6 +100,23 @@ def load_mapping(path: Path) -> LabelMapping:
     if not labels or (set(labels.values()) == {NO_CLASS} and NO_CLASS not in taxonomy.names):
         raise refuse("`labels` maps nothing: list label names there, or state COCO labels in the `coco` of a class")
     return _settled(taxonomy if file.truth is None else replace(taxonomy, truth=file.truth), labels)
+
+
+def mapping_in_package(name: str, refuse: Callable[[str], SchemaError]) -> Path:
+    """The file of a mapping of the package.
+
+    Args:
+        name: such as `objects365_to_nuscenes`.
+        refuse: makes the error.
+
+    Raises:
+        SchemaError: from `refuse`, if there is none of this name.
+    """
+    ours = sorted(one.stem for one in _IN_PACKAGE.glob("*.json"))
+    if name not in ours:
+        near = did_you_mean(name, ours)
+        raise refuse(f"{name!r} is no file, and no mapping of the package: {', '.join(ours)}{near}")
+    return _IN_PACKAGE / f"{name}.json"
 
 
 def unmapped_notices(mapping: LabelMapping, counts: Mapping[str, int]) -> tuple[str, ...]:

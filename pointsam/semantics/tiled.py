@@ -13,9 +13,8 @@ from PIL import Image
 
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
-from pointsam.semantics.base import Detector, LabelNames, SemanticsContext, SemanticsPlugin
+from pointsam.semantics.base import Detector, SemanticsContext, SemanticsPlugin
 from pointsam.semantics.boxes import area, nms
-from pointsam.semantics.coco import COCO_NAMES
 from pointsam.semantics.tiles import Window, cut, windows
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 from pointsam.types import CameraView, Detections, Frame
@@ -161,17 +160,13 @@ def tiled_plugin(
         opened, digest = detector(options, context), fingerprint(options, context.masks_dir)
         return TiledSemantics(name, digest, opened, context.mapping, options)
 
-    def label_names(options: C, source: Path | None) -> LabelNames:
-        own = [label for label in names(options, source) if label]
-        return "coco" if set(own) <= set(COCO_NAMES.values()) else "same"
-
     return SemanticsPlugin(
         config,
         load,
         fingerprint,
-        labels=label_names,
         takes_folder=takes_folder,
         survey=lambda options, context, _: require_labels(context.mapping, names(options, context.masks_dir), network),
+        names=names,
         detector=detector,
     )
 

@@ -5,7 +5,7 @@ import pytest
 
 from pointsam.base.errors import SchemaError
 from pointsam.semantics import bundled, load_semantics, semantics_sha256
-from pointsam.semantics.bundled import BundledConfig, BundledSemantics
+from pointsam.semantics.bundled import BundledConfig, bundled_semantics
 from pointsam.semantics.mapping import default_mapping
 from pointsam.semantics.tiled import TiledSemantics
 from pointsam.taxonomy import NUSCENES
@@ -34,7 +34,7 @@ def found_by(monkeypatch, frame, view_of):
             answers[network] = found
         monkeypatch.setattr(TiledSemantics, "detect", lambda self, *_: answers[self.name])
         image = np.zeros((90, 160, 3), dtype=np.uint8)
-        return BundledSemantics(MAPPING, BundledConfig(**config)).detect(image, frame, view_of(90, 160))
+        return bundled_semantics(MAPPING, BundledConfig(**config)).detect(image, frame, view_of(90, 160))
 
     return find
 
@@ -44,7 +44,7 @@ def probability(score, slope, offset):
 
 
 def test_both_networks_find_a_drawn_sign_as_one_object(frame, view_of):
-    found = BundledSemantics(SIGNS, BundledConfig()).detect(drawn_sign(), frame, view_of(480, 640))
+    found = bundled_semantics(SIGNS, BundledConfig()).detect(drawn_sign(), frame, view_of(480, 640))
     assert found.class_id.tolist() == [SIGNS.taxonomy.class_id("sign")]
     np.testing.assert_allclose(found.box_xyxy_px[0], [205, 105, 395, 295], atol=15)
     assert 0.25 < found.score[0] < 1

@@ -1,0 +1,193 @@
+"""The source of classes `fusion`: several networks, listed in a file (docs/onnx.md), as one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from pointsam.base import plugins
+from pointsam.base.config import parse
+from pointsam.base.document import canonical_json, json_object, parse_json, read_document
+from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.paths import path_under
+from pointsam.base.ranges import require, require_between
+from pointsam.semantics.base import NoOptions, SemanticsContext, SemanticsPlugin, required_folder
+from pointsam.semantics.joined import JoinedSemantics, Member, known_classes
+from pointsam.semantics.mapping import load_mapping, mapping_in_package
+from pointsam.semantics.places import ImageName
+from pointsam.taxonomy import BACKGROUND, LabelMapping
+
+_HINT = "docs/onnx.md describes the file"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One of the networks.
+
+    Args:
+        semantics: plug-in that is one network (`ssd`), or the description of an ONNX network, beside the file.
+        mapping: file beside this one, or name of a mapping of the package; None for the run's mapping.
+        classes: the classes that are taken from it; None for all.
+        weight: weight in the fusion.
+        curve: slope and offset of the logit of the probability against that of the score; None leaves the scores.
+        options: its options, such as `{"tile_px": 640}`.
+    """
+
+    semantics: str
+    mapping: str | None = None
+    classes: tuple[str, ...] | None = None
+    weight: float = 1.0
+    curve: tuple[float, float] | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require(0 < self.weight <= 1e3, "sources.weight", self.weight, "a value in (0, 1000]")
+        require_between(self, "sources", -1e3, 1e3, ("curve",))
+
+
+@dataclass(frozen=True)
+class FusionFile:
+    """The file.
+
+    Args:
+        sources: the networks.
+        fusion_iou: boxes of a class with a higher IoU are one object.
+        score_threshold: keep fused boxes with a higher score.
+    """
+
+    sources: tuple[Source, ...]
+    fusion_iou: float = 0.5
+    score_threshold: float = 0.2
+
+    def __post_init__(self) -> None:
+        require(len(self.sources) > 0, "sources", self.sources, "at least one network")
+        require_between(self, "fusion", 0, 0.999, ("fusion_iou", "score_threshold"))
+
+
+def is_fusion(path: Path) -> bool:
+    """Whether a file lists the networks of a fusion; False for one that cannot be read."""
+    try:
+        values = parse_json(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(values, Mapping) and "sources" in values
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """A network of the file, before it is loaded."""
+
+    source: Source
+    plugin: SemanticsPlugin[object]
+    config: object
+    path: Path | None
+    mapping_file: Path | None
+
+    @property
+    def names(self) -> Sequence[str]:
+        assert self.plugin.names is not None  # checked when it was opened
+        return self.plugin.names(self.config, self.path)
+
+    def mapping(self, of_run: LabelMapping) -> LabelMapping:
+        """Its mapping, reduced to the classes that are taken from it.
+
+        Raises:
+            SchemaError: SCH004 if its own mapping has other classes than the run, SCH001 on an unknown class.
+        """
+        found = of_run if self.mapping_file is None else load_mapping(self.mapping_file)
+        if found.taxonomy != of_run.taxonomy:
+            raise SchemaError(
+                "SCH004",
+                f"{self.mapping_file} maps to {', '.join(found.taxonomy.names)}, the run has "
+                f"{', '.join(of_run.taxonomy.names)}",
+                "give the run the mapping file with these classes (--mapping), or map to those of the run",
+            )
+        if self.source.classes is None:
+            return found
+        for name in self.source.classes:
+            of_run.taxonomy.class_id(name)
+        kept = {label: name for label, name in found.classes.items() if name in self.source.classes}
+        return replace(found, classes=kept)
+
+
+def _opened(path: Path | None) -> tuple[FusionFile, list[_Opened]]:
+    """The file, and its networks.
+
+    Raises:
+        SchemaError: SCH005 naming the file and the field.
+    """
+    path = required_folder("fusion", path)
+
+    def refuse(problem: str) -> SchemaError:
+        return SchemaError("SCH005", f"{path}: {problem}", _HINT)
+
+    def beside(name: str, what: str) -> Path:
+        try:
+            return path_under(path.parent, name, f"{what} of {path}; keep the files of a fusion in one folder")
+        except DatasetError as error:
+            raise refuse(f"{what}: {error.message}") from error
+
+    file = read_document(path, FusionFile, refuse, partial=True)
+    found = []
+    for k, source in enumerate(file.sources):
+        where = f"sources.{k}"
+        described = source.semantics.endswith(".json")
+        name = "onnx" if described else source.semantics
+        plugin = plugins.load("semantics", name, SemanticsPlugin)
+        if plugin.names is None:
+            raise refuse(f"{where}.semantics: {name!r} is not one network")
+        config = parse(plugin.config, source.options, str(path), f"{where}.options.", _HINT)
+        own = None
+        if source.mapping is not None:
+            is_file = source.mapping.endswith(".json")
+            own = beside(source.mapping, f"{where}.mapping") if is_file else mapping_in_package(source.mapping, refuse)
+        model = beside(source.semantics, f"{where}.semantics") if described else None
+        found.append(_Opened(source, plugin, config, model, own))
+    return file, found
+
+
+def _load(_config: NoOptions, context: SemanticsContext) -> JoinedSemantics:
+    file, found = _opened(context.masks_dir)
+    members = []
+    for one in found:
+        mapping = one.mapping(context.mapping)
+        model = one.plugin.load(one.config, replace(context, mapping=mapping, masks_dir=one.path))
+        members.append(Member(model, one.source.weight, one.source.curve, known_classes(mapping, one.names)))
+    digest = _fingerprint(NoOptions(), context.masks_dir)
+    taxonomy = context.mapping.taxonomy
+    return JoinedSemantics("fusion", digest, members, taxonomy, file.fusion_iou, file.score_threshold)
+
+
+def _fingerprint(_config: NoOptions, path: Path | None) -> str:
+    """Digest of the networks, their options and mappings, and of the fusion; names of files do not count."""
+    file, found = _opened(path)
+    parts = [canonical_json([file.fusion_iou, file.score_threshold])]
+    for one in found:
+        source = json_object(replace(one.source, semantics="", mapping=None))
+        own = None if one.mapping_file is None else dict(load_mapping(one.mapping_file).classes)
+        options = json_object(one.config)
+        parts += [canonical_json([source, own, options]), one.plugin.fingerprint(one.config, one.path)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _names(_config: NoOptions, path: Path | None) -> Sequence[str]:
+    return [label for one in _opened(path)[1] if one.mapping_file is None for label in one.names]
+
+
+def _survey(_config: NoOptions, context: SemanticsContext, images: Iterable[ImageName]) -> tuple[str, ...]:
+    known = np.zeros(256, dtype=bool)
+    for one in _opened(context.masks_dir)[1]:
+        mapping = one.mapping(context.mapping)
+        if one.plugin.survey is not None:
+            one.plugin.survey(one.config, replace(context, mapping=mapping, masks_dir=one.path), images)
+        known |= known_classes(mapping, one.names)
+    wanted = {name for label, name in context.mapping.classes.items() if context.mapping.class_id(label) != BACKGROUND}
+    lost = sorted(name for name in wanted if not known[context.mapping.taxonomy.class_id(name)])
+    return (f"no network of the fusion finds {', '.join(lost)}",) if lost else ()
+
+
+PLUGIN = SemanticsPlugin(NoOptions, _load, _fingerprint, names=_names, survey=_survey)
