@@ -23,7 +23,8 @@ def _load(config: SegmentConfig, context: SegmenterContext) -> Segmenter:
         torch.set_num_threads(context.threads)
 
     from pointsam.masks.checkpoint import load_all, read_tensors, require_architecture
-    from pointsam.masks.predictor import SamSegmenter
+    from pointsam.masks.predictor import PromptSegmenter
+    from pointsam.masks.sam_network import SamNetwork
 
     name, path = context.name, context.weights or _FILES[context.name].path
     tensors = read_tensors(path)
@@ -37,7 +38,8 @@ def _load(config: SegmentConfig, context: SegmenterContext) -> Segmenter:
 
         sam = build_sam(name)
     load_all(sam, tensors, path)
-    return SamSegmenter(sam, name=name, weights_sha256=context.fingerprint, device=torch_device, config=config)
+    network = SamNetwork(sam, torch_device, config.precision)
+    return PromptSegmenter(network, name=name, weights_sha256=context.fingerprint, device=torch_device, config=config)
 
 
 def _official(name: str, file_name: str, sha256: str, num_bytes: int) -> WeightFile:

@@ -1,24 +1,23 @@
-"""Segments images with any SAM network: encode once, decode prompts in chunks, filter, compress."""
+"""Segments images with any promptable network: encode once, decode prompts in chunks, filter, compress."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from segment_anything.modeling import Sam
-from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
 from pointsam import rle
 from pointsam.base.arrays import AnyArray
 from pointsam.masks.config import SegmentConfig
-from pointsam.masks.decoder import MULTI_MASK, SINGLE_MASK, ImageTokens, decode_prompts, image_tokens
 from pointsam.masks.enlarge import Crop, Enlarger
 from pointsam.masks.filters import inclusive_box, stability, suppress
+from pointsam.masks.network import PromptNetwork
 from pointsam.types import Masks
 
 _CPU_CHUNK = 4  # tensors of more prompts exceed the allocator's cache, so their memory is mapped again every time
@@ -27,55 +26,46 @@ _CUDA_CHUNK = 64
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """An image encoded by `SamSegmenter.embed`."""
+    """An image encoded by `PromptSegmenter.embed`."""
 
     height_px: int
     width_px: int
-    tokens: ImageTokens
+    features: Any
+    input_hw: tuple[int, int]
     enlarger: Enlarger
 
 
-class SamSegmenter:
-    """A `pointsam.masks.base.Segmenter` with a network made of SAM's parts.
+class PromptSegmenter:
+    """A `pointsam.masks.base.Segmenter` with a promptable network.
 
     On the CPU, equal images and prompts give equal bytes for a given number of threads, which the caller sets.
 
     Args:
-        sam: network with weights.
+        network: the network, on the device.
         name: name of the network.
         weights_sha256: digest of its weights.
-        device: device to compute on.
-        config: thresholds, chunk size and precision.
+        device: its device.
+        config: thresholds and chunk size.
     """
 
     def __init__(
-        self, sam: Sam, *, name: str, weights_sha256: str, device: torch.device, config: SegmentConfig
+        self, network: PromptNetwork, *, name: str, weights_sha256: str, device: torch.device, config: SegmentConfig
     ) -> None:
         self.name = name
         self.weights_sha256 = weights_sha256
-        self._sam = sam.to(device, memory_format=torch.channels_last)  # saves a seventh of the CPU time in TinyViT
+        self._network = network
         self._device = device
         self._config = config
-        self._resize = ResizeLongestSide(sam.image_encoder.img_size)
         self._chunk = config.chunk or (_CUDA_CHUNK if device.type == "cuda" else _CPU_CHUNK)
 
     def embed(self, image_rgb: NDArray[np.uint8]) -> Embedding:
-        """Encode an (H,W,3) uint8 RGB image: resize the long side to 1024 (antialiased bilinear), normalise, pad."""
+        """Encode an (H,W,3) uint8 RGB image."""
         height, width = image_rgb.shape[:2]
-        resized = torch.from_numpy(self._resize.apply_image(image_rgb)).to(self._device)
-        model_px, low_px = self._resize.target_length, self._sam.prompt_encoder.mask_input_size[0]
+        network = self._network
         with torch.inference_mode():
-            network_input = self._sam.preprocess(resized.permute(2, 0, 1)[None])
-            with self._autocast():
-                features = self._sam.image_encoder(network_input)
-            return Embedding(
-                height_px=height,
-                width_px=width,
-                tokens=image_tokens(self._sam, features.float()),
-                enlarger=Enlarger(
-                    low_px, model_px, (resized.shape[0], resized.shape[1]), (height, width), self._device
-                ),
-            )
+            encoded = network.encode(image_rgb)
+            enlarger = Enlarger(network.low_px, network.model_px, encoded.input_hw, (height, width), self._device)
+            return Embedding(height, width, encoded.features, encoded.input_hw, enlarger)
 
     def from_points(self, embedding: Embedding, uv_px: NDArray[np.int32]) -> Masks:
         """Masks of (P,2) positive points in pixels, one point per prompt, by falling predicted IoU.
@@ -86,9 +76,8 @@ class SamSegmenter:
         Source: SAM's automatic mask generator, as PointSAM (arXiv 2401.16305) uses it.
         """
         coords = self._to_input(embedding, uv_px[:, None, :])
-        labels = torch.ones(len(uv_px), 1, device=self._device)
         with torch.inference_mode():
-            prompts, _ = self._sam.prompt_encoder(points=(coords, labels), boxes=None, masks=None)
+            prompts = self._network.prompts(coords, boxes=False)
             kept = [c for c in self._candidates(embedding, prompts) if len(c.pred_iou)]
             if not kept:
                 return Masks.empty(embedding.height_px, embedding.width_px)
@@ -106,13 +95,13 @@ class SamSegmenter:
 
     def from_boxes(self, embedding: Embedding, box_xyxy_px: NDArray[np.float32]) -> Masks:
         """One mask per box of (D,4) boxes in pixels, in their order and unfiltered; `source` is the box's index."""
-        boxes = self._to_input(embedding, box_xyxy_px.reshape(-1, 2, 2)).reshape(-1, 4)
+        corners = self._to_input(embedding, box_xyxy_px.reshape(-1, 2, 2))
         runs: list[bytes] = []
         scores: list[Tensor] = []
         stabilities: list[Tensor] = []
         with torch.inference_mode():
-            prompts, _ = self._sam.prompt_encoder(points=None, boxes=boxes, masks=None)
-            for logits, pred_iou in self._decode(embedding, prompts, SINGLE_MASK):
+            prompts = self._network.prompts(corners, boxes=True)
+            for logits, pred_iou in self._decode(embedding, prompts, boxes=True):
                 scores.append(pred_iou)
                 for crop in self._crops(embedding, logits):
                     stabilities.append(stability(crop, self._config))
@@ -130,7 +119,7 @@ class SamSegmenter:
 
     def _candidates(self, embedding: Embedding, prompts: Tensor) -> Iterator[_Candidates]:
         """Masks that pass both thresholds, chunk by chunk. The predicted IoU comes first: it needs no enlarging."""
-        for logits, pred_iou in self._decode(embedding, prompts, MULTI_MASK):
+        for logits, pred_iou in self._decode(embedding, prompts, boxes=False):
             good = pred_iou > self._config.pred_iou_threshold
             logits, pred_iou = logits[good], pred_iou[good]
             if len(logits) == 0:
@@ -143,14 +132,13 @@ class SamSegmenter:
             stable = stabilities >= self._config.stability_threshold
             yield _Candidates(logits[stable], pred_iou[stable], stabilities[stable], boxes[stable])
 
-    def _decode(self, embedding: Embedding, prompts: Tensor, masks: slice) -> Iterator[tuple[Tensor, Tensor]]:
+    def _decode(self, embedding: Embedding, prompts: Tensor, boxes: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """Logits (T*n,256,256) and predicted IoU (T*n,) as float32, of n prompts at a time."""
         start = 0
         while start < len(prompts):
             try:
-                with self._autocast():
-                    part = prompts[start : start + self._chunk]
-                    logits, pred_iou = decode_prompts(self._sam, embedding.tokens, part, masks)
+                part = prompts[start : start + self._chunk]
+                logits, pred_iou = self._network.decode(embedding.features, part, boxes)
             except torch.cuda.OutOfMemoryError:
                 if self._chunk == 1:
                     raise
@@ -170,12 +158,10 @@ class SamSegmenter:
 
     def _to_input(self, embedding: Embedding, uv_px: AnyArray) -> Tensor:
         """Pixels of the image to pixels of the network's input, in double precision as in SAM's generator."""
-        scaled = self._resize.apply_coords(uv_px, (embedding.height_px, embedding.width_px))
-        return torch.from_numpy(scaled).to(self._device)
-
-    def _autocast(self) -> torch.autocast:
-        dtype = getattr(torch, self._config.precision)
-        return torch.autocast(self._device.type, dtype=dtype, enabled=dtype != torch.float32)
+        (height, width), coords = embedding.input_hw, np.array(uv_px, dtype=np.float64)
+        coords[..., 0] = coords[..., 0] * (width / embedding.width_px)
+        coords[..., 1] = coords[..., 1] * (height / embedding.height_px)
+        return torch.from_numpy(coords).to(self._device)
 
 
 @dataclass(frozen=True, eq=False)

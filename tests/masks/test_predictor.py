@@ -6,7 +6,8 @@ from pycocotools import mask as coco  # noqa: E402
 from segment_anything import SamAutomaticMaskGenerator  # noqa: E402
 
 from pointsam import rle  # noqa: E402
-from pointsam.masks import SegmentConfig, predictor  # noqa: E402
+from pointsam.masks import SegmentConfig, predictor, sam_network  # noqa: E402
+from pointsam.masks.sam_network import SamNetwork  # noqa: E402
 
 DISC_CENTRE = np.array([[170, 140]], dtype=np.int32)
 THREE_POINTS = np.array([[170, 140], [375, 220], [60, 40]], dtype=np.int32)
@@ -17,9 +18,9 @@ RECTANGLE_BOX = np.array([[320, 180, 430, 260]], dtype=np.float32)
 @pytest.fixture
 def segmenter_with(stock_sam):
     def build(**config):
-        return predictor.SamSegmenter(
-            stock_sam, name="test", weights_sha256="", device=torch.device("cpu"), config=SegmentConfig(**config)
-        )
+        device, settings = torch.device("cpu"), SegmentConfig(**config)
+        network = SamNetwork(stock_sam, device, settings.precision)
+        return predictor.PromptSegmenter(network, name="test", weights_sha256="", device=device, config=settings)
 
     return build
 
@@ -126,7 +127,7 @@ def decode_to(monkeypatch):
     def plant(left, right, pred_iou):
         logits = torch.full((1, 1, 256, 256), float(left))
         logits[..., 128:] = right
-        monkeypatch.setattr(predictor, "decode_prompts", lambda *_: (logits, torch.full((1, 1), pred_iou)))
+        monkeypatch.setattr(sam_network, "decode_prompts", lambda *_: (logits, torch.full((1, 1), pred_iou)))
 
     return plant
 
@@ -156,14 +157,14 @@ def test_out_of_memory_halves_the_chunk_says_so_once_and_changes_nothing(segment
     segmenter = segmenter_with(chunk=4)
     boxes = np.repeat(DISC_BOX, 5, axis=0) + np.arange(5, dtype=np.float32)[:, None]
     expected = segmenter.from_boxes(disc_embedding, boxes)
-    real = predictor.decode_prompts
+    real = sam_network.decode_prompts
 
     def two_fit(sam, image, prompts, masks):
         if len(prompts) > 2:
             raise torch.cuda.OutOfMemoryError
         return real(sam, image, prompts, masks)
 
-    monkeypatch.setattr(predictor, "decode_prompts", two_fit)
+    monkeypatch.setattr(sam_network, "decode_prompts", two_fit)
     with pytest.warns(UserWarning, match="decoding 2 prompts at once") as warned:
         found = segmenter.from_boxes(disc_embedding, boxes)
     assert len(warned) == 1
@@ -176,7 +177,7 @@ def test_out_of_memory_with_one_prompt_is_not_hidden(segmenter_with, disc_embedd
     def none_fits(*_):
         raise torch.cuda.OutOfMemoryError
 
-    monkeypatch.setattr(predictor, "decode_prompts", none_fits)
+    monkeypatch.setattr(sam_network, "decode_prompts", none_fits)
     with pytest.raises(torch.cuda.OutOfMemoryError):
         segmenter_with(chunk=1).from_boxes(disc_embedding, DISC_BOX)
 

@@ -1,0 +1,56 @@
+"""What a promptable network must do. The rest of a segmenter is the same for all networks (`predictor`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """An encoded image.
+
+    Args:
+        features: what the network's decoder needs of it.
+        input_hw: height and width in pixels of the image within the network's square input.
+    """
+
+    features: Any
+    input_hw: tuple[int, int]
+
+
+class PromptNetwork(Protocol):
+    """A network that encodes an image once and then decodes prompts.
+
+    Attributes:
+        model_px: side of its square input; an image fills it from the upper left corner.
+        low_px: side of its logits, which show the whole input.
+    """
+
+    model_px: int
+    low_px: int
+
+    def encode(self, image_rgb: NDArray[np.uint8]) -> Encoded:
+        """Encode an (H,W,3) uint8 RGB image."""
+
+    def prompts(self, coords: Tensor, boxes: bool) -> Tensor:
+        """(B,...) prompts for `decode`, each independent of the others.
+
+        Args:
+            coords: (B,1,2) points or (B,2,2) corners of boxes, in pixels of the input, double precision.
+            boxes: whether they are boxes.
+        """
+
+    def decode(self, features: Any, prompts: Tensor, boxes: bool) -> tuple[Tensor, Tensor]:
+        """(B,n,low_px,low_px) logits and (B,n) predicted IoU of B prompts: n is 3 for points and 1 for boxes."""
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which a network computes in a precision of `SegmentConfig`."""
+    dtype = getattr(torch, precision)
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
