@@ -100,6 +100,7 @@ NOT_RUN = {
     "pip install": "installs",
     ".ci/run": "runs this script",
     "torchrun": "needs GPUs",
+    "pointsam-label run DATA --out out --masks hf:": "needs the hub; tests/masks/test_hf.py has models of every kind",
 }
 """Starts of lines that are not run, and why."""
 

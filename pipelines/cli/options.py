@@ -108,7 +108,12 @@ DATA_OPTIONS = (
     JSON_OPTION,
 )
 MASKS_OPTIONS = (
-    click.option("--masks", "backend", type=PluginName("segmenters"), help="Segmenter.  [default: the recipe's]"),
+    click.option(
+        "--masks",
+        "backend",
+        type=PluginName("segmenters", "hf:SOURCE"),
+        help="Segmenter; SOURCE is a folder or an id of the hub (docs/segmenters.md).  [default: the recipe's]",
+    ),
     click.option(
         "--semantics",
         type=PluginName("semantics", "FILE.json"),
@@ -118,7 +123,7 @@ MASKS_OPTIONS = (
     click.option("--masks-dir", type=PATH, help="Folder of 2D results, or a COCO file (docs/precomputed_masks.md)."),
     click.option("--mapping", type=PATH, help="JSON file that maps 2D labels to classes (docs/mapping.md)."),
     ACCEPT_OPTION,
-    click.option("--weights", type=PATH, help="Checkpoint of the segmenter.  [default: the published one]"),
+    click.option("--weights", type=PATH, help="Checkpoint of the segmenter, or SOURCE.  [default: the published one]"),
 )
 ROOT_OPTIONS = (
     click.option("--data", type=data_path, metavar="PATH", required=True, help="Root of the data set."),
@@ -266,6 +271,19 @@ def data_of(options: DataOptions) -> DataSpec:
     )
 
 
+def segmenter_of(name: str, weights: Path | None) -> tuple[str, Path | None]:
+    """The plug-in of --masks and its weights; `hf:SOURCE` names both.
+
+    Raises:
+        SchemaError: SCH005 on `hf:SOURCE` beside --weights.
+    """
+    if not name.startswith("hf:"):
+        return name, weights
+    if weights is not None:
+        raise SchemaError("SCH005", f"--masks {name} --weights {weights}: two sources", "leave one of them out")
+    return "hf", PATH.convert(name.removeprefix("hf:"), None, None)
+
+
 def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
     """The plug-in of --semantics and what it reads; a file stands for the plug-in that reads it.
 
@@ -302,11 +320,12 @@ def request_of(options: RunOptions) -> Request:
     if probability is not None:  # refuse it now, not after hours of masks
         read_probability(probability)
     config = RECIPES[options["recipe"]]()
-    backend, masks = options.get("backend"), config.masks
+    masks = config.masks
+    backend, weights = segmenter_of(options.get("backend") or masks.backend, options.get("weights"))
     semantics, source = semantics_of(options.get("semantics") or masks.semantics, options.get("masks_dir"))
     masks = replace(
         masks,
-        backend=masks.backend if backend is None else backend,
+        backend=backend,
         semantics=semantics,
         seed=options["seed"],
     )
@@ -327,7 +346,7 @@ def request_of(options: RunOptions) -> Request:
         ),
         mapping=options.get("mapping"),
         masks_dir=source,
-        weights=options.get("weights"),
+        weights=weights,
         accepted=tuple(sorted(set(options.get("accepted", ())))),
         masks_from=options.get("masks_from"),
         calibration=options.get("calibration"),

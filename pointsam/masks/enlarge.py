@@ -1,8 +1,8 @@
 """Enlarges the decoder's 256 x 256 logits to the pixels of the image, but only where the mask can be.
 
-SAM enlarges by four, removes the padding, and resizes to the image, both bilinear. Along each axis, this is one matrix
-with two to four non-zero entries per row. A mask covers part of its image, so only the block of rows and columns near
-it is computed. The result equals `Sam.postprocess_masks` up to rounding.
+SAM enlarges by four, removes the padding, and resizes to the image, both bilinear. SAM 2 and 3 pad nothing and resize
+once. Along each axis, this is one matrix with two to four non-zero entries per row. A mask covers part of its image, so
+only the block of rows and columns near it is computed. The result equals `Sam.postprocess_masks` up to rounding.
 """
 
 from __future__ import annotations
@@ -37,14 +37,19 @@ class Enlarger:
 
     Args:
         low_px: side of the decoder's output, 256.
-        model_px: side of the network's padded input, 1024.
+        model_px: side of the network's padded input, 1024; None if nothing is padded.
         input_hw: height and width in pixels of the resized image within that input.
         image_hw: height and width of the image in pixels.
         device: device of the logits.
     """
 
     def __init__(
-        self, low_px: int, model_px: int, input_hw: tuple[int, int], image_hw: tuple[int, int], device: torch.device
+        self,
+        low_px: int,
+        model_px: int | None,
+        input_hw: tuple[int, int],
+        image_hw: tuple[int, int],
+        device: torch.device,
     ) -> None:
         self._rows = _axis(low_px, model_px, input_hw[0], image_hw[0], device)
         self._columns = _axis(low_px, model_px, input_hw[1], image_hw[1], device)
@@ -63,10 +68,11 @@ class Enlarger:
 class _Axis:
     """(image_px, low_px) matrix of both resizings along one axis, with the range of inputs of each output."""
 
-    def __init__(self, low_px: int, model_px: int, input_px: int, image_px: int, device: torch.device) -> None:
-        unit = torch.eye(low_px)[None]
-        model = functional.interpolate(unit, model_px, mode="linear", align_corners=False)[..., :input_px]
-        image = functional.interpolate(model, image_px, mode="linear", align_corners=False)[0].T.contiguous()
+    def __init__(self, low_px: int, model_px: int | None, input_px: int, image_px: int, device: torch.device) -> None:
+        shown = torch.eye(low_px)[None]
+        if model_px is not None:
+            shown = functional.interpolate(shown, model_px, mode="linear", align_corners=False)[..., :input_px]
+        image = functional.interpolate(shown, image_px, mode="linear", align_corners=False)[0].T.contiguous()
         inputs = span(image != 0)
         self.matrix = image.to(device)
         self._first, self._end = inputs[:, 0].contiguous(), inputs[:, 1].contiguous()
@@ -81,7 +87,7 @@ class _Axis:
 
 
 @lru_cache(maxsize=8)  # the images of a run have few sizes, and a matrix takes milliseconds while a GPU waits
-def _axis(low_px: int, model_px: int, input_px: int, image_px: int, device: torch.device) -> _Axis:
+def _axis(low_px: int, model_px: int | None, input_px: int, image_px: int, device: torch.device) -> _Axis:
     return _Axis(low_px, model_px, input_px, image_px, device)
 
 

@@ -28,11 +28,11 @@ class PromptNetwork(Protocol):
     """A network that encodes an image once and then decodes prompts.
 
     Attributes:
-        model_px: side of its square input; an image fills it from the upper left corner.
+        model_px: side of its square input, which an image fills from the upper left corner; None if it fills all of it.
         low_px: side of its logits, which show the whole input.
     """
 
-    model_px: int
+    model_px: int | None
     low_px: int
 
     def encode(self, image_rgb: NDArray[np.uint8]) -> Encoded:

@@ -1,0 +1,99 @@
+"""Models of a hub, as a folder: given as a folder, or fetched by id. Weights are safetensors only."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pointsam.base.errors import BackendError
+
+_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
+_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "README.md")
+"""What is fetched: neither code nor pickled weights."""
+_DECIDES = (".json", ".safetensors", ".txt", ".model")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A model in a folder.
+
+    Args:
+        folder: the folder.
+        commit: the commit of the hub that it is of; "" if that is not known.
+        licence: the licence that its README states; "" if it states none.
+        digest: hex sha256 of the files that determine what it computes.
+    """
+
+    folder: Path
+    commit: str
+    licence: str
+    digest: str
+
+
+def hub_model(source: Path) -> HubModel:
+    """A model by its folder, or by an id of the hub such as `facebook/sam2.1-hiera-tiny` or `ID@REVISION`.
+
+    An id is fetched once; with HF_HUB_OFFLINE=1, only what was fetched before is used.
+
+    Raises:
+        BackendError: BCK001 if there is no such folder or id, or no network; BCK004 if its weights are not safetensors;
+            BCK005 if huggingface_hub is not installed.
+    """
+    folder = source if source.is_dir() else _fetched(source)
+    if not (folder / "config.json").is_file():
+        raise BackendError("BCK001", f"{source} holds no config.json", "give the folder of a model of transformers")
+    if not list(folder.glob("*.safetensors")):
+        others = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.h5") for path in folder.glob(pattern))
+        found = f", only {', '.join(others)}" if others else ""
+        raise BackendError(
+            "BCK004",
+            f"{source} holds no .safetensors{found}; nothing in it was executed",
+            "save the model with save_pretrained, which writes safetensors",
+        )
+    commit = folder.name if _COMMIT.fullmatch(folder.name) else ""
+    return HubModel(folder, commit, _licence(folder), _digest(folder))
+
+
+def _fetched(source: Path) -> Path:
+    text = source.as_posix()
+    if not _ID.fullmatch(text):
+        raise BackendError("BCK001", f"no folder {source}", "give a folder, or an id of the hub such as NAME/MODEL")
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise BackendError("BCK005", f"{text} needs huggingface_hub ({error})", "pip install 'pointsam[hf]'") from error
+    name, _, revision = text.partition("@")
+    try:
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(_FILES)))
+    except Exception as error:  # the hub raises errors of many kinds: no network, no such id, no permission
+        raise BackendError(
+            "BCK001",
+            f"{text} is no folder, and could not be fetched: {(str(error).splitlines() or [type(error).__name__])[0]}",
+            "check the id; if this machine is offline, fetch it on another one and give the folder",
+        ) from error
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _DECIDES and path.is_file():
+            own = hashlib.sha256()
+            with path.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    own.update(block)
+            digest.update(f"{path.name} {own.hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _licence(folder: Path) -> str:
+    """The licence in the first lines of README.md, between two lines of dashes."""
+    try:
+        text = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    head = text.split("\n---", 1)[0] if text.startswith("---") else ""
+    found = re.search(r"^license:\s*([\w.-]+)\s*$", head, re.MULTILINE)
+    return found[1] if found else ""

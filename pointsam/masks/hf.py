@@ -1,0 +1,156 @@
+"""Promptable networks of transformers: SAM, SAM-HQ, SAM 2 and 2.1, EdgeTAM, and the prompts of SAM 3.
+
+`--masks hf --weights SOURCE`, where SOURCE is a folder or an id of the hub. Each network keeps the resizing and the
+normalisation of its own image processor. Code of a hub is never run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from pointsam.base.errors import BackendError
+from pointsam.base.hub import HubModel, hub_model
+from pointsam.base.runtime import require_device, require_packages
+from pointsam.masks.base import Segmenter, SegmenterContext, SegmenterPlugin
+from pointsam.masks.config import SegmentConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from pointsam.masks.network import Encoded
+
+_PACKAGES = ("torch", "torchvision", "transformers", "safetensors")
+_CLASSES: Mapping[str, str] = MappingProxyType(
+    {
+        "sam": "SamModel",
+        "sam_hq": "SamHQModel",
+        "sam2": "Sam2Model",
+        "sam2_video": "Sam2Model",
+        "edgetam": "EdgeTamModel",
+        "edgetam_video": "EdgeTamModel",
+        "sam3_tracker": "Sam3TrackerModel",
+        "sam3_tracker_video": "Sam3TrackerModel",
+        "sam3_video": "Sam3TrackerModel",
+    }
+)
+"""Class of the network by `model_type` of config.json. Those for videos hold a network for images."""
+
+
+class HfNetwork:
+    """A `PromptNetwork` of transformers.
+
+    Args:
+        model: the network, on the device.
+        processor: its image processor.
+        device: the device.
+        precision: number type of the network.
+    """
+
+    def __init__(self, model: Any, processor: Any, device: torch.device, precision: str) -> None:
+        self._model, self._processor, self._device, self._precision = model, processor, device, precision
+        encoder = model.prompt_encoder
+        self.model_px = int(encoder.input_image_size) if processor.do_pad else None
+        self.low_px = 4 * int(encoder.image_embedding_size[0])
+
+    def encode(self, image_rgb: NDArray[np.uint8]) -> Encoded:
+        """Encode an image as its own processor prepares it."""
+        from pointsam.masks.network import Encoded, autocast
+
+        inputs = self._processor(images=image_rgb, return_tensors="pt")
+        pixels = inputs["pixel_values"].to(self._device)
+        shown = inputs["reshaped_input_sizes"][0].tolist() if "reshaped_input_sizes" in inputs else pixels.shape[-2:]
+        with autocast(self._device, self._precision):
+            found = self._model.get_image_embeddings(pixels)
+        names = ("image_embeddings", "intermediate_embeddings") if isinstance(found, tuple) else ("image_embeddings",)
+        return Encoded(dict(zip(names, found if isinstance(found, tuple) else (found,), strict=True)), tuple(shown))
+
+    def prompts(self, coords: Tensor, boxes: bool) -> Tensor:
+        """(B,1,2) points or (B,4) boxes."""
+        return (coords.flatten(1) if boxes else coords).float()
+
+    def decode(self, features: Mapping[str, Any], prompts: Tensor, boxes: bool) -> tuple[Tensor, Tensor]:
+        """Logits and predicted IoU."""
+        from pointsam.masks.network import autocast
+
+        given = {"input_boxes": prompts[None]} if boxes else {"input_points": prompts[None]}
+        with autocast(self._device, self._precision):
+            found = self._model(**features, **given, multimask_output=not boxes)
+        return found.pred_masks[0], found.iou_scores[0]
+
+
+def _source(weights: Path | None) -> Path:
+    if weights is None:
+        raise BackendError(
+            "BCK001",
+            "segmenter hf has no network of its own",
+            "name one with --weights: a folder, or an id of the hub such as facebook/sam2.1-hiera-tiny",
+        )
+    return weights
+
+
+def _load(config: SegmentConfig, context: SegmenterContext) -> Segmenter:
+    require_packages("hf", *_PACKAGES)
+    device = require_device(context.device)
+    import torch
+
+    from pointsam.masks.predictor import PromptSegmenter
+
+    transformers: Any = import_module("transformers")
+
+    if context.threads is not None:
+        torch.set_num_threads(context.threads)
+    found = hub_model(_source(context.weights))
+    transformers.utils.logging.disable_progress_bar()
+    kind = getattr(transformers, _class_name(found))
+    options = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        model, told = kind.from_pretrained(found.folder, use_safetensors=True, output_loading_info=True, **options)
+        processor = transformers.AutoImageProcessor.from_pretrained(found.folder, **options)
+    except Exception as error:  # transformers and safetensors raise errors of many kinds
+        raise BackendError(
+            "BCK004",
+            f"{context.weights} cannot be loaded as {kind.__name__}: {(str(error).splitlines() or [''])[0]:.300}",
+            "fetch it again, or save the model and its processor with save_pretrained",
+        ) from error
+    missing = sorted([*told["missing_keys"], *(name for name, *_ in told["mismatched_keys"])])
+    if missing:
+        raise BackendError(
+            "BCK003",
+            f"{context.weights} does not fit {kind.__name__} in {len(missing)} tensors, the first is {missing[0]!r}",
+            "give the folder of a complete model",
+        )
+    network = HfNetwork(model.to(device).eval().float(), processor, device, config.precision)
+    return PromptSegmenter(network, name="hf", weights_sha256=context.fingerprint, device=device, config=config)
+
+
+def _class_name(found: HubModel) -> str:
+    """Name of the class in transformers.
+
+    Raises:
+        BackendError: BCK003 if the model is no promptable segmenter.
+    """
+    try:
+        kind = json.loads((found.folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError) as error:
+        where = found.folder / "config.json"
+        raise BackendError("BCK004", f"{where} cannot be read ({error})", "fetch it again") from error
+    if kind not in _CLASSES:
+        raise BackendError(
+            "BCK003",
+            f"{found.folder} holds a model of type {kind!r}, no promptable segmenter",
+            f"give one of {', '.join(_CLASSES)}",
+        )
+    return _CLASSES[kind]
+
+
+PLUGIN = SegmenterPlugin(
+    SegmentConfig, _load, fingerprint=lambda weights: hub_model(_source(weights)).digest, section="segment"
+)
