@@ -13,7 +13,7 @@ from pointsam.base import plugins
 from pointsam.base.config import require_kind
 from pointsam.base.remote import FileSource
 from pointsam.semantics.base import LabelNames, SemanticModel, SemanticsContext, SemanticsPlugin
-from pointsam.semantics.coco import COCO_NAMES
+from pointsam.semantics.mapping import built_in_for
 from pointsam.semantics.places import ImageName
 
 if TYPE_CHECKING:
@@ -97,8 +97,9 @@ def label_names(name: str, masks_dir: Path | None = None, config: object | None 
     plugin = semantics_plugin(name)
     if plugin.names is None:
         return plugin.labels
-    names = plugin.names(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
-    return "coco" if {label for label in names if label} & set(COCO_NAMES.values()) else "same"
+    return built_in_for(
+        plugin.names(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
+    )
 
 
 def result_files(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from pointsam.base.document import canonical_json, json_object, parse_json, read
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.paths import path_under
 from pointsam.base.ranges import require, require_between
-from pointsam.semantics.base import NoOptions, SemanticsContext, SemanticsPlugin, required_folder
+from pointsam.semantics.base import NoOptions, SemanticsContext, SemanticsPlugin
 from pointsam.semantics.joined import JoinedSemantics, Member, known_classes
-from pointsam.semantics.mapping import load_mapping, mapping_in_package
+from pointsam.semantics.mapping import built_in_for, default_mapping, load_mapping, mapping_in_package
 from pointsam.semantics.places import ImageName
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 
@@ -98,7 +99,7 @@ class _Opened:
         Raises:
             SchemaError: SCH004 if its own mapping has other classes than the run, SCH001 on an unknown class.
         """
-        found = of_run if self.mapping_file is None else load_mapping(self.mapping_file)
+        found = self._default(of_run) if self.mapping_file is None else load_mapping(self.mapping_file)
         if found.taxonomy != of_run.taxonomy:
             raise SchemaError(
                 "SCH004",
@@ -113,6 +114,14 @@ class _Opened:
         kept = {label: name for label, name in found.classes.items() if name in self.source.classes}
         return replace(found, classes=kept)
 
+    def _default(self, of_run: LabelMapping) -> LabelMapping:
+        """The run's mapping; if that is a built-in one, the one that suits the labels of this network."""
+        for kind in ("coco", "same"):
+            with suppress(SchemaError):  # no class states a COCO label
+                if default_mapping(of_run.taxonomy, kind).classes == of_run.classes:
+                    return default_mapping(of_run.taxonomy, built_in_for(self.names))
+        return of_run
+
 
 def _opened(path: Path | None) -> tuple[FusionFile, list[_Opened]]:
     """The file, and its networks.
@@ -120,7 +129,8 @@ def _opened(path: Path | None) -> tuple[FusionFile, list[_Opened]]:
     Raises:
         SchemaError: SCH005 naming the file and the field.
     """
-    path = required_folder("fusion", path)
+    if path is None:
+        raise SchemaError("SCH005", "semantics fusion has no file", "give one: --semantics FILE.json (docs/onnx.md)")
 
     def refuse(problem: str) -> SchemaError:
         return SchemaError("SCH005", f"{path}: {problem}", _HINT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -48,6 +48,11 @@ def default_mapping(taxonomy: Taxonomy, source: Literal["coco", "same"] = "coco"
             f"write a mapping file such as {_EXAMPLE} and give it with --mapping (docs/mapping.md)",
         )
     return LabelMapping(taxonomy, known)
+
+
+def built_in_for(labels: Iterable[str]) -> Literal["coco", "same"]:
+    """Which built-in mapping suits the labels of a network: "coco" if all of them are COCO's."""
+    return "coco" if {label for label in labels if label} <= set(COCO_NAMES.values()) else "same"
 
 
 @dataclass(frozen=True)

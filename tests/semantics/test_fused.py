@@ -18,7 +18,7 @@ from pointsam.semantics import (
     survey_semantics,
 )
 from pointsam.semantics.mapping import default_mapping
-from pointsam.taxonomy import KITTI, NUSCENES
+from pointsam.taxonomy import KITTI, NUSCENES, LabelMapping
 
 MAPPING = default_mapping(NUSCENES)
 IMAGE = np.zeros((64, 64, 3), dtype=np.uint8)
@@ -119,6 +119,17 @@ def test_mappings_to_other_classes_are_refused(fused, frame, view_of):
         found(fused(), frame, view_of, default_mapping(KITTI))
     with pytest.raises(SchemaError, match=r"SCH001.*'van'"):
         found(fused(second={"classes": ["van"]}), frame, view_of)
+
+
+def test_each_network_has_the_built_in_mapping_of_its_own_labels(fused, network, frame, view_of):
+    path = fused(second={"mapping": None})
+    network("o365", ["traffic_cone", "barrier"], (CONE_BOX, 0.8, 0))
+    network("coco", ["person", "car"], (CAR_BOX, 0.9, 0))
+    for kind in ("same", "coco"):
+        scores, _ = found(path, frame, view_of, default_mapping(NUSCENES, kind))
+        assert scores == pytest.approx({"traffic_cone": 0.8, "pedestrian": 0.9})
+    own = LabelMapping(NUSCENES, {"traffic_cone": "barrier", "person": "car"})
+    assert found(path, frame, view_of, own)[0] == pytest.approx({"barrier": 0.8, "car": 0.9})
 
 
 def test_a_file_says_by_itself_whether_it_is_a_fusion(fused, tmp_path):

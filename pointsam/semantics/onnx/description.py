@@ -147,7 +147,7 @@ class Description:
         labels: names of the labels by column or number, "" for one that is none; or the name of a vocabulary.
         input, boxes, scores: see there.
         family: name of the family whose fields are the defaults; "" = none.
-        licence: licence of the weights, for the run's record.
+        licence: licence of the weights, a note.
     """
 
     model: str
@@ -201,21 +201,31 @@ def parse_description(content: bytes | str, where: str) -> Description:
     return document_from(values, Description, refuse, partial=True)
 
 
-def read_description(path: Path) -> tuple[Description, bytes]:
-    """A description and the content of the model that it names.
+def read_description(path: Path | None) -> tuple[Description, Path]:
+    """A description and the file of the model that it names.
 
     Raises:
-        SchemaError: SCH005 naming the file and the field, also if it names no file of its own folder.
+        SchemaError: SCH005 if there is no path, or naming the file and the field, also if it names no file of its own
+            folder.
     """
-    description = parse_description(_content(path), str(path))
+    if path is None:
+        raise SchemaError(
+            "SCH005", "semantics onnx has no description", "give one: --semantics FILE.json (docs/onnx.md)"
+        )
+    description = parse_description(content_of(path), str(path))
     try:
         model = path_under(path.parent, description.model, f"`model` of {path}; keep the model beside its description")
     except DatasetError as error:
         raise SchemaError("SCH005", f"{path}: model: {error.message}", error.hint) from error
-    return description, _content(model)
+    return description, model
 
 
-def _content(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
+    """The content of a file that the user named.
+
+    Raises:
+        SchemaError: SCH005 if it cannot be read.
+    """
     try:
         require_file(path)
         return path.read_bytes()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pointsam.semantics.base import SemanticsContext, required_folder
-from pointsam.semantics.onnx.description import canonical, read_description
+from pointsam.semantics.base import SemanticsContext
+from pointsam.semantics.onnx.description import canonical, content_of, read_description
 from pointsam.semantics.onnx.network import OnnxDetector
 from pointsam.semantics.tiled import TiledConfig, tiled_plugin
 
@@ -22,18 +22,17 @@ class OnnxConfig(TiledConfig):
 
 
 def _open(_config: OnnxConfig, context: SemanticsContext) -> OnnxDetector:
-    path = required_folder("onnx", context.masks_dir)
-    description, model = read_description(path)
-    return OnnxDetector(description, model, str(path), context.threads)
+    description, model = read_description(context.masks_dir)
+    return OnnxDetector(description, content_of(model), str(context.masks_dir), context.threads)
 
 
 def _fingerprint(_config: OnnxConfig, source: Path | None) -> str:
-    description, model = read_description(required_folder("onnx", source))
-    return hashlib.sha256(canonical(description) + hashlib.sha256(model).digest()).hexdigest()
+    description, model = read_description(source)
+    return hashlib.sha256(canonical(description) + hashlib.sha256(content_of(model)).digest()).hexdigest()
 
 
 def _names(_config: OnnxConfig, source: Path | None) -> Sequence[str]:
-    return read_description(required_folder("onnx", source))[0].names
+    return read_description(source)[0].names
 
 
 PLUGIN = tiled_plugin("onnx", OnnxConfig, _open, _fingerprint, _names, network="the network", takes_folder=True)

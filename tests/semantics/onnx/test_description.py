@@ -9,7 +9,7 @@ pytest.importorskip("onnxruntime")
 from helpers.onnx_models import constant_model
 from PIL import Image
 
-from pointsam.base.errors import BackendError, PointSamError, SchemaError
+from pointsam.base.errors import BackendError, SchemaError
 from pointsam.semantics import label_names, load_semantics, semantics_sha256
 from pointsam.semantics.mapping import default_mapping
 from pointsam.semantics.onnx.description import parse_description, read_description
@@ -92,7 +92,7 @@ def test_a_description_names_no_file_outside_of_its_folder(written, model):
 def test_a_missing_model_is_named(tmp_path):
     (tmp_path / "own.json").write_text(json.dumps(TWO))
     with pytest.raises(SchemaError, match=r"SCH005.*m\.onnx: cannot be read"):
-        read_description(tmp_path / "own.json")
+        semantics_sha256("onnx", tmp_path / "own.json")
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,9 @@ def test_labels_that_map_to_nothing_are_refused_before_the_model_is_opened(writt
 
 
 def test_without_a_description_the_option_is_named():
-    with pytest.raises(PointSamError, match="--masks-dir"):
-        semantics_sha256("onnx")
+    for name in ("onnx", "fusion"):
+        with pytest.raises(SchemaError, match=r"SCH005(.|\n)*--semantics FILE\.json"):
+            semantics_sha256(name)
 
 
 def test_single_and_half_precision_give_the_same_boxes():
