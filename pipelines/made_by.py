@@ -34,9 +34,8 @@ _LIBRARIES = ("numpy", "scipy")
 _IMAGE_LIBRARIES = ("pillow", "pycocotools")
 _NETWORKS: Mapping[str, tuple[str, ...]] = {
     "segmenters": ("segment-anything", "timm", "torch", "torchvision"),
-    "bundled": ("onnxruntime",),
-    "nanodet": ("onnxruntime",),
-    "ssd": ("onnxruntime",),
+    "hf": ("timm", "torch", "torchvision", "transformers"),
+    **dict.fromkeys(("bundled", "fusion", "nanodet", "onnx", "ssd"), ("onnxruntime",)),
 }
 """What our segmenters and our detectors run on."""
 _OURS = "pointsam"

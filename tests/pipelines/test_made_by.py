@@ -16,4 +16,4 @@ def test_a_run_records_what_our_detectors_run_on(name):
 
 
 def test_all_detectors_of_the_package_are_compared():
-    assert set(NETWORKS) == {"bundled", "nanodet", "ssd"}
+    assert set(NETWORKS) == {"bundled", "fusion", "nanodet", "onnx", "ssd"}

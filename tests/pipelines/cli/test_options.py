@@ -17,7 +17,7 @@ def help_of(command):
 @pytest.mark.parametrize("command", ["run", "masks", "noise"])
 def test_masks_and_semantics_default_to_the_recipes(command):
     text = help_of(command)
-    for start in ("Segmenter.", "Source of the classes: a 2D network or files."):
+    for start in ("(docs/segmenters.md).", "(docs/onnx.md)."):
         assert f"{start} [default: the recipe's]" in text
 
 
