@@ -150,7 +150,9 @@ class OnnxDetector:
         found: dict[str, NDArray[np.generic]],
     ) -> NDArray[np.float32]:
         if columns[1] > rows.shape[1] or rows.shape[1] - max(columns[1], len(self.names)) > _MOST_UNUSED:
-            turned = "; boxes may lie in its columns: transposed" if rows.shape[0] >= columns[1] else ""
+            part = field.partition(".")[0]
+            where = "rows: transposed=false" if getattr(self._form, part).transposed else "columns: transposed=true"
+            turned = f"; boxes may lie in its {where}" if rows.shape[0] >= columns[1] else ""
             raise self._unfit(
                 f"output {name!r} of shape {found[name].shape} has {rows.shape[1]} columns, {field} is {list(columns)}"
                 f"{turned}"

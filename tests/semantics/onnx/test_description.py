@@ -107,7 +107,8 @@ def test_a_missing_model_is_named(tmp_path):
         ({"scores": {"columns": [4, 6], "objectness": 6}}, {"out": ROWS}, {}, "scores.objectness"),
         ({"scores": {"columns": [4, 5], "label_column": 6}}, {"out": ROWS}, {}, "scores.label_column"),
         ({}, {"out": np.tile(ROWS, (1, 30, 1)).transpose(0, 2, 1)}, {}, "has 210 columns.*transposed"),
-        ({}, {"out": ROWS.transpose(0, 2, 1)[:, :, :5]}, {}, "boxes may lie in its columns: transposed"),
+        ({}, {"out": ROWS.transpose(0, 2, 1)[:, :, :5]}, {}, "boxes may lie in its columns: transposed=true"),
+        ({"boxes": {"transposed": True}}, {"out": np.tile(ROWS, (1, 30, 1))}, {}, "in its rows: transposed=false"),
         ({"boxes": {"grid": "exponential"}}, {"out": ROWS}, {}, "has 7 boxes, the grids of boxes.strides_px"),
         (
             {"boxes": {"output": "b"}, "scores": {"output": "s"}},
