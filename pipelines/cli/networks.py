@@ -1,4 +1,4 @@
-"""The command `pointsam-label try-2d`."""
+"""Which networks --masks and --semantics name, and the command `pointsam-label try-2d`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,42 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.options import semantics_of
 from pipelines.cli.output import JSON_OPTION, remark, show
 from pipelines.cli.parameters import PATH
+from pointsam.base.errors import SchemaError
+
+
+def segmenter_of(name: str, weights: Path | None) -> tuple[str, Path | None]:
+    """The plug-in of --masks and its weights; `hf:SOURCE` names both.
+
+    Raises:
+        SchemaError: SCH005 on `hf:SOURCE` beside --weights.
+    """
+    if not name.startswith("hf:"):
+        return name, weights
+    if weights is not None:
+        raise SchemaError("SCH005", f"--masks {name} --weights {weights}: two sources", "leave one of them out")
+    return "hf", PATH.convert(name.removeprefix("hf:"), None, None)
+
+
+def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
+    """The plug-in of --semantics and what it reads; a file stands for the plug-in that reads it.
+
+    Raises:
+        SchemaError: SCH005 on a description beside --masks-dir.
+    """
+    if not name.endswith(".json"):
+        return name, masks_dir
+    from pointsam.semantics.fused import is_fusion
+
+    if masks_dir is not None:
+        raise SchemaError(
+            "SCH005",
+            f"--semantics {name} --masks-dir {masks_dir}: a network's classes, or those of its results",
+            "leave one of them out",
+        )
+    path = PATH.convert(name, None, None)
+    return ("fusion" if is_fusion(path) else "onnx"), path
 
 
 @click.command("try-2d")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 import click
 
+from pipelines.cli.networks import segmenter_of, semantics_of
 from pipelines.cli.output import JSON_OPTION
 from pipelines.cli.parameters import PATH, PluginName
-from pointsam.base.errors import SchemaError
 from pointsam.base.remote import DataPath, data_path
 
 if TYPE_CHECKING:
@@ -269,39 +269,6 @@ def data_of(options: DataOptions) -> DataSpec:
         noise=noise,
         corrections=None if file is None else read_correction(file, noise),
     )
-
-
-def segmenter_of(name: str, weights: Path | None) -> tuple[str, Path | None]:
-    """The plug-in of --masks and its weights; `hf:SOURCE` names both.
-
-    Raises:
-        SchemaError: SCH005 on `hf:SOURCE` beside --weights.
-    """
-    if not name.startswith("hf:"):
-        return name, weights
-    if weights is not None:
-        raise SchemaError("SCH005", f"--masks {name} --weights {weights}: two sources", "leave one of them out")
-    return "hf", PATH.convert(name.removeprefix("hf:"), None, None)
-
-
-def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
-    """The plug-in of --semantics and what it reads; a file stands for the plug-in that reads it.
-
-    Raises:
-        SchemaError: SCH005 on a description beside --masks-dir.
-    """
-    if not name.endswith(".json"):
-        return name, masks_dir
-    from pointsam.semantics.fused import is_fusion
-
-    if masks_dir is not None:
-        raise SchemaError(
-            "SCH005",
-            f"--semantics {name} --masks-dir {masks_dir}: a network's classes, or those of its results",
-            "leave one of them out",
-        )
-    path = PATH.convert(name, None, None)
-    return ("fusion" if is_fusion(path) else "onnx"), path
 
 
 def request_of(options: RunOptions) -> Request:

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("onnxruntime")
 from helpers.onnx_models import constant_model
 
-from pipelines.cli.options import semantics_of
+from pipelines.cli.networks import semantics_of
 from pointsam.base.errors import SchemaError
 from pointsam.semantics import (
     SemanticsContext,

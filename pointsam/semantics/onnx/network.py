@@ -27,6 +27,9 @@ _DTYPES: Mapping[str, type[np.number[Any]]] = {
 }
 _MOST_UNUSED = 100
 """Columns of an output that a description may leave out, such as coefficients of masks or key points."""
+_ROUNDING = 0.01
+"""Scores in half precision may be so far beyond 0 and 1."""
+_LEAST_REACH_PX, _MOST_REACH = 2.0, 4.0
 _ANY_PX = 640
 """Size of a blank image for a model that takes any size, when the description is checked."""
 
@@ -56,14 +59,14 @@ class OnnxDetector:
         for part, name in (("boxes", description.boxes.output), ("scores", description.scores.output)):
             self._require_output(part, name)
         self._require_output("scores.label_output", description.scores.label_output)
-        self.look(Image.new("RGB", self._size_px))
+        self._require_unit(self.look(Image.new("RGB", self._size_px))[0])
 
     def look(self, image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(N,4) boxes in pixels of an RGB image, and (N,C) the score of each label, from one inference.
 
         Raises:
             BackendError: BCK003 if an output has a shape that the description does not allow.
-            SchemaError: SCH003 if the network gives a score that is no number.
+            SchemaError: SCH003 if the network gives a score that is no number from 0 to 1.
         """
         pixels = pixels_of(image, self._form.input, self._size_px)
         found = dict(zip(self._outputs, self._run(pixels), strict=True))
@@ -71,13 +74,17 @@ class OnnxDetector:
         if len(boxes) != len(labels):
             shapes = ", ".join(f"{name} {output.shape}" for name, output in found.items())
             raise self._unfit(f"{len(boxes)} boxes and {len(labels)} rows of scores in the outputs {shapes}")
-        if not np.isfinite(labels).all():
+        fits = (labels >= -_ROUNDING) & (labels <= 1 + _ROUNDING)
+        if not fits.all():
+            wrong = labels[~fits][0]
             raise SchemaError(
                 "SCH003",
-                f"{self._where}: the network gave a score of {labels[~np.isfinite(labels)][0]}",
-                "export it again in single precision, or correct input.divide, mean and std of the description",
+                f"{self._where}: the network gave a score of {wrong}, not 0 to 1",
+                "set scores.activation (sigmoid or softmax)"
+                if np.isfinite(wrong)
+                else "export it again in single precision, or correct input.divide, mean and std",
             )
-        return pixels.to_image(boxes, self._form.boxes.unit == "fractions"), labels
+        return pixels.to_image(boxes, self._form.boxes.unit == "fractions"), labels.clip(0, 1)
 
     def _run(self, pixels: Pixels) -> list[NDArray[np.generic]]:
         first, *others = self._session.get_inputs()
@@ -178,6 +185,17 @@ class OnnxDetector:
                 )
             sizes.append(own if isinstance(own, int) else wanted or _ANY_PX)
         return sizes[1], sizes[0]
+
+    def _require_unit(self, boxes: NDArray[np.float32]) -> None:
+        """Refuse boxes of an image of the input's size that cannot have the unit of the description."""
+        reach_px = np.abs(boxes).max(axis=1, initial=0)
+        reach_px = reach_px[reach_px > 0]  # exports with suppression fill up with zeros
+        if not len(reach_px):
+            return
+        if self._form.boxes.unit == "pixels" and reach_px.max() <= _LEAST_REACH_PX:
+            raise self._unfit("all boxes lie within 2 pixels of the corner: boxes.unit may be fractions")
+        if self._form.boxes.unit == "fractions" and np.median(reach_px) > _MOST_REACH * max(self._size_px):
+            raise self._unfit("most boxes lie far outside of the image: boxes.unit may be pixels")
 
     def _require_output(self, field: str, name: str) -> None:
         if name and name not in self._outputs:

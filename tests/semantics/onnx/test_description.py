@@ -151,6 +151,25 @@ def test_a_score_that_is_no_number_is_an_error(value):
         opened(TWO, {"out": rows})
 
 
+@pytest.mark.parametrize("value", [-2.0, 3.0])
+def test_scores_that_need_an_activation_are_an_error(value):
+    rows = ROWS.copy()
+    rows[0, 3, 5] = value
+    with pytest.raises(SchemaError, match=r"SCH003.*not 0 to 1(.|\n)*scores\.activation"):
+        opened(TWO, {"out": rows})
+    opened({**TWO, "scores": {"columns": [4, 6], "activation": "sigmoid"}}, {"out": rows})
+
+
+@pytest.mark.parametrize(("scale", "unit", "told"), [(1 / 64, "pixels", "fractions"), (10, "fractions", "pixels")])
+def test_boxes_that_cannot_have_their_unit_are_an_error(scale, unit, told):
+    rows = ROWS.copy()
+    rows[..., :4] *= scale
+    with pytest.raises(BackendError, match=rf"BCK003.*boxes\.unit may be {told}"):
+        opened({**TWO, "boxes": {"unit": unit}}, {"out": rows})
+    opened({**TWO, "boxes": {"unit": told}}, {"out": rows})
+    opened(TWO, {"out": np.zeros_like(ROWS)})
+
+
 def test_a_box_that_is_no_number_is_an_error_if_its_score_counts(written, frame, view_of):
     rows = ROWS.copy()
     rows[0, 3, 0] = np.nan
