@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Options of `mallopt` (malloc.h of glibc)."""
+
+_turns: dict[str, threading.RLock] = {}
+"""By device; a process has few."""
 
 
 def require_device(device: str) -> torch.device:
@@ -75,6 +79,12 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
 
 
+def turn_on(device: str | torch.device) -> AbstractContextManager[object]:
+    """The turn of this thread on a GPU that networks of several threads share. The CPU needs no turns."""
+    name = str(device)
+    return nullcontext() if name == "cpu" else _turns.setdefault(name, threading.RLock())
+
+
 def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees.
 
@@ -101,4 +111,8 @@ class Stopwatch:
         """Add the duration of the block to a step."""
         start = time.perf_counter()
         yield
-        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start
+        self.add(step, time.perf_counter() - start)
+
+    def add(self, step: str, seconds: float) -> None:
+        """Add seconds to a step."""
+        self.seconds[step] = self.seconds.get(step, 0.0) + seconds

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,64 @@ class Segmenter(Protocol):
 
     def from_boxes(self, embedding: ImageEmbedding, box_xyxy_px: NDArray[np.float32]) -> Masks:
         """One mask per box of (D,4) boxes in pixels, in their order and unfiltered; `source` is the box's index."""
+
+
+class BatchSegmenter(Protocol):
+    """A segmenter that takes several images at once: those of a frame, on a GPU.
+
+    Its methods may be called from several threads at once.
+    """
+
+    name: str
+
+    def embed_all(self, images_rgb: Sequence[NDArray[np.uint8]]) -> Sequence[ImageEmbedding]:
+        """`embed` of several images."""
+
+    def from_points_all(
+        self, embeddings: Sequence[ImageEmbedding], uv_px: Sequence[NDArray[np.int32]]
+    ) -> Sequence[Masks]:
+        """`from_points` of several images."""
+
+    def from_boxes_all(
+        self, embeddings: Sequence[ImageEmbedding], box_xyxy_px: Sequence[NDArray[np.float32]]
+    ) -> Sequence[Masks]:
+        """`from_boxes` of several images."""
+
+
+class OneByOne:
+    """A `BatchSegmenter` of a segmenter that takes one image at a time, and one thread.
+
+    Args:
+        segmenter: the segmenter.
+    """
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self.name = segmenter.name
+        self._segmenter, self._turn = segmenter, threading.Lock()
+
+    def embed_all(self, images_rgb: Sequence[NDArray[np.uint8]]) -> list[ImageEmbedding]:
+        """`embed` of each."""
+        with self._turn:
+            return [self._segmenter.embed(image) for image in images_rgb]
+
+    def from_points_all(self, embeddings: Sequence[ImageEmbedding], uv_px: Sequence[NDArray[np.int32]]) -> list[Masks]:
+        """`from_points` of each."""
+        with self._turn:
+            return [self._segmenter.from_points(*both) for both in zip(embeddings, uv_px, strict=True)]
+
+    def from_boxes_all(
+        self, embeddings: Sequence[ImageEmbedding], box_xyxy_px: Sequence[NDArray[np.float32]]
+    ) -> list[Masks]:
+        """`from_boxes` of each."""
+        with self._turn:
+            return [self._segmenter.from_boxes(*both) for both in zip(embeddings, box_xyxy_px, strict=True)]
+
+
+def in_batches(segmenter: Segmenter) -> BatchSegmenter:
+    """The segmenter itself if it takes several images at once, else one that calls it for each."""
+    if hasattr(segmenter, "embed_all"):
+        return cast(BatchSegmenter, segmenter)
+    return OneByOne(segmenter)
 
 
 @dataclass(frozen=True)

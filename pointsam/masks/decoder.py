@@ -10,7 +10,7 @@ Shapes: B prompts, N tokens per prompt, T mask tokens, C = 256 channels, HW = 40
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from segment_anything.modeling import MaskDecoder, Sam
@@ -26,10 +26,10 @@ SINGLE_MASK = slice(0, 1)
 
 @dataclass(frozen=True, eq=False)
 class ImageTokens:
-    """The part of the decoder's computation that depends on the image only.
+    """The part of the decoder's computation that depends on the image only, of I images.
 
     Args:
-        keys: (1,HW,C) embedding plus the embedding for "no mask prompt".
+        keys: (I,HW,C) embedding plus the embedding for "no mask prompt".
         position: (1,HW,C) positional encoding of the locations.
         first_key, first_value: key and value of the first token-to-image attention, split into heads.
         first_query: query of the first image-to-token attention, split into heads.
@@ -41,9 +41,14 @@ class ImageTokens:
     first_value: Tensor
     first_query: Tensor
 
+    def of(self, image: Tensor) -> ImageTokens:
+        """The tokens of the (B,) images with these indices."""
+        moved = {name: getattr(self, name)[image] for name in ("keys", "first_key", "first_value", "first_query")}
+        return replace(self, **moved)
+
 
 def image_tokens(sam: Sam, embedding: Tensor) -> ImageTokens:
-    """Prepare a (1,C,64,64) image embedding for any number of calls of `decode_prompts`."""
+    """Prepare (I,C,64,64) image embeddings for any number of calls of `decode_prompts`."""
     no_mask = sam.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
     keys = (embedding + no_mask).flatten(2).transpose(1, 2).contiguous()
     position = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2).contiguous()
@@ -60,11 +65,11 @@ def image_tokens(sam: Sam, embedding: Tensor) -> ImageTokens:
 
 
 def decode_prompts(sam: Sam, image: ImageTokens, prompts: Tensor, masks: slice) -> tuple[Tensor, Tensor]:
-    """Decode prompts of one image.
+    """Decode prompts.
 
     Args:
         sam: the network.
-        image: result of `image_tokens`.
+        image: result of `image_tokens`, of one image that all prompts have, or of the image of each prompt.
         prompts: (B,N,C) encoded prompts.
         masks: the mask tokens to decode, `MULTI_MASK` or `SINGLE_MASK`.
 
@@ -103,11 +108,12 @@ def _attend(attention: Attention, query: Tensor, key: Tensor, value: Tensor) -> 
 
 
 def _first_block(block: TwoWayAttentionBlock, tokens: Tensor, image: ImageTokens) -> tuple[Tensor, Tensor]:
-    """The first layer, in which the image tokens are the same for all prompts."""
+    """The first layer, in which the image tokens do not depend on the prompts."""
     queries = block.norm1(_attend(block.self_attn, tokens, tokens, tokens))
     to_image, to_token = block.cross_attn_token_to_image, block.cross_attn_image_to_token
-    # One attention over the tokens of all prompts: (1, heads, B*N, channels of a head).
-    q = _heads(to_image, to_image.q_proj((queries + tokens).flatten(0, 1)[None]))
+    placed = queries + tokens
+    # One attention over the tokens of all prompts of an image: (1, heads, B*N, channels of a head).
+    q = _heads(to_image, to_image.q_proj(placed.reshape(len(image.keys), -1, placed.shape[-1])))
     attended = _project_out(to_image, functional.scaled_dot_product_attention(q, image.first_key, image.first_value))
     queries = block.norm2(queries + attended.view_as(queries))
     queries = block.norm3(queries + block.mlp(queries))

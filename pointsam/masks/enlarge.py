@@ -40,22 +40,14 @@ class Enlarger:
         model_px: side of the network's padded input, 1024; None if nothing is padded.
         input_hw: height and width in pixels of the resized image within that input.
         image_hw: height and width of the image in pixels.
-        device: device of the logits.
     """
 
-    def __init__(
-        self,
-        low_px: int,
-        model_px: int | None,
-        input_hw: tuple[int, int],
-        image_hw: tuple[int, int],
-        device: torch.device,
-    ) -> None:
-        self._rows = _axis(low_px, model_px, input_hw[0], image_hw[0], device)
-        self._columns = _axis(low_px, model_px, input_hw[1], image_hw[1], device)
+    def __init__(self, low_px: int, model_px: int | None, input_hw: tuple[int, int], image_hw: tuple[int, int]) -> None:
+        self._rows = _axis(low_px, model_px, input_hw[0], image_hw[0])
+        self._columns = _axis(low_px, model_px, input_hw[1], image_hw[1])
 
     def crops(self, logits: Tensor, level: float) -> Iterator[Crop]:
-        """Enlarge (K,256,256) logits one after another, each only where it can exceed `level`."""
+        """Enlarge (K,256,256) logits of the host one after another, each only where it can exceed `level`."""
         hot = logits > level - _SLACK
         bounds = torch.cat([span(hot.any(2)), span(hot.any(1))], dim=1).tolist()
         for logit, (top, bottom, left, right) in zip(logits, bounds, strict=True):
@@ -68,13 +60,13 @@ class Enlarger:
 class _Axis:
     """(image_px, low_px) matrix of both resizings along one axis, with the range of inputs of each output."""
 
-    def __init__(self, low_px: int, model_px: int | None, input_px: int, image_px: int, device: torch.device) -> None:
+    def __init__(self, low_px: int, model_px: int | None, input_px: int, image_px: int) -> None:
         shown = torch.eye(low_px)[None]
         if model_px is not None:
             shown = functional.interpolate(shown, model_px, mode="linear", align_corners=False)[..., :input_px]
         image = functional.interpolate(shown, image_px, mode="linear", align_corners=False)[0].T.contiguous()
         inputs = span(image != 0)
-        self.matrix = image.to(device)
+        self.matrix = image
         self._first, self._end = inputs[:, 0].contiguous(), inputs[:, 1].contiguous()
 
     def block(self, start: int, stop: int) -> tuple[slice, slice]:
@@ -86,9 +78,9 @@ class _Axis:
         return slice(low, high), slice(int(self._first[low]), int(self._end[high - 1]))
 
 
-@lru_cache(maxsize=8)  # the images of a run have few sizes, and a matrix takes milliseconds while a GPU waits
-def _axis(low_px: int, model_px: int | None, input_px: int, image_px: int, device: torch.device) -> _Axis:
-    return _Axis(low_px, model_px, input_px, image_px, device)
+@lru_cache(maxsize=8)  # the images of a run have few sizes, and a matrix takes milliseconds
+def _axis(low_px: int, model_px: int | None, input_px: int, image_px: int) -> _Axis:
+    return _Axis(low_px, model_px, input_px, image_px)
 
 
 def span(flags: Tensor) -> Tensor:

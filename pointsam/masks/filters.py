@@ -1,4 +1,4 @@
-"""The filters of SAM's automatic mask generator, on enlarged logits."""
+"""The filters of SAM's automatic mask generator, on enlarged logits or on those of the network."""
 
 from __future__ import annotations
 
@@ -29,13 +29,27 @@ def inclusive_box(crop: Crop, config: SegmentConfig) -> Tensor:
     )
 
 
+def low_stability(logits: Tensor, config: SegmentConfig) -> Tensor:
+    """(K,) stability scores of (K,h,w) logits of the network that show the image."""
+    inner = (logits > config.mask_threshold + config.stability_offset).sum((1, 2))
+    outer = (logits > config.mask_threshold - config.stability_offset).sum((1, 2))
+    return inner / outer.clamp(min=1)
+
+
+def low_box(logits: Tensor, config: SegmentConfig) -> Tensor:
+    """(K,4) first column, first row, and one past the last column and row, of masks of (K,h,w) logits."""
+    mask = logits > config.mask_threshold
+    rows, columns = span(mask.any(2)), span(mask.any(1))
+    return torch.stack([columns[:, 0], rows[:, 0], columns[:, 1], rows[:, 1]], dim=1)
+
+
 def suppress(box_xyxy_px: Tensor, pred_iou: Tensor, config: SegmentConfig) -> Tensor:
     """Indices that non-maximum suppression keeps, by falling predicted IoU; of two equals the earlier comes first.
 
     Args:
-        box_xyxy_px: (K,4) boxes as `inclusive_box` returns them.
+        box_xyxy_px: (K,4) boxes of `inclusive_box` or `low_box`.
         pred_iou: (K,) predicted IoU.
         config: gives the threshold `nms_iou`.
     """
-    keep: Tensor = nms(box_xyxy_px.float().cpu(), pred_iou.float().cpu(), config.nms_iou)
+    keep: Tensor = nms(box_xyxy_px.float(), pred_iou, config.nms_iou)
     return keep

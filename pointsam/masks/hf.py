@@ -7,7 +7,7 @@ normalisation of its own image processor. Code of a hub is never run.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -60,30 +60,50 @@ class HfNetwork:
         self.model_px = int(encoder.input_image_size) if processor.do_pad else None
         self.low_px = 4 * int(encoder.image_embedding_size[0])
 
-    def encode(self, image_rgb: NDArray[np.uint8]) -> Encoded:
-        """Encode an image as its own processor prepares it."""
+    def prepare(self, image_rgb: NDArray[np.uint8]) -> tuple[Tensor, tuple[int, int]]:
+        """(3,h,w) input as the network's own processor makes it, and the size of the image within it."""
+        inputs = self._processor(images=image_rgb, return_tensors="pt")
+        (pixels,) = inputs["pixel_values"]
+        height, width = (
+            inputs["reshaped_input_sizes"][0].tolist() if "reshaped_input_sizes" in inputs else pixels.shape[-2:]
+        )
+        return pixels, (height, width)
+
+    def encode(self, prepared: Sequence[tuple[Tensor, tuple[int, int]]]) -> Encoded:
+        """Encode images. The features are lists of tensors whose rows are the images."""
+        import torch
+
+        from pointsam.masks.device import to_device
         from pointsam.masks.network import Encoded, autocast
 
-        inputs = self._processor(images=image_rgb, return_tensors="pt")
-        pixels = inputs["pixel_values"].to(self._device)
-        shown = inputs["reshaped_input_sizes"][0].tolist() if "reshaped_input_sizes" in inputs else pixels.shape[-2:]
+        pixels = torch.stack([to_device(one, self._device) for one, _ in prepared])
         with autocast(self._device, self._precision):
             found = self._model.get_image_embeddings(pixels)
         names = ("image_embeddings", "intermediate_embeddings") if isinstance(found, tuple) else ("image_embeddings",)
-        return Encoded(dict(zip(names, found if isinstance(found, tuple) else (found,), strict=True)), tuple(shown))
+        features = dict(zip(names, found if isinstance(found, tuple) else (found,), strict=True))
+        return Encoded(features, tuple(shown for _, shown in prepared))
 
     def prompts(self, coords: Tensor, boxes: bool) -> Tensor:
         """(B,1,2) points or (B,4) boxes."""
         return (coords.flatten(1) if boxes else coords).float()
 
-    def decode(self, features: Mapping[str, Any], prompts: Tensor, boxes: bool) -> tuple[Tensor, Tensor]:
-        """Logits and predicted IoU."""
+    def decode(
+        self, features: Mapping[str, Any], image: Tensor | None, prompts: Tensor, boxes: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Logits and predicted IoU. Prompts of several images are passed as images with one prompt each."""
         from pointsam.masks.network import autocast
 
-        given = {"input_boxes": prompts[None]} if boxes else {"input_points": prompts[None]}
+        name = "input_boxes" if boxes else "input_points"
+        given = prompts[None] if image is None else prompts[:, None]
+        if image is not None:
+            features = {key: _rows(values, image) for key, values in features.items()}
         with autocast(self._device, self._precision):
-            found = self._model(**features, **given, multimask_output=not boxes)
-        return found.pred_masks[0], found.iou_scores[0]
+            found = self._model(**features, **{name: given}, multimask_output=not boxes)
+        return found.pred_masks.flatten(0, 1), found.iou_scores.flatten(0, 1)
+
+
+def _rows(values: Any, image: Tensor) -> Any:
+    return [_rows(one, image) for one in values] if isinstance(values, (list, tuple)) else values[image]
 
 
 def _source(weights: Path | None) -> Path:

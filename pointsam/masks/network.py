@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,19 +14,19 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """An encoded image.
+    """Images that were encoded together.
 
     Args:
-        features: what the network's decoder needs of it.
-        input_hw: height and width in pixels of the image within the network's square input.
+        features: what the network's decoder needs of them.
+        input_hw: for each, height and width in pixels of the image within the network's square input.
     """
 
     features: Any
-    input_hw: tuple[int, int]
+    input_hw: tuple[tuple[int, int], ...]
 
 
 class PromptNetwork(Protocol):
-    """A network that encodes an image once and then decodes prompts.
+    """A network that encodes images once and then decodes prompts.
 
     Attributes:
         model_px: side of its square input, which an image fills from the upper left corner; None if it fills all of it.
@@ -35,8 +36,11 @@ class PromptNetwork(Protocol):
     model_px: int | None
     low_px: int
 
-    def encode(self, image_rgb: NDArray[np.uint8]) -> Encoded:
-        """Encode an (H,W,3) uint8 RGB image."""
+    def prepare(self, image_rgb: NDArray[np.uint8]) -> Any:
+        """An (H,W,3) uint8 RGB image for `encode`; done on the host."""
+
+    def encode(self, prepared: Sequence[Any]) -> Encoded:
+        """Encode images, in one call of the network."""
 
     def prompts(self, coords: Tensor, boxes: bool) -> Tensor:
         """(B,...) prompts for `decode`, each independent of the others.
@@ -46,8 +50,15 @@ class PromptNetwork(Protocol):
             boxes: whether they are boxes.
         """
 
-    def decode(self, features: Any, prompts: Tensor, boxes: bool) -> tuple[Tensor, Tensor]:
-        """(B,n,low_px,low_px) logits and (B,n) predicted IoU of B prompts: n is 3 for points and 1 for boxes."""
+    def decode(self, features: Any, image: Tensor | None, prompts: Tensor, boxes: bool) -> tuple[Tensor, Tensor]:
+        """(B,n,low_px,low_px) logits and (B,n) predicted IoU of B prompts: n is 3 for points and 1 for boxes.
+
+        Args:
+            features: `Encoded.features`.
+            image: (B,) int64 index of the image of each prompt; None if only one image was encoded.
+            prompts: as `prompts` returns them.
+            boxes: whether they are boxes.
+        """
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
 from pointsam.masks.decoder import MULTI_MASK, SINGLE_MASK, ImageTokens, decode_prompts, image_tokens
+from pointsam.masks.device import to_device
 from pointsam.masks.network import Encoded, autocast
 
 
@@ -28,22 +31,34 @@ class SamNetwork:
         self._resize = ResizeLongestSide(sam.image_encoder.img_size)
         self.model_px, self.low_px = self._resize.target_length, sam.prompt_encoder.mask_input_size[0]
 
-    def encode(self, image_rgb: NDArray[np.uint8]) -> Encoded:
-        """Resize the long side of an image to 1024 (antialiased bilinear), normalise, pad and encode it."""
-        resized = torch.from_numpy(self._resize.apply_image(image_rgb)).to(self._device)
-        network_input = self._sam.preprocess(resized.permute(2, 0, 1)[None])
+    def prepare(self, image_rgb: NDArray[np.uint8]) -> Tensor:
+        """(3,h,w) uint8 image whose long side is 1024 (antialiased bilinear)."""
+        return torch.from_numpy(self._resize.apply_image(image_rgb)).permute(2, 0, 1)
+
+    def encode(self, prepared: Sequence[Tensor]) -> Encoded:
+        """Normalise, pad and encode images."""
+        inputs = torch.stack([self._sam.preprocess(to_device(image, self._device)) for image in prepared])
         with autocast(self._device, self._precision):
-            features = self._sam.image_encoder(network_input)
-        return Encoded(image_tokens(self._sam, features.float()), (resized.shape[0], resized.shape[1]))
+            features = self._sam.image_encoder(inputs)
+        return Encoded(
+            image_tokens(self._sam, features.float()), tuple((one.shape[1], one.shape[2]) for one in prepared)
+        )
 
     def prompts(self, coords: Tensor, boxes: bool) -> Tensor:
-        """(B,N,C) encoded prompts."""
-        points = None if boxes else (coords, torch.ones(len(coords), 1, device=coords.device))
-        corners = coords.reshape(-1, 4) if boxes else None
-        found: Tensor = self._sam.prompt_encoder(points=points, boxes=corners, masks=None)[0]
-        return found
+        """(B,2,C) encoded prompts: the corners of a box, or a point and the token for "no box"."""
+        encoder = self._sam.prompt_encoder
+        if boxes:
+            corners: Tensor = encoder(points=None, boxes=coords.reshape(-1, 4), masks=None)[0]
+            return corners
+        # As the encoder does with a foreground point. It uses masks, for which the host waits for a GPU.
+        point = encoder.pe_layer.forward_with_coords(coords + 0.5, encoder.input_image_size)
+        none = encoder.not_a_point_embed.weight.expand(len(coords), 1, -1)
+        return torch.cat([point + encoder.point_embeddings[1].weight, none], dim=1)
 
-    def decode(self, features: ImageTokens, prompts: Tensor, boxes: bool) -> tuple[Tensor, Tensor]:
+    def decode(
+        self, features: ImageTokens, image: Tensor | None, prompts: Tensor, boxes: bool
+    ) -> tuple[Tensor, Tensor]:
         """Logits and predicted IoU."""
+        tokens = features if image is None else features.of(image)
         with autocast(self._device, self._precision):
-            return decode_prompts(self._sam, features, prompts, SINGLE_MASK if boxes else MULTI_MASK)
+            return decode_prompts(self._sam, tokens, prompts, SINGLE_MASK if boxes else MULTI_MASK)

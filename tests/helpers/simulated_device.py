@@ -254,6 +254,7 @@ def simulated_device():
             ("torch.cuda.is_available", "torch.cuda.is_bf16_supported", "torch.accelerator.is_available"), yes
         ),
         "torch.cuda.is_current_stream_capturing": no,
+        "torch.inference_mode": torch.no_grad,  # a wrapped tensor cannot be one of inference
         "torch.cuda.Stream": Stream,
         "torch.cuda.stream": device.on,
         "torch.cuda.current_stream": lambda *_: device.stream,

@@ -25,9 +25,7 @@ def bump(v, u, size):
 def test_a_crop_is_what_enlarging_the_whole_gives_there(size, blob):
     height, width, input_height, input_width = size
     logits = bump(*blob)[None]
-    crop = next(
-        Enlarger(256, 1024, (input_height, input_width), (height, width), torch.device("cpu")).crops(logits, -1.0)
-    )
+    crop = next(Enlarger(256, 1024, (input_height, input_width), (height, width)).crops(logits, -1.0))
     h, w = crop.logits.shape
     expected = whole(logits, *size)[0]
     inside = expected[crop.v_px : crop.v_px + h, crop.u_px : crop.u_px + w].clone()
@@ -37,19 +35,19 @@ def test_a_crop_is_what_enlarging_the_whole_gives_there(size, blob):
 
 
 def test_a_small_mask_makes_a_small_crop():
-    enlarger = Enlarger(256, 1024, (576, 1024), (900, 1600), torch.device("cpu"))
+    enlarger = Enlarger(256, 1024, (576, 1024), (900, 1600))
     crop = next(enlarger.crops(bump(70, 90, 10)[None], 0.0))
     assert crop.logits.numel() < 900 * 1600 / 100
 
 
 @pytest.mark.parametrize("logits", [torch.full((1, 256, 256), -9.0), bump(250, 20, 6)[None]])
 def test_nothing_above_the_level_inside_the_image_makes_an_empty_crop(logits):
-    enlarger = Enlarger(256, 1024, (576, 1024), (900, 1600), torch.device("cpu"))
+    enlarger = Enlarger(256, 1024, (576, 1024), (900, 1600))
     assert next(enlarger.crops(logits, 0.0)).logits.numel() == 0
 
 
 def test_logits_just_above_the_level_are_in_the_crop():
-    enlarger = Enlarger(256, 1024, (576, 1024), (900, 1600), torch.device("cpu"))
+    enlarger = Enlarger(256, 1024, (576, 1024), (900, 1600))
     assert next(enlarger.crops(torch.full((1, 256, 256), 5e-4), 0.0)).logits.numel() == 900 * 1600
 
 

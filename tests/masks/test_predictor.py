@@ -6,6 +6,7 @@ from pycocotools import mask as coco  # noqa: E402
 from segment_anything import SamAutomaticMaskGenerator  # noqa: E402
 
 from pointsam import rle  # noqa: E402
+from pointsam.base.errors import BackendError  # noqa: E402
 from pointsam.masks import SegmentConfig, predictor, sam_network  # noqa: E402
 from pointsam.masks.sam_network import SamNetwork  # noqa: E402
 
@@ -172,14 +173,15 @@ def test_out_of_memory_halves_the_chunk_says_so_once_and_changes_nothing(segment
         assert iou(a, b) > 0.999
 
 
-def test_out_of_memory_with_one_prompt_is_not_hidden(segmenter_with, disc_embedding, monkeypatch):
-
+def test_a_prompt_that_fits_no_memory_is_an_error(segmenter_with, disc_embedding, monkeypatch):
     def none_fits(*_):
-        raise torch.cuda.OutOfMemoryError
+        raise torch.cuda.OutOfMemoryError("tried to allocate 2 GiB")
 
     monkeypatch.setattr(sam_network, "decode_prompts", none_fits)
-    with pytest.raises(torch.cuda.OutOfMemoryError):
+    with pytest.raises(BackendError, match=r"BCK007.*decoding 1 prompts: tried to allocate") as caught:
         segmenter_with(chunk=1).from_boxes(disc_embedding, DISC_BOX)
+    assert "precision=bfloat16" in caught.value.hint
+    assert not caught.value.of_frame  # no other frame would fit either
 
 
 def test_half_precision_arithmetic_finds_the_same_disc_and_returns_float32(segmenter_with, disc_image, disc):
