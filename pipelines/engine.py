@@ -1,4 +1,4 @@
-"""Ordered results from any number of workers: processes of this machine, or Ray actors on a cluster.
+"""Ordered results from any number of workers: processes of this machine, threads of this one, or Ray actors.
 
 A worker that dies is started again and gets its task once more; a lack of memory may have been that of a neighbour.
 """
@@ -50,7 +50,8 @@ def ordered_map(
         workers: number of workers; one "local" worker runs in this process.
         initialise: called with `arguments` once per worker, before its first task.
         arguments: arguments of `initialise`.
-        engine: "local" processes, or "ray" actors (a running cluster if Ray finds one, else this machine).
+        engine: "local" processes, "threads" of this process, which share one worker, or "ray" actors (a running
+            cluster if Ray finds one, else this machine).
         gpus_per_worker: number of GPUs that Ray reserves for each worker.
         given_up: changes a task of which two workers died, so that `work` only reports it; None stops with an error.
 
@@ -60,6 +61,8 @@ def ordered_map(
     """
     if engine == "ray":
         return _on_ray(work, tasks, workers, initialise, arguments, gpus_per_worker, given_up)
+    if engine == "threads":
+        return _in_threads(work, tasks, workers, initialise, arguments)
     if workers == 1:
         return _here(work, tasks, initialise, arguments)
     return _in_processes(work, tasks, workers, initialise, arguments, given_up)
@@ -76,6 +79,17 @@ def _here(
         yield work(task)
 
 
+def _in_threads(
+    work: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    workers: int,
+    initialise: Callable[..., None],
+    arguments: tuple[object, ...],
+) -> Generator[Result, None, None]:
+    initialise(*arguments)
+    return _in_order(work, tasks, workers, lambda: None)
+
+
 def _in_processes(
     work: Callable[[Task], Result],
     tasks: Iterable[Task],
@@ -86,11 +100,18 @@ def _in_processes(
 ) -> Generator[Result, None, None]:
     """A thread per process hands it one task after another, so that the caller may be slow."""
     processes = _Processes[Task, Result](work, initialise, arguments, given_up)
+    return _in_order(processes.do, tasks, workers, processes.end)
+
+
+def _in_order(
+    do: Callable[[Task], Result], tasks: Iterable[Task], workers: int, end: Callable[[], None]
+) -> Generator[Result, None, None]:
+    """Results of threads in the order of the tasks. Work under way is of no use after `end`."""
     threads = ThreadPoolExecutor(workers, initializer=interrupts.ignore)
     under_way: deque[Future[Result]] = deque()
     try:
         for task in tasks:
-            under_way.append(threads.submit(processes.do, task))
+            under_way.append(threads.submit(do, task))
             if len(under_way) >= _AHEAD * workers:
                 yield under_way.popleft().result()
         while under_way:
@@ -98,7 +119,7 @@ def _in_processes(
     finally:
         for future in under_way:
             future.cancel()
-        processes.end()  # its task is of no use to anybody
+        end()
         threads.shutdown()
 
 

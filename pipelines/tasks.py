@@ -13,6 +13,7 @@ from pointsam.base.runtime import Stopwatch, peak_mb
 from pointsam.store.document import Shard
 
 Row = TypeVar("Row", covariant=True)
+Made = TypeVar("Made")
 
 _LESS_MEMORY = "run again with --retry-failed and fewer --workers, or on a machine with more memory"
 
@@ -52,14 +53,67 @@ class TaskResult(Generic[Row]):
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
+class Attempt:
+    """Does a task in steps. A bad frame is quarantined; errors that concern every frame stop the run.
+
+    Args:
+        task: the task.
+        stopwatch: its stopwatch.
+        sources: digests of the data that it reads; its steps store them.
+
+    Attributes:
+        error: why the frame is quarantined; None as long as it is not.
+    """
+
+    def __init__(self, task: Task, stopwatch: Stopwatch, sources: dict[str, str]) -> None:
+        self.task, self.stopwatch, self.sources = task, stopwatch, sources
+        self.error: PointSamError | None = None
+
+    def do(self, step: Callable[[], Made]) -> Made | None:
+        """What a step returns; None if the frame is quarantined because of it.
+
+        Raises:
+            PointSamError: any that does not concern a single frame; BCK008 if a model or the disk fails.
+        """
+        task = self.task
+        where = f"frame {task.frame_id}, camera {task.camera or 'all'}"
+        try:
+            if task.lost:
+                raise OutOfMemoryError("BCK007", f"two workers died at {where}", _LESS_MEMORY)
+            return step()
+        except PointSamError as raised:
+            if not raised.of_frame:
+                raise
+            self.error = raised
+        except (ArithmeticError, LookupError, StopIteration, ValueError, TypeError) as raised:
+            traceback.print_exc(file=sys.stderr)
+            message = f"{type(raised).__name__}: {raised} ({where})"
+            self.error = DefectError("INT001", message, "please report this with the traceback above")
+        except MemoryError as raised:  # of numpy: a frame that is too large; others may fit
+            message = f"memory ran out at {where}: {raised or 'no details'}"
+            self.error = OutOfMemoryError("BCK007", message, _LESS_MEMORY)
+        except (RuntimeError, OSError) as raised:  # what torch and a full disk raise
+            traceback.print_exc(file=sys.stderr)
+            raise BackendError(
+                "BCK008",
+                f"{type(raised).__name__} at {where}: {raised}",
+                "run the same command again, with fewer --workers if memory is short: finished shards are kept",
+            ) from None
+        return None
+
+    def result(self, row: Made) -> TaskResult[Made]:
+        """The result with its row."""
+        return TaskResult(self.task, row, self.error, self.stopwatch.seconds, peak_mb(), self.sources)
+
+
 def guarded(
     work: Callable[[], Row],
     failed: Callable[[PointSamError], Row],
     task: Task,
     stopwatch: Stopwatch,
-    sources: Mapping[str, str] | None = None,
+    sources: dict[str, str] | None = None,
 ) -> TaskResult[Row]:
-    """Do a task. A bad frame is quarantined; errors that concern every frame stop the run.
+    """Do a task in one step.
 
     Args:
         work: does the task.
@@ -69,31 +123,9 @@ def guarded(
         sources: the mapping in which `work` stores the digests of what it reads; None if it stores none.
 
     Raises:
-        PointSamError: any that does not concern a single frame; BCK008 if a model or the disk fails.
+        PointSamError: as `Attempt.do`.
     """
-    error: PointSamError | None = None
-    where = f"frame {task.frame_id}, camera {task.camera or 'all'}"
-    try:
-        if task.lost:
-            raise OutOfMemoryError("BCK007", f"two workers died at {where}", _LESS_MEMORY)
-        row = work()
-    except PointSamError as raised:
-        if not raised.of_frame:
-            raise
-        error = raised
-    except (ArithmeticError, LookupError, StopIteration, ValueError, TypeError) as raised:
-        traceback.print_exc(file=sys.stderr)
-        message = f"{type(raised).__name__}: {raised} ({where})"
-        error = DefectError("INT001", message, "please report this with the traceback above")
-    except MemoryError as raised:  # of numpy: a frame that is too large; others may fit
-        error = OutOfMemoryError("BCK007", f"memory ran out at {where}: {raised or 'no details'}", _LESS_MEMORY)
-    except (RuntimeError, OSError) as raised:  # what torch and a full disk raise
-        traceback.print_exc(file=sys.stderr)
-        raise BackendError(
-            "BCK008",
-            f"{type(raised).__name__} at {where}: {raised}",
-            "run the same command again, with fewer --workers if memory is short: finished shards are kept",
-        ) from None
-    if error is not None:
-        row = failed(error)
-    return TaskResult(task, row, error, stopwatch.seconds, peak_mb(), sources or {})
+    attempt = Attempt(task, stopwatch, {} if sources is None else sources)
+    made: list[Row] = []
+    attempt.do(lambda: made.append(work()))
+    return attempt.result(made[0] if attempt.error is None else failed(attempt.error))

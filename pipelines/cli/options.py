@@ -99,7 +99,9 @@ DATA_OPTIONS = (
     click.option("--calibration", type=PATH, help="Correct the calibration by a file of pointsam-label calibrate."),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of the masks; --noise has its own."),
     click.option("--device", default="cpu", show_default=True, help="Device of the networks: cpu, cuda or cuda:1."),
-    click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core; 1 for masks on a GPU]"),
+    click.option(
+        "--workers", type=click.IntRange(1), help="Processes; threads for masks on a GPU.  [default: one per core]"
+    ),
     ENGINE_OPTION,
     click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per worker."),
     click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Process every N-th shard, from I."),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -214,7 +215,7 @@ def drive(
     run: Run,
     execution: Execution,
     work: PendingWork,
-    worker: Callable[[], Callable[[Task], TaskResult[Row]]],
+    worker: Callable[[], Callable[[Sequence[Task]], list[TaskResult[Row]]]],
     parts: Callable[[str], list[tuple[str, str]]],
     tables: Callable[[list[Row]], dict[str, pa.Table]],
 ) -> Summary:
@@ -235,18 +236,18 @@ def drive(
     batch, quarantined = list[TaskResult[Row]](), dict[str, str]()
     results = ordered_map(
         work_on,
-        _tasks(pending, parts),
+        _tasks(pending, parts, whole_frames=execution.uses_gpu(run.stage)),
         execution.workers_for(run.stage),
         start,
         (execution.threads, worker),
-        execution.engine,
+        execution.engine_for(run.stage),
         float(execution.uses_gpu(run.stage)),
-        Task.given_up,
+        _given_up,
     )
     todo = sum(len(shard.frame_ids) for shard in pending)
-    rows = cast(Generator[TaskResult[Row], None, None], results)  # `work_on` calls this worker
+    rows = cast(Generator[list[TaskResult[Row]], None, None], results)  # `work_on` calls this worker
     with closing(rows), progress(total=todo, desc=run.stage, unit="frame") as bar:
-        for done in rows:
+        for done in chain.from_iterable(rows):
             batch.append(done)
             bar.update(done.task.last_of_frame)
             if done.error is not None and done.task.frame_id not in quarantined:
@@ -268,12 +269,23 @@ def drive(
     return summary
 
 
-def _tasks(shards: Sequence[Shard], parts: Callable[[str], list[tuple[str, str]]]) -> Iterator[Task]:
+def _tasks(
+    shards: Sequence[Shard], parts: Callable[[str], list[tuple[str, str]]], whole_frames: bool
+) -> Iterator[tuple[Task, ...]]:
+    """The tasks of all shards: one after another, or those of a frame together, which a GPU processes at once."""
     for shard in shards:
         listed = [part for frame_id in shard.frame_ids for part in parts(frame_id)]
+        group: list[Task] = []
         for k, (frame_id, camera) in enumerate(listed):
             last = k + 1 == len(listed)
-            yield Task(frame_id, camera, last or listed[k + 1][0] != frame_id, shard if last else None)
+            group.append(Task(frame_id, camera, last or listed[k + 1][0] != frame_id, shard if last else None))
+            if group[-1].last_of_frame or not whole_frames:
+                yield tuple(group)
+                group = []
+
+
+def _given_up(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+    return tuple(task.given_up() for task in tasks)
 
 
 def _sources(batch: Sequence[TaskResult[object]]) -> dict[str, dict[str, str]]:

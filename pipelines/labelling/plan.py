@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 from pipelines.labelling.images import images_of
-from pipelines.labelling.jobs import run_clusters, run_masks
-from pipelines.labelling.request import Request, evenly
+from pipelines.labelling.jobs import Summary, run_clusters, run_masks
+from pipelines.labelling.request import Execution, Request, evenly
 from pipelines.opened import open_masks
 from pointsam.base.errors import PointSamError
 from pointsam.base.files import scratch_folder
@@ -95,7 +95,7 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
         done = [run_masks(small, frames) if stage == "masks" else run_clusters(small) for stage in stages]
         num_bytes = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
     workers = {stage: request.execution.workers_for(stage) for stage in stages}
-    seconds = sum(sum(summary.seconds.values()) / workers[summary.stage] for summary in done)
+    seconds = sum(_seconds(summary, workers[summary.stage], request.execution) for summary in done)
     index, count = request.execution.shard
     share = len(frames[index::count])
     # The first stage that fails names the cause; the next one only reports that it has no masks.
@@ -119,6 +119,13 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
         workers=workers,
         notes=notes,
     )
+
+
+def _seconds(summary: Summary, workers: int, execution: Execution) -> float:
+    """Wall time of a stage with this number of workers. Threads share one GPU, which encodes and decodes for all."""
+    shared = summary.seconds if execution.engine_for(summary.stage) == "threads" else {}
+    on_gpu = shared.get("encode", 0.0) + shared.get("decode", 0.0)
+    return max(sum(summary.seconds.values()) / workers, on_gpu)
 
 
 def _readable(dataset: Dataset, frame_id: str, stages: tuple[str, ...]) -> bool:

@@ -76,7 +76,7 @@ class Execution:
     Args:
         device: "cpu" or "cuda[:i]".
         threads: threads per worker; fixed by the request, because sums depend on it.
-        workers: number of processes, None for the stage's default.
+        workers: number of processes, or of threads beside a GPU; None for the stage's default.
         engine: "local" processes or "ray".
         shard: (i, n) for every n-th shard from i.
         retry_failed: also redo shards that hold quarantined frames.
@@ -98,11 +98,15 @@ class Execution:
         """Whether each worker of a stage needs a GPU."""
         return stage == "masks" and self.device != "cpu"
 
+    def engine_for(self, stage: str) -> str:
+        """The engine of a stage: where one process owns a GPU, its threads read, detect and compress for it."""
+        return "threads" if self.uses_gpu(stage) and self.engine == "local" else self.engine
+
     def workers_for(self, stage: str) -> int:
-        """Number of processes of a stage. The default is one per core, and one for masks on a GPU."""
+        """Number of workers of a stage. The default is one per core, and on Ray one for masks on a GPU."""
         if self.workers is not None:
             return self.workers
-        return 1 if self.uses_gpu(stage) else cores()
+        return 1 if self.uses_gpu(stage) and self.engine == "ray" else cores()
 
 
 @dataclass(frozen=True)

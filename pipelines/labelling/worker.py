@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, lru_cache
+import threading
+from collections.abc import Callable, Generator, Sequence
+from functools import cache, lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from pipelines.data import DataSpec
+from pipelines.labelling.together import together
 from pipelines.stored_masks import StoredMasks
-from pipelines.tasks import Task, TaskResult, guarded
+from pipelines.tasks import Attempt, Task, TaskResult, guarded
 from pointsam.base.errors import DatasetError, PointSamError
 from pointsam.base.runtime import Stopwatch, keep_freed_memory
 from pointsam.datasets import read_frame
@@ -20,9 +23,10 @@ from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points, read_sweep_points
 from pointsam.masks import load_segmenter
-from pointsam.masks.base import Segmenter
+from pointsam.masks.base import in_batches
+from pointsam.masks.requests import Request
 from pointsam.semantics import load_semantics, result_files
-from pointsam.semantics.base import SemanticModel
+from pointsam.semantics.base import InTurn, SemanticModel, is_concurrent
 from pointsam.stages.frame import frame_labels, image_masks
 from pointsam.stages.probability import ProbabilityModel
 from pointsam.stages.prompt import prompt_cloud
@@ -39,6 +43,9 @@ from pointsam.types import (
     InstanceMap,
     Masks,
 )
+
+_CLOUDS = 32
+"""Frames whose points are kept: as many as threads may work on at once."""
 
 
 class MaskWorker:
@@ -68,7 +75,7 @@ class MaskWorker:
         self.dataset: Dataset = data.open()
         self.config = config
         self.taxonomy: Taxonomy = mapping.taxonomy
-        self.semantics: SemanticModel = load_semantics(
+        semantics = load_semantics(
             self.config.semantics,
             mapping=mapping,
             masks_dir=semantics_dir,
@@ -79,48 +86,45 @@ class MaskWorker:
             data_root=str(self.dataset.root),
             needs_masks=self.config.needs_masks,
         )
+        self.semantics: SemanticModel = semantics if is_concurrent(semantics) else InTurn(semantics)
         self.results = result_files(config.semantics, semantics_dir, str(self.dataset.root))
-        self.segmenter: Segmenter = load_segmenter(
+        segmenter = load_segmenter(
             self.config.backend,
             weights=weights,
             device=device,
             config=self.config.segmenter_options(),
             threads=threads,
         )
-        self.cloud = lru_cache(maxsize=1)(self._cloud)
+        self.segmenter = in_batches(segmenter)
+        self.cloud = lru_cache(maxsize=_CLOUDS)(self._cloud)
 
-    def __call__(self, task: Task) -> TaskResult[ImageMasks]:
-        """Masks of one image."""
-        stopwatch, sources = Stopwatch(), dict[str, str]()
+    def __call__(self, tasks: Sequence[Task]) -> list[TaskResult[ImageMasks]]:
+        """Masks of images, of which those of one frame are segmented together."""
+        attempts = [Attempt(task, Stopwatch(), {}) for task in tasks]
+        rows = together([(attempt, partial(self._steps, attempt)) for attempt in attempts], self.segmenter)
+        return [attempt.result(row or _failed(attempt)) for attempt, row in zip(attempts, rows, strict=True)]
 
-        def work() -> ImageMasks:
-            frame = read_frame(self.dataset, task.frame_id)
-            view = _view(frame, task.camera)
-            with stopwatch("read"):
-                results = self.results(frame, view)
-                sources.update(digests_of(frame, {f"image {view.name}", *results}.__contains__, results))
-                sources.update({UNREAD + name: found for name, found in digests_of(frame, of_sweeps).items()})
-                image = read_image(view.source, expect=(view.camera.height_px, view.camera.width_px))
+    def _steps(self, attempt: Attempt) -> Generator[Request, Any, ImageMasks]:
+        """The masks of one image."""
+        task, stopwatch, sources = attempt.task, attempt.stopwatch, attempt.sources
+        frame = read_frame(self.dataset, task.frame_id)
+        view = _view(frame, task.camera)
+        with stopwatch("read"):
+            results = self.results(frame, view)
+            sources.update(digests_of(frame, {f"image {view.name}", *results}.__contains__, results))
+            sources.update({UNREAD + name: found for name, found in digests_of(frame, of_sweeps).items()})
+            image = read_image(view.source, expect=(view.camera.height_px, view.camera.width_px))
 
-            def cloud() -> NDArray[np.float64]:
-                values, read = self.cloud(task.frame_id)
-                sources.update(read)
-                return values
+        def cloud() -> NDArray[np.float64]:
+            values, read = self.cloud(task.frame_id)
+            sources.update(read)
+            return values
 
-            row = image_masks(
-                image, cloud, frame, view, self.semantics, self.segmenter, self.taxonomy, self.config, stopwatch
-            )
-            sources[f"{MASKS} {view.name}"] = masks_digest(row)
-            return row
-
-        def failed(error: PointSamError) -> ImageMasks:
-            none = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.uint8), np.zeros(0, np.float32), ())
-            no_prompts = np.zeros((0, 2), np.int32)
-            return ImageMasks(
-                task.frame_id, task.camera, "failed", error.code, error.message, Masks.empty(0, 0), none, no_prompts
-            )
-
-        return guarded(work, failed, task, stopwatch, sources)
+        row = yield from image_masks(
+            image, cloud, frame, view, self.semantics, self.segmenter.name, self.taxonomy, self.config, stopwatch
+        )
+        sources[f"{MASKS} {view.name}"] = masks_digest(row)
+        return row
 
     def _cloud(self, frame_id: str) -> tuple[NDArray[np.float64], dict[str, str]]:
         """The points that supply prompts, and the digests of their sweeps."""
@@ -133,6 +137,23 @@ class MaskWorker:
         neighbours = {f"neighbour {k:+d}" for k in wanted}
         read = digests_of(frame, lambda name: name in neighbours or (0 in wanted and of_sweeps(name)))
         return prompt_cloud(frame, clouds, self.config.prompt), read
+
+
+def _failed(attempt: Attempt) -> ImageMasks:
+    """The row of a quarantined image."""
+    none = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.uint8), np.zeros(0, np.float32), ())
+    error, no_prompts = attempt.error, np.zeros((0, 2), np.int32)
+    assert error is not None
+    return ImageMasks(
+        attempt.task.frame_id,
+        attempt.task.camera,
+        "failed",
+        error.code,
+        error.message,
+        Masks.empty(0, 0),
+        none,
+        no_prompts,
+    )
 
 
 def _view(frame: Frame, camera: str) -> CameraView:
@@ -181,8 +202,11 @@ class ClusterWorker:
         self.probability = probability
         self.again = again
 
-    def __call__(self, task: Task) -> TaskResult[FrameLabels]:
-        """Clusters of one frame."""
+    def __call__(self, tasks: Sequence[Task]) -> list[TaskResult[FrameLabels]]:
+        """Clusters of frames."""
+        return [self._labels(task) for task in tasks]
+
+    def _labels(self, task: Task) -> TaskResult[FrameLabels]:
         stopwatch, sources = Stopwatch(), dict[str, str]()
 
         def work() -> FrameLabels:
@@ -209,7 +233,7 @@ class ClusterWorker:
         return guarded(work, failed, task, stopwatch, sources)
 
 
-def start(threads: int, opened: Callable[[], Callable[[Task], TaskResult[object]]]) -> None:
+def start(threads: int, opened: Callable[[], Callable[[Sequence[Task]], list[TaskResult[object]]]]) -> None:
     """Register this process's worker. The first task opens it, because a pool reports errors of tasks only.
 
     numpy's BLAS is limited to the worker's threads. Without the limit, lifting took three times as long on busy cores,
@@ -224,9 +248,12 @@ def start(threads: int, opened: Callable[[], Callable[[Task], TaskResult[object]
     _worker = cache(opened)
 
 
-def work_on(task: Task) -> TaskResult[object]:
-    """Process one task with this process's worker."""
-    return _worker()(task)
+def work_on(tasks: Sequence[Task]) -> list[TaskResult[object]]:
+    """Process tasks of one frame with this process's worker."""
+    with _opening:  # of several threads, the first opens it
+        worker = _worker()
+    return worker(tasks)
 
 
-_worker: Callable[[], Callable[[Task], TaskResult[object]]]
+_opening = threading.Lock()
+_worker: Callable[[], Callable[[Sequence[Task]], list[TaskResult[object]]]]

@@ -68,8 +68,11 @@ class NoiseWorker:
         self.taxonomy = self.masks[masks[0]].taxonomy
         self.dataset: Dataset = with_classes(data.open(), self.taxonomy)
 
-    def __call__(self, task: Task) -> TaskResult[list[CellRow]]:
-        """The counts of one frame in every cell, without and with refinement."""
+    def __call__(self, tasks: Sequence[Task]) -> list[TaskResult[list[CellRow]]]:
+        """The counts of frames in every cell, without and with refinement."""
+        return [self._counts(task) for task in tasks]
+
+    def _counts(self, task: Task) -> TaskResult[list[CellRow]]:
         stopwatch, sources = Stopwatch(), dict[str, str]()
 
         def work() -> list[CellRow]:

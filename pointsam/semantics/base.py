@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,8 @@ class SemanticModel(Protocol):
         weights_sha256: digest of the weights, "" without weights.
         riders_apart: True if a rider and the cycle may be two objects, which `ride` joins. False if every object is
             complete already; then a person in front of a bicycle must stay separate from it.
+
+    With an attribute `concurrent = True`, several threads may call `detect` at once; without it, they take turns.
     """
 
     name: str
@@ -50,6 +53,28 @@ class SemanticModel(Protocol):
 
     def detect(self, image_rgb: NDArray[np.uint8], frame: Frame, view: CameraView) -> Detections:
         """Objects in an (H,W,3) uint8 RGB image, with classes of the run's taxonomy and without background."""
+
+
+def is_concurrent(model: SemanticModel) -> bool:
+    """Whether several threads may call `detect` at once."""
+    return bool(getattr(model, "concurrent", False))
+
+
+class InTurn:
+    """A source of classes for several threads, of which it answers one at a time.
+
+    Args:
+        model: the source.
+    """
+
+    def __init__(self, model: SemanticModel) -> None:
+        self.name, self.weights_sha256, self.riders_apart = model.name, model.weights_sha256, model.riders_apart
+        self._model, self._turn = model, threading.Lock()
+
+    def detect(self, image_rgb: NDArray[np.uint8], frame: Frame, view: CameraView) -> Detections:
+        """What the source finds."""
+        with self._turn:
+            return self._model.detect(image_rgb, frame, view)
 
 
 @dataclass(frozen=True)

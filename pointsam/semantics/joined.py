@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.semantics.base import SemanticModel
+from pointsam.semantics.base import SemanticModel, is_concurrent
 from pointsam.semantics.fusion import fuse
 from pointsam.taxonomy import LabelMapping, Taxonomy
 from pointsam.types import CameraView, Detections, Frame
@@ -62,6 +62,7 @@ class JoinedSemantics:
     ) -> None:
         self.name, self.weights_sha256 = name, weights_sha256
         self.riders_apart = any(member.model.riders_apart for member in members)
+        self.concurrent = all(is_concurrent(member.model) for member in members)
         self._members, self._min_iou, self._score_threshold = tuple(members), min_iou, score_threshold
         self._alike = frozenset(i for i, one in enumerate(taxonomy.classes) if one.vehicle)
 

@@ -92,6 +92,7 @@ class OracleSemantics:
     name = "oracle"
     weights_sha256 = ""
     riders_apart = False
+    concurrent = True
 
     def __init__(self, mapping: LabelMapping, truth_dir: Path, config: OracleConfig, seed: int) -> None:
         _check(truth_dir)

@@ -43,6 +43,7 @@ class PrecomputedSemantics:
     name = "precomputed"
     weights_sha256 = ""
     riders_apart = True
+    concurrent = True
 
     def __init__(self, mapping: LabelMapping, masks_dir: Path, data_root: str = "", needs_masks: bool = False) -> None:
         self._mapping, self._data_root, self._needs_masks = mapping, data_root, needs_masks

@@ -70,6 +70,7 @@ class TiledSemantics:
     """
 
     riders_apart = True
+    concurrent = True
 
     def __init__(
         self, name: str, weights_sha256: str, detector: Detector, mapping: LabelMapping, config: TiledConfig

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pointsam.base.errors import SchemaError
 from pointsam.base.runtime import Stopwatch
 from pointsam.base.seeding import generator
-from pointsam.masks.base import Segmenter
+from pointsam.masks.requests import Embed, FromBoxes, FromPoints, Request
 from pointsam.semantics.base import SemanticModel
 from pointsam.semantics.riders import ride
 from pointsam.stages.grow import grow
@@ -49,12 +49,14 @@ def image_masks(
     frame: Frame,
     view: CameraView,
     semantics: SemanticModel,
-    segmenter: Segmenter,
+    segmenter: str,
     taxonomy: Taxonomy,
     config: MasksConfig,
     stopwatch: Stopwatch,
-) -> ImageMasks:
+) -> Generator[Request, Any, ImageMasks]:
     """Detections with masks, and candidate masks, of one image.
+
+    It yields what it asks of the segmenter, and is sent the answers, so that several images can be segmented together.
 
     Args:
         image_rgb: (H,W,3) uint8 RGB.
@@ -62,10 +64,10 @@ def image_masks(
         frame: the key frame.
         view: the camera of the image.
         semantics: source of classes.
-        segmenter: makes the masks.
+        segmenter: name of the segmenter, for errors.
         taxonomy: the run's classes.
         config: options of the 2D stage.
-        stopwatch: measures detect, encode, decode, read and prompt in seconds.
+        stopwatch: measures detect, read and prompt in seconds.
 
     Raises:
         SchemaError: SCH003 if a network gives a score that is not possible; and what the networks raise.
@@ -82,11 +84,9 @@ def image_masks(
     masks, uv = Masks.empty(height, width), np.zeros((0, 2), dtype=np.int32)
     if len(found) == 0:
         return ImageMasks(frame.frame_id, view.name, "ok", "", "", masks, replace(found, rle=()), uv)
-    with stopwatch("encode"):
-        embedding = segmenter.embed(image_rgb)
+    embedding = yield Embed(image_rgb)
     box_prompts = config.prompts != "points" and found.instances
-    with stopwatch("decode"):
-        by_box = segmenter.from_boxes(embedding, found.box_xyxy_px) if box_prompts or found.rle is None else masks
+    by_box = (yield FromBoxes(embedding, found.box_xyxy_px)) if box_prompts or found.rle is None else masks
     if found.rle is None:
         found = replace(found, rle=by_box.rle)
     if config.prompts != "boxes" or not found.instances:
@@ -96,12 +96,11 @@ def image_masks(
             semantic = semantic_map(found, height, width, config.semantic_overlap)
             rng = generator(config.seed, frame.frame_id, view.name, "prompt")
             uv = prompt(cloud_lidar_m, frame, view, semantic, config.prompt, rng)
-        with stopwatch("decode"):
-            masks = segmenter.from_points(embedding, uv)
+        masks = yield FromPoints(embedding, uv)
     if box_prompts:
         masks = _joined(by_box, masks)
     for name, values in (("pred_iou", masks.pred_iou), ("stability", masks.stability)):
-        _require(f"{segmenter.name} at {where}", name, values, np.isfinite(values), "a finite number")
+        _require(f"{segmenter} at {where}", name, values, np.isfinite(values), "a finite number")
     return ImageMasks(frame.frame_id, view.name, "ok", "", "", masks, found, uv)
 
 

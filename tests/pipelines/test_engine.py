@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -50,6 +51,28 @@ def engine(request, monkeypatch):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_the_order_of_the_tasks(workers, engine):
     assert list(ordered_map(_square, range(20), workers, _nothing, (), engine)) == [x * x for x in range(20)]
+
+
+def test_threads_share_one_worker_and_keep_the_order():
+    def work(x):
+        barrier.wait(timeout=30)  # only two threads at once get past it
+        return x * x, os.getpid(), len(opened)
+
+    barrier, opened = threading.Barrier(2), []
+    results = list(ordered_map(work, range(20), 2, opened.append, ("models",), "threads"))
+    assert results == [(x * x, os.getpid(), 1) for x in range(20)]
+
+
+def test_an_error_of_a_thread_ends_the_others_after_their_task():
+    def work(x):
+        done.append(x)
+        if x == 3:
+            raise BackendError("BCK006", "no such device", "use --device cpu")
+
+    done = []
+    with pytest.raises(BackendError, match="BCK006"):
+        list(ordered_map(work, range(1000), 2, _nothing, (), "threads"))
+    assert len(done) < 20
 
 
 def test_a_workers_error_is_raised_in_the_caller(engine):

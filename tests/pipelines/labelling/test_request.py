@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -14,11 +15,19 @@ def test_the_requested_workers_are_used_for_every_stage(device):
     assert {execution.workers_for(stage) for stage in ("masks", "clusters")} == {3}
 
 
-def test_a_gpu_stage_has_one_worker_and_a_cpu_stage_one_per_core(monkeypatch):
+def test_a_stage_has_one_worker_per_core_but_one_per_gpu_on_ray(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(6)), raising=False)
     on_gpu, on_cpu = (Execution(device=device) for device in ("cuda", "cpu"))
-    assert (on_gpu.workers_for("masks"), on_gpu.workers_for("clusters")) == (1, 6)
+    assert (on_gpu.workers_for("masks"), on_gpu.workers_for("clusters")) == (6, 6)
+    assert replace(on_gpu, engine="ray").workers_for("masks") == 1
     assert (on_cpu.workers_for("masks"), on_cpu.workers_for("clusters")) == (6, 6)
+
+
+def test_threads_of_one_process_share_a_gpu():
+    execution = Execution(device="cuda")
+    assert [execution.engine_for(stage) for stage in ("masks", "clusters")] == ["threads", "local"]
+    assert replace(execution, engine="ray").engine_for("masks") == "ray"
+    assert Execution().engine_for("masks") == "local"
 
 
 @pytest.mark.parametrize(("engine", "device"), [("local", "cuda:1"), ("ray", "cuda")])
