@@ -1,10 +1,11 @@
-"""Check the trainer on a GPU and measure it, without a network; its parts end after 225 seconds.
+"""Check trainer and segmenter on a GPU and measure them, without a network; the parts end after 225 seconds.
 
     scripts/gpu_check.sh [--world ROOT] [--report gpu.md] [--parts losses,speed]
 
 Compared with a CPU: losses, gradients and predictions of the same weights. Compared with themselves: two runs with the
 same seed, and a run that is killed twice with one that is not. If spconv-triton is installed: detector.sparse=triton
-with torch. Measured: speed of a step and of loading, and memory, by recipe and batch.
+with torch. Measured: speed of a step and of loading, and memory, by recipe and batch. Masks of the bundled segmenter
+are compared with those of a CPU, and timed by precision and batch.
 
 Without --world, a small synthetic world is made, for which open3d is needed; on another machine, `pointsam-label synth
 ROOT --scenes 4 --key-frames 6 --scale 0.1` makes it. The report is written after each part. Exit status: 0, or 1 if a
@@ -30,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from bench_train import frames_per_second
+from gpu_masks import masks
 from gpu_setup import HALF_M, HERE, PILLARS, TWO_STAGE, VOXELS, Setup
 
 from pipelines.training.recipe_file import document_of
@@ -213,7 +215,7 @@ def sparse(check):
         rows.append((name, precision, *cells, f"{ms:.1f}", f"{ms_triton:.1f}", "yes" if same else "no"))
 
 
-PARTS = {part.__name__: part for part in (losses, predictions, resumes, repeats, speed, sparse)}
+PARTS = {part.__name__: part for part in (losses, predictions, resumes, repeats, speed, masks, sparse)}
 
 
 def checked(name, check, seconds):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the trainer on this machine's GPU and writes a report: scripts/gpu_check.sh [--world ROOT] [--report gpu.md].
+# Checks trainer and segmenter on this machine's GPU and writes a report: scripts/gpu_check.sh [--world ROOT] [--report gpu.md].
 # Needs no network; its parts end after 225 seconds. PYTHON names the interpreter; by default that of .venv, if there is one.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)

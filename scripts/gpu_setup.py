@@ -128,7 +128,7 @@ class Report:
         """Write the file."""
         rows = machine(self.device)
         held = f"{len(self.verdicts) - self.failed} of {len(self.verdicts)} checks hold."
-        parts = [f"# The trainer on {rows[0][1]}", f"{date.today()}, `scripts/gpu_check.sh`. {held}"]
+        parts = [f"# Trainer and segmenter on {rows[0][1]}", f"{date.today()}, `scripts/gpu_check.sh`. {held}"]
         tables = (Table("Machine", ("", ""), rows), Table("Checks", ("", "holds", ""), self.verdicts), *self.tables)
         text = "\n\n".join((*parts, *(table.markdown() for table in tables)))
         self.path.write_text(text + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from helpers.triton_twin import TWIN  # noqa: E402
 
 from pointsam.detect.data.sample import PointsConfig  # noqa: E402
 from pointsam.detect.nets import sparse_triton  # noqa: E402
+from pointsam.masks import SegmentConfig  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -64,6 +65,25 @@ def test_a_cpu_equals_itself(check):
     assert "| synthetic-small | off | yes |" in report
     assert "| detector.sparse=triton needs a GPU" in report
     assert f"| torch | {torch.__version__} |" in report
+
+
+def test_masks_of_a_cpu_equal_themselves_and_others_do_not(check, monkeypatch):
+    status, report = check("masks")
+    assert status == 0
+    assert "2 of 2 checks hold" in report
+    assert "| float32 | 1.0000 | 1.0000 | yes |" in report
+    assert "| float32 | 1 | network |" in report
+    import gpu_masks
+
+    real = gpu_masks.load_segmenter
+
+    def other(name, **options):
+        return real(name, **options | {"config": SegmentConfig(mask_threshold=6.0)} if options else options)
+
+    monkeypatch.setattr(gpu_masks, "load_segmenter", other)
+    status, report = check("masks")
+    assert status == 1
+    assert "| masks of boxes, float32 | **no** | mean IoU 0." in report
 
 
 def test_a_difference_is_found(check, script, monkeypatch):
