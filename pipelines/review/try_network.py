@@ -102,9 +102,9 @@ def try_network(
     counts, best = np.zeros(len(detector.names), dtype=np.int64), np.zeros(len(detector.names))
     for path, picture in zip(images, pictures, strict=True):
         image = read_image(ImageFile(path))
-        box, index, score = looks(detector, image, config, every)
-        kept = nms(box, index, score, config.nms_iou)
-        box, column, score = box[kept], every[index[kept]], score[kept]
+        found = looks(detector, image, config, every)
+        kept = nms(found.box_xyxy_px, found.label, found.score, config.nms_iou)
+        box, column, score = found.box_xyxy_px[kept], every[found.label[kept]], found.score[kept]
         np.add.at(counts, column, 1)
         np.maximum.at(best, column, score)
         labels = [detector.names[k] for k in column]

@@ -23,15 +23,31 @@ LabelNames = Literal["coco", "same"]
 """Label names that the built-in mappings know: those of COCO, or the same as the classes."""
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What a network finds in an image.
+
+    Args:
+        boxes: (N,4) left, top, right, bottom in pixels of the image.
+        scores: (N,C) score of each label.
+        masks: gives the (H,W) mask of a row, in the size of the image; None for a network that finds boxes only. It is
+            called for the boxes that are kept.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    masks: Callable[[int], NDArray[np.bool_]] | None = None
+
+
 class Detector(Protocol):
-    """A network that finds boxes in an image of any size."""
+    """A network that finds boxes, with or without masks, in an image of any size."""
 
     @property
     def names(self) -> Sequence[str]:
         """Name of each label, "" for a column that is none."""
 
-    def look(self, image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(N,4) boxes in pixels of an RGB image, and (N,C) the score of each label."""
+    def look(self, image: Image.Image) -> Look:
+        """What it finds in an RGB image."""
 
 
 class SemanticModel(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ from pointsam.base.document import document_from, read_document
 from pointsam.base.errors import SchemaError
 from pointsam.base.words import counted, did_you_mean
 from pointsam.semantics.coco import COCO_NAMES
-from pointsam.taxonomy import NO_CLASS, BringsTaxonomy, ClassSpec, LabelMapping, Taxonomy
+from pointsam.taxonomy import BACKGROUND, NO_CLASS, BringsTaxonomy, ClassSpec, LabelMapping, Taxonomy
 
 _SHOWN = 10
 """Labels that a warning names."""
@@ -147,6 +147,46 @@ def unmapped_notices(mapping: LabelMapping, counts: Mapping[str, int]) -> tuple[
     )
 
 
+def require_labels(mapping: LabelMapping, names: Sequence[str], network: str) -> tuple[str, ...]:
+    """Refuse a mapping with which a network could find nothing.
+
+    Args:
+        mapping: the mapping.
+        names: names of the network's labels.
+        network: what the network is called in messages.
+
+    Returns:
+        A warning if there are classes to which labels are mapped, but none of the network's: it never finds them.
+
+    Raises:
+        SchemaError: SCH001 if none of its labels is mapped to a class.
+    """
+    own = [name for name in names if name]
+    found = {mapping.class_id(label) for label in own} - {BACKGROUND}
+    if not found:
+        raise SchemaError(
+            "SCH001",
+            f"the mapping to {mapping.taxonomy.name!r} names no label of {network} ({_few(own)}), only "
+            f"{_few(sorted(mapping.classes)) or 'none'}",
+            "map its labels to classes (--mapping, docs/mapping.md), or use --semantics precomputed",
+        )
+    lost: dict[str, list[str]] = {}
+    for label, name in mapping.classes.items():
+        if mapping.class_id(label) not in {*found, BACKGROUND}:
+            lost.setdefault(name, []).append(repr(label))
+    if not lost:
+        return ()
+    stated = {name: label for label, name in mapping.taxonomy.coco.items() if label in own}
+    told = [
+        f"{name} (mapped from {', '.join(labels)}" + (f"; it says {stated[name]!r})" if name in stated else ")")
+        for name, labels in lost.items()
+    ]
+    return (
+        f"{network} never finds {', '.join(told)}: map its labels to these classes too (--mapping, docs/mapping.md), "
+        "or use another network (docs/onnx.md, docs/precomputed_masks.md)",
+    )
+
+
 def _settled(taxonomy: Taxonomy, labels: Mapping[str, str]) -> LabelMapping:
     # A label with the name of the class ("cyclist") means the complete object; only a part ("bicycle") needs a rider.
     complete = {target for label, target in labels.items() if label == target}
@@ -183,3 +223,8 @@ def _problems(spec: ClassSpec) -> Iterator[tuple[str, str]]:
         yield "size_lwh_m", "length, width and height in metres"
     if not all(spec.coco):
         yield "coco", "a list of label names"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(map(repr, names[:10])) + more
