@@ -82,10 +82,12 @@ def open_model(
     if threads is not None:
         torch.set_num_threads(threads)
     transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()  # the errors below say what its reports say
     options = {"local_files_only": True, "trust_remote_code": False}
+    told_of = {"output_loading_info": True, "ignore_mismatched_sizes": True}
     try:
         kind = getattr(transformers, class_name)
-        model, told = kind.from_pretrained(found.folder, use_safetensors=True, output_loading_info=True, **options)
+        model, told = kind.from_pretrained(found.folder, use_safetensors=True, **told_of, **options)
         prepares = getattr(transformers, processor).from_pretrained(found.folder, **options)
     except Exception as error:  # transformers and safetensors raise errors of many kinds
         raise BackendError(
