@@ -12,13 +12,21 @@ import numpy as np
 
 from pointsam.base import plugins
 from pointsam.base.config import parse
-from pointsam.base.document import canonical_json, json_object, parse_json, read_document
+from pointsam.base.document import canonical_json, json_object, read_document
 from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.hub import near_or_hub
 from pointsam.base.paths import path_under
 from pointsam.base.ranges import require, require_between
 from pointsam.semantics.base import NoOptions, SemanticsContext, SemanticsPlugin
+from pointsam.semantics.described import reader_of
 from pointsam.semantics.joined import JoinedSemantics, Member, known_classes
-from pointsam.semantics.mapping import built_in_for, default_mapping, load_mapping, mapping_in_package
+from pointsam.semantics.mapping import (
+    built_in_for,
+    default_mapping,
+    load_mapping,
+    mapping_in_package,
+    stated_mapping,
+)
 from pointsam.semantics.places import ImageName
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 
@@ -30,7 +38,8 @@ class Source:
     """One of the networks.
 
     Args:
-        semantics: plug-in that is one network (`ssd`), or the description of an ONNX network, beside the file.
+        semantics: plug-in that is one network (`ssd`); a file beside this one, the description of an ONNX network or
+            prompts; or `hf:SOURCE`, where SOURCE is a folder, from that of the file, or an id of the hub.
         mapping: file beside this one, or name of a mapping of the package; None for the run's mapping.
         classes: the classes that are taken from it; None for all.
         weight: weight in the fusion.
@@ -69,15 +78,6 @@ class FusionFile:
         require_between(self, "fusion", 0, 0.999, ("fusion_iou", "score_threshold"))
 
 
-def is_fusion(path: Path) -> bool:
-    """Whether a file lists the networks of a fusion; False for one that cannot be read."""
-    try:
-        values = parse_json(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(values, Mapping) and "sources" in values
-
-
 @dataclass(frozen=True, eq=False)
 class _Opened:
     """A network of the file, before it is loaded."""
@@ -93,13 +93,21 @@ class _Opened:
         assert self.plugin.names is not None  # checked when it was opened
         return self.plugin.names(self.config, self.path)
 
+    @property
+    def stated(self) -> Mapping[str, str] | None:
+        """Class of each label, if its file states them."""
+        return None if self.plugin.classes is None else self.plugin.classes(self.config, self.path)
+
     def mapping(self, of_run: LabelMapping) -> LabelMapping:
         """Its mapping, reduced to the classes that are taken from it.
 
         Raises:
             SchemaError: SCH004 if its own mapping has other classes than the run, SCH001 on an unknown class.
         """
-        found = self._default(of_run) if self.mapping_file is None else load_mapping(self.mapping_file)
+        if (stated := self.stated) is not None:
+            found = replace(stated_mapping(of_run.taxonomy, stated, str(self.path)), taxonomy=of_run.taxonomy)
+        else:
+            found = self._default(of_run) if self.mapping_file is None else load_mapping(self.mapping_file)
         if found.taxonomy != of_run.taxonomy:
             raise SchemaError(
                 "SCH004",
@@ -145,8 +153,12 @@ def _opened(path: Path | None) -> tuple[FusionFile, list[_Opened]]:
     found = []
     for k, source in enumerate(file.sources):
         where = f"sources.{k}"
-        described = source.semantics.endswith(".json")
-        name = "onnx" if described else source.semantics
+        name, model = source.semantics, None
+        if name.endswith(".json"):
+            model = beside(name.removeprefix("hf:"), f"{where}.semantics")
+            name = reader_of(model)
+        elif name.startswith("hf:"):
+            name, model = "hf", near_or_hub(path.parent, name.removeprefix("hf:"))
         plugin = plugins.load("semantics", name, SemanticsPlugin)
         if plugin.names is None:
             raise refuse(f"{where}.semantics: {name!r} is not one network")
@@ -155,8 +167,10 @@ def _opened(path: Path | None) -> tuple[FusionFile, list[_Opened]]:
         if source.mapping is not None:
             is_file = source.mapping.endswith(".json")
             own = beside(source.mapping, f"{where}.mapping") if is_file else mapping_in_package(source.mapping, refuse)
-        model = beside(source.semantics, f"{where}.semantics") if described else None
-        found.append(_Opened(source, plugin, config, model, own))
+        opened = _Opened(source, plugin, config, model, own)
+        if own is not None and opened.stated is not None:
+            raise refuse(f"{where}.mapping: {source.semantics} states the classes of its labels itself")
+        found.append(opened)
     return file, found
 
 
@@ -185,7 +199,7 @@ def _fingerprint(_config: NoOptions, path: Path | None) -> str:
 
 
 def _names(_config: NoOptions, path: Path | None) -> Sequence[str]:
-    return [label for one in _opened(path)[1] if one.mapping_file is None for label in one.names]
+    return [label for one in _opened(path)[1] if one.mapping_file is None and one.stated is None for label in one.names]
 
 
 def _survey(_config: NoOptions, context: SemanticsContext, images: Iterable[ImageName]) -> tuple[str, ...]:
