@@ -32,7 +32,7 @@ def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
     """
     if not name.endswith(".json"):
         return name, masks_dir
-    from pointsam.semantics.fused import is_fusion
+    from pointsam.semantics.described import plugin_of_file
 
     if masks_dir is not None:
         raise SchemaError(
@@ -41,7 +41,7 @@ def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
             "leave one of them out",
         )
     path = PATH.convert(name, None, None)
-    return ("fusion" if is_fusion(path) else "onnx"), path
+    return plugin_of_file(path), path
 
 
 @click.command("try-2d")

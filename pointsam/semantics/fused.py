@@ -12,11 +12,11 @@ import numpy as np
 
 from pointsam.base import plugins
 from pointsam.base.config import parse
-from pointsam.base.document import canonical_json, json_object, parse_json, read_document
-from pointsam.base.errors import DatasetError, SchemaError
-from pointsam.base.paths import path_under
+from pointsam.base.document import canonical_json, json_object, read_document
+from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require, require_between
 from pointsam.semantics.base import NoOptions, SemanticsContext, SemanticsPlugin
+from pointsam.semantics.described import file_beside, plugin_of_file
 from pointsam.semantics.joined import JoinedSemantics, Member, known_classes
 from pointsam.semantics.mapping import built_in_for, default_mapping, load_mapping, mapping_in_package
 from pointsam.semantics.places import ImageName
@@ -30,7 +30,7 @@ class Source:
     """One of the networks.
 
     Args:
-        semantics: plug-in that is one network (`ssd`), or the description of an ONNX network, beside the file.
+        semantics: plug-in that is one network (`ssd`), or the description of a network, beside the file.
         mapping: file beside this one, or name of a mapping of the package; None for the run's mapping.
         classes: the classes that are taken from it; None for all.
         weight: weight in the fusion.
@@ -67,15 +67,6 @@ class FusionFile:
     def __post_init__(self) -> None:
         require(len(self.sources) > 0, "sources", self.sources, "at least one network")
         require_between(self, "fusion", 0, 0.999, ("fusion_iou", "score_threshold"))
-
-
-def is_fusion(path: Path) -> bool:
-    """Whether a file lists the networks of a fusion; False for one that cannot be read."""
-    try:
-        values = parse_json(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(values, Mapping) and "sources" in values
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,27 +126,22 @@ def _opened(path: Path | None) -> tuple[FusionFile, list[_Opened]]:
     def refuse(problem: str) -> SchemaError:
         return SchemaError("SCH005", f"{path}: {problem}", _HINT)
 
-    def beside(name: str, what: str) -> Path:
-        try:
-            return path_under(path.parent, name, f"{what} of {path}; keep the files of a fusion in one folder")
-        except DatasetError as error:
-            raise refuse(f"{what}: {error.message}") from error
-
     file = read_document(path, FusionFile, refuse, partial=True)
     found = []
     for k, source in enumerate(file.sources):
         where = f"sources.{k}"
         described = source.semantics.endswith(".json")
-        name = "onnx" if described else source.semantics
+        model = file_beside(path, source.semantics, f"{where}.semantics") if described else None
+        name = source.semantics if model is None else plugin_of_file(model)
         plugin = plugins.load("semantics", name, SemanticsPlugin)
-        if plugin.names is None:
+        if plugin.names is None or name == "fusion":
             raise refuse(f"{where}.semantics: {name!r} is not one network")
         config = parse(plugin.config, source.options, str(path), f"{where}.options.", _HINT)
         own = None
         if source.mapping is not None:
             is_file = source.mapping.endswith(".json")
-            own = beside(source.mapping, f"{where}.mapping") if is_file else mapping_in_package(source.mapping, refuse)
-        model = beside(source.semantics, f"{where}.semantics") if described else None
+            field = f"{where}.mapping"
+            own = file_beside(path, source.mapping, field) if is_file else mapping_in_package(source.mapping, refuse)
         found.append(_Opened(source, plugin, config, model, own))
     return file, found
 
