@@ -107,6 +107,7 @@ NOT_RUN = {
 ELSEWHERE = {
     "docs/mapping.md": "tests/pipelines/test_own_classes_chain.py runs its commands with its mapping file",
     "docs/onnx.md": "tests/pipelines/labelling/test_onnx_chain.py runs its commands with a model",
+    "docs/torchvision.md": "tests/pipelines/labelling/test_torchvision_chain.py runs its commands with random weights",
 }
 """Pages whose commands are not run, and why."""
 

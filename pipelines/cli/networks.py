@@ -33,7 +33,7 @@ def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
     of_hub = name.startswith("hf:")
     if not of_hub and not name.endswith(".json"):
         return name, masks_dir
-    from pointsam.semantics.described import reader_of
+    from pointsam.semantics.described import plugin_of_file
 
     if masks_dir is not None:
         raise SchemaError(
@@ -42,7 +42,7 @@ def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
             "leave one of them out",
         )
     path = PATH.convert(name.removeprefix("hf:"), None, None)
-    return ("hf" if of_hub else reader_of(path)), path
+    return ("hf" if of_hub else plugin_of_file(path)), path
 
 
 @click.command("try-2d")

@@ -117,7 +117,7 @@ MASKS_OPTIONS = (
     click.option(
         "--semantics",
         type=PluginName("semantics", "FILE.json"),
-        help="Source of the classes: a 2D network, files, or the description of an ONNX network (docs/onnx.md).  "
+        help="Source of the classes: a 2D network, files, or a file that describes a network (docs/onnx.md).  "
         "[default: the recipe's]",
     ),
     click.option("--masks-dir", type=PATH, help="Folder of 2D results, or a COCO file (docs/precomputed_masks.md)."),

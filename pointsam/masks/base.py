@@ -10,7 +10,8 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.masks.weights import WeightFile, sha256_of, verify
+from pointsam.base.digests import sha256_of
+from pointsam.masks.weights import WeightFile, verify
 from pointsam.types import Masks
 
 C = TypeVar("C")

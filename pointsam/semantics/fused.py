@@ -13,12 +13,11 @@ import numpy as np
 from pointsam.base import plugins
 from pointsam.base.config import parse
 from pointsam.base.document import canonical_json, json_object, read_document
-from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.base.hub import near_or_hub
-from pointsam.base.paths import path_under
 from pointsam.base.ranges import require, require_between
 from pointsam.semantics.base import NoOptions, SemanticsContext, SemanticsPlugin
-from pointsam.semantics.described import reader_of
+from pointsam.semantics.described import file_beside, plugin_of_file
 from pointsam.semantics.joined import JoinedSemantics, Member, known_classes
 from pointsam.semantics.mapping import (
     built_in_for,
@@ -38,8 +37,8 @@ class Source:
     """One of the networks.
 
     Args:
-        semantics: plug-in that is one network (`ssd`); a file beside this one, the description of an ONNX network or
-            prompts; or `hf:SOURCE`, where SOURCE is a folder, from that of the file, or an id of the hub.
+        semantics: plug-in that is one network (`ssd`); the description of a network, or prompts, in a file beside this
+            one; or `hf:SOURCE`, where SOURCE is a folder, from that of the file, or an id of the hub.
         mapping: file beside this one, or name of a mapping of the package; None for the run's mapping.
         classes: the classes that are taken from it; None for all.
         weight: weight in the fusion.
@@ -143,30 +142,25 @@ def _opened(path: Path | None) -> tuple[FusionFile, list[_Opened]]:
     def refuse(problem: str) -> SchemaError:
         return SchemaError("SCH005", f"{path}: {problem}", _HINT)
 
-    def beside(name: str, what: str) -> Path:
-        try:
-            return path_under(path.parent, name, f"{what} of {path}; keep the files of a fusion in one folder")
-        except DatasetError as error:
-            raise refuse(f"{what}: {error.message}") from error
-
     file = read_document(path, FusionFile, refuse, partial=True)
     found = []
     for k, source in enumerate(file.sources):
         where = f"sources.{k}"
         name, model = source.semantics, None
         if name.endswith(".json"):
-            model = beside(name.removeprefix("hf:"), f"{where}.semantics")
-            name = reader_of(model)
+            model = file_beside(path, name.removeprefix("hf:"), f"{where}.semantics")
+            name = plugin_of_file(model)
         elif name.startswith("hf:"):
             name, model = "hf", near_or_hub(path.parent, name.removeprefix("hf:"))
         plugin = plugins.load("semantics", name, SemanticsPlugin)
-        if plugin.names is None:
+        if plugin.names is None or name == "fusion":
             raise refuse(f"{where}.semantics: {name!r} is not one network")
         config = parse(plugin.config, source.options, str(path), f"{where}.options.", _HINT)
         own = None
         if source.mapping is not None:
             is_file = source.mapping.endswith(".json")
-            own = beside(source.mapping, f"{where}.mapping") if is_file else mapping_in_package(source.mapping, refuse)
+            field = f"{where}.mapping"
+            own = file_beside(path, source.mapping, field) if is_file else mapping_in_package(source.mapping, refuse)
         opened = _Opened(source, plugin, config, model, own)
         if own is not None and opened.stated is not None:
             raise refuse(f"{where}.mapping: {source.semantics} states the classes of its labels itself")

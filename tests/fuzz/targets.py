@@ -414,7 +414,8 @@ def weights(folder):
     import torch
     from safetensors.torch import save_file
 
-    from pointsam.masks.checkpoint import architecture_of, read_tensors
+    from pointsam.base.tensors import read_tensors
+    from pointsam.masks.checkpoint import architecture_of
 
     tensors = {"image_encoder.pos_embed": torch.zeros(1, 2, 2, 3), "b": torch.arange(3)}
     files = [folder / "w.pth", folder / "old.pth", folder / "w.safetensors"]

@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from pointsam import rle  # noqa: E402
 from pointsam.base.errors import BackendError  # noqa: E402
 from pointsam.base.hub import hub_model  # noqa: E402
+from pointsam.base.tensors import read_tensors  # noqa: E402
 from pointsam.masks import SegmentConfig, load_segmenter, segmenter_plugin  # noqa: E402
-from pointsam.masks.checkpoint import load_all, read_tensors  # noqa: E402
+from pointsam.masks.checkpoint import load_all  # noqa: E402
 from pointsam.masks.hf import HfNetwork  # noqa: E402
 from pointsam.masks.mobile_sam import build_mobile_sam, from_upstream_names  # noqa: E402
 from pointsam.masks.predictor import PromptSegmenter  # noqa: E402
