@@ -66,8 +66,8 @@ def try_2d(
 ) -> None:
     """Draw what a 2D network finds in images, and list its labels with their classes.
 
-    MODEL is the description of an ONNX network (docs/onnx.md), a network of transformers as hf:SOURCE, a file of
-    prompts (docs/classes_hf.md), or ssd or nanodet. Boxes of labels without a class are grey.
+    MODEL is a file that describes a network (docs/onnx.md, docs/torchvision.md) or asks one in words, a network of
+    transformers as hf:SOURCE (docs/classes_hf.md), or ssd or nanodet. Boxes of labels without a class are grey.
 
     \b
     pointsam-label try-2d yolox.json front.jpg side.jpg --dest tried
