@@ -25,12 +25,13 @@ def segmenter_of(name: str, weights: Path | None) -> tuple[str, Path | None]:
 
 
 def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
-    """The plug-in of --semantics and what it reads; a file stands for the plug-in that reads it.
+    """The plug-in of --semantics and what it reads; `hf:SOURCE` names both, a file the plug-in that reads it.
 
     Raises:
-        SchemaError: SCH005 on a description beside --masks-dir.
+        SchemaError: SCH005 on a network beside --masks-dir.
     """
-    if not name.endswith(".json"):
+    of_hub = name.startswith("hf:")
+    if not of_hub and not name.endswith(".json"):
         return name, masks_dir
     from pointsam.semantics.described import plugin_of_file
 
@@ -40,8 +41,8 @@ def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
             f"--semantics {name} --masks-dir {masks_dir}: a network's classes, or those of its results",
             "leave one of them out",
         )
-    path = PATH.convert(name, None, None)
-    return plugin_of_file(path), path
+    path = PATH.convert(name.removeprefix("hf:"), None, None)
+    return ("hf" if of_hub else plugin_of_file(path)), path
 
 
 @click.command("try-2d")

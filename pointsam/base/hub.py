@@ -24,13 +24,24 @@ class HubModel:
         folder: the folder.
         commit: the commit of the hub that it is of; "" if that is not known.
         licence: the licence that its README states; "" if it states none.
-        digest: hex sha256 of the files that determine what it computes.
     """
 
     folder: Path
     commit: str
     licence: str
-    digest: str
+
+    @property
+    def digest(self) -> str:
+        """Hex sha256 of the files that determine what it computes; all of them are read."""
+        digest = hashlib.sha256()
+        for path in sorted(self.folder.iterdir()):
+            if path.suffix in _DECIDES and path.is_file():
+                own = hashlib.sha256()
+                with path.open("rb") as stream:
+                    while block := stream.read(1 << 20):
+                        own.update(block)
+                digest.update(f"{path.name} {own.hexdigest()}\n".encode())
+        return digest.hexdigest()
 
 
 def hub_model(source: Path) -> HubModel:
@@ -54,7 +65,7 @@ def hub_model(source: Path) -> HubModel:
             "save the model with save_pretrained, which writes safetensors",
         )
     commit = folder.name if _COMMIT.fullmatch(folder.name) else ""
-    return HubModel(folder, commit, _licence(folder), _digest(folder))
+    return HubModel(folder, commit, _licence(folder))
 
 
 def _fetched(source: Path) -> Path:
@@ -74,18 +85,6 @@ def _fetched(source: Path) -> Path:
             f"{text} is no folder, and could not be fetched: {(str(error).splitlines() or [type(error).__name__])[0]}",
             "check the id; if this machine is offline, fetch it on another one and give the folder",
         ) from error
-
-
-def _digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in _DECIDES and path.is_file():
-            own = hashlib.sha256()
-            with path.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    own.update(block)
-            digest.update(f"{path.name} {own.hexdigest()}\n".encode())
-    return digest.hexdigest()
 
 
 def _licence(folder: Path) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -48,9 +47,3 @@ class PromptNetwork(Protocol):
 
     def decode(self, features: Any, prompts: Tensor, boxes: bool) -> tuple[Tensor, Tensor]:
         """(B,n,low_px,low_px) logits and (B,n) predicted IoU of B prompts: n is 3 for points and 1 for boxes."""
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context in which a network computes in a precision of `SegmentConfig`."""
-    dtype = getattr(torch, precision)
-    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)

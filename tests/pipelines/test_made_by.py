@@ -10,9 +10,11 @@ NETWORKS = [
 ]
 
 
+TRANSFORMERS = {"timm", "torch", "torchvision", "transformers"}
 RUN_ON = {
     **{name: {"onnxruntime"} for name in ("bundled", "nanodet", "onnx", "ssd")},
-    "fusion": {"onnxruntime", "torch", "torchvision"},
+    "fusion": {"onnxruntime", *TRANSFORMERS},
+    "hf": TRANSFORMERS,
     "torchvision": {"torch", "torchvision"},
 }
 
