@@ -35,9 +35,9 @@ _IMAGE_LIBRARIES = ("pillow", "pycocotools")
 _NETWORKS: Mapping[str, tuple[str, ...]] = {
     "segmenters": ("segment-anything", "timm", "torch", "torchvision"),
     "hf": ("timm", "torch", "torchvision", "transformers"),
+    **dict.fromkeys(("bundled", "nanodet", "onnx", "ssd"), ("onnxruntime",)),
     "fusion": ("onnxruntime", "timm", "torch", "torchvision", "transformers"),
     "torchvision": ("torch", "torchvision"),
-    **dict.fromkeys(("bundled", "nanodet", "onnx", "ssd"), ("onnxruntime",)),
 }
 """What our segmenters and our detectors run on."""
 _OURS = "pointsam"

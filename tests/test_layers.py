@@ -99,9 +99,9 @@ def test_the_trainer_knows_labels_through_the_store_only(part):
 
 def test_torch_is_imported_by_networks_only():
     """`require_device` asks for a device before a long job."""
-    networks = (ROOT / "masks", ROOT / "detect", ROOT / "semantics" / "hf", ROOT / "semantics" / "torchvision")
-    allowed = {ROOT / "base" / name for name in ("hub_models.py", "runtime.py", "tensors.py")}
-    allowed.update(*(importers("torch", folder) for folder in networks))
+    networks = [ROOT / "masks", ROOT / "semantics" / "hf", ROOT / "semantics" / "torchvision", ROOT / "detect"]
+    allowed = {*(path for folder in networks for path in importers("torch", folder))}
+    allowed |= {ROOT / "base" / name for name in ("runtime.py", "hub_models.py", "tensors.py")}
     assert {*importers("torch", ROOT), *importers("torch", PIPELINES)} <= allowed
 
 

@@ -27,14 +27,13 @@ from pointsam.base.remote import DataPath
 from pointsam.base.runtime import require_device
 from pointsam.calibration.correction import corrects
 from pointsam.masks import segmenter_plugin
-from pointsam.semantics import SemanticsContext, label_names, result_files, semantics_sha256, survey_semantics
-from pointsam.semantics.mapping import default_mapping, load_mapping, unmapped_notices
+from pointsam.semantics import SemanticsContext, mapping_of, result_files, semantics_sha256, survey_semantics
+from pointsam.semantics.mapping import unmapped_notices
 from pointsam.stages.probability import BUNDLED, read_probability
 from pointsam.store.document import Shard, ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
 from pointsam.store.sources import merged
-from pointsam.taxonomy import LabelMapping, Taxonomy
 from pointsam.types import ImageMasks
 
 if TYPE_CHECKING:
@@ -95,10 +94,11 @@ def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = N
     frames = request.selection.of(plain)
     require_no_errors(plain, [frame_id for _, frame_id in frames], request.accepted)
     dataset = data.seen(plain)
-    mapping = _mapping(request, dataset.taxonomy)
+    options = config.semantics_options()
+    mapping = mapping_of(config.semantics, dataset.taxonomy, request.mapping, semantics_dir, options)
     weights = {
         "segmenter": segmenter_plugin(config.backend).weights_sha256(request.weights),
-        "semantics": semantics_sha256(config.semantics, semantics_dir, config.semantics_options()),
+        "semantics": semantics_sha256(config.semantics, semantics_dir, options),
     }
     document = MasksDocument(
         tool_version=__version__,
@@ -116,7 +116,7 @@ def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = N
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
     context = SemanticsContext(mapping, semantics_dir, data_root=str(dataset.root), needs_masks=config.needs_masks)
     names = image_names(dataset, frames if run_frames is None else run_frames)
-    notices = survey_semantics(config.semantics, context, names, config.semantics_options())
+    notices = survey_semantics(config.semantics, context, names, options)
     run, metadata = begin(request.out, frames, document, weights, data.noise.text(), data.root)
     models = (semantics_dir, request.weights, execution.worker_device, execution.threads)
     results = result_files(config.semantics, semantics_dir, str(dataset.root))
@@ -171,14 +171,6 @@ def run_clusters(request: Request) -> Summary:
             "--calibration and another --out to correct it here too",
         )
     return summary
-
-
-def _mapping(request: Request, taxonomy: Taxonomy) -> LabelMapping:
-    """The user's mapping file, else the built-in mapping of the source's label names to classes."""
-    if request.mapping is not None:
-        return load_mapping(request.mapping)
-    masks = request.config.masks
-    return default_mapping(taxonomy, label_names(masks.semantics, request.semantics_dir, masks.semantics_options()))
 
 
 def begin(

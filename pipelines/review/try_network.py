@@ -89,7 +89,9 @@ def try_network(
     """
     plugin = semantics_plugin(name)
     if plugin.detector is None or not isinstance(config, TiledConfig):
-        raise SchemaError("SCH005", f"semantics {name} is not one network", "give a description, ssd or nanodet")
+        raise SchemaError(
+            "SCH005", f"semantics {name} is not one network", "give a description, hf:SOURCE, prompts, ssd or nanodet"
+        )
     pictures = [dest / f"{path.stem}.png" for path in images]
     for path, picture in zip(images, pictures, strict=True):
         if pictures.count(picture) > 1:

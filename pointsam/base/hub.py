@@ -68,6 +68,12 @@ def hub_model(source: Path) -> HubModel:
     return HubModel(folder, commit, _licence(folder))
 
 
+def near_or_hub(folder: Path, source: str) -> Path:
+    """The source that a file names: a folder, relative to the file's, or an id of the hub."""
+    near = folder / source
+    return near if near.is_dir() else Path(source)
+
+
 def _fetched(source: Path) -> Path:
     text = source.as_posix()
     if not _ID.fullmatch(text):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
@@ -114,6 +114,9 @@ class SemanticsPlugin(Generic[C]):
             scene come first. It need not take all images, and raises `DatasetError` or `SchemaError`.
         takes_folder: False for a source that reads no folder, with which `--masks-dir` is refused.
         names: the names of its labels, from its options and the folder; None if they are not known beforehand.
+        classes: the class of each label, from its options and the folder, if a file that it reads states them, as
+            prompts do: the run's mapping is then not asked. None, or a function that returns None, if the mapping
+            decides.
         detector: for `pointsam-label try-2d`: the network itself, whose boxes have labels and no classes yet. None if
             there is none.
     """
@@ -127,6 +130,7 @@ class SemanticsPlugin(Generic[C]):
     survey: Callable[[C, SemanticsContext, Iterable[ImageName]], tuple[str, ...]] | None = None
     takes_folder: bool = True
     names: Callable[[C, Path | None], Sequence[str]] | None = None
+    classes: Callable[[C, Path | None], Mapping[str, str] | None] | None = None
     detector: Callable[[C, SemanticsContext], Detector] | None = None
 
 

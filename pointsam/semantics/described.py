@@ -10,7 +10,7 @@ from pointsam.base.document import parse_json
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.paths import path_under
 
-_BY_FIELD: Mapping[str, str] = MappingProxyType({"sources": "fusion", "torchvision": "torchvision"})
+_BY_FIELD: Mapping[str, str] = MappingProxyType({"prompts": "hf", "sources": "fusion", "torchvision": "torchvision"})
 """Plug-in by a field that only its files have."""
 
 

@@ -71,12 +71,13 @@ class MappingFile:
     truth: dict[str, str] | None = None
 
 
-def load_mapping(path: Path) -> LabelMapping:
+def load_mapping(path: Path, *, labels: bool = True) -> LabelMapping:
     """Read a user's mapping file.
 
     Args:
         path: JSON file with the fields of `MappingFile`; or the name of a mapping of the package, such as
             `objects365_to_nuscenes`, unless there is a file of that name.
+        labels: whether it must map a label to a class; False if only its classes count.
 
     Raises:
         SchemaError: SCH002 if the file is missing or malformed, SCH001 if a label is mapped to an unknown class. Both
@@ -92,19 +93,40 @@ def load_mapping(path: Path) -> LabelMapping:
         path = mapping_in_package(path.name, refuse)
     file = read_document(path, MappingFile, refuse, partial=True)
     taxonomy = _taxonomy(file.taxonomy, lambda problem: refuse(f"in `taxonomy`: {problem}"))
-    labels = taxonomy.coco if file.labels is None else file.labels
-    for name, targets in (("labels", labels), ("truth", file.truth or {})):
+    mapped = taxonomy.coco if file.labels is None else file.labels
+    none = f'; or "{NO_CLASS}" for what is none of them'
+    for name, targets in (("labels", mapped), ("truth", file.truth or {})):
         for label, target in targets.items():
-            if target != NO_CLASS and target not in taxonomy.names:
-                raise SchemaError(
-                    "SCH001",
-                    f"{path}: {name}.{label}: no class {target!r} in taxonomy {taxonomy.name!r}"
-                    f"{did_you_mean(target, taxonomy.names)}",
-                    f'use one of: {", ".join(taxonomy.names)}; or "{NO_CLASS}" for what is none of them',
-                )
-    if not labels or (set(labels.values()) == {NO_CLASS} and NO_CLASS not in taxonomy.names):
+            if target != NO_CLASS:
+                _require_class(target, taxonomy, f"{path}: {name}.{label}", none)
+    if labels and (not mapped or (set(mapped.values()) == {NO_CLASS} and NO_CLASS not in taxonomy.names)):
         raise refuse("`labels` maps nothing: list label names there, or state COCO labels in the `coco` of a class")
-    return _settled(taxonomy if file.truth is None else replace(taxonomy, truth=file.truth), labels)
+    return _settled(taxonomy if file.truth is None else replace(taxonomy, truth=file.truth), mapped)
+
+
+def stated_mapping(taxonomy: Taxonomy, classes: Mapping[str, str], where: str) -> LabelMapping:
+    """The mapping of a source that states the classes of its labels itself.
+
+    Args:
+        taxonomy: the run's classes.
+        classes: class by label.
+        where: the file that states them, for messages.
+
+    Raises:
+        SchemaError: SCH001 on a class that the run does not have.
+    """
+    for label, target in classes.items():
+        _require_class(target, taxonomy, f"{where}: {label!r}", "; --mapping gives a run classes of your own")
+    return _settled(taxonomy, classes)
+
+
+def _require_class(name: str, taxonomy: Taxonomy, where: str, more: str) -> None:
+    if name not in taxonomy.names:
+        raise SchemaError(
+            "SCH001",
+            f"{where}: no class {name!r} in taxonomy {taxonomy.name!r}{did_you_mean(name, taxonomy.names)}",
+            f"use one of: {', '.join(taxonomy.names)}{more}",
+        )
 
 
 def mapping_in_package(name: str, refuse: Callable[[str], SchemaError]) -> Path:

@@ -10,11 +10,10 @@ NETWORKS = [
 ]
 
 
-TRANSFORMERS = {"timm", "torch", "torchvision", "transformers"}
 RUN_ON = {
     **{name: {"onnxruntime"} for name in ("bundled", "nanodet", "onnx", "ssd")},
-    "fusion": {"onnxruntime", *TRANSFORMERS},
-    "hf": TRANSFORMERS,
+    "fusion": {"onnxruntime", "timm", "torch", "torchvision", "transformers"},
+    "hf": {"timm", "torch", "torchvision", "transformers"},
     "torchvision": {"torch", "torchvision"},
 }
 

@@ -1,24 +1,34 @@
 """The source of classes `hf`: a detector of transformers (docs/classes_hf.md).
 
-`--semantics hf:SOURCE`, where SOURCE is a folder or an id of the hub. Code of a hub is never run.
+`--semantics hf:SOURCE`, where SOURCE is a folder or an id of the hub, for a model with labels of its own; `--semantics
+FILE.json` for one that is asked in words, which are in the file. Code of a hub is never run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
+from pointsam.base.document import canonical_json
 from pointsam.base.errors import SchemaError
-from pointsam.base.hub import hub_model
+from pointsam.base.hub import HubModel, hub_model
 from pointsam.base.hub_models import PRECISIONS, model_type, open_model, settings_of
 from pointsam.base.ranges import require
 from pointsam.semantics.base import Detector, SemanticsContext
 from pointsam.semantics.hf.answers import Runner
 from pointsam.semantics.hf.closed import CLOSED, ClosedDetector
+from pointsam.semantics.hf.grounded import GroundedDetector
 from pointsam.semantics.hf.labels import label_names
+from pointsam.semantics.hf.owl import OwlDetector
+from pointsam.semantics.hf.prompts import Prompts, read_prompts
+from pointsam.semantics.places import ImageName
 from pointsam.semantics.tiled import TiledConfig, tiled_plugin
+
+_HINT = "docs/classes_hf.md describes both"
 
 
 @dataclass(frozen=True)
@@ -38,33 +48,132 @@ class HfConfig(TiledConfig):
         require(self.precision in PRECISIONS, "hf.precision", self.precision, f"one of {', '.join(PRECISIONS)}")
 
 
-def _source(path: Path | None) -> Path:
+@dataclass(frozen=True)
+class _Asked:
+    """A model that is asked in words.
+
+    Args:
+        class_name: its class in transformers.
+        detector: makes the detector from the model, the phrases and the prompt file.
+    """
+
+    class_name: str
+    detector: Callable[[Runner, Sequence[str], Path], Detector]
+
+
+_ASKED: Mapping[str, _Asked] = MappingProxyType(
+    {
+        "grounding-dino": _Asked("GroundingDinoForObjectDetection", GroundedDetector),
+        "mm-grounding-dino": _Asked("MMGroundingDinoForObjectDetection", GroundedDetector),
+        "owlv2": _Asked("Owlv2ForObjectDetection", OwlDetector),
+        "owlvit": _Asked("OwlViTForObjectDetection", OwlDetector),
+    }
+)
+"""Models by `model_type` of config.json."""
+
+
+@dataclass(frozen=True)
+class _Named:
+    """What --semantics names, before it is loaded.
+
+    Args:
+        source: the model, a folder or an id of the hub.
+        prompts: what it is asked for; None for a model with labels of its own.
+        found: its folder.
+        kind: its `model_type`.
+    """
+
+    source: Path
+    prompts: Prompts | None
+    found: HubModel
+    kind: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its labels: the phrases, or those of config.json."""
+        return label_names(settings_of(self.found), self.source) if self.prompts is None else (*self.prompts.classes,)
+
+
+def _prompts(path: Path | None) -> Prompts | None:
+    return read_prompts(path) if path is not None and path.suffix == ".json" else None
+
+
+def _named(path: Path | None) -> _Named:
+    """What --semantics names.
+
+    Raises:
+        SchemaError: SCH005 if there is none, on a malformed prompt file, or a model that needs prompts and has none or
+            takes none and has some. BackendError: as `hub_model` and `model_type`.
+    """
     if path is None:
         raise SchemaError(
             "SCH005",
             "semantics hf has no source",
             "name a folder or an id of the hub: --semantics hf:PekingU/rtdetr_v2_r50vd (docs/classes_hf.md)",
         )
-    return path
-
-
-def _names(_config: HfConfig, path: Path | None) -> Sequence[str]:
-    found = hub_model(_source(path))
-    model_type(found, CLOSED, "detector")
-    return label_names(settings_of(found), _source(path))
+    prompts = _prompts(path)
+    source = path if prompts is None else prompts.source
+    found = hub_model(source)
+    kind = model_type(found, (*CLOSED, *_ASKED), "detector")
+    if prompts is None and kind in _ASKED:
+        raise SchemaError(
+            "SCH005",
+            f"{source} holds a model of type {kind!r}, which is asked in words",
+            f'write a file such as {{"source": "{source}", "prompts": {{"car": ["car", "van"]}}}} and give it with '
+            "--semantics FILE.json (docs/classes_hf.md)",
+        )
+    if prompts is not None and kind in CLOSED:
+        raise SchemaError(
+            "SCH005",
+            f"{path}: {source} holds a model of type {kind!r}, which has labels of its own and takes no prompts",
+            f"use --semantics hf:{source}, and map its labels with --mapping (docs/mapping.md)",
+        )
+    return _Named(source, prompts, found, kind)
 
 
 def _open(config: HfConfig, context: SemanticsContext) -> Detector:
-    source = _source(context.masks_dir)
-    found = hub_model(source)
-    kind = CLOSED[model_type(found, CLOSED, "detector")]
-    opened = open_model(found, source, kind.class_name, "AutoImageProcessor", context.device, context.threads)
-    names = label_names(settings_of(found), source)
-    return ClosedDetector(Runner(*opened, config.precision), names, kind.no_object, source)
+    named = _named(context.masks_dir)
+    asked = named.prompts is not None
+    class_name = _ASKED[named.kind].class_name if asked else CLOSED[named.kind].class_name
+    processor = "AutoProcessor" if asked else "AutoImageProcessor"
+    opened = open_model(named.found, named.source, class_name, processor, context.device, context.threads)
+    runner = Runner(*opened, config.precision)
+    if named.prompts is not None:
+        return _ASKED[named.kind].detector(runner, named.names, named.prompts.path)
+    return ClosedDetector(runner, named.names, CLOSED[named.kind].no_object, named.source)
 
 
 def _fingerprint(_config: HfConfig, path: Path | None) -> str:
-    return hub_model(_source(path)).digest
+    """Digest of the model, and of the phrases with their classes; names of files do not count."""
+    named = _named(path)
+    if named.prompts is None:
+        return named.found.digest
+    asked = canonical_json([*named.prompts.classes.items()])
+    return hashlib.sha256(f"{asked}\n{named.found.digest}".encode()).hexdigest()
 
 
-PLUGIN = tiled_plugin("hf", HfConfig, _open, _fingerprint, _names, network="the network", takes_folder=True)
+def _classes(_config: HfConfig, path: Path | None) -> Mapping[str, str] | None:
+    prompts = _prompts(path)
+    return None if prompts is None else prompts.classes
+
+
+def _survey(config: HfConfig, context: SemanticsContext, images: Iterable[ImageName]) -> tuple[str, ...]:
+    assert _TILED.survey is not None
+    told, prompts = _TILED.survey(config, context, images), _prompts(context.masks_dir)
+    if prompts is None:
+        return told
+    silent = [name for name in context.mapping.taxonomy.names if name not in prompts.classes.values()]
+    never = f"{prompts.path} has no prompt for {', '.join(silent)}: the network never finds them"
+    return (*told, never) if silent else told
+
+
+_TILED = tiled_plugin(
+    "hf",
+    HfConfig,
+    _open,
+    _fingerprint,
+    lambda _config, path: _named(path).names,
+    network="the network",
+    takes_folder=True,
+)
+PLUGIN = replace(_TILED, survey=_survey, classes=_classes)
