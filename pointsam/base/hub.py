@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pointsam.base.digests import sha256_of
 from pointsam.base.errors import BackendError
 
 _ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
@@ -36,11 +37,7 @@ class HubModel:
         digest = hashlib.sha256()
         for path in sorted(self.folder.iterdir()):
             if path.suffix in _DECIDES and path.is_file():
-                own = hashlib.sha256()
-                with path.open("rb") as stream:
-                    while block := stream.read(1 << 20):
-                        own.update(block)
-                digest.update(f"{path.name} {own.hexdigest()}\n".encode())
+                digest.update(f"{path.name} {sha256_of(path)}\n".encode())
         return digest.hexdigest()
 
 

@@ -4,6 +4,7 @@ import string
 
 import pytest
 from helpers.hub_detectors import save_random
+from helpers.hub_models import DECODER, PROMPTS, PYRAMID, SAM3_VIT
 
 torch = pytest.importorskip("torch", reason="needs pointsam[sam]")
 transformers = pytest.importorskip("transformers", reason="needs pointsam[hf]")
@@ -57,6 +58,44 @@ def _owl(name):
     return getattr(transformers, f"{name}ForObjectDetection")(config)
 
 
+def _sam3():
+    parts = {"hidden_size": 32, "num_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    sizes = {"vocab_size": 55, "max_position_embeddings": 32, "projection_dim": 16}
+    config = transformers.Sam3Config(
+        vision_config={**PYRAMID, "backbone_config": SAM3_VIT},
+        text_config={"model_type": "clip_text_model", "bos_token_id": 53, "eos_token_id": 54, **sizes, **_TEXT},
+        geometry_encoder_config=parts,
+        detr_encoder_config=parts,
+        detr_decoder_config={**parts, "num_queries": 12},
+        mask_decoder_config={"hidden_size": 32, "num_attention_heads": 2},
+    )
+    return transformers.Sam3Model(config)
+
+
+def _sam3_video():
+    tracker = transformers.Sam3TrackerVideoConfig(
+        vision_config={**PYRAMID, "backbone_config": SAM3_VIT},
+        prompt_encoder_config=PROMPTS,
+        mask_decoder_config=DECODER,
+        image_size=SIDE,
+        memory_attention_hidden_size=32,
+        memory_attention_num_layers=1,
+        memory_attention_feed_forward_hidden_size=32,
+        memory_encoder_hidden_size=32,
+        mask_downsampler_embed_dim=32,
+        memory_fuser_num_layers=1,
+        memory_fuser_embed_dim=32,
+        memory_fuser_intermediate_dim=32,
+    )
+    parts = {"detector_config": _sam3().config.to_dict(), "tracker_config": tracker.to_dict()}
+    return transformers.Sam3VideoModel(transformers.Sam3VideoConfig(**parts))
+
+
+def _sam3_processor():
+    images = transformers.Sam3ImageProcessor(size={"height": SIDE, "width": SIDE})
+    return transformers.Sam3Processor(images, clip_tokenizer(32))
+
+
 def _dino_processor():
     size = {"shortest_edge": SIDE, "longest_edge": 2 * SIDE}
     images = transformers.GroundingDinoImageProcessor(size=size)
@@ -73,6 +112,8 @@ ASKED = {
     "mm-grounding-dino": (lambda: _dino("MMGroundingDino"), _dino_processor),
     "owlv2": (lambda: _owl("Owlv2"), lambda: _owl_processor("Owlv2")),
     "owlvit": (lambda: _owl("OwlViT"), lambda: _owl_processor("OwlViT")),
+    "sam3": (_sam3, _sam3_processor),
+    "sam3_video": (_sam3_video, _sam3_processor),
 }
 """Functions that make the network and its processor, by model type."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,14 @@ class Runner:
         processor: its processor, of images or of images and text.
         device: the device.
         precision: number type of the network.
+        least_score: scores up to this one do not count, so that a detector may leave their boxes out.
     """
 
     model: Any
     processor: Any
     device: torch.device
     precision: str
+    least_score: float
 
     def pixels(self, image: Image.Image) -> dict[str, Tensor]:
         """The inputs of an RGB image, as the model's own processor prepares it."""
@@ -42,11 +45,17 @@ class Runner:
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Any:
         """The answers to inputs."""
+        placed = {name: value.to(self.device) for name, value in inputs.items()}
+        with self.inference():
+            return self.model(**placed)
+
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        """The context in which the model computes."""
         import torch
 
-        placed = {name: value.to(self.device) for name, value in inputs.items()}
         with torch.inference_mode(), autocast(self.device, self.precision):
-            return self.model(**placed)
+            yield
 
 
 def corners(boxes: Tensor, width_px: float, height_px: float) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ import numpy as np
 from pointsam.base.errors import SchemaError
 from pointsam.semantics.base import Look
 from pointsam.semantics.hf.answers import Runner, corners
-from pointsam.semantics.hf.phrases import groups, tokens_of
+from pointsam.semantics.hf.phrases import AROUND, groups, tokens_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _ENDS = ".?"
 """Characters that end a phrase for the network."""
-_AROUND = 2
-"""Tokens that begin and end a text."""
 
 
 class GroundedDetector:
@@ -41,7 +39,7 @@ class GroundedDetector:
         self.names = tuple(phrases)
         self._run = runner
         config, tokenizer = runner.model.config, runner.processor.tokenizer
-        most = min(config.max_text_len, config.text_config.max_position_embeddings) - _AROUND
+        most = min(config.max_text_len, config.text_config.max_position_embeddings) - AROUND
         lengths = []
         for phrase in self.names:
             if any(end in phrase for end in _ENDS):

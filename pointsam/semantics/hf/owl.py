@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from pointsam.semantics.base import Look
 from pointsam.semantics.hf.answers import Runner, corners
-from pointsam.semantics.hf.phrases import tokens_of
+from pointsam.semantics.hf.phrases import AROUND, tokens_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
-_AROUND = 2
-"""Tokens that begin and end a text."""
 _PADS = "owlv2"
 """The type of model that pads an image to a square, at the right or at the bottom."""
 
@@ -36,7 +34,7 @@ class OwlDetector:
         self._run = runner
         tokenizer, most = runner.processor.tokenizer, runner.model.config.text_config.max_position_embeddings
         for phrase in self.names:
-            tokens_of(tokenizer, phrase, most - _AROUND, where)
+            tokens_of(tokenizer, phrase, most - AROUND, where)
         tokens = tokenizer(list(self.names), padding="max_length", max_length=most, return_tensors="pt")
         self._tokens = {name: tokens[name] for name in ("input_ids", "attention_mask")}
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from pointsam.base.errors import SchemaError
 
+AROUND = 2
+"""Tokens that begin and end a text."""
+
 
 def tokens_of(tokenizer: Any, phrase: str, most: int, where: Path) -> list[int]:
     """The tokens of a phrase, without those that begin and end a text.

@@ -21,6 +21,7 @@ from pointsam.base.ranges import require
 from pointsam.semantics.base import Detector, SemanticsContext
 from pointsam.semantics.hf.answers import Runner
 from pointsam.semantics.hf.closed import CLOSED, ClosedDetector
+from pointsam.semantics.hf.concepts import ConceptDetector
 from pointsam.semantics.hf.grounded import GroundedDetector
 from pointsam.semantics.hf.labels import label_names
 from pointsam.semantics.hf.owl import OwlDetector
@@ -49,7 +50,7 @@ class HfConfig(TiledConfig):
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """A model that is asked in words.
 
     Args:
@@ -61,15 +62,17 @@ class _Asked:
     detector: Callable[[Runner, Sequence[str], Path], Detector]
 
 
-_ASKED: Mapping[str, _Asked] = MappingProxyType(
+ASKED: Mapping[str, Asked] = MappingProxyType(
     {
-        "grounding-dino": _Asked("GroundingDinoForObjectDetection", GroundedDetector),
-        "mm-grounding-dino": _Asked("MMGroundingDinoForObjectDetection", GroundedDetector),
-        "owlv2": _Asked("Owlv2ForObjectDetection", OwlDetector),
-        "owlvit": _Asked("OwlViTForObjectDetection", OwlDetector),
+        "grounding-dino": Asked("GroundingDinoForObjectDetection", GroundedDetector),
+        "mm-grounding-dino": Asked("MMGroundingDinoForObjectDetection", GroundedDetector),
+        "owlv2": Asked("Owlv2ForObjectDetection", OwlDetector),
+        "owlvit": Asked("OwlViTForObjectDetection", OwlDetector),
+        "sam3": Asked("Sam3Model", ConceptDetector),
+        "sam3_video": Asked("Sam3Model", ConceptDetector),
     }
 )
-"""Models by `model_type` of config.json."""
+"""Models by `model_type` of config.json; SAM 3 for videos, as it is published, holds one for images."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,8 @@ def _named(path: Path | None) -> _Named:
     prompts = _prompts(path)
     source = path if prompts is None else prompts.source
     found = hub_model(source)
-    kind = model_type(found, (*CLOSED, *_ASKED), "detector")
-    if prompts is None and kind in _ASKED:
+    kind = model_type(found, (*CLOSED, *ASKED), "detector")
+    if prompts is None and kind in ASKED:
         raise SchemaError(
             "SCH005",
             f"{source} holds a model of type {kind!r}, which is asked in words",
@@ -134,12 +137,12 @@ def _named(path: Path | None) -> _Named:
 def _open(config: HfConfig, context: SemanticsContext) -> Detector:
     named = _named(context.masks_dir)
     asked = named.prompts is not None
-    class_name = _ASKED[named.kind].class_name if asked else CLOSED[named.kind].class_name
+    class_name = ASKED[named.kind].class_name if asked else CLOSED[named.kind].class_name
     processor = "AutoProcessor" if asked else "AutoImageProcessor"
     opened = open_model(named.found, named.source, class_name, processor, context.device, context.threads)
-    runner = Runner(*opened, config.precision)
+    runner = Runner(*opened, config.precision, config.score_threshold)
     if named.prompts is not None:
-        return _ASKED[named.kind].detector(runner, named.names, named.prompts.path)
+        return ASKED[named.kind].detector(runner, named.names, named.prompts.path)
     return ClosedDetector(runner, named.names, CLOSED[named.kind].no_object, named.source)
 
 

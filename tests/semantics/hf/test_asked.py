@@ -20,6 +20,7 @@ from pointsam.semantics import (  # noqa: E402
     semantics_sha256,
     survey_semantics,
 )
+from pointsam.semantics.hf.plugin import ASKED as TYPES  # noqa: E402
 from pointsam.semantics.hf.plugin import HfConfig  # noqa: E402
 from pointsam.taxonomy import KITTI, NUSCENES  # noqa: E402
 from tests.semantics.hf.test_closed import HIGH, WIDE, picture  # noqa: E402
@@ -50,6 +51,10 @@ def asked(models, tmp_path):
         return path
 
     return write
+
+
+def test_every_type_is_tested():
+    assert set(ASKED) == set(TYPES)
 
 
 def open_detector(path, **options):
@@ -98,6 +103,38 @@ def test_grounded_phrases_have_the_scores_of_their_tokens(models, asked, kind, s
     np.testing.assert_allclose(found.boxes, theirs["boxes"].numpy(), atol=1e-3)
 
 
+@pytest.mark.parametrize(("kind", "size_wh"), [("sam3", WIDE), ("sam3", HIGH), ("sam3_video", WIDE)])
+def test_concepts_have_the_boxes_scores_and_masks_of_transformers_own_path(models, asked, kind, size_wh):
+    image, phrases = picture(size_wh), ["Traffic cone", "car", "van", "barrier"]
+    found = open_detector(asked(kind), score_threshold=0.0).look(image)
+    assert found.boxes.shape == (48, 4)
+    model = transformers.Sam3Model.from_pretrained(models / kind).eval()
+    processor = transformers.Sam3Processor.from_pretrained(models / kind)
+    covered = []
+    for k, phrase in enumerate(phrases):
+        with torch.inference_mode():
+            outputs = model(**processor(images=image, text=phrase, return_tensors="pt"))
+        (theirs,) = processor.post_process_instance_segmentation(outputs, 0.0, 0.5, [size_wh[::-1]])
+        rows, scores = slice(12 * k, 12 * k + 12), np.zeros((12, 4))
+        scores[:, k] = theirs["scores"].numpy()
+        np.testing.assert_allclose(found.scores[rows], scores, atol=1e-5)
+        np.testing.assert_allclose(found.boxes[rows], theirs["boxes"].numpy(), atol=1e-3)
+        masks = np.array([found.masks(row) for row in range(12 * k, 12 * k + 12)])
+        assert (masks == theirs["masks"].numpy()).mean() > 0.999
+        covered.append(masks.mean())
+    assert 0.05 < np.mean(covered) < 0.95
+
+
+def test_concepts_that_score_too_low_have_no_row(asked):
+    whole = open_detector(asked("sam3"), score_threshold=0.0).look(picture(WIDE))
+    least = float(np.median(whole.scores.max(axis=1)))
+    found = open_detector(asked("sam3"), score_threshold=least).look(picture(WIDE))
+    rows = np.flatnonzero(whole.scores.max(axis=1) > least)
+    assert 0 < len(rows) < 48
+    assert found.scores.tobytes() == whole.scores[rows].tobytes()
+    assert (found.masks(len(rows) - 1) == whole.masks(int(rows[-1]))).all()
+
+
 @pytest.mark.parametrize("kind", DINOS)
 def test_a_phrase_is_above_a_threshold_where_transformers_names_one_of_its_words(models, asked, kind):
     image, names = picture(WIDE), {"traffic": 0, "cone": 0, "car": 1, "van": 2, "barrier": 3}
@@ -130,7 +167,7 @@ def test_phrases_too_many_for_one_text_are_asked_in_several(models, asked, kind)
         assert not ours.any()
 
 
-@pytest.mark.parametrize("kind", ["owlv2", "grounding-dino"])
+@pytest.mark.parametrize("kind", ["owlv2", "grounding-dino", "sam3"])
 def test_phrases_become_the_classes_that_the_file_states(asked, kind, frame, view_of):
     path, image = asked(kind, {"bus": ["car"], "truck": ["van", "truck"]}), np.asarray(picture(WIDE))
     mapping = mapping_of("hf", NUSCENES, None, path)
@@ -138,6 +175,7 @@ def test_phrases_become_the_classes_that_the_file_states(asked, kind, frame, vie
     model = load_semantics("hf", mapping=mapping, masks_dir=path, config=HfConfig(score_threshold=0.0, nms_iou=1.0))
     found = model.detect(image, frame, view_of(50, 90))
     assert {NUSCENES.names[k] for k in found.class_id} == {"bus", "truck"}
+    assert (found.rle is not None) == (kind == "sam3")
     assert model.weights_sha256 == semantics_sha256("hf", path)
 
 
