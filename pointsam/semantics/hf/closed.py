@@ -8,9 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pointsam.base.errors import BackendError
 from pointsam.semantics.base import Look
 from pointsam.semantics.hf.answers import Runner, corners
+from pointsam.semantics.hf.labels import require_names
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -71,10 +71,5 @@ class ClosedDetector:
         found = self._run(self._run.pixels(image))
         logits = found.logits[0].float()
         score = logits.softmax(-1)[:, :-1] if self._no_object else logits.sigmoid()
-        if score.shape[1] != len(self.names):
-            raise BackendError(
-                "BCK003",
-                f"{self._source} gives scores of {score.shape[1]} labels, its config.json names {len(self.names)}",
-                "correct id2label in config.json",
-            )
+        require_names(score.shape[1], self.names, self._source)
         return Look(corners(found.pred_boxes[0], *image.size), score.cpu().numpy())

@@ -61,6 +61,20 @@ def label_names(settings: Mapping[str, object], source: Path) -> tuple[str, ...]
     return tuple(coco if set(coco) - {""} <= set(COCO_NAMES.values()) else found)
 
 
+def require_names(count: int, names: tuple[str, ...], source: Path) -> None:
+    """Refuse a model with another number of labels than names.
+
+    Raises:
+        BackendError: BCK003.
+    """
+    if count != len(names):
+        raise BackendError(
+            "BCK003",
+            f"{source} gives scores of {count} labels, its config.json names {len(names)}",
+            "correct id2label in config.json",
+        )
+
+
 def _refuse(source: Path, problem: str) -> BackendError:
     return BackendError(
         "BCK003",

@@ -1,4 +1,4 @@
-"""The source of classes `hf`: a detector of transformers (docs/classes_hf.md).
+"""The source of classes `hf`: a detector or segmenter of transformers (docs/classes_hf.md).
 
 `--semantics hf:SOURCE`, where SOURCE is a folder or an id of the hub, for a model with labels of its own; `--semantics
 FILE.json` for one that is asked in words, which are in the file. Code of a hub is never run.
@@ -18,35 +18,43 @@ from pointsam.base.errors import SchemaError
 from pointsam.base.hub import HubModel, hub_model
 from pointsam.base.hub_models import PRECISIONS, model_type, open_model, settings_of
 from pointsam.base.ranges import require
-from pointsam.semantics.base import Detector, SemanticsContext
+from pointsam.semantics.base import Detector, SemanticModel, SemanticsContext
 from pointsam.semantics.hf.answers import Runner
 from pointsam.semantics.hf.closed import CLOSED, ClosedDetector
 from pointsam.semantics.hf.concepts import ConceptDetector
 from pointsam.semantics.hf.grounded import GroundedDetector
 from pointsam.semantics.hf.labels import label_names
+from pointsam.semantics.hf.maps import MAPS, MapDetector, MapSemantics
 from pointsam.semantics.hf.owl import OwlDetector
 from pointsam.semantics.hf.prompts import Prompts, read_prompts
+from pointsam.semantics.hf.universal import UNIVERSAL, UniversalDetector
+from pointsam.semantics.mapping import require_labels
 from pointsam.semantics.places import ImageName
 from pointsam.semantics.tiled import TiledConfig, tiled_plugin
 
-_HINT = "docs/classes_hf.md describes both"
+_NETWORK = "the network"
+_TASKS = ("instance", "panoptic", "semantic")
 
 
 @dataclass(frozen=True)
 class HfConfig(TiledConfig):
-    """Thresholds, tiling and precision of a detector of transformers.
+    """Thresholds, tiling and precision of a network of transformers.
 
     Args:
         precision: number type of the network; its scores and boxes are always float32.
+        task: what a universal segmenter is asked for: objects whose masks may overlap ("instance"), objects that share
+            no pixel ("panoptic"), or the class of every pixel ("semantic").
     """
 
     precision: str = "float32"
+    task: str = "instance"
 
     section: ClassVar[str] = "hf"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.precision in PRECISIONS, "hf.precision", self.precision, f"one of {', '.join(PRECISIONS)}")
+        require(self.task in _TASKS, "hf.task", self.task, f"one of {', '.join(_TASKS)}")
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ def _named(path: Path | None) -> _Named:
     prompts = _prompts(path)
     source = path if prompts is None else prompts.source
     found = hub_model(source)
-    kind = model_type(found, (*CLOSED, *ASKED), "detector")
+    kind = model_type(found, (*CLOSED, *UNIVERSAL, *MAPS, *ASKED), "detector or segmenter with classes")
     if prompts is None and kind in ASKED:
         raise SchemaError(
             "SCH005",
@@ -125,7 +133,7 @@ def _named(path: Path | None) -> _Named:
             f'write a file such as {{"source": "{source}", "prompts": {{"car": ["car", "van"]}}}} and give it with '
             "--semantics FILE.json (docs/classes_hf.md)",
         )
-    if prompts is not None and kind in CLOSED:
+    if prompts is not None and kind not in ASKED:
         raise SchemaError(
             "SCH005",
             f"{path}: {source} holds a model of type {kind!r}, which has labels of its own and takes no prompts",
@@ -136,14 +144,35 @@ def _named(path: Path | None) -> _Named:
 
 def _open(config: HfConfig, context: SemanticsContext) -> Detector:
     named = _named(context.masks_dir)
-    asked = named.prompts is not None
-    class_name = ASKED[named.kind].class_name if asked else CLOSED[named.kind].class_name
-    processor = "AutoProcessor" if asked else "AutoImageProcessor"
-    opened = open_model(named.found, named.source, class_name, processor, context.device, context.threads)
+    kind, names, source, prompts = named.kind, named.names, named.source, named.prompts
+    if _gives_map(config, kind):
+        wanted = f"0 for {source}: it gives the class of every pixel, and a tile shows a part of it"
+        require(config.tile_px == 0, "hf.tile_px", config.tile_px, wanted)
+    listed = ASKED if prompts is not None else CLOSED
+    class_name = listed[kind].class_name if kind in listed else {**UNIVERSAL, **MAPS}[kind]
+    processor = "AutoProcessor" if prompts is not None else "AutoImageProcessor"
+    opened = open_model(named.found, source, class_name, processor, context.device, context.threads)
     runner = Runner(*opened, config.precision, config.score_threshold)
-    if named.prompts is not None:
-        return ASKED[named.kind].detector(runner, named.names, named.prompts.path)
-    return ClosedDetector(runner, named.names, CLOSED[named.kind].no_object, named.source)
+    if prompts is not None:
+        return ASKED[kind].detector(runner, names, prompts.path)
+    if kind in CLOSED:
+        return ClosedDetector(runner, names, CLOSED[kind].no_object, source)
+    if _gives_map(config, kind):
+        return MapDetector(runner, names, kind in UNIVERSAL, source)
+    return UniversalDetector(runner, names, config.task, source)
+
+
+def _gives_map(config: HfConfig, kind: str) -> bool:
+    """Whether a type of model gives the class of every pixel, and no objects."""
+    return kind in MAPS or (kind in UNIVERSAL and config.task == "semantic")
+
+
+def _load(config: HfConfig, context: SemanticsContext) -> SemanticModel:
+    if not _gives_map(config, _named(context.masks_dir).kind):
+        return _TILED.load(config, context)
+    detector = _open(config, context)
+    require_labels(context.mapping, detector.names, _NETWORK)
+    return MapSemantics("hf", _fingerprint(config, context.masks_dir), detector, context.mapping)
 
 
 def _fingerprint(_config: HfConfig, path: Path | None) -> str:
@@ -176,7 +205,7 @@ _TILED = tiled_plugin(
     _open,
     _fingerprint,
     lambda _config, path: _named(path).names,
-    network="the network",
+    network=_NETWORK,
     takes_folder=True,
 )
-PLUGIN = replace(_TILED, survey=_survey, classes=_classes)
+PLUGIN = replace(_TILED, load=_load, survey=_survey, classes=_classes)
