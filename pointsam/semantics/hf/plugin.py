@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from pointsam.base.document import canonical_json
 from pointsam.base.errors import SchemaError
-from pointsam.base.hub import HubModel, hub_model
+from pointsam.base.hub import HubModel, ModelOrigin, hub_model
 from pointsam.base.hub_models import PRECISIONS, model_type, open_model, settings_of
 from pointsam.base.ranges import require
 from pointsam.semantics.base import Detector, SemanticModel, SemanticsContext
@@ -184,6 +184,11 @@ def _fingerprint(_config: HfConfig, path: Path | None) -> str:
     return hashlib.sha256(f"{asked}\n{named.found.digest}".encode()).hexdigest()
 
 
+def _origins(_config: HfConfig, path: Path | None) -> tuple[ModelOrigin, ...]:
+    named = _named(path)
+    return (named.found.origin(named.source),)
+
+
 def _classes(_config: HfConfig, path: Path | None) -> Mapping[str, str] | None:
     prompts = _prompts(path)
     return None if prompts is None else prompts.classes
@@ -208,4 +213,4 @@ _TILED = tiled_plugin(
     network=_NETWORK,
     takes_folder=True,
 )
-PLUGIN = replace(_TILED, load=_load, survey=_survey, classes=_classes)
+PLUGIN = replace(_TILED, load=_load, survey=_survey, classes=_classes, origins=_origins)
