@@ -145,9 +145,7 @@ def _named(path: Path | None) -> _Named:
 def _open(config: HfConfig, context: SemanticsContext) -> Detector:
     named = _named(context.masks_dir)
     kind, names, source, prompts = named.kind, named.names, named.source, named.prompts
-    if _gives_map(config, kind):
-        wanted = f"0 for {source}: it gives the class of every pixel, and a tile shows a part of it"
-        require(config.tile_px == 0, "hf.tile_px", config.tile_px, wanted)
+    _require_whole(config, named)
     listed = ASKED if prompts is not None else CLOSED
     class_name = listed[kind].class_name if kind in listed else {**UNIVERSAL, **MAPS}[kind]
     processor = "AutoProcessor" if prompts is not None else "AutoImageProcessor"
@@ -165,6 +163,16 @@ def _open(config: HfConfig, context: SemanticsContext) -> Detector:
 def _gives_map(config: HfConfig, kind: str) -> bool:
     """Whether a type of model gives the class of every pixel, and no objects."""
     return kind in MAPS or (kind in UNIVERSAL and config.task == "semantic")
+
+
+def _require_whole(config: HfConfig, named: _Named) -> None:
+    """Refuse tiles for a model that gives the class of every pixel: they show parts of areas.
+
+    Raises:
+        SchemaError: SCH005.
+    """
+    fits = config.tile_px == 0 or not _gives_map(config, named.kind)
+    require(fits, "hf.tile_px", config.tile_px, f"0 for {named.source}, which gives the class of every pixel")
 
 
 def _load(config: HfConfig, context: SemanticsContext) -> SemanticModel:
@@ -195,6 +203,7 @@ def _classes(_config: HfConfig, path: Path | None) -> Mapping[str, str] | None:
 
 
 def _survey(config: HfConfig, context: SemanticsContext, images: Iterable[ImageName]) -> tuple[str, ...]:
+    _require_whole(config, _named(context.masks_dir))
     assert _TILED.survey is not None
     told, prompts = _TILED.survey(config, context, images), _prompts(context.masks_dir)
     if prompts is None:
