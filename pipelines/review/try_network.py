@@ -114,7 +114,8 @@ def try_network(
         texts = [f"{label} {value:.2f}" for label, value in zip(labels, score, strict=True)]
         colours = [None if class_id == BACKGROUND else class_rgb(class_id) for class_id in classes]
         content = io.BytesIO()
-        draw_boxes(image, box, texts, colours).save(content, "PNG")
+        masks = None if found.rle is None else [found.rle[k] for k in kept]
+        draw_boxes(image, box, texts, colours, masks).save(content, "PNG")
         write_together([(picture, content.getvalue())])
     order = sorted(every.tolist(), key=lambda k: (-counts[k], k))
     rows = [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pointsam.base.digests import sha256_of
@@ -15,6 +17,23 @@ _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "README.md")
 """What is fetched: neither code nor pickled weights."""
 _DECIDES = (".json", ".safetensors", ".txt", ".model")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class ModelOrigin:
+    """Where a model is from. A run records it; it does not say what the model computes.
+
+    Args:
+        source: what the user named: a folder, or an id of the hub.
+        commit: as of `HubModel`.
+        licence: as of `HubModel`.
+        sha256: hex sha256 of each file that determines what it computes, by name.
+    """
+
+    source: str
+    commit: str
+    licence: str
+    sha256: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -32,13 +51,26 @@ class HubModel:
     licence: str
 
     @property
+    def sha256(self) -> dict[str, str]:
+        """Hex sha256 of each file that determines what it computes, by name; all of them are read."""
+        files = sorted(path for path in self.folder.iterdir() if path.suffix in _DECIDES and path.is_file())
+        return {path.name: _sha256_once(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+    @property
     def digest(self) -> str:
-        """Hex sha256 of the files that determine what it computes; all of them are read."""
-        digest = hashlib.sha256()
-        for path in sorted(self.folder.iterdir()):
-            if path.suffix in _DECIDES and path.is_file():
-                digest.update(f"{path.name} {sha256_of(path)}\n".encode())
-        return digest.hexdigest()
+        """Hex sha256 of all of them."""
+        lines = "".join(f"{name} {sha256}\n" for name, sha256 in self.sha256.items())
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def origin(self, source: Path) -> ModelOrigin:
+        """Where it is from, by the name that the user gave it."""
+        return ModelOrigin(source.as_posix(), self.commit, self.licence, self.sha256)
+
+
+@cache
+def _sha256_once(path: Path, _num_bytes: int, _changed_ns: int) -> str:
+    """Digest of a file, which is read once as long as it does not change: weights may have gigabytes."""
+    return sha256_of(path)
 
 
 def hub_model(source: Path) -> HubModel:

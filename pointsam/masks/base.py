@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.digests import sha256_of
+from pointsam.base.hub import ModelOrigin
 from pointsam.masks.weights import WeightFile, verify
 from pointsam.types import Masks
 
@@ -73,6 +74,7 @@ class SegmenterPlugin(Generic[C]):
         fingerprint: hex digest of the weights, from the user's file or None. Equal digests must mean equal masks. If it
             is None, the sha256 of the user's file is used, or of the published files after verification.
         section: section of its options, `--set masks.SECTION.FIELD=VALUE`; "" is the name of the plug-in.
+        origins: where its models are from, by the user's file or None, for run.json; None if only digests are known.
     """
 
     config: type[C]
@@ -80,6 +82,7 @@ class SegmenterPlugin(Generic[C]):
     weights: tuple[WeightFile, ...] = ()
     fingerprint: Callable[[Path | None], str] | None = None
     section: str = ""
+    origins: Callable[[Path | None], tuple[ModelOrigin, ...]] | None = None
 
     def weights_sha256(self, weights: Path | None) -> str:
         """Hex digest of the weights, "" for a segmenter without weights.

@@ -103,5 +103,9 @@ def _load(config: SegmentConfig, context: SegmenterContext) -> Segmenter:
 
 
 PLUGIN = SegmenterPlugin(
-    SegmentConfig, _load, fingerprint=lambda weights: hub_model(_source(weights)).digest, section="segment"
+    SegmentConfig,
+    _load,
+    fingerprint=lambda weights: hub_model(_source(weights)).digest,
+    section="segment",
+    origins=lambda weights: (hub_model(_source(weights)).origin(_source(weights)),),
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pointsam.base import plugins
 from pointsam.base.config import require_kind
+from pointsam.base.hub import ModelOrigin
 from pointsam.base.remote import FileSource
 from pointsam.semantics.base import LabelNames, SemanticModel, SemanticsContext, SemanticsPlugin
 from pointsam.semantics.mapping import built_in_for, default_mapping, load_mapping, stated_mapping
@@ -27,6 +28,7 @@ __all__ = [
     "label_names",
     "load_semantics",
     "mapping_of",
+    "model_origins",
     "result_files",
     "semantics_plugin",
     "survey_semantics",
@@ -87,6 +89,18 @@ def semantics_sha256(name: str, masks_dir: Path | None = None, config: object | 
     """
     plugin = semantics_plugin(name)
     return plugin.fingerprint(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
+
+
+def model_origins(name: str, masks_dir: Path | None = None, config: object | None = None) -> tuple[ModelOrigin, ...]:
+    """Where the models of a source of classes are from; empty if only their digest is known.
+
+    Raises:
+        SchemaError, PluginError, BackendError: as `load_semantics`.
+    """
+    plugin = semantics_plugin(name)
+    if plugin.origins is None:
+        return ()
+    return plugin.origins(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
 
 
 def label_names(name: str, masks_dir: Path | None = None, config: object | None = None) -> LabelNames:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.hub import ModelOrigin
 from pointsam.semantics.places import ImageName
 from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame
@@ -119,6 +120,8 @@ class SemanticsPlugin(Generic[C]):
             decides.
         detector: for `pointsam-label try-2d`: the network itself, whose boxes have labels and no classes yet. None if
             there is none.
+        origins: where its models are from, from its options and the folder, for run.json; None if only the digest is
+            known.
     """
 
     config: type[C]
@@ -132,6 +135,7 @@ class SemanticsPlugin(Generic[C]):
     names: Callable[[C, Path | None], Sequence[str]] | None = None
     classes: Callable[[C, Path | None], Mapping[str, str] | None] | None = None
     detector: Callable[[C, SemanticsContext], Detector] | None = None
+    origins: Callable[[C, Path | None], tuple[ModelOrigin, ...]] | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pointsam.base import plugins
 from pointsam.base.config import parse
 from pointsam.base.document import canonical_json, json_object, read_document
 from pointsam.base.errors import SchemaError
-from pointsam.base.hub import near_or_hub
+from pointsam.base.hub import ModelOrigin, near_or_hub
 from pointsam.base.ranges import require, require_between
 from pointsam.semantics.base import NoOptions, SemanticsContext, SemanticsPlugin
 from pointsam.semantics.described import file_beside, plugin_of_file
@@ -192,6 +192,11 @@ def _fingerprint(_config: NoOptions, path: Path | None) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def _origins(_config: NoOptions, path: Path | None) -> tuple[ModelOrigin, ...]:
+    known = [(one, one.plugin.origins) for one in _opened(path)[1]]
+    return tuple(found for one, origins in known if origins is not None for found in origins(one.config, one.path))
+
+
 def _names(_config: NoOptions, path: Path | None) -> Sequence[str]:
     return [label for one in _opened(path)[1] if one.mapping_file is None and one.stated is None for label in one.names]
 
@@ -208,4 +213,4 @@ def _survey(_config: NoOptions, context: SemanticsContext, images: Iterable[Imag
     return (f"no network of the fusion finds {', '.join(lost)}",) if lost else ()
 
 
-PLUGIN = SemanticsPlugin(NoOptions, _load, _fingerprint, names=_names, survey=_survey)
+PLUGIN = SemanticsPlugin(NoOptions, _load, _fingerprint, names=_names, survey=_survey, origins=_origins)

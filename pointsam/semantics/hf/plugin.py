@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from pointsam.base.document import canonical_json
 from pointsam.base.errors import SchemaError
-from pointsam.base.hub import HubModel, hub_model
+from pointsam.base.hub import HubModel, ModelOrigin, hub_model
 from pointsam.base.hub_models import PRECISIONS, model_type, open_model, settings_of
 from pointsam.base.ranges import require
 from pointsam.semantics.base import Detector, SemanticModel, SemanticsContext
@@ -145,9 +145,7 @@ def _named(path: Path | None) -> _Named:
 def _open(config: HfConfig, context: SemanticsContext) -> Detector:
     named = _named(context.masks_dir)
     kind, names, source, prompts = named.kind, named.names, named.source, named.prompts
-    if _gives_map(config, kind):
-        wanted = f"0 for {source}: it gives the class of every pixel, and a tile shows a part of it"
-        require(config.tile_px == 0, "hf.tile_px", config.tile_px, wanted)
+    _require_whole(config, named)
     listed = ASKED if prompts is not None else CLOSED
     class_name = listed[kind].class_name if kind in listed else {**UNIVERSAL, **MAPS}[kind]
     processor = "AutoProcessor" if prompts is not None else "AutoImageProcessor"
@@ -167,6 +165,16 @@ def _gives_map(config: HfConfig, kind: str) -> bool:
     return kind in MAPS or (kind in UNIVERSAL and config.task == "semantic")
 
 
+def _require_whole(config: HfConfig, named: _Named) -> None:
+    """Refuse tiles for a model that gives the class of every pixel: they show parts of areas.
+
+    Raises:
+        SchemaError: SCH005.
+    """
+    fits = config.tile_px == 0 or not _gives_map(config, named.kind)
+    require(fits, "hf.tile_px", config.tile_px, f"0 for {named.source}, which gives the class of every pixel")
+
+
 def _load(config: HfConfig, context: SemanticsContext) -> SemanticModel:
     if not _gives_map(config, _named(context.masks_dir).kind):
         return _TILED.load(config, context)
@@ -184,12 +192,18 @@ def _fingerprint(_config: HfConfig, path: Path | None) -> str:
     return hashlib.sha256(f"{asked}\n{named.found.digest}".encode()).hexdigest()
 
 
+def _origins(_config: HfConfig, path: Path | None) -> tuple[ModelOrigin, ...]:
+    named = _named(path)
+    return (named.found.origin(named.source),)
+
+
 def _classes(_config: HfConfig, path: Path | None) -> Mapping[str, str] | None:
     prompts = _prompts(path)
     return None if prompts is None else prompts.classes
 
 
 def _survey(config: HfConfig, context: SemanticsContext, images: Iterable[ImageName]) -> tuple[str, ...]:
+    _require_whole(config, _named(context.masks_dir))
     assert _TILED.survey is not None
     told, prompts = _TILED.survey(config, context, images), _prompts(context.masks_dir)
     if prompts is None:
@@ -208,4 +222,4 @@ _TILED = tiled_plugin(
     network=_NETWORK,
     takes_folder=True,
 )
-PLUGIN = replace(_TILED, load=_load, survey=_survey, classes=_classes)
+PLUGIN = replace(_TILED, load=_load, survey=_survey, classes=_classes, origins=_origins)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from pointsam.base.digests import sha256_of
+from pointsam.base.hub import ModelOrigin
 from pointsam.semantics.base import SemanticsContext
 from pointsam.semantics.tiled import TiledConfig, tiled_plugin
 from pointsam.semantics.torchvision.description import canonical, read_vision_file
@@ -36,6 +37,12 @@ def _names(_config: VisionConfig, source: Path | None) -> Sequence[str]:
     return read_vision_file(source)[0].names
 
 
-PLUGIN = tiled_plugin(
-    "torchvision", VisionConfig, _open, _fingerprint, _names, network="the network", takes_folder=True
+def _origins(_config: VisionConfig, source: Path | None) -> tuple[ModelOrigin, ...]:
+    description, weights = read_vision_file(source)
+    return (ModelOrigin(str(source), "", description.licence, {weights.name: sha256_of(weights)}),)
+
+
+PLUGIN = replace(
+    tiled_plugin("torchvision", VisionConfig, _open, _fingerprint, _names, network="the network", takes_folder=True),
+    origins=_origins,
 )

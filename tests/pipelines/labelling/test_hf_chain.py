@@ -10,6 +10,7 @@ pytest.importorskip("torch", reason="needs pointsam[sam]")
 pytest.importorskip("transformers", reason="needs pointsam[hf]")
 from helpers.hub_asked import save_asked
 from helpers.hub_detectors import save_detector
+from helpers.hub_segmenters import save_segmenter
 
 from pointsam.semantics import semantics_sha256
 from pointsam.store.reader import Labels
@@ -72,6 +73,26 @@ def test_prompts_are_tried_and_label_and_other_ones_are_another_run(root, scisso
     assert '"cone": "traffic_cone"' in (out / "run.json").read_text()
     prompts.write_text(prompts.read_text().replace('"cone"', '"traffic cone"'))
     refused(run(root, out, prompts), "OUT001", "semantics", "cone")
+
+
+@pytest.mark.parametrize("kind", ["maskformer", "segformer"])
+def test_a_segmenter_is_tried_and_labels(root, scissors, kind, images, tmp_path):
+    network, out = f"hf:{save_segmenter(kind, tmp_path / kind)}", tmp_path / "out"
+    everything = dict.fromkeys(("road", "person", "car"), "car")
+    (tmp_path / "own.json").write_text(json.dumps({"taxonomy": "nuscenes", "labels": everything}))
+    mapping = ("--mapping", tmp_path / "own.json")
+    tried = label("try-2d", network, *images, "--dest", tmp_path / "tried", *mapping)
+    assert tried.exit_code == 0, tried.output
+    done = run(root, out, network, *mapping)
+    assert done.exit_code == 0, done.output
+    labels = Labels(out)
+    rows = labels.masks(labels.frame_ids()[0]).values()
+    assert classes_found(out) == {"car"}
+    if kind == "segformer":
+        assert {len(row.detections) for row in rows} <= {0, 1}
+        tiled = run(root, tmp_path / "tiled", network, *mapping, "--set", "masks.hf.tile_px=64")
+        refused(tiled, "SCH005", "hf.tile_px is 64", "every pixel")
+        assert not (tmp_path / "tiled").exists()
 
 
 def test_prompts_label_classes_of_your_own(root, scissors, prompts, tmp_path):
