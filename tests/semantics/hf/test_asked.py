@@ -258,6 +258,8 @@ def test_a_wrong_field_is_named(asked, change, told):
     ("kind", "phrase", "told"),
     [
         ("grounding-dino", "a zebra", "does not know a word of 'a zebra'"),
+        ("grounding-dino", "car [SEP] van", "does not know a word of"),
+        ("owlv2", "car 7", "does not know a word of 'car 7'"),
         ("grounding-dino", "car . van", r"holds \. or \?"),
         ("grounding-dino", " ".join(["car"] * 14), "has 14 tokens, the network takes 13"),
         ("owlv2", "construction van", "has 15 tokens, the network takes 14"),
