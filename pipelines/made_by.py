@@ -35,7 +35,9 @@ _IMAGE_LIBRARIES = ("pillow", "pycocotools")
 _NETWORKS: Mapping[str, tuple[str, ...]] = {
     "segmenters": ("segment-anything", "timm", "torch", "torchvision"),
     "hf": ("timm", "torch", "torchvision", "transformers"),
-    **dict.fromkeys(("bundled", "fusion", "nanodet", "onnx", "ssd"), ("onnxruntime",)),
+    **dict.fromkeys(("bundled", "nanodet", "onnx", "ssd"), ("onnxruntime",)),
+    "fusion": ("onnxruntime", "timm", "torch", "torchvision", "transformers"),
+    "torchvision": ("torch", "torchvision"),
 }
 """What our segmenters and our detectors run on."""
 _OURS = "pointsam"

@@ -27,10 +27,28 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
 
 
 def encode_crop(crop: NDArray[np.bool_], v_px: int, u_px: int, height_px: int, width_px: int) -> bytes:
-    """Compress an (h,w) crop whose first pixel lies at (v_px, u_px) of an otherwise empty image."""
-    mask = np.zeros((height_px, width_px), dtype=np.bool_, order="F")
-    mask[v_px : v_px + crop.shape[0], u_px : u_px + crop.shape[1]] = crop
-    return encode_mask(mask)
+    """Compress an (h,w) crop whose first pixel lies at (v_px, u_px) of an otherwise empty image.
+
+    Cost grows with the crop, not with the image.
+    """
+    from pycocotools import mask as coco
+
+    h, w = crop.shape
+    first, last = _runs_of_ones(encode_mask(crop), h, w)
+    # A run of the crop that goes on in the next columns is one run for each column of the image.
+    many = last // h - first // h + 1
+    run = np.repeat(np.arange(len(first)), many)
+    column = first[run] // h + np.arange(len(run)) - np.repeat(np.cumsum(many) - many, many)
+    start = np.maximum(first[run], column * h) + column * (height_px - h)
+    end = np.minimum(last[run], column * h + h - 1) + column * (height_px - h) + 1
+    apart = start[1:] != end[:-1]  # unless the columns are those of the image
+    start, end = start[np.append(True, apart)[: len(run)]], end[np.append(apart, True)[: len(run)]]
+    bounds = np.column_stack([start, end]).ravel() + u_px * height_px + v_px
+    counts = np.diff(bounds, prepend=0, append=height_px * width_px)
+    runs = counts[:-1] if counts[-1] == 0 else counts
+    size = {"size": [height_px, width_px], "counts": runs.tolist()}
+    compressed: bytes = coco.frPyObjects(size, height_px, width_px)["counts"]
+    return compressed
 
 
 def decode_mask(rle: bytes, height_px: int, width_px: int) -> NDArray[np.bool_]:

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from segment_anything import SamAutomaticMaskGenerator
 
+from pointsam.base.tensors import read_tensors
 from pointsam.datasets.io import ImageFile, read_image
 from pointsam.masks import load_segmenter, weight_files
-from pointsam.masks.checkpoint import load_all, read_tensors
+from pointsam.masks.checkpoint import load_all
 from pointsam.masks.mobile_sam import build_mobile_sam, from_upstream_names
 
 ENCODINGS = 5

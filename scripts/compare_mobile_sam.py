@@ -17,9 +17,10 @@ import torch
 from pycocotools import mask as coco
 from segment_anything import SamPredictor
 
+from pointsam.base.tensors import read_tensors
 from pointsam.datasets.io import ImageFile, read_image
 from pointsam.masks import SegmentConfig, load_segmenter
-from pointsam.masks.checkpoint import load_all, read_tensors
+from pointsam.masks.checkpoint import load_all
 from pointsam.masks.mobile_sam import build_mobile_sam, from_upstream_names
 
 UNFILTERED = SegmentConfig(pred_iou_threshold=0.0, stability_threshold=0.0, nms_iou=1.0)

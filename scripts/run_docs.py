@@ -105,8 +105,10 @@ NOT_RUN = {
 """Starts of lines that are not run, and why."""
 
 ELSEWHERE = {
+    "docs/classes_hf.md": "tests/pipelines/labelling/test_hf_chain.py runs its commands with random networks",
     "docs/mapping.md": "tests/pipelines/test_own_classes_chain.py runs its commands with its mapping file",
     "docs/onnx.md": "tests/pipelines/labelling/test_onnx_chain.py runs its commands with a model",
+    "docs/torchvision.md": "tests/pipelines/labelling/test_torchvision_chain.py runs its commands with random weights",
 }
 """Pages whose commands are not run, and why."""
 

@@ -99,7 +99,9 @@ def test_the_trainer_knows_labels_through_the_store_only(part):
 
 def test_torch_is_imported_by_networks_only():
     """`require_device` asks for a device before a long job."""
-    allowed = {*importers("torch", ROOT / "masks"), *importers("torch", ROOT / "detect"), ROOT / "base" / "runtime.py"}
+    networks = [ROOT / "masks", ROOT / "semantics" / "hf", ROOT / "semantics" / "torchvision", ROOT / "detect"]
+    allowed = {*(path for folder in networks for path in importers("torch", folder))}
+    allowed |= {ROOT / "base" / name for name in ("runtime.py", "hub_models.py", "tensors.py")}
     assert {*importers("torch", ROOT), *importers("torch", PIPELINES)} <= allowed
 
 

@@ -66,6 +66,12 @@ def test_encoding_a_crop_equals_encoding_the_image():
     assert rle.encode_crop(crop, rows.start, columns.start, 90, 160) == rle.encode_mask(mask)
 
 
+@given(MASKS, st.tuples(*[st.integers(0, 3)] * 4))
+def test_a_crop_is_encoded_wherever_it_lies(crop, margin):
+    mask = np.pad(crop, (margin[:2], margin[2:]))
+    assert rle.encode_crop(crop, margin[0], margin[2], *mask.shape) == rle.encode_mask(mask)
+
+
 def test_an_empty_mask_has_an_empty_crop_and_box():
     counts = rle.encode_mask(np.zeros((5, 7), dtype=bool))
     rows, columns, crop = rle.decode_crop(counts, 5, 7)

@@ -25,14 +25,15 @@ def segmenter_of(name: str, weights: Path | None) -> tuple[str, Path | None]:
 
 
 def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
-    """The plug-in of --semantics and what it reads; a file stands for the plug-in that reads it.
+    """The plug-in of --semantics and what it reads; `hf:SOURCE` names both, a file the plug-in that reads it.
 
     Raises:
-        SchemaError: SCH005 on a description beside --masks-dir.
+        SchemaError: SCH005 on a network beside --masks-dir.
     """
-    if not name.endswith(".json"):
+    of_hub = name.startswith("hf:")
+    if not of_hub and not name.endswith(".json"):
         return name, masks_dir
-    from pointsam.semantics.fused import is_fusion
+    from pointsam.semantics.described import plugin_of_file
 
     if masks_dir is not None:
         raise SchemaError(
@@ -40,8 +41,8 @@ def semantics_of(name: str, masks_dir: Path | None) -> tuple[str, Path | None]:
             f"--semantics {name} --masks-dir {masks_dir}: a network's classes, or those of its results",
             "leave one of them out",
         )
-    path = PATH.convert(name, None, None)
-    return ("fusion" if is_fusion(path) else "onnx"), path
+    path = PATH.convert(name.removeprefix("hf:"), None, None)
+    return ("hf" if of_hub else plugin_of_file(path)), path
 
 
 @click.command("try-2d")
@@ -65,19 +66,19 @@ def try_2d(
 ) -> None:
     """Draw what a 2D network finds in images, and list its labels with their classes.
 
-    MODEL is the description of an ONNX network (docs/onnx.md), or ssd or nanodet. Boxes of labels without a class are
-    grey.
+    MODEL is a file that describes a network (docs/onnx.md, docs/torchvision.md) or asks one in words, a network of
+    transformers as hf:SOURCE (docs/classes_hf.md), or ssd or nanodet. Boxes of labels without a class are grey.
 
     \b
     pointsam-label try-2d yolox.json front.jpg side.jpg --dest tried
     pointsam-label try-2d yolox.json front.jpg --dest tried --set masks.onnx.tile_px=640
+    pointsam-label try-2d hf:PekingU/rtdetr_v2_r50vd front.jpg --dest tried
     """  # noqa: D301 - click needs the backspace character itself
     from dataclasses import replace
 
     from pipelines.review.try_network import try_network
     from pointsam.base import plugins
-    from pointsam.semantics import SemanticsContext, label_names
-    from pointsam.semantics.mapping import default_mapping, load_mapping
+    from pointsam.semantics import SemanticsContext, mapping_of
     from pointsam.stages.recipes import RECIPES, with_overrides
     from pointsam.taxonomy import BringsTaxonomy
 
@@ -85,11 +86,7 @@ def try_2d(
     config = RECIPES["default"]()
     config = with_overrides(replace(config, masks=replace(config.masks, semantics=name)), overrides)
     options = config.masks.semantics_options()
-    if mapping is not None:
-        labels = load_mapping(mapping)
-    else:
-        target = plugins.load("datasets", taxonomy, BringsTaxonomy).taxonomy
-        labels = default_mapping(target, label_names(name, source, options))
+    labels = mapping_of(name, plugins.load("datasets", taxonomy, BringsTaxonomy).taxonomy, mapping, source, options)
     tried = try_network(name, options, SemanticsContext(labels, source), images, dest, overwrite)
     show(tried.text(), tried.as_dict(), json_file)
     remark(f"drew {', '.join(map(str, tried.pictures))}", json_file)

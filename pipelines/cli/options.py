@@ -118,9 +118,9 @@ MASKS_OPTIONS = (
     ),
     click.option(
         "--semantics",
-        type=PluginName("semantics", "FILE.json"),
-        help="Source of the classes: a 2D network, files, or the description of an ONNX network (docs/onnx.md).  "
-        "[default: the recipe's]",
+        type=PluginName("semantics", "FILE.json", "hf:SOURCE"),
+        help="Source of the classes: a 2D network, files, a network of transformers (docs/classes_hf.md), or a file "
+        "that describes a network (docs/onnx.md).  [default: the recipe's]",
     ),
     click.option("--masks-dir", type=PATH, help="Folder of 2D results, or a COCO file (docs/precomputed_masks.md)."),
     click.option("--mapping", type=PATH, help="JSON file that maps 2D labels to classes (docs/mapping.md)."),

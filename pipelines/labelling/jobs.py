@@ -23,19 +23,26 @@ from pipelines.made_by import code_of
 from pipelines.opened import open_masks, read_as_in
 from pipelines.tasks import Row, Task, TaskResult
 from pointsam import __version__
+from pointsam.base.document import json_values
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.runtime import require_device
 from pointsam.calibration.correction import corrects
 from pointsam.masks import segmenter_plugin
-from pointsam.semantics import SemanticsContext, label_names, result_files, semantics_sha256, survey_semantics
-from pointsam.semantics.mapping import default_mapping, load_mapping, unmapped_notices
+from pointsam.semantics import (
+    SemanticsContext,
+    mapping_of,
+    model_origins,
+    result_files,
+    semantics_sha256,
+    survey_semantics,
+)
+from pointsam.semantics.mapping import unmapped_notices
 from pointsam.stages.probability import BUNDLED, read_probability
 from pointsam.store.document import Shard, ShardStats
 from pointsam.store.manifest import Run, plan_shards
 from pointsam.store.schema import clusters_table, frames_table, masks_table, points_table
 from pointsam.store.sources import merged
-from pointsam.taxonomy import LabelMapping, Taxonomy
 from pointsam.types import ImageMasks
 
 if TYPE_CHECKING:
@@ -96,10 +103,11 @@ def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = N
     frames = request.selection.of(plain)
     require_no_errors(plain, [frame_id for _, frame_id in frames], request.accepted)
     dataset = data.seen(plain)
-    mapping = _mapping(request, dataset.taxonomy)
+    options = config.semantics_options()
+    mapping = mapping_of(config.semantics, dataset.taxonomy, request.mapping, semantics_dir, options)
     weights = {
         "segmenter": segmenter_plugin(config.backend).weights_sha256(request.weights),
-        "semantics": semantics_sha256(config.semantics, semantics_dir, config.semantics_options()),
+        "semantics": semantics_sha256(config.semantics, semantics_dir, options),
     }
     document = MasksDocument(
         tool_version=__version__,
@@ -117,8 +125,8 @@ def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = N
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
     context = SemanticsContext(mapping, semantics_dir, data_root=str(dataset.root), needs_masks=config.needs_masks)
     names = image_names(dataset, frames if run_frames is None else run_frames)
-    notices = survey_semantics(config.semantics, context, names, config.semantics_options())
-    run, metadata = begin(request.out, frames, document, weights, data.noise.text(), data.root)
+    notices = survey_semantics(config.semantics, context, names, options)
+    run, metadata = begin(request.out, frames, document, weights, data.noise.text(), data.root, _origins(request))
     models = (semantics_dir, request.weights, execution.worker_device, execution.threads)
     results = result_files(config.semantics, semantics_dir, str(dataset.root))
     summary = drive(
@@ -131,6 +139,17 @@ def run_masks(request: Request, run_frames: Sequence[tuple[str, str]] | None = N
     )
     summary.notices = (*notices, *unmapped_notices(mapping, summary.unmapped))
     return summary
+
+
+def _origins(request: Request) -> dict[str, object] | None:
+    """Where the networks are from, as JSON values by part; None if only their digests are known."""
+    config = request.config.masks
+    segmenter = segmenter_plugin(config.backend).origins
+    found = {
+        "segmenter": () if segmenter is None else segmenter(request.weights),
+        "semantics": model_origins(config.semantics, request.semantics_dir, config.semantics_options()),
+    }
+    return {part: json_values(models) for part, models in found.items() if models} or None
 
 
 def run_clusters(request: Request) -> Summary:
@@ -174,14 +193,6 @@ def run_clusters(request: Request) -> Summary:
     return summary
 
 
-def _mapping(request: Request, taxonomy: Taxonomy) -> LabelMapping:
-    """The user's mapping file, else the built-in mapping of the source's label names to classes."""
-    if request.mapping is not None:
-        return load_mapping(request.mapping)
-    masks = request.config.masks
-    return default_mapping(taxonomy, label_names(masks.semantics, request.semantics_dir, masks.semantics_options()))
-
-
 def begin(
     out: Path,
     frames: Sequence[tuple[str, str]],
@@ -189,6 +200,7 @@ def begin(
     weights: Mapping[str, str],
     perturbation: str,
     data_root: DataPath,
+    models: Mapping[str, object] | None = None,
 ) -> tuple[Run, dict[str, object]]:
     """Start a stage of an output folder, or continue it.
 
@@ -199,6 +211,7 @@ def begin(
         weights: sha256 of each network's weights.
         perturbation: the calibration error, "none" without one.
         data_root: root of the data set.
+        models: where the networks are from, as of `Run.open`.
 
     Returns:
         The run, and the metadata of its tables.
@@ -208,7 +221,8 @@ def begin(
     """
     metadata = document.metadata(weights, perturbation)
     shards = plan_shards(frames, SHARD_FRAMES)
-    return Run.open(out, document.stage, document, shards, metadata, data_root, code_of(document)), metadata
+    run = Run.open(out, document.stage, document, shards, metadata, data_root, code_of(document), models)
+    return run, metadata
 
 
 def drive(

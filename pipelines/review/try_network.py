@@ -89,7 +89,9 @@ def try_network(
     """
     plugin = semantics_plugin(name)
     if plugin.detector is None or not isinstance(config, TiledConfig):
-        raise SchemaError("SCH005", f"semantics {name} is not one network", "give a description, ssd or nanodet")
+        raise SchemaError(
+            "SCH005", f"semantics {name} is not one network", "give a description, hf:SOURCE, prompts, ssd or nanodet"
+        )
     pictures = [dest / f"{path.stem}.png" for path in images]
     for path, picture in zip(images, pictures, strict=True):
         if pictures.count(picture) > 1:
@@ -102,9 +104,9 @@ def try_network(
     counts, best = np.zeros(len(detector.names), dtype=np.int64), np.zeros(len(detector.names))
     for path, picture in zip(images, pictures, strict=True):
         image = read_image(ImageFile(path))
-        box, index, score = looks(detector, image, config, every)
-        kept = nms(box, index, score, config.nms_iou)
-        box, column, score = box[kept], every[index[kept]], score[kept]
+        found = looks(detector, image, config, every)
+        kept = nms(found.box_xyxy_px, found.label, found.score, config.nms_iou)
+        box, column, score = found.box_xyxy_px[kept], every[found.label[kept]], found.score[kept]
         np.add.at(counts, column, 1)
         np.maximum.at(best, column, score)
         labels = [detector.names[k] for k in column]
@@ -112,7 +114,8 @@ def try_network(
         texts = [f"{label} {value:.2f}" for label, value in zip(labels, score, strict=True)]
         colours = [None if class_id == BACKGROUND else class_rgb(class_id) for class_id in classes]
         content = io.BytesIO()
-        draw_boxes(image, box, texts, colours).save(content, "PNG")
+        masks = None if found.rle is None else [found.rle[k] for k in kept]
+        draw_boxes(image, box, texts, colours, masks).save(content, "PNG")
         write_together([(picture, content.getvalue())])
     order = sorted(every.tolist(), key=lambda k: (-counts[k], k))
     rows = [

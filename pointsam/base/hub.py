@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from pointsam.base.digests import sha256_of
 from pointsam.base.errors import BackendError
 
 _ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
@@ -17,6 +20,23 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
+class ModelOrigin:
+    """Where a model is from. A run records it; it does not say what the model computes.
+
+    Args:
+        source: what the user named: a folder, or an id of the hub.
+        commit: as of `HubModel`.
+        licence: as of `HubModel`.
+        sha256: hex sha256 of each file that determines what it computes, by name.
+    """
+
+    source: str
+    commit: str
+    licence: str
+    sha256: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class HubModel:
     """A model in a folder.
 
@@ -24,13 +44,33 @@ class HubModel:
         folder: the folder.
         commit: the commit of the hub that it is of; "" if that is not known.
         licence: the licence that its README states; "" if it states none.
-        digest: hex sha256 of the files that determine what it computes.
     """
 
     folder: Path
     commit: str
     licence: str
-    digest: str
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """Hex sha256 of each file that determines what it computes, by name; all of them are read."""
+        files = sorted(path for path in self.folder.iterdir() if path.suffix in _DECIDES and path.is_file())
+        return {path.name: _sha256_once(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+    @property
+    def digest(self) -> str:
+        """Hex sha256 of all of them."""
+        lines = "".join(f"{name} {sha256}\n" for name, sha256 in self.sha256.items())
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def origin(self, source: Path) -> ModelOrigin:
+        """Where it is from, by the name that the user gave it."""
+        return ModelOrigin(source.as_posix(), self.commit, self.licence, self.sha256)
+
+
+@cache
+def _sha256_once(path: Path, _num_bytes: int, _changed_ns: int) -> str:
+    """Digest of a file, which is read once as long as it does not change: weights may have gigabytes."""
+    return sha256_of(path)
 
 
 def hub_model(source: Path) -> HubModel:
@@ -42,7 +82,7 @@ def hub_model(source: Path) -> HubModel:
         BackendError: BCK001 if there is no such folder or id, or no network; BCK004 if its weights are not safetensors;
             BCK005 if huggingface_hub is not installed.
     """
-    folder = source if source.is_dir() else _fetched(source)
+    folder = source if _is_folder(source) else _fetched(source)
     if not (folder / "config.json").is_file():
         raise BackendError("BCK001", f"{source} holds no config.json", "give the folder of a model of transformers")
     if not list(folder.glob("*.safetensors")):
@@ -54,7 +94,20 @@ def hub_model(source: Path) -> HubModel:
             "save the model with save_pretrained, which writes safetensors",
         )
     commit = folder.name if _COMMIT.fullmatch(folder.name) else ""
-    return HubModel(folder, commit, _licence(folder), _digest(folder))
+    return HubModel(folder, commit, _licence(folder))
+
+
+def near_or_hub(folder: Path, source: str) -> Path:
+    """The source that a file names: a folder, relative to the file's, or an id of the hub."""
+    near = folder / source
+    return near if _is_folder(near) else Path(source)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # the name is too long
+        return False
 
 
 def _fetched(source: Path) -> Path:
@@ -74,18 +127,6 @@ def _fetched(source: Path) -> Path:
             f"{text} is no folder, and could not be fetched: {(str(error).splitlines() or [type(error).__name__])[0]}",
             "check the id; if this machine is offline, fetch it on another one and give the folder",
         ) from error
-
-
-def _digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in _DECIDES and path.is_file():
-            own = hashlib.sha256()
-            with path.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    own.update(block)
-            digest.update(f"{path.name} {own.hexdigest()}\n".encode())
-    return digest.hexdigest()
 
 
 def _licence(folder: Path) -> str:

@@ -11,7 +11,9 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.masks.weights import WeightFile, sha256_of, verify
+from pointsam.base.digests import sha256_of
+from pointsam.base.hub import ModelOrigin
+from pointsam.masks.weights import WeightFile, verify
 from pointsam.types import Masks
 
 C = TypeVar("C")
@@ -131,6 +133,7 @@ class SegmenterPlugin(Generic[C]):
         fingerprint: hex digest of the weights, from the user's file or None. Equal digests must mean equal masks. If it
             is None, the sha256 of the user's file is used, or of the published files after verification.
         section: section of its options, `--set masks.SECTION.FIELD=VALUE`; "" is the name of the plug-in.
+        origins: where its models are from, by the user's file or None, for run.json; None if only digests are known.
     """
 
     config: type[C]
@@ -138,6 +141,7 @@ class SegmenterPlugin(Generic[C]):
     weights: tuple[WeightFile, ...] = ()
     fingerprint: Callable[[Path | None], str] | None = None
     section: str = ""
+    origins: Callable[[Path | None], tuple[ModelOrigin, ...]] | None = None
 
     def weights_sha256(self, weights: Path | None) -> str:
         """Hex digest of the weights, "" for a segmenter without weights.

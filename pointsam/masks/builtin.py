@@ -22,7 +22,8 @@ def _load(config: SegmentConfig, context: SegmenterContext) -> Segmenter:
 
         torch.set_num_threads(context.threads)
 
-    from pointsam.masks.checkpoint import load_all, read_tensors, require_architecture
+    from pointsam.base.tensors import read_tensors
+    from pointsam.masks.checkpoint import load_all, require_architecture
     from pointsam.masks.predictor import PromptSegmenter
     from pointsam.masks.sam_network import SamNetwork
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pointsam.base.document import OPTIONAL
+from pointsam.base.hub_models import PRECISIONS
 from pointsam.base.ranges import require
-
-PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,14 @@ normalisation of its own image processor. Code of a hub is never run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pointsam.base.errors import BackendError
-from pointsam.base.hub import HubModel, hub_model
-from pointsam.base.runtime import require_device, require_packages
+from pointsam.base.hub import hub_model
+from pointsam.base.hub_models import autocast, model_type, open_model
 from pointsam.masks.base import Segmenter, SegmenterContext, SegmenterPlugin
 from pointsam.masks.config import SegmentConfig
 
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
     from pointsam.masks.network import Encoded
 
-_PACKAGES = ("torch", "torchvision", "transformers", "safetensors")
 _CLASSES: Mapping[str, str] = MappingProxyType(
     {
         "sam": "SamModel",
@@ -74,7 +71,7 @@ class HfNetwork:
         import torch
 
         from pointsam.masks.device import to_device
-        from pointsam.masks.network import Encoded, autocast
+        from pointsam.masks.network import Encoded
 
         pixels = torch.stack([to_device(one, self._device) for one, _ in prepared])
         with autocast(self._device, self._precision):
@@ -91,8 +88,6 @@ class HfNetwork:
         self, features: Mapping[str, Any], image: Tensor | None, prompts: Tensor, boxes: bool
     ) -> tuple[Tensor, Tensor]:
         """Logits and predicted IoU. Prompts of several images are passed as images with one prompt each."""
-        from pointsam.masks.network import autocast
-
         name = "input_boxes" if boxes else "input_points"
         given = prompts[None] if image is None else prompts[:, None]
         if image is not None:
@@ -117,60 +112,20 @@ def _source(weights: Path | None) -> Path:
 
 
 def _load(config: SegmentConfig, context: SegmenterContext) -> Segmenter:
-    require_packages("hf", *_PACKAGES)
-    device = require_device(context.device)
-    import torch
-
+    source = _source(context.weights)
+    found = hub_model(source)
+    class_name = _CLASSES[model_type(found, _CLASSES, "promptable segmenter")]
+    opened = open_model(found, source, class_name, "AutoImageProcessor", context.device, context.threads)
     from pointsam.masks.predictor import PromptSegmenter
 
-    transformers: Any = import_module("transformers")
-
-    if context.threads is not None:
-        torch.set_num_threads(context.threads)
-    found = hub_model(_source(context.weights))
-    transformers.utils.logging.disable_progress_bar()
-    kind = getattr(transformers, _class_name(found))
-    options = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        model, told = kind.from_pretrained(found.folder, use_safetensors=True, output_loading_info=True, **options)
-        processor = transformers.AutoImageProcessor.from_pretrained(found.folder, **options)
-    except Exception as error:  # transformers and safetensors raise errors of many kinds
-        raise BackendError(
-            "BCK004",
-            f"{context.weights} cannot be loaded as {kind.__name__}: {(str(error).splitlines() or [''])[0]:.300}",
-            "fetch it again, or save the model and its processor with save_pretrained",
-        ) from error
-    missing = sorted([*told["missing_keys"], *(name for name, *_ in told["mismatched_keys"])])
-    if missing:
-        raise BackendError(
-            "BCK003",
-            f"{context.weights} does not fit {kind.__name__} in {len(missing)} tensors, the first is {missing[0]!r}",
-            "give the folder of a complete model",
-        )
-    network = HfNetwork(model.to(device).eval().float(), processor, device, config.precision)
-    return PromptSegmenter(network, name="hf", weights_sha256=context.fingerprint, device=device, config=config)
-
-
-def _class_name(found: HubModel) -> str:
-    """Name of the class in transformers.
-
-    Raises:
-        BackendError: BCK003 if the model is no promptable segmenter.
-    """
-    try:
-        kind = json.loads((found.folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
-        where = found.folder / "config.json"
-        raise BackendError("BCK004", f"{where} cannot be read ({error})", "fetch it again") from error
-    if kind not in _CLASSES:
-        raise BackendError(
-            "BCK003",
-            f"{found.folder} holds a model of type {kind!r}, no promptable segmenter",
-            f"give one of {', '.join(_CLASSES)}",
-        )
-    return _CLASSES[kind]
+    network = HfNetwork(*opened, config.precision)
+    return PromptSegmenter(network, name="hf", weights_sha256=context.fingerprint, device=opened[2], config=config)
 
 
 PLUGIN = SegmenterPlugin(
-    SegmentConfig, _load, fingerprint=lambda weights: hub_model(_source(weights)).digest, section="segment"
+    SegmentConfig,
+    _load,
+    fingerprint=lambda weights: hub_model(_source(weights)).digest,
+    section="segment",
+    origins=lambda weights: (hub_model(_source(weights)).origin(_source(weights)),),
 )

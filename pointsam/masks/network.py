@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -59,9 +58,3 @@ class PromptNetwork(Protocol):
             prompts: as `prompts` returns them.
             boxes: whether they are boxes.
         """
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context in which a network computes in a precision of `SegmentConfig`."""
-    dtype = getattr(torch, precision)
-    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)

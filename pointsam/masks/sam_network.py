@@ -11,9 +11,10 @@ from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor
 
+from pointsam.base.hub_models import autocast
 from pointsam.masks.decoder import MULTI_MASK, SINGLE_MASK, ImageTokens, decode_prompts, image_tokens
 from pointsam.masks.device import to_device
-from pointsam.masks.network import Encoded, autocast
+from pointsam.masks.network import Encoded
 
 
 class SamNetwork:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from pointsam.base.cache import cache_dir, cache_error
+from pointsam.base.digests import sha256_of
 from pointsam.base.errors import BackendError
 from pointsam.base.interrupts import undone_by
 
@@ -42,22 +43,6 @@ class WeightFile:
     def path(self) -> Path:
         """Path of the file, whether it was downloaded or not."""
         return (self.folder or cache_dir("weights")) / self.file_name
-
-
-def sha256_of(path: Path) -> str:
-    """sha256 of a file, 64 hexadecimal digits.
-
-    Raises:
-        BackendError: BCK001 if the file is missing or cannot be read.
-    """
-    import pooch
-
-    try:
-        return str(pooch.file_hash(path))
-    except OSError as error:
-        raise BackendError(
-            "BCK001", f"no weights at {path} ({error.strerror})", "check the path given for the weights"
-        ) from error
 
 
 def verify(weight: WeightFile) -> str:

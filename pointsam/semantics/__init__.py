@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from pointsam.base import plugins
 from pointsam.base.config import require_kind
+from pointsam.base.hub import ModelOrigin
 from pointsam.base.remote import FileSource
 from pointsam.semantics.base import LabelNames, SemanticModel, SemanticsContext, SemanticsPlugin
-from pointsam.semantics.mapping import built_in_for
+from pointsam.semantics.mapping import built_in_for, default_mapping, load_mapping, stated_mapping
 from pointsam.semantics.places import ImageName
 
 if TYPE_CHECKING:
-    from pointsam.taxonomy import LabelMapping
+    from pointsam.taxonomy import LabelMapping, Taxonomy
     from pointsam.types import CameraView, Frame
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "SemanticsPlugin",
     "label_names",
     "load_semantics",
+    "mapping_of",
+    "model_origins",
     "result_files",
     "semantics_plugin",
     "survey_semantics",
@@ -88,6 +91,18 @@ def semantics_sha256(name: str, masks_dir: Path | None = None, config: object | 
     return plugin.fingerprint(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
 
 
+def model_origins(name: str, masks_dir: Path | None = None, config: object | None = None) -> tuple[ModelOrigin, ...]:
+    """Where the models of a source of classes are from; empty if only their digest is known.
+
+    Raises:
+        SchemaError, PluginError, BackendError: as `load_semantics`.
+    """
+    plugin = semantics_plugin(name)
+    if plugin.origins is None:
+        return ()
+    return plugin.origins(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
+
+
 def label_names(name: str, masks_dir: Path | None = None, config: object | None = None) -> LabelNames:
     """Which label names a source of classes has if the user gives no mapping.
 
@@ -100,6 +115,36 @@ def label_names(name: str, masks_dir: Path | None = None, config: object | None 
     return built_in_for(
         plugin.names(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
     )
+
+
+def mapping_of(
+    name: str, taxonomy: Taxonomy, path: Path | None, masks_dir: Path | None = None, config: object | None = None
+) -> LabelMapping:
+    """The mapping of a run: that of the user's file, else the built-in one for the label names of the source.
+
+    A source that states the classes of its labels itself takes only the classes from the user's file.
+
+    Args:
+        name: plug-in of the source.
+        taxonomy: the classes without a file.
+        path: the user's mapping file, or None.
+        masks_dir: what the source reads.
+        config: its options, None for the defaults.
+
+    Raises:
+        SchemaError: SCH001 or SCH002 if the file, or what the source states, is no mapping to the classes.
+            SchemaError, PluginError, DatasetError: as `load_semantics`.
+    """
+    plugin = semantics_plugin(name)
+    stated = None
+    if plugin.classes is not None:
+        stated = plugin.classes(require_kind(plugin.config, config, f"the options of semantics {name}"), masks_dir)
+    if stated is not None:
+        target = taxonomy if path is None else load_mapping(path, labels=False).taxonomy
+        return stated_mapping(target, stated, str(masks_dir))
+    if path is not None:
+        return load_mapping(path)
+    return default_mapping(taxonomy, label_names(name, masks_dir, config))
 
 
 def result_files(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
+from pointsam.base.hub import ModelOrigin
 from pointsam.semantics.places import ImageName
 from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame
@@ -24,15 +25,31 @@ LabelNames = Literal["coco", "same"]
 """Label names that the built-in mappings know: those of COCO, or the same as the classes."""
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What a network finds in an image.
+
+    Args:
+        boxes: (N,4) left, top, right, bottom in pixels of the image.
+        scores: (N,C) score of each label.
+        masks: gives the (H,W) mask of a row, in the size of the image; None for a network that finds boxes only. It is
+            called for the boxes that are kept.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    masks: Callable[[int], NDArray[np.bool_]] | None = None
+
+
 class Detector(Protocol):
-    """A network that finds boxes in an image of any size."""
+    """A network that finds boxes, with or without masks, in an image of any size."""
 
     @property
     def names(self) -> Sequence[str]:
         """Name of each label, "" for a column that is none."""
 
-    def look(self, image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(N,4) boxes in pixels of an RGB image, and (N,C) the score of each label."""
+    def look(self, image: Image.Image) -> Look:
+        """What it finds in an RGB image."""
 
 
 class SemanticModel(Protocol):
@@ -123,8 +140,13 @@ class SemanticsPlugin(Generic[C]):
             scene come first. It need not take all images, and raises `DatasetError` or `SchemaError`.
         takes_folder: False for a source that reads no folder, with which `--masks-dir` is refused.
         names: the names of its labels, from its options and the folder; None if they are not known beforehand.
+        classes: the class of each label, from its options and the folder, if a file that it reads states them, as
+            prompts do: the run's mapping is then not asked. None, or a function that returns None, if the mapping
+            decides.
         detector: for `pointsam-label try-2d`: the network itself, whose boxes have labels and no classes yet. None if
             there is none.
+        origins: where its models are from, from its options and the folder, for run.json; None if only the digest is
+            known.
     """
 
     config: type[C]
@@ -136,7 +158,9 @@ class SemanticsPlugin(Generic[C]):
     survey: Callable[[C, SemanticsContext, Iterable[ImageName]], tuple[str, ...]] | None = None
     takes_folder: bool = True
     names: Callable[[C, Path | None], Sequence[str]] | None = None
+    classes: Callable[[C, Path | None], Mapping[str, str] | None] | None = None
     detector: Callable[[C, SemanticsContext], Detector] | None = None
+    origins: Callable[[C, Path | None], tuple[ModelOrigin, ...]] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,14 @@ def area(box_xyxy_px: FloatArray) -> NDArray[np.float64]:
     return extent
 
 
+def box_of(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of an (H,W) mask, right and bottom exclusive; zeros for an empty mask."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if len(rows) == 0:
+        return 0, 0, 0, 0
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
 def intersection(a_xyxy_px: FloatArray, b_xyxy_px: FloatArray) -> NDArray[np.float64]:
     """(N,M) areas of overlap in square pixels of (N,4) and (M,4) boxes."""
     a, b = np.asarray(a_xyxy_px, dtype=np.float64)[:, None], np.asarray(b_xyxy_px, dtype=np.float64)[None]

@@ -12,13 +12,20 @@ import numpy as np
 
 from pointsam.base import plugins
 from pointsam.base.config import parse
-from pointsam.base.document import canonical_json, json_object, parse_json, read_document
-from pointsam.base.errors import DatasetError, SchemaError
-from pointsam.base.paths import path_under
+from pointsam.base.document import canonical_json, json_object, read_document
+from pointsam.base.errors import SchemaError
+from pointsam.base.hub import ModelOrigin, near_or_hub
 from pointsam.base.ranges import require, require_between
 from pointsam.semantics.base import NoOptions, SemanticsContext, SemanticsPlugin
+from pointsam.semantics.described import file_beside, plugin_of_file
 from pointsam.semantics.joined import JoinedSemantics, Member, known_classes
-from pointsam.semantics.mapping import built_in_for, default_mapping, load_mapping, mapping_in_package
+from pointsam.semantics.mapping import (
+    built_in_for,
+    default_mapping,
+    load_mapping,
+    mapping_in_package,
+    stated_mapping,
+)
 from pointsam.semantics.places import ImageName
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 
@@ -30,7 +37,8 @@ class Source:
     """One of the networks.
 
     Args:
-        semantics: plug-in that is one network (`ssd`), or the description of an ONNX network, beside the file.
+        semantics: plug-in that is one network (`ssd`); the description of a network, or prompts, in a file beside this
+            one; or `hf:SOURCE`, where SOURCE is a folder, from that of the file, or an id of the hub.
         mapping: file beside this one, or name of a mapping of the package; None for the run's mapping.
         classes: the classes that are taken from it; None for all.
         weight: weight in the fusion.
@@ -69,15 +77,6 @@ class FusionFile:
         require_between(self, "fusion", 0, 0.999, ("fusion_iou", "score_threshold"))
 
 
-def is_fusion(path: Path) -> bool:
-    """Whether a file lists the networks of a fusion; False for one that cannot be read."""
-    try:
-        values = parse_json(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(values, Mapping) and "sources" in values
-
-
 @dataclass(frozen=True, eq=False)
 class _Opened:
     """A network of the file, before it is loaded."""
@@ -93,13 +92,21 @@ class _Opened:
         assert self.plugin.names is not None  # checked when it was opened
         return self.plugin.names(self.config, self.path)
 
+    @property
+    def stated(self) -> Mapping[str, str] | None:
+        """Class of each label, if its file states them."""
+        return None if self.plugin.classes is None else self.plugin.classes(self.config, self.path)
+
     def mapping(self, of_run: LabelMapping) -> LabelMapping:
         """Its mapping, reduced to the classes that are taken from it.
 
         Raises:
             SchemaError: SCH004 if its own mapping has other classes than the run, SCH001 on an unknown class.
         """
-        found = self._default(of_run) if self.mapping_file is None else load_mapping(self.mapping_file)
+        if (stated := self.stated) is not None:
+            found = replace(stated_mapping(of_run.taxonomy, stated, str(self.path)), taxonomy=of_run.taxonomy)
+        else:
+            found = self._default(of_run) if self.mapping_file is None else load_mapping(self.mapping_file)
         if found.taxonomy != of_run.taxonomy:
             raise SchemaError(
                 "SCH004",
@@ -135,28 +142,29 @@ def _opened(path: Path | None) -> tuple[FusionFile, list[_Opened]]:
     def refuse(problem: str) -> SchemaError:
         return SchemaError("SCH005", f"{path}: {problem}", _HINT)
 
-    def beside(name: str, what: str) -> Path:
-        try:
-            return path_under(path.parent, name, f"{what} of {path}; keep the files of a fusion in one folder")
-        except DatasetError as error:
-            raise refuse(f"{what}: {error.message}") from error
-
     file = read_document(path, FusionFile, refuse, partial=True)
     found = []
     for k, source in enumerate(file.sources):
         where = f"sources.{k}"
-        described = source.semantics.endswith(".json")
-        name = "onnx" if described else source.semantics
+        name, model = source.semantics, None
+        if name.endswith(".json"):
+            model = file_beside(path, name.removeprefix("hf:"), f"{where}.semantics")
+            name = plugin_of_file(model)
+        elif name.startswith("hf:"):
+            name, model = "hf", near_or_hub(path.parent, name.removeprefix("hf:"))
         plugin = plugins.load("semantics", name, SemanticsPlugin)
-        if plugin.names is None:
+        if plugin.names is None or name == "fusion":
             raise refuse(f"{where}.semantics: {name!r} is not one network")
         config = parse(plugin.config, source.options, str(path), f"{where}.options.", _HINT)
         own = None
         if source.mapping is not None:
             is_file = source.mapping.endswith(".json")
-            own = beside(source.mapping, f"{where}.mapping") if is_file else mapping_in_package(source.mapping, refuse)
-        model = beside(source.semantics, f"{where}.semantics") if described else None
-        found.append(_Opened(source, plugin, config, model, own))
+            field = f"{where}.mapping"
+            own = file_beside(path, source.mapping, field) if is_file else mapping_in_package(source.mapping, refuse)
+        opened = _Opened(source, plugin, config, model, own)
+        if own is not None and opened.stated is not None:
+            raise refuse(f"{where}.mapping: {source.semantics} states the classes of its labels itself")
+        found.append(opened)
     return file, found
 
 
@@ -184,8 +192,13 @@ def _fingerprint(_config: NoOptions, path: Path | None) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def _origins(_config: NoOptions, path: Path | None) -> tuple[ModelOrigin, ...]:
+    known = [(one, one.plugin.origins) for one in _opened(path)[1]]
+    return tuple(found for one, origins in known if origins is not None for found in origins(one.config, one.path))
+
+
 def _names(_config: NoOptions, path: Path | None) -> Sequence[str]:
-    return [label for one in _opened(path)[1] if one.mapping_file is None for label in one.names]
+    return [label for one in _opened(path)[1] if one.mapping_file is None and one.stated is None for label in one.names]
 
 
 def _survey(_config: NoOptions, context: SemanticsContext, images: Iterable[ImageName]) -> tuple[str, ...]:
@@ -200,4 +213,4 @@ def _survey(_config: NoOptions, context: SemanticsContext, images: Iterable[Imag
     return (f"no network of the fusion finds {', '.join(lost)}",) if lost else ()
 
 
-PLUGIN = SemanticsPlugin(NoOptions, _load, _fingerprint, names=_names, survey=_survey)
+PLUGIN = SemanticsPlugin(NoOptions, _load, _fingerprint, names=_names, survey=_survey, origins=_origins)

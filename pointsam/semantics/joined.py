@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.errors import SchemaError
 from pointsam.semantics.base import SemanticModel, is_concurrent
 from pointsam.semantics.fusion import fuse
 from pointsam.taxonomy import LabelMapping, Taxonomy
@@ -19,7 +20,7 @@ class Member:
     """One of the sources.
 
     Args:
-        model: the source; it gives boxes without masks.
+        model: the source. Its masks are not used: a fused box is the mean of several.
         weight: its weight in the fusion.
         curve: slope and offset of the logit of the probability that a box is true against that of the score (Platt,
             1999), so that the scores of sources are comparable; None leaves the scores.
@@ -70,19 +71,24 @@ class JoinedSemantics:
         """Objects in an (H,W,3) uint8 RGB image by falling score: boxes without masks, clipped to the image.
 
         Raises:
-            SchemaError: SCH003 if a source gives masks.
+            SchemaError: SCH003 if a source gives masks of whole classes.
         """
-        found = [_calibrated(member.model.detect(image_rgb, frame, view), member.curve) for member in self._members]
+        found = [_boxes(member.model.detect(image_rgb, frame, view), member.curve) for member in self._members]
         weights, knows = [member.weight for member in self._members], [member.knows for member in self._members]
         fused = fuse(found, weights, self._min_iou, self._alike, knows)
         keep = fused.score > self._score_threshold
         return Detections(fused.box_xyxy_px[keep], fused.class_id[keep], fused.score[keep])
 
 
-def _calibrated(found: Detections, curve: tuple[float, float] | None) -> Detections:
+def _boxes(found: Detections, curve: tuple[float, float] | None) -> Detections:
+    """Detections with scores of the curve and without masks."""
+    if not found.instances:
+        raise SchemaError(
+            "SCH003", "fusion of a network that finds classes and no objects", "fuse networks that find objects"
+        )
     if curve is None:
-        return found
+        return replace(found, rle=None)
     slope, offset = curve
     score = np.clip(found.score.astype(np.float64), 1e-6, 1 - 1e-6)
     logit = slope * np.log(score / (1 - score)) + offset
-    return replace(found, score=(1 / (1 + np.exp(-logit))).astype(np.float32))
+    return replace(found, rle=None, score=(1 / (1 + np.exp(-logit))).astype(np.float32))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ from pointsam.base.document import document_from, read_document
 from pointsam.base.errors import SchemaError
 from pointsam.base.words import counted, did_you_mean
 from pointsam.semantics.coco import COCO_NAMES
-from pointsam.taxonomy import NO_CLASS, BringsTaxonomy, ClassSpec, LabelMapping, Taxonomy
+from pointsam.taxonomy import BACKGROUND, NO_CLASS, BringsTaxonomy, ClassSpec, LabelMapping, Taxonomy
 
 _SHOWN = 10
 """Labels that a warning names."""
@@ -71,12 +71,13 @@ class MappingFile:
     truth: dict[str, str] | None = None
 
 
-def load_mapping(path: Path) -> LabelMapping:
+def load_mapping(path: Path, *, labels: bool = True) -> LabelMapping:
     """Read a user's mapping file.
 
     Args:
         path: JSON file with the fields of `MappingFile`; or the name of a mapping of the package, such as
             `objects365_to_nuscenes`, unless there is a file of that name.
+        labels: whether it must map a label to a class; False if only its classes count.
 
     Raises:
         SchemaError: SCH002 if the file is missing or malformed, SCH001 if a label is mapped to an unknown class. Both
@@ -92,19 +93,40 @@ def load_mapping(path: Path) -> LabelMapping:
         path = mapping_in_package(path.name, refuse)
     file = read_document(path, MappingFile, refuse, partial=True)
     taxonomy = _taxonomy(file.taxonomy, lambda problem: refuse(f"in `taxonomy`: {problem}"))
-    labels = taxonomy.coco if file.labels is None else file.labels
-    for name, targets in (("labels", labels), ("truth", file.truth or {})):
+    mapped = taxonomy.coco if file.labels is None else file.labels
+    none = f'; or "{NO_CLASS}" for what is none of them'
+    for name, targets in (("labels", mapped), ("truth", file.truth or {})):
         for label, target in targets.items():
-            if target != NO_CLASS and target not in taxonomy.names:
-                raise SchemaError(
-                    "SCH001",
-                    f"{path}: {name}.{label}: no class {target!r} in taxonomy {taxonomy.name!r}"
-                    f"{did_you_mean(target, taxonomy.names)}",
-                    f'use one of: {", ".join(taxonomy.names)}; or "{NO_CLASS}" for what is none of them',
-                )
-    if not labels or (set(labels.values()) == {NO_CLASS} and NO_CLASS not in taxonomy.names):
+            if target != NO_CLASS:
+                _require_class(target, taxonomy, f"{path}: {name}.{label}", none)
+    if labels and (not mapped or (set(mapped.values()) == {NO_CLASS} and NO_CLASS not in taxonomy.names)):
         raise refuse("`labels` maps nothing: list label names there, or state COCO labels in the `coco` of a class")
-    return _settled(taxonomy if file.truth is None else replace(taxonomy, truth=file.truth), labels)
+    return _settled(taxonomy if file.truth is None else replace(taxonomy, truth=file.truth), mapped)
+
+
+def stated_mapping(taxonomy: Taxonomy, classes: Mapping[str, str], where: str) -> LabelMapping:
+    """The mapping of a source that states the classes of its labels itself.
+
+    Args:
+        taxonomy: the run's classes.
+        classes: class by label.
+        where: the file that states them, for messages.
+
+    Raises:
+        SchemaError: SCH001 on a class that the run does not have.
+    """
+    for label, target in classes.items():
+        _require_class(target, taxonomy, f"{where}: {label!r}", "; --mapping gives a run classes of your own")
+    return _settled(taxonomy, classes)
+
+
+def _require_class(name: str, taxonomy: Taxonomy, where: str, more: str) -> None:
+    if name not in taxonomy.names:
+        raise SchemaError(
+            "SCH001",
+            f"{where}: no class {name!r} in taxonomy {taxonomy.name!r}{did_you_mean(name, taxonomy.names)}",
+            f"use one of: {', '.join(taxonomy.names)}{more}",
+        )
 
 
 def mapping_in_package(name: str, refuse: Callable[[str], SchemaError]) -> Path:
@@ -147,6 +169,46 @@ def unmapped_notices(mapping: LabelMapping, counts: Mapping[str, int]) -> tuple[
     )
 
 
+def require_labels(mapping: LabelMapping, names: Sequence[str], network: str) -> tuple[str, ...]:
+    """Refuse a mapping with which a network could find nothing.
+
+    Args:
+        mapping: the mapping.
+        names: names of the network's labels.
+        network: what the network is called in messages.
+
+    Returns:
+        A warning if there are classes to which labels are mapped, but none of the network's: it never finds them.
+
+    Raises:
+        SchemaError: SCH001 if none of its labels is mapped to a class.
+    """
+    own = [name for name in names if name]
+    found = {mapping.class_id(label) for label in own} - {BACKGROUND}
+    if not found:
+        raise SchemaError(
+            "SCH001",
+            f"the mapping to {mapping.taxonomy.name!r} names no label of {network} ({_few(own)}), only "
+            f"{_few(sorted(mapping.classes)) or 'none'}",
+            "map its labels to classes (--mapping, docs/mapping.md), or use --semantics precomputed",
+        )
+    lost: dict[str, list[str]] = {}
+    for label, name in mapping.classes.items():
+        if mapping.class_id(label) not in {*found, BACKGROUND}:
+            lost.setdefault(name, []).append(repr(label))
+    if not lost:
+        return ()
+    stated = {name: label for label, name in mapping.taxonomy.coco.items() if label in own}
+    told = [
+        f"{name} (mapped from {', '.join(labels)}" + (f"; it says {stated[name]!r})" if name in stated else ")")
+        for name, labels in lost.items()
+    ]
+    return (
+        f"{network} never finds {', '.join(told)}: map its labels to these classes too (--mapping, docs/mapping.md), "
+        "or use another network (docs/onnx.md, docs/precomputed_masks.md)",
+    )
+
+
 def _settled(taxonomy: Taxonomy, labels: Mapping[str, str]) -> LabelMapping:
     # A label with the name of the class ("cyclist") means the complete object; only a part ("bicycle") needs a rider.
     complete = {target for label, target in labels.items() if label == target}
@@ -183,3 +245,8 @@ def _problems(spec: ClassSpec) -> Iterator[tuple[str, str]]:
         yield "size_lwh_m", "length, width and height in metres"
     if not all(spec.coco):
         yield "coco", "a list of label names"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(map(repr, names[:10])) + more

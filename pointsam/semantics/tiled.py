@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pointsam import rle
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
-from pointsam.semantics.base import Detector, SemanticsContext, SemanticsPlugin
+from pointsam.semantics.base import Detector, Look, SemanticsContext, SemanticsPlugin
 from pointsam.semantics.boxes import area, nms
+from pointsam.semantics.mapping import require_labels
 from pointsam.semantics.tiles import Window, cut, windows
 from pointsam.taxonomy import BACKGROUND, LabelMapping
 from pointsam.types import CameraView, Detections, Frame
@@ -82,17 +84,35 @@ class TiledSemantics:
         self._class_id = class_id[self._column].astype(np.uint8)
 
     def detect(self, image_rgb: NDArray[np.uint8], frame: Frame, view: CameraView) -> Detections:
-        """Objects in an (H,W,3) uint8 RGB image by falling score: boxes without masks, clipped to the image."""
-        box, column, score = looks(self._detector, image_rgb, self._config, self._column)
-        class_id = self._class_id[column]
-        keep = nms(box, class_id, score, self._config.nms_iou)
-        return Detections(box[keep], class_id[keep], score[keep])
+        """Objects in an (H,W,3) uint8 RGB image by falling score: boxes clipped to the image, and masks if the network
+        gives them.
+        """
+        found = looks(self._detector, image_rgb, self._config, self._column)
+        class_id = self._class_id[found.label]
+        keep = nms(found.box_xyxy_px, class_id, found.score, self._config.nms_iou)
+        masks = None if found.rle is None else tuple(found.rle[k] for k in keep)
+        return Detections(found.box_xyxy_px[keep], class_id[keep], found.score[keep], masks)
 
 
-def looks(
-    detector: Detector, image_rgb: NDArray[np.uint8], config: TiledConfig, column: NDArray[np.intp]
-) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float32]]:
-    """(N,4) boxes of all looks, (N,) index into `column` of their labels, and (N,) scores; not suppressed.
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """N boxes of the looks at an image.
+
+    Args:
+        box_xyxy_px: (N,4) left, top, right, bottom in the image.
+        label: (N,) index into the columns that count.
+        score: (N,) scores.
+        rle: (N,) run lengths of their masks in the image, none of them empty; None for a network without masks.
+    """
+
+    box_xyxy_px: NDArray[np.float32]
+    label: NDArray[np.intp]
+    score: NDArray[np.float32]
+    rle: tuple[bytes, ...] | None
+
+
+def looks(detector: Detector, image_rgb: NDArray[np.uint8], config: TiledConfig, column: NDArray[np.intp]) -> Seen:
+    """The boxes of all looks, not suppressed. A box whose mask is empty is left out.
 
     Args:
         detector: the network.
@@ -101,7 +121,7 @@ def looks(
         column: (C,) the columns of its scores that count.
 
     Raises:
-        SchemaError: SCH003 if the network gives a box that is no number.
+        SchemaError: SCH003 if the network gives a score or a box that is no number, or a mask of another size.
     """
     height, width = image_rgb.shape[:2]
     whole = (0, 0, width, height)
@@ -109,8 +129,11 @@ def looks(
     if config.tile_px:
         crops += [window for window in windows(width, height, config.tile_px, config.tile_overlap) if window != whole]
     found = [_look(detector, image_rgb, window, config, column) for window in crops]
-    box, label, score = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return box, label, score
+    box, label, score = (
+        np.concatenate([getattr(one, name) for one in found]) for name in ("box_xyxy_px", "label", "score")
+    )
+    masks = [one.rle for one in found if one.rle is not None]
+    return Seen(box, label, score, tuple(mask for part in masks for mask in part) if masks else None)
 
 
 def _look(
@@ -119,19 +142,50 @@ def _look(
     window: Window,
     config: TiledConfig,
     column: NDArray[np.intp],
-) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float32]]:
+) -> Seen:
     left, top, right, bottom = window
     height, width = image_rgb.shape[:2]
-    boxes, scores = detector.look(Image.fromarray(image_rgb[top:bottom, left:right]))
-    score = scores[:, column]
+    found = detector.look(Image.fromarray(image_rgb[top:bottom, left:right]))
+    score = found.scores[:, column]
+    _require_numbers("score", score)  # no number is above a threshold, so that NaN would drop a box in silence
     row, label = np.nonzero(score > config.score_threshold)
-    box = boxes[row] + twice(left, top)
-    if not np.isfinite(box).all():
-        raise SchemaError("SCH003", f"the network gave a box of {box[~np.isfinite(box)][0]}", "correct the network")
+    box = found.boxes[row] + twice(left, top)
+    _require_numbers("box", box)
     drop = cut(box, window, width, height, _MARGIN * (right - left))
     box = np.clip(box, 0, twice(width, height))
     keep = ~drop & (area(box) > 0)
-    return box[keep], label[keep], score[row, label][keep]
+    masks = _masks(found, row[keep], window, height, width)
+    if masks is None:
+        return Seen(box[keep], label[keep], score[row, label][keep], None)
+    keep[keep] = [mask is not None for mask in masks]
+    return Seen(box[keep], label[keep], score[row, label][keep], tuple(mask for mask in masks if mask is not None))
+
+
+def _masks(
+    found: Look, row: NDArray[np.intp], window: Window, height_px: int, width_px: int
+) -> list[bytes | None] | None:
+    """Run lengths in the image of the masks of rows, None for an empty one; None without masks."""
+    if found.masks is None:
+        return None
+    left, top, right, bottom = window
+    by_row: dict[int, bytes | None] = {}  # a row may count for several labels
+    for k in sorted({int(k) for k in row}):
+        mask = found.masks(k)
+        if mask.shape != (bottom - top, right - left):
+            raise SchemaError(
+                "SCH003",
+                f"the network gave a mask of {mask.shape[1]} x {mask.shape[0]} px for an image of "
+                f"{right - left} x {bottom - top} px",
+                "correct the network",
+            )
+        by_row[k] = rle.encode_crop(mask, top, left, height_px, width_px) if mask.any() else None
+    return [by_row[int(k)] for k in row]
+
+
+def _require_numbers(what: str, values: NDArray[np.float32]) -> None:
+    if not np.isfinite(values).all():
+        wrong = values[~np.isfinite(values)][0]
+        raise SchemaError("SCH003", f"the network gave a {what} of {wrong}", "correct the network or its weights")
 
 
 def tiled_plugin(
@@ -170,51 +224,6 @@ def tiled_plugin(
         names=names,
         detector=detector,
     )
-
-
-def require_labels(mapping: LabelMapping, names: Sequence[str], network: str) -> tuple[str, ...]:
-    """Refuse a mapping with which a network could find nothing.
-
-    Args:
-        mapping: the mapping.
-        names: names of the network's labels.
-        network: what the network is called in messages.
-
-    Returns:
-        A warning if there are classes to which labels are mapped, but none of the network's: it never finds them.
-
-    Raises:
-        SchemaError: SCH001 if none of its labels is mapped to a class.
-    """
-    own = [name for name in names if name]
-    found = {mapping.class_id(label) for label in own} - {BACKGROUND}
-    if not found:
-        raise SchemaError(
-            "SCH001",
-            f"the mapping to {mapping.taxonomy.name!r} names no label of {network} ({_few(own)}), only "
-            f"{_few(sorted(mapping.classes)) or 'none'}",
-            "map its labels to classes (--mapping, docs/mapping.md), or use --semantics precomputed",
-        )
-    lost: dict[str, list[str]] = {}
-    for label, name in mapping.classes.items():
-        if mapping.class_id(label) not in {*found, BACKGROUND}:
-            lost.setdefault(name, []).append(repr(label))
-    if not lost:
-        return ()
-    stated = {name: label for label, name in mapping.taxonomy.coco.items() if label in own}
-    told = [
-        f"{name} (mapped from {', '.join(labels)}" + (f"; it says {stated[name]!r})" if name in stated else ")")
-        for name, labels in lost.items()
-    ]
-    return (
-        f"{network} never finds {', '.join(told)}: map its labels to these classes too (--mapping, docs/mapping.md), "
-        "or use another network (docs/onnx.md, docs/precomputed_masks.md)",
-    )
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return ", ".join(map(repr, names[:10])) + more
 
 
 def twice(x: float, y: float) -> NDArray[np.float32]:

@@ -116,6 +116,8 @@ class StageEntry:
         data_root: path of the data, None if the run did not record it.
         code: digest of the code that makes the files, and versions of the libraries that it uses; None if the run did
             not record them. They are not in the tables, which may be equal in spite of other versions.
+        models: where the models are from that made the first files, by their part: JSON values of `ModelOrigin`; None
+            if only their digests are known. They are not in the key: an equal model from elsewhere makes equal files.
     """
 
     key: str
@@ -123,6 +125,7 @@ class StageEntry:
     metadata: Mapping[str, object]
     data_root: str | None
     code: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
+    models: Mapping[str, object] | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,7 @@ class Run:
         metadata: Mapping[str, object],
         data_root: DataPath | None = None,
         code: Mapping[str, str] | None = None,
+        models: Mapping[str, object] | None = None,
     ) -> Run:
         """Start a stage in `out`, or continue it.
 
@@ -101,6 +102,7 @@ class Run:
             metadata: metadata of the tables (`schema.check_metadata`), stored for readers.
             data_root: path of the data, stored for readers; it is not part of the key, because data may move.
             code: digest of the code that makes the tables, and versions of the libraries that it uses.
+            models: where the models are from, stored for readers as in `StageEntry`.
 
         Raises:
             StoreError: OUT001 if the folder holds this stage with another configuration, OUT002 or OUT003 if it cannot
@@ -112,7 +114,7 @@ class Run:
         keyed = {**json_object(document), "schema_version": layout.stage_version(stage), "plan": _summary(plan)}
         run = Run(Path(out), stage, digest([keyed, metadata]), plan.shards, code)
         root = None if data_root is None else str(data_root.resolve())
-        entry = StageEntry(run.key, json_object(keyed), json_object(metadata), root, code)
+        entry = StageEntry(run.key, json_object(keyed), json_object(metadata), root, code, models)
         with store_errors(run.out, 0), claimed(run.out):
             return replace(run, other_code=run._register(entry, plan))
 
@@ -255,6 +257,8 @@ class Run:
         elif old is not None and old.code != self.code and self._is_written():
             other_code = code_differences(old.code, self.code or {})
             entry = replace(entry, code=old.code)
+        if not changed and old is not None:
+            entry = replace(entry, models=old.models or entry.models)
         if changed or layout.read_plan(self.out, self.stage) != plan:
             write_document(layout.plan_path(self.out, self.stage), plan)
         if old != entry:

@@ -287,6 +287,16 @@ def documents_of_runs(folder):
     return Target([folder / "labels" / "run.json"], read)
 
 
+def prompts(folder):
+    from pointsam.semantics.hf.prompts import read_prompts
+
+    path = folder / "prompts.json"
+    path.write_text(json.dumps({"source": "some/model", "prompts": {"car": ["car", "van"], "bus": ["bus"]}}))
+    named = folder / "named.json"
+    named.write_text(json.dumps({"source": "some/model", "prompts": "nuscenes"}))
+    return Target([path, named], _in_turn(lambda: read_prompts(path), lambda: read_prompts(named)))
+
+
 def mappings(folder):
     from pointsam.semantics.mapping import load_mapping
 
@@ -414,7 +424,8 @@ def weights(folder):
     import torch
     from safetensors.torch import save_file
 
-    from pointsam.masks.checkpoint import architecture_of, read_tensors
+    from pointsam.base.tensors import read_tensors
+    from pointsam.masks.checkpoint import architecture_of
 
     tensors = {"image_encoder.pos_embed": torch.zeros(1, 2, 2, 3), "b": torch.arange(3)}
     files = [folder / "w.pth", folder / "old.pth", folder / "w.safetensors"]
@@ -456,6 +467,7 @@ TARGETS = {
     "run folders": run_folders,
     "documents of runs": documents_of_runs,
     "mappings": mappings,
+    "prompts": prompts,
     "calibrations": calibrations,
     "overrides": overrides,
     "budgets": budgets,

@@ -20,8 +20,9 @@ def mobile_sam():
 def stock_sam():
     """The same weights in segment_anything's own classes."""
     pytest.importorskip("torch", reason="needs pointsam[sam]")
+    from pointsam.base.tensors import read_tensors
     from pointsam.masks import weight_files
-    from pointsam.masks.checkpoint import load_all, read_tensors
+    from pointsam.masks.checkpoint import load_all
     from pointsam.masks.mobile_sam import build_mobile_sam, from_upstream_names
 
     sam = build_mobile_sam()

@@ -9,8 +9,9 @@ from helpers.checkpoints import Trap, plain_pickle  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from pointsam.base.errors import BackendError  # noqa: E402
+from pointsam.base.tensors import read_tensors  # noqa: E402
 from pointsam.masks import load_segmenter  # noqa: E402
-from pointsam.masks.checkpoint import load_all, read_tensors, require_architecture  # noqa: E402
+from pointsam.masks.checkpoint import load_all, require_architecture  # noqa: E402
 from pointsam.masks.sam import build_sam  # noqa: E402
 
 

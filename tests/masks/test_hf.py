@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from pointsam import rle  # noqa: E402
 from pointsam.base.errors import BackendError  # noqa: E402
 from pointsam.base.hub import hub_model  # noqa: E402
+from pointsam.base.tensors import read_tensors  # noqa: E402
 from pointsam.masks import SegmentConfig, load_segmenter, segmenter_plugin  # noqa: E402
-from pointsam.masks.checkpoint import load_all, read_tensors  # noqa: E402
+from pointsam.masks.checkpoint import load_all  # noqa: E402
 from pointsam.masks.hf import HfNetwork  # noqa: E402
 from pointsam.masks.mobile_sam import build_mobile_sam, from_upstream_names  # noqa: E402
 from pointsam.masks.predictor import PromptSegmenter  # noqa: E402
@@ -170,7 +171,7 @@ def test_without_a_source_the_option_is_named():
         load_segmenter("hf")
 
 
-@pytest.mark.parametrize("source", ["nowhere", "a/b/c", "../gone/x"])
+@pytest.mark.parametrize("source", ["nowhere", "a/b/c", "../gone/x", 300 * "x"])
 def test_a_folder_that_is_not_there_is_named(source):
     with pytest.raises(BackendError, match=rf"BCK001.*{source}"):
         load_segmenter("hf", weights=Path(source))

@@ -1,8 +1,8 @@
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs pointsam[sam]")
+from pointsam.base.tensors import read_tensors  # noqa: E402
 from pointsam.masks import weight_files  # noqa: E402
-from pointsam.masks.checkpoint import read_tensors  # noqa: E402
 from pointsam.masks.mobile_sam import build_mobile_sam, from_upstream_names  # noqa: E402
 from pointsam.masks.sam import build_sam  # noqa: E402
 

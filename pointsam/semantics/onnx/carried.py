@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from pointsam.base.errors import BackendError
 from pointsam.semantics.base import SemanticModel, SemanticsContext, SemanticsPlugin
+from pointsam.semantics.mapping import require_labels
 from pointsam.semantics.onnx.description import Description, parse_description
 from pointsam.semantics.onnx.network import OnnxDetector
-from pointsam.semantics.tiled import TiledConfig, require_labels, tiled_plugin
+from pointsam.semantics.tiled import TiledConfig, tiled_plugin
 from pointsam.taxonomy import LabelMapping
 
 C = TypeVar("C", bound=TiledConfig)

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from pointsam.base.document import document_from, parse_json
-from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.errors import SchemaError
 from pointsam.base.files import require_file
-from pointsam.base.paths import path_under
 from pointsam.base.ranges import require, require_between
 from pointsam.base.words import did_you_mean
+from pointsam.semantics.described import file_beside
 from pointsam.semantics.onnx.families import FAMILIES
-from pointsam.semantics.vocabularies import VOCABULARIES
+from pointsam.semantics.vocabularies import names_of
 
 _HINT = "docs/onnx.md lists the fields of a description"
 _MOST_PX = 8192
@@ -159,18 +159,12 @@ class Description:
     licence: str = ""
 
     def __post_init__(self) -> None:
-        if isinstance(self.labels, str) and self.labels not in VOCABULARIES:
-            raise SchemaError(
-                "SCH005",
-                f"labels is {self.labels!r}{did_you_mean(self.labels, VOCABULARIES)}",
-                f"give a list of names, or one of {', '.join(VOCABULARIES)}",
-            )
-        require(any(self.names), "labels", self.labels, "at least one name")
+        names_of(self.labels)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Name of each label."""
-        return VOCABULARIES[self.labels] if isinstance(self.labels, str) else self.labels
+        return names_of(self.labels)
 
 
 def parse_description(content: bytes | str, where: str) -> Description:
@@ -213,11 +207,7 @@ def read_description(path: Path | None) -> tuple[Description, Path]:
             "SCH005", "semantics onnx has no description", "give one: --semantics FILE.json (docs/onnx.md)"
         )
     description = parse_description(content_of(path), str(path))
-    try:
-        model = path_under(path.parent, description.model, f"`model` of {path}; keep the model beside its description")
-    except DatasetError as error:
-        raise SchemaError("SCH005", f"{path}: model: {error.message}", error.hint) from error
-    return description, model
+    return description, file_beside(path, description.model, "model")
 
 
 def content_of(path: Path) -> bytes:

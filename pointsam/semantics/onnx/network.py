@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointsam.base.errors import BackendError, SchemaError
+from pointsam.semantics.base import Look
 from pointsam.semantics.onnx.decode import corners, scores, spread, table
 from pointsam.semantics.onnx.description import Description
 from pointsam.semantics.onnx.pixels import Pixels, pixels_of
@@ -59,10 +60,10 @@ class OnnxDetector:
         for part, name in (("boxes", description.boxes.output), ("scores", description.scores.output)):
             self._require_output(part, name)
         self._require_output("scores.label_output", description.scores.label_output)
-        self._require_unit(self.look(Image.new("RGB", self._size_px))[0])
+        self._require_unit(self.look(Image.new("RGB", self._size_px)).boxes)
 
-    def look(self, image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(N,4) boxes in pixels of an RGB image, and (N,C) the score of each label, from one inference.
+    def look(self, image: Image.Image) -> Look:
+        """Boxes in an RGB image, from one inference.
 
         Raises:
             BackendError: BCK003 if an output has a shape that the description does not allow.
@@ -84,7 +85,7 @@ class OnnxDetector:
                 if np.isfinite(wrong)
                 else "export it again in single precision, or correct input.divide, mean and std",
             )
-        return pixels.to_image(boxes, self._form.boxes.unit == "fractions"), labels.clip(0, 1)
+        return Look(pixels.to_image(boxes, self._form.boxes.unit == "fractions"), labels.clip(0, 1))
 
     def _run(self, pixels: Pixels) -> list[NDArray[np.generic]]:
         first, *others = self._session.get_inputs()

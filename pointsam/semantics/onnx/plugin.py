@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from pointsam.base.hub import ModelOrigin
 from pointsam.semantics.base import SemanticsContext
 from pointsam.semantics.onnx.description import canonical, content_of, read_description
 from pointsam.semantics.onnx.network import OnnxDetector
@@ -35,4 +36,13 @@ def _names(_config: OnnxConfig, source: Path | None) -> Sequence[str]:
     return read_description(source)[0].names
 
 
-PLUGIN = tiled_plugin("onnx", OnnxConfig, _open, _fingerprint, _names, network="the network", takes_folder=True)
+def _origins(_config: OnnxConfig, source: Path | None) -> tuple[ModelOrigin, ...]:
+    description, model = read_description(source)
+    digest = hashlib.sha256(content_of(model)).hexdigest()
+    return (ModelOrigin(str(source), "", description.licence, {model.name: digest}),)
+
+
+PLUGIN = replace(
+    tiled_plugin("onnx", OnnxConfig, _open, _fingerprint, _names, network="the network", takes_folder=True),
+    origins=_origins,
+)

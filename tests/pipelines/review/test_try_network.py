@@ -14,6 +14,7 @@ from helpers.onnx_models import constant_model
 
 from pipelines.cli.label import main
 from pointsam.report.style import class_rgb
+from pointsam.semantics.base import Look
 from pointsam.taxonomy import NUSCENES
 
 ROWS = np.float32([[[10, 20, 60, 80, 0.9, 0, 0, 0], [100, 30, 180, 90, 0, 0.7, 0, 0], [12, 20, 60, 80, 0.6, 0, 0, 0]]])
@@ -82,3 +83,18 @@ def test_a_bundled_network_can_be_tried(made):
     result = CliRunner().invoke(main, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert "traffic light" in result.stdout
+
+
+def test_masks_tint_their_pixels(made, monkeypatch):
+    disc = np.hypot(*np.ogrid[-50:50, -100:100]) < 40
+    masks, boxes = [disc, ~disc], np.float32([[60, 10, 140, 90], [0, 0, 200, 100]])
+    scores = np.float32([[0.9, 0, 0, 0], [0, 0.8, 0, 0]])
+
+    monkeypatch.setattr(
+        "pointsam.semantics.onnx.network.OnnxDetector.look", lambda *_: Look(boxes, scores, masks.__getitem__)
+    )
+    assert try_2d(made).exit_code == 0
+    picture = np.array(Image.open(made / "tried" / "view.png")).astype(int)
+    ground, car, grey = np.array([40, 40, 40]), class_rgb(NUSCENES.class_id("car")), [150, 150, 158]
+    np.testing.assert_allclose(picture[60, 100], (ground + car) / 2, atol=3)
+    np.testing.assert_allclose(picture[60, 30], (ground + grey) / 2, atol=3)

@@ -147,7 +147,8 @@ def test_known_boxes_come_back_in_pixels_of_the_image(family):
     model = constant_model(outputs, shape, np.uint8 if family == "ssd" else np.float32, extra)
     description = parse_description(json.dumps({"family": family, "model": "m.onnx"}), "test")
     detector = OnnxDetector(description, model, "test")
-    boxes, scores = detector.look(Image.new("RGB", IMAGE_WH))
+    found = detector.look(Image.new("RGB", IMAGE_WH))
+    boxes, scores = found.boxes, found.scores
     best, label = scores.max(axis=1), scores.argmax(axis=1)
     found = sorted(np.flatnonzero(best > 0.3), key=lambda row: boxes[row, 0])
     assert [detector.names[label[row]] for row in found] == LABELS

@@ -9,6 +9,7 @@ from PIL import Image
 pytest.importorskip("onnxruntime")
 from helpers.onnx_models import echo_model
 
+from pointsam.semantics.base import Look
 from pointsam.semantics.onnx.description import InputForm, parse_description
 from pointsam.semantics.onnx.network import OnnxDetector
 from pointsam.semantics.onnx.pixels import pixels_of
@@ -74,7 +75,7 @@ def test_further_inputs_tell_the_size_and_the_mask(monkeypatch):
     description = parse_description(
         json.dumps({"model": "m.onnx", "labels": ["a"], "input": {"fit": "corner", "extra": extra}}), "test"
     )
-    monkeypatch.setattr(OnnxDetector, "look", lambda *_: (np.zeros((0, 4)), np.zeros((0, 1))))
+    monkeypatch.setattr(OnnxDetector, "look", lambda *_: Look(np.zeros((0, 4)), np.zeros((0, 1))))
     detector = OnnxDetector(description, echo_model((1, 3, 32, 64), extra=shapes), "test")
     pixels = pixels_of(red(32, 32), description.input, detector._size_px)
     _, wh, hw, mask = detector._run(pixels)

@@ -1,0 +1,1 @@
+"""Detectors of torchvision as a source of classes (docs/torchvision.md)."""
