@@ -82,7 +82,7 @@ def hub_model(source: Path) -> HubModel:
         BackendError: BCK001 if there is no such folder or id, or no network; BCK004 if its weights are not safetensors;
             BCK005 if huggingface_hub is not installed.
     """
-    folder = source if source.is_dir() else _fetched(source)
+    folder = source if _is_folder(source) else _fetched(source)
     if not (folder / "config.json").is_file():
         raise BackendError("BCK001", f"{source} holds no config.json", "give the folder of a model of transformers")
     if not list(folder.glob("*.safetensors")):
@@ -100,7 +100,14 @@ def hub_model(source: Path) -> HubModel:
 def near_or_hub(folder: Path, source: str) -> Path:
     """The source that a file names: a folder, relative to the file's, or an id of the hub."""
     near = folder / source
-    return near if near.is_dir() else Path(source)
+    return near if _is_folder(near) else Path(source)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # the name is too long
+        return False
 
 
 def _fetched(source: Path) -> Path:

@@ -287,6 +287,16 @@ def documents_of_runs(folder):
     return Target([folder / "labels" / "run.json"], read)
 
 
+def prompts(folder):
+    from pointsam.semantics.hf.prompts import read_prompts
+
+    path = folder / "prompts.json"
+    path.write_text(json.dumps({"source": "some/model", "prompts": {"car": ["car", "van"], "bus": ["bus"]}}))
+    named = folder / "named.json"
+    named.write_text(json.dumps({"source": "some/model", "prompts": "nuscenes"}))
+    return Target([path, named], _in_turn(lambda: read_prompts(path), lambda: read_prompts(named)))
+
+
 def mappings(folder):
     from pointsam.semantics.mapping import load_mapping
 
@@ -457,6 +467,7 @@ TARGETS = {
     "run folders": run_folders,
     "documents of runs": documents_of_runs,
     "mappings": mappings,
+    "prompts": prompts,
     "calibrations": calibrations,
     "overrides": overrides,
     "budgets": budgets,

@@ -171,7 +171,7 @@ def test_without_a_source_the_option_is_named():
         load_segmenter("hf")
 
 
-@pytest.mark.parametrize("source", ["nowhere", "a/b/c", "../gone/x"])
+@pytest.mark.parametrize("source", ["nowhere", "a/b/c", "../gone/x", 300 * "x"])
 def test_a_folder_that_is_not_there_is_named(source):
     with pytest.raises(BackendError, match=rf"BCK001.*{source}"):
         load_segmenter("hf", weights=Path(source))

@@ -25,8 +25,7 @@ def tokens_of(tokenizer: Any, phrase: str, most: int, where: Path) -> list[int]:
         SchemaError: SCH005 if it has too many tokens, or a word that the network does not know.
     """
     found: list[int] = tokenizer(phrase, add_special_tokens=False)["input_ids"]
-    unknown = tokenizer.unk_token_id if tokenizer.unk_token_id != tokenizer.eos_token_id else None  # CLIP's ends a text
-    if not found or unknown in found:
+    if not found or set(found) & set(tokenizer.all_special_ids):  # one of them stands for what is not known
         raise SchemaError("SCH005", f"{where}: the network does not know a word of {phrase!r}", "say it in other words")
     if len(found) > most:
         raise SchemaError(

@@ -16,7 +16,8 @@ from helpers.onnx_models import constant_model
 from pointsam.base.digests import sha256_of
 
 COMMIT = "0123456789" * 4
-OPTIONS = ("--workers", 1, "--sample", 1, "--set", "masks.hf.score_threshold=0.0", "--set", "masks.hf.nms_iou=0.1")
+ONE = ("--workers", 1, "--sample", 1)
+OPTIONS = (*ONE, "--set", "masks.hf.score_threshold=0.0", "--set", "masks.hf.nms_iou=0.1")
 
 
 def models_of(out):
@@ -72,7 +73,7 @@ def test_the_licence_of_a_described_network_is_recorded(root, scissors, tmp_path
         "sha256": {"m.onnx": sha256_of(tmp_path / "m.onnx")},
     }
     for name in ("net", "both"):
-        done = label("run", root, "--out", tmp_path / name, "--semantics", tmp_path / f"{name}.json", *OPTIONS)
+        done = label("run", root, "--out", tmp_path / name, "--semantics", tmp_path / f"{name}.json", *ONE)
         assert done.exit_code == 0, done.output
         assert models_of(tmp_path / name) == {"semantics": [known]}
 

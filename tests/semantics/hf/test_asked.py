@@ -1,6 +1,7 @@
 """Networks that are asked in words: scores and boxes are those of transformers' own path."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ torch = pytest.importorskip("torch", reason="needs pointsam[sam]")
 transformers = pytest.importorskip("transformers", reason="needs pointsam[hf]")
 from helpers.hub_asked import ASKED, save_asked  # noqa: E402
 from helpers.hub_detectors import save_detector  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from pipelines.cli.networks import semantics_of  # noqa: E402
 from pointsam.base.errors import SchemaError  # noqa: E402
@@ -179,6 +181,19 @@ def test_phrases_become_the_classes_that_the_file_states(asked, kind, frame, vie
     assert model.weights_sha256 == semantics_sha256("hf", path)
 
 
+@pytest.mark.parametrize("kind", ["owlv2", "grounding-dino", "sam3"])
+def test_a_network_that_answers_nan_is_named(models, asked, kind, tmp_path, frame, view_of):
+    shutil.copytree(models / kind, tmp_path / "broken")
+    weights = tmp_path / "broken" / "model.safetensors"
+    floats = {name: value.float() for name, value in load_file(weights).items() if value.is_floating_point()}
+    spoilt = {name: torch.full_like(value, float("nan")) for name, value in floats.items() if "text" in name}
+    save_file({**load_file(weights), **spoilt}, weights, metadata={"format": "pt"})
+    path = asked(source="broken")
+    model = load_semantics("hf", mapping=mapping_of("hf", NUSCENES, None, path), masks_dir=path)
+    with pytest.raises(SchemaError, match=r"SCH003.*score of nan"):
+        model.detect(np.asarray(picture(WIDE)), frame, view_of(50, 90))
+
+
 def test_classes_without_a_prompt_are_named(asked):
     path = asked()
     (told,) = survey_semantics("hf", SemanticsContext(mapping_of("hf", NUSCENES, None, path), path), ())
@@ -243,6 +258,8 @@ def test_a_wrong_field_is_named(asked, change, told):
     ("kind", "phrase", "told"),
     [
         ("grounding-dino", "a zebra", "does not know a word of 'a zebra'"),
+        ("grounding-dino", "car [SEP] van", "does not know a word of"),
+        ("owlv2", "car 7", "does not know a word of 'car 7'"),
         ("grounding-dino", "car . van", r"holds \. or \?"),
         ("grounding-dino", " ".join(["car"] * 14), "has 14 tokens, the network takes 13"),
         ("owlv2", "construction van", "has 15 tokens, the network takes 14"),

@@ -77,8 +77,10 @@ def test_every_type_is_tested():
     assert set(DETECTORS) == set(CLOSED)
 
 
-@pytest.mark.parametrize("kind", DETECTORS)
-@pytest.mark.parametrize("size_wh", [WIDE, HIGH], ids=["wide", "high"])
+@pytest.mark.parametrize(
+    ("kind", "size_wh"),
+    [*((kind, WIDE) for kind in DETECTORS), *((kind, HIGH) for kind in ("detr", "lw_detr", "rt_detr", "yolos"))],
+)
 def test_boxes_and_scores_are_those_of_transformers_own_path(saved, kind, size_wh):
     image = picture(size_wh)
     found = open_detector(saved(kind)).look(image)
