@@ -9,23 +9,28 @@ torch = pytest.importorskip("torch", reason="needs pointsam[sam]")
 transformers = pytest.importorskip("transformers", reason="needs pointsam[hf]")
 from helpers.hub_asked import ASKED, save_asked  # noqa: E402
 from helpers.hub_detectors import save_detector  # noqa: E402
+from helpers.hub_segmenters import save_segmenter  # noqa: E402
 
 from pointsam.base.hub import hub_model  # noqa: E402
 from pointsam.base.hub_models import open_model  # noqa: E402
 from pointsam.semantics.hf.answers import Runner  # noqa: E402
 from pointsam.semantics.hf.closed import CLOSED, ClosedDetector  # noqa: E402
+from pointsam.semantics.hf.maps import MAPS, MapDetector  # noqa: E402
 from pointsam.semantics.hf.plugin import ASKED as TYPES  # noqa: E402
+from pointsam.semantics.hf.universal import UNIVERSAL, UniversalDetector  # noqa: E402
 from tests.semantics.hf.test_closed import WIDE, picture  # noqa: E402
 
 PHRASES = ("car", "van", "bus")
-KINDS = ("detr", "rt_detr", "grounding-dino", "owlv2", "sam3")
+KINDS = ("detr", "rt_detr", "maskformer", "segformer", "grounding-dino", "owlv2", "sam3")
+OWN = {kind: one.class_name for kind, one in CLOSED.items()} | dict(UNIVERSAL) | dict(MAPS)
 
 
 def opened(kind, folder):
     """A model on the CPU with its processor, and a function that makes the detector of both on a device."""
     asked = kind in ASKED
-    (save_asked if asked else save_detector)(kind, folder)
-    class_name = (TYPES if asked else CLOSED)[kind].class_name
+    save = save_asked if asked else save_detector if kind in CLOSED else save_segmenter
+    save(kind, folder)
+    class_name = TYPES[kind].class_name if asked else OWN[kind]
     processor = "AutoProcessor" if asked else "AutoImageProcessor"
     found = open_model(hub_model(folder), folder, class_name, processor, "cpu", 1)
 
@@ -34,7 +39,11 @@ def opened(kind, folder):
         if asked:
             return TYPES[kind].detector(runner, PHRASES, folder)
         names = tuple(json.loads((folder / "config.json").read_text())["id2label"].values())
-        return ClosedDetector(runner, names, CLOSED[kind].no_object, folder)
+        if kind in CLOSED:
+            return ClosedDetector(runner, names, CLOSED[kind].no_object, folder)
+        if kind in UNIVERSAL:
+            return UniversalDetector(runner, names, "instance", folder)
+        return MapDetector(runner, names, queries=False, source=folder)
 
     return on
 

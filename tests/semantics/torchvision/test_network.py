@@ -60,6 +60,18 @@ def test_a_look_is_torchvisions_own_result(name, tmp_path):
     require_equal(opened(save_vision(tmp_path, name, model)).look(Image.fromarray(image)), theirs)
 
 
+@pytest.mark.parametrize("name", ["maskrcnn_resnet50_fpn", SMALL])
+def test_a_device_gives_the_answer_of_the_cpu(name, tmp_path, device, monkeypatch):
+    path = save_vision(tmp_path, name, vision_model(name))
+    cpu = opened(path).look(Image.fromarray(picture()))
+    monkeypatch.setattr(torch, "inference_mode", torch.no_grad)  # the simulated device has no inference tensors
+    found = VisionDetector(*read_vision_file(path), device="cuda").look(Image.fromarray(picture()))
+    np.testing.assert_allclose(found.boxes, cpu.boxes, atol=1e-2)
+    np.testing.assert_allclose(found.scores, cpu.scores, atol=1e-4)
+    if cpu.masks is not None:
+        assert (found.masks(0) == cpu.masks(0)).mean() > 0.99
+
+
 def test_every_detector_of_torchvision_is_known():
     theirs = set(models.list_models(models.detection))
     assert {*ARCHITECTURES, "keypointrcnn_resnet50_fpn"} == theirs
