@@ -69,19 +69,21 @@ def block(part: Any, x: Tensor) -> Tensor:
 
 def _attend(part: Any, x: Tensor) -> Tensor:
     """Attention in windows with its shortcut, for some rows of windows at a time."""
+    side, (_, height, width, _) = part.window_size, x.shape
+    count = _rows(x, part.attn.qkv.out_features * (width + -width % side), side) * side
+    if count >= height:
+        return _attend_strip(part, x)
+    return torch.cat([_attend_strip(part, x[:, top : top + count]) for top in range(0, height, count)], dim=1)
+
+
+def _attend_strip(part: Any, x: Tensor) -> Tensor:
+    """The same at once. Zeros fill the last row and column of windows, as in timm."""
     side, (b, height, width, c) = part.window_size, x.shape
-    right = -width % side
-    across = (width + right) // side
-    count = _rows(x, side * part.attn.qkv.out_features * across * side, side) * side
-    parts = []
-    for top in range(0, height, count):
-        strip = x[:, top : top + count]
-        padded = functional.pad(strip, (0, 0, 0, right, 0, -strip.shape[1] % side))
-        down = padded.shape[1] // side
-        windows = padded.view(b, down, side, across, side, c).transpose(2, 3).reshape(-1, side * side, c)
-        found = _attention(part.attn, windows).view(b, down, across, side, side, c).transpose(2, 3)
-        parts.append(strip + found.reshape(padded.shape)[:, : strip.shape[1], :width])
-    return torch.cat(parts, dim=1)
+    padded = functional.pad(x, (0, 0, 0, -width % side, 0, -height % side))
+    down, across = padded.shape[1] // side, padded.shape[2] // side
+    windows = padded.view(b, down, side, across, side, c).transpose(2, 3).reshape(-1, side * side, c)
+    found = _attention(part.attn, windows).view(b, down, across, side, side, c).transpose(2, 3)
+    return x + found.reshape(padded.shape)[:, :height, :width]
 
 
 def _attention(part: Any, windows: Tensor) -> Tensor:
@@ -111,6 +113,8 @@ def _by_strips(compute: Callable[[Tensor], Tensor], x: Tensor, channels: int, st
     """
     height = x.shape[1]
     count = _rows(x, channels * x.shape[2], stride)
+    if count * stride >= height:
+        return compute(x)
     parts = []
     for top in range(0, -(-height // stride), count):
         first, last = max(stride * (top - 1), 0), stride * (top + count - 1) + 2
