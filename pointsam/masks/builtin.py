@@ -47,6 +47,14 @@ def _load(config: SegmentConfig, context: SegmenterContext) -> Segmenter:
         from pointsam.masks.mobile_sam import FastTinyVit
 
         sam.image_encoder = FastTinyVit(sam.image_encoder)
+    elif name.startswith("sam_vit"):
+        from pointsam.masks.vit import fuse_attention
+
+        fuse_attention(sam.image_encoder)
+    if config.compile:
+        import torch
+
+        sam.image_encoder = torch.compile(sam.image_encoder)
     network = SamNetwork(sam, torch_device, config.precision)
     return PromptSegmenter(
         network, name=context.name, weights_sha256=context.fingerprint, device=torch_device, config=config
