@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pointsam.base import plugins
 from pointsam.base.config import parse
 from pointsam.base.document import canonical_json, json_object, read_document
 from pointsam.base.errors import SchemaError
 from pointsam.base.hub import ModelOrigin, near_or_hub
 from pointsam.base.ranges import require, require_between
 from pointsam.semantics.base import NoOptions, SemanticsContext, SemanticsPlugin
-from pointsam.semantics.described import file_beside, plugin_of_file
+from pointsam.semantics.described import file_beside, plugin_named, plugin_of_file
 from pointsam.semantics.joined import JoinedSemantics, Member, known_classes
 from pointsam.semantics.mapping import (
     built_in_for,
@@ -152,7 +151,7 @@ def _opened(path: Path | None) -> tuple[FusionFile, list[_Opened]]:
             name = plugin_of_file(model)
         elif name.startswith("hf:"):
             name, model = "hf", near_or_hub(path.parent, name.removeprefix("hf:"))
-        plugin = plugins.load("semantics", name, SemanticsPlugin)
+        plugin = plugin_named(name)
         if plugin.names is None or name == "fusion":
             raise refuse(f"{where}.semantics: {name!r} is not one network")
         config = parse(plugin.config, source.options, str(path), f"{where}.options.", _HINT)
