@@ -202,10 +202,14 @@ def _names(_config: NoOptions, path: Path | None) -> Sequence[str]:
 
 def _survey(_config: NoOptions, context: SemanticsContext, images: Iterable[ImageName]) -> tuple[str, ...]:
     known = np.zeros(256, dtype=bool)
-    for one in _opened(context.masks_dir)[1]:
+    for k, one in enumerate(_opened(context.masks_dir)[1]):
         mapping = one.mapping(context.mapping)
-        if one.plugin.survey is not None:
-            one.plugin.survey(one.config, replace(context, mapping=mapping, masks_dir=one.path), images)
+        try:
+            if one.plugin.survey is not None:
+                one.plugin.survey(one.config, replace(context, mapping=mapping, masks_dir=one.path), images)
+        except SchemaError as error:
+            place = f"{context.masks_dir}: sources.{k} ({one.source.semantics})"
+            raise SchemaError(error.code, f"{place}: {error.message}", error.hint) from error
         known |= known_classes(mapping, one.names)
     wanted = {name for label, name in context.mapping.classes.items() if context.mapping.class_id(label) != BACKGROUND}
     lost = sorted(name for name in wanted if not known[context.mapping.taxonomy.class_id(name)])
