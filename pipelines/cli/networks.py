@@ -83,6 +83,7 @@ def try_2d(
     from pointsam.taxonomy import BringsTaxonomy
 
     name, source = semantics_of(model, None)
+    click.echo(f"loading {model}", err=True)  # importing torch and transformers takes a while
     config = RECIPES["default"]()
     config = with_overrides(replace(config, masks=replace(config.masks, semantics=name)), overrides)
     options = config.masks.semantics_options()

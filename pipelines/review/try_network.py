@@ -62,10 +62,14 @@ class Tried:
         found = [(row.label, row.class_name, row.objects, f"{row.best:.2f}") for row in self.rows if row.objects]
         others = [row for row in self.rows if not row.objects]
         mapped = [f"{row.label} ({row.class_name})" for row in others if row.class_name != _LEFT_OUT]
-        idle = [row.label for row in others if row.class_name == _LEFT_OUT]
+        idle = [row.label for row in self.rows if row.class_name == _LEFT_OUT]
         lines = [text_table(("label", "class", "objects", "best score"), found)] if found else ["nothing was found"]
         lines += [f"not found: {', '.join(mapped)}"] if mapped else []
         lines += [f"{counted(len(idle), 'label')} without a class: {', '.join(idle)}"] if idle else []
+        if all(row.class_name == _LEFT_OUT for row in self.rows):
+            lines.append(
+                "no label has a class, and a run would find nothing: write a mapping and give it with --mapping"
+            )
         return "\n".join(lines)
 
 
@@ -90,7 +94,9 @@ def try_network(
     plugin = semantics_plugin(name)
     if plugin.detector is None or not isinstance(config, TiledConfig):
         raise SchemaError(
-            "SCH005", f"semantics {name} is not one network", "give a description, hf:SOURCE, prompts, ssd or nanodet"
+            "SCH005",
+            f"semantics {name} is not one network with labels of its own",
+            "give a description, hf:SOURCE, prompts, ssd or nanodet; of a fusion, try each of its sources",
         )
     pictures = [dest / f"{path.stem}.png" for path in images]
     for path, picture in zip(images, pictures, strict=True):

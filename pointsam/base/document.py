@@ -191,7 +191,7 @@ def differences(old: object, new: object) -> list[str]:
 
 
 def dotted(location: Sequence[int | str], values: object) -> str:
-    """The dotted name of a field, without the `kind` that pydantic inserts for a tagged union."""
+    """The dotted name of a field, without what pydantic inserts for a union: its `kind`, or the name of a type."""
     return ".".join(_place(location, values))
 
 
@@ -202,6 +202,8 @@ def _place(location: Sequence[int | str], values: object) -> list[str]:
     for part in location:
         if isinstance(node, Mapping) and part not in node and part == node.get("kind"):
             continue
+        if isinstance(part, str) and "[" in part and not (isinstance(node, Mapping) and part in node):
+            continue  # pydantic's name of a type of a union, such as dict[str,int]
         names.append(str(part))
         if isinstance(node, Mapping):
             node = node.get(part)

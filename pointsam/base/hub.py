@@ -91,7 +91,7 @@ def hub_model(source: Path) -> HubModel:
         raise BackendError(
             "BCK004",
             f"{source} holds no .safetensors{found}; nothing in it was executed",
-            "save the model with save_pretrained, which writes safetensors",
+            "where you trust it, load it with transformers and save it again: save_pretrained writes safetensors",
         )
     commit = folder.name if _COMMIT.fullmatch(folder.name) else ""
     return HubModel(folder, commit, _licence(folder))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pointsam.base import plugins
 from pointsam.base.config import require_kind
+from pointsam.base.errors import SchemaError
 from pointsam.masks.base import Segmenter, SegmenterContext, SegmenterPlugin
 from pointsam.masks.config import SegmentConfig
 from pointsam.masks.weights import WeightFile
@@ -17,10 +18,22 @@ def segmenter_plugin(name: str) -> SegmenterPlugin[object]:
     """The plug-in of a segmenter.
 
     Raises:
-        SchemaError: SCH005 on an unknown name.
+        SchemaError: SCH005 on an unknown name. For one that looks like a model, the hint says how that is given.
         PluginError: PLG001 if it cannot be loaded, PLG002 if several have the name.
     """
+    way = _way_to(name)
+    if way and name not in plugins.names("segmenters"):
+        raise SchemaError("SCH005", f"there is no segmenter named {name!r}", way)
     return plugins.load("segmenters", name, SegmenterPlugin)
+
+
+def _way_to(name: str) -> str:
+    """How a model is given; "" if the name looks like none."""
+    if PurePath(name).suffix.lower() in (".pt", ".pth", ".safetensors"):
+        return f"give the network too: --masks sam_vit_h --weights {name} (docs/segmenters.md)"
+    if "/" in name:
+        return f"for a network of transformers, give hf:{name} (docs/segmenters.md)"
+    return ""
 
 
 def weight_files(name: str) -> tuple[WeightFile, ...]:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pointsam.base import plugins
 from pointsam.base.config import require_kind
 from pointsam.base.hub import ModelOrigin
 from pointsam.base.remote import FileSource
 from pointsam.semantics.base import LabelNames, SemanticModel, SemanticsContext, SemanticsPlugin
+from pointsam.semantics.described import plugin_named
 from pointsam.semantics.mapping import built_in_for, default_mapping, load_mapping, stated_mapping
 from pointsam.semantics.places import ImageName
 
@@ -42,7 +42,7 @@ def semantics_plugin(name: str) -> SemanticsPlugin[object]:
         SchemaError: SCH005 on an unknown name.
         PluginError: PLG001 if it cannot be loaded, PLG002 if several have the name.
     """
-    return plugins.load("semantics", name, SemanticsPlugin)
+    return plugin_named(name)
 
 
 def load_semantics(

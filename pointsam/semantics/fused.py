@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pointsam.base import plugins
 from pointsam.base.config import parse
 from pointsam.base.document import canonical_json, json_object, read_document
 from pointsam.base.errors import SchemaError
 from pointsam.base.hub import ModelOrigin, near_or_hub
 from pointsam.base.ranges import require, require_between
 from pointsam.semantics.base import NoOptions, SemanticsContext, SemanticsPlugin
-from pointsam.semantics.described import file_beside, plugin_of_file
+from pointsam.semantics.described import file_beside, plugin_named, plugin_of_file
 from pointsam.semantics.joined import JoinedSemantics, Member, known_classes
 from pointsam.semantics.mapping import (
     built_in_for,
@@ -152,7 +151,7 @@ def _opened(path: Path | None) -> tuple[FusionFile, list[_Opened]]:
             name = plugin_of_file(model)
         elif name.startswith("hf:"):
             name, model = "hf", near_or_hub(path.parent, name.removeprefix("hf:"))
-        plugin = plugins.load("semantics", name, SemanticsPlugin)
+        plugin = plugin_named(name)
         if plugin.names is None or name == "fusion":
             raise refuse(f"{where}.semantics: {name!r} is not one network")
         config = parse(plugin.config, source.options, str(path), f"{where}.options.", _HINT)
@@ -203,10 +202,14 @@ def _names(_config: NoOptions, path: Path | None) -> Sequence[str]:
 
 def _survey(_config: NoOptions, context: SemanticsContext, images: Iterable[ImageName]) -> tuple[str, ...]:
     known = np.zeros(256, dtype=bool)
-    for one in _opened(context.masks_dir)[1]:
+    for k, one in enumerate(_opened(context.masks_dir)[1]):
         mapping = one.mapping(context.mapping)
-        if one.plugin.survey is not None:
-            one.plugin.survey(one.config, replace(context, mapping=mapping, masks_dir=one.path), images)
+        try:
+            if one.plugin.survey is not None:
+                one.plugin.survey(one.config, replace(context, mapping=mapping, masks_dir=one.path), images)
+        except SchemaError as error:
+            place = f"{context.masks_dir}: sources.{k} ({one.source.semantics})"
+            raise SchemaError(error.code, f"{place}: {error.message}", error.hint) from error
         known |= known_classes(mapping, one.names)
     wanted = {name for label, name in context.mapping.classes.items() if context.mapping.class_id(label) != BACKGROUND}
     lost = sorted(name for name in wanted if not known[context.mapping.taxonomy.class_id(name)])

@@ -190,7 +190,7 @@ def require_labels(mapping: LabelMapping, names: Sequence[str], network: str) ->
             "SCH001",
             f"the mapping to {mapping.taxonomy.name!r} names no label of {network} ({_few(own)}), only "
             f"{_few(sorted(mapping.classes)) or 'none'}",
-            "map its labels to classes (--mapping, docs/mapping.md), or use --semantics precomputed",
+            "write a file that maps its labels to classes (docs/mapping.md) for --mapping, or `mapping` in a fusion",
         )
     lost: dict[str, list[str]] = {}
     for label, name in mapping.classes.items():

@@ -45,6 +45,14 @@ def test_a_malicious_pickle_is_refused_and_never_executed(tmp_path, write):
         load_segmenter("sam_vit_b", weights=tmp_path / "evil.pth")
     assert not (tmp_path / "pwned").exists()
     assert "safetensors" in caught.value.hint
+    assert "weights_only" not in str(caught.value)  # torch recommends to load it without the check
+
+
+def test_a_checkpoint_of_a_training_says_which_part_is_the_weights(tmp_path):
+    torch.save({"epoch": 3, "model": {"weight": torch.zeros(2)}}, tmp_path / "odd.pth")
+    with pytest.raises(BackendError, match=r"BCK003.*has tables in it: 'model'") as caught:
+        read_tensors(tmp_path / "odd.pth")
+    assert "torch.load(FILE)['model']" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["cut.pth", "cut.safetensors"])

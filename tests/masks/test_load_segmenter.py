@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs pointsam[sam]")
 from pointsam.base.errors import BackendError, SchemaError
-from pointsam.masks import SegmentConfig, load_segmenter, weight_files
+from pointsam.masks import SegmentConfig, load_segmenter, segmenter_plugin, weight_files
 
 
 def test_a_segmenter_knows_its_name_and_weights(mobile_sam):
@@ -22,6 +22,21 @@ def test_a_file_of_ones_own_is_loaded_wherever_it_lies(tmp_path):
 def test_an_unknown_segmenter_is_refused():
     with pytest.raises(SchemaError, match="SCH005"):
         load_segmenter("sam_vit_x")
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("models/sam2", "hf:models/sam2"),
+        ("facebook/sam2.1-hiera-tiny", "hf:facebook/sam2.1-hiera-tiny"),
+        ("my/sam.pth", "--weights my/sam.pth"),
+        ("sam2", "mobile_sam"),
+    ],
+)
+def test_a_name_that_looks_like_a_model_says_how_to_give_it(name, way):
+    with pytest.raises(SchemaError, match="SCH005") as caught:
+        segmenter_plugin(name)
+    assert way in caught.value.hint
 
 
 @pytest.mark.parametrize("weights", [None, "nowhere.pth"])

@@ -54,6 +54,16 @@ def fused(tmp_path, network):
     return write
 
 
+def test_a_source_without_a_class_is_named(fused, network):
+    network("site", ["worker", "crane"], (CAR_BOX, 0.9, 0))
+    path = fused({"semantics": "site.json"})
+    with pytest.raises(
+        SchemaError, match=r"SCH001.*both\.json: sources\.0 \(site\.json\): .*('worker', 'crane')"
+    ) as caught:
+        survey_semantics("fusion", SemanticsContext(MAPPING, path), [])
+    assert "`mapping`" in caught.value.hint
+
+
 def found(path, frame, view_of, mapping=MAPPING):
     model = load_semantics("fusion", mapping=mapping, masks_dir=path)
     rows = model.detect(IMAGE, frame, view_of(64, 64))

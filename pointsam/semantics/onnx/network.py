@@ -179,6 +179,10 @@ class OnnxDetector:
             part = field.partition(".")[0]
             where = "rows: transposed=false" if getattr(self._form, part).transposed else "columns: transposed=true"
             turned = f"; boxes may lie in its {where}" if rows.shape[0] >= columns[1] else ""
+            if field == "scores.columns" and columns[0] < rows.shape[1] < columns[1]:
+                own = rows.shape[1] - columns[0]
+                fitting = [columns[0], rows.shape[1]]
+                turned += f"; {fitting} would be {own} labels, `labels` names {len(self.names)}"
             raise self._unfit(
                 f"output {name!r} of shape {found[name].shape} has {rows.shape[1]} columns, {field} is {list(columns)}"
                 f"{turned}"

@@ -87,8 +87,9 @@ class VisionFile:
         if self.architecture.background and self.names[0]:
             raise SchemaError(
                 "SCH005",
-                f"labels: the first is {self.names[0]!r}, but label 0 of {self.torchvision} is the background",
-                'put "" first',
+                f"labels: the first is {self.names[0]!r}, but label 0 of {self.torchvision} is the background: "
+                'put "" first, or "coco_ids" for COCO\'s',
+                "correct the labels",
             )
 
     @property

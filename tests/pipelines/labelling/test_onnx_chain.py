@@ -1,7 +1,9 @@
 """The commands of docs/onnx.md: a described network is tried, labels a data set, and its run can go on."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +13,12 @@ pytest.importorskip("torch", reason="needs pointsam[sam]")
 pytest.importorskip("onnxruntime")
 from helpers.onnx_models import constant_model
 
-from pointsam.semantics import semantics_sha256
+from pointsam.semantics import SemanticsContext, semantics_sha256, survey_semantics
+from pointsam.semantics.mapping import default_mapping
 from pointsam.store.reader import Labels
+from pointsam.taxonomy import NUSCENES
+
+PAGE = (Path(__file__).parents[3] / "docs" / "onnx.md").read_text()
 
 SCALE = 96 / 64
 """The images of 64 x 36 px become an input of 96 x 96, padded below."""
@@ -64,6 +70,38 @@ def test_a_run_goes_on_with_the_same_network_wherever_it_lies_and_with_no_other(
     model = tmp_path / "elsewhere" / "yolox_s.onnx"
     model.write_bytes(constant_model({"output": answer(0.8)}, (1, 3, 96, 96)))
     refused(run(root, tmp_path / "out", f"{moved}/yolox.json"), "OUT001", "semantics")
+
+
+@pytest.fixture
+def site(tmp_path):
+    """The folder of the network with labels of its own, as the page describes it, and its fusion with others."""
+    blocks = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    marks = {"site.json": "site.onnx", "site_to_nuscenes.json": "taxonomy", "fusion.json": "sources"}
+    for name, mark in marks.items():
+        (block,) = (block for block in blocks if mark in block)
+        (tmp_path / name).write_text(block)
+    rows = np.float32([[[48, 40, 20, 20, 0.9, 0, 0, 0], [20, 40, 9, 9, 0, 0, 0.8, 0]]]).transpose(0, 2, 1)
+    (tmp_path / "site.onnx").write_bytes(constant_model({"output": rows}, (1, 3, 96, 96)))
+    (tmp_path / "o365.onnx").write_bytes(constant_model({"output": rows[:, :6]}, (1, 3, 96, 96)))
+    other = {"family": "yolov8", "model": "o365.onnx", "labels": ["SUV", "Bus"], "scores": {"columns": [4, 6]}}
+    (tmp_path / "o365.json").write_text(json.dumps(other))
+    return tmp_path
+
+
+def test_labels_of_ones_own_get_their_classes_from_the_mapping_of_the_page(root, site):
+    image = min((root / "samples" / "CAM_FRONT").glob("*.jpg"))
+    tried = label(
+        "try-2d", site / "site.json", image, "--dest", site / "tried", "--mapping", site / "site_to_nuscenes.json"
+    )
+    assert tried.exit_code == 0, tried.output
+    rows = [line.split() for line in tried.stdout.splitlines()[2:4]]
+    assert rows == [["worker", "pedestrian", "1", "0.90"], ["cone", "traffic_cone", "1", "0.80"]]
+    assert "not found: excavator (construction_vehicle), fence (barrier)" in tried.stdout
+
+
+def test_the_fusion_of_the_page_fits_its_networks(site):
+    context = SemanticsContext(default_mapping(NUSCENES), site / "fusion.json")
+    survey_semantics("fusion", context, [])
 
 
 def test_a_description_beside_results_is_refused(root, network, tmp_path):

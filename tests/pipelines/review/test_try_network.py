@@ -13,6 +13,7 @@ from helpers.commands import refused
 from helpers.onnx_models import constant_model
 
 from pipelines.cli.label import main
+from pointsam.report.boxes import draw_boxes
 from pointsam.report.style import class_rgb
 from pointsam.semantics.base import Look
 from pointsam.taxonomy import NUSCENES
@@ -45,6 +46,22 @@ def test_labels_are_listed_with_their_classes_and_boxes_drawn(made):
     assert picture[50, 60].tolist() == list(class_rgb(NUSCENES.class_id("car")))
     assert picture[60, 180].tolist() == [150, 150, 158]
     assert picture[60, 100 + 40].tolist() == pytest.approx([40, 40, 40], abs=3)
+
+
+def test_captions_of_equal_boxes_do_not_cover_each_other():
+    box, black = np.float32([[40, 40, 160, 80]] * 3), np.zeros((100, 200, 3), np.uint8)
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    picture = np.array(draw_boxes(black, box, ["car 0.50"] * 3, colours))
+    for colour in colours[1:]:  # the lines are all of the first box
+        strong = picture[..., np.argmax(colour)].astype(int) - picture.min(axis=2) > 150
+        assert (strong & (picture.argmax(axis=2) == np.argmax(colour))).sum() > 20
+
+
+def test_labels_without_any_class_ask_for_a_mapping(made):
+    (made / "net.json").write_text((made / "net.json").read_text().replace("car", "auto").replace("person", "docker"))
+    result = try_2d(made)
+    assert "3 labels without a class: auto, giraffe, docker" in result.stdout
+    assert "give it with --mapping" in result.stdout
 
 
 def test_a_mapping_and_options_are_those_of_a_run(made):

@@ -103,6 +103,7 @@ def test_a_missing_model_is_named(tmp_path):
         ({"scores": {"label_output": "l"}}, {"out": ROWS}, {}, "scores.label_output is 'l'"),
         ({"boxes": {"columns": [5, 9]}}, {"out": ROWS}, {}, r"'out' of shape \(1, 7, 6\) has 6 columns, boxes.columns"),
         ({"scores": {"columns": [4, 8]}}, {"out": ROWS}, {}, r"'out' of shape \(1, 7, 6\) has 6 columns, scores.col"),
+        ({"scores": {"columns": [4, 84]}}, {"out": ROWS}, {}, r"\[4, 6\] would be 2 labels, `labels` names 2"),
         ({"labels": ["car"]}, {"out": ROWS}, {}, r"\(1, 7, 6\) has scores of 2 labels, the description names 1"),
         ({"scores": {"columns": [4, 6], "objectness": 6}}, {"out": ROWS}, {}, "scores.objectness"),
         ({"scores": {"columns": [4, 5], "label_column": 6}}, {"out": ROWS}, {}, "scores.label_column"),
