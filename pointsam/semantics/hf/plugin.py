@@ -26,6 +26,7 @@ from pointsam.semantics.hf.grounded import GroundedDetector
 from pointsam.semantics.hf.labels import label_names
 from pointsam.semantics.hf.maps import MAPS, MapDetector, MapSemantics
 from pointsam.semantics.hf.owl import OwlDetector
+from pointsam.semantics.hf.phrases import require_tokenizer
 from pointsam.semantics.hf.prompts import Prompts, read_prompts
 from pointsam.semantics.hf.universal import UNIVERSAL, UniversalDetector
 from pointsam.semantics.mapping import require_labels
@@ -152,6 +153,7 @@ def _open(config: HfConfig, context: SemanticsContext) -> Detector:
     opened = open_model(named.found, source, class_name, processor, context.device, context.threads)
     runner = Runner(*opened, config.precision, config.score_threshold)
     if prompts is not None:
+        require_tokenizer(runner.processor.tokenizer, runner.model.config.text_config.vocab_size, source)
         return ASKED[kind].detector(runner, names, prompts.path)
     if kind in CLOSED:
         return ClosedDetector(runner, names, CLOSED[kind].no_object, source)
