@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import wraps
 
 import numpy as np
 import pytest
@@ -192,6 +193,21 @@ def test_a_network_that_answers_nan_is_named(models, asked, kind, tmp_path, fram
     model = load_semantics("hf", mapping=mapping_of("hf", NUSCENES, None, path), masks_dir=path)
     with pytest.raises(SchemaError, match=r"SCH003.*score of nan"):
         model.detect(np.asarray(picture(WIDE)), frame, view_of(50, 90))
+
+
+def test_a_mask_that_is_no_number_is_refused(asked):
+    detector = open_detector(asked("sam3"), score_threshold=0.0)
+    answer = detector._run.model.forward
+
+    @wraps(answer)
+    def broken(**inputs):
+        found = answer(**inputs)
+        found.pred_masks[:] = torch.nan
+        return found
+
+    detector._run.model.forward = broken
+    with pytest.raises(SchemaError, match=r"SCH003.*a mask that is no number"):
+        detector.look(picture(WIDE)).masks(0)
 
 
 def test_classes_without_a_prompt_are_named(asked):
