@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pointsam.base.runtime import require_device, require_packages
@@ -11,6 +12,8 @@ from pointsam.masks.weights import WeightFile
 
 _PACKAGES = ("torch", "torchvision", "segment_anything", "timm", "safetensors")
 _SECTION = "segment"
+_REFERENCE = "_reference"
+"""End of the name of a segmenter that computes its encoder by the modules of its source, for comparison."""
 _PUBLISHED = "https://dl.fbaipublicfiles.com/segment_anything"
 
 
@@ -27,7 +30,8 @@ def _load(config: SegmentConfig, context: SegmenterContext) -> Segmenter:
     from pointsam.masks.predictor import PromptSegmenter
     from pointsam.masks.sam_network import SamNetwork
 
-    name, path = context.name, context.weights or _FILES[context.name].path
+    name = context.name.removesuffix(_REFERENCE)
+    path = context.weights or _FILES[name].path
     tensors = read_tensors(path)
     require_architecture(tensors, name, path)
     if name == "mobile_sam":
@@ -39,8 +43,22 @@ def _load(config: SegmentConfig, context: SegmenterContext) -> Segmenter:
 
         sam = build_sam(name)
     load_all(sam, tensors, path)
+    if context.name == "mobile_sam":
+        from pointsam.masks.mobile_sam import FastTinyVit
+
+        sam.image_encoder = FastTinyVit(sam.image_encoder)
+    elif name.startswith("sam_vit"):
+        from pointsam.masks.vit import fuse_attention
+
+        fuse_attention(sam.image_encoder)
+    if config.compile:
+        import torch
+
+        sam.image_encoder = torch.compile(sam.image_encoder)
     network = SamNetwork(sam, torch_device, config.precision)
-    return PromptSegmenter(network, name=name, weights_sha256=context.fingerprint, device=torch_device, config=config)
+    return PromptSegmenter(
+        network, name=context.name, weights_sha256=context.fingerprint, device=torch_device, config=config
+    )
 
 
 def _official(name: str, file_name: str, sha256: str, num_bytes: int) -> WeightFile:
@@ -85,6 +103,7 @@ _FILES = {
 }
 
 MOBILE_SAM = _sam(_FILES["mobile_sam"])
+MOBILE_SAM_REFERENCE = _sam(replace(_FILES["mobile_sam"], name=f"mobile_sam{_REFERENCE}"))
 SAM_VIT_B = _sam(_FILES["sam_vit_b"])
 SAM_VIT_L = _sam(_FILES["sam_vit_l"])
 SAM_VIT_H = _sam(_FILES["sam_vit_h"])

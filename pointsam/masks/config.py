@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pointsam.base.document import OPTIONAL
+from pointsam.base.document import LEFT_OUT
 from pointsam.base.hub_models import PRECISIONS
 from pointsam.base.ranges import require
 
@@ -24,8 +24,9 @@ class SegmentConfig:
             allocation, and 64 on CUDA, as segment_anything's own generator.
         precision: number type of the networks; logits and scores are always float32.
         batch: number of images encoded at once; None = 1 on a CPU and 8 on CUDA. Only the images of a frame are.
-        filters: where stability and boxes of the masks of points are measured: in pixels of the "image", as published,
-            or in those of the "network", before any mask is enlarged, which takes a fraction of the time.
+        compile: whether torch.compile compiles the image encoder when it is first used; None = no.
+        filters: where stability and boxes of the masks of points are measured: in pixels of the "image" (None), as
+            published, or in those of the "network", before any mask is enlarged, which takes less time.
 
     Raises:
         SchemaError: SCH005 on a value out of range.
@@ -38,8 +39,9 @@ class SegmentConfig:
     mask_threshold: float = 0.0
     chunk: int | None = None
     precision: str = "float32"
-    batch: int | None = field(default=None, metadata=OPTIONAL)
-    filters: Literal["image", "network"] = field(default="image", metadata=OPTIONAL)
+    batch: int | None = field(default=None, metadata=LEFT_OUT)
+    compile: bool | None = field(default=None, metadata=LEFT_OUT)
+    filters: Literal["image", "network"] | None = field(default=None, metadata=LEFT_OUT)
 
     def __post_init__(self) -> None:
         for name in ("pred_iou_threshold", "stability_threshold", "nms_iou"):
@@ -47,5 +49,5 @@ class SegmentConfig:
         require(self.stability_offset > 0.0, "segment.stability_offset", self.stability_offset, "a number above 0")
         require(self.chunk is None or self.chunk >= 1, "segment.chunk", self.chunk, "a whole number from 1, or nothing")
         require(self.batch is None or self.batch >= 1, "segment.batch", self.batch, "a whole number from 1, or nothing")
-        require(self.filters in ("image", "network"), "segment.filters", self.filters, "image or network")
+        require(self.filters in (None, "image", "network"), "segment.filters", self.filters, "image or network")
         require(self.precision in PRECISIONS, "segment.precision", self.precision, f"one of {', '.join(PRECISIONS)}")

@@ -7,9 +7,12 @@ normalisation of its own image processor. Code of a hub is never run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pointsam.base.errors import BackendError
 from pointsam.base.hub import hub_model
@@ -18,7 +21,6 @@ from pointsam.masks.base import Segmenter, SegmenterContext, SegmenterPlugin
 from pointsam.masks.config import SegmentConfig
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from numpy.typing import NDArray
     from torch import Tensor
@@ -57,9 +59,15 @@ class HfNetwork:
         self.model_px = int(encoder.input_image_size) if processor.do_pad else None
         self.low_px = 4 * int(encoder.image_embedding_size[0])
 
+    def in_single_precision(self) -> HfNetwork:
+        """The same network, computing in single precision."""
+        twin = copy(self)
+        twin._precision = "float32"
+        return twin
+
     def prepare(self, image_rgb: NDArray[np.uint8]) -> tuple[Tensor, tuple[int, int]]:
         """(3,h,w) input as the network's own processor makes it, and the size of the image within it."""
-        inputs = self._processor(images=image_rgb, return_tensors="pt")
+        inputs = self._processor(images=np.array(image_rgb), return_tensors="pt")  # torch warns of what it cannot write
         (pixels,) = inputs["pixel_values"]
         height, width = (
             inputs["reshaped_input_sizes"][0].tolist() if "reshaped_input_sizes" in inputs else pixels.shape[-2:]
@@ -118,6 +126,10 @@ def _load(config: SegmentConfig, context: SegmenterContext) -> Segmenter:
     opened = open_model(found, source, class_name, "AutoImageProcessor", context.device, context.threads)
     from pointsam.masks.predictor import PromptSegmenter
 
+    if config.compile:
+        import torch
+
+        opened[0].vision_encoder = torch.compile(opened[0].vision_encoder)
     network = HfNetwork(*opened, config.precision)
     return PromptSegmenter(network, name="hf", weights_sha256=context.fingerprint, device=opened[2], config=config)
 

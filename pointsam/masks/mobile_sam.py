@@ -6,12 +6,15 @@ Source: Zhang et al., Faster Segment Anything (arXiv 2306.14289); TinyViT (arXiv
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import timm
 from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from segment_anything.modeling.common import LayerNorm2d
 from timm.models.tiny_vit import TinyVit
 from torch import Tensor, nn
+
+from pointsam.masks import tiny_vit
 
 MODEL_PX = 1024
 _GRID = 64  # width and height of the embedding
@@ -45,6 +48,35 @@ class TinyVitEncoder(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Encode a batch of one image."""
         features: Tensor = self.neck(self.stages(self.patch_embed(image)))
+        return features
+
+
+class FastTinyVit(nn.Module):
+    """A `TinyVitEncoder` with weights, computed by `tiny_vit`: the same embedding up to rounding.
+
+    Args:
+        encoder: the encoder, which is changed and must not be used any more.
+    """
+
+    img_size = MODEL_PX
+
+    def __init__(self, encoder: TinyVitEncoder) -> None:
+        super().__init__()
+        tiny_vit.fold_norms(encoder)
+        self._parts: Any = encoder
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Encode a batch of images of one size."""
+        parts = self._parts
+        first, *others = parts.stages
+        x = tiny_vit.stem(parts.patch_embed, image)
+        for block in first.blocks:
+            x = tiny_vit.mb_conv(block, x)
+        for stage in others:
+            x = tiny_vit.merging(stage.downsample, x)
+            for block in stage.blocks:
+                x = tiny_vit.block(block, x)
+        features: Tensor = parts.neck(x.permute(0, 3, 1, 2))
         return features
 
 

@@ -35,6 +35,9 @@ class PromptNetwork(Protocol):
     model_px: int | None
     low_px: int
 
+    def in_single_precision(self) -> PromptNetwork:
+        """The same network, computing in single precision."""
+
     def prepare(self, image_rgb: NDArray[np.uint8]) -> Any:
         """An (H,W,3) uint8 RGB image for `encode`; done on the host."""
 

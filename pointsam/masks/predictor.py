@@ -24,6 +24,7 @@ from pointsam.masks.device import Portions, to_device
 from pointsam.masks.enlarge import Crop, Enlarger
 from pointsam.masks.filters import inclusive_box, low_box, low_stability, stability, suppress
 from pointsam.masks.network import Encoded, PromptNetwork
+from pointsam.masks.precision import require_precision
 from pointsam.types import Masks
 
 T = TypeVar("T")
@@ -81,6 +82,7 @@ class PromptSegmenter:
         self._config = config
         on_cpu = device.type == "cpu"
         self._images = Portions(config.batch or (1 if on_cpu else _CUDA_BATCH), "encoding {} images")
+        self._unguarded = config.precision != "float32"
         self._prompts = Portions(config.chunk or (_CPU_CHUNK if on_cpu else _CUDA_CHUNK), "decoding {} prompts")
 
     def embed(self, image_rgb: NDArray[np.uint8]) -> Embedding:
@@ -88,7 +90,17 @@ class PromptSegmenter:
         return self.embed_all([image_rgb])[0]
 
     def embed_all(self, images_rgb: Sequence[NDArray[np.uint8]]) -> list[Embedding]:
-        """Encode (H,W,3) uint8 RGB images, several at once on a GPU."""
+        """Encode (H,W,3) uint8 RGB images, several at once on a GPU.
+
+        Raises:
+            BackendError: BCK003 if half precision changes the masks; the first image shows it.
+        """
+        with turn_on(self._device):
+            if self._unguarded and len(images_rgb):
+                require_precision(
+                    self._network, images_rgb[0], self._device, f"{self.name} in {self._config.precision}"
+                )
+                self._unguarded = False
         prepared = [self._network.prepare(image) for image in images_rgb]
         found: list[Embedding] = []
         with torch.inference_mode():

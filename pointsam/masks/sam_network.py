@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -31,6 +32,12 @@ class SamNetwork:
         self._device, self._precision = device, precision
         self._resize = ResizeLongestSide(sam.image_encoder.img_size)
         self.model_px, self.low_px = self._resize.target_length, sam.prompt_encoder.mask_input_size[0]
+
+    def in_single_precision(self) -> SamNetwork:
+        """The same network, computing in single precision."""
+        twin = copy(self)
+        twin._precision = "float32"
+        return twin
 
     def prepare(self, image_rgb: NDArray[np.uint8]) -> Tensor:
         """(3,h,w) uint8 image whose long side is 1024 (antialiased bilinear)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pointsam.base.config import assign, parse, require_finite
 from pointsam.base.document import OPTIONAL, json_object
@@ -92,8 +92,12 @@ class MasksConfig:
         own = {name: value for name, value in document.items() if name not in sections}
         return {**own, "options": {name: document[name] for name in document if name in sections}}
 
-    def as_dict(self, where: str = "the recipe") -> dict[str, object]:
-        """JSON values: the fields, then a section for each back end with its options, complete and checked.
+    def as_dict(self, where: str = "the recipe", complete: bool = False) -> dict[str, object]:
+        """JSON values: the fields, then a section for each back end with its options, checked.
+
+        Args:
+            where: the file or option that they come from, for errors.
+            complete: whether options that are null and then not written (`LEFT_OUT`) are among them.
 
         Raises:
             SchemaError: SCH005 on an unknown back end, or options that do not fit it, naming `where` and the field.
@@ -103,6 +107,8 @@ class MasksConfig:
         del document["options"]
         for section, kind in self.sections().items():
             checked = json_object(self._parsed(kind, section, where))
+            if complete:
+                checked = {name: checked.get(name) for name in _field_names(kind)}
             if checked:
                 document[section] = checked
         return document
@@ -138,6 +144,10 @@ class MasksConfig:
         for name in (_RECORDED_SEGMENTER, self.backend):
             plugin = segmenter_plugin(name)
             yield plugin.section or name, plugin.config
+
+
+def _field_names(kind: Any) -> list[str]:
+    return [one.name for one in fields(kind)]
 
 
 def _own_fields() -> set[str]:
@@ -255,7 +265,7 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
     assign({"masks": names}, [one for one in assignments if one.partition("=")[0].strip() in _BACK_ENDS])
     chosen = replace(config.masks, backend=str(names["backend"]), semantics=str(names["semantics"]))
     _require_in_use(assignments, chosen)
-    masks, clusters = chosen.as_dict(where), asdict(config.clusters)
+    masks, clusters = chosen.as_dict(where, complete=True), asdict(config.clusters)
     assign({"masks": masks, "clusters": clusters}, assignments)
     changed = LabelConfig(
         config.recipe,

@@ -1,6 +1,7 @@
 """Networks of transformers: the true loading code saves and loads them, and their masks are those of its own path."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -254,3 +255,24 @@ def test_mobile_sams_decoder_gives_equal_masks_in_transformers():
         np.testing.assert_allclose(other.pred_iou, one.pred_iou, atol=2e-3)
         both, either = decoded(one) & decoded(other), decoded(one) | decoded(other)
         assert (both.sum((1, 2)) > 0.999 * either.sum((1, 2))).all()
+
+
+def test_the_encoder_is_compiled_if_asked(folder, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda part: compiled.append(part) or part)
+    load_segmenter("hf", weights=folder, config=SegmentConfig(compile=True)).embed(picture())
+    assert [type(part).__name__ for part in compiled] == ["SamVisionEncoder"]
+
+
+def test_images_that_are_encoded_together_give_the_masks_of_each(saved):
+    images, both = [picture(), picture()[::-1].copy()], EVERYTHING
+    segmenter = load_segmenter("hf", weights=saved, config=replace(both, batch=2))
+    alone = load_segmenter("hf", weights=saved, config=both)
+    embeddings = segmenter.embed_all(images)
+    assert embeddings[0].together == 2
+    for name, prompts in (("from_boxes", BOXES), ("from_points", POINTS)):
+        found = getattr(segmenter, f"{name}_all")(embeddings, [prompts, prompts])
+        for k, image in enumerate(images):
+            expected = getattr(alone, name)(alone.embed(image), prompts)
+            np.testing.assert_allclose(found[k].pred_iou, expected.pred_iou, atol=1e-4)
+            assert (decoded(found[k]) == decoded(expected)).mean() > 0.99

@@ -1,11 +1,12 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs pointsam[sam]")
 from pointsam.base.errors import BackendError, SchemaError
-from pointsam.masks import load_segmenter, weight_files
+from pointsam.masks import SegmentConfig, load_segmenter, weight_files
 
 
 def test_a_segmenter_knows_its_name_and_weights(mobile_sam):
@@ -65,3 +66,15 @@ def test_importing_the_package_loads_no_network_library():
     program = "import sys, pointsam.masks; print(sorted({'torch', 'timm', 'segment_anything'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_encoder_is_compiled_if_asked(monkeypatch, mobile_sam, disc_image):
+    import torch
+
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda part: compiled.append(part) or part)
+    segmenter = load_segmenter("mobile_sam", config=SegmentConfig(compile=True))
+    assert [type(part).__name__ for part in compiled] == ["FastTinyVit"]
+    box = np.array([[110, 80, 230, 200]], np.float32)
+    found, expected = (one.from_boxes(one.embed(disc_image), box) for one in (segmenter, mobile_sam))
+    assert found.rle == expected.rle

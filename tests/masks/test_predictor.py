@@ -189,3 +189,18 @@ def test_half_precision_arithmetic_finds_the_same_disc_and_returns_float32(segme
     masks = segmenter.from_boxes(segmenter.embed(disc_image), DISC_BOX)
     assert masks.pred_iou.dtype == masks.stability.dtype == np.float32
     assert iou(decoded(masks)[0], disc) > 0.95
+
+
+def test_half_precision_that_changes_the_masks_is_refused(segmenter_with, disc_image, monkeypatch):
+    real = SamNetwork.decode
+
+    def overflows(network, *asked):
+        logits, pred_iou = real(network, *asked)
+        return (logits * torch.nan if network._precision == "float16" else logits), pred_iou
+
+    monkeypatch.setattr(SamNetwork, "decode", overflows)
+    segmenter = segmenter_with(precision="float16")
+    for _ in range(2):  # it stays refused
+        with pytest.raises(BackendError, match=r"BCK003.*test in float16.*mean IoU is 0.00") as caught:
+            segmenter.embed(disc_image)
+    assert "bfloat16" in caught.value.hint

@@ -42,8 +42,12 @@ def corners(values: Array, form: BoxForm, size_px: tuple[int, int]) -> Array:
 
 
 def cells(strides_px: tuple[int, ...], size_px: tuple[int, int]) -> tuple[Array, Array]:
-    """(N,2) column and row of every cell of the grids, grid by grid and row by row, and (N,1) their sides in pixels."""
-    grids = [np.mgrid[: size_px[1] // px, : size_px[0] // px].reshape(2, -1) for px in strides_px]
+    """(N,2) column and row of every cell of the grids, grid by grid and row by row, and (N,1) their sides in pixels.
+
+    Cells at the right and lower border may be cut.
+    """
+    width, height = size_px
+    grids = [np.mgrid[: -(-height // px), : -(-width // px)].reshape(2, -1) for px in strides_px]
     stride_px = np.repeat(strides_px, [grid.shape[1] for grid in grids])[:, None].astype(np.float32)
     y, x = np.concatenate(grids, axis=1).astype(np.float32)
     return np.stack([x, y], axis=1), stride_px

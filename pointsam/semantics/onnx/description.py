@@ -70,7 +70,7 @@ class BoxForm:
     """How boxes lie in an output.
 
     Args:
-        output: name of the output; "" = the first one.
+        output: name of the output; "" = the first one. Of several outputs, one for each grid, the names in order.
         transposed: whether a row of the output is a number of all boxes, not a box.
         columns: first column of a box, and one past its last.
         form: meaning of the four numbers.
@@ -81,7 +81,7 @@ class BoxForm:
         cell_middle: position in a cell that distances are measured from: 0.5 is its middle, 0 its upper left corner.
     """
 
-    output: str = ""
+    output: str | tuple[str, ...] = ""
     transposed: bool = False
     columns: tuple[int, int] = (0, 4)
     form: Literal["xyxy", "yxyx", "xywh", "cxcywh"] = "xyxy"
@@ -105,7 +105,7 @@ class ScoreForm:
     """How scores lie in an output.
 
     Args:
-        output: name of the output; "" = the first one.
+        output: as of boxes.
         transposed: as of boxes.
         columns: first column of the labels' scores, and one past the last; None = all columns.
         activation: what makes probabilities of the numbers; "softmax" is over all columns of the output.
@@ -116,7 +116,7 @@ class ScoreForm:
         first_label: number of the first label in `label_output` or `label_column`.
     """
 
-    output: str = ""
+    output: str | tuple[str, ...] = ""
     transposed: bool = False
     columns: tuple[int, int] | None = None
     activation: Literal["none", "sigmoid", "softmax"] = "none"
@@ -131,6 +131,8 @@ class ScoreForm:
         require_between(self, "scores", 0, 1_000_000, ("objectness", "label_column"))
         once = not (self.label_output and self.label_column is not None)
         require(once, "scores.label_column", self.label_column, "either label_output or label_column")
+        single = not (self.label_output and isinstance(self.output, tuple))
+        require(single, "scores.output", self.output, "one output where label_output is another")
 
     @property
     def labels_boxes(self) -> bool:

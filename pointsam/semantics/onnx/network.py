@@ -11,8 +11,8 @@ from PIL import Image
 
 from pointsam.base.errors import BackendError, SchemaError
 from pointsam.semantics.base import Look
-from pointsam.semantics.onnx.decode import corners, scores, spread, table
-from pointsam.semantics.onnx.description import Description
+from pointsam.semantics.onnx.decode import cells, corners, scores, spread, table
+from pointsam.semantics.onnx.description import BoxForm, Description, ScoreForm
 from pointsam.semantics.onnx.pixels import Pixels, pixels_of
 
 if TYPE_CHECKING:
@@ -57,8 +57,9 @@ class OnnxDetector:
         self._session = open_session(model, where, threads)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._size_px = self._input_size()
-        for part, name in (("boxes", description.boxes.output), ("scores", description.scores.output)):
-            self._require_output(part, name)
+        for part, form in (("boxes", description.boxes), ("scores", description.scores)):
+            for name in (form.output,) if isinstance(form.output, str) else form.output:
+                self._require_output(part, name)
         self._require_output("scores.label_output", description.scores.label_output)
         self._require_unit(self.look(Image.new("RGB", self._size_px)).boxes)
 
@@ -71,6 +72,9 @@ class OnnxDetector:
         """
         pixels = pixels_of(image, self._form.input, self._size_px)
         found = dict(zip(self._outputs, self._run(pixels), strict=True))
+        for form in (self._form.boxes, self._form.scores):
+            if not isinstance(form.output, str):
+                found[self._name(form)] = self._joined(found, form.output, form.transposed)
         boxes, labels = self._boxes(found, pixels), self._scores(found)
         if len(boxes) != len(labels):
             shapes = ", ".join(f"{name} {output.shape}" for name, output in found.items())
@@ -112,9 +116,9 @@ class OnnxDetector:
 
     def _boxes(self, found: dict[str, NDArray[np.generic]], pixels: Pixels) -> NDArray[np.float32]:
         form = self._form.boxes
-        name = form.output or self._outputs[0]
+        name = self._name(form)
         rows = self._columns(table(found[name], form.transposed), "boxes.columns", form.columns, name, found)
-        expected = sum((pixels.size_px[0] // px) * (pixels.size_px[1] // px) for px in form.strides_px)
+        expected = len(cells(form.strides_px, pixels.size_px)[0])
         if form.grid != "none" and len(rows) != expected:
             raise self._unfit(
                 f"output {name!r} of shape {found[name].shape} has {len(rows)} boxes, the grids of boxes.strides_px "
@@ -122,9 +126,23 @@ class OnnxDetector:
             )
         return corners(rows, form, pixels.size_px)
 
+    def _name(self, form: BoxForm | ScoreForm) -> str:
+        return (form.output if isinstance(form.output, str) else ", ".join(form.output)) or self._outputs[0]
+
+    def _joined(
+        self, found: dict[str, NDArray[np.generic]], names: tuple[str, ...], transposed: bool
+    ) -> NDArray[np.float32]:
+        """The rows of several outputs one after another, as one output."""
+        parts = [table(found[name], transposed) for name in names]
+        if len({part.shape[1] for part in parts}) > 1:
+            shapes = ", ".join(f"{name!r} {found[name].shape}" for name in names)
+            raise self._unfit(f"the outputs {shapes} have different numbers of columns")
+        rows = np.concatenate(parts)
+        return rows.T if transposed else rows
+
     def _scores(self, found: dict[str, NDArray[np.generic]]) -> NDArray[np.float32]:
         form, count = self._form.scores, len(self.names)
-        name = form.output or self._outputs[0]
+        name = self._name(form)
         if form.label_output:
             score, label = (np.asarray(found[one], dtype=np.float32).reshape(-1) for one in (name, form.label_output))
             if len(score) != len(label):

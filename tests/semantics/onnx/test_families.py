@@ -10,7 +10,9 @@ from PIL import Image
 pytest.importorskip("onnxruntime")
 from helpers.onnx_models import constant_model
 
+from pointsam.base.errors import BackendError, SchemaError
 from pointsam.semantics.coco import COCO_NAMES
+from pointsam.semantics.onnx import decode
 from pointsam.semantics.onnx.description import parse_description
 from pointsam.semantics.onnx.families import FAMILIES
 from pointsam.semantics.onnx.network import OnnxDetector
@@ -154,3 +156,56 @@ def test_known_boxes_come_back_in_pixels_of_the_image(family):
     assert [detector.names[label[row]] for row in found] == LABELS
     np.testing.assert_allclose(boxes[found], BOXES, atol=0.01)
     np.testing.assert_allclose(best[found], SCORES, atol=1e-4)
+
+
+def split_nanodet():
+    """NanoDet-Plus with an output of scores and one of boxes for each grid, as PicoDet has them."""
+    rows = np.asarray(nanodet()["output"], dtype=np.float32)
+    ends = np.cumsum([(SIDE // px) ** 2 for px in (8, 16, 32)])
+    parts = np.split(rows, ends, axis=1)
+    scores = {f"scores{k}": part[..., :80] for k, part in enumerate(parts)}
+    return scores | {f"boxes{k}": part[..., 80:] for k, part in enumerate(parts)}
+
+
+def split_description(**boxes):
+    names = {kind: [f"{kind}{k}" for k in range(4)] for kind in ("boxes", "scores")}
+    form = {"output": names["boxes"], "columns": [0, 32]} | boxes
+    fields = {"family": "nanodet", "model": "m.onnx", "boxes": form, "scores": {"output": names["scores"]}}
+    return parse_description(json.dumps(fields), "test")
+
+
+def test_an_output_for_each_grid_is_that_of_one_output():
+    shape = (1, 3, SIDE, SIDE)
+    whole = parse_description(json.dumps({"family": "nanodet", "model": "m.onnx"}), "test")
+    one = {name: rows.astype(np.float32) for name, rows in nanodet().items()}
+    expected = OnnxDetector(whole, constant_model(one, shape), "test").look(Image.new("RGB", IMAGE_WH))
+    found = OnnxDetector(split_description(), constant_model(split_nanodet(), shape), "test")
+    look = found.look(Image.new("RGB", IMAGE_WH))
+    assert look.boxes.tobytes() == expected.boxes.tobytes()
+    assert look.scores.tobytes() == expected.scores.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "told"),
+    [
+        (["boxes0", "boxes1", "boxes2", "boxes"], "boxes is 'boxes', the model's outputs are 'scores0'"),
+        (["boxes0", "boxes1", "boxes2", "scores3"], r"'scores3' \(1, 4, 80\) have different numbers of columns"),
+        (["boxes0", "boxes1", "boxes2"], "has 336 boxes, the grids of boxes.strides_px"),
+    ],
+)
+def test_outputs_that_do_not_belong_together_are_named(outputs, told):
+    model = constant_model(split_nanodet(), (1, 3, SIDE, SIDE))
+    with pytest.raises(BackendError, match=f"BCK003.*{told}"):
+        OnnxDetector(split_description(output=outputs), model, "test").look(Image.new("RGB", IMAGE_WH))
+
+
+def test_cells_at_the_border_may_be_cut():
+    corner, stride_px = decode.cells((32, 64), (100, 60))
+    assert corner.tolist() == [[0, 0], [1, 0], [2, 0], [3, 0], [0, 1], [1, 1], [2, 1], [3, 1], [0, 0], [1, 0]]
+    assert stride_px[:, 0].tolist() == [32] * 8 + [64] * 2
+
+
+def test_several_outputs_of_scores_cannot_have_labels_in_another():
+    scores = {"output": ["a", "b"], "label_output": "c"}
+    with pytest.raises(SchemaError, match=r"SCH005.*scores\.output"):
+        parse_description(json.dumps({"model": "m.onnx", "labels": ["car"], "scores": scores}), "test")
