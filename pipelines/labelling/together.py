@@ -51,3 +51,7 @@ def _advance(resume: Callable[[], Request]) -> Request | _Done[Row]:
         return resume()
     except StopIteration as end:
         return _Done(end.value)
+    except RuntimeError as raised:  # Python's word for a StopIteration that leaves a generator early
+        if isinstance(raised.__cause__, StopIteration):
+            raise raised.__cause__ from None
+        raise

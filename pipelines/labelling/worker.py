@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,7 @@ from pointsam.types import (
     Masks,
 )
 
-_CLOUDS = 32
-"""Frames whose points are kept: as many as threads may work on at once."""
+_Work: TypeAlias = Callable[[Sequence[Task]], list[TaskResult[object]]]
 
 
 class MaskWorker:
@@ -96,7 +95,7 @@ class MaskWorker:
             threads=threads,
         )
         self.segmenter = in_batches(segmenter)
-        self.cloud = lru_cache(maxsize=_CLOUDS)(self._cloud)
+        self._of_thread = threading.local()
 
     def __call__(self, tasks: Sequence[Task]) -> list[TaskResult[ImageMasks]]:
         """Masks of images, of which those of one frame are segmented together."""
@@ -125,6 +124,14 @@ class MaskWorker:
         )
         sources[f"{MASKS} {view.name}"] = masks_digest(row)
         return row
+
+    def cloud(self, frame_id: str) -> tuple[NDArray[np.float64], dict[str, str]]:
+        """As `_cloud`. A thread keeps the points of its latest frame for its other images."""
+        of_thread = self._of_thread
+        if not hasattr(of_thread, "cloud"):
+            of_thread.cloud = lru_cache(maxsize=1)(self._cloud)
+        found: tuple[NDArray[np.float64], dict[str, str]] = of_thread.cloud(frame_id)
+        return found
 
     def _cloud(self, frame_id: str) -> tuple[NDArray[np.float64], dict[str, str]]:
         """The points that supply prompts, and the digests of their sweeps."""
@@ -233,7 +240,7 @@ class ClusterWorker:
         return guarded(work, failed, task, stopwatch, sources)
 
 
-def start(threads: int, opened: Callable[[], Callable[[Sequence[Task]], list[TaskResult[object]]]]) -> None:
+def start(threads: int, opened: Callable[[], _Work]) -> None:
     """Register this process's worker. The first task opens it, because a pool reports errors of tasks only.
 
     numpy's BLAS is limited to the worker's threads. Without the limit, lifting took three times as long on busy cores,
@@ -245,15 +252,25 @@ def start(threads: int, opened: Callable[[], Callable[[Sequence[Task]], list[Tas
     """
     global _worker
     threadpool_limits(threads, user_api="blas")
-    _worker = cache(opened)
+    _worker = cache(partial(_tried, opened))
 
 
 def work_on(tasks: Sequence[Task]) -> list[TaskResult[object]]:
     """Process tasks of one frame with this process's worker."""
     with _opening:  # of several threads, the first opens it
         worker = _worker()
+    if isinstance(worker, Exception):
+        raise worker
     return worker(tasks)
 
 
+def _tried(opened: Callable[[], _Work]) -> _Work | Exception:
+    """The worker, or why it cannot be opened: the other threads need not try for themselves."""
+    try:
+        return opened()
+    except Exception as error:
+        return error
+
+
 _opening = threading.Lock()
-_worker: Callable[[], Callable[[Sequence[Task]], list[TaskResult[object]]]]
+_worker: Callable[[], _Work | Exception]

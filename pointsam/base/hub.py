@@ -110,7 +110,9 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
+@cache
 def _fetched(source: Path) -> Path:
+    """The folder of an id. A process asks the hub once, so that the model of a run is that of its digest."""
     text = source.as_posix()
     if not _ID.fullmatch(text):
         raise BackendError("BCK001", f"no folder {source}", "give a folder, or an id of the hub such as NAME/MODEL")

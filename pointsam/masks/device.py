@@ -48,7 +48,7 @@ class Portions:
                         f"out of GPU memory when {self._doing.format(1)}: {error}",
                         "use --set masks.segment.precision=bfloat16, a smaller network (--masks), or another GPU",
                     ) from error
-                self._most = (part.stop - start) // 2
+                self._most = min(self._most, (part.stop - start) // 2)  # another thread may have found less to fit
                 torch.cuda.empty_cache()
                 warnings.warn(f"out of GPU memory: {self._doing.format(self._most)} at once from now on", stacklevel=2)
                 continue

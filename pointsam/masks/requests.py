@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.errors import SchemaError
 from pointsam.base.runtime import Stopwatch
 from pointsam.masks.base import BatchSegmenter, ImageEmbedding
 
@@ -46,6 +47,9 @@ def answers(segmenter: BatchSegmenter, asked: Sequence[tuple[Request, Stopwatch]
     Args:
         segmenter: the segmenter.
         asked: requests, each with the stopwatch of its image, which gets its share of the seconds.
+
+    Raises:
+        SchemaError: SCH003 if it gives no sequence of one answer for each image.
     """
     found: list[Any] = [None] * len(asked)
     for kind, step in ((Embed, "encode"), (FromBoxes, "decode"), (FromPoints, "decode")):
@@ -54,6 +58,13 @@ def answers(segmenter: BatchSegmenter, asked: Sequence[tuple[Request, Stopwatch]
             continue
         start = time.perf_counter()
         given = _answered(segmenter, [asked[k][0] for k in where])
+        if not isinstance(given, Sequence) or len(given) != len(where):
+            raise SchemaError(
+                "SCH003",
+                f"segmenter {segmenter.name} was asked for {len(where)} images at once, and gave "
+                + (f"answers for {len(given)}" if isinstance(given, Sequence) else type(given).__name__),
+                "correct its plug-in (docs/plugins.md)",
+            )
         share = (time.perf_counter() - start) / len(where)
         for k, answer in zip(where, given, strict=True):
             found[k] = answer

@@ -93,19 +93,24 @@ class _Opened:
 
     @property
     def stated(self) -> Mapping[str, str] | None:
-        """Class of each label, if its file states them."""
-        return None if self.plugin.classes is None else self.plugin.classes(self.config, self.path)
+        """Class of each label that is taken from it, if its file states them."""
+        classes = None if self.plugin.classes is None else self.plugin.classes(self.config, self.path)
+        return None if classes is None else self._taken(classes)
 
     def mapping(self, of_run: LabelMapping) -> LabelMapping:
         """Its mapping, reduced to the classes that are taken from it.
 
         Raises:
-            SchemaError: SCH004 if its own mapping has other classes than the run, SCH001 on an unknown class.
+            SchemaError: SCH004 if its own mapping has other classes than the run, or its file asks for complete objects
+                of a class that needs a rider in the run; SCH001 on an unknown class.
         """
+        for name in self.source.classes or ():
+            of_run.taxonomy.class_id(name)
         if (stated := self.stated) is not None:
-            found = replace(stated_mapping(of_run.taxonomy, stated, str(self.path)), taxonomy=of_run.taxonomy)
-        else:
-            found = self._default(of_run) if self.mapping_file is None else load_mapping(self.mapping_file)
+            found = stated_mapping(of_run.taxonomy, stated, str(self.path))
+            _require_same_riders(found, of_run, self.path)
+            return found
+        found = self._default(of_run) if self.mapping_file is None else load_mapping(self.mapping_file)
         if found.taxonomy != of_run.taxonomy:
             raise SchemaError(
                 "SCH004",
@@ -113,12 +118,11 @@ class _Opened:
                 f"{', '.join(of_run.taxonomy.names)}",
                 "give the run the mapping file with these classes (--mapping), or map to those of the run",
             )
-        if self.source.classes is None:
-            return found
-        for name in self.source.classes:
-            of_run.taxonomy.class_id(name)
-        kept = {label: name for label, name in found.classes.items() if name in self.source.classes}
-        return replace(found, classes=kept)
+        return replace(found, classes=self._taken(found.classes))
+
+    def _taken(self, classes: Mapping[str, str]) -> Mapping[str, str]:
+        only = self.source.classes
+        return {label: name for label, name in classes.items() if only is None or name in only}
 
     def _default(self, of_run: LabelMapping) -> LabelMapping:
         """The run's mapping; if that is a built-in one, the one that suits the labels of this network."""
@@ -127,6 +131,19 @@ class _Opened:
                 if default_mapping(of_run.taxonomy, kind).classes == of_run.classes:
                     return default_mapping(of_run.taxonomy, built_in_for(self.names))
         return of_run
+
+
+def _require_same_riders(stated: LabelMapping, of_run: LabelMapping, path: Path | None) -> None:
+    """Refuse prompts for complete objects of a class whose objects are dropped without a rider."""
+    for own, spec in zip(stated.taxonomy.classes, of_run.taxonomy.classes, strict=True):
+        if own.needs_rider != spec.needs_rider:
+            raise SchemaError(
+                "SCH004",
+                f"{path} asks for complete objects of class {spec.name!r}, other networks of the fusion find parts of "
+                "them, which need a rider",
+                f"leave {spec.name!r} out of the prompts, or give the run a mapping with a label of this name "
+                "(--mapping, docs/mapping.md): then no object of the class needs a rider",
+            )
 
 
 def _opened(path: Path | None) -> tuple[FusionFile, list[_Opened]]:
@@ -196,6 +213,16 @@ def _origins(_config: NoOptions, path: Path | None) -> tuple[ModelOrigin, ...]:
     return tuple(found for one, origins in known if origins is not None for found in origins(one.config, one.path))
 
 
+def _classes(_config: NoOptions, path: Path | None) -> Mapping[str, str] | None:
+    """What the files of the networks state, if all of them do."""
+    classes = dict[str, str]()
+    for one in _opened(path)[1]:
+        if (stated := one.stated) is None:
+            return None
+        classes.update(stated)
+    return classes
+
+
 def _names(_config: NoOptions, path: Path | None) -> Sequence[str]:
     return [label for one in _opened(path)[1] if one.mapping_file is None and one.stated is None for label in one.names]
 
@@ -211,9 +238,16 @@ def _survey(_config: NoOptions, context: SemanticsContext, images: Iterable[Imag
             place = f"{context.masks_dir}: sources.{k} ({one.source.semantics})"
             raise SchemaError(error.code, f"{place}: {error.message}", error.hint) from error
         known |= known_classes(mapping, one.names)
-    wanted = {name for label, name in context.mapping.classes.items() if context.mapping.class_id(label) != BACKGROUND}
+    if _classes(NoOptions(), context.masks_dir) is None:
+        wanted = {
+            name for label, name in context.mapping.classes.items() if context.mapping.class_id(label) != BACKGROUND
+        }
+    else:
+        wanted = {*context.mapping.taxonomy.names}
     lost = sorted(name for name in wanted if not known[context.mapping.taxonomy.class_id(name)])
     return (f"no network of the fusion finds {', '.join(lost)}",) if lost else ()
 
 
-PLUGIN = SemanticsPlugin(NoOptions, _load, _fingerprint, names=_names, survey=_survey, origins=_origins)
+PLUGIN = SemanticsPlugin(
+    NoOptions, _load, _fingerprint, names=_names, survey=_survey, classes=_classes, origins=_origins
+)

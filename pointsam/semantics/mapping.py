@@ -77,7 +77,7 @@ def load_mapping(path: Path, *, labels: bool = True) -> LabelMapping:
     Args:
         path: JSON file with the fields of `MappingFile`; or the name of a mapping of the package, such as
             `objects365_to_nuscenes`, unless there is a file of that name.
-        labels: whether it must map a label to a class; False if only its classes count.
+        labels: whether it must map a label to a class; False if only its classes count, and no label is mapped.
 
     Raises:
         SchemaError: SCH002 if the file is missing or malformed, SCH001 if a label is mapped to an unknown class. Both
@@ -101,7 +101,8 @@ def load_mapping(path: Path, *, labels: bool = True) -> LabelMapping:
                 _require_class(target, taxonomy, f"{path}: {name}.{label}", none)
     if labels and (not mapped or (set(mapped.values()) == {NO_CLASS} and NO_CLASS not in taxonomy.names)):
         raise refuse("`labels` maps nothing: list label names there, or state COCO labels in the `coco` of a class")
-    return _settled(taxonomy if file.truth is None else replace(taxonomy, truth=file.truth), mapped)
+    taxonomy = taxonomy if file.truth is None else replace(taxonomy, truth=file.truth)
+    return _settled(taxonomy, mapped if labels else {})
 
 
 def stated_mapping(taxonomy: Taxonomy, classes: Mapping[str, str], where: str) -> LabelMapping:

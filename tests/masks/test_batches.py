@@ -11,6 +11,7 @@ from pointsam.base.errors import BackendError  # noqa: E402
 from pointsam.base.runtime import Stopwatch  # noqa: E402
 from pointsam.masks import SegmentConfig, predictor  # noqa: E402
 from pointsam.masks.base import OneByOne, in_batches  # noqa: E402
+from pointsam.masks.device import Portions  # noqa: E402
 from pointsam.masks.requests import Embed, FromBoxes, FromPoints, answers  # noqa: E402
 from pointsam.masks.sam_network import SamNetwork  # noqa: E402
 
@@ -96,6 +97,21 @@ def test_a_batch_that_does_not_fit_is_halved_and_said_once(segmenter_of, images,
         embeddings = segmenter.embed_all(images * 2)
     assert (len(warned), len(embeddings)) == (1, 4)
     assert_alike(segmenter.from_boxes_all(embeddings[:2], BOXES), alone[0])
+
+
+def test_a_portion_that_another_thread_has_made_smaller_stays_so():
+    def work(part):
+        if part == slice(0, 8):
+            with pytest.warns(UserWarning, match="1 images"):
+                list(portions.each(3, lambda other: other if other.stop - other.start == 1 else no_room()))
+        return part if part.stop - part.start < 8 else no_room()
+
+    def no_room():
+        raise torch.cuda.OutOfMemoryError
+
+    portions = Portions(8, "encoding {} images")
+    with pytest.warns(UserWarning, match="1 images"):
+        assert list(portions.each(8, work)) == [slice(k, k + 1) for k in range(8)]
 
 
 def test_an_image_that_fits_no_memory_is_an_error(segmenter_of, images, monkeypatch):

@@ -200,6 +200,7 @@ def test_an_id_is_fetched_at_its_revision_without_code_or_pickles(folder, monkey
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetched)
     assert hub_model(Path("some/sam@v2")).commit == commit
     assert hub_model(Path("some/sam")).digest == hub_model(snapshot).digest
+    assert hub_model(Path("some/sam@v2")).folder == snapshot  # without the hub, where a branch may have moved
     assert asked == [("some/sam", "v2"), ("some/sam", None)]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.errors import SchemaError
 from pointsam.semantics.base import Look
 from pointsam.semantics.hf.answers import Runner
 from pointsam.semantics.hf.phrases import AROUND, tokens_of
@@ -80,6 +81,10 @@ def _enlarged(masks: Sequence[Tensor], height_px: int, width_px: int) -> Callabl
     every = torch.cat(list(masks))
 
     def mask(row: int) -> NDArray[np.bool_]:
+        if not torch.isfinite(every[row]).all():  # its object would be lost in silence
+            raise SchemaError(
+                "SCH003", "the network gave a mask that is no number", "correct the network or its weights"
+            )
         one = torch.nn.functional.interpolate(
             every[None, row : row + 1].sigmoid(), size=(height_px, width_px), mode="bilinear", align_corners=False
         )

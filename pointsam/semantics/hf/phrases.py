@@ -6,10 +6,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pointsam.base.errors import SchemaError
+from pointsam.base.errors import BackendError, SchemaError
 
 AROUND = 2
 """Tokens that begin and end a text."""
+
+
+def require_tokenizer(tokenizer: Any, known: int, source: Path) -> None:
+    """Refuse a tokenizer that was opened without its file: transformers then makes one that knows no word.
+
+    Args:
+        tokenizer: the network's tokenizer.
+        known: number of tokens that the network knows.
+        source: the model, for messages.
+
+    Raises:
+        BackendError: BCK004.
+    """
+    if len(tokenizer) < known / 2:  # networks may have room for more tokens than there are
+        raise BackendError(
+            "BCK004",
+            f"the tokenizer of {source} knows {len(tokenizer)} tokens, the network {known}",
+            "fetch it again: tokenizer.json, or the files of the vocabulary, are missing or not complete",
+        )
 
 
 def tokens_of(tokenizer: Any, phrase: str, most: int, where: Path) -> list[int]:

@@ -26,6 +26,7 @@ from pointsam.semantics.hf.grounded import GroundedDetector
 from pointsam.semantics.hf.labels import label_names
 from pointsam.semantics.hf.maps import MAPS, MapDetector, MapSemantics
 from pointsam.semantics.hf.owl import OwlDetector
+from pointsam.semantics.hf.phrases import require_tokenizer
 from pointsam.semantics.hf.prompts import Prompts, read_prompts
 from pointsam.semantics.hf.universal import UNIVERSAL, UniversalDetector
 from pointsam.semantics.mapping import require_labels
@@ -145,13 +146,14 @@ def _named(path: Path | None) -> _Named:
 def _open(config: HfConfig, context: SemanticsContext) -> Detector:
     named = _named(context.masks_dir)
     kind, names, source, prompts = named.kind, named.names, named.source, named.prompts
-    _require_whole(config, named)
+    _require_fit(config, named)
     listed = ASKED if prompts is not None else CLOSED
     class_name = listed[kind].class_name if kind in listed else {**UNIVERSAL, **MAPS}[kind]
     processor = "AutoProcessor" if prompts is not None else "AutoImageProcessor"
     opened = open_model(named.found, source, class_name, processor, context.device, context.threads)
     runner = Runner(*opened, config.precision, config.score_threshold)
     if prompts is not None:
+        require_tokenizer(runner.processor.tokenizer, runner.model.config.text_config.vocab_size, source)
         return ASKED[kind].detector(runner, names, prompts.path)
     if kind in CLOSED:
         return ClosedDetector(runner, names, CLOSED[kind].no_object, source)
@@ -165,12 +167,16 @@ def _gives_map(config: HfConfig, kind: str) -> bool:
     return kind in MAPS or (kind in UNIVERSAL and config.task == "semantic")
 
 
-def _require_whole(config: HfConfig, named: _Named) -> None:
-    """Refuse tiles for a model that gives the class of every pixel: they show parts of areas.
+def _require_fit(config: HfConfig, named: _Named) -> None:
+    """Refuse a task that a model cannot be asked for, and tiles for one that gives the class of every pixel: they show
+    parts of areas.
 
     Raises:
         SchemaError: SCH005.
     """
+    only = "semantic" if named.kind in MAPS else "instance"
+    fits = named.kind in UNIVERSAL or config.task in ("instance", only)
+    require(fits, "hf.task", config.task, f"{only}, all that {named.source}, of type {named.kind!r}, can do")
     fits = config.tile_px == 0 or not _gives_map(config, named.kind)
     require(fits, "hf.tile_px", config.tile_px, f"0 for {named.source}, which gives the class of every pixel")
 
@@ -203,7 +209,7 @@ def _classes(_config: HfConfig, path: Path | None) -> Mapping[str, str] | None:
 
 
 def _survey(config: HfConfig, context: SemanticsContext, images: Iterable[ImageName]) -> tuple[str, ...]:
-    _require_whole(config, _named(context.masks_dir))
+    _require_fit(config, _named(context.masks_dir))
     assert _TILED.survey is not None
     told, prompts = _TILED.survey(config, context, images), _prompts(context.masks_dir)
     if prompts is None:

@@ -7,7 +7,7 @@ from helpers.segmenters import Scissors
 
 from pipelines.labelling.together import together
 from pipelines.tasks import Attempt, Task
-from pointsam.base.errors import BackendError, DatasetError
+from pointsam.base.errors import BackendError, DatasetError, SchemaError
 from pointsam.base.runtime import Stopwatch
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.masks.requests import Embed, FromBoxes
@@ -68,6 +68,26 @@ def test_an_error_of_the_network_is_one_of_each_image_that_asked():
     assert [attempt.error and attempt.error.code for attempt, _ in images] == ["INT001", "INT001", None]
     with pytest.raises(BackendError, match="the network failed"):
         together([steps("a"), steps("broken")], Recorder())
+
+
+def test_a_stop_iteration_of_a_plug_in_is_a_defect_and_not_the_end():
+    def work():
+        yield Embed("a")
+        raise StopIteration
+
+    attempt = Attempt(Task("f0", "a", False, None), Stopwatch(), {})
+    assert together([(attempt, work), steps("b")], Recorder()) == [None, "m-e-b"]
+    assert attempt.error.code == "INT001"
+
+
+@pytest.mark.parametrize("given", [["e-a"], ["e-a", "e-b", "e-c"], None])
+def test_a_plug_in_that_answers_another_number_of_images_is_named(given):
+    class Broken(Recorder):
+        def embed_all(self, images):
+            return given
+
+    with pytest.raises(SchemaError, match=r"SCH003.*recorder(.|\n)*plugins\.md"):
+        together([steps("a"), steps("b")], Broken())
 
 
 @pytest.fixture

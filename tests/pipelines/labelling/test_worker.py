@@ -1,7 +1,10 @@
+import gc
 import json
 import shlex
+import weakref
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,12 +13,17 @@ from helpers.segmenters import Scissors
 from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from pipelines.data import DataSpec
 from pipelines.documents import ClustersDocument
 from pipelines.engine import ordered_map
-from pipelines.labelling.worker import ClusterWorker, start
+from pipelines.labelling.worker import ClusterWorker, MaskWorker, start, work_on
+from pointsam.base.errors import BackendError
 from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.semantics.mapping import default_mapping
 from pointsam.semantics.precomputed import PrecomputedSemantics
+from pointsam.stages.recipes import RECIPES
 from pointsam.store.reader import Labels
+from pointsam.taxonomy import NUSCENES
 
 
 @pytest.fixture
@@ -126,6 +134,32 @@ def test_a_2d_network_with_an_impossible_score_stops_the_run(run, scissors, monk
 
     monkeypatch.setattr(PrecomputedSemantics, "detect", broken)
     refused(run(), "SCH003", "precomputed", f"a score of {np.float32(value)}", "CAM_", "plug-in")
+
+
+def test_threads_do_not_open_a_worker_again_that_cannot_be_opened():
+    def opened():
+        tried.append(1)
+        raise BackendError("BCK006", "no such device", "use --device cpu")
+
+    tried = []
+    with threadpool_limits(limits=None), pytest.raises(BackendError, match="BCK006"):
+        list(ordered_map(work_on, [()] * 20, 4, start, (1, opened), "threads"))
+    assert len(tried) == 1
+
+
+def test_a_worker_keeps_the_points_of_its_latest_frame_alone(root, scissors, monkeypatch):
+    model = SimpleNamespace(concurrent=True)
+    monkeypatch.setattr("pipelines.labelling.worker.load_semantics", lambda *_args, **_options: model)
+    config, mapping = RECIPES["default"]().masks, default_mapping(NUSCENES)
+    worker = MaskWorker(DataSpec(root), config, mapping, None, None, "cpu", 1)
+    points = []
+    for frame_id in NuScenes(root).frame_ids() * 2:
+        found, _ = worker.cloud(frame_id)
+        assert worker.cloud(frame_id)[0] is found
+        points.append(weakref.ref(found))
+        del found
+    gc.collect()
+    assert [one() is not None for one in points] == [False, False, False, True]
 
 
 def test_a_workers_blas_has_no_more_threads_than_the_worker():

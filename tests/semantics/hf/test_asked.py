@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import wraps
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from helpers.hub_detectors import save_detector  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from pipelines.cli.networks import semantics_of  # noqa: E402
-from pointsam.base.errors import SchemaError  # noqa: E402
+from pointsam.base.errors import BackendError, SchemaError  # noqa: E402
 from pointsam.semantics import (  # noqa: E402
     SemanticsContext,
     load_semantics,
@@ -194,6 +195,21 @@ def test_a_network_that_answers_nan_is_named(models, asked, kind, tmp_path, fram
         model.detect(np.asarray(picture(WIDE)), frame, view_of(50, 90))
 
 
+def test_a_mask_that_is_no_number_is_refused(asked):
+    detector = open_detector(asked("sam3"), score_threshold=0.0)
+    answer = detector._run.model.forward
+
+    @wraps(answer)
+    def broken(**inputs):
+        found = answer(**inputs)
+        found.pred_masks[:] = torch.nan
+        return found
+
+    detector._run.model.forward = broken
+    with pytest.raises(SchemaError, match=r"SCH003.*a mask that is no number"):
+        detector.look(picture(WIDE)).masks(0)
+
+
 def test_classes_without_a_prompt_are_named(asked):
     path = asked()
     (told,) = survey_semantics("hf", SemanticsContext(mapping_of("hf", NUSCENES, None, path), path), ())
@@ -215,6 +231,13 @@ def test_a_phrase_with_the_name_of_its_class_is_the_complete_object(asked):
     for phrase, needs_rider in (("cyclist", False), ("bicycle", True)):
         mapping = mapping_of("hf", KITTI, None, asked(prompts={"cyclist": [phrase]}))
         assert mapping.taxonomy.classes[of].needs_rider is needs_rider
+
+
+def test_labels_of_a_mapping_file_do_not_say_what_a_phrase_means(asked, tmp_path):
+    own = tmp_path / "own.json"
+    own.write_text('{"taxonomy": "kitti", "labels": {"cyclist": "cyclist", "person": "pedestrian"}}')
+    mapping = mapping_of("hf", NUSCENES, own, asked(prompts={"cyclist": ["bicycle"]}))
+    assert mapping.taxonomy.classes[KITTI.class_id("cyclist")].needs_rider
 
 
 def test_a_class_that_the_run_does_not_have_is_refused(asked):
@@ -269,6 +292,13 @@ def test_a_wrong_field_is_named(asked, change, told):
 def test_a_phrase_that_the_network_cannot_take_is_named(asked, kind, phrase, told):
     with pytest.raises(SchemaError, match=rf"SCH005.*prompts\.json: .*{told}"):
         open_detector(asked(kind, {"car": [phrase]}))
+
+
+@pytest.mark.parametrize("kind", ["grounding-dino", "owlv2", "sam3"])
+def test_a_tokenizer_that_was_not_fetched_is_named_and_not_the_phrase(models, asked, kind, tmp_path):
+    shutil.copytree(models / kind, tmp_path / "partial", ignore=shutil.ignore_patterns("tokenizer.json"))
+    with pytest.raises(BackendError, match=r"BCK004.*tokenizer of .*partial knows \d+ tokens, the network(.|\n)*fetch"):
+        open_detector(asked(source="partial"))
 
 
 def test_prompts_go_with_networks_that_take_them_alone(models, asked, tmp_path):

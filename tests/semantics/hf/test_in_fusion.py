@@ -15,11 +15,12 @@ from pointsam.semantics import (  # noqa: E402
     SemanticsContext,
     label_names,
     load_semantics,
+    mapping_of,
     semantics_sha256,
     survey_semantics,
 )
-from pointsam.semantics.mapping import default_mapping  # noqa: E402
-from pointsam.taxonomy import NUSCENES, LabelMapping  # noqa: E402
+from pointsam.semantics.mapping import default_mapping, stated_mapping  # noqa: E402
+from pointsam.taxonomy import KITTI, NUSCENES, LabelMapping  # noqa: E402
 from tests.semantics.hf.test_closed import WIDE, picture  # noqa: E402
 
 MAPPING = default_mapping(NUSCENES)
@@ -74,6 +75,57 @@ def test_prompts_state_their_classes_themselves(fused):
     path = fused(prompts={"tractor": ["tractor"]})
     with pytest.raises(SchemaError, match=r"SCH001.*asked\.json: 'tractor': no class 'tractor'"):
         load_semantics("fusion", mapping=LabelMapping(NUSCENES, {"car": "car"}), masks_dir=path)
+
+
+@pytest.fixture
+def of_prompts(folder):
+    """A function that writes a fusion of prompt files alone."""
+
+    def write(*prompts, **more):
+        for k, asked in enumerate(prompts):
+            (folder / f"asked{k}.json").write_text(json.dumps({"source": "owlv2", "prompts": asked}))
+        sources = [{"semantics": f"asked{k}.json", **more} for k in range(len(prompts))]
+        (folder / "prompts.json").write_text(json.dumps({"sources": sources}))
+        return folder / "prompts.json"
+
+    return write
+
+
+def test_a_fusion_of_prompts_alone_takes_classes_of_your_own(of_prompts, tmp_path):
+    path, own = of_prompts({"crane": ["car"]}, {"fence": ["barrier", "bus"]}), tmp_path / "own.json"
+    classes = [{"name": "crane"}, {"name": "fence"}, {"name": "gate"}]
+    own.write_text(json.dumps({"taxonomy": {"name": "yard", "classes": classes}}))
+    mapping = mapping_of("fusion", NUSCENES, own, path)
+    assert dict(mapping.classes) == {"car": "crane", "barrier": "fence", "bus": "fence"}
+    assert survey_semantics("fusion", SemanticsContext(mapping, path), ()) == ("no network of the fusion finds gate",)
+    load_semantics("fusion", mapping=mapping, masks_dir=path)
+
+
+def test_a_complete_object_of_prompts_needs_no_rider(of_prompts):
+    for prompts, needs_rider in (
+        ([{"cyclist": ["cyclist"]}, {"car": ["car"]}], False),
+        ([{"cyclist": ["bicycle"]}, {"car": ["car"]}], True),
+    ):
+        path = of_prompts(*prompts)
+        mapping = mapping_of("fusion", KITTI, None, path)
+        assert mapping.taxonomy.classes[KITTI.class_id("cyclist")].needs_rider is needs_rider
+        survey_semantics("fusion", SemanticsContext(mapping, path), ())
+
+
+def test_complete_objects_beside_parts_of_them_are_refused(fused):
+    mapping = default_mapping(KITTI)
+
+    def survey(**change):
+        survey_semantics("fusion", SemanticsContext(mapping, fused(**change)), ())
+
+    with pytest.raises(SchemaError, match=r"SCH004.*asked\.json asks for complete objects of class 'cyclist'"):
+        survey(prompts={"cyclist": ["cyclist"], "car": ["car"]})
+    survey(prompts={"cyclist": ["bicycle"], "car": ["car"]})
+    survey(prompts={"cyclist": ["cyclist"], "car": ["car"]}, second={"classes": ["car"]})
+    mapping = LabelMapping(
+        stated_mapping(KITTI, {"cyclist": "cyclist"}, "").taxonomy, {"car": "car", "bicycle": "cyclist"}
+    )
+    survey(prompts={"cyclist": ["cyclist"], "car": ["car"]})
 
 
 def test_prompts_lie_beside_the_fusion(fused):

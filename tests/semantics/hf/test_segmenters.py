@@ -9,6 +9,7 @@ pytest.importorskip("torch", reason="needs pointsam[sam]")
 pytest.importorskip("transformers", reason="needs pointsam[hf]")
 import torch
 import transformers
+from helpers.hub_detectors import save_detector
 from helpers.hub_models import picture
 from helpers.hub_segmenters import CLASS_MAPS, NAMES, SEGMENTERS, save_segmenter
 from PIL import Image
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from pointsam import rle
 from pointsam.base.errors import BackendError, SchemaError
-from pointsam.semantics import SemanticsContext, load_semantics, semantics_plugin
+from pointsam.semantics import SemanticsContext, load_semantics, semantics_plugin, survey_semantics
 from pointsam.semantics.hf.maps import MAPS
 from pointsam.semantics.hf.plugin import HfConfig
 from pointsam.semantics.hf.universal import UNIVERSAL
@@ -161,6 +162,14 @@ def test_tiles_of_class_maps_are_refused(folder):
 def test_an_unknown_task_is_refused():
     with pytest.raises(SchemaError, match=r"SCH005.*hf\.task is 'objects'"):
         HfConfig(task="objects")
+
+
+def test_a_task_that_the_model_cannot_be_asked_for_is_refused(folder, tmp_path):
+    detector = save_detector("yolos", tmp_path / "yolos")
+    for source, task, only in ((folder, "panoptic", "semantic"), (detector, "semantic", "instance")):
+        with pytest.raises(SchemaError, match=rf"SCH005.*hf\.task is '{task}'(.|\n)*give {only}, all that"):
+            survey_semantics("hf", SemanticsContext(MAPPING, source), (), HfConfig(task=task))
+    assert opened(folder, task="semantic").names == opened(folder).names
 
 
 def test_labels_that_map_to_no_class_are_refused(folder):
