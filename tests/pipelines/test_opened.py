@@ -11,13 +11,13 @@ from helpers.training import make_labels, make_world
 
 from pipelines.data import DataSpec, Reading
 from pipelines.documents import ClustersDocument
-from pipelines.opened import open_labels, open_masks, open_run
+from pipelines.opened import mapped_anew, open_labels, open_masks, open_run
 from pointsam.base.errors import ChangedSourceError, DatasetError, SchemaError, StoreError
 from pointsam.calibration.perturb import Noise, perturb
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.store.document import DatasetId
 from pointsam.store.reader import Labels
-from pointsam.taxonomy import Taxonomy
+from pointsam.taxonomy import KITTI, Taxonomy
 
 
 @pytest.fixture(scope="module")
@@ -325,3 +325,9 @@ def test_a_run_records_its_lidar_unless_it_is_the_usual_one(drive, scissors, tmp
     noise = ("--noise", "rotation_deg=1", "--workers", 1, "--masks-from", tmp_path / "b")
     assert label("clusters", root, "--out", tmp_path / "c", *noise).exit_code == 0
     assert Labels(tmp_path / "c").document(ClustersDocument).dataset.lidar == "LIDAR_CONCAT"
+
+
+def test_a_mapping_without_labels_gives_the_truth(tmp_path):
+    own = tmp_path / "own.json"
+    own.write_text('{"taxonomy": "kitti", "labels": {}, "truth": {"van": "car"}}')
+    assert mapped_anew(KITTI, own).truth == {"van": "car"}
