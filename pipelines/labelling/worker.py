@@ -101,7 +101,10 @@ class MaskWorker:
         """Masks of images, of which those of one frame are segmented together."""
         attempts = [Attempt(task, Stopwatch(), {}) for task in tasks]
         rows = together([(attempt, partial(self._steps, attempt)) for attempt in attempts], self.segmenter)
-        return [attempt.result(row or _failed(attempt)) for attempt, row in zip(attempts, rows, strict=True)]
+        return [
+            attempt.result(_failed(attempt) if row is None else row)
+            for attempt, row in zip(attempts, rows, strict=True)
+        ]
 
     def _steps(self, attempt: Attempt) -> Generator[Request, Any, ImageMasks]:
         """The masks of one image."""
