@@ -217,7 +217,7 @@ def test_of_two_looks_at_an_object_the_better_one_stays(found_by):
 
 
 def test_a_mapping_without_coco_labels_is_refused():
-    with pytest.raises(SchemaError, match=r"SCH001.*no label of the bundled network(.|\n)*precomputed"):
+    with pytest.raises(SchemaError, match=r"SCH001.*no label of the bundled network(.|\n)*for --mapping"):
         SSD.load(LabelMapping(NUSCENES, {"Lieferwagen": "truck"}), SsdConfig())
 
 

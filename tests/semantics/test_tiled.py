@@ -33,7 +33,7 @@ def test_a_mapping_is_checked_before_a_network_is_loaded(name, monkeypatch):
     monkeypatch.setattr("pointsam.semantics.onnx.network.open_session", lambda *_: pytest.fail("it was loaded"))
     mappings = [LabelMapping(KITTI, labels) for labels in ({"car": "car", "Tram": "tram"}, {"Lieferwagen": "truck"})]
     assert len(survey_semantics(name, SemanticsContext(mappings[0]), ())) == 1
-    with pytest.raises(SchemaError, match=r"SCH001.*no label of the bundled network(.|\n)*precomputed"):
+    with pytest.raises(SchemaError, match=r"SCH001.*no label of the bundled network(.|\n)*for --mapping"):
         survey_semantics(name, SemanticsContext(mappings[1]), ())
 
 

@@ -64,7 +64,7 @@ def test_truth_that_no_class_stands_for_is_named_with_the_way_out(world, tmp_pat
     (tmp_path / "mapping.json").write_text(json.dumps(file))
     command = ("eval", tmp_path / "out", world.root, "--mapping", tmp_path / "mapping.json")
     assert label(*command).exit_code == 0
-    (tmp_path / "mapping.json").write_text(json.dumps({**file, "taxonomy": "kitti", "labels": {}, "truth": {}}))
+    (tmp_path / "mapping.json").write_text(json.dumps({**file, "taxonomy": "kitti", "labels": [], "truth": {}}))
     refused(label(*command), "SCH002", tmp_path / "mapping.json")
     (tmp_path / "mapping.json").write_text(json.dumps({"taxonomy": "kitti", "labels": {"a": "car"}}))
     refused(label(*command), "SCH004", "car", "gnome")
