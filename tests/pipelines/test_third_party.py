@@ -13,6 +13,8 @@ from helpers.commands import tables
 from PIL import Image
 
 import pointsam
+from pointsam import rle
+from pointsam.masks.base import SegmenterContext
 
 PACKAGE = Path(__file__).parents[1] / "data" / "third_party"
 CHECKOUT = Path(pointsam.__file__).parents[1]
@@ -90,10 +92,33 @@ def test_their_data_are_read_inside_an_archive_by_several_processes(label, root,
 
 def test_plug_ins_of_the_package_are_listed_with_ours(label):
     rows = {(row["group"], row["name"]): row for row in json.loads(label("plugins", "--json").stdout)}
-    for key in (("datasets", "yard"), ("segmenters", "scissors"), ("semantics", "red"), ("exporters", "yard-csv")):
+    for key in (
+        ("datasets", "yard"),
+        ("segmenters", "scissors"),
+        ("segmenters", "watershed"),
+        ("semantics", "red"),
+        ("exporters", "yard-csv"),
+    ):
         assert (rows[key]["distribution"], rows[key]["version"], rows[key]["error"]) == ("yard", "1.2", "")
     assert rows["datasets", "kitti"]["distribution"] == "pointsam"
     assert "scissors" in label("run", "--help").stdout
+
+
+def test_another_segmenter_of_the_package_finds_a_disc_by_its_box(monkeypatch):
+    monkeypatch.syspath_prepend(PACKAGE)
+    from yard_watershed import WATERSHED
+
+    v, u = np.mgrid[:300, :480]
+    disc = (u - 170) ** 2 + (v - 140) ** 2 <= 60**2
+    image = np.array([70, 120, 70]) + np.random.default_rng(0).normal(0, 12, (300, 480, 1))
+    image[disc] += [120, -70, -40]
+    segmenter = WATERSHED.load(WATERSHED.config(), SegmenterContext("watershed", None, "cpu", 1, "watershed-1"))
+    embedding = segmenter.embed(np.clip(image, 0, 255).astype(np.uint8))
+    by_box = segmenter.from_boxes(embedding, np.array([[110, 80, 230, 200], [470, 290, 480, 300]], np.float32))
+    found = rle.decode_mask(by_box.rle[0], 300, 480)
+    assert (found & disc).sum() / (found | disc).sum() > 0.9
+    assert by_box.source.tolist() == [0, 1]
+    assert len(segmenter.from_points(embedding, np.array([[170, 140], [0, 0]], np.int32))) == 2
 
 
 def test_a_run_records_them_and_their_options(out):
