@@ -38,7 +38,7 @@ def together(images: Sequence[tuple[Attempt, Callable[[], Steps[Row]]]], segment
         try:
             found = answers(segmenter, [(request, images[k][0].stopwatch) for k, request in asked.items()])
             goes_on = [partial(steps[k].send, answer) for k, answer in zip(asked, found, strict=True)]
-        except Exception as error:  # each image gets it where it asked, as if it had been alone
+        except Exception as error:  # the images were answered together, so all of them fail
             goes_on = [partial(steps[k].throw, error) for k in asked]
         for k, resume in zip(asked, goes_on, strict=True):
             state[k] = images[k][0].do(partial(_advance, resume))
@@ -51,7 +51,7 @@ def _advance(resume: Callable[[], Request]) -> Request | _Done[Row]:
         return resume()
     except StopIteration as end:
         return _Done(end.value)
-    except RuntimeError as raised:  # Python's word for a StopIteration that leaves a generator early
+    except RuntimeError as raised:  # PEP 479: so arrives a StopIteration that is raised in a generator
         if isinstance(raised.__cause__, StopIteration):
             raise raised.__cause__ from None
         raise

@@ -56,7 +56,7 @@ def load_segmenter(
     """Build a segmenter and load its weights.
 
     Args:
-        name: plug-in: mobile_sam, sam_vit_b, sam_vit_l, sam_vit_h, or one of another package.
+        name: plug-in: mobile_sam, mobile_sam_reference, sam_vit_b, sam_vit_l, sam_vit_h, hf, or one of another package.
         weights: the user's weight file, of which only the architecture is checked; None for the published file, whose
             hash is checked.
         device: torch device: cpu, cuda, cuda:1.

@@ -96,7 +96,7 @@ class OneByOne:
 
 def in_batches(segmenter: Segmenter) -> BatchSegmenter:
     """The segmenter itself if it takes several images at once, else one that calls it for each."""
-    if hasattr(segmenter, "embed_all"):
+    if all(hasattr(segmenter, name) for name in ("embed_all", "from_points_all", "from_boxes_all")):
         return cast(BatchSegmenter, segmenter)
     return OneByOne(segmenter)
 

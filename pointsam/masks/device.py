@@ -46,11 +46,13 @@ class Portions:
                     raise BackendError(
                         "BCK007",
                         f"out of GPU memory when {self._doing.format(1)}: {error}",
-                        "use --set masks.segment.precision=bfloat16, a smaller network (--masks), or another GPU",
+                        "use a smaller network (--masks), --set masks.segment.precision=bfloat16, or another GPU",
                     ) from error
-                self._most = min(self._most, (part.stop - start) // 2)  # another thread may have found less to fit
-                torch.cuda.empty_cache()
-                warnings.warn(f"out of GPU memory: {self._doing.format(self._most)} at once from now on", stacklevel=2)
+            else:
+                start = part.stop
+                yield found
                 continue
-            start = part.stop
-            yield found
+            # Not in the handler, whose traceback keeps the tensors of the failed call.
+            self._most = min(self._most, (part.stop - start) // 2)  # another thread may have found less to fit
+            torch.cuda.empty_cache()
+            warnings.warn(f"out of GPU memory: {self._doing.format(self._most)} at once from now on", stacklevel=2)

@@ -24,7 +24,7 @@ _PIXEL_STD = [58.395, 57.12, 57.375]
 
 
 class TinyVitEncoder(nn.Module):
-    """(1,3,1024,1024) normalised image to (1,256,64,64) embedding."""
+    """(B,3,1024,1024) normalised images to (B,256,64,64) embeddings."""
 
     img_size = MODEL_PX  # read by Sam
 
@@ -46,7 +46,7 @@ class TinyVitEncoder(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Encode a batch of one image."""
+        """Encode a batch of images."""
         features: Tensor = self.neck(self.stages(self.patch_embed(image)))
         return features
 

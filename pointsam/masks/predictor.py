@@ -93,13 +93,14 @@ class PromptSegmenter:
         """Encode (H,W,3) uint8 RGB images, several at once on a GPU.
 
         Raises:
-            BackendError: BCK003 if half precision changes the masks; the first image shows it.
+            BackendError: BCK003 if half precision changes the masks, which the first image shows; BCK007 if the memory
+                of the GPU does not hold one image.
         """
         with turn_on(self._device):
             if self._unguarded and len(images_rgb):
-                require_precision(
-                    self._network, images_rgb[0], self._device, f"{self.name} in {self._config.precision}"
-                )
+                what = f"{self.name} in {self._config.precision}"
+                check = Portions(1, "comparing {} image in half and single precision")
+                list(check.each(1, lambda _: require_precision(self._network, images_rgb[0], self._device, what)))
                 self._unguarded = False
         prepared = [self._network.prepare(image) for image in images_rgb]
         found: list[Embedding] = []
@@ -258,9 +259,9 @@ class PromptSegmenter:
         """The masks that suppression keeps, in the size of the image."""
         if not found:
             return Masks.empty(image.height_px, image.width_px)
-        merged = _Candidates(*(torch.cat(parts) for parts in zip(*(one.parts() for one in found), strict=True)))
-        best = suppress(merged.box_xyxy_px, merged.pred_iou, self._config)
         with turn_on(self._device):
+            merged = _Candidates(*(torch.cat(parts) for parts in zip(*(one.parts() for one in found), strict=True)))
+            best = suppress(merged.box_xyxy_px, merged.pred_iou, self._config)
             logits = merged.logits[to_device(best, merged.logits.device)].cpu()
         return Masks(
             height_px=image.height_px,

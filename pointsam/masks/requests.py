@@ -46,7 +46,8 @@ def answers(segmenter: BatchSegmenter, asked: Sequence[tuple[Request, Stopwatch]
 
     Args:
         segmenter: the segmenter.
-        asked: requests, each with the stopwatch of its image, which gets its share of the seconds.
+        asked: requests, each with the stopwatch of its image, which gets its share of the seconds. On a GPU, these
+            include the wait for other threads.
 
     Raises:
         SchemaError: SCH003 if it gives no sequence of one answer for each image.

@@ -163,11 +163,12 @@ def _opened(path: Path | None) -> tuple[FusionFile, list[_Opened]]:
     for k, source in enumerate(file.sources):
         where = f"sources.{k}"
         name, model = source.semantics, None
+        of_hub, file_name = name.startswith("hf:"), name.removeprefix("hf:")
         if name.endswith(".json"):
-            model = file_beside(path, name.removeprefix("hf:"), f"{where}.semantics")
-            name = plugin_of_file(model)
-        elif name.startswith("hf:"):
-            name, model = "hf", near_or_hub(path.parent, name.removeprefix("hf:"))
+            model = file_beside(path, file_name, f"{where}.semantics")
+            name = "hf" if of_hub else plugin_of_file(model)
+        elif of_hub:
+            name, model = "hf", near_or_hub(path.parent, file_name)
         plugin = plugin_named(name)
         if plugin.names is None or name == "fusion":
             raise refuse(f"{where}.semantics: {name!r} is not one network")
@@ -219,7 +220,13 @@ def _classes(_config: NoOptions, path: Path | None) -> Mapping[str, str] | None:
     for one in _opened(path)[1]:
         if (stated := one.stated) is None:
             return None
-        classes.update(stated)
+        for label, name in stated.items():
+            if classes.setdefault(label, name) != name:
+                raise SchemaError(
+                    "SCH005",
+                    f"{path}: {one.path} asks for {label!r} as {name}, another source as {classes[label]}",
+                    "use one class for a phrase in all prompt files of a fusion",
+                )
     return classes
 
 

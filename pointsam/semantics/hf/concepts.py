@@ -53,9 +53,10 @@ class ConceptDetector:
         Rows whose score is too low to count are left out, because all masks of an image fill a gigabyte.
         """
         sides = np.array([*image.size, *image.size], dtype=np.float32)
-        pixels = self._run.pixels(image)["pixel_values"].to(self._run.device)
+        pixels = self._run.pixels(image)["pixel_values"]
         boxes, scores, masks = [], [], []
         with self._run.inference():
+            pixels = pixels.to(self._run.device)
             seen = self._run.model.get_vision_features(pixel_values=pixels)
             for k, text in enumerate(self._texts):
                 found = self._run.model(vision_embeds=seen, **text)
@@ -65,7 +66,7 @@ class ConceptDetector:
                 row[:, k] = score[counts].cpu().numpy()
                 boxes.append(found.pred_boxes[0][counts].float().cpu().numpy() * sides)
                 scores.append(row)
-                masks.append(found.pred_masks[0][counts].float())
+                masks.append(found.pred_masks[0][counts].float().cpu())
         return Look(np.concatenate(boxes), np.concatenate(scores), _enlarged(masks, image.height, image.width))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointsam.base.digests import sha256_of
-from pointsam.base.errors import BackendError
+from pointsam.base.errors import BackendError, SchemaError
 from pointsam.base.runtime import require_device, require_packages, turn_on
 from pointsam.semantics.base import Look
 from pointsam.semantics.torchvision.description import VisionFile
@@ -62,14 +62,15 @@ class VisionDetector:
         """What torchvision finds in an RGB image, by falling score."""
         import torch
 
-        pixels = torch.from_numpy(np.array(image)).to(self._device).permute(2, 0, 1).float() / 255
+        pixels = torch.from_numpy(np.array(image))
         with turn_on(self._device), torch.inference_mode():
-            (found,) = self._model([pixels])
-        boxes, label = found["boxes"], found["labels"].cpu().numpy()
+            (found,) = self._model([pixels.to(self._device).permute(2, 0, 1).float() / 255])
+            found = {name: values.cpu() for name, values in found.items()}
+        boxes, label = found["boxes"], found["labels"].numpy()
         scores = np.zeros((len(label), len(self.names)), dtype=np.float32)
-        scores[np.arange(len(label)), label] = found["scores"].cpu().numpy()
+        scores[np.arange(len(label)), label] = found["scores"].numpy()
         masks = _pasted(found[_LOW], boxes, image.height, image.width) if _LOW in found else None
-        return Look(boxes.cpu().numpy(), scores, masks)
+        return Look(boxes.numpy(), scores, masks)
 
 
 def _keep_low(_module: object, _inputs: object, found: tuple[list[dict[str, Tensor]], object]) -> None:
@@ -83,8 +84,12 @@ def _pasted(low: Tensor, boxes: Tensor, height_px: int, width_px: int) -> Callab
     paste: Any = import_module("torchvision.models.detection.roi_heads").paste_masks_in_image
 
     def mask(row: int) -> NDArray[np.bool_]:
+        if not low[row].isfinite().all():  # its object would be lost in silence
+            raise SchemaError(
+                "SCH003", "the network gave a mask that is no number", "correct the network or its weights"
+            )
         one = paste(low[row : row + 1], boxes[row : row + 1], (height_px, width_px))[0, 0]
-        inside: NDArray[np.bool_] = (one >= _LEAST_MASK).cpu().numpy()
+        inside: NDArray[np.bool_] = (one >= _LEAST_MASK).numpy()
         return inside
 
     return mask

@@ -131,3 +131,12 @@ def test_complete_objects_beside_parts_of_them_are_refused(fused):
 def test_prompts_lie_beside_the_fusion(fused):
     with pytest.raises(SchemaError, match=r"SCH005.*sources\.1\.semantics"):
         semantics_sha256("fusion", fused(second={"semantics": "../asked.json"}))
+
+
+def test_a_phrase_has_one_class_in_all_prompt_files(folder):
+    files = {"first.json": {"barrier": ["fence"]}, "second.json": {"traffic_cone": ["fence"], "car": ["car"]}}
+    for name, prompts in files.items():
+        (folder / name).write_text(json.dumps({"source": "owlv2", "prompts": prompts}))
+    (folder / "both.json").write_text(json.dumps({"sources": [{"semantics": name} for name in files]}))
+    with pytest.raises(SchemaError, match=r"SCH005.*second\.json asks for 'fence' as traffic_cone.*as barrier"):
+        mapping_of("fusion", NUSCENES, None, folder / "both.json")

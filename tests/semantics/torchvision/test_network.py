@@ -18,6 +18,7 @@ from pointsam import rle
 from pointsam.base.errors import BackendError, SchemaError
 from pointsam.semantics import load_semantics, semantics_sha256
 from pointsam.semantics.boxes import nms
+from pointsam.semantics.torchvision import network
 from pointsam.semantics.torchvision.description import ARCHITECTURES, read_vision_file
 from pointsam.semantics.torchvision.network import VisionDetector
 from pointsam.semantics.torchvision.plugin import VisionConfig
@@ -260,3 +261,11 @@ def test_weights_that_are_not_there_are_named(tmp_path, small):
     for call in (opened, lambda path: semantics_sha256("torchvision", path)):
         with pytest.raises(BackendError, match=r"BCK001.*weights\.pth"):
             call(path)
+
+
+def test_a_mask_that_is_no_number_is_refused():
+    low, boxes = torch.full((1, 1, 28, 28), torch.nan), torch.tensor([[4.0, 4.0, 20.0, 20.0]])
+    mask = network._pasted(low, boxes, 40, 60)
+    with pytest.raises(SchemaError, match=r"SCH003.*a mask that is no number"):
+        mask(0)
+    assert network._pasted(torch.ones_like(low), boxes, 40, 60)(0).sum() == 16 * 16
