@@ -23,7 +23,8 @@ class SegmentConfig:
         chunk: number of prompts decoded at once; None = 4 on a CPU, where larger chunks lose time to memory
             allocation, and 64 on CUDA, as segment_anything's own generator.
         precision: number type of the networks; logits and scores are always float32.
-        batch: number of images encoded at once; None = 1 on a CPU and 8 on CUDA. Only the images of a frame are.
+        batch: number of images encoded at once; None = 1 on a CPU and 8 on CUDA. A run gives a CPU one
+            image at a time, and a GPU those of a frame.
         compile: whether torch.compile compiles the image encoder when it is first used; None = no.
         filters: where stability and boxes of the masks of points are measured: in pixels of the "image" (None), as
             published, or in those of the "network", before any mask is enlarged, which takes less time.

@@ -81,9 +81,9 @@ class PromptSegmenter:
         self._device = device
         self._config = config
         on_cpu = device.type == "cpu"
-        self._images = Portions(config.batch or (1 if on_cpu else _CUDA_BATCH), "encoding {} images")
+        self._images = Portions(config.batch or (1 if on_cpu else _CUDA_BATCH), "encoding {} image(s)")
         self._unguarded = config.precision != "float32"
-        self._prompts = Portions(config.chunk or (_CPU_CHUNK if on_cpu else _CUDA_CHUNK), "decoding {} prompts")
+        self._prompts = Portions(config.chunk or (_CPU_CHUNK if on_cpu else _CUDA_CHUNK), "decoding {} prompt(s)")
 
     def embed(self, image_rgb: NDArray[np.uint8]) -> Embedding:
         """Encode an (H,W,3) uint8 RGB image."""
@@ -99,7 +99,7 @@ class PromptSegmenter:
         with turn_on(self._device):
             if self._unguarded and len(images_rgb):
                 what = f"{self.name} in {self._config.precision}"
-                check = Portions(1, "comparing {} image in half and single precision")
+                check = Portions(1, "comparing an image in half and single precision")
                 list(check.each(1, lambda _: require_precision(self._network, images_rgb[0], self._device, what)))
                 self._unguarded = False
         prepared = [self._network.prepare(image) for image in images_rgb]

@@ -93,7 +93,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_said_once(segmenter_of, images,
         return real(network, prepared)
 
     monkeypatch.setattr(SamNetwork, "encode", one_fits)
-    with pytest.warns(UserWarning, match="encoding 1 images at once from now on") as warned:
+    with pytest.warns(UserWarning, match=r"encoding 1 image\(s\) at once from now on") as warned:
         embeddings = segmenter.embed_all(images * 2)
     assert (len(warned), len(embeddings)) == (1, 4)
     assert_alike(segmenter.from_boxes_all(embeddings[:2], BOXES), alone[0])
@@ -120,8 +120,8 @@ def test_an_image_that_fits_no_memory_is_an_error(segmenter_of, images, monkeypa
 
     monkeypatch.setattr(SamNetwork, "encode", none_fits)
     with (
-        pytest.warns(UserWarning, match="1 images at once"),
-        pytest.raises(BackendError, match=r"BCK007.*encoding 1 images"),
+        pytest.warns(UserWarning, match=r"1 image\(s\) at once"),
+        pytest.raises(BackendError, match=r"BCK007.*encoding 1 image\(s\)"),
     ):
         segmenter_of(batch=2).embed_all(images)
 

@@ -166,7 +166,7 @@ def test_out_of_memory_halves_the_chunk_says_so_once_and_changes_nothing(segment
         return real(sam, image, prompts, masks)
 
     monkeypatch.setattr(sam_network, "decode_prompts", two_fit)
-    with pytest.warns(UserWarning, match="decoding 2 prompts at once") as warned:
+    with pytest.warns(UserWarning, match=r"decoding 2 prompt\(s\) at once") as warned:
         found = segmenter.from_boxes(disc_embedding, boxes)
     assert len(warned) == 1
     for a, b in zip(decoded(found), decoded(expected), strict=True):
@@ -178,7 +178,7 @@ def test_a_prompt_that_fits_no_memory_is_an_error(segmenter_with, disc_embedding
         raise torch.cuda.OutOfMemoryError("tried to allocate 2 GiB")
 
     monkeypatch.setattr(sam_network, "decode_prompts", none_fits)
-    with pytest.raises(BackendError, match=r"BCK007.*decoding 1 prompts: tried to allocate") as caught:
+    with pytest.raises(BackendError, match=r"BCK007.*decoding 1 prompt\(s\): tried to allocate") as caught:
         segmenter_with(chunk=1).from_boxes(disc_embedding, DISC_BOX)
     assert "precision=bfloat16" in caught.value.hint
     assert not caught.value.of_frame  # no other frame would fit either
