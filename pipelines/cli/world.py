@@ -40,8 +40,8 @@ from pipelines.cli.parameters import PATH, RenamedOption
     "--rig",
     default="nuscenes",
     show_default=True,
-    help="nuscenes (6 cameras, 32 beams), kitti (1 camera, 64 beams), or nuscenes with a change: two-lidars, tilted or "
-    "inverted (LiDAR), beams-128.",
+    help="nuscenes (6 cameras, 32 beams), kitti (1 camera, 64 beams), or nuscenes with a change: lens (distorted), "
+    "rolling (shutter), two-lidars, tilted or inverted (LiDAR), beams-128.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core]")
 @ENGINE_OPTION

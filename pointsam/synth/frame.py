@@ -13,11 +13,14 @@ from PIL import Image, ImageDraw
 from pointsam.base.mask_files import TRUTH
 from pointsam.base.seeding import generator
 from pointsam.geometry.se3 import SE3
-from pointsam.synth.annotate import BoxRow, Silhouettes, boxes, point_labels, visibility_tokens
+from pointsam.synth.annotate import BoxRow, boxes, point_labels, visibility_tokens
 from pointsam.synth.exposure import Studio, instance_files, jpeg
 from pointsam.synth.lidar import Lidar, Scan
 from pointsam.synth.recorded import FileRow, ObjectRow, RecordedFrame
-from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY, MountedCamera, Rig
+from pointsam.synth.rig import MountedCamera, Rig
+from pointsam.synth.sensors import SWEEP_US, SWEEPS_PER_KEY
+from pointsam.synth.shot import Shot
+from pointsam.synth.silhouettes import Silhouettes
 from pointsam.synth.tables import quaternion, token
 from pointsam.synth.world import World
 
@@ -96,8 +99,7 @@ class Film:
         t_us = key_us - mounted.delay_us
         t_s = t_us * 1e-6
         photo = self._studio.take(mounted, t_s, generator(self.seed, self.name, mounted.name, str(t_us)))
-        pose = self.world.world_SE3_ego(t_s) @ mounted.ego_SE3_cam
-        counts = self._silhouettes.count(photo.object_id, mounted.camera, pose, t_s)
+        counts = self._silhouettes.count(photo.object_id, Shot(mounted, self.world.ego, t_s))
         stem = f"{self.logfile}__{mounted.name}__{self.start_us + t_us}"
         row = self._data(mounted.name, t_us, True, f"samples/{mounted.name}/{stem}.jpg")
         row["height"], row["width"] = mounted.camera.height_px, mounted.camera.width_px

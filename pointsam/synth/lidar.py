@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.material import Material
 from pointsam.synth.mesh import Mesh, box, join, placed
+from pointsam.synth.motion import turns
 from pointsam.synth.raycast import MISS, SCENES_KEPT, RayScene
-from pointsam.synth.rig import AnyLidar, LidarModel
+from pointsam.synth.sensors import AnyLidar, LidarModel
 from pointsam.synth.world import Thing, World
 
 EGO, NOTHING = -2, -1
@@ -105,7 +106,7 @@ class Lidar:
         world, model = self._world, self.model
         time = t_us * 1e-6 - model.delay_s()
         xyz, yaw = world.ego.pose(time)
-        turn = _turns(yaw)
+        turn = turns(yaw)
         world_R_lidar = turn @ model.ego_SE3_lidar.rotation
         start = xyz + turn @ model.ego_SE3_lidar.translation_m
         ray = np.einsum("cij,crj->cri", world_R_lidar, model.rays(t_us * 1e-6))
@@ -146,7 +147,7 @@ class Lidar:
         poses = np.array(thing.pose_indices(time[times]), dtype=np.int64)
         for pose in np.unique(poses):
             c = times[poses == pose]
-            turn = _turns(yaw[c])
+            turn = turns(yaw[c])
             origin = np.einsum("cji,cj->ci", turn, start[c] - xyz[c])
             local = np.einsum("cji,crj->cri", turn, ray[c])
             index = (c[:, None] * at_once + np.arange(at_once)).ravel()
@@ -241,13 +242,6 @@ def _target(mesh: Mesh, owner: NDArray[np.int32]) -> _Target:
     gloss = np.array([m.gloss for m in mesh.materials], dtype=np.float32)
     scene = RayScene(mesh.vertices_m, triangles)
     return _Target(scene, normal.astype(np.float32), reflectance[materials], gloss[materials], owner[~clear])
-
-
-def _turns(yaw: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,3,3) rotations about z."""
-    c, s, zero, one = np.cos(yaw), np.sin(yaw), np.zeros_like(yaw), np.ones_like(yaw)
-    turns: NDArray[np.float64] = np.stack([c, -s, zero, s, c, zero, zero, zero, one], axis=1).reshape(-1, 3, 3)
-    return turns
 
 
 def _ego_vehicle() -> Mesh:

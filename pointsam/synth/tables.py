@@ -17,7 +17,7 @@ from pointsam.base.files import replacing, store_errors
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.annotate import CATEGORIES
 from pointsam.synth.recorded import ObjectRow, RecordedFrame
-from pointsam.synth.rig import Rig
+from pointsam.synth.rig import MountedCamera, Rig
 
 TABLES = (
     *("sensor", "calibrated_sensor", "category", "attribute", "visibility", "log", "map", "scene", "sample"),
@@ -113,7 +113,7 @@ def _fixed(writer: _Writer, rig: Rig) -> None:
     kinds = {**{m.name: "lidar" for m in rig.lidars}, **{m.name: "camera" for m in rig.cameras}}
     writer.add("sensor", ({"token": token("sensor", c), "channel": c, "modality": kinds[c]} for c in kinds))
     writer.add("calibrated_sensor", (_mounting(m.name, m.ego_SE3_lidar, []) for m in rig.lidars))
-    writer.add("calibrated_sensor", (_mounting(m.name, m.ego_SE3_cam, m.camera.K.tolist()) for m in rig.cameras))
+    writer.add("calibrated_sensor", (_camera(m) for m in rig.cameras))
     names = enumerate(CATEGORIES)
     writer.add("category", ({"token": _category(n), "name": n, "description": n, "index": i} for i, n in names))
     attributes = _ATTRIBUTES.items()
@@ -130,6 +130,17 @@ def _mounting(channel: str, pose: SE3, intrinsic: list[list[float]]) -> _Row:
         "rotation": quaternion(pose.rotation),
         "camera_intrinsic": intrinsic,
     }
+
+
+def _camera(mounted: MountedCamera) -> _Row:
+    """The row of a camera, with fields that nuScenes lacks if it distorts or has a rolling shutter."""
+    camera, shutter = mounted.camera, mounted.shutter
+    row = dict(_mounting(mounted.name, mounted.ego_SE3_cam, camera.K.tolist()))
+    if camera.model is not None:
+        row |= {"camera_distortion": list(camera.distortion), "camera_lens": camera.lens}
+    if shutter is not None:
+        row["camera_readout_s"] = [shutter.first_s, shutter.last_s]
+    return row
 
 
 def _scene(writer: _Writer, scene: SceneRecord, lidar: str) -> None:

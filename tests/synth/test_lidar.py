@@ -10,7 +10,8 @@ from pointsam.base.open3d_loader import load_open3d
 from pointsam.synth.assets.people import pedestrian
 from pointsam.synth.lidar import EGO, NOTHING, Lidar
 from pointsam.synth.motion import Road, Speed, Track
-from pointsam.synth.rig import beam_delay_s, rig
+from pointsam.synth.rig import rig
+from pointsam.synth.sensors import beam_delay_s
 from pointsam.synth.world import Thing
 
 pytestmark = pytest.mark.usefixtures("open3d")

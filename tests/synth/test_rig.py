@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pointsam.synth.rig import RIGS, SWEEP_US, beam_delay_s, rig
+from pointsam.synth.rig import RIGS, rig
+from pointsam.synth.sensors import SWEEP_US, beam_delay_s
 
 NUSCENES, KITTI = (rig(name) for name in ("nuscenes", "kitti"))
 MOUNTED = [(name, mounted) for name in RIGS for mounted in rig(name).cameras]
