@@ -53,8 +53,9 @@ class BoxRow:
         yaw: radians.
         size_lwh_m: length, width and height, with `MARGIN_M`.
         speed_mps: its speed.
-        hits: number of returns of the key sweep from it.
-        num_lidar_pts: number of points of the key sweep inside the box, from any object.
+        hits: number of returns of all key sweeps from it.
+        num_lidar_pts: number of points of the first LiDAR's key sweep inside the box, from any object (nuScenes counts
+            those of LIDAR_TOP).
         visibility: nuScenes' token "1" (up to 40 %) to "4" (80 to 100 %) of its pixels in all cameras.
     """
 
@@ -81,14 +82,17 @@ def beam_time_s(world: World, thing: Thing, t_s: float, ego_SE3_lidar: SE3) -> f
     return time
 
 
-def boxes(world: World, t_s: float, scan: Scan, visibility: dict[int, str]) -> list[BoxRow]:
-    """Boxes of all annotated objects within `REACH_M`.
+def boxes(
+    world: World, t_s: float, scan: Scan, visibility: dict[int, str], others: Sequence[Scan] = ()
+) -> list[BoxRow]:
+    """Boxes of all annotated objects within `REACH_M`, where the first LiDAR measured them.
 
     Args:
         world: the scene.
         t_s: end of the key sweep, seconds from the start of the scene.
-        scan: the key sweep.
+        scan: the key sweep of the first LiDAR.
         visibility: object_id -> token; "1" for missing objects.
+        others: key sweeps of the other LiDARs; an object that one of them hits is annotated too.
     """
     here = world.world_SE3_ego(t_s)
     near = [
@@ -96,7 +100,8 @@ def boxes(world: World, t_s: float, scan: Scan, visibility: dict[int, str]) -> l
         for thing in world.boxed
         if np.linalg.norm(thing.world_SE3_thing(t_s).translation_m - here.translation_m) < REACH_M
     ]
-    hits = np.bincount(np.maximum(scan.object_id, 0), scan.object_id >= 0, len(world.things)).astype(int)
+    hit = np.concatenate([s.object_id for s in (scan, *others)])
+    hits = np.bincount(hit[hit >= 0], minlength=len(world.things))
     poses, rows = [], []
     for thing in near:
         time = beam_time_s(world, thing, t_s, scan.ego_SE3_lidar) if thing.moves or world.ego.moves else t_s
