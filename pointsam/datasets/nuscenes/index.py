@@ -166,7 +166,7 @@ def _fingerprint(groups: Mapping[str, ColumnGroup]) -> str:
     digest = hashlib.sha256()
     for group in _FRAME_GROUPS:
         for name, values in groups[group].items():
-            if name in _TRUTH_COLUMNS or (name in _LENS_COLUMNS and not any(values)):
+            if name in _TRUTH_COLUMNS or (name in _LENS_COLUMNS and isinstance(values, list) and not any(values)):
                 continue
             content = "\0".join(values).encode() if isinstance(values, list) else np.ascontiguousarray(values).tobytes()
             digest.update(f"{group}.{name} {len(content)}\n".encode())
