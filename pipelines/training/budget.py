@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.training.splits import other_frames
+from pipelines.training.splits import other_frames, split_frames
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError, StoreError
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
@@ -82,7 +82,7 @@ def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
     """
     frames, left_out = dict[str, _FrameObjects](), dict[str, str]()
     first: PointSamError | None = None
-    for frame_id in progress(dataset.frame_ids(split), desc="objects", unit="frame"):
+    for frame_id in progress(split_frames(dataset, split), desc="objects", unit="frame"):
         try:
             frames[frame_id] = _of_frame(dataset, frame_id, count)
         except PointSamError as error:

@@ -77,7 +77,7 @@ def fit(request: FitRequest) -> Fitted:
         stored = replace(inputs.recipe, train=request.recipe.train)
         run = RunFolder(request, dataset, labels, processes.first, stored, data.digest)
         processes.wait()  # until the first one has cleared the folder
-        notes = [*run.notes, *_begun(request, run, trainer)]
+        notes = [*run.taken(data.frame_ids, inputs.val_ids), *run.notes, *_begun(request, run, trainer)]
         _say("note", notes if processes.first else [])
         with named_failures(lambda: trainer.saved):
             if not processes.first:

@@ -254,7 +254,7 @@ def predict(
         require_free(path, overwrite)
     detector, recipe = load_run(run, dataset, device)
     bad: dict[str, str] = {}
-    found = list(predict_frames(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
+    found = list(predict_frames(detector, recipe, dataset, split_frames(dataset, split), workers, bad))
     about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
     write_predictions(files[0], found, dataset.taxonomy.names, about)
     if isinstance(dataset, HasLidarTokens):
@@ -264,10 +264,11 @@ def predict(
     return {"frames": len(found), "boxes": boxes, "bad": bad, "files": [str(path) for path in files]}
 
 
-def evaluate_run(run: Path, dataset: Dataset, split: str, device: str, workers: int, first: str = BEST) -> Score:
-    """Predict a split with a checkpoint of a run, as `load_run` chooses it, and evaluate the predictions."""
+def evaluate_run(
+    run: Path, dataset: Dataset, frame_ids: Sequence[str], device: str, workers: int, first: str = BEST
+) -> Score:
+    """Predict frames with a checkpoint of a run, as `load_run` chooses it, and evaluate the predictions."""
     detector, recipe = load_run(run, dataset, device, first)
     bad: dict[str, str] = {}
-    frame_ids = split_frames(dataset, split, "name the split to score with --split SPLIT")
     found = list(predict_frames(detector, recipe, dataset, frame_ids, workers, bad))
     return score(dataset, found, bad, recipe.detector.class_names)

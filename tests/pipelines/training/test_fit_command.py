@@ -54,7 +54,7 @@ def test_it_ends_with_the_table_and_what_to_type_next(made, run):
     out, result = run
     assert "pedestrian" in result.output
     assert "4 frames. AP by centre distance" in result.output
-    assert f"next: mixsup-train eval {out} --data {made / 'root'} --split mini_val" in result.output
+    assert f"next: mixsup-train eval {out} --data {made / 'root'}\n" in result.output
 
 
 def test_it_leaves_weights_logs_and_scores(run):
