@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from pipelines.training.checkpoints import load_run
-from pipelines.training.predict import predict_frames, truth_of
+from pipelines.training.predict import predict_frames
+from pipelines.training.score import truth_of
 from pointsam.datasets import open_dataset
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.data.sample import oriented

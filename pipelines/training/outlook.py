@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.training.predict import unscorable
+from pipelines.training.score import unscorable
 from pipelines.training.splits import other_frames
 from pointsam.base.errors import PointSamError, SchemaError, TrainingError
 from pointsam.base.remote import FileSource

@@ -16,9 +16,9 @@ from urllib.parse import quote
 from pipelines.data import DataSpec
 from pipelines.training.checkpoints import BEST, LAST, read_whole
 from pipelines.training.fit_document import DECIDES, FitDocument, begun, continued, described, read_decides
-from pipelines.training.predict import Score
 from pipelines.training.recipe_file import Network
 from pipelines.training.request import FitRequest
+from pipelines.training.score import Score
 from pipelines.training.scores import ValidationDocument, read_validations
 from pipelines.training.taken import TAKEN, TakenFrames, read_taken
 from pointsam.base.document import differences, write_document
@@ -200,6 +200,8 @@ class RunFolder:
             failures=document.failures,
             official=document.official,
             bad=document.bad,
+            iou=document.iou,
+            reasons=document.reasons,
         )
         write_document(self.out / SCORES, scores, indent=1, sort_keys=False)
 

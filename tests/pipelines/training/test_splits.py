@@ -193,3 +193,13 @@ def test_documents_of_frames_are_checked(tmp_path):
     with pytest.raises(Exception, match=r"\[OUT004\]"):
         read_taken(tmp_path)
     assert TakenFrames((), ()) == TakenFrames(train=(), val=())
+
+
+def test_eval_says_why_a_detector_that_learned_nothing_scores_nothing(fitted):
+    world, path, _, _ = fitted
+    result = train("eval", path / "run", "--data", world.root, "--workers", 0)
+    assert "AP by overlap in 3D, at 40 recalls and any range" in result.output
+    assert "Why AP is nearly 0 (" in result.output
+    document = json.loads(train("eval", path / "run", "--data", world.root, "--workers", 0, "--json").stdout)
+    assert document["iou"][0]["by_iou"] == [0.0, 0.0, 0.0]
+    assert document["reasons"][0]["what"] == "there are no predictions"
