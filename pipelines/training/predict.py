@@ -23,6 +23,7 @@ from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasLidarTokens
 from pointsam.datasets.mapped import truth_notes
 from pointsam.datasets.points import read_frame_points
+from pointsam.detect.data.map_frame import MapFrame
 from pointsam.detect.detector import Detector
 from pointsam.detect.devices import Processes
 from pointsam.detect.infer import InferConfig, detect_frames, gathered
@@ -172,7 +173,7 @@ def unscorable(dataset: Dataset, frame_id: str) -> str | None:
 
 
 def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
-    """Ground-truth boxes of a frame; their score is the number of their points.
+    """Ground-truth boxes of a frame in its map frame; their score is the number of their points.
 
     Raises:
         DatasetError: DAT011 if the data set has none.
@@ -180,9 +181,10 @@ def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
     boxes = dataset.boxes(frame_id)
     if boxes is None:
         raise DatasetError("DAT011", f"{dataset.root}: frame {frame_id!r} has no boxes", "choose a split with boxes")
-    points = count_points(read_frame_points(read_cloud_frame(dataset, frame_id)).xyz_lidar_m, boxes)
+    frame = read_cloud_frame(dataset, frame_id)
+    points = count_points(read_frame_points(frame).xyz_lidar_m, boxes)
     ours = boxes.class_id != BACKGROUND
-    true = rows(boxes)[ours]
+    true = rows(MapFrame.of(frame).boxes(boxes))[ours]
     classes, score = boxes.class_id[ours].astype(np.int64), points[ours].astype(np.float64)
     return FrameBoxes(true[:, :3], true[:, 3:6], true[:, 6], classes, score)
 
@@ -256,7 +258,8 @@ def predict(
     bad: dict[str, str] = {}
     found = list(predict_frames(detector, recipe, dataset, dataset.frame_ids(split), workers, bad))
     about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
-    write_predictions(files[0], found, dataset.taxonomy.names, about)
+    placed = ((one, MapFrame.of(read_cloud_frame(dataset, one.frame_id))) for one in found)
+    write_predictions(files[0], placed, dataset.taxonomy.names, about)
     if isinstance(dataset, HasLidarTokens):
         results = nuscenes_results(posed(dataset, found), dataset.taxonomy.names, tuple(bad))
         write_json(files[1], results)
