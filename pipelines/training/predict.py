@@ -12,7 +12,9 @@ from pipelines.training.score import Score, score
 from pipelines.training.splits import split_frames
 from pointsam.base.files import require_free
 from pointsam.base.progress import progress
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasLidarTokens
+from pointsam.detect.data.map_frame import MapFrame
 from pointsam.detect.detector import Detector
 from pointsam.detect.devices import Processes
 from pointsam.detect.infer import InferConfig, detect_frames, gathered
@@ -77,7 +79,8 @@ def predict(
     bad: dict[str, str] = {}
     found = list(predict_frames(detector, recipe, dataset, split_frames(dataset, split), workers, bad))
     about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
-    write_predictions(files[0], found, dataset.taxonomy.names, about)
+    placed = ((one, MapFrame.of(read_cloud_frame(dataset, one.frame_id))) for one in found)
+    write_predictions(files[0], placed, dataset.taxonomy.names, about)
     if isinstance(dataset, HasLidarTokens):
         results = nuscenes_results(posed(dataset, found), dataset.taxonomy.names, tuple(bad))
         write_json(files[1], results)

@@ -26,6 +26,7 @@ from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.mapped import truth_notes
 from pointsam.datasets.points import read_frame_points
+from pointsam.detect.data.map_frame import MapFrame
 from pointsam.detect.predictions_file import FramePredictions, box_overlaps
 from pointsam.evaluate.box_iou import MIN_IOUS, ClassIouAP, IouFrame, class_iou_ap
 from pointsam.evaluate.detection import RANGE_BINS_M, DetectionAccumulator, DetectionQuality, FrameBoxes
@@ -189,7 +190,7 @@ def unscorable(dataset: Dataset, frame_id: str) -> str | None:
 
 
 def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
-    """Ground-truth boxes of a frame; their score is the number of their points.
+    """Ground-truth boxes of a frame in its map frame; their score is the number of their points.
 
     Raises:
         DatasetError: DAT011 if the data set has none.
@@ -197,9 +198,10 @@ def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
     boxes = dataset.boxes(frame_id)
     if boxes is None:
         raise DatasetError("DAT011", f"{dataset.root}: frame {frame_id!r} has no boxes", "choose a split with boxes")
-    points = count_points(read_frame_points(read_cloud_frame(dataset, frame_id)).xyz_lidar_m, boxes)
+    frame = read_cloud_frame(dataset, frame_id)
+    points = count_points(read_frame_points(frame).xyz_lidar_m, boxes)
     ours = boxes.class_id != BACKGROUND
-    true = rows(boxes)[ours]
+    true = rows(MapFrame.of(frame).boxes(boxes))[ours]
     classes, score = boxes.class_id[ours].astype(np.int64), points[ours].astype(np.float64)
     return FrameBoxes(true[:, :3], true[:, 3:6], true[:, 6], classes, score)
 

@@ -16,10 +16,10 @@ from pointsam.base.progress import progress
 from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
-from pointsam.detect.data.sample import in_view
+from pointsam.detect.data.cloud import in_view
+from pointsam.detect.data.map_frame import MapFrame
 from pointsam.geometry.boxes import box_members
 from pointsam.geometry.fit import fit_boxes
-from pointsam.geometry.level import level_SE3_lidar
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import Boxes
@@ -31,7 +31,7 @@ _EXTENT = (0.5, 99.5)
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """N objects of some frames, in the level frame of the LiDAR, and what the points of these frames are like.
+    """N objects of some frames, in their map frames, and what the points of these frames are like.
 
     Args:
         source: "boxes", or "clusters" with boxes fitted to them.
@@ -161,13 +161,14 @@ def _look(dataset: Dataset, labels: Labels | None, frame_id: str) -> _Look:
     rows = points.rows()
     visible = in_view(rows, with_cameras)
     point, box = box_members(points.xyz_lidar_m, boxes)
-    level = level_SE3_lidar(frame.sweep.ego_SE3_lidar)
+    at = MapFrame.of(frame)
+    placed = at.boxes(boxes)
     finite = np.isfinite(points.xyz_lidar_m).all(axis=1)
-    xyz = level.apply(points.xyz_lidar_m[finite])
+    xyz = at.points(points.xyz_lidar_m[finite])
     velocity = dataset.velocities_mps(frame_id) if labels is None else None
     return _Look(
         boxes.class_id[ours].astype(np.int64),
-        level.apply(boxes.center_m[ours]),
+        placed.center_m[ours],
         boxes.size_lwh_m[ours],
         np.bincount(box, minlength=len(boxes))[ours],
         np.bincount(box[visible[point]], minlength=len(boxes))[ours] > 0,
