@@ -64,7 +64,10 @@ class Dataset(Protocol):
         """(M,) index in `visibility_levels` of each of the `boxes`, -1 if unknown; None if there are no levels."""
 
     def velocities_mps(self, frame_id: str) -> NDArray[np.float64] | None:
-        """(M,2) velocities of the `boxes` over ground, x and y of the LiDAR frame, NaN if unknown; None if all are."""
+        """(M,2) velocities of the `boxes` over ground, x and y of the map frame, NaN if unknown; None if all are.
+
+        The map frame (`pointsam.geometry.level.map_SE3_lidar`) is the LiDAR frame if the LiDAR is level.
+        """
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
         """Up to `count` sweeps of each LiDAR before the frame; fewer at the start of a scene.

@@ -37,6 +37,7 @@ from pointsam.datasets.nuscenes.truth import (
 from pointsam.datasets.nuscenes.versions import LABEL_TABLES, find_version, table_path
 from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.boxes import truth_from_boxes
+from pointsam.geometry.level import over_ground_mps
 from pointsam.taxonomy import NUSCENES
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
@@ -188,13 +189,13 @@ class NuScenes:
         return level
 
     def velocities_mps(self, frame_id: str) -> NDArray[np.float64] | None:
-        """(M,2) of the boxes, LiDAR frame, from the previous and next annotations, as the devkit's `box_velocity`."""
+        """(M,2) of the boxes, map frame, from the previous and next annotations, as the devkit's `box_velocity`."""
         if not self._index.num_rows("boxes"):
             return None
         sweep = self._exposures.sweep(self._key_sweeps(frame_id)[0])
         world_R_lidar = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).rotation
         in_world: NDArray[np.float64] = self._index.numbers("boxes", "velocity")[self._box_rows(frame_id)]
-        return (in_world @ world_R_lidar)[:, :2]
+        return over_ground_mps(in_world @ world_R_lidar, sweep.ego_SE3_lidar)
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
         """Up to `count` sweeps of each LiDAR before its key sweep, LiDAR by LiDAR, each latest first.
