@@ -52,7 +52,7 @@ def _of_drive(drive: Drive) -> Iterator[TableProblem]:
 def _holes(recording: Recording) -> Iterator[str]:
     """Gaps between the files of a sensor."""
     step = np.diff(recording.t_us) * 1e-6
-    usual = float(np.median(step)) if len(step) > 1 else 0.0
+    usual = float(np.percentile(step, 25, method="lower")) if len(step) > 1 else 0.0
     holes = np.flatnonzero(step > _HOLE * usual) if usual > 0 else np.zeros(0, dtype=np.int64)
     if len(holes):
         worst = int(holes[np.argmax(step[holes])])
