@@ -115,7 +115,8 @@ class FolderFound:
         """For the terminal."""
         if self.drives != ("",):
             yield f"{counted(len(self.drives), 'drive')}: {', '.join(self.drives[:5])}{' ...' * (len(self.drives) > 5)}"
-        for sensor in (*self.cameras, *self.lidars):
+        sensors: tuple[FoundCamera | FoundLidar, ...] = (*self.cameras, *self.lidars)
+        for sensor in sensors:
             yield sensor.text()
             yield from (f"  {note}" for note in sensor.notes)
         yield f"times: {self.times}"
@@ -206,12 +207,13 @@ def _lidar(name: str, listing: Listing) -> FoundLidar:
 def _stated(path: DataPath, suffix: str) -> tuple[tuple[str, ...], str]:
     """Columns of a file that does not state them, and why; () if they are not known."""
     if suffix == ".npy":
-        for columns in (COLUMNS, (*COLUMNS, "_"), COLUMNS[:3], (*COLUMNS, "_", "_")):
+        for width in range(3, 9):
+            values = (*COLUMNS, *("_" * (width - len(COLUMNS))))[:width]
             try:
-                point_source(path, columns).read(COLUMNS[:3])
+                point_source(path, values).read(COLUMNS[:3])
             except DatasetError:
                 continue
-            return columns, f"{len(columns)} values per point, taken for {', '.join(columns)}"
+            return values, f"{width} values per point, taken for {', '.join(values)}"
         return (), "an array of an unusual shape: state columns"
     found = guess(RawPoints(path, COLUMNS).content(), COLUMNS)
     if found is None:

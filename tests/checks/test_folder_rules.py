@@ -27,7 +27,7 @@ FRAMES = 5
 def dense(tmp_path_factory):
     """A drive with enough points for edges."""
     root = tmp_path_factory.mktemp("dense") / "root"
-    make_folder(root, frames=6, points=20000, boxes="none")
+    make_folder(root, frames=12, points=20000, boxes="none", cameras=("left", "right"))
     return root
 
 
@@ -177,7 +177,7 @@ def test_cameras_in_another_order_are_named(root):
 
 
 def test_exchanged_folders_of_cameras_are_named_by_edges(dense, tmp_path, monkeypatch):
-    monkeypatch.setattr(cameras_swapped, "_MOVED_M", 0.5)
+    monkeypatch.setattr(cameras_swapped, "_MOVED_M", 1.5)
 
     def swapped(root):
         data, survey = open_dataset(root), cameras_swapped.RULE.survey()

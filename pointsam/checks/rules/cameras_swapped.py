@@ -15,10 +15,10 @@ from pointsam.checks.base import Probe, Problem, Rule, Survey
 from pointsam.checks.rules.projection_edges import edge_points, edge_scores
 from pointsam.datasets.io import read_image
 
-_MOST_FRAMES, _MOST_POINTS, _LEAST_POINTS = 6, 300, 200
-_WEAK, _EACH, _BOTH = 0.3, 0.05, 0.2
-"""Contrast of edges below which a camera may show the images of another, and by how much those must fit better: each,
-and both together."""
+_MOST_FRAMES, _MOST_POINTS, _LEAST_POINTS = 6, 300, 250
+_WEAK, _STRONG, _EACH, _BOTH = 0.3, 0.6, 0.05, 0.4
+"""Contrast of edges below which a camera may show the images of another, that of both with those images, and by how
+much they must fit better: each, and both together."""
 _MOVED_M = 2.0
 
 
@@ -58,7 +58,7 @@ class _Swapped(Survey):
             if len(values) < 4:
                 continue
             gains = [values[2] - values[0], values[3] - values[1]]
-            if min(gains) > _EACH and sum(gains) > _BOTH:
+            if sum(values[2:]) > _STRONG and min(gains) > _EACH and sum(gains) > _BOTH:
                 yield Problem(
                     f"{name} and {other}",
                     f"edges of the clouds fit the images of the other camera: contrast {values[2]:.2f} and "

@@ -280,12 +280,8 @@ def require_sensors(calibration: Calibration) -> None:
 
 def _require_times(calibration: Calibration) -> None:
     """Refuse times that are not possible."""
-    entries = {"cameras": calibration.cameras, "lidars": calibration.lidars}
-    offsets = {
-        f"{kind}.{name}.time_offset_s": entry.time_offset_s
-        for kind, group in entries.items()
-        for name, entry in group.items()
-    }
+    offsets = {f"cameras.{name}.time_offset_s": one.time_offset_s for name, one in calibration.cameras.items()}
+    offsets |= {f"lidars.{name}.time_offset_s": one.time_offset_s for name, one in calibration.lidars.items()}
     for name, value in {**offsets, "poses.time_offset_s": calibration.poses.time_offset_s}.items():
         if abs(value) > _LONGEST_S:
             raise _refused(calibration.path, f"{name}: {value:g} s", "state the difference of the clocks in seconds")
