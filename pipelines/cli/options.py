@@ -46,8 +46,9 @@ READING_OPTIONS = (
     ),
     click.option(
         "--lidar",
-        metavar="CHANNEL",
-        help="LiDAR whose points are labelled, in data with several.  [default: the run's, or LIDAR_TOP]",
+        metavar="CHANNEL[,CHANNEL...]",
+        help="LiDAR whose points are labelled, or several, in data with several. The first is the reference: "
+        "coordinates are in its frame.  [default: the run's, or LIDAR_TOP]",
     ),
     click.option(
         "--columns",

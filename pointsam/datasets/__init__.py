@@ -37,7 +37,8 @@ def open_dataset(
         root: the folder: a path, or a URL as fsspec reads them (needs the extra `remote`).
         name: name of a data set plug-in ("nuscenes"); None asks each plug-in whether it recognises the root.
         version: version folder of nuScenes tables ("v1.0-mini"), if there are several.
-        lidar: channel of the LiDAR whose points are labelled, None for the usual one.
+        lidar: channel of the LiDAR whose points are labelled, or several with commas between them; None for the
+            usual one.
         columns: names of all values of a point in files that do not state them, in their order; None for those of the
             layout. x, y and z must be among them.
 

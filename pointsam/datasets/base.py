@@ -15,8 +15,9 @@ from pointsam.taxonomy import BringsTaxonomy, Taxonomy
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
 OPTIONS = ("lidar", "columns")
-"""Options of opening a data set: `lidar` (str), the channel of the LiDAR whose points are labelled, and `columns`
-(tuple[str, ...]), the names of all values of a point in files that do not state them."""
+"""Options of opening a data set: `lidar` (str), the channel of the LiDAR whose points are labelled, or several with
+commas between them; and `columns` (tuple[str, ...]), the names of all values of a point in files that do not state
+them."""
 
 
 class Dataset(Protocol):
@@ -66,7 +67,11 @@ class Dataset(Protocol):
         """(M,2) velocities of the `boxes` over ground, x and y of the LiDAR frame, NaN if unknown; None if all are."""
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
-        """Up to `count` sweeps of the reference LiDAR before the frame, latest first; fewer at the start of a scene."""
+        """Up to `count` sweeps of each LiDAR before the frame; fewer at the start of a scene.
+
+        They are listed LiDAR by LiDAR in the order of `Frame.sweeps`, each latest first. `Sweep.sensor` tells the
+        LiDARs apart.
+        """
 
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
         """Ground truth of every point, in the order of `datasets.points.read_frame_points`; None if there is none.
@@ -84,8 +89,12 @@ class Dataset(Protocol):
 class HasLidarTokens(Protocol):
     """A data set that names label files by tokens of sweeps instead of frame ids, as nuScenes does."""
 
-    def lidar_token(self, frame_id: str) -> str:
-        """sample_data token of the key sweep.
+    def lidar_token(self, frame_id: str, sweep: int = 0) -> str:
+        """sample_data token of one of the frame's sweeps.
+
+        Args:
+            frame_id: the frame.
+            sweep: index into its sweeps.
 
         Raises:
             DatasetError: DAT010 on an unknown frame, DAT011 if the token cannot name a file.
@@ -94,10 +103,10 @@ class HasLidarTokens(Protocol):
 
 @runtime_checkable
 class HasLidarChannel(Protocol):
-    """A data set of which one of several LiDARs is read.
+    """A data set of which some of several LiDARs are read.
 
     Attributes:
-        lidar: its channel; None for the usual one. A run records it.
+        lidar: their channels with commas between them; None for the usual one alone. A run records it.
     """
 
     lidar: str | None

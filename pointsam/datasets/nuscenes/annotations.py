@@ -84,18 +84,20 @@ def read_boxes(
     return boxes, ranges(sample, len(t_us))
 
 
-def read_label_files(folder: DataPath, table: str, sample_of: Mapping[str, int], count: int) -> list[str]:
-    """Label files of one label pack, "" for samples without one.
+def read_label_files(folder: DataPath, table: str, row_of: Mapping[str, int | None], count: int) -> list[str]:
+    """Label files of one label pack, "" for sweeps without one.
 
     Args:
         folder: the version folder.
         table: one of `LABEL_TABLES`.
-        sample_of: row of the sample of each key sweep's token.
-        count: number of samples.
+        row_of: row of each key sweep's token; None for key frames of sensors that are not read.
+        count: number of sweeps.
     """
     files = [""] * count
     if table_path(folder, table).is_file():
-        link = Link(folder, table, "sample_data_token", "sample_data", sample_of)
+        link = Link(folder, table, "sample_data_token", "sample_data", row_of)
         for token, sweep, file in read_rows(folder, table, schema.LabelFile):
-            files[link(token, sweep)] = file
+            row = link(token, sweep)
+            if row is not None:
+                files[row] = file
     return files

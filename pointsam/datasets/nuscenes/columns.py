@@ -27,8 +27,8 @@ ColumnGroup = Mapping[str, object]
 class Samples(TypedDict):
     """Samples by (scene, time).
 
-    `by_token` lists rows in the order of their tokens. Pairs of `_first` and `_last` are ranges of rows in `images`
-    and `boxes`. `panoptic` and `lidarseg` are label files, "" = none.
+    `by_token` lists rows in the order of their tokens. `lidar` (N,L) are rows of the key sweeps of each LiDAR. Pairs of
+    `_first` and `_last` are ranges of rows in `images` and `boxes`.
     """
 
     token: list[str]
@@ -40,12 +40,13 @@ class Samples(TypedDict):
     camera_last: Rows
     box_first: Rows
     box_last: Rows
-    panoptic: list[str]
-    lidarseg: list[str]
 
 
 class Sweeps(TypedDict):
-    """The LiDAR's exposures by (sample, time); `prev` and `next` are -1 at the ends of a scene."""
+    """The exposures of the LiDARs by (sample, LiDAR, time); `prev` and `next` are -1 at the ends of a scene.
+
+    Two further columns of strings, `panoptic` and `lidarseg`, are label files, "" = none.
+    """
 
     t_us: NDArray[np.int64]
     token: list[str]

@@ -1,4 +1,4 @@
-"""nuScenes: six cameras, one LiDAR at 20 Hz, key frames at 2 Hz.
+"""nuScenes: six cameras, one LiDAR at 20 Hz or several, key frames at 2 Hz.
 
 Layout: a version folder with the JSON tables (v1.0-mini, v1.0-trainval, v1.0-test, or any other name), samples/ and
 sweeps/. Frames are samples; their ids are tokens. A malformed table, or a token that no row has, is an error when
@@ -19,15 +19,15 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.paths import require_name
 from pointsam.base.remote import DataPath, data_path
 from pointsam.datasets.base import TableProblem
-from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes.annotations import VISIBILITY
 from pointsam.datasets.nuscenes.exposures import COLUMNS, Exposures
 from pointsam.datasets.nuscenes.index import open_index
-from pointsam.datasets.nuscenes.join import LIDAR
+from pointsam.datasets.nuscenes.lidars import LIDAR
 from pointsam.datasets.nuscenes.splits import SPLITS, own_splits, split_scenes
 from pointsam.datasets.nuscenes.table_problems import table_problems, unknown_categories
 from pointsam.datasets.nuscenes.truth import (
     CATEGORIES,
+    labels_of_sweeps,
     lidarseg_truth,
     panoptic_truth,
     read_lidarseg,
@@ -35,6 +35,7 @@ from pointsam.datasets.nuscenes.truth import (
     with_categories,
 )
 from pointsam.datasets.nuscenes.versions import LABEL_TABLES, find_version, table_path
+from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.boxes import truth_from_boxes
 from pointsam.taxonomy import NUSCENES
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
@@ -50,10 +51,11 @@ class NuScenes:
         root: folder that holds the version folder, samples/ and sweeps/.
         version: name of the version folder; None if there is only one.
         columns: values of a point in LiDAR files; None for nuScenes' x, y, z, intensity, ring.
-        lidar: channel of the LiDAR; None for LIDAR_TOP, or for the only one.
+        lidar: channel of the LiDAR; None for LIDAR_TOP, or for the only one. Several, with commas between them, are
+            read together: frames have a sweep of each, and the first is the reference LiDAR.
 
     Attributes:
-        lidar: the channel if it is not LIDAR_TOP, None otherwise.
+        lidar: the channels with commas between them, None for LIDAR_TOP alone.
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 if there is no version folder, several and none was named,
@@ -78,7 +80,7 @@ class NuScenes:
         self.root = data_path(root)
         self.version = find_version(self.root, version)
         self._index = open_index(self.root / self.version, lidar)
-        self.lidar = None if self._index.lidar == LIDAR else self._index.lidar
+        self.lidar = None if self._index.lidars == (LIDAR,) else ",".join(self._index.lidars)
         self._exposures = Exposures(self.root, self.root / self.version, self._index, columns or COLUMNS)
 
     def frame_ids(self, split: str | None = None) -> list[str]:
@@ -116,21 +118,21 @@ class NuScenes:
         """Name of the version folder, as the nuScenes devkit takes it."""
         return self.version
 
-    def lidar_token(self, frame_id: str) -> str:
-        """sample_data token of the key sweep; nuScenes names label files by it.
+    def lidar_token(self, frame_id: str, sweep: int = 0) -> str:
+        """sample_data token of one of the frame's sweeps; nuScenes names label files by it.
 
         Raises:
             DatasetError: DAT010 on an unknown sample, DAT011 on one without key sweep, or if the token of any key
                 sweep cannot name a file, so that the error comes before the first file is written.
         """
-        return self._lidar_tokens[self._key_sweep(frame_id)]
+        return self._lidar_tokens[self._key_sweeps(frame_id)[sweep]]
 
     def frame(self, frame_id: str) -> Frame:
         """Paths, times and calibration of one sample; reads no sensor data.
 
         Raises:
-            DatasetError: DAT010 on an unknown token, DAT011 on a sample without key sweep or cameras, or on a channel
-                that cannot name a file.
+            DatasetError: DAT010 on an unknown token, DAT011 on a sample without cameras or without a key sweep of each
+                LiDAR, or on a channel that cannot name a file.
             CalibrationError: CAL001, CAL002 or CAL003, naming table, token and field.
         """
         cloud = self.cloud(frame_id)
@@ -147,15 +149,15 @@ class NuScenes:
         """The sample without its cameras; needs no row of a camera.
 
         Raises:
-            DatasetError: DAT010 on an unknown token, DAT011 on a sample without key sweep.
+            DatasetError: DAT010 on an unknown token, DAT011 on a sample without a key sweep of each LiDAR.
             CalibrationError: CAL001 or CAL003, naming table, token and field.
         """
-        key = self._key_sweep(frame_id)
-        neighbours = {offset: self._exposures.sweep(self._walk(key, offset)) for offset in NEIGHBOURS}
-        return Frame(frame_id, self.scene(frame_id), (self._exposures.sweep(key),), neighbours, cameras=())
+        keys = self._key_sweeps(frame_id)
+        neighbours = {offset: self._exposures.sweep(self._walk(keys[0], offset)) for offset in NEIGHBOURS}
+        return Frame(frame_id, self.scene(frame_id), tuple(map(self._exposures.sweep, keys)), neighbours, cameras=())
 
     def boxes(self, frame_id: str) -> Boxes | None:
-        """Annotations at the time of the key sweep, in its LiDAR frame; None if the version has no annotations.
+        """Annotations at the time of the reference sweep, in its LiDAR frame; None if the version has none.
 
         Raises:
             DatasetError: as `frame`, and DAT011 on a size that is not three positive numbers.
@@ -164,7 +166,7 @@ class NuScenes:
         if not self._index.num_rows("boxes"):
             return None
         rows = self._box_rows(frame_id)
-        sweep = self._exposures.sweep(self._key_sweep(frame_id))
+        sweep = self._exposures.sweep(self._key_sweeps(frame_id)[0])
         lidar_SE3_world = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).inverse()
         in_world = (self._exposures.pose("boxes", "sample_annotation", row) for row in range(rows.start, rows.stop))
         poses = [lidar_SE3_world @ world_SE3_box for world_SE3_box in in_world]
@@ -189,52 +191,52 @@ class NuScenes:
         """(M,2) of the boxes, LiDAR frame, from the previous and next annotations, as the devkit's `box_velocity`."""
         if not self._index.num_rows("boxes"):
             return None
-        sweep = self._exposures.sweep(self._key_sweep(frame_id))
+        sweep = self._exposures.sweep(self._key_sweeps(frame_id)[0])
         world_R_lidar = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).rotation
         in_world: NDArray[np.float64] = self._index.numbers("boxes", "velocity")[self._box_rows(frame_id)]
         return (in_world @ world_R_lidar)[:, :2]
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
-        """Up to `count` sweeps before the key sweep, latest first.
+        """Up to `count` sweeps of each LiDAR before its key sweep, LiDAR by LiDAR, each latest first.
 
         Raises:
             DatasetError, CalibrationError: as `frame`.
         """
-        row, rows = self._key_sweep(frame_id), []
-        for _ in range(count):
-            row = int(self._index.numbers("sweeps", "prev")[row])
-            if row < 0:
-                break
-            rows.append(row)
+        rows = []
+        for row in self._key_sweeps(frame_id):
+            for _ in range(count):
+                row = int(self._index.numbers("sweeps", "prev")[row])
+                if row < 0:
+                    break
+                rows.append(row)
         return [self._exposures.sweep(earlier) for earlier in rows]
 
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:
         """From panoptic labels, else from lidarseg labels and boxes, else from boxes, else None.
+
+        Points of a sweep without a label file are void if another sweep of the frame has one.
 
         Args:
             frame_id: the frame.
             source: "panoptic", "lidarseg" or "boxes" to take this source only.
 
         Raises:
-            DatasetError: as `frame` and `read_points`; DAT004 on a missing label file, DAT011 on one that does not fit
-                the sweep, or if category.json lacks the `index` of the label packs.
+            DatasetError: as `frame` and `read_frame_points`; DAT004 on a missing label file, DAT011 on one that does
+                not fit the sweep, or if category.json lacks the `index` of the label packs.
         """
-        sample = self._sample(frame_id)
-        panoptic, lidarseg = (
-            self._index.strings("samples", pack)[sample].as_py() if source in (None, pack) else ""
-            for pack in LABEL_TABLES
-        )
-        boxes = None if panoptic else self.boxes(frame_id)
-        if not panoptic and (boxes is None or source not in (None, "lidarseg" if lidarseg else "boxes")):
+        keys = self._key_sweeps(frame_id)
+        panoptic, lidarseg = ([self._label_file(pack, key, source) for key in keys] for pack in LABEL_TABLES)
+        boxes = None if any(panoptic) else self.boxes(frame_id)
+        if not any(panoptic) and (boxes is None or source not in (None, "lidarseg" if any(lidarseg) else "boxes")):
             return None
-        xyz = read_points(self._exposures.sweep(self._key_sweep(frame_id)))
+        points = read_frame_points(self.cloud(frame_id))
+        xyz, counts = points.xyz_lidar_m, np.bincount(points.sweep_index, minlength=len(keys)).tolist()
         if boxes is None:
-            return panoptic_truth(
-                read_panoptic(self._exposures.file(panoptic, "panoptic"), len(xyz)), self._category_names, self._classes
-            )
-        if not lidarseg:
+            labels = labels_of_sweeps(panoptic, counts, read_panoptic)
+            return panoptic_truth(labels, self._category_names, self._classes)
+        if not any(lidarseg):
             return truth_from_boxes(xyz, boxes)
-        category = read_lidarseg(self._exposures.file(lidarseg, "lidarseg"), len(xyz))
+        category = labels_of_sweeps(lidarseg, counts, read_lidarseg)
         box_category = self._index.numbers("boxes", "category")[self._box_rows(frame_id)]
         numbers = self._index.numbers("categories", "index")[box_category]
         return lidarseg_truth(category, self._category_names, xyz, boxes, numbers, self._classes)
@@ -277,25 +279,33 @@ class NuScenes:
             )
         return row
 
-    def _key_sweep(self, frame_id: str) -> int:
-        row = int(self._index.numbers("samples", "lidar")[self._sample(frame_id)])
-        if row < 0:
+    def _label_file(self, pack: str, sweep: int, source: str | None) -> DataPath | None:
+        """Label file of a sweep; None if it has none, or if another source of ground truth is wanted."""
+        file = self._index.strings("sweeps", pack)[sweep].as_py() if source in (None, pack) else ""
+        return self._exposures.file(file, pack) if file else None
+
+    def _key_sweeps(self, frame_id: str) -> list[int]:
+        """Row of the key sweep of each LiDAR."""
+        rows: list[int] = self._index.numbers("samples", "lidar")[self._sample(frame_id)].tolist()
+        missing = [name for name, row in zip(self._index.lidars, rows, strict=True) if row < 0]
+        if missing:
+            others = ", or leave this LiDAR out of --lidar" if len(rows) > 1 else ""
             raise DatasetError(
                 "DAT011",
-                f"{self._table('sample_data')}: sample {frame_id!r} has no {self._index.lidar} key frame",
-                "restore its row with is_key_frame, or leave the frame out",
+                f"{self._table('sample_data')}: sample {frame_id!r} has no {missing[0]} key frame",
+                f"restore its row with is_key_frame, or leave the frame out{others}",
             )
-        return row
+        return rows
 
     @cached_property
     def _lidar_tokens(self) -> dict[int, str]:
         """Token of every key sweep, by row."""
         tokens, found = self._index.strings("sweeps", "token"), {}
-        for sample, row in enumerate(self._index.numbers("samples", "lidar").tolist()):
-            if row < 0:
-                continue
+        rows = self._index.numbers("samples", "lidar")
+        for sample, lidar in np.argwhere(rows >= 0):
+            row = int(rows[sample, lidar])
             token = found[row] = tokens[row].as_py()
-            frame_id = self._index.strings("samples", "token")[sample].as_py()
+            frame_id = self._index.strings("samples", "token")[int(sample)].as_py()
             where = f"{self._table('sample_data')}: key sweep of sample {frame_id!r}, field 'token'"
             require_name(token, where, "unpack the tables again, or give the row a token of letters and digits")
         return found

@@ -44,7 +44,9 @@ class Exposures:
             DatasetError: as `file`.
         """
         path, t_us, mounting, pose = self._exposure("sweeps", row)
-        return Sweep(point_source(path, self._columns), t_us, mounting, pose, _RING_GAP_RAD, self._index.lidar)
+        calibration = int(self._index.numbers("sweeps", "calibration")[row])
+        channel = self._index.strings("calibrations", "channel")[calibration].as_py()
+        return Sweep(point_source(path, self._columns), t_us, mounting, pose, _RING_GAP_RAD, channel)
 
     def camera(self, row: int) -> CameraView:
         """A row of `images`.

@@ -28,7 +28,7 @@ from pointsam.datasets.nuscenes.columns import ColumnGroup
 from pointsam.datasets.nuscenes.join import join
 from pointsam.datasets.nuscenes.versions import BOX_TABLES, LABEL_TABLES, REQUIRED, table_path
 
-_LAYOUT = "4"
+_LAYOUT = "5"
 """Change it whenever the columns of the index change."""
 
 _FRAME_GROUPS = ("samples", "sweeps", "images", "calibrations", "poses")
@@ -40,14 +40,14 @@ class Index:
 
     Attributes:
         fingerprint: sha256 of everything that frames are made of (not boxes or label files), equal on all machines.
-        lidar: channel of the LiDAR of the sweeps.
+        lidars: channels of the LiDARs of the sweeps, the reference LiDAR first.
     """
 
-    def __init__(self, groups: Mapping[str, pa.StructArray], fingerprint: str, lidar: str) -> None:
+    def __init__(self, groups: Mapping[str, pa.StructArray], fingerprint: str, lidars: tuple[str, ...]) -> None:
         self._groups = groups
         self._numbers: dict[tuple[str, str], AnyArray] = {}
         self.fingerprint = fingerprint
-        self.lidar = lidar
+        self.lidars = lidars
 
     def num_rows(self, group: str) -> int:
         """Number of rows of a group."""
@@ -80,7 +80,7 @@ def open_index(folder: DataPath, lidar: str | None = None) -> Index:
 
     Args:
         folder: the version folder.
-        lidar: channel of the LiDAR, None for the usual one.
+        lidar: channels of the LiDARs with commas between them, None for the usual one.
 
     Raises:
         DatasetError: as `join`.
@@ -121,15 +121,15 @@ def _load(path: Path) -> Index | None:
 
 def _of_table(table: pa.Table) -> Index:
     groups = {name: table[name].chunk(0).values for name in table.column_names}
-    about = {name: table.schema.metadata[name.encode()].decode() for name in ("fingerprint", "lidar")}
-    return Index(groups, **about)
+    fingerprint, lidars = (table.schema.metadata[name.encode()].decode() for name in ("fingerprint", "lidars"))
+    return Index(groups, fingerprint, tuple(lidars.split("\n")))
 
 
 def _build(folder: DataPath, wanted: str | None, path: Path) -> Index:
     started = time.time()
-    groups, lidar = join(folder, wanted)
+    groups, lidars = join(folder, wanted)
     table = pa.table({name: _one_row(columns) for name, columns in groups.items()})
-    table = table.replace_schema_metadata({"fingerprint": _fingerprint(groups), "lidar": lidar})
+    table = table.replace_schema_metadata({"fingerprint": _fingerprint(groups), "lidars": "\n".join(lidars)})
     with replacing(path) as temporary, pa.ipc.new_file(str(temporary), table.schema) as writer:
         writer.write_table(table)
     _forget_older(path, started)

@@ -1,7 +1,8 @@
 """Joins nuScenes' tables into the columns that frames need, with row numbers in place of tokens.
 
-Of the 2.6 million sample_data rows of v1.0-trainval, frames need only those of one LiDAR and of key frames of cameras.
-Other rows are dropped while the table is read, and so are ego poses that no kept row uses.
+Of the 2.6 million sample_data rows of v1.0-trainval, frames need only those of one LiDAR, or of those that the user
+names, and of key frames of cameras. Other rows are dropped while the table is read, and so are ego poses that no kept
+row uses.
 A token that no row has is an error here, for the whole data set: tables are truncated or from different releases.
 A value of single frames (a rotation, an intrinsic matrix) is stored as it is and checked with its frame.
 """
@@ -13,9 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pointsam.base.errors import BrokenRuleError, DatasetError
+from pointsam.base.errors import BrokenRuleError
 from pointsam.base.remote import DataPath
-from pointsam.base.words import nearest
 from pointsam.datasets.nuscenes import schema
 from pointsam.datasets.nuscenes.annotations import read_boxes, read_categories, read_label_files
 from pointsam.datasets.nuscenes.columns import (
@@ -34,53 +34,54 @@ from pointsam.datasets.nuscenes.columns import (
     rows_of,
     same_token,
 )
+from pointsam.datasets.nuscenes.lidars import lidar_channels
 from pointsam.datasets.nuscenes.tables import read_rows
-from pointsam.datasets.nuscenes.versions import table_path
+from pointsam.datasets.nuscenes.versions import LABEL_TABLES, table_path
 
-LIDAR = "LIDAR_TOP"
-"""Channel of the LiDAR of nuScenes."""
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 """The published order of cameras; other cameras follow by name."""
 
 
-def join(folder: DataPath, wanted: str | None = None) -> tuple[dict[str, ColumnGroup], str]:
+def join(folder: DataPath, wanted: str | None = None) -> tuple[dict[str, ColumnGroup], tuple[str, ...]]:
     """Reads a version folder.
 
     Args:
         folder: the version folder.
-        wanted: channel of the LiDAR; None for LIDAR_TOP, or for the only one.
+        wanted: channels of the LiDARs as in `lidar_channels`.
 
     Returns:
         samples: `columns.Samples`, and so on: sweeps, images, calibrations, poses, boxes, categories; and the
-        channel of the LiDAR.
+        channels of the LiDARs.
 
     Raises:
-        DatasetError: DAT004 or DAT011 on a table that cannot be read, DAT010 if the LiDAR is not there or if there are
-            several to choose from.
+        DatasetError: DAT004 or DAT011 on a table that cannot be read, DAT010 as `lidar_channels`.
         BrokenRuleError: DAT003 on a token that no row has, DAT012 on rows that contradict each other.
     """
     sensors = by_token(folder, "sensor", read_rows(folder, "sensor", schema.Sensor))
-    channel = lidar_channel(folder, sensors.values(), wanted)
+    channels = lidar_channels(folder, sensors.values(), wanted)
     calibrations, calibration_row = _calibrations(folder, sensors)
     cameras = {sensor.channel for sensor in sensors.values() if sensor.modality.lower() == "camera"}
     samples = _samples(folder)
     tokens = [sample.token for sample in samples]
     sample_row = rows_of(tokens)
-    exposures, shots = _exposures(folder, sample_row, calibrations, calibration_row, cameras, channel)
+    exposures, shots, unread = _exposures(folder, sample_row, calibrations, calibration_row, cameras, channels)
     pose_row = rows_of(dict.fromkeys(exposure.pose for exposure in (*exposures, *shots)))
     poses, known_poses = _poses(folder, pose_row)
     sweeps, images = _sweeps(folder, exposures, known_poses), _images(folder, shots, known_poses)
-    lidar = np.full(len(tokens), -1, dtype=np.int32)
+    lidar = np.full((len(tokens), len(channels)), -1, dtype=np.int32)
     for row, exposure in enumerate(exposures):
         if exposure.is_key:
-            if lidar[exposure.sample] >= 0:
-                raise _two_keys(folder, tokens[exposure.sample], channel, exposures[lidar[exposure.sample]], exposure)
-            lidar[exposure.sample] = row
+            place, channel = exposure.rank
+            other = lidar[exposure.sample, place]
+            if other >= 0:
+                raise _two_keys(folder, tokens[exposure.sample], channel, exposures[other], exposure)
+            lidar[exposure.sample, place] = row
     camera_first, camera_last = ranges(np.array([shot.sample for shot in shots], dtype=np.int64), len(tokens))
     t_us = np.array([sample.t_us for sample in samples], dtype=np.int64)
     categories, category_row = read_categories(folder)
     boxes, (box_first, box_last) = read_boxes(folder, sample_row, t_us, category_row)
-    sample_of = {sweeps["token"][row]: sample for sample, row in enumerate(lidar.tolist()) if row >= 0}
+    labelled = dict.fromkeys(unread) | {row.token: k for k, row in enumerate(exposures) if row.is_key}
+    packs = {pack: read_label_files(folder, pack, labelled, len(exposures)) for pack in LABEL_TABLES}
     of_samples: Samples = {
         "token": tokens,
         "by_token": np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=np.int32),
@@ -91,49 +92,16 @@ def join(folder: DataPath, wanted: str | None = None) -> tuple[dict[str, ColumnG
         "camera_last": camera_last,
         "box_first": box_first,
         "box_last": box_last,
-        "panoptic": read_label_files(folder, "panoptic", sample_of, len(tokens)),
-        "lidarseg": read_label_files(folder, "lidarseg", sample_of, len(tokens)),
     }
     return {
         "samples": of_samples,
-        "sweeps": sweeps,
+        "sweeps": {**sweeps, **packs},
         "images": images,
         "calibrations": calibrations,
         "poses": poses,
         "boxes": boxes,
         "categories": categories,
-    }, channel
-
-
-def lidar_channel(folder: DataPath, sensors: Iterable[schema.Sensor], wanted: str | None) -> str:
-    """The channel of the LiDAR whose points are labelled.
-
-    Args:
-        folder: the version folder, for messages.
-        sensors: rows of its sensor table.
-        wanted: the channel that the user named; None for LIDAR_TOP, or for the only one.
-
-    Raises:
-        DatasetError: DAT010 on an unknown channel, or if there are several LiDARs and none is LIDAR_TOP.
-    """
-    rows = list(sensors)
-    lidars = sorted({row.channel for row in rows if row.modality.lower() == "lidar" or row.channel == LIDAR})
-    if wanted in lidars:
-        return wanted
-    if wanted is None and LIDAR in lidars:
-        return LIDAR
-    if wanted is None and len(lidars) == 1:
-        return lidars[0]
-    table = table_path(folder, "sensor")
-    if not lidars:
-        other = ", ".join(sorted({row.channel for row in rows})) or "none"
-        raise DatasetError(
-            "DAT010", f"{table}: no sensor is a LiDAR; the channels are {other}", "give its sensor the modality lidar"
-        )
-    best = nearest(wanted or LIDAR, lidars) or lidars[0]
-    what = f"several LiDARs: {', '.join(lidars)}" if wanted is None else f"no LiDAR is called {wanted!r}"
-    listed = "" if wanted is None else f"; the LiDARs are {', '.join(lidars)}"
-    raise DatasetError("DAT010", f"{table}: {what}{listed}", f"name one of them: --lidar {best}")
+    }, channels
 
 
 def _calibrations(folder: DataPath, sensors: Mapping[str, schema.Sensor]) -> tuple[Calibrations, dict[str, int]]:
@@ -193,9 +161,9 @@ def _exposures(
     calibrations: Calibrations,
     calibration_row: dict[str, int],
     cameras: set[str],
-    lidar: str,
-) -> tuple[list[_Exposure], list[_Exposure]]:
-    """Exposures of the LiDAR, and key frames of cameras.
+    lidars: Sequence[str],
+) -> tuple[list[_Exposure], list[_Exposure], list[str]]:
+    """Exposures of the LiDARs, key frames of cameras, and the tokens of other key frames.
 
     Raises:
         BrokenRuleError: DAT012 if two different rows have the same token, or a sample has two key images of a camera.
@@ -205,17 +173,21 @@ def _exposures(
     channels = calibrations["channel"]
     place = rows_of(CAMERAS)
     rank = {channel: (place.get(channel, len(CAMERAS)), channel) for channel in cameras}
+    lidar_rank = {channel: (k, channel) for k, channel in enumerate(lidars)}
     known: dict[str, _Exposure] = {}
+    unread: list[str] = []
     images: dict[tuple[int, tuple[int, str]], _Exposure] = {}
     for row in read_rows(folder, "sample_data", schema.SampleData):
         calibration = to_calibration(row.token, row.calibrated_sensor_token)
         channel = channels[calibration]
-        is_lidar = channel == lidar
+        is_lidar = channel in lidar_rank
         if not (is_lidar or (row.is_key_frame and channel in rank)):
+            if row.is_key_frame:
+                unread.append(row.token)
             continue
         exposure = _Exposure(
             to_sample(row.token, row.sample_token),
-            (0, lidar) if is_lidar else rank[channel],
+            lidar_rank[channel] if is_lidar else rank[channel],
             row.timestamp,
             row.token,
             row.filename,
@@ -234,8 +206,8 @@ def _exposures(
             if other != exposure:
                 token = next(token for token, number in sample_row.items() if number == exposure.sample)
                 raise _two_keys(folder, token, channel, other, exposure)
-    sweeps = sorted(exposure for exposure in known.values() if exposure.rank[1] == lidar)
-    return sweeps, [images[key] for key in sorted(images)]
+    sweeps = sorted(exposure for exposure in known.values() if exposure.rank[1] in lidar_rank)
+    return sweeps, [images[key] for key in sorted(images)], unread
 
 
 def _two_keys(folder: DataPath, sample: str, channel: str, one: _Exposure, other: _Exposure) -> BrokenRuleError:

@@ -111,14 +111,14 @@ def _without_images(folder: DataPath, index: Index, channels: Mapping[object, st
 def _times(folder: DataPath, index: Index) -> Iterator[TableProblem]:
     """Samples whose time differs from that of their sweep: speeds of objects are computed from it."""
     key = index.numbers("samples", "lidar")
-    there = np.flatnonzero(key >= 0)
-    apart = index.numbers("sweeps", "t_us")[key[there]] - index.numbers("samples", "t_us")[there]
+    there, lidar = np.nonzero(key >= 0)
+    apart = index.numbers("sweeps", "t_us")[key[there, lidar]] - index.numbers("samples", "t_us")[there]
     wrong = np.flatnonzero(np.abs(apart) > _APART_US)
     if len(wrong):
         token = index.strings("samples", "token")[int(there[wrong[0]])].as_py()
         yield TableProblem(
             "times",
             f"{table_path(folder, 'sample')}, row {token!r}",
-            f"{len(wrong)} of {len(there)} samples have a time more than 0.5 s from that of their sweep; this one "
+            f"{len(wrong)} of {len(there)} key sweeps have a time more than 0.5 s from that of their sample; this one "
             f"{apart[wrong[0]] * 1e-6:+.4g} s",
         )

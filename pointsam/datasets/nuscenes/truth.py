@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,9 @@ _NOISE = frozenset(
 )
 """Categories of nuScenes that are void on purpose."""
 
+UNLABELLED = -1
+"""Label of points of a sweep that has no label file; they are void."""
+
 _INSTANCES_PER_CATEGORY = 1000
 _NO_PACK = "unpack the label pack into the root, or remove its table (panoptic.json, lidarseg.json) to work without it"
 
@@ -75,6 +78,23 @@ _NO_PACK = "unpack the label pack into the root, or remove its table (panoptic.j
 def is_known(category: str) -> bool:
     """Whether a category is one of nuScenes, whatever its case."""
     return CATEGORIES.lists(category) or category.lower() in STUFF | _NOISE
+
+
+def labels_of_sweeps(
+    files: Sequence[DataPath | None], counts: Sequence[int], read: Callable[[DataPath, int], NDArray[np.int32]]
+) -> NDArray[np.int32]:
+    """(N,) labels of the sweeps of a frame, one after another; UNLABELLED where a sweep has no label file.
+
+    Args:
+        files: label file of each sweep.
+        counts: number of points of each sweep.
+        read: `read_panoptic` or `read_lidarseg`.
+
+    Raises:
+        DatasetError: as `read`.
+    """
+    parts = zip(files, counts, strict=True)
+    return np.concatenate([read(file, n) if file else np.full(n, UNLABELLED, dtype=np.int32) for file, n in parts])
 
 
 def read_panoptic(path: DataPath, num_points: int) -> NDArray[np.int32]:
@@ -141,7 +161,7 @@ def panoptic_truth(
     with instance 0: they are in no box or in several. The devkit counts the latter as one more object.
 
     Args:
-        labels: (N,) category index * 1000 + instance.
+        labels: (N,) category index * 1000 + instance, or UNLABELLED.
         category_names: name of the category of each index.
         classes: categories to classes.
 
@@ -169,7 +189,7 @@ def lidarseg_truth(
     none, and as in `panoptic_truth`. The instance is the index of the box.
 
     Args:
-        category: (N,) category index of each point.
+        category: (N,) category index of each point, or UNLABELLED.
         category_names: name of the category of each index.
         xyz_lidar_m: (N,3) points, metres, LiDAR frame.
         boxes: M boxes, LiDAR frame.
@@ -194,15 +214,15 @@ def _semantics(
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """(N,) class of each point, and (N,) whether it is stuff."""
     present, inverse = np.unique(category, return_inverse=True)
-    unknown = [int(index) for index in present if int(index) not in category_names]
+    unknown = [int(index) for index in present if index != UNLABELLED and int(index) not in category_names]
     if unknown:
         raise DatasetError(
             "DAT011",
             f"labels have category index {unknown[0]}, which category.json does not list",
             "use the category.json that comes with the label pack (nuScenes-lidarseg or -panoptic)",
         )
-    names = [category_names[int(index)] for index in present]
-    class_id = np.array([classes.class_id(name) for name in names], dtype=np.uint8)
+    names = [None if index == UNLABELLED else category_names[int(index)] for index in present]
+    class_id = np.array([BACKGROUND if name is None else classes.class_id(name) for name in names], dtype=np.uint8)
     stuff = np.array([name in STUFF for name in names], dtype=bool)
     inverse = inverse.reshape(-1)
     return class_id[inverse], stuff[inverse]
