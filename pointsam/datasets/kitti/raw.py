@@ -184,6 +184,15 @@ class KittiRaw:
         in_world = np.array([drive.velocity(stem, box.track) for box in found]).reshape(-1, 3)
         return (in_world @ world_R_lidar)[:, :2]
 
+    def tracks(self, frame_id: str) -> tuple[str, ...] | None:
+        """Position of the tracklet of each of the boxes in its file.
+
+        Raises:
+            DatasetError: as `boxes`.
+        """
+        found = self._tracklets(frame_id)
+        return None if found is None else tuple(str(box.track) for box in found)
+
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
         """Up to `count` sweeps before the frame, latest first; none without poses.
 
