@@ -211,7 +211,8 @@ class TablePoints(CloudFile):
         """
         try:
             with self.open() as stream:
-                return _TABLES[self.path.suffix.lower()].columns(stream, self.name)
+                names: tuple[str, ...] = _TABLES[self.path.suffix.lower()].columns(stream, self.name)
+                return names
         except READ_ERRORS as error:
             raise unreadable("LiDAR file", self.name, error) from error
 
@@ -226,4 +227,5 @@ class TablePoints(CloudFile):
         raw = self.content()
         if not set(columns) <= set(self.columns):
             raise malformed(self.name, f"no column {', '.join(sorted(set(columns) - set(self.columns)))}")
-        return _TABLES[self.path.suffix.lower()].rows(raw, columns, self.name)
+        values: NDArray[np.float32] = _TABLES[self.path.suffix.lower()].rows(raw, columns, self.name)
+        return values

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pointsam.datasets.headers import layout_of, malformed
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 MAGIC = (b"PAR1",)
 MOST_POINTS = 64 << 20
 """Compressed columns can state any number of rows; sweeps have below a million."""
-_DAMAGED = (pa.ArrowException, OSError, ValueError, OverflowError)
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, NotImplementedError, OverflowError)
+"""What pyarrow's errors derive from."""
 
 
 def columns(stream: BinaryIO, source: str) -> tuple[str, ...]:
@@ -29,6 +31,8 @@ def columns(stream: BinaryIO, source: str) -> tuple[str, ...]:
     Raises:
         DatasetError: DAT006 if it is no Parquet file, or has no numbers x, y and z.
     """
+    import pyarrow.parquet as pq
+
     try:
         return tuple(_fields(pq.read_schema(stream), source))
     except _DAMAGED as error:
@@ -46,6 +50,9 @@ def rows(raw: bytes, names: Sequence[str], source: str) -> NDArray[np.float32]:
     Raises:
         DatasetError: as `columns`, and DAT006 if it is truncated or holds too many points.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         file = pq.ParquetFile(io.BytesIO(raw))
         if file.metadata.num_rows > MOST_POINTS:
@@ -63,6 +70,8 @@ def rows(raw: bytes, names: Sequence[str], source: str) -> NDArray[np.float32]:
 
 def _fields(schema: pa.Schema, source: str) -> dict[str, str]:
     """Name of the field of each column that is read."""
+    import pyarrow as pa
+
     numbers = [field.name for field in schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)]
     layout = layout_of([(name, "<f8") for name in numbers], source)
     return {column: name for column, name in zip(layout.names, numbers, strict=True) if column != "_"}

@@ -25,8 +25,6 @@ NAMES = ("calibration.yaml", "calibration.yml", "calibration.json")
 """Names of the file."""
 TODO = "TODO"
 """Value of a field that the user must complete."""
-COEFFICIENTS: Mapping[str, tuple[int, ...]] = {"pinhole": (0,), "brown": (4, 5, 8), "fisheye": (4,)}
-"""Numbers of coefficients of each model of distortion."""
 COLUMNS = ("x", "y", "z", "intensity")
 
 Unit = Literal["s", "ms", "us", "ns"]
@@ -95,15 +93,15 @@ class CameraEntry:
                 "CAL003", f"{where}.intrinsics: one of `intrinsics` and `K` must be there", "state fx, fy, cx and cy"
             )
         model, coefficients = self.distortion.model, self.distortion.coefficients
-        allowed = COEFFICIENTS[model]
-        if len(coefficients) not in allowed:
+        if (model == "pinhole") != (len(coefficients) == 0):
             raise CalibrationError(
                 "CAL002",
                 f"{where}.distortion.coefficients: {len(coefficients)} numbers for the model {model!r}",
-                f"it has {' or '.join(map(str, allowed))}; OpenCV's order is k1, k2, p1, p2, k3, k4, k5, k6",
+                "a pinhole has none; brown has k1, k2, p1, p2[, k3[, k4, k5, k6]], fisheye k1, k2, k3, k4",
             )
+        lens: Literal["brown", "fisheye"] = "fisheye" if model == "fisheye" else "brown"
         try:
-            return PinholeCamera(self._matrix(), self.size[0], self.size[1], coefficients)
+            return PinholeCamera(self._matrix(), self.size[0], self.size[1], coefficients, lens)
         except (CalibrationError, ValueError) as error:
             message, hint = (
                 (error.message, error.hint) if isinstance(error, CalibrationError) else ("no 3x3 matrix", "write rows")
@@ -179,10 +177,12 @@ class BoxesEntry:
     Args:
         frame: name of the frame that they are in: "world", or one of `transforms`; None = that of the format.
         unit: unit of the stamps in them; None infers it.
+        angles: unit of `yaw` and of Euler angles in them; "rad" or "deg".
     """
 
     frame: str | None = None
     unit: Unit | None = None
+    angles: Literal["rad", "deg"] | None = None
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class Calibration:
     files: Files = Files()
     poses: PosesEntry = PosesEntry()
     boxes: BoxesEntry = BoxesEntry()
-    path: str = field(default="calibration.yaml", init=False, compare=False)
+    path: str = field(default="calibration.yaml", init=False, compare=False, repr=False)
 
     @cached_property
     def tree(self) -> FrameTree:

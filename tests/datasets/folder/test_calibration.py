@@ -92,7 +92,7 @@ def test_json_means_what_yaml_means(tmp_path):
         ("fx: 50", "fx: -50", "cameras.front: focal length must be positive"),
         ("intrinsics", "intrinsic", "cameras.front.intrinsic is not a field, did you mean 'intrinsics'"),
         ("size: [64, 48]", "size: [64]", "cameras.front.size"),
-        ("size:", "distortion: {model: brown, coefficients: [0.1]}, size:", "1 numbers for the model 'brown'"),
+        ("size:", "distortion: {model: brown, coefficients: [0.1]}, size:", "a brown lens has the coefficients"),
         ("size:", "distortion: {model: pinhole, coefficients: [0.1]}, size:", "1 numbers for the model 'pinhole'"),
         ("size:", "K: [1, 2, 3], size:", "one of `intrinsics` and `K`"),
         ("top: {}", "top: {columns: [x, y]}", "lidars.top.columns: .* z must be there once"),
