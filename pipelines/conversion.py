@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from pipelines.data import AS_FOUND, Reading
 from pipelines.engine import ordered_map
@@ -94,7 +95,9 @@ class Converted:
         )
 
 
-def convert(wanted: Conversion, dest: Path, workers: int = 1) -> Converted:
+def convert(
+    wanted: Conversion, dest: Path, workers: int = 1, more: Mapping[str, bytes] = MappingProxyType({})
+) -> Converted:
     """Write a data set in another layout. The new root is there when it is complete, or not at all.
 
     Frames that cannot be read are left out and named.
@@ -103,6 +106,7 @@ def convert(wanted: Conversion, dest: Path, workers: int = 1) -> Converted:
         wanted: what is converted.
         dest: the new root; a folder that is missing or empty.
         workers: number of processes.
+        more: content of further files of the new root by name.
 
     Raises:
         SchemaError: SCH004 if labels of the result can differ and `accept_loss` is false, naming every loss; SCH005 if
@@ -134,7 +138,7 @@ def convert(wanted: Conversion, dest: Path, workers: int = 1) -> Converted:
         kept = [plan for plan in plans if plan.frame_id not in bad]
         if not kept:
             raise _nothing(wanted.root, left_out)
-        written += _put(folder, writer.close(rows, _splits(dataset, kept)))
+        written += _put(folder, {**writer.close(rows, _splits(dataset, kept)), **more})
     wall_s = time.perf_counter() - begin
     options = writer.next_options
     return Converted(

@@ -38,7 +38,11 @@ LIDARS = Loss("sweeps of further LiDARs are left out", True)
 DISTORTION = Loss("distortion of the lens is left out: points fall on other pixels", True)
 SHUTTER = Loss("times of rows of the image are left out: points fall on other pixels", True)
 MOTION = Loss("times of points are left out, so that ego motion within the sweep is not compensated", True)
-TILT = Loss("the tilt of the LiDAR is left out: its z axis counts as vertical", True)
+MOUNTING = Loss(
+    "the mounting of the LiDAR is left out: its z axis counts as vertical, and growth looks for the ground in cells "
+    "about the sensor, not about the vehicle",
+    True,
+)
 RINGS = Loss("the gap between rings is left out; that of KITTI's LiDAR takes its place", True)
 EXTRA = Loss("columns of points are left out")
 TURN = Loss("x of the LiDAR does not point forward, as KITTI's does; points are not turned")
@@ -75,15 +79,16 @@ class KittiWriter:
         for view in views:
             losses.add(DISTORTION, view.camera.model is not None)
             losses.add(SHUTTER, view.shutter is not None)
-        sweep, tilt = frame.sweep, tilt_deg(frame)
+        sweep, mounting = frame.sweep, frame.sweep.ego_SE3_lidar
         losses.add(MOTION, sweep.needs_compensation)
-        if tilt > _LEAST_TILT_DEG:
-            losses.add(TILT, 1, tilt, "degrees")
+        if not (np.array_equal(mounting.rotation, np.eye(3)) and not mounting.translation_m.any()):
+            tilt = tilt_deg(frame)
+            losses.add(MOUNTING, 1, tilt if tilt > _LEAST_TILT_DEG else None, "degrees of tilt")
         stated = abs(sweep.ring_gap_rad / RING_GAP_RAD - 1) < _SAME_GAP
         losses.add(RINGS, "ring" in sweep.source.columns or not stated)
         more = [name for name in sweep.source.columns if name not in COLUMNS and name != "_"]
         losses.add(replace(EXTRA, what=f"{EXTRA.what}: {', '.join(more)}"), bool(more))
-        forward = sweep.ego_SE3_lidar.rotation[:, 0]
+        forward = mounting.rotation[:, 0]
         turn = abs(float(np.degrees(np.arctan2(forward[1], forward[0]))))
         if turn > _LEAST_TURN_DEG:
             losses.add(TURN, 1, turn, "degrees")

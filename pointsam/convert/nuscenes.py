@@ -106,7 +106,7 @@ class NuscenesWriter:
     def files(self, plan: FramePlan, source: SourceFrame) -> tuple[Files, object]:
         """The files of a frame, and its rows."""
         frame, files = source.frame, dict[str, bytes]()
-        rows = FrameRows(plan.frame_id, plan.scene, frame.sweep.t_us)
+        rows = FrameRows(plan.frame_id, plan.scene, frame.sweep.t_us, bool(frame.neighbours))
         for view in frame.cameras:
             stem = plan.images[view.name]
             content = source.image_files(view, f"samples/{view.name}/{stem}", _IMAGES)

@@ -34,6 +34,7 @@ class FrameRows:
         frame_id: its id, which becomes the token of its sample.
         scene: its scene.
         t_us: its time.
+        moves: whether the motion of the vehicle is known, so that its sweeps follow others.
         data: one row for each sensor file.
         panoptic: one row for each file of labels of points.
         boxes: one row for each box; None if it has no box labels.
@@ -42,6 +43,7 @@ class FrameRows:
     frame_id: str
     scene: str
     t_us: int
+    moves: bool = True
     data: list[Row] = field(default_factory=list)
     panoptic: list[Row] = field(default_factory=list)
     boxes: list[Row] | None = None
@@ -193,13 +195,13 @@ def _samples(frames: Sequence[FrameRows]) -> list[Row]:
 
 
 def _data(frames: Sequence[FrameRows]) -> list[Row]:
-    """Rows of sample_data; those of a sensor are linked in the order of time."""
+    """Rows of sample_data; those of a sensor are linked in the order of time if the motion between them is known."""
     chains: dict[str, list[tuple[int, int, str]]] = {}
-    for frame in frames:
+    links = {one["token"]: {"prev": "", "next": ""} for frame in frames for one in frame.data}
+    for frame in (frame for frame in frames if frame.moves):
         for one in frame.data:
             chain = chains.setdefault(one["sensor"]["channel"], [])
             chain.append((one["t_us"], len(chain), one["token"]))
-    links = dict[str, Row]()
     for chain in chains.values():
         names = [name for _, _, name in sorted(chain)]
         links |= {name: _links(names, k) for k, name in enumerate(names)}
