@@ -11,7 +11,8 @@ from helpers.raw_root import make_raw
 from helpers.tracking_root import make_tracking
 from PIL import Image
 
-from pipelines.conversion import Conversion, convert
+from pipelines.conversion.convert import convert
+from pipelines.conversion.values import Conversion
 from pipelines.data import Reading
 from pointsam.base.errors import DatasetError, SchemaError, StoreError
 from pointsam.datasets import open_dataset
