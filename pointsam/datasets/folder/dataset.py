@@ -229,6 +229,19 @@ class Folder:
         other.taxonomy = other._classes.taxonomy
         return other
 
+    def tracks(self, frame_id: str) -> tuple[str | None, ...] | None:
+        """Track of each of the boxes; None for one that states none, or one that others of the frame state too.
+
+        Raises:
+            DatasetError, CalibrationError: as `boxes`.
+        """
+        drive, stem = self._place(frame_id)
+        rows = drive.boxes.rows(stem)
+        if rows is None:
+            return None
+        count = Counter(row.track for row in rows)
+        return tuple(row.track if count[row.track] == 1 else None for row in rows)
+
     def table_problems(self) -> Iterator[TableProblem]:
         """Clocks that differ, and times that are missing, double, unordered or have a gap."""
         return problems_of_drives(self._drives.values())
